@@ -1,0 +1,1 @@
+"""Cronfire: a serverless task scheduler. Start reading at `tick.py`, which holds the order of one tick."""

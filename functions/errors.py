@@ -1,0 +1,35 @@
+"""Everything that can go wrong on our side.
+
+    SchedulerError
+      SettingsError       the environment is incomplete or wrong; the process must not start
+      StoreError          the store did not do what it was asked
+        StoreUnavailable  it could not be reached in time; the same call may work later
+      NotAllowedError     the caller may not do this
+      InputError          what a person gave us is wrong; the message names field and remedy
+
+A task that fails is not here: that is an `Outcome`, a value.
+"""
+
+
+class SchedulerError(Exception):
+    """Base of all our errors. The text is fit for a person and never holds a secret."""
+
+
+class SettingsError(SchedulerError):
+    """The environment is incomplete or wrong; the text names the variable, never its content."""
+
+
+class StoreError(SchedulerError):
+    """The store refused a call in a way that trying again will not mend (full disk, no permission)."""
+
+
+class StoreUnavailable(StoreError):
+    """The store could not be reached, or not in time. A write may have been applied all the same."""
+
+
+class NotAllowedError(SchedulerError):
+    """The caller may not do this."""
+
+
+class InputError(SchedulerError):
+    """What a person gave us is wrong; the text names the field and the remedy."""

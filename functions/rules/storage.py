@@ -1,0 +1,137 @@
+"""The values that pass between the scheduler and any store: what was read, what is to be written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from functions.rules.outcome import Run
+from functions.rules.task import Task
+
+RUNS_KEPT = timedelta(days=90)  # after that a ledger entry may be removed
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A task as read, with the revision its next write must match.
+
+    Attributes:
+        revision: Opaque; changes with every write that is applied to the document.
+    """
+
+    task: Task
+    revision: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A document that cannot be read as a task. It is reported and left alone.
+
+    Attributes:
+        reason: Field and fault in one sentence; never the document's values.
+    """
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a query brought: the readable tasks in order, and the documents that are not."""
+
+    tasks: tuple[Stored, ...]
+    broken: tuple[Broken, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One guarded write of one task's document.
+
+    Attributes:
+        task: The whole task as it is to be.
+        fields: The Python names that differ from what was read; a store may write just these.
+            None means all of them.
+        revision: What the document's revision must be; None means that the document must not exist.
+        delete: True to remove the document instead.
+    """
+
+    task: Task
+    revision: Any
+    fields: frozenset[str] | None = None
+    delete: bool = False
+
+    @classmethod
+    def changing(cls, stored: Stored, changes: Mapping[str, Any]) -> "Write":
+        """*stored* with *changes* applied, guarded by the revision it was read at."""
+        return cls(
+            task=stored.task.model_copy(update=dict(changes)),
+            revision=stored.revision,
+            fields=frozenset(changes),
+        )
+
+
+class Result(Enum):
+    """What became of one guarded write."""
+
+    APPLIED = "applied"
+    REFUSED = "refused"  #: The guard did not hold: changed, created or deleted by somebody else.
+    UNKNOWN = "unknown"  #: The store did not answer; the write may have been applied. Re-read, compare.
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The answer to one `Write`. *revision* is the document's new one when applied."""
+
+    result: Result
+    revision: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """The runs of one flush.
+
+    Attributes:
+        id: `<tick id>.<number of the flush>`. Writing the same entry twice leaves one.
+        runs: At most 100.
+    """
+
+    id: str
+    at: datetime
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The figures of `GET /status`.
+
+    Attributes:
+        scheduled: Tasks that wait, run or retry: all that will be looked at again.
+        due: Tasks whose next look has come.
+        last_tick_at: When a tick last wrote to the ledger; None when none did.
+    """
+
+    scheduled: int
+    due: int
+    last_tick_at: datetime | None
+
+
+@dataclass(slots=True)
+class Operations:
+    """Operations as a bill counts them: one for each document read, written or deleted."""
+
+    reads: int = 0
+    writes: int = 0
+    deletes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which tasks a listing is about; None or empty means any."""
+
+    status: str | None = None
+    type: str | None = None
+    owner: str | None = None
+    tag: str | None = None
+    origin: str | None = None
+    ids: frozenset[str] = field(default_factory=frozenset)

@@ -1,0 +1,243 @@
+"""What a task is: the part a person writes (`TaskSpec`) and the part the scheduler keeps (`Task`)."""
+
+import re
+import zlib
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
+
+from functions.rules.notice import Notice, NoticeKind
+from functions.rules.words import (
+    Instant,
+    Model,
+    OutcomeKind,
+    Priority,
+    Status,
+    Tag,
+    TaskId,
+    Trigger,
+    TypeName,
+)
+
+SHARDS = 64  # virtual shards; fixed for ever, so that growing needs no migration of data
+RECENT_RUNS = 20  # outcomes kept in the task itself, for a sparkline without reading the ledger
+SUMMARY_CHARS = 400
+
+
+class Misfire(Model):
+    """What becomes of occurrences nobody pinged for.
+
+    Attributes:
+        policy: run_once runs the newest and records the rest as skipped; run_all runs each;
+            skip runs only what is still within the grace.
+        grace_seconds: Lateness that still counts as on time; auto is half the period, 120 s to 2 h.
+    """
+
+    policy: Literal["run_once", "run_all", "skip"] = "run_once"
+    grace_seconds: Annotated[int, Field(ge=0, le=604_800)] | Literal["auto"] = "auto"
+
+
+class Retry(Model):
+    """How often, and how soon, a failed occurrence is tried again.
+
+    Attributes:
+        max_attempts: All attempts at one occurrence, the first included. 1 means never again.
+        min_backoff_seconds: Upper edge of the first random wait; doubled for each later one.
+        max_backoff_seconds: No wait is longer than this.
+    """
+
+    max_attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    min_backoff_seconds: Annotated[int, Field(ge=1, le=86_400)] = 10
+    max_backoff_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.max_backoff_seconds < self.min_backoff_seconds:
+            raise ValueError("maxBackoffSeconds must not be smaller than minBackoffSeconds")
+        return self
+
+
+class NotifyRule(Model):
+    """Who is told of what.
+
+    Attributes:
+        on: The kinds of event this rule listens to.
+        channels: Names of channels; empty means the default ones.
+        after: Failures in a row before the first word of them.
+    """
+
+    on: tuple[NoticeKind, ...] = ("failure", "recovery")
+    channels: tuple[str, ...] = ()
+    after: Annotated[int, Field(ge=1, le=1000)] = 1
+
+
+class TaskSpec(Model):
+    """What a person writes about a task: what to do, when, and how to treat failure.
+
+    Attributes:
+        schedule: Five cron fields, a macro, `every 15m`, or `at 2026-12-01T09:00`.
+        timezone: IANA name of the zone the schedule is read in.
+        start_at: No occurrence before this moment; also the anchor of an interval.
+        end_at: No occurrence after this moment.
+        max_runs: Scheduled runs after which the task has ended; None means no limit.
+        jitter_seconds: A run starts up to this much after its occurrence, the same for each try.
+        timeout_seconds: Total time one attempt may take.
+        delivery: at_most_once never tries an occurrence a second time, whatever became of the first.
+        pause_after_failures: Failed occurrences in a row after which the task pauses itself.
+        notify: None means the default channels on failure, recovery and news.
+    """
+
+    id: TaskId
+    title: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    description: Annotated[str, StringConstraints(max_length=2000)] = ""
+    owner: Annotated[str, StringConstraints(max_length=100)] = ""
+    tags: Annotated[tuple[Tag, ...], Field(max_length=10)] = ()
+    type: TypeName
+    params: dict[str, Any] = Field(default_factory=dict)
+    schedule: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    timezone: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "UTC"
+    start_at: Instant | None = None
+    end_at: Instant | None = None
+    max_runs: Annotated[int, Field(ge=1)] | None = None
+    jitter_seconds: Annotated[int, Field(ge=0, le=3600)] = 0
+    misfire: Misfire = Misfire()
+    overlap: Literal["skip", "queue_one", "queue_all"] = "skip"
+    priority: Priority = Priority.MEDIUM
+    timeout_seconds: Annotated[float, Field(gt=0, le=3000)] = 20.0
+    retry: Retry = Retry()
+    delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
+    pause_after_failures: Annotated[int, Field(ge=1, le=1000)] | None = None
+    notify: tuple[NotifyRule, ...] | None = None
+    enabled: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _id_from_title(cls, given: Any) -> Any:
+        """A task without an id is named after its title."""
+        if isinstance(given, dict) and "id" not in given and isinstance(given.get("title"), str):
+            return {**given, "id": slug(given["title"])}
+        return given
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.start_at and self.end_at and self.end_at < self.start_at:
+            raise ValueError("endAt must not be earlier than startAt")
+        return self
+
+
+class Claim(Model):
+    """The exclusive, expiring right to make one attempt.
+
+    Attributes:
+        token: `<tick id>.<number>`, fresh for each claim: what later writes are fenced by.
+        until: When the right expires; also the task's `nextRunAt` until then.
+    """
+
+    token: str
+    until: Instant
+    started_at: Instant
+
+
+class Pause(Model):
+    """Why a task stands still. `until` None means until somebody resumes it."""
+
+    note: Annotated[str, StringConstraints(max_length=400)] = ""
+    until: Instant | None = None
+    by: Annotated[str, StringConstraints(max_length=100)] = ""
+    at: Instant | None = None
+
+
+class Missed(Model):
+    """Occurrences that came and went while nobody pinged; first and last included."""
+
+    count: Annotated[int, Field(ge=1)]
+    first: Instant
+    last: Instant
+
+
+class Extra(Model):
+    """An occurrence that waits its turn beside the schedule's next one."""
+
+    at: Instant
+    trigger: Trigger
+
+
+class Alert(Model):
+    """What people know about this task, and what they must still be told.
+
+    Attributes:
+        failing_since: When the present run of failures began; None while all is well.
+        told: Whether somebody was told of the present failures, so that a recovery is news.
+        signature: What the last told failure looked like, to notice a changed error.
+        pending: Notices decided and not yet delivered. Written with the result they tell of, so a
+            crash between run and delivery loses none.
+        tries: How often delivery of the pending notices failed.
+        retry_at: When to try again; None when nothing is pending.
+    """
+
+    failing_since: Instant | None = None
+    told: bool = False
+    signature: str = ""
+    pending: tuple[Notice, ...] = ()
+    tries: int = 0
+    retry_at: Instant | None = None
+
+
+class Task(TaskSpec):
+    """A task as it is stored: the spec and what the scheduler keeps beside it, in one flat document.
+
+    Attributes:
+        origin: Where the task came from, e.g. `file`; only tasks from files are removed by `apply`.
+        upcoming: The schedule's next occurrence not yet run, skipped or queued; None when it has ended.
+        next_run_at: The next moment the scheduler must look at this task: an occurrence (with its
+            jitter), a retry, the expiry of a claim, the end of a pause, an undelivered notice; None when
+            there is nothing to wait for.
+        occurrence: The occurrence in hand while running or retrying.
+        attempt: Attempts begun at the occurrence in hand.
+        retry_at: When to try the occurrence in hand again; None unless retrying.
+        crashes: Attempts in a row whose claim expired without a result.
+        backlog: Occurrences waiting beside the schedule, oldest first.
+        missed: What the occurrence in hand stands in for; recorded with it.
+        recent: The last outcomes, oldest first, each `<outcome> <duration in ms> <instant>`.
+        memory: The task type's own notes, e.g. ids of feed items already seen.
+    """
+
+    model_config = ConfigDict(extra="ignore")  # a newer version's field must not stop an older tick
+
+    origin: str = ""
+    created_at: Instant
+    updated_at: Instant
+    shard: Annotated[int, Field(ge=0, lt=SHARDS)] = 0
+    status: Status = Status.SCHEDULED
+    pause: Pause | None = None
+    upcoming: Instant | None = None
+    next_run_at: Instant | None = None
+    occurrence: Instant | None = None
+    trigger: Trigger = Trigger.SCHEDULE
+    attempt: int = 0
+    retry_at: Instant | None = None
+    claim: Claim | None = None
+    cancel_requested: bool = False
+    crashes: int = 0
+    backlog: tuple[Extra, ...] = ()
+    missed: Missed | None = None
+    last_run_at: Instant | None = None
+    last_outcome: OutcomeKind | None = None
+    last_result_summary: str = ""
+    last_error: str = ""
+    last_duration_ms: int | None = None
+    consecutive_failures: int = 0
+    run_count: int = 0
+    memory: dict[str, Any] = Field(default_factory=dict)
+    recent: tuple[str, ...] = ()
+    alert: Alert = Alert()
+
+
+def slug(title: str) -> str:
+    """The id a title makes: lower case, words joined by hyphens; empty when nothing is left."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60].strip("-")
+
+
+def shard_of(task_id: str) -> int:
+    """Which of the virtual shards a task belongs to, for ever."""
+    return zlib.crc32(task_id.encode()) % SHARDS

@@ -1,0 +1,81 @@
+"""The words of the project as types: instants, ids, states, outcomes. Everything else is built from these."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic.alias_generators import to_camel
+
+Instant = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+TaskId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+TypeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class Model(BaseModel):
+    """A frozen value that is camelCase outside Python and snake_case inside."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class Priority(StrEnum):
+    """How urgent a task is when a tick cannot start everything."""
+
+    URGENT = "urgent"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class Status(StrEnum):
+    """Where a task stands between two looks of the scheduler."""
+
+    SCHEDULED = "scheduled"  #: Waits for its next occurrence.
+    RUNNING = "running"  #: Claimed; when the claim expires the task is due again.
+    RETRYING = "retrying"  #: An attempt failed; the same occurrence is tried again at `retry_at`.
+    PAUSED = "paused"  #: Somebody, or too many failures, stopped it.
+    ENDED = "ended"  #: Its schedule yields no further occurrence.
+    QUARANTINED = "quarantined"  #: It took the process down with it too often; a person must look.
+
+
+class Trigger(StrEnum):
+    """Why an occurrence exists."""
+
+    SCHEDULE = "schedule"  #: The schedule implied it.
+    CATCH_UP = "catch_up"  #: The schedule implied it while nobody pinged; run late, one by one.
+    QUEUED = "queued"  #: It fell into an earlier run and waited for its end.
+    MANUAL = "manual"  #: A person asked for a run now.
+    BACKFILL = "backfill"  #: A person asked for the runs of a span of the past.
+
+
+class OutcomeKind(StrEnum):
+    """What an attempt, or an occurrence nobody attempted, came to."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    ABANDONED = "abandoned"  #: The claim expired and no record of a result was found.
+    SKIPPED = "skipped"
+
+
+class SkipReason(StrEnum):
+    """Why an occurrence was not attempted."""
+
+    OVERLAP = "overlap"
+    MISFIRE = "misfire"
+    PAUSED = "paused"
+    BUDGET = "budget"
+    CONFIG = "config"
+    ENDED = "ended"
+
+
+def occurrence_id(task_id: str, at: datetime) -> str:
+    """The name of an occurrence and its idempotency key, e.g. `ping@2026-11-20T12:00:00Z`."""
+    return f"{task_id}@{instant_text(at)}"
+
+
+def instant_text(at: datetime) -> str:
+    """*at* in UTC as RFC 3339, with a fraction only where there is one."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,33 @@
+"""Fixtures for all rooms: a factory of tasks with defaults, so that a test names only what it is about."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from functions.rules.task import Task, shard_of
+
+NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def make_task() -> Callable[..., Task]:
+    """Build a valid stored task; a test names only the fields it is about (Python names)."""
+
+    def make(task_id: str = "water-plants", **changes: Any) -> Task:
+        defaults: dict[str, Any] = {
+            "id": task_id,
+            "title": task_id.replace("-", " ").capitalize(),
+            "type": "health_check_url",
+            "params": {"url": "http://127.0.0.1:1/"},
+            "schedule": "*/5 * * * *",
+            "created_at": NOON,
+            "updated_at": NOON,
+            "shard": shard_of(task_id),
+            "upcoming": NOON,
+            "next_run_at": NOON,
+        }
+        return Task.model_validate(defaults | changes)
+
+    return make

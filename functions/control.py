@@ -1,54 +1,140 @@
-"""What people do to tasks: apply, pause, resume, cancel, run now. Says what it needs of a store."""
+"""What people do to tasks: pause, resume, cancel, ask for runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Protocol
 
+from functions.errors import InputError, StoreUnavailable
+from functions.ports import Catalogue
+from functions.rules.lifecycle import asked_to_run, backfill_instants, cancelled, paused, resumed
 from functions.rules.outcome import Run
-from functions.rules.storage import Counts, Filter, Found, LedgerEntry, Write, Written
+from functions.rules.settlement import Settlement
+from functions.rules.storage import LedgerEntry, Result, Stored, Write
+from functions.rules.task import Task
+from functions.rules.words import OutcomeKind, Trigger
+
+TRIES = 5  # at a write somebody else got in the way of; each time on what they left
+PAGE = 300
 
 
-class Catalogue(Protocol):
-    """What people's commands need of a store; errors as in `tick.Store`."""
+async def pause(
+    store: Catalogue,
+    task_id: str,
+    *,
+    note: str,
+    until: datetime | None,
+    by: str,
+    now: datetime,
+    new_id: Callable[[], str],
+) -> Task:
+    """Stop a task; see `lifecycle.paused`."""
+    return await _change(
+        store,
+        task_id,
+        lambda task: paused(task, note=note, until=until, by=by, now=now),
+        now=now,
+        new_id=new_id,
+    )
 
-    async def read(self, ids: Sequence[str]) -> Found:
-        """As in `tick.Store`."""
-        ...
 
-    async def write(self, writes: Sequence[Write]) -> list[Written]:
-        """As in `tick.Store`."""
-        ...
+async def resume(
+    store: Catalogue, task_id: str, *, catch_up: bool, now: datetime, new_id: Callable[[], str]
+) -> Task:
+    """End a pause or a quarantine; see `lifecycle.resumed`."""
+    return await _change(
+        store, task_id, lambda task: resumed(task, now=now, catch_up=catch_up), now=now, new_id=new_id
+    )
 
-    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
-        """As in `tick.Store`."""
-        ...
 
-    async def page(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
-        """Return tasks that match *which*, by id, those with ids greater than *after* only.
+async def cancel(store: Catalogue, task_id: str, *, now: datetime, new_id: Callable[[], str]) -> Task:
+    """End the occurrence in hand; see `lifecycle.cancelled`."""
+    return await _change(store, task_id, lambda task: cancelled(task, now=now), now=now, new_id=new_id)
 
-        At most *limit* tasks; fewer than *limit* (broken ones included) means there are no more.
-        """
-        ...
 
-    async def runs(
-        self,
-        *,
-        task_id: str | None = None,
-        since: datetime | None = None,
-        before: datetime | None = None,
-        limit: int = 100,
-    ) -> list[Run]:
-        """Return run records by `finished_at`, newest first: not before *since*, earlier than *before*."""
-        ...
+async def run_now(store: Catalogue, task_id: str, *, now: datetime, new_id: Callable[[], str]) -> Task:
+    """Ask for a run at the next tick; the schedule stays where it is."""
+    return await _change(
+        store,
+        task_id,
+        lambda task: asked_to_run(task, [now], Trigger.MANUAL, now=now),
+        now=now,
+        new_id=new_id,
+    )
 
-    async def counts(self, now: datetime) -> Counts:
-        """Return the figures of the status page."""
-        ...
 
-    async def prune(self, now: datetime) -> int:
-        """Remove ledger entries past `storage.RUNS_KEPT`; return how many. A store may do it by itself."""
-        ...
+async def backfill(
+    store: Catalogue,
+    task_id: str,
+    *,
+    first: datetime,
+    until: datetime,
+    now: datetime,
+    new_id: Callable[[], str],
+    dry_run: bool = False,
+) -> list[datetime]:
+    """Ask for runs of past occurrences that have not succeeded; return those, oldest first."""
+    stored = await _read(store, task_id)
+    instants = backfill_instants(stored.task, first=first, until=until, now=now)
+    succeeded = {
+        run.occurrence
+        for run in await _all_runs(store, task_id, since=first)
+        if run.outcome is OutcomeKind.SUCCEEDED
+    }
+    wanted = [at for at in instants if at not in succeeded]
+    if wanted and not dry_run:
+        await _change(
+            store,
+            task_id,
+            lambda task: asked_to_run(task, wanted, Trigger.BACKFILL, now=now),
+            now=now,
+            new_id=new_id,
+        )
+    return wanted
 
-    async def close(self) -> None:
-        """Release connections. The store is not used afterwards."""
-        ...
+
+async def _change(
+    store: Catalogue,
+    task_id: str,
+    decide: Callable[[Task], Settlement],
+    *,
+    now: datetime,
+    new_id: Callable[[], str],
+) -> Task:
+    """Apply *decide* to the task as it stands, again if somebody else was faster.
+
+    Raises:
+        InputError: There is no such task, or what was asked makes no sense for it.
+        StoreUnavailable: It is not known whether the change was made.
+    """
+    for _ in range(TRIES):
+        stored = await _read(store, task_id)
+        settlement = decide(stored.task)
+        write = Write.changing(stored, settlement.changes)
+        entry = LedgerEntry(f"{new_id()}.1", now, settlement.runs) if settlement.runs else None
+        [written] = await store.finish(entry, [write])
+        if written.result is Result.APPLIED:
+            return write.task
+        if written.result is Result.UNKNOWN:
+            raise StoreUnavailable(
+                f"The store did not say whether {task_id} was changed; look, and try again"
+            )
+    raise StoreUnavailable(f"{task_id} changes too quickly; try again")
+
+
+async def _read(store: Catalogue, task_id: str) -> Stored:
+    found = await store.read([task_id])
+    if found.broken:
+        raise InputError(f"{task_id} cannot be read: {found.broken[0].reason}")
+    if not found.tasks:
+        raise InputError(f"There is no task {task_id!r}")
+    return found.tasks[0]
+
+
+async def _all_runs(store: Catalogue, task_id: str, *, since: datetime) -> Iterable[Run]:
+    runs: list[Run] = []
+    before: datetime | None = None
+    while True:
+        page = await store.runs(task_id=task_id, since=since, before=before, limit=PAGE)
+        runs += page
+        if len(page) < PAGE:
+            return runs
+        before = page[-1].finished_at

@@ -1,88 +1,252 @@
-"""The order of one tick, and what it needs of the rooms around it."""
+"""The order of one tick: find, judge, claim, perform, settle, tell, report."""
 
-from collections.abc import Awaitable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any
 
-from functions.rules.job import Job
-from functions.rules.notice import Notice
-from functions.rules.outcome import Outcome, Run
-from functions.rules.storage import Found, LedgerEntry, Operations, Stored, Write, Written
+from functions.attempts import CANCELLED, SHUT_DOWN, Attempts
+from functions.books import Books, Decided
+from functions.delivery import deliver
+from functions.errors import InputError, StoreUnavailable
+from functions.ports import Budget, Parts
+from functions.results import Results
+from functions.rules.outcome import Outcome
+from functions.rules.ranking import ranked
+from functions.rules.recovery import recover
+from functions.rules.report import Report
+from functions.rules.storage import Stored
+from functions.rules.unfit import too_long, unreadable
+from functions.rules.verdict import LookUp, Settle, Start, Verdict, judge
+from functions.rules.words import OutcomeKind
+
+log = logging.getLogger(__name__)
+
+WINDOW = 1000  # due tasks read at once
+FINISHING = timedelta(seconds=1.5)  # kept free before the answer is due: last flush, notices, report
+CATCH_UP_SHARE = 0.2  # of the time for starting, for work that was missed, after all that is on time
+LOOK_AGAIN = timedelta(seconds=3)  # how often a long attempt's document is read for a wish to cancel
+POLL_S = 0.25  # how often a waiting tick looks at the time and at the wish to stop
+STOP_GRACE_S = 4.0  # what running attempts get when the process is told to stop
+OUT_OF_TIME = Outcome(OutcomeKind.TIMED_OUT, "The tick's time was up")
 
 
-class Store(Protocol):
-    """What a tick needs of a store. Every call is bounded in time; none retries past its bound.
+async def tick(parts: Parts, budget: Budget) -> dict[str, Any]:
+    """Run what is due, once, and return the report as JSON values.
 
-    Raises, from every method:
-        StoreUnavailable: No answer in time, or a connection lost. For a write that means *unknown*:
-            `write` and `finish` say so item by item instead, with `Result.UNKNOWN`, when they can.
-        StoreError: A refusal that trying again will not mend.
+    1. Find what is due.
+    2. Judge each task: attempt it, settle it without an attempt, or look its dead tick up in the ledger.
+    3. Claim a wave no larger than what can start at once; only what was won is attempted.
+    4. Perform, each attempt under its own deadline.
+    5. Settle results as they come, in batches, records first.
+    6. Tell people, one message a channel.
+    7. Report.
+
+    Raises:
+        StoreUnavailable: The store could not be reached; what was under way was settled where possible.
+        StoreError: The store refused.
     """
-
-    async def due(self, now: datetime, *, limit: int) -> Found:
-        """Return tasks whose `next_run_at` is not after *now*, earliest first, at most *limit*.
-
-        A document that cannot be read as a task is in `Found.broken` and counts towards *limit*.
-        """
-        ...
-
-    async def read(self, ids: Sequence[str]) -> Found:
-        """Return the tasks with these ids, in any order; ids that do not exist are left out."""
-        ...
-
-    async def write(self, writes: Sequence[Write]) -> list[Written]:
-        """Do each write whose guard holds, independently of the others; answer in the same order.
-
-        A write is applied when the document's revision is the expected one (or when it does not
-        exist and none is expected). No two writes of one call are for the same task. A write sent
-        again after a lost answer may be refused by its own first try: whoever must know compares
-        the claim's token after a `read`.
-        """
-        ...
-
-    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
-        """Keep *entry* in the ledger, then do *writes* as `write` does.
-
-        No write is applied unless the entry is kept. Keeping an entry twice leaves one. The entry is
-        kept even if some writes are refused: it tells what happened, not what was decided.
-        """
-        ...
-
-    async def runs_of_tick(self, tick_id: str) -> list[Run]:
-        """Return all runs in ledger entries whose id is `<tick_id>.<number>`; empty when none."""
-        ...
-
-    def metered(self) -> AbstractContextManager[Operations]:
-        """Count the operations done by this asyncio task, and those it starts, while inside."""
-        ...
+    with parts.store.metered() as operations:
+        one = _Tick(parts, budget)
+        try:
+            await one.run()
+        finally:
+            await one.wind_up()
+        duration_ms = round((parts.clock() - one.started_at).total_seconds() * 1000)
+        report = one.report.as_json(duration_ms=duration_ms, operations=operations)
+    log.info("tick_done", extra=report)
+    return report
 
 
-class Perform(Protocol):
-    """Do a job's work once. Never raises for a fault of the work; cancellation passes through."""
+class _Tick:
+    def __init__(self, parts: Parts, budget: Budget) -> None:
+        self.parts = parts
+        self.report = Report()
+        self.started_at = parts.clock()
+        self._stop_starting = _after(self.started_at, budget.stop_starting)
+        self._answer_by = _after(self.started_at, budget.answer_by)
+        self._longest = None if budget.answer_by is None else budget.answer_by - FINISHING
+        self._tick_id = parts.token()
+        self._books = Books(parts.store, tick_id=self._tick_id, clock=parts.clock)
+        self._results = Results(self._books, self.report, clock=parts.clock, dice=parts.dice)
+        self._attempts = Attempts(
+            parts.perform, clock=parts.clock, limit=parts.max_concurrency, done=self._results.take
+        )
+        self._line: deque[Stored] = deque()
+        self._late: deque[Stored] = deque()
+        self._late_until: datetime | None = None
+        self._seen: set[str] = set()
 
-    def __call__(self, job: Job) -> Awaitable[Outcome]: ...
+    # -- the order ---------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        watch = asyncio.create_task(self._watch())
+        try:
+            more = True
+            while more and self._may_start():
+                more = await self._find()
+                await self._work_off(self._line)
+            await self._catch_up()
+            await self._finish_attempts()
+        finally:
+            watch.cancel()
+        await deliver(
+            list(self._results.to_tell.values()),
+            tell=self.parts.tell,
+            books=self._books,
+            clock=self.parts.clock,
+            answer_by=self._answer_by,
+        )
+
+    async def wind_up(self) -> None:
+        """Leave nothing running and nothing decided unwritten, whatever ended the tick."""
+        if len(self._attempts):
+            await self._attempts.end(SHUT_DOWN)
+        await self._results.written()
+        self.report.left += len(self._line) + len(self._late)
+
+    async def _find(self) -> bool:
+        """Put what is due, and was not seen before, in line; say whether there may be more."""
+        now = self.parts.clock()
+        found = await self.parts.store.due(now, limit=WINDOW)
+        broken = [one for one in found.broken if one.id not in self._seen]
+        for one in broken:
+            log.warning("task_unreadable", extra={"task_id": one.id, "reason": one.reason})
+        tasks = [stored for stored in found.tasks if stored.task.id not in self._seen]
+        self._seen.update(one.id for one in broken)
+        self._seen.update(stored.task.id for stored in tasks)
+        self.report.due += len(tasks) + len(broken)
+        self.report.broken += len(broken)
+        self._line.extend(ranked(tasks, now=now))
+        return len(tasks) > 0 and len(found.tasks) + len(found.broken) >= WINDOW
+
+    async def _work_off(self, line: deque[Stored], *, until: datetime | None = None) -> None:
+        """Start all of *line*, a wave at a time, while there is time; leave the rest in it."""
+        while line and self._may_start() and not (until and self.parts.clock() >= until):
+            await self._wave(line, min(self._attempts.free, len(line)), late=line is self._late)
+            wanted = min(len(line), max(1, self.parts.max_concurrency // 4))
+            await self._attempts.until(lambda: self._attempts.free >= wanted, within_s=POLL_S)  # noqa: B023
+
+    async def _catch_up(self) -> None:
+        """Start what was missed, once all that is on time was started; within its share of the tick."""
+        if self._late and self._stop_starting is not None and self._late_until is None:
+            self._late_until = self.parts.clock() + (self._stop_starting - self.started_at) * CATCH_UP_SHARE
+        await self._work_off(self._late, until=self._late_until)
+
+    async def _finish_attempts(self) -> None:
+        """Let what runs come to its end, write it down, and start what that left due."""
+        while len(self._attempts) or self._results.waiting:
+            await self._until_nothing_runs()
+            self._line.extend(await self._results.written())
+            await self._work_off(self._line)
+            await self._catch_up()
+
+    async def _until_nothing_runs(self) -> None:
+        loop = asyncio.get_running_loop()
+        stop_by: float | None = None
+        while not await self._attempts.until(lambda: not len(self._attempts), within_s=POLL_S):
+            if self._answer_by is not None and self.parts.clock() >= self._answer_by - FINISHING:
+                await self._attempts.end(OUT_OF_TIME)
+                return
+            if self.parts.stopping():
+                stop_by = stop_by or loop.time() + STOP_GRACE_S
+                if loop.time() >= stop_by:
+                    await self._attempts.end(SHUT_DOWN)
+                    return
+
+    # -- one wave ----------------------------------------------------------------------------------------
+
+    async def _wave(self, line: deque[Stored], size: int, *, late: bool) -> None:
+        """Judge the next *size* tasks of *line* and do what each needs."""
+        now = self.parts.clock()
+        starts: list[tuple[Stored, Mapping[str, Any]]] = []
+        settles: list[Decided] = []
+        expired: dict[str, list[Stored]] = {}
+        for _ in range(size):
+            stored = line.popleft()
+            match self._judged(stored, now=now):
+                case Start() as start if start.late and not late:
+                    self._late.append(stored)
+                case Start() as start if not self._ever_fits(stored):
+                    assert self._longest is not None  # without a limit everything fits
+                    settlement = too_long(stored.task, start, longest=self._longest, now=now)
+                    settles.append(Decided(stored, settlement))
+                case Start() as start if self._fits(stored, now=now):
+                    starts.append((stored, start.changes))
+                case Start():
+                    self.report.left += 1
+                case Settle(settlement):
+                    settles.append(Decided(stored, settlement))
+                case LookUp(tick_id):
+                    expired.setdefault(tick_id, []).append(stored)
+                case _:
+                    self._results.to_tell[stored.task.id] = stored
+        settles += await self._recovered(expired, now=now)
+        if settles:
+            self._line.extend(await self._results.settle(settles))
+        if starts:
+            await self._start(starts)
+
+    def _judged(self, stored: Stored, *, now: datetime) -> Verdict:
+        try:
+            return judge(stored.task, token=self._books.next_token(), now=now)
+        except InputError as exc:  # a schedule nobody can read got into the store
+            log.warning("task_unreadable", extra={"task_id": stored.task.id, "reason": str(exc)})
+            return Settle(unreadable(stored.task, str(exc), now=now))
+
+    async def _recovered(self, expired: Mapping[str, Sequence[Stored]], *, now: datetime) -> list[Decided]:
+        """Settle expired claims from what their ticks had recorded, if anything."""
+        decided = []
+        for tick_id, tasks in expired.items():
+            recorded = {(run.task_id, run.token): run for run in await self.parts.store.runs_of_tick(tick_id)}
+            for stored in tasks:
+                claim = stored.task.claim
+                run = recorded.get((stored.task.id, claim.token if claim else ""))
+                log.warning("claim_expired", extra={"task_id": stored.task.id, "recorded": run is not None})
+                decided.append(Decided(stored, recover(stored.task, run, now=now)))
+        return decided
+
+    async def _start(self, starts: Sequence[tuple[Stored, Mapping[str, Any]]]) -> None:
+        won = await self._books.claim(starts)
+        self.report.taken += len(starts) - len(won)
+        self.report.started += len(won)
+        for stored in won:
+            self._attempts.start(stored)
+
+    # -- wishes from outside -----------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Cancel long attempts that somebody wants cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_AGAIN.total_seconds())
+            long = self._attempts.longer_than(LOOK_AGAIN)
+            try:
+                found = await self.parts.store.read([stored.task.id for stored in long]) if long else None
+            except StoreUnavailable:
+                continue  # the wish is still there at the next look
+            for stored in found.tasks if found else ():
+                if stored.task.cancel_requested:
+                    self._attempts.cancel(stored.task.id, CANCELLED)
+
+    # -- time --------------------------------------------------------------------------------------------
+
+    def _may_start(self) -> bool:
+        in_time = self._stop_starting is None or self.parts.clock() < self._stop_starting
+        return in_time and not self.parts.stopping()
+
+    def _ever_fits(self, stored: Stored) -> bool:
+        return self._longest is None or timedelta(seconds=stored.task.timeout_seconds) <= self._longest
+
+    def _fits(self, stored: Stored, *, now: datetime) -> bool:
+        if self._answer_by is None:
+            return True
+        return now + timedelta(seconds=stored.task.timeout_seconds) + FINISHING <= self._answer_by
 
 
-class Tell(Protocol):
-    """Deliver *notices* within *within*; return for each the channels that could not be told.
-
-    An empty tuple means done (or that nobody can ever be told: no such channel, refused for good).
-    One message a channel, however many notices. Never raises for a fault of a channel.
-    """
-
-    def __call__(
-        self, notices: Sequence[Notice], *, within: timedelta
-    ) -> Awaitable[list[tuple[str, ...]]]: ...
+def _after(moment: datetime, span: timedelta | None) -> datetime | None:
+    return None if span is None else moment + span
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How long an invocation may take, counted from its start. None means without limit."""
-
-    stop_starting: timedelta | None
-    answer_by: timedelta | None
-
-
-__all__ = ["Budget", "Perform", "Store", "Stored", "Tell"]
+__all__ = ["Budget", "Parts", "tick"]

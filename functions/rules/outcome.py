@@ -90,6 +90,7 @@ class Run(Model):
         token: The claim the attempt was made under; empty for a skip.
         final: True when the occurrence is over with this record, False when a retry follows.
         summary: One sentence, at most 400 characters.
+        news: True when the summary and items are themselves a message to people.
     """
 
     task_id: TaskId
@@ -107,6 +108,7 @@ class Run(Model):
     count: int = 1
     metrics: dict[str, Any] = Field(default_factory=dict)
     items: tuple[dict[str, str], ...] = ()
+    news: bool = False
 
     @property
     def key(self) -> str:

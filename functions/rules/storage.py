@@ -9,6 +9,7 @@ from typing import Any
 from functions.rules.outcome import Run
 from functions.rules.task import Task
 
+RUNS_PER_ENTRY = 100  # keeps an entry of long summaries well under a store's limit of 1 MiB a document
 RUNS_KEPT = timedelta(days=90)  # after that a ledger entry may be removed
 
 
@@ -93,7 +94,7 @@ class LedgerEntry:
 
     Attributes:
         id: `<tick id>.<number of the flush>`. Writing the same entry twice leaves one.
-        runs: At most 100.
+        runs: At most RUNS_PER_ENTRY.
     """
 
     id: str

@@ -42,8 +42,9 @@ class Retry(Model):
 
     Attributes:
         max_attempts: All attempts at one occurrence, the first included. 1 means never again.
-        min_backoff_seconds: Upper edge of the first random wait; doubled for each later one.
-        max_backoff_seconds: No wait is longer than this.
+        min_backoff_seconds: No wait is shorter than this.
+        max_backoff_seconds: No wait is longer than this. A wait is drawn at random between the least
+            and a ceiling that doubles with each attempt.
     """
 
     max_attempts: Annotated[int, Field(ge=1, le=20)] = 3

@@ -1,0 +1,132 @@
+"""Makes a store match task files: what is created, updated and removed, and nothing else."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from functions.errors import InputError
+from functions.ports import Catalogue
+from functions.rules.lifecycle import edited, first_look
+from functions.rules.outcome import Run
+from functions.rules.storage import RUNS_PER_ENTRY, Filter, LedgerEntry, Result, Stored, Write
+from functions.rules.task import TaskSpec
+
+PAGE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What `apply` did, or would do, to one task.
+
+    Attributes:
+        fields: camelCase names of the fields that differ; empty for a creation or a removal.
+        before: The next wake-up before; None when there was none.
+        after: The next wake-up after.
+    """
+
+    id: str
+    action: Literal["create", "update", "remove", "unchanged"]
+    fields: tuple[str, ...] = ()
+    before: datetime | None = None
+    after: datetime | None = None
+
+
+async def apply(
+    store: Catalogue,
+    specs: Sequence[TaskSpec],
+    *,
+    origin: str,
+    now: datetime,
+    new_id: Callable[[], str],
+    prune: bool = True,
+    dry_run: bool = False,
+) -> list[Change]:
+    """Make the store match *specs*; return what changed, by id.
+
+    With *prune*, tasks of the same *origin* that are not in *specs* are removed; others never are.
+
+    Raises:
+        InputError: A spec's schedule has no occurrence left; every fault is named, nothing was written.
+    """
+    existing = {stored.task.id: stored for stored in await everything(store, Filter())}
+    changes: list[Change] = []
+    writes: list[tuple[Write, tuple[Run, ...]]] = []
+    faults: list[str] = []
+    for spec in specs:
+        try:
+            change, write, runs = _applied(existing.get(spec.id), spec, origin=origin, now=now)
+        except InputError as exc:
+            faults.append(f"{spec.id}: {exc}")
+            continue
+        changes.append(change)
+        if write is not None:
+            writes.append((write, runs))
+    if faults:
+        raise InputError("\n".join(faults))
+    kept = {spec.id for spec in specs}
+    for stored in existing.values() if prune else ():
+        if stored.task.origin == origin and stored.task.id not in kept:
+            changes.append(Change(stored.task.id, "remove", before=stored.task.next_run_at))
+            writes.append((Write(stored.task, stored.revision, delete=True), ()))
+    if not dry_run:
+        await _write_all(store, writes, now=now, new_id=new_id)
+    return sorted(changes, key=lambda change: change.id)
+
+
+async def everything(store: Catalogue, which: Filter) -> list[Stored]:
+    """All tasks that match *which*, by id. Unreadable documents are left out."""
+    tasks: list[Stored] = []
+    after = ""
+    while True:
+        found = await store.page(which, after=after, limit=PAGE)
+        tasks += found.tasks
+        if len(found.tasks) + len(found.broken) < PAGE:
+            return tasks
+        after = max([stored.task.id for stored in found.tasks] + [broken.id for broken in found.broken])
+
+
+def _applied(
+    stored: Stored | None, spec: TaskSpec, *, origin: str, now: datetime
+) -> tuple[Change, Write | None, tuple[Run, ...]]:
+    if stored is None:
+        task = first_look(spec, now=now, origin=origin)
+        return Change(spec.id, "create", after=task.next_run_at), Write(task, None), ()
+    settlement = edited(stored.task, spec, now=now)
+    if not settlement.changes:
+        return (
+            Change(spec.id, "unchanged", before=stored.task.next_run_at, after=stored.task.next_run_at),
+            None,
+            (),
+        )
+    write = Write.changing(stored, settlement.changes)
+    names = tuple(
+        sorted(
+            TaskSpec.model_fields[name].alias or name
+            for name in settlement.changes
+            if name in TaskSpec.model_fields
+        )
+    )
+    change = Change(spec.id, "update", names, stored.task.next_run_at, write.task.next_run_at)
+    return change, write, settlement.runs
+
+
+async def _write_all(
+    store: Catalogue,
+    writes: Sequence[tuple[Write, tuple[Run, ...]]],
+    *,
+    now: datetime,
+    new_id: Callable[[], str],
+) -> None:
+    for start in range(0, len(writes), RUNS_PER_ENTRY):
+        part = writes[start : start + RUNS_PER_ENTRY]
+        runs = tuple(run for _, kept in part for run in kept)
+        entry = LedgerEntry(f"{new_id()}.1", now, runs) if runs else None
+        written = await store.finish(entry, [write for write, _ in part])
+        refused = [
+            write.task.id
+            for (write, _), answer in zip(part, written, strict=True)
+            if answer.result is not Result.APPLIED
+        ]
+        if refused:
+            raise InputError(f"{', '.join(refused)}: changed by somebody else meanwhile; apply again")

@@ -1,0 +1,131 @@
+"""Attempts under way in one tick: each under its own total deadline, all under one limit of concurrency."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from functions.ports import Perform
+from functions.rules.outcome import Outcome
+from functions.rules.storage import Stored
+from functions.rules.verdict import CLAIM_MARGIN, job_of
+from functions.rules.words import OutcomeKind
+
+log = logging.getLogger(__name__)
+
+STUCK_AFTER_S = 1.0  # how long a cancelled attempt may take to let go
+
+CANCELLED = Outcome(OutcomeKind.CANCELLED, "Somebody cancelled it")
+SHUT_DOWN = Outcome(OutcomeKind.ABANDONED, "The process was told to stop while this ran")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """One attempt that is over."""
+
+    stored: Stored
+    outcome: Outcome
+    started_at: datetime
+    finished_at: datetime
+
+
+@dataclass(slots=True)
+class _Running:
+    stored: Stored
+    started_at: datetime
+    because: Outcome | None = None  # why it was cancelled, when it was
+    work: asyncio.Task[None] | None = field(default=None, repr=False)
+
+
+class Attempts:
+    """The attempts of one tick.
+
+    Args:
+        done: Called with each attempt that is over, in the loop; it must not block.
+        limit: Attempts under way at once.
+    """
+
+    def __init__(
+        self,
+        perform: Perform,
+        *,
+        clock: Callable[[], datetime],
+        limit: int,
+        done: Callable[[Attempted], None],
+    ) -> None:
+        self._perform = perform
+        self._clock = clock
+        self._limit = limit
+        self._done = done
+        self._running: dict[str, _Running] = {}
+        self._changed = asyncio.Event()
+
+    @property
+    def free(self) -> int:
+        """How many more may start now."""
+        return max(0, self._limit - len(self._running))
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def start(self, stored: Stored) -> None:
+        """Begin the attempt that *stored* was claimed for."""
+        running = _Running(stored, self._clock())
+        self._running[stored.task.id] = running
+        running.work = asyncio.create_task(self._run(running))
+
+    async def until(self, condition: Callable[[], bool], *, within_s: float | None) -> bool:
+        """Wait until *condition*, which only the end of an attempt can make true; False when time is up."""
+        try:
+            async with asyncio.timeout(within_s):
+                while not condition():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def longer_than(self, span: timedelta) -> list[Stored]:
+        """The tasks whose attempts have been under way for more than *span*."""
+        since = self._clock() - span
+        return [running.stored for running in self._running.values() if running.started_at < since]
+
+    def cancel(self, task_id: str, because: Outcome) -> None:
+        """End an attempt early; it comes to the outcome *because*."""
+        running = self._running.get(task_id)
+        if running is not None and running.because is None and running.work is not None:
+            running.because = because
+            running.work.cancel()
+
+    async def end(self, because: Outcome) -> None:
+        """End all attempts now. One that does not let go is left behind: its claim will expire."""
+        for task_id in list(self._running):
+            self.cancel(task_id, because)
+        if not await self.until(lambda: not self._running, within_s=STUCK_AFTER_S):
+            log.error("attempts_stuck", extra={"tasks": sorted(self._running)})
+
+    async def _run(self, running: _Running) -> None:
+        task = running.stored.task
+        try:
+            outcome = await self._outcome(running)
+            self._done(Attempted(running.stored, outcome, running.started_at, self._clock()))
+        finally:
+            del self._running[task.id]
+            self._changed.set()
+
+    async def _outcome(self, running: _Running) -> Outcome:
+        task = running.stored.task
+        assert task.claim is not None  # only claimed tasks are started
+        left_s = (task.claim.until - CLAIM_MARGIN - running.started_at).total_seconds()
+        timeout_s = min(task.timeout_seconds, max(left_s, 0.0))
+        job = job_of(task, started_at=running.started_at, timeout_s=timeout_s)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._perform(job)
+        except TimeoutError:
+            return Outcome(OutcomeKind.TIMED_OUT, f"No result within {timeout_s:g} s")
+        except asyncio.CancelledError:
+            if running.because is None:
+                raise
+            return running.because

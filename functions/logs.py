@@ -1,0 +1,154 @@
+"""Logs: one JSON object a line where Cloud Logging reads them, short lines for people elsewhere."""
+
+import json
+import logging
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+Redact = Callable[[str], str]
+
+QUIET = ("aiohttp.access", "google", "httpcore", "httpx", "urllib3")  # at INFO they print whole addresses
+COLOURS = {"WARNING": "\033[33m", "ERROR": "\033[31m", "CRITICAL": "\033[31m", "DEBUG": "\033[2m"}
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"asctime", "message", "taskName"}
+_TRACES = (
+    ("x-cloud-trace-context", re.compile(r"([0-9a-fA-F]{32})(?:/.*)?")),
+    ("traceparent", re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-.*")),
+)
+_trace: ContextVar[str] = ContextVar("trace", default="")
+
+
+def configure(env: Mapping[str, str], redact: Redact) -> logging.Handler:
+    """Send all logs from `LOG_LEVEL` up through one handler and return it; a second call replaces the first.
+
+    Args:
+        env: On Cloud Run (`K_SERVICE`) lines are JSON on standard output, otherwise text on standard error.
+        redact: Masks what is secret; applied to every text of a line.
+    """
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if isinstance(handler, _Handler):
+            root.removeHandler(handler)
+    handler = _Handler("stdout" if "K_SERVICE" in env else "stderr")
+    handler.setLevel((env.get("LOG_LEVEL", "").strip() or "INFO").upper())
+    if "K_SERVICE" in env:
+        handler.setFormatter(CloudFormatter(redact, project=env.get("GOOGLE_CLOUD_PROJECT", "")))
+    else:
+        handler.setFormatter(TerminalFormatter(redact, coloured=sys.stderr.isatty()))
+    attach(handler)
+    return handler
+
+
+def attach(handler: logging.Handler) -> None:
+    """Put *handler* back if something has replaced it, and switch silenced loggers on again.
+
+    functions-framework configures logging anew after it has loaded our code when `LOG_EXECUTION_ID` is
+    set, as Cloud Run functions does; that removes our handler and disables every logger there is.
+    """
+    root = logging.getLogger()
+    if handler in root.handlers:
+        return
+    for other in root.handlers[:]:
+        if type(other) is logging.StreamHandler:  # each line once; the handlers of a test's tools stay
+            root.removeHandler(other)
+    root.addHandler(handler)
+    root.setLevel(handler.level)
+    for logger in logging.root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def follow(headers: Mapping[str, str]) -> None:
+    """Let the lines of the current request carry the trace that *headers* (lower-case names) speak of."""
+    matches = (shape.fullmatch(headers.get(name, "")) for name, shape in _TRACES)
+    _trace.set(next((match[1].lower() for match in matches if match), ""))
+
+
+class CloudFormatter(logging.Formatter):
+    """Cloud Logging's structured lines: our fields beside `severity`, `message`, `time` and the trace."""
+
+    def __init__(self, redact: Redact, *, project: str = "") -> None:
+        super().__init__()
+        self._redact = redact
+        self._traces = f"projects/{project}/traces/" if project else ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line of JSON, whatever the record holds."""
+        line = {name: _clean(value, self._redact) for name, value in _fields(record).items()}
+        line["severity"] = record.levelname
+        line["message"] = self._redact(record.getMessage())
+        line["time"] = datetime.fromtimestamp(record.created, UTC).isoformat()
+        line["logger"] = record.name
+        if trace := _trace.get():
+            line["logging.googleapis.com/trace"] = self._traces + trace
+        if stack := _stack(self, record):
+            line["stack_trace"] = self._redact(stack)
+        return json.dumps(line)
+
+
+class TerminalFormatter(logging.Formatter):
+    """One short line for a person: `12:00:01 INFO  tick_done due=5 started=5`."""
+
+    def __init__(self, redact: Redact, *, coloured: bool = False) -> None:
+        super().__init__()
+        self._redact = redact
+        self._coloured = coloured
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and the stack of an exception below it."""
+        moment = time.strftime("%H:%M:%S", time.localtime(record.created))
+        fields = [f"{name}={_word(value)}" for name, value in _fields(record).items()]
+        line = " ".join([moment, f"{record.levelname:<5}", record.getMessage(), *fields])
+        if stack := _stack(self, record):
+            line = f"{line}\n{stack}"
+        line = self._redact(line)
+        colour = COLOURS.get(record.levelname, "") if self._coloured else ""
+        return f"{colour}{line}\033[0m" if colour else line
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes to whatever the standard stream is at that moment: tests and the framework exchange it."""
+
+    def __init__(self, name: str) -> None:
+        logging.Handler.__init__(self)
+        self._stream_name = name
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # the base class keeps it as an attribute
+        stream: TextIO = getattr(sys, self._stream_name)
+        return stream
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+
+
+def _stack(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    parts = [formatter.formatException(record.exc_info)] if record.exc_info else []
+    if record.stack_info:
+        parts.append(record.stack_info)
+    return "\n".join(parts)
+
+
+def _clean(value: Any, redact: Redact) -> Any:
+    """*value* as JSON can hold it, with its texts redacted."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if value - value == 0 else str(value)  # NaN and infinity are no JSON
+    if isinstance(value, Mapping):
+        return {redact(str(name)): _clean(item, redact) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(item, redact) for item in value]
+    return redact(str(value))
+
+
+def _word(value: Any) -> str:
+    text = str(value)
+    return text if text and text.isprintable() and " " not in text else json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,153 @@
+"""What a tick, and people's commands, need of the rooms around them: a store, work done, people told."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from functions.rules.job import Job
+from functions.rules.notice import Notice
+from functions.rules.outcome import Outcome, Run
+from functions.rules.storage import Counts, Filter, Found, LedgerEntry, Operations, Write, Written
+
+
+class Store(Protocol):
+    """What a tick needs of a store. Every call is bounded in time; none retries past its bound.
+
+    Raises, from every method:
+        StoreUnavailable: No answer in time, or a connection lost. For a write that means *unknown*:
+            `write` and `finish` say so item by item instead, with `Result.UNKNOWN`, when they can.
+        StoreError: A refusal that trying again will not mend.
+    """
+
+    async def due(self, now: datetime, *, limit: int) -> Found:
+        """Return tasks whose `next_run_at` is not after *now*, earliest first, at most *limit*.
+
+        A document that cannot be read as a task is in `Found.broken` and counts towards *limit*.
+        """
+        ...
+
+    async def read(self, ids: Sequence[str]) -> Found:
+        """Return the tasks with these ids, in any order; ids that do not exist are left out."""
+        ...
+
+    async def write(self, writes: Sequence[Write]) -> list[Written]:
+        """Do each write whose guard holds, independently of the others; answer in the same order.
+
+        A write is applied when the document's revision is the expected one (or when it does not
+        exist and none is expected). No two writes of one call are for the same task. A write sent
+        again after a lost answer may be refused by its own first try: whoever must know compares
+        the claim's token after a `read`.
+        """
+        ...
+
+    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+        """Keep *entry* in the ledger, then do *writes* as `write` does.
+
+        No write is applied unless the entry is kept. Keeping an entry twice leaves one. The entry is
+        kept even if some writes are refused: it tells what happened, not what was decided.
+        """
+        ...
+
+    async def runs_of_tick(self, tick_id: str) -> list[Run]:
+        """Return all runs in ledger entries whose id is `<tick_id>.<number>`; empty when none."""
+        ...
+
+    def metered(self) -> AbstractContextManager[Operations]:
+        """Count the operations done by this asyncio task, and those it starts, while inside."""
+        ...
+
+
+class Catalogue(Protocol):
+    """What people's commands need of a store; errors as in `Store`."""
+
+    async def read(self, ids: Sequence[str]) -> Found:
+        """As in `Store`."""
+        ...
+
+    async def write(self, writes: Sequence[Write]) -> list[Written]:
+        """As in `Store`."""
+        ...
+
+    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+        """As in `Store`."""
+        ...
+
+    async def page(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
+        """Return tasks that match *which*, by id, those with ids greater than *after* only.
+
+        At most *limit* tasks; fewer than *limit* (broken ones included) means there are no more.
+        """
+        ...
+
+    async def runs(
+        self,
+        *,
+        task_id: str | None = None,
+        since: datetime | None = None,
+        before: datetime | None = None,
+        limit: int = 100,
+    ) -> list[Run]:
+        """Return run records by `finished_at`, newest first: not before *since*, earlier than *before*."""
+        ...
+
+    async def counts(self, now: datetime) -> Counts:
+        """Return the figures of the status page."""
+        ...
+
+    async def prune(self, now: datetime) -> int:
+        """Remove ledger entries past `storage.RUNS_KEPT`; return how many. A store may do it by itself."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections. The store is not used afterwards."""
+        ...
+
+
+class Perform(Protocol):
+    """Do a job's work once. Never raises for a fault of the work; cancellation passes through."""
+
+    def __call__(self, job: Job) -> Awaitable[Outcome]: ...
+
+
+class Tell(Protocol):
+    """Deliver *notices* within *within*; return for each the channels that could not be told.
+
+    An empty tuple means done (or that nobody can ever be told: no such channel, refused for good).
+    One message a channel, however many notices. Never raises for a fault of a channel.
+    """
+
+    def __call__(
+        self, notices: Sequence[Notice], *, within: timedelta
+    ) -> Awaitable[list[tuple[str, ...]]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long an invocation may take, counted from its start. None means without limit."""
+
+    stop_starting: timedelta | None
+    answer_by: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything a tick works with.
+
+    Attributes:
+        clock: The present moment, aware and in UTC.
+        token: A fresh random name for this tick: at least 64 bits, lower-case letters and digits.
+        dice: A random number in [0, 1), for backoff.
+        stopping: Whether the process was told to end; a tick then starts nothing more.
+        max_concurrency: Attempts under way at once.
+    """
+
+    store: Store
+    perform: Perform
+    tell: Tell
+    clock: Callable[[], datetime]
+    token: Callable[[], str]
+    dice: Callable[[], float]
+    stopping: Callable[[], bool] = lambda: False
+    max_concurrency: int = 200

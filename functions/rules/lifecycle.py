@@ -1,0 +1,160 @@
+"""What people do to a task: make it, edit it, pause it, cancel it, ask for runs."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from functions.errors import InputError
+from functions.rules.occurrences import next_occurrence, passed, schedule_of, start_of
+from functions.rules.settlement import BACKLOG_LIMIT, Settlement, close, given_up, rest
+from functions.rules.task import Extra, Pause, Task, TaskSpec, shard_of
+from functions.rules.verdict import resume
+from functions.rules.words import OutcomeKind, Status, Trigger
+
+LATE_AT_CREATION = timedelta(hours=2)  # a one-off time this recently past still runs, at once
+TIMING = frozenset({"schedule", "timezone", "start_at", "end_at", "max_runs", "jitter_seconds"})
+IN_HAND = (Status.RUNNING, Status.RETRYING)
+
+
+def first_look(spec: TaskSpec, *, now: datetime, origin: str) -> Task:
+    """Make the stored task of *spec*, with its first wake-up.
+
+    Raises:
+        InputError: The schedule has no occurrence left.
+    """
+    task = Task(
+        **{name: getattr(spec, name) for name in TaskSpec.model_fields},
+        origin=origin,
+        created_at=now,
+        updated_at=now,
+        shard=shard_of(spec.id),
+    )
+    changes: dict[str, Any] = {"upcoming": _first_occurrence(task, now=now)}
+    return task.model_copy(update=changes | rest(task, changes, now=now))
+
+
+def edited(task: Task, spec: TaskSpec, *, now: datetime) -> Settlement:
+    """Give *task* what *spec* says and keep its state. No difference means no changes at all.
+
+    An occurrence that is already owed stays owed; later ones follow the new schedule. Editing a task that
+    the scheduler itself stopped (too many failures, quarantine) starts it again: a person has looked.
+
+    Raises:
+        InputError: The new schedule has no occurrence left.
+    """
+    new = {
+        name: getattr(spec, name)
+        for name in TaskSpec.model_fields
+        if getattr(spec, name) != getattr(task, name)
+    }
+    if not new:
+        return Settlement({}, ())
+    changes: dict[str, Any] = new | {"updated_at": now}
+    after = task.model_copy(update=changes)
+    if TIMING & new.keys() and not _owed(task, now=now):
+        changes["upcoming"] = _first_occurrence(after, now=now)
+        after = task.model_copy(update=changes)
+    stopped = task.status is Status.QUARANTINED or (task.pause is not None and task.pause.by == "scheduler")
+    if stopped or (new.get("enabled") and task.pause is None):
+        resumed = resume(after, now=now)
+        return Settlement(changes | resumed.changes, resumed.runs)
+    if task.status not in IN_HAND:
+        changes |= rest(after, {}, now=now)
+    return Settlement(changes, ())
+
+
+def paused(task: Task, *, note: str, until: datetime | None, by: str, now: datetime) -> Settlement:
+    """Stop *task*. A run in work is let finish; a retry that waits is given up.
+
+    Raises:
+        InputError: *until* is not in the future, or the task has ended.
+    """
+    if until is not None and until <= now:
+        raise InputError("until: must be in the future")
+    if task.status is Status.ENDED:
+        raise InputError(f"{task.id} has ended; there is nothing to pause")
+    changes: dict[str, Any] = {"pause": Pause(note=note, until=until, by=by, at=now)}
+    if task.status is Status.RUNNING:
+        return Settlement(changes, ())
+    after = task.model_copy(update=changes)
+    if task.status is Status.RETRYING:
+        run = given_up(task, task.last_outcome or OutcomeKind.FAILED, "Paused before the next try", now=now)
+        closed = close(after, run, now=now)
+        return Settlement(changes | closed.changes, closed.runs)
+    return Settlement(changes | rest(after, {}, now=now), ())
+
+
+def resumed(task: Task, *, now: datetime, catch_up: bool = False) -> Settlement:
+    """End a pause or a quarantine.
+
+    Raises:
+        InputError: The task is neither paused nor quarantined.
+    """
+    if task.status in IN_HAND and task.pause is not None:
+        return Settlement({"pause": None}, ())
+    if task.status not in (Status.PAUSED, Status.QUARANTINED):
+        raise InputError(f"{task.id} is not paused (it is {task.status})")
+    return resume(task, now=now, catch_up=catch_up)
+
+
+def cancelled(task: Task, *, now: datetime) -> Settlement:
+    """End the occurrence in hand. A running attempt is told within seconds; a waiting retry is given up.
+
+    Raises:
+        InputError: Nothing is in hand.
+    """
+    if task.status is Status.RUNNING:
+        return Settlement({"cancel_requested": True}, ())
+    if task.status is not Status.RETRYING:
+        raise InputError(f"{task.id} is not running (it is {task.status}); there is nothing to cancel")
+    run = given_up(task, OutcomeKind.CANCELLED, "Cancelled before the next try", now=now)
+    return close(task, run, now=now)
+
+
+def asked_to_run(task: Task, instants: Sequence[datetime], trigger: Trigger, *, now: datetime) -> Settlement:
+    """Put runs a person asked for in front of *task*; its schedule stays where it is.
+
+    Raises:
+        InputError: Too many wait already, or the task is quarantined.
+    """
+    if task.status is Status.QUARANTINED:
+        raise InputError(f"{task.id} is quarantined; resume it first")
+    waiting = {extra.at for extra in task.backlog} | ({task.occurrence} if task.occurrence else set())
+    extras = [Extra(at=at, trigger=trigger) for at in instants if at not in waiting]
+    if len(task.backlog) + len(extras) > BACKLOG_LIMIT:
+        raise InputError(f"{task.id}: at most {BACKLOG_LIMIT} runs may wait; {len(task.backlog)} do already")
+    changes: dict[str, Any] = {"backlog": (*task.backlog, *extras)}
+    if task.status not in IN_HAND:
+        changes |= {"next_run_at": now}
+    return Settlement(changes, ())
+
+
+def backfill_instants(task: Task, *, first: datetime, until: datetime, now: datetime) -> list[datetime]:
+    """The occurrences from *first* to *until*, both included, oldest first.
+
+    Raises:
+        InputError: The span is empty, reaches into the future, or holds more than may wait at once.
+    """
+    if until > now:
+        raise InputError("to: a backfill is of the past; it must not be later than now")
+    span = passed(task, first=first, until=until)
+    if span is None:
+        raise InputError("from, to: the schedule has no occurrence in this span")
+    if span.count > BACKLOG_LIMIT:
+        raise InputError(
+            f"from, to: {span.count} occurrences, but at most {BACKLOG_LIMIT} at once; take a shorter span"
+        )
+    return schedule_of(task).tail(first, until, span.count)
+
+
+def _first_occurrence(task: Task, *, now: datetime) -> datetime:
+    upcoming = next_occurrence(task, after=now)
+    if upcoming is None and task.end_at is None:  # a one-off time only just past
+        upcoming = next_occurrence(task, after=now - LATE_AT_CREATION)
+    if upcoming is None:
+        raise InputError("schedule: there is no occurrence left after now (see also endAt)")
+    return upcoming
+
+
+def _owed(task: Task, *, now: datetime) -> bool:
+    return task.upcoming is not None and start_of(task, task.upcoming) <= now

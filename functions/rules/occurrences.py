@@ -1,0 +1,57 @@
+"""When a task's occurrences are: its schedule bounded by its start and end, with jitter and grace."""
+
+import zlib
+from datetime import datetime, timedelta
+
+from functions.rules.schedule import Schedule, Span, read_schedule
+from functions.rules.task import Task
+from functions.rules.words import occurrence_id
+
+INSTANT = timedelta(microseconds=1)  # the smallest step of time we can tell apart
+GRACE_MIN, GRACE_MAX = timedelta(seconds=120), timedelta(hours=2)
+
+
+def schedule_of(task: Task) -> Schedule:
+    """The task's schedule. Raises ScheduleError when the text is not one (a document edited by hand)."""
+    return read_schedule(
+        task.schedule,
+        timezone=task.timezone,
+        task_id=task.id,
+        anchor=task.start_at or task.created_at,
+    )
+
+
+def next_occurrence(task: Task, *, after: datetime) -> datetime | None:
+    """The first occurrence strictly later than *after*, or None when the task has ended by then."""
+    if task.start_at and after < task.start_at:
+        after = task.start_at - INSTANT
+    found = schedule_of(task).next_after(after)
+    return None if found is None or (task.end_at and found > task.end_at) else found
+
+
+def passed(task: Task, *, first: datetime, until: datetime) -> Span | None:
+    """The occurrences from *first* to *until*, both included; None when there are none."""
+    if task.end_at:
+        until = min(until, task.end_at)
+    return schedule_of(task).span(first, until) if first <= until else None
+
+
+def newest(task: Task, span: Span, limit: int) -> list[datetime]:
+    """The *limit* newest occurrences of *span*, oldest first."""
+    return schedule_of(task).tail(span.first, span.last, limit)
+
+
+def start_of(task: Task, occurrence: datetime) -> datetime:
+    """When the occurrence may start: jitter is drawn from its id, so every try draws the same."""
+    if not task.jitter_seconds:
+        return occurrence
+    drawn = zlib.crc32(occurrence_id(task.id, occurrence).encode()) % (task.jitter_seconds + 1)
+    return occurrence + timedelta(seconds=drawn)
+
+
+def grace(task: Task, *, around: datetime) -> timedelta:
+    """How late an occurrence may start and still count as on time."""
+    if task.misfire.grace_seconds != "auto":
+        return timedelta(seconds=task.misfire.grace_seconds)
+    period = schedule_of(task).period(around)
+    return GRACE_MAX if period is None else min(max(period / 2, GRACE_MIN), GRACE_MAX)

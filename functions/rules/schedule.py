@@ -1,0 +1,79 @@
+"""Schedules: what a person writes under `schedule` becomes the rule that yields a task's occurrences."""
+
+import re
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from functools import lru_cache
+
+from functions.rules.cron import at_times_of_day, canonical_cron, wall_times
+from functions.rules.schedule_cron import CronSchedule
+from functions.rules.schedule_interval import interval, step_of
+from functions.rules.schedule_once import once
+from functions.rules.schedule_shape import Schedule, ScheduleError, Span, Transition
+from functions.rules.schedule_zone import zone
+
+NAMED = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "every_minute": "* * * * *",
+    "hourly": "0 * * * *",
+    "daily": "0 0 * * *",
+    "weekly": "0 0 * * 0",
+    "monthly": "0 0 1 * *",
+}
+HASHED = re.compile(r"(?:^|[\s,])H(?=$|[\s,/(])", re.IGNORECASE)  # the only use a schedule makes of the task
+
+
+def read_schedule(expression: str, *, timezone: str, anchor: datetime, task_id: str = "") -> Schedule:
+    """Return the schedule *expression* means in *timezone*.
+
+    Tasks with the same expression and zone share one value.
+
+    Args:
+        expression: Five cron fields, a name such as @daily or hourly, `every 15m`, or `at 2026-12-01T09:00`.
+        timezone: An IANA name; what the wall clock in *expression* is the clock of.
+        anchor: Where an interval counts from; its first occurrence, in whole seconds.
+        task_id: What `H` is drawn from; an expression with `H` is refused without it.
+
+    Raises:
+        ScheduleError: One of them cannot be used.
+    """
+    found = _read(expression, timezone, task_id if HASHED.search(expression) else "")
+    return interval(found, anchor=anchor) if isinstance(found, timedelta) else found
+
+
+@lru_cache(maxsize=16_384)
+def _read(expression: str, timezone: str, task_id: str) -> Schedule | timedelta:
+    where = zone(timezone)
+    text = " ".join(expression.lower().split())
+    word, *more = text.split(" ")
+    if not word:
+        raise ScheduleError('schedule: it is empty; write cron fields such as 30 9 * * 1-5, or "every 15m"')
+    if word == "every":
+        return step_of(text)
+    if word == "at":
+        return once(text, where)
+    if not more:
+        text = _named(word)
+    return _cron(canonical_cron(text, task_id=task_id), timezone)
+
+
+@lru_cache(maxsize=4096)
+def _cron(canonical: str, timezone: str) -> CronSchedule:
+    return CronSchedule(canonical, wall_times(canonical), zone(timezone), at_times_of_day(canonical))
+
+
+def _named(word: str) -> str:
+    if word in NAMED:
+        return NAMED[word]
+    near = get_close_matches(word, NAMED, n=1)
+    remedy = f"did you mean {near[0]}?" if near else "write five cron fields, @daily, every 15m or at a date"
+    raise ScheduleError(f'schedule: "{word[:60]}" is not a schedule; {remedy}')
+
+
+__all__ = ["Schedule", "ScheduleError", "Span", "Transition", "read_schedule"]

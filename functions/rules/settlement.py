@@ -1,0 +1,257 @@
+"""What follows an attempt: the next wake-up, the new state, the records to keep, the people to tell."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from functions.rules.alerts import decide, paused_notice
+from functions.rules.occurrences import newest, next_occurrence, passed, start_of
+from functions.rules.outcome import Outcome, Run
+from functions.rules.pending import appended
+from functions.rules.retry import retry_at
+from functions.rules.task import RECENT_RUNS, SUMMARY_CHARS, Alert, Extra, Missed, Pause, Task
+from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger
+
+BACKLOG_LIMIT = 100  # occurrences that may wait beside the schedule; older ones are skipped and counted
+DELIVERY_GRACE = timedelta(minutes=1)  # then another tick delivers the notices this one did not
+
+FAILURES = {OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABANDONED}
+ASKED_FOR = {Trigger.MANUAL, Trigger.BACKFILL}  # by a person, so they count for no limit of runs
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What is to be written about one task, and kept in the ledger before that.
+
+    Attributes:
+        changes: Fields of the task by Python name, with their new values.
+        runs: The attempt's record first, then those of occurrences skipped with it.
+    """
+
+    changes: dict[str, Any]
+    runs: tuple[Run, ...]
+
+
+def settle(task: Task, outcome: Outcome, *, started_at: datetime, now: datetime, dice: float) -> Settlement:
+    """Decide what follows when the attempt in hand came to *outcome*.
+
+    Args:
+        task: As claimed: `claim`, `occurrence` and `attempt` say which attempt this was.
+        now: When the attempt ended; also the one "now" of the whole decision.
+        dice: In [0, 1), for the backoff.
+    """
+    again = retry_at(task, outcome, now=now, dice=dice)
+    run = _record(task, outcome, started_at=started_at, now=now, final=again is None)
+    if again is not None:
+        return Settlement(_seen(task, run) | _retrying(task, again), (run,))
+    return close(task, run, now=now, memory=outcome.memory)
+
+
+def close(task: Task, run: Run, *, now: datetime, memory: Mapping[str, Any] | None = None) -> Settlement:
+    """Decide what follows *run*, the last record of the occurrence in hand.
+
+    Args:
+        memory: The type's new notes; None leaves them, as when only the record survived a crash.
+    """
+    skipped = [] if task.missed is None else [missed_run(task, task.missed, now=now)]
+    after, overlapped = _overlapping(task, now=now)
+    failures = _failures(task, run)
+    counted = task.run_count + (run.trigger not in ASKED_FOR and run.outcome is not OutcomeKind.SKIPPED)
+    alert, _ = decide(task, run, now=now)
+    if task.max_runs is not None and counted >= task.max_runs:
+        after, dropped = _ended(task, after["backlog"], now=now)
+        overlapped += dropped
+    pause = task.pause or _breaker(task, run, failures, now=now)
+    if pause is not None and pause is not task.pause:
+        alert = appended(alert, paused_notice(task, pause.note, now=now))
+    changes = _seen(task, run) | after
+    changes |= {
+        "occurrence": None,
+        "trigger": Trigger.SCHEDULE,
+        "attempt": 0,
+        "retry_at": None,
+        "claim": None,
+        "cancel_requested": False,
+        "missed": None,
+        "crashes": 0 if run.outcome is not OutcomeKind.ABANDONED else task.crashes,
+        "consecutive_failures": failures,
+        "run_count": counted,
+        "pause": pause,
+        "alert": to_be_told(alert, now=now),
+    }
+    if memory is not None:
+        changes["memory"] = dict(memory)
+    return Settlement(changes | rest(task, changes, now=now), (run, *skipped, *overlapped))
+
+
+def rest(task: Task, changes: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+    """The status and the next wake-up of a task with nothing in hand, after *changes*."""
+    after = task.model_copy(update=dict(changes))
+    if after.pause is not None or not after.enabled:
+        status = Status.PAUSED
+    elif after.upcoming is None and all(extra.trigger in ASKED_FOR for extra in after.backlog):
+        status = Status.ENDED
+    else:
+        status = Status.SCHEDULED
+    return {"status": status, "next_run_at": _wake_at(after, status, now=now)}
+
+
+def missed_run(task: Task, missed: Missed, *, now: datetime) -> Run:
+    """The record of occurrences that passed while nobody pinged."""
+    what = "1 occurrence" if missed.count == 1 else f"{missed.count} occurrences"
+    return skip_run(
+        task,
+        missed,
+        SkipReason.MISFIRE,
+        f"Nobody pinged the scheduler in time for {what}; a later run stands in",
+        now=now,
+    )
+
+
+def skip_run(task: Task, which: Missed, reason: SkipReason, summary: str, *, now: datetime) -> Run:
+    """One record for the occurrences of *which*, none of which was attempted."""
+    return Run(
+        task_id=task.id,
+        occurrence=which.first,
+        last=which.last if which.count > 1 else None,
+        count=which.count,
+        outcome=OutcomeKind.SKIPPED,
+        skip_reason=reason,
+        summary=summary[:SUMMARY_CHARS],
+        started_at=now,
+        finished_at=now,
+    )
+
+
+def given_up(task: Task, outcome: OutcomeKind, why: str, *, now: datetime) -> Run:
+    """The last record of an occurrence that waited for a retry which will not be made."""
+    assert task.occurrence is not None  # a retrying task has one in hand
+    return Run(
+        task_id=task.id,
+        occurrence=task.occurrence,
+        trigger=task.trigger,
+        attempt=task.attempt,
+        outcome=outcome,
+        summary=f"{why}; {task.last_error}"[:SUMMARY_CHARS],
+        started_at=now,
+        finished_at=now,
+    )
+
+
+def asked_for(task: Task) -> Extra | None:
+    """The oldest waiting run that a person asked for: it is made even of a task that is paused."""
+    return next((extra for extra in task.backlog if extra.trigger in ASKED_FOR), None)
+
+
+def to_be_told(alert: Alert, *, now: datetime) -> Alert:
+    """*alert* with a wake-up for its pending notices, should this process not live to deliver them."""
+    if alert.pending and alert.retry_at is None:
+        return alert.model_copy(update={"retry_at": now + DELIVERY_GRACE})
+    return alert
+
+
+def _record(task: Task, outcome: Outcome, *, started_at: datetime, now: datetime, final: bool) -> Run:
+    assert task.occurrence is not None  # only a task with an occurrence in hand is settled
+    return Run(
+        task_id=task.id,
+        occurrence=task.occurrence,
+        trigger=task.trigger,
+        attempt=task.attempt,
+        token=task.claim.token if task.claim else "",
+        outcome=outcome.kind,
+        final=final,
+        summary=outcome.summary[:SUMMARY_CHARS],
+        started_at=started_at,
+        finished_at=max(now, started_at),
+        metrics=dict(outcome.metrics),
+        items=tuple(dict(item) for item in outcome.items),
+        news=outcome.news,
+    )
+
+
+def _seen(task: Task, run: Run) -> dict[str, Any]:
+    """What every attempt leaves behind, whether it was the last one or not."""
+    fields: dict[str, Any] = {
+        "last_run_at": run.started_at,
+        "last_outcome": run.outcome,
+        "last_duration_ms": run.duration_ms,
+        "recent": (*task.recent, run.compact)[-RECENT_RUNS:],
+    }
+    if run.outcome is OutcomeKind.SUCCEEDED:
+        return fields | {"last_result_summary": run.summary, "last_error": ""}
+    return fields | {"last_error": run.summary}
+
+
+def _retrying(task: Task, again: datetime) -> dict[str, Any]:
+    return {
+        "status": Status.RETRYING,
+        "retry_at": again,
+        "next_run_at": again,
+        "claim": None,
+        "crashes": 0,
+    }
+
+
+def _overlapping(task: Task, *, now: datetime) -> tuple[dict[str, Any], list[Run]]:
+    """Deal with the occurrences that came while the one in hand was still in work.
+
+    What was owed before this attempt began (it was a second try, say) did not overlap: it stays owed.
+    """
+    began = task.claim.started_at if task.claim else now
+    overlaps = task.upcoming is not None and task.upcoming > began
+    span = passed(task, first=task.upcoming, until=now) if task.upcoming and overlaps else None
+    if span is None:
+        return {"upcoming": task.upcoming, "backlog": task.backlog}, []
+    room = {"skip": 0, "queue_one": 1, "queue_all": BACKLOG_LIMIT}[task.overlap]
+    free = max(0, room - sum(extra.trigger is Trigger.QUEUED for extra in task.backlog))
+    queued = newest(task, span, free) if free else []
+    left_out = passed(task, first=span.first, until=queued[0] - timedelta(microseconds=1)) if queued else span
+    after = {
+        "upcoming": next_occurrence(task, after=span.last),
+        "backlog": (*task.backlog, *(Extra(at=at, trigger=Trigger.QUEUED) for at in queued)),
+    }
+    if left_out is None:
+        return after, []
+    which = Missed(count=left_out.count, first=left_out.first, last=left_out.last)
+    summary = "The run before was still in work"
+    return after, [skip_run(task, which, SkipReason.OVERLAP, summary, now=now)]
+
+
+def _ended(task: Task, backlog: tuple[Extra, ...], *, now: datetime) -> tuple[dict[str, Any], list[Run]]:
+    """What is left when the last of `maxRuns` is done: only what a person asked for."""
+    waiting = [extra.at for extra in backlog if extra.trigger not in ASKED_FOR]
+    after = {"upcoming": None, "backlog": tuple(extra for extra in backlog if extra.trigger in ASKED_FOR)}
+    if not waiting:
+        return after, []
+    which = Missed(count=len(waiting), first=min(waiting), last=max(waiting))
+    summary = f"The task has had its {task.max_runs} runs"
+    return after, [skip_run(task, which, SkipReason.ENDED, summary, now=now)]
+
+
+def _failures(task: Task, run: Run) -> int:
+    if run.outcome is OutcomeKind.SUCCEEDED:
+        return 0
+    return task.consecutive_failures + (run.outcome in FAILURES)
+
+
+def _breaker(task: Task, run: Run, failures: int, *, now: datetime) -> Pause | None:
+    limit = task.pause_after_failures
+    if limit is None or failures < limit or run.outcome not in FAILURES:
+        return None
+    return Pause(
+        note=f"Failed {failures} times in a row: {run.summary}"[:SUMMARY_CHARS], by="scheduler", at=now
+    )
+
+
+def _wake_at(task: Task, status: Status, *, now: datetime) -> datetime | None:
+    """The earliest of all reasons to look at a task with nothing in hand; never in the past."""
+    reasons = [task.alert.retry_at]
+    if (status is Status.SCHEDULED and task.backlog) or asked_for(task):
+        reasons.append(now)
+    if status is Status.PAUSED:
+        reasons.append(task.pause.until if task.pause else None)
+    if status is Status.SCHEDULED:
+        reasons.append(start_of(task, task.upcoming) if task.upcoming else None)
+    known = [reason for reason in reasons if reason is not None]
+    return max(min(known), now) if known else None

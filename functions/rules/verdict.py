@@ -1,0 +1,198 @@
+"""What to do with a task the due query found: attempt it, settle it without an attempt, or just tell."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from functions.rules.job import Job
+from functions.rules.occurrences import next_occurrence, passed, start_of
+from functions.rules.outcome import Run
+from functions.rules.owed import owed_by
+from functions.rules.settlement import (
+    Settlement,
+    asked_for,
+    close,
+    given_up,
+    missed_run,
+    rest,
+    skip_run,
+)
+from functions.rules.task import Claim, Extra, Missed, Task
+from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger, occurrence_id
+
+CLAIM_MARGIN = timedelta(seconds=15)  # a claim outlives its attempt by this: flushing, and clocks that differ
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Claim the task with these changes and make the attempt.
+
+    Attributes:
+        late: True for work that was missed and is being caught up; it yields to work that is on time.
+    """
+
+    changes: Mapping[str, Any]
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Write this without an attempt. The task may be due again right after."""
+
+    settlement: Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Only notices are waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """The claim has expired: ask the ledger what the tick with this id recorded, then see `recovery`."""
+
+    tick_id: str
+
+
+Verdict = Start | Settle | Tell | LookUp
+
+
+def judge(task: Task, *, token: str, now: datetime) -> Verdict:
+    """Say what *task*, found due at *now*, needs next.
+
+    Args:
+        token: For the claim, should there be one: `<tick id>.<number>`, never used before.
+    """
+    match task.status:
+        case Status.RUNNING if task.claim is not None:
+            return LookUp(task.claim.token.rpartition(".")[0])
+        case Status.RETRYING if task.retry_at is not None and task.retry_at > now:
+            return Tell()
+        case Status.RETRYING if _gives_way(task, now=now):
+            return Settle(_give_way(task, now=now))
+        case Status.RETRYING if task.occurrence is not None:
+            return Start(_claim(task, {"attempt": task.attempt + 1}, token=token, now=now), late=False)
+        case Status.PAUSED if task.pause and task.pause.until and task.pause.until <= now:
+            return Settle(resume(task, now=now))
+        case Status.SCHEDULED:
+            return _scheduled(task, token=token, now=now)
+        case Status.PAUSED | Status.ENDED if (extra := asked_for(task)) is not None:
+            return Start(_claim(task, _take(task, extra), token=token, now=now), late=False)
+        case _ if task.alert.pending:
+            return Tell()
+        case _:
+            return Settle(Settlement(_mended(task, now=now), ()))
+
+
+def resume(task: Task, *, now: datetime, catch_up: bool = False) -> Settlement:
+    """End a pause. What was missed in it is skipped and counted, unless it is to be caught up."""
+    runs: tuple[Run, ...] = ()
+    upcoming = task.upcoming
+    span = None if upcoming is None or catch_up else passed(task, first=upcoming, until=now)
+    if span is not None:
+        which = Missed(count=span.count, first=span.first, last=span.last)
+        runs = (skip_run(task, which, SkipReason.PAUSED, "The task was paused", now=now),)
+        upcoming = next_occurrence(task, after=now)
+    changes = {"pause": None, "enabled": True, "upcoming": upcoming, "consecutive_failures": 0, "crashes": 0}
+    return Settlement(changes | rest(task, changes, now=now), runs)
+
+
+def release(task: Task, *, now: datetime) -> dict[str, Any]:
+    """The changes that give back a claim whose attempt was never begun; the occurrence is due at once."""
+    return {
+        "status": Status.RETRYING,
+        "attempt": task.attempt - 1,
+        "retry_at": now,
+        "next_run_at": now,
+        "claim": None,
+    }
+
+
+def job_of(task: Task, *, started_at: datetime, timeout_s: float) -> Job:
+    """What the task's type is handed for the attempt just claimed."""
+    assert task.occurrence is not None  # claimed tasks have one in hand
+    return Job(
+        task_id=task.id,
+        title=task.title,
+        type=task.type,
+        params=task.params,
+        timezone=task.timezone,
+        idempotency_key=occurrence_id(task.id, task.occurrence),
+        scheduled_at=task.occurrence,
+        started_at=started_at,
+        attempt=task.attempt,
+        trigger=task.trigger,
+        missed=task.missed,
+        memory=task.memory,
+        timeout_s=timeout_s,
+    )
+
+
+def _scheduled(task: Task, *, token: str, now: datetime) -> Verdict:
+    """A task at rest: gather what the schedule owes by now, then take the oldest thing that waits."""
+    owed = owed_by(task, now=now)
+    if owed.chosen is None:
+        changes: dict[str, Any] = {"upcoming": owed.upcoming, "backlog": owed.backlog}
+        runs = () if owed.missed is None else (missed_run(task, owed.missed, now=now),)
+        if not runs and task.alert.pending and task.alert.retry_at and task.alert.retry_at <= now:
+            return Tell()
+        return Settle(Settlement(changes | rest(task, changes, now=now), runs))
+    changes = {
+        "upcoming": owed.upcoming,
+        "backlog": owed.backlog,
+        "missed": owed.missed,
+        "occurrence": owed.chosen.at,
+        "trigger": owed.chosen.trigger,
+        "attempt": 1,
+    }
+    late = owed.chosen.trigger in (Trigger.CATCH_UP, Trigger.BACKFILL)
+    return Start(_claim(task, changes, token=token, now=now), late=late)
+
+
+def _take(task: Task, extra: Extra) -> dict[str, Any]:
+    """Hand out *extra*, which a person asked for; the schedule stays where it is."""
+    backlog = tuple(other for other in task.backlog if other is not extra)
+    return {
+        "backlog": backlog,
+        "occurrence": extra.at,
+        "trigger": extra.trigger,
+        "attempt": 1,
+        "missed": None,
+    }
+
+
+def _mended(task: Task, *, now: datetime) -> dict[str, Any]:
+    """A state no tick leaves behind (a document edited by hand), made one that it could have left."""
+    if task.status not in (Status.RUNNING, Status.RETRYING):
+        return {"next_run_at": None}
+    changes = {"claim": None, "occurrence": None, "attempt": 0, "retry_at": None}
+    return changes | rest(task, changes, now=now)
+
+
+def _claim(task: Task, changes: dict[str, Any], *, token: str, now: datetime) -> dict[str, Any]:
+    until = now + timedelta(seconds=task.timeout_seconds) + CLAIM_MARGIN
+    return changes | {
+        "status": Status.RUNNING,
+        "claim": Claim(token=token, until=until, started_at=now),
+        "next_run_at": until,
+        "retry_at": None,
+    }
+
+
+def _gives_way(task: Task, *, now: datetime) -> bool:
+    """Whether the next occurrence is the better retry: the one in hand was tried, and failed.
+
+    An occurrence nobody knows to have been tried (its process died) does not give way, and none does
+    where every occurrence counts.
+    """
+    if task.upcoming is None or task.occurrence is None or task.misfire.policy == "run_all":
+        return False
+    return task.attempt > 0 and task.crashes == 0 and start_of(task, task.upcoming) <= now
+
+
+def _give_way(task: Task, *, now: datetime) -> Settlement:
+    """The next occurrence has come before the retry: the occurrence in hand is over, as it last failed."""
+    why = "No further try, the next occurrence has come"
+    run = given_up(task, task.last_outcome or OutcomeKind.FAILED, why, now=now)
+    return close(task, run, now=now)

@@ -1,0 +1,175 @@
+"""Builds the real parts: once, lazily, in the serving process's loop. The only room with clock and dice."""
+
+import random
+import secrets
+import signal
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from functions.actions import Tools, perform
+from functions.applying import everything
+from functions.notices import open_channels
+from functions.notices.post import VendorPost
+from functions.notices.teller import Teller
+from functions.ports import Budget, Catalogue, Parts, Store
+from functions.rules.job import Job
+from functions.rules.outcome import Outcome, Run
+from functions.rules.redact import Redactor
+from functions.rules.redacted import redacted
+from functions.rules.storage import Filter
+from functions.rules.task import Task
+from functions.rules.words import instant_text
+from functions.settings import Settings
+from functions.store import open_store
+from functions.tick import tick
+
+if TYPE_CHECKING:
+    from functions.actions.net.client import HttpClient
+    from functions.actions.net.response import Response
+
+RUNS_PAGE = 500
+
+
+def build(settings: Settings) -> "Wired":
+    """Put the parts together. Nothing is opened yet: each part connects when it is first used."""
+    return Wired(settings)
+
+
+def now() -> datetime:
+    """The present moment. Everybody else is told the time."""
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """A fresh name for a tick or a ledger entry: 64 random bits."""
+    return secrets.token_hex(8)
+
+
+class FullStore(Store, Catalogue, Protocol):
+    """What a tick and people's commands need, in one: every store has it all."""
+
+
+class Wired:
+    """The scheduler with its store, its task types and its channels; used from one event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._redact = Redactor(settings.secrets())
+        self.store: FullStore = open_store(settings.store_url)
+        self._http = _LateHttp(allow_private=settings.allow_private_networks)
+        self._tools = Tools(http=self._http, records=_Records(self.store))
+        self._post = VendorPost()
+        channels = open_channels(settings.channel_settings(), self._post)
+        self._teller = Teller(channels, clock=now, redact=self._redact)
+        self._last_tick_at: datetime | None = None
+        self._stop = StopSignal()
+        self._parts = Parts(
+            store=self.store,
+            perform=self._perform,
+            tell=self._teller,
+            clock=now,
+            token=new_id,
+            dice=random.random,
+            stopping=self._stop,
+            max_concurrency=settings.max_concurrency,
+        )
+
+    async def tick(self, budget: Budget) -> Mapping[str, object]:
+        """Run what is due, once; return the report."""
+        self._stop.listen()
+        report = await tick(self._parts, budget)
+        self._last_tick_at = now()
+        return report
+
+    async def status(self) -> Mapping[str, object]:
+        """The figures of `GET /status`."""
+        moment = now()
+        counts = await self.store.counts(moment)
+        ticks = [at for at in (counts.last_tick_at, self._last_tick_at) if at is not None]
+        return {
+            "status": "healthy",
+            "scheduledTasks": counts.scheduled,
+            "tasksCurrentlyDue": counts.due,
+            "lastTickAt": instant_text(max(ticks)) if ticks else None,
+            "timestamp": instant_text(moment),
+        }
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._http.close()
+        await self._post.close()
+        await self.store.close()
+
+    async def _perform(self, job: Job) -> Outcome:
+        return redacted(await perform(job, self._tools), self._redact)
+
+
+class StopSignal:
+    """Remembers that the process was told to end, and lets the server's own handler know as well."""
+
+    def __init__(self) -> None:
+        self._told = False
+        self._listening = False
+
+    def __call__(self) -> bool:
+        """Whether SIGTERM has come."""
+        return self._told
+
+    def listen(self) -> None:
+        """Listen from now on. Called when serving, because the server installs its handlers late."""
+        if self._listening:
+            return
+        self._listening = True
+        before = signal.getsignal(signal.SIGTERM)
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            self._told = True
+            if callable(before):
+                before(number, frame)
+            elif before is signal.SIG_DFL:
+                raise SystemExit(128 + number)
+
+        try:
+            signal.signal(signal.SIGTERM, handle)
+        except ValueError:  # not the main thread: whoever owns that one handles its signals
+            return
+
+
+class _LateHttp:
+    """The guarded client, imported with its library when the first task needs it: 100 ms of cold start."""
+
+    def __init__(self, *, allow_private: bool) -> None:
+        self._allow_private = allow_private
+        self._client: HttpClient | None = None
+
+    async def request(self, method: str, url: str, **how: Any) -> "Response":
+        if self._client is None:
+            from functions.actions.net.client import HttpClient
+
+            self._client = HttpClient(allow_private=self._allow_private)
+        return await self._client.request(method, url, **how)
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+
+class _Records:
+    """What task types may read of the store."""
+
+    def __init__(self, store: FullStore) -> None:
+        self._store = store
+
+    async def tasks(self) -> Sequence[Task]:
+        return [stored.task for stored in await everything(self._store, Filter())]
+
+    async def runs(self, since: datetime) -> Sequence[Run]:
+        runs: list[Run] = []
+        before: datetime | None = None
+        while True:
+            page = await self._store.runs(since=since, before=before, limit=RUNS_PAGE)
+            runs += page
+            if len(page) < RUNS_PAGE:
+                return runs
+            before = page[-1].finished_at

@@ -1,0 +1,299 @@
+"""What a due task needs: an attempt, a settlement without one, a look into the ledger, a word to people."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions.rules.notice import Notice
+from functions.rules.outcome import Run
+from functions.rules.recovery import CRASH_LIMIT, recover
+from functions.rules.task import Alert, Claim, Extra, Missed, Pause, Task
+from functions.rules.verdict import LookUp, Settle, Start, Tell, judge, release
+from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger
+from tests.conftest import NOON
+
+MakeTask = Callable[..., Task]
+MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+
+
+def _started(task: Task, **when: Any) -> Task:
+    verdict = judge(task, token="tick.1", **when)
+    assert isinstance(verdict, Start)
+    return task.model_copy(update=dict(verdict.changes))
+
+
+def _settled(task: Task, **when: Any) -> tuple[Task, tuple[Run, ...]]:
+    verdict = judge(task, token="tick.1", **when)
+    assert isinstance(verdict, Settle)
+    return task.model_copy(update=dict(verdict.settlement.changes)), verdict.settlement.runs
+
+
+@pytest.fixture
+def notice() -> Notice:
+    return Notice(
+        id="water-plants@2026-11-20T12:00:00Z#failure",
+        kind="failure",
+        task_id="water-plants",
+        title="Water plants",
+        type="http",
+        schedule="* * * * *",
+        timezone="UTC",
+        occurrence=NOON,
+        at=NOON,
+        summary="Answered 503",
+    )
+
+
+class TestClaim:
+    def test_a_claim_takes_the_occurrence_and_points_the_schedule_at_the_next(
+        self, make_task: MakeTask
+    ) -> None:
+        after = _started(make_task(), now=NOON + SECOND)
+
+        assert (Status.RUNNING, NOON, 1) == (after.status, after.occurrence, after.attempt)
+        assert NOON + 5 * MINUTE == after.upcoming
+
+    def test_a_claim_outlives_the_attempts_timeout_by_the_margin(self, make_task: MakeTask) -> None:
+        after = _started(make_task(timeout_seconds=20), now=NOON)
+
+        assert after.claim == Claim(token="tick.1", until=NOON + 35 * SECOND, started_at=NOON)
+        assert NOON + 35 * SECOND == after.next_run_at
+
+    def test_jitter_holds_the_start_back_but_not_the_occurrence(self, make_task: MakeTask) -> None:
+        task = make_task(jitter_seconds=60)
+
+        early, late = judge(task, token="t.1", now=NOON), judge(task, token="t.1", now=NOON + MINUTE)
+
+        assert isinstance(early, Settle)
+        assert isinstance(late, Start)
+        assert NOON == late.changes["occurrence"]
+
+
+class TestMisfire:
+    def test_run_once_runs_the_newest_and_counts_the_rest(self, make_task: MakeTask) -> None:
+        after = _started(make_task(), now=NOON + 22 * MINUTE)
+
+        assert (NOON + 20 * MINUTE, NOON + 25 * MINUTE) == (after.occurrence, after.upcoming)
+        assert after.missed == Missed(count=4, first=NOON, last=NOON + 15 * MINUTE)
+
+    def test_run_all_runs_each_oldest_first(self, make_task: MakeTask) -> None:
+        after = _started(make_task(misfire={"policy": "run_all"}), now=NOON + 11 * MINUTE)
+
+        assert (NOON, Trigger.CATCH_UP) == (after.occurrence, after.trigger)
+        assert (
+            Extra(at=NOON + 5 * MINUTE, trigger=Trigger.CATCH_UP),
+            Extra(at=NOON + 10 * MINUTE, trigger=Trigger.SCHEDULE),
+        ) == after.backlog
+        assert after.missed is None
+
+    def test_run_all_keeps_the_newest_hundred_and_counts_the_rest(self, make_task: MakeTask) -> None:
+        task = make_task(misfire={"policy": "run_all"}, schedule="* * * * *")
+
+        after = _started(task, now=NOON + 149 * MINUTE)
+
+        assert 99 == len(after.backlog)
+        assert after.missed == Missed(count=50, first=NOON, last=NOON + 49 * MINUTE)
+
+    def test_skip_leaves_out_what_is_past_its_grace_and_says_so(self, make_task: MakeTask) -> None:
+        task = make_task(misfire={"policy": "skip", "grace_seconds": 60})
+
+        after, runs = _settled(task, now=NOON + 7 * MINUTE)
+
+        assert [(SkipReason.MISFIRE, 2)] == [(run.skip_reason, run.count) for run in runs]
+        assert (Status.SCHEDULED, NOON + 10 * MINUTE) == (after.status, after.next_run_at)
+
+    def test_skip_runs_what_is_within_its_grace(self, make_task: MakeTask) -> None:
+        task = make_task(misfire={"policy": "skip", "grace_seconds": 60})
+
+        assert NOON == _started(task, now=NOON + MINUTE).occurrence
+
+    def test_late_work_yields_to_work_that_is_on_time(self, make_task: MakeTask) -> None:
+        daily = make_task(schedule="0 12 * * *")
+
+        on_time = judge(daily, token="t.1", now=NOON + 2 * HOUR)
+        late = judge(daily, token="t.1", now=NOON + 2 * HOUR + SECOND)
+
+        assert isinstance(on_time, Start)
+        assert isinstance(late, Start)
+        assert (False, True) == (on_time.late, late.late)
+
+    def test_a_year_away_is_one_run_and_one_count(self, make_task: MakeTask) -> None:
+        after = _started(make_task(schedule="* * * * *"), now=NOON + timedelta(days=365))
+
+        assert after.missed is not None
+        assert 365 * 24 * 60 == after.missed.count
+
+
+class TestRetry:
+    def test_a_retry_is_the_same_occurrence_and_the_next_attempt(self, make_task: MakeTask) -> None:
+        task = make_task(
+            status=Status.RETRYING,
+            occurrence=NOON,
+            attempt=1,
+            retry_at=NOON + MINUTE,
+            upcoming=NOON + 5 * MINUTE,
+        )
+
+        after = _started(task, now=NOON + MINUTE)
+
+        assert (NOON, 2, None) == (after.occurrence, after.attempt, after.retry_at)
+
+    def test_a_retry_gives_way_to_the_next_occurrence(self, make_task: MakeTask) -> None:
+        task = make_task(
+            status=Status.RETRYING,
+            occurrence=NOON,
+            attempt=1,
+            retry_at=NOON + MINUTE,
+            upcoming=NOON + 5 * MINUTE,
+            last_outcome=OutcomeKind.FAILED,
+            last_error="Answered 503",
+        )
+
+        after, runs = _settled(task, now=NOON + 6 * MINUTE)
+
+        assert [(NOON, OutcomeKind.FAILED, True)] == [(r.occurrence, r.outcome, r.final) for r in runs]
+        assert (1, NOON + 5 * MINUTE, NOON + 6 * MINUTE) == (
+            after.consecutive_failures,
+            after.upcoming,
+            after.next_run_at,
+        )
+
+    def test_what_a_crash_left_undone_does_not_give_way(self, make_task: MakeTask) -> None:
+        task = make_task(
+            status=Status.RETRYING,
+            occurrence=NOON,
+            attempt=1,
+            crashes=1,
+            retry_at=NOON + MINUTE,
+            upcoming=NOON + 5 * MINUTE,
+        )
+
+        assert NOON == _started(task, now=NOON + 6 * MINUTE).occurrence
+
+    def test_a_released_claim_is_the_same_attempt_again(self, make_task: MakeTask) -> None:
+        claimed = _started(make_task(), now=NOON)
+        given_back = claimed.model_copy(update=release(claimed, now=NOON + SECOND))
+
+        again = _started(given_back, now=NOON + 6 * MINUTE)
+
+        assert (NOON, 1) == (again.occurrence, again.attempt)
+
+
+class TestPause:
+    def test_a_pause_with_an_end_ends_by_itself_and_counts_what_it_left_out(
+        self, make_task: MakeTask
+    ) -> None:
+        task = make_task(status=Status.PAUSED, pause=Pause(until=NOON + 12 * MINUTE))
+
+        after, runs = _settled(task, now=NOON + 12 * MINUTE)
+
+        assert [(SkipReason.PAUSED, 3)] == [(run.skip_reason, run.count) for run in runs]
+        assert (Status.SCHEDULED, NOON + 15 * MINUTE, None) == (after.status, after.next_run_at, after.pause)
+
+    def test_a_paused_task_still_runs_when_a_person_asks(self, make_task: MakeTask) -> None:
+        asked = (Extra(at=NOON + SECOND, trigger=Trigger.MANUAL),)
+        task = make_task(status=Status.PAUSED, pause=Pause(), backlog=asked)
+
+        after = _started(task, now=NOON + SECOND)
+
+        assert (NOON + SECOND, Trigger.MANUAL, NOON) == (after.occurrence, after.trigger, after.upcoming)
+
+
+class TestTelling:
+    def test_only_waiting_notices_mean_no_attempt(self, make_task: MakeTask, notice: Notice) -> None:
+        alert = Alert(pending=(notice,), retry_at=NOON)
+
+        assert Tell() == judge(make_task(upcoming=NOON + HOUR, alert=alert), token="t.1", now=NOON)
+
+    def test_a_due_task_with_waiting_notices_is_attempted(self, make_task: MakeTask, notice: Notice) -> None:
+        alert = Alert(pending=(notice,), retry_at=NOON)
+
+        assert isinstance(judge(make_task(alert=alert), token="t.1", now=NOON), Start)
+
+
+class TestExpiredClaim:
+    @pytest.fixture
+    def dead(self, make_task: MakeTask) -> MakeTask:
+        def make(**changes: Any) -> Task:
+            return _started(make_task(**changes), now=NOON)
+
+        return make
+
+    def test_the_ledger_of_the_dead_tick_is_asked_first(self, dead: MakeTask) -> None:
+        assert LookUp("tick") == judge(dead(), token="other.1", now=NOON + 36 * SECOND)
+
+    def test_without_a_record_the_occurrence_is_tried_again(self, dead: MakeTask) -> None:
+        task = dead()
+
+        settlement = recover(task, None, now=NOON + 36 * SECOND)
+
+        after = task.model_copy(update=dict(settlement.changes))
+        assert [(OutcomeKind.ABANDONED, 1, False)] == [
+            (r.outcome, r.attempt, r.final) for r in settlement.runs
+        ]
+        assert 2 == _started(after, now=NOON + 36 * SECOND).attempt
+
+    def test_with_a_record_it_is_settled_and_not_run_again(self, dead: MakeTask) -> None:
+        task = dead()
+        record = Run(
+            task_id=task.id,
+            occurrence=NOON,
+            attempt=1,
+            token="tick.1",
+            outcome=OutcomeKind.SUCCEEDED,
+            summary="Answered 200",
+            started_at=NOON,
+            finished_at=NOON + SECOND,
+        )
+
+        settlement = recover(task, record, now=NOON + 36 * SECOND)
+
+        after = task.model_copy(update=dict(settlement.changes))
+        assert (Status.SCHEDULED, NOON + 5 * MINUTE, "Answered 200") == (
+            after.status,
+            after.next_run_at,
+            after.last_result_summary,
+        )
+
+    def test_at_most_once_is_never_tried_again(self, dead: MakeTask) -> None:
+        task = dead(delivery="at_most_once")
+
+        settlement = recover(task, None, now=NOON + 36 * SECOND)
+
+        assert [(OutcomeKind.ABANDONED, True)] == [(r.outcome, r.final) for r in settlement.runs]
+        assert Status.SCHEDULED == settlement.changes["status"]
+
+    def test_a_task_that_takes_its_process_down_is_quarantined(self, dead: MakeTask) -> None:
+        task = dead().model_copy(update={"crashes": CRASH_LIMIT - 1})
+
+        settlement = recover(task, None, now=NOON + 36 * SECOND)
+
+        after = task.model_copy(update=dict(settlement.changes))
+        assert Status.QUARANTINED == after.status
+        assert "paused" in [notice.kind for notice in after.alert.pending]
+        assert after.next_run_at == after.alert.retry_at
+
+    def test_what_came_while_it_lay_dead_is_owed_not_overlapped(self, dead: MakeTask) -> None:
+        task = dead(delivery="at_most_once")
+
+        settlement = recover(task, None, now=NOON + 6 * MINUTE)
+
+        assert 1 == len(settlement.runs)
+        assert NOON + 5 * MINUTE == settlement.changes["upcoming"]
+
+
+@pytest.mark.parametrize("status", [Status.RUNNING, Status.RETRYING])
+def test_a_state_no_tick_leaves_behind_is_mended(make_task: MakeTask, status: Status) -> None:
+    after, runs = _settled(make_task(status=status), now=NOON)
+
+    assert (Status.SCHEDULED, NOON, ()) == (after.status, after.next_run_at, runs)
+
+
+def test_a_quarantined_task_is_never_woken_by_mending(make_task: MakeTask) -> None:
+    after, _ = _settled(make_task(status=Status.QUARANTINED), now=NOON)
+
+    assert (Status.QUARANTINED, None) == (after.status, after.next_run_at)

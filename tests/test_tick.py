@@ -1,0 +1,376 @@
+"""One tick on the real embedded store: what is found is run once, settled, told, and moved on."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.ports import Budget, Parts
+from functions.rules.job import Job
+from functions.rules.notice import Notice
+from functions.rules.outcome import Outcome, failed, succeeded
+from functions.rules.storage import LedgerEntry, Write
+from functions.rules.task import Task
+from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger
+from functions.store.sqlite import SqliteStore
+from functions.tick import tick
+from tests.conftest import NOON
+
+MakeTask = Callable[..., Task]
+MINUTE = timedelta(minutes=1)
+UNLIMITED = Budget(None, None)
+PATIENT = Budget(stop_starting=timedelta(seconds=18), answer_by=timedelta(seconds=24))
+
+
+@dataclass
+class Clock:
+    """Says what it is told, plus the loop's own time, so that real waiting counts."""
+
+    at: datetime = NOON
+    origin: float | None = None
+
+    def __call__(self) -> datetime:
+        loop_time = asyncio.get_running_loop().time()
+        self.origin = self.origin if self.origin is not None else loop_time
+        return self.at + timedelta(seconds=loop_time - self.origin)
+
+
+@dataclass
+class World:
+    """A store with what surrounds it; answers are the test's."""
+
+    store: SqliteStore
+    clock: Clock = field(default_factory=Clock)
+    jobs: list[Job] = field(default_factory=list)
+    told: list[Notice] = field(default_factory=list)
+    unreachable: set[str] = field(default_factory=set)
+    work: Callable[[Job], Awaitable[Outcome]] | None = None
+    stopping: bool = False
+    max_concurrency: int = 200
+    names: Any = field(default_factory=lambda: count(1))
+
+    async def put(self, *tasks: Task) -> None:
+        await self.store.write([Write(task, None) for task in tasks])
+
+    async def task(self, task_id: str = "water-plants") -> Task:
+        return (await self.store.read([task_id])).tasks[0].task
+
+    async def tick(self, budget: Budget = UNLIMITED) -> dict[str, Any]:
+        parts = Parts(
+            store=self.store,
+            perform=self.perform,
+            tell=self.tell,
+            clock=self.clock,
+            token=lambda: f"tick{next(self.names)}",
+            dice=random.Random(1).random,
+            stopping=lambda: self.stopping,
+            max_concurrency=self.max_concurrency,
+        )
+        return await tick(parts, budget)
+
+    async def perform(self, job: Job) -> Outcome:
+        self.jobs.append(job)
+        return await self.work(job) if self.work else succeeded(f"Done {job.task_id}")
+
+    async def tell(self, notices: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+        self.told += notices
+        return [tuple(self.unreachable) for _ in notices]
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    store = SqliteStore(str(tmp_path / "tick.db"))
+    yield World(store)
+    await store.close()
+
+
+async def test_due_tasks_run_once_and_move_on(world: World, make_task: MakeTask) -> None:
+    await world.put(*(make_task(f"t{n}") for n in range(30)), make_task("later", next_run_at=NOON + MINUTE))
+
+    report = await world.tick()
+
+    assert {f"t{n}" for n in range(30)} == {job.task_id for job in world.jobs}
+    assert (30, 30, 30, 0) == tuple(report[name] for name in ("due", "started", "succeeded", "left"))
+    assert [] == list((await world.store.due(world.clock(), limit=99)).tasks)
+    assert (await world.task("t0")).upcoming == NOON + 5 * MINUTE
+
+
+async def test_a_run_costs_one_read_and_two_writes(world: World, make_task: MakeTask) -> None:
+    await world.put(*(make_task(f"t{n}") for n in range(30)))
+
+    report = await world.tick()
+
+    assert (30, 61) == (report["reads"], report["writes"])
+
+
+async def test_an_idle_tick_costs_one_read(world: World, make_task: MakeTask) -> None:
+    await world.put(make_task(next_run_at=NOON + MINUTE))
+
+    report = await world.tick()
+
+    assert (0, 1, 0) == (report["due"], report["reads"], report["writes"])
+
+
+async def test_ticks_that_overlap_run_nothing_twice(world: World, make_task: MakeTask) -> None:
+    await world.put(*(make_task(f"t{n}") for n in range(100)))
+
+    reports = await asyncio.gather(*(world.tick() for _ in range(4)))
+
+    assert 100 == len(world.jobs) == len({job.task_id for job in world.jobs})
+    assert 100 == sum(report["succeeded"] for report in reports)
+
+
+async def test_runs_are_in_the_ledger(world: World, make_task: MakeTask) -> None:
+    await world.put(make_task())
+
+    await world.tick()
+
+    [run] = await world.store.runs(task_id="water-plants")
+    assert (NOON, OutcomeKind.SUCCEEDED, 1, "tick1.1") == (
+        run.occurrence,
+        run.outcome,
+        run.attempt,
+        run.token,
+    )
+
+
+async def test_a_hanging_task_is_timed_out_and_the_others_go_on(world: World, make_task: MakeTask) -> None:
+    async def work(job: Job) -> Outcome:
+        if job.task_id == "hangs":
+            await asyncio.Event().wait()
+        return succeeded("Done")
+
+    world.work = work
+    await world.put(make_task("hangs", timeout_seconds=0.05, retry={"max_attempts": 1}), make_task("fine"))
+
+    report = await world.tick()
+
+    assert (1, 1) == (report["succeeded"], report["failed"])
+    assert OutcomeKind.TIMED_OUT == (await world.task("hangs")).last_outcome
+
+
+async def test_a_failure_is_told_once_and_the_duty_is_cleared(world: World, make_task: MakeTask) -> None:
+    world.work = _always(failed("Answered 404", permanent=True))
+    await world.put(make_task())
+
+    await world.tick()
+
+    task = await world.task()
+    assert ["failure"] == [notice.kind for notice in world.told]
+    assert ((), NOON + 5 * MINUTE) == (task.alert.pending, task.next_run_at)
+
+
+async def test_what_could_not_be_told_is_told_by_a_later_tick(world: World, make_task: MakeTask) -> None:
+    world.work = _always(failed("Answered 404", permanent=True))
+    world.unreachable = {"feishu"}
+    await world.put(make_task())
+    await world.tick()
+    world.unreachable = set()
+    world.clock.at += 2 * MINUTE
+
+    await world.tick()
+
+    assert 2 == len(world.told)
+    assert ("feishu",) == world.told[1].channels
+    assert (1, ()) == (len(world.jobs), (await world.task()).alert.pending)
+
+
+async def test_an_edit_during_the_run_keeps_the_edit_and_the_result(
+    world: World, make_task: MakeTask
+) -> None:
+    async def edit_meanwhile(job: Job) -> Outcome:
+        [stored] = (await world.store.read([job.task_id])).tasks
+        await world.store.write([Write.changing(stored, {"title": "Edited", "schedule": "0 * * * *"})])
+        return succeeded("Done")
+
+    world.work = edit_meanwhile
+    await world.put(make_task())
+
+    await world.tick()
+
+    task = await world.task()
+    assert ("Edited", "Done", Status.SCHEDULED) == (task.title, task.last_result_summary, task.status)
+
+
+async def test_a_task_deleted_during_its_run_stays_deleted(world: World, make_task: MakeTask) -> None:
+    async def delete_meanwhile(job: Job) -> Outcome:
+        [stored] = (await world.store.read([job.task_id])).tasks
+        await world.store.write([Write(stored.task, stored.revision, delete=True)])
+        return succeeded("Done")
+
+    world.work = delete_meanwhile
+    await world.put(make_task())
+
+    await world.tick()
+
+    assert () == (await world.store.read(["water-plants"])).tasks
+    assert 1 == len(await world.store.runs())
+
+
+async def test_a_tick_that_overslept_its_claim_cannot_overwrite_the_newer_result(
+    world: World, make_task: MakeTask
+) -> None:
+    async def oversleep(job: Job) -> Outcome:
+        if job.attempt == 1:
+            world.work = _always(succeeded("By the second tick"))
+            world.clock.at += MINUTE
+            await world.tick()
+        return failed("Too late to tell")
+
+    world.work = oversleep
+    await world.put(make_task())
+
+    await world.tick()
+
+    assert "By the second tick" == (await world.task()).last_result_summary
+    assert [1, 2] == [job.attempt for job in world.jobs]
+
+
+async def test_an_expired_claim_with_a_record_is_settled_from_it(world: World, make_task: MakeTask) -> None:
+    await world.put(make_task())
+    await world.tick()
+    [run] = await world.store.runs()
+    await world.put(
+        make_task(
+            "dead",
+            status=Status.RUNNING,
+            occurrence=NOON,
+            attempt=1,
+            upcoming=NOON + 5 * MINUTE,
+            claim={"token": "dead.1", "until": NOON, "started_at": NOON - MINUTE},
+        )
+    )
+    recorded = run.model_copy(update={"task_id": "dead", "token": "dead.1", "summary": "Done before the end"})
+    await world.store.finish(LedgerEntry("dead.1", NOON, (recorded,)), [])
+
+    await world.tick()
+
+    assert ["water-plants"] == [job.task_id for job in world.jobs]
+    assert "Done before the end" == (await world.task("dead")).last_result_summary
+
+
+async def test_an_expired_claim_without_a_record_is_run_again_in_the_same_tick(
+    world: World, make_task: MakeTask
+) -> None:
+    claim = {"token": "dead.1", "until": NOON, "started_at": NOON - MINUTE}
+    await world.put(
+        make_task(status=Status.RUNNING, occurrence=NOON, attempt=1, upcoming=NOON + 5 * MINUTE, claim=claim)
+    )
+
+    await world.tick()
+
+    assert [2] == [job.attempt for job in world.jobs]
+    assert {OutcomeKind.ABANDONED, OutcomeKind.SUCCEEDED} == {run.outcome for run in await world.store.runs()}
+
+
+async def test_missed_occurrences_are_all_run_in_one_tick_when_asked(
+    world: World, make_task: MakeTask
+) -> None:
+    await world.put(make_task(misfire={"policy": "run_all"}))
+    world.clock.at += 21 * MINUTE
+
+    await world.tick()
+
+    assert [NOON + n * 5 * MINUTE for n in range(5)] == [job.scheduled_at for job in world.jobs]
+
+
+async def test_a_task_too_long_for_any_tick_is_skipped_with_the_remedy(
+    world: World, make_task: MakeTask
+) -> None:
+    await world.put(make_task(timeout_seconds=60))
+
+    report = await world.tick(PATIENT)
+
+    [run] = await world.store.runs()
+    assert (SkipReason.BUDGET, 0, 1) == (run.skip_reason, report["started"], report["skipped"])
+    assert "TICK_BUDGET_SECONDS" in world.told[0].summary
+
+
+async def test_what_no_longer_fits_is_left_for_the_next_tick(world: World, make_task: MakeTask) -> None:
+    await world.put(make_task("long", timeout_seconds=21), make_task("short", timeout_seconds=1))
+
+    report = await world.tick(Budget(stop_starting=timedelta(seconds=18), answer_by=timedelta(seconds=22.4)))
+
+    assert (["short"], 1) == ([job.task_id for job in world.jobs], report["left"] + report["skipped"])
+
+
+async def test_a_stopping_process_starts_nothing_more(world: World, make_task: MakeTask) -> None:
+    world.stopping = True
+    await world.put(make_task())
+
+    report = await world.tick()
+
+    assert 0 == report["started"]
+
+
+async def test_a_running_attempt_is_cancelled_when_somebody_asks(
+    world: World, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def wait_for_cancel(job: Job) -> Outcome:
+        [stored] = (await world.store.read([job.task_id])).tasks
+        await world.store.write([Write.changing(stored, {"cancel_requested": True})])
+        await asyncio.Event().wait()
+        return succeeded("Never")
+
+    monkeypatch.setattr("functions.tick.LOOK_AGAIN", timedelta(seconds=0.05))
+    world.work = wait_for_cancel
+    await world.put(make_task())
+
+    await world.tick()
+
+    task = await world.task()
+    assert (OutcomeKind.CANCELLED, Status.SCHEDULED) == (task.last_outcome, task.status)
+
+
+async def test_a_run_by_hand_leaves_the_schedule_where_it_is(world: World, make_task: MakeTask) -> None:
+    extra = {"at": NOON - timedelta(seconds=5), "trigger": Trigger.MANUAL}
+    await world.put(make_task(upcoming=NOON + 3 * MINUTE, backlog=[extra]))
+
+    await world.tick()
+
+    assert [Trigger.MANUAL] == [job.trigger for job in world.jobs]
+    assert NOON + 3 * MINUTE == (await world.task()).next_run_at
+
+
+async def test_a_schedule_nobody_can_read_pauses_its_task_and_the_others_go_on(
+    world: World, make_task: MakeTask
+) -> None:
+    await world.put(make_task("bad", schedule="61 * * * *"), make_task("good"))
+
+    report = await world.tick()
+
+    assert (["good"], 1) == ([job.task_id for job in world.jobs], report["succeeded"])
+    assert Status.PAUSED == (await world.task("bad")).status
+
+
+async def test_concurrency_is_bounded(world: World, make_task: MakeTask) -> None:
+    at_once: list[int] = []
+
+    async def work(job: Job) -> Outcome:
+        at_once.append(1)
+        peak.append(len(at_once))
+        await asyncio.sleep(0)
+        at_once.pop()
+        return succeeded("Done")
+
+    peak: list[int] = []
+    world.work, world.max_concurrency = work, 7
+    await world.put(*(make_task(f"t{n}") for n in range(40)))
+
+    report = await world.tick()
+
+    assert 40 == report["succeeded"]
+    assert 7 >= max(peak)
+
+
+def _always(outcome: Outcome) -> Callable[[Job], Awaitable[Outcome]]:
+    async def work(job: Job) -> Outcome:
+        return outcome
+
+    return work

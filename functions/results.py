@@ -1,6 +1,7 @@
 """The results of one tick on their way into the store: gathered, settled in batches, records first."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -13,6 +14,7 @@ from functions.rules.storage import Stored
 
 FLUSH_EVERY_S = 0.25  # a result waits this long for company
 FLUSH_AT = 100
+AGAIN_LIMIT = 150  # times one task is due again within a tick: a full backlog, and an end to any mistake
 
 
 class Results:
@@ -35,6 +37,7 @@ class Results:
         self._report = report
         self._clock = clock
         self._dice = dice
+        self._again: Counter[str] = Counter()
         self._gathered: list[Attempted] = []
         self._flushes: list[asyncio.Task[list[Stored]]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -73,7 +76,9 @@ class Results:
             if stored.task.alert.pending:
                 self.to_tell[stored.task.id] = stored
             if stored.task.next_run_at is not None and stored.task.next_run_at <= now:
-                due_again.append(stored)
+                self._again[stored.task.id] += 1
+                if self._again[stored.task.id] <= AGAIN_LIMIT:
+                    due_again.append(stored)
         return due_again
 
     def _flush(self) -> None:

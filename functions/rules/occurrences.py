@@ -29,16 +29,39 @@ def next_occurrence(task: Task, *, after: datetime) -> datetime | None:
     return None if found is None or (task.end_at and found > task.end_at) else found
 
 
+def owed(task: Task, *, until: datetime) -> Span | None:
+    """The occurrences from `upcoming` to *until*, both included; None when there are none.
+
+    `upcoming` counts whatever the schedule says now: it was promised before somebody edited the schedule,
+    or before a new release of the zone data.
+    """
+    if task.upcoming is None or task.upcoming > until:
+        return None
+    later = passed(task, first=task.upcoming + INSTANT, until=until)
+    if later is None:
+        return Span(1, task.upcoming, task.upcoming)
+    return Span(later.count + 1, task.upcoming, later.last)
+
+
 def passed(task: Task, *, first: datetime, until: datetime) -> Span | None:
-    """The occurrences from *first* to *until*, both included; None when there are none."""
+    """The schedule's occurrences from *first* to *until*, both included; None when there are none."""
     if task.end_at:
         until = min(until, task.end_at)
     return schedule_of(task).span(first, until) if first <= until else None
 
 
 def newest(task: Task, span: Span, limit: int) -> list[datetime]:
-    """The *limit* newest occurrences of *span*, oldest first."""
-    return schedule_of(task).tail(span.first, span.last, limit)
+    """The *limit* newest occurrences of what is owed, oldest first."""
+    later = schedule_of(task).tail(span.first + INSTANT, span.last, limit)
+    return later if len(later) >= limit else [span.first, *later]
+
+
+def older(task: Task, span: Span, *, than: datetime) -> Span | None:
+    """The part of what is owed that is earlier than *than*; None when there is none."""
+    if span.first >= than:
+        return None
+    later = schedule_of(task).span(span.first + INSTANT, than - INSTANT)
+    return Span(1, span.first, span.first) if later is None else Span(later.count + 1, span.first, later.last)
 
 
 def start_of(task: Task, occurrence: datetime) -> datetime:

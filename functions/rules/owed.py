@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from functions.rules.occurrences import INSTANT, grace, newest, next_occurrence, passed, start_of
+from functions.rules.occurrences import grace, newest, next_occurrence, older, owed, start_of
 from functions.rules.schedule import Span
 from functions.rules.settlement import BACKLOG_LIMIT
 from functions.rules.task import Extra, Missed, Task
@@ -29,9 +29,9 @@ class Owed:
 
 def owed_by(task: Task, *, now: datetime) -> Owed:
     """Gather the occurrences that have come by *now* and apply the misfire policy to them."""
-    span = None if task.upcoming is None else passed(task, first=task.upcoming, until=now)
+    span = owed(task, until=now)
     if span is not None and start_of(task, span.last) > now:  # its jitter has not run out yet
-        span = passed(task, first=span.first, until=span.last - INSTANT)
+        span = older(task, span, than=span.last)
     if span is None:
         return _oldest(Owed(None, task.backlog, task.upcoming))
     upcoming = next_occurrence(task, after=span.last)
@@ -44,15 +44,14 @@ def owed_by(task: Task, *, now: datetime) -> Owed:
         waiting = [Extra(at=at, trigger=Trigger.CATCH_UP) for at in times]
         if on_time:
             waiting[-1] = Extra(at=times[-1], trigger=Trigger.SCHEDULE)
-        left_out = passed(task, first=span.first, until=times[0] - INSTANT)
+        left_out = older(task, span, than=times[0])
         missed = _missed(left_out)
         return _oldest(Owed(None, (*task.backlog, *waiting), upcoming, missed))
     if task.misfire.policy == "skip" and not on_time:
         missed = _missed(span)
         return replace(_oldest(Owed(None, task.backlog, upcoming)), missed=missed)
     chosen = Extra(at=span.last, trigger=Trigger.SCHEDULE if on_time else Trigger.CATCH_UP)
-    older = None if span.count == 1 else passed(task, first=span.first, until=span.last - INSTANT)
-    missed = _missed(older)
+    missed = _missed(older(task, span, than=span.last))
     if task.backlog:  # whoever waits longest goes first
         return _oldest(Owed(None, (*task.backlog, chosen), upcoming, missed))
     return Owed(chosen, (), upcoming, missed)

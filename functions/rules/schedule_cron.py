@@ -1,4 +1,4 @@
-"""A cron schedule: wall-clock times of a zone as instants, across changes of the clocks as Debian's cron does."""
+"""A cron schedule: wall-clock times as instants, across changes of the clocks as Debian's cron does it."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -113,7 +113,7 @@ class Days:
 
 @dataclass(frozen=True, slots=True)
 class WallTimes:
-    """The wall-clock times that match, in order: each of *hours* with each of *minutes*, on each of *days*."""
+    """The wall-clock times that match: each of *hours* with each of *minutes*, on each of *days*."""
 
     minutes: tuple[int, ...]
     hours: tuple[int, ...]

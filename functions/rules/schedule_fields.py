@@ -34,11 +34,13 @@ class Field:
     interval: str = ""
 
 
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 MINUTE = Field("minute", 0, 59, 59, 59, interval="m")
 HOUR = Field("hour", 0, 23, 23, 23, interval="h")
 DATE = Field("day-of-month", 1, 31, 31, 28)  # every month has 28 days
-MONTH = Field("month", 1, 12, 12, 12, tuple("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()))
-WEEKDAY = Field("day-of-week", 0, 7, 6, 6, tuple("SUN MON TUE WED THU FRI SAT".split()))
+MONTH = Field("month", 1, 12, 12, 12, MONTHS)
+WEEKDAY = Field("day-of-week", 0, 7, 6, 6, WEEKDAYS)
 FIELDS = (MINUTE, HOUR, DATE, MONTH, WEEKDAY)
 
 
@@ -128,7 +130,7 @@ def _weekday(term: str) -> str:
     if found := NTH_WEEKDAY.fullmatch(term):
         if not 1 <= int(found[2]) <= 5:
             raise ScheduleError(
-                f'schedule: no month has what the day-of-week "{term}" asks for; use #1 to #5, or L for the last'
+                f'schedule: the day-of-week "{term}" is in no month; use #1 to #5, or {found[1]}L for the last'
             )
         return f"{_number(WEEKDAY, found[1]) % 7}#{int(found[2])}"
     if term == "L":

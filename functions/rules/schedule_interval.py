@@ -37,10 +37,10 @@ class Interval:
         low, high = self._range(first, until)
         return [self.anchor + n * self.step for n in range(max(low, high - limit + 1), high + 1)]
 
-    def period(self, around: datetime) -> timedelta | None:  # noqa: ARG002  the same at all times
+    def period(self, around: datetime) -> timedelta | None:
         return self.step
 
-    def transitions(self, after: datetime, until: datetime) -> list[Transition]:  # noqa: ARG002  no clock is read
+    def transitions(self, after: datetime, until: datetime) -> list[Transition]:
         return []
 
     def _range(self, first: datetime, until: datetime) -> tuple[int, int]:

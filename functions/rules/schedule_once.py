@@ -33,7 +33,7 @@ class Once:
     def tail(self, first: datetime, until: datetime, limit: int) -> list[datetime]:
         return [self.instant] if limit > 0 and first <= self.instant <= until else []
 
-    def period(self, around: datetime) -> timedelta | None:  # noqa: ARG002  there is no second occurrence
+    def period(self, around: datetime) -> timedelta | None:
         return None
 
     def transitions(self, after: datetime, until: datetime) -> list[Transition]:

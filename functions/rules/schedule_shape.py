@@ -82,5 +82,5 @@ def second_at_or_after(instant: datetime) -> int:
 
 
 def instant_at(second: int) -> datetime:
-    """The instant *second* seconds after 1970 began, in UTC. Also right for wall clocks, read as if in UTC."""
+    """The instant *second* seconds after 1970 began, in UTC; also the face of a wall clock that shows *second*."""
     return EPOCH + timedelta(seconds=second)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from difflib import get_close_matches
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import tzdata
+import tzdata  # type: ignore[import-untyped]  # ships no types
 
 from functions.rules.schedule_shape import FIRST_SECOND, LAST_SECOND, ScheduleError
 
@@ -116,8 +116,11 @@ class Zone:
         """Yield when an offset ends, and which, after *first* and before *end*."""
         for early, late in pairwise([*range(first, end, DAY), end - 1]):
             while (offset := self._offset(early)) != self._offset(late):
-                early += bisect_left(range(early, late), True, key=lambda s, o=offset: self._offset(s) != o)
+                early += bisect_left(range(early, late), True, key=partial(self._differs, offset))
                 yield early, offset
+
+    def _differs(self, offset: int, second: int) -> bool:
+        return self._offset(second) != offset
 
     def _offset(self, second: int) -> int:
         known = min(max(second, FIRST_SECOND), LAST_SECOND)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from functions.rules.alerts import decide, paused_notice
-from functions.rules.occurrences import newest, next_occurrence, passed, start_of
+from functions.rules.occurrences import newest, next_occurrence, older, owed, start_of
 from functions.rules.outcome import Outcome, Run
 from functions.rules.pending import appended
 from functions.rules.retry import retry_at
@@ -200,13 +200,13 @@ def _overlapping(task: Task, *, now: datetime) -> tuple[dict[str, Any], list[Run
     """
     began = task.claim.started_at if task.claim else now
     overlaps = task.upcoming is not None and task.upcoming > began
-    span = passed(task, first=task.upcoming, until=now) if task.upcoming and overlaps else None
+    span = owed(task, until=now) if overlaps else None
     if span is None:
         return {"upcoming": task.upcoming, "backlog": task.backlog}, []
     room = {"skip": 0, "queue_one": 1, "queue_all": BACKLOG_LIMIT}[task.overlap]
     free = max(0, room - sum(extra.trigger is Trigger.QUEUED for extra in task.backlog))
     queued = newest(task, span, free) if free else []
-    left_out = passed(task, first=span.first, until=queued[0] - timedelta(microseconds=1)) if queued else span
+    left_out = older(task, span, than=queued[0]) if queued else span
     after = {
         "upcoming": next_occurrence(task, after=span.last),
         "backlog": (*task.backlog, *(Extra(at=at, trigger=Trigger.QUEUED) for at in queued)),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from functions.rules.job import Job
-from functions.rules.occurrences import next_occurrence, passed, start_of
+from functions.rules.occurrences import next_occurrence, owed, start_of
 from functions.rules.outcome import Run
 from functions.rules.owed import owed_by
 from functions.rules.settlement import (
@@ -89,7 +89,7 @@ def resume(task: Task, *, now: datetime, catch_up: bool = False) -> Settlement:
     """End a pause. What was missed in it is skipped and counted, unless it is to be caught up."""
     runs: tuple[Run, ...] = ()
     upcoming = task.upcoming
-    span = None if upcoming is None or catch_up else passed(task, first=upcoming, until=now)
+    span = None if catch_up else owed(task, until=now)
     if span is not None:
         which = Missed(count=span.count, first=span.first, last=span.last)
         runs = (skip_run(task, which, SkipReason.PAUSED, "The task was paused", now=now),)

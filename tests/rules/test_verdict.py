@@ -297,3 +297,36 @@ def test_a_quarantined_task_is_never_woken_by_mending(make_task: MakeTask) -> No
     after, _ = _settled(make_task(status=Status.QUARANTINED), now=NOON)
 
     assert (Status.QUARANTINED, None) == (after.status, after.next_run_at)
+
+
+class TestPromised:
+    """An occurrence once promised is kept, even when the schedule would no longer imply it."""
+
+    OFF_GRID = NOON + 17 * SECOND
+
+    def test_it_is_run(self, make_task: MakeTask) -> None:
+        after = _started(make_task(upcoming=self.OFF_GRID), now=NOON + MINUTE)
+
+        assert (self.OFF_GRID, NOON + 5 * MINUTE) == (after.occurrence, after.upcoming)
+
+    def test_it_is_counted_when_it_was_missed(self, make_task: MakeTask) -> None:
+        after = _started(make_task(upcoming=self.OFF_GRID), now=NOON + 11 * MINUTE)
+
+        assert after.missed == Missed(count=2, first=self.OFF_GRID, last=NOON + 5 * MINUTE)
+
+    def test_it_is_queued_with_the_others(self, make_task: MakeTask) -> None:
+        task = make_task(upcoming=self.OFF_GRID, misfire={"policy": "run_all"})
+
+        after = _started(task, now=NOON + 6 * MINUTE)
+
+        assert (self.OFF_GRID, [NOON + 5 * MINUTE]) == (
+            after.occurrence,
+            [extra.at for extra in after.backlog],
+        )
+
+    def test_it_is_skipped_and_counted_when_the_task_was_paused(self, make_task: MakeTask) -> None:
+        task = make_task(status=Status.PAUSED, pause=Pause(until=NOON + MINUTE), upcoming=self.OFF_GRID)
+
+        _, runs = _settled(task, now=NOON + MINUTE)
+
+        assert [(self.OFF_GRID, 1)] == [(run.occurrence, run.count) for run in runs]

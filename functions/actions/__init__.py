@@ -1,0 +1,123 @@
+"""Users' work: the task types, one file each, and how a job finds its own.
+
+Every plain module in this folder is a task type, registered by being there. It has
+
+    Params             a `Model`: what the task's `params` may be
+    perform            async (job, params, tools) -> Outcome
+    EXAMPLE            params that show the type at work, for the documentation
+
+Packages in this folder are what the types share. A type is imported when it is first needed, so that a
+tick pays for the libraries of the types it runs and no others.
+"""
+
+import difflib
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from functions.actions.net.errors import FetchError
+from functions.actions.tools import Http, Records, Tools
+from functions.actions.tools.faults import faults_text
+from functions.actions.tools.limits import within_limits
+from functions.errors import InputError, SchedulerError
+from functions.rules.job import Job
+from functions.rules.outcome import Outcome, failed
+
+__all__ = ["Http", "Records", "Tools", "check_params", "example", "perform", "type_names"]
+
+log = logging.getLogger(__name__)
+
+
+@cache
+def type_names() -> tuple[str, ...]:
+    """The names of all task types, in order, without importing one."""
+    files = Path(__file__).parent.glob("[a-z]*.py")
+    return tuple(sorted(file.stem for file in files))
+
+
+def check_params(type_name: str, params: Mapping[str, Any]) -> None:
+    """Return quietly when *params* are what the type asks for.
+
+    Raises:
+        InputError: There is no such type, or a parameter is wrong; names each wrong one and why.
+    """
+    _parsed(_load(type_name), params)
+
+
+def example(type_name: str) -> dict[str, Any]:
+    """Params that show the type at work; empty when it gives none.
+
+    Raises:
+        InputError: There is no such type.
+    """
+    return dict(_load(type_name).example)
+
+
+async def perform(job: Job, tools: Tools) -> Outcome:
+    """Do *job*'s work once and say what came of it. Whatever goes wrong is an outcome too.
+
+    Only cancellation passes through: ending an attempt is the tick's business.
+    """
+    try:
+        kind = _load(job.type)
+        given = await kind.perform(job, _parsed(kind, job.params), tools)
+        return within_limits(given, task_type=job.type)
+    except FetchError as exc:
+        outcome = failed(exc.reason, permanent=exc.permanent)
+    except InputError as exc:
+        outcome = failed(str(exc), permanent=True)
+    except SchedulerError as exc:
+        outcome = failed(str(exc))
+    except (Exception, SystemExit) as exc:  # noqa: BLE001  # one bad task must not stop the others
+        outcome = _crash(exc, job)
+    return within_limits(outcome, task_type=job.type)
+
+
+@dataclass(frozen=True, slots=True)
+class _Type:
+    params: type[BaseModel]
+    perform: Callable[[Job, Any, Tools], Awaitable[object]]
+    example: Mapping[str, Any]
+
+
+def _load(type_name: str) -> _Type:
+    if type_name not in type_names():  # also the reason why a name can never reach another module
+        near = difflib.get_close_matches(type_name, type_names())
+        known = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(type_names())}"
+        raise InputError(f"type: there is no task type of this name; {known}")
+    return _imported(type_name)
+
+
+@cache
+def _imported(type_name: str) -> _Type:
+    module = import_module(f"{__name__}.{type_name}")
+    return _Type(module.Params, module.perform, getattr(module, "EXAMPLE", {}))
+
+
+def _parsed(kind: _Type, params: Mapping[str, Any]) -> BaseModel:
+    try:
+        return kind.params.model_validate(params)
+    except ValidationError as exc:
+        raise InputError(faults_text(exc, kind.params)) from None  # the cause would show the values
+
+
+def _crash(exc: BaseException, job: Job) -> Outcome:
+    """The outcome of a fault in the type itself. The log gets where it happened, not what it was about."""
+    name = type(exc).__name__
+    log.error(
+        "task_type_crashed",
+        extra={
+            "task_id": job.task_id,
+            "task_type": job.type,
+            "error": name,
+            "trace": "".join(traceback.format_tb(exc.__traceback__, limit=-10)),
+        },
+    )
+    return failed(f"The task type {job.type} failed unexpectedly ({name})")

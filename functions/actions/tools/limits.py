@@ -1,0 +1,110 @@
+"""How big and of what kind an outcome may be, whatever a task type hands back."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from functions.rules.outcome import Outcome, failed
+from functions.rules.task import SUMMARY_CHARS
+from functions.rules.words import OutcomeKind
+
+ITEMS = 20
+ITEM_CHARS = {"title": 200, "url": 2048, "text": 500}
+METRICS = 20
+METRIC_CHARS = 300
+METRIC_NAME_CHARS = 40
+MEMORY_BYTES = 65_536  # as JSON; the memory is read and written with each run of the task
+_INT64 = 2**63  # no store keeps a larger integer
+
+
+def within_limits(given: object, *, task_type: str) -> Outcome:
+    """Return *given* as an outcome every store can keep: texts cut, metrics and items thinned out.
+
+    Memory that is too big, or not JSON, makes the outcome a permanent failure. The task's memory
+    stays as it was, and a type that goes on from stale notes without a word (announcing the same
+    entries every time, say) would be worse than one that is seen to fail.
+    """
+    if not isinstance(given, Outcome) or not isinstance(given.kind, OutcomeKind):
+        return failed(
+            f"The task type {task_type} returned {type(given).__name__} instead of an outcome", permanent=True
+        )
+    try:
+        memory = None if given.memory is None else _kept(given.memory)
+    except (TypeError, ValueError, RecursionError):
+        return failed(
+            f"The work was done, but its memory is not a JSON object of at most {MEMORY_BYTES} bytes"
+            " and was not kept",
+            permanent=True,
+            metrics=_scalars(given.metrics),
+        )
+    return replace(
+        given,
+        summary=cut(str(given.summary), SUMMARY_CHARS),
+        retry_after=given.retry_after if isinstance(given.retry_after, timedelta) else None,
+        metrics=_scalars(given.metrics),
+        items=_items(given.items),
+        memory=memory,
+    )
+
+
+def cut(text: str, limit: int) -> str:
+    """*text* in at most *limit* characters, an ellipsis showing that there was more; always valid UTF-8."""
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()  # half a surrogate pair would spoil a whole batch
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def _kept(memory: Mapping[str, Any]) -> dict[str, Any]:
+    """*memory* as it will be read back.
+
+    Raises:
+        TypeError, ValueError: It is not JSON, not an object, or too big.
+    """
+    text = json.dumps(dict(memory), ensure_ascii=False, allow_nan=False)
+    if len(text.encode()) > MEMORY_BYTES:
+        raise ValueError("too big")
+    kept: dict[str, Any] = json.loads(text)
+    return kept
+
+
+def _scalars(metrics: object) -> dict[str, Any]:
+    """The first metrics that are small scalars, by name."""
+    if not isinstance(metrics, Mapping):
+        return {}
+    kept: dict[str, Any] = {}
+    for name, value in metrics.items():
+        if len(kept) == METRICS:
+            break
+        if isinstance(value, str):
+            kept[cut(str(name), METRIC_NAME_CHARS)] = cut(value, METRIC_CHARS)
+        elif (
+            value is None
+            or (isinstance(value, int) and -_INT64 <= value < _INT64)
+            or (isinstance(value, float) and math.isfinite(value))
+        ):
+            kept[cut(str(name), METRIC_NAME_CHARS)] = value
+    return kept
+
+
+def _items(items: object) -> tuple[dict[str, str], ...]:
+    """The first items, each with the known fields only. What is not an item is left out."""
+    if not items or not isinstance(items, Iterable):
+        return ()
+    kept: list[dict[str, str]] = []
+    for item in items:
+        if len(kept) == ITEMS:
+            break
+        if isinstance(item, Mapping) and (fields := _fields(item)):
+            kept.append(fields)
+    return tuple(kept)
+
+
+def _fields(item: Mapping[Any, Any]) -> dict[str, str]:
+    """A title, url and text of *item*; a url that is too long is dropped, since half a link is no link."""
+    fields = {name: str(item[name]) for name in ITEM_CHARS if item.get(name)}
+    if len(fields.get("url", "")) > ITEM_CHARS["url"]:
+        del fields["url"]
+    return {name: cut(value, ITEM_CHARS[name]) for name, value in fields.items()}

@@ -1,0 +1,111 @@
+"""Limits: whatever a type hands back, the outcome is one that every store can keep."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions.actions.tools.limits import MEMORY_BYTES, within_limits
+from functions.rules.outcome import Outcome, succeeded
+from functions.rules.words import OutcomeKind
+
+
+def limited(given: object) -> Outcome:
+    return within_limits(given, task_type="odd")
+
+
+@pytest.mark.parametrize("given", [None, True, "done", {"summary": "done"}, Outcome("done", "x")])  # type: ignore[arg-type]  # on purpose
+def test_what_is_no_outcome_is_a_failure(given: object) -> None:
+    outcome = limited(given)
+
+    assert (OutcomeKind.FAILED, True) == (outcome.kind, outcome.permanent)
+    assert outcome.summary.startswith("The task type odd returned ")
+
+
+def test_an_ordinary_outcome_is_left_as_it_is() -> None:
+    given = succeeded(
+        "Answered 200",
+        metrics={"latencyMs": 4, "ok": True, "share": 0.5, "word": "x", "none": None},
+        items=({"title": "A", "url": "https://a.example/", "text": "t"},),
+        memory={"seen": ["a"], "n": {"m": 1}},
+        news=True,
+    )
+
+    assert given == limited(given)
+
+
+def test_long_texts_are_cut() -> None:
+    item = {"title": "t" * 999, "url": "https://a.example/", "text": "x" * 999, "extra": "no"}
+
+    outcome = limited(succeeded("s" * 999, items=(item,), metrics={"word": "w" * 999}))
+
+    assert 400 == len(outcome.summary)
+    assert outcome.summary.endswith("…")
+    assert (200, 500) == (len(outcome.items[0]["title"]), len(outcome.items[0]["text"]))
+    assert {"title", "url", "text"} == outcome.items[0].keys()
+    assert 300 == len(outcome.metrics["word"])
+
+
+def test_items_and_metrics_are_counted() -> None:
+    items = tuple({"title": str(number)} for number in range(50))
+
+    outcome = limited(succeeded("ok", items=items, metrics={str(number): number for number in range(50)}))
+
+    assert (20, 20) == (len(outcome.items), len(outcome.metrics))
+
+
+def test_half_a_link_is_no_link() -> None:
+    outcome = limited(succeeded("ok", items=({"title": "A", "url": "https://a.example/" + "x" * 2048},)))
+
+    assert ({"title": "A"},) == outcome.items
+
+
+@pytest.mark.parametrize("value", [[1], {"a": 1}, object(), float("nan"), float("inf"), 2**63, b"x"])
+def test_a_metric_that_is_no_small_scalar_is_left_out(value: object) -> None:
+    assert {"kept": 1} == limited(succeeded("ok", metrics={"odd": value, "kept": 1})).metrics
+
+
+@pytest.mark.parametrize("items", ["text", 7, (7, None, {}, {"other": "x"})])
+def test_items_that_are_none_are_left_out(items: Any) -> None:
+    assert () == limited(succeeded("ok", items=items)).items
+
+
+def test_a_wait_that_is_no_span_is_left_out() -> None:
+    given = Outcome(OutcomeKind.FAILED, "no", retry_after=5)  # type: ignore[arg-type]  # on purpose
+
+    assert limited(given).retry_after is None
+    waiting = Outcome(OutcomeKind.FAILED, "no", retry_after=timedelta(seconds=5))
+    assert waiting == limited(waiting)
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [
+        {"big": "x" * MEMORY_BYTES},
+        {"big": "é" * (MEMORY_BYTES // 2)},
+        {"odd": object()},
+        {"odd": float("nan")},
+        {"odd": {1, 2}},
+        {"odd": "\ud800"},
+        ["not", "an", "object"],
+    ],
+)
+def test_memory_no_store_can_keep_is_a_failure(memory: Any) -> None:
+    """Going on from stale notes in silence would be worse."""
+    outcome = limited(succeeded("ok", memory=memory, metrics={"latencyMs": 4}, news=True))
+
+    assert (OutcomeKind.FAILED, True, None) == (outcome.kind, outcome.permanent, outcome.memory)
+    assert {"latencyMs": 4} == outcome.metrics
+    assert "memory" in outcome.summary
+
+
+def test_memory_is_kept_as_it_will_be_read_back() -> None:
+    assert {"1": [1, 2]} == limited(succeeded("ok", memory={1: (1, 2)})).memory  # type: ignore[dict-item]  # on purpose
+
+
+def test_texts_are_always_utf8() -> None:
+    outcome = limited(
+        succeeded("half \ud800", items=({"title": "half \udfff"},), metrics={"word": "half \ud800"})
+    )
+
+    assert ["half ?"] * 3 == [outcome.summary, outcome.items[0]["title"], outcome.metrics["word"]]

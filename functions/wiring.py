@@ -3,7 +3,7 @@
 import random
 import secrets
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -34,7 +34,7 @@ RUNS_PAGE = 500
 
 def build(settings: Settings) -> "Wired":
     """Put the parts together. Nothing is opened yet: each part connects when it is first used."""
-    return Wired(settings)
+    return Wired(settings, clock=now)
 
 
 def now() -> datetime:
@@ -52,23 +52,28 @@ class FullStore(Store, Catalogue, Protocol):
 
 
 class Wired:
-    """The scheduler with its store, its task types and its channels; used from one event loop."""
+    """The scheduler with its store, its task types and its channels; used from one event loop.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        clock: The present moment, aware and in UTC.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
         self._redact = Redactor(settings.secrets())
         self.store: FullStore = open_store(settings.store_url)
         self._http = _LateHttp(allow_private=settings.allow_private_networks)
         self._tools = Tools(http=self._http, records=_Records(self.store))
         self._post = VendorPost()
         channels = open_channels(settings.channel_settings(), self._post)
-        self._teller = Teller(channels, clock=now, redact=self._redact)
+        self._teller = Teller(channels, clock=clock, redact=self._redact)
         self._last_tick_at: datetime | None = None
         self._stop = StopSignal()
-        self._parts = Parts(
+        self.parts = Parts(
             store=self.store,
             perform=self._perform,
             tell=self._teller,
-            clock=now,
+            clock=clock,
             token=new_id,
             dice=random.random,
             stopping=self._stop,
@@ -78,13 +83,13 @@ class Wired:
     async def tick(self, budget: Budget) -> Mapping[str, object]:
         """Run what is due, once; return the report."""
         self._stop.listen()
-        report = await tick(self._parts, budget)
-        self._last_tick_at = now()
+        report = await tick(self.parts, budget)
+        self._last_tick_at = self._clock()
         return report
 
     async def status(self) -> Mapping[str, object]:
         """The figures of `GET /status`."""
-        moment = now()
+        moment = self._clock()
         counts = await self.store.counts(moment)
         ticks = [at for at in (counts.last_tick_at, self._last_tick_at) if at is not None]
         return {

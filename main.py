@@ -1,0 +1,49 @@
+"""The entry point Google calls: reads the environment once, starts the logs, opens the door."""
+
+import logging
+import os
+from pathlib import Path
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.types import ASGIApp
+
+from functions import logs
+from functions.errors import SettingsError
+from functions.rules.redact import Redactor
+from functions.settings import Settings, read_environment
+from functions.web import open_door
+from functions.web.door import Wired
+
+log = logging.getLogger(__name__)
+
+try:
+    _environment = read_environment(os.environ, Path(".env"))
+    _settings = Settings.from_env(_environment)
+except SettingsError as fault:
+    raise SystemExit(f"Cronfire cannot start. {fault}") from None  # text and exit code 1, no traceback
+
+_log_handler = logs.configure(_environment, Redactor(_settings.secrets()))
+if "K_SERVICE" in _environment and _settings.store_url.startswith("sqlite:"):
+    log.warning(
+        "store_not_durable", extra={"remedy": "set STORE_URL; Cloud Run forgets files with the instance"}
+    )
+
+
+def _wire() -> Wired:
+    # Imported in the first request that needs it: the store's and the HTTP libraries take about 400 ms,
+    # and this module is loaded before the server forks.
+    from functions import wiring
+
+    return wiring.build(_settings)
+
+
+_door = open_door(_settings, _wire)
+
+
+@functions_framework.aio.http  # type: ignore[arg-type]  # any ASGI application will do; the hint says less
+async def scheduler(request: Request) -> ASGIApp:
+    """Answer one request."""
+    logs.attach(_log_handler)
+    logs.follow(request.headers)
+    return await _door(request)

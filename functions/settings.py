@@ -88,9 +88,7 @@ class Settings(BaseModel):
         description="sqlite:///FILE or firestore://PROJECT/DATABASE",
     )
     default_timezone: Zone = Field("UTC", description="the name of a time zone, such as Europe/Riga")
-    tick_budget_seconds: float = Field(
-        24.0, ge=4, le=3300, allow_inf_nan=False, description="a number of seconds from 4 to 3300"
-    )
+    tick_budget_seconds: float = Field(24.0, ge=4, le=3300, description="a number of seconds from 4 to 3300")
     max_concurrency: int = Field(200, ge=1, le=1000, description="a whole number from 1 to 1000")
     feishu_webhook_url: SecretAddress | None = Field(None, description=ADDRESS)
     feishu_webhook_secret: SecretStr | None = None

@@ -1,0 +1,35 @@
+"""Requests: the only room that knows headers and status codes."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from functions.settings import Settings
+from functions.web.bearer import SharedSecrets
+from functions.web.certificates import Certificates
+from functions.web.door import Door, Wired
+from functions.web.gate import Gate
+from functions.web.oidc import IdTokens
+
+
+def open_door(settings: Settings, wire: Callable[[], Wired]) -> Door:
+    """Return the door that *settings* ask for. Nothing is connected, and *wire* not called, before a request.
+
+    Raises:
+        ValueError: There is no shared secret; such settings are for the command line.
+    """
+    if settings.cron_secret is None:
+        raise ValueError("a door without CRON_SECRET would be open to nobody")
+    previous = settings.cron_secret_previous
+    secrets = SharedSecrets(
+        settings.cron_secret.get_secret_value(), previous.get_secret_value() if previous else None
+    )
+    id_tokens = IdTokens(
+        audiences=settings.oidc_audience,
+        accounts=settings.oidc_service_accounts,
+        certificates=Certificates(),
+    )
+    return Door(
+        gate=Gate(secrets, id_tokens if settings.oidc_audience else None),
+        wire=wire,
+        answer_by=timedelta(seconds=settings.tick_budget_seconds),
+    )

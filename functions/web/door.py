@@ -1,0 +1,199 @@
+"""The door: which address does what, for whom, and within what time."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from functions.errors import SchedulerError, StoreError, StoreUnavailable
+from functions.ports import Budget
+from functions.web import answers
+from functions.web.callers import Caller, GoogleCaller, Refusal
+from functions.web.gate import Gate
+
+MAX_BODY_BYTES = 65_536  # bodies are not read; a long one is somebody's mistake
+OVERTIME = timedelta(seconds=3)  # after which a tick that should have answered is cut off
+FINISHING = timedelta(seconds=6)  # between the last start and the answer
+SCHEDULER_BUDGET = Budget(stop_starting=timedelta(seconds=45), answer_by=timedelta(seconds=52))
+STATUS_WITHIN = timedelta(seconds=10)
+
+log = logging.getLogger(__name__)
+
+
+class Wired(Protocol):
+    """What the door needs of the rest: both answers are small JSON objects.
+
+    Raises, from either:
+        StoreUnavailable: The store could not be reached in time.
+        StoreError: The store refused.
+    """
+
+    async def tick(self, budget: Budget) -> Mapping[str, object]: ...
+
+    async def status(self) -> Mapping[str, object]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """The work could not be done.
+
+    Attributes:
+        reason: One neutral sentence for the caller; what happened is in the log.
+    """
+
+    reason: str
+
+
+Respond = Callable[[Request], Awaitable[Response]]
+Work = Callable[[Wired], Awaitable[Mapping[str, object]]]
+
+
+class Door:
+    """Answers `/tick`, `/status` and `/healthz`, and hands on what is not its own.
+
+    Args:
+        gate: Who may come in.
+        wire: Builds the parts. Called in the first request that needs them, inside the loop that serves:
+            clients made before the server forks, or for another loop, do not work.
+        answer_by: How long a tick may take when its pinger is not known to wait longer.
+        rest: What answers all other addresses: an ASGI application, or a response, which is one as well.
+    """
+
+    def __init__(
+        self,
+        *,
+        gate: Gate,
+        wire: Callable[[], Wired],
+        answer_by: timedelta,
+        rest: Callable[[], ASGIApp] = answers.not_found,
+    ) -> None:
+        self._gate = gate
+        self._wire = wire
+        self._answer_by = answer_by
+        self._rest = rest
+        self._wired: tuple[asyncio.AbstractEventLoop, Wired] | None = None
+        self._routes: Mapping[str, Mapping[str, Respond]] = {
+            "/": {"POST": self._tick},
+            "/tick": {"POST": self._tick},
+            "/status": {"GET": self._status},
+            "/healthz": {"GET": _healthz},
+        }
+
+    async def __call__(self, request: Request) -> ASGIApp:
+        """Return the answer to *request*; no exception of the work passes."""
+        routes = self._routes.get(request.scope["path"].rstrip("/") or "/")
+        if routes is None:
+            return self._rest()
+        respond = routes.get("GET" if request.method == "HEAD" else request.method)
+        if respond is None:
+            return answers.not_allowed([*routes, "HEAD"] if "GET" in routes else routes)
+        if _announced_bytes(request) > MAX_BODY_BYTES:
+            return answers.too_large(MAX_BODY_BYTES)
+        return await respond(request)
+
+    async def _tick(self, request: Request) -> Response:
+        arrived = asyncio.get_running_loop().time()
+        caller = await self._admitted(request)
+        if isinstance(caller, Refusal):
+            return answers.refused(caller)
+        budget = budget_for(caller, request.headers, answer_by=self._answer_by)
+
+        def work(wired: Wired) -> Awaitable[Mapping[str, object]]:
+            spent = asyncio.get_running_loop().time() - arrived  # checking a token and wiring take time, too
+            return wired.tick(shortened(budget, by=timedelta(seconds=spent)))
+
+        assert budget.answer_by is not None
+        done = await self._attempt(
+            "tick_degraded", work, until=arrived + (budget.answer_by + OVERTIME).total_seconds()
+        )
+        if isinstance(done, Degraded):
+            # cron-job.org switches a job off after repeated HTTP errors; Google's callers report them
+            return answers.degraded(done.reason, status=503 if isinstance(caller, GoogleCaller) else 200)
+        return answers.answer(done)
+
+    async def _status(self, request: Request) -> Response:
+        until = asyncio.get_running_loop().time() + STATUS_WITHIN.total_seconds()
+        caller = await self._admitted(request)
+        if isinstance(caller, Refusal):
+            return answers.refused(caller)
+        done = await self._attempt("status_degraded", lambda wired: wired.status(), until=until)
+        return (
+            answers.degraded(done.reason, status=503) if isinstance(done, Degraded) else answers.answer(done)
+        )
+
+    async def _admitted(self, request: Request) -> Caller | Refusal:
+        caller = await self._gate.admit(request.headers.getlist("authorization"))
+        if isinstance(caller, Refusal):
+            log.warning("caller_refused", extra={"status": caller.status, "reason": caller.reason})
+        return caller
+
+    async def _attempt(self, event: str, work: Work, *, until: float) -> Mapping[str, object] | Degraded:
+        """Do *work*, until the loop's clock shows *until* at the latest; a failure is logged as *event*."""
+        failure: Exception
+        bound = asyncio.timeout_at(until)
+        try:
+            async with bound:
+                return await work(self._parts())
+        except Exception as exc:  # noqa: BLE001  # a caller gets an answer, never a traceback
+            failure = exc
+        reason = "It took too long" if bound.expired() else _reason(failure)
+        ours = isinstance(failure, SchedulerError) or bound.expired()
+        log.error(
+            event,
+            extra={"reason": reason, "error": (ours and str(failure)) or type(failure).__name__},
+            exc_info=None if ours else failure,
+        )
+        return Degraded(reason)
+
+    def _parts(self) -> Wired:
+        loop = asyncio.get_running_loop()
+        if self._wired is None or self._wired[0] is not loop:
+            self._wired = (loop, self._wire())
+        return self._wired[1]
+
+
+def budget_for(caller: Caller, headers: Mapping[str, str], *, answer_by: timedelta) -> Budget:
+    """Return the time a tick has. Cloud Scheduler waits a minute; nobody else is known to wait over 30 s.
+
+    Args:
+        caller: Only a caller with an ID token is believed to be Cloud Scheduler.
+        headers: Of the request, by lower-case names.
+        answer_by: What everybody else gets, at least half of it for starting work.
+    """
+    if isinstance(caller, GoogleCaller) and headers.get("x-cloudscheduler", "").lower() == "true":
+        return SCHEDULER_BUDGET
+    return Budget(stop_starting=max(answer_by - FINISHING, answer_by / 2), answer_by=answer_by)
+
+
+def shortened(budget: Budget, *, by: timedelta) -> Budget:
+    """Return what is left of *budget* when *by* has passed; never less than nothing."""
+
+    def left(limit: timedelta | None) -> timedelta | None:
+        return None if limit is None else max(limit - by, timedelta())
+
+    return Budget(stop_starting=left(budget.stop_starting), answer_by=left(budget.answer_by))
+
+
+def _reason(failure: Exception) -> str:
+    match failure:
+        case StoreUnavailable():
+            return "The store could not be reached in time"
+        case StoreError():
+            return "The store refused the work"
+        case _:
+            return "The scheduler failed; its log says how"
+
+
+def _announced_bytes(request: Request) -> int:
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() else 0  # the server refuses other lengths
+
+
+async def _healthz(_: Request) -> Response:
+    return answers.answer({"status": "ok"})

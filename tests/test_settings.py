@@ -1,0 +1,359 @@
+"""Settings: what is accepted, what is refused, and that no value ever shows."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from functions.errors import SettingsError
+from functions.settings import SECRETS, Settings, parse_dotenv, read_environment
+
+SECRET = "live-secret-0123456789-abcdefghij"
+PREVIOUS = "previous-secret-0123456789-abcdef"
+CANARY = "canary-value-nobody-may-see"
+ROOT = Path(__file__).parents[1]
+
+
+def settings(**env: str) -> Settings:
+    return Settings.from_env({"CRON_SECRET": SECRET} | env)
+
+
+def fault_of(env: Mapping[str, str], *, door: bool = True) -> str:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env(env, door=door)
+    return str(caught.value)
+
+
+def test_one_secret_is_enough() -> None:
+    """Everything else has a default that works on one's own machine."""
+    found = settings().model_dump(exclude={"cron_secret"})
+
+    assert {
+        "cron_secret_previous": None,
+        "oidc_audience": (),
+        "oidc_service_accounts": (),
+        "store_url": "sqlite:///scheduler.db",
+        "default_timezone": "UTC",
+        "tick_budget_seconds": 24.0,
+        "max_concurrency": 200,
+        "feishu_webhook_url": None,
+        "feishu_webhook_secret": None,
+        "webhook_url": None,
+        "webhook_secret": None,
+        "notice_language": "en",
+        "allow_private_networks": False,
+        "log_level": "INFO",
+        "public_url": None,
+    } == found
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        (
+            "OIDC_AUDIENCE",
+            "https://a.example.com, https://b.example.com,",
+            ("https://a.example.com", "https://b.example.com"),
+        ),
+        ("STORE_URL", "firestore://project/database", "firestore://project/database"),
+        ("STORE_URL", "sqlite://:memory:", "sqlite://:memory:"),
+        ("DEFAULT_TIMEZONE", "Europe/Riga", "Europe/Riga"),
+        ("TICK_BUDGET_SECONDS", "50.5", 50.5),
+        ("MAX_CONCURRENCY", "1", 1),
+        ("NOTICE_LANGUAGE", "zh", "zh"),
+        ("ALLOW_PRIVATE_NETWORKS", "1", True),
+        ("ALLOW_PRIVATE_NETWORKS", "true", True),
+        ("ALLOW_PRIVATE_NETWORKS", "0", False),
+        ("ALLOW_PRIVATE_NETWORKS", "False", False),
+        ("LOG_LEVEL", "debug", "DEBUG"),
+        ("PUBLIC_URL", "https://cronfire.example.com/", "https://cronfire.example.com/"),
+        ("MAX_CONCURRENCY", "", 200),
+        ("MAX_CONCURRENCY", "  ", 200),
+        ("TICK_BUDGET_SECONDS", " 30 ", 30.0),
+    ],
+)
+def test_a_variable_becomes_its_field(variable: str, value: str, expected: Any) -> None:
+    """An empty variable is an absent one: forms and templates leave them empty."""
+    found = settings(**{"OIDC_AUDIENCE": "a", "OIDC_SERVICE_ACCOUNTS": "x@example.com", variable: value})
+
+    assert expected == getattr(found, variable.lower())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OIDC_AUDIENCE", ","),
+        ("OIDC_SERVICE_ACCOUNTS", " , "),
+        ("STORE_URL", f"mongo://{CANARY}"),
+        ("STORE_URL", "sqlite://"),
+        ("STORE_URL", CANARY),
+        ("DEFAULT_TIMEZONE", CANARY),
+        ("DEFAULT_TIMEZONE", "Europe"),
+        ("DEFAULT_TIMEZONE", "../../etc/passwd"),
+        ("TICK_BUDGET_SECONDS", CANARY),
+        ("TICK_BUDGET_SECONDS", "nan"),
+        ("TICK_BUDGET_SECONDS", "inf"),
+        ("TICK_BUDGET_SECONDS", "3.9"),
+        ("TICK_BUDGET_SECONDS", "3301"),
+        ("MAX_CONCURRENCY", "0"),
+        ("MAX_CONCURRENCY", "1001"),
+        ("MAX_CONCURRENCY", "1.5"),
+        ("FEISHU_WEBHOOK_URL", CANARY),
+        ("WEBHOOK_URL", f"ftp://{CANARY}"),
+        ("WEBHOOK_URL", "https://"),
+        ("WEBHOOK_URL", "https:///path"),
+        ("NOTICE_LANGUAGE", CANARY),
+        ("ALLOW_PRIVATE_NETWORKS", "yes"),
+        ("ALLOW_PRIVATE_NETWORKS", "on"),
+        ("ALLOW_PRIVATE_NETWORKS", "2"),
+        ("LOG_LEVEL", CANARY),
+        ("PUBLIC_URL", "javascript:alert(1)"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name_and_not_repeated(variable: str, value: str) -> None:
+    env = {
+        "CRON_SECRET": SECRET,
+        "OIDC_AUDIENCE": "a",
+        "OIDC_SERVICE_ACCOUNTS": "x@example.com",
+        variable: value,
+    }
+
+    fault = fault_of(env)
+
+    assert fault.startswith(f"{variable} must be ")
+    assert fault.endswith(".")
+    assert "None" not in fault
+    assert CANARY not in fault
+
+
+def test_every_fault_is_said_at_once() -> None:
+    """Nobody likes to be told the second mistake after a second deployment."""
+    fault = fault_of(
+        {
+            "CRON_SECRET": "short",
+            "MAX_CONCURRENCY": "x",
+            "LOG_LEVEL": "x",
+            "OIDC_AUDIENCE": "a",
+            "WEBHOOK_SECRET_FILE": "/nowhere",
+        }
+    )
+
+    named = (
+        "CRON_SECRET has",
+        "MAX_CONCURRENCY must",
+        "LOG_LEVEL must",
+        "OIDC_SERVICE_ACCOUNTS is missing",
+        "WEBHOOK_SECRET_FILE must",
+    )
+    assert [True] * 5 == [name in fault for name in named]
+
+
+def test_the_cause_of_a_refusal_holds_no_value() -> None:
+    """A traceback shows causes, and the library's own error would print what it was given."""
+    with pytest.raises(SettingsError) as caught:
+        settings(MAX_CONCURRENCY=CANARY)
+
+    assert caught.value.__cause__ is None
+    assert CANARY not in repr(caught.value.__context__)
+
+
+@pytest.mark.parametrize(
+    "secret", ["", "  \n ", "x" * 31, f"{'x' * 31} ", "é" * 40, f"{SECRET} {SECRET}", f"{SECRET}\x01"]
+)
+def test_a_door_needs_a_secret_that_is_hard_to_guess_and_fits_a_header(secret: str) -> None:
+    fault = fault_of({"CRON_SECRET": secret})
+
+    assert fault.startswith("CRON_SECRET ")
+    assert "secrets.token_urlsafe(32)" in fault
+
+
+def test_thirty_two_characters_are_enough() -> None:
+    assert ("x" * 32,) == settings(CRON_SECRET="x" * 32).secrets()
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"CRON_SECRET": f"{SECRET}\n{PREVIOUS}"},
+        {"CRON_SECRET": f"\r\n {SECRET} \r\n\n {PREVIOUS} \n"},
+        {"CRON_SECRET": SECRET, "CRON_SECRET_PREVIOUS": f" {PREVIOUS}\n"},
+    ],
+)
+def test_the_secret_being_retired_has_two_places(env: dict[str, str]) -> None:
+    found = Settings.from_env(env)
+
+    assert (SECRET, PREVIOUS) == found.secrets()
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"CRON_SECRET": f"{SECRET}\n{PREVIOUS}\n{'z' * 32}"},
+        {"CRON_SECRET": f"{SECRET}\n{PREVIOUS}", "CRON_SECRET_PREVIOUS": "z" * 32},
+    ],
+)
+def test_three_secrets_are_one_too_many(env: dict[str, str]) -> None:
+    """A secret that somebody forgot to remove is a door left open."""
+    assert "two secrets, no more" in fault_of(env)
+
+
+@pytest.mark.parametrize(
+    "env", [{"CRON_SECRET": f"{SECRET}\nshort"}, {"CRON_SECRET": SECRET, "CRON_SECRET_PREVIOUS": "short"}]
+)
+def test_the_retiring_secret_is_as_strong(env: dict[str, str]) -> None:
+    assert fault_of(env).startswith("CRON_SECRET_PREVIOUS has fewer than 32 characters")
+
+
+def test_the_command_line_needs_no_secret_but_takes_no_weak_one() -> None:
+    assert Settings.from_env({}, door=False).cron_secret is None
+    assert fault_of({"CRON_SECRET": "short"}, door=False).startswith("CRON_SECRET has")
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [("OIDC_AUDIENCE", "OIDC_SERVICE_ACCOUNTS"), ("OIDC_SERVICE_ACCOUNTS", "OIDC_AUDIENCE")],
+)
+def test_half_of_the_id_token_settings_is_refused(given: str, missing: str) -> None:
+    """Without an audience any Google token would do, without accounts anybody's."""
+    assert fault_of({"CRON_SECRET": SECRET, given: "x"}).startswith(f"{missing} is missing")
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
+    value = f"https://example.com/{PREVIOUS}" if name.endswith("URL") else PREVIOUS
+    (tmp_path / "secret").write_text(f"{value}\n")
+    env = {f"{name}_FILE": str(tmp_path / "secret")}
+
+    found = Settings.from_env(env if name == "CRON_SECRET" else env | {"CRON_SECRET": SECRET})
+
+    assert value == getattr(found, name.lower()).get_secret_value()
+
+
+@pytest.mark.parametrize("content", [None, "", " \n", b"\xff\xfe"])
+def test_a_secret_file_that_holds_nothing_readable_is_refused(
+    content: str | bytes | None, tmp_path: Path
+) -> None:
+    """A typing error in a path must not quietly mean "no secret"."""
+    path = tmp_path / "secret"
+    if isinstance(content, str):
+        path.write_text(content)
+    elif content is not None:
+        path.write_bytes(content)
+
+    fault = fault_of({"CRON_SECRET": SECRET, "WEBHOOK_SECRET_FILE": str(path)})
+
+    assert fault.startswith("WEBHOOK_SECRET_FILE must be the path of a readable file")
+    assert str(path) not in fault
+
+
+def test_a_value_and_a_file_contradict_each_other(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(PREVIOUS)
+
+    fault = fault_of({"CRON_SECRET": SECRET, "CRON_SECRET_FILE": str(tmp_path / "secret")})
+
+    assert fault.startswith("Set CRON_SECRET or CRON_SECRET_FILE, not both.")
+
+
+def test_only_secrets_come_from_files() -> None:
+    assert "sqlite:///scheduler.db" == settings(STORE_URL_FILE="/nowhere").store_url
+
+
+def test_settings_show_no_secret_and_cannot_be_changed() -> None:
+    found = settings(WEBHOOK_URL=f"https://example.com/{CANARY}", WEBHOOK_SECRET=CANARY)
+
+    assert [False, False] == [secret in f"{found!r} {found}" for secret in (SECRET, CANARY)]
+    with pytest.raises(ValidationError):
+        found.max_concurrency = 1  # type: ignore[misc]  # that is the point
+
+
+def test_channels_get_their_variables_as_plain_text() -> None:
+    found = settings(WEBHOOK_URL="https://example.com/x", WEBHOOK_SECRET=CANARY, NOTICE_LANGUAGE="zh")
+
+    assert {"WEBHOOK_URL": "https://example.com/x", "WEBHOOK_SECRET": CANARY, "NOTICE_LANGUAGE": "zh"} == (
+        found.channel_settings()
+    )
+
+
+def test_all_secrets_are_named_for_masking() -> None:
+    env = {name: f"https://example.com/{name}-{SECRET}" for name in SECRETS}
+
+    assert set(env.values()) == set(settings(**env).secrets())
+    assert {
+        "CRON_SECRET",
+        "CRON_SECRET_PREVIOUS",
+        "FEISHU_WEBHOOK_URL",
+        "FEISHU_WEBHOOK_SECRET",
+        "WEBHOOK_URL",
+        "WEBHOOK_SECRET",
+    } == set(SECRETS)
+
+
+def test_the_example_names_every_setting_with_its_default() -> None:
+    """A knob nobody can read about does not exist."""
+    example = parse_dotenv((ROOT / ".env.example").read_text())
+
+    assert [name.upper() for name in Settings.model_fields] == list(example)
+    assert settings() == settings(**{name: value for name, value in example.items() if value})
+
+
+def test_a_dotenv_file_is_read() -> None:
+    text = f"""\
+# a comment
+PLAIN=value
+
+export EXPORTED = spaced out   # with a comment
+HASH=a#b
+SINGLE='as # it \\n is'
+DOUBLE="{SECRET}\\n{PREVIOUS}"  # two lines
+ESCAPED="say \\"yes\\" \\\\ no"
+EMPTY=
+EMPTY_WITH_COMMENT= # nothing
+EQUALS=a=b==
+"""
+
+    assert {
+        "PLAIN": "value",
+        "EXPORTED": "spaced out",
+        "HASH": "a#b",
+        "SINGLE": "as # it \\n is",
+        "DOUBLE": f"{SECRET}\n{PREVIOUS}",
+        "ESCAPED": 'say "yes" \\ no',
+        "EMPTY": "",
+        "EMPTY_WITH_COMMENT": "",
+        "EQUALS": "a=b==",
+    } == parse_dotenv(text)
+
+
+@pytest.mark.parametrize(
+    "line", [CANARY, f"={CANARY}", f"1A={CANARY}", f'A="{CANARY}', f"A='{CANARY}", f"A='{CANARY}' x", "A B=c"]
+)
+def test_a_line_that_is_no_assignment_is_named_by_its_number(line: str) -> None:
+    with pytest.raises(SettingsError, match=r"Line 2 of \.env") as caught:
+        parse_dotenv(f"GOOD=1\n{line}\n")
+
+    assert CANARY not in str(caught.value)
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("A=file\r\nB=file\r\nC=file\r\n", encoding="utf-8-sig")
+
+    found = read_environment({"A": "environment", "B": "", "D": "environment"}, tmp_path / ".env")
+
+    assert {"A": "environment", "B": "file", "C": "file", "D": "environment"} == found
+
+
+def test_the_file_is_not_read_on_cloud_run(tmp_path: Path) -> None:
+    """A file deployed by mistake must not change a production service."""
+    (tmp_path / ".env").write_text("A=file")
+
+    assert {"K_SERVICE": "cronfire"} == read_environment({"K_SERVICE": "cronfire"}, tmp_path / ".env")
+
+
+def test_no_file_is_fine_and_an_unreadable_one_is_not(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+
+    assert {"A": "1"} == read_environment({"A": "1"}, tmp_path / ".env")
+    with pytest.raises(SettingsError, match="folder exists but cannot be read"):
+        read_environment({}, tmp_path / "folder")

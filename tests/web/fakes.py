@@ -1,0 +1,141 @@
+"""What stands behind the door in tests, and what stands in for Google's certificates."""
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.x509.oid import NameOID
+
+from functions.ports import Budget
+
+SECRET = "live-secret-0123456789-abcdefghij"
+RETIRING = "retiring-secret-0123456789-abcdef"
+AUDIENCE = "https://cronfire.example.com"
+ACCOUNT = "pinger@project.iam.gserviceaccount.com"
+
+
+class FakeWired:
+    """Answers what it was told to, and keeps the budgets of its ticks."""
+
+    def __init__(self, failure: Exception | None = None, *, hangs: bool = False) -> None:
+        self.failure = failure
+        self.hangs = hangs
+        self.budgets: list[Budget] = []
+
+    async def tick(self, budget: Budget) -> Mapping[str, object]:
+        self.budgets.append(budget)
+        return await self._answer({"status": "ok", "due": 2, "failed": 2})
+
+    async def status(self) -> Mapping[str, object]:
+        return await self._answer({"status": "healthy", "scheduledTasks": 15})
+
+    async def _answer(self, body: Mapping[str, object]) -> Mapping[str, object]:
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.failure is not None:
+            raise self.failure
+        return body
+
+
+@cache
+def private_key(key_id: str) -> rsa.RSAPrivateKey:
+    """The key of that name; made once, because making it takes 100 ms."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@cache
+def certificate(key_id: str) -> str:
+    """A self-signed certificate for the key of that name, as Google publishes them."""
+    key = private_key(key_id)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, key_id)])
+    today = datetime.now(UTC)
+    built = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    return built.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def id_token(*, key_id: str = "first", header: Mapping[str, Any] | None = None, **claims: Any) -> str:
+    """A token signed with the key of that name; a claim given as None is left out."""
+    now = int(time.time())
+    genuine = {
+        "iss": "https://accounts.google.com",
+        "aud": AUDIENCE,
+        "email": ACCOUNT,
+        "email_verified": True,
+        "iat": now - 60,
+        "exp": now + 3540,
+    }
+    payload = {name: value for name, value in (genuine | claims).items() if value is not None}
+    signed = ".".join(_part(item) for item in ({"alg": "RS256", "kid": key_id} | dict(header or {}), payload))
+    signature = private_key(key_id).sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+    return f"{signed}.{encoded(signature)}"
+
+
+def encoded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def _part(content: Mapping[str, Any]) -> str:
+    return encoded(json.dumps(content).encode())
+
+
+class FakeGoogle:
+    """A certificate server on loopback.
+
+    Attributes:
+        key_ids: Keys it knows.
+        asked: How often it was asked.
+    """
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.key_ids = ["first"]
+        self.asked = 0
+        self.status = 200
+        self.headers = {"Cache-Control": "public, max-age=3600, must-revalidate"}
+        self.body: str | None = None
+        self.hangs = False
+
+    async def answer(self, _: web.Request) -> web.Response:
+        self.asked += 1
+        if self.hangs:
+            await asyncio.Event().wait()
+        body = self.body or json.dumps({key_id: certificate(key_id) for key_id in self.key_ids})
+        return web.Response(text=body, status=self.status, headers=self.headers)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator["FakeGoogle"]:
+        app = web.Application()
+        app.router.add_get("/certs", self.answer)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/certs"
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+
+
+class FakeClock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now

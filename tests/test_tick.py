@@ -293,11 +293,40 @@ async def test_a_task_too_long_for_any_tick_is_skipped_with_the_remedy(
 
 
 async def test_what_no_longer_fits_is_left_for_the_next_tick(world: World, make_task: MakeTask) -> None:
-    await world.put(make_task("long", timeout_seconds=21), make_task("short", timeout_seconds=1))
+    async def slow(job: Job) -> Outcome:
+        world.clock.at += timedelta(seconds=10)
+        return succeeded("Done")
 
-    report = await world.tick(Budget(stop_starting=timedelta(seconds=18), answer_by=timedelta(seconds=22.4)))
+    world.work, world.max_concurrency = slow, 1
+    await world.put(make_task("a", timeout_seconds=15), make_task("b", timeout_seconds=15))
 
-    assert (["short"], 1) == ([job.task_id for job in world.jobs], report["left"] + report["skipped"])
+    report = await world.tick(PATIENT)
+
+    assert (["a"], 1, 1) == ([job.task_id for job in world.jobs], report["started"], report["left"])
+
+
+async def test_nothing_is_started_after_the_time_for_starting(world: World, make_task: MakeTask) -> None:
+    async def slow(job: Job) -> Outcome:
+        world.clock.at += timedelta(seconds=19)
+        return succeeded("Done")
+
+    world.work, world.max_concurrency = slow, 1
+    await world.put(make_task("a", timeout_seconds=1), make_task("b", timeout_seconds=1))
+
+    report = await world.tick(PATIENT)
+
+    assert (1, 1) == (report["started"], report["left"])
+
+
+async def test_missed_work_waits_until_work_on_time_has_started(world: World, make_task: MakeTask) -> None:
+    late = {"schedule": "0 * * * *", "upcoming": NOON - 60 * MINUTE, "misfire": {"policy": "run_all"}}
+    await world.put(make_task("missed", **late, priority="urgent", next_run_at=NOON - 60 * MINUTE))
+    await world.put(make_task("on-time", priority="low"))
+
+    await world.tick()
+
+    assert "on-time" == world.jobs[0].task_id
+    assert 3 == len(world.jobs)
 
 
 async def test_a_stopping_process_starts_nothing_more(world: World, make_task: MakeTask) -> None:

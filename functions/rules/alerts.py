@@ -98,7 +98,7 @@ def _failed(task: Task, run: Run, *, now: datetime) -> tuple[Alert, tuple[Notice
     counted = run.outcome in FAILURES
     failures = task.consecutive_failures + counted
     looks = signature(run, task_type=task.type)
-    seen = task.alert.signature.split() if task.alert.told else []
+    seen = task.alert.signature.split()
     alert = task.alert.model_copy(update={"failing_since": task.alert.failing_since or run.started_at})
     # A skip for want of budget or settings is no flicker to be waited out: it reaches every threshold.
     reached = [rule for rule in _listening(task, "failure") if not counted or failures >= rule.after]

@@ -30,7 +30,7 @@ _PATTERNS = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
         (
-            rf"(authorization['\"]?\s*[:=]\s*['\"]?)(?:(?:bearer|basic|token)\s+{_TOKEN}|[^\r\n'\"]+)",
+            rf"(authorization['\"]?\s*[:=]\s*['\"]?)(?:(?:bearer|basic|token)\s+{_TOKEN}|[^\r\n]+)",
             rf"\1{MASK}",
         ),
         (r"(\bbearer\s+)[\w.~+/=-]{6,}", rf"\1{MASK}"),

@@ -130,7 +130,7 @@ def _weekday(term: str) -> str:
     if found := NTH_WEEKDAY.fullmatch(term):
         if not 1 <= int(found[2]) <= 5:
             raise ScheduleError(
-                f'schedule: the day-of-week "{term}" is in no month; use #1 to #5, or {found[1]}L for the last'
+                f'schedule: the day-of-week "{term}" is in no month; use #1 to #5, or L for the last'
             )
         return f"{_number(WEEKDAY, found[1]) % 7}#{int(found[2])}"
     if term == "L":

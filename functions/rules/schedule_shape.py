@@ -82,5 +82,5 @@ def second_at_or_after(instant: datetime) -> int:
 
 
 def instant_at(second: int) -> datetime:
-    """The instant *second* seconds after 1970 began, in UTC; also the face of a wall clock that shows *second*."""
+    """The instant *second* seconds after 1970 began, in UTC; for wall-clock seconds, what the clock shows."""
     return EPOCH + timedelta(seconds=second)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import tzdata  # type: ignore[import-untyped]  # ships no types
+import tzdata
 
 from functions.rules.schedule_shape import FIRST_SECOND, LAST_SECOND, ScheduleError
 

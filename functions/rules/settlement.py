@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.rules.alerts import decide, paused_notice
+from functions.rules.alerts import FAILURES, decide, paused_notice
 from functions.rules.occurrences import newest, next_occurrence, older, owed, start_of
 from functions.rules.outcome import Outcome, Run
 from functions.rules.pending import appended
@@ -16,7 +16,6 @@ from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger
 BACKLOG_LIMIT = 100  # occurrences that may wait beside the schedule; older ones are skipped and counted
 DELIVERY_GRACE = timedelta(minutes=1)  # then another tick delivers the notices this one did not
 
-FAILURES = {OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABANDONED}
 ASKED_FOR = {Trigger.MANUAL, Trigger.BACKFILL}  # by a person, so they count for no limit of runs
 
 

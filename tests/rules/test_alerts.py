@@ -33,7 +33,7 @@ def a_run(outcome: str = "failed", summary: str = "Answered 503", **changes: Any
 
 
 def live(task: Task, *runs: Run) -> tuple[Task, list[list[str]]]:
-    """Let *task* live through *runs*, one a minute, each notice delivered; return the kinds told after each."""
+    """Let *task* live through *runs*, one a minute, each notice delivered; return the kinds told."""
     told: list[list[str]] = []
     for number, run in enumerate(runs):
         at = NOON + number * MINUTE

@@ -80,6 +80,8 @@ def test_short_path_of_an_address_is_no_secret() -> None:
         ('{"password": "CANARY \\" CANARY", "x": 1}', '{"password": "***", "x": 1}'),
         ("{'token': 'CANARY'}", "{'token': \"***\"}"),
         ("whsec_CANARY+/=", "***"),
+        ("whsec_CANARY", "***"),
+        ("POST /bot123456:CANARY/sendMessage", "POST /bot***/sendMessage"),
     ],
 )
 def test_what_looks_like_a_secret_is_masked(text: str, masked: str) -> None:

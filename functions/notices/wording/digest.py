@@ -1,0 +1,163 @@
+"""A digest: all notices of one message as sentences and rows, in one language and no markup."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from functions.notices.wording.plain import one_line, web_address
+from functions.notices.wording.table import Words
+from functions.notices.wording.times import moment, span, zone_name
+from functions.rules.notice import Notice, NoticeKind
+
+TITLE_CHARS = 120  # of a task or an item; the first words say which one it is
+ICONS: dict[NoticeKind, str] = {
+    "failure": "🔴",
+    "paused": "⏸️",
+    "recovery": "🟢",
+    "news": "📰",
+    "success": "✅",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of everything a message shows."""
+
+    rows: int
+    items: int
+    summary_chars: int
+    item_chars: int
+
+
+# From all there is to show to what always fits, for channels that count bytes.
+LIMITS = (
+    Limits(rows=10, items=10, summary_chars=400, item_chars=200),
+    Limits(rows=10, items=10, summary_chars=300, item_chars=0),
+    Limits(rows=10, items=5, summary_chars=200, item_chars=0),
+    Limits(rows=10, items=2, summary_chars=120, item_chars=0),
+    Limits(rows=10, items=0, summary_chars=80, item_chars=0),
+    Limits(rows=5, items=0, summary_chars=80, item_chars=0),
+    Limits(rows=1, items=0, summary_chars=80, item_chars=0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing found. `url` is empty, or http(s) as it was given: a channel must still escape it."""
+
+    title: str
+    url: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One notice.
+
+    Attributes:
+        sentence: What happened to which task.
+        summary: What the run itself says; may be empty.
+        details: Since when, how often, what next; may be empty.
+        more: Items there are beyond those shown; empty when there are none.
+    """
+
+    kind: NoticeKind
+    icon: str
+    sentence: str
+    summary: str
+    details: str
+    items: tuple[Item, ...]
+    more: str
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """All rows, the first being the worst.
+
+    Attributes:
+        headline: The whole message in one sentence.
+        more: Notices there are beyond the rows; empty when there are none.
+    """
+
+    worst: NoticeKind
+    headline: str
+    rows: tuple[Row, ...]
+    more: str
+
+
+def digest(notices: Sequence[Notice], words: Words, limits: Limits) -> Digest:
+    """Put *notices*, at least one and the most important first, into *words*."""
+    hidden = len(notices) - limits.rows
+    return Digest(
+        worst=notices[0].kind,
+        headline=_headline(notices, words),
+        rows=tuple(_row(notice, words, limits) for notice in notices[: limits.rows]),
+        more=words.more.format(n=hidden) if hidden > 0 else "",
+    )
+
+
+def fitting(render: Callable[[Limits], bytes], *, max_bytes: int) -> bytes:
+    """The fullest rendering of at most *max_bytes*; the smallest there is when none fits."""
+    body = b""
+    for limits in LIMITS:
+        body = render(limits)
+        if len(body) <= max_bytes:
+            break
+    return body
+
+
+def _headline(notices: Sequence[Notice], words: Words) -> str:
+    tasks: dict[NoticeKind, set[str]] = {}
+    for notice in notices:
+        tasks.setdefault(notice.kind, set()).add(notice.task_id)
+    if len(notices) == 1:
+        return _sentence(notices[0], words)
+    return words.comma.join(words.counted[kind].format(n=len(ids)) for kind, ids in tasks.items())
+
+
+def _row(notice: Notice, words: Words, limits: Limits) -> Row:
+    hidden = len(notice.items) - limits.items
+    return Row(
+        kind=notice.kind,
+        icon=ICONS[notice.kind],
+        sentence=_sentence(notice, words),
+        summary=one_line(notice.summary, limits.summary_chars),
+        details=_details(notice, words),
+        items=tuple(_item(item, limits) for item in notice.items[: limits.items]),
+        more=words.more.format(n=hidden) if hidden > 0 else "",
+    )
+
+
+def _sentence(notice: Notice, words: Words) -> str:
+    title = one_line(notice.title, TITLE_CHARS)
+    if notice.kind == "failure" and notice.failures > 1:
+        return words.repeated.format(title=title, n=notice.failures)
+    if notice.kind == "recovery" and notice.since is not None:
+        down = span(notice.at - notice.since, words)
+        pattern = {0: words.back_after_span, 1: words.back_after_once}.get(notice.failures, words.back_after)
+        return pattern.format(title=title, span=down, n=notice.failures)
+    return words.happened[notice.kind].format(title=title)
+
+
+def _details(notice: Notice, words: Words) -> str:
+    """What helps to judge a failure or a stop; good news needs none. Moments are in the task's zone."""
+    if notice.kind not in ("failure", "paused"):
+        return ""
+    parts: list[str] = []
+    if notice.since is not None and notice.failures > 1:
+        parts.append(words.since.format(time=moment(notice.since, notice.timezone)))
+    if notice.attempt > 1:
+        parts.append(words.attempts.format(n=notice.attempt))
+    if notice.duration_ms:
+        parts.append(words.took.format(span=span(timedelta(milliseconds=notice.duration_ms), words)))
+    if notice.next_run_at is not None:
+        parts.append(words.next_run.format(time=moment(notice.next_run_at, notice.timezone)))
+    has_time = notice.next_run_at is not None or (notice.since is not None and notice.failures > 1)
+    zone = f" ({zone_name(notice.timezone)})" if has_time else ""
+    return words.comma.join(parts) + zone
+
+
+def _item(item: dict[str, str], limits: Limits) -> Item:
+    url = web_address(item.get("url", ""))
+    title = one_line(item.get("title", ""), TITLE_CHARS) or one_line(url, TITLE_CHARS) or "…"
+    return Item(title, url, one_line(item.get("text", ""), limits.item_chars) if limits.item_chars else "")

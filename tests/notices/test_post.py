@@ -1,0 +1,128 @@
+"""The call to a vendor: bounded in time and size, straight, and without company."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from functions.notices.channel import PostError
+from functions.notices.post import ANSWER_BYTES, VendorPost
+
+Serve = Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Serve every path with a handler; return the address."""
+    servers: list[TestServer] = []
+
+    async def start(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> str:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", handler)
+        server = TestServer(app)
+        await server.start_server()
+        servers.append(server)
+        return str(server.make_url("/"))
+
+    yield start
+    for server in servers:
+        await server.close()
+
+
+async def test_answer_has_status_lower_case_headers_and_body(serve: Serve, post: VendorPost) -> None:
+    async def echo(request: web.Request) -> web.Response:
+        body = await request.read() + request.headers["X-Given"].encode()
+        return web.Response(status=429, body=body, headers={"Retry-After": "7"})
+
+    answer = await post(await serve(echo), headers={"X-Given": "!"}, body="字".encode(), timeout_s=5)
+
+    assert (429, "7", "字!".encode()) == (answer.status, answer.headers["retry-after"], answer.body)
+
+
+async def test_redirect_is_not_followed(serve: Serve, post: VendorPost) -> None:
+    paths: list[str] = []
+
+    async def away(request: web.Request) -> web.Response:
+        paths.append(request.path)
+        return web.Response(status=307, headers={"Location": "/elsewhere"})
+
+    answer = await post(await serve(away), headers={}, body=b"", timeout_s=5)
+
+    assert 307 == answer.status
+    assert ["/"] == paths
+
+
+async def test_endless_answer_is_read_to_a_limit(serve: Serve, post: VendorPost) -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b"x" * 4096)
+        except ConnectionError:
+            return response
+
+    answer = await post(await serve(endless), headers={}, body=b"", timeout_s=10)
+
+    assert ANSWER_BYTES == len(answer.body)
+
+
+async def test_dripping_answer_ends_in_time(serve: Serve, post: VendorPost) -> None:
+    """A limit for each read alone would wait as long as there are drops."""
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b".")
+                await asyncio.sleep(0.02)
+        except ConnectionError:
+            return response
+
+    with pytest.raises(PostError, match=r"no answer within 0\.2 s"):
+        await post(await serve(drip), headers={}, body=b"", timeout_s=0.2)
+
+
+async def test_proxy_of_the_environment_is_not_used(
+    serve: Serve, post: VendorPost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy would be shown the address, which is the secret."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1/")
+    monkeypatch.setenv("NO_PROXY", "")
+
+    async def fine(request: web.Request) -> web.Response:
+        return web.Response()
+
+    answer = await post(await serve(fine), headers={}, body=b"", timeout_s=5)
+
+    assert 200 == answer.status
+
+
+async def test_cookies_are_not_kept_nor_compression_asked_for(serve: Serve, post: VendorPost) -> None:
+    seen: list[tuple[str | None, str | None]] = []
+
+    async def biscuit(request: web.Request) -> web.Response:
+        seen.append((request.headers.get("Cookie"), request.headers.get("Accept-Encoding")))
+        return web.Response(headers={"Set-Cookie": "a=b"})
+
+    url = (await serve(biscuit)).replace("127.0.0.1", "localhost")  # bare numbers are never sent cookies
+    for _ in range(2):
+        await post(url, headers={}, body=b"", timeout_s=5)
+
+    assert [(None, "identity")] * 2 == seen
+
+
+async def test_closed_post_opens_anew(serve: Serve, post: VendorPost) -> None:
+    async def fine(request: web.Request) -> web.Response:
+        return web.Response()
+
+    url = await serve(fine)
+    await post(url, headers={}, body=b"", timeout_s=5)
+    await post.close()
+    await post.close()
+
+    assert 200 == (await post(url, headers={}, body=b"", timeout_s=5)).status

@@ -1,0 +1,186 @@
+"""Claims and settlements when answers are lost: unknown is not no."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions import books
+from functions.books import Books, Decided
+from functions.errors import StoreUnavailable
+from functions.rules.outcome import succeeded
+from functions.rules.settlement import Settlement, settle
+from functions.rules.storage import LedgerEntry, Result, Stored, Write, Written
+from functions.rules.task import Task
+from functions.rules.verdict import Start, judge
+from functions.store.sqlite import SqliteStore
+from tests.conftest import NOON
+
+MakeTask = Callable[..., Task]
+
+
+@dataclass
+class Forgetful:
+    """The real store behind a wire that loses what it is told to lose, one call each.
+
+    Attributes:
+        losses: For each coming write: `request` (never arrives), `answer` (applied, unheard), `items`
+            (applied, each answered with unknown) or `` (goes through).
+    """
+
+    store: SqliteStore
+    losses: list[str] = field(default_factory=list)
+    entry_sizes: list[int] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    async def write(self, writes: Sequence[Write]) -> list[Written]:
+        return await self.finish(None, writes)
+
+    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+        self.entry_sizes += [len(entry.runs)] if entry else []
+        loss = self.losses.pop(0) if self.losses else ""
+        if loss == "request":
+            raise StoreUnavailable("The wire is cut")
+        written = await self.store.finish(entry, writes)
+        if loss == "answer":
+            raise StoreUnavailable("The wire is cut")
+        return [Written(Result.UNKNOWN)] * len(written) if loss == "items" else written
+
+
+@pytest.fixture
+async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Forgetful]:
+    monkeypatch.setattr(books, "FIRST_WAIT_S", 0.001)
+    sqlite = SqliteStore(str(tmp_path / "books.db"))
+    yield Forgetful(sqlite)
+    await sqlite.close()
+
+
+def _books(store: Any, name: str) -> Books:
+    return Books(store, tick_id=name, clock=lambda: NOON)
+
+
+async def _found(store: Forgetful, task_id: str = "water-plants") -> Stored:
+    return (await store.store.read([task_id])).tasks[0]
+
+
+async def _wanted(ours: Books, store: Forgetful) -> tuple[Stored, dict[str, Any]]:
+    stored = await _found(store)
+    start = judge(stored.task, token=ours.next_token(), now=NOON)
+    assert isinstance(start, Start)
+    return stored, dict(start.changes)
+
+
+async def _claimed(store: Forgetful, make_task: MakeTask) -> tuple[Books, Stored]:
+    await store.store.write([Write(make_task(), None)])
+    ours = _books(store, "ours")
+    [stored] = await ours.claim([await _wanted(ours, store)])
+    return ours, stored
+
+
+def _decided(stored: Stored) -> Decided:
+    def again(task: Task) -> Settlement:
+        return settle(task, succeeded("Done"), started_at=NOON, now=NOON + timedelta(seconds=1), dice=0.0)
+
+    return Decided(stored, again(stored.task), again)
+
+
+@pytest.mark.parametrize("loss", ["answer", "items"])
+async def test_a_claim_whose_answer_was_lost_is_ours_when_it_was_applied(
+    store: Forgetful, make_task: MakeTask, loss: str
+) -> None:
+    store.losses = [loss]
+
+    _, stored = await _claimed(store, make_task)
+
+    assert (await _found(store)) == stored
+
+
+async def test_a_claim_that_never_arrived_is_not_ours(store: Forgetful, make_task: MakeTask) -> None:
+    await store.store.write([Write(make_task(), None)])
+    ours = _books(store, "ours")
+    wanted = [await _wanted(ours, store)]
+    store.losses = ["request"]
+
+    assert [] == await ours.claim(wanted)
+
+
+async def test_a_claim_that_somebody_else_won_is_not_ours_whatever_was_lost(
+    store: Forgetful, make_task: MakeTask
+) -> None:
+    await store.store.write([Write(make_task(), None)])
+    ours, theirs = _books(store, "ours"), _books(store, "theirs")
+    wanted = [await _wanted(ours, store)]
+    await theirs.claim([await _wanted(theirs, store)])
+    store.losses = ["items"]
+
+    assert [] == await ours.claim(wanted)
+
+
+@pytest.mark.parametrize("losses", [["request"], ["answer"], ["items"], ["request", "request", "answer"]])
+async def test_a_settlement_is_written_once_whatever_was_lost(
+    store: Forgetful, make_task: MakeTask, losses: list[str]
+) -> None:
+    ours, stored = await _claimed(store, make_task)
+    store.losses = losses
+
+    [after] = await ours.settle([_decided(stored)])
+
+    now = await _found(store)
+    assert after == now
+    assert (1, None, "Done") == (now.task.run_count, now.task.claim, now.task.last_result_summary)
+    assert 1 == len(await store.runs(limit=9))
+
+
+async def test_a_settlement_without_a_claim_is_sent_again_when_it_never_arrived(
+    store: Forgetful, make_task: MakeTask
+) -> None:
+    await store.store.write([Write(make_task(), None)])
+    store.losses = ["request"]
+
+    [after] = await _books(store, "ours").settle(
+        [Decided(await _found(store), Settlement({"crashes": 1}, ()))]
+    )
+
+    assert after == await _found(store)
+    assert 1 == (await _found(store)).task.crashes
+
+
+async def test_a_settlement_that_never_gets_through_is_left_to_the_expiry_of_its_claim(
+    store: Forgetful, make_task: MakeTask, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours, stored = await _claimed(store, make_task)
+    store.losses = ["request"] * books.ROUNDS
+
+    assert [None] == await ours.settle([_decided(stored)])
+    assert ["settlements_not_written"] == [record.message for record in caplog.records]
+
+
+async def test_a_settlement_after_an_edit_keeps_the_edit(store: Forgetful, make_task: MakeTask) -> None:
+    ours, stored = await _claimed(store, make_task)
+    await store.store.write([Write.changing(stored, {"title": "Edited"})])
+
+    await ours.settle([_decided(stored)])
+
+    now = (await _found(store)).task
+    assert ("Edited", "Done") == (now.title, now.last_result_summary)
+
+
+async def test_more_records_than_an_entry_holds_go_into_several(
+    store: Forgetful, make_task: MakeTask
+) -> None:
+    tasks = [make_task(f"t{n}") for n in range(150)]
+    await store.store.write([Write(task, None) for task in tasks])
+    ours = _books(store, "ours")
+    found = (await store.due(NOON, limit=200)).tasks
+    starts = [(one, judge(one.task, token=ours.next_token(), now=NOON)) for one in found]
+    won = await ours.claim([(one, start.changes) for one, start in starts if isinstance(start, Start)])
+
+    await ours.settle([_decided(one) for one in won])
+
+    assert [100, 50] == store.entry_sizes
+    assert 150 == len(await store.runs_of_tick("ours"))

@@ -24,7 +24,8 @@ class Store(Protocol):
     async def due(self, now: datetime, *, limit: int) -> Found:
         """Return tasks whose `next_run_at` is not after *now*, earliest first, at most *limit*.
 
-        A document that cannot be read as a task is in `Found.broken` and counts towards *limit*.
+        A document that cannot be read as a task is in `Found.broken` and counts towards *limit*. Such
+        documents stay due for ever, so they get at most half of *limit*: tasks behind them are found.
         """
         ...
 

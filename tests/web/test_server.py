@@ -1,57 +1,21 @@
 """The entry point under the real server: what Google runs."""
 
-import asyncio
 import json
-import os
-import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from tests.serving import ROOT, answered, environment, serving
 from tests.web.fakes import SECRET
 
-ROOT = Path(__file__).parents[2]
 SERVED = Path(__file__).with_name("served.py")
 TRACE = "0123456789abcdef0123456789abcdef"
 ON_GOOGLE = {"K_SERVICE": "cronfire", "LOG_EXECUTION_ID": "true", "GOOGLE_CLOUD_PROJECT": "project"}
-
-
-def environment(**variables: str) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | variables
-
-
-@contextmanager
-def serving(source: Path, folder: Path, **variables: str) -> Iterator[str]:
-    """Run functions-framework with *source* on a free port; its output goes to *folder*."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "functions_framework", "--target", "scheduler", "--source", str(source)]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
-        process = subprocess.Popen(command, env=environment(**variables), cwd=folder, stdout=out, stderr=err)
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-async def answered(session: aiohttp.ClientSession, address: str) -> None:
-    """Return when the server answers."""
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                async with session.get(f"{address}/healthz"):
-                    return
-            except aiohttp.ClientConnectionError:
-                await asyncio.sleep(0.03)  # between two looks, not instead of one
 
 
 @pytest.fixture

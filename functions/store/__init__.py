@@ -1,0 +1,50 @@
+"""The only room that knows databases: one file per store, chosen by the URL's scheme."""
+
+from typing import TYPE_CHECKING
+
+from functions.errors import SettingsError
+
+if TYPE_CHECKING:
+    from functions.store.firestore import FirestoreStore
+    from functions.store.sqlite import SqliteStore
+
+ACCEPTED = (
+    "sqlite:///relative.db, sqlite:////absolute.db, sqlite://:memory: or firestore://PROJECT[/DATABASE]"
+)
+
+
+def open_store(url: str) -> "SqliteStore | FirestoreStore":
+    """Return the store *url* names. Nothing is connected, or even created, before its first use.
+
+    Raises:
+        SettingsError: The URL is none that is known; the text does not repeat it.
+    """
+    scheme, found, rest = url.partition("://")
+    if found and scheme == "sqlite":
+        return _sqlite(rest)
+    if found and scheme == "firestore":
+        return _firestore(rest)
+    raise SettingsError(f"STORE_URL: must be {ACCEPTED}")
+
+
+def _sqlite(rest: str) -> "SqliteStore":
+    # Each store's library is imported only where it is used: Firestore's costs 0.3 s of a cold start.
+    from functions.store.sqlite import SqliteStore
+
+    path = rest.removeprefix("/")
+    if path == ":memory:":
+        return SqliteStore(path)
+    if path == rest or not path or path.endswith("/"):
+        raise SettingsError(
+            "STORE_URL: names no file; write sqlite:///relative.db or, with four slashes, sqlite:////absolute.db"
+        )
+    return SqliteStore(path)
+
+
+def _firestore(rest: str) -> "FirestoreStore":
+    from functions.store.firestore import FirestoreStore  # only where it is used, as above
+
+    project, _, database = rest.partition("/")
+    if not project or "/" in database:
+        raise SettingsError("STORE_URL: must read firestore://PROJECT or firestore://PROJECT/DATABASE")
+    return FirestoreStore(project, database or "(default)")

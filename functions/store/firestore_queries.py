@@ -1,0 +1,175 @@
+"""The queries this store asks, and the indexes and the policy that they and the ledger need.
+
+The emulator answers every query without an index; Firestore does not. Whoever changes a query changes
+`INDEXES` with it, and the infrastructure's test compares the two.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from google.cloud.firestore_v1.types.query import StructuredQuery as WrappedQuery
+
+from functions.rules.storage import Filter
+from functions.rules.words import Status
+from functions.store.firestore_values import Value, value_of
+
+Query: Any = WrappedQuery.pb()
+
+WILL_BE_LOOKED_AT = (Status.SCHEDULED, Status.RUNNING, Status.RETRYING)
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionIndexes:
+    """What a collection must have in Firestore. The prefix of collection names is to be added.
+
+    Attributes:
+        single: Fields indexed alone, with their modes. All others are exempt (a rule for `*`), which
+            halves the latency of a write and keeps large notes out of the indexes.
+        composite: Indexes over several fields, in this order.
+        ttl: The timestamp after which Firestore removes a document; None means never.
+    """
+
+    single: Mapping[str, tuple[str, ...]]
+    composite: tuple[tuple[tuple[str, str], ...], ...] = ()
+    ttl: str | None = None
+
+
+INDEXES: Mapping[str, CollectionIndexes] = {
+    "tasks": CollectionIndexes(
+        single={
+            "nextRunAt": ("ASCENDING",),
+            "status": ("ASCENDING",),
+            "type": ("ASCENDING",),
+            "owner": ("ASCENDING",),
+            "origin": ("ASCENDING",),
+            "tags": ("CONTAINS",),
+        },
+    ),
+    "runs": CollectionIndexes(
+        single={"at": ("DESCENDING",)},
+        composite=(
+            (("latestAt", "DESCENDING"), ("earliestAt", "DESCENDING")),
+            (("taskIds", "CONTAINS"), ("latestAt", "DESCENDING"), ("earliestAt", "DESCENDING")),
+        ),
+        ttl="expireAt",
+    ),
+}
+
+
+def due(collection: str, now: datetime) -> Any:
+    """Tasks whose next look has come, earliest first. Null is no instant, so it is never due."""
+    query = _query(collection, [_field("nextRunAt", "LESS_THAN_OR_EQUAL", now)])
+    _order(query, "nextRunAt", "ASCENDING")
+    _order(query, "__name__", "ASCENDING")
+    return query
+
+
+def looked_at(collection: str) -> Any:
+    """Tasks that wait, run or retry."""
+    return _query(collection, [_field("status", "IN", WILL_BE_LOOKED_AT)])
+
+
+def listed(collection: str, which: Filter, *, after: str | None) -> Any:
+    """Tasks by name, after the document named *after* (None: from the first).
+
+    Firestore filters by equalities (answered from the single-field indexes, merged) or, when there is no
+    other filter, by the tag; a tag beside others would need an index for each pair.
+    """
+    query = _query(collection, [_field(*each) for each in _filters(which)])
+    _order(query, "__name__", "ASCENDING")
+    if after is not None:
+        query.start_at.values.add().reference_value = after
+    return query
+
+
+def filters_all(which: Filter) -> bool:
+    """Whether `listed` leaves nothing of *which* to be filtered afterwards."""
+    return not which.tag or not _equalities(which)
+
+
+def entries_between(collection: str, first: str, beyond: str) -> Any:
+    """Ledger entries whose names are not before *first* and before *beyond*."""
+    query = _query(
+        collection,
+        [
+            _named("GREATER_THAN_OR_EQUAL", first),
+            _named("LESS_THAN", beyond),
+        ],
+    )
+    _order(query, "__name__", "ASCENDING")
+    return query
+
+
+def entries_of(collection: str, *, task_id: str | None, since: datetime | None, before: datetime) -> Any:
+    """Ledger entries with a run finished before *before* and one not before *since*, newest first."""
+    filters = [] if task_id is None else [_field("taskIds", "ARRAY_CONTAINS", task_id)]
+    filters.append(_field("earliestAt", "LESS_THAN", before))
+    if since is not None:
+        filters.append(_field("latestAt", "GREATER_THAN_OR_EQUAL", since))
+    query = _query(collection, filters)
+    _order(query, "latestAt", "DESCENDING")
+    _order(query, "earliestAt", "DESCENDING")
+    _order(query, "__name__", "DESCENDING")
+    return query
+
+
+def newest_entry(collection: str) -> Any:
+    """The ledger entry written last."""
+    query = _query(collection, [])
+    query.limit.value = 1
+    _order(query, "at", "DESCENDING")
+    return query
+
+
+def go_on_after(query: Any, document: Any) -> None:
+    """Have *query*, which is ordered by name at last, begin behind *document*."""
+    del query.start_at.values[:]
+    for order in query.order_by:
+        field = order.field.field_path
+        last = Value(reference_value=document.name) if field == "__name__" else document.fields[field]
+        query.start_at.values.append(last)
+
+
+def _filters(which: Filter) -> list[tuple[str, str, str]]:
+    equal = _equalities(which)
+    return equal if equal or not which.tag else [("tags", "ARRAY_CONTAINS", which.tag)]
+
+
+def _equalities(which: Filter) -> list[tuple[str, str, str]]:
+    given = {"status": which.status, "type": which.type, "owner": which.owner, "origin": which.origin}
+    return [(field, "EQUAL", wanted) for field, wanted in given.items() if wanted]
+
+
+def _query(collection: str, filters: Sequence[Any]) -> Any:
+    query = Query()
+    query.from_.add().collection_id = collection
+    if len(filters) == 1:
+        query.where.CopyFrom(filters[0])
+    elif filters:
+        query.where.composite_filter.op = Query.CompositeFilter.Operator.AND
+        query.where.composite_filter.filters.extend(filters)
+    return query
+
+
+def _field(field: str, operator: str, value: Any) -> Any:
+    return _compared(field, operator, value_of(value))
+
+
+def _named(operator: str, name: str) -> Any:
+    return _compared("__name__", operator, Value(reference_value=name))
+
+
+def _compared(field: str, operator: str, value: Any) -> Any:
+    wanted = Query.Filter()
+    wanted.field_filter.field.field_path = field
+    wanted.field_filter.op = Query.FieldFilter.Operator.Value(operator)
+    wanted.field_filter.value.CopyFrom(value)
+    return wanted
+
+
+def _order(query: Any, field: str, direction: str) -> None:
+    order = query.order_by.add()
+    order.field.field_path = field
+    order.direction = Query.Direction.Value(direction)

@@ -1,0 +1,112 @@
+"""Reading documents: queries, look-ups by name and counts, in pages where one answer may not do."""
+
+import math
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from google.cloud.firestore_v1.types import firestore as wrapped
+
+from functions.rules.storage import Filter
+from functions.store import firestore_queries as queries
+from functions.store.firestore_calls import Calls
+from functions.store.firestore_documents import id_of
+from functions.store.firestore_line import Line
+from functions.store.firestore_names import Names, is_document_id
+from functions.store.meter import count
+
+QueryRequest: Any = wrapped.RunQueryRequest.pb()
+CountRequest: Any = wrapped.RunAggregationQueryRequest.pb()
+GetRequest: Any = wrapped.BatchGetDocumentsRequest.pb()
+
+Pages = AsyncGenerator[list[Any], None]  # of documents; to be closed by whoever stops early
+
+PAGE = 100  # documents asked for at once where nobody knows how many will do
+PASSED_OVER = 1000  # unreadable documents at most, on the way to a readable one that is due
+ENTRIES = 20  # the same for ledger entries, each of which may hold 100 records
+COUNTED_PER_READ = 1000  # index entries that a count visits for the price of one read
+FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+class Reads:
+    """Reads of one database, counted as they are billed. All are for use inside `Calls.reading`."""
+
+    def __init__(self, calls: Calls, names: Names) -> None:
+        self._calls = calls
+        self._names = names
+
+    async def documents(self, query: Any) -> list[Any]:
+        """The documents *query* finds, in its order."""
+        request = QueryRequest(parent=self._names.documents, structured_query=query)
+
+        async def attempt(line: Line) -> list[Any]:
+            answers = [answer async for answer in line.run_query(request)]
+            return [answer.document for answer in answers if answer.HasField("document")]
+
+        documents = await self._calls.read(attempt)
+        count(reads=max(1, len(documents)))
+        return documents
+
+    async def by_id(self, ids: Sequence[str]) -> list[Any]:
+        """The tasks' documents with these ids, in any order; those that do not exist are left out."""
+        asked = [self._names.task(each) for each in set(ids) if is_document_id(each)]
+        if not asked:
+            return []
+        request = GetRequest(database=self._names.database, documents=asked)
+
+        async def attempt(line: Line) -> list[Any]:
+            answers = [answer async for answer in line.batch_get_documents(request)]
+            return [answer.found for answer in answers if answer.HasField("found")]
+
+        documents = await self._calls.read(attempt)
+        count(reads=len(asked))  # what is missing is billed as well
+        return documents
+
+    async def number(self, query: Any) -> int:
+        """How many documents *query* finds."""
+        request = CountRequest(parent=self._names.documents)
+        counted = request.structured_aggregation_query
+        counted.structured_query.CopyFrom(query)
+        counted.aggregations.add(alias="n").count.SetInParent()
+
+        async def attempt(line: Line) -> int:
+            answers = [answer async for answer in line.run_aggregation_query(request)]
+            return sum(answer.result.aggregate_fields["n"].integer_value for answer in answers)
+
+        number = await self._calls.read(attempt)
+        count(reads=max(1, -(-number // COUNTED_PER_READ)))
+        return number
+
+    def due(self, now: datetime, *, limit: int) -> Pages:
+        """Tasks whose next look has come, earliest first, *limit* at a time; not without end."""
+        return self._pages(queries.due(self._names.tasks, now), limit, most=limit + PASSED_OVER)
+
+    def listed(self, which: Filter, *, after: str, limit: int) -> Pages:
+        """Tasks by id, after *after*: all that match *which*, and perhaps some that do not."""
+        if which.ids:
+            return self._pages_of([each for each in which.ids if each > after])
+        name = self._names.task(after) if is_document_id(after) else None
+        size = limit if queries.filters_all(which) else max(limit, PAGE)
+        return self._pages(queries.listed(self._names.tasks, which, after=name), size)
+
+    def entries(
+        self, *, task_id: str | None, since: datetime | None, before: datetime | None, limit: int
+    ) -> Pages:
+        """Ledger entries with a run in the span, those whose last run finished latest first."""
+        query = queries.entries_of(self._names.runs, task_id=task_id, since=since, before=before or FOR_EVER)
+        return self._pages(query, ENTRIES if task_id is None else min(limit + 1, PAGE))
+
+    async def _pages(self, query: Any, size: int, *, most: float = math.inf) -> Pages:
+        query.limit.value = size
+        read = 0
+        while read < most and (documents := await self.documents(query)):
+            yield documents
+            if len(documents) < size:
+                return
+            read += size
+            queries.go_on_after(query, documents[-1])
+
+    async def _pages_of(self, ids: Iterable[str]) -> Pages:
+        in_order = sorted(ids)
+        for start in range(0, len(in_order), PAGE):
+            yield sorted(await self.by_id(in_order[start : start + PAGE]), key=id_of)

@@ -1,0 +1,162 @@
+"""Python values as Firestore keeps them, and back: the wire's own messages, without the library's wrappers.
+
+Maps, lists, texts, numbers and instants are kept as what they are, so that a document reads well in the
+console. What Firestore has no shape for (a list in a list, a whole number beyond 64 bits, a key it reserves,
+a nesting too deep) is kept as JSON text in a map of one field, `{"$json": "[[1, 2], [3]]"}`.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from google.cloud.firestore_v1.types.document import Value as WrappedValue
+from pydantic_core import to_jsonable_python
+
+# The wrappers of proto-plus cost 2-5 times the processor time of the messages inside them.
+Value: Any = WrappedValue.pb()
+
+JSON_KEY = "$json"  # the one field of the map that stands for a value Firestore has no shape for
+DEEPEST = 16  # levels of maps and lists; Firestore refuses more than 20, those around the value included
+LONGEST_KEY_BYTES = 1500
+RESERVED_KEY = re.compile(r"__.*__", re.DOTALL)
+INT64 = 2**63
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def put(slot: Any, value: Any, *, depth: int = 0) -> None:
+    """Write *value* into the empty message *slot*.
+
+    A value that is no JSON (a set, a date without a zone) is kept as its JSON form, or as its text.
+    Half a surrogate pair, which no UTF-8 can hold, becomes a question mark.
+
+    Raises:
+        ValueError: The value holds itself.
+        TypeError: A map's key is neither a text nor a number.
+    """
+    if value is None:
+        slot.null_value = 0
+    elif isinstance(value, str):
+        _put_text(slot, value)
+    elif isinstance(value, bool):
+        slot.boolean_value = value
+    elif isinstance(value, int):
+        _put_whole(slot, value)
+    elif isinstance(value, float):
+        slot.double_value = value
+    elif isinstance(value, datetime) and value.tzinfo is not None:
+        put_instant(slot.timestamp_value, value)
+    elif isinstance(value, Mapping):
+        _put_map(slot, value, depth)
+    elif isinstance(value, list | tuple):
+        _put_list(slot, value, depth)
+    else:
+        put(slot, _as_json(value), depth=depth)
+
+
+def take(value: Any) -> Any:
+    """The Python value of a message that `put`, or a person in the console, has written.
+
+    Raises:
+        ValueError: A kind of value no task has: a place on Earth, a reference, bytes.
+    """
+    kind = value.WhichOneof("value_type")
+    if kind == "string_value":
+        return value.string_value
+    if kind == "timestamp_value":
+        return take_instant(value.timestamp_value)
+    if kind == "map_value":
+        return _take_map(value.map_value.fields)
+    if kind == "array_value":
+        return [take(item) for item in value.array_value.values]
+    if kind == "null_value":
+        return None
+    if kind in ("integer_value", "boolean_value", "double_value"):
+        return getattr(value, kind)
+    raise ValueError(f"a value of the kind {kind} cannot be read")
+
+
+def put_instant(slot: Any, moment: datetime) -> None:
+    """Write *moment* into the empty timestamp *slot*, to the microsecond."""
+    since = moment - EPOCH
+    slot.seconds = since.days * 86_400 + since.seconds
+    slot.nanos = since.microseconds * 1000
+    slot.SetInParent()
+
+
+def take_instant(timestamp: Any) -> datetime:
+    """The moment a timestamp stands for, in UTC, to the microsecond."""
+    return EPOCH + timedelta(seconds=timestamp.seconds, microseconds=timestamp.nanos // 1000)
+
+
+def value_of(value: Any) -> Any:
+    """A message of its own for *value*, as a query's filter needs it."""
+    message = Value()
+    put(message, value)
+    return message
+
+
+def _put_text(slot: Any, text: str) -> None:
+    try:
+        slot.string_value = text
+    except UnicodeEncodeError:
+        slot.string_value = text.encode(errors="replace").decode()
+
+
+def _put_whole(slot: Any, number: int) -> None:
+    if -INT64 <= number < INT64:
+        slot.integer_value = number
+    else:
+        _put_json(slot, number)
+
+
+def _put_map(slot: Any, value: Mapping[Any, Any], depth: int) -> None:
+    if depth >= DEEPEST or not all(map(_is_plain, value)):
+        _put_json(slot, value)
+        return
+    fields = slot.map_value.fields
+    for key, item in value.items():
+        put(fields[key], item, depth=depth + 1)
+    slot.map_value.SetInParent()  # an empty map is a map
+
+
+def _put_list(slot: Any, value: list[Any] | tuple[Any, ...], depth: int) -> None:
+    if depth >= DEEPEST:
+        _put_json(slot, value)
+        return
+    slots = slot.array_value.values
+    for item in value:
+        if isinstance(item, list | tuple | set | frozenset):
+            _put_json(slots.add(), item)
+        else:
+            put(slots.add(), item, depth=depth + 1)
+    slot.array_value.SetInParent()  # an empty list is a list
+
+
+def _put_json(slot: Any, value: Any) -> None:
+    text = json.dumps(value, default=_as_json, ensure_ascii=False)
+    _put_text(slot.map_value.fields[JSON_KEY], text)
+
+
+def _as_json(value: Any) -> Any:
+    return to_jsonable_python(value, fallback=str)
+
+
+def _is_plain(key: Any) -> bool:
+    """Whether Firestore takes *key* as a map's key, and nobody takes it for our own."""
+    if not isinstance(key, str) or not key or key == JSON_KEY or RESERVED_KEY.fullmatch(key):
+        return False
+    if key.isascii():
+        return len(key) <= LONGEST_KEY_BYTES
+    try:
+        return len(key.encode()) <= LONGEST_KEY_BYTES
+    except UnicodeEncodeError:
+        return False
+
+
+def _take_map(fields: Any) -> Any:
+    if len(fields) == 1 and JSON_KEY in fields:
+        return json.loads(fields[JSON_KEY].string_value)
+    return {key: take(item) for key, item in fields.items()}

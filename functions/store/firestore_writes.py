@@ -1,0 +1,137 @@
+"""Guarded writes in batches: how they are cut into requests, and what the answers mean."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import grpc  # type: ignore[import-untyped]  # it ships no types
+from google.cloud.firestore_v1.types import firestore as wrapped
+
+from functions.errors import StoreError, StoreUnavailable
+from functions.rules.storage import LedgerEntry, Result, Write, Written
+from functions.store.firestore_calls import Calls, translated
+from functions.store.firestore_documents import put_write, revision_of
+from functions.store.firestore_ledger import put_entry
+from functions.store.firestore_names import Names
+from functions.store.meter import count
+
+Request: Any = wrapped.BatchWriteRequest.pb()
+
+CHUNK_WRITES = 400
+CHUNK_BYTES = 3_500_000  # the emulator refuses 4 MiB (with an error that invites to try again), Firestore 10
+
+UNKNOWN = Written(Result.UNKNOWN)
+REFUSED = Written(Result.REFUSED)
+
+OK = 0
+GUARD_DID_NOT_HOLD = {
+    grpc.StatusCode.NOT_FOUND.value[0],
+    grpc.StatusCode.ALREADY_EXISTS.value[0],
+    grpc.StatusCode.FAILED_PRECONDITION.value[0],
+}
+WILL_NOT_MEND = {
+    grpc.StatusCode.INVALID_ARGUMENT.value[0],
+    grpc.StatusCode.PERMISSION_DENIED.value[0],
+}
+
+#: What became of one write. An error is its own fault, and trying again will not mend it.
+Answer = Written | StoreError
+
+
+async def keep(calls: Calls, names: Names, entry: LedgerEntry, *, deadlines: Sequence[float]) -> bool:
+    """Leave *entry* in the ledger; whether it is certainly there. Leaving it there again changes nothing.
+
+    Args:
+        deadlines: One for each try, in the running loop's time.
+
+    Raises:
+        StoreError: It cannot be kept, and trying again will not mend it.
+    """
+    request = Request(database=names.database)
+    put_entry(request.writes.add(), entry, name=names.entry(entry.id))
+    for deadline in deadlines:
+        [answer] = await _send(calls, request, deadline=deadline)
+        count(writes=1)
+        if isinstance(answer, StoreError):
+            raise answer
+        if answer.result is Result.APPLIED:
+            return True
+    return False
+
+
+async def write_all(calls: Calls, names: Names, writes: Sequence[Write], *, deadline: float) -> list[Written]:
+    """Do each write whose guard holds, in parallel requests; answer in the same order.
+
+    A write that Firestore will not take at all (too large, say) stops no other: it is UNKNOWN among
+    others that were done, and raised when there are none.
+
+    Args:
+        deadline: In the running loop's time; what has not been answered by then is UNKNOWN.
+
+    Raises:
+        StoreError: Nothing could be done, and trying again will not mend it.
+    """
+    deletes = sum(write.delete for write in writes)
+    count(writes=len(writes) - deletes, deletes=deletes)  # refused ones too: a bill may hold them
+    chunks = [writes[start : start + CHUNK_WRITES] for start in range(0, len(writes), CHUNK_WRITES)]
+    parts = await asyncio.gather(*(_chunk(calls, names, chunk, deadline=deadline) for chunk in chunks))
+    answers = [answer for part in parts for answer in part]
+    faults = [answer for answer in answers if isinstance(answer, StoreError)]
+    if faults and len(faults) == len(answers):
+        raise faults[0]
+    return [UNKNOWN if isinstance(answer, StoreError) else answer for answer in answers]
+
+
+async def _chunk(calls: Calls, names: Names, writes: Sequence[Write], *, deadline: float) -> list[Answer]:
+    """Encode and send some writes; one that cannot be encoded is left out."""
+    request = Request(database=names.database)
+    faults: dict[int, StoreError] = {}
+    for index, write in enumerate(writes):
+        try:
+            put_write(request.writes.add(), write, name=names.task(write.task.id))
+        except (ValueError, TypeError) as error:
+            del request.writes[-1]
+            why = f"it holds a value that cannot be kept ({type(error).__name__})"
+            faults[index] = StoreError(f"Task {write.task.id}: {why}")
+    sent = iter(await _send(calls, request, deadline=deadline) if request.writes else ())
+    return [faults.get(index) or next(sent) for index in range(len(writes))]
+
+
+async def _send(calls: Calls, request: Any, *, deadline: float) -> list[Answer]:
+    """Send *request*, in halves when it is too large or one of its writes spoils it."""
+    size = len(request.writes)
+    body = request.SerializeToString()
+    if len(body) > CHUNK_BYTES and size > 1:
+        return await _send_halves(calls, request, deadline=deadline)
+    try:
+        async with asyncio.timeout_at(deadline):
+            response = await calls.line.batch_write(body)
+    except TimeoutError:
+        return [UNKNOWN] * size
+    except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.INVALID_ARGUMENT and size > 1:
+            return await _send_halves(calls, request, deadline=deadline)
+        fault = translated(error)
+        return [UNKNOWN if isinstance(fault, StoreUnavailable) else fault] * size
+    return [answer_to(*each) for each in zip(response.status, response.write_results, strict=True)]
+
+
+async def _send_halves(calls: Calls, request: Any, *, deadline: float) -> list[Answer]:
+    middle = len(request.writes) // 2
+    halves = (
+        Request(database=request.database, writes=part)
+        for part in (request.writes[:middle], request.writes[middle:])
+    )
+    first, second = await asyncio.gather(*(_send(calls, half, deadline=deadline) for half in halves))
+    return [*first, *second]
+
+
+def answer_to(status: Any, result: Any) -> Answer:
+    """What one write came to. A lock held by somebody else, say, leaves it open: UNKNOWN."""
+    if status.code == OK:
+        return Written(Result.APPLIED, revision_of(result.update_time))
+    if status.code in GUARD_DID_NOT_HOLD:
+        return REFUSED
+    if status.code in WILL_NOT_MEND:
+        return StoreError(f"Firestore refused a write: {status.message[:300]}")
+    return UNKNOWN

@@ -1,0 +1,143 @@
+"""The embedded store: one SQLite file, safe for any number of processes on one machine."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+
+from functions.rules.outcome import Run
+from functions.rules.storage import (
+    Counts,
+    Filter,
+    Found,
+    LedgerEntry,
+    Operations,
+    Result,
+    Write,
+    Written,
+)
+from functions.store import sqlite_ledger as ledger
+from functions.store import sqlite_tasks as tasks
+from functions.store.meter import count, metered
+from functions.store.sqlite_file import SqliteFile, Unanswered
+from functions.store.sqlite_transaction import transaction
+
+LOCK_WAIT_S = 5.0
+ANSWER_WITHIN_S = 8.0  # the wait for a lock and the work itself, and those of what was asked before
+
+
+class SqliteStore:
+    """Tasks and ledger in one file. Errors and bounds are those of `SqliteFile.ask`.
+
+    Operations are counted as Firestore would bill them, so that the figures of a trial run here are those
+    of production.
+    """
+
+    def __init__(
+        self, path: str, *, lock_wait_s: float = LOCK_WAIT_S, answer_within_s: float = ANSWER_WITHIN_S
+    ) -> None:
+        self._file = SqliteFile(path, lock_wait_s=lock_wait_s, answer_within_s=answer_within_s)
+
+    async def due(self, now: datetime, *, limit: int) -> Found:
+        """Tasks whose next look has come, earliest first; see `sqlite_tasks.due` for unreadable ones."""
+        found = await self._file.ask(lambda connection: tasks.due(connection, now, limit))
+        count(reads=_documents(found))
+        return found
+
+    async def read(self, ids: Sequence[str]) -> Found:
+        """The tasks with these ids; those that do not exist are left out."""
+        if not ids:
+            return Found(())
+        found = await self._file.ask(lambda connection: tasks.read(connection, ids))
+        count(reads=len(ids))
+        return found
+
+    async def write(self, writes: Sequence[Write]) -> list[Written]:
+        """Do each write whose guard holds; all of them in one transaction."""
+        return await self.finish(None, writes)
+
+    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+        """Keep *entry* and do each write whose guard holds; all of it in one transaction."""
+        if entry is None and not writes:
+            return []
+        try:
+            written = await self._file.ask(lambda connection: _finish(connection, entry, writes))
+        except Unanswered:
+            written = [Written(Result.UNKNOWN)] * len(writes)
+            if not written:
+                raise
+        deletes = sum(write.delete for write in writes)
+        count(writes=len(writes) - deletes + (entry is not None), deletes=deletes)
+        return written
+
+    async def runs_of_tick(self, tick_id: str) -> list[Run]:
+        """All runs in the ledger entries of one tick, in the order they were kept."""
+        found = await self._file.ask(lambda connection: ledger.runs_of_tick(connection, tick_id))
+        count(reads=1)
+        return found
+
+    async def page(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
+        """Tasks that match *which*, by id, those with ids greater than *after* only."""
+        found = await self._file.ask(lambda connection: tasks.page(connection, which, after, limit))
+        count(reads=_documents(found))
+        return found
+
+    async def runs(
+        self,
+        *,
+        task_id: str | None = None,
+        since: datetime | None = None,
+        before: datetime | None = None,
+        limit: int = 100,
+    ) -> list[Run]:
+        """Run records, newest first; of one task, or of all."""
+        found = await self._file.ask(
+            lambda connection: ledger.runs(connection, task_id, since, before, limit)
+        )
+        count(reads=max(1, len(found)))
+        return found
+
+    async def counts(self, now: datetime) -> Counts:
+        """The figures of the status page."""
+        found = await self._file.ask(lambda connection: tasks.counts(connection, now))
+        count(reads=3)  # two counts and the last entry
+        return found
+
+    async def prune(self, now: datetime) -> int:
+        """Remove ledger entries past `storage.RUNS_KEPT`, a few at a time; return how many."""
+        removed = 0
+        while some := await self._file.ask(lambda connection: _prune_some(connection, now)):
+            removed += some
+        count(deletes=removed)
+        return removed
+
+    def metered(self) -> AbstractContextManager[Operations]:
+        """Count the operations of this asyncio task, and those it starts, while inside."""
+        return metered()
+
+    async def close(self) -> None:
+        """Close the file. The store is not used afterwards."""
+        await self._file.close()
+
+
+def _finish(
+    connection: sqlite3.Connection, entry: LedgerEntry | None, writes: Sequence[Write]
+) -> list[Written]:
+    kept = None if entry is None else ledger.rows_of(entry)
+    rows = tasks.rows_of(writes)
+    with transaction(connection):
+        if kept is not None:
+            ledger.keep(connection, kept)
+        return tasks.apply(connection, writes, rows)
+
+
+def _prune_some(connection: sqlite3.Connection, now: datetime) -> int:
+    with transaction(connection):
+        entries = ledger.past(connection, now)
+        ledger.forget(connection, entries)
+    return len(entries)
+
+
+def _documents(found: Found) -> int:
+    """What a query for *found* costs: never less than one read."""
+    return max(1, len(found.tasks) + len(found.broken))

@@ -1,0 +1,155 @@
+"""The questions about tasks, as SQL."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from datetime import datetime
+from typing import Any
+
+from functions.rules.storage import Broken, Counts, Filter, Found, Result, Stored, Write, Written
+from functions.rules.task import Task
+from functions.store.sqlite_documents import decode_task, encode, micros, moment
+
+PASSED_OVER = 10_000  # unreadable documents a due query looks past for the readable ones behind them
+
+DUE = """
+    SELECT id, rev, doc FROM tasks WHERE next_run_at <= ? ORDER BY next_run_at, id LIMIT ?
+"""
+READ = """
+    SELECT id, rev, doc FROM tasks WHERE id IN (SELECT value FROM json_each(?))
+"""
+PAGE = """
+    SELECT id, rev, doc FROM tasks
+    WHERE id > :after
+      AND (:status IS NULL OR status = :status)
+      AND (:type IS NULL OR type = :type)
+      AND (:owner IS NULL OR owner = :owner)
+      AND (:origin IS NULL OR origin = :origin)
+      AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = :tag))
+      AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
+    ORDER BY id LIMIT :limit
+"""
+SCHEDULED = """
+    SELECT count(*) FROM tasks
+    WHERE next_run_at IS NOT NULL AND status IN ('scheduled', 'running', 'retrying')
+"""
+DUE_COUNT = "SELECT count(*) FROM tasks WHERE next_run_at <= ?"
+LAST_ENTRY = "SELECT max(at) FROM entries"
+REVISIONS = "UPDATE revisions SET last = last + ? RETURNING last"
+CREATE = """
+    INSERT INTO tasks (rev, next_run_at, status, type, owner, origin, tags, doc, id)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+"""
+CHANGE = """
+    UPDATE tasks
+    SET rev = ?, next_run_at = ?, status = ?, type = ?, owner = ?, origin = ?, tags = ?, doc = ?
+    WHERE id = ? AND rev = ?
+"""
+REMOVE = "DELETE FROM tasks WHERE id = ? AND rev = ?"
+
+
+def due(connection: sqlite3.Connection, now: datetime, limit: int) -> Found:
+    """Tasks to look at by *now*, earliest first.
+
+    Unreadable documents stay due for ever. At most half of *limit* is theirs, so that they never hide
+    the readable ones behind them; up to `PASSED_OVER` are passed over on the way.
+    """
+    if limit <= 0:
+        return Found(())
+    tasks: list[Stored] = []
+    broken: list[Broken] = []
+    with closing(connection.execute(DUE, (micros(now), limit + PASSED_OVER))) as rows:
+        for row in rows:
+            match decode_task(*row):
+                case Stored() as stored:
+                    tasks.append(stored)
+                case Broken() as one:
+                    broken.append(one)
+            if len(tasks) + min(len(broken), limit // 2) >= limit:
+                break
+    return Found(tuple(tasks), tuple(broken[: limit - len(tasks)]))
+
+
+def read(connection: sqlite3.Connection, ids: Sequence[str]) -> Found:
+    """The tasks with these ids."""
+    return _sorted(connection.execute(READ, (json.dumps(list(ids)),)))
+
+
+def page(connection: sqlite3.Connection, which: Filter, after: str, limit: int) -> Found:
+    """Tasks that match *which*, by id, those behind *after*. Unreadable ones match by what they were last."""
+    return _sorted(
+        connection.execute(
+            PAGE,
+            {
+                "after": after,
+                "status": which.status or None,
+                "type": which.type or None,
+                "owner": which.owner or None,
+                "origin": which.origin or None,
+                "tag": which.tag or None,
+                "ids": json.dumps(sorted(which.ids)) if which.ids else None,
+                "limit": max(0, limit),
+            },
+        )
+    )
+
+
+def counts(connection: sqlite3.Connection, now: datetime) -> Counts:
+    """The figures of the status page."""
+    [scheduled] = connection.execute(SCHEDULED).fetchone()
+    [late] = connection.execute(DUE_COUNT, (micros(now),)).fetchone()
+    [last] = connection.execute(LAST_ENTRY).fetchone()
+    return Counts(scheduled, late, None if last is None else moment(last))
+
+
+def rows_of(writes: Sequence[Write]) -> list[tuple[Any, ...]]:
+    """The columns each write sets, its new revision aside: all that can be made before taking the lock."""
+    return [() if write.delete else _columns(write.task) for write in writes]
+
+
+def apply(
+    connection: sqlite3.Connection, writes: Sequence[Write], rows: Sequence[tuple[Any, ...]]
+) -> list[Written]:
+    """Do each write whose guard holds. To be called in a transaction."""
+    [[last]] = connection.execute(REVISIONS, (len(writes),)).fetchall()
+    revisions = range(last - len(writes) + 1, last + 1)
+    return [
+        _apply(connection, write, row, rev) for write, row, rev in zip(writes, rows, revisions, strict=True)
+    ]
+
+
+def _apply(connection: sqlite3.Connection, write: Write, row: tuple[Any, ...], rev: int) -> Written:
+    # As text, which SQLite compares by its value: a guard of another make is refused, whatever it is.
+    expected = str(write.revision)
+    if write.delete:
+        cursor = connection.execute(REMOVE, (write.task.id, expected))
+    elif write.revision is None:
+        cursor = connection.execute(CREATE, (rev, *row))
+    else:
+        cursor = connection.execute(CHANGE, (rev, *row, expected))
+    if cursor.rowcount != 1:
+        return Written(Result.REFUSED)
+    return Written(Result.APPLIED, None if write.delete else rev)
+
+
+def _columns(task: Task) -> tuple[Any, ...]:
+    return (
+        None if task.next_run_at is None else micros(task.next_run_at),
+        task.status,
+        task.type,
+        task.owner,
+        task.origin,
+        json.dumps(task.tags),
+        encode(task),
+        task.id,
+    )
+
+
+def _sorted(rows: Iterable[tuple[bytes, int, object]]) -> Found:
+    """*rows* as tasks and, apart from them, what is none."""
+    read = [decode_task(*row) for row in rows]
+    return Found(
+        tuple(one for one in read if isinstance(one, Stored)),
+        tuple(one for one in read if isinstance(one, Broken)),
+    )

@@ -1,0 +1,67 @@
+"""Every store under one suite: `store` is parametrised, and whatever passes here may serve a tick."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.rules.outcome import Run
+from functions.rules.words import OutcomeKind
+from tests.conftest import NOON
+from tests.contract.places import FirestorePlace, FullStore, Place, SqlitePlace
+
+WITHOUT_EMULATOR = "firestore: FIRESTORE_EMULATOR_HOST is not set; scripts/test starts an emulator"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("firestore", marks=pytest.mark.emulator)])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """A fresh place for documents, of each kind in turn."""
+    if request.param == "sqlite":
+        return SqlitePlace(tmp_path)
+    if not os.environ.get("FIRESTORE_EMULATOR_HOST"):
+        refuse = pytest.fail if os.environ.get("REQUIRE_EMULATOR") == "1" else pytest.skip
+        refuse(WITHOUT_EMULATOR)
+    return FirestorePlace()
+
+
+@pytest.fixture
+async def open_store(place: Place) -> AsyncIterator[Callable[[], FullStore]]:
+    """Open the place once more, as another process would. Closed at the end."""
+    opened: list[FullStore] = []
+
+    def open_once_more() -> FullStore:
+        opened.append(place.open())
+        return opened[-1]
+
+    yield open_once_more
+    for store in opened:
+        await store.close()
+
+
+@pytest.fixture
+def store(open_store: Callable[[], FullStore]) -> FullStore:
+    """An empty store."""
+    return open_store()
+
+
+@pytest.fixture
+def make_run() -> Callable[..., Run]:
+    """Build a valid record of an attempt; a test names only the fields it is about (Python names)."""
+
+    def make(task_id: str = "water-plants", *, finished_at: datetime = NOON, **changes: Any) -> Run:
+        defaults: dict[str, Any] = {
+            "task_id": task_id,
+            "occurrence": NOON,
+            "attempt": 1,
+            "token": "ab.1",
+            "outcome": OutcomeKind.SUCCEEDED,
+            "summary": "Answered 200",
+            "started_at": finished_at - timedelta(milliseconds=50),
+            "finished_at": finished_at,
+        }
+        return Run.model_validate(defaults | changes)
+
+    return make

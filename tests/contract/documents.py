@@ -1,0 +1,37 @@
+"""Short ways to say what is in a store."""
+
+from typing import Any
+
+from functions.rules.storage import Found, Result, Stored, Write
+from functions.rules.task import Task
+from tests.contract.places import FullStore
+
+
+async def create(store: FullStore, *tasks: Task) -> list[Stored]:
+    """Put new *tasks* into *store* and return them as stored."""
+    written = await store.write([Write(task, None) for task in tasks])
+    assert {Result.APPLIED} == {answer.result for answer in written}
+    return [Stored(task, answer.revision) for task, answer in zip(tasks, written, strict=True)]
+
+
+async def read(store: FullStore, task_id: str) -> Stored:
+    """The one task with this id, which must be there and readable."""
+    found = await store.read([task_id])
+    assert [] == list(found.broken)
+    [stored] = found.tasks
+    return stored
+
+
+def changing(stored: Stored, **changes: Any) -> Write:
+    """*stored* with *changes*, guarded by the revision it was read at."""
+    return Write.changing(stored, changes)
+
+
+def ids(found: Found) -> list[str]:
+    """The ids of the readable tasks of *found*, in its order."""
+    return [stored.task.id for stored in found.tasks]
+
+
+def broken_ids(found: Found) -> list[str]:
+    """The ids of the unreadable documents of *found*, sorted."""
+    return sorted(one.id for one in found.broken)

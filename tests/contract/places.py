@@ -1,0 +1,72 @@
+"""Places a store keeps its documents in, one fresh place a test: how to open it and how to spoil it."""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+from functions.ports import Catalogue, Store
+from functions.store.sqlite import SqliteStore
+
+
+class FullStore(Store, Catalogue, Protocol):
+    """All that a store must do: what a tick needs, and what people need."""
+
+
+class Place(Protocol):
+    """Where one test's documents are kept."""
+
+    def open(self) -> FullStore:
+        """A store over this place; each has its own connection, as in a process of its own."""
+        ...
+
+    async def plant(self, task_id: str, raw: Mapping[str, Any] | bytes, *, at: datetime) -> None:
+        """Put *raw* where task *task_id* belongs, as if it were due at *at*; JSON values or plain bytes."""
+        ...
+
+
+class SqlitePlace:
+    """A file in a folder of the test's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "contract.db"
+
+    def open(self) -> FullStore:
+        return SqliteStore(str(self.path))
+
+    async def plant(self, task_id: str, raw: Mapping[str, Any] | bytes, *, at: datetime) -> None:
+        store = self.open()
+        await store.counts(at)  # makes the tables
+        await store.close()
+        doc = raw if isinstance(raw, bytes) else json.dumps({**raw, "nextRunAt": at.isoformat()})
+        next_run_at = round(at.timestamp()) * 1_000_000
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute(
+                "INSERT INTO tasks (id, rev, next_run_at, status, type, owner, origin, tags, doc)"
+                " VALUES (?, 0, ?, 'scheduled', '', '', '', '[]', ?)",
+                (task_id, next_run_at, doc),
+            )
+
+
+class FirestorePlace:
+    """A project of the test's own in the emulator; it makes one of any name, in lower case."""
+
+    def __init__(self) -> None:
+        self.project = f"contract-{uuid4().hex[:12]}"
+
+    def open(self) -> FullStore:
+        from functions.store.firestore import FirestoreStore  # not needed, and slow, without an emulator
+
+        return FirestoreStore(self.project)
+
+    async def plant(self, task_id: str, raw: Mapping[str, Any] | bytes, *, at: datetime) -> None:
+        from google.cloud.firestore import Client  # not needed, and slow, without an emulator
+
+        fields = {"document": raw} if isinstance(raw, bytes) else raw
+        client = Client(project=self.project)
+        client.collection("tasks").document(task_id).set({**fields, "nextRunAt": at})
+        client.close()  # type: ignore[no-untyped-call]  # the library leaves it without types

@@ -1,0 +1,282 @@
+"""Documents: every field comes back as it was, and one that cannot be read harms no other."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic_core import PydanticUndefined
+
+from functions.rules.notice import Notice
+from functions.rules.storage import Filter, Found, Result, Write
+from functions.rules.task import Alert, Claim, Extra, Misfire, Missed, NotifyRule, Pause, Retry, Task
+from functions.rules.words import OutcomeKind, Priority, Status, Trigger
+from tests.conftest import NOON
+from tests.contract.documents import broken_ids, changing, create, ids, read
+from tests.contract.places import FullStore, Place
+
+MakeTask = Callable[..., Task]
+LATER = NOON + timedelta(days=1, microseconds=123_457)
+CANARY = "s3cret-canary"
+TREE = {
+    "unicode": "早上好 🌅 \u0000 \\ \" '",
+    "nested": {"list": [{"a": {"b": [{"c": None}]}}], "empty": {}},
+    "none": None,
+    "empties": {"list": [], "text": "", "mapping": {}},
+    "numbers": [0, 1, -1, 1.0, 0.1, -2.5e-7, 1e300, 2**53 + 1, 2**63 - 1, -(2**63)],
+    "booleans": [True, False],
+    "mixed": [1, "1", 1.5, None, True, {"x": 1}],
+    "odd keys": {"": 1, "a.b": 2, "`": 3, "__x__": 4, "ключ": 5, "a/b": 6, "0": 7},
+    "looks like a time": "2026-11-20T12:00:00Z",
+}
+
+FULL = Task(
+    id="full",
+    title="Tout",
+    description="Ü" * 2000,
+    owner="alice",
+    tags=("a", "b c"),
+    type="http",
+    params=TREE,
+    schedule="every 15m",
+    timezone="Europe/Riga",
+    start_at=NOON,
+    end_at=LATER,
+    max_runs=9,
+    jitter_seconds=7,
+    misfire=Misfire(policy="run_all", grace_seconds=0),
+    overlap="queue_all",
+    priority=Priority.URGENT,
+    timeout_seconds=2.5,
+    retry=Retry(max_attempts=7, min_backoff_seconds=2, max_backoff_seconds=3),
+    delivery="at_most_once",
+    pause_after_failures=5,
+    notify=(NotifyRule(on=("news",), channels=("feishu",), after=3), NotifyRule()),
+    enabled=False,
+    origin="file",
+    created_at=NOON - timedelta(microseconds=1),
+    updated_at=LATER,
+    shard=63,
+    status=Status.RETRYING,
+    pause=Pause(note="Holiday", until=LATER, by="alice", at=NOON),
+    upcoming=LATER,
+    next_run_at=LATER,
+    occurrence=NOON,
+    trigger=Trigger.CATCH_UP,
+    attempt=2,
+    retry_at=LATER,
+    claim=Claim(token="tick.1", until=LATER, started_at=NOON),
+    cancel_requested=True,
+    crashes=1,
+    backlog=(Extra(at=NOON, trigger=Trigger.MANUAL), Extra(at=LATER, trigger=Trigger.QUEUED)),
+    missed=Missed(count=3, first=NOON, last=LATER),
+    last_run_at=NOON,
+    last_outcome=OutcomeKind.TIMED_OUT,
+    last_result_summary="Answered 200",
+    last_error="No answer",
+    last_duration_ms=0,
+    consecutive_failures=4,
+    run_count=2**40,
+    memory=TREE,
+    recent=("failed 50 2026-11-20T12:00:00Z",) * 20,
+    alert=Alert(
+        failing_since=NOON,
+        told=True,
+        signature="timeout",
+        pending=(
+            Notice(
+                id="full@2026-11-20T12:00:00Z#failure",
+                kind="failure",
+                task_id="full",
+                title="Tout",
+                type="http",
+                schedule="every 15m",
+                timezone="Europe/Riga",
+                occurrence=NOON,
+                at=LATER,
+                summary="No answer",
+                channels=("feishu", "slack"),
+                since=NOON,
+                failures=4,
+                attempt=2,
+                duration_ms=17,
+                next_run_at=LATER,
+                items=({"title": "One", "url": "https://example.com/"}, {}),
+            ),
+        ),
+        tries=1,
+        retry_at=LATER,
+    ),
+)
+
+
+def spoiled(**changes: Any) -> dict[str, Any]:
+    """The document of a good task, with *changes* (API names); None takes a field away."""
+    document = json.loads(
+        FULL.model_copy(update={"params": {}, "memory": {}}).model_dump_json(by_alias=True)
+    ) | {"id": "spoiled"}
+    return {name: value for name, value in (document | changes).items() if value is not None}
+
+
+SPOILED = [
+    pytest.param(spoiled(title=None), "title", id="a field is missing"),
+    pytest.param(spoiled(type={"name": CANARY}), "type", id="a field is of the wrong kind"),
+    pytest.param(spoiled(status=CANARY), "status", id="a word nobody knows"),
+    pytest.param(spoiled(upcoming=CANARY), "upcoming", id="a date that is none"),
+    pytest.param(
+        spoiled(retry={"maxAttempts": 0}), "retry.maxAttempts", id="a nested field is out of bounds"
+    ),
+    pytest.param(spoiled(tags=["fine", {"a": CANARY}]), "tags.1", id="an element is of the wrong kind"),
+    pytest.param({}, "required", id="nothing at all"),
+    pytest.param(b'{"title": "' + CANARY.encode(), "", id="bytes"),
+    pytest.param(b"\xff\xfe" + CANARY.encode(), "", id="bytes that are no text"),
+]
+
+
+def as_json(task: Task) -> str:
+    """All of *task*, comparable to the type of each number; the order of a mapping does not matter."""
+    return json.dumps(json.loads(task.model_dump_json()), sort_keys=True)
+
+
+async def test_every_field_of_a_task_comes_back(store: FullStore) -> None:
+    for name, field in Task.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        assert default is PydanticUndefined or default != getattr(FULL, name), name
+
+    await create(store, FULL)
+
+    assert FULL == (await read(store, "full")).task
+    assert as_json(FULL) == as_json((await read(store, "full")).task)  # here 1 is not 1.0
+
+
+async def test_every_field_of_a_task_can_be_changed(store: FullStore, make_task: MakeTask) -> None:
+    [stored] = await create(store, make_task("full"))
+    changes = {name: getattr(FULL, name) for name in Task.model_fields}
+
+    await store.write([changing(stored, **changes)])
+
+    assert as_json(FULL) == as_json((await read(store, "full")).task)
+
+
+async def test_a_task_of_defaults_comes_back(store: FullStore, make_task: MakeTask) -> None:
+    [stored] = await create(store, make_task("plain"))
+
+    assert as_json(stored.task) == as_json((await read(store, "plain")).task)
+
+
+async def test_big_notes_are_kept(store: FullStore, make_task: MakeTask) -> None:
+    memory = {"seen": [f"https://example.com/articles/{number:07}" for number in range(5000)]}
+
+    await create(store, make_task("feed", memory=memory))
+
+    assert memory == (await read(store, "feed")).task.memory
+
+
+async def test_a_field_of_a_newer_version_is_no_fault(store: FullStore, place: Place) -> None:
+    await place.plant("spoiled", spoiled(fieldOfTomorrow={"a": 1}), at=NOON)
+
+    found = await store.due(NOON, limit=10)
+
+    assert (["spoiled"], ()) == (ids(found), found.broken)
+
+
+@pytest.mark.parametrize(("raw", "field"), SPOILED)
+async def test_an_unreadable_document_is_reported_by_field_and_without_values(
+    store: FullStore, place: Place, make_task: MakeTask, raw: dict[str, Any] | bytes, field: str
+) -> None:
+    await create(store, make_task("before", next_run_at=NOON - timedelta(seconds=2)), make_task("zafter"))
+    await place.plant("spoiled", raw, at=NOON - timedelta(seconds=1))
+
+    found = await store.due(NOON, limit=10)
+
+    assert (["before", "zafter"], ["spoiled"]) == (ids(found), broken_ids(found))
+    assert field in found.broken[0].reason
+    assert CANARY not in found.broken[0].reason
+    assert "\n" not in found.broken[0].reason
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: store.read(["good", "spoiled"]),
+        lambda store: store.page(Filter()),
+        lambda store: store.due(NOON, limit=5),
+    ],
+    ids=["read", "page", "due"],
+)
+async def test_an_unreadable_document_is_reported_wherever_it_is_met(
+    store: FullStore, place: Place, make_task: MakeTask, ask: Callable[[FullStore], Any]
+) -> None:
+    await create(store, make_task("good"))
+    await place.plant("spoiled", spoiled(title=None), at=NOON)
+
+    found: Found = await ask(store)
+
+    assert (["good"], ["spoiled"]) == (ids(found), broken_ids(found))
+
+
+async def test_a_document_whose_own_id_differs_is_known_by_the_name_it_is_kept_under(
+    store: FullStore, place: Place
+) -> None:
+    """Known by the other one, it would be due for ever: each write would miss it, or hit a stranger."""
+    await place.plant("kept-as", spoiled(id="calls-itself"), at=NOON)
+
+    found = await store.due(NOON, limit=10)
+
+    assert ["kept-as"] == [*ids(found), *broken_ids(found)]
+
+
+async def test_an_unreadable_document_counts_towards_the_limit(
+    store: FullStore, place: Place, make_task: MakeTask
+) -> None:
+    await create(store, *(make_task(f"t{n}", next_run_at=NOON) for n in range(5)))
+    await place.plant("spoiled", {}, at=NOON - timedelta(hours=1))
+
+    found = await store.due(NOON, limit=4)
+
+    assert (3, ["spoiled"]) == (len(found.tasks), broken_ids(found))
+
+
+async def test_unreadable_documents_do_not_hide_the_tasks_behind_them(
+    store: FullStore, place: Place, make_task: MakeTask
+) -> None:
+    """They are due for ever; were they all that a full query shows, nothing else would ever run."""
+    for number in range(6):
+        await place.plant(f"spoiled-{number}", {}, at=NOON - timedelta(hours=1))
+    await create(store, *(make_task(f"t{n}", next_run_at=NOON + n * timedelta(seconds=1)) for n in range(3)))
+
+    found = await store.due(NOON + timedelta(hours=1), limit=4)
+
+    assert ["t0", "t1"] == ids(found)[:2]
+    assert 4 >= len(found.tasks) + len(found.broken)
+
+
+async def test_a_page_that_is_cut_counts_the_unreadable(
+    store: FullStore, place: Place, make_task: MakeTask
+) -> None:
+    await create(store, make_task("a"), make_task("c"), make_task("d"))
+    await place.plant("b", {}, at=NOON)
+
+    first = await store.page(Filter(), limit=2)
+    second = await store.page(Filter(), after="b", limit=2)
+
+    assert (["a"], ["b"]) == (ids(first), broken_ids(first))
+    assert (["c", "d"], []) == (ids(second), broken_ids(second))
+
+
+async def test_an_unreadable_document_is_not_overwritten_by_a_creation(
+    store: FullStore, place: Place, make_task: MakeTask
+) -> None:
+    await place.plant("spoiled", {}, at=NOON)
+
+    [written] = await store.write([Write(make_task("spoiled"), None)])
+
+    assert Result.REFUSED is written.result
+    assert ["spoiled"] == broken_ids(await store.read(["spoiled"]))
+
+
+async def test_an_unreadable_document_is_counted_as_due(store: FullStore, place: Place) -> None:
+    await place.plant("spoiled", spoiled(title=None), at=NOON)
+
+    assert 1 == (await store.counts(NOON)).due

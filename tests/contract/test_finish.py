@@ -1,0 +1,182 @@
+"""The ledger: what happened is kept before what was decided, and is found again by its tick."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from functions.rules.outcome import Run
+from functions.rules.storage import RUNS_PER_ENTRY, LedgerEntry, Result, Write
+from functions.rules.task import SUMMARY_CHARS, Task
+from functions.rules.words import OutcomeKind, SkipReason, Trigger
+from tests.conftest import NOON
+from tests.contract.documents import changing, create, ids, read
+from tests.contract.places import FullStore
+
+MakeTask = Callable[..., Task]
+MakeRun = Callable[..., Run]
+
+
+def entry(entry_id: str, *runs: Run) -> LedgerEntry:
+    return LedgerEntry(entry_id, NOON, runs)
+
+
+def some(make_run: MakeRun, count: int, **changes: object) -> list[Run]:
+    return [
+        make_run(f"t{n}", finished_at=NOON + timedelta(seconds=n), token=f"ab.{n}", **changes)
+        for n in range(count)
+    ]
+
+
+async def test_a_result_and_its_record_are_both_kept(
+    store: FullStore, make_task: MakeTask, make_run: MakeRun
+) -> None:
+    [stored] = await create(store, make_task("ping"))
+    run = make_run("ping")
+
+    [written] = await store.finish(entry("ab.1", run), [changing(stored, run_count=1)])
+
+    assert Result.APPLIED is written.result
+    assert 1 == (await read(store, "ping")).task.run_count
+    assert [run] == await store.runs_of_tick("ab")
+    assert [run] == await store.runs()
+
+
+async def test_the_answered_revision_guards_the_next_finish(store: FullStore, make_task: MakeTask) -> None:
+    [stored] = await create(store, make_task("ping"))
+    [first] = await store.finish(None, [changing(stored, run_count=1)])
+
+    [second] = await store.finish(None, [Write(stored.task, first.revision, frozenset({"run_count"}))])
+
+    assert Result.APPLIED is second.result
+    assert 0 == (await read(store, "ping")).task.run_count
+
+
+async def test_the_record_is_kept_even_when_every_write_is_refused(
+    store: FullStore, make_task: MakeTask, make_run: MakeRun
+) -> None:
+    """The attempt was made, whoever settles it."""
+    [stored] = await create(store, make_task("ping"))
+    await store.write([changing(stored, title="Edited")])
+
+    [written] = await store.finish(entry("ab.1", make_run("ping")), [changing(stored, run_count=1)])
+
+    assert Result.REFUSED is written.result
+    assert [make_run("ping")] == await store.runs_of_tick("ab")
+    assert 0 == (await read(store, "ping")).task.run_count
+
+
+async def test_keeping_an_entry_twice_leaves_one(store: FullStore, make_run: MakeRun) -> None:
+    runs = some(make_run, 3)
+
+    await store.finish(entry("ab.1", *runs), [])
+    assert [] == await store.finish(entry("ab.1", *runs), [])
+
+    assert sorted(run.key for run in runs) == sorted(run.key for run in await store.runs_of_tick("ab"))
+    assert sorted(run.key for run in runs) == sorted(run.key for run in await store.runs())
+
+
+async def test_writes_are_done_even_when_their_entry_was_kept_before(
+    store: FullStore, make_task: MakeTask, make_run: MakeRun
+) -> None:
+    """The try before got as far as the entry; this one must not stop there."""
+    [stored] = await create(store, make_task("ping"))
+    await store.finish(entry("ab.1", make_run("ping")), [])
+
+    [written] = await store.finish(entry("ab.1", make_run("ping")), [changing(stored, run_count=1)])
+
+    assert Result.APPLIED is written.result
+
+
+async def test_a_record_two_ticks_kept_is_one_line_of_history_found_by_both(
+    store: FullStore, make_run: MakeRun
+) -> None:
+    """A tick that settles from another's record keeps it too, and may itself die before it is done."""
+    run = make_run("ping")
+
+    await store.finish(entry("dead.1", run), [])
+    await store.finish(entry("heir.1", run), [])
+
+    assert [run] == await store.runs()
+    assert [run] == await store.runs_of_tick("dead")
+    assert [run] == await store.runs_of_tick("heir")
+
+
+async def test_without_an_entry_nothing_is_recorded(store: FullStore, make_task: MakeTask) -> None:
+    [stored] = await create(store, make_task("ping"))
+
+    [written] = await store.finish(None, [changing(stored, run_count=1)])
+
+    assert Result.APPLIED is written.result
+    assert [] == await store.runs()
+    assert (await store.counts(NOON)).last_tick_at is None
+
+
+async def test_with_neither_entry_nor_writes_nothing_happens(store: FullStore) -> None:
+    assert [] == await store.finish(None, [])
+
+
+async def test_a_finish_creates_and_deletes_as_well(
+    store: FullStore, make_task: MakeTask, make_run: MakeRun
+) -> None:
+    [stored] = await create(store, make_task("old"))
+
+    answers = await store.finish(
+        entry("ab.1", make_run("old")),
+        [Write(stored.task, stored.revision, delete=True), Write(make_task("new"), None)],
+    )
+
+    assert [Result.APPLIED] * 2 == [answer.result for answer in answers]
+    assert ["new"] == ids(await store.read(["old", "new"]))
+
+
+async def test_a_tick_finds_its_own_entries_and_no_others(store: FullStore, make_run: MakeRun) -> None:
+    for number, entry_id in enumerate(["ab.1", "ab.2", "ab.10", "abc.1", "a.1", "b.1", "ac.1", "aab.1"]):
+        run = make_run(entry_id.replace(".", "-"), token=f"x.{number}")
+        await store.finish(entry(entry_id, run), [])
+
+    found = await store.runs_of_tick("ab")
+
+    assert {"ab-1", "ab-2", "ab-10"} == {run.task_id for run in found}
+    assert ["a-1"] == [run.task_id for run in await store.runs_of_tick("a")]
+    assert [] == await store.runs_of_tick("nobody")
+
+
+async def test_a_full_entry_of_long_records_is_kept(store: FullStore, make_run: MakeRun) -> None:
+    items = tuple({"title": "Ü" * 200, "url": "https://example.com/" + "a" * 200} for _ in range(5))
+    runs = some(make_run, RUNS_PER_ENTRY, summary="Ü" * SUMMARY_CHARS, items=items)
+
+    await store.finish(entry("ab.1", *runs), [])
+
+    assert {run.key: run for run in runs} == {run.key: run for run in await store.runs_of_tick("ab")}
+
+
+async def test_every_field_of_a_record_comes_back(store: FullStore) -> None:
+    run = Run(
+        task_id="ping",
+        occurrence=NOON + timedelta(microseconds=1),
+        trigger=Trigger.BACKFILL,
+        attempt=3,
+        token="ab.7",
+        outcome=OutcomeKind.SKIPPED,
+        skip_reason=SkipReason.MISFIRE,
+        final=False,
+        summary="早上好 🌅",
+        started_at=NOON + timedelta(microseconds=2),
+        finished_at=NOON + timedelta(microseconds=3),
+        last=NOON + timedelta(hours=1),
+        count=13,
+        metrics={"latencyMs": 42, "ratio": 1.0, "none": None, "nested": {"a": [1, "b", []]}},
+        items=({"title": "News", "url": "https://example.com/"},),
+        news=True,
+    )
+    required = {name for name, field in Run.model_fields.items() if field.is_required()}
+    assert required == {
+        name
+        for name, field in Run.model_fields.items()
+        if field.get_default(call_default_factory=True) == getattr(run, name) or field.is_required()
+    }
+
+    await store.finish(entry("ab.1", run), [])
+
+    assert [run] == await store.runs_of_tick("ab")
+    assert [run] == await store.runs(task_id="ping")
+    assert "1.0" in repr((await store.runs())[0].metrics["ratio"])

@@ -1,0 +1,112 @@
+"""Several processes at once: every document is won exactly once, and nothing is half written."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from functions.rules.outcome import Run
+from functions.rules.storage import LedgerEntry, Result, Stored, Write
+from functions.rules.task import Claim, Task
+from functions.rules.words import Status
+from tests.conftest import NOON
+from tests.contract.documents import changing, create, read
+from tests.contract.places import FullStore
+
+MakeTask = Callable[..., Task]
+OpenStore = Callable[[], FullStore]
+UNTIL = NOON + timedelta(seconds=35)
+
+
+def claims(found: Sequence[Stored], name: str) -> list[Write]:
+    return [
+        changing(
+            stored,
+            status=Status.RUNNING,
+            next_run_at=UNTIL,
+            claim=Claim(token=f"{name}.{number}", until=UNTIL, started_at=NOON),
+        )
+        for number, stored in enumerate(found)
+    ]
+
+
+async def test_each_of_200_tasks_is_claimed_by_exactly_one_of_two_ticks(
+    open_store: OpenStore, make_task: MakeTask
+) -> None:
+    one, other = open_store(), open_store()
+    await create(one, *(make_task(f"t{number}") for number in range(200)))
+
+    async def tick(store: FullStore, name: str) -> dict[str, str]:
+        found = (await store.due(NOON, limit=1000)).tasks
+        won = {}
+        for start in range(0, len(found), 20):
+            wave = claims(found[start : start + 20], f"{name}{start}")
+            answers = await store.write(wave)
+            for write, written in zip(wave, answers, strict=True):
+                if written.result is Result.APPLIED and write.task.claim:
+                    won[write.task.id] = write.task.claim.token
+        return won
+
+    wins = await asyncio.gather(tick(one, "one"), tick(other, "other"))
+
+    assert 200 == sum(len(won) for won in wins)
+    stored = (await one.read([f"t{number}" for number in range(200)])).tasks
+    tokens = {each.task.id: each.task.claim.token for each in stored if each.task.claim}
+    assert wins[0] | wins[1] == tokens
+
+
+async def test_one_of_many_wins_a_single_task(open_store: OpenStore, make_task: MakeTask) -> None:
+    stores = [open_store() for _ in range(4)]
+    [stored] = await create(stores[0], make_task("ping"))
+
+    answers = await asyncio.gather(
+        *(store.write(claims([stored], f"tick{number}")) for number, store in enumerate(stores * 5))
+    )
+
+    results = Counter(written.result for [written] in answers)
+    assert Counter({Result.APPLIED: 1, Result.REFUSED: 19}) == results
+
+
+async def test_one_of_many_creates_a_task(open_store: OpenStore, make_task: MakeTask) -> None:
+    stores = [open_store() for _ in range(4)]
+
+    answers = await asyncio.gather(
+        *(
+            store.write([Write(make_task("ping", title=f"By {number}"), None)])
+            for number, store in enumerate(stores)
+        )
+    )
+
+    winners = [n for n, [written] in enumerate(answers) if written.result is Result.APPLIED]
+    assert [f"By {n}" for n in winners] == [(await read(stores[0], "ping")).task.title]
+
+
+async def test_flushes_side_by_side_are_all_kept(
+    open_store: OpenStore, make_task: MakeTask, make_run: Callable[..., Run]
+) -> None:
+    one, other = open_store(), open_store()
+    stored = await create(one, *(make_task(f"t{number}") for number in range(20)))
+
+    answers = await asyncio.gather(
+        *(
+            (one, other)[number % 2].finish(
+                LedgerEntry(f"ab.{number}", NOON, (make_run(each.task.id),)), [changing(each, run_count=1)]
+            )
+            for number, each in enumerate(stored)
+        )
+    )
+
+    assert {Result.APPLIED} == {written.result for [written] in answers}
+    assert {f"t{number}" for number in range(20)} == {run.task_id for run in await one.runs_of_tick("ab")}
+    assert {1} == {each.task.run_count for each in (await other.due(NOON, limit=100)).tasks}
+
+
+async def test_what_one_process_writes_the_other_sees_at_once(
+    open_store: OpenStore, make_task: MakeTask
+) -> None:
+    one, other = open_store(), open_store()
+    await other.due(NOON, limit=1)
+
+    [stored] = await create(one, make_task("ping"))
+
+    assert stored == await read(other, "ping")

@@ -1,0 +1,37 @@
+"""Where the Firestore emulator is, for the tests that need one, and stores of their own within it."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from functions.store.firestore import FirestoreStore
+
+
+def emulator_host() -> str:
+    """`host:port` of the emulator; without one the test is skipped by name, or fails if one is required."""
+    host = os.environ.get("FIRESTORE_EMULATOR_HOST")
+    if host:
+        return host
+    without = "FIRESTORE_EMULATOR_HOST is not set: run the tests by `scripts/emulator run -- ...`"
+    if os.environ.get("REQUIRE_EMULATOR") == "1":
+        pytest.fail(without)
+    pytest.skip(without)
+
+
+def fresh_project() -> str:
+    """A project nobody else has: the emulator keeps the data of each apart."""
+    return f"test-{uuid4().hex[:16]}"
+
+
+@asynccontextmanager
+async def fresh_store(**options: Any) -> AsyncIterator[FirestoreStore]:
+    """An empty store in the emulator, closed at the end."""
+    store = FirestoreStore(fresh_project(), host=options.pop("host", None) or emulator_host(), **options)
+    try:
+        yield store
+    finally:
+        await store.close()

@@ -1,0 +1,206 @@
+"""A task's document: what people see in the console, what a partial write says, what is broken."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from google.cloud.firestore_v1.types import document as wrapped_document
+from google.cloud.firestore_v1.types import write as wrapped_write
+
+from functions.rules.notice import Notice
+from functions.rules.storage import Broken, Stored, Write
+from functions.rules.task import Alert, Claim, Extra, Missed, NotifyRule, Pause, Retry, Task
+from functions.rules.words import OutcomeKind, Status, Trigger
+from functions.store.firestore_documents import found, id_of, put_write, revision_of
+from functions.store.firestore_values import put
+from tests.conftest import NOON
+
+NAME = "projects/p/databases/(default)/documents/tasks/water-plants"
+
+
+def test_every_field_of_a_task_comes_back(make_task: Callable[..., Task]) -> None:
+    task = full(make_task)
+    assert {name for name in Task.model_fields if getattr(task, name) == default(name)} == set()
+
+    [stored] = found([document_of(Write(task, None))]).tasks
+
+    assert task == stored.task
+
+
+def test_what_has_its_default_is_left_out_save_what_queries_ask_for(make_task: Callable[..., Task]) -> None:
+    task = make_task(next_run_at=None, upcoming=None, shard=0)
+
+    kept = document_of(Write(task, None)).fields
+
+    expected = {"id", "title", "type", "params", "schedule", "createdAt", "updatedAt"}
+    assert expected | {"nextRunAt", "status", "shard"} == set(kept)
+    assert "null_value" == kept["nextRunAt"].WhichOneof("value_type")
+
+
+def test_instants_are_timestamps_wherever_they_are(make_task: Callable[..., Task]) -> None:
+    claim = Claim(token="t.1", until=NOON, started_at=NOON)
+
+    kept = document_of(Write(make_task(claim=claim), None)).fields
+
+    assert "timestamp_value" == kept["nextRunAt"].WhichOneof("value_type")
+    assert "timestamp_value" == kept["claim"].map_value.fields["startedAt"].WhichOneof("value_type")
+
+
+def test_a_field_back_at_its_default_is_in_the_mask_and_not_in_the_document(
+    make_task: Callable[..., Task],
+) -> None:
+    """That is how Firestore is told to delete it."""
+    before = Stored(make_task(claim=Claim(token="t", until=NOON, started_at=NOON), attempt=2), 7)
+
+    write = written(Write.changing(before, {"claim": None, "attempt": 0, "status": Status.SCHEDULED}))
+
+    assert {"claim", "attempt", "status"} == set(write.update_mask.field_paths)
+    assert {"status"} == set(write.update.fields)
+
+
+def test_a_write_of_no_field_does_not_replace_the_document(make_task: Callable[..., Task]) -> None:
+    write = written(Write.changing(Stored(make_task(), 7), {}))
+
+    assert write.HasField("update_mask")
+    assert [] == list(write.update_mask.field_paths)
+
+
+def test_a_document_that_is_created_gets_every_field(make_task: Callable[..., Task]) -> None:
+    write = written(Write(make_task(), None, fields=frozenset({"status"})))
+
+    assert not write.HasField("update_mask")
+    assert "Water plants" == write.update.fields["title"].string_value
+    assert write.current_document.HasField("exists")
+    assert write.current_document.exists is False
+
+
+def test_the_guard_is_the_revision_to_the_nanosecond(make_task: Callable[..., Task]) -> None:
+    revision = 1_795_176_000_123_456_789
+
+    write = written(Write(make_task(), revision, delete=True))
+
+    assert revision == revision_of(write.current_document.update_time)
+    assert NAME == write.delete
+
+
+def test_the_name_is_the_id_whatever_the_field_says(make_task: Callable[..., Task]) -> None:
+    document = document_of(Write(make_task("water-plants"), None))
+    put(document.fields["id"], "somebody-else")
+
+    [stored] = found([document]).tasks
+
+    assert "water-plants" == stored.task.id == id_of(document)
+
+
+def test_a_field_of_a_newer_version_is_passed_over(make_task: Callable[..., Task]) -> None:
+    document = document_of(Write(make_task(), None))
+    put(document.fields["inventedLater"], 1)
+
+    assert 1 == len(found([document]).tasks)
+
+
+def test_a_broken_document_names_field_and_fault_and_spares_the_others(
+    make_task: Callable[..., Task],
+) -> None:
+    bad_type, bad_kind, bad_json = (document_of(Write(make_task(), None)) for _ in range(3))
+    put(bad_type.fields["maxRuns"], "hunter2")
+    bad_kind.fields["params"].bytes_value = b"hunter2"
+    put(bad_json.fields["memory"], {"x": 1})
+    bad_json.fields["memory"].map_value.fields.clear()
+    bad_json.fields["memory"].map_value.fields["$json"].string_value = "hunter2"
+    good = document_of(Write(make_task(), None))
+
+    answer = found([bad_type, good, bad_kind, bad_json])
+
+    assert 1 == len(answer.tasks)
+    assert (
+        Broken(
+            "water-plants", "maxRuns: Input should be a valid integer, unable to parse string as an integer"
+        ),
+        Broken("water-plants", "params: a value of the kind bytes_value cannot be read"),
+        Broken("water-plants", "memory: its JSON text cannot be read"),
+    ) == answer.broken
+
+
+def test_an_empty_document_is_broken_with_the_number_of_its_faults() -> None:
+    document = wrapped_document.Document.pb()(name=NAME)
+
+    [broken] = found([document]).broken
+
+    assert "title: Field required (and 4 more)" == broken.reason
+
+
+def full(make_task: Callable[..., Task]) -> Task:
+    """A task with no field at its default."""
+    notice = Notice(
+        id="water-plants@2026-11-20T12:00:00Z#failure",
+        kind="failure",
+        task_id="water-plants",
+        title="Water plants",
+        type="http",
+        schedule="@daily",
+        timezone="UTC",
+        occurrence=NOON,
+        at=NOON,
+        summary="Dry",
+        items=({"title": "Fern", "text": "干"},),
+    )
+    later = NOON + timedelta(minutes=5, microseconds=1)
+    return make_task(
+        description="Двор",
+        owner="alice",
+        tags=("garden", "花"),
+        params={"none": None, "one": 1, "float": 1.0, "empty": {}, "nothing": [], "rows": [[1], [[2]]]},
+        timezone="Europe/Riga",
+        start_at=NOON,
+        end_at=later,
+        max_runs=3,
+        jitter_seconds=4,
+        misfire={"policy": "skip", "grace_seconds": 7},
+        overlap="queue_one",
+        priority="high",
+        timeout_seconds=30,
+        retry=Retry(max_attempts=5),
+        delivery="at_most_once",
+        pause_after_failures=9,
+        notify=(NotifyRule(on=("news",), channels=("feishu",)),),
+        enabled=False,
+        origin="file",
+        shard=13,
+        status=Status.RETRYING,
+        pause=Pause(note="Winter", until=later, by="alice", at=NOON),
+        next_run_at=later,
+        occurrence=NOON,
+        trigger=Trigger.MANUAL,
+        attempt=2,
+        retry_at=later,
+        claim=Claim(token="t.0", until=later, started_at=NOON),
+        cancel_requested=True,
+        crashes=1,
+        backlog=(Extra(at=NOON, trigger=Trigger.BACKFILL),),
+        missed=Missed(count=2, first=NOON, last=later),
+        last_run_at=NOON,
+        last_outcome=OutcomeKind.TIMED_OUT,
+        last_result_summary="Wet",
+        last_error="Dry",
+        last_duration_ms=12,
+        consecutive_failures=2,
+        run_count=40,
+        memory={"seen": ["a", "b"], "big": 2**70},
+        recent=("failed 12 2026-11-20T12:00:00Z",),
+        alert=Alert(failing_since=NOON, told=True, pending=(notice,), tries=1, retry_at=later),
+    )
+
+
+def default(name: str) -> Any:
+    return Task.model_fields[name].get_default(call_default_factory=True)
+
+
+def written(write: Write) -> Any:
+    slot = wrapped_write.Write.pb()()
+    put_write(slot, write, name=NAME)
+    return slot
+
+
+def document_of(write: Write) -> Any:
+    return written(write).update

@@ -1,0 +1,347 @@
+"""The file below the store: its bounds in time, its errors, and what it refuses to touch."""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from functions.errors import StoreError, StoreUnavailable
+from functions.rules.storage import LedgerEntry, Result, Write
+from functions.rules.task import Task
+from functions.store.sqlite import SqliteStore
+from functions.store.sqlite_file import SqliteFile, Unanswered
+from functions.store.sqlite_schema import APPLICATION, VERSION
+from functions.store.sqlite_transaction import transaction
+from tests.conftest import NOON
+
+MakeTask = Callable[..., Task]
+OpenFile = Callable[..., SqliteFile]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "scheduler.db"
+
+
+@pytest.fixture
+async def open_store(path: Path) -> AsyncIterator[Callable[..., SqliteStore]]:
+    opened: list[SqliteStore] = []
+
+    def open_with(**bounds: float) -> SqliteStore:
+        opened.append(SqliteStore(str(path), **bounds))
+        return opened[-1]
+
+    yield open_with
+    for store in opened:
+        await store.close()
+
+
+@pytest.fixture
+async def open_file(path: Path) -> AsyncIterator[OpenFile]:
+    opened: list[SqliteFile] = []
+
+    def open_with(*, answer_within_s: float = 5) -> SqliteFile:
+        opened.append(SqliteFile(str(path), lock_wait_s=1, answer_within_s=answer_within_s))
+        return opened[-1]
+
+    yield open_with
+    for file in opened:
+        await file.close()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[sqlite3.Connection]:
+    """Another process in the middle of a long transaction."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield connection
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def answer(connection: sqlite3.Connection) -> Any:
+    return connection.execute("SELECT 42").fetchone()[0]
+
+
+# -- bounds ----------------------------------------------------------------------------------------------
+
+
+async def test_a_locked_file_is_unavailable_within_its_bound(
+    open_store: Callable[..., SqliteStore], path: Path, make_task: MakeTask
+) -> None:
+    store = open_store(lock_wait_s=0.05, answer_within_s=5)
+    await store.counts(NOON)
+
+    with locked(path), pytest.raises(StoreUnavailable) as refused:
+        async with asyncio.timeout(1):
+            await store.write([Write(make_task(), None)])
+
+    assert str(path) in str(refused.value)
+    [written] = await store.write([Write(make_task(), None)])
+    assert Result.APPLIED is written.result
+
+
+async def test_a_locked_file_can_be_read(open_store: Callable[..., SqliteStore], path: Path) -> None:
+    store = open_store(lock_wait_s=0.05)
+    await store.counts(NOON)
+
+    with locked(path):
+        assert () == (await store.due(NOON, limit=1)).tasks
+
+
+async def test_a_fresh_file_that_is_locked_is_unavailable_and_opens_later(
+    open_store: Callable[..., SqliteStore], path: Path
+) -> None:
+    store = open_store(lock_wait_s=0.02)
+
+    with locked(path), pytest.raises(StoreUnavailable):
+        await store.counts(NOON)
+
+    assert 0 == (await store.counts(NOON)).due
+
+
+async def test_a_write_that_is_not_answered_in_time_is_unknown_and_may_yet_be_done(
+    open_store: Callable[..., SqliteStore], path: Path, make_task: MakeTask
+) -> None:
+    store = open_store(lock_wait_s=5, answer_within_s=0.1)
+    await store.counts(NOON)
+
+    with locked(path):
+        [written] = await store.write([Write(make_task("ping"), None)])
+
+    assert Result.UNKNOWN is written.result
+    patient = open_store()
+    await store.close()  # waits for what was begun
+    assert ["ping"] == [stored.task.id for stored in (await patient.read(["ping"])).tasks]
+
+
+async def test_an_entry_alone_that_is_not_answered_in_time_is_unavailable(
+    open_store: Callable[..., SqliteStore], path: Path
+) -> None:
+    store = open_store(lock_wait_s=5, answer_within_s=0.1)
+    await store.counts(NOON)
+
+    with locked(path), pytest.raises(StoreUnavailable):
+        await store.finish(LedgerEntry("ab.1", NOON, ()), [])
+
+
+async def test_what_had_not_begun_when_its_time_was_up_is_never_done(open_file: OpenFile) -> None:
+    file = open_file(answer_within_s=0.05)
+    release, begun = Event(), Event()
+
+    with pytest.raises(Unanswered):
+        await file.ask(lambda _: release.wait(10))
+    with pytest.raises(StoreUnavailable) as refused:
+        await file.ask(lambda _: begun.set())
+    release.set()
+
+    assert not isinstance(refused.value, Unanswered)
+    assert 42 == await file.ask(answer)
+    assert not begun.is_set()
+
+
+async def test_the_event_loop_goes_on_while_the_file_works(open_file: OpenFile) -> None:
+    file = open_file()
+    release = Event()
+
+    asked = asyncio.create_task(file.ask(lambda _: release.wait(10)))
+    await asyncio.sleep(0)
+    release.set()
+
+    assert await asked
+
+
+async def test_a_cancelled_question_leaves_the_file_usable(
+    open_store: Callable[..., SqliteStore], path: Path, make_task: MakeTask
+) -> None:
+    """What was begun is done whole or not at all; the thread is there for the next question."""
+    store = open_store()
+    await store.counts(NOON)
+    tasks = [make_task(f"t{number}") for number in range(10)]
+
+    with locked(path):
+        writing = asyncio.create_task(store.write([Write(task, None) for task in tasks]))
+        waiting = asyncio.create_task(store.write([Write(make_task("late"), None)]))
+        await asyncio.sleep(0)
+        writing.cancel()
+        waiting.cancel()
+        await asyncio.gather(writing, waiting, return_exceptions=True)
+
+    assert len((await store.due(NOON, limit=100)).tasks) in (0, 10)
+    assert [] == list((await store.read(["late"])).tasks)
+
+
+async def test_a_file_serves_one_event_loop_after_another(path: Path) -> None:
+    """The command line runs each command in a loop of its own."""
+    file = SqliteFile(str(path), lock_wait_s=1, answer_within_s=5)
+
+    answers = [await asyncio.to_thread(asyncio.run, file.ask(answer)) for _ in range(3)]
+
+    assert [42] * 3 == answers
+    await file.close()
+
+
+async def test_closing_what_was_never_used_is_no_error(open_file: OpenFile, path: Path) -> None:
+    await open_file().close()
+
+    assert not os.access(path, os.F_OK)
+
+
+async def test_a_closed_file_says_so_and_closes_but_once(open_file: OpenFile, path: Path) -> None:
+    file = open_file()
+    await file.ask(answer)
+    await file.close()
+
+    with pytest.raises(StoreError, match="the store was closed"):
+        await file.ask(answer)
+    await file.close()
+
+
+async def test_what_raises_inside_a_transaction_undoes_it(open_file: OpenFile) -> None:
+    file = open_file()
+
+    def half(connection: sqlite3.Connection) -> None:
+        with transaction(connection):
+            connection.execute("UPDATE revisions SET last = 77")
+            raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011  # it is our own
+        await file.ask(half)
+
+    assert (0,) == await file.ask(lambda c: c.execute("SELECT last FROM revisions").fetchone())
+
+
+# -- errors ----------------------------------------------------------------------------------------------
+
+
+def fill(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def content(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+async def refusal(path: Path) -> str:
+    store = SqliteStore(str(path), lock_wait_s=0.05)
+    with pytest.raises(StoreError) as refused:
+        await store.counts(NOON)
+    await store.close()
+    assert not isinstance(refused.value, StoreUnavailable)
+    assert str(path) in str(refused.value)
+    return str(refused.value)
+
+
+async def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:
+    fill(path, b"tasks:\n- id: s3cret\n" * 1000)
+
+    text = await refusal(path)
+
+    assert "not an SQLite database" in text
+    assert "s3cret" not in text
+    assert content(path).startswith(b"tasks:")
+
+
+async def test_a_folder_is_refused(tmp_path: Path) -> None:
+    assert "this is a folder" in await refusal(tmp_path)
+
+
+async def test_a_missing_folder_is_named_as_the_fault(path: Path) -> None:
+    assert "its folder does not exist" in await refusal(path.parent / "missing" / "scheduler.db")
+
+
+async def test_a_file_below_a_file_is_refused(path: Path) -> None:
+    fill(path, b"")
+
+    assert "its folder does not exist" in await refusal(path / "scheduler.db")
+
+
+async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
+    store = SqliteStore(str(path))
+    await store.counts(NOON)
+    await store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+
+    assert f"newer version of this program (schema {VERSION + 1}" in await refusal(path)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["CREATE TABLE tasks (id)", "PRAGMA user_version = 3", "PRAGMA application_id = 7"],
+)
+async def test_another_program_s_database_is_refused_and_left_alone(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(statement)
+    before = content(path)
+
+    assert "another program's database" in await refusal(path)
+    assert before == content(path)
+
+
+async def test_a_damaged_file_is_refused(path: Path, make_task: MakeTask) -> None:
+    store = SqliteStore(str(path))
+    await store.write([Write(make_task(f"t{number}"), None) for number in range(200)])
+    await store.close()
+    whole = content(path)
+    fill(path, whole[:4096] + b"\xff" * (len(whole) - 4096))
+
+    assert "damaged" in await refusal(path)
+
+
+async def test_a_full_disk_is_a_refusal_that_undoes_what_was_begun(open_file: OpenFile) -> None:
+    file = open_file()
+    await file.ask(lambda c: c.execute("PRAGMA max_page_count = 30").fetchone())
+
+    def overfill(connection: sqlite3.Connection) -> None:
+        with transaction(connection):
+            connection.execute("UPDATE revisions SET last = 77")
+            connection.execute("INSERT INTO entries VALUES ('ab.1', 0, ?)", ("x" * 500_000,))
+
+    with pytest.raises(StoreError, match="the disk is full; free some space"):
+        await file.ask(overfill)
+
+    assert (0,) == await file.ask(lambda c: c.execute("SELECT last FROM revisions").fetchone())
+
+
+async def test_a_file_that_cannot_be_written_is_a_refusal(open_file: OpenFile) -> None:
+    """As SQLite itself says it: file permissions do not bind everybody who runs tests."""
+    file = open_file()
+    await file.ask(lambda c: c.execute("PRAGMA query_only = 1").fetchone())
+
+    with pytest.raises(StoreError, match="it cannot be written; check the permissions"):
+        await file.ask(lambda c: c.execute("UPDATE revisions SET last = 1"))
+
+
+@pytest.mark.parametrize("value", [2**70, "\ud800"], ids=["a number", "half a character"])
+async def test_a_value_sqlite_has_no_room_for_is_a_refusal(open_file: OpenFile, value: object) -> None:
+    with pytest.raises(StoreError):
+        await open_file().ask(lambda c: c.execute("SELECT ?", (value,)).fetchone())
+
+
+async def test_sqlite_s_own_words_do_not_leave(open_file: OpenFile) -> None:
+    """They can quote what is stored."""
+    with pytest.raises(StoreError) as refused:
+        await open_file().ask(lambda c: c.execute("SELECT s3cret FROM tasks"))
+
+    assert "s3cret" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+async def test_the_file_is_kept_as_it_is_said_to_be(open_file: OpenFile) -> None:
+    """WAL and FULL: readers beside a writer, and a commit outlives a loss of power."""
+    file = open_file()
+
+    def setting(name: str) -> Callable[[sqlite3.Connection], Any]:
+        return lambda connection: connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+    assert b"wal" == await file.ask(setting("journal_mode"))
+    assert 2 == await file.ask(setting("synchronous"))
+    assert APPLICATION == await file.ask(setting("application_id"))
+    assert VERSION == await file.ask(setting("user_version"))

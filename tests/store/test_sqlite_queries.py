@@ -1,0 +1,302 @@
+"""What only the SQLite store promises: its query plans, its pruning, and what it makes of odd values."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.rules.outcome import Run
+from functions.rules.storage import RUNS_KEPT, LedgerEntry, Result, Stored, Write
+from functions.rules.task import Task
+from functions.rules.words import OutcomeKind
+from functions.store import sqlite_ledger as ledger
+from functions.store import sqlite_tasks as tasks
+from functions.store.sqlite import SqliteStore
+from tests.conftest import NOON
+
+MakeTask = Callable[..., Task]
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "scheduler.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(str(path))
+    await store.counts(NOON)
+    yield store
+    await store.close()
+
+
+def run_of(task_id: str, **changes: Any) -> Run:
+    defaults: dict[str, Any] = {
+        "task_id": task_id,
+        "occurrence": NOON,
+        "attempt": 1,
+        "token": "ab.1",
+        "outcome": OutcomeKind.SUCCEEDED,
+        "started_at": NOON,
+        "finished_at": NOON,
+    }
+    return Run.model_validate(defaults | changes)
+
+
+def plan(path: Path, statement: str, parameters: int) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", [1] * parameters).fetchall()
+    return [detail for *_, detail in rows]
+
+
+# -- plans -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("statement", "parameters", "index"),
+    [
+        (tasks.DUE, 2, "USING INDEX tasks_due (next_run_at<?)"),
+        (tasks.DUE_COUNT, 1, "USING COVERING INDEX tasks_due (next_run_at<?)"),
+        (tasks.SCHEDULED, 0, "USING COVERING INDEX tasks_due"),
+        (tasks.LAST_ENTRY, 0, "USING COVERING INDEX entries_at"),
+        (tasks.CHANGE, 10, "USING INDEX sqlite_autoindex_tasks_1 (id=?)"),
+        (ledger.OF_ALL, 3, "USING INDEX runs_by_time (finished_at>? AND finished_at<?)"),
+        (ledger.OF_TASK, 4, "USING INDEX runs_by_task (task_id=? AND finished_at>? AND finished_at<?)"),
+        (ledger.PAST, 2, "USING INDEX entries_at (at<?)"),
+    ],
+)
+async def test_a_query_costs_what_it_finds_and_not_what_is_stored(
+    store: SqliteStore, path: Path, statement: str, parameters: int, index: str
+) -> None:
+    [only] = plan(path, statement, parameters)  # a second step would be a sort
+
+    assert index in only
+
+
+async def test_many_ids_are_looked_up_one_by_one(store: SqliteStore, path: Path) -> None:
+    steps = plan(path, tasks.READ, 1)
+
+    assert any("SEARCH tasks USING INDEX sqlite_autoindex_tasks_1 (id=?)" in step for step in steps)
+
+
+async def test_a_tick_s_entries_are_a_range_of_the_key(store: SqliteStore, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        span = {"first": "ab.", "after": "ab/"}
+        steps = [row[-1] for row in connection.execute(f"EXPLAIN QUERY PLAN {ledger.OF_TICK}", span)]
+
+    assert "SEARCH entries USING PRIMARY KEY (id>? AND id<?)" in steps
+    assert any("SEARCH runs USING INDEX sqlite_autoindex_runs_1 (key=?)" in step for step in steps)
+
+
+# -- unreadable documents --------------------------------------------------------------------------------
+
+
+async def test_a_thousand_unreadable_documents_hide_nothing(
+    store: SqliteStore, path: Path, make_task: MakeTask
+) -> None:
+    plant(path, 1000)
+    await store.write([Write(make_task(f"t{number}"), None) for number in range(600)])
+
+    found = await store.due(NOON, limit=1000)
+
+    assert (500, 500) == (len(found.tasks), len(found.broken))
+
+
+async def test_unreadable_documents_alone_are_reported_up_to_the_limit(
+    store: SqliteStore, path: Path
+) -> None:
+    plant(path, 30)
+
+    assert 10 == len((await store.due(NOON, limit=10)).broken)
+    assert 1 == len((await store.due(NOON, limit=1)).broken)
+    assert 0 == len((await store.due(NOON, limit=0)).broken)
+
+
+async def test_a_look_past_the_unreadable_has_an_end(
+    store: SqliteStore, path: Path, make_task: MakeTask
+) -> None:
+    plant(path, tasks.PASSED_OVER + 10)
+    await store.write([Write(make_task("behind"), None)])
+
+    assert () == (await store.due(NOON, limit=9)).tasks
+    assert 1 == len((await store.due(NOON, limit=11)).tasks)
+
+
+@pytest.mark.parametrize("doc", [b"{", b"\xff\xfe", "[]", '"text"', 7, 1.5, "", "null", "[" * 100_000])
+async def test_whatever_is_in_the_row_is_reported_and_no_error(
+    store: SqliteStore, path: Path, make_task: MakeTask, doc: object
+) -> None:
+    await store.write([Write(make_task("good"), None)])
+    plant(path, 1, doc)
+
+    found = await store.due(NOON, limit=10)
+
+    assert (["good"], ["spoiled-0"]) == (
+        [stored.task.id for stored in found.tasks],
+        [one.id for one in found.broken],
+    )
+
+
+async def test_a_damaged_line_of_history_hides_no_other(store: SqliteStore, path: Path) -> None:
+    await store.finish(LedgerEntry("ab.1", NOON, (run_of("a"), run_of("b"))), [])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE runs SET doc = '{' WHERE task_id = 'a'")
+
+    assert ["b"] == [run.task_id for run in await store.runs()]
+    assert ["b"] == [run.task_id for run in await store.runs_of_tick("ab")]
+
+
+def plant(path: Path, count: int, doc: object = "{}") -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO tasks VALUES (?, 0, 0, 'scheduled', '', '', '', '[]', ?)",
+            [(f"spoiled-{number}", doc) for number in range(count)],
+        )
+
+
+# -- odd values ------------------------------------------------------------------------------------------
+
+
+def endless() -> dict[str, Any]:
+    inner: dict[str, Any] = {}
+    inner["self"] = inner
+    return inner
+
+
+@pytest.mark.parametrize(
+    ("odd", "kept"),
+    [
+        ("half a \ud83c pair", "half a ? pair"),
+        (object(), "<object>"),
+        ([1, {2}, (3,)], [1, [2], [3]]),
+        ({"a \udfff": b"\xff"}, {"a ?": "<bytes>"}),
+    ],
+    ids=["surrogate", "object", "set", "key and bytes"],
+)
+async def test_a_value_json_cannot_hold_stops_neither_its_task_nor_the_others(
+    store: SqliteStore, make_task: MakeTask, odd: object, kept: object
+) -> None:
+    """A web page's broken text in a task's notes must not stop the flush it is written with."""
+    task = make_task("odd").model_copy(update={"memory": {"x": odd, "bad": "\ud800"}, "last_error": "\ud800"})
+    run = run_of("odd").model_copy(update={"metrics": {"x": odd, "bad": "\ud800"}})
+
+    answers = await store.finish(
+        LedgerEntry("ab.1", NOON, (run, run_of("good"))), [Write(task, None), Write(make_task("good"), None)]
+    )
+
+    assert [Result.APPLIED] * 2 == [written.result for written in answers]
+    [stored] = (await store.read(["odd"])).tasks
+    assert {"x": kept, "bad": "?"} == stored.task.memory
+    assert {"odd": {"x": kept, "bad": "?"}, "good": {}} == {
+        run.task_id: run.metrics for run in await store.runs_of_tick("ab")
+    }
+
+
+async def test_a_value_that_contains_itself_is_cut_off(store: SqliteStore, make_task: MakeTask) -> None:
+    task = make_task("odd").model_copy(update={"memory": endless()})
+
+    [written] = await store.write([Write(task, None)])
+
+    assert Result.APPLIED is written.result
+    assert 1 == len((await store.read(["odd"])).tasks)
+
+
+@pytest.mark.parametrize("revision", [0, -1, 2**70, "x", "", 1.5, NOON, b"1", True])
+async def test_a_guard_of_another_make_is_refused(
+    store: SqliteStore, make_task: MakeTask, revision: object
+) -> None:
+    await store.write([Write(make_task("ping"), None)])
+    await store.write([Write(make_task("pong"), None)])
+
+    [written] = await store.write([Write(make_task("pong", title="Mine"), revision)])
+
+    assert Result.REFUSED is written.result
+
+
+async def test_a_revision_is_never_used_again_not_even_after_a_restart(
+    path: Path, make_task: MakeTask
+) -> None:
+    seen = []
+    for _ in range(3):
+        store = SqliteStore(str(path))
+        [written] = await store.write([Write(make_task("ping"), None)])
+        seen.append(written.revision)
+        await store.write([Write(make_task("ping"), written.revision, delete=True)])
+        await store.close()
+
+    assert 3 == len(set(seen))
+
+
+async def test_text_from_outside_cannot_break_a_question(store: SqliteStore) -> None:
+    odd = "'; DROP TABLE tasks; -- \x00 % _ * ?"
+
+    assert () == (await store.read([odd, "\ud800"])).tasks
+    assert [] == await store.runs_of_tick(odd)
+    assert [] == await store.runs(task_id=odd)
+
+
+# -- the ledger ------------------------------------------------------------------------------------------
+
+
+async def test_what_really_happened_replaces_a_presumed_abandonment(store: SqliteStore) -> None:
+    """A tick that overslept its claim reports after another has given it up; or just before."""
+    abandoned = run_of("ping", outcome=OutcomeKind.ABANDONED)
+    succeeded = run_of("ping", summary="Answered 200")
+
+    await store.finish(LedgerEntry("heir.1", NOON, (abandoned,)), [])
+    await store.finish(LedgerEntry("late.1", NOON, (succeeded,)), [])
+    assert [succeeded] == await store.runs()
+
+    await store.finish(LedgerEntry("heir.2", NOON, (abandoned,)), [])
+    assert [succeeded] == await store.runs()
+
+
+async def test_entries_come_back_in_the_order_of_their_numbers(store: SqliteStore) -> None:
+    for number in (10, 2, 1, 11):
+        await store.finish(LedgerEntry(f"ab.{number}", NOON, (run_of(f"t{number}"),)), [])
+
+    assert ["t1", "t2", "t10", "t11"] == [run.task_id for run in await store.runs_of_tick("ab")]
+
+
+async def test_an_entry_of_a_tick_whose_name_goes_on_is_not_ours(store: SqliteStore) -> None:
+    await store.finish(LedgerEntry("ab.1.5", NOON, (run_of("other"),)), [])
+
+    assert [] == await store.runs_of_tick("ab")
+    assert ["other"] == [run.task_id for run in await store.runs_of_tick("ab.1")]
+
+
+async def test_pruning_removes_what_is_past_keeping_and_nothing_else(store: SqliteStore) -> None:
+    await store.finish(LedgerEntry("old.1", NOON, (run_of("old"), run_of("both"))), [])
+    await store.finish(LedgerEntry("new.1", NOON + DAY, (run_of("new"), run_of("both"))), [])
+
+    with store.metered() as operations:
+        removed = await store.prune(NOON + RUNS_KEPT + timedelta(microseconds=1))
+
+    assert (1, 1) == (removed, operations.deletes)
+    assert {"new", "both"} == {run.task_id for run in await store.runs()}
+    assert [] == [run.task_id for run in await store.runs_of_tick("old") if run.task_id == "old"]
+    assert 0 == await store.prune(NOON + RUNS_KEPT + timedelta(microseconds=1))
+    assert 1 == await store.prune(NOON + 2 * RUNS_KEPT)
+    assert [] == await store.runs()
+
+
+async def test_pruning_goes_on_until_all_is_removed(store: SqliteStore, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        rows = [(f"ab.{number}",) for number in range(2 * ledger.PRUNED_AT_ONCE + 1)]
+        connection.executemany("INSERT INTO entries VALUES (?, 0, '[]')", rows)
+
+    assert len(rows) == await store.prune(NOON)
+
+
+async def test_a_store_in_memory_works_like_any_other(make_task: MakeTask) -> None:
+    store = SqliteStore(":memory:")
+
+    [written] = await store.write([Write(make_task(), None)])
+
+    assert (Stored(make_task(), written.revision),) == (await store.due(NOON, limit=1)).tasks
+    await store.close()

@@ -17,9 +17,10 @@ from functions.rules.outcome import Outcome
 from functions.rules.ranking import ranked
 from functions.rules.recovery import recover
 from functions.rules.report import Report
+from functions.rules.settlement import Settlement
 from functions.rules.storage import Stored
 from functions.rules.unfit import too_long, unreadable
-from functions.rules.verdict import LookUp, Settle, Start, Verdict, judge
+from functions.rules.verdict import LookUp, Settle, Start, Verdict, judge, release
 from functions.rules.words import OutcomeKind
 
 log = logging.getLogger(__name__)
@@ -211,9 +212,20 @@ class _Tick:
     async def _start(self, starts: Sequence[tuple[Stored, Mapping[str, Any]]]) -> None:
         won = await self._books.claim(starts)
         self.report.taken += len(starts) - len(won)
+        if self.parts.stopping():
+            await self._release(won)
+            return
         self.report.started += len(won)
         for stored in won:
             self._attempts.start(stored)
+
+    async def _release(self, won: Sequence[Stored]) -> None:
+        """Give back claims whose attempts will not be begun, so that another process need not wait for them."""
+        now = self.parts.clock()
+        await self._books.settle(
+            [Decided(stored, Settlement(release(stored.task, now=now), ())) for stored in won]
+        )
+        self.report.left += len(won)
 
     # -- wishes from outside -----------------------------------------------------------------------------
 

@@ -18,12 +18,18 @@ def environment(**variables: str) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | variables
 
 
+def free_port() -> int:
+    """A port of loopback nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @contextmanager
 def serving(source: Path, folder: Path, **variables: str) -> Iterator[str]:
     """Run functions-framework with *source* on a free port; its output goes to *folder*."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "functions_framework", "--target", "scheduler", "--source", str(source)]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     with (folder / "out").open("w") as out, (folder / "err").open("w") as err:

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from functions.books import Books
 from functions.ports import Budget, Parts
 from functions.rules.job import Job
 from functions.rules.notice import Notice
 from functions.rules.outcome import Outcome, failed, succeeded
-from functions.rules.storage import LedgerEntry, Write
+from functions.rules.storage import LedgerEntry, Stored, Write
 from functions.rules.task import Task
 from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger
 from functions.store.sqlite import SqliteStore
@@ -336,6 +337,25 @@ async def test_a_stopping_process_starts_nothing_more(world: World, make_task: M
     report = await world.tick()
 
     assert 0 == report["started"]
+
+
+async def test_a_process_told_to_stop_while_it_claims_gives_the_claims_back(
+    world: World, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = Books.claim
+
+    async def told_meanwhile(books: Books, wanted: Any) -> list[Stored]:
+        world.stopping = True
+        return await claim(books, wanted)
+
+    monkeypatch.setattr(Books, "claim", told_meanwhile)
+    await world.put(make_task())
+
+    await world.tick()
+
+    task = await world.task()
+    assert ([], None, NOON, 0) == (world.jobs, task.claim, task.occurrence, task.attempt)
+    assert [task] == [stored.task for stored in (await world.store.due(world.clock(), limit=9)).tasks]
 
 
 async def test_a_running_attempt_is_cancelled_when_somebody_asks(

@@ -125,14 +125,6 @@ class Tell(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """How long an invocation may take, counted from its start. None means without limit."""
-
-    stop_starting: timedelta | None
-    answer_by: timedelta | None
-
-
-@dataclass(frozen=True, slots=True)
 class Parts:
     """Everything a tick works with.
 

@@ -11,8 +11,9 @@ from functions.attempts import CANCELLED, SHUT_DOWN, Attempts
 from functions.books import Books, Decided
 from functions.delivery import deliver
 from functions.errors import InputError, StoreUnavailable
-from functions.ports import Budget, Parts
+from functions.ports import Parts
 from functions.results import Results
+from functions.rules.hours import Budget, Hours
 from functions.rules.outcome import Outcome
 from functions.rules.ranking import ranked
 from functions.rules.recovery import recover
@@ -26,8 +27,6 @@ from functions.rules.words import OutcomeKind
 log = logging.getLogger(__name__)
 
 WINDOW = 1000  # due tasks read at once
-FINISHING = timedelta(seconds=1.5)  # kept free before the answer is due: last flush, notices, report
-CATCH_UP_SHARE = 0.2  # of the time for starting, for work that was missed, after all that is on time
 LOOK_AGAIN = timedelta(seconds=3)  # how often a long attempt's document is read for a wish to cancel
 POLL_S = 0.25  # how often a waiting tick looks at the time and at the wish to stop
 STOP_GRACE_S = 4.0  # what running attempts get when the process is told to stop
@@ -55,7 +54,7 @@ async def tick(parts: Parts, budget: Budget) -> dict[str, Any]:
             await one.run()
         finally:
             await one.wind_up()
-        duration_ms = round((parts.clock() - one.started_at).total_seconds() * 1000)
+        duration_ms = round((parts.clock() - one.hours.started_at).total_seconds() * 1000)
         report = one.report.as_json(duration_ms=duration_ms, operations=operations)
     log.info("tick_done", extra=report)
     return report
@@ -65,10 +64,7 @@ class _Tick:
     def __init__(self, parts: Parts, budget: Budget) -> None:
         self.parts = parts
         self.report = Report()
-        self.started_at = parts.clock()
-        self._stop_starting = _after(self.started_at, budget.stop_starting)
-        self._answer_by = _after(self.started_at, budget.answer_by)
-        self._longest = None if budget.answer_by is None else budget.answer_by - FINISHING
+        self.hours = Hours(parts.clock(), budget)
         self._tick_id = parts.token()
         self._books = Books(parts.store, tick_id=self._tick_id, clock=parts.clock)
         self._results = Results(self._books, self.report, clock=parts.clock, dice=parts.dice)
@@ -98,7 +94,7 @@ class _Tick:
             tell=self.parts.tell,
             books=self._books,
             clock=self.parts.clock,
-            answer_by=self._answer_by,
+            answer_by=self.hours.answer_by,
         )
 
     async def wind_up(self) -> None:
@@ -132,8 +128,8 @@ class _Tick:
 
     async def _catch_up(self) -> None:
         """Start what was missed, once all that is on time was started; within its share of the tick."""
-        if self._late and self._stop_starting is not None and self._late_until is None:
-            self._late_until = self.parts.clock() + (self._stop_starting - self.started_at) * CATCH_UP_SHARE
+        if self._late and self._late_until is None:
+            self._late_until = self.hours.catch_up_until(self.parts.clock())
         await self._work_off(self._late, until=self._late_until)
 
     async def _finish_attempts(self) -> None:
@@ -148,7 +144,7 @@ class _Tick:
         loop = asyncio.get_running_loop()
         stop_by: float | None = None
         while not await self._attempts.until(lambda: not len(self._attempts), within_s=POLL_S):
-            if self._answer_by is not None and self.parts.clock() >= self._answer_by - FINISHING:
+            if self.hours.over(self.parts.clock()):
                 await self._attempts.end(OUT_OF_TIME)
                 return
             if self.parts.stopping():
@@ -170,11 +166,10 @@ class _Tick:
             match self._judged(stored, now=now):
                 case Start() as start if start.late and not late:
                     self._late.append(stored)
-                case Start() as start if not self._ever_fits(stored):
-                    assert self._longest is not None  # without a limit everything fits
-                    settlement = too_long(stored.task, start, longest=self._longest, now=now)
+                case Start() as start if not self.hours.ever_fits(stored.task.timeout_seconds):
+                    settlement = too_long(stored.task, start, longest=self.hours.longest, now=now)
                     settles.append(Decided(stored, settlement))
-                case Start() as start if self._fits(stored, now=now):
+                case Start() as start if self.hours.fits(stored.task.timeout_seconds, now):
                     starts.append((stored, start.changes))
                 case Start():
                     self.report.left += 1
@@ -220,7 +215,7 @@ class _Tick:
             self._attempts.start(stored)
 
     async def _release(self, won: Sequence[Stored]) -> None:
-        """Give back claims whose attempts will not be begun, so that another process need not wait for them."""
+        """Give back claims whose attempts will not be begun: nobody need wait for their expiry."""
         now = self.parts.clock()
         await self._books.settle(
             [Decided(stored, Settlement(release(stored.task, now=now), ())) for stored in won]
@@ -242,23 +237,5 @@ class _Tick:
                 if stored.task.cancel_requested:
                     self._attempts.cancel(stored.task.id, CANCELLED)
 
-    # -- time --------------------------------------------------------------------------------------------
-
     def _may_start(self) -> bool:
-        in_time = self._stop_starting is None or self.parts.clock() < self._stop_starting
-        return in_time and not self.parts.stopping()
-
-    def _ever_fits(self, stored: Stored) -> bool:
-        return self._longest is None or timedelta(seconds=stored.task.timeout_seconds) <= self._longest
-
-    def _fits(self, stored: Stored, *, now: datetime) -> bool:
-        if self._answer_by is None:
-            return True
-        return now + timedelta(seconds=stored.task.timeout_seconds) + FINISHING <= self._answer_by
-
-
-def _after(moment: datetime, span: timedelta | None) -> datetime | None:
-    return None if span is None else moment + span
-
-
-__all__ = ["Budget", "Parts", "tick"]
+        return self.hours.may_start(self.parts.clock()) and not self.parts.stopping()

@@ -13,7 +13,8 @@ from functions.applying import everything
 from functions.notices import open_channels
 from functions.notices.post import VendorPost
 from functions.notices.teller import Teller
-from functions.ports import Budget, Catalogue, Parts, Store
+from functions.ports import Catalogue, Parts, Store
+from functions.rules.hours import Budget
 from functions.rules.job import Job
 from functions.rules.outcome import Outcome, Run
 from functions.rules.redact import Redactor

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from functions.books import Books
-from functions.ports import Budget, Parts
+from functions.ports import Parts
+from functions.rules.hours import Budget
 from functions.rules.job import Job
 from functions.rules.notice import Notice
 from functions.rules.outcome import Outcome, failed, succeeded

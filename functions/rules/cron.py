@@ -17,6 +17,10 @@ def canonical_cron(expression: str, *, task_id: str) -> str:
         ScheduleError: It is not a cron expression of five fields, or one of them is at fault.
     """
     texts = expression.upper().split()
+    if texts and texts[0].startswith(("TZ=", "CRON_TZ=")):
+        raise ScheduleError(
+            f"schedule: {texts[0].split('=')[0]}= is not read here; write the zone as timezone"
+        )
     if len(texts) in (6, 7):
         raise ScheduleError(
             f"schedule: these are {len(texts)} fields, and seconds and years are not supported; "

@@ -26,6 +26,7 @@ NAMED = {
     "weekly": "0 0 * * 0",
     "monthly": "0 0 1 * *",
 }
+LONGEST = 200  # characters; no honest schedule needs them
 HASHED = re.compile(r"(?:^|[\s,])H(?=$|[\s,/(])", re.IGNORECASE)  # the only use a schedule makes of the task
 
 
@@ -50,17 +51,18 @@ def read_schedule(expression: str, *, timezone: str, anchor: datetime, task_id: 
 @lru_cache(maxsize=16_384)
 def _read(expression: str, timezone: str, task_id: str) -> Schedule | timedelta:
     where = zone(timezone)
-    text = " ".join(expression.lower().split())
+    written = " ".join(expression.split())
+    text = written.lower()
     word, *more = text.split(" ")
     if not word:
         raise ScheduleError('schedule: it is empty; write cron fields such as 30 9 * * 1-5, or "every 15m"')
-    if word == "every":
-        return step_of(text)
+    if len(text) > LONGEST:
+        raise ScheduleError(f"schedule: it is {len(text)} characters long; write at most {LONGEST}")
+    if word in ("every", "@every"):
+        return step_of(text.removeprefix("@"))
     if word == "at":
-        return once(text, where)
-    if not more:
-        text = _named(word)
-    return _cron(canonical_cron(text, task_id=task_id), timezone)
+        return once(written, where)
+    return _cron(canonical_cron(written if more else _named(word), task_id=task_id), timezone)
 
 
 @lru_cache(maxsize=4096)

@@ -50,7 +50,8 @@ def canonical_field(field: Field, text: str, *, task_id: str) -> str:
     Raises:
         ScheduleError: It is not understood, not supported, or out of the field's bounds.
     """
-    return ",".join(_term(field, term, task_id) for term in text.split(","))
+    terms = (_term(field, term, task_id) for term in text.split(","))
+    return ",".join(dict.fromkeys(terms))
 
 
 def _term(field: Field, term: str, task_id: str) -> str:

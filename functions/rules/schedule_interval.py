@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from functions.rules.schedule_shape import ScheduleError, Span, Transition
 
-SHORTEST, LONGEST = timedelta(seconds=60), timedelta(days=3650)
+SHORTEST_S, LONGEST_S = 60, 3650 * 86_400
 UNITS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 EVERY = re.compile(r"every\s+((?:[0-9]{1,9}\s*[wdhms]\s*)+)")
 EXAMPLE = "write it like every 15m, every 2h or every 1h30m, with s, m, h, d and w"
@@ -63,14 +63,14 @@ def step_of(text: str) -> timedelta:
     if not found:
         raise ScheduleError(f'schedule: "{text[:60]}" is not an interval; {EXAMPLE}')
     parts = re.findall(r"([0-9]+)\s*([wdhms])", found[1])
-    step = timedelta(seconds=sum(int(number) * UNITS[unit] for number, unit in parts))
-    if step < SHORTEST:
+    step_s = sum(int(number) * UNITS[unit] for number, unit in parts)
+    if step_s < SHORTEST_S:
         raise ScheduleError(
             f'schedule: "{text}" is shorter than the scheduler\'s own minute; write every 1m or longer'
         )
-    if step > LONGEST:
+    if step_s > LONGEST_S:
         raise ScheduleError(f'schedule: "{text}" is longer than ten years; write every 3650d or shorter')
-    return step
+    return timedelta(seconds=step_s)
 
 
 def interval(step: timedelta, *, anchor: datetime) -> Interval:

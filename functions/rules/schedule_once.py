@@ -10,7 +10,8 @@ from functions.rules.schedule_zone import Zone
 from functions.rules.words import instant_text
 
 AT = re.compile(
-    r"at\s+([0-9]{4}-[0-9]{2}-[0-9]{2})[t\s]\s*([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)\s*(z|[+-][0-9]{2}:[0-9]{2})?"
+    r"at\s+([0-9]{4}-[0-9]{2}-[0-9]{2})[t\s]\s*([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)\s*(z|[+-][0-9]{2}:[0-9]{2})?",
+    re.IGNORECASE,
 )
 YEARS = range(1970, 9999)
 EXAMPLE = "write it like at 2026-12-01T09:00, in the task's zone"
@@ -41,7 +42,7 @@ class Once:
 
 
 def once(text: str, zone: Zone) -> Once:
-    """Read `at 2026-12-01T09:00`, in lower case, as the wall clock of *zone* unless it has its own offset.
+    """Read `at 2026-12-01T09:00` as the wall clock of *zone* unless it has its own offset.
 
     Raises:
         ScheduleError: It is not understood, or there is no such date or time.

@@ -157,17 +157,17 @@ def _refusal(name: str) -> str:
             "write a place such as Europe/Riga, or UTC"
         )
     if place := PLACES.get(name.upper()):
-        return f"timezone: {name} is an abbreviation of more than one zone; write a place such as {place}"
+        return f"timezone: {name} is an abbreviation, not a zone; write a place such as {place}"
     near = _near(name)
     remedy = f"did you mean {' or '.join(near)}?" if near else "write a place such as Europe/Riga, or UTC"
-    return f"timezone: {name[:64]!r} is not an IANA zone; {remedy}"
+    return f'timezone: "{name[:64]}" is not an IANA zone; {remedy}'
 
 
 def _near(name: str) -> list[str]:
     wanted = name.strip().replace(" ", "_").lower()
     by_key = {}
-    for known in sorted(names() - PLACES.keys()):
+    for known in sorted(names() - PLACES.keys() - {"Factory"}):
         by_key[known.rpartition("/")[2].lower()] = known
         by_key[known.lower()] = known
-    found = get_close_matches(wanted, by_key, n=2, cutoff=0.75)
+    found = [wanted] if wanted in by_key else get_close_matches(wanted, by_key, n=2, cutoff=0.75)
     return list(dict.fromkeys(by_key[key] for key in found))

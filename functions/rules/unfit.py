@@ -11,11 +11,12 @@ from functions.rules.verdict import Start
 from functions.rules.words import SkipReason, Status
 
 
-def too_long(task: Task, start: Start, *, longest: timedelta, now: datetime) -> Settlement:
+def too_long(task: Task, start: Start, *, longest: timedelta | None, now: datetime) -> Settlement:
     """Skip the occurrence *start* would attempt: no tick is long enough for it."""
+    room_s = longest.total_seconds() if longest else 0
     summary = (
         f"timeoutSeconds is {task.timeout_seconds:g}, but a tick here has room for "
-        f"{longest.total_seconds():g} s; shorten it or raise TICK_BUDGET_SECONDS"
+        f"{room_s:g} s; shorten it or raise TICK_BUDGET_SECONDS"
     )
     claimed = task.model_copy(update=dict(start.changes))
     assert claimed.occurrence is not None  # a start always has one in hand

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from functions.errors import SchedulerError, StoreError, StoreUnavailable
-from functions.ports import Budget
+from functions.rules.hours import Budget
 from functions.web import answers
 from functions.web.callers import Caller, GoogleCaller, Refusal
 from functions.web.gate import Gate

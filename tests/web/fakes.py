@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
-from functions.ports import Budget
+from functions.rules.hours import Budget
 
 SECRET = "live-secret-0123456789-abcdefghij"
 RETIRING = "retiring-secret-0123456789-abcdef"

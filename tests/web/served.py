@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import ModuleType
 
 from functions.errors import StoreUnavailable
-from functions.ports import Budget
+from functions.rules.hours import Budget
 from functions.settings import Settings
 
 IMPORTED_IN = os.getpid()

@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from functions.errors import SettingsError, StoreError, StoreUnavailable
-from functions.ports import Budget
+from functions.rules.hours import Budget
 from functions.web.bearer import MAX_TOKEN_CHARS, SharedSecrets
 from functions.web.callers import Caller, GoogleCaller, SecretCaller
 from functions.web.door import MAX_BODY_BYTES, SCHEDULER_BUDGET, Door, budget_for, shortened

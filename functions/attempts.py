@@ -18,6 +18,7 @@ STUCK_AFTER_S = 1.0  # how long a cancelled attempt may take to let go
 
 CANCELLED = Outcome(OutcomeKind.CANCELLED, "Somebody cancelled it")
 SHUT_DOWN = Outcome(OutcomeKind.ABANDONED, "The process was told to stop while this ran")
+OVERSLEPT = Outcome(OutcomeKind.ABANDONED, "The process slept until its claim had expired; nothing was done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,9 @@ class Attempts:
         task = running.stored.task
         assert task.claim is not None  # only claimed tasks are started
         left_s = (task.claim.until - CLAIM_MARGIN - running.started_at).total_seconds()
-        timeout_s = min(task.timeout_seconds, max(left_s, 0.0))
+        timeout_s = min(task.timeout_seconds, left_s)
+        if timeout_s <= 0:
+            return OVERSLEPT
         job = job_of(task, started_at=running.started_at, timeout_s=timeout_s)
         try:
             async with asyncio.timeout(timeout_s):

@@ -6,6 +6,7 @@ writes are settled by reading the document again and comparing the claim's token
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 ROUNDS = 5  # tries at one settlement; the claim's expiry, or another tick, heals what is left
 FIRST_WAIT_S = 0.2  # before the second try; doubled for each later one
+LEAST_S = 0.5  # what one try gets even when the time is up
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,19 @@ class Decided:
 
 
 class Books:
-    """The writes of one tick. Not shared between ticks."""
+    """The writes of one tick. Not shared between ticks.
 
-    def __init__(self, store: Store, *, tick_id: str, clock: Callable[[], datetime]) -> None:
+    Args:
+        until: When trying must end, because somebody waits for the tick's answer; None means never.
+    """
+
+    def __init__(
+        self, store: Store, *, tick_id: str, clock: Callable[[], datetime], until: datetime | None = None
+    ) -> None:
         self._store = store
         self._tick_id = tick_id
         self._clock = clock
+        self._until = until
         self._entries = count(1)
         self._claims = count(1)
 
@@ -91,6 +100,8 @@ class Books:
         open_items = dict(enumerate(decided))
         for round_ in range(ROUNDS):
             if round_:
+                if self._left_s() <= LEAST_S:
+                    break
                 await asyncio.sleep(FIRST_WAIT_S * 2 ** (round_ - 1))
             open_items = await self._one_round(open_items, settled)
             if not open_items:
@@ -144,11 +155,20 @@ class Books:
 
     async def _answers(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
         try:
-            if entry is None:
-                return await self._store.write(writes)
-            return await self._store.finish(entry, writes)
-        except StoreUnavailable:
+            async with asyncio.timeout(_bound(self._left_s())):
+                if entry is None:
+                    return await self._store.write(writes)
+                return await self._store.finish(entry, writes)
+        except (StoreUnavailable, TimeoutError):
             return [Written(Result.UNKNOWN)] * len(writes)
+
+    def _left_s(self) -> float:
+        """Seconds until the answer is due."""
+        return math.inf if self._until is None else (self._until - self._clock()).total_seconds()
+
+
+def _bound(left_s: float) -> float | None:
+    return None if math.isinf(left_s) else max(left_s, LEAST_S)
 
 
 def _entries_full(decided: Sequence[Decided]) -> Iterator[list[Decided]]:

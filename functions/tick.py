@@ -10,7 +10,7 @@ from typing import Any
 from functions.attempts import CANCELLED, SHUT_DOWN, Attempts
 from functions.books import Books, Decided
 from functions.delivery import deliver
-from functions.errors import InputError, StoreUnavailable
+from functions.errors import InputError, StoreError
 from functions.ports import Parts
 from functions.results import Results
 from functions.rules.hours import Budget, Hours
@@ -65,8 +65,7 @@ class _Tick:
         self.parts = parts
         self.report = Report()
         self.hours = Hours(parts.clock(), budget)
-        self._tick_id = parts.token()
-        self._books = Books(parts.store, tick_id=self._tick_id, clock=parts.clock)
+        self._books = Books(parts.store, tick_id=parts.token(), clock=parts.clock, until=self.hours.answer_by)
         self._results = Results(self._books, self.report, clock=parts.clock, dice=parts.dice)
         self._attempts = Attempts(
             parts.perform, clock=parts.clock, limit=parts.max_concurrency, done=self._results.take
@@ -75,17 +74,14 @@ class _Tick:
         self._late: deque[Stored] = deque()
         self._late_until: datetime | None = None
         self._seen: set[str] = set()
+        self._failure: StoreError | None = None
 
     # -- the order ---------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         watch = asyncio.create_task(self._watch())
         try:
-            more = True
-            while more and self._may_start():
-                more = await self._find()
-                await self._work_off(self._line)
-            await self._catch_up()
+            await self._start_all()
             await self._finish_attempts()
         finally:
             watch.cancel()
@@ -96,6 +92,19 @@ class _Tick:
             clock=self.parts.clock,
             answer_by=self.hours.answer_by,
         )
+        if self._failure is not None:
+            raise self._failure
+
+    async def _start_all(self) -> None:
+        """Start all that is due. When the store fails, what runs already is still let come to its end."""
+        try:
+            more = True
+            while more and self._may_start():
+                more = await self._find()
+                await self._work_off(self._line)
+            await self._catch_up()
+        except StoreError as exc:
+            self._failure = exc
 
     async def wind_up(self) -> None:
         """Leave nothing running and nothing decided unwritten, whatever ended the tick."""
@@ -177,8 +186,6 @@ class _Tick:
                     settles.append(Decided(stored, settlement))
                 case LookUp(tick_id):
                     expired.setdefault(tick_id, []).append(stored)
-                case _:
-                    self._results.to_tell[stored.task.id] = stored
         settles += await self._recovered(expired, now=now)
         if settles:
             self._line.extend(await self._results.settle(settles))
@@ -231,11 +238,12 @@ class _Tick:
             long = self._attempts.longer_than(LOOK_AGAIN)
             try:
                 found = await self.parts.store.read([stored.task.id for stored in long]) if long else None
-            except StoreUnavailable:
+            except StoreError:
                 continue  # the wish is still there at the next look
             for stored in found.tasks if found else ():
                 if stored.task.cancel_requested:
                     self._attempts.cancel(stored.task.id, CANCELLED)
 
     def _may_start(self) -> bool:
-        return self.hours.may_start(self.parts.clock()) and not self.parts.stopping()
+        in_order = self._failure is None and not self.parts.stopping()
+        return in_order and self.hours.may_start(self.parts.clock())

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from functions.books import Books
+from functions.errors import StoreUnavailable
 from functions.ports import Parts
 from functions.rules.hours import Budget
 from functions.rules.job import Job
@@ -181,6 +182,40 @@ async def test_what_could_not_be_told_is_told_by_a_later_tick(world: World, make
     assert 2 == len(world.told)
     assert ("feishu",) == world.told[1].channels
     assert (1, ()) == (len(world.jobs), (await world.task()).alert.pending)
+
+
+async def test_of_two_ticks_at_once_only_one_tells_again(world: World, make_task: MakeTask) -> None:
+    world.work = _always(failed("Answered 404", permanent=True))
+    world.unreachable = {"feishu"}
+    await world.put(make_task())
+    await world.tick()
+    world.clock.at += 2 * MINUTE
+
+    await asyncio.gather(world.tick(), world.tick())
+
+    assert 2 == len(world.told)
+
+
+async def test_a_store_that_fails_between_waves_does_not_cut_off_what_runs(
+    world: World, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tick reports the failure, but the attempt it had begun is finished and written."""
+    claim, broken = Books.claim, asyncio.Event()
+
+    async def only_once(books: Books, wanted: Any) -> list[Stored]:
+        if broken.is_set():
+            raise StoreUnavailable("Gone")
+        broken.set()
+        return await claim(books, wanted)
+
+    monkeypatch.setattr(Books, "claim", only_once)
+    world.max_concurrency = 1
+    await world.put(make_task("a"), make_task("b"))
+
+    with pytest.raises(StoreUnavailable):
+        await world.tick()
+
+    assert ("Done a", None) == ((await world.task("a")).last_result_summary, (await world.task("a")).claim)
 
 
 async def test_an_edit_during_the_run_keeps_the_edit_and_the_result(

@@ -1,4 +1,4 @@
-"""What is left to do for a task once its notices were delivered, or were not."""
+"""What a try at delivering a task's notices means for the task, before and after it."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,8 +6,8 @@ from typing import Any
 
 from functions.rules.alerts import delivered
 from functions.rules.notice import Notice
-from functions.rules.settlement import rest
-from functions.rules.task import Task
+from functions.rules.settlement import DELIVERY_GRACE, Settlement, rest
+from functions.rules.task import Alert, Task
 from functions.rules.words import Status
 
 
@@ -30,12 +30,24 @@ def told(
         ],
         now=now,
     )
-    changes: dict[str, Any] = {"alert": alert}
+    return {"alert": alert} | _next_look(task, alert, now=now), given_up
+
+
+def about_to_tell(task: Task, *, now: datetime) -> Settlement:
+    """Put the waiting notices off by a minute, so that of several ticks one delivers them.
+
+    Who gets this write through tells; should it not live to do so, the next tick after that minute will.
+    """
+    alert = task.alert.model_copy(update={"retry_at": now + DELIVERY_GRACE if task.alert.pending else None})
+    return Settlement({"alert": alert} | _next_look(task, alert, now=now), ())
+
+
+def _next_look(task: Task, alert: Alert, *, now: datetime) -> dict[str, Any]:
     match task.status:
         case Status.RUNNING:
-            return changes, given_up
+            return {}  # its claim's expiry stands
         case Status.RETRYING | Status.QUARANTINED:
             looks = [at for at in (task.retry_at, alert.retry_at) if at is not None]
-            return changes | {"next_run_at": min(looks, default=None)}, given_up
+            return {"next_run_at": min(looks, default=None)}
         case _:
-            return changes | rest(task, changes, now=now), given_up
+            return rest(task, {"alert": alert}, now=now)

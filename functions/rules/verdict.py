@@ -1,4 +1,4 @@
-"""What to do with a task the due query found: attempt it, settle it without an attempt, or just tell."""
+"""What to do with a task the due query found: attempt it, settle it without an attempt, or look first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from functions.rules.settlement import (
     skip_run,
 )
 from functions.rules.task import Claim, Extra, Missed, Task
+from functions.rules.telling import about_to_tell
 from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger, occurrence_id
 
 CLAIM_MARGIN = timedelta(seconds=15)  # a claim outlives its attempt by this: flushing, and clocks that differ
@@ -44,18 +45,13 @@ class Settle:
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
-    """Only notices are waiting."""
-
-
-@dataclass(frozen=True, slots=True)
 class LookUp:
     """The claim has expired: ask the ledger what the tick with this id recorded, then see `recovery`."""
 
     tick_id: str
 
 
-Verdict = Start | Settle | Tell | LookUp
+Verdict = Start | Settle | LookUp
 
 
 def judge(task: Task, *, token: str, now: datetime) -> Verdict:
@@ -68,7 +64,7 @@ def judge(task: Task, *, token: str, now: datetime) -> Verdict:
         case Status.RUNNING if task.claim is not None:
             return LookUp(task.claim.token.rpartition(".")[0])
         case Status.RETRYING if task.retry_at is not None and task.retry_at > now:
-            return Tell()
+            return Settle(about_to_tell(task, now=now))
         case Status.RETRYING if _gives_way(task, now=now):
             return Settle(_give_way(task, now=now))
         case Status.RETRYING if task.occurrence is not None:
@@ -80,7 +76,7 @@ def judge(task: Task, *, token: str, now: datetime) -> Verdict:
         case Status.PAUSED | Status.ENDED if (extra := asked_for(task)) is not None:
             return Start(_claim(task, _take(task, extra), token=token, now=now), late=False)
         case _ if task.alert.pending:
-            return Tell()
+            return Settle(about_to_tell(task, now=now))
         case _:
             return Settle(Settlement(_mended(task, now=now), ()))
 
@@ -136,7 +132,7 @@ def _scheduled(task: Task, *, token: str, now: datetime) -> Verdict:
         changes: dict[str, Any] = {"upcoming": owed.upcoming, "backlog": owed.backlog}
         runs = () if owed.missed is None else (missed_run(task, owed.missed, now=now),)
         if not runs and task.alert.pending and task.alert.retry_at and task.alert.retry_at <= now:
-            return Tell()
+            return Settle(about_to_tell(task, now=now))
         return Settle(Settlement(changes | rest(task, changes, now=now), runs))
     changes = {
         "upcoming": owed.upcoming,

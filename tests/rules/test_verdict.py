@@ -1,7 +1,7 @@
 """What a due task needs: an attempt, a settlement without one, a look into the ledger, a word to people."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from functions.rules.notice import Notice
 from functions.rules.outcome import Run
 from functions.rules.recovery import CRASH_LIMIT, recover
 from functions.rules.task import Alert, Claim, Extra, Missed, Pause, Task
-from functions.rules.verdict import LookUp, Settle, Start, Tell, judge, release
+from functions.rules.verdict import LookUp, Settle, Start, judge, release
 from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger
 from tests.conftest import NOON
 
@@ -207,7 +207,31 @@ class TestTelling:
     def test_only_waiting_notices_mean_no_attempt(self, make_task: MakeTask, notice: Notice) -> None:
         alert = Alert(pending=(notice,), retry_at=NOON)
 
-        assert Tell() == judge(make_task(upcoming=NOON + HOUR, alert=alert), token="t.1", now=NOON)
+        after, runs = _settled(make_task(upcoming=NOON + HOUR, alert=alert), now=NOON)
+
+        assert ((notice,), ()) == (after.alert.pending, runs)
+
+    @pytest.mark.parametrize(
+        ("changes", "next_look"),
+        [
+            ({}, NOON + MINUTE),
+            ({"upcoming": NOON + SECOND}, NOON + SECOND),
+            ({"status": Status.RETRYING, "occurrence": NOON, "retry_at": NOON + SECOND}, NOON + SECOND),
+            ({"status": Status.QUARANTINED}, NOON + MINUTE),
+            ({"status": Status.PAUSED, "pause": Pause()}, NOON + MINUTE),
+        ],
+        ids=["waits", "next-comes-first", "retry-comes-first", "quarantined", "paused"],
+    )
+    def test_of_several_ticks_one_tells_and_the_others_look_again_in_a_minute(
+        self, make_task: MakeTask, notice: Notice, changes: dict[str, Any], next_look: datetime
+    ) -> None:
+        task = make_task(
+            **{"upcoming": NOON + HOUR, "alert": Alert(pending=(notice,), retry_at=NOON)} | changes
+        )
+
+        after, _ = _settled(task, now=NOON)
+
+        assert (NOON + MINUTE, next_look) == (after.alert.retry_at, after.next_run_at)
 
     def test_a_due_task_with_waiting_notices_is_attempted(self, make_task: MakeTask, notice: Notice) -> None:
         alert = Alert(pending=(notice,), retry_at=NOON)

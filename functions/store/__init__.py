@@ -45,6 +45,4 @@ def _firestore(rest: str) -> "FirestoreStore":
     from functions.store.firestore import FirestoreStore  # only where it is used, as above
 
     project, _, database = rest.partition("/")
-    if not project or "/" in database:
-        raise SettingsError("STORE_URL: must read firestore://PROJECT or firestore://PROJECT/DATABASE")
     return FirestoreStore(project, database or "(default)")

@@ -43,11 +43,9 @@ def encode(document: Document) -> str:
         return _encode_what_can_be(document)
 
 
-def decode_task(task_id: bytes, rev: int, text: object) -> Stored | Broken:
+def decode_task(task_id: bytes, rev: int, text: bytes) -> Stored | Broken:
     """The task in the row *task_id*, or field and fault when it is none."""
     name = task_id.decode(errors="replace")
-    if not isinstance(text, bytes):
-        return Broken(name, "document: it is not text")
     try:
         task = Task.model_validate_json(text)
     except ValidationError as exc:

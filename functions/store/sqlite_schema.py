@@ -3,7 +3,7 @@
 import sqlite3
 
 from functions.errors import StoreError
-from functions.store.sqlite_transaction import transaction
+from functions.store.sqlite_transaction import snapshot, transaction
 
 VERSION = 1
 APPLICATION = 0x43524F4E  # "CRON", in the file's header: tells our file from another program's
@@ -42,7 +42,9 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
     Raises:
         StoreError: The file is another program's, or a newer version of this one made it.
     """
-    if not _known(connection, path):
+    with snapshot(connection):  # another process may be making the tables between one look and the next
+        known = _known(connection, path)
+    if not known:
         _use_wal(connection)
         with transaction(connection):
             if not _known(connection, path):  # another process may have been faster

@@ -146,7 +146,7 @@ def _columns(task: Task) -> tuple[Any, ...]:
     )
 
 
-def _sorted(rows: Iterable[tuple[bytes, int, object]]) -> Found:
+def _sorted(rows: Iterable[tuple[bytes, int, bytes]]) -> Found:
     """*rows* as tasks and, apart from them, what is none."""
     read = [decode_task(*row) for row in rows]
     return Found(

@@ -1,4 +1,4 @@
-"""All or nothing, in SQLite."""
+"""All or nothing, and one moment for many looks, in SQLite."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -16,6 +16,17 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
         connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+@contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Look several times inside and see the same moment each time. Nothing may be written."""
+    connection.execute("BEGIN")
+    try:
+        yield
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from functions.rules.storage import Result, Write
@@ -14,7 +15,7 @@ from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]
 ROOT = Path(__file__).parents[2]
-RUNS_AT_ONCE = 50
+RUNS_AT_ONCE = 500  # so that a flush takes much longer than what comes between two
 
 PRELUDE = """
 import asyncio, json, sys
@@ -72,7 +73,7 @@ asyncio.run(main())
 FLUSH_FOR_EVER = """
 async def main():
     for number in range(1_000_000):
-        ids = [f"{name}-{number}-{n}" for n in range(50)]
+        ids = [f"{name}-{number}-{n}" for n in range(500)]
         entry = LedgerEntry(f"{name}.{number}", NOON, tuple(run(task_id) for task_id in ids))
         await store.finish(entry, [Write(task(task_id), None) for task_id in ids])
         print(number, flush=True)
@@ -120,16 +121,17 @@ def race(script: str, path: Path, names: list[str]) -> list[list[str]]:
     return answers
 
 
-def flush_until_killed(path: Path, name: str) -> int:
-    """Start a process that flushes without end, kill it in the middle; return how many it had reported."""
+def flush_until_killed(path: Path, name: str, *, after_s: float) -> int:
+    """Start a process that flushes without end, kill it *after_s* into one; return how many it reported."""
     with start(FLUSH_FOR_EVER, path, name) as process:
         assert process.stdout is not None
-        for _ in range(5):
-            process.stdout.readline()
+        process.stdout.readline()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=after_s)
         process.kill()
         rest = process.stdout.read().count("\n")
     assert -signal.SIGKILL == process.returncode
-    return 5 + rest
+    return 1 + rest
 
 
 async def test_two_processes_win_each_task_exactly_once(tmp_path: Path, make_task: MakeTask) -> None:
@@ -162,7 +164,8 @@ async def test_a_killed_process_leaves_whole_flushes_only(tmp_path: Path, make_t
     """What was answered is there, and what was not is there as a whole or not at all."""
     path = tmp_path / "scheduler.db"
 
-    reported = {name: flush_until_killed(path, name) for name in ("first", "second")}
+    delays = {"first": 0.01, "second": 0.02, "third": 0.03}
+    reported = {name: flush_until_killed(path, name, after_s=after_s) for name, after_s in delays.items()}
 
     store = SqliteStore(str(path))
     tasks = {stored.task.id for stored in (await store.due(NOON, limit=1_000_000)).tasks}

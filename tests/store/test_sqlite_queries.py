@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from functions.rules.outcome import Run
-from functions.rules.storage import RUNS_KEPT, LedgerEntry, Result, Stored, Write
+from functions.rules.storage import RUNS_KEPT, Filter, LedgerEntry, Result, Stored, Write
 from functions.rules.task import Task
 from functions.rules.words import OutcomeKind
 from functions.store import sqlite_ledger as ledger
@@ -230,6 +230,16 @@ async def test_a_revision_is_never_used_again_not_even_after_a_restart(
         await store.close()
 
     assert 3 == len(set(seen))
+
+
+async def test_less_than_nothing_is_nothing(store: SqliteStore, make_task: MakeTask) -> None:
+    """SQLite itself takes a negative limit for none at all."""
+    await store.finish(LedgerEntry("ab.1", NOON, (run_of("ping"),)), [Write(make_task("ping"), None)])
+
+    assert [] == await store.runs(limit=-1)
+    assert [] == await store.runs(task_id="ping", limit=-1)
+    assert () == (await store.page(Filter(), limit=-1)).tasks
+    assert () == (await store.due(NOON, limit=-1)).tasks
 
 
 async def test_text_from_outside_cannot_break_a_question(store: SqliteStore) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from functions.errors import InputError
 from functions.rules.occurrences import next_occurrence, passed, schedule_of, start_of
-from functions.rules.settlement import BACKLOG_LIMIT, Settlement, close, given_up, rest
+from functions.rules.records import given_up
+from functions.rules.settlement import BACKLOG_LIMIT, Settlement, close, rest
 from functions.rules.task import Extra, Pause, Task, TaskSpec, shard_of
 from functions.rules.verdict import resume
 from functions.rules.words import OutcomeKind, Status, Trigger

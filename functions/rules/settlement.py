@@ -9,6 +9,7 @@ from functions.rules.alerts import FAILURES, decide, paused_notice
 from functions.rules.occurrences import newest, next_occurrence, older, owed, start_of
 from functions.rules.outcome import Outcome, Run
 from functions.rules.pending import appended
+from functions.rules.records import attempt_run, missed_run, skip_run
 from functions.rules.retry import retry_at
 from functions.rules.task import RECENT_RUNS, SUMMARY_CHARS, Alert, Extra, Missed, Pause, Task
 from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger
@@ -41,7 +42,7 @@ def settle(task: Task, outcome: Outcome, *, started_at: datetime, now: datetime,
         dice: In [0, 1), for the backoff.
     """
     again = retry_at(task, outcome, now=now, dice=dice)
-    run = _record(task, outcome, started_at=started_at, now=now, final=again is None)
+    run = attempt_run(task, outcome, started_at=started_at, now=now, final=again is None)
     if again is not None:
         return Settlement(_seen(task, run) | _retrying(task, again), (run,))
     return close(task, run, now=now, memory=outcome.memory)
@@ -96,48 +97,6 @@ def rest(task: Task, changes: Mapping[str, Any], *, now: datetime) -> dict[str, 
     return {"status": status, "next_run_at": _wake_at(after, status, now=now)}
 
 
-def missed_run(task: Task, missed: Missed, *, now: datetime) -> Run:
-    """The record of occurrences that passed while nobody pinged."""
-    what = "1 occurrence" if missed.count == 1 else f"{missed.count} occurrences"
-    return skip_run(
-        task,
-        missed,
-        SkipReason.MISFIRE,
-        f"Nobody pinged the scheduler in time for {what}; a later run stands in",
-        now=now,
-    )
-
-
-def skip_run(task: Task, which: Missed, reason: SkipReason, summary: str, *, now: datetime) -> Run:
-    """One record for the occurrences of *which*, none of which was attempted."""
-    return Run(
-        task_id=task.id,
-        occurrence=which.first,
-        last=which.last if which.count > 1 else None,
-        count=which.count,
-        outcome=OutcomeKind.SKIPPED,
-        skip_reason=reason,
-        summary=summary[:SUMMARY_CHARS],
-        started_at=now,
-        finished_at=now,
-    )
-
-
-def given_up(task: Task, outcome: OutcomeKind, why: str, *, now: datetime) -> Run:
-    """The last record of an occurrence that waited for a retry which will not be made."""
-    assert task.occurrence is not None  # a retrying task has one in hand
-    return Run(
-        task_id=task.id,
-        occurrence=task.occurrence,
-        trigger=task.trigger,
-        attempt=task.attempt,
-        outcome=outcome,
-        summary=f"{why}; {task.last_error}"[:SUMMARY_CHARS],
-        started_at=now,
-        finished_at=now,
-    )
-
-
 def asked_for(task: Task) -> Extra | None:
     """The oldest waiting run that a person asked for: it is made even of a task that is paused."""
     return next((extra for extra in task.backlog if extra.trigger in ASKED_FOR), None)
@@ -148,25 +107,6 @@ def to_be_told(alert: Alert, *, now: datetime) -> Alert:
     if alert.pending and alert.retry_at is None:
         return alert.model_copy(update={"retry_at": now + DELIVERY_GRACE})
     return alert
-
-
-def _record(task: Task, outcome: Outcome, *, started_at: datetime, now: datetime, final: bool) -> Run:
-    assert task.occurrence is not None  # only a task with an occurrence in hand is settled
-    return Run(
-        task_id=task.id,
-        occurrence=task.occurrence,
-        trigger=task.trigger,
-        attempt=task.attempt,
-        token=task.claim.token if task.claim else "",
-        outcome=outcome.kind,
-        final=final,
-        summary=outcome.summary[:SUMMARY_CHARS],
-        started_at=started_at,
-        finished_at=max(now, started_at),
-        metrics=dict(outcome.metrics),
-        items=tuple(dict(item) for item in outcome.items),
-        news=outcome.news,
-    )
 
 
 def _seen(task: Task, run: Run) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from functions.rules.alerts import paused_notice
 from functions.rules.outcome import Run
 from functions.rules.pending import appended
-from functions.rules.settlement import Settlement, close, skip_run, to_be_told
+from functions.rules.records import skip_run
+from functions.rules.settlement import Settlement, close, to_be_told
 from functions.rules.task import SUMMARY_CHARS, Missed, Pause, Task
 from functions.rules.verdict import Start
 from functions.rules.words import SkipReason, Status

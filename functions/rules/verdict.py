@@ -9,15 +9,8 @@ from functions.rules.job import Job
 from functions.rules.occurrences import next_occurrence, owed, start_of
 from functions.rules.outcome import Run
 from functions.rules.owed import owed_by
-from functions.rules.settlement import (
-    Settlement,
-    asked_for,
-    close,
-    given_up,
-    missed_run,
-    rest,
-    skip_run,
-)
+from functions.rules.records import given_up, missed_run, skip_run
+from functions.rules.settlement import Settlement, asked_for, close, rest
 from functions.rules.task import Claim, Extra, Missed, Task
 from functions.rules.telling import about_to_tell
 from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger, occurrence_id

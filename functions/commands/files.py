@@ -1,0 +1,86 @@
+"""The commands about task files: `apply` and `plan`."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from functions.applying import Change, apply
+from functions.commands.screen import Cell, Screen
+from functions.commands.session import Session
+from functions.commands.times import local
+from functions.rules.words import instant_text
+from functions.taskfiles import Fault, read_task_files
+
+ORIGIN = "file"  # of tasks that come from files: only these are ever removed
+SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "remove": ("-", "red")}
+DONE = {"create": "created", "update": "updated", "remove": "removed", "unchanged": "unchanged"}
+
+
+async def apply_files(session: Session, *, paths: Sequence[Path], prune: bool, dry_run: bool) -> int:
+    """Make the store match the files, or with *dry_run* say what that would change.
+
+    Nothing at all is changed when there is a fault in any of the files.
+    """
+    loaded = read_task_files(paths, default_timezone=session.settings.default_timezone)
+    if loaded.faults:
+        return _refuse(session.screen, loaded.faults)
+    changes = await apply(
+        session.store,
+        loaded.specs,
+        origin=ORIGIN,
+        now=session.now(),
+        new_id=session.new_id,
+        prune=prune,
+        dry_run=dry_run,
+    )
+    data = {"applied": not dry_run, "changes": [_data(change) for change in changes]}
+    zones = {spec.id: spec.timezone for spec in loaded.specs}
+    session.screen.answer(data, _lines(session.screen, changes, zones, dry_run=dry_run))
+    return 0
+
+
+def _refuse(screen: Screen, faults: Sequence[Fault]) -> int:
+    screen.answer({"applied": False, "faults": [asdict(fault) for fault in faults]}, ())
+    screen.warn("\n".join(str(fault) for fault in faults))
+    many = "is 1 fault" if len(faults) == 1 else f"are {len(faults)} faults"
+    screen.complain(f"there {many} in the files: mend all of them first; nothing was changed")
+    return 2
+
+
+def _data(change: Change) -> dict[str, Any]:
+    return {
+        "id": change.id,
+        "action": change.action,
+        "fields": list(change.fields),
+        "nextRunAtBefore": instant_text(change.before) if change.before else None,
+        "nextRunAt": instant_text(change.after) if change.after else None,
+    }
+
+
+def _lines(
+    screen: Screen, changes: Sequence[Change], zones: dict[str, str], *, dry_run: bool
+) -> Iterator[str]:
+    rows = []
+    for change in changes:
+        if change.action != "unchanged":
+            sign, colour = SIGNS[change.action]
+            what = _times(change, zones.get(change.id, "UTC"))
+            rows.append((Cell(sign, colour), change.id, ", ".join(change.fields) or change.action, what))
+    if rows:
+        yield from screen.table(("", "TASK", "WHAT", "NEXT RUN"), rows)
+    counts = [
+        f"{sum(change.action == action for change in changes)} {'to ' + action if to_do else done}"
+        for action, done in DONE.items()
+        for to_do in [dry_run and action != "unchanged"]
+    ]
+    yield ", ".join(counts)
+
+
+def _times(change: Change, zone: str) -> str:
+    before, after = local(change.before, zone), local(change.after, zone)
+    if change.action == "remove":
+        return f"was {before}"
+    if change.action == "create" or before == after:
+        return after
+    return f"{before} → {after}"

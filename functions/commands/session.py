@@ -1,0 +1,74 @@
+"""A session: the settings, the store and the screen of one command, each made when it is first needed."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from functions import wiring
+from functions.commands.screen import Screen
+from functions.errors import InputError
+from functions.rules.task import Task
+from functions.settings import Settings
+from functions.wiring import FullStore, Wired
+
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = ROOT / ".cronfire"  # what the project keeps on this machine: never committed
+
+
+class Session:
+    """What a command works with.
+
+    Attributes:
+        environment: The variables, those of `.env` included.
+        screen: Where the answer goes.
+    """
+
+    def __init__(
+        self, environment: Mapping[str, str], screen: Screen, *, clock: Callable[[], datetime] = wiring.now
+    ) -> None:
+        self.environment = environment
+        self.screen = screen
+        self._clock = clock
+        self._settings: Settings | None = None
+        self._wired: Wired | None = None
+
+    def now(self) -> datetime:
+        """The present moment."""
+        return self._clock()
+
+    def new_id(self) -> str:
+        """A fresh random name."""
+        return wiring.new_id()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings; raises SettingsError when one is wrong."""
+        if self._settings is None:
+            self._settings = Settings.from_env(self.environment, door=False)
+        return self._settings
+
+    @property
+    def wired(self) -> Wired:
+        """The parts of the scheduler."""
+        if self._wired is None:
+            self._wired = wiring.build(self.settings)
+        return self._wired
+
+    @property
+    def store(self) -> FullStore:
+        """The store that `STORE_URL` names."""
+        return self.wired.store
+
+    async def task(self, task_id: str) -> Task:
+        """Return a task; raises InputError when there is none of this id, or it cannot be read."""
+        found = await self.store.read([task_id])
+        if found.broken:
+            raise InputError(f"{task_id} cannot be read: {found.broken[0].reason}")
+        if not found.tasks:
+            raise InputError(f"there is no task {task_id!r}: scheduler list shows all")
+        return found.tasks[0].task
+
+    async def close(self) -> None:
+        """Let go of what was opened."""
+        if self._wired is not None:
+            await self._wired.close()

@@ -62,6 +62,7 @@ def attach(handler: logging.Handler) -> None:
             logger.disabled = False
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).propagate = True  # Google's libraries switch theirs off when imported first
 
 
 def follow(headers: Mapping[str, str]) -> None:

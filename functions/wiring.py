@@ -63,7 +63,7 @@ class Wired:
         self._clock = clock
         self._redact = Redactor(settings.secrets())
         self.store: FullStore = open_store(settings.store_url)
-        self._http = _LateHttp(allow_private=settings.allow_private_networks)
+        self._http = _LateHttp(clock=clock, allow_private=settings.allow_private_networks)
         self._tools = Tools(http=self._http, records=_Records(self.store))
         self._post = VendorPost()
         channels = open_channels(settings.channel_settings(), self._post)
@@ -145,7 +145,8 @@ class StopSignal:
 class _LateHttp:
     """The guarded client, imported with its library when the first task needs it: 100 ms of cold start."""
 
-    def __init__(self, *, allow_private: bool) -> None:
+    def __init__(self, *, clock: Callable[[], datetime], allow_private: bool) -> None:
+        self._clock = clock
         self._allow_private = allow_private
         self._client: HttpClient | None = None
 
@@ -153,7 +154,9 @@ class _LateHttp:
         if self._client is None:
             from functions.actions.net.client import HttpClient
 
-            self._client = HttpClient(allow_private=self._allow_private)
+            self._client = HttpClient(
+                clock=lambda: self._clock().timestamp(), allow_private=self._allow_private
+            )
         return await self._client.request(method, url, **how)
 
     async def close(self) -> None:

@@ -1,5 +1,6 @@
 """The HTTP task types through the real client to a real server on this machine."""
 
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -58,7 +59,7 @@ async def base() -> AsyncIterator[str]:
 
 @pytest.fixture
 async def tools() -> AsyncIterator[Tools]:
-    client = HttpClient(allow_private=True)
+    client = HttpClient(clock=time.time, allow_private=True)
     yield Tools(http=client, records=FakeRecords())
     await client.close()
 
@@ -129,7 +130,7 @@ async def test_our_own_neighbourhood_is_out_of_reach(
     name: str, field: str, base: str, make_job: Callable[..., Job]
 ) -> None:
     """The client as deployed refuses it, and no retry will change that."""
-    client = HttpClient()
+    client = HttpClient(clock=time.time)
 
     outcome = await perform(make_job(name, {field: base}), Tools(http=client, records=FakeRecords()))
 

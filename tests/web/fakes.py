@@ -69,8 +69,14 @@ def certificate(key_id: str) -> str:
 
 
 def id_token(*, key_id: str = "first", header: Mapping[str, Any] | None = None, **claims: Any) -> str:
-    """A token signed with the key of that name; a claim given as None is left out."""
+    """A token signed with the key of that name; a claim given as None is left out.
+
+    The moments `iat` and `exp`, where they are numbers, are given in seconds from now.
+    """
     now = int(time.time())
+    for name in ("iat", "exp"):
+        if isinstance(claims.get(name), int):
+            claims[name] += now
     genuine = {
         "iss": "https://accounts.google.com",
         "aud": AUDIENCE,

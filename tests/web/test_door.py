@@ -197,7 +197,7 @@ async def test_google_opens_with_an_id_token(make_door: MakeDoor, id_tokens: IdT
 
     answers = [
         await ask(door, "POST", "/tick", ("Authorization", f"Bearer {token}"))
-        for token in (id_token(), id_token(exp=1), id_token(email="stranger@example.com"), SECRET)
+        for token in (id_token(), id_token(exp=-3600), id_token(email="stranger@example.com"), SECRET)
     ]
 
     assert [200, 401, 403, 200] == [answer.status for answer in answers]

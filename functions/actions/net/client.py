@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import time
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
@@ -44,6 +43,7 @@ class HttpClient:
     def __init__(
         self,
         *,
+        clock: Callable[[], float],
         allow_private: bool = False,
         allow: Allow | None = None,
         ports: Collection[int] | None = None,
@@ -51,7 +51,6 @@ class HttpClient:
         max_connections: int = 200,
         ssl_context: ssl.SSLContext | None = None,
         user_agent: str = USER_AGENT,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._allow = allow or (public_or_private if allow_private else public_only)
         default_ports = ANY_PORT if allow_private else WEB_PORTS

@@ -1,5 +1,6 @@
 """Servers, a trap and clients that are closed after each test."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
@@ -42,7 +43,11 @@ async def make_client() -> AsyncIterator[MakeClient]:
     clients: list[HttpClient] = []
 
     def make(*servers: Server, **arguments: Any) -> HttpClient:
-        defaults: dict[str, Any] = {"allow": only(*(server.port for server in servers)), "ports": ANY_PORT}
+        defaults: dict[str, Any] = {
+            "clock": time.time,
+            "allow": only(*(server.port for server in servers)),
+            "ports": ANY_PORT,
+        }
         clients.append(HttpClient(**(defaults | arguments)))
         return clients[-1]
 

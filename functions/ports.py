@@ -9,7 +9,17 @@ from typing import Protocol
 from functions.rules.job import Job
 from functions.rules.notice import Notice
 from functions.rules.outcome import Outcome, Run
-from functions.rules.storage import Counts, Filter, Found, LedgerEntry, Operations, Write, Written
+from functions.rules.storage import (
+    Counts,
+    Document,
+    Filter,
+    Found,
+    Kind,
+    LedgerEntry,
+    Operations,
+    Write,
+    Written,
+)
 
 
 class Store(Protocol):
@@ -103,6 +113,30 @@ class Catalogue(Protocol):
 
     async def close(self) -> None:
         """Release connections. The store is not used afterwards."""
+        ...
+
+
+class Shelf(Protocol):
+    """What a store keeps beside tasks and their history: small documents, by kind; errors as in `Store`."""
+
+    async def documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
+        """Return the documents of *kind* with these ids, in any order; those that do not exist are left out."""
+        ...
+
+    async def shelf(self, kind: Kind, *, after: str = "", limit: int = 100) -> list[Document]:
+        """Return documents of *kind* by id, those with ids greater than *after* only, at most *limit*."""
+        ...
+
+    async def put(self, documents: Sequence[Document]) -> list[Written]:
+        """Create each document whose revision is None, replace each whose revision is the stored one.
+
+        Independently of one another, and answered in the same order, as by `Store.write`; no two are the
+        same document. Use it to read, decide, and put again when refused.
+        """
+        ...
+
+    async def discard(self, documents: Sequence[Document]) -> list[Written]:
+        """Remove each document whose revision is the stored one; answers as from `put`."""
         ...
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 from functions.rules.outcome import Run
 from functions.rules.task import Task
@@ -100,6 +100,27 @@ class LedgerEntry:
     id: str
     at: datetime
     runs: tuple[Run, ...]
+
+
+Kind = Literal["owners", "channels", "keys", "audit", "meta"]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A small document beside the tasks: an owner's credits, a channel's state, an API key.
+
+    Attributes:
+        id: Unique within its kind; letters, digits, `.`, `_`, `-`, `@`, at most 200 of them.
+        data: JSON values, at most 64 KB of them.
+        revision: As in `Stored`; None for a document that is to be created.
+        expire_at: When the store may remove it by itself; None means never.
+    """
+
+    kind: Kind
+    id: str
+    data: Mapping[str, Any]
+    revision: Any = None
+    expire_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from functions import logs
+from functions.environment import read_environment
 from functions.errors import SettingsError
 from functions.rules.redact import Redactor
-from functions.settings import Settings, read_environment
+from functions.settings import Settings
 from functions.web import open_door
 from functions.web.door import Wired
 

@@ -14,10 +14,11 @@ from functions.commands import files, looking, occurrences, serving, steering, t
 from functions.commands.screen import Screen
 from functions.commands.session import ROOT, Session
 from functions.commands.times import instant
+from functions.environment import read_environment
 from functions.errors import InputError, SchedulerError, SettingsError
 from functions.rules.redact import Redactor
 from functions.rules.task import SUMMARY_CHARS
-from functions.settings import Settings, read_environment
+from functions.settings import Settings
 
 DONE, REFUSED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 

@@ -120,7 +120,7 @@ class Shelf(Protocol):
     """What a store keeps beside tasks and their history: small documents, by kind; errors as in `Store`."""
 
     async def documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
-        """Return the documents of *kind* with these ids, in any order; those that do not exist are left out."""
+        """Return the documents of *kind* with these ids, in any order; who does not exist is left out."""
         ...
 
     async def shelf(self, kind: Kind, *, after: str = "", limit: int = 100) -> list[Document]:

@@ -15,7 +15,10 @@ CONTROL = {"control", "applying"}
 ROOMS: Mapping[str, set[str]] = {
     "errors": set(),
     "rules": {"errors"},
-    "settings": {"errors"},
+    "environment": {"errors"},
+    "setting_kinds": set(),
+    "setting_channels": {"setting_kinds"},
+    "settings": {"errors", "setting_kinds", "setting_channels"},
     "logs": {"errors"},
     **dict.fromkeys(ORDER, LEAVES | ORDER),
     **dict.fromkeys(CONTROL, LEAVES | CONTROL | {"ports"}),
@@ -30,8 +33,8 @@ ROOMS: Mapping[str, set[str]] = {
     "commands": LEAVES
     | CONTROL
     | {"settings", "logs", "ports", "taskfiles", "wiring", "actions", "store", "notices"},
-    "cli": LEAVES | {"settings", "logs", "commands"},
-    "main": LEAVES | {"settings", "logs", "wiring", "web"},
+    "cli": LEAVES | {"environment", "settings", "logs", "commands"},
+    "main": LEAVES | {"environment", "settings", "logs", "wiring", "web"},
 }
 
 LIBRARIES: Mapping[str, tuple[str, ...]] = {

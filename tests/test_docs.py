@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from functions.cli import build_parser
+from functions.environment import parse_dotenv
 from functions.rules.schedule import NAMED, read_schedule
-from functions.settings import Settings, parse_dotenv
+from functions.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 FORMS = (*NAMED, "every 15m", "at 2026-12-01T09:00")

@@ -39,6 +39,8 @@ ROOMS: Mapping[str, set[str]] = {
 
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "aiohttp": ("functions/actions/net/", "functions/notices/post.py", "functions/web/certificates.py"),
+    "aiosmtplib": ("functions/notices/mail.py",),
+    "apprise": ("functions/notices/apprise.py",),
     "google": ("functions/store/firestore", "functions/web/oidc.py", "functions/fanout/"),
     "grpc": ("functions/store/firestore", "functions/fanout/"),
     "sqlite3": ("functions/store/sqlite",),

@@ -1,0 +1,73 @@
+"""The environment: a `.env` file completes it on a person's machine, and nowhere else."""
+
+from pathlib import Path
+
+import pytest
+
+from functions.environment import parse_dotenv, read_environment
+from functions.errors import SettingsError
+
+CANARY = "canary-in-a-file"
+SECRET = "0123456789abcdef0123456789abcdef"
+PREVIOUS = "fedcba9876543210fedcba9876543210"
+
+
+def test_a_dotenv_file_is_read() -> None:
+    text = f"""\
+# a comment
+PLAIN=value
+
+export EXPORTED = spaced out   # with a comment
+HASH=a#b
+SINGLE='as # it \\n is'
+DOUBLE="{SECRET}\\n{PREVIOUS}"  # two lines
+ESCAPED="say \\"yes\\" \\\\ no"
+EMPTY=
+EMPTY_WITH_COMMENT= # nothing
+EQUALS=a=b==
+"""
+
+    assert {
+        "PLAIN": "value",
+        "EXPORTED": "spaced out",
+        "HASH": "a#b",
+        "SINGLE": "as # it \\n is",
+        "DOUBLE": f"{SECRET}\n{PREVIOUS}",
+        "ESCAPED": 'say "yes" \\ no',
+        "EMPTY": "",
+        "EMPTY_WITH_COMMENT": "",
+        "EQUALS": "a=b==",
+    } == parse_dotenv(text)
+
+
+@pytest.mark.parametrize(
+    "line", [CANARY, f"={CANARY}", f"1A={CANARY}", f'A="{CANARY}', f"A='{CANARY}", f"A='{CANARY}' x", "A B=c"]
+)
+def test_a_line_that_is_no_assignment_is_named_by_its_number(line: str) -> None:
+    with pytest.raises(SettingsError, match=r"Line 2 of \.env") as caught:
+        parse_dotenv(f"GOOD=1\n{line}\n")
+
+    assert CANARY not in str(caught.value)
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("A=file\r\nB=file\r\nC=file\r\n", encoding="utf-8-sig")
+
+    found = read_environment({"A": "environment", "B": "", "D": "environment"}, tmp_path / ".env")
+
+    assert {"A": "environment", "B": "file", "C": "file", "D": "environment"} == found
+
+
+def test_the_file_is_not_read_on_cloud_run(tmp_path: Path) -> None:
+    """A file deployed by mistake must not change a production service."""
+    (tmp_path / ".env").write_text("A=file")
+
+    assert {"K_SERVICE": "cronfire"} == read_environment({"K_SERVICE": "cronfire"}, tmp_path / ".env")
+
+
+def test_no_file_is_fine_and_an_unreadable_one_is_not(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+
+    assert {"A": "1"} == read_environment({"A": "1"}, tmp_path / ".env")
+    with pytest.raises(SettingsError, match="folder exists but cannot be read"):
+        read_environment({}, tmp_path / "folder")

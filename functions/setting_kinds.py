@@ -1,6 +1,7 @@
 """What a variable may hold: the kinds of settings, each read from text and refused without being shown."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -11,10 +12,19 @@ _ADDRESS = re.compile(r"https?://[^\s/?#]+\S*")
 ADDRESS = "an address that begins with https:// or http://"
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
+    """The parts of a text between commas; what is no text is left alone."""
     if isinstance(value, str):
         return tuple(item for item in (part.strip() for part in value.split(",")) if item)
     return value
+
+
+def content(path: Path) -> str:
+    """The text in a file, without white space around it; empty when it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError, ValueError):
+        return ""
 
 
 def _switch(value: object) -> object:
@@ -48,7 +58,7 @@ Address = Annotated[str, AfterValidator(_address)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 Names = Annotated[
     tuple[str, ...],
-    BeforeValidator(_listed),
+    BeforeValidator(listed),
     Field(min_length=1, description="one name, or several with commas"),
 ]
 SecretAddress = Annotated[SecretStr, AfterValidator(_secret_address)]

@@ -5,6 +5,8 @@ Every plain module in this folder is a task type, registered by being there. It 
     Params             a `Model`: what the task's `params` may be
     perform            async (job, params, tools) -> Outcome
     EXAMPLE            params that show the type at work, for the documentation
+    ONLY_REFERENCES    optional: params (dotted names) that must be `{{secret:NAME}}`: no secret is stored
+    NO_REFERENCES      optional: params in which a secret would be seen by others
 
 Packages in this folder are what the types share. A type is imported when it is first needed, so that a
 tick pays for the libraries of the types it runs and no others.
@@ -14,7 +16,7 @@ import difflib
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -24,13 +26,21 @@ from pydantic import BaseModel, ValidationError
 
 from functions.actions.net.errors import FetchError
 from functions.actions.tools import Http, Records, Tools
-from functions.actions.tools.faults import faults_text
-from functions.actions.tools.limits import within_limits
+from functions.actions.tools.faults import Place, faults_text
+from functions.actions.tools.limits import Mask, shown, within_limits
+from functions.actions.tools.references import (
+    check_references,
+    filled,
+    is_reference,
+    mask_for,
+    names_in,
+    with_placeholders,
+)
 from functions.errors import InputError, SchedulerError
 from functions.rules.job import Job
 from functions.rules.outcome import Outcome, failed
 
-__all__ = ["Http", "Records", "Tools", "check_params", "example", "perform", "type_names"]
+__all__ = ["Http", "Records", "Tools", "check_params", "example", "params_schema", "perform", "type_names"]
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +53,20 @@ def type_names() -> tuple[str, ...]:
 
 
 def check_params(type_name: str, params: Mapping[str, Any]) -> None:
-    """Return quietly when *params* are what the type asks for.
+    """Return quietly when *params* are what the type asks for, as far as that can be told without secrets.
+
+    A value that is a secret as a whole is checked when it is known: as an attempt begins.
 
     Raises:
         InputError: There is no such type, or a parameter is wrong; names each wrong one and why.
     """
-    _parsed(_load(type_name), params)
+    kind = _load(type_name)
+    if not names_in(params):
+        check_references(params, only=kind.only_references)
+        _parsed(kind, params)
+        return
+    check_references(params, only=kind.only_references, never=kind.no_references)
+    _parsed(kind, with_placeholders(params), excused=lambda place: _is_unknown(place, params))
 
 
 def example(type_name: str) -> dict[str, Any]:
@@ -60,15 +78,32 @@ def example(type_name: str) -> dict[str, Any]:
     return dict(_load(type_name).example)
 
 
+def params_schema(type_name: str) -> dict[str, Any]:
+    """The JSON Schema of a type's params, for forms and descriptions.
+
+    Raises:
+        InputError: There is no such type.
+    """
+    return _load(type_name).params.model_json_schema(by_alias=True)
+
+
 async def perform(job: Job, tools: Tools) -> Outcome:
     """Do *job*'s work once and say what came of it. Whatever goes wrong is an outcome too.
 
-    Only cancellation passes through: ending an attempt is the tick's business.
+    Only cancellation passes through: ending an attempt is the tick's business. The secrets that the job's
+    params refer to are filled in here, and masked in the outcome; a type never sees another one.
     """
+    mask: Mask = shown
     try:
         kind = _load(job.type)
-        given = await kind.perform(job, _parsed(kind, job.params), tools)
-        return within_limits(given, task_type=job.type)
+        params, names = job.params, names_in(job.params)
+        if names or kind.only_references:
+            check_references(params, only=kind.only_references, never=kind.no_references)
+        if names:
+            params = filled(job.params, tools.secrets)
+            mask = mask_for([tools.secrets[name] for name in names])
+        given = await kind.perform(job, _parsed(kind, params), replace(tools, secrets={}, mask=mask))
+        return within_limits(given, task_type=job.type, mask=mask)
     except FetchError as exc:
         outcome = failed(exc.reason, permanent=exc.permanent)
     except InputError as exc:
@@ -77,7 +112,7 @@ async def perform(job: Job, tools: Tools) -> Outcome:
         outcome = failed(str(exc))
     except (Exception, SystemExit) as exc:  # noqa: BLE001  # one bad task must not stop the others
         outcome = _crash(exc, job)
-    return within_limits(outcome, task_type=job.type)
+    return within_limits(outcome, task_type=job.type, mask=mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +120,8 @@ class _Type:
     params: type[BaseModel]
     perform: Callable[[Job, Any, Tools], Awaitable[object]]
     example: Mapping[str, Any]
+    only_references: tuple[str, ...]
+    no_references: tuple[str, ...]
 
 
 def _load(type_name: str) -> _Type:
@@ -98,14 +135,36 @@ def _load(type_name: str) -> _Type:
 @cache
 def _imported(type_name: str) -> _Type:
     module = import_module(f"{__name__}.{type_name}")
-    return _Type(module.Params, module.perform, getattr(module, "EXAMPLE", {}))
+    return _Type(
+        module.Params,
+        module.perform,
+        getattr(module, "EXAMPLE", {}),
+        getattr(module, "ONLY_REFERENCES", ()),
+        getattr(module, "NO_REFERENCES", ()),
+    )
 
 
-def _parsed(kind: _Type, params: Mapping[str, Any]) -> BaseModel:
+def _parsed(
+    kind: _Type, params: Mapping[str, Any], *, excused: Callable[[Place], bool] = lambda place: False
+) -> BaseModel | None:
+    """The params as the type's own model; None when all that is wrong with them is *excused*."""
     try:
         return kind.params.model_validate(params)
     except ValidationError as exc:
-        raise InputError(faults_text(exc, kind.params)) from None  # the cause would show the values
+        if faults := faults_text(exc, kind.params, excused=excused):
+            raise InputError(faults) from None  # the cause would show the values
+        return None
+
+
+def _is_unknown(place: Place, params: Any) -> bool:
+    """Whether what is at *place* in *params* is a secret as a whole."""
+    value = params
+    for step in place:
+        if isinstance(value, Mapping):
+            value = value.get(step, value)  # a step may also be the name of a branch of a union
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+    return is_reference(value)
 
 
 def _crash(exc: BaseException, job: Job) -> Outcome:

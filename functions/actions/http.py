@@ -1,7 +1,7 @@
 """Task type `http`: one request, a webhook call for instance, and whether it was answered as expected."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlencode
 
@@ -9,22 +9,27 @@ from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from functions.actions.tools import Response, Tools
 from functions.actions.tools.answers import text_of, wait_asked_for, worth_retrying
+from functions.actions.tools.auth import ONLY_REFERENCES, Auth
 from functions.actions.tools.fields import ExpectedStatus, Headers, Seconds, Statuses, Wanted, WebUrl
 from functions.actions.tools.pointer import NOTHING, at_pointer, same_json
 from functions.rules.job import Job
 from functions.rules.outcome import Outcome, failed, succeeded
 from functions.rules.words import Model, instant_text
 
+__all__ = ["EXAMPLE", "ONLY_REFERENCES", "Params", "perform"]
+
 EXAMPLE: dict[str, Any] = {
     "method": "POST",
     "url": "https://example.com/hooks/nightly",
-    "headers": {"X-Team": "garden"},
     "json": {"action": "rotate-logs"},
+    "auth": {"bearer": "{{secret:HOOKS_TOKEN}}"},
     "jsonPointer": "/status",
     "equals": "accepted",
 }
 SNIPPET_CHARS = 300
+FAILED_SNIPPET_CHARS = 8192  # what a person looks into
 MAX_BODY_BYTES = 262_144  # enough for an API's answer, little enough to parse without holding up the others
+_SECRET_BYTES = 8192  # read beyond a snippet's end, so that a secret there is seen whole
 _Scalar = str | int | float | bool
 _Text = Annotated[str, StringConstraints(max_length=65_536)]
 
@@ -33,6 +38,7 @@ class Params(Model):
     """What to send and what to expect.
 
     Attributes:
+        auth: A bearer token or a password, given as references to secrets.
         query: Added to the url's own; a list gives its name several times, true and false in lower case.
         json_body: Called `json`: sent as JSON; null is sent too. At most one of json, body, form.
         body: Sent as it stands, as UTF-8.
@@ -47,6 +53,7 @@ class Params(Model):
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
     url: WebUrl
     headers: Headers = Field(default_factory=dict)
+    auth: Auth | None = None
     query: Annotated[dict[str, _Scalar | list[_Scalar]], Field(max_length=50)] = Field(default_factory=dict)
     json_body: JsonValue = Field(default=None, alias="json")
     body: _Text | None = None
@@ -67,6 +74,8 @@ class Params(Model):
             raise ValueError("equals needs jsonPointer, which says what to compare")
         if self.method == "HEAD" and not (self.body_contains is None and self.json_pointer is None):
             raise ValueError("bodyContains and jsonPointer need another method, as HEAD brings no body")
+        if self.auth is not None and "authorization" in {name.lower() for name in self.headers}:
+            raise ValueError("give either auth or a header Authorization")
         return self
 
 
@@ -79,13 +88,13 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     response = await tools.http.request(
         params.method,
         _with_query(params.url, params.query),
-        headers=_headers(job, content_type, params.headers),
+        headers=_headers(job, content_type, params),
         body=body,
         max_redirects=3 if follow else 0,
         max_body_bytes=MAX_BODY_BYTES,
         timeout_s=params.timeout_seconds,
     )
-    return _outcome(job, params, response)
+    return _outcome(job, params, response, tools.mask)
 
 
 def _content(params: Params) -> tuple[str | None, bytes | None]:
@@ -119,7 +128,7 @@ def _plain(value: _Scalar) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _headers(job: Job, content_type: str | None, given: Mapping[str, str]) -> dict[str, str]:
+def _headers(job: Job, content_type: str | None, params: Params) -> dict[str, str]:
     """Ours, unless the task gives a header of the same name itself."""
     headers = {
         "Idempotency-Key": job.idempotency_key,
@@ -128,14 +137,18 @@ def _headers(job: Job, content_type: str | None, given: Mapping[str, str]) -> di
     }
     if content_type is not None:
         headers["Content-Type"] = content_type
-    names = {name.lower() for name in given}
-    return {name: value for name, value in headers.items() if name.lower() not in names} | dict(given)
+    if params.auth is not None:
+        headers["Authorization"] = params.auth.header()
+    names = {name.lower() for name in params.headers}
+    return {name: value for name, value in headers.items() if name.lower() not in names} | params.headers
 
 
-def _outcome(job: Job, params: Params, response: Response) -> Outcome:
+def _outcome(job: Job, params: Params, response: Response, mask: Callable[[str], str]) -> Outcome:
     status = response.status
+    fault = None if status not in params.expected_status else _content_fault(params, response)
+    succeeding = status in params.expected_status and fault is None
     metrics: dict[str, Any] = {"status": status, "latencyMs": response.elapsed_ms}
-    if snippet := _snippet(response):
+    if snippet := _snippet(response, mask, SNIPPET_CHARS if succeeding else FAILED_SNIPPET_CHARS):
         metrics["snippet"] = snippet
     if status not in params.expected_status:
         retryable = worth_retrying(status)
@@ -145,15 +158,14 @@ def _outcome(job: Job, params: Params, response: Response) -> Outcome:
             retry_after=wait_asked_for(response, now=job.started_at) if retryable else None,
             metrics=metrics,
         )
-    fault = _content_fault(params, response)
     if fault is not None:
         return failed(f"Answered {status}, but {fault}", metrics=metrics)
     return succeeded(f"Answered {status} in {response.elapsed_ms} ms", metrics=metrics)
 
 
-def _snippet(response: Response) -> str:
-    """The beginning of the answer, printable and on one line."""
-    words = " ".join(text_of(response, limit_bytes=4 * SNIPPET_CHARS).split())[:SNIPPET_CHARS]
+def _snippet(response: Response, mask: Callable[[str], str], limit: int) -> str:
+    """The beginning of the answer, printable and on one line; masked before it is cut."""
+    words = " ".join(mask(text_of(response, limit_bytes=4 * limit + _SECRET_BYTES)).split())[:limit]
     return words if words.isprintable() else "".join(c for c in words if c.isprintable())
 
 

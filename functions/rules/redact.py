@@ -60,13 +60,18 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """Return *text* with every secret in it replaced by `***`."""
-        for secret in self._known:
-            if secret in text:
-                text = text.replace(secret, MASK)
+        text = self.known(text)
         lowered = text.lower()
         for marker in _MARKERS:
             if marker in lowered:
                 return _masked(text)
+        return text
+
+    def known(self, text: str) -> str:
+        """Return *text* with the values it was told of masked, and whatever only looks secret left alone."""
+        for secret in self._known:
+            if secret in text:
+                text = text.replace(secret, MASK)
         return text
 
     def __repr__(self) -> str:

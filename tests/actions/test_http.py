@@ -218,3 +218,15 @@ def test_a_body_of_any_json_is_accepted() -> None:
     values: tuple[Any, ...] = (None, 0, "x", [], {"a": [1, {"b": False}]})
     for value in values:
         check_params("http", json.loads(json.dumps({"url": URL, "method": "PUT", "json": value})))
+
+
+async def test_of_an_expected_answer_a_little_is_kept_and_of_another_what_a_person_looks_into(
+    ask: Callable[..., Any],
+) -> None:
+    body = b"x" * 20_000
+
+    expected = await ask(answer(200, body))
+    other = await ask(answer(500, body))
+    lacking = await ask(answer(200, body), bodyContains="y")
+
+    assert [300, 8192, 8192] == [len(one.metrics["snippet"]) for one in (expected, other, lacking)]

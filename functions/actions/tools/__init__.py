@@ -1,11 +1,12 @@
 """What a task type is handed to do its work with. The types know these protocols, never a library."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from functions.actions.net.response import Response
+from functions.actions.tools.limits import shown
 from functions.rules.outcome import Run
 from functions.rules.task import Task
 
@@ -46,10 +47,27 @@ class Records(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Everything outside itself that a task type may use."""
+    """Everything outside itself that a task type may use.
+
+    Attributes:
+        mask: Masks the secrets this job was given. A type that cuts a text masks it first.
+        secrets: All secrets that tasks may refer to, by name; a type itself is handed none of them.
+        allow_commands: Whether the machine's owner lets tasks run commands.
+        command_environment: The variables a command starts with: never ours.
+        python_tasks: Modules, packages and functions that tasks may call; empty means none.
+        github_token: Used when a task brings none of its own; empty when there is none.
+        github_api: Where GitHub, or an Enterprise server, is asked.
+    """
 
     http: Http
     records: Records
+    mask: Callable[[str], str] = shown
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    allow_commands: bool = False
+    command_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    python_tasks: tuple[str, ...] = ()
+    github_token: str = field(default="", repr=False)
+    github_api: str = "https://api.github.com"
 
 
 __all__ = ["Http", "Records", "Response", "Tools"]

@@ -1,7 +1,7 @@
 """What is wrong with a task's params, in words that name the field and never its value."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -10,10 +10,32 @@ FAULTS_TOLD = 10
 _NAME_CHARS = 60
 
 
-def faults_text(error: ValidationError, params: type[BaseModel]) -> str:
-    """Every fault as `params.<field>: reason`, joined by semicolons."""
+Place = tuple[str | int, ...]
+
+# Faults that no text whatever could mend.
+_BEYOND_EXCUSE = frozenset(
+    {"extra_forbidden", "missing", "dict_type", "list_type", "tuple_type", "model_type"}
+)
+
+
+def faults_text(
+    error: ValidationError,
+    params: type[BaseModel],
+    *,
+    excused: Callable[[Place], bool] = lambda place: False,
+) -> str:
+    """Every fault as `params.<field>: reason`, joined by semicolons; empty when all are *excused*.
+
+    Args:
+        excused: Whether the text at a place is not known yet, so that nothing can be wrong with it but
+            being a text at all.
+    """
     known = [field.alias or name for name, field in params.model_fields.items()]
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    faults = [
+        fault
+        for fault in error.errors(include_url=False, include_context=False, include_input=False)
+        if fault["type"] in _BEYOND_EXCUSE or not excused(fault["loc"])
+    ]
     told = [f"{_place(fault)}: {_reason(fault, known)}" for fault in faults[:FAULTS_TOLD]]
     if len(faults) > FAULTS_TOLD:
         told.append(f"and {len(faults) - FAULTS_TOLD} more faults")

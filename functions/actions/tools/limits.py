@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,13 +15,24 @@ ITEMS = 20
 ITEM_CHARS = {"title": 200, "url": 2048, "text": 500}
 METRICS = 20
 METRIC_CHARS = 300
+OUTPUT_CHARS = {"snippet": 8192, "stdout": 16_500, "stderr": 16_500}  # metrics that are another side's words
 METRIC_NAME_CHARS = 40
 MEMORY_BYTES = 65_536  # as JSON; the memory is read and written with each run of the task
 _INT64 = 2**63  # no store keeps a larger integer
 
+Mask = Callable[[str], str]
 
-def within_limits(given: object, *, task_type: str) -> Outcome:
+
+def shown(text: str) -> str:
+    """*text* as it is: the mask of a task that was given no secrets."""
+    return text
+
+
+def within_limits(given: object, *, task_type: str, mask: Mask = shown) -> Outcome:
     """Return *given* as an outcome every store can keep: texts cut, metrics and items thinned out.
+
+    Every text, those of the memory included, goes through *mask* before it is cut: half a secret
+    would not be found any more.
 
     Memory that is too big, or not JSON, makes the outcome a permanent failure. The task's memory
     stays as it was, and a type that goes on from stale notes without a word (announcing the same
@@ -32,20 +43,20 @@ def within_limits(given: object, *, task_type: str) -> Outcome:
             f"The task type {task_type} returned {type(given).__name__} instead of an outcome", permanent=True
         )
     try:
-        memory = None if given.memory is None else _kept(given.memory)
+        memory = None if given.memory is None else _masked(_kept(given.memory), mask)
     except (TypeError, ValueError, RecursionError):
         return failed(
             f"The work was done, but its memory is not a JSON object of at most {MEMORY_BYTES} bytes"
             " and was not kept",
             permanent=True,
-            metrics=_scalars(given.metrics),
+            metrics=_scalars(given.metrics, mask),
         )
     return replace(
         given,
-        summary=cut(str(given.summary), SUMMARY_CHARS),
+        summary=cut(mask(str(given.summary)), SUMMARY_CHARS),
         retry_after=given.retry_after if isinstance(given.retry_after, timedelta) else None,
-        metrics=_scalars(given.metrics),
-        items=_items(given.items),
+        metrics=_scalars(given.metrics, mask),
+        items=_items(given.items, mask),
         memory=memory,
     )
 
@@ -70,26 +81,40 @@ def _kept(memory: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _scalars(metrics: object) -> dict[str, Any]:
+def _masked(value: Any, mask: Mask) -> Any:
+    """JSON with every text in it masked, names too."""
+    if mask is shown or value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, dict):
+        return {mask(name): _masked(one, mask) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_masked(one, mask) for one in value]
+    text = str(value)
+    return value if mask(text) == text else mask(text)  # a number may be a secret as well
+
+
+def _scalars(metrics: object, mask: Mask) -> dict[str, Any]:
     """The first metrics that are small scalars, by name."""
     if not isinstance(metrics, Mapping):
         return {}
     kept: dict[str, Any] = {}
-    for name, value in metrics.items():
+    for given_name, given in metrics.items():
         if len(kept) == METRICS:
             break
+        name = cut(mask(str(given_name)), METRIC_NAME_CHARS)
+        value = _masked(given, mask) if isinstance(given, str | int | float) else given
         if isinstance(value, str):
-            kept[cut(str(name), METRIC_NAME_CHARS)] = cut(value, METRIC_CHARS)
+            kept[name] = cut(value, OUTPUT_CHARS.get(name, METRIC_CHARS))
         elif (
             value is None
             or (isinstance(value, int) and -_INT64 <= value < _INT64)
             or (isinstance(value, float) and math.isfinite(value))
         ):
-            kept[cut(str(name), METRIC_NAME_CHARS)] = value
+            kept[name] = value
     return kept
 
 
-def _items(items: object) -> tuple[dict[str, str], ...]:
+def _items(items: object, mask: Mask) -> tuple[dict[str, str], ...]:
     """The first items, each with the known fields only. What is not an item is left out."""
     if not items or not isinstance(items, Iterable):
         return ()
@@ -97,14 +122,14 @@ def _items(items: object) -> tuple[dict[str, str], ...]:
     for item in items:
         if len(kept) == ITEMS:
             break
-        if isinstance(item, Mapping) and (fields := _fields(item)):
+        if isinstance(item, Mapping) and (fields := _fields(item, mask)):
             kept.append(fields)
     return tuple(kept)
 
 
-def _fields(item: Mapping[Any, Any]) -> dict[str, str]:
+def _fields(item: Mapping[Any, Any], mask: Mask) -> dict[str, str]:
     """A title, url and text of *item*; a url that is too long is dropped, since half a link is no link."""
-    fields = {name: str(item[name]) for name in ITEM_CHARS if item.get(name)}
+    fields = {name: mask(str(item[name])) for name in ITEM_CHARS if item.get(name)}
     if len(fields.get("url", "")) > ITEM_CHARS["url"]:
         del fields["url"]
     return {name: cut(value, ITEM_CHARS[name]) for name, value in fields.items()}

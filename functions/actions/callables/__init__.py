@@ -1,0 +1,1 @@
+"""Calling functions of the user's own: which may be called, where they run, what their answers mean."""

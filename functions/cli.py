@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from functions import logs
-from functions.commands import files, looking, occurrences, serving, steering, ticking
+from functions.commands import costing, files, looking, occurrences, serving, steering, ticking
 from functions.commands.screen import Screen
 from functions.commands.session import ROOT, Session
 from functions.commands.times import instant
@@ -98,6 +98,8 @@ def _add_files(command: Any) -> None:
             default=True,
             help="remove tasks that came from files and are no longer in them (default)",
         )
+    one = command("cost", costing.show_cost, "what tasks cost on Google Cloud, and how much of that is free")
+    one.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="task files; default: the store's")
 
 
 def _add_looking(command: Any) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from functions.applying import Change, apply
+from functions.commands.costing import change_line, cost_data, planned_cost
 from functions.commands.screen import Cell, Screen
 from functions.commands.session import Session
 from functions.commands.times import local
@@ -34,9 +35,14 @@ async def apply_files(session: Session, *, paths: Sequence[Path], prune: bool, d
         prune=prune,
         dry_run=dry_run,
     )
-    data = {"applied": not dry_run, "changes": [_data(change) for change in changes]}
+    data: dict[str, Any] = {"applied": not dry_run, "changes": [_data(change) for change in changes]}
     zones = {spec.id: spec.timezone for spec in loaded.specs}
-    session.screen.answer(data, _lines(session.screen, changes, zones, dry_run=dry_run))
+    lines = list(_lines(session.screen, changes, zones, dry_run=dry_run))
+    if dry_run:
+        before, after = await planned_cost(session, loaded.specs, changes)
+        data["cost"] = {"before": cost_data(before), "after": cost_data(after)}
+        lines.append(change_line(before, after))
+    session.screen.answer(data, lines)
     return 0
 
 

@@ -72,6 +72,16 @@ def start_of(task: Task, occurrence: datetime) -> datetime:
     return occurrence + timedelta(seconds=drawn)
 
 
+def is_on_time(task: Task, at: datetime, *, now: datetime) -> bool:
+    """Whether the occurrence *at*, if it started now, would still count as on time."""
+    late = now - start_of(task, at)
+    # Nearly all start within the least grace there is. The schedule's period, a third of the work of judging
+    # a task, need not be known then.
+    if task.misfire.grace_seconds == "auto" and late <= GRACE_MIN:
+        return True
+    return late <= grace(task, around=at)
+
+
 def grace(task: Task, *, around: datetime) -> timedelta:
     """How late an occurrence may start and still count as on time."""
     if task.misfire.grace_seconds != "auto":

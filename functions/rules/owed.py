@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from functions.rules.occurrences import grace, newest, next_occurrence, older, owed, start_of
+from functions.rules.occurrences import is_on_time, newest, next_occurrence, older, owed, start_of
 from functions.rules.schedule import Span
 from functions.rules.settlement import BACKLOG_LIMIT
 from functions.rules.task import Extra, Missed, Task
@@ -35,7 +35,7 @@ def owed_by(task: Task, *, now: datetime) -> Owed:
     if span is None:
         return _oldest(Owed(None, task.backlog, task.upcoming))
     upcoming = next_occurrence(task, after=span.last)
-    on_time = now - start_of(task, span.last) <= grace(task, around=span.last)
+    on_time = is_on_time(task, span.last, now=now)
     if task.misfire.policy == "run_all" and (span.count > 1 or task.backlog or not on_time):
         room = BACKLOG_LIMIT - len(task.backlog)
         if room <= 0:  # the schedule waits until the backlog is shorter

@@ -69,9 +69,8 @@ class FirestoreStore:
         broken: list[Broken] = []
         async with self._calls.reading(), aclosing(self._reads.due(now, limit=limit)) as pages:
             while len(tasks) + min(len(broken), limit // 2) < limit and (page := await anext(pages, None)):
-                one = found(page)
-                tasks += one.tasks
-                broken += one.broken
+                tasks += [one for one in page if isinstance(one, Stored)]
+                broken += [one for one in page if isinstance(one, Broken)]
         return Found(tuple(tasks[:limit]), tuple(broken[: max(0, limit - len(tasks))]))
 
     async def read(self, ids: Sequence[str]) -> Found:

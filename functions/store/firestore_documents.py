@@ -49,16 +49,21 @@ def id_of(document: Any) -> str:
 
 def found(documents: list[Any]) -> Found:
     """The documents as tasks, in their order; those that cannot be read as one apart."""
-    tasks: list[Stored] = []
-    broken: list[Broken] = []
-    for document in documents:
-        try:
-            tasks.append(_stored(document))
-        except ValidationError as error:
-            broken.append(Broken(id_of(document), _faults(error)))
-        except ValueError as error:
-            broken.append(Broken(id_of(document), str(error)))
-    return Found(tuple(tasks), tuple(broken))
+    read = [read_task(document) for document in documents]
+    return Found(
+        tuple(one for one in read if isinstance(one, Stored)),
+        tuple(one for one in read if isinstance(one, Broken)),
+    )
+
+
+def read_task(document: Any) -> Stored | Broken:
+    """The document as a task, or why it cannot be read as one."""
+    try:
+        return _stored(document)
+    except ValidationError as error:
+        return Broken(id_of(document), _faults(error))
+    except ValueError as error:
+        return Broken(id_of(document), str(error))
 
 
 def _put_task(slot: Any, write: Write) -> None:

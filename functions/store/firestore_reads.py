@@ -1,16 +1,16 @@
 """Reading documents: queries, look-ups by name and counts, in pages where one answer may not do."""
 
 import math
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from google.cloud.firestore_v1.types import firestore as wrapped
 
-from functions.rules.storage import Filter
+from functions.rules.storage import Broken, Filter, Stored
 from functions.store import firestore_queries as queries
 from functions.store.firestore_calls import Calls
-from functions.store.firestore_documents import id_of
+from functions.store.firestore_documents import id_of, read_task
 from functions.store.firestore_line import Line
 from functions.store.firestore_names import Names, is_document_id
 from functions.store.meter import count
@@ -18,6 +18,8 @@ from functions.store.meter import count
 QueryRequest: Any = wrapped.RunQueryRequest.pb()
 CountRequest: Any = wrapped.RunAggregationQueryRequest.pb()
 GetRequest: Any = wrapped.BatchGetDocumentsRequest.pb()
+
+T = TypeVar("T")
 
 Pages = AsyncGenerator[list[Any], None]  # of documents; to be closed by whoever stops early
 
@@ -37,14 +39,7 @@ class Reads:
 
     async def documents(self, query: Any) -> list[Any]:
         """The documents *query* finds, in its order."""
-        request = QueryRequest(parent=self._names.documents, structured_query=query)
-
-        async def attempt(line: Line) -> list[Any]:
-            answers = [answer async for answer in line.run_query(request)]
-            return [answer.document for answer in answers if answer.HasField("document")]
-
-        documents = await self._calls.read(attempt)
-        count(reads=max(1, len(documents)))
+        documents, _ = await self._kept(query, _itself)
         return documents
 
     async def by_id(self, ids: Sequence[str]) -> list[Any]:
@@ -77,9 +72,13 @@ class Reads:
         count(reads=max(1, -(-number // COUNTED_PER_READ)))
         return number
 
-    def due(self, now: datetime, *, limit: int) -> Pages:
-        """Tasks whose next look has come, earliest first, *limit* at a time; not without end."""
-        return self._pages(queries.due(self._names.tasks, now), limit, most=limit + PASSED_OVER)
+    def due(self, now: datetime, *, limit: int) -> AsyncGenerator[list[Stored | Broken], None]:
+        """Tasks whose next look has come, earliest first, *limit* at a time; not without end.
+
+        Read as they come: all documents of the wire together take as much memory again as their tasks.
+        """
+        query = queries.due(self._names.tasks, now)
+        return self._pages(query, limit, read_task, most=limit + PASSED_OVER)
 
     def listed(self, which: Filter, *, after: str, limit: int) -> Pages:
         """Tasks by id, after *after*: all that match *which*, and perhaps some that do not."""
@@ -87,26 +86,51 @@ class Reads:
             return self._pages_of([each for each in which.ids if each > after])
         name = self._names.task(after) if is_document_id(after) else None
         size = limit if queries.filters_all(which) else max(limit, PAGE)
-        return self._pages(queries.listed(self._names.tasks, which, after=name), size)
+        return self._pages(queries.listed(self._names.tasks, which, after=name), size, _itself)
 
     def entries(
         self, *, task_id: str | None, since: datetime | None, before: datetime | None, limit: int
     ) -> Pages:
         """Ledger entries with a run in the span, those whose last run finished latest first."""
         query = queries.entries_of(self._names.runs, task_id=task_id, since=since, before=before or FOR_EVER)
-        return self._pages(query, ENTRIES if task_id is None else min(limit + 1, PAGE))
+        return self._pages(query, ENTRIES if task_id is None else min(limit + 1, PAGE), _itself)
 
-    async def _pages(self, query: Any, size: int, *, most: float = math.inf) -> Pages:
+    async def _pages(
+        self, query: Any, size: int, keep: Callable[[Any], T], *, most: float = math.inf
+    ) -> AsyncGenerator[list[T], None]:
         query.limit.value = size
         read = 0
-        while read < most and (documents := await self.documents(query)):
-            yield documents
-            if len(documents) < size:
+        while read < most:
+            kept, last = await self._kept(query, keep)
+            if kept:
+                yield kept
+            if len(kept) < size:
                 return
             read += size
-            queries.go_on_after(query, documents[-1])
+            queries.go_on_after(query, last)
+
+    async def _kept(self, query: Any, keep: Callable[[Any], T]) -> tuple[list[T], Any]:
+        """What *keep* makes of each document *query* finds, in its order; and the last document."""
+        request = QueryRequest(parent=self._names.documents, structured_query=query)
+
+        async def attempt(line: Line) -> tuple[list[T], Any]:
+            kept: list[T] = []
+            last = None
+            async for answer in line.run_query(request):
+                if answer.HasField("document"):
+                    last = answer.document
+                    kept.append(keep(last))
+            return kept, last
+
+        kept, last = await self._calls.read(attempt)
+        count(reads=max(1, len(kept)))
+        return kept, last
 
     async def _pages_of(self, ids: Iterable[str]) -> Pages:
         in_order = sorted(ids)
         for start in range(0, len(in_order), PAGE):
             yield sorted(await self.by_id(in_order[start : start + PAGE]), key=id_of)
+
+
+def _itself(document: Any) -> Any:
+    return document

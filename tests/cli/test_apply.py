@@ -65,7 +65,7 @@ def test_people_see_signs_fire_times_and_counts(scheduler: Scheduler, write_task
         ),
     )
 
-    _, moved, new, old, counts = said.out.splitlines()
+    _, moved, new, old, counts, _ = said.out.splitlines()
     assert ["~", "moved", "schedule"] == moved.split()[:3]
     assert "→" in moved
     assert new.startswith("+")

@@ -70,6 +70,7 @@ class FaultyFirestore:
         calls: The methods called so far, in order, e.g. `["RunQuery", "BatchWrite"]`.
         requests: What they were called with, as bytes of the wire.
         headers: And with which metadata.
+        answers: The messages of streamed answers that came from the store, each with its method.
     """
 
     def __init__(self, upstream: grpc.aio.Channel) -> None:
@@ -77,6 +78,7 @@ class FaultyFirestore:
         self.calls: list[str] = []
         self.requests: list[bytes] = []
         self.headers: list[dict[str, str]] = []
+        self.answers: list[tuple[str, bytes]] = []
         self._upstream = upstream
         self._planned: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._for_ever = asyncio.Event()
@@ -99,6 +101,7 @@ class FaultyFirestore:
         async for message in self._upstream.unary_stream(_path(method))(request, metadata=_headers(context)):
             if passed == fault.after_messages:
                 break
+            self.answers.append((method, message))
             yield message
             passed += 1
         await self._lost(fault, context)

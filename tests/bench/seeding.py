@@ -1,0 +1,91 @@
+"""Tasks to be measured with: as they stand in a store after some weeks of work, due now or not for long."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from functions.rules.storage import Write
+from functions.rules.task import RECENT_RUNS, Task, shard_of
+from functions.rules.words import OutcomeKind, instant_text
+from functions.store import open_store
+from functions.wiring import FullStore
+
+T = TypeVar("T")
+
+AT_ONCE = 500
+CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+ZONES = ("UTC", "Europe/Riga", "America/New_York", "Asia/Shanghai", "Australia/Sydney")
+
+
+def fill(url: str, target: str, *, count: int) -> None:
+    """Put *count* tasks that are not due for a month into the empty store at *url*.
+
+    Args:
+        target: The address every task calls, without a path.
+    """
+    _with(url, lambda store: _write(store, [task(number, target, due=False) for number in range(count)]))
+
+
+def make_due(url: str, target: str, *, count: int) -> datetime:
+    """Make the first *count* tasks due now, and make them altogether if need be; return the moment before."""
+    before = datetime.now(UTC)
+    _with(url, lambda store: _write(store, [task(number, target, due=True) for number in range(count)]))
+    return before
+
+
+def succeeded_since(url: str, since: datetime, *, at_most: int) -> int:
+    """How many runs the store's ledger holds that succeeded after *since*."""
+    runs = _with(url, lambda store: store.runs(since=since, limit=at_most))
+    return sum(run.outcome is OutcomeKind.SUCCEEDED for run in runs)
+
+
+def task(number: int, target: str, *, due: bool) -> Task:
+    """The task of this *number*: half are health checks, half HTTP calls, and each has a history."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    at = now if due else now + timedelta(days=30 + number % 300)
+    name = f"check-{number:06d}"
+    ran_at = [now - timedelta(days=passed) for passed in range(RECENT_RUNS, 0, -1)]
+    return Task(
+        id=name,
+        title=f"Check number {number} answers",
+        tags=("shop", "front"),
+        type=("health_check_url", "http")[number % 2],
+        params={"url": f"{target}/{number}"},
+        schedule=f"{number % 60} {number % 24} * * *",
+        timezone=ZONES[number % len(ZONES)],
+        created_at=CREATED,
+        updated_at=CREATED,
+        shard=shard_of(name),
+        upcoming=at,
+        next_run_at=at,
+        last_run_at=ran_at[-1],
+        last_outcome=OutcomeKind.SUCCEEDED,
+        last_result_summary="Answered 200 in 51 ms",
+        last_duration_ms=53,
+        run_count=RECENT_RUNS,
+        recent=tuple(f"succeeded 53 {instant_text(at)}" for at in ran_at),
+    )
+
+
+def _with(url: str, work: Callable[[FullStore], Awaitable[T]]) -> T:
+    async def do() -> T:
+        store: FullStore = open_store(url)
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(do())
+
+
+async def _write(store: FullStore, tasks: Sequence[Task]) -> None:
+    for some in _slices(tasks):
+        found = await store.read([one.id for one in some])
+        revisions = {one.task.id: one.revision for one in found.tasks}
+        await store.write([Write(one, revisions.get(one.id)) for one in some])
+
+
+def _slices(tasks: Sequence[Task]) -> Iterator[Sequence[Task]]:
+    for start in range(0, len(tasks), AT_ONCE):
+        yield tasks[start : start + AT_ONCE]

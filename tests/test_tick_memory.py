@@ -1,0 +1,69 @@
+"""A tick's memory does not grow with what its attempts bring: an outcome is let go when it is written."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from functions.ports import Parts
+from functions.results import FLUSH_AT
+from functions.rules.hours import Budget
+from functions.rules.job import Job
+from functions.rules.notice import Notice
+from functions.rules.outcome import Outcome, succeeded
+from functions.rules.storage import Write
+from functions.rules.task import Task
+from functions.store.sqlite import SqliteStore
+from functions.tick import tick
+from tests.conftest import NOON
+
+AT_ONCE = 20
+DUE = 900
+
+
+class Counted(str):
+    """A text that knows how many of its kind are alive."""
+
+    __slots__ = ()
+    alive = 0
+    most = 0
+
+    def __new__(cls, text: str) -> "Counted":
+        cls.alive += 1
+        cls.most = max(cls.most, cls.alive)
+        return super().__new__(cls, text)
+
+    def __del__(self) -> None:
+        type(self).alive -= 1
+
+
+async def test_outcomes_are_let_go_as_they_are_written(
+    tmp_path: Path, make_task: Callable[..., Task]
+) -> None:
+    store = SqliteStore(str(tmp_path / "tick.db"))
+    await store.write([Write(make_task(f"t{number}"), None) for number in range(DUE)])
+
+    async def perform(job: Job) -> Outcome:
+        await asyncio.sleep(0)
+        return succeeded("Done", metrics={"snippet": Counted(job.task_id)})
+
+    async def tell(notices: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+        return [()] * len(notices)
+
+    parts = Parts(
+        store=store,
+        perform=perform,
+        tell=tell,
+        clock=lambda: NOON,
+        token=lambda: "tick",
+        dice=random.Random(1).random,
+        max_concurrency=AT_ONCE,
+    )
+    report = await tick(parts, Budget(None, None))
+    await store.close()
+
+    assert DUE == report["succeeded"]
+    # One flush being gathered, one being written, what runs, and some room; not all that was due.
+    assert 2 * FLUSH_AT + 2 * AT_ONCE + 50 >= Counted.most
+    assert FLUSH_AT <= Counted.most

@@ -1,6 +1,6 @@
 """A cron schedule: wall-clock times as instants, across changes of the clocks as Debian's cron does it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from functions.rules.schedule_clocks import gap, repeat
@@ -17,6 +17,7 @@ from functions.rules.schedule_shape import (
 from functions.rules.schedule_zone import Era, Zone
 
 HOUR = 3600
+REMEMBERED = 64  # answers of one schedule; those of one tick are fewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class CronSchedule:
     times: WallTimes
     zone: Zone
     fixed: bool
+    _known: dict[int, int | None] = field(default_factory=dict, compare=False, repr=False)
 
     def next_after(self, instant: datetime) -> datetime | None:
         found = self._at_or_after(second_at_or_before(instant) + 1)
@@ -74,6 +76,15 @@ class CronSchedule:
         ]
 
     def _at_or_after(self, second: int) -> int | None:
+        """The first occurrence at *second* or later. A tick asks the same for all tasks of one schedule."""
+        if second in self._known:
+            return self._known[second]
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
+        found = self._known[second] = self._searched(second)
+        return found
+
+    def _searched(self, second: int) -> int | None:
         second = max(second, FIRST_SECOND)
         searched = found = None
         while second <= LAST_SECOND:

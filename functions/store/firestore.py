@@ -1,17 +1,20 @@
 """The production store: tasks and their ledger in Firestore."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, aclosing
 from datetime import datetime
+from functools import partial
 
 from functions.errors import StoreUnavailable
 from functions.rules.outcome import Run
 from functions.rules.storage import (
     Broken,
     Counts,
+    Document,
     Filter,
     Found,
+    Kind,
     LedgerEntry,
     Operations,
     Stored,
@@ -25,8 +28,9 @@ from functions.store.firestore_documents import found, id_of
 from functions.store.firestore_ledger import moment_in, newest_first, runs_in
 from functions.store.firestore_names import is_document_id, names
 from functions.store.firestore_reads import Reads
-from functions.store.firestore_writes import UNKNOWN, keep, write_all
-from functions.store.meter import metered
+from functions.store.firestore_shelf import put_document, put_removal, read_documents
+from functions.store.firestore_writes import UNKNOWN, keep, send_all, write_all
+from functions.store.meter import count, metered
 
 
 class FirestoreStore:
@@ -150,6 +154,29 @@ class FirestoreStore:
                     break  # no later page holds a newer run
         return newest[:limit]
 
+    async def documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
+        """The documents of *kind* with these ids."""
+        asked = [self._names.beside(kind, each) for each in set(ids) if is_document_id(each)]
+        async with self._calls.reading():
+            return read_documents(kind, await self._reads.by_name(asked))
+
+    async def shelf(self, kind: Kind, *, after: str = "", limit: int = 100) -> list[Document]:
+        """Documents of *kind* by id, those behind *after*."""
+        if limit <= 0:
+            return []
+        async with self._calls.reading():
+            return read_documents(kind, await self._reads.beside(kind, after=after, limit=limit))
+
+    async def put(self, documents: Sequence[Document]) -> list[Written]:
+        """Guarded writes by BatchWrite, as of tasks."""
+        count(writes=len(documents))
+        return await self._sent(documents, put_document)
+
+    async def discard(self, documents: Sequence[Document]) -> list[Written]:
+        """Guarded removals by BatchWrite."""
+        count(deletes=len(documents))
+        return await self._sent(documents, put_removal)
+
     async def counts(self, now: datetime) -> Counts:
         """The figures of the status page, by three queries at once."""
         tasks, runs = self._names.tasks, self._names.runs
@@ -168,6 +195,16 @@ class FirestoreStore:
     async def close(self) -> None:
         """Close the running loop's connection."""
         await self._calls.close()
+
+    async def _sent(self, documents: Sequence[Document], fill: Callable[..., None]) -> list[Written]:
+        fills = [
+            (
+                f"{one.kind} {one.id}",
+                partial(fill, document=one, name=self._names.beside(one.kind, one.id)),
+            )
+            for one in documents
+        ]
+        return await send_all(self._calls, self._names, fills, deadline=self._write_deadline())
 
     async def _kept(self, entry: LedgerEntry, *, deadline: float) -> bool:
         """Whether *entry* is certainly in the ledger; its two tries leave time for the writes."""

@@ -30,11 +30,16 @@ def put_write(slot: Any, write: Write, *, name: str) -> None:
     else:
         slot.update.name = name
         _put_task(slot, write)
-    if write.revision is None:
+    guard(slot, write.revision)
+
+
+def guard(slot: Any, revision: int | None) -> None:
+    """Let the write in *slot* be done only at this revision; None means that nothing may be there."""
+    if revision is None:
         slot.current_document.exists = False
     else:
-        guard = slot.current_document.update_time
-        guard.seconds, guard.nanos = divmod(write.revision, NANOS)
+        expected = slot.current_document.update_time
+        expected.seconds, expected.nanos = divmod(revision, NANOS)
 
 
 def revision_of(timestamp: Any) -> int:

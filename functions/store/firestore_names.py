@@ -16,17 +16,30 @@ class Names:
     """The names within one database. Collections carry a prefix, so that two schedulers may share it."""
 
     database: str
-    tasks: str
-    runs: str
+    prefix: str
+
+    @property
+    def tasks(self) -> str:
+        """The collection of tasks."""
+        return f"{self.prefix}tasks"
+
+    @property
+    def runs(self) -> str:
+        """The collection of ledger entries."""
+        return f"{self.prefix}runs"
 
     @property
     def documents(self) -> str:
-        """The parent of both collections."""
+        """The parent of all collections."""
         return f"{self.database}/documents"
 
     def task(self, task_id: str) -> str:
         """The full name of a task's document."""
         return f"{self.database}/documents/{self.tasks}/{task_id}"
+
+    def beside(self, kind: str, document_id: str) -> str:
+        """The full name of a small document beside the tasks."""
+        return f"{self.database}/documents/{self.prefix}{kind}/{document_id}"
 
     def entry(self, entry_id: str) -> str:
         """The full name of a ledger entry's document."""
@@ -52,7 +65,7 @@ def names(project: str, database: str, prefix: str) -> Names:
         )
     if not PREFIX.fullmatch(prefix) or prefix.startswith("__"):
         raise SettingsError("The prefix of collections must be letters, digits, hyphens and underscores")
-    return Names(f"projects/{project}/databases/{database}", f"{prefix}tasks", f"{prefix}runs")
+    return Names(f"projects/{project}/databases/{database}", prefix)
 
 
 def is_document_id(given: str) -> bool:

@@ -7,11 +7,11 @@ The emulator answers every query without an index; Firestore does not. Whoever c
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from google.cloud.firestore_v1.types.query import StructuredQuery as WrappedQuery
 
-from functions.rules.storage import Filter
+from functions.rules.storage import Filter, Kind
 from functions.rules.words import Status
 from functions.store.firestore_values import Value, value_of
 
@@ -55,6 +55,7 @@ INDEXES: Mapping[str, CollectionIndexes] = {
         ),
         ttl="expireAt",
     ),
+    **{kind: CollectionIndexes(single={}, ttl="expireAt") for kind in get_args(Kind)},
 }
 
 

@@ -44,7 +44,10 @@ class Reads:
 
     async def by_id(self, ids: Sequence[str]) -> list[Any]:
         """The tasks' documents with these ids, in any order; those that do not exist are left out."""
-        asked = [self._names.task(each) for each in set(ids) if is_document_id(each)]
+        return await self.by_name([self._names.task(each) for each in set(ids) if is_document_id(each)])
+
+    async def by_name(self, asked: Sequence[str]) -> list[Any]:
+        """The documents with these full names, in any order; those that do not exist are left out."""
         if not asked:
             return []
         request = GetRequest(database=self._names.database, documents=asked)
@@ -87,6 +90,13 @@ class Reads:
         name = self._names.task(after) if is_document_id(after) else None
         size = limit if queries.filters_all(which) else max(limit, PAGE)
         return self._pages(queries.listed(self._names.tasks, which, after=name), size, _itself)
+
+    async def beside(self, kind: str, *, after: str, limit: int) -> list[Any]:
+        """Small documents of one kind by id, after *after*."""
+        name = self._names.beside(kind, after) if is_document_id(after) else None
+        query = queries.listed(f"{self._names.prefix}{kind}", Filter(), after=name)
+        query.limit.value = limit
+        return await self.documents(query)
 
     def entries(
         self, *, task_id: str | None, since: datetime | None, before: datetime | None, limit: int

@@ -1,7 +1,8 @@
 """Guarded writes in batches: how they are cut into requests, and what the answers mean."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]  # it ships no types
@@ -33,6 +34,8 @@ WILL_NOT_MEND = {
     grpc.StatusCode.INVALID_ARGUMENT.value[0],
     grpc.StatusCode.PERMISSION_DENIED.value[0],
 }
+
+Fill = Callable[[Any], None]
 
 #: What became of one write. An error is its own fault, and trying again will not mend it.
 Answer = Written | StoreError
@@ -72,8 +75,23 @@ async def write_all(calls: Calls, names: Names, writes: Sequence[Write], *, dead
         StoreError: Nothing could be done, and trying again will not mend it.
     """
     deletes = sum(write.delete for write in writes)
+    fills: list[tuple[str, Fill]] = [
+        (f"Task {write.task.id}", partial(put_write, write=write, name=names.task(write.task.id)))
+        for write in writes
+    ]
     count(writes=len(writes) - deletes, deletes=deletes)  # refused ones too: a bill may hold them
-    chunks = [writes[start : start + CHUNK_WRITES] for start in range(0, len(writes), CHUNK_WRITES)]
+    return await send_all(calls, names, fills, deadline=deadline)
+
+
+async def send_all(
+    calls: Calls, names: Names, fills: Sequence[tuple[str, Fill]], *, deadline: float
+) -> list[Written]:
+    """As `write_all`, for any documents.
+
+    Args:
+        fills: For each write what it is about, for an error, and what fills an empty message with it.
+    """
+    chunks = [fills[start : start + CHUNK_WRITES] for start in range(0, len(fills), CHUNK_WRITES)]
     parts = await asyncio.gather(*(_chunk(calls, names, chunk, deadline=deadline) for chunk in chunks))
     answers = [answer for part in parts for answer in part]
     faults = [answer for answer in answers if isinstance(answer, StoreError)]
@@ -82,19 +100,21 @@ async def write_all(calls: Calls, names: Names, writes: Sequence[Write], *, dead
     return [UNKNOWN if isinstance(answer, StoreError) else answer for answer in answers]
 
 
-async def _chunk(calls: Calls, names: Names, writes: Sequence[Write], *, deadline: float) -> list[Answer]:
+async def _chunk(
+    calls: Calls, names: Names, fills: Sequence[tuple[str, Fill]], *, deadline: float
+) -> list[Answer]:
     """Encode and send some writes; one that cannot be encoded is left out."""
     request = Request(database=names.database)
     faults: dict[int, StoreError] = {}
-    for index, write in enumerate(writes):
+    for index, (subject, fill) in enumerate(fills):
         try:
-            put_write(request.writes.add(), write, name=names.task(write.task.id))
+            fill(request.writes.add())
         except (ValueError, TypeError) as error:
             del request.writes[-1]
             why = f"it holds a value that cannot be kept ({type(error).__name__})"
-            faults[index] = StoreError(f"Task {write.task.id}: {why}")
+            faults[index] = StoreError(f"{subject}: {why}")
     sent = iter(await _send(calls, request, deadline=deadline) if request.writes else ())
-    return [faults.get(index) or next(sent) for index in range(len(writes))]
+    return [faults.get(index) or next(sent) for index in range(len(fills))]
 
 
 async def _send(calls: Calls, request: Any, *, deadline: float) -> list[Answer]:

@@ -1,15 +1,17 @@
 """The embedded store: one SQLite file, safe for any number of processes on one machine."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 
 from functions.rules.outcome import Run
 from functions.rules.storage import (
     Counts,
+    Document,
     Filter,
     Found,
+    Kind,
     LedgerEntry,
     Operations,
     Result,
@@ -17,6 +19,7 @@ from functions.rules.storage import (
     Written,
 )
 from functions.store import sqlite_ledger as ledger
+from functions.store import sqlite_shelf as shelf
 from functions.store import sqlite_tasks as tasks
 from functions.store.meter import count, metered
 from functions.store.sqlite_file import SqliteFile, Unanswered
@@ -103,8 +106,35 @@ class SqliteStore:
         count(reads=3)  # two counts and the last entry
         return found
 
+    async def documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
+        """The documents of *kind* with these ids."""
+        if not ids:
+            return []
+        found = await self._file.ask(lambda connection: shelf.documents(connection, kind, ids))
+        count(reads=len(ids))
+        return found
+
+    async def shelf(self, kind: Kind, *, after: str = "", limit: int = 100) -> list[Document]:
+        """Documents of *kind* by id, those behind *after*."""
+        found = await self._file.ask(lambda connection: shelf.shelf(connection, kind, after, limit))
+        count(reads=max(1, len(found)))
+        return found
+
+    async def put(self, documents: Sequence[Document]) -> list[Written]:
+        """Create or replace each document whose guard holds; all of them in one transaction."""
+        rows = shelf.rows_of(documents)
+        written = await self._changed(documents, lambda connection: shelf.put(connection, documents, rows))
+        count(writes=len(documents))
+        return written
+
+    async def discard(self, documents: Sequence[Document]) -> list[Written]:
+        """Remove each document whose guard holds; all of them in one transaction."""
+        written = await self._changed(documents, lambda connection: shelf.discard(connection, documents))
+        count(deletes=len(documents))
+        return written
+
     async def prune(self, now: datetime) -> int:
-        """Remove ledger entries past `storage.RUNS_KEPT`, a few at a time; return how many."""
+        """Remove ledger entries past `storage.RUNS_KEPT` and expired documents; return how many."""
         removed = 0
         while some := await self._file.ask(lambda connection: _prune_some(connection, now)):
             removed += some
@@ -114,6 +144,16 @@ class SqliteStore:
     def metered(self) -> AbstractContextManager[Operations]:
         """Count the operations of this asyncio task, and those it starts, while inside."""
         return metered()
+
+    async def _changed(
+        self, documents: Sequence[Document], change: Callable[[sqlite3.Connection], list[Written]]
+    ) -> list[Written]:
+        if not documents:
+            return []
+        try:
+            return await self._file.ask(lambda connection: _in_transaction(connection, change))
+        except Unanswered:
+            return [Written(Result.UNKNOWN)] * len(documents)
 
     async def close(self) -> None:
         """Close the file. The store is not used afterwards."""
@@ -131,11 +171,18 @@ def _finish(
         return tasks.apply(connection, writes, rows)
 
 
+def _in_transaction(
+    connection: sqlite3.Connection, change: Callable[[sqlite3.Connection], list[Written]]
+) -> list[Written]:
+    with transaction(connection):
+        return change(connection)
+
+
 def _prune_some(connection: sqlite3.Connection, now: datetime) -> int:
     with transaction(connection):
         entries = ledger.past(connection, now)
         ledger.forget(connection, entries)
-    return len(entries)
+        return len(entries) + shelf.forget(connection, now)
 
 
 def _documents(found: Found) -> int:

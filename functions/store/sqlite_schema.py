@@ -5,7 +5,7 @@ import sqlite3
 from functions.errors import StoreError
 from functions.store.sqlite_transaction import snapshot, transaction
 
-VERSION = 1
+VERSION = 2
 APPLICATION = 0x43524F4E  # "CRON", in the file's header: tells our file from another program's
 TRIES = 10  # at switching to WAL while other processes open the same new file
 
@@ -34,6 +34,15 @@ TABLES = (
     "CREATE INDEX runs_by_task ON runs (task_id, finished_at)",
     "CREATE INDEX runs_by_time ON runs (finished_at)",
 )
+SHELF = (  # since version 2
+    """
+    CREATE TABLE documents (
+        kind TEXT NOT NULL, id TEXT NOT NULL, rev INTEGER NOT NULL, expire_at INTEGER, data TEXT NOT NULL,
+        PRIMARY KEY (kind, id)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX documents_past ON documents (expire_at) WHERE expire_at IS NOT NULL",
+)
 
 
 def prepare(connection: sqlite3.Connection, path: str) -> None:
@@ -44,25 +53,25 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
     """
     with snapshot(connection):  # another process may be making the tables between one look and the next
         known = _known(connection, path)
-    if not known:
+    if known < VERSION:
         _use_wal(connection)
         with transaction(connection):
-            if not _known(connection, path):  # another process may have been faster
-                for statement in TABLES:
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {APPLICATION}")
-                connection.execute(f"PRAGMA user_version = {VERSION}")
+            known = _known(connection, path)  # another process may have been faster
+            for statement in (*(TABLES if known < 1 else ()), *(SHELF if known < VERSION else ())):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
     # What is committed survives a killed process in any case. FULL makes it survive a loss of power too, at
     # one fsync a commit; with NORMAL a loss of power may undo the last commits, and undone claims run twice.
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def _known(connection: sqlite3.Connection, path: str) -> bool:
-    """Whether the file holds our tables; False when it is empty."""
+def _known(connection: sqlite3.Connection, path: str) -> int:
+    """Which version of our tables the file holds; 0 when it is empty."""
     [application] = connection.execute("PRAGMA application_id").fetchone()
     [version] = connection.execute("PRAGMA user_version").fetchone()
-    if application == APPLICATION and version == VERSION:
-        return True
+    if application == APPLICATION and 1 <= version <= VERSION:
+        return int(version)
     if application == APPLICATION and version > VERSION:
         raise StoreError(
             f"{path}: made by a newer version of this program (schema {version}, known up to {VERSION}); "
@@ -71,7 +80,7 @@ def _known(connection: sqlite3.Connection, path: str) -> bool:
     [tables] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application or version or tables:
         raise StoreError(f"{path}: this is another program's database; name another file in STORE_URL")
-    return False
+    return 0
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

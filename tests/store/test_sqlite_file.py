@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from functions.errors import StoreError, StoreUnavailable
-from functions.rules.storage import LedgerEntry, Result, Write
+from functions.rules.storage import Document, LedgerEntry, Result, Write
 from functions.rules.task import Task
 from functions.store.sqlite import SqliteStore
 from functions.store.sqlite_file import SqliteFile, Unanswered
@@ -366,3 +366,22 @@ async def test_the_file_is_kept_as_it_is_said_to_be(open_file: OpenFile) -> None
     assert 2 == await file.ask(setting("synchronous"))
     assert APPLICATION == await file.ask(setting("application_id"))
     assert VERSION == await file.ask(setting("user_version"))
+
+
+async def test_a_file_of_the_first_version_gets_its_shelf_and_keeps_what_it_has(
+    tmp_path: Path, make_task: Callable[..., Task]
+) -> None:
+    path = tmp_path / "old.db"
+    store = SqliteStore(str(path))
+    await store.write([Write(make_task("ping"), None)])
+    await store.close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP TABLE documents")
+        connection.execute("PRAGMA user_version = 1")
+
+    opened = SqliteStore(str(path))
+    await opened.put([Document("owners", "alice", {"credits": 1})])
+
+    assert ["ping"] == [stored.task.id for stored in (await opened.read(["ping"])).tasks]
+    assert ["alice"] == [one.id for one in await opened.shelf("owners")]
+    await opened.close()

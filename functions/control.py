@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from functions.errors import InputError, StoreUnavailable
+from functions.errors import InputError, NotFoundError, StoreUnavailable
 from functions.ports import Catalogue
 from functions.rules.lifecycle import asked_to_run, backfill_instants, cancelled, paused, resumed
 from functions.rules.outcome import Run
@@ -72,7 +72,7 @@ async def backfill(
     dry_run: bool = False,
 ) -> list[datetime]:
     """Ask for runs of past occurrences that have not succeeded; return those, oldest first."""
-    stored = await _read(store, task_id)
+    stored = await read(store, task_id)
     instants = backfill_instants(stored.task, first=first, until=until, now=now)
     succeeded = {
         run.occurrence
@@ -106,26 +106,48 @@ async def _change(
         StoreUnavailable: It is not known whether the change was made.
     """
     for _ in range(TRIES):
-        stored = await _read(store, task_id)
-        settlement = decide(stored.task)
-        write = Write.changing(stored, settlement.changes)
-        entry = LedgerEntry(f"{new_id()}.1", now, settlement.runs) if settlement.runs else None
-        [written] = await store.finish(entry, [write])
-        if written.result is Result.APPLIED:
-            return write.task
-        if written.result is Result.UNKNOWN:
-            raise StoreUnavailable(
-                f"The store did not say whether {task_id} was changed; look, and try again"
-            )
+        stored = await read(store, task_id)
+        changed = await write_change(store, stored, decide(stored.task), now=now, new_id=new_id)
+        if changed is not None:
+            return changed.task
     raise StoreUnavailable(f"{task_id} changes too quickly; try again")
 
 
-async def _read(store: Catalogue, task_id: str) -> Stored:
+async def write_change(
+    store: Catalogue,
+    stored: Stored,
+    settlement: Settlement,
+    *,
+    now: datetime,
+    new_id: Callable[[], str],
+) -> Stored | None:
+    """Write what was decided about *stored*, once; None when somebody else has changed it meanwhile.
+
+    Raises:
+        StoreUnavailable: It is not known whether the change was made.
+    """
+    write = Write.changing(stored, settlement.changes)
+    entry = LedgerEntry(f"{new_id()}.1", now, settlement.runs) if settlement.runs else None
+    [written] = await store.finish(entry, [write])
+    if written.result is Result.UNKNOWN:
+        raise StoreUnavailable(
+            f"The store did not say whether {stored.task.id} was changed; look, and try again"
+        )
+    return Stored(write.task, written.revision) if written.result is Result.APPLIED else None
+
+
+async def read(store: Catalogue, task_id: str) -> Stored:
+    """Return a task.
+
+    Raises:
+        NotFoundError: There is none of this id.
+        InputError: Its document cannot be read.
+    """
     found = await store.read([task_id])
     if found.broken:
         raise InputError(f"{task_id} cannot be read: {found.broken[0].reason}")
     if not found.tasks:
-        raise InputError(f"There is no task {task_id!r}")
+        raise NotFoundError(f"There is no task {task_id!r}")
     return found.tasks[0]
 
 

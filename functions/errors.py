@@ -5,7 +5,9 @@
       StoreError          the store did not do what it was asked
         StoreUnavailable  it could not be reached in time; the same call may work later
       NotAllowedError     the caller may not do this
+      ConflictError       what a person wants to change is no longer what he saw
       InputError          what a person gave us is wrong; the message names field and remedy
+        NotFoundError     there is no such task, run, key or owner
 
 A task that fails is not here: that is an `Outcome`, a value.
 """
@@ -33,3 +35,11 @@ class NotAllowedError(SchedulerError):
 
 class InputError(SchedulerError):
     """What a person gave us is wrong; the text names the field and the remedy."""
+
+
+class NotFoundError(InputError):
+    """What was asked for does not exist, or is not the caller's to know of."""
+
+
+class ConflictError(SchedulerError):
+    """Somebody else was faster: what is to be changed is no longer what the caller saw."""

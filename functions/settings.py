@@ -8,13 +8,14 @@ from pydantic import Field, SecretStr, ValidationError
 
 from functions.errors import SettingsError
 from functions.setting_channels import ChannelSettings, plain
-from functions.setting_kinds import Level, Names, Switch, Zone
+from functions.setting_kinds import Level, Names, Switch, Zone, content
+from functions.setting_tasks import TaskSettings, secret_faults
 
 SECRET_CHARS = 32  # below that a shared secret may be guessed
 MAKE_A_SECRET = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'  # noqa: S105  # a remedy
 
 
-class Settings(ChannelSettings):
+class Settings(ChannelSettings, TaskSettings):
     """Every knob. A field is its variable in lower case; its description completes "VARIABLE must be ...".
 
     Attributes:
@@ -22,6 +23,7 @@ class Settings(ChannelSettings):
         cron_secret_previous: The secret being retired, accepted as well; None when there is none.
         oidc_audience: Audiences of Google's ID tokens that are ours; empty means no ID token is accepted.
         oidc_service_accounts: Who may call with an ID token. Never empty when there is an audience.
+        api_key: The first administrator's key, to make others with; None when the API has only those.
         tick_budget_seconds: A tick answers within it, unless Cloud Scheduler is known to be calling.
     """
 
@@ -29,6 +31,9 @@ class Settings(ChannelSettings):
     cron_secret_previous: SecretStr | None = None
     oidc_audience: Names = ()
     oidc_service_accounts: Names = ()
+    api_key: SecretStr | None = Field(
+        None, min_length=SECRET_CHARS, description=f"at least {SECRET_CHARS} characters"
+    )
     store_url: str = Field(
         "sqlite:///scheduler.db",
         pattern=r"^(sqlite|firestore)://.",
@@ -56,6 +61,7 @@ class Settings(ChannelSettings):
         values, faults = _given(env)
         faults += _split_secret(values, door=door)
         faults += _half_configured(values)
+        faults += secret_faults(env)
         settings: Self | None = None
         try:
             settings = cls.model_validate(values)
@@ -64,11 +70,13 @@ class Settings(ChannelSettings):
             faults += [f"{name.upper()} must be {cls.model_fields[name].description}." for name in wrong]
         if settings is None or faults:
             raise SettingsError(" ".join(faults))
+        settings.take_up(env)
         return settings
 
     def secrets(self) -> tuple[str, ...]:
-        """Every secret value in use, for masking it in all that leaves the process."""
-        return tuple(value for name in SECRETS if (value := plain(getattr(self, name.lower()))))
+        """Every secret value in use, tasks' included, for masking it in all that leaves the process."""
+        own = [value for name in SECRETS if (value := plain(getattr(self, name.lower())))]
+        return (*own, *self.task_secrets().values())
 
 
 SECRETS = tuple(
@@ -86,19 +94,12 @@ def _given(env: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
         if path and value:
             faults.append(f"Set {name} or {name}_FILE, not both.")
         elif path:
-            value = _content(Path(path))
+            value = content(Path(path))
             if not value:
                 faults.append(f"{name}_FILE must be the path of a readable file that is not empty.")
         if value:
             values[field] = value
     return values, faults
-
-
-def _content(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError, ValueError):
-        return ""
 
 
 def _split_secret(values: dict[str, str], *, door: bool) -> list[str]:

@@ -3,17 +3,20 @@
 import random
 import secrets
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from functions.actions import Tools, perform
 from functions.applying import everything
+from functions.channels import Channels
 from functions.notices import open_channels
+from functions.notices.fingerprint import fingerprints
 from functions.notices.post import VendorPost
 from functions.notices.teller import Teller
-from functions.ports import Catalogue, Parts, Store
+from functions.ports import Catalogue, Parts, Shelf, Store
 from functions.rules.hours import Budget
 from functions.rules.job import Job
 from functions.rules.outcome import Outcome, Run
@@ -23,6 +26,7 @@ from functions.rules.storage import Filter
 from functions.rules.task import Task
 from functions.rules.words import instant_text
 from functions.settings import Settings
+from functions.single import OnlyThese
 from functions.store import open_store
 from functions.tick import tick
 
@@ -48,7 +52,7 @@ def new_id() -> str:
     return secrets.token_hex(8)
 
 
-class FullStore(Store, Catalogue, Protocol):
+class FullStore(Store, Catalogue, Shelf, Protocol):
     """What a tick and people's commands need, in one: every store has it all."""
 
 
@@ -61,19 +65,32 @@ class Wired:
 
     def __init__(self, settings: Settings, *, clock: Callable[[], datetime]) -> None:
         self._clock = clock
+        self.default_timezone = settings.default_timezone
         self._redact = Redactor(settings.secrets())
         self.store: FullStore = open_store(settings.store_url)
         self._http = _LateHttp(clock=clock, allow_private=settings.allow_private_networks)
-        self._tools = Tools(http=self._http, records=_Records(self.store))
+        self._tools = Tools(
+            http=self._http,
+            records=_Records(self.store),
+            secrets=settings.task_secrets(),
+            allow_commands=settings.allow_commands,
+            command_environment=settings.command_environment(),
+            python_tasks=settings.python_tasks,
+            github_token=settings.github_token.get_secret_value() if settings.github_token else "",
+            github_api=settings.github_api_url,
+        )
         self._post = VendorPost()
         channels = open_channels(settings.channel_settings(), self._post)
-        self._teller = Teller(channels, clock=clock, redact=self._redact)
+        marks = fingerprints(settings.channel_settings(), channels)
+        self.channels = Channels(self.store, marks, clock=clock)
+        self.teller = Teller(channels, clock=clock, redact=self._redact, watch=self.channels)
         self._last_tick_at: datetime | None = None
         self._stop = StopSignal()
         self.parts = Parts(
             store=self.store,
             perform=self._perform,
-            tell=self._teller,
+            tell=self.teller,
+            routes=self.channels,
             clock=clock,
             token=new_id,
             dice=random.random,
@@ -87,6 +104,22 @@ class Wired:
         report = await tick(self.parts, budget)
         self._last_tick_at = self._clock()
         return report
+
+    async def tick_only(self, ids: Collection[str], budget: Budget) -> Mapping[str, object]:
+        """Run those of the tasks that are due, for somebody who waits for them; return the report."""
+        return await tick(replace(self.parts, store=OnlyThese(self.store, ids)), budget)
+
+    def now(self) -> datetime:
+        """The present moment."""
+        return self._clock()
+
+    def new_id(self) -> str:
+        """A fresh name: 64 random bits."""
+        return new_id()
+
+    def new_secret(self) -> str:
+        """A fresh secret: 256 random bits, in letters, digits, `-` and `_`."""
+        return secrets.token_urlsafe(32)
 
     async def status(self) -> Mapping[str, object]:
         """The figures of `GET /status`."""

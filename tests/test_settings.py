@@ -31,6 +31,7 @@ def test_one_secret_is_enough() -> None:
 
     assert {
         "cron_secret_previous": None,
+        "api_key": None,
         "oidc_audience": (),
         "oidc_service_accounts": (),
         "store_url": "sqlite:///scheduler.db",
@@ -56,6 +57,10 @@ def test_one_secret_is_enough() -> None:
         "webhook_secret_previous": None,
         "notice_language": "en",
         "allow_private_networks": False,
+        "allow_commands": False,
+        "python_tasks": (),
+        "github_token": None,
+        "github_api_url": "https://api.github.com",
         "log_level": "INFO",
         "public_url": None,
     } == found
@@ -293,7 +298,9 @@ def test_channels_get_their_variables_as_plain_text() -> None:
 
 
 def test_channels_are_not_told_what_is_none_of_their_business() -> None:
-    assert {"NOTICE_LANGUAGE": "en"} == settings(OIDC_AUDIENCE="a", OIDC_SERVICE_ACCOUNTS="b").channel_settings()
+    assert {"NOTICE_LANGUAGE": "en"} == settings(
+        OIDC_AUDIENCE="a", OIDC_SERVICE_ACCOUNTS="b"
+    ).channel_settings()
 
 
 def test_all_secrets_are_named_for_masking() -> None:
@@ -303,6 +310,7 @@ def test_all_secrets_are_named_for_masking() -> None:
     assert {
         "CRON_SECRET",
         "CRON_SECRET_PREVIOUS",
+        "API_KEY",
         "FEISHU_WEBHOOK_URL",
         "FEISHU_WEBHOOK_SECRET",
         "WEBHOOK_URL",
@@ -317,4 +325,5 @@ def test_all_secrets_are_named_for_masking() -> None:
         "NTFY_URL",
         "NTFY_TOKEN",
         "APPRISE_URLS",
+        "GITHUB_TOKEN",
     } == set(SECRETS)

@@ -1,16 +1,16 @@
 """The command `next`: when a schedule's occurrences are. It needs no store."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from functions.commands.session import Session
 from functions.commands.times import local
 from functions.errors import InputError
+from functions.rules.preview import AHEAD, following
 from functions.rules.schedule import Schedule, read_schedule
 from functions.rules.words import instant_text
 
 MOST = 10_000
-AHEAD = timedelta(days=366)  # how far changes of the clocks are looked for when occurrences are close
 
 
 async def show_next(
@@ -39,20 +39,11 @@ async def show_next(
     zone = timezone or session.settings.default_timezone
     start = after or session.now().replace(microsecond=0)
     schedule = read_schedule(expression, timezone=zone, task_id=task_id, anchor=anchor or start)
-    found = list(_following(schedule, start, count))
+    found = list(following(schedule, start, count))
     session.screen.answer(
         [instant_text(at) for at in found], _lines(session, schedule, found, start=start, zone=zone)
     )
     return 0
-
-
-def _following(schedule: Schedule, after: datetime, count: int) -> Iterator[datetime]:
-    for _ in range(count):
-        found = schedule.next_after(after)
-        if found is None:
-            return
-        yield found
-        after = found
 
 
 def _lines(

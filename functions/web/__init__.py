@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TYPE_CHECKING, cast
+
+from starlette.types import ASGIApp
 
 from functions.settings import Settings
 from functions.web.bearer import SharedSecrets
@@ -9,6 +12,9 @@ from functions.web.certificates import Certificates
 from functions.web.door import Door, Wired
 from functions.web.gate import Gate
 from functions.web.oidc import IdTokens
+
+if TYPE_CHECKING:
+    from functions.web.api.parts import ApiParts
 
 
 def open_door(settings: Settings, wire: Callable[[], Wired]) -> Door:
@@ -32,4 +38,20 @@ def open_door(settings: Settings, wire: Callable[[], Wired]) -> Door:
         gate=Gate(secrets, id_tokens if settings.oidc_audience else None),
         wire=wire,
         answer_by=timedelta(seconds=settings.tick_budget_seconds),
+        rest=_Rest(settings),
     )
+
+
+class _Rest:
+    """The application that people use. FastAPI takes 250 ms to import, and no tick needs it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._built: tuple[Wired, ASGIApp] | None = None
+
+    def __call__(self, wired: Wired) -> ASGIApp:
+        if self._built is None or self._built[0] is not wired:
+            from functions.web.rest import build_rest
+
+            self._built = (wired, build_rest(self._settings, cast("ApiParts", wired)))
+        return self._built[1]

@@ -22,6 +22,7 @@ OVERTIME = timedelta(seconds=3)  # after which a tick that should have answered 
 FINISHING = timedelta(seconds=6)  # between the last start and the answer
 SCHEDULER_BUDGET = Budget(stop_starting=timedelta(seconds=45), answer_by=timedelta(seconds=52))
 STATUS_WITHIN = timedelta(seconds=10)
+REST = ("/api/", "/openapi.json", "/docs", "/dashboard", "/badge/", "/public/")  # not the door's own
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Door:
         wire: Builds the parts. Called in the first request that needs them, inside the loop that serves:
             clients made before the server forks, or for another loop, do not work.
         answer_by: How long a tick may take when its pinger is not known to wait longer.
-        rest: What answers all other addresses: an ASGI application, or a response, which is one as well.
+        rest: What answers the addresses of `REST`, over the same parts: an ASGI application.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Door:
         gate: Gate,
         wire: Callable[[], Wired],
         answer_by: timedelta,
-        rest: Callable[[], ASGIApp] = answers.not_found,
+        rest: Callable[[Wired], ASGIApp] | None = None,
     ) -> None:
         self._gate = gate
         self._wire = wire
@@ -89,13 +90,23 @@ class Door:
         """Return the answer to *request*; no exception of the work passes."""
         routes = self._routes.get(request.scope["path"].rstrip("/") or "/")
         if routes is None:
-            return self._rest()
+            return self._other(request.scope["path"])
         respond = routes.get("GET" if request.method == "HEAD" else request.method)
         if respond is None:
             return answers.not_allowed([*routes, "HEAD"] if "GET" in routes else routes)
         if _announced_bytes(request) > MAX_BODY_BYTES:
             return answers.too_large(MAX_BODY_BYTES)
         return await respond(request)
+
+    def _other(self, path: str) -> ASGIApp:
+        """What people use, loaded when it is first asked for; strangers' guesses load nothing."""
+        if self._rest is None or not path.startswith(REST):
+            return answers.not_found()
+        try:
+            return self._rest(self._parts())
+        except SchedulerError as exc:
+            log.error("rest_degraded", extra={"error": str(exc)})  # noqa: TRY400  # known, and no secret in it
+            return answers.degraded(_reason(exc), status=503)
 
     async def _tick(self, request: Request) -> Response:
         arrived = asyncio.get_running_loop().time()

@@ -94,16 +94,35 @@ async def test_nothing_else_is_here(make_door: MakeDoor, path: str) -> None:
     assert (404, "not_found") == (answer.status, answer.json["error"])
 
 
-async def test_other_addresses_are_for_the_rest() -> None:
-    """The place where the API takes its seat."""
-    door = Door(
-        gate=Gate(SharedSecrets(SECRET)),
-        wire=FakeWired,
-        answer_by=timedelta(seconds=24),
-        rest=lambda: PlainTextResponse("the API"),
-    )
+async def test_what_people_use_is_for_the_rest() -> None:
+    """The rest shares the parts of the door: one process has one store."""
+    wired = FakeWired()
+    handed: list[object] = []
 
-    assert b"the API" == (await ask(door, "GET", "/api/tasks")).body
+    def rest(parts: object) -> PlainTextResponse:
+        handed.append(parts)
+        return PlainTextResponse("the API")
+
+    gate = Gate(SharedSecrets(SECRET))
+    door = Door(gate=gate, wire=lambda: wired, answer_by=timedelta(seconds=24), rest=rest)
+    answer = await ask(door, "GET", "/api/tasks")
+
+    assert (200, b"the API") == (answer.status, answer.body)
+    assert [wired] == handed
+
+
+@pytest.mark.parametrize("path", ["/wp-login.php", "/.env", "/apis", "/favicon.ico"])
+async def test_guesses_of_strangers_load_nothing(path: str) -> None:
+    def wire() -> FakeWired:
+        raise AssertionError("nothing is built for a guess")
+
+    def rest(_: object) -> PlainTextResponse:
+        raise AssertionError("nor loaded")
+
+    gate = Gate(SharedSecrets(SECRET))
+    door = Door(gate=gate, wire=wire, answer_by=timedelta(seconds=24), rest=rest)
+
+    assert 404 == (await ask(door, "GET", path)).status
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,166 @@
+"""Problem details (RFC 9457): how the API says no, in one shape, whatever went wrong."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from functions.errors import (
+    ConflictError,
+    InputError,
+    NotAllowedError,
+    NotFoundError,
+    SchedulerError,
+    StoreError,
+    StoreUnavailable,
+)
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 5
+TITLES = {
+    400: "The request cannot be read",
+    401: "A valid key is required",
+    403: "This key may not do this",
+    404: "There is nothing at this address",
+    405: "This address answers to other methods",
+    409: "Somebody was faster",
+    412: "It has changed meanwhile",
+    413: "The request is too large",
+    415: "Send JSON",
+    422: "The request asks for something wrong",
+    428: "Say which version you saw",
+    429: "Too many requests",
+    500: "The scheduler failed",
+    503: "The store could not be reached",
+}
+
+
+class FieldProblem(BaseModel):
+    """One thing wrong in a request."""
+
+    field: str = Field(
+        description="where, e.g. `params.url`; empty when it is the whole", examples=["schedule"]
+    )
+    reason: str = Field(examples=["31 2 never comes; February has 29 days at most"])
+
+
+class Problem(BaseModel):
+    """Why a request was not done (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str = Field(examples=["The request asks for something wrong"])
+    status: int = Field(examples=[422])
+    detail: str = Field(description="one sentence: what is wrong, and the remedy")
+    errors: list[FieldProblem] = Field(default_factory=list)
+
+
+class ProblemError(Exception):
+    """Raised by routes to say no in their own words."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        errors: Sequence[FieldProblem] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+
+
+def problem(
+    status: int,
+    detail: str,
+    *,
+    errors: Sequence[FieldProblem] = (),
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """The answer that says no."""
+    title = TITLES.get(status, "The request was not done")
+    body = Problem(title=title, status=status, detail=detail, errors=list(errors))
+    content = body.model_dump(exclude_defaults=True) | {"type": body.type, "title": title, "status": status}
+    return JSONResponse(content, status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route's description says of the refusals all of them share, and of *statuses*."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {"description": TITLES[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in sorted({400, 401, 403, 413, 422, 429, 503, *statuses})
+    }
+
+
+def answer_problems(app: FastAPI) -> None:
+    """Have *app* answer every error as a problem, and none with a traceback."""
+    app.add_exception_handler(ProblemError, _own)
+    app.add_exception_handler(SchedulerError, _scheduler)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+
+
+def status_of(error: SchedulerError) -> int:
+    """The HTTP status that tells of *error*."""
+    match error:
+        case NotFoundError():
+            return 404
+        case NotAllowedError():
+            return 403
+        case ConflictError():
+            return 409
+        case InputError():
+            return 422
+        case StoreUnavailable():
+            return 503
+        case _:
+            return 500
+
+
+async def _own(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ProblemError)
+    return problem(error.status, error.detail, errors=error.errors, headers=error.headers)
+
+
+async def _scheduler(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, SchedulerError)
+    status = status_of(error)
+    if status == 500 or isinstance(error, StoreError):
+        log.error("api_failed", extra={"status": status, "error": str(error)})
+        headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
+        detail = "Try again in some seconds" if status == 503 else "The scheduler's log says how"
+        return problem(status, detail, headers=headers)
+    field, colon, reason = str(error).partition(": ")
+    named = bool(colon) and " " not in field
+    errors = [FieldProblem(field=field, reason=reason)] if named and status == 422 else []
+    return problem(status, str(error), errors=errors)
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    if any(fault["type"] == "json_invalid" for fault in error.errors()):
+        return problem(400, "The body is not JSON")
+    errors = [
+        FieldProblem(
+            field=".".join(str(part) for part in fault["loc"] if part not in ("body", "query", "path")),
+            reason=fault["msg"].removeprefix("Value error, "),
+        )
+        for fault in error.errors()
+    ]
+    return problem(422, "; ".join(f"{one.field}: {one.reason}" for one in errors), errors=errors)
+
+
+async def _http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    title = TITLES.get(error.status_code, "The request was not done")
+    return problem(error.status_code, title, headers=error.headers)

@@ -1,0 +1,124 @@
+"""The task form: which fields a type's params have, and a task made of what was typed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from functions.actions import example, params_schema
+from functions.errors import InputError
+from functions.rules.task import Task
+
+PARAM = "param."
+TEXTS = ("title", "id", "description", "schedule", "timezone", "priority", "owner")
+PRIORITIES = ("urgent", "high", "medium", "low")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One parameter of a type, as a field of the form.
+
+    Attributes:
+        kind: json is for lists, mappings and what may be of several kinds.
+        hint: Its default, or what the type's example holds.
+    """
+
+    name: str
+    kind: Literal["text", "number", "switch", "json"]
+    required: bool
+    value: str
+    hint: str
+
+
+def params_fields(type_name: str, typed: Mapping[str, str]) -> list[Field]:
+    """The fields of a type's params, required ones first, filled with what was *typed* or its example.
+
+    Raises:
+        InputError: There is no such type.
+    """
+    schema = params_schema(type_name)
+    shown = example(type_name)
+    required = set(schema.get("required", ()))
+    fields = []
+    for name, about in schema.get("properties", {}).items():
+        kind = _kind(about)
+        default = about.get("default")
+        value = typed.get(PARAM + name)
+        if value is None:
+            value = _text(shown[name]) if name in shown and name in required else ""
+        hint = "" if default in (None, "", [], {}) else _text(default)
+        fields.append(Field(name, kind, name in required, value, hint))
+    return sorted(fields, key=lambda field: not field.required)
+
+
+def task_of(typed: Mapping[str, str]) -> dict[str, Any]:
+    """The task that was typed, as plain values; an empty field is left out, and so gets its default.
+
+    Raises:
+        InputError: A parameter that takes JSON, or a number, holds none; names it.
+    """
+    given: dict[str, Any] = {name: typed[name].strip() for name in TEXTS if typed.get(name, "").strip()}
+    given["type"] = typed.get("type", "")
+    tags = [tag.strip() for tag in typed.get("tags", "").split(",") if tag.strip()]
+    if tags:
+        given["tags"] = tags
+    if typed.get("timeoutSeconds", "").strip():
+        given["timeoutSeconds"] = _number("timeoutSeconds", typed["timeoutSeconds"])
+    fields = params_fields(given["type"], typed)
+    given["params"] = {
+        field.name: _parsed(field, typed[PARAM + field.name])
+        for field in fields
+        if typed.get(PARAM + field.name, "").strip()
+    }
+    return given
+
+
+def typed_of(task: Task) -> dict[str, str]:
+    """*task* as if it had just been typed, for editing."""
+    typed = {name: str(getattr(task, name) or "") for name in TEXTS}
+    typed |= {"type": task.type, "tags": ", ".join(task.tags), "timeoutSeconds": f"{task.timeout_seconds:g}"}
+    return typed | {PARAM + name: _text(value) for name, value in task.params.items()}
+
+
+def _kind(about: Mapping[str, Any]) -> Literal["text", "number", "switch", "json"]:
+    kinds = {"string": "text", "integer": "number", "number": "number", "boolean": "switch"}
+    found: Any = kinds.get(str(about.get("type")), "json")
+    options = {str(option.get("type")) for option in about.get("anyOf", ())} - {"null"}
+    if len(options) == 1:
+        found = kinds.get(options.pop(), "json")
+    if found == "json" and ("enum" in about or "const" in about):
+        found = "text"
+    return found  # type: ignore[no-any-return]  # one of the four
+
+
+def _parsed(field: Field, text: str) -> Any:
+    match field.kind:
+        case "text":
+            return text.strip()
+        case "number":
+            return _number(f"params.{field.name}", text)
+        case "switch":
+            return text.strip().lower() in ("1", "true", "on", "yes")
+        case "json":
+            return _json(field.name, text)
+
+
+def _json(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        if text.strip()[:1] in '[{"':
+            raise InputError(f"params.{name}: is not JSON; look for a missing quote or bracket") from None
+        return text.strip()
+
+
+def _number(name: str, text: str) -> int | float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise InputError(f"{name}: must be a number") from None
+    return int(number) if number.is_integer() else number
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

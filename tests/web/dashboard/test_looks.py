@@ -1,0 +1,69 @@
+"""How values look."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from functions.rules.task import Task
+from functions.web.dashboard.looks import far, matches, near, sparkline, took
+from functions.web.dashboard.others import _is_ours
+from tests.conftest import NOON
+
+
+@pytest.mark.parametrize(
+    ("away", "text"),
+    [
+        (timedelta(seconds=2), "now"),
+        (timedelta(seconds=-45), "45 s ago"),
+        (timedelta(minutes=4), "in 4 min"),
+        (timedelta(hours=-2, minutes=-59), "2 h ago"),
+        (timedelta(days=3), "in 3 d"),
+    ],
+)
+def test_a_moment_is_near_in_its_largest_unit(away: timedelta, text: str) -> None:
+    assert text == near(NOON + away, NOON)
+
+
+def test_a_moment_is_far_on_the_clock_of_its_zone() -> None:
+    assert "Fri 20 Nov 2026, 14:00 Europe/Riga" == far(NOON, "Europe/Riga")
+    assert "Fri 20 Nov 2026, 12:00 UTC" == far(NOON, "Mars/Olympus")
+    assert ("–", "–") == (far(None, "UTC"), near(None, NOON))
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"), [(7, "7 ms"), (1500, "1.5 s"), (61_000, "1 min 1 s"), (None, "–")]
+)
+def test_durations_are_for_people(milliseconds: int | None, text: str) -> None:
+    assert text == took(milliseconds)
+
+
+def test_a_sparkline_has_a_bar_an_outcome_and_the_slowest_is_highest() -> None:
+    bars = sparkline(["succeeded 50 2026-11-20T12:00:00Z", "failed 100 2026-11-20T12:05:00Z", "spoilt"])
+
+    assert [("good", 12), ("bad", 24)] == [(bar.tone, bar.height) for bar in bars]
+    assert "failed, 100 ms, 2026-11-20T12:05:00Z" == bars[1].title
+
+
+def test_a_search_finds_tasks_with_all_its_words(make_task: Callable[..., Task]) -> None:
+    task = make_task("shop-front", title="Shop front answers", tags=("Riga",))
+
+    assert matches(task, "riga SHOP")
+    assert matches(task, "")
+    assert not matches(task, "shop back")
+
+
+@pytest.mark.parametrize(
+    ("address", "is_ours"),
+    [
+        ("/dashboard", True),
+        ("/dashboard/tasks/ping", True),
+        ("//evil.example.com", False),
+        ("/dashboard//evil.example.com", False),
+        ("/dashboard/\\evil.example.com", False),
+        ("https://evil.example.com", False),
+        ("/dashboards", False),
+    ],
+)
+def test_nobody_is_sent_on_to_a_strangers_page(address: str, is_ours: bool) -> None:
+    assert is_ours == _is_ours(address)

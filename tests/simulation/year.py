@@ -1,0 +1,107 @@
+"""A year of the scheduler's life in seconds: the real tick and a real store, on a clock that jumps."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+
+from functions.ports import Parts, Perform
+from functions.rules.hours import Budget
+from functions.rules.lifecycle import first_look
+from functions.rules.notice import Notice
+from functions.rules.outcome import Run
+from functions.rules.storage import Filter, Write
+from functions.rules.task import Task, TaskSpec
+from functions.store.sqlite import SqliteStore
+from functions.tick import tick
+
+MINUTE = timedelta(minutes=1)
+BUDGET = Budget(stop_starting=timedelta(seconds=18), answer_by=timedelta(seconds=24))
+PAGE = 5000
+
+
+@dataclass
+class World:
+    """A scheduler with a pinger that pings each minute, unless it is away.
+
+    Attributes:
+        work: What an attempt comes to.
+        away: Spans without a ping; the first minute out of each is pinged again.
+    """
+
+    start: datetime
+    end: datetime
+    work: Perform
+    away: Sequence[tuple[datetime, datetime]] = ()
+    store: SqliteStore = field(default_factory=lambda: SqliteStore(":memory:"))
+    ticks: int = 0
+    told: list[Notice] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.now = self.start
+        names = count(1)
+        self._parts = Parts(
+            store=self.store,
+            perform=self.work,
+            tell=self._tell,
+            clock=lambda: self.now,
+            token=lambda: f"tick{next(names)}",
+            dice=random.Random(2026).random,
+        )
+
+    async def create(self, *specs: TaskSpec) -> None:
+        await self.store.write(
+            [Write(first_look(spec, now=self.start, origin="test"), None) for spec in specs]
+        )
+
+    async def live(self) -> None:
+        """Ping each minute until the end. Minutes in which nothing could happen are passed over."""
+        while self.now < self.end:
+            await tick(self._parts, BUDGET)
+            self.ticks += 1
+            self.now = self._present(await self._next_ping())
+
+    async def tasks(self) -> dict[str, Task]:
+        found = await self.store.page(Filter(), limit=1000)
+        return {stored.task.id: stored.task for stored in found.tasks}
+
+    async def runs(self, task_id: str) -> list[Run]:
+        """The whole history of a task, oldest first."""
+        found: list[Run] = []
+        before: datetime | None = None
+        while page := await self.store.runs(task_id=task_id, before=before, limit=PAGE):
+            found += page
+            before = page[-1].finished_at
+            if len(page) < PAGE:
+                break
+        return found[::-1]
+
+    async def _next_ping(self) -> datetime:
+        """The next minute in which there is something to do, an hour at most from now."""
+        looks = [task.next_run_at for task in (await self.tasks()).values() if task.next_run_at]
+        wanted = max(min(looks, default=self.end), self.now + timedelta(microseconds=1))
+        return _whole_minute(min(wanted, self.end))
+
+    def _present(self, ping: datetime) -> datetime:
+        for gone, back in self.away:
+            if gone <= ping < back:
+                return _whole_minute(back)
+        return ping
+
+    async def _tell(self, notices: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+        self.told += notices
+        return [() for _ in notices]
+
+
+def _whole_minute(at: datetime) -> datetime:
+    """*at*, or the next whole minute."""
+    whole = at.replace(second=0, microsecond=0)
+    return whole if whole == at else whole + MINUTE
+
+
+def spans(runs: Sequence[Run]) -> Iterator[tuple[datetime, datetime, int]]:
+    """First, last and number of the occurrences of each skip."""
+    for run in runs:
+        if run.skip_reason is not None:
+            yield run.occurrence, run.last or run.occurrence, run.count

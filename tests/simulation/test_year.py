@@ -37,7 +37,7 @@ SCHEDULES = (
     ),  # the oracle itself errs on half an hour; see tests/property
     ("week", "0 9 * * MON-FRI", "Europe/Riga"),
     ("last-day", "0 0 L * *", "America/New_York"),
-    ("interval", "every 7h", "UTC"),
+    ("interval", "every 2h", "UTC"),  # more of them missed at once than `run_all` keeps
 )
 POLICIES = ("run_once", "run_all", "skip")
 
@@ -125,7 +125,7 @@ def test_each_policy_did_what_it_says(year: Year) -> None:
     missed = {"skip_reason": SkipReason.MISFIRE}
     late = {"trigger": "catch_up", "final": True, "skip_reason": None}
 
-    assert 0 == count("interval-run-all", **missed)
+    assert 0 < count("interval-run-all", **missed) < 40
     assert count("interval-run-all", **late) > 40
     assert count("interval-run-once", **missed) > 30
     assert 0 == count("interval-skip", **late)

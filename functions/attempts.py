@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functions.ports import Perform
 from functions.rules.outcome import Outcome
 from functions.rules.storage import Stored
-from functions.rules.verdict import CLAIM_MARGIN, job_of
+from functions.rules.verdict import job_of, time_left
 from functions.rules.words import OutcomeKind
 
 log = logging.getLogger(__name__)
@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 STUCK_AFTER_S = 1.0  # how long a cancelled attempt may take to let go
 
 CANCELLED = Outcome(OutcomeKind.CANCELLED, "Somebody cancelled it")
+OUT_OF_TIME = Outcome(OutcomeKind.TIMED_OUT, "The tick's time was up")
 SHUT_DOWN = Outcome(OutcomeKind.ABANDONED, "The process was told to stop while this ran")
 OVERSLEPT = Outcome(OutcomeKind.ABANDONED, "The process slept until its claim had expired; nothing was done")
 
@@ -35,6 +36,7 @@ class Attempted:
 class _Running:
     stored: Stored
     started_at: datetime
+    max_tokens: int | None = None
     because: Outcome | None = None  # why it was cancelled, when it was
     work: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -70,9 +72,9 @@ class Attempts:
     def __len__(self) -> int:
         return len(self._running)
 
-    def start(self, stored: Stored) -> None:
-        """Begin the attempt that *stored* was claimed for."""
-        running = _Running(stored, self._clock())
+    def start(self, stored: Stored, *, max_tokens: int | None = None) -> None:
+        """Begin the attempt that *stored* was claimed for; see `Job` for *max_tokens*."""
+        running = _Running(stored, self._clock(), max_tokens)
         self._running[stored.task.id] = running
         running.work = asyncio.create_task(self._run(running))
 
@@ -117,12 +119,11 @@ class Attempts:
 
     async def _outcome(self, running: _Running) -> Outcome:
         task = running.stored.task
-        assert task.claim is not None  # only claimed tasks are started
-        left_s = (task.claim.until - CLAIM_MARGIN - running.started_at).total_seconds()
+        left_s = time_left(task, now=running.started_at).total_seconds()
         timeout_s = min(task.timeout_seconds, left_s)
         if timeout_s <= 0:
             return OVERSLEPT
-        job = job_of(task, started_at=running.started_at, timeout_s=timeout_s)
+        job = job_of(task, started_at=running.started_at, timeout_s=timeout_s, max_tokens=running.max_tokens)
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._perform(job)

@@ -7,7 +7,7 @@ writes are settled by reading the document again and comparing the claim's token
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
@@ -117,6 +117,8 @@ class Books:
         entry = self._entry(runs) if runs else None
         writes = [Write.changing(item.stored, item.settlement.changes) for item in items.values()]
         answers = await self._answers(entry, writes)
+        if entry is not None:
+            await self._take_back(entry, items.values(), answers)
         unsettled: dict[int, Decided] = {}
         for (index, item), write, written in zip(items.items(), writes, answers, strict=True):
             if written.result is Result.APPLIED:
@@ -125,6 +127,25 @@ class Books:
                 unsure = item.unsure or written.result is Result.UNKNOWN
                 unsettled[index] = replace(item, unsure=unsure)
         return await self._look_again(unsettled, settled) if unsettled else {}
+
+    async def _take_back(
+        self, entry: LedgerEntry, items: Iterable[Decided], answers: Sequence[Written]
+    ) -> None:
+        """Strike from *entry* what was decided and did not come to pass: somebody else had been faster.
+
+        An attempt was made, whoever settles it; but a skip, or a claim given up, is only a decision.
+        """
+        vain = {
+            id(run)
+            for item, answer in zip(items, answers, strict=True)
+            if answer.result is Result.REFUSED and item.again is None and not item.unsure
+            for run in item.settlement.runs
+            if run.only_decided
+        }
+        if vain:
+            await self._answers(
+                replace(entry, runs=tuple(run for run in entry.runs if id(run) not in vain)), ()
+            )
 
     async def _look_again(
         self, items: Mapping[int, Decided], settled: list[Stored | None]

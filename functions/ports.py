@@ -2,13 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from functions.rules.cloud_events import CloudEvent
 from functions.rules.job import Job
 from functions.rules.notice import Notice
 from functions.rules.outcome import Outcome, Run
+from functions.rules.routing import Route
 from functions.rules.storage import (
     Counts,
     Document,
@@ -20,6 +22,8 @@ from functions.rules.storage import (
     Write,
     Written,
 )
+from functions.rules.task import Task
+from functions.spending import Free, Spending
 
 
 class Store(Protocol):
@@ -56,8 +60,9 @@ class Store(Protocol):
     async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
         """Keep *entry* in the ledger, then do *writes* as `write` does.
 
-        No write is applied unless the entry is kept. Keeping an entry twice leaves one. The entry is
-        kept even if some writes are refused: it tells what happened, not what was decided.
+        No write is applied unless the entry is kept. Keeping an entry twice leaves one, with the runs of
+        the second time. The entry is kept even if some writes are refused: whoever wrote it strikes what
+        did not come to pass.
         """
         ...
 
@@ -67,6 +72,17 @@ class Store(Protocol):
 
     def metered(self) -> AbstractContextManager[Operations]:
         """Count the operations done by this asyncio task, and those it starts, while inside."""
+        ...
+
+
+class Sharded(Store, Protocol):
+    """A store whose due tasks can be asked for by shard: workers do not stand in one another's way."""
+
+    async def due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
+        """As in `Store`; of the shards from the first to the last of *shards* alone, if it is given.
+
+        A document that cannot be read, and so may have no shard, need not be found by shard.
+        """
         ...
 
 
@@ -158,11 +174,54 @@ class Tell(Protocol):
     ) -> Awaitable[list[tuple[str, ...]]]: ...
 
 
+class Routes(Protocol):
+    """Knows which channels there are, which of them are closed to what, and which were switched off."""
+
+    async def ways(self, notices: Sequence[Notice]) -> list[Route]:
+        """Say for each notice where it goes now and where it waits. Never raises for a fault of the store."""
+        ...
+
+    def untold(self) -> list[Notice]:
+        """Return notices of channels that were switched off, for those that are left."""
+        ...
+
+    async def told(self, notices: Sequence[Notice], remaining: Sequence[tuple[str, ...]]) -> None:
+        """Take in what became of notices from `untold`: for each the channels that could not be told."""
+        ...
+
+
+class Workers(Protocol):
+    """Invocations with more time than a tick, asked for by message."""
+
+    @property
+    def longest(self) -> timedelta:
+        """The longest attempt that fits into a worker."""
+        ...
+
+    async def take(self, tasks: Sequence[Task], *, backlog: bool, now: datetime, within: timedelta) -> int:
+        """Ask for *tasks* to be run, and with *backlog* for all that is due; return how many messages went.
+
+        Asking twice for the same is asking once. Never raises for a fault of the queue: what is not handed
+        over stays due.
+        """
+        ...
+
+
+class Publish(Protocol):
+    """Tell programs of *events* within *within*; return how many could not be told. Never raises."""
+
+    async def __call__(self, events: Sequence[CloudEvent], *, within: timedelta) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Everything a tick works with.
 
     Attributes:
+        workers: None when there are none: what no tick is long enough for is skipped.
+        publish: None when no program listens.
+        routes: None when all channels are open to everything.
+        credits: Keeps the accounts of what attempts cost.
         clock: The present moment, aware and in UTC.
         token: A fresh random name for this tick: at least 64 bits, lower-case letters and digits.
         dice: A random number in [0, 1), for backoff.
@@ -178,3 +237,7 @@ class Parts:
     dice: Callable[[], float]
     stopping: Callable[[], bool] = lambda: False
     max_concurrency: int = 200
+    routes: Routes | None = None
+    workers: Workers | None = None
+    publish: Publish | None = None
+    credits: Spending = field(default_factory=Free)

@@ -2,15 +2,20 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
 from functions.attempts import Attempted
 from functions.books import Books, Decided
+from functions.ports import Parts
+from functions.publishing import Publishing
+from functions.rules.alert import Alert
 from functions.rules.report import Report
 from functions.rules.settlement import settle
 from functions.rules.storage import Stored
+from functions.rules.unfit import over_budget
+from functions.spending import Charged, Denied
 
 FLUSH_EVERY_S = 0.25  # a result waits this long for company
 FLUSH_AT = 100
@@ -22,21 +27,17 @@ class Results:
 
     Attributes:
         to_tell: Tasks with notices that wait for delivery, by id, as last written.
+        events: What programs are to hear of all that was written.
     """
 
-    def __init__(
-        self,
-        books: Books,
-        report: Report,
-        *,
-        clock: Callable[[], datetime],
-        dice: Callable[[], float],
-    ) -> None:
+    def __init__(self, books: Books, report: Report, parts: Parts) -> None:
         self.to_tell: dict[str, Stored] = {}
         self._books = books
         self._report = report
-        self._clock = clock
-        self._dice = dice
+        self._clock = parts.clock
+        self._dice = parts.dice
+        self._credits = parts.credits
+        self.events = Publishing(parts.publish, clock=parts.clock)
         self._again: Counter[str] = Counter()
         self._gathered: list[Attempted] = []
         self._flushes: list[asyncio.Task[list[Stored]]] = []
@@ -63,7 +64,7 @@ class Results:
 
     async def settle(self, decided: Sequence[Decided]) -> list[Stored]:
         """Write *decided* and count it; return the tasks that are due again at once."""
-        due_again = []
+        due_again, credit_notices = [], []
         now = self._clock()
         for item, stored in zip(decided, await self._books.settle(decided), strict=True):
             if stored is None and item.again is None:
@@ -73,13 +74,26 @@ class Results:
                 self._report.count(run)
             if stored is None:  # the attempt was made; who settles it is another tick's business now
                 continue
-            if stored.task.alert.pending:
+            self.events.take(item.stored, stored, item.settlement.runs)
+            credit_notices += [notice for notice in stored.task.alert.pending if notice.kind == "credits"]
+            if _to_be_told_now(stored.task.alert, item.stored.task.alert, now=now):
                 self.to_tell[stored.task.id] = stored
             if stored.task.next_run_at is not None and stored.task.next_run_at <= now:
                 self._again[stored.task.id] += 1
                 if self._again[stored.task.id] <= AGAIN_LIMIT:
                     due_again.append(stored)
+        if credit_notices:
+            await self._credits.told(credit_notices)
         return due_again
+
+    async def skip(self, denied: Sequence[Denied]) -> list[Stored]:
+        """Settle claims that there are no credits for; return the tasks that are due again at once."""
+        now = self._clock()
+        decided = []
+        for one in denied:
+            again = partial(over_budget, reason=one.reason, notices=one.notices, now=now)
+            decided.append(Decided(one.stored, again(one.stored.task), again))
+        return await self.settle(decided) if decided else []
 
     def _flush(self) -> None:
         if self._timer is not None:
@@ -87,15 +101,29 @@ class Results:
             self._timer = None
         if self._gathered:
             gathered, self._gathered = self._gathered, []
-            decided = [self._decided(attempted) for attempted in gathered]
-            self._flushes.append(asyncio.create_task(self.settle(decided)))
+            self._flushes.append(asyncio.create_task(self._charge_and_settle(gathered)))
 
-    def _decided(self, attempted: Attempted) -> Decided:
+    async def _charge_and_settle(self, gathered: Sequence[Attempted]) -> list[Stored]:
+        """Count what the attempts cost, then write what they came to: a crash between has counted them."""
+        charged = await self._credits.charge([(one.stored, one.outcome) for one in gathered])
+        return await self.settle([self._decided(*pair) for pair in zip(gathered, charged, strict=True)])
+
+    def _decided(self, attempted: Attempted, charged: Charged) -> Decided:
         again = partial(
             settle,
-            outcome=attempted.outcome,
+            outcome=charged.outcome,
+            notices=charged.notices,
             started_at=attempted.started_at,
             now=attempted.finished_at,
             dice=self._dice(),
         )
         return Decided(attempted.stored, again(attempted.stored.task), again)
+
+
+def _to_be_told_now(alert: Alert, before: Alert, *, now: datetime) -> bool:
+    """Whether this tick delivers what is pending: it is new, or its time has come.
+
+    A channel that is down or closed is not asked again at every run of a task that runs each minute.
+    """
+    at = alert.retry_at
+    return bool(alert.pending) and (at is None or at <= now or at != before.retry_at)

@@ -7,30 +7,28 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.attempts import CANCELLED, SHUT_DOWN, Attempts
+from functions.attempts import OUT_OF_TIME, SHUT_DOWN, Attempts
 from functions.books import Books, Decided
 from functions.delivery import deliver
 from functions.errors import InputError, StoreError
+from functions.handing import Handing
 from functions.ports import Parts
 from functions.results import Results
 from functions.rules.hours import Budget, Hours
-from functions.rules.outcome import Outcome
 from functions.rules.ranking import ranked
 from functions.rules.recovery import recover
 from functions.rules.report import Report
 from functions.rules.settlement import Settlement
 from functions.rules.storage import Stored
 from functions.rules.unfit import too_long, unreadable
-from functions.rules.verdict import LookUp, Settle, Start, Verdict, judge, release
-from functions.rules.words import OutcomeKind
+from functions.rules.verdict import LookUp, Settle, Start, Verdict, judge, release, time_left
+from functions.wishes import heed
 
 log = logging.getLogger(__name__)
 
 WINDOW = 1000  # due tasks read at once
-LOOK_AGAIN = timedelta(seconds=3)  # how often a long attempt's document is read for a wish to cancel
 POLL_S = 0.25  # how often a waiting tick looks at the time and at the wish to stop
 STOP_GRACE_S = 4.0  # what running attempts get when the process is told to stop
-OUT_OF_TIME = Outcome(OutcomeKind.TIMED_OUT, "The tick's time was up")
 
 
 async def tick(parts: Parts, budget: Budget) -> dict[str, Any]:
@@ -66,10 +64,12 @@ class _Tick:
         self.report = Report()
         self.hours = Hours(parts.clock(), budget)
         self._books = Books(parts.store, tick_id=parts.token(), clock=parts.clock, until=self.hours.answer_by)
-        self._results = Results(self._books, self.report, clock=parts.clock, dice=parts.dice)
+        self._results = Results(self._books, self.report, parts)
         self._attempts = Attempts(
             parts.perform, clock=parts.clock, limit=parts.max_concurrency, done=self._results.take
         )
+        self._handing = Handing(parts.workers, clock=parts.clock)
+        self._more = True
         self._line: deque[Stored] = deque()
         self._late: deque[Stored] = deque()
         self._late_until: datetime | None = None
@@ -79,32 +79,41 @@ class _Tick:
     # -- the order ---------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        watch = asyncio.create_task(self._watch())
+        watch = asyncio.create_task(heed(self.parts.store, self._attempts))
         try:
             await self._start_all()
-            await self._finish_attempts()
+            await asyncio.gather(self._finish_attempts(), self._hand_over())
         finally:
             watch.cancel()
         await deliver(
             list(self._results.to_tell.values()),
             tell=self.parts.tell,
+            routes=self.parts.routes,
             books=self._books,
             clock=self.parts.clock,
             answer_by=self.hours.answer_by,
         )
+        self.report.unpublished = await self._results.events.publish(answer_by=self.hours.answer_by)
         if self._failure is not None:
             raise self._failure
 
     async def _start_all(self) -> None:
         """Start all that is due. When the store fails, what runs already is still let come to its end."""
         try:
-            more = True
-            while more and self._may_start():
-                more = await self._find()
+            while self._more and self._may_start():
+                self._more = await self._find()
                 await self._work_off(self._line)
             await self._catch_up()
         except StoreError as exc:
             self._failure = exc
+
+    async def _hand_over(self) -> None:
+        """Give workers what this tick is too short for; it stays due until one of them claims it."""
+        if self._failure is None and not self.parts.stopping():
+            backlog = bool(self._more or self._line or self._late or self.report.left)
+            self.report.left += self._handing.waiting
+            answer_by = self.hours.answer_by
+            self.report.handed = await self._handing.over(backlog=backlog, answer_by=answer_by)
 
     async def wind_up(self) -> None:
         """Leave nothing running and nothing decided unwritten, whatever ended the tick."""
@@ -176,7 +185,10 @@ class _Tick:
                 case Start() as start if start.late and not late:
                     self._late.append(stored)
                 case Start() as start if not self.hours.ever_fits(stored.task.timeout_seconds):
-                    settlement = too_long(stored.task, start, longest=self.hours.longest, now=now)
+                    if self._handing.takes(stored):
+                        continue
+                    longest = self._handing.longest or self.hours.longest
+                    settlement = too_long(stored.task, start, longest=longest, now=now)
                     settles.append(Decided(stored, settlement))
                 case Start() as start if self.hours.fits(stored.task.timeout_seconds, now):
                     starts.append((stored, start.changes))
@@ -214,35 +226,23 @@ class _Tick:
     async def _start(self, starts: Sequence[tuple[Stored, Mapping[str, Any]]]) -> None:
         won = await self._books.claim(starts)
         self.report.taken += len(starts) - len(won)
-        if self.parts.stopping():
-            await self._release(won)
-            return
-        self.report.started += len(won)
-        for stored in won:
-            self._attempts.start(stored)
+        reserved = await self.parts.credits.reserve(won)
+        idle = list(reserved.later)
+        for one in reserved.granted:
+            # A claim that was long in coming has no time left: better no attempt than one cut short at once.
+            if self.parts.stopping() or time_left(one.stored.task, now=self.parts.clock()) <= timedelta():
+                idle.append(one.stored)
+                continue
+            self.report.started += 1
+            self._attempts.start(one.stored, max_tokens=one.max_tokens)
+        await self._release(idle)
+        self._line.extend(await self._results.skip(reserved.denied))
 
-    async def _release(self, won: Sequence[Stored]) -> None:
+    async def _release(self, idle: Sequence[Stored]) -> None:
         """Give back claims whose attempts will not be begun: nobody need wait for their expiry."""
         now = self.parts.clock()
-        await self._books.settle(
-            [Decided(stored, Settlement(release(stored.task, now=now), ())) for stored in won]
-        )
-        self.report.left += len(won)
-
-    # -- wishes from outside -----------------------------------------------------------------------------
-
-    async def _watch(self) -> None:
-        """Cancel long attempts that somebody wants cancelled."""
-        while True:
-            await asyncio.sleep(LOOK_AGAIN.total_seconds())
-            long = self._attempts.longer_than(LOOK_AGAIN)
-            try:
-                found = await self.parts.store.read([stored.task.id for stored in long]) if long else None
-            except StoreError:
-                continue  # the wish is still there at the next look
-            for stored in found.tasks if found else ():
-                if stored.task.cancel_requested:
-                    self._attempts.cancel(stored.task.id, CANCELLED)
+        await self._books.settle([Decided(one, Settlement(release(one.task, now=now), ())) for one in idle])
+        self.report.left += len(idle)
 
     def _may_start(self) -> bool:
         in_order = self._failure is None and not self.parts.stopping()

@@ -12,9 +12,10 @@ from functions import books
 from functions.books import Books, Decided
 from functions.errors import StoreUnavailable
 from functions.rules.outcome import succeeded
+from functions.rules.records import missed_run
 from functions.rules.settlement import Settlement, settle
 from functions.rules.storage import LedgerEntry, Result, Stored, Write, Written
-from functions.rules.task import Task
+from functions.rules.task import Missed, Task
 from functions.rules.verdict import Start, judge
 from functions.store.sqlite import SqliteStore
 from tests.conftest import NOON
@@ -184,3 +185,21 @@ async def test_more_records_than_an_entry_holds_go_into_several(
 
     assert [100, 50] == store.entry_sizes
     assert 150 == len(await store.runs_of_tick("ours"))
+
+
+async def test_a_skip_that_somebody_was_faster_than_is_no_skip(store: Forgetful, make_task: MakeTask) -> None:
+    """Its record is struck again: the occurrence may well have run."""
+    await store.store.write([Write(make_task("first"), None), Write(make_task("second"), None)])
+    first, second = [await _found(store, name) for name in ("first", "second")]
+    await store.store.write([Write.changing(first, {"title": "Claimed by somebody else"})])
+    missed = Missed(count=1, first=NOON, last=NOON)
+    decided = [
+        Decided(one, Settlement({"next_run_at": None}, (missed_run(one.task, missed, now=NOON),)))
+        for one in (first, second)
+    ]
+
+    settled = await _books(store, "ours").settle(decided)
+
+    assert [False, True] == [one is not None for one in settled]
+    assert ["second"] == [run.task_id for run in await store.store.runs()]
+    assert ["second"] == [run.task_id for run in await store.store.runs_of_tick("ours")]

@@ -13,7 +13,7 @@ import pytest
 
 from functions.books import Books
 from functions.errors import StoreUnavailable
-from functions.ports import Parts
+from functions.ports import Parts, Publish, Workers
 from functions.rules.hours import Budget
 from functions.rules.job import Job
 from functions.rules.notice import Notice
@@ -56,6 +56,8 @@ class World:
     work: Callable[[Job], Awaitable[Outcome]] | None = None
     stopping: bool = False
     max_concurrency: int = 200
+    workers: Workers | None = None
+    publish: Publish | None = None
     names: Any = field(default_factory=lambda: count(1))
 
     async def put(self, *tasks: Task) -> None:
@@ -74,6 +76,8 @@ class World:
             dice=random.Random(1).random,
             stopping=lambda: self.stopping,
             max_concurrency=self.max_concurrency,
+            workers=self.workers,
+            publish=self.publish,
         )
         return await tick(parts, budget)
 
@@ -250,6 +254,27 @@ async def test_a_task_deleted_during_its_run_stays_deleted(world: World, make_ta
     assert 1 == len(await world.store.runs())
 
 
+async def test_a_claim_whose_answer_took_too_long_is_given_back(world: World, make_task: MakeTask) -> None:
+    """Nothing was begun, so that even a task that must not run twice has its attempt still before it."""
+
+    class Slow(SqliteStore):
+        async def write(self, writes: Sequence[Write]) -> Any:
+            written = await super().write(writes)
+            world.clock.at += MINUTE  # longer than the attempt may take
+            return written
+
+    world.store = Slow(str(world.store._file.path))
+    await world.put(make_task(delivery="at_most_once", timeout_seconds=20))
+    world.clock.at = NOON
+
+    report = await world.tick()
+
+    task = await world.task()
+    await world.store.close()
+    assert ([], 0, 1) == (world.jobs, report["started"], report["left"])
+    assert (Status.RETRYING, 0, None) == (task.status, task.attempt, task.claim)
+
+
 async def test_a_tick_that_overslept_its_claim_cannot_overwrite_the_newer_result(
     world: World, make_task: MakeTask
 ) -> None:
@@ -403,7 +428,7 @@ async def test_a_running_attempt_is_cancelled_when_somebody_asks(
         await asyncio.Event().wait()
         return succeeded("Never")
 
-    monkeypatch.setattr("functions.tick.LOOK_AGAIN", timedelta(seconds=0.05))
+    monkeypatch.setattr("functions.wishes.LOOK_AGAIN", timedelta(seconds=0.05))
     world.work = wait_for_cancel
     await world.put(make_task())
 

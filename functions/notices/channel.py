@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 from functions.rules.notice import Notice
@@ -80,6 +79,8 @@ def wait_asked_for(answer: Answer, *, now: datetime) -> timedelta | None:
     value = answer.headers.get("retry-after", "").strip()
     if value.isdecimal():
         return timedelta(seconds=min(int(value[:9]), LONGEST_WAIT.total_seconds()))
+    from email.utils import parsedate_to_datetime  # a package of 20 ms, for a header hardly ever sent
+
     try:
         until = parsedate_to_datetime(value)
     except ValueError:

@@ -11,12 +11,12 @@ from typing import Any
 from functions.errors import SettingsError
 from functions.notices.channel import POST_TIMEOUT_S, Answer, Post, Sent, wait_asked_for
 from functions.notices.feishu_card import card, text
-from functions.notices.wording.digest import Limits, digest, fitting
+from functions.notices.wording.digest import Limits, fitting
 from functions.notices.wording.plain import web_address
-from functions.notices.wording.table import Words, words_for
+from functions.notices.wording.voice import VOICE_SETTINGS, Voice
 from functions.rules.notice import Notice
 
-SETTINGS = ("FEISHU_WEBHOOK_URL", "FEISHU_WEBHOOK_SECRET", "NOTICE_LANGUAGE")
+SETTINGS = ("FEISHU_WEBHOOK_URL", "FEISHU_WEBHOOK_SECRET", *VOICE_SETTINGS)
 MAX_BYTES = 18_000  # the vendor takes 20 KB with everything; the rest is for the signature and for doubt
 
 THROTTLED = frozenset({11232, 99991400})
@@ -40,7 +40,7 @@ def open_channel(settings: Mapping[str, str], post: Post) -> "FeishuChannel | No
     if not web_address(url):
         raise SettingsError("FEISHU_WEBHOOK_URL: give the bot's whole address, starting with https://")
     secret = settings.get("FEISHU_WEBHOOK_SECRET", "").strip()
-    return FeishuChannel(url, secret, words_for(settings.get("NOTICE_LANGUAGE", "")), post)
+    return FeishuChannel(url, secret, Voice.of(settings), post)
 
 
 class FeishuChannel:
@@ -48,10 +48,10 @@ class FeishuChannel:
 
     name = "feishu"
 
-    def __init__(self, url: str, secret: str, words: Words, post: Post) -> None:
+    def __init__(self, url: str, secret: str, voice: Voice, post: Post) -> None:
         self._url = url
         self._secret = secret
-        self._words = words
+        self._voice = voice
         self._post = post
 
     async def send(self, notices: Sequence[Notice], now: datetime) -> Sent:
@@ -60,10 +60,10 @@ class FeishuChannel:
         Raises:
             PostError: No answer came; the message may have arrived.
         """
-        sent, code = await self._try(render_card(notices, self._words), now)
+        sent, code = await self._try(render_card(notices, self._voice), now)
         if sent.ok or sent.permanent or code is None or code in THROTTLED:
             return sent
-        plain, _ = await self._try(render_text(notices, self._words), now)
+        plain, _ = await self._try(render_text(notices, self._voice), now)
         return (
             Sent(ok=True, detail=f"sent as plain text; of the card it said: {sent.detail}")
             if plain.ok
@@ -80,20 +80,20 @@ class FeishuChannel:
         return "FeishuChannel()"
 
 
-def render_card(notices: Sequence[Notice], words: Words) -> bytes:
+def render_card(notices: Sequence[Notice], voice: Voice) -> bytes:
     """The message as a card of at most 18 KB, cut by bytes: a Chinese letter takes three."""
 
     def render(limits: Limits) -> bytes:
-        return _encoded({"msg_type": "interactive", "card": card(digest(notices, words, limits))})
+        return _encoded({"msg_type": "interactive", "card": card(voice.digest(notices, limits))})
 
     return fitting(render, max_bytes=MAX_BYTES)
 
 
-def render_text(notices: Sequence[Notice], words: Words) -> bytes:
+def render_text(notices: Sequence[Notice], voice: Voice) -> bytes:
     """The message as plain text, for when the card is refused."""
 
     def render(limits: Limits) -> bytes:
-        return _encoded({"msg_type": "text", "content": {"text": text(digest(notices, words, limits))}})
+        return _encoded({"msg_type": "text", "content": {"text": text(voice.digest(notices, limits))}})
 
     return fitting(render, max_bytes=MAX_BYTES)
 

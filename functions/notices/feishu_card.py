@@ -4,20 +4,21 @@ import re
 from typing import Any
 
 from functions.notices.wording.digest import Digest, Item, Row
-from functions.rules.notice import NoticeKind
+from functions.notices.wording.links import sealed
+from functions.notices.wording.text import text as plain_text
+from functions.notices.wording.tone import Tone
 
-COLOURS: dict[NoticeKind, str] = {
-    "failure": "red",
-    "paused": "orange",
-    "recovery": "green",
+COLOURS: dict[Tone, str] = {
+    "bad": "red",
+    "warning": "orange",
+    "good": "green",
     "news": "blue",
-    "success": "turquoise",
+    "calm": "turquoise",
 }
 
 KEYWORD = "Cronfire"  # in every message, for bots that accept only messages with a keyword
 
 _MARKUP = re.compile(r"[&<>*_~`\[\]()!#|\\$]|^[-+=]|(?<=\w):(?=//)")
-_UNSAFE_IN_LINK = re.compile(r"[()<>\[\]\\*`'\"|{}^]|&(?=#)")
 
 
 def card(digest: Digest) -> dict[str, Any]:
@@ -27,14 +28,14 @@ def card(digest: Digest) -> dict[str, Any]:
     for row in digest.rows:
         if elements:
             elements.append({"tag": "hr"})
-        elements += _elements(row, alone=len(digest.rows) == 1 and not digest.more)
+        elements += _elements(row, digest.read_on, alone=len(digest.rows) == 1 and not digest.more)
     if digest.more:
         elements += [{"tag": "hr"}, _note(digest.more)]
     return {
         "schema": "2.0",
         "config": {"summary": {"content": headline}},  # what the list of chats shows
         "header": {
-            "template": COLOURS[digest.worst],
+            "template": COLOURS[digest.tone],
             "title": {"tag": "plain_text", "content": headline},
             "subtitle": {"tag": "plain_text", "content": KEYWORD},
         },
@@ -44,15 +45,7 @@ def card(digest: Digest) -> dict[str, Any]:
 
 def text(digest: Digest) -> str:
     """The same without any markup, one line for each thing."""
-    lines = [] if len(digest.rows) == 1 else [digest.headline]
-    for row in digest.rows:
-        lines.append(f"{row.icon} {row.sentence}" + (f": {row.summary}" if row.summary else ""))
-        lines += [row.details] if row.details else []
-        lines += [f"• {item.title} {item.url}".rstrip() for item in row.items]
-        lines += [row.more] if row.more else []
-    lines += [digest.more] if digest.more else []
-    lines.append(f"— {KEYWORD}")
-    return _unmentioned("\n".join(lines))
+    return _unmentioned(f"{plain_text(digest)}\n— {KEYWORD}")
 
 
 def escaped(foreign: str) -> str:
@@ -60,33 +53,29 @@ def escaped(foreign: str) -> str:
     return _MARKUP.sub(lambda letter: f"&#{ord(letter[0])};", foreign)
 
 
-def _elements(row: Row, *, alone: bool) -> list[dict[str, Any]]:
+def _elements(row: Row, read_on: str, *, alone: bool) -> list[dict[str, Any]]:
     """The elements of *row*; never none. The only row has its sentence in the header already."""
     lines = [] if alone else [f"{row.icon} **{escaped(row.sentence)}**"]
     lines += [escaped(row.summary)] if row.summary else []
     lines += [_line(item) for item in row.items]
     lines += [row.more] if row.more else []
     elements = [{"tag": "markdown", "content": "\n".join(lines)}] if lines else []
-    if row.details or not elements:
-        elements.append(_note(row.details or row.sentence))
+    if row.details or row.page or not elements:
+        link = f" [{read_on}]({sealed(row.page)})" if row.page else ""
+        elements.append(_note(row.details or row.sentence, link))
     return elements
 
 
 def _line(item: Item) -> str:
     title = escaped(item.title)
-    link = f"[{title}]({_link(item.url)})" if item.url else title
-    return f"• {link}" + (f" — {escaped(item.text)}" if item.text else "")
+    link = f"[{title}]({sealed(item.url)})" if item.url else title
+    return f"{item.mark} {link}" + (f" — {escaped(item.text)}" if item.text else "")
 
 
-def _link(url: str) -> str:
-    """*url* with every character that could end a link, or begin something else, in percent form."""
-    return _UNSAFE_IN_LINK.sub(lambda letter: f"%{ord(letter[0]):02X}", url)
-
-
-def _note(plain: str) -> dict[str, Any]:
+def _note(plain: str, link: str = "") -> dict[str, Any]:
     return {
         "tag": "markdown",
-        "content": f"<font color='grey'>{escaped(plain)}</font>",
+        "content": f"<font color='grey'>{escaped(plain)}</font>{link}",
         "text_size": "notation",
     }
 

@@ -4,14 +4,41 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from functions.notices.channel import Channel, PostError, Sent
-from functions.rules.alerts import DEFAULT, NOBODY
+from functions.rules.listeners import DEFAULT, NOBODY
 from functions.rules.notice import Notice, NoticeKind
 
 log = logging.getLogger(__name__)
 
-ORDER: dict[NoticeKind, int] = {"failure": 0, "paused": 1, "recovery": 2, "news": 3, "success": 4}
+ORDER: tuple[NoticeKind, ...] = (  # the worst first
+    "failure",
+    "silent",
+    "reminder",
+    "paused",
+    "flapping",
+    "channel",
+    "credits",
+    "late",
+    "recovery",
+    "stable",
+    "news",
+    "success",
+    "test",
+)
+
+
+class Watch(Protocol):
+    """Hears what vendors ask for."""
+
+    async def refused(self, name: str, reason: str) -> None:
+        """A vendor takes no more, for the *reason*, until a setting is changed."""
+        ...
+
+    def busy(self, name: str, until: datetime) -> None:
+        """A vendor asked to be left alone until then."""
+        ...
 
 
 class Teller:
@@ -20,6 +47,7 @@ class Teller:
     Args:
         channels: By name; all of them are the default ones.
         redact: Masks secrets: the last wall before a text leaves the house.
+        watch: None when nobody wants to hear what vendors ask for.
     """
 
     def __init__(
@@ -28,10 +56,12 @@ class Teller:
         *,
         clock: Callable[[], datetime],
         redact: Callable[[str], str],
+        watch: Watch | None = None,
     ) -> None:
         self._channels = dict(channels)
         self._clock = clock
         self._redact = redact
+        self._watch = watch
         self._not_before: dict[str, datetime] = {}  # channels that asked to be left alone until then
         self._nowhere_said = False
 
@@ -55,6 +85,27 @@ class Teller:
         left = {name for name, is_done in zip(busy, done, strict=True) if not is_done}
         return [tuple(name for name in names if name in left) for names in wanted]
 
+    async def test(self, name: str, *, within: timedelta) -> Sent:
+        """Say on the channel that it works, once, whatever its settings; return what its vendor answers.
+
+        Raises:
+            KeyError: No channel has this name.
+        """
+        now = self._clock()
+        notice = Notice(
+            id=f"channel.{name}@{now.isoformat()}#test",
+            kind="test",
+            task_id=f"channel.{name}",
+            title=name,
+            type="channel",
+            schedule="",
+            timezone="UTC",
+            occurrence=now,
+            at=now,
+            summary="Notices of your tasks will look like this",
+        )
+        return await self._sent(self._channels[name], [notice], now, within)
+
     def _wanted(self, notice: Notice) -> tuple[str, ...]:
         """The names *notice* asks for, each once, with the default channels spelt out."""
         names: list[str] = []
@@ -77,20 +128,26 @@ class Teller:
         now = self._clock()
         if now < self._not_before.get(name, now):
             return False
-        sent = await self._sent(name, sorted(notices, key=_rank), now, within)
+        sent = await self._sent(self._channels[name], sorted(notices, key=_rank), now, within)
         if sent.retry_after:
             self._not_before[name] = now + sent.retry_after
+            if self._watch is not None:
+                self._watch.busy(name, now + sent.retry_after)
         facts = {"channel": name, "notices": len(notices), "detail": sent.detail}
         if sent.ok:
             log.log(logging.WARNING if sent.detail else logging.INFO, "notice_sent", extra=facts)
         else:
             log.warning("notice_refused" if sent.permanent else "notice_failed", extra=facts)
+        if sent.permanent and not sent.ok and self._watch is not None:
+            await self._watch.refused(name, sent.detail)
         return sent.ok or sent.permanent
 
-    async def _sent(self, name: str, notices: Sequence[Notice], now: datetime, within: timedelta) -> Sent:
+    async def _sent(
+        self, channel: Channel, notices: Sequence[Notice], now: datetime, within: timedelta
+    ) -> Sent:
         try:
             async with asyncio.timeout(within.total_seconds()):
-                return await self._channels[name].send(notices, now)
+                return await channel.send(notices, now)
         except TimeoutError:
             return Sent(ok=False, detail="the tick had no time left for it")
         except PostError as exc:
@@ -112,4 +169,4 @@ class Teller:
 
 
 def _rank(notice: Notice) -> tuple[int, datetime]:
-    return ORDER[notice.kind], notice.at
+    return ORDER.index(notice.kind), notice.at

@@ -14,7 +14,7 @@ from functions.notices.wording.plain import web_address
 from functions.rules.notice import Notice
 from functions.rules.words import instant_text
 
-SETTINGS = ("WEBHOOK_URL", "WEBHOOK_SECRET")
+SETTINGS = ("WEBHOOK_URL", "WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS")
 MAX_BYTES = 20_000  # what the specification advises not to exceed
 
 # Items of each notice, characters of each text, notices: from all that could fit to what always does.
@@ -43,8 +43,8 @@ def open_channel(settings: Mapping[str, str], post: Post) -> "WebhookChannel | N
         raise SettingsError(
             "WEBHOOK_URL: give a whole address, starting with https:// and without a user name"
         )
-    keys = tuple(_key(secret) for secret in settings.get("WEBHOOK_SECRET", "").split())
-    return WebhookChannel(url, keys, post)
+    keys = [_key(name, secret) for name in SETTINGS[1:] for secret in settings.get(name, "").split()]
+    return WebhookChannel(url, tuple(dict.fromkeys(keys)), post)
 
 
 class WebhookChannel:
@@ -122,7 +122,7 @@ def judge(answer: Answer, *, now: datetime) -> Sent:
     return Sent(ok=False, retry_after=wait, detail=f"HTTP {answer.status}")
 
 
-def _key(secret: str) -> bytes:
+def _key(name: str, secret: str) -> bytes:
     if not secret.startswith("whsec_"):
         return secret.encode()
     try:
@@ -130,7 +130,7 @@ def _key(secret: str) -> bytes:
     except ValueError:
         key = b""
     if not key:
-        raise SettingsError("WEBHOOK_SECRET: what follows whsec_ must be base64")
+        raise SettingsError(f"{name}: what follows whsec_ must be base64")
     return key
 
 

@@ -1,30 +1,27 @@
 """Whom to tell of what: the decision that follows the last record of an occurrence, as pure rules.
 
 A task's run of failures is told once: when it begins (or has lasted as long as a rule asks for), again
-for each failure that looks different from those told, and at its end. The state for that is `Alert`.
+for each failure that looks different from those told, and at its end. A task that changes too often is
+told of once, then no more until it is steady. The state for that is `Alert`.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from functions.rules.notice import Notice, NoticeKind
+from functions.rules.alert import Alert
+from functions.rules.flapping import BAD, begins, changes, longest_failure, steady, went_on
+from functions.rules.listeners import NOBODY, channels, heard, listening, named
+from functions.rules.notice import Event, Notice, NoticeKind
 from functions.rules.outcome import Run
 from functions.rules.pending import appended
 from functions.rules.signature import signature
-from functions.rules.task import Alert, NotifyRule, Task
+from functions.rules.task import SUMMARY_CHARS, NotifyRule, Task
 from functions.rules.words import OutcomeKind, SkipReason, instant_text, occurrence_id
 
-DEFAULT = "default"  # stands for the default channels where they must be named beside others
-NOBODY = "nobody"  # a channel nobody reads: for a notice that must exist and no rule listens to
 TOLD_SIGNATURES = 8  # different failures remembered as told; an error that alternates is told once each
 
 FAILURES = frozenset({OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABANDONED})
 TOLD_SKIPS = frozenset({SkipReason.BUDGET, SkipReason.CONFIG})  # will not mend by themselves
-
-_DEFAULT_RULES = (NotifyRule(on=("failure", "recovery", "news", "paused")),)
-_GIVE_UP_AFTER = timedelta(hours=24)
-_GIVE_UP_TRIES = 20
-_RETRY_MINUTES = (1, 2, 4, 8, 16, 30, 60)
 
 
 def decide(task: Task, run: Run, *, now: datetime) -> tuple[Alert, tuple[Notice, ...]]:
@@ -46,7 +43,7 @@ def paused_notice(task: Task, note: str, *, now: datetime) -> Notice:
 
     It goes to the rules that listen to pauses or to failures, for a stop is the last word of a failure.
     """
-    listening = [rule for rule in _rules(task) if {"paused", "failure"} & set(rule.on)]
+    told = listening(task, "paused", "failure")
     at = task.occurrence or task.upcoming or now
     return Notice(
         id=f"{occurrence_id(task.id, at)}#paused",
@@ -59,111 +56,140 @@ def paused_notice(task: Task, note: str, *, now: datetime) -> Notice:
         occurrence=at,
         at=now,
         summary=note,
-        channels=_channels(listening) if listening else (NOBODY,),
+        channels=channels(named(told)) if told else (NOBODY,),
         since=task.alert.failing_since,
         failures=task.consecutive_failures,
+        priority=task.priority,
+        tags=task.tags,
     )
-
-
-def delivered(
-    alert: Alert, remaining: Sequence[tuple[str, ...]], *, now: datetime
-) -> tuple[Alert, tuple[Notice, ...]]:
-    """Return *alert* after one try to deliver its pending notices, and the notices given up.
-
-    A notice is given up when it is a day old; all are after 20 tries that brought no word of anything new.
-
-    Args:
-        remaining: For each pending notice the channels that could not be told; empty when done.
-    """
-    kept: list[Notice] = []
-    given_up: list[Notice] = []
-    for notice, channels in zip(alert.pending, remaining, strict=True):
-        if not channels:
-            continue
-        hopeless = alert.tries + 1 >= _GIVE_UP_TRIES or now - notice.at >= _GIVE_UP_AFTER
-        left = notice.model_copy(update={"channels": channels})
-        (given_up if hopeless else kept).append(left)
-    wait = timedelta(minutes=_RETRY_MINUTES[min(alert.tries, len(_RETRY_MINUTES) - 1)])
-    after = alert.model_copy(
-        update={
-            "pending": tuple(kept),
-            "tries": alert.tries + 1 if kept else 0,
-            "retry_at": now + wait if kept else None,
-        }
-    )
-    return after, tuple(given_up)
 
 
 def _failed(task: Task, run: Run, *, now: datetime) -> tuple[Alert, tuple[Notice, ...]]:
     counted = run.outcome in FAILURES
     failures = task.consecutive_failures + counted
-    looks = signature(run, task_type=task.type)
-    seen = task.alert.signature.split()
     alert = task.alert.model_copy(update={"failing_since": task.alert.failing_since or run.started_at})
+    if counted and listening(task, "failure"):
+        alert = alert.model_copy(update={"course": went_on(alert.course, succeeded=False)})
+        if rules := _that_flaps(task, alert):
+            return _flapping(task, run, alert, rules, now=now)
+        if alert.flapping and steady(alert.course):  # it is no longer unstable but broken: news
+            alert = alert.model_copy(update={"flapping": (), "course": BAD, "signature": ""})
+    looks = signature(run, task_type=task.type)
+    seen = alert.signature.split()
     # A skip for want of budget or settings is no flicker to be waited out: it reaches every threshold.
-    reached = [rule for rule in _listening(task, "failure") if not counted or failures >= rule.after]
+    rules = _audible(task, alert, "failure") if counted else listening(task, "failure")
+    reached = [rule for rule in rules if not counted or failures >= rule.after]
     due = [rule for rule in reached if looks not in seen or (counted and failures == rule.after)]
     if not due:
         return alert, ()
-    notice = _notice(task, run, "failure", due, now=now, since=alert.failing_since, failures=failures)
+    notice = _notice(task, run, "failure", named(due), now=now, since=alert.failing_since, failures=failures)
     told = [other for other in seen if other != looks] + [looks]
-    alert = alert.model_copy(update={"told": True, "signature": " ".join(told[-TOLD_SIGNATURES:])})
+    update = {"told": True, "signature": " ".join(told[-TOLD_SIGNATURES:])}
+    alert = alert.model_copy(update=update | {"told_at": alert.told_at or now, "reminded_at": now})
     return appended(alert, notice), (notice,)
 
 
 def _succeeded(task: Task, run: Run, *, now: datetime) -> tuple[Alert, tuple[Notice, ...]]:
-    alert = task.alert
+    alert = _noted_success(task, run)
     failing = alert.failing_since is not None or alert.told
-    if not failing and not run.news and task.notify is None:
+    if not failing and not run.news and task.notify is None and not alert.flapping:
         return alert, ()  # by far the most frequent case
+    over = {"failing_since": None, "told": False, "signature": "", "told_at": None, "reminded_at": None}
+    if recovered := _that_flaps(task, alert):  # who is told that it changes is told enough
+        alert, notices = _flapping(task, run, alert, recovered, now=now)
+        alert = alert.model_copy(update=over)
+    else:
+        recovered = [
+            rule
+            for rule in _audible(task, alert, "recovery")
+            if alert.told and heard(rule, task, task.consecutive_failures)
+        ]
+        alert, notices = _well_again(task, run, alert, recovered, now=now)
+        alert = alert.model_copy(update=over) if failing else alert
+    return _content(task, run, alert, notices, recovered, now=now)
+
+
+def _noted_success(task: Task, run: Run) -> Alert:
+    """The alert after a success that nobody needs to hear of."""
+    alert = task.alert
+    course = went_on(alert.course, succeeded=True)
+    awaiting = run.finished_at if task.expect_seconds else None
+    if (course, awaiting, False) == (alert.course, alert.awaiting_since, alert.silent):
+        return alert
+    return alert.model_copy(update={"course": course, "awaiting_since": awaiting, "silent": False})
+
+
+def _well_again(
+    task: Task, run: Run, alert: Alert, recovered: Sequence[NotifyRule], *, now: datetime
+) -> tuple[Alert, tuple[Notice, ...]]:
+    """Tell of the end of failures, and of the end of flapping."""
     notices: list[Notice] = []
-    recovered = [rule for rule in _listening(task, "recovery") if alert.told and _heard(rule, task)]
     if recovered:
         since, failures = alert.failing_since, task.consecutive_failures
-        notices.append(_notice(task, run, "recovery", recovered, now=now, since=since, failures=failures))
-    if run.news:
-        readers = [rule for rule in _rules(task) if {"news", "success"} & set(rule.on)]
-        kind: NoticeKind = "news"
-    else:  # who is told that the task is back need not be told that it succeeded
-        readers = [rule for rule in _listening(task, "success") if rule not in recovered]
-        kind = "success"
-    if readers:
-        notices.append(_notice(task, run, kind, readers, now=now))
-    if failing:
-        alert = alert.model_copy(update={"failing_since": None, "told": False, "signature": ""})
+        notices.append(
+            _notice(task, run, "recovery", named(recovered), now=now, since=since, failures=failures)
+        )
+    if alert.flapping and steady(alert.course):
+        notices.append(_notice(task, run, "stable", alert.flapping, now=now))
+        alert = alert.model_copy(update={"flapping": (), "course": ""})
     return appended(alert, *notices), tuple(notices)
 
 
-def _heard(rule: NotifyRule, task: Task) -> bool:
-    """Whether the failures now over were told to *rule*: they lasted long enough for it.
+def _content(
+    task: Task,
+    run: Run,
+    alert: Alert,
+    notices: tuple[Notice, ...],
+    recovered: Sequence[NotifyRule],
+    *,
+    now: datetime,
+) -> tuple[Alert, tuple[Notice, ...]]:
+    """Tell of the success itself, where it is news or somebody asked for it."""
+    if run.news:
+        readers = listening(task, "news", "success")
+        kind: NoticeKind = "news"
+    else:  # who is told that the task is back need not be told that it succeeded
+        readers = [rule for rule in listening(task, "success") if rule not in recovered]
+        kind = "success"
+    if not readers:
+        return alert, notices
+    notice = _notice(task, run, kind, named(readers), now=now)
+    return appended(alert, notice), (*notices, notice)
 
-    After a skip or a resumed pause the count starts anew while people still wait for the good news, so the
-    rules told first are always taken to have heard.
+
+def _that_flaps(task: Task, alert: Alert) -> list[NotifyRule]:
+    """Whom to tell that the task changes too often; nobody when it does not, or is known to.
+
+    A rule that waits for longer failures than there were never heard of any, and need not hear of this.
     """
-    soonest = min((other.after for other in _listening(task, "failure")), default=1)
-    return rule.after <= max(soonest, task.consecutive_failures)
+    if alert.flapping or not begins(alert.course):
+        return []
+    streak = longest_failure(alert.course)
+    return [rule for rule in listening(task, "failure", "flapping") if rule.after <= streak]
 
 
-def _rules(task: Task) -> tuple[NotifyRule, ...]:
-    return _DEFAULT_RULES if task.notify is None else task.notify
+def _flapping(
+    task: Task, run: Run, alert: Alert, rules: Sequence[NotifyRule], *, now: datetime
+) -> tuple[Alert, tuple[Notice, ...]]:
+    """Tell of one change too many, in place of it."""
+    told = named(rules)
+    summary = f"Changed {changes(alert.course)} times in {len(alert.course)} runs; last: {run.summary}"
+    run = run.model_copy(update={"summary": summary[:SUMMARY_CHARS]})
+    notice = _notice(task, run, "flapping", told, now=now)
+    quiet = {"flapping": told, "told": False, "signature": "", "told_at": None, "reminded_at": None}
+    return appended(alert.model_copy(update=quiet), notice), (notice,)
 
 
-def _listening(task: Task, kind: NoticeKind) -> list[NotifyRule]:
-    return [rule for rule in _rules(task) if kind in rule.on]
-
-
-def _channels(rules: Sequence[NotifyRule]) -> tuple[str, ...]:
-    """The channels of several rules, each once; empty when all of them mean the default ones."""
-    names = [name for rule in rules for name in (rule.channels or (DEFAULT,))]
-    unique = tuple(dict.fromkeys(names))
-    return () if unique == (DEFAULT,) else unique
+def _audible(task: Task, alert: Alert, event: Event) -> list[NotifyRule]:
+    """The rules that listen to *event* and were not promised quiet until the task is steady."""
+    return [rule for rule in listening(task, event) if not set(named([rule])) <= set(alert.flapping)]
 
 
 def _notice(
     task: Task,
     run: Run,
     kind: NoticeKind,
-    rules: Sequence[NotifyRule],
+    names: Sequence[str],
     *,
     now: datetime,
     since: datetime | None = None,
@@ -180,11 +206,13 @@ def _notice(
         occurrence=run.occurrence,
         at=now,
         summary=run.summary,
-        channels=_channels(rules),
+        channels=channels(names),
         since=since,
         failures=failures,
         attempt=run.attempt,
         duration_ms=run.duration_ms,
         next_run_at=task.upcoming if task.upcoming and task.upcoming > now else None,
         items=run.items if kind in ("news", "success") else (),
+        priority=task.priority,
+        tags=task.tags,
     )

@@ -21,6 +21,7 @@ class Job:
         missed: Occurrences this one stands in for; None when there are none.
         memory: The type's own notes from its last successful run; empty at first.
         timeout_s: Seconds this attempt may take; the tick ends it then, whatever it is doing.
+        max_tokens: Tokens of a model that credits allow it; None means no limit.
     """
 
     task_id: str
@@ -36,3 +37,4 @@ class Job:
     missed: Missed | None
     memory: Mapping[str, Any]
     timeout_s: float
+    max_tokens: int | None = None

@@ -5,15 +5,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from functions.errors import InputError
-from functions.rules.occurrences import next_occurrence, passed, schedule_of, start_of
+from functions.rules.occurrences import next_occurrence, passed, schedule_of
+from functions.rules.outcome import Run
 from functions.rules.records import given_up
+from functions.rules.retiming import closed_account
 from functions.rules.settlement import BACKLOG_LIMIT, Settlement, close, rest
 from functions.rules.task import Extra, Pause, Task, TaskSpec, shard_of
 from functions.rules.verdict import resume
 from functions.rules.words import OutcomeKind, Status, Trigger
 
 LATE_AT_CREATION = timedelta(hours=2)  # a one-off time this recently past still runs, at once
-TIMING = frozenset({"schedule", "timezone", "start_at", "end_at", "max_runs", "jitter_seconds"})
+TIMING = frozenset({"schedule", "timezone", "start_at", "end_at"})
+LIMITS = frozenset({"max_runs", "jitter_seconds"})
 IN_HAND = (Status.RUNNING, Status.RETRYING)
 
 
@@ -37,8 +40,9 @@ def first_look(spec: TaskSpec, *, now: datetime, origin: str) -> Task:
 def edited(task: Task, spec: TaskSpec, *, now: datetime) -> Settlement:
     """Give *task* what *spec* says and keep its state. No difference means no changes at all.
 
-    An occurrence that is already owed stays owed; later ones follow the new schedule. Editing a task that
-    the scheduler itself stopped (too many failures, quarantine) starts it again: a person has looked.
+    What the old schedule owes by now is settled by the old schedule, see `closed_account`; the new one
+    counts from now. Editing a task that the scheduler itself stopped (too many failures, quarantine) starts
+    it again: a person has looked.
 
     Raises:
         InputError: The new schedule has no occurrence left.
@@ -52,16 +56,21 @@ def edited(task: Task, spec: TaskSpec, *, now: datetime) -> Settlement:
         return Settlement({}, ())
     changes: dict[str, Any] = new | {"updated_at": now}
     after = task.model_copy(update=changes)
-    if TIMING & new.keys() and not _owed(task, now=now):
+    runs: list[Run] = []
+    if TIMING & new.keys():
+        changes["backlog"], runs = closed_account(task, now=now)
+        find = _next_after if changes["backlog"] else _first_occurrence
+        changes["upcoming"] = find(after, now=now)
+    elif LIMITS & new.keys() and task.upcoming is None:
         changes["upcoming"] = _first_occurrence(after, now=now)
-        after = task.model_copy(update=changes)
+    after = task.model_copy(update=changes)
     stopped = task.status is Status.QUARANTINED or (task.pause is not None and task.pause.by == "scheduler")
     if stopped or (new.get("enabled") and task.pause is None):
         resumed = resume(after, now=now)
-        return Settlement(changes | resumed.changes, resumed.runs)
+        return Settlement(changes | resumed.changes, (*runs, *resumed.runs))
     if task.status not in IN_HAND:
         changes |= rest(after, {}, now=now)
-    return Settlement(changes, ())
+    return Settlement(changes, tuple(runs))
 
 
 def paused(task: Task, *, note: str, until: datetime | None, by: str, now: datetime) -> Settlement:
@@ -148,6 +157,10 @@ def backfill_instants(task: Task, *, first: datetime, until: datetime, now: date
     return schedule_of(task).tail(first, until, span.count)
 
 
+def _next_after(task: Task, *, now: datetime) -> datetime | None:
+    return next_occurrence(task, after=now)
+
+
 def _first_occurrence(task: Task, *, now: datetime) -> datetime:
     upcoming = next_occurrence(task, after=now)
     if upcoming is None and task.end_at is None:  # a one-off time only just past
@@ -155,7 +168,3 @@ def _first_occurrence(task: Task, *, now: datetime) -> datetime:
     if upcoming is None:
         raise InputError("schedule: there is no occurrence left after now (see also endAt)")
     return upcoming
-
-
-def _owed(task: Task, *, now: datetime) -> bool:
-    return task.upcoming is not None and start_of(task, task.upcoming) <= now

@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from functions.rules.words import Instant, Model, TaskId, TypeName
+from functions.rules.words import Instant, Model, Priority, Tag, TaskId, TypeName
 
-NoticeKind = Literal["failure", "recovery", "success", "paused", "news"]
+Event = Literal["failure", "recovery", "success", "paused", "news", "flapping", "late", "silent"]
+NoticeKind = Event | Literal["reminder", "stable", "channel", "credits", "test"]
 
 
 class Notice(Model):
@@ -18,6 +19,8 @@ class Notice(Model):
         failures: Failed occurrences in a row, this one included.
         attempt: Attempts made at the occurrence.
         items: What was found, for people to read; each with `title` and perhaps `url` and `text`.
+        priority: The task's; what is urgent passes through quiet hours and maintenance.
+        tags: The task's, by which maintenance may name it.
     """
 
     id: str
@@ -37,3 +40,5 @@ class Notice(Model):
     duration_ms: int = 0
     next_run_at: Instant | None = None
     items: tuple[dict[str, str], ...] = ()
+    priority: Priority = Priority.MEDIUM
+    tags: tuple[Tag, ...] = ()

@@ -113,7 +113,13 @@ class Run(Model):
     @property
     def key(self) -> str:
         """What makes this record unique: writing it twice must leave one."""
-        return f"{occurrence_id(self.task_id, self.occurrence)}#{self.attempt}{self.token}"
+        until = "" if self.last is None else f"-{instant_text(self.last)}"
+        return f"{occurrence_id(self.task_id, self.occurrence)}#{self.attempt}{self.token}{until}"
+
+    @property
+    def only_decided(self) -> bool:
+        """Whether nothing was done: a skip, a retry given up, a claim given up. No claim, or no result."""
+        return not self.token or self.outcome is OutcomeKind.ABANDONED
 
     @property
     def duration_ms(self) -> int:

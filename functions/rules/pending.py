@@ -2,22 +2,36 @@
 
 from collections.abc import Sequence
 
+from functions.rules.alert import Alert
 from functions.rules.notice import Notice, NoticeKind
-from functions.rules.task import Alert
 
 PENDING_LIMIT = 20  # notices waiting in one task; they are written with every result of it
 ITEMS_LIMIT = 50  # items kept of one notice
 ITEMS_IN_ALL = 150  # items kept of all waiting notices, so that the document stays far below 1 MiB
 ITEM_CHARS = {"title": 200, "url": 1000, "text": 500}
 
-_IMPORTANCE: dict[NoticeKind, int] = {"success": 0, "news": 0, "recovery": 1, "failure": 2, "paused": 2}
+_IMPORTANCE: dict[NoticeKind, int] = {
+    "success": 0,
+    "news": 0,
+    "test": 0,
+    "reminder": 1,
+    "late": 1,
+    "recovery": 1,
+    "stable": 1,
+    "failure": 2,
+    "flapping": 2,
+    "silent": 2,
+    "paused": 2,
+    "channel": 2,
+    "credits": 2,
+}
 
 
 def appended(alert: Alert, *notices: Notice) -> Alert:
     """Return *alert* with *notices* waiting, and no memory of earlier vain tries: there is something new.
 
-    When too many wait, the least important give way (successes and news, then recoveries, then failures
-    and pauses), the oldest of them first. A notice decided twice waits once.
+    When too many wait, the least important give way (successes and news, then reminders and what is over,
+    then failures and pauses), the oldest of them first. A notice decided twice waits once.
     """
     if not notices:
         return alert

@@ -6,7 +6,7 @@ from typing import Any
 from functions.rules.alerts import paused_notice
 from functions.rules.outcome import Run
 from functions.rules.pending import appended
-from functions.rules.settlement import Settlement, close, to_be_told
+from functions.rules.settlement import Settlement, close, spent_with, to_be_told
 from functions.rules.task import Task
 from functions.rules.words import OutcomeKind, Status
 
@@ -23,7 +23,8 @@ def recover(task: Task, recorded: Run | None, *, now: datetime) -> Settlement:
     if recorded is not None:
         if recorded.final:
             return close(idle, recorded, now=now)
-        return Settlement(_again(task, recorded, now=now, crashes=0), ())
+        again = _again(task, recorded, now=now, crashes=0)
+        return Settlement(again | spent_with(task, recorded), ())
     run = _abandoned(task, now=now)
     crashes = task.crashes + 1
     if crashes >= CRASH_LIMIT:

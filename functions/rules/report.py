@@ -20,6 +20,8 @@ class Report:
         skipped: Occurrences recorded as skipped.
         left: Due tasks left for the next tick, for want of time.
         taken: Tasks another tick claimed, or somebody changed, before this one could.
+        handed: Messages to workers, about long tasks and about a backlog.
+        unpublished: Events that no program will hear of.
         broken: Documents that could not be read as tasks.
     """
 
@@ -32,6 +34,8 @@ class Report:
     left: int = 0
     taken: int = 0
     broken: int = 0
+    handed: int = 0
+    unpublished: int = 0
 
     def count(self, run: Run) -> None:
         """Add one record to the figures."""
@@ -60,4 +64,5 @@ class Report:
             "reads": operations.reads,
             "writes": operations.writes,
         }
-        return figures | ({"broken": self.broken} if self.broken else {})
+        rare = {"broken": self.broken, "handed": self.handed, "unpublished": self.unpublished}
+        return figures | {name: number for name, number in rare.items() if number}

@@ -1,22 +1,27 @@
 """What follows an attempt: the next wake-up, the new state, the records to keep, the people to tell."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from functions.rules.alert import Alert
 from functions.rules.alerts import FAILURES, decide, paused_notice
+from functions.rules.budget import charged
+from functions.rules.notice import Notice
 from functions.rules.occurrences import newest, next_occurrence, older, owed, start_of
 from functions.rules.outcome import Outcome, Run
 from functions.rules.pending import appended
 from functions.rules.records import attempt_run, missed_run, skip_run
 from functions.rules.retry import retry_at
-from functions.rules.task import RECENT_RUNS, SUMMARY_CHARS, Alert, Extra, Missed, Pause, Task
+from functions.rules.task import RECENT_RUNS, SUMMARY_CHARS, Extra, Missed, Pause, Task
+from functions.rules.watch import spoken, word_at
 from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger
 
 BACKLOG_LIMIT = 100  # occurrences that may wait beside the schedule; older ones are skipped and counted
 DELIVERY_GRACE = timedelta(minutes=1)  # then another tick delivers the notices this one did not
 
+BREAKERS = {"agent": 5}  # failures in a row after which tasks of a type pause, unless they say otherwise
 ASKED_FOR = {Trigger.MANUAL, Trigger.BACKFILL}  # by a person, so they count for no limit of runs
 
 
@@ -33,18 +38,29 @@ class Settlement:
     runs: tuple[Run, ...]
 
 
-def settle(task: Task, outcome: Outcome, *, started_at: datetime, now: datetime, dice: float) -> Settlement:
+def settle(
+    task: Task,
+    outcome: Outcome,
+    *,
+    started_at: datetime,
+    now: datetime,
+    dice: float,
+    notices: Sequence[Notice] = (),
+) -> Settlement:
     """Decide what follows when the attempt in hand came to *outcome*.
 
     Args:
         task: As claimed: `claim`, `occurrence` and `attempt` say which attempt this was.
         now: When the attempt ended; also the one "now" of the whole decision.
         dice: In [0, 1), for the backoff.
+        notices: What people are to be told besides.
     """
+    task = carrying(task, notices, now=now)
     again = retry_at(task, outcome, now=now, dice=dice)
     run = attempt_run(task, outcome, started_at=started_at, now=now, final=again is None)
     if again is not None:
-        return Settlement(_seen(task, run) | _retrying(task, again), (run,))
+        word = {"alert": task.alert} if notices else {}
+        return Settlement(_retrying(task, _seen(task, run), again) | word, (run,))
     return close(task, run, now=now, memory=outcome.memory)
 
 
@@ -55,7 +71,7 @@ def close(task: Task, run: Run, *, now: datetime, memory: Mapping[str, Any] | No
         memory: The type's new notes; None leaves them, as when only the record survived a crash.
     """
     skipped = [] if task.missed is None else [missed_run(task, task.missed, now=now)]
-    after, overlapped = _overlapping(task, now=now)
+    after, overlapped = overlapping(task, now=now)
     failures = _failures(task, run)
     counted = task.run_count + (run.trigger not in ASKED_FOR and run.outcome is not OutcomeKind.SKIPPED)
     alert, _ = decide(task, run, now=now)
@@ -78,8 +94,11 @@ def close(task: Task, run: Run, *, now: datetime, memory: Mapping[str, Any] | No
         "consecutive_failures": failures,
         "run_count": counted,
         "pause": pause,
-        "alert": to_be_told(alert, now=now),
+        "alert": alert,
     }
+    if alert.told_at or task.expect_seconds:
+        changes["alert"] = spoken(task.model_copy(update=changes), now=now)
+    changes["alert"] = to_be_told(changes["alert"], now=now)
     if memory is not None:
         changes["memory"] = dict(memory)
     return Settlement(changes | rest(task, changes, now=now), (run, *skipped, *overlapped))
@@ -103,36 +122,37 @@ def asked_for(task: Task) -> Extra | None:
 
 
 def to_be_told(alert: Alert, *, now: datetime) -> Alert:
-    """*alert* with a wake-up for its pending notices, should this process not live to deliver them."""
-    if alert.pending and alert.retry_at is None:
+    """*alert* with a wake-up for its pending notices, should this process not live to deliver them.
+
+    Notices that wait for a better moment keep it.
+    """
+    if alert.pending and (alert.retry_at is None or alert.retry_at <= now):
         return alert.model_copy(update={"retry_at": now + DELIVERY_GRACE})
     return alert
 
 
-def _seen(task: Task, run: Run) -> dict[str, Any]:
-    """What every attempt leaves behind, whether it was the last one or not."""
-    fields: dict[str, Any] = {
-        "last_run_at": run.started_at,
-        "last_outcome": run.outcome,
-        "last_duration_ms": run.duration_ms,
-        "recent": (*task.recent, run.compact)[-RECENT_RUNS:],
-    }
-    if run.outcome is OutcomeKind.SUCCEEDED:
-        return fields | {"last_result_summary": run.summary, "last_error": ""}
-    return fields | {"last_error": run.summary}
+def carrying(task: Task, notices: Sequence[Notice], *, now: datetime) -> Task:
+    """*task* with *notices* that wait in it, to be delivered with its own."""
+    if not notices:
+        return task
+    alert = to_be_told(appended(task.alert, *notices), now=now)
+    return task.model_copy(update={"alert": alert})
 
 
-def _retrying(task: Task, again: datetime) -> dict[str, Any]:
-    return {
-        "status": Status.RETRYING,
-        "retry_at": again,
-        "next_run_at": again,
-        "claim": None,
-        "crashes": 0,
-    }
+def look_while_retrying(task: Task) -> datetime | None:
+    """When to look at a task with an occurrence that is to be tried again: for that, or to tell of it."""
+    return min((at for at in (task.retry_at, word_at(task)) if at is not None), default=None)
 
 
-def _overlapping(task: Task, *, now: datetime) -> tuple[dict[str, Any], list[Run]]:
+def spent_with(task: Task, run: Run) -> dict[str, Any]:
+    """What a task with a budget has spent after *run*; nothing for one without."""
+    credits = charged(run.metrics)
+    if task.budget is None or not credits:
+        return {}
+    return {"spent": task.spent.plus(credits, now=run.finished_at)}
+
+
+def overlapping(task: Task, *, now: datetime) -> tuple[dict[str, Any], list[Run]]:
     """Deal with the occurrences that came while the one in hand was still in work.
 
     What was owed before this attempt began (it was a second try, say) did not overlap: it stays owed.
@@ -157,6 +177,24 @@ def _overlapping(task: Task, *, now: datetime) -> tuple[dict[str, Any], list[Run
     return after, [skip_run(task, which, SkipReason.OVERLAP, summary, now=now)]
 
 
+def _seen(task: Task, run: Run) -> dict[str, Any]:
+    """What every attempt leaves behind, whether it was the last one or not."""
+    fields: dict[str, Any] = {
+        "last_run_at": run.started_at,
+        "last_outcome": run.outcome,
+        "last_duration_ms": run.duration_ms,
+        "recent": (*task.recent, run.compact)[-RECENT_RUNS:],
+    } | spent_with(task, run)
+    if run.outcome is OutcomeKind.SUCCEEDED:
+        return fields | {"last_result_summary": run.summary, "last_error": ""}
+    return fields | {"last_error": run.summary}
+
+
+def _retrying(task: Task, seen: dict[str, Any], again: datetime) -> dict[str, Any]:
+    changes = seen | {"status": Status.RETRYING, "retry_at": again, "claim": None, "crashes": 0}
+    return changes | {"next_run_at": look_while_retrying(task.model_copy(update=changes))}
+
+
 def _ended(task: Task, backlog: tuple[Extra, ...], *, now: datetime) -> tuple[dict[str, Any], list[Run]]:
     """What is left when the last of `maxRuns` is done: only what a person asked for."""
     waiting = [extra.at for extra in backlog if extra.trigger not in ASKED_FOR]
@@ -175,7 +213,7 @@ def _failures(task: Task, run: Run) -> int:
 
 
 def _breaker(task: Task, run: Run, failures: int, *, now: datetime) -> Pause | None:
-    limit = task.pause_after_failures
+    limit = task.pause_after_failures or BREAKERS.get(task.type)
     if limit is None or failures < limit or run.outcome not in FAILURES:
         return None
     return Pause(
@@ -185,7 +223,7 @@ def _breaker(task: Task, run: Run, failures: int, *, now: datetime) -> Pause | N
 
 def _wake_at(task: Task, status: Status, *, now: datetime) -> datetime | None:
     """The earliest of all reasons to look at a task with nothing in hand; never in the past."""
-    reasons = [task.alert.retry_at]
+    reasons = [word_at(task) if status is Status.SCHEDULED else task.alert.retry_at]
     if (status is Status.SCHEDULED and task.backlog) or asked_for(task):
         reasons.append(now)
     if status is Status.PAUSED:

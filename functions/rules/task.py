@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from functions.rules.notice import Notice, NoticeKind
+from functions.rules.alert import Alert
+from functions.rules.budget import Spent, TaskBudget
+from functions.rules.notice import Event
 from functions.rules.words import (
     Instant,
     Model,
@@ -65,11 +67,14 @@ class NotifyRule(Model):
         on: The kinds of event this rule listens to.
         channels: Names of channels; empty means the default ones.
         after: Failures in a row before the first word of them.
+        remind: Seconds between reminders while a failure lasts; auto is 1 h, 4 h and 12 h after the first
+            word, then each day, and each day only while the task does not run.
     """
 
-    on: tuple[NoticeKind, ...] = ("failure", "recovery")
+    on: tuple[Event, ...] = ("failure", "recovery")
     channels: tuple[str, ...] = ()
     after: Annotated[int, Field(ge=1, le=1000)] = 1
+    remind: Literal["auto", "never"] | Annotated[int, Field(ge=60, le=31_536_000)] = "auto"
 
 
 class TaskSpec(Model):
@@ -84,8 +89,12 @@ class TaskSpec(Model):
         jitter_seconds: A run starts up to this much after its occurrence, the same for each try.
         timeout_seconds: Total time one attempt may take.
         delivery: at_most_once never tries an occurrence a second time, whatever became of the first.
-        pause_after_failures: Failed occurrences in a row after which the task pauses itself.
-        notify: None means the default channels on failure, recovery and news.
+        pause_after_failures: Failed occurrences in a row after which the task pauses itself; None means
+            never, and 5 for the types that cost most, see `settlement.BREAKERS`.
+        budget: The credits it may spend; None means all that its owner has.
+        expect_seconds: People are told when so long passed without a success, even if nothing ever ran;
+            None means never.
+        notify: None means the default channels on all but success.
     """
 
     id: TaskId
@@ -108,6 +117,8 @@ class TaskSpec(Model):
     retry: Retry = Retry()
     delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
     pause_after_failures: Annotated[int, Field(ge=1, le=1000)] | None = None
+    budget: TaskBudget | None = None
+    expect_seconds: Annotated[int, Field(ge=60, le=31_536_000)] | None = None
     notify: tuple[NotifyRule, ...] | None = None
     enabled: bool = True
 
@@ -163,27 +174,6 @@ class Extra(Model):
     trigger: Trigger
 
 
-class Alert(Model):
-    """What people know about this task, and what they must still be told.
-
-    Attributes:
-        failing_since: When the present run of failures began; None while all is well.
-        told: Whether somebody was told of the present failures, so that a recovery is news.
-        signature: What the last told failure looked like, to notice a changed error.
-        pending: Notices decided and not yet delivered. Written with the result they tell of, so a
-            crash between run and delivery loses none.
-        tries: How often delivery of the pending notices failed.
-        retry_at: When to try again; None when nothing is pending.
-    """
-
-    failing_since: Instant | None = None
-    told: bool = False
-    signature: str = ""
-    pending: tuple[Notice, ...] = ()
-    tries: int = 0
-    retry_at: Instant | None = None
-
-
 class Task(TaskSpec):
     """A task as it is stored: the spec and what the scheduler keeps beside it, in one flat document.
 
@@ -199,6 +189,7 @@ class Task(TaskSpec):
         crashes: Attempts in a row whose claim expired without a result.
         backlog: Occurrences waiting beside the schedule, oldest first.
         missed: What the occurrence in hand stands in for; recorded with it.
+        spent: The credits it has spent this month, where it has a budget.
         recent: The last outcomes, oldest first, each `<outcome> <duration in ms> <instant>`.
         memory: The task type's own notes, e.g. ids of feed items already seen.
     """
@@ -230,6 +221,7 @@ class Task(TaskSpec):
     consecutive_failures: int = 0
     run_count: int = 0
     memory: dict[str, Any] = Field(default_factory=dict)
+    spent: Spent = Spent()
     recent: tuple[str, ...] = ()
     alert: Alert = Alert()
 

@@ -10,9 +10,10 @@ from functions.rules.occurrences import next_occurrence, owed, start_of
 from functions.rules.outcome import Run
 from functions.rules.owed import owed_by
 from functions.rules.records import given_up, missed_run, skip_run
-from functions.rules.settlement import Settlement, asked_for, close, rest
+from functions.rules.settlement import Settlement, asked_for, close, rest, to_be_told
 from functions.rules.task import Claim, Extra, Missed, Task
 from functions.rules.telling import about_to_tell
+from functions.rules.watch import awaiting, lateness_told, word_at
 from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger, occurrence_id
 
 CLAIM_MARGIN = timedelta(seconds=15)  # a claim outlives its attempt by this: flushing, and clocks that differ
@@ -83,7 +84,10 @@ def resume(task: Task, *, now: datetime, catch_up: bool = False) -> Settlement:
         which = Missed(count=span.count, first=span.first, last=span.last)
         runs = (skip_run(task, which, SkipReason.PAUSED, "The task was paused", now=now),)
         upcoming = next_occurrence(task, after=now)
-    changes = {"pause": None, "enabled": True, "upcoming": upcoming, "consecutive_failures": 0, "crashes": 0}
+    changes: dict[str, Any] = {"pause": None, "enabled": True, "upcoming": upcoming}
+    changes |= {"consecutive_failures": 0, "crashes": 0}
+    if (alert := awaiting(task, now=now)) is not task.alert:
+        changes["alert"] = alert
     return Settlement(changes | rest(task, changes, now=now), runs)
 
 
@@ -98,7 +102,13 @@ def release(task: Task, *, now: datetime) -> dict[str, Any]:
     }
 
 
-def job_of(task: Task, *, started_at: datetime, timeout_s: float) -> Job:
+def time_left(task: Task, *, now: datetime) -> timedelta:
+    """How long an attempt begun *now* may take, so that its result is written before its claim expires."""
+    assert task.claim is not None  # only claimed tasks are attempted
+    return task.claim.until - CLAIM_MARGIN - now
+
+
+def job_of(task: Task, *, started_at: datetime, timeout_s: float, max_tokens: int | None = None) -> Job:
     """What the task's type is handed for the attempt just claimed."""
     assert task.occurrence is not None  # claimed tasks have one in hand
     return Job(
@@ -115,17 +125,22 @@ def job_of(task: Task, *, started_at: datetime, timeout_s: float) -> Job:
         missed=task.missed,
         memory=task.memory,
         timeout_s=timeout_s,
+        max_tokens=max_tokens,
     )
 
 
 def _scheduled(task: Task, *, token: str, now: datetime) -> Verdict:
     """A task at rest: gather what the schedule owes by now, then take the oldest thing that waits."""
     owed = owed_by(task, now=now)
+    alert = lateness_told(task, now=now) if owed.upcoming != task.upcoming else task.alert
     if owed.chosen is None:
         changes: dict[str, Any] = {"upcoming": owed.upcoming, "backlog": owed.backlog}
         runs = () if owed.missed is None else (missed_run(task, owed.missed, now=now),)
-        if not runs and task.alert.pending and task.alert.retry_at and task.alert.retry_at <= now:
+        word = word_at(task)
+        if not runs and word is not None and word <= now:
             return Settle(about_to_tell(task, now=now))
+        if alert is not task.alert:
+            changes["alert"] = to_be_told(alert, now=now)
         return Settle(Settlement(changes | rest(task, changes, now=now), runs))
     changes = {
         "upcoming": owed.upcoming,
@@ -135,6 +150,8 @@ def _scheduled(task: Task, *, token: str, now: datetime) -> Verdict:
         "trigger": owed.chosen.trigger,
         "attempt": 1,
     }
+    if alert is not task.alert:
+        changes["alert"] = alert
     late = owed.chosen.trigger in (Trigger.CATCH_UP, Trigger.BACKFILL)
     return Start(_claim(task, changes, token=token, now=now), late=late)
 

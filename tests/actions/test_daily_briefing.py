@@ -173,6 +173,16 @@ today 14:00 Mirror""" == text_of(outcome)
     assert ["shop-front", "mirror"] == outcome.memory["failing"]
 
 
+async def test_success_that_is_overdue_is_a_problem(brief: Callable[..., Any], make_task: MakeTask) -> None:
+    """A digest that says "0 problems" of a task that stands still would be worse than none."""
+    silent = make_task("still", alert={"silent": True, "failing_since": EIGHT - timedelta(hours=26)})
+
+    outcome = await brief((silent,))
+
+    assert "1 problem: Still" in outcome.summary
+    assert "Still: no success since" in outcome.items[0]["text"]
+
+
 async def test_nothing_at_all(brief: Callable[..., Any]) -> None:
     assert "Good morning: no runs since yesterday 08:00; 0 problems" == text_of(await brief())
 

@@ -13,6 +13,7 @@ from functions.notices.feishu import judge, open_channel, render_card, render_te
 from functions.notices.feishu_card import escaped
 from functions.notices.post import VendorPost
 from functions.notices.wording.table import EN, ZH
+from functions.notices.wording.voice import Voice
 from functions.rules.notice import Notice
 from tests.fakes.feishu_bot import FeishuBot
 from tests.notices.conftest import NOON, Clock, MakeNotice
@@ -58,13 +59,13 @@ def one_of_each(make: MakeNotice) -> list[Notice]:
     ],
 )
 def test_card_is_as_reviewed(name: str, notices_of: Any, words: Any, make_notice: MakeNotice) -> None:
-    card = render_card(notices_of(make_notice), words)
+    card = render_card(notices_of(make_notice), Voice(words))
 
     assert golden(name, card) == json.loads(card)
 
 
 def test_text_that_stands_in_for_a_card_is_as_reviewed(make_notice: MakeNotice) -> None:
-    message = render_text(one_of_each(make_notice), EN)
+    message = render_text(one_of_each(make_notice), Voice(EN))
 
     assert golden("feishu_text", message) == json.loads(message)
 
@@ -92,7 +93,7 @@ def test_card_fits_whatever_it_must_say(letter: str, count: int, make_notice: Ma
     ]
 
     for render in (render_card, render_text):
-        body = signed(render(notices, ZH), "secret", now=NOON)
+        body = signed(render(notices, Voice(ZH)), "secret", now=NOON)
 
         assert len(body) <= 18 * 1024
         assert json.loads(body)
@@ -101,7 +102,7 @@ def test_card_fits_whatever_it_must_say(letter: str, count: int, make_notice: Ma
 def test_card_is_cut_as_soon_as_it_is_too_large(make_notice: MakeNotice) -> None:
     """Room must be left for the signature, and for a vendor that counts otherwise than it says."""
     sizes = [
-        len(render_card([make_notice(task_id=f"t-{n}", summary="*" * chars) for n in range(10)], ZH))
+        len(render_card([make_notice(task_id=f"t-{n}", summary="*" * chars) for n in range(10)], Voice(ZH)))
         for chars in range(300, 400)
     ]
 
@@ -109,7 +110,7 @@ def test_card_is_cut_as_soon_as_it_is_too_large(make_notice: MakeNotice) -> None
 
 
 def test_chinese_is_sent_in_three_bytes_a_letter(make_notice: MakeNotice) -> None:
-    assert "失败".encode() in signed(render_card([make_notice()], ZH), "secret", now=NOON)
+    assert "失败".encode() in signed(render_card([make_notice()], Voice(ZH)), "secret", now=NOON)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_foreign_text_is_shown_letter_by_letter(foreign: str, shown: str) -> Non
 def test_more_than_ten_notices_are_counted(make_notice: MakeNotice) -> None:
     notices = [make_notice(task_id=f"shop-{n}") for n in range(1000)]
 
-    card = json.loads(render_card(notices, EN))["card"]
+    card = json.loads(render_card(notices, Voice(EN)))["card"]
 
     assert "1000 failed" == card["header"]["title"]["content"]
     assert "and 990 more" in str(card)
@@ -197,7 +198,9 @@ async def test_card_nobody_can_read_is_said_in_plain_text(
 
     assert sent.ok
     assert str(code) in sent.detail
-    assert ["🔴 “Shop front” failed: Answered 503, expected 200\n— Cronfire"] == bot.texts
+    assert [
+        "🔴 “Shop front” failed: Answered 503, expected 200\nschedule */5 * * * * (Asia/Shanghai)\n— Cronfire"
+    ] == bot.texts
     assert 2 == bot.requests
 
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from functions.rules.alerts import decide, delivered, paused_notice
+from functions.rules.alert import Alert
+from functions.rules.alerts import decide, paused_notice
 from functions.rules.notice import Notice
 from functions.rules.outcome import Run
-from functions.rules.task import Alert, Task
+from functions.rules.patience import delivered
+from functions.rules.task import Task
 from functions.rules.words import OutcomeKind, SkipReason
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -62,7 +64,7 @@ def test_failures_are_told_once_and_their_end_too(outcome: str, make_task: MakeT
     task, told = live(make_task(), fine, a_run(outcome), a_run(outcome), a_run(outcome), fine, fine)
 
     assert [[], ["failure"], [], [], ["recovery"], []] == told
-    assert Alert() == task.alert
+    assert Alert(course=".!!!..") == task.alert
 
 
 def test_recovery_says_since_when_and_how_often(make_task: MakeTask) -> None:

@@ -105,10 +105,9 @@ class TestEdit:
 
         settlement = edited(task, _spec(task, schedule="0 3 * * *"), now=NOON + MINUTE)
 
-        assert (NOON, NOON + MINUTE) == (
-            _after(task, settlement).upcoming,
-            _after(task, settlement).next_run_at,
-        )
+        after = _after(task, settlement)
+        assert ([NOON], NOON + MINUTE) == ([extra.at for extra in after.backlog], after.next_run_at)
+        assert NOON + 15 * HOUR == after.upcoming
 
     def test_an_edit_during_a_run_leaves_the_claim_alone(self, make_task: MakeTask) -> None:
         claim = {"token": "t.1", "until": NOON + MINUTE, "started_at": NOON}

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from functions.rules.alert import Alert
 from functions.rules.notice import Notice
 from functions.rules.outcome import Run
 from functions.rules.recovery import CRASH_LIMIT, recover
-from functions.rules.task import Alert, Claim, Extra, Missed, Pause, Task
+from functions.rules.task import Claim, Extra, Missed, Pause, Task
 from functions.rules.verdict import LookUp, Settle, Start, judge, release
 from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger
 from tests.conftest import NOON
@@ -99,7 +100,7 @@ class TestMisfire:
         assert after.missed == Missed(count=50, first=NOON, last=NOON + 49 * MINUTE)
 
     def test_skip_leaves_out_what_is_past_its_grace_and_says_so(self, make_task: MakeTask) -> None:
-        task = make_task(misfire={"policy": "skip", "grace_seconds": 60})
+        task = make_task(misfire={"policy": "skip", "grace_seconds": 60}, notify=())
 
         after, runs = _settled(task, now=NOON + 7 * MINUTE)
 

@@ -17,7 +17,7 @@ _AHEAD = frozenset({Status.SCHEDULED, Status.RETRYING, Status.RUNNING})
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """A task whose last occurrence failed. *since* is None when nobody noted when it began."""
+    """A task whose last occurrence failed, or whose success is overdue. *since* is None when unknown."""
 
     task_id: str
     title: str
@@ -131,7 +131,7 @@ def _failing(tasks: Iterable[Task], *, since: datetime) -> tuple[Failing, ...]:
     told = (
         Failing(task.id, task.title, task.consecutive_failures, task.alert.failing_since, task.last_error)
         for task in tasks
-        if task.consecutive_failures
+        if (task.consecutive_failures or task.alert.silent)
         and (
             task.status in _AHEAD
             or (task.status is Status.ENDED and task.last_run_at is not None and task.last_run_at >= since)

@@ -64,8 +64,10 @@ def _verdict(facts: Facts) -> str:
 
 
 def _failing(one: Failing, facts: Facts, zone: ZoneInfo) -> str:
-    times = "once" if one.failures == 1 else f"{one.failures} times in a row"
     since = f" since {_moment(one.since, facts.now, zone)}" if one.since else ""
+    if not one.failures:  # it did not fail: it did not run, or not to its end
+        return f"{_short(one.title)}: no success{since}"
+    times = "once" if one.failures == 1 else f"{one.failures} times in a row"
     return f"{_short(one.title)}: failed {times}{since}" + (f": {_note(one.error)}" if one.error else "")
 
 

@@ -3,20 +3,23 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
+from functions.notices.wording.links import task_page
 from functions.notices.wording.plain import one_line, web_address
 from functions.notices.wording.table import Words
 from functions.notices.wording.times import moment, span, zone_name
+from functions.notices.wording.tone import LOOKS, Tone
 from functions.rules.notice import Notice, NoticeKind
 
 TITLE_CHARS = 120  # of a task or an item; the first words say which one it is
-ICONS: dict[NoticeKind, str] = {
-    "failure": "🔴",
-    "paused": "⏸️",
-    "recovery": "🟢",
-    "news": "📰",
-    "success": "✅",
-}
+SCHEDULE_CHARS = 80
+LINK_CHARS = 2000  # more is no address for people, and more than vendors take
+BULLET = "•"
+RANKED = frozenset({"agent"})  # types whose items come best first
+TOP_ITEMS = 5  # of those; who asked for a ranking wants its top
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,14 @@ LIMITS = (
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing found. `url` is empty, or http(s) as it was given: a channel must still escape it."""
+    """One thing found.
 
+    Attributes:
+        mark: Its number among ranked ones, else a bullet.
+        url: Empty, or http(s) as it was given: a channel must still escape it.
+    """
+
+    mark: str
     title: str
     url: str
     text: str
@@ -59,15 +68,23 @@ class Row:
         summary: What the run itself says; may be empty.
         details: Since when, how often, what next; may be empty.
         more: Items there are beyond those shown; empty when there are none.
+        page: Where to read on, an address of ours; may be empty.
     """
 
     kind: NoticeKind
+    tone: Tone
     icon: str
     sentence: str
     summary: str
     details: str
     items: tuple[Item, ...]
     more: str
+    page: str
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the items are numbered."""
+        return bool(self.items) and self.items[0].mark != BULLET
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,35 +92,42 @@ class Digest:
     """All rows, the first being the worst.
 
     Attributes:
+        tone: That of the worst.
         headline: The whole message in one sentence.
         more: Notices there are beyond the rows; empty when there are none.
+        read_on: What a link to a row's page is called.
     """
 
-    worst: NoticeKind
+    tone: Tone
     headline: str
     rows: tuple[Row, ...]
     more: str
+    read_on: str
 
 
-def digest(notices: Sequence[Notice], words: Words, limits: Limits) -> Digest:
+def digest(notices: Sequence[Notice], words: Words, limits: Limits, *, public_url: str = "") -> Digest:
     """Put *notices*, at least one and the most important first, into *words*."""
     hidden = len(notices) - limits.rows
     return Digest(
-        worst=notices[0].kind,
+        tone=LOOKS[notices[0].kind].tone,
         headline=_headline(notices, words),
-        rows=tuple(_row(notice, words, limits) for notice in notices[: limits.rows]),
+        rows=tuple(_row(notice, words, limits, public_url) for notice in notices[: limits.rows]),
         more=words.more.format(n=hidden) if hidden > 0 else "",
+        read_on=words.open_task,
     )
 
 
 def fitting(render: Callable[[Limits], bytes], *, max_bytes: int) -> bytes:
     """The fullest rendering of at most *max_bytes*; the smallest there is when none fits."""
-    body = b""
-    for limits in LIMITS:
-        body = render(limits)
-        if len(body) <= max_bytes:
-            break
-    return body
+    return fullest(render, lambda body: len(body) <= max_bytes)
+
+
+def fullest(render: Callable[[Limits], _T], fits: Callable[[_T], bool]) -> _T:
+    """The fullest rendering that *fits*; the smallest there is when none does."""
+    for limits in LIMITS[:-1]:
+        if fits(rendering := render(limits)):
+            return rendering
+    return render(LIMITS[-1])
 
 
 def _headline(notices: Sequence[Notice], words: Words) -> str:
@@ -115,16 +139,24 @@ def _headline(notices: Sequence[Notice], words: Words) -> str:
     return words.comma.join(words.counted[kind].format(n=len(ids)) for kind, ids in tasks.items())
 
 
-def _row(notice: Notice, words: Words, limits: Limits) -> Row:
-    hidden = len(notice.items) - limits.items
+def _row(notice: Notice, words: Words, limits: Limits, public_url: str) -> Row:
+    ranked = notice.type in RANKED
+    shown = notice.items[: min(limits.items, TOP_ITEMS) if ranked else limits.items]
+    hidden = len(notice.items) - len(shown)
     return Row(
         kind=notice.kind,
-        icon=ICONS[notice.kind],
+        tone=LOOKS[notice.kind].tone,
+        icon=LOOKS[notice.kind].icon,
         sentence=_sentence(notice, words),
         summary=one_line(notice.summary, limits.summary_chars),
         details=_details(notice, words),
-        items=tuple(_item(item, limits) for item in notice.items[: limits.items]),
+        items=tuple(
+            _item(item, f"{number}." if ranked else BULLET, limits) for number, item in enumerate(shown, 1)
+        ),
         more=words.more.format(n=hidden) if hidden > 0 else "",
+        page=""
+        if notice.kind in ("channel", "test") or notice.type == "scheduler"
+        else task_page(public_url, notice.task_id),
     )
 
 
@@ -141,7 +173,7 @@ def _sentence(notice: Notice, words: Words) -> str:
 
 def _details(notice: Notice, words: Words) -> str:
     """What helps to judge a failure or a stop; good news needs none. Moments are in the task's zone."""
-    if notice.kind not in ("failure", "paused"):
+    if LOOKS[notice.kind].tone not in ("bad", "warning"):
         return ""
     parts: list[str] = []
     if notice.since is not None and notice.failures > 1:
@@ -150,14 +182,19 @@ def _details(notice: Notice, words: Words) -> str:
         parts.append(words.attempts.format(n=notice.attempt))
     if notice.duration_ms:
         parts.append(words.took.format(span=span(timedelta(milliseconds=notice.duration_ms), words)))
+    if notice.schedule:
+        parts.append(words.schedule.format(schedule=one_line(notice.schedule, SCHEDULE_CHARS)))
     if notice.next_run_at is not None:
         parts.append(words.next_run.format(time=moment(notice.next_run_at, notice.timezone)))
-    has_time = notice.next_run_at is not None or (notice.since is not None and notice.failures > 1)
+    has_since = notice.since is not None and notice.failures > 1
+    has_time = bool(notice.schedule) or notice.next_run_at is not None or has_since
     zone = f" ({zone_name(notice.timezone)})" if has_time else ""
     return words.comma.join(parts) + zone
 
 
-def _item(item: dict[str, str], limits: Limits) -> Item:
+def _item(item: dict[str, str], mark: str, limits: Limits) -> Item:
     url = web_address(item.get("url", ""))
+    url = url if len(url) <= LINK_CHARS else ""
     title = one_line(item.get("title", ""), TITLE_CHARS) or one_line(url, TITLE_CHARS) or "…"
-    return Item(title, url, one_line(item.get("text", ""), limits.item_chars) if limits.item_chars else "")
+    text = one_line(item.get("text", ""), limits.item_chars) if limits.item_chars else ""
+    return Item(mark, title, url, text)

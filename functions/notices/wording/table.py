@@ -26,8 +26,10 @@ class Words:
     since: str
     attempts: str
     took: str
+    schedule: str
     next_run: str
     more: str
+    open_task: str
     comma: str
     units: tuple[str, str, str, str]
 
@@ -39,6 +41,14 @@ EN = Words(
         "recovery": "“{title}” is back",
         "news": "“{title}” has news",
         "success": "“{title}” succeeded",
+        "reminder": "“{title}” is still failing",
+        "flapping": "“{title}” keeps failing and coming back",
+        "stable": "“{title}” is stable again",
+        "late": "“{title}” starts late",
+        "silent": "“{title}” has not succeeded for too long",
+        "channel": "Channel “{title}” was switched off",
+        "credits": "Credits of “{title}” are running out",
+        "test": "Channel “{title}” works: this is a test",
     },
     counted={
         "failure": "{n} failed",
@@ -46,6 +56,14 @@ EN = Words(
         "recovery": "{n} back",
         "news": "{n} with news",
         "success": "{n} succeeded",
+        "reminder": "{n} still failing",
+        "flapping": "{n} unstable",
+        "stable": "{n} stable again",
+        "late": "{n} late",
+        "silent": "{n} overdue",
+        "channel": "{n} channels off",
+        "credits": "{n} short of credits",
+        "test": "{n} tests",
     },
     repeated="“{title}” failed, {n} times in a row",
     back_after_once="“{title}” is back after {span}, 1 failure",
@@ -54,8 +72,10 @@ EN = Words(
     since="since {time}",
     attempts="{n} attempts",
     took="took {span}",
+    schedule="schedule {schedule}",
     next_run="next run {time}",
     more="and {n} more",
+    open_task="Open the task",
     comma=", ",
     units=(" d", " h", " min", " s"),
 )
@@ -67,6 +87,14 @@ ZH = Words(
         "recovery": "“{title}”已恢复",
         "news": "“{title}”有新内容",
         "success": "“{title}”成功",
+        "reminder": "“{title}”仍然失败",
+        "flapping": "“{title}”时好时坏",
+        "stable": "“{title}”已稳定",
+        "late": "“{title}”启动延迟",
+        "silent": "“{title}”太久没有成功",
+        "channel": "通道“{title}”已停用",
+        "credits": "“{title}”的额度即将用完",
+        "test": "通道“{title}”正常：这是一条测试消息",
     },
     counted={
         "failure": "{n} 个失败",
@@ -74,6 +102,14 @@ ZH = Words(
         "recovery": "{n} 个恢复",
         "news": "{n} 个有新内容",
         "success": "{n} 个成功",
+        "reminder": "{n} 个仍然失败",
+        "flapping": "{n} 个不稳定",
+        "stable": "{n} 个已稳定",
+        "late": "{n} 个延迟",
+        "silent": "{n} 个太久没有成功",
+        "channel": "{n} 个通道停用",
+        "credits": "{n} 个额度不足",
+        "test": "{n} 个测试",
     },
     repeated="“{title}”连续失败 {n} 次",
     back_after_once="“{title}”已恢复，中断 {span}，失败 1 次",
@@ -82,8 +118,10 @@ ZH = Words(
     since="始于 {time}",
     attempts="尝试 {n} 次",
     took="耗时 {span}",
+    schedule="计划 {schedule}",
     next_run="下次运行 {time}",
     more="另有 {n} 项",
+    open_task="打开任务",
     comma="，",
     units=(" 天", " 小时", " 分", " 秒"),
 )

@@ -110,6 +110,15 @@ def test_language_is_chosen_by_its_tag(language: str, words: Words) -> None:
     assert words is words_for(language)
 
 
+@pytest.mark.parametrize(("kind", "has_page"), [("failure", True), ("channel", False), ("test", False)])
+def test_only_what_is_said_of_a_task_leads_to_its_page(
+    kind: str, has_page: bool, make_notice: MakeNotice
+) -> None:
+    [row] = digest([make_notice(kind)], EN, LIMITS[0], public_url="https://cron.example").rows
+
+    assert has_page is bool(row.page)
+
+
 def test_headline_counts_tasks_not_notices(make_notice: MakeNotice) -> None:
     notices = [make_notice(), make_notice(), make_notice(task_id="b"), make_notice("recovery", "c")]
 

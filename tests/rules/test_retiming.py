@@ -1,0 +1,127 @@
+"""A change of schedule forgets nothing of the old one, and the new one does not reach back."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from functions.rules.lifecycle import edited
+from functions.rules.settlement import Settlement
+from functions.rules.task import Pause, Task, TaskSpec
+from functions.rules.words import SkipReason, Status
+from tests.conftest import NOON
+
+MakeTask = Callable[..., Task]
+MINUTE = timedelta(minutes=1)
+NOW = NOON + timedelta(minutes=3, seconds=10)  # 12:00 to 12:03 have come, and nobody has pinged
+
+
+def _edited(task: Task, **changes: Any) -> tuple[Task, Settlement]:
+    spec = TaskSpec.model_validate({name: getattr(task, name) for name in TaskSpec.model_fields} | changes)
+    settlement = edited(task, spec, now=NOW)
+    return task.model_copy(update=settlement.changes), settlement
+
+
+def _accounts(after: Task, settlement: Settlement) -> tuple[list[datetime], list[tuple[Any, Any, int]]]:
+    """What waits, and what was skipped."""
+    skipped = [(run.skip_reason, run.occurrence, run.count) for run in settlement.runs]
+    return [extra.at for extra in after.backlog], skipped
+
+
+def test_of_many_owed_the_newest_waits_and_the_others_are_on_record(make_task: MakeTask) -> None:
+    task = make_task(schedule="* * * * *")
+
+    after, settlement = _edited(task, schedule="*/2 * * * *")
+
+    assert ([NOON + 3 * MINUTE], [(SkipReason.MISFIRE, NOON, 3)]) == _accounts(after, settlement)
+    assert (NOON + 4 * MINUTE, NOW) == (after.upcoming, after.next_run_at)
+
+
+def test_where_every_occurrence_counts_all_that_are_owed_wait(make_task: MakeTask) -> None:
+    task = make_task(schedule="* * * * *", misfire={"policy": "run_all"})
+
+    after, settlement = _edited(task, schedule="*/2 * * * *")
+
+    assert ([NOON + n * MINUTE for n in range(4)], []) == _accounts(after, settlement)
+
+
+def test_an_occurrence_in_its_jitter_is_not_forgotten(make_task: MakeTask) -> None:
+    task = make_task(schedule="* * * * *", jitter_seconds=3600, upcoming=NOON + 3 * MINUTE)
+
+    after, settlement = _edited(task, schedule="*/10 * * * *")
+
+    assert ([NOON + 3 * MINUTE], []) == _accounts(after, settlement)
+
+
+def test_a_new_jitter_moves_no_occurrence(make_task: MakeTask) -> None:
+    task = make_task(schedule="* * * * *", jitter_seconds=3600, upcoming=NOON + 3 * MINUTE)
+
+    after, settlement = _edited(task, jitter_seconds=0)
+
+    assert (NOON + 3 * MINUTE, ()) == (after.upcoming, settlement.runs)
+
+
+@pytest.mark.parametrize(
+    ("overlap", "waiting", "skipped"),
+    [
+        ("skip", [], [(SkipReason.OVERLAP, NOON + MINUTE, 3)]),
+        ("queue_one", [NOON + 3 * MINUTE], [(SkipReason.OVERLAP, NOON + MINUTE, 2)]),
+        ("queue_all", [NOON + n * MINUTE for n in (1, 2, 3)], []),
+    ],
+)
+def test_what_came_during_a_run_follows_the_overlap_policy(
+    make_task: MakeTask, overlap: str, waiting: list[datetime], skipped: list[Any]
+) -> None:
+    claim = {"token": "t.1", "until": NOON + 5 * MINUTE, "started_at": NOON}
+    task = make_task(
+        schedule="* * * * *",
+        overlap=overlap,
+        status=Status.RUNNING,
+        claim=claim,
+        occurrence=NOON,
+        upcoming=NOON + MINUTE,
+    )
+
+    after, settlement = _edited(task, schedule="0 0 * * *")
+
+    assert (waiting, skipped) == _accounts(after, settlement)
+
+
+def test_what_was_missed_in_a_pause_is_skipped_for_it(make_task: MakeTask) -> None:
+    task = make_task(schedule="* * * * *", status=Status.PAUSED, pause=Pause(by="ann"), next_run_at=None)
+
+    after, settlement = _edited(task, schedule="*/2 * * * *")
+
+    assert ([], [(SkipReason.PAUSED, NOON, 4)]) == _accounts(after, settlement)
+    assert (Status.PAUSED, None) == (after.status, after.next_run_at)
+
+
+def test_what_does_not_fit_in_the_backlog_is_on_record(make_task: MakeTask) -> None:
+    waiting = [{"at": NOON - n * MINUTE, "trigger": "catch_up"} for n in range(100, 0, -1)]
+    task = make_task(schedule="* * * * *", misfire={"policy": "run_all"}, backlog=waiting)
+
+    after, settlement = _edited(task, schedule="*/2 * * * *")
+
+    assert (100, [(SkipReason.MISFIRE, 4)]) == (
+        len(after.backlog),
+        [(run.skip_reason, run.count) for run in settlement.runs],
+    )
+
+
+def test_a_schedule_nobody_can_read_is_replaced_all_the_same(make_task: MakeTask) -> None:
+    task = make_task(schedule="nonsense", status=Status.PAUSED, pause=Pause(by="scheduler"))
+
+    after, settlement = _edited(task, schedule="*/2 * * * *")
+
+    assert ([], [(SkipReason.CONFIG, NOON, 1)]) == _accounts(after, settlement)
+    assert Status.SCHEDULED == after.status
+
+
+def test_a_last_occurrence_that_is_owed_still_runs_when_nothing_is_left_after_it(make_task: MakeTask) -> None:
+    task = make_task(schedule="* * * * *")
+
+    after, _ = _edited(task, end_at=NOON + 2 * MINUTE)
+
+    assert ([NOON + 3 * MINUTE], None) == ([extra.at for extra in after.backlog], after.upcoming)
+    assert (Status.SCHEDULED, NOW) == (after.status, after.next_run_at)

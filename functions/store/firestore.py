@@ -63,15 +63,24 @@ class FirestoreStore:
         self._calls = Calls(project, database, host=host, read_timeout_s=read_timeout_s)
         self._reads = Reads(self._calls, self._names)
 
-    async def due(self, now: datetime, *, limit: int) -> Found:
+    async def due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
         """Tasks whose next look has come: one query over one field, which needs no composite index.
 
         Unreadable documents stay due for ever. At most half of *limit* is theirs, so that they never hide
-        the readable ones behind them.
+        the readable ones behind them. By *shards* it is one query for each 30 of them.
         """
+        if shards is None:
+            return await self._due(now, limit, ())
+        found = [await self._due(now, limit, some) for some in queries.askable(shards)]
+        tasks = sorted((one for each in found for one in each.tasks), key=_next_look)
+        broken = [one for each in found for one in each.broken]
+        return Found(tuple(tasks[:limit]), tuple(broken[: max(0, limit - len(tasks))]))
+
+    async def _due(self, now: datetime, limit: int, shards: Sequence[int]) -> Found:
         tasks: list[Stored] = []
         broken: list[Broken] = []
-        async with self._calls.reading(), aclosing(self._reads.due(now, limit=limit)) as pages:
+        asked = self._reads.due(now, limit=limit, shards=shards)
+        async with self._calls.reading(), aclosing(asked) as pages:
             while len(tasks) + min(len(broken), limit // 2) < limit and (page := await anext(pages, None)):
                 tasks += [one for one in page if isinstance(one, Stored)]
                 broken += [one for one in page if isinstance(one, Broken)]
@@ -213,6 +222,11 @@ class FirestoreStore:
 
     def _write_deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._write_timeout_s
+
+
+def _next_look(stored: Stored) -> tuple[datetime, str]:
+    assert stored.task.next_run_at is not None  # it would not be due
+    return stored.task.next_run_at, stored.task.id
 
 
 def _matches(task: Task, which: Filter) -> bool:

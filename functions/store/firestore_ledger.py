@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from functions.rules.outcome import Run
 from functions.rules.storage import RUNS_KEPT, LedgerEntry
 from functions.rules.task import SUMMARY_CHARS
+from functions.rules.words import OutcomeKind
 from functions.store.firestore_values import put, take
 
 ENTRY_BYTES = 900_000  # of records in one entry; Firestore refuses documents above 1 MiB
@@ -51,8 +52,16 @@ def moment_in(document: Any, field: str) -> datetime | None:
 
 def newest_first(runs: Iterable[Run]) -> list[Run]:
     """*runs* by the moment they finished, newest first, each record once."""
-    once = {run.key: run for run in runs}
+    once: dict[str, Run] = {}
+    for run in runs:
+        kept = once.get(run.key)
+        once[run.key] = run if kept is None or _truth(run) > _truth(kept) else kept
     return sorted(once.values(), key=lambda run: (run.finished_at, run.key), reverse=True)
+
+
+def _truth(run: Run) -> tuple[bool, bool, datetime]:
+    """Of two records of one attempt the greater holds: a claim given up may have been alive after all."""
+    return run.outcome is not OutcomeKind.ABANDONED, run.final, run.finished_at
 
 
 def _run(text: str) -> Run | None:

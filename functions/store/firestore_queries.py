@@ -17,6 +17,7 @@ from functions.store.firestore_values import Value, value_of
 
 Query: Any = WrappedQuery.pb()
 
+MOST_SHARDS = 30  # values that one IN may have
 WILL_BE_LOOKED_AT = (Status.SCHEDULED, Status.RUNNING, Status.RETRYING)
 
 
@@ -46,6 +47,7 @@ INDEXES: Mapping[str, CollectionIndexes] = {
             "origin": ("ASCENDING",),
             "tags": ("CONTAINS",),
         },
+        composite=((("shard", "ASCENDING"), ("nextRunAt", "ASCENDING")),),
     ),
     "runs": CollectionIndexes(
         single={"at": ("DESCENDING",)},
@@ -59,12 +61,27 @@ INDEXES: Mapping[str, CollectionIndexes] = {
 }
 
 
-def due(collection: str, now: datetime) -> Any:
-    """Tasks whose next look has come, earliest first. Null is no instant, so it is never due."""
-    query = _query(collection, [_field("nextRunAt", "LESS_THAN_OR_EQUAL", now)])
+def due(collection: str, now: datetime, *, shards: Sequence[int] = ()) -> Any:
+    """Tasks whose next look has come, earliest first. Null is no instant, so it is never due.
+
+    Args:
+        shards: Those alone; at most `MOST_SHARDS` of them. Empty means all.
+    """
+    filters = [_field("nextRunAt", "LESS_THAN_OR_EQUAL", now)]
+    if shards:
+        filters.insert(0, _field("shard", "IN", shards))
+    query = _query(collection, filters)
     _order(query, "nextRunAt", "ASCENDING")
     _order(query, "__name__", "ASCENDING")
     return query
+
+
+def askable(shards: tuple[int, int]) -> list[list[int]]:
+    """The shards from the first to the last of *shards*, as many at a time as one query may name."""
+    first, last = shards
+    return [
+        list(range(some, min(some + MOST_SHARDS, last + 1))) for some in range(first, last + 1, MOST_SHARDS)
+    ]
 
 
 def looked_at(collection: str) -> Any:

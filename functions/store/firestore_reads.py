@@ -75,12 +75,14 @@ class Reads:
         count(reads=max(1, -(-number // COUNTED_PER_READ)))
         return number
 
-    def due(self, now: datetime, *, limit: int) -> AsyncGenerator[list[Stored | Broken], None]:
+    def due(
+        self, now: datetime, *, limit: int, shards: Sequence[int] = ()
+    ) -> AsyncGenerator[list[Stored | Broken], None]:
         """Tasks whose next look has come, earliest first, *limit* at a time; not without end.
 
         Read as they come: all documents of the wire together take as much memory again as their tasks.
         """
-        query = queries.due(self._names.tasks, now)
+        query = queries.due(self._names.tasks, now, shards=shards)
         return self._pages(query, limit, read_task, most=limit + PASSED_OVER)
 
     def listed(self, which: Filter, *, after: str, limit: int) -> Pages:

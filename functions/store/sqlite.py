@@ -41,9 +41,9 @@ class SqliteStore:
     ) -> None:
         self._file = SqliteFile(path, lock_wait_s=lock_wait_s, answer_within_s=answer_within_s)
 
-    async def due(self, now: datetime, *, limit: int) -> Found:
+    async def due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
         """Tasks whose next look has come, earliest first; see `sqlite_tasks.due` for unreadable ones."""
-        found = await self._file.ask(lambda connection: tasks.due(connection, now, limit))
+        found = await self._file.ask(lambda connection: tasks.due(connection, now, limit, shards))
         count(reads=_documents(found))
         return found
 

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from functions.rules.outcome import Run
 from functions.rules.storage import RUNS_KEPT, LedgerEntry
@@ -18,8 +18,23 @@ KEEP_RUN = """
     INSERT INTO runs (key, task_id, finished_at, entry, doc) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE
     SET finished_at = excluded.finished_at, entry = excluded.entry, doc = excluded.doc
-    WHERE NOT ?
+    WHERE NOT ? OR json_extract(doc, '$.outcome') = 'abandoned'
 """
+GONE = """
+    SELECT kept.value FROM entries, json_each(entries.keys) AS kept
+    WHERE entries.id = ? AND kept.value NOT IN (SELECT value FROM json_each(?))
+"""
+HAND_ON = """
+    WITH others AS (
+        SELECT entries.id FROM entries, json_each(entries.keys) AS kept
+        WHERE entries.at > :since AND entries.id <> :entry AND kept.value = :key
+        ORDER BY entries.at DESC LIMIT 1
+    )
+    UPDATE runs SET entry = (SELECT id FROM others)
+    WHERE key = :key AND entry = :entry AND EXISTS (SELECT 1 FROM others)
+"""
+STRIKE = "DELETE FROM runs WHERE key = :key AND entry = :entry"
+SHARED_WITHIN = timedelta(days=1)  # entries that hold one record are about as old as a claim lasts
 OF_TICK = """
     SELECT runs.doc FROM entries, json_each(entries.keys) AS kept JOIN runs ON runs.key = kept.value
     WHERE entries.id > :first AND entries.id < :after
@@ -61,7 +76,12 @@ def rows_of(entry: LedgerEntry) -> EntryRows:
 
 
 def keep(connection: sqlite3.Connection, rows: EntryRows) -> None:
-    """Keep an entry. To be called in a transaction."""
+    """Keep an entry; what it held before and holds no more is struck. To be called in a transaction."""
+    name, at, keys = rows[0]
+    for (key,) in connection.execute(GONE, (name, keys)).fetchall():
+        gone = {"key": key.decode(), "entry": name, "since": at - SHARED_WITHIN // timedelta(microseconds=1)}
+        connection.execute(HAND_ON, gone)
+        connection.execute(STRIKE, gone)
     connection.execute(KEEP_ENTRY, rows[0])
     connection.executemany(KEEP_RUN, rows[1])
 

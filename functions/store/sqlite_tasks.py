@@ -16,6 +16,13 @@ PASSED_OVER = 10_000  # unreadable documents a due query looks past for the read
 DUE = """
     SELECT id, rev, doc FROM tasks WHERE next_run_at <= ? ORDER BY next_run_at, id LIMIT ?
 """
+# What is at its default is not in a document. One that is no JSON has no shard.
+DUE_IN_SHARDS = """
+    SELECT id, rev, doc FROM tasks
+    WHERE next_run_at <= ?
+      AND CASE WHEN json_valid(doc) THEN coalesce(json_extract(doc, '$.shard'), 0) END BETWEEN ? AND ?
+    ORDER BY next_run_at, id LIMIT ?
+"""
 READ = """
     SELECT id, rev, doc FROM tasks WHERE id IN (SELECT value FROM json_each(?))
 """
@@ -49,8 +56,10 @@ CHANGE = """
 REMOVE = "DELETE FROM tasks WHERE id = ? AND rev = ?"
 
 
-def due(connection: sqlite3.Connection, now: datetime, limit: int) -> Found:
-    """Tasks to look at by *now*, earliest first.
+def due(
+    connection: sqlite3.Connection, now: datetime, limit: int, shards: tuple[int, int] | None = None
+) -> Found:
+    """Tasks to look at by *now*, earliest first; of *shards* alone (first and last), if they are given.
 
     Unreadable documents stay due for ever. At most half of *limit* is theirs, so that they never hide
     the readable ones behind them; up to `PASSED_OVER` are passed over on the way.
@@ -59,7 +68,8 @@ def due(connection: sqlite3.Connection, now: datetime, limit: int) -> Found:
         return Found(())
     tasks: list[Stored] = []
     broken: list[Broken] = []
-    with closing(connection.execute(DUE, (micros(now), limit + PASSED_OVER))) as rows:
+    query, between = (DUE, ()) if shards is None else (DUE_IN_SHARDS, shards)
+    with closing(connection.execute(query, (micros(now), *between, limit + PASSED_OVER))) as rows:
         for row in rows:
             match decode_task(*row):
                 case Stored() as stored:

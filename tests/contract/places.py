@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-from functions.ports import Catalogue, Shelf, Store
+from functions.ports import Catalogue, Sharded, Shelf
 from functions.store.sqlite import SqliteStore
 
 
-class FullStore(Store, Catalogue, Shelf, Protocol):
+class FullStore(Sharded, Catalogue, Shelf, Protocol):
     """All that a store must do: what a tick needs, and what people need."""
 
 

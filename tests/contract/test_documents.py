@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from pydantic_core import PydanticUndefined
 
+from functions.rules.alert import Alert
+from functions.rules.budget import Spent, TaskBudget
 from functions.rules.notice import Notice
 from functions.rules.storage import Filter, Found, Result, Write
-from functions.rules.task import Alert, Claim, Extra, Misfire, Missed, NotifyRule, Pause, Retry, Task
+from functions.rules.task import Claim, Extra, Misfire, Missed, NotifyRule, Pause, Retry, Task
 from functions.rules.words import OutcomeKind, Priority, Status, Trigger
 from tests.conftest import NOON
 from tests.contract.documents import broken_ids, changing, create, ids, read
@@ -52,6 +54,8 @@ FULL = Task(
     retry=Retry(max_attempts=7, min_backoff_seconds=2, max_backoff_seconds=3),
     delivery="at_most_once",
     pause_after_failures=5,
+    budget=TaskBudget(credits_per_run=2.5),
+    expect_seconds=3600,
     notify=(NotifyRule(on=("news",), channels=("feishu",), after=3), NotifyRule()),
     enabled=False,
     origin="file",
@@ -79,11 +83,20 @@ FULL = Task(
     consecutive_failures=4,
     run_count=2**40,
     memory=TREE,
+    spent=Spent(period="2026-11", credits=1.5),
     recent=("failed 50 2026-11-20T12:00:00Z",) * 20,
     alert=Alert(
         failing_since=NOON,
         told=True,
         signature="timeout",
+        held_until=LATER,
+        told_at=NOON,
+        reminded_at=LATER,
+        course=".!",
+        flapping=("default", "feishu"),
+        late=True,
+        silent=True,
+        awaiting_since=NOON,
         pending=(
             Notice(
                 id="full@2026-11-20T12:00:00Z#failure",

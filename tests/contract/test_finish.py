@@ -180,3 +180,60 @@ async def test_every_field_of_a_record_comes_back(store: FullStore) -> None:
     assert [run] == await store.runs_of_tick("ab")
     assert [run] == await store.runs(task_id="ping")
     assert "1.0" in repr((await store.runs())[0].metrics["ratio"])
+
+
+async def test_an_entry_kept_again_holds_the_runs_of_the_second_time(
+    store: FullStore, make_run: MakeRun
+) -> None:
+    """What was decided and did not come to pass is struck; what others keep stays."""
+    vain, done, shared = some(make_run, 3)
+    await store.finish(entry("other.1", shared), [])
+    await store.finish(entry("ab.1", vain, done), [])
+
+    await store.finish(entry("ab.1", done), [])
+
+    assert [done] == await store.runs_of_tick("ab")
+    assert {done.key, shared.key} == {run.key for run in await store.runs()}
+
+
+async def test_of_two_records_of_one_attempt_the_truer_holds(store: FullStore, make_run: MakeRun) -> None:
+    """Given up and to be tried again, then given up for good, and then it reported after all."""
+    waits = make_run("ping", outcome=OutcomeKind.ABANDONED, final=False, finished_at=NOON)
+    over = make_run("ping", outcome=OutcomeKind.ABANDONED, finished_at=NOON + timedelta(seconds=9))
+    done = make_run("ping", finished_at=NOON + timedelta(seconds=5))
+
+    await store.finish(entry("ab.1", waits), [])
+    await store.finish(entry("cd.1", over), [])
+    given_up = await store.runs()
+    await store.finish(entry("ef.1", done), [])
+    await store.finish(entry("gh.1", over), [])
+
+    assert ([over], [done]) == (given_up, await store.runs())
+
+
+async def test_what_another_entry_holds_as_well_is_not_struck(store: FullStore, make_run: MakeRun) -> None:
+    """Two ticks decided the same; the settlement of one came to pass."""
+    skipped = make_run(
+        "ping", outcome=OutcomeKind.SKIPPED, skip_reason=SkipReason.MISFIRE, token="", attempt=0
+    )
+    await store.finish(entry("ab.1", skipped), [])
+    await store.finish(entry("cd.1", skipped), [])
+
+    await store.finish(entry("cd.1"), [])
+
+    assert ([skipped], [skipped], []) == (
+        await store.runs(),
+        await store.runs_of_tick("ab"),
+        await store.runs_of_tick("cd"),
+    )
+
+
+async def test_skips_of_different_spans_are_different_records(store: FullStore, make_run: MakeRun) -> None:
+    skipped = {"outcome": OutcomeKind.SKIPPED, "skip_reason": SkipReason.MISFIRE, "token": "", "attempt": 0}
+    narrow = make_run("ping", **skipped)
+    wide = make_run("ping", **skipped, last=NOON + timedelta(minutes=5), count=2)
+
+    await store.finish(entry("ab.1", narrow), [])
+    await store.finish(entry("cd.1", wide), [])
+
+    assert {narrow.key, wide.key} == {run.key for run in await store.runs()}

@@ -7,9 +7,11 @@ from typing import Any
 from google.cloud.firestore_v1.types import document as wrapped_document
 from google.cloud.firestore_v1.types import write as wrapped_write
 
+from functions.rules.alert import Alert
+from functions.rules.budget import Spent, TaskBudget
 from functions.rules.notice import Notice
 from functions.rules.storage import Broken, Stored, Write
-from functions.rules.task import Alert, Claim, Extra, Missed, NotifyRule, Pause, Retry, Task
+from functions.rules.task import Claim, Extra, Missed, NotifyRule, Pause, Retry, Task
 from functions.rules.words import OutcomeKind, Status, Trigger
 from functions.store.firestore_documents import found, id_of, put_write, revision_of
 from functions.store.firestore_values import put
@@ -163,6 +165,8 @@ def full(make_task: Callable[..., Task]) -> Task:
         retry=Retry(max_attempts=5),
         delivery="at_most_once",
         pause_after_failures=9,
+        budget=TaskBudget(credits_per_month=9),
+        expect_seconds=7200,
         notify=(NotifyRule(on=("news",), channels=("feishu",)),),
         enabled=False,
         origin="file",
@@ -187,6 +191,7 @@ def full(make_task: Callable[..., Task]) -> Task:
         consecutive_failures=2,
         run_count=40,
         memory={"seen": ["a", "b"], "big": 2**70},
+        spent=Spent(period="2026-11", credits=1.5),
         recent=("failed 12 2026-11-20T12:00:00Z",),
         alert=Alert(failing_since=NOON, told=True, pending=(notice,), tries=1, retry_at=later),
     )

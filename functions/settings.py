@@ -7,15 +7,17 @@ from typing import Self
 from pydantic import Field, SecretStr, ValidationError
 
 from functions.errors import SettingsError
+from functions.setting_agents import AgentSettings
 from functions.setting_channels import ChannelSettings, plain
 from functions.setting_kinds import Level, Names, Switch, Zone, content
+from functions.setting_scale import ScaleSettings, queue_faults
 from functions.setting_tasks import TaskSettings, secret_faults
 
 SECRET_CHARS = 32  # below that a shared secret may be guessed
 MAKE_A_SECRET = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'  # noqa: S105  # a remedy
 
 
-class Settings(ChannelSettings, TaskSettings):
+class Settings(ChannelSettings, TaskSettings, ScaleSettings, AgentSettings):
     """Every knob. A field is its variable in lower case; its description completes "VARIABLE must be ...".
 
     Attributes:
@@ -61,6 +63,7 @@ class Settings(ChannelSettings, TaskSettings):
         values, faults = _given(env)
         faults += _split_secret(values, door=door)
         faults += _half_configured(values)
+        faults += queue_faults(values)
         faults += secret_faults(env)
         settings: Self | None = None
         try:

@@ -1,10 +1,10 @@
-"""A store that shows a tick some tasks and no others: for a run that somebody waits for."""
+"""Stores that show a tick some tasks alone: for a run that somebody waits for, and for a worker's share."""
 
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 
-from functions.ports import Store
+from functions.ports import Sharded, Store
 from functions.rules.outcome import Run
 from functions.rules.storage import Found, LedgerEntry, Operations, Write, Written
 
@@ -41,3 +41,16 @@ class OnlyThese:
     def metered(self) -> AbstractContextManager[Operations]:
         """As in `Store`."""
         return self._store.metered()
+
+
+class OnlyShards(OnlyThese):
+    """*store*, in which nothing is due but what is in *shards*, from the first to the last."""
+
+    def __init__(self, store: Sharded, shards: tuple[int, int]) -> None:
+        super().__init__(store, ())
+        self._sharded = store
+        self._shards = shards
+
+    async def due(self, now: datetime, *, limit: int) -> Found:
+        """Those of the shards' tasks whose next look has come."""
+        return await self._sharded.due(now, limit=limit, shards=self._shards)

@@ -1,40 +1,49 @@
 """Builds the real parts: once, lazily, in the serving process's loop. The only room with clock and dice."""
 
+import asyncio
 import random
 import secrets
-import signal
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from types import FrameType
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from functions.actions import Tools, perform
+from functions.actions.net.late import LateHttp
 from functions.applying import everything
 from functions.channels import Channels
+from functions.errors import StoreError
+from functions.lateness import Lateness, OldestSeen
+from functions.metrics import Metrics
 from functions.notices import open_channels
 from functions.notices.fingerprint import fingerprints
 from functions.notices.post import VendorPost
 from functions.notices.teller import Teller
-from functions.ports import Catalogue, Parts, Shelf, Store
+from functions.owners import Owners
+from functions.ports import Catalogue, Parts, Sharded, Shelf
 from functions.rules.hours import Budget
 from functions.rules.job import Job
 from functions.rules.outcome import Outcome, Run
 from functions.rules.redact import Redactor
 from functions.rules.redacted import redacted
-from functions.rules.storage import Filter
+from functions.rules.shares import Share
+from functions.rules.storage import Counts, Filter
 from functions.rules.task import Task
 from functions.rules.words import instant_text
 from functions.settings import Settings
-from functions.single import OnlyThese
+from functions.single import OnlyShards, OnlyThese
+from functions.stopping import StopSignal
 from functions.store import open_store
 from functions.tick import tick
-
-if TYPE_CHECKING:
-    from functions.actions.net.client import HttpClient
-    from functions.actions.net.response import Response
+from functions.tracing import traces
+from functions.wiring_agents import Models, spending
+from functions.wiring_scale import heartbeat, publisher, workers
 
 RUNS_PAGE = 500
+COUNTS_KNOWN_FOR = timedelta(seconds=30)
+AFTERWARDS = timedelta(seconds=3)  # for those who watch the scheduler itself
+AFTERWARDS_LATE = timedelta(seconds=1.5)  # so much of it after the answer was due: the door cuts off at 3
+AFTERWARDS_LEAST = timedelta(seconds=0.3)
 
 
 def build(settings: Settings) -> "Wired":
@@ -52,7 +61,7 @@ def new_id() -> str:
     return secrets.token_hex(8)
 
 
-class FullStore(Store, Catalogue, Shelf, Protocol):
+class FullStore(Sharded, Catalogue, Shelf, Protocol):
     """What a tick and people's commands need, in one: every store has it all."""
 
 
@@ -68,7 +77,8 @@ class Wired:
         self.default_timezone = settings.default_timezone
         self._redact = Redactor(settings.secrets())
         self.store: FullStore = open_store(settings.store_url)
-        self._http = _LateHttp(clock=clock, allow_private=settings.allow_private_networks)
+        self._http = LateHttp(clock=clock, allow_private=settings.allow_private_networks)
+        self._models = Models(settings, clock=clock)
         self._tools = Tools(
             http=self._http,
             records=_Records(self.store),
@@ -78,6 +88,7 @@ class Wired:
             python_tasks=settings.python_tasks,
             github_token=settings.github_token.get_secret_value() if settings.github_token else "",
             github_api=settings.github_api_url,
+            model=self._models.model,
         )
         self._post = VendorPost()
         channels = open_channels(settings.channel_settings(), self._post)
@@ -86,9 +97,18 @@ class Wired:
         self.teller = Teller(channels, clock=clock, redact=self._redact, watch=self.channels)
         self._last_tick_at: datetime | None = None
         self._stop = StopSignal()
+        self._metrics = Metrics()
+        self._counts: tuple[datetime, Counts] | None = None
+        endpoint = settings.otel_exporter_otlp_endpoint
+        self._traces = traces(endpoint) if endpoint else None
+        late_after = timedelta(minutes=settings.late_after_minutes)
+        self._lateness = Lateness(self.store, self.teller, clock=clock, after=late_after)
+        self._heartbeat = heartbeat(settings, self._post)
+        self.owners = Owners(self.store, clock=clock)
+        self._workers = workers(settings, self._post, clock=clock)
         self.parts = Parts(
             store=self.store,
-            perform=self._perform,
+            perform=self._traces.around(self._perform) if self._traces else self._perform,
             tell=self.teller,
             routes=self.channels,
             clock=clock,
@@ -96,14 +116,64 @@ class Wired:
             dice=random.random,
             stopping=self._stop,
             max_concurrency=settings.max_concurrency,
+            workers=self._workers,
+            credits=spending(settings, self.owners, clock=clock),
+            publish=publisher(settings, self._post, clock=clock),
         )
 
     async def tick(self, budget: Budget) -> Mapping[str, object]:
         """Run what is due, once; return the report."""
         self._stop.listen()
-        report = await tick(self.parts, budget)
+        began_at = self._clock()
+        seen = OldestSeen(self.store)
+        report = await self._counted("tick", replace(self.parts, store=seen), budget)
+        await self._afterwards(seen.oldest, began_at, budget)
         self._last_tick_at = self._clock()
         return report
+
+    async def _afterwards(self, oldest: datetime | None, began_at: datetime, budget: Budget) -> None:
+        """Let those know who watch the scheduler itself, in time for the answer."""
+        within = AFTERWARDS
+        if budget.answer_by is not None:
+            left = began_at + budget.answer_by + AFTERWARDS_LATE - self._clock()
+            within = max(AFTERWARDS_LEAST, min(AFTERWARDS, left))
+        late = self._lateness.judge(oldest, found_at=began_at, last_tick=self._last_tick_at, within=within)
+        beat = self._heartbeat.beat(within=within) if self._heartbeat else asyncio.sleep(0)
+        await asyncio.gather(late, beat, self._traces_sent())
+
+    async def work(self, share: Share, budget: Budget) -> Mapping[str, object]:
+        """Run what is due of *share*, as a worker; return the report."""
+        self._stop.listen()
+        some = OnlyThese(self.store, share.tasks) if share.tasks else OnlyShards(self.store, share.shards)
+        store = self.store if share.is_everything else some
+        after = self._workers.after(share) if self._workers else None
+        report = await self._counted("work", replace(self.parts, store=store, workers=after), budget)
+        await self._traces_sent()
+        return report
+
+    async def metrics(self) -> str:
+        """The figures of `GET /metrics`; those of the store are at most half a minute old."""
+        now = self._clock()
+        if self._counts is None or now - self._counts[0] >= COUNTS_KNOWN_FOR:
+            try:
+                self._counts = (now, await self.store.counts(now))
+            except StoreError:
+                self._counts = None
+        self._metrics.heartbeats_missed = self._heartbeat.missed if self._heartbeat else 0
+        return self._metrics.text(self._counts[1] if self._counts else None)
+
+    async def _counted(self, kind: str, parts: Parts, budget: Budget) -> Mapping[str, object]:
+        try:
+            report = await tick(parts, budget)
+        except (Exception, asyncio.CancelledError):
+            self._metrics.unfinished += 1
+            raise
+        self._metrics.count(kind, report, at=self._clock())
+        return report
+
+    async def _traces_sent(self) -> None:
+        if self._traces is not None:
+            await self._traces.sent()
 
     async def tick_only(self, ids: Collection[str], budget: Budget) -> Mapping[str, object]:
         """Run those of the tasks that are due, for somebody who waits for them; return the report."""
@@ -137,64 +207,12 @@ class Wired:
     async def close(self) -> None:
         """Let go of connections."""
         await self._http.close()
+        await self._models.close()
         await self._post.close()
         await self.store.close()
 
     async def _perform(self, job: Job) -> Outcome:
         return redacted(await perform(job, self._tools), self._redact)
-
-
-class StopSignal:
-    """Remembers that the process was told to end, and lets the server's own handler know as well."""
-
-    def __init__(self) -> None:
-        self._told = False
-        self._listening = False
-
-    def __call__(self) -> bool:
-        """Whether SIGTERM has come."""
-        return self._told
-
-    def listen(self) -> None:
-        """Listen from now on. Called when serving, because the server installs its handlers late."""
-        if self._listening:
-            return
-        self._listening = True
-        before = signal.getsignal(signal.SIGTERM)
-
-        def handle(number: int, frame: FrameType | None) -> None:
-            self._told = True
-            if callable(before):
-                before(number, frame)
-            elif before is signal.SIG_DFL:
-                raise SystemExit(128 + number)
-
-        try:
-            signal.signal(signal.SIGTERM, handle)
-        except ValueError:  # not the main thread: whoever owns that one handles its signals
-            return
-
-
-class _LateHttp:
-    """The guarded client, imported with its library when the first task needs it: 100 ms of cold start."""
-
-    def __init__(self, *, clock: Callable[[], datetime], allow_private: bool) -> None:
-        self._clock = clock
-        self._allow_private = allow_private
-        self._client: HttpClient | None = None
-
-    async def request(self, method: str, url: str, **how: Any) -> "Response":
-        if self._client is None:
-            from functions.actions.net.client import HttpClient
-
-            self._client = HttpClient(
-                clock=lambda: self._clock().timestamp(), allow_private=self._allow_private
-            )
-        return await self._client.request(method, url, **how)
-
-    async def close(self) -> None:
-        if self._client is not None:
-            await self._client.close()
 
 
 class _Records:

@@ -10,27 +10,38 @@ MOST_LINES = 250
 
 # Who may import whom; a room's own modules always. What is not named here may not be imported.
 LEAVES = {"errors", "rules", "__version__"}
-ORDER = {"tick", "ports", "attempts", "books", "delivery", "results"}  # tick.py, with what was split off it
+ORDER = {"tick", "ports", "attempts", "books", "delivery", "results"}
+ORDER |= {"handing", "wishes", "publishing", "spending"}  # tick.py, with what was split off it
 CONTROL = {"control", "applying", "keys", "audit", "desk", "bulk", "repeats", "signing", "single"}
-CONTROL |= {"channels", "digests"}
+CONTROL |= {"lateness", "channels", "digests", "owners"}
 ROOMS: Mapping[str, set[str]] = {
     "errors": set(),
     "rules": {"errors"},
     "environment": {"errors"},
+    "stopping": set(),
+    "metrics": LEAVES,
+    "tracing": LEAVES | {"ports"},
     "setting_kinds": set(),
     "setting_channels": {"setting_kinds"},
     "setting_tasks": {"setting_kinds"},
-    "settings": {"errors", "setting_kinds", "setting_channels", "setting_tasks"},
+    "setting_scale": {"setting_kinds"},
+    "setting_agents": {"setting_kinds"},
+    "settings": {"errors", "setting_kinds", "setting_channels", "setting_tasks", "setting_scale"}
+    | {"setting_agents"},
     "logs": {"errors"},
     **dict.fromkeys(ORDER, LEAVES | ORDER),
     **dict.fromkeys(CONTROL, LEAVES | CONTROL | {"ports"}),
+    "credits": LEAVES | {"owners", "spending"},
     "store": LEAVES,
     "actions": LEAVES,
     "notices": LEAVES,
     "fanout": LEAVES,
     "taskfiles": LEAVES | {"actions"},
+    "wiring_scale": LEAVES | {"settings", "notices", "fanout"},
+    "wiring_agents": LEAVES | {"settings", "actions", "credits", "owners", "spending"},
     "wiring": LEAVES
-    | {"settings", "ports", "tick", "applying", "single", "channels"}
+    | {"settings", "ports", "tick", "applying", "single", "channels", "lateness", "wiring_scale", "stopping", "metrics", "tracing"}
+    | {"owners", "wiring_agents"}
     | {"store", "actions", "notices", "fanout", "logs"},
     "web": LEAVES | CONTROL | {"settings", "logs", "ports", "taskfiles", "actions"},
     "commands": LEAVES

@@ -27,9 +27,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(source: Path, folder: Path, **variables: str) -> Iterator[str]:
-    """Run functions-framework with *source* on a free port; its output goes to *folder*."""
-    port = free_port()
+def serving(source: Path, folder: Path, port: int | None = None, /, **variables: str) -> Iterator[str]:
+    """Run functions-framework with *source* on *port*, or a free one; its output goes to *folder*."""
+    port = port or free_port()
     command = [sys.executable, "-m", "functions_framework", "--target", "scheduler", "--source", str(source)]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     with (folder / "out").open("w") as out, (folder / "err").open("w") as err:

@@ -38,6 +38,7 @@ def open_door(settings: Settings, wire: Callable[[], Wired]) -> Door:
         gate=Gate(secrets, id_tokens if settings.oidc_audience else None),
         wire=wire,
         answer_by=timedelta(seconds=settings.tick_budget_seconds),
+        work_by=timedelta(seconds=settings.worker_budget_seconds),
         rest=_Rest(settings),
     )
 

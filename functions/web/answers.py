@@ -34,6 +34,11 @@ def too_large(limit_bytes: int) -> Response:
     return _error(413, "too_large", f"Send at most {limit_bytes // 1024} KB", {"Connection": "close"})
 
 
+def invalid(reason: str) -> Response:
+    """What was sent cannot be used; *reason* names the field."""
+    return _error(422, "invalid", reason)
+
+
 def refused(refusal: Refusal) -> Response:
     """Say no. What exactly was wrong is for the log, so that guessing is not helped."""
     if refusal.status == 503:

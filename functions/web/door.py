@@ -8,19 +8,19 @@ from datetime import timedelta
 from typing import Protocol
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp
 
-from functions.errors import SchedulerError, StoreError, StoreUnavailable
+from functions.errors import InputError, SchedulerError, StoreError, StoreUnavailable
 from functions.rules.hours import Budget
+from functions.rules.shares import Share, read_share
 from functions.web import answers
+from functions.web.budgets import budget_for, shortened, worker_budget
 from functions.web.callers import Caller, GoogleCaller, Refusal
 from functions.web.gate import Gate
 
-MAX_BODY_BYTES = 65_536  # bodies are not read; a long one is somebody's mistake
+MAX_BODY_BYTES = 65_536  # more is somebody's mistake
 OVERTIME = timedelta(seconds=3)  # after which a tick that should have answered is cut off
-FINISHING = timedelta(seconds=6)  # between the last start and the answer
-SCHEDULER_BUDGET = Budget(stop_starting=timedelta(seconds=45), answer_by=timedelta(seconds=52))
 STATUS_WITHIN = timedelta(seconds=10)
 REST = ("/api/", "/openapi.json", "/docs", "/dashboard", "/badge/", "/public/")  # not the door's own
 
@@ -37,7 +37,11 @@ class Wired(Protocol):
 
     async def tick(self, budget: Budget) -> Mapping[str, object]: ...
 
+    async def work(self, share: Share, budget: Budget) -> Mapping[str, object]: ...
+
     async def status(self) -> Mapping[str, object]: ...
+
+    async def metrics(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +55,20 @@ class Degraded:
     reason: str
 
 
-Respond = Callable[[Request], Awaitable[Response]]
+Respond = Callable[[Request], Awaitable[ASGIApp]]
 Work = Callable[[Wired], Awaitable[Mapping[str, object]]]
+TimedWork = Callable[[Wired, Budget], Awaitable[Mapping[str, object]]]
 
 
 class Door:
-    """Answers `/tick`, `/status` and `/healthz`, and hands on what is not its own.
+    """Answers `/tick`, `/work`, `/status` and `/healthz`, and hands on what is not its own.
 
     Args:
         gate: Who may come in.
         wire: Builds the parts. Called in the first request that needs them, inside the loop that serves:
             clients made before the server forks, or for another loop, do not work.
         answer_by: How long a tick may take when its pinger is not known to wait longer.
+        work_by: How long a worker may take.
         rest: What answers the addresses of `REST`, over the same parts: an ASGI application.
     """
 
@@ -72,17 +78,21 @@ class Door:
         gate: Gate,
         wire: Callable[[], Wired],
         answer_by: timedelta,
+        work_by: timedelta = timedelta(seconds=280),
         rest: Callable[[Wired], ASGIApp] | None = None,
     ) -> None:
         self._gate = gate
         self._wire = wire
         self._answer_by = answer_by
+        self._work_by = work_by
         self._rest = rest
         self._wired: tuple[asyncio.AbstractEventLoop, Wired] | None = None
         self._routes: Mapping[str, Mapping[str, Respond]] = {
             "/": {"POST": self._tick},
             "/tick": {"POST": self._tick},
+            "/work": {"POST": self._share},
             "/status": {"GET": self._status},
+            "/metrics": {"GET": self._metrics},
             "/healthz": {"GET": _healthz},
         }
 
@@ -114,19 +124,46 @@ class Door:
         if isinstance(caller, Refusal):
             return answers.refused(caller)
         budget = budget_for(caller, request.headers, answer_by=self._answer_by)
-
-        def work(wired: Wired) -> Awaitable[Mapping[str, object]]:
-            spent = asyncio.get_running_loop().time() - arrived  # checking a token and wiring take time, too
-            return wired.tick(shortened(budget, by=timedelta(seconds=spent)))
-
-        assert budget.answer_by is not None
-        done = await self._attempt(
-            "tick_degraded", work, until=arrived + (budget.answer_by + OVERTIME).total_seconds()
-        )
+        done = await self._timed("tick_degraded", lambda wired, left: wired.tick(left), budget, arrived)
         if isinstance(done, Degraded):
             # cron-job.org switches a job off after repeated HTTP errors; Google's callers report them
             return answers.degraded(done.reason, status=503 if isinstance(caller, GoogleCaller) else 200)
         return answers.answer(done)
+
+    async def _share(self, request: Request) -> Response:
+        """A worker's share. Whoever sent it tries again after any answer but 2xx."""
+        arrived = asyncio.get_running_loop().time()
+        caller = await self._admitted(request)
+        if isinstance(caller, Refusal):
+            return answers.refused(caller)
+        try:
+            body = await _body(request)
+            share = read_share(body) if body is not None else None
+        except InputError as exc:
+            return answers.invalid(str(exc))
+        if share is None:
+            return answers.too_large(MAX_BODY_BYTES)
+        budget = worker_budget(self._work_by)
+        done = await self._timed(
+            "work_degraded", lambda wired, left: wired.work(share, left), budget, arrived
+        )
+        return (
+            answers.degraded(done.reason, status=503) if isinstance(done, Degraded) else answers.answer(done)
+        )
+
+    async def _timed(
+        self, event: str, work: TimedWork, budget: Budget, arrived: float
+    ) -> Mapping[str, object] | Degraded:
+        """Do *work* in what is left of *budget*, which began when the request arrived."""
+
+        def begin(wired: Wired) -> Awaitable[Mapping[str, object]]:
+            spent = asyncio.get_running_loop().time() - arrived  # checking a token and wiring take time, too
+            return work(wired, shortened(budget, by=timedelta(seconds=spent)))
+
+        assert budget.answer_by is not None
+        return await self._attempt(
+            event, begin, until=arrived + (budget.answer_by + OVERTIME).total_seconds()
+        )
 
     async def _status(self, request: Request) -> Response:
         until = asyncio.get_running_loop().time() + STATUS_WITHIN.total_seconds()
@@ -137,6 +174,15 @@ class Door:
         return (
             answers.degraded(done.reason, status=503) if isinstance(done, Degraded) else answers.answer(done)
         )
+
+    async def _metrics(self, request: Request) -> ASGIApp:
+        """Figures for Prometheus. Who has no shared secret may have a key, which others know how to check."""
+        caller = await self._gate.admit(request.headers.getlist("authorization"))
+        if not isinstance(caller, Refusal):
+            return PlainTextResponse(await self._parts().metrics(), headers={"Cache-Control": "no-store"})
+        if self._rest is None or not caller.token_given:
+            return answers.refused(caller)
+        return self._rest(self._parts())
 
     async def _admitted(self, request: Request) -> Caller | Refusal:
         caller = await self._gate.admit(request.headers.getlist("authorization"))
@@ -169,28 +215,6 @@ class Door:
         return self._wired[1]
 
 
-def budget_for(caller: Caller, headers: Mapping[str, str], *, answer_by: timedelta) -> Budget:
-    """Return the time a tick has. Cloud Scheduler waits a minute; nobody else is known to wait over 30 s.
-
-    Args:
-        caller: Only a caller with an ID token is believed to be Cloud Scheduler.
-        headers: Of the request, by lower-case names.
-        answer_by: What everybody else gets, at least half of it for starting work.
-    """
-    if isinstance(caller, GoogleCaller) and headers.get("x-cloudscheduler", "").lower() == "true":
-        return SCHEDULER_BUDGET
-    return Budget(stop_starting=max(answer_by - FINISHING, answer_by / 2), answer_by=answer_by)
-
-
-def shortened(budget: Budget, *, by: timedelta) -> Budget:
-    """Return what is left of *budget* when *by* has passed; never less than nothing."""
-
-    def left(limit: timedelta | None) -> timedelta | None:
-        return None if limit is None else max(limit - by, timedelta())
-
-    return Budget(stop_starting=left(budget.stop_starting), answer_by=left(budget.answer_by))
-
-
 def _reason(failure: Exception) -> str:
     match failure:
         case StoreUnavailable():
@@ -199,6 +223,16 @@ def _reason(failure: Exception) -> str:
             return "The store refused the work"
         case _:
             return "The scheduler failed; its log says how"
+
+
+async def _body(request: Request) -> bytes | None:
+    """What was sent; None when it is more than `MAX_BODY_BYTES`, announced or not."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            return None
+    return body
 
 
 def _announced_bytes(request: Request) -> int:

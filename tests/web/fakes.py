@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
 from functions.rules.hours import Budget
+from functions.rules.shares import Share
 
 SECRET = "live-secret-0123456789-abcdefghij"
 RETIRING = "retiring-secret-0123456789-abcdef"
@@ -31,13 +32,21 @@ class FakeWired:
         self.failure = failure
         self.hangs = hangs
         self.budgets: list[Budget] = []
+        self.shares: list[Share] = []
 
     async def tick(self, budget: Budget) -> Mapping[str, object]:
         self.budgets.append(budget)
         return await self._answer({"status": "ok", "due": 2, "failed": 2})
 
+    async def work(self, share: Share, budget: Budget) -> Mapping[str, object]:
+        self.shares.append(share)
+        return await self.tick(budget)
+
     async def status(self) -> Mapping[str, object]:
         return await self._answer({"status": "healthy", "scheduledTasks": 15})
+
+    async def metrics(self) -> str:
+        return "cronfire_tasks_due 3\n"
 
     async def _answer(self, body: Mapping[str, object]) -> Mapping[str, object]:
         if self.hangs:

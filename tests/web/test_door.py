@@ -12,8 +12,9 @@ from starlette.responses import PlainTextResponse
 from functions.errors import SettingsError, StoreError, StoreUnavailable
 from functions.rules.hours import Budget
 from functions.web.bearer import MAX_TOKEN_CHARS, SharedSecrets
+from functions.web.budgets import SCHEDULER_BUDGET, budget_for, shortened
 from functions.web.callers import Caller, GoogleCaller, SecretCaller
-from functions.web.door import MAX_BODY_BYTES, SCHEDULER_BUDGET, Door, budget_for, shortened
+from functions.web.door import MAX_BODY_BYTES, Door
 from functions.web.gate import Gate
 from functions.web.oidc import IdTokens
 from tests.web.asgi import Answer, ask

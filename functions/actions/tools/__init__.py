@@ -46,6 +46,23 @@ class Records(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class LanguageModel:
+    """A model's server, as the machine's owner set it up.
+
+    Attributes:
+        http: Reaches that server and no other; it may be a private one.
+        url: Its address, version included, e.g. `https://api.openai.com/v1`.
+        key: Empty when it asks for none.
+        name: The model for tasks that name none; empty when they must.
+    """
+
+    http: Http
+    url: str
+    key: str = field(default="", repr=False)
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Tools:
     """Everything outside itself that a task type may use.
 
@@ -57,6 +74,7 @@ class Tools:
         python_tasks: Modules, packages and functions that tasks may call; empty means none.
         github_token: Used when a task brings none of its own; empty when there is none.
         github_api: Where GitHub, or an Enterprise server, is asked.
+        model: The language model for agents; None when none is set up.
     """
 
     http: Http
@@ -68,6 +86,7 @@ class Tools:
     python_tasks: tuple[str, ...] = ()
     github_token: str = field(default="", repr=False)
     github_api: str = "https://api.github.com"
+    model: LanguageModel | None = None
 
 
-__all__ = ["Http", "Records", "Response", "Tools"]
+__all__ = ["Http", "LanguageModel", "Records", "Response", "Tools"]

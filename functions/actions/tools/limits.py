@@ -12,7 +12,7 @@ from functions.rules.task import SUMMARY_CHARS
 from functions.rules.words import OutcomeKind
 
 ITEMS = 20
-ITEM_CHARS = {"title": 200, "url": 2048, "text": 500}
+ITEM_CHARS = {"title": 200, "url": 2048, "text": 500, "score": 12}
 METRICS = 20
 METRIC_CHARS = 300
 OUTPUT_CHARS = {"snippet": 8192, "stdout": 16_500, "stderr": 16_500}  # metrics that are another side's words

@@ -40,6 +40,10 @@ class ApiParts(Protocol):
         """Run those of the tasks that are due, now."""
         ...
 
+    async def metrics(self) -> str:
+        """The figures of `GET /metrics`, as text."""
+        ...
+
     async def status(self) -> Mapping[str, object]:
         """The figures of `GET /status`."""
         ...

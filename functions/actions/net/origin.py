@@ -1,0 +1,64 @@
+"""The guarded client for one origin that the machine's owner named: perhaps private, and no other one."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from functions.actions.net.errors import RefusedError
+from functions.actions.net.response import Response
+
+if TYPE_CHECKING:
+    from functions.actions.net.client import HttpClient
+
+
+class OriginClient:
+    """Calls one scheme, host and port, and refuses every other; metadata services stay refused even here.
+
+    For a model's server on the same machine or network, say, whose address no user can choose.
+
+    Args:
+        base: Any address of the origin.
+        clock: As for `HttpClient`.
+    """
+
+    def __init__(self, base: str, *, clock: Callable[[], float]) -> None:
+        self._base = base
+        self._clock = clock
+        self._client: HttpClient | None = None
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        max_redirects: int = 0,
+        max_body_bytes: int = 65_536,
+        timeout_s: float,
+    ) -> Response:
+        """As `HttpClient.request`, but a redirect is never followed: it could lead elsewhere."""
+        # Imported with the first call: most processes never ask a model, and should not wait for a client.
+        from functions.actions.net.client import HttpClient
+        from functions.actions.net.urls import check_url
+
+        origin, wanted = check_url(self._base).origin(), check_url(url).origin()
+        if origin != wanted:
+            raise RefusedError("The URL is not on the server that was set up")
+        if self._client is None:
+            port = origin.port
+            ports = frozenset({port}) if port is not None else frozenset[int]()
+            self._client = HttpClient(clock=self._clock, allow_private=True, ports=ports)
+        return await self._client.request(
+            method,
+            url,
+            headers=headers,
+            body=body,
+            max_redirects=0,
+            max_body_bytes=max_body_bytes,
+            timeout_s=timeout_s,
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._client is not None:
+            await self._client.close()

@@ -1,0 +1,1 @@
+"""Beyond one instance: Cloud Tasks for work, Pub/Sub for events; all of it optional."""

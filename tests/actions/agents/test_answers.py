@@ -1,0 +1,116 @@
+"""A model's answer as a result: found wherever it is, cleaned, ranked; and the talk fitted into its room."""
+
+import json
+from typing import Any
+
+import pytest
+
+from functions.actions.agents.answers import Item, Result, read_result
+from functions.actions.agents.context import LEFT_OUT, fitted, tokens_in
+from functions.actions.agents.notes import Notes, mark
+from functions.actions.agents.pages import page_text
+
+ONE: dict[str, Any] = {"title": "One", "url": "https://example.com/1", "text": "First.", "score": 0.5}
+
+
+def titles(text: str, limit: int = 20) -> list[str] | None:
+    result = read_result(text, limit=limit)
+    return None if result is None else [item.title for item in result.items]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"summary": "s", "items": [ONE]}),
+        "Here you are:\n```json\n" + json.dumps({"items": [ONE]}, indent=2) + "\n```\nAnything else?",
+        "<think>{maybe} [not]</think> " + json.dumps({"items": [ONE], "extra": 1}),
+        json.dumps([ONE]),
+        json.dumps({"items": ["One"]}),
+        '{"not": "it"} ' + json.dumps({"items": [ONE]}),
+    ],
+)
+def test_the_result_is_found_wherever_it_is(text: str) -> None:
+    assert ["One"] == titles(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "no", "{", '{"items": ', '{"items": 7}', "[1, 2]", "{}", '{"a": {"items": []}}', "[" * 99_999],
+)
+def test_what_is_no_result_is_none(text: str) -> None:
+    assert None is titles(text)
+
+
+def test_items_come_best_first_and_those_without_a_score_last() -> None:
+    scores: list[Any] = [0.2, None, "0.9", "high", 0.2, float("nan"), True]
+    text = json.dumps({"items": [{"title": f"t{n}", "score": score} for n, score in enumerate(scores)]})
+
+    assert ["t6", "t2", "t0", "t4", "t1", "t3", "t5"] == titles(text)
+    assert ["t6", "t2"] == titles(text, limit=2)
+
+
+def test_items_are_plain_text_with_links_that_are_web_links() -> None:
+    given = {"title": "<b>Bold</b>\n", "url": "javascript:alert(1)", "text": "a\x00b <img src=x>"}
+
+    result = read_result(json.dumps({"items": [given, {"url": "https://a.b/"}, 7, None]}), limit=20)
+
+    assert Result("Found 1: Bold", (Item("Bold", "", "ab", None),)) == result
+
+
+def test_a_summary_alone_is_a_result() -> None:
+    assert Result("Nothing today", ()) == read_result('{"summary": "Nothing  today"}', limit=5)
+    assert Result("Found nothing", ()) == read_result('{"items": []}', limit=5)
+
+
+def test_an_item_is_known_by_its_address_else_by_its_title() -> None:
+    def item(title: str, url: str = "") -> Item:
+        return Item(title, url, "", None)
+
+    assert mark(item("a", "https://a.b/c")) == mark(item("other", "https://a.b/c/"))
+    assert mark(item("Big  News")) == mark(item("big news"))
+    assert mark(item("a", "https://a.b/c")) != mark(item("a", "https://a.b/d"))
+
+
+@pytest.mark.parametrize("memory", [{}, {"seen": "x", "previous": 7, "tokenField": None}, {"seen": [1]}])
+def test_notes_of_any_kind_can_be_read(memory: dict[str, Any]) -> None:
+    item = Item("One", "", "", None)
+
+    assert (item,) == Notes.from_memory(memory).fresh([item])
+
+
+def test_notes_do_not_grow_for_ever() -> None:
+    items = tuple(Item("x" * 200, f"https://example.com/{n}", "y" * 500, 1.0) for n in range(20))
+    memory: dict[str, Any] = {}
+    for _ in range(3):
+        memory = Notes(tuple(f"{n:012}" for n in range(1000))).after(Result("s" * 400, items), token_field="")
+
+    assert 1000 == len(memory["seen"])
+    assert len(json.dumps(memory)) < 65_536
+
+
+def test_what_is_asked_is_never_left_out_of_the_talk() -> None:
+    system, asked = {"role": "system", "content": "rules"}, {"role": "user", "content": "goal " * 500}
+    findings = [{"role": "tool", "tool_call_id": str(n), "content": "word " * 500} for n in range(3)]
+
+    kept = fitted([system, asked, *findings], 1800)
+
+    assert [system, asked] == kept[:2]
+    assert [LEFT_OUT, LEFT_OUT] == [message["content"] for message in kept[2:4]]
+    assert kept[4]["content"].endswith("(Cut short for want of room.)")
+    assert tokens_in(kept) <= 1800
+    assert [system, asked, *findings] == fitted([system, asked, *findings], 100_000)
+
+
+def test_a_page_becomes_its_words_and_links() -> None:
+    markup = """<html><style>p{}</style><h1>Big &amp; small</h1><!-- no --><p>One<br>two
+      <a class=x href='/a?b=1&amp;c=2'>three</a> <a href="javascript:x()">four</a></p>"""
+
+    text = page_text(markup, url="https://example.com/d/e")
+
+    assert "Big & small\nOne\ntwo\n[https://example.com/a?b=1&c=2] three four" == text
+
+
+@pytest.mark.parametrize("evil", ["<a ", "<a href=", "<script>", "<!--", "<", "<p", "&#", "<a href='x' "])
+def test_a_page_made_to_be_slow_is_not(evil: str) -> None:
+    """Within the test's own limit of time: a quadratic pattern would take hours."""
+    page_text(evil * (500_000 // len(evil)), url="https://example.com/")

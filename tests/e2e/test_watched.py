@@ -1,0 +1,122 @@
+"""The function, watched from outside and from within: the heartbeat, and the notice that it was late."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from functions.applying import apply
+from functions.rules.hours import Budget
+from functions.rules.storage import Write
+from functions.rules.task import TaskSpec
+from functions.settings import Settings
+from functions.wiring import Wired, now
+
+BUDGET = Budget(stop_starting=timedelta(seconds=18), answer_by=timedelta(seconds=24))
+
+
+class Outside:
+    """What is outside: an address for heartbeats and one for notices."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+        self.said: list[str] = []
+        self.status = 200
+        self.hangs = False
+        self.address = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.asked[request.path] += 1
+        self.said.append(await request.text())
+        if self.hangs and request.path == "/beat":
+            await asyncio.Event().wait()
+        return web.Response(status=self.status)
+
+
+@pytest.fixture
+async def outside() -> AsyncIterator[Outside]:
+    one = Outside()
+    app = web.Application()
+    app.router.add_post("/{path:.*}", one.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    one.address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield one
+    await runner.cleanup()
+
+
+@asynccontextmanager
+async def scheduler(folder: Path, outside: Outside, **more: str) -> AsyncIterator[Wired]:
+    env = {
+        "STORE_URL": f"sqlite:///{folder}/watched.db",
+        "HEARTBEAT_URL": f"{outside.address}/beat",
+        "WEBHOOK_URL": f"{outside.address}/notices",
+    }
+    wired = Wired(Settings.from_env(env | more, door=False), clock=now)
+    yield wired
+    await wired.close()
+
+
+async def test_a_complete_tick_is_a_heartbeat_and_costs_the_store_nothing(
+    tmp_path: Path, outside: Outside
+) -> None:
+    async with scheduler(tmp_path, outside, LATE_AFTER_MINUTES="5") as wired:
+        report = await wired.tick(BUDGET)
+
+    assert {"/beat": 1} == dict(outside.asked)
+    assert (1, 0) == (report["reads"], report["writes"])
+
+
+async def test_a_tick_that_failed_is_no_heartbeat(tmp_path: Path, outside: Outside) -> None:
+    (tmp_path / "watched.db").write_text("not a database, and long enough to be looked at" * 100)
+
+    async with scheduler(tmp_path, outside) as wired:
+        with pytest.raises(Exception, match="database"):
+            await wired.tick(BUDGET)
+
+    assert {} == dict(outside.asked)
+
+
+@pytest.mark.parametrize("fault", ["refused", "hangs", "nobody"])
+async def test_a_heartbeat_that_is_not_heard_fails_no_tick(
+    tmp_path: Path, outside: Outside, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    outside.status = 500 if fault == "refused" else 200
+    outside.hangs = fault == "hangs"
+    nobody = {"HEARTBEAT_URL": "http://127.0.0.1:9/canary"} if fault == "nobody" else {}
+
+    async with scheduler(tmp_path, outside, **nobody) as wired:
+        report = await wired.tick(Budget(timedelta(), timedelta()))
+
+    assert "ok" == report["status"]
+    assert ["heartbeat_missed"] == [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert "canary" not in caplog.text
+
+
+async def test_people_hear_that_the_scheduler_was_silent(tmp_path: Path, outside: Outside) -> None:
+    past = datetime.now(UTC) - timedelta(minutes=20)
+    spec = TaskSpec.model_validate(
+        {
+            "id": "ping",
+            "title": "Ping",
+            "type": "python",
+            "params": {"call": "json:dumps"},
+            "schedule": "@daily",
+        }
+    )
+    async with scheduler(tmp_path, outside, LATE_AFTER_MINUTES="5") as wired:
+        await apply(wired.store, [spec], origin="file", now=past, new_id=lambda: "e2e")
+        [stored] = (await wired.store.read(["ping"])).tasks
+        await wired.store.write([Write.changing(stored, {"upcoming": past, "next_run_at": past})])
+
+        await wired.tick(BUDGET)
+        await wired.tick(BUDGET)
+
+    late = [text for text in outside.said if "Nobody asked for a tick" in text]
+    assert (1, 2) == (len(late), outside.asked["/beat"])

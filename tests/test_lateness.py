@@ -1,0 +1,140 @@
+"""The scheduler's own lateness: noticed for nothing, told once, and never in the way of a tick."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from functions.errors import StoreUnavailable
+from functions.lateness import Lateness, OldestSeen
+from functions.rules.notice import Notice
+from functions.rules.storage import Document
+from functions.rules.task import Task
+from functions.store.sqlite import SqliteStore
+from tests.conftest import NOON
+from tests.contract.documents import create
+
+MakeTask = Callable[..., Task]
+MINUTE = timedelta(minutes=1)
+
+
+class Told:
+    """A channel that remembers."""
+
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+
+    async def __call__(self, notices: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+        self.notices += notices
+        return [() for _ in notices]
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    one = SqliteStore(str(tmp_path / "late.db"))
+    yield one
+    await one.close()
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+async def judge(
+    store: SqliteStore,
+    told: Told,
+    oldest: datetime | None,
+    *,
+    now: datetime = NOON,
+    last_tick: datetime | None = None,
+    after: timedelta = 5 * MINUTE,
+) -> None:
+    lateness = Lateness(store, told, clock=lambda: now, after=after)
+    await lateness.judge(oldest, found_at=now, last_tick=last_tick, within=MINUTE)
+
+
+async def test_silence_is_told_with_its_length_and_what_to_look_at(store: SqliteStore, told: Told) -> None:
+    await judge(store, told, NOON - 12 * MINUTE)
+
+    [notice] = told.notices
+    assert ("late", "The scheduler") == (notice.kind, notice.title)
+    assert "2026-11-20T11:48:00Z was found 12 minutes later. Nobody asked for a tick" in notice.summary
+
+
+async def test_too_much_work_is_told_apart_from_silence(store: SqliteStore, told: Told) -> None:
+    await judge(store, told, NOON - 12 * MINUTE, last_tick=NOON - MINUTE)
+
+    assert "no time for all that is due" in told.notices[0].summary
+
+
+@pytest.mark.parametrize("oldest", [None, NOON, NOON - 5 * MINUTE])
+async def test_what_is_in_time_costs_nothing(store: SqliteStore, told: Told, oldest: datetime | None) -> None:
+    with store.metered() as operations:
+        await judge(store, told, oldest)
+
+    assert ([], 0, 0) == (told.notices, operations.reads, operations.writes)
+
+
+async def test_who_asks_for_no_notice_gets_none(store: SqliteStore, told: Told) -> None:
+    await judge(store, told, NOON - 60 * MINUTE, after=timedelta())
+
+    assert [] == told.notices
+
+
+async def test_several_ticks_that_find_it_late_tell_it_once(store: SqliteStore, told: Told) -> None:
+    await judge(store, told, NOON - 12 * MINUTE)
+    await judge(store, told, NOON - 11 * MINUTE, now=NOON + MINUTE)
+
+    assert 1 == len(told.notices)
+
+
+async def test_the_next_silence_is_told_again(store: SqliteStore, told: Told) -> None:
+    await judge(store, told, NOON - 12 * MINUTE)
+    await judge(store, told, NOON + 60 * MINUTE, now=NOON + 80 * MINUTE)
+
+    assert 2 == len(told.notices)
+
+
+async def test_of_two_ticks_at_the_same_time_one_tells(
+    store: SqliteStore, told: Told, tmp_path: Path
+) -> None:
+    class Overtaken(SqliteStore):
+        async def documents(self, kind: object, ids: Sequence[str]) -> list[Document]:
+            await judge(store, told, NOON - 12 * MINUTE)  # the other one is faster
+            return []
+
+    slower = Overtaken(str(tmp_path / "late.db"))
+
+    await judge(slower, told, NOON - 12 * MINUTE)
+
+    assert 1 == len(told.notices)
+    await slower.close()
+
+
+async def test_a_store_that_is_down_again_fails_no_tick(
+    store: SqliteStore, told: Told, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Down(SqliteStore):
+        async def documents(self, *_: object) -> list[Document]:
+            raise StoreUnavailable("down")
+
+    down = Down(str(tmp_path / "late.db"))
+
+    await judge(down, told, NOON - 12 * MINUTE)
+
+    assert [] == told.notices
+    assert ["scheduler_late", "scheduler_late_untold"] == [one.getMessage() for one in caplog.records]
+    await down.close()
+
+
+async def test_the_oldest_of_all_windows_is_remembered(store: SqliteStore, make_task: MakeTask) -> None:
+    await create(store, make_task("a", next_run_at=NOON), make_task("b", next_run_at=NOON - MINUTE))
+    seen = OldestSeen(store)
+
+    await seen.due(NOON, limit=1)
+    await store.write([])
+    await seen.due(NOON, limit=5)
+
+    assert NOON - MINUTE == seen.oldest

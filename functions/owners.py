@@ -17,7 +17,7 @@ TRIES = 8  # at a write that others get in the way of; each time on what they le
 FIRST_WAIT_S = 0.02  # before the third try; doubled for each later one
 PAGE = 100
 REMEMBERED = 1000  # accounts known from the last write, which saves a read when nobody else writes
-_PLAIN = re.compile(r"[A-Za-z0-9._@-]{1,100}")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
 
 Change = Callable[[Account], Account]
 

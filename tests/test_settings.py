@@ -348,3 +348,34 @@ def test_all_secrets_are_named_for_masking() -> None:
         "HEARTBEAT_URL",
         "LLM_API_KEY",
     } == set(SECRETS)
+
+
+QUEUE = "projects/p/locations/l/queues/work"
+
+
+@pytest.mark.parametrize(
+    ("variables", "missing"),
+    [
+        ({}, "WORKER_URL is missing: .* WORKER_SERVICE_ACCOUNT is missing"),
+        ({"WORKER_URL": "https://a.example.com/work"}, "WORKER_SERVICE_ACCOUNT is missing"),
+        ({"WORKER_SERVICE_ACCOUNT": "w@p.iam.gserviceaccount.com"}, "WORKER_URL is missing"),
+        (
+            {"PUBLIC_URL": "https://a.example.com", "WORKER_SERVICE_ACCOUNT": "nobody"},
+            "WORKER_SERVICE_ACCOUNT must",
+        ),
+    ],
+)
+def test_a_queue_that_could_reach_no_worker_is_refused(variables: dict[str, str], missing: str) -> None:
+    with pytest.raises(SettingsError, match=missing):
+        settings(WORKER_QUEUE=QUEUE, **variables)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"PUBLIC_URL": "https://a.example.com", "WORKER_SERVICE_ACCOUNT": "w@p.iam.gserviceaccount.com"},
+        {"WORKER_URL": "http://127.0.0.1:8080/work", "CLOUD_TASKS_EMULATOR_HOST": "127.0.0.1:9090"},
+    ],
+)
+def test_a_queue_that_can_reach_its_workers_is_accepted(variables: dict[str, str]) -> None:
+    assert QUEUE == settings(WORKER_QUEUE=QUEUE, **variables).worker_queue

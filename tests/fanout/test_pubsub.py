@@ -1,6 +1,7 @@
 """Events on their way to Pub/Sub: what is said of a run, once a tick, and what follows if it is not taken."""
 
 import asyncio
+import contextlib
 import json
 import logging
 from base64 import b64decode
@@ -160,6 +161,8 @@ async def test_a_topic_that_hangs_costs_no_more_than_its_time(post: VendorPost) 
     assert AT_ONCE + 1 == lost
     for writer in held:
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
     server.close()
     await server.wait_closed()
 

@@ -6,17 +6,25 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from starlette.requests import Request
 
 from functions.errors import StoreUnavailable
+from functions.fanout.cloud_tasks import Addressed, CloudTasksWorkers
+from functions.notices.post import VendorPost
 from functions.rules.shares import Share, divided, read_share
 from functions.web.door import MAX_BODY_BYTES, Door
 from functions.web.oidc import IdTokens
+from functions.wiring_scale import google_api
+from tests.conftest import NOON
+from tests.fakes.cloud_tasks import FakeCloudTasks
 from tests.web.asgi import Answer, call
-from tests.web.fakes import SECRET, FakeWired, id_token
+from tests.web.fakes import ACCOUNT, AUDIENCE, SECRET, FakeWired, id_token
 
 MakeDoor = Callable[..., Door]
 KEY = ("Authorization", f"Bearer {SECRET}")
+QUEUE = "projects/p/locations/l/queues/work"
 
 
 async def ask(
@@ -154,3 +162,33 @@ async def test_figures_are_for_those_who_may_ask(make_door: MakeDoor) -> None:
     assert (200, b"cronfire_tasks_due 3\n") == (known.status, known.body)
     assert known.headers["content-type"].startswith("text/plain")
     assert (401, 401) == (stranger.status, guess.status)
+
+
+async def test_what_the_queue_sends_on_gets_past_the_door(make_door: MakeDoor, id_tokens: IdTokens) -> None:
+    """From the hand-over to the share, with an ID token such as Google makes for the queue."""
+    wired = FakeWired()
+    door = make_door(wired, id_tokens=id_tokens)
+
+    async def work(request: web.Request) -> web.Response:
+        answer = await ask(door, await request.read(), ("Authorization", request.headers["Authorization"]))
+        return web.Response(status=answer.status, body=answer.body)
+
+    app = web.Application()
+    app.router.add_post("/work", work)
+    post = VendorPost()
+    async with (
+        FakeCloudTasks(
+            sign=lambda account, audience: id_token(email=account, aud=audience)
+        ).serving() as queue,
+        TestServer(app) as function,
+    ):
+        to = Addressed(QUEUE, str(function.make_url("/work")), account=ACCOUNT, audience=AUDIENCE)
+        api = google_api("", queue.host, post, clock=lambda: NOON)
+        workers = CloudTasksWorkers(api, to, time=timedelta(seconds=280), shares=2)
+
+        sent = await workers.take([], backlog=True, now=NOON, within=timedelta(seconds=5))
+        await queue.drained()
+
+    await post.close()
+    assert (2, [200, 200]) == (sent, [status for status, _ in queue.answers])
+    assert {Share((0, 31)), Share((32, 63))} == set(wired.shares)

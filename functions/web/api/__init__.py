@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from functions.rules.task import TaskSpec
-from functions.web.api import figures, keyring, runs, schedules, steering, tasks
+from functions.web.api import accounts, channels, figures, keyring, runs, schedules, steering, tasks
 from functions.web.api.identity import Identity
 from functions.web.api.parts import ApiParts
 from functions.web.api.problems import Problem, answer_problems
@@ -30,7 +30,8 @@ def build_api(
     app = FastAPI(title="Cronfire", description=ABOUT.strip(), version=version, redirect_slashes=False)
     app.state.parts = parts
     app.state.identity = Identity(parts, administrator=administrator, clock=clock)
-    for room in (steering, tasks, runs, schedules, keyring, figures):  # /pause before /{id}
+    rooms = (steering, tasks, runs, schedules, channels, accounts, keyring, figures)  # /pause before /{id}
+    for room in rooms:
         app.include_router(room.router)
     answer_problems(app)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it

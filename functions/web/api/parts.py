@@ -1,11 +1,34 @@
 """What the API needs of the rest of the program."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
+from functions.channels import Channels
 from functions.desk import DeskStore
+from functions.owners import Owners
 from functions.rules.hours import Budget
+
+
+class Answered(Protocol):
+    """What a vendor said of a test message."""
+
+    @property
+    def ok(self) -> bool: ...
+
+    @property
+    def permanent(self) -> bool: ...
+
+    @property
+    def detail(self) -> str: ...
+
+
+class Tests(Protocol):
+    """Sends test messages."""
+
+    async def test(self, name: str, *, within: timedelta) -> Answered:
+        """Say on the channel *name* that it works."""
+        ...
 
 
 class ApiParts(Protocol):
@@ -18,6 +41,21 @@ class ApiParts(Protocol):
 
     @property
     def store(self) -> DeskStore: ...
+
+    @property
+    def channels(self) -> Channels:
+        """The channels that are set up, and their settings."""
+        ...
+
+    @property
+    def owners(self) -> Owners:
+        """The owners' accounts."""
+        ...
+
+    @property
+    def teller(self) -> "Tests":
+        """What can send a test message."""
+        ...
 
     @property
     def default_timezone(self) -> str:

@@ -92,12 +92,12 @@ def test_what_is_asked_is_never_left_out_of_the_talk() -> None:
     system, asked = {"role": "system", "content": "rules"}, {"role": "user", "content": "goal " * 500}
     findings = [{"role": "tool", "tool_call_id": str(n), "content": "word " * 500} for n in range(3)]
 
-    kept = fitted([system, asked, *findings], 1800)
+    kept = fitted([system, asked, *findings], 1500)
 
     assert [system, asked] == kept[:2]
     assert [LEFT_OUT, LEFT_OUT] == [message["content"] for message in kept[2:4]]
     assert kept[4]["content"].endswith("(Cut short for want of room.)")
-    assert tokens_in(kept) <= 1800
+    assert tokens_in(kept) <= 1500
     assert [system, asked, *findings] == fitted([system, asked, *findings], 100_000)
 
 
@@ -113,4 +113,4 @@ def test_a_page_becomes_its_words_and_links() -> None:
 @pytest.mark.parametrize("evil", ["<a ", "<a href=", "<script>", "<!--", "<", "<p", "&#", "<a href='x' "])
 def test_a_page_made_to_be_slow_is_not(evil: str) -> None:
     """Within the test's own limit of time: a quadratic pattern would take hours."""
-    page_text(evil * (500_000 // len(evil)), url="https://example.com/")
+    page_text(evil * (260_000 // len(evil)), url="https://example.com/")

@@ -16,6 +16,8 @@ PAGES = (
     "/dashboard/tasks/new",
     "/dashboard/keys",
     "/dashboard/tasks/ping",
+    "/dashboard/channels",
+    "/dashboard/owners",
 )
 TASK = HEALTH | {"id": "ping", "title": "<script>alert(1)</script> & co", "tags": ["shop"]}
 

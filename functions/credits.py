@@ -29,8 +29,10 @@ Answer = Grant | Refusal | Later
 @dataclass(frozen=True, slots=True)
 class _Word:
     owner: str
+    period: str
     level: int
     at: datetime
+    noted: bool = False  # in the account; kept even so, for results that were counted before that
 
 
 class Credits:
@@ -90,10 +92,13 @@ class Credits:
 
     async def told(self, notices: Sequence[Notice]) -> None:
         """Note in the accounts which levels people will hear of."""
-        written = [self._telling.pop(notice.id) for notice in notices if notice.id in self._telling]
-        levels = {word.owner: word.level for word in sorted(written, key=lambda word: word.level)}
-        if levels:
-            await self._changed({owner: _telling(level) for owner, level in levels.items()}, fresh=False)
+        words = {notice.id: self._telling.get(notice.id) for notice in notices}
+        changes: dict[str, Change] = {}
+        for id_, word in words.items():
+            if word is not None and not word.noted:
+                self._telling[id_] = replace(word, noted=True)
+                changes[word.owner] = _heard(word)  # of two levels the higher one comes later
+        await self._changed(changes, fresh=False)
 
     # -- before ------------------------------------------------------------------------------------------
 
@@ -179,12 +184,13 @@ class Credits:
         """The notice of a level that people have not heard of; none while another task carries it."""
         if not isinstance(account, Account) or level <= account.told:
             return ()
+        self._telling = {id_: word for id_, word in self._telling.items() if now - word.at < CARRIED}
         prefix = notice_prefix(account)
-        recent = {id_: word for id_, word in self._telling.items() if now - word.at < CARRIED}
-        if level <= max((word.level for id_, word in recent.items() if id_.startswith(prefix)), default=0):
+        carried = [word.level for id_, word in self._telling.items() if id_.startswith(prefix)]
+        if level <= max(carried, default=0):
             return ()
         notice = level_notice(account, level, task, now=now)
-        self._telling[notice.id] = _Word(task.owner, level, now)
+        self._telling[notice.id] = _Word(task.owner, account.period, level, now)
         return (notice,)
 
     async def _changed(
@@ -210,5 +216,10 @@ def _counting(costs: Mapping[str, float]) -> Change:
     return change
 
 
-def _telling(level: int) -> Change:
-    return lambda account: account.model_copy(update={"told": max(account.told, level)})
+def _heard(word: _Word) -> Change:
+    def change(account: Account) -> Account:
+        if account.period != word.period:
+            return account
+        return account.model_copy(update={"told": max(account.told, word.level)})
+
+    return change

@@ -40,7 +40,19 @@ ROOMS: Mapping[str, set[str]] = {
     "wiring_scale": LEAVES | {"settings", "notices", "fanout"},
     "wiring_agents": LEAVES | {"settings", "actions", "credits", "owners", "spending"},
     "wiring": LEAVES
-    | {"settings", "ports", "tick", "applying", "single", "channels", "lateness", "wiring_scale", "stopping", "metrics", "tracing"}
+    | {
+        "settings",
+        "ports",
+        "tick",
+        "applying",
+        "single",
+        "channels",
+        "lateness",
+        "wiring_scale",
+        "stopping",
+        "metrics",
+        "tracing",
+    }
     | {"owners", "wiring_agents"}
     | {"store", "actions", "notices", "fanout", "logs"},
     "web": LEAVES | CONTROL | {"settings", "logs", "ports", "taskfiles", "actions"},
@@ -54,7 +66,6 @@ ROOMS: Mapping[str, set[str]] = {
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "aiohttp": ("functions/actions/net/", "functions/notices/post.py", "functions/web/certificates.py"),
     "aiosmtplib": ("functions/notices/mail.py",),
-    "apprise": ("functions/notices/apprise.py",),
     "google": ("functions/store/firestore", "functions/web/oidc.py", "functions/fanout/"),
     "grpc": ("functions/store/firestore", "functions/fanout/"),
     "sqlite3": ("functions/store/sqlite",),

@@ -1,4 +1,4 @@
-"""Credits in a tick, on the embedded store: set aside once a wave, counted once, told once, and free when free."""
+"""Credits in a tick, on the embedded store: set aside once a wave, counted once, told once."""
 
 import asyncio
 import random
@@ -22,8 +22,8 @@ from functions.rules.hours import Budget
 from functions.rules.job import Job
 from functions.rules.notice import Notice
 from functions.rules.outcome import Outcome, Run, failed, succeeded
-from functions.rules.storage import Document, Write, Written
-from functions.rules.task import Retry, Task
+from functions.rules.storage import Document, Stored, Write, Written
+from functions.rules.task import Claim, Retry, Task
 from functions.rules.words import OutcomeKind, SkipReason, Status
 from functions.store.sqlite import SqliteStore
 from functions.tick import tick
@@ -176,6 +176,20 @@ async def test_spent_credits_skip_the_run_and_say_why(world: World, agent: MakeT
     assert 0.0 == (await world.account()).reserved_credits
 
 
+async def test_credits_given_elsewhere_are_seen_at_once(world: World, agent: MakeTask) -> None:
+    """A process that remembers the account must not refuse from memory."""
+    await world.owners.set("ann", monthly_credits=10)
+    await world.put(agent("a"))
+    parts = world.parts()
+    await world.tick(parts)
+    await world.owners.set("ann", monthly_credits=100)
+    world.now += FIVE_MINUTES
+
+    report = await world.tick(parts)
+
+    assert (1, 0) == (report["succeeded"], report["skipped"])
+
+
 async def test_a_new_month_goes_on(world: World, agent: MakeTask) -> None:
     await world.owners.set("ann", monthly_credits=10)
     await world.put(agent("a", misfire={"policy": "skip"}))
@@ -289,6 +303,18 @@ async def test_people_hear_of_80_and_100_percent_once_each(world: World, agent: 
     assert 100 == (await world.account()).told
 
 
+async def test_results_written_at_the_same_time_tell_once(world: World, agent: MakeTask) -> None:
+    """A hundred at a time: both batches count beyond 80 % before either is written."""
+    await world.owners.set("ann", monthly_credits=122)
+    await world.put(*(agent(f"h{n}", type="http", notify=()) for n in range(120)))
+    world.rates = Rates({"http": 1})
+
+    await world.tick()
+
+    assert ["owner.ann@2026-11#credits80"] == [one.id for one in world.told]
+    assert 120.0 == (await world.account()).used_credits
+
+
 async def test_a_new_month_is_told_of_anew(world: World, agent: MakeTask) -> None:
     await world.owners.set("ann", monthly_credits=10)
     await world.put(agent("a", schedule="0 0 1 * *", notify=()))
@@ -298,6 +324,23 @@ async def test_a_new_month_is_told_of_anew(world: World, agent: MakeTask) -> Non
     await world.tick()
 
     assert ["owner.ann@2026-11#credits80", "owner.ann@2026-12#credits80"] == [one.id for one in world.told]
+
+
+async def test_a_month_that_ends_meanwhile_leaves_the_new_one_untold(world: World, agent: MakeTask) -> None:
+    await world.owners.set("ann", monthly_credits=10)
+    await world.put(agent("a"))
+    [stored] = (await world.store.read(["a"])).tasks
+    claim = Claim(token="tick.1", until=NOON, started_at=NOON)
+    claimed = Stored(stored.task.model_copy(update={"claim": claim}), stored.revision)
+    credits = world.parts().credits
+    await credits.reserve([claimed])
+    [charged] = await credits.charge([(claimed, uses(1000, 500))])
+    world.now = datetime.fromisoformat("2026-12-01T00:00:00+00:00")
+
+    await credits.told(charged.notices)
+
+    assert ("2026-12", 0) == ((await world.account()).period, (await world.account()).told)
+    assert ["owner.ann@2026-11#credits80"] == [notice.id for notice in charged.notices]
 
 
 async def test_a_notice_whose_tick_died_is_carried_by_another_run(world: World, agent: MakeTask) -> None:
@@ -317,11 +360,12 @@ async def test_a_notice_whose_tick_died_is_carried_by_another_run(world: World, 
 
 
 class Broken:
-    """A shelf that does not answer: the next *lost* writes are done in silence, the next *down* not at all."""
+    """A shelf that does not answer: the next *lost* writes are done in silence; *down*, nothing is done."""
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
-        self.lost = self.down = 0
+        self.lost = 0
+        self.down = False
 
     async def documents(self, *given: Any) -> list[Document]:
         if self.down:
@@ -411,14 +455,13 @@ async def test_a_process_that_died_leaves_a_reservation_that_expires(world: Worl
     world.work = dies
     ticking = asyncio.create_task(world.tick())
     await died.wait()
-    between = await world.account()
-    world.work = None
+    before = await world.account()
     world.now += timedelta(hours=1)
+    after = await world.account()
+
+    assert (25.0, 0.0) == (before.reserved_credits, after.reserved_credits)
     ticking.cancel()
     await asyncio.gather(ticking, return_exceptions=True)
-
-    assert 25.0 == between.reserved_credits
-    assert 0.0 == (await world.account()).reserved_credits
 
 
 async def test_an_account_nobody_can_read_is_told_and_stops_no_other(world: World, agent: MakeTask) -> None:

@@ -12,7 +12,7 @@ from functions.actions.agents.replies import ModelError
 from functions.actions.agents.toolbox import Toolbox
 from functions.actions.agents.wording import assignment, rules
 from functions.actions.agents.work import Bounds, Usage, Work
-from functions.actions.tools import LanguageModel, Tools
+from functions.actions.tools import Tools
 from functions.actions.tools.limits import cut
 from functions.rules.credits import RUN_TOKENS
 from functions.rules.job import Job
@@ -92,9 +92,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     except ModelError as exc:
         metrics = about | work.usage.metrics()
         wait = exc.retry_after
-        return failed(
-            _without_key(exc.reason, model), permanent=exc.permanent, retry_after=wait, metrics=metrics
-        )
+        return failed(exc.reason, permanent=exc.permanent, retry_after=wait, metrics=metrics)
     return _outcome(result, params, notes, work.usage, endpoint, about)
 
 
@@ -137,7 +135,3 @@ def _outcome(
         memory=notes.after(result, token_field=endpoint.token_field),
         news=news,
     )
-
-
-def _without_key(text: str, model: LanguageModel) -> str:
-    return text.replace(model.key, "***") if model.key else text

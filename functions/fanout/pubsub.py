@@ -37,16 +37,25 @@ class PubSubPublisher:
         lost = 0
         for start in range(0, len(events), AT_ONCE):
             some = events[start : start + AT_ONCE]
-            try:
-                async with asyncio.timeout_at(until):
-                    messages = [self._message(event) for event in some]
-                    left = max(0.1, until - loop.time())
-                    await self._api.call(f"/v1/{self._topic}:publish", {"messages": messages}, timeout_s=left)
-            except (CallFailed, TimeoutError) as exc:
-                reason = str(exc) or "it took too long"
-                log.error("events_not_published", extra={"count": len(some), "reason": reason})  # noqa: TRY400
+            reason = await self._refusal(some, left_s=until - loop.time())
+            if reason:
+                log.error("events_not_published", extra={"count": len(some), "reason": reason})
                 lost += len(some)
         return lost
+
+    async def _refusal(self, events: Sequence[CloudEvent], *, left_s: float) -> str:
+        """Why the topic did not take *events*; empty when it did."""
+        if left_s <= 0:
+            return "there was no time left"
+        try:
+            async with asyncio.timeout(left_s):  # for the token, too
+                messages = [self._message(event) for event in events]
+                await self._api.call(f"/v1/{self._topic}:publish", {"messages": messages}, timeout_s=left_s)
+        except TimeoutError:
+            return "it took too long"
+        except CallFailed as exc:
+            return str(exc)
+        return ""
 
     def _message(self, event: CloudEvent) -> dict[str, Any]:
         named = event.attributes(source=self._source).items()

@@ -70,7 +70,8 @@ def render(notices: Sequence[Notice], voice: Voice) -> bytes:
     def drawn(limits: Limits) -> dict[str, object]:
         return message(voice.digest(notices, limits))
 
-    return encoded(fullest(drawn, sound))
+    chosen = fullest(drawn, sound)
+    return encoded(chosen)
 
 
 def render_plain(notices: Sequence[Notice], voice: Voice) -> bytes:
@@ -79,7 +80,8 @@ def render_plain(notices: Sequence[Notice], voice: Voice) -> bytes:
     def drawn(limits: Limits) -> dict[str, object]:
         return plain_message(voice.digest(notices, limits))
 
-    return encoded(fullest(drawn, sound))
+    chosen = fullest(drawn, sound)
+    return encoded(chosen)
 
 
 def judge(answer: Answer, *, now: datetime) -> Verdict:

@@ -38,7 +38,7 @@ def address(settings: Mapping[str, str], name: str) -> str:
 
 
 def encoded(message: Mapping[str, Any]) -> bytes:
-    """*message* as compact JSON. A letter takes its own bytes: `\\uXXXX` would double most limits' use."""
+    """*message* as compact JSON. A letter takes its own bytes: escaped, it would double most limits' use."""
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 

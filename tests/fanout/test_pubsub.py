@@ -1,7 +1,6 @@
 """Events on their way to Pub/Sub: what is said of a run, once a tick, and what follows if it is not taken."""
 
 import asyncio
-import contextlib
 import json
 import logging
 from base64 import b64decode
@@ -13,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from functions.fanout.pubsub import AT_ONCE, PubSubPublisher
 from functions.notices.post import VendorPost
@@ -150,21 +150,22 @@ async def test_a_topic_that_is_down_is_logged_and_raises_nothing(
 
 
 async def test_a_topic_that_hangs_costs_no_more_than_its_time(post: VendorPost) -> None:
-    held: list[asyncio.StreamWriter] = []
-    server = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
+    async def hang(_: web.Request) -> web.Response:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
 
-    lost = await publisher(f"127.0.0.1:{port}", post)(
-        [event(n) for n in range(AT_ONCE + 1)], within=timedelta(seconds=0.1)
-    )
+    app = web.Application()
+    app.router.add_post("/{path:.*}", hang)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host = f"127.0.0.1:{runner.addresses[0][1]}"
 
+    events = [event(number) for number in range(AT_ONCE + 1)]
+    lost = await publisher(host, post)(events, within=timedelta(seconds=0.1))
+
+    await runner.cleanup()
     assert AT_ONCE + 1 == lost
-    for writer in held:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
-    server.close()
-    await server.wait_closed()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,251 @@
+"""Channels to messengers, each against a stand-in that keeps its vendor's rules, over real HTTP."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions.notices import open_channels
+from functions.notices.channel import Channel
+from functions.rules.notice import Notice
+from tests.conftest import NOON
+from tests.fakes import vendors
+from tests.fakes.vendors import Reply, Rerouted, Vendor
+
+MakeNotice = Callable[..., Notice]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A messenger: its settings, its own address, its rules, and how it says each thing."""
+
+    name: str
+    settings: Mapping[str, str]
+    home: str
+    rules: Callable[[str, Mapping[str, str], Any], Reply]
+    throttles: Reply
+    gone: Reply
+    waits: timedelta | None
+    canary: str
+
+
+def telegram_says(code: int, **parameters: int) -> Reply:
+    said = {"ok": False, "error_code": code, "description": "Forbidden: bot was blocked by the user"}
+    return code, json.dumps(said | {"parameters": parameters}), {}
+
+
+KINDS = (
+    Kind(
+        "telegram",
+        {"TELEGRAM_BOT_TOKEN": "123456:canary-token_x", "TELEGRAM_CHAT_ID": "-1001"},
+        "https://api.telegram.org",
+        vendors.telegram,
+        telegram_says(429, retry_after=7),
+        telegram_says(403),
+        timedelta(seconds=7),
+        "canary-token_x",
+    ),
+    Kind(
+        "ntfy",
+        {"NTFY_URL": "https://ntfy.example.com/topic", "NTFY_TOKEN": "canary-token"},
+        "https://ntfy.example.com",
+        vendors.ntfy,
+        (429, '{"code":42901}', {"Retry-After": "7"}),
+        (403, '{"code":40301}', {}),
+        timedelta(seconds=7),
+        "canary-token",
+    ),
+    Kind(
+        "teams",
+        {"TEAMS_WEBHOOK_URL": "https://teams.example.com/workflows/canary-sig"},
+        "https://teams.example.com",
+        vendors.workflows,
+        (429, "", {"Retry-After": "7"}),
+        (404, "", {}),
+        timedelta(seconds=7),
+        "canary-sig",
+    ),
+    Kind(
+        "pagerduty",
+        {"PAGERDUTY_ROUTING_KEY": "c" * 32},
+        "https://events.pagerduty.com",
+        vendors.pagerduty,
+        (429, "", {}),
+        (400, '{"status":"invalid event"}', {}),
+        None,
+        "c" * 32,
+    ),
+    Kind(
+        "slack",
+        {"SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/canary"},
+        "https://hooks.slack.com",
+        vendors.slack,
+        (429, "rate_limited", {"Retry-After": "7"}),
+        (404, "no_service", {}),
+        timedelta(seconds=7),
+        "services/canary",
+    ),
+    Kind(
+        "discord",
+        {"DISCORD_WEBHOOK_URL": "https://discord.com/api/webhooks/1/canary"},
+        "https://discord.com",
+        vendors.discord,
+        (429, '{"message": "You are being rate limited.", "retry_after": 7.0, "global": false}', {}),
+        (404, '{"message": "Unknown Webhook", "code": 10015}', {}),
+        timedelta(seconds=7),
+        "webhooks/1/canary",
+    ),
+)
+
+
+@dataclass
+class Line:
+    kind: Kind
+    vendor: Vendor
+    channel: Channel
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+async def line(request: pytest.FixtureRequest) -> AsyncIterator[Line]:
+    """A channel, and what it ends at."""
+    kind: Kind = request.param
+    vendor = Vendor(kind.rules)
+    await vendor.server.start_server()
+    post = Rerouted(vendor, kind.home)
+    channels = open_channels(dict(kind.settings) | {"PUBLIC_URL": "https://cron.example.com"}, post)
+    yield Line(kind, vendor, channels[kind.name])
+    await post.close()
+    await vendor.server.close()
+
+
+async def test_a_failure_is_taken_and_says_what_happened(line: Line, make_notice: MakeNotice) -> None:
+    sent = await line.channel.send([make_notice("failure", summary="Answered 503, expected 200")], NOON)
+
+    assert (True, "") == (sent.ok, sent.detail)
+    assert "Answered 503, expected 200" in json.dumps(line.vendor.taken[0])
+
+
+async def test_the_most_there_can_be_to_say_still_fits(line: Line, make_notice: MakeNotice) -> None:
+    """Sixty notices, Chinese and emoji, each as long as it may be: cut, never refused."""
+    many = [
+        make_notice("failure", task_id=f"task-{n}", title="服务器🔥" * 40, summary="无法连接🔥" * 60)
+        for n in range(60)
+    ]
+
+    sent = await line.channel.send(many, NOON)
+
+    assert (True, "") == (sent.ok, sent.detail)
+
+
+async def test_a_strangers_words_are_only_words(line: Line, make_notice: MakeNotice) -> None:
+    hostile = (
+        '<!channel> @everyone <b>x</b> [y](https://evil.example.com) <a href="https://evil.example.com">'
+    )
+    item = {"title": hostile, "url": "https://news.example.com/1", "text": hostile}
+
+    sent = await line.channel.send(
+        [make_notice("failure", title=hostile, summary=hostile, items=(item,))], NOON
+    )
+
+    assert (True, "") == (sent.ok, sent.detail)
+    if line.kind.name == "telegram":
+        text = line.vendor.taken[0]["text"]
+        assert "@everyone" not in text
+        assert "<b>x</b>" not in text
+        assert 'href="https://evil' not in text
+
+
+async def test_a_vendor_that_is_busy_is_left_alone_as_long_as_it_asks(
+    line: Line, make_notice: MakeNotice
+) -> None:
+    line.vendor.instead.append(line.kind.throttles)
+
+    sent = await line.channel.send([make_notice("failure")], NOON)
+
+    assert (False, False, line.kind.waits) == (sent.ok, sent.permanent, sent.retry_after)
+
+
+async def test_what_is_gone_for_good_is_said_with_a_remedy(line: Line, make_notice: MakeNotice) -> None:
+    line.vendor.instead.append(line.kind.gone)
+
+    sent = await line.channel.send([make_notice("failure")], NOON)
+
+    assert (False, True) == (sent.ok, sent.permanent)
+    assert any(name in sent.detail for name in line.kind.settings)
+
+
+async def test_a_fault_of_the_vendors_is_tried_again(line: Line, make_notice: MakeNotice) -> None:
+    line.vendor.instead += [(503, "<html>", {})] * 2
+
+    sent = await line.channel.send([make_notice("failure")], NOON)
+
+    assert (False, False) == (sent.ok, sent.permanent)
+
+
+async def test_no_secret_shows(line: Line, make_notice: MakeNotice) -> None:
+    shown = repr(line.channel)
+    for answer in (line.kind.throttles, line.kind.gone, (500, line.kind.canary, {})):
+        line.vendor.instead.append(answer)
+        shown += (await line.channel.send([make_notice("failure")], NOON)).detail
+
+    assert line.kind.canary not in shown
+
+
+async def test_telegram_gets_plain_words_when_it_cannot_read_the_layout(make_notice: MakeNotice) -> None:
+    kind = KINDS[0]
+    vendor = Vendor(kind.rules)
+    vendor.instead.append((400, '{"ok":false,"error_code":400,"description":"can\'t parse entities"}', {}))
+    await vendor.server.start_server()
+    post = Rerouted(vendor, kind.home)
+
+    sent = await open_channels(dict(kind.settings), post)["telegram"].send([make_notice("failure")], NOON)
+
+    assert sent.ok
+    assert "sent as plain text" in sent.detail
+    assert "parse_mode" not in vendor.taken[0]
+    await post.close()
+    await vendor.server.close()
+
+
+async def test_pagerduty_opens_one_incident_a_task_and_closes_it(make_notice: MakeNotice) -> None:
+    """A reminder belongs to the same incident; news and successes are none."""
+    kind = KINDS[3]
+    vendor = Vendor(kind.rules)
+    await vendor.server.start_server()
+    post = Rerouted(vendor, kind.home)
+    channel = open_channels(dict(kind.settings), post)["pagerduty"]
+
+    for one in ("failure", "reminder", "news", "success", "recovery"):
+        assert (await channel.send([make_notice(one)], NOON)).ok
+
+    said = [(event["event_action"], event["dedup_key"]) for event in vendor.taken]
+    task = make_notice("failure").task_id
+    assert [("trigger", task), ("trigger", task), ("resolve", task)] == said
+    await post.close()
+    await vendor.server.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"TELEGRAM_BOT_TOKEN": "123:x"}, "TELEGRAM_CHAT_ID"),
+        ({"TELEGRAM_BOT_TOKEN": "nonsense", "TELEGRAM_CHAT_ID": "1"}, "TELEGRAM_BOT_TOKEN"),
+        ({"NTFY_URL": "https://ntfy.sh/"}, "NTFY_URL"),
+        ({"PAGERDUTY_ROUTING_KEY": "short"}, "PAGERDUTY_ROUTING_KEY"),
+        ({"TEAMS_WEBHOOK_URL": "not an address"}, "TEAMS_WEBHOOK_URL"),
+        ({"SMTP_URL": "smtp://user:password@mail.example.com"}, "SMTP_URL"),
+        ({"SMTP_URL": "smtps://mail.example.com"}, "NOTIFY_EMAIL_TO"),
+        ({"SMTP_URL": "smtps://mail.example.com", "NOTIFY_EMAIL_TO": "a@example.com"}, "NOTIFY_EMAIL_FROM"),
+    ],
+)
+def test_a_channel_with_wrong_settings_says_which_and_stays_out(
+    settings: dict[str, str], field: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def post(*_: Any, **__: Any) -> Any:
+        raise AssertionError("nothing is sent")
+
+    assert {} == open_channels(settings, post)
+    assert [field] == [str(record.error).partition(":")[0] for record in caplog.records]  # type: ignore[attr-defined]

@@ -209,6 +209,7 @@ def _notice(
         channels=channels(names),
         since=since,
         failures=failures,
+        last_good=_last_good(task),
         attempt=run.attempt,
         duration_ms=run.duration_ms,
         next_run_at=task.upcoming if task.upcoming and task.upcoming > now else None,
@@ -216,3 +217,12 @@ def _notice(
         priority=task.priority,
         tags=task.tags,
     )
+
+
+def _last_good(task: Task) -> datetime | None:
+    """When *task* last succeeded, by what it keeps of its last outcomes."""
+    for compact in reversed(task.recent):
+        outcome, _, rest = compact.partition(" ")
+        if outcome == OutcomeKind.SUCCEEDED:
+            return datetime.fromisoformat(rest.partition(" ")[2])
+    return None

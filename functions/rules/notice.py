@@ -17,6 +17,7 @@ class Notice(Model):
         channels: Names of the channels still to be told; empty means the default ones.
         since: When the present (or just ended) run of failures began; None when there was none.
         failures: Failed occurrences in a row, this one included.
+        last_good: When the task last succeeded, as far as its own notes reach; None when they do not.
         attempt: Attempts made at the occurrence.
         items: What was found, for people to read; each with `title` and perhaps `url` and `text`.
         priority: The task's; what is urgent passes through quiet hours and maintenance.
@@ -36,6 +37,7 @@ class Notice(Model):
     channels: tuple[str, ...] = ()
     since: Instant | None = None
     failures: int = 0
+    last_good: Instant | None = None
     attempt: int = 0
     duration_ms: int = 0
     next_run_at: Instant | None = None

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
+from functions.errors import InputError
 from functions.notices.wording.links import task_page
 from functions.notices.wording.plain import one_line, web_address
-from functions.notices.wording.table import Words
+from functions.notices.wording.table import EN, Words
 from functions.notices.wording.times import moment, span, zone_name
 from functions.notices.wording.tone import LOOKS, Tone
 from functions.rules.notice import Notice, NoticeKind
+from functions.rules.schedule_words import in_words
 
 TITLE_CHARS = 120  # of a task or an item; the first words say which one it is
 SCHEDULE_CHARS = 80
@@ -178,18 +180,30 @@ def _details(notice: Notice, words: Words) -> str:
     parts: list[str] = []
     if notice.since is not None and notice.failures > 1:
         parts.append(words.since.format(time=moment(notice.since, notice.timezone)))
+    if notice.last_good is not None:
+        parts.append(words.last_good.format(time=moment(notice.last_good, notice.timezone)))
     if notice.attempt > 1:
         parts.append(words.attempts.format(n=notice.attempt))
     if notice.duration_ms:
         parts.append(words.took.format(span=span(timedelta(milliseconds=notice.duration_ms), words)))
     if notice.schedule:
-        parts.append(words.schedule.format(schedule=one_line(notice.schedule, SCHEDULE_CHARS)))
+        parts.append(words.schedule.format(schedule=one_line(_schedule(notice, words), SCHEDULE_CHARS)))
     if notice.next_run_at is not None:
         parts.append(words.next_run.format(time=moment(notice.next_run_at, notice.timezone)))
     has_since = notice.since is not None and notice.failures > 1
-    has_time = bool(notice.schedule) or notice.next_run_at is not None or has_since
+    has_time = bool(notice.schedule or notice.next_run_at or notice.last_good or has_since)
     zone = f" ({zone_name(notice.timezone)})" if has_time else ""
     return words.comma.join(parts) + zone
+
+
+def _schedule(notice: Notice, words: Words) -> str:
+    """The schedule in words, where there are words in the language; as it was written otherwise."""
+    if words is not EN:
+        return notice.schedule
+    try:
+        return in_words(notice.schedule, timezone=notice.timezone, task_id=notice.task_id)
+    except InputError:
+        return notice.schedule
 
 
 def _item(item: dict[str, str], mark: str, limits: Limits) -> Item:

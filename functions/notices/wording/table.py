@@ -24,6 +24,7 @@ class Words:
     back_after: str
     back_after_span: str
     since: str
+    last_good: str
     attempts: str
     took: str
     schedule: str
@@ -70,9 +71,10 @@ EN = Words(
     back_after="“{title}” is back after {span}, {n} failures",
     back_after_span="“{title}” is back after {span}",
     since="since {time}",
+    last_good="last good {time}",
     attempts="{n} attempts",
     took="took {span}",
-    schedule="schedule {schedule}",
+    schedule="schedule: {schedule}",
     next_run="next run {time}",
     more="and {n} more",
     open_task="Open the task",
@@ -116,6 +118,7 @@ ZH = Words(
     back_after="“{title}”已恢复，中断 {span}，失败 {n} 次",
     back_after_span="“{title}”已恢复，中断 {span}",
     since="始于 {time}",
+    last_good="上次成功 {time}",
     attempts="尝试 {n} 次",
     took="耗时 {span}",
     schedule="计划 {schedule}",

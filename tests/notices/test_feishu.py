@@ -199,7 +199,9 @@ async def test_card_nobody_can_read_is_said_in_plain_text(
     assert sent.ok
     assert str(code) in sent.detail
     assert [
-        "🔴 “Shop front” failed: Answered 503, expected 200\nschedule: Every 5 minutes (Asia/Shanghai)\n— Cronfire"
+        "🔴 “Shop front” failed: Answered 503, expected 200\n"
+        "schedule: Every 5 minutes (Asia/Shanghai)\n"
+        "— Cronfire"
     ] == bot.texts
     assert 2 == bot.requests
 

@@ -83,6 +83,7 @@ def build_parser(out: TextIO | None = None) -> argparse.ArgumentParser:
     _add_steering(command)
     verbs.add_channels(command, input_code=REFUSED)
     verbs.add_owners(command, input_code=REFUSED)
+    verbs.add_keys(command, input_code=REFUSED, instant=_instant)
     command("tick", ticking.tick, "one tick in this process; 1 if a task failed")
     one = command("serve", serving.serve, "the function on this machine, with a tick each minute")
     one.add_argument("--port", type=int, default=8080, help="default 8080; 0 means any that is free")

@@ -1,9 +1,11 @@
-"""The words of commands that have verbs of their own: `channels`, `owners`."""
+"""The words of commands that have verbs of their own: `channels`, `keys`, `owners`."""
 
 from argparse import ArgumentParser
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
-from functions.commands import channels, owners
+from functions.commands import channels, keyring, owners
 
 
 def add_channels(command: Any, *, input_code: int) -> None:
@@ -22,6 +24,34 @@ def add_channels(command: Any, *, input_code: int) -> None:
             two.add_argument("name", metavar="NAME")
         if verb == "set":
             two.add_argument("settings", metavar="JSON", help="such as '{\"ratePerMinute\": 10}'")
+
+
+def add_keys(command: Any, *, input_code: int, instant: Callable[[str], datetime]) -> None:
+    """Let the command line understand `keys`.
+
+    Args:
+        input_code: For what is refused.
+        instant: Reads a moment.
+    """
+    one = command("keys", keyring.list_keys, "keys for the API and the dashboard")
+    verbs = one.add_subparsers(metavar="VERB", parser_class=type(one))
+    _added(one, verbs, "list", keyring.list_keys, "all keys (default)", input_code=input_code)
+    two = _added(
+        one, verbs, "create", keyring.create, "make a key, and show it this once", input_code=input_code
+    )
+    two.add_argument("name", metavar="NAME", help="whose it is, or what for")
+    two.add_argument(
+        "--scope",
+        dest="scopes",
+        action="append",
+        choices=("read", "run", "write", "admin"),
+        required=True,
+        help="what it may do; may be repeated",
+    )
+    two.add_argument("--owner", default="", metavar="ID", help="whose tasks it sees; default everybody's")
+    two.add_argument("--expires", type=instant, metavar="INSTANT", help="when it is over; default never")
+    two = _added(one, verbs, "revoke", keyring.revoke, "end a key for good", input_code=input_code)
+    two.add_argument("key_id", metavar="KEY", help="its public name, as keys list shows it")
 
 
 def add_owners(command: Any, *, input_code: int) -> None:

@@ -341,7 +341,7 @@ def test_when_the_loop_ends_so_does_a_stubborn_program(tmp_path: Path) -> None:
 async def gone(family: Family) -> None:
     """Return when nothing of it is left: the kernel takes a moment to bury what was killed."""
     async with asyncio.timeout(20):
-        while family.is_alive():
+        while family.is_alive():  # noqa: ASYNC110  # nobody tells us of its end
             await asyncio.sleep(0.01)
 
 

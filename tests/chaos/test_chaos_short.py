@@ -16,9 +16,9 @@ from tests.chaos.run import Result, run
 from tests.chaos.setup import Setup
 from tests.store.emulator import emulator_host
 
-# Once in some eight runs, on a machine busy with the other tests, the checker objects to a success on record whose
-# call it did not see. Whether that is the harness's doing or the product's is not known yet: until then these two
-# are asked for by name, and do not decide whether a change may land.
+# Once in some eight runs, on a machine busy with the other tests, the checker objects to a success on record
+# whose call it did not see. Whether that is the harness's doing or the product's is not known yet: until then
+# these two are asked for by name, and do not decide whether a change may land.
 when_asked_for = pytest.mark.skipif(
     os.environ.get("CHAOS") != "1", reason="CHAOS=1 is not set: the short runs of chaos are asked for by name"
 )

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
@@ -83,8 +84,8 @@ def _click_through(function: str, shop: str) -> None:
         _press(window, "Sign in")
         assert "The next 24 hours" == _text(window, "h1"), "back to the page that was wanted"
 
-        window.find_element(By.LINK_TEXT, "Tasks").click()
-        window.find_element(By.LINK_TEXT, "New task").click()
+        _follow(window, "Tasks")
+        _follow(window, "New task")
         _type(window, "title", "Shop front answers")
         _type(window, "param.url", shop)
         _type(window, "schedule", "30 1 * * *")
@@ -107,14 +108,14 @@ def _click_through(function: str, shop: str) -> None:
         assert "It ran: Answered 200" in _text(window, ".said")
         assert "manual" in _text(window, "main")
 
-        window.find_element(By.LINK_TEXT, "Shop front answers").click()
+        _follow(window, "Shop front answers")
         window.find_element(By.XPATH, "//summary[.='Pause']").click()
         _type(window, "note", "Moving house <b>today</b>")
         _press(window, "Pause the task")
         assert "Moving house <b>today</b>" in _text(window, ".note")
         assert "paused" in _text(window, ".state")
 
-        window.find_element(By.LINK_TEXT, "Tasks").click()
+        _follow(window, "Tasks")
         assert "Moving house" in _text(window, "tbody tr")
         Select(window.find_element(By.NAME, "status")).select_by_visible_text("running")
         _press(window, "Show")
@@ -198,20 +199,23 @@ def _type(window: WebDriver, name: str, text: str) -> None:
 
 
 def _press(window: WebDriver, label: str) -> None:
-    """Press a button, and wait until the page it was on is gone."""
-    before = window.find_element(By.TAG_NAME, "html")
-    _found(window, By.XPATH, f"//button[normalize-space()='{label}']").click()
-    WebDriverWait(window, WAIT_S, poll_frequency=0.05).until(lambda _: _is_gone(before))
+    """Press a button, and wait for the page it leads to."""
+    _leave(window, By.XPATH, f"//button[normalize-space()='{label}']")
 
 
-def _is_gone(element: WebElement) -> bool:
-    from selenium.common.exceptions import StaleElementReferenceException
+def _follow(window: WebDriver, label: str) -> None:
+    """Follow a link, and wait for the page it leads to."""
+    _leave(window, By.LINK_TEXT, label)
 
-    try:
-        element.is_enabled()
-    except StaleElementReferenceException:
-        return True
-    return False
+
+def _leave(window: WebDriver, by: str, what: str) -> None:
+    """Click, and wait until another page is there, whole: a mark left on the old one is gone with it."""
+    window.execute_script("window.left = true")
+    _found(window, by, what).click()
+    arrived = "return !window.left && document.readyState === 'complete'"
+    WebDriverWait(window, WAIT_S, poll_frequency=0.05, ignored_exceptions=[WebDriverException]).until(
+        lambda one: one.execute_script(arrived)  # between two pages there is nobody to ask: that is ignored
+    )
 
 
 def _text(window: WebDriver, selector: str) -> str:

@@ -109,7 +109,7 @@ async def test_the_token_is_shown_once_and_kept_nowhere(api: Call, make_key: Mak
 
     assert token.startswith("cf_")
     assert token not in (await api("GET", "/api/keys")).body.decode()
-    assert token.rpartition("_")[2] not in repr(kept)
+    assert token.split("_", 2)[2] not in repr(kept)
 
 
 async def test_a_key_gone_wild_is_slowed_down(api: Call, make_key: MakeKey) -> None:

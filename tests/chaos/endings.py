@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tests.chaos.history import Json
+from tests.chaos.history import Call, Json, Ping
 from tests.chaos.oracle import instant
 from tests.chaos.plans import Plan
 from tests.chaos.verdict import Verdict
 
 if TYPE_CHECKING:
     from tests.chaos.checker import Evidence
+
+LONGEST_TICK_S = 120.0  # one whose pinger has gone may go on for so long
 
 
 def judge_endings(task_id: str, plan: Plan, evidence: Evidence, verdict: Verdict) -> None:
@@ -60,15 +62,16 @@ def _judge_next(task: Json, plan: Plan, evidence: Evidence, verdict: Verdict) ->
 
 def _judge_punctuality(task_id: str, plan: Plan, evidence: Evidence, verdict: Verdict) -> None:
     """With nothing wrong, a tick that saw to everything saw to this occurrence as well."""
-    first: dict[str, float] = {}
-    for call in evidence.calls[task_id]:
-        first.setdefault(instant(call.occurrence).isoformat(), call.arrived)
+    first: dict[str, Call] = {}
+    for each in evidence.calls[task_id]:
+        first.setdefault(instant(each.occurrence).isoformat(), each)
     jitter = plan.spec.get("jitterSeconds", 0)
     for at in plan.must:
         due = at.timestamp() + jitter
-        begun = first.get(at.isoformat())
-        if begun is None or plan.edits:
+        call = first.get(at.isoformat())
+        if call is None or plan.edits:
             continue
+        begun = call.arrived
         verdict.lateness.append(max(0.0, begun - due))
         if not evidence.excuses.calm(at.timestamp(), begun):
             continue
@@ -80,9 +83,21 @@ def _judge_punctuality(task_id: str, plan: Plan, evidence: Evidence, verdict: Ve
             and ping.report.get("status") == "ok"
             and not ping.report.get("left")
             and not ping.report.get("taken")
+            and not _claimed_by_then(call, ping, evidence)
         ]
         if thorough and not _busy(task_id, thorough[0].sent, evidence):
             verdict.object("passed_over", f"{task_id}@{at} by the tick of {thorough[0].sent:.1f}")
+
+
+def _claimed_by_then(call: Call, ping: Ping, evidence: Evidence) -> bool:
+    """Whether the tick that made *call* was at work beside *ping*: it may have held the claim already."""
+    return any(
+        other.process == call.process.partition("/")[0]
+        and call.arrived - LONGEST_TICK_S <= other.sent <= ping.answered
+        and not (other.status and other.answered < call.arrived)
+        for other in evidence.history.pings
+        if other is not ping
+    )
 
 
 def _busy(task_id: str, at: float, evidence: Evidence) -> bool:

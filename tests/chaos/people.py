@@ -136,5 +136,13 @@ class People:
             result = "refused"
         except (StoreError, TimeoutError):
             result = "unknown"
-        self.ops.append(Op(kind, task, invoked, self._clock.time(), result, spec, instant_text(now)))
+        except asyncio.CancelledError:  # the run ends while this person is at work: it may still be done
+            self._note(kind, task, invoked, now, "unknown", spec)
+            raise
+        self._note(kind, task, invoked, now, result, spec)
         return result
+
+    def _note(
+        self, kind: str, task: str, invoked: float, now: datetime, result: str, spec: dict[str, Any] | None
+    ) -> None:
+        self.ops.append(Op(kind, task, invoked, self._clock.time(), result, spec, instant_text(now)))

@@ -111,9 +111,9 @@ def _judge_record(
         verdict.object("phantom", f"{run['taskId']} has a record of {run['occurrence']}")
     calls = [call for call in by_key.get(run["occurrence"], ()) if call.attempt == run["attempt"]]
     if run["outcome"] == "succeeded" and not any(call.answer == "ok" for call in calls):
-        verdict.object(
-            "false_record", f"{run['taskId']}@{run['occurrence']}#{run['attempt']}: {_seen(calls)}"
-        )
+        near = [call for call in evidence.calls[run["taskId"]] if began - 60 < call.arrived < ended + 60]
+        found = f"{run['taskId']}@{run['occurrence']}#{run['attempt']} {run['startedAt']}-{run['finishedAt']}"
+        verdict.object("false_record", f"{found} {run['token']}; near it: {_seen(near)}")
     if run["outcome"] == "abandoned":
         process = calls[0].process if calls else ""
         verdict.counts["attempts abandoned"] += 1

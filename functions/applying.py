@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from functions.errors import InputError
+from functions.following import LinkStore, link_faults, relink, with_followers
 from functions.ports import Catalogue
 from functions.rules.lifecycle import edited, first_look
 from functions.rules.outcome import Run
@@ -33,7 +34,7 @@ class Change:
 
 
 async def apply(
-    store: Catalogue,
+    store: LinkStore,
     specs: Sequence[TaskSpec],
     *,
     origin: str,
@@ -47,7 +48,8 @@ async def apply(
     With *prune*, tasks of the same *origin* that are not in *specs* are removed; others never are.
 
     Raises:
-        InputError: A spec's schedule has no occurrence left; every fault is named, nothing was written.
+        InputError: A spec's schedule has no occurrence left, or what it runs after is not there; every fault
+            is named, nothing was written.
     """
     existing = {stored.task.id: stored for stored in await everything(store, Filter())}
     changes: list[Change] = []
@@ -62,15 +64,23 @@ async def apply(
         changes.append(change)
         if write is not None:
             writes.append((write, runs))
+    kept = {spec.id: spec for spec in specs}
+    removed = {
+        stored.task.id
+        for stored in (existing.values() if prune else ())
+        if stored.task.origin == origin and stored.task.id not in kept
+    }
+    faults += await link_faults(store, kept, existing, removed)
     if faults:
         raise InputError("\n".join(faults))
-    kept = {spec.id for spec in specs}
-    for stored in existing.values() if prune else ():
-        if stored.task.origin == origin and stored.task.id not in kept:
-            changes.append(Change(stored.task.id, "remove", before=stored.task.next_run_at))
-            writes.append((Write(stored.task, stored.revision, delete=True), ()))
+    for task_id in sorted(removed):
+        stored = existing[task_id]
+        changes.append(Change(task_id, "remove", before=stored.task.next_run_at))
+        writes.append((Write(stored.task, stored.revision, delete=True), ()))
     if not dry_run:
-        await _write_all(store, writes, now=now, new_id=new_id)
+        followed = [(with_followers(write, kept), runs) for write, runs in writes]
+        await _write_all(store, followed, now=now, new_id=new_id)
+        await relink(store, kept, existing, removed)
     return sorted(changes, key=lambda change: change.id)
 
 

@@ -15,7 +15,7 @@ from functions.errors import (
     NotFoundError,
     StoreUnavailable,
 )
-from functions.ports import Catalogue, Shelf
+from functions.following import LinkStore, linked
 from functions.repeats import is_repeated
 from functions.rules.audit import Entry, Verb
 from functions.rules.keys import Actor, Scope
@@ -25,7 +25,7 @@ from functions.rules.storage import Filter, Found, Operations, Result, Stored, W
 from functions.rules.task import TaskSpec
 
 
-class DeskStore(Catalogue, Shelf, Protocol):
+class DeskStore(LinkStore, Protocol):
     """Tasks, their history, and what is kept beside them."""
 
     def metered(self) -> AbstractContextManager[Operations]:
@@ -57,8 +57,6 @@ class Desk:
         self._clock = clock
         self._new_id = new_id
         self._origin = origin
-
-    # -- looking -----------------------------------------------------------------------------------------
 
     async def tasks(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
         """Tasks by id that match *which* and are the caller's."""
@@ -96,8 +94,6 @@ class Desk:
         await self.task(task_id)
         return await audit.trail(self._store, task_id, limit=limit)
 
-    # -- changing ----------------------------------------------------------------------------------------
-
     async def create(self, spec: TaskSpec, *, idempotency_key: str = "") -> Stored:
         """Make a task. The same under the same *idempotency_key* within a day returns the task made first.
 
@@ -112,7 +108,8 @@ class Desk:
             self._store, f"{self.actor.id}\n{idempotency_key}", spec.model_dump_json(), now=now
         )
         task = first_look(spec, now=now, origin=self._origin)
-        [written] = await self._store.write([Write(task, None)])
+        async with linked(self._store, spec, sees=self.actor.sees):
+            [written] = await self._store.write([Write(task, None)])
         if written.result is Result.REFUSED:
             if repeated:
                 return await self.task(spec.id)
@@ -140,9 +137,10 @@ class Desk:
         settlement = edited(stored.task, spec, now=self._clock())
         if not settlement.changes:
             return stored
-        changed = await control.write_change(
-            self._store, stored, settlement, now=self._clock(), new_id=self._new_id
-        )
+        async with linked(self._store, spec, before=stored.task, sees=self.actor.sees):
+            changed = await control.write_change(
+                self._store, stored, settlement, now=self._clock(), new_id=self._new_id
+            )
         if changed is None:
             raise ConflictError(f"{task_id} was changed at the same moment; read it again")
         names = {TaskSpec.model_fields[name].alias or name for name in settlement.changes if name in FIELDS}
@@ -157,12 +155,11 @@ class Desk:
         """
         self._need("write")
         stored = await self._expected(task_id, expected)
-        [written] = await self._store.write([Write(stored.task, stored.revision, delete=True)])
+        async with linked(self._store, None, before=stored.task):
+            [written] = await self._store.write([Write(stored.task, stored.revision, delete=True)])
         if written.result is not Result.APPLIED:
             raise ConflictError(f"{task_id} was changed at the same moment; read it again")
         await self._note("deleted", task_id)
-
-    # -- steering ----------------------------------------------------------------------------------------
 
     async def pause(self, task_id: str, *, note: str = "", until: datetime | None = None) -> Stored:
         """Stop a task; see `lifecycle.paused`."""
@@ -201,8 +198,6 @@ class Desk:
         if wanted and not dry_run:
             await self._note("backfilled", task_id, note=f"{len(wanted)} occurrences")
         return wanted
-
-    # -- inside ------------------------------------------------------------------------------------------
 
     def _need(self, scope: Scope) -> None:
         if not self.actor.may(scope):

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from datetime import datetime
 
 from functions.applying import apply
-from functions.ports import Catalogue
+from functions.following import LinkStore
 from functions.rules.channels import DailyDigest
-from functions.rules.task import NotifyRule, TaskSpec
+from functions.rules.policies import NotifyRule
+from functions.rules.task import TaskSpec
 
 
 async def keep_digest(
-    store: Catalogue, name: str, wish: DailyDigest | None, *, now: datetime, new_id: Callable[[], str]
+    store: LinkStore, name: str, wish: DailyDigest | None, *, now: datetime, new_id: Callable[[], str]
 ) -> None:
     """Make the task of channel *name*'s digest what is wished for; None removes it.
 

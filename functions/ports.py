@@ -1,6 +1,6 @@
 """What a tick, and people's commands, need of the rooms around them: a store, work done, people told."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -220,6 +220,9 @@ class Parts:
     Attributes:
         workers: None when there are none: what no tick is long enough for is skipped.
         publish: None when no program listens.
+        listeners: Which tasks may listen to these types of events, by type; errors as in `Store`. None
+            when no task can.
+        takes_others: Whether tasks that become due by what others do are run as well, in the same tick.
         routes: None when all channels are open to everything.
         credits: Keeps the accounts of what attempts cost.
         clock: The present moment, aware and in UTC.
@@ -240,4 +243,6 @@ class Parts:
     routes: Routes | None = None
     workers: Workers | None = None
     publish: Publish | None = None
+    listeners: Callable[[Collection[str]], Awaitable[Mapping[str, Collection[str]]]] | None = None
+    takes_others: bool = True
     credits: Spending = field(default_factory=Free)

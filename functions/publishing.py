@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from functions.ports import Publish
-from functions.rules.cloud_events import CloudEvent, newly_paused, run_finished
+from functions.rules.cloud_events import CloudEvent, newly_paused, run_finished, sent_by_task
+from functions.rules.events import Event
 from functions.rules.outcome import Run
 from functions.rules.storage import Stored
 
@@ -34,6 +35,11 @@ class Publishing:
         self._events += (run_finished(settled.task, run) for run in runs)
         if (paused := newly_paused(before.task, settled.task)) is not None:
             self._events.append(paused)
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Take note of events that tasks have sent to all."""
+        if self._publish is not None:
+            self._events += (sent_by_task(event) for event in events)
 
     async def publish(self, *, answer_by: datetime | None) -> int:
         """Publish what was gathered; return how many events were lost. Never raises."""

@@ -10,7 +10,9 @@ from functions.attempts import Attempted
 from functions.books import Books, Decided
 from functions.ports import Parts
 from functions.publishing import Publishing
+from functions.relay import relay
 from functions.rules.alert import Alert
+from functions.rules.events import Outbox
 from functions.rules.report import Report
 from functions.rules.settlement import settle
 from functions.rules.storage import Stored
@@ -27,13 +29,16 @@ class Results:
 
     Attributes:
         to_tell: Tasks with notices that wait for delivery, by id, as last written.
+        to_pass: Tasks with events that wait for others, by id, as last written.
         events: What programs are to hear of all that was written.
     """
 
     def __init__(self, books: Books, report: Report, parts: Parts) -> None:
         self.to_tell: dict[str, Stored] = {}
+        self.to_pass: dict[str, Stored] = {}
         self._books = books
         self._report = report
+        self._parts = parts
         self._clock = parts.clock
         self._dice = parts.dice
         self._credits = parts.credits
@@ -46,7 +51,7 @@ class Results:
     @property
     def waiting(self) -> bool:
         """Whether anything is not written yet."""
-        return bool(self._gathered or self._flushes)
+        return bool(self._gathered or self._flushes or self.to_pass)
 
     def take(self, attempted: Attempted) -> None:
         """Take a result in; it is written with others, soon."""
@@ -60,7 +65,8 @@ class Results:
         """Write all that was taken in; return the tasks that are due again at once."""
         self._flush()
         flushes, self._flushes = self._flushes, []
-        return [stored for due_again in await asyncio.gather(*flushes) for stored in due_again]
+        due_again = [stored for some in await asyncio.gather(*flushes) for stored in some]
+        return due_again + await self._pass_on()
 
     async def settle(self, decided: Sequence[Decided]) -> list[Stored]:
         """Write *decided* and count it; return the tasks that are due again at once."""
@@ -78,6 +84,8 @@ class Results:
             credit_notices += [notice for notice in stored.task.alert.pending if notice.kind == "credits"]
             if _to_be_told_now(stored.task.alert, item.stored.task.alert, now=now):
                 self.to_tell[stored.task.id] = stored
+            if _to_be_passed_on_now(stored.task.outbox, item.stored.task.outbox, now=now):
+                self.to_pass[stored.task.id] = stored
             if stored.task.next_run_at is not None and stored.task.next_run_at <= now:
                 self._again[stored.task.id] += 1
                 if self._again[stored.task.id] <= AGAIN_LIMIT:
@@ -94,6 +102,15 @@ class Results:
             again = partial(over_budget, reason=one.reason, notices=one.notices, now=now)
             decided.append(Decided(one.stored, again(one.stored.task), again))
         return await self.settle(decided) if decided else []
+
+    async def _pass_on(self) -> list[Stored]:
+        """Bring events to those they are for; return the tasks that are due now because of it."""
+        tasks, self.to_pass = list(self.to_pass.values()), {}
+        if not tasks:
+            return []
+        passed = await relay(tasks, parts=self._parts, books=self._books, report=self._report)
+        self.events.add(passed.told)
+        return [stored for stored in passed.due if self._parts.takes_others]
 
     def _flush(self) -> None:
         if self._timer is not None:
@@ -127,3 +144,9 @@ def _to_be_told_now(alert: Alert, before: Alert, *, now: datetime) -> bool:
     """
     at = alert.retry_at
     return bool(alert.pending) and (at is None or at <= now or at != before.retry_at)
+
+
+def _to_be_passed_on_now(outbox: Outbox, before: Outbox, *, now: datetime) -> bool:
+    """Whether this tick passes on what waits: it is new, or its time has come."""
+    at = outbox.retry_at
+    return bool(outbox.events) and (at is None or at <= now or at != before.retry_at)

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from functions.actions import Tools, perform
@@ -13,6 +14,7 @@ from functions.actions.net.late import LateHttp
 from functions.applying import everything
 from functions.channels import Channels
 from functions.errors import StoreError
+from functions.following import listeners
 from functions.lateness import Lateness, OldestSeen
 from functions.metrics import Metrics
 from functions.notices import open_channels
@@ -119,6 +121,7 @@ class Wired:
             workers=self._workers,
             credits=spending(settings, self.owners, clock=clock),
             publish=publisher(settings, self._post, clock=clock),
+            listeners=partial(listeners, self.store),
         )
 
     async def tick(self, budget: Budget) -> Mapping[str, object]:
@@ -177,7 +180,7 @@ class Wired:
 
     async def tick_only(self, ids: Collection[str], budget: Budget) -> Mapping[str, object]:
         """Run those of the tasks that are due, for somebody who waits for them; return the report."""
-        return await tick(replace(self.parts, store=OnlyThese(self.store, ids)), budget)
+        return await tick(replace(self.parts, store=OnlyThese(self.store, ids), takes_others=False), budget)
 
     def now(self) -> datetime:
         """The present moment."""

@@ -11,9 +11,9 @@ MOST_LINES = 250
 # Who may import whom; a room's own modules always. What is not named here may not be imported.
 LEAVES = {"errors", "rules", "__version__"}
 ORDER = {"tick", "ports", "attempts", "books", "delivery", "results"}
-ORDER |= {"handing", "wishes", "publishing", "spending"}  # tick.py, with what was split off it
+ORDER |= {"handing", "wishes", "publishing", "spending", "relay"}  # tick.py, with what was split off it
 CONTROL = {"control", "applying", "keys", "audit", "desk", "bulk", "repeats", "signing", "single"}
-CONTROL |= {"lateness", "channels", "digests", "owners"}
+CONTROL |= {"lateness", "channels", "digests", "owners", "following", "announcing"}
 ROOMS: Mapping[str, set[str]] = {
     "errors": set(),
     "rules": {"errors"},
@@ -45,6 +45,7 @@ ROOMS: Mapping[str, set[str]] = {
         "ports",
         "tick",
         "applying",
+        "following",
         "single",
         "channels",
         "lateness",

@@ -22,8 +22,9 @@ from functions.rules.hours import Budget
 from functions.rules.job import Job
 from functions.rules.notice import Notice
 from functions.rules.outcome import Outcome, Run, failed, succeeded
+from functions.rules.policies import Retry
 from functions.rules.storage import Document, Stored, Write, Written
-from functions.rules.task import Claim, Retry, Task
+from functions.rules.task import Claim, Task
 from functions.rules.words import OutcomeKind, SkipReason, Status
 from functions.store.sqlite import SqliteStore
 from functions.tick import tick

@@ -165,6 +165,9 @@ def test_values_mean_what_they_look_like(write: Write, written: str, meant: obje
     assert (meant, type(meant)) == (spec.params["json"]["v"], type(spec.params["json"]["v"]))
 
 
+ENDS = "must be one of success, failure or finished; did you mean failure?"
+EVENT_TYPE = "must be lower-case letters, digits, dots, hyphens and underscores, such as order.paid"
+
 # -- what is refused: fields -----------------------------------------------------------------------------
 
 
@@ -176,8 +179,15 @@ def test_values_mean_what_they_look_like(write: Write, written: str, meant: obje
         ({"cron": "x"}, "cron", "unknown field; did you mean schedule?"),
         ({"retry": {"maxAttemps": 2}}, "retry.maxAttemps", "unknown field; did you mean maxAttempts?"),
         ({"title": None}, "title", "is required"),
-        ({"schedule": None}, "schedule", "is required"),
-        ({"schedule": ""}, "schedule", "must not be empty"),
+        ({"schedule": None}, "schedule", "is required; only a task with after or onEvent can do without"),
+        ({"schedule": ""}, "schedule", "is required; only a task with after or onEvent can do without"),
+        ({"after": [{"task": "a", "onn": "x"}]}, "after[0].onn", "unknown field; did you mean on?"),
+        (
+            {"after": [{"task": "a", "on": "fail"}]},
+            "after[0].on",
+            "must be one of success, failure or finished; did you mean failure?",
+        ),
+        ({"onEvent": [{"type": "Order Paid"}]}, "onEvent[0].type", EVENT_TYPE),
         ({"schedule": 5}, "schedule", "must be text; put the value in quotes"),
         ({"title": 5}, "title", "must be text; put the value in quotes"),
         ({"title": ["x"]}, "title", "must be text"),

@@ -14,8 +14,9 @@ from functions.rules.listeners import NOBODY, channels, heard, listening, named
 from functions.rules.notice import Event, Notice, NoticeKind
 from functions.rules.outcome import Run
 from functions.rules.pending import appended
+from functions.rules.policies import NotifyRule
 from functions.rules.signature import signature
-from functions.rules.task import SUMMARY_CHARS, NotifyRule, Task
+from functions.rules.task import SUMMARY_CHARS, Task
 from functions.rules.words import OutcomeKind, SkipReason, instant_text, occurrence_id
 
 TOLD_SIGNATURES = 8  # different failures remembered as told; an error that alternates is told once each

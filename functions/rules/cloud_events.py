@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from functions.rules.events import RUN_FINISHED, TASK_PAUSED, Event
 from functions.rules.outcome import Run
 from functions.rules.task import Task
 from functions.rules.words import Status, instant_text
-
-RUN_FINISHED = "cronfire.run.finished"
-TASK_PAUSED = "cronfire.task.paused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,11 @@ class CloudEvent:
             "subject": self.subject,
             "time": instant_text(self.time),
         }
+
+
+def sent_by_task(event: Event) -> CloudEvent:
+    """An event of the users' own."""
+    return CloudEvent(event.id, event.type, event.subject or event.source, event.time, event.data)
 
 
 def run_finished(task: Task, run: Run) -> CloudEvent:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from functions.rules.events import Event
 from functions.rules.task import Missed
 from functions.rules.words import Trigger
 
@@ -19,6 +20,7 @@ class Job:
         started_at: When this attempt began: the only "now" a task type needs.
         attempt: From 1.
         missed: Occurrences this one stands in for; None when there are none.
+        event: What asked for this occurrence, where an event did.
         memory: The type's own notes from its last successful run; empty at first.
         timeout_s: Seconds this attempt may take; the tick ends it then, whatever it is doing.
         max_tokens: Tokens of a model that credits allow it; None means no limit.
@@ -38,3 +40,4 @@ class Job:
     memory: Mapping[str, Any]
     timeout_s: float
     max_tokens: int | None = None
+    event: Event | None = None

@@ -161,8 +161,10 @@ def _next_after(task: Task, *, now: datetime) -> datetime | None:
     return next_occurrence(task, after=now)
 
 
-def _first_occurrence(task: Task, *, now: datetime) -> datetime:
+def _first_occurrence(task: Task, *, now: datetime) -> datetime | None:
     upcoming = next_occurrence(task, after=now)
+    if not task.schedule:
+        return upcoming
     if upcoming is None and task.end_at is None:  # a one-off time only just past
         upcoming = next_occurrence(task, after=now - LATE_AT_CREATION)
     if upcoming is None:

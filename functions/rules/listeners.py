@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from functions.rules.notice import Event
-from functions.rules.task import NotifyRule, Task
+from functions.rules.policies import NotifyRule
+from functions.rules.task import Task
 
 DEFAULT = "default"  # stands for the default channels where they must be named beside others
 NOBODY = "nobody"  # a channel nobody reads: for a notice that must exist and no rule listens to

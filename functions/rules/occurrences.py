@@ -4,6 +4,7 @@ import zlib
 from datetime import datetime, timedelta
 
 from functions.rules.schedule import Schedule, Span, read_schedule
+from functions.rules.schedule_never import NEVER
 from functions.rules.task import Task
 from functions.rules.words import occurrence_id
 
@@ -13,6 +14,8 @@ GRACE_MIN, GRACE_MAX = timedelta(seconds=120), timedelta(hours=2)
 
 def schedule_of(task: Task) -> Schedule:
     """The task's schedule. Raises ScheduleError when the text is not one (a document edited by hand)."""
+    if not task.schedule and task.listens:
+        return NEVER
     return read_schedule(
         task.schedule,
         timezone=task.timezone,

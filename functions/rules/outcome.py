@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from functions.rules.events import Event
 from functions.rules.words import (
     Instant,
     Model,
@@ -31,6 +32,7 @@ class Outcome:
         items: What was found, for people to read; each with `title` and perhaps `url` and `text`.
         memory: The type's notes to keep for its next run; None leaves them as they are.
         news: True when the summary and items are themselves the message, e.g. new feed entries.
+        events: What other tasks are to hear of.
     """
 
     kind: OutcomeKind
@@ -41,6 +43,7 @@ class Outcome:
     items: tuple[Mapping[str, str], ...] = ()
     memory: Mapping[str, Any] | None = None
     news: bool = False
+    events: tuple[Event, ...] = ()
 
 
 def succeeded(
@@ -50,6 +53,7 @@ def succeeded(
     items: tuple[Mapping[str, str], ...] = (),
     memory: Mapping[str, Any] | None = None,
     news: bool = False,
+    events: tuple[Event, ...] = (),
 ) -> Outcome:
     """The action did what was asked."""
     return Outcome(
@@ -59,6 +63,7 @@ def succeeded(
         items=items,
         memory=memory,
         news=news,
+        events=events,
     )
 
 
@@ -91,6 +96,8 @@ class Run(Model):
         final: True when the occurrence is over with this record, False when a retry follows.
         summary: One sentence, at most 400 characters.
         news: True when the summary and items are themselves a message to people.
+        cause: The type of the event that asked for it, and where that came from; empty for any other trigger.
+        events: What the attempt sends to other tasks.
     """
 
     task_id: TaskId
@@ -109,6 +116,8 @@ class Run(Model):
     metrics: dict[str, Any] = Field(default_factory=dict)
     items: tuple[dict[str, str], ...] = ()
     news: bool = False
+    cause: str = ""
+    events: tuple[Event, ...] = ()
 
     @property
     def key(self) -> str:

@@ -28,7 +28,16 @@ def attempt_run(task: Task, outcome: Outcome, *, started_at: datetime, now: date
         metrics=dict(outcome.metrics),
         items=tuple(dict(item) for item in outcome.items),
         news=outcome.news,
+        cause=cause_of(task),
+        events=outcome.events,
     )
+
+
+def cause_of(task: Task) -> str:
+    """What asked for the occurrence in hand, where an event did."""
+    if task.event is None:
+        return ""
+    return f"{task.event.type} from {task.event.source or 'nowhere'}"
 
 
 def missed_run(task: Task, missed: Missed, *, now: datetime) -> Run:

@@ -8,6 +8,7 @@ from functions.rules.outcome import Run
 from functions.rules.pending import appended
 from functions.rules.settlement import Settlement, close, spent_with, to_be_told
 from functions.rules.task import Task
+from functions.rules.watch import undelivered_at
 from functions.rules.words import OutcomeKind, Status
 
 CRASH_LIMIT = 3  # claims in a row that expired without a result; then a person must look
@@ -73,5 +74,5 @@ def _quarantine(task: Task, run: Run, *, now: datetime) -> Settlement:
         "crashes": CRASH_LIMIT,
         "alert": to_be_told(alert, now=now),
     }
-    changes["next_run_at"] = changes["alert"].retry_at
+    changes["next_run_at"] = undelivered_at(task.model_copy(update=changes))
     return Settlement(changes, settlement.runs)

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from functions.rules.listeners import heard, listening
-from functions.rules.task import NotifyRule, Task
+from functions.rules.policies import NotifyRule
+from functions.rules.task import Task
 
 GROWING = (timedelta(hours=1), timedelta(hours=4), timedelta(hours=12))  # after the first word
 THEN_EACH = timedelta(days=1)

@@ -11,11 +11,12 @@ from functions.rules.budget import charged
 from functions.rules.notice import Notice
 from functions.rules.occurrences import newest, next_occurrence, older, owed, start_of
 from functions.rules.outcome import Outcome, Run
+from functions.rules.passing import put_down
 from functions.rules.pending import appended
 from functions.rules.records import attempt_run, missed_run, skip_run
 from functions.rules.retry import retry_at
 from functions.rules.task import RECENT_RUNS, SUMMARY_CHARS, Extra, Missed, Pause, Task
-from functions.rules.watch import spoken, word_at
+from functions.rules.watch import spoken, undelivered_at, word_at
 from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger
 
 BACKLOG_LIMIT = 100  # occurrences that may wait beside the schedule; older ones are skipped and counted
@@ -99,6 +100,10 @@ def close(task: Task, run: Run, *, now: datetime, memory: Mapping[str, Any] | No
     if alert.told_at or task.expect_seconds:
         changes["alert"] = spoken(task.model_copy(update=changes), now=now)
     changes["alert"] = to_be_told(changes["alert"], now=now)
+    if (outbox := put_down(task, run, now=now)) is not task.outbox:
+        changes["outbox"] = outbox
+    if task.event is not None:
+        changes["event"] = None
     if memory is not None:
         changes["memory"] = dict(memory)
     return Settlement(changes | rest(task, changes, now=now), (run, *skipped, *overlapped))
@@ -109,11 +114,20 @@ def rest(task: Task, changes: Mapping[str, Any], *, now: datetime) -> dict[str, 
     after = task.model_copy(update=dict(changes))
     if after.pause is not None or not after.enabled:
         status = Status.PAUSED
-    elif after.upcoming is None and all(extra.trigger in ASKED_FOR for extra in after.backlog):
+    elif _is_over(after, now=now):
         status = Status.ENDED
     else:
         status = Status.SCHEDULED
     return {"status": status, "next_run_at": _wake_at(after, status, now=now)}
+
+
+def _is_over(task: Task, *, now: datetime) -> bool:
+    """Whether nothing can start a task any more but a person."""
+    if task.upcoming is not None or any(extra.trigger not in ASKED_FOR for extra in task.backlog):
+        return False
+    spent = task.max_runs is not None and task.run_count >= task.max_runs
+    late = task.end_at is not None and now > task.end_at
+    return spent or late or not task.listens
 
 
 def asked_for(task: Task) -> Extra | None:
@@ -223,7 +237,7 @@ def _breaker(task: Task, run: Run, failures: int, *, now: datetime) -> Pause | N
 
 def _wake_at(task: Task, status: Status, *, now: datetime) -> datetime | None:
     """The earliest of all reasons to look at a task with nothing in hand; never in the past."""
-    reasons = [word_at(task) if status is Status.SCHEDULED else task.alert.retry_at]
+    reasons = [word_at(task) if status is Status.SCHEDULED else undelivered_at(task)]
     if (status is Status.SCHEDULED and task.backlog) or asked_for(task):
         reasons.append(now)
     if status is Status.PAUSED:

@@ -102,7 +102,7 @@ class LedgerEntry:
     runs: tuple[Run, ...]
 
 
-Kind = Literal["owners", "channels", "keys", "audit", "meta"]
+Kind = Literal["owners", "channels", "keys", "audit", "meta", "listeners"]
 
 
 @dataclass(frozen=True, slots=True)

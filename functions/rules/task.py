@@ -4,11 +4,19 @@ import re
 import zlib
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from functions.rules.alert import Alert
 from functions.rules.budget import Spent, TaskBudget
-from functions.rules.notice import Event
+from functions.rules.events import After, Event, Follower, OnEvent, Outbox
+from functions.rules.policies import Misfire, NotifyRule, Retry
 from functions.rules.words import (
     Instant,
     Model,
@@ -26,62 +34,12 @@ RECENT_RUNS = 20  # outcomes kept in the task itself, for a sparkline without re
 SUMMARY_CHARS = 400
 
 
-class Misfire(Model):
-    """What becomes of occurrences nobody pinged for.
-
-    Attributes:
-        policy: run_once runs the newest and records the rest as skipped; run_all runs each;
-            skip runs only what is still within the grace.
-        grace_seconds: Lateness that still counts as on time; auto is half the period, 120 s to 2 h.
-    """
-
-    policy: Literal["run_once", "run_all", "skip"] = "run_once"
-    grace_seconds: Annotated[int, Field(ge=0, le=604_800)] | Literal["auto"] = "auto"
-
-
-class Retry(Model):
-    """How often, and how soon, a failed occurrence is tried again.
-
-    Attributes:
-        max_attempts: All attempts at one occurrence, the first included. 1 means never again.
-        min_backoff_seconds: No wait is shorter than this.
-        max_backoff_seconds: No wait is longer than this. A wait is drawn at random between the least
-            and a ceiling that doubles with each attempt.
-    """
-
-    max_attempts: Annotated[int, Field(ge=1, le=20)] = 3
-    min_backoff_seconds: Annotated[int, Field(ge=1, le=86_400)] = 10
-    max_backoff_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.max_backoff_seconds < self.min_backoff_seconds:
-            raise ValueError("maxBackoffSeconds must not be smaller than minBackoffSeconds")
-        return self
-
-
-class NotifyRule(Model):
-    """Who is told of what.
-
-    Attributes:
-        on: The kinds of event this rule listens to.
-        channels: Names of channels; empty means the default ones.
-        after: Failures in a row before the first word of them.
-        remind: Seconds between reminders while a failure lasts; auto is 1 h, 4 h and 12 h after the first
-            word, then each day, and each day only while the task does not run.
-    """
-
-    on: tuple[Event, ...] = ("failure", "recovery")
-    channels: tuple[str, ...] = ()
-    after: Annotated[int, Field(ge=1, le=1000)] = 1
-    remind: Literal["auto", "never"] | Annotated[int, Field(ge=60, le=31_536_000)] = "auto"
-
-
 class TaskSpec(Model):
     """What a person writes about a task: what to do, when, and how to treat failure.
 
     Attributes:
-        schedule: Five cron fields, a macro, `every 15m`, or `at 2026-12-01T09:00`.
+        schedule: Five cron fields, a macro, `every 15m`, or `at 2026-12-01T09:00`; may be left out by a task
+            that starts `after` others or `on_event`.
         timezone: IANA name of the zone the schedule is read in.
         start_at: No occurrence before this moment; also the anchor of an interval.
         end_at: No occurrence after this moment.
@@ -104,7 +62,9 @@ class TaskSpec(Model):
     tags: Annotated[tuple[Tag, ...], Field(max_length=10)] = ()
     type: TypeName
     params: dict[str, Any] = Field(default_factory=dict)
-    schedule: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    after: Annotated[tuple[After, ...], Field(max_length=10)] = ()
+    on_event: Annotated[tuple[OnEvent, ...], Field(max_length=10)] = ()
+    schedule: Annotated[str, StringConstraints(max_length=200), Field(validate_default=True)] = ""
     timezone: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "UTC"
     start_at: Instant | None = None
     end_at: Instant | None = None
@@ -130,11 +90,23 @@ class TaskSpec(Model):
             return {**given, "id": slug(given["title"])}
         return given
 
+    @field_validator("schedule")
+    @classmethod
+    def _starts_somehow(cls, given: str, others: ValidationInfo) -> str:
+        if not given and not others.data.get("after") and not others.data.get("on_event"):
+            raise ValueError("is required; only a task with after or onEvent can do without")
+        return given
+
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:
         if self.start_at and self.end_at and self.end_at < self.start_at:
             raise ValueError("endAt must not be earlier than startAt")
         return self
+
+    @property
+    def listens(self) -> bool:
+        """Whether something else than its schedule can start it."""
+        return bool(self.after or self.on_event)
 
 
 class Claim(Model):
@@ -168,10 +140,11 @@ class Missed(Model):
 
 
 class Extra(Model):
-    """An occurrence that waits its turn beside the schedule's next one."""
+    """An occurrence that waits its turn beside the schedule's next one, with the event that asked for it."""
 
     at: Instant
     trigger: Trigger
+    event: Event | None = None
 
 
 class Task(TaskSpec):
@@ -189,6 +162,10 @@ class Task(TaskSpec):
         crashes: Attempts in a row whose claim expired without a result.
         backlog: Occurrences waiting beside the schedule, oldest first.
         missed: What the occurrence in hand stands in for; recorded with it.
+        event: The event that asked for the occurrence in hand.
+        followers: The tasks that run after this one.
+        heard: The last events it was started by: one that comes again is not heard again.
+        outbox: What others are to hear of it.
         spent: The credits it has spent this month, where it has a budget.
         recent: The last outcomes, oldest first, each `<outcome> <duration in ms> <instant>`.
         memory: The task type's own notes, e.g. ids of feed items already seen.
@@ -213,6 +190,10 @@ class Task(TaskSpec):
     crashes: int = 0
     backlog: tuple[Extra, ...] = ()
     missed: Missed | None = None
+    event: Event | None = None
+    followers: tuple[Follower, ...] = ()
+    heard: tuple[str, ...] = ()
+    outbox: Outbox = Outbox()
     last_run_at: Instant | None = None
     last_outcome: OutcomeKind | None = None
     last_result_summary: str = ""

@@ -1,17 +1,17 @@
 """What a try at delivering a task's notices means for the task, before and after it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from functions.rules.alert import Alert
 from functions.rules.listeners import DEFAULT
 from functions.rules.notice import Notice
+from functions.rules.passing import passed_on, put_off
 from functions.rules.patience import Holds, delivered
 from functions.rules.settlement import Settlement, look_while_retrying, rest, to_be_told
 from functions.rules.task import Task
-from functions.rules.watch import spoken
+from functions.rules.watch import spoken, undelivered_at
 from functions.rules.words import Status
 
 
@@ -41,7 +41,13 @@ def told(task: Task, tried: Mapping[str, Try], *, now: datetime) -> tuple[dict[s
     alert, given_up = delivered(
         task.alert, [one.failed for one in tries], now=now, held=[one.held for one in tries]
     )
-    return {"alert": alert} | _next_look(task, alert, now=now), given_up
+    return {"alert": alert} | next_look(task, {"alert": alert}, now=now), given_up
+
+
+def heard_by_all(task: Task, marks: Collection[tuple[str, str]], *, now: datetime) -> Settlement:
+    """Take from the task's outbox the events of these marks, each with whom it was for."""
+    changes: dict[str, Any] = {"outbox": passed_on(task, marks)}
+    return Settlement(changes | next_look(task, changes, now=now), ())
 
 
 def about_to_tell(task: Task, *, now: datetime) -> Settlement:
@@ -50,17 +56,20 @@ def about_to_tell(task: Task, *, now: datetime) -> Settlement:
     Who gets this write through tells; should it not live to do so, the next tick after that minute will.
     """
     alert = task.alert if task.status is Status.QUARANTINED else spoken(task, now=now)
-    alert = to_be_told(alert, now=now)
-    return Settlement({"alert": alert} | _next_look(task, alert, now=now), ())
+    changes: dict[str, Any] = {"alert": to_be_told(alert, now=now)}
+    if (outbox := put_off(task.outbox, now=now)) is not task.outbox:
+        changes["outbox"] = outbox
+    return Settlement(changes | next_look(task, changes, now=now), ())
 
 
-def _next_look(task: Task, alert: Alert, *, now: datetime) -> dict[str, Any]:
+def next_look(task: Task, changes: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+    """When to look at a task again after *changes* to what is to be said of it."""
     match task.status:
         case Status.RUNNING:
             return {}  # its claim's expiry stands
         case Status.RETRYING:
-            return {"next_run_at": look_while_retrying(task.model_copy(update={"alert": alert}))}
+            return {"next_run_at": look_while_retrying(task.model_copy(update=dict(changes)))}
         case Status.QUARANTINED:
-            return {"next_run_at": alert.retry_at}
+            return {"next_run_at": undelivered_at(task.model_copy(update=dict(changes)))}
         case _:
-            return rest(task, {"alert": alert}, now=now)
+            return rest(task, changes, now=now)

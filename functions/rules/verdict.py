@@ -69,7 +69,7 @@ def judge(task: Task, *, token: str, now: datetime) -> Verdict:
             return _scheduled(task, token=token, now=now)
         case Status.PAUSED | Status.ENDED if (extra := asked_for(task)) is not None:
             return Start(_claim(task, _take(task, extra), token=token, now=now), late=False)
-        case _ if task.alert.pending:
+        case _ if task.alert.pending or task.outbox.events:
             return Settle(about_to_tell(task, now=now))
         case _:
             return Settle(Settlement(_mended(task, now=now), ()))
@@ -126,6 +126,7 @@ def job_of(task: Task, *, started_at: datetime, timeout_s: float, max_tokens: in
         memory=task.memory,
         timeout_s=timeout_s,
         max_tokens=max_tokens,
+        event=task.event,
     )
 
 
@@ -150,6 +151,8 @@ def _scheduled(task: Task, *, token: str, now: datetime) -> Verdict:
         "trigger": owed.chosen.trigger,
         "attempt": 1,
     }
+    if owed.chosen.event is not task.event:
+        changes["event"] = owed.chosen.event
     if alert is not task.alert:
         changes["alert"] = alert
     late = owed.chosen.trigger in (Trigger.CATCH_UP, Trigger.BACKFILL)
@@ -172,7 +175,7 @@ def _mended(task: Task, *, now: datetime) -> dict[str, Any]:
     """A state no tick leaves behind (a document edited by hand), made one that it could have left."""
     if task.status not in (Status.RUNNING, Status.RETRYING):
         return {"next_run_at": None}
-    changes = {"claim": None, "occurrence": None, "attempt": 0, "retry_at": None}
+    changes = {"claim": None, "occurrence": None, "event": None, "attempt": 0, "retry_at": None}
     return changes | rest(task, changes, now=now)
 
 

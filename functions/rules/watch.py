@@ -7,15 +7,22 @@ from functions.rules.listeners import channels, heard, listening, named
 from functions.rules.notice import Notice, NoticeKind
 from functions.rules.occurrences import GRACE_MIN, is_on_time, start_of
 from functions.rules.pending import appended
+from functions.rules.policies import NotifyRule
 from functions.rules.reminders import remind_at, reminded
-from functions.rules.task import SUMMARY_CHARS, NotifyRule, Task
+from functions.rules.task import SUMMARY_CHARS, Task
 from functions.rules.words import instant_text
 
 
 def word_at(task: Task) -> datetime | None:
     """The next moment at which something is to be said of a task that is neither paused nor at its end."""
     words = (remind_at(task), _silent_at(task)) if _is_watched(task) else ()
-    return min((moment for moment in (task.alert.retry_at, *words) if moment is not None), default=None)
+    return min((moment for moment in (undelivered_at(task), *words) if moment is not None), default=None)
+
+
+def undelivered_at(task: Task) -> datetime | None:
+    """When to try again what people, or other tasks, have not been told yet."""
+    moments = (task.alert.retry_at, task.outbox.retry_at)
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def spoken(task: Task, *, now: datetime) -> Alert:
@@ -69,7 +76,7 @@ def awaiting(task: Task, *, now: datetime) -> Alert:
 def _is_watched(task: Task) -> bool:
     """Whether the task is meant to run again."""
     stopped = task.pause is not None or not task.enabled
-    return not stopped and bool(task.upcoming or task.occurrence or task.backlog)
+    return not stopped and bool(task.upcoming or task.occurrence or task.backlog or task.listens)
 
 
 def _silent_at(task: Task) -> datetime | None:

@@ -47,6 +47,7 @@ class Trigger(StrEnum):
     QUEUED = "queued"  #: It fell into an earlier run and waited for its end.
     MANUAL = "manual"  #: A person asked for a run now.
     BACKFILL = "backfill"  #: A person asked for the runs of a span of the past.
+    EVENT = "event"  #: An event asked for it, or the end of another task.
 
 
 class OutcomeKind(StrEnum):

@@ -7,15 +7,25 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from functions.rules.task import Misfire, NotifyRule, Retry, TaskSpec
+from functions.rules.events import After, OnEvent
+from functions.rules.policies import Misfire, NotifyRule, Retry
+from functions.rules.task import TaskSpec
 from functions.taskfiles.faults import Place, Problem
 
-PARTS: Mapping[str, type[BaseModel]] = {"retry": Retry, "misfire": Misfire, "notify": NotifyRule}
+PARTS: Mapping[str, type[BaseModel]] = {
+    "retry": Retry,
+    "misfire": Misfire,
+    "notify": NotifyRule,
+    "after": After,
+    "onEvent": OnEvent,
+}
 MEANT = {"cron": "schedule", "name": "title", "tz": "timezone", "zone": "timezone", "kind": "type"}
 INSTANT = "must be a moment with its offset, such as 2026-12-01T09:00:00Z"
 _PATTERNS = {
     "id": "must be lower-case letters, digits, dots, hyphens and underscores, begin with a letter or digit, "
     "and have at most 100 characters",
+    "onEvent.type": "must be lower-case letters, digits, dots, hyphens and underscores, such as order.paid",
+    "after.task": "must be the id of a task",
     "type": "must be the name of a task type, such as health_check_url",
 }
 _SENTENCES = {
@@ -83,7 +93,8 @@ def _reason(fault: ErrorDetails, place: Place) -> str:
     if kind == "string_too_short":
         return "must not be empty"
     if kind == "string_pattern_mismatch":
-        return _PATTERNS.get(str(place[-1]), "is not of the right form")
+        deep = _PATTERNS.get(f"{place[0]}.{place[-1]}")
+        return deep or _PATTERNS.get(str(place[-1]), "is not of the right form")
     if kind in ("literal_error", "enum"):
         return _choice(str(context["expected"]), fault["input"])
     if kind.startswith(("datetime_", "timezone_")):

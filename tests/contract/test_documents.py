@@ -10,9 +10,11 @@ from pydantic_core import PydanticUndefined
 
 from functions.rules.alert import Alert
 from functions.rules.budget import Spent, TaskBudget
+from functions.rules.events import After, Event, Follower, OnEvent, Outbox
 from functions.rules.notice import Notice
+from functions.rules.policies import Misfire, NotifyRule, Retry
 from functions.rules.storage import Filter, Found, Result, Write
-from functions.rules.task import Claim, Extra, Misfire, Missed, NotifyRule, Pause, Retry, Task
+from functions.rules.task import Claim, Extra, Missed, Pause, Task
 from functions.rules.words import OutcomeKind, Priority, Status, Trigger
 from tests.conftest import NOON
 from tests.contract.documents import broken_ids, changing, create, ids, read
@@ -33,6 +35,17 @@ TREE = {
     "looks like a time": "2026-11-20T12:00:00Z",
 }
 
+PAID = Event(
+    id="7",
+    type="order.paid",
+    source="shop",
+    subject="order 7",
+    time=NOON,
+    data={"total": 12.0, "lines": [{"n": 1}], "note": "é", "none": None},
+    to="full",
+    owner="alice",
+    hops=3,
+)
 FULL = Task(
     id="full",
     title="Tout",
@@ -73,8 +86,14 @@ FULL = Task(
     claim=Claim(token="tick.1", until=LATER, started_at=NOON),
     cancel_requested=True,
     crashes=1,
-    backlog=(Extra(at=NOON, trigger=Trigger.MANUAL), Extra(at=LATER, trigger=Trigger.QUEUED)),
+    backlog=(Extra(at=NOON, trigger=Trigger.MANUAL), Extra(at=LATER, trigger=Trigger.EVENT, event=PAID)),
     missed=Missed(count=3, first=NOON, last=LATER),
+    after=(After(task="other", on="failure"),),
+    on_event=(OnEvent(type="order.paid", source="shop"),),
+    event=PAID,
+    followers=(Follower(task="another", on="finished"),),
+    heard=("shop 7",),
+    outbox=Outbox(events=(PAID,), retry_at=LATER),
     last_run_at=NOON,
     last_outcome=OutcomeKind.TIMED_OUT,
     last_result_summary="Answered 200",

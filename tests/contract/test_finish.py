@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+from functions.rules.events import Event
 from functions.rules.outcome import Run
 from functions.rules.storage import RUNS_PER_ENTRY, LedgerEntry, Result, Write
 from functions.rules.task import SUMMARY_CHARS, Task
@@ -167,6 +168,8 @@ async def test_every_field_of_a_record_comes_back(store: FullStore) -> None:
         metrics={"latencyMs": 42, "ratio": 1.0, "none": None, "nested": {"a": [1, "b", []]}},
         items=({"title": "News", "url": "https://example.com/"},),
         news=True,
+        cause="order.paid from shop",
+        events=(Event(id="7", type="order.paid", time=NOON, data={"total": 12.0}),),
     )
     required = {name for name, field in Run.model_fields.items() if field.is_required()}
     assert required == {

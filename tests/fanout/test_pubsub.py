@@ -16,7 +16,8 @@ from aiohttp import web
 
 from functions.fanout.pubsub import AT_ONCE, PubSubPublisher
 from functions.notices.post import VendorPost
-from functions.rules.cloud_events import RUN_FINISHED, TASK_PAUSED, CloudEvent
+from functions.rules.cloud_events import CloudEvent
+from functions.rules.events import RUN_FINISHED, TASK_PAUSED
 from functions.rules.job import Job
 from functions.rules.outcome import Outcome, failed
 from functions.rules.task import Task

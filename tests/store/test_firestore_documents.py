@@ -9,9 +9,11 @@ from google.cloud.firestore_v1.types import write as wrapped_write
 
 from functions.rules.alert import Alert
 from functions.rules.budget import Spent, TaskBudget
+from functions.rules.events import After, Event, Follower, OnEvent, Outbox
 from functions.rules.notice import Notice
+from functions.rules.policies import NotifyRule, Retry
 from functions.rules.storage import Broken, Stored, Write
-from functions.rules.task import Claim, Extra, Missed, NotifyRule, Pause, Retry, Task
+from functions.rules.task import Claim, Extra, Missed, Pause, Task
 from functions.rules.words import OutcomeKind, Status, Trigger
 from functions.store.firestore_documents import found, id_of, put_write, revision_of
 from functions.store.firestore_values import put
@@ -148,6 +150,7 @@ def full(make_task: Callable[..., Task]) -> Task:
         items=({"title": "Fern", "text": "干"},),
     )
     later = NOON + timedelta(minutes=5, microseconds=1)
+    dry = Event(id="7", type="dry", source="sensor", time=NOON, data={"percent": 3.0}, to="rest", hops=2)
     return make_task(
         description="Двор",
         owner="alice",
@@ -168,6 +171,12 @@ def full(make_task: Callable[..., Task]) -> Task:
         budget=TaskBudget(credits_per_month=9),
         expect_seconds=7200,
         notify=(NotifyRule(on=("news",), channels=("feishu",)),),
+        after=(After(task="rain"),),
+        on_event=(OnEvent(type="dry"),),
+        event=dry,
+        followers=(Follower(task="rest", on="failure"),),
+        heard=("sensor 7",),
+        outbox=Outbox(events=(dry,), retry_at=later),
         enabled=False,
         origin="file",
         shard=13,

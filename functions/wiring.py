@@ -11,6 +11,7 @@ from typing import Protocol
 
 from functions.actions import Tools, perform
 from functions.actions.net.late import LateHttp
+from functions.announcing import Announced, announce
 from functions.applying import everything
 from functions.channels import Channels
 from functions.errors import StoreError
@@ -23,6 +24,8 @@ from functions.notices.post import VendorPost
 from functions.notices.teller import Teller
 from functions.owners import Owners
 from functions.ports import Catalogue, Parts, Sharded, Shelf
+from functions.rules.cloud_events import sent_by_task
+from functions.rules.events import Event
 from functions.rules.hours import Budget
 from functions.rules.job import Job
 from functions.rules.outcome import Outcome, Run
@@ -181,6 +184,13 @@ class Wired:
     async def tick_only(self, ids: Collection[str], budget: Budget) -> Mapping[str, object]:
         """Run those of the tasks that are due, for somebody who waits for them; return the report."""
         return await tick(replace(self.parts, store=OnlyThese(self.store, ids), takes_others=False), budget)
+
+    async def announce(self, event: Event, *, forward: bool = True) -> Announced:
+        """Let tasks hear *event* and, with *forward*, the topic for programs outside."""
+        heard = await announce(self.store, event, now=self._clock(), new_id=new_id)
+        if forward and self.parts.publish is not None:
+            await self.parts.publish([sent_by_task(event)], within=AFTERWARDS)
+        return heard
 
     def now(self) -> datetime:
         """The present moment."""

@@ -44,6 +44,7 @@ ROOMS: Mapping[str, set[str]] = {
         "settings",
         "ports",
         "tick",
+        "announcing",
         "applying",
         "following",
         "single",

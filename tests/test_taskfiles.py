@@ -165,7 +165,6 @@ def test_values_mean_what_they_look_like(write: Write, written: str, meant: obje
     assert (meant, type(meant)) == (spec.params["json"]["v"], type(spec.params["json"]["v"]))
 
 
-ENDS = "must be one of success, failure or finished; did you mean failure?"
 EVENT_TYPE = "must be lower-case letters, digits, dots, hyphens and underscores, such as order.paid"
 
 # -- what is refused: fields -----------------------------------------------------------------------------

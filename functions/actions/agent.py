@@ -107,6 +107,7 @@ def _work(job: Job, params: Params, tools: Tools, endpoint: Endpoint, notes: Not
         timezone=job.timezone,
         limit=params.max_items,
         previous=previous,
+        event=job.event.structured() if job.event else None,
     )
     margin_s = min(_MOST_MARGIN_S, job.timeout_s * _MARGIN)
     limited = job.max_tokens is not None and job.max_tokens < params.max_tokens

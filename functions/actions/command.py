@@ -1,6 +1,7 @@
 """Task type `command`: a program on this machine, for those who run Cronfire on a machine of their own."""
 
 import itertools
+import json
 import os
 import shlex
 from typing import Annotated, Any, Self
@@ -98,11 +99,14 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
 
 def _about(job: Job) -> dict[str, str]:
     """What the program may want to know of its own run."""
-    return {
+    about = {
         "CRONFIRE_TASK": job.task_id,
         "CRONFIRE_IDEMPOTENCY_KEY": job.idempotency_key,
         "CRONFIRE_SCHEDULED_AT": instant_text(job.scheduled_at),
     }
+    if job.event is not None:  # no shell takes a null byte, and JSON writes none
+        about["CRONFIRE_EVENT"] = json.dumps(job.event.structured())
+    return about
 
 
 def _not_started(exc: OSError, params: Params) -> str:

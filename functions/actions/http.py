@@ -1,9 +1,9 @@
 """Task type `http`: one request, a webhook call for instance, and whether it was answered as expected."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
@@ -12,6 +12,7 @@ from functions.actions.tools.answers import text_of, wait_asked_for, worth_retry
 from functions.actions.tools.auth import ONLY_REFERENCES, Auth
 from functions.actions.tools.fields import ExpectedStatus, Headers, Seconds, Statuses, Wanted, WebUrl
 from functions.actions.tools.pointer import NOTHING, at_pointer, same_json
+from functions.rules.events import Event
 from functions.rules.job import Job
 from functions.rules.outcome import Outcome, failed, succeeded
 from functions.rules.words import Model, instant_text
@@ -30,6 +31,7 @@ SNIPPET_CHARS = 300
 FAILED_SNIPPET_CHARS = 8192  # what a person looks into
 MAX_BODY_BYTES = 262_144  # enough for an API's answer, little enough to parse without holding up the others
 _SECRET_BYTES = 8192  # read beyond a snippet's end, so that a secret there is seen whole
+_IN_A_HEADER = " !#$&'()*+,/:;<=>?@[]^_`{|}~-."  # what CloudEvents leaves as it is; % and quotes it does not
 _Scalar = str | int | float | bool
 _Text = Annotated[str, StringConstraints(max_length=65_536)]
 
@@ -81,7 +83,7 @@ class Params(Model):
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     """Send the request once, marked with the occurrence's key so that its receiver can tell repeats."""
-    content_type, body = _content(params)
+    content_type, body = _content(job, params)
     follow = params.follow_redirects
     if follow is None:
         follow = params.method in ("GET", "HEAD")
@@ -97,14 +99,19 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     return _outcome(job, params, response, tools.mask)
 
 
-def _content(params: Params) -> tuple[str | None, bytes | None]:
-    """The type and bytes of the body; None and None for a request without one."""
+def _content(job: Job, params: Params) -> tuple[str | None, bytes | None]:
+    """The type and bytes of the body; None and None for a request without one.
+
+    An event that started the task is the body where the task gives none: CloudEvents in binary mode.
+    """
     if "json_body" in params.model_fields_set:
         return "application/json", json.dumps(params.json_body, ensure_ascii=False).encode()
     if params.form is not None:
         return "application/x-www-form-urlencoded", _urlencoded(params.form).encode()
     if params.body is not None:
         return "text/plain; charset=utf-8", params.body.encode()
+    if job.event is not None and params.method in ("POST", "PUT", "PATCH"):
+        return "application/json", json.dumps(job.event.data, ensure_ascii=False).encode("utf-8", "replace")
     return None, None
 
 
@@ -135,12 +142,18 @@ def _headers(job: Job, content_type: str | None, params: Params) -> dict[str, st
         "X-Scheduled-Time": instant_text(job.scheduled_at),
         "X-Attempt": str(job.attempt),
     }
+    if job.event is not None:
+        headers |= {f"ce-{name}": quote(value, safe=_IN_A_HEADER) for name, value in _told(job.event)}
     if content_type is not None:
         headers["Content-Type"] = content_type
     if params.auth is not None:
         headers["Authorization"] = params.auth.header()
     names = {name.lower() for name in params.headers}
     return {name: value for name, value in headers.items() if name.lower() not in names} | params.headers
+
+
+def _told(event: Event) -> Iterable[tuple[str, str]]:
+    return event.attributes().items()
 
 
 def _outcome(job: Job, params: Params, response: Response, mask: Callable[[str], str]) -> Outcome:

@@ -18,6 +18,7 @@ class CloudEvent:
     Attributes:
         subject: The task's id.
         data: JSON values.
+        source: Who sent it; empty for the scheduler itself.
     """
 
     id: str
@@ -25,6 +26,7 @@ class CloudEvent:
     subject: str
     time: datetime
     data: Mapping[str, Any]
+    source: str = ""
 
     def attributes(self, *, source: str) -> dict[str, str]:
         """The context attributes, as text."""
@@ -32,7 +34,7 @@ class CloudEvent:
             "specversion": "1.0",
             "id": self.id,
             "type": self.type,
-            "source": source,
+            "source": self.source or source,
             "subject": self.subject,
             "time": instant_text(self.time),
         }
@@ -40,7 +42,9 @@ class CloudEvent:
 
 def sent_by_task(event: Event) -> CloudEvent:
     """An event of the users' own."""
-    return CloudEvent(event.id, event.type, event.subject or event.source, event.time, event.data)
+    return CloudEvent(
+        event.id, event.type, event.subject or event.source, event.time, event.data, event.source
+    )
 
 
 def run_finished(task: Task, run: Run) -> CloudEvent:

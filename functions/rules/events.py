@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
-from functions.rules.words import Instant, Model, OutcomeKind, TaskId
+from functions.rules.words import Instant, Model, OutcomeKind, TaskId, instant_text
 
 RUN_FINISHED = "cronfire.run.finished"
 TASK_PAUSED = "cronfire.task.paused"
@@ -85,6 +85,21 @@ class Event(Model):
     to: TaskId | Literal[""] = ""
     owner: str = ""
     hops: int = 1
+
+    def attributes(self) -> dict[str, str]:
+        """The context attributes of CloudEvents 1.0, as text."""
+        given = {
+            "specversion": "1.0",
+            "id": self.id,
+            "type": self.type,
+            "source": self.source or "cronfire",
+            "time": instant_text(self.time),
+        }
+        return given | ({"subject": self.subject} if self.subject else {})
+
+    def structured(self) -> dict[str, Any]:
+        """The whole event as CloudEvents writes it in JSON."""
+        return {**self.attributes(), "datacontenttype": "application/json", "data": self.data}
 
     @property
     def mark(self) -> str:

@@ -21,7 +21,8 @@ def put_down(task: Task, run: Run, *, now: datetime) -> Outbox:
     events = [
         _finished(task, run, to=follower.task) for follower in task.followers if follower.covers(run.outcome)
     ]
-    events += [event.model_copy(update={"hops": _hops(task)}) for event in run.events]
+    sent = {"hops": _hops(task), "owner": task.owner}
+    events += [event.model_copy(update=sent) for event in run.events]
     if not events:
         return task.outbox
     waiting = (*task.outbox.events, *events)[-MOST_WAITING:]

@@ -34,25 +34,27 @@ def open_door(settings: Settings, wire: Callable[[], Wired]) -> Door:
         accounts=settings.oidc_service_accounts,
         certificates=Certificates(),
     )
+    google = id_tokens if settings.oidc_audience else None
     return Door(
-        gate=Gate(secrets, id_tokens if settings.oidc_audience else None),
+        gate=Gate(secrets, google),
         wire=wire,
         answer_by=timedelta(seconds=settings.tick_budget_seconds),
         work_by=timedelta(seconds=settings.worker_budget_seconds),
-        rest=_Rest(settings),
+        rest=_Rest(settings, google),
     )
 
 
 class _Rest:
     """The application that people use. FastAPI takes 250 ms to import, and no tick needs it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, google: IdTokens | None) -> None:
         self._settings = settings
+        self._google = google
         self._built: tuple[Wired, ASGIApp] | None = None
 
     def __call__(self, wired: Wired) -> ASGIApp:
         if self._built is None or self._built[0] is not wired:
             from functions.web.rest import build_rest
 
-            self._built = (wired, build_rest(self._settings, cast("ApiParts", wired)))
+            self._built = (wired, build_rest(self._settings, cast("ApiParts", wired), self._google))
         return self._built[1]

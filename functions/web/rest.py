@@ -11,14 +11,17 @@ from functions.settings import Settings
 from functions.web.api import build_api
 from functions.web.api.parts import ApiParts
 from functions.web.dashboard import add_dashboard
+from functions.web.oidc import IdTokens
 
 MAX_BODY_BYTES = 65_536
 
 
-def build_rest(settings: Settings, parts: ApiParts) -> ASGIApp:
-    """Return the application that answers everything but ticks."""
+def build_rest(settings: Settings, parts: ApiParts, google: IdTokens | None = None) -> ASGIApp:
+    """Return the application that answers everything but ticks; *google* knows who pushes events."""
     administrator = None if settings.api_key is None else settings.api_key.get_secret_value()
-    api = build_api(parts, administrator=administrator, version=__version__, clock=time.monotonic)
+    api = build_api(
+        parts, administrator=administrator, version=__version__, clock=time.monotonic, google=google
+    )
     add_dashboard(api, parts)
     return Walls(api)
 

@@ -34,14 +34,23 @@ def rules(system: str) -> dict[str, Any]:
 
 
 def assignment(
-    goal: str, *, at: datetime, timezone: str, limit: int, previous: Mapping[str, Any] | None
+    goal: str,
+    *,
+    at: datetime,
+    timezone: str,
+    limit: int,
+    previous: Mapping[str, Any] | None,
+    event: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What is asked, when it is, and what the last run came to."""
+    """What is asked, when it is, what the last run came to, and what event this one was started by."""
     local = at.astimezone(ZoneInfo(timezone))
     parts = [goal, f"Give at most {limit} items. It is now {local:%A, %Y-%m-%d %H:%M} ({timezone})."]
     if previous:
         text = as_data(json.dumps(previous, ensure_ascii=False), source="the result of the run before")
         parts.append(f"The run before this one came to:\n{text}")
+    if event:
+        text = as_data(json.dumps(event, ensure_ascii=False), source="the event that started this run")
+        parts.append(f"This run was started by an event:\n{text}")
     return said("\n\n".join(parts))
 
 

@@ -4,9 +4,11 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from functions.announcing import Announced
 from functions.channels import Channels
 from functions.desk import DeskStore
 from functions.owners import Owners
+from functions.rules.events import Event
 from functions.rules.hours import Budget
 
 
@@ -76,6 +78,10 @@ class ApiParts(Protocol):
 
     async def tick_only(self, ids: Collection[str], budget: Budget) -> Mapping[str, object]:
         """Run those of the tasks that are due, now."""
+        ...
+
+    async def announce(self, event: Event, *, forward: bool = True) -> Announced:
+        """Let tasks hear *event* and, with *forward*, the topic for programs outside."""
         ...
 
     async def metrics(self) -> str:

@@ -50,6 +50,8 @@ OPERATIONS = (
     ("GET", "/api/runs"),
     ("GET", "/api/runs/{id}"),
     ("GET", "/api/schedule/preview"),
+    ("GET", "/api/events"),
+    ("POST", "/api/events"),
     ("GET", "/api/channels"),
     ("POST", "/api/channels/{name}/test"),
     ("PATCH", "/api/channels/{name}"),

@@ -7,9 +7,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from functions.desk import Desk
-from functions.errors import InputError
 from functions.rules.keys import Actor
-from functions.rules.schedule_words import in_words
+from functions.rules.starting import starts
 from functions.rules.storage import Stored
 from functions.rules.task import TaskSpec
 from functions.taskfiles.checking import check_task
@@ -87,17 +86,7 @@ def task_out(stored: Stored) -> TaskOut:
     """A task in the API's shape."""
     task = stored.task
     given = {name: getattr(task, name) for name in type(task).model_fields}
-    return TaskOut.model_construct(
-        **given, etag=str(stored.revision), schedule_text=words_of(task.schedule, task.timezone, task.id)
-    )
-
-
-def words_of(schedule: str, timezone: str, task_id: str) -> str:
-    """The schedule in words; as it is when it cannot be read, for a listing must not fail for one task."""
-    try:
-        return in_words(schedule, timezone=timezone, task_id=task_id)
-    except InputError:
-        return schedule
+    return TaskOut.model_construct(**given, etag=str(stored.revision), schedule_text=starts(task))
 
 
 def _sentence(errors: Sequence[FieldProblem]) -> str:

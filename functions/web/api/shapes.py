@@ -22,7 +22,7 @@ class TaskOut(Task):
 
     Attributes:
         etag: Its version, for `If-Match`.
-        schedule_text: The schedule in words.
+        schedule_text: What starts it, in words.
     """
 
     etag: str

@@ -11,6 +11,7 @@ from functions.rules.task import Task
 
 PARAM = "param."
 TEXTS = ("title", "id", "description", "schedule", "timezone", "priority", "owner")
+SEEN = {*TEXTS, "type", "params", "tags", "timeout_seconds", "after", "on_event"}  # what the form shows
 PRIORITIES = ("urgent", "high", "medium", "low")
 
 
@@ -62,6 +63,10 @@ def task_of(typed: Mapping[str, str]) -> dict[str, Any]:
     tags = [tag.strip() for tag in typed.get("tags", "").split(",") if tag.strip()]
     if tags:
         given["tags"] = tags
+    if after := _pairs(typed.get("after", "")):
+        given["after"] = [{"task": task} | ({"on": on} if on else {}) for task, on in after]
+    if heard := _pairs(typed.get("onEvent", "")):
+        given["onEvent"] = [{"type": name} | ({"source": source} if source else {}) for name, source in heard]
     if typed.get("timeoutSeconds", "").strip():
         given["timeoutSeconds"] = _number("timeoutSeconds", typed["timeoutSeconds"])
     fields = params_fields(given["type"], typed)
@@ -76,8 +81,16 @@ def task_of(typed: Mapping[str, str]) -> dict[str, Any]:
 def typed_of(task: Task) -> dict[str, str]:
     """*task* as if it had just been typed, for editing."""
     typed = {name: str(getattr(task, name) or "") for name in TEXTS}
+    typed["after"] = ", ".join(f"{one.task} {one.on}" for one in task.after)
+    typed["onEvent"] = ", ".join(f"{one.type} {one.source}".strip() for one in task.on_event)
     typed |= {"type": task.type, "tags": ", ".join(task.tags), "timeoutSeconds": f"{task.timeout_seconds:g}"}
     return typed | {PARAM + name: _text(value) for name, value in task.params.items()}
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """What stands between commas, each a word and perhaps another: `backup failure, fetch`."""
+    words = [part.split(None, 1) for part in text.split(",") if part.strip()]
+    return [(first, rest[0].strip() if rest else "") for first, *rest in words]
 
 
 def _kind(about: Mapping[str, Any]) -> Literal["text", "number", "switch", "json"]:

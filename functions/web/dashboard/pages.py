@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from functions import __version__
+from functions.rules.starting import starts
 from functions.web.dashboard import looks
 from functions.web.dashboard.session import Session
 
@@ -42,6 +43,7 @@ def _environment() -> Environment:
         "took": looks.took,
         "tone": looks.tone_of,
         "sparkline": looks.sparkline,
+        "starts": starts,
         "sparkline_width": looks.sparkline_width,
     }
     environment.globals["version"] = __version__

@@ -9,15 +9,16 @@ from starlette.responses import Response
 from functions.actions import type_names
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError, SchedulerError
 from functions.rules.preview import Preview, preview
+from functions.rules.starting import starts
 from functions.rules.storage import Filter
-from functions.rules.task import Task, slug
+from functions.rules.task import Task, TaskSpec, slug
 from functions.rules.words import Status
-from functions.web.api.context import spec_of, words_of
+from functions.web.api.context import spec_of
 from functions.web.api.cursors import run_id
 from functions.web.api.problems import ProblemError
 from functions.web.api.running import run_and_wait
 from functions.web.dashboard.context import Visit, Visitor
-from functions.web.dashboard.forms import PRIORITIES, params_fields, task_of, typed_of
+from functions.web.dashboard.forms import PRIORITIES, SEEN, params_fields, task_of, typed_of
 from functions.web.dashboard.looks import matches
 from functions.web.dashboard.pages import away, said_in
 from functions.web.dashboard.times import moment_typed
@@ -123,7 +124,7 @@ async def show_task(visit: Visitor, task_id: TaskId) -> Response:
     return visit.page(
         "task",
         task=task,
-        words=words_of(task.schedule, task.timezone, task.id),
+        words=starts(task),
         preview=_preview(visit, typed_of(task)),
         runs=[(run, run_id(run)) for run in runs],
         trail=trail,
@@ -172,19 +173,7 @@ async def _steer(visit: Visit, task_id: str, verb: str, typed: Mapping[str, str]
             raise NotFoundError("There is nothing at this address")
 
 
-UNSEEN = {
-    "start_at",
-    "end_at",
-    "max_runs",
-    "jitter_seconds",
-    "misfire",
-    "overlap",
-    "retry",
-    "delivery",
-    "pause_after_failures",
-    "notify",
-    "enabled",
-}
+UNSEEN = set(TaskSpec.model_fields) - SEEN
 
 
 def _form(

@@ -139,7 +139,10 @@ async def test_the_list_reads_a_document_a_task_and_says_so(browser: Browser, ap
 
 
 async def test_an_edit_keeps_what_the_form_does_not_show(browser: Browser, api: Call) -> None:
-    await api("POST", "/api/tasks", TASK | {"retry": {"maxAttempts": 7}, "jitterSeconds": 30})
+    unseen = {"retry": {"maxAttempts": 7}, "jitterSeconds": 30, "expectSeconds": 900, "notify": []}
+    unseen |= {"budget": {"creditsPerRun": 2}, "maxRuns": 9, "overlap": "queue_all"}
+    await api("POST", "/api/tasks", TASK | unseen)
+    before = (await api("GET", "/api/tasks/ping")).json
     await browser.sign_in()
     form = await browser.get("/dashboard/tasks/ping/edit")
     typed = dict(re.findall(r'name="([\w.]+)" value="([^"]*)"', form.body.decode()))
@@ -151,7 +154,44 @@ async def test_an_edit_keeps_what_the_form_does_not_show(browser: Browser, api: 
 
     task = (await api("GET", "/api/tasks/ping")).json
     assert 303 == answer.status
-    assert ("New", 7, 30) == (task["title"], task["retry"]["maxAttempts"], task["jitterSeconds"])
+    assert "New" == task["title"]
+    assert {name: before[name] for name in unseen} == {name: task[name] for name in unseen}
+
+
+async def test_what_starts_a_task_besides_its_schedule_is_typed_and_shown(
+    browser: Browser, api: Call
+) -> None:
+    await api("POST", "/api/tasks", TASK)
+    await browser.sign_in()
+    typed = {"title": "Pack", "type": "http", "param.url": "https://shop.example.com", "do": "save"}
+    typed |= {"after": "ping failure", "onEvent": "order.paid, stock.counted warehouse", "once": "1"}
+
+    made = await browser.post("/dashboard/tasks/new", **typed)
+    task = (await api("GET", "/api/tasks/pack")).json
+    page = (await browser.get("/dashboard/tasks/pack")).body.decode()
+    listed = (await browser.get("/dashboard")).body.decode()
+    upstream = (await browser.get("/dashboard/tasks/ping")).body.decode()
+    form = (await browser.get("/dashboard/tasks/pack/edit")).body.decode()
+
+    assert 303 == made.status
+    assert [{"task": "ping", "on": "failure"}] == task["after"]
+    assert [("order.paid", ""), ("stock.counted", "warehouse")] == [
+        (one["type"], one["source"]) for one in task["onEvent"]
+    ]
+    words = "When ping fails, or on order.paid, or on stock.counted from warehouse"
+    assert (words in page, words in listed, words == task["scheduleText"]) == (True, True, True)
+    assert "/dashboard/tasks/pack" in upstream
+    assert 'value="order.paid, stock.counted warehouse"' in form
+
+
+async def test_a_task_that_nothing_starts_is_not_made(browser: Browser) -> None:
+    await browser.sign_in()
+    typed = {"title": "Pack", "type": "http", "param.url": "https://shop.example.com", "do": "save"}
+
+    refused = await browser.post("/dashboard/tasks/new", **typed)
+
+    assert 422 == refused.status
+    assert "is required; only a task with after or onEvent can do without" in refused.body.decode()
 
 
 async def test_two_people_editing_do_not_overwrite_each_other(browser: Browser, api: Call) -> None:

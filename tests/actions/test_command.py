@@ -18,10 +18,11 @@ from functions.actions.processes.capture import KEPT_CHARS, SPARE_BYTES, Capture
 from functions.actions.processes.family import MARK, Family
 from functions.actions.processes.running import run
 from functions.errors import InputError
+from functions.rules.events import Event
 from functions.rules.job import Job
 from functions.rules.outcome import Outcome
 from functions.rules.words import OutcomeKind
-from tests.actions.conftest import tools_with
+from tests.actions.conftest import NOON, tools_with
 
 CANARY = "c4nary-value-of-a-secret"
 KEPT = KEPT_CHARS + SPARE_BYTES
@@ -181,6 +182,16 @@ async def test_nothing_of_our_environment_is_handed_on(do: Do, monkeypatch: pyte
     assert {"PATH", "HOME", "LANG", "TZ", MARK} <= given.keys()
     own = {name for name in given if name.startswith("CRONFIRE_")}
     assert {"PATH", "HOME", "LANG", "TZ", "LC_CTYPE"} >= given.keys() - own
+
+
+async def test_the_event_that_started_it_is_a_variable(make_job: Callable[..., Job]) -> None:
+    event = Event(id="7", type="order.paid", source="shop", time=NOON, data={"total": 12})
+    job = replace(make_job("command", {"command": "printenv CRONFIRE_EVENT"}), event=event)
+
+    outcome = await perform(job, allowing())
+
+    given = json.loads(outcome.metrics["stdout"])
+    assert ("order.paid", {"total": 12}, "1.0") == (given["type"], given["data"], given["specversion"])
 
 
 async def test_a_secret_goes_in_by_the_environment_and_comes_out_masked(do: Do) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 from functions.actions import check_params, perform
 from functions.actions.net.response import Response
 from functions.errors import InputError
+from functions.rules.events import Event
 from functions.rules.job import Job
 from functions.rules.outcome import Outcome
 from functions.rules.words import OutcomeKind
-from tests.actions.conftest import Call, answer, calls_of, tools_with
+from tests.actions.conftest import NOON, Call, answer, calls_of, tools_with
 
 URL = "https://example.com/hook"
 CANARY = "s3cret-canary"
@@ -230,3 +232,42 @@ async def test_of_an_expected_answer_a_little_is_kept_and_of_another_what_a_pers
     lacking = await ask(answer(200, body), bodyContains="y")
 
     assert [300, 8192, 8192] == [len(one.metrics["snippet"]) for one in (expected, other, lacking)]
+
+
+# -- events ------------------------------------------------------------------------------------------------
+
+DATA = {"total": 12, "note": "ü"}
+PAID = Event(id="7", type="order.paid", source="shop", subject='Größe "9"', time=NOON, data=DATA)
+
+
+async def test_an_event_is_passed_on_as_a_cloud_event_in_binary_mode(make_job: Callable[..., Job]) -> None:
+    tools = tools_with(answer(200))
+    job = replace(make_job("http", {"method": "POST", "url": URL}), event=PAID)
+
+    await perform(job, tools)
+
+    [call] = calls_of(tools)
+    sent = {name: value for name, value in call.headers.items() if name.startswith("ce-")}
+    assert DATA == json.loads(call.body or b"")
+    assert "application/json" == call.headers["Content-Type"]
+    assert {
+        "ce-specversion": "1.0",
+        "ce-id": "7",
+        "ce-type": "order.paid",
+        "ce-source": "shop",
+        "ce-time": "2026-11-20T12:00:00Z",
+        "ce-subject": "Gr%C3%B6%C3%9Fe %229%22",
+    } == sent
+
+
+@pytest.mark.parametrize("params", [{"method": "GET"}, {"method": "POST", "json": {"own": 1}}])
+async def test_a_request_with_a_body_of_its_own_or_without_any_keeps_it(
+    make_job: Callable[..., Job], params: dict[str, Any]
+) -> None:
+    tools = tools_with(answer(200))
+
+    await perform(replace(make_job("http", {"url": URL} | params), event=PAID), tools)
+
+    [call] = calls_of(tools)
+    assert (b'{"own": 1}' if "json" in params else None) == call.body
+    assert "7" == call.headers["ce-id"]

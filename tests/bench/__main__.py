@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.bench.bills import operations
 from tests.bench.chaos import chaos
+from tests.bench.client import client
 from tests.bench.measures import Line
 from tests.bench.place import Place, emulated, targeted
 from tests.bench.processes import Failed
@@ -24,13 +25,14 @@ from tests.bench.throughput import embedded, firestore
 LINES: dict[str, Callable[[Place], Line]] = {
     "embedded": embedded,
     "firestore": firestore,
+    "client": client,
     "operations": operations,
     "cold-start": cold_start,
     "memory": memory,
     "stored": stored,
     "chaos": chaos,
 }
-NEED_NO_EMULATOR = {"embedded", "stored", "chaos"}
+NEED_NO_EMULATOR = {"embedded", "client", "stored", "chaos"}
 
 
 def main(words: Sequence[str]) -> int:

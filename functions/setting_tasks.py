@@ -29,6 +29,7 @@ class TaskSettings(BaseModel):
     Attributes:
         allow_commands: Whether tasks may run programs, with all that this process may do.
         python_tasks: Packages, modules or `module:function` that tasks may call; empty means none.
+        task_types: Modules with task types of one's own; the last part of each is the type's name.
         github_token: For `github_dispatch`, where a task brings none of its own.
         github_api_url: Where GitHub is asked; an Enterprise server has an address of its own.
     """
@@ -38,6 +39,9 @@ class TaskSettings(BaseModel):
     allow_commands: Switch = Field(False, strict=True, description="1, 0, true or false")
     python_tasks: Annotated[tuple[str, ...], BeforeValidator(listed), AfterValidator(_modules)] = Field(
         (), description="modules such as jobs or jobs.daily:report, several with commas"
+    )
+    task_types: Annotated[tuple[str, ...], BeforeValidator(listed), AfterValidator(_modules)] = Field(
+        (), description="modules such as shop.count_stock, several with commas"
     )
     github_token: SecretStr | None = None
     github_api_url: Address = Field("https://api.github.com", description=ADDRESS)

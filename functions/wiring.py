@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
 
-from functions.actions import Tools, perform
+from functions.actions import Tools, perform, register
 from functions.actions.net.late import LateHttp
 from functions.announcing import Announced, announce
 from functions.applying import everything
@@ -78,6 +78,8 @@ class Wired:
     """
 
     def __init__(self, settings: Settings, *, clock: Callable[[], datetime]) -> None:
+        for module in settings.task_types:
+            register(module)
         self._clock = clock
         self.default_timezone = settings.default_timezone
         self._redact = Redactor(settings.secrets())

@@ -57,6 +57,7 @@ ROOMS: Mapping[str, set[str]] = {
     }
     | {"owners", "wiring_agents"}
     | {"store", "actions", "notices", "fanout", "logs"},
+    "library": LEAVES | CONTROL | {"settings", "wiring", "actions"},
     "web": LEAVES | CONTROL | {"settings", "logs", "ports", "taskfiles", "actions"},
     "commands": LEAVES
     | CONTROL

@@ -58,6 +58,7 @@ def test_one_secret_is_enough() -> None:
         "allow_private_networks": False,
         "allow_commands": False,
         "python_tasks": (),
+        "task_types": (),
         "github_token": None,
         "github_api_url": "https://api.github.com",
         "log_level": "INFO",

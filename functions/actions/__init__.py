@@ -8,17 +8,20 @@ Every plain module in this folder is a task type, registered by being there. It 
     ONLY_REFERENCES    optional: params (dotted names) that must be `{{secret:NAME}}`: no secret is stored
     NO_REFERENCES      optional: params in which a secret would be seen by others
 
+A type may also live in a package of the user's own: `register` adds it by the name of its module.
 Packages in this folder are what the types share. A type is imported when it is first needed, so that a
 tick pays for the libraries of the types it runs and no others.
 """
 
 import difflib
 import logging
+import re
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +42,56 @@ from functions.actions.tools.references import (
 from functions.errors import InputError, SchedulerError
 from functions.rules.job import Job
 from functions.rules.outcome import Outcome, failed
+from functions.rules.words import TYPE_NAME
 
-__all__ = ["Http", "Records", "Tools", "check_params", "example", "params_schema", "perform", "type_names"]
+__all__ = [
+    "Http",
+    "Records",
+    "Tools",
+    "check_params",
+    "example",
+    "params_schema",
+    "perform",
+    "register",
+    "type_names",
+]
 
 log = logging.getLogger(__name__)
+_own: dict[str, str] = {}  # modules of the user's own, by the type's name
+
+
+def type_names() -> tuple[str, ...]:
+    """The names of all task types, in order, without importing one."""
+    return (*_built_in(), *sorted(_own)) if _own else _built_in()
+
+
+def register(module_name: str) -> None:
+    """Add the task type in a module of the user's own; the last part of its name is the type's.
+
+    Doing so again changes nothing.
+
+    Raises:
+        InputError: It cannot be imported, is no task type, or the name is taken.
+    """
+    name = module_name.rpartition(".")[2]
+    if _own.get(name) == module_name:
+        return
+    if name in type_names():
+        raise InputError(f"{module_name}: there is a task type {name} already; choose another name")
+    try:
+        module = import_module(module_name)
+    except ImportError as exc:
+        raise InputError(f"{module_name}: cannot be imported ({exc.name or 'something'} is missing)") from exc
+    params, work = getattr(module, "Params", None), getattr(module, "perform", None)
+    if not (isinstance(params, type) and issubclass(params, BaseModel) and iscoroutinefunction(work)):
+        raise InputError(f"{module_name}: is no task type; it needs a model Params and an async perform")
+    if not re.fullmatch(TYPE_NAME, name):
+        raise InputError(f"{module_name}: {name} is no name for a type; use lower-case letters, digits and _")
+    _own[name] = module_name
 
 
 @cache
-def type_names() -> tuple[str, ...]:
-    """The names of all task types, in order, without importing one."""
+def _built_in() -> tuple[str, ...]:
     files = Path(__file__).parent.glob("[a-z]*.py")
     return tuple(sorted(file.stem for file in files))
 
@@ -134,7 +178,7 @@ def _load(type_name: str) -> _Type:
 
 @cache
 def _imported(type_name: str) -> _Type:
-    module = import_module(f"{__name__}.{type_name}")
+    module = import_module(_own.get(type_name, f"{__name__}.{type_name}"))
     return _Type(
         module.Params,
         module.perform,

@@ -9,7 +9,8 @@ from pydantic.alias_generators import to_camel
 
 Instant = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 TaskId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
-TypeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+TYPE_NAME = r"^[a-z][a-z0-9_]{0,62}$"
+TypeName = Annotated[str, StringConstraints(pattern=TYPE_NAME)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 

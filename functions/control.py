@@ -1,19 +1,18 @@
 """What people do to tasks: pause, resume, cancel, ask for runs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 
 from functions.errors import InputError, NotFoundError, StoreUnavailable
+from functions.history import all_runs
 from functions.ports import Catalogue
 from functions.rules.lifecycle import asked_to_run, backfill_instants, cancelled, paused, resumed
-from functions.rules.outcome import Run
 from functions.rules.settlement import Settlement
 from functions.rules.storage import LedgerEntry, Result, Stored, Write
 from functions.rules.task import Task
 from functions.rules.words import OutcomeKind, Trigger
 
 TRIES = 5  # at a write somebody else got in the way of; each time on what they left
-PAGE = 300
 
 
 async def pause(
@@ -76,7 +75,7 @@ async def backfill(
     instants = backfill_instants(stored.task, first=first, until=until, now=now)
     succeeded = {
         run.occurrence
-        for run in await _all_runs(store, task_id, since=first)
+        async for run in all_runs(store, task_id=task_id, since=first)
         if run.outcome is OutcomeKind.SUCCEEDED
     }
     wanted = [at for at in instants if at not in succeeded]
@@ -149,14 +148,3 @@ async def read(store: Catalogue, task_id: str) -> Stored:
     if not found.tasks:
         raise NotFoundError(f"There is no task {task_id!r}")
     return found.tasks[0]
-
-
-async def _all_runs(store: Catalogue, task_id: str, *, since: datetime) -> Iterable[Run]:
-    runs: list[Run] = []
-    before: datetime | None = None
-    while True:
-        page = await store.runs(task_id=task_id, since=since, before=before, limit=PAGE)
-        runs += page
-        if len(page) < PAGE:
-            return runs
-        before = page[-1].finished_at

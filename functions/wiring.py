@@ -16,6 +16,7 @@ from functions.applying import everything
 from functions.channels import Channels
 from functions.errors import StoreError
 from functions.following import listeners
+from functions.history import all_runs
 from functions.lateness import Lateness, OldestSeen
 from functions.metrics import Metrics
 from functions.notices import open_channels
@@ -44,7 +45,6 @@ from functions.tracing import traces
 from functions.wiring_agents import Models, spending
 from functions.wiring_scale import heartbeat, publisher, workers
 
-RUNS_PAGE = 500
 COUNTS_KNOWN_FOR = timedelta(seconds=30)
 AFTERWARDS = timedelta(seconds=3)  # for those who watch the scheduler itself
 AFTERWARDS_LATE = timedelta(seconds=1.5)  # so much of it after the answer was due: the door cuts off at 3
@@ -240,11 +240,4 @@ class _Records:
         return [stored.task for stored in await everything(self._store, Filter())]
 
     async def runs(self, since: datetime) -> Sequence[Run]:
-        runs: list[Run] = []
-        before: datetime | None = None
-        while True:
-            page = await self._store.runs(since=since, before=before, limit=RUNS_PAGE)
-            runs += page
-            if len(page) < RUNS_PAGE:
-                return runs
-            before = page[-1].finished_at
+        return [run async for run in all_runs(self._store, since=since)]

@@ -13,7 +13,7 @@ LEAVES = {"errors", "rules", "__version__"}
 ORDER = {"tick", "ports", "attempts", "books", "delivery", "results"}
 ORDER |= {"handing", "wishes", "publishing", "spending", "relay"}  # tick.py, with what was split off it
 CONTROL = {"control", "applying", "keys", "audit", "desk", "bulk", "repeats", "signing", "single"}
-CONTROL |= {"lateness", "channels", "digests", "owners", "following", "announcing"}
+CONTROL |= {"lateness", "channels", "digests", "owners", "following", "announcing", "history"}
 ROOMS: Mapping[str, set[str]] = {
     "errors": set(),
     "rules": {"errors"},
@@ -47,6 +47,7 @@ ROOMS: Mapping[str, set[str]] = {
         "announcing",
         "applying",
         "following",
+        "history",
         "single",
         "channels",
         "lateness",

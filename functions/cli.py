@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from functions import logs
-from functions.commands import costing, files, looking, occurrences, serving, steering, ticking, verbs
+from functions.commands import costing, files, looking, occurrences, steering, ticking, verbs
 from functions.commands.screen import Screen
 from functions.commands.session import ROOT, Session
 from functions.commands.times import instant
@@ -85,8 +85,8 @@ def build_parser(out: TextIO | None = None) -> argparse.ArgumentParser:
     verbs.add_owners(command, input_code=REFUSED)
     verbs.add_keys(command, input_code=REFUSED, instant=_instant)
     command("tick", ticking.tick, "one tick in this process; 1 if a task failed")
-    one = command("serve", serving.serve, "the function on this machine, with a tick each minute")
-    one.add_argument("--port", type=int, default=8080, help="default 8080; 0 means any that is free")
+    verbs.add_events(command, input_code=REFUSED)
+    verbs.add_serve(command)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The local pinger: asks a server on this machine for a tick, at once and then as each minute begins."""
+"""The local pinger: asks a server on this machine for a tick, at once and then at even intervals."""
 
 import asyncio
 import http.client
@@ -38,13 +38,12 @@ class Pinger:
                 return
             await asyncio.sleep(LOOK_AGAIN_S)
 
-    async def each_minute(self, *, tell: Callable[[str], None]) -> None:
-        """Ping now and at the start of each minute, for ever; *tell* gets a line for each ping."""
+    async def for_ever(self, *, every_s: int, tell: Callable[[str], None]) -> None:
+        """Ping now, and then every *every_s* seconds by the clock; *tell* gets a line each time."""
         while True:
             said = await self.ping()
             tell(f"{self._clock().astimezone():%H:%M:%S}  {said}")
-            now = self._clock()
-            await asyncio.sleep(60 - now.second - now.microsecond / 1_000_000)
+            await asyncio.sleep(every_s - self._clock().timestamp() % every_s)
 
     async def ping(self) -> str:
         """Ask for one tick; return what came of it, in one line."""

@@ -1,86 +1,162 @@
-"""The command `serve`: the function on functions-framework on this machine, pinged each minute."""
+"""The command `serve`: the function on this machine with its own pinger, for as long as one likes."""
 
 import asyncio
 import os
 import secrets
 import signal
-import socket
-import sys
-from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from functions.commands.folder import WatchedFiles
+from functions.commands.live import Live
+from functions.commands.local_server import HOST, free_port, server_on
+from functions.commands.logfile import LogFile
 from functions.commands.pinging import Pinger
-from functions.commands.session import KEPT, ROOT, Session
-from functions.errors import InputError, SchedulerError, SettingsError
+from functions.commands.session import KEPT, Session
+from functions.errors import InputError, SchedulerError, SettingsError, StoreError
 
-HOST = "127.0.0.1"  # for one's own machine: what others should reach is deployed
 ANSWERS_WITHIN_S = 30.0
-STOPS_WITHIN_S = 6.0  # then it is killed, so that `serve` itself ends within 8 s
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LOOK_EVERY_S = 2.0  # at watched files
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-async def serve(session: Session, *, port: int) -> int:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How to serve.
+
+    Attributes:
+        port: 0 means any that is free.
+        every_s: Seconds between two pings.
+        status_every_s: Seconds between two lines about the state; 0 means none.
+        tasks: Task files and folders that are applied, and applied again when they change.
+        log: Where lines go, those of the server included; None means the screen.
+    """
+
+    port: int = 8080
+    every_s: int = 60
+    status_every_s: int = 30
+    tasks: tuple[Path, ...] = ()
+    log: Path | None = None
+
+
+async def serve(session: Session, *, manner: Manner) -> int:
     """Serve and ping until a signal to stop; 1 when the server ended by itself.
 
-    Args:
-        port: 0 means any that is free.
+    SIGHUP applies the task files again, whether they changed or not, and opens the log file anew.
 
     Raises:
-        InputError: The port is taken.
+        InputError: The port is taken, the log cannot be written, or there is a fault in the task files.
         SettingsError: A setting is wrong; the server is not even started.
         SchedulerError: The server started and does not answer.
     """
-    screen = session.screen
-    port = _free(port)
+    port = free_port(manner.port)
+    log = LogFile(manner.log) if manner.log else None
+    tell = log.line if log else session.screen.line
+    if log:
+        session.screen.line(f"What happens is written to {manner.log}.")
     secret, extra = _secret(session)
+    files = WatchedFiles(session, manner.tasks)
+    if manner.tasks:
+        tell(await files.apply())
+    signals = _Signals()
     pinger = Pinger(HOST, port, secret=secret, clock=session.now)
-    stop = asyncio.Event()
-    _listen(stop)
     # Ticks are told here, a line each; of the server's own lines those that warn are enough.
     environment = {"LOG_LEVEL": "WARNING", **_given(session.environment), **extra}
-    async with _server(port, environment) as server:
+    async with server_on(port, environment, tell if log else None) as server:
         ended = asyncio.create_task(server.wait())
-        stopping = asyncio.create_task(stop.wait())
-        work = asyncio.create_task(_ping(session, pinger))
+        stopping = asyncio.create_task(signals.stop.wait())
+        work = asyncio.create_task(_work(session, manner, pinger, files, signals, log, tell))
         try:
             await asyncio.wait({ended, stopping, work}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in (work, stopping, ended):
                 task.cancel()
-    if stop.is_set():
-        screen.line("Stopped.")
+    if signals.stop.is_set():
+        tell("Stopped.")
         return 0
     if work.done() and not work.cancelled():
         work.result()  # raises what ended it
-    screen.complain(f"the server ended by itself (exit code {server.returncode}): what it said is above")
+    why = f"the server ended by itself (exit code {server.returncode})"
+    session.screen.complain(f"{why}: what it said is {f'in {manner.log}' if log else 'above'}")
     return 1
 
 
-async def _ping(session: Session, pinger: Pinger) -> None:
+async def _work(
+    session: Session,
+    manner: Manner,
+    pinger: Pinger,
+    files: WatchedFiles,
+    signals: "_Signals",
+    log: LogFile | None,
+    tell: Callable[[str], None],
+) -> None:
+    """Ping, tell the state and watch the files, each at its own pace; the first fault ends all three."""
     try:
         async with asyncio.timeout(ANSWERS_WITHIN_S):
             await pinger.until_it_answers()
     except TimeoutError:
         raise SchedulerError(f"the server does not answer within {ANSWERS_WITHIN_S:g} s") from None
-    session.screen.line(f"Cronfire answers on {pinger.address}; a tick each minute; Ctrl-C ends it.")
-    await pinger.each_minute(tell=session.screen.line)
+    often = "each minute" if manner.every_s == 60 else f"every {manner.every_s} s"
+    tell(f"Cronfire answers on {pinger.address}; a tick {often}; Ctrl-C ends it.")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(pinger.for_ever(every_s=manner.every_s, tell=tell))
+        group.create_task(_watch(files, signals, log, tell))
+        if manner.status_every_s:
+            group.create_task(_tell_state(session, manner.status_every_s, tell))
+
+
+async def _tell_state(session: Session, every_s: int, tell: Callable[[str], None]) -> None:
+    live = Live(session.store, clock=session.now)
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            tell(f"{session.now().astimezone():%H:%M:%S}  {await live.line()}")
+        except StoreError as exc:
+            tell(f"{session.now().astimezone():%H:%M:%S}  the store does not say how things are: {exc}")
+
+
+async def _watch(
+    files: WatchedFiles, signals: "_Signals", log: LogFile | None, tell: Callable[[str], None]
+) -> None:
+    """Apply task files when they change or SIGHUP comes; with faults in them what was there stays."""
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY_S):
+                await signals.again.wait()
+        asked = signals.again.is_set()
+        signals.again.clear()
+        if asked and log is not None:
+            log.reopen()
+        if not files or not (asked or files.has_changed()):
+            continue
+        try:
+            tell(await files.apply())
+        except (InputError, StoreError) as exc:
+            for line in str(exc).splitlines():
+                tell(f"tasks: {line}")
+            tell("tasks: nothing was changed; mend this and save, or send SIGHUP")
+
+
+class _Signals:
+    """What other processes ask of this one, by signals.
+
+    Attributes:
+        stop: Somebody wants it to end.
+        again: Somebody wants task files applied and the log file opened anew.
+    """
+
+    def __init__(self) -> None:
+        self.stop, self.again = asyncio.Event(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, self.stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self.again.set)
 
 
 def _given(environment: Mapping[str, str]) -> Mapping[str, str]:
     return {name: value for name, value in environment.items() if name != "LOG_LEVEL" or value}
-
-
-def _free(port: int) -> int:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except (OSError, OverflowError):
-            raise InputError(f"--port: {port} cannot be used; choose another, or 0 for any") from None
-        chosen: int = probe.getsockname()[1]
-        return chosen
 
 
 def _secret(session: Session) -> tuple[str, Mapping[str, str]]:
@@ -109,36 +185,3 @@ def kept_secret(file: Path) -> str:
 
 def _shown(file: Path) -> Path:
     return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
-
-
-def _listen(stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, stop.set)
-
-
-@asynccontextmanager
-async def _server(port: int, environment: Mapping[str, str]) -> AsyncIterator[Process]:
-    """The server, in a process group of its own: Ctrl-C is for `serve`, which then ends it in order."""
-    words = ("--target", "scheduler", "--source", str(ROOT / "main.py"), "--host", HOST, "--port", str(port))
-    server = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "functions_framework", *words, env=dict(environment), start_new_session=True
-    )
-    try:
-        yield server
-    finally:
-        await _end(server)
-
-
-async def _end(server: Process) -> None:
-    with suppress(ProcessLookupError):
-        server.terminate()
-    try:
-        async with asyncio.timeout(STOPS_WITHIN_S):
-            await server.wait()
-    except TimeoutError:
-        pass
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)  # and whatever it had started
-        await server.wait()

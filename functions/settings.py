@@ -38,8 +38,8 @@ class Settings(ChannelSettings, TaskSettings, ScaleSettings, AgentSettings):
     )
     store_url: str = Field(
         "sqlite:///scheduler.db",
-        pattern=r"^(sqlite|firestore)://.",
-        description="sqlite:///FILE or firestore://PROJECT/DATABASE",
+        pattern=r"^(sqlite|json|firestore)://.",
+        description="sqlite:///FILE, json:///FILE.json or firestore://PROJECT/DATABASE",
     )
     default_timezone: Zone = Field("UTC", description="the name of a time zone, such as Europe/Riga")
     tick_budget_seconds: float = Field(24.0, ge=4, le=3300, description="a number of seconds from 4 to 3300")

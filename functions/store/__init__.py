@@ -1,19 +1,22 @@
 """The only room that knows databases: one file per store, chosen by the URL's scheme."""
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from functions.errors import SettingsError
 
 if TYPE_CHECKING:
     from functions.store.firestore import FirestoreStore
+    from functions.store.json_store import JsonStore
     from functions.store.sqlite import SqliteStore
 
 ACCEPTED = (
-    "sqlite:///relative.db, sqlite:////absolute.db, sqlite://:memory: or firestore://PROJECT[/DATABASE]"
+    "sqlite:///relative.db, sqlite:////absolute.db, sqlite://:memory:, json:///relative.json, "
+    "json:////absolute.json or firestore://PROJECT[/DATABASE]"
 )
 
 
-def open_store(url: str) -> "SqliteStore | FirestoreStore":
+def open_store(url: str) -> "SqliteStore | JsonStore | FirestoreStore":
     """Return the store *url* names. Nothing is connected, or even created, before its first use.
 
     Raises:
@@ -22,6 +25,8 @@ def open_store(url: str) -> "SqliteStore | FirestoreStore":
     scheme, found, rest = url.partition("://")
     if found and scheme == "sqlite":
         return _sqlite(rest)
+    if found and scheme == "json":
+        return _json(rest)
     if found and scheme == "firestore":
         return _firestore(rest)
     raise SettingsError(f"STORE_URL: must be {ACCEPTED}")
@@ -39,6 +44,18 @@ def _sqlite(rest: str) -> "SqliteStore":
             "STORE_URL: names no file; write sqlite:///relative.db or, with four slashes, sqlite:////absolute.db"
         )
     return SqliteStore(path)
+
+
+def _json(rest: str) -> "JsonStore":
+    from functions.store.json_store import JsonStore  # only where it is used, as above
+
+    path = rest.removeprefix("/")
+    if path == rest or PurePath(path).suffix != ".json":
+        raise SettingsError(
+            "STORE_URL: names no file of JSON; write json:///relative.json or, with four slashes, "
+            "json:////absolute.json"
+        )
+    return JsonStore(path)
 
 
 def _firestore(rest: str) -> "FirestoreStore":

@@ -11,16 +11,18 @@ import pytest
 from functions.rules.outcome import Run
 from functions.rules.words import OutcomeKind
 from tests.conftest import NOON
-from tests.contract.places import FirestorePlace, FullStore, Place, SqlitePlace
+from tests.contract.places import FirestorePlace, FullStore, JsonPlace, Place, SqlitePlace
 
 WITHOUT_EMULATOR = "firestore: FIRESTORE_EMULATOR_HOST is not set; scripts/test starts an emulator"
 
 
-@pytest.fixture(params=["sqlite", pytest.param("firestore", marks=pytest.mark.emulator)])
+@pytest.fixture(params=["sqlite", "json", pytest.param("firestore", marks=pytest.mark.emulator)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A fresh place for documents, of each kind in turn."""
     if request.param == "sqlite":
         return SqlitePlace(tmp_path)
+    if request.param == "json":
+        return JsonPlace(tmp_path)
     if not os.environ.get("FIRESTORE_EMULATOR_HOST"):
         refuse = pytest.fail if os.environ.get("REQUIRE_EMULATOR") == "1" else pytest.skip
         refuse(WITHOUT_EMULATOR)

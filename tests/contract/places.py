@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from functions.ports import Catalogue, Sharded, Shelf
+from functions.store.json_store import JsonStore
+from functions.store.json_text import digest
 from functions.store.sqlite import SqliteStore
 
 
@@ -50,6 +52,28 @@ class SqlitePlace:
                 " VALUES (?, 0, ?, 'scheduled', '', '', '', '[]', ?)",
                 (task_id, next_run_at, doc),
             )
+
+
+class JsonPlace:
+    """Files in a folder of the test's own; what is planted there looks as if the store had written it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "contract.json"
+        self._kept = folder / "contract.state.json"
+
+    def open(self) -> FullStore:
+        return JsonStore(str(self.path))
+
+    async def plant(self, task_id: str, raw: Mapping[str, Any] | bytes, *, at: datetime) -> None:
+        fields = {"document": raw.decode("latin-1")} if isinstance(raw, bytes) else raw
+        entry = {**fields, "id": task_id}
+        entries = json.loads(self.path.read_text())["tasks"] if self.path.exists() else []
+        kept: Any = {"revision": 0, "tasks": {}}
+        if self._kept.exists():
+            kept = json.loads(self._kept.read_text())
+        kept["tasks"][task_id] = {"revision": 0, "seen": digest(entry), "nextRunAt": at.isoformat()}
+        self._kept.write_text(json.dumps(kept))
+        self.path.write_text(json.dumps({"tasks": [*entries, entry]}))
 
 
 class FirestorePlace:

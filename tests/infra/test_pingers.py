@@ -300,13 +300,11 @@ def test_a_wrong_secret_fails_the_workflow(function: str) -> None:
 def repository(tmp_path: Path) -> Path:
     """A copy of the product with a task, pushed to a bare repository beside it."""
     copy = tmp_path / "copy"
-    (copy / "tasks").mkdir(parents=True)
+    copy.mkdir()
     (copy / "functions").symlink_to(ROOT / "functions")
-    (copy / ".gitignore").write_text("functions\nlogs/\n*.db*\n")
-    (copy / "tasks" / "once.yaml").write_text(
-        "tasks:\n"
-        "  - {id: once, title: Once, type: command, schedule: hourly, params: {command: [echo, hello]}}\n"
-    )
+    (copy / ".gitignore").write_text((ROOT / ".gitignore").read_text() + "functions\nlogs/\n")
+    task = {"id": "once", "type": "command", "schedule": "hourly", "params": {"command": ["echo", "hello"]}}
+    (copy / "tasks.json").write_text(json.dumps({"tasks": [task]}))
     git("init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "origin.git"), folder=tmp_path)
     git("init", "--quiet", "--initial-branch=main", folder=copy)
     git("add", "--all", folder=copy)
@@ -336,7 +334,6 @@ def actions(repository: Path, script: str, *, code: int = 0) -> str:
 def test_without_any_server_a_tick_runs_what_is_due_and_the_store_is_committed(repository: Path) -> None:
     tick, keep = step("tick.yml", "Tick"), step("tick.yml", "Keep the store")
 
-    actions(repository, tick["run"])
     actions(repository, "python -P -m functions.cli run once")
     actions(repository, tick["run"])
     actions(repository, keep["run"])
@@ -345,14 +342,14 @@ def test_without_any_server_a_tick_runs_what_is_due_and_the_store_is_committed(r
     assert 1 == report["succeeded"]
     assert "[skip ci]" in git("log", "-1", "--format=%s", "origin/main", folder=repository)
     pushed = git("ls-tree", "-r", "--name-only", "origin/main", folder=repository).split()
-    assert ["state/scheduler.db"] == [name for name in pushed if name.startswith("state/")]
+    assert [".gitignore", "tasks.history.jsonl", "tasks.json", "tasks.state.json"] == pushed
+    assert "" == git("diff", "origin/main~1", "origin/main", "--", "tasks.json", folder=repository)
 
 
 def test_the_next_run_of_the_workflow_finds_the_history_in_the_repository(
     repository: Path, tmp_path: Path
 ) -> None:
     tick, keep = step("tick.yml", "Tick"), step("tick.yml", "Keep the store")
-    actions(repository, "mkdir -p state && python -P -m functions.cli apply tasks")
     actions(repository, "python -P -m functions.cli run once")
     actions(repository, tick["run"])
     actions(repository, keep["run"])
@@ -364,19 +361,49 @@ def test_the_next_run_of_the_workflow_finds_the_history_in_the_repository(
     assert "succeeded" in runs
 
 
-def test_a_store_that_another_run_pushed_meanwhile_is_no_disaster(repository: Path, tmp_path: Path) -> None:
-    """Somebody changes a task file while the workflow runs: the state goes on top of it."""
-    git("clone", "--quiet", str(tmp_path / "origin.git"), str(tmp_path / "person"), folder=tmp_path)
-    (tmp_path / "person" / "note").write_text("hello")
-    git("add", "--all", folder=tmp_path / "person")
-    git("commit", "--quiet", "--message=Note", folder=tmp_path / "person")
-    git("push", "--quiet", folder=tmp_path / "person")
+def test_a_tick_with_nothing_to_do_commits_nothing(repository: Path) -> None:
+    tick, keep = step("tick.yml", "Tick"), step("tick.yml", "Keep the store")
+    actions(repository, tick["run"])
+    actions(repository, keep["run"])
+    before = git("rev-parse", "origin/main", folder=repository)
 
+    actions(repository, tick["run"])
+    said = actions(repository, keep["run"])
+
+    assert ("Nothing has changed.\n", before) == (said, git("rev-parse", "origin/main", folder=repository))
+
+
+def test_a_task_edited_while_the_workflow_runs_keeps_the_edit_and_its_result(
+    repository: Path, tmp_path: Path
+) -> None:
+    """The state goes on top of the edit without a conflict: they are in different files."""
+    actions(repository, "python -P -m functions.cli run once")
     actions(repository, step("tick.yml", "Tick")["run"])
+    person = tmp_path / "person"
+    git("clone", "--quiet", str(tmp_path / "origin.git"), str(person), folder=tmp_path)
+    tasks = person / "tasks.json"
+    tasks.write_text(tasks.read_text().replace("hourly", "daily"))
+    git("commit", "--quiet", "--all", "--message=Once a day is enough", folder=person)
+    git("push", "--quiet", folder=person)
+
     actions(repository, step("tick.yml", "Keep the store")["run"])
 
     log = git("log", "--format=%s", "origin/main", folder=repository).splitlines()
-    assert ["Keep the state of the scheduler [skip ci]", "Note", "Begin"] == log
+    assert ["Keep the state of the scheduler [skip ci]", "Once a day is enough", "Begin"] == log
+    actions(repository, step("tick.yml", "Tick")["run"])
+    shown = json.loads(actions(repository, "python -P -m functions.cli show once --json"))
+    assert ("daily", "succeeded") == (shown["schedule"], shown["lastOutcome"])
+
+
+def test_a_mistake_in_the_file_fails_the_workflow_by_its_line_and_changes_nothing(repository: Path) -> None:
+    (repository / "tasks.json").write_text('{"tasks": [\n')
+    git("commit", "--quiet", "--all", "--message=Slip", folder=repository)
+
+    actions(repository, "exec 2>said\n" + step("tick.yml", "Tick")["run"], code=1)
+    kept = actions(repository, step("tick.yml", "Keep the store")["run"])
+
+    assert "tasks.json: line 2, column 1" in (repository / "said").read_text()
+    assert "Nothing has changed.\n" == kept
 
 
 def test_the_state_is_kept_in_one_place_alone() -> None:

@@ -1,7 +1,12 @@
-"""Attempts under way in one tick: each under its own total deadline, all under one limit of concurrency."""
+"""Attempts under way in one tick: each under its own total deadline, all under one limit of concurrency.
+
+A few more than the limit may be handed over, as many as end about now by the pace of the moment: they wait
+for a slot, and no slot waits for the store. One that has waited too long is given back, not begun late.
+"""
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,11 +14,12 @@ from datetime import datetime, timedelta
 from functions.ports import Perform
 from functions.rules.outcome import Outcome
 from functions.rules.storage import Stored
-from functions.rules.verdict import job_of, time_left
+from functions.rules.verdict import CLAIMED_AHEAD, job_of, time_left
 from functions.rules.words import OutcomeKind
 
 log = logging.getLogger(__name__)
 
+PACE_S = 0.1  # so much of the past tells how many slots will be free in as much of the future
 STUCK_AFTER_S = 1.0  # how long a cancelled attempt may take to let go
 
 CANCELLED = Outcome(OutcomeKind.CANCELLED, "Somebody cancelled it")
@@ -32,6 +38,13 @@ class Attempted:
     finished_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    stored: Stored
+    max_tokens: int | None
+    since: float
+
+
 @dataclass(slots=True)
 class _Running:
     stored: Stored
@@ -47,6 +60,9 @@ class Attempts:
     Args:
         done: Called with each attempt that is over, in the loop; it must not block.
         limit: Attempts under way at once.
+
+    Attributes:
+        begun: Attempts so far.
     """
 
     def __init__(
@@ -62,21 +78,39 @@ class Attempts:
         self._limit = limit
         self._done = done
         self._running: dict[str, _Running] = {}
+        self._waiting: deque[_Waiting] = deque()
+        self._ends: deque[float] = deque(maxlen=max(1, limit // 2))
+        self._ended = False
+        self.begun = 0
         self._changed = asyncio.Event()
 
     @property
-    def free(self) -> int:
-        """How many more may start now."""
-        return max(0, self._limit - len(self._running))
+    def room(self) -> int:
+        """How many more may be started: what is free, and what will be about now."""
+        since = asyncio.get_running_loop().time() - PACE_S
+        soon = sum(at >= since for at in self._ends) if len(self._running) else 0
+        return max(0, self._limit + soon - len(self))
 
     def __len__(self) -> int:
-        return len(self._running)
+        return len(self._running) + len(self._waiting)
 
     def start(self, stored: Stored, *, max_tokens: int | None = None) -> None:
-        """Begin the attempt that *stored* was claimed for; see `Job` for *max_tokens*."""
-        running = _Running(stored, self._clock(), max_tokens)
-        self._running[stored.task.id] = running
-        running.work = asyncio.create_task(self._run(running))
+        """Begin the attempt that *stored* was claimed for, as soon as a slot is free.
+
+        Args:
+            max_tokens: See `Job`.
+        """
+        self._waiting.append(_Waiting(stored, max_tokens, asyncio.get_running_loop().time()))
+        self._fill()
+
+    def given_back(self, *, everything: bool = False) -> list[Stored]:
+        """Take out those that have waited for a slot for longer than a claim allows, or all that wait."""
+        since = asyncio.get_running_loop().time() - CLAIMED_AHEAD.total_seconds()
+        back = [one for one in self._waiting if everything or one.since < since]
+        if back:
+            self._waiting = deque(one for one in self._waiting if one not in back)
+            self._changed.set()
+        return [one.stored for one in back]
 
     async def until(self, condition: Callable[[], bool], *, within_s: float | None) -> bool:
         """Wait until *condition*, which only the end of an attempt can make true; False when time is up."""
@@ -102,11 +136,21 @@ class Attempts:
             running.work.cancel()
 
     async def end(self, because: Outcome) -> None:
-        """End all attempts now. One that does not let go is left behind: its claim will expire."""
+        """End all attempts now, and begin no other. One that does not let go is left: its claim expires."""
+        self._ended = True
         for task_id in list(self._running):
             self.cancel(task_id, because)
         if not await self.until(lambda: not self._running, within_s=STUCK_AFTER_S):
             log.error("attempts_stuck", extra={"tasks": sorted(self._running)})
+
+    def _fill(self) -> None:
+        """Let those that wait begin, as far as there are slots."""
+        while self._waiting and len(self._running) < self._limit and not self._ended:
+            one = self._waiting.popleft()
+            running = _Running(one.stored, self._clock(), one.max_tokens)
+            self._running[one.stored.task.id] = running
+            self.begun += 1
+            running.work = asyncio.create_task(self._run(running))
 
     async def _run(self, running: _Running) -> None:
         task = running.stored.task
@@ -115,6 +159,8 @@ class Attempts:
             self._done(Attempted(running.stored, outcome, running.started_at, self._clock()))
         finally:
             del self._running[task.id]
+            self._ends.append(asyncio.get_running_loop().time())
+            self._fill()
             self._changed.set()
 
     async def _outcome(self, running: _Running) -> Outcome:

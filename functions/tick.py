@@ -65,9 +65,8 @@ class _Tick:
         self.hours = Hours(parts.clock(), budget)
         self._books = Books(parts.store, tick_id=parts.token(), clock=parts.clock, until=self.hours.answer_by)
         self._results = Results(self._books, self.report, parts)
-        self._attempts = Attempts(
-            parts.perform, clock=parts.clock, limit=parts.max_concurrency, done=self._results.take
-        )
+        limit, done = parts.max_concurrency, self._results.take
+        self._attempts = Attempts(parts.perform, clock=parts.clock, limit=limit, done=done)
         self._handing = Handing(parts.workers, clock=parts.clock)
         self._more = True
         self._line: deque[Stored] = deque()
@@ -75,8 +74,6 @@ class _Tick:
         self._late_until: datetime | None = None
         self._seen: set[str] = set()
         self._failure: StoreError | None = None
-
-    # -- the order ---------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         watch = asyncio.create_task(heed(self.parts.store, self._attempts))
@@ -119,6 +116,8 @@ class _Tick:
         """Leave nothing running and nothing decided unwritten, whatever ended the tick."""
         if len(self._attempts):
             await self._attempts.end(SHUT_DOWN)
+            self._line.extendleft(await self._release(self._attempts.given_back(everything=True)))
+        self.report.started = self._attempts.begun
         await self._results.written()
         self.report.left += len(self._line) + len(self._late)
 
@@ -140,9 +139,10 @@ class _Tick:
     async def _work_off(self, line: deque[Stored], *, until: datetime | None = None) -> None:
         """Start all of *line*, a wave at a time, while there is time; leave the rest in it."""
         while line and self._may_start() and not (until and self.parts.clock() >= until):
-            await self._wave(line, min(self._attempts.free, len(line)), late=line is self._late)
+            await self._wave(line, min(self._attempts.room, len(line)), late=line is self._late)
             wanted = min(len(line), max(1, self.parts.max_concurrency // 4))
-            await self._attempts.until(lambda: self._attempts.free >= wanted, within_s=POLL_S)  # noqa: B023
+            await self._attempts.until(lambda: self._attempts.room >= wanted, within_s=POLL_S)  # noqa: B023
+            line.extendleft(await self._release(self._attempts.given_back()))
 
     async def _catch_up(self) -> None:
         """Start what was missed, once all that is on time was started; within its share of the tick."""
@@ -162,16 +162,17 @@ class _Tick:
         loop = asyncio.get_running_loop()
         stop_by: float | None = None
         while not await self._attempts.until(lambda: not len(self._attempts), within_s=POLL_S):
-            if self.hours.over(self.parts.clock()):
+            over, stopping = self.hours.over(self.parts.clock()), self.parts.stopping()
+            waiting = self._attempts.given_back(everything=over or stopping)
+            self._line.extendleft(await self._release(waiting))
+            if over:
                 await self._attempts.end(OUT_OF_TIME)
                 return
-            if self.parts.stopping():
+            if stopping:
                 stop_by = stop_by or loop.time() + STOP_GRACE_S
                 if loop.time() >= stop_by:
                     await self._attempts.end(SHUT_DOWN)
                     return
-
-    # -- one wave ----------------------------------------------------------------------------------------
 
     async def _wave(self, line: deque[Stored], size: int, *, late: bool) -> None:
         """Judge the next *size* tasks of *line* and do what each needs."""
@@ -233,16 +234,16 @@ class _Tick:
             if self.parts.stopping() or time_left(one.stored.task, now=self.parts.clock()) <= timedelta():
                 idle.append(one.stored)
                 continue
-            self.report.started += 1
             self._attempts.start(one.stored, max_tokens=one.max_tokens)
+        self.report.left += len(idle)
         await self._release(idle)
         self._line.extend(await self._results.skip(reserved.denied))
 
-    async def _release(self, idle: Sequence[Stored]) -> None:
-        """Give back claims whose attempts will not be begun: nobody need wait for their expiry."""
+    async def _release(self, idle: Sequence[Stored]) -> list[Stored]:
+        """Give back claims whose attempts were not begun, and return them; nobody waits for their expiry."""
         now = self.parts.clock()
-        await self._books.settle([Decided(one, Settlement(release(one.task, now=now), ())) for one in idle])
-        self.report.left += len(idle)
+        decided = [Decided(one, Settlement(release(one.task, now=now), ())) for one in idle]
+        return [stored for stored in await self._books.settle(decided) if stored is not None]
 
     def _may_start(self) -> bool:
         in_order = self._failure is None and not self.parts.stopping()

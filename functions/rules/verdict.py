@@ -17,6 +17,7 @@ from functions.rules.watch import awaiting, lateness_told, word_at
 from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger, occurrence_id
 
 CLAIM_MARGIN = timedelta(seconds=15)  # a claim outlives its attempt by this: flushing, and clocks that differ
+CLAIMED_AHEAD = timedelta(seconds=1)  # how long before its attempt a claim may be made
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ def _mended(task: Task, *, now: datetime) -> dict[str, Any]:
 
 
 def _claim(task: Task, changes: dict[str, Any], *, token: str, now: datetime) -> dict[str, Any]:
-    until = now + timedelta(seconds=task.timeout_seconds) + CLAIM_MARGIN
+    until = now + CLAIMED_AHEAD + timedelta(seconds=task.timeout_seconds) + CLAIM_MARGIN
     return changes | {
         "status": Status.RUNNING,
         "claim": Claim(token=token, until=until, started_at=now),

@@ -61,8 +61,8 @@ class TestClaim:
     def test_a_claim_outlives_the_attempts_timeout_by_the_margin(self, make_task: MakeTask) -> None:
         after = _started(make_task(timeout_seconds=20), now=NOON)
 
-        assert after.claim == Claim(token="tick.1", until=NOON + 35 * SECOND, started_at=NOON)
-        assert NOON + 35 * SECOND == after.next_run_at
+        assert after.claim == Claim(token="tick.1", until=NOON + 36 * SECOND, started_at=NOON)
+        assert NOON + 36 * SECOND == after.next_run_at
 
     def test_jitter_holds_the_start_back_but_not_the_occurrence(self, make_task: MakeTask) -> None:
         task = make_task(jitter_seconds=60)

@@ -1,0 +1,103 @@
+locals {
+  collections = {
+    "tasks" = {
+      single = { "nextRunAt" = "ASCENDING", "status" = "ASCENDING", "type" = "ASCENDING", "owner" = "ASCENDING", "origin" = "ASCENDING", "tags" = "CONTAINS" }
+      composite = [
+        [["shard", "ASCENDING"], ["nextRunAt", "ASCENDING"]]
+      ]
+      ttl = null
+    }
+    "runs" = {
+      single = { "at" = "DESCENDING" }
+      composite = [
+        [["latestAt", "DESCENDING"], ["earliestAt", "DESCENDING"]],
+        [["taskIds", "CONTAINS"], ["latestAt", "DESCENDING"], ["earliestAt", "DESCENDING"]]
+      ]
+      ttl = "expireAt"
+    }
+    "owners" = {
+      single    = {}
+      composite = []
+      ttl       = "expireAt"
+    }
+    "channels" = {
+      single    = {}
+      composite = []
+      ttl       = "expireAt"
+    }
+    "keys" = {
+      single    = {}
+      composite = []
+      ttl       = "expireAt"
+    }
+    "audit" = {
+      single    = {}
+      composite = []
+      ttl       = "expireAt"
+    }
+    "meta" = {
+      single    = {}
+      composite = []
+      ttl       = "expireAt"
+    }
+    "listeners" = {
+      single    = {}
+      composite = []
+      ttl       = "expireAt"
+    }
+  }
+}
+
+resource "google_firestore_database" "main" {
+  project                           = var.project_id
+  name                              = var.database_name
+  location_id                       = var.region
+  type                              = "FIRESTORE_NATIVE"
+  delete_protection_state           = var.protect_database ? "DELETE_PROTECTION_ENABLED" : "DELETE_PROTECTION_DISABLED"
+  point_in_time_recovery_enablement = var.point_in_time_recovery ? "POINT_IN_TIME_RECOVERY_ENABLED" : "POINT_IN_TIME_RECOVERY_DISABLED"
+}
+
+resource "google_firestore_index" "composite" {
+  for_each = merge([for name, one in local.collections : {
+    for fields in one.composite : "${name}:${join(",", [for f in fields : f[0]])}" => { collection = name, fields = fields }
+  }]...)
+  project    = var.project_id
+  database   = google_firestore_database.main.name
+  collection = "${var.collection_prefix}${each.value.collection}"
+
+  dynamic "fields" {
+    for_each = each.value.fields
+    content {
+      field_path   = fields.value[0]
+      order        = fields.value[1] == "CONTAINS" ? null : fields.value[1]
+      array_config = fields.value[1] == "CONTAINS" ? "CONTAINS" : null
+    }
+  }
+}
+
+resource "google_firestore_field" "single" {
+  for_each = merge([for name, one in local.collections : merge(
+    { "${name}:*" = { collection = name, field = "*", mode = null, ttl = false } },
+    { for field, mode in one.single : "${name}:${field}" => { collection = name, field = field, mode = mode, ttl = false } },
+    one.ttl == null ? {} : { "${name}:ttl" = { collection = name, field = one.ttl, mode = null, ttl = true } },
+  )]...)
+  project    = var.project_id
+  database   = google_firestore_database.main.name
+  collection = "${var.collection_prefix}${each.value.collection}"
+  field      = each.value.field
+
+  index_config {
+    dynamic "indexes" {
+      for_each = each.value.mode == null ? [] : [each.value.mode]
+      content {
+        order        = indexes.value == "CONTAINS" ? null : indexes.value
+        array_config = indexes.value == "CONTAINS" ? "CONTAINS" : null
+      }
+    }
+  }
+
+  dynamic "ttl_config" {
+    for_each = each.value.ttl ? [true] : []
+    content {}
+  }
+}

@@ -8,20 +8,138 @@ variable "project_id" {
   }
 }
 
-variable "region" {
-  description = "The region of all that is made, such as europe-west1."
+variable "project_number" {
+  description = "The number of the same project: gcloud projects describe PROJECT --format='value(projectNumber)'."
   type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{6,14}$", var.project_number))
+    error_message = "project_number: give the number, of digits alone; gcloud projects describe shows it."
+  }
+}
+
+variable "region" {
+  description = "The region of all that is made, such as europe-west1; it must offer Cloud Run, Firestore, Cloud Scheduler and Cloud Tasks."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]{1,2}$", var.region))
+    error_message = "region: give one region, such as europe-west1; not a zone, and not a multi-region."
+  }
+}
+
+variable "name" {
+  description = "What the function is called, and what the names of all that is made begin with."
+  type        = string
+  default     = "cronfire"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{2,18}[a-z0-9]$", var.name))
+    error_message = "name: give 4 to 20 small letters, digits and hyphens, a letter first."
+  }
+}
+
+variable "source_zip" {
+  description = "The path of the zip that is deployed; scripts/deploy makes it."
+  type        = string
+
+  validation {
+    condition     = endswith(var.source_zip, ".zip")
+    error_message = "source_zip: give the path of a .zip; scripts/deploy makes it."
+  }
+}
+
+variable "settings" {
+  description = "Further settings by their names in the README, such as { DEFAULT_TIMEZONE = \"Europe/Riga\" }. Nothing that is secret."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.settings) : can(regex("^[A-Z][A-Z0-9_]{1,60}$", name))])
+    error_message = "settings: names are in capitals, as in the README."
+  }
+
+  validation {
+    condition = alltrue([
+      for name in keys(var.settings) : !can(regex("(SECRET|TOKEN|API_KEY|WEBHOOK_URL|SMTP_URL|ROUTING_KEY|HEARTBEAT_URL)", name))
+    ])
+    error_message = "settings: a secret would be in Terraform's state; put it into Secret Manager and name it in secrets."
+  }
+}
+
+variable "secrets" {
+  description = "Settings whose values are in Secret Manager: the setting's name and the id of an existing secret, such as { SLACK_WEBHOOK_URL = \"slack-webhook\" }."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition = alltrue([
+      for name, id in var.secrets : can(regex("^[A-Z][A-Z0-9_]{1,80}$", name)) && can(regex("^[A-Za-z0-9_-]{1,255}$", id))
+    ])
+    error_message = "secrets: give names of settings in capitals, and ids of secrets of this project; never a value."
+  }
+}
+
+variable "rotating" {
+  description = "Whether the shared secret before the present one still opens the door; true while pingers are told the new one."
+  type        = bool
+  default     = false
+}
+
+variable "bearer_pingers" {
+  description = "Whether pingers without a Google account, such as cron-job.org, and people may reach the function; the program itself then asks for a secret or a key."
+  type        = bool
+  default     = false
+}
+
+variable "max_instances" {
+  description = "The most instances at once: a bound of cost. Two serve a tick and a dashboard; each worker takes one more."
+  type        = number
+  default     = 4
+
+  validation {
+    condition     = var.max_instances >= 1 && var.max_instances <= 100 && floor(var.max_instances) == var.max_instances
+    error_message = "max_instances: give a whole number from 1 to 100."
+  }
+}
+
+variable "memory_mib" {
+  description = "Memory of an instance, in MiB."
+  type        = number
+  default     = 512
+
+  validation {
+    condition     = contains([256, 512, 1024, 2048, 4096], var.memory_mib)
+    error_message = "memory_mib: give 256, 512, 1024, 2048 or 4096."
+  }
+}
+
+variable "timeout_s" {
+  description = "The longest a request may take, in seconds: a tick of Cloud Scheduler has 60, a worker the rest."
+  type        = number
+  default     = 300
+
+  validation {
+    condition     = var.timeout_s >= 75 && var.timeout_s <= 1800
+    error_message = "timeout_s: give 75 to 1800 seconds: more than a tick has, and no more than Cloud Tasks waits."
+  }
+}
+
+variable "worker_budget_s" {
+  description = "How long a worker works, in seconds; at least 20 less than timeout_s."
+  type        = number
+  default     = 280
+
+  validation {
+    condition     = var.worker_budget_s >= 30 && var.worker_budget_s <= var.timeout_s - 20
+    error_message = "worker_budget_s: give at least 30, and 20 less than timeout_s, or its answers are cut off."
+  }
 }
 
 variable "database_name" {
   description = "The name of the Firestore database made for the scheduler."
   type        = string
   default     = "cronfire"
-}
-
-variable "collection_prefix" {
-  description = "What stands before the names of collections; empty means nothing."
-  type        = string
 }
 
 variable "protect_database" {
@@ -34,4 +152,43 @@ variable "point_in_time_recovery" {
   description = "Whether the last 7 days can be read back; costs storage."
   type        = bool
   default     = false
+}
+
+variable "push_events" {
+  description = "Whether what others publish to the topic is sent to the function as events."
+  type        = bool
+  default     = false
+}
+
+variable "alarm_email" {
+  description = "Who is told when the scheduler itself fails; empty for nobody."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.alarm_email == "" || can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", var.alarm_email))
+    error_message = "alarm_email: give one e-mail address, or leave it empty."
+  }
+}
+
+variable "billing_account" {
+  description = "The billing account whose budget is watched, such as 012345-6789AB-CDEF01; empty for none."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.billing_account == "" || can(regex("^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$", var.billing_account))
+    error_message = "billing_account: give three groups of six, such as 012345-6789AB-CDEF01, or leave it empty."
+  }
+}
+
+variable "budget_usd" {
+  description = "The budget of a month, in US dollars: people are told at half of it and at all of it."
+  type        = number
+  default     = 5
+
+  validation {
+    condition     = var.budget_usd >= 1
+    error_message = "budget_usd: give at least 1."
+  }
 }

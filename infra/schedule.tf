@@ -1,0 +1,25 @@
+# The next minute is the retry: a tick that failed is not asked for again within its own.
+resource "google_cloud_scheduler_job" "tick" {
+  project          = var.project_id
+  region           = var.region
+  name             = "${var.name}-tick"
+  description      = "A tick each minute"
+  schedule         = "* * * * *"
+  time_zone        = "Etc/UTC"
+  attempt_deadline = "60s"
+
+  retry_config {
+    retry_count = 0
+  }
+
+  http_target {
+    http_method = "POST"
+    uri         = "${local.url}/tick"
+
+    oidc_token {
+      service_account_email = google_service_account.invoker.email
+      audience              = local.url
+    }
+  }
+  depends_on = [google_project_service.needed]
+}

@@ -1,0 +1,254 @@
+mock_provider "google" {
+  override_during = plan
+
+  mock_resource "google_service_account" {
+    defaults = {
+      email  = "account@example-project.iam.gserviceaccount.com"
+      name   = "projects/example-project/serviceAccounts/account@example-project.iam.gserviceaccount.com"
+      id     = "projects/example-project/serviceAccounts/account@example-project.iam.gserviceaccount.com"
+      member = "serviceAccount:account@example-project.iam.gserviceaccount.com"
+    }
+  }
+}
+
+variables {
+  project_id     = "example-project"
+  project_number = "123456789012"
+  region         = "europe-west1"
+  source_zip     = "tests/source.zip"
+}
+
+run "the_database_is_protected_and_has_its_indexes" {
+  command = plan
+
+  assert {
+    condition     = google_firestore_database.main.delete_protection_state == "DELETE_PROTECTION_ENABLED"
+    error_message = "The database can be deleted."
+  }
+  assert {
+    condition     = contains(keys(google_firestore_index.composite), "tasks:shard,nextRunAt")
+    error_message = "Due tasks of a shard have no index."
+  }
+  assert {
+    condition     = length(google_firestore_index.composite) == 3
+    error_message = "An index is missing, or is one too many."
+  }
+  assert {
+    condition     = length(google_firestore_field.single["runs:ttl"].ttl_config) == 1 && length(google_firestore_field.single["tasks:nextRunAt"].ttl_config) == 0
+    error_message = "History must expire, and tasks must not."
+  }
+  assert {
+    condition     = alltrue([for name in keys(local.collections) : length(google_firestore_field.single["${name}:*"].index_config[0].indexes) == 0])
+    error_message = "A collection indexes fields that nobody asks for."
+  }
+}
+
+run "a_tick_each_minute_with_the_invokers_token_and_no_retry" {
+  command = plan
+
+  assert {
+    condition     = google_cloud_scheduler_job.tick.attempt_deadline == "60s"
+    error_message = "A tick must be given up before the next minute's."
+  }
+  assert {
+    condition     = google_cloud_scheduler_job.tick.retry_config[0].retry_count == 0
+    error_message = "The next minute is the retry."
+  }
+  assert {
+    condition     = google_cloud_scheduler_job.tick.schedule == "* * * * *"
+    error_message = "It must be asked for each minute."
+  }
+  assert {
+    condition     = google_cloud_scheduler_job.tick.http_target[0].oidc_token[0].service_account_email == google_service_account.invoker.email
+    error_message = "The job must call as the invoker."
+  }
+  assert {
+    condition = (
+      google_cloud_scheduler_job.tick.http_target[0].oidc_token[0].audience == "https://cronfire-123456789012.europe-west1.run.app"
+      && google_cloudfunctions2_function.main.service_config[0].environment_variables["OIDC_AUDIENCE"] == google_cloud_scheduler_job.tick.http_target[0].oidc_token[0].audience
+    )
+    error_message = "The job's audience is not the one that the function accepts."
+  }
+  assert {
+    condition     = google_cloud_scheduler_job.tick.http_target[0].uri == "https://cronfire-123456789012.europe-west1.run.app/tick"
+    error_message = "The job calls the wrong address."
+  }
+}
+
+run "the_function_is_bounded_and_gets_secrets_by_reference" {
+  command = plan
+
+  variables {
+    secrets = { SLACK_WEBHOOK_URL = "slack-webhook" }
+  }
+
+  assert {
+    condition = (
+      google_cloudfunctions2_function.main.service_config[0].timeout_seconds >= 60
+      && google_cloudfunctions2_function.main.service_config[0].timeout_seconds >= tonumber(google_cloudfunctions2_function.main.service_config[0].environment_variables["WORKER_BUDGET_SECONDS"]) + 20
+    )
+    error_message = "A request may be cut off before it has answered."
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.main.service_config[0].max_instance_count == 4 && google_cloudfunctions2_function.main.service_config[0].min_instance_count == 0
+    error_message = "Instances are not bounded, or are paid for while nothing happens."
+  }
+  assert {
+    condition     = toset([for one in google_cloudfunctions2_function.main.service_config[0].secret_environment_variables : one.key]) == toset(["CRON_SECRET", "API_KEY", "SLACK_WEBHOOK_URL"])
+    error_message = "The function does not get exactly its secrets."
+  }
+  assert {
+    condition     = length([for name in keys(google_cloudfunctions2_function.main.service_config[0].environment_variables) : name if can(regex("SECRET|KEY", name))]) == 0
+    error_message = "A secret is a plain variable."
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.main.build_config[0].entry_point == "scheduler"
+    error_message = "main.py exports scheduler."
+  }
+  assert {
+    condition     = toset(keys(google_secret_manager_secret_iam_member.runtime)) == toset(["CRON_SECRET", "CRON_SECRET_PREVIOUS", "API_KEY", "SLACK_WEBHOOK_URL"])
+    error_message = "The runtime may read other secrets than its own, or not all of them."
+  }
+}
+
+run "two_values_while_rotating" {
+  command = plan
+
+  variables {
+    rotating = true
+  }
+
+  assert {
+    condition     = contains([for one in google_cloudfunctions2_function.main.service_config[0].secret_environment_variables : one.key], "CRON_SECRET_PREVIOUS")
+    error_message = "The secret that is being retired must still open the door."
+  }
+}
+
+run "each_account_has_the_roles_it_needs_and_no_others" {
+  command = plan
+
+  assert {
+    condition     = google_project_iam_member.runtime_store.role == "roles/datastore.user" && length(google_project_iam_member.runtime_store.condition) == 1
+    error_message = "The runtime may use its own database alone."
+  }
+  assert {
+    condition     = toset([for one in google_project_iam_member.deployer : one.role]) == toset(["roles/logging.logWriter", "roles/artifactregistry.writer"])
+    error_message = "The deployer has other roles on the project."
+  }
+  assert {
+    condition     = google_cloud_run_service_iam_member.invoker.role == "roles/run.invoker" && length(google_cloud_run_service_iam_member.anybody) == 0
+    error_message = "Somebody else than the invoker may call the function."
+  }
+  assert {
+    condition     = google_cloud_tasks_queue_iam_member.runtime.role == "roles/cloudtasks.enqueuer" && google_pubsub_topic_iam_member.runtime.role == "roles/pubsub.publisher"
+    error_message = "The runtime may do more than put things in."
+  }
+  assert {
+    condition     = google_service_account_iam_member.runtime_as_invoker.role == "roles/iam.serviceAccountUser"
+    error_message = "Messages of the queue could not carry the invoker's token."
+  }
+}
+
+run "bearer_pingers_reach_the_program_when_asked_for" {
+  command = plan
+
+  variables {
+    bearer_pingers = true
+  }
+
+  assert {
+    condition     = google_cloud_run_service_iam_member.anybody[0].member == "allUsers"
+    error_message = "cron-job.org could not reach the function."
+  }
+}
+
+run "work_and_events_come_with_a_token" {
+  command = plan
+
+  variables {
+    push_events = true
+  }
+
+  assert {
+    condition     = google_cloud_tasks_queue.work.rate_limits[0].max_concurrent_dispatches == 3
+    error_message = "Workers could take every instance, and ticks would wait."
+  }
+  assert {
+    condition     = google_pubsub_subscription.push[0].push_config[0].push_endpoint == "https://cronfire-123456789012.europe-west1.run.app/api/events"
+    error_message = "Events are pushed elsewhere."
+  }
+  assert {
+    condition     = google_pubsub_subscription.push[0].push_config[0].oidc_token[0].audience == "https://cronfire-123456789012.europe-west1.run.app"
+    error_message = "Events are pushed with another audience than the function accepts."
+  }
+  assert {
+    condition     = length(google_pubsub_subscription.push[0].dead_letter_policy) == 1
+    error_message = "What cannot be delivered would be tried for ever."
+  }
+}
+
+run "somebody_is_told_when_it_is_silent" {
+  command = plan
+
+  variables {
+    alarm_email     = "ann@example.com"
+    billing_account = "012345-6789AB-CDEF01"
+  }
+
+  assert {
+    condition     = google_monitoring_alert_policy.silent.conditions[0].condition_absent[0].duration == "180s"
+    error_message = "Silence must be noticed after 3 minutes."
+  }
+  assert {
+    condition     = length(google_monitoring_notification_channel.email) == 1 && length(google_billing_budget.month) == 1
+    error_message = "Nobody would be told."
+  }
+}
+
+run "a_name_in_place_of_the_projects_id_is_refused" {
+  command         = plan
+  expect_failures = [var.project_id]
+  variables {
+    project_id = "My Project"
+  }
+}
+
+run "a_zone_is_no_region" {
+  command         = plan
+  expect_failures = [var.region]
+  variables {
+    region = "europe-west1-b"
+  }
+}
+
+run "secrets_do_not_come_in_by_settings" {
+  command         = plan
+  expect_failures = [var.settings]
+  variables {
+    settings = { SLACK_WEBHOOK_URL = "https://hooks.example.com/secret" }
+  }
+}
+
+run "a_secrets_value_is_not_its_id" {
+  command         = plan
+  expect_failures = [var.secrets]
+  variables {
+    secrets = { SLACK_WEBHOOK_URL = "https://hooks.example.com/secret" }
+  }
+}
+
+run "a_worker_must_be_able_to_answer" {
+  command         = plan
+  expect_failures = [var.worker_budget_s]
+  variables {
+    worker_budget_s = 290
+  }
+}
+
+run "a_tick_must_be_able_to_answer" {
+  command         = plan
+  expect_failures = [var.timeout_s]
+  variables {
+    timeout_s = 60
+  }
+}

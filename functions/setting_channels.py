@@ -32,6 +32,7 @@ class ChannelSettings(BaseModel):
     pagerduty_routing_key: SecretStr | None = None
     ntfy_url: SecretAddress | None = Field(None, description=ADDRESS)
     ntfy_token: SecretStr | None = None
+    apprise_urls: SecretStr | None = None
     webhook_url: SecretAddress | None = Field(None, description=ADDRESS)
     webhook_secret: SecretStr | None = None
     webhook_secret_previous: SecretStr | None = None

@@ -1,0 +1,156 @@
+"""The apprise channel over real HTTP, with the real library: what is let through, and said once."""
+
+import logging
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from functions.errors import SettingsError
+from functions.notices.apprise import MISSING, AppriseChannel, open_channel
+from functions.notices.channel import Answer
+from functions.rules.notice import Notice
+from tests.conftest import NOON
+
+CANARY = "c4nary-token"
+
+
+async def no_post(url: str, **how: Any) -> Answer:
+    raise AssertionError("the library posts by itself")
+
+
+def notice(summary: str = "Answered 503") -> Notice:
+    return Notice(
+        id="shop@2026-11-20T12:00:00Z#failure",
+        kind="failure",
+        task_id="shop",
+        title="Shop @everyone",
+        type="http",
+        schedule="@daily",
+        timezone="UTC",
+        occurrence=NOON,
+        at=NOON,
+        summary=summary,
+    )
+
+
+@dataclass
+class Service:
+    """A Gotify server on loopback: it takes messages as the real one does, or refuses them."""
+
+    port: int = 0
+    status: int = 200
+    taken: list[dict[str, Any]] = field(default_factory=list)
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    one = Service()
+
+    async def message(request: web.Request) -> web.Response:
+        assert request.headers["X-Gotify-Key"] == CANARY
+        if one.status == 200:
+            one.taken.append(await request.json())
+        return web.json_response({"id": 1}, status=one.status)
+
+    app = web.Application()
+    app.router.add_post("/message", message)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    one.port = runner.addresses[0][1]
+    yield one
+    await runner.cleanup()
+
+
+def channel(*urls: str) -> AppriseChannel:
+    found = open_channel({"APPRISE_URLS": "\n".join(urls)}, no_post)
+    assert found is not None
+    return found
+
+
+async def test_a_service_is_told_in_its_own_way(service: Service) -> None:
+    sent = await channel(f"gotify://127.0.0.1:{service.port}/{CANARY}").send([notice()], NOON)
+
+    [message] = service.taken
+    assert sent.ok
+    assert "Answered 503" in message["message"]
+    assert "@everyone" not in message["title"] + message["message"]
+
+
+async def test_who_has_taken_a_message_is_not_told_again_because_another_has_not(service: Service) -> None:
+    dead = f"gotify://127.0.0.1:1/{CANARY}"
+    one = channel(f"gotify://127.0.0.1:{service.port}/{CANARY}", dead)
+
+    first, second = await one.send([notice()], NOON), await one.send([notice()], NOON)
+
+    assert (False, False, 1) == (first.ok, second.ok, len(service.taken))
+    assert "not taken by number 2 of APPRISE_URLS" == first.detail
+    assert not first.permanent
+
+
+async def test_a_refusal_is_tried_again_later(service: Service) -> None:
+    service.status = 500
+    one = channel(f"gotify://127.0.0.1:{service.port}/{CANARY}")
+
+    refused = await one.send([notice()], NOON)
+    service.status = 200
+    taken = await one.send([notice()], NOON)
+
+    assert (False, True, 1) == (refused.ok, taken.ok, len(service.taken))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["json://example.com", "file:///tmp/x", "dbus://x", "syslog://x", "windows://x", "xmls://x", "exec://rm"],
+)
+def test_what_is_no_messaging_service_is_not_let_through(url: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        open_channel({"APPRISE_URLS": f"gotify://ok/{CANARY} {url}"}, no_post)
+
+    assert "APPRISE_URLS: number 2" in str(refused.value)
+    assert CANARY not in str(refused.value)
+
+
+def test_every_scheme_that_is_let_through_is_one_the_library_knows() -> None:
+    import apprise
+
+    known = {
+        scheme
+        for plugin in apprise.Apprise().details(show_disabled=True)["schemas"]
+        for scheme in [*(plugin["protocols"] or ()), *(plugin["secure_protocols"] or ())]
+    }
+
+    from functions.notices.apprise import SCHEMES
+
+    assert [] == sorted(SCHEMES - known)
+
+
+async def test_an_address_that_the_library_cannot_use_switches_the_channel_off() -> None:
+    sent = await channel("pover://x").send([notice()], NOON)
+
+    assert (False, True) == (sent.ok, sent.permanent)
+    assert "number 1 is not complete" in sent.detail
+
+
+async def test_without_the_package_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+
+    sent = await channel(f"gotify://127.0.0.1:1/{CANARY}").send([notice()], NOON)
+
+    assert (False, True, MISSING) == (sent.ok, sent.permanent, sent.detail)
+
+
+async def test_no_address_is_in_a_log_or_a_representation(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.status = 401
+    one = channel(f"gotify://127.0.0.1:{service.port}/{CANARY}")
+
+    with caplog.at_level(logging.DEBUG):
+        sent = await one.send([notice()], NOON)
+
+    assert CANARY not in repr(one) + str(sent) + caplog.text

@@ -1,13 +1,12 @@
 """What people read is complete: each setting, each command and each form of schedule is in it."""
 
-import argparse
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from functions.cli import build_parser
+from functions.cli import build
 from functions.environment import parse_dotenv
 from functions.rules.schedule import NAMED, read_schedule
 from functions.settings import Settings
@@ -26,12 +25,7 @@ def env_example() -> dict[str, str]:
 
 
 def commands() -> list[str]:
-    [choices] = [
-        action.choices
-        for action in build_parser()._actions
-        if isinstance(action, argparse._SubParsersAction)  # argparse tells its commands no other way
-    ]
-    return sorted(choices)
+    return sorted(build().commands)
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))

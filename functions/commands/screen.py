@@ -31,11 +31,11 @@ class Screen:
         self._out = out
         self._err = err
         self._coloured = coloured
-        self._as_json = as_json
+        self.as_json = as_json
 
     def answer(self, data: object, lines: Iterable[str]) -> None:
         """Show *data* as JSON when that was asked for, *lines* otherwise."""
-        if self._as_json:
+        if self.as_json:
             self.line(json.dumps(data, ensure_ascii=False))
             return
         for line in lines:

@@ -10,8 +10,8 @@ from tests.cli.conftest import Scheduler
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        ((), "COMMAND"),
-        (("aply",), "invalid choice"),
+        ((), "Missing command"),
+        (("aply",), "No such command"),
         (("apply",), "PATH"),
         (("show",), "ID"),
         (("list", "--nope"), "--nope"),
@@ -85,4 +85,4 @@ def test_help_is_an_answer(scheduler: Scheduler, words: tuple[str, ...]) -> None
     said = scheduler(*words)
 
     assert (0, "") == (said.code, said.err)
-    assert "usage: scheduler" in said.out
+    assert "Usage: scheduler" in said.out

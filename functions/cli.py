@@ -61,7 +61,12 @@ def build() -> Any:
 
 async def _run(wish: Wish, session: Session) -> int:
     try:
-        return await wish.does(session, **wish.options)
+        does = wish.does
+        if session.is_remote:
+            from functions.commands.remote import counterpart  # with a library that no other command needs
+
+            does = counterpart(does)
+        return await does(session, **wish.options)
     finally:
         await session.close()
 

@@ -68,7 +68,12 @@ ROOMS: Mapping[str, set[str]] = {
 }
 
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
-    "aiohttp": ("functions/actions/net/", "functions/notices/post.py", "functions/web/certificates.py"),
+    "aiohttp": (
+        "functions/commands/api.py",
+        "functions/actions/net/",
+        "functions/notices/post.py",
+        "functions/web/certificates.py",
+    ),
     "apprise": ("functions/notices/apprise.py",),
     "aiosmtplib": ("functions/notices/mail.py",),
     "google": ("functions/store/firestore", "functions/web/oidc.py", "functions/fanout/"),

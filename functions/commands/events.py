@@ -16,8 +16,8 @@ async def list_events(session: Session) -> int:
     """Show the types of events that tasks listen to, with these tasks."""
     heard = await all_listeners(session.store)
     none = ["No task listens to an event: give one onEvent: [{type: order.paid}]"]
-    lines = [f"{type_}: {', '.join(tasks)}" for type_, tasks in heard.items()] or none
-    session.screen.answer([{"type": type_, "tasks": list(tasks)} for type_, tasks in heard.items()], lines)
+    told = [f"{type_}: {', '.join(tasks)}" for type_, tasks in heard.items()] or none
+    session.screen.answer([{"type": type_, "tasks": list(tasks)} for type_, tasks in heard.items()], told)
     return 0
 
 
@@ -32,7 +32,7 @@ async def publish(
             "source": source,
             "subject": subject,
             "time": session.now(),
-            "data": _object(data),
+            "data": object_of(data),
             "to": to,
         }
     )
@@ -44,7 +44,7 @@ async def publish(
         "skipped": list(heard.skipped),
         "known": list(heard.known),
     }
-    session.screen.answer(answer, list(_lines(event, answer)))
+    session.screen.answer(answer, list(lines(event.type, answer)))
     return 0
 
 
@@ -56,7 +56,8 @@ def _event(given: dict[str, object]) -> Event:
         raise InputError(f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}") from None
 
 
-def _object(text: str) -> dict[str, object]:
+def object_of(text: str) -> dict[str, object]:
+    """The JSON object that was typed. Raises InputError when it is none."""
     try:
         data = json.loads(text or "{}")
     except ValueError:
@@ -66,11 +67,12 @@ def _object(text: str) -> dict[str, object]:
     return data
 
 
-def _lines(event: Event, answer: Mapping[str, Any]) -> list[str]:
+def lines(event_type: str, answer: Mapping[str, Any]) -> list[str]:
+    """What became of an event, in sentences."""
     said = {
         "started": "run at the next tick",
         "skipped": "listen, but are paused or have ended; it is on record",
         "known": "had heard it before",
     }
-    lines = [f"{', '.join(answer[name])} {words}" for name, words in said.items() if answer[name]]
-    return lines or [f"No task listens to {event.type}"]
+    told = [f"{', '.join(answer[name])} {words}" for name, words in said.items() if answer[name]]
+    return told or [f"No task listens to {event_type}"]

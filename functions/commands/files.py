@@ -10,6 +10,7 @@ from functions.commands.costing import change_line, cost_data, planned_cost
 from functions.commands.screen import Cell, Screen
 from functions.commands.session import Session
 from functions.commands.times import local
+from functions.rules.task import TaskSpec
 from functions.rules.words import instant_text
 from functions.taskfiles import Fault, read_task_files
 
@@ -25,7 +26,7 @@ async def apply_files(session: Session, *, paths: Sequence[Path], prune: bool, d
     """
     loaded = read_task_files(paths, default_timezone=session.settings.default_timezone)
     if loaded.faults:
-        return _refuse(session.screen, loaded.faults)
+        return refuse(session.screen, loaded.faults)
     changes = await apply(
         session.store,
         loaded.specs,
@@ -46,12 +47,20 @@ async def apply_files(session: Session, *, paths: Sequence[Path], prune: bool, d
     return 0
 
 
-def _refuse(screen: Screen, faults: Sequence[Fault]) -> int:
+def refuse(screen: Screen, faults: Sequence[Fault]) -> int:
+    """Tell of all *faults*; return the exit code."""
     screen.answer({"applied": False, "faults": [asdict(fault) for fault in faults]}, ())
     screen.warn("\n".join(str(fault) for fault in faults))
     many = "is 1 fault" if len(faults) == 1 else f"are {len(faults)} faults"
     screen.complain(f"there {many} in the files: mend all of them first; nothing was changed")
     return 2
+
+
+def show(screen: Screen, changes: Sequence[Change], specs: Sequence[TaskSpec], *, dry_run: bool) -> None:
+    """Tell what was changed, or would be."""
+    data = {"applied": not dry_run, "changes": [_data(change) for change in changes]}
+    zones = {spec.id: spec.timezone for spec in specs}
+    screen.answer(data, list(_lines(screen, changes, zones, dry_run=dry_run)))
 
 
 def _data(change: Change) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 from functions import wiring
 from functions.commands.screen import Screen
@@ -55,9 +56,20 @@ class Session:
         return self._wired
 
     @property
+    def is_remote(self) -> bool:
+        """Whether a deployed function is asked in place of a store."""
+        return bool(self.environment.get("SCHEDULER_URL", "").strip())
+
+    @property
     def store(self) -> FullStore:
-        """The store that `STORE_URL` names."""
-        return self.wired.store
+        """The store that `STORE_URL` names; what can be asked of `SCHEDULER_URL` when that is set."""
+        if not self.is_remote:
+            return self.wired.store
+        from functions.commands.api import RemoteStore, api_of  # as in `cli`
+
+        api = api_of(self.environment)
+        assert api is not None
+        return cast("FullStore", RemoteStore(api))
 
     async def task(self, task_id: str) -> Task:
         """Return a task; raises InputError when there is none of this id, or it cannot be read."""

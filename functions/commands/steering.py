@@ -19,7 +19,7 @@ async def pause(session: Session, *, task_id: str, note: str, until: datetime | 
         session.store, task_id, note=note, until=until, by=BY, now=session.now(), new_id=session.new_id
     )
     end = f"until {local(until, task.timezone)}" if until else "until somebody resumes it"
-    return _done(session, task, f"{task_id} is paused {end}")
+    return told(session, task, f"{task_id} is paused {end}")
 
 
 async def resume(session: Session, *, task_id: str, catch_up: bool) -> int:
@@ -27,14 +27,14 @@ async def resume(session: Session, *, task_id: str, catch_up: bool) -> int:
     task = await control.resume(
         session.store, task_id, catch_up=catch_up, now=session.now(), new_id=session.new_id
     )
-    return _done(session, task, f"{task_id} is resumed; next look {local(task.next_run_at, task.timezone)}")
+    return told(session, task, f"{task_id} is resumed; next look {local(task.next_run_at, task.timezone)}")
 
 
 async def cancel(session: Session, *, task_id: str) -> int:
     """End the occurrence in hand."""
     task = await control.cancel(session.store, task_id, now=session.now(), new_id=session.new_id)
     done = "will be told to stop within seconds" if task.cancel_requested else "is cancelled"
-    return _done(session, task, f"{task_id} {done}")
+    return told(session, task, f"{task_id} {done}")
 
 
 async def run(session: Session, *, task_ids: Sequence[str]) -> int:
@@ -66,6 +66,7 @@ async def backfill(session: Session, *, task_id: str, first: datetime, until: da
     return 0
 
 
-def _done(session: Session, task: Task, text: str) -> int:
+def told(session: Session, task: Task, text: str) -> int:
+    """Tell what became of a task; return the exit code."""
     session.screen.answer(task_data(task), [text])
     return 0

@@ -1,5 +1,6 @@
 """Makes a store match task files: what is created, updated and removed, and nothing else."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from functions.rules.storage import RUNS_PER_ENTRY, Filter, LedgerEntry, Result,
 from functions.rules.task import TaskSpec
 
 PAGE = 300
+SPEC_FIELDS = set(TaskSpec.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Change:
         fields: camelCase names of the fields that differ; empty for a creation or a removal.
         before: The next wake-up before; None when there was none.
         after: The next wake-up after.
+        drifted: Whether somebody else has changed the task since a file was last applied to it.
     """
 
     id: str
@@ -31,6 +34,7 @@ class Change:
     fields: tuple[str, ...] = ()
     before: datetime | None = None
     after: datetime | None = None
+    drifted: bool = False
 
 
 async def apply(
@@ -99,8 +103,9 @@ async def everything(store: Catalogue, which: Filter) -> list[Stored]:
 def _applied(
     stored: Stored | None, spec: TaskSpec, *, origin: str, now: datetime
 ) -> tuple[Change, Write | None, tuple[Run, ...]]:
+    applied = _fingerprint(spec)
     if stored is None:
-        task = first_look(spec, now=now, origin=origin)
+        task = first_look(spec, now=now, origin=origin).model_copy(update={"applied": applied})
         return Change(spec.id, "create", after=task.next_run_at), Write(task, None), ()
     settlement = edited(stored.task, spec, now=now)
     if not settlement.changes:
@@ -109,7 +114,7 @@ def _applied(
             None,
             (),
         )
-    write = Write.changing(stored, settlement.changes)
+    write = Write.changing(stored, settlement.changes | {"applied": applied})
     names = tuple(
         sorted(
             TaskSpec.model_fields[name].alias or name
@@ -117,8 +122,15 @@ def _applied(
             if name in TaskSpec.model_fields
         )
     )
-    change = Change(spec.id, "update", names, stored.task.next_run_at, write.task.next_run_at)
+    drifted = stored.task.applied not in ("", _fingerprint(stored.task))
+    change = Change(spec.id, "update", names, stored.task.next_run_at, write.task.next_run_at, drifted)
     return change, write, settlement.runs
+
+
+def _fingerprint(spec: TaskSpec) -> str:
+    """What a file says of a task, in a few digits."""
+    text = spec.model_dump_json(by_alias=True, include=SPEC_FIELDS, exclude_defaults=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 async def _write_all(

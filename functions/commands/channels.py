@@ -29,7 +29,8 @@ async def list_channels(session: Session) -> int:
 async def test_channel(session: Session, *, name: str) -> int:
     """Say on one channel that it works, once; 1 when its vendor did not take it."""
     await _must_exist(session, name)
-    sent = await session.wired.teller.test(name, within=PATIENCE)
+    with session.screen.working(f"{name} is told"):
+        sent = await session.wired.teller.test(name, within=PATIENCE)
     data = {"channel": name, "ok": sent.ok, "permanent": sent.permanent, "detail": sent.detail}
     if sent.ok:
         line = f"{name}: the test message was taken" + (f" ({sent.detail})" if sent.detail else "")

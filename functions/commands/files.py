@@ -27,15 +27,16 @@ async def apply_files(session: Session, *, paths: Sequence[Path], prune: bool, d
     loaded = read_task_files(paths, default_timezone=session.settings.default_timezone)
     if loaded.faults:
         return refuse(session.screen, loaded.faults)
-    changes = await apply(
-        session.store,
-        loaded.specs,
-        origin=ORIGIN,
-        now=session.now(),
-        new_id=session.new_id,
-        prune=prune,
-        dry_run=dry_run,
-    )
+    with session.screen.working(f"{len(loaded.specs)} tasks are compared with the store"):
+        changes = await apply(
+            session.store,
+            loaded.specs,
+            origin=ORIGIN,
+            now=session.now(),
+            new_id=session.new_id,
+            prune=prune,
+            dry_run=dry_run,
+        )
     data: dict[str, Any] = {"applied": not dry_run, "changes": [_data(change) for change in changes]}
     zones = {spec.id: spec.timezone for spec in loaded.specs}
     lines = list(_lines(session.screen, changes, zones, dry_run=dry_run))
@@ -68,6 +69,7 @@ def _data(change: Change) -> dict[str, Any]:
         "id": change.id,
         "action": change.action,
         "fields": list(change.fields),
+        "drifted": change.drifted,
         "nextRunAtBefore": instant_text(change.before) if change.before else None,
         "nextRunAt": instant_text(change.after) if change.after else None,
     }
@@ -81,7 +83,9 @@ def _lines(
         if change.action != "unchanged":
             sign, colour = SIGNS[change.action]
             what = _times(change, zones.get(change.id, "UTC"))
-            rows.append((Cell(sign, colour), change.id, ", ".join(change.fields) or change.action, what))
+            changed = ", ".join(change.fields) or change.action
+            changed += " (changed elsewhere since the last apply)" if change.drifted else ""
+            rows.append((Cell(sign, colour), change.id, changed, what))
     if rows:
         yield from screen.table(("", "TASK", "WHAT", "NEXT RUN"), rows)
     counts = [

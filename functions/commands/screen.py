@@ -3,7 +3,8 @@
 import json
 import shutil
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple, TextIO
 
 COLOURS = {"red": "\033[31m", "green": "\033[32m", "yellow": "\033[33m", "dim": "\033[2m"}
@@ -53,6 +54,17 @@ class Screen:
         """Write *text* to the error stream as it is: `file:line: ...` is what editors jump to."""
         for line in text.splitlines():
             print(plain(line), file=self._err, flush=True)
+
+    @contextmanager
+    def working(self, text: str) -> Iterator[None]:
+        """Show that *text* is being done, where somebody watches; nothing of it stays."""
+        if not self._err.isatty():
+            yield
+            return
+        from rich.console import Console  # for a terminal alone
+
+        with Console(file=self._err).status(text):
+            yield
 
     def paint(self, text: str, colour: str) -> str:
         """*text* in *colour* where colours are shown."""

@@ -18,7 +18,8 @@ FAULTY = ("failed", "retrying", "broken")
 async def tick(session: Session) -> int:
     """Run what is due, once; 1 when an attempt failed or a task could not be read."""
     started_at = session.now()
-    report = await session.wired.tick(NO_LIMIT)
+    with session.screen.working("What is due is run"):
+        report = await session.wired.tick(NO_LIMIT)
     runs = await session.store.runs(since=started_at, limit=SHOWN)
     session.screen.answer(report, _lines(session.screen, report, list(reversed(runs))))
     return 1 if any(report.get(name) for name in FAULTY) else 0

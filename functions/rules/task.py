@@ -152,6 +152,8 @@ class Task(TaskSpec):
 
     Attributes:
         origin: Where the task came from, e.g. `file`; only tasks from files are removed by `apply`.
+        applied: The fingerprint of what a file last said of it; another one now means that somebody else
+            has changed it since.
         upcoming: The schedule's next occurrence not yet run, skipped or queued; None when it has ended.
         next_run_at: The next moment the scheduler must look at this task: an occurrence (with its
             jitter), a retry, the expiry of a claim, the end of a pause, an undelivered notice; None when
@@ -174,6 +176,7 @@ class Task(TaskSpec):
     model_config = ConfigDict(extra="ignore")  # a newer version's field must not stop an older tick
 
     origin: str = ""
+    applied: str = ""
     created_at: Instant
     updated_at: Instant
     shard: Annotated[int, Field(ge=0, lt=SHARDS)] = 0

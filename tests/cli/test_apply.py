@@ -1,5 +1,7 @@
 """`apply` makes the store match the files, or changes nothing; `plan` only says what would change."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from tests.cli.conftest import Scheduler, WriteTasks
@@ -129,3 +131,27 @@ def test_the_default_zone_is_that_of_the_settings(scheduler: Scheduler, write_ta
     scheduler("apply", write_tasks({"id": "a"}), DEFAULT_TIMEZONE="Asia/Tokyo")
 
     assert "Asia/Tokyo" == scheduler("show", "a", "--json").data["timezone"]
+
+
+def test_what_somebody_else_changed_since_is_told_before_it_is_changed_back(
+    scheduler: Scheduler, write_tasks: WriteTasks, tmp_path: Path
+) -> None:
+    """The file wins, as it says; but nobody should lose an edit without having been told."""
+    path = write_tasks({"id": "elsewhere"}, {"id": "here"})
+    scheduler("apply", path)
+    with closing(sqlite3.connect(tmp_path / "tasks.db")) as connection, connection:
+        connection.execute(
+            "UPDATE tasks SET doc = json_set(doc, '$.title', 'Edited') WHERE id = 'elsewhere'"
+        )
+    write_tasks({"id": "elsewhere"}, {"id": "here", "title": "Edited in the file"})
+
+    planned = scheduler("plan", path, "--json")
+    shown = scheduler("plan", path)
+    scheduler("apply", path)
+    after = scheduler("plan", path, "--json")
+
+    assert {"elsewhere": True, "here": False} == {
+        change["id"]: change["drifted"] for change in planned.data["changes"]
+    }
+    assert 1 == shown.out.count("changed elsewhere since the last apply")
+    assert ["unchanged", "unchanged"] == [change["action"] for change in after.data["changes"]]

@@ -72,6 +72,7 @@ FULL = Task(
     notify=(NotifyRule(on=("news",), channels=("feishu",), after=3), NotifyRule()),
     enabled=False,
     origin="file",
+    applied="0123456789ab",
     created_at=NOON - timedelta(microseconds=1),
     updated_at=LATER,
     shard=63,

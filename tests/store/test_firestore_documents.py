@@ -179,6 +179,7 @@ def full(make_task: Callable[..., Task]) -> Task:
         outbox=Outbox(events=(dry,), retry_at=later),
         enabled=False,
         origin="file",
+        applied="0123456789ab",
         shard=13,
         status=Status.RETRYING,
         pause=Pause(note="Winter", until=later, by="alice", at=NOON),

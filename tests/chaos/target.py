@@ -12,6 +12,7 @@ from tests.chaos.history import Call
 
 QUIET = logging.getLogger("chaos.target")  # connections that are cut are no news here
 QUIET.disabled = True
+ANSWERED = "answered"  # set as the answer leaves: what comes after that does not take it back
 HANG_S = 30.0  # longer than any timeout in these runs
 MIXED = (
     ("ok",) * 80 + ("500",) * 5 + ("503",) * 4 + ("hang",) * 2 + ("reset",) * 3 + ("slow",) * 5 + ("drip",)
@@ -72,8 +73,10 @@ class Target:
             if manner == "wait":
                 await self.released.wait()
             response = await ANSWERS[manner](request)
-            answer = manner if manner not in ("slow", "drip", "wait") else "ok"
+            request[ANSWERED] = True
         finally:
+            if request.get(ANSWERED):  # the caller may have gone since, with the answer
+                answer = manner if manner not in ("slow", "drip", "wait") else "ok"
             process = request.headers.get("X-Process", "?")
             self.calls.append(Call(key, attempt, process, arrived, self._time(), answer))
         return response
@@ -120,6 +123,7 @@ async def _drips(request: web.Request) -> web.StreamResponse:
     for _ in range(8):
         await response.write(b".")
         await asyncio.sleep(0.15)
+    request[ANSWERED] = True
     await response.write_eof()
     return response
 
@@ -130,6 +134,7 @@ async def _sent(
     """Send the whole answer now, so that the log's end of the call is the answer's."""
     response = web.Response(status=status, text="done", headers=headers)
     await response.prepare(request)
+    request[ANSWERED] = True
     await response.write_eof()
     return response
 

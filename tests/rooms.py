@@ -13,7 +13,7 @@ LEAVES = {"errors", "rules", "__version__"}
 ORDER = {"tick", "ports", "attempts", "books", "delivery", "results"}
 ORDER |= {"handing", "wishes", "publishing", "spending", "relay"}  # tick.py, with what was split off it
 CONTROL = {"control", "applying", "keys", "audit", "desk", "bulk", "repeats", "signing", "single"}
-CONTROL |= {"lateness", "channels", "digests", "owners", "following", "announcing", "history"}
+CONTROL |= {"lateness", "channels", "digests", "owners", "following", "announcing", "history", "archive"}
 ROOMS: Mapping[str, set[str]] = {
     "errors": set(),
     "rules": {"errors"},

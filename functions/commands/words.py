@@ -10,7 +10,17 @@ from typing import Annotated
 
 import typer
 
-from functions.commands import checkup, costing, files, looking, occurrences, serving, steering, ticking
+from functions.commands import (
+    archiving,
+    checkup,
+    costing,
+    files,
+    looking,
+    occurrences,
+    serving,
+    steering,
+    ticking,
+)
 from functions.commands.completing import task_ids
 from functions.commands.groups import CHANNELS, EVENTS, KEYS, OWNERS
 from functions.commands.times import instant
@@ -208,6 +218,24 @@ def serve(
     """The function on this machine, with a pinger of its own."""
     manner = serving.Manner(port, every, status_every, tuple(tasks or ()), log)
     return Wish(serving.serve, as_json, {"manner": manner})
+
+
+@app.command()
+def export(
+    path: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)], as_json: Json = False
+) -> Wish:
+    """Write everything the store keeps into a file: tasks, history, channels, owners, keys."""
+    return Wish(archiving.export_store, as_json, {"path": path}, REFUSED)
+
+
+@app.command(name="import")
+def import_(
+    path: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)],
+    replace: Annotated[bool, typer.Option("--replace", help="What is there and differs gives way.")] = False,
+    as_json: Json = False,
+) -> Wish:
+    """Put what export wrote into the store; again, after an interruption, does no harm."""
+    return Wish(archiving.import_file, as_json, {"path": path, "replace": replace}, REFUSED)
 
 
 for name, group in (("channels", CHANNELS), ("events", EVENTS), ("keys", KEYS), ("owners", OWNERS)):

@@ -140,9 +140,7 @@ def test_what_somebody_else_changed_since_is_told_before_it_is_changed_back(
     path = write_tasks({"id": "elsewhere"}, {"id": "here"})
     scheduler("apply", path)
     with closing(sqlite3.connect(tmp_path / "tasks.db")) as connection, connection:
-        connection.execute(
-            "UPDATE tasks SET doc = json_set(doc, '$.title', 'Edited') WHERE id = 'elsewhere'"
-        )
+        connection.execute("UPDATE tasks SET doc = json_set(doc, '$.title', 'Edited') WHERE id = 'elsewhere'")
     write_tasks({"id": "elsewhere"}, {"id": "here", "title": "Edited in the file"})
 
     planned = scheduler("plan", path, "--json")

@@ -11,10 +11,12 @@ from functions.commands.screen import Cell, Screen, plain
 from functions.commands.session import Session
 from functions.commands.times import distance, local
 from functions.rules.outcome import Run
+from functions.rules.starting import starts
 from functions.rules.storage import Filter
 from functions.rules.task import Task
 from functions.rules.words import OutcomeKind, Status
 
+PAGE = 500  # tasks looked at for those that cannot be read
 STATUS_COLOURS = {
     Status.RUNNING: "green",
     Status.RETRYING: "yellow",
@@ -26,6 +28,7 @@ OUTCOME_COLOURS = {OutcomeKind.SUCCEEDED: "green", OutcomeKind.SKIPPED: "dim", O
 
 async def list_tasks(session: Session) -> int:
     """Show all tasks, by id."""
+    found = await session.store.page(Filter(), limit=PAGE)
     tasks = [stored.task for stored in await everything(session.store, Filter())]
     rows = [
         (
@@ -33,14 +36,16 @@ async def list_tasks(session: Session) -> int:
             Cell(task.status, STATUS_COLOURS.get(task.status, "")),
             local(task.next_run_at, task.timezone),
             _last(task),
-            task.schedule,
+            task.schedule or starts(task),
             task.title,
         )
         for task in tasks
     ]
     lines = session.screen.table(("TASK", "STATUS", "NEXT RUN", "LAST", "SCHEDULE", "TITLE"), rows)
     none = ["There are no tasks yet: scheduler apply samples/local.yaml makes some"]
-    session.screen.answer([task_data(task) for task in tasks], lines if tasks else none)
+    for broken in found.broken:
+        session.screen.warn(f"{broken.id} cannot be read: {broken.reason}")
+    session.screen.answer([task_data(task) for task in tasks], lines if tasks or found.broken else none)
     return 0
 
 
@@ -135,7 +140,9 @@ def _rows(task: Task, *, now: datetime) -> Iterable[tuple[str, str]]:
     yield "about", task.description
     yield "type", task.type
     yield "params", json.dumps(task.params, ensure_ascii=False) if task.params else ""
-    yield "schedule", f"{task.schedule} ({task.timezone})"
+    yield "schedule", f"{task.schedule} ({task.timezone})" if task.schedule else ""
+    yield "starts", starts(task) if task.listens else ""
+    yield "then", ", ".join(f"{one.task} ({one.on})" for one in task.followers)
     yield "status", task.status
     if task.pause is not None:
         until = f" until {local(task.pause.until, task.timezone)}" if task.pause.until else ""

@@ -1,8 +1,9 @@
 """The embedded store: one SQLite file, safe for any number of processes on one machine."""
 
 import sqlite3
+import zlib
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 
 from functions.rules.outcome import Run
@@ -25,6 +26,7 @@ from functions.store.meter import count, metered
 from functions.store.sqlite_file import SqliteFile, Unanswered
 from functions.store.sqlite_transaction import transaction
 
+PRUNE_EVERY = 200  # entries; as each is kept, some of those that are past go
 LOCK_WAIT_S = 5.0
 ANSWER_WITHIN_S = 8.0  # the wait for a lock and the work itself, and those of what was asked before
 
@@ -69,6 +71,9 @@ class SqliteStore:
             written = [Written(Result.UNKNOWN)] * len(writes)
             if not written:
                 raise
+        if entry is not None and zlib.crc32(entry.id.encode()) % PRUNE_EVERY == 0:
+            with suppress(Unanswered):  # the next one's turn comes as well
+                await self._file.ask(lambda connection: _prune_some(connection, entry.at))
         deletes = sum(write.delete for write in writes)
         count(writes=len(writes) - deletes + (entry is not None), deletes=deletes)
         return written

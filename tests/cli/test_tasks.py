@@ -1,5 +1,9 @@
 """Looking at tasks, steering them, and one tick: the commands over a store, as a person uses them."""
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
 from functions.actions import type_names
@@ -159,3 +163,28 @@ def test_a_waiting_retry_can_be_cancelled(scheduler: Scheduler, write_tasks: Wri
 
     assert (0, "bad is cancelled\n") == (said.code, said.out)
     assert "scheduled" == status_of(scheduler, "bad")
+
+
+def test_what_starts_a_task_and_what_it_starts_are_shown(
+    scheduler: Scheduler, write_tasks: WriteTasks
+) -> None:
+    scheduler("apply", write_tasks({"id": "one"}, {"id": "two", "schedule": "", "after": [{"task": "one"}]}))
+
+    listed, one, two = scheduler("list"), scheduler("show", "one"), scheduler("show", "two")
+
+    assert "After one" in listed.out
+    assert "two (success)" in one.out
+    assert "After one" in two.out
+
+
+def test_a_task_that_cannot_be_read_is_named(
+    scheduler: Scheduler, write_tasks: WriteTasks, tmp_path: Path
+) -> None:
+    scheduler("apply", write_tasks({"id": "spoilt"}))
+    with closing(sqlite3.connect(tmp_path / "tasks.db")) as connection, connection:
+        connection.execute("UPDATE tasks SET doc = '{}'")
+
+    said = scheduler("list")
+
+    assert "spoilt cannot be read" in said.err
+    assert "no tasks yet" not in said.out

@@ -15,7 +15,7 @@ from functions.rules.task import Task
 from functions.rules.words import OutcomeKind
 from functions.store import sqlite_ledger as ledger
 from functions.store import sqlite_tasks as tasks
-from functions.store.sqlite import SqliteStore
+from functions.store.sqlite import PRUNE_EVERY, SqliteStore
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]
@@ -310,3 +310,19 @@ async def test_a_store_in_memory_works_like_any_other(make_task: MakeTask) -> No
 
     assert (Stored(make_task(), written.revision),) == (await store.due(NOON, limit=1)).tasks
     await store.close()
+
+
+async def test_history_that_is_past_goes_by_itself_as_new_is_kept(tmp_path: Path) -> None:
+    """Nobody has to think of it: a file that lives for years stays as large as ninety days."""
+    store = SqliteStore(str(tmp_path / "years.db"))
+    at = NOON - timedelta(days=100)
+    run = Run(task_id="a", occurrence=at, outcome=OutcomeKind.SUCCEEDED, started_at=at, finished_at=at)
+    await store.finish(LedgerEntry("old.1", at, (run,)), [])
+
+    for number in range(5 * PRUNE_EVERY):
+        fresh = run.model_copy(update={"occurrence": NOON, "finished_at": NOON, "token": f"n.{number}"})
+        await store.finish(LedgerEntry(f"new{number}.1", NOON, (fresh,)), [])
+    left = await store.runs_of_tick("old")
+    await store.close()
+
+    assert [] == left

@@ -13,7 +13,7 @@ LEAVES = {"errors", "rules", "__version__"}
 ORDER = {"tick", "ports", "attempts", "books", "delivery", "results"}
 ORDER |= {"handing", "wishes", "publishing", "spending", "relay"}  # tick.py, with what was split off it
 CONTROL = {"control", "applying", "keys", "audit", "desk", "bulk", "repeats", "signing", "single"}
-CONTROL |= {"lateness", "channels", "digests", "owners", "following", "announcing", "history", "archive"}
+CONTROL |= {"lateness", "channels", "digests", "owners", "following", "announcing", "history"}
 ROOMS: Mapping[str, set[str]] = {
     "errors": set(),
     "rules": {"errors"},
@@ -37,6 +37,7 @@ ROOMS: Mapping[str, set[str]] = {
     "notices": LEAVES,
     "fanout": LEAVES,
     "taskfiles": LEAVES | {"actions"},
+    "moving": LEAVES | {"ports", "taskfiles", "actions", "applying", "following", "history"},
     "wiring_scale": LEAVES | {"settings", "notices", "fanout"},
     "wiring_agents": LEAVES | {"settings", "actions", "credits", "owners", "spending"},
     "wiring": LEAVES
@@ -62,7 +63,7 @@ ROOMS: Mapping[str, set[str]] = {
     "web": LEAVES | CONTROL | {"settings", "logs", "ports", "taskfiles", "actions"},
     "commands": LEAVES
     | CONTROL
-    | {"settings", "logs", "ports", "taskfiles", "wiring", "actions", "store", "notices"},
+    | {"settings", "logs", "ports", "taskfiles", "moving", "wiring", "actions", "store", "notices"},
     "cli": LEAVES | {"environment", "settings", "logs", "commands"},
     "main": LEAVES | {"environment", "settings", "logs", "wiring", "web"},
 }

@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 
 from functions.commands import (
-    archiving,
     checkup,
     costing,
     files,
     looking,
+    moving,
     occurrences,
     serving,
     steering,
@@ -188,9 +188,6 @@ def backfill(
     return Wish(steering.backfill, as_json, options, REFUSED)
 
 
-# -- ticking -----------------------------------------------------------------------------------------------
-
-
 @app.command()
 def tick(as_json: Json = False) -> Wish:
     """One tick in this process; 1 if a task failed."""
@@ -225,17 +222,26 @@ def export(
     path: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)], as_json: Json = False
 ) -> Wish:
     """Write everything the store keeps into a file: tasks, history, channels, owners, keys."""
-    return Wish(archiving.export_store, as_json, {"path": path}, REFUSED)
+    return Wish(moving.export_store, as_json, {"path": path}, REFUSED)
 
 
 @app.command(name="import")
 def import_(
-    path: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)],
+    paths: Paths,
+    shape: Annotated[
+        str | None, typer.Option("--from", metavar="SHAPE", help="Found by looking if not given.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would become of it.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="What is there and differs gives way.")] = False,
+    write: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a task file, change no store.")
+    ] = None,
+    timezone: Annotated[str | None, typer.Option(metavar="ZONE", help="Of whatever names none.")] = None,
     as_json: Json = False,
 ) -> Wish:
-    """Put what export wrote into the store; again, after an interruption, does no harm."""
-    return Wish(archiving.import_file, as_json, {"path": path, "replace": replace}, REFUSED)
+    """What export wrote, or the files of another scheduler, into the store; again does no harm."""
+    options = {"paths": paths, "shape": shape, "dry_run": dry_run, "replace": replace}
+    return Wish(moving.import_file, as_json, options | {"write": write, "timezone": timezone}, REFUSED)
 
 
 for name, group in (("channels", CHANNELS), ("events", EVENTS), ("keys", KEYS), ("owners", OWNERS)):

@@ -2,15 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from functions.archive import KINDS, exported, imported
-from functions.history import all_runs
+from functions.moving.archive import SHELVES
+from functions.moving.exporting import export
+from functions.moving.importing import Imported, import_archive
 from functions.rules.outcome import Run
 from functions.rules.storage import Document, LedgerEntry, Write
 from functions.rules.words import OutcomeKind
@@ -22,9 +22,7 @@ from tests.contract.places import FirestorePlace
 from tests.contract.test_documents import FULL
 from tests.store.emulator import emulator_host
 
-
-class KilledError(Exception):
-    """The process is gone."""
+ROOT = Path(__file__).parents[2]
 
 
 def run_of(number: int) -> Run:
@@ -37,21 +35,27 @@ async def filled(store: Any, *, runs: int = 250) -> None:
     tasks = [FULL, *(FULL.model_copy(update={"id": f"t{number}"}) for number in range(120))]
     for start in range(0, len(tasks), 100):
         await store.write([Write(task, None) for task in tasks[start : start + 100]])
-    for kind in KINDS:
-        expires = NOON + timedelta(days=400)
-        await store.put(
-            [Document(kind, f"{kind}-one", {"n": 1, "text": "é", "deep": [{"a": None}]}, None, expires)]
-        )
+    for kind in SHELVES:
+        data = {"tasks": ["full"]} if kind == "listeners" else {"n": 1, "text": "é", "deep": [{"a": None}]}
+        await store.put([Document(kind, f"{kind}-one", data, None, NOON + timedelta(days=400))])
     records = [run_of(number) for number in range(runs)]
     for start in range(0, runs, 100):
         await store.finish(LedgerEntry(f"a{start}.1", NOON, tuple(records[start : start + 100])), [])
 
 
-async def whole(store: Any) -> dict[str, Any]:
+async def whole(store: Any, folder: Path) -> list[str]:
     """Everything in a store, in an order of its own."""
-    lines = [json.loads(line) async for line in exported(store, now=NOON)][1:]
-    runs = [run.key async for run in all_runs(store)]
-    return {"lines": sorted(json.dumps(one, sort_keys=True) for one in lines), "runs": sorted(runs)}
+    file = folder / "whole.jsonl"
+    await export(store, file, clock=lambda: NOON, tell=lambda totals: None)
+    lines = [json.loads(line) for line in file.read_text().splitlines()[1:-1]]
+    return sorted(json.dumps(one, sort_keys=True) for one in lines)
+
+
+async def moved(one: Any, other: Any, folder: Path, **how: Any) -> Imported:
+    """Everything of *one* in *other*, by a file."""
+    file = folder / "moved.jsonl"
+    await export(one, file, clock=lambda: NOON, tell=lambda totals: None)
+    return await import_archive(other, file, tell=lambda done: None, **how)
 
 
 @pytest.fixture(params=["sqlite", "json", pytest.param("firestore", marks=pytest.mark.emulator)])
@@ -69,52 +73,43 @@ async def test_nothing_is_lost_between_any_two_stores(tmp_path: Path, other: Any
     one, back = SqliteStore(str(tmp_path / "one.db")), SqliteStore(str(tmp_path / "back.db"))
     await filled(one)
 
-    there = await imported(other, [line async for line in exported(one, now=NOON)])
-    again = await imported(back, [line async for line in exported(other, now=NOON)])
-    before, after = await whole(one), await whole(back)
+    there = await moved(one, other, tmp_path)
+    await moved(other, back, tmp_path)
+    before, after = await whole(one, tmp_path), await whole(back, tmp_path)
     for store in (one, other, back):
         await store.close()
 
-    assert (121 + len(KINDS), 250, []) == (there.made, there.runs, there.refused)
-    assert (121 + len(KINDS), []) == (again.made, again.refused)
+    assert (121, 250, len(SHELVES)) == (there.created.tasks, there.created.runs, there.created.documents)
     assert before == after
 
 
-async def test_an_import_that_was_interrupted_is_done_again_without_doubles(tmp_path: Path) -> None:
+async def test_doing_it_again_changes_nothing(tmp_path: Path) -> None:
     one, other = SqliteStore(str(tmp_path / "one.db")), SqliteStore(str(tmp_path / "other.db"))
     await filled(one)
-    lines = [line async for line in exported(one, now=NOON)]
+    await moved(one, other, tmp_path)
 
-    def cut_short() -> Iterator[str]:
-        yield from lines[: len(lines) // 2]
-        raise KilledError
-
-    with pytest.raises(KilledError):
-        await imported(other, cut_short())
-    again = await imported(other, lines)
-    third = await imported(other, lines)
-    before, after = await whole(one), await whole(other)
+    again = await moved(one, other, tmp_path)
+    before, after = await whole(one, tmp_path), await whole(other, tmp_path)
     await asyncio.gather(one.close(), other.close())
 
-    assert (0, 121 + len(KINDS), []) == (third.made, third.same, third.refused)
-    assert again.refused == []
+    assert (0, 0, 0) == (again.created.tasks, again.created.runs, again.created.documents)
+    assert [] == again.refused
     assert before == after
 
 
 async def test_what_differs_is_left_and_named_or_replaced(tmp_path: Path) -> None:
     one, other = SqliteStore(str(tmp_path / "one.db")), SqliteStore(str(tmp_path / "other.db"))
     await filled(one, runs=0)
-    lines = [line async for line in exported(one, now=NOON)]
     await other.write([Write(FULL.model_copy(update={"title": "Mine"}), None)])
     await other.put([Document("owners", "owners-one", {"n": 2})])
 
-    left = await imported(other, lines)
-    taken = await imported(other, lines, replace=True)
-    before, after = await whole(one), await whole(other)
+    left = await moved(one, other, tmp_path)
+    taken = await moved(one, other, tmp_path, replace=True)
+    before, after = await whole(one, tmp_path), await whole(other, tmp_path)
     await asyncio.gather(one.close(), other.close())
 
-    assert ["owners owners-one", "task full"] == sorted(left.refused)
-    assert (2, []) == (taken.replaced, taken.refused)
+    assert 2 == len(left.refused)
+    assert (1, 1, []) == (taken.replaced.tasks, taken.replaced.documents, taken.refused)
     assert before == after
 
 
@@ -131,28 +126,36 @@ def test_a_file_is_whole_or_not_there_and_comes_back(
     listed = scheduler("list", "--json", **there)
 
     assert (0, 1, 0) == (written.code, nowhere.code, read.code)
-    assert "2 made" in read.out
+    assert "made: 2 tasks" in read.out
     assert ["one", "two"] == [task["id"] for task in listed.data]
     assert [] == list(tmp_path.glob("*.part"))
 
 
-@pytest.mark.parametrize(
-    ("text", "fault"),
-    [
-        ("", None),
-        ('{"task": {}}', "line 1: "),
-        ('{"cronfire": 2}', "line 1: this is no export"),
-        ('{"cronfire": 1}\n{"task": {"id": "x"}}', "line 2: "),
-        ("tasks:\n  - id: x", "line 1: it is no line of an export"),
-        ('{"cronfire": 1}\n{"document": {"kind": "secrets", "id": "x", "data": {}}}', "line 2: "),
-    ],
-)
-def test_what_is_no_export_is_refused_by_line(
-    scheduler: Scheduler, tmp_path: Path, text: str, fault: str | None
+def test_a_file_that_was_cut_off_is_refused_whole(
+    scheduler: Scheduler, write_tasks: WriteTasks, tmp_path: Path
 ) -> None:
-    (tmp_path / "file").write_text(text)
+    scheduler("apply", write_tasks({"id": "one"}, {"id": "two"}))
+    file = tmp_path / "all.jsonl"
+    scheduler("export", str(file))
+    file.write_text("\n".join(file.read_text().splitlines()[:-1]))
+    there = {"STORE_URL": f"sqlite:///{tmp_path}/there.db"}
 
-    said = scheduler("import", str(tmp_path / "file"))
+    said = scheduler("import", str(file), **there)
 
-    assert (0 if fault is None else 1) == said.code
-    assert (fault or "") in said.err
+    assert 1 == said.code
+    assert "cut off" in said.err
+    assert [] == scheduler("list", "--json", **there).data
+
+
+@pytest.mark.parametrize(
+    "name", ["crontab", "cron.d", "jobs", "rows.csv", "rows.json", "scheduler.yaml", "tasks.json"]
+)
+def test_each_older_shape_is_imported_and_again_changes_nothing(scheduler: Scheduler, name: str) -> None:
+    path = str(ROOT / "samples" / "older" / name)
+
+    first = scheduler("import", path, "--json")
+    again = scheduler("import", path, "--json")
+
+    assert {"create"} == {change["action"] for change in first.data["changes"]}
+    assert {"unchanged"} == {change["action"] for change in again.data["changes"]}
+    assert len(first.data["changes"]) == len(scheduler("list", "--json").data)

@@ -1,0 +1,1 @@
+"""Moving: what other schedulers keep becomes tasks, and what one store keeps goes into another, whole."""

@@ -1,0 +1,63 @@
+"""Stores to move between, samples to move from, and the wiring to run what was moved."""
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from functions.moving.notes import Older, Terms
+from functions.moving.shapes import read_older
+from functions.store.sqlite import SqliteStore
+from tests.conftest import NOON
+from tests.contract.conftest import WITHOUT_EMULATOR
+from tests.contract.conftest import make_run as make_run
+from tests.contract.places import FirestorePlace, FullStore, JsonPlace, Place, SqlitePlace
+
+SAMPLES = Path(__file__).parents[2] / "samples" / "older"
+Opened = Callable[[str], FullStore]
+
+
+@pytest.fixture
+async def source(tmp_path: Path) -> AsyncIterator[FullStore]:
+    """The store that is moved from, in a file of its own."""
+    store = SqliteStore(str(tmp_path / "source.db"))
+    yield store
+    await store.close()
+
+
+@pytest.fixture(params=["sqlite", "json", pytest.param("firestore", marks=pytest.mark.emulator)])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """A fresh place to move to, of each kind in turn."""
+    folder = tmp_path / "target"
+    folder.mkdir()
+    if request.param == "sqlite":
+        return SqlitePlace(folder)
+    if request.param == "json":
+        return JsonPlace(folder)
+    if not os.environ.get("FIRESTORE_EMULATOR_HOST"):
+        refuse = pytest.fail if os.environ.get("REQUIRE_EMULATOR") == "1" else pytest.skip
+        refuse(WITHOUT_EMULATOR)
+    return FirestorePlace()
+
+
+@pytest.fixture
+async def target(place: Place) -> AsyncIterator[FullStore]:
+    """The store that is moved to, empty."""
+    store = place.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def ids() -> Callable[[], str]:
+    """Fresh names, one after the other."""
+    names: Iterator[str] = (f"{number:016x}" for number in range(1, 10**6))
+    return lambda: next(names)
+
+
+def read_sample(*names: str, now: datetime = NOON, shape: str | None = None) -> Older:
+    """The samples *names*, as read at *now*."""
+    sources = [(name, (SAMPLES / name).read_text(encoding="utf-8")) for name in names]
+    return read_older(sources, Terms(now), shape=shape)

@@ -127,7 +127,7 @@ def level_notice(account: Account, level: int, task: Task, *, now: datetime) -> 
         task_id=task.id,
         title=account.name,
         type=task.type,
-        schedule=task.schedule,
+        schedule="",  # the task only carries it; its schedule says nothing of an account
         timezone=task.timezone,
         occurrence=at,
         at=now,

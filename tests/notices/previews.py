@@ -82,9 +82,14 @@ DIFFERENT: dict[NoticeKind, dict[str, Any]] = {
     },
     "channel": {
         "title": "slack",
-        "summary": "HTTP 404 no_service: make a new webhook, set SLACK_WEBHOOK_URL",
+        "schedule": "",
+        "summary": "HTTP 404 no_service: mend SLACK_WEBHOOK_URL. Then: scheduler channels enable slack",
     },
-    "credits": {"title": "alice", "summary": "80 of the 100 credits of November 2026 are used"},
+    "credits": {
+        "title": "alice",
+        "schedule": "",
+        "summary": "80 of the 100 credits of November 2026 are used",
+    },
     "test": {"title": "slack", "summary": "This channel works"},
 }
 

@@ -105,4 +105,7 @@ def carried(task: Task, moved: Moved, *, now: datetime) -> dict[str, Any]:
 async def _went_on(store: LinkStore, wanted: Task) -> bool:
     """Whether the task took over what it should, though the answer was lost, or has run here since."""
     found: tuple[Stored, ...] = (await store.read([wanted.id])).tasks
-    return not found or found[0].task.last_run_at is not None or found[0].task.upcoming == wanted.upcoming
+    if not found or found[0].task.run_count:
+        return True
+    task = found[0].task
+    return (task.last_run_at, task.upcoming) == (wanted.last_run_at, wanted.upcoming)

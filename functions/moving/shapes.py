@@ -110,7 +110,11 @@ def _read(text: str, name: str, terms: Terms, shape: str | None, ids: set[str]) 
         for key, value in beside.items()
         if key != "timezone" and value not in (None, "", [], {}) and not isinstance(value, bool | int)
     ]
-    return replace(older, notes=(*older.notes, *unsaid), faults=(*faults, *older.faults))
+    return replace(
+        older,
+        notes=(*older.notes, *unsaid),
+        faults=tuple(sorted((*faults, *older.faults), key=lambda fault: fault.line or 0)),
+    )
 
 
 def _look(listed: Sequence[Entry], name: str) -> str:

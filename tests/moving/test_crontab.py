@@ -61,7 +61,7 @@ def test_the_sixth_field_is_a_command_elsewhere() -> None:
 
 def test_a_comment_right_above_is_the_title_and_headings_are_not() -> None:
     older = read(
-        "# The shop's tasks\n# m h dom mon dow command\n0 1 * * * one\n\n# Far away\n\n0 2 * * * two\n# Near\n"
+        "# Our tasks\n# m h dom mon dow command\n0 1 * * * one\n\n# Far away\n\n0 2 * * * two\n# Near\n"
         "# and more of it\n0 3 * * * three\n"
     )
 

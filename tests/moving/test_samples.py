@@ -125,7 +125,7 @@ def test_a_bad_entry_is_told_by_name_and_line_and_loses_nothing_else() -> None:
     older = read_older([("jobs.yaml", text)], Terms(NOON))
 
     assert ["first", "fifth"] == [one.spec.id for one in older.moved]
-    assert [(6, "", ""), (5, "Second", "schedule"), (7, "Fourth", "schedule")] == [
+    assert [(5, "Second", "schedule"), (6, "", ""), (7, "Fourth", "schedule")] == [
         (fault.line, fault.task, fault.field) for fault in older.faults
     ]
 

@@ -1,0 +1,31 @@
+"""One tick over a store that something was moved into, at a moment the test chooses."""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+from functions.rules.hours import Budget
+from functions.rules.outcome import Run
+from functions.settings import Settings
+from functions.wiring import Wired
+
+NO_LIMIT = Budget(stop_starting=None, answer_by=None)
+
+
+@asynccontextmanager
+async def ticking(path: Path, at: datetime) -> AsyncIterator[Wired]:
+    """The scheduler over the SQLite file *path*, at the moment *at*."""
+    environment = {"STORE_URL": f"sqlite:///{path}", "ALLOW_COMMANDS": "1", "ALLOW_PRIVATE_NETWORKS": "1"}
+    wired = Wired(Settings.from_env(environment, door=False), clock=lambda: at)
+    try:
+        yield wired
+    finally:
+        await wired.close()
+
+
+async def run_due(path: Path, ids: Collection[str], *, at: datetime) -> list[Run]:
+    """Run what is due of *ids* at the moment *at*; return the records there are then, oldest first."""
+    async with ticking(path, at) as wired:
+        await wired.tick_only(ids, NO_LIMIT)
+        return list(reversed(await wired.store.runs(limit=100)))

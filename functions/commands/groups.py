@@ -1,13 +1,14 @@
-"""The words of commands that have verbs of their own: `channels`, `events`, `keys`, `owners`."""
+"""The words of commands with verbs of their own (`channels`, `events`, ...), and of `export` and `import`."""
 
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from functions.commands import channels, events, keyring, owners
-from functions.commands.wish import REFUSED, Instant, Json, Name, Wish
+from functions.commands import channels, events, keyring, moving, owners
+from functions.commands.wish import REFUSED, Instant, Json, Name, Paths, Wish
 
 CHANNELS = typer.Typer(
     help="The channels of notices, and whether they are open.", invoke_without_command=True
@@ -161,3 +162,32 @@ def owners_set(
 def _alone(context: typer.Context, does: Callable[..., Awaitable[int]], *, as_json: bool) -> Wish | None:
     """The wish of a group that was typed without a verb."""
     return Wish(does, as_json, {}, REFUSED) if context.invoked_subcommand is None else None
+
+
+def export(
+    path: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)], as_json: Json = False
+) -> Wish:
+    """Write everything the store keeps into a file: tasks, history, channels, owners, keys."""
+    return Wish(moving.export_store, as_json, {"path": path}, REFUSED)
+
+
+def import_(
+    paths: Paths,
+    shape: Annotated[
+        str | None, typer.Option("--from", metavar="SHAPE", help="Found by looking if not given.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would become of it.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="What is there and differs gives way.")] = False,
+    write: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a task file, change no store.")
+    ] = None,
+    timezone: Annotated[str | None, typer.Option(metavar="ZONE", help="Of whatever names none.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Of whatever names no limit.")
+    ] = None,
+    as_json: Json = False,
+) -> Wish:
+    """What export wrote, or the files of another scheduler, into the store; again does no harm."""
+    options: dict[str, Any] = {"paths": paths, "shape": shape, "dry_run": dry_run, "replace": replace}
+    options |= {"write": write, "timezone": timezone, "timeout_s": timeout}
+    return Wish(moving.import_file, as_json, options)

@@ -15,14 +15,13 @@ from functions.commands import (
     costing,
     files,
     looking,
-    moving,
     occurrences,
     serving,
     steering,
     ticking,
 )
 from functions.commands.completing import task_ids
-from functions.commands.groups import CHANNELS, EVENTS, KEYS, OWNERS
+from functions.commands.groups import CHANNELS, EVENTS, KEYS, OWNERS, export, import_
 from functions.commands.times import instant
 from functions.commands.wish import (
     REFUSED,
@@ -217,32 +216,7 @@ def serve(
     return Wish(serving.serve, as_json, {"manner": manner})
 
 
-@app.command()
-def export(
-    path: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)], as_json: Json = False
-) -> Wish:
-    """Write everything the store keeps into a file: tasks, history, channels, owners, keys."""
-    return Wish(moving.export_store, as_json, {"path": path}, REFUSED)
-
-
-@app.command(name="import")
-def import_(
-    paths: Paths,
-    shape: Annotated[
-        str | None, typer.Option("--from", metavar="SHAPE", help="Found by looking if not given.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would become of it.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="What is there and differs gives way.")] = False,
-    write: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a task file, change no store.")
-    ] = None,
-    timezone: Annotated[str | None, typer.Option(metavar="ZONE", help="Of whatever names none.")] = None,
-    as_json: Json = False,
-) -> Wish:
-    """What export wrote, or the files of another scheduler, into the store; again does no harm."""
-    options = {"paths": paths, "shape": shape, "dry_run": dry_run, "replace": replace}
-    return Wish(moving.import_file, as_json, options | {"write": write, "timezone": timezone}, REFUSED)
-
-
+app.command()(export)
+app.command(name="import")(import_)
 for name, group in (("channels", CHANNELS), ("events", EVENTS), ("keys", KEYS), ("owners", OWNERS)):
     app.add_typer(group, name=name)

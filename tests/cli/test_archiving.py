@@ -142,7 +142,7 @@ def test_a_file_that_was_cut_off_is_refused_whole(
 
     said = scheduler("import", str(file), **there)
 
-    assert 1 == said.code
+    assert 2 == said.code
     assert "cut off" in said.err
     assert [] == scheduler("list", "--json", **there).data
 

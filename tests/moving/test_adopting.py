@@ -80,6 +80,15 @@ async def test_what_was_owed_runs_once_and_not_again(store: FullStore, path: Pat
     assert len(first) == len(second)
 
 
+async def test_a_last_run_in_the_future_was_none(store: FullStore, ids: NewId) -> None:
+    found = older(last_run_at="2027-01-01T00:00:00Z")
+
+    task = await adopted(store, found, ids)
+
+    assert (None, NOON + timedelta(hours=1)) == (task.last_run_at, task.next_run_at)
+    assert ["last_run_at"] == [note.field for note in found.notes if note.did == "left out"]
+
+
 async def test_nothing_runs_before_its_time(store: FullStore, path: Path, ids: NewId) -> None:
     await adopted(store, older(last_run_at="2026-11-20T11:59:00Z"), ids)
 

@@ -18,7 +18,7 @@ from functions.moving.archive import Totals
 from functions.moving.exporting import Exported, export
 from functions.moving.importing import Imported, import_archive
 from functions.rules.outcome import Run
-from functions.rules.storage import Document, Filter, Kind, LedgerEntry, Result, Write
+from functions.rules.storage import Document, Filter, Kind, LedgerEntry, Result, Write, Written
 from functions.rules.task import Claim, Extra, Task
 from functions.rules.words import OutcomeKind, Status, Trigger
 from functions.store.sqlite import SqliteStore
@@ -276,9 +276,11 @@ class Lively(SqliteStore):
     """A store in which a task runs while history is read, which is after the tasks were."""
 
     meanwhile: Callable[[], Any] | None = None
+    calls = 0  # for history, before it happens
 
     async def runs(self, **options: Any) -> list[Run]:
-        if self.meanwhile is not None:
+        self.calls -= 1
+        if self.meanwhile is not None and self.calls < 0:
             happens, self.meanwhile = self.meanwhile, None
             await happens()
         return await super().runs(**options)
@@ -291,10 +293,13 @@ async def lively(tmp_path: Path) -> AsyncIterator[Lively]:
     await store.close()
 
 
+@pytest.mark.parametrize("calls", [0, 1], ids=["before history is read", "after history was read"])
 async def test_what_ran_during_the_export_is_exported_as_it_then_was(
-    lively: Lively, tmp_path: Path, path: Path, make_task: MakeTask, make_run: MakeRun
+    lively: Lively, tmp_path: Path, path: Path, make_task: MakeTask, make_run: MakeRun, calls: int
 ) -> None:
-    [stored, _] = await create(lively, make_task("quick", run_count=1), make_task("still"))
+    [stored] = await create(lively, make_task("quick", run_count=1))
+    await create(lively, *[make_task(f"still-{number:03}") for number in range(150)])
+    lively.calls = calls
     run = make_run("quick", finished_at=NOON + timedelta(seconds=1))
     changes = {
         "run_count": 2,
@@ -510,6 +515,29 @@ async def test_an_archive_is_lines_of_json_that_people_can_read(
     assert {"kind": "end", "tasks": 1, "runs": 0, "documents": 0} == records[2]
 
 
-def test_results_of_writes_are_known() -> None:
-    """The import reads three kinds of answers; another one would go by unseen."""
-    assert {"APPLIED", "REFUSED", "UNKNOWN"} == set(Result.__members__)
+class Mute(SqliteStore):
+    """A store that never says what became of a write; *deaf* when it did not even do it."""
+
+    deaf = False
+
+    async def write(self, writes: Sequence[Write]) -> list[Written]:
+        if not self.deaf:
+            await super().write(writes)
+        return [Written(Result.UNKNOWN)] * len(writes)
+
+
+async def test_a_write_whose_answer_was_lost_is_looked_up(
+    source: FullStore, tmp_path: Path, path: Path, make_task: MakeTask
+) -> None:
+    await create(source, make_task("a"))
+    await exported(source, path)
+    target = Mute(str(tmp_path / "mute.db"))
+    target.deaf = True
+
+    with pytest.raises(StoreUnavailable, match="did not say whether it has a; import again"):
+        await imported(target, path)
+    target.deaf = False
+    done = await imported(target, path)
+
+    assert (Totals(tasks=1), []) == (done.created, done.refused)
+    await target.close()

@@ -61,7 +61,7 @@ variable "settings" {
 
   validation {
     condition = alltrue([
-      for name in keys(var.settings) : !can(regex("(SECRET|TOKEN|API_KEY|WEBHOOK_URL|SMTP_URL|ROUTING_KEY|HEARTBEAT_URL|APPRISE_URLS|NTFY_URL)", name))
+      for name in keys(var.settings) : !can(regex("(SECRET|TOKEN$|API_KEY|WEBHOOK_URL|SMTP_URL|ROUTING_KEY|HEARTBEAT_URL|APPRISE_URLS|NTFY_URL)", name))
     ])
     error_message = "settings: a secret would be in Terraform's state; put it into Secret Manager and name it in secrets."
   }

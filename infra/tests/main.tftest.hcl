@@ -252,3 +252,15 @@ run "a_tick_must_be_able_to_answer" {
     timeout_s = 60
   }
 }
+
+run "a_setting_that_only_sounds_secret_comes_in" {
+  command = plan
+  variables {
+    settings = { CREDITS_PER_1K_TOKENS = "0.5" }
+  }
+
+  assert {
+    condition     = google_cloudfunctions2_function.main.service_config[0].environment_variables["CREDITS_PER_1K_TOKENS"] == "0.5"
+    error_message = "The setting did not reach the function."
+  }
+}

@@ -36,11 +36,20 @@ class SqliteStore:
 
     Operations are counted as Firestore would bill them, so that the figures of a trial run here are those
     of production.
+
+    Args:
+        prunes: Whether history past its time goes by itself as new is kept.
     """
 
     def __init__(
-        self, path: str, *, lock_wait_s: float = LOCK_WAIT_S, answer_within_s: float = ANSWER_WITHIN_S
+        self,
+        path: str,
+        *,
+        lock_wait_s: float = LOCK_WAIT_S,
+        answer_within_s: float = ANSWER_WITHIN_S,
+        prunes: bool = True,
     ) -> None:
+        self._prunes = prunes
         self._file = SqliteFile(path, lock_wait_s=lock_wait_s, answer_within_s=answer_within_s)
 
     async def due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
@@ -71,7 +80,7 @@ class SqliteStore:
             written = [Written(Result.UNKNOWN)] * len(writes)
             if not written:
                 raise
-        if entry is not None and zlib.crc32(entry.id.encode()) % PRUNE_EVERY == 0:
+        if self._prunes and entry is not None and zlib.crc32(entry.id.encode()) % PRUNE_EVERY == 0:
             with suppress(Unanswered):  # the next one's turn comes as well
                 await self._file.ask(lambda connection: _prune_some(connection, entry.at))
         deletes = sum(write.delete for write in writes)

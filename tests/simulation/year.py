@@ -34,7 +34,7 @@ class World:
     end: datetime
     work: Perform
     away: Sequence[tuple[datetime, datetime]] = ()
-    store: SqliteStore = field(default_factory=lambda: SqliteStore(":memory:"))
+    store: SqliteStore = field(default_factory=lambda: SqliteStore(":memory:", prunes=False))
     ticks: int = 0
     told: list[Notice] = field(default_factory=list)
 

@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 async def open_store(path: Path) -> AsyncIterator[Callable[..., SqliteStore]]:
     opened: list[SqliteStore] = []
 
-    def open_with(**bounds: float) -> SqliteStore:
+    def open_with(**bounds: Any) -> SqliteStore:
         opened.append(SqliteStore(str(path), **bounds))
         return opened[-1]
 

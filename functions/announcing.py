@@ -1,17 +1,17 @@
 """An event from outside, or from a person, is brought to the tasks that start on it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from functions.control import write_change
-from functions.errors import InputError, StoreUnavailable
+from functions.control import change
+from functions.errors import InputError, NotFoundError
 from functions.following import LinkStore, listeners
 from functions.rules.events import OURS, Event
 from functions.rules.hearing import heard, listens_to
-from functions.rules.storage import Stored
-
-TRIES = 5
+from functions.rules.settlement import Settlement
+from functions.rules.task import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,41 +42,25 @@ async def announce(store: LinkStore, event: Event, *, now: datetime, new_id: Cal
     found = await store.read([event.to] if event.to else list(all_.get(event.type, ())))
     if event.to and not any(event.owner in ("", one.task.owner) for one in found.tasks):
         raise InputError(f"to: there is no task {event.to!r}")
-    started: list[str] = []
-    skipped: list[str] = []
-    known: list[str] = []
+    told: dict[str, list[str]] = {"started": [], "skipped": [], "known": []}
     for stored in found.tasks:
-        if not listens_to(stored.task, event):
-            continue
-        if event.mark in stored.task.heard:
-            known.append(stored.task.id)
-            continue
-        await _told(store, stored, event, now=now, new_id=new_id, started=started, skipped=skipped)
-    return Announced(tuple(started), tuple(skipped), tuple(known))
+        if listens_to(stored.task, event):
+            with suppress(NotFoundError):  # deleted meanwhile: nobody is there to hear it
+                told[await _told(store, stored.task.id, event, now=now, new_id=new_id)].append(stored.task.id)
+    return Announced(tuple(told["started"]), tuple(told["skipped"]), tuple(told["known"]))
 
 
 async def _told(
-    store: LinkStore,
-    stored: Stored,
-    event: Event,
-    *,
-    now: datetime,
-    new_id: Callable[[], str],
-    started: list[str],
-    skipped: list[str],
-) -> None:
-    current: Stored | None = stored
-    for _ in range(TRIES):
-        if current is None:  # somebody else was faster; on what he left
-            again = await store.read([stored.task.id])
-            if not again.tasks:
-                return
-            current = again.tasks[0]
-        settlement = heard(current.task, [event], now=now)
-        if not settlement.changes:
-            return
-        if await write_change(store, current, settlement, now=now, new_id=new_id) is not None:
-            (skipped if settlement.runs else started).append(stored.task.id)
-            return
-        current = None
-    raise StoreUnavailable(f"{stored.task.id} changes too quickly; send the event again")
+    store: LinkStore, task_id: str, event: Event, *, now: datetime, new_id: Callable[[], str]
+) -> str:
+    """Let one task hear *event*; say what became of it, as `Announced` names that."""
+    became = "known"
+
+    def decide(task: Task) -> Settlement:
+        nonlocal became
+        settlement = heard(task, [event], now=now)
+        became = "skipped" if settlement.runs else "started" if settlement.changes else "known"
+        return settlement
+
+    await change(store, task_id, decide, now=now, new_id=new_id)
+    return became

@@ -26,7 +26,7 @@ async def pause(
     new_id: Callable[[], str],
 ) -> Task:
     """Stop a task; see `lifecycle.paused`."""
-    return await _change(
+    return await change(
         store,
         task_id,
         lambda task: paused(task, note=note, until=until, by=by, now=now),
@@ -39,19 +39,19 @@ async def resume(
     store: Catalogue, task_id: str, *, catch_up: bool, now: datetime, new_id: Callable[[], str]
 ) -> Task:
     """End a pause or a quarantine; see `lifecycle.resumed`."""
-    return await _change(
+    return await change(
         store, task_id, lambda task: resumed(task, now=now, catch_up=catch_up), now=now, new_id=new_id
     )
 
 
 async def cancel(store: Catalogue, task_id: str, *, now: datetime, new_id: Callable[[], str]) -> Task:
     """End the occurrence in hand; see `lifecycle.cancelled`."""
-    return await _change(store, task_id, lambda task: cancelled(task, now=now), now=now, new_id=new_id)
+    return await change(store, task_id, lambda task: cancelled(task, now=now), now=now, new_id=new_id)
 
 
 async def run_now(store: Catalogue, task_id: str, *, now: datetime, new_id: Callable[[], str]) -> Task:
     """Ask for a run at the next tick; the schedule stays where it is."""
-    return await _change(
+    return await change(
         store,
         task_id,
         lambda task: asked_to_run(task, [now], Trigger.MANUAL, now=now),
@@ -80,7 +80,7 @@ async def backfill(
     }
     wanted = [at for at in instants if at not in succeeded]
     if wanted and not dry_run:
-        await _change(
+        await change(
             store,
             task_id,
             lambda task: asked_to_run(task, wanted, Trigger.BACKFILL, now=now),
@@ -90,7 +90,7 @@ async def backfill(
     return wanted
 
 
-async def _change(
+async def change(
     store: Catalogue,
     task_id: str,
     decide: Callable[[Task], Settlement],
@@ -106,7 +106,10 @@ async def _change(
     """
     for _ in range(TRIES):
         stored = await read(store, task_id)
-        changed = await write_change(store, stored, decide(stored.task), now=now, new_id=new_id)
+        settlement = decide(stored.task)
+        if not settlement.changes:
+            return stored.task
+        changed = await write_change(store, stored, settlement, now=now, new_id=new_id)
         if changed is not None:
             return changed.task
     raise StoreUnavailable(f"{task_id} changes too quickly; try again")

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from functions.rules.events import MOST_HOPS, RUN_FINISHED, Event
+from functions.rules.lifecycle import IN_HAND
 from functions.rules.occurrences import INSTANT
 from functions.rules.outcome import Run
 from functions.rules.records import skip_run
@@ -14,7 +15,6 @@ from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger
 
 MOST_WAITING = 50  # events that wait in one task: each may be some kilobytes
 MARKS_KEPT = 50  # of events that were heard
-IN_HAND = (Status.RUNNING, Status.RETRYING)
 
 
 def listens_to(task: Task, event: Event) -> bool:

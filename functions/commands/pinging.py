@@ -42,7 +42,7 @@ class Pinger:
         """Ping now, and then every *every_s* seconds by the clock; *tell* gets a line each time."""
         while True:
             said = await self.ping()
-            tell(f"{self._clock().astimezone():%H:%M:%S}  {said}")
+            tell(said)
             await asyncio.sleep(every_s - self._clock().timestamp() % every_s)
 
     async def ping(self) -> str:

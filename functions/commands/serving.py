@@ -100,11 +100,15 @@ async def _work(
         raise SchedulerError(f"the server does not answer within {ANSWERS_WITHIN_S:g} s") from None
     often = "each minute" if manner.every_s == 60 else f"every {manner.every_s} s"
     tell(f"Cronfire answers on {pinger.address}; a tick {often}; Ctrl-C ends it.")
+
+    def timed(text: str) -> None:
+        tell(text if log else f"{session.now().astimezone():%H:%M:%S}  {text}")  # a log has its own times
+
     async with asyncio.TaskGroup() as group:
-        group.create_task(pinger.for_ever(every_s=manner.every_s, tell=tell))
+        group.create_task(pinger.for_ever(every_s=manner.every_s, tell=timed))
         group.create_task(_watch(files, signals, log, tell))
         if manner.status_every_s:
-            group.create_task(_tell_state(session, manner.status_every_s, tell))
+            group.create_task(_tell_state(session, manner.status_every_s, timed))
 
 
 async def _tell_state(session: Session, every_s: int, tell: Callable[[str], None]) -> None:
@@ -112,9 +116,9 @@ async def _tell_state(session: Session, every_s: int, tell: Callable[[str], None
     while True:
         await asyncio.sleep(every_s)
         try:
-            tell(f"{session.now().astimezone():%H:%M:%S}  {await live.line()}")
+            tell(await live.line())
         except StoreError as exc:
-            tell(f"{session.now().astimezone():%H:%M:%S}  the store does not say how things are: {exc}")
+            tell(f"the store does not say how things are: {exc}")
 
 
 async def _watch(

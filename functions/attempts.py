@@ -170,12 +170,13 @@ class Attempts:
         if timeout_s <= 0:
             return OVERSLEPT
         job = job_of(task, started_at=running.started_at, timeout_s=timeout_s, max_tokens=running.max_tokens)
+        late = Outcome(OutcomeKind.TIMED_OUT, f"No result within {timeout_s:g} s")
+        timer = asyncio.get_running_loop().call_later(timeout_s, self.cancel, task.id, late)
         try:
-            async with asyncio.timeout(timeout_s):
-                return await self._perform(job)
-        except TimeoutError:
-            return Outcome(OutcomeKind.TIMED_OUT, f"No result within {timeout_s:g} s")
+            return await self._perform(job)
         except asyncio.CancelledError:
             if running.because is None:
                 raise
             return running.because
+        finally:
+            timer.cancel()

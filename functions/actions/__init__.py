@@ -19,7 +19,7 @@ import re
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from inspect import iscoroutinefunction
 from pathlib import Path
@@ -141,12 +141,13 @@ async def perform(job: Job, tools: Tools) -> Outcome:
     try:
         kind = _load(job.type)
         params, names = job.params, names_in(job.params)
-        if names or kind.only_references:
+        if names or not kind.secret_fields.isdisjoint(params):
             check_references(params, only=kind.only_references, never=kind.no_references)
         if names:
             params = filled(job.params, tools.secrets)
             mask = mask_for([tools.secrets[name] for name in names])
-        given = await kind.perform(job, _parsed(kind, params), replace(tools, secrets={}, mask=mask))
+        own = replace(tools, secrets={}, mask=mask) if tools.secrets or names else tools
+        given = await kind.perform(job, _parsed(kind, params), own)
         return within_limits(given, task_type=job.type, mask=mask)
     except FetchError as exc:
         outcome = failed(exc.reason, permanent=exc.permanent)
@@ -159,13 +160,18 @@ async def perform(job: Job, tools: Tools) -> Outcome:
     return within_limits(outcome, task_type=job.type, mask=mask)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Type:
     params: type[BaseModel]
     perform: Callable[[Job, Any, Tools], Awaitable[object]]
     example: Mapping[str, Any]
     only_references: tuple[str, ...]
     no_references: tuple[str, ...]
+
+    @cached_property
+    def secret_fields(self) -> frozenset[str]:
+        """The params with anything in them that may only be a reference."""
+        return frozenset(name.partition(".")[0] for name in self.only_references)
 
 
 def _load(type_name: str) -> _Type:

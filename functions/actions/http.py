@@ -32,6 +32,7 @@ FAILED_SNIPPET_CHARS = 8192  # what a person looks into
 MAX_BODY_BYTES = 262_144  # enough for an API's answer, little enough to parse without holding up the others
 _SECRET_BYTES = 8192  # read beyond a snippet's end, so that a secret there is seen whole
 _IN_A_HEADER = " !#$&'()*+,/:;<=>?@[]^_`{|}~-."  # what CloudEvents leaves as it is; % and quotes it does not
+_BODIES = frozenset({"json_body", "body", "form"})
 _Scalar = str | int | float | bool
 _Text = Annotated[str, StringConstraints(max_length=65_536)]
 
@@ -69,8 +70,7 @@ class Params(Model):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        given = [name for name in ("json_body", "body", "form") if name in self.model_fields_set]
-        if len(given) > 1:
+        if len(_BODIES & self.model_fields_set) > 1:
             raise ValueError("give at most one of json, body and form")
         if "equals" in self.model_fields_set and self.json_pointer is None:
             raise ValueError("equals needs jsonPointer, which says what to compare")
@@ -148,6 +148,8 @@ def _headers(job: Job, content_type: str | None, params: Params) -> dict[str, st
         headers["Content-Type"] = content_type
     if params.auth is not None:
         headers["Authorization"] = params.auth.header()
+    if not params.headers:
+        return headers
     names = {name.lower() for name in params.headers}
     return {name: value for name, value in headers.items() if name.lower() not in names} | params.headers
 

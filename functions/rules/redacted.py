@@ -1,6 +1,6 @@
 """An outcome fit to be stored and shown: every text in it has been redacted."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,14 +8,25 @@ from functions.rules.outcome import Outcome
 
 
 def redacted(outcome: Outcome, redact: Callable[[str], str]) -> Outcome:
-    """*outcome* with *redact* applied to all that people or a store will see."""
-    return replace(
-        outcome,
-        summary=redact(outcome.summary),
-        metrics=_texts(outcome.metrics, redact) if outcome.metrics else outcome.metrics,
-        items=tuple(_texts(item, redact) for item in outcome.items),
-    )
+    """*outcome* with *redact* applied to all that people or a store will see.
+
+    Nearly all outcomes hold nothing to redact, and are returned as they are.
+    """
+    summary = redact(outcome.summary)
+    metrics = _texts(outcome.metrics, redact)
+    items = [_texts(item, redact) for item in outcome.items]
+    if summary == outcome.summary and metrics is outcome.metrics and not any(_differ(items, outcome.items)):
+        return outcome
+    return replace(outcome, summary=summary, metrics=metrics, items=tuple(items))
 
 
-def _texts(values: Mapping[str, Any], redact: Callable[[str], str]) -> dict[str, Any]:
-    return {name: redact(value) if isinstance(value, str) else value for name, value in values.items()}
+def _texts(values: Mapping[str, Any], redact: Callable[[str], str]) -> Mapping[str, Any]:
+    masked = {}
+    for name, value in values.items():
+        if isinstance(value, str) and (text := redact(value)) != value:
+            masked[name] = text
+    return {**values, **masked} if masked else values
+
+
+def _differ(items: Sequence[object], others: Sequence[object]) -> Iterator[bool]:
+    return (one is not other for one, other in zip(items, others, strict=True))

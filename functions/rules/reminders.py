@@ -6,6 +6,7 @@ from typing import Literal
 from functions.rules.listeners import heard, listening
 from functions.rules.policies import NotifyRule
 from functions.rules.task import Task
+from functions.rules.words import earliest
 
 GROWING = (timedelta(hours=1), timedelta(hours=4), timedelta(hours=12))  # after the first word
 THEN_EACH = timedelta(days=1)
@@ -29,14 +30,13 @@ def next_reminder(
 
 def remind_at(task: Task) -> datetime | None:
     """The next moment at which some rule of *task* wants a reminder; None when none does."""
-    moments = [moment for _, moment in _reminders(task)]
-    return min(moments, default=None)
+    return earliest(moment for _, moment in _reminders(task))
 
 
 def reminded(task: Task, *, now: datetime) -> tuple[list[NotifyRule], datetime | None]:
     """The rules whose reminders have come due by *now*, and the earliest moment of those."""
     due = [(rule, moment) for rule, moment in _reminders(task) if moment <= now]
-    return [rule for rule, _ in due], min((moment for _, moment in due), default=None)
+    return [rule for rule, _ in due], earliest(moment for _, moment in due)
 
 
 def _reminders(task: Task) -> list[tuple[NotifyRule, datetime]]:

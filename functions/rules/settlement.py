@@ -17,7 +17,7 @@ from functions.rules.records import attempt_run, missed_run, skip_run
 from functions.rules.retry import retry_at
 from functions.rules.task import RECENT_RUNS, SUMMARY_CHARS, Extra, Missed, Pause, Task
 from functions.rules.watch import spoken, undelivered_at, word_at
-from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger
+from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger, earliest
 
 BACKLOG_LIMIT = 100  # occurrences that may wait beside the schedule; older ones are skipped and counted
 DELIVERY_GRACE = timedelta(minutes=1)  # then another tick delivers the notices this one did not
@@ -155,7 +155,7 @@ def carrying(task: Task, notices: Sequence[Notice], *, now: datetime) -> Task:
 
 def look_while_retrying(task: Task) -> datetime | None:
     """When to look at a task with an occurrence that is to be tried again: for that, or to tell of it."""
-    return min((at for at in (task.retry_at, word_at(task)) if at is not None), default=None)
+    return earliest((task.retry_at, word_at(task)))
 
 
 def spent_with(task: Task, run: Run) -> dict[str, Any]:
@@ -244,5 +244,5 @@ def _wake_at(task: Task, status: Status, *, now: datetime) -> datetime | None:
         reasons.append(task.pause.until if task.pause else None)
     if status is Status.SCHEDULED:
         reasons.append(start_of(task, task.upcoming) if task.upcoming else None)
-    known = [reason for reason in reasons if reason is not None]
-    return max(min(known), now) if known else None
+    first = earliest(reasons)
+    return None if first is None else max(first, now)

@@ -65,10 +65,12 @@ class Write:
     @classmethod
     def changing(cls, stored: Stored, changes: Mapping[str, Any]) -> "Write":
         """*stored* with *changes* applied, guarded by the revision it was read at."""
+        before = stored.task.__dict__
+        differing = [name for name, value in changes.items() if before[name] is not value]
         return cls(
             task=stored.task.model_copy(update=dict(changes)),
             revision=stored.revision,
-            fields=frozenset(changes),
+            fields=frozenset(differing or changes),
         )
 
 

@@ -10,19 +10,19 @@ from functions.rules.pending import appended
 from functions.rules.policies import NotifyRule
 from functions.rules.reminders import remind_at, reminded
 from functions.rules.task import SUMMARY_CHARS, Task
-from functions.rules.words import instant_text
+from functions.rules.words import earliest, instant_text
 
 
 def word_at(task: Task) -> datetime | None:
     """The next moment at which something is to be said of a task that is neither paused nor at its end."""
-    words = (remind_at(task), _silent_at(task)) if _is_watched(task) else ()
-    return min((moment for moment in (undelivered_at(task), *words) if moment is not None), default=None)
+    if not _is_watched(task):
+        return undelivered_at(task)
+    return earliest((task.alert.retry_at, task.outbox.retry_at, remind_at(task), _silent_at(task)))
 
 
 def undelivered_at(task: Task) -> datetime | None:
     """When to try again what people, or other tasks, have not been told yet."""
-    moments = (task.alert.retry_at, task.outbox.retry_at)
-    return min((moment for moment in moments if moment is not None), default=None)
+    return earliest((task.alert.retry_at, task.outbox.retry_at))
 
 
 def spoken(task: Task, *, now: datetime) -> Alert:

@@ -1,5 +1,6 @@
 """The words of the project as types: instants, ids, states, outcomes. Everything else is built from these."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
@@ -7,7 +8,13 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 
-Instant = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+
+def in_utc(moment: datetime) -> datetime:
+    """*moment*, which is aware, as the same instant in UTC; nearly all are given so."""
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(in_utc)]
 TaskId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
 TYPE_NAME = r"^[a-z][a-z0-9_]{0,62}$"
 TypeName = Annotated[str, StringConstraints(pattern=TYPE_NAME)]
@@ -80,4 +87,13 @@ def occurrence_id(task_id: str, at: datetime) -> str:
 
 def instant_text(at: datetime) -> str:
     """*at* in UTC as RFC 3339, with a fraction only where there is one."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return f"{in_utc(at).isoformat()[:-6]}Z"
+
+
+def earliest(moments: Iterable[datetime | None]) -> datetime | None:
+    """The first of those that are known; None when none is."""
+    first = None
+    for moment in moments:
+        if moment is not None and (first is None or moment < first):
+            first = moment
+    return first

@@ -74,8 +74,11 @@ class SqliteStore:
         """Keep *entry* and do each write whose guard holds; all of it in one transaction."""
         if entry is None and not writes:
             return []
+        # Python's part is done here: in the thread it would wait for the loop to let go of the interpreter.
+        kept = None if entry is None else ledger.rows_of(entry)
+        rows = tasks.rows_of(writes)
         try:
-            written = await self._file.ask(lambda connection: _finish(connection, entry, writes))
+            written = await self._file.ask(lambda connection: _finish(connection, kept, writes, rows))
         except Unanswered:
             written = [Written(Result.UNKNOWN)] * len(writes)
             if not written:
@@ -175,10 +178,8 @@ class SqliteStore:
 
 
 def _finish(
-    connection: sqlite3.Connection, entry: LedgerEntry | None, writes: Sequence[Write]
+    connection: sqlite3.Connection, kept: ledger.EntryRows | None, writes: Sequence[Write], rows: tasks.Rows
 ) -> list[Written]:
-    kept = None if entry is None else ledger.rows_of(entry)
-    rows = tasks.rows_of(writes)
     with transaction(connection):
         if kept is not None:
             ledger.keep(connection, kept)

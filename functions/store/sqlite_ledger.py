@@ -7,18 +7,22 @@ from datetime import datetime, timedelta
 
 from functions.rules.outcome import Run
 from functions.rules.storage import RUNS_KEPT, LedgerEntry
-from functions.rules.words import OutcomeKind
-from functions.store.sqlite_documents import decode_runs, encode, micros
+from functions.store.sqlite_documents import decode_runs, micros
+from functions.store.sqlite_rows import runs_text
 
 PRUNED_AT_ONCE = 500  # entries removed in one transaction, so that nobody waits long for the lock
 
 KEEP_ENTRY = "INSERT OR REPLACE INTO entries (id, at, keys) VALUES (?, ?, ?)"
 # A claim given up as abandoned may have been alive after all: then what it came to is the truer record.
-KEEP_RUN = """
-    INSERT INTO runs (key, task_id, finished_at, entry, doc) VALUES (?, ?, ?, ?, ?)
+KEEP_RUNS = """
+    INSERT INTO runs (key, task_id, finished_at, entry, doc)
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), :entry,
+        json_extract(value, '$[3]')
+    FROM json_each(:runs) WHERE true
     ON CONFLICT (key) DO UPDATE
     SET finished_at = excluded.finished_at, entry = excluded.entry, doc = excluded.doc
-    WHERE NOT ? OR json_extract(doc, '$.outcome') = 'abandoned'
+    WHERE json_extract(excluded.doc, '$.outcome') <> 'abandoned'
+        OR json_extract(doc, '$.outcome') = 'abandoned'
 """
 GONE = """
     SELECT kept.value FROM entries, json_each(entries.keys) AS kept
@@ -56,23 +60,13 @@ FORGET_ENTRY = "DELETE FROM entries WHERE id = ?"
 EVER = -(2**63)
 NEVER = 2**63 - 1
 
-EntryRows = tuple[tuple[str, int, str], list[tuple[str, str, int, str, str, bool]]]
+EntryRows = tuple[tuple[str, int, str], str]
 
 
 def rows_of(entry: LedgerEntry) -> EntryRows:
-    """The rows that keep *entry*: all that can be made before taking the lock."""
+    """The row of *entry* and those of its runs: all that can be made before taking the lock."""
     keys = [run.key for run in entry.runs]
-    return (entry.id, micros(entry.at), json.dumps(keys)), [
-        (
-            run.key,
-            run.task_id,
-            micros(run.finished_at),
-            entry.id,
-            encode(run),
-            run.outcome is OutcomeKind.ABANDONED,
-        )
-        for run in entry.runs
-    ]
+    return (entry.id, micros(entry.at), json.dumps(keys)), runs_text(entry)
 
 
 def keep(connection: sqlite3.Connection, rows: EntryRows) -> None:
@@ -83,7 +77,7 @@ def keep(connection: sqlite3.Connection, rows: EntryRows) -> None:
         connection.execute(HAND_ON, gone)
         connection.execute(STRIKE, gone)
     connection.execute(KEEP_ENTRY, rows[0])
-    connection.executemany(KEEP_RUN, rows[1])
+    connection.execute(KEEP_RUNS, {"entry": name, "runs": rows[1]})
 
 
 def runs_of_tick(connection: sqlite3.Connection, tick_id: str) -> list[Run]:

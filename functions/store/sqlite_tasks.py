@@ -2,14 +2,16 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from functions.rules.storage import Broken, Counts, Filter, Found, Result, Stored, Write, Written
 from functions.rules.task import Task
 from functions.store.sqlite_documents import decode_task, encode, micros, moment
+from functions.store.sqlite_rows import IN_COLUMNS, changes_text
 
 PASSED_OVER = 10_000  # unreadable documents a due query looks past for the readable ones behind them
 
@@ -52,6 +54,22 @@ CHANGE = """
     UPDATE tasks
     SET rev = ?, next_run_at = ?, status = ?, type = ?, owner = ?, origin = ?, tags = ?, doc = ?
     WHERE id = ? AND rev = ?
+"""
+# What a tick changes, of many tasks in one statement; see `sqlite_rows`. New fields come first in a document.
+CHANGE_FIELDS = """
+    UPDATE tasks
+    SET rev = :first + given.place, next_run_at = given.next_run_at, status = given.status,
+        doc = CASE given.said WHEN '{}' THEN '{' ELSE substr(given.said, 1, length(given.said) - 1) || ',' END
+            || substr(json_patch(doc, given.cleared), 2)
+    FROM (
+        SELECT json_extract(value, '$[0]') AS place, json_extract(value, '$[1]') AS id,
+            json_extract(value, '$[2]') AS rev, json_extract(value, '$[3]') AS next_run_at,
+            json_extract(value, '$[4]') AS status, json_extract(value, '$[5]') AS cleared,
+            json_extract(value, '$[6]') AS said
+        FROM json_each(:rows)
+    ) AS given
+    WHERE tasks.id = given.id AND tasks.rev = given.rev
+    RETURNING tasks.id
 """
 REMOVE = "DELETE FROM tasks WHERE id = ? AND rev = ?"
 
@@ -113,20 +131,66 @@ def counts(connection: sqlite3.Connection, now: datetime) -> Counts:
     return Counts(scheduled, late, None if last is None else moment(last))
 
 
-def rows_of(writes: Sequence[Write]) -> list[tuple[Any, ...]]:
-    """The columns each write sets, its new revision aside: all that can be made before taking the lock."""
-    return [() if write.delete else _columns(write.task) for write in writes]
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Writes as SQL takes them.
+
+    Attributes:
+        changes: Those that change some fields of a task, as `sqlite_rows.changes_text`; empty for none.
+        places: Where each of them stands among all writes, by the task's id.
+        whole: The columns of the others, by their place; empty for a removal.
+    """
+
+    changes: str
+    places: Mapping[bytes, int]
+    whole: Mapping[int, tuple[Any, ...]]
 
 
-def apply(
-    connection: sqlite3.Connection, writes: Sequence[Write], rows: Sequence[tuple[Any, ...]]
-) -> list[Written]:
+def rows_of(writes: Sequence[Write]) -> Rows:
+    """All that can be made of *writes* before taking the lock."""
+    some = {place: write for place, write in enumerate(writes) if _changes_fields(write)}
+    changes = changes_text(some.items()) if some else ""
+    if changes is None:
+        some, changes = {}, ""
+    places = {write.task.id.encode(): place for place, write in some.items()}
+    whole = {place: _row(write) for place, write in enumerate(writes) if place not in some}
+    return Rows(changes, places, whole)
+
+
+def apply(connection: sqlite3.Connection, writes: Sequence[Write], rows: Rows) -> list[Written]:
     """Do each write whose guard holds. To be called in a transaction."""
     [[last]] = connection.execute(REVISIONS, (len(writes),)).fetchall()
-    revisions = range(last - len(writes) + 1, last + 1)
-    return [
-        _apply(connection, write, row, rev) for write, row, rev in zip(writes, rows, revisions, strict=True)
-    ]
+    first = last - len(writes) + 1
+    written = [Written(Result.REFUSED)] * len(writes)
+    whole = rows.whole
+    try:
+        for (name,) in _changed(connection, rows.changes, first):
+            place = rows.places[name]
+            written[place] = Written(Result.APPLIED, first + place)
+    except sqlite3.OperationalError as exc:
+        if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_ERROR:
+            raise
+        # A document that we can read and SQLite cannot (it has a NaN in it, say) must not stop the others.
+        whole = {place: _row(write) for place, write in enumerate(writes)}
+    for place, row in whole.items():
+        written[place] = _apply(connection, writes[place], row, first + place)
+    return written
+
+
+def _changes_fields(write: Write) -> bool:
+    if write.fields is None or write.revision is None or write.delete:
+        return False
+    return write.fields.isdisjoint(IN_COLUMNS)
+
+
+def _changed(connection: sqlite3.Connection, changes: str, first: int) -> list[tuple[bytes]]:
+    if not changes:
+        return []
+    return connection.execute(CHANGE_FIELDS, {"first": first, "rows": changes}).fetchall()
+
+
+def _row(write: Write) -> tuple[Any, ...]:
+    return () if write.delete else _columns(write.task)
 
 
 def _apply(connection: sqlite3.Connection, write: Write, row: tuple[Any, ...], rev: int) -> Written:

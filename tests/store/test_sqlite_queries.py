@@ -19,6 +19,7 @@ from functions.store.sqlite import PRUNE_EVERY, SqliteStore
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]
+CHANGES = tasks.CHANGE_FIELDS.replace(":first", "1").replace(":rows", "'[]'")
 DAY = timedelta(days=1)
 
 
@@ -207,15 +208,80 @@ async def test_a_value_that_contains_itself_is_cut_off(store: SqliteStore, make_
 
 
 @pytest.mark.parametrize("revision", [0, -1, 2**70, "x", "", 1.5, NOON, b"1", True])
+@pytest.mark.parametrize("fields", [None, frozenset({"title"})])
 async def test_a_guard_of_another_make_is_refused(
-    store: SqliteStore, make_task: MakeTask, revision: object
+    store: SqliteStore, make_task: MakeTask, revision: object, fields: frozenset[str] | None
 ) -> None:
     await store.write([Write(make_task("ping"), None)])
     await store.write([Write(make_task("pong"), None)])
 
-    [written] = await store.write([Write(make_task("pong", title="Mine"), revision)])
+    [written] = await store.write([Write(make_task("pong", title="Mine"), revision, fields)])
 
     assert Result.REFUSED is written.result
+
+
+# -- changes of some fields ------------------------------------------------------------------------------
+
+
+async def test_a_change_of_many_tasks_finds_each_by_its_id(store: SqliteStore, path: Path) -> None:
+    assert any("USING INDEX sqlite_autoindex_tasks_1 (id=?)" in step for step in plan(path, CHANGES, 0))
+
+
+async def test_a_field_that_is_changed_is_replaced_and_not_mixed_with_what_it_was(
+    store: SqliteStore, make_task: MakeTask
+) -> None:
+    before = {"memory": {"seen": [1], "deep": {"a": 1}}, "last_error": "Refused", "attempt": 2}
+    await store.write([Write(make_task("ping").model_copy(update=before), None)])
+    [stored] = (await store.read(["ping"])).tasks
+
+    changes = {"memory": {"deep": {"b": None}}, "last_error": "", "attempt": 0}
+    await store.write([Write.changing(stored, changes)])
+
+    [now] = (await store.read(["ping"])).tasks
+    assert stored.task.model_copy(update=changes) == now.task
+
+
+async def test_what_a_newer_version_keeps_in_a_document_stays_there(
+    store: SqliteStore, path: Path, make_task: MakeTask
+) -> None:
+    await store.write([Write(make_task("ping"), None)])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE tasks SET doc = json_set(doc, '$.fromTheFuture', 7)")
+    [stored] = (await store.read(["ping"])).tasks
+
+    await store.write([Write.changing(stored, {"attempt": 1})])
+
+    with closing(sqlite3.connect(path)) as connection:
+        [kept] = connection.execute("SELECT json_extract(doc, '$.fromTheFuture') FROM tasks").fetchall()
+    assert (7,) == kept
+
+
+async def test_a_document_that_only_we_can_read_is_changed_like_the_others(
+    store: SqliteStore, path: Path, make_task: MakeTask
+) -> None:
+    """Somebody wrote NaN into it by hand: no JSON to SQLite."""
+    await store.write([Write(make_task(name, params={"x": 0.5}), None) for name in ("odd", "good")])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE tasks SET doc = replace(doc, '0.5', 'NaN') WHERE id = 'odd'")
+    stored = (await store.read(["odd", "good"])).tasks
+
+    written = await store.write([Write.changing(one, {"attempt": 3}) for one in stored])
+
+    assert [Result.APPLIED] * 2 == [one.result for one in written]
+    assert [3, 3] == [one.task.attempt for one in (await store.read(["odd", "good"])).tasks]
+
+
+async def test_a_changed_value_that_json_cannot_hold_stops_no_other_change(
+    store: SqliteStore, make_task: MakeTask
+) -> None:
+    await store.write([Write(make_task(name), None) for name in ("odd", "good")])
+    stored = (await store.read(["odd", "good"])).tasks
+
+    memory = {"half": "\ud83d", "thing": object()}
+    written = await store.write([Write.changing(one, {"memory": memory}) for one in stored])
+
+    assert [Result.APPLIED] * 2 == [one.result for one in written]
+    assert 2 == len((await store.read(["odd", "good"])).tasks)
 
 
 async def test_a_revision_is_never_used_again_not_even_after_a_restart(

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 from functions.rules.outcome import Outcome, failed
 from functions.rules.task import SUMMARY_CHARS
@@ -51,14 +51,15 @@ def within_limits(given: object, *, task_type: str, mask: Mask = shown) -> Outco
             permanent=True,
             metrics=_scalars(given.metrics, mask),
         )
-    return replace(
-        given,
-        summary=cut(mask(str(given.summary)), SUMMARY_CHARS),
-        retry_after=given.retry_after if isinstance(given.retry_after, timedelta) else None,
-        metrics=_scalars(given.metrics, mask),
-        items=_items(given.items, mask),
-        memory=memory,
-    )
+    fit: dict[str, Any] = {
+        "summary": cut(mask(str(given.summary)), SUMMARY_CHARS),
+        "retry_after": given.retry_after if isinstance(given.retry_after, timedelta) else None,
+        "metrics": _scalars(given.metrics, mask),
+        "items": _items(given.items, mask),
+        "memory": memory,
+    }
+    changed = {name: value for name, value in fit.items() if getattr(given, name) is not value}
+    return replace(given, **changed) if changed else given
 
 
 def cut(text: str, limit: int) -> str:
@@ -94,7 +95,9 @@ def _masked(value: Any, mask: Mask) -> Any:
 
 
 def _scalars(metrics: object, mask: Mask) -> dict[str, Any]:
-    """The first metrics that are small scalars, by name."""
+    """The first metrics that are small scalars, by name; *metrics* itself where all of them are."""
+    if mask is shown and _are_plain(metrics):
+        return metrics
     if not isinstance(metrics, Mapping):
         return {}
     kept: dict[str, Any] = {}
@@ -112,6 +115,21 @@ def _scalars(metrics: object, mask: Mask) -> dict[str, Any]:
         ):
             kept[name] = value
     return kept
+
+
+def _are_plain(metrics: object) -> TypeGuard[dict[str, Any]]:
+    """Whether all of *metrics* can be kept as they are; true of nearly all, and quickly told."""
+    if type(metrics) is not dict or len(metrics) > METRICS:
+        return False
+    for name, value in metrics.items():
+        if type(name) is not str or len(name) > METRIC_NAME_CHARS or not name.isascii():
+            return False
+        if type(value) is int:
+            if not -_INT64 <= value < _INT64:
+                return False
+        elif type(value) is not str or len(value) > METRIC_CHARS or not value.isascii():
+            return False
+    return True
 
 
 def _items(items: object, mask: Mask) -> tuple[dict[str, str], ...]:

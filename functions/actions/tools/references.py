@@ -21,9 +21,24 @@ Step = str | int
 
 def names_in(params: Any) -> tuple[str, ...]:
     """The secrets that the texts in *params* refer to, each once, in order."""
+    if not _has_braces(params):  # as with nearly all tasks
+        return ()
     return tuple(
         dict.fromkeys(name for _, text in _texts(params) if "{{" in text for name in _REFERENCE.findall(text))
     )
+
+
+def _has_braces(given: Any) -> bool:
+    if isinstance(given, str):
+        return "{{" in given
+    if isinstance(given, (dict, Mapping)):
+        given = given.values()
+    elif not isinstance(given, (list, tuple)):
+        return False
+    for one in given:  # noqa: SIM110  # a generator costs as much again as the look
+        if _has_braces(one):
+            return True
+    return False
 
 
 def check_references(
@@ -108,7 +123,7 @@ def _replaced(params: Mapping[str, Any], value: Callable[[str], str]) -> dict[st
 def _texts(given: Any, steps: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step, ...], str]]:
     if isinstance(given, str):
         yield steps, given
-    elif isinstance(given, Mapping):
+    elif isinstance(given, (dict, Mapping)):
         for name, one in given.items():
             yield from _texts(one, (*steps, name))
     elif isinstance(given, (list, tuple)):

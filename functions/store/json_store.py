@@ -21,7 +21,7 @@ from functions.rules.storage import (
     Write,
     Written,
 )
-from functions.store import json_tasks as tasks
+from functions.store import hand_tasks as tasks
 from functions.store.json_history import History
 from functions.store.json_lock import locked
 from functions.store.json_shelf import ShelfFile, rows_of

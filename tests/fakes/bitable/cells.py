@@ -12,10 +12,11 @@ from tests.fakes.bitable.refusals import Refusal
 
 MOST_CHARACTERS = 100_000
 ADDRESS = re.compile(r"https?://\S+")
+PHONE = re.compile(r"\+?\d{0,64}")
 
 
 class FieldType(IntEnum):
-    """The types of fields this base knows."""
+    """The types of fields this base knows, by the vendor's numbers."""
 
     TEXT = 1
     NUMBER = 2
@@ -24,20 +25,18 @@ class FieldType(IntEnum):
     DATE = 5
     CHECKBOX = 7
     USER = 11
+    PHONE = 13
     URL = 15
+    FORMULA = 20  #: Computed; here a person says what it shows.
     CREATED_TIME = 1001
     MODIFIED_TIME = 1002
-
-    @property
-    def read_only(self) -> bool:
-        return self in (FieldType.CREATED_TIME, FieldType.MODIFIED_TIME)
 
 
 UI_TYPES = {
     FieldType.TEXT: "Text", FieldType.NUMBER: "Number", FieldType.SINGLE_SELECT: "SingleSelect",
     FieldType.MULTI_SELECT: "MultiSelect", FieldType.DATE: "DateTime", FieldType.CHECKBOX: "Checkbox",
-    FieldType.USER: "User", FieldType.URL: "Url", FieldType.CREATED_TIME: "CreatedTime",
-    FieldType.MODIFIED_TIME: "ModifiedTime",
+    FieldType.USER: "User", FieldType.PHONE: "Phone", FieldType.URL: "Url", FieldType.FORMULA: "Formula",
+    FieldType.CREATED_TIME: "CreatedTime", FieldType.MODIFIED_TIME: "ModifiedTime",
 }  # fmt: skip
 
 
@@ -46,7 +45,7 @@ class Field:
     """A column. Its name may change, its id does not.
 
     Attributes:
-        options: What a select field offers; a write that names another adds it.
+        options: What a select field offers; who writes another adds it.
     """
 
     id: str
@@ -55,6 +54,13 @@ class Field:
     primary: bool = False
     options: list[str] = field(default_factory=list)
     property: dict[str, Any] = field(default_factory=dict)
+
+    def offer(self, kept: Any) -> None:
+        """Add to the options what the cell holds and they do not."""
+        if self.type is FieldType.SINGLE_SELECT and kept not in self.options:
+            self.options.append(kept)
+        elif self.type is FieldType.MULTI_SELECT:
+            self.options += [name for name in kept if name not in self.options]
 
     def described(self) -> dict[str, Any]:
         """The field as the list of fields shows it."""
@@ -75,47 +81,69 @@ class Field:
         }
 
 
-def taken(field: Field, value: Any) -> Any:
+def taken(column: Field, value: Any) -> Any:
     """*value* of a request as it is kept; None where it empties the cell.
 
     Raises:
-        Refusal: The field takes no such value.
+        Refusal: The field takes no such value. Its code names the type of the field.
     """
-    if field.type.read_only:
-        raise Refusal(1254015, f"{field.name} is computed")
-    if value is None:
-        return None
-    return _TAKERS[field.type](field, value)
+    match column.type:
+        case FieldType.FORMULA | FieldType.CREATED_TIME | FieldType.MODIFIED_TIME:
+            raise Refusal(1254015, f"{column.name} is computed")  # assumed: the code
+        case _ if value is None:
+            return None
+        case FieldType.TEXT if isinstance(value, str):  # not even the pieces that reading gives
+            return _text(column, value)
+        case FieldType.NUMBER if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        case FieldType.SINGLE_SELECT if isinstance(value, str):
+            return value or None
+        case FieldType.MULTI_SELECT if _is_list_of(value, str):
+            return tuple(value) or None
+        case FieldType.DATE if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        case FieldType.CHECKBOX if isinstance(value, bool):
+            return value
+        case FieldType.USER if _is_list_of(value, Mapping) and all(_text_in(one, "id") for one in value):
+            return tuple(user["id"] for user in value) or None
+        case FieldType.PHONE if isinstance(value, str) and PHONE.fullmatch(value):
+            return value or None
+        case FieldType.URL if isinstance(value, Mapping) and _text_in(value, "link"):
+            return {"text": str(value.get("text") or value["link"]), "link": value["link"]}
+    raise Refusal(_CODES[column.type], f"the value of {column.name} is of another type: {value!r}")
 
 
-def shown(field: Field, kept: Any) -> Any:
+def shown(column: Field, kept: Any) -> Any:
     """What reading gives for a cell that is not empty."""
-    match field.type:
+    match column.type:
         case FieldType.TEXT:
-            return [dict(segment) for segment in kept]
+            return [dict(piece) for piece in kept]
         case FieldType.NUMBER:
-            return int(kept) if kept == int(kept) else kept
+            return int(kept) if kept.is_integer() else kept
         case FieldType.MULTI_SELECT:
             return list(kept)
         case FieldType.USER:
             return [{"id": user, "name": user, "en_name": user, "email": ""} for user in kept]
         case FieldType.URL:
             return dict(kept)
+        case FieldType.FORMULA:
+            return {"type": 1, "value": [{"type": "text", "text": kept}]}
         case _:
             return kept
 
 
-def typed(field: Field, value: Any, zone: ZoneInfo) -> Any:
+def typed(column: Field, value: Any, zone: ZoneInfo) -> Any:
     """What a person put into a cell, as it is kept.
 
     Text and links are plain text, dates are `date` or `datetime` (a naive one is in the document's zone),
-    selects are names. A link inside text becomes a piece of its own, as the app makes it.
+    selects are names, users ids. An address inside text becomes a piece of its own, as in the app; pieces
+    may be given instead of text, for mentions.
     """
-    match field.type:
+    match column.type:
         case FieldType.TEXT if isinstance(value, str):
             return _pieces(value) or None
         case FieldType.TEXT:
-            return tuple(dict(segment) for segment in value) or None
+            return tuple(dict(piece) for piece in value) or None
         case FieldType.DATE if isinstance(value, datetime):
             aware = value if value.tzinfo else value.replace(tzinfo=zone)
             return round(aware.timestamp() * 1000)
@@ -125,23 +153,44 @@ def typed(field: Field, value: Any, zone: ZoneInfo) -> Any:
             return {"text": value, "link": value} if value else None
         case FieldType.USER if isinstance(value, str):
             return (value,)
-        case FieldType.SINGLE_SELECT if value == "":
-            return None
+        case FieldType.FORMULA:
+            return str(value) or None
         case _:
-            return taken(field, value)
+            return taken(column, value)
 
 
-def plain(field: Field, kept: Any) -> str:
+def plain(column: Field, kept: Any) -> str:
     """The cell as the text a person sees."""
-    match field.type:
+    match column.type:
         case FieldType.TEXT:
-            return "".join(segment["text"] for segment in kept)
+            return "".join(piece["text"] for piece in kept)
         case FieldType.URL:
             return str(kept["text"])
         case FieldType.MULTI_SELECT | FieldType.USER:
             return ", ".join(kept)
+        case FieldType.FORMULA:
+            return str(kept)
         case _:
-            return str(shown(field, kept))
+            return str(shown(column, kept))
+
+
+_CODES = {
+    FieldType.TEXT: 1254060,
+    FieldType.NUMBER: 1254061,
+    FieldType.SINGLE_SELECT: 1254062,
+    FieldType.MULTI_SELECT: 1254063,
+    FieldType.DATE: 1254064,
+    FieldType.CHECKBOX: 1254065,
+    FieldType.USER: 1254066,
+    FieldType.PHONE: 1254072,
+    FieldType.URL: 1254068,
+}
+
+
+def _text(column: Field, value: str) -> Any:
+    if len(value) > MOST_CHARACTERS:
+        raise Refusal(1254130, f"{column.name} is too long")
+    return ({"type": "text", "text": value},) if value else None
 
 
 def _pieces(text: str) -> tuple[dict[str, str], ...]:
@@ -157,69 +206,9 @@ def _pieces(text: str) -> tuple[dict[str, str], ...]:
     return tuple(pieces)
 
 
-def _take_text(field: Field, value: Any) -> Any:
-    if not isinstance(value, str):  # not even what reading gave: that is a list
-        raise Refusal(1254060, f"{field.name} wants a string")
-    if len(value) > MOST_CHARACTERS:
-        raise Refusal(1254130, f"{field.name} is too long")
-    return ({"type": "text", "text": value},) if value else None
+def _is_list_of(value: Any, kind: type) -> bool:
+    return isinstance(value, list) and all(isinstance(one, kind) for one in value)
 
 
-def _take_number(field: Field, value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Refusal(1254061, f"{field.name} wants a number")
-    return float(value)
-
-
-def _take_option(field: Field, value: Any) -> Any:
-    if not isinstance(value, str):
-        raise Refusal(1254062, f"{field.name} wants the name of an option")
-    if value and value not in field.options:
-        field.options.append(value)
-    return value or None
-
-
-def _take_options(field: Field, value: Any) -> Any:
-    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        raise Refusal(1254063, f"{field.name} wants a list of names of options")
-    field.options += [name for name in dict.fromkeys(value) if name not in field.options]
-    return tuple(dict.fromkeys(value)) or None
-
-
-def _take_date(field: Field, value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise Refusal(1254064, f"{field.name} wants milliseconds since 1970")
-    return value
-
-
-def _take_checkbox(field: Field, value: Any) -> Any:
-    if not isinstance(value, bool):
-        raise Refusal(1254065, f"{field.name} wants true or false")
-    return value
-
-
-def _take_users(field: Field, value: Any) -> Any:
-    good = isinstance(value, list) and all(
-        isinstance(user, Mapping) and isinstance(user.get("id"), str) for user in value
-    )
-    if not good:
-        raise Refusal(1254066, f"{field.name} wants a list of ids")
-    return tuple(user["id"] for user in value) or None
-
-
-def _take_url(field: Field, value: Any) -> Any:
-    if not isinstance(value, Mapping) or not isinstance(value.get("link"), str):
-        raise Refusal(1254068, f"{field.name} wants text and link")
-    return {"text": str(value.get("text") or value["link"]), "link": value["link"]}
-
-
-_TAKERS = {
-    FieldType.TEXT: _take_text,
-    FieldType.NUMBER: _take_number,
-    FieldType.SINGLE_SELECT: _take_option,
-    FieldType.MULTI_SELECT: _take_options,
-    FieldType.DATE: _take_date,
-    FieldType.CHECKBOX: _take_checkbox,
-    FieldType.USER: _take_users,
-    FieldType.URL: _take_url,
-}
+def _text_in(value: Mapping[str, Any], name: str) -> bool:
+    return isinstance(value.get(name), str)

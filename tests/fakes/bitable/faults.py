@@ -8,6 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.fakes.bitable.refusals import Refusal, as_json
+
 
 class Kind(Enum):
     """How a call goes wrong."""
@@ -70,20 +72,58 @@ class Gate:
 
 
 class Mishaps:
-    """The faults and gates that wait for a call; each meets one."""
+    """What tests ask for, and the calls that meet it: one each, the oldest first."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self._gates: list[Gate] = []
 
-    def add(self, fault: Fault, times: int) -> None:
+    def fail_next(
+        self,
+        path_part: str,
+        *,
+        code: int = 1255040,
+        status: int | None = None,
+        msg: str = "",
+        after_applying: bool = False,
+        text: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        times: int = 1,
+    ) -> None:
+        """Answer the next call with *path_part* in its path with an error; with *text* as a gateway would.
+
+        The status and the words are those the vendor has for *code*, where they are not given.
+        """
+        no = Refusal(code)
+        answer = as_json(code, msg or no.msg, msg or no.msg)
+        fault = Fault(
+            path_part,
+            Kind.FAIL,
+            after_applying=after_applying,
+            status=no.status if status is None else status,
+            answer=answer,
+            text=text,
+            headers=headers or {},
+        )
         self._faults += [fault] * times
 
-    def hold(self, path_part: str) -> Gate:
+    def hang_next(self, path_part: str, *, after_applying: bool = False, times: int = 1) -> None:
+        """Never answer the next call with *path_part* in its path."""
+        self._faults += [Fault(path_part, Kind.HANG, after_applying=after_applying)] * times
+
+    def drop_next(self, path_part: str, *, after_applying: bool = False, times: int = 1) -> None:
+        """Cut the connection of the next call with *path_part* in its path."""
+        self._faults += [Fault(path_part, Kind.DROP, after_applying=after_applying)] * times
+
+    def hold_next(self, path_part: str) -> Gate:
+        """Hold the next call with *path_part* in its path just before it is carried out, until released.
+
+        A write that is held is under way: others meet a conflict.
+        """
         self._gates.append(Gate(path_part))
         return self._gates[-1]
 
-    def fault(self, path: str) -> Fault | None:
+    def next_fault(self, path: str) -> Fault | None:
         """The oldest fault for *path*; it is used up."""
         for fault in self._faults:
             if fault.path_part in path:
@@ -91,7 +131,7 @@ class Mishaps:
                 return fault
         return None
 
-    async def gate(self, path: str) -> None:
+    async def pass_gate(self, path: str) -> None:
         """Stand at the oldest gate for *path*, if there is one."""
         for gate in self._gates:
             if gate.path_part in path:
@@ -99,9 +139,8 @@ class Mishaps:
                 await gate.passed()
                 return
 
-    def open(self) -> None:
-        """Let everybody go."""
+    def open_gates(self) -> None:
+        """Let nobody wait any more."""
         for gate in self._gates:
             gate.release()
         self._gates.clear()
-        self._faults.clear()

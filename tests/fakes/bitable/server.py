@@ -10,30 +10,33 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from tests.fakes.bitable import calls
-from tests.fakes.bitable.calls import Call, Data
-from tests.fakes.bitable.faults import Fault, Gate, Kind, Mishaps
+from tests.fakes.bitable import records, schema
+from tests.fakes.bitable.call import Call, Data, Limits, is_uuid4
+from tests.fakes.bitable.faults import Mishaps
 from tests.fakes.bitable.rates import PUBLISHED, Rates
-from tests.fakes.bitable.refusals import Refusal
+from tests.fakes.bitable.refusals import Refusal, as_json
 from tests.fakes.bitable.tables import BLANK_ROWS, Base, Ids
 from tests.fakes.bitable.tokens import Tokens
 
 AUTH = "/open-apis/auth/v3/tenant_access_token/internal"
 APPS = "/open-apis/bitable/v1/apps"
 DEFAULT_FIELDS = {"文本": 1, "单选": 3, "日期": 5}
+STANDARD = Limits()
+STRICT = "/records/batch_get"  # its page has statuses of its own
+REPEATABLE = {"POST /fields", "POST /records/batch_create", "POST /records/batch_update"}
 
 READS: Mapping[str, Callable[[Call], Data]] = {
-    "GET /tables": calls.list_tables,
-    "GET /fields": calls.list_fields,
-    "POST /records/search": calls.search,
-    "POST /records/batch_get": calls.batch_get,
+    "GET /tables": schema.list_tables,
+    "GET /fields": schema.list_fields,
+    "POST /records/search": records.search,
+    "POST /records/batch_get": records.batch_get,
 }
 WRITES: Mapping[str, Callable[[Call], Data]] = {
-    "POST /tables": calls.create_table,
-    "POST /fields": calls.create_field,
-    "POST /records/batch_create": calls.batch_create,
-    "POST /records/batch_update": calls.batch_update,
-    "POST /records/batch_delete": calls.batch_delete,
+    "POST /tables": schema.create_table,
+    "POST /fields": schema.create_field,
+    "POST /records/batch_create": records.batch_create,
+    "POST /records/batch_update": records.batch_update,
+    "POST /records/batch_delete": records.batch_delete,
 }
 
 
@@ -47,16 +50,20 @@ class Asked:
     body: Any
 
 
-class FakeBitable:
+class FakeBitable(Mishaps):
     """Feishu's documents of many tables, on loopback.
 
     Args:
         clock: The vendor's clock; tests move it.
         app_secret: What the app proves itself with.
+        limits: How much one call may hold.
 
     Attributes:
         requests: All that was asked, oldest first.
         latency_s: How long each call takes; a write is under way for so long.
+        reads_conflict: Whether reading meets a conflict too, while a write is under way.
+        repeat_code: What a `client_token` that comes again meets; 0 for the first answer once more.
+        throttle_status: The HTTP status of calls that are too many; older calls say 400.
     """
 
     def __init__(
@@ -65,15 +72,19 @@ class FakeBitable:
         *,
         app_id: str = "cli_fake0123456789ab",
         app_secret: str = "canary-secret-of-the-app",
+        limits: Limits = STANDARD,
     ) -> None:
-        self.clock, self.app_id, self.app_secret = clock, app_id, app_secret
+        super().__init__()
+        self.clock, self.app_id, self.app_secret, self.limits = clock, app_id, app_secret, limits
         self.bases: dict[str, Base] = {}
         self.requests: list[Asked] = []
         self.latency_s = 0.0
+        self.reads_conflict = False
+        self.repeat_code = 0
+        self.throttle_status = 429
         self._ids = Ids()
         self._tokens = Tokens(clock)
         self._rates = Rates(clock)
-        self._mishaps = Mishaps()
         self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
@@ -105,52 +116,9 @@ class FakeBitable:
         """Refuse what is asked more often in a second; by the vendor's own limits if none are given."""
         self._rates.limits = dict(limits)
 
-    def fail_next(
-        self,
-        path_part: str,
-        *,
-        code: int = 1255040,
-        status: int | None = None,
-        msg: str = "",
-        after_applying: bool = False,
-        text: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        times: int = 1,
-    ) -> None:
-        """Answer the next call with *path_part* in its path with an error; with *text* as a gateway would.
-
-        The status and the words are those the vendor has for *code*, where they are not given.
-        """
-        no = Refusal(code)
-        answer = {"code": code, "msg": msg or no.msg, "error": {"message": msg or no.msg, "log_id": "2026"}}
-        fault = Fault(
-            path_part,
-            Kind.FAIL,
-            after_applying=after_applying,
-            status=no.status if status is None else status,
-            answer=answer,
-            text=text,
-            headers=headers or {},
-        )
-        self._mishaps.add(fault, times)
-
-    def hang_next(self, path_part: str, *, after_applying: bool = False, times: int = 1) -> None:
-        """Never answer the next call with *path_part* in its path."""
-        self._mishaps.add(Fault(path_part, Kind.HANG, after_applying=after_applying), times)
-
-    def drop_next(self, path_part: str, *, after_applying: bool = False, times: int = 1) -> None:
-        """Cut the connection of the next call with *path_part* in its path."""
-        self._mishaps.add(Fault(path_part, Kind.DROP, after_applying=after_applying), times)
-
-    def hold_next(self, path_part: str) -> Gate:
-        """Hold the next call with *path_part* in its path just before it is carried out, until released.
-
-        A write that is held is under way: others meet a conflict.
-        """
-        return self._mishaps.hold(path_part)
-
     async def start(self, port: int = 0) -> Self:
-        """Listen on loopback; port 0 takes any free one."""
+        """Listen on loopback, if need be again; port 0 takes any free one."""
+        self._closing = asyncio.Event()
         app = web.Application(client_max_size=1 << 24)
         app.router.add_post(AUTH, self._answer)
         app.router.add_route("*", APPS + "/{app_token}/tables", self._answer)
@@ -163,7 +131,7 @@ class FakeBitable:
     async def close(self) -> None:
         """Stop listening; what hangs is cut."""
         self._closing.set()
-        self._mishaps.open()
+        self.open_gates()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -179,14 +147,15 @@ class FakeBitable:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         asked = Asked(request.method, request.path, dict(request.query), _json(await request.read()))
         self.requests.append(asked)
-        fault = self._mishaps.fault(asked.path)
+        fault = self.next_fault(asked.path)
         if fault and not fault.after_applying:
             return await fault.strike(request, self._closing)
         try:
             data = await self._done(request, asked)
         except Refusal as no:
-            answer = {"code": no.code, "msg": no.msg, "error": {"message": no.detail, "log_id": "2026"}}
-            return web.json_response(answer, status=no.status, headers=no.headers)
+            return web.json_response(
+                as_json(no.code, no.msg, no.detail), status=self._status(asked, no), headers=no.headers
+            )
         if fault:
             return await fault.strike(request, self._closing)
         return web.json_response(data)
@@ -211,20 +180,46 @@ class FakeBitable:
         table = base.tables.get(where["table_id"]) if "table_id" in where else None
         if "table_id" in where and table is None:
             raise Refusal(1254041)
-        call = Call(base, table, asked.query, asked.body)
+        call = Call(base, table, asked.query, asked.body, self.limits)
         return {"code": 0, "msg": "success", "data": await self._carried_out(name, call, asked.path)}
 
     async def _carried_out(self, name: str, call: Call, path: str) -> Data:
-        if name in READS:
-            await asyncio.sleep(self.latency_s)
-            await self._mishaps.gate(path)
-            return READS[name](call)
-        if call.written.writers:
+        """What the call comes to, after as long as it takes. A write that is begun is not given up."""
+        if call.written.writers and (name in WRITES or self.reads_conflict):
             raise Refusal(1254291)
+        if name in READS:
+            await self._pause(path)
+            return READS[name](call)
+        if call.base.advanced_permissions:
+            raise Refusal(1254302)
         with call.written.being_written():
-            await asyncio.sleep(self.latency_s)
-            await self._mishaps.gate(path)
+            await self._pause(path)
+            return self._once(name, call)
+
+    async def _pause(self, path: str) -> None:
+        await asyncio.sleep(self.latency_s)
+        await self.pass_gate(path)
+
+    def _once(self, name: str, call: Call) -> Data:
+        """Carry a write out, unless its `client_token` says that it was."""
+        token = call.query.get("client_token", "")
+        if not token or name not in REPEATABLE:
             return WRITES[name](call)
+        if not is_uuid4(token):
+            raise Refusal(1254037)
+        answers = call.table.answers
+        asked, answer = answers.get(token, (None, {}))
+        if asked is None:
+            answers[token] = ((name, call.given), WRITES[name](call))
+            return answers[token][1]
+        if self.repeat_code or asked != (name, call.given):
+            raise Refusal(self.repeat_code or 1255006)
+        return answer
+
+    def _status(self, asked: Asked, no: Refusal) -> int:
+        if no.code == 99991400:
+            return self.throttle_status
+        return no.strict_status if asked.path.endswith(STRICT) else no.status
 
     def _base(self, app_token: str) -> Base:
         base = self.bases.get(app_token)
@@ -235,7 +230,9 @@ class FakeBitable:
         return base
 
     def _authenticated(self, asked: Asked) -> Data:
-        body = asked.body or {}
+        body = asked.body if isinstance(asked.body, dict) else {}
+        if not all(isinstance(body.get(name), str) for name in ("app_id", "app_secret")):
+            raise Refusal(10003)
         if (body.get("app_id"), body.get("app_secret")) != (self.app_id, self.app_secret):
             raise Refusal(10014)
         token, left_s = self._tokens.hand_out()

@@ -12,6 +12,7 @@ from tests.fakes.bitable.cells import Field, FieldType, plain, shown, typed
 from tests.fakes.bitable.refusals import Refusal
 
 BLANK_ROWS = 5  # a table made in the app starts with some
+MOST_COLUMNS = 300
 
 
 class Ids:
@@ -25,11 +26,15 @@ class Ids:
 
 
 class Row:
-    """A record, as a person sees and changes it; values are in people's form."""
+    """A record, as a person sees and changes it; values are in people's form.
+
+    Attributes:
+        cells: What is not empty, by the id of the field, as it is kept.
+    """
 
     def __init__(self, table: "Table", record_id: str) -> None:
         self.table, self.record_id = table, record_id
-        self.cells: dict[str, Any] = {}  # by the id of the field; an empty cell is not there
+        self.cells: dict[str, Any] = {}
         self.created_at = self.modified_at = table.base.clock()
 
     def set(self, name: str, value: Any) -> None:
@@ -59,13 +64,16 @@ class Row:
     def kept(self, column: Field) -> Any:
         """The value of the cell; None for an empty one."""
         if column.type is FieldType.CREATED_TIME:
-            return _milliseconds(self.created_at)
+            return milliseconds(self.created_at)
         if column.type is FieldType.MODIFIED_TIME:
-            return _milliseconds(self.modified_at)
+            return milliseconds(self.modified_at)
         return self.cells.get(column.id)
 
     def put(self, cells: Mapping[str, Any]) -> None:
         """Take over *cells*, by the id of the field; None empties one."""
+        for column in self.table.columns:
+            if cells.get(column.id) is not None:
+                column.offer(cells[column.id])
         self.cells = {name: kept for name, kept in {**self.cells, **cells}.items() if kept is not None}
         self.modified_at = self.table.base.clock()
 
@@ -94,6 +102,7 @@ class Table(Written):
     """A table with its columns and rows.
 
     Attributes:
+        records: The rows by id, in the order they were made.
         answers: What was answered to each `client_token`, with the request it came with.
     """
 
@@ -137,10 +146,13 @@ class Table(Written):
         """Add a column.
 
         Raises:
-            Refusal: There is one of that name.
+            Refusal: There is one of that name, or no more than so many may be.
         """
+        name = name.strip()
         if any(column.name == name for column in self.columns):
             raise Refusal(1254014, name)
+        if len(self.columns) >= MOST_COLUMNS:
+            raise Refusal(1254105)
         given = dict(property or {})
         options = [option["name"] for option in given.pop("options", ())]
         first = not self.columns
@@ -164,8 +176,9 @@ class Base(Written):
     """One document with its tables.
 
     Attributes:
+        zone: The document's own, in which days begin and end.
         collaborator: Whether the app may open it at all.
-        advanced_permissions: On, and the app is no manager: what it asks for succeeds, and is empty.
+        advanced_permissions: On, and the app is no manager: what it reads succeeds, and is empty.
     """
 
     def __init__(
@@ -195,5 +208,6 @@ class Base(Written):
         return found
 
 
-def _milliseconds(at: datetime) -> int:
+def milliseconds(at: datetime) -> int:
+    """*at* as the API writes moments."""
     return round(at.timestamp() * 1000)

@@ -13,7 +13,7 @@ async def serve(port: int) -> None:
         base = feishu.add_base()
         [table] = base.tables.values()
         lines = {
-            "address": feishu.url,
+            "FEISHU_BASE_URL": feishu.url,
             "FEISHU_APP_ID": feishu.app_id,
             "FEISHU_APP_SECRET": feishu.app_secret,
             "STORE_URL": f"bitable://{base.app_token}/{table.table_id}",

@@ -87,13 +87,13 @@ class FakeBitable(Mishaps):
         self._rates = Rates(clock)
         self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
+        self._port = 0
 
     @property
     def url(self) -> str:
-        """Where it listens, without a slash at the end."""
-        assert self._runner is not None, "start it first"
-        host, port = self._runner.addresses[0][:2]
-        return f"http://{host}:{port}"
+        """Where it listens, or did last, without a slash at the end."""
+        assert self._port, "start it first"
+        return f"http://127.0.0.1:{self._port}"
 
     def add_base(
         self, app_token: str = "", *, zone: str = "Asia/Shanghai", blank_rows: int = BLANK_ROWS
@@ -126,6 +126,7 @@ class FakeBitable(Mishaps):
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        self._port = self._runner.addresses[0][1]
         return self
 
     async def close(self) -> None:

@@ -67,6 +67,7 @@ async def test_each_type_is_read_in_its_own_form(
         ("Tags", "a", 1254063),
         ("When", "2026-11-20", 1254064),
         ("When", 1.5, 1254064),
+        ("When", True, 1254064),
         ("On", 1, 1254065),
         ("Who", "ou_1", 1254066),
         ("Who", ["ou_1"], 1254066),
@@ -129,6 +130,19 @@ async def test_one_absent_record_fails_the_whole_batch(table: Table, client: Cli
 
     assert 1254043 == await client.code(table, call, records=update if call == "batch_update" else ids)
     assert ["Water"] == [one.text("Task") for one in table.rows]
+
+
+@pytest.mark.parametrize("call", ["batch_update", "batch_delete"])
+async def test_a_batch_names_a_record_once(table: Table, client: Client, call: str) -> None:
+    ids = [table.add_row({"Task": "Water"}).record_id] * 2
+    update = [{"record_id": one, "fields": {"Task": "Changed"}} for one in ids]
+
+    assert 1254001 == await client.code(table, call, records=update if call == "batch_update" else ids)
+    assert ["Water"] == [one.text("Task") for one in table.rows]
+
+
+async def test_a_text_may_have_a_hundred_thousand_letters(table: Table, client: Client) -> None:
+    assert 0 == await client.code(table, "batch_create", records=[{"fields": {"Task": "x" * 100_000}}])
 
 
 async def test_batch_get_names_the_absent(table: Table, client: Client) -> None:
@@ -233,7 +247,9 @@ async def test_a_failed_write_does_not_use_its_client_token_up(table: Table, cli
     assert 0 == await client.code(table, "batch_create", query=TOKEN, records=good)
 
 
-@pytest.mark.parametrize("token", ["run-1", "6d25a684-9558-11e9-aa94-efccd7a0659b", "fe599b60450f46ffb2ef"])
+@pytest.mark.parametrize(
+    "token", ["run-1", "6d25a684-9558-11e9-aa94-efccd7a0659b", "fe599b60450f46ffb2ef9f6675625b97"]
+)
 async def test_a_client_token_is_a_uuid_of_the_fourth_kind(table: Table, client: Client, token: str) -> None:
     query = {"client_token": token}
 
@@ -248,9 +264,10 @@ async def test_batch_delete_knows_no_client_token(table: Table, client: Client) 
     assert 1254043 == await client.code(table, "batch_delete", query=TOKEN, records=[row.record_id])
 
 
-async def test_search_gives_pages(table: Table, client: Client) -> None:
+@pytest.mark.parametrize("count", [5, 6])
+async def test_search_gives_pages(table: Table, client: Client, count: int) -> None:
     """The last page has a token as well: only `has_more` ends the reading."""
-    rows = [table.add_row({"Task": str(number)}) for number in range(5)]
+    rows = [table.add_row({"Task": str(number)}) for number in range(count)]
     seen, query, more = [], {"page_size": "2"}, True
     while more:
         data = await client.data(table, "search", query=query)
@@ -333,7 +350,7 @@ async def test_a_base_opens_to_collaborators(table: Table, client: Client) -> No
 
 
 async def test_advanced_permissions_make_reading_succeed_with_nothing(table: Table, client: Client) -> None:
-    """The dangerous one: it looks as if there were no tasks."""
+    """The dangerous one: all is as it should be, but that there seem to be no tasks."""
     row = table.add_row({"Task": "Water"})
     table.base.advanced_permissions = True
 
@@ -343,7 +360,7 @@ async def test_advanced_permissions_make_reading_succeed_with_nothing(table: Tab
 
     assert ([], 0, False) == (found["items"], found["total"], found["has_more"])
     assert ([], [row.record_id], []) == tuple(got.values())
-    assert [] == fields["data"]["items"]
+    assert len(table.columns) == len(fields["data"]["items"])
     assert 1254302 == await client.code(table, "batch_delete", records=[row.record_id])
     assert (row,) == table.rows
 
@@ -396,8 +413,28 @@ async def test_a_bad_table_is_not_created(feishu: FakeBitable, client: Client, t
     assert (code, 1) == (answer["code"], len(base.tables))
 
 
-async def test_a_field_is_created_once(table: Table, client: Client) -> None:
+async def test_a_base_has_at_most_a_hundred_tables(feishu: FakeBitable, client: Client) -> None:
+    base = feishu.add_base()
+    for number in range(99):
+        base.add_table(str(number), blank_rows=0)
+
+    _, answer = await client.call("POST", f"{path_of(base)}/tables", body={"table": {"name": "Tasks"}})
+
+    assert 1254100 == answer["code"]
+
+
+async def test_a_table_has_at_most_three_hundred_fields(table: Table, client: Client) -> None:
+    for number in range(300 - len(table.columns)):
+        table.add_field(str(number), FieldType.TEXT)
+
     body = {"field_name": "Note", "type": 1}
+    _, answer = await client.call("POST", f"{path_of(table)}/fields", body=body)
+
+    assert 1254105 == answer["code"]
+
+
+async def test_a_field_is_created_once(table: Table, client: Client) -> None:
+    body = {"field_name": " Note ", "type": 1}
 
     _, first = await client.call("POST", f"{path_of(table)}/fields", body=body)
     _, again = await client.call("POST", f"{path_of(table)}/fields", body=body)
@@ -418,6 +455,12 @@ async def test_lists_of_fields_have_pages(table: Table, client: Client) -> None:
     names = [column.name for column in table.columns]
     assert [names[:5], names[5:10], names[10:]] == seen
     assert ("", len(names)) == (query["page_token"], data["total"])
+
+
+async def test_a_list_knows_its_own_tokens(table: Table, client: Client) -> None:
+    _, answer = await client.call("GET", f"{path_of(table)}/fields", query={"page_token": "fldwrong"})
+
+    assert 1254030 == answer["code"]
 
 
 async def test_a_person_edits_at_any_moment(table: Table, client: Client) -> None:

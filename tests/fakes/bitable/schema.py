@@ -64,8 +64,6 @@ def _add(table: Table, given: Mapping[str, Any]) -> Data:
 def _page(call: Call, items: list[Data]) -> Data:
     """The part of *items* that was asked for; its token is the id of its last item, the last has none."""
     size = call.size(call.limits.items)
-    if call.base.advanced_permissions:
-        return {"has_more": False, "items": [], "total": 0}
     ids = [next(iter(item.values())) for item in items]
     token = call.query.get("page_token")
     if token and token not in ids:

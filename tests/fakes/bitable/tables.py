@@ -29,7 +29,7 @@ class Row:
     """A record, as a person sees and changes it; values are in people's form.
 
     Attributes:
-        cells: What is not empty, by the id of the field, as it is kept.
+        cells: By the id of the field, as it is kept; None where a cell was emptied.
     """
 
     def __init__(self, table: "Table", record_id: str) -> None:
@@ -63,18 +63,19 @@ class Row:
 
     def kept(self, column: Field) -> Any:
         """The value of the cell; None for an empty one."""
-        if column.type is FieldType.CREATED_TIME:
+        kept = self.cells.get(column.id)
+        if kept is None and column.type is FieldType.CREATED_TIME:
             return milliseconds(self.created_at)
-        if column.type is FieldType.MODIFIED_TIME:
+        if kept is None and column.type is FieldType.MODIFIED_TIME:
             return milliseconds(self.modified_at)
-        return self.cells.get(column.id)
+        return kept
 
     def put(self, cells: Mapping[str, Any]) -> None:
         """Take over *cells*, by the id of the field; None empties one."""
         for column in self.table.columns:
             if cells.get(column.id) is not None:
                 column.offer(cells[column.id])
-        self.cells = {name: kept for name, kept in {**self.cells, **cells}.items() if kept is not None}
+        self.cells |= cells
         self.modified_at = self.table.base.clock()
 
 
@@ -166,10 +167,7 @@ class Table(Written):
 
     def remove_field(self, name: str) -> None:
         """Remove a column with all its cells."""
-        column = self.field(name)
-        self.columns.remove(column)
-        for row in self.rows:
-            row.cells.pop(column.id, None)
+        self.columns.remove(self.field(name))
 
 
 class Base(Written):
@@ -178,7 +176,8 @@ class Base(Written):
     Attributes:
         zone: The document's own, in which days begin and end.
         collaborator: Whether the app may open it at all.
-        advanced_permissions: On, and the app is no manager: what it reads succeeds, and is empty.
+        advanced_permissions: On, and the app is no manager: reading records succeeds, and brings none; what
+            it writes is refused. Tables and fields it sees (assumed: the pages speak of records alone).
     """
 
     def __init__(

@@ -18,8 +18,8 @@ from functions.rules.outcome import Outcome, Run, succeeded
 from functions.rules.storage import LedgerEntry, Result, Stored, Write
 from functions.rules.task import Claim, Pause, Task, shard_of
 from functions.rules.words import OutcomeKind, Status
-from functions.store.json_table import Table
 from functions.store.hand_tasks import apply
+from functions.store.json_table import Table
 from functions.tick import tick
 from tests.conftest import NOON
 from tests.contract.documents import broken_ids, changing, create, ids, read

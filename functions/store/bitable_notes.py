@@ -1,0 +1,57 @@
+"""Two rows that a base which was set up always has: who pings, and whether there ever were tasks."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from functions.errors import StoreError
+from functions.store.bitable_cells import text
+from functions.store.bitable_faults import SETUP, SHARE
+from functions.store.bitable_records import Change, Records, is_
+from functions.store.json_text import mapping
+
+KIND = "note"  # no kind of document that anybody else asks for
+PINGER = "pinger-lock"
+TASKS = "had-tasks"
+EMPTY = f"Feishu answers without any data. Either it hides them: {SHARE}. Or the base was not set up: {SETUP}"
+
+
+class Notes:
+    """Small notes, each a row of the table with what is kept."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._places: dict[str, str] = {}
+
+    async def read(self, name: str) -> Mapping[str, Any]:
+        """What the note says.
+
+        Raises:
+            StoreError: It is not there, so that nothing else can be believed to be missing either.
+        """
+        found = await self._records.search(is_("kind", KIND))
+        notes = {
+            text(one.fields.get("id")): one for one in sorted(found, key=lambda one: one.id, reverse=True)
+        }
+        if name not in notes:
+            raise StoreError(EMPTY)
+        self._places[name] = notes[name].id
+        try:
+            return mapping(json.loads(text(notes[name].fields.get("data"))))
+        except ValueError:
+            return {}
+
+    async def write(self, name: str, says: Mapping[str, Any]) -> None:
+        """Have the note say something else; after `read`. Errors as from `Records.update`."""
+        await self._records.update([Change(self._places[name], {"data": json.dumps(says)})])
+
+    async def make(self) -> list[str]:
+        """Make those that are missing, and clear what they say; return which were missing."""
+        found = {text(one.fields.get("id")): one for one in await self._records.search(is_("kind", KIND))}
+        missing = [name for name in (PINGER, TASKS) if name not in found]
+        rows = [{"name": f"{KIND} {name}", "kind": KIND, "id": name, "data": "{}"} for name in missing]
+        if rows:
+            await self._records.create(rows)
+        if TASKS in found:
+            await self._records.update([Change(found[TASKS].id, {"data": "{}"})])
+        return missing

@@ -1,8 +1,7 @@
 """The store that is a table of Feishu's: people write tasks and read results there; one process pings."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
 
@@ -23,15 +22,15 @@ from functions.rules.storage import (
 )
 from functions.store import hand_tasks
 from functions.store.bitable_account import USUAL, Address, Bounds, FeishuApp, Reads, json_alone, random_name
-from functions.store.bitable_base import Base
 from functions.store.bitable_calls import Calls
-from functions.store.bitable_faults import Unanswered
+from functions.store.bitable_faults import Unanswered, within
 from functions.store.bitable_ledger import Ledger
 from functions.store.bitable_lock import PingerLock
 from functions.store.bitable_notes import Notes
 from functions.store.bitable_records import Records
 from functions.store.bitable_setup import Setup, Step
 from functions.store.bitable_shelf import ShelfTable
+from functions.store.bitable_tables import Base
 from functions.store.bitable_tasks import TaskTable
 from functions.store.bitable_turns import Turns
 from functions.store.bitable_walk import Walk
@@ -64,6 +63,7 @@ class BitableStore:
         bounds: Bounds = USUAL,
     ) -> None:
         self._bounds = bounds
+        self._within = partial(within, bounds.answer_within_s)
         self._new_id = new_id
         self._calls = Calls(app, address, within_s=bounds.call_within_s, again_s=bounds.gap_s)
         self._base = Base(self._calls, address.table_id)
@@ -208,7 +208,7 @@ class BitableStore:
     async def set_up(self, *, types: Sequence[str] = (), dry_run: bool = False) -> list[Step]:
         """Make the columns and tables that are missing, or only say which are; see `Setup`."""
         setup = Setup(self._base, self._calls, self._notes, types=types)
-        async with asyncio.timeout(self._bounds.set_up_within_s):
+        async with within(self._bounds.set_up_within_s):
             return await (setup.examined() if dry_run else setup.done())
 
     def metered(self) -> AbstractContextManager[Operations]:
@@ -242,15 +242,6 @@ class BitableStore:
                 return await change()
         except Unanswered:
             return [Written(Result.UNKNOWN)] * len(documents)
-
-    @asynccontextmanager
-    async def _within(self) -> AsyncIterator[None]:
-        """Bound everything inside by the time one question may take."""
-        try:
-            async with asyncio.timeout(self._bounds.answer_within_s):
-                yield
-        except TimeoutError:
-            raise Unanswered(f"Feishu took longer than {self._bounds.answer_within_s:g} s in all") from None
 
 
 def _documents(found: Found) -> int:

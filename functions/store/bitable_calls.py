@@ -15,6 +15,7 @@ from functions.store.bitable_faults import (
     STALE_TOKEN,
     TOO_OFTEN,
     Busy,
+    Conflict,
     RefusedError,
     Unanswered,
 )
@@ -56,25 +57,44 @@ class Calls:
         """Read *path* of the base; errors as from `post`."""
         return await self._patiently(lambda: self._once("GET", path, query, None), tries=LOST)
 
-    async def post(self, path: str, body: Any, *, query: Mapping[str, Any], repeatable: bool = True) -> Data:
+    async def post(
+        self,
+        path: str,
+        body: Any,
+        *,
+        query: Mapping[str, Any],
+        repeatable: bool = True,
+        guarded: bool = False,
+    ) -> Data:
         """Post *body* to *path* of the base; return the data of the answer.
 
         Args:
             repeatable: Whether asking twice is asking once: it is then asked again after a lost answer.
+            guarded: Whether it is right only as long as nobody else writes; it is then not asked again
+                after a conflict.
 
         Raises:
             Unanswered: It may have been done.
+            Conflict: Somebody else wrote; nothing was done.
             Busy: Feishu would not do it now; nothing was done.
             RefusedError: Feishu will not do it; nothing was done.
         """
         tries = LOST if repeatable else 1
-        return await self._patiently(lambda: self._once("POST", path, query, body), tries=tries)
+        return await self._patiently(
+            lambda: self._once("POST", path, query, body), tries=tries, guarded=guarded
+        )
+
+    async def pause(self, number: int) -> None:
+        """Wait before the try after the *number*-th conflict."""
+        await asyncio.sleep(self._again_s * number)
 
     async def close(self) -> None:
         """Release connections."""
         await self._line.close()
 
-    async def _patiently(self, ask: Callable[[], Awaitable[Answer]], *, tries: int) -> Data:
+    async def _patiently(
+        self, ask: Callable[[], Awaitable[Answer]], *, tries: int, guarded: bool = False
+    ) -> Data:
         """What *ask* brings, asked again as long as that is of use."""
         lost, renewed = 0, False
         refused = 0
@@ -98,6 +118,8 @@ class Calls:
                 raise Unanswered(f"Feishu did not answer, and then refused ({code})")
             if code not in TOO_OFTEN | CONFLICT:
                 raise RefusedError(code)
+            if code in CONFLICT and guarded:
+                raise Conflict("Somebody else wrote the table in the same instant; try again")
             if refused >= TRIES:
                 raise Busy(f"Feishu is too busy for this table ({code}); it will be tried again later")
             await asyncio.sleep(self._pause_s(answer, code, refused))

@@ -1,6 +1,8 @@
 """Feishu's refusals as our errors: what may work later, what will not, and what a person can do about it."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 from functions.errors import StoreError, StoreUnavailable
 
@@ -63,6 +65,10 @@ class Busy(StoreUnavailable):
     """Feishu would not do it now; nothing was done."""
 
 
+class Conflict(Busy):
+    """Somebody else wrote the table in that instant; nothing was done. What was read before may be old."""
+
+
 class RefusedError(StoreError):
     """Feishu will not do it; nothing was done.
 
@@ -73,6 +79,20 @@ class RefusedError(StoreError):
     def __init__(self, code: int, message: str = "") -> None:
         super().__init__(message or f"Feishu refused the call ({code}): {REMEDIES.get(code, _UNKNOWN)}")
         self.code = code
+
+
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """Bound everything inside by the time one question may take.
+
+    Raises:
+        Unanswered: It took longer.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise Unanswered(f"Feishu took longer than {seconds:g} s in all") from None
 
 
 _UNKNOWN = "look the number up at https://open.feishu.cn/document, page 'error codes'"

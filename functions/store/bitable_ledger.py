@@ -12,15 +12,8 @@ from functions.rules.storage import RUNS_KEPT, LedgerEntry
 from functions.rules.words import OutcomeKind, instant_text
 from functions.store.bitable_cells import fit, milliseconds, seconds, text
 from functions.store.bitable_faults import FULL, RefusedError, Unanswered
-from functions.store.bitable_records import (
-    Change,
-    Record,
-    Records,
-    batches,
-    compared,
-    contains,
-    is_,
-)
+from functions.store.bitable_filters import compared, contains, is_
+from functions.store.bitable_records import Change, Record, Records, batches
 from functions.store.hand_parts import moment
 from functions.store.json_text import mapping
 from functions.store.run_records import cut, newest_first, record_of, text_of

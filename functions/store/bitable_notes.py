@@ -7,7 +7,8 @@ from typing import Any
 from functions.errors import StoreError
 from functions.store.bitable_cells import text
 from functions.store.bitable_faults import SETUP, SHARE
-from functions.store.bitable_records import Change, Records, is_
+from functions.store.bitable_filters import is_
+from functions.store.bitable_records import Change, Records
 from functions.store.json_text import mapping
 
 KIND = "note"  # no kind of document that anybody else asks for
@@ -31,7 +32,7 @@ class Notes:
         """
         found = await self._records.search(is_("kind", KIND))
         notes = {
-            text(one.fields.get("id")): one for one in sorted(found, key=lambda one: one.id, reverse=True)
+            text(one.fields.get("id")): one for one in sorted(found, key=lambda one: one.age, reverse=True)
         }
         if name not in notes:
             raise StoreError(EMPTY)

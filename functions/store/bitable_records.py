@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,18 +11,16 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from functions.store.bitable_calls import Calls
-from functions.store.bitable_faults import GONE, Busy, RefusedError, Unanswered
+from functions.store.bitable_faults import GONE, RefusedError, Unanswered
+from functions.store.bitable_filters import Condition
 
 PAGE = 500
 BATCH = 200  # the least of the limits that the vendor's pages and tools name
 GET_BATCH = 100
-CONDITIONS = 45  # of one filter; it takes 50, and 2,000 characters of JSON
-FILTER_CHARACTERS = 1_700
 MOST_PAGES = 80  # twice what a full table has
 
 T = TypeVar("T")
 Fields = Mapping[str, Any]
-Condition = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +30,18 @@ class Record:
     Attributes:
         fields: What is in its cells, by column, as the API shows it; empty cells are left out.
         modified_at: When it was changed last; None where that was not said.
+        made_ms: When it was made, in milliseconds since 1970; 0 where that was not said.
     """
 
     id: str
     fields: Fields
     modified_at: datetime | None = None
+    made_ms: int = 0
+
+    @property
+    def age(self) -> tuple[int, str]:
+        """Of two rows of one name the one with the least stays."""
+        return self.made_ms, self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,35 +143,51 @@ class Records:
             raise Unanswered("Feishu did not say what it had made")
         return made
 
-    async def update(self, changes: Sequence[Change]) -> None:
+    async def update(self, changes: Sequence[Change], *, guarded: bool = False) -> None:
         """Change at most `BATCH` rows, all or none.
+
+        Args:
+            guarded: Whether it is right only as long as nobody else writes.
 
         Raises:
             Unanswered: They may have been changed.
+            Conflict: Somebody else wrote; only where it is guarded.
             RefusedError: With the code `GONE`: a row does not exist.
         """
         records = [{"record_id": one.record_id, "fields": dict(one.fields)} for one in changes]
-        await self._write("batch_update", records)
+        await self._write("batch_update", records, guarded=guarded)
 
-    async def delete(self, record_ids: Sequence[str]) -> None:
+    async def delete(self, record_ids: Sequence[str], *, guarded: bool = False) -> None:
         """Remove at most `BATCH` rows, all or none; errors as from `update`. After a lost answer it looks."""
         body = {"records": list(record_ids)}
         try:
             async with self._turn(writes=True) as table:
-                await self._calls.post(f"{table}/records/batch_delete", body, query={}, repeatable=False)
+                path = f"{table}/records/batch_delete"
+                await self._calls.post(path, body, query={}, repeatable=False, guarded=guarded)
         except Unanswered:
             if await self.get(record_ids):
                 raise
 
-    async def _write(self, verb: str, records: list[dict[str, Any]]) -> Mapping[str, Any]:
+    async def rested(self) -> None:
+        """Wait until the next write may be sent, so that what is read from now on is as fresh as can be."""
+        if self._loop is (loop := asyncio.get_running_loop()):
+            await asyncio.sleep(max(0.0, self._free_at - loop.time()))
+
+    async def pause(self, number: int) -> None:
+        """Wait before the try after the *number*-th conflict."""
+        await self._calls.pause(number)
+
+    async def _write(
+        self, verb: str, records: list[dict[str, Any]], *, guarded: bool = False
+    ) -> Mapping[str, Any]:
         # Made of what is written and of a name never used before: the same for a try after a lost answer, and
         # another for the same words written again some day, which Feishu would else take for a repetition.
         text = json.dumps([self._new_id(), verb, records], sort_keys=True)
         token = UUID(bytes=blake2b(text.encode(errors="replace"), digest_size=16).digest(), version=4)
         async with self._turn(writes=True) as table:
-            return await self._calls.post(
-                f"{table}/records/{verb}", {"records": records}, query={"client_token": str(token)}
-            )
+            query = {"client_token": str(token)}
+            body = {"records": records}
+            return await self._calls.post(f"{table}/records/{verb}", body, query=query, guarded=guarded)
 
     async def _ask(self, verb: str, body: Mapping[str, Any], query: Mapping[str, Any]) -> Mapping[str, Any]:
         async with self._turn(writes=False) as table:
@@ -190,41 +211,6 @@ class Records:
                 self._free_at = loop.time() + self._gap_s
 
 
-def is_(column: str, value: str) -> Condition:
-    """The condition that a cell holds *value*."""
-    return {"field_name": column, "operator": "is", "value": [value]}
-
-
-def any_of(column: str, values: Iterable[str]) -> Iterator[list[Condition]]:
-    """The conditions that a cell holds one of *values*, as many at a time as one filter takes."""
-    some: list[Condition] = []
-    characters = 0
-    for condition in (is_(column, value) for value in values):
-        size = len(json.dumps(condition)) + 2
-        if some and (len(some) >= CONDITIONS or characters + size > FILTER_CHARACTERS):
-            yield some
-            some, characters = [], 0
-        some.append(condition)
-        characters += size
-    if some:
-        yield some
-
-
-def is_empty(column: str) -> Condition:
-    """The condition that a cell holds nothing."""
-    return {"field_name": column, "operator": "isEmpty", "value": []}
-
-
-def compared(column: str, operator: str, number: float) -> Condition:
-    """A condition on a column of numbers: `isLess`, `isLessEqual`, `isGreater`, `isGreaterEqual`."""
-    return {"field_name": column, "operator": operator, "value": [f"{number:.0f}"]}
-
-
-def contains(column: str, text: str) -> Condition:
-    """The condition that *text* is in the cell's text."""
-    return {"field_name": column, "operator": "contains", "value": [text]}
-
-
 def batches(items: Sequence[T], size: int = BATCH) -> list[Sequence[T]]:
     """*items*, so many at a time."""
     return [items[start : start + size] for start in range(0, len(items), size)]
@@ -235,11 +221,9 @@ def is_gone(exc: Exception) -> bool:
     return isinstance(exc, RefusedError) and exc.code == GONE
 
 
-NOT_DONE = (Busy, RefusedError)  # nothing of the batch was done
-
-
 def _record(item: Any) -> Record:
     fields = item.get("fields")
-    modified = item.get("last_modified_time") or item.get("created_time")
+    made, modified = item.get("created_time"), item.get("last_modified_time")
     at = datetime.fromtimestamp(modified / 1000, tz=UTC) if isinstance(modified, int | float) else None
-    return Record(str(item.get("record_id", "")), fields if isinstance(fields, dict) else {}, at)
+    made_ms = int(made) if isinstance(made, int | float) else 0
+    return Record(str(item.get("record_id", "")), fields if isinstance(fields, dict) else {}, at, made_ms)

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from functions.store.bitable_base import Base
 from functions.store.bitable_calls import Calls
 from functions.store.bitable_columns import KEPT, RUNS, TASKS, Column, Kind, kept_table, runs_table
 from functions.store.bitable_faults import RefusedError
 from functions.store.bitable_notes import Notes
+from functions.store.bitable_tables import Base
 
 NAME_TAKEN = 1254014  # somebody made the column in between
 WORDS: Mapping[int, str] = {

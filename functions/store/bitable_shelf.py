@@ -8,17 +8,9 @@ from typing import Any
 
 from functions.rules.storage import Document, Kind, Result, Written
 from functions.store.bitable_cells import seconds, text
-from functions.store.bitable_faults import Busy, Unanswered
-from functions.store.bitable_records import (
-    Change,
-    Record,
-    Records,
-    any_of,
-    batches,
-    compared,
-    is_,
-    is_gone,
-)
+from functions.store.bitable_faults import Busy, Conflict, RefusedError, Unanswered
+from functions.store.bitable_filters import any_of, compared, is_
+from functions.store.bitable_records import Change, Record, Records, batches, is_gone
 from functions.store.hand_parts import moment
 from functions.store.json_text import digest, mapping
 
@@ -26,6 +18,7 @@ log = logging.getLogger(__name__)
 
 UNKNOWN, REFUSED = Written(Result.UNKNOWN), Written(Result.REFUSED)
 FORGOTTEN_AT_ONCE = 500
+ROUNDS = 5  # tries at a write, each with its guard compared anew
 
 
 class ShelfTable:
@@ -46,35 +39,33 @@ class ShelfTable:
         return list(_readable(mine))[: max(0, limit)]
 
     async def put(self, documents: Sequence[Document], rows: Sequence[Mapping[str, Any]]) -> list[Written]:
-        """Create or replace each document whose guard holds, as far as it can be known beforehand."""
-        there = await self._found([(one.kind, one.id) for one in documents])
+        """Create or replace each document whose guard holds by what is read just before."""
         answers = [REFUSED] * len(documents)
         new: list[tuple[int, dict[str, Any]]] = []
-        changes: list[tuple[int, Change]] = []
+        there = await self._found([(one.kind, one.id) for one in documents])
+        changed: list[int] = []
         for index, (document, row) in enumerate(zip(documents, rows, strict=True)):
             before = there.get((document.kind, document.id))
-            if before is None and document.revision is None:
+            if document.revision is not None:
+                changed.append(index)
+            elif before is None:
                 new.append((index, _fields(document, row, number=1)))
-            elif before is not None and document.revision == _revision(before.fields, before.id):
-                number = int(before.fields.get("revision") or 0) + 1
-                changes.append((index, Change(before.id, _fields(document, row, number=number))))
         for some in batches(new):
             await self._create(some, answers)
-        for others in batches(changes):
-            await self._update(others, answers)
+
+        def replaced(index: int, before: Record) -> Change:
+            number = int(before.fields.get("revision") or 0) + 1
+            return Change(before.id, _fields(documents[index], rows[index], number=number))
+
+        for indexes in batches(changed):
+            await self._guarded(documents, indexes, answers, replaced)
         return answers
 
     async def discard(self, documents: Sequence[Document]) -> list[Written]:
-        """Remove each document whose guard holds, as far as it can be known beforehand."""
-        there = await self._found([(one.kind, one.id) for one in documents])
+        """Remove each document whose guard holds by what is read just before."""
         answers = [REFUSED] * len(documents)
-        gone: list[tuple[int, str]] = []
-        for index, document in enumerate(documents):
-            before = there.get((document.kind, document.id))
-            if before is not None and document.revision == _revision(before.fields, before.id):
-                gone.append((index, before.id))
-        for some in batches(gone):
-            await self._do(some, answers, lambda names: self._records.delete(names))
+        for indexes in batches(range(len(documents))):
+            await self._guarded(documents, indexes, answers, lambda _, before: before.id)
         return answers
 
     async def prune(self, now: datetime) -> int:
@@ -95,50 +86,68 @@ class ShelfTable:
         return {name: record for name, record in found.items() if name in wanted}
 
     async def _create(self, new: Sequence[tuple[int, dict[str, Any]]], answers: list[Written]) -> None:
+        for index, _ in new:
+            answers[index] = UNKNOWN
         try:
             made = await self._records.create([fields for _, fields in new])
+            there = await self._found([(fields["kind"], fields["id"]) for _, fields in new])
+            stays = {record.id for record in there.values()}
+            if late := [name for name in made if name not in stays]:  # another process had made it by then
+                await self._records.delete(late)
         except (Unanswered, Busy):
-            made = [""] * len(new)
-        for (index, fields), name in zip(new, made, strict=True):
-            answers[index] = Written(Result.APPLIED, _revision(fields, name)) if name else UNKNOWN
-
-    async def _update(self, changes: Sequence[tuple[int, Change]], answers: list[Written]) -> None:
-        await self._do(changes, answers, lambda some: self._records.update(some))
-        for index, change in changes:
-            if answers[index].result is Result.APPLIED:
-                answers[index] = Written(Result.APPLIED, _revision(change.fields, change.record_id))
-
-    async def _do(
-        self, items: Sequence[tuple[int, Any]], answers: list[Written], does: Callable[[list[Any]], Any]
-    ) -> None:
-        """Do something to a batch; one of it may be gone by now, and is then left out."""
-        answer = Written(Result.APPLIED)
-        try:
-            await does([item for _, item in items])
-        except (Unanswered, Busy):
-            answer = UNKNOWN
-        except Exception as exc:
-            if not is_gone(exc):
-                raise
-            await self._one_by_one(items, answers, does)
             return
-        for index, _ in items:
-            answers[index] = answer
+        for (index, fields), name in zip(new, made, strict=True):
+            applied = Written(Result.APPLIED, _revision(fields, name))
+            answers[index] = applied if name in stays else REFUSED
 
-    async def _one_by_one(
-        self, items: Sequence[tuple[int, Any]], answers: list[Written], does: Callable[[list[Any]], Any]
+    async def _guarded(
+        self,
+        documents: Sequence[Document],
+        indexes: Sequence[int],
+        answers: list[Written],
+        wanted: Callable[[int, Record], Change | str],
     ) -> None:
-        for index, item in items:
-            if len(items) == 1:
+        """Change, or remove, those whose guard holds; it is compared anew after each conflict."""
+        for number in range(1, ROUNDS + 1):
+            there = await self._found([(documents[index].kind, documents[index].id) for index in indexes])
+            items: dict[int, Change | str] = {}
+            for index in indexes:
+                before = there.get((documents[index].kind, documents[index].id))
+                if before and documents[index].revision == _revision(before.fields, before.id):
+                    items[index] = wanted(index, before)
+            if not items or await self._done(items, answers):
+                return
+            await self._records.pause(number)
+
+    async def _done(self, items: Mapping[int, Change | str], answers: list[Written]) -> bool:
+        """Whether that was all; else others wrote meanwhile, and nothing was done."""
+        for index in items:
+            answers[index] = UNKNOWN
+        changes = [one for one in items.values() if isinstance(one, Change)]
+        removed = [one for one in items.values() if isinstance(one, str)]
+        try:
+            if changes:
+                await self._records.update(changes, guarded=True)
+            if removed:
+                await self._records.delete(removed, guarded=True)
+        except (Conflict, RefusedError) as exc:
+            if isinstance(exc, RefusedError) and not is_gone(exc):
+                raise
+            for index in items:
                 answers[index] = REFUSED
-            else:
-                await self._do([(index, item)], answers, does)
+            return False
+        except (Unanswered, Busy):
+            return True
+        for index, one in items.items():
+            revision = _revision(one.fields, one.record_id) if isinstance(one, Change) else None
+            answers[index] = Written(Result.APPLIED, revision)
+        return True
 
 
 def _by_name(records: Iterable[Record]) -> dict[tuple[str, str], Record]:
-    """By kind and id. Two processes may have made the same one at once: everybody takes the same of them."""
+    """By kind and id. Two processes may have made the same one at once: everybody takes the older."""
     found: dict[tuple[str, str], Record] = {}
-    for record in sorted(records, key=lambda one: one.id, reverse=True):
+    for record in sorted(records, key=lambda one: one.age, reverse=True):
         found[text(record.fields.get("kind")), text(record.fields.get("id"))] = record
     return found
 

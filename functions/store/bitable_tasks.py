@@ -11,18 +11,9 @@ from functions.store import hand_tasks
 from functions.store.bitable_account import Reads
 from functions.store.bitable_cells import seconds
 from functions.store.bitable_faults import RefusedError
+from functions.store.bitable_filters import any_of, compared, is_, is_empty
 from functions.store.bitable_notes import TASKS, Notes
-from functions.store.bitable_records import (
-    Change,
-    Record,
-    Records,
-    any_of,
-    batches,
-    compared,
-    is_,
-    is_empty,
-    is_gone,
-)
+from functions.store.bitable_records import Change, Record, Records, batches, is_gone
 from functions.store.bitable_rows import (
     cell,
     finished,

@@ -1,20 +1,20 @@
 """Guarded writes to the table of tasks, in batches, and what the answers mean."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from functools import partial
 
 from functions.errors import StoreError
 from functions.rules.storage import Result, Write, Written
 from functions.store import hand_tasks
 from functions.store.bitable_account import Reads
-from functions.store.bitable_faults import Busy, RefusedError, Unanswered
+from functions.store.bitable_faults import Busy, Conflict, RefusedError, Unanswered
 from functions.store.bitable_records import Change, Records, batches, is_gone
 from functions.store.bitable_rows import Finished, finished, placed
 from functions.store.bitable_tasks import Looked, TaskTable
 
-T = TypeVar("T")
-
+ROUNDS = 5  # tries at a write, each with its guard compared anew
 REFUSED, APPLIED = Written(Result.REFUSED), Result.APPLIED
 
 
@@ -32,39 +32,55 @@ class TaskWrites:
         Raises:
             StoreError: Nothing was done, and trying again will not mend it.
         """
-        looked = await self._guarded_by(writes, at)
-        after, answers = hand_tasks.apply(looked.tasks, writes)
-        new: list[tuple[int, Finished]] = []
-        changes: list[tuple[int, Finished]] = []
-        removed: list[tuple[int, str]] = []
-        fault: StoreError | None = None
-        for index, (write, answer) in enumerate(zip(writes, answers, strict=True)):
+        left = dict(enumerate(writes))
+        for number in range(1, ROUNDS + 1):
+            one = _Round(results)
+            await self._decide(left, one, at)
+            await self._do(one, at)
+            if one.fault is not None and all(result.result is Result.UNKNOWN for result in results):
+                raise one.fault
+            left = {index: writes[index] for index in one.conflicts}
+            if not left:
+                return
+            await self._records.pause(number)
+
+    async def _decide(self, left: Mapping[int, Write], one: "_Round", at: datetime) -> None:
+        """Compare guards with what is there now, and say what is to be done."""
+        await self._records.rested()
+        looked = await self._guarded_by(list(left.values()), at)
+        after, answers = hand_tasks.apply(looked.tasks, list(left.values()))
+        for (index, write), answer in zip(left.items(), answers, strict=True):
             name = write.task.id
             if answer.result is not APPLIED:
-                results[index] = answer
+                one.results[index] = answer
                 continue
             records = looked.records.get(name, ())
             if write.delete:
-                removed.append((index, records[0].id))
+                one.removed.append((index, records[0].id))
                 continue
             record = records[0] if records else None
             try:
                 done = finished(after.rows[name], looked.tasks.rows.get(name), record, reads=self._reads)
             except StoreError as exc:  # too large for a cell: it stops no other
-                fault = exc
+                one.fault = exc
                 continue
-            (changes if record else new).append((index, done))
-        for step in (
-            self._create(new, results),
-            self._change(changes, results),
-            self._remove(removed, results),
-        ):
+            (one.changes if record else one.new).append((index, done))
+
+    async def _do(self, one: "_Round", at: datetime) -> None:
+        """Do it, batch by batch; what is refused stops no other batch."""
+        steps: list[Callable[[], Awaitable[None]]] = []
+        steps += [partial(self._create, some, one, at) for some in batches(one.new)]
+        steps += [partial(self._change, some, one) for some in batches(one.changes)]
+        steps += [partial(self._remove, some, one) for some in batches(one.removed)]
+        for step in steps:
             try:
-                await step
+                await step()
             except RefusedError as exc:
-                fault = exc
-        if fault is not None and all(one.result is Result.UNKNOWN for one in results):
-            raise fault
+                one.fault = exc
+            except (Unanswered, Busy):  # they stay unknown
+                continue
+        if one.removed and await self._records.total() == 0:
+            await self._table.remember(has_tasks=False)
 
     async def _guarded_by(self, writes: Sequence[Write], at: datetime) -> Looked:
         """The rows that the guards of *writes* speak of."""
@@ -76,64 +92,70 @@ class TaskWrites:
             found |= {one.id: one for same in there.records.values() for one in same}
         return self._table.understood(list(found.values()), at)
 
-    async def _create(self, new: Sequence[tuple[int, Finished]], results: list[Written]) -> None:
-        for some in batches(new):
-            try:
-                made = await self._records.create([done.fields for _, done in some])
-            except (Unanswered, Busy):
-                continue
-            for (index, done), name in zip(some, made, strict=True):
-                results[index] = Written(APPLIED, placed(done.row, name).revision)
+    async def _create(self, some: Sequence[tuple[int, Finished]], one: "_Round", at: datetime) -> None:
+        made = await self._records.create([done.fields for _, done in some])
+        late = await self._too_late(some, made, at)
+        if late:
+            await self._records.delete([name for name in made if name in late])
+        for (index, done), name in zip(some, made, strict=True):
+            applied = Written(APPLIED, placed(done.row, name).revision)
+            one.results[index] = REFUSED if name in late else applied
 
-    async def _change(self, changes: Sequence[tuple[int, Finished]], results: list[Written]) -> None:
-        for some in batches(changes):
-            await self._change_some(some, results)
+    async def _too_late(
+        self, some: Sequence[tuple[int, Finished]], made: Sequence[str], at: datetime
+    ) -> frozenset[str]:
+        """Those of the rows just made whose task another process had made by then."""
+        looked = await self._table.named([done.row.name for _, done in some], at)
+        late = set()
+        for (_, done), name in zip(some, made, strict=True):
+            same = looked.records.get(done.row.name, ())
+            if same and min(same, key=lambda one: one.age).id != name:
+                late.add(name)
+        return frozenset(late)
 
-    async def _change_some(self, some: Sequence[tuple[int, Finished]], results: list[Written]) -> None:
+    async def _change(self, some: Sequence[tuple[int, Finished]], one: "_Round") -> None:
         try:
-            await self._records.update([Change(done.row.place, done.fields) for _, done in some])
-        except (Unanswered, Busy):
-            return
-        except RefusedError as exc:
-            if not is_gone(exc):
+            changes = [Change(done.row.place, done.fields) for _, done in some]
+            await self._records.update(changes, guarded=True)
+        except Exception as exc:
+            if not _is_outdated(exc):
                 raise
-            left = await self._left(some, [done.row.place for _, done in some], results)
-            if 0 < len(left) < len(some):
-                await self._change_some(left, results)
+            one.conflicts += [index for index, _ in some]
             return
         for index, done in some:
-            results[index] = Written(APPLIED, done.row.revision)
+            one.results[index] = Written(APPLIED, done.row.revision)
 
-    async def _remove(self, removed: Sequence[tuple[int, str]], results: list[Written]) -> None:
-        for some in batches(removed):
-            try:
-                await self._records.delete([place for _, place in some])
-            except (Unanswered, Busy):
-                continue
-            except RefusedError as exc:
-                if not is_gone(exc):
-                    raise
-                left = await self._left(some, [place for _, place in some], results)
-                if 0 < len(left) < len(some):
-                    await self._remove(left, results)
-                continue
-            for index, _ in some:
-                results[index] = Written(APPLIED)
-        if removed and await self._records.total() == 0:
-            await self._table.remember(has_tasks=False)
+    async def _remove(self, some: Sequence[tuple[int, str]], one: "_Round") -> None:
+        try:
+            await self._records.delete([place for _, place in some], guarded=True)
+        except Exception as exc:
+            if not _is_outdated(exc):
+                raise
+            one.conflicts += [index for index, _ in some]
+            return
+        for index, _ in some:
+            one.results[index] = Written(APPLIED)
 
-    async def _left(
-        self, some: Sequence[tuple[int, T]], places: Sequence[str], results: list[Written]
-    ) -> list[tuple[int, T]]:
-        """Those of a refused batch that are still there; the others are answered."""
-        there = {one.id for one in await self._records.get(places)}
-        left = []
-        for item, place in zip(some, places, strict=True):
-            if place in there:
-                left.append(item)
-            else:
-                results[item[0]] = REFUSED
-        return left
+
+@dataclass(slots=True)
+class _Round:
+    """One try at some writes.
+
+    Attributes:
+        conflicts: Those whose guard has to be compared anew, for others wrote meanwhile.
+    """
+
+    results: list[Written]
+    new: list[tuple[int, Finished]] = field(default_factory=list)
+    changes: list[tuple[int, Finished]] = field(default_factory=list)
+    removed: list[tuple[int, str]] = field(default_factory=list)
+    conflicts: list[int] = field(default_factory=list)
+    fault: StoreError | None = None
+
+
+def _is_outdated(exc: Exception) -> bool:
+    """Whether a batch was not done because the table is another than when its guards were compared."""
+    return isinstance(exc, Conflict) or is_gone(exc)
 
 
 def _place(revision: object) -> str:

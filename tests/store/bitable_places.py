@@ -1,8 +1,11 @@
 """A base of the local Feishu that was set up for the scheduler, as a person and the store see it."""
 
+import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 from typing import Any
 
 from functions.store.bitable import BitableStore
@@ -93,4 +96,30 @@ def _typed(cells: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=one) if name in dates else one
         for name, one in cells.items()
+    }
+
+
+@contextmanager
+def served() -> Iterator[FakeBitable]:
+    """The local Feishu in a thread of its own, for who has no loop."""
+    feishu = FakeBitable()
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(feishu.start(), loop).result(10)
+        yield feishu
+        asyncio.run_coroutine_threadsafe(feishu.close(), loop).result(10)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+def credentials(feishu: FakeBitable) -> dict[str, str]:
+    """The settings that open what is there."""
+    return {
+        "FEISHU_APP_ID": feishu.app_id,
+        "FEISHU_APP_SECRET": feishu.app_secret,
+        "FEISHU_BASE_URL": feishu.url,
     }

@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Thread
 from typing import Any
 
 from functions.store.bitable import BitableStore
-from functions.store.bitable_account import Address, Bounds, FeishuApp
+from functions.store.bitable_account import Address, Bounds, FeishuApp, random_name
 from functions.store.bitable_cells import cells_of, pack, written_in
 from functions.store.bitable_columns import (
     BY_NAME,
@@ -51,9 +51,10 @@ class Sheet:
     def url(self) -> str:
         return f"bitable://{self.base.app_token}/{self.tasks.table_id}"
 
-    def store(self, bounds: Bounds = QUICK) -> BitableStore:
+    def store(self, bounds: Bounds = QUICK, *, new_id: Callable[[], str] = random_name) -> BitableStore:
         app = FeishuApp(self.feishu.app_id, self.feishu.app_secret, self.feishu.url)
-        return BitableStore(Address(self.base.app_token, self.tasks.table_id), app, bounds=bounds)
+        address = Address(self.base.app_token, self.tasks.table_id)
+        return BitableStore(address, app, bounds=bounds, new_id=new_id)
 
     def add(self, **values: Any) -> Row:
         """Add a task by hand."""

@@ -256,8 +256,8 @@ async def test_the_checkbox_pauses_and_lets_go_on(sheet: Sheet, store: BitableSt
     row.set("enabled", False)
     await store.due(NOON + FULL_LOOK_EVERY, limit=1)
     off = (await read(store, "ping")).task
-    row.set("enabled", True)
     day.now = NOON + 3 * HOUR + MINUTE
+    row.set("enabled", True)
     await store.due(day.now, limit=1)
     on = (await read(store, "ping")).task
 

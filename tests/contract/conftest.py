@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,22 +30,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(params=["sqlite", "json", "bitable", pytest.param("firestore", marks=pytest.mark.emulator)])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     """A fresh place for documents, of each kind in turn."""
-    if request.param == "bitable":
+    async with place_of(request.param, tmp_path) as place:
+        yield place
+
+
+@asynccontextmanager
+async def place_of(kind: str, folder: Path) -> AsyncIterator[Place]:
+    """A fresh place of one kind; the test is skipped where its server is not there."""
+    if kind == "bitable":
         async with FakeBitable().serving() as feishu:
             yield BitablePlace(feishu)
+    elif kind == "sqlite":
+        yield SqlitePlace(folder)
+    elif kind == "json":
+        yield JsonPlace(folder)
     else:
-        yield _place(request.param, tmp_path)
-
-
-def _place(kind: str, folder: Path) -> Place:
-    if kind == "sqlite":
-        return SqlitePlace(folder)
-    if kind == "json":
-        return JsonPlace(folder)
-    if not os.environ.get("FIRESTORE_EMULATOR_HOST"):
-        refuse = pytest.fail if os.environ.get("REQUIRE_EMULATOR") == "1" else pytest.skip
-        refuse(WITHOUT_EMULATOR)
-    return FirestorePlace()
+        if not os.environ.get("FIRESTORE_EMULATOR_HOST"):
+            refuse = pytest.fail if os.environ.get("REQUIRE_EMULATOR") == "1" else pytest.skip
+            refuse(WITHOUT_EMULATOR)
+        yield FirestorePlace()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from functions.errors import InputError
 from functions.settings import Settings
 from functions.store import open_store
-from functions.store.bitable_account import FeishuApp
+from functions.store.bitable_account import FeishuApp, Reading
 
 if TYPE_CHECKING:
     from functions.store import AnyStore
@@ -17,7 +17,8 @@ def opened(settings: Settings) -> "AnyStore":
     app = None
     if settings.feishu_app_id and secret:
         app = FeishuApp(settings.feishu_app_id, secret.get_secret_value(), settings.feishu_base_url)
-    return open_store(settings.store_url, feishu=app, reads=cell_values)
+    reading = Reading(cell_values, settings.default_timezone)
+    return open_store(settings.store_url, feishu=app, reads=reading)
 
 
 def cell_values(text: str) -> Any:

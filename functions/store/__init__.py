@@ -4,7 +4,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, TypeAlias
 
 from functions.errors import SettingsError
-from functions.store.bitable_account import FeishuApp, Reads, address, json_alone
+from functions.store.bitable_account import PLAIN, FeishuApp, Reading, address
 
 if TYPE_CHECKING:
     from functions.store.bitable import BitableStore
@@ -20,12 +20,12 @@ ACCEPTED = (
 )
 
 
-def open_store(url: str, *, feishu: FeishuApp | None = None, reads: Reads = json_alone) -> "AnyStore":
+def open_store(url: str, *, feishu: FeishuApp | None = None, reads: Reading = PLAIN) -> "AnyStore":
     """Return the store *url* names. Nothing is connected, or even created, before its first use.
 
     Args:
         feishu: The app that a table of Feishu was shared with; None where there is none.
-        reads: What reads the text of a cell that is not JSON.
+        reads: How people's cells in a table are to be understood.
 
     Raises:
         SettingsError: The URL is none that is known; the text does not repeat it.
@@ -68,7 +68,7 @@ def _json(rest: str) -> "JsonStore":
     return JsonStore(path)
 
 
-def _bitable(rest: str, app: FeishuApp | None, reads: Reads) -> "BitableStore":
+def _bitable(rest: str, app: FeishuApp | None, reads: Reading) -> "BitableStore":
     from functions.store.bitable import BitableStore  # only where it is used, as above
 
     if app is None:

@@ -21,7 +21,7 @@ from functions.rules.storage import (
     Written,
 )
 from functions.store import hand_tasks
-from functions.store.bitable_account import USUAL, Address, Bounds, FeishuApp, Reads, json_alone, random_name
+from functions.store.bitable_account import PLAIN, USUAL, Address, Bounds, FeishuApp, Reading, random_name
 from functions.store.bitable_calls import Calls
 from functions.store.bitable_faults import Unanswered, within
 from functions.store.bitable_ledger import Ledger
@@ -32,12 +32,13 @@ from functions.store.bitable_setup import Setup, Step
 from functions.store.bitable_shelf import ShelfTable
 from functions.store.bitable_tables import Base
 from functions.store.bitable_tasks import TaskTable
+from functions.store.bitable_tidying import Tidying
 from functions.store.bitable_turns import Turns
 from functions.store.bitable_walk import Walk
 from functions.store.bitable_writes import TaskWrites
 from functions.store.hand_table import Tasks
 from functions.store.json_shelf import rows_of
-from functions.store.meter import count, metered
+from functions.store.meter import cost, count, metered
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -45,12 +46,12 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 class BitableStore:
     """Tasks in the table at *address*, history and the rest in two tables beside it.
 
-    Operations are counted as Firestore would bill them. Bitable knows no conditional write: a guard is
-    compared with what is read just before, so that two processes that write one task within the same
-    instant may both be told that they did. Within one process no such thing happens.
+    Operations are counted as Firestore would bill them. Bitable has no conditional write: a guard is compared
+    with what is read just before. Of two processes that write one task in the same instant both may be told
+    that they did; of two callers in one process never.
 
     Args:
-        reads: What reads a cell's text that is not JSON.
+        reads: How people's cells are to be understood.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class BitableStore:
         address: Address,
         app: FeishuApp,
         *,
-        reads: Reads = json_alone,
+        reads: Reading = PLAIN,
         new_id: Callable[[], str] = random_name,
         bounds: Bounds = USUAL,
     ) -> None:
@@ -69,17 +70,18 @@ class BitableStore:
         self._base = Base(self._calls, address.table_id)
         table = partial(Records, self._calls, gap_s=bounds.gap_s, new_id=new_id)
         kept = table(self._base.kept)
-        self._notes = notes = Notes(kept)
+        self._notes = Notes(kept)
         rows = table(self._base.tasks)
-        self._tasks = TaskTable(rows, notes, reads=reads)
+        self._tasks = TaskTable(rows, self._notes, reads=reads)
         self._writes = TaskWrites(rows, self._tasks, reads=reads)
         self._ledger = Ledger(table(self._base.runs))
         self._shelf = ShelfTable(kept)
-        self._lock = PingerLock(notes, lease=bounds.lease, settle_s=bounds.settle_s, new_id=new_id)
+        self._lock = PingerLock(self._notes, lease=bounds.lease, settle_s=bounds.settle_s, new_id=new_id)
         self._turns = Turns()
         self._shelf_turns = Turns()
         self._walk = Walk()
         self._seen_at = NEVER
+        self._tidying = Tidying(self._ledger, self._shelf)
 
     async def due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
         """Tasks whose next look has come, earliest first. What people did by hand is taken in before.
@@ -93,7 +95,7 @@ class BitableStore:
                 return Found(())
             async with self._turns.one():
                 found, accepted = await self._due(now, limit, shards)
-        count(reads=_documents(found), writes=accepted)
+        count(reads=cost(found), writes=accepted)
         return found
 
     async def read(self, ids: Sequence[str]) -> Found:
@@ -144,7 +146,7 @@ class BitableStore:
                 tasks = (await self._tasks.everything(self._seen_at)).tasks
         found = hand_tasks.page(tasks, which, after, limit)
         self._walk.stands_at(found, tasks)
-        count(reads=_documents(found))
+        count(reads=cost(found))
         return found
 
     async def runs(
@@ -201,15 +203,15 @@ class BitableStore:
     async def prune(self, now: datetime) -> int:
         """Remove ledger entries past `storage.RUNS_KEPT` and expired documents; return how many."""
         async with self._within():
-            removed = await self._ledger.prune(now) + await self._shelf.prune(now)
+            removed = await self._tidying.all_past(now)
         count(deletes=removed)
         return removed
 
     async def set_up(self, *, types: Sequence[str] = (), dry_run: bool = False) -> list[Step]:
         """Make the columns and tables that are missing, or only say which are; see `Setup`."""
-        setup = Setup(self._base, self._calls, self._notes, types=types)
+        one = Setup(self._base, self._calls, self._notes, types=types)
         async with within(self._bounds.set_up_within_s):
-            return await (setup.examined() if dry_run else setup.done())
+            return await (one.examined() if dry_run else one.done())
 
     def metered(self) -> AbstractContextManager[Operations]:
         """Count the operations of this asyncio task, and those it starts, while inside."""
@@ -222,6 +224,7 @@ class BitableStore:
 
     async def _due(self, now: datetime, limit: int, shards: tuple[int, int] | None) -> tuple[Found, int]:
         looked = await self._tasks.look(now)
+        await self._tidying.now_and_then(now)
         after, runs, changes = await self._tasks.take_in(looked, now)
         for start in range(0, len(runs), RUNS_PER_ENTRY):
             some = tuple(runs[start : start + RUNS_PER_ENTRY])
@@ -242,8 +245,3 @@ class BitableStore:
                 return await change()
         except Unanswered:
             return [Written(Result.UNKNOWN)] * len(documents)
-
-
-def _documents(found: Found) -> int:
-    """What a query for *found* costs: never less than one read."""
-    return max(1, len(found.tasks) + len(found.broken))

@@ -2,9 +2,10 @@
 
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from functions.errors import SettingsError
 
@@ -63,15 +64,26 @@ class Bounds:
 USUAL = Bounds()
 
 
-class Reads(Protocol):
-    """Read a cell's text as values; raises ValueError, with a reason for a person, when it cannot."""
-
-    def __call__(self, text: str) -> Any: ...
-
-
 def json_alone(text: str) -> Any:
     """Read no text besides JSON."""
     raise ValueError("this is not JSON")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How people's cells are to be understood.
+
+    Attributes:
+        text: Reads a cell's text that is not JSON as values; raises ValueError, with a reason for a person,
+            when it cannot.
+        timezone: Of a new row that names none.
+    """
+
+    text: Callable[[str], Any] = json_alone
+    timezone: str = "UTC"
+
+
+PLAIN = Reading()
 
 
 def random_name() -> str:

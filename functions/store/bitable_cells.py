@@ -9,7 +9,7 @@ from typing import Any
 
 from functions.errors import StoreError
 from functions.rules.words import instant_text
-from functions.store.bitable_account import Reads
+from functions.store.bitable_account import Reading
 from functions.store.bitable_columns import BY_NAME, FILLED_IN, Column, Kind
 from functions.store.hand_parts import Part, moment
 from functions.store.json_text import mapping, pretty
@@ -71,7 +71,7 @@ def _number(raw: Any) -> int | float | None:
     return int(raw) if float(raw).is_integer() else raw
 
 
-def written_in(fields: Fields, *, taken: bool, reads: Reads) -> tuple[dict[str, Any], dict[str, str]]:
+def written_in(fields: Fields, *, taken: bool, reads: Reading) -> tuple[dict[str, Any], dict[str, str]]:
     """What a person wrote, as in a task file, and what is wrong with cells that cannot be read.
 
     Args:
@@ -91,6 +91,8 @@ def written_in(fields: Fields, *, taken: bool, reads: Reads) -> tuple[dict[str, 
                 one = _parts(one, reads)
             except ValueError as exc:
                 faults[column.name] = f"{column.name}: {exc}"
+        if one is None and column.name == "timezone" and not taken and reads.timezone != "UTC":
+            one = reads.timezone
         if one is not None:
             found[column.name] = one
     return found, faults
@@ -175,11 +177,11 @@ def _instant(given: int | float) -> Any:
         return given
 
 
-def _parts(given: str, reads: Reads) -> Any:
+def _parts(given: str, reads: Reading) -> Any:
     try:
         return json.loads(given, parse_constant=_no_number)
     except (ValueError, RecursionError):
-        return reads(given)
+        return reads.text(given)
 
 
 def _no_number(name: str) -> Any:

@@ -12,6 +12,7 @@ CONFLICT = frozenset({1254291, 1254607, 1255005})  # another write of this table
 MAYBE_DONE = frozenset({1255001, 1255002, 1255003, 1255004, 1255040})  # its own servers gave up in between
 GONE = 1254043  # a record of the batch does not exist; nothing of the batch was done
 FULL = 1254103
+TOO_LARGE = 1254130  # a cell of one row would be
 QUOTA = 99991403
 
 SETUP = "run `scheduler bitable setup`, which names what is wrong and makes what is missing"

@@ -13,7 +13,7 @@ from functions.rules.words import OutcomeKind, instant_text
 from functions.store.bitable_cells import fit, milliseconds, seconds, text
 from functions.store.bitable_faults import FULL, RefusedError, Unanswered
 from functions.store.bitable_filters import compared, contains, is_
-from functions.store.bitable_records import Change, Record, Records, batches
+from functions.store.bitable_records import PAGE, Change, Record, Records, batches
 from functions.store.hand_parts import moment
 from functions.store.json_text import mapping
 from functions.store.run_records import cut, newest_first, record_of, text_of
@@ -23,6 +23,8 @@ MOST_ROWS = 19_000  # a table holds 20,000
 ROOM_EVERY = 100  # entries; at each of these it is seen to that there is room
 MADE_ROOM = 500  # rows removed at once, the oldest
 REMEMBERED = 200  # entries whose rows are known, should one be kept again
+NEWEST = 5  # rows looked at for the last moment: `at` is whole seconds
+LEAST_PAGE = 20
 SUMMED_UP = 20  # runs in the line for people
 TRUER_WITHIN = timedelta(hours=1)  # of an attempt that was given up, its own record may come so much earlier
 
@@ -74,7 +76,8 @@ class Ledger:
         if before is not None:
             conditions.append(compared("earliestAt", "isLessEqual", seconds(before)))
         newest: list[Run] = []
-        async for page in self._records.pages(*conditions, every=True, newest_by="latestAt"):
+        size = min(PAGE, max(LEAST_PAGE, limit + 1))
+        async for page in self._records.pages(*conditions, every=True, newest_by="latestAt", size=size):
             runs = (run for record in page for run in _runs(record))
             wanted = (run for run in runs if _is_wanted(run, task_id, since, before))
             newest = newest_first([*newest, *wanted])
@@ -84,7 +87,7 @@ class Ledger:
 
     async def last_at(self) -> datetime | None:
         """When an entry was last kept; None when none was."""
-        newest = await self._records.search(newest_by="at", most=ROOM_EVERY)
+        newest = await self._records.search(newest_by="at", most=NEWEST)
         return max((at for one in newest if (at := moment(_content(one).get("at")))), default=None)
 
     async def prune(self, now: datetime) -> int:

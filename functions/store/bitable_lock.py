@@ -19,6 +19,9 @@ from functions.store.hand_parts import moment
 log = logging.getLogger(__name__)
 
 ROUNDS = 3  # tries to write a name in time
+PINGS = 2.5  # a lease outlasts so many of them: taking the lock costs more than keeping it
+SAME_TICK = timedelta(seconds=30)  # questions nearer to one another tell nothing of the pinger's pace
+LONGEST_LEASE = timedelta(hours=1)
 GIVE_BACK_WITHIN_S = 3.0
 
 
@@ -26,13 +29,13 @@ class PingerLock:
     """The right to look for due tasks.
 
     Args:
-        lease: How long it lasts without being renewed: so long others wait for a process that died.
+        lease: The least it lasts without being renewed: so long others wait for a process that died.
         settle_s: What a name may take to arrive, and how long one waits for others'.
     """
 
     def __init__(self, notes: Notes, *, lease: timedelta, settle_s: float, new_id: Callable[[], str]) -> None:
         self._notes = notes
-        self._lease = lease
+        self._lease = self._least_lease = self._granted = lease
         self._settle_s = settle_s
         self._new_id = new_id
         self._name = ""
@@ -46,8 +49,9 @@ class PingerLock:
         Raises:
             StoreError: It cannot be known.
         """
+        self._keep_pace(now)
         self._seen = (now, asyncio.get_running_loop().time())
-        if self._until is not None and now < self._until - self._lease / 2:
+        if self._until is not None and now < self._until - self._granted / 2:
             return True
         if self._until is not None and now < self._until and await self._renewed(now):
             return True
@@ -64,7 +68,7 @@ class PingerLock:
         if self._until is None or self._seen is None:
             return
         now = self._now()
-        if self._until - self._lease / 2 <= now < self._until:
+        if self._until - self._granted / 2 <= now < self._until:
             with suppress(StoreError):
                 await self._renewed(now)
 
@@ -76,6 +80,12 @@ class PingerLock:
         with suppress(StoreError, TimeoutError):
             async with asyncio.timeout(GIVE_BACK_WITHIN_S):
                 await self._notes.write(PINGER, {})
+
+    def _keep_pace(self, now: datetime) -> None:
+        """Have the lease outlast the next ping, however rare pings are."""
+        if self._seen is not None and now - self._seen[0] >= SAME_TICK:
+            pace = (now - self._seen[0]) * PINGS
+            self._lease = max(self._least_lease, min(pace, LONGEST_LEASE))
 
     def _now(self) -> datetime:
         assert self._seen is not None
@@ -113,6 +123,7 @@ class PingerLock:
         return True
 
     async def _write(self, now: datetime) -> None:
-        until = now + self._lease
+        self._granted = self._lease
+        until = now + self._granted
         await self._notes.write(PINGER, {"holder": self._name, "until": instant_text(until)})
         self._until = until

@@ -8,7 +8,7 @@ from functions.errors import StoreError
 from functions.store.bitable_cells import text
 from functions.store.bitable_faults import SETUP, SHARE
 from functions.store.bitable_filters import is_
-from functions.store.bitable_records import Change, Records
+from functions.store.bitable_records import Change, Record, Records
 from functions.store.json_text import mapping
 
 KIND = "note"  # no kind of document that anybody else asks for
@@ -23,6 +23,7 @@ class Notes:
     def __init__(self, records: Records) -> None:
         self._records = records
         self._places: dict[str, str] = {}
+        self._said: dict[str, Mapping[str, Any]] = {}
 
     async def read(self, name: str) -> Mapping[str, Any]:
         """What the note says.
@@ -36,15 +37,18 @@ class Notes:
         }
         if name not in notes:
             raise StoreError(EMPTY)
-        self._places[name] = notes[name].id
-        try:
-            return mapping(json.loads(text(notes[name].fields.get("data"))))
-        except ValueError:
-            return {}
+        self._places |= {each: one.id for each, one in notes.items()}
+        self._said |= {each: _says(one) for each, one in notes.items()}
+        return self._said[name]
+
+    def known(self, name: str) -> Mapping[str, Any]:
+        """What the note said when any of them was read last; nothing when none was."""
+        return self._said.get(name, {})
 
     async def write(self, name: str, says: Mapping[str, Any]) -> None:
         """Have the note say something else; after `read`. Errors as from `Records.update`."""
         await self._records.update([Change(self._places[name], {"data": json.dumps(says)})])
+        self._said[name] = says
 
     async def make(self) -> list[str]:
         """Make those that are missing, and clear what they say; return which were missing."""
@@ -56,3 +60,10 @@ class Notes:
         if TASKS in found:
             await self._records.update([Change(found[TASKS].id, {"data": "{}"})])
         return missing
+
+
+def _says(record: Record) -> Mapping[str, Any]:
+    try:
+        return mapping(json.loads(text(record.fields.get("data"))))
+    except ValueError:
+        return {}

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from functions.store.bitable_calls import Calls
-from functions.store.bitable_faults import GONE, RefusedError, Unanswered
+from functions.store.bitable_faults import GONE, TOO_LARGE, RefusedError, Unanswered
 from functions.store.bitable_filters import Condition
 
 PAGE = 500
@@ -214,6 +214,17 @@ class Records:
 def batches(items: Sequence[T], size: int = BATCH) -> list[Sequence[T]]:
     """*items*, so many at a time."""
     return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def halves(items: Sequence[T]) -> list[Sequence[T]]:
+    """*items* in two parts, to find the one that a batch is refused for."""
+    middle = len(items) // 2
+    return [items[:middle], items[middle:]]
+
+
+def is_one_rows(exc: Exception) -> bool:
+    """Whether a batch was refused for one of its rows, so that the others may be written without it."""
+    return isinstance(exc, RefusedError) and exc.code in (GONE, TOO_LARGE)
 
 
 def is_gone(exc: Exception) -> bool:

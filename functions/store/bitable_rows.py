@@ -7,7 +7,7 @@ from typing import Any
 
 from functions.rules.storage import Broken
 from functions.rules.task import Task, slug
-from functions.store.bitable_account import Reads
+from functions.store.bitable_account import Reading
 from functions.store.bitable_cells import (
     cells_of,
     differing,
@@ -31,7 +31,7 @@ SPOILED = "state: it was changed by hand and cannot be read; empty that cell, an
 
 
 def tasks_of(
-    records: Sequence[Record], *, at: datetime, reads: Reads
+    records: Sequence[Record], *, at: datetime, reads: Reading
 ) -> tuple[Tasks, Mapping[str, Sequence[Record]]]:
     """The rows of *records* that are not blank, and the records of each by its name.
 
@@ -69,8 +69,11 @@ def cell(record: Record, name: str) -> str:
 
 def _new_name(record: Record, taken: Iterable[str]) -> str:
     """An id for a row that has none. Titles in Chinese, say, make none: then it is the row's own name."""
-    name = slug(cell(record, "title")) or f"task-{slug(record.id)}"
     known, number = set(taken), 2
+    before = mapping(unpack(cell(record, "state"))).get("id")
+    if isinstance(before, str) and before not in known:  # somebody emptied the cell
+        return before
+    name = slug(cell(record, "title")) or f"task-{slug(record.id)}"
     if name not in known:
         return name
     while f"{name}-{number}" in known:
@@ -78,7 +81,7 @@ def _new_name(record: Record, taken: Iterable[str]) -> str:
     return f"{name}-{number}"
 
 
-def _row(name: str, same: Sequence[Record], at: datetime, reads: Reads) -> Row:
+def _row(name: str, same: Sequence[Record], at: datetime, reads: Reading) -> Row:
     if len(same) > 1:
         return Row(name, [dict(one.fields) for one in same], None, at=at)
     [record] = same
@@ -118,7 +121,7 @@ class Finished:
     fields: Mapping[str, Any]
 
 
-def finished(row: Row, before: Row | None, record: Record | None, *, reads: Reads) -> Finished:
+def finished(row: Row, before: Row | None, record: Record | None, *, reads: Reading) -> Finished:
     """*row*, as it was decided on, with all that is kept of it.
 
     Only cells that come to mean something else are written: a person's own way to put it stays. A cell does
@@ -156,7 +159,7 @@ def _cells_to_write(entry: Part, before: Part | None) -> dict[str, Any]:
     wanted = cells_of(entry)
     if before is None:
         return wanted
-    always = ("id", "enabled")  # a new row gets its id, and its box is checked
+    always = ("id", "enabled", "timezone")  # a new row gets its id and zone, and its box is checked
     return {
         name: one for name, one in wanted.items() if name in always or entry.get(name) != before.get(name)
     }
@@ -170,8 +173,10 @@ def look_of(row: Row) -> dict[str, Any]:
 
 
 def to_be_told(row: Row, records: Sequence[Record]) -> list[Change]:
-    """What has to be written so that people see how *row* stands; nothing where they do."""
+    """What has to be written so that people see how *row* stands, and its id; nothing where they do."""
     look = look_of(row)
+    if not isinstance(row.read, Broken):
+        look["id"] = row.name
     changes = (Change(record.id, differing(look, record.fields)) for record in records)
     return [change for change in changes if change.fields]
 

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from functions.errors import StoreError, StoreUnavailable
 from functions.rules.outcome import Run
 from functions.store import hand_tasks
-from functions.store.bitable_account import Reads
+from functions.store.bitable_account import Reading
 from functions.store.bitable_cells import seconds
 from functions.store.bitable_faults import RefusedError
 from functions.store.bitable_filters import any_of, compared, is_, is_empty
 from functions.store.bitable_notes import TASKS, Notes
-from functions.store.bitable_records import Change, Record, Records, batches, is_gone
+from functions.store.bitable_records import Change, Record, Records, batches, halves, is_one_rows
 from functions.store.bitable_rows import (
     cell,
     finished,
@@ -21,6 +21,7 @@ from functions.store.bitable_rows import (
     tasks_of,
     to_be_told,
 )
+from functions.store.hand_row import Row
 from functions.store.hand_table import Tasks, changed
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class Looked:
 class TaskTable:
     """The table of tasks, as one process sees it."""
 
-    def __init__(self, records: Records, notes: Notes, *, reads: Reads) -> None:
+    def __init__(self, records: Records, notes: Notes, *, reads: Reading) -> None:
         self._records = records
         self._notes = notes
         self._reads = reads
@@ -92,14 +93,19 @@ class TaskTable:
         """What people did by hand, as the tasks it makes, what is to be recorded, what is to be written."""
         after, runs = hand_tasks.accept(looked.tasks, now)
         changes: list[Change] = []
-        rows = {}
+        rows: dict[str, Row | None] = {}
         for name, row in after.rows.items():
             records = looked.records[name]
             before = looked.tasks.rows[name]
             if row is before:
                 changes += to_be_told(row, records)
                 continue
-            done = finished(row, before, records[0], reads=self._reads)
+            try:
+                done = finished(row, before, records[0], reads=self._reads)
+            except StoreError as exc:  # one that is too large stops no other
+                log.warning("row_not_taken_in", extra={"task_id": name, "reason": str(exc)})
+                rows[name] = None
+                continue
             rows[name] = done.row
             changes.append(Change(records[0].id, done.fields))
         return (changed(after, rows, last=after.last) if rows else after), runs, changes
@@ -107,12 +113,20 @@ class TaskTable:
     async def tell(self, changes: Sequence[Change]) -> frozenset[str]:
         """Write *changes* as far as that goes; return the rows it cannot be said of."""
         doubtful: set[str] = set()
-        for some in batches(changes):
+        left = batches(changes)
+        while left:
+            some = left.pop()
             try:
                 await self._records.update(some)
-            except StoreError as exc:
-                if isinstance(exc, RefusedError) and not is_gone(exc):
+            except RefusedError as exc:
+                if not is_one_rows(exc):
                     raise
+                if len(some) > 1:
+                    left += halves(some)
+                    continue
+                log.warning("row_refused", extra={"row": some[0].record_id, "code": exc.code})
+                doubtful.add(some[0].record_id)
+            except StoreUnavailable as exc:
                 log.warning("rows_not_written", extra={"rows": len(some), "error": type(exc).__name__})
                 doubtful |= {one.record_id for one in some}
         return frozenset(doubtful)
@@ -142,7 +156,8 @@ class TaskTable:
     async def remember(self, *, has_tasks: bool) -> None:
         """Keep it in the base whether the table has tasks."""
         try:
-            if bool((await self._notes.read(TASKS)).get("hadTasks")) is not has_tasks:
+            says = (self._notes.known(TASKS) if has_tasks else {}) or await self._notes.read(TASKS)
+            if bool(says.get("hadTasks")) is not has_tasks:
                 await self._notes.write(TASKS, {"hadTasks": has_tasks})
         except StoreUnavailable:  # next time, then
             return

@@ -4,15 +4,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 
 from functions.errors import StoreError
 from functions.rules.storage import Result, Write, Written
 from functions.store import hand_tasks
-from functions.store.bitable_account import Reads
+from functions.store.bitable_account import Reading
 from functions.store.bitable_faults import Busy, Conflict, RefusedError, Unanswered
-from functions.store.bitable_records import Change, Records, batches, is_gone
+from functions.store.bitable_records import Change, Records, batches, halves, is_gone, is_one_rows
 from functions.store.bitable_rows import Finished, finished, placed
 from functions.store.bitable_tasks import Looked, TaskTable
+
+T = TypeVar("T")
 
 ROUNDS = 5  # tries at a write, each with its guard compared anew
 REFUSED, APPLIED = Written(Result.REFUSED), Result.APPLIED
@@ -21,7 +24,7 @@ REFUSED, APPLIED = Written(Result.REFUSED), Result.APPLIED
 class TaskWrites:
     """Writes to the table of tasks; one call at a time, which is for the caller to see to."""
 
-    def __init__(self, records: Records, table: TaskTable, *, reads: Reads) -> None:
+    def __init__(self, records: Records, table: TaskTable, *, reads: Reading) -> None:
         self._records = records
         self._table = table
         self._reads = reads
@@ -68,19 +71,27 @@ class TaskWrites:
 
     async def _do(self, one: "_Round", at: datetime) -> None:
         """Do it, batch by batch; what is refused stops no other batch."""
-        steps: list[Callable[[], Awaitable[None]]] = []
-        steps += [partial(self._create, some, one, at) for some in batches(one.new)]
-        steps += [partial(self._change, some, one) for some in batches(one.changes)]
-        steps += [partial(self._remove, some, one) for some in batches(one.removed)]
-        for step in steps:
-            try:
-                await step()
-            except RefusedError as exc:
-                one.fault = exc
-            except (Unanswered, Busy):  # they stay unknown
-                continue
+        await self._by_batches(one.new, one, partial(self._create, at=at))
+        await self._by_batches(one.changes, one, self._change)
+        await self._by_batches(one.removed, one, self._remove)
         if one.removed and await self._records.total() == 0:
             await self._table.remember(has_tasks=False)
+
+    async def _by_batches(
+        self, items: Sequence[T], one: "_Round", does: Callable[[Sequence[T], "_Round"], Awaitable[None]]
+    ) -> None:
+        left = batches(items)[::-1]
+        while left:
+            some = left.pop()
+            try:
+                await does(some, one)
+            except RefusedError as exc:
+                if is_one_rows(exc) and len(some) > 1:
+                    left += halves(some)
+                else:
+                    one.fault = exc
+            except (Unanswered, Busy):  # they stay unknown
+                continue
 
     async def _guarded_by(self, writes: Sequence[Write], at: datetime) -> Looked:
         """The rows that the guards of *writes* speak of."""
@@ -92,7 +103,7 @@ class TaskWrites:
             found |= {one.id: one for same in there.records.values() for one in same}
         return self._table.understood(list(found.values()), at)
 
-    async def _create(self, some: Sequence[tuple[int, Finished]], one: "_Round", at: datetime) -> None:
+    async def _create(self, some: Sequence[tuple[int, Finished]], one: "_Round", *, at: datetime) -> None:
         made = await self._records.create([done.fields for _, done in some])
         late = await self._too_late(some, made, at)
         if late:

@@ -9,7 +9,7 @@ from threading import Thread
 from typing import Any
 
 from functions.store.bitable import BitableStore
-from functions.store.bitable_account import Address, Bounds, FeishuApp, random_name
+from functions.store.bitable_account import PLAIN, Address, Bounds, FeishuApp, Reading, random_name
 from functions.store.bitable_cells import cells_of, pack, written_in
 from functions.store.bitable_columns import (
     BY_NAME,
@@ -27,10 +27,6 @@ from functions.store.json_text import digest
 from tests.fakes.bitable import FakeBitable, Row, Table
 
 QUICK = Bounds(gap_s=0.0, settle_s=0.1)
-
-
-def reads(text: str) -> Any:
-    raise ValueError("this is not JSON")
 
 
 class Sheet:
@@ -51,10 +47,16 @@ class Sheet:
     def url(self) -> str:
         return f"bitable://{self.base.app_token}/{self.tasks.table_id}"
 
-    def store(self, bounds: Bounds = QUICK, *, new_id: Callable[[], str] = random_name) -> BitableStore:
+    def store(
+        self,
+        bounds: Bounds = QUICK,
+        *,
+        new_id: Callable[[], str] = random_name,
+        reads: Reading = PLAIN,
+    ) -> BitableStore:
         app = FeishuApp(self.feishu.app_id, self.feishu.app_secret, self.feishu.url)
         address = Address(self.base.app_token, self.tasks.table_id)
-        return BitableStore(address, app, bounds=bounds, new_id=new_id)
+        return BitableStore(address, app, bounds=bounds, new_id=new_id, reads=reads)
 
     def add(self, **values: Any) -> Row:
         """Add a task by hand."""
@@ -80,7 +82,7 @@ def planted(task_id: str, raw: Mapping[str, Any] | bytes, *, at: datetime) -> di
     entry = {name: one for name, one in raw.items() if name in names} | {"id": task_id}
     kept = {name: one for name, one in raw.items() if name not in names}
     cells = {name: one for name, one in cells_of(entry).items() if one is not None}
-    given, _ = written_in(cells, taken=True, reads=reads)
+    given, _ = written_in(cells, taken=True, reads=PLAIN)
     exact = {
         name: [digest(given.get(name)), entry.get(name)]
         for name in given.keys() | entry.keys()

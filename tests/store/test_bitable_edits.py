@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from functions.rules.storage import Filter, Result
 from functions.rules.task import Pause, Task, shard_of
 from functions.rules.words import Status
 from functions.store.bitable import BitableStore
+from functions.store.bitable_account import Reading
 from functions.store.bitable_tasks import FULL_LOOK_EVERY
 from functions.tick import tick
 from tests.conftest import NOON
@@ -481,3 +483,61 @@ async def test_what_another_writes_between_guard_and_write_is_overwritten(
     assert 1 == (await read(other, "ping")).task.run_count
     await other.close()
     await store.close()
+
+
+# -- what else people do ---------------------------------------------------------------------------------
+
+
+async def test_an_id_that_was_emptied_is_put_back(sheet: Sheet, store: BitableStore) -> None:
+    """The row is still the same task, with all that is known of it."""
+    row = await settled(sheet, store, title="Something else")
+    await store.write([changing(await read(store, "ping"), run_count=7)])
+    row.clear("id")
+
+    found = await store.read(["ping"])
+    await store.due(NOON + FULL_LOOK_EVERY, limit=1)
+
+    assert [7] == [stored.task.run_count for stored in found.tasks]
+    assert "ping" == row.text("id")
+
+
+async def test_a_new_row_without_a_zone_gets_the_usual_one_and_shows_it(sheet: Sheet) -> None:
+    store = sheet.store(reads=Reading(timezone="Asia/Shanghai"))
+    row = sheet.add(**TASK | {"schedule": "0 9 * * *"})
+    await store.due(NOON, limit=1)
+    shown, nine = row.text("timezone"), (await read(store, "ping")).task.next_run_at
+    row.clear("timezone")
+    await store.due(NOON + FULL_LOOK_EVERY, limit=1)
+
+    assert ("Asia/Shanghai", NOON + 13 * HOUR) == (shown, nine)
+    assert ("UTC", NOON + 21 * HOUR) == (
+        (await read(store, "ping")).task.timezone,
+        (await read(store, "ping")).task.next_run_at,
+    )
+    await store.close()
+
+
+async def test_a_row_that_is_refused_stops_no_other_from_being_taken_in(
+    sheet: Sheet, store: BitableStore
+) -> None:
+    for number in range(4):
+        sheet.add(**TASK | {"id": f"t{number}", "schedule": "* * * * *"})
+    sheet.feishu.fail_next(f"{sheet.tasks.table_id}/records/batch_update", code=1254130, times=3)
+
+    await store.due(NOON, limit=9)
+
+    looks = [row.text("status") for row in sheet.tasks.rows if row.text("id")]
+    assert ["", "scheduled", "scheduled", "scheduled"] == sorted(looks)
+
+
+async def test_a_task_that_outgrew_its_row_stops_no_other(sheet: Sheet, store: BitableStore) -> None:
+    row = await settled(sheet, store)
+    await settled(sheet, store, id="fine", schedule="*/5 * * * *")
+    noise = Random(7).randbytes(40_000).hex()
+    row.set("state", json.dumps({**sheet.notes("ping"), "memory": {"a": noise[:79_000]}}))
+    row.set("params", json.dumps({"b": Random(8).randbytes(30_000).hex()}))
+    row.set("description", Random(9).randbytes(1_000).hex())
+
+    found = await store.due(NOON + FULL_LOOK_EVERY, limit=9)
+
+    assert ["fine"] == ids(found)

@@ -245,3 +245,18 @@ async def test_two_whole_schedulers_on_one_table_run_each_task_once(feishu: Fake
     assert (20, 20) == (len(done), len(set(done)))
     for wired in both:
         await wired.close()
+
+
+async def test_a_lease_outlasts_the_next_ping_however_rare_pings_are(sheet: Sheet) -> None:
+    """Taking the lock anew costs three calls and a wait; renewing it two, at every second ping."""
+    store = sheet.store()
+    quarter = timedelta(minutes=15)
+    for number in range(3):
+        await store.due(NOON + number * quarter, limit=9)
+    before = calls(sheet)
+
+    for number in range(3, 7):
+        await store.due(NOON + number * quarter, limit=9)
+
+    assert 4 == calls(sheet) - before
+    await store.close()

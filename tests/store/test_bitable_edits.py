@@ -109,6 +109,19 @@ async def test_ids_made_of_titles_are_each_their_own(sheet: Sheet, store: Bitabl
     assert f"task-{chinese.record_id.lower()}" == chinese.text("id")
 
 
+async def test_an_id_made_of_a_title_is_not_one_that_a_task_not_due_has(
+    sheet: Sheet, store: BitableStore
+) -> None:
+    await settled(sheet, store, id="first")
+    sheet.add(**TASK)
+    await store.due(NOON + MINUTE, limit=10)
+    new = sheet.add(title="Ping", type="http", schedule="daily")
+
+    await store.due(NOON + 2 * MINUTE, limit=10)
+
+    assert ("ping-2", "scheduled") == (new.text("id"), new.text("status"))
+
+
 async def test_blank_rows_and_columns_of_a_persons_own_are_passed_over(
     sheet: Sheet, store: BitableStore
 ) -> None:

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError
 from functions.errors import SettingsError
 from functions.setting_agents import AgentSettings
 from functions.setting_channels import ChannelSettings, plain
+from functions.setting_feishu import FeishuSettings, base_token, feishu_faults
 from functions.setting_kinds import Level, Names, Switch, Zone, content
 from functions.setting_scale import ScaleSettings, queue_faults
 from functions.setting_tasks import TaskSettings, secret_faults
@@ -17,7 +18,7 @@ SECRET_CHARS = 32  # below that a shared secret may be guessed
 MAKE_A_SECRET = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'  # noqa: S105  # a remedy
 
 
-class Settings(ChannelSettings, TaskSettings, ScaleSettings, AgentSettings):
+class Settings(ChannelSettings, TaskSettings, ScaleSettings, AgentSettings, FeishuSettings):
     """Every knob. A field is its variable in lower case; its description completes "VARIABLE must be ...".
 
     Attributes:
@@ -38,8 +39,9 @@ class Settings(ChannelSettings, TaskSettings, ScaleSettings, AgentSettings):
     )
     store_url: str = Field(
         "sqlite:///scheduler.db",
-        pattern=r"^(sqlite|json|firestore)://.",
-        description="sqlite:///FILE, json:///FILE.json or firestore://PROJECT/DATABASE",
+        pattern=r"^(sqlite|json|bitable|firestore)://.",
+        description="sqlite:///FILE, json:///FILE.json, bitable://APP_TOKEN/TABLE_ID or "
+        "firestore://PROJECT/DATABASE",
     )
     default_timezone: Zone = Field("UTC", description="the name of a time zone, such as Europe/Riga")
     tick_budget_seconds: float = Field(24.0, ge=4, le=3300, description="a number of seconds from 4 to 3300")
@@ -64,6 +66,7 @@ class Settings(ChannelSettings, TaskSettings, ScaleSettings, AgentSettings):
         faults += _split_secret(values, door=door)
         faults += _half_configured(values)
         faults += queue_faults(values)
+        faults += feishu_faults(values)
         faults += secret_faults(env)
         settings: Self | None = None
         try:
@@ -79,7 +82,8 @@ class Settings(ChannelSettings, TaskSettings, ScaleSettings, AgentSettings):
     def secrets(self) -> tuple[str, ...]:
         """Every secret value in use, tasks' included, for masking it in all that leaves the process."""
         own = [value for name in SECRETS if (value := plain(getattr(self, name.lower())))]
-        return (*own, *self.task_secrets().values())
+        token = base_token(self.store_url)
+        return (*own, *((token,) if token else ()), *self.task_secrets().values())
 
 
 SECRETS = tuple(

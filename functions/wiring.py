@@ -39,11 +39,11 @@ from functions.rules.words import instant_text
 from functions.settings import Settings
 from functions.single import OnlyShards, OnlyThese
 from functions.stopping import StopSignal
-from functions.store import open_store
 from functions.tick import tick
 from functions.tracing import traces
 from functions.wiring_agents import Models, spending
 from functions.wiring_scale import heartbeat, publisher, workers
+from functions.wiring_store import opened
 
 COUNTS_KNOWN_FOR = timedelta(seconds=30)
 AFTERWARDS = timedelta(seconds=3)  # for those who watch the scheduler itself
@@ -83,7 +83,7 @@ class Wired:
         self._clock = clock
         self.default_timezone = settings.default_timezone
         self._redact = Redactor(settings.secrets())
-        self.store: FullStore = open_store(settings.store_url)
+        self.store: FullStore = opened(settings)
         self._http = LateHttp(clock=clock, allow_private=settings.allow_private_networks)
         self._models = Models(settings, clock=clock)
         self._tools = Tools(

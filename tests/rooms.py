@@ -26,8 +26,9 @@ ROOMS: Mapping[str, set[str]] = {
     "setting_tasks": {"setting_kinds"},
     "setting_scale": {"setting_kinds"},
     "setting_agents": {"setting_kinds"},
+    "setting_feishu": {"setting_kinds"},
     "settings": {"errors", "setting_kinds", "setting_channels", "setting_tasks", "setting_scale"}
-    | {"setting_agents"},
+    | {"setting_agents", "setting_feishu"},
     "logs": {"errors"},
     **dict.fromkeys(ORDER, LEAVES | ORDER),
     **dict.fromkeys(CONTROL, LEAVES | CONTROL | {"ports"}),
@@ -39,6 +40,7 @@ ROOMS: Mapping[str, set[str]] = {
     "taskfiles": LEAVES | {"actions"},
     "moving": LEAVES | {"ports", "taskfiles", "actions", "applying", "following", "history"},
     "wiring_scale": LEAVES | {"settings", "notices", "fanout"},
+    "wiring_store": LEAVES | {"settings", "store", "taskfiles"},  # cells hold YAML as task files do
     "wiring_agents": LEAVES | {"settings", "actions", "credits", "owners", "spending"},
     "wiring": LEAVES
     | {
@@ -57,8 +59,8 @@ ROOMS: Mapping[str, set[str]] = {
         "metrics",
         "tracing",
     }
-    | {"owners", "wiring_agents"}
-    | {"store", "actions", "notices", "fanout", "logs"},
+    | {"owners", "wiring_agents", "wiring_store"}
+    | {"actions", "notices", "fanout", "logs"},
     "library": LEAVES | CONTROL | {"settings", "wiring", "actions"},
     "web": LEAVES | CONTROL | {"settings", "logs", "ports", "taskfiles", "actions"},
     "commands": LEAVES
@@ -73,6 +75,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
         "functions/commands/api.py",
         "functions/actions/net/",
         "functions/notices/post.py",
+        "functions/store/bitable_http.py",  # Feishu has no library fit for a cold start: its own costs 2.9 s
         "functions/web/certificates.py",
     ),
     "apprise": ("functions/notices/apprise.py",),

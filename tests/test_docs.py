@@ -10,6 +10,7 @@ from functions.cli import build
 from functions.environment import parse_dotenv
 from functions.rules.schedule import NAMED, read_schedule
 from functions.settings import Settings
+from functions.store.bitable_columns import TASKS
 
 ROOT = Path(__file__).parents[1]
 FORMS = (*NAMED, "every 15m", "at 2026-12-01T09:00")
@@ -60,3 +61,8 @@ def test_every_form_of_schedule_is_in_the_readme_and_accepted(form: str) -> None
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_every_dialect_of_cron_is_in_the_readme(dialect: str) -> None:
     assert f"`{dialect}`" in readme()
+
+
+@pytest.mark.parametrize("name", [column.name for column in TASKS])
+def test_every_column_of_a_feishu_table_is_explained(name: str) -> None:
+    assert f"`{name}`" in (ROOT / "docs" / "bitable-store.md").read_text(encoding="utf-8")

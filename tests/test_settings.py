@@ -38,6 +38,9 @@ def test_one_secret_is_enough() -> None:
         "default_timezone": "UTC",
         "tick_budget_seconds": 24.0,
         "max_concurrency": 200,
+        "feishu_app_id": None,
+        "feishu_app_secret": None,
+        "feishu_base_url": "https://open.feishu.cn",
         "feishu_webhook_url": None,
         "feishu_webhook_secret": None,
         "webhook_url": None,
@@ -331,6 +334,7 @@ def test_all_secrets_are_named_for_masking() -> None:
         "CRON_SECRET",
         "CRON_SECRET_PREVIOUS",
         "API_KEY",
+        "FEISHU_APP_SECRET",
         "FEISHU_WEBHOOK_URL",
         "FEISHU_WEBHOOK_SECRET",
         "WEBHOOK_URL",
@@ -380,3 +384,22 @@ def test_a_queue_that_could_reach_no_worker_is_refused(variables: dict[str, str]
 )
 def test_a_queue_that_can_reach_its_workers_is_accepted(variables: dict[str, str]) -> None:
     assert QUEUE == settings(WORKER_QUEUE=QUEUE, **variables).worker_queue
+
+
+@pytest.mark.parametrize("missing", ["FEISHU_APP_ID", "FEISHU_APP_SECRET"])
+def test_a_table_of_feishu_needs_the_app_it_was_shared_with(missing: str) -> None:
+    both = {"FEISHU_APP_ID": "cli_1", "FEISHU_APP_SECRET": CANARY}
+    del both[missing]
+
+    fault = fault_of({"CRON_SECRET": SECRET, "STORE_URL": f"bitable://{CANARY}/tbl1"} | both)
+
+    assert f"{missing} is missing: bitable:// is opened with it" in fault
+    assert CANARY not in fault
+
+
+def test_what_opens_a_base_is_masked() -> None:
+    """Its token stands in the address of the store, and opens it together with any app it is shared with."""
+    both = {"FEISHU_APP_ID": "cli_1", "FEISHU_APP_SECRET": "another-secret"}
+
+    assert CANARY in settings(STORE_URL=f"bitable://{CANARY}/tbl1", **both).secrets()
+    assert set(settings().secrets()) == {SECRET}

@@ -14,6 +14,7 @@ from functions.commands.times import span_text
 from functions.errors import SettingsError, StoreError
 from functions.rules.storage import Document, Filter, Result
 from functions.rules.words import Status
+from functions.store.bitable import BitableStore
 
 PATIENCE = timedelta(seconds=15)  # for a vendor's answer to a test
 LATE = timedelta(minutes=5)
@@ -98,7 +99,21 @@ async def _store(session: Session) -> AsyncIterator[Finding]:
     slow = took_ms > SLOW_MS
     remedy = "is the database in the region you are in?" if slow else ""
     yield Finding("store", "warn" if slow else "ok", f"reads and writes; {took_ms} ms for five calls", remedy)
+    if isinstance(session.store, BitableStore):
+        yield await _base(session.store)
     yield _clock(session)
+
+
+async def _base(store: BitableStore) -> Finding:
+    """Whether the base has every column and table, each of its type."""
+    try:
+        steps = await store.set_up(dry_run=True)
+    except StoreError as exc:
+        return Finding("base", "FAIL", str(exc), "docs/bitable-store.md")
+    if wrong := [f"{one.what} {one.state}" for one in steps if one.state != "there"]:
+        shown = ", ".join(wrong[:SHOWN]) + (" ..." if len(wrong) > SHOWN else "")
+        return Finding("base", "FAIL", shown, "scheduler bitable setup")
+    return Finding("base", "ok", f"{len(steps)} columns and tables are there, each of its type")
 
 
 def _clock(session: Session) -> Finding:

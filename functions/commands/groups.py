@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from functions.commands import channels, events, keyring, moving, owners
+from functions.commands import bitable, channels, events, keyring, moving, owners
 from functions.commands.wish import REFUSED, Instant, Json, Name, Paths, Wish
 
 CHANNELS = typer.Typer(
@@ -16,6 +16,7 @@ CHANNELS = typer.Typer(
 EVENTS = typer.Typer(help="Events that start tasks.", invoke_without_command=True)
 KEYS = typer.Typer(help="Keys for the API and the dashboard.", invoke_without_command=True)
 OWNERS = typer.Typer(help="Owners and their credits.", invoke_without_command=True)
+BITABLE = typer.Typer(help="A table of Feishu as the store.", no_args_is_help=True)
 
 
 class ScopeName(StrEnum):
@@ -157,6 +158,20 @@ def owners_set(
     """Give an owner a plan, or credits a month."""
     options = {"owner": owner, "plan": plan, "monthly_credits": monthly_credits, "unlimited": unlimited}
     return Wish(owners.set_owner, as_json, options, REFUSED)
+
+
+@BITABLE.callback()
+def _bitable() -> None:
+    """A table of Feishu as the store."""  # a group of one command would else be that command itself
+
+
+@BITABLE.command(name="setup")
+def bitable_setup(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what is missing.")] = False,
+    as_json: Json = False,
+) -> Wish:
+    """Make the columns and tables that the store needs; again does no harm."""
+    return Wish(bitable.set_up, as_json, {"dry_run": dry_run}, REFUSED)
 
 
 def _alone(context: typer.Context, does: Callable[..., Awaitable[int]], *, as_json: bool) -> Wish | None:

@@ -21,7 +21,7 @@ from functions.commands import (
     ticking,
 )
 from functions.commands.completing import task_ids
-from functions.commands.groups import CHANNELS, EVENTS, KEYS, OWNERS, export, import_
+from functions.commands.groups import BITABLE, CHANNELS, EVENTS, KEYS, OWNERS, export, import_
 from functions.commands.times import instant
 from functions.commands.wish import (
     REFUSED,
@@ -218,5 +218,6 @@ def serve(
 
 app.command()(export)
 app.command(name="import")(import_)
-for name, group in (("channels", CHANNELS), ("events", EVENTS), ("keys", KEYS), ("owners", OWNERS)):
+GROUPS = {"channels": CHANNELS, "events": EVENTS, "keys": KEYS, "owners": OWNERS, "bitable": BITABLE}
+for name, group in GROUPS.items():
     app.add_typer(group, name=name)

@@ -1,23 +1,31 @@
 """The only room that knows databases: one file per store, chosen by the URL's scheme."""
 
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from functions.errors import SettingsError
+from functions.store.bitable_account import PLAIN, FeishuApp, Reading, address
 
 if TYPE_CHECKING:
+    from functions.store.bitable import BitableStore
     from functions.store.firestore import FirestoreStore
     from functions.store.json_store import JsonStore
     from functions.store.sqlite import SqliteStore
 
+    AnyStore: TypeAlias = SqliteStore | JsonStore | BitableStore | FirestoreStore
+
 ACCEPTED = (
     "sqlite:///relative.db, sqlite:////absolute.db, sqlite://:memory:, json:///relative.json, "
-    "json:////absolute.json or firestore://PROJECT[/DATABASE]"
+    "json:////absolute.json, bitable://APP_TOKEN/TABLE_ID or firestore://PROJECT[/DATABASE]"
 )
 
 
-def open_store(url: str) -> "SqliteStore | JsonStore | FirestoreStore":
+def open_store(url: str, *, feishu: FeishuApp | None = None, reads: Reading = PLAIN) -> "AnyStore":
     """Return the store *url* names. Nothing is connected, or even created, before its first use.
+
+    Args:
+        feishu: The app that a table of Feishu was shared with; None where there is none.
+        reads: How people's cells in a table are to be understood.
 
     Raises:
         SettingsError: The URL is none that is known; the text does not repeat it.
@@ -27,6 +35,8 @@ def open_store(url: str) -> "SqliteStore | JsonStore | FirestoreStore":
         return _sqlite(rest)
     if found and scheme == "json":
         return _json(rest)
+    if found and scheme == "bitable":
+        return _bitable(rest, feishu, reads)
     if found and scheme == "firestore":
         return _firestore(rest)
     raise SettingsError(f"STORE_URL: must be {ACCEPTED}")
@@ -56,6 +66,14 @@ def _json(rest: str) -> "JsonStore":
             "json:////absolute.json"
         )
     return JsonStore(path)
+
+
+def _bitable(rest: str, app: FeishuApp | None, reads: Reading) -> "BitableStore":
+    from functions.store.bitable import BitableStore  # only where it is used, as above
+
+    if app is None:
+        raise SettingsError("FEISHU_APP_ID, FEISHU_APP_SECRET: missing; bitable:// is opened with them")
+    return BitableStore(address(rest), app, reads=reads)
 
 
 def _firestore(rest: str) -> "FirestoreStore":

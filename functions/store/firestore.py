@@ -25,12 +25,13 @@ from functions.rules.task import Task
 from functions.store import firestore_queries as queries
 from functions.store.firestore_calls import Calls
 from functions.store.firestore_documents import found, id_of
-from functions.store.firestore_ledger import moment_in, newest_first, runs_in
+from functions.store.firestore_ledger import moment_in, runs_in
 from functions.store.firestore_names import is_document_id, names
 from functions.store.firestore_reads import Reads
 from functions.store.firestore_shelf import put_document, put_removal, read_documents
 from functions.store.firestore_writes import UNKNOWN, keep, send_all, write_all
 from functions.store.meter import count, metered
+from functions.store.run_records import newest_first
 
 
 class FirestoreStore:

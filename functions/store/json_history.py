@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from functions.rules.outcome import Run
 from functions.rules.storage import RUNS_KEPT, LedgerEntry
 from functions.rules.words import OutcomeKind, instant_text
+from functions.store.hand_parts import moment
 from functions.store.json_file import JsonFile, sync_folder
-from functions.store.json_parts import moment
 from functions.store.json_text import mapping
 from functions.store.sqlite_documents import encode
 

@@ -11,8 +11,8 @@ from typing import Any
 from functions.errors import InputError
 from functions.rules.storage import Document, Kind, Result, Written
 from functions.rules.words import instant_text
+from functions.store.hand_parts import moment
 from functions.store.json_file import JsonFile, Mark
-from functions.store.json_parts import moment
 from functions.store.json_text import block, digest, encoded, mapping, pretty
 
 log = logging.getLogger(__name__)

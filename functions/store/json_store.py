@@ -21,13 +21,13 @@ from functions.rules.storage import (
     Write,
     Written,
 )
-from functions.store import json_tasks as tasks
+from functions.store import hand_tasks as tasks
 from functions.store.json_history import History
 from functions.store.json_lock import locked
 from functions.store.json_shelf import ShelfFile, rows_of
 from functions.store.json_table import Table
 from functions.store.json_thread import JsonThread, Unanswered
-from functions.store.meter import count, metered
+from functions.store.meter import cost, count, metered
 
 LOCK_WAIT_S = 5.0
 ANSWER_WITHIN_S = 8.0  # the wait for a lock and the work itself, and those of what was asked before
@@ -54,7 +54,7 @@ class JsonStore:
     async def due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
         """Tasks whose next look has come, earliest first. What people did by hand is taken in before."""
         found, accepted = await self._thread.ask(partial(self._due, now, limit, shards))
-        count(reads=_documents(found), writes=accepted)
+        count(reads=cost(found), writes=accepted)
         return found
 
     async def read(self, ids: Sequence[str]) -> Found:
@@ -92,7 +92,7 @@ class JsonStore:
     async def page(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
         """Tasks that match *which*, by id, those with ids greater than *after* only."""
         found = await self._thread.ask(lambda: tasks.page(self._table.now(), which, after, limit))
-        count(reads=_documents(found))
+        count(reads=cost(found))
         return found
 
     async def runs(
@@ -207,8 +207,3 @@ class JsonStore:
     def _prune(self, now: datetime) -> int:
         with self._locked():
             return self._history.prune(now) + self._shelf.prune(now)
-
-
-def _documents(found: Found) -> int:
-    """What a query for *found* costs: never less than one read."""
-    return max(1, len(found.tasks) + len(found.broken))

@@ -2,26 +2,16 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from functions.errors import StoreUnavailable
-from functions.rules.task import slug
+from functions.store.hand_parts import revision_of
+from functions.store.hand_row import Row
+from functions.store.hand_table import Tasks, name_of, ordered
 from functions.store.json_file import JsonFile, Mark, saved_at
-from functions.store.json_parts import revision_of
-from functions.store.json_row import Row
 from functions.store.json_text import block, encoded, mapping, pretty
-
-
-@dataclass(frozen=True, slots=True)
-class Tasks:
-    """The rows by name; *others* is what else the file says, *last* the last revision given."""
-
-    rows: Mapping[str, Row] = field(default_factory=dict)
-    others: Mapping[str, Any] = field(default_factory=dict)
-    last: int = 0
 
 
 class Table:
@@ -101,17 +91,11 @@ class Table:
         return Tasks(rows, others, _highest(last, rows.values()))
 
 
-def changed(tasks: Tasks, rows: Mapping[str, Row | None], *, last: int) -> Tasks:
-    """*tasks* with *rows* in the place of those of their names; None removes one."""
-    merged = {**tasks.rows, **rows}
-    return replace(tasks, rows=_ordered(row for row in merged.values() if row is not None), last=last)
-
-
 def _rows(entries: list[Any], state: Mapping[str, Any], at: datetime) -> Mapping[str, Row]:
     named: dict[str, list[Any]] = {}
     nameless: list[Row] = []
     for place, entry in enumerate(entries):
-        if name := _name(entry):
+        if name := name_of(entry):
             named.setdefault(name, []).append(entry)
         else:
             nameless.append(Row(f"tasks[{place}]", [entry], None, at=at, nameless=True))
@@ -119,19 +103,7 @@ def _rows(entries: list[Any], state: Mapping[str, Any], at: datetime) -> Mapping
     for name, same in named.items():
         kept = state.get(name)
         rows.append(Row(name, same, kept if isinstance(kept, dict) else None, at=at))
-    return _ordered([*rows, *nameless])
-
-
-def _name(entry: Any) -> str:
-    name = mapping(entry).get("id")
-    if name is None and isinstance(mapping(entry).get("title"), str):
-        return slug(entry["title"])
-    return name if isinstance(name, str) else ""
-
-
-def _ordered(rows: Iterable[Row]) -> Mapping[str, Row]:
-    """By name, so that a diff shows what has changed and nothing else; the nameless last."""
-    return {row.name: row for row in sorted(rows, key=lambda row: (row.nameless, row.name))}
+    return ordered([*rows, *nameless])
 
 
 def _differ(before: Row | None, after: Row) -> bool:
@@ -146,10 +118,17 @@ def _highest(last: Any, rows: Iterable[Row]) -> int:
 
 def _written_text(rows: Iterable[Row], others: Mapping[str, Any]) -> bytes:
     parts = [f"{pretty(name)}: {pretty(value, 2)}" for name, value in others.items()]
-    tasks = block("[", [row.text for row in rows], "]", 2)
+    tasks = block("[", [_entries_text(row) for row in rows], "]", 2)
     return encoded(block("{", [*parts, f'"tasks": {tasks}'], "}"))
 
 
 def _kept_text(rows: Iterable[Row], last: int) -> bytes:
-    parts = [f"{pretty(row.name)}: {row.kept_text}" for row in rows if row.kept is not None]
+    parts = [
+        f"{pretty(row.name)}: {pretty(row.kept, 4, spread=True)}" for row in rows if row.kept is not None
+    ]
     return encoded(block("{", [f'"revision": {last}', f'"tasks": {block("{", parts, "}", 2)}'], "}"))
+
+
+def _entries_text(row: Row) -> str:
+    """What the file says of it; with both entries where an id is given twice."""
+    return ",\n    ".join(pretty(entry, 4, spread=True) for entry in row.entries)

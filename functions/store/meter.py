@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 
-from functions.rules.storage import Operations
+from functions.rules.storage import Found, Operations
 
 _open: ContextVar[tuple[Operations, ...]] = ContextVar("open_meters", default=())
 _total = Operations()
@@ -35,6 +35,11 @@ def count(*, reads: int = 0, writes: int = 0, deletes: int = 0) -> None:
         operations.reads += reads
         operations.writes += writes
         operations.deletes += deletes
+
+
+def cost(found: Found) -> int:
+    """The reads that a query for *found* costs: never less than one."""
+    return max(1, len(found.tasks) + len(found.broken))
 
 
 def total() -> Operations:

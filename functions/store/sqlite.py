@@ -22,7 +22,7 @@ from functions.rules.storage import (
 from functions.store import sqlite_ledger as ledger
 from functions.store import sqlite_shelf as shelf
 from functions.store import sqlite_tasks as tasks
-from functions.store.meter import count, metered
+from functions.store.meter import cost, count, metered
 from functions.store.sqlite_file import SqliteFile, Unanswered
 from functions.store.sqlite_transaction import transaction
 
@@ -55,7 +55,7 @@ class SqliteStore:
     async def due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
         """Tasks whose next look has come, earliest first; see `sqlite_tasks.due` for unreadable ones."""
         found = await self._file.ask(lambda connection: tasks.due(connection, now, limit, shards))
-        count(reads=_documents(found))
+        count(reads=cost(found))
         return found
 
     async def read(self, ids: Sequence[str]) -> Found:
@@ -99,7 +99,7 @@ class SqliteStore:
     async def page(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
         """Tasks that match *which*, by id, those with ids greater than *after* only."""
         found = await self._file.ask(lambda connection: tasks.page(connection, which, after, limit))
-        count(reads=_documents(found))
+        count(reads=cost(found))
         return found
 
     async def runs(
@@ -198,8 +198,3 @@ def _prune_some(connection: sqlite3.Connection, now: datetime) -> int:
         entries = ledger.past(connection, now)
         ledger.forget(connection, entries)
         return len(entries) + shelf.forget(connection, now)
-
-
-def _documents(found: Found) -> int:
-    """What a query for *found* costs: never less than one read."""
-    return max(1, len(found.tasks) + len(found.broken))

@@ -13,6 +13,8 @@ from functions.ports import Catalogue, Sharded, Shelf
 from functions.store.json_store import JsonStore
 from functions.store.json_text import digest
 from functions.store.sqlite import SqliteStore
+from tests.fakes.bitable import FakeBitable
+from tests.store.bitable_places import Sheet, planted
 
 
 class FullStore(Sharded, Catalogue, Shelf, Protocol):
@@ -74,6 +76,19 @@ class JsonPlace:
         kept["tasks"][task_id] = {"revision": 0, "seen": digest(entry), "nextRunAt": at.isoformat()}
         self._kept.write_text(json.dumps(kept))
         self.path.write_text(json.dumps({"tasks": [*entries, entry]}))
+
+
+class BitablePlace:
+    """A base of the local Feishu; its table has blank rows, as those have that people make."""
+
+    def __init__(self, feishu: FakeBitable) -> None:
+        self.sheet = Sheet(feishu)
+
+    def open(self) -> FullStore:
+        return self.sheet.store()
+
+    async def plant(self, task_id: str, raw: Mapping[str, Any] | bytes, *, at: datetime) -> None:
+        self.sheet.add(**planted(task_id, raw, at=at))
 
 
 class FirestorePlace:

@@ -1,6 +1,5 @@
 """Stores to move between, samples to move from, and the wiring to run what was moved."""
 
-import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -11,9 +10,9 @@ from functions.moving.notes import Older, Terms
 from functions.moving.shapes import read_older
 from functions.store.sqlite import SqliteStore
 from tests.conftest import NOON
-from tests.contract.conftest import WITHOUT_EMULATOR
 from tests.contract.conftest import make_run as make_run
-from tests.contract.places import FirestorePlace, FullStore, JsonPlace, Place, SqlitePlace
+from tests.contract.conftest import place_of
+from tests.contract.places import FullStore, Place
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "older"
 Opened = Callable[[str], FullStore]
@@ -27,19 +26,13 @@ async def source(tmp_path: Path) -> AsyncIterator[FullStore]:
     await store.close()
 
 
-@pytest.fixture(params=["sqlite", "json", pytest.param("firestore", marks=pytest.mark.emulator)])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+@pytest.fixture(params=["sqlite", "json", "bitable", pytest.param("firestore", marks=pytest.mark.emulator)])
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     """A fresh place to move to, of each kind in turn."""
     folder = tmp_path / "target"
     folder.mkdir()
-    if request.param == "sqlite":
-        return SqlitePlace(folder)
-    if request.param == "json":
-        return JsonPlace(folder)
-    if not os.environ.get("FIRESTORE_EMULATOR_HOST"):
-        refuse = pytest.fail if os.environ.get("REQUIRE_EMULATOR") == "1" else pytest.skip
-        refuse(WITHOUT_EMULATOR)
-    return FirestorePlace()
+    async with place_of(request.param, folder) as place:
+        yield place
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from functions.rules.words import OutcomeKind, Status, Trigger
 from functions.store.sqlite import SqliteStore
 from tests.conftest import NOON
 from tests.contract.documents import create, read
-from tests.contract.places import FullStore
+from tests.contract.places import FullStore, JsonPlace
 from tests.moving.running import run_due
 
 MakeTask = Callable[..., Task]
@@ -120,6 +120,23 @@ async def test_everything_comes_through_to_every_store(
     assert Totals(TASKS, RUNS, 12) == out.totals == done.of == done.created
     assert ([], []) == (done.refused, done.faults)
     assert await everything(source) == await everything(target)
+
+
+async def test_everything_comes_through_a_store_and_on_to_another(
+    source: FullStore, target: FullStore, path: Path, tmp_path: Path, make_task: MakeTask, make_run: MakeRun
+) -> None:
+    """What a store hands on is as whole as what it was given."""
+    await fill(source, make_task, make_run)
+    await exported(source, path)
+    await imported(target, path)
+    last = JsonPlace(tmp_path).open()
+
+    onwards = tmp_path / "onwards.jsonl"
+    await exported(target, onwards)
+    await imported(last, onwards)
+
+    assert await everything(source) == await everything(last)
+    await last.close()
 
 
 async def test_everything_comes_back_from_every_store(

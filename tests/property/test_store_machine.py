@@ -18,6 +18,8 @@ from functions.store.sqlite import SqliteStore
 from tests.conftest import NOON
 from tests.contract.conftest import WITHOUT_EMULATOR
 from tests.contract.places import FullStore
+from tests.fakes.bitable import FakeBitable
+from tests.store.bitable_places import Sheet
 
 IDS = st.sampled_from(["a", "b", "c"])
 MINUTES = st.integers(-3, 3)
@@ -132,6 +134,20 @@ class FirestoreMachine(StoreMachine):
         return FirestoreStore(f"machine-{uuid4().hex[:12]}")
 
 
+class BitableMachine(StoreMachine):
+    """The same in a table of the local Feishu."""
+
+    def open(self) -> FullStore:
+        self.feishu = FakeBitable()
+        self.do(self.feishu.start())
+        return Sheet(self.feishu).store()
+
+    def teardown(self) -> None:
+        self.do(self.store.close())
+        self.do(self.feishu.close())
+        self.loop.close()
+
+
 def play(machine: type[StoreMachine], *, examples: int, steps: int) -> None:
     chosen = settings(
         max_examples=examples,
@@ -146,6 +162,10 @@ def play(machine: type[StoreMachine], *, examples: int, steps: int) -> None:
 
 def test_sqlite_agrees_with_a_dictionary() -> None:
     play(StoreMachine, examples=60, steps=30)
+
+
+def test_a_table_of_feishu_agrees_with_a_dictionary() -> None:
+    play(BitableMachine, examples=12, steps=20)
 
 
 @pytest.mark.emulator

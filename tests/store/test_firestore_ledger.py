@@ -8,8 +8,9 @@ from google.cloud.firestore_v1.types import write as wrapped
 from functions.rules.outcome import Run
 from functions.rules.storage import RUNS_KEPT, LedgerEntry
 from functions.rules.words import OutcomeKind
-from functions.store.firestore_ledger import moment_in, newest_first, put_entry, runs_in
+from functions.store.firestore_ledger import moment_in, put_entry, runs_in
 from functions.store.firestore_values import take
+from functions.store.run_records import newest_first
 from tests.conftest import NOON
 
 

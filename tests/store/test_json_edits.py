@@ -18,8 +18,8 @@ from functions.rules.outcome import Outcome, Run, succeeded
 from functions.rules.storage import LedgerEntry, Result, Stored, Write
 from functions.rules.task import Claim, Pause, Task, shard_of
 from functions.rules.words import OutcomeKind, Status
+from functions.store.hand_tasks import apply
 from functions.store.json_table import Table
-from functions.store.json_tasks import apply
 from functions.tick import tick
 from tests.conftest import NOON
 from tests.contract.documents import broken_ids, changing, create, ids, read
@@ -122,7 +122,7 @@ async def test_it_can_be_changed_before_any_tick_has_seen_it(folder: Folder) -> 
         ({**TASK, "schedule": "at 2020-01-01T00:00"}, "ping", "no occurrence left"),
         ({**TASK, "id": "Not An Id"}, "Not An Id", "id: "),
         ({"id": "ping", "schedule": "daily"}, "ping", "type: "),
-        ({**TASK, "after": [{"task": "fine"}]}, "ping", "after: cannot be changed in this file"),
+        ({**TASK, "after": [{"task": "fine"}]}, "ping", "after: cannot be changed by hand"),
         ({"type": "http"}, "tasks[0]", "id: is required"),
         ("ping", "tasks[0]", "id: is required"),
     ],
@@ -283,7 +283,7 @@ async def test_what_runs_after_others_can_be_edited_but_for_that(folder: Folder,
     [broken] = (await store.read(["ping"])).broken
 
     assert ("Edited", "first") == (fine.title, fine.after[0].task)
-    assert broken.reason.startswith("after: cannot be changed in this file")
+    assert broken.reason.startswith("after: cannot be changed by hand")
 
 
 async def test_an_edit_is_a_changed_revision(folder: Folder) -> None:

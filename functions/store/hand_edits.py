@@ -1,4 +1,4 @@
-"""What people did to the file by hand: a task new to the scheduler, or one that says something else now."""
+"""What people did by hand: a task new to the scheduler, or one that says something else now."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from functions.errors import InputError
 from functions.rules.lifecycle import edited, first_look
 from functions.rules.outcome import Run
 from functions.rules.task import Task, TaskSpec
-from functions.store.json_parts import LINKS, TIMING, WRITTEN, Part, whole
+from functions.store.hand_parts import LINKS, TIMING, WRITTEN, Part, whole
 from functions.store.json_text import mapping
 
 STATE = frozenset(field.alias or name for name, field in Task.model_fields.items()) - WRITTEN
@@ -78,7 +78,7 @@ def _sentence(fault: ErrorDetails) -> str:
     where = ".".join(str(part) for part in fault["loc"]) or "document"
     if fault["type"] == "extra_forbidden":
         known = where in STATE
-        remedy = "the scheduler keeps it in another file; leave it out" if known else "check its spelling"
+        remedy = "the scheduler keeps it elsewhere; leave it out" if known else "check its spelling"
         return f"{where}: unknown field; {remedy}"
     return f"{where}: {fault['msg'].removeprefix('Value error, ')}"
 
@@ -97,11 +97,11 @@ def _before(task: Task, written: Part, kept: Part, state: Part) -> Task:
 
 
 def _check_links(spec: TaskSpec, timing: Part) -> None:
-    """What starts a task is told of it by who makes the task; nobody is when a file is saved."""
+    """What starts a task is told of it by who makes the task; nobody is when people write by hand."""
     links = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     for name in LINKS:
         if links.get(name, []) != timing.get(name, []):
-            raise UnfitError(f"{name}: cannot be changed in this file; use `scheduler apply` or the API")
+            raise UnfitError(f"{name}: cannot be changed by hand; use `scheduler apply` or the API")
 
 
 def _spec(task_id: str, written: Part) -> TaskSpec:

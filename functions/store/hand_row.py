@@ -1,4 +1,4 @@
-"""One entry of the file with what is kept beside it, understood when somebody asks."""
+"""One task as a person wrote it, with what is kept beside it, understood when somebody asks."""
 
 from datetime import UTC, datetime
 from functools import cached_property
@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from functions.rules.outcome import Run
 from functions.rules.storage import Broken, Stored
 from functions.rules.task import Task
-from functions.store.json_edits import Accepted, UnfitError, added, changed, fault_of
-from functions.store.json_parts import Part, kept_part, moment, revision_of, whole
-from functions.store.json_text import digest, pretty
+from functions.store.hand_edits import Accepted, UnfitError, added, changed, fault_of
+from functions.store.hand_parts import Part, kept_part, moment, revision_of, whole
+from functions.store.json_text import digest
 
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)  # what nobody can read is due until somebody mends it
 
@@ -20,20 +20,32 @@ class Row:
     """One entry, under the name it is known by.
 
     Args:
-        entries: What the file says; more than one where an id is given twice.
+        entries: What he wrote; more than one where an id is given twice.
         kept: What the scheduler keeps of it; None when it has not seen it yet.
-        at: When the file was saved: from then on a new task's, or an edited one's, schedule counts.
+        at: When he saved it: from then on a new task's, or an edited one's, schedule counts.
         nameless: It has neither id nor title; *name* is its place.
+        place: Where it is kept, if that has a name of its own which no later task is given; else empty.
+        fault: Why it can be no task, where that is known before anybody tries; else empty.
     """
 
     def __init__(
-        self, name: str, entries: list[Any], kept: Part | None, *, at: datetime, nameless: bool = False
+        self,
+        name: str,
+        entries: list[Any],
+        kept: Part | None,
+        *,
+        at: datetime,
+        nameless: bool = False,
+        place: str = "",
+        fault: str = "",
     ) -> None:
         self.name = name
         self.entries = entries
         self.kept = kept
         self.at = at
         self.nameless = nameless
+        self.place = place
+        self.fault = fault
 
     @cached_property
     def by_hand(self) -> bool:
@@ -56,27 +68,17 @@ class Row:
 
     @cached_property
     def revision(self) -> str:
-        """Changes with every write of ours, and with every edit by hand."""
-        return f"{revision_of(self.kept)}-{digest([self.entries, self.kept])}"
+        """Changes with every write of ours, and with every edit by hand; ends in the place."""
+        return f"{revision_of(self.kept)}-{digest([self.entries, self.kept])}@{self.place}"
 
     @cached_property
     def due_at(self) -> datetime | None:
         """When it must be looked at; None when there is nothing to wait for."""
-        if not self.by_hand and self.kept is not None and len(self.entries) == 1:
+        if not self.by_hand and self.kept is not None and len(self.entries) == 1 and not self.fault:
             at = self.kept.get("nextRunAt")
             return None if at is None else (moment(at) or ALWAYS)
         one = self.understood
         return ALWAYS if isinstance(one, Broken) else one.task.next_run_at
-
-    @cached_property
-    def text(self) -> str:
-        """The entry, or entries, as in the file."""
-        return ",\n    ".join(pretty(entry, 4, spread=True) for entry in self.entries)
-
-    @cached_property
-    def kept_text(self) -> str:
-        """What is kept of it, as in the other file."""
-        return pretty(self.kept, 4, spread=True)
 
     def accepted(self, revision: int, *, now: datetime) -> "tuple[Row, tuple[Run, ...]] | None":
         """The row with the state that a person's edit makes at *now*, and what is to be recorded of it.
@@ -90,10 +92,12 @@ class Row:
         except UnfitError:
             return None
         kept = kept_part(one.task, self.entries[0], revision=revision)
-        return Row(self.name, self.entries, kept, at=self.at), one.runs
+        return Row(self.name, self.entries, kept, at=self.at, place=self.place), one.runs
 
     def _accepted(self, now: datetime) -> Accepted:
         written = self.entries[0]
+        if self.fault:
+            raise UnfitError(self.fault)
         if self.nameless or not isinstance(written, dict):
             raise UnfitError("id: is required; write an id, or a title to make it of")
         if len(self.entries) > 1:

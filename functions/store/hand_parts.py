@@ -1,4 +1,4 @@
-"""A task in its two parts: what a person wrote, and what the scheduler keeps beside it in another file."""
+"""A task in its two parts: what a person wrote by hand, and what the scheduler keeps beside it."""
 
 import json
 from collections.abc import Mapping

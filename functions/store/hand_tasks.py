@@ -7,9 +7,9 @@ from typing import Any
 from functions.rules.outcome import Run
 from functions.rules.storage import Broken, Counts, Filter, Found, Result, Stored, Write, Written
 from functions.rules.words import Status
-from functions.store.json_parts import kept_part, written_part
-from functions.store.json_row import Row
-from functions.store.json_table import Tasks, changed
+from functions.store.hand_parts import kept_part, written_part
+from functions.store.hand_row import Row
+from functions.store.hand_table import Tasks, changed
 from functions.store.json_text import mapping
 
 LOOKED_AT = (Status.SCHEDULED, Status.RUNNING, Status.RETRYING)
@@ -40,7 +40,7 @@ def due(tasks: Tasks, now: datetime, limit: int, shards: tuple[int, int] | None)
 
 def read(tasks: Tasks, ids: Sequence[str]) -> Found:
     """The tasks with these ids."""
-    return _sorted(tasks.rows[name] for name in dict.fromkeys(ids) if name in tasks.rows)
+    return sorted_out(tasks.rows[name] for name in dict.fromkeys(ids) if name in tasks.rows)
 
 
 def page(tasks: Tasks, which: Filter, after: str, limit: int) -> Found:
@@ -52,7 +52,7 @@ def page(tasks: Tasks, which: Filter, after: str, limit: int) -> Found:
             break
         if _matches(tasks.rows[name], which):
             found.append(tasks.rows[name])
-    return _sorted(found)
+    return sorted_out(found)
 
 
 def counts(tasks: Tasks, now: datetime, last_tick_at: datetime | None) -> Counts:
@@ -117,7 +117,8 @@ def _written(write: Write, before: Row | None, revision: int) -> Row:
         entries = before.entries
     else:
         entries = [written]
-    return Row(task.id, entries, kept_part(task, entries[0], revision=revision), at=task.updated_at)
+    kept = kept_part(task, entries[0], revision=revision)
+    return Row(task.id, entries, kept, at=task.updated_at, place=before.place if before else "")
 
 
 def _matches(row: Row, which: Filter) -> bool:
@@ -139,7 +140,7 @@ def _features(row: Row) -> Mapping[str, Any]:
     return {"status": "scheduled", "type": "", "owner": "", "origin": "", "tags": ()} | document
 
 
-def _sorted(rows: Iterable[Row]) -> Found:
+def sorted_out(rows: Iterable[Row]) -> Found:
     """*rows* as tasks and, apart from them, what is none."""
     found = [row.read for row in rows]
     return Found(

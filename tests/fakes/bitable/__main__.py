@@ -1,0 +1,33 @@
+"""Runs the local Feishu by hand: one base with an empty table, until it is interrupted."""
+
+import argparse
+import asyncio
+import contextlib
+
+from tests.fakes.bitable import FakeBitable
+
+
+async def serve(port: int) -> None:
+    """Serve on loopback, and say where and what."""
+    async with FakeBitable().serving(port) as feishu:
+        base = feishu.add_base()
+        [table] = base.tables.values()
+        lines = {
+            "FEISHU_BASE_URL": feishu.url,
+            "FEISHU_APP_ID": feishu.app_id,
+            "FEISHU_APP_SECRET": feishu.app_secret,
+            "STORE_URL": f"bitable://{base.app_token}/{table.table_id}",
+        }
+        print("\n".join(f"{name}={value}" for name, value in lines.items()), flush=True)  # noqa: T201  # for hands
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.fakes.bitable", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 takes any free one")
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve(parser.parse_args().port))
+
+
+if __name__ == "__main__":
+    main()

@@ -32,7 +32,7 @@ class AgentSettings(BaseModel):
         credits_per_1k_tokens: What a thousand tokens of a model cost, prompts and answers alike.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     llm_base_url: Address | None = Field(None, description=ADDRESS)
     llm_api_key: SecretStr | None = None

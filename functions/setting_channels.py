@@ -17,7 +17,7 @@ class ChannelSettings(BaseModel):
         public_url: Where people reach this service, for links in notices; None when nobody said.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     feishu_webhook_url: SecretAddress | None = Field(None, description=ADDRESS)
     feishu_webhook_secret: SecretStr | None = None

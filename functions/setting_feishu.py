@@ -18,7 +18,7 @@ class FeishuSettings(BaseModel):
         feishu_base_url: Where the API is asked: Lark has another address than Feishu.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     feishu_app_id: str | None = None
     feishu_app_secret: SecretStr | None = None

@@ -27,7 +27,7 @@ class ScaleSettings(BaseModel):
         late_after_minutes: A tick that finds the one before it older than this tells people; 0 for never.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     worker_queue: str | None = Field(
         None,

@@ -34,7 +34,7 @@ class TaskSettings(BaseModel):
         github_api_url: Where GitHub is asked; an Enterprise server has an address of its own.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     allow_commands: Switch = Field(False, strict=True, description="1, 0, true or false")
     python_tasks: Annotated[tuple[str, ...], BeforeValidator(listed), AfterValidator(_modules)] = Field(

@@ -3,38 +3,33 @@
 import asyncio
 import random
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Protocol
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Protocol
 
 from functions.actions import Tools, perform, register
 from functions.actions.net.late import LateHttp
-from functions.announcing import Announced, announce
-from functions.applying import everything
 from functions.channels import Channels
 from functions.errors import StoreError
 from functions.following import listeners
-from functions.history import all_runs
 from functions.lateness import Lateness, OldestSeen
 from functions.metrics import Metrics
 from functions.notices import open_channels
 from functions.notices.fingerprint import fingerprints
 from functions.notices.post import VendorPost
 from functions.notices.teller import Teller
-from functions.owners import Owners
 from functions.ports import Catalogue, Parts, Sharded, Shelf
 from functions.rules.cloud_events import sent_by_task
 from functions.rules.events import Event
 from functions.rules.hours import Budget
 from functions.rules.job import Job
-from functions.rules.outcome import Outcome, Run
+from functions.rules.outcome import Outcome
 from functions.rules.redact import Redactor
 from functions.rules.redacted import redacted
 from functions.rules.shares import Share
-from functions.rules.storage import Counts, Filter
-from functions.rules.task import Task
+from functions.rules.storage import Counts
 from functions.rules.words import instant_text
 from functions.settings import Settings
 from functions.single import OnlyShards, OnlyThese
@@ -43,7 +38,11 @@ from functions.tick import tick
 from functions.tracing import traces
 from functions.wiring_agents import Models, spending
 from functions.wiring_scale import heartbeat, publisher, workers
-from functions.wiring_store import opened
+from functions.wiring_store import StoredRecords, opened
+
+if TYPE_CHECKING:
+    from functions.announcing import Announced
+    from functions.owners import Owners
 
 COUNTS_KNOWN_FOR = timedelta(seconds=30)
 AFTERWARDS = timedelta(seconds=3)  # for those who watch the scheduler itself
@@ -88,7 +87,7 @@ class Wired:
         self._models = Models(settings, clock=clock)
         self._tools = Tools(
             http=self._http,
-            records=_Records(self.store),
+            records=StoredRecords(self.store),
             secrets=settings.task_secrets(),
             allow_commands=settings.allow_commands,
             command_environment=settings.command_environment(),
@@ -111,7 +110,6 @@ class Wired:
         late_after = timedelta(minutes=settings.late_after_minutes)
         self._lateness = Lateness(self.store, self.teller, clock=clock, after=late_after)
         self._heartbeat = heartbeat(settings, self._post)
-        self.owners = Owners(self.store, clock=clock)
         self._workers = workers(settings, self._post, clock=clock)
         self.parts = Parts(
             store=self.store,
@@ -124,7 +122,7 @@ class Wired:
             stopping=self._stop,
             max_concurrency=settings.max_concurrency,
             workers=self._workers,
-            credits=spending(settings, self.owners, clock=clock),
+            credits=spending(settings, lambda: self.owners, clock=clock),
             publish=publisher(settings, self._post, clock=clock),
             listeners=partial(listeners, self.store),
         )
@@ -187,8 +185,17 @@ class Wired:
         """Run those of the tasks that are due, for somebody who waits for them; return the report."""
         return await tick(replace(self.parts, store=OnlyThese(self.store, ids), takes_others=False), budget)
 
-    async def announce(self, event: Event, *, forward: bool = True) -> Announced:
+    @cached_property
+    def owners(self) -> "Owners":
+        """Whose tasks there are, and their credits."""
+        from functions.owners import Owners  # with what it needs 10 ms, and most ticks need none
+
+        return Owners(self.store, clock=self._clock)
+
+    async def announce(self, event: Event, *, forward: bool = True) -> "Announced":
         """Let tasks hear *event* and, with *forward*, the topic for programs outside."""
+        from functions.announcing import announce  # with what it needs 15 ms, and no tick needs it
+
         heard = await announce(self.store, event, now=self._clock(), new_id=new_id)
         if forward and self.parts.publish is not None:
             await self.parts.publish([sent_by_task(event)], within=AFTERWARDS)
@@ -228,16 +235,3 @@ class Wired:
 
     async def _perform(self, job: Job) -> Outcome:
         return redacted(await perform(job, self._tools), self._redact)
-
-
-class _Records:
-    """What task types may read of the store."""
-
-    def __init__(self, store: FullStore) -> None:
-        self._store = store
-
-    async def tasks(self) -> Sequence[Task]:
-        return [stored.task for stored in await everything(self._store, Filter())]
-
-    async def runs(self, since: datetime) -> Sequence[Run]:
-        return [run async for run in all_runs(self._store, since=since)]

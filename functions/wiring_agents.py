@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from functions.actions.net.origin import OriginClient
 from functions.actions.tools import LanguageModel
-from functions.credits import Credits
-from functions.owners import Owners
 from functions.rules.credits import TOKEN_TYPES, Rates
 from functions.settings import Settings
 from functions.spending import Free, Spending
+
+if TYPE_CHECKING:
+    from functions.owners import Owners
 
 
 class Models:
@@ -37,9 +39,13 @@ class Models:
             await self._client.close()
 
 
-def spending(settings: Settings, owners: Owners, *, clock: Callable[[], datetime]) -> Spending:
+def spending(
+    settings: Settings, owners: "Callable[[], Owners]", *, clock: Callable[[], datetime]
+) -> Spending:
     """The accounts for a tick; without prices there is nothing to keep."""
     rates = Rates(settings.credits_per_run, settings.credits_per_1k_tokens)
     if any(rates.priced(name) for name in (*rates.per_run, *TOKEN_TYPES)):
-        return Credits(owners, rates, clock=clock)
+        from functions.credits import Credits  # with the accounts 10 ms, and most have no prices
+
+        return Credits(owners(), rates, clock=clock)
     return Free()

@@ -1,8 +1,15 @@
-"""Opens the store that the settings name, with what it needs besides its address."""
+"""The store that the settings name, opened with what it needs, and what task types may read of it."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from functions.errors import InputError
+from functions.history import all_runs
+from functions.ports import Catalogue
+from functions.rules.outcome import Run
+from functions.rules.storage import Filter
+from functions.rules.task import Task
 from functions.settings import Settings
 from functions.store import open_store
 from functions.store.bitable_account import FeishuApp, Reading
@@ -36,3 +43,20 @@ def cell_values(text: str) -> Any:
     for problem in document.problems:
         raise ValueError(problem.reason)
     return document.value
+
+
+class StoredRecords:
+    """What task types may read of the store."""
+
+    def __init__(self, store: Catalogue) -> None:
+        self._store = store
+
+    async def tasks(self) -> Sequence[Task]:
+        """All tasks that can be read."""
+        from functions.applying import everything  # with what it needs 10 ms, for the briefing alone
+
+        return [stored.task for stored in await everything(self._store, Filter())]
+
+    async def runs(self, since: datetime) -> Sequence[Run]:
+        """The records of what ended at *since* or later."""
+        return [run async for run in all_runs(self._store, since=since)]

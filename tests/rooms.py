@@ -40,7 +40,9 @@ ROOMS: Mapping[str, set[str]] = {
     "taskfiles": LEAVES | {"actions"},
     "moving": LEAVES | {"ports", "taskfiles", "actions", "applying", "following", "history"},
     "wiring_scale": LEAVES | {"settings", "notices", "fanout"},
-    "wiring_store": LEAVES | {"settings", "store", "taskfiles"},  # cells hold YAML as task files do
+    "wiring_store": LEAVES
+    | {"settings", "ports", "store", "history", "applying"}
+    | {"taskfiles"},  # cells hold YAML as task files do
     "wiring_agents": LEAVES | {"settings", "actions", "credits", "owners", "spending"},
     "wiring": LEAVES
     | {
@@ -48,9 +50,7 @@ ROOMS: Mapping[str, set[str]] = {
         "ports",
         "tick",
         "announcing",
-        "applying",
         "following",
-        "history",
         "single",
         "channels",
         "lateness",

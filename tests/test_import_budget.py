@@ -57,8 +57,12 @@ HEAVY = (
     "pytest",
 )
 OURS = (
+    "functions.announcing",
+    "functions.applying",
     "functions.cli",
     "functions.commands",
+    "functions.credits",
+    "functions.owners",
     "functions.taskfiles",
     "functions.web.api",
     "functions.store.firestore",

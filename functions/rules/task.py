@@ -70,11 +70,11 @@ class TaskSpec(Model):
     end_at: Instant | None = None
     max_runs: Annotated[int, Field(ge=1)] | None = None
     jitter_seconds: Annotated[int, Field(ge=0, le=3600)] = 0
-    misfire: Misfire = Misfire()
+    misfire: Misfire = Misfire.model_construct()
     overlap: Literal["skip", "queue_one", "queue_all"] = "skip"
     priority: Priority = Priority.MEDIUM
     timeout_seconds: Annotated[float, Field(gt=0, le=3000)] = 20.0
-    retry: Retry = Retry()
+    retry: Retry = Retry.model_construct()
     delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
     pause_after_failures: Annotated[int, Field(ge=1, le=1000)] | None = None
     budget: TaskBudget | None = None
@@ -196,7 +196,7 @@ class Task(TaskSpec):
     event: Event | None = None
     followers: tuple[Follower, ...] = ()
     heard: tuple[str, ...] = ()
-    outbox: Outbox = Outbox()
+    outbox: Outbox = Outbox.model_construct()
     last_run_at: Instant | None = None
     last_outcome: OutcomeKind | None = None
     last_result_summary: str = ""
@@ -205,9 +205,9 @@ class Task(TaskSpec):
     consecutive_failures: int = 0
     run_count: int = 0
     memory: dict[str, Any] = Field(default_factory=dict)
-    spent: Spent = Spent()
+    spent: Spent = Spent.model_construct()
     recent: tuple[str, ...] = ()
-    alert: Alert = Alert()
+    alert: Alert = Alert.model_construct()
 
 
 def slug(title: str) -> str:

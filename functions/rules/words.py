@@ -22,9 +22,18 @@ Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
 class Model(BaseModel):
-    """A frozen value that is camelCase outside Python and snake_case inside."""
+    """A frozen value that is camelCase outside Python and snake_case inside.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+    What checks it is built when it is first needed: a cold start with nothing due needs hardly any of them.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        defer_build=True,
+    )
 
 
 class Priority(StrEnum):

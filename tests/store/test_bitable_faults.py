@@ -353,6 +353,17 @@ async def test_a_refused_write_changes_nothing_and_says_why(
         await store.write([changing(stored, run_count=1)])
 
 
+async def test_no_redirect_is_followed(sheet: Sheet, store: BitableStore) -> None:
+    """The token would go along to wherever it leads."""
+    elsewhere = f"{sheet.feishu.url}/open-apis/bitable/v1/apps/elsewhere/tables"
+    sheet.feishu.fail_next("/records/search", status=302, text="", headers={"Location": elsewhere}, times=2)
+
+    with pytest.raises(StoreUnavailable, match="HTTP 302"):
+        await store.page(Filter())
+
+    assert [] == sheet.feishu.asked("elsewhere")
+
+
 async def test_a_wrong_secret_is_told_as_such(sheet: Sheet) -> None:
     app = FeishuApp(sheet.feishu.app_id, "wrong-canary", sheet.feishu.url)
     store = BitableStore(Address(sheet.base.app_token, sheet.tasks.table_id), app, bounds=SOON)

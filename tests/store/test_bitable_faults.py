@@ -24,7 +24,7 @@ from tests.fakes.bitable import FakeBitable
 from tests.store.bitable_places import QUICK, Sheet
 
 MakeTask = Callable[..., Task]
-SOON = replace(QUICK, call_within_s=0.3, answer_within_s=2.0)
+SOON = replace(QUICK, call_within_s=0.5, answer_within_s=3.0)
 ENTRY = LedgerEntry("ab.1", NOON, ())
 DOCUMENT = Document("owners", "alice", {"credits": 1})
 

@@ -26,7 +26,7 @@ from functions.store.bitable_notes import TASKS as HAD_TASKS
 from functions.store.json_text import digest
 from tests.fakes.bitable import FakeBitable, Row, Table
 
-QUICK = Bounds(gap_s=0.0, settle_s=0.1)
+QUICK = Bounds(gap_s=0.0, settle_s=0.15)
 
 
 class Sheet:

@@ -543,6 +543,21 @@ async def test_a_row_that_is_refused_stops_no_other_from_being_taken_in(
     assert ["", "scheduled", "scheduled", "scheduled"] == sorted(looks)
 
 
+async def test_a_row_whose_taking_in_is_not_answered_waits_for_the_next_ping(
+    sheet: Sheet, store: BitableStore, day: Day
+) -> None:
+    """It must not run before it is known what the scheduler keeps of it."""
+    await settled(sheet, store, id="first")
+    day.now = NOON - 10 * MINUTE
+    row = sheet.add(**TASK | {"schedule": "*/5 * * * *"})
+    sheet.feishu.drop_next(f"{sheet.tasks.table_id}/records/batch_update", times=2)
+
+    unsure = await store.due(NOON + MINUTE, limit=9)
+    sure = await store.due(NOON + 2 * MINUTE, limit=9)
+
+    assert ([], ["ping"], "scheduled") == (ids(unsure), ids(sure), row.text("status"))
+
+
 async def test_a_task_that_outgrew_its_row_stops_no_other(sheet: Sheet, store: BitableStore) -> None:
     row = await settled(sheet, store)
     await settled(sheet, store, id="fine", schedule="*/5 * * * *")

@@ -24,7 +24,7 @@ from tests.fakes.bitable import FakeBitable
 from tests.store.bitable_places import QUICK, Sheet
 
 MakeTask = Callable[..., Task]
-SOON = replace(QUICK, call_within_s=0.3, answer_within_s=2.0)
+SOON = replace(QUICK, call_within_s=0.5, answer_within_s=3.0)
 ENTRY = LedgerEntry("ab.1", NOON, ())
 DOCUMENT = Document("owners", "alice", {"credits": 1})
 
@@ -351,6 +351,17 @@ async def test_a_refused_write_changes_nothing_and_says_why(
 
     with pytest.raises(StoreError, match=r"a column is missing; run `scheduler bitable setup`"):
         await store.write([changing(stored, run_count=1)])
+
+
+async def test_no_redirect_is_followed(sheet: Sheet, store: BitableStore) -> None:
+    """The token would go along to wherever it leads."""
+    elsewhere = f"{sheet.feishu.url}/open-apis/bitable/v1/apps/elsewhere/tables"
+    sheet.feishu.fail_next("/records/search", status=302, text="", headers={"Location": elsewhere}, times=2)
+
+    with pytest.raises(StoreUnavailable, match="HTTP 302"):
+        await store.page(Filter())
+
+    assert [] == sheet.feishu.asked("elsewhere")
 
 
 async def test_a_wrong_secret_is_told_as_such(sheet: Sheet) -> None:

@@ -57,6 +57,7 @@ class TaskTable:
         self._full_look_at: datetime | None = None
         self._canary = ""  # a task that must come along with every look
         self._known_to_have_tasks = False
+        self._known_to_be_set_up = False
 
     async def look(self, now: datetime) -> Looked:
         """What is due by *now*, or was never looked at; now and then all there is."""
@@ -148,10 +149,13 @@ class TaskTable:
             if not self._known_to_have_tasks:
                 await self.remember(has_tasks=True)
             return
-        if not found:
-            self._known_to_have_tasks = False
-            if (await self._notes.read(TASKS)).get("hadTasks"):
-                raise StoreError(GONE)
+        self._known_to_have_tasks = False
+        if found and self._known_to_be_set_up:
+            return  # blank rows, as every new table has them
+        note = await self._notes.read(TASKS)
+        self._known_to_be_set_up = True
+        if not found and note.get("hadTasks"):
+            raise StoreError(GONE)
 
     async def remember(self, *, has_tasks: bool) -> None:
         """Keep it in the base whether the table has tasks."""

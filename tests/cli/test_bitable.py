@@ -75,7 +75,7 @@ def test_setup_of_another_store_is_refused(scheduler: Scheduler, tmp_path: objec
 
 
 def test_without_setup_every_command_says_so(scheduler: Scheduler, base: Base) -> None:
-    for words in (("tick",), ("runs",), ("status",)):
+    for words in (("tick",), ("list",), ("runs",), ("status",)):
         said = scheduler(*words)
 
         assert (1, True) == (said.code, "scheduler bitable setup" in said.err), words

@@ -54,12 +54,22 @@ def test_a_field_back_at_its_default_is_in_the_mask_and_not_in_the_document(
     make_task: Callable[..., Task],
 ) -> None:
     """That is how Firestore is told to delete it."""
-    before = Stored(make_task(claim=Claim(token="t", until=NOON, started_at=NOON), attempt=2), 7)
+    claim = Claim(token="t", until=NOON, started_at=NOON)
+    before = Stored(make_task(claim=claim, attempt=2, status=Status.RUNNING), 7)
 
     write = written(Write.changing(before, {"claim": None, "attempt": 0, "status": Status.SCHEDULED}))
 
     assert {"claim", "attempt", "status"} == set(write.update_mask.field_paths)
     assert {"status"} == set(write.update.fields)
+
+
+def test_a_field_that_stays_as_it_was_is_not_in_the_mask(make_task: Callable[..., Task]) -> None:
+    """A document is not sent again for what is the same in it."""
+    before = Stored(make_task(attempt=2), 7)
+
+    write = written(Write.changing(before, {"attempt": 3, "status": before.task.status}))
+
+    assert {"attempt"} == set(write.update_mask.field_paths)
 
 
 def test_a_write_of_no_field_does_not_replace_the_document(make_task: Callable[..., Task]) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 import asyncio
-import contextlib
+import signal
 
 from tests.fakes.bitable import FakeBitable
 
@@ -19,14 +19,19 @@ async def serve(port: int) -> None:
             "STORE_URL": f"bitable://{base.app_token}/{table.table_id}",
         }
         print("\n".join(f"{name}={value}" for name, value in lines.items()), flush=True)  # noqa: T201  # for hands
-        await asyncio.Event().wait()
+        stop = asyncio.Event()
+        for number in (
+            signal.SIGINT,
+            signal.SIGTERM,
+        ):  # by our own hand: behind a script SIGINT may be ignored
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await stop.wait()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fakes.bitable", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 takes any free one")
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(parser.parse_args().port))
+    asyncio.run(serve(parser.parse_args().port))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,9 @@ from tests.fakes.bitable import FakeBitable
 
 async def serve(port: int) -> None:
     """Serve on loopback, and say where and what."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # set here, for behind a script SIGINT is ignored
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with FakeBitable().serving(port) as feishu:
         base = feishu.add_base()
         [table] = base.tables.values()
@@ -19,12 +22,6 @@ async def serve(port: int) -> None:
             "STORE_URL": f"bitable://{base.app_token}/{table.table_id}",
         }
         print("\n".join(f"{name}={value}" for name, value in lines.items()), flush=True)  # noqa: T201  # for hands
-        stop = asyncio.Event()
-        for number in (
-            signal.SIGINT,
-            signal.SIGTERM,
-        ):  # by our own hand: behind a script SIGINT may be ignored
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await stop.wait()
 
 

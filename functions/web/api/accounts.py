@@ -11,17 +11,17 @@ from functions.rules.accounts import Account
 from functions.rules.audit import Entry
 from functions.rules.budget import MOST_CREDITS
 from functions.rules.keys import Actor
-from functions.rules.words import Model
 from functions.web.api.channels import must_administer
 from functions.web.api.context import Caller, Parts
 from functions.web.api.problems import responses
+from functions.web.api.shapes import Shape
 
 router = APIRouter(prefix="/api/owners", tags=["owners"])
 
 OwnerName = Annotated[str, Path(alias="id", min_length=1, max_length=100, examples=["alice"])]
 
 
-class OwnerOut(Model):
+class OwnerOut(Shape):
     """An owner's account in the month *period* (UTC). No limit is null."""
 
     name: str
@@ -46,13 +46,13 @@ class OwnerOut(Model):
         )
 
 
-class OwnerList(Model):
+class OwnerList(Shape):
     """All accounts, by name."""
 
     owners: list[OwnerOut]
 
 
-class OwnerWish(Model):
+class OwnerWish(Shape):
     """What is to be changed; what is left out stays. *unlimited* takes the limit away."""
 
     plan: Annotated[str, StringConstraints(max_length=100)] | None = None

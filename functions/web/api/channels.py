@@ -13,10 +13,10 @@ from functions.errors import InputError, NotAllowedError, NotFoundError
 from functions.rules.audit import Entry, Verb
 from functions.rules.channels import ChannelSettings, DailyDigest, Maintenance, Quiet
 from functions.rules.keys import Actor
-from functions.rules.words import Model
 from functions.web.api.context import Caller, Parts
 from functions.web.api.parts import ApiParts
 from functions.web.api.problems import responses
+from functions.web.api.shapes import Shape
 
 router = APIRouter(prefix="/api/channels", tags=["channels"])
 
@@ -31,13 +31,13 @@ class ChannelOut(ChannelSettings):
     open: bool
 
 
-class ChannelList(Model):
+class ChannelList(Shape):
     """All channels that are set up."""
 
     channels: list[ChannelOut]
 
 
-class ChannelWish(Model):
+class ChannelWish(Shape):
     """What is to be changed; what is left out stays, null is the default."""
 
     enabled: bool | None = None
@@ -47,7 +47,7 @@ class ChannelWish(Model):
     digest: DailyDigest | None = None
 
 
-class TestSent(Model):
+class TestSent(Shape):
     """What became of a test message, in the vendor's words explained."""
 
     channel: str

@@ -16,9 +16,10 @@ from functions.errors import NotAllowedError
 from functions.following import all_listeners
 from functions.rules.events import OURS, Data, Event, EventId, EventType, Source
 from functions.rules.keys import Actor
-from functions.rules.words import Instant, Model, TaskId
+from functions.rules.words import Instant, TaskId
 from functions.web.api.context import Caller, Parts, given_task
 from functions.web.api.problems import FieldProblem, ProblemError, responses
+from functions.web.api.shapes import Shape
 from functions.web.bearer import MAX_TOKEN_CHARS, bearer_token
 from functions.web.callers import Refusal
 from functions.web.oidc import looks_like_id_token
@@ -56,7 +57,7 @@ class EventWish(BaseModel):
     )
 
 
-class EventHeard(Model):
+class EventHeard(Shape):
     """What became of an event.
 
     Attributes:
@@ -74,14 +75,14 @@ class EventHeard(Model):
     ignored: bool = False
 
 
-class Heard(Model):
+class Heard(Shape):
     """A type of event, and the tasks that start on it."""
 
     type: str
     tasks: list[str]
 
 
-class HeardList(Model):
+class HeardList(Shape):
     """All types of events that some task of the caller's listens to."""
 
     events: list[Heard]

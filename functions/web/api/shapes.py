@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from functions.rules.audit import Entry
 from functions.rules.keys import Key, Scope
@@ -15,6 +15,12 @@ from functions.rules.words import Instant, Model
 Note = Annotated[str, StringConstraints(max_length=400)]
 TagText = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class Shape(Model):
+    """A shape of the API. FastAPI looks into the checks, so that they must be there from the start."""
+
+    model_config = ConfigDict(defer_build=False)
 
 
 class TaskOut(Task):
@@ -29,7 +35,7 @@ class TaskOut(Task):
     schedule_text: str = ""
 
 
-class TaskPage(Model):
+class TaskPage(Shape):
     """Some tasks, by id. *next* is the cursor of the next page; null when there is none."""
 
     tasks: list[TaskOut]
@@ -44,27 +50,27 @@ class RunOut(Run):
     duration: int = Field(description="milliseconds")
 
 
-class RunPage(Model):
+class RunPage(Shape):
     """Some runs, newest first. *next* is the cursor of the next page; null when there is none."""
 
     runs: list[RunOut]
     next: str | None = None
 
 
-class PauseWish(Model):
+class PauseWish(Shape):
     """Why, and until when; without *until* somebody has to resume."""
 
     note: Note = ""
     until: Instant | None = None
 
 
-class ResumeWish(Model):
+class ResumeWish(Shape):
     """Whether to run what was missed meanwhile as well."""
 
     catch_up: bool = False
 
 
-class RunWish(Model):
+class RunWish(Shape):
     """How long to wait for the run, in seconds.
 
     It is run here and now when the task's `timeoutSeconds` fits into that; otherwise the next tick runs it.
@@ -73,7 +79,7 @@ class RunWish(Model):
     wait: Annotated[float, Field(ge=0, le=50)] = 0
 
 
-class RunAnswer(Model):
+class RunAnswer(Shape):
     """What became of a wish to run: the run when it came to its end while we waited, else null."""
 
     state: Literal["queued", "finished"]
@@ -81,7 +87,7 @@ class RunAnswer(Model):
     run: RunOut | None = None
 
 
-class BackfillWish(Model):
+class BackfillWish(Shape):
     """The span of the past, both ends included."""
 
     first: Annotated[Instant, Field(alias="from")]
@@ -89,7 +95,7 @@ class BackfillWish(Model):
     dry_run: bool = False
 
 
-class BackfillAnswer(Model):
+class BackfillAnswer(Shape):
     """The occurrences that will (with dryRun: would) run, oldest first."""
 
     occurrences: list[datetime]
@@ -108,20 +114,20 @@ class BulkResumeWish(ResumeWish):
     tag: TagText
 
 
-class BulkAnswer(Model):
+class BulkAnswer(Shape):
     """The ids of the tasks that were changed."""
 
     ids: list[str]
 
 
-class NextRun(Model):
+class NextRun(Shape):
     """One occurrence: the instant, and what the clock of the zone shows."""
 
     utc: Instant
     local: str = Field(examples=["2026-11-21T09:30:00+02:00"])
 
 
-class TransitionOut(Model):
+class TransitionOut(Shape):
     """A change of the clocks that the schedule feels."""
 
     instant: Instant
@@ -134,7 +140,7 @@ class TransitionOut(Model):
         return cls(instant=change.instant, kind=change.kind, text=change.text)
 
 
-class PreviewOut(Model):
+class PreviewOut(Shape):
     """What a schedule means."""
 
     text: str = Field(examples=["At 09:30, Monday through Friday"])
@@ -143,7 +149,7 @@ class PreviewOut(Model):
     transitions: list[TransitionOut]
 
 
-class KeyWish(Model):
+class KeyWish(Shape):
     """A key that is to be made."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -152,20 +158,20 @@ class KeyWish(Model):
     expires_at: Instant | None = None
 
 
-class KeyMade(Model):
+class KeyMade(Shape):
     """A new key. *token* is shown this once and kept nowhere."""
 
     key: Key
     token: str
 
 
-class KeyList(Model):
+class KeyList(Shape):
     """Keys, newest first."""
 
     keys: list[Key]
 
 
-class Trail(Model):
+class Trail(Shape):
     """Who changed it, newest first."""
 
     entries: list[Entry]

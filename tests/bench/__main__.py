@@ -91,7 +91,7 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
         epilog="Exit codes: 0 every bar is met, 1 one is missed, 2 wrong usage.",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="few samples, without slow peers: under a minute"
+        "--quick", action="store_true", help="few samples, without slow peers: a minute or two"
     )
     parser.add_argument("--json", dest="as_json", action="store_true", help="all samples, as JSON")
     parser.add_argument(

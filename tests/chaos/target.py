@@ -120,10 +120,11 @@ async def _slow(request: web.Request) -> web.StreamResponse:
 async def _drips(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Length": "8"})
     await response.prepare(request)
-    for _ in range(8):
+    for left in reversed(range(8)):
+        request[ANSWERED] = not left  # with the last byte the caller has all of it
         await response.write(b".")
-        await asyncio.sleep(0.15)
-    request[ANSWERED] = True
+        if left:
+            await asyncio.sleep(0.15)
     await response.write_eof()
     return response
 

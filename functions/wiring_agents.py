@@ -45,7 +45,7 @@ def spending(
     """The accounts for a tick; without prices there is nothing to keep."""
     rates = Rates(settings.credits_per_run, settings.credits_per_1k_tokens)
     if any(rates.priced(name) for name in (*rates.per_run, *TOKEN_TYPES)):
-        from functions.credits import Credits  # with the accounts 10 ms, and most have no prices
+        from functions.credits import Credits  # 2 ms, and most have no prices
 
         return Credits(owners(), rates, clock=clock)
     return Free()

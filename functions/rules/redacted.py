@@ -1,6 +1,6 @@
 """An outcome fit to be stored and shown: every text in it has been redacted."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +14,10 @@ def redacted(outcome: Outcome, redact: Callable[[str], str]) -> Outcome:
     """
     summary = redact(outcome.summary)
     metrics = _texts(outcome.metrics, redact)
-    items = [_texts(item, redact) for item in outcome.items]
-    if summary == outcome.summary and metrics is outcome.metrics and not any(_differ(items, outcome.items)):
+    items = tuple(_texts(item, redact) for item in outcome.items)
+    if (summary, metrics, items) == (outcome.summary, outcome.metrics, outcome.items):
         return outcome
-    return replace(outcome, summary=summary, metrics=metrics, items=tuple(items))
+    return replace(outcome, summary=summary, metrics=metrics, items=items)
 
 
 def _texts(values: Mapping[str, Any], redact: Callable[[str], str]) -> Mapping[str, Any]:
@@ -26,7 +26,3 @@ def _texts(values: Mapping[str, Any], redact: Callable[[str], str]) -> Mapping[s
         if isinstance(value, str) and (text := redact(value)) != value:
             masked[name] = text
     return {**values, **masked} if masked else values
-
-
-def _differ(items: Sequence[object], others: Sequence[object]) -> Iterator[bool]:
-    return (one is not other for one, other in zip(items, others, strict=True))

@@ -68,7 +68,9 @@ FILLED_IN: tuple[Column, ...] = (
     Column("title", Kind.TEXT, "What people call it"),
     Column("type", Kind.SELECT, "What to do; scheduler types lists all"),
     Column("schedule", Kind.TEXT, "When: 30 9 * * 1-5, daily, every 15m, at 2026-12-01T09:00"),
-    Column("timezone", Kind.TEXT, "The zone of the schedule, such as Asia/Shanghai; UTC if empty"),
+    Column(
+        "timezone", Kind.TEXT, "The zone of the schedule, such as Asia/Shanghai; DEFAULT_TIMEZONE if empty"
+    ),
     _json("params", "What the type needs, as YAML or JSON: url: https://example.com"),
     Column(
         "enabled", Kind.CHECKBOX, "Unchecked: the task is paused. Checked for you when a new row is taken in"
@@ -107,7 +109,7 @@ TASKS = (*FILLED_IN, *LOOKED_AT, STATE)
 RUNS: tuple[Column, ...] = (
     Column("summary", Kind.TEXT, "What happened, a line a run"),
     Column("Finished", Kind.DATE, "When the last of these runs ended"),
-    Column("tasks", Kind.TEXT, "The tasks, between spaces"),
+    Column("tasks", Kind.TEXT, "The tasks, between bars"),
     Column("id", Kind.TEXT, "The entry"),
     Column("tick", Kind.TEXT, "The tick it is of"),
     Column("part", Kind.NUMBER, "Which part of the entry"),

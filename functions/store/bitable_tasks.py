@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 FULL_LOOK_EVERY = timedelta(minutes=5)  # an edit of a task that is not due is noticed so soon
 ASKED_BY_ID = 150  # of more tasks than this, all rows are read
-GONE = (
+HIDDEN = (
     "The table had tasks and has no row at all now. If you removed them all yourself, run `scheduler bitable "
     "setup`; if not: Feishu hides rows from an app that is no manager where advanced permissions are on"
 )
@@ -155,7 +155,7 @@ class TaskTable:
         note = await self._notes.read(TASKS)
         self._known_to_be_set_up = True
         if not found and note.get("hadTasks"):
-            raise StoreError(GONE)
+            raise StoreError(HIDDEN)
 
     async def remember(self, *, has_tasks: bool) -> None:
         """Keep it in the base whether the table has tasks."""

@@ -88,7 +88,7 @@ def start() -> int:
         return WRONG_USAGE
     if not environment.get("STORE_URL"):  # the same file from whatever folder we are called
         environment["STORE_URL"] = f"sqlite:///{ROOT}/scheduler.db"
-    completing.look_in(environment["STORE_URL"])
+    completing.look_in(environment)
     _log(environment)
     coloured = sys.stdout.isatty() and not environment.get("NO_COLOR")
     try:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 SWITCHES = {"1": True, "true": True, "0": False, "false": False}
 _ADDRESS = re.compile(r"https?://[^\s/?#]+\S*")
+HOST = r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$"
 ADDRESS = "an address that begins with https:// or http://"
 
 

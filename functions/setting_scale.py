@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from functions.setting_kinds import ADDRESS, Address, SecretAddress
+from functions.setting_kinds import ADDRESS, HOST, Address, SecretAddress
 
-HOST = r"^[A-Za-z0-9.-]+:[0-9]{1,5}$"
 SECONDS = "a number of seconds from 30 to 3300"
 
 

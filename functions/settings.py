@@ -10,7 +10,7 @@ from functions.errors import SettingsError
 from functions.setting_agents import AgentSettings
 from functions.setting_channels import ChannelSettings, plain
 from functions.setting_feishu import FeishuSettings, base_token, feishu_faults
-from functions.setting_kinds import Level, Names, Switch, Zone, content
+from functions.setting_kinds import HOST, Level, Names, Switch, Zone, content
 from functions.setting_scale import ScaleSettings, queue_faults
 from functions.setting_tasks import TaskSettings, secret_faults
 
@@ -27,6 +27,7 @@ class Settings(ChannelSettings, TaskSettings, ScaleSettings, AgentSettings, Feis
         oidc_audience: Audiences of Google's ID tokens that are ours; empty means no ID token is accepted.
         oidc_service_accounts: Who may call with an ID token. Never empty when there is an audience.
         api_key: The first administrator's key, to make others with; None when the API has only those.
+        firestore_emulator_host: `host:port` of an emulator to use instead of Google.
         tick_budget_seconds: A tick answers within it, unless Cloud Scheduler is known to be calling.
     """
 
@@ -43,6 +44,7 @@ class Settings(ChannelSettings, TaskSettings, ScaleSettings, AgentSettings, Feis
         description="sqlite:///FILE, json:///FILE.json, bitable://APP_TOKEN/TABLE_ID or "
         "firestore://PROJECT/DATABASE",
     )
+    firestore_emulator_host: str | None = Field(None, pattern=HOST, description="host:port")
     default_timezone: Zone = Field("UTC", description="the name of a time zone, such as Europe/Riga")
     tick_budget_seconds: float = Field(24.0, ge=4, le=3300, description="a number of seconds from 4 to 3300")
     max_concurrency: int = Field(200, ge=1, le=1000, description="a whole number from 1 to 1000")

@@ -25,7 +25,8 @@ def opened(settings: Settings) -> "AnyStore":
     if settings.feishu_app_id and secret:
         app = FeishuApp(settings.feishu_app_id, secret.get_secret_value(), settings.feishu_base_url)
     reading = Reading(cell_values, settings.default_timezone)
-    return open_store(settings.store_url, feishu=app, reads=reading)
+    emulator = settings.firestore_emulator_host
+    return open_store(settings.store_url, feishu=app, reads=reading, emulator=emulator)
 
 
 def cell_values(text: str) -> Any:

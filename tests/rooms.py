@@ -65,7 +65,18 @@ ROOMS: Mapping[str, set[str]] = {
     "web": LEAVES | CONTROL | {"settings", "logs", "ports", "taskfiles", "actions"},
     "commands": LEAVES
     | CONTROL
-    | {"settings", "logs", "ports", "taskfiles", "moving", "wiring", "actions", "store", "notices"},
+    | {
+        "settings",
+        "logs",
+        "ports",
+        "taskfiles",
+        "moving",
+        "wiring",
+        "wiring_store",
+        "actions",
+        "store",
+        "notices",
+    },
     "cli": LEAVES | {"environment", "settings", "logs", "commands"},
     "main": LEAVES | {"environment", "settings", "logs", "wiring", "web"},
 }
@@ -80,7 +91,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     ),
     "apprise": ("functions/notices/apprise.py",),
     "aiosmtplib": ("functions/notices/mail.py",),
-    "google": ("functions/store/firestore", "functions/web/oidc.py", "functions/fanout/"),
+    "google": ("functions/store/firestore_credentials.py", "functions/web/oidc.py", "functions/fanout/"),
     "grpc": ("functions/store/firestore", "functions/fanout/"),
     "sqlite3": ("functions/store/sqlite",),
     "starlette": ("main.py", "functions/web/"),
@@ -118,8 +129,9 @@ class Module:
 
 
 def product() -> list[Module]:
-    """All modules that are deployed."""
+    """All modules that are deployed, save what scripts/protos makes."""
     files = [ROOT / "main.py", *sorted((ROOT / "functions").rglob("*.py"))]
+    files = [file for file in files if not file.name.endswith("_pb2.py")]
     return [Module(file.relative_to(ROOT).as_posix(), file.read_text(encoding="utf-8")) for file in files]
 
 

@@ -56,7 +56,7 @@ FINE: list[tuple[Rule, str, str]] = [
     (rooms.imports_only_downwards, "functions/store/sqlite.py", "from functions.rules.task import Task"),
     (rooms.imports_only_downwards, "functions/store/sqlite.py", "from functions.store.meter import count"),
     (rooms.imports_only_downwards, "functions/wiring_store.py", "from functions.store import open_store"),
-    (rooms.imports_libraries_of_its_own, "functions/store/firestore_line.py", "import google.auth"),
+    (rooms.imports_libraries_of_its_own, "functions/store/firestore_credentials.py", "import google.auth"),
     (rooms.reads_no_clock, "functions/wiring.py", "from datetime import datetime\ndatetime.now()"),
     (rooms.reads_no_clock, "functions/tick.py", "import time\ntime.monotonic()"),
     (rooms.reads_no_clock, "functions/tick.py", "parts.clock.now()"),

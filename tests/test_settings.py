@@ -35,6 +35,7 @@ def test_one_secret_is_enough() -> None:
         "oidc_audience": (),
         "oidc_service_accounts": (),
         "store_url": "sqlite:///scheduler.db",
+        "firestore_emulator_host": None,
         "default_timezone": "UTC",
         "tick_budget_seconds": 24.0,
         "max_concurrency": 200,

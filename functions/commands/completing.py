@@ -1,16 +1,17 @@
 """Completion of task ids in the shell: quick, and silent whatever goes wrong."""
 
 import asyncio
+from collections.abc import Mapping
 
 PATIENCE_S = 1.0  # somebody waits with a finger on the key
 MOST = 200
-_store_url = ""
+_environment: Mapping[str, str] = {}
 
 
-def look_in(store_url: str) -> None:
-    """Say where tasks are; before that nothing is completed."""
-    global _store_url  # the shell's question comes in by a library that hands nothing on
-    _store_url = store_url
+def look_in(environment: Mapping[str, str]) -> None:
+    """Say by which variables the tasks are found; before that nothing is completed."""
+    global _environment  # the shell's question comes in by a library that hands nothing on
+    _environment = environment
 
 
 def task_ids(incomplete: str) -> list[str]:
@@ -24,9 +25,10 @@ def task_ids(incomplete: str) -> list[str]:
 async def _found(incomplete: str) -> list[str]:
     # Only where somebody completes: these load the whole program.
     from functions.rules.storage import Filter
-    from functions.store import open_store
+    from functions.settings import Settings
+    from functions.wiring_store import opened
 
-    store = open_store(_store_url)
+    store = opened(Settings.from_env(_environment, door=False))
     try:
         async with asyncio.timeout(PATIENCE_S):
             page = await store.page(Filter(), after=incomplete[:-1], limit=MOST)

@@ -20,12 +20,15 @@ ACCEPTED = (
 )
 
 
-def open_store(url: str, *, feishu: FeishuApp | None = None, reads: Reading = PLAIN) -> "AnyStore":
+def open_store(
+    url: str, *, feishu: FeishuApp | None = None, reads: Reading = PLAIN, emulator: str | None = None
+) -> "AnyStore":
     """Return the store *url* names. Nothing is connected, or even created, before its first use.
 
     Args:
         feishu: The app that a table of Feishu was shared with; None where there is none.
         reads: How people's cells in a table are to be understood.
+        emulator: `host:port` of a Firestore emulator; None means Google.
 
     Raises:
         SettingsError: The URL is none that is known; the text does not repeat it.
@@ -38,12 +41,12 @@ def open_store(url: str, *, feishu: FeishuApp | None = None, reads: Reading = PL
     if found and scheme == "bitable":
         return _bitable(rest, feishu, reads)
     if found and scheme == "firestore":
-        return _firestore(rest)
+        return _firestore(rest, emulator)
     raise SettingsError(f"STORE_URL: must be {ACCEPTED}")
 
 
 def _sqlite(rest: str) -> "SqliteStore":
-    # Each store's library is imported only where it is used: Firestore's costs 0.3 s of a cold start.
+    # Each store's library is imported only where it is used: Firestore's costs 0.1 s of a cold start.
     from functions.store.sqlite import SqliteStore
 
     path = rest.removeprefix("/")
@@ -76,8 +79,8 @@ def _bitable(rest: str, app: FeishuApp | None, reads: Reading) -> "BitableStore"
     return BitableStore(address(rest), app, reads=reads)
 
 
-def _firestore(rest: str) -> "FirestoreStore":
+def _firestore(rest: str, emulator: str | None) -> "FirestoreStore":
     from functions.store.firestore import FirestoreStore  # only where it is used, as above
 
     project, _, database = rest.partition("/")
-    return FirestoreStore(project, database or "(default)")
+    return FirestoreStore(project, database or "(default)", emulator=emulator)

@@ -41,7 +41,7 @@ class FirestoreStore:
     store survives a fork, and many loops. Every method raises as `Store` and `Catalogue` say.
 
     Args:
-        host: `host:port` of an emulator; None asks FIRESTORE_EMULATOR_HOST, as Google's library does.
+        emulator: `host:port` of an emulator; None means Google.
         read_timeout_s: Seconds one read may take, with all its tries and pages.
         write_timeout_s: Seconds one `write` or `finish` may take.
 
@@ -55,13 +55,13 @@ class FirestoreStore:
         database: str = "(default)",
         *,
         prefix: str = "",
-        host: str | None = None,
+        emulator: str | None = None,
         read_timeout_s: float = 8.0,
         write_timeout_s: float = 8.0,
     ) -> None:
         self._names = names(project, database, prefix)
         self._write_timeout_s = write_timeout_s
-        self._calls = Calls(project, database, host=host, read_timeout_s=read_timeout_s)
+        self._calls = Calls(self._names.database, emulator=emulator, read_timeout_s=read_timeout_s)
         self._reads = Reads(self._calls, self._names)
 
     async def due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import grpc  # type: ignore[import-untyped]  # it ships no types
-from google.auth.exceptions import GoogleAuthError
 
 from functions.errors import StoreError, StoreUnavailable
 from functions.store.firestore_line import Line, connect
@@ -33,13 +32,14 @@ class Calls:
     """Makes calls to one database. Building it opens nothing, so it survives a fork.
 
     Args:
-        host: `host:port` of an emulator; None asks FIRESTORE_EMULATOR_HOST, as Google's library does.
+        database: `projects/PROJECT/databases/NAME`.
+        emulator: `host:port` of an emulator; None means Google.
         read_timeout_s: Seconds one read may take, all its tries and pages together.
     """
 
-    def __init__(self, project: str, database: str, *, host: str | None, read_timeout_s: float) -> None:
+    def __init__(self, database: str, *, emulator: str | None, read_timeout_s: float) -> None:
         self._read_timeout_s = read_timeout_s
-        self._address = (project, database, host)
+        self._address = (database, emulator)
         self._lines: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Line] = weakref.WeakKeyDictionary()
 
     @property
@@ -52,13 +52,7 @@ class Calls:
         loop = asyncio.get_running_loop()
         line = self._lines.get(loop)
         if line is None:
-            try:
-                line = self._lines[loop] = connect(*self._address)
-            except GoogleAuthError:
-                raise StoreError(
-                    "No Google credentials: give the function a service account, run "
-                    "`gcloud auth application-default login`, or set FIRESTORE_EMULATOR_HOST"
-                ) from None  # the cause names files of this machine
+            line = self._lines[loop] = connect(*self._address)
         return line
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from functions.rules.storage import Broken, Found, Stored, Write
 from functions.rules.task import Task
+from functions.store import firestore_messages_pb2 as wire
 from functions.store.firestore_values import put, take
 
 ALIASES = {name: field.alias or name for name, field in Task.model_fields.items()}
@@ -19,7 +20,7 @@ ALWAYS_KEPT = frozenset({"next_run_at", "status", "shard"})  # queries do not fi
 NANOS = 10**9
 
 
-def put_write(slot: Any, write: Write, *, name: str) -> None:
+def put_write(slot: wire.Write, write: Write, *, name: str) -> None:
     """Fill the empty message *slot* with *write*, guarded by the revision it expects.
 
     Raises:
@@ -33,7 +34,7 @@ def put_write(slot: Any, write: Write, *, name: str) -> None:
     guard(slot, write.revision)
 
 
-def guard(slot: Any, revision: int | None) -> None:
+def guard(slot: wire.Write, revision: int | None) -> None:
     """Let the write in *slot* be done only at this revision; None means that nothing may be there."""
     if revision is None:
         slot.current_document.exists = False
@@ -42,17 +43,17 @@ def guard(slot: Any, revision: int | None) -> None:
         expected.seconds, expected.nanos = divmod(revision, NANOS)
 
 
-def revision_of(timestamp: Any) -> int:
+def revision_of(timestamp: wire.Timestamp) -> int:
     """A document's time of update as our revision: nanoseconds since 1970."""
     return int(timestamp.seconds * NANOS + timestamp.nanos)
 
 
-def id_of(document: Any) -> str:
+def id_of(document: wire.Document) -> str:
     """The last part of a document's name, which is the task's or the ledger entry's id."""
     return str(document.name.rpartition("/")[2])
 
 
-def found(documents: list[Any]) -> Found:
+def found(documents: list[wire.Document]) -> Found:
     """The documents as tasks, in their order; those that cannot be read as one apart."""
     read = [read_task(document) for document in documents]
     return Found(
@@ -61,7 +62,7 @@ def found(documents: list[Any]) -> Found:
     )
 
 
-def read_task(document: Any) -> Stored | Broken:
+def read_task(document: wire.Document) -> Stored | Broken:
     """The document as a task, or why it cannot be read as one."""
     try:
         return _stored(document)
@@ -71,7 +72,7 @@ def read_task(document: Any) -> Stored | Broken:
         return Broken(id_of(document), str(error))
 
 
-def _put_task(slot: Any, write: Write) -> None:
+def _put_task(slot: wire.Write, write: Write) -> None:
     """The fields of the task that differ, or all of them; a document that is created gets all."""
     fields = None if write.revision is None else write.fields
     task = write.task
@@ -88,7 +89,7 @@ def _put_task(slot: Any, write: Write) -> None:
         slot.update_mask.field_paths.extend(ALIASES[field] for field in fields)
 
 
-def _stored(document: Any) -> Stored:
+def _stored(document: wire.Document) -> Stored:
     given: dict[str, Any] = {}
     for alias, value in document.fields.items():
         try:

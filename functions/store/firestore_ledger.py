@@ -7,17 +7,17 @@ queries need stands beside the records: whose they are (`taskIds`) and between w
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from functions.rules.outcome import Run
 from functions.rules.storage import RUNS_KEPT, LedgerEntry
+from functions.store import firestore_messages_pb2 as wire
 from functions.store.firestore_values import put, take
 from functions.store.run_records import cut, record_of, text_of
 
 ENTRY_BYTES = 900_000  # of records in one entry; Firestore refuses documents above 1 MiB
 
 
-def put_entry(slot: Any, entry: LedgerEntry, *, name: str) -> None:
+def put_entry(slot: wire.Write, entry: LedgerEntry, *, name: str) -> None:
     """Fill the empty message *slot* with an unguarded write of *entry*: sent twice, it leaves one."""
     finished = [run.finished_at for run in entry.runs] or [entry.at]
     slot.update.name = name
@@ -31,14 +31,14 @@ def put_entry(slot: Any, entry: LedgerEntry, *, name: str) -> None:
     put(fields["runs"], _texts(entry.runs))
 
 
-def runs_in(document: Any) -> list[Run]:
+def runs_in(document: wire.Document) -> list[Run]:
     """The records of a ledger document, in order; one that was spoilt by hand is left out."""
     kept = document.fields["runs"].array_value.values if "runs" in document.fields else ()
     runs = (record_of(value.string_value) for value in kept)
     return [run for run in runs if run is not None]
 
 
-def moment_in(document: Any, field: str) -> datetime | None:
+def moment_in(document: wire.Document, field: str) -> datetime | None:
     """The timestamp kept in *field*; None when there is none."""
     given = take(document.fields[field]) if field in document.fields else None
     return given if isinstance(given, datetime) else None

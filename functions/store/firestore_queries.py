@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args
 
-from google.cloud.firestore_v1.types.query import StructuredQuery as WrappedQuery
-
 from functions.rules.storage import Filter, Kind
 from functions.rules.words import Status
-from functions.store.firestore_values import Value, value_of
+from functions.store import firestore_messages_pb2 as wire
+from functions.store.firestore_values import value_of
 
-Query: Any = WrappedQuery.pb()
+Query = wire.StructuredQuery
 
 MOST_SHARDS = 30  # values that one IN may have
 WILL_BE_LOOKED_AT = (Status.SCHEDULED, Status.RUNNING, Status.RETRYING)
@@ -61,7 +60,7 @@ INDEXES: Mapping[str, CollectionIndexes] = {
 }
 
 
-def due(collection: str, now: datetime, *, shards: Sequence[int] = ()) -> Any:
+def due(collection: str, now: datetime, *, shards: Sequence[int] = ()) -> Query:
     """Tasks whose next look has come, earliest first. Null is no instant, so it is never due.
 
     Args:
@@ -84,12 +83,12 @@ def askable(shards: tuple[int, int]) -> list[list[int]]:
     ]
 
 
-def looked_at(collection: str) -> Any:
+def looked_at(collection: str) -> Query:
     """Tasks that wait, run or retry."""
     return _query(collection, [_field("status", "IN", WILL_BE_LOOKED_AT)])
 
 
-def listed(collection: str, which: Filter, *, after: str | None) -> Any:
+def listed(collection: str, which: Filter, *, after: str | None) -> Query:
     """Tasks by name, after the document named *after* (None: from the first).
 
     Firestore filters by equalities (answered from the single-field indexes, merged) or, when there is no
@@ -107,7 +106,7 @@ def filters_all(which: Filter) -> bool:
     return not which.tag or not _equalities(which)
 
 
-def entries_between(collection: str, first: str, beyond: str) -> Any:
+def entries_between(collection: str, first: str, beyond: str) -> Query:
     """Ledger entries whose names are not before *first* and before *beyond*."""
     query = _query(
         collection,
@@ -120,7 +119,7 @@ def entries_between(collection: str, first: str, beyond: str) -> Any:
     return query
 
 
-def entries_of(collection: str, *, task_id: str | None, since: datetime | None, before: datetime) -> Any:
+def entries_of(collection: str, *, task_id: str | None, since: datetime | None, before: datetime) -> Query:
     """Ledger entries with a run finished before *before* and one not before *since*, newest first."""
     filters = [] if task_id is None else [_field("taskIds", "ARRAY_CONTAINS", task_id)]
     filters.append(_field("earliestAt", "LESS_THAN", before))
@@ -133,7 +132,7 @@ def entries_of(collection: str, *, task_id: str | None, since: datetime | None, 
     return query
 
 
-def newest_entry(collection: str) -> Any:
+def newest_entry(collection: str) -> Query:
     """The ledger entry written last."""
     query = _query(collection, [])
     query.limit.value = 1
@@ -141,12 +140,12 @@ def newest_entry(collection: str) -> Any:
     return query
 
 
-def go_on_after(query: Any, document: Any) -> None:
+def go_on_after(query: Query, document: wire.Document) -> None:
     """Have *query*, which is ordered by name at last, begin behind *document*."""
     del query.start_at.values[:]
     for order in query.order_by:
         field = order.field.field_path
-        last = Value(reference_value=document.name) if field == "__name__" else document.fields[field]
+        last = wire.Value(reference_value=document.name) if field == "__name__" else document.fields[field]
         query.start_at.values.append(last)
 
 
@@ -160,34 +159,34 @@ def _equalities(which: Filter) -> list[tuple[str, str, str]]:
     return [(field, "EQUAL", wanted) for field, wanted in given.items() if wanted]
 
 
-def _query(collection: str, filters: Sequence[Any]) -> Any:
+def _query(collection: str, filters: Sequence[Query.Filter]) -> Query:
     query = Query()
     query.from_.add().collection_id = collection
     if len(filters) == 1:
         query.where.CopyFrom(filters[0])
     elif filters:
-        query.where.composite_filter.op = Query.CompositeFilter.Operator.AND
+        query.where.composite_filter.op = Query.CompositeFilter.AND
         query.where.composite_filter.filters.extend(filters)
     return query
 
 
-def _field(field: str, operator: str, value: Any) -> Any:
+def _field(field: str, operator: str, value: Any) -> Query.Filter:
     return _compared(field, operator, value_of(value))
 
 
-def _named(operator: str, name: str) -> Any:
-    return _compared("__name__", operator, Value(reference_value=name))
+def _named(operator: str, name: str) -> Query.Filter:
+    return _compared("__name__", operator, wire.Value(reference_value=name))
 
 
-def _compared(field: str, operator: str, value: Any) -> Any:
+def _compared(field: str, operator: str, value: wire.Value) -> Query.Filter:
     wanted = Query.Filter()
     wanted.field_filter.field.field_path = field
-    wanted.field_filter.op = Query.FieldFilter.Operator.Value(operator)
+    wanted.field_filter.op = getattr(Query.FieldFilter, operator)
     wanted.field_filter.value.CopyFrom(value)
     return wanted
 
 
-def _order(query: Any, field: str, direction: str) -> None:
+def _order(query: Query, field: str, direction: str) -> None:
     order = query.order_by.add()
     order.field.field_path = field
-    order.direction = Query.Direction.Value(direction)
+    order.direction = getattr(Query, direction)

@@ -3,11 +3,10 @@
 import math
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
-
-from google.cloud.firestore_v1.types import firestore as wrapped
+from typing import TypeVar
 
 from functions.rules.storage import Broken, Filter, Stored
+from functions.store import firestore_messages_pb2 as wire
 from functions.store import firestore_queries as queries
 from functions.store.firestore_calls import Calls
 from functions.store.firestore_documents import id_of, read_task
@@ -15,13 +14,9 @@ from functions.store.firestore_line import Line
 from functions.store.firestore_names import Names, is_document_id
 from functions.store.meter import count
 
-QueryRequest: Any = wrapped.RunQueryRequest.pb()
-CountRequest: Any = wrapped.RunAggregationQueryRequest.pb()
-GetRequest: Any = wrapped.BatchGetDocumentsRequest.pb()
-
 T = TypeVar("T")
 
-Pages = AsyncGenerator[list[Any], None]  # of documents; to be closed by whoever stops early
+Pages = AsyncGenerator[list[wire.Document], None]  # to be closed by whoever stops early
 
 PAGE = 100  # documents asked for at once where nobody knows how many will do
 PASSED_OVER = 1000  # unreadable documents at most, on the way to a readable one that is due
@@ -37,22 +32,22 @@ class Reads:
         self._calls = calls
         self._names = names
 
-    async def documents(self, query: Any) -> list[Any]:
+    async def documents(self, query: wire.StructuredQuery) -> list[wire.Document]:
         """The documents *query* finds, in its order."""
         documents, _ = await self._kept(query, _itself)
         return documents
 
-    async def by_id(self, ids: Sequence[str]) -> list[Any]:
+    async def by_id(self, ids: Sequence[str]) -> list[wire.Document]:
         """The tasks' documents with these ids, in any order; those that do not exist are left out."""
         return await self.by_name([self._names.task(each) for each in set(ids) if is_document_id(each)])
 
-    async def by_name(self, asked: Sequence[str]) -> list[Any]:
+    async def by_name(self, asked: Sequence[str]) -> list[wire.Document]:
         """The documents with these full names, in any order; those that do not exist are left out."""
         if not asked:
             return []
-        request = GetRequest(database=self._names.database, documents=asked)
+        request = wire.BatchGetDocumentsRequest(database=self._names.database, documents=asked)
 
-        async def attempt(line: Line) -> list[Any]:
+        async def attempt(line: Line) -> list[wire.Document]:
             answers = [answer async for answer in line.batch_get_documents(request)]
             return [answer.found for answer in answers if answer.HasField("found")]
 
@@ -60,9 +55,9 @@ class Reads:
         count(reads=len(asked))  # what is missing is billed as well
         return documents
 
-    async def number(self, query: Any) -> int:
+    async def number(self, query: wire.StructuredQuery) -> int:
         """How many documents *query* finds."""
-        request = CountRequest(parent=self._names.documents)
+        request = wire.RunAggregationQueryRequest(parent=self._names.documents)
         counted = request.structured_aggregation_query
         counted.structured_query.CopyFrom(query)
         counted.aggregations.add(alias="n").count.SetInParent()
@@ -93,7 +88,7 @@ class Reads:
         size = limit if queries.filters_all(which) else max(limit, PAGE)
         return self._pages(queries.listed(self._names.tasks, which, after=name), size, _itself)
 
-    async def beside(self, kind: str, *, after: str, limit: int) -> list[Any]:
+    async def beside(self, kind: str, *, after: str, limit: int) -> list[wire.Document]:
         """Small documents of one kind by id, after *after*."""
         name = self._names.beside(kind, after) if is_document_id(after) else None
         query = queries.listed(f"{self._names.prefix}{kind}", Filter(), after=name)
@@ -108,7 +103,12 @@ class Reads:
         return self._pages(query, ENTRIES if task_id is None else min(limit + 1, PAGE), _itself)
 
     async def _pages(
-        self, query: Any, size: int, keep: Callable[[Any], T], *, most: float = math.inf
+        self,
+        query: wire.StructuredQuery,
+        size: int,
+        keep: Callable[[wire.Document], T],
+        *,
+        most: float = math.inf,
     ) -> AsyncGenerator[list[T], None]:
         query.limit.value = size
         read = 0
@@ -116,16 +116,18 @@ class Reads:
             kept, last = await self._kept(query, keep)
             if kept:
                 yield kept
-            if len(kept) < size:
+            if last is None or len(kept) < size:
                 return
             read += size
             queries.go_on_after(query, last)
 
-    async def _kept(self, query: Any, keep: Callable[[Any], T]) -> tuple[list[T], Any]:
-        """What *keep* makes of each document *query* finds, in its order; and the last document."""
-        request = QueryRequest(parent=self._names.documents, structured_query=query)
+    async def _kept(
+        self, query: wire.StructuredQuery, keep: Callable[[wire.Document], T]
+    ) -> tuple[list[T], wire.Document | None]:
+        """What *keep* makes of each document *query* finds, in its order; and the last document, if any."""
+        request = wire.RunQueryRequest(parent=self._names.documents, structured_query=query)
 
-        async def attempt(line: Line) -> tuple[list[T], Any]:
+        async def attempt(line: Line) -> tuple[list[T], wire.Document | None]:
             kept: list[T] = []
             last = None
             async for answer in line.run_query(request):
@@ -144,5 +146,5 @@ class Reads:
             yield sorted(await self.by_id(in_order[start : start + PAGE]), key=id_of)
 
 
-def _itself(document: Any) -> Any:
+def _itself(document: wire.Document) -> wire.Document:
     return document

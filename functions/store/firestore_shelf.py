@@ -9,13 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from functions.rules.storage import Document, Kind
+from functions.store import firestore_messages_pb2 as wire
 from functions.store.firestore_documents import guard, id_of, revision_of
 from functions.store.firestore_values import put, take
 
 log = logging.getLogger(__name__)
 
 
-def put_document(slot: Any, document: Document, *, name: str) -> None:
+def put_document(slot: wire.Write, document: Document, *, name: str) -> None:
     """Fill the empty message *slot* with a guarded write of *document*.
 
     Raises:
@@ -29,13 +30,13 @@ def put_document(slot: Any, document: Document, *, name: str) -> None:
     guard(slot, document.revision)
 
 
-def put_removal(slot: Any, document: Document, *, name: str) -> None:
+def put_removal(slot: wire.Write, document: Document, *, name: str) -> None:
     """Fill the empty message *slot* with a guarded removal of *document*."""
     slot.delete = name
     guard(slot, document.revision)
 
 
-def read_documents(kind: Kind, found: list[Any]) -> list[Document]:
+def read_documents(kind: Kind, found: list[wire.Document]) -> list[Document]:
     """What was found, as documents; one that was spoilt by hand is left out and reported."""
     documents = []
     for one in found:
@@ -56,7 +57,7 @@ def read_documents(kind: Kind, found: list[Any]) -> list[Document]:
     return documents
 
 
-def _taken(document: Any, field: str) -> Any:
+def _taken(document: wire.Document, field: str) -> Any:
     try:
         return take(document.fields[field]) if field in document.fields else None
     except ValueError:

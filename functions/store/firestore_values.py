@@ -1,4 +1,4 @@
-"""Python values as Firestore keeps them, and back: the wire's own messages, without the library's wrappers.
+"""Python values as Firestore keeps them, and back: as messages of the wire.
 
 Maps, lists, texts, numbers and instants are kept as what they are, so that a document reads well in the
 console. What Firestore has no shape for (a list in a list, a whole number beyond 64 bits, a key it reserves,
@@ -11,11 +11,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from google.cloud.firestore_v1.types.document import Value as WrappedValue
 from pydantic_core import to_jsonable_python
 
-# The wrappers of proto-plus cost 2-5 times the processor time of the messages inside them.
-Value: Any = WrappedValue.pb()
+from functions.store import firestore_messages_pb2 as wire
 
 JSON_KEY = "$json"  # the one field of the map that stands for a value Firestore has no shape for
 DEEPEST = 16  # levels of maps and lists; Firestore refuses more than 20, those around the value included
@@ -26,7 +24,7 @@ INT64 = 2**63
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def put(slot: Any, value: Any, *, depth: int = 0) -> None:
+def put(slot: wire.Value, value: Any, *, depth: int = 0) -> None:
     """Write *value* into the empty message *slot*.
 
     A value that is no JSON (a set, a date without a zone) is kept as its JSON form, or as its text.
@@ -37,7 +35,7 @@ def put(slot: Any, value: Any, *, depth: int = 0) -> None:
         TypeError: A map's key is neither a text nor a number.
     """
     if value is None:
-        slot.null_value = 0
+        slot.null_value = wire.NULL_VALUE
     elif isinstance(value, str):
         _put_text(slot, value)
     elif isinstance(value, bool):
@@ -56,7 +54,7 @@ def put(slot: Any, value: Any, *, depth: int = 0) -> None:
         put(slot, _as_json(value), depth=depth)
 
 
-def take(value: Any) -> Any:
+def take(value: wire.Value) -> Any:
     """The Python value of a message that `put`, or a person in the console, has written.
 
     Raises:
@@ -78,7 +76,7 @@ def take(value: Any) -> Any:
     raise ValueError(f"a value of the kind {kind} cannot be read")
 
 
-def put_instant(slot: Any, moment: datetime) -> None:
+def put_instant(slot: wire.Timestamp, moment: datetime) -> None:
     """Write *moment* into the empty timestamp *slot*, to the microsecond."""
     since = moment - EPOCH
     slot.seconds = since.days * 86_400 + since.seconds
@@ -86,33 +84,33 @@ def put_instant(slot: Any, moment: datetime) -> None:
     slot.SetInParent()
 
 
-def take_instant(timestamp: Any) -> datetime:
+def take_instant(timestamp: wire.Timestamp) -> datetime:
     """The moment a timestamp stands for, in UTC, to the microsecond."""
     return EPOCH + timedelta(seconds=timestamp.seconds, microseconds=timestamp.nanos // 1000)
 
 
-def value_of(value: Any) -> Any:
+def value_of(value: Any) -> wire.Value:
     """A message of its own for *value*, as a query's filter needs it."""
-    message = Value()
+    message = wire.Value()
     put(message, value)
     return message
 
 
-def _put_text(slot: Any, text: str) -> None:
+def _put_text(slot: wire.Value, text: str) -> None:
     try:
         slot.string_value = text
     except UnicodeEncodeError:
         slot.string_value = text.encode(errors="replace").decode()
 
 
-def _put_whole(slot: Any, number: int) -> None:
+def _put_whole(slot: wire.Value, number: int) -> None:
     if -INT64 <= number < INT64:
         slot.integer_value = number
     else:
         _put_json(slot, number)
 
 
-def _put_map(slot: Any, value: Mapping[Any, Any], depth: int) -> None:
+def _put_map(slot: wire.Value, value: Mapping[Any, Any], depth: int) -> None:
     if depth >= DEEPEST or not all(map(_is_plain, value)):
         _put_json(slot, value)
         return
@@ -122,7 +120,7 @@ def _put_map(slot: Any, value: Mapping[Any, Any], depth: int) -> None:
     slot.map_value.SetInParent()  # an empty map is a map
 
 
-def _put_list(slot: Any, value: list[Any] | tuple[Any, ...], depth: int) -> None:
+def _put_list(slot: wire.Value, value: list[Any] | tuple[Any, ...], depth: int) -> None:
     if depth >= DEEPEST:
         _put_json(slot, value)
         return
@@ -135,7 +133,7 @@ def _put_list(slot: Any, value: list[Any] | tuple[Any, ...], depth: int) -> None
     slot.array_value.SetInParent()  # an empty list is a list
 
 
-def _put_json(slot: Any, value: Any) -> None:
+def _put_json(slot: wire.Value, value: Any) -> None:
     text = json.dumps(value, default=_as_json, ensure_ascii=False)
     _put_text(slot.map_value.fields[JSON_KEY], text)
 
@@ -156,7 +154,7 @@ def _is_plain(key: Any) -> bool:
         return False
 
 
-def _take_map(fields: Any) -> Any:
+def _take_map(fields: Mapping[str, wire.Value]) -> Any:
     if len(fields) == 1 and JSON_KEY in fields:
         return json.loads(fields[JSON_KEY].string_value)
     return {key: take(item) for key, item in fields.items()}

@@ -3,20 +3,17 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import grpc  # type: ignore[import-untyped]  # it ships no types
-from google.cloud.firestore_v1.types import firestore as wrapped
 
 from functions.errors import StoreError, StoreUnavailable
 from functions.rules.storage import LedgerEntry, Result, Write, Written
+from functions.store import firestore_messages_pb2 as wire
 from functions.store.firestore_calls import Calls, translated
 from functions.store.firestore_documents import put_write, revision_of
 from functions.store.firestore_ledger import put_entry
 from functions.store.firestore_names import Names
 from functions.store.meter import count
-
-Request: Any = wrapped.BatchWriteRequest.pb()
 
 CHUNK_WRITES = 400
 CHUNK_BYTES = 3_500_000  # the emulator refuses 4 MiB (with an error that invites to try again), Firestore 10
@@ -30,12 +27,13 @@ GUARD_DID_NOT_HOLD = {
     grpc.StatusCode.ALREADY_EXISTS.value[0],
     grpc.StatusCode.FAILED_PRECONDITION.value[0],
 }
+FROM_THE_FUTURE = "Invalid base version"  # what a guard gets whose revision is later than the document's
 WILL_NOT_MEND = {
     grpc.StatusCode.INVALID_ARGUMENT.value[0],
     grpc.StatusCode.PERMISSION_DENIED.value[0],
 }
 
-Fill = Callable[[Any], None]
+Fill = Callable[[wire.Write], None]
 
 #: What became of one write. An error is its own fault, and trying again will not mend it.
 Answer = Written | StoreError
@@ -50,7 +48,7 @@ async def keep(calls: Calls, names: Names, entry: LedgerEntry, *, deadlines: Seq
     Raises:
         StoreError: It cannot be kept, and trying again will not mend it.
     """
-    request = Request(database=names.database)
+    request = wire.BatchWriteRequest(database=names.database)
     put_entry(request.writes.add(), entry, name=names.entry(entry.id))
     for deadline in deadlines:
         [answer] = await _send(calls, request, deadline=deadline)
@@ -104,7 +102,7 @@ async def _chunk(
     calls: Calls, names: Names, fills: Sequence[tuple[str, Fill]], *, deadline: float
 ) -> list[Answer]:
     """Encode and send some writes; one that cannot be encoded is left out."""
-    request = Request(database=names.database)
+    request = wire.BatchWriteRequest(database=names.database)
     faults: dict[int, StoreError] = {}
     for index, (subject, fill) in enumerate(fills):
         try:
@@ -117,7 +115,7 @@ async def _chunk(
     return [faults.get(index) or next(sent) for index in range(len(fills))]
 
 
-async def _send(calls: Calls, request: Any, *, deadline: float) -> list[Answer]:
+async def _send(calls: Calls, request: wire.BatchWriteRequest, *, deadline: float) -> list[Answer]:
     """Send *request*, in halves when it is too large or one of its writes spoils it."""
     size = len(request.writes)
     body = request.SerializeToString()
@@ -136,21 +134,21 @@ async def _send(calls: Calls, request: Any, *, deadline: float) -> list[Answer]:
     return [answer_to(*each) for each in zip(response.status, response.write_results, strict=True)]
 
 
-async def _send_halves(calls: Calls, request: Any, *, deadline: float) -> list[Answer]:
+async def _send_halves(calls: Calls, request: wire.BatchWriteRequest, *, deadline: float) -> list[Answer]:
     middle = len(request.writes) // 2
     halves = (
-        Request(database=request.database, writes=part)
+        wire.BatchWriteRequest(database=request.database, writes=part)
         for part in (request.writes[:middle], request.writes[middle:])
     )
     first, second = await asyncio.gather(*(_send(calls, half, deadline=deadline) for half in halves))
     return [*first, *second]
 
 
-def answer_to(status: Any, result: Any) -> Answer:
+def answer_to(status: wire.Status, result: wire.WriteResult) -> Answer:
     """What one write came to. A lock held by somebody else, say, leaves it open: UNKNOWN."""
     if status.code == OK:
         return Written(Result.APPLIED, revision_of(result.update_time))
-    if status.code in GUARD_DID_NOT_HOLD:
+    if status.code in GUARD_DID_NOT_HOLD or status.message.startswith(FROM_THE_FUTURE):
         return REFUSED
     if status.code in WILL_NOT_MEND:
         return StoreError(f"Firestore refused a write: {status.message[:300]}")

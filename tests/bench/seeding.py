@@ -1,6 +1,7 @@
 """Tasks to be measured with: as they stand in a store after some weeks of work, due now or not for long."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -71,7 +72,7 @@ def task(number: int, target: str, *, due: bool) -> Task:
 
 def _with(url: str, work: Callable[[FullStore], Awaitable[T]]) -> T:
     async def do() -> T:
-        store: FullStore = open_store(url)
+        store: FullStore = open_store(url, emulator=os.environ.get("FIRESTORE_EMULATOR_HOST"))
         try:
             return await work(store)
         finally:

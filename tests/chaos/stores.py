@@ -22,6 +22,6 @@ def stand_for(setup: Setup, folder: Path, clock: Clock) -> Stand:
 def reached(stand: Stand) -> FullStore:
     """The store as people have it: directly, and with all the time they need."""
     if isinstance(stand, EmulatorStand):
-        return FirestoreStore(stand.project, host=stand.host, read_timeout_s=PATIENT_S)
+        return FirestoreStore(stand.project, emulator=stand.host, read_timeout_s=PATIENT_S)
     path = stand.url.removeprefix("sqlite:///")
     return SqliteStore(path, answer_within_s=PATIENT_S)

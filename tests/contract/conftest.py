@@ -1,6 +1,5 @@
 """Every store under one suite: `store` is parametrised, and whatever passes here may serve a tick."""
 
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -15,8 +14,6 @@ from tests.conftest import NOON
 from tests.contract.places import BitablePlace, FirestorePlace, FullStore, JsonPlace, Place, SqlitePlace
 from tests.contract.promises import NOT_PROMISED
 from tests.fakes.bitable import FakeBitable
-
-WITHOUT_EMULATOR = "firestore: FIRESTORE_EMULATOR_HOST is not set; scripts/test starts an emulator"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,9 +42,6 @@ async def place_of(kind: str, folder: Path) -> AsyncIterator[Place]:
     elif kind == "json":
         yield JsonPlace(folder)
     else:
-        if not os.environ.get("FIRESTORE_EMULATOR_HOST"):
-            refuse = pytest.fail if os.environ.get("REQUIRE_EMULATOR") == "1" else pytest.skip
-            refuse(WITHOUT_EMULATOR)
         yield FirestorePlace()
 
 

@@ -15,6 +15,7 @@ from functions.store.json_text import digest
 from functions.store.sqlite import SqliteStore
 from tests.fakes.bitable import FakeBitable
 from tests.store.bitable_places import Sheet, planted
+from tests.store.emulator import emulator_host
 
 
 class FullStore(Sharded, Catalogue, Shelf, Protocol):
@@ -95,12 +96,13 @@ class FirestorePlace:
     """A project of the test's own in the emulator; it makes one of any name, in lower case."""
 
     def __init__(self) -> None:
+        self.host = emulator_host()
         self.project = f"contract-{uuid4().hex[:12]}"
 
     def open(self) -> FullStore:
         from functions.store.firestore import FirestoreStore  # not needed, and slow, without an emulator
 
-        return FirestoreStore(self.project)
+        return FirestoreStore(self.project, emulator=self.host)
 
     async def plant(self, task_id: str, raw: Mapping[str, Any] | bytes, *, at: datetime) -> None:
         from google.cloud.firestore import Client  # not needed, and slow, without an emulator

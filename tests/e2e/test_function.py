@@ -17,6 +17,7 @@ from functions.applying import apply
 from functions.rules.storage import Stored, Write
 from functions.rules.task import TaskSpec
 from functions.store import open_store
+from functions.wiring import FullStore
 from tests.serving import ROOT, answered, serving
 from tests.store.emulator import emulator_host, fresh_project
 
@@ -66,6 +67,10 @@ async def _serving(store_url: str, folder: Path) -> AsyncIterator[str]:
         yield address
 
 
+def _opened(store_url: str) -> FullStore:
+    return open_store(store_url, emulator=os.environ.get("FIRESTORE_EMULATOR_HOST"))
+
+
 async def _ping(address: str) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {SECRET}"}
     async with (
@@ -79,14 +84,14 @@ async def _ping(address: str) -> dict[str, Any]:
 
 async def _make_due(store_url: str, specs: list[TaskSpec]) -> None:
     """Apply *specs* as of ten minutes ago, so that each is owed."""
-    store = open_store(store_url)
+    store = _opened(store_url)
     ago = datetime.now(UTC) - timedelta(minutes=10)
     await apply(store, specs, origin="file", now=ago, new_id=lambda: "e2e")
     await store.close()
 
 
 async def _stored(store_url: str, ids: list[str]) -> list[Stored]:
-    store = open_store(store_url)
+    store = _opened(store_url)
     found = await store.read(ids)
     await store.close()
     return list(found.tasks)
@@ -155,7 +160,7 @@ async def test_one_ping_sees_success_failure_and_refusal_side_by_side(
             {"title": "Metadata", "params": {"url": "http://169.254.169.254/computeMetadata/v1/"}, **common}
         ),
     ]
-    store = open_store(store_url)
+    store = _opened(store_url)
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
     await apply(store, specs, origin="file", now=hour_ago, new_id=lambda: "e2e")
     await store.close()
@@ -183,7 +188,7 @@ async def test_a_second_process_takes_over_what_a_killed_one_had_claimed(
         params={"url": f"{target}/x"},
         schedule="0 * * * *",
     )
-    store = open_store(url)
+    store = _opened(url)
     now = datetime.now(UTC)
     await apply(store, [spec], origin="file", now=now - timedelta(hours=2), new_id=lambda: "e2e")
     [stored] = (await store.read(["check"])).tasks

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -133,7 +134,7 @@ def _ask(url: str, body: bytes | None) -> Any:
 
 async def _ran_once(store_url: str) -> int:
     """How many tasks ran once more than when they were made, and are not due any longer."""
-    store: FullStore = open_store(store_url)
+    store: FullStore = open_store(store_url, emulator=os.environ.get("FIRESTORE_EMULATOR_HOST"))
     now = datetime.now(UTC)
     number, after = 0, ""
     while found := (await store.page(Filter(), after=after, limit=PAGE)).tasks:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections import Counter
 from datetime import timedelta
@@ -18,7 +19,11 @@ FIGURES = ("due", "started", "succeeded", "failed", "retrying", "skipped", "left
 
 async def main(store_url: str, *shares: str) -> None:
     """Do the *shares*, as JSON, one after the other; print the figures of all rounds, added up, as JSON."""
-    environment = {"STORE_URL": store_url, "ALLOW_PRIVATE_NETWORKS": "1"}
+    environment = {
+        "STORE_URL": store_url,
+        "ALLOW_PRIVATE_NETWORKS": "1",
+        "FIRESTORE_EMULATOR_HOST": os.environ.get("FIRESTORE_EMULATOR_HOST", ""),
+    }
     wired = build(Settings.from_env(environment, door=False))
     await wired.status()  # connected, as a worker that is warm
     sys.stdout.write("ready\n")

@@ -1,7 +1,6 @@
 """Stores against a dictionary: whatever is written in whatever order, they agree on what there is."""
 
 import asyncio
-import os
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -16,10 +15,10 @@ from functions.rules.storage import Document, Filter, LedgerEntry, Result, Store
 from functions.rules.task import Task, shard_of
 from functions.store.sqlite import SqliteStore
 from tests.conftest import NOON
-from tests.contract.conftest import WITHOUT_EMULATOR
 from tests.contract.places import FullStore
 from tests.fakes.bitable import FakeBitable
 from tests.store.bitable_places import Sheet
+from tests.store.emulator import emulator_host
 
 IDS = st.sampled_from(["a", "b", "c"])
 MINUTES = st.integers(-3, 3)
@@ -131,7 +130,7 @@ class FirestoreMachine(StoreMachine):
     def open(self) -> FullStore:
         from functions.store.firestore import FirestoreStore  # not needed, and slow, without an emulator
 
-        return FirestoreStore(f"machine-{uuid4().hex[:12]}")
+        return FirestoreStore(f"machine-{uuid4().hex[:12]}", emulator=emulator_host())
 
 
 class BitableMachine(StoreMachine):
@@ -170,7 +169,5 @@ def test_a_table_of_feishu_agrees_with_a_dictionary() -> None:
 
 @pytest.mark.emulator
 def test_firestore_agrees_with_a_dictionary() -> None:
-    if not os.environ.get("FIRESTORE_EMULATOR_HOST"):
-        refuse = pytest.fail if os.environ.get("REQUIRE_EMULATOR") == "1" else pytest.skip
-        refuse(WITHOUT_EMULATOR)
+    emulator_host()  # or skipped by name
     play(FirestoreMachine, examples=8, steps=20)

@@ -30,7 +30,9 @@ def fresh_project() -> str:
 @asynccontextmanager
 async def fresh_store(**options: Any) -> AsyncIterator[FirestoreStore]:
     """An empty store in the emulator, closed at the end."""
-    store = FirestoreStore(fresh_project(), host=options.pop("host", None) or emulator_host(), **options)
+    store = FirestoreStore(
+        fresh_project(), emulator=options.pop("emulator", None) or emulator_host(), **options
+    )
     try:
         yield store
     finally:

@@ -1,7 +1,7 @@
 """A Firestore that fails on demand: a gRPC server that passes calls on to the emulator, or does not.
 
 async with faulty_firestore(emulator_host) as faulty:
-    store = FirestoreStore("project", host=faulty.host)
+    store = FirestoreStore("project", emulator=faulty.host)
     faulty.next("BatchWrite", drop_reply)
 """
 

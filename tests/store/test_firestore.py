@@ -13,7 +13,9 @@ from functions.rules.outcome import Run
 from functions.rules.storage import Broken, Filter, LedgerEntry, Operations, Result, Write
 from functions.rules.task import Claim, Task
 from functions.rules.words import Status
+from functions.settings import Settings
 from functions.store.firestore import FirestoreStore
+from functions.wiring_store import opened
 from tests.conftest import NOON
 from tests.store.emulator import emulator_host, fresh_project, fresh_store
 from tests.store.faulty_firestore import faulty_firestore
@@ -108,7 +110,7 @@ async def test_a_write_of_no_field_changes_nothing(
 async def test_more_than_a_request_takes_is_cut_into_several(make_task: Callable[..., Task]) -> None:
     """The emulator answers 4 MiB and more with an error that Google's library repeats for a minute."""
     tasks = [make_task(f"task-{number}", memory={"page": "x" * 500_000}) for number in range(20)]
-    async with faulty_firestore(emulator_host()) as between, fresh_store(host=between.host) as store:
+    async with faulty_firestore(emulator_host()) as between, fresh_store(emulator=between.host) as store:
         answers = await store.write([Write(task, None) for task in tasks])
 
         assert {Result.APPLIED} == {answer.result for answer in answers}
@@ -287,14 +289,14 @@ async def test_operations_are_counted_as_they_are_billed(
 async def test_building_a_store_connects_nothing() -> None:
     """The process forks after it is built; a connection would not survive that."""
     async with faulty_firestore(emulator_host()) as between:
-        store = FirestoreStore(fresh_project(), host=between.host)
+        store = FirestoreStore(fresh_project(), emulator=between.host)
 
         assert [] == between.calls
         assert {} == dict(store._calls._lines)
 
 
 def test_one_store_serves_one_loop_after_another(make_task: Callable[..., Task]) -> None:
-    store = FirestoreStore(fresh_project(), host=emulator_host())
+    store = FirestoreStore(fresh_project(), emulator=emulator_host())
 
     async def use(task_id: str) -> int:
         await store.write([Write(make_task(task_id), None)])
@@ -306,7 +308,7 @@ def test_one_store_serves_one_loop_after_another(make_task: Callable[..., Task])
 
 
 def test_a_loop_that_ended_without_closing_does_not_disturb_the_next(make_task: Callable[..., Task]) -> None:
-    store = FirestoreStore(fresh_project(), host=emulator_host())
+    store = FirestoreStore(fresh_project(), emulator=emulator_host())
 
     async def use(task_id: str) -> int:
         await store.write([Write(make_task(task_id), None)])
@@ -315,17 +317,17 @@ def test_a_loop_that_ended_without_closing_does_not_disturb_the_next(make_task: 
     assert [1, 2] == [asyncio.run(use("a")), asyncio.run(use("b"))]
 
 
-async def test_the_library_says_where_the_emulator_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Covers the private names we use: a release that renames them fails here, not in production."""
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", emulator_host())
-    store = FirestoreStore(fresh_project())
+async def test_the_settings_say_where_the_emulator_is() -> None:
+    url = f"firestore://{fresh_project()}"
+    environment = {"STORE_URL": url, "FIRESTORE_EMULATOR_HOST": emulator_host()}
+    store = opened(Settings.from_env(environment, door=False))
 
     assert () == (await store.due(NOON, limit=1)).tasks
     await store.close()
 
 
 async def test_calls_carry_the_headers_by_which_google_finds_the_database() -> None:
-    async with faulty_firestore(emulator_host()) as between, fresh_store(host=between.host) as store:
+    async with faulty_firestore(emulator_host()) as between, fresh_store(emulator=between.host) as store:
         await store.due(NOON, limit=1)
         await store.read(["water-plants"])
 
@@ -337,9 +339,22 @@ async def test_calls_carry_the_headers_by_which_google_finds_the_database() -> N
         ]
 
 
+async def test_a_revision_later_than_the_documents_refuses_a_write_like_any_other(
+    store: FirestoreStore, make_task: Callable[..., Task]
+) -> None:
+    """A database restored from a backup knows less than who had read it before."""
+    await store.write([Write(make_task(), None)])
+    [stored] = (await store.read(["water-plants"])).tasks
+    known_later = Write(stored.task, stored.revision + 10**9)
+
+    assert [Result.REFUSED] == [written.result for written in await store.write([known_later])]
+
+
 async def test_a_named_database_is_apart_from_the_default(make_task: Callable[..., Task]) -> None:
     project = fresh_project()
-    default, named = (FirestoreStore(project, name, host=emulator_host()) for name in ("(default)", "blue"))
+    default, named = (
+        FirestoreStore(project, name, emulator=emulator_host()) for name in ("(default)", "blue")
+    )
 
     await default.write([Write(make_task(), None)])
 

@@ -70,7 +70,7 @@ async def report_of_tick(store: FirestoreStore) -> dict[str, Any]:
 @pytest.mark.emulator
 @pytest.mark.parametrize("due", [0, 1, 250])
 async def test_the_report_of_a_tick_is_its_bill(make_task: MakeTask, due: int) -> None:
-    async with faulty_firestore(emulator_host()) as faulty, fresh_store(host=faulty.host) as store:
+    async with faulty_firestore(emulator_host()) as faulty, fresh_store(emulator=faulty.host) as store:
         await store.write([Write(make_task(f"t{number}"), None) for number in range(due)])
         for record in (faulty.calls, faulty.requests, faulty.answers):
             record.clear()
@@ -83,7 +83,7 @@ async def test_the_report_of_a_tick_is_its_bill(make_task: MakeTask, due: int) -
 
 @pytest.mark.emulator
 async def test_a_tick_of_successes_writes_twice_a_run_and_once_a_hundred(make_task: MakeTask) -> None:
-    async with faulty_firestore(emulator_host()) as faulty, fresh_store(host=faulty.host) as store:
+    async with faulty_firestore(emulator_host()) as faulty, fresh_store(emulator=faulty.host) as store:
         await store.write([Write(make_task(f"t{number}0"), None) for number in range(200)])
         for record in (faulty.calls, faulty.requests, faulty.answers):
             record.clear()

@@ -4,9 +4,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from google.cloud.firestore_v1.types import document as wrapped_document
-from google.cloud.firestore_v1.types import write as wrapped_write
-
 from functions.rules.alert import Alert
 from functions.rules.budget import Spent, TaskBudget
 from functions.rules.events import After, Event, Follower, OnEvent, Outbox
@@ -15,6 +12,7 @@ from functions.rules.policies import NotifyRule, Retry
 from functions.rules.storage import Broken, Stored, Write
 from functions.rules.task import Claim, Extra, Missed, Pause, Task
 from functions.rules.words import OutcomeKind, Status, Trigger
+from functions.store import firestore_messages_pb2 as wire
 from functions.store.firestore_documents import found, id_of, put_write, revision_of
 from functions.store.firestore_values import put
 from tests.conftest import NOON
@@ -137,7 +135,7 @@ def test_a_broken_document_names_field_and_fault_and_spares_the_others(
 
 
 def test_an_empty_document_is_broken_with_the_number_of_its_faults() -> None:
-    document = wrapped_document.Document.pb()(name=NAME)
+    document = wire.Document(name=NAME)
 
     [broken] = found([document]).broken
 
@@ -222,7 +220,7 @@ def default(name: str) -> Any:
 
 
 def written(write: Write) -> Any:
-    slot = wrapped_write.Write.pb()()
+    slot = wire.Write()
     put_write(slot, write, name=NAME)
     return slot
 

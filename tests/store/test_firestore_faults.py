@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]  # it ships no types
@@ -12,7 +11,6 @@ from functions.errors import StoreError, StoreUnavailable
 from functions.rules.storage import Filter, LedgerEntry, Result, Write, Written
 from functions.rules.task import Claim, Task
 from functions.store.firestore import FirestoreStore
-from functions.store.firestore_line import connect
 from tests.conftest import NOON
 from tests.store.emulator import emulator_host, fresh_project, fresh_store
 from tests.store.faulty_firestore import (
@@ -38,7 +36,7 @@ async def faulty() -> AsyncIterator[FaultyFirestore]:
 
 @pytest.fixture
 async def store(faulty: FaultyFirestore) -> AsyncIterator[FirestoreStore]:
-    async with fresh_store(host=faulty.host) as fresh:
+    async with fresh_store(emulator=faulty.host) as fresh:
         yield fresh
 
 
@@ -166,7 +164,7 @@ class TestReads:
         assert 4 == len(faulty.calls)
 
     async def test_a_try_that_hangs_leaves_time_for_another(self, faulty: FaultyFirestore) -> None:
-        async with fresh_store(host=faulty.host, read_timeout_s=4 * SOON_S) as store:
+        async with fresh_store(emulator=faulty.host, read_timeout_s=4 * SOON_S) as store:
             faulty.next("RunQuery", hang())
 
             assert () == (await store.due(NOON, limit=9)).tasks
@@ -222,7 +220,7 @@ class TestHungServers:
         server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         store = FirestoreStore(
-            fresh_project(), host=f"127.0.0.1:{port}", read_timeout_s=SOON_S, write_timeout_s=SOON_S
+            fresh_project(), emulator=f"127.0.0.1:{port}", read_timeout_s=SOON_S, write_timeout_s=SOON_S
         )
         yield store
         await store.close()
@@ -262,37 +260,9 @@ class TestHungServers:
 
 class TestConnections:
     async def test_nobody_at_the_address_is_unavailable(self, make_task: Callable[..., Task]) -> None:
-        store = FirestoreStore(fresh_project(), host="127.0.0.1:1", read_timeout_s=SOON_S)
+        store = FirestoreStore(fresh_project(), emulator="127.0.0.1:1", read_timeout_s=SOON_S)
 
         with pytest.raises(StoreUnavailable):
             await store.due(NOON, limit=9)
         assert [Written(Result.UNKNOWN)] == await store.write([Write(make_task(), None)])
         await store.close()
-
-    async def test_no_credentials_is_an_error_that_says_how_to_get_some(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        monkeypatch.delenv("FIRESTORE_EMULATOR_HOST", raising=False)
-        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "missing.json"))
-        store = FirestoreStore("my-project")
-
-        with pytest.raises(StoreError, match="gcloud auth application-default login") as error:
-            await store.due(NOON, limit=9)
-
-        assert str(tmp_path) not in str(error.value)
-
-    async def test_with_credentials_a_connection_is_made_as_the_library_makes_it(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        """Covers the private names we use on the way to Google; nothing is sent."""
-        credentials = tmp_path / "credentials.json"
-        credentials.write_text(
-            '{"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "t"}'
-        )
-        monkeypatch.delenv("FIRESTORE_EMULATOR_HOST", raising=False)
-        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(credentials))
-
-        line = connect("my-project", "blue", None)
-
-        assert isinstance(line.channel, grpc.aio.Channel)
-        await line.channel.close()

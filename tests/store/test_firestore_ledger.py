@@ -3,11 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
-from google.cloud.firestore_v1.types import write as wrapped
-
 from functions.rules.outcome import Run
 from functions.rules.storage import RUNS_KEPT, LedgerEntry
 from functions.rules.words import OutcomeKind
+from functions.store import firestore_messages_pb2 as wire
 from functions.store.firestore_ledger import moment_in, put_entry, runs_in
 from functions.store.firestore_values import take
 from functions.store.run_records import newest_first
@@ -108,13 +107,13 @@ def test_a_record_kept_twice_is_listed_once() -> None:
 
 
 def test_a_document_that_is_no_entry_has_no_runs_and_no_moments() -> None:
-    document = wrapped.Write.pb()().update
+    document = wire.Write().update
 
     assert [] == runs_in(document)
     assert moment_in(document, "at") is None
 
 
 def entry_of(*runs: Run) -> Any:
-    slot = wrapped.Write.pb()()
+    slot = wire.Write()
     put_entry(slot, LedgerEntry("2026.tick.3", NOON, runs), name="projects/p/x/runs/2026.tick.3")
     return slot.update

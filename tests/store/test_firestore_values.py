@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.store.firestore_values import Value, put, take, value_of
+from functions.store import firestore_messages_pb2 as wire
+from functions.store.firestore_values import put, take, value_of
 
 JSON = st.recursive(
     st.none()
@@ -95,12 +96,12 @@ def test_a_value_that_holds_itself_is_refused() -> None:
     value["self"] = value
 
     with pytest.raises(ValueError, match="Circular"):
-        put(Value(), value)
+        put(wire.Value(), value)
 
 
 def test_a_kind_no_task_has_is_refused_by_its_name() -> None:
     with pytest.raises(ValueError, match="bytes_value"):
-        take(Value(bytes_value=b"secret"))
+        take(wire.Value(bytes_value=b"secret"))
 
 
 class Something:
@@ -109,7 +110,7 @@ class Something:
 
 
 def over_the_wire(value: Any) -> Any:
-    return Value.FromString(value_of(value).SerializeToString())
+    return wire.Value.FromString(value_of(value).SerializeToString())
 
 
 def depth(value: Any) -> int:

@@ -2,18 +2,18 @@
 
 import grpc  # type: ignore[import-untyped]  # it ships no types
 import pytest
-from google.cloud.firestore_v1.types import write as wrapped
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # it ships no types
 
 from functions.errors import StoreError
 from functions.rules.storage import Result, Written
+from functions.store import firestore_messages_pb2 as wire
 from functions.store.firestore_writes import answer_to
 
-NOTHING = wrapped.WriteResult.pb()()
+NOTHING = wire.WriteResult()
 
 
 def test_an_applied_write_brings_its_revision() -> None:
-    result = wrapped.WriteResult.pb()()
+    result = wire.WriteResult()
     result.update_time.seconds, result.update_time.nanos = 12, 34_000
 
     assert Written(Result.APPLIED, 12_000_034_000) == answer_to(Status(code=0), result)

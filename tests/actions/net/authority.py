@@ -18,6 +18,9 @@ from cryptography.x509.oid import NameOID
 _DAY = timedelta(days=1)
 
 
+SERVER = "server.pem"  # where the key and the certificate of the server made last are
+
+
 class Authority:
     """Signs certificates of servers on loopback; `trusted` is for clients that believe it."""
 
@@ -35,7 +38,12 @@ class Authority:
 
     @property
     def trusted(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cadata=self._certificate.public_bytes(Encoding.PEM).decode())
+        return ssl.create_default_context(cadata=self.pem)
+
+    @property
+    def pem(self) -> str:
+        """The authority's own certificate, for clients that want it as text."""
+        return self._certificate.public_bytes(Encoding.PEM).decode()
 
     def server(
         self,
@@ -55,7 +63,7 @@ class Authority:
             .add_extension(issuer_id, critical=False)
             .sign(issuer_key, hashes.SHA256())
         )
-        path = self._folder / "server.pem"
+        path = self._folder / SERVER
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         path.write_bytes(private + certificate.public_bytes(Encoding.PEM))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -87,9 +87,22 @@ class Attempts:
     @property
     def room(self) -> int:
         """How many more may be started: what is free, and what will be about now."""
+        return max(0, self._limit + self._soon - len(self))
+
+    def share_of(self, line: int) -> int:
+        """How many of *line* to start now: as many as there is room for.
+
+        All of them, where the rest would be no more than what ends in as long again: a few that are
+        left over cost a claim of their own, and hold up the end.
+        """
+        room = self.room
+        return line if line <= room + self._soon else room
+
+    @property
+    def _soon(self) -> int:
+        """How many attempts will end within `PACE_S`, if they go on as they did."""
         since = asyncio.get_running_loop().time() - PACE_S
-        soon = sum(at >= since for at in self._ends) if len(self._running) else 0
-        return max(0, self._limit + soon - len(self))
+        return sum(at >= since for at in self._ends) if len(self._running) else 0
 
     def __len__(self) -> int:
         return len(self._running) + len(self._waiting)
@@ -135,6 +148,9 @@ class Attempts:
             running.because = because
             running.work.cancel()
 
+    def _time_out(self, task_id: str, after_s: float) -> None:
+        self.cancel(task_id, Outcome(OutcomeKind.TIMED_OUT, f"No result within {after_s:g} s"))
+
     async def end(self, because: Outcome) -> None:
         """End all attempts now, and begin no other. One that does not let go is left: its claim expires."""
         self._ended = True
@@ -170,8 +186,7 @@ class Attempts:
         if timeout_s <= 0:
             return OVERSLEPT
         job = job_of(task, started_at=running.started_at, timeout_s=timeout_s, max_tokens=running.max_tokens)
-        late = Outcome(OutcomeKind.TIMED_OUT, f"No result within {timeout_s:g} s")
-        timer = asyncio.get_running_loop().call_later(timeout_s, self.cancel, task.id, late)
+        timer = asyncio.get_running_loop().call_later(timeout_s, self._time_out, task.id, timeout_s)
         try:
             return await self._perform(job)
         except asyncio.CancelledError:

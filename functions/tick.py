@@ -139,7 +139,7 @@ class _Tick:
     async def _work_off(self, line: deque[Stored], *, until: datetime | None = None) -> None:
         """Start all of *line*, a wave at a time, while there is time; leave the rest in it."""
         while line and self._may_start() and not (until and self.parts.clock() >= until):
-            await self._wave(line, min(self._attempts.room, len(line)), late=line is self._late)
+            await self._wave(line, self._attempts.share_of(len(line)), late=line is self._late)
             wanted = min(len(line), max(1, self.parts.max_concurrency // 4))
             await self._attempts.until(lambda: self._attempts.room >= wanted, within_s=POLL_S)  # noqa: B023
             line.extendleft(await self._release(self._attempts.given_back()))

@@ -108,6 +108,20 @@ async def test_room_is_made_ahead_at_the_pace_of_the_moment_up_to_half_the_slots
     assert 2 == all_ended
 
 
+async def test_a_few_that_would_be_left_over_are_started_with_the_others(make_task: MakeTask) -> None:
+    """Claimed alone they would come last, and everybody waits for them."""
+    world = World(make_task, limit=4)
+    world.start("a", "b", "c", "d")
+    await turn()
+
+    without_a_pace = [world.attempts.share_of(line) for line in (0, 1, 9)]
+    await world.end("a", "b")
+
+    assert [0, 0, 0] == without_a_pace
+    assert 4 == world.attempts.room  # two are free, and two more will be
+    assert [0, 3, 4, 5, 6, 4, 4] == [world.attempts.share_of(line) for line in (0, 3, 4, 5, 6, 7, 99)]
+
+
 async def test_an_old_pace_says_nothing(make_task: MakeTask, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(make_task, limit=2)
     world.start("a", "b", "c")

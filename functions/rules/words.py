@@ -1,9 +1,10 @@
 """The words of the project as types: instants, ids, states, outcomes. Everything else is built from these."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from functools import lru_cache
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -21,6 +22,9 @@ TypeName = Annotated[str, StringConstraints(pattern=TYPE_NAME)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
+_set = object.__setattr__  # the models' own refuses, for they are frozen
+
+
 class Model(BaseModel):
     """A frozen value that is camelCase outside Python and snake_case inside.
 
@@ -34,6 +38,21 @@ class Model(BaseModel):
         populate_by_name=True,
         defer_build=True,
     )
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, in a fifth of the time, for a tick makes three copies of each task.
+
+        Values cannot change, so a copy shares all but its dictionary. Which fields had been given
+        (`model_fields_set`) is what it was of the original.
+        """
+        if deep:
+            return super().model_copy(update=update, deep=True)
+        copied = self.__new__(type(self))
+        _set(copied, "__dict__", {**self.__dict__, **update} if update else self.__dict__.copy())
+        _set(copied, "__pydantic_fields_set__", self.__pydantic_fields_set__)
+        _set(copied, "__pydantic_extra__", self.__pydantic_extra__)
+        _set(copied, "__pydantic_private__", self.__pydantic_private__)
+        return copied
 
 
 class Priority(StrEnum):
@@ -94,6 +113,7 @@ def occurrence_id(task_id: str, at: datetime) -> str:
     return f"{task_id}@{instant_text(at)}"
 
 
+@lru_cache(maxsize=1024)  # an occurrence is named four times in a run, and a minute's tasks share it
 def instant_text(at: datetime) -> str:
     """*at* in UTC as RFC 3339, with a fraction only where there is one."""
     return f"{in_utc(at).isoformat()[:-6]}Z"

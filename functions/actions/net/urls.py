@@ -18,13 +18,19 @@ _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _METADATA_NAMES = frozenset({"metadata.google.internal", "metadata.goog"})
 
 
-@lru_cache(maxsize=1024)  # the same tasks come again and again, often a thousand in a tick
 def check_url(text: str, ports: Ports = ANY_PORT) -> URL:
     """Return the URL that will be called: no fragment, no trailing dot after the host.
 
     Raises:
         RefusedError: It is not a URL we call; the reason says what to change.
     """
+    url = _checked(text)
+    _check_port(url.port, ports)
+    return url
+
+
+@lru_cache(maxsize=2048)  # the same tasks come again and again, often a thousand in a tick
+def _checked(text: str) -> URL:
     if len(text) > _MAX_LENGTH:
         raise RefusedError(f"The URL is longer than {_MAX_LENGTH} characters")
     if _UNFIT.search(text):
@@ -32,7 +38,7 @@ def check_url(text: str, ports: Ports = ANY_PORT) -> URL:
     url = read_url(text)
     if url is None:
         raise RefusedError("The URL cannot be read; write it like https://example.com/path")
-    return check_parsed(url, ports)
+    return check_parsed(url)
 
 
 def read_url(text: str) -> URL | None:

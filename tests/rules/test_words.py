@@ -1,0 +1,67 @@
+"""Values: copies that share what cannot change, and instants as text."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from pydantic import ValidationError
+
+from functions.rules.task import Claim, Task
+from functions.rules.words import instant_text
+from tests.conftest import NOON
+
+CLAIM = Claim(token="a.1", until=NOON, started_at=NOON)
+
+
+def a_task() -> Task:
+    return Task(id="a", title="A", type="http", schedule="@daily", created_at=NOON, updated_at=NOON)
+
+
+def test_a_copy_differs_in_what_was_asked_for_and_in_nothing_else() -> None:
+    task = a_task()
+
+    copied = task.model_copy(update={"claim": CLAIM, "attempt": 1})
+
+    assert (task.claim, task.attempt) == (None, 0)
+    assert {"claim", "attempt"} == {name for name, value in copied if value is not getattr(task, name)}
+    assert copied == Task.model_validate(task.model_dump() | {"claim": CLAIM, "attempt": 1})
+    assert type(copied) is Task
+
+
+def test_a_copy_without_changes_is_equal_and_another_one() -> None:
+    task = a_task()
+
+    copied = task.model_copy()
+
+    assert copied == task
+    assert copied is not task
+    assert copied.__dict__ is not task.__dict__
+    assert copied.model_dump_json(exclude_defaults=True) == task.model_dump_json(exclude_defaults=True)
+
+
+def test_a_copy_cannot_be_changed_either() -> None:
+    copied = a_task().model_copy(update={"attempt": 2})
+
+    with pytest.raises(ValidationError, match="frozen"):
+        copied.attempt = 3  # type: ignore[misc]  # that is what this is about
+
+
+def test_a_deep_copy_shares_nothing() -> None:
+    task = a_task().model_copy(update={"params": {"list": [1]}})
+
+    copied = task.model_copy(deep=True)
+
+    assert copied == task
+    assert copied.params["list"] is not task.params["list"]
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        (datetime(2026, 11, 20, 12, tzinfo=UTC), "2026-11-20T12:00:00Z"),
+        (datetime(2026, 11, 20, 12, 0, 0, 250_000, tzinfo=UTC), "2026-11-20T12:00:00.250000Z"),
+        (datetime(2026, 11, 20, 14, tzinfo=timezone(timedelta(hours=2))), "2026-11-20T12:00:00Z"),
+    ],
+)
+def test_an_instant_is_written_in_utc(at: datetime, text: str) -> None:
+    """The same, however often it is asked for, and from whatever zone."""
+    assert [text, text] == [instant_text(at), instant_text(at)]

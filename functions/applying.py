@@ -12,7 +12,7 @@ from functions.ports import Catalogue
 from functions.rules.lifecycle import edited, first_look
 from functions.rules.outcome import Run
 from functions.rules.storage import RUNS_PER_ENTRY, Filter, LedgerEntry, Result, Stored, Write
-from functions.rules.task import TaskSpec
+from functions.rules.task import TaskFields, TaskSpec
 
 PAGE = 300
 SPEC_FIELDS = set(TaskSpec.model_fields)
@@ -127,7 +127,7 @@ def _applied(
     return change, write, settlement.runs
 
 
-def _fingerprint(spec: TaskSpec) -> str:
+def _fingerprint(spec: TaskFields) -> str:
     """What a file says of a task, in a few digits."""
     text = spec.model_dump_json(by_alias=True, include=SPEC_FIELDS, exclude_defaults=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,11 +1,12 @@
 """Attempts under way in one tick: each under its own total deadline, all under one limit of concurrency.
 
-A few more than the limit may be handed over, as many as end about now by the pace of the moment: they wait
-for a slot, and no slot waits for the store. One that has waited too long is given back, not begun late.
+A few more than the limit may be handed over, as many as will end about now: they wait for a slot, and no slot
+waits for the store. One that has waited too long is given back, not begun late.
 """
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from functions.rules.words import OutcomeKind
 
 log = logging.getLogger(__name__)
 
-PACE_S = 0.1  # so much of the past tells how many slots will be free in as much of the future
+PACE_S = 0.1  # how far ahead slots are counted on, by the pace of as much of the past
 STUCK_AFTER_S = 1.0  # how long a cancelled attempt may take to let go
 
 CANCELLED = Outcome(OutcomeKind.CANCELLED, "Somebody cancelled it")
@@ -50,6 +51,7 @@ class _Running:
     stored: Stored
     started_at: datetime
     max_tokens: int | None = None
+    ends_about: float = math.inf  # in the loop's time, if it takes as long as the last time
     because: Outcome | None = None  # why it was cancelled, when it was
     work: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -100,9 +102,14 @@ class Attempts:
 
     @property
     def _soon(self) -> int:
-        """How many attempts will end within `PACE_S`, if they go on as they did."""
-        since = asyncio.get_running_loop().time() - PACE_S
-        return sum(at >= since for at in self._ends) if len(self._running) else 0
+        """How many attempts will end within `PACE_S`: as many as did in the last, or took no longer before.
+
+        At most half the limit, for both are guesses.
+        """
+        now = asyncio.get_running_loop().time()
+        ended = sum(at >= now - PACE_S for at in self._ends) if self._running else 0
+        expected = sum(one.ends_about <= now + PACE_S for one in self._running.values())
+        return min(max(ended, expected), self._limit // 2)
 
     def __len__(self) -> int:
         return len(self._running) + len(self._waiting)
@@ -164,6 +171,8 @@ class Attempts:
         while self._waiting and len(self._running) < self._limit and not self._ended:
             one = self._waiting.popleft()
             running = _Running(one.stored, self._clock(), one.max_tokens)
+            if (took_ms := one.stored.task.last_duration_ms) is not None:
+                running.ends_about = asyncio.get_running_loop().time() + took_ms / 1000
             self._running[one.stored.task.id] = running
             self.begun += 1
             running.work = asyncio.create_task(self._run(running))

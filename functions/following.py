@@ -16,7 +16,7 @@ from functions.ports import Catalogue, Shelf
 from functions.rules.events import MOST_LISTENERS, Follower
 from functions.rules.graph import circle
 from functions.rules.storage import Document, Result, Stored, Write
-from functions.rules.task import Task, TaskSpec
+from functions.rules.task import Task, TaskFields, TaskSpec
 
 TRIES = 5  # at a document somebody else changes at the same moment
 DEEPEST = 200  # tasks looked at for a circle
@@ -30,7 +30,7 @@ async def check_links(
     store: Catalogue,
     specs: Sequence[TaskSpec],
     *,
-    known: Mapping[str, TaskSpec],
+    known: Mapping[str, TaskFields],
     gone: Collection[str] = (),
     sees: Callable[[str], bool] = lambda owner: True,
 ) -> None:
@@ -72,7 +72,7 @@ def check_unfollowed(task: Task, *, removed: Collection[str] = ()) -> None:
         raise InputError(f"{task.id}: {', '.join(left)} run after it; change or remove them first")
 
 
-async def link(store: LinkStore, spec: TaskSpec, *, before: TaskSpec | None = None) -> None:
+async def link(store: LinkStore, spec: TaskSpec, *, before: TaskFields | None = None) -> None:
     """Make the links that *spec* needs and *before* did not; to be called before the task is written."""
     for task_id in sorted({one.task for one in spec.after}):
         ours = tuple(Follower(task=spec.id, on=one.on) for one in spec.after if one.task == task_id)
@@ -82,7 +82,7 @@ async def link(store: LinkStore, spec: TaskSpec, *, before: TaskSpec | None = No
         await _listen(store, type_, lambda ids: ids | {spec.id})
 
 
-async def unlink(store: LinkStore, before: TaskSpec, *, spec: TaskSpec | None = None) -> None:
+async def unlink(store: LinkStore, before: TaskFields, *, spec: TaskSpec | None = None) -> None:
     """Remove the links that *before* had and *spec* has not; to be called after the task was written."""
     kept = {one.task for one in spec.after} if spec else set()
     for task_id in sorted({one.task for one in before.after} - kept):
@@ -119,7 +119,7 @@ async def link_faults(
     store: LinkStore, kept: Mapping[str, TaskSpec], existing: Mapping[str, Stored], removed: Collection[str]
 ) -> list[str]:
     """What is wrong with what tasks run after, once *kept* is written and *removed* is gone."""
-    known: dict[str, TaskSpec] = {id_: one.task for id_, one in existing.items() if id_ not in removed}
+    known: dict[str, TaskFields] = {id_: one.task for id_, one in existing.items() if id_ not in removed}
     known |= kept
     faults = []
     try:
@@ -217,5 +217,5 @@ def _ids(document: Document) -> tuple[str, ...]:
     return tuple(str(one) for one in given) if isinstance(given, list | tuple) else ()
 
 
-def _runs_after(spec: TaskSpec, task_id: str) -> bool:
+def _runs_after(spec: TaskFields, task_id: str) -> bool:
     return any(one.task == task_id for one in spec.after)

@@ -1,8 +1,9 @@
 """The results of one tick on their way into the store: gathered, settled in batches, records first."""
 
 import asyncio
+import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -13,11 +14,14 @@ from functions.publishing import Publishing
 from functions.relay import relay
 from functions.rules.alert import Alert
 from functions.rules.events import Outbox
+from functions.rules.recovery import recover
 from functions.rules.report import Report
 from functions.rules.settlement import settle
 from functions.rules.storage import Stored
 from functions.rules.unfit import over_budget
 from functions.spending import Charged, Denied
+
+log = logging.getLogger(__name__)
 
 FLUSH_EVERY_S = 0.25  # a result waits this long for company
 FLUSH_AT = 100
@@ -102,6 +106,20 @@ class Results:
             again = partial(over_budget, reason=one.reason, notices=one.notices, now=now)
             decided.append(Decided(one.stored, again(one.stored.task), again))
         return await self.settle(decided) if decided else []
+
+    async def recovered(self, expired: Mapping[str, Sequence[Stored]], *, now: datetime) -> list[Decided]:
+        """Settle expired claims from what their ticks had recorded, if anything."""
+        decided = []
+        for tick_id, tasks in expired.items():
+            recorded = {
+                (run.task_id, run.token): run for run in await self._parts.store.runs_of_tick(tick_id)
+            }
+            for stored in tasks:
+                claim = stored.task.claim
+                run = recorded.get((stored.task.id, claim.token if claim else ""))
+                log.warning("claim_expired", extra={"task_id": stored.task.id, "recorded": run is not None})
+                decided.append(Decided(stored, recover(stored.task, run, now=now)))
+        return decided
 
     async def _pass_on(self) -> list[Stored]:
         """Bring events to those they are for; return the tasks that are due now because of it."""

@@ -16,7 +16,6 @@ from functions.ports import Parts
 from functions.results import Results
 from functions.rules.hours import Budget, Hours
 from functions.rules.ranking import ranked
-from functions.rules.recovery import recover
 from functions.rules.report import Report
 from functions.rules.settlement import Settlement
 from functions.rules.storage import Stored
@@ -27,6 +26,7 @@ from functions.wishes import heed
 log = logging.getLogger(__name__)
 
 WINDOW = 1000  # due tasks read at once
+WAVE = 100  # tasks claimed at once
 POLL_S = 0.25  # how often a waiting tick looks at the time and at the wish to stop
 STOP_GRACE_S = 4.0  # what running attempts get when the process is told to stop
 
@@ -139,7 +139,7 @@ class _Tick:
     async def _work_off(self, line: deque[Stored], *, until: datetime | None = None) -> None:
         """Start all of *line*, a wave at a time, while there is time; leave the rest in it."""
         while line and self._may_start() and not (until and self.parts.clock() >= until):
-            await self._wave(line, self._attempts.share_of(len(line)), late=line is self._late)
+            await self._waves(line, self._attempts.share_of(len(line)), late=line is self._late)
             wanted = min(len(line), max(1, self.parts.max_concurrency // 4))
             await self._attempts.until(lambda: self._attempts.room >= wanted, within_s=POLL_S)  # noqa: B023
             line.extendleft(await self._release(self._attempts.given_back()))
@@ -174,6 +174,13 @@ class _Tick:
                     await self._attempts.end(SHUT_DOWN)
                     return
 
+    async def _waves(self, line: deque[Stored], size: int, *, late: bool) -> None:
+        """Do *size* tasks of *line* in several waves: while the store takes one, the next is judged."""
+        waves = (self._wave(line, min(WAVE, size - begun), late=late) for begun in range(0, size, WAVE))
+        for failure in await asyncio.gather(*waves, return_exceptions=True):
+            if failure is not None:
+                raise failure
+
     async def _wave(self, line: deque[Stored], size: int, *, late: bool) -> None:
         """Judge the next *size* tasks of *line* and do what each needs."""
         now = self.parts.clock()
@@ -199,7 +206,7 @@ class _Tick:
                     settles.append(Decided(stored, settlement))
                 case LookUp(tick_id):
                     expired.setdefault(tick_id, []).append(stored)
-        settles += await self._recovered(expired, now=now)
+        settles += await self._results.recovered(expired, now=now)
         if settles:
             self._line.extend(await self._results.settle(settles))
         if starts:
@@ -211,18 +218,6 @@ class _Tick:
         except InputError as exc:  # a schedule nobody can read got into the store
             log.warning("task_unreadable", extra={"task_id": stored.task.id, "reason": str(exc)})
             return Settle(unreadable(stored.task, str(exc), now=now))
-
-    async def _recovered(self, expired: Mapping[str, Sequence[Stored]], *, now: datetime) -> list[Decided]:
-        """Settle expired claims from what their ticks had recorded, if anything."""
-        decided = []
-        for tick_id, tasks in expired.items():
-            recorded = {(run.task_id, run.token): run for run in await self.parts.store.runs_of_tick(tick_id)}
-            for stored in tasks:
-                claim = stored.task.claim
-                run = recorded.get((stored.task.id, claim.token if claim else ""))
-                log.warning("claim_expired", extra={"task_id": stored.task.id, "recorded": run is not None})
-                decided.append(Decided(stored, recover(stored.task, run, now=now)))
-        return decided
 
     async def _start(self, starts: Sequence[tuple[Stored, Mapping[str, Any]]]) -> None:
         won = await self._books.claim(starts)

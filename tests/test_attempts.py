@@ -39,10 +39,12 @@ class World:
             del self.ends[job.task_id]
         return succeeded("Done")
 
-    def start(self, *names: str) -> None:
+    def start(self, *names: str, took_ms: int | None = None) -> None:
         claim = Claim(token="a.1", until=NOON + timedelta(seconds=60), started_at=NOON)
         for name in names:
-            task = self.make_task(name, claim=claim, occurrence=NOON, attempt=1, status="running")
+            task = self.make_task(
+                name, claim=claim, occurrence=NOON, attempt=1, status="running", last_duration_ms=took_ms
+            )
             self.attempts.start(Stored(task, 1))
 
     async def end(self, *names: str) -> None:
@@ -120,6 +122,28 @@ async def test_a_few_that_would_be_left_over_are_started_with_the_others(make_ta
     assert [0, 0, 0] == without_a_pace
     assert 4 == world.attempts.room  # two are free, and two more will be
     assert [0, 3, 4, 5, 6, 4, 4] == [world.attempts.share_of(line) for line in (0, 3, 4, 5, 6, 7, 99)]
+
+
+async def test_room_is_made_for_what_ends_about_now_by_how_long_it_took_before(make_task: MakeTask) -> None:
+    """The first wave has no pace yet, and would be over before the next is claimed."""
+    world = World(make_task, limit=4)
+
+    world.start("a", took_ms=60)
+    world.start("b", took_ms=5_000)
+    world.start("c", "d")
+    one_is_quick = world.attempts.room
+    world.start("e", took_ms=60)
+    it_waits_for_a_slot = world.attempts.room
+
+    assert (1, 0) == (one_is_quick, it_waits_for_a_slot)
+
+
+async def test_room_is_made_for_half_the_slots_at_most(make_task: MakeTask) -> None:
+    world = World(make_task, limit=4)
+
+    world.start("a", "b", "c", "d", took_ms=60)
+
+    assert 2 == world.attempts.room
 
 
 async def test_an_old_pace_says_nothing(make_task: MakeTask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -222,6 +222,30 @@ async def test_a_store_that_fails_between_waves_does_not_cut_off_what_runs(
     assert ("Done a", None) == ((await world.task("a")).last_result_summary, (await world.task("a")).claim)
 
 
+async def test_a_wave_whose_claims_fail_does_not_cut_off_the_wave_beside_it(
+    world: World, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than a hundred are claimed in several waves at once; what one of them won is run and written."""
+    claim, sizes = Books.claim, list[int]()
+
+    async def only_the_second(books: Books, wanted: Any) -> list[Stored]:
+        sizes.append(len(wanted))
+        if len(sizes) == 1:
+            raise StoreUnavailable("Gone")
+        await asyncio.sleep(0.05)
+        return await claim(books, wanted)
+
+    monkeypatch.setattr(Books, "claim", only_the_second)
+    await world.put(*(make_task(f"t{n}") for n in range(150)))
+
+    with pytest.raises(StoreUnavailable):
+        await world.tick()
+
+    assert [100, 50] == sizes
+    assert 50 == len(world.jobs) == len(await world.store.runs(limit=200))
+    assert 100 == len((await world.store.due(world.clock(), limit=200)).tasks)
+
+
 async def test_an_edit_during_the_run_keeps_the_edit_and_the_result(
     world: World, make_task: MakeTask
 ) -> None:

@@ -2,12 +2,12 @@
 
 from functions.errors import InputError
 from functions.rules.schedule_words import in_words
-from functions.rules.task import TaskSpec
+from functions.rules.task import TaskFields
 
 ENDS = {"success": "after {task}", "failure": "when {task} fails", "finished": "whenever {task} ends"}
 
 
-def starts(task: TaskSpec) -> str:
+def starts(task: TaskFields) -> str:
     """What starts *task*, e.g. `Every hour, or after fetch`; a schedule nobody can read stays as it is."""
     found = []
     if task.schedule:

@@ -1,4 +1,4 @@
-"""What a task is: the part a person writes (`TaskSpec`) and the part the scheduler keeps (`Task`)."""
+"""What a task is: the part a person writes (`TaskSpec`), and that with what the scheduler keeps (`Task`)."""
 
 import re
 import zlib
@@ -34,8 +34,8 @@ RECENT_RUNS = 20  # outcomes kept in the task itself, for a sparkline without re
 SUMMARY_CHARS = 400
 
 
-class TaskSpec(Model):
-    """What a person writes about a task: what to do, when, and how to treat failure.
+class TaskFields(Model):
+    """What a person decides about a task: what to do, when, and how to treat failure.
 
     Attributes:
         schedule: Five cron fields, a macro, `every 15m`, or `at 2026-12-01T09:00`; may be left out by a task
@@ -64,7 +64,7 @@ class TaskSpec(Model):
     params: dict[str, Any] = Field(default_factory=dict)
     after: Annotated[tuple[After, ...], Field(max_length=10)] = ()
     on_event: Annotated[tuple[OnEvent, ...], Field(max_length=10)] = ()
-    schedule: Annotated[str, StringConstraints(max_length=200), Field(validate_default=True)] = ""
+    schedule: Annotated[str, StringConstraints(max_length=200)] = ""
     timezone: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "UTC"
     start_at: Instant | None = None
     end_at: Instant | None = None
@@ -81,6 +81,17 @@ class TaskSpec(Model):
     expect_seconds: Annotated[int, Field(ge=60, le=31_536_000)] | None = None
     notify: tuple[NotifyRule, ...] | None = None
     enabled: bool = True
+
+    @property
+    def listens(self) -> bool:
+        """Whether something else than its schedule can start it."""
+        return bool(self.after or self.on_event)
+
+
+class TaskSpec(TaskFields):
+    """A task as a person writes it, checked as a whole. What is stored was checked before it was."""
+
+    schedule: Annotated[str, StringConstraints(max_length=200), Field(validate_default=True)] = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -102,11 +113,6 @@ class TaskSpec(Model):
         if self.start_at and self.end_at and self.end_at < self.start_at:
             raise ValueError("endAt must not be earlier than startAt")
         return self
-
-    @property
-    def listens(self) -> bool:
-        """Whether something else than its schedule can start it."""
-        return bool(self.after or self.on_event)
 
 
 class Claim(Model):
@@ -147,7 +153,7 @@ class Extra(Model):
     event: Event | None = None
 
 
-class Task(TaskSpec):
+class Task(TaskFields):
     """A task as it is stored: the spec and what the scheduler keeps beside it, in one flat document.
 
     Attributes:

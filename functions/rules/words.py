@@ -11,8 +11,15 @@ from pydantic.alias_generators import to_camel
 
 
 def in_utc(moment: datetime) -> datetime:
-    """*moment*, which is aware, as the same instant in UTC; nearly all are given so."""
-    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    """*moment*, which is aware, as the same instant in UTC.
+
+    Raises:
+        ValueError: In UTC it would lie before the year 1 or after the year 9999.
+    """
+    try:
+        return moment.astimezone(UTC)  # itself, where it is in UTC already
+    except OverflowError:
+        raise ValueError("the moment is too far away") from None
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(in_utc)]

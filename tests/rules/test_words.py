@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from functions.rules.task import Claim, Task
-from functions.rules.words import instant_text
+from functions.rules.words import Instant, instant_text
 from tests.conftest import NOON
 
 CLAIM = Claim(token="a.1", until=NOON, started_at=NOON)
@@ -65,3 +65,10 @@ def test_a_deep_copy_shares_nothing() -> None:
 def test_an_instant_is_written_in_utc(at: datetime, text: str) -> None:
     """The same, however often it is asked for, and from whatever zone."""
     assert [text, text] == [instant_text(at), instant_text(at)]
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00"])
+def test_a_moment_that_utc_cannot_hold_is_refused_as_any_wrong_value_is(text: str) -> None:
+    """An OverflowError would go through every check, and one such document would stop a tick."""
+    with pytest.raises(ValidationError, match="too far away"):
+        TypeAdapter(Instant).validate_python(text)

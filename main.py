@@ -24,7 +24,7 @@ COLLECT_AFTER = (
     20_000  # new objects; with Python's 700 a tick of a thousand tasks spends 5 % of its time on it
 )
 
-SWITCH_AFTER_S = 0.0005  # with Python's 5 ms a write waits five times as long for the loop as for the disk
+SWITCH_AFTER_S = 0.0001  # with Python's 5 ms a write waits longer for the loop than for the disk
 
 try:
     _environment = read_environment(os.environ, Path(".env"))

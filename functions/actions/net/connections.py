@@ -1,4 +1,4 @@
-"""The connections themselves: an aiohttp session that can only reach allowed addresses.
+"""The connections themselves: those of aiohttp, which can only reach allowed addresses here.
 
 The guard stands twice, both times in front of an address and never of a name, so it does not matter
 how the name was written or what its server says the next time:
@@ -8,6 +8,7 @@ A connection that is used again was checked when it was made, and its other end 
 Nor can the short-lived memory of resolved names do harm: it holds checked addresses only.
 """
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Coroutine
@@ -15,6 +16,8 @@ from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.helpers import TimerNoop
+from multidict import CIMultiDict
 
 from functions.actions.net.addresses import Allow, parse
 from functions.actions.net.calls import Call
@@ -27,6 +30,8 @@ _MAX_HEADER_BYTES = 16_384
 _MAX_HEADERS = 100
 _BUFFER_BYTES = 65_536
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None)
+_NO_TIMER = TimerNoop()  # the caller's one deadline is over everything
+_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110, 9.2.2
 
 
 class Answer(aiohttp.ClientResponse):
@@ -46,7 +51,12 @@ class Answer(aiohttp.ClientResponse):
 
 
 class Connections:
-    """All connections of one process. Make it inside the running loop."""
+    """All connections of one process. Make it inside the running loop.
+
+    A call goes to aiohttp's connector and request one by one, as its session would hand it on. What a session
+    sees to besides (cookies, redirects, proxies, traces, timeouts) has no part here, and takes a seventh
+    of a request's time.
+    """
 
     def __init__(
         self,
@@ -57,27 +67,17 @@ class Connections:
         user_agent: str,
         ssl_context: ssl.SSLContext | None,
     ) -> None:
-        connector = aiohttp.TCPConnector(
+        self._connector = aiohttp.TCPConnector(
             limit=max_connections,
             resolver=_GuardedResolver(resolve, allow),
             socket_factory=_guarded_sockets(allow),
             ssl=ssl_context or True,
             ttl_dns_cache=_NAMES_KEPT_S,
         )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": user_agent, "Accept-Encoding": "gzip"},
-            response_class=Answer,
-            timeout=_NO_TIMEOUT,  # the caller's one deadline is over everything
-            auto_decompress=False,
-            raise_for_status=False,
-            trust_env=False,
-            read_bufsize=_BUFFER_BYTES,
-            max_line_size=_MAX_HEADER_BYTES,
-            max_field_size=_MAX_HEADER_BYTES,
-            max_headers=_MAX_HEADERS,
-        )
+        self._loop = asyncio.get_running_loop()
+        self._headers = CIMultiDict({"User-Agent": user_agent, "Accept-Encoding": "gzip"})
+        # Requests and answers know of a session; it sends nothing, and closes the connector.
+        self._session = aiohttp.ClientSession(connector=self._connector, cookie_jar=aiohttp.DummyCookieJar())
 
     async def send(self, call: Call) -> Answer:
         """Return the answer to *call* once its headers are here; redirects are answers.
@@ -86,11 +86,51 @@ class Connections:
             FetchError: No answer came; RefusedError when its address is not allowed.
         """
         try:
-            answer = await self._session.request(
-                call.method, call.url, headers=call.headers, data=call.body, allow_redirects=False
-            )
+            try:
+                return await self._sent(call)
+            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as exc:
+                if call.method not in _REPEATABLE or isinstance(exc, aiohttp.ClientConnectorError):
+                    raise
+            return await self._sent(call)  # it may have been closed just as we used it again
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             raise fault(exc) from None  # the cause would show the address
+
+    async def _sent(self, call: Call) -> Answer:
+        headers = self._headers.copy()
+        for name, value in call.headers.items():
+            headers[name] = value
+        request = aiohttp.ClientRequest(
+            call.method,
+            call.url,
+            headers=headers,
+            data=call.body,
+            loop=self._loop,
+            response_class=Answer,
+            timer=_NO_TIMER,
+            session=self._session,
+            traces=[],
+        )
+        connection = await self._connector.connect(request, traces=[], timeout=_NO_TIMEOUT)
+        answer = None
+        try:
+            assert connection.protocol is not None  # it is fresh from the connector
+            connection.protocol.set_response_params(
+                timer=_NO_TIMER,
+                skip_payload=call.method == "HEAD",
+                read_until_eof=True,
+                auto_decompress=False,
+                read_bufsize=_BUFFER_BYTES,
+                max_line_size=_MAX_HEADER_BYTES,
+                max_field_size=_MAX_HEADER_BYTES,
+                max_headers=_MAX_HEADERS,
+            )
+            answer = await request.send(connection)
+            await answer.start(connection)
+        except BaseException:
+            if answer is not None:
+                answer.close()
+            connection.close()
+            raise
         assert isinstance(answer, Answer)  # we set response_class
         return answer
 

@@ -74,9 +74,10 @@ async def test_what_is_sent_is_what_was_given_and_our_name(serve: Serve, make_cl
 async def test_our_name_may_be_replaced(serve: Serve, make_client: MakeClient) -> None:
     server = await serve(answer())
 
-    await make_client(server).request("GET", server.url, headers={"User-Agent": "me"}, timeout_s=5)
+    await make_client(server).request("GET", server.url, headers={"user-agent": "me"}, timeout_s=5)
 
     assert "me" == server.requests[0].headers["user-agent"]
+    assert 1 == server.requests[0].head.lower().count("user-agent:")
 
 
 def test_our_name_carries_the_version_of_the_project() -> None:

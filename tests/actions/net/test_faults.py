@@ -97,10 +97,17 @@ async def test_a_refused_connection_says_so(make_client: MakeClient, failure: Fa
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
 
-    error = await failure(make_client(allow=lambda address, port: True), f"http://127.0.0.1:{port}/")
+    tried = []
+
+    def allow(address: object, port: int) -> bool:
+        tried.append(port)
+        return True
+
+    error = await failure(make_client(allow=allow), f"http://127.0.0.1:{port}/")
 
     assert "The connection was refused" == error.reason
     assert not error.permanent
+    assert 1 == len(tried)  # asked again at once it would refuse again
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

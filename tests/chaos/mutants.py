@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions import books, tick
+from functions import books, results, tick
 from functions.books import Books, Decided
 from functions.rules import verdict
 from functions.rules.outcome import Run
@@ -143,12 +143,12 @@ def _told_before_it_is_said(_: Orders) -> None:
 
 def _at_most_once_forgotten(_: Orders) -> None:
     """An occurrence that may have run is run again, though the task asked that it should not."""
-    recover = getattr(tick, "recover")  # noqa: B009  # it is no export of its module
+    recover = getattr(results, "recover")  # noqa: B009  # it is no export of its module
 
     def again(task: Task, recorded: Run | None, *, now: datetime) -> Any:
         return recover(task.model_copy(update={"delivery": "at_least_once"}), recorded, now=now)
 
-    setattr(tick, "recover", again)  # noqa: B010
+    setattr(results, "recover", again)  # noqa: B010
 
 
 def _runs_early(orders: Orders) -> None:

@@ -13,7 +13,7 @@ from tests.chaos.excuses import Excuses
 from tests.chaos.history import Call, History, Json
 from tests.chaos.oracle import instant
 from tests.chaos.plans import Plan, plans
-from tests.chaos.telling import judge_telling
+from tests.chaos.telling import clocks_ahead, judge_telling, seen_by_the_target
 from tests.chaos.verdict import Verdict
 
 FINAL = {"succeeded", "failed", "timed_out", "cancelled", "abandoned"}
@@ -33,6 +33,8 @@ class Evidence:
             self.runs[run["taskId"]].append(run)
         for call in sorted(history.calls, key=lambda call: call.arrived):
             self.calls[call.task].append(call)
+        self.seen = seen_by_the_target(history)
+        self.ahead = clocks_ahead(history, self.seen)
 
 
 def judge(history: History) -> Verdict:

@@ -144,7 +144,7 @@ class Scene:
             calls=tuple(self.target.calls),
             faults=tuple(self.faults),
             told=tuple(self.target.told),
-            told_in_all=self.target.told_in_all,
+            long_words=tuple(self.target.long_words),
             tasks=tuple(stored.task.model_dump(mode="json", by_alias=True) for stored in found.tasks),
             runs=tuple(run.model_dump(mode="json", by_alias=True) for run in runs),
         )

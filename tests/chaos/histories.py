@@ -176,6 +176,11 @@ WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
         {"not_told"},
         plus(3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),)) | {"told": TOLD[:1]},
     ),
+    "a recovery nobody was told of, an hour after a message that counted some": (
+        {"not_told"},
+        plus(3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),))
+        | {"told": TOLD[:1], "long_words": (stamp(4) - 3600,)},
+    ),
     "a task that is gone": ({"vanished"}, {"tasks": ()}),
 }
 
@@ -185,6 +190,22 @@ RIGHT: dict[str, dict[str, Any]] = {
         3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),)
     )
     | {"told": TOLD},
+    "a recovery among those that a long message only counted": plus(
+        3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),)
+    )
+    | {"told": TOLD[:1], "long_words": (stamp(4, 30),)},
+    "a failure the target did not see, dated after its recovery by a clock that others of its tick betray": {
+        "calls": tuple(call(m) for m in (1, 2, 4, 5)),
+        "runs": (
+            run(1),
+            run(2, token="fast.1", startedAt=text(at(3, 34)), finishedAt=text(at(3, 35))),
+            run(3, token="fast.2", startedAt=text(at(4, 34)), finishedAt=text(at(4, 35)), outcome="failed"),
+            run(4),
+            run(5),
+        ),
+        "faults": (fault("clock", 2, 0, 100, size=90.0),),
+        "told": TOLD,
+    },
     "a retry after a failure": plus(
         3,
         calls=(call(3, answer="500"), call(3, 30, attempt=2)),

@@ -90,7 +90,7 @@ class History:
 
     Attributes:
         told: Ids of the notices the sink took, with repeats.
-        told_in_all: Whether every message named all its notices (long ones only count the rest).
+        long_words: When messages came that named some of their notices and only counted the rest.
         tasks: All tasks at the end, as JSON.
         runs: All records at the end, as JSON.
         healed: When the last fault was over; every occurrence up to then must have come to its end.
@@ -104,7 +104,7 @@ class History:
     faults: tuple[Fault, ...] = ()
     pings: tuple[Ping, ...] = ()
     told: tuple[str, ...] = ()
-    told_in_all: bool = True
+    long_words: tuple[float, ...] = ()
     tasks: tuple[Json, ...] = ()
     runs: tuple[Json, ...] = ()
 

@@ -147,7 +147,7 @@ class _World:
             faults=(*self.blows.faults, *self.blows.crashes()),
             pings=tuple(self.pingers.pings),
             told=tuple(self.target.told),
-            told_in_all=self.target.told_in_all,
+            long_words=tuple(self.target.long_words),
             tasks=tuple(stored.task.model_dump(mode="json", by_alias=True) for stored in found),
             runs=tuple(run.model_dump(mode="json", by_alias=True) for run in runs),
         )

@@ -34,7 +34,7 @@ class Target:
     def __init__(self, seed: int, time: Callable[[], float]) -> None:
         self.calls: list[Call] = []
         self.told: list[str] = []
-        self.told_in_all = True
+        self.long_words: list[float] = []
         self.arrived = 0
         self.released = asyncio.Event()
         self.by_hand: Callable[[str, int], str] = lambda _key, _attempt: "ok"
@@ -84,7 +84,8 @@ class Target:
     async def _noticed(self, request: web.Request) -> web.Response:
         message = json.loads(await request.read())
         self.told += [notice["id"] for notice in message["data"]["notices"]]
-        self.told_in_all &= not message["data"].get("more")
+        if message["data"].get("more"):
+            self.long_words.append(self._time())
         return web.Response(status=204)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import groupby, takewhile
+from statistics import median
 from typing import TYPE_CHECKING
 
-from tests.chaos.history import Json
+from tests.chaos.history import History, Json
 from tests.chaos.oracle import instant
 from tests.chaos.plans import Plan
 from tests.chaos.verdict import Verdict
@@ -14,7 +15,10 @@ from tests.chaos.verdict import Verdict
 if TYPE_CHECKING:
     from tests.chaos.checker import Evidence
 
+Attempt = tuple[str, datetime, int]  # task, occurrence, number
+
 FAILURES = {"failed", "timed_out", "abandoned"}
+BEFORE_S, AFTER_S = 120, 300  # a process's clock may be wrong by 90 s; a word waits a minute for another tick
 
 
 def judge_telling(task_id: str, plan: Plan, evidence: Evidence, verdict: Verdict) -> None:
@@ -27,24 +31,50 @@ def judge_telling(task_id: str, plan: Plan, evidence: Evidence, verdict: Verdict
     if len({run["occurrence"] for run in ends}) < len(ends):
         verdict.counts["tasks whose notices were not judged (two records)"] += 1
         return
-    seen = {(instant(call.occurrence), call.attempt): call.ended for call in evidence.calls[task_id]}
-    ends.sort(key=lambda run: _when(run, seen))
+    ends.sort(key=lambda run: _when(run, evidence))
     ends = _until_it_flapped(task_id, ends, told)
     failing = False
     for failed, group in groupby(ends, key=lambda run: run["outcome"] in FAILURES):
         streak = list(group)
         if failed:
-            _one_of(streak, "failure", told, verdict)
+            _one_of(streak, "failure", evidence.history, verdict)
         elif failing:
-            _one_of(streak[:1], "recovery", told, verdict)
+            _one_of(streak[:1], "recovery", evidence.history, verdict)
         failing = failed
 
 
-def _when(run: Json, seen: dict[tuple[datetime, int], float]) -> tuple[float, datetime]:
-    """When it ended, by the target's clock where that saw it: a process's own may have been wrong."""
-    occurrence = instant(run["occurrence"])
-    ended = seen.get((occurrence, run["attempt"]))
-    return (instant(run["finishedAt"]).timestamp() if ended is None else ended), occurrence
+def _when(run: Json, evidence: Evidence) -> tuple[float, datetime]:
+    """When it ended, by the target's clock where that saw it: a process's own may have been wrong.
+
+    Of an attempt it did not see, because the network was cut, it is known from others of the same tick by
+    how much that tick's clock was wrong.
+    """
+    ended = evidence.seen.get(_attempt(run))
+    if ended is None:
+        ended = instant(run["finishedAt"]).timestamp() - evidence.ahead.get(_tick(run), 0.0)
+    return ended, instant(run["occurrence"])
+
+
+def seen_by_the_target(history: History) -> dict[Attempt, float]:
+    """When each attempt the target saw had its answer, by the target's clock."""
+    return {(call.task, instant(call.occurrence), call.attempt): call.ended for call in history.calls}
+
+
+def clocks_ahead(history: History, seen: dict[Attempt, float]) -> dict[str, float]:
+    """By how many seconds each tick's clock was ahead, told from attempts that the target saw."""
+    ahead: dict[str, list[float]] = {}
+    for run in history.runs:
+        if run["token"] and (ended := seen.get(_attempt(run))) is not None:
+            ahead.setdefault(_tick(run), []).append(instant(run["finishedAt"]).timestamp() - ended)
+    return {tick: median(seconds) for tick, seconds in ahead.items()}
+
+
+def _attempt(run: Json) -> Attempt:
+    return run["taskId"], instant(run["occurrence"]), run["attempt"]
+
+
+def _tick(run: Json) -> str:
+    return str(run["token"]).rpartition(".")[0]
 
 
 def _until_it_flapped(task_id: str, ends: list[Json], told: set[str]) -> list[Json]:
@@ -53,9 +83,17 @@ def _until_it_flapped(task_id: str, ends: list[Json], told: set[str]) -> list[Js
     return list(takewhile(lambda run: f"{task_id}@{run['occurrence']}#flapping" not in said, ends))
 
 
-def _one_of(runs: list[Json], kind: str, told: set[str], verdict: Verdict) -> None:
+def _one_of(runs: list[Json], kind: str, history: History, verdict: Verdict) -> None:
     wanted = {f"{run['taskId']}@{run['occurrence']}#{kind}" for run in runs}
-    if wanted & told:
+    if not wanted.isdisjoint(history.told):
         verdict.counts[f"told: {kind}"] += 1
+    elif any(_may_be_among_the_rest(run, history.long_words) for run in runs):
+        verdict.counts[f"told, or counted with others in a long message: {kind}"] += 1
     else:
         verdict.object("not_told", ", ".join(sorted(wanted)[:3]))
+
+
+def _may_be_among_the_rest(run: Json, long_words: tuple[float, ...]) -> bool:
+    """Whether a message came about then that named some of its notices, and counted the rest."""
+    ended = instant(run["finishedAt"]).timestamp()
+    return any(ended - BEFORE_S <= at <= ended + AFTER_S for at in long_words)

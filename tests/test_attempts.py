@@ -122,6 +122,7 @@ async def test_a_few_that_would_be_left_over_are_started_with_the_others(make_ta
     assert [0, 0, 0] == without_a_pace
     assert 4 == world.attempts.room  # two are free, and two more will be
     assert [0, 3, 4, 5, 6, 4, 4] == [world.attempts.share_of(line) for line in (0, 3, 4, 5, 6, 7, 99)]
+    await world.attempts.end(SHUT_DOWN)
 
 
 async def test_room_is_made_for_what_ends_about_now_by_how_long_it_took_before(make_task: MakeTask) -> None:
@@ -136,6 +137,7 @@ async def test_room_is_made_for_what_ends_about_now_by_how_long_it_took_before(m
     it_waits_for_a_slot = world.attempts.room
 
     assert (1, 0) == (one_is_quick, it_waits_for_a_slot)
+    await world.attempts.end(SHUT_DOWN)
 
 
 async def test_room_is_made_for_half_the_slots_at_most(make_task: MakeTask) -> None:
@@ -144,6 +146,7 @@ async def test_room_is_made_for_half_the_slots_at_most(make_task: MakeTask) -> N
     world.start("a", "b", "c", "d", took_ms=60)
 
     assert 2 == world.attempts.room
+    await world.attempts.end(SHUT_DOWN)
 
 
 async def test_an_old_pace_says_nothing(make_task: MakeTask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,7 @@ HEAVY = (
     "google.cloud.firestore",
     "google.cloud.firestore_v1",
     "google.auth",
+    "google.protobuf",
     "grpc",
     "requests",
     "cryptography",

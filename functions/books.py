@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -18,6 +18,7 @@ from functions.ports import Store
 from functions.rules.settlement import Settlement
 from functions.rules.storage import RUNS_PER_ENTRY, LedgerEntry, Result, Stored, Write, Written
 from functions.rules.task import Task
+from functions.rules.values import value
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ FIRST_WAIT_S = 0.2  # before the second try; doubled for each later one
 LEAST_S = 0.5  # what one try gets even when the time is up
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decided:
     """A settlement on its way into the store.
 

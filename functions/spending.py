@@ -7,6 +7,7 @@ from typing import Protocol
 from functions.rules.notice import Notice
 from functions.rules.outcome import Outcome
 from functions.rules.storage import Stored
+from functions.rules.values import value
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Reserved:
     later: Sequence[Stored] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Charged:
     """An outcome with what it cost among its metrics, and what people are to be told besides."""
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,7 @@ class World:
         self.done: list[Attempted] = []
         self.ends: dict[str, asyncio.Event] = {}
         self.most = 0
+        self.holds_on = False  # to its work, when told to end
         self.attempts = Attempts(self.perform, clock=self.clock, limit=limit, done=self.done.append)
 
     def clock(self) -> datetime:
@@ -34,23 +36,32 @@ class World:
         self.most = max(self.most, len(self.ends) + 1)
         self.ends[job.task_id] = asyncio.Event()
         try:
-            await self.ends[job.task_id].wait()
+            while not self.ends[job.task_id].is_set():
+                try:
+                    await self.ends[job.task_id].wait()
+                except asyncio.CancelledError:
+                    if not self.holds_on:
+                        raise
         finally:
             del self.ends[job.task_id]
         return succeeded("Done")
 
-    def start(self, *names: str, took_ms: int | None = None) -> None:
+    def start(self, *names: str, took_ms: int | None = None, timeout_s: float = 20.0) -> None:
         claim = Claim(token="a.1", until=NOON + timedelta(seconds=60), started_at=NOON)
+        state = {"claim": claim, "occurrence": NOON, "attempt": 1, "status": "running"}
         for name in names:
-            task = self.make_task(
-                name, claim=claim, occurrence=NOON, attempt=1, status="running", last_duration_ms=took_ms
-            )
+            task = self.make_task(name, **state, last_duration_ms=took_ms, timeout_seconds=timeout_s)
             self.attempts.start(Stored(task, 1))
 
     async def end(self, *names: str) -> None:
         for name in names:
             self.ends[name].set()
         await turn()
+
+    async def until_over(self, many: int) -> list[str]:
+        """What became of the first *many* that end, in their order."""
+        await self.attempts.until(lambda: len(self.done) >= many, within_s=5)
+        return [f"{one.stored.task.id}: {one.outcome.summary}" for one in self.done]
 
     @property
     def running(self) -> list[str]:
@@ -190,3 +201,78 @@ async def test_at_the_end_nothing_that_waits_is_begun(make_task: MakeTask) -> No
 
     assert ["b"] == [stored.task.id for stored in back]
     assert (["a"], 0) == ([one.stored.task.id for one in world.done], len(world.attempts))
+
+
+async def test_each_ends_at_its_own_deadline_whatever_the_order_they_were_begun_in(
+    make_task: MakeTask,
+) -> None:
+    world = World(make_task, limit=9)
+
+    world.start("day")
+    world.start("late", timeout_s=0.06)
+    world.start("soon", timeout_s=0.02)
+    world.start("later", timeout_s=0.1)
+    over = await world.until_over(3)
+
+    within = "No result within"
+    assert [f"soon: {within} 0.02 s", f"late: {within} 0.06 s", f"later: {within} 0.1 s"] == over
+    assert ["day"] == world.running
+
+
+async def test_one_that_ends_in_time_takes_no_deadline_with_it(make_task: MakeTask) -> None:
+    """Its own was the one that was waited for."""
+    world = World(make_task, limit=9)
+
+    world.start("first", timeout_s=0.04)
+    world.start("second", timeout_s=0.08)
+    await turn()
+    await world.end("first")
+    over = await world.until_over(2)
+
+    assert ["first: Done", "second: No result within 0.08 s"] == over
+
+
+async def test_when_nothing_runs_no_deadline_is_left_behind(make_task: MakeTask) -> None:
+    """It would keep the tick's tasks in memory until it had come."""
+    world = World(make_task, limit=9)
+
+    world.start("a", "b")
+    await turn()
+    before = waited_for()
+    await world.end("a", "b")
+
+    assert (1, 0) == (before, waited_for())
+
+
+async def test_one_that_does_not_let_go_is_told_once(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its deadline has passed for good: looking at it again and again would leave the others no time."""
+    world = World(make_task, limit=9)
+    world.holds_on = True
+    looks: list[float] = []
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_at", counting(looks))
+
+    world.start("stuck", timeout_s=0.02)
+    await world.attempts.until(lambda: False, within_s=0.06)
+    await world.end("stuck")
+
+    assert ["stuck: Done"] == await world.until_over(1)
+    assert len(looks) < 5  # its deadline, and those of the test's own waiting
+
+
+def counting(looks: list[float]) -> Callable[..., asyncio.TimerHandle]:
+    """The running loop's `call_at`, which notes when it is to call."""
+    call_at = asyncio.get_running_loop().call_at
+
+    def noting(when: float, *rest: Any, **more: Any) -> asyncio.TimerHandle:
+        looks.append(when)
+        return call_at(when, *rest, **more)
+
+    return noting
+
+
+def waited_for() -> int:
+    """How many moments the loop waits for."""
+    handles = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
+    return sum(not handle.cancelled() for handle in handles)

@@ -1,16 +1,16 @@
 """A job: what a task type is handed when it is asked to do its work once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from functions.rules.events import Event
 from functions.rules.task import Missed
+from functions.rules.values import value
 from functions.rules.words import Trigger
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Job:
     """One attempt at one occurrence, seen from the task type's side.
 

@@ -1,13 +1,14 @@
 """What an attempt came to, and the record kept of it. A failed task is a value here, not an exception."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from typing import Any
 
 from pydantic import Field
 
 from functions.rules.events import Event
+from functions.rules.values import value
 from functions.rules.words import (
     Instant,
     Model,
@@ -20,7 +21,7 @@ from functions.rules.words import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """The result of one attempt. Build it with `succeeded` or `failed`; the tick makes the rest.
 

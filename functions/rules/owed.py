@@ -1,16 +1,17 @@
 """What the schedule owes when a task is found due: one occurrence as a rule, many after an outage."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from functions.rules.occurrences import is_on_time, newest, next_occurrence, older, owed, start_of
 from functions.rules.schedule import Span
 from functions.rules.settlement import BACKLOG_LIMIT
 from functions.rules.task import Extra, Missed, Task
+from functions.rules.values import value
 from functions.rules.words import Trigger
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Owed:
     """What a task at rest owes by now.
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
 from functions.errors import InputError
+from functions.rules.values import value
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -15,7 +16,7 @@ class ScheduleError(InputError):
     """A schedule or a zone cannot be used; the text is one sentence with the fault and the remedy."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Span:
     """The occurrences between two instants: how many, the first of them and the last."""
 

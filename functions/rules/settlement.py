@@ -1,7 +1,6 @@
 """What follows an attempt: the next wake-up, the new state, the records to keep, the people to tell."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +15,7 @@ from functions.rules.pending import appended
 from functions.rules.records import attempt_run, missed_run, skip_run
 from functions.rules.retry import retry_at
 from functions.rules.task import RECENT_RUNS, SUMMARY_CHARS, Extra, Missed, Pause, Task
+from functions.rules.values import value
 from functions.rules.watch import spoken, undelivered_at, word_at
 from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger, earliest
 
@@ -26,7 +26,7 @@ BREAKERS = {"agent": 5}  # failures in a row after which tasks of a type pause, 
 ASKED_FOR = {Trigger.MANUAL, Trigger.BACKFILL}  # by a person, so they count for no limit of runs
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settlement:
     """What is to be written about one task, and kept in the ledger before that.
 

@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 from functions.rules.outcome import Run
 from functions.rules.task import Task
+from functions.rules.values import value
 
 RUNS_PER_ENTRY = 100  # keeps an entry of long summaries well under a store's limit of 1 MiB a document
 RUNS_KEPT = timedelta(days=90)  # after that a ledger entry may be removed
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Stored:
     """A task as read, with the revision its next write must match.
 
@@ -45,7 +46,7 @@ class Found:
     broken: tuple[Broken, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Write:
     """One guarded write of one task's document.
 
@@ -82,7 +83,7 @@ class Result(Enum):
     UNKNOWN = "unknown"  #: The store did not answer; the write may have been applied. Re-read, compare.
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Written:
     """The answer to one `Write`. *revision* is the document's new one when applied."""
 

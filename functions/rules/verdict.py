@@ -13,6 +13,7 @@ from functions.rules.records import given_up, missed_run, skip_run
 from functions.rules.settlement import Settlement, asked_for, close, rest, to_be_told
 from functions.rules.task import Claim, Extra, Missed, Task
 from functions.rules.telling import about_to_tell
+from functions.rules.values import value
 from functions.rules.watch import awaiting, lateness_told, word_at
 from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger, occurrence_id
 
@@ -20,7 +21,7 @@ CLAIM_MARGIN = timedelta(seconds=15)  # a claim outlives its attempt by this: fl
 CLAIMED_AHEAD = timedelta(seconds=1)  # how long before its attempt a claim may be made
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Start:
     """Claim the task with these changes and make the attempt.
 

@@ -1,7 +1,6 @@
 """A request that is fit to be sent."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from yarl import URL
 
@@ -9,11 +8,12 @@ from functions.actions.net.addresses import Ports
 from functions.actions.net.errors import RefusedError
 from functions.actions.net.headers import check_headers
 from functions.actions.net.urls import check_url
+from functions.rules.values import value
 
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Call:
     """One request as it will be sent; its method, URL and headers have been checked."""
 

@@ -1,10 +1,11 @@
 """What came back from a user's address."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from functions.rules.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Response:
     """One answer, whatever its status: a 500 is an answer too.
 

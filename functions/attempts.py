@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from functions.deadlines import Deadlines
 from functions.ports import Perform
 from functions.rules.outcome import Outcome
 from functions.rules.storage import Stored
@@ -53,8 +54,6 @@ class _Running:
     started_at: datetime
     max_tokens: int | None = None
     ends_about: float = math.inf  # in the loop's time, if it takes as long as the last time
-    deadline: float = math.inf  # in the loop's time
-    timeout_s: float = math.inf  # what it was given, to be told when it took longer
     because: Outcome | None = None  # why it was cancelled, when it was
     work: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -86,9 +85,9 @@ class Attempts:
         self._waiting: deque[_Waiting] = deque()
         self._ends: deque[float] = deque(maxlen=max(1, limit // 2))
         self._ended = False
-        self._timer: asyncio.TimerHandle | None = None  # at the first deadline of all, or earlier
         self.begun = 0
         self._changed = asyncio.Event()
+        self._deadlines = Deadlines()
 
     @property
     def room(self) -> int:
@@ -159,25 +158,6 @@ class Attempts:
             running.because = because
             running.work.cancel()
 
-    def _watch(self, deadline: float) -> None:
-        """See to it that somebody looks at *deadline*. One timer for all: nearly all attempts end in time."""
-        if self._timer is None or deadline < self._timer.when():
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_at(deadline, self._time_out)
-
-    def _time_out(self) -> None:
-        """End the attempts whose deadline has come, and look again at the next one."""
-        self._timer = None
-        now = asyncio.get_running_loop().time()
-        for task_id, running in self._running.items():
-            if running.deadline <= now:
-                why = f"No result within {running.timeout_s:g} s"
-                self.cancel(task_id, Outcome(OutcomeKind.TIMED_OUT, why))
-        still = [one.deadline for one in self._running.values() if one.because is None]
-        if (first := min(still, default=math.inf)) < math.inf:
-            self._watch(first)
-
     async def end(self, because: Outcome) -> None:
         """End all attempts now, and begin no other. One that does not let go is left: its claim expires."""
         self._ended = True
@@ -204,9 +184,6 @@ class Attempts:
             self._done(Attempted(running.stored, outcome, running.started_at, self._clock()))
         finally:
             del self._running[task.id]
-            if not self._running and self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
             self._ends.append(asyncio.get_running_loop().time())
             self._fill()
             self._changed.set()
@@ -218,12 +195,15 @@ class Attempts:
         if timeout_s <= 0:
             return OVERSLEPT
         job = job_of(task, started_at=running.started_at, timeout_s=timeout_s, max_tokens=running.max_tokens)
-        running.timeout_s = timeout_s
-        running.deadline = asyncio.get_running_loop().time() + timeout_s
-        self._watch(running.deadline)
+        within = self._deadlines.within(timeout_s)
         try:
-            return await self._perform(job)
+            with within:
+                return await self._perform(job)
         except asyncio.CancelledError:
             if running.because is None:
                 raise
             return running.because
+        except TimeoutError:
+            if not within.passed:
+                raise
+            return Outcome(OutcomeKind.TIMED_OUT, f"No result within {timeout_s:g} s")

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -26,7 +25,6 @@ class World:
         self.done: list[Attempted] = []
         self.ends: dict[str, asyncio.Event] = {}
         self.most = 0
-        self.holds_on = False  # to its work, when told to end
         self.attempts = Attempts(self.perform, clock=self.clock, limit=limit, done=self.done.append)
 
     def clock(self) -> datetime:
@@ -36,12 +34,7 @@ class World:
         self.most = max(self.most, len(self.ends) + 1)
         self.ends[job.task_id] = asyncio.Event()
         try:
-            while not self.ends[job.task_id].is_set():
-                try:
-                    await self.ends[job.task_id].wait()
-                except asyncio.CancelledError:
-                    if not self.holds_on:
-                        raise
+            await self.ends[job.task_id].wait()
         finally:
             del self.ends[job.task_id]
         return succeeded("Done")
@@ -217,62 +210,3 @@ async def test_each_ends_at_its_own_deadline_whatever_the_order_they_were_begun_
     within = "No result within"
     assert [f"soon: {within} 0.02 s", f"late: {within} 0.06 s", f"later: {within} 0.1 s"] == over
     assert ["day"] == world.running
-
-
-async def test_one_that_ends_in_time_takes_no_deadline_with_it(make_task: MakeTask) -> None:
-    """Its own was the one that was waited for."""
-    world = World(make_task, limit=9)
-
-    world.start("first", timeout_s=0.04)
-    world.start("second", timeout_s=0.08)
-    await turn()
-    await world.end("first")
-    over = await world.until_over(2)
-
-    assert ["first: Done", "second: No result within 0.08 s"] == over
-
-
-async def test_when_nothing_runs_no_deadline_is_left_behind(make_task: MakeTask) -> None:
-    """It would keep the tick's tasks in memory until it had come."""
-    world = World(make_task, limit=9)
-
-    world.start("a", "b")
-    await turn()
-    before = waited_for()
-    await world.end("a", "b")
-
-    assert (1, 0) == (before, waited_for())
-
-
-async def test_one_that_does_not_let_go_is_told_once(
-    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its deadline has passed for good: looking at it again and again would leave the others no time."""
-    world = World(make_task, limit=9)
-    world.holds_on = True
-    looks: list[float] = []
-    monkeypatch.setattr(asyncio.get_running_loop(), "call_at", counting(looks))
-
-    world.start("stuck", timeout_s=0.02)
-    await world.attempts.until(lambda: False, within_s=0.06)
-    await world.end("stuck")
-
-    assert ["stuck: Done"] == await world.until_over(1)
-    assert len(looks) < 5  # its deadline, and those of the test's own waiting
-
-
-def counting(looks: list[float]) -> Callable[..., asyncio.TimerHandle]:
-    """The running loop's `call_at`, which notes when it is to call."""
-    call_at = asyncio.get_running_loop().call_at
-
-    def noting(when: float, *rest: Any, **more: Any) -> asyncio.TimerHandle:
-        looks.append(when)
-        return call_at(when, *rest, **more)
-
-    return noting
-
-
-def waited_for() -> int:
-    """How many moments the loop waits for."""
-    handles = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
-    return sum(not handle.cancelled() for handle in handles)

@@ -44,8 +44,13 @@ def read_schedule(expression: str, *, timezone: str, anchor: datetime, task_id: 
     Raises:
         ScheduleError: One of them cannot be used.
     """
-    found = _read(expression, timezone, task_id if HASHED.search(expression) else "")
+    found = _read(expression, timezone, task_id if _is_hashed(expression) else "")
     return interval(found, anchor=anchor) if isinstance(found, timedelta) else found
+
+
+@lru_cache(maxsize=16_384)
+def _is_hashed(expression: str) -> bool:
+    return HASHED.search(expression) is not None
 
 
 @lru_cache(maxsize=16_384)

@@ -111,7 +111,7 @@ def close(task: Task, run: Run, *, now: datetime, memory: Mapping[str, Any] | No
 
 def rest(task: Task, changes: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     """The status and the next wake-up of a task with nothing in hand, after *changes*."""
-    after = task.model_copy(update=dict(changes))
+    after = task.model_copy(update=changes)
     if after.pause is not None or not after.enabled:
         status = Status.PAUSED
     elif _is_over(after, now=now):

@@ -69,7 +69,7 @@ class Write:
         before = stored.task.__dict__
         differing = [name for name, value in changes.items() if before[name] is not value]
         return cls(
-            task=stored.task.model_copy(update=dict(changes)),
+            task=stored.task.model_copy(update=changes),
             revision=stored.revision,
             fields=frozenset(differing or changes),
         )

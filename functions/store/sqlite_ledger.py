@@ -66,7 +66,7 @@ EntryRows = tuple[tuple[str, int, str], str]
 def rows_of(entry: LedgerEntry) -> EntryRows:
     """The row of *entry* and those of its runs: all that can be made before taking the lock."""
     keys = [run.key for run in entry.runs]
-    return (entry.id, micros(entry.at), json.dumps(keys)), runs_text(entry)
+    return (entry.id, micros(entry.at), json.dumps(keys)), runs_text(entry.runs, keys)
 
 
 def keep(connection: sqlite3.Connection, rows: EntryRows) -> None:

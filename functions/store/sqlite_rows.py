@@ -13,7 +13,7 @@ import orjson
 from pydantic import BaseModel
 
 from functions.rules.outcome import Run
-from functions.rules.storage import LedgerEntry, Write
+from functions.rules.storage import Write
 from functions.rules.task import Task
 from functions.store.sqlite_documents import encode, micros
 
@@ -34,13 +34,13 @@ def changes_text(writes: Iterable[tuple[int, Write]]) -> str | None:
     return _text([_change(place, write, write.fields or frozenset()) for place, write in writes])
 
 
-def runs_text(entry: LedgerEntry) -> str:
-    """The key, task, end and document of each run in *entry*."""
-    heads = [(run.key, run.task_id, micros(run.finished_at)) for run in entry.runs]
-    rows = [(*head, _said(run, Run.model_fields)) for head, run in zip(heads, entry.runs, strict=True)]
+def runs_text(runs: Sequence[Run], keys: Sequence[str]) -> str:
+    """The key, which is given for each, the task, the end and the document of *runs*."""
+    heads = [(key, run.task_id, micros(run.finished_at)) for key, run in zip(keys, runs, strict=True)]
+    rows = [(*head, _said(run, Run.model_fields)) for head, run in zip(heads, runs, strict=True)]
     text = _text(rows)
     if text is None:  # then one of them is written with something else in the place of that value
-        whole = [(*head, json.loads(encode(run))) for head, run in zip(heads, entry.runs, strict=True)]
+        whole = [(*head, json.loads(encode(run))) for head, run in zip(heads, runs, strict=True)]
         text = json.dumps(whole)
     return text
 

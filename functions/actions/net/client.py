@@ -1,6 +1,5 @@
 """The guarded HTTP client: what the rest of the program holds when it calls an address given by a user."""
 
-import asyncio
 import ssl
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
@@ -88,7 +87,7 @@ class HttpClient:
         """
         exchange = self._exchange or self._start()
         try:
-            async with asyncio.timeout(timeout_s):
+            with exchange.deadlines.within(timeout_s):
                 return await exchange.run(
                     method,
                     url,
@@ -120,6 +119,5 @@ class HttpClient:
             user_agent=self._user_agent,
             ssl_context=self._ssl_context,
         )
-        elapsing = asyncio.get_running_loop().time
-        self._exchange = Exchange(connections, ports=self._ports, elapsing=elapsing, clock=self._clock)
+        self._exchange = Exchange(connections, ports=self._ports, clock=self._clock)
         return self._exchange

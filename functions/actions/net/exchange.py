@@ -1,5 +1,6 @@
 """One call from first request to last answer: redirects followed by hand, the body read within its bound."""
 
+import asyncio
 import ssl
 from collections.abc import Callable, Mapping
 
@@ -14,17 +15,20 @@ from functions.actions.net.faults import fault
 from functions.actions.net.headers import readable
 from functions.actions.net.redirects import REDIRECTS, lowered, redirected
 from functions.actions.net.response import Response
+from functions.deadlines import Deadlines
 
 _SECONDS_A_DAY = 86_400
 
 
 class Exchange:
-    """How calls are made: over which connections, to which ports, by which clocks.
+    """How calls are made: over which connections, to which ports, by which clocks. Make it inside the loop.
 
     Args:
         ports: Those a redirect may lead to.
-        elapsing: Seconds from any start, for measuring.
         clock: Seconds since the epoch, to tell how long a certificate lasts.
+
+    Attributes:
+        deadlines: Those of the calls.
     """
 
     def __init__(
@@ -32,12 +36,12 @@ class Exchange:
         connections: Connections,
         *,
         ports: Ports,
-        elapsing: Callable[[], float],
         clock: Callable[[], float],
     ) -> None:
         self._connections = connections
         self._ports = ports
-        self._elapsing = elapsing
+        self._elapsing = asyncio.get_running_loop().time
+        self.deadlines = Deadlines()
         self._clock = clock
 
     async def run(

@@ -12,14 +12,12 @@ class Figure:
 
     Attributes:
         unit: `s`, `ms`, `MiB`, or empty for numbers that are counted.
-        is_peer: Whether the product must be ahead of it.
         note: What makes it not quite alike.
     """
 
     who: str
     samples: tuple[float, ...]
     unit: str
-    is_peer: bool = False
     note: str = ""
 
     @property
@@ -104,13 +102,14 @@ class Line:
         }
 
 
-def ahead_of_all(ours: Figure, beside: Sequence[Figure | Skipped]) -> Check | None:
-    """Whether *ours* is faster than the fastest peer; None when no peer was measured."""
-    peers = [one for one in beside if isinstance(one, Figure) and one.is_peer]
-    if not peers:
-        return None
-    best = min(peers, key=lambda peer: peer.median)
-    return Check(f"beside {best.who}", ours.median, best.median, ours.unit)
+def ahead_of(peer: Figure, ours: Figure) -> Check:
+    """Whether *ours* is faster than *peer*."""
+    return Check(f"beside {peer.who}", ours.median, peer.median, ours.unit)
+
+
+def closest(checks: Sequence[Check]) -> list[Check]:
+    """The one of *checks* with the least to spare; none of none."""
+    return sorted(checks, key=lambda check: check.value / check.limit)[-1:]
 
 
 def ratio(what: str, ours: Figure, floor: Figure, limit: float) -> Check:

@@ -206,6 +206,18 @@ RIGHT: dict[str, dict[str, Any]] = {
         "faults": (fault("clock", 2, 0, 100, size=90.0),),
         "told": TOLD,
     },
+    "a failure the target did not see, dated after its recovery by a clock that nothing betrays": plus(
+        3,
+        calls=(),
+        runs=(run(3, startedAt=text(at(4, 34)), finishedAt=text(at(4, 35)), outcome="failed"),),
+    )
+    | {"faults": (fault("clock", 3, 0, 20, size=90.0),), "told": TOLD},
+    "a failure the target did not see, dated before the last success by such a clock": plus(
+        3,
+        calls=(),
+        runs=(run(3, startedAt=text(at(1, 34)), finishedAt=text(at(1, 35)), outcome="failed"),),
+    )
+    | {"faults": (fault("clock", 3, 0, 20, size=-90.0),), "told": TOLD},
     "a retry after a failure": plus(
         3,
         calls=(call(3, answer="500"), call(3, 30, attempt=2)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from itertools import groupby, takewhile
+from itertools import groupby, pairwise, takewhile
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Attempt = tuple[str, datetime, int]  # task, occurrence, number
 
+BY_SCHEDULE = {"schedule", "catch_up", "queued"}
 FAILURES = {"failed", "timed_out", "abandoned"}
 BEFORE_S, AFTER_S = 120, 300  # a process's clock may be wrong by 90 s; a word waits a minute for another tick
 
@@ -31,8 +32,7 @@ def judge_telling(task_id: str, plan: Plan, evidence: Evidence, verdict: Verdict
     if len({run["occurrence"] for run in ends}) < len(ends):
         verdict.counts["tasks whose notices were not judged (two records)"] += 1
         return
-    ends.sort(key=lambda run: _when(run, evidence))
-    ends = _until_it_flapped(task_id, ends, told)
+    ends = _until_it_flapped(task_id, _in_order(ends, evidence), told)
     failing = False
     for failed, group in groupby(ends, key=lambda run: run["outcome"] in FAILURES):
         streak = list(group)
@@ -43,16 +43,32 @@ def judge_telling(task_id: str, plan: Plan, evidence: Evidence, verdict: Verdict
         failing = failed
 
 
-def _when(run: Json, evidence: Evidence) -> tuple[float, datetime]:
-    """When it ended, by the target's clock where that saw it: a process's own may have been wrong.
+def _in_order(ends: list[Json], evidence: Evidence) -> list[Json]:
+    """*ends* as they came, by the target's clock where that saw them: a process's own may have been wrong.
 
     Of an attempt it did not see, because the network was cut, it is known from others of the same tick by
-    how much that tick's clock was wrong.
+    how much that tick's clock was wrong, where there are such; and what a schedule brings about is dealt with
+    one by one, the oldest first.
     """
+    moments = [_when(run, evidence) for run in ends]
+    by_schedule = [place for place, run in enumerate(ends) if run["trigger"] in BY_SCHEDULE]
+    by_schedule.sort(key=lambda place: instant(ends[place]["occurrence"]))
+    unseen = {place for place in by_schedule if _attempt(ends[place]) not in evidence.seen}
+    for before, place in pairwise(by_schedule):
+        if place in unseen:
+            moments[place] = max(moments[place], moments[before])
+    for after, place in pairwise(reversed(by_schedule)):
+        if place in unseen:
+            moments[place] = min(moments[place], moments[after])
+    order = sorted(range(len(ends)), key=lambda place: (moments[place], instant(ends[place]["occurrence"])))
+    return [ends[place] for place in order]
+
+
+def _when(run: Json, evidence: Evidence) -> float:
     ended = evidence.seen.get(_attempt(run))
     if ended is None:
         ended = instant(run["finishedAt"]).timestamp() - evidence.ahead.get(_tick(run), 0.0)
-    return ended, instant(run["occurrence"])
+    return ended
 
 
 def seen_by_the_target(history: History) -> dict[Attempt, float]:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from functions.rules.storage import Write
 from functions.rules.task import RECENT_RUNS, Task, shard_of
@@ -46,6 +47,8 @@ def task(number: int, target: str, *, due: bool) -> Task:
     now = datetime.now(UTC).replace(microsecond=0)
     at = now if due else now + timedelta(days=30 + number % 300)
     name = f"check-{number:06d}"
+    zone = ZONES[number % len(ZONES)]
+    hour = (now.astimezone(ZoneInfo(zone)).hour + 2 + number % 20) % 24  # none comes again within the hour
     ran_at = [now - timedelta(days=passed) for passed in range(RECENT_RUNS, 0, -1)]
     return Task(
         id=name,
@@ -53,8 +56,8 @@ def task(number: int, target: str, *, due: bool) -> Task:
         tags=("shop", "front"),
         type=("health_check_url", "http")[number % 2],
         params={"url": f"{target}/{number}"},
-        schedule=f"{number % 60} {number % 24} * * *",
-        timezone=ZONES[number % len(ZONES)],
+        schedule=f"{number % 60} {hour} * * *",
+        timezone=zone,
         timeout_seconds=10.0,  # with the usual 20 s a tick of 24 s starts nothing after its first 2.5
         created_at=CREATED,
         updated_at=CREATED,

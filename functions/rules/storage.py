@@ -67,7 +67,7 @@ class Write:
     def changing(cls, stored: Stored, changes: Mapping[str, Any]) -> "Write":
         """*stored* with *changes* applied, guarded by the revision it was read at."""
         before = stored.task.__dict__
-        differing = [name for name, value in changes.items() if before[name] is not value]
+        differing = [name for name, now in changes.items() if before[name] is not now]
         return cls(
             task=stored.task.model_copy(update=changes),
             revision=stored.revision,

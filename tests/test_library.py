@@ -65,7 +65,7 @@ LISTENS = Task.model_validate(
         "onEvent": [{"type": "door.bell"}],
     }
 )
-GREETING = Task(id="hello", title="Say hello", type="greet", schedule="* * * * *", params={"whom": "Ann"})
+GREETING = Task(id="hello", title="Say hello", type="greet", schedule="@yearly", params={"whom": "Ann"})
 
 
 # -- what there is -----------------------------------------------------------------------------------------

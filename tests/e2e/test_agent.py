@@ -23,7 +23,7 @@ TASK = {
     "title": "Flowers",
     "type": "agent",
     "owner": "ann",
-    "schedule": "@hourly",
+    "schedule": "@yearly",
     "params": {"goal": "Which flowers are in?", "maxTokens": 10_000},
     "notify": [],
 }

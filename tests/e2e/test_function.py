@@ -23,6 +23,8 @@ from tests.store.emulator import emulator_host, fresh_project
 
 SECRET = "a-secret-of-the-tests-with-32-characters"
 DUE = 200
+HOURLY = "every 1h"  # counted from its creation: no test meets the next one, whatever the clock says
+CREATED = timedelta(minutes=70)  # ago: due ten minutes ago, and again in fifty
 
 
 @pytest.fixture(params=["sqlite", pytest.param("firestore", marks=pytest.mark.emulator)])
@@ -82,11 +84,20 @@ async def _ping(address: str) -> dict[str, Any]:
         return report
 
 
+def _check(name: str, target: str) -> TaskSpec:
+    return TaskSpec(
+        id=f"check-{name}",
+        title=f"Check {name}",
+        type="health_check_url",
+        params={"url": f"{target}/{name}"},
+        schedule=HOURLY,
+    )
+
+
 async def _make_due(store_url: str, specs: list[TaskSpec]) -> None:
-    """Apply *specs* as of ten minutes ago, so that each is owed."""
+    """Apply *specs* of an hour's period as of a while ago, so that each is owed once."""
     store = _opened(store_url)
-    ago = datetime.now(UTC) - timedelta(minutes=10)
-    await apply(store, specs, origin="file", now=ago, new_id=lambda: "e2e")
+    await apply(store, specs, origin="file", now=datetime.now(UTC) - CREATED, new_id=lambda: "e2e")
     await store.close()
 
 
@@ -101,16 +112,7 @@ async def test_two_hundred_due_tasks_run_once_each_and_move_on(
     store_url: str, calls: tuple[str, Counter[str]], tmp_path: Path
 ) -> None:
     target, counted = calls
-    specs = [
-        TaskSpec(
-            id=f"check-{n}",
-            title=f"Check {n}",
-            type="health_check_url",
-            params={"url": f"{target}/{n}"},
-            schedule="*/5 * * * *",
-        )
-        for n in range(DUE)
-    ]
+    specs = [_check(str(n), target) for n in range(DUE)]
     await _make_due(store_url, specs)
 
     async with _serving(store_url, tmp_path) as address:
@@ -129,17 +131,7 @@ async def test_several_pings_at_once_run_nothing_twice(
     store_url: str, calls: tuple[str, Counter[str]], tmp_path: Path
 ) -> None:
     target, counted = calls
-    specs = [
-        TaskSpec(
-            id=f"check-{n}",
-            title=f"Check {n}",
-            type="health_check_url",
-            params={"url": f"{target}/{n}"},
-            schedule="*/5 * * * *",
-        )
-        for n in range(60)
-    ]
-    await _make_due(store_url, specs)
+    await _make_due(store_url, [_check(str(n), target) for n in range(60)])
 
     async with _serving(store_url, tmp_path) as address:
         reports = await asyncio.gather(*(_ping(address) for _ in range(4)))
@@ -152,7 +144,7 @@ async def test_one_ping_sees_success_failure_and_refusal_side_by_side(
     store_url: str, calls: tuple[str, Counter[str]], tmp_path: Path
 ) -> None:
     target, _ = calls
-    common = {"type": "health_check_url", "schedule": "0 * * * *", "retry": {"maxAttempts": 1}}
+    common = {"type": "health_check_url", "schedule": HOURLY, "retry": {"maxAttempts": 1}}
     specs = [
         TaskSpec.model_validate({"title": "Fine", "params": {"url": f"{target}/fine"}, **common}),
         TaskSpec.model_validate({"title": "Broken", "params": {"url": f"{target}/broken"}, **common}),
@@ -160,10 +152,7 @@ async def test_one_ping_sees_success_failure_and_refusal_side_by_side(
             {"title": "Metadata", "params": {"url": "http://169.254.169.254/computeMetadata/v1/"}, **common}
         ),
     ]
-    store = _opened(store_url)
-    hour_ago = datetime.now(UTC) - timedelta(hours=1)
-    await apply(store, specs, origin="file", now=hour_ago, new_id=lambda: "e2e")
-    await store.close()
+    await _make_due(store_url, specs)
 
     async with _serving(store_url, tmp_path) as address:
         report = await _ping(address)
@@ -181,17 +170,10 @@ async def test_a_second_process_takes_over_what_a_killed_one_had_claimed(
 ) -> None:
     target, counted = calls
     url = f"sqlite:///{tmp_path}/dead.db"
-    spec = TaskSpec(
-        id="check",
-        title="Check",
-        type="health_check_url",
-        params={"url": f"{target}/x"},
-        schedule="0 * * * *",
-    )
+    await _make_due(url, [_check("x", target)])
     store = _opened(url)
     now = datetime.now(UTC)
-    await apply(store, [spec], origin="file", now=now - timedelta(hours=2), new_id=lambda: "e2e")
-    [stored] = (await store.read(["check"])).tasks
+    [stored] = (await store.read(["check-x"])).tasks
     dead = {
         "status": "running",
         "occurrence": stored.task.upcoming,

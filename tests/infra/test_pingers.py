@@ -303,7 +303,7 @@ def repository(tmp_path: Path) -> Path:
     copy.mkdir()
     (copy / "functions").symlink_to(ROOT / "functions")
     (copy / ".gitignore").write_text((ROOT / ".gitignore").read_text() + "functions\nlogs/\n")
-    task = {"id": "once", "type": "command", "schedule": "hourly", "params": {"command": ["echo", "hello"]}}
+    task = {"id": "once", "type": "command", "schedule": "@yearly", "params": {"command": ["echo", "hello"]}}
     (copy / "tasks.json").write_text(json.dumps({"tasks": [task]}))
     git("init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "origin.git"), folder=tmp_path)
     git("init", "--quiet", "--initial-branch=main", folder=copy)
@@ -382,17 +382,17 @@ def test_a_task_edited_while_the_workflow_runs_keeps_the_edit_and_its_result(
     person = tmp_path / "person"
     git("clone", "--quiet", str(tmp_path / "origin.git"), str(person), folder=tmp_path)
     tasks = person / "tasks.json"
-    tasks.write_text(tasks.read_text().replace("hourly", "daily"))
-    git("commit", "--quiet", "--all", "--message=Once a day is enough", folder=person)
+    tasks.write_text(tasks.read_text().replace("@yearly", "@monthly"))
+    git("commit", "--quiet", "--all", "--message=Once a month is better", folder=person)
     git("push", "--quiet", folder=person)
 
     actions(repository, step("tick.yml", "Keep the store")["run"])
 
     log = git("log", "--format=%s", "origin/main", folder=repository).splitlines()
-    assert ["Keep the state of the scheduler [skip ci]", "Once a day is enough", "Begin"] == log
+    assert ["Keep the state of the scheduler [skip ci]", "Once a month is better", "Begin"] == log
     actions(repository, step("tick.yml", "Tick")["run"])
     shown = json.loads(actions(repository, "python -P -m functions.cli show once --json"))
-    assert ("daily", "succeeded") == (shown["schedule"], shown["lastOutcome"])
+    assert ("@monthly", "succeeded") == (shown["schedule"], shown["lastOutcome"])
 
 
 def test_a_mistake_in_the_file_fails_the_workflow_by_its_line_and_changes_nothing(repository: Path) -> None:

@@ -79,9 +79,10 @@ class World:
 
     async def _next_ping(self) -> datetime:
         """The next minute in which there is something to do, an hour at most from now."""
-        looks = [task.next_run_at for task in (await self.tasks()).values() if task.next_run_at]
+        next_due = (await self.store.due(self.end, limit=1)).tasks
+        looks = [stored.task.next_run_at for stored in next_due if stored.task.next_run_at]
         wanted = max(min(looks, default=self.end), self.now + timedelta(microseconds=1))
-        return _whole_minute(min(wanted, self.end))
+        return _whole_minute(wanted)
 
     def _present(self, ping: datetime) -> datetime:
         for gone, back in self.away:

@@ -20,6 +20,7 @@ from functions.store.bitable_faults import (
     Unanswered,
 )
 from functions.store.bitable_http import Answer, Line
+from functions.store.bitable_turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +50,8 @@ class Calls:
         self._within_s = within_s
         self._again_s = max(again_s, LEAST_WAIT_S)
         self._token = ""
-        self._good_until = 0.0
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._asking: asyncio.Lock | None = None
+        self._good_until = 0.0  # in the time that all loops of a process share
+        self._asking = Turns()
 
     async def get(self, path: str, query: Mapping[str, Any]) -> Data:
         """Read *path* of the base; errors as from `post`."""
@@ -141,13 +141,11 @@ class Calls:
         return await self._line.exchange(method, full, headers=headers, body=body, within_s=self._within_s)
 
     async def _current_token(self) -> str:
-        loop = asyncio.get_running_loop()
-        if self._asking is None or self._loop is not loop:
-            self._loop, self._asking, self._token = loop, asyncio.Lock(), ""
-        async with self._asking:  # ten calls at once need one token
-            if not self._token or loop.time() >= self._good_until:
+        time = asyncio.get_running_loop().time
+        async with self._asking.one():  # ten calls at once need one token
+            if not self._token or time() >= self._good_until:
                 self._token, lasts_s = await self._fresh_token()
-                self._good_until = loop.time() + max(lasts_s - RENEW_BEFORE_S, lasts_s / 2)
+                self._good_until = time() + max(lasts_s - RENEW_BEFORE_S, lasts_s / 2)
             return self._token
 
     async def _fresh_token(self) -> tuple[str, float]:

@@ -13,6 +13,7 @@ from uuid import UUID
 from functions.store.bitable_calls import Calls
 from functions.store.bitable_faults import GONE, TOO_LARGE, RefusedError, Unanswered
 from functions.store.bitable_filters import Condition
+from functions.store.bitable_turns import Turns
 
 PAGE = 500
 BATCH = 200  # the least of the limits that the vendor's pages and tools name
@@ -68,9 +69,8 @@ class Records:
         self._table_id = table_id
         self._gap_s = gap_s
         self._new_id = new_id
-        self._free_at = 0.0
-        self._lock: asyncio.Lock | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._free_at = 0.0  # in the time that all loops of a process share
+        self._turns = Turns()
 
     async def search(
         self,
@@ -170,8 +170,7 @@ class Records:
 
     async def rested(self) -> None:
         """Wait until the next write may be sent, so that what is read from now on is as fresh as can be."""
-        if self._loop is (loop := asyncio.get_running_loop()):
-            await asyncio.sleep(max(0.0, self._free_at - loop.time()))
+        await asyncio.sleep(max(0.0, self._free_at - asyncio.get_running_loop().time()))
 
     async def pause(self, number: int) -> None:
         """Wait before the try after the *number*-th conflict."""
@@ -196,19 +195,16 @@ class Records:
     @asynccontextmanager
     async def _turn(self, *, writes: bool) -> AsyncIterator[str]:
         """Have the table alone, as far as this process goes; its path."""
-        loop = asyncio.get_running_loop()
-        if self._lock is None or self._loop is not loop:
-            self._loop, self._lock, self._free_at = loop, asyncio.Lock(), 0.0
-        async with self._lock:
+        async with self._turns.one():
             path = f"/tables/{await self._table_id()}"
             if not writes:
                 yield path
                 return
-            await asyncio.sleep(max(0.0, self._free_at - loop.time()))
+            await self.rested()
             try:
                 yield path
             finally:
-                self._free_at = loop.time() + self._gap_s
+                self._free_at = asyncio.get_running_loop().time() + self._gap_s
 
 
 def batches(items: Sequence[T], size: int = BATCH) -> list[Sequence[T]]:

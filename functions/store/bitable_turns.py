@@ -1,10 +1,13 @@
-"""One change at a time in this process."""
+"""One at a time in this process, whichever loop it runs."""
 
 import asyncio
 
 
 class Turns:
-    """One change at a time in this process: between reading a guard and writing, nobody else here writes."""
+    """One at a time in this process: between reading a guard and writing, say, nobody else here writes.
+
+    Build it anywhere. A process that runs one loop after another has a lock of each.
+    """
 
     def __init__(self) -> None:
         self._lock: asyncio.Lock | None = None

@@ -21,7 +21,7 @@ from functions.store.bitable_tasks import FULL_LOOK_EVERY
 from tests.conftest import NOON
 from tests.contract.documents import changing, create, ids, read
 from tests.fakes.bitable import FakeBitable
-from tests.store.bitable_places import QUICK, Sheet
+from tests.store.bitable_places import QUICK, Sheet, served
 
 MakeTask = Callable[..., Task]
 SOON = replace(QUICK, call_within_s=0.5, answer_within_s=3.0)
@@ -491,6 +491,22 @@ async def test_batches_are_of_200_and_one_after_the_other(sheet: Sheet, make_tas
     ]
     assert loop.time() - started >= 1.0
     await store.close()
+
+
+def test_one_store_serves_one_loop_after_another_with_one_token(make_task: MakeTask) -> None:
+    async def use(store: BitableStore, *task_ids: str) -> int:
+        await create(store, *map(make_task, task_ids))
+        due = await store.due(NOON, limit=9)
+        await asyncio.gather(*(store.read(task_ids) for _ in range(2)))  # one waits for the other
+        await store.close()
+        return len(due.tasks)
+
+    with served() as feishu:
+        store = Sheet(feishu).store(replace(QUICK, settle_s=0.3))
+        found = [asyncio.run(use(store, *task_ids)) for task_ids in ("a", "bc")]
+
+    assert [1, 3] == found
+    assert 1 == len(feishu.asked("tenant_access_token"))
 
 
 async def test_within_the_vendors_limits_of_calls_nothing_waits(

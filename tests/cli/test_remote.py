@@ -2,20 +2,17 @@
 
 import asyncio
 import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.cli.conftest import Said, WriteTasks
-from tests.serving import ROOT, answered, environment, serving
+from tests.cli.conftest import Scheduler, WriteTasks
+from tests.serving import ROOT, answered, serving
 
 KEY = "the-first-administrators-key-0123456789"
-Remote = Callable[..., Said]
 
 
 async def _ready(address: str) -> None:
@@ -24,8 +21,8 @@ async def _ready(address: str) -> None:
 
 
 @pytest.fixture
-def remote(tmp_path: Path, site: str) -> Iterator[Remote]:
-    """Run one command, in a process of its own, against a function of its own."""
+def environment(tmp_path: Path, site: str) -> Iterator[dict[str, str]]:
+    """What a command needs to ask a function of its own."""
     store = {
         "CRON_SECRET": "a-secret-of-the-tests-with-32-characters",
         "API_KEY": KEY,
@@ -35,34 +32,23 @@ def remote(tmp_path: Path, site: str) -> Iterator[Remote]:
     }
     with serving(ROOT / "main.py", tmp_path, **store) as address:
         asyncio.run(_ready(address))
-
-        def run(*words: str, **variables: str) -> Said:
-            done = subprocess.run(
-                [sys.executable, "-P", "-m", "functions.cli", *words],
-                capture_output=True,
-                text=True,
-                env=environment(**({"SCHEDULER_URL": address, "SCHEDULER_KEY": KEY} | variables)),
-                cwd=tmp_path,
-                timeout=60,
-                check=False,
-            )
-            return Said(done.returncode, done.stdout, done.stderr)
-
-        yield run
+        yield {"SCHEDULER_URL": address, "SCHEDULER_KEY": KEY}
 
 
-def test_tasks_are_applied_seen_run_and_steered(remote: Remote, write_tasks: WriteTasks, site: str) -> None:
+def test_tasks_are_applied_seen_run_and_steered(
+    scheduler: Scheduler, write_tasks: WriteTasks, site: str
+) -> None:
     path = write_tasks({"id": "one", "params": {"url": site}}, {"id": "two"})
 
-    planned = remote("plan", path, "--json")
-    applied = remote("apply", path)
-    again = remote("apply", path)
-    paused = remote("pause", "two", "--note", "Holiday")
-    shown = remote("show", "two")
-    resumed = remote("resume", "two", "--json")
-    ran = remote("run", "one")
-    missing = remote("show", "nobody")
-    listed = remote("list", "--json")
+    planned = scheduler("plan", path, "--json")
+    applied = scheduler("apply", path)
+    again = scheduler("apply", path)
+    paused = scheduler("pause", "two", "--note", "Holiday")
+    shown = scheduler("show", "two")
+    resumed = scheduler("resume", "two", "--json")
+    ran = scheduler("run", "one")
+    missing = scheduler("show", "nobody")
+    listed = scheduler("list", "--json")
 
     assert ["create", "create"] == [change["action"] for change in planned.data["changes"]]
     assert (0, "2 created") == (applied.code, applied.out.splitlines()[-1].split(",")[0])
@@ -75,15 +61,15 @@ def test_tasks_are_applied_seen_run_and_steered(remote: Remote, write_tasks: Wri
     assert 1 == len(next(task for task in listed.data if task["id"] == "one")["backlog"])
 
 
-def test_channels_events_and_history_are_there(remote: Remote, write_tasks: WriteTasks) -> None:
-    remote("apply", write_tasks({"id": "pack", "onEvent": [{"type": "order.paid"}]}, {"id": "daily"}))
+def test_channels_events_and_history_are_there(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
+    scheduler("apply", write_tasks({"id": "pack", "onEvent": [{"type": "order.paid"}]}, {"id": "daily"}))
 
-    tried = remote("channels", "list")
-    heard = remote("events", "publish", "order.paid", "--data", '{"total": 12}')
-    listening = remote("events")
-    runs = remote("runs", "--json")
+    tried = scheduler("channels", "list")
+    heard = scheduler("events", "publish", "order.paid", "--data", '{"total": 12}')
+    listening = scheduler("events")
+    runs = scheduler("runs", "--json")
     span = ("--from", "2026-11-01T00:00:00Z", "--to", "2026-11-02T12:00:00Z")
-    dry = remote("backfill", "daily", *span, "--dry-run", "--json")
+    dry = scheduler("backfill", "daily", *span, "--dry-run", "--json")
 
     assert "webhook" in tried.out
     assert "pack run at the next tick" in heard.out
@@ -103,18 +89,18 @@ def test_channels_events_and_history_are_there(remote: Remote, write_tasks: Writ
     ],
 )
 def test_what_cannot_be_done_is_one_line(
-    remote: Remote, words: tuple[str, ...], variables: dict[str, Any], code: int, said: str
+    scheduler: Scheduler, words: tuple[str, ...], variables: dict[str, Any], code: int, said: str
 ) -> None:
-    done = remote(*words, **variables)
+    done = scheduler(*words, **variables)
 
     assert (code, 1) == (done.code, done.err.count("\n"))
     assert said in done.err
     assert KEY not in done.err + done.out
 
 
-def test_the_key_may_be_in_a_file(remote: Remote, tmp_path: Path) -> None:
+def test_the_key_may_be_in_a_file(scheduler: Scheduler, tmp_path: Path) -> None:
     (tmp_path / "key").write_text(KEY)
 
-    done = remote("list", "--json", SCHEDULER_KEY="", SCHEDULER_KEY_FILE=str(tmp_path / "key"))
+    done = scheduler("list", "--json", SCHEDULER_KEY="", SCHEDULER_KEY_FILE=str(tmp_path / "key"))
 
     assert (0, []) == (done.code, json.loads(done.out))

@@ -174,20 +174,8 @@ def test_what_is_right_passes(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "run", "seen"),
     [
-        (
-            "schedule.tf",
-            "attempt_deadline = ",
-            "attempt_deadlin  = ",
-            TICK,
-            "attempt_deadlin",
-        ),
-        (
-            "schedule.tf",
-            '"60s"',
-            '"180s"',
-            TICK,
-            "A tick must be given up before the next minute's",
-        ),
+        ("schedule.tf", "attempt_deadline = ", "attempt_deadlin  = ", TICK, "attempt_deadlin"),
+        ("schedule.tf", '"60s"', '"180s"', TICK, "A tick must be given up before the next minute's"),
         (
             "store.tf",
             '        [["shard", "ASCENDING"], ["nextRunAt", "ASCENDING"]]\n',
@@ -195,13 +183,7 @@ def test_what_is_right_passes(copy: Path) -> None:
             DATABASE,
             "have no index",
         ),
-        (
-            "identity.tf",
-            "roles/datastore.user",
-            "roles/datastore.owner",
-            ROLES,
-            "its own database alone",
-        ),
+        ("identity.tf", "roles/datastore.user", "roles/datastore.owner", ROLES, "its own database alone"),
     ],
     ids=["a misspelt argument", "a wrong deadline", "a missing index", "a role too great"],
 )

@@ -78,7 +78,7 @@ class World:
         return found[::-1]
 
     async def _next_ping(self) -> datetime:
-        """The next minute in which there is something to do, an hour at most from now."""
+        """The next minute in which there is something to do."""
         next_due = (await self.store.due(self.end, limit=1)).tasks
         looks = [stored.task.next_run_at for stored in next_due if stored.task.next_run_at]
         wanted = max(min(looks, default=self.end), self.now + timedelta(microseconds=1))

@@ -10,13 +10,12 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
-from functions import logs
-from functions.environment import read_environment
+from functions.config.dotenv import read_environment
+from functions.config.settings import Settings
+from functions.domain.redaction import Redactor
 from functions.errors import SettingsError
-from functions.rules.redact import Redactor
-from functions.settings import Settings
-from functions.web import open_door
-from functions.web.door import Wired
+from functions.observability import logs
+from functions.web.app import Wired, open_door
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +45,9 @@ def _wire() -> Wired:
     # something of every tick.
     gc.disable()
     try:
-        from functions import wiring
+        from functions.app import application
 
-        return wiring.build(_settings)
+        return application.build(_settings)
     finally:
         gc.freeze()
         gc.set_threshold(COLLECT_AFTER)

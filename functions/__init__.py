@@ -8,7 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from functions.actions.tools import Tools
+    from functions.domain.run import Outcome, Run, failed, succeeded
+    from functions.domain.task import Job
+    from functions.domain.task import Task as StoredTask
+    from functions.domain.task import TaskSpec as Task
+    from functions.domain.types import Model as Params
     from functions.errors import (
         InputError,
         NotFoundError,
@@ -17,32 +21,28 @@ if TYPE_CHECKING:
         StoreError,
         StoreUnavailable,
     )
-    from functions.library import Scheduler
-    from functions.rules.job import Job
-    from functions.rules.outcome import Outcome, Run, failed, succeeded
-    from functions.rules.task import Task as StoredTask
-    from functions.rules.task import TaskSpec as Task
-    from functions.rules.words import Model as Params
+    from functions.scheduler import Scheduler
+    from functions.task_types.support.context import Tools
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "InputError": "functions.errors",
-    "Job": "functions.rules.job",
+    "Job": "functions.domain.task",
     "NotFoundError": "functions.errors",
-    "Outcome": "functions.rules.outcome",
-    "Params": "functions.rules.words:Model",
-    "Run": "functions.rules.outcome",
-    "Scheduler": "functions.library",
+    "Outcome": "functions.domain.run",
+    "Params": "functions.domain.types:Model",
+    "Run": "functions.domain.run",
+    "Scheduler": "functions.scheduler",
     "SchedulerError": "functions.errors",
     "SettingsError": "functions.errors",
     "StoreError": "functions.errors",
     "StoreUnavailable": "functions.errors",
-    "StoredTask": "functions.rules.task:Task",
-    "Task": "functions.rules.task:TaskSpec",
-    "Tools": "functions.actions.tools",
-    "failed": "functions.rules.outcome",
-    "succeeded": "functions.rules.outcome",
+    "StoredTask": "functions.domain.task:Task",
+    "Task": "functions.domain.task:TaskSpec",
+    "Tools": "functions.task_types.support.context",
+    "failed": "functions.domain.run",
+    "succeeded": "functions.domain.run",
 }
 
 __all__ = [

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.rules.task import Task, shard_of
+from functions.domain.task import Task, shard_of
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 

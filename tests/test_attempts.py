@@ -6,12 +6,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from functions.attempts import SHUT_DOWN, Attempted, Attempts
-from functions.rules.job import Job
-from functions.rules.outcome import Outcome, succeeded
-from functions.rules.storage import Stored
-from functions.rules.task import Claim, Task
-from functions.rules.verdict import CLAIMED_AHEAD
+from functions.domain.lifecycle.decide import CLAIMED_AHEAD
+from functions.domain.run import Outcome, succeeded
+from functions.domain.storage import Stored
+from functions.domain.task import Claim, Job, Task
+from functions.engine.executor import SHUT_DOWN, Attempted, Attempts
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]

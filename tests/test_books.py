@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from functions import books
-from functions.books import Books, Decided
+from functions.domain.lifecycle.complete import Settlement, settle
+from functions.domain.lifecycle.decide import Start, judge
+from functions.domain.lifecycle.run_records import missed_run
+from functions.domain.run import succeeded
+from functions.domain.storage import LedgerEntry, Result, Stored, Write, Written
+from functions.domain.task import Missed, Task
+from functions.engine import writer
+from functions.engine.writer import Books, Decided
 from functions.errors import StoreUnavailable
-from functions.rules.outcome import succeeded
-from functions.rules.records import missed_run
-from functions.rules.settlement import Settlement, settle
-from functions.rules.storage import LedgerEntry, Result, Stored, Write, Written
-from functions.rules.task import Missed, Task
-from functions.rules.verdict import Start, judge
-from functions.store.sqlite import SqliteStore
+from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]
@@ -55,7 +55,7 @@ class Forgetful:
 
 @pytest.fixture
 async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Forgetful]:
-    monkeypatch.setattr(books, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(writer, "FIRST_WAIT_S", 0.001)
     sqlite = SqliteStore(str(tmp_path / "books.db"))
     yield Forgetful(sqlite)
     await sqlite.close()
@@ -155,7 +155,7 @@ async def test_a_settlement_that_never_gets_through_is_left_to_the_expiry_of_its
     store: Forgetful, make_task: MakeTask, caplog: pytest.LogCaptureFixture
 ) -> None:
     ours, stored = await _claimed(store, make_task)
-    store.losses = ["request"] * books.ROUNDS
+    store.losses = ["request"] * writer.ROUNDS
 
     assert [None] == await ours.settle([_decided(stored)])
     assert ["settlements_not_written"] == [record.message for record in caplog.records]

@@ -11,23 +11,19 @@ from typing import Any
 
 import pytest
 
-from functions.credits import Credits
+from functions.domain.alerts.model import Notice
+from functions.domain.credits import Account, Rates
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.run import Outcome, Run, failed, succeeded
+from functions.domain.storage import Document, Stored, Write, Written
+from functions.domain.task import Claim, Job, Retry, Task
+from functions.domain.task_budget import Spent, TaskBudget
+from functions.domain.types import OutcomeKind, SkipReason, Status
+from functions.engine.tick import tick
 from functions.errors import StoreUnavailable
-from functions.owners import Owners
-from functions.ports import Parts, Shelf
-from functions.rules.accounts import Account
-from functions.rules.budget import Spent, TaskBudget
-from functions.rules.credits import Rates
-from functions.rules.hours import Budget
-from functions.rules.job import Job
-from functions.rules.notice import Notice
-from functions.rules.outcome import Outcome, Run, failed, succeeded
-from functions.rules.policies import Retry
-from functions.rules.storage import Document, Stored, Write, Written
-from functions.rules.task import Claim, Task
-from functions.rules.words import OutcomeKind, SkipReason, Status
-from functions.store.sqlite import SqliteStore
-from functions.tick import tick
+from functions.interfaces import Parts, Shelf
+from functions.services.credits import Credits, Owners
+from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]

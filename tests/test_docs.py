@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from functions.cli import build
-from functions.environment import parse_dotenv
-from functions.rules.schedule import NAMED, read_schedule
-from functions.settings import Settings
-from functions.store.bitable_columns import TASKS
+from functions.cli.main import build
+from functions.config.dotenv import parse_dotenv
+from functions.config.settings import Settings
+from functions.domain.schedule.parse import NAMED_SCHEDULES, read_schedule
+from functions.stores.bitable.schema import TASKS
 
 ROOT = Path(__file__).parents[1]
-FORMS = (*NAMED, "every 15m", "at 2026-12-01T09:00")
+FORMS = (*NAMED_SCHEDULES, "every 15m", "at 2026-12-01T09:00")
 DIALECTS = ("L", "5L", "#", "MON-FRI", "H")
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.environment import parse_dotenv, read_environment
+from functions.config.dotenv import parse_dotenv, read_environment
 from functions.errors import SettingsError
 
 CANARY = "canary-in-a-file"

@@ -10,21 +10,20 @@ from typing import Any
 
 import pytest
 
-from functions.announcing import Announced, announce
+from functions.domain.event_outbox import CloudEvent
+from functions.domain.events import After, Event, Follower, OnEvent
+from functions.domain.lifecycle.edit import first_look
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.run import Outcome, failed, succeeded
+from functions.domain.storage import LedgerEntry, Result, Write, Written
+from functions.domain.task import Job, Pause, Task, TaskSpec
+from functions.domain.types import Status, Trigger
+from functions.engine.tick import tick
 from functions.errors import InputError
-from functions.following import all_listeners, check_links, linked, listeners
-from functions.ports import Parts
-from functions.rules.cloud_events import CloudEvent
-from functions.rules.events import After, Event, Follower, OnEvent
-from functions.rules.hours import Budget
-from functions.rules.job import Job
-from functions.rules.lifecycle import first_look
-from functions.rules.outcome import Outcome, failed, succeeded
-from functions.rules.storage import LedgerEntry, Result, Write, Written
-from functions.rules.task import Pause, Task, TaskSpec
-from functions.rules.words import Status, Trigger
-from functions.store.sqlite import SqliteStore
-from functions.tick import tick
+from functions.interfaces import Parts
+from functions.services.dependencies import all_listeners, check_links, linked, listeners
+from functions.services.events import Announced, announce
+from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
 MINUTE = timedelta(minutes=1)

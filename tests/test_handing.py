@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from functions.rules.hours import Budget
-from functions.rules.job import Job
-from functions.rules.outcome import Outcome, succeeded
-from functions.rules.task import Task
-from functions.rules.words import OutcomeKind, SkipReason
-from functions.store.sqlite import SqliteStore
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.run import Outcome, succeeded
+from functions.domain.task import Job, Task
+from functions.domain.types import OutcomeKind, SkipReason
+from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 from tests.test_tick import PATIENT, World
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.history import all_runs
-from functions.rules.outcome import Run
-from functions.rules.words import OutcomeKind
+from functions.domain.run import Run
+from functions.domain.types import OutcomeKind
+from functions.services.history import all_runs
 from tests.conftest import NOON
 
 

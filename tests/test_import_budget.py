@@ -58,19 +58,19 @@ HEAVY = (
     "pytest",
 )
 OURS = (
-    "functions.announcing",
-    "functions.applying",
-    "functions.cli",
-    "functions.commands",
-    "functions.credits",
-    "functions.owners",
+    "functions.services.events",
+    "functions.services.apply",
+    "functions.cli.main",
+    "functions.cli.commands",
+    "functions.services.credits",
+    "functions.services.credits",
     "functions.taskfiles",
     "functions.web.api",
-    "functions.store.firestore",
-    "functions.actions.net.client",
-    "functions.actions.http",
-    "functions.actions.rss_watch",
-    "functions.rules.cost",
+    "functions.stores.firestore.store",
+    "functions.http_client.client",
+    "functions.task_types.http",
+    "functions.task_types.rss_watch",
+    "functions.domain.pricing",
 )
 
 
@@ -95,7 +95,12 @@ def idle_tick(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_the_probe_has_done_a_tick(idle_tick: dict[str, Any]) -> None:
     """Else nothing below would mean anything."""
     assert {"status": "ok", "due": 0, "reads": 1}.items() <= idle_tick["report"].items()
-    assert {"main", "functions.tick", "functions.wiring", "functions.store.sqlite"} <= {*idle_tick["modules"]}
+    assert {
+        "main",
+        "functions.engine.tick",
+        "functions.app.application",
+        "functions.stores.sqlite.store",
+    } <= {*idle_tick["modules"]}
 
 
 @pytest.mark.parametrize("name", [*HEAVY, *OURS])

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from functions.domain.alerts.model import Notice
+from functions.domain.storage import Document
+from functions.domain.task import Task
+from functions.engine.scoped_store import OldestSeen
 from functions.errors import StoreUnavailable
-from functions.lateness import Lateness, OldestSeen
-from functions.rules.notice import Notice
-from functions.rules.storage import Document
-from functions.rules.task import Task
-from functions.store.sqlite import SqliteStore
+from functions.services.watchdog import Lateness
+from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 from tests.contract.documents import create
 

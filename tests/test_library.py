@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import functions
-from functions import InputError, NotFoundError, Scheduler, SettingsError, Task, actions
+from functions import InputError, NotFoundError, Scheduler, SettingsError, Task
+from functions.task_types import registry
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
@@ -41,11 +42,11 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (package / "http.py").write_text(GREETS)
     (package / "Loud.py").write_text(GREETS)
     monkeypatch.syspath_prepend(str(tmp_path))
-    before = dict(actions._own)
+    before = dict(registry._own)
     yield package
-    actions._own.clear()
-    actions._own.update(before)
-    actions._imported.cache_clear()
+    registry._own.clear()
+    registry._own.update(before)
+    registry._imported.cache_clear()
     for name in [name for name in sys.modules if name.startswith("shop_of_mine")]:
         del sys.modules[name]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from functions import logs
-from functions.logs import CloudFormatter, TerminalFormatter
+from functions.observability import logs
+from functions.observability.logs import CloudFormatter, TerminalFormatter
 
 CANARY = "canary-secret-0123456789"
 TRACE = "0123456789abcdef0123456789abcdef"
@@ -25,7 +25,7 @@ def masked(text: str) -> str:
 
 
 def record(message: str = "tick_done", level: int = logging.INFO, **fields: Any) -> logging.LogRecord:
-    made = logging.makeLogRecord({"name": "functions.tick", "msg": message, "levelno": level})
+    made = logging.makeLogRecord({"name": "functions.engine.tick", "msg": message, "levelno": level})
     vars(made).update(levelname=logging.getLevelName(level), created=1_795_176_001.25, **fields)
     return made
 
@@ -62,7 +62,7 @@ def test_a_structured_line_has_what_cloud_logging_looks_for() -> None:
         "severity": "INFO",
         "message": "tick_done",
         "time": datetime.fromtimestamp(1_795_176_001.25, UTC).isoformat(),
-        "logger": "functions.tick",
+        "logger": "functions.engine.tick",
         "due": 5,
         "taskIds": ["a", "b"],
     } == line

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
+from functions.app.application import Wired, now
+from functions.config.settings import Settings
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.run import Outcome, failed, succeeded
+from functions.domain.storage import Counts
+from functions.domain.task import Job
+from functions.domain.types import Trigger
 from functions.errors import SettingsError, StoreUnavailable
-from functions.metrics import Metrics
-from functions.rules.hours import Budget
-from functions.rules.job import Job
-from functions.rules.outcome import Outcome, failed, succeeded
-from functions.rules.storage import Counts
-from functions.rules.words import Trigger
-from functions.settings import Settings
-from functions.tracing import Traces, traces
-from functions.wiring import Wired, now
+from functions.observability.metrics import Metrics
+from functions.observability.tracing import Traces, traces
 from tests.conftest import NOON
 
 BUDGET = Budget(timedelta(seconds=18), timedelta(seconds=24))

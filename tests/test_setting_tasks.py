@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from functions.config.settings import Settings
 from functions.errors import SettingsError
-from functions.settings import Settings
 
 CANARY = "canary-value-nobody-may-see"
 

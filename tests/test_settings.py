@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from functions.config.settings import SECRETS, Settings
 from functions.errors import SettingsError
-from functions.settings import SECRETS, Settings
 
 SECRET = "live-secret-0123456789-abcdefghij"
 PREVIOUS = "previous-secret-0123456789-abcdef"

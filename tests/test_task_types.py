@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from functions import actions
-from functions.rules.task import TaskSpec
+from functions.domain.task import TaskSpec
+from functions.task_types import registry
 from functions.taskfiles import check_task
 
 ROOT = Path(__file__).parents[1]
@@ -28,7 +28,7 @@ def section(name: str) -> str:
 
 
 def params_of(name: str) -> dict[str, Any]:
-    fields = actions._load(name).params.model_fields
+    fields = registry._load(name).params.model_fields
     return {field.alias or python_name: field for python_name, field in fields.items()}
 
 
@@ -38,19 +38,19 @@ def rows(text: str) -> dict[str, str]:
     return dict(re.findall(r"^\| `(\w+)` \|.*\| *(.*?) *\|$", table, re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", actions.type_names())
+@pytest.mark.parametrize("name", registry.type_names())
 def test_the_guide_has_a_type_with_all_its_params_and_no_other(name: str) -> None:
     assert params_of(name).keys() == rows(section(name)).keys()
 
 
-@pytest.mark.parametrize("name", actions.type_names())
+@pytest.mark.parametrize("name", registry.type_names())
 def test_the_guide_says_which_params_are_required(name: str) -> None:
     required = {alias for alias, field in params_of(name).items() if field.is_required()}
 
     assert required == {alias for alias, default in rows(section(name)).items() if default == "required"}
 
 
-@pytest.mark.parametrize("name", actions.type_names())
+@pytest.mark.parametrize("name", registry.type_names())
 def test_the_guide_tells_numbers_and_switches_as_they_are(name: str) -> None:
     told = rows(section(name))
     defaults = {
@@ -64,7 +64,7 @@ def test_the_guide_tells_numbers_and_switches_as_they_are(name: str) -> None:
     }
 
 
-@pytest.mark.parametrize("name", actions.type_names())
+@pytest.mark.parametrize("name", registry.type_names())
 def test_the_guide_shows_a_task_that_can_be_applied(name: str) -> None:
     [text] = re.findall(r"```yaml\n(.*?)```", section(name), re.DOTALL)
 
@@ -72,10 +72,10 @@ def test_the_guide_shows_a_task_that_can_be_applied(name: str) -> None:
 
     assert isinstance(spec, TaskSpec), spec
     assert name == spec.type
-    assert actions.example(name) == spec.params
+    assert registry.example(name) == spec.params
 
 
-@pytest.mark.parametrize("name", actions.type_names())
+@pytest.mark.parametrize("name", registry.type_names())
 def test_the_readme_lists_each_type_with_its_params(name: str) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     [row] = re.findall(rf"^\| `{name}` \|.*$", readme, re.MULTILINE)
@@ -84,7 +84,7 @@ def test_the_readme_lists_each_type_with_its_params(name: str) -> None:
 
 
 def test_there_is_no_word_of_a_type_that_does_not_exist() -> None:
-    assert set(actions.type_names()) == set(re.findall(r"^## `(\w+)`$", GUIDE, re.MULTILINE))
+    assert set(registry.type_names()) == set(re.findall(r"^## `(\w+)`$", GUIDE, re.MULTILINE))
 
 
 class Installation:
@@ -131,7 +131,7 @@ def test_a_file_in_the_folder_is_a_type_that_a_tick_runs(tmp_path: Path) -> None
     """The very file that the guide shows."""
     [source] = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
     installation = Installation(tmp_path)
-    installation.drop("functions/actions/greeting.py", source)
+    installation.drop("functions/task_types/greeting.py", source)
 
     said = run_once(installation, "greeting", {"toWhom": "the roses"})
 
@@ -182,7 +182,7 @@ def test_a_type_is_handed_no_secret_but_those_in_its_params(tmp_path: Path) -> N
     [source] = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
     installation = Installation(tmp_path, TASK_SECRET_TAP=SECRET, TASK_SECRET_OTHER=f"{SECRET}-2")
     nosy = source.replace("Hello, {params.to_whom}", "{len(params.to_whom)} and {len(tools.secrets)}")
-    installation.drop("functions/actions/greeting.py", nosy)
+    installation.drop("functions/task_types/greeting.py", nosy)
 
     said = run_once(installation, "greeting", {"toWhom": "{{secret:TAP}}"})
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.rules.task import TaskSpec
+from functions.domain.task import TaskSpec
 from functions.taskfiles import Fault, Loaded, check_task, read_task_files
 
 Write = Callable[..., Path]

@@ -11,18 +11,17 @@ from typing import Any
 
 import pytest
 
-from functions.books import Books
+from functions.domain.alerts.model import Notice
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.run import Outcome, failed, succeeded
+from functions.domain.storage import LedgerEntry, Stored, Write
+from functions.domain.task import Job, Task
+from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
+from functions.engine.tick import tick
+from functions.engine.writer import Books
 from functions.errors import StoreUnavailable
-from functions.ports import Parts, Publish, Workers
-from functions.rules.hours import Budget
-from functions.rules.job import Job
-from functions.rules.notice import Notice
-from functions.rules.outcome import Outcome, failed, succeeded
-from functions.rules.storage import LedgerEntry, Stored, Write
-from functions.rules.task import Task
-from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger
-from functions.store.sqlite import SqliteStore
-from functions.tick import tick
+from functions.interfaces import Parts, Publish, Workers
+from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]
@@ -452,7 +451,7 @@ async def test_a_running_attempt_is_cancelled_when_somebody_asks(
         await asyncio.Event().wait()
         return succeeded("Never")
 
-    monkeypatch.setattr("functions.wishes.LOOK_AGAIN", timedelta(seconds=0.05))
+    monkeypatch.setattr("functions.engine.executor.LOOK_AGAIN", timedelta(seconds=0.05))
     world.work = wait_for_cancel
     await world.put(make_task())
 

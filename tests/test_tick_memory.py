@@ -6,16 +6,15 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from functions.ports import Parts
-from functions.results import FLUSH_AT
-from functions.rules.hours import Budget
-from functions.rules.job import Job
-from functions.rules.notice import Notice
-from functions.rules.outcome import Outcome, succeeded
-from functions.rules.storage import Write
-from functions.rules.task import Task
-from functions.store.sqlite import SqliteStore
-from functions.tick import tick
+from functions.domain.alerts.model import Notice
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.run import Outcome, succeeded
+from functions.domain.storage import Write
+from functions.domain.task import Job, Task
+from functions.engine.results import FLUSH_AT
+from functions.engine.tick import tick
+from functions.interfaces import Parts
+from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
 AT_ONCE = 20

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from functions.actions import Tools
-from functions.actions.net.response import Response
-from functions.rules.job import Job
-from functions.rules.outcome import Run
-from functions.rules.task import Task
-from functions.rules.words import Trigger
+from functions.domain.run import Run
+from functions.domain.task import Job, Task
+from functions.domain.types import Trigger
+from functions.http_client.responses import Response
+from functions.task_types.registry import Tools
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 

@@ -7,9 +7,15 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from functions.actions.tools.answers import text_of, wait_asked_for, worth_retrying
-from functions.actions.tools.fields import ExpectedStatus, Headers, Statuses
-from functions.actions.tools.pointer import NOTHING, at_pointer, same_json
+from functions.task_types.support.context import ExpectedStatus, Headers, Statuses
+from functions.task_types.support.responses import (
+    NOTHING,
+    at_pointer,
+    same_json,
+    text_of,
+    wait_asked_for,
+    worth_retrying,
+)
 from tests.actions.conftest import NOON, answer
 
 

@@ -13,15 +13,13 @@ from typing import Any
 
 import pytest
 
-from functions.actions import Tools, check_params, perform
-from functions.actions.processes.capture import KEPT_CHARS, SPARE_BYTES, Capture
-from functions.actions.processes.family import MARK, Family
-from functions.actions.processes.running import run
+from functions.domain.events import Event
+from functions.domain.run import Outcome
+from functions.domain.task import Job
+from functions.domain.types import OutcomeKind
 from functions.errors import InputError
-from functions.rules.events import Event
-from functions.rules.job import Job
-from functions.rules.outcome import Outcome
-from functions.rules.words import OutcomeKind
+from functions.task_types.command.process import KEPT_CHARS, MARK, SPARE_BYTES, Capture, Family, run
+from functions.task_types.registry import Tools, check_params, perform
 from tests.actions.conftest import NOON, tools_with
 
 CANARY = "c4nary-value-of-a-secret"

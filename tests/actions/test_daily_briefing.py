@@ -7,14 +7,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from functions.actions import check_params, perform
-from functions.actions.briefings.facts import gather
-from functions.actions.briefings.wording import sections, sentence
+from functions.domain.run import Outcome, Run
+from functions.domain.task import Job, Task
+from functions.domain.types import OutcomeKind
 from functions.errors import InputError
-from functions.rules.job import Job
-from functions.rules.outcome import Outcome, Run
-from functions.rules.task import Task
-from functions.rules.words import OutcomeKind
+from functions.task_types.daily_briefing.facts import gather
+from functions.task_types.daily_briefing.text import sections, sentence
+from functions.task_types.registry import check_params, perform
 from tests.actions.conftest import FakeRecords, tools_with
 
 EIGHT = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)  # in Riga

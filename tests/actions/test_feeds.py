@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from functions.actions.feeds.plain import plain_text, web_link
-from functions.actions.feeds.reading import Entry, Feed, NotAFeedError, read_feed
-from functions.actions.feeds.seen import Seen, matching
+from functions.task_types.rss_watch import Seen, matching
+from functions.task_types.support.feeds import Entry, Feed, NotAFeedError, plain_text, read_feed, web_link
 from tests.actions.conftest import NOON
 
 URL = "https://example.com/feed.xml"

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from functions.actions import Tools, check_params, perform
-from functions.actions.net.client import HttpClient
+from functions.domain.run import Outcome
+from functions.domain.task import Job
+from functions.domain.types import OutcomeKind
 from functions.errors import InputError
-from functions.rules.job import Job
-from functions.rules.outcome import Outcome
-from functions.rules.words import OutcomeKind
+from functions.http_client.client import HttpClient
+from functions.task_types.registry import Tools, check_params, perform
 from tests.actions.conftest import NOON, FakeRecords, answer, calls_of, tools_with
 
 TOKEN = "ghp_c4nary-token-of-github"

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from functions.actions import check_params, perform
-from functions.actions.net.response import Response
+from functions.domain.run import Outcome
+from functions.domain.task import Job
+from functions.domain.types import OutcomeKind
 from functions.errors import InputError
-from functions.rules.job import Job
-from functions.rules.outcome import Outcome
-from functions.rules.words import OutcomeKind
+from functions.http_client.responses import Response
+from functions.task_types.registry import check_params, perform
 from tests.actions.conftest import answer, calls_of, tools_with
 
 URL = "https://example.com/"

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from functions.actions.tools.limits import MEMORY_BYTES, within_limits
-from functions.rules.outcome import Outcome, succeeded
-from functions.rules.words import OutcomeKind
+from functions.domain.run import Outcome, succeeded
+from functions.domain.types import OutcomeKind
+from functions.task_types.support.limits import MEMORY_BYTES, within_limits
 
 
 def limited(given: object) -> Outcome:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from functions.actions import Tools, perform
-from functions.actions.net.client import HttpClient
-from functions.rules.job import Job
-from functions.rules.words import OutcomeKind
+from functions.domain.task import Job
+from functions.domain.types import OutcomeKind
+from functions.http_client.client import HttpClient
+from functions.task_types.registry import Tools, perform
 from tests.actions.conftest import FakeRecords
 from tests.actions.test_feeds import rss
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from functions.actions import check_params, perform
+from functions.domain.task import Job
 from functions.errors import InputError
-from functions.rules.job import Job
+from functions.task_types.registry import check_params, perform
 from tests.actions.conftest import tools_with
 
 PARAMS: dict[str, Any] = {"eventType": "order.paid", "data": {"total": 12, "lines": ["ü"]}, "to": "pack"}

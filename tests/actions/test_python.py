@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from functions.actions import Tools, check_params, perform
-from functions.actions.callables.threads import Threads, TooManyError
+from functions.domain.run import Outcome
+from functions.domain.task import Job
+from functions.domain.types import OutcomeKind
 from functions.errors import InputError
-from functions.rules.job import Job
-from functions.rules.outcome import Outcome
-from functions.rules.words import OutcomeKind
+from functions.task_types.python.threads import Threads, TooManyError
+from functions.task_types.registry import Tools, check_params, perform
 from tests.actions.conftest import tools_with
 
 CANARY = "c4nary-value-of-a-secret"
@@ -24,7 +24,7 @@ Call = Callable[..., Any]
 MODULE = """
 import asyncio, subprocess, threading
 from os import system
-from functions.rules.outcome import Outcome, failed, succeeded
+from functions.domain.run import Outcome, failed, succeeded
 from gardening_tools import borrowed
 
 started = threading.Event()

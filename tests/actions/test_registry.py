@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-import functions.actions as actions
-from functions.actions.net.errors import FetchError, RefusedError
+import functions.task_types.registry as actions
+from functions.domain.task import Job
+from functions.domain.types import OutcomeKind
 from functions.errors import InputError, StoreUnavailable
-from functions.rules.job import Job
-from functions.rules.words import OutcomeKind
+from functions.http_client import FetchError, RefusedError
 from tests.actions.conftest import FakeRecords, answer, tools_with
 
 CANARY = "s3cret-canary"
@@ -22,11 +22,15 @@ MakeJob = Callable[..., Job]
 
 
 def test_each_plain_file_is_a_type() -> None:
-    """Adding a type is adding a file."""
-    files = {path.stem for path in Path(actions.__file__).parent.glob("*.py")} - {"__init__"}
+    """Adding a type is adding a file, or a folder where it is more than one idea."""
+    folder = Path(actions.__file__).parent
+    files = {path.stem for path in folder.glob("*.py")} | {
+        path.parent.name for path in folder.glob("*/__init__.py")
+    }
+    types = files - {"__init__", "registry", "support"}
 
-    assert tuple(sorted(files)) == actions.type_names()
-    assert {"daily_briefing", "health_check_url", "http", "rss_watch"} <= files
+    assert tuple(sorted(types)) == actions.type_names()
+    assert {"daily_briefing", "health_check_url", "http", "rss_watch"} <= types
 
 
 @pytest.mark.parametrize("name", actions.type_names())
@@ -43,9 +47,9 @@ def test_a_type_is_imported_when_it_is_needed() -> None:
     """A cold start does not pay for feeds or an HTTP library it has no use for."""
     script = """
 import sys
-from functions import actions
+from functions.task_types import registry as actions
 actions.type_names()
-early = [name for name in sys.modules if name.startswith("functions.actions.") and name.rsplit(".", 1)[-1]
+early = [name for name in sys.modules if name.startswith("functions.task_types.") and name.rsplit(".", 1)[-1]
          in actions.type_names()]
 for name in ("health_check_url", "rss_watch", "http", "daily_briefing"):
     actions.check_params(name, actions.example(name))
@@ -167,7 +171,7 @@ async def test_a_crash_is_a_failure_and_a_log_without_values(
     (record,) = caplog.records
     assert (logging.ERROR, "task_type_crashed") == (record.levelno, record.message)
     assert name == record.__dict__["error"]
-    assert "daily_briefing.py" in record.__dict__["trace"]
+    assert "daily_briefing" in record.__dict__["trace"]
     assert CANARY not in repr(record.__dict__)
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from functions.actions import Tools, check_params, perform
-from functions.actions.tools.limits import within_limits
-from functions.actions.tools.references import check_references, filled, mask_for, names_in
+from functions.domain.run import Outcome, succeeded
+from functions.domain.task import Job
+from functions.domain.types import OutcomeKind
 from functions.errors import InputError
-from functions.rules.job import Job
-from functions.rules.outcome import Outcome, succeeded
-from functions.rules.words import OutcomeKind
+from functions.task_types.registry import Tools, check_params, perform
+from functions.task_types.support.limits import within_limits
+from functions.task_types.support.secrets import check_references, filled, mask_for, names_in
 from tests.actions.conftest import answer, calls_of, tools_with
 
 CANARY = "c4nary+value/of-a-secret"

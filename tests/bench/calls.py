@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import aiohttp
 
-from functions.actions.net.client import HttpClient
+from functions.http_client.client import HttpClient
 
 Call = Callable[[], Awaitable[None]]
 

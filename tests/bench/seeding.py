@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from functions.rules.storage import Write
-from functions.rules.task import RECENT_RUNS, Task, shard_of
-from functions.rules.words import OutcomeKind, instant_text
-from functions.store import open_store
-from functions.wiring import FullStore
+from functions.app.application import FullStore
+from functions.domain.storage import Write
+from functions.domain.task import RECENT_RUNS, Task, shard_of
+from functions.domain.types import OutcomeKind, instant_text
+from functions.stores import open_store
 
 T = TypeVar("T")
 

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from functions.applying import apply
-from functions.rules.task import TaskSpec
-from functions.rules.words import instant_text
-from functions.store.sqlite import SqliteStore
+from functions.domain.task import TaskSpec
+from functions.domain.types import instant_text
+from functions.services.apply import apply
+from functions.stores.sqlite.store import SqliteStore
 from tests.chaos.clock import Clock
 from tests.chaos.history import Fault, History, Op
 from tests.chaos.people import new_id

@@ -4,8 +4,7 @@ import asyncio
 import os
 
 import main
-from functions.web import open_door
-from functions.web.door import Wired
+from functions.web.app import Wired, open_door
 from tests.chaos.clock import Clock, fast_loop
 
 # The server takes its loop from here, once it serves.

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from functions.actions.tools import Http, Response
+from functions.app.application import Wired
+from functions.config.settings import Settings
+from functions.domain.alerts.model import Notice
+from functions.domain.storage import Found, LedgerEntry, Result, Write, Written
 from functions.errors import StoreUnavailable
-from functions.ports import Tell
-from functions.rules.notice import Notice
-from functions.rules.storage import Found, LedgerEntry, Result, Write, Written
-from functions.settings import Settings
-from functions.wiring import Wired
+from functions.interfaces import Tell
+from functions.task_types.support.context import Http, Response
 from tests.chaos.clock import Clock
 from tests.chaos.mutants import apply
 from tests.chaos.points import Orders

@@ -5,12 +5,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions import books, results, tick
-from functions.books import Books, Decided
-from functions.rules import verdict
-from functions.rules.outcome import Run
-from functions.rules.storage import LedgerEntry, Result, Stored, Write, Written
-from functions.rules.task import Task
+from functions.domain.lifecycle import decide
+from functions.domain.run import Run
+from functions.domain.storage import LedgerEntry, Result, Stored, Write, Written
+from functions.domain.task import Task
+from functions.engine import results, tick, writer
+from functions.engine.writer import Books, Decided
 from tests.chaos.points import Orders
 
 Mutate = Callable[[Orders], None]
@@ -39,7 +39,7 @@ def _claim_without_precondition(_: Orders) -> None:
 
 def _settle_without_fence(_: Orders) -> None:
     """A tick that overslept its claim writes its result all the same."""
-    setattr(books, "_still_ours", lambda task, ours: task.occurrence is not None)  # noqa: B010
+    setattr(writer, "_still_ours", lambda task, ours: task.occurrence is not None)  # noqa: B010
 
 
 def _advance_before_run(_: Orders) -> None:
@@ -48,7 +48,7 @@ def _advance_before_run(_: Orders) -> None:
 
     def judge(task: Task, *, token: str, now: datetime) -> Any:
         found = judged(task, token=token, now=now)
-        if isinstance(found, verdict.Start):
+        if isinstance(found, decide.Start):
             after = task.model_copy(update=dict(found.changes))
             moved = {"status": "scheduled", "next_run_at": after.upcoming}
             return replace(found, changes={**found.changes, **moved})

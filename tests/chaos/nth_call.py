@@ -8,18 +8,17 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from functions.applying import apply
+from functions.domain.alerts.model import Notice
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.run import Outcome, failed, succeeded
+from functions.domain.storage import LedgerEntry, Result, Write, Written
+from functions.domain.task import Job, TaskSpec
+from functions.domain.types import instant_text
+from functions.engine.tick import tick
 from functions.errors import StoreError, StoreUnavailable
-from functions.ports import Parts
-from functions.rules.hours import Budget
-from functions.rules.job import Job
-from functions.rules.notice import Notice
-from functions.rules.outcome import Outcome, failed, succeeded
-from functions.rules.storage import LedgerEntry, Result, Write, Written
-from functions.rules.task import TaskSpec
-from functions.rules.words import instant_text
-from functions.store.sqlite import SqliteStore
-from functions.tick import tick
+from functions.interfaces import Parts
+from functions.services.apply import apply
+from functions.stores.sqlite.store import SqliteStore
 from tests.chaos.deaths import spec
 from tests.chaos.history import Call, Fault, History, Op
 from tests.chaos.standstill import StandstillLoop

@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from functions import applying, control
+from functions.app.application import FullStore
+from functions.domain.storage import Filter, Result, Write
+from functions.domain.task import TaskSpec
+from functions.domain.types import instant_text
 from functions.errors import InputError, StoreError, StoreUnavailable
-from functions.rules.storage import Filter, Result, Write
-from functions.rules.task import TaskSpec
-from functions.rules.words import instant_text
-from functions.wiring import FullStore
+from functions.services import apply
+from functions.services import tasks as control
 from tests.chaos.clock import Clock
 from tests.chaos.history import Op
 
@@ -47,7 +48,7 @@ class People:
         """Make all tasks."""
         invoked, now = self._clock.time(), self._clock.now()
         specs = [TaskSpec.model_validate(spec) for spec in self._specs.values()]
-        await applying.apply(self._store, specs, origin="chaos", now=now, new_id=new_id, prune=False)
+        await apply.apply(self._store, specs, origin="chaos", now=now, new_id=new_id, prune=False)
         completed, at = self._clock.time(), instant_text(now)
         self.ops += [
             Op("create", task, invoked, completed, spec=spec, at=at) for task, spec in self._specs.items()
@@ -61,7 +62,7 @@ class People:
 
     async def resume_all(self) -> None:
         """Resume whatever stands still, so that everything can come to an end."""
-        for stored in await applying.everything(self._store, Filter()):
+        for stored in await apply.everything(self._store, Filter()):
             if stored.task.status in ("paused", "quarantined"):
                 await self._resume(stored.task.id)
 
@@ -78,7 +79,7 @@ class People:
     async def _apply(self, task: str, spec: dict[str, Any]) -> None:
         async def work(now: datetime) -> None:
             model = TaskSpec.model_validate(spec)
-            await applying.apply(self._store, [model], origin="chaos", now=now, new_id=new_id, prune=False)
+            await apply.apply(self._store, [model], origin="chaos", now=now, new_id=new_id, prune=False)
 
         if await self._logged("edit", task, work, spec=spec) == "done":
             self._specs[task] = spec

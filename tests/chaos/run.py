@@ -12,9 +12,9 @@ from typing import Any
 
 import aiohttp
 
-from functions.applying import everything
-from functions.rules.storage import Filter, Stored
-from functions.wiring import FullStore
+from functions.app.application import FullStore
+from functions.domain.storage import Filter, Stored
+from functions.services.apply import everything
 from tests.chaos import tasks
 from tests.chaos.blows import Blows
 from tests.chaos.checker import judge

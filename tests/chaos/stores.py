@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from functions.store.firestore import FirestoreStore
-from functions.store.sqlite import SqliteStore
-from functions.wiring import FullStore
+from functions.app.application import FullStore
+from functions.stores.firestore.store import FirestoreStore
+from functions.stores.sqlite.store import SqliteStore
 from tests.chaos.clock import Clock
 from tests.chaos.setup import Setup
 from tests.chaos.stands import EmulatorStand, SqliteStand, Stand

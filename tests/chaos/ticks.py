@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from functions.rules.hours import Budget
-from functions.settings import Settings
+from functions.config.settings import Settings
+from functions.domain.lifecycle.time_budget import Budget
 from tests.chaos.inside import wire
 from tests.chaos.processes import order
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from functions.cli import main
+from functions.cli.main import main
 
 
 @dataclass(frozen=True)

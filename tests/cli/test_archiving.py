@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from functions.moving.archive import SHELVES
-from functions.moving.exporting import export
-from functions.moving.importing import Imported, import_archive
-from functions.rules.outcome import Run
-from functions.rules.storage import Document, LedgerEntry, Write
-from functions.rules.words import OutcomeKind
-from functions.store.json_store import JsonStore
-from functions.store.sqlite import SqliteStore
+from functions.domain.run import Run
+from functions.domain.storage import Document, LedgerEntry, Write
+from functions.domain.types import OutcomeKind
+from functions.stores.jsonfile.store import JsonStore
+from functions.stores.sqlite.store import SqliteStore
+from functions.transfer.archive.export import export
+from functions.transfer.archive.format import SHELVES
+from functions.transfer.archive.restore import Imported, import_archive
 from tests.cli.conftest import Scheduler, WriteTasks
 from tests.conftest import NOON
 from tests.contract.places import FirestorePlace

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from functions.store.bitable_columns import FILLED_IN, TASKS, kept_table, runs_table
+from functions.stores.bitable.schema import FILLED_IN, TASKS, kept_table, runs_table
 from tests.cli.conftest import Scheduler, WriteTasks
 from tests.cli.test_doctor import SECRET, findings
 from tests.fakes.bitable import Base, FakeBitable, Table
@@ -146,6 +146,6 @@ def test_an_app_the_base_is_not_shared_with_is_told_what_to_do(
 
 
 def test_every_column_that_people_fill_in_is_a_field_of_a_task() -> None:
-    from functions.store.hand_parts import WRITTEN
+    from functions.stores.editable.model import WRITTEN
 
     assert WRITTEN - {"after", "onEvent"} == {column.name for column in FILLED_IN}

@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import Scheduler, WriteTasks
 
 ROOT = Path(__file__).parents[2]
-START = "import sys; sys.argv[0] = 'scheduler'; from functions.cli import start; sys.exit(start())"
+START = "import sys; sys.argv[0] = 'scheduler'; from functions.cli.main import start; sys.exit(start())"
 
 
 def asked(environment: dict[str, str], *words: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.rules.cost import ASSUMPTIONS
+from functions.domain.pricing import ASSUMPTIONS
 from tests.cli.conftest import Said, Scheduler, WriteTasks
 
 EVERY_MINUTE = {"schedule": "* * * * *"}

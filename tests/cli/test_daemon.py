@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from functions.commands.live import Live
-from functions.commands.logfile import KEPT, LogFile
+from functions.cli.serve.command import LOG_FILES_KEPT, LogFile
+from functions.cli.serve.workers import Live
+from functions.domain.run import Run
+from functions.domain.storage import LedgerEntry
+from functions.domain.types import OutcomeKind
 from functions.errors import InputError
-from functions.rules.outcome import Run
-from functions.rules.storage import LedgerEntry
-from functions.rules.words import OutcomeKind
-from functions.store.sqlite import SqliteStore
+from functions.stores.sqlite.store import SqliteStore
 from tests.cli.conftest import Scheduler, WriteTasks
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,17 @@ def serve(environment: dict[str, str], tmp_path: Path) -> Iterator[Serve]:
 
     def start(*words: str) -> Daemon:
         log = tmp_path / f"serve{len(started)}.log"
-        command = [sys.executable, "-P", "-m", "functions.cli", "serve", "--port", "0", "--log", str(log)]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "functions.cli",
+            "serve",
+            "--port",
+            "0",
+            "--log",
+            str(log),
+        ]
         more = {"CRON_SECRET": SECRET, "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
         process = subprocess.Popen(
             [*command, *words],
@@ -168,7 +178,7 @@ def test_a_full_log_is_put_aside_and_the_oldest_goes(tmp_path: Path) -> None:
     log.close()
 
     files = sorted((tmp_path / "logs").iterdir())
-    assert KEPT + 1 == len(files)
+    assert LOG_FILES_KEPT + 1 == len(files)
     assert all(file.stat().st_size <= 2000 for file in files)
     assert "line 499" in files[0].read_text()
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from functions.commands.moving import export_store, import_file
-from functions.commands.screen import Screen
-from functions.commands.session import Session
+from functions.cli.console import Screen
+from functions.cli.session import Session
+from functions.cli.transfer import export_store, import_file
+from functions.domain.storage import LedgerEntry
+from functions.domain.task import Task
 from functions.errors import InputError
-from functions.rules.storage import LedgerEntry
-from functions.rules.task import Task
-from functions.store.sqlite import SqliteStore
+from functions.stores.sqlite.store import SqliteStore
 from functions.taskfiles import read_task_files
 from tests.cli.conftest import Said
 from tests.conftest import NOON

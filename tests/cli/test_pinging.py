@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from functions.commands.pinging import Pinger
+from functions.cli.serve.workers import Pinger
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ from io import StringIO
 
 import pytest
 
-from functions.commands.screen import Cell, Screen, cut, width
+from functions.cli.console import Cell, Screen, cut, width
 
 
 class Terminal(StringIO):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.commands import serving
+from functions.cli.serve import command
 from tests.cli.conftest import Scheduler
 
 ROOT = Path(__file__).parents[2]
@@ -108,7 +108,7 @@ def test_a_port_that_is_taken_is_wrong_usage(scheduler: Scheduler) -> None:
 def test_a_generated_secret_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
     file = tmp_path / "kept" / "secret"
 
-    first, second = serving.kept_secret(file), serving.kept_secret(file)
+    first, second = command.kept_secret(file), command.kept_secret(file)
 
     assert first == second
     assert len(first) >= 32
@@ -116,4 +116,4 @@ def test_a_generated_secret_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 def test_two_generated_secrets_differ(tmp_path: Path) -> None:
-    assert serving.kept_secret(tmp_path / "a") != serving.kept_secret(tmp_path / "b")
+    assert command.kept_secret(tmp_path / "a") != command.kept_secret(tmp_path / "b")

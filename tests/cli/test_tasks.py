@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.actions import type_names
+from functions.task_types.registry import type_names
 from tests.cli.conftest import Scheduler, WriteTasks
 
 PAST = ("--from", "2026-01-01T00:00:00Z", "--to", "2026-01-03T00:00:00Z")

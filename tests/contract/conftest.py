@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from functions.rules.outcome import Run
-from functions.rules.words import OutcomeKind
+from functions.domain.run import Run
+from functions.domain.types import OutcomeKind
 from tests.conftest import NOON
 from tests.contract.places import BitablePlace, FirestorePlace, FullStore, JsonPlace, Place, SqlitePlace
 from tests.contract.promises import NOT_PROMISED

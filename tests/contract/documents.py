@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from functions.rules.storage import Found, Result, Stored, Write
-from functions.rules.task import Task
+from functions.domain.storage import Found, Result, Stored, Write
+from functions.domain.task import Task
 from tests.contract.places import FullStore
 
 

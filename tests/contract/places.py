@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-from functions.ports import Catalogue, Sharded, Shelf
-from functions.store.json_store import JsonStore
-from functions.store.json_text import digest
-from functions.store.sqlite import SqliteStore
+from functions.interfaces import Catalogue, Sharded, Shelf
+from functions.stores.json_text import digest
+from functions.stores.jsonfile.store import JsonStore
+from functions.stores.sqlite.store import SqliteStore
 from tests.fakes.bitable import FakeBitable
 from tests.store.bitable_places import Sheet, planted
 from tests.store.emulator import emulator_host
@@ -100,7 +100,9 @@ class FirestorePlace:
         self.project = f"contract-{uuid4().hex[:12]}"
 
     def open(self) -> FullStore:
-        from functions.store.firestore import FirestoreStore  # not needed, and slow, without an emulator
+        from functions.stores.firestore.store import (
+            FirestoreStore,  # not needed, and slow, without an emulator
+        )
 
         return FirestoreStore(self.project, emulator=self.host)
 

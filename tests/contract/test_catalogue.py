@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from functions.rules.outcome import Run
-from functions.rules.storage import RUNS_KEPT, Counts, Filter, LedgerEntry
-from functions.rules.task import Pause, Task
-from functions.rules.words import Status
+from functions.domain.run import Run
+from functions.domain.storage import RUNS_KEPT, Counts, Filter, LedgerEntry
+from functions.domain.task import Pause, Task
+from functions.domain.types import Status
 from tests.conftest import NOON
 from tests.contract.documents import changing, create, ids
 from tests.contract.places import FullStore

@@ -8,14 +8,12 @@ from typing import Any
 import pytest
 from pydantic_core import PydanticUndefined
 
-from functions.rules.alert import Alert
-from functions.rules.budget import Spent, TaskBudget
-from functions.rules.events import After, Event, Follower, OnEvent, Outbox
-from functions.rules.notice import Notice
-from functions.rules.policies import Misfire, NotifyRule, Retry
-from functions.rules.storage import Filter, Found, Result, Write
-from functions.rules.task import Claim, Extra, Missed, Pause, Task
-from functions.rules.words import OutcomeKind, Priority, Status, Trigger
+from functions.domain.alerts.model import Alert, Notice
+from functions.domain.events import After, Event, Follower, OnEvent, Outbox
+from functions.domain.storage import Filter, Found, Result, Write
+from functions.domain.task import Claim, Extra, Misfire, Missed, NotifyRule, Pause, Retry, Task
+from functions.domain.task_budget import Spent, TaskBudget
+from functions.domain.types import OutcomeKind, Priority, Status, Trigger
 from tests.conftest import NOON
 from tests.contract.documents import broken_ids, changing, create, ids, read
 from tests.contract.places import FullStore, Place

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from functions.rules.storage import Result
-from functions.rules.task import Task
+from functions.domain.storage import Result
+from functions.domain.task import Task
 from tests.conftest import NOON
 from tests.contract.documents import changing, create, ids
 from tests.contract.places import FullStore

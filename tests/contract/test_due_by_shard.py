@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.rules.task import SHARDS, Task
+from functions.domain.task import SHARDS, Task
 from tests.conftest import NOON
 from tests.contract.documents import create, ids
 from tests.contract.places import FullStore, Place

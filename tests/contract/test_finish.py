@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from functions.rules.events import Event
-from functions.rules.outcome import Run
-from functions.rules.storage import RUNS_PER_ENTRY, LedgerEntry, Result, Write
-from functions.rules.task import SUMMARY_CHARS, Task
-from functions.rules.words import OutcomeKind, SkipReason, Trigger
+from functions.domain.events import Event
+from functions.domain.run import Run
+from functions.domain.storage import RUNS_PER_ENTRY, LedgerEntry, Result, Write
+from functions.domain.task import SUMMARY_CHARS, Task
+from functions.domain.types import OutcomeKind, SkipReason, Trigger
 from tests.conftest import NOON
 from tests.contract.documents import changing, create, ids, read
 from tests.contract.places import FullStore

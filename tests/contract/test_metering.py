@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
-from functions.rules.outcome import Run
-from functions.rules.storage import Filter, LedgerEntry, Operations, Stored, Write
-from functions.rules.task import Task
+from functions.domain.run import Run
+from functions.domain.storage import Filter, LedgerEntry, Operations, Stored, Write
+from functions.domain.task import Task
 from tests.conftest import NOON
 from tests.contract.documents import changing, create
 from tests.contract.places import FullStore

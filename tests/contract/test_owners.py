@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from functions.domain.credits import Account
+from functions.domain.storage import Document
 from functions.errors import InputError, NotFoundError, StoreError, StoreUnavailable
-from functions.owners import Change, Owners, document_id
-from functions.rules.accounts import Account
-from functions.rules.storage import Document
+from functions.services.credits import Change, Owners, document_id
 from tests.conftest import NOON
 from tests.contract.places import FullStore
 

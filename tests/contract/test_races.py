@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from functions.rules.outcome import Run
-from functions.rules.storage import LedgerEntry, Result, Stored, Write
-from functions.rules.task import Claim, Task
-from functions.rules.words import Status
+from functions.domain.run import Run
+from functions.domain.storage import LedgerEntry, Result, Stored, Write
+from functions.domain.task import Claim, Task
+from functions.domain.types import Status
 from tests.conftest import NOON
 from tests.contract.documents import changing, create, read
 from tests.contract.places import FullStore

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.rules.storage import Document, Kind, Result
+from functions.domain.storage import Document, Kind, Result
 from tests.conftest import NOON
 from tests.contract.places import FullStore
 

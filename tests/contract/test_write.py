@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from functions.rules.storage import Result, Stored, Write
-from functions.rules.task import Claim, Task
-from functions.rules.words import Status
+from functions.domain.storage import Result, Stored, Write
+from functions.domain.task import Claim, Task
+from functions.domain.types import Status
 from tests.conftest import NOON
 from tests.contract.documents import changing, create, ids, read
 from tests.contract.places import FullStore

@@ -15,12 +15,12 @@ from typing import Any
 import aiohttp
 from selenium.webdriver.common.by import By
 
-from functions.rules.lifecycle import first_look
-from functions.rules.outcome import Run
-from functions.rules.storage import LedgerEntry, Write
-from functions.rules.task import Pause, Task, TaskSpec
-from functions.rules.words import OutcomeKind, Status
-from functions.store import open_store
+from functions.domain.lifecycle.edit import first_look
+from functions.domain.run import Run
+from functions.domain.storage import LedgerEntry, Write
+from functions.domain.task import Pause, Task, TaskSpec
+from functions.domain.types import OutcomeKind, Status
+from functions.stores import open_store
 from tests.e2e.browser import chromium
 from tests.serving import ROOT, answered, serving
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from functions import wiring
-from functions.rules.hours import Budget
-from functions.rules.lifecycle import first_look
-from functions.rules.storage import Write
-from functions.rules.task import TaskSpec
-from functions.rules.words import SkipReason
-from functions.settings import Settings
+from functions.app import application
+from functions.app.application import Wired
+from functions.config.settings import Settings
+from functions.domain.lifecycle.edit import first_look
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.storage import Write
+from functions.domain.task import TaskSpec
+from functions.domain.types import SkipReason
 from functions.taskfiles import check_task
-from functions.wiring import Wired
 from tests.fakes.llm_server import KEY, MODEL, LlmServer, finds, says
 
 TULIP = {"title": "Tulips are in", "url": "https://example.com/tulips", "text": "Red ones.", "score": 0.9}
@@ -51,7 +51,7 @@ async def scheduler(model: LlmServer, tmp_path: Path) -> AsyncIterator[Wired]:
         },
         door=False,
     )
-    wired = wiring.build(settings)
+    wired = application.build(settings)
     yield wired
     await wired.close()
 

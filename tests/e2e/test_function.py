@@ -13,11 +13,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from functions.applying import apply
-from functions.rules.storage import Stored, Write
-from functions.rules.task import TaskSpec
-from functions.store import open_store
-from functions.wiring import FullStore
+from functions.app.application import FullStore
+from functions.domain.storage import Stored, Write
+from functions.domain.task import TaskSpec
+from functions.services.apply import apply
+from functions.stores import open_store
 from tests.serving import ROOT, answered, serving
 from tests.store.emulator import emulator_host, fresh_project
 

@@ -11,10 +11,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from functions.applying import apply
-from functions.rules.task import TaskSpec
-from functions.rules.words import OutcomeKind, Status
-from functions.store.sqlite import SqliteStore
+from functions.domain.task import TaskSpec
+from functions.domain.types import OutcomeKind, Status
+from functions.services.apply import apply
+from functions.stores.sqlite.store import SqliteStore
 from tests.serving import ROOT, answered, environment, free_port
 
 SECRET = "a-secret-of-the-tests-with-32-characters"

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from functions.applying import apply
-from functions.rules.hours import Budget
-from functions.rules.storage import Write
-from functions.rules.task import TaskSpec
-from functions.settings import Settings
-from functions.wiring import Wired, now
+from functions.app.application import Wired, now
+from functions.config.settings import Settings
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.storage import Write
+from functions.domain.task import TaskSpec
+from functions.services.apply import apply
 
 BUDGET = Budget(stop_starting=timedelta(seconds=18), answer_by=timedelta(seconds=24))
 

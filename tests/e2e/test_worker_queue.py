@@ -13,10 +13,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from functions.applying import apply
-from functions.rules.storage import Write
-from functions.rules.task import TaskSpec
-from functions.store import open_store
+from functions.domain.storage import Write
+from functions.domain.task import TaskSpec
+from functions.services.apply import apply
+from functions.stores import open_store
 from tests.fakes.cloud_tasks import FakeCloudTasks
 from tests.serving import ROOT, answered, free_port, serving
 

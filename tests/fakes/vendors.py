@@ -8,8 +8,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from functions.notices.channel import Answer
-from functions.notices.post import VendorPost
+from functions.http_client.trusted import Answer, VendorPost
 
 Reply = tuple[int, str, Mapping[str, str]]  # status, body, headers
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from functions.fanout.cloud_tasks import MOST_LONG, Addressed, CloudTasksWorkers
-from functions.fanout.google_api import GoogleApi, Token
-from functions.notices.post import VendorPost
-from functions.rules.shares import Share
-from functions.rules.task import Task
-from functions.wiring_scale import google_api
+from functions.app.factories import google_api
+from functions.domain.sharding import Share
+from functions.domain.task import Task
+from functions.gcp.api import GoogleApi, Token
+from functions.gcp.cloud_tasks import MOST_LONG, Addressed, CloudTasksWorkers
+from functions.http_client.trusted import VendorPost
 from tests.conftest import NOON
 from tests.fakes.cloud_tasks import FakeCloudTasks
 

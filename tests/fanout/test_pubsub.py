@@ -14,15 +14,14 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from functions.fanout.pubsub import AT_ONCE, PubSubPublisher
-from functions.notices.post import VendorPost
-from functions.rules.cloud_events import CloudEvent
-from functions.rules.events import RUN_FINISHED, TASK_PAUSED
-from functions.rules.job import Job
-from functions.rules.outcome import Outcome, failed
-from functions.rules.task import Task
-from functions.store.sqlite import SqliteStore
-from functions.wiring_scale import google_api
+from functions.app.factories import google_api
+from functions.domain.event_outbox import CloudEvent
+from functions.domain.events import RUN_FINISHED, TASK_PAUSED
+from functions.domain.run import Outcome, failed
+from functions.domain.task import Job, Task
+from functions.gcp.pubsub import AT_ONCE, PubSubPublisher
+from functions.http_client.trusted import VendorPost
+from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 from tests.fanout.pubsub_emulator import emulated
 from tests.serving import free_port

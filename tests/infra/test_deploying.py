@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from functions.settings import Settings
+from functions.config.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 CONTAINER = ROOT / "infra" / "container"
@@ -114,7 +114,7 @@ def test_the_same_source_makes_the_same_zip_of_what_is_deployed_alone(calls: Pat
 
     names = zipfile.ZipFile(ROOT / ".cronfire" / "source.zip").namelist()
     assert zips[0] == zips[1]
-    assert {"main.py", "requirements.txt", "functions/tick.py"} <= set(names)
+    assert {"main.py", "requirements.txt", "functions/engine/tick.py"} <= set(names)
     assert [] == [name for name in names if name.startswith("tests") or "__pycache__" in name]
     assert [] == [
         name for name in names if not name.startswith(("functions/", "main.py", "requirements.txt"))

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from functions.rules.hours import Budget
-from functions.rules.verdict import CLAIM_MARGIN
-from functions.settings import Settings
-from functions.store.firestore_queries import INDEXES
-from functions.web.budgets import SCHEDULER_BUDGET, worker_budget
+from functions.config.settings import Settings
+from functions.domain.lifecycle.decide import CLAIM_MARGIN
+from functions.domain.lifecycle.time_budget import Budget
+from functions.stores.firestore.queries import INDEXES
+from functions.web.app import SCHEDULER_BUDGET, worker_budget
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"

@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from functions.rules.shares import divided
-from functions.rules.storage import Filter
-from functions.rules.task import RECENT_RUNS
-from functions.store import open_store
-from functions.wiring import FullStore
+from functions.app.application import FullStore
+from functions.domain.sharding import divided
+from functions.domain.storage import Filter
+from functions.domain.task import RECENT_RUNS
+from functions.stores import open_store
 from tests.bench.processes import ROOT, Failed, answers, end, free_port, running, wait_until
 from tests.bench.seeding import make_due
 

@@ -7,11 +7,11 @@ import sys
 from collections import Counter
 from datetime import timedelta
 
+from functions.app.application import build
+from functions.config.settings import Settings
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.sharding import read_share
 from functions.errors import StoreUnavailable
-from functions.rules.hours import Budget
-from functions.rules.shares import read_share
-from functions.settings import Settings
-from functions.wiring import build
 
 BUDGET = Budget(stop_starting=timedelta(seconds=270), answer_by=timedelta(seconds=280))
 FIGURES = ("due", "started", "succeeded", "failed", "retrying", "skipped", "left", "taken", "reads", "writes")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from functions.moving.notes import Older, Terms
-from functions.moving.shapes import read_older
-from functions.store.sqlite import SqliteStore
+from functions.stores.sqlite.store import SqliteStore
+from functions.transfer.foreign.entry import Older, Terms
+from functions.transfer.foreign.formats import read_older
 from tests.conftest import NOON
 from tests.contract.conftest import make_run as make_run
 from tests.contract.conftest import place_of

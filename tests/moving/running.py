@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
-from functions.rules.hours import Budget
-from functions.rules.outcome import Run
-from functions.settings import Settings
-from functions.wiring import Wired
+from functions.app.application import Wired
+from functions.config.settings import Settings
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.run import Run
 
 NO_LIMIT = Budget(stop_starting=None, answer_by=None)
 

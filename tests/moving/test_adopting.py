@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
+from functions.domain.storage import Filter, Result, Write
+from functions.domain.task import Task
+from functions.domain.types import OutcomeKind
 from functions.errors import InputError
-from functions.moving.adopting import ORIGIN, adopt, without_ended
-from functions.moving.notes import Older, Terms
-from functions.moving.shapes import read_older
-from functions.rules.storage import Filter, Result, Write
-from functions.rules.task import Task
-from functions.rules.words import OutcomeKind
-from functions.store.sqlite import SqliteStore
+from functions.stores.sqlite.store import SqliteStore
+from functions.transfer.foreign.entry import Older, Terms
+from functions.transfer.foreign.formats import read_older
+from functions.transfer.foreign.save import ORIGIN, adopt, without_ended
 from tests.conftest import NOON
 from tests.contract.documents import read
 from tests.contract.places import FullStore

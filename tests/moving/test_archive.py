@@ -12,16 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from functions.domain.run import Run
+from functions.domain.storage import Document, Filter, Kind, LedgerEntry, Result, Write, Written
+from functions.domain.task import Claim, Extra, Task
+from functions.domain.types import OutcomeKind, Status, Trigger
 from functions.errors import InputError, StoreUnavailable
-from functions.history import all_runs
-from functions.moving.archive import Totals
-from functions.moving.exporting import Exported, export
-from functions.moving.importing import Imported, import_archive
-from functions.rules.outcome import Run
-from functions.rules.storage import Document, Filter, Kind, LedgerEntry, Result, Write, Written
-from functions.rules.task import Claim, Extra, Task
-from functions.rules.words import OutcomeKind, Status, Trigger
-from functions.store.sqlite import SqliteStore
+from functions.services.history import all_runs
+from functions.stores.sqlite.store import SqliteStore
+from functions.transfer.archive.export import Exported, export
+from functions.transfer.archive.format import Totals
+from functions.transfer.archive.restore import Imported, import_archive
 from tests.conftest import NOON
 from tests.contract.documents import create, read
 from tests.contract.places import FullStore, JsonPlace

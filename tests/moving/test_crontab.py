@@ -1,7 +1,7 @@
 """Crontabs: variables, percent signs, users, comments, and what cannot be moved."""
 
-from functions.moving.notes import Older, Terms
-from functions.moving.shapes import read_older
+from functions.transfer.foreign.entry import Older, Terms
+from functions.transfer.foreign.formats import read_older
 from tests.conftest import NOON
 
 

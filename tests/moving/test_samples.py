@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from functions.errors import InputError
-from functions.moving.notes import Terms
-from functions.moving.shapes import NAMES, read_older
-from functions.moving.task_file import task_file
 from functions.taskfiles import read_task_files
+from functions.transfer.foreign.entry import Terms
+from functions.transfer.foreign.formats import NAMES, read_older
+from functions.transfer.foreign.save import task_file
 from tests.conftest import NOON
 from tests.moving.conftest import read_sample
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from functions.errors import InputError
-from functions.moving.timing import NotScheduledError, timing
+from functions.transfer.foreign.timing import NotScheduledError, timing
 
 RAN = datetime(2026, 11, 20, 7, 3, 40, tzinfo=UTC)  # a Friday, 09:03 in Riga
 

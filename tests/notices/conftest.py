@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from functions.notices.post import VendorPost
-from functions.rules.notice import Notice
+from functions.domain.alerts.model import Notice
+from functions.http_client.trusted import VendorPost
 from tests.fakes.feishu_bot import FeishuBot
 from tests.fakes.webhook_receiver import WebhookReceiver
 

@@ -7,21 +7,19 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
-from functions.channels import Channels
-from functions.notices.channel import Sent
-from functions.notices.teller import Teller
-from functions.ports import Parts, Store
-from functions.rules.hours import Budget
-from functions.rules.job import Job
-from functions.rules.lifecycle import first_look
-from functions.rules.notice import Notice
-from functions.rules.outcome import Outcome, succeeded
-from functions.rules.redact import Redactor
-from functions.rules.redacted import redacted
-from functions.rules.storage import Filter, Write
-from functions.rules.task import Task, TaskSpec
-from functions.store.sqlite import SqliteStore
-from functions.tick import tick
+from functions.domain.alerts.model import Notice
+from functions.domain.lifecycle.edit import first_look
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.redaction import Redactor, redacted
+from functions.domain.run import Outcome, succeeded
+from functions.domain.storage import Filter, Write
+from functions.domain.task import Job, Task, TaskSpec
+from functions.engine.tick import tick
+from functions.interfaces import Parts, Store
+from functions.notifications.channel import Sent
+from functions.notifications.dispatcher import Teller
+from functions.services.channels import Channels
+from functions.stores.sqlite.store import SqliteStore
 from tests.notices.conftest import NOON, Clock
 
 UNLIMITED = Budget(None, None)

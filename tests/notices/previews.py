@@ -10,11 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-from functions.notices import email
-from functions.notices.wording.digest import LIMITS
-from functions.notices.wording.text import text
-from functions.notices.wording.voice import Voice
-from functions.rules.notice import Event, Notice, NoticeKind
+from functions.domain.alerts.model import Notice, NoticeKind, NotificationTrigger
+from functions.notifications.channels import email
+from functions.notifications.rendering.digest import LIMITS, Voice, text
 from tests.conftest import NOON
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +21,7 @@ PICTURES = ROOT / "docs" / "images"
 MARKS = ("<!-- previews -->\n", "<!-- end of previews -->\n")
 VOICE = Voice.of({"PUBLIC_URL": "https://cron.example.com"})
 KINDS: tuple[NoticeKind, ...] = tuple(
-    dict.fromkeys([*get_args(Event), "reminder", "stable", "channel", "credits", "test"])
+    dict.fromkeys([*get_args(NotificationTrigger), "reminder", "stable", "channel", "credits", "test"])
 )
 SHOP: dict[str, Any] = {
     "task_id": "shop-front",

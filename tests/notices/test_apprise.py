@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from functions.domain.alerts.model import Notice
 from functions.errors import SettingsError
-from functions.notices.apprise import MISSING, AppriseChannel, open_channel
-from functions.notices.channel import Answer
-from functions.rules.notice import Notice
+from functions.http_client.trusted import Answer
+from functions.notifications.channels.apprise import MISSING, AppriseChannel, open_channel
 from tests.conftest import NOON
 
 CANARY = "c4nary-token"
@@ -124,7 +124,7 @@ def test_every_scheme_that_is_let_through_is_one_the_library_knows() -> None:
         for scheme in [*(plugin["protocols"] or ()), *(plugin["secure_protocols"] or ())]
     }
 
-    from functions.notices.apprise import SCHEMES
+    from functions.notifications.channels.apprise import SCHEMES
 
     assert [] == sorted(SCHEMES - known)
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from functions.channels import Channels
+from functions.domain.alerts.routing import ChannelSettings
+from functions.domain.run import Outcome, failed, succeeded
+from functions.domain.storage import Document, Stored, Write
+from functions.domain.task import Job
 from functions.errors import InputError, StoreUnavailable
-from functions.notices.channel import Sent
-from functions.notices.fingerprint import fingerprints
-from functions.rules.channels import ChannelSettings
-from functions.rules.job import Job
-from functions.rules.outcome import Outcome, failed, succeeded
-from functions.rules.storage import Document, Stored, Write
+from functions.notifications import fingerprints
+from functions.notifications.channel import Sent
+from functions.services.channels import Channels
 from tests.notices.conftest import NOON, Clock, MakeNotice
 from tests.notices.engine import MINUTE, Engine, Listener
 

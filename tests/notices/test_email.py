@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from functions.notices import email
-from functions.notices.channel import Channel, PostError
-from functions.notices.mail import mail_server
-from functions.rules.notice import Notice
+from functions.domain.alerts.model import Notice
+from functions.http_client.trusted import PostError
+from functions.notifications.channel import Channel
+from functions.notifications.channels import email
+from functions.notifications.channels.email import mail_server
 from tests.conftest import NOON
 from tests.fakes.smtp_server import SmtpServer
 

@@ -7,14 +7,19 @@ from typing import Any
 
 import pytest
 
+from functions.domain.alerts.model import Notice
 from functions.errors import SettingsError
-from functions.notices.channel import Answer
-from functions.notices.feishu import judge, open_channel, render_card, render_text, signed
-from functions.notices.feishu_card import escaped
-from functions.notices.post import VendorPost
-from functions.notices.wording.table import EN, ZH
-from functions.notices.wording.voice import Voice
-from functions.rules.notice import Notice
+from functions.http_client.trusted import Answer, VendorPost
+from functions.notifications.channels.feishu import (
+    escaped,
+    judge,
+    open_channel,
+    render_card,
+    render_text,
+    signed,
+)
+from functions.notifications.rendering.digest import Voice
+from functions.notifications.rendering.phrases import EN, ZH
 from tests.fakes.feishu_bot import FeishuBot
 from tests.notices.conftest import NOON, Clock, MakeNotice
 from tests.notices.golden_file import golden

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from functions.notices.channel import Sent
-from functions.rules.job import Job
-from functions.rules.notice import Notice
-from functions.rules.outcome import Outcome, failed, succeeded
-from functions.rules.storage import LedgerEntry, Write, Written
-from functions.store.sqlite import SqliteStore
+from functions.domain.alerts.model import Notice
+from functions.domain.run import Outcome, failed, succeeded
+from functions.domain.storage import LedgerEntry, Write, Written
+from functions.domain.task import Job
+from functions.notifications.channel import Sent
+from functions.stores.sqlite.store import SqliteStore
 from tests.notices.conftest import NOON, Clock
 from tests.notices.engine import MINUTE, Engine, Listener
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from functions.notices import open_channels
-from functions.notices.channel import Channel
-from functions.rules.notice import Notice
+from functions.domain.alerts.model import Notice
+from functions.notifications import open_channels
+from functions.notifications.channel import Channel
 from tests.conftest import NOON
 from tests.fakes import vendors
 from tests.fakes.vendors import Reply, Rerouted, Vendor

@@ -7,8 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from functions.notices.channel import PostError
-from functions.notices.post import ANSWER_BYTES, VendorPost
+from functions.http_client.trusted import VENDOR_ANSWER_BYTES, PostError, VendorPost
 
 Serve = Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]]
 
@@ -66,7 +65,7 @@ async def test_endless_answer_is_read_to_a_limit(serve: Serve, post: VendorPost)
 
     answer = await post(await serve(endless), headers={}, body=b"", timeout_s=10)
 
-    assert ANSWER_BYTES == len(answer.body)
+    assert VENDOR_ANSWER_BYTES == len(answer.body)
 
 
 async def test_dripping_answer_ends_in_time(serve: Serve, post: VendorPost) -> None:

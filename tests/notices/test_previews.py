@@ -4,10 +4,10 @@ from typing import get_args
 
 import pytest
 
-from functions.rules.notice import Event, NoticeKind
+from functions.domain.alerts.model import NoticeKind, NotificationTrigger
 from tests.notices.previews import GUIDE, KINDS, PICTURES, headings, sample, section, shown
 
-KNOWN = {*get_args(Event), *get_args(get_args(NoticeKind)[1])}
+KNOWN = {*get_args(NotificationTrigger), *get_args(get_args(NoticeKind)[1])}
 
 
 def test_the_guide_shows_what_is_rendered_today() -> None:

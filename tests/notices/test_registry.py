@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from functions.notices import channel_modules, open_channels, setting_names
-from functions.notices.post import VendorPost
+from functions.http_client.trusted import VendorPost
+from functions.notifications import channel_modules, open_channels, setting_names
 
 URL = "https://example.com/canary-path"
 
@@ -56,8 +56,8 @@ def test_setting_names_are_those_of_all_channels() -> None:
 def test_opening_channels_does_not_load_the_http_library() -> None:
     """Most ticks tell nobody anything; a cold start does not pay for it."""
     code = (
-        "import sys; from functions.notices import open_channels;"
-        "from functions.notices.post import VendorPost;"
+        "import sys; from functions.notifications import open_channels;"
+        "from functions.http_client.trusted import VendorPost;"
         f"open_channels({{'WEBHOOK_URL': {URL!r}, 'FEISHU_WEBHOOK_URL': {URL!r}}}, VendorPost());"
         "sys.exit('aiohttp' in sys.modules)"
     )

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from functions.notices import open_channels
-from functions.notices.channel import PostError
-from functions.notices.post import VendorPost
-from functions.notices.teller import Teller
-from functions.rules.redact import Redactor
+from functions.domain.redaction import Redactor
+from functions.http_client.trusted import PostError, VendorPost
+from functions.notifications import open_channels
+from functions.notifications.dispatcher import Teller
 from tests.fakes.feishu_bot import FeishuBot
 from tests.fakes.webhook_receiver import WebhookReceiver
 from tests.notices.conftest import Clock, MakeNotice

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from functions.notices import open_channels
-from functions.notices.channel import Channel, PostError, Sent
-from functions.notices.post import VendorPost
-from functions.notices.teller import Teller
-from functions.ports import Tell
-from functions.rules.notice import Notice
-from functions.rules.redact import Redactor
+from functions.domain.alerts.model import Notice
+from functions.domain.redaction import Redactor
+from functions.http_client.trusted import PostError, VendorPost
+from functions.interfaces import Tell
+from functions.notifications import open_channels
+from functions.notifications.channel import Channel, Sent
+from functions.notifications.dispatcher import Teller
 from tests.fakes.feishu_bot import FeishuBot
 from tests.fakes.webhook_receiver import WebhookReceiver
 from tests.notices.conftest import Clock, MakeNotice

@@ -7,9 +7,14 @@ from datetime import datetime, timedelta
 import pytest
 
 from functions.errors import SettingsError
-from functions.notices.channel import Answer
-from functions.notices.post import VendorPost
-from functions.notices.webhook import judge, message_id, open_channel, render, signature_headers
+from functions.http_client.trusted import Answer, VendorPost
+from functions.notifications.channels.webhook import (
+    judge,
+    message_id,
+    open_channel,
+    render,
+    signature_headers,
+)
 from tests.fakes.webhook_receiver import WebhookReceiver
 from tests.notices.conftest import NOON, Clock, MakeNotice
 from tests.notices.golden_file import golden

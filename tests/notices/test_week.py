@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from functions.rules.job import Job
-from functions.rules.outcome import Outcome, failed, succeeded
-from functions.rules.storage import Filter
-from functions.rules.words import OutcomeKind
+from functions.domain.run import Outcome, failed, succeeded
+from functions.domain.storage import Filter
+from functions.domain.task import Job
+from functions.domain.types import OutcomeKind
 from tests.notices.conftest import Clock
 from tests.notices.engine import Engine, Listener
 

@@ -6,8 +6,8 @@ from functools import cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+from functions.domain.schedule.timezones import ZONES, names, zone
 from functions.errors import InputError
-from functions.rules.schedule_zone import ZONES, names, zone
 
 FIRST, LAST = datetime(2015, 1, 1, tzinfo=UTC), datetime(2038, 1, 1, tzinfo=UTC)
 DAYS = [FIRST + timedelta(days=n) for n in range((LAST - FIRST).days + 1)]

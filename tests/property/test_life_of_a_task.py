@@ -15,20 +15,19 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from functions import control
+from functions.domain.alerts.model import Notice
+from functions.domain.lifecycle.complete import ASKED_FOR
+from functions.domain.lifecycle.edit import first_look
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.run import Outcome, Run, failed, succeeded
+from functions.domain.storage import LedgerEntry, Write, Written
+from functions.domain.task import Job, Task, TaskSpec
+from functions.domain.types import Status
+from functions.engine.tick import tick
 from functions.errors import InputError
-from functions.ports import Parts
-from functions.rules.hours import Budget
-from functions.rules.job import Job
-from functions.rules.lifecycle import first_look
-from functions.rules.notice import Notice
-from functions.rules.outcome import Outcome, Run, failed, succeeded
-from functions.rules.settlement import ASKED_FOR
-from functions.rules.storage import LedgerEntry, Write, Written
-from functions.rules.task import Task, TaskSpec
-from functions.rules.words import Status
-from functions.store.sqlite import SqliteStore
-from functions.tick import tick
+from functions.interfaces import Parts
+from functions.services import tasks
+from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
 STEP = timedelta(minutes=10)  # between two occurrences
@@ -153,29 +152,29 @@ class LifeOfATask(RuleBasedStateMachine):
     def somebody_pauses_it(self, lasts: int | None) -> None:
         until = self.now + timedelta(minutes=lasts) if lasts else None
         with suppress(InputError):
-            self.do(control.pause(self.store, "life", note="", until=until, by="me", **self.at()))
+            self.do(tasks.pause(self.store, "life", note="", until=until, by="me", **self.at()))
 
     @rule(catch_up=st.booleans())
     def somebody_resumes_it(self, catch_up: bool) -> None:
         with suppress(InputError):
-            self.do(control.resume(self.store, "life", catch_up=catch_up, **self.at()))
+            self.do(tasks.resume(self.store, "life", catch_up=catch_up, **self.at()))
 
     @rule()
     def somebody_cancels_it(self) -> None:
         with suppress(InputError):
-            self.do(control.cancel(self.store, "life", **self.at()))
+            self.do(tasks.cancel(self.store, "life", **self.at()))
 
     @rule()
     def somebody_runs_it(self) -> None:
         with suppress(InputError):
-            self.do(control.run_now(self.store, "life", **self.at()))
+            self.do(tasks.run_now(self.store, "life", **self.at()))
 
     @precondition(lambda self: self.now > BORN + 2 * STEP)
     @rule(steps=st.integers(1, 4))
     def somebody_backfills_it(self, steps: int) -> None:
         with suppress(InputError):
             first = max(BORN, self.now - steps * STEP)
-            self.do(control.backfill(self.store, "life", first=first, until=self.now, **self.at()))
+            self.do(tasks.backfill(self.store, "life", first=first, until=self.now, **self.at()))
 
     @invariant()
     def its_state_makes_sense(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.rules.schedule import Schedule, Span, read_schedule
+from functions.domain.schedule.parse import Schedule, Span, read_schedule
 from tests.property.cron_samples import draw
 
 ANCHOR = datetime(2026, 1, 1, 0, 0, 7, tzinfo=UTC)

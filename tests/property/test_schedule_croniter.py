@@ -6,7 +6,7 @@ from random import Random
 
 from croniter import croniter
 
-from functions.rules.schedule import Schedule, read_schedule
+from functions.domain.schedule.parse import Schedule, read_schedule
 from tests.property.cron_samples import Sample, draw, draw_dates
 
 START = datetime(2026, 1, 30, 23, 58, tzinfo=UTC)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from functions.rules.schedule import read_schedule
+from functions.domain.schedule.parse import read_schedule
 from tests.property.clock_changes import Change, changes, load
 from tests.property.cron_samples import Sample, draw, draw_dates
 

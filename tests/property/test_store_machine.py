@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from functions.rules.storage import Document, Filter, LedgerEntry, Result, Stored, Write
-from functions.rules.task import Task, shard_of
-from functions.store.sqlite import SqliteStore
+from functions.domain.storage import Document, Filter, LedgerEntry, Result, Stored, Write
+from functions.domain.task import Task, shard_of
+from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 from tests.contract.places import FullStore
 from tests.fakes.bitable import FakeBitable
@@ -128,7 +128,9 @@ class FirestoreMachine(StoreMachine):
     """The same on the emulator."""
 
     def open(self) -> FullStore:
-        from functions.store.firestore import FirestoreStore  # not needed, and slow, without an emulator
+        from functions.stores.firestore.store import (
+            FirestoreStore,  # not needed, and slow, without an emulator
+        )
 
         return FirestoreStore(f"machine-{uuid4().hex[:12]}", emulator=emulator_host())
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from functions.rules.agenda import MOST_IN_ALL, agenda
-from functions.rules.task import Task
-from functions.rules.words import Status
+from functions.domain.schedule.describe import MOST_IN_ALL, agenda
+from functions.domain.task import Task
+from functions.domain.types import Status
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]

@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
-from functions.rules.alert import Alert
-from functions.rules.alerts import decide, paused_notice
-from functions.rules.notice import Notice
-from functions.rules.outcome import Run
-from functions.rules.patience import delivered
-from functions.rules.task import Task
-from functions.rules.words import OutcomeKind, SkipReason
+from functions.domain.alerts.decide import decide, paused_notice
+from functions.domain.alerts.model import Alert, Notice
+from functions.domain.alerts.outbox import delivered
+from functions.domain.run import Run
+from functions.domain.task import Task
+from functions.domain.types import OutcomeKind, SkipReason
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

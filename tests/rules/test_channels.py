@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from functions.rules.channels import ChannelSettings, held_until
-from functions.rules.notice import Notice
-from functions.rules.rate import Bucket
+from functions.domain.alerts.model import Notice
+from functions.domain.alerts.routing import Bucket, ChannelSettings, held_until
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)  # a Friday
 NIGHT = {"from": "22:00", "to": "07:00", "timezone": "Europe/Riga"}  # UTC+2 in winter

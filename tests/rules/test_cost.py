@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from functions.rules.cost import Cost, cost_of
-from functions.rules.task import Task
+from functions.domain.pricing import Cost, cost_of
+from functions.domain.task import Task
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]

@@ -8,15 +8,23 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from functions.rules.accounts import KEPT_AFTER_CLAIM, MOST_HELD, Account, level_notice
-from functions.rules.budget import Spent, TaskBudget, month_text
-from functions.rules.credits import Grant, Later, Rates, Refusal, decide
-from functions.rules.outcome import Outcome, failed, succeeded
-from functions.rules.recovery import recover
-from functions.rules.settlement import settle
-from functions.rules.task import Claim, Task
-from functions.rules.unfit import over_budget
-from functions.rules.words import OutcomeKind, SkipReason, Status
+from functions.domain.credits import (
+    KEPT_AFTER_CLAIM,
+    MOST_HELD,
+    Account,
+    Grant,
+    Later,
+    Rates,
+    Refusal,
+    decide,
+    level_notice,
+)
+from functions.domain.lifecycle.complete import settle
+from functions.domain.lifecycle.recover import over_budget, recover
+from functions.domain.run import Outcome, failed, succeeded
+from functions.domain.task import Claim, Task
+from functions.domain.task_budget import Spent, TaskBudget, month_text
+from functions.domain.types import OutcomeKind, SkipReason, Status
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from functions.rules.cron import at_times_of_day, canonical_cron, wall_times
-from functions.rules.schedule_days import DAY
-from functions.rules.schedule_shape import ScheduleError
+from functions.domain.schedule.base import ScheduleError
+from functions.domain.schedule.calendar import DAY
+from functions.domain.schedule.cron import at_times_of_day, canonical_cron, wall_times
 
 THURSDAY = 0  # day 0 of the count, 1 January 1970
 

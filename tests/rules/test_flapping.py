@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from functions.rules.alerts import decide
-from functions.rules.flapping import begins, longest_failure, steady, went_on
-from functions.rules.outcome import Run
-from functions.rules.patience import delivered
-from functions.rules.task import Task
+from functions.domain.alerts.decide import begins, decide, longest_failure, steady, went_on
+from functions.domain.alerts.outbox import delivered
+from functions.domain.run import Run
+from functions.domain.task import Task
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from functions.errors import InputError
-from functions.rules.lifecycle import (
+from functions.domain.lifecycle.complete import Settlement
+from functions.domain.lifecycle.edit import (
     asked_to_run,
     backfill_instants,
     cancelled,
@@ -16,9 +16,9 @@ from functions.rules.lifecycle import (
     paused,
     resumed,
 )
-from functions.rules.settlement import Settlement
-from functions.rules.task import Pause, Task, TaskSpec
-from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger
+from functions.domain.task import Pause, Task, TaskSpec
+from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
+from functions.errors import InputError
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from functions.rules.ranking import ranked
-from functions.rules.storage import Stored
-from functions.rules.task import Task
+from functions.domain.lifecycle.time_budget import ranked
+from functions.domain.storage import Stored
+from functions.domain.task import Task
 from tests.conftest import NOON
 
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from functions.rules.redact import Redactor, redact
+from functions.domain.redaction import Redactor, redact
 
 CANARY = "c4nary/Secret+value="
 

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 import pytest
 
-from functions.rules.alert import Alert
-from functions.rules.reminders import next_reminder, remind_at, reminded
-from functions.rules.task import Task
+from functions.domain.alerts.model import Alert
+from functions.domain.alerts.overdue import next_reminder, remind_at, reminded
+from functions.domain.task import Task
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from functions.rules.lifecycle import edited
-from functions.rules.settlement import Settlement
-from functions.rules.task import Pause, Task, TaskSpec
-from functions.rules.words import SkipReason, Status
+from functions.domain.lifecycle.complete import Settlement
+from functions.domain.lifecycle.edit import edited
+from functions.domain.task import Pause, Task, TaskSpec
+from functions.domain.types import SkipReason, Status
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]

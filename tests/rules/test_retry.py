@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from functions.rules.outcome import Outcome, failed, succeeded
-from functions.rules.retry import retry_at
-from functions.rules.task import Task
-from functions.rules.words import OutcomeKind
+from functions.domain.lifecycle.complete import retry_at
+from functions.domain.run import Outcome, failed, succeeded
+from functions.domain.task import Task
+from functions.domain.types import OutcomeKind
 from tests.conftest import NOON
 
 FAILED = failed("Answered 503")

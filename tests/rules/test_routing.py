@@ -5,11 +5,16 @@ from typing import Any
 
 import pytest
 
-from functions.rules.alert import Alert
-from functions.rules.channels import ChannelSettings
-from functions.rules.notice import Notice
-from functions.rules.patience import delivered
-from functions.rules.routing import LONG, Route, Switchboard, route, still_worth_saying
+from functions.domain.alerts.model import Alert, Notice
+from functions.domain.alerts.outbox import delivered
+from functions.domain.alerts.routing import (
+    LONG,
+    ChannelSettings,
+    Route,
+    Switchboard,
+    route,
+    still_worth_saying,
+)
 from tests.rules.test_channels import a_notice
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from functions.rules.schedule import Schedule, ScheduleError, Span, read_schedule
+from functions.domain.schedule.parse import Schedule, ScheduleError, Span, read_schedule
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

@@ -6,7 +6,7 @@ from itertools import takewhile
 
 import pytest
 
-from functions.rules.schedule import Transition, read_schedule
+from functions.domain.schedule.parse import Transition, read_schedule
 
 ANCHOR = datetime(2026, 1, 1, tzinfo=UTC)
 YEAR = timedelta(days=365)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from functions.rules.schedule import ScheduleError
-from functions.rules.schedule_words import in_words
+from functions.domain.schedule.describe import in_words
+from functions.domain.schedule.parse import ScheduleError
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,10 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 
-from functions.rules.cron import at_times_of_day, wall_times
-from functions.rules.schedule import ScheduleError, read_schedule
-from functions.rules.schedule_cron import CronSchedule
-from functions.rules.schedule_shape import instant_at
-from functions.rules.schedule_zone import BLOCK, Zone, zone
+from functions.domain.schedule.base import instant_at
+from functions.domain.schedule.cron import CronSchedule, at_times_of_day, wall_times
+from functions.domain.schedule.parse import ScheduleError, read_schedule
+from functions.domain.schedule.timezones import BLOCK, Zone, zone
 
 BORDER = 54 << BLOCK  # where two blocks of eras meet, in 2027
 HOUR = 3600

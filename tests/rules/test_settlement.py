@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from functions.rules.outcome import Outcome, failed, succeeded
-from functions.rules.settlement import Settlement, settle
-from functions.rules.task import Claim, Extra, Missed, Task
-from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger
+from functions.domain.lifecycle.complete import Settlement, settle
+from functions.domain.run import Outcome, failed, succeeded
+from functions.domain.task import Claim, Extra, Missed, Task
+from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]

@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
-from functions.rules.alert import Alert
-from functions.rules.notice import Notice
-from functions.rules.outcome import Run
-from functions.rules.recovery import CRASH_LIMIT, recover
-from functions.rules.task import Claim, Extra, Missed, Pause, Task
-from functions.rules.verdict import LookUp, Settle, Start, judge, release
-from functions.rules.words import OutcomeKind, SkipReason, Status, Trigger
+from functions.domain.alerts.model import Alert, Notice
+from functions.domain.lifecycle.decide import LookUp, Settle, Start, judge, release
+from functions.domain.lifecycle.recover import CRASH_LIMIT, recover
+from functions.domain.run import Run
+from functions.domain.task import Claim, Extra, Missed, Pause, Task
+from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from functions.rules.alert import Alert
-from functions.rules.lifecycle import first_look, paused
-from functions.rules.outcome import failed, succeeded
-from functions.rules.settlement import settle
-from functions.rules.task import Pause, Task, TaskSpec
-from functions.rules.telling import Try, told
-from functions.rules.verdict import Settle, Start, judge, resume
-from functions.rules.words import Status
+from functions.domain.alerts.model import Alert
+from functions.domain.lifecycle.after_delivery import Try, told
+from functions.domain.lifecycle.complete import settle
+from functions.domain.lifecycle.decide import Settle, Start, judge, resume
+from functions.domain.lifecycle.edit import first_look, paused
+from functions.domain.run import failed, succeeded
+from functions.domain.task import Pause, Task, TaskSpec
+from functions.domain.types import Status
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

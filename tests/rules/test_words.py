@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from functions.rules.task import Claim, Task
-from functions.rules.words import Instant, instant_text
+from functions.domain.task import Claim, Task
+from functions.domain.types import Instant, instant_text
 from tests.conftest import NOON
 
 CLAIM = Claim(token="a.1", until=NOON, started_at=NOON)

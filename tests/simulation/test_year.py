@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from functions.rules.job import Job
-from functions.rules.notice import Notice
-from functions.rules.outcome import Outcome, Run, failed, succeeded
-from functions.rules.task import Task, TaskSpec
-from functions.rules.words import OutcomeKind, SkipReason
+from functions.domain.alerts.model import Notice
+from functions.domain.run import Outcome, Run, failed, succeeded
+from functions.domain.task import Job, Task, TaskSpec
+from functions.domain.types import OutcomeKind, SkipReason
 from tests.chaos.oracle import occurrences
 from tests.simulation.year import World, spans
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 
-from functions.ports import Parts, Perform
-from functions.rules.hours import Budget
-from functions.rules.lifecycle import first_look
-from functions.rules.notice import Notice
-from functions.rules.outcome import Run
-from functions.rules.storage import Filter, Write
-from functions.rules.task import Task, TaskSpec
-from functions.store.sqlite import SqliteStore
-from functions.tick import tick
+from functions.domain.alerts.model import Notice
+from functions.domain.lifecycle.edit import first_look
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.run import Run
+from functions.domain.storage import Filter, Write
+from functions.domain.task import Task, TaskSpec
+from functions.engine.tick import tick
+from functions.interfaces import Parts, Perform
+from functions.stores.sqlite.store import SqliteStore
 
 MINUTE = timedelta(minutes=1)
 BUDGET = Budget(stop_starting=timedelta(seconds=18), answer_by=timedelta(seconds=24))

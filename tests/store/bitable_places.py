@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from threading import Thread
 from typing import Any
 
-from functions.store.bitable import BitableStore
-from functions.store.bitable_account import PLAIN, Address, Bounds, FeishuApp, Reading, random_name
-from functions.store.bitable_cells import cells_of, pack, written_in
-from functions.store.bitable_columns import (
+from functions.stores.bitable.cells import cells_of, pack, written_in
+from functions.stores.bitable.config import PLAIN, Address, Bounds, FeishuApp, Reading, random_name
+from functions.stores.bitable.lease import KIND, PINGER
+from functions.stores.bitable.lease import TASKS as HAD_TASKS
+from functions.stores.bitable.schema import (
     BY_NAME,
     FILLED_IN,
     KEPT,
@@ -21,9 +22,8 @@ from functions.store.bitable_columns import (
     kept_table,
     runs_table,
 )
-from functions.store.bitable_notes import KIND, PINGER
-from functions.store.bitable_notes import TASKS as HAD_TASKS
-from functions.store.json_text import digest
+from functions.stores.bitable.store import BitableStore
+from functions.stores.json_text import digest
 from tests.fakes.bitable import FakeBitable, Row, Table
 
 QUICK = Bounds(gap_s=0.0, settle_s=0.15)

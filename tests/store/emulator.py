@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from functions.store.firestore import FirestoreStore
+from functions.stores.firestore.store import FirestoreStore
 
 
 def emulator_host() -> str:

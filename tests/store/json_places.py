@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from functions.store.json_store import JsonStore
+from functions.stores.jsonfile.store import JsonStore
 
 TASK: Mapping[str, Any] = {
     "id": "ping",

@@ -9,18 +9,17 @@ from typing import Any
 
 import pytest
 
-from functions.ports import Parts
-from functions.rules.hours import Budget
-from functions.rules.job import Job
-from functions.rules.notice import Notice
-from functions.rules.outcome import Outcome, succeeded
-from functions.rules.storage import Filter, Result
-from functions.rules.task import Pause, Task, shard_of
-from functions.rules.words import Status
-from functions.store.bitable import BitableStore
-from functions.store.bitable_account import Reading
-from functions.store.bitable_tasks import FULL_LOOK_EVERY
-from functions.tick import tick
+from functions.domain.alerts.model import Notice
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.run import Outcome, succeeded
+from functions.domain.storage import Filter, Result
+from functions.domain.task import Job, Pause, Task, shard_of
+from functions.domain.types import Status
+from functions.engine.tick import tick
+from functions.interfaces import Parts
+from functions.stores.bitable.config import Reading
+from functions.stores.bitable.store import BitableStore
+from functions.stores.bitable.tasks import FULL_LOOK_EVERY
 from tests.conftest import NOON
 from tests.contract.documents import broken_ids, changing, create, ids, read
 from tests.fakes.bitable import FakeBitable, Row

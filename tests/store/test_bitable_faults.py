@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
+from functions.domain.run import Run
+from functions.domain.storage import Document, Filter, LedgerEntry, Result, Write, Written
+from functions.domain.task import Task
+from functions.domain.types import OutcomeKind
 from functions.errors import StoreError, StoreUnavailable
-from functions.rules.outcome import Run
-from functions.rules.storage import Document, Filter, LedgerEntry, Result, Write, Written
-from functions.rules.task import Task
-from functions.rules.words import OutcomeKind
-from functions.store.bitable import BitableStore
-from functions.store.bitable_account import Address, FeishuApp
-from functions.store.bitable_ledger import MOST_ROWS
-from functions.store.bitable_tasks import FULL_LOOK_EVERY
+from functions.stores.bitable.config import Address, FeishuApp
+from functions.stores.bitable.runs import MOST_ROWS
+from functions.stores.bitable.store import BitableStore
+from functions.stores.bitable.tasks import FULL_LOOK_EVERY
 from tests.conftest import NOON
 from tests.contract.documents import changing, create, ids, read
 from tests.fakes.bitable import FakeBitable

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from functions.rules.outcome import Run
-from functions.rules.storage import RUNS_KEPT, Document, LedgerEntry
-from functions.rules.words import OutcomeKind
-from functions.store.bitable import BitableStore
-from functions.store.bitable_tidying import TIDY_EVERY
+from functions.domain.run import Run
+from functions.domain.storage import RUNS_KEPT, Document, LedgerEntry
+from functions.domain.types import OutcomeKind
+from functions.stores.bitable.store import TIDY_EVERY, BitableStore
 from tests.conftest import NOON
 from tests.fakes.bitable import FakeBitable
 from tests.store.bitable_places import Sheet

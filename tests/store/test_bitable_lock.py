@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from functions.rules.hours import Budget
-from functions.rules.storage import Result
-from functions.rules.task import Task
-from functions.rules.words import OutcomeKind, Status
-from functions.settings import Settings
-from functions.store.bitable_notes import PINGER
-from functions.wiring import Wired
+from functions.app.application import Wired
+from functions.config.settings import Settings
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.storage import Result
+from functions.domain.task import Task
+from functions.domain.types import OutcomeKind, Status
+from functions.stores.bitable.lease import PINGER
 from tests.conftest import NOON
 from tests.contract.documents import changing, create, ids, read
 from tests.fakes.bitable import FakeBitable
@@ -174,10 +174,10 @@ async def test_a_lock_that_cannot_be_read_is_no_reason_to_ping(sheet: Sheet, mak
 DIES = """
 import asyncio, os, signal, sys
 from datetime import timedelta
-from functions.rules.storage import Write
-from functions.rules.task import Claim
-from functions.store.bitable import BitableStore
-from functions.store.bitable_account import Address, FeishuApp
+from functions.domain.storage import Write
+from functions.domain.task import Claim
+from functions.stores.bitable.store import BitableStore
+from functions.stores.bitable.config import Address, FeishuApp
 from tests.conftest import NOON
 from tests.store.bitable_places import QUICK
 

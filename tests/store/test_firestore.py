@@ -8,14 +8,14 @@ from urllib.parse import unquote
 
 import pytest
 
+from functions.app.factories import opened
+from functions.config.settings import Settings
+from functions.domain.run import Run
+from functions.domain.storage import Broken, Filter, LedgerEntry, Operations, Result, Write
+from functions.domain.task import Claim, Task
+from functions.domain.types import Status
 from functions.errors import StoreError
-from functions.rules.outcome import Run
-from functions.rules.storage import Broken, Filter, LedgerEntry, Operations, Result, Write
-from functions.rules.task import Claim, Task
-from functions.rules.words import Status
-from functions.settings import Settings
-from functions.store.firestore import FirestoreStore
-from functions.wiring_store import opened
+from functions.stores.firestore.store import FirestoreStore
 from tests.conftest import NOON
 from tests.store.emulator import emulator_host, fresh_project, fresh_store
 from tests.store.faulty_firestore import faulty_firestore

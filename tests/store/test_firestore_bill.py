@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 from google.cloud.firestore_v1.types import firestore as wrapped
 
-from functions.ports import Parts
-from functions.rules.hours import Budget
-from functions.rules.job import Job
-from functions.rules.notice import Notice
-from functions.rules.outcome import Outcome, failed, succeeded
-from functions.rules.storage import Write
-from functions.rules.task import Task
-from functions.store.firestore import FirestoreStore
-from functions.tick import tick
+from functions.domain.alerts.model import Notice
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.run import Outcome, failed, succeeded
+from functions.domain.storage import Write
+from functions.domain.task import Job, Task
+from functions.engine.tick import tick
+from functions.interfaces import Parts
+from functions.stores.firestore.store import FirestoreStore
 from tests.conftest import NOON
 from tests.store.emulator import emulator_host, fresh_store
 from tests.store.faulty_firestore import FaultyFirestore, faulty_firestore

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from functions.errors import StoreError
-from functions.store.firestore import FirestoreStore
+from functions.stores.firestore.store import FirestoreStore
 from tests.actions.net.authority import SERVER, Authority
 from tests.bench.processes import ROOT
 from tests.conftest import NOON
@@ -32,8 +32,8 @@ from tests.conftest import NOON
 LOOK = """
 import asyncio, sys
 from datetime import datetime, UTC
-from functions.store import firestore_line
-from functions.store.firestore import FirestoreStore
+from functions.stores.firestore import client as firestore_line
+from functions.stores.firestore.store import FirestoreStore
 
 firestore_line.GOOGLE = sys.argv[1]
 

@@ -4,17 +4,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from functions.rules.alert import Alert
-from functions.rules.budget import Spent, TaskBudget
-from functions.rules.events import After, Event, Follower, OnEvent, Outbox
-from functions.rules.notice import Notice
-from functions.rules.policies import NotifyRule, Retry
-from functions.rules.storage import Broken, Stored, Write
-from functions.rules.task import Claim, Extra, Missed, Pause, Task
-from functions.rules.words import OutcomeKind, Status, Trigger
-from functions.store import firestore_messages_pb2 as wire
-from functions.store.firestore_documents import found, id_of, put_write, revision_of
-from functions.store.firestore_values import put
+from functions.domain.alerts.model import Alert, Notice
+from functions.domain.events import After, Event, Follower, OnEvent, Outbox
+from functions.domain.storage import Broken, Stored, Write
+from functions.domain.task import Claim, Extra, Missed, NotifyRule, Pause, Retry, Task
+from functions.domain.task_budget import Spent, TaskBudget
+from functions.domain.types import OutcomeKind, Status, Trigger
+from functions.stores.firestore import messages_pb2 as wire
+from functions.stores.firestore.codec import found, id_of, put, put_write, revision_of
 from tests.conftest import NOON
 
 NAME = "projects/p/databases/(default)/documents/tasks/water-plants"

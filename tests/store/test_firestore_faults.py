@@ -7,10 +7,10 @@ from typing import Any
 import grpc  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
+from functions.domain.storage import Filter, LedgerEntry, Result, Write, Written
+from functions.domain.task import Claim, Task
 from functions.errors import StoreError, StoreUnavailable
-from functions.rules.storage import Filter, LedgerEntry, Result, Write, Written
-from functions.rules.task import Claim, Task
-from functions.store.firestore import FirestoreStore
+from functions.stores.firestore.store import FirestoreStore
 from tests.conftest import NOON
 from tests.store.emulator import emulator_host, fresh_project, fresh_store
 from tests.store.faulty_firestore import (

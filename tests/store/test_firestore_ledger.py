@@ -3,13 +3,13 @@
 from datetime import timedelta
 from typing import Any
 
-from functions.rules.outcome import Run
-from functions.rules.storage import RUNS_KEPT, LedgerEntry
-from functions.rules.words import OutcomeKind
-from functions.store import firestore_messages_pb2 as wire
-from functions.store.firestore_ledger import moment_in, put_entry, runs_in
-from functions.store.firestore_values import take
-from functions.store.run_records import newest_first
+from functions.domain.run import Run
+from functions.domain.storage import RUNS_KEPT, LedgerEntry
+from functions.domain.types import OutcomeKind
+from functions.stores.codec import newest_first
+from functions.stores.firestore import messages_pb2 as wire
+from functions.stores.firestore.codec import take
+from functions.stores.firestore.runs_and_documents import moment_in, put_entry, runs_in
 from tests.conftest import NOON
 
 

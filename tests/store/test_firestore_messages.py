@@ -7,8 +7,8 @@ import pytest
 from google.api_core.gapic_v1.routing_header import to_grpc_metadata
 from google.cloud.firestore_v1.types import firestore as theirs
 
-from functions.store import firestore_line
-from functions.store import firestore_messages_pb2 as ours
+from functions.stores.firestore import client
+from functions.stores.firestore import messages_pb2 as ours
 
 CALLS = ("RunQuery", "RunAggregationQuery", "BatchGetDocuments", "BatchWrite")
 SPOKEN = [f"{name}{kind}" for name in CALLS for kind in ("Request", "Response")]
@@ -61,4 +61,4 @@ def test_the_header_that_finds_the_database_is_googles(database: str) -> None:
     resource = f"projects/my-project/databases/{database}"
 
     their_header = to_grpc_metadata((("database", resource),))  # type: ignore[no-untyped-call]  # it has none
-    assert their_header == firestore_line._routing("database", resource)
+    assert their_header == client._routing("database", resource)

@@ -3,8 +3,8 @@
 import pytest
 
 from functions.errors import SettingsError
-from functions.store.firestore import FirestoreStore
-from functions.store.firestore_names import is_document_id, names
+from functions.stores.firestore.queries import is_document_id, names
+from functions.stores.firestore.store import FirestoreStore
 
 
 @pytest.mark.parametrize("project", ["My-Project", "", "my_project", "9lives", "ends-", "a/b", "a b", "a"])

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.store import firestore_messages_pb2 as wire
-from functions.store.firestore_values import put, take, value_of
+from functions.stores.firestore import messages_pb2 as wire
+from functions.stores.firestore.codec import put, take, value_of
 
 JSON = st.recursive(
     st.none()

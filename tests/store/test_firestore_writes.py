@@ -4,10 +4,10 @@ import grpc  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # it ships no types
 
+from functions.domain.storage import Result, Written
 from functions.errors import StoreError
-from functions.rules.storage import Result, Written
-from functions.store import firestore_messages_pb2 as wire
-from functions.store.firestore_writes import answer_to
+from functions.stores.firestore import messages_pb2 as wire
+from functions.stores.firestore.writes import answer_to
 
 NOTHING = wire.WriteResult()
 

@@ -9,18 +9,17 @@ from typing import Any
 
 import pytest
 
+from functions.domain.alerts.model import Notice
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.run import Outcome, Run, succeeded
+from functions.domain.storage import LedgerEntry, Result, Stored, Write
+from functions.domain.task import Claim, Job, Pause, Task, shard_of
+from functions.domain.types import OutcomeKind, Status
+from functions.engine.tick import tick
 from functions.errors import StoreError, StoreUnavailable
-from functions.ports import Parts
-from functions.rules.hours import Budget
-from functions.rules.job import Job
-from functions.rules.notice import Notice
-from functions.rules.outcome import Outcome, Run, succeeded
-from functions.rules.storage import LedgerEntry, Result, Stored, Write
-from functions.rules.task import Claim, Pause, Task, shard_of
-from functions.rules.words import OutcomeKind, Status
-from functions.store.hand_tasks import apply
-from functions.store.json_table import Table
-from functions.tick import tick
+from functions.interfaces import Parts
+from functions.stores.editable.queries import apply
+from functions.stores.jsonfile.tasks import Table
 from tests.conftest import NOON
 from tests.contract.documents import broken_ids, changing, create, ids, read
 from tests.store.json_places import TASK, Folder

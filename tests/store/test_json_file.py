@@ -15,16 +15,13 @@ from typing import Any
 
 import pytest
 
+from functions.domain.run import Run
+from functions.domain.storage import RUNS_KEPT, Document, LedgerEntry, Result, Write
+from functions.domain.task import Claim, Task
+from functions.domain.types import OutcomeKind, Status
 from functions.errors import StoreError, StoreUnavailable
-from functions.rules.outcome import Run
-from functions.rules.storage import RUNS_KEPT, Document, LedgerEntry, Result, Write
-from functions.rules.task import Claim, Task
-from functions.rules.words import OutcomeKind, Status
-from functions.store.json_faults import our_error
-from functions.store.json_file import JsonFile
-from functions.store.json_lock import lock_of
-from functions.store.json_text import UnreadableError, encoded, parse, pretty
-from functions.store.json_thread import JsonThread, Unanswered
+from functions.stores.json_text import UnreadableError, encoded, parse, pretty
+from functions.stores.jsonfile.files import JsonFile, JsonThread, Unanswered, lock_of, our_error
 from tests.conftest import NOON
 from tests.contract.documents import changing, create, ids, read
 from tests.store.json_places import TASK, Folder
@@ -267,8 +264,8 @@ READ_ONLY = """
 import asyncio, os, sys
 from datetime import UTC, datetime
 from functions.errors import StoreError
-from functions.rules.storage import Filter, Write
-from functions.store.json_store import JsonStore
+from functions.domain.storage import Filter, Write
+from functions.stores.jsonfile.store import JsonStore
 
 async def main():
     store = JsonStore(sys.argv[1])

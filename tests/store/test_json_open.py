@@ -5,12 +5,12 @@ from threading import active_count
 
 import pytest
 
+from functions.config.settings import Settings
+from functions.domain.storage import Write
+from functions.domain.task import Task
 from functions.errors import SettingsError
-from functions.rules.storage import Write
-from functions.rules.task import Task
-from functions.settings import Settings
-from functions.store import open_store
-from functions.store.json_store import JsonStore
+from functions.stores import open_store
+from functions.stores.jsonfile.store import JsonStore
 from tests.conftest import NOON
 
 

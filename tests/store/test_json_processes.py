@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from functions.rules.storage import Filter, Result, Write
-from functions.rules.task import Task
+from functions.domain.storage import Filter, Result, Write
+from functions.domain.task import Task
 from tests.conftest import NOON
 from tests.contract.documents import create
 from tests.store.json_places import Folder
@@ -23,10 +23,10 @@ PRELUDE = """
 import asyncio, json, os, shutil, signal, sys
 from datetime import UTC, datetime, timedelta
 from functions.errors import StoreError
-from functions.rules.outcome import Run
-from functions.rules.storage import Document, LedgerEntry, Result, Write
-from functions.rules.task import Claim, Task
-from functions.store.json_store import JsonStore
+from functions.domain.run import Run
+from functions.domain.storage import Document, LedgerEntry, Result, Write
+from functions.domain.task import Claim, Task
+from functions.stores.jsonfile.store import JsonStore
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 UNTIL = NOON + timedelta(seconds=35)

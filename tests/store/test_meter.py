@@ -6,8 +6,8 @@ from threading import Thread
 
 import pytest
 
-from functions.rules.storage import Operations
-from functions.store.meter import count, metered, total
+from functions.domain.storage import Operations
+from functions.stores.metering import count, metered, total
 
 
 def test_without_a_block_only_the_total_counts() -> None:

@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 
+from functions.domain.storage import Document, LedgerEntry, Result, Write
+from functions.domain.task import Task
 from functions.errors import StoreError, StoreUnavailable
-from functions.rules.storage import Document, LedgerEntry, Result, Write
-from functions.rules.task import Task
-from functions.store.sqlite import SqliteStore
-from functions.store.sqlite_file import SqliteFile, Unanswered
-from functions.store.sqlite_schema import APPLICATION, VERSION
-from functions.store.sqlite_transaction import transaction
+from functions.stores.sqlite.connection import SqliteFile, Unanswered
+from functions.stores.sqlite.schema import APPLICATION, VERSION, transaction
+from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]

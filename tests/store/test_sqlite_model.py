@@ -10,10 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from functions.rules.storage import Filter, Result, Stored, Write
-from functions.rules.task import Task
-from functions.rules.words import Status
-from functions.store.sqlite import SqliteStore
+from functions.domain.storage import Filter, Result, Stored, Write
+from functions.domain.task import Task
+from functions.domain.types import Status
+from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
 T = TypeVar("T")

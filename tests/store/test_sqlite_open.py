@@ -6,9 +6,9 @@ from threading import active_count
 import pytest
 
 from functions.errors import SettingsError
-from functions.store import open_store
-from functions.store.firestore import FirestoreStore
-from functions.store.sqlite import SqliteStore
+from functions.stores import open_store
+from functions.stores.firestore.store import FirestoreStore
+from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
 

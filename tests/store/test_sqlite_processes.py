@@ -8,9 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from functions.rules.storage import Result, Write
-from functions.rules.task import Task
-from functions.store.sqlite import SqliteStore
+from functions.domain.storage import Result, Write
+from functions.domain.task import Task
+from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]
@@ -21,10 +21,10 @@ PRELUDE = """
 import asyncio, json, sys
 from datetime import UTC, datetime, timedelta
 from functions.errors import StoreError
-from functions.rules.outcome import Run
-from functions.rules.storage import LedgerEntry, Result, Write
-from functions.rules.task import Claim, Task
-from functions.store.sqlite import SqliteStore
+from functions.domain.run import Run
+from functions.domain.storage import LedgerEntry, Result, Write
+from functions.domain.task import Claim, Task
+from functions.stores.sqlite.store import SqliteStore
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 UNTIL = NOON + timedelta(seconds=35)

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from functions.rules.outcome import Run
-from functions.rules.storage import RUNS_KEPT, Filter, LedgerEntry, Result, Stored, Write
-from functions.rules.task import Task
-from functions.rules.words import OutcomeKind
-from functions.store import sqlite_ledger as ledger
-from functions.store import sqlite_tasks as tasks
-from functions.store.sqlite import PRUNE_EVERY, SqliteStore
+from functions.domain.run import Run
+from functions.domain.storage import RUNS_KEPT, Filter, LedgerEntry, Result, Stored, Write
+from functions.domain.task import Task
+from functions.domain.types import OutcomeKind
+from functions.stores.sqlite import runs as ledger
+from functions.stores.sqlite import tasks
+from functions.stores.sqlite.store import PRUNE_EVERY, SqliteStore
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]

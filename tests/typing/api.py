@@ -4,18 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions import (
-    Job,
-    Outcome,
-    Params,
-    Run,
-    Scheduler,
-    StoredTask,
-    Task,
-    Tools,
-    failed,
-    succeeded,
-)
+from functions import Job, Outcome, Params, Run, Scheduler, StoredTask, Task, Tools, failed, succeeded
 
 
 class Own(Params):

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
-from functions.web.door import Door
+from functions.web.app import Door
 
 
 @dataclass(frozen=True, slots=True)

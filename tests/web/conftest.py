@@ -5,11 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from functions.web.bearer import SharedSecrets
-from functions.web.certificates import Certificates
-from functions.web.door import Door
-from functions.web.gate import Gate
-from functions.web.oidc import IdTokens
+from functions.web.app import Door
+from functions.web.auth import Gate, IdTokens, SharedSecrets
+from functions.web.google_keys import Certificates
 from tests.web.fakes import ACCOUNT, AUDIENCE, RETIRING, SECRET, FakeClock, FakeGoogle, FakeWired
 
 

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
-from functions.rules.hours import Budget
-from functions.rules.shares import Share
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.sharding import Share
 
 SECRET = "live-secret-0123456789-abcdefghij"
 RETIRING = "retiring-secret-0123456789-abcdef"

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Mapping
 from types import ModuleType
 
+from functions.config.settings import Settings
+from functions.domain.lifecycle.time_budget import Budget
 from functions.errors import StoreUnavailable
-from functions.rules.hours import Budget
-from functions.settings import Settings
 
 IMPORTED_IN = os.getpid()
 built_in: list[int] = []
@@ -28,7 +28,7 @@ class Wiring(ModuleType):
         return Behind()
 
 
-sys.modules["functions.wiring"] = Wiring("functions.wiring")
+sys.modules["functions.app.application"] = Wiring("functions.app.application")
 
 from main import scheduler  # noqa: E402  # the stand-in must be there before
 

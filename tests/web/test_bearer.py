@@ -4,7 +4,7 @@ import hmac
 
 import pytest
 
-from functions.web.bearer import MAX_TOKEN_CHARS, SharedSecrets, bearer_token
+from functions.web.auth import MAX_TOKEN_CHARS, SharedSecrets, bearer_token
 from tests.web.fakes import RETIRING, SECRET
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from functions.web.certificates import Certificates, CertificatesUnreachable, keep_s
+from functions.web.google_keys import Certificates, CertificatesUnreachable, keep_s
 from tests.web.fakes import FakeClock, FakeGoogle, certificate
 
 

@@ -9,14 +9,18 @@ from typing import Any
 import pytest
 from starlette.responses import PlainTextResponse
 
+from functions.domain.lifecycle.time_budget import Budget
 from functions.errors import SettingsError, StoreError, StoreUnavailable
-from functions.rules.hours import Budget
-from functions.web.bearer import MAX_TOKEN_CHARS, SharedSecrets
-from functions.web.budgets import SCHEDULER_BUDGET, budget_for, shortened
-from functions.web.callers import Caller, GoogleCaller, SecretCaller
-from functions.web.door import MAX_BODY_BYTES, Door
-from functions.web.gate import Gate
-from functions.web.oidc import IdTokens
+from functions.web.app import MAX_BODY_BYTES, SCHEDULER_BUDGET, Door, budget_for, shortened
+from functions.web.auth import (
+    MAX_TOKEN_CHARS,
+    Caller,
+    Gate,
+    GoogleCaller,
+    IdTokens,
+    SecretCaller,
+    SharedSecrets,
+)
 from tests.web.asgi import Answer, ask
 from tests.web.fakes import RETIRING, SECRET, FakeGoogle, FakeWired, id_token
 
@@ -298,7 +302,7 @@ async def test_a_tick_that_hangs_is_cut_off(
     make_door: MakeDoor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The last line of defence: the pinger hangs up soon after."""
-    monkeypatch.setattr("functions.web.door.OVERTIME", timedelta(seconds=0.05))
+    monkeypatch.setattr("functions.web.app.OVERTIME", timedelta(seconds=0.05))
     door = make_door(FakeWired(hangs=True), answer_by=timedelta(seconds=0.05))
 
     async with asyncio.timeout(2):

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.web.callers import GoogleCaller, Refusal
-from functions.web.oidc import IdTokens, looks_like_id_token
+from functions.web.auth import GoogleCaller, IdTokens, Refusal, looks_like_id_token
 from tests.web.fakes import ACCOUNT, AUDIENCE, FakeClock, FakeGoogle, certificate, encoded, id_token
 
 SIGNATURE = encoded(b"signed")

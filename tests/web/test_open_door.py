@@ -2,8 +2,8 @@
 
 import pytest
 
-from functions.settings import Settings
-from functions.web import open_door
+from functions.config.settings import Settings
+from functions.web.app import open_door
 from tests.web.asgi import ask
 from tests.web.fakes import ACCOUNT, AUDIENCE, RETIRING, SECRET, FakeWired, id_token
 

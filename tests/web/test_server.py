@@ -122,7 +122,7 @@ HEAVY = (
     "croniter",
     "cryptography",
     "feedparser",
-    "functions.wiring",
+    "functions.app.application",
     "google.api_core",
     "google.auth",
     "google.cloud.firestore",  # functions-framework itself has something in google.cloud

@@ -10,13 +10,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from starlette.requests import Request
 
+from functions.app.factories import google_api
+from functions.domain.sharding import Share, divided, read_share
 from functions.errors import StoreUnavailable
-from functions.fanout.cloud_tasks import Addressed, CloudTasksWorkers
-from functions.notices.post import VendorPost
-from functions.rules.shares import Share, divided, read_share
-from functions.web.door import MAX_BODY_BYTES, Door
-from functions.web.oidc import IdTokens
-from functions.wiring_scale import google_api
+from functions.gcp.cloud_tasks import Addressed, CloudTasksWorkers
+from functions.http_client.trusted import VendorPost
+from functions.web.app import MAX_BODY_BYTES, Door
+from functions.web.auth import IdTokens
 from tests.conftest import NOON
 from tests.fakes.cloud_tasks import FakeCloudTasks
 from tests.web.asgi import Answer, call

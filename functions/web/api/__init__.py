@@ -3,15 +3,28 @@
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
-from functions.rules.task import TaskSpec
-from functions.web.api import accounts, channels, events, figures, keyring, runs, schedules, steering, tasks
-from functions.web.api.identity import Identity
-from functions.web.api.parts import ApiParts
-from functions.web.api.problems import Problem, answer_problems
-from functions.web.oidc import IdTokens
+from functions.domain.task import TaskSpec
+from functions.web.api import admin, channels, events, runs, schedules, tasks
+from functions.web.api.auth import Identity
+from functions.web.api.dependencies import ApiParts, Caller, Parts
+from functions.web.api.errors import Problem, ProblemError, answer_problems
+from functions.web.auth import IdTokens
+
+# `GET /metrics` for those who come with a key; whoever has the shared secret is answered at the door.
+
+router = APIRouter()
+
+
+@router.get("/metrics", include_in_schema=False)
+async def metrics(caller: Caller, wired: Parts) -> Response:
+    """Figures for Prometheus, of all tasks: a key of one owner may not see them."""
+    if caller.owner or not caller.may("read"):
+        raise ProblemError(403, "This takes a key with the scope read, and of no owner")
+    return Response(await wired.metrics(), media_type="text/plain; version=0.0.4")
+
 
 ABOUT = """
 Tasks, their runs and their schedules. Send a key as `Authorization: Bearer cf_...`; `scheduler keys create`
@@ -38,10 +51,19 @@ def build_api(
     app.state.parts = parts
     app.state.google = google
     app.state.identity = Identity(parts, administrator=administrator, clock=clock)
-    # steering comes first: /pause must not be taken for the id of a task
-    rooms = (steering, tasks, runs, schedules, events, channels, accounts, keyring, figures)
-    for room in rooms:
-        app.include_router(room.router)
+    routers = (
+        tasks.action_router,  # first: /pause must not be taken for the id of a task
+        tasks.router,
+        runs.router,
+        schedules.router,
+        events.router,
+        channels.router,
+        admin.owner_router,
+        admin.key_router,
+        router,
+    )
+    for routes in routers:
+        app.include_router(routes)
     answer_problems(app)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it
     return app

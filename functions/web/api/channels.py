@@ -7,16 +7,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from pydantic import Field, ValidationError
 
-from functions import audit
-from functions.digests import keep_digest
+from functions.domain.access import Actor, Entry, Verb
+from functions.domain.alerts.routing import ChannelSettings, DailyDigest, Maintenance, Quiet
 from functions.errors import InputError, NotAllowedError, NotFoundError
-from functions.rules.audit import Entry, Verb
-from functions.rules.channels import ChannelSettings, DailyDigest, Maintenance, Quiet
-from functions.rules.keys import Actor
-from functions.web.api.context import Caller, Parts
-from functions.web.api.parts import ApiParts
-from functions.web.api.problems import responses
-from functions.web.api.shapes import Shape
+from functions.services import access
+from functions.services.apply import keep_digest
+from functions.web.api.dependencies import ApiParts, Caller, Parts
+from functions.web.api.errors import responses
+from functions.web.api.schemas import Shape
 
 router = APIRouter(prefix="/api/channels", tags=["channels"])
 
@@ -134,7 +132,7 @@ async def _note(
     caller: Actor, wired: ApiParts, verb: Verb, name: str, *, fields: tuple[str, ...] = ()
 ) -> None:
     entry = Entry(at=wired.now(), verb=verb, subject=f"channel.{name}", by=caller.name, fields=fields)
-    await audit.note(wired.store, entry, new_id=wired.new_id)
+    await access.note(wired.store, entry, new_id=wired.new_id)
 
 
 def _out(wired: ApiParts, name: str, settings: ChannelSettings) -> ChannelOut:

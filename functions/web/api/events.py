@@ -11,18 +11,16 @@ from urllib.parse import unquote
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from functions import control
+from functions.domain.access import Actor
+from functions.domain.events import OURS, Data, Event, EventId, EventType, Source
+from functions.domain.types import Instant, TaskId
 from functions.errors import NotAllowedError
-from functions.following import all_listeners
-from functions.rules.events import OURS, Data, Event, EventId, EventType, Source
-from functions.rules.keys import Actor
-from functions.rules.words import Instant, TaskId
-from functions.web.api.context import Caller, Parts, given_task
-from functions.web.api.problems import FieldProblem, ProblemError, responses
-from functions.web.api.shapes import Shape
-from functions.web.bearer import MAX_TOKEN_CHARS, bearer_token
-from functions.web.callers import Refusal
-from functions.web.oidc import looks_like_id_token
+from functions.services import tasks as control
+from functions.services.dependencies import all_listeners
+from functions.web.api.dependencies import Caller, Parts, given_task
+from functions.web.api.errors import FieldProblem, ProblemError, responses
+from functions.web.api.schemas import Shape
+from functions.web.auth import MAX_TOKEN_CHARS, Refusal, bearer_token, looks_like_id_token
 
 router = APIRouter(prefix="/api/events", tags=["events"])
 

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from functions.rules.preview import preview
-from functions.rules.words import Instant
-from functions.web.api.context import Caller, Parts
-from functions.web.api.problems import responses
-from functions.web.api.shapes import NextRun, PreviewOut, TransitionOut, Zone
+from functions.domain.schedule.describe import preview
+from functions.domain.types import Instant
+from functions.web.api.dependencies import Caller, Parts
+from functions.web.api.errors import responses
+from functions.web.api.schemas import NextRun, PreviewOut, TransitionOut, Zone
 
 router = APIRouter(prefix="/api/schedule", tags=["schedules"])
 

@@ -1,19 +1,63 @@
 """Routes about tasks: making, reading, editing, removing them."""
 
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Response
 
-from functions.desk import Desk
-from functions.rules.storage import Filter, Stored
-from functions.rules.task import Task, TaskSpec
-from functions.rules.words import Status
-from functions.web.api.context import DeskOf, GivenTask, Parts, spec_of, task_out
-from functions.web.api.problems import ProblemError, responses
-from functions.web.api.running import run_and_wait
-from functions.web.api.shapes import TaskOut, TaskPage
+from functions.domain.lifecycle.time_budget import FINISHING, Budget
+from functions.domain.run import Run
+from functions.domain.storage import Filter, Stored
+from functions.domain.task import Task, TaskSpec
+from functions.domain.types import Status
+from functions.services.tasks import Desk, pause_tagged, resume_tagged
+from functions.web.api.dependencies import ApiParts, DeskOf, GivenTask, Parts, spec_of, task_out
+from functions.web.api.errors import ProblemError, responses
+from functions.web.api.runs import run_out
+from functions.web.api.schemas import (
+    BackfillAnswer,
+    BackfillWish,
+    BulkAnswer,
+    BulkResumeWish,
+    BulkWish,
+    PauseWish,
+    ResumeWish,
+    RunAnswer,
+    RunWish,
+    TaskOut,
+    TaskPage,
+    Trail,
+)
+
+# A run that somebody waits for: asked for, ticked alone, and looked up when it is over.
+
+SPARE = timedelta(seconds=1)  # for finding and claiming the task
+
+
+async def run_and_wait(
+    desk: Desk, wired: ApiParts, task_id: str, *, wait_s: float
+) -> tuple[datetime, Run | None]:
+    """Ask for a run and, if the task's longest run fits into *wait_s* seconds, do it here and now.
+
+    Otherwise the next tick does it. It is never begun here and left to itself: where this runs, a process
+    has no processor once it has answered.
+
+    Returns:
+        The instant that names the run, and its record; None when it has not come to its end.
+    """
+    occurrence = await desk.run(task_id)
+    task = (await desk.task(task_id)).task
+    if task.timeout_seconds > wait_s:
+        return occurrence, None
+    longest = timedelta(seconds=wait_s) + FINISHING + SPARE
+    await wired.tick_only([task_id], Budget(stop_starting=longest, answer_by=longest))
+    runs = await desk.runs(task_id, since=occurrence)
+    ended = [run for run in runs if run.occurrence == occurrence and run.final]
+    return occurrence, ended[0] if ended else None
+
 
 router = APIRouter(prefix="/api/tasks", tags=["tasks"])
+action_router = APIRouter(prefix="/api/tasks", tags=["task actions"])
 
 TaskId = Annotated[str, Path(alias="id", min_length=1, max_length=100, examples=["shop-front"])]
 IfMatch = Annotated[str | None, Header(alias="If-Match", description="the `ETag` you saw", max_length=200)]
@@ -166,3 +210,59 @@ def _merged(task: Task, given: dict[str, Any]) -> dict[str, Any]:
 def _answer(stored: Stored, response: Response) -> TaskOut:
     response.headers["ETag"] = f'"{stored.revision}"'
     return task_out(stored)
+
+
+# Routes that steer tasks: pause, resume, run, cancel, backfill, and the same for all with a tag.
+
+
+@action_router.post("/pause", responses=responses(), summary="Pause all tasks with a tag")
+async def pause_many(desk: DeskOf, wish: BulkWish) -> BulkAnswer:
+    """Stop every task that has the tag and is not stopped."""
+    return BulkAnswer(ids=await pause_tagged(desk, wish.tag, note=wish.note, until=wish.until))
+
+
+@action_router.post("/resume", responses=responses(), summary="Resume all tasks with a tag")
+async def resume_many(desk: DeskOf, wish: BulkResumeWish) -> BulkAnswer:
+    """End the pause of every task that has the tag."""
+    return BulkAnswer(ids=await resume_tagged(desk, wish.tag, catch_up=wish.catch_up))
+
+
+@action_router.post("/{id}/pause", responses=responses(404), summary="Pause a task")
+async def pause_task(desk: DeskOf, task_id: TaskId, wish: PauseWish | None = None) -> TaskOut:
+    """Stop a task, with a note for whoever wonders. A run in work is let finish."""
+    asked = wish or PauseWish()
+    return task_out(await desk.pause(task_id, note=asked.note, until=asked.until))
+
+
+@action_router.post("/{id}/resume", responses=responses(404), summary="Resume a task")
+async def resume_task(desk: DeskOf, task_id: TaskId, wish: ResumeWish | None = None) -> TaskOut:
+    """End a pause or a quarantine."""
+    return task_out(await desk.resume(task_id, catch_up=(wish or ResumeWish()).catch_up))
+
+
+@action_router.post("/{id}/run", responses=responses(404), summary="Run a task now")
+async def run_task(desk: DeskOf, wired: Parts, task_id: TaskId, wish: RunWish | None = None) -> RunAnswer:
+    """Run a task once, beside its schedule: at the next tick, or here and now with `wait`."""
+    occurrence, run = await run_and_wait(desk, wired, task_id, wait_s=(wish or RunWish()).wait)
+    return RunAnswer.model_construct(
+        state="finished" if run else "queued", occurrence=occurrence, run=run_out(run) if run else None
+    )
+
+
+@action_router.post("/{id}/cancel", responses=responses(404), summary="Cancel what runs")
+async def cancel_task(desk: DeskOf, task_id: TaskId) -> TaskOut:
+    """End the run in hand: a running attempt within seconds, a waiting retry at once."""
+    return task_out(await desk.cancel(task_id))
+
+
+@action_router.post("/{id}/backfill", responses=responses(404), summary="Run past occurrences")
+async def backfill_task(desk: DeskOf, task_id: TaskId, wish: BackfillWish) -> BackfillAnswer:
+    """Run the occurrences of a span of the past that have not succeeded."""
+    found = await desk.backfill(task_id, first=wish.first, until=wish.until, dry_run=wish.dry_run)
+    return BackfillAnswer(occurrences=found, dry_run=wish.dry_run)
+
+
+@router.get("/{id}/audit", responses=responses(404), summary="Who changed a task")
+async def read_trail(desk: DeskOf, task_id: TaskId) -> Trail:
+    """Who changed the task, when and why, newest first."""
+    return Trail(entries=await desk.trail(task_id))

@@ -7,11 +7,11 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from functions.errors import SchedulerError
-from functions.web.api.parts import ApiParts
-from functions.web.api.problems import TITLES, ProblemError, status_of
-from functions.web.dashboard import admin, others, public, tasks
+from functions.web.api.dependencies import ApiParts
+from functions.web.api.errors import TITLES, ProblemError, status_of
+from functions.web.dashboard import public, tasks, views
 from functions.web.dashboard.context import NotOurForm, SignInFirst, not_our_form, sign_in_first
-from functions.web.dashboard.pages import page
+from functions.web.dashboard.rendering import page
 from functions.web.dashboard.session import Sessions
 
 OUR_FAULT = 500
@@ -21,7 +21,7 @@ def add_dashboard(app: FastAPI, parts: ApiParts) -> None:
     """Give *app*, which has the API already, the pages under `/dashboard`."""
     app.state.sessions = Sessions(parts, app.state.identity)
     app.state.public = public.Public(parts, app.state.sessions.secret)
-    for room in (admin, others, public, tasks):
+    for room in (views, public, tasks):
         app.include_router(room.router)
     app.add_exception_handler(SignInFirst, sign_in_first)
     app.add_exception_handler(NotOurForm, not_our_form)

@@ -8,10 +8,10 @@ from fastapi import Depends, Request
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from functions.desk import Desk
-from functions.rules.storage import Operations
-from functions.web.api.parts import ApiParts
-from functions.web.dashboard.pages import away, page
+from functions.domain.storage import Operations
+from functions.services.tasks import Desk
+from functions.web.api.dependencies import ApiParts
+from functions.web.dashboard.rendering import away, page
 from functions.web.dashboard.session import Session, Sessions
 
 FORM_FIELDS = 100

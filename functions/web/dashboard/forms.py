@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from functions.actions import example, params_schema
+from functions.domain.task import Task
 from functions.errors import InputError
-from functions.rules.task import Task
+from functions.task_types.registry import example, params_schema
 
 PARAM = "param."
 TEXTS = ("title", "id", "description", "schedule", "timezone", "priority", "owner")

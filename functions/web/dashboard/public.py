@@ -14,13 +14,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Request
 from starlette.responses import HTMLResponse, Response
 
+from functions.domain.storage import Filter
+from functions.domain.task import Task
+from functions.domain.types import Status
 from functions.errors import NotFoundError
-from functions.rules.storage import Filter
-from functions.rules.task import Task
-from functions.rules.words import Status
-from functions.web.api.parts import ApiParts
-from functions.web.dashboard.looks import BAD, GOOD, QUIET
-from functions.web.dashboard.pages import HEADERS, rendered
+from functions.web.api.dependencies import ApiParts
+from functions.web.dashboard.rendering import BAD, GOOD, HEADERS, QUIET, rendered
 
 router = APIRouter(include_in_schema=False)
 

@@ -8,11 +8,11 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions import keys
-from functions.rules.keys import ADMINISTRATOR, Actor, digest_of
-from functions.signing import signing_secret
-from functions.web.api.identity import Identity
-from functions.web.api.parts import ApiParts
+from functions.domain.access import ADMINISTRATOR, Actor, digest_of
+from functions.services import access
+from functions.services.meta import signing_secret
+from functions.web.api.auth import Identity
+from functions.web.api.dependencies import ApiParts
 
 COOKIE = "cronfire_session"
 LASTS_S = 7 * 86_400
@@ -85,7 +85,7 @@ class Sessions:
     async def _actor(self, digest: str) -> Actor | None:
         if self._identity.is_administrator(digest):
             return ADMINISTRATOR
-        return await keys.holder_of_digest(self._parts.store, digest, now=self._parts.now())
+        return await access.holder_of_digest(self._parts.store, digest, now=self._parts.now())
 
     async def _signer(self) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(await self.secret(), salt="session")

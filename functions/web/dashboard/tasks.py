@@ -6,22 +6,19 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
-from functions.actions import type_names
+from functions.domain.schedule.describe import Preview, preview, starts
+from functions.domain.storage import Filter
+from functions.domain.task import Task, TaskSpec, slug
+from functions.domain.types import Status
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError, SchedulerError
-from functions.rules.preview import Preview, preview
-from functions.rules.starting import starts
-from functions.rules.storage import Filter
-from functions.rules.task import Task, TaskSpec, slug
-from functions.rules.words import Status
-from functions.web.api.context import spec_of
-from functions.web.api.cursors import run_id
-from functions.web.api.problems import ProblemError
-from functions.web.api.running import run_and_wait
+from functions.task_types.registry import type_names
+from functions.web.api.dependencies import spec_of
+from functions.web.api.errors import ProblemError
+from functions.web.api.runs import run_id
+from functions.web.api.tasks import run_and_wait
 from functions.web.dashboard.context import Visit, Visitor
 from functions.web.dashboard.forms import PRIORITIES, SEEN, params_fields, task_of, typed_of
-from functions.web.dashboard.looks import matches
-from functions.web.dashboard.pages import away, said_in
-from functions.web.dashboard.times import moment_typed
+from functions.web.dashboard.rendering import away, matches, moment_typed, said_in
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from functions.actions import Tools, perform
-from functions.actions.net.addresses import ANY_PORT
-from functions.actions.net.client import HttpClient
-from functions.actions.net.origin import OriginClient
-from functions.actions.tools import LanguageModel
-from functions.rules.job import Job
-from functions.rules.outcome import Outcome
+from functions.domain.run import Outcome
+from functions.domain.task import Job
+from functions.http_client.addresses import ANY_PORT
+from functions.http_client.client import HttpClient
+from functions.http_client.lazy import OriginClient
+from functions.task_types.registry import Tools, perform
+from functions.task_types.support.context import LanguageModel
 from tests.actions.conftest import FakeRecords
 from tests.actions.net.peers import Server, only
 from tests.fakes.llm_server import KEY, MODEL, Answer, LlmServer

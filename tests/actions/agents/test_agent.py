@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from functions.actions import check_params, perform
-from functions.actions.tools import Tools
+from functions.domain.events import Event
+from functions.domain.run import Outcome
+from functions.domain.types import OutcomeKind
 from functions.errors import InputError
-from functions.rules.events import Event
-from functions.rules.outcome import Outcome
-from functions.rules.words import OutcomeKind
+from functions.task_types.registry import check_params, perform
+from functions.task_types.support.context import Tools
 from tests.actions.agents.conftest import Agent
 from tests.actions.conftest import NOON, FakeHttp, FakeRecords
 from tests.fakes.llm_server import KEY, finds, never, refuses, says, sends

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from functions.actions.agents.answers import Item, Result, read_result
-from functions.actions.agents.context import LEFT_OUT, fitted, tokens_in
-from functions.actions.agents.notes import Notes, mark
-from functions.actions.agents.pages import page_text
+from functions.task_types.agent.conversation import LEFT_OUT, fitted, tokens_in
+from functions.task_types.agent.results import Item, Notes, Result, mark, read_result
+from functions.task_types.agent.tools import page_text
 
 ONE: dict[str, Any] = {"title": "One", "url": "https://example.com/1", "text": "First.", "score": 0.5}
 

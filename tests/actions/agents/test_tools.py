@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from functions.actions.agents.toolbox import RESULT_CHARS, as_data, is_allowed
-from functions.rules.words import OutcomeKind
+from functions.domain.types import OutcomeKind
+from functions.task_types.agent.tools import RESULT_CHARS, as_data, is_allowed
 from tests.actions.agents.conftest import Agent
 from tests.actions.net.peers import Request, Script, Server, Trap, answer
 from tests.actions.test_feeds import rss

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from functions.actions.net.addresses import ANY_PORT
-from functions.actions.net.client import FetchError, HttpClient
+from functions.http_client.addresses import ANY_PORT
+from functions.http_client.client import FetchError, HttpClient
 from tests.actions.net.peers import Script, Server, Trap, only
 
 Serve = Callable[..., Awaitable[Server]]

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from functions.actions.net.addresses import Address, Allow, public_only
+from functions.http_client.addresses import Address, Allow, public_only
 
 Script = Callable[["Request", asyncio.StreamWriter], Awaitable[None]]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from functions.actions.net.addresses import Address, parse, public_only, public_or_private
+from functions.http_client.addresses import Address, parse, public_only, public_or_private
 from tests.actions.net.vectors import METADATA, NOWHERE, PRIVATE, PUBLIC
 
 

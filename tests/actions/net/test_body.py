@@ -6,8 +6,8 @@ import zlib
 
 import pytest
 
-from functions.actions.net.body import Read, read_body
-from functions.actions.net.errors import FetchError
+from functions.http_client import FetchError
+from functions.http_client.responses import Read, read_body
 
 MEGABYTE = 1 << 20
 

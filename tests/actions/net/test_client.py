@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.actions.net.client import USER_AGENT, FetchError, RefusedError, Response
+from functions.http_client.client import USER_AGENT, FetchError, RefusedError, Response
 from tests.actions.net.conftest import Failure, MakeClient, Serve
 from tests.actions.net.peers import Request, Script, Trap, answer
 from tests.actions.net.test_body import bomb

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from functions.actions.net.client import FetchError
+from functions.http_client.client import FetchError
 from tests.actions.net.conftest import Failure, MakeClient, Serve
 from tests.actions.net.peers import Request, Script, answer, drip, raw
 

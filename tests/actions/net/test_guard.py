@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from functions.actions.net.client import FetchError, RefusedError
-from functions.actions.net.names import Names
+from functions.http_client.client import FetchError, RefusedError
+from functions.http_client.transport import Names
 from tests.actions.net.conftest import Failure, MakeClient, Serve
 from tests.actions.net.peers import Request, Trap, answer
 from tests.actions.net.vectors import KNOWN_NAMES, LOOPBACK_HOSTS, METADATA_HOSTS, ODD_ONLY_ALONE, ODD_URLS

@@ -2,8 +2,8 @@
 
 import pytest
 
-from functions.actions.net.errors import RefusedError
-from functions.actions.net.headers import check_headers, for_another_origin, readable, without_body_headers
+from functions.http_client import RefusedError
+from functions.http_client.requests import check_headers, for_another_origin, readable, without_body_headers
 
 FORBIDDEN = [
     "Host",

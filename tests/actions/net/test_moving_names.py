@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.actions.net.client import RefusedError
+from functions.http_client.client import RefusedError
 from tests.actions.net.conftest import Failure, MakeClient, Serve
 from tests.actions.net.peers import Trap, answer
 from tests.actions.net.vectors import METADATA, NOWHERE, PRIVATE

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from functions.actions.net.errors import RefusedError
-from functions.actions.net.origin import OriginClient
+from functions.http_client import RefusedError
+from functions.http_client.lazy import OriginClient
 from tests.actions.net.peers import Server, answer
 
 

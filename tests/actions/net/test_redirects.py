@@ -2,10 +2,9 @@
 
 import pytest
 
-from functions.actions.net.addresses import ANY_PORT, WEB_PORTS
-from functions.actions.net.calls import Call, checked_call
-from functions.actions.net.errors import RefusedError
-from functions.actions.net.redirects import redirected
+from functions.http_client import RefusedError
+from functions.http_client.addresses import ANY_PORT, WEB_PORTS
+from functions.http_client.requests import Call, checked_call, redirected
 
 SECRETS = {"Authorization": "Bearer canary", "Cookie": "sid=canary", "X-Api-Key": "canary"}
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.actions.net.addresses import WEB_PORTS
-from functions.actions.net.errors import RefusedError
-from functions.actions.net.urls import check_url
+from functions.http_client import RefusedError
+from functions.http_client.addresses import WEB_PORTS
+from functions.http_client.requests import check_url
 
 GOOD = {
     "https://example.com": "https://example.com",

@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from functions.notices.wording.digest import LIMITS, digest
-from functions.notices.wording.plain import one_line, web_address
-from functions.notices.wording.table import EN, ZH, Words, words_for
-from functions.notices.wording.times import moment, span, zone_name
+from functions.notifications.rendering.digest import LIMITS, digest
+from functions.notifications.rendering.formatting import moment, one_line, span, web_address, zone_name
+from functions.notifications.rendering.phrases import EN, ZH, Words, words_for
 from tests.notices.conftest import NOON, MakeNotice
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from functions.settings import Settings
-from functions.web.rest import build_rest
-from functions.wiring import Wired
+from functions.app.application import Wired
+from functions.config.settings import Settings
+from functions.web.api_app import build_rest
 from tests.conftest import NOON
 from tests.web.asgi import Answer, call
 

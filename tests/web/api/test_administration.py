@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from functions.settings import Settings
-from functions.wiring import Wired
+from functions.app.application import Wired
+from functions.config.settings import Settings
 from tests.fakes.webhook_receiver import WebhookReceiver
 from tests.web.api.conftest import ADMIN, Call, Clock
 from tests.web.dashboard.conftest import Browser, make_browser

@@ -20,10 +20,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from functions import wiring
-from functions.settings import Settings
+from functions.app import application
+from functions.config.settings import Settings
 from functions.web.api import build_api
-from functions.web.rest import Walls
+from functions.web.api_app import Walls
 from tests.web.api.conftest import ADMIN, Call
 
 CHECKS = [
@@ -68,7 +68,7 @@ OPERATIONS = (
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The API on a real server in a thread; its clock runs so fast that nobody asks too often."""
     folder: Path = tmp_path_factory.mktemp("contract")
-    wired = wiring.build(Settings.from_env({"STORE_URL": f"sqlite:///{folder}/api.db"}, door=False))
+    wired = application.build(Settings.from_env({"STORE_URL": f"sqlite:///{folder}/api.db"}, door=False))
     hours = itertools.count(step=3600)
     app = build_api(wired, administrator=ADMIN, version="0", clock=lambda: float(next(hours)))
     with socket.socket() as taken:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from functions.rules.hours import Budget
-from functions.settings import Settings
-from functions.web.callers import GoogleCaller, Refusal
-from functions.web.rest import build_rest
-from functions.wiring import Wired
+from functions.app.application import Wired
+from functions.config.settings import Settings
+from functions.domain.lifecycle.time_budget import Budget
+from functions.web.api_app import build_rest
+from functions.web.auth import GoogleCaller, Refusal
 from tests.web.api.conftest import ADMIN, HEALTH, Call
 from tests.web.asgi import call
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions.wiring import Wired
+from functions.app.application import Wired
 from tests.web.api.conftest import ADMIN, HEALTH, Call, Clock
 
 MakeKey = Callable[..., Awaitable[str]]

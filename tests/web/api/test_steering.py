@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from functions.rules.hours import Budget
-from functions.wiring import Wired
+from functions.app.application import Wired
+from functions.domain.lifecycle.time_budget import Budget
 from tests.web.api.conftest import HEALTH, Call, Clock
 
 BRIEFING = {

@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from functions.settings import Settings
-from functions.web.rest import build_rest
-from functions.wiring import Wired
+from functions.app.application import Wired
+from functions.config.settings import Settings
+from functions.web.api_app import build_rest
 from tests.web.api.conftest import ADMIN, Clock, api, clock, make_key, wired
 from tests.web.asgi import Answer, call
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from functions.rules.task import Task
-from functions.web.dashboard.looks import far, matches, near, sparkline, took
-from functions.web.dashboard.others import _is_ours
+from functions.domain.task import Task
+from functions.web.dashboard.rendering import far, matches, near, sparkline, took
+from functions.web.dashboard.views import _is_ours
 from tests.conftest import NOON
 
 

@@ -1,0 +1,90 @@
+"""A session: the settings, the store and the screen of one command, each made when it is first needed."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+from functions.app import application
+from functions.app.application import FullStore, Wired
+from functions.cli.console import Screen
+from functions.config.settings import Settings
+from functions.domain.task import Task
+from functions.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = ROOT / ".cronfire"  # what the project keeps on this machine: never committed
+
+
+class Session:
+    """What a command works with.
+
+    Attributes:
+        environment: The variables, those of `.env` included.
+        screen: Where the answer goes.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        screen: Screen,
+        *,
+        clock: Callable[[], datetime] = application.now,
+    ) -> None:
+        self.environment = environment
+        self.screen = screen
+        self._clock = clock
+        self._settings: Settings | None = None
+        self._wired: Wired | None = None
+
+    def now(self) -> datetime:
+        """The present moment."""
+        return self._clock()
+
+    def new_id(self) -> str:
+        """A fresh random name."""
+        return application.new_id()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings; raises SettingsError when one is wrong."""
+        if self._settings is None:
+            self._settings = Settings.from_env(self.environment, door=False)
+        return self._settings
+
+    @property
+    def wired(self) -> Wired:
+        """The parts of the scheduler."""
+        if self._wired is None:
+            self._wired = application.build(self.settings)
+        return self._wired
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a deployed function is asked in place of a store."""
+        return bool(self.environment.get("SCHEDULER_URL", "").strip())
+
+    @property
+    def store(self) -> FullStore:
+        """The store that `STORE_URL` names; what can be asked of `SCHEDULER_URL` when that is set."""
+        if not self.is_remote:
+            return self.wired.store
+        from functions.cli.api_client import RemoteStore, api_of  # as in `cli`
+
+        api = api_of(self.environment)
+        assert api is not None
+        return cast("FullStore", RemoteStore(api))
+
+    async def task(self, task_id: str) -> Task:
+        """Return a task; raises InputError when there is none of this id, or it cannot be read."""
+        found = await self.store.read([task_id])
+        if found.broken:
+            raise InputError(f"{task_id} cannot be read: {found.broken[0].reason}")
+        if not found.tasks:
+            raise InputError(f"there is no task {task_id!r}: scheduler list shows all")
+        return found.tasks[0].task
+
+    async def close(self) -> None:
+        """Let go of what was opened."""
+        if self._wired is not None:
+            await self._wired.close()

@@ -1,0 +1,427 @@
+"""Settings: the one place that knows the environment's variables, their defaults and what they may hold."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+)
+
+from functions.config.types import (
+    ADDRESS,
+    HOST,
+    Address,
+    Level,
+    Names,
+    SecretAddress,
+    Switch,
+    Zone,
+    content,
+    listed,
+)
+from functions.errors import SettingsError
+
+# Settings of the channels of notices: which there are, and what may be in them.
+
+
+class ChannelSettings(BaseModel):
+    """What channels are told, and nothing else is: each checks the rest of its own when it is opened.
+
+    Attributes:
+        webhook_secret_previous: The key being retired; messages are signed with both.
+        notify_email_to: Who gets mail.
+        notify_email_from: The sender; None for the user of `smtp_url`, if that is an address.
+        public_url: Where people reach this service, for links in notices; None when nobody said.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
+
+    feishu_webhook_url: SecretAddress | None = Field(None, description=ADDRESS)
+    feishu_webhook_secret: SecretStr | None = None
+    slack_webhook_url: SecretAddress | None = Field(None, description=ADDRESS)
+    discord_webhook_url: SecretAddress | None = Field(None, description=ADDRESS)
+    telegram_bot_token: SecretStr | None = None
+    telegram_chat_id: str | None = None
+    teams_webhook_url: SecretAddress | None = Field(None, description=ADDRESS)
+    smtp_url: SecretStr | None = None
+    notify_email_to: Names = ()
+    notify_email_from: str | None = None
+    pagerduty_routing_key: SecretStr | None = None
+    ntfy_url: SecretAddress | None = Field(None, description=ADDRESS)
+    ntfy_token: SecretStr | None = None
+    apprise_urls: SecretStr | None = None
+    webhook_url: SecretAddress | None = Field(None, description=ADDRESS)
+    webhook_secret: SecretStr | None = None
+    webhook_secret_previous: SecretStr | None = None
+    notice_language: Literal["en", "zh"] = Field("en", description="en or zh")
+    public_url: Address | None = Field(None, description=ADDRESS)
+
+    def channel_settings(self) -> dict[str, str]:
+        """The variables that set up the channels of notices, as in the environment; only those set."""
+        found = {name.upper(): plain(getattr(self, name)) for name in ChannelSettings.model_fields}
+        return {name: value for name, value in found.items() if value}
+
+
+def plain(value: SecretStr | str | tuple[str, ...] | None) -> str:
+    """*value* as its variable holds it; empty for None."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return ",".join(value) if isinstance(value, tuple) else value or ""
+
+
+# Settings of the task types: what tasks may do on this machine, and the secrets they may use by name.
+
+SECRET_PREFIX = "TASK_SECRET_"  # noqa: S105  # no variable without it can be read by a task
+MOST_CHARS = 8192
+LEAST_CHARS = 8  # a shorter value could not be masked without masking innocent words
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z]\w*)?")
+
+
+def _modules(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(_MODULE.fullmatch(name) for name in names):
+        raise ValueError
+    return names
+
+
+class TaskSettings(BaseModel):
+    """What task types are allowed, and what they are given.
+
+    Attributes:
+        allow_commands: Whether tasks may run programs, with all that this process may do.
+        python_tasks: Packages, modules or `module:function` that tasks may call; empty means none.
+        task_types: Modules with task types of one's own; the last part of each is the type's name.
+        github_token: For `github_dispatch`, where a task brings none of its own.
+        github_api_url: Where GitHub is asked; an Enterprise server has an address of its own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
+
+    allow_commands: Switch = Field(False, strict=True, description="1, 0, true or false")
+    python_tasks: Annotated[tuple[str, ...], BeforeValidator(listed), AfterValidator(_modules)] = Field(
+        (), description="modules such as jobs or jobs.daily:report, several with commas"
+    )
+    task_types: Annotated[tuple[str, ...], BeforeValidator(listed), AfterValidator(_modules)] = Field(
+        (), description="modules such as shop.count_stock, several with commas"
+    )
+    github_token: SecretStr | None = None
+    github_api_url: Address = Field("https://api.github.com", description=ADDRESS)
+    _task_secrets: Mapping[str, SecretStr] = PrivateAttr(default_factory=dict)
+    _command_environment: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    def take_up(self, env: Mapping[str, str]) -> None:
+        """Keep what *env* holds beside the fields, for the methods below."""
+        self._task_secrets, _ = _secrets(env)
+        given = {name: env.get(name, "") for name in ("HOME", "LANG", "PATH")}
+        defaults = {"HOME": "/tmp", "LANG": "C.UTF-8", "PATH": PATH}  # noqa: S108  # a home that always is
+        self._command_environment = defaults | {name: value for name, value in given.items() if value}
+
+    def task_secrets(self) -> dict[str, str]:
+        """The values that params may refer to, by name."""
+        return {name: value.get_secret_value() for name, value in self._task_secrets.items()}
+
+    def command_environment(self) -> dict[str, str]:
+        """The variables a command starts with: where programs and a home are, and no other of ours."""
+        return dict(self._command_environment)
+
+
+def secret_faults(env: Mapping[str, str]) -> list[str]:
+    """What is wrong with the secrets of tasks in *env*, without showing one."""
+    return _secrets(env)[1]
+
+
+def _secrets(env: Mapping[str, str]) -> tuple[dict[str, SecretStr], list[str]]:
+    """Each `TASK_SECRET_<NAME>`, or the content of the file `TASK_SECRET_<NAME>_FILE`, and what is wrong."""
+    found: dict[str, SecretStr] = {}
+    faults: list[str] = []
+    for variable in sorted(env):
+        given = env[variable].strip()
+        if not variable.startswith(SECRET_PREFIX) or not given:
+            continue
+        name = variable.removeprefix(SECRET_PREFIX)
+        if from_file := len(name) > len("_FILE") and name.endswith("_FILE"):
+            name = name.removesuffix("_FILE")
+            given = content(Path(given))
+        if name in found:
+            faults.append(f"Set {SECRET_PREFIX}{name} or {variable}, not both.")
+        elif not _NAME.fullmatch(name):
+            faults.append(f"After {SECRET_PREFIX} must come 1 to 64 letters, digits and _.")
+        elif from_file and not given:
+            faults.append(f"{variable} must be the path of a readable file that is not empty.")
+        elif not LEAST_CHARS <= len(given) <= MOST_CHARS:
+            faults.append(f"{variable} must have {LEAST_CHARS} to {MOST_CHARS} characters to be masked.")
+        else:
+            found[name] = SecretStr(given)
+    return found, faults
+
+
+# Settings for more than one instance: the queue of workers, the topic of events, the outside watch.
+
+SECONDS = "a number of seconds from 30 to 3300"
+
+
+class ScaleSettings(BaseModel):
+    """What a single function with a single pinger does not need.
+
+    Attributes:
+        worker_queue: The Cloud Tasks queue that long tasks and backlogs are handed to; None for none.
+        worker_url: Where the queue sends work; None means `/work` of `public_url`.
+        worker_service_account: Whose ID token the queue sends along; one of `oidc_service_accounts` there.
+        worker_budget_seconds: A worker answers within it: at least 20 less than the function's time-out.
+        worker_shares: How many workers a backlog is divided among.
+        cloud_tasks_emulator_host: `host:port` of an emulator to use instead of Google.
+        events_topic: The Pub/Sub topic that finished runs and paused tasks are published to; None for none.
+        pubsub_emulator_host: `host:port` of an emulator to use instead of Google.
+        otel_exporter_otlp_endpoint: The OpenTelemetry collector that gets a span for each run; None for none.
+        heartbeat_url: What is asked for after each complete tick, so that somebody outside notices silence.
+        late_after_minutes: A tick that finds the one before it older than this tells people; 0 for never.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
+
+    worker_queue: str | None = Field(
+        None,
+        pattern=r"^projects/[^/]+/locations/[^/]+/queues/[^/]+$",
+        description="projects/PROJECT/locations/LOCATION/queues/QUEUE",
+    )
+    worker_url: Address | None = Field(None, description=ADDRESS)
+    worker_service_account: str | None = Field(
+        None, pattern=r"^[^@\s]+@[^@\s]+$", description="the e-mail address of a service account"
+    )
+    worker_budget_seconds: float = Field(280.0, ge=30, le=3300, description=SECONDS)
+    worker_shares: int = Field(4, ge=1, le=64, description="a whole number from 1 to 64")
+    cloud_tasks_emulator_host: str | None = Field(None, pattern=HOST, description="host:port")
+    events_topic: str | None = Field(
+        None, pattern=r"^projects/[^/]+/topics/[^/]+$", description="projects/PROJECT/topics/TOPIC"
+    )
+    pubsub_emulator_host: str | None = Field(None, pattern=HOST, description="host:port")
+    otel_exporter_otlp_endpoint: Address | None = Field(None, description=ADDRESS)
+    heartbeat_url: SecretAddress | None = Field(None, description=ADDRESS)
+    late_after_minutes: float = Field(
+        0.0, ge=0, le=1440, description="a number of minutes from 0 (never) to 1440"
+    )
+
+
+def queue_faults(values: Mapping[str, str]) -> list[str]:
+    """What is missing for a queue to be of use."""
+    if "worker_queue" not in values:
+        return []
+    faults = []
+    if not {"worker_url", "public_url"} & values.keys():
+        faults.append("WORKER_URL is missing: WORKER_QUEUE sends work there (PUBLIC_URL would do as well).")
+    if not {"worker_service_account", "cloud_tasks_emulator_host"} & values.keys():
+        faults.append("WORKER_SERVICE_ACCOUNT is missing: with its ID token WORKER_QUEUE gets past the door.")
+    return faults
+
+
+# Settings of agents: where a language model is asked, and what runs cost in credits.
+
+_PRICE = re.compile(r"([a-z][a-z0-9_]{0,62})\s*=\s*(\d{1,6}(?:\.\d{1,3})?)")
+_PRICES = "task types with credits, such as agent=5,http=0"
+
+
+def _prices(value: object) -> object:
+    """`agent=5,http=0` as a mapping; the text itself when it is no such list, to be refused."""
+    if not isinstance(value, str):
+        return value
+    parts = listed(value)
+    found = [_PRICE.fullmatch(part) for part in parts] if isinstance(parts, tuple) else [None]
+    return {match[1]: float(match[2]) for match in found if match} if all(found) else value
+
+
+class AgentSettings(BaseModel):
+    """What agents are given.
+
+    Attributes:
+        llm_base_url: An OpenAI-compatible server, its version included; None means there are no agents.
+        llm_api_key: Sent to that server alone; None for one that asks for none.
+        llm_model: For tasks that name no model.
+        credits_per_run: What an attempt costs, by task type; a type that is not named costs nothing.
+        credits_per_1k_tokens: What a thousand tokens of a model cost, prompts and answers alike.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
+
+    llm_base_url: Address | None = Field(None, description=ADDRESS)
+    llm_api_key: SecretStr | None = None
+    llm_model: str | None = None
+    credits_per_run: Annotated[Mapping[str, float], BeforeValidator(_prices)] = Field({}, description=_PRICES)
+    credits_per_1k_tokens: float = Field(0.0, ge=0, le=1e6, description="a number of credits, 0 or more")
+
+
+# Settings of the Feishu app that a table of tasks was shared with.
+
+SCHEME = "bitable://"
+
+
+class FeishuSettings(BaseModel):
+    """How a table of Feishu, or Lark, is opened; of use only where `store_url` names one.
+
+    Attributes:
+        feishu_app_id: The app, `cli_...`; None when there is none.
+        feishu_app_secret: What it gets its tokens with; None when there is none.
+        feishu_base_url: Where the API is asked: Lark has another address than Feishu.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
+
+    feishu_app_id: str | None = None
+    feishu_app_secret: SecretStr | None = None
+    feishu_base_url: Address = Field("https://open.feishu.cn", description=ADDRESS)
+
+
+def feishu_faults(values: Mapping[str, str]) -> list[str]:
+    """What is missing for a table to be opened."""
+    if not values.get("store_url", "").startswith(SCHEME):
+        return []
+    missing = [name for name in ("feishu_app_id", "feishu_app_secret") if not values.get(name)]
+    return [
+        f"{name.upper()} is missing: bitable:// is opened with it; docs/bitable-store.md says where it is."
+        for name in missing
+    ]
+
+
+def base_token(store_url: str) -> str:
+    """The part of *store_url* that opens a base; empty when there is none."""
+    return store_url.removeprefix(SCHEME).partition("/")[0] if store_url.startswith(SCHEME) else ""
+
+
+SECRET_CHARS = 32  # below that a shared secret may be guessed
+MAKE_A_SECRET = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'  # noqa: S105  # a remedy
+
+
+class Settings(ChannelSettings, TaskSettings, ScaleSettings, AgentSettings, FeishuSettings):
+    """Every knob. A field is its variable in lower case; its description completes "VARIABLE must be ...".
+
+    Attributes:
+        cron_secret: What pingers send as a bearer token; None only on the command line.
+        cron_secret_previous: The secret being retired, accepted as well; None when there is none.
+        oidc_audience: Audiences of Google's ID tokens that are ours; empty means no ID token is accepted.
+        oidc_service_accounts: Who may call with an ID token. Never empty when there is an audience.
+        api_key: The first administrator's key, to make others with; None when the API has only those.
+        firestore_emulator_host: `host:port` of an emulator to use instead of Google.
+        tick_budget_seconds: A tick answers within it, unless Cloud Scheduler is known to be calling.
+    """
+
+    cron_secret: SecretStr | None = None
+    cron_secret_previous: SecretStr | None = None
+    oidc_audience: Names = ()
+    oidc_service_accounts: Names = ()
+    api_key: SecretStr | None = Field(
+        None, min_length=SECRET_CHARS, description=f"at least {SECRET_CHARS} characters"
+    )
+    store_url: str = Field(
+        "sqlite:///scheduler.db",
+        pattern=r"^(sqlite|json|bitable|firestore)://.",
+        description="sqlite:///FILE, json:///FILE.json, bitable://APP_TOKEN/TABLE_ID or "
+        "firestore://PROJECT/DATABASE",
+    )
+    firestore_emulator_host: str | None = Field(None, pattern=HOST, description="host:port")
+    default_timezone: Zone = Field("UTC", description="the name of a time zone, such as Europe/Riga")
+    tick_budget_seconds: float = Field(24.0, ge=4, le=3300, description="a number of seconds from 4 to 3300")
+    max_concurrency: int = Field(200, ge=1, le=1000, description="a whole number from 1 to 1000")
+    allow_private_networks: Switch = Field(False, strict=True, description="1, 0, true or false")
+    log_level: Level = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str], *, door: bool = True) -> Self:
+        """Return the settings that *env* holds; an empty variable counts as absent.
+
+        Where a secret `X` is expected, `X_FILE` may name a file that holds it.
+
+        Args:
+            env: All variables; those that are not ours are ignored.
+            door: Whether HTTP requests will be answered, which takes `CRON_SECRET`.
+
+        Raises:
+            SettingsError: One or more variables are wrong. The text names all of them, and no value.
+        """
+        values, faults = _given(env)
+        faults += _split_secret(values, door=door)
+        faults += _half_configured(values)
+        faults += queue_faults(values)
+        faults += feishu_faults(values)
+        faults += secret_faults(env)
+        settings: Self | None = None
+        try:
+            settings = cls.model_validate(values)
+        except ValidationError as exc:
+            wrong = dict.fromkeys(str(error["loc"][0]) for error in exc.errors(include_input=False))
+            faults += [f"{name.upper()} must be {cls.model_fields[name].description}." for name in wrong]
+        if settings is None or faults:
+            raise SettingsError(" ".join(faults))
+        settings.take_up(env)
+        return settings
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value in use, tasks' included, for masking it in all that leaves the process."""
+        own = [value for name in SECRETS if (value := plain(getattr(self, name.lower())))]
+        token = base_token(self.store_url)
+        return (*own, *((token,) if token else ()), *self.task_secrets().values())
+
+
+SECRETS = tuple(
+    name.upper() for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
+)
+
+
+def _given(env: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The variables that are ours and not empty, by field name, and what is wrong with their files."""
+    values, faults = {}, []
+    for field in Settings.model_fields:
+        name = field.upper()
+        value = env.get(name, "").strip()
+        path = env.get(f"{name}_FILE", "").strip() if name in SECRETS else ""
+        if path and value:
+            faults.append(f"Set {name} or {name}_FILE, not both.")
+        elif path:
+            value = content(Path(path))
+            if not value:
+                faults.append(f"{name}_FILE must be the path of a readable file that is not empty.")
+        if value:
+            values[field] = value
+    return values, faults
+
+
+def _split_secret(values: dict[str, str], *, door: bool) -> list[str]:
+    """Move the second line of the secret to where the retiring one belongs; say what is wrong with either."""
+    lines = [line.strip() for line in values.pop("cron_secret", "").splitlines() if line.strip()]
+    previous = values.pop("cron_secret_previous", "")
+    if (len(lines) > 1 and previous) or len(lines) > 2:
+        return ["CRON_SECRET may have a second line or CRON_SECRET_PREVIOUS be set: two secrets, no more."]
+    if not lines:
+        return [_no_secret("is missing")] if door else []
+    live = dict(zip(("cron_secret", "cron_secret_previous"), [*lines, previous], strict=False))
+    values.update({name: secret for name, secret in live.items() if secret})
+    return [
+        _no_secret(f"has {weakness}", name.upper())
+        for name, secret in live.items()
+        if secret and (weakness := _weakness(secret))
+    ]
+
+
+def _weakness(secret: str) -> str:
+    if not (secret.isascii() and secret.isprintable()) or " " in secret:
+        return "characters that a header cannot carry; use letters and digits"
+    return f"fewer than {SECRET_CHARS} characters" if len(secret) < SECRET_CHARS else ""
+
+
+def _no_secret(fault: str, name: str = "CRON_SECRET") -> str:
+    return f"{name} {fault}. Pingers prove themselves with it. Make one with: {MAKE_A_SECRET}"
+
+
+def _half_configured(values: Mapping[str, str]) -> list[str]:
+    missing = {"oidc_audience", "oidc_service_accounts"} - values.keys()
+    if len(missing) != 1:
+        return []
+    return [f"{missing.pop().upper()} is missing: OIDC_AUDIENCE and OIDC_SERVICE_ACCOUNTS go together."]

@@ -1,0 +1,213 @@
+"""What people do to a task: make it, edit it, pause it, cancel it, ask for runs."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from functions.domain.lifecycle.complete import BACKLOG_LIMIT, Settlement, close, overlapping, rest
+from functions.domain.lifecycle.decide import owed_by, resume
+from functions.domain.lifecycle.run_records import given_up, missed_run, skip_run
+from functions.domain.run import Run
+from functions.domain.schedule.occurrences import next_occurrence, owed, passed, schedule_of
+from functions.domain.schedule.parse import Span
+from functions.domain.task import Extra, Missed, Pause, Task, TaskSpec, shard_of
+from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
+from functions.errors import InputError
+
+# What a change of schedule leaves of the old one: occurrences that had come are settled by the old rules.
+
+
+def closed_account(task: Task, *, now: datetime) -> tuple[tuple[Extra, ...], list[Run]]:
+    """The backlog and the records that remain of *task*'s schedule when another takes its place *now*.
+
+    What it owes waits in the backlog, is skipped as the misfire and overlap policies say, or, in a pause, is
+    skipped as at any resumption. None of it is forgotten, and the new schedule does not reach back.
+    """
+    try:
+        return _closed(task, now=now)
+    except InputError as exc:  # nobody can read the old schedule: one occurrence of it is known at most
+        if task.upcoming is None or task.upcoming > now:
+            return task.backlog, []
+        which = Missed(count=1, first=task.upcoming, last=task.upcoming)
+        return task.backlog, [skip_run(task, which, SkipReason.CONFIG, f"schedule: {exc}", now=now)]
+
+
+def _closed(task: Task, *, now: datetime) -> tuple[tuple[Extra, ...], list[Run]]:
+    span = owed(task, until=now)
+    if span is None:
+        return task.backlog, []
+    if task.status in (Status.PAUSED, Status.QUARANTINED, Status.ENDED):
+        return task.backlog, [
+            skip_run(task, _missed(span), SkipReason.PAUSED, "The task was paused", now=now)
+        ]
+    if task.status is Status.RUNNING and task.claim is not None and span.first > task.claim.started_at:
+        after, runs = overlapping(task, now=now)
+        return after["backlog"], runs
+    # Somebody is waiting for these already: none waits for the end of its jitter any more.
+    waiting = owed_by(task.model_copy(update={"jitter_seconds": 0}), now=now)
+    backlog = waiting.backlog if waiting.chosen is None else (waiting.chosen, *waiting.backlog)
+    if waiting.upcoming is not None and waiting.upcoming <= now:  # so much waits that there is no room
+        return backlog, [missed_run(task, _missed(span), now=now)]
+    return backlog, [] if waiting.missed is None else [missed_run(task, waiting.missed, now=now)]
+
+
+def _missed(span: Span) -> Missed:
+    return Missed(count=span.count, first=span.first, last=span.last)
+
+
+LATE_AT_CREATION = timedelta(hours=2)  # a one-off time this recently past still runs, at once
+TIMING = frozenset({"schedule", "timezone", "start_at", "end_at"})
+LIMITS = frozenset({"max_runs", "jitter_seconds"})
+IN_HAND = (Status.RUNNING, Status.RETRYING)
+
+
+def first_look(spec: TaskSpec, *, now: datetime, origin: str) -> Task:
+    """Make the stored task of *spec*, with its first wake-up.
+
+    Raises:
+        InputError: The schedule has no occurrence left.
+    """
+    task = Task(
+        **{name: getattr(spec, name) for name in TaskSpec.model_fields},
+        origin=origin,
+        created_at=now,
+        updated_at=now,
+        shard=shard_of(spec.id),
+    )
+    changes: dict[str, Any] = {"upcoming": _first_occurrence(task, now=now)}
+    return task.model_copy(update=changes | rest(task, changes, now=now))
+
+
+def edited(task: Task, spec: TaskSpec, *, now: datetime) -> Settlement:
+    """Give *task* what *spec* says and keep its state. No difference means no changes at all.
+
+    What the old schedule owes by now is settled by the old schedule, see `closed_account`; the new one
+    counts from now. Editing a task that the scheduler itself stopped (too many failures, quarantine) starts
+    it again: a person has looked.
+
+    Raises:
+        InputError: The new schedule has no occurrence left.
+    """
+    new = {
+        name: getattr(spec, name)
+        for name in TaskSpec.model_fields
+        if getattr(spec, name) != getattr(task, name)
+    }
+    if not new:
+        return Settlement({}, ())
+    changes: dict[str, Any] = new | {"updated_at": now}
+    after = task.model_copy(update=changes)
+    runs: list[Run] = []
+    if TIMING & new.keys():
+        changes["backlog"], runs = closed_account(task, now=now)
+        find = _next_after if changes["backlog"] else _first_occurrence
+        changes["upcoming"] = find(after, now=now)
+    elif LIMITS & new.keys() and task.upcoming is None:
+        changes["upcoming"] = _first_occurrence(after, now=now)
+    after = task.model_copy(update=changes)
+    stopped = task.status is Status.QUARANTINED or (task.pause is not None and task.pause.by == "scheduler")
+    if stopped or (new.get("enabled") and task.pause is None):
+        resumed = resume(after, now=now)
+        return Settlement(changes | resumed.changes, (*runs, *resumed.runs))
+    if task.status not in IN_HAND:
+        changes |= rest(after, {}, now=now)
+    return Settlement(changes, tuple(runs))
+
+
+def paused(task: Task, *, note: str, until: datetime | None, by: str, now: datetime) -> Settlement:
+    """Stop *task*. A run in work is let finish; a retry that waits is given up.
+
+    Raises:
+        InputError: *until* is not in the future, or the task has ended.
+    """
+    if until is not None and until <= now:
+        raise InputError("until: must be in the future")
+    if task.status is Status.ENDED:
+        raise InputError(f"{task.id} has ended; there is nothing to pause")
+    changes: dict[str, Any] = {"pause": Pause(note=note, until=until, by=by, at=now)}
+    if task.status is Status.RUNNING:
+        return Settlement(changes, ())
+    after = task.model_copy(update=changes)
+    if task.status is Status.RETRYING:
+        run = given_up(task, task.last_outcome or OutcomeKind.FAILED, "Paused before the next try", now=now)
+        closed = close(after, run, now=now)
+        return Settlement(changes | closed.changes, closed.runs)
+    return Settlement(changes | rest(after, {}, now=now), ())
+
+
+def resumed(task: Task, *, now: datetime, catch_up: bool = False) -> Settlement:
+    """End a pause or a quarantine.
+
+    Raises:
+        InputError: The task is neither paused nor quarantined.
+    """
+    if task.status in IN_HAND and task.pause is not None:
+        return Settlement({"pause": None}, ())
+    if task.status not in (Status.PAUSED, Status.QUARANTINED):
+        raise InputError(f"{task.id} is not paused (it is {task.status})")
+    return resume(task, now=now, catch_up=catch_up)
+
+
+def cancelled(task: Task, *, now: datetime) -> Settlement:
+    """End the occurrence in hand. A running attempt is told within seconds; a waiting retry is given up.
+
+    Raises:
+        InputError: Nothing is in hand.
+    """
+    if task.status is Status.RUNNING:
+        return Settlement({"cancel_requested": True}, ())
+    if task.status is not Status.RETRYING:
+        raise InputError(f"{task.id} is not running (it is {task.status}); there is nothing to cancel")
+    run = given_up(task, OutcomeKind.CANCELLED, "Cancelled before the next try", now=now)
+    return close(task, run, now=now)
+
+
+def asked_to_run(task: Task, instants: Sequence[datetime], trigger: Trigger, *, now: datetime) -> Settlement:
+    """Put runs a person asked for in front of *task*; its schedule stays where it is.
+
+    Raises:
+        InputError: Too many wait already, or the task is quarantined.
+    """
+    if task.status is Status.QUARANTINED:
+        raise InputError(f"{task.id} is quarantined; resume it first")
+    waiting = {extra.at for extra in task.backlog} | ({task.occurrence} if task.occurrence else set())
+    extras = [Extra(at=at, trigger=trigger) for at in instants if at not in waiting]
+    if len(task.backlog) + len(extras) > BACKLOG_LIMIT:
+        raise InputError(f"{task.id}: at most {BACKLOG_LIMIT} runs may wait; {len(task.backlog)} do already")
+    changes: dict[str, Any] = {"backlog": (*task.backlog, *extras)}
+    if task.status not in IN_HAND:
+        changes |= {"next_run_at": now}
+    return Settlement(changes, ())
+
+
+def backfill_instants(task: Task, *, first: datetime, until: datetime, now: datetime) -> list[datetime]:
+    """The occurrences from *first* to *until*, both included, oldest first.
+
+    Raises:
+        InputError: The span is empty, reaches into the future, or holds more than may wait at once.
+    """
+    if until > now:
+        raise InputError("to: a backfill is of the past; it must not be later than now")
+    span = passed(task, first=first, until=until)
+    if span is None:
+        raise InputError("from, to: the schedule has no occurrence in this span")
+    if span.count > BACKLOG_LIMIT:
+        raise InputError(
+            f"from, to: {span.count} occurrences, but at most {BACKLOG_LIMIT} at once; take a shorter span"
+        )
+    return schedule_of(task).tail(first, until, span.count)
+
+
+def _next_after(task: Task, *, now: datetime) -> datetime | None:
+    return next_occurrence(task, after=now)
+
+
+def _first_occurrence(task: Task, *, now: datetime) -> datetime | None:
+    upcoming = next_occurrence(task, after=now)
+    if not task.schedule:
+        return upcoming
+    if upcoming is None and task.end_at is None:  # a one-off time only just past
+        upcoming = next_occurrence(task, after=now - LATE_AT_CREATION)
+    if upcoming is None:
+        raise InputError("schedule: there is no occurrence left after now (see also endAt)")
+    return upcoming

@@ -1,0 +1,116 @@
+"""What a set of tasks costs on Google Cloud: operations and seconds, against the free tier and above it.
+
+Sources: Firestore's and Cloud Run's public price lists for us-central1 and the free quotas named there, as of
+October 2026. A run is one document read and two written; the runs of a tick share ledger entries of a
+hundred; a tick that finds nothing pays for the one read of its query.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from functions.domain.schedule.occurrences import next_occurrence
+from functions.domain.storage import RUNS_PER_ENTRY
+from functions.domain.task import Task
+
+SAMPLE = timedelta(days=28)  # four whole weeks: each weekday counts the same
+DAYS_A_MONTH = 30.4
+
+ASSUMPTIONS = (
+    "each occurrence succeeds at its first attempt, and an attempt takes 0.5 s",
+    "one ping a minute, answered by an instance of 1 vCPU and 0.5 GiB; an idle tick takes 0.1 s",
+    "200 attempts at once; no notices, pages or commands",
+)
+ATTEMPT_S, IDLE_S, OVERHEAD_S = 0.5, 0.1, 0.2
+AT_ONCE, GIB = 200, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing Google counts.
+
+    Attributes:
+        name: As on the bill.
+        a_day: How many a day.
+        free_a_day: How many of them cost nothing; quotas a month are spread over its days.
+        usd_per_million: The price above that.
+    """
+
+    name: str
+    a_day: float
+    free_a_day: float
+    usd_per_million: float
+
+    @property
+    def a_month(self) -> float:
+        """How many a month."""
+        return self.a_day * DAYS_A_MONTH
+
+    @property
+    def share_of_free(self) -> float:
+        """1.0 when the free quota is just used up."""
+        return self.a_day / self.free_a_day
+
+    @property
+    def usd_a_month(self) -> float:
+        """What is to be paid for all above the free quota."""
+        return max(0.0, self.a_day - self.free_a_day) * DAYS_A_MONTH * self.usd_per_million / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The bill, item by item, and how many runs a day it is for."""
+
+    runs_a_day: float
+    items: tuple[Item, ...]
+
+    @property
+    def usd_a_month(self) -> float:
+        """The whole bill."""
+        return sum(item.usd_a_month for item in self.items)
+
+
+def cost_of(tasks: Sequence[Task], *, now: datetime) -> Cost:
+    """Return what *tasks* cost from *now* on, judged by the next four weeks."""
+    days = SAMPLE / timedelta(days=1)
+    per_minute = _runs_per_minute(tasks, now=now)
+    runs = sum(per_minute.values())
+    ticks = SAMPLE / timedelta(minutes=1)
+    idle = ticks - len(per_minute)
+    ledger = sum(math.ceil(count / RUNS_PER_ENTRY) for count in per_minute.values())
+    busy_s = sum(OVERHEAD_S + ATTEMPT_S * math.ceil(count / AT_ONCE) for count in per_minute.values())
+    seconds = (busy_s + idle * IDLE_S) / days
+    return Cost(
+        runs / days,
+        (
+            Item("Firestore reads", (runs + idle) / days, 50_000, 0.30),
+            Item("Firestore writes", (2 * runs + ledger) / days, 20_000, 0.90),
+            Item("Cloud Run requests", ticks / days, 2e6 / DAYS_A_MONTH, 0.40),
+            Item("Cloud Run vCPU-seconds", seconds, 180_000 / DAYS_A_MONTH, 24.0),
+            Item("Cloud Run GiB-seconds", seconds * GIB, 360_000 / DAYS_A_MONTH, 2.5),
+        ),
+    )
+
+
+def _runs_per_minute(tasks: Iterable[Task], *, now: datetime) -> dict[int, int]:
+    """How many runs start in which minute of the sample; minutes without any are left out."""
+    alike: dict[tuple[object, ...], list[Task]] = {}
+    for task in tasks:
+        if task.enabled:
+            anchored = task.created_at if task.schedule.strip().lower().startswith("every") else None
+            hashed = task.id if "H" in task.schedule.upper() else None
+            key = (task.schedule, task.timezone, task.start_at, task.end_at, anchored, hashed)
+            alike.setdefault(key, []).append(task)
+    per_minute: dict[int, int] = {}
+    for group in alike.values():
+        for minute in _minutes(group[0], now=now):
+            per_minute[minute] = per_minute.get(minute, 0) + len(group)
+    return per_minute
+
+
+def _minutes(task: Task, *, now: datetime) -> Iterable[int]:
+    at = next_occurrence(task, after=now)
+    while at is not None and at <= now + SAMPLE:
+        yield int(at.timestamp() // 60)
+        at = next_occurrence(task, after=at)

@@ -1,0 +1,231 @@
+"""Cron expressions: five fields in a canonical form, which croniter reads as sets of numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from functions.domain.schedule.base import (
+    FIRST_SECOND,
+    LAST_SECOND,
+    ScheduleError,
+    Span,
+    Transition,
+    instant_at,
+    second_at_or_after,
+    second_at_or_before,
+)
+from functions.domain.schedule.calendar import LAST, Days, WallTimes
+from functions.domain.schedule.cron_fields import FIELDS, Field, canonical_field
+from functions.domain.schedule.timezones import Era, Zone, gap, repeat
+
+SHAPE = "minute hour day-of-month month day-of-week, such as 30 9 * * 1-5"
+
+
+def canonical_cron(expression: str, *, task_id: str) -> str:
+    """Return *expression* in numbers alone, one space between fields, `H` drawn from *task_id*.
+
+    Raises:
+        ScheduleError: It is not a cron expression of five fields, or one of them is at fault.
+    """
+    texts = expression.upper().split()
+    if texts and texts[0].startswith(("TZ=", "CRON_TZ=")):
+        raise ScheduleError(
+            f"schedule: {texts[0].split('=')[0]}= is not read here; write the zone as timezone"
+        )
+    if len(texts) in (6, 7):
+        raise ScheduleError(
+            f"schedule: these are {len(texts)} fields, and seconds and years are not supported; "
+            f"write five: {SHAPE}"
+        )
+    if len(texts) != 5:
+        fault = f'"{expression[:60]}" is not a schedule'
+        raise ScheduleError(f"schedule: {fault}; write five cron fields, {SHAPE}, or daily, or every 15m")
+    return " ".join(
+        canonical_field(field, text, task_id=task_id) for field, text in zip(FIELDS, texts, strict=True)
+    )
+
+
+@lru_cache(maxsize=4096)
+def wall_times(canonical: str) -> WallTimes:
+    """Return the times a canonical expression means.
+
+    Raises:
+        ScheduleError: It names dates that never come.
+    """
+    minute, hour, date, month, weekday = canonical.split()
+    special = [term for term in weekday.split(",") if "#" in term or "L" in term]
+    usual = ",".join(term for term in weekday.split(",") if term not in special)
+    read = _read(f"{minute} {hour} {date} {month} {usual or '*'}")
+    days = Days(
+        dates=read[2] - {LAST},
+        last_date=LAST in read[2],
+        months=read[3],
+        weekdays=read[4] if usual else frozenset(),
+        nth_weekdays=frozenset(_read_nth(term) for term in special),
+        # Debian's rule: with a star in front of either field a day must match both, else either will do.
+        both=date.startswith("*") or weekday.startswith("*"),
+    )
+    if not days.ever():
+        raise ScheduleError(
+            f'schedule: the day "{date} {month} {weekday}" (day-of-month month day-of-week) never comes; '
+            "choose one the calendar has, or L for the last day of a month"
+        )
+    return WallTimes(tuple(sorted(read[0])), tuple(sorted(read[1])), days)
+
+
+def at_times_of_day(canonical: str) -> bool:
+    """Whether the expression names times of day, of which one that comes twice counts once."""
+    minute, hour, *_ = canonical.split()
+    return not minute.startswith("*") and not hour.startswith("*")
+
+
+def _read(canonical: str) -> list[frozenset[int]]:
+    from croniter import croniter  # 60 ms, which a tick with nothing due must not pay
+
+    lists, _ = croniter.expand(canonical)
+    return [_numbers(field, items) for field, items in zip(FIELDS, lists, strict=True)]
+
+
+def _numbers(field: Field, items: Sequence[int | str]) -> frozenset[int]:
+    if "*" in items:
+        return frozenset(range(field.low, field.last + 1))
+    return frozenset(LAST if item == "l" else int(item) for item in items)
+
+
+def _read_nth(term: str) -> tuple[int, int]:
+    from croniter import croniter  # as above
+
+    _, nth = croniter.expand(f"* * * * {term}")
+    [(weekday, [which])] = nth.items()
+    return weekday, LAST if which == "l" else which
+
+
+# A cron schedule: wall-clock times as instants, across changes of the clocks as Debian's cron does it.
+
+HOUR = 3600
+REMEMBERED = 64  # answers of one schedule; those of one tick are fewer
+
+
+@dataclass(frozen=True, slots=True)
+class CronSchedule:
+    """See `Schedule`. The wall clock is cut into eras of one offset, in each of which it is plain arithmetic.
+
+    Attributes:
+        fixed: Whether the expression names times of day (neither minute nor hour begins with `*`). Such a
+            time runs once a day: at the end of the gap when it does not exist, the first time when it comes
+            twice. Otherwise real time counts: nothing in the gap, both passes of what comes twice.
+    """
+
+    canonical: str
+    times: WallTimes
+    zone: Zone
+    fixed: bool
+    _known: dict[int, int | None] = field(default_factory=dict, compare=False, repr=False)
+
+    def next_after(self, instant: datetime) -> datetime | None:
+        found = self._at_or_after(second_at_or_before(instant) + 1)
+        return None if found is None else instant_at(found)
+
+    def span(self, first: datetime, until: datetime) -> Span | None:
+        low, high = second_at_or_after(first), second_at_or_before(until)
+        earliest = self._at_or_after(low)
+        if earliest is None or earliest > high:
+            return None
+        second = self._at_or_after(earliest + 1)
+        if second is None or second > high:  # by far the most frequent case: one is due
+            return Span(1, instant_at(earliest), instant_at(earliest))
+        latest = self._at_or_before(high)
+        assert latest is not None
+        count = sum(self._count(era, earliest, latest) for era in self.zone.eras(earliest, latest))
+        return Span(count, instant_at(earliest), instant_at(latest))
+
+    def tail(self, first: datetime, until: datetime, limit: int) -> list[datetime]:
+        low = second_at_or_after(first)
+        found: list[datetime] = []
+        at = self._at_or_before(second_at_or_before(until))
+        while at is not None and at >= low and len(found) < limit:
+            found.append(instant_at(at))
+            at = self._at_or_before(at - 1)
+        return found[::-1]
+
+    def period(self, around: datetime) -> timedelta | None:
+        one = self.next_after(around)
+        other = one and self.next_after(one)
+        return other - one if one and other else None
+
+    def transitions(self, after: datetime, until: datetime) -> list[Transition]:
+        low, high = second_at_or_before(after) + 1, second_at_or_before(until)
+        return [
+            transition
+            for era in self.zone.eras(max(low, FIRST_SECOND), min(high, LAST_SECOND))
+            if low <= era.start <= high and (transition := self._met(era))
+        ]
+
+    def _at_or_after(self, second: int) -> int | None:
+        """The first occurrence at *second* or later. A tick asks the same for all tasks of one schedule."""
+        if second in self._known:
+            return self._known[second]
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
+        found = self._known[second] = self._searched(second)
+        return found
+
+    def _searched(self, second: int) -> int | None:
+        second = max(second, FIRST_SECOND)
+        searched = found = None
+        while second <= LAST_SECOND:
+            era = self.zone.era(second)
+            opening = self._opening(era)
+            wall = opening if second <= era.start else max(opening, second + era.offset)
+            # What was found from an earlier time is still the answer; far-away dates cross many eras.
+            if searched is None or found is None or not searched <= wall <= found:
+                searched, found = wall, self.times.at_or_after(wall)
+            if found is None:
+                return None
+            if found < era.end + era.offset:
+                return max(era.start, found - era.offset)
+            second = era.end
+        return None
+
+    def _at_or_before(self, second: int) -> int | None:
+        second = min(second, LAST_SECOND)
+        while second >= FIRST_SECOND:
+            era = self.zone.era(second)
+            found = self.times.before(second + 1 + era.offset)
+            if found is None:
+                return None
+            if found >= self._opening(era):
+                return max(era.start, found - era.offset)
+            second = era.start - 1
+        return None
+
+    def _count(self, era: Era, first: int, until: int) -> int:
+        opening = self._opening(era)
+        low = opening if first <= era.start else max(opening, first + era.offset)
+        end = min(until + 1, era.end) + era.offset
+        found = self.times.count(low, end)
+        if opening < era.start + era.offset and low == opening:
+            together = self.times.count(opening, era.start + era.offset + 1)  # all at the end of the gap
+            found -= max(together - 1, 0)
+        return found
+
+    def _opening(self, era: Era) -> int:
+        """The first wall-clock time that belongs to *era*.
+
+        A fixed time belongs to exactly one era: those in a gap to the one after it, those that come twice to
+        the one before. In real time an era begins with what the clock shows then.
+        """
+        return era.reached if self.fixed else era.start + era.offset
+
+    def _met(self, era: Era) -> Transition | None:
+        low, high = sorted((era.start + era.before, era.start + era.offset))
+        if not self.fixed and len(self.times.hours) == 24 and (high - low) % HOUR == 0:
+            return None  # every hour of real time has its runs, before and after
+        count = self.times.count(low, high)
+        first, last = self.times.at_or_after(low), self.times.before(high)
+        if count == 0 or first is None or last is None:
+            return None
+        if era.offset > era.before:
+            return gap(self.zone.name, era, first=first, last=last, count=count, fixed=self.fixed)
+        return repeat(self.zone.name, era, first=first, last=last, fixed=self.fixed)

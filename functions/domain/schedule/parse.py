@@ -1,0 +1,84 @@
+"""Schedules: what a person writes under `schedule` becomes the rule that yields a task's occurrences."""
+
+import re
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from functools import lru_cache
+
+from functions.domain.schedule.base import Schedule, ScheduleError, Span, Transition
+from functions.domain.schedule.cron import CronSchedule, at_times_of_day, canonical_cron, wall_times
+from functions.domain.schedule.simple import interval, once, step_of
+from functions.domain.schedule.timezones import zone
+
+NAMED_SCHEDULES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "every_minute": "* * * * *",
+    "hourly": "0 * * * *",
+    "daily": "0 0 * * *",
+    "weekly": "0 0 * * 0",
+    "monthly": "0 0 1 * *",
+}
+LONGEST = 200  # characters; no honest schedule needs them
+HASHED = re.compile(r"(?:^|[\s,])H(?=$|[\s,/(])", re.IGNORECASE)  # the only use a schedule makes of the task
+
+
+def read_schedule(expression: str, *, timezone: str, anchor: datetime, task_id: str = "") -> Schedule:
+    """Return the schedule *expression* means in *timezone*.
+
+    Tasks with the same expression and zone share one value.
+
+    Args:
+        expression: Five cron fields, a name such as @daily or hourly, `every 15m`, or `at 2026-12-01T09:00`.
+        timezone: An IANA name; what the wall clock in *expression* is the clock of.
+        anchor: Where an interval counts from; its first occurrence, in whole seconds.
+        task_id: What `H` is drawn from; an expression with `H` is refused without it.
+
+    Raises:
+        ScheduleError: One of them cannot be used.
+    """
+    found = _read(expression, timezone, task_id if _is_hashed(expression) else "")
+    return interval(found, anchor=anchor) if isinstance(found, timedelta) else found
+
+
+@lru_cache(maxsize=16_384)
+def _is_hashed(expression: str) -> bool:
+    return HASHED.search(expression) is not None
+
+
+@lru_cache(maxsize=16_384)
+def _read(expression: str, timezone: str, task_id: str) -> Schedule | timedelta:
+    where = zone(timezone)
+    written = " ".join(expression.split())
+    text = written.lower()
+    word, *more = text.split(" ")
+    if not word:
+        raise ScheduleError('schedule: it is empty; write cron fields such as 30 9 * * 1-5, or "every 15m"')
+    if len(text) > LONGEST:
+        raise ScheduleError(f"schedule: it is {len(text)} characters long; write at most {LONGEST}")
+    if word in ("every", "@every"):
+        return step_of(text.removeprefix("@"))
+    if word == "at":
+        return once(written, where)
+    return _cron(canonical_cron(written if more else _named(word), task_id=task_id), timezone)
+
+
+@lru_cache(maxsize=4096)
+def _cron(canonical: str, timezone: str) -> CronSchedule:
+    return CronSchedule(canonical, wall_times(canonical), zone(timezone), at_times_of_day(canonical))
+
+
+def _named(word: str) -> str:
+    if word in NAMED_SCHEDULES:
+        return NAMED_SCHEDULES[word]
+    near = get_close_matches(word, NAMED_SCHEDULES, n=1)
+    remedy = f"did you mean {near[0]}?" if near else "write five cron fields, @daily, every 15m or at a date"
+    raise ScheduleError(f'schedule: "{word[:60]}" is not a schedule; {remedy}')
+
+
+__all__ = ["Schedule", "ScheduleError", "Span", "Transition", "read_schedule"]

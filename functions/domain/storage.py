@@ -1,0 +1,162 @@
+"""The values that pass between the scheduler and any store: what was read, what is to be written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any, Literal
+
+from functions.domain.run import Run
+from functions.domain.task import Task
+from functions.domain.types import value
+
+RUNS_PER_ENTRY = 100  # keeps an entry of long summaries well under a store's limit of 1 MiB a document
+RUNS_KEPT = timedelta(days=90)  # after that a ledger entry may be removed
+
+
+@value
+class Stored:
+    """A task as read, with the revision its next write must match.
+
+    Attributes:
+        revision: Opaque; changes with every write that is applied to the document.
+    """
+
+    task: Task
+    revision: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A document that cannot be read as a task. It is reported and left alone.
+
+    Attributes:
+        reason: Field and fault in one sentence; never the document's values.
+    """
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a query brought: the readable tasks in order, and the documents that are not."""
+
+    tasks: tuple[Stored, ...]
+    broken: tuple[Broken, ...] = ()
+
+
+@value
+class Write:
+    """One guarded write of one task's document.
+
+    Attributes:
+        task: The whole task as it is to be.
+        fields: The Python names that differ from what was read; a store may write just these.
+            None means all of them.
+        revision: What the document's revision must be; None means that the document must not exist.
+        delete: True to remove the document instead.
+    """
+
+    task: Task
+    revision: Any
+    fields: frozenset[str] | None = None
+    delete: bool = False
+
+    @classmethod
+    def changing(cls, stored: Stored, changes: Mapping[str, Any]) -> "Write":
+        """*stored* with *changes* applied, guarded by the revision it was read at."""
+        before = stored.task.__dict__
+        differing = [name for name, now in changes.items() if before[name] is not now]
+        return cls(
+            task=stored.task.model_copy(update=changes),
+            revision=stored.revision,
+            fields=frozenset(differing or changes),
+        )
+
+
+class Result(Enum):
+    """What became of one guarded write."""
+
+    APPLIED = "applied"
+    REFUSED = "refused"  #: The guard did not hold: changed, created or deleted by somebody else.
+    UNKNOWN = "unknown"  #: The store did not answer; the write may have been applied. Re-read, compare.
+
+
+@value
+class Written:
+    """The answer to one `Write`. *revision* is the document's new one when applied."""
+
+    result: Result
+    revision: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """The runs of one flush.
+
+    Attributes:
+        id: `<tick id>.<number of the flush>`. Writing the same entry twice leaves one.
+        runs: At most RUNS_PER_ENTRY.
+    """
+
+    id: str
+    at: datetime
+    runs: tuple[Run, ...]
+
+
+Kind = Literal["owners", "channels", "keys", "audit", "meta", "listeners"]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A small document beside the tasks: an owner's credits, a channel's state, an API key.
+
+    Attributes:
+        id: Unique within its kind; letters, digits, `.`, `_`, `-`, `@`, at most 200 of them.
+        data: JSON values, at most 64 KB of them.
+        revision: As in `Stored`; None for a document that is to be created.
+        expire_at: When the store may remove it by itself; None means never.
+    """
+
+    kind: Kind
+    id: str
+    data: Mapping[str, Any]
+    revision: Any = None
+    expire_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The figures of `GET /status`.
+
+    Attributes:
+        scheduled: Tasks that wait, run or retry: all that will be looked at again.
+        due: Tasks whose next look has come.
+        last_tick_at: When a tick last wrote to the ledger; None when none did.
+    """
+
+    scheduled: int
+    due: int
+    last_tick_at: datetime | None
+
+
+@dataclass(slots=True)
+class Operations:
+    """Operations as a bill counts them: one for each document read, written or deleted."""
+
+    reads: int = 0
+    writes: int = 0
+    deletes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which tasks a listing is about; None or empty means any."""
+
+    status: str | None = None
+    type: str | None = None
+    owner: str | None = None
+    tag: str | None = None
+    origin: str | None = None
+    ids: frozenset[str] = field(default_factory=frozenset)

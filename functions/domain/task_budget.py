@@ -1,0 +1,72 @@
+"""What one task may spend, and what it has spent this month: credits, by calendar month in UTC."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from functions.domain.types import Model
+
+MOST_CREDITS = 1e9
+Credits = Annotated[float, Field(ge=0, le=MOST_CREDITS)]
+
+
+class TaskBudget(Model):
+    """The most a task may spend, whatever its owner has.
+
+    Attributes:
+        credits_per_run: At most so many for one attempt; None means no limit.
+        credits_per_month: At most so many in a calendar month of UTC; None means no limit.
+    """
+
+    credits_per_run: Credits | None = None
+    credits_per_month: Credits | None = None
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if self.credits_per_run is None and self.credits_per_month is None:
+            raise ValueError("give creditsPerRun, creditsPerMonth or both")
+        return self
+
+
+class Spent(Model):
+    """What a task has spent.
+
+    Attributes:
+        period: The month meant, such as `2026-11`; empty when nothing was spent yet.
+        credits: What was spent in it.
+    """
+
+    period: str = ""
+    credits: float = 0.0
+
+    def until(self, now: datetime) -> float:
+        """What was spent in the month of *now*."""
+        return self.credits if self.period >= period_of(now) else 0.0
+
+    def plus(self, credits: float, *, now: datetime) -> "Spent":
+        """What is spent with *credits* more. A clock that lags does not bring a past month back."""
+        period = max(self.period, period_of(now))
+        return Spent(period=period, credits=exact(self.until(now) + credits))
+
+
+def period_of(now: datetime) -> str:
+    """The month that *now* falls into, in UTC."""
+    return f"{now.astimezone(UTC):%Y-%m}"
+
+
+def month_text(period: str) -> str:
+    """`2026-11` as people write it: `November 2026`."""
+    return f"{datetime.strptime(period, '%Y-%m').replace(tzinfo=UTC):%B %Y}"
+
+
+def exact(credits: float) -> float:
+    """*credits* to a thousandth, so that sums of many stay what they should be."""
+    return round(credits, 3)
+
+
+def charged(metrics: Mapping[str, Any]) -> float:
+    """The credits that a run's metrics say it cost; 0 when they say nothing."""
+    credits = metrics.get("credits")
+    return float(credits) if isinstance(credits, int | float) and credits > 0 else 0.0

@@ -1,0 +1,152 @@
+"""The words of the project as types: instants, ids, states, outcomes. Everything else is built from these."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import lru_cache
+from typing import Annotated, Any, Self, TypeVar, dataclass_transform
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic.alias_generators import to_camel
+
+
+def in_utc(moment: datetime) -> datetime:
+    """*moment*, which is aware, as the same instant in UTC.
+
+    Raises:
+        ValueError: In UTC it would lie before the year 1 or after the year 9999.
+    """
+    try:
+        return moment.astimezone(UTC)  # itself, where it is in UTC already
+    except OverflowError:
+        raise ValueError("the moment is too far away") from None
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(in_utc)]
+TaskId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+TYPE_NAME = r"^[a-z][a-z0-9_]{0,62}$"
+TypeName = Annotated[str, StringConstraints(pattern=TYPE_NAME)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+_set = object.__setattr__  # the models' own refuses, for they are frozen
+
+
+class Model(BaseModel):
+    """A frozen value that is camelCase outside Python and snake_case inside.
+
+    What checks it is built when it is first needed: a cold start with nothing due needs hardly any of them.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        defer_build=True,
+    )
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, in a fifth of the time, for a tick makes three copies of each task.
+
+        Values cannot change, so a copy shares all but its dictionary. Which fields had been given
+        (`model_fields_set`) is what it was of the original.
+        """
+        if deep:
+            return super().model_copy(update=update, deep=True)
+        copied = self.__new__(type(self))
+        _set(copied, "__dict__", {**self.__dict__, **update} if update else self.__dict__.copy())
+        _set(copied, "__pydantic_fields_set__", self.__pydantic_fields_set__)
+        _set(copied, "__pydantic_extra__", self.__pydantic_extra__)
+        _set(copied, "__pydantic_private__", self.__pydantic_private__)
+        return copied
+
+
+class Priority(StrEnum):
+    """How urgent a task is when a tick cannot start everything."""
+
+    URGENT = "urgent"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class Status(StrEnum):
+    """Where a task stands between two looks of the scheduler."""
+
+    SCHEDULED = "scheduled"  #: Waits for its next occurrence.
+    RUNNING = "running"  #: Claimed; when the claim expires the task is due again.
+    RETRYING = "retrying"  #: An attempt failed; the same occurrence is tried again at `retry_at`.
+    PAUSED = "paused"  #: Somebody, or too many failures, stopped it.
+    ENDED = "ended"  #: Its schedule yields no further occurrence.
+    QUARANTINED = "quarantined"  #: It took the process down with it too often; a person must look.
+
+
+class Trigger(StrEnum):
+    """Why an occurrence exists."""
+
+    SCHEDULE = "schedule"  #: The schedule implied it.
+    CATCH_UP = "catch_up"  #: The schedule implied it while nobody pinged; run late, one by one.
+    QUEUED = "queued"  #: It fell into an earlier run and waited for its end.
+    MANUAL = "manual"  #: A person asked for a run now.
+    BACKFILL = "backfill"  #: A person asked for the runs of a span of the past.
+    EVENT = "event"  #: An event asked for it, or the end of another task.
+
+
+class OutcomeKind(StrEnum):
+    """What an attempt, or an occurrence nobody attempted, came to."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    ABANDONED = "abandoned"  #: The claim expired and no record of a result was found.
+    SKIPPED = "skipped"
+
+
+class SkipReason(StrEnum):
+    """Why an occurrence was not attempted."""
+
+    OVERLAP = "overlap"
+    MISFIRE = "misfire"
+    PAUSED = "paused"
+    BUDGET = "budget"
+    CONFIG = "config"
+    ENDED = "ended"
+
+
+def occurrence_id(task_id: str, at: datetime) -> str:
+    """The name of an occurrence and its idempotency key, e.g. `ping@2026-11-20T12:00:00Z`."""
+    return f"{task_id}@{instant_text(at)}"
+
+
+@lru_cache(maxsize=1024)  # an occurrence is named four times in a run, and a minute's tasks share it
+def instant_text(at: datetime) -> str:
+    """*at* in UTC as RFC 3339, with a fraction only where there is one."""
+    return f"{in_utc(at).isoformat()[:-6]}Z"
+
+
+def earliest(moments: Iterable[datetime | None]) -> datetime | None:
+    """The first of those that are known; None when none is."""
+    first = None
+    for moment in moments:
+        if moment is not None and (first is None or moment < first):
+            first = moment
+    return first
+
+
+# Values of which a tick makes some for every run: frozen to whoever reads the code, quick to make.
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def value(cls: type[T]) -> type[T]:
+    """A dataclass with slots that compares and hashes by its fields, and that nobody changes.
+
+    As `dataclass(frozen=True)`, except that it is the type checker that refuses a change, not the class:
+    one that can refuse must set each field in a roundabout way as it is made. With a dozen such values of
+    up to fifteen fields a run that is 4 % of a tick. Values that are made less often stay frozen.
+    """
+    return dataclass(slots=True, unsafe_hash=True)(cls)

@@ -1,0 +1,159 @@
+"""Passes on what tasks have put down for others, and strikes it out of their outboxes when it was heard."""
+
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from functions.domain.event_outbox import CloudEvent, newly_paused, run_finished, sent_by_task
+from functions.domain.events import RUN_FINISHED, Event
+from functions.domain.lifecycle.after_delivery import heard_by_all
+from functions.domain.lifecycle.receive_event import heard
+from functions.domain.run import Run
+from functions.domain.storage import Stored
+from functions.engine.report import Report
+from functions.engine.writer import Books, Decided
+from functions.errors import StoreError
+from functions.interfaces import Parts, Publish
+
+log = logging.getLogger(__name__)
+
+ROUNDS = 3  # tries at a task that somebody else changes at the same moment
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What one round of passing on came to.
+
+    Attributes:
+        due: Tasks that are to run now because of it.
+        told: What was sent to all that listen, as programs outside hear it.
+    """
+
+    due: tuple[Stored, ...] = ()
+    told: tuple[Event, ...] = ()
+
+
+async def relay(tasks: Sequence[Stored], *, parts: Parts, books: Books, report: Report) -> Passed:
+    """Bring the events in the outboxes of *tasks* to whom they are for.
+
+    First those who listen are given their run, then the event is struck out: who dies between the two
+    leaves it to a later tick, and those who have heard it do not hear it again. What cannot be brought to
+    somebody now stays; a later tick tries again.
+    """
+    try:
+        listeners = await _listeners(tasks, parts)
+        reach = {stored.task.id: _reach(stored, listeners) for stored in tasks}
+        reached, due = await _brought(_by_listener(tasks, reach), parts=parts, books=books, report=report)
+    except StoreError as exc:
+        log.warning("events_wait", extra={"tasks": len(tasks), "error": type(exc).__name__})
+        return Passed()
+    now = parts.clock()
+    decided, told = [], []
+    for stored in tasks:
+        done = [event for event, ids in reach[stored.task.id] if reached.issuperset(ids)]
+        told += [event for event in done if event.type != RUN_FINISHED and not event.to]
+        marks = {(event.mark, event.to) for event in done}
+        again = partial(heard_by_all, marks=marks, now=now)
+        if marks:
+            decided.append(Decided(stored, again(stored.task), again))
+    await books.settle(decided)
+    return Passed(due, tuple(told))
+
+
+async def _listeners(tasks: Sequence[Stored], parts: Parts) -> Mapping[str, Collection[str]]:
+    """Who listens to the events that are for nobody in particular, by type."""
+    types = {event.type for stored in tasks for event in stored.task.outbox.events if not event.to}
+    return await parts.listeners(types) if types and parts.listeners else {}
+
+
+def _reach(stored: Stored, listeners: Mapping[str, Collection[str]]) -> list[tuple[Event, tuple[str, ...]]]:
+    """Each event of an outbox with the tasks that may listen to it."""
+    return [
+        (event, (event.to,) if event.to else tuple(listeners.get(event.type, ())))
+        for event in stored.task.outbox.events
+    ]
+
+
+def _by_listener(
+    tasks: Sequence[Stored], reach: Mapping[str, Sequence[tuple[Event, tuple[str, ...]]]]
+) -> dict[str, list[Event]]:
+    wanted: dict[str, list[Event]] = {}
+    for stored in tasks:
+        for event, ids in reach[stored.task.id]:
+            for task_id in ids:
+                wanted.setdefault(task_id, []).append(event)
+    return wanted
+
+
+async def _brought(
+    wanted: Mapping[str, Sequence[Event]], *, parts: Parts, books: Books, report: Report
+) -> tuple[set[str], tuple[Stored, ...]]:
+    """Let each task hear its events; return who has heard all of them, and who is due because of it."""
+    left, reached, due = dict(wanted), set(), []
+    for _ in range(ROUNDS):
+        if not left:
+            break
+        now = parts.clock()
+        found = await parts.store.read(list(left))
+        there = {stored.task.id for stored in found.tasks}
+        reached |= left.keys() - there  # deleted, or unreadable: nobody is there to hear it
+        decided = []
+        for stored in found.tasks:
+            again = partial(heard, events=left[stored.task.id], now=now)
+            settlement = again(stored.task)
+            if settlement.changes:
+                decided.append(Decided(stored, settlement, again))
+            else:
+                reached.add(stored.task.id)
+        for item, written in zip(decided, await books.settle(decided), strict=True):
+            if written is None:
+                continue
+            reached.add(written.task.id)
+            for run in item.settlement.runs:
+                report.count(run)
+            if written.task.next_run_at is not None and written.task.next_run_at <= now:
+                due.append(written)
+        left = {task_id: events for task_id, events in left.items() if task_id not in reached}
+    return reached, tuple(due)
+
+
+# The events of one tick: gathered as settlements are written, published together when all of them are.
+
+AT_MOST = timedelta(seconds=5)
+AT_LEAST = timedelta(seconds=0.5)
+
+
+class Publishing:
+    """Gathers nothing, and costs nothing, when nobody listens.
+
+    Args:
+        publish: None when nobody does.
+    """
+
+    def __init__(self, publish: Publish | None, *, clock: Callable[[], datetime]) -> None:
+        self._publish = publish
+        self._clock = clock
+        self._events: list[CloudEvent] = []
+
+    def take(self, before: Stored, settled: Stored, runs: Sequence[Run]) -> None:
+        """Take note of a settlement that was written, and of the records that were kept before it."""
+        if self._publish is None:
+            return
+        self._events += (run_finished(settled.task, run) for run in runs)
+        if (paused := newly_paused(before.task, settled.task)) is not None:
+            self._events.append(paused)
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Take note of events that tasks have sent to all."""
+        if self._publish is not None:
+            self._events += (sent_by_task(event) for event in events)
+
+    async def publish(self, *, answer_by: datetime | None) -> int:
+        """Publish what was gathered; return how many events were lost. Never raises."""
+        events, self._events = self._events, []
+        if self._publish is None or not events:
+            return 0
+        left = AT_MOST if answer_by is None else answer_by - self._clock()
+        return await self._publish(events, within=min(AT_MOST, max(AT_LEAST, left)))

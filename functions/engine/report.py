@@ -1,0 +1,68 @@
+"""What one tick has to say about itself, in under 2 KB."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from functions.domain.run import Run
+from functions.domain.storage import Operations
+from functions.domain.types import OutcomeKind
+
+
+@dataclass(slots=True)
+class Report:
+    """The counts of one tick.
+
+    Attributes:
+        due: Tasks found due, unreadable ones included.
+        started: Attempts begun.
+        failed: Occurrences that ended in failure, a time-out, or with their process.
+        retrying: Attempts that failed and will be made again.
+        skipped: Occurrences recorded as skipped.
+        left: Due tasks left for the next tick, for want of time.
+        taken: Tasks another tick claimed, or somebody changed, before this one could.
+        handed: Messages to workers, about long tasks and about a backlog.
+        unpublished: Events that no program will hear of.
+        broken: Documents that could not be read as tasks.
+    """
+
+    due: int = 0
+    started: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    retrying: int = 0
+    skipped: int = 0
+    left: int = 0
+    taken: int = 0
+    broken: int = 0
+    handed: int = 0
+    unpublished: int = 0
+
+    def count(self, run: Run) -> None:
+        """Add one record to the figures."""
+        if run.outcome is OutcomeKind.SKIPPED:
+            self.skipped += run.count
+        elif run.outcome is OutcomeKind.SUCCEEDED:
+            self.succeeded += 1
+        elif not run.final:
+            self.retrying += 1
+        elif run.outcome is not OutcomeKind.CANCELLED:
+            self.failed += 1
+
+    def as_json(self, *, duration_ms: int, operations: Operations) -> dict[str, Any]:
+        """The report as the pinger gets it."""
+        figures = {
+            "status": "ok",
+            "due": self.due,
+            "started": self.started,
+            "succeeded": self.succeeded,
+            "failed": self.failed,
+            "retrying": self.retrying,
+            "skipped": self.skipped,
+            "left": self.left,
+            "taken": self.taken,
+            "durationMs": duration_ms,
+            "reads": operations.reads,
+            "writes": operations.writes,
+        }
+        rare = {"broken": self.broken, "handed": self.handed, "unpublished": self.unpublished}
+        return figures | {name: number for name, number in rare.items() if number}

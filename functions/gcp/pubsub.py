@@ -1,0 +1,64 @@
+"""Events to Pub/Sub: CloudEvents in binary mode, a tick's together; what is not taken is lost, and logged."""
+
+import asyncio
+import base64
+import json
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from functions.domain.event_outbox import CloudEvent
+from functions.gcp.api import CallFailed, GoogleApi
+
+log = logging.getLogger(__name__)
+
+ADDRESS = "https://pubsub.googleapis.com"
+AT_ONCE = 500  # messages of one call; Pub/Sub takes 1000, or 10 MB
+
+
+class PubSubPublisher:
+    """The topic that events go to; see `Publish`.
+
+    Args:
+        topic: `projects/P/topics/T`.
+        source: Which scheduler it was, for those who hear of several: a URI or a part of one.
+    """
+
+    def __init__(self, api: GoogleApi, topic: str, *, source: str) -> None:
+        self._api = api
+        self._topic = topic
+        self._source = source
+
+    async def __call__(self, events: Sequence[CloudEvent], *, within: timedelta) -> int:
+        """Publish *events*; return how many were not taken."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + within.total_seconds()
+        lost = 0
+        for start in range(0, len(events), AT_ONCE):
+            some = events[start : start + AT_ONCE]
+            reason = await self._refusal(some, left_s=until - loop.time())
+            if reason:
+                log.error("events_not_published", extra={"count": len(some), "reason": reason})
+                lost += len(some)
+        return lost
+
+    async def _refusal(self, events: Sequence[CloudEvent], *, left_s: float) -> str:
+        """Why the topic did not take *events*; empty when it did."""
+        if left_s <= 0:
+            return "there was no time left"
+        try:
+            async with asyncio.timeout(left_s):  # for the token, too
+                messages = [self._message(event) for event in events]
+                await self._api.call(f"/v1/{self._topic}:publish", {"messages": messages}, timeout_s=left_s)
+        except TimeoutError:
+            return "it took too long"
+        except CallFailed as exc:
+            return str(exc)
+        return ""
+
+    def _message(self, event: CloudEvent) -> dict[str, Any]:
+        named = event.attributes(source=self._source).items()
+        attributes = {"content-type": "application/json"} | {f"ce-{name}": value for name, value in named}
+        data = json.dumps(event.data, ensure_ascii=False).encode(errors="replace")
+        return {"data": base64.b64encode(data).decode(), "attributes": attributes}

@@ -1,0 +1,228 @@
+"""The guarded HTTP client: what the rest of the program holds when it calls an address given by a user."""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from functions.http_client import FetchError, RefusedError
+from functions.http_client.addresses import ANY_PORT, WEB_PORTS, Allow, Ports, public_only, public_or_private
+from functions.http_client.requests import REDIRECTS, Call, checked_call, lowered, readable, redirected
+from functions.http_client.responses import Response, read_body
+from functions.http_client.transport import Answer, Connections, Names, Resolve, fault
+
+if TYPE_CHECKING:
+    pass
+
+
+__all__ = ["FetchError", "HttpClient", "RefusedError", "Response"]
+
+
+USER_AGENT = "Cronfire/0.1.0"
+
+
+class HttpClient:
+    """Calls addresses that users gave us, and refuses those no user may reach through us.
+
+    Safe by default: http and https only, the usual ports of the web, public addresses, no proxy and no
+    credentials from the environment, no cookies, bounded headers, bodies and time. Build it anywhere; it
+    opens nothing before the first call, and belongs to the loop of that call from then on.
+
+    A GET, HEAD, OPTIONS, PUT or DELETE whose connection breaks before any answer is sent once more, as
+    RFC 9110 allows: the other side may have closed a connection just as we used it again.
+
+    Args:
+        allow_private: Allow private, loopback and link-local addresses, and any port. The metadata
+            services of the clouds stay refused: 169.254.169.254, fd20:ce::254, metadata.google.internal
+            and their like hand out the machine's own credentials.
+        allow: The rule about addresses itself, in place of the one *allow_private* picks.
+        ports: Ports that may be called; None means 80, 443, 8080 and 8443, or any with *allow_private*.
+        resolve: Turns a host and port into addresses, in place of the system's resolver.
+        max_connections: Open at one time, over all hosts; further calls wait, within their deadline.
+        ssl_context: Whom to trust, in place of the system's authorities.
+        clock: Seconds since the epoch, to tell how long a certificate lasts.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        allow_private: bool = False,
+        allow: Allow | None = None,
+        ports: Collection[int] | None = None,
+        resolve: Resolve | None = None,
+        max_connections: int = 200,
+        ssl_context: ssl.SSLContext | None = None,
+        user_agent: str = USER_AGENT,
+    ) -> None:
+        self._allow = allow or (public_or_private if allow_private else public_only)
+        default_ports = ANY_PORT if allow_private else WEB_PORTS
+        self._ports = default_ports if ports is None else frozenset(ports)
+        self._names = Names()
+        self._resolve = resolve or self._names
+        self._max_connections = max_connections
+        self._ssl_context = ssl_context
+        self._user_agent = user_agent
+        self._clock = clock
+        self._exchange: Exchange | None = None
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        max_redirects: int = 3,
+        max_body_bytes: int = 65_536,
+        timeout_s: float,
+    ) -> Response:
+        """Return the answer, whatever its status.
+
+        Args:
+            headers: Sent as given; across origins only those that cannot hold a secret.
+            max_redirects: Followed at most; one more is an error. 0 returns the redirect itself.
+            max_body_bytes: Kept of the decompressed body; the rest is not read.
+            timeout_s: For everything together: name, connection, TLS, redirects, headers and body.
+
+        Raises:
+            RefusedError: The address, or something about the call, is not allowed. Permanent.
+            FetchError: No usable answer came, or not in time.
+        """
+        exchange = self._exchange or self._start()
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await exchange.run(
+                    method,
+                    url,
+                    headers or {},
+                    body,
+                    max_redirects=max_redirects,
+                    max_body_bytes=max_body_bytes,
+                )
+        except TimeoutError:
+            raise FetchError(f"No answer within {timeout_s:g} s") from None
+
+    async def close(self) -> None:
+        """Close every connection. A later call opens new ones."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            await exchange.close()
+        self._names.close()
+
+    def _start(self) -> "Exchange":
+        # Imported with the first call: aiohttp costs a fifth of a second, which a tick with nothing due,
+        # and so most cold starts, need not wait for.
+        from functions.http_client.transport import Connections
+
+        connections = Connections(
+            allow=self._allow,
+            resolve=self._resolve,
+            max_connections=self._max_connections,
+            user_agent=self._user_agent,
+            ssl_context=self._ssl_context,
+        )
+        self._exchange = Exchange(connections, ports=self._ports, clock=self._clock)
+        return self._exchange
+
+
+# One call from first request to last answer: redirects followed by hand, the body read within its bound.
+
+_SECONDS_A_DAY = 86_400
+
+
+class Exchange:
+    """How calls are made: over which connections, to which ports, by which clocks. Make it inside the loop.
+
+    Args:
+        ports: Those a redirect may lead to.
+        clock: Seconds since the epoch, to tell how long a certificate lasts.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        *,
+        ports: Ports,
+        clock: Callable[[], float],
+    ) -> None:
+        self._connections = connections
+        self._ports = ports
+        self._elapsing = asyncio.get_running_loop().time
+        self._clock = clock
+
+    async def run(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        max_redirects: int,
+        max_body_bytes: int,
+    ) -> Response:
+        """Do what `HttpClient.request` promises, but for the deadline."""
+        call = checked_call(method, url, headers, body, self._ports)
+        started = self._elapsing()
+        answer = await self._connections.send(call)
+        if answer.status in REDIRECTS and max_redirects > 0:
+            call, answer = await self._follow(call, answer, max_redirects)
+        elapsed_ms = round((self._elapsing() - started) * 1000)
+        content, truncated = await _read(answer, max_body_bytes)
+        return Response(
+            status=answer.status,
+            headers=readable(answer.headers.items()),
+            body=content,
+            truncated=truncated,
+            url=str(call.url),
+            elapsed_ms=elapsed_ms,
+            certificate_days_left=self._days_left(answer),
+        )
+
+    async def close(self) -> None:
+        """Close every connection; calls under way fail."""
+        await self._connections.close()
+
+    async def _follow(self, call: Call, answer: Answer, max_redirects: int) -> tuple[Call, Answer]:
+        seen = {(call.method, call.url)}
+        while (following := self._following(call, answer)) is not None:
+            answer.release()
+            call = following
+            if (call.method, call.url) in seen:
+                raise FetchError("It redirects in a circle")
+            if len(seen) > max_redirects:
+                raise FetchError(f"It redirects more than {max_redirects} times")
+            seen.add((call.method, call.url))
+            answer = await self._send_on(call)
+        return call, answer
+
+    def _following(self, call: Call, answer: Answer) -> Call | None:
+        try:
+            return redirected(call, answer.status, answer.headers.get("Location"), self._ports)
+        except FetchError:
+            answer.close()
+            raise
+
+    async def _send_on(self, call: Call) -> Answer:
+        try:
+            return await self._connections.send(call)
+        except RefusedError as exc:
+            raise RefusedError(f"The redirect was not followed: {lowered(exc.reason)}") from None
+
+    def _days_left(self, answer: Answer) -> int | None:
+        if not answer.certificate:
+            return None
+        ends = ssl.cert_time_to_seconds(answer.certificate["notAfter"])
+        return int((ends - self._clock()) // _SECONDS_A_DAY)
+
+
+async def _read(answer: Answer, max_bytes: int) -> tuple[bytes, bool]:
+    encodings = answer.headers.getall("Content-Encoding", ())
+    try:
+        return await read_body(answer.content.readany, encodings, max_bytes)
+    except (aiohttp.ClientError, OSError) as exc:
+        raise fault(exc) from None
+    finally:
+        answer.close()  # one that is read to its end has given its connection back already

@@ -1,0 +1,115 @@
+"""What came back from a user's address."""
+
+import zlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from functions.domain.types import value
+from functions.http_client import FetchError
+
+
+@value
+class Response:
+    """One answer, whatever its status: a 500 is an answer too.
+
+    Attributes:
+        headers: Lower-case names; of a repeated header the last one.
+        body: Decompressed, at most as long as was asked for.
+        truncated: True when the body was longer than that.
+        url: Where the answer came from, after redirects; may hold a query, so do not log it.
+        elapsed_ms: From the start of the call, redirects included, to the headers of this answer.
+        certificate_days_left: Whole days until the TLS certificate ends; None on plain http.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    truncated: bool
+    url: str
+    elapsed_ms: int
+    certificate_days_left: int | None
+
+
+# Reading a body within a bound: how much is kept, and how far compressed data may unfold.
+
+Read = Callable[[], Awaitable[bytes]]
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_WINDOW = 31  # zlib's way of saying: gzip, with the largest window
+_RAW_SLACK = 65_536  # a gzip header may be long, and data may be incompressible; not for ever, though
+
+
+async def read_body(read: Read, encodings: Sequence[str], max_bytes: int) -> tuple[bytes, bool]:
+    """Return the decoded body, at most *max_bytes* of it, and whether there was more.
+
+    Args:
+        read: Returns the next bytes as they came over the wire; empty at the end.
+        encodings: The values of the Content-Encoding headers. They matter only once a byte arrives,
+            because answers without a body carry them too.
+        max_bytes: The cap. Memory in use stays near it, however far compressed data would unfold.
+
+    Raises:
+        FetchError: The body is packed in a way we did not ask for, or is broken.
+    """
+    chunk = await read()
+    if not chunk:
+        return b"", False
+    if _is_gzip(encodings):
+        return await _read_gzip(chunk, read, max_bytes)
+    body = bytearray(chunk)
+    while len(body) <= max_bytes:
+        chunk = await read()
+        if not chunk:
+            return bytes(body), False
+        body += chunk
+    return bytes(body[:max_bytes]), True
+
+
+async def _read_gzip(chunk: bytes, read: Read, max_bytes: int) -> tuple[bytes, bool]:
+    body = bytearray()
+    gunzip = _Gunzip()
+    raw = 0
+    while chunk:
+        raw += len(chunk)
+        body += gunzip.feed(chunk, max_bytes + 1 - len(body))
+        if len(body) > max_bytes or raw > max_bytes + _RAW_SLACK:
+            return bytes(body[:max_bytes]), True
+        chunk = await read()
+    if not gunzip.complete:
+        raise FetchError("The answer ended too early")
+    return bytes(body), False
+
+
+def _is_gzip(encodings: Sequence[str]) -> bool:
+    names = [name.strip().lower() for value in encodings for name in value.split(",")]
+    names = [name for name in names if name not in ("", "identity")]
+    if names in (["gzip"], ["x-gzip"]):
+        return True
+    if names:
+        raise FetchError("The answer is compressed in a way that was not asked for", permanent=True)
+    return False
+
+
+class _Gunzip:
+    """Unpacks gzip, several members one after the other included, never past the room it is given."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(_GZIP_WINDOW)
+
+    @property
+    def complete(self) -> bool:
+        return self._member.eof
+
+    def feed(self, data: bytes, room: int) -> bytes:
+        """Return at most *room* bytes, at least 1; what does not fit is lost, the caller stops then."""
+        out = bytearray()
+        while data and len(out) < room:
+            if self._member.eof:
+                if not data.startswith(_GZIP_MAGIC):
+                    break  # padding after the end, which every client ignores
+                self._member = zlib.decompressobj(_GZIP_WINDOW)
+            try:
+                out += self._member.decompress(data, room - len(out))
+            except zlib.error:
+                raise FetchError("The answer's compression is broken") from None
+            data = self._member.unused_data
+        return bytes(out)

@@ -1,0 +1,319 @@
+"""What a tick, and people's commands, need of the rooms around them: a store, work done, people told."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from functions.domain.alerts.model import Notice
+from functions.domain.alerts.routing import Route
+from functions.domain.event_outbox import CloudEvent
+from functions.domain.run import Outcome, Run
+from functions.domain.storage import (
+    Counts,
+    Document,
+    Filter,
+    Found,
+    Kind,
+    LedgerEntry,
+    Operations,
+    Stored,
+    Write,
+    Written,
+)
+from functions.domain.task import Job, Task
+from functions.domain.types import value
+
+# What a tick asks about credits: may these attempts be made, and what did those cost.
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """An attempt that may be made, with the tokens it may use; None means no limit."""
+
+    stored: Stored
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """An occurrence to be skipped, why, and what people are to be told besides."""
+
+    stored: Stored
+    reason: str
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What became of a wave of claims.
+
+    Attributes:
+        later: To be given back: a later tick may have credits for them, or be able to ask.
+    """
+
+    granted: Sequence[Granted]
+    denied: Sequence[Denied] = ()
+    later: Sequence[Stored] = ()
+
+
+@value
+class Charged:
+    """An outcome with what it cost among its metrics, and what people are to be told besides."""
+
+    outcome: Outcome
+    notices: tuple[Notice, ...] = ()
+
+
+class Spending(Protocol):
+    """Keeps the accounts. Never raises; tasks that cost nothing cost no operation of the store either."""
+
+    async def reserve(self, claimed: Sequence[Stored]) -> Reserved:
+        """Set aside what the attempts may cost: one read and one write an owner, however many they are."""
+        ...
+
+    async def charge(self, done: Sequence[tuple[Stored, Outcome]]) -> list[Charged]:
+        """Count what attempts really cost, each once; answer in the same order."""
+        ...
+
+    async def told(self, notices: Sequence[Notice]) -> None:
+        """Take note that these are written with their tasks, and will be delivered."""
+        ...
+
+
+class Free:
+    """The accounts of an installation without prices."""
+
+    async def reserve(self, claimed: Sequence[Stored]) -> Reserved:
+        """Everything may be attempted."""
+        return Reserved([Granted(stored) for stored in claimed])
+
+    async def charge(self, done: Sequence[tuple[Stored, Outcome]]) -> list[Charged]:
+        """Nothing costs anything."""
+        return [Charged(outcome) for _, outcome in done]
+
+    async def told(self, notices: Sequence[Notice]) -> None:
+        """There is nothing to note."""
+
+
+class Store(Protocol):
+    """What a tick needs of a store. Every call is bounded in time; none retries past its bound.
+
+    Raises, from every method:
+        StoreUnavailable: No answer in time, or a connection lost. For a write that means *unknown*:
+            `write` and `finish` say so item by item instead, with `Result.UNKNOWN`, when they can.
+        StoreError: A refusal that trying again will not mend.
+    """
+
+    async def due(self, now: datetime, *, limit: int) -> Found:
+        """Return tasks whose `next_run_at` is not after *now*, earliest first, at most *limit*.
+
+        A document that cannot be read as a task is in `Found.broken` and counts towards *limit*. Such
+        documents stay due for ever, so they get at most half of *limit*: tasks behind them are found.
+        """
+        ...
+
+    async def read(self, ids: Sequence[str]) -> Found:
+        """Return the tasks with these ids, in any order; ids that do not exist are left out."""
+        ...
+
+    async def write(self, writes: Sequence[Write]) -> list[Written]:
+        """Do each write whose guard holds, independently of the others; answer in the same order.
+
+        A write is applied when the document's revision is the expected one (or when it does not
+        exist and none is expected). No two writes of one call are for the same task. A write sent
+        again after a lost answer may be refused by its own first try: whoever must know compares
+        the claim's token after a `read`.
+        """
+        ...
+
+    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+        """Keep *entry* in the ledger, then do *writes* as `write` does.
+
+        No write is applied unless the entry is kept. Keeping an entry twice leaves one, with the runs of
+        the second time. The entry is kept even if some writes are refused: whoever wrote it strikes what
+        did not come to pass.
+        """
+        ...
+
+    async def runs_of_tick(self, tick_id: str) -> list[Run]:
+        """Return all runs in ledger entries whose id is `<tick_id>.<number>`; empty when none."""
+        ...
+
+    def metered(self) -> AbstractContextManager[Operations]:
+        """Count the operations done by this asyncio task, and those it starts, while inside."""
+        ...
+
+
+class Sharded(Store, Protocol):
+    """A store whose due tasks can be asked for by shard: workers do not stand in one another's way."""
+
+    async def due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
+        """As in `Store`; of the shards from the first to the last of *shards* alone, if it is given.
+
+        A document that cannot be read, and so may have no shard, need not be found by shard.
+        """
+        ...
+
+
+class Catalogue(Protocol):
+    """What people's commands need of a store; errors as in `Store`."""
+
+    async def read(self, ids: Sequence[str]) -> Found:
+        """As in `Store`."""
+        ...
+
+    async def write(self, writes: Sequence[Write]) -> list[Written]:
+        """As in `Store`."""
+        ...
+
+    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+        """As in `Store`."""
+        ...
+
+    async def page(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
+        """Return tasks that match *which*, by id, those with ids greater than *after* only.
+
+        At most *limit* tasks; fewer than *limit* (broken ones included) means there are no more.
+        """
+        ...
+
+    async def runs(
+        self,
+        *,
+        task_id: str | None = None,
+        since: datetime | None = None,
+        before: datetime | None = None,
+        limit: int = 100,
+    ) -> list[Run]:
+        """Return run records by `finished_at`, newest first: not before *since*, earlier than *before*."""
+        ...
+
+    async def counts(self, now: datetime) -> Counts:
+        """Return the figures of the status page."""
+        ...
+
+    async def prune(self, now: datetime) -> int:
+        """Remove ledger entries past `storage.RUNS_KEPT`; return how many. A store may do it by itself."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections. The store is not used afterwards."""
+        ...
+
+
+class Shelf(Protocol):
+    """What a store keeps beside tasks and their history: small documents, by kind; errors as in `Store`."""
+
+    async def documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
+        """Return the documents of *kind* with these ids, in any order; who does not exist is left out."""
+        ...
+
+    async def shelf(self, kind: Kind, *, after: str = "", limit: int = 100) -> list[Document]:
+        """Return documents of *kind* by id, those with ids greater than *after* only, at most *limit*."""
+        ...
+
+    async def put(self, documents: Sequence[Document]) -> list[Written]:
+        """Create each document whose revision is None, replace each whose revision is the stored one.
+
+        Independently of one another, and answered in the same order, as by `Store.write`; no two are the
+        same document. Use it to read, decide, and put again when refused.
+        """
+        ...
+
+    async def discard(self, documents: Sequence[Document]) -> list[Written]:
+        """Remove each document whose revision is the stored one; answers as from `put`."""
+        ...
+
+
+class Perform(Protocol):
+    """Do a job's work once. Never raises for a fault of the work; cancellation passes through."""
+
+    def __call__(self, job: Job) -> Awaitable[Outcome]: ...
+
+
+class Tell(Protocol):
+    """Deliver *notices* within *within*; return for each the channels that could not be told.
+
+    An empty tuple means done (or that nobody can ever be told: no such channel, refused for good).
+    One message a channel, however many notices. Never raises for a fault of a channel.
+    """
+
+    def __call__(
+        self, notices: Sequence[Notice], *, within: timedelta
+    ) -> Awaitable[list[tuple[str, ...]]]: ...
+
+
+class Routes(Protocol):
+    """Knows which channels there are, which of them are closed to what, and which were switched off."""
+
+    async def ways(self, notices: Sequence[Notice]) -> list[Route]:
+        """Say for each notice where it goes now and where it waits. Never raises for a fault of the store."""
+        ...
+
+    def untold(self) -> list[Notice]:
+        """Return notices of channels that were switched off, for those that are left."""
+        ...
+
+    async def told(self, notices: Sequence[Notice], remaining: Sequence[tuple[str, ...]]) -> None:
+        """Take in what became of notices from `untold`: for each the channels that could not be told."""
+        ...
+
+
+class Workers(Protocol):
+    """Invocations with more time than a tick, asked for by message."""
+
+    @property
+    def longest(self) -> timedelta:
+        """The longest attempt that fits into a worker."""
+        ...
+
+    async def take(self, tasks: Sequence[Task], *, backlog: bool, now: datetime, within: timedelta) -> int:
+        """Ask for *tasks* to be run, and with *backlog* for all that is due; return how many messages went.
+
+        Asking twice for the same is asking once. Never raises for a fault of the queue: what is not handed
+        over stays due.
+        """
+        ...
+
+
+class Publish(Protocol):
+    """Tell programs of *events* within *within*; return how many could not be told. Never raises."""
+
+    async def __call__(self, events: Sequence[CloudEvent], *, within: timedelta) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything a tick works with.
+
+    Attributes:
+        workers: None when there are none: what no tick is long enough for is skipped.
+        publish: None when no program listens.
+        listeners: Which tasks may listen to these types of events, by type; errors as in `Store`. None
+            when no task can.
+        takes_others: Whether tasks that become due by what others do are run as well, in the same tick.
+        routes: None when all channels are open to everything.
+        credits: Keeps the accounts of what attempts cost.
+        clock: The present moment, aware and in UTC.
+        token: A fresh random name for this tick: at least 64 bits, lower-case letters and digits.
+        dice: A random number in [0, 1), for backoff.
+        stopping: Whether the process was told to end; a tick then starts nothing more.
+        max_concurrency: Attempts under way at once.
+    """
+
+    store: Store
+    perform: Perform
+    tell: Tell
+    clock: Callable[[], datetime]
+    token: Callable[[], str]
+    dice: Callable[[], float]
+    stopping: Callable[[], bool] = lambda: False
+    max_concurrency: int = 200
+    routes: Routes | None = None
+    workers: Workers | None = None
+    publish: Publish | None = None
+    listeners: Callable[[Collection[str]], Awaitable[Mapping[str, Collection[str]]]] | None = None
+    takes_others: bool = True
+    credits: Spending = field(default_factory=Free)

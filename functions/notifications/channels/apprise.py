@@ -1,0 +1,137 @@
+"""The apprise channel: services without a channel of their own here, through the library of that name.
+
+The library is an extra (`requirements-apprise.txt`), loaded when the first message is sent. Of its many
+schemes those are let through that talk to a messaging service; none that runs a program, writes to this
+machine, or posts to any address at all (for that there is `WEBHOOK_URL`).
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from functions.domain.alerts.model import Notice
+from functions.errors import SettingsError
+from functions.http_client.trusted import Post
+from functions.notifications.channel import POST_TIMEOUT_S, Sent
+from functions.notifications.rendering.digest import VOICE_SETTINGS, Limits, Voice, fullest, text
+from functions.notifications.rendering.formatting import broken, clipped
+
+SETTINGS = ("APPRISE_URLS", *VOICE_SETTINGS)
+SCHEMES = frozenset(
+    {
+        *("bark", "barks", "chanify", "dingtalk", "fcm", "flock", "gchat", "gotify", "gotifys", "guilded"),
+        *("hassio", "hassios", "ifttt", "join", "kodi", "lametric", "lark", "line", "mailgun", "mastodon"),
+        *("mastodons", "matrix", "matrixs", "mmost", "mmosts", "ncloud", "nclouds", "nctalk", "nctalks"),
+        *("ntfy", "ntfys", "o365", "onesignal", "opsgenie", "pagerduty", "pbul", "pover", "prowl", "pushed"),
+        *("pushplus", "pushy", "rocket", "rockets", "schan", "sendgrid", "ses", "signal"),
+        *("signals", "signl4", "simplepush", "sns", "sparkpost", "splunk", "spugpush", "tgram"),
+        *("threema", "twilio", "victorops", "vonage", "wecombot", "whatsapp", "wxpusher", "wxteams"),
+        *("zulip",),
+    }
+)
+MAX_CHARS = 2_000  # most services take more; those that do not are sent parts by the library
+TITLE_UNITS = 200
+REMEMBERED = 50  # messages of which some services have said yes and others no
+MISSING = "the package is not installed: pip install -r requirements-apprise.txt"
+
+
+def open_channel(settings: Mapping[str, str], post: Post) -> "AppriseChannel | None":
+    """The channel, or None when it is not set up.
+
+    Raises:
+        SettingsError: An address is none, or its scheme is not let through; never quotes one.
+    """
+    urls = settings.get("APPRISE_URLS", "").split()
+    for number, url in enumerate(urls, 1):
+        scheme, found, rest = url.partition("://")
+        if not found or not rest:
+            raise SettingsError(f"APPRISE_URLS: number {number} is no address such as pover://user@token")
+        if scheme.lower() not in SCHEMES:
+            known = "; WEBHOOK_URL posts to any address" if scheme.lower() in ("json", "jsons") else ""
+            raise SettingsError(f"APPRISE_URLS: number {number} has a scheme that is not let through{known}")
+    return AppriseChannel(urls, Voice.of(settings)) if urls else None
+
+
+class AppriseChannel:
+    """Some services, each told of everything."""
+
+    name = "apprise"
+
+    def __init__(self, urls: Sequence[str], voice: Voice) -> None:
+        self._urls = tuple(urls)
+        self._voice = voice
+        self._services: list[Any] | None = None
+        self._took: OrderedDict[tuple[str, ...], set[int]] = OrderedDict()
+
+    async def send(self, notices: Sequence[Notice], now: datetime) -> Sent:
+        """Say one message on each service that has not taken it yet."""
+        try:
+            services = self._opened()
+        except ImportError:
+            return Sent(ok=False, permanent=True, detail=MISSING)
+        if unknown := [number for number, service in enumerate(services, 1) if service is None]:
+            detail = f"APPRISE_URLS: number {unknown[0]} is not complete; see apprise's own page on it"
+            return Sent(ok=False, permanent=True, detail=detail)
+        title, body = render(notices, self._voice)
+        took = self._remembered(tuple(notice.id for notice in notices))
+        open_ones = [number for number in range(len(services)) if number not in took]
+        said = await asyncio.gather(*(_say(services[number], title, body) for number in open_ones))
+        took.update(number for number, yes in zip(open_ones, said, strict=True) if yes)
+        if len(took) == len(services):
+            return Sent(ok=True)
+        left = [str(number + 1) for number in range(len(services)) if number not in took]
+        return Sent(ok=False, detail=f"not taken by number {', '.join(left)} of APPRISE_URLS")
+
+    def _opened(self) -> list[Any]:
+        """The services; None for an address that the library cannot use.
+
+        Raises:
+            ImportError: The library is not installed.
+        """
+        if self._services is None:
+            import apprise  # 0.3 s and some megabytes, for an extra
+
+            logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # its lines quote addresses
+            asset = apprise.AppriseAsset(secure_logging=True, interpret_escapes=False, interpret_emojis=False)
+            self._services = [
+                apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True) for url in self._urls
+            ]
+        return self._services
+
+    def _remembered(self, key: tuple[str, ...]) -> set[int]:
+        """Which services have taken this message: they are not told again because others have not."""
+        took = self._took.setdefault(key, set())
+        self._took.move_to_end(key)
+        while len(self._took) > REMEMBERED:
+            self._took.popitem(last=False)
+        return took
+
+    def __repr__(self) -> str:
+        return "AppriseChannel()"
+
+
+def render(notices: Sequence[Notice], voice: Voice) -> tuple[str, str]:
+    """The title and the text."""
+
+    def drawn(limits: Limits) -> tuple[str, str]:
+        digest = voice.digest(notices, limits)
+        return clipped(broken(digest.headline), TITLE_UNITS), broken(text(digest))
+
+    return fullest(drawn, lambda message: len(message[1]) <= MAX_CHARS)
+
+
+async def _say(service: Any, title: str, body: str) -> bool:
+    """Whether the service took it in time. The library blocks, so it gets a thread, and bounds of its own."""
+
+    def blocking() -> bool:
+        service.socket_connect_timeout = service.socket_read_timeout = POST_TIMEOUT_S / 2
+        return bool(service.notify(title=title, body=body, body_format="text"))
+
+    try:
+        async with asyncio.timeout(POST_TIMEOUT_S):
+            return await asyncio.to_thread(blocking)
+    except Exception:  # noqa: BLE001  # whatever a plugin of the library raises: not taken, and no text of it
+        return False

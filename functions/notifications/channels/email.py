@@ -1,0 +1,225 @@
+"""The mail channel: one message to a few people, as HTML and as plain text."""
+
+import html
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+from urllib.parse import unquote, urlsplit
+
+from functions.domain.alerts.model import Notice
+from functions.errors import SettingsError
+from functions.http_client.trusted import Post, PostError
+from functions.notifications.channel import POST_TIMEOUT_S, Sent
+from functions.notifications.rendering.digest import LIMITS, VOICE_SETTINGS, Digest, Row, Voice, text
+from functions.notifications.rendering.phrases import Tone
+
+# Sending mail: the only module that speaks SMTP, bounded in time, with TLS wherever a password goes.
+
+PORTS = {"smtps": 465, "smtp+starttls": 587, "smtp": 25}
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mail is handed in.
+
+    Attributes:
+        scheme: smtps is TLS from the start, smtp+starttls after a greeting, smtp none at all.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    user: str = ""
+    password: str = ""
+
+    def __repr__(self) -> str:
+        return f"MailServer({self.scheme!r}, {self.host!r}, {self.port})"
+
+
+def mail_server(url: str) -> MailServer:
+    """Return what *url* means, such as smtps://user:password@host:465.
+
+    Raises:
+        SettingsError: It is no such address, or would send a password without TLS.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in PORTS or not parts.hostname:
+        raise SettingsError(
+            "SMTP_URL: give smtp+starttls://user:password@host:587 or smtps://user:password@host:465; in "
+            "user and password write @ as %40, / as %2F and : as %3A"
+        )
+    if parts.scheme == "smtp" and parts.password:
+        raise SettingsError("SMTP_URL: smtp:// would send the password for all to read; use smtp+starttls://")
+    return MailServer(
+        parts.scheme,
+        parts.hostname,
+        port or PORTS[parts.scheme],
+        unquote(parts.username or ""),
+        unquote(parts.password or ""),
+    )
+
+
+async def send_mail(server: MailServer, message: EmailMessage) -> Sent:
+    """Hand *message* in, once.
+
+    Raises:
+        PostError: There was no answer in time, or none at all; the message may have arrived.
+    """
+    import aiosmtplib  # 30 ms, and most ticks send no mail
+
+    try:
+        await aiosmtplib.send(
+            message,
+            hostname=server.host,
+            port=server.port,
+            username=server.user or None,
+            password=server.password or None,
+            use_tls=server.scheme == "smtps",
+            start_tls=server.scheme == "smtp+starttls",
+            timeout=POST_TIMEOUT_S,
+        )
+    except aiosmtplib.SMTPAuthenticationError as exc:
+        return _refused(exc.code, "the server does not take the user and password of SMTP_URL")
+    except aiosmtplib.SMTPRecipientsRefused as exc:
+        codes = [one.code for one in exc.recipients]
+        return _refused(min(codes, default=0), "no recipient was taken; check NOTIFY_EMAIL_TO")
+    except aiosmtplib.SMTPResponseException as exc:
+        return _refused(exc.code, "the server refused the message; check NOTIFY_EMAIL_FROM")
+    except (aiosmtplib.SMTPException, OSError, TimeoutError) as exc:
+        raise PostError(f"no answer ({type(exc).__name__})") from None  # the cause may hold the address
+    return Sent(ok=True)
+
+
+def _refused(code: int, hint: str) -> Sent:
+    """A code from 500 on is for good, one below means that it may work later."""
+    return Sent(ok=False, permanent=code >= 500, detail=f"code {code}: {hint}")
+
+
+SETTINGS = ("SMTP_URL", "NOTIFY_EMAIL_TO", "NOTIFY_EMAIL_FROM", *VOICE_SETTINGS)
+SUBJECT_CHARS = 150
+COLOURS: dict[Tone, str] = {
+    "bad": "#b42318",
+    "warning": "#b5460f",
+    "good": "#1a7f4b",
+    "news": "#1d5fd1",
+    "calm": "#6b675f",
+}
+
+
+def open_channel(settings: Mapping[str, str], post: Post) -> "EmailChannel | None":
+    """The channel, or None when it is not set up. *post* is for other channels.
+
+    Raises:
+        SettingsError: The server is none, or there is no recipient or no sender.
+    """
+    url = settings.get("SMTP_URL", "").strip()
+    if not url:
+        return None
+    server = mail_server(url)
+    recipients = [_address(one) for one in settings.get("NOTIFY_EMAIL_TO", "").split(",")]
+    if not recipients or not all(recipients):
+        raise SettingsError("NOTIFY_EMAIL_TO: give who gets the mail, one address or several with commas")
+    sender = _address(settings.get("NOTIFY_EMAIL_FROM", "") or server.user)
+    if not sender:
+        raise SettingsError("NOTIFY_EMAIL_FROM: give the sender's address; the user of SMTP_URL is none")
+    return EmailChannel(server, sender, recipients, Voice.of(settings))
+
+
+class EmailChannel:
+    """A few people's mailboxes."""
+
+    name = "email"
+
+    def __init__(self, server: MailServer, sender: str, recipients: Sequence[str], voice: Voice) -> None:
+        self._server = server
+        self._sender = sender
+        self._recipients = tuple(recipients)
+        self._voice = voice
+
+    async def send(self, notices: Sequence[Notice], now: datetime) -> Sent:
+        """Send one mail to all.
+
+        Raises:
+            PostError: No answer came; the message may have arrived.
+        """
+        message = render(notices, self._voice, sender=self._sender, recipients=self._recipients, now=now)
+        return await send_mail(self._server, message)
+
+    def __repr__(self) -> str:
+        return "EmailChannel()"
+
+
+def render(
+    notices: Sequence[Notice], voice: Voice, *, sender: str, recipients: Sequence[str], now: datetime
+) -> EmailMessage:
+    """The mail. The same notices make the same Message-ID: so a second try is told from a second mail."""
+    digest = voice.digest(notices, LIMITS[0])
+    message = EmailMessage()
+    message["Subject"] = f"{digest.rows[0].icon} {digest.headline}"[:SUBJECT_CHARS]
+    message["From"] = sender
+    message["To"] = ", ".join(recipients)
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = _message_id(notices, sender)
+    message["Auto-Submitted"] = "auto-generated"  # so that nobody's absence is answered to us
+    message.set_content(text(digest) + "\n")
+    message.add_alternative(_page(digest), subtype="html")
+    return message
+
+
+def _message_id(notices: Sequence[Notice], sender: str) -> str:
+    name = uuid.uuid5(uuid.NAMESPACE_URL, " ".join(notice.id for notice in notices))
+    return f"<{name}@{sender.rpartition('@')[2]}>"
+
+
+def _address(text_: str) -> str:
+    """The bare address in *text_*; empty when there is none."""
+    found = parseaddr(text_.strip())[1]
+    user, at, host = found.rpartition("@")
+    sound = user and at and host and not any(character.isspace() for character in found)
+    return found if sound else ""
+
+
+def _page(digest: Digest) -> str:
+    rows = "".join(_row(row, digest.read_on) for row in digest.rows)
+    head = f"<h2 style='font-size:18px'>{_safe(digest.headline)}</h2>" if len(digest.rows) > 1 else ""
+    more = f"<p>{_safe(digest.more)}</p>" if digest.more else ""
+    return (
+        "<!doctype html><html><body style='font-family:system-ui,sans-serif;font-size:15px;line-height:1.5'>"
+        f"{head}{rows}{more}</body></html>"
+    )
+
+
+def _row(row: Row, read_on: str) -> str:
+    parts = [
+        f"<p style='margin:12px 0 2px;color:{COLOURS[row.tone]}'><b>{row.icon} {_safe(row.sentence)}</b></p>"
+    ]
+    parts += [f"<p style='margin:2px 0'>{_safe(row.summary)}</p>"] if row.summary else []
+    parts += [f"<p style='margin:2px 0;color:#6b675f'>{_safe(row.details)}</p>"] if row.details else []
+    if row.items:
+        kind = "ol" if row.ranked else "ul"
+        parts.append(
+            f"<{kind}>{''.join(_item(item.title, item.url, item.text) for item in row.items)}</{kind}>"
+        )
+    parts += [f"<p style='margin:2px 0'>{_safe(row.more)}</p>"] if row.more else []
+    parts += [f"<p style='margin:2px 0'>{_link(read_on, row.page)}</p>"] if row.page else []
+    return "".join(parts)
+
+
+def _item(title: str, url: str, text_: str) -> str:
+    shown = _link(title, url) if url else _safe(title)
+    return f"<li>{shown}{f'<br>{_safe(text_)}' if text_ else ''}</li>"
+
+
+def _link(title: str, url: str) -> str:
+    return f"<a href='{html.escape(url)}'>{_safe(title)}</a>"
+
+
+def _safe(foreign: str) -> str:
+    return html.escape(foreign)

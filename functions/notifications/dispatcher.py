@@ -1,0 +1,173 @@
+"""The teller: one message per channel, all channels at once, however many notices there are."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from functions.domain.alerts.model import Notice, NoticeKind
+from functions.domain.alerts.subscriptions import DEFAULT, NOBODY
+from functions.http_client.trusted import PostError
+from functions.notifications.channel import Channel, Sent
+
+log = logging.getLogger(__name__)
+
+ORDER: tuple[NoticeKind, ...] = (  # the worst first
+    "failure",
+    "silent",
+    "reminder",
+    "paused",
+    "flapping",
+    "channel",
+    "credits",
+    "late",
+    "recovery",
+    "stable",
+    "news",
+    "success",
+    "test",
+)
+
+
+class Watch(Protocol):
+    """Hears what vendors ask for."""
+
+    async def refused(self, name: str, reason: str) -> None:
+        """A vendor takes no more, for the *reason*, until a setting is changed."""
+        ...
+
+    def busy(self, name: str, until: datetime) -> None:
+        """A vendor asked to be left alone until then."""
+        ...
+
+
+class Teller:
+    """Delivers notices; fulfils the tick's `Tell`.
+
+    Args:
+        channels: By name; all of them are the default ones.
+        redact: Masks secrets: the last wall before a text leaves the house.
+        watch: None when nobody wants to hear what vendors ask for.
+    """
+
+    def __init__(
+        self,
+        channels: Mapping[str, Channel],
+        *,
+        clock: Callable[[], datetime],
+        redact: Callable[[str], str],
+        watch: Watch | None = None,
+    ) -> None:
+        self._channels = dict(channels)
+        self._clock = clock
+        self._redact = redact
+        self._watch = watch
+        self._not_before: dict[str, datetime] = {}  # channels that asked to be left alone until then
+        self._nowhere_said = False
+
+    async def __call__(self, notices: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+        """Say *notices*; return for each the names of the channels still to be told, () when done.
+
+        Never raises for a fault of a channel. A name no channel has, and a refusal that trying again
+        cannot mend, count as done: they are in the log.
+        """
+        if not notices:
+            return []
+        clean = [self._clean(notice) for notice in notices]
+        wanted = [self._wanted(notice) for notice in clean]
+        self._complain(wanted)
+        shares = {
+            name: [notice for notice, names in zip(clean, wanted, strict=True) if name in names]
+            for name in self._channels
+        }
+        busy = [name for name, share in shares.items() if share]
+        done = await asyncio.gather(*(self._told(name, shares[name], within) for name in busy))
+        left = {name for name, is_done in zip(busy, done, strict=True) if not is_done}
+        return [tuple(name for name in names if name in left) for names in wanted]
+
+    async def test(self, name: str, *, within: timedelta) -> Sent:
+        """Say on the channel that it works, once, whatever its settings; return what its vendor answers.
+
+        Raises:
+            KeyError: No channel has this name.
+        """
+        now = self._clock()
+        notice = Notice(
+            id=f"channel.{name}@{now.isoformat()}#test",
+            kind="test",
+            task_id=f"channel.{name}",
+            title=name,
+            type="channel",
+            schedule="",
+            timezone="UTC",
+            occurrence=now,
+            at=now,
+            summary="Notices of your tasks will look like this",
+        )
+        return await self._sent(self._channels[name], [notice], now, within)
+
+    def _wanted(self, notice: Notice) -> tuple[str, ...]:
+        """The names *notice* asks for, each once, with the default channels spelt out."""
+        names: list[str] = []
+        for name in notice.channels or (DEFAULT,):
+            names.extend(self._channels if name == DEFAULT and name not in self._channels else (name,))
+        return tuple(dict.fromkeys(names))
+
+    def _complain(self, wanted: Sequence[tuple[str, ...]]) -> None:
+        if not self._channels and not self._nowhere_said:
+            self._nowhere_said = True
+            log.info("notice_nowhere", extra={"hint": "no channel has its settings; nobody is told anything"})
+        named = {name for names in wanted for name in names}
+        for name in sorted(named - self._channels.keys() - {NOBODY}):
+            log.warning(
+                "notice_refused", extra={"channel": name, "detail": "no channel of this name is set up"}
+            )
+
+    async def _told(self, name: str, notices: Sequence[Notice], within: timedelta) -> bool:
+        """Send one message; return whether there is nothing left to do for this channel."""
+        now = self._clock()
+        if now < self._not_before.get(name, now):
+            return False
+        sent = await self._sent(self._channels[name], sorted(notices, key=_rank), now, within)
+        if sent.retry_after:
+            self._not_before[name] = now + sent.retry_after
+            if self._watch is not None:
+                self._watch.busy(name, now + sent.retry_after)
+        facts = {"channel": name, "notices": len(notices), "detail": sent.detail}
+        if sent.ok:
+            log.log(logging.WARNING if sent.detail else logging.INFO, "notice_sent", extra=facts)
+        else:
+            log.warning("notice_refused" if sent.permanent else "notice_failed", extra=facts)
+        if sent.permanent and not sent.ok and self._watch is not None:
+            await self._watch.refused(name, sent.detail)
+        return sent.ok or sent.permanent
+
+    async def _sent(
+        self, channel: Channel, notices: Sequence[Notice], now: datetime, within: timedelta
+    ) -> Sent:
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                return await channel.send(notices, now)
+        except TimeoutError:
+            return Sent(ok=False, detail="the tick had no time left for it")
+        except PostError as exc:
+            return Sent(ok=False, detail=str(exc))
+        except Exception as exc:  # noqa: BLE001  # a fault in one channel must not silence the others
+            return Sent(ok=False, detail=f"a fault of ours ({type(exc).__name__})")
+
+    def _clean(self, notice: Notice) -> Notice:
+        return notice.model_copy(
+            update={
+                "title": self._redact(notice.title),
+                "summary": self._redact(notice.summary),
+                "items": tuple(
+                    {key: value if key == "url" else self._redact(value) for key, value in item.items()}
+                    for item in notice.items
+                ),
+            }
+        )
+
+
+def _rank(notice: Notice) -> tuple[int, datetime]:
+    return ORDER.index(notice.kind), notice.at

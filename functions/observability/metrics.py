@@ -1,0 +1,99 @@
+"""Figures for Prometheus: what this process has done since it began, and what the store holds."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from functions.domain.storage import Counts
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+RUNS = {
+    "succeeded": "runs that succeeded",
+    "failed": "occurrences that ended in failure",
+    "retrying": "attempts that failed and are made again",
+    "skipped": "occurrences skipped",
+}
+FLOW = {
+    "due": "tasks found due",
+    "started": "attempts begun",
+    "left": "due tasks left for want of time",
+    "taken": "claims lost to another tick",
+    "broken": "documents that could not be read",
+    "handed": "messages to workers",
+    "unpublished": "events lost",
+    "reads": "documents read",
+    "writes": "documents written",
+}
+
+
+@dataclass(slots=True)
+class Metrics:
+    """The counters of one process.
+
+    Attributes:
+        sums: Of the figures of all its reports, by their names.
+        unfinished: Ticks and shares that the store, or their time, brought to an end.
+        heartbeats_missed: Times the outside watch could not be reached.
+    """
+
+    sums: Counter[str] = field(default_factory=Counter)
+    invocations: Counter[str] = field(default_factory=Counter)
+    unfinished: int = 0
+    heartbeats_missed: int = 0
+    last_tick_at: datetime | None = None
+
+    def count(self, kind: str, report: Mapping[str, object], *, at: datetime) -> None:
+        """Add the *report* of a `tick` or a `work` that ended *at*."""
+        self.invocations[kind] += 1
+        self.sums.update({name: value for name, value in report.items() if isinstance(value, int)})
+        self.last_tick_at = at
+
+    def text(self, counts: Counts | None) -> str:
+        """Everything in Prometheus' text format; *counts* are None when the store did not answer."""
+        return "\n".join([*self._lines(), *_of_store(counts)]) + "\n"
+
+    def _lines(self) -> Iterator[str]:
+        yield from _head(
+            "cronfire_invocations_total", "counter", "ticks and shares of work that were finished"
+        )
+        for kind in ("tick", "work"):
+            yield f'cronfire_invocations_total{{kind="{kind}"}} {self.invocations[kind]}'
+        yield from _one(
+            "cronfire_invocations_unfinished_total", "counter", "those that were not", self.unfinished
+        )
+        yield from _head("cronfire_runs_total", "counter", "what became of occurrences")
+        for name in RUNS:
+            yield f'cronfire_runs_total{{outcome="{name}"}} {self.sums[name]}'
+        for name, about in FLOW.items():
+            yield from _one(f"cronfire_{name}_total", "counter", about, self.sums[name])
+        seconds = self.sums["durationMs"] / 1000
+        yield from _one("cronfire_busy_seconds_total", "counter", "time spent in ticks and shares", seconds)
+        missed = self.heartbeats_missed
+        yield from _one("cronfire_heartbeats_missed_total", "counter", "heartbeats nobody took", missed)
+        if self.last_tick_at is not None:
+            at = self.last_tick_at.timestamp()
+            yield from _one(
+                "cronfire_last_invocation_seconds", "gauge", "when this process last finished one", at
+            )
+
+
+def _of_store(counts: Counts | None) -> Iterator[str]:
+    yield from _one("cronfire_store_up", "gauge", "whether the store answered", int(counts is not None))
+    if counts is None:
+        return
+    yield from _one("cronfire_tasks_scheduled", "gauge", "tasks that will be looked at", counts.scheduled)
+    yield from _one("cronfire_tasks_due", "gauge", "tasks that wait to be looked at", counts.due)
+    if counts.last_tick_at is not None:
+        at = counts.last_tick_at.timestamp()
+        yield from _one("cronfire_last_run_seconds", "gauge", "when anything was last recorded", at)
+
+
+def _one(name: str, kind: str, about: str, value: float) -> Iterator[str]:
+    yield from _head(name, kind, about)
+    yield f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}"
+
+
+def _head(name: str, kind: str, about: str) -> Iterator[str]:
+    yield f"# HELP {name} {about}"
+    yield f"# TYPE {name} {kind}"

@@ -1,0 +1,201 @@
+"""Cronfire as a library: a scheduler inside a program of yours, over any store."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from functions.app import application
+from functions.config.settings import Settings
+from functions.domain.events import Event
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.run import Run
+from functions.domain.storage import Filter, Result, Write
+from functions.domain.task import Task, TaskSpec
+from functions.errors import InputError, StoreError
+from functions.services import tasks as control
+from functions.services.apply import Change, apply, everything
+from functions.services.dependencies import linked
+from functions.services.events import Announced
+from functions.task_types import registry
+
+log = logging.getLogger(__name__)
+
+MINUTE = timedelta(minutes=1)
+SPARE = timedelta(seconds=6)  # between the last start and the answer, as in a tick that is pinged
+
+
+class Scheduler:
+    """Tasks in a store, and the ticks that run them. Use it from one event loop, as a context manager.
+
+    Several schedulers, in one process or many, may work on one store at the same time, beside deployed
+    functions: what one has claimed no other runs.
+
+    Every method raises StoreUnavailable when the store cannot be reached, and StoreError when it refuses.
+
+    Args:
+        store: As the setting `STORE_URL`.
+        settings: Other settings by their names, e.g. `{"ALLOW_PRIVATE_NETWORKS": "1"}`. The environment is
+            not read.
+        types: Modules with task types of your own, e.g. `shop.tasks.count_stock`; the last part is the
+            type's name.
+
+    Raises:
+        SettingsError: A setting is wrong.
+        InputError: A module in *types* is no task type, or its name is taken.
+    """
+
+    def __init__(
+        self,
+        store: str = "sqlite:///scheduler.db",
+        *,
+        settings: Mapping[str, str] | None = None,
+        types: Sequence[str] = (),
+    ) -> None:
+        self._settings = Settings.from_env({**(settings or {}), "STORE_URL": store}, door=False)
+        for module in types:
+            registry.register(module)
+        self._wired = application.build(self._settings)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of connections. The scheduler is not used afterwards."""
+        await self._wired.close()
+
+    async def apply(self, tasks: Sequence[TaskSpec], *, prune: bool = False) -> list[Change]:
+        """Make the store match *tasks*; return what changed, by id. State and history stay.
+
+        Args:
+            prune: Remove tasks that an earlier call made and that are not in *tasks*. Others never are.
+
+        Raises:
+            InputError: A task cannot be as it is; every fault is named, nothing was written.
+        """
+        faults = [text for task in tasks for text in _faults(task)]
+        if faults:
+            raise InputError("\n".join(faults))
+        return await apply(
+            self._wired.store,
+            tasks,
+            origin="library",
+            now=self._wired.now(),
+            new_id=self._wired.new_id,
+            prune=prune,
+        )
+
+    async def tasks(self, *, tag: str = "") -> list[Task]:
+        """All tasks, those with *tag* alone if it is given, by id."""
+        return [stored.task for stored in await everything(self._wired.store, Filter(tag=tag or None))]
+
+    async def task(self, task_id: str) -> Task:
+        """One task. Raises NotFoundError when there is none."""
+        return (await control.read(self._wired.store, task_id)).task
+
+    async def remove(self, task_id: str) -> None:
+        """Remove a task; its history stays.
+
+        Raises:
+            InputError: Other tasks run after it, or it was changed at the same moment.
+        """
+        stored = await control.read(self._wired.store, task_id)
+        async with linked(self._wired.store, None, before=stored.task):
+            [written] = await self._wired.store.write([Write(stored.task, stored.revision, delete=True)])
+        if written.result is not Result.APPLIED:
+            raise InputError(f"{task_id} was changed at the same moment; try again")
+
+    async def runs(
+        self, task_id: str | None = None, *, since: datetime | None = None, limit: int = 100
+    ) -> list[Run]:
+        """Records of runs, newest first, of one task or of all."""
+        return await self._wired.store.runs(task_id=task_id, since=since, limit=limit)
+
+    async def tick(self, *, within: timedelta | None = None) -> Mapping[str, Any]:
+        """Run what is due, once; return the report.
+
+        Args:
+            within: When the tick is to be over at the latest; None lets every attempt come to its end. What
+                does not fit into it stays due.
+        """
+        budget = Budget(None, None) if within is None else Budget(max(within - SPARE, within / 2), within)
+        return await self._wired.tick(budget)
+
+    async def run_forever(self, *, every: timedelta = MINUTE) -> None:
+        """Tick at once, and then each time *every* has passed, until cancelled.
+
+        A tick that cannot reach the store is not the last: the next one tries again.
+        """
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            try:
+                await self.tick()
+            except StoreError as exc:
+                log.error("tick_degraded", extra={"error": str(exc)})  # noqa: TRY400  # known, and no secret in it
+            due = max(due + every.total_seconds(), loop.time())
+            await asyncio.sleep(due - loop.time())
+
+    async def run(self, task_id: str) -> Run | None:
+        """Run a task now, whatever its schedule says, and wait for it.
+
+        Returns:
+            The record of its last attempt; None when another process runs it.
+        """
+        asked_at = self._wired.now()
+        await control.run_now(self._wired.store, task_id, now=asked_at, new_id=self._wired.new_id)
+        await self._wired.tick_only([task_id], Budget(None, None))
+        runs = await self._wired.store.runs(task_id=task_id, since=asked_at)
+        return next((run for run in runs if run.occurrence == asked_at), None)
+
+    async def pause(self, task_id: str, *, note: str = "", until: datetime | None = None) -> Task:
+        """Stop a task, until *until* or until it is resumed. A run in work is let finish."""
+        how: dict[str, Any] = {"note": note, "until": until, "by": "library"}
+        return await control.pause(
+            self._wired.store, task_id, now=self._wired.now(), new_id=self._wired.new_id, **how
+        )
+
+    async def resume(self, task_id: str, *, catch_up: bool = False) -> Task:
+        """End a pause; what was missed is skipped, or run with *catch_up*."""
+        return await control.resume(
+            self._wired.store,
+            task_id,
+            catch_up=catch_up,
+            now=self._wired.now(),
+            new_id=self._wired.new_id,
+        )
+
+    async def cancel(self, task_id: str) -> Task:
+        """End the occurrence in hand, wherever it runs, within seconds."""
+        return await control.cancel(
+            self._wired.store, task_id, now=self._wired.now(), new_id=self._wired.new_id
+        )
+
+    async def publish(
+        self, event_type: str, data: Mapping[str, Any] | None = None, *, event_id: str = "", to: str = ""
+    ) -> Announced:
+        """Let the tasks that listen to an event hear it; the same *event_id* is heard once."""
+        event = Event(
+            id=event_id or self._wired.new_id(),
+            type=event_type,
+            source="library",
+            time=self._wired.now(),
+            data=dict(data or {}),
+            to=to,
+        )
+        return await self._wired.announce(event)
+
+
+def _faults(task: TaskSpec) -> list[str]:
+    try:
+        registry.check_params(task.type, task.params)
+    except InputError as exc:
+        return [f"{task.id}: {exc}"]
+    return []

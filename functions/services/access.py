@@ -1,0 +1,183 @@
+"""API keys in the store: made, found by what their holder sends, listed, revoked."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from pydantic import ValidationError
+
+from functions.domain.access import (
+    TOKEN_CHARS,
+    Actor,
+    Entry,
+    Key,
+    Scope,
+    actor_of,
+    digest_of,
+    entry_id,
+    expires,
+    first_id,
+    token_of,
+)
+from functions.domain.storage import Document, Result
+from functions.errors import (
+    ConflictError,
+    InputError,
+    NotAllowedError,
+    NotFoundError,
+    StoreError,
+    StoreUnavailable,
+)
+from functions.interfaces import Shelf
+
+PAGE = 300
+KIND: Final = "keys"
+
+
+async def issue(
+    shelf: Shelf,
+    *,
+    name: str,
+    scopes: tuple[Scope, ...],
+    owner: str,
+    expires_at: datetime | None,
+    by: Actor,
+    now: datetime,
+    new_id: Callable[[], str],
+    new_secret: Callable[[], str],
+) -> tuple[Key, str]:
+    """Make a key and return it with its token, which nobody can read a second time.
+
+    Raises:
+        NotAllowedError: *by* is no administrator, or asks for more than he has himself.
+        InputError: The key would be over before it begins.
+    """
+    if not by.may("admin"):
+        raise NotAllowedError("Making keys takes the scope admin")
+    if by.owner and owner != by.owner:
+        raise NotAllowedError(f"owner: a key of {by.owner} makes keys for {by.owner} alone")
+    if expires_at is not None and expires_at <= now:
+        raise InputError("expiresAt: must be in the future")
+    key = Key(
+        id=new_id(),
+        name=name,
+        scopes=scopes,
+        owner=owner,
+        created_at=now,
+        created_by=by.name,
+        expires_at=expires_at,
+    )
+    token = token_of(key.id, new_secret())
+    [written] = await shelf.put([Document(KIND, digest_of(token), _data(key), expire_at=expires_at)])
+    if written.result is not Result.APPLIED:
+        raise StoreUnavailable("The store did not say whether the key was kept; make another one")
+    return key, token
+
+
+async def holder(shelf: Shelf, token: str, *, now: datetime) -> Actor | None:
+    """Who comes with *token*; None when it is no key of ours, or over, or revoked."""
+    if len(token) > TOKEN_CHARS:
+        return None
+    return await holder_of_digest(shelf, digest_of(token), now=now)
+
+
+async def holder_of_digest(shelf: Shelf, digest: str, *, now: datetime) -> Actor | None:
+    """Whose key has this digest; None as for `holder`."""
+    found = [_key(document) for document in await shelf.documents(KIND, [digest])]
+    live = [key for key in found if key is not None and key.is_live(now)]
+    return actor_of(live[0]) if live else None
+
+
+async def everybodys(shelf: Shelf, *, by: Actor) -> list[Key]:
+    """All keys that *by* may know of, newest first.
+
+    Raises:
+        NotAllowedError: *by* is no administrator.
+    """
+    keys = [key for document in await _all(shelf, by=by) if (key := _key(document))]
+    return sorted((key for key in keys if by.sees(key.owner)), key=lambda key: key.created_at, reverse=True)
+
+
+async def revoke(shelf: Shelf, key_id: str, *, by: Actor, now: datetime) -> Key:
+    """End a key for good, at once.
+
+    Raises:
+        NotAllowedError: *by* is no administrator.
+        NotFoundError: There is no such key that *by* may know of.
+        ConflictError: Somebody else changed it at the same moment.
+    """
+    for document in await _all(shelf, by=by):
+        key = _key(document)
+        if key is None or key.id != key_id or not by.sees(key.owner):
+            continue
+        if key.revoked_at is not None:
+            return key
+        ended = key.model_copy(update={"revoked_at": now})
+        [written] = await shelf.put([Document(KIND, document.id, _data(ended), document.revision)])
+        if written.result is not Result.APPLIED:
+            raise ConflictError("The key was changed at the same moment; look, and try again")
+        return ended
+    raise NotFoundError(f"There is no key {key_id!r}")
+
+
+async def _all(shelf: Shelf, *, by: Actor) -> list[Document]:
+    if not by.may("admin"):
+        raise NotAllowedError("Keys take the scope admin")
+    found: list[Document] = []
+    while True:
+        page = await shelf.shelf(KIND, after=found[-1].id if found else "", limit=PAGE)
+        found += page
+        if len(page) < PAGE:
+            return found
+
+
+def _data(key: Key) -> dict[str, object]:
+    return key.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def _key(document: Document) -> Key | None:
+    try:
+        return Key.model_validate(document.data)
+    except ValidationError:
+        return None  # somebody's hand was in the store: such a key opens nothing
+
+
+# The audit trail in the store: entries are added after the change they tell of, and read by subject.
+
+log = logging.getLogger(__name__)
+
+
+async def note(shelf: Shelf, entry: Entry, *, new_id: Callable[[], str]) -> None:
+    """Keep *entry*, and put it into the log as well.
+
+    The change it tells of is done by now: a store that cannot keep the entry does not undo it, and the log
+    has it all the same.
+    """
+    log.info("audit", extra=entry.model_dump(mode="json", exclude_defaults=True))
+    data = entry.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    document = Document("audit", entry_id(entry, new_id()), data, expire_at=expires(entry))
+    try:
+        await shelf.put([document])
+    except StoreError as exc:
+        log.error("audit_not_kept", extra={"subject": entry.subject, "error": str(exc)})  # noqa: TRY400  # known
+
+
+async def trail(shelf: Shelf, subject: str, *, limit: int = 100) -> list[Entry]:
+    """The newest entries about *subject*, newest first."""
+    after = first_id(subject)
+    found: list[Entry] = []
+    while True:
+        page = await shelf.shelf("audit", after=after, limit=PAGE)
+        mine = [document for document in page if document.id.startswith(first_id(subject))]
+        found += [entry for document in mine if (entry := _entry(document))]
+        if len(mine) < PAGE:
+            return found[::-1][:limit]
+        after = mine[-1].id
+
+
+def _entry(document: Document) -> Entry | None:
+    try:
+        return Entry.model_validate(document.data)
+    except ValidationError:
+        return None

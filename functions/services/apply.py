@@ -1,0 +1,186 @@
+"""Makes a store match task files: what is created, updated and removed, and nothing else."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from functions.domain.alerts.routing import DailyDigest
+from functions.domain.lifecycle.edit import edited, first_look
+from functions.domain.run import Run
+from functions.domain.storage import RUNS_PER_ENTRY, Filter, LedgerEntry, Result, Stored, Write
+from functions.domain.task import NotifyRule, TaskFields, TaskSpec
+from functions.errors import InputError
+from functions.interfaces import Catalogue
+from functions.services.dependencies import LinkStore, link_faults, relink, with_followers
+
+PAGE = 300
+SPEC_FIELDS = set(TaskSpec.model_fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What `apply` did, or would do, to one task.
+
+    Attributes:
+        fields: camelCase names of the fields that differ; empty for a creation or a removal.
+        before: The next wake-up before; None when there was none.
+        after: The next wake-up after.
+        drifted: Whether somebody else has changed the task since a file was last applied to it.
+    """
+
+    id: str
+    action: Literal["create", "update", "remove", "unchanged"]
+    fields: tuple[str, ...] = ()
+    before: datetime | None = None
+    after: datetime | None = None
+    drifted: bool = False
+
+
+async def apply(
+    store: LinkStore,
+    specs: Sequence[TaskSpec],
+    *,
+    origin: str,
+    now: datetime,
+    new_id: Callable[[], str],
+    prune: bool = True,
+    dry_run: bool = False,
+) -> list[Change]:
+    """Make the store match *specs*; return what changed, by id.
+
+    With *prune*, tasks of the same *origin* that are not in *specs* are removed; others never are.
+
+    Raises:
+        InputError: A spec's schedule has no occurrence left, or what it runs after is not there; every fault
+            is named, nothing was written.
+    """
+    existing = {stored.task.id: stored for stored in await everything(store, Filter())}
+    changes: list[Change] = []
+    writes: list[tuple[Write, tuple[Run, ...]]] = []
+    faults: list[str] = []
+    for spec in specs:
+        try:
+            change, write, runs = _applied(existing.get(spec.id), spec, origin=origin, now=now)
+        except InputError as exc:
+            faults.append(f"{spec.id}: {exc}")
+            continue
+        changes.append(change)
+        if write is not None:
+            writes.append((write, runs))
+    kept = {spec.id: spec for spec in specs}
+    removed = {
+        stored.task.id
+        for stored in (existing.values() if prune else ())
+        if stored.task.origin == origin and stored.task.id not in kept
+    }
+    faults += await link_faults(store, kept, existing, removed)
+    if faults:
+        raise InputError("\n".join(faults))
+    for task_id in sorted(removed):
+        stored = existing[task_id]
+        changes.append(Change(task_id, "remove", before=stored.task.next_run_at))
+        writes.append((Write(stored.task, stored.revision, delete=True), ()))
+    if not dry_run:
+        followed = [(with_followers(write, kept), runs) for write, runs in writes]
+        await _write_all(store, followed, now=now, new_id=new_id)
+        await relink(store, kept, existing, removed)
+    return sorted(changes, key=lambda change: change.id)
+
+
+async def everything(store: Catalogue, which: Filter) -> list[Stored]:
+    """All tasks that match *which*, by id. Unreadable documents are left out."""
+    tasks: list[Stored] = []
+    after = ""
+    while True:
+        found = await store.page(which, after=after, limit=PAGE)
+        tasks += found.tasks
+        if len(found.tasks) + len(found.broken) < PAGE:
+            return tasks
+        after = max([stored.task.id for stored in found.tasks] + [broken.id for broken in found.broken])
+
+
+def _applied(
+    stored: Stored | None, spec: TaskSpec, *, origin: str, now: datetime
+) -> tuple[Change, Write | None, tuple[Run, ...]]:
+    applied = _fingerprint(spec)
+    if stored is None:
+        task = first_look(spec, now=now, origin=origin).model_copy(update={"applied": applied})
+        return Change(spec.id, "create", after=task.next_run_at), Write(task, None), ()
+    settlement = edited(stored.task, spec, now=now)
+    if not settlement.changes:
+        return (
+            Change(spec.id, "unchanged", before=stored.task.next_run_at, after=stored.task.next_run_at),
+            None,
+            (),
+        )
+    write = Write.changing(stored, settlement.changes | {"applied": applied})
+    names = tuple(
+        sorted(
+            TaskSpec.model_fields[name].alias or name
+            for name in settlement.changes
+            if name in TaskSpec.model_fields
+        )
+    )
+    drifted = stored.task.applied not in ("", _fingerprint(stored.task))
+    change = Change(spec.id, "update", names, stored.task.next_run_at, write.task.next_run_at, drifted)
+    return change, write, settlement.runs
+
+
+def _fingerprint(spec: TaskFields) -> str:
+    """What a file says of a task, in a few digits."""
+    text = spec.model_dump_json(by_alias=True, include=SPEC_FIELDS, exclude_defaults=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+async def _write_all(
+    store: Catalogue,
+    writes: Sequence[tuple[Write, tuple[Run, ...]]],
+    *,
+    now: datetime,
+    new_id: Callable[[], str],
+) -> None:
+    for start in range(0, len(writes), RUNS_PER_ENTRY):
+        part = writes[start : start + RUNS_PER_ENTRY]
+        runs = tuple(run for _, kept in part for run in kept)
+        entry = LedgerEntry(f"{new_id()}.1", now, runs) if runs else None
+        written = await store.finish(entry, [write for write, _ in part])
+        refused = [
+            write.task.id
+            for (write, _), answer in zip(part, written, strict=True)
+            if answer.result is not Result.APPLIED
+        ]
+        if refused:
+            raise InputError(f"{', '.join(refused)}: changed by somebody else meanwhile; apply again")
+
+
+# The daily digest of a channel: a briefing task that exists as long as the channel asks for one.
+
+
+async def keep_digest(
+    store: LinkStore, name: str, wish: DailyDigest | None, *, now: datetime, new_id: Callable[[], str]
+) -> None:
+    """Make the task of channel *name*'s digest what is wished for; None removes it.
+
+    It is a task like any other, so it costs an idle tick nothing, is made up for after an outage, and says
+    "0 problems" when there are none.
+
+    Raises:
+        StoreUnavailable: It is not known whether the change was made.
+    """
+    specs = [] if wish is None else [_digest(name, wish)]
+    await apply(store, specs, origin=f"digest.{name}", now=now, new_id=new_id)
+
+
+def _digest(name: str, wish: DailyDigest) -> TaskSpec:
+    hour, minute = wish.at.split(":")
+    return TaskSpec(
+        id=f"digest.{name}",
+        title=f"Daily digest for {name}",
+        type="daily_briefing",
+        params={"title": "Daily digest"},
+        schedule=f"{int(minute)} {int(hour)} * * *",
+        timezone=wish.timezone,
+        notify=(NotifyRule(on=("news", "failure", "recovery"), channels=(name,)),),
+    )

@@ -1,0 +1,220 @@
+"""Who starts on whom: kept where it is needed when something happens, as tasks are made, edited and removed.
+
+A task says `after` and `onEvent` itself. The other side is kept as well, so that the end of a run costs
+nothing where nobody follows: `followers` in the task that is followed, and one document for each type of
+event. A link too many does no harm, for the task is asked whether it listens; so links are made before
+the task is written, and removed after.
+"""
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Protocol
+
+from functions.domain.events import MOST_LISTENERS, Follower, circle
+from functions.domain.storage import Document, Result, Stored, Write
+from functions.domain.task import Task, TaskFields, TaskSpec
+from functions.errors import InputError, StoreUnavailable
+from functions.interfaces import Catalogue, Shelf
+
+TRIES = 5  # at a document somebody else changes at the same moment
+DEEPEST = 200  # tasks looked at for a circle
+
+
+class LinkStore(Catalogue, Shelf, Protocol):
+    """Tasks, and what is kept beside them."""
+
+
+async def check_links(
+    store: Catalogue,
+    specs: Sequence[TaskSpec],
+    *,
+    known: Mapping[str, TaskFields],
+    gone: Collection[str] = (),
+    sees: Callable[[str], bool] = lambda owner: True,
+) -> None:
+    """Return quietly when what *specs* run after is there, and does not run after them in turn.
+
+    Args:
+        known: Tasks that need not be read: those of the same files, say; *specs* included.
+        gone: Tasks that will be there no more.
+        sees: Whether who asks may know of the tasks of an owner; others are not there for him.
+
+    Raises:
+        InputError: A task to run after does not exist, or they start one another in a circle.
+    """
+    after = {spec.id: [one.task for one in spec.after] for spec in known.values() if spec.after}
+    unread = {one.task for spec in specs for one in spec.after} - known.keys() - set(gone)
+    missing = set(gone)
+    while unread and len(after) < DEEPEST:
+        found = await store.read(sorted(unread))
+        there = {stored.task.id: stored.task for stored in found.tasks if sees(stored.task.owner)}
+        missing |= unread - there.keys() - {broken.id for broken in found.broken}
+        after |= {task.id: [one.task for one in task.after] for task in there.values()}
+        unread = {one.task for task in there.values() for one in task.after} - known.keys() - after.keys()
+    for spec in specs:
+        for number, one in enumerate(spec.after):
+            if one.task in missing:
+                raise InputError(f"after.{number}.task: there is no task {one.task!r}")
+    if round_trip := circle(after):
+        raise InputError(f"after: these tasks would start one another in a circle: {' -> '.join(round_trip)}")
+
+
+def check_unfollowed(task: Task, *, removed: Collection[str] = ()) -> None:
+    """Return quietly when no task runs after *task*, those that are *removed* with it aside.
+
+    Raises:
+        InputError: Some do.
+    """
+    left = sorted({follower.task for follower in task.followers} - set(removed))
+    if left:
+        raise InputError(f"{task.id}: {', '.join(left)} run after it; change or remove them first")
+
+
+async def link(store: LinkStore, spec: TaskSpec, *, before: TaskFields | None = None) -> None:
+    """Make the links that *spec* needs and *before* did not; to be called before the task is written."""
+    for task_id in sorted({one.task for one in spec.after}):
+        ours = tuple(Follower(task=spec.id, on=one.on) for one in spec.after if one.task == task_id)
+        await _follow(store, task_id, spec.id, ours)
+    known = {one.type for one in before.on_event} if before else set()
+    for type_ in sorted({one.type for one in spec.on_event} - known):
+        await _listen(store, type_, lambda ids: ids | {spec.id})
+
+
+async def unlink(store: LinkStore, before: TaskFields, *, spec: TaskSpec | None = None) -> None:
+    """Remove the links that *before* had and *spec* has not; to be called after the task was written."""
+    kept = {one.task for one in spec.after} if spec else set()
+    for task_id in sorted({one.task for one in before.after} - kept):
+        await _follow(store, task_id, before.id, ())
+    types = {one.type for one in spec.on_event} if spec else set()
+    for type_ in sorted({one.type for one in before.on_event} - types):
+        await _listen(store, type_, lambda ids: ids - {before.id})
+
+
+@asynccontextmanager
+async def linked(
+    store: LinkStore,
+    spec: TaskSpec | None,
+    *,
+    before: Task | None = None,
+    sees: Callable[[str], bool] = lambda owner: True,
+) -> AsyncIterator[None]:
+    """Inside, *spec* may be written in place of *before*, or *before* be removed; links are seen to.
+
+    Raises:
+        InputError: See `check_links` and `check_unfollowed`.
+    """
+    if spec is not None:
+        await check_links(store, [spec], known={spec.id: spec}, sees=sees)
+        await link(store, spec, before=before)
+    elif before is not None:
+        check_unfollowed(before)
+    yield
+    if before is not None:
+        await unlink(store, before, spec=spec)
+
+
+async def link_faults(
+    store: LinkStore, kept: Mapping[str, TaskSpec], existing: Mapping[str, Stored], removed: Collection[str]
+) -> list[str]:
+    """What is wrong with what tasks run after, once *kept* is written and *removed* is gone."""
+    known: dict[str, TaskFields] = {id_: one.task for id_, one in existing.items() if id_ not in removed}
+    known |= kept
+    faults = []
+    try:
+        await check_links(store, list(kept.values()), known=known, gone=removed)
+    except InputError as exc:
+        faults.append(str(exc))
+    for task_id in sorted(removed):
+        followers = {one.task for one in existing[task_id].task.followers if one.task in known}
+        left = [id_ for id_ in sorted(followers - kept.keys()) if _runs_after(known[id_], task_id)]
+        if left:
+            faults.append(f"{task_id}: {', '.join(left)} run after it; change or remove them as well")
+    return faults
+
+
+def with_followers(write: Write, kept: Mapping[str, TaskSpec]) -> Write:
+    """*write* so that a task that it makes knows from its first moment which of *kept* run after it."""
+    if write.revision is not None or write.delete:
+        return write
+    mine = tuple(
+        Follower(task=spec.id, on=one.on)
+        for spec in kept.values()
+        for one in spec.after
+        if one.task == write.task.id
+    )
+    return replace(write, task=write.task.model_copy(update={"followers": mine})) if mine else write
+
+
+async def relink(
+    store: LinkStore, kept: Mapping[str, TaskSpec], before: Mapping[str, Stored], removed: Collection[str]
+) -> None:
+    """See to the links of all that was written; also to any that a crash had left undone."""
+    for spec in kept.values():
+        if spec.listens:
+            await link(store, spec)
+    for task_id in sorted((kept.keys() | removed) & before.keys()):
+        if before[task_id].task.listens:
+            await unlink(store, before[task_id].task, spec=kept.get(task_id))
+
+
+async def listeners(store: Shelf, types: Collection[str]) -> Mapping[str, Collection[str]]:
+    """The tasks that may listen to events of these types, by type."""
+    found = await store.documents("listeners", sorted(types))
+    return {document.id: _ids(document) for document in found}
+
+
+async def all_listeners(store: Shelf) -> Mapping[str, Collection[str]]:
+    """All types of events that some task may listen to, with these tasks."""
+    heard: dict[str, Collection[str]] = {}
+    after = ""
+    while page := await store.shelf("listeners", after=after):
+        heard |= {document.id: _ids(document) for document in page if _ids(document)}
+        after = page[-1].id
+    return heard
+
+
+async def _follow(store: Catalogue, task_id: str, follower: str, ours: Iterable[Follower]) -> None:
+    """Let *task_id* know that *follower* runs after it as *ours* say, and in no other way."""
+    for _ in range(TRIES):
+        found = await store.read([task_id])
+        if not found.tasks:
+            return
+        stored = found.tasks[0]
+        others = [one for one in stored.task.followers if one.task != follower]
+        followers = (*others, *ours)
+        if followers == stored.task.followers:
+            return
+        if len(followers) > MOST_LISTENERS:
+            raise InputError(f"after: {task_id} is followed by {MOST_LISTENERS} tasks already")
+        [written] = await store.write([Write.changing(stored, {"followers": followers})])
+        if written.result is Result.APPLIED:
+            return
+    raise StoreUnavailable(f"{task_id} changes too quickly; try again")
+
+
+async def _listen(store: Shelf, type_: str, change: Callable[[set[str]], set[str]]) -> None:
+    """Change who listens to events of *type_*."""
+    for _ in range(TRIES):
+        found = await store.documents("listeners", [type_])
+        ids = set(_ids(found[0])) if found else set()
+        after = change(ids)
+        if after == ids:
+            return
+        if len(after) > MOST_LISTENERS:
+            raise InputError(f"onEvent: {MOST_LISTENERS} tasks listen to {type_} already")
+        data = {"tasks": sorted(after)}
+        document = Document("listeners", type_, data, found[0].revision if found else None)
+        [written] = await (store.put([document]) if after else store.discard([document]))
+        if written.result is Result.APPLIED:
+            return
+    raise StoreUnavailable(f"The listeners of {type_} change too quickly; try again")
+
+
+def _ids(document: Document) -> tuple[str, ...]:
+    given = document.data.get("tasks", ())
+    return tuple(str(one) for one in given) if isinstance(given, list | tuple) else ()
+
+
+def _runs_after(spec: TaskFields, task_id: str) -> bool:
+    return any(one.task == task_id for one in spec.after)

@@ -1,0 +1,66 @@
+"""An event from outside, or from a person, is brought to the tasks that start on it."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from functions.domain.events import OURS, Event
+from functions.domain.lifecycle.complete import Settlement
+from functions.domain.lifecycle.receive_event import heard, listens_to
+from functions.domain.task import Task
+from functions.errors import InputError, NotFoundError
+from functions.services.dependencies import LinkStore, listeners
+from functions.services.tasks import change
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """Who heard an event.
+
+    Attributes:
+        started: Tasks that will run because of it, now or when their turn comes.
+        skipped: Tasks that listen but did not heed it (paused, say): it is on record with each.
+        known: Tasks that had heard the same event before.
+    """
+
+    started: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+
+
+async def announce(store: LinkStore, event: Event, *, now: datetime, new_id: Callable[[], str]) -> Announced:
+    """Let all tasks that listen hear *event*, or the one it is for. The same event is heard once.
+
+    Raises:
+        InputError: Its type is one of the scheduler's own, or the one task it is for is not there.
+        StoreUnavailable: Not all could be told; send the same event again.
+    """
+    if event.type.startswith(OURS):
+        raise InputError(f"type: {OURS}* are the scheduler's own events; choose another name")
+    all_ = await listeners(store, [event.type]) if not event.to else {}
+    found = await store.read([event.to] if event.to else list(all_.get(event.type, ())))
+    if event.to and not any(event.owner in ("", one.task.owner) for one in found.tasks):
+        raise InputError(f"to: there is no task {event.to!r}")
+    told: dict[str, list[str]] = {"started": [], "skipped": [], "known": []}
+    for stored in found.tasks:
+        if listens_to(stored.task, event):
+            with suppress(NotFoundError):  # deleted meanwhile: nobody is there to hear it
+                told[await _told(store, stored.task.id, event, now=now, new_id=new_id)].append(stored.task.id)
+    return Announced(tuple(told["started"]), tuple(told["skipped"]), tuple(told["known"]))
+
+
+async def _told(
+    store: LinkStore, task_id: str, event: Event, *, now: datetime, new_id: Callable[[], str]
+) -> str:
+    """Let one task hear *event*; say what became of it, as `Announced` names that."""
+    became = "known"
+
+    def decide(task: Task) -> Settlement:
+        nonlocal became
+        settlement = heard(task, [event], now=now)
+        became = "skipped" if settlement.runs else "started" if settlement.changes else "known"
+        return settlement
+
+    await change(store, task_id, decide, now=now, new_id=new_id)
+    return became

@@ -1,0 +1,203 @@
+"""Who asks Feishu, for which base, within which bounds; what is secret in it never shows."""
+
+import asyncio
+import re
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from functions.errors import SettingsError, StoreError, StoreUnavailable
+
+FEISHU = "https://open.feishu.cn"
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+
+@dataclass(frozen=True, slots=True)
+class FeishuApp:
+    """The app that a base was shared with.
+
+    Attributes:
+        secret: What it gets its tokens with.
+        base_url: Where the API is asked: Feishu, Lark, or a stand-in on this machine.
+    """
+
+    app_id: str
+    secret: str = field(repr=False)
+    base_url: str = FEISHU
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A table of tasks.
+
+    Attributes:
+        app_token: The base; who has it and an app's secret can open it.
+    """
+
+    app_token: str = field(repr=False)
+    table_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long things may take, and how long they are waited for.
+
+    Attributes:
+        call_within_s: One call to Feishu.
+        answer_within_s: One question to the store, with all the calls it takes.
+        set_up_within_s: Setting a base up: some sixty calls.
+        gap_s: Between two writes of one table, as the vendor's own tools leave.
+        lease: Of the pinger's lock: renewed at every second or third ping of one a minute, and how long
+            others wait when a process has died.
+        settle_s: What a name in the lock may take to arrive, and how long taking it waits.
+    """
+
+    call_within_s: float = 8.0
+    answer_within_s: float = 30.0
+    set_up_within_s: float = 120.0
+    gap_s: float = 0.6
+    lease: timedelta = timedelta(seconds=150)
+    settle_s: float = 1.5
+
+
+USUAL = Bounds()
+
+
+def json_alone(text: str) -> Any:
+    """Read no text besides JSON."""
+    raise ValueError("this is not JSON")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How people's cells are to be understood.
+
+    Attributes:
+        text: Reads a cell's text that is not JSON as values; raises ValueError, with a reason for a person,
+            when it cannot.
+        timezone: Of a new row that names none.
+    """
+
+    text: Callable[[str], Any] = json_alone
+    timezone: str = "UTC"
+
+
+PLAIN = Reading()
+
+
+def random_name() -> str:
+    """A fresh name: 64 random bits."""
+    return secrets.token_hex(8)
+
+
+def address(rest: str) -> Address:
+    """The table that `bitable://REST` names.
+
+    Raises:
+        SettingsError: It names none; the text does not repeat it.
+    """
+    app_token, _, table_id = rest.partition("/")
+    if not _TOKEN.fullmatch(app_token) or not _TOKEN.fullmatch(table_id) or not table_id.startswith("tbl"):
+        raise SettingsError(
+            "STORE_URL: names no table; write bitable://APP_TOKEN/TABLE_ID, where APP_TOKEN stands behind "
+            "/base/ in the table's address and TABLE_ID (tbl...) behind ?table="
+        )
+    return Address(app_token, table_id)
+
+
+# Feishu's refusals as our errors: what may work later, what will not, and what a person can do about it.
+
+STALE_TOKEN = frozenset({99991661, 99991663, 99991664, 99991668, 99991671, 99991677})
+TOO_OFTEN = frozenset({99991400, 1254290})
+CONFLICT = frozenset({1254291, 1254607, 1255005})  # another write of this table is under way
+MAYBE_DONE = frozenset({1255001, 1255002, 1255003, 1255004, 1255040})  # its own servers gave up in between
+GONE = 1254043  # a record of the batch does not exist; nothing of the batch was done
+FULL = 1254103
+TOO_LARGE = 1254130  # a cell of one row would be
+QUOTA = 99991403
+
+SETUP = "run `scheduler bitable setup`, which names what is wrong and makes what is missing"
+SHARE = (
+    "add the app to the base (... > More > Add document app) with the right to manage it; with advanced "
+    "permissions it must be a manager"
+)
+APP = "check FEISHU_APP_ID and FEISHU_APP_SECRET (and FEISHU_BASE_URL: Lark is https://open.larksuite.com)"
+SCOPE = "give the app the scope bitable:app in the developer console, and publish a version of it"
+BASE = (
+    "check STORE_URL: APP_TOKEN stands behind /base/ in the table's address; a base inside a wiki has "
+    "another one, see docs/bitable-store.md"
+)
+TYPE = f"a column has another type than it should have; {SETUP}"
+
+REMEDIES: Mapping[int, str] = {
+    10003: APP,
+    10012: APP,
+    10014: APP,
+    10015: APP,
+    91402: BASE,
+    91403: SHARE,
+    1254003: BASE,
+    1254004: BASE,
+    1254040: BASE,
+    1254041: f"check TABLE_ID in STORE_URL; or {SETUP}",
+    1254045: f"a column is missing; {SETUP}",
+    1254015: TYPE,
+    **dict.fromkeys(range(1254060, 1254069), TYPE),
+    1254103: "the table is full (20,000 rows); remove rows, or move to Firestore",
+    1254104: "more rows at once than it takes",
+    1254130: "a cell would hold more than 100,000 characters; make the task's notes or params smaller",
+    1254301: SHARE,
+    1254302: SHARE,
+    1254303: SHARE,
+    1254304: SHARE,
+    99991403: (
+        "this month's calls of the free edition (10,000) are used up; ping less often, or upgrade: "
+        "docs/bitable-store.md has the arithmetic"
+    ),
+    99991672: SCOPE,
+    99991679: SCOPE,
+}
+
+
+class Unanswered(StoreUnavailable):
+    """No usable answer: what was asked may have been done all the same."""
+
+
+class Busy(StoreUnavailable):
+    """Feishu would not do it now; nothing was done."""
+
+
+class Conflict(Busy):
+    """Somebody else wrote the table in that instant; nothing was done. What was read before may be old."""
+
+
+class RefusedError(StoreError):
+    """Feishu will not do it; nothing was done.
+
+    Attributes:
+        code: The vendor's number for why.
+    """
+
+    def __init__(self, code: int, message: str = "") -> None:
+        super().__init__(message or f"Feishu refused the call ({code}): {REMEDIES.get(code, _UNKNOWN)}")
+        self.code = code
+
+
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """Bound everything inside by the time one question may take.
+
+    Raises:
+        Unanswered: It took longer.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise Unanswered(f"Feishu took longer than {seconds:g} s in all") from None
+
+
+_UNKNOWN = "look the number up at https://open.feishu.cn/document, page 'error codes'"

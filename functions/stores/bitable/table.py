@@ -1,0 +1,277 @@
+"""The records of one table: read by pages, written in batches, one call after the other."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any, TypeVar
+from uuid import UUID
+
+from functions.stores.bitable.client import Calls, Turns
+from functions.stores.bitable.config import GONE, TOO_LARGE, RefusedError, Unanswered
+
+# Conditions of a search, as Feishu takes them.
+
+CONDITIONS = 45  # of one filter; it takes 50, and 2,000 characters of JSON
+FILTER_CHARACTERS = 1_700
+
+Condition = dict[str, Any]
+
+
+def is_(column: str, value: str) -> Condition:
+    """The condition that a cell holds *value*."""
+    return {"field_name": column, "operator": "is", "value": [value]}
+
+
+def any_of(column: str, values: Iterable[str]) -> Iterator[list[Condition]]:
+    """The conditions that a cell holds one of *values*, as many at a time as one filter takes."""
+    some: list[Condition] = []
+    characters = 0
+    for condition in (is_(column, value) for value in values):
+        size = len(json.dumps(condition)) + 2
+        if some and (len(some) >= CONDITIONS or characters + size > FILTER_CHARACTERS):
+            yield some
+            some, characters = [], 0
+        some.append(condition)
+        characters += size
+    if some:
+        yield some
+
+
+def is_empty(column: str) -> Condition:
+    """The condition that a cell holds nothing."""
+    return {"field_name": column, "operator": "isEmpty", "value": []}
+
+
+def compared(column: str, operator: str, number: float) -> Condition:
+    """A condition on a column of numbers: `isLess`, `isLessEqual`, `isGreater`, `isGreaterEqual`."""
+    return {"field_name": column, "operator": operator, "value": [f"{number:.0f}"]}
+
+
+def contains(column: str, text: str) -> Condition:
+    """The condition that *text* is in the cell's text."""
+    return {"field_name": column, "operator": "contains", "value": [text]}
+
+
+PAGE = 500
+BATCH = 200  # the least of the limits that the vendor's pages and tools name
+GET_BATCH = 100
+MOST_PAGES = 80  # twice what a full table has
+
+T = TypeVar("T")
+Fields = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row as it was read.
+
+    Attributes:
+        fields: What is in its cells, by column, as the API shows it; empty cells are left out.
+        modified_at: When it was changed last; None where that was not said.
+        made_ms: When it was made, in milliseconds since 1970; 0 where that was not said.
+    """
+
+    id: str
+    fields: Fields
+    modified_at: datetime | None = None
+    made_ms: int = 0
+
+    @property
+    def age(self) -> tuple[int, str]:
+        """Of two rows of one name the one with the least stays."""
+        return self.made_ms, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """New values for some cells of one row; None empties a cell."""
+
+    record_id: str
+    fields: Fields
+
+
+class Records:
+    """One table. Calls are made one after the other, writes with a pause in between: it bears no two at once.
+
+    Args:
+        table_id: Where it is, found when first needed.
+        gap_s: Between two writes.
+        new_id: A fresh random name.
+    """
+
+    def __init__(
+        self, calls: Calls, table_id: Callable[[], Any], *, gap_s: float, new_id: Callable[[], str]
+    ) -> None:
+        self._calls = calls
+        self._table_id = table_id
+        self._gap_s = gap_s
+        self._new_id = new_id
+        self._free_at = 0.0  # in the time that all loops of a process share
+        self._turns = Turns()
+
+    async def search(
+        self,
+        *conditions: Condition,
+        every: bool = False,
+        newest_by: str = "",
+        oldest_by: str = "",
+        most: int | None = None,
+    ) -> list[Record]:
+        """The rows that meet one of *conditions*, with *every* all of them; all rows without any.
+
+        Args:
+            newest_by: The column of numbers to sort by, greatest first; *oldest_by* the least first.
+            most: So many are enough.
+        """
+        found: list[Record] = []
+        pages = self.pages(
+            *conditions, every=every, newest_by=newest_by, oldest_by=oldest_by, size=min(most or PAGE, PAGE)
+        )
+        async for page in pages:
+            found += page
+            if most is not None and len(found) >= most:
+                break
+        return found
+
+    async def pages(
+        self,
+        *conditions: Condition,
+        every: bool = False,
+        newest_by: str = "",
+        oldest_by: str = "",
+        size: int = PAGE,
+    ) -> AsyncIterator[list[Record]]:
+        """As `search`, page by page."""
+        body: dict[str, Any] = {"automatic_fields": True}
+        if conditions:
+            body["filter"] = {"conjunction": "and" if every else "or", "conditions": list(conditions)}
+        if by := newest_by or oldest_by:
+            body["sort"] = [{"field_name": by, "desc": bool(newest_by)}]
+        query: dict[str, Any] = {"page_size": size}
+        for _ in range(MOST_PAGES):
+            data = await self._ask("search", body, query)
+            yield [_record(item) for item in data.get("items") or ()]
+            if not data.get("has_more") or not data.get("page_token"):
+                return
+            query["page_token"] = data["page_token"]
+
+    async def total(self) -> int:
+        """How many rows there are, blank ones too."""
+        total = (await self._ask("search", {}, {"page_size": 1})).get("total", 0)
+        return total if isinstance(total, int) else 0
+
+    async def get(self, record_ids: Sequence[str]) -> list[Record]:
+        """Those of the rows that exist, in any order."""
+        found: list[Record] = []
+        for some in batches(record_ids, GET_BATCH):
+            data = await self._ask("batch_get", {"record_ids": list(some), "automatic_fields": True}, {})
+            found += [_record(item) for item in data.get("records") or ()]
+        return found
+
+    async def create(self, rows: Sequence[Fields]) -> list[str]:
+        """Make at most `BATCH` rows, all or none; return their names.
+
+        Raises:
+            Unanswered: They may have been made.
+        """
+        data = await self._write("batch_create", [{"fields": dict(fields)} for fields in rows])
+        made = [str(item.get("record_id", "")) for item in data.get("records") or ()]
+        if len(made) != len(rows):
+            raise Unanswered("Feishu did not say what it had made")
+        return made
+
+    async def update(self, changes: Sequence[Change], *, guarded: bool = False) -> None:
+        """Change at most `BATCH` rows, all or none.
+
+        Args:
+            guarded: Whether it is right only as long as nobody else writes.
+
+        Raises:
+            Unanswered: They may have been changed.
+            Conflict: Somebody else wrote; only where it is guarded.
+            RefusedError: With the code `GONE`: a row does not exist.
+        """
+        records = [{"record_id": one.record_id, "fields": dict(one.fields)} for one in changes]
+        await self._write("batch_update", records, guarded=guarded)
+
+    async def delete(self, record_ids: Sequence[str], *, guarded: bool = False) -> None:
+        """Remove at most `BATCH` rows, all or none; errors as from `update`. After a lost answer it looks."""
+        body = {"records": list(record_ids)}
+        try:
+            async with self._turn(writes=True) as table:
+                path = f"{table}/records/batch_delete"
+                await self._calls.post(path, body, query={}, repeatable=False, guarded=guarded)
+        except Unanswered:
+            if await self.get(record_ids):
+                raise
+
+    async def rested(self) -> None:
+        """Wait until the next write may be sent, so that what is read from now on is as fresh as can be."""
+        await asyncio.sleep(max(0.0, self._free_at - asyncio.get_running_loop().time()))
+
+    async def pause(self, number: int) -> None:
+        """Wait before the try after the *number*-th conflict."""
+        await self._calls.pause(number)
+
+    async def _write(
+        self, verb: str, records: list[dict[str, Any]], *, guarded: bool = False
+    ) -> Mapping[str, Any]:
+        # Made of what is written and of a name never used before: the same for a try after a lost answer, and
+        # another for the same words written again some day, which Feishu would else take for a repetition.
+        text = json.dumps([self._new_id(), verb, records], sort_keys=True)
+        token = UUID(bytes=blake2b(text.encode(errors="replace"), digest_size=16).digest(), version=4)
+        async with self._turn(writes=True) as table:
+            query = {"client_token": str(token)}
+            body = {"records": records}
+            return await self._calls.post(f"{table}/records/{verb}", body, query=query, guarded=guarded)
+
+    async def _ask(self, verb: str, body: Mapping[str, Any], query: Mapping[str, Any]) -> Mapping[str, Any]:
+        async with self._turn(writes=False) as table:
+            return await self._calls.post(f"{table}/records/{verb}", body, query=query)
+
+    @asynccontextmanager
+    async def _turn(self, *, writes: bool) -> AsyncIterator[str]:
+        """Have the table alone, as far as this process goes; its path."""
+        async with self._turns.one():
+            path = f"/tables/{await self._table_id()}"
+            if not writes:
+                yield path
+                return
+            await self.rested()
+            try:
+                yield path
+            finally:
+                self._free_at = asyncio.get_running_loop().time() + self._gap_s
+
+
+def batches(items: Sequence[T], size: int = BATCH) -> list[Sequence[T]]:
+    """*items*, so many at a time."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def halves(items: Sequence[T]) -> list[Sequence[T]]:
+    """*items* in two parts, to find the one that a batch is refused for."""
+    middle = len(items) // 2
+    return [items[:middle], items[middle:]]
+
+
+def is_one_rows(exc: Exception) -> bool:
+    """Whether a batch was refused for one of its rows, so that the others may be written without it."""
+    return isinstance(exc, RefusedError) and exc.code in (GONE, TOO_LARGE)
+
+
+def is_gone(exc: Exception) -> bool:
+    """Whether a batch was refused because a row of it does not exist."""
+    return isinstance(exc, RefusedError) and exc.code == GONE
+
+
+def _record(item: Any) -> Record:
+    fields = item.get("fields")
+    made, modified = item.get("created_time"), item.get("last_modified_time")
+    at = datetime.fromtimestamp(modified / 1000, tz=UTC) if isinstance(modified, int | float) else None
+    made_ms = int(made) if isinstance(made, int | float) else 0
+    return Record(str(item.get("record_id", "")), fields if isinstance(fields, dict) else {}, at, made_ms)

@@ -1,0 +1,264 @@
+"""The queries this store asks, and the indexes and the policy that they and the ledger need.
+
+The emulator answers every query without an index; Firestore does not. Whoever changes a query changes
+`INDEXES` with it, and the infrastructure's test compares the two.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, get_args
+
+from functions.domain.storage import Filter, Kind
+from functions.domain.types import Status
+from functions.errors import SettingsError
+from functions.stores.firestore import messages_pb2 as wire
+from functions.stores.firestore.codec import value_of
+
+Query = wire.StructuredQuery
+
+MOST_SHARDS = 30  # values that one IN may have
+WILL_BE_LOOKED_AT = (Status.SCHEDULED, Status.RUNNING, Status.RETRYING)
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionIndexes:
+    """What a collection must have in Firestore. The prefix of collection names is to be added.
+
+    Attributes:
+        single: Fields indexed alone, with their modes. All others are exempt (a rule for `*`), which
+            halves the latency of a write and keeps large notes out of the indexes.
+        composite: Indexes over several fields, in this order.
+        ttl: The timestamp after which Firestore removes a document; None means never.
+    """
+
+    single: Mapping[str, tuple[str, ...]]
+    composite: tuple[tuple[tuple[str, str], ...], ...] = ()
+    ttl: str | None = None
+
+
+INDEXES: Mapping[str, CollectionIndexes] = {
+    "tasks": CollectionIndexes(
+        single={
+            "nextRunAt": ("ASCENDING",),
+            "status": ("ASCENDING",),
+            "type": ("ASCENDING",),
+            "owner": ("ASCENDING",),
+            "origin": ("ASCENDING",),
+            "tags": ("CONTAINS",),
+        },
+        composite=((("shard", "ASCENDING"), ("nextRunAt", "ASCENDING")),),
+    ),
+    "runs": CollectionIndexes(
+        single={"at": ("DESCENDING",)},
+        composite=(
+            (("latestAt", "DESCENDING"), ("earliestAt", "DESCENDING")),
+            (("taskIds", "CONTAINS"), ("latestAt", "DESCENDING"), ("earliestAt", "DESCENDING")),
+        ),
+        ttl="expireAt",
+    ),
+    **{kind: CollectionIndexes(single={}, ttl="expireAt") for kind in get_args(Kind)},
+}
+
+
+def due(collection: str, now: datetime, *, shards: Sequence[int] = ()) -> Query:
+    """Tasks whose next look has come, earliest first. Null is no instant, so it is never due.
+
+    Args:
+        shards: Those alone; at most `MOST_SHARDS` of them. Empty means all.
+    """
+    filters = [_field("nextRunAt", "LESS_THAN_OR_EQUAL", now)]
+    if shards:
+        filters.insert(0, _field("shard", "IN", shards))
+    query = _query(collection, filters)
+    _order(query, "nextRunAt", "ASCENDING")
+    _order(query, "__name__", "ASCENDING")
+    return query
+
+
+def askable(shards: tuple[int, int]) -> list[list[int]]:
+    """The shards from the first to the last of *shards*, as many at a time as one query may name."""
+    first, last = shards
+    return [
+        list(range(some, min(some + MOST_SHARDS, last + 1))) for some in range(first, last + 1, MOST_SHARDS)
+    ]
+
+
+def looked_at(collection: str) -> Query:
+    """Tasks that wait, run or retry."""
+    return _query(collection, [_field("status", "IN", WILL_BE_LOOKED_AT)])
+
+
+def listed(collection: str, which: Filter, *, after: str | None) -> Query:
+    """Tasks by name, after the document named *after* (None: from the first).
+
+    Firestore filters by equalities (answered from the single-field indexes, merged) or, when there is no
+    other filter, by the tag; a tag beside others would need an index for each pair.
+    """
+    query = _query(collection, [_field(*each) for each in _filters(which)])
+    _order(query, "__name__", "ASCENDING")
+    if after is not None:
+        query.start_at.values.add().reference_value = after
+    return query
+
+
+def filters_all(which: Filter) -> bool:
+    """Whether `listed` leaves nothing of *which* to be filtered afterwards."""
+    return not which.tag or not _equalities(which)
+
+
+def entries_between(collection: str, first: str, beyond: str) -> Query:
+    """Ledger entries whose names are not before *first* and before *beyond*."""
+    query = _query(
+        collection,
+        [
+            _named("GREATER_THAN_OR_EQUAL", first),
+            _named("LESS_THAN", beyond),
+        ],
+    )
+    _order(query, "__name__", "ASCENDING")
+    return query
+
+
+def entries_of(collection: str, *, task_id: str | None, since: datetime | None, before: datetime) -> Query:
+    """Ledger entries with a run finished before *before* and one not before *since*, newest first."""
+    filters = [] if task_id is None else [_field("taskIds", "ARRAY_CONTAINS", task_id)]
+    filters.append(_field("earliestAt", "LESS_THAN", before))
+    if since is not None:
+        filters.append(_field("latestAt", "GREATER_THAN_OR_EQUAL", since))
+    query = _query(collection, filters)
+    _order(query, "latestAt", "DESCENDING")
+    _order(query, "earliestAt", "DESCENDING")
+    _order(query, "__name__", "DESCENDING")
+    return query
+
+
+def newest_entry(collection: str) -> Query:
+    """The ledger entry written last."""
+    query = _query(collection, [])
+    query.limit.value = 1
+    _order(query, "at", "DESCENDING")
+    return query
+
+
+def go_on_after(query: Query, document: wire.Document) -> None:
+    """Have *query*, which is ordered by name at last, begin behind *document*."""
+    del query.start_at.values[:]
+    for order in query.order_by:
+        field = order.field.field_path
+        last = wire.Value(reference_value=document.name) if field == "__name__" else document.fields[field]
+        query.start_at.values.append(last)
+
+
+def _filters(which: Filter) -> list[tuple[str, str, str]]:
+    equal = _equalities(which)
+    return equal if equal or not which.tag else [("tags", "ARRAY_CONTAINS", which.tag)]
+
+
+def _equalities(which: Filter) -> list[tuple[str, str, str]]:
+    given = {"status": which.status, "type": which.type, "owner": which.owner, "origin": which.origin}
+    return [(field, "EQUAL", wanted) for field, wanted in given.items() if wanted]
+
+
+def _query(collection: str, filters: Sequence[Query.Filter]) -> Query:
+    query = Query()
+    query.from_.add().collection_id = collection
+    if len(filters) == 1:
+        query.where.CopyFrom(filters[0])
+    elif filters:
+        query.where.composite_filter.op = Query.CompositeFilter.AND
+        query.where.composite_filter.filters.extend(filters)
+    return query
+
+
+def _field(field: str, operator: str, value: Any) -> Query.Filter:
+    return _compared(field, operator, value_of(value))
+
+
+def _named(operator: str, name: str) -> Query.Filter:
+    return _compared("__name__", operator, wire.Value(reference_value=name))
+
+
+def _compared(field: str, operator: str, value: wire.Value) -> Query.Filter:
+    wanted = Query.Filter()
+    wanted.field_filter.field.field_path = field
+    wanted.field_filter.op = getattr(Query.FieldFilter, operator)
+    wanted.field_filter.value.CopyFrom(value)
+    return wanted
+
+
+def _order(query: Query, field: str, direction: str) -> None:
+    order = query.order_by.add()
+    order.field.field_path = field
+    order.direction = getattr(Query, direction)
+
+
+# How the documents of one database are named, and which names Firestore can take.
+
+PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]{1,61}[a-z0-9]")
+DATABASE = re.compile(r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]")
+PREFIX = re.compile(r"[A-Za-z0-9_-]{0,100}")
+DOCUMENT = re.compile(r"(?!__.*__$)(?!\.{1,2}$)[^/]{1,1500}", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names within one database. Collections carry a prefix, so that two schedulers may share it."""
+
+    database: str
+    prefix: str
+
+    @property
+    def tasks(self) -> str:
+        """The collection of tasks."""
+        return f"{self.prefix}tasks"
+
+    @property
+    def runs(self) -> str:
+        """The collection of ledger entries."""
+        return f"{self.prefix}runs"
+
+    @property
+    def documents(self) -> str:
+        """The parent of all collections."""
+        return f"{self.database}/documents"
+
+    def task(self, task_id: str) -> str:
+        """The full name of a task's document."""
+        return f"{self.database}/documents/{self.tasks}/{task_id}"
+
+    def beside(self, kind: str, document_id: str) -> str:
+        """The full name of a small document beside the tasks."""
+        return f"{self.database}/documents/{self.prefix}{kind}/{document_id}"
+
+    def entry(self, entry_id: str) -> str:
+        """The full name of a ledger entry's document."""
+        return f"{self.database}/documents/{self.runs}/{entry_id}"
+
+
+def names(project: str, database: str, prefix: str) -> Names:
+    """The names within *database* of *project*.
+
+    Raises:
+        SettingsError: One of them is no name Google gives. An upper-case letter in a project, above
+            all: calls would fail one by one, with an error that says nothing.
+    """
+    if not PROJECT.fullmatch(project):
+        raise SettingsError(
+            "STORE_URL: the project must be a Google Cloud project id: lower-case letters, digits and "
+            "hyphens, beginning with a letter"
+        )
+    if not DATABASE.fullmatch(database):
+        raise SettingsError(
+            "STORE_URL: the database must be (default), or 4 to 63 lower-case letters, digits and hyphens, "
+            "beginning with a letter"
+        )
+    if not PREFIX.fullmatch(prefix) or prefix.startswith("__"):
+        raise SettingsError("The prefix of collections must be letters, digits, hyphens and underscores")
+    return Names(f"projects/{project}/databases/{database}", prefix)
+
+
+def is_document_id(given: str) -> bool:
+    """Whether a document can have this id; asking for another is an error, not a missing document."""
+    return DOCUMENT.fullmatch(given) is not None

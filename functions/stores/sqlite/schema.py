@@ -1,0 +1,133 @@
+"""The tables of the SQLite store, and the check that a file is ours to use."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from functions.errors import StoreError
+
+# All or nothing, and one moment for many looks, in SQLite.
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what is done inside, or undo it when anything raises.
+
+    The lock for writing is taken at the start: taken later, at the first write, SQLite would refuse it
+    without waiting when somebody else has written meanwhile.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+@contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Look several times inside and see the same moment each time. Nothing may be written."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+VERSION = 2
+APPLICATION = 0x43524F4E  # "CRON", in the file's header: tells our file from another program's
+TRIES = 10  # at switching to WAL while other processes open the same new file
+
+# Instants are microseconds since 1970. `rev` comes from one counter for all tasks, so that no revision ever
+# comes twice, not even when a task is deleted and made again. An entry lists its runs by key: a run that
+# two entries keep (a flush sent again, a result recovered by another tick) is one line of history and is
+# found through both.
+TABLES = (
+    """
+    CREATE TABLE tasks (
+        id TEXT PRIMARY KEY, rev INTEGER NOT NULL, next_run_at INTEGER, status TEXT NOT NULL,
+        type TEXT NOT NULL, owner TEXT NOT NULL, origin TEXT NOT NULL, tags TEXT NOT NULL, doc TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX tasks_due ON tasks (next_run_at, id, status) WHERE next_run_at IS NOT NULL",
+    "CREATE TABLE revisions (last INTEGER NOT NULL)",
+    "INSERT INTO revisions VALUES (0)",
+    "CREATE TABLE entries (id TEXT PRIMARY KEY, at INTEGER NOT NULL, keys TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX entries_at ON entries (at)",
+    """
+    CREATE TABLE runs (
+        key TEXT PRIMARY KEY, task_id TEXT NOT NULL, finished_at INTEGER NOT NULL,
+        entry TEXT NOT NULL, doc TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX runs_by_task ON runs (task_id, finished_at)",
+    "CREATE INDEX runs_by_time ON runs (finished_at)",
+)
+SHELF = (  # since version 2
+    """
+    CREATE TABLE documents (
+        kind TEXT NOT NULL, id TEXT NOT NULL, rev INTEGER NOT NULL, expire_at INTEGER, data TEXT NOT NULL,
+        PRIMARY KEY (kind, id)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX documents_past ON documents (expire_at) WHERE expire_at IS NOT NULL",
+)
+
+
+def prepare(connection: sqlite3.Connection, path: str) -> None:
+    """Make a fresh connection fit for use, and an empty file a store.
+
+    Raises:
+        StoreError: The file is another program's, or a newer version of this one made it.
+    """
+    with snapshot(connection):  # another process may be making the tables between one look and the next
+        known = _known(connection, path)
+    if known < VERSION:
+        _use_wal(connection)
+        with transaction(connection):
+            known = _known(connection, path)  # another process may have been faster
+            for statement in (*(TABLES if known < 1 else ()), *(SHELF if known < VERSION else ())):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+    # What is committed survives a killed process in any case. FULL makes it survive a loss of power too, at
+    # one fsync a commit; with NORMAL a loss of power may undo the last commits, and undone claims run twice.
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _known(connection: sqlite3.Connection, path: str) -> int:
+    """Which version of our tables the file holds; 0 when it is empty."""
+    [application] = connection.execute("PRAGMA application_id").fetchone()
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    if application == APPLICATION and 1 <= version <= VERSION:
+        return int(version)
+    if application == APPLICATION and version > VERSION:
+        raise StoreError(
+            f"{path}: made by a newer version of this program (schema {version}, known up to {VERSION}); "
+            "upgrade, or name another file in STORE_URL"
+        )
+    [tables] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application or version or tables:
+        raise StoreError(f"{path}: this is another program's database; name another file in STORE_URL")
+    return 0
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Let readers and a writer work side by side, for ever: the file remembers it.
+
+    SQLite refuses at once, without waiting, when another process is just doing the same; so we wait for
+    the lock in a way that does wait, and look again.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            with transaction(connection):
+                pass
+        else:
+            return
+    connection.execute("PRAGMA journal_mode = WAL").fetchone()

@@ -1,0 +1,144 @@
+"""Task type `command`: a program on this machine, for those who run Cronfire on a machine of their own."""
+
+import itertools
+import json
+import os
+import shlex
+from typing import Annotated, Any, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from functions.domain.run import Outcome, failed, succeeded
+from functions.domain.task import Job
+from functions.domain.types import Model, OutcomeKind, instant_text
+from functions.task_types.command.process import GRACE_S, Finished, run
+from functions.task_types.support.context import Tools
+
+EXAMPLE: dict[str, Any] = {
+    "command": ["pg_dump", "--file=/backups/shop.sql", "shop"],
+    "env": {"PGPASSWORD": "{{secret:SHOP_DATABASE}}"},
+}
+NO_REFERENCES = ("command", "workingDirectory")  # every process of a machine can read another's arguments
+OFF = "Commands are switched off here; set ALLOW_COMMANDS=1 to run them"
+SPARE_S = GRACE_S + 0.5
+_Text = Annotated[str, StringConstraints(max_length=65_536, pattern=r"^[^\x00]*$")]
+_Word = Annotated[str, StringConstraints(max_length=8192, pattern=r"^[^\x00]*$")]
+_Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
+_numbers = itertools.count(1)
+
+
+class Params(Model):
+    """What to run.
+
+    Attributes:
+        command: A list of words, or one text that is split into words as a shell would split it.
+        shell: True hands the text to /bin/sh as it stands.
+        working_directory: An absolute path; by default the folder the scheduler runs in.
+        env: Variables beside PATH, HOME, LANG and TZ; secrets belong here.
+        stdin: What the program reads; nothing by default.
+        success_codes: Exit codes that mean success.
+    """
+
+    command: Annotated[list[_Word], Field(min_length=1, max_length=200)] | _Text
+    shell: bool = False
+    working_directory: Annotated[str, StringConstraints(pattern=r"^/[^\x00]*$", max_length=1000)] | None = (
+        None
+    )
+    env: Annotated[dict[_Variable, _Word], Field(max_length=50)] = Field(default_factory=dict)
+    stdin: _Text = ""
+    success_codes: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=255)], ...], Field(min_length=1, max_length=20)
+    ] = (0,)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.shell and not isinstance(self.command, str):
+            raise ValueError("shell needs the command as one text; a list of words is run as it is")
+        if not any(self.words()):
+            raise ValueError("command names no program")
+        return self
+
+    def words(self) -> list[str]:
+        """The program and its arguments.
+
+        Raises:
+            ValueError: A quotation is not closed.
+        """
+        if isinstance(self.command, list):
+            return self.command
+        if self.shell:
+            return ["/bin/sh", "-c", self.command] if self.command.strip() else []
+        try:
+            return shlex.split(self.command)
+        except ValueError:
+            raise ValueError("command has a quotation that is not closed") from None
+
+
+async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
+    """Run the program once. It is told to end a little before the attempt's time is up."""
+    if not tools.allow_commands:
+        return failed(OFF, permanent=True)
+    time_s = max(job.timeout_s - SPARE_S, job.timeout_s / 2)
+    try:
+        finished = await run(
+            params.words(),
+            environment={**tools.command_environment, "TZ": job.timezone, **_about(job), **params.env},
+            folder=params.working_directory,
+            stdin=params.stdin.encode(),
+            mark=f"{job.idempotency_key}#{job.attempt}.{os.getpid()}.{next(_numbers)}",
+            time_s=time_s,
+        )
+    except OSError as exc:
+        return failed(_not_started(exc, params), permanent=True)
+    outcome = _outcome(params, finished, tools)
+    if finished.in_time:
+        return outcome
+    reason = f"Not over after {time_s:g} s; it was ended, and all that it had started"
+    return Outcome(OutcomeKind.TIMED_OUT, reason, metrics=outcome.metrics)
+
+
+def _about(job: Job) -> dict[str, str]:
+    """What the program may want to know of its own run."""
+    about = {
+        "CRONFIRE_TASK": job.task_id,
+        "CRONFIRE_IDEMPOTENCY_KEY": job.idempotency_key,
+        "CRONFIRE_SCHEDULED_AT": instant_text(job.scheduled_at),
+    }
+    if job.event is not None:  # no shell takes a null byte, and JSON writes none
+        about["CRONFIRE_EVENT"] = json.dumps(job.event.structured())
+    return about
+
+
+def _not_started(exc: OSError, params: Params) -> str:
+    folder = params.working_directory
+    if folder is not None and exc.filename == folder:
+        return "The working directory does not exist, or cannot be entered"
+    if isinstance(exc, FileNotFoundError):
+        return "The program was not found; write its whole path, or look at PATH"
+    if isinstance(exc, PermissionError):
+        return "The program may not be executed; check its permissions"
+    return f"The program could not be started ({type(exc).__name__})"
+
+
+def _outcome(params: Params, finished: Finished, tools: Tools) -> Outcome:
+    metrics: dict[str, Any] = {}
+    if finished.code is not None:
+        metrics["exitCode"] = finished.code
+    if finished.signal:
+        metrics["signal"] = finished.signal
+    for name, capture in (("stdout", finished.stdout), ("stderr", finished.stderr)):
+        if text := capture.text(tools.mask):
+            metrics[name] = text
+    if finished.signal:
+        return failed(f"Ended by the signal {finished.signal}", metrics=metrics)
+    if finished.code not in params.success_codes:
+        wanted = " or ".join(str(code) for code in params.success_codes)
+        reason = _last_line(metrics.get("stderr", ""))
+        return failed(f"Ended with exit code {finished.code}, expected {wanted}{reason}", metrics=metrics)
+    return succeeded(f"Ended with exit code {finished.code}", metrics=metrics)
+
+
+def _last_line(text: str) -> str:
+    """The last line of *text* after a colon: where most programs say what went wrong."""
+    last = text.rpartition("\n")[2].strip()
+    return f": {last[:200]}" if last else ""

@@ -1,0 +1,205 @@
+"""The daily briefing: pure functions from tasks and runs to facts, and from facts to words."""
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from functions.domain.run import Run
+from functions.domain.task import Task
+from functions.domain.types import OutcomeKind, Status
+
+# What is worth telling about a span of time: counted from tasks and runs, not yet in words.
+
+SLOWEST = 3
+_FAILED = frozenset({OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABANDONED})
+_AHEAD = frozenset({Status.SCHEDULED, Status.RETRYING, Status.RUNNING})
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A task whose last occurrence failed, or whose success is overdue. *since* is None when unknown."""
+
+    task_id: str
+    title: str
+    failures: int
+    since: datetime | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A task that will not run until somebody acts. *by_person* tells a choice from a problem."""
+
+    title: str
+    status: Status
+    note: str
+    by_person: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """News a task told: how many pieces, and their titles as far as they were kept."""
+
+    title: str
+    count: int
+    headlines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything a briefing says, about runs that finished from *since* until just before *now*.
+
+    Attributes:
+        succeeded: Occurrences, like failed and cancelled; attempts that were tried again are retries.
+        skipped: Occurrences by reason, the most frequent first.
+        recovered: Titles of tasks that failed in this span, or at the last briefing, and do so no more.
+        slowest: Titles and durations in ms, each task's longest attempt, the slowest first.
+        ahead: The next moments and titles, soonest first.
+    """
+
+    since: datetime
+    now: datetime
+    succeeded: int
+    failed: int
+    cancelled: int
+    retries: int
+    skipped: tuple[tuple[str, int], ...]
+    failing: tuple[Failing, ...]
+    recovered: tuple[str, ...]
+    stopped: tuple[Stopped, ...]
+    found: tuple[Found, ...]
+    slowest: tuple[tuple[str, int], ...]
+    ahead: tuple[tuple[datetime, str], ...]
+
+    @property
+    def runs(self) -> int:
+        """Occurrences that were attempted and are over."""
+        return self.succeeded + self.failed + self.cancelled
+
+
+def gather(
+    tasks: Iterable[Task],
+    runs: Iterable[Run],
+    *,
+    since: datetime,
+    now: datetime,
+    failing_before: Collection[str] = (),
+    max_next: int = 5,
+) -> Facts:
+    """Count *runs* and look through *tasks*.
+
+    Args:
+        failing_before: Ids of the tasks that failed at the last briefing, to tell who recovered.
+        max_next: How many coming runs to name; 0 for none.
+    """
+    known = {task.id: task for task in tasks}
+    spanned = sorted((run for run in runs if since <= run.finished_at < now), key=_finished)
+    attempts = [run for run in spanned if run.outcome is not OutcomeKind.SKIPPED]
+    over = Counter(run.outcome for run in attempts if run.final)
+    failed_ids = {run.task_id for run in attempts if run.final and run.outcome in _FAILED}
+    return Facts(
+        since=since,
+        now=now,
+        succeeded=over[OutcomeKind.SUCCEEDED],
+        failed=sum(over[kind] for kind in _FAILED),
+        cancelled=over[OutcomeKind.CANCELLED],
+        retries=sum(not run.final for run in attempts),
+        skipped=_skipped(spanned),
+        failing=_failing(known.values(), since=since),
+        recovered=_recovered(known, failed_ids | set(failing_before)),
+        stopped=_stopped(known.values()),
+        found=_found(attempts, known),
+        slowest=_slowest(attempts, known),
+        ahead=_ahead(known.values(), max_next),
+    )
+
+
+def _finished(run: Run) -> tuple[datetime, str]:
+    return run.finished_at, run.task_id
+
+
+def _skipped(runs: Iterable[Run]) -> tuple[tuple[str, int], ...]:
+    counts: Counter[str] = Counter()
+    for run in runs:
+        if run.outcome is OutcomeKind.SKIPPED:
+            counts[run.skip_reason or "unknown"] += run.count
+    return tuple(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _failing(tasks: Iterable[Task], *, since: datetime) -> tuple[Failing, ...]:
+    """Longest failing first. A task that has ended is told of once, in the span it ended in."""
+    told = (
+        Failing(task.id, task.title, task.consecutive_failures, task.alert.failing_since, task.last_error)
+        for task in tasks
+        if (task.consecutive_failures or task.alert.silent)
+        and (
+            task.status in _AHEAD
+            or (task.status is Status.ENDED and task.last_run_at is not None and task.last_run_at >= since)
+        )
+    )
+    latest = datetime.max.replace(tzinfo=UTC)
+    return tuple(sorted(told, key=lambda one: (one.since or latest, one.title)))
+
+
+def _recovered(known: dict[str, Task], once_failing: Iterable[str]) -> tuple[str, ...]:
+    tasks = (known[task_id] for task_id in once_failing if task_id in known)
+    return tuple(
+        sorted(
+            task.title
+            for task in tasks
+            if not task.consecutive_failures and task.last_outcome is OutcomeKind.SUCCEEDED
+        )
+    )
+
+
+def _stopped(tasks: Iterable[Task]) -> tuple[Stopped, ...]:
+    """What was stopped for its faults first, then what people paused."""
+    told = []
+    for task in tasks:
+        if task.status is Status.QUARANTINED:
+            note = (task.pause.note if task.pause else "") or task.last_error
+            told.append(Stopped(task.title, task.status, note, by_person=False))
+        elif task.status is Status.PAUSED:
+            note = task.pause.note if task.pause else ""
+            by_person = task.pause is None or task.pause.by != "scheduler"
+            told.append(Stopped(task.title, task.status, note, by_person=by_person))
+    return tuple(sorted(told, key=lambda one: (one.by_person, one.title)))
+
+
+def _found(attempts: Iterable[Run], known: dict[str, Task]) -> tuple[Found, ...]:
+    counts: Counter[str] = Counter()
+    headlines: defaultdict[str, list[str]] = defaultdict(list)
+    for run in attempts:
+        if run.news:
+            new = run.metrics.get("new")
+            counts[run.task_id] += new if isinstance(new, int) else max(1, len(run.items))
+            headlines[run.task_id] += [item["title"] for item in run.items if item.get("title")]
+    return tuple(
+        Found(_title(task_id, known), count, tuple(headlines[task_id]))
+        for task_id, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    )
+
+
+def _slowest(attempts: Iterable[Run], known: dict[str, Task]) -> tuple[tuple[str, int], ...]:
+    longest: dict[str, int] = {}
+    for run in attempts:
+        longest[run.task_id] = max(longest.get(run.task_id, 0), run.duration_ms)
+    slowest = heapq.nsmallest(SLOWEST, longest.items(), key=lambda pair: (-pair[1], pair[0]))
+    return tuple((_title(task_id, known), duration) for task_id, duration in slowest)
+
+
+def _ahead(tasks: Iterable[Task], limit: int) -> tuple[tuple[datetime, str], ...]:
+    """By the occurrence itself where there is one: `next_run_at` may be a claim's end or a late notice."""
+    moments: list[tuple[datetime, str]] = []
+    for task in tasks:
+        at = task.retry_at if task.status is Status.RETRYING else task.upcoming
+        at = at or task.next_run_at
+        if at is not None and task.status in _AHEAD:
+            moments.append((at, task.title))
+    return tuple(heapq.nsmallest(limit, moments))
+
+
+def _title(task_id: str, known: dict[str, Task]) -> str:
+    return known[task_id].title if task_id in known else task_id  # it was removed since

@@ -1,0 +1,134 @@
+"""Task type `github_dispatch`: starts GitHub workflows that listen to `repository_dispatch`."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints
+
+from functions.domain.run import Outcome, failed, succeeded
+from functions.domain.task import Job
+from functions.domain.types import Model
+from functions.task_types.support.context import Response, Tools
+from functions.task_types.support.responses import LONGEST_WAIT, wait_asked_for, worth_retrying
+
+EXAMPLE: dict[str, Any] = {
+    "repository": "octo-org/website",
+    "eventType": "nightly-build",
+    "clientPayload": {"environment": "staging"},
+}
+ONLY_REFERENCES = ("token",)
+NO_TOKEN = "There is no token; set GITHUB_TOKEN, or give params.token as {{secret:NAME}}"  # noqa: S105  # a remedy
+PAYLOAD_NAMES = 10  # GitHub takes no more
+PAYLOAD_BYTES = 65_535
+_TIMEOUT_S = 20.0
+_SAID_CHARS = 200
+_SHORT_WAIT = timedelta(minutes=1)  # GitHub asks for it where a secondary limit names none
+
+
+def _sized(payload: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace")) > PAYLOAD_BYTES:
+        raise ValueError(f"must be at most {PAYLOAD_BYTES} bytes as JSON")
+    return payload
+
+
+class Params(Model):
+    """Which event, for which repository.
+
+    Attributes:
+        repository: `owner/name`.
+        event_type: What the workflow lists under `types:`.
+        client_payload: What the workflow finds in `github.event.client_payload`.
+        token: A reference to a token with write access to the repository's contents; by default the
+            one in GITHUB_TOKEN.
+    """
+
+    repository: Annotated[
+        str,
+        StringConstraints(
+            pattern=r"^[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=140
+        ),
+    ]
+    event_type: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    client_payload: Annotated[
+        dict[str, JsonValue], Field(max_length=PAYLOAD_NAMES), AfterValidator(_sized)
+    ] = Field(default_factory=dict)
+    token: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)] | None = (
+        None
+    )
+
+
+async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
+    """Send the event once. GitHub does not say which workflows it starts."""
+    token = params.token or tools.github_token
+    if not token:
+        return failed(NO_TOKEN, permanent=True)
+    body = {"event_type": params.event_type, "client_payload": params.client_payload}
+    response = await tools.http.request(
+        "POST",
+        f"{tools.github_api.rstrip('/')}/repos/{params.repository}/dispatches",
+        headers={
+            "Accept": "application/vnd.github+json",
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+            "X-GitHub-Api-Version": "2022-11-28",
+        },
+        body=json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
+        timeout_s=min(_TIMEOUT_S, job.timeout_s),
+    )
+    metrics = {"status": response.status, "latencyMs": response.elapsed_ms}
+    if response.status == 204:
+        return succeeded(
+            f"GitHub took the event {params.event_type} for {params.repository}", metrics=metrics
+        )
+    return _refusal(response, params, metrics, job)
+
+
+def _refusal(response: Response, params: Params, metrics: dict[str, Any], job: Job) -> Outcome:
+    status = response.status
+    if status == 429 or (status == 403 and _is_limited(response)):
+        return failed(
+            "GitHub's rate limit is used up",
+            retry_after=_wait(response, now=job.started_at),
+            metrics=metrics,
+        )
+    if worth_retrying(status):
+        wait = wait_asked_for(response, now=job.started_at)
+        return failed(f"GitHub answered {status}, a fault of its own", retry_after=wait, metrics=metrics)
+    reason = {
+        401: "GitHub does not accept the token; it may have expired",
+        403: f"The token may not write to {params.repository}; give it write access to contents",
+        404: f"There is no repository {params.repository}, or the token may not see it",
+        422: "GitHub does not accept the event type or the payload",
+    }.get(status, f"GitHub answered {status} instead of 204")
+    return failed(f"{reason}{_said(response)}", permanent=True, metrics=metrics)
+
+
+def _is_limited(response: Response) -> bool:
+    headers = response.headers
+    return (
+        "retry-after" in headers
+        or headers.get("x-ratelimit-remaining") == "0"
+        or b"rate limit" in response.body.lower()
+    )
+
+
+def _wait(response: Response, *, now: datetime) -> timedelta:
+    """How long GitHub asks us to wait: its own word, else until the limit is renewed, else a minute."""
+    asked = wait_asked_for(response, now=now)
+    if asked is not None:
+        return asked
+    reset = response.headers.get("x-ratelimit-reset", "")
+    if response.headers.get("x-ratelimit-remaining") == "0" and reset.isascii() and reset.isdigit():
+        until = datetime.fromtimestamp(int(reset[:10]), UTC)
+        return min(max(until - now, timedelta(seconds=1)), LONGEST_WAIT)
+    return _SHORT_WAIT
+
+
+def _said(response: Response) -> str:
+    """What GitHub says itself, after a colon."""
+    try:
+        message = json.loads(response.body)["message"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return f": {' '.join(str(message).split())[:_SAID_CHARS]}" if message else ""

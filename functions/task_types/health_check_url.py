@@ -1,0 +1,99 @@
+"""Task type `health_check_url`: does an address answer as it should?"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from functions.domain.run import Outcome, failed, succeeded
+from functions.domain.task import Job
+from functions.domain.types import Model
+from functions.task_types.support.context import (
+    ExpectedStatus,
+    Headers,
+    Response,
+    Seconds,
+    Statuses,
+    Tools,
+    Wanted,
+    WebUrl,
+)
+from functions.task_types.support.responses import text_of, wait_asked_for
+
+EXAMPLE: dict[str, Any] = {
+    "url": "https://example.com/",
+    "expectedStatus": [200, "301-308"],
+    "bodyContains": "Example Domain",
+    "certificateDaysLeft": 14,
+}
+_ASKS_TO_WAIT = frozenset({429, 503})
+
+
+class Params(Model):
+    """What to check.
+
+    Attributes:
+        url: The address; http or https.
+        timeout_seconds: Time for the whole exchange, redirects included.
+        expected_status: A code, a range such as "200-299", or a list of these.
+        method: HEAD asks for no body, so it cannot be searched.
+        headers: Sent along.
+        body_contains: Text that the first 64 KB of the answer must contain, as it stands.
+        certificate_days_left: The check fails when the certificate ends sooner than this many days.
+        follow_redirects: Up to three; otherwise the redirect itself is the answer.
+    """
+
+    url: WebUrl
+    timeout_seconds: Seconds = 10.0
+    expected_status: ExpectedStatus = Statuses(((200, 200),))
+    method: Literal["GET", "HEAD"] = "GET"
+    headers: Headers = Field(default_factory=dict)
+    body_contains: Wanted | None = None
+    certificate_days_left: Annotated[int, Field(ge=1, le=365)] | None = None
+    follow_redirects: bool = True
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.body_contains is not None and self.method == "HEAD":
+            raise ValueError("bodyContains needs the method GET, as HEAD brings no body")
+        if self.certificate_days_left is not None and not self.url.lower().startswith("https:"):
+            raise ValueError("certificateDaysLeft needs an https url")
+        return self
+
+
+async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
+    """Ask once. Any unexpected answer may be retried, since what a check waits for is a change."""
+    response = await tools.http.request(
+        params.method,
+        params.url,
+        headers=params.headers,
+        max_redirects=3 if params.follow_redirects else 0,
+        timeout_s=params.timeout_seconds,
+    )
+    metrics = {"status": response.status, "latencyMs": response.elapsed_ms}
+    if response.certificate_days_left is not None:
+        metrics["certificateDaysLeft"] = response.certificate_days_left
+    fault = _fault(response, params)
+    if fault is None:
+        return succeeded(f"Answered {response.status} in {response.elapsed_ms} ms", metrics=metrics)
+    wait = wait_asked_for(response, now=job.started_at) if response.status in _ASKS_TO_WAIT else None
+    return failed(fault, retry_after=wait, metrics=metrics)
+
+
+def _fault(response: Response, params: Params) -> str | None:
+    """What is wrong with the answer; None when it is as expected."""
+    if response.status not in params.expected_status:
+        return f"Answered {response.status}, expected {params.expected_status}"
+    if params.body_contains is not None and params.body_contains not in text_of(response):
+        where = "in the first 64 KB of its body" if response.truncated else "in its body"
+        return f"Answered {response.status}, but the expected text is not {where}"
+    return _certificate_fault(response.certificate_days_left, params.certificate_days_left)
+
+
+def _certificate_fault(left: int | None, wanted: int | None) -> str | None:
+    if wanted is None:
+        return None
+    if left is None:
+        return "The certificate's last day could not be read, so it was not checked"
+    if left < wanted:
+        return f"The certificate ends in {left} day{'s' * (left != 1)}, sooner than the {wanted} asked for"
+    return None

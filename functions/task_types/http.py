@@ -1,0 +1,219 @@
+"""Task type `http`: one request, a webhook call for instance, and whether it was answered as expected."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote, urlencode
+
+from pydantic import Field, JsonValue, StringConstraints, model_validator
+
+from functions.domain.events import Event
+from functions.domain.run import Outcome, failed, succeeded
+from functions.domain.task import Job
+from functions.domain.types import Model, instant_text
+from functions.task_types.support.context import (
+    ONLY_REFERENCES,
+    Auth,
+    ExpectedStatus,
+    Headers,
+    Response,
+    Seconds,
+    Statuses,
+    Tools,
+    Wanted,
+    WebUrl,
+)
+from functions.task_types.support.responses import (
+    NOTHING,
+    at_pointer,
+    same_json,
+    text_of,
+    wait_asked_for,
+    worth_retrying,
+)
+
+__all__ = ["EXAMPLE", "ONLY_REFERENCES", "Params", "perform"]
+
+EXAMPLE: dict[str, Any] = {
+    "method": "POST",
+    "url": "https://example.com/hooks/nightly",
+    "json": {"action": "rotate-logs"},
+    "auth": {"bearer": "{{secret:HOOKS_TOKEN}}"},
+    "jsonPointer": "/status",
+    "equals": "accepted",
+}
+SNIPPET_CHARS = 300
+FAILED_SNIPPET_CHARS = 8192  # what a person looks into
+MAX_BODY_BYTES = 262_144  # enough for an API's answer, little enough to parse without holding up the others
+_SECRET_BYTES = 8192  # read beyond a snippet's end, so that a secret there is seen whole
+_IN_A_HEADER = " !#$&'()*+,/:;<=>?@[]^_`{|}~-."  # what CloudEvents leaves as it is; % and quotes it does not
+_BODIES = frozenset({"json_body", "body", "form"})
+_Scalar = str | int | float | bool
+_Text = Annotated[str, StringConstraints(max_length=65_536)]
+
+
+class Params(Model):
+    """What to send and what to expect.
+
+    Attributes:
+        auth: A bearer token or a password, given as references to secrets.
+        query: Added to the url's own; a list gives its name several times, true and false in lower case.
+        json_body: Called `json`: sent as JSON; null is sent too. At most one of json, body, form.
+        body: Sent as it stands, as UTF-8.
+        form: Sent as a web form.
+        expected_status: A code, a range such as "200-299", or a list of these.
+        body_contains: Text that the answer must contain, as it stands.
+        json_pointer: Where in the JSON answer (RFC 6901, e.g. `/data/0/state`) something must be.
+        equals: What must be there; without it, anything will do.
+        follow_redirects: Up to three; by default only for GET and HEAD.
+    """
+
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
+    url: WebUrl
+    headers: Headers = Field(default_factory=dict)
+    auth: Auth | None = None
+    query: Annotated[dict[str, _Scalar | list[_Scalar]], Field(max_length=50)] = Field(default_factory=dict)
+    json_body: JsonValue = Field(default=None, alias="json")
+    body: _Text | None = None
+    form: Annotated[dict[str, _Scalar | list[_Scalar]], Field(max_length=200)] | None = None
+    expected_status: ExpectedStatus = Statuses(((200, 299),))
+    body_contains: Wanted | None = None
+    json_pointer: Annotated[str, StringConstraints(pattern=r"^(/[^/]*)*$", max_length=500)] | None = None
+    equals: JsonValue = None
+    timeout_seconds: Seconds = 20.0
+    follow_redirects: bool | None = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if len(_BODIES & self.model_fields_set) > 1:
+            raise ValueError("give at most one of json, body and form")
+        if "equals" in self.model_fields_set and self.json_pointer is None:
+            raise ValueError("equals needs jsonPointer, which says what to compare")
+        if self.method == "HEAD" and not (self.body_contains is None and self.json_pointer is None):
+            raise ValueError("bodyContains and jsonPointer need another method, as HEAD brings no body")
+        if self.auth is not None and "authorization" in {name.lower() for name in self.headers}:
+            raise ValueError("give either auth or a header Authorization")
+        return self
+
+
+async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
+    """Send the request once, marked with the occurrence's key so that its receiver can tell repeats."""
+    content_type, body = _content(job, params)
+    follow = params.follow_redirects
+    if follow is None:
+        follow = params.method in ("GET", "HEAD")
+    response = await tools.http.request(
+        params.method,
+        _with_query(params.url, params.query),
+        headers=_headers(job, content_type, params),
+        body=body,
+        max_redirects=3 if follow else 0,
+        max_body_bytes=MAX_BODY_BYTES,
+        timeout_s=params.timeout_seconds,
+    )
+    return _outcome(job, params, response, tools.mask)
+
+
+def _content(job: Job, params: Params) -> tuple[str | None, bytes | None]:
+    """The type and bytes of the body; None and None for a request without one.
+
+    An event that started the task is the body where the task gives none: CloudEvents in binary mode.
+    """
+    if "json_body" in params.model_fields_set:
+        return "application/json", json.dumps(params.json_body, ensure_ascii=False).encode()
+    if params.form is not None:
+        return "application/x-www-form-urlencoded", _urlencoded(params.form).encode()
+    if params.body is not None:
+        return "text/plain; charset=utf-8", params.body.encode()
+    if job.event is not None and params.method in ("POST", "PUT", "PATCH"):
+        return "application/json", json.dumps(job.event.data, ensure_ascii=False).encode("utf-8", "replace")
+    return None, None
+
+
+def _with_query(url: str, query: Mapping[str, Any]) -> str:
+    if not query:
+        return url
+    address, _, _ = url.partition("#")  # a fragment is never sent
+    joint = "" if address.endswith(("?", "&")) else "&" if "?" in address else "?"
+    return f"{address}{joint}{_urlencoded(query)}"
+
+
+def _urlencoded(pairs: Mapping[str, Any]) -> str:
+    plain = {
+        name: [_plain(one) for one in value] if isinstance(value, list) else _plain(value)
+        for name, value in pairs.items()
+    }
+    return urlencode(plain, doseq=True)
+
+
+def _plain(value: _Scalar) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _headers(job: Job, content_type: str | None, params: Params) -> dict[str, str]:
+    """Ours, unless the task gives a header of the same name itself."""
+    headers = {
+        "Idempotency-Key": job.idempotency_key,
+        "X-Scheduled-Time": instant_text(job.scheduled_at),
+        "X-Attempt": str(job.attempt),
+    }
+    if job.event is not None:
+        headers |= {f"ce-{name}": quote(value, safe=_IN_A_HEADER) for name, value in _told(job.event)}
+    if content_type is not None:
+        headers["Content-Type"] = content_type
+    if params.auth is not None:
+        headers["Authorization"] = params.auth.header()
+    if not params.headers:
+        return headers
+    names = {name.lower() for name in params.headers}
+    return {name: value for name, value in headers.items() if name.lower() not in names} | params.headers
+
+
+def _told(event: Event) -> Iterable[tuple[str, str]]:
+    return event.attributes().items()
+
+
+def _outcome(job: Job, params: Params, response: Response, mask: Callable[[str], str]) -> Outcome:
+    status = response.status
+    fault = None if status not in params.expected_status else _content_fault(params, response)
+    succeeding = status in params.expected_status and fault is None
+    metrics: dict[str, Any] = {"status": status, "latencyMs": response.elapsed_ms}
+    if snippet := _snippet(response, mask, SNIPPET_CHARS if succeeding else FAILED_SNIPPET_CHARS):
+        metrics["snippet"] = snippet
+    if status not in params.expected_status:
+        retryable = worth_retrying(status)
+        return failed(
+            f"Answered {status}, expected {params.expected_status}",
+            permanent=400 <= status < 500 and not retryable,
+            retry_after=wait_asked_for(response, now=job.started_at) if retryable else None,
+            metrics=metrics,
+        )
+    if fault is not None:
+        return failed(f"Answered {status}, but {fault}", metrics=metrics)
+    return succeeded(f"Answered {status} in {response.elapsed_ms} ms", metrics=metrics)
+
+
+def _snippet(response: Response, mask: Callable[[str], str], limit: int) -> str:
+    """The beginning of the answer, printable and on one line; masked before it is cut."""
+    words = " ".join(mask(text_of(response, limit_bytes=4 * limit + _SECRET_BYTES)).split())[:limit]
+    return words if words.isprintable() else "".join(c for c in words if c.isprintable())
+
+
+def _content_fault(params: Params, response: Response) -> str | None:
+    """What is wrong with the answer's content, never quoting it; None when nothing is."""
+    if params.body_contains is not None and params.body_contains not in text_of(response):
+        return "the expected text is not in its body"
+    if params.json_pointer is None:
+        return None
+    if response.truncated:
+        return f"its body is longer than the {MAX_BODY_BYTES // 1024} KB that are read as JSON"
+    try:
+        document = json.loads(response.body)
+    except (ValueError, RecursionError):
+        return "its body is not JSON"
+    value = at_pointer(document, params.json_pointer)
+    if value is NOTHING:
+        return f"its body has nothing at {params.json_pointer}"
+    if "equals" in params.model_fields_set and not same_json(value, params.equals):
+        return f"the value at {params.json_pointer} is not the expected one"
+    return None

@@ -1,0 +1,213 @@
+"""Task type `python`: a function of your own, from the modules that PYTHON_TASKS lists."""
+
+import asyncio
+import importlib
+import inspect
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import Field, JsonValue, StringConstraints
+
+from functions.domain.run import Outcome, failed, succeeded
+from functions.domain.task import Job
+from functions.domain.types import Model, OutcomeKind
+from functions.errors import InputError
+from functions.task_types.python.threads import Threads, TooManyError
+from functions.task_types.support.context import Tools
+
+# What a user's function handed back, or raised, as an outcome.
+
+_FIELDS = ("summary", "items", "memory", "metrics")
+_MESSAGE_CHARS = 300
+
+
+def outcome_of(answer: object, name: str) -> Outcome:
+    """The outcome that *answer* of the function *name* stands for.
+
+    None and a text mean success, a dict success with some of `summary`, `items`, `memory` and
+    `metrics`, an outcome itself. Anything else is a permanent failure, as it was not meant so.
+    """
+    if isinstance(answer, Outcome):
+        return answer
+    if answer is None or isinstance(answer, str):
+        return succeeded(answer or f"{name} returned")
+    if isinstance(answer, dict):
+        return _from_dict(answer, name)
+    return failed(
+        f"{name} returned {type(answer).__name__}; return nothing, a text, a dict or an Outcome",
+        permanent=True,
+    )
+
+
+def _from_dict(answer: Mapping[Any, Any], name: str) -> Outcome:
+    unknown = ", ".join(sorted(str(key)[:40] for key in answer if key not in _FIELDS)[:5])
+    if unknown:
+        return failed(
+            f"{name} returned a dict with {unknown}; known are {', '.join(_FIELDS)}", permanent=True
+        )
+    items = answer.get("items") or ()
+    return succeeded(
+        str(answer.get("summary") or f"{name} returned"),
+        metrics=answer.get("metrics"),
+        items=tuple(items) if isinstance(items, (list, tuple)) else (),
+        memory=answer.get("memory"),
+        news=bool(items),
+    )
+
+
+def raised(exc: BaseException) -> Outcome:
+    """The failure that an exception stands for: its type and the first line of what it says."""
+    said = str(exc).strip().partition("\n")[0][:_MESSAGE_CHARS]
+    return failed(f"{type(exc).__name__}: {said}" if said else type(exc).__name__)
+
+
+# From `package.module:function` to the function itself, for those that the machine's owner listed.
+
+NAME = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z]\w*$"  # a function with a leading _ is not for others
+
+
+def check_allowed(name: str, allowed: Sequence[str]) -> None:
+    """Return quietly when *name* is one of *allowed* or within one of them.
+
+    `jobs` allows `jobs:f` and `jobs.daily:f` but not `jobsite:f`; `jobs.daily:f` allows itself alone.
+
+    Raises:
+        InputError: It is not; the text names the setting.
+    """
+    if not allowed:
+        raise InputError("No function may be called here; list modules in PYTHON_TASKS")
+    if name not in allowed and not _is_within(name.partition(":")[0], allowed):
+        raise InputError(f"The function {name} may not be called; PYTHON_TASKS does not list it")
+
+
+def load(name: str, allowed: Sequence[str]) -> Callable[..., Any]:
+    """Import the module of *name* and return the function. May take long, so call it in a thread.
+
+    Raises:
+        InputError: There is no such module or function, or it was only imported there from a module that
+            is not *allowed*: a list of modules would otherwise open whatever these happen to import.
+    """
+    module_name, _, attribute = name.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except (Exception, SystemExit) as exc:
+        raise InputError(f"The module {module_name} cannot be imported ({_fault(exc)})") from exc
+    function = getattr(module, attribute, None)
+    if not callable(function):
+        raise InputError(f"The module {module_name} has no function {attribute}")
+    home = getattr(function, "__module__", None)
+    if name not in allowed and not _is_within(str(home), allowed):
+        raise InputError(f"{name} is defined in {home}, which PYTHON_TASKS does not list")
+    return function  # type: ignore[no-any-return]  # any callable will do
+
+
+def check_arguments(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+    """Return quietly when *function* takes these arguments.
+
+    Raises:
+        InputError: It does not; the text says which argument is missing or too much.
+    """
+    try:
+        inspect.signature(function).bind(*args, **kwargs)
+    except TypeError as exc:
+        raise InputError(f"params: the function does not take these arguments: {exc}") from None
+    except ValueError:  # a function of C that has no signature; calling it will tell
+        return
+
+
+def wants_job(function: Callable[..., Any]) -> bool:
+    """Whether *function* has a parameter `job` that can be given by name."""
+    try:
+        parameter = inspect.signature(function).parameters.get("job")
+    except (TypeError, ValueError):
+        return False
+    return parameter is not None and parameter.kind in (
+        parameter.KEYWORD_ONLY,
+        parameter.POSITIONAL_OR_KEYWORD,
+    )
+
+
+def _is_within(module: str, allowed: Sequence[str]) -> bool:
+    return any(module == one or module.startswith(f"{one}.") for one in allowed)
+
+
+def _fault(exc: BaseException) -> str:
+    missing = exc.name if isinstance(exc, ModuleNotFoundError) else None
+    return f"there is no module {missing}" if missing else type(exc).__name__
+
+
+EXAMPLE: dict[str, Any] = {
+    "callable": "jobs.invoices:send_reminders",
+    "args": ["overdue"],
+    "kwargs": {"limit": 50},
+}
+NO_REFERENCES = ("callable",)
+SPARE_S = 0.25  # before the attempt's own end, to say that the thread goes on
+log = logging.getLogger(__name__)
+_threads = Threads()
+
+
+class Params(Model):
+    """What to call.
+
+    Attributes:
+        callable: `package.module:function`.
+        kwargs: Arguments by name. A function with a parameter `job` is given the job as well.
+    """
+
+    callable: Annotated[str, StringConstraints(pattern=NAME, max_length=200)]
+    args: Annotated[list[JsonValue], Field(max_length=50)] = Field(default_factory=list)
+    kwargs: Annotated[dict[str, JsonValue], Field(max_length=50)] = Field(default_factory=dict)
+
+
+async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
+    """Call the function once: an async one in the loop, any other in a thread of its own."""
+    check_allowed(params.callable, tools.python_tasks)
+    if _threads.is_running(job.task_id):
+        return failed("An earlier run's thread has not ended yet; nothing was started beside it")
+    try:
+        async with asyncio.timeout(max(job.timeout_s - SPARE_S, job.timeout_s / 2)) as time:
+            answer = await _called(job, params, tools)
+    except TimeoutError as exc:
+        return _timed_out(job, params) if time.expired() else raised(exc)
+    except asyncio.CancelledError as exc:
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            _tell_if_left(job, params)
+            raise
+        return raised(exc)  # the function's own doing
+    except InputError:
+        raise
+    except TooManyError:
+        return failed("Too many functions are under way in this process; it is tried again later")
+    except (Exception, SystemExit) as exc:  # noqa: BLE001  # whatever the function raises is its outcome
+        return raised(exc)
+    return outcome_of(answer, params.callable)
+
+
+async def _called(job: Job, params: Params, tools: Tools) -> Any:
+    def blocking() -> Any:
+        function = load(params.callable, tools.python_tasks)
+        kwargs: dict[str, Any] = dict(params.kwargs)
+        if wants_job(function):
+            kwargs.setdefault("job", job)
+        check_arguments(function, params.args, kwargs)
+        return function(*params.args, **kwargs)
+
+    answer = await _threads.run(job.task_id, blocking)  # of an async function: what is still to be awaited
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+def _timed_out(job: Job, params: Params) -> Outcome:
+    reason = f"{params.callable} did not return within {job.timeout_s:g} s"
+    if _tell_if_left(job, params):
+        reason += "; its thread cannot be ended and goes on"
+    return Outcome(OutcomeKind.TIMED_OUT, reason)
+
+
+def _tell_if_left(job: Job, params: Params) -> bool:
+    """Whether a thread is left behind; then the log says so as well."""
+    if not _threads.is_running(job.task_id):
+        return False
+    log.warning("python_task_goes_on", extra={"task_id": job.task_id, "callable": params.callable})
+    return True

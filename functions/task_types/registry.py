@@ -1,0 +1,236 @@
+"""Users' work: the task types, one file each, and how a job finds its own.
+
+Every plain module in this folder is a task type, registered by being there. It has
+
+    Params             a `Model`: what the task's `params` may be
+    perform            async (job, params, tools) -> Outcome
+    EXAMPLE            params that show the type at work, for the documentation
+    ONLY_REFERENCES    optional: params (dotted names) that must be `{{secret:NAME}}`: no secret is stored
+    NO_REFERENCES      optional: params in which a secret would be seen by others
+
+A type may also live in a package of the user's own: `register` adds it by the name of its module.
+Packages in this folder are what the types share. A type is imported when it is first needed, so that a
+tick pays for the libraries of the types it runs and no others.
+"""
+
+import difflib
+import logging
+import re
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from importlib import import_module
+from inspect import iscoroutinefunction
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from functions.domain.run import Outcome, failed
+from functions.domain.task import Job
+from functions.domain.types import TYPE_NAME
+from functions.domain.validation import Place, faults_text
+from functions.errors import InputError, SchedulerError
+from functions.http_client import FetchError
+from functions.task_types.support.context import Http, Records, Tools
+from functions.task_types.support.limits import Mask, shown, within_limits
+from functions.task_types.support.secrets import (
+    check_references,
+    filled,
+    is_reference,
+    mask_for,
+    names_in,
+    with_placeholders,
+)
+
+__all__ = [
+    "Http",
+    "Records",
+    "Tools",
+    "check_params",
+    "example",
+    "params_schema",
+    "perform",
+    "register",
+    "type_names",
+]
+
+log = logging.getLogger(__name__)
+NOT_TYPES = {"registry", "support"}  # all else in this folder is a task type
+
+_own: dict[str, str] = {}  # modules of the user's own, by the type's name
+
+
+def type_names() -> tuple[str, ...]:
+    """The names of all task types, in order, without importing one."""
+    return (*_built_in(), *sorted(_own)) if _own else _built_in()
+
+
+def register(module_name: str) -> None:
+    """Add the task type in a module of the user's own; the last part of its name is the type's.
+
+    Doing so again changes nothing.
+
+    Raises:
+        InputError: It cannot be imported, is no task type, or the name is taken.
+    """
+    name = module_name.rpartition(".")[2]
+    if _own.get(name) == module_name:
+        return
+    if name in type_names():
+        raise InputError(f"{module_name}: there is a task type {name} already; choose another name")
+    try:
+        module = import_module(module_name)
+    except ImportError as exc:
+        raise InputError(f"{module_name}: cannot be imported ({exc.name or 'something'} is missing)") from exc
+    params, work = getattr(module, "Params", None), getattr(module, "perform", None)
+    if not (isinstance(params, type) and issubclass(params, BaseModel) and iscoroutinefunction(work)):
+        raise InputError(f"{module_name}: is no task type; it needs a model Params and an async perform")
+    if not re.fullmatch(TYPE_NAME, name):
+        raise InputError(f"{module_name}: {name} is no name for a type; use lower-case letters, digits and _")
+    _own[name] = module_name
+
+
+@cache
+def _built_in() -> tuple[str, ...]:
+    folder = Path(__file__).parent
+    modules = {path.stem for path in folder.glob("[a-z]*.py")}
+    packages = {path.parent.name for path in folder.glob("[a-z]*/__init__.py")}
+    return tuple(sorted((modules | packages) - NOT_TYPES))
+
+
+def check_params(type_name: str, params: Mapping[str, Any]) -> None:
+    """Return quietly when *params* are what the type asks for, as far as that can be told without secrets.
+
+    A value that is a secret as a whole is checked when it is known: as an attempt begins.
+
+    Raises:
+        InputError: There is no such type, or a parameter is wrong; names each wrong one and why.
+    """
+    kind = _load(type_name)
+    if not names_in(params):
+        check_references(params, only=kind.only_references)
+        _parsed(kind, params)
+        return
+    check_references(params, only=kind.only_references, never=kind.no_references)
+    _parsed(kind, with_placeholders(params), excused=lambda place: _is_unknown(place, params))
+
+
+def example(type_name: str) -> dict[str, Any]:
+    """Params that show the type at work; empty when it gives none.
+
+    Raises:
+        InputError: There is no such type.
+    """
+    return dict(_load(type_name).example)
+
+
+def params_schema(type_name: str) -> dict[str, Any]:
+    """The JSON Schema of a type's params, for forms and descriptions.
+
+    Raises:
+        InputError: There is no such type.
+    """
+    return _load(type_name).params.model_json_schema(by_alias=True)
+
+
+async def perform(job: Job, tools: Tools) -> Outcome:
+    """Do *job*'s work once and say what came of it. Whatever goes wrong is an outcome too.
+
+    Only cancellation passes through: ending an attempt is the tick's business. The secrets that the job's
+    params refer to are filled in here, and masked in the outcome; a type never sees another one.
+    """
+    mask: Mask = shown
+    try:
+        kind = _load(job.type)
+        params, names = job.params, names_in(job.params)
+        if names or not kind.secret_fields.isdisjoint(params):
+            check_references(params, only=kind.only_references, never=kind.no_references)
+        if names:
+            params = filled(job.params, tools.secrets)
+            mask = mask_for([tools.secrets[name] for name in names])
+        own = replace(tools, secrets={}, mask=mask) if tools.secrets or names else tools
+        given = await kind.perform(job, _parsed(kind, params), own)
+        return within_limits(given, task_type=job.type, mask=mask)
+    except FetchError as exc:
+        outcome = failed(exc.reason, permanent=exc.permanent)
+    except InputError as exc:
+        outcome = failed(str(exc), permanent=True)
+    except SchedulerError as exc:
+        outcome = failed(str(exc))
+    except (Exception, SystemExit) as exc:  # noqa: BLE001  # one bad task must not stop the others
+        outcome = _crash(exc, job)
+    return within_limits(outcome, task_type=job.type, mask=mask)
+
+
+@dataclass(frozen=True)
+class _Type:
+    params: type[BaseModel]
+    perform: Callable[[Job, Any, Tools], Awaitable[object]]
+    example: Mapping[str, Any]
+    only_references: tuple[str, ...]
+    no_references: tuple[str, ...]
+
+    @cached_property
+    def secret_fields(self) -> frozenset[str]:
+        """The params with anything in them that may only be a reference."""
+        return frozenset(name.partition(".")[0] for name in self.only_references)
+
+
+def _load(type_name: str) -> _Type:
+    if type_name not in type_names():  # also the reason why a name can never reach another module
+        near = difflib.get_close_matches(type_name, type_names())
+        known = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(type_names())}"
+        raise InputError(f"type: there is no task type of this name; {known}")
+    return _imported(type_name)
+
+
+@cache
+def _imported(type_name: str) -> _Type:
+    module = import_module(_own.get(type_name, f"{__package__}.{type_name}"))
+    return _Type(
+        module.Params,
+        module.perform,
+        getattr(module, "EXAMPLE", {}),
+        getattr(module, "ONLY_REFERENCES", ()),
+        getattr(module, "NO_REFERENCES", ()),
+    )
+
+
+def _parsed(
+    kind: _Type, params: Mapping[str, Any], *, excused: Callable[[Place], bool] = lambda place: False
+) -> BaseModel | None:
+    """The params as the type's own model; None when all that is wrong with them is *excused*."""
+    try:
+        return kind.params.model_validate(params)
+    except ValidationError as exc:
+        if faults := faults_text(exc, kind.params, excused=excused):
+            raise InputError(faults) from None  # the cause would show the values
+        return None
+
+
+def _is_unknown(place: Place, params: Any) -> bool:
+    """Whether what is at *place* in *params* is a secret as a whole."""
+    value = params
+    for step in place:
+        if isinstance(value, Mapping):
+            value = value.get(step, value)  # a step may also be the name of a branch of a union
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+    return is_reference(value)
+
+
+def _crash(exc: BaseException, job: Job) -> Outcome:
+    """The outcome of a fault in the type itself. The log gets where it happened, not what it was about."""
+    name = type(exc).__name__
+    log.error(
+        "task_type_crashed",
+        extra={
+            "task_id": job.task_id,
+            "task_type": job.type,
+            "error": name,
+            "trace": "".join(traceback.format_tb(exc.__traceback__, limit=-10)),
+        },
+    )
+    return failed(f"The task type {job.type} failed unexpectedly ({name})")

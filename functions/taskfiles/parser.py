@@ -1,0 +1,287 @@
+"""Documents: the text of a task file as plain values with their lines, within bounds of size and depth."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, NoReturn
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+
+from functions.domain.validation import Place, Problem, UnreadableError
+
+# YAML as task files need it: the plain values of YAML 1.2, with lines, and nothing that can do harm.
+
+MAX_DEPTH = 20
+MAX_VALUES = 100_000  # once aliases are expanded; some ten thousand tasks
+
+_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # five times as fast, where PyYAML was built with it
+_WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
+_WHOLE = re.compile(r"[-+]?(?:0|[1-9]\d{0,17})")
+_DECIMAL = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=e))(?:e[-+]?\d+)?", re.IGNORECASE)
+_TEXT_TAGS = (None, "!", "tag:yaml.org,2002:str")
+_STARTS_WRONG = ("while scanning an alias", "cannot start any token")
+
+
+class YamlText:
+    """What a YAML text says; see `Document`."""
+
+    def __init__(self, events: Iterator[Event]) -> None:
+        self.lines: dict[Place, int] = {}
+        self.problems: list[Problem] = []
+        self._events = events
+        self._anchors: dict[str, tuple[Any, int]] = {}
+        self._values = 0
+        self.value = self._document()
+
+    def _document(self) -> Any:
+        next(self._events)
+        if isinstance(next(self._events), StreamEndEvent):
+            raise UnreadableError("the file is empty; write a list under tasks:, or one task")
+        value = self._value(next(self._events), ())
+        next(self._events)
+        after = next(self._events)
+        if isinstance(after, DocumentStartEvent):
+            raise UnreadableError("a second document begins here; put all tasks in one list", _line(after))
+        return value
+
+    def _value(self, event: Event, place: Place) -> Any:
+        self.lines.setdefault(place, _line(event))
+        if len(place) > MAX_DEPTH:
+            raise UnreadableError(f"values are nested more than {MAX_DEPTH} levels deep", _line(event))
+        if isinstance(event, AliasEvent):
+            return self._alias(event)
+        before = self._values
+        self._count(1, event)
+        value = self._fresh(event, place)
+        if anchor := getattr(event, "anchor", None):
+            self._anchors[anchor] = (value, self._values - before)
+        return value
+
+    def _fresh(self, event: Event, place: Place) -> Any:
+        if isinstance(event, ScalarEvent):
+            return _scalar(event)
+        if isinstance(event, SequenceStartEvent):
+            _no_tag(event)
+            return self._sequence(place)
+        assert isinstance(event, MappingStartEvent)
+        _no_tag(event)
+        return self._mapping(place)
+
+    def _alias(self, event: AliasEvent) -> Any:
+        if event.anchor not in self._anchors:
+            raise UnreadableError(
+                f"*{event.anchor} stands for nothing that is defined before it; "
+                "a text that starts with * goes in quotes",
+                _line(event),
+            )
+        value, size = self._anchors[event.anchor]
+        self._count(size, event)
+        return value
+
+    def _sequence(self, place: Place) -> list[Any]:
+        items: list[Any] = []
+        while not isinstance(event := next(self._events), SequenceEndEvent):
+            items.append(self._value(event, (*place, len(items))))
+        return items
+
+    def _mapping(self, place: Place) -> dict[str, Any]:
+        own: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        while not isinstance(event := next(self._events), MappingEndEvent):
+            name = _name(event)
+            inside = (*place, name)
+            if name in own:
+                problem = f"is given twice; the first is on line {self.lines[inside]}"
+                self.problems.append(Problem(inside, problem))
+            self.lines[inside] = _line(event)
+            value = self._value(next(self._events), inside)
+            if name == "<<" and isinstance(event, ScalarEvent) and _is_plain(event):
+                merged = _defaults(value, event) | merged
+            else:
+                own.setdefault(name, value)
+        return merged | own
+
+    def _count(self, values: int, event: Event) -> None:
+        self._values += values
+        if self._values > MAX_VALUES:
+            raise UnreadableError(
+                f"the file holds more than {MAX_VALUES:,} values once its aliases are expanded", _line(event)
+            )
+
+
+def read_yaml(text: str) -> YamlText:
+    """Return what *text* says.
+
+    Raises:
+        UnreadableError: It is not one YAML document, or larger or deeper than any task file should be.
+    """
+    try:
+        return YamlText(yaml.parse(text, Loader=_PARSER))
+    except yaml.MarkedYAMLError as exc:
+        mark = exc.problem_mark or exc.context_mark
+        raise UnreadableError(_complaint(exc), None if mark is None else mark.line + 1) from exc
+    except yaml.YAMLError as exc:
+        raise UnreadableError("this is not YAML: it holds a character that no text has") from exc
+
+
+def _complaint(exc: yaml.MarkedYAMLError) -> str:
+    said = " ".join(part for part in (exc.context, exc.problem) if part)
+    if any(sign in said for sign in _STARTS_WRONG):
+        return "this is not YAML: a text that starts with *, @, % or ` goes in quotes, and tabs do not indent"
+    if "mapping values are not allowed" in said:
+        return "this is not YAML: a text with a colon and a space goes in quotes, and fields line up"
+    return f"this is not YAML: {said}"
+
+
+def _name(event: Event) -> str:
+    if not isinstance(event, ScalarEvent) or event.tag not in _TEXT_TAGS:
+        raise UnreadableError("a name of a field must be plain text", _line(event))
+    return str(event.value)
+
+
+def _defaults(value: Any, event: Event) -> dict[str, Any]:
+    """What `<<` brings in: of several mappings the earlier wins."""
+    parts = value if isinstance(value, list) else [value]
+    found: dict[str, Any] = {}
+    for part in reversed(parts):
+        if not isinstance(part, dict):
+            raise UnreadableError("<< takes a mapping, or a list of mappings", _line(event))
+        found |= part
+    return found
+
+
+def _scalar(event: ScalarEvent) -> Any:
+    if event.tag not in _TEXT_TAGS:
+        raise _tag_error(event)
+    text: str = event.value
+    if event.tag is not None or not _is_plain(event):
+        return text
+    if text.lower() in _WORDS and text in (text.lower(), text.upper(), text.capitalize()):
+        return _WORDS[text.lower()]
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    if _DECIMAL.fullmatch(text) and math.isfinite(number := float(text)):
+        return number
+    return text
+
+
+def _is_plain(event: ScalarEvent) -> bool:
+    return bool(event.implicit[0])
+
+
+def _no_tag(event: SequenceStartEvent | MappingStartEvent) -> None:
+    if event.tag not in (None, "!", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"):
+        raise _tag_error(event)
+
+
+def _tag_error(event: ScalarEvent | SequenceStartEvent | MappingStartEvent) -> UnreadableError:
+    tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")[:60]
+    return UnreadableError(f"the tag {tag} is not accepted; write the value without it", _line(event))
+
+
+def _line(event: Event) -> int:
+    return 1 if event.start_mark is None else event.start_mark.line + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a file says.
+
+    Attributes:
+        value: Mappings, lists, texts, numbers, true, false and None; nothing else.
+        lines: Where each place begins, from 1. What an alias stands for has no lines of its own.
+        problems: What is wrong though the text can be read, e.g. a name given twice.
+    """
+
+    value: Any
+    lines: Mapping[Place, int] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+    def line(self, place: Place) -> int | None:
+        """The line of *place*, or of what it is in; None when not even that is known."""
+        for length in range(len(place), -1, -1):
+            if place[:length] in self.lines:
+                return self.lines[place[:length]]
+        return None
+
+
+def parse(text: str, *, as_json: bool) -> Document:
+    """Return what *text* says.
+
+    Raises:
+        UnreadableError: It is empty, not YAML (or JSON), or larger or deeper than any task file should be.
+    """
+    if not text.strip():
+        raise UnreadableError("the file is empty; write a list under tasks:, or one task")
+    document = _json(text) if as_json else _yaml(text)
+    if _depth(document.value) > MAX_DEPTH:
+        raise UnreadableError(f"values are nested more than {MAX_DEPTH} levels deep")
+    return document
+
+
+def _yaml(text: str) -> Document:
+    found = read_yaml(text)
+    return Document(found.value, found.lines, tuple(found.problems))
+
+
+def _json(text: str) -> Document:
+    twice: list[str] = []
+
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = sorted(name for name, _ in pairs)
+        twice.extend(name for name, after in pairwise(names) if name == after)
+        return dict(pairs)
+
+    try:
+        value = json.loads(text, object_pairs_hook=mapping, parse_constant=_no_number)
+    except json.JSONDecodeError as exc:
+        raise UnreadableError(f"this is not JSON: {exc.msg.lower()}", exc.lineno) from exc
+    except RecursionError:
+        raise UnreadableError(f"values are nested more than {MAX_DEPTH} levels deep") from None
+    except ValueError as exc:  # a number of thousands of digits
+        raise UnreadableError("a number is too long or not finite") from exc
+    problems = tuple(Problem((), f"the name {name[:60]!r} is given twice") for name in dict.fromkeys(twice))
+    return Document(value, _json_lines(text), problems)
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _json_lines(text: str) -> Mapping[Place, int]:
+    """Nearly all JSON is YAML, whose reader knows lines; where it is not, there are none."""
+    try:
+        return read_yaml(text).lines
+    except UnreadableError:
+        return {}
+
+
+def _depth(value: Any) -> int:
+    """How deep *value* goes, measured level by level: aliases make depth that no text shows."""
+    level, depth = [value], 0
+    while level and depth <= MAX_DEPTH + 1:
+        level = [item for one in level for item in _items(one)]
+        if len(level) > MAX_VALUES:
+            raise UnreadableError(f"the file holds more than {MAX_VALUES:,} values")
+        depth += 1
+    return depth - 1
+
+
+def _items(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

@@ -1,0 +1,184 @@
+"""What each route is handed: the caller's desk, and task bodies read with the project's own care."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends, Request
+
+from functions.domain.access import Actor
+from functions.domain.events import Event
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.schedule.describe import starts
+from functions.domain.storage import Stored
+from functions.domain.task import TaskSpec
+from functions.services.channels import Channels
+from functions.services.credits import Owners
+from functions.services.events import Announced
+from functions.services.tasks import Desk, DeskStore
+from functions.taskfiles.validation import check_task
+from functions.web.api.errors import FieldProblem, ProblemError
+from functions.web.api.schemas import TaskOut
+
+# What the API needs of the rest of the program.
+
+
+class Answered(Protocol):
+    """What a vendor said of a test message."""
+
+    @property
+    def ok(self) -> bool: ...
+
+    @property
+    def permanent(self) -> bool: ...
+
+    @property
+    def detail(self) -> str: ...
+
+
+class Tests(Protocol):
+    """Sends test messages."""
+
+    async def test(self, name: str, *, within: timedelta) -> Answered:
+        """Say on the channel *name* that it works."""
+        ...
+
+
+class ApiParts(Protocol):
+    """The wired program, as far as requests of people go.
+
+    Raises, from every method:
+        StoreUnavailable: The store could not be reached in time.
+        StoreError: The store refused.
+    """
+
+    @property
+    def store(self) -> DeskStore: ...
+
+    @property
+    def channels(self) -> Channels:
+        """The channels that are set up, and their settings."""
+        ...
+
+    @property
+    def owners(self) -> Owners:
+        """The owners' accounts."""
+        ...
+
+    @property
+    def teller(self) -> "Tests":
+        """What can send a test message."""
+        ...
+
+    @property
+    def default_timezone(self) -> str:
+        """The zone of a task that names none."""
+        ...
+
+    def now(self) -> datetime:
+        """The present moment."""
+        ...
+
+    def new_id(self) -> str:
+        """A fresh name: 64 random bits, lower-case letters and digits."""
+        ...
+
+    def new_secret(self) -> str:
+        """256 random bits as text that a header can carry."""
+        ...
+
+    async def tick_only(self, ids: Collection[str], budget: Budget) -> Mapping[str, object]:
+        """Run those of the tasks that are due, now."""
+        ...
+
+    async def announce(self, event: Event, *, forward: bool = True) -> Announced:
+        """Let tasks hear *event* and, with *forward*, the topic for programs outside."""
+        ...
+
+    async def metrics(self) -> str:
+        """The figures of `GET /metrics`, as text."""
+        ...
+
+    async def status(self) -> Mapping[str, object]:
+        """The figures of `GET /status`."""
+        ...
+
+
+MAX_BODY_BYTES = 65_536
+
+
+async def actor(request: Request) -> Actor:
+    """Who calls."""
+    found: Actor = await request.app.state.identity.of_headers(request.headers.getlist("authorization"))
+    return found
+
+
+def parts(request: Request) -> ApiParts:
+    """The wired program."""
+    found: ApiParts = request.app.state.parts
+    return found
+
+
+Parts = Annotated[ApiParts, Depends(parts)]
+Caller = Annotated[Actor, Depends(actor)]
+
+
+def desk(caller: Caller, wired: Parts) -> Desk:
+    """The caller's desk."""
+    return Desk(wired.store, caller, clock=wired.now, new_id=wired.new_id)
+
+
+DeskOf = Annotated[Desk, Depends(desk)]
+
+
+async def given_task(request: Request) -> dict[str, Any]:
+    """The task in a request's body, as plain values.
+
+    Raises:
+        ProblemError: It is too large, or no JSON object.
+    """
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise ProblemError(415, "Send the task as application/json")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise ProblemError(413, f"Send at most {MAX_BODY_BYTES // 1024} KB")
+    try:
+        given = json.loads(bytes(body))
+    except (ValueError, RecursionError):
+        raise ProblemError(400, "The body is not JSON") from None
+    if not isinstance(given, dict):
+        raise ProblemError(422, "The body must be a JSON object: one task")
+    return given
+
+
+GivenTask = Annotated[dict[str, Any], Depends(given_task)]
+
+
+def spec_of(given: dict[str, Any], *, default_timezone: str) -> TaskSpec:
+    """The task that *given* describes.
+
+    Raises:
+        ProblemError: 422, with everything that is wrong with it.
+    """
+    spec = check_task(given, default_timezone=default_timezone)
+    if isinstance(spec, TaskSpec):
+        return spec
+    errors = [FieldProblem(field=one.field, reason=one.reason) for one in spec]
+    raise ProblemError(422, _sentence(errors), errors=errors)
+
+
+def task_out(stored: Stored) -> TaskOut:
+    """A task in the API's shape."""
+    task = stored.task
+    given = {name: getattr(task, name) for name in type(task).model_fields}
+    return TaskOut.model_construct(**given, etag=str(stored.revision), schedule_text=starts(task))
+
+
+def _sentence(errors: Sequence[FieldProblem]) -> str:
+    first = errors[0]
+    text = f"{first.field}: {first.reason}" if first.field else first.reason
+    return text if len(errors) == 1 else f"{text} (and {len(errors) - 1} more)"

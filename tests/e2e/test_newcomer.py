@@ -68,6 +68,7 @@ async def ready(address: str) -> None:
         await answered(session, address)
 
 
+@pytest.mark.browser
 async def test_in_the_browser(function: str, shop: str) -> None:
     await ready(function)
 

@@ -2,7 +2,6 @@
 
 import ast
 import asyncio
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -91,15 +90,6 @@ def test_the_guide_tells_of_every_name_and_every_method() -> None:
     methods = [name for name in vars(Scheduler) if not name.startswith("_")]
 
     assert [] == [name for name in [*functions.__all__, *methods] if f"`{name}" not in GUIDE]
-
-
-def test_importing_the_package_loads_nothing_else() -> None:
-    script = "import sys, functions; print([one for one in sys.modules if one.startswith('functions.')])"
-    words = [sys.executable, "-c", script]
-
-    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, check=True)
-
-    assert "[]" == done.stdout.strip()
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
@@ -204,22 +194,3 @@ def test_what_is_no_type_of_ones_own_is_refused(shop: Path, module: str, fault: 
 def test_a_wrong_setting_is_named() -> None:
     with pytest.raises(SettingsError, match="STORE_URL"):
         Scheduler("mysql://here")
-
-
-def test_the_guides_program_does_what_it_says(tmp_path: Path, shop: Path) -> None:
-    """The first program of the guide is run as it stands."""
-    program = GUIDE.partition("```python\n")[2].partition("```")[0]
-    (tmp_path / "program.py").write_text(program)
-
-    done = subprocess.run(
-        [sys.executable, "program.py"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
-        timeout=60,
-        check=False,
-    )
-
-    assert "" == done.stderr
-    assert "succeeded Hello" in done.stdout

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from functions.domain.storage import Filter, Result, Write
 from functions.domain.task import Task
 from tests.conftest import NOON
 from tests.contract.documents import create
-from tests.support.json_places import Folder
+from tests.support.json_places import TASK, Folder
 
 MakeTask = Callable[..., Task]
 ROOT = Path(__file__).parents[3]
@@ -291,3 +292,43 @@ async def test_a_record_the_disk_has_no_room_for_leaves_no_part_of_itself(tmp_pa
     text = folder.history.read_text()
     assert (printed["kept"], True) == (text.count("\n"), text.endswith("\n"))
     assert printed["kept"] * 9 == len(await folder.store().runs_of_tick("fill"))
+
+
+READ_ONLY = """
+import asyncio, os, sys
+from datetime import UTC, datetime
+from functions.errors import StoreError
+from functions.domain.storage import Filter, Write
+from functions.stores.jsonfile.store import JsonStore
+
+async def main():
+    store = JsonStore(sys.argv[1])
+    print([stored.task.id for stored in (await store.page(Filter())).tasks])
+    for ask in (store.due(datetime.now(UTC), limit=1), store.put([])):
+        try:
+            await ask
+        except StoreError as exc:
+            print(exc)
+if os.geteuid() == 0:  # whom no permission stops
+    os.seteuid(65534)
+asyncio.run(main())
+"""
+
+
+def test_a_folder_nobody_may_write_to_can_be_read_and_says_so_where_it_cannot() -> None:
+    with TemporaryDirectory(prefix="read-only-") as name:
+        folder = Folder(Path(name))
+        folder.save(TASK, at=NOON)
+        folder.path.parent.chmod(0o555)
+
+        said = subprocess.run(
+            [sys.executable, "-c", READ_ONLY, str(folder.path)],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+        ).stdout.splitlines()
+        folder.path.parent.chmod(0o755)
+
+    remedy = "it cannot be read or written; check the permissions of the file and of its folder (EACCES)"
+    assert ["['ping']", f"{folder.path}: {remedy}"] == said

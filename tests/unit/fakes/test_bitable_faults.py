@@ -2,11 +2,7 @@
 
 import asyncio
 import contextlib
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -16,7 +12,6 @@ from tests.fakes.bitable_client import AUTH, Client, path_of
 from tests.unit.fakes.conftest import Clock
 
 WATER = [{"fields": {"Task": "Water"}}]
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -279,24 +274,6 @@ async def test_an_unknown_call_is_no_page(table: Table, client: Client) -> None:
 async def test_a_body_that_is_no_json_is_refused(feishu: FakeBitable, table: Table, client: Client) -> None:
     assert (200, 1254000) == await _sent(feishu, table, client, b"{")
     assert (200, 1254000) == await _sent(feishu, table, client, b"[]")
-
-
-async def test_it_runs_by_hand() -> None:
-    """`python -m tests.fakes.bitable` says where it is, and what to open."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.fakes.bitable", "--port", "0",
-        stdout=asyncio.subprocess.PIPE, cwd=ROOT, env=dict(os.environ),
-    )  # fmt: skip
-    assert process.stdout is not None
-    async with asyncio.timeout(30):
-        lines = [(await process.stdout.readline()).decode().strip() for _ in range(4)]
-        process.send_signal(signal.SIGINT)
-        code = await process.wait()
-
-    told = dict(line.split("=", 1) for line in lines)
-    assert 0 == code
-    assert told["FEISHU_BASE_URL"].startswith("http://127.0.0.1:")
-    assert told["STORE_URL"].startswith("bitable://bascn")
 
 
 async def _sent(feishu: FakeBitable, table: Table, client: Client, body: bytes) -> tuple[int, int]:

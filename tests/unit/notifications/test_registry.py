@@ -1,8 +1,5 @@
 """The channels there are: those whose files are there, set up by their first setting."""
 
-import subprocess
-import sys
-
 import pytest
 
 from functions.http_client.trusted import VendorPost
@@ -51,15 +48,3 @@ def test_setting_names_are_those_of_all_channels() -> None:
 
     assert {"FEISHU_WEBHOOK_URL", "WEBHOOK_URL", "WEBHOOK_SECRET", "NOTICE_LANGUAGE"} <= set(names)
     assert len(names) == len(set(names))
-
-
-def test_opening_channels_does_not_load_the_http_library() -> None:
-    """Most ticks tell nobody anything; a cold start does not pay for it."""
-    code = (
-        "import sys; from functions.notifications import open_channels;"
-        "from functions.http_client.trusted import VendorPost;"
-        f"open_channels({{'WEBHOOK_URL': {URL!r}, 'FEISHU_WEBHOOK_URL': {URL!r}}}, VendorPost());"
-        "sys.exit('aiohttp' in sys.modules)"
-    )
-
-    assert 0 == subprocess.run([sys.executable, "-c", code], check=False).returncode

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import logging
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,23 +39,6 @@ def test_every_type_shows_an_example_it_accepts(name: str) -> None:
     actions.check_params(name, shown)
 
     assert shown == json.loads(json.dumps(shown))
-
-
-def test_a_type_is_imported_when_it_is_needed() -> None:
-    """A cold start does not pay for feeds or an HTTP library it has no use for."""
-    script = """
-import sys
-from functions.task_types import registry as actions
-actions.type_names()
-early = [name for name in sys.modules if name.startswith("functions.task_types.") and name.rsplit(".", 1)[-1]
-         in actions.type_names()]
-for name in ("health_check_url", "rss_watch", "http", "daily_briefing"):
-    actions.check_params(name, actions.example(name))
-print(early, sorted({"aiohttp", "feedparser"} & sys.modules.keys()))
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-
-    assert "[] []" == done.stdout.strip()
 
 
 @pytest.mark.parametrize(

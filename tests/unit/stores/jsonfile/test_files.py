@@ -4,12 +4,10 @@ import asyncio
 import errno
 import fcntl
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any
 
@@ -28,7 +26,6 @@ from tests.support.json_places import TASK, Folder
 
 MakeTask = Callable[..., Task]
 MINUTE = timedelta(minutes=1)
-ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture
@@ -258,46 +255,6 @@ async def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path, make_task:
         await store.write([Write(make_task("ping"), None)])
 
     assert not folder.path.parent.exists()
-
-
-READ_ONLY = """
-import asyncio, os, sys
-from datetime import UTC, datetime
-from functions.errors import StoreError
-from functions.domain.storage import Filter, Write
-from functions.stores.jsonfile.store import JsonStore
-
-async def main():
-    store = JsonStore(sys.argv[1])
-    print([stored.task.id for stored in (await store.page(Filter())).tasks])
-    for ask in (store.due(datetime.now(UTC), limit=1), store.put([])):
-        try:
-            await ask
-        except StoreError as exc:
-            print(exc)
-if os.geteuid() == 0:  # whom no permission stops
-    os.seteuid(65534)
-asyncio.run(main())
-"""
-
-
-def test_a_folder_nobody_may_write_to_can_be_read_and_says_so_where_it_cannot() -> None:
-    with TemporaryDirectory(prefix="read-only-") as name:
-        folder = Folder(Path(name))
-        folder.save(TASK, at=NOON)
-        folder.path.parent.chmod(0o555)
-
-        said = subprocess.run(
-            [sys.executable, "-c", READ_ONLY, str(folder.path)],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=ROOT,
-        ).stdout.splitlines()
-        folder.path.parent.chmod(0o755)
-
-    remedy = "it cannot be read or written; check the permissions of the file and of its folder (EACCES)"
-    assert ["['ping']", f"{folder.path}: {remedy}"] == said
 
 
 # -- what the files look like ----------------------------------------------------------------------------

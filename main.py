@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 # New objects. A tick makes hardly any garbage that needs looking for. With Python's 700 a tick of a thousand
 # tasks spends 5 % of its time on it, and a single look at all it has made takes 10 to 20 ms: it makes fewer.
-COLLECT_AFTER = 100_000
+GC_THRESHOLD = 100_000
 
 try:
     _environment = read_environment(os.environ, Path(".env"))
@@ -35,7 +35,7 @@ if "K_SERVICE" in _environment and _settings.store_url.startswith("sqlite:"):
     )
 
 
-def _wire() -> Wired:
+def _build_app() -> Wired:
     # Imported in the first request that needs it: the store's and the HTTP libraries take about 400 ms,
     # and this module is loaded before the server forks.
     # What imports make lives as long as the process: looking for garbage in it takes 15 ms more, and later
@@ -44,22 +44,22 @@ def _wire() -> Wired:
     try:
         from functions.app import application
 
-        return application.build(_settings)
+        return application.build_app(_settings)
     finally:
         gc.freeze()
-        gc.set_threshold(COLLECT_AFTER)
+        gc.set_threshold(GC_THRESHOLD)
         gc.enable()
 
 
-_door = open_door(_settings, _wire)
+_app = open_door(_settings, _build_app)
 
 
 @functions_framework.aio.http  # type: ignore[arg-type]  # any ASGI application will do; the hint says less
 async def scheduler(request: Request) -> ASGIApp:
     """Answer one request."""
-    logs.attach(_log_handler)
-    logs.follow(request.headers)
-    return await _door(request)
+    logs.install_handler(_log_handler)
+    logs.use_request_context(request.headers)
+    return await _app(request)
 
 
 # The server forks after this module is loaded. Collecting garbage touches every object it looks at, which

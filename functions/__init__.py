@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         SchedulerError,
         SettingsError,
         StoreError,
-        StoreUnavailable,
+        StoreUnavailableError,
     )
     from functions.scheduler import Scheduler
     from functions.task_types.support.context import Tools
@@ -37,7 +37,7 @@ _HOMES = {
     "SchedulerError": "functions.errors",
     "SettingsError": "functions.errors",
     "StoreError": "functions.errors",
-    "StoreUnavailable": "functions.errors",
+    "StoreUnavailableError": "functions.errors",
     "StoredTask": "functions.domain.task:Task",
     "Task": "functions.domain.task:TaskSpec",
     "Tools": "functions.task_types.support.context",
@@ -56,7 +56,7 @@ __all__ = [
     "SchedulerError",
     "SettingsError",
     "StoreError",
-    "StoreUnavailable",
+    "StoreUnavailableError",
     "StoredTask",
     "Task",
     "Tools",

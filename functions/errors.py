@@ -25,7 +25,7 @@ class StoreError(SchedulerError):
     """The store refused a call in a way that trying again will not mend (full disk, no permission)."""
 
 
-class StoreUnavailable(StoreError):
+class StoreUnavailableError(StoreError):
     """The store could not be reached, or not in time. A write may have been applied all the same."""
 
 

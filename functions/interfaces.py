@@ -28,7 +28,7 @@ from functions.domain.task import Job, Task
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
+class GrantedAttempt:
     """An attempt that may be made, with the tokens it may use; None means no limit."""
 
     stored: Stored
@@ -36,67 +36,67 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True)
-class Denied:
+class DeniedAttempt:
     """An occurrence to be skipped, why, and what people are to be told besides."""
 
     stored: Stored
     reason: str
-    notices: tuple[Notice, ...] = ()
+    notifications: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Reserved:
+class ReservationResult:
     """What became of a wave of claims.
 
     Attributes:
         later: To be given back: a later tick may have credits for them, or be able to ask.
     """
 
-    granted: Sequence[Granted]
-    denied: Sequence[Denied] = ()
-    later: Sequence[Stored] = ()
+    granted: Sequence[GrantedAttempt]
+    denied: Sequence[DeniedAttempt] = ()
+    postponed: Sequence[Stored] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Charged:
+class ChargedOutcome:
     """An outcome with what it cost among its metrics, and what people are to be told besides."""
 
     outcome: Outcome
-    notices: tuple[Notice, ...] = ()
+    notifications: tuple[Notice, ...] = ()
 
 
-class Spending(Protocol):
+class CreditLedger(Protocol):
     """Keeps the accounts. Never raises; tasks that cost nothing cost no operation of the store either."""
 
-    async def reserve(self, claimed: Sequence[Stored]) -> Reserved:
+    async def reserve(self, claimed: Sequence[Stored]) -> ReservationResult:
         """Set aside what the attempts may cost: one read and one write an owner, however many they are."""
         ...
 
-    async def charge(self, done: Sequence[tuple[Stored, Outcome]]) -> list[Charged]:
+    async def charge(self, done: Sequence[tuple[Stored, Outcome]]) -> list[ChargedOutcome]:
         """Count what attempts really cost, each once; answer in the same order."""
         ...
 
-    async def told(self, notices: Sequence[Notice]) -> None:
+    async def mark_notified(self, notifications: Sequence[Notice]) -> None:
         """Take note that these are written with their tasks, and will be delivered."""
         ...
 
 
-class Free:
+class NoCredits:
     """The accounts of an installation without prices."""
 
-    async def reserve(self, claimed: Sequence[Stored]) -> Reserved:
+    async def reserve(self, claimed: Sequence[Stored]) -> ReservationResult:
         """Everything may be attempted."""
-        return Reserved([Granted(stored) for stored in claimed])
+        return ReservationResult([GrantedAttempt(stored) for stored in claimed])
 
-    async def charge(self, done: Sequence[tuple[Stored, Outcome]]) -> list[Charged]:
+    async def charge(self, done: Sequence[tuple[Stored, Outcome]]) -> list[ChargedOutcome]:
         """Nothing costs anything."""
-        return [Charged(outcome) for _, outcome in done]
+        return [ChargedOutcome(outcome) for _, outcome in done]
 
-    async def told(self, notices: Sequence[Notice]) -> None:
+    async def mark_notified(self, notifications: Sequence[Notice]) -> None:
         """There is nothing to note."""
 
 
-class Store(Protocol):
+class TickStore(Protocol):
     """What a tick needs of a store. Every call is bounded in time; none retries past its bound.
 
     Raises, from every method:
@@ -105,7 +105,7 @@ class Store(Protocol):
         StoreError: A refusal that trying again will not mend.
     """
 
-    async def due(self, now: datetime, *, limit: int) -> Found:
+    async def fetch_due(self, now: datetime, *, limit: int) -> Found:
         """Return tasks whose `next_run_at` is not after *now*, earliest first, at most *limit*.
 
         A document that cannot be read as a task is in `Found.broken` and counts towards *limit*. Such
@@ -113,7 +113,7 @@ class Store(Protocol):
         """
         ...
 
-    async def read(self, ids: Sequence[str]) -> Found:
+    async def get_tasks(self, ids: Sequence[str]) -> Found:
         """Return the tasks with these ids, in any order; ids that do not exist are left out."""
         ...
 
@@ -127,7 +127,7 @@ class Store(Protocol):
         """
         ...
 
-    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
         """Keep *entry* in the ledger, then do *writes* as `write` does.
 
         No write is applied unless the entry is kept. Keeping an entry twice leaves one, with the runs of
@@ -140,15 +140,15 @@ class Store(Protocol):
         """Return all runs in ledger entries whose id is `<tick_id>.<number>`; empty when none."""
         ...
 
-    def metered(self) -> AbstractContextManager[Operations]:
+    def count_operations(self) -> AbstractContextManager[Operations]:
         """Count the operations done by this asyncio task, and those it starts, while inside."""
         ...
 
 
-class Sharded(Store, Protocol):
+class ShardedTickStore(TickStore, Protocol):
     """A store whose due tasks can be asked for by shard: workers do not stand in one another's way."""
 
-    async def due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
+    async def fetch_due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
         """As in `Store`; of the shards from the first to the last of *shards* alone, if it is given.
 
         A document that cannot be read, and so may have no shard, need not be found by shard.
@@ -156,10 +156,10 @@ class Sharded(Store, Protocol):
         ...
 
 
-class Catalogue(Protocol):
+class TaskStore(Protocol):
     """What people's commands need of a store; errors as in `Store`."""
 
-    async def read(self, ids: Sequence[str]) -> Found:
+    async def get_tasks(self, ids: Sequence[str]) -> Found:
         """As in `Store`."""
         ...
 
@@ -167,11 +167,11 @@ class Catalogue(Protocol):
         """As in `Store`."""
         ...
 
-    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
         """As in `Store`."""
         ...
 
-    async def page(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
+    async def list_tasks(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
         """Return tasks that match *which*, by id, those with ids greater than *after* only.
 
         At most *limit* tasks; fewer than *limit* (broken ones included) means there are no more.
@@ -189,7 +189,7 @@ class Catalogue(Protocol):
         """Return run records by `finished_at`, newest first: not before *since*, earlier than *before*."""
         ...
 
-    async def counts(self, now: datetime) -> Counts:
+    async def stats(self, now: datetime) -> Counts:
         """Return the figures of the status page."""
         ...
 
@@ -202,18 +202,18 @@ class Catalogue(Protocol):
         ...
 
 
-class Shelf(Protocol):
+class DocumentStore(Protocol):
     """What a store keeps beside tasks and their history: small documents, by kind; errors as in `Store`."""
 
-    async def documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
+    async def get_documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
         """Return the documents of *kind* with these ids, in any order; who does not exist is left out."""
         ...
 
-    async def shelf(self, kind: Kind, *, after: str = "", limit: int = 100) -> list[Document]:
+    async def list_documents(self, kind: Kind, *, after: str = "", limit: int = 100) -> list[Document]:
         """Return documents of *kind* by id, those with ids greater than *after* only, at most *limit*."""
         ...
 
-    async def put(self, documents: Sequence[Document]) -> list[Written]:
+    async def put_documents(self, documents: Sequence[Document]) -> list[Written]:
         """Create each document whose revision is None, replace each whose revision is the stored one.
 
         Independently of one another, and answered in the same order, as by `Store.write`; no two are the
@@ -221,18 +221,18 @@ class Shelf(Protocol):
         """
         ...
 
-    async def discard(self, documents: Sequence[Document]) -> list[Written]:
+    async def delete_documents(self, documents: Sequence[Document]) -> list[Written]:
         """Remove each document whose revision is the stored one; answers as from `put`."""
         ...
 
 
-class Perform(Protocol):
+class RunTask(Protocol):
     """Do a job's work once. Never raises for a fault of the work; cancellation passes through."""
 
     def __call__(self, job: Job) -> Awaitable[Outcome]: ...
 
 
-class Tell(Protocol):
+class Notify(Protocol):
     """Deliver *notices* within *within*; return for each the channels that could not be told.
 
     An empty tuple means done (or that nobody can ever be told: no such channel, refused for good).
@@ -240,35 +240,37 @@ class Tell(Protocol):
     """
 
     def __call__(
-        self, notices: Sequence[Notice], *, within: timedelta
+        self, notifications: Sequence[Notice], *, within: timedelta
     ) -> Awaitable[list[tuple[str, ...]]]: ...
 
 
-class Routes(Protocol):
+class NotificationRouting(Protocol):
     """Knows which channels there are, which of them are closed to what, and which were switched off."""
 
-    async def ways(self, notices: Sequence[Notice]) -> list[Route]:
+    async def route(self, notifications: Sequence[Notice]) -> list[Route]:
         """Say for each notice where it goes now and where it waits. Never raises for a fault of the store."""
         ...
 
-    def untold(self) -> list[Notice]:
+    def undelivered(self) -> list[Notice]:
         """Return notices of channels that were switched off, for those that are left."""
         ...
 
-    async def told(self, notices: Sequence[Notice], remaining: Sequence[tuple[str, ...]]) -> None:
+    async def mark_delivered(
+        self, notifications: Sequence[Notice], remaining: Sequence[tuple[str, ...]]
+    ) -> None:
         """Take in what became of notices from `untold`: for each the channels that could not be told."""
         ...
 
 
-class Workers(Protocol):
+class WorkerPool(Protocol):
     """Invocations with more time than a tick, asked for by message."""
 
     @property
-    def longest(self) -> timedelta:
+    def max_duration(self) -> timedelta:
         """The longest attempt that fits into a worker."""
         ...
 
-    async def take(self, tasks: Sequence[Task], *, backlog: bool, now: datetime, within: timedelta) -> int:
+    async def submit(self, tasks: Sequence[Task], *, backlog: bool, now: datetime, within: timedelta) -> int:
         """Ask for *tasks* to be run, and with *backlog* for all that is due; return how many messages went.
 
         Asking twice for the same is asking once. Never raises for a fault of the queue: what is not handed
@@ -277,14 +279,14 @@ class Workers(Protocol):
         ...
 
 
-class Publish(Protocol):
+class PublishEvents(Protocol):
     """Tell programs of *events* within *within*; return how many could not be told. Never raises."""
 
     async def __call__(self, events: Sequence[CloudEvent], *, within: timedelta) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class TickDependencies:
     """Everything a tick works with.
 
     Attributes:
@@ -302,17 +304,17 @@ class Parts:
         max_concurrency: Attempts under way at once.
     """
 
-    store: Store
-    perform: Perform
-    tell: Tell
+    store: TickStore
+    run_task: RunTask
+    notify: Notify
     clock: Callable[[], datetime]
-    token: Callable[[], str]
-    dice: Callable[[], float]
-    stopping: Callable[[], bool] = lambda: False
+    new_tick_id: Callable[[], str]
+    random: Callable[[], float]
+    is_shutting_down: Callable[[], bool] = lambda: False
     max_concurrency: int = 200
-    routes: Routes | None = None
-    workers: Workers | None = None
-    publish: Publish | None = None
-    listeners: Callable[[Collection[str]], Awaitable[Mapping[str, Collection[str]]]] | None = None
-    takes_others: bool = True
-    credits: Spending = field(default_factory=Free)
+    routing: NotificationRouting | None = None
+    workers: WorkerPool | None = None
+    publish: PublishEvents | None = None
+    subscribers: Callable[[Collection[str]], Awaitable[Mapping[str, Collection[str]]]] | None = None
+    run_dependents: bool = True
+    credits: CreditLedger = field(default_factory=NoCredits)

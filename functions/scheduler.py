@@ -16,15 +16,15 @@ from functions.domain.storage import Filter, Result, Write
 from functions.domain.task import Task, TaskSpec
 from functions.errors import InputError, StoreError
 from functions.services import tasks as control
-from functions.services.apply import Change, apply, everything
-from functions.services.dependencies import linked
-from functions.services.events import Announced
+from functions.services.apply import PlannedChange, all_tasks, apply_plan
+from functions.services.dependencies import sync_links
+from functions.services.events import PublishResult
 from functions.task_types import registry
 
 log = logging.getLogger(__name__)
 
 MINUTE = timedelta(minutes=1)
-SPARE = timedelta(seconds=6)  # between the last start and the answer, as in a tick that is pinged
+RESPONSE_MARGIN = timedelta(seconds=6)  # between the last start and the answer, as in a tick that is pinged
 
 
 class Scheduler:
@@ -54,10 +54,10 @@ class Scheduler:
         settings: Mapping[str, str] | None = None,
         types: Sequence[str] = (),
     ) -> None:
-        self._settings = Settings.from_env({**(settings or {}), "STORE_URL": store}, door=False)
+        self._settings = Settings.from_env({**(settings or {}), "STORE_URL": store}, serves_http=False)
         for module in types:
             registry.register(module)
-        self._wired = application.build(self._settings)
+        self._app = application.build_app(self._settings)
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,9 +69,9 @@ class Scheduler:
 
     async def close(self) -> None:
         """Let go of connections. The scheduler is not used afterwards."""
-        await self._wired.close()
+        await self._app.close()
 
-    async def apply(self, tasks: Sequence[TaskSpec], *, prune: bool = False) -> list[Change]:
+    async def apply(self, tasks: Sequence[TaskSpec], *, prune: bool = False) -> list[PlannedChange]:
         """Make the store match *tasks*; return what changed, by id. State and history stay.
 
         Args:
@@ -80,25 +80,25 @@ class Scheduler:
         Raises:
             InputError: A task cannot be as it is; every fault is named, nothing was written.
         """
-        faults = [text for task in tasks for text in _faults(task)]
+        faults = [text for task in tasks for text in _params_problems(task)]
         if faults:
             raise InputError("\n".join(faults))
-        return await apply(
-            self._wired.store,
+        return await apply_plan(
+            self._app.store,
             tasks,
             origin="library",
-            now=self._wired.now(),
-            new_id=self._wired.new_id,
+            now=self._app.now(),
+            new_id=self._app.new_id,
             prune=prune,
         )
 
     async def tasks(self, *, tag: str = "") -> list[Task]:
         """All tasks, those with *tag* alone if it is given, by id."""
-        return [stored.task for stored in await everything(self._wired.store, Filter(tag=tag or None))]
+        return [stored.task for stored in await all_tasks(self._app.store, Filter(tag=tag or None))]
 
     async def task(self, task_id: str) -> Task:
         """One task. Raises NotFoundError when there is none."""
-        return (await control.read(self._wired.store, task_id)).task
+        return (await control.get_task(self._app.store, task_id)).task
 
     async def remove(self, task_id: str) -> None:
         """Remove a task; its history stays.
@@ -106,9 +106,9 @@ class Scheduler:
         Raises:
             InputError: Other tasks run after it, or it was changed at the same moment.
         """
-        stored = await control.read(self._wired.store, task_id)
-        async with linked(self._wired.store, None, before=stored.task):
-            [written] = await self._wired.store.write([Write(stored.task, stored.revision, delete=True)])
+        stored = await control.get_task(self._app.store, task_id)
+        async with sync_links(self._app.store, None, before=stored.task):
+            [written] = await self._app.store.write([Write(stored.task, stored.revision, delete=True)])
         if written.result is not Result.APPLIED:
             raise InputError(f"{task_id} was changed at the same moment; try again")
 
@@ -116,7 +116,7 @@ class Scheduler:
         self, task_id: str | None = None, *, since: datetime | None = None, limit: int = 100
     ) -> list[Run]:
         """Records of runs, newest first, of one task or of all."""
-        return await self._wired.store.runs(task_id=task_id, since=since, limit=limit)
+        return await self._app.store.runs(task_id=task_id, since=since, limit=limit)
 
     async def tick(self, *, within: timedelta | None = None) -> Mapping[str, Any]:
         """Run what is due, once; return the report.
@@ -125,8 +125,12 @@ class Scheduler:
             within: When the tick is to be over at the latest; None lets every attempt come to its end. What
                 does not fit into it stays due.
         """
-        budget = Budget(None, None) if within is None else Budget(max(within - SPARE, within / 2), within)
-        return await self._wired.tick(budget)
+        budget = (
+            Budget(None, None)
+            if within is None
+            else Budget(max(within - RESPONSE_MARGIN, within / 2), within)
+        )
+        return await self._app.tick(budget)
 
     async def run_forever(self, *, every: timedelta = MINUTE) -> None:
         """Tick at once, and then each time *every* has passed, until cancelled.
@@ -149,51 +153,51 @@ class Scheduler:
         Returns:
             The record of its last attempt; None when another process runs it.
         """
-        asked_at = self._wired.now()
-        await control.run_now(self._wired.store, task_id, now=asked_at, new_id=self._wired.new_id)
-        await self._wired.tick_only([task_id], Budget(None, None))
-        runs = await self._wired.store.runs(task_id=task_id, since=asked_at)
+        asked_at = self._app.now()
+        await control.request_run(self._app.store, task_id, now=asked_at, new_id=self._app.new_id)
+        await self._app.run_tasks([task_id], Budget(None, None))
+        runs = await self._app.store.runs(task_id=task_id, since=asked_at)
         return next((run for run in runs if run.occurrence == asked_at), None)
 
     async def pause(self, task_id: str, *, note: str = "", until: datetime | None = None) -> Task:
         """Stop a task, until *until* or until it is resumed. A run in work is let finish."""
         how: dict[str, Any] = {"note": note, "until": until, "by": "library"}
-        return await control.pause(
-            self._wired.store, task_id, now=self._wired.now(), new_id=self._wired.new_id, **how
+        return await control.pause_task(
+            self._app.store, task_id, now=self._app.now(), new_id=self._app.new_id, **how
         )
 
     async def resume(self, task_id: str, *, catch_up: bool = False) -> Task:
         """End a pause; what was missed is skipped, or run with *catch_up*."""
-        return await control.resume(
-            self._wired.store,
+        return await control.resume_task(
+            self._app.store,
             task_id,
             catch_up=catch_up,
-            now=self._wired.now(),
-            new_id=self._wired.new_id,
+            now=self._app.now(),
+            new_id=self._app.new_id,
         )
 
     async def cancel(self, task_id: str) -> Task:
         """End the occurrence in hand, wherever it runs, within seconds."""
-        return await control.cancel(
-            self._wired.store, task_id, now=self._wired.now(), new_id=self._wired.new_id
+        return await control.cancel_task(
+            self._app.store, task_id, now=self._app.now(), new_id=self._app.new_id
         )
 
     async def publish(
         self, event_type: str, data: Mapping[str, Any] | None = None, *, event_id: str = "", to: str = ""
-    ) -> Announced:
+    ) -> PublishResult:
         """Let the tasks that listen to an event hear it; the same *event_id* is heard once."""
         event = Event(
-            id=event_id or self._wired.new_id(),
+            id=event_id or self._app.new_id(),
             type=event_type,
             source="library",
-            time=self._wired.now(),
+            time=self._app.now(),
             data=dict(data or {}),
             to=to,
         )
-        return await self._wired.announce(event)
+        return await self._app.publish_event(event)
 
 
-def _faults(task: TaskSpec) -> list[str]:
+def _params_problems(task: TaskSpec) -> list[str]:
     try:
         registry.check_params(task.type, task.params)
     except InputError as exc:

@@ -10,14 +10,14 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
 from functions.app.factories import (
-    Models,
-    StopSignal,
-    StoredRecords,
-    heartbeat,
-    opened,
-    publisher,
-    spending,
-    workers,
+    ModelClient,
+    ShutdownSignal,
+    StoreReader,
+    build_credit_ledger,
+    build_heartbeat,
+    build_publisher,
+    build_store,
+    build_workers,
 )
 from functions.config.settings import Settings
 from functions.domain.event_outbox import sent_by_task
@@ -29,34 +29,34 @@ from functions.domain.sharding import Share
 from functions.domain.storage import Counts
 from functions.domain.task import Job
 from functions.domain.types import instant_text
-from functions.engine.scoped_store import OldestSeen, OnlyShards, OnlyThese
+from functions.engine.scoped_store import OldestDueRecorder, ShardRangeStore, TaskSubsetStore
 from functions.engine.tick import tick
 from functions.errors import StoreError
-from functions.http_client.lazy import LateHttp
-from functions.http_client.trusted import VendorPost
-from functions.interfaces import Catalogue, Parts, Sharded, Shelf
-from functions.notifications import fingerprints, open_channels
-from functions.notifications.dispatcher import Teller
+from functions.http_client.lazy import LazyHttpClient
+from functions.http_client.trusted import TrustedHttpClient
+from functions.interfaces import DocumentStore, ShardedTickStore, TaskStore, TickDependencies
+from functions.notifications import channel_config_hashes, create_channels
+from functions.notifications.dispatcher import NotificationDispatcher
 from functions.observability.metrics import Metrics
-from functions.observability.tracing import traces
-from functions.services.channels import Channels
-from functions.services.dependencies import listeners
-from functions.services.watchdog import Lateness
+from functions.observability.tracing import build_tracing
+from functions.services.channels import ChannelService
+from functions.services.dependencies import subscribers
+from functions.services.watchdog import Watchdog
 from functions.task_types.registry import Tools, perform, register
 
 if TYPE_CHECKING:
-    from functions.services.credits import Owners
-    from functions.services.events import Announced
+    from functions.services.credits import AccountStore
+    from functions.services.events import PublishResult
 
-COUNTS_KNOWN_FOR = timedelta(seconds=30)
-AFTERWARDS = timedelta(seconds=3)  # for those who watch the scheduler itself
-AFTERWARDS_LATE = timedelta(seconds=1.5)  # so much of it after the answer was due: the door cuts off at 3
-AFTERWARDS_LEAST = timedelta(seconds=0.3)
+STATS_CACHE_TTL = timedelta(seconds=30)
+AFTER_TICK_TIMEOUT = timedelta(seconds=3)  # for those who watch the scheduler itself
+AFTER_TICK_OVERRUN = timedelta(seconds=1.5)  # so much of it after the answer was due: the door cuts off at 3
+AFTER_TICK_MIN_TIMEOUT = timedelta(seconds=0.3)
 
 
-def build(settings: Settings) -> "Wired":
+def build_app(settings: Settings) -> "App":
     """Put the parts together. Nothing is opened yet: each part connects when it is first used."""
-    return Wired(settings, clock=now)
+    return App(settings, clock=now)
 
 
 def now() -> datetime:
@@ -69,11 +69,11 @@ def new_id() -> str:
     return secrets.token_hex(8)
 
 
-class FullStore(Sharded, Catalogue, Shelf, Protocol):
+class Store(ShardedTickStore, TaskStore, DocumentStore, Protocol):
     """What a tick and people's commands need, in one: every store has it all."""
 
 
-class Wired:
+class App:
     """The scheduler with its store, its task types and its channels; used from one event loop.
 
     Args:
@@ -86,123 +86,138 @@ class Wired:
         self._clock = clock
         self.default_timezone = settings.default_timezone
         self._redact = Redactor(settings.secrets())
-        self.store: FullStore = opened(settings)
-        self._http = LateHttp(clock=clock, allow_private=settings.allow_private_networks)
-        self._models = Models(settings, clock=clock)
+        self.store: Store = build_store(settings)
+        self._http = LazyHttpClient(clock=clock, allow_private=settings.allow_private_networks)
+        self._model_client = ModelClient(settings, clock=clock)
         self._tools = Tools(
             http=self._http,
-            records=StoredRecords(self.store),
+            records=StoreReader(self.store),
             secrets=settings.task_secrets(),
             allow_commands=settings.allow_commands,
             command_environment=settings.command_environment(),
             python_tasks=settings.python_tasks,
             github_token=settings.github_token.get_secret_value() if settings.github_token else "",
             github_api=settings.github_api_url,
-            model=self._models.model,
+            model=self._model_client.model,
         )
-        self._post = VendorPost()
-        channels = open_channels(settings.channel_settings(), self._post)
-        marks = fingerprints(settings.channel_settings(), channels)
-        self.channels = Channels(self.store, marks, clock=clock)
-        self.teller = Teller(channels, clock=clock, redact=self._redact, watch=self.channels)
+        self._post = TrustedHttpClient()
+        channels = create_channels(settings.channel_settings(), self._post)
+        marks = channel_config_hashes(settings.channel_settings(), channels)
+        self.channels = ChannelService(self.store, marks, clock=clock)
+        self.dispatcher = NotificationDispatcher(
+            channels, clock=clock, redact=self._redact, observer=self.channels
+        )
         self._last_tick_at: datetime | None = None
-        self._stop = StopSignal()
+        self._shutdown = ShutdownSignal()
         self._metrics = Metrics()
-        self._counts: tuple[datetime, Counts] | None = None
+        self._stats: tuple[datetime, Counts] | None = None
         endpoint = settings.otel_exporter_otlp_endpoint
-        self._traces = traces(endpoint) if endpoint else None
+        self._tracing = build_tracing(endpoint) if endpoint else None
         late_after = timedelta(minutes=settings.late_after_minutes)
-        self._lateness = Lateness(self.store, self.teller, clock=clock, after=late_after)
-        self._heartbeat = heartbeat(settings, self._post)
-        self._workers = workers(settings, self._post, clock=clock)
-        self.parts = Parts(
+        self._watchdog = Watchdog(self.store, self.dispatcher, clock=clock, late_after=late_after)
+        self._heartbeat = build_heartbeat(settings, self._post)
+        self._workers = build_workers(settings, self._post, clock=clock)
+        self.tick_dependencies = TickDependencies(
             store=self.store,
-            perform=self._traces.around(self._perform) if self._traces else self._perform,
-            tell=self.teller,
-            routes=self.channels,
+            run_task=self._tracing.span(self._run_task) if self._tracing else self._run_task,
+            notify=self.dispatcher,
+            routing=self.channels,
             clock=clock,
-            token=new_id,
-            dice=random.random,
-            stopping=self._stop,
+            new_tick_id=new_id,
+            random=random.random,
+            is_shutting_down=self._shutdown,
             max_concurrency=settings.max_concurrency,
             workers=self._workers,
-            credits=spending(settings, lambda: self.owners, clock=clock),
-            publish=publisher(settings, self._post, clock=clock),
-            listeners=partial(listeners, self.store),
+            credits=build_credit_ledger(settings, lambda: self.accounts, clock=clock),
+            publish=build_publisher(settings, self._post, clock=clock),
+            subscribers=partial(subscribers, self.store),
         )
 
     async def tick(self, budget: Budget) -> Mapping[str, object]:
         """Run what is due, once; return the report."""
-        self._stop.listen()
+        self._shutdown.install()
         began_at = self._clock()
-        seen = OldestSeen(self.store)
-        report = await self._counted("tick", replace(self.parts, store=seen), budget)
-        await self._afterwards(seen.oldest, began_at, budget)
+        seen = OldestDueRecorder(self.store)
+        report = await self._with_metrics("tick", replace(self.tick_dependencies, store=seen), budget)
+        await self._after_tick(seen.oldest_due_at, began_at, budget)
         self._last_tick_at = self._clock()
         return report
 
-    async def _afterwards(self, oldest: datetime | None, began_at: datetime, budget: Budget) -> None:
+    async def _after_tick(self, oldest_due_at: datetime | None, started_at: datetime, budget: Budget) -> None:
         """Let those know who watch the scheduler itself, in time for the answer."""
-        within = AFTERWARDS
+        within = AFTER_TICK_TIMEOUT
         if budget.answer_by is not None:
-            left = began_at + budget.answer_by + AFTERWARDS_LATE - self._clock()
-            within = max(AFTERWARDS_LEAST, min(AFTERWARDS, left))
-        late = self._lateness.judge(oldest, found_at=began_at, last_tick=self._last_tick_at, within=within)
-        beat = self._heartbeat.beat(within=within) if self._heartbeat else asyncio.sleep(0)
-        await asyncio.gather(late, beat, self._traces_sent())
+            left = started_at + budget.answer_by + AFTER_TICK_OVERRUN - self._clock()
+            within = max(AFTER_TICK_MIN_TIMEOUT, min(AFTER_TICK_TIMEOUT, left))
+        late = self._watchdog.check(
+            oldest_due_at, found_at=started_at, last_tick=self._last_tick_at, within=within
+        )
+        beat = self._heartbeat.send(within=within) if self._heartbeat else asyncio.sleep(0)
+        await asyncio.gather(late, beat, self._flush_traces())
 
-    async def work(self, share: Share, budget: Budget) -> Mapping[str, object]:
+    async def run_worker(self, assignment: Share, budget: Budget) -> Mapping[str, object]:
         """Run what is due of *share*, as a worker; return the report."""
-        self._stop.listen()
-        some = OnlyThese(self.store, share.tasks) if share.tasks else OnlyShards(self.store, share.shards)
-        store = self.store if share.is_everything else some
-        after = self._workers.after(share) if self._workers else None
-        report = await self._counted("work", replace(self.parts, store=store, workers=after), budget)
-        await self._traces_sent()
+        self._shutdown.install()
+        some = (
+            TaskSubsetStore(self.store, assignment.tasks)
+            if assignment.tasks
+            else ShardRangeStore(self.store, assignment.shards)
+        )
+        store = self.store if assignment.is_everything else some
+        after = self._workers.for_next_worker(assignment) if self._workers else None
+        report = await self._with_metrics(
+            "work", replace(self.tick_dependencies, store=store, workers=after), budget
+        )
+        await self._flush_traces()
         return report
 
     async def metrics(self) -> str:
         """The figures of `GET /metrics`; those of the store are at most half a minute old."""
         now = self._clock()
-        if self._counts is None or now - self._counts[0] >= COUNTS_KNOWN_FOR:
+        if self._stats is None or now - self._stats[0] >= STATS_CACHE_TTL:
             try:
-                self._counts = (now, await self.store.counts(now))
+                self._stats = (now, await self.store.stats(now))
             except StoreError:
-                self._counts = None
+                self._stats = None
         self._metrics.heartbeats_missed = self._heartbeat.missed if self._heartbeat else 0
-        return self._metrics.text(self._counts[1] if self._counts else None)
+        return self._metrics.render(self._stats[1] if self._stats else None)
 
-    async def _counted(self, kind: str, parts: Parts, budget: Budget) -> Mapping[str, object]:
+    async def _with_metrics(
+        self, kind: str, dependencies: TickDependencies, budget: Budget
+    ) -> Mapping[str, object]:
         try:
-            report = await tick(parts, budget)
+            report = await tick(dependencies, budget)
         except (Exception, asyncio.CancelledError):
             self._metrics.unfinished += 1
             raise
-        self._metrics.count(kind, report, at=self._clock())
+        self._metrics.add_report(kind, report, at=self._clock())
         return report
 
-    async def _traces_sent(self) -> None:
-        if self._traces is not None:
-            await self._traces.sent()
+    async def _flush_traces(self) -> None:
+        if self._tracing is not None:
+            await self._tracing.flush()
 
-    async def tick_only(self, ids: Collection[str], budget: Budget) -> Mapping[str, object]:
+    async def run_tasks(self, ids: Collection[str], budget: Budget) -> Mapping[str, object]:
         """Run those of the tasks that are due, for somebody who waits for them; return the report."""
-        return await tick(replace(self.parts, store=OnlyThese(self.store, ids), takes_others=False), budget)
+        return await tick(
+            replace(self.tick_dependencies, store=TaskSubsetStore(self.store, ids), run_dependents=False),
+            budget,
+        )
 
     @cached_property
-    def owners(self) -> "Owners":
+    def accounts(self) -> "AccountStore":
         """Whose tasks there are, and their credits."""
-        from functions.services.credits import Owners  # 0.5 ms, and most ticks need no accounts
+        from functions.services.credits import AccountStore  # 0.5 ms, and most ticks need no accounts
 
-        return Owners(self.store, clock=self._clock)
+        return AccountStore(self.store, clock=self._clock)
 
-    async def announce(self, event: Event, *, forward: bool = True) -> "Announced":
+    async def publish_event(self, event: Event, *, forward: bool = True) -> "PublishResult":
         """Let tasks hear *event* and, with *forward*, the topic for programs outside."""
-        from functions.services.events import announce  # 1.5 ms, and no tick needs it
+        from functions.services.events import publish_event  # 1.5 ms, and no tick needs it
 
-        heard = await announce(self.store, event, now=self._clock(), new_id=new_id)
-        if forward and self.parts.publish is not None:
-            await self.parts.publish([sent_by_task(event)], within=AFTERWARDS)
+        heard = await publish_event(self.store, event, now=self._clock(), new_id=new_id)
+        if forward and self.tick_dependencies.publish is not None:
+            await self.tick_dependencies.publish([sent_by_task(event)], within=AFTER_TICK_TIMEOUT)
         return heard
 
     def now(self) -> datetime:
@@ -220,7 +235,7 @@ class Wired:
     async def status(self) -> Mapping[str, object]:
         """The figures of `GET /status`."""
         moment = self._clock()
-        counts = await self.store.counts(moment)
+        counts = await self.store.stats(moment)
         ticks = [at for at in (counts.last_tick_at, self._last_tick_at) if at is not None]
         return {
             "status": "healthy",
@@ -233,9 +248,9 @@ class Wired:
     async def close(self) -> None:
         """Let go of connections."""
         await self._http.close()
-        await self._models.close()
+        await self._model_client.close()
         await self._post.close()
         await self.store.close()
 
-    async def _perform(self, job: Job) -> Outcome:
+    async def _run_task(self, job: Job) -> Outcome:
         return redacted(await perform(job, self._tools), self._redact)

@@ -12,25 +12,25 @@ from functions.domain.run import Run
 from functions.domain.storage import Filter
 from functions.domain.task import Task
 from functions.errors import InputError
-from functions.gcp.api import GoogleApi, own_token
-from functions.gcp.cloud_tasks import ADDRESS, Addressed, CloudTasksWorkers
-from functions.gcp.pubsub import ADDRESS as TOPICS
+from functions.gcp.api import GoogleApi, fetch_access_token
+from functions.gcp.cloud_tasks import BASE_URL, CloudTasksWorkerPool, QueueTarget
+from functions.gcp.pubsub import BASE_URL as TOPICS
 from functions.gcp.pubsub import PubSubPublisher
-from functions.http_client.lazy import OriginClient
-from functions.http_client.trusted import Post
-from functions.interfaces import Catalogue, Free, Spending
+from functions.http_client.lazy import SingleOriginClient
+from functions.http_client.trusted import PostRequest
+from functions.interfaces import CreditLedger, NoCredits, TaskStore
 from functions.observability.heartbeat import Heartbeat
-from functions.services.history import all_runs
-from functions.stores import open_store
-from functions.stores.bitable.config import FeishuApp, Reading
+from functions.services.history import iter_runs
+from functions.stores import create_store
+from functions.stores.bitable.config import CellParser, FeishuCredentials
 from functions.task_types.support.context import LanguageModel
 
 if TYPE_CHECKING:
-    from functions.services.credits import Owners
-    from functions.stores import AnyStore
+    from functions.services.credits import AccountStore
+    from functions.stores import Store
 
 
-class Models:
+class ModelClient:
     """The language model that the settings name, and its connections.
 
     Attributes:
@@ -39,9 +39,9 @@ class Models:
 
     def __init__(self, settings: Settings, *, clock: Callable[[], datetime]) -> None:
         self.model: LanguageModel | None = None
-        self._client: OriginClient | None = None
+        self._client: SingleOriginClient | None = None
         if settings.llm_base_url is not None:
-            self._client = OriginClient(settings.llm_base_url, clock=lambda: clock().timestamp())
+            self._client = SingleOriginClient(settings.llm_base_url, clock=lambda: clock().timestamp())
             self.model = LanguageModel(
                 http=self._client,
                 url=settings.llm_base_url,
@@ -55,33 +55,33 @@ class Models:
             await self._client.close()
 
 
-def spending(
-    settings: Settings, owners: "Callable[[], Owners]", *, clock: Callable[[], datetime]
-) -> Spending:
+def build_credit_ledger(
+    settings: Settings, accounts: "Callable[[], AccountStore]", *, clock: Callable[[], datetime]
+) -> CreditLedger:
     """The accounts for a tick; without prices there is nothing to keep."""
     rates = Rates(settings.credits_per_run, settings.credits_per_1k_tokens)
     if any(rates.priced(name) for name in (*rates.per_run, *TOKEN_TYPES)):
-        from functions.services.credits import Credits  # 2 ms, and most have no prices
+        from functions.services.credits import StoredCreditLedger  # 2 ms, and most have no prices
 
-        return Credits(owners(), rates, clock=clock)
-    return Free()
+        return StoredCreditLedger(accounts(), rates, clock=clock)
+    return NoCredits()
 
 
 # The store that the settings name, opened with what it needs, and what task types may read of it.
 
 
-def opened(settings: Settings) -> "AnyStore":
+def build_store(settings: Settings) -> "Store":
     """The store of `STORE_URL`. Nothing is connected yet."""
     secret = settings.feishu_app_secret
     app = None
     if settings.feishu_app_id and secret:
-        app = FeishuApp(settings.feishu_app_id, secret.get_secret_value(), settings.feishu_base_url)
-    reading = Reading(cell_values, settings.default_timezone)
+        app = FeishuCredentials(settings.feishu_app_id, secret.get_secret_value(), settings.feishu_base_url)
+    reading = CellParser(parse_cell, settings.default_timezone)
     emulator = settings.firestore_emulator_host
-    return open_store(settings.store_url, feishu=app, reads=reading, emulator=emulator)
+    return create_store(settings.store_url, feishu=app, cell_parser=reading, emulator=emulator)
 
 
-def cell_values(text: str) -> Any:
+def parse_cell(text: str) -> Any:
     """What a cell's text says as YAML, by the rules of task files.
 
     Raises:
@@ -98,89 +98,95 @@ def cell_values(text: str) -> Any:
     return document.value
 
 
-class StoredRecords:
+class StoreReader:
     """What task types may read of the store."""
 
-    def __init__(self, store: Catalogue) -> None:
+    def __init__(self, store: TaskStore) -> None:
         self._store = store
 
     async def tasks(self) -> Sequence[Task]:
         """All tasks that can be read."""
-        from functions.services.apply import everything  # 1.5 ms, for the briefing alone
+        from functions.services.apply import all_tasks  # 1.5 ms, for the briefing alone
 
-        return [stored.task for stored in await everything(self._store, Filter())]
+        return [stored.task for stored in await all_tasks(self._store, Filter())]
 
     async def runs(self, since: datetime) -> Sequence[Run]:
         """The records of what ended at *since* or later."""
-        return [run async for run in all_runs(self._store, since=since)]
+        return [run async for run in iter_runs(self._store, since=since)]
 
 
 # Builds what lies beyond one instance, as far as the settings ask for it: nothing of it is opened yet.
 
 
-def workers(settings: Settings, post: Post, *, clock: Callable[[], datetime]) -> CloudTasksWorkers | None:
+def build_workers(
+    settings: Settings, post: PostRequest, *, clock: Callable[[], datetime]
+) -> CloudTasksWorkerPool | None:
     """The workers behind `WORKER_QUEUE`; None when it is not set."""
     if settings.worker_queue is None:
         return None
     emulator = settings.cloud_tasks_emulator_host
     # An emulator makes no ID tokens: its calls get past the door with the shared secret.
     secret = settings.cron_secret.get_secret_value() if emulator and settings.cron_secret else ""
-    to = Addressed(
+    to = QueueTarget(
         queue=settings.worker_queue,
         url=settings.worker_url or f"{(settings.public_url or '').rstrip('/')}/work",
-        account="" if emulator else settings.worker_service_account or "",
+        service_account="" if emulator else settings.worker_service_account or "",
         audience=settings.oidc_audience[0] if settings.oidc_audience else "",
         headers={"Authorization": f"Bearer {secret}"} if secret else {},
     )
-    api = google_api(ADDRESS, emulator, post, clock=clock)
+    api = build_google_api(BASE_URL, emulator, post, clock=clock)
     time = timedelta(seconds=settings.worker_budget_seconds)
-    return CloudTasksWorkers(api, to, time=time, shares=settings.worker_shares)
+    return CloudTasksWorkerPool(api, to, worker_timeout=time, worker_count=settings.worker_shares)
 
 
-def publisher(settings: Settings, post: Post, *, clock: Callable[[], datetime]) -> PubSubPublisher | None:
+def build_publisher(
+    settings: Settings, post: PostRequest, *, clock: Callable[[], datetime]
+) -> PubSubPublisher | None:
     """The topic of `EVENTS_TOPIC`; None when it is not set."""
     if settings.events_topic is None:
         return None
-    api = google_api(TOPICS, settings.pubsub_emulator_host, post, clock=clock)
+    api = build_google_api(TOPICS, settings.pubsub_emulator_host, post, clock=clock)
     return PubSubPublisher(api, settings.events_topic, source=settings.public_url or "cronfire")
 
 
-def heartbeat(settings: Settings, post: Post) -> Heartbeat | None:
+def build_heartbeat(settings: Settings, post: PostRequest) -> Heartbeat | None:
     """The outside watch of `HEARTBEAT_URL`; None when it is not set."""
     url = settings.heartbeat_url
     return Heartbeat(url.get_secret_value(), post) if url else None
 
 
-def google_api(address: str, emulator: str | None, post: Post, *, clock: Callable[[], datetime]) -> GoogleApi:
+def build_google_api(
+    address: str, emulator: str | None, post: PostRequest, *, clock: Callable[[], datetime]
+) -> GoogleApi:
     """The service at *address*, or its emulator at `host:port`."""
     if emulator:
-        return GoogleApi(f"http://{emulator}", post=post, token=None, clock=clock)
-    return GoogleApi(address, post=post, token=own_token, clock=clock)
+        return GoogleApi(f"http://{emulator}", post=post, fetch_token=None, clock=clock)
+    return GoogleApi(address, post=post, fetch_token=fetch_access_token, clock=clock)
 
 
 # The wish to end: SIGTERM, remembered for whoever may start nothing more.
 
 
-class StopSignal:
+class ShutdownSignal:
     """Remembers that the process was told to end, and lets the server's own handler know as well."""
 
     def __init__(self) -> None:
-        self._told = False
-        self._listening = False
+        self._received = False
+        self._is_installed = False
 
     def __call__(self) -> bool:
         """Whether SIGTERM has come."""
-        return self._told
+        return self._received
 
-    def listen(self) -> None:
+    def install(self) -> None:
         """Listen from now on. Called when serving, because the server installs its handlers late."""
-        if self._listening:
+        if self._is_installed:
             return
-        self._listening = True
+        self._is_installed = True
         before = signal.getsignal(signal.SIGTERM)
 
         def handle(number: int, frame: FrameType | None) -> None:
-            self._told = True
+            self._received = True
             if callable(before):
                 before(number, frame)
             elif before is signal.SIG_DFL:

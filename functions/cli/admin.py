@@ -19,8 +19,8 @@ from functions.domain.events import Event
 from functions.domain.task_budget import MOST_CREDITS
 from functions.errors import InputError
 from functions.services import access
-from functions.services.apply import keep_digest
-from functions.services.dependencies import all_listeners
+from functions.services.apply import sync_digest_task
+from functions.services.dependencies import all_subscribers
 from functions.stores.bitable.store import BitableStore
 from functions.task_types.registry import type_names
 
@@ -30,7 +30,7 @@ SETTABLE = {"quiet", "maintenance", "ratePerMinute", "digest"}
 
 async def list_channels(session: Session) -> int:
     """Show the channels that are set up, and whether they are open."""
-    found = await session.wired.channels.all()
+    found = await session.wired.channels.settings()
     rows = [(name, _channel_state(session, name, one), _wishes(one)) for name, one in found.items()]
     lines = session.screen.table(("CHANNEL", "STATE", "SETTINGS"), rows)
     none = ["No channel is set up: FEISHU_WEBHOOK_URL, SLACK_WEBHOOK_URL or another variable makes one"]
@@ -42,7 +42,7 @@ async def test_channel(session: Session, *, name: str) -> int:
     """Say on one channel that it works, once; 1 when its vendor did not take it."""
     await _must_exist(session, name)
     with session.screen.working(f"{name} is told"):
-        sent = await session.wired.teller.test(name, within=PATIENCE)
+        sent = await session.wired.dispatcher.test(name, within=PATIENCE)
     data = {"channel": name, "ok": sent.ok, "permanent": sent.permanent, "detail": sent.detail}
     if sent.ok:
         line = f"{name}: the test message was taken" + (f" ({sent.detail})" if sent.detail else "")
@@ -75,14 +75,14 @@ async def set_channel(session: Session, *, name: str, settings: str) -> int:
         except ValidationError as exc:
             raise InputError(_fault(exc)) from None
 
-    new = await channels.change(name, decide)
+    new = await channels.update_settings(name, decide)
     if "digest" in wishes:
-        await keep_digest(session.store, name, new.digest, now=session.now(), new_id=session.new_id)
+        await sync_digest_task(session.store, name, new.digest, now=session.now(), new_id=session.new_id)
     return _done(session, name, new, "is set")
 
 
 async def _must_exist(session: Session, name: str) -> None:
-    known = await session.wired.channels.all()
+    known = await session.wired.channels.settings()
     if name not in known:
         raise InputError(f"there is no channel {name!r}: scheduler channels list shows all")
 
@@ -136,7 +136,7 @@ def _done(session: Session, name: str, settings: ChannelSettings, what: str) -> 
 
 async def list_events(session: Session) -> int:
     """Show the types of events that tasks listen to, with these tasks."""
-    heard = await all_listeners(session.store)
+    heard = await all_subscribers(session.store)
     none = ["No task listens to an event: give one onEvent: [{type: order.paid}]"]
     told = [f"{type_}: {', '.join(tasks)}" for type_, tasks in heard.items()] or none
     session.screen.answer([{"type": type_, "tasks": list(tasks)} for type_, tasks in heard.items()], told)
@@ -158,13 +158,13 @@ async def publish(
             "to": to,
         }
     )
-    heard = await session.wired.announce(event)
+    heard = await session.wired.publish_event(event)
     answer = {
         "id": event.id,
         "type": event.type,
         "started": list(heard.started),
         "skipped": list(heard.skipped),
-        "known": list(heard.known),
+        "known": list(heard.duplicate),
     }
     session.screen.answer(answer, list(lines(event.type, answer)))
     return 0
@@ -209,7 +209,7 @@ async def create(
     session: Session, *, name: str, scopes: Sequence[Scope], owner: str, expires: datetime | None
 ) -> int:
     """Make a key and show it, this once."""
-    key, token = await access.issue(
+    key, token = await access.create_key(
         session.store,
         name=name,
         scopes=tuple(scopes),
@@ -228,7 +228,7 @@ async def create(
 
 async def list_keys(session: Session) -> int:
     """Show all keys, newest first."""
-    found = await access.everybodys(session.store, by=HERE)
+    found = await access.list_keys(session.store, by=HERE)
     rows = [
         (
             key.id,
@@ -249,7 +249,7 @@ async def list_keys(session: Session) -> int:
 
 async def revoke(session: Session, *, key_id: str) -> int:
     """End a key for good."""
-    key = await access.revoke(session.store, key_id, by=HERE, now=session.now())
+    key = await access.revoke_key(session.store, key_id, by=HERE, now=session.now())
     await _note(session, "key revoked", key)
     session.screen.answer(key.model_dump(mode="json", by_alias=True), [f"{key.name} opens nothing any more"])
     return 0
@@ -263,7 +263,7 @@ def _key_state(key: Key, now: datetime) -> Cell:
 
 async def _note(session: Session, verb: Verb, key: Key) -> None:
     entry = Entry(at=session.now(), verb=verb, subject=key.id, by=BY, note=key.name)
-    await access.note(session.store, entry, new_id=session.new_id)
+    await access.record_entry(session.store, entry, new_id=session.new_id)
 
 
 # The commands about owners: `owners list`, `show` and `set`.
@@ -271,7 +271,7 @@ async def _note(session: Session, verb: Verb, key: Key) -> None:
 
 async def list_owners(session: Session) -> int:
     """Show all accounts, by name."""
-    accounts = await session.wired.owners.all()
+    accounts = await session.wired.accounts.list_accounts()
     none = ["No owner has an account yet: scheduler owners set ID --monthly-credits N makes one"]
     lines = _table(session.screen, accounts) if accounts else none
     session.screen.answer([owner_data(account) for account in accounts], lines)
@@ -280,7 +280,7 @@ async def list_owners(session: Session) -> int:
 
 async def show_owner(session: Session, *, owner: str) -> int:
     """Show one account."""
-    account = await session.wired.owners.read(owner)
+    account = await session.wired.accounts.get(owner)
     session.screen.answer(owner_data(account), _table(session.screen, [account]))
     return 0
 
@@ -293,7 +293,7 @@ async def set_owner(
         raise InputError("owners set: say what to change: --plan, --monthly-credits or --unlimited")
     if monthly_credits is not None and not 0 <= monthly_credits <= MOST_CREDITS:
         raise InputError(f"--monthly-credits: must be a number from 0 to {MOST_CREDITS:.0f}")
-    account = await session.wired.owners.set(
+    account = await session.wired.accounts.set_plan(
         owner, plan=plan, monthly_credits=monthly_credits, unlimited=unlimited
     )
     credits = (
@@ -338,7 +338,7 @@ async def set_up(session: Session, *, dry_run: bool) -> int:
         raise InputError("STORE_URL: names no table of Feishu; write bitable://APP_TOKEN/TABLE_ID")
     steps = await store.set_up(types=type_names(), dry_run=dry_run)
     screen = session.screen
-    rows = [(Cell(one.state, COLOURS[one.state]), one.what, one.remedy) for one in steps]
+    rows = [(Cell(one.state, COLOURS[one.state]), one.subject, one.remedy) for one in steps]
     lines = screen.table(("STATE", "WHAT", "TO DO"), rows)
     wrong = sum(one.state == "wrong" for one in steps)
     made = sum(one.state in ("made", "missing") for one in steps)

@@ -18,7 +18,7 @@ from functions.errors import (
     NotFoundError,
     SchedulerError,
     SettingsError,
-    StoreUnavailable,
+    StoreUnavailableError,
 )
 
 WITHIN_S = 60.0  # for one question, its answer included
@@ -50,7 +50,7 @@ class Api:
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
             why = "it took too long" if isinstance(exc, TimeoutError) else type(exc).__name__
-            raise StoreUnavailable(f"SCHEDULER_URL: no answer of Cronfire's came ({why})") from None
+            raise StoreUnavailableError(f"SCHEDULER_URL: no answer of Cronfire's came ({why})") from None
         if status < 300:
             return given
         detail = given.get("detail") if isinstance(given, dict) else None
@@ -63,14 +63,14 @@ class RemoteStore:
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    async def page(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
+    async def list_tasks(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
         """As in `Catalogue`; by status, type, owner and tag."""
         wanted = {"status": which.status, "type": which.type, "owner": which.owner, "tag": which.tag}
         given = await self._api.ask("GET", "/api/tasks", cursor=after, limit=limit, **wanted)
         broken = tuple(Broken(one, "it cannot be read") for one in given.get("unreadable", ()))
         return Found(tuple(_stored(one) for one in given["tasks"]), broken)
 
-    async def read(self, ids: Sequence[str]) -> Found:
+    async def get_tasks(self, ids: Sequence[str]) -> Found:
         """As in `Catalogue`."""
         found = []
         for task_id in ids:
@@ -139,4 +139,4 @@ def _refusal(status: int, detail: str) -> SchedulerError:
         return NotFoundError(detail)
     if status in (401, 403):
         return NotAllowedError(f"SCHEDULER_KEY: {detail}")
-    return StoreUnavailable(detail) if status >= 500 else InputError(detail)
+    return StoreUnavailableError(detail) if status >= 500 else InputError(detail)

@@ -15,7 +15,7 @@ from functions.domain.storage import Filter
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import instant_text
 from functions.errors import InputError
-from functions.services.apply import Change, apply, everything
+from functions.services.apply import PlannedChange, all_tasks, apply_plan
 from functions.taskfiles import Fault, read_task_files
 
 # The command `cost`, and the line about cost in `plan`: what tasks come to on Google's bill.
@@ -42,7 +42,7 @@ async def show_cost(session: Session, *, paths: Sequence[Path]) -> int:
 
 
 async def planned_cost(
-    session: Session, specs: Sequence[TaskSpec], changes: Sequence[Change]
+    session: Session, specs: Sequence[TaskSpec], changes: Sequence[PlannedChange]
 ) -> tuple[Cost, Cost]:
     """The cost of what is stored, and of what would be stored after *changes* made it match *specs*."""
     now = session.now()
@@ -107,7 +107,7 @@ def _cost_lines(screen: Screen, tasks: int, cost: Cost) -> Iterator[str]:
 
 
 async def _stored(session: Session) -> list[Task]:
-    return [stored.task for stored in await everything(session.store, Filter())]
+    return [stored.task for stored in await all_tasks(session.store, Filter())]
 
 
 def _as_created(specs: Sequence[TaskSpec], *, now: datetime) -> list[Task]:
@@ -139,7 +139,7 @@ async def apply_files(session: Session, *, paths: Sequence[Path], prune: bool, d
     if loaded.faults:
         return refuse(session.screen, loaded.faults)
     with session.screen.working(f"{len(loaded.specs)} tasks are compared with the store"):
-        changes = await apply(
+        changes = await apply_plan(
             session.store,
             loaded.specs,
             origin=ORIGIN,
@@ -168,14 +168,16 @@ def refuse(screen: Screen, faults: Sequence[Fault]) -> int:
     return 2
 
 
-def show(screen: Screen, changes: Sequence[Change], specs: Sequence[TaskSpec], *, dry_run: bool) -> None:
+def show(
+    screen: Screen, changes: Sequence[PlannedChange], specs: Sequence[TaskSpec], *, dry_run: bool
+) -> None:
     """Tell what was changed, or would be."""
     data = {"applied": not dry_run, "changes": [_data(change) for change in changes]}
     zones = {spec.id: spec.timezone for spec in specs}
     screen.answer(data, list(_plan_lines(screen, changes, zones, dry_run=dry_run)))
 
 
-def _data(change: Change) -> dict[str, Any]:
+def _data(change: PlannedChange) -> dict[str, Any]:
     return {
         "id": change.id,
         "action": change.action,
@@ -187,7 +189,7 @@ def _data(change: Change) -> dict[str, Any]:
 
 
 def _plan_lines(
-    screen: Screen, changes: Sequence[Change], zones: dict[str, str], *, dry_run: bool
+    screen: Screen, changes: Sequence[PlannedChange], zones: dict[str, str], *, dry_run: bool
 ) -> Iterator[str]:
     rows = []
     for change in changes:
@@ -207,7 +209,7 @@ def _plan_lines(
     yield ", ".join(counts)
 
 
-def _times(change: Change, zone: str) -> str:
+def _times(change: PlannedChange, zone: str) -> str:
     before, after = local(change.before, zone), local(change.after, zone)
     if change.action == "remove":
         return f"was {before}"

@@ -13,7 +13,7 @@ from functions.cli.session import Session
 from functions.domain.storage import Document, Filter, Result
 from functions.domain.types import Status
 from functions.errors import SettingsError, StoreError
-from functions.services.apply import everything
+from functions.services.apply import all_tasks
 from functions.stores.bitable.store import BitableStore
 
 PATIENCE = timedelta(seconds=15)  # for a vendor's answer to a test
@@ -84,10 +84,10 @@ async def _store(session: Session) -> AsyncIterator[Finding]:
     started = perf_counter()
     try:
         document = Document("meta", name, {"at": session.now().isoformat()})
-        [kept] = await session.store.put([document])
-        found = await session.store.documents("meta", [name])
-        [gone] = await session.store.discard(found)
-        await session.store.counts(session.now())
+        [kept] = await session.store.put_documents([document])
+        found = await session.store.get_documents("meta", [name])
+        [gone] = await session.store.delete_documents(found)
+        await session.store.stats(session.now())
     except (StoreError, SettingsError) as exc:
         remedy = "look at STORE_URL, at the file's folder or the project's rights, and try again"
         yield Finding("store", "FAIL", str(exc), remedy)
@@ -110,7 +110,7 @@ async def _base(store: BitableStore) -> Finding:
         steps = await store.set_up(dry_run=True)
     except StoreError as exc:
         return Finding("base", "FAIL", str(exc), "docs/bitable-store.md")
-    if wrong := [f"{one.what} {one.state}" for one in steps if one.state != "there"]:
+    if wrong := [f"{one.subject} {one.state}" for one in steps if one.state != "there"]:
         shown = ", ".join(wrong[:SHOWN]) + (" ..." if len(wrong) > SHOWN else "")
         return Finding("base", "FAIL", shown, "scheduler bitable setup")
     return Finding("base", "ok", f"{len(steps)} columns and tables are there, each of its type")
@@ -126,7 +126,7 @@ def _clock(session: Session) -> Finding:
 
 async def _tasks(session: Session) -> AsyncIterator[Finding]:
     now = session.now()
-    counts = await session.store.counts(now)
+    counts = await session.store.stats(now)
     if counts.last_tick_at is None:
         text, remedy = "no tick has written anything yet", "start one: docs/deploy.md, or scheduler serve"
         yield Finding("pinger", "warn" if not counts.due else "FAIL", text, remedy)
@@ -135,10 +135,10 @@ async def _tasks(session: Session) -> AsyncIterator[Finding]:
         late = counts.due > 0 and age > LATE
         text = f"a tick last wrote {span_text(age)} ago; {counts.due} tasks are due"
         yield Finding("pinger", "FAIL" if late else "ok", text, "is the pinger switched off?" if late else "")
-    found = await session.store.page(Filter(), limit=500)
+    found = await session.store.list_tasks(Filter(), limit=500)
     for broken in found.broken:
         yield Finding("tasks", "FAIL", f"{broken.id} cannot be read: {broken.reason}", "mend or remove it")
-    tasks = [stored.task for stored in await everything(session.store, Filter())]
+    tasks = [stored.task for stored in await all_tasks(session.store, Filter())]
     for task in tasks:
         if task.status is Status.QUARANTINED:
             remedy = f"mend what ends the process, then scheduler resume {task.id}"
@@ -157,7 +157,7 @@ async def _tasks(session: Session) -> AsyncIterator[Finding]:
 
 async def _channels(session: Session, *, send: bool) -> AsyncIterator[Finding]:
     try:
-        channels = await session.wired.channels.all()
+        channels = await session.wired.channels.settings()
     except StoreError as exc:
         yield Finding("channels", "FAIL", str(exc), "mend the store first")
         return
@@ -172,6 +172,6 @@ async def _channels(session: Session, *, send: bool) -> AsyncIterator[Finding]:
             yield Finding("channels", "ok", f"{name} is set up")
         else:
             async with asyncio.timeout(PATIENCE.total_seconds() + 1):
-                sent = await session.wired.teller.test(name, within=PATIENCE)
+                sent = await session.wired.dispatcher.test(name, within=PATIENCE)
             text = f"{name}: {'took a test message' if sent.ok else sent.detail}"
             yield Finding("channels", "ok" if sent.ok else "FAIL", text, "" if sent.ok else "docs/notices.md")

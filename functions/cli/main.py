@@ -103,7 +103,7 @@ def start() -> int:
 def _log(environment: Mapping[str, str]) -> None:
     """Let warnings through, and no secret; settings that are wrong are told by whoever needs them."""
     try:
-        settings = Settings.from_env(environment, door=False)
+        settings = Settings.from_env(environment, serves_http=False)
     except SettingsError:
         return
     logs.configure({"LOG_LEVEL": environment.get("LOG_LEVEL") or "WARNING"}, Redactor(settings.secrets()))

@@ -84,14 +84,14 @@ def task_ids(incomplete: str) -> list[str]:
 
 async def _found(incomplete: str) -> list[str]:
     # Only where somebody completes: these load the whole program.
-    from functions.app.factories import opened
+    from functions.app.factories import build_store
     from functions.config.settings import Settings
     from functions.domain.storage import Filter
 
-    store = opened(Settings.from_env(_environment, door=False))
+    store = build_store(Settings.from_env(_environment, serves_http=False))
     try:
         async with asyncio.timeout(PATIENCE_S):
-            page = await store.page(Filter(), after=incomplete[:-1], limit=MOST)
+            page = await store.list_tasks(Filter(), after=incomplete[:-1], limit=MOST)
             return [stored.task.id for stored in page.tasks if stored.task.id.startswith(incomplete)]
     finally:
         await store.close()

@@ -16,7 +16,7 @@ from functions.cli.session import Session
 from functions.domain.task import TaskSpec
 from functions.domain.types import instant_text
 from functions.errors import InputError
-from functions.services.apply import apply
+from functions.services.apply import apply_plan
 from functions.taskfiles import read_task_files
 
 Command = Callable[..., Awaitable[int]]
@@ -48,7 +48,7 @@ async def _apply(session: Session, *, paths: Sequence[Path], prune: bool, dry_ru
     if loaded.faults:
         return files.refuse(session.screen, loaded.faults)
     store: Any = session.store
-    changes = await apply(
+    changes = await apply_plan(
         store,
         loaded.specs,
         origin=files.ORIGIN,

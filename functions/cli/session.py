@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from functions.app import application
-from functions.app.application import FullStore, Wired
+from functions.app.application import App, Store
 from functions.cli.console import Screen
 from functions.config.settings import Settings
 from functions.domain.task import Task
@@ -35,7 +35,7 @@ class Session:
         self.screen = screen
         self._clock = clock
         self._settings: Settings | None = None
-        self._wired: Wired | None = None
+        self._wired: App | None = None
 
     def now(self) -> datetime:
         """The present moment."""
@@ -49,14 +49,14 @@ class Session:
     def settings(self) -> Settings:
         """The settings; raises SettingsError when one is wrong."""
         if self._settings is None:
-            self._settings = Settings.from_env(self.environment, door=False)
+            self._settings = Settings.from_env(self.environment, serves_http=False)
         return self._settings
 
     @property
-    def wired(self) -> Wired:
+    def wired(self) -> App:
         """The parts of the scheduler."""
         if self._wired is None:
-            self._wired = application.build(self.settings)
+            self._wired = application.build_app(self.settings)
         return self._wired
 
     @property
@@ -65,7 +65,7 @@ class Session:
         return bool(self.environment.get("SCHEDULER_URL", "").strip())
 
     @property
-    def store(self) -> FullStore:
+    def store(self) -> Store:
         """The store that `STORE_URL` names; what can be asked of `SCHEDULER_URL` when that is set."""
         if not self.is_remote:
             return self.wired.store
@@ -73,11 +73,11 @@ class Session:
 
         api = api_of(self.environment)
         assert api is not None
-        return cast("FullStore", RemoteStore(api))
+        return cast("Store", RemoteStore(api))
 
     async def task(self, task_id: str) -> Task:
         """Return a task; raises InputError when there is none of this id, or it cannot be read."""
-        found = await self.store.read([task_id])
+        found = await self.store.get_tasks([task_id])
         if found.broken:
             raise InputError(f"{task_id} cannot be read: {found.broken[0].reason}")
         if not found.tasks:

@@ -17,7 +17,7 @@ from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, Status, instant_text
 from functions.errors import InputError
 from functions.services import tasks as control
-from functions.services.apply import everything
+from functions.services.apply import all_tasks
 from functions.task_types.registry import example, type_names
 
 PAGE = 500  # tasks looked at for those that cannot be read
@@ -32,8 +32,8 @@ OUTCOME_COLOURS = {OutcomeKind.SUCCEEDED: "green", OutcomeKind.SKIPPED: "dim", O
 
 async def list_tasks(session: Session) -> int:
     """Show all tasks, by id."""
-    found = await session.store.page(Filter(), limit=PAGE)
-    tasks = [stored.task for stored in await everything(session.store, Filter())]
+    found = await session.store.list_tasks(Filter(), limit=PAGE)
+    tasks = [stored.task for stored in await all_tasks(session.store, Filter())]
     rows = [
         (
             task.id,
@@ -253,7 +253,7 @@ BY = "command line"
 
 async def pause(session: Session, *, task_id: str, note: str, until: datetime | None) -> int:
     """Stop a task until *until*, or until it is resumed."""
-    task = await control.pause(
+    task = await control.pause_task(
         session.store, task_id, note=note, until=until, by=BY, now=session.now(), new_id=session.new_id
     )
     end = f"until {local(until, task.timezone)}" if until else "until somebody resumes it"
@@ -262,7 +262,7 @@ async def pause(session: Session, *, task_id: str, note: str, until: datetime | 
 
 async def resume(session: Session, *, task_id: str, catch_up: bool) -> int:
     """End a pause or a quarantine."""
-    task = await control.resume(
+    task = await control.resume_task(
         session.store, task_id, catch_up=catch_up, now=session.now(), new_id=session.new_id
     )
     return told(session, task, f"{task_id} is resumed; next look {local(task.next_run_at, task.timezone)}")
@@ -270,7 +270,7 @@ async def resume(session: Session, *, task_id: str, catch_up: bool) -> int:
 
 async def cancel(session: Session, *, task_id: str) -> int:
     """End the occurrence in hand."""
-    task = await control.cancel(session.store, task_id, now=session.now(), new_id=session.new_id)
+    task = await control.cancel_task(session.store, task_id, now=session.now(), new_id=session.new_id)
     done = "will be told to stop within seconds" if task.cancel_requested else "is cancelled"
     return told(session, task, f"{task_id} {done}")
 
@@ -278,7 +278,7 @@ async def cancel(session: Session, *, task_id: str) -> int:
 async def run(session: Session, *, task_ids: Sequence[str]) -> int:
     """Ask for one run of each task at the next tick."""
     tasks = [
-        await control.run_now(session.store, task_id, now=session.now(), new_id=session.new_id)
+        await control.request_run(session.store, task_id, now=session.now(), new_id=session.new_id)
         for task_id in task_ids
     ]
     lines = [f"{task.id} runs at the next tick" for task in tasks]
@@ -288,7 +288,7 @@ async def run(session: Session, *, task_ids: Sequence[str]) -> int:
 
 async def backfill(session: Session, *, task_id: str, first: datetime, until: datetime, dry_run: bool) -> int:
     """Ask for runs of past occurrences that have not succeeded."""
-    wanted = await control.backfill(
+    wanted = await control.backfill_task(
         session.store,
         task_id,
         first=first,

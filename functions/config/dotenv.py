@@ -36,14 +36,14 @@ def parse_dotenv(text: str) -> dict[str, str]:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         match = _ASSIGNMENT.fullmatch(line.strip())
-        value = None if match is None else _unquoted(match[2])
+        value = None if match is None else _unquote(match[2])
         if match is None or value is None:
             raise SettingsError(f"Line {number} of .env must be NAME=value, with both quotes or none.")
         found[match[1]] = value
     return found
 
 
-def _unquoted(value: str) -> str | None:
+def _unquote(value: str) -> str | None:
     if value[:1] not in ("'", '"'):
         return re.split(r"(?:^|\s)#", value, maxsplit=1)[0].strip()
     match = _QUOTED.fullmatch(value)

@@ -17,23 +17,23 @@ from pydantic import (
 )
 
 from functions.config.types import (
-    ADDRESS,
-    HOST,
-    Address,
-    Level,
-    Names,
-    SecretAddress,
-    Switch,
-    Zone,
-    content,
-    listed,
+    HOST_AND_PORT,
+    HTTP_URL,
+    Flag,
+    HttpUrl,
+    LogLevel,
+    NameList,
+    SecretHttpUrl,
+    TimezoneName,
+    read_text,
+    split_list,
 )
 from functions.errors import SettingsError
 
 # Settings of the channels of notices: which there are, and what may be in them.
 
 
-class ChannelSettings(BaseModel):
+class ChannelConfig(BaseModel):
     """What channels are told, and nothing else is: each checks the rest of its own when it is opened.
 
     Attributes:
@@ -45,33 +45,33 @@ class ChannelSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
-    feishu_webhook_url: SecretAddress | None = Field(None, description=ADDRESS)
+    feishu_webhook_url: SecretHttpUrl | None = Field(None, description=HTTP_URL)
     feishu_webhook_secret: SecretStr | None = None
-    slack_webhook_url: SecretAddress | None = Field(None, description=ADDRESS)
-    discord_webhook_url: SecretAddress | None = Field(None, description=ADDRESS)
+    slack_webhook_url: SecretHttpUrl | None = Field(None, description=HTTP_URL)
+    discord_webhook_url: SecretHttpUrl | None = Field(None, description=HTTP_URL)
     telegram_bot_token: SecretStr | None = None
     telegram_chat_id: str | None = None
-    teams_webhook_url: SecretAddress | None = Field(None, description=ADDRESS)
+    teams_webhook_url: SecretHttpUrl | None = Field(None, description=HTTP_URL)
     smtp_url: SecretStr | None = None
-    notify_email_to: Names = ()
+    notify_email_to: NameList = ()
     notify_email_from: str | None = None
     pagerduty_routing_key: SecretStr | None = None
-    ntfy_url: SecretAddress | None = Field(None, description=ADDRESS)
+    ntfy_url: SecretHttpUrl | None = Field(None, description=HTTP_URL)
     ntfy_token: SecretStr | None = None
     apprise_urls: SecretStr | None = None
-    webhook_url: SecretAddress | None = Field(None, description=ADDRESS)
+    webhook_url: SecretHttpUrl | None = Field(None, description=HTTP_URL)
     webhook_secret: SecretStr | None = None
     webhook_secret_previous: SecretStr | None = None
     notice_language: Literal["en", "zh"] = Field("en", description="en or zh")
-    public_url: Address | None = Field(None, description=ADDRESS)
+    public_url: HttpUrl | None = Field(None, description=HTTP_URL)
 
     def channel_settings(self) -> dict[str, str]:
         """The variables that set up the channels of notices, as in the environment; only those set."""
-        found = {name.upper(): plain(getattr(self, name)) for name in ChannelSettings.model_fields}
+        found = {name.upper(): unwrap(getattr(self, name)) for name in ChannelConfig.model_fields}
         return {name: value for name, value in found.items() if value}
 
 
-def plain(value: SecretStr | str | tuple[str, ...] | None) -> str:
+def unwrap(value: SecretStr | str | tuple[str, ...] | None) -> str:
     """*value* as its variable holds it; empty for None."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
@@ -81,14 +81,14 @@ def plain(value: SecretStr | str | tuple[str, ...] | None) -> str:
 # Settings of the task types: what tasks may do on this machine, and the secrets they may use by name.
 
 SECRET_PREFIX = "TASK_SECRET_"  # noqa: S105  # no variable without it can be read by a task
-MOST_CHARS = 8192
-LEAST_CHARS = 8  # a shorter value could not be masked without masking innocent words
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+MAX_TASK_SECRET_CHARS = 8192
+MIN_TASK_SECRET_CHARS = 8  # a shorter value could not be masked without masking innocent words
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z]\w*)?")
 
 
-def _modules(names: tuple[str, ...]) -> tuple[str, ...]:
+def _check_modules(names: tuple[str, ...]) -> tuple[str, ...]:
     if not all(_MODULE.fullmatch(name) for name in names):
         raise ValueError
     return names
@@ -107,23 +107,23 @@ class TaskSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
-    allow_commands: Switch = Field(False, strict=True, description="1, 0, true or false")
-    python_tasks: Annotated[tuple[str, ...], BeforeValidator(listed), AfterValidator(_modules)] = Field(
-        (), description="modules such as jobs or jobs.daily:report, several with commas"
+    allow_commands: Flag = Field(False, strict=True, description="1, 0, true or false")
+    python_tasks: Annotated[tuple[str, ...], BeforeValidator(split_list), AfterValidator(_check_modules)] = (
+        Field((), description="modules such as jobs or jobs.daily:report, several with commas")
     )
-    task_types: Annotated[tuple[str, ...], BeforeValidator(listed), AfterValidator(_modules)] = Field(
-        (), description="modules such as shop.count_stock, several with commas"
+    task_types: Annotated[tuple[str, ...], BeforeValidator(split_list), AfterValidator(_check_modules)] = (
+        Field((), description="modules such as shop.count_stock, several with commas")
     )
     github_token: SecretStr | None = None
-    github_api_url: Address = Field("https://api.github.com", description=ADDRESS)
+    github_api_url: HttpUrl = Field("https://api.github.com", description=HTTP_URL)
     _task_secrets: Mapping[str, SecretStr] = PrivateAttr(default_factory=dict)
     _command_environment: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
-    def take_up(self, env: Mapping[str, str]) -> None:
+    def read_task_environment(self, env: Mapping[str, str]) -> None:
         """Keep what *env* holds beside the fields, for the methods below."""
-        self._task_secrets, _ = _secrets(env)
+        self._task_secrets, _ = _read_task_secrets(env)
         given = {name: env.get(name, "") for name in ("HOME", "LANG", "PATH")}
-        defaults = {"HOME": "/tmp", "LANG": "C.UTF-8", "PATH": PATH}  # noqa: S108  # a home that always is
+        defaults = {"HOME": "/tmp", "LANG": "C.UTF-8", "PATH": DEFAULT_PATH}  # noqa: S108  # a home that always is
         self._command_environment = defaults | {name: value for name, value in given.items() if value}
 
     def task_secrets(self) -> dict[str, str]:
@@ -135,12 +135,12 @@ class TaskSettings(BaseModel):
         return dict(self._command_environment)
 
 
-def secret_faults(env: Mapping[str, str]) -> list[str]:
+def secret_problems(env: Mapping[str, str]) -> list[str]:
     """What is wrong with the secrets of tasks in *env*, without showing one."""
-    return _secrets(env)[1]
+    return _read_task_secrets(env)[1]
 
 
-def _secrets(env: Mapping[str, str]) -> tuple[dict[str, SecretStr], list[str]]:
+def _read_task_secrets(env: Mapping[str, str]) -> tuple[dict[str, SecretStr], list[str]]:
     """Each `TASK_SECRET_<NAME>`, or the content of the file `TASK_SECRET_<NAME>_FILE`, and what is wrong."""
     found: dict[str, SecretStr] = {}
     faults: list[str] = []
@@ -151,15 +151,17 @@ def _secrets(env: Mapping[str, str]) -> tuple[dict[str, SecretStr], list[str]]:
         name = variable.removeprefix(SECRET_PREFIX)
         if from_file := len(name) > len("_FILE") and name.endswith("_FILE"):
             name = name.removesuffix("_FILE")
-            given = content(Path(given))
+            given = read_text(Path(given))
         if name in found:
             faults.append(f"Set {SECRET_PREFIX}{name} or {variable}, not both.")
         elif not _NAME.fullmatch(name):
             faults.append(f"After {SECRET_PREFIX} must come 1 to 64 letters, digits and _.")
         elif from_file and not given:
             faults.append(f"{variable} must be the path of a readable file that is not empty.")
-        elif not LEAST_CHARS <= len(given) <= MOST_CHARS:
-            faults.append(f"{variable} must have {LEAST_CHARS} to {MOST_CHARS} characters to be masked.")
+        elif not MIN_TASK_SECRET_CHARS <= len(given) <= MAX_TASK_SECRET_CHARS:
+            faults.append(
+                f"{variable} must have {MIN_TASK_SECRET_CHARS} to {MAX_TASK_SECRET_CHARS} characters to be masked."
+            )
         else:
             found[name] = SecretStr(given)
     return found, faults
@@ -194,25 +196,25 @@ class ScaleSettings(BaseModel):
         pattern=r"^projects/[^/]+/locations/[^/]+/queues/[^/]+$",
         description="projects/PROJECT/locations/LOCATION/queues/QUEUE",
     )
-    worker_url: Address | None = Field(None, description=ADDRESS)
+    worker_url: HttpUrl | None = Field(None, description=HTTP_URL)
     worker_service_account: str | None = Field(
         None, pattern=r"^[^@\s]+@[^@\s]+$", description="the e-mail address of a service account"
     )
     worker_budget_seconds: float = Field(280.0, ge=30, le=3300, description=SECONDS)
     worker_shares: int = Field(4, ge=1, le=64, description="a whole number from 1 to 64")
-    cloud_tasks_emulator_host: str | None = Field(None, pattern=HOST, description="host:port")
+    cloud_tasks_emulator_host: str | None = Field(None, pattern=HOST_AND_PORT, description="host:port")
     events_topic: str | None = Field(
         None, pattern=r"^projects/[^/]+/topics/[^/]+$", description="projects/PROJECT/topics/TOPIC"
     )
-    pubsub_emulator_host: str | None = Field(None, pattern=HOST, description="host:port")
-    otel_exporter_otlp_endpoint: Address | None = Field(None, description=ADDRESS)
-    heartbeat_url: SecretAddress | None = Field(None, description=ADDRESS)
+    pubsub_emulator_host: str | None = Field(None, pattern=HOST_AND_PORT, description="host:port")
+    otel_exporter_otlp_endpoint: HttpUrl | None = Field(None, description=HTTP_URL)
+    heartbeat_url: SecretHttpUrl | None = Field(None, description=HTTP_URL)
     late_after_minutes: float = Field(
         0.0, ge=0, le=1440, description="a number of minutes from 0 (never) to 1440"
     )
 
 
-def queue_faults(values: Mapping[str, str]) -> list[str]:
+def queue_problems(values: Mapping[str, str]) -> list[str]:
     """What is missing for a queue to be of use."""
     if "worker_queue" not in values:
         return []
@@ -230,11 +232,11 @@ _PRICE = re.compile(r"([a-z][a-z0-9_]{0,62})\s*=\s*(\d{1,6}(?:\.\d{1,3})?)")
 _PRICES = "task types with credits, such as agent=5,http=0"
 
 
-def _prices(value: object) -> object:
+def _parse_prices(value: object) -> object:
     """`agent=5,http=0` as a mapping; the text itself when it is no such list, to be refused."""
     if not isinstance(value, str):
         return value
-    parts = listed(value)
+    parts = split_list(value)
     found = [_PRICE.fullmatch(part) for part in parts] if isinstance(parts, tuple) else [None]
     return {match[1]: float(match[2]) for match in found if match} if all(found) else value
 
@@ -252,16 +254,18 @@ class AgentSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
-    llm_base_url: Address | None = Field(None, description=ADDRESS)
+    llm_base_url: HttpUrl | None = Field(None, description=HTTP_URL)
     llm_api_key: SecretStr | None = None
     llm_model: str | None = None
-    credits_per_run: Annotated[Mapping[str, float], BeforeValidator(_prices)] = Field({}, description=_PRICES)
+    credits_per_run: Annotated[Mapping[str, float], BeforeValidator(_parse_prices)] = Field(
+        {}, description=_PRICES
+    )
     credits_per_1k_tokens: float = Field(0.0, ge=0, le=1e6, description="a number of credits, 0 or more")
 
 
 # Settings of the Feishu app that a table of tasks was shared with.
 
-SCHEME = "bitable://"
+BITABLE_SCHEME = "bitable://"
 
 
 class FeishuSettings(BaseModel):
@@ -277,12 +281,12 @@ class FeishuSettings(BaseModel):
 
     feishu_app_id: str | None = None
     feishu_app_secret: SecretStr | None = None
-    feishu_base_url: Address = Field("https://open.feishu.cn", description=ADDRESS)
+    feishu_base_url: HttpUrl = Field("https://open.feishu.cn", description=HTTP_URL)
 
 
-def feishu_faults(values: Mapping[str, str]) -> list[str]:
+def feishu_problems(values: Mapping[str, str]) -> list[str]:
     """What is missing for a table to be opened."""
-    if not values.get("store_url", "").startswith(SCHEME):
+    if not values.get("store_url", "").startswith(BITABLE_SCHEME):
         return []
     missing = [name for name in ("feishu_app_id", "feishu_app_secret") if not values.get(name)]
     return [
@@ -293,14 +297,18 @@ def feishu_faults(values: Mapping[str, str]) -> list[str]:
 
 def base_token(store_url: str) -> str:
     """The part of *store_url* that opens a base; empty when there is none."""
-    return store_url.removeprefix(SCHEME).partition("/")[0] if store_url.startswith(SCHEME) else ""
+    return (
+        store_url.removeprefix(BITABLE_SCHEME).partition("/")[0]
+        if store_url.startswith(BITABLE_SCHEME)
+        else ""
+    )
 
 
-SECRET_CHARS = 32  # below that a shared secret may be guessed
+MIN_SECRET_CHARS = 32  # below that a shared secret may be guessed
 MAKE_A_SECRET = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'  # noqa: S105  # a remedy
 
 
-class Settings(ChannelSettings, TaskSettings, ScaleSettings, AgentSettings, FeishuSettings):
+class Settings(ChannelConfig, TaskSettings, ScaleSettings, AgentSettings, FeishuSettings):
     """Every knob. A field is its variable in lower case; its description completes "VARIABLE must be ...".
 
     Attributes:
@@ -315,10 +323,10 @@ class Settings(ChannelSettings, TaskSettings, ScaleSettings, AgentSettings, Feis
 
     cron_secret: SecretStr | None = None
     cron_secret_previous: SecretStr | None = None
-    oidc_audience: Names = ()
-    oidc_service_accounts: Names = ()
+    oidc_audience: NameList = ()
+    oidc_service_accounts: NameList = ()
     api_key: SecretStr | None = Field(
-        None, min_length=SECRET_CHARS, description=f"at least {SECRET_CHARS} characters"
+        None, min_length=MIN_SECRET_CHARS, description=f"at least {MIN_SECRET_CHARS} characters"
     )
     store_url: str = Field(
         "sqlite:///scheduler.db",
@@ -326,15 +334,15 @@ class Settings(ChannelSettings, TaskSettings, ScaleSettings, AgentSettings, Feis
         description="sqlite:///FILE, json:///FILE.json, bitable://APP_TOKEN/TABLE_ID or "
         "firestore://PROJECT/DATABASE",
     )
-    firestore_emulator_host: str | None = Field(None, pattern=HOST, description="host:port")
-    default_timezone: Zone = Field("UTC", description="the name of a time zone, such as Europe/Riga")
+    firestore_emulator_host: str | None = Field(None, pattern=HOST_AND_PORT, description="host:port")
+    default_timezone: TimezoneName = Field("UTC", description="the name of a time zone, such as Europe/Riga")
     tick_budget_seconds: float = Field(24.0, ge=4, le=3300, description="a number of seconds from 4 to 3300")
     max_concurrency: int = Field(200, ge=1, le=1000, description="a whole number from 1 to 1000")
-    allow_private_networks: Switch = Field(False, strict=True, description="1, 0, true or false")
-    log_level: Level = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    allow_private_networks: Flag = Field(False, strict=True, description="1, 0, true or false")
+    log_level: LogLevel = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str], *, door: bool = True) -> Self:
+    def from_env(cls, env: Mapping[str, str], *, serves_http: bool = True) -> Self:
         """Return the settings that *env* holds; an empty variable counts as absent.
 
         Where a secret `X` is expected, `X_FILE` may name a file that holds it.
@@ -346,12 +354,12 @@ class Settings(ChannelSettings, TaskSettings, ScaleSettings, AgentSettings, Feis
         Raises:
             SettingsError: One or more variables are wrong. The text names all of them, and no value.
         """
-        values, faults = _given(env)
-        faults += _split_secret(values, door=door)
-        faults += _half_configured(values)
-        faults += queue_faults(values)
-        faults += feishu_faults(values)
-        faults += secret_faults(env)
+        values, faults = _read_values(env)
+        faults += _split_cron_secret(values, serves_http=serves_http)
+        faults += _oidc_problems(values)
+        faults += queue_problems(values)
+        faults += feishu_problems(values)
+        faults += secret_problems(env)
         settings: Self | None = None
         try:
             settings = cls.model_validate(values)
@@ -360,32 +368,32 @@ class Settings(ChannelSettings, TaskSettings, ScaleSettings, AgentSettings, Feis
             faults += [f"{name.upper()} must be {cls.model_fields[name].description}." for name in wrong]
         if settings is None or faults:
             raise SettingsError(" ".join(faults))
-        settings.take_up(env)
+        settings.read_task_environment(env)
         return settings
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret value in use, tasks' included, for masking it in all that leaves the process."""
-        own = [value for name in SECRETS if (value := plain(getattr(self, name.lower())))]
+        own = [value for name in SECRET_VARIABLES if (value := unwrap(getattr(self, name.lower())))]
         token = base_token(self.store_url)
         return (*own, *((token,) if token else ()), *self.task_secrets().values())
 
 
-SECRETS = tuple(
+SECRET_VARIABLES = tuple(
     name.upper() for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
 )
 
 
-def _given(env: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+def _read_values(env: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     """The variables that are ours and not empty, by field name, and what is wrong with their files."""
     values, faults = {}, []
     for field in Settings.model_fields:
         name = field.upper()
         value = env.get(name, "").strip()
-        path = env.get(f"{name}_FILE", "").strip() if name in SECRETS else ""
+        path = env.get(f"{name}_FILE", "").strip() if name in SECRET_VARIABLES else ""
         if path and value:
             faults.append(f"Set {name} or {name}_FILE, not both.")
         elif path:
-            value = content(Path(path))
+            value = read_text(Path(path))
             if not value:
                 faults.append(f"{name}_FILE must be the path of a readable file that is not empty.")
         if value:
@@ -393,34 +401,34 @@ def _given(env: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     return values, faults
 
 
-def _split_secret(values: dict[str, str], *, door: bool) -> list[str]:
+def _split_cron_secret(values: dict[str, str], *, serves_http: bool) -> list[str]:
     """Move the second line of the secret to where the retiring one belongs; say what is wrong with either."""
     lines = [line.strip() for line in values.pop("cron_secret", "").splitlines() if line.strip()]
     previous = values.pop("cron_secret_previous", "")
     if (len(lines) > 1 and previous) or len(lines) > 2:
         return ["CRON_SECRET may have a second line or CRON_SECRET_PREVIOUS be set: two secrets, no more."]
     if not lines:
-        return [_no_secret("is missing")] if door else []
+        return [_secret_problem("is missing")] if serves_http else []
     live = dict(zip(("cron_secret", "cron_secret_previous"), [*lines, previous], strict=False))
     values.update({name: secret for name, secret in live.items() if secret})
     return [
-        _no_secret(f"has {weakness}", name.upper())
+        _secret_problem(f"has {weakness}", name.upper())
         for name, secret in live.items()
-        if secret and (weakness := _weakness(secret))
+        if secret and (weakness := _secret_weakness(secret))
     ]
 
 
-def _weakness(secret: str) -> str:
+def _secret_weakness(secret: str) -> str:
     if not (secret.isascii() and secret.isprintable()) or " " in secret:
         return "characters that a header cannot carry; use letters and digits"
-    return f"fewer than {SECRET_CHARS} characters" if len(secret) < SECRET_CHARS else ""
+    return f"fewer than {MIN_SECRET_CHARS} characters" if len(secret) < MIN_SECRET_CHARS else ""
 
 
-def _no_secret(fault: str, name: str = "CRON_SECRET") -> str:
-    return f"{name} {fault}. Pingers prove themselves with it. Make one with: {MAKE_A_SECRET}"
+def _secret_problem(problem: str, name: str = "CRON_SECRET") -> str:
+    return f"{name} {problem}. Pingers prove themselves with it. Make one with: {MAKE_A_SECRET}"
 
 
-def _half_configured(values: Mapping[str, str]) -> list[str]:
+def _oidc_problems(values: Mapping[str, str]) -> list[str]:
     missing = {"oidc_audience", "oidc_service_accounts"} - values.keys()
     if len(missing) != 1:
         return []

@@ -7,20 +7,20 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-SWITCHES = {"1": True, "true": True, "0": False, "false": False}
-_ADDRESS = re.compile(r"https?://[^\s/?#]+\S*")
-HOST = r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$"
-ADDRESS = "an address that begins with https:// or http://"
+FLAG_VALUES = {"1": True, "true": True, "0": False, "false": False}
+_HTTP_URL = re.compile(r"https?://[^\s/?#]+\S*")
+HOST_AND_PORT = r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$"
+HTTP_URL = "an address that begins with https:// or http://"
 
 
-def listed(value: object) -> object:
+def split_list(value: object) -> object:
     """The parts of a text between commas; what is no text is left alone."""
     if isinstance(value, str):
         return tuple(item for item in (part.strip() for part in value.split(",")) if item)
     return value
 
 
-def content(path: Path) -> str:
+def read_text(path: Path) -> str:
     """The text in a file, without white space around it; empty when it cannot be read."""
     try:
         return path.read_text(encoding="utf-8").strip()
@@ -28,11 +28,11 @@ def content(path: Path) -> str:
         return ""
 
 
-def _switch(value: object) -> object:
-    return SWITCHES.get(value.lower(), value) if isinstance(value, str) else value
+def _parse_flag(value: object) -> object:
+    return FLAG_VALUES.get(value.lower(), value) if isinstance(value, str) else value
 
 
-def _zone(name: str) -> str:
+def _check_timezone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, OSError) as exc:  # unknown; a folder of zones, like "Europe"
@@ -40,28 +40,28 @@ def _zone(name: str) -> str:
     return name
 
 
-def _address(value: str) -> str:
-    if not _ADDRESS.fullmatch(value):
+def _check_http_url(value: str) -> str:
+    if not _HTTP_URL.fullmatch(value):
         raise ValueError
     return value
 
 
-def _secret_address(value: SecretStr) -> SecretStr:
-    _address(value.get_secret_value())
+def _check_secret_http_url(value: SecretStr) -> SecretStr:
+    _check_http_url(value.get_secret_value())
     return value
 
 
-def _upper(value: object) -> object:
+def _to_upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
-Address = Annotated[str, AfterValidator(_address)]
-Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
-Names = Annotated[
+HttpUrl = Annotated[str, AfterValidator(_check_http_url)]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_to_upper)]
+NameList = Annotated[
     tuple[str, ...],
-    BeforeValidator(listed),
+    BeforeValidator(split_list),
     Field(min_length=1, description="one name, or several with commas"),
 ]
-SecretAddress = Annotated[SecretStr, AfterValidator(_secret_address)]
-Switch = Annotated[bool, BeforeValidator(_switch)]
-Zone = Annotated[str, AfterValidator(_zone)]
+SecretHttpUrl = Annotated[SecretStr, AfterValidator(_check_secret_http_url)]
+Flag = Annotated[bool, BeforeValidator(_parse_flag)]
+TimezoneName = Annotated[str, AfterValidator(_check_timezone)]

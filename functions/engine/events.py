@@ -12,18 +12,18 @@ from functions.domain.lifecycle.after_delivery import heard_by_all
 from functions.domain.lifecycle.receive_event import heard
 from functions.domain.run import Run
 from functions.domain.storage import Stored
-from functions.engine.report import Report
-from functions.engine.writer import Books, Decided
+from functions.engine.report import TickReport
+from functions.engine.writer import PendingTransition, TickWriter
 from functions.errors import StoreError
-from functions.interfaces import Parts, Publish
+from functions.interfaces import PublishEvents, TickDependencies
 
 log = logging.getLogger(__name__)
 
-ROUNDS = 3  # tries at a task that somebody else changes at the same moment
+MAX_TRIES = 3  # tries at a task that somebody else changes at the same moment
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class EventDelivery:
     """What one round of passing on came to.
 
     Attributes:
@@ -31,11 +31,13 @@ class Passed:
         told: What was sent to all that listen, as programs outside hear it.
     """
 
-    due: tuple[Stored, ...] = ()
-    told: tuple[Event, ...] = ()
+    now_due: tuple[Stored, ...] = ()
+    delivered: tuple[Event, ...] = ()
 
 
-async def relay(tasks: Sequence[Stored], *, parts: Parts, books: Books, report: Report) -> Passed:
+async def deliver_events(
+    tasks: Sequence[Stored], *, dependencies: TickDependencies, writer: TickWriter, report: TickReport
+) -> EventDelivery:
     """Bring the events in the outboxes of *tasks* to whom they are for.
 
     First those who listen are given their run, then the event is struck out: who dies between the two
@@ -43,13 +45,15 @@ async def relay(tasks: Sequence[Stored], *, parts: Parts, books: Books, report: 
     somebody now stays; a later tick tries again.
     """
     try:
-        listeners = await _listeners(tasks, parts)
-        reach = {stored.task.id: _reach(stored, listeners) for stored in tasks}
-        reached, due = await _brought(_by_listener(tasks, reach), parts=parts, books=books, report=report)
+        listeners = await _find_subscribers(tasks, dependencies)
+        reach = {stored.task.id: _targets(stored, listeners) for stored in tasks}
+        reached, due = await _deliver_to(
+            _group_by_target(tasks, reach), dependencies=dependencies, writer=writer, report=report
+        )
     except StoreError as exc:
         log.warning("events_wait", extra={"tasks": len(tasks), "error": type(exc).__name__})
-        return Passed()
-    now = parts.clock()
+        return EventDelivery()
+    now = dependencies.clock()
     decided, told = [], []
     for stored in tasks:
         done = [event for event, ids in reach[stored.task.id] if reached.issuperset(ids)]
@@ -57,46 +61,54 @@ async def relay(tasks: Sequence[Stored], *, parts: Parts, books: Books, report: 
         marks = {(event.mark, event.to) for event in done}
         again = partial(heard_by_all, marks=marks, now=now)
         if marks:
-            decided.append(Decided(stored, again(stored.task), again))
-    await books.settle(decided)
-    return Passed(due, tuple(told))
+            decided.append(PendingTransition(stored, again(stored.task), again))
+    await writer.apply(decided)
+    return EventDelivery(due, tuple(told))
 
 
-async def _listeners(tasks: Sequence[Stored], parts: Parts) -> Mapping[str, Collection[str]]:
+async def _find_subscribers(
+    tasks: Sequence[Stored], dependencies: TickDependencies
+) -> Mapping[str, Collection[str]]:
     """Who listens to the events that are for nobody in particular, by type."""
     types = {event.type for stored in tasks for event in stored.task.outbox.events if not event.to}
-    return await parts.listeners(types) if types and parts.listeners else {}
+    return await dependencies.subscribers(types) if types and dependencies.subscribers else {}
 
 
-def _reach(stored: Stored, listeners: Mapping[str, Collection[str]]) -> list[tuple[Event, tuple[str, ...]]]:
+def _targets(
+    stored: Stored, subscribers: Mapping[str, Collection[str]]
+) -> list[tuple[Event, tuple[str, ...]]]:
     """Each event of an outbox with the tasks that may listen to it."""
     return [
-        (event, (event.to,) if event.to else tuple(listeners.get(event.type, ())))
+        (event, (event.to,) if event.to else tuple(subscribers.get(event.type, ())))
         for event in stored.task.outbox.events
     ]
 
 
-def _by_listener(
-    tasks: Sequence[Stored], reach: Mapping[str, Sequence[tuple[Event, tuple[str, ...]]]]
+def _group_by_target(
+    tasks: Sequence[Stored], targets: Mapping[str, Sequence[tuple[Event, tuple[str, ...]]]]
 ) -> dict[str, list[Event]]:
     wanted: dict[str, list[Event]] = {}
     for stored in tasks:
-        for event, ids in reach[stored.task.id]:
+        for event, ids in targets[stored.task.id]:
             for task_id in ids:
                 wanted.setdefault(task_id, []).append(event)
     return wanted
 
 
-async def _brought(
-    wanted: Mapping[str, Sequence[Event]], *, parts: Parts, books: Books, report: Report
+async def _deliver_to(
+    events_by_target: Mapping[str, Sequence[Event]],
+    *,
+    dependencies: TickDependencies,
+    writer: TickWriter,
+    report: TickReport,
 ) -> tuple[set[str], tuple[Stored, ...]]:
     """Let each task hear its events; return who has heard all of them, and who is due because of it."""
-    left, reached, due = dict(wanted), set(), []
-    for _ in range(ROUNDS):
+    left, reached, due = dict(events_by_target), set(), []
+    for _ in range(MAX_TRIES):
         if not left:
             break
-        now = parts.clock()
-        found = await parts.store.read(list(left))
+        now = dependencies.clock()
+        found = await dependencies.store.get_tasks(list(left))
         there = {stored.task.id for stored in found.tasks}
         reached |= left.keys() - there  # deleted, or unreadable: nobody is there to hear it
         decided = []
@@ -104,14 +116,14 @@ async def _brought(
             again = partial(heard, events=left[stored.task.id], now=now)
             settlement = again(stored.task)
             if settlement.changes:
-                decided.append(Decided(stored, settlement, again))
+                decided.append(PendingTransition(stored, settlement, again))
             else:
                 reached.add(stored.task.id)
-        for item, written in zip(decided, await books.settle(decided), strict=True):
+        for item, written in zip(decided, await writer.apply(decided), strict=True):
             if written is None:
                 continue
             reached.add(written.task.id)
-            for run in item.settlement.runs:
+            for run in item.transition.runs:
                 report.count(run)
             if written.task.next_run_at is not None and written.task.next_run_at <= now:
                 due.append(written)
@@ -121,28 +133,28 @@ async def _brought(
 
 # The events of one tick: gathered as settlements are written, published together when all of them are.
 
-AT_MOST = timedelta(seconds=5)
-AT_LEAST = timedelta(seconds=0.5)
+MAX_TIMEOUT = timedelta(seconds=5)
+MIN_TIMEOUT = timedelta(seconds=0.5)
 
 
-class Publishing:
+class EventBuffer:
     """Gathers nothing, and costs nothing, when nobody listens.
 
     Args:
         publish: None when nobody does.
     """
 
-    def __init__(self, publish: Publish | None, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, publish: PublishEvents | None, *, clock: Callable[[], datetime]) -> None:
         self._publish = publish
         self._clock = clock
         self._events: list[CloudEvent] = []
 
-    def take(self, before: Stored, settled: Stored, runs: Sequence[Run]) -> None:
+    def collect(self, before: Stored, after: Stored, runs: Sequence[Run]) -> None:
         """Take note of a settlement that was written, and of the records that were kept before it."""
         if self._publish is None:
             return
-        self._events += (run_finished(settled.task, run) for run in runs)
-        if (paused := newly_paused(before.task, settled.task)) is not None:
+        self._events += (run_finished(after.task, run) for run in runs)
+        if (paused := newly_paused(before.task, after.task)) is not None:
             self._events.append(paused)
 
     def add(self, events: Sequence[Event]) -> None:
@@ -155,5 +167,5 @@ class Publishing:
         events, self._events = self._events, []
         if self._publish is None or not events:
             return 0
-        left = AT_MOST if answer_by is None else answer_by - self._clock()
-        return await self._publish(events, within=min(AT_MOST, max(AT_LEAST, left)))
+        left = MAX_TIMEOUT if answer_by is None else answer_by - self._clock()
+        return await self._publish(events, within=min(MAX_TIMEOUT, max(MIN_TIMEOUT, left)))

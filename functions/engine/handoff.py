@@ -6,51 +6,54 @@ from datetime import datetime, timedelta
 
 from functions.domain.storage import Stored
 from functions.domain.task import Task
-from functions.interfaces import Workers
+from functions.interfaces import WorkerPool
 
 log = logging.getLogger(__name__)
 
-AT_MOST = timedelta(seconds=5)  # for all calls to the queue; attempts run meanwhile
-AT_LEAST = timedelta(seconds=0.5)
-KEPT_FREE = timedelta(seconds=3)  # before the answer is due
+MAX_TIMEOUT = timedelta(seconds=5)  # for all calls to the queue; attempts run meanwhile
+MIN_TIMEOUT = timedelta(seconds=0.5)
+RESPONSE_MARGIN = timedelta(seconds=3)  # before the answer is due
 
 
-class Handing:
+class Handoff:
     """Gathers what one tick will hand over. Whatever is handed over stays due until a worker claims it.
 
     Args:
         workers: None when there are none; then nothing is taken.
     """
 
-    def __init__(self, workers: Workers | None, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, workers: WorkerPool | None, *, clock: Callable[[], datetime]) -> None:
         self._workers = workers
         self._clock = clock
-        self._long: list[Task] = []
+        self._long_tasks: list[Task] = []
 
     @property
-    def longest(self) -> timedelta | None:
+    def max_duration(self) -> timedelta | None:
         """The longest attempt that a worker takes; None without workers."""
-        return self._workers.longest if self._workers else None
+        return self._workers.max_duration if self._workers else None
 
     @property
-    def waiting(self) -> int:
+    def pending(self) -> int:
         """How many tasks are kept for workers."""
-        return len(self._long)
+        return len(self._long_tasks)
 
-    def takes(self, stored: Stored) -> bool:
+    def accepts(self, stored: Stored) -> bool:
         """Whether *stored*, for which no tick is long enough, is a worker's task; if so it is kept for it."""
-        if self._workers is None or timedelta(seconds=stored.task.timeout_seconds) > self._workers.longest:
+        if (
+            self._workers is None
+            or timedelta(seconds=stored.task.timeout_seconds) > self._workers.max_duration
+        ):
             return False
-        self._long.append(stored.task)
+        self._long_tasks.append(stored.task)
         return True
 
-    async def over(self, *, backlog: bool, answer_by: datetime | None) -> int:
+    async def submit(self, *, backlog: bool, answer_by: datetime | None) -> int:
         """Hand over what was gathered, and with *backlog* all that is due; return how many messages went."""
-        if self._workers is None or not (self._long or backlog):
+        if self._workers is None or not (self._long_tasks or backlog):
             return 0
         now = self._clock()
-        within = AT_MOST
+        within = MAX_TIMEOUT
         if answer_by is not None:
-            within = min(AT_MOST, max(AT_LEAST, answer_by - KEPT_FREE - now))
-        tasks, self._long = self._long, []
-        return await self._workers.take(tasks, backlog=backlog, now=now, within=within)
+            within = min(MAX_TIMEOUT, max(MIN_TIMEOUT, answer_by - RESPONSE_MARGIN - now))
+        tasks, self._long_tasks = self._long_tasks, []
+        return await self._workers.submit(tasks, backlog=backlog, now=now, within=within)

@@ -9,21 +9,21 @@ from functions.domain.lifecycle.after_delivery import Try, told
 from functions.domain.lifecycle.complete import Settlement
 from functions.domain.storage import Stored
 from functions.domain.task import Task
-from functions.engine.writer import Books, Decided
-from functions.interfaces import Routes, Tell
+from functions.engine.writer import PendingTransition, TickWriter
+from functions.interfaces import NotificationRouting, Notify
 
 log = logging.getLogger(__name__)
 
-AT_MOST = timedelta(seconds=10)  # for all channels together; they are told in parallel
-AT_LEAST = timedelta(seconds=0.5)  # even of a tick that has used up its time
+MAX_TIMEOUT = timedelta(seconds=10)  # for all channels together; they are told in parallel
+MIN_TIMEOUT = timedelta(seconds=0.5)  # even of a tick that has used up its time
 
 
-async def deliver(
+async def deliver_notifications(
     tasks: Sequence[Stored],
     *,
-    tell: Tell,
-    routes: Routes | None,
-    books: Books,
+    notify: Notify,
+    routing: NotificationRouting | None,
+    writer: TickWriter,
     clock: Callable[[], datetime],
     answer_by: datetime | None,
 ) -> None:
@@ -34,29 +34,29 @@ async def deliver(
     """
     if not any(stored.task.alert.pending for stored in tasks):
         return
-    ways = await _ways(tasks, routes)
+    ways = await _route(tasks, routing)
     notices = [notice for stored in tasks for notice in stored.task.alert.pending]
     ready = [
         notice.model_copy(update={"channels": ways[notice.id].send}) if ways else notice
         for notice in notices
         if not ways or ways[notice.id].send
     ]
-    remaining = await tell(ready, within=_within(clock, answer_by)) if ready else []
+    remaining = await notify(ready, within=_timeout(clock, answer_by)) if ready else []
     failed = {notice.id: left for notice, left in zip(ready, remaining, strict=True)}
     held = {id_: way.held for id_, way in ways.items()}
     tried = {notice.id: Try(failed.get(notice.id, ()), held.get(notice.id, {})) for notice in notices}
     now = clock()
-    await books.settle([_told(stored, tried, now=now) for stored in tasks])
-    if routes is not None:
-        await _say_what_became_of_channels(routes, tell, within=_within(clock, answer_by))
+    await writer.apply([_after_delivery(stored, tried, now=now) for stored in tasks])
+    if routing is not None:
+        await _report_disabled_channels(routing, notify, within=_timeout(clock, answer_by))
 
 
-async def _ways(tasks: Sequence[Stored], routes: Routes | None) -> Mapping[str, Route]:
+async def _route(tasks: Sequence[Stored], routing: NotificationRouting | None) -> Mapping[str, Route]:
     """The way of each notice by its id; nothing when all channels are open."""
-    if routes is None:
+    if routing is None:
         return {}
     notices = [notice for stored in tasks for notice in stored.task.alert.pending]
-    ways = dict(zip((notice.id for notice in notices), await routes.ways(notices), strict=True))
+    ways = dict(zip((notice.id for notice in notices), await routing.route(notices), strict=True))
     for stored in tasks:
         pending = stored.task.alert.pending
         if any(ways[notice.id].held for notice in pending):
@@ -65,23 +65,25 @@ async def _ways(tasks: Sequence[Stored], routes: Routes | None) -> Mapping[str, 
     return ways
 
 
-async def _say_what_became_of_channels(routes: Routes, tell: Tell, *, within: timedelta) -> None:
+async def _report_disabled_channels(
+    routing: NotificationRouting, notify: Notify, *, within: timedelta
+) -> None:
     """Tell on the channels that are left of those that were switched off."""
-    notices = routes.untold()
+    notices = routing.undelivered()
     if notices:
-        await routes.told(notices, await tell(notices, within=within))
+        await routing.mark_delivered(notices, await notify(notices, within=within))
 
 
-def _within(clock: Callable[[], datetime], answer_by: datetime | None) -> timedelta:
-    return AT_MOST if answer_by is None else min(AT_MOST, max(AT_LEAST, answer_by - clock()))
+def _timeout(clock: Callable[[], datetime], answer_by: datetime | None) -> timedelta:
+    return MAX_TIMEOUT if answer_by is None else min(MAX_TIMEOUT, max(MIN_TIMEOUT, answer_by - clock()))
 
 
-def _told(stored: Stored, tried: Mapping[str, Try], *, now: datetime) -> Decided:
-    changes, given_up = told(stored.task, tried, now=now)
+def _after_delivery(stored: Stored, attempts: Mapping[str, Try], *, now: datetime) -> PendingTransition:
+    changes, given_up = told(stored.task, attempts, now=now)
     for notice in given_up:
         log.error("notice_given_up", extra={"task_id": notice.task_id, "kind": notice.kind})
 
     def again(task: Task) -> Settlement:
-        return Settlement(told(task, tried, now=now)[0], ())
+        return Settlement(told(task, attempts, now=now)[0], ())
 
-    return Decided(stored, Settlement(changes, ()), again)
+    return PendingTransition(stored, Settlement(changes, ()), again)

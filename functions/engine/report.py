@@ -9,7 +9,7 @@ from functions.domain.types import OutcomeKind
 
 
 @dataclass(slots=True)
-class Report:
+class TickReport:
     """The counts of one tick.
 
     Attributes:
@@ -31,11 +31,11 @@ class Report:
     failed: int = 0
     retrying: int = 0
     skipped: int = 0
-    left: int = 0
-    taken: int = 0
-    broken: int = 0
-    handed: int = 0
-    unpublished: int = 0
+    postponed: int = 0
+    lost_claims: int = 0
+    unreadable: int = 0
+    handed_off: int = 0
+    publish_failures: int = 0
 
     def count(self, run: Run) -> None:
         """Add one record to the figures."""
@@ -58,11 +58,11 @@ class Report:
             "failed": self.failed,
             "retrying": self.retrying,
             "skipped": self.skipped,
-            "left": self.left,
-            "taken": self.taken,
+            "left": self.postponed,
+            "taken": self.lost_claims,
             "durationMs": duration_ms,
             "reads": operations.reads,
             "writes": operations.writes,
         }
-        rare = {"broken": self.broken, "handed": self.handed, "unpublished": self.unpublished}
+        rare = {"broken": self.unreadable, "handed": self.handed_off, "unpublished": self.publish_failures}
         return figures | {name: number for name, number in rare.items() if number}

@@ -6,70 +6,72 @@ from datetime import datetime
 
 from functions.domain.run import Run
 from functions.domain.storage import Found, LedgerEntry, Operations, Write, Written
-from functions.interfaces import Sharded, Store
+from functions.interfaces import ShardedTickStore, TickStore
 
 
-class OnlyThese:
+class TaskSubsetStore:
     """*store*, in which nothing is due but *ids*. A tick claims and settles them as it does any task."""
 
-    def __init__(self, store: Store, ids: Collection[str]) -> None:
+    def __init__(self, store: TickStore, ids: Collection[str]) -> None:
         self._store = store
         self._ids = tuple(ids)
 
-    async def due(self, now: datetime, *, limit: int) -> Found:
+    async def fetch_due(self, now: datetime, *, limit: int) -> Found:
         """Those of the tasks whose next look has come."""
-        found = await self._store.read(self._ids[:limit])
+        found = await self._store.get_tasks(self._ids[:limit])
         tasks = (one for one in found.tasks if one.task.next_run_at and one.task.next_run_at <= now)
         return Found(tuple(tasks), found.broken)
 
-    async def read(self, ids: Sequence[str]) -> Found:
+    async def get_tasks(self, ids: Sequence[str]) -> Found:
         """As in `Store`."""
-        return await self._store.read(ids)
+        return await self._store.get_tasks(ids)
 
     async def write(self, writes: Sequence[Write]) -> list[Written]:
         """As in `Store`."""
         return await self._store.write(writes)
 
-    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
         """As in `Store`."""
-        return await self._store.finish(entry, writes)
+        return await self._store.write_with_runs(batch, writes)
 
     async def runs_of_tick(self, tick_id: str) -> list[Run]:
         """As in `Store`."""
         return await self._store.runs_of_tick(tick_id)
 
-    def metered(self) -> AbstractContextManager[Operations]:
+    def count_operations(self) -> AbstractContextManager[Operations]:
         """As in `Store`."""
-        return self._store.metered()
+        return self._store.count_operations()
 
 
-class OnlyShards(OnlyThese):
+class ShardRangeStore(TaskSubsetStore):
     """*store*, in which nothing is due but what is in *shards*, from the first to the last."""
 
-    def __init__(self, store: Sharded, shards: tuple[int, int]) -> None:
+    def __init__(self, store: ShardedTickStore, shards: tuple[int, int]) -> None:
         super().__init__(store, ())
         self._sharded = store
         self._shards = shards
 
-    async def due(self, now: datetime, *, limit: int) -> Found:
+    async def fetch_due(self, now: datetime, *, limit: int) -> Found:
         """Those of the shards' tasks whose next look has come."""
-        return await self._sharded.due(now, limit=limit, shards=self._shards)
+        return await self._sharded.fetch_due(now, limit=limit, shards=self._shards)
 
 
-class OldestSeen(OnlyThese):
+class OldestDueRecorder(TaskSubsetStore):
     """*store*, which remembers the earliest look that was due in it.
 
     Attributes:
         oldest: None when nothing was due.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: TickStore) -> None:
         super().__init__(store, ())
-        self.oldest: datetime | None = None
+        self.oldest_due_at: datetime | None = None
 
-    async def due(self, now: datetime, *, limit: int) -> Found:
+    async def fetch_due(self, now: datetime, *, limit: int) -> Found:
         """As in `Store`."""
-        found = await self._store.due(now, limit=limit)
+        found = await self._store.fetch_due(now, limit=limit)
         looks = [one.task.next_run_at for one in found.tasks if one.task.next_run_at is not None]
-        self.oldest = min([*looks, *([self.oldest] if self.oldest else [])], default=None)
+        self.oldest_due_at = min(
+            [*looks, *([self.oldest_due_at] if self.oldest_due_at else [])], default=None
+        )
         return found

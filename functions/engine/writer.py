@@ -16,18 +16,18 @@ from typing import Any
 from functions.domain.lifecycle.complete import Settlement
 from functions.domain.storage import RUNS_PER_ENTRY, LedgerEntry, Result, Stored, Write, Written
 from functions.domain.task import Task
-from functions.errors import StoreUnavailable
-from functions.interfaces import Store
+from functions.errors import StoreUnavailableError
+from functions.interfaces import TickStore
 
 log = logging.getLogger(__name__)
 
-ROUNDS = 5  # tries at one settlement; the claim's expiry, or another tick, heals what is left
+MAX_TRIES = 5  # tries at one settlement; the claim's expiry, or another tick, heals what is left
 FIRST_WAIT_S = 0.2  # before the second try; doubled for each later one
-LEAST_S = 0.5  # what one try gets even when the time is up
+MIN_TIMEOUT_S = 0.5  # what one try gets even when the time is up
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class PendingTransition:
     """A settlement on its way into the store.
 
     Attributes:
@@ -37,13 +37,13 @@ class Decided:
         unsure: Whether an earlier try went unanswered, so that a refusal may be our own doing.
     """
 
-    stored: Stored
-    settlement: Settlement
-    again: Callable[[Task], Settlement] | None = None
-    unsure: bool = False
+    task: Stored
+    transition: Settlement
+    recompute: Callable[[Task], Settlement] | None = None
+    maybe_applied: bool = False
 
 
-class Books:
+class TickWriter:
     """The writes of one tick. Not shared between ticks.
 
     Args:
@@ -51,18 +51,23 @@ class Books:
     """
 
     def __init__(
-        self, store: Store, *, tick_id: str, clock: Callable[[], datetime], until: datetime | None = None
+        self,
+        store: TickStore,
+        *,
+        tick_id: str,
+        clock: Callable[[], datetime],
+        deadline: datetime | None = None,
     ) -> None:
         self._store = store
         self._tick_id = tick_id
         self._clock = clock
-        self._until = until
-        self._entries = count(1)
-        self._claims = count(1)
+        self._deadline = deadline
+        self._batch_numbers = count(1)
+        self._claim_numbers = count(1)
 
-    def next_token(self) -> str:
+    def new_claim_token(self) -> str:
         """A token for a claim, never used before; its front part finds this tick's ledger entries."""
-        return f"{self._tick_id}.{next(self._claims)}"
+        return f"{self._tick_id}.{next(self._claim_numbers)}"
 
     async def claim(self, wanted: Sequence[tuple[Stored, Mapping[str, Any]]]) -> list[Stored]:
         """Try to claim each task; return those that are now ours, as claimed.
@@ -72,18 +77,18 @@ class Books:
         """
         writes = [Write.changing(stored, changes) for stored, changes in wanted]
         won, unknown = [], {}
-        for write, written in zip(writes, await self._answers(None, writes), strict=True):
+        for write, written in zip(writes, await self._send(None, writes), strict=True):
             if written.result is Result.APPLIED:
                 won.append(Stored(write.task, written.revision))
             elif written.result is Result.UNKNOWN:
                 unknown[write.task.id] = write.task
         if unknown:
             log.warning("claims_unanswered", extra={"count": len(unknown)})
-            found = await self._store.read(list(unknown))
-            won += [stored for stored in found.tasks if _same_claim(stored.task, unknown[stored.task.id])]
+            found = await self._store.get_tasks(list(unknown))
+            won += [stored for stored in found.tasks if _has_same_claim(stored.task, unknown[stored.task.id])]
         return won
 
-    async def settle(self, decided: Sequence[Decided]) -> list[Stored | None]:
+    async def apply(self, transitions: Sequence[PendingTransition]) -> list[Stored | None]:
         """Keep the records and write the settlements; answer in the same order.
 
         Returns:
@@ -91,45 +96,45 @@ class Books:
             not answer to the end: the claim's expiry and the ledger heal that.
         """
         settled: list[Stored | None] = []
-        for group in _entries_full(decided):
-            settled += await self._settle_group(group)
+        for group in _group_by_batch_size(transitions):
+            settled += await self._apply_group(group)
         return settled
 
-    async def _settle_group(self, decided: Sequence[Decided]) -> list[Stored | None]:
-        settled: list[Stored | None] = [None] * len(decided)
-        open_items = dict(enumerate(decided))
-        for round_ in range(ROUNDS):
+    async def _apply_group(self, transitions: Sequence[PendingTransition]) -> list[Stored | None]:
+        settled: list[Stored | None] = [None] * len(transitions)
+        open_items = dict(enumerate(transitions))
+        for round_ in range(MAX_TRIES):
             if round_:
-                if self._left_s() <= LEAST_S:
+                if self._seconds_left() <= MIN_TIMEOUT_S:
                     break
                 await asyncio.sleep(FIRST_WAIT_S * 2 ** (round_ - 1))
-            open_items = await self._one_round(open_items, settled)
+            open_items = await self._apply_once(open_items, settled)
             if not open_items:
                 return settled
         log.error("settlements_not_written", extra={"count": len(open_items)})
         return settled
 
-    async def _one_round(
-        self, items: Mapping[int, Decided], settled: list[Stored | None]
-    ) -> dict[int, Decided]:
+    async def _apply_once(
+        self, items: Mapping[int, PendingTransition], applied: list[Stored | None]
+    ) -> dict[int, PendingTransition]:
         """Try each item once; fill in *settled* what is done and return what is to be tried again."""
-        runs = tuple(run for item in items.values() for run in item.settlement.runs)
-        entry = self._entry(runs) if runs else None
-        writes = [Write.changing(item.stored, item.settlement.changes) for item in items.values()]
-        answers = await self._answers(entry, writes)
+        runs = tuple(run for item in items.values() for run in item.transition.runs)
+        entry = self._run_batch(runs) if runs else None
+        writes = [Write.changing(item.task, item.transition.changes) for item in items.values()]
+        answers = await self._send(entry, writes)
         if entry is not None:
-            await self._take_back(entry, items.values(), answers)
-        unsettled: dict[int, Decided] = {}
+            await self._remove_void_runs(entry, items.values(), answers)
+        unsettled: dict[int, PendingTransition] = {}
         for (index, item), write, written in zip(items.items(), writes, answers, strict=True):
             if written.result is Result.APPLIED:
-                settled[index] = Stored(write.task, written.revision)
+                applied[index] = Stored(write.task, written.revision)
             else:
-                unsure = item.unsure or written.result is Result.UNKNOWN
-                unsettled[index] = replace(item, unsure=unsure)
-        return await self._look_again(unsettled, settled) if unsettled else {}
+                unsure = item.maybe_applied or written.result is Result.UNKNOWN
+                unsettled[index] = replace(item, maybe_applied=unsure)
+        return await self._reread_conflicts(unsettled, applied) if unsettled else {}
 
-    async def _take_back(
-        self, entry: LedgerEntry, items: Iterable[Decided], answers: Sequence[Written]
+    async def _remove_void_runs(
+        self, batch: LedgerEntry, items: Iterable[PendingTransition], results: Sequence[Written]
     ) -> None:
         """Strike from *entry* what was decided and did not come to pass: somebody else had been faster.
 
@@ -137,67 +142,67 @@ class Books:
         """
         vain = {
             id(run)
-            for item, answer in zip(items, answers, strict=True)
-            if answer.result is Result.REFUSED and item.again is None and not item.unsure
-            for run in item.settlement.runs
+            for item, answer in zip(items, results, strict=True)
+            if answer.result is Result.REFUSED and item.recompute is None and not item.maybe_applied
+            for run in item.transition.runs
             if run.only_decided
         }
         if vain:
-            await self._answers(
-                replace(entry, runs=tuple(run for run in entry.runs if id(run) not in vain)), ()
-            )
+            await self._send(replace(batch, runs=tuple(run for run in batch.runs if id(run) not in vain)), ())
 
-    async def _look_again(
-        self, items: Mapping[int, Decided], settled: list[Stored | None]
-    ) -> dict[int, Decided]:
+    async def _reread_conflicts(
+        self, items: Mapping[int, PendingTransition], applied: list[Stored | None]
+    ) -> dict[int, PendingTransition]:
         """Read what was refused or unanswered; return what is still ours to write."""
         try:
-            found = await self._store.read([item.stored.task.id for item in items.values()])
-        except StoreUnavailable:
+            found = await self._store.get_tasks([item.task.task.id for item in items.values()])
+        except StoreUnavailableError:
             return dict(items)
         fresh = {stored.task.id: stored for stored in found.tasks}
-        ours: dict[int, Decided] = {}
+        ours: dict[int, PendingTransition] = {}
         for index, item in items.items():
-            now = fresh.get(item.stored.task.id)
+            now = fresh.get(item.task.task.id)
             if now is None:
                 continue  # deleted, or no longer readable: its run is in the ledger, nothing more to do
-            if now.revision == item.stored.revision:
+            if now.revision == item.task.revision:
                 ours[index] = item
-            elif item.again and _still_ours(now.task, item.stored.task):
-                ours[index] = replace(item, stored=now, settlement=item.again(now.task))
-            elif item.unsure:
-                settled[index] = now  # most likely our own write, whose answer was lost
+            elif item.recompute and _claim_is_ours(now.task, item.task.task):
+                ours[index] = replace(item, task=now, transition=item.recompute(now.task))
+            elif item.maybe_applied:
+                applied[index] = now  # most likely our own write, whose answer was lost
             else:
                 log.warning("settlement_overtaken", extra={"task_id": now.task.id})
         return ours
 
-    def _entry(self, runs: Sequence[Any]) -> LedgerEntry:
-        return LedgerEntry(id=f"{self._tick_id}.{next(self._entries)}", at=self._clock(), runs=tuple(runs))
+    def _run_batch(self, runs: Sequence[Any]) -> LedgerEntry:
+        return LedgerEntry(
+            id=f"{self._tick_id}.{next(self._batch_numbers)}", at=self._clock(), runs=tuple(runs)
+        )
 
-    async def _answers(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def _send(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
         try:
-            async with asyncio.timeout(_bound(self._left_s())):
-                if entry is None:
+            async with asyncio.timeout(_timeout_or_none(self._seconds_left())):
+                if batch is None:
                     return await self._store.write(writes)
-                return await self._store.finish(entry, writes)
-        except (StoreUnavailable, TimeoutError):
+                return await self._store.write_with_runs(batch, writes)
+        except (StoreUnavailableError, TimeoutError):
             return [Written(Result.UNKNOWN)] * len(writes)
 
-    def _left_s(self) -> float:
+    def _seconds_left(self) -> float:
         """Seconds until the answer is due."""
-        return math.inf if self._until is None else (self._until - self._clock()).total_seconds()
+        return math.inf if self._deadline is None else (self._deadline - self._clock()).total_seconds()
 
 
-def _bound(left_s: float) -> float | None:
-    return None if math.isinf(left_s) else max(left_s, LEAST_S)
+def _timeout_or_none(seconds_left: float) -> float | None:
+    return None if math.isinf(seconds_left) else max(seconds_left, MIN_TIMEOUT_S)
 
 
-def _entries_full(decided: Sequence[Decided]) -> Iterator[list[Decided]]:
+def _group_by_batch_size(transitions: Sequence[PendingTransition]) -> Iterator[list[PendingTransition]]:
     """*decided* in groups whose records fit one ledger entry each."""
-    group: list[Decided] = []
+    group: list[PendingTransition] = []
     size = 0
-    for item in decided:
-        runs = len(item.settlement.runs)
+    for item in transitions:
+        runs = len(item.transition.runs)
         if group and size + runs > RUNS_PER_ENTRY:
             yield group
             group, size = [], 0
@@ -207,9 +212,9 @@ def _entries_full(decided: Sequence[Decided]) -> Iterator[list[Decided]]:
         yield group
 
 
-def _still_ours(task: Task, ours: Task) -> bool:
-    return ours.claim is None or _same_claim(task, ours)
+def _claim_is_ours(task: Task, ours: Task) -> bool:
+    return ours.claim is None or _has_same_claim(task, ours)
 
 
-def _same_claim(task: Task, ours: Task) -> bool:
+def _has_same_claim(task: Task, ours: Task) -> bool:
     return task.claim is not None and ours.claim is not None and task.claim.token == ours.claim.token

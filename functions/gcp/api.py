@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from functions.http_client.trusted import Post, PostError
+from functions.http_client.trusted import PostError, PostRequest
 
 log = logging.getLogger(__name__)
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 RENEW_BEFORE = timedelta(minutes=4)  # Google's own libraries renew at this age of a token
-TOKEN_WITHIN_S = 5.0
+TOKEN_TIMEOUT_S = 5.0
 
 
-class CallFailed(Exception):
+class GoogleApiError(Exception):
     """No usable answer. The text is fit for the log: a status or a kind of fault, never a token."""
 
     def __init__(self, reason: str, *, status: int = 0) -> None:
@@ -26,7 +26,7 @@ class CallFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class AccessToken:
     """What proves who we are.
 
     Attributes:
@@ -34,7 +34,7 @@ class Token:
     """
 
     text: str
-    good_until: datetime
+    renew_at: datetime
 
 
 class GoogleApi:
@@ -47,18 +47,18 @@ class GoogleApi:
 
     def __init__(
         self,
-        address: str,
+        base_url: str,
         *,
-        post: Post,
-        token: Callable[[], Awaitable[Token]] | None,
+        post: PostRequest,
+        fetch_token: Callable[[], Awaitable[AccessToken]] | None,
         clock: Callable[[], datetime],
     ) -> None:
-        self._address = address.rstrip("/")
+        self._base_url = base_url.rstrip("/")
         self._post = post
-        self._ask_token = token
+        self._fetch_token = fetch_token
         self._clock = clock
-        self._token: Token | None = None
-        self._asking = asyncio.Lock()
+        self._token: AccessToken | None = None
+        self._token_lock = asyncio.Lock()
 
     async def call(self, path: str, body: Mapping[str, Any], *, timeout_s: float) -> Mapping[str, Any]:
         """Post *body*; return the answer.
@@ -66,59 +66,59 @@ class GoogleApi:
         Raises:
             CallFailed: There was none in time, or it is not 2xx.
         """
-        headers = {"Content-Type": "application/json"} | await self._authorization()
+        headers = {"Content-Type": "application/json"} | await self._auth_headers()
         text = json.dumps(body, ensure_ascii=False).encode()
         try:
             answer = await self._post(
-                f"{self._address}{path}", headers=headers, body=text, timeout_s=timeout_s
+                f"{self._base_url}{path}", headers=headers, body=text, timeout_s=timeout_s
             )
         except PostError as exc:
-            raise CallFailed(str(exc)) from None
+            raise GoogleApiError(str(exc)) from None
         if answer.status == 401:
             self._token = None  # taken back: the next call asks for another
         if not 200 <= answer.status < 300:
-            reason = f"HTTP {answer.status} {_status_in(answer.body)}".strip()
-            raise CallFailed(reason, status=answer.status)
-        return _object(answer.body)
+            reason = f"HTTP {answer.status} {_error_status(answer.body)}".strip()
+            raise GoogleApiError(reason, status=answer.status)
+        return _parse_object(answer.body)
 
-    async def _authorization(self) -> dict[str, str]:
-        if self._ask_token is None:
+    async def _auth_headers(self) -> dict[str, str]:
+        if self._fetch_token is None:
             return {}
-        async with self._asking:  # twenty messages at once need one token
-            if self._token is None or self._clock() >= self._token.good_until:
+        async with self._token_lock:  # twenty messages at once need one token
+            if self._token is None or self._clock() >= self._token.renew_at:
                 try:
-                    async with asyncio.timeout(TOKEN_WITHIN_S):
-                        self._token = await self._ask_token()
+                    async with asyncio.timeout(TOKEN_TIMEOUT_S):
+                        self._token = await self._fetch_token()
                 except Exception as exc:  # noqa: BLE001  # the library raises whatever its transports do
-                    raise CallFailed(f"no access token ({type(exc).__name__})") from None
+                    raise GoogleApiError(f"no access token ({type(exc).__name__})") from None
             return {"Authorization": f"Bearer {self._token.text}"}
 
 
-async def own_token() -> Token:
+async def fetch_access_token() -> AccessToken:
     """The token of the account this process runs as: asked of the platform, or of a key on this machine."""
-    return await asyncio.to_thread(_own_token)  # the library knows only calls that block
+    return await asyncio.to_thread(_fetch_access_token)  # the library knows only calls that block
 
 
-def _own_token() -> Token:
+def _fetch_access_token() -> AccessToken:
     import google.auth  # here: 60 ms, and requests; only who has a queue or a topic pays for it
     import google.auth.transport.requests
 
     credentials, _ = google.auth.default(scopes=[SCOPE])
     credentials.refresh(google.auth.transport.requests.Request())  # type: ignore[no-untyped-call]
     if credentials.token is None or credentials.expiry is None:
-        raise CallFailed("no access token (the account has none)")
-    return Token(credentials.token, credentials.expiry.replace(tzinfo=UTC) - RENEW_BEFORE)
+        raise GoogleApiError("no access token (the account has none)")
+    return AccessToken(credentials.token, credentials.expiry.replace(tzinfo=UTC) - RENEW_BEFORE)
 
 
-def _object(body: bytes) -> Mapping[str, Any]:
+def _parse_object(body: bytes) -> Mapping[str, Any]:
     try:
         answer = json.loads(body or b"{}")
     except ValueError:
-        raise CallFailed("the answer is not JSON") from None
+        raise GoogleApiError("the answer is not JSON") from None
     return answer if isinstance(answer, dict) else {}
 
 
-def _status_in(body: bytes) -> str:
+def _error_status(body: bytes) -> str:
     """Google's word for what is wrong, such as PERMISSION_DENIED; its sentences may hold what we sent."""
     try:
         word = json.loads(body)["error"]["status"]

@@ -13,24 +13,26 @@ from functions.domain.lifecycle.time_budget import FINISHING
 from functions.domain.sharding import Share, divided, span_of
 from functions.domain.task import Task
 from functions.domain.types import instant_text
-from functions.gcp.api import CallFailed, GoogleApi
+from functions.gcp.api import GoogleApi, GoogleApiError
 
 log = logging.getLogger(__name__)
 
-ADDRESS = "https://cloudtasks.googleapis.com"
-AT_ONCE = 10  # messages on their way to the queue
-MOST_LONG = 20  # tasks with a message of their own; more are a backlog, and a worker's share finds them
+BASE_URL = "https://cloudtasks.googleapis.com"
+MAX_IN_FLIGHT = 10  # messages on their way to the queue
+MAX_SINGLE_TASKS = (
+    20  # tasks with a message of their own; more are a backlog, and a worker's share finds them
+)
 # A message that was lost, with all its tries, is sent again when its span is over. Work in shares is done
 # within minutes; a long task that waits for a worker should not get a message each minute.
-SHARE_SPAN_S = 120
-LONG_SPAN_S = 600
-LATE_ANSWER = timedelta(seconds=10)  # the worker answers first, the queue gives up after that
-DEADLINES_S = (15.0, 1800.0)  # that Cloud Tasks allows
+ASSIGNMENT_WINDOW_S = 120
+TASK_WINDOW_S = 600
+DISPATCH_MARGIN = timedelta(seconds=10)  # the worker answers first, the queue gives up after that
+DISPATCH_DEADLINE_RANGE_S = (15.0, 1800.0)  # that Cloud Tasks allows
 ALREADY_EXISTS = 409
 
 
 @dataclass(frozen=True, slots=True)
-class Addressed:
+class QueueTarget:
     """Where messages go.
 
     Attributes:
@@ -43,12 +45,12 @@ class Addressed:
 
     queue: str
     url: str
-    account: str = ""
+    service_account: str = ""
     audience: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class CloudTasksWorkers:
+class CloudTasksWorkerPool:
     """Workers behind a queue; see `Workers`.
 
     Args:
@@ -61,37 +63,45 @@ class CloudTasksWorkers:
     def __init__(
         self,
         api: GoogleApi,
-        to: Addressed,
+        target: QueueTarget,
         *,
-        time: timedelta,
-        shares: int,
-        mine: Share | None = None,
+        worker_timeout: timedelta,
+        worker_count: int,
+        assignment: Share | None = None,
     ) -> None:
         self._api = api
-        self._to = to
-        self._time = time
-        self._shares = shares
-        self._mine = mine
+        self._target = target
+        self._worker_timeout = worker_timeout
+        self._worker_count = worker_count
+        self._assignment = assignment
 
     @property
-    def longest(self) -> timedelta:
+    def max_duration(self) -> timedelta:
         """The longest attempt that fits into a worker."""
-        return self._time - FINISHING
+        return self._worker_timeout - FINISHING
 
-    def after(self, share: Share) -> "CloudTasksWorkers":
+    def for_next_worker(self, assignment: Share) -> "CloudTasksWorkerPool":
         """The workers that the worker of *share* may ask for: those after itself."""
-        return CloudTasksWorkers(self._api, self._to, time=self._time, shares=self._shares, mine=share)
+        return CloudTasksWorkerPool(
+            self._api,
+            self._target,
+            worker_timeout=self._worker_timeout,
+            worker_count=self._worker_count,
+            assignment=assignment,
+        )
 
-    async def take(self, tasks: Sequence[Task], *, backlog: bool, now: datetime, within: timedelta) -> int:
+    async def submit(self, tasks: Sequence[Task], *, backlog: bool, now: datetime, within: timedelta) -> int:
         """Send what is needed, and no more than `MOST_LONG` messages beside the shares."""
-        messages = [_about(task, now=now) for task in tasks[:MOST_LONG]]
-        if backlog or len(tasks) > MOST_LONG:
-            shares = divided(self._shares) if self._mine is None else [self._mine.next_part()]
-            span = span_of(now, seconds=SHARE_SPAN_S)
+        messages = [_task_message(task, now=now) for task in tasks[:MAX_SINGLE_TASKS]]
+        if backlog or len(tasks) > MAX_SINGLE_TASKS:
+            shares = (
+                divided(self._worker_count) if self._assignment is None else [self._assignment.next_part()]
+            )
+            span = span_of(now, seconds=ASSIGNMENT_WINDOW_S)
             messages += [(share, share.name(within=span)) for share in shares]
         if not messages:
             return 0
-        free = asyncio.Semaphore(AT_ONCE)
+        free = asyncio.Semaphore(MAX_IN_FLIGHT)
         sending = [asyncio.create_task(self._send(share, name, free)) for share, name in messages]
         await asyncio.wait(sending, timeout=within.total_seconds())
         for one in sending:
@@ -100,43 +110,45 @@ class CloudTasksWorkers:
         sent = sum(one is None for one in ended)
         if sent < len(messages):
             fault = next(one for one in ended if one is not None)
-            reason = str(fault) if isinstance(fault, CallFailed) else "it took too long"
+            reason = str(fault) if isinstance(fault, GoogleApiError) else "it took too long"
             log.error("hand_over_failed", extra={"count": len(messages) - sent, "reason": reason})
         return sent
 
-    async def _send(self, share: Share, name: str, free: asyncio.Semaphore) -> None:
-        async with free:
+    async def _send(self, assignment: Share, name: str, slots: asyncio.Semaphore) -> None:
+        async with slots:
             try:
                 await self._api.call(
-                    f"/v2/{self._to.queue}/tasks", {"task": self._message(share, name)}, timeout_s=5.0
+                    f"/v2/{self._target.queue}/tasks",
+                    {"task": self._build_message(assignment, name)},
+                    timeout_s=5.0,
                 )
-            except CallFailed as exc:
+            except GoogleApiError as exc:
                 if exc.status != ALREADY_EXISTS:
                     raise
 
-    def _message(self, share: Share, name: str) -> dict[str, Any]:
-        least, most = DEADLINES_S
-        deadline_s = min(max((self._time + LATE_ANSWER).total_seconds(), least), most)
+    def _build_message(self, assignment: Share, name: str) -> dict[str, Any]:
+        least, most = DISPATCH_DEADLINE_RANGE_S
+        deadline_s = min(max((self._worker_timeout + DISPATCH_MARGIN).total_seconds(), least), most)
         request: dict[str, Any] = {
-            "url": self._to.url,
+            "url": self._target.url,
             "httpMethod": "POST",
-            "headers": {"Content-Type": "application/json"} | dict(self._to.headers),
-            "body": base64.b64encode(json.dumps(share.as_json()).encode()).decode(),
+            "headers": {"Content-Type": "application/json"} | dict(self._target.headers),
+            "body": base64.b64encode(json.dumps(assignment.as_json()).encode()).decode(),
         }
-        if self._to.account:
+        if self._target.service_account:
             request["oidcToken"] = {
-                "serviceAccountEmail": self._to.account,
-                "audience": self._to.audience or self._to.url,
+                "serviceAccountEmail": self._target.service_account,
+                "audience": self._target.audience or self._target.url,
             }
         return {
-            "name": f"{self._to.queue}/tasks/{name}",
+            "name": f"{self._target.queue}/tasks/{name}",
             "dispatchDeadline": f"{deadline_s:g}s",
             "httpRequest": request,
         }
 
 
-def _about(task: Task, *, now: datetime) -> tuple[Share, str]:
+def _task_message(task: Task, *, now: datetime) -> tuple[Share, str]:
     """A message about one task; its next look, which every change moves on, makes its name."""
     share = Share(tasks=(task.id,))
     looked_at = instant_text(task.next_run_at) if task.next_run_at else ""
-    return share, share.name(within=f"{looked_at}|{span_of(now, seconds=LONG_SPAN_S)}")
+    return share, share.name(within=f"{looked_at}|{span_of(now, seconds=TASK_WINDOW_S)}")

@@ -9,12 +9,12 @@ from datetime import timedelta
 from typing import Any
 
 from functions.domain.event_outbox import CloudEvent
-from functions.gcp.api import CallFailed, GoogleApi
+from functions.gcp.api import GoogleApi, GoogleApiError
 
 log = logging.getLogger(__name__)
 
-ADDRESS = "https://pubsub.googleapis.com"
-AT_ONCE = 500  # messages of one call; Pub/Sub takes 1000, or 10 MB
+BASE_URL = "https://pubsub.googleapis.com"
+BATCH_SIZE = 500  # messages of one call; Pub/Sub takes 1000, or 10 MB
 
 
 class PubSubPublisher:
@@ -35,29 +35,29 @@ class PubSubPublisher:
         loop = asyncio.get_running_loop()
         until = loop.time() + within.total_seconds()
         lost = 0
-        for start in range(0, len(events), AT_ONCE):
-            some = events[start : start + AT_ONCE]
-            reason = await self._refusal(some, left_s=until - loop.time())
+        for start in range(0, len(events), BATCH_SIZE):
+            some = events[start : start + BATCH_SIZE]
+            reason = await self._publish_batch(some, left_s=until - loop.time())
             if reason:
                 log.error("events_not_published", extra={"count": len(some), "reason": reason})
                 lost += len(some)
         return lost
 
-    async def _refusal(self, events: Sequence[CloudEvent], *, left_s: float) -> str:
+    async def _publish_batch(self, events: Sequence[CloudEvent], *, left_s: float) -> str:
         """Why the topic did not take *events*; empty when it did."""
         if left_s <= 0:
             return "there was no time left"
         try:
             async with asyncio.timeout(left_s):  # for the token, too
-                messages = [self._message(event) for event in events]
+                messages = [self._build_message(event) for event in events]
                 await self._api.call(f"/v1/{self._topic}:publish", {"messages": messages}, timeout_s=left_s)
         except TimeoutError:
             return "it took too long"
-        except CallFailed as exc:
+        except GoogleApiError as exc:
             return str(exc)
         return ""
 
-    def _message(self, event: CloudEvent) -> dict[str, Any]:
+    def _build_message(self, event: CloudEvent) -> dict[str, Any]:
         named = event.attributes(source=self._source).items()
         attributes = {"content-type": "application/json"} | {f"ce-{name}": value for name, value in named}
         data = json.dumps(event.data, ensure_ascii=False).encode(errors="replace")

@@ -28,7 +28,7 @@ class FetchError(Exception):
         self.permanent = permanent
 
 
-class RefusedError(FetchError):
+class BlockedRequestError(FetchError):
     """We would not make the call: its address, scheme, port, header or user name is not allowed."""
 
     def __init__(self, reason: str) -> None:

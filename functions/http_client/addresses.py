@@ -8,8 +8,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-Address = IPv4Address | IPv6Address
-Allow = Callable[[Address, int], bool]
+IpAddress = IPv4Address | IPv6Address
+AddressPolicy = Callable[[IpAddress, int], bool]
 
 Ports = range | frozenset[int]
 ANY_PORT: Ports = range(1, 65536)
@@ -81,29 +81,29 @@ _METADATA_6 = tuple(
 )
 
 
-def public_only(address: Address, port: int) -> bool:
+def is_public_address(address: IpAddress, port: int) -> bool:
     """Say yes to addresses that anybody on the internet could reach."""
-    return _is_public(plain(address))
+    return _is_public(unmap_ipv4(address))
 
 
-def public_or_private(address: Address, port: int) -> bool:
+def is_public_or_private_address(address: IpAddress, port: int) -> bool:
     """Say yes to public, private, loopback and link-local addresses, but never to cloud metadata.
 
     For installations that watch their own network. The metadata service stays shut even then: it
     hands the machine's credentials to whoever asks, which no task needs.
     """
-    address = plain(address)
+    address = unmap_ipv4(address)
     return _is_public(address) or (_is_private(address) and not _is_metadata(address))
 
 
-def plain(address: Address) -> Address:
+def unmap_ipv4(address: IpAddress) -> IpAddress:
     """Return the IPv4 address inside `::ffff:a.b.c.d`: the kernel would connect to that one."""
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
 
 
-def parse(text: str) -> Address | None:
+def parse_ip(text: str) -> IpAddress | None:
     """Return the address written in *text*, or None; one with a zone (`fe80::1%eth0`) is none of ours."""
     try:
         address = ip_address(text)
@@ -115,19 +115,19 @@ def parse(text: str) -> Address | None:
 
 
 @lru_cache(maxsize=4096)
-def _is_public(address: Address) -> bool:
+def _is_public(address: IpAddress) -> bool:
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _NOT_PUBLIC_4)
     return address in _UNICAST_6 and not any(address in network for network in _NOT_PUBLIC_6)
 
 
-def _is_private(address: Address) -> bool:
+def _is_private(address: IpAddress) -> bool:
     if isinstance(address, IPv4Address):
         return any(address in network for network in _PRIVATE_4)
     return any(address in network for network in _PRIVATE_6)
 
 
-def _is_metadata(address: Address) -> bool:
+def _is_metadata(address: IpAddress) -> bool:
     if isinstance(address, IPv4Address):
         return any(address in network for network in _METADATA_4)
     return any(address in network for network in _METADATA_6)

@@ -7,17 +7,37 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from functions.http_client import FetchError, RefusedError
-from functions.http_client.addresses import ANY_PORT, WEB_PORTS, Allow, Ports, public_only, public_or_private
-from functions.http_client.requests import REDIRECTS, Call, checked_call, lowered, readable, redirected
+from functions.http_client import BlockedRequestError, FetchError
+from functions.http_client.addresses import (
+    ANY_PORT,
+    WEB_PORTS,
+    AddressPolicy,
+    Ports,
+    is_public_address,
+    is_public_or_private_address,
+)
+from functions.http_client.requests import (
+    REDIRECT_STATUSES,
+    Request,
+    decode_headers,
+    lower_first,
+    next_request,
+    validate_request,
+)
 from functions.http_client.responses import Response, read_body
-from functions.http_client.transport import Answer, Connections, Names, Resolve, fault
+from functions.http_client.transport import (
+    GuardedConnector,
+    GuardedResponse,
+    Resolver,
+    ThreadedResolver,
+    to_fetch_error,
+)
 
 if TYPE_CHECKING:
     pass
 
 
-__all__ = ["FetchError", "HttpClient", "RefusedError", "Response"]
+__all__ = ["BlockedRequestError", "FetchError", "HttpClient", "Response"]
 
 
 USER_AGENT = "Cronfire/0.1.0"
@@ -50,23 +70,23 @@ class HttpClient:
         *,
         clock: Callable[[], float],
         allow_private: bool = False,
-        allow: Allow | None = None,
+        allow: AddressPolicy | None = None,
         ports: Collection[int] | None = None,
-        resolve: Resolve | None = None,
+        resolve: Resolver | None = None,
         max_connections: int = 200,
         ssl_context: ssl.SSLContext | None = None,
         user_agent: str = USER_AGENT,
     ) -> None:
-        self._allow = allow or (public_or_private if allow_private else public_only)
+        self._allow = allow or (is_public_or_private_address if allow_private else is_public_address)
         default_ports = ANY_PORT if allow_private else WEB_PORTS
         self._ports = default_ports if ports is None else frozenset(ports)
-        self._names = Names()
-        self._resolve = resolve or self._names
+        self._resolver = ThreadedResolver()
+        self._resolve = resolve or self._resolver
         self._max_connections = max_connections
         self._ssl_context = ssl_context
         self._user_agent = user_agent
         self._clock = clock
-        self._exchange: Exchange | None = None
+        self._runner: RequestRunner | None = None
 
     async def request(
         self,
@@ -91,7 +111,7 @@ class HttpClient:
             RefusedError: The address, or something about the call, is not allowed. Permanent.
             FetchError: No usable answer came, or not in time.
         """
-        exchange = self._exchange or self._start()
+        exchange = self._runner or self._create_runner()
         try:
             async with asyncio.timeout(timeout_s):
                 return await exchange.run(
@@ -107,25 +127,25 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close every connection. A later call opens new ones."""
-        exchange, self._exchange = self._exchange, None
+        exchange, self._runner = self._runner, None
         if exchange is not None:
             await exchange.close()
-        self._names.close()
+        self._resolver.close()
 
-    def _start(self) -> "Exchange":
+    def _create_runner(self) -> "RequestRunner":
         # Imported with the first call: aiohttp costs a fifth of a second, which a tick with nothing due,
         # and so most cold starts, need not wait for.
-        from functions.http_client.transport import Connections
+        from functions.http_client.transport import GuardedConnector
 
-        connections = Connections(
+        connections = GuardedConnector(
             allow=self._allow,
             resolve=self._resolve,
             max_connections=self._max_connections,
             user_agent=self._user_agent,
             ssl_context=self._ssl_context,
         )
-        self._exchange = Exchange(connections, ports=self._ports, clock=self._clock)
-        return self._exchange
+        self._runner = RequestRunner(connections, ports=self._ports, clock=self._clock)
+        return self._runner
 
 
 # One call from first request to last answer: redirects followed by hand, the body read within its bound.
@@ -133,7 +153,7 @@ class HttpClient:
 _SECONDS_A_DAY = 86_400
 
 
-class Exchange:
+class RequestRunner:
     """How calls are made: over which connections, to which ports, by which clocks. Make it inside the loop.
 
     Args:
@@ -143,14 +163,14 @@ class Exchange:
 
     def __init__(
         self,
-        connections: Connections,
+        connector: GuardedConnector,
         *,
         ports: Ports,
         clock: Callable[[], float],
     ) -> None:
-        self._connections = connections
+        self._connector = connector
         self._ports = ports
-        self._elapsing = asyncio.get_running_loop().time
+        self._monotonic = asyncio.get_running_loop().time
         self._clock = clock
 
     async def run(
@@ -164,65 +184,67 @@ class Exchange:
         max_body_bytes: int,
     ) -> Response:
         """Do what `HttpClient.request` promises, but for the deadline."""
-        call = checked_call(method, url, headers, body, self._ports)
-        started = self._elapsing()
-        answer = await self._connections.send(call)
-        if answer.status in REDIRECTS and max_redirects > 0:
-            call, answer = await self._follow(call, answer, max_redirects)
-        elapsed_ms = round((self._elapsing() - started) * 1000)
-        content, truncated = await _read(answer, max_body_bytes)
+        call = validate_request(method, url, headers, body, self._ports)
+        started = self._monotonic()
+        answer = await self._connector.send(call)
+        if answer.status in REDIRECT_STATUSES and max_redirects > 0:
+            call, answer = await self._follow_redirects(call, answer, max_redirects)
+        elapsed_ms = round((self._monotonic() - started) * 1000)
+        content, truncated = await _read_response_body(answer, max_body_bytes)
         return Response(
             status=answer.status,
-            headers=readable(answer.headers.items()),
+            headers=decode_headers(answer.headers.items()),
             body=content,
             truncated=truncated,
             url=str(call.url),
             elapsed_ms=elapsed_ms,
-            certificate_days_left=self._days_left(answer),
+            certificate_days_left=self._certificate_days_left(answer),
         )
 
     async def close(self) -> None:
         """Close every connection; calls under way fail."""
-        await self._connections.close()
+        await self._connector.close()
 
-    async def _follow(self, call: Call, answer: Answer, max_redirects: int) -> tuple[Call, Answer]:
-        seen = {(call.method, call.url)}
-        while (following := self._following(call, answer)) is not None:
-            answer.release()
-            call = following
-            if (call.method, call.url) in seen:
+    async def _follow_redirects(
+        self, request: Request, response: GuardedResponse, max_redirects: int
+    ) -> tuple[Request, GuardedResponse]:
+        seen = {(request.method, request.url)}
+        while (following := self._next_request(request, response)) is not None:
+            response.release()
+            request = following
+            if (request.method, request.url) in seen:
                 raise FetchError("It redirects in a circle")
             if len(seen) > max_redirects:
                 raise FetchError(f"It redirects more than {max_redirects} times")
-            seen.add((call.method, call.url))
-            answer = await self._send_on(call)
-        return call, answer
+            seen.add((request.method, request.url))
+            response = await self._send(request)
+        return request, response
 
-    def _following(self, call: Call, answer: Answer) -> Call | None:
+    def _next_request(self, request: Request, response: GuardedResponse) -> Request | None:
         try:
-            return redirected(call, answer.status, answer.headers.get("Location"), self._ports)
+            return next_request(request, response.status, response.headers.get("Location"), self._ports)
         except FetchError:
-            answer.close()
+            response.close()
             raise
 
-    async def _send_on(self, call: Call) -> Answer:
+    async def _send(self, request: Request) -> GuardedResponse:
         try:
-            return await self._connections.send(call)
-        except RefusedError as exc:
-            raise RefusedError(f"The redirect was not followed: {lowered(exc.reason)}") from None
+            return await self._connector.send(request)
+        except BlockedRequestError as exc:
+            raise BlockedRequestError(f"The redirect was not followed: {lower_first(exc.reason)}") from None
 
-    def _days_left(self, answer: Answer) -> int | None:
-        if not answer.certificate:
+    def _certificate_days_left(self, response: GuardedResponse) -> int | None:
+        if not response.certificate:
             return None
-        ends = ssl.cert_time_to_seconds(answer.certificate["notAfter"])
+        ends = ssl.cert_time_to_seconds(response.certificate["notAfter"])
         return int((ends - self._clock()) // _SECONDS_A_DAY)
 
 
-async def _read(answer: Answer, max_bytes: int) -> tuple[bytes, bool]:
-    encodings = answer.headers.getall("Content-Encoding", ())
+async def _read_response_body(response: GuardedResponse, max_bytes: int) -> tuple[bytes, bool]:
+    encodings = response.headers.getall("Content-Encoding", ())
     try:
-        return await read_body(answer.content.readany, encodings, max_bytes)
+        return await read_body(response.content.readany, encodings, max_bytes)
     except (aiohttp.ClientError, OSError) as exc:
-        raise fault(exc) from None
+        raise to_fetch_error(exc) from None
     finally:
-        answer.close()  # one that is read to its end has given its connection back already
+        response.close()  # one that is read to its end has given its connection back already

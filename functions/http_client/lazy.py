@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from functions.http_client import RefusedError
+from functions.http_client import BlockedRequestError
 from functions.http_client.responses import Response
 
 if TYPE_CHECKING:
     from functions.http_client.client import HttpClient
 
 
-class LateHttp:
+class LazyHttpClient:
     """An `HttpClient` that is made with its first call; see there for *allow_private*.
 
     Args:
@@ -23,7 +23,7 @@ class LateHttp:
         self._allow_private = allow_private
         self._client: HttpClient | None = None
 
-    async def request(self, method: str, url: str, **how: Any) -> Response:
+    async def request(self, method: str, url: str, **options: Any) -> Response:
         """As `HttpClient.request`."""
         if self._client is None:
             # Imported with the first call: a tick with nothing due need not wait for it.
@@ -32,7 +32,7 @@ class LateHttp:
             self._client = HttpClient(
                 clock=lambda: self._clock().timestamp(), allow_private=self._allow_private
             )
-        return await self._client.request(method, url, **how)
+        return await self._client.request(method, url, **options)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -43,7 +43,7 @@ class LateHttp:
 # The guarded client for one origin that the machine's owner named: perhaps private, and no other one.
 
 
-class OriginClient:
+class SingleOriginClient:
     """Calls one scheme, host and port, and refuses every other; metadata services stay refused even here.
 
     For a model's server on the same machine or network, say, whose address no user can choose.
@@ -53,8 +53,8 @@ class OriginClient:
         clock: As for `HttpClient`.
     """
 
-    def __init__(self, base: str, *, clock: Callable[[], float]) -> None:
-        self._base = base
+    def __init__(self, origin_url: str, *, clock: Callable[[], float]) -> None:
+        self._origin_url = origin_url
         self._clock = clock
         self._client: HttpClient | None = None
 
@@ -74,9 +74,9 @@ class OriginClient:
         from functions.http_client.client import HttpClient
         from functions.http_client.requests import check_url
 
-        origin, wanted = check_url(self._base).origin(), check_url(url).origin()
+        origin, wanted = check_url(self._origin_url).origin(), check_url(url).origin()
         if origin != wanted:
-            raise RefusedError("The URL is not on the server that was set up")
+            raise BlockedRequestError("The URL is not on the server that was set up")
         if self._client is None:
             port = origin.port
             ports = frozenset({port}) if port is not None else frozenset[int]()

@@ -31,14 +31,14 @@ class Response:
 
 # Reading a body within a bound: how much is kept, and how far compressed data may unfold.
 
-Read = Callable[[], Awaitable[bytes]]
+ReadChunk = Callable[[], Awaitable[bytes]]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib's way of saying: gzip, with the largest window
-_RAW_SLACK = 65_536  # a gzip header may be long, and data may be incompressible; not for ever, though
+_COMPRESSED_SLACK = 65_536  # a gzip header may be long, and data may be incompressible; not for ever, though
 
 
-async def read_body(read: Read, encodings: Sequence[str], max_bytes: int) -> tuple[bytes, bool]:
+async def read_body(read: ReadChunk, encodings: Sequence[str], max_bytes: int) -> tuple[bytes, bool]:
     """Return the decoded body, at most *max_bytes* of it, and whether there was more.
 
     Args:
@@ -64,17 +64,17 @@ async def read_body(read: Read, encodings: Sequence[str], max_bytes: int) -> tup
     return bytes(body[:max_bytes]), True
 
 
-async def _read_gzip(chunk: bytes, read: Read, max_bytes: int) -> tuple[bytes, bool]:
+async def _read_gzip(chunk: bytes, read: ReadChunk, max_bytes: int) -> tuple[bytes, bool]:
     body = bytearray()
-    gunzip = _Gunzip()
+    gunzip = _GzipDecoder()
     raw = 0
     while chunk:
         raw += len(chunk)
         body += gunzip.feed(chunk, max_bytes + 1 - len(body))
-        if len(body) > max_bytes or raw > max_bytes + _RAW_SLACK:
+        if len(body) > max_bytes or raw > max_bytes + _COMPRESSED_SLACK:
             return bytes(body[:max_bytes]), True
         chunk = await read()
-    if not gunzip.complete:
+    if not gunzip.is_complete:
         raise FetchError("The answer ended too early")
     return bytes(body), False
 
@@ -89,26 +89,26 @@ def _is_gzip(encodings: Sequence[str]) -> bool:
     return False
 
 
-class _Gunzip:
+class _GzipDecoder:
     """Unpacks gzip, several members one after the other included, never past the room it is given."""
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(_GZIP_WINDOW)
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         return self._member.eof
 
-    def feed(self, data: bytes, room: int) -> bytes:
+    def feed(self, data: bytes, max_bytes: int) -> bytes:
         """Return at most *room* bytes, at least 1; what does not fit is lost, the caller stops then."""
         out = bytearray()
-        while data and len(out) < room:
+        while data and len(out) < max_bytes:
             if self._member.eof:
                 if not data.startswith(_GZIP_MAGIC):
                     break  # padding after the end, which every client ignores
                 self._member = zlib.decompressobj(_GZIP_WINDOW)
             try:
-                out += self._member.decompress(data, room - len(out))
+                out += self._member.decompress(data, max_bytes - len(out))
             except zlib.error:
                 raise FetchError("The answer's compression is broken") from None
             data = self._member.unused_data

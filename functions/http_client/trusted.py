@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """What a vendor answered.
 
     Attributes:
@@ -23,7 +23,7 @@ class Answer:
     body: bytes
 
 
-class Post(Protocol):
+class PostRequest(Protocol):
     """Send *body* to *url* once, following no redirect.
 
     Raises:
@@ -32,17 +32,17 @@ class Post(Protocol):
 
     async def __call__(
         self, url: str, *, headers: Mapping[str, str], body: bytes, timeout_s: float
-    ) -> Answer: ...
+    ) -> HttpResponse: ...
 
 
 class PostError(Exception):
     """No answer came. The text never holds the address, which is often the secret itself."""
 
 
-VENDOR_ANSWER_BYTES = 64 * 1024  # more than any vendor's word; the rest is not read
+MAX_RESPONSE_BYTES = 64 * 1024  # more than any vendor's word; the rest is not read
 
 
-class VendorPost:
+class TrustedHttpClient:
     """Posts to addresses from our own settings: no redirects, no proxy of the environment, no cookies.
 
     Needs a running loop only when it is called; works in a second loop after the first has ended.
@@ -54,7 +54,7 @@ class VendorPost:
 
     async def __call__(
         self, url: str, *, headers: Mapping[str, str], body: bytes, timeout_s: float
-    ) -> Answer:
+    ) -> HttpResponse:
         """Send *body* to *url* once.
 
         Raises:
@@ -64,7 +64,7 @@ class VendorPost:
 
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._ask(url, headers, body)
+                return await self._send(url, headers, body)
         except TimeoutError:
             raise PostError(f"no answer within {timeout_s:g} s") from None  # the cause names the address
         except (aiohttp.ClientError, OSError, ValueError) as exc:
@@ -76,17 +76,19 @@ class VendorPost:
         if session is not None and self._loop is asyncio.get_running_loop():
             await session.close()
 
-    async def _ask(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        async with self._opened().post(url, data=body, headers=headers, allow_redirects=False) as response:
+    async def _send(self, url: str, headers: Mapping[str, str], body: bytes) -> HttpResponse:
+        async with self._get_session().post(
+            url, data=body, headers=headers, allow_redirects=False
+        ) as response:
             content = bytearray()
             async for chunk in response.content.iter_any():
                 content += chunk
-                if len(content) >= VENDOR_ANSWER_BYTES:
+                if len(content) >= MAX_RESPONSE_BYTES:
                     break
             named = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status, named, bytes(content[:VENDOR_ANSWER_BYTES]))
+            return HttpResponse(response.status, named, bytes(content[:MAX_RESPONSE_BYTES]))
 
-    def _opened(self) -> "aiohttp.ClientSession":
+    def _get_session(self) -> "aiohttp.ClientSession":
         import aiohttp  # loaded by now
 
         loop = asyncio.get_running_loop()

@@ -8,15 +8,15 @@ from typing import Any, Protocol
 
 from functions.domain.alerts.model import Notice
 from functions.errors import SettingsError
-from functions.http_client.trusted import Answer, Post
-from functions.notifications.rendering.formatting import web_address
+from functions.http_client.trusted import HttpResponse, PostRequest
+from functions.notifications.rendering.formatting import safe_http_url
 
 POST_TIMEOUT_S = 10.0  # for one call to a vendor, whatever the tick has left
-LONGEST_WAIT = timedelta(hours=1)  # a vendor that asks for more is asked again after this
+MAX_RETRY_AFTER = timedelta(hours=1)  # a vendor that asks for more is asked again after this
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SendResult:
     """What became of one message.
 
     Attributes:
@@ -39,7 +39,7 @@ class Channel(Protocol):
     @property
     def name(self) -> str: ...
 
-    async def send(self, notices: Sequence[Notice], now: datetime) -> Sent:
+    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
         """Say *notices*, most important first, in one message.
 
         Raises:
@@ -48,11 +48,11 @@ class Channel(Protocol):
         ...
 
 
-def wait_asked_for(answer: Answer, *, now: datetime) -> timedelta | None:
+def retry_after_header(response: HttpResponse, *, now: datetime) -> timedelta | None:
     """The wait of `Retry-After` (seconds or a date), at most an hour; None when there is no sensible one."""
-    value = answer.headers.get("retry-after", "").strip()
+    value = response.headers.get("retry-after", "").strip()
     if value.isdecimal():
-        return timedelta(seconds=min(int(value[:9]), LONGEST_WAIT.total_seconds()))
+        return timedelta(seconds=min(int(value[:9]), MAX_RETRY_AFTER.total_seconds()))
     from email.utils import parsedate_to_datetime  # a package of 20 ms, for a header hardly ever sent
 
     try:
@@ -60,7 +60,7 @@ def wait_asked_for(answer: Answer, *, now: datetime) -> timedelta | None:
     except ValueError:
         return None
     wait = (until if until.tzinfo else until.replace(tzinfo=UTC)) - now
-    return min(wait, LONGEST_WAIT) if wait > timedelta(0) else None
+    return min(wait, MAX_RETRY_AFTER) if wait > timedelta(0) else None
 
 
 # What channels to a vendor's JSON door share: its address, and plain words when a layout is refused.
@@ -69,35 +69,35 @@ JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ClassifiedResponse:
     """What a vendor says of one request.
 
     Attributes:
         misread: It could not read this layout; the same in plainer words may do.
     """
 
-    sent: Sent
-    misread: bool = False
+    result: SendResult
+    try_plain_text: bool = False
 
 
-def address(settings: Mapping[str, str], name: str) -> str:
+def webhook_url(settings: Mapping[str, str], name: str) -> str:
     """The address in the setting *name*; empty when it is not set.
 
     Raises:
         SettingsError: It is no address.
     """
     url = settings.get(name, "").strip()
-    if url and not web_address(url):
+    if url and not safe_http_url(url):
         raise SettingsError(f"{name}: give the whole address, starting with https:// and without a user name")
     return url
 
 
-def encoded(message: Mapping[str, Any]) -> bytes:
+def to_json_bytes(message: Mapping[str, Any]) -> bytes:
     """*message* as compact JSON. A letter takes its own bytes: escaped, it would double most limits' use."""
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
-def decoded(body: bytes) -> dict[str, Any]:
+def parse_json_object(body: bytes) -> dict[str, Any]:
     """The JSON object in *body*; empty when there is none."""
     try:
         answer: Any = json.loads(body)
@@ -106,39 +106,41 @@ def decoded(body: bytes) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def wait_of(seconds: object) -> timedelta | None:
+def retry_after(seconds: object) -> timedelta | None:
     """A vendor's number of *seconds* as a wait, at most an hour; None when it is no sensible number."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
         return None
-    return timedelta(seconds=min(float(min(seconds, 1e6)), LONGEST_WAIT.total_seconds()))
+    return timedelta(seconds=min(float(min(seconds, 1e6)), MAX_RETRY_AFTER.total_seconds()))
 
 
-def posting(post: Post, url: str, headers: Mapping[str, str] = JSON_HEADERS) -> "Request":
+def json_poster(post: PostRequest, url: str, headers: Mapping[str, str] = JSON_HEADERS) -> "PostBody":
     """A request to *url* that lacks only its body."""
 
-    async def request(body: bytes) -> Answer:
+    async def request(body: bytes) -> HttpResponse:
         return await post(url, headers=headers, body=body, timeout_s=POST_TIMEOUT_S)
 
     return request
 
 
-Request = Callable[[bytes], Awaitable[Answer]]
-Rendering = Callable[[], bytes]
+PostBody = Callable[[bytes], Awaitable[HttpResponse]]
+RenderBody = Callable[[], bytes]
 
 
-async def say(request: Request, judge: Callable[[Answer], Verdict], *renderings: Rendering) -> Sent:
+async def post_with_fallback(
+    post_body: PostBody, classify: Callable[[HttpResponse], ClassifiedResponse], *renderings: RenderBody
+) -> SendResult:
     """Send the first of *renderings* that the vendor can read: no alert is lost to a fault in its layout.
 
     Raises:
         PostError: No answer came; the message may have arrived.
     """
     complaint = ""
-    verdict = Verdict(Sent(ok=False))
+    verdict = ClassifiedResponse(SendResult(ok=False))
     for render in renderings:
-        verdict = judge(await request(render()))
-        if not verdict.misread:
+        verdict = classify(await post_body(render()))
+        if not verdict.try_plain_text:
             break
-        complaint = complaint or verdict.sent.detail
-    if verdict.sent.ok and complaint:
-        return Sent(ok=True, detail=f"sent as plain text; of the layout it said: {complaint}")
-    return verdict.sent
+        complaint = complaint or verdict.result.detail
+    if verdict.result.ok and complaint:
+        return SendResult(ok=True, detail=f"sent as plain text; of the layout it said: {complaint}")
+    return verdict.result

@@ -9,11 +9,11 @@ from typing import Protocol
 from functions.domain.alerts.model import Notice, NoticeKind
 from functions.domain.alerts.subscriptions import DEFAULT, NOBODY
 from functions.http_client.trusted import PostError
-from functions.notifications.channel import Channel, Sent
+from functions.notifications.channel import Channel, SendResult
 
 log = logging.getLogger(__name__)
 
-ORDER: tuple[NoticeKind, ...] = (  # the worst first
+KINDS_BY_SEVERITY: tuple[NoticeKind, ...] = (  # the worst first
     "failure",
     "silent",
     "reminder",
@@ -30,19 +30,19 @@ ORDER: tuple[NoticeKind, ...] = (  # the worst first
 )
 
 
-class Watch(Protocol):
+class ChannelObserver(Protocol):
     """Hears what vendors ask for."""
 
-    async def refused(self, name: str, reason: str) -> None:
+    async def disable_refused(self, name: str, reason: str) -> None:
         """A vendor takes no more, for the *reason*, until a setting is changed."""
         ...
 
-    def busy(self, name: str, until: datetime) -> None:
+    def back_off(self, name: str, until: datetime) -> None:
         """A vendor asked to be left alone until then."""
         ...
 
 
-class Teller:
+class NotificationDispatcher:
     """Delivers notices; fulfils the tick's `Tell`.
 
     Args:
@@ -57,36 +57,36 @@ class Teller:
         *,
         clock: Callable[[], datetime],
         redact: Callable[[str], str],
-        watch: Watch | None = None,
+        observer: ChannelObserver | None = None,
     ) -> None:
         self._channels = dict(channels)
         self._clock = clock
         self._redact = redact
-        self._watch = watch
+        self._observer = observer
         self._not_before: dict[str, datetime] = {}  # channels that asked to be left alone until then
-        self._nowhere_said = False
+        self._has_logged_no_channels = False
 
-    async def __call__(self, notices: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+    async def __call__(self, notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
         """Say *notices*; return for each the names of the channels still to be told, () when done.
 
         Never raises for a fault of a channel. A name no channel has, and a refusal that trying again
         cannot mend, count as done: they are in the log.
         """
-        if not notices:
+        if not notifications:
             return []
-        clean = [self._clean(notice) for notice in notices]
-        wanted = [self._wanted(notice) for notice in clean]
-        self._complain(wanted)
+        clean = [self._redact_notification(notice) for notice in notifications]
+        wanted = [self._channels_for(notice) for notice in clean]
+        self._log_unknown_channels(wanted)
         shares = {
             name: [notice for notice, names in zip(clean, wanted, strict=True) if name in names]
             for name in self._channels
         }
         busy = [name for name, share in shares.items() if share]
-        done = await asyncio.gather(*(self._told(name, shares[name], within) for name in busy))
+        done = await asyncio.gather(*(self._deliver_to(name, shares[name], within) for name in busy))
         left = {name for name, is_done in zip(busy, done, strict=True) if not is_done}
         return [tuple(name for name in names if name in left) for names in wanted]
 
-    async def test(self, name: str, *, within: timedelta) -> Sent:
+    async def test(self, name: str, *, within: timedelta) -> SendResult:
         """Say on the channel that it works, once, whatever its settings; return what its vendor answers.
 
         Raises:
@@ -105,18 +105,18 @@ class Teller:
             at=now,
             summary="Notices of your tasks will look like this",
         )
-        return await self._sent(self._channels[name], [notice], now, within)
+        return await self._send(self._channels[name], [notice], now, within)
 
-    def _wanted(self, notice: Notice) -> tuple[str, ...]:
+    def _channels_for(self, notification: Notice) -> tuple[str, ...]:
         """The names *notice* asks for, each once, with the default channels spelt out."""
         names: list[str] = []
-        for name in notice.channels or (DEFAULT,):
+        for name in notification.channels or (DEFAULT,):
             names.extend(self._channels if name == DEFAULT and name not in self._channels else (name,))
         return tuple(dict.fromkeys(names))
 
-    def _complain(self, wanted: Sequence[tuple[str, ...]]) -> None:
-        if not self._channels and not self._nowhere_said:
-            self._nowhere_said = True
+    def _log_unknown_channels(self, wanted: Sequence[tuple[str, ...]]) -> None:
+        if not self._channels and not self._has_logged_no_channels:
+            self._has_logged_no_channels = True
             log.info("notice_nowhere", extra={"hint": "no channel has its settings; nobody is told anything"})
         named = {name for names in wanted for name in names}
         for name in sorted(named - self._channels.keys() - {NOBODY}):
@@ -124,50 +124,50 @@ class Teller:
                 "notice_refused", extra={"channel": name, "detail": "no channel of this name is set up"}
             )
 
-    async def _told(self, name: str, notices: Sequence[Notice], within: timedelta) -> bool:
+    async def _deliver_to(self, name: str, notifications: Sequence[Notice], within: timedelta) -> bool:
         """Send one message; return whether there is nothing left to do for this channel."""
         now = self._clock()
         if now < self._not_before.get(name, now):
             return False
-        sent = await self._sent(self._channels[name], sorted(notices, key=_rank), now, within)
+        sent = await self._send(self._channels[name], sorted(notifications, key=_sort_key), now, within)
         if sent.retry_after:
             self._not_before[name] = now + sent.retry_after
-            if self._watch is not None:
-                self._watch.busy(name, now + sent.retry_after)
-        facts = {"channel": name, "notices": len(notices), "detail": sent.detail}
+            if self._observer is not None:
+                self._observer.back_off(name, now + sent.retry_after)
+        facts = {"channel": name, "notices": len(notifications), "detail": sent.detail}
         if sent.ok:
             log.log(logging.WARNING if sent.detail else logging.INFO, "notice_sent", extra=facts)
         else:
             log.warning("notice_refused" if sent.permanent else "notice_failed", extra=facts)
-        if sent.permanent and not sent.ok and self._watch is not None:
-            await self._watch.refused(name, sent.detail)
+        if sent.permanent and not sent.ok and self._observer is not None:
+            await self._observer.disable_refused(name, sent.detail)
         return sent.ok or sent.permanent
 
-    async def _sent(
-        self, channel: Channel, notices: Sequence[Notice], now: datetime, within: timedelta
-    ) -> Sent:
+    async def _send(
+        self, channel: Channel, notifications: Sequence[Notice], now: datetime, within: timedelta
+    ) -> SendResult:
         try:
             async with asyncio.timeout(within.total_seconds()):
-                return await channel.send(notices, now)
+                return await channel.send(notifications, now)
         except TimeoutError:
-            return Sent(ok=False, detail="the tick had no time left for it")
+            return SendResult(ok=False, detail="the tick had no time left for it")
         except PostError as exc:
-            return Sent(ok=False, detail=str(exc))
+            return SendResult(ok=False, detail=str(exc))
         except Exception as exc:  # noqa: BLE001  # a fault in one channel must not silence the others
-            return Sent(ok=False, detail=f"a fault of ours ({type(exc).__name__})")
+            return SendResult(ok=False, detail=f"a fault of ours ({type(exc).__name__})")
 
-    def _clean(self, notice: Notice) -> Notice:
-        return notice.model_copy(
+    def _redact_notification(self, notification: Notice) -> Notice:
+        return notification.model_copy(
             update={
-                "title": self._redact(notice.title),
-                "summary": self._redact(notice.summary),
+                "title": self._redact(notification.title),
+                "summary": self._redact(notification.summary),
                 "items": tuple(
                     {key: value if key == "url" else self._redact(value) for key, value in item.items()}
-                    for item in notice.items
+                    for item in notification.items
                 ),
             }
         )
 
 
-def _rank(notice: Notice) -> tuple[int, datetime]:
-    return ORDER.index(notice.kind), notice.at
+def _sort_key(notification: Notice) -> tuple[int, datetime]:
+    return KINDS_BY_SEVERITY.index(notification.kind), notification.at

@@ -3,7 +3,7 @@
 import logging
 from datetime import timedelta
 
-from functions.http_client.trusted import Post, PostError
+from functions.http_client.trusted import PostError, PostRequest
 
 log = logging.getLogger(__name__)
 
@@ -15,21 +15,21 @@ class Heartbeat:
         missed: How often it could not be reached, by this process.
     """
 
-    def __init__(self, url: str, post: Post) -> None:
+    def __init__(self, url: str, post: PostRequest) -> None:
         self.missed = 0
         self._url = url
         self._post = post
 
-    async def beat(self, *, within: timedelta) -> None:
+    async def send(self, *, within: timedelta) -> None:
         """Ask once. Never raises; the address, which is as good as a secret, is in no log."""
         try:
             answer = await self._post(self._url, headers={}, body=b"", timeout_s=within.total_seconds())
         except PostError as exc:
-            self._miss(str(exc))
+            self._count_failure(str(exc))
             return
         if not 200 <= answer.status < 300:
-            self._miss(f"HTTP {answer.status}")
+            self._count_failure(f"HTTP {answer.status}")
 
-    def _miss(self, reason: str) -> None:
+    def _count_failure(self, reason: str) -> None:
         self.missed += 1
         log.warning("heartbeat_missed", extra={"reason": reason})

@@ -12,10 +12,16 @@ from typing import Any, TextIO
 
 Redact = Callable[[str], str]
 
-QUIET = ("aiohttp.access", "google", "httpcore", "httpx", "urllib3")  # at INFO they print whole addresses
+QUIET_LOGGERS = (
+    "aiohttp.access",
+    "google",
+    "httpcore",
+    "httpx",
+    "urllib3",
+)  # at INFO they print whole addresses
 COLOURS = {"WARNING": "\033[33m", "ERROR": "\033[31m", "CRITICAL": "\033[31m", "DEBUG": "\033[2m"}
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"asctime", "message", "taskName"}
-_TRACES = (
+_STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"asctime", "message", "taskName"}
+_TRACE_HEADERS = (
     ("x-cloud-trace-context", re.compile(r"([0-9a-fA-F]{32})(?:/.*)?")),
     ("traceparent", re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-.*")),
 )
@@ -39,11 +45,11 @@ def configure(env: Mapping[str, str], redact: Redact) -> logging.Handler:
         handler.setFormatter(CloudFormatter(redact, project=env.get("GOOGLE_CLOUD_PROJECT", "")))
     else:
         handler.setFormatter(TerminalFormatter(redact, coloured=sys.stderr.isatty()))
-    attach(handler)
+    install_handler(handler)
     return handler
 
 
-def attach(handler: logging.Handler) -> None:
+def install_handler(handler: logging.Handler) -> None:
     """Put *handler* back if something has replaced it, and switch silenced loggers on again.
 
     functions-framework configures logging anew after it has loaded our code when `LOG_EXECUTION_ID` is
@@ -60,14 +66,14 @@ def attach(handler: logging.Handler) -> None:
     for logger in logging.root.manager.loggerDict.values():
         if isinstance(logger, logging.Logger):
             logger.disabled = False
-    for name in QUIET:
+    for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
         logging.getLogger(name).propagate = True  # Google's libraries switch theirs off when imported first
 
 
-def follow(headers: Mapping[str, str]) -> None:
+def use_request_context(headers: Mapping[str, str]) -> None:
     """Let the lines of the current request carry the trace that *headers* (lower-case names) speak of."""
-    matches = (shape.fullmatch(headers.get(name, "")) for name, shape in _TRACES)
+    matches = (shape.fullmatch(headers.get(name, "")) for name, shape in _TRACE_HEADERS)
     _trace.set(next((match[1].lower() for match in matches if match), ""))
 
 
@@ -81,7 +87,7 @@ class CloudFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line of JSON, whatever the record holds."""
-        line = {name: _clean(value, self._redact) for name, value in _fields(record).items()}
+        line = {name: _to_json_value(value, self._redact) for name, value in _fields(record).items()}
         line["severity"] = record.levelname
         line["message"] = self._redact(record.getMessage())
         line["time"] = datetime.fromtimestamp(record.created, UTC).isoformat()
@@ -104,7 +110,7 @@ class TerminalFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, and the stack of an exception below it."""
         moment = time.strftime("%H:%M:%S", time.localtime(record.created))
-        fields = [f"{name}={_word(value)}" for name, value in _fields(record).items()]
+        fields = [f"{name}={_format_value(value)}" for name, value in _fields(record).items()]
         line = " ".join([moment, f"{record.levelname:<5}", record.getMessage(), *fields])
         if stack := _stack(self, record):
             line = f"{line}\n{stack}"
@@ -127,7 +133,7 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD_FIELDS}
 
 
 def _stack(formatter: logging.Formatter, record: logging.LogRecord) -> str:
@@ -137,19 +143,19 @@ def _stack(formatter: logging.Formatter, record: logging.LogRecord) -> str:
     return "\n".join(parts)
 
 
-def _clean(value: Any, redact: Redact) -> Any:
+def _to_json_value(value: Any, redact: Redact) -> Any:
     """*value* as JSON can hold it, with its texts redacted."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         return value if value - value == 0 else str(value)  # NaN and infinity are no JSON
     if isinstance(value, Mapping):
-        return {redact(str(name)): _clean(item, redact) for name, item in value.items()}
+        return {redact(str(name)): _to_json_value(item, redact) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_clean(item, redact) for item in value]
+        return [_to_json_value(item, redact) for item in value]
     return redact(str(value))
 
 
-def _word(value: Any) -> str:
+def _format_value(value: Any) -> str:
     text = str(value)
     return text if text and text.isprintable() and " " not in text else json.dumps(text, ensure_ascii=False)

@@ -9,7 +9,7 @@ from functions.domain.run import Outcome
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind, instant_text
 from functions.errors import SettingsError
-from functions.interfaces import Perform
+from functions.interfaces import RunTask
 
 FLUSH_WITHIN_MS = 2000
 
@@ -28,7 +28,7 @@ class Tracer(Protocol):
     def start_as_current_span(self, name: str, **how: Any) -> AbstractContextManager[Any]: ...
 
 
-class Traces:
+class Tracing:
     """The way of spans to a collector.
 
     Args:
@@ -41,12 +41,14 @@ class Traces:
         self._error = error
         self._flush = flush
 
-    def around(self, perform: Perform) -> Perform:
+    def span(self, run_task: RunTask) -> RunTask:
         """*perform*, each time within a span of its own."""
 
         async def traced(job: Job) -> Outcome:
-            with self._tracer.start_as_current_span(f"run {job.type}", attributes=_of(job)) as span:
-                outcome = await perform(job)
+            with self._tracer.start_as_current_span(
+                f"run {job.type}", attributes=_span_attributes(job)
+            ) as span:
+                outcome = await run_task(job)
                 span.set_attributes({"cronfire.outcome": str(outcome.kind)})
                 if outcome.kind is not OutcomeKind.SUCCEEDED:
                     span.set_status(self._error, outcome.summary)
@@ -54,12 +56,12 @@ class Traces:
 
         return traced
 
-    async def sent(self) -> None:
+    async def flush(self) -> None:
         """Send what waits: after the answer, the platform takes the processor away."""
         await asyncio.to_thread(self._flush, FLUSH_WITHIN_MS)
 
 
-def traces(endpoint: str) -> Traces:
+def build_tracing(endpoint: str) -> Tracing:
     """The way to the collector at *endpoint*, by OTLP over HTTP.
 
     Raises:
@@ -78,10 +80,10 @@ def traces(endpoint: str) -> Traces:
         ) from None
     provider = TracerProvider(resource=Resource.create({"service.name": "cronfire"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")))
-    return Traces(provider.get_tracer("cronfire"), error=StatusCode.ERROR, flush=provider.force_flush)
+    return Tracing(provider.get_tracer("cronfire"), error=StatusCode.ERROR, flush=provider.force_flush)
 
 
-def _of(job: Job) -> dict[str, Any]:
+def _span_attributes(job: Job) -> dict[str, Any]:
     return {
         "cronfire.task": job.task_id,
         "cronfire.type": job.type,

@@ -27,16 +27,16 @@ from functions.errors import (
     NotAllowedError,
     NotFoundError,
     StoreError,
-    StoreUnavailable,
+    StoreUnavailableError,
 )
-from functions.interfaces import Shelf
+from functions.interfaces import DocumentStore
 
-PAGE = 300
+PAGE_SIZE = 300
 KIND: Final = "keys"
 
 
-async def issue(
-    shelf: Shelf,
+async def create_key(
+    store: DocumentStore,
     *,
     name: str,
     scopes: tuple[Scope, ...],
@@ -69,37 +69,39 @@ async def issue(
         expires_at=expires_at,
     )
     token = token_of(key.id, new_secret())
-    [written] = await shelf.put([Document(KIND, digest_of(token), _data(key), expire_at=expires_at)])
+    [written] = await store.put_documents(
+        [Document(KIND, digest_of(token), _to_document_data(key), expire_at=expires_at)]
+    )
     if written.result is not Result.APPLIED:
-        raise StoreUnavailable("The store did not say whether the key was kept; make another one")
+        raise StoreUnavailableError("The store did not say whether the key was kept; make another one")
     return key, token
 
 
-async def holder(shelf: Shelf, token: str, *, now: datetime) -> Actor | None:
+async def find_principal(store: DocumentStore, token: str, *, now: datetime) -> Actor | None:
     """Who comes with *token*; None when it is no key of ours, or over, or revoked."""
     if len(token) > TOKEN_CHARS:
         return None
-    return await holder_of_digest(shelf, digest_of(token), now=now)
+    return await find_principal_by_hash(store, digest_of(token), now=now)
 
 
-async def holder_of_digest(shelf: Shelf, digest: str, *, now: datetime) -> Actor | None:
+async def find_principal_by_hash(store: DocumentStore, token_hash: str, *, now: datetime) -> Actor | None:
     """Whose key has this digest; None as for `holder`."""
-    found = [_key(document) for document in await shelf.documents(KIND, [digest])]
+    found = [_parse_key(document) for document in await store.get_documents(KIND, [token_hash])]
     live = [key for key in found if key is not None and key.is_live(now)]
     return actor_of(live[0]) if live else None
 
 
-async def everybodys(shelf: Shelf, *, by: Actor) -> list[Key]:
+async def list_keys(store: DocumentStore, *, by: Actor) -> list[Key]:
     """All keys that *by* may know of, newest first.
 
     Raises:
         NotAllowedError: *by* is no administrator.
     """
-    keys = [key for document in await _all(shelf, by=by) if (key := _key(document))]
+    keys = [key for document in await _all_key_documents(store, by=by) if (key := _parse_key(document))]
     return sorted((key for key in keys if by.sees(key.owner)), key=lambda key: key.created_at, reverse=True)
 
 
-async def revoke(shelf: Shelf, key_id: str, *, by: Actor, now: datetime) -> Key:
+async def revoke_key(store: DocumentStore, key_id: str, *, by: Actor, now: datetime) -> Key:
     """End a key for good, at once.
 
     Raises:
@@ -107,36 +109,38 @@ async def revoke(shelf: Shelf, key_id: str, *, by: Actor, now: datetime) -> Key:
         NotFoundError: There is no such key that *by* may know of.
         ConflictError: Somebody else changed it at the same moment.
     """
-    for document in await _all(shelf, by=by):
-        key = _key(document)
+    for document in await _all_key_documents(store, by=by):
+        key = _parse_key(document)
         if key is None or key.id != key_id or not by.sees(key.owner):
             continue
         if key.revoked_at is not None:
             return key
         ended = key.model_copy(update={"revoked_at": now})
-        [written] = await shelf.put([Document(KIND, document.id, _data(ended), document.revision)])
+        [written] = await store.put_documents(
+            [Document(KIND, document.id, _to_document_data(ended), document.revision)]
+        )
         if written.result is not Result.APPLIED:
             raise ConflictError("The key was changed at the same moment; look, and try again")
         return ended
     raise NotFoundError(f"There is no key {key_id!r}")
 
 
-async def _all(shelf: Shelf, *, by: Actor) -> list[Document]:
+async def _all_key_documents(store: DocumentStore, *, by: Actor) -> list[Document]:
     if not by.may("admin"):
         raise NotAllowedError("Keys take the scope admin")
     found: list[Document] = []
     while True:
-        page = await shelf.shelf(KIND, after=found[-1].id if found else "", limit=PAGE)
+        page = await store.list_documents(KIND, after=found[-1].id if found else "", limit=PAGE_SIZE)
         found += page
-        if len(page) < PAGE:
+        if len(page) < PAGE_SIZE:
             return found
 
 
-def _data(key: Key) -> dict[str, object]:
+def _to_document_data(key: Key) -> dict[str, object]:
     return key.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
-def _key(document: Document) -> Key | None:
+def _parse_key(document: Document) -> Key | None:
     try:
         return Key.model_validate(document.data)
     except ValidationError:
@@ -148,7 +152,7 @@ def _key(document: Document) -> Key | None:
 log = logging.getLogger(__name__)
 
 
-async def note(shelf: Shelf, entry: Entry, *, new_id: Callable[[], str]) -> None:
+async def record_entry(store: DocumentStore, entry: Entry, *, new_id: Callable[[], str]) -> None:
     """Keep *entry*, and put it into the log as well.
 
     The change it tells of is done by now: a store that cannot keep the entry does not undo it, and the log
@@ -158,25 +162,25 @@ async def note(shelf: Shelf, entry: Entry, *, new_id: Callable[[], str]) -> None
     data = entry.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     document = Document("audit", entry_id(entry, new_id()), data, expire_at=expires(entry))
     try:
-        await shelf.put([document])
+        await store.put_documents([document])
     except StoreError as exc:
         log.error("audit_not_kept", extra={"subject": entry.subject, "error": str(exc)})  # noqa: TRY400  # known
 
 
-async def trail(shelf: Shelf, subject: str, *, limit: int = 100) -> list[Entry]:
+async def list_entries(store: DocumentStore, subject: str, *, limit: int = 100) -> list[Entry]:
     """The newest entries about *subject*, newest first."""
     after = first_id(subject)
     found: list[Entry] = []
     while True:
-        page = await shelf.shelf("audit", after=after, limit=PAGE)
+        page = await store.list_documents("audit", after=after, limit=PAGE_SIZE)
         mine = [document for document in page if document.id.startswith(first_id(subject))]
-        found += [entry for document in mine if (entry := _entry(document))]
-        if len(mine) < PAGE:
+        found += [entry for document in mine if (entry := _parse_entry(document))]
+        if len(mine) < PAGE_SIZE:
             return found[::-1][:limit]
         after = mine[-1].id
 
 
-def _entry(document: Document) -> Entry | None:
+def _parse_entry(document: Document) -> Entry | None:
     try:
         return Entry.model_validate(document.data)
     except ValidationError:

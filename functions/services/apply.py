@@ -12,15 +12,15 @@ from functions.domain.run import Run
 from functions.domain.storage import RUNS_PER_ENTRY, Filter, LedgerEntry, Result, Stored, Write
 from functions.domain.task import NotifyRule, TaskFields, TaskSpec
 from functions.errors import InputError
-from functions.interfaces import Catalogue
-from functions.services.dependencies import LinkStore, link_faults, relink, with_followers
+from functions.interfaces import TaskStore
+from functions.services.dependencies import LinkedTaskStore, link_problems, update_links, with_dependents
 
-PAGE = 300
+PAGE_SIZE = 300
 SPEC_FIELDS = set(TaskSpec.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PlannedChange:
     """What `apply` did, or would do, to one task.
 
     Attributes:
@@ -38,8 +38,8 @@ class Change:
     drifted: bool = False
 
 
-async def apply(
-    store: LinkStore,
+async def apply_plan(
+    store: LinkedTaskStore,
     specs: Sequence[TaskSpec],
     *,
     origin: str,
@@ -47,7 +47,7 @@ async def apply(
     new_id: Callable[[], str],
     prune: bool = True,
     dry_run: bool = False,
-) -> list[Change]:
+) -> list[PlannedChange]:
     """Make the store match *specs*; return what changed, by id.
 
     With *prune*, tasks of the same *origin* that are not in *specs* are removed; others never are.
@@ -56,13 +56,13 @@ async def apply(
         InputError: A spec's schedule has no occurrence left, or what it runs after is not there; every fault
             is named, nothing was written.
     """
-    existing = {stored.task.id: stored for stored in await everything(store, Filter())}
-    changes: list[Change] = []
+    existing = {stored.task.id: stored for stored in await all_tasks(store, Filter())}
+    changes: list[PlannedChange] = []
     writes: list[tuple[Write, tuple[Run, ...]]] = []
     faults: list[str] = []
     for spec in specs:
         try:
-            change, write, runs = _applied(existing.get(spec.id), spec, origin=origin, now=now)
+            change, write, runs = _plan_task(existing.get(spec.id), spec, origin=origin, now=now)
         except InputError as exc:
             faults.append(f"{spec.id}: {exc}")
             continue
@@ -75,43 +75,45 @@ async def apply(
         for stored in (existing.values() if prune else ())
         if stored.task.origin == origin and stored.task.id not in kept
     }
-    faults += await link_faults(store, kept, existing, removed)
+    faults += await link_problems(store, kept, existing, removed)
     if faults:
         raise InputError("\n".join(faults))
     for task_id in sorted(removed):
         stored = existing[task_id]
-        changes.append(Change(task_id, "remove", before=stored.task.next_run_at))
+        changes.append(PlannedChange(task_id, "remove", before=stored.task.next_run_at))
         writes.append((Write(stored.task, stored.revision, delete=True), ()))
     if not dry_run:
-        followed = [(with_followers(write, kept), runs) for write, runs in writes]
+        followed = [(with_dependents(write, kept), runs) for write, runs in writes]
         await _write_all(store, followed, now=now, new_id=new_id)
-        await relink(store, kept, existing, removed)
+        await update_links(store, kept, existing, removed)
     return sorted(changes, key=lambda change: change.id)
 
 
-async def everything(store: Catalogue, which: Filter) -> list[Stored]:
+async def all_tasks(store: TaskStore, which: Filter) -> list[Stored]:
     """All tasks that match *which*, by id. Unreadable documents are left out."""
     tasks: list[Stored] = []
     after = ""
     while True:
-        found = await store.page(which, after=after, limit=PAGE)
+        found = await store.list_tasks(which, after=after, limit=PAGE_SIZE)
         tasks += found.tasks
-        if len(found.tasks) + len(found.broken) < PAGE:
+        if len(found.tasks) + len(found.broken) < PAGE_SIZE:
             return tasks
         after = max([stored.task.id for stored in found.tasks] + [broken.id for broken in found.broken])
 
 
-def _applied(
+def _plan_task(
     stored: Stored | None, spec: TaskSpec, *, origin: str, now: datetime
-) -> tuple[Change, Write | None, tuple[Run, ...]]:
-    applied = _fingerprint(spec)
+) -> tuple[PlannedChange, Write | None, tuple[Run, ...]]:
+    applied = _spec_hash(spec)
     if stored is None:
         task = first_look(spec, now=now, origin=origin).model_copy(update={"applied": applied})
-        return Change(spec.id, "create", after=task.next_run_at), Write(task, None), ()
+        return PlannedChange(spec.id, "create", after=task.next_run_at), Write(task, None), ()
     settlement = edited(stored.task, spec, now=now)
     if not settlement.changes:
         return (
-            Change(spec.id, "unchanged", before=stored.task.next_run_at, after=stored.task.next_run_at),
+            PlannedChange(
+                spec.id, "unchanged", before=stored.task.next_run_at, after=stored.task.next_run_at
+            ),
             None,
             (),
         )
@@ -123,19 +125,19 @@ def _applied(
             if name in TaskSpec.model_fields
         )
     )
-    drifted = stored.task.applied not in ("", _fingerprint(stored.task))
-    change = Change(spec.id, "update", names, stored.task.next_run_at, write.task.next_run_at, drifted)
+    drifted = stored.task.applied not in ("", _spec_hash(stored.task))
+    change = PlannedChange(spec.id, "update", names, stored.task.next_run_at, write.task.next_run_at, drifted)
     return change, write, settlement.runs
 
 
-def _fingerprint(spec: TaskFields) -> str:
+def _spec_hash(spec: TaskFields) -> str:
     """What a file says of a task, in a few digits."""
     text = spec.model_dump_json(by_alias=True, include=SPEC_FIELDS, exclude_defaults=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 async def _write_all(
-    store: Catalogue,
+    store: TaskStore,
     writes: Sequence[tuple[Write, tuple[Run, ...]]],
     *,
     now: datetime,
@@ -145,7 +147,7 @@ async def _write_all(
         part = writes[start : start + RUNS_PER_ENTRY]
         runs = tuple(run for _, kept in part for run in kept)
         entry = LedgerEntry(f"{new_id()}.1", now, runs) if runs else None
-        written = await store.finish(entry, [write for write, _ in part])
+        written = await store.write_with_runs(entry, [write for write, _ in part])
         refused = [
             write.task.id
             for (write, _), answer in zip(part, written, strict=True)
@@ -158,8 +160,8 @@ async def _write_all(
 # The daily digest of a channel: a briefing task that exists as long as the channel asks for one.
 
 
-async def keep_digest(
-    store: LinkStore, name: str, wish: DailyDigest | None, *, now: datetime, new_id: Callable[[], str]
+async def sync_digest_task(
+    store: LinkedTaskStore, name: str, digest: DailyDigest | None, *, now: datetime, new_id: Callable[[], str]
 ) -> None:
     """Make the task of channel *name*'s digest what is wished for; None removes it.
 
@@ -169,18 +171,18 @@ async def keep_digest(
     Raises:
         StoreUnavailable: It is not known whether the change was made.
     """
-    specs = [] if wish is None else [_digest(name, wish)]
-    await apply(store, specs, origin=f"digest.{name}", now=now, new_id=new_id)
+    specs = [] if digest is None else [_digest_spec(name, digest)]
+    await apply_plan(store, specs, origin=f"digest.{name}", now=now, new_id=new_id)
 
 
-def _digest(name: str, wish: DailyDigest) -> TaskSpec:
-    hour, minute = wish.at.split(":")
+def _digest_spec(name: str, digest: DailyDigest) -> TaskSpec:
+    hour, minute = digest.at.split(":")
     return TaskSpec(
         id=f"digest.{name}",
         title=f"Daily digest for {name}",
         type="daily_briefing",
         params={"title": "Daily digest"},
         schedule=f"{int(minute)} {int(hour)} * * *",
-        timezone=wish.timezone,
+        timezone=digest.timezone,
         notify=(NotifyRule(on=("news", "failure", "recovery"), channels=(name,)),),
     )

@@ -11,19 +11,19 @@ from functions.domain.alerts.model import Notice
 from functions.domain.alerts.routing import Bucket, ChannelSettings, Disabled, Route, Switchboard, route
 from functions.domain.storage import Document, Result
 from functions.domain.types import Priority
-from functions.errors import InputError, StoreError, StoreUnavailable
-from functions.interfaces import Shelf
+from functions.errors import InputError, StoreError, StoreUnavailableError
+from functions.interfaces import DocumentStore
 
 log = logging.getLogger(__name__)
 
-KNOWN_FOR = timedelta(minutes=1)  # then a change made by another process is seen
-TRIES = 5  # at a write somebody else got in the way of
+CACHE_TTL = timedelta(minutes=1)  # then a change made by another process is seen
+MAX_TRIES = 5  # at a write somebody else got in the way of
 REASON_CHARS = 300
 
-Change = Callable[[ChannelSettings], ChannelSettings]
+Update = Callable[[ChannelSettings], ChannelSettings]
 
 
-class Channels:
+class ChannelService:
     """What is open, for the tick's `Routes`; and what people may change.
 
     Args:
@@ -31,59 +31,61 @@ class Channels:
     """
 
     def __init__(
-        self, shelf: Shelf, fingerprints: Mapping[str, str], *, clock: Callable[[], datetime]
+        self, store: DocumentStore, config_hashes: Mapping[str, str], *, clock: Callable[[], datetime]
     ) -> None:
-        self._shelf = shelf
-        self._fingerprints = dict(fingerprints)
+        self._store = store
+        self._config_hashes = dict(config_hashes)
         self._clock = clock
-        self._known = {name: ChannelSettings() for name in fingerprints}
-        self._known_until: datetime | None = None
-        self._busy: dict[str, datetime] = {}
+        self._cached = {name: ChannelSettings() for name in config_hashes}
+        self._cached_until: datetime | None = None
+        self._backed_off_until: dict[str, datetime] = {}
         self._buckets: dict[str, Bucket] = {}
 
     # -- for deliveries ----------------------------------------------------------------------------------
 
-    async def ways(self, notices: Sequence[Notice]) -> list[Route]:
+    async def route(self, notifications: Sequence[Notice]) -> list[Route]:
         """Say for each notice where it goes now and where it waits.
 
         What the store does not tell is taken as it was last known, at first as open: better a message at
         night than none.
         """
         now = self._clock()
-        if self._known and (self._known_until is None or now >= self._known_until):
+        if self._cached and (self._cached_until is None or now >= self._cached_until):
             try:
-                await self._read()
+                await self._load()
             except StoreError as exc:
                 log.warning("channels_unread", extra={"reason": str(exc)})
-        routes = [route(notice, self._board(now), now=now) for notice in notices]
+        routes = [route(notice, self._routing_table(now), now=now) for notice in notifications]
         for name in {name for one in routes for name in one.send} & self._buckets.keys():
             self._buckets[name] = self._buckets[name].taken(now)
-        for notice, one in zip(notices, routes, strict=True):
+        for notice, one in zip(notifications, routes, strict=True):
             if not one.send and not one.held:
                 extra = {"task_id": notice.task_id, "kind": notice.kind}
                 log.warning("notice_unsaid", extra=extra | {"detail": "all its channels are switched off"})
         return routes
 
-    def untold(self) -> list[Notice]:
+    def undelivered(self) -> list[Notice]:
         """Notices of channels that were switched off, for those that are left."""
         return [
-            _switched_off(name, settings.disabled)
-            for name, settings in self._known.items()
-            if settings.disabled and settings.disabled.untold and not self._board_is_open(name)
+            _disabled_notification(name, settings.disabled)
+            for name, settings in self._cached.items()
+            if settings.disabled and settings.disabled.untold and not self._is_cached_open(name)
         ]
 
-    async def told(self, notices: Sequence[Notice], remaining: Sequence[tuple[str, ...]]) -> None:
+    async def mark_delivered(
+        self, notifications: Sequence[Notice], remaining: Sequence[tuple[str, ...]]
+    ) -> None:
         """Note who still has to be told; never raises: whoever is told twice is told."""
-        for notice, left in zip(notices, remaining, strict=True):
-            await self._noted(notice.title, partial(_told, left))
+        for notice, left in zip(notifications, remaining, strict=True):
+            await self._update_quietly(notice.title, partial(_with_undelivered, left))
 
-    async def refused(self, name: str, reason: str) -> None:
+    async def disable_refused(self, name: str, reason: str) -> None:
         """Switch *name* off: its vendor takes no more. Never raises; the vendor will refuse again."""
-        others = tuple(other for other in self._known if other != name and self._board_is_open(other))
+        others = tuple(other for other in self._cached if other != name and self._is_cached_open(other))
         disabled = Disabled(
             reason=reason[:REASON_CHARS],
             at=self._clock(),
-            fingerprint=self._fingerprints.get(name, ""),
+            fingerprint=self._config_hashes.get(name, ""),
             untold=others,
         )
 
@@ -91,81 +93,85 @@ class Channels:
             off = not settings.is_open(disabled.fingerprint)
             return settings if off else settings.model_copy(update={"disabled": disabled})
 
-        if await self._noted(name, decide):
+        if await self._update_quietly(name, decide):
             log.error("channel_disabled", extra={"channel": name, "reason": disabled.reason})
 
-    def busy(self, name: str, until: datetime) -> None:
+    def back_off(self, name: str, until: datetime) -> None:
         """Leave *name* alone until then: its vendor asked for it."""
-        self._busy[name] = until
+        self._backed_off_until[name] = until
 
     # -- for people --------------------------------------------------------------------------------------
 
-    async def all(self) -> Mapping[str, ChannelSettings]:
+    async def settings(self) -> Mapping[str, ChannelSettings]:
         """The settings of each channel that is set up, as they are now."""
-        await self._read()
-        return dict(self._known)
+        await self._load()
+        return dict(self._cached)
 
     def is_open(self, name: str, settings: ChannelSettings) -> bool:
         """Whether anything may be said on the channel, were these its settings."""
-        return settings.is_open(self._fingerprints.get(name, ""))
+        return settings.is_open(self._config_hashes.get(name, ""))
 
     async def enable(self, name: str) -> ChannelSettings:
         """Switch *name* on, whoever switched it off."""
-        return await self.change(name, lambda old: old.model_copy(update={"enabled": True, "disabled": None}))
+        return await self.update_settings(
+            name, lambda old: old.model_copy(update={"enabled": True, "disabled": None})
+        )
 
     async def disable(self, name: str) -> ChannelSettings:
         """Switch *name* off until somebody enables it."""
-        return await self.change(name, lambda old: old.model_copy(update={"enabled": False}))
+        return await self.update_settings(name, lambda old: old.model_copy(update={"enabled": False}))
 
-    async def change(self, name: str, decide: Change) -> ChannelSettings:
+    async def update_settings(self, name: str, update: Update) -> ChannelSettings:
         """Apply *decide* to the channel's settings as they stand, again if somebody else was faster.
 
         Raises:
             InputError: There is no such channel.
             StoreUnavailable: It is not known whether the change was made.
         """
-        if name not in self._known:
-            there = ", ".join(self._known) or "none: set FEISHU_WEBHOOK_URL or another channel's variable"
+        if name not in self._cached:
+            there = ", ".join(self._cached) or "none: set FEISHU_WEBHOOK_URL or another channel's variable"
             raise InputError(f"there is no channel {name!r}; there is {there}")
-        for _ in range(TRIES):
-            found = await self._shelf.documents("channels", [name])
-            old = _settings(name, found[0]) if found else ChannelSettings()
-            new = decide(old)
+        for _ in range(MAX_TRIES):
+            found = await self._store.get_documents("channels", [name])
+            old = _parse_settings(name, found[0]) if found else ChannelSettings()
+            new = update(old)
             if new == old:
-                self._known[name] = new
+                self._cached[name] = new
                 return new
             data = new.model_dump(mode="json", by_alias=True, exclude_defaults=True)
             revision = found[0].revision if found else None
-            [written] = await self._shelf.put([Document("channels", name, data, revision)])
+            [written] = await self._store.put_documents([Document("channels", name, data, revision)])
             if written.result is Result.APPLIED:
-                self._known[name] = new
+                self._cached[name] = new
                 return new
             if written.result is Result.UNKNOWN:
-                raise StoreUnavailable(f"It is not known whether {name} was changed; look, and try again")
-        raise StoreUnavailable(f"{name} changes too quickly; try again")
+                raise StoreUnavailableError(
+                    f"It is not known whether {name} was changed; look, and try again"
+                )
+        raise StoreUnavailableError(f"{name} changes too quickly; try again")
 
     # -- what is known -----------------------------------------------------------------------------------
 
-    async def _read(self) -> None:
-        found = await self._shelf.documents("channels", list(self._known))
+    async def _load(self) -> None:
+        found = await self._store.get_documents("channels", list(self._cached))
         documents = {document.id: document for document in found}
-        for name in self._known:
+        for name in self._cached:
             document = documents.get(name)
-            self._known[name] = ChannelSettings() if document is None else _settings(name, document)
-        self._known_until = self._clock() + KNOWN_FOR
+            self._cached[name] = ChannelSettings() if document is None else _parse_settings(name, document)
+        self._cached_until = self._clock() + CACHE_TTL
 
-    async def _noted(self, name: str, decide: Change) -> bool:
+    async def _update_quietly(self, name: str, update: Update) -> bool:
         """Apply a change of our own; whether it changed anything."""
-        before = self._known.get(name)
+        before = self._cached.get(name)
         try:
-            return await self.change(name, decide) != before
+            return await self.update_settings(name, update) != before
         except (InputError, StoreError) as exc:
             log.warning("channel_not_noted", extra={"channel": name, "reason": str(exc)})
             return False
 
-    def _board(self, now: datetime) -> Switchboard:
-        busy = {name: until for name, until in self._busy.items() if until > now}
-        for name, settings in self._known.items():
+    def _routing_table(self, now: datetime) -> Switchboard:
+        busy = {name: until for name, until in self._backed_off_until.items() if until > now}
+        for name, settings in self._cached.items():
             if settings.rate_per_minute is None:
                 self._buckets.pop(name, None)
                 continue
@@ -174,13 +180,13 @@ class Channels:
                 bucket = self._buckets[name] = Bucket.full(settings.rate_per_minute, now=now)
             if (free_at := bucket.free_at(now)) > now:
                 busy[name] = max(free_at, busy.get(name, now))
-        return Switchboard(self._known, self._fingerprints, busy)
+        return Switchboard(self._cached, self._config_hashes, busy)
 
-    def _board_is_open(self, name: str) -> bool:
-        return self.is_open(name, self._known[name])
+    def _is_cached_open(self, name: str) -> bool:
+        return self.is_open(name, self._cached[name])
 
 
-def _settings(name: str, document: Document) -> ChannelSettings:
+def _parse_settings(name: str, document: Document) -> ChannelSettings:
     """What the document says; the defaults when it cannot be read: a fault of it silences nobody."""
     try:
         return ChannelSettings.model_validate(document.data)
@@ -190,14 +196,14 @@ def _settings(name: str, document: Document) -> ChannelSettings:
         return ChannelSettings()
 
 
-def _told(left: tuple[str, ...], settings: ChannelSettings) -> ChannelSettings:
+def _with_undelivered(channels: tuple[str, ...], settings: ChannelSettings) -> ChannelSettings:
     if settings.disabled is None:
         return settings
-    disabled = settings.disabled.model_copy(update={"untold": left})
+    disabled = settings.disabled.model_copy(update={"untold": channels})
     return settings.model_copy(update={"disabled": disabled})
 
 
-def _switched_off(name: str, disabled: Disabled) -> Notice:
+def _disabled_notification(name: str, disabled: Disabled) -> Notice:
     return Notice(
         id=f"channel.{name}@{disabled.at.isoformat()}#channel",
         kind="channel",

@@ -26,52 +26,58 @@ from functions.domain.credits import (
 from functions.domain.run import Outcome
 from functions.domain.storage import Document, Result, Stored
 from functions.domain.task import Task
-from functions.errors import InputError, NotFoundError, StoreError, StoreUnavailable
-from functions.interfaces import Charged, Denied, Granted, Reserved, Shelf
+from functions.errors import InputError, NotFoundError, StoreError, StoreUnavailableError
+from functions.interfaces import (
+    ChargedOutcome,
+    DeniedAttempt,
+    DocumentStore,
+    GrantedAttempt,
+    ReservationResult,
+)
 
-TRIES = 8  # at a write that others get in the way of; each time on what they left
+MAX_TRIES = 8  # at a write that others get in the way of; each time on what they left
 FIRST_WAIT_S = 0.02  # before the third try; doubled for each later one
-PAGE = 100
-REMEMBERED = 1000  # accounts known from the last write, which saves a read when nobody else writes
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
+PAGE_SIZE = 100
+CACHE_SIZE = 1000  # accounts known from the last write, which saves a read when nobody else writes
+_PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
 
-Change = Callable[[Account], Account]
+Update = Callable[[Account], Account]
 
 
-class Owners:
+class AccountStore:
     """The accounts. Safe to share between ticks; others may write to the same store."""
 
-    def __init__(self, shelf: Shelf, *, clock: Callable[[], datetime]) -> None:
-        self._shelf = shelf
+    def __init__(self, store: DocumentStore, *, clock: Callable[[], datetime]) -> None:
+        self._store = store
         self._clock = clock
-        self._known: dict[str, Document] = {}
+        self._cached: dict[str, Document] = {}
 
-    async def read(self, owner: str) -> Account:
+    async def get(self, owner: str) -> Account:
         """Return the account as it stands now.
 
         Raises:
             NotFoundError: The owner has none.
             StoreError: It cannot be read.
         """
-        found = await self._shelf.documents("owners", [document_id(owner)])
+        found = await self._store.get_documents("owners", [account_document_id(owner)])
         if not found:
             raise NotFoundError(f"{owner} has no account: scheduler owners set {owner} makes one")
-        return _account(owner, found[0]).at(self._clock())
+        return _parse_account(owner, found[0]).at(self._clock())
 
-    async def all(self) -> list[Account]:
+    async def list_accounts(self) -> list[Account]:
         """Return all accounts by name; those that cannot be read are left out."""
         documents: list[Document] = []
         while True:
             after = documents[-1].id if documents else ""
-            page = await self._shelf.shelf("owners", after=after, limit=PAGE)
+            page = await self._store.list_documents("owners", after=after, limit=PAGE_SIZE)
             documents += page
-            if len(page) < PAGE:
+            if len(page) < PAGE_SIZE:
                 break
         now = self._clock()
-        accounts = [_readable(document) for document in documents]
+        accounts = [_parse_account_or_none(document) for document in documents]
         return sorted((one.at(now) for one in accounts if one is not None), key=lambda one: one.name)
 
-    async def set(
+    async def set_plan(
         self,
         owner: str,
         *,
@@ -91,10 +97,10 @@ class Owners:
         def change(account: Account) -> Account:
             return account.with_plan(plan=plan, monthly_credits=monthly_credits, unlimited=unlimited)
 
-        return _or_raise((await self.change({owner: change}))[owner])
+        return _or_raise((await self.update({owner: change}))[owner])
 
-    async def change(
-        self, changes: Mapping[str, Change], *, fresh: bool = True
+    async def update(
+        self, updates: Mapping[str, Update], *, fresh: bool = True
     ) -> dict[str, Account | StoreError]:
         """Apply each change to its owner's account; return the accounts as written, or why one is not.
 
@@ -106,30 +112,30 @@ class Owners:
         """
         done: dict[str, Account | StoreError] = {}
         if fresh:
-            self._forget(changes)
-        for round_ in range(TRIES):
+            self._evict(updates)
+        for round_ in range(MAX_TRIES):
             if round_ > 1:
                 await asyncio.sleep(FIRST_WAIT_S * 2 ** (round_ - 2))
-            left = [owner for owner in changes if owner not in done]
+            left = [owner for owner in updates if owner not in done]
             if not left:
                 break
             try:
-                await self._one_round({owner: changes[owner] for owner in left}, done)
-            except StoreUnavailable as exc:
-                self._forget(left)
-                if round_ == TRIES - 1:
+                await self._try_once({owner: updates[owner] for owner in left}, done)
+            except StoreUnavailableError as exc:
+                self._evict(left)
+                if round_ == MAX_TRIES - 1:
                     return done | dict.fromkeys(left, exc)
-        busy = StoreUnavailable("The accounts change too quickly; try again")
-        return dict.fromkeys(changes, busy) | done
+        busy = StoreUnavailableError("The accounts change too quickly; try again")
+        return dict.fromkeys(updates, busy) | done
 
-    async def _one_round(self, changes: Mapping[str, Change], done: dict[str, Account | StoreError]) -> None:
+    async def _try_once(self, updates: Mapping[str, Update], done: dict[str, Account | StoreError]) -> None:
         now = self._clock()
-        stored = await self._documents(list(changes))
+        stored = await self._load_documents(list(updates))
         writes: dict[str, tuple[Account, Document]] = {}
-        for owner, change in changes.items():
+        for owner, change in updates.items():
             document = stored[owner]
             try:
-                before = _account(owner, document)
+                before = _parse_account(owner, document)
             except StoreError as exc:
                 done[owner] = exc
                 continue
@@ -139,41 +145,43 @@ class Owners:
             else:
                 data = after.model_dump(mode="json", by_alias=True, exclude_defaults=True)
                 writes[owner] = after, Document("owners", document.id, data, document.revision)
-        written = await self._shelf.put([document for _, document in writes.values()]) if writes else []
+        written = (
+            await self._store.put_documents([document for _, document in writes.values()]) if writes else []
+        )
         for (owner, (after, document)), answer in zip(writes.items(), written, strict=True):
             if answer.result is Result.APPLIED:
                 done[owner] = after
-                self._remember(owner, Document("owners", document.id, document.data, answer.revision))
+                self._cache(owner, Document("owners", document.id, document.data, answer.revision))
             else:  # refused, or unknown: either way what is stored now is to be looked at
-                self._forget([owner])
+                self._evict([owner])
 
-    async def _documents(self, owners: Sequence[str]) -> dict[str, Document]:
+    async def _load_documents(self, owners: Sequence[str]) -> dict[str, Document]:
         """The document of each owner; an empty one, without a revision, of who has none."""
-        unknown = [owner for owner in owners if owner not in self._known]
-        ids = {document_id(owner): owner for owner in unknown}
-        found = await self._shelf.documents("owners", list(ids)) if ids else []
+        unknown = [owner for owner in owners if owner not in self._cached]
+        ids = {account_document_id(owner): owner for owner in unknown}
+        found = await self._store.get_documents("owners", list(ids)) if ids else []
         empty = {owner: Document("owners", id_, {}) for id_, owner in ids.items()}
-        known = {owner: self._known[owner] for owner in owners if owner in self._known}
+        known = {owner: self._cached[owner] for owner in owners if owner in self._cached}
         return known | empty | {ids[document.id]: document for document in found}
 
-    def _remember(self, owner: str, document: Document) -> None:
-        if len(self._known) >= REMEMBERED:
-            self._known.clear()
-        self._known[owner] = document
+    def _cache(self, owner: str, document: Document) -> None:
+        if len(self._cached) >= CACHE_SIZE:
+            self._cached.clear()
+        self._cached[owner] = document
 
-    def _forget(self, owners: Sequence[str] | Mapping[str, object]) -> None:
+    def _evict(self, owners: Sequence[str] | Mapping[str, object]) -> None:
         for owner in owners:
-            self._known.pop(owner, None)
+            self._cached.pop(owner, None)
 
 
-def document_id(owner: str) -> str:
+def account_document_id(owner: str) -> str:
     """The name an account is kept under: the owner's own where a store can take it."""
-    if _PLAIN.fullmatch(owner) and not owner.startswith("sha256-"):
+    if _PLAIN_ID.fullmatch(owner) and not owner.startswith("sha256-"):
         return owner
     return f"sha256-{hashlib.sha256(owner.encode('utf-8', 'replace')).hexdigest()[:40]}"
 
 
-def _account(owner: str, document: Document) -> Account:
+def _parse_account(owner: str, document: Document) -> Account:
     try:
         return Account.model_validate({**document.data, "name": owner})
     except ValidationError as exc:
@@ -181,40 +189,40 @@ def _account(owner: str, document: Document) -> Account:
         raise StoreError(f"The account of {owner} cannot be read: {place} is wrong") from None
 
 
-def _readable(document: Document) -> Account | None:
+def _parse_account_or_none(document: Document) -> Account | None:
     try:
-        return _account(str(document.data.get("name") or document.id), document)
+        return _parse_account(str(document.data.get("name") or document.id), document)
     except StoreError:
         return None
 
 
-def _or_raise(given: Account | StoreError) -> Account:
-    if isinstance(given, StoreError):
-        raise given
-    return given
+def _or_raise(result: Account | StoreError) -> Account:
+    if isinstance(result, StoreError):
+        raise result
+    return result
 
 
 # Credits in a tick: set aside before attempts, counted after them, and people told when they run out.
 
 log = logging.getLogger(__name__)
 
-AT_MOST_S = 5.0  # for the accounts' part in starting or settling: claims do not wait for ever
+ACCOUNTS_TIMEOUT_S = 5.0  # for the accounts' part in starting or settling: claims do not wait for ever
 
-CARRIED = timedelta(minutes=1)  # a notice whose task is not written by then is carried by another one
+CARRIED_FOR = timedelta(minutes=1)  # a notice whose task is not written by then is carried by another one
 
-Answer = Grant | Refusal | Later
+CreditDecision = Grant | Refusal | Later
 
 
 @dataclass(frozen=True, slots=True)
-class _Word:
+class _LevelReached:
     owner: str
     period: str
     level: int
     at: datetime
-    noted: bool = False  # in the account; kept even so, for results that were counted before that
+    is_recorded: bool = False  # in the account; kept even so, for results that were counted before that
 
 
-class Credits:
+class StoredCreditLedger:
     """The accounts as a tick sees them; fulfils its `Spending`.
 
     A reservation is settled once: what was settled, or has expired, is not there to be settled again. What an
@@ -222,71 +230,75 @@ class Credits:
     counted it; of one that dies earlier the reservation expires.
     """
 
-    def __init__(self, owners: Owners, rates: Rates, *, clock: Callable[[], datetime]) -> None:
-        self._owners = owners
-        self._rates = rates
+    def __init__(self, accounts: AccountStore, prices: Rates, *, clock: Callable[[], datetime]) -> None:
+        self._accounts = accounts
+        self._prices = prices
         self._clock = clock
-        self._set_aside: dict[str, float] = {}  # by token, for attempts under way in this process
-        self._owed: dict[str, dict[str, float]] = {}  # by owner and token: counts that could not be written
-        self._telling: dict[str, _Word] = {}  # by the id of a notice that a task carries
+        self._reserved: dict[str, float] = {}  # by token, for attempts under way in this process
+        self._uncharged: dict[
+            str, dict[str, float]
+        ] = {}  # by owner and token: counts that could not be written
+        self._pending_levels: dict[str, _LevelReached] = {}  # by the id of a notice that a task carries
 
-    async def reserve(self, claimed: Sequence[Stored]) -> Reserved:
+    async def reserve(self, claimed: Sequence[Stored]) -> ReservationResult:
         """Say which attempts may be made, and set aside what they may cost."""
-        priced = [stored for stored in claimed if self._rates.priced(stored.task.type)]
+        priced = [stored for stored in claimed if self._prices.priced(stored.task.type)]
         if not priced:
-            return Reserved([Granted(stored) for stored in claimed])
+            return ReservationResult([GrantedAttempt(stored) for stored in claimed])
         now = self._clock()
-        answers: dict[str, Answer] = {}
+        answers: dict[str, CreditDecision] = {}
         waves: dict[str, list[Task]] = defaultdict(list)
         for stored in priced:
             if stored.task.owner:
                 waves[stored.task.owner].append(stored.task)
             else:
-                answers[stored.task.id] = decide(stored.task, None, self._rates, now=now)
-        changes = {owner: self._wave(tasks, answers, now=now) for owner, tasks in waves.items()}
-        accounts = await self._changed(changes, fresh=True)
+                answers[stored.task.id] = decide(stored.task, None, self._prices, now=now)
+        changes = {owner: self._reserve_batch(tasks, answers, now=now) for owner, tasks in waves.items()}
+        accounts = await self._update(changes, fresh=True)
         for owner, tasks in waves.items():
             if isinstance(fault := accounts[owner], StoreError):
-                later = isinstance(fault, StoreUnavailable)
+                later = isinstance(fault, StoreUnavailableError)
                 answers |= {task.id: Later() if later else Refusal(str(fault)) for task in tasks}
-        return self._sorted(claimed, answers, accounts, now=now)
+        return self._partition(claimed, answers, accounts, now=now)
 
-    async def charge(self, done: Sequence[tuple[Stored, Outcome]]) -> list[Charged]:
+    async def charge(self, done: Sequence[tuple[Stored, Outcome]]) -> list[ChargedOutcome]:
         """Count what attempts cost, and put it among their metrics."""
         costs: dict[str, float] = {}
         owed: dict[str, dict[str, float]] = {}
         for stored, outcome in done:
             task = stored.task
-            if task.claim is None or not self._rates.priced(task.type):
+            if task.claim is None or not self._prices.priced(task.type):
                 continue
             token = task.claim.token
-            reserved = self._set_aside.pop(token, 0.0)
-            costs[task.id] = self._rates.cost(task.type, outcome, reserved=reserved)
+            reserved = self._reserved.pop(token, 0.0)
+            costs[task.id] = self._prices.cost(task.type, outcome, reserved=reserved)
             if task.owner:
                 owed.setdefault(task.owner, {})[token] = costs[task.id]
         if not costs:
-            return [Charged(outcome) for _, outcome in done]
-        accounts = await self._settled(owed) if owed else {}
-        return [self._charged(stored.task, outcome, costs, accounts) for stored, outcome in done]
+            return [ChargedOutcome(outcome) for _, outcome in done]
+        accounts = await self._charge_owed(owed) if owed else {}
+        return [self._with_cost(stored.task, outcome, costs, accounts) for stored, outcome in done]
 
-    async def told(self, notices: Sequence[Notice]) -> None:
+    async def mark_notified(self, notifications: Sequence[Notice]) -> None:
         """Note in the accounts which levels people will hear of."""
-        words = {notice.id: self._telling.get(notice.id) for notice in notices}
-        changes: dict[str, Change] = {}
+        words = {notice.id: self._pending_levels.get(notice.id) for notice in notifications}
+        changes: dict[str, Update] = {}
         for id_, word in words.items():
-            if word is not None and not word.noted:
-                self._telling[id_] = replace(word, noted=True)
-                changes[word.owner] = _heard(word)  # of two levels the higher one comes later
-        await self._changed(changes, fresh=False)
+            if word is not None and not word.is_recorded:
+                self._pending_levels[id_] = replace(word, is_recorded=True)
+                changes[word.owner] = _mark_notified(word)  # of two levels the higher one comes later
+        await self._update(changes, fresh=False)
 
     # -- before ------------------------------------------------------------------------------------------
 
-    def _wave(self, tasks: Sequence[Task], answers: dict[str, Answer], *, now: datetime) -> Change:
+    def _reserve_batch(
+        self, tasks: Sequence[Task], decisions: dict[str, CreditDecision], *, now: datetime
+    ) -> Update:
         def change(account: Account) -> Account:
             for task in tasks:
                 assert task.claim is not None  # only claimed tasks are about to be attempted
-                answer = Later() if account.is_full else decide(task, account, self._rates, now=now)
-                answers[task.id] = answer
+                answer = Later() if account.is_full else decide(task, account, self._prices, now=now)
+                decisions[task.id] = answer
                 if isinstance(answer, Grant):
                     until = task.claim.until
                     account = account.reserved(task.claim.token, answer.credits, until=until)
@@ -294,99 +306,105 @@ class Credits:
 
         return change
 
-    def _sorted(
+    def _partition(
         self,
         claimed: Sequence[Stored],
-        answers: Mapping[str, Answer],
+        decisions: Mapping[str, CreditDecision],
         accounts: Mapping[str, Account | StoreError],
         *,
         now: datetime,
-    ) -> Reserved:
+    ) -> ReservationResult:
         granted, denied, later = [], [], []
         for stored in claimed:
-            match answers.get(stored.task.id):
+            match decisions.get(stored.task.id):
                 case None:
-                    granted.append(Granted(stored))
+                    granted.append(GrantedAttempt(stored))
                 case Grant(credits, tokens):
                     assert stored.task.claim is not None  # as above
-                    self._set_aside[stored.task.claim.token] = credits
-                    granted.append(Granted(stored, tokens))
+                    self._reserved[stored.task.claim.token] = credits
+                    granted.append(GrantedAttempt(stored, tokens))
                 case Refusal(reason, owner_spent):
                     account = accounts.get(stored.task.owner)
                     spent = owner_spent and isinstance(account, Account)
-                    notices = self._news(account, max(LEVELS), stored.task, now=now) if spent else ()
-                    denied.append(Denied(stored, reason, notices))
+                    notices = (
+                        self._level_notification(account, max(LEVELS), stored.task, now=now) if spent else ()
+                    )
+                    denied.append(DeniedAttempt(stored, reason, notices))
                 case Later():
                     later.append(stored)
-        return Reserved(granted, denied, later)
+        return ReservationResult(granted, denied, later)
 
     # -- after -------------------------------------------------------------------------------------------
 
-    async def _settled(self, owed: Mapping[str, Mapping[str, float]]) -> Mapping[str, Account | StoreError]:
+    async def _charge_owed(
+        self, uncharged: Mapping[str, Mapping[str, float]]
+    ) -> Mapping[str, Account | StoreError]:
         """Count *owed*, and with it what could not be counted before."""
         whole: dict[str, dict[str, float]] = {
-            owner: {**self._owed.pop(owner, {}), **costs} for owner, costs in owed.items()
+            owner: {**self._uncharged.pop(owner, {}), **costs} for owner, costs in uncharged.items()
         }
-        accounts = await self._changed(
-            {owner: _counting(costs) for owner, costs in whole.items()}, fresh=False
+        accounts = await self._update(
+            {owner: _charge_costs(costs) for owner, costs in whole.items()}, fresh=False
         )
         for owner, costs in whole.items():
             if isinstance(accounts[owner], StoreError):
-                self._owed[owner] = {**self._owed.get(owner, {}), **costs}
+                self._uncharged[owner] = {**self._uncharged.get(owner, {}), **costs}
                 log.error("credits_not_counted", extra={"owner": owner, "detail": str(accounts[owner])})
         return accounts
 
-    def _charged(
+    def _with_cost(
         self,
         task: Task,
         outcome: Outcome,
         costs: Mapping[str, float],
         accounts: Mapping[str, Account | StoreError],
-    ) -> Charged:
+    ) -> ChargedOutcome:
         if task.id not in costs:
-            return Charged(outcome)
+            return ChargedOutcome(outcome)
         metrics = {**outcome.metrics, "credits": costs[task.id]}
         account = accounts.get(task.owner)
         if not isinstance(account, Account):
-            return Charged(replace(outcome, metrics=metrics))
+            return ChargedOutcome(replace(outcome, metrics=metrics))
         metrics["ownerCreditsUsed"] = account.used_credits
         if account.monthly_credits is not None:
             metrics["ownerCreditsLeft"] = max(0.0, account.left)
-        notices = self._news(account, account.level, task, now=self._clock())
-        return Charged(replace(outcome, metrics=metrics), notices)
+        notices = self._level_notification(account, account.level, task, now=self._clock())
+        return ChargedOutcome(replace(outcome, metrics=metrics), notices)
 
     # -- both --------------------------------------------------------------------------------------------
 
-    def _news(
+    def _level_notification(
         self, account: Account | StoreError | None, level: int, task: Task, *, now: datetime
     ) -> tuple[Notice, ...]:
         """The notice of a level that people have not heard of; none while another task carries it."""
         if not isinstance(account, Account) or level <= account.told:
             return ()
-        self._telling = {id_: word for id_, word in self._telling.items() if now - word.at < CARRIED}
+        self._pending_levels = {
+            id_: word for id_, word in self._pending_levels.items() if now - word.at < CARRIED_FOR
+        }
         prefix = notice_prefix(account)
-        carried = [word.level for id_, word in self._telling.items() if id_.startswith(prefix)]
+        carried = [word.level for id_, word in self._pending_levels.items() if id_.startswith(prefix)]
         if level <= max(carried, default=0):
             return ()
         notice = level_notice(account, level, task, now=now)
-        self._telling[notice.id] = _Word(task.owner, account.period, level, now)
+        self._pending_levels[notice.id] = _LevelReached(task.owner, account.period, level, now)
         return (notice,)
 
-    async def _changed(
-        self, changes: Mapping[str, Change], *, fresh: bool
+    async def _update(
+        self, updates: Mapping[str, Update], *, fresh: bool
     ) -> Mapping[str, Account | StoreError]:
-        if not changes:
+        if not updates:
             return {}
         try:
-            async with asyncio.timeout(AT_MOST_S):
-                return await self._owners.change(changes, fresh=fresh)
+            async with asyncio.timeout(ACCOUNTS_TIMEOUT_S):
+                return await self._accounts.update(updates, fresh=fresh)
         except TimeoutError:
-            return dict.fromkeys(changes, StoreUnavailable("The accounts did not answer in time"))
+            return dict.fromkeys(updates, StoreUnavailableError("The accounts did not answer in time"))
         except StoreError as exc:
-            return dict.fromkeys(changes, exc)
+            return dict.fromkeys(updates, exc)
 
 
-def _counting(costs: Mapping[str, float]) -> Change:
+def _charge_costs(costs: Mapping[str, float]) -> Update:
     def change(account: Account) -> Account:
         for token, credits in costs.items():
             account = account.settled(token, credits)
@@ -395,10 +413,10 @@ def _counting(costs: Mapping[str, float]) -> Change:
     return change
 
 
-def _heard(word: _Word) -> Change:
+def _mark_notified(reached: _LevelReached) -> Update:
     def change(account: Account) -> Account:
-        if account.period != word.period:
+        if account.period != reached.period:
             return account
-        return account.model_copy(update={"told": max(account.told, word.level)})
+        return account.model_copy(update={"told": max(account.told, reached.level)})
 
     return change

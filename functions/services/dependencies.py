@@ -14,24 +14,24 @@ from typing import Protocol
 from functions.domain.events import MOST_LISTENERS, Follower, circle
 from functions.domain.storage import Document, Result, Stored, Write
 from functions.domain.task import Task, TaskFields, TaskSpec
-from functions.errors import InputError, StoreUnavailable
-from functions.interfaces import Catalogue, Shelf
+from functions.errors import InputError, StoreUnavailableError
+from functions.interfaces import DocumentStore, TaskStore
 
-TRIES = 5  # at a document somebody else changes at the same moment
-DEEPEST = 200  # tasks looked at for a circle
+MAX_TRIES = 5  # at a document somebody else changes at the same moment
+MAX_SEARCHED_TASKS = 200  # tasks looked at for a circle
 
 
-class LinkStore(Catalogue, Shelf, Protocol):
+class LinkedTaskStore(TaskStore, DocumentStore, Protocol):
     """Tasks, and what is kept beside them."""
 
 
 async def check_links(
-    store: Catalogue,
+    store: TaskStore,
     specs: Sequence[TaskSpec],
     *,
     known: Mapping[str, TaskFields],
-    gone: Collection[str] = (),
-    sees: Callable[[str], bool] = lambda owner: True,
+    removed: Collection[str] = (),
+    can_see: Callable[[str], bool] = lambda owner: True,
 ) -> None:
     """Return quietly when what *specs* run after is there, and does not run after them in turn.
 
@@ -44,11 +44,11 @@ async def check_links(
         InputError: A task to run after does not exist, or they start one another in a circle.
     """
     after = {spec.id: [one.task for one in spec.after] for spec in known.values() if spec.after}
-    unread = {one.task for spec in specs for one in spec.after} - known.keys() - set(gone)
-    missing = set(gone)
-    while unread and len(after) < DEEPEST:
-        found = await store.read(sorted(unread))
-        there = {stored.task.id: stored.task for stored in found.tasks if sees(stored.task.owner)}
+    unread = {one.task for spec in specs for one in spec.after} - known.keys() - set(removed)
+    missing = set(removed)
+    while unread and len(after) < MAX_SEARCHED_TASKS:
+        found = await store.get_tasks(sorted(unread))
+        there = {stored.task.id: stored.task for stored in found.tasks if can_see(stored.task.owner)}
         missing |= unread - there.keys() - {broken.id for broken in found.broken}
         after |= {task.id: [one.task for one in task.after] for task in there.values()}
         unread = {one.task for task in there.values() for one in task.after} - known.keys() - after.keys()
@@ -60,7 +60,7 @@ async def check_links(
         raise InputError(f"after: these tasks would start one another in a circle: {' -> '.join(round_trip)}")
 
 
-def check_unfollowed(task: Task, *, removed: Collection[str] = ()) -> None:
+def check_no_dependents(task: Task, *, removed: Collection[str] = ()) -> None:
     """Return quietly when no task runs after *task*, those that are *removed* with it aside.
 
     Raises:
@@ -71,33 +71,33 @@ def check_unfollowed(task: Task, *, removed: Collection[str] = ()) -> None:
         raise InputError(f"{task.id}: {', '.join(left)} run after it; change or remove them first")
 
 
-async def link(store: LinkStore, spec: TaskSpec, *, before: TaskFields | None = None) -> None:
+async def add_links(store: LinkedTaskStore, spec: TaskSpec, *, before: TaskFields | None = None) -> None:
     """Make the links that *spec* needs and *before* did not; to be called before the task is written."""
     for task_id in sorted({one.task for one in spec.after}):
         ours = tuple(Follower(task=spec.id, on=one.on) for one in spec.after if one.task == task_id)
-        await _follow(store, task_id, spec.id, ours)
+        await _update_dependent(store, task_id, spec.id, ours)
     known = {one.type for one in before.on_event} if before else set()
     for type_ in sorted({one.type for one in spec.on_event} - known):
-        await _listen(store, type_, lambda ids: ids | {spec.id})
+        await _update_subscribers(store, type_, lambda ids: ids | {spec.id})
 
 
-async def unlink(store: LinkStore, before: TaskFields, *, spec: TaskSpec | None = None) -> None:
+async def remove_links(store: LinkedTaskStore, before: TaskFields, *, spec: TaskSpec | None = None) -> None:
     """Remove the links that *before* had and *spec* has not; to be called after the task was written."""
     kept = {one.task for one in spec.after} if spec else set()
     for task_id in sorted({one.task for one in before.after} - kept):
-        await _follow(store, task_id, before.id, ())
+        await _update_dependent(store, task_id, before.id, ())
     types = {one.type for one in spec.on_event} if spec else set()
     for type_ in sorted({one.type for one in before.on_event} - types):
-        await _listen(store, type_, lambda ids: ids - {before.id})
+        await _update_subscribers(store, type_, lambda ids: ids - {before.id})
 
 
 @asynccontextmanager
-async def linked(
-    store: LinkStore,
+async def sync_links(
+    store: LinkedTaskStore,
     spec: TaskSpec | None,
     *,
     before: Task | None = None,
-    sees: Callable[[str], bool] = lambda owner: True,
+    can_see: Callable[[str], bool] = lambda owner: True,
 ) -> AsyncIterator[None]:
     """Inside, *spec* may be written in place of *before*, or *before* be removed; links are seen to.
 
@@ -105,24 +105,27 @@ async def linked(
         InputError: See `check_links` and `check_unfollowed`.
     """
     if spec is not None:
-        await check_links(store, [spec], known={spec.id: spec}, sees=sees)
-        await link(store, spec, before=before)
+        await check_links(store, [spec], known={spec.id: spec}, can_see=can_see)
+        await add_links(store, spec, before=before)
     elif before is not None:
-        check_unfollowed(before)
+        check_no_dependents(before)
     yield
     if before is not None:
-        await unlink(store, before, spec=spec)
+        await remove_links(store, before, spec=spec)
 
 
-async def link_faults(
-    store: LinkStore, kept: Mapping[str, TaskSpec], existing: Mapping[str, Stored], removed: Collection[str]
+async def link_problems(
+    store: LinkedTaskStore,
+    kept: Mapping[str, TaskSpec],
+    existing: Mapping[str, Stored],
+    removed: Collection[str],
 ) -> list[str]:
     """What is wrong with what tasks run after, once *kept* is written and *removed* is gone."""
     known: dict[str, TaskFields] = {id_: one.task for id_, one in existing.items() if id_ not in removed}
     known |= kept
     faults = []
     try:
-        await check_links(store, list(kept.values()), known=known, gone=removed)
+        await check_links(store, list(kept.values()), known=known, removed=removed)
     except InputError as exc:
         faults.append(str(exc))
     for task_id in sorted(removed):
@@ -133,7 +136,7 @@ async def link_faults(
     return faults
 
 
-def with_followers(write: Write, kept: Mapping[str, TaskSpec]) -> Write:
+def with_dependents(write: Write, kept: Mapping[str, TaskSpec]) -> Write:
     """*write* so that a task that it makes knows from its first moment which of *kept* run after it."""
     if write.revision is not None or write.delete:
         return write
@@ -146,43 +149,48 @@ def with_followers(write: Write, kept: Mapping[str, TaskSpec]) -> Write:
     return replace(write, task=write.task.model_copy(update={"followers": mine})) if mine else write
 
 
-async def relink(
-    store: LinkStore, kept: Mapping[str, TaskSpec], before: Mapping[str, Stored], removed: Collection[str]
+async def update_links(
+    store: LinkedTaskStore,
+    kept: Mapping[str, TaskSpec],
+    before: Mapping[str, Stored],
+    removed: Collection[str],
 ) -> None:
     """See to the links of all that was written; also to any that a crash had left undone."""
     for spec in kept.values():
         if spec.listens:
-            await link(store, spec)
+            await add_links(store, spec)
     for task_id in sorted((kept.keys() | removed) & before.keys()):
         if before[task_id].task.listens:
-            await unlink(store, before[task_id].task, spec=kept.get(task_id))
+            await remove_links(store, before[task_id].task, spec=kept.get(task_id))
 
 
-async def listeners(store: Shelf, types: Collection[str]) -> Mapping[str, Collection[str]]:
+async def subscribers(store: DocumentStore, types: Collection[str]) -> Mapping[str, Collection[str]]:
     """The tasks that may listen to events of these types, by type."""
-    found = await store.documents("listeners", sorted(types))
-    return {document.id: _ids(document) for document in found}
+    found = await store.get_documents("listeners", sorted(types))
+    return {document.id: _subscriber_ids(document) for document in found}
 
 
-async def all_listeners(store: Shelf) -> Mapping[str, Collection[str]]:
+async def all_subscribers(store: DocumentStore) -> Mapping[str, Collection[str]]:
     """All types of events that some task may listen to, with these tasks."""
     heard: dict[str, Collection[str]] = {}
     after = ""
-    while page := await store.shelf("listeners", after=after):
-        heard |= {document.id: _ids(document) for document in page if _ids(document)}
+    while page := await store.list_documents("listeners", after=after):
+        heard |= {document.id: _subscriber_ids(document) for document in page if _subscriber_ids(document)}
         after = page[-1].id
     return heard
 
 
-async def _follow(store: Catalogue, task_id: str, follower: str, ours: Iterable[Follower]) -> None:
+async def _update_dependent(
+    store: TaskStore, task_id: str, dependent_id: str, dependents: Iterable[Follower]
+) -> None:
     """Let *task_id* know that *follower* runs after it as *ours* say, and in no other way."""
-    for _ in range(TRIES):
-        found = await store.read([task_id])
+    for _ in range(MAX_TRIES):
+        found = await store.get_tasks([task_id])
         if not found.tasks:
             return
         stored = found.tasks[0]
-        others = [one for one in stored.task.followers if one.task != follower]
-        followers = (*others, *ours)
+        others = [one for one in stored.task.followers if one.task != dependent_id]
+        followers = (*others, *dependents)
         if followers == stored.task.followers:
             return
         if len(followers) > MOST_LISTENERS:
@@ -190,28 +198,30 @@ async def _follow(store: Catalogue, task_id: str, follower: str, ours: Iterable[
         [written] = await store.write([Write.changing(stored, {"followers": followers})])
         if written.result is Result.APPLIED:
             return
-    raise StoreUnavailable(f"{task_id} changes too quickly; try again")
+    raise StoreUnavailableError(f"{task_id} changes too quickly; try again")
 
 
-async def _listen(store: Shelf, type_: str, change: Callable[[set[str]], set[str]]) -> None:
+async def _update_subscribers(
+    store: DocumentStore, type_: str, update: Callable[[set[str]], set[str]]
+) -> None:
     """Change who listens to events of *type_*."""
-    for _ in range(TRIES):
-        found = await store.documents("listeners", [type_])
-        ids = set(_ids(found[0])) if found else set()
-        after = change(ids)
+    for _ in range(MAX_TRIES):
+        found = await store.get_documents("listeners", [type_])
+        ids = set(_subscriber_ids(found[0])) if found else set()
+        after = update(ids)
         if after == ids:
             return
         if len(after) > MOST_LISTENERS:
             raise InputError(f"onEvent: {MOST_LISTENERS} tasks listen to {type_} already")
         data = {"tasks": sorted(after)}
         document = Document("listeners", type_, data, found[0].revision if found else None)
-        [written] = await (store.put([document]) if after else store.discard([document]))
+        [written] = await (store.put_documents([document]) if after else store.delete_documents([document]))
         if written.result is Result.APPLIED:
             return
-    raise StoreUnavailable(f"The listeners of {type_} change too quickly; try again")
+    raise StoreUnavailableError(f"The listeners of {type_} change too quickly; try again")
 
 
-def _ids(document: Document) -> tuple[str, ...]:
+def _subscriber_ids(document: Document) -> tuple[str, ...]:
     given = document.data.get("tasks", ())
     return tuple(str(one) for one in given) if isinstance(given, list | tuple) else ()
 

@@ -10,12 +10,12 @@ from functions.domain.lifecycle.complete import Settlement
 from functions.domain.lifecycle.receive_event import heard, listens_to
 from functions.domain.task import Task
 from functions.errors import InputError, NotFoundError
-from functions.services.dependencies import LinkStore, listeners
-from functions.services.tasks import change
+from functions.services.dependencies import LinkedTaskStore, subscribers
+from functions.services.tasks import update_task
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
+class PublishResult:
     """Who heard an event.
 
     Attributes:
@@ -26,10 +26,12 @@ class Announced:
 
     started: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
-    known: tuple[str, ...] = ()
+    duplicate: tuple[str, ...] = ()
 
 
-async def announce(store: LinkStore, event: Event, *, now: datetime, new_id: Callable[[], str]) -> Announced:
+async def publish_event(
+    store: LinkedTaskStore, event: Event, *, now: datetime, new_id: Callable[[], str]
+) -> PublishResult:
     """Let all tasks that listen hear *event*, or the one it is for. The same event is heard once.
 
     Raises:
@@ -38,20 +40,22 @@ async def announce(store: LinkStore, event: Event, *, now: datetime, new_id: Cal
     """
     if event.type.startswith(OURS):
         raise InputError(f"type: {OURS}* are the scheduler's own events; choose another name")
-    all_ = await listeners(store, [event.type]) if not event.to else {}
-    found = await store.read([event.to] if event.to else list(all_.get(event.type, ())))
+    all_ = await subscribers(store, [event.type]) if not event.to else {}
+    found = await store.get_tasks([event.to] if event.to else list(all_.get(event.type, ())))
     if event.to and not any(event.owner in ("", one.task.owner) for one in found.tasks):
         raise InputError(f"to: there is no task {event.to!r}")
     told: dict[str, list[str]] = {"started": [], "skipped": [], "known": []}
     for stored in found.tasks:
         if listens_to(stored.task, event):
             with suppress(NotFoundError):  # deleted meanwhile: nobody is there to hear it
-                told[await _told(store, stored.task.id, event, now=now, new_id=new_id)].append(stored.task.id)
-    return Announced(tuple(told["started"]), tuple(told["skipped"]), tuple(told["known"]))
+                told[await _deliver(store, stored.task.id, event, now=now, new_id=new_id)].append(
+                    stored.task.id
+                )
+    return PublishResult(tuple(told["started"]), tuple(told["skipped"]), tuple(told["known"]))
 
 
-async def _told(
-    store: LinkStore, task_id: str, event: Event, *, now: datetime, new_id: Callable[[], str]
+async def _deliver(
+    store: LinkedTaskStore, task_id: str, event: Event, *, now: datetime, new_id: Callable[[], str]
 ) -> str:
     """Let one task hear *event*; say what became of it, as `Announced` names that."""
     became = "known"
@@ -62,5 +66,5 @@ async def _told(
         became = "skipped" if settlement.runs else "started" if settlement.changes else "known"
         return settlement
 
-    await change(store, task_id, decide, now=now, new_id=new_id)
+    await update_task(store, task_id, decide, now=now, new_id=new_id)
     return became

@@ -6,11 +6,11 @@ from typing import Protocol
 
 from functions.domain.run import Run
 
-PAGE = 300
-INSTANT = timedelta(microseconds=1)
+PAGE_SIZE = 300
+TIME_RESOLUTION = timedelta(microseconds=1)
 
 
-class Runs(Protocol):
+class RunQuery(Protocol):
     """What gives a page of records; see `Catalogue.runs`."""
 
     async def runs(
@@ -23,13 +23,13 @@ class Runs(Protocol):
     ) -> list[Run]: ...
 
 
-async def all_runs(
-    store: Runs,
+async def iter_runs(
+    store: RunQuery,
     *,
     task_id: str | None = None,
     since: datetime | None = None,
     before: datetime | None = None,
-    page: int = PAGE,
+    page_size: int = PAGE_SIZE,
 ) -> AsyncIterator[Run]:
     """All records that finished at *since* or later and earlier than *before*, newest first.
 
@@ -39,15 +39,15 @@ async def all_runs(
     """
     seen: set[str] = set()
     while True:
-        found = await store.runs(task_id=task_id, since=since, before=before, limit=page)
+        found = await store.runs(task_id=task_id, since=since, before=before, limit=page_size)
         fresh = [run for run in found if run.key not in seen]
         for run in fresh:
             yield run
-        if len(found) < page:
+        if len(found) < page_size:
             return
         last = found[-1].finished_at
-        page *= 1 if fresh else 2
-        if last + INSTANT != before:
+        page_size *= 1 if fresh else 2
+        if last + TIME_RESOLUTION != before:
             seen = set()
         seen |= {run.key for run in found if run.finished_at == last}
-        before = last + INSTANT
+        before = last + TIME_RESOLUTION

@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from functions.domain.storage import Document, Result
-from functions.errors import InputError, StoreUnavailable
-from functions.interfaces import Shelf
+from functions.errors import InputError, StoreUnavailableError
+from functions.interfaces import DocumentStore
 
-NAME = "signing"
+SIGNING_DOCUMENT_ID = "signing"
 
 
-async def signing_secret(shelf: Shelf, *, new_secret: Callable[[], str]) -> str:
+async def get_signing_secret(store: DocumentStore, *, new_secret: Callable[[], str]) -> str:
     """Return the secret that sessions and public links are signed with.
 
     It is none of the settings' secrets, so that rotating those breaks no link. Of several processes that
@@ -21,30 +21,32 @@ async def signing_secret(shelf: Shelf, *, new_secret: Callable[[], str]) -> str:
         StoreUnavailable: It could neither be found nor kept.
     """
     for _ in range(2):
-        found = await shelf.documents("meta", [NAME])
+        found = await store.get_documents("meta", [SIGNING_DOCUMENT_ID])
         if found and isinstance(secret := found[0].data.get("secret"), str) and secret:
             return secret
-        await shelf.put([Document("meta", NAME, {"secret": new_secret()})])
-    raise StoreUnavailable("The signing secret could not be kept")
+        await store.put_documents([Document("meta", SIGNING_DOCUMENT_ID, {"secret": new_secret()})])
+    raise StoreUnavailableError("The signing secret could not be kept")
 
 
 # Requests asked for twice: an idempotency key is remembered for a day with what was asked under it.
 
-KEPT = timedelta(hours=24)
+IDEMPOTENCY_KEY_TTL = timedelta(hours=24)
 
 
-async def is_repeated(shelf: Shelf, key: str, what: str, *, now: datetime) -> bool:
+async def is_duplicate_request(store: DocumentStore, key: str, request: str, *, now: datetime) -> bool:
     """Whether *what* was asked for under *key* before. The first asking is written down before it is done.
 
     Raises:
         InputError: Something else was asked for under this key.
     """
     name = f"once.{sha256(key.encode()).hexdigest()[:40]}"
-    asked = sha256(what.encode()).hexdigest()
-    [written] = await shelf.put([Document("meta", name, {"asked": asked}, expire_at=now + KEPT)])
+    asked = sha256(request.encode()).hexdigest()
+    [written] = await store.put_documents(
+        [Document("meta", name, {"asked": asked}, expire_at=now + IDEMPOTENCY_KEY_TTL)]
+    )
     if written.result is Result.APPLIED:
         return False
-    before = await shelf.documents("meta", [name])
+    before = await store.get_documents("meta", [name])
     if before and before[0].data.get("asked") != asked:
         raise InputError("Idempotency-Key: it was used for something else; make a new one")
     return True

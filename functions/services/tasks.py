@@ -22,20 +22,20 @@ from functions.domain.run import Run
 from functions.domain.storage import Filter, Found, LedgerEntry, Operations, Result, Stored, Write
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import OutcomeKind, Status, Trigger
-from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError, StoreUnavailable
-from functions.interfaces import Catalogue
+from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError, StoreUnavailableError
+from functions.interfaces import TaskStore
 from functions.services import access
-from functions.services.dependencies import LinkStore, linked
-from functions.services.history import all_runs
-from functions.services.meta import is_repeated
+from functions.services.dependencies import LinkedTaskStore, sync_links
+from functions.services.history import iter_runs
+from functions.services.meta import is_duplicate_request
 
 # What people do to tasks: pause, resume, cancel, ask for runs.
 
-TRIES = 5  # at a write somebody else got in the way of; each time on what they left
+MAX_TRIES = 5  # at a write somebody else got in the way of; each time on what they left
 
 
-async def pause(
-    store: Catalogue,
+async def pause_task(
+    store: TaskStore,
     task_id: str,
     *,
     note: str,
@@ -45,7 +45,7 @@ async def pause(
     new_id: Callable[[], str],
 ) -> Task:
     """Stop a task; see `lifecycle.paused`."""
-    return await change(
+    return await update_task(
         store,
         task_id,
         lambda task: paused(task, note=note, until=until, by=by, now=now),
@@ -54,23 +54,23 @@ async def pause(
     )
 
 
-async def resume(
-    store: Catalogue, task_id: str, *, catch_up: bool, now: datetime, new_id: Callable[[], str]
+async def resume_task(
+    store: TaskStore, task_id: str, *, catch_up: bool, now: datetime, new_id: Callable[[], str]
 ) -> Task:
     """End a pause or a quarantine; see `lifecycle.resumed`."""
-    return await change(
+    return await update_task(
         store, task_id, lambda task: resumed(task, now=now, catch_up=catch_up), now=now, new_id=new_id
     )
 
 
-async def cancel(store: Catalogue, task_id: str, *, now: datetime, new_id: Callable[[], str]) -> Task:
+async def cancel_task(store: TaskStore, task_id: str, *, now: datetime, new_id: Callable[[], str]) -> Task:
     """End the occurrence in hand; see `lifecycle.cancelled`."""
-    return await change(store, task_id, lambda task: cancelled(task, now=now), now=now, new_id=new_id)
+    return await update_task(store, task_id, lambda task: cancelled(task, now=now), now=now, new_id=new_id)
 
 
-async def run_now(store: Catalogue, task_id: str, *, now: datetime, new_id: Callable[[], str]) -> Task:
+async def request_run(store: TaskStore, task_id: str, *, now: datetime, new_id: Callable[[], str]) -> Task:
     """Ask for a run at the next tick; the schedule stays where it is."""
-    return await change(
+    return await update_task(
         store,
         task_id,
         lambda task: asked_to_run(task, [now], Trigger.MANUAL, now=now),
@@ -79,8 +79,8 @@ async def run_now(store: Catalogue, task_id: str, *, now: datetime, new_id: Call
     )
 
 
-async def backfill(
-    store: Catalogue,
+async def backfill_task(
+    store: TaskStore,
     task_id: str,
     *,
     first: datetime,
@@ -90,16 +90,16 @@ async def backfill(
     dry_run: bool = False,
 ) -> list[datetime]:
     """Ask for runs of past occurrences that have not succeeded; return those, oldest first."""
-    stored = await read(store, task_id)
+    stored = await get_task(store, task_id)
     instants = backfill_instants(stored.task, first=first, until=until, now=now)
     succeeded = {
         run.occurrence
-        async for run in all_runs(store, task_id=task_id, since=first)
+        async for run in iter_runs(store, task_id=task_id, since=first)
         if run.outcome is OutcomeKind.SUCCEEDED
     }
     wanted = [at for at in instants if at not in succeeded]
     if wanted and not dry_run:
-        await change(
+        await update_task(
             store,
             task_id,
             lambda task: asked_to_run(task, wanted, Trigger.BACKFILL, now=now),
@@ -109,10 +109,10 @@ async def backfill(
     return wanted
 
 
-async def change(
-    store: Catalogue,
+async def update_task(
+    store: TaskStore,
     task_id: str,
-    decide: Callable[[Task], Settlement],
+    update: Callable[[Task], Settlement],
     *,
     now: datetime,
     new_id: Callable[[], str],
@@ -123,21 +123,21 @@ async def change(
         InputError: There is no such task, or what was asked makes no sense for it.
         StoreUnavailable: It is not known whether the change was made.
     """
-    for _ in range(TRIES):
-        stored = await read(store, task_id)
-        settlement = decide(stored.task)
+    for _ in range(MAX_TRIES):
+        stored = await get_task(store, task_id)
+        settlement = update(stored.task)
         if not settlement.changes:
             return stored.task
-        changed = await write_change(store, stored, settlement, now=now, new_id=new_id)
+        changed = await write_update(store, stored, settlement, now=now, new_id=new_id)
         if changed is not None:
             return changed.task
-    raise StoreUnavailable(f"{task_id} changes too quickly; try again")
+    raise StoreUnavailableError(f"{task_id} changes too quickly; try again")
 
 
-async def write_change(
-    store: Catalogue,
+async def write_update(
+    store: TaskStore,
     stored: Stored,
-    settlement: Settlement,
+    transition: Settlement,
     *,
     now: datetime,
     new_id: Callable[[], str],
@@ -147,24 +147,24 @@ async def write_change(
     Raises:
         StoreUnavailable: It is not known whether the change was made.
     """
-    write = Write.changing(stored, settlement.changes)
-    entry = LedgerEntry(f"{new_id()}.1", now, settlement.runs) if settlement.runs else None
-    [written] = await store.finish(entry, [write])
+    write = Write.changing(stored, transition.changes)
+    entry = LedgerEntry(f"{new_id()}.1", now, transition.runs) if transition.runs else None
+    [written] = await store.write_with_runs(entry, [write])
     if written.result is Result.UNKNOWN:
-        raise StoreUnavailable(
+        raise StoreUnavailableError(
             f"The store did not say whether {stored.task.id} was changed; look, and try again"
         )
     return Stored(write.task, written.revision) if written.result is Result.APPLIED else None
 
 
-async def read(store: Catalogue, task_id: str) -> Stored:
+async def get_task(store: TaskStore, task_id: str) -> Stored:
     """Return a task.
 
     Raises:
         NotFoundError: There is none of this id.
         InputError: Its document cannot be read.
     """
-    found = await store.read([task_id])
+    found = await store.get_tasks([task_id])
     if found.broken:
         raise InputError(f"{task_id} cannot be read: {found.broken[0].reason}")
     if not found.tasks:
@@ -172,15 +172,15 @@ async def read(store: Catalogue, task_id: str) -> Stored:
     return found.tasks[0]
 
 
-class DeskStore(LinkStore, Protocol):
+class TaskServiceStore(LinkedTaskStore, Protocol):
     """Tasks, their history, and what is kept beside them."""
 
-    def metered(self) -> AbstractContextManager[Operations]:
+    def count_operations(self) -> AbstractContextManager[Operations]:
         """As in `Store`."""
         ...
 
 
-class Desk:
+class TaskService:
     """The desk of one caller.
 
     Every method raises NotAllowedError without the scope it takes, NotFoundError for what is not there or
@@ -192,54 +192,54 @@ class Desk:
 
     def __init__(
         self,
-        store: DeskStore,
-        actor: Actor,
+        store: TaskServiceStore,
+        principal: Actor,
         *,
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
         origin: str = "api",
     ) -> None:
         self._store = store
-        self.actor = actor
+        self.principal = principal
         self._clock = clock
         self._new_id = new_id
         self._origin = origin
 
-    async def tasks(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
+    async def list_tasks(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
         """Tasks by id that match *which* and are the caller's."""
-        self._need("read")
-        mine = replace(which, owner=self.actor.owner) if self.actor.owner else which
-        if which.owner and not self.actor.sees(which.owner):
+        self._require_scope("read")
+        mine = replace(which, owner=self.principal.owner) if self.principal.owner else which
+        if which.owner and not self.principal.sees(which.owner):
             return Found(())
-        return await self._store.page(mine, after=after, limit=limit)
+        return await self._store.list_tasks(mine, after=after, limit=limit)
 
-    async def task(self, task_id: str) -> Stored:
+    async def get_task(self, task_id: str) -> Stored:
         """One task.
 
         Raises:
             InputError: Its document cannot be read.
         """
-        self._need("read")
-        stored = await read(self._store, task_id)
-        if not self.actor.sees(stored.task.owner):
+        self._require_scope("read")
+        stored = await get_task(self._store, task_id)
+        if not self.principal.sees(stored.task.owner):
             raise NotFoundError(f"There is no task {task_id!r}")
         return stored
 
-    async def runs(
+    async def list_runs(
         self, task_id: str, *, since: datetime | None = None, before: datetime | None = None, limit: int = 100
     ) -> list[Run]:
         """History of one task, newest first; without a task, of all, for whoever sees all."""
-        self._need("read")
+        self._require_scope("read")
         if task_id:
-            await self.task(task_id)
-        elif self.actor.owner:
+            await self.get_task(task_id)
+        elif self.principal.owner:
             raise InputError("task: a key that is bound to an owner must say which task's runs it wants")
         return await self._store.runs(task_id=task_id or None, since=since, before=before, limit=limit)
 
-    async def trail(self, task_id: str, *, limit: int = 50) -> list[Entry]:
+    async def audit_trail(self, task_id: str, *, limit: int = 50) -> list[Entry]:
         """Who changed a task, when and why, newest first."""
-        await self.task(task_id)
-        return await access.trail(self._store, task_id, limit=limit)
+        await self.get_task(task_id)
+        return await access.list_entries(self._store, task_id, limit=limit)
 
     async def create(self, spec: TaskSpec, *, idempotency_key: str = "") -> Stored:
         """Make a task. The same under the same *idempotency_key* within a day returns the task made first.
@@ -248,22 +248,24 @@ class Desk:
             ConflictError: There is a task of this id.
             InputError: The schedule has no occurrence left, or the key was used for another task.
         """
-        self._need("write")
-        spec = self._owned(spec)
+        self._require_scope("write")
+        spec = self._with_owner(spec)
         now = self._clock()
-        repeated = bool(idempotency_key) and await is_repeated(
-            self._store, f"{self.actor.id}\n{idempotency_key}", spec.model_dump_json(), now=now
+        repeated = bool(idempotency_key) and await is_duplicate_request(
+            self._store, f"{self.principal.id}\n{idempotency_key}", spec.model_dump_json(), now=now
         )
         task = first_look(spec, now=now, origin=self._origin)
-        async with linked(self._store, spec, sees=self.actor.sees):
+        async with sync_links(self._store, spec, can_see=self.principal.sees):
             [written] = await self._store.write([Write(task, None)])
         if written.result is Result.REFUSED:
             if repeated:
-                return await self.task(spec.id)
+                return await self.get_task(spec.id)
             raise ConflictError(f"id: there is a task {spec.id!r} already")
         if written.result is Result.UNKNOWN:
-            raise StoreUnavailable(f"The store did not say whether {spec.id} was made; look, and try again")
-        await self._note("created", spec.id)
+            raise StoreUnavailableError(
+                f"The store did not say whether {spec.id} was made; look, and try again"
+            )
+        await self._audit("created", spec.id)
         return Stored(task, written.revision)
 
     async def edit(self, task_id: str, spec: TaskSpec, *, expected: str | None = None) -> Stored:
@@ -276,22 +278,24 @@ class Desk:
             ConflictError: It is another revision by now.
             InputError: The id differs, or the schedule has no occurrence left.
         """
-        self._need("write")
+        self._require_scope("write")
         if spec.id != task_id:
             raise InputError(f"id: must be {task_id!r}, as in the address; an id never changes")
-        spec = self._owned(spec)
-        stored = await self._expected(task_id, expected)
+        spec = self._with_owner(spec)
+        stored = await self._check_revision(task_id, expected)
         settlement = edited(stored.task, spec, now=self._clock())
         if not settlement.changes:
             return stored
-        async with linked(self._store, spec, before=stored.task, sees=self.actor.sees):
-            changed = await write_change(
+        async with sync_links(self._store, spec, before=stored.task, can_see=self.principal.sees):
+            changed = await write_update(
                 self._store, stored, settlement, now=self._clock(), new_id=self._new_id
             )
         if changed is None:
             raise ConflictError(f"{task_id} was changed at the same moment; read it again")
-        names = {TaskSpec.model_fields[name].alias or name for name in settlement.changes if name in FIELDS}
-        await self._note("edited", task_id, fields=tuple(sorted(names)))
+        names = {
+            TaskSpec.model_fields[name].alias or name for name in settlement.changes if name in SPEC_FIELDS
+        }
+        await self._audit("edited", task_id, fields=tuple(sorted(names)))
         return changed
 
     async def delete(self, task_id: str, *, expected: str | None = None) -> None:
@@ -300,40 +304,40 @@ class Desk:
         Raises:
             ConflictError: It is another revision by now, or was changed at the same moment.
         """
-        self._need("write")
-        stored = await self._expected(task_id, expected)
-        async with linked(self._store, None, before=stored.task):
+        self._require_scope("write")
+        stored = await self._check_revision(task_id, expected)
+        async with sync_links(self._store, None, before=stored.task):
             [written] = await self._store.write([Write(stored.task, stored.revision, delete=True)])
         if written.result is not Result.APPLIED:
             raise ConflictError(f"{task_id} was changed at the same moment; read it again")
-        await self._note("deleted", task_id)
+        await self._audit("deleted", task_id)
 
     async def pause(self, task_id: str, *, note: str = "", until: datetime | None = None) -> Stored:
         """Stop a task; see `lifecycle.paused`."""
-        how = {"note": note, "until": until, "by": self.actor.name}
-        return await self._steer("paused", task_id, pause, note=note, how=how)
+        how = {"note": note, "until": until, "by": self.principal.name}
+        return await self._run_command("paused", task_id, pause_task, note=note, options=how)
 
     async def resume(self, task_id: str, *, catch_up: bool = False) -> Stored:
         """End a pause or a quarantine; see `lifecycle.resumed`."""
-        return await self._steer("resumed", task_id, resume, how={"catch_up": catch_up})
+        return await self._run_command("resumed", task_id, resume_task, options={"catch_up": catch_up})
 
     async def cancel(self, task_id: str) -> Stored:
         """End the occurrence in hand; see `lifecycle.cancelled`."""
-        return await self._steer("cancelled", task_id, cancel)
+        return await self._run_command("cancelled", task_id, cancel_task)
 
-    async def run(self, task_id: str) -> datetime:
+    async def request_run(self, task_id: str) -> datetime:
         """Ask for a run at the next tick; return the instant that names it."""
         now = self._clock()
-        await self._steer("run", task_id, run_now, now=now)
+        await self._run_command("run", task_id, request_run, now=now)
         return now
 
     async def backfill(
         self, task_id: str, *, first: datetime, until: datetime, dry_run: bool = False
     ) -> list[datetime]:
         """Ask for runs of past occurrences that have not succeeded; return those, oldest first."""
-        self._need("read" if dry_run else "run")
-        await self.task(task_id)
-        wanted = await backfill(
+        self._require_scope("read" if dry_run else "run")
+        await self.get_task(task_id)
+        wanted = await backfill_task(
             self._store,
             task_id,
             first=first,
@@ -343,88 +347,95 @@ class Desk:
             dry_run=dry_run,
         )
         if wanted and not dry_run:
-            await self._note("backfilled", task_id, note=f"{len(wanted)} occurrences")
+            await self._audit("backfilled", task_id, note=f"{len(wanted)} occurrences")
         return wanted
 
-    def _need(self, scope: Scope) -> None:
-        if not self.actor.may(scope):
+    def _require_scope(self, scope: Scope) -> None:
+        if not self.principal.may(scope):
             raise NotAllowedError(f"This takes a key with the scope {scope}")
 
-    def _owned(self, spec: TaskSpec) -> TaskSpec:
+    def _with_owner(self, spec: TaskSpec) -> TaskSpec:
         """*spec* with the caller's owner in it, when he is bound to one."""
-        if not self.actor.owner or spec.owner == self.actor.owner:
+        if not self.principal.owner or spec.owner == self.principal.owner:
             return spec
         if spec.owner:
-            raise NotAllowedError(f"owner: this key makes tasks of {self.actor.owner} alone")
-        return spec.model_copy(update={"owner": self.actor.owner})
+            raise NotAllowedError(f"owner: this key makes tasks of {self.principal.owner} alone")
+        return spec.model_copy(update={"owner": self.principal.owner})
 
-    async def _steer(
+    async def _run_command(
         self,
         verb: Verb,
         task_id: str,
-        change: Callable[..., Awaitable[object]],
+        command: Callable[..., Awaitable[object]],
         *,
         note: str = "",
         now: datetime | None = None,
-        how: Mapping[str, Any] = MappingProxyType({}),
+        options: Mapping[str, Any] = MappingProxyType({}),
     ) -> Stored:
         """Do one of `control`'s changes, if the caller may and the task is his; return what it is then."""
-        self._need("run")
-        await self.task(task_id)
-        await change(self._store, task_id, now=now or self._clock(), new_id=self._new_id, **how)
-        await self._note(verb, task_id, note=note)
-        return await self.task(task_id)
+        self._require_scope("run")
+        await self.get_task(task_id)
+        await command(self._store, task_id, now=now or self._clock(), new_id=self._new_id, **options)
+        await self._audit(verb, task_id, note=note)
+        return await self.get_task(task_id)
 
-    async def _expected(self, task_id: str, expected: str | None) -> Stored:
-        stored = await self.task(task_id)
+    async def _check_revision(self, task_id: str, expected: str | None) -> Stored:
+        stored = await self.get_task(task_id)
         if expected is not None and str(stored.revision) != expected:
             raise ConflictError(f"{task_id} is no longer what you saw; read it again")
         return stored
 
-    async def _note(self, verb: Verb, task_id: str, *, note: str = "", fields: Sequence[str] = ()) -> None:
+    async def _audit(self, verb: Verb, task_id: str, *, note: str = "", fields: Sequence[str] = ()) -> None:
         entry = Entry(
-            at=self._clock(), verb=verb, subject=task_id, by=self.actor.name, note=note, fields=tuple(fields)
+            at=self._clock(),
+            verb=verb,
+            subject=task_id,
+            by=self.principal.name,
+            note=note,
+            fields=tuple(fields),
         )
-        await access.note(self._store, entry, new_id=self._new_id)
+        await access.record_entry(self._store, entry, new_id=self._new_id)
 
 
-FIELDS = frozenset(TaskSpec.model_fields)
+SPEC_FIELDS = frozenset(TaskSpec.model_fields)
 
 
 # Steering many tasks at once, by a tag they share.
 
-AT_ONCE = 1000  # tasks one wish may be about
+MAX_TASKS_PER_REQUEST = 1000  # tasks one wish may be about
 
 
-async def pause_tagged(desk: Desk, tag: str, *, note: str = "", until: datetime | None = None) -> list[str]:
+async def pause_by_tag(
+    service: TaskService, tag: str, *, note: str = "", until: datetime | None = None
+) -> list[str]:
     """Stop all tasks with *tag* that are not stopped; return their ids.
 
     Raises:
         InputError: There are too many, or none has the tag. As `Desk.pause` otherwise.
     """
-    tasks = await _tagged(desk, tag)
+    tasks = await _find_by_tag(service, tag)
     ids = [task.id for task in tasks if task.pause is None and task.status is not Status.ENDED]
     for task_id in ids:
-        await desk.pause(task_id, note=note, until=until)
+        await service.pause(task_id, note=note, until=until)
     return ids
 
 
-async def resume_tagged(desk: Desk, tag: str, *, catch_up: bool = False) -> list[str]:
+async def resume_by_tag(service: TaskService, tag: str, *, catch_up: bool = False) -> list[str]:
     """End the pauses of all tasks with *tag*; return their ids.
 
     Raises:
         InputError: There are too many, or none has the tag. As `Desk.resume` otherwise.
     """
-    ids = [task.id for task in await _tagged(desk, tag) if task.pause is not None]
+    ids = [task.id for task in await _find_by_tag(service, tag) if task.pause is not None]
     for task_id in ids:
-        await desk.resume(task_id, catch_up=catch_up)
+        await service.resume(task_id, catch_up=catch_up)
     return ids
 
 
-async def _tagged(desk: Desk, tag: str) -> list[Task]:
-    found = await desk.tasks(Filter(tag=tag), limit=AT_ONCE + 1)
+async def _find_by_tag(service: TaskService, tag: str) -> list[Task]:
+    found = await service.list_tasks(Filter(tag=tag), limit=MAX_TASKS_PER_REQUEST + 1)
     if not found.tasks:
         raise InputError(f"tag: no task has the tag {tag!r}")
-    if len(found.tasks) > AT_ONCE:
-        raise InputError(f"tag: more than {AT_ONCE} tasks have it; use narrower tags")
+    if len(found.tasks) > MAX_TASKS_PER_REQUEST:
+        raise InputError(f"tag: more than {MAX_TASKS_PER_REQUEST} tasks have it; use narrower tags")
     return [stored.task for stored in found.tasks]

@@ -12,27 +12,29 @@ from functions.domain.alerts.model import Notice
 from functions.domain.storage import Document, Result
 from functions.domain.types import Priority, instant_text
 from functions.errors import StoreError
-from functions.interfaces import Shelf, Tell
+from functions.interfaces import DocumentStore, Notify
 
 log = logging.getLogger(__name__)
 
-ID = "scheduler-late"
+DOCUMENT_ID = "scheduler-late"
 
 
-class Lateness:
+class Watchdog:
     """Tells people that due work was left lying, once for each time it was.
 
     Args:
         after: For so long it may lie; nothing, to tell never.
     """
 
-    def __init__(self, shelf: Shelf, tell: Tell, *, clock: Callable[[], datetime], after: timedelta) -> None:
-        self._shelf = shelf
-        self._tell = tell
+    def __init__(
+        self, store: DocumentStore, notify: Notify, *, clock: Callable[[], datetime], late_after: timedelta
+    ) -> None:
+        self._store = store
+        self._notify = notify
         self._clock = clock
-        self._after = after
+        self._late_after = late_after
 
-    async def judge(
+    async def check(
         self, oldest: datetime | None, *, found_at: datetime, last_tick: datetime | None, within: timedelta
     ) -> None:
         """Judge what a tick found. Never raises for a fault of the store or a channel.
@@ -42,30 +44,32 @@ class Lateness:
             found_at: When it was found.
             last_tick: When this process last finished a tick; None when it has not.
         """
-        if not self._after or oldest is None or found_at - oldest <= self._after:
+        if not self._late_after or oldest is None or found_at - oldest <= self._late_after:
             return
         log.error("scheduler_late", extra={"minutes": round((found_at - oldest).total_seconds() / 60)})
         try:
-            mine = await self._is_mine_to_tell(oldest, found_at)
+            mine = await self._claim_notification(oldest, found_at)
         except StoreError as exc:
             log.warning("scheduler_late_untold", extra={"reason": str(exc)})
             return
         if mine:
-            busy = last_tick is not None and found_at - last_tick <= self._after
-            await self._tell([_notice(oldest, found_at, busy=busy)], within=within)
+            busy = last_tick is not None and found_at - last_tick <= self._late_after
+            await self._notify([_late_notification(oldest, found_at, busy=busy)], within=within)
 
-    async def _is_mine_to_tell(self, oldest: datetime, now: datetime) -> bool:
+    async def _claim_notification(self, oldest: datetime, now: datetime) -> bool:
         """Whether nobody has told since *oldest* was due, and no other tick is about to."""
-        [known, *_] = await self._shelf.documents("meta", [ID]) or [Document("meta", ID, {})]
+        [known, *_] = await self._store.get_documents("meta", [DOCUMENT_ID]) or [
+            Document("meta", DOCUMENT_ID, {})
+        ]
         told_at = known.data.get("toldAt")
         if isinstance(told_at, str) and datetime.fromisoformat(told_at) > oldest:
             return False
-        told = Document("meta", ID, {"toldAt": instant_text(now)}, known.revision)
-        [written] = await self._shelf.put([told])
+        told = Document("meta", DOCUMENT_ID, {"toldAt": instant_text(now)}, known.revision)
+        [written] = await self._store.put_documents([told])
         return written.result is not Result.REFUSED  # told twice is better than not at all
 
 
-def _notice(oldest: datetime, now: datetime, *, busy: bool) -> Notice:
+def _late_notification(oldest: datetime, now: datetime, *, busy: bool) -> Notice:
     minutes = round((now - oldest).total_seconds() / 60)
     why = (
         "Ticks come, but have no time for all that is due: raise MAX_CONCURRENCY, or set WORKER_QUEUE"

@@ -4,7 +4,12 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, TypeAlias
 
 from functions.errors import SettingsError
-from functions.stores.bitable.config import PLAIN, FeishuApp, Reading, address
+from functions.stores.bitable.config import (
+    DEFAULT_CELL_PARSER,
+    CellParser,
+    FeishuCredentials,
+    parse_table_ref,
+)
 
 if TYPE_CHECKING:
     from functions.stores.bitable.store import BitableStore
@@ -12,17 +17,21 @@ if TYPE_CHECKING:
     from functions.stores.jsonfile.store import JsonStore
     from functions.stores.sqlite.store import SqliteStore
 
-    AnyStore: TypeAlias = SqliteStore | JsonStore | BitableStore | FirestoreStore
+    Store: TypeAlias = SqliteStore | JsonStore | BitableStore | FirestoreStore
 
-ACCEPTED = (
+URL_FORMATS = (
     "sqlite:///relative.db, sqlite:////absolute.db, sqlite://:memory:, json:///relative.json, "
     "json:////absolute.json, bitable://APP_TOKEN/TABLE_ID or firestore://PROJECT[/DATABASE]"
 )
 
 
-def open_store(
-    url: str, *, feishu: FeishuApp | None = None, reads: Reading = PLAIN, emulator: str | None = None
-) -> "AnyStore":
+def create_store(
+    url: str,
+    *,
+    feishu: FeishuCredentials | None = None,
+    cell_parser: CellParser = DEFAULT_CELL_PARSER,
+    emulator: str | None = None,
+) -> "Store":
     """Return the store *url* names. Nothing is connected, or even created, before its first use.
 
     Args:
@@ -35,35 +44,35 @@ def open_store(
     """
     scheme, found, rest = url.partition("://")
     if found and scheme == "sqlite":
-        return _sqlite(rest)
+        return _create_sqlite_store(rest)
     if found and scheme == "json":
-        return _json(rest)
+        return _create_json_store(rest)
     if found and scheme == "bitable":
-        return _bitable(rest, feishu, reads)
+        return _create_bitable_store(rest, feishu, cell_parser)
     if found and scheme == "firestore":
-        return _firestore(rest, emulator)
-    raise SettingsError(f"STORE_URL: must be {ACCEPTED}")
+        return _create_firestore_store(rest, emulator)
+    raise SettingsError(f"STORE_URL: must be {URL_FORMATS}")
 
 
-def _sqlite(rest: str) -> "SqliteStore":
+def _create_sqlite_store(location: str) -> "SqliteStore":
     # Each store's library is imported only where it is used: Firestore's costs 0.1 s of a cold start.
     from functions.stores.sqlite.store import SqliteStore
 
-    path = rest.removeprefix("/")
+    path = location.removeprefix("/")
     if path == ":memory:":
         return SqliteStore(path)
-    if path == rest or not path or path.endswith("/"):
+    if path == location or not path or path.endswith("/"):
         raise SettingsError(
             "STORE_URL: names no file; write sqlite:///relative.db or, with four slashes, sqlite:////absolute.db"
         )
     return SqliteStore(path)
 
 
-def _json(rest: str) -> "JsonStore":
+def _create_json_store(location: str) -> "JsonStore":
     from functions.stores.jsonfile.store import JsonStore  # only where it is used, as above
 
-    path = rest.removeprefix("/")
-    if path == rest or PurePath(path).suffix != ".json":
+    path = location.removeprefix("/")
+    if path == location or PurePath(path).suffix != ".json":
         raise SettingsError(
             "STORE_URL: names no file of JSON; write json:///relative.json or, with four slashes, "
             "json:////absolute.json"
@@ -71,16 +80,18 @@ def _json(rest: str) -> "JsonStore":
     return JsonStore(path)
 
 
-def _bitable(rest: str, app: FeishuApp | None, reads: Reading) -> "BitableStore":
+def _create_bitable_store(
+    location: str, credentials: FeishuCredentials | None, cell_parser: CellParser
+) -> "BitableStore":
     from functions.stores.bitable.store import BitableStore  # only where it is used, as above
 
-    if app is None:
+    if credentials is None:
         raise SettingsError("FEISHU_APP_ID, FEISHU_APP_SECRET: missing; bitable:// is opened with them")
-    return BitableStore(address(rest), app, reads=reads)
+    return BitableStore(parse_table_ref(location), credentials, cell_parser=cell_parser)
 
 
-def _firestore(rest: str, emulator: str | None) -> "FirestoreStore":
+def _create_firestore_store(location: str, emulator: str | None) -> "FirestoreStore":
     from functions.stores.firestore.store import FirestoreStore  # only where it is used, as above
 
-    project, _, database = rest.partition("/")
+    project, _, database = location.partition("/")
     return FirestoreStore(project, database or "(default)", emulator=emulator)

@@ -14,75 +14,75 @@ from functions.domain.task import SUMMARY_CHARS, Task
 from functions.domain.types import OutcomeKind, instant_text
 from functions.errors import InputError, StoreError
 
-CUT = {"note": "Metrics and items were too large to keep"}
-KNOWN = {field.alias or name for name, field in Run.model_fields.items()}
+TRUNCATED_METRICS = {"note": "Metrics and items were too large to keep"}
+RUN_FIELDS = {field.alias or name for name, field in Run.model_fields.items()}
 
 
-def newest_first(runs: Iterable[Run]) -> list[Run]:
+def merge_newest_first(runs: Iterable[Run]) -> list[Run]:
     """*runs* by the moment they finished, newest first, each record once."""
     once: dict[str, Run] = {}
     for run in runs:
         kept = once.get(run.key)
-        once[run.key] = run if kept is None or _truth(run) > _truth(kept) else kept
+        once[run.key] = run if kept is None or _precedence(run) > _precedence(kept) else kept
     return sorted(once.values(), key=lambda run: (run.finished_at, run.key), reverse=True)
 
 
-def _truth(run: Run) -> tuple[bool, bool, datetime]:
+def _precedence(run: Run) -> tuple[bool, bool, datetime]:
     """Of two records of one attempt the greater holds: a claim given up may have been alive after all."""
     return run.outcome is not OutcomeKind.ABANDONED, run.final, run.finished_at
 
 
-def record_of(text: str) -> Run | None:
+def decode_run(text: str) -> Run | None:
     """The record that *text* holds; None when it was spoilt by hand."""
     try:
         return Run.model_validate_json(text)
     except ValidationError:
-        return _known_part(text)
+        return _decode_known_fields(text)
 
 
-def _known_part(text: str) -> Run | None:
+def _decode_known_fields(text: str) -> Run | None:
     """The record without fields of a newer version, which must not hide from an older tick what happened."""
     try:
         given = json.loads(text)
-        return Run.model_validate({name: given[name] for name in KNOWN & given.keys()})
+        return Run.model_validate({name: given[name] for name in RUN_FIELDS & given.keys()})
     except (ValueError, AttributeError):
         return None
 
 
-def text_of(run: Run) -> str:
+def encode_run(run: Run) -> str:
     """The record as JSON, without what is at its default."""
     try:
         return run.model_dump_json(by_alias=True, exclude_defaults=True)
     except ValueError:  # metrics that are no JSON, or half a surrogate pair: keep what can be kept
-        return cut(run).model_dump_json(by_alias=True, exclude_defaults=True)
+        return truncate_run(run).model_dump_json(by_alias=True, exclude_defaults=True)
 
 
-def cut(run: Run) -> Run:
+def truncate_run(run: Run) -> Run:
     """The record without what may be large."""
     summary = run.summary[:SUMMARY_CHARS].encode(errors="replace").decode()
-    return run.model_copy(update={"summary": summary, "metrics": CUT, "items": ()})
+    return run.model_copy(update={"summary": summary, "metrics": TRUNCATED_METRICS, "items": ()})
 
 
 # Tasks and runs as the JSON text of a row, and back; a row that is no task becomes a report of why.
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-DEEPEST = 50  # levels kept of a value that JSON cannot hold as it is (it may contain itself)
+MAX_DEPTH = 50  # levels kept of a value that JSON cannot hold as it is (it may contain itself)
 
 Record = TypeVar("Record", Task, Run)
 
 
-def micros(at: datetime) -> int:
+def to_microseconds(at: datetime) -> int:
     """*at* in microseconds since 1970, exactly."""
     return (at - EPOCH) // MICROSECOND
 
 
-def moment(at: int) -> datetime:
+def from_microseconds(at: int) -> datetime:
     """The instant *at* microseconds after 1970."""
     return EPOCH + at * MICROSECOND
 
 
-def encode(document: Record) -> str:
+def encode_model(document: Record) -> str:
     """The JSON text of *document*, without what is at its default.
 
     What JSON cannot hold (half a surrogate pair from a web page, an object a task type left in its
@@ -94,19 +94,19 @@ def encode(document: Record) -> str:
     try:
         return document.model_dump_json(by_alias=True, exclude_defaults=True)
     except PydanticSerializationError:
-        return _encode_what_can_be(document)
+        return _encode_lossy(document)
 
 
-def decode_task(task_id: bytes, rev: int, text: bytes) -> Stored | Broken:
+def decode_task(task_id: bytes, revision: int, text: bytes) -> Stored | Broken:
     """The task in the row *task_id*, or field and fault when it is none."""
     name = task_id.decode(errors="replace")
     try:
         task = Task.model_validate_json(text)
     except ValidationError as exc:
-        return Broken(name, _reason(exc))
+        return Broken(name, _describe_validation_error(exc))
     if task.id != name:
         return Broken(name, "id: it differs from the name the document is kept under")
-    return Stored(task, rev)
+    return Stored(task, revision)
 
 
 def decode_runs(texts: list[bytes]) -> list[Run]:
@@ -120,7 +120,7 @@ def decode_runs(texts: list[bytes]) -> list[Run]:
     return runs
 
 
-def _reason(exc: ValidationError) -> str:
+def _describe_validation_error(exc: ValidationError) -> str:
     """Field and fault of the first error; pydantic's messages say what was expected, not what was found."""
     faults = exc.errors(include_url=False, include_context=False, include_input=False)
     where = ".".join(str(part) for part in faults[0]["loc"]) or "document"
@@ -128,8 +128,8 @@ def _reason(exc: ValidationError) -> str:
     return f"{where}: {faults[0]['msg']}{more}"
 
 
-def _encode_what_can_be(document: Record) -> str:
-    cleaned = {name: _plain(value) for name, value in document if type(value) in (str, dict)}
+def _encode_lossy(document: Record) -> str:
+    cleaned = {name: _to_json_value(value) for name, value in document if type(value) in (str, dict)}
     try:
         return document.model_copy(update=cleaned).model_dump_json(by_alias=True, exclude_defaults=True)
     except PydanticSerializationError:
@@ -137,32 +137,32 @@ def _encode_what_can_be(document: Record) -> str:
         raise StoreError(f"{name}: holds a value that cannot be written as JSON") from None
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
-    if depth > DEEPEST:
+def _to_json_value(value: Any, depth: int = 0) -> Any:
+    if depth > MAX_DEPTH:
         return None
     match value:
         case str():
             return value.encode(errors="replace").decode()
         case dict():
-            return {_plain(str(key)): _plain(item, depth + 1) for key, item in value.items()}
+            return {_to_json_value(str(key)): _to_json_value(item, depth + 1) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
-            return [_plain(item, depth + 1) for item in value]
+            return [_to_json_value(item, depth + 1) for item in value]
         case None | bool() | int() | float() | datetime():
             return value
         case _:
             return f"<{type(value).__name__}>"
 
 
-def document_rows(documents: Sequence[Document]) -> list[Mapping[str, Any]]:
+def encode_documents(documents: Sequence[Document]) -> list[Mapping[str, Any]]:
     """What each put sets, its new revision aside.
 
     Raises:
         InputError: Data that are no JSON values; nothing is written.
     """
-    return [_document_row(document) for document in documents]
+    return [_encode_document(document) for document in documents]
 
 
-def _document_row(document: Document) -> Mapping[str, Any]:
+def _encode_document(document: Document) -> Mapping[str, Any]:
     try:
         text = json.dumps(dict(document.data), ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError):

@@ -5,16 +5,18 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, NoReturn
 
-WIDTH = 100  # a value that fits stays on the line of its name, so that one change is one line of a diff
-STEP = 2
+MAX_LINE_WIDTH = (
+    100  # a value that fits stays on the line of its name, so that one change is one line of a diff
+)
+INDENT_STEP = 2
 BOM = "\ufeff"  # some editors begin a file with it
 
 
-class UnreadableError(Exception):
+class InvalidJsonError(Exception):
     """The text is no JSON; says where and why."""
 
 
-def parse(content: bytes) -> Any:
+def parse_json(content: bytes) -> Any:
     """Return what *content* says.
 
     Raises:
@@ -24,59 +26,59 @@ def parse(content: bytes) -> Any:
         text = content.decode().removeprefix(BOM)
     except UnicodeDecodeError as exc:
         line = content.count(b"\n", 0, exc.start) + 1
-        raise UnreadableError(f"line {line}: this is not UTF-8 text") from None
+        raise InvalidJsonError(f"line {line}: this is not UTF-8 text") from None
     if not text.strip():
-        raise UnreadableError("line 1: the file is empty")
+        raise InvalidJsonError("line 1: the file is empty")
     try:
-        return json.loads(text, parse_constant=_no_number)
+        return json.loads(text, parse_constant=_reject_constant)
     except json.JSONDecodeError as exc:
         where = f"line {exc.lineno}, column {exc.colno}"
-        raise UnreadableError(f"{where}: {exc.msg[:1].lower()}{exc.msg[1:]}") from None
+        raise InvalidJsonError(f"{where}: {exc.msg[:1].lower()}{exc.msg[1:]}") from None
     except RecursionError:
-        raise UnreadableError("values are nested too deep") from None
+        raise InvalidJsonError("values are nested too deep") from None
     except ValueError:
-        raise UnreadableError("a number is too long or not finite") from None
+        raise InvalidJsonError("a number is too long or not finite") from None
 
 
-def pretty(value: Any, indent: int = 0, *, spread: bool = False) -> str:
+def dump_json(value: Any, indent: int = 0, *, multiline: bool = False) -> str:
     """*value* as JSON text, its first line not indented; with *spread* on several lines, if it has parts."""
     line = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, dict | list) or not value:
         return line
-    if not spread and indent + len(line) <= WIDTH:
+    if not multiline and indent + len(line) <= MAX_LINE_WIDTH:
         return line
-    inner = indent + STEP
+    inner = indent + INDENT_STEP
     if isinstance(value, dict):
         parts = [
-            f"{json.dumps(name, ensure_ascii=False)}: {pretty(one, inner)}" for name, one in value.items()
+            f"{json.dumps(name, ensure_ascii=False)}: {dump_json(one, inner)}" for name, one in value.items()
         ]
-        return block("{", parts, "}", indent)
-    return block("[", [pretty(one, inner) for one in value], "]", indent)
+        return format_block("{", parts, "}", indent)
+    return format_block("[", [dump_json(one, inner) for one in value], "]", indent)
 
 
-def block(opening: str, parts: list[str], closing: str, indent: int = 0) -> str:
+def format_block(opening: str, parts: list[str], closing: str, indent: int = 0) -> str:
     """*parts*, each indented already but for its first line, one below the other."""
     if not parts:
         return opening + closing
-    pad = "\n" + " " * (indent + STEP)
+    pad = "\n" + " " * (indent + INDENT_STEP)
     return f"{opening}{pad}{f',{pad}'.join(parts)}\n{' ' * indent}{closing}"
 
 
-def encoded(text: str) -> bytes:
+def to_file_bytes(text: str) -> bytes:
     """*text* as a file holds it. Half a surrogate pair, which JSON can only say by escape, stays one."""
     return (text + "\n").encode(errors="backslashreplace")
 
 
-def digest(value: Any) -> str:
+def content_hash(value: Any) -> str:
     """A short name of *value*: the same for the same value, however it is written down."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return blake2b(text.encode(), digest_size=6).hexdigest()
 
 
-def mapping(value: Any) -> Mapping[str, Any]:
+def as_mapping(value: Any) -> Mapping[str, Any]:
     """*value* when it is a mapping, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
-def _no_number(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(name)

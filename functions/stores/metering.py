@@ -7,41 +7,41 @@ from dataclasses import replace
 
 from functions.domain.storage import Found, Operations
 
-_open: ContextVar[tuple[Operations, ...]] = ContextVar("open_meters", default=())
-_total = Operations()
+_active_counters: ContextVar[tuple[Operations, ...]] = ContextVar("open_meters", default=())
+_process_total = Operations()
 
 
 @contextmanager
-def metered() -> Iterator[Operations]:
+def count_operations() -> Iterator[Operations]:
     """Count the operations done by this asyncio task, and those it starts, while inside.
 
     Blocks may be nested (the outer one sees all that the inner one sees) and may run side by side in
     one process: each sees its own tasks' operations alone. Fit to be a store's `metered` as it is.
     """
     operations = Operations()
-    token = _open.set((*_open.get(), operations))
+    token = _active_counters.set((*_active_counters.get(), operations))
     try:
         yield operations
     finally:
-        _open.reset(token)
+        _active_counters.reset(token)
 
 
-def count(*, reads: int = 0, writes: int = 0, deletes: int = 0) -> None:
+def add_operations(*, reads: int = 0, writes: int = 0, deletes: int = 0) -> None:
     """Add to every open block of this asyncio task, and to the process's total.
 
     A store calls it in the task that asked, not in a thread of its own: threads know no blocks.
     """
-    for operations in (_total, *_open.get()):
+    for operations in (_process_total, *_active_counters.get()):
         operations.reads += reads
         operations.writes += writes
         operations.deletes += deletes
 
 
-def cost(found: Found) -> int:
+def operation_cost(result: Found) -> int:
     """The reads that a query for *found* costs: never less than one."""
-    return max(1, len(found.tasks) + len(found.broken))
+    return max(1, len(result.tasks) + len(result.broken))
 
 
-def total() -> Operations:
+def total_operations() -> Operations:
     """All operations of this process so far, a copy."""
-    return replace(_total)
+    return replace(_process_total)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from functions.config.settings import Settings
 from functions.domain.lifecycle.time_budget import Budget
 from functions.domain.sharding import Share, read_share
-from functions.errors import InputError, SchedulerError, StoreError, StoreUnavailable
+from functions.errors import InputError, SchedulerError, StoreError, StoreUnavailableError
 from functions.web import responses
 from functions.web.auth import Caller, Gate, GoogleCaller, IdTokens, Refusal, SharedSecrets
 from functions.web.google_keys import Certificates
@@ -75,7 +75,7 @@ class Wired(Protocol):
 
     async def tick(self, budget: Budget) -> Mapping[str, object]: ...
 
-    async def work(self, share: Share, budget: Budget) -> Mapping[str, object]: ...
+    async def run_worker(self, assignment: Share, budget: Budget) -> Mapping[str, object]: ...
 
     async def status(self) -> Mapping[str, object]: ...
 
@@ -183,7 +183,7 @@ class Door:
             return responses.too_large(MAX_BODY_BYTES)
         budget = worker_budget(self._work_by)
         done = await self._timed(
-            "work_degraded", lambda wired, left: wired.work(share, left), budget, arrived
+            "work_degraded", lambda wired, left: wired.run_worker(share, left), budget, arrived
         )
         return (
             responses.degraded(done.reason, status=503)
@@ -259,7 +259,7 @@ class Door:
 
 def _reason(failure: Exception) -> str:
     match failure:
-        case StoreUnavailable():
+        case StoreUnavailableError():
             return "The store could not be reached in time"
         case StoreError():
             return "The store refused the work"

@@ -16,7 +16,7 @@ async def create(store: FullStore, *tasks: Task) -> list[Stored]:
 
 async def read(store: FullStore, task_id: str) -> Stored:
     """The one task with this id, which must be there and readable."""
-    found = await store.read([task_id])
+    found = await store.get_tasks([task_id])
     assert [] == list(found.broken)
     [stored] = found.tasks
     return stored

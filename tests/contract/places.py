@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-from functions.interfaces import Catalogue, Sharded, Shelf
-from functions.stores.json_text import digest
+from functions.interfaces import DocumentStore, ShardedTickStore, TaskStore
+from functions.stores.json_text import content_hash
 from functions.stores.jsonfile.store import JsonStore
 from functions.stores.sqlite.store import SqliteStore
 from tests.fakes.bitable import FakeBitable
@@ -18,7 +18,7 @@ from tests.support.bitable_places import Sheet, planted
 from tests.support.firestore_emulator import emulator_host
 
 
-class FullStore(Sharded, Catalogue, Shelf, Protocol):
+class FullStore(ShardedTickStore, TaskStore, DocumentStore, Protocol):
     """All that a store must do: what a tick needs, and what people need."""
 
 
@@ -45,7 +45,7 @@ class SqlitePlace:
 
     async def plant(self, task_id: str, raw: Mapping[str, Any] | bytes, *, at: datetime) -> None:
         store = self.open()
-        await store.counts(at)  # makes the tables
+        await store.stats(at)  # makes the tables
         await store.close()
         doc = raw if isinstance(raw, bytes) else json.dumps({**raw, "nextRunAt": at.isoformat()})
         next_run_at = round(at.timestamp()) * 1_000_000
@@ -74,7 +74,7 @@ class JsonPlace:
         kept: Any = {"revision": 0, "tasks": {}}
         if self._kept.exists():
             kept = json.loads(self._kept.read_text())
-        kept["tasks"][task_id] = {"revision": 0, "seen": digest(entry), "nextRunAt": at.isoformat()}
+        kept["tasks"][task_id] = {"revision": 0, "seen": content_hash(entry), "nextRunAt": at.isoformat()}
         self._kept.write_text(json.dumps(kept))
         self.path.write_text(json.dumps({"tasks": [*entries, entry]}))
 

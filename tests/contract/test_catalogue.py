@@ -19,7 +19,7 @@ SECOND = timedelta(seconds=1)
 
 
 async def keep(store: FullStore, *runs: Run, entry_id: str = "ab.1", at: datetime = NOON) -> None:
-    await store.finish(LedgerEntry(entry_id, at, runs), [])
+    await store.write_with_runs(LedgerEntry(entry_id, at, runs), [])
 
 
 # -- pages of tasks --------------------------------------------------------------------------------------
@@ -28,22 +28,24 @@ async def keep(store: FullStore, *runs: Run, entry_id: str = "ab.1", at: datetim
 async def test_a_page_is_in_the_order_of_ids(store: FullStore, make_task: MakeTask) -> None:
     await create(store, *(make_task(task_id) for task_id in ["b", "a.b", "a", "a-b", "c", "10", "9", "a_b"]))
 
-    assert ["10", "9", "a", "a-b", "a.b", "a_b", "b", "c"] == ids(await store.page(Filter()))
+    assert ["10", "9", "a", "a-b", "a.b", "a_b", "b", "c"] == ids(await store.list_tasks(Filter()))
 
 
 async def test_a_page_begins_after_the_id_given(store: FullStore, make_task: MakeTask) -> None:
     await create(store, *(make_task(task_id) for task_id in "abcde"))
 
-    assert ["c", "d"] == ids(await store.page(Filter(), after="b", limit=2))
-    assert ["c", "d", "e"] == ids(await store.page(Filter(), after="bb"))
-    assert [] == ids(await store.page(Filter(), after="e"))
+    assert ["c", "d"] == ids(await store.list_tasks(Filter(), after="b", limit=2))
+    assert ["c", "d", "e"] == ids(await store.list_tasks(Filter(), after="bb"))
+    assert [] == ids(await store.list_tasks(Filter(), after="e"))
 
 
 async def test_a_short_page_is_the_last_one(store: FullStore, make_task: MakeTask) -> None:
     await create(store, *(make_task(f"t{number:03}", origin="file") for number in range(7)))
 
     for which in (Filter(), Filter(origin="file")):
-        pages = [len((await store.page(which, after=after, limit=3)).tasks) for after in ("", "t002", "t005")]
+        pages = [
+            len((await store.list_tasks(which, after=after, limit=3)).tasks) for after in ("", "t002", "t005")
+        ]
 
         assert [3, 3, 1] == pages
 
@@ -53,7 +55,7 @@ async def test_pages_add_up_to_everything(store: FullStore, make_task: MakeTask)
     await create(store, *tasks)
     walked: list[str] = []
 
-    while page := ids(await store.page(Filter(), after=walked[-1] if walked else "", limit=100)):
+    while page := ids(await store.list_tasks(Filter(), after=walked[-1] if walked else "", limit=100)):
         walked += page
 
     assert [task.id for task in tasks] == walked
@@ -87,7 +89,7 @@ async def test_a_page_holds_what_matches_all_that_is_asked(
         make_task("news", owner="bob", type="rss_watch", tags=["morning"], status="paused"),
     )
 
-    assert expected == ids(await store.page(which))
+    assert expected == ids(await store.list_tasks(which))
 
 
 async def test_a_filter_sees_what_was_last_written(store: FullStore, make_task: MakeTask) -> None:
@@ -95,8 +97,8 @@ async def test_a_filter_sees_what_was_last_written(store: FullStore, make_task: 
 
     await store.write([changing(stored, status=Status.PAUSED, tags=("new",), owner="bob")])
 
-    assert ["ping"] == ids(await store.page(Filter(status="paused", tag="new", owner="bob")))
-    assert [] == ids(await store.page(Filter(tag="old")))
+    assert ["ping"] == ids(await store.list_tasks(Filter(status="paused", tag="new", owner="bob")))
+    assert [] == ids(await store.list_tasks(Filter(tag="old")))
 
 
 async def test_filtered_pages_add_up_past_what_does_not_match(store: FullStore, make_task: MakeTask) -> None:
@@ -110,8 +112,8 @@ async def test_filtered_pages_add_up_past_what_does_not_match(store: FullStore, 
     )
     which = Filter(owner="alice", tag="rare")
 
-    assert ["t049", "t099"] == ids(await store.page(which, limit=2))
-    assert ["t149"] == ids(await store.page(which, after="t099", limit=2))
+    assert ["t049", "t099"] == ids(await store.list_tasks(which, limit=2))
+    assert ["t149"] == ids(await store.list_tasks(which, after="t099", limit=2))
 
 
 # -- history ---------------------------------------------------------------------------------------------
@@ -176,7 +178,7 @@ async def test_history_outlives_its_task(store: FullStore, make_run: MakeRun) ->
 
 
 async def test_an_empty_store_counts_nothing(store: FullStore) -> None:
-    assert Counts(scheduled=0, due=0, last_tick_at=None) == await store.counts(NOON)
+    assert Counts(scheduled=0, due=0, last_tick_at=None) == await store.stats(NOON)
 
 
 async def test_counts_say_what_waits_and_what_is_due(store: FullStore, make_task: MakeTask) -> None:
@@ -192,7 +194,7 @@ async def test_counts_say_what_waits_and_what_is_due(store: FullStore, make_task
         make_task("quarantined", status="quarantined", next_run_at=None),
     )
 
-    counts = await store.counts(NOON)
+    counts = await store.stats(NOON)
 
     assert (4, 3) == (counts.scheduled, counts.due)
 
@@ -202,7 +204,7 @@ async def test_the_last_tick_is_the_one_that_wrote_last(store: FullStore, make_r
     await keep(store, make_run(), entry_id="b.1", at=late)
     await keep(store, make_run("other"), entry_id="a.1", at=NOON)
 
-    assert late == (await store.counts(NOON)).last_tick_at
+    assert late == (await store.stats(NOON)).last_tick_at
 
 
 async def test_pruning_keeps_what_is_young_enough(store: FullStore, make_run: MakeRun) -> None:

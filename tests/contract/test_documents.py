@@ -207,7 +207,7 @@ async def test_big_notes_are_kept(store: FullStore, make_task: MakeTask) -> None
 async def test_a_field_of_a_newer_version_is_no_fault(store: FullStore, place: Place) -> None:
     await place.plant("spoiled", spoiled(fieldOfTomorrow={"a": 1}), at=NOON)
 
-    found = await store.due(NOON, limit=10)
+    found = await store.fetch_due(NOON, limit=10)
 
     assert (["spoiled"], ()) == (ids(found), found.broken)
 
@@ -219,7 +219,7 @@ async def test_an_unreadable_document_is_reported_by_field_and_without_values(
     await create(store, make_task("before", next_run_at=NOON - timedelta(seconds=2)), make_task("zafter"))
     await place.plant("spoiled", raw, at=NOON - timedelta(seconds=1))
 
-    found = await store.due(NOON, limit=10)
+    found = await store.fetch_due(NOON, limit=10)
 
     assert (["before", "zafter"], ["spoiled"]) == (ids(found), broken_ids(found))
     assert field in found.broken[0].reason
@@ -253,7 +253,7 @@ async def test_a_document_whose_own_id_differs_is_known_by_the_name_it_is_kept_u
     """Known by the other one, it would be due for ever: each write would miss it, or hit a stranger."""
     await place.plant("kept-as", spoiled(id="calls-itself"), at=NOON)
 
-    found = await store.due(NOON, limit=10)
+    found = await store.fetch_due(NOON, limit=10)
 
     assert ["kept-as"] == [*ids(found), *broken_ids(found)]
 
@@ -264,7 +264,7 @@ async def test_an_unreadable_document_counts_towards_the_limit(
     await create(store, *(make_task(f"t{n}", next_run_at=NOON) for n in range(5)))
     await place.plant("spoiled", {}, at=NOON - timedelta(hours=1))
 
-    found = await store.due(NOON, limit=4)
+    found = await store.fetch_due(NOON, limit=4)
 
     assert (3, ["spoiled"]) == (len(found.tasks), broken_ids(found))
 
@@ -277,7 +277,7 @@ async def test_unreadable_documents_do_not_hide_the_tasks_behind_them(
         await place.plant(f"spoiled-{number}", {}, at=NOON - timedelta(hours=1))
     await create(store, *(make_task(f"t{n}", next_run_at=NOON + n * timedelta(seconds=1)) for n in range(3)))
 
-    found = await store.due(NOON + timedelta(hours=1), limit=4)
+    found = await store.fetch_due(NOON + timedelta(hours=1), limit=4)
 
     assert ["t0", "t1"] == ids(found)[:2]
     assert 4 >= len(found.tasks) + len(found.broken)
@@ -289,8 +289,8 @@ async def test_a_page_that_is_cut_counts_the_unreadable(
     await create(store, make_task("a"), make_task("c"), make_task("d"))
     await place.plant("b", {}, at=NOON)
 
-    first = await store.page(Filter(), limit=2)
-    second = await store.page(Filter(), after="b", limit=2)
+    first = await store.list_tasks(Filter(), limit=2)
+    second = await store.list_tasks(Filter(), after="b", limit=2)
 
     assert (["a"], ["b"]) == (ids(first), broken_ids(first))
     assert (["c", "d"], []) == (ids(second), broken_ids(second))
@@ -304,10 +304,10 @@ async def test_an_unreadable_document_is_not_overwritten_by_a_creation(
     [written] = await store.write([Write(make_task("spoiled"), None)])
 
     assert Result.REFUSED is written.result
-    assert ["spoiled"] == broken_ids(await store.read(["spoiled"]))
+    assert ["spoiled"] == broken_ids(await store.get_tasks(["spoiled"]))
 
 
 async def test_an_unreadable_document_is_counted_as_due(store: FullStore, place: Place) -> None:
     await place.plant("spoiled", spoiled(title=None), at=NOON)
 
-    assert 1 == (await store.counts(NOON)).due
+    assert 1 == (await store.stats(NOON)).due

@@ -14,7 +14,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 async def test_an_empty_store_has_nothing_due(store: FullStore) -> None:
-    found = await store.due(NOON, limit=10)
+    found = await store.fetch_due(NOON, limit=10)
 
     assert ((), ()) == (found.tasks, found.broken)
 
@@ -23,15 +23,15 @@ async def test_a_task_is_due_from_the_very_microsecond_on(store: FullStore, make
     at = NOON + 123_457 * MICROSECOND
     await create(store, make_task("ping", next_run_at=at))
 
-    assert [] == ids(await store.due(at - MICROSECOND, limit=10))
-    assert ["ping"] == ids(await store.due(at, limit=10))
-    assert ["ping"] == ids(await store.due(at + timedelta(days=400), limit=10))
+    assert [] == ids(await store.fetch_due(at - MICROSECOND, limit=10))
+    assert ["ping"] == ids(await store.fetch_due(at, limit=10))
+    assert ["ping"] == ids(await store.fetch_due(at + timedelta(days=400), limit=10))
 
 
 async def test_a_task_that_waits_for_nothing_is_never_due(store: FullStore, make_task: MakeTask) -> None:
     await create(store, make_task(next_run_at=None))
 
-    assert [] == ids(await store.due(NOON + timedelta(days=9000), limit=10))
+    assert [] == ids(await store.fetch_due(NOON + timedelta(days=9000), limit=10))
 
 
 async def test_a_task_that_no_longer_waits_is_no_longer_due(store: FullStore, make_task: MakeTask) -> None:
@@ -39,7 +39,7 @@ async def test_a_task_that_no_longer_waits_is_no_longer_due(store: FullStore, ma
 
     await store.write([changing(stored, next_run_at=None)])
 
-    assert [] == ids(await store.due(NOON, limit=10))
+    assert [] == ids(await store.fetch_due(NOON, limit=10))
 
 
 async def test_the_earliest_comes_first(store: FullStore, make_task: MakeTask) -> None:
@@ -48,7 +48,7 @@ async def test_the_earliest_comes_first(store: FullStore, make_task: MakeTask) -
         store, *(make_task(task_id, next_run_at=NOON - at * MICROSECOND) for task_id, at in moments.items())
     )
 
-    assert ["a", "d", "b", "e"] == ids(await store.due(NOON, limit=10))
+    assert ["a", "d", "b", "e"] == ids(await store.fetch_due(NOON, limit=10))
 
 
 async def test_the_limit_leaves_out_the_latest(store: FullStore, make_task: MakeTask) -> None:
@@ -56,14 +56,14 @@ async def test_the_limit_leaves_out_the_latest(store: FullStore, make_task: Make
         store, *(make_task(f"t{number}", next_run_at=NOON + number * MICROSECOND) for number in range(5))
     )
 
-    assert ["t0", "t1", "t2"] == ids(await store.due(NOON + timedelta(hours=1), limit=3))
+    assert ["t0", "t1", "t2"] == ids(await store.fetch_due(NOON + timedelta(hours=1), limit=3))
 
 
 async def test_instants_before_1970_and_far_ahead_are_kept(store: FullStore, make_task: MakeTask) -> None:
     early, late = NOON.replace(year=1969), NOON.replace(year=9998)
     await create(store, make_task("early", next_run_at=early), make_task("late", next_run_at=late))
 
-    found = await store.due(late, limit=10)
+    found = await store.fetch_due(late, limit=10)
 
     assert [early, late] == [stored.task.next_run_at for stored in found.tasks]
 
@@ -72,9 +72,9 @@ async def test_what_is_due_can_be_written_without_being_read_again(
     store: FullStore, make_task: MakeTask
 ) -> None:
     await create(store, make_task("ping"))
-    [found] = (await store.due(NOON, limit=10)).tasks
+    [found] = (await store.fetch_due(NOON, limit=10)).tasks
 
     [written] = await store.write([changing(found, next_run_at=NOON + timedelta(hours=1))])
 
     assert Result.APPLIED is written.result
-    assert [] == ids(await store.due(NOON, limit=10))
+    assert [] == ids(await store.fetch_due(NOON, limit=10))

@@ -30,7 +30,7 @@ async def test_a_worker_finds_its_shards_and_the_earliest_first(
 ) -> None:
     await one_in_each_shard(store, make_task)
 
-    found = await store.due(NOON, limit=100, shards=shards)
+    found = await store.fetch_due(NOON, limit=100, shards=shards)
 
     first, last = shards
     assert [f"t{shard:02}" for shard in range(last, first - 1, -1)] == ids(found)
@@ -39,9 +39,11 @@ async def test_a_worker_finds_its_shards_and_the_earliest_first(
 async def test_the_shares_of_all_workers_are_everything(store: FullStore, make_task: MakeTask) -> None:
     await one_in_each_shard(store, make_task)
 
-    found = [await store.due(NOON, limit=100, shards=(first, first + 15)) for first in range(0, SHARDS, 16)]
+    found = [
+        await store.fetch_due(NOON, limit=100, shards=(first, first + 15)) for first in range(0, SHARDS, 16)
+    ]
 
-    assert sorted(ids(await store.due(NOON, limit=100))) == sorted(
+    assert sorted(ids(await store.fetch_due(NOON, limit=100))) == sorted(
         each for some in found for each in ids(some)
     )
 
@@ -50,7 +52,7 @@ async def test_the_limit_leaves_out_the_latest_of_many_shards(store: FullStore, 
     """More shards than one query may name are asked for one after the other."""
     await one_in_each_shard(store, make_task)
 
-    found = await store.due(NOON, limit=3, shards=(10, 60))
+    found = await store.fetch_due(NOON, limit=3, shards=(10, 60))
 
     assert ["t60", "t59", "t58"] == ids(found)
 
@@ -62,7 +64,7 @@ async def test_what_is_not_due_is_not_found_by_shard_either(store: FullStore, ma
         make_task("never", shard=5, next_run_at=None),
     )
 
-    assert [] == ids(await store.due(NOON, limit=10, shards=(0, 63)))
+    assert [] == ids(await store.fetch_due(NOON, limit=10, shards=(0, 63)))
 
 
 @pytest.mark.parametrize("raw", [b"no JSON at all", {"shard": "seven"}])
@@ -72,4 +74,4 @@ async def test_a_document_nobody_can_read_hides_nothing_from_a_worker(
     await place.plant("broken", raw, at=NOON)
     await create(store, make_task("fine", shard=7))
 
-    assert ["fine"] == ids(await store.due(NOON, limit=10, shards=(7, 7)))
+    assert ["fine"] == ids(await store.fetch_due(NOON, limit=10, shards=(7, 7)))

@@ -33,7 +33,7 @@ async def test_a_result_and_its_record_are_both_kept(
     [stored] = await create(store, make_task("ping"))
     run = make_run("ping")
 
-    [written] = await store.finish(entry("ab.1", run), [changing(stored, run_count=1)])
+    [written] = await store.write_with_runs(entry("ab.1", run), [changing(stored, run_count=1)])
 
     assert Result.APPLIED is written.result
     assert 1 == (await read(store, "ping")).task.run_count
@@ -43,9 +43,11 @@ async def test_a_result_and_its_record_are_both_kept(
 
 async def test_the_answered_revision_guards_the_next_finish(store: FullStore, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping"))
-    [first] = await store.finish(None, [changing(stored, run_count=1)])
+    [first] = await store.write_with_runs(None, [changing(stored, run_count=1)])
 
-    [second] = await store.finish(None, [Write(stored.task, first.revision, frozenset({"run_count"}))])
+    [second] = await store.write_with_runs(
+        None, [Write(stored.task, first.revision, frozenset({"run_count"}))]
+    )
 
     assert Result.APPLIED is second.result
     assert 0 == (await read(store, "ping")).task.run_count
@@ -58,7 +60,7 @@ async def test_the_record_is_kept_even_when_every_write_is_refused(
     [stored] = await create(store, make_task("ping"))
     await store.write([changing(stored, title="Edited")])
 
-    [written] = await store.finish(entry("ab.1", make_run("ping")), [changing(stored, run_count=1)])
+    [written] = await store.write_with_runs(entry("ab.1", make_run("ping")), [changing(stored, run_count=1)])
 
     assert Result.REFUSED is written.result
     assert [make_run("ping")] == await store.runs_of_tick("ab")
@@ -68,8 +70,8 @@ async def test_the_record_is_kept_even_when_every_write_is_refused(
 async def test_keeping_an_entry_twice_leaves_one(store: FullStore, make_run: MakeRun) -> None:
     runs = some(make_run, 3)
 
-    await store.finish(entry("ab.1", *runs), [])
-    assert [] == await store.finish(entry("ab.1", *runs), [])
+    await store.write_with_runs(entry("ab.1", *runs), [])
+    assert [] == await store.write_with_runs(entry("ab.1", *runs), [])
 
     assert sorted(run.key for run in runs) == sorted(run.key for run in await store.runs_of_tick("ab"))
     assert sorted(run.key for run in runs) == sorted(run.key for run in await store.runs())
@@ -80,9 +82,9 @@ async def test_writes_are_done_even_when_their_entry_was_kept_before(
 ) -> None:
     """The try before got as far as the entry; this one must not stop there."""
     [stored] = await create(store, make_task("ping"))
-    await store.finish(entry("ab.1", make_run("ping")), [])
+    await store.write_with_runs(entry("ab.1", make_run("ping")), [])
 
-    [written] = await store.finish(entry("ab.1", make_run("ping")), [changing(stored, run_count=1)])
+    [written] = await store.write_with_runs(entry("ab.1", make_run("ping")), [changing(stored, run_count=1)])
 
     assert Result.APPLIED is written.result
 
@@ -93,8 +95,8 @@ async def test_a_record_two_ticks_kept_is_one_line_of_history_found_by_both(
     """A tick that settles from another's record keeps it too, and may itself die before it is done."""
     run = make_run("ping")
 
-    await store.finish(entry("dead.1", run), [])
-    await store.finish(entry("heir.1", run), [])
+    await store.write_with_runs(entry("dead.1", run), [])
+    await store.write_with_runs(entry("heir.1", run), [])
 
     assert [run] == await store.runs()
     assert [run] == await store.runs_of_tick("dead")
@@ -104,15 +106,15 @@ async def test_a_record_two_ticks_kept_is_one_line_of_history_found_by_both(
 async def test_without_an_entry_nothing_is_recorded(store: FullStore, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping"))
 
-    [written] = await store.finish(None, [changing(stored, run_count=1)])
+    [written] = await store.write_with_runs(None, [changing(stored, run_count=1)])
 
     assert Result.APPLIED is written.result
     assert [] == await store.runs()
-    assert (await store.counts(NOON)).last_tick_at is None
+    assert (await store.stats(NOON)).last_tick_at is None
 
 
 async def test_with_neither_entry_nor_writes_nothing_happens(store: FullStore) -> None:
-    assert [] == await store.finish(None, [])
+    assert [] == await store.write_with_runs(None, [])
 
 
 async def test_a_finish_creates_and_deletes_as_well(
@@ -120,19 +122,19 @@ async def test_a_finish_creates_and_deletes_as_well(
 ) -> None:
     [stored] = await create(store, make_task("old"))
 
-    answers = await store.finish(
+    answers = await store.write_with_runs(
         entry("ab.1", make_run("old")),
         [Write(stored.task, stored.revision, delete=True), Write(make_task("new"), None)],
     )
 
     assert [Result.APPLIED] * 2 == [answer.result for answer in answers]
-    assert ["new"] == ids(await store.read(["old", "new"]))
+    assert ["new"] == ids(await store.get_tasks(["old", "new"]))
 
 
 async def test_a_tick_finds_its_own_entries_and_no_others(store: FullStore, make_run: MakeRun) -> None:
     for number, entry_id in enumerate(["ab.1", "ab.2", "ab.10", "abc.1", "a.1", "b.1", "ac.1", "aab.1"]):
         run = make_run(entry_id.replace(".", "-"), token=f"x.{number}")
-        await store.finish(entry(entry_id, run), [])
+        await store.write_with_runs(entry(entry_id, run), [])
 
     found = await store.runs_of_tick("ab")
 
@@ -145,7 +147,7 @@ async def test_a_full_entry_of_long_records_is_kept(store: FullStore, make_run: 
     items = tuple({"title": "Ü" * 200, "url": "https://example.com/" + "a" * 200} for _ in range(5))
     runs = some(make_run, RUNS_PER_ENTRY, summary="Ü" * SUMMARY_CHARS, items=items)
 
-    await store.finish(entry("ab.1", *runs), [])
+    await store.write_with_runs(entry("ab.1", *runs), [])
 
     assert {run.key: run for run in runs} == {run.key: run for run in await store.runs_of_tick("ab")}
 
@@ -178,7 +180,7 @@ async def test_every_field_of_a_record_comes_back(store: FullStore) -> None:
         if field.get_default(call_default_factory=True) == getattr(run, name) or field.is_required()
     }
 
-    await store.finish(entry("ab.1", run), [])
+    await store.write_with_runs(entry("ab.1", run), [])
 
     assert [run] == await store.runs_of_tick("ab")
     assert [run] == await store.runs(task_id="ping")
@@ -190,10 +192,10 @@ async def test_an_entry_kept_again_holds_the_runs_of_the_second_time(
 ) -> None:
     """What was decided and did not come to pass is struck; what others keep stays."""
     vain, done, shared = some(make_run, 3)
-    await store.finish(entry("other.1", shared), [])
-    await store.finish(entry("ab.1", vain, done), [])
+    await store.write_with_runs(entry("other.1", shared), [])
+    await store.write_with_runs(entry("ab.1", vain, done), [])
 
-    await store.finish(entry("ab.1", done), [])
+    await store.write_with_runs(entry("ab.1", done), [])
 
     assert [done] == await store.runs_of_tick("ab")
     assert {done.key, shared.key} == {run.key for run in await store.runs()}
@@ -205,11 +207,11 @@ async def test_of_two_records_of_one_attempt_the_truer_holds(store: FullStore, m
     over = make_run("ping", outcome=OutcomeKind.ABANDONED, finished_at=NOON + timedelta(seconds=9))
     done = make_run("ping", finished_at=NOON + timedelta(seconds=5))
 
-    await store.finish(entry("ab.1", waits), [])
-    await store.finish(entry("cd.1", over), [])
+    await store.write_with_runs(entry("ab.1", waits), [])
+    await store.write_with_runs(entry("cd.1", over), [])
     given_up = await store.runs()
-    await store.finish(entry("ef.1", done), [])
-    await store.finish(entry("gh.1", over), [])
+    await store.write_with_runs(entry("ef.1", done), [])
+    await store.write_with_runs(entry("gh.1", over), [])
 
     assert ([over], [done]) == (given_up, await store.runs())
 
@@ -219,10 +221,10 @@ async def test_what_another_entry_holds_as_well_is_not_struck(store: FullStore, 
     skipped = make_run(
         "ping", outcome=OutcomeKind.SKIPPED, skip_reason=SkipReason.MISFIRE, token="", attempt=0
     )
-    await store.finish(entry("ab.1", skipped), [])
-    await store.finish(entry("cd.1", skipped), [])
+    await store.write_with_runs(entry("ab.1", skipped), [])
+    await store.write_with_runs(entry("cd.1", skipped), [])
 
-    await store.finish(entry("cd.1"), [])
+    await store.write_with_runs(entry("cd.1"), [])
 
     assert ([skipped], [skipped], []) == (
         await store.runs(),
@@ -236,7 +238,7 @@ async def test_skips_of_different_spans_are_different_records(store: FullStore, 
     narrow = make_run("ping", **skipped)
     wide = make_run("ping", **skipped, last=NOON + timedelta(minutes=5), count=2)
 
-    await store.finish(entry("ab.1", narrow), [])
-    await store.finish(entry("cd.1", wide), [])
+    await store.write_with_runs(entry("ab.1", narrow), [])
+    await store.write_with_runs(entry("cd.1", wide), [])
 
     assert {narrow.key, wide.key} == {run.key for run in await store.runs()}

@@ -15,8 +15,8 @@ MakeRun = Callable[..., Run]
 
 
 async def test_an_idle_look_costs_one_read(store: FullStore) -> None:
-    with store.metered() as operations:
-        await store.due(NOON, limit=1000)
+    with store.count_operations() as operations:
+        await store.fetch_due(NOON, limit=1000)
 
     assert Operations(reads=1) == operations
 
@@ -24,8 +24,8 @@ async def test_an_idle_look_costs_one_read(store: FullStore) -> None:
 async def test_a_look_costs_one_read_for_each_task_found(store: FullStore, make_task: MakeTask) -> None:
     await create(store, *(make_task(f"t{number}") for number in range(7)))
 
-    with store.metered() as operations:
-        await store.due(NOON, limit=5)
+    with store.count_operations() as operations:
+        await store.fetch_due(NOON, limit=5)
 
     assert Operations(reads=5) == operations
 
@@ -35,15 +35,15 @@ async def test_a_run_costs_one_read_and_two_writes_and_its_share_of_an_entry(
 ) -> None:
     await create(store, *(make_task(f"t{number}") for number in range(10)))
 
-    with store.metered() as operations:
-        found = await store.due(NOON, limit=1000)
+    with store.count_operations() as operations:
+        found = await store.fetch_due(NOON, limit=1000)
         claims = [changing(stored, attempt=1) for stored in found.tasks]
         claimed = [
             Stored(claim.task, answer.revision)
             for claim, answer in zip(claims, await store.write(claims), strict=True)
         ]
         entry = LedgerEntry("ab.1", NOON, (make_run(),))
-        await store.finish(entry, [changing(stored, run_count=1) for stored in claimed])
+        await store.write_with_runs(entry, [changing(stored, run_count=1) for stored in claimed])
 
     assert Operations(reads=10, writes=21) == operations
 
@@ -51,9 +51,9 @@ async def test_a_run_costs_one_read_and_two_writes_and_its_share_of_an_entry(
 async def test_reading_costs_what_is_read(store: FullStore, make_task: MakeTask) -> None:
     await create(store, make_task("a"), make_task("b"), make_task("c"))
 
-    with store.metered() as operations:
-        await store.read(["a", "b"])
-        await store.page(Filter(), limit=10)
+    with store.count_operations() as operations:
+        await store.get_tasks(["a", "b"])
+        await store.list_tasks(Filter(), limit=10)
         await store.runs_of_tick("nobody")
 
     assert Operations(reads=2 + 3 + 1) == operations
@@ -62,17 +62,17 @@ async def test_reading_costs_what_is_read(store: FullStore, make_task: MakeTask)
 async def test_deletions_are_counted_apart(store: FullStore, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping"))
 
-    with store.metered() as operations:
+    with store.count_operations() as operations:
         await store.write([Write(stored.task, stored.revision, delete=True), Write(make_task("pong"), None)])
 
     assert Operations(writes=1, deletes=1) == operations
 
 
 async def test_what_costs_nothing_is_not_counted(store: FullStore) -> None:
-    with store.metered() as operations:
+    with store.count_operations() as operations:
         await store.write([])
-        await store.finish(None, [])
-        await store.read([])
+        await store.write_with_runs(None, [])
+        await store.get_tasks([])
 
     assert Operations() == operations
 
@@ -84,10 +84,10 @@ async def test_a_block_counts_the_tasks_started_in_it_and_no_others(
     both_inside = asyncio.Barrier(2)
 
     async def tick(name: str, writes: int) -> Operations:
-        with store.metered() as operations:
+        with store.count_operations() as operations:
             await both_inside.wait()
             flush = asyncio.create_task(create(store, *(make_task(f"{name}{n}") for n in range(writes))))
-            await store.due(NOON.replace(year=2000), limit=5)
+            await store.fetch_due(NOON.replace(year=2000), limit=5)
             await flush
             await both_inside.wait()
         return operations
@@ -98,9 +98,9 @@ async def test_a_block_counts_the_tasks_started_in_it_and_no_others(
 
 
 async def test_an_outer_block_counts_what_an_inner_one_counts(store: FullStore) -> None:
-    with store.metered() as outer:
-        await store.due(NOON, limit=5)
-        with store.metered() as inner:
-            await store.due(NOON, limit=5)
+    with store.count_operations() as outer:
+        await store.fetch_due(NOON, limit=5)
+        with store.count_operations() as inner:
+            await store.fetch_due(NOON, limit=5)
 
     assert (Operations(reads=2), Operations(reads=1)) == (outer, inner)

@@ -37,7 +37,7 @@ async def test_each_of_200_tasks_is_claimed_by_exactly_one_of_two_ticks(
     await create(one, *(make_task(f"t{number}") for number in range(200)))
 
     async def tick(store: FullStore, name: str) -> dict[str, str]:
-        found = (await store.due(NOON, limit=1000)).tasks
+        found = (await store.fetch_due(NOON, limit=1000)).tasks
         won = {}
         for start in range(0, len(found), 20):
             wave = claims(found[start : start + 20], f"{name}{start}")
@@ -50,7 +50,7 @@ async def test_each_of_200_tasks_is_claimed_by_exactly_one_of_two_ticks(
     wins = await asyncio.gather(tick(one, "one"), tick(other, "other"))
 
     assert 200 == sum(len(won) for won in wins)
-    stored = (await one.read([f"t{number}" for number in range(200)])).tasks
+    stored = (await one.get_tasks([f"t{number}" for number in range(200)])).tasks
     tokens = {each.task.id: each.task.claim.token for each in stored if each.task.claim}
     assert wins[0] | wins[1] == tokens
 
@@ -89,7 +89,7 @@ async def test_flushes_side_by_side_are_all_kept(
 
     answers = await asyncio.gather(
         *(
-            (one, other)[number % 2].finish(
+            (one, other)[number % 2].write_with_runs(
                 LedgerEntry(f"ab.{number}", NOON, (make_run(each.task.id),)), [changing(each, run_count=1)]
             )
             for number, each in enumerate(stored)
@@ -98,14 +98,14 @@ async def test_flushes_side_by_side_are_all_kept(
 
     assert {Result.APPLIED} == {written.result for [written] in answers}
     assert {f"t{number}" for number in range(20)} == {run.task_id for run in await one.runs_of_tick("ab")}
-    assert {1} == {each.task.run_count for each in (await other.due(NOON, limit=100)).tasks}
+    assert {1} == {each.task.run_count for each in (await other.fetch_due(NOON, limit=100)).tasks}
 
 
 async def test_what_one_process_writes_the_other_sees_at_once(
     open_store: OpenStore, make_task: MakeTask
 ) -> None:
     one, other = open_store(), open_store()
-    await other.due(NOON, limit=1)
+    await other.fetch_due(NOON, limit=1)
 
     [stored] = await create(one, make_task("ping"))
 

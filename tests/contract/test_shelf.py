@@ -28,28 +28,28 @@ def owner(name: str = "alice", **data: Any) -> Document:
 
 
 async def results(store: FullStore, *documents: Document) -> list[Result]:
-    return [written.result for written in await store.put(documents)]
+    return [written.result for written in await store.put_documents(documents)]
 
 
 async def kept(store: FullStore, name: str = "alice", kind: Kind = "owners") -> Document:
-    [document] = await store.documents(kind, [name])
+    [document] = await store.get_documents(kind, [name])
     return document
 
 
 async def test_a_document_comes_back_as_it_was_put(store: FullStore) -> None:
-    [written] = await store.put([replace(owner(), expire_at=NOON)])
+    [written] = await store.put_documents([replace(owner(), expire_at=NOON)])
 
     assert Document("owners", "alice", NESTED, written.revision, NOON) == await kept(store)
 
 
 async def test_what_is_not_there_is_left_out(store: FullStore) -> None:
-    await store.put([owner()])
+    await store.put_documents([owner()])
 
-    assert ["alice"] == [one.id for one in await store.documents("owners", ["nobody", "alice"])]
-    assert [] == await store.documents("owners", [])
-    assert [] == await store.documents("keys", ["alice"])
-    assert [] == await store.put([])
-    assert [] == await store.discard([])
+    assert ["alice"] == [one.id for one in await store.get_documents("owners", ["nobody", "alice"])]
+    assert [] == await store.get_documents("owners", [])
+    assert [] == await store.get_documents("keys", ["alice"])
+    assert [] == await store.put_documents([])
+    assert [] == await store.delete_documents([])
 
 
 async def test_nothing_is_created_twice(store: FullStore) -> None:
@@ -59,47 +59,47 @@ async def test_nothing_is_created_twice(store: FullStore) -> None:
 
 
 async def test_a_replacement_replaces_the_whole(store: FullStore) -> None:
-    await store.put([replace(owner(credits=1, plan="free"), expire_at=NOON)])
+    await store.put_documents([replace(owner(credits=1, plan="free"), expire_at=NOON)])
     before = await kept(store)
 
-    [written] = await store.put([replace(before, data={"credits": 2}, expire_at=None)])
+    [written] = await store.put_documents([replace(before, data={"credits": 2}, expire_at=None)])
 
     assert Document("owners", "alice", {"credits": 2}, written.revision) == await kept(store)
     assert written.revision != before.revision
 
 
 async def test_a_stale_revision_changes_nothing(store: FullStore) -> None:
-    await store.put([owner(credits=1)])
+    await store.put_documents([owner(credits=1)])
     before = await kept(store)
-    await store.put([replace(before, data={"credits": 2})])
+    await store.put_documents([replace(before, data={"credits": 2})])
 
     assert [Result.REFUSED] == await results(store, replace(before, data={"credits": 3}))
-    assert [Result.REFUSED] == [one.result for one in await store.discard([before])]
+    assert [Result.REFUSED] == [one.result for one in await store.delete_documents([before])]
     assert {"credits": 2} == (await kept(store)).data
 
 
 async def test_what_does_not_exist_cannot_be_replaced(store: FullStore) -> None:
-    await store.put([owner()])
+    await store.put_documents([owner()])
     other = replace(await kept(store), id="bob")
 
     assert [Result.REFUSED] == await results(store, other)
-    assert [] == await store.documents("owners", ["bob"])
+    assert [] == await store.get_documents("owners", ["bob"])
 
 
 async def test_what_is_made_again_is_another_one(store: FullStore) -> None:
     """A guard from a former life must not hold."""
-    await store.put([owner(credits=1)])
+    await store.put_documents([owner(credits=1)])
     before = await kept(store)
 
-    assert [Result.APPLIED] == [one.result for one in await store.discard([before])]
-    await store.put([owner(credits=2)])
+    assert [Result.APPLIED] == [one.result for one in await store.delete_documents([before])]
+    await store.put_documents([owner(credits=2)])
 
     assert [Result.REFUSED] == await results(store, replace(before, data={"credits": 3}))
     assert {"credits": 2} == (await kept(store)).data
 
 
 async def test_one_refusal_stops_no_other_write(store: FullStore) -> None:
-    await store.put([owner("bob")])
+    await store.put_documents([owner("bob")])
 
     answers = await results(store, owner("alice"), owner("bob"), owner("carol"))
 
@@ -108,11 +108,14 @@ async def test_one_refusal_stops_no_other_write(store: FullStore) -> None:
 
 async def test_of_many_at_once_one_wins(open_store: Callable[[], FullStore]) -> None:
     stores = [open_store() for _ in range(4)]
-    await stores[0].put([owner(credits=0)])
+    await stores[0].put_documents([owner(credits=0)])
     before = await kept(stores[0])
 
     answers = await asyncio.gather(
-        *(store.put([replace(before, data={"credits": number})]) for number, store in enumerate(stores, 1))
+        *(
+            store.put_documents([replace(before, data={"credits": number})])
+            for number, store in enumerate(stores, 1)
+        )
     )
 
     won = [number for number, [written] in enumerate(answers, 1) if written.result is Result.APPLIED]
@@ -121,39 +124,43 @@ async def test_of_many_at_once_one_wins(open_store: Callable[[], FullStore]) -> 
 
 
 async def test_kinds_are_listed_apart_and_by_id(store: FullStore) -> None:
-    await store.put([owner(name) for name in ("d", "b", "a", "c")])
-    await store.put([Document("audit", name, {"by": "alice"}) for name in ("a", "task@2.x", "task@1.y")])
+    await store.put_documents([owner(name) for name in ("d", "b", "a", "c")])
+    await store.put_documents(
+        [Document("audit", name, {"by": "alice"}) for name in ("a", "task@2.x", "task@1.y")]
+    )
 
-    assert ["a", "b", "c", "d"] == [one.id for one in await store.shelf("owners")]
-    assert ["a", "b"] == [one.id for one in await store.shelf("owners", limit=2)]
-    assert ["c", "d"] == [one.id for one in await store.shelf("owners", after="b")]
-    assert ["task@1.y", "task@2.x"] == [one.id for one in await store.shelf("audit", after="task@")]
-    assert [] == await store.shelf("channels")
+    assert ["a", "b", "c", "d"] == [one.id for one in await store.list_documents("owners")]
+    assert ["a", "b"] == [one.id for one in await store.list_documents("owners", limit=2)]
+    assert ["c", "d"] == [one.id for one in await store.list_documents("owners", after="b")]
+    assert ["task@1.y", "task@2.x"] == [one.id for one in await store.list_documents("audit", after="task@")]
+    assert [] == await store.list_documents("channels")
 
 
 async def test_operations_are_counted_as_they_are_billed(store: FullStore) -> None:
-    with store.metered() as operations:
-        await store.put([owner("alice"), owner("bob")])
-        await store.documents("owners", ["alice", "nobody"])
-        await store.shelf("owners")
-        await store.shelf("keys")
-        await store.discard([await kept(store)])
+    with store.count_operations() as operations:
+        await store.put_documents([owner("alice"), owner("bob")])
+        await store.get_documents("owners", ["alice", "nobody"])
+        await store.list_documents("owners")
+        await store.list_documents("keys")
+        await store.delete_documents([await kept(store)])
 
     assert (2 + 2 + 1 + 1, 2, 1) == (operations.reads, operations.writes, operations.deletes)
 
 
 async def test_what_has_expired_may_be_removed_and_nothing_else(store: FullStore) -> None:
     late, early = NOON + timedelta(days=1), NOON - timedelta(days=1)
-    await store.put([replace(owner("late"), expire_at=late), replace(owner("early"), expire_at=early)])
-    await store.put([owner("never")])
+    await store.put_documents(
+        [replace(owner("late"), expire_at=late), replace(owner("early"), expire_at=early)]
+    )
+    await store.put_documents([owner("never")])
 
     await store.prune(NOON)
 
-    assert {"late", "never"} == {one.id for one in await store.shelf("owners")} - {"early"}
+    assert {"late", "never"} == {one.id for one in await store.list_documents("owners")} - {"early"}
 
 
 @pytest.mark.parametrize("document_id", ["a.b-c_d@2026-11-20", "x" * 200])
 async def test_ids_may_be_what_the_contract_says(store: FullStore, document_id: str) -> None:
-    await store.put([Document("meta", document_id, {"a": 1})])
+    await store.put_documents([Document("meta", document_id, {"a": 1})])
 
-    assert [document_id] == [one.id for one in await store.shelf("meta")]
+    assert [document_id] == [one.id for one in await store.list_documents("meta")]

@@ -70,7 +70,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.old.append(before.revision)
         write = Write.changing(before, {"next_run_at": at, "run_count": before.task.run_count + 1})
         ledger = LedgerEntry(f"tick.{len(self.old)}", NOON, ()) if entry else None
-        [written] = self.do(self.store.finish(ledger, [write]))
+        [written] = self.do(self.store.write_with_runs(ledger, [write]))
         assert written.result is Result.APPLIED
         self.tasks[task_id] = Stored(write.task, written.revision)
 
@@ -97,7 +97,7 @@ class StoreMachine(RuleBasedStateMachine):
         known = self.documents.get(name)
         revision = known.revision if known and not fresh else None
         document = Document("owners", name, {"value": value}, revision)
-        [written] = self.do(self.store.put([document]))
+        [written] = self.do(self.store.put_documents([document]))
         assert (written.result is Result.APPLIED) == (revision is not None or known is None)
         if written.result is Result.APPLIED:
             self.documents[name] = replace(document, revision=written.revision)
@@ -105,19 +105,19 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(name=IDS)
     def discard(self, name: str) -> None:
         if name in self.documents:
-            [written] = self.do(self.store.discard([self.documents.pop(name)]))
+            [written] = self.do(self.store.delete_documents([self.documents.pop(name)]))
             assert written.result is Result.APPLIED
 
     @invariant()
     def they_agree_on_what_there_is(self) -> None:
-        found = self.do(self.store.page(Filter()))
+        found = self.do(self.store.list_tasks(Filter()))
         assert sorted(self.tasks.items()) == [(one.task.id, one) for one in found.tasks]
-        due = self.do(self.store.due(NOON, limit=10))
+        due = self.do(self.store.fetch_due(NOON, limit=10))
         wanted = [one for one in self.tasks.values() if one.task.next_run_at and one.task.next_run_at <= NOON]
         assert sorted((one.task.next_run_at, one.task.id) for one in wanted) == [
             (one.task.next_run_at, one.task.id) for one in due.tasks
         ]
-        shelf = self.do(self.store.shelf("owners"))
+        shelf = self.do(self.store.list_documents("owners"))
         assert sorted(self.documents.items()) == [(one.id, one) for one in shelf]
 
     def do(self, work: Any) -> Any:

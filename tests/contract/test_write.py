@@ -39,9 +39,9 @@ async def test_a_created_task_is_there(store: FullStore, make_task: MakeTask) ->
 async def test_ids_that_do_not_exist_are_left_out(store: FullStore, make_task: MakeTask) -> None:
     await create(store, make_task("ping"), make_task("pong"))
 
-    assert {"ping", "pong"} == set(ids(await store.read(["nobody", "pong", "ping"])))
-    assert [] == ids(await store.read(["nobody"]))
-    assert [] == ids(await store.read([]))
+    assert {"ping", "pong"} == set(ids(await store.get_tasks(["nobody", "pong", "ping"])))
+    assert [] == ids(await store.get_tasks(["nobody"]))
+    assert [] == ids(await store.get_tasks([]))
 
 
 async def test_creating_what_exists_is_refused(store: FullStore, make_task: MakeTask) -> None:
@@ -55,7 +55,7 @@ async def test_changing_what_does_not_exist_is_refused(store: FullStore, make_ta
     [other] = await create(store, make_task("other"))
 
     assert [Result.REFUSED] == await results(store, Write(make_task("ping"), other.revision))
-    assert ["other"] == ids(await store.read(["ping", "other"]))
+    assert ["other"] == ids(await store.get_tasks(["ping", "other"]))
 
 
 async def test_a_change_is_applied_to_the_revision_it_expects(store: FullStore, make_task: MakeTask) -> None:
@@ -109,8 +109,8 @@ async def test_a_deleted_task_is_gone(store: FullStore, make_task: MakeTask) -> 
     [stored] = await create(store, make_task("ping"))
 
     assert [Result.APPLIED] == await results(store, Write(stored.task, stored.revision, delete=True))
-    assert [] == ids(await store.read(["ping"]))
-    assert [] == ids(await store.due(NOON, limit=10))
+    assert [] == ids(await store.get_tasks(["ping"]))
+    assert [] == ids(await store.fetch_due(NOON, limit=10))
 
 
 async def test_deleting_what_has_changed_is_refused(store: FullStore, make_task: MakeTask) -> None:
@@ -118,7 +118,7 @@ async def test_deleting_what_has_changed_is_refused(store: FullStore, make_task:
     await store.write([claiming(stored)])
 
     assert [Result.REFUSED] == await results(store, Write(stored.task, stored.revision, delete=True))
-    assert ["ping"] == ids(await store.read(["ping"]))
+    assert ["ping"] == ids(await store.get_tasks(["ping"]))
 
 
 async def test_a_write_after_the_deletion_is_refused(store: FullStore, make_task: MakeTask) -> None:
@@ -131,7 +131,7 @@ async def test_a_write_after_the_deletion_is_refused(store: FullStore, make_task
 
     for write in late:
         assert [Result.REFUSED] == await results(store, write)
-    assert [] == ids(await store.read(["ping"]))
+    assert [] == ids(await store.get_tasks(["ping"]))
 
 
 async def test_a_write_meant_for_the_deleted_task_does_not_hit_its_successor(
@@ -222,7 +222,7 @@ async def test_each_write_stands_alone_and_is_answered_in_its_place(
 
     refused, applied = Result.REFUSED, Result.APPLIED
     assert [refused, applied, refused, applied, refused] == answers
-    assert {"stale", "fine", "new"} == set(ids(await store.read(["stale", "gone", "fine", "new"])))
+    assert {"stale", "fine", "new"} == set(ids(await store.get_tasks(["stale", "gone", "fine", "new"])))
 
 
 async def test_a_thousand_writes_go_through_in_one_call(store: FullStore, make_task: MakeTask) -> None:
@@ -230,5 +230,5 @@ async def test_a_thousand_writes_go_through_in_one_call(store: FullStore, make_t
 
     await create(store, *tasks)
 
-    assert 1000 == len((await store.due(NOON, limit=1000)).tasks)
-    assert 1000 == len((await store.read([task.id for task in tasks])).tasks)
+    assert 1000 == len((await store.fetch_due(NOON, limit=1000)).tasks)
+    assert 1000 == len((await store.get_tasks([task.id for task in tasks])).tasks)

@@ -13,11 +13,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from functions.app.application import FullStore
+from functions.app.application import Store
 from functions.domain.storage import Stored, Write
 from functions.domain.task import TaskSpec
-from functions.services.apply import apply
-from functions.stores import open_store
+from functions.services.apply import apply_plan
+from functions.stores import create_store
 from tests.support.firestore_emulator import emulator_host, fresh_project
 from tests.support.serving import ROOT, answered, serving
 
@@ -69,8 +69,8 @@ async def _serving(store_url: str, folder: Path) -> AsyncIterator[str]:
         yield address
 
 
-def _opened(store_url: str) -> FullStore:
-    return open_store(store_url, emulator=os.environ.get("FIRESTORE_EMULATOR_HOST"))
+def _opened(store_url: str) -> Store:
+    return create_store(store_url, emulator=os.environ.get("FIRESTORE_EMULATOR_HOST"))
 
 
 async def _ping(address: str) -> dict[str, Any]:
@@ -97,13 +97,13 @@ def _check(name: str, target: str) -> TaskSpec:
 async def _make_due(store_url: str, specs: list[TaskSpec]) -> None:
     """Apply *specs* of an hour's period as of a while ago, so that each is owed once."""
     store = _opened(store_url)
-    await apply(store, specs, origin="file", now=datetime.now(UTC) - CREATED, new_id=lambda: "e2e")
+    await apply_plan(store, specs, origin="file", now=datetime.now(UTC) - CREATED, new_id=lambda: "e2e")
     await store.close()
 
 
 async def _stored(store_url: str, ids: list[str]) -> list[Stored]:
     store = _opened(store_url)
-    found = await store.read(ids)
+    found = await store.get_tasks(ids)
     await store.close()
     return list(found.tasks)
 
@@ -173,7 +173,7 @@ async def test_a_second_process_takes_over_what_a_killed_one_had_claimed(
     await _make_due(url, [_check("x", target)])
     store = _opened(url)
     now = datetime.now(UTC)
-    [stored] = (await store.read(["check-x"])).tasks
+    [stored] = (await store.get_tasks(["check-x"])).tasks
     dead = {
         "status": "running",
         "occurrence": stored.task.upcoming,

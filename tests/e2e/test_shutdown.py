@@ -13,7 +13,7 @@ from aiohttp import web
 
 from functions.domain.task import TaskSpec
 from functions.domain.types import OutcomeKind, Status
-from functions.services.apply import apply
+from functions.services.apply import apply_plan
 from functions.stores.sqlite.store import SqliteStore
 from tests.support.serving import ROOT, answered, environment, free_port
 
@@ -49,7 +49,9 @@ async def test_a_tick_told_to_stop_ends_in_time_and_leaves_its_tasks_in_order(
     spec = TaskSpec(
         id="slow", title="Slow", type="health_check_url", params={"url": url}, schedule="0 0 * * *"
     )
-    await apply(store, [spec], origin="file", now=datetime.now(UTC) - timedelta(days=1), new_id=lambda: "e2e")
+    await apply_plan(
+        store, [spec], origin="file", now=datetime.now(UTC) - timedelta(days=1), new_id=lambda: "e2e"
+    )
     port = free_port()
     command = [sys.executable, "-m", "functions_framework", "--target", "scheduler", "--port", str(port)]
     variables = environment(
@@ -74,7 +76,7 @@ async def test_a_tick_told_to_stop_ends_in_time_and_leaves_its_tasks_in_order(
         if process.returncode is None:
             process.kill()
 
-    [stored] = (await store.read(["slow"])).tasks
+    [stored] = (await store.get_tasks(["slow"])).tasks
     [run] = await store.runs()
     await store.close()
     assert (Status.RETRYING, None) == (stored.task.status, stored.task.claim)

@@ -15,8 +15,8 @@ from aiohttp import web
 
 from functions.domain.storage import Write
 from functions.domain.task import TaskSpec
-from functions.services.apply import apply
-from functions.stores import open_store
+from functions.services.apply import apply_plan
+from functions.stores import create_store
 from tests.fakes.cloud_tasks import FakeCloudTasks
 from tests.support.serving import ROOT, answered, free_port, serving
 
@@ -76,10 +76,10 @@ async def due(folder: Path, target: str, *, timeouts: dict[str, float]) -> None:
         )
         for name, timeout in timeouts.items()
     ]
-    store = open_store(f"sqlite:///{folder}/queue.db")
+    store = create_store(f"sqlite:///{folder}/queue.db")
     now = datetime.now(UTC)
-    await apply(store, specs, origin="file", now=now, new_id=lambda: "e2e")
-    found = await store.read(list(timeouts))
+    await apply_plan(store, specs, origin="file", now=now, new_id=lambda: "e2e")
+    found = await store.get_tasks(list(timeouts))
     past = now - timedelta(seconds=30)
     await store.write([Write.changing(one, {"upcoming": past, "next_run_at": past}) for one in found.tasks])
     await store.close()

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from functions.http_client.trusted import Answer, VendorPost
+from functions.http_client.trusted import HttpResponse, TrustedHttpClient
 
 Reply = tuple[int, str, Mapping[str, str]]  # status, body, headers
 
@@ -44,11 +44,11 @@ class Rerouted:
     def __init__(self, vendor: Vendor, home: str) -> None:
         self._vendor = vendor
         self._home = home
-        self._post = VendorPost()
+        self._post = TrustedHttpClient()
 
     async def __call__(
         self, url: str, *, headers: Mapping[str, str], body: bytes, timeout_s: float
-    ) -> Answer:
+    ) -> HttpResponse:
         here = url.replace(self._home, str(self._vendor.server.make_url("")).rstrip("/"), 1)
         return await self._post(here, headers=headers, body=body, timeout_s=timeout_s)
 

@@ -20,7 +20,7 @@ from functions.domain.run import Run
 from functions.domain.storage import LedgerEntry, Write
 from functions.domain.task import Pause, Task, TaskSpec
 from functions.domain.types import OutcomeKind, Status
-from functions.stores import open_store
+from functions.stores import create_store
 from tests.support.browser import chromium
 from tests.support.serving import ROOT, answered, serving
 
@@ -88,10 +88,10 @@ def lived(spec: dict[str, Any], failing: int, took_ms: int, *, now: datetime) ->
 
 async def fill(url: str, *, now: datetime) -> None:
     """Put the tasks and their history into a store."""
-    store = open_store(url)
+    store = create_store(url)
     for number, (spec, failing, took_ms) in enumerate(TASKS):
         task, runs = lived(spec, failing, took_ms, now=now)
-        await store.finish(LedgerEntry(f"picture{number}.1", now, tuple(runs)), [Write(task, None)])
+        await store.write_with_runs(LedgerEntry(f"picture{number}.1", now, tuple(runs)), [Write(task, None)])
     await store.close()
 
 

@@ -12,14 +12,14 @@ from typing import Any, get_args
 
 from functions.domain.alerts.model import Notice, NoticeKind, NotificationTrigger
 from functions.notifications.channels import email
-from functions.notifications.rendering.digest import LIMITS, Voice, text
+from functions.notifications.rendering.digest import LIMITS, Locale, to_plain_text
 from tests.conftest import NOON
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "notices.md"
 PICTURES = ROOT / "docs" / "images"
 MARKS = ("<!-- previews -->\n", "<!-- end of previews -->\n")
-VOICE = Voice.of({"PUBLIC_URL": "https://cron.example.com"})
+VOICE = Locale.from_settings({"PUBLIC_URL": "https://cron.example.com"})
 KINDS: tuple[NoticeKind, ...] = tuple(
     dict.fromkeys([*get_args(NotificationTrigger), "reminder", "stable", "channel", "credits", "test"])
 )
@@ -107,9 +107,9 @@ def together() -> list[Notice]:
     ]
 
 
-def shown(notices: Sequence[Notice]) -> str:
+def shown(notifications: Sequence[Notice]) -> str:
     """The message as plain text."""
-    return text(VOICE.digest(notices, LIMITS[0]))
+    return to_plain_text(VOICE.build_message(notifications, LIMITS[0]))
 
 
 def section() -> str:

@@ -8,25 +8,32 @@ from datetime import UTC, datetime, timedelta
 from threading import Thread
 from typing import Any
 
-from functions.stores.bitable.cells import cells_of, pack, written_in
-from functions.stores.bitable.config import PLAIN, Address, Bounds, FeishuApp, Reading, random_name
-from functions.stores.bitable.lease import KIND, PINGER
-from functions.stores.bitable.lease import TASKS as HAD_TASKS
+from functions.stores.bitable.cells import encode_cells, encode_notes, parse_user_cells
+from functions.stores.bitable.config import (
+    DEFAULT_CELL_PARSER,
+    CellParser,
+    FeishuCredentials,
+    TableRef,
+    Timeouts,
+    random_id,
+)
+from functions.stores.bitable.lease import HAD_TASKS_ROW as HAD_TASKS
+from functions.stores.bitable.lease import LEASE_ROW, META_KIND
 from functions.stores.bitable.schema import (
-    BY_NAME,
-    FILLED_IN,
-    KEPT,
-    RUNS,
-    TASKS,
+    DOCUMENT_COLUMNS,
+    RUN_COLUMNS,
+    TASK_COLUMNS,
+    TASK_COLUMNS_BY_NAME,
+    USER_COLUMNS,
     Column,
-    kept_table,
-    runs_table,
+    document_table_name,
+    run_table_name,
 )
 from functions.stores.bitable.store import BitableStore
-from functions.stores.json_text import digest
+from functions.stores.json_text import content_hash
 from tests.fakes.bitable import FakeBitable, Row, Table
 
-QUICK = Bounds(gap_s=0.0, settle_s=0.15)
+QUICK = Timeouts(write_gap_s=0.0, settle_s=0.15)
 
 
 class Sheet:
@@ -36,12 +43,12 @@ class Sheet:
         self.feishu = feishu
         self.base = feishu.add_base()
         [self.tasks] = self.base.tables.values()
-        for column in TASKS:
-            self.tasks.add_field(column.name, column.kind)
-        self.runs = self._table(runs_table(self.tasks.table_id), RUNS)
-        self.kept = self._table(kept_table(self.tasks.table_id), KEPT)
-        for name in (PINGER, HAD_TASKS):
-            self.kept.add_row({"name": f"{KIND} {name}", "kind": KIND, "id": name, "data": "{}"})
+        for column in TASK_COLUMNS:
+            self.tasks.add_field(column.name, column.type)
+        self.runs = self._table(run_table_name(self.tasks.table_id), RUN_COLUMNS)
+        self.kept = self._table(document_table_name(self.tasks.table_id), DOCUMENT_COLUMNS)
+        for name in (LEASE_ROW, HAD_TASKS):
+            self.kept.add_row({"name": f"{META_KIND} {name}", "kind": META_KIND, "id": name, "data": "{}"})
 
     @property
     def url(self) -> str:
@@ -49,14 +56,14 @@ class Sheet:
 
     def store(
         self,
-        bounds: Bounds = QUICK,
+        bounds: Timeouts = QUICK,
         *,
-        new_id: Callable[[], str] = random_name,
-        reads: Reading = PLAIN,
+        new_id: Callable[[], str] = random_id,
+        reads: CellParser = DEFAULT_CELL_PARSER,
     ) -> BitableStore:
-        app = FeishuApp(self.feishu.app_id, self.feishu.app_secret, self.feishu.url)
-        address = Address(self.base.app_token, self.tasks.table_id)
-        return BitableStore(address, app, bounds=bounds, new_id=new_id, reads=reads)
+        app = FeishuCredentials(self.feishu.app_id, self.feishu.app_secret, self.feishu.url)
+        address = TableRef(self.base.app_token, self.tasks.table_id)
+        return BitableStore(address, app, timeouts=bounds, new_id=new_id, cell_parser=reads)
 
     def add(self, **values: Any) -> Row:
         """Add a task by hand."""
@@ -70,7 +77,7 @@ class Sheet:
         return json.loads(self.row(task_id).text("state"))
 
     def _table(self, name: str, columns: Sequence[Column]) -> Table:
-        return self.base.add_table(name, {one.name: one.kind for one in columns}, blank_rows=0)
+        return self.base.add_table(name, {one.name: one.type for one in columns}, blank_rows=0)
 
 
 def planted(task_id: str, raw: Mapping[str, Any] | bytes, *, at: datetime) -> dict[str, Any]:
@@ -78,24 +85,30 @@ def planted(task_id: str, raw: Mapping[str, Any] | bytes, *, at: datetime) -> di
     looks = {"id": task_id, "nextRunAt": int(at.timestamp())}
     if isinstance(raw, bytes):
         return {**looks, "state": raw.decode("latin-1")}
-    names = {column.name for column in FILLED_IN} | {"after", "onEvent"}
+    names = {column.name for column in USER_COLUMNS} | {"after", "onEvent"}
     entry = {name: one for name, one in raw.items() if name in names} | {"id": task_id}
     kept = {name: one for name, one in raw.items() if name not in names}
-    cells = {name: one for name, one in cells_of(entry).items() if one is not None}
-    given, _ = written_in(cells, taken=True, reads=PLAIN)
+    cells = {name: one for name, one in encode_cells(entry).items() if one is not None}
+    given, _ = parse_user_cells(cells, imported=True, parser=DEFAULT_CELL_PARSER)
     exact = {
-        name: [digest(given.get(name)), entry.get(name)]
+        name: [content_hash(given.get(name)), entry.get(name)]
         for name in given.keys() | entry.keys()
         if name != "id" and given.get(name) != entry.get(name)
     }
     seen = {**given, "id": task_id} | {name: meant for name, [_, meant] in exact.items()}
-    kept |= {"revision": 0, "seen": digest(seen), "nextRunAt": at.isoformat(), "id": task_id, "exact": exact}
-    return {**_typed(cells), **looks, "state": pack(kept, what=task_id)}
+    kept |= {
+        "revision": 0,
+        "seen": content_hash(seen),
+        "nextRunAt": at.isoformat(),
+        "id": task_id,
+        "exact": exact,
+    }
+    return {**_typed(cells), **looks, "state": encode_notes(kept, subject=task_id)}
 
 
 def _typed(cells: Mapping[str, Any]) -> dict[str, Any]:
     """Cells as a person would type them: dates are dates."""
-    dates = {name for name in cells if BY_NAME[name].kind == 5}
+    dates = {name for name in cells if TASK_COLUMNS_BY_NAME[name].type == 5}
     return {
         name: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=one) if name in dates else one
         for name, one in cells.items()

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from functions.http_client.addresses import Address, Allow, public_only
+from functions.http_client.addresses import AddressPolicy, IpAddress, is_public_address
 
 Script = Callable[["Request", asyncio.StreamWriter], Awaitable[None]]
 
@@ -151,11 +151,11 @@ def drip(start: bytes, drop: bytes) -> Script:
     return script
 
 
-def only(*ports: int) -> Allow:
+def only(*ports: int) -> AddressPolicy:
     """The rule of production, and beside it exactly these test servers on 127.0.0.1."""
 
-    def allow(address: Address, port: int) -> bool:
-        return (str(address), port) in {("127.0.0.1", allowed) for allowed in ports} or public_only(
+    def allow(address: IpAddress, port: int) -> bool:
+        return (str(address), port) in {("127.0.0.1", allowed) for allowed in ports} or is_public_address(
             address, port
         )
 

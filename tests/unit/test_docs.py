@@ -10,7 +10,7 @@ from functions.cli.main import build
 from functions.config.dotenv import parse_dotenv
 from functions.config.settings import Settings
 from functions.domain.schedule.parse import NAMED_SCHEDULES, read_schedule
-from functions.stores.bitable.schema import TASKS
+from functions.stores.bitable.schema import TASK_COLUMNS
 
 ROOT = Path(__file__).parents[2]
 FORMS = (*NAMED_SCHEDULES, "every 15m", "at 2026-12-01T09:00")
@@ -41,9 +41,9 @@ def test_the_example_of_an_environment_has_every_setting_and_no_other() -> None:
 
 def test_the_example_of_an_environment_holds_the_defaults() -> None:
     """Who copies it and changes nothing gets what who copies nothing gets."""
-    copied = Settings.from_env(env_example(), door=False)
+    copied = Settings.from_env(env_example(), serves_http=False)
 
-    assert Settings.from_env({}, door=False) == copied
+    assert Settings.from_env({}, serves_http=False) == copied
 
 
 @pytest.mark.parametrize("name", commands())
@@ -63,6 +63,6 @@ def test_every_dialect_of_cron_is_in_the_readme(dialect: str) -> None:
     assert f"`{dialect}`" in readme()
 
 
-@pytest.mark.parametrize("name", [column.name for column in TASKS])
+@pytest.mark.parametrize("name", [column.name for column in TASK_COLUMNS])
 def test_every_column_of_a_feishu_table_is_explained(name: str) -> None:
     assert f"`{name}`" in (ROOT / "docs" / "bitable-store.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from functions.app.application import FullStore
+from functions.app.application import Store
 from functions.cli.apply import DONE, ORIGIN
 from functions.cli.session import Session
 from functions.cli.tasks import sentence
@@ -18,8 +18,8 @@ from functions.domain.run import Run
 from functions.domain.storage import Filter
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
-from functions.services.apply import apply, everything
-from functions.services.history import all_runs
+from functions.services.apply import all_tasks, apply_plan
+from functions.services.history import iter_runs
 from functions.taskfiles import read_task_files
 from functions.taskfiles.loader import SUFFIXES
 
@@ -51,7 +51,7 @@ class WatchedFiles:
         loaded = read_task_files(self._paths, default_timezone=self._session.settings.default_timezone)
         if loaded.faults:
             raise InputError("\n".join(str(fault) for fault in loaded.faults))
-        changes = await apply(
+        changes = await apply_plan(
             self._session.store,
             loaded.specs,
             origin=ORIGIN,
@@ -98,7 +98,7 @@ class Live:
     Each look reads the records that are new since the last, the tasks in work, and the counts.
     """
 
-    def __init__(self, store: FullStore, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, *, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._clock = clock
         self._began = clock()
@@ -110,8 +110,8 @@ class Live:
         """The state in one line."""
         now = self._clock()
         await self._count(now)
-        counts = await self._store.counts(now)
-        active = len(await everything(self._store, Filter(status="running")))
+        counts = await self._store.stats(now)
+        active = len(await all_tasks(self._store, Filter(status="running")))
         done, failed = self._today["done"], self._today["failed"]
         up = _span(now - self._began)
         return f"{active} active, {counts.due} queued, {done} done and {failed} failed today, up {up}"
@@ -124,7 +124,7 @@ class Live:
             self._today.clear()
             self._seen.clear()
         since = max(self._day, self._newest - LATE)
-        runs = [run async for run in all_runs(self._store, since=since) if run.key not in self._seen]
+        runs = [run async for run in iter_runs(self._store, since=since) if run.key not in self._seen]
         self._today.update(_kind(run) for run in runs if run.final)
         if runs:
             self._newest = max(self._newest, runs[0].finished_at)

@@ -14,12 +14,18 @@ from typing import Any
 
 from functions.domain.alerts.model import Notice
 from functions.errors import SettingsError
-from functions.http_client.trusted import Post
-from functions.notifications.channel import POST_TIMEOUT_S, Sent
-from functions.notifications.rendering.digest import VOICE_SETTINGS, Limits, Voice, fullest, text
-from functions.notifications.rendering.formatting import broken, clipped
+from functions.http_client.trusted import PostRequest
+from functions.notifications.channel import POST_TIMEOUT_S, SendResult
+from functions.notifications.rendering.digest import (
+    LOCALE_SETTINGS,
+    Limits,
+    Locale,
+    render_fullest,
+    to_plain_text,
+)
+from functions.notifications.rendering.formatting import defuse_links, truncate
 
-SETTINGS = ("APPRISE_URLS", *VOICE_SETTINGS)
+SETTINGS = ("APPRISE_URLS", *LOCALE_SETTINGS)
 SCHEMES = frozenset(
     {
         *("bark", "barks", "chanify", "dingtalk", "fcm", "flock", "gchat", "gotify", "gotifys", "guilded"),
@@ -34,11 +40,11 @@ SCHEMES = frozenset(
 )
 MAX_CHARS = 2_000  # most services take more; those that do not are sent parts by the library
 TITLE_UNITS = 200
-REMEMBERED = 50  # messages of which some services have said yes and others no
+MAX_REMEMBERED = 50  # messages of which some services have said yes and others no
 MISSING = "the package is not installed: pip install -r requirements-apprise.txt"
 
 
-def open_channel(settings: Mapping[str, str], post: Post) -> "AppriseChannel | None":
+def create_channel(settings: Mapping[str, str], post: PostRequest) -> "AppriseChannel | None":
     """The channel, or None when it is not set up.
 
     Raises:
@@ -52,7 +58,7 @@ def open_channel(settings: Mapping[str, str], post: Post) -> "AppriseChannel | N
         if scheme.lower() not in SCHEMES:
             known = "; WEBHOOK_URL posts to any address" if scheme.lower() in ("json", "jsons") else ""
             raise SettingsError(f"APPRISE_URLS: number {number} has a scheme that is not let through{known}")
-    return AppriseChannel(urls, Voice.of(settings)) if urls else None
+    return AppriseChannel(urls, Locale.from_settings(settings)) if urls else None
 
 
 class AppriseChannel:
@@ -60,32 +66,32 @@ class AppriseChannel:
 
     name = "apprise"
 
-    def __init__(self, urls: Sequence[str], voice: Voice) -> None:
+    def __init__(self, urls: Sequence[str], locale: Locale) -> None:
         self._urls = tuple(urls)
-        self._voice = voice
+        self._locale = locale
         self._services: list[Any] | None = None
-        self._took: OrderedDict[tuple[str, ...], set[int]] = OrderedDict()
+        self._accepted: OrderedDict[tuple[str, ...], set[int]] = OrderedDict()
 
-    async def send(self, notices: Sequence[Notice], now: datetime) -> Sent:
+    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
         """Say one message on each service that has not taken it yet."""
         try:
-            services = self._opened()
+            services = self._load_services()
         except ImportError:
-            return Sent(ok=False, permanent=True, detail=MISSING)
+            return SendResult(ok=False, permanent=True, detail=MISSING)
         if unknown := [number for number, service in enumerate(services, 1) if service is None]:
             detail = f"APPRISE_URLS: number {unknown[0]} is not complete; see apprise's own page on it"
-            return Sent(ok=False, permanent=True, detail=detail)
-        title, body = render(notices, self._voice)
-        took = self._remembered(tuple(notice.id for notice in notices))
+            return SendResult(ok=False, permanent=True, detail=detail)
+        title, body = render(notifications, self._locale)
+        took = self._accepted_by(tuple(notice.id for notice in notifications))
         open_ones = [number for number in range(len(services)) if number not in took]
-        said = await asyncio.gather(*(_say(services[number], title, body) for number in open_ones))
+        said = await asyncio.gather(*(_notify(services[number], title, body) for number in open_ones))
         took.update(number for number, yes in zip(open_ones, said, strict=True) if yes)
         if len(took) == len(services):
-            return Sent(ok=True)
+            return SendResult(ok=True)
         left = [str(number + 1) for number in range(len(services)) if number not in took]
-        return Sent(ok=False, detail=f"not taken by number {', '.join(left)} of APPRISE_URLS")
+        return SendResult(ok=False, detail=f"not taken by number {', '.join(left)} of APPRISE_URLS")
 
-    def _opened(self) -> list[Any]:
+    def _load_services(self) -> list[Any]:
         """The services; None for an address that the library cannot use.
 
         Raises:
@@ -101,29 +107,29 @@ class AppriseChannel:
             ]
         return self._services
 
-    def _remembered(self, key: tuple[str, ...]) -> set[int]:
+    def _accepted_by(self, key: tuple[str, ...]) -> set[int]:
         """Which services have taken this message: they are not told again because others have not."""
-        took = self._took.setdefault(key, set())
-        self._took.move_to_end(key)
-        while len(self._took) > REMEMBERED:
-            self._took.popitem(last=False)
+        took = self._accepted.setdefault(key, set())
+        self._accepted.move_to_end(key)
+        while len(self._accepted) > MAX_REMEMBERED:
+            self._accepted.popitem(last=False)
         return took
 
     def __repr__(self) -> str:
         return "AppriseChannel()"
 
 
-def render(notices: Sequence[Notice], voice: Voice) -> tuple[str, str]:
+def render(notifications: Sequence[Notice], locale: Locale) -> tuple[str, str]:
     """The title and the text."""
 
     def drawn(limits: Limits) -> tuple[str, str]:
-        digest = voice.digest(notices, limits)
-        return clipped(broken(digest.headline), TITLE_UNITS), broken(text(digest))
+        digest = locale.build_message(notifications, limits)
+        return truncate(defuse_links(digest.headline), TITLE_UNITS), defuse_links(to_plain_text(digest))
 
-    return fullest(drawn, lambda message: len(message[1]) <= MAX_CHARS)
+    return render_fullest(drawn, lambda message: len(message[1]) <= MAX_CHARS)
 
 
-async def _say(service: Any, title: str, body: str) -> bool:
+async def _notify(service: Any, title: str, body: str) -> bool:
     """Whether the service took it in time. The library blocks, so it gets a thread, and bounds of its own."""
 
     def blocking() -> bool:

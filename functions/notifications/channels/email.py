@@ -11,14 +11,21 @@ from urllib.parse import unquote, urlsplit
 
 from functions.domain.alerts.model import Notice
 from functions.errors import SettingsError
-from functions.http_client.trusted import Post, PostError
-from functions.notifications.channel import POST_TIMEOUT_S, Sent
-from functions.notifications.rendering.digest import LIMITS, VOICE_SETTINGS, Digest, Row, Voice, text
-from functions.notifications.rendering.phrases import Tone
+from functions.http_client.trusted import PostError, PostRequest
+from functions.notifications.channel import POST_TIMEOUT_S, SendResult
+from functions.notifications.rendering.digest import (
+    LIMITS,
+    LOCALE_SETTINGS,
+    Locale,
+    Message,
+    Row,
+    to_plain_text,
+)
+from functions.notifications.rendering.phrases import Severity
 
 # Sending mail: the only module that speaks SMTP, bounded in time, with TLS wherever a password goes.
 
-PORTS = {"smtps": 465, "smtp+starttls": 587, "smtp": 25}
+DEFAULT_PORTS = {"smtps": 465, "smtp+starttls": 587, "smtp": 25}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,7 @@ class MailServer:
         return f"MailServer({self.scheme!r}, {self.host!r}, {self.port})"
 
 
-def mail_server(url: str) -> MailServer:
+def parse_smtp_url(url: str) -> MailServer:
     """Return what *url* means, such as smtps://user:password@host:465.
 
     Raises:
@@ -50,7 +57,7 @@ def mail_server(url: str) -> MailServer:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme not in PORTS or not parts.hostname:
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
         raise SettingsError(
             "SMTP_URL: give smtp+starttls://user:password@host:587 or smtps://user:password@host:465; in "
             "user and password write @ as %40, / as %2F and : as %3A"
@@ -60,13 +67,13 @@ def mail_server(url: str) -> MailServer:
     return MailServer(
         parts.scheme,
         parts.hostname,
-        port or PORTS[parts.scheme],
+        port or DEFAULT_PORTS[parts.scheme],
         unquote(parts.username or ""),
         unquote(parts.password or ""),
     )
 
 
-async def send_mail(server: MailServer, message: EmailMessage) -> Sent:
+async def send_mail(server: MailServer, message: EmailMessage) -> SendResult:
     """Hand *message* in, once.
 
     Raises:
@@ -86,25 +93,25 @@ async def send_mail(server: MailServer, message: EmailMessage) -> Sent:
             timeout=POST_TIMEOUT_S,
         )
     except aiosmtplib.SMTPAuthenticationError as exc:
-        return _refused(exc.code, "the server does not take the user and password of SMTP_URL")
+        return _failure(exc.code, "the server does not take the user and password of SMTP_URL")
     except aiosmtplib.SMTPRecipientsRefused as exc:
         codes = [one.code for one in exc.recipients]
-        return _refused(min(codes, default=0), "no recipient was taken; check NOTIFY_EMAIL_TO")
+        return _failure(min(codes, default=0), "no recipient was taken; check NOTIFY_EMAIL_TO")
     except aiosmtplib.SMTPResponseException as exc:
-        return _refused(exc.code, "the server refused the message; check NOTIFY_EMAIL_FROM")
+        return _failure(exc.code, "the server refused the message; check NOTIFY_EMAIL_FROM")
     except (aiosmtplib.SMTPException, OSError, TimeoutError) as exc:
         raise PostError(f"no answer ({type(exc).__name__})") from None  # the cause may hold the address
-    return Sent(ok=True)
+    return SendResult(ok=True)
 
 
-def _refused(code: int, hint: str) -> Sent:
+def _failure(code: int, hint: str) -> SendResult:
     """A code from 500 on is for good, one below means that it may work later."""
-    return Sent(ok=False, permanent=code >= 500, detail=f"code {code}: {hint}")
+    return SendResult(ok=False, permanent=code >= 500, detail=f"code {code}: {hint}")
 
 
-SETTINGS = ("SMTP_URL", "NOTIFY_EMAIL_TO", "NOTIFY_EMAIL_FROM", *VOICE_SETTINGS)
+SETTINGS = ("SMTP_URL", "NOTIFY_EMAIL_TO", "NOTIFY_EMAIL_FROM", *LOCALE_SETTINGS)
 SUBJECT_CHARS = 150
-COLOURS: dict[Tone, str] = {
+COLOURS: dict[Severity, str] = {
     "bad": "#b42318",
     "warning": "#b5460f",
     "good": "#1a7f4b",
@@ -113,7 +120,7 @@ COLOURS: dict[Tone, str] = {
 }
 
 
-def open_channel(settings: Mapping[str, str], post: Post) -> "EmailChannel | None":
+def create_channel(settings: Mapping[str, str], post: PostRequest) -> "EmailChannel | None":
     """The channel, or None when it is not set up. *post* is for other channels.
 
     Raises:
@@ -122,14 +129,14 @@ def open_channel(settings: Mapping[str, str], post: Post) -> "EmailChannel | Non
     url = settings.get("SMTP_URL", "").strip()
     if not url:
         return None
-    server = mail_server(url)
-    recipients = [_address(one) for one in settings.get("NOTIFY_EMAIL_TO", "").split(",")]
+    server = parse_smtp_url(url)
+    recipients = [_parse_address(one) for one in settings.get("NOTIFY_EMAIL_TO", "").split(",")]
     if not recipients or not all(recipients):
         raise SettingsError("NOTIFY_EMAIL_TO: give who gets the mail, one address or several with commas")
-    sender = _address(settings.get("NOTIFY_EMAIL_FROM", "") or server.user)
+    sender = _parse_address(settings.get("NOTIFY_EMAIL_FROM", "") or server.user)
     if not sender:
         raise SettingsError("NOTIFY_EMAIL_FROM: give the sender's address; the user of SMTP_URL is none")
-    return EmailChannel(server, sender, recipients, Voice.of(settings))
+    return EmailChannel(server, sender, recipients, Locale.from_settings(settings))
 
 
 class EmailChannel:
@@ -137,19 +144,21 @@ class EmailChannel:
 
     name = "email"
 
-    def __init__(self, server: MailServer, sender: str, recipients: Sequence[str], voice: Voice) -> None:
+    def __init__(self, server: MailServer, sender: str, recipients: Sequence[str], locale: Locale) -> None:
         self._server = server
         self._sender = sender
         self._recipients = tuple(recipients)
-        self._voice = voice
+        self._locale = locale
 
-    async def send(self, notices: Sequence[Notice], now: datetime) -> Sent:
+    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
         """Send one mail to all.
 
         Raises:
             PostError: No answer came; the message may have arrived.
         """
-        message = render(notices, self._voice, sender=self._sender, recipients=self._recipients, now=now)
+        message = render(
+            notifications, self._locale, sender=self._sender, recipients=self._recipients, now=now
+        )
         return await send_mail(self._server, message)
 
     def __repr__(self) -> str:
@@ -157,28 +166,28 @@ class EmailChannel:
 
 
 def render(
-    notices: Sequence[Notice], voice: Voice, *, sender: str, recipients: Sequence[str], now: datetime
+    notifications: Sequence[Notice], locale: Locale, *, sender: str, recipients: Sequence[str], now: datetime
 ) -> EmailMessage:
     """The mail. The same notices make the same Message-ID: so a second try is told from a second mail."""
-    digest = voice.digest(notices, LIMITS[0])
+    digest = locale.build_message(notifications, LIMITS[0])
     message = EmailMessage()
     message["Subject"] = f"{digest.rows[0].icon} {digest.headline}"[:SUBJECT_CHARS]
     message["From"] = sender
     message["To"] = ", ".join(recipients)
     message["Date"] = format_datetime(now)
-    message["Message-ID"] = _message_id(notices, sender)
+    message["Message-ID"] = _message_id(notifications, sender)
     message["Auto-Submitted"] = "auto-generated"  # so that nobody's absence is answered to us
-    message.set_content(text(digest) + "\n")
+    message.set_content(to_plain_text(digest) + "\n")
     message.add_alternative(_page(digest), subtype="html")
     return message
 
 
-def _message_id(notices: Sequence[Notice], sender: str) -> str:
-    name = uuid.uuid5(uuid.NAMESPACE_URL, " ".join(notice.id for notice in notices))
+def _message_id(notifications: Sequence[Notice], sender: str) -> str:
+    name = uuid.uuid5(uuid.NAMESPACE_URL, " ".join(notice.id for notice in notifications))
     return f"<{name}@{sender.rpartition('@')[2]}>"
 
 
-def _address(text_: str) -> str:
+def _parse_address(text_: str) -> str:
     """The bare address in *text_*; empty when there is none."""
     found = parseaddr(text_.strip())[1]
     user, at, host = found.rpartition("@")
@@ -186,40 +195,40 @@ def _address(text_: str) -> str:
     return found if sound else ""
 
 
-def _page(digest: Digest) -> str:
-    rows = "".join(_row(row, digest.read_on) for row in digest.rows)
-    head = f"<h2 style='font-size:18px'>{_safe(digest.headline)}</h2>" if len(digest.rows) > 1 else ""
-    more = f"<p>{_safe(digest.more)}</p>" if digest.more else ""
+def _page(message: Message) -> str:
+    rows = "".join(_row(row, message.link_label) for row in message.rows)
+    head = f"<h2 style='font-size:18px'>{_escape(message.headline)}</h2>" if len(message.rows) > 1 else ""
+    more = f"<p>{_escape(message.omitted)}</p>" if message.omitted else ""
     return (
         "<!doctype html><html><body style='font-family:system-ui,sans-serif;font-size:15px;line-height:1.5'>"
         f"{head}{rows}{more}</body></html>"
     )
 
 
-def _row(row: Row, read_on: str) -> str:
+def _row(row: Row, link_label: str) -> str:
     parts = [
-        f"<p style='margin:12px 0 2px;color:{COLOURS[row.tone]}'><b>{row.icon} {_safe(row.sentence)}</b></p>"
+        f"<p style='margin:12px 0 2px;color:{COLOURS[row.severity]}'><b>{row.icon} {_escape(row.sentence)}</b></p>"
     ]
-    parts += [f"<p style='margin:2px 0'>{_safe(row.summary)}</p>"] if row.summary else []
-    parts += [f"<p style='margin:2px 0;color:#6b675f'>{_safe(row.details)}</p>"] if row.details else []
+    parts += [f"<p style='margin:2px 0'>{_escape(row.summary)}</p>"] if row.summary else []
+    parts += [f"<p style='margin:2px 0;color:#6b675f'>{_escape(row.details)}</p>"] if row.details else []
     if row.items:
-        kind = "ol" if row.ranked else "ul"
+        kind = "ol" if row.is_ranked else "ul"
         parts.append(
             f"<{kind}>{''.join(_item(item.title, item.url, item.text) for item in row.items)}</{kind}>"
         )
-    parts += [f"<p style='margin:2px 0'>{_safe(row.more)}</p>"] if row.more else []
-    parts += [f"<p style='margin:2px 0'>{_link(read_on, row.page)}</p>"] if row.page else []
+    parts += [f"<p style='margin:2px 0'>{_escape(row.omitted)}</p>"] if row.omitted else []
+    parts += [f"<p style='margin:2px 0'>{_link(link_label, row.page_url)}</p>"] if row.page_url else []
     return "".join(parts)
 
 
 def _item(title: str, url: str, text_: str) -> str:
-    shown = _link(title, url) if url else _safe(title)
-    return f"<li>{shown}{f'<br>{_safe(text_)}' if text_ else ''}</li>"
+    shown = _link(title, url) if url else _escape(title)
+    return f"<li>{shown}{f'<br>{_escape(text_)}' if text_ else ''}</li>"
 
 
 def _link(title: str, url: str) -> str:
-    return f"<a href='{html.escape(url)}'>{_safe(title)}</a>"
+    return f"<a href='{html.escape(url)}'>{_escape(title)}</a>"
 
 
-def _safe(foreign: str) -> str:
+def _escape(foreign: str) -> str:
     return html.escape(foreign)

@@ -11,16 +11,24 @@ from typing import Any
 
 from functions.domain.alerts.model import Notice
 from functions.errors import SettingsError
-from functions.http_client.trusted import Answer, Post
-from functions.notifications.channel import POST_TIMEOUT_S, Sent, wait_asked_for
-from functions.notifications.rendering.digest import VOICE_SETTINGS, Digest, Item, Limits, Row, Voice, fitting
-from functions.notifications.rendering.digest import text as plain_text
-from functions.notifications.rendering.formatting import sealed, web_address
-from functions.notifications.rendering.phrases import Tone
+from functions.http_client.trusted import HttpResponse, PostRequest
+from functions.notifications.channel import POST_TIMEOUT_S, SendResult, retry_after_header
+from functions.notifications.rendering.digest import (
+    LOCALE_SETTINGS,
+    Item,
+    Limits,
+    Locale,
+    Message,
+    Row,
+    fit_to_limit,
+)
+from functions.notifications.rendering.digest import to_plain_text as plain_text
+from functions.notifications.rendering.formatting import escape_url, safe_http_url
+from functions.notifications.rendering.phrases import Severity
 
 # A digest as a Feishu card of schema 2.0, and as the plain text that stands in for one.
 
-COLOURS: dict[Tone, str] = {
+COLOURS: dict[Severity, str] = {
     "bad": "red",
     "warning": "orange",
     "good": "green",
@@ -33,21 +41,21 @@ KEYWORD = "Cronfire"  # in every message, for bots that accept only messages wit
 _MARKUP = re.compile(r"[&<>*_~`\[\]()!#|\\$]|^[-+=]|(?<=\w):(?=//)")
 
 
-def card(digest: Digest) -> dict[str, Any]:
+def card(message: Message) -> dict[str, Any]:
     """The card of *digest*. Schema 2.0 refuses a card for one property it does not know."""
-    headline = _unmentioned(digest.headline)
+    headline = _defuse_mentions(message.headline)
     elements: list[dict[str, Any]] = []
-    for row in digest.rows:
+    for row in message.rows:
         if elements:
             elements.append({"tag": "hr"})
-        elements += _elements(row, digest.read_on, alone=len(digest.rows) == 1 and not digest.more)
-    if digest.more:
-        elements += [{"tag": "hr"}, _note(digest.more)]
+        elements += _elements(row, message.link_label, alone=len(message.rows) == 1 and not message.omitted)
+    if message.omitted:
+        elements += [{"tag": "hr"}, _note(message.omitted)]
     return {
         "schema": "2.0",
         "config": {"summary": {"content": headline}},  # what the list of chats shows
         "header": {
-            "template": COLOURS[digest.tone],
+            "template": COLOURS[message.severity],
             "title": {"tag": "plain_text", "content": headline},
             "subtitle": {"tag": "plain_text", "content": KEYWORD},
         },
@@ -55,53 +63,53 @@ def card(digest: Digest) -> dict[str, Any]:
     }
 
 
-def text(digest: Digest) -> str:
+def plain_message(message: Message) -> str:
     """The same without any markup, one line for each thing."""
-    return _unmentioned(f"{plain_text(digest)}\n— {KEYWORD}")
+    return _defuse_mentions(f"{plain_text(message)}\n— {KEYWORD}")
 
 
-def escaped(foreign: str) -> str:
+def escape(foreign: str) -> str:
     """*foreign* as the markdown component shows it letter by letter: no markup, mention or link in it."""
     return _MARKUP.sub(lambda letter: f"&#{ord(letter[0])};", foreign)
 
 
-def _elements(row: Row, read_on: str, *, alone: bool) -> list[dict[str, Any]]:
+def _elements(row: Row, link_label: str, *, alone: bool) -> list[dict[str, Any]]:
     """The elements of *row*; never none. The only row has its sentence in the header already."""
-    lines = [] if alone else [f"{row.icon} **{escaped(row.sentence)}**"]
-    lines += [escaped(row.summary)] if row.summary else []
+    lines = [] if alone else [f"{row.icon} **{escape(row.sentence)}**"]
+    lines += [escape(row.summary)] if row.summary else []
     lines += [_line(item) for item in row.items]
-    lines += [row.more] if row.more else []
+    lines += [row.omitted] if row.omitted else []
     elements = [{"tag": "markdown", "content": "\n".join(lines)}] if lines else []
-    if row.details or row.page or not elements:
-        link = f" [{read_on}]({sealed(row.page)})" if row.page else ""
+    if row.details or row.page_url or not elements:
+        link = f" [{link_label}]({escape_url(row.page_url)})" if row.page_url else ""
         elements.append(_note(row.details or row.sentence, link))
     return elements
 
 
 def _line(item: Item) -> str:
-    title = escaped(item.title)
-    link = f"[{title}]({sealed(item.url)})" if item.url else title
-    return f"{item.mark} {link}" + (f" — {escaped(item.text)}" if item.text else "")
+    title = escape(item.title)
+    link = f"[{title}]({escape_url(item.url)})" if item.url else title
+    return f"{item.marker} {link}" + (f" — {escape(item.text)}" if item.text else "")
 
 
 def _note(plain: str, link: str = "") -> dict[str, Any]:
     return {
         "tag": "markdown",
-        "content": f"<font color='grey'>{escaped(plain)}</font>{link}",
+        "content": f"<font color='grey'>{escape(plain)}</font>{link}",
         "text_size": "notation",
     }
 
 
-def _unmentioned(plain: str) -> str:
+def _defuse_mentions(plain: str) -> str:
     """*plain* without the one thing that is markup even in plain text: a mention of the whole group."""
     return re.sub(r"<(?=\s*/?\s*at\b)", "＜", plain, flags=re.IGNORECASE)
 
 
-SETTINGS = ("FEISHU_WEBHOOK_URL", "FEISHU_WEBHOOK_SECRET", *VOICE_SETTINGS)
+SETTINGS = ("FEISHU_WEBHOOK_URL", "FEISHU_WEBHOOK_SECRET", *LOCALE_SETTINGS)
 MAX_BYTES = 18_000  # the vendor takes 20 KB with everything; the rest is for the signature and for doubt
 
-THROTTLED = frozenset({11232, 99991400})
-REFUSED = {
+RATE_LIMIT_CODES = frozenset({11232, 99991400})
+PERMANENT_ERRORS = {
     19001: "the bot is gone or FEISHU_WEBHOOK_URL is wrong; copy the address from the group's bot settings",
     19021: "the signature does not match; check FEISHU_WEBHOOK_SECRET and this machine's clock",
     19022: "this address is not on the bot's IP allow-list; use a signature instead",
@@ -109,7 +117,7 @@ REFUSED = {
 }
 
 
-def open_channel(settings: Mapping[str, str], post: Post) -> "FeishuChannel | None":
+def create_channel(settings: Mapping[str, str], post: PostRequest) -> "FeishuChannel | None":
     """The channel, or None when it is not set up.
 
     Raises:
@@ -118,10 +126,10 @@ def open_channel(settings: Mapping[str, str], post: Post) -> "FeishuChannel | No
     url = settings.get("FEISHU_WEBHOOK_URL", "").strip()
     if not url:
         return None
-    if not web_address(url):
+    if not safe_http_url(url):
         raise SettingsError("FEISHU_WEBHOOK_URL: give the bot's whole address, starting with https://")
     secret = settings.get("FEISHU_WEBHOOK_SECRET", "").strip()
-    return FeishuChannel(url, secret, Voice.of(settings), post)
+    return FeishuChannel(url, secret, Locale.from_settings(settings), post)
 
 
 class FeishuChannel:
@@ -129,57 +137,64 @@ class FeishuChannel:
 
     name = "feishu"
 
-    def __init__(self, url: str, secret: str, voice: Voice, post: Post) -> None:
+    def __init__(self, url: str, secret: str, locale: Locale, post: PostRequest) -> None:
         self._url = url
         self._secret = secret
-        self._voice = voice
+        self._locale = locale
         self._post = post
 
-    async def send(self, notices: Sequence[Notice], now: datetime) -> Sent:
+    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
         """Send one card; if the vendor cannot read it, the same as plain text, once.
 
         Raises:
             PostError: No answer came; the message may have arrived.
         """
-        sent, code = await self._try(render_card(notices, self._voice), now)
-        if sent.ok or sent.permanent or code is None or code in THROTTLED:
+        sent, code = await self._send_once(render_card(notifications, self._locale), now)
+        if sent.ok or sent.permanent or code is None or code in RATE_LIMIT_CODES:
             return sent
-        plain, _ = await self._try(render_text(notices, self._voice), now)
+        plain, _ = await self._send_once(render_text(notifications, self._locale), now)
         return (
-            Sent(ok=True, detail=f"sent as plain text; of the card it said: {sent.detail}")
+            SendResult(ok=True, detail=f"sent as plain text; of the card it said: {sent.detail}")
             if plain.ok
             else plain
         )
 
-    async def _try(self, message: bytes, now: datetime) -> tuple[Sent, int | None]:
-        body = signed(message, self._secret, now=now)
+    async def _send_once(self, message: bytes, now: datetime) -> tuple[SendResult, int | None]:
+        body = add_signature(message, self._secret, now=now)
         headers = {"Content-Type": "application/json; charset=utf-8"}
         answer = await self._post(self._url, headers=headers, body=body, timeout_s=POST_TIMEOUT_S)
-        return judge(answer, now=now)
+        return classify_response(answer, now=now)
 
     def __repr__(self) -> str:
         return "FeishuChannel()"
 
 
-def render_card(notices: Sequence[Notice], voice: Voice) -> bytes:
+def render_card(notifications: Sequence[Notice], locale: Locale) -> bytes:
     """The message as a card of at most 18 KB, cut by bytes: a Chinese letter takes three."""
 
     def render(limits: Limits) -> bytes:
-        return _encoded({"msg_type": "interactive", "card": card(voice.digest(notices, limits))})
+        return _to_json_bytes(
+            {"msg_type": "interactive", "card": card(locale.build_message(notifications, limits))}
+        )
 
-    return fitting(render, max_bytes=MAX_BYTES)
+    return fit_to_limit(render, max_bytes=MAX_BYTES)
 
 
-def render_text(notices: Sequence[Notice], voice: Voice) -> bytes:
+def render_text(notifications: Sequence[Notice], locale: Locale) -> bytes:
     """The message as plain text, for when the card is refused."""
 
     def render(limits: Limits) -> bytes:
-        return _encoded({"msg_type": "text", "content": {"text": text(voice.digest(notices, limits))}})
+        return _to_json_bytes(
+            {
+                "msg_type": "text",
+                "content": {"text": plain_message(locale.build_message(notifications, limits))},
+            }
+        )
 
-    return fitting(render, max_bytes=MAX_BYTES)
+    return fit_to_limit(render, max_bytes=MAX_BYTES)
 
 
-def signed(message: bytes, secret: str, *, now: datetime) -> bytes:
+def add_signature(message: bytes, secret: str, *, now: datetime) -> bytes:
     """*message* with the vendor's signature in it; as it is when there is no secret.
 
     The key is time and secret, and what is signed is nothing at all: the vendor's own way round.
@@ -189,27 +204,29 @@ def signed(message: bytes, secret: str, *, now: datetime) -> bytes:
     timestamp = str(int(now.timestamp()))
     digest_ = hmac.new(f"{timestamp}\n{secret}".encode(), b"", hashlib.sha256).digest()
     sign = base64.b64encode(digest_).decode()
-    return _encoded({"timestamp": timestamp, "sign": sign, **json.loads(message)})
+    return _to_json_bytes({"timestamp": timestamp, "sign": sign, **json.loads(message)})
 
 
-def judge(answer: Answer, *, now: datetime) -> tuple[Sent, int | None]:
+def classify_response(response: HttpResponse, *, now: datetime) -> tuple[SendResult, int | None]:
     """What the vendor says became of the message, and its code; None when it gave none.
 
     Its HTTP status says little: most refusals come with 200.
     """
-    code = _code(answer.body)
+    code = _code(response.body)
     if code == 0:
-        return Sent(ok=True), code
-    if code in REFUSED:
-        return Sent(ok=False, permanent=True, detail=f"code {code}: {REFUSED[code]}"), code
-    if answer.status == 429 or code in THROTTLED:
-        wait = wait_asked_for(answer, now=now) or _reset(answer)
-        return Sent(ok=False, retry_after=wait, detail=f"code {code or 429}: too many messages"), code or 429
+        return SendResult(ok=True), code
+    if code in PERMANENT_ERRORS:
+        return SendResult(ok=False, permanent=True, detail=f"code {code}: {PERMANENT_ERRORS[code]}"), code
+    if response.status == 429 or code in RATE_LIMIT_CODES:
+        wait = retry_after_header(response, now=now) or _rate_limit_reset(response)
+        return SendResult(
+            ok=False, retry_after=wait, detail=f"code {code or 429}: too many messages"
+        ), code or 429
     if code is None:
-        gone = answer.status in (404, 410)
+        gone = response.status in (404, 410)
         hint = "no bot at this address; check FEISHU_WEBHOOK_URL" if gone else "not an answer of a bot"
-        return Sent(ok=False, permanent=gone, detail=f"HTTP {answer.status}: {hint}"), None
-    return Sent(ok=False, detail=f"code {code}: the message was not understood"), code
+        return SendResult(ok=False, permanent=gone, detail=f"HTTP {response.status}: {hint}"), None
+    return SendResult(ok=False, detail=f"code {code}: the message was not understood"), code
 
 
 def _code(body: bytes) -> int | None:
@@ -223,10 +240,10 @@ def _code(body: bytes) -> int | None:
     return code if type(code) is int else None
 
 
-def _reset(answer: Answer) -> timedelta | None:
-    seconds = answer.headers.get("x-ogw-ratelimit-reset", "")
+def _rate_limit_reset(response: HttpResponse) -> timedelta | None:
+    seconds = response.headers.get("x-ogw-ratelimit-reset", "")
     return timedelta(seconds=min(int(seconds), 3600)) if seconds.isdecimal() else None
 
 
-def _encoded(message: dict[str, Any]) -> bytes:
+def _to_json_bytes(message: dict[str, Any]) -> bytes:
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()

@@ -7,37 +7,43 @@ from urllib.parse import urlsplit, urlunsplit
 from functions.domain.alerts.model import Notice
 from functions.domain.types import Priority
 from functions.errors import SettingsError
-from functions.http_client.trusted import Answer, Post
+from functions.http_client.trusted import HttpResponse, PostRequest
 from functions.notifications.channel import (
     JSON_HEADERS,
-    Sent,
-    Verdict,
-    address,
-    decoded,
-    encoded,
-    posting,
-    say,
-    wait_asked_for,
+    ClassifiedResponse,
+    SendResult,
+    json_poster,
+    parse_json_object,
+    post_with_fallback,
+    retry_after_header,
+    to_json_bytes,
+    webhook_url,
 )
-from functions.notifications.rendering.digest import VOICE_SETTINGS, Limits, Voice, fullest, text
-from functions.notifications.rendering.formatting import broken, clipped
-from functions.notifications.rendering.phrases import Tone
+from functions.notifications.rendering.digest import (
+    LOCALE_SETTINGS,
+    Limits,
+    Locale,
+    render_fullest,
+    to_plain_text,
+)
+from functions.notifications.rendering.formatting import defuse_links, truncate
+from functions.notifications.rendering.phrases import Severity
 
-SETTINGS = ("NTFY_URL", "NTFY_TOKEN", *VOICE_SETTINGS)
+SETTINGS = ("NTFY_URL", "NTFY_TOKEN", *LOCALE_SETTINGS)
 MAX_BYTES = 4_000  # of the message; from 4,096 on ntfy makes an attachment of it
 TITLE_UNITS = 200
 
-LOUDNESS: dict[Tone, int] = {"bad": 4, "warning": 4, "good": 3, "news": 3, "calm": 2}
-LOUDEST = 5  # rings through a phone's silence: for problems of urgent tasks
+PRIORITIES: dict[Severity, int] = {"bad": 4, "warning": 4, "good": 3, "news": 3, "calm": 2}
+URGENT_PRIORITY = 5  # rings through a phone's silence: for problems of urgent tasks
 
 
-def open_channel(settings: Mapping[str, str], post: Post) -> "NtfyChannel | None":
+def create_channel(settings: Mapping[str, str], post: PostRequest) -> "NtfyChannel | None":
     """The channel, or None when it is not set up.
 
     Raises:
         SettingsError: The address names no topic.
     """
-    url = address(settings, "NTFY_URL")
+    url = webhook_url(settings, "NTFY_URL")
     if not url:
         return None
     parts = urlsplit(url)
@@ -47,7 +53,9 @@ def open_channel(settings: Mapping[str, str], post: Post) -> "NtfyChannel | None
             "NTFY_URL: give the address of a topic, such as https://ntfy.sh/a-name-nobody-guesses"
         )
     server = urlunsplit((parts.scheme, parts.netloc, f"{folder}/", "", ""))
-    return NtfyChannel(server, topic, settings.get("NTFY_TOKEN", "").strip(), Voice.of(settings), post)
+    return NtfyChannel(
+        server, topic, settings.get("NTFY_TOKEN", "").strip(), Locale.from_settings(settings), post
+    )
 
 
 class NtfyChannel:
@@ -55,62 +63,70 @@ class NtfyChannel:
 
     name = "ntfy"
 
-    def __init__(self, server: str, topic: str, token: str, voice: Voice, post: Post) -> None:
+    def __init__(self, server: str, topic: str, token: str, locale: Locale, post: PostRequest) -> None:
         signed = {"Authorization": f"Bearer {token}"} if token else {}
-        self._request = posting(post, server, JSON_HEADERS | signed)
+        self._post_body = json_poster(post, server, JSON_HEADERS | signed)
         self._topic = topic
-        self._voice = voice
+        self._locale = locale
 
-    async def send(self, notices: Sequence[Notice], now: datetime) -> Sent:
+    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
         """Publish one message.
 
         Raises:
             PostError: No answer came; the message may have arrived.
         """
-        return await say(
-            self._request,
-            lambda answer: judge(answer, now=now),
-            lambda: render(notices, self._voice, topic=self._topic),
+        return await post_with_fallback(
+            self._post_body,
+            lambda answer: classify_response(answer, now=now),
+            lambda: render(notifications, self._locale, topic=self._topic),
         )
 
     def __repr__(self) -> str:
         return "NtfyChannel()"
 
 
-def render(notices: Sequence[Notice], voice: Voice, *, topic: str) -> bytes:
+def render(notifications: Sequence[Notice], locale: Locale, *, topic: str) -> bytes:
     """The message; its text has at most 4,000 bytes."""
 
     def drawn(limits: Limits) -> dict[str, object]:
-        digest = voice.digest(notices, limits)
-        problem = digest.tone in ("bad", "warning")
-        urgent = problem and any(notice.priority is Priority.URGENT for notice in notices)
+        digest = locale.build_message(notifications, limits)
+        problem = digest.severity in ("bad", "warning")
+        urgent = problem and any(notice.priority is Priority.URGENT for notice in notifications)
         message: dict[str, object] = {
             "topic": topic,
-            "title": clipped(broken(digest.headline), TITLE_UNITS),
-            "message": broken(text(digest)),
-            "priority": LOUDEST if urgent else LOUDNESS[digest.tone],
+            "title": truncate(defuse_links(digest.headline), TITLE_UNITS),
+            "message": defuse_links(to_plain_text(digest)),
+            "priority": URGENT_PRIORITY if urgent else PRIORITIES[digest.severity],
         }
-        page = digest.rows[0].page
+        page = digest.rows[0].page_url
         return message | ({"click": page} if page else {})
 
-    chosen = fullest(
+    chosen = render_fullest(
         drawn, lambda message: len(str(message["message"]).encode(errors="replace")) <= MAX_BYTES
     )
-    return encoded(chosen)
+    return to_json_bytes(chosen)
 
 
-def judge(answer: Answer, *, now: datetime) -> Verdict:
+def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedResponse:
     """What ntfy says: the message with its id, or a code."""
-    body = decoded(answer.body)
-    if answer.status == 200 and body.get("id"):
-        return Verdict(Sent(ok=True))
-    wait = wait_asked_for(answer, now=now)
-    if answer.status == 429:
-        return Verdict(Sent(ok=False, retry_after=wait, detail="HTTP 429: too many messages"))
-    if answer.status in (401, 403):
+    body = parse_json_object(response.body)
+    if response.status == 200 and body.get("id"):
+        return ClassifiedResponse(SendResult(ok=True))
+    wait = retry_after_header(response, now=now)
+    if response.status == 429:
+        return ClassifiedResponse(
+            SendResult(ok=False, retry_after=wait, detail="HTTP 429: too many messages")
+        )
+    if response.status in (401, 403):
         hint = "the topic is not ours to write to; check NTFY_TOKEN"
-        return Verdict(Sent(ok=False, permanent=True, detail=f"HTTP {answer.status}: {hint}"))
-    if answer.status in (400, 404, 405, 410):
+        return ClassifiedResponse(
+            SendResult(ok=False, permanent=True, detail=f"HTTP {response.status}: {hint}")
+        )
+    if response.status in (400, 404, 405, 410):
         hint = "no ntfy topic at this address; check NTFY_URL"
-        return Verdict(Sent(ok=False, permanent=True, detail=f"HTTP {answer.status}: {hint}"))
-    return Verdict(Sent(ok=False, retry_after=wait, detail=f"HTTP {answer.status}: not an answer of ntfy's"))
+        return ClassifiedResponse(
+            SendResult(ok=False, permanent=True, detail=f"HTTP {response.status}: {hint}")
+        )
+    return ClassifiedResponse(
+        SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: not an answer of ntfy's")
+    )

@@ -8,21 +8,29 @@ from typing import Any
 from functions.domain.alerts.model import Notice
 from functions.domain.types import Priority, instant_text
 from functions.errors import SettingsError
-from functions.http_client.trusted import Answer, Post
-from functions.notifications.channel import Request, Sent, Verdict, decoded, encoded, posting, wait_asked_for
-from functions.notifications.rendering.digest import LIMITS, VOICE_SETTINGS, Voice, text
-from functions.notifications.rendering.formatting import clipped
-from functions.notifications.rendering.phrases import LOOKS
+from functions.http_client.trusted import HttpResponse, PostRequest
+from functions.notifications.channel import (
+    ClassifiedResponse,
+    PostBody,
+    SendResult,
+    json_poster,
+    parse_json_object,
+    retry_after_header,
+    to_json_bytes,
+)
+from functions.notifications.rendering.digest import LIMITS, LOCALE_SETTINGS, Locale, to_plain_text
+from functions.notifications.rendering.formatting import truncate
+from functions.notifications.rendering.phrases import STYLES
 
-SETTINGS = ("PAGERDUTY_ROUTING_KEY", *VOICE_SETTINGS)
-EVENTS = "https://events.pagerduty.com/v2/enqueue"
+SETTINGS = ("PAGERDUTY_ROUTING_KEY", *LOCALE_SETTINGS)
+EVENTS_URL = "https://events.pagerduty.com/v2/enqueue"
 KEY_CHARS = 32
 SUMMARY_UNITS = 1024
 DETAIL_UNITS = 2000
 SOURCE = "cronfire"
 
 
-def open_channel(settings: Mapping[str, str], post: Post) -> "PagerDutyChannel | None":
+def create_channel(settings: Mapping[str, str], post: PostRequest) -> "PagerDutyChannel | None":
     """The channel, or None when it is not set up.
 
     Raises:
@@ -35,7 +43,7 @@ def open_channel(settings: Mapping[str, str], post: Post) -> "PagerDutyChannel |
         raise SettingsError(
             f"PAGERDUTY_ROUTING_KEY: give the service's integration key (Events API v2), {KEY_CHARS} letters"
         )
-    return PagerDutyChannel(key, Voice.of(settings), post)
+    return PagerDutyChannel(key, Locale.from_settings(settings), post)
 
 
 class PagerDutyChannel:
@@ -43,12 +51,12 @@ class PagerDutyChannel:
 
     name = "pagerduty"
 
-    def __init__(self, key: str, voice: Voice, post: Post) -> None:
-        self._request: Request = posting(post, EVENTS)
+    def __init__(self, key: str, locale: Locale, post: PostRequest) -> None:
+        self._post_body: PostBody = json_poster(post, EVENTS_URL)
         self._key = key
-        self._voice = voice
+        self._locale = locale
 
-    async def send(self, notices: Sequence[Notice], now: datetime) -> Sent:
+    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
         """Send an event for each notice of a problem or of its end; news wake nobody up.
 
         One that was sent before changes nothing when it is sent again: incidents go by the task's id.
@@ -56,55 +64,61 @@ class PagerDutyChannel:
         Raises:
             PostError: No answer came; events may have arrived.
         """
-        latest = {notice.task_id: notice for notice in sorted(notices, key=lambda notice: notice.at)}
+        latest = {notice.task_id: notice for notice in sorted(notifications, key=lambda notice: notice.at)}
         events = [
             event
             for notice in latest.values()
-            if (event := render(notice, self._voice, key=self._key)) is not None
+            if (event := render(notice, self._locale, key=self._key)) is not None
         ]
-        answers = await asyncio.gather(*(self._request(encoded(event)) for event in events))
-        verdicts = [judge(answer, now=now).sent for answer in answers]
-        return next((sent for sent in verdicts if not sent.ok), Sent(ok=True))
+        answers = await asyncio.gather(*(self._post_body(to_json_bytes(event)) for event in events))
+        verdicts = [classify_response(answer, now=now).result for answer in answers]
+        return next((sent for sent in verdicts if not sent.ok), SendResult(ok=True))
 
     def __repr__(self) -> str:
         return "PagerDutyChannel()"
 
 
-def render(notice: Notice, voice: Voice, *, key: str) -> dict[str, Any] | None:
+def render(notification: Notice, locale: Locale, *, key: str) -> dict[str, Any] | None:
     """The event of *notice*; None when it is neither a problem nor the end of one."""
-    tone = LOOKS[notice.kind].tone
-    event: dict[str, Any] = {"routing_key": key, "dedup_key": notice.task_id[:255]}
+    tone = STYLES[notification.kind].severity
+    event: dict[str, Any] = {"routing_key": key, "dedup_key": notification.task_id[:255]}
     if tone == "good":
         return event | {"event_action": "resolve"}
-    if tone not in ("bad", "warning") and notice.kind != "test":
+    if tone not in ("bad", "warning") and notification.kind != "test":
         return None
-    digest = voice.digest([notice], LIMITS[0])
+    digest = locale.build_message([notification], LIMITS[0])
     severity = {"bad": "error", "warning": "warning"}.get(tone, "info")
-    if tone == "bad" and notice.priority is Priority.URGENT:
+    if tone == "bad" and notification.priority is Priority.URGENT:
         severity = "critical"
-    page = digest.rows[0].page
+    page = digest.rows[0].page_url
     payload = {
-        "summary": clipped(digest.headline, SUMMARY_UNITS),
+        "summary": truncate(digest.headline, SUMMARY_UNITS),
         "source": SOURCE,
         "severity": severity,
-        "timestamp": instant_text(notice.at),
-        "component": notice.task_id,
-        "class": notice.type,
-        "custom_details": {"text": clipped(text(digest), DETAIL_UNITS)},
+        "timestamp": instant_text(notification.at),
+        "component": notification.task_id,
+        "class": notification.type,
+        "custom_details": {"text": truncate(to_plain_text(digest), DETAIL_UNITS)},
     }
     event |= {"event_action": "trigger", "client": "Cronfire", "payload": payload}
-    return event | ({"client_url": page, "links": [{"href": page, "text": digest.read_on}]} if page else {})
+    return event | (
+        {"client_url": page, "links": [{"href": page, "text": digest.link_label}]} if page else {}
+    )
 
 
-def judge(answer: Answer, *, now: datetime) -> Verdict:
+def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedResponse:
     """What PagerDuty says: 202, and `success`."""
-    body = decoded(answer.body)
-    if answer.status == 202 and body.get("status") == "success":
-        return Verdict(Sent(ok=True))
-    wait = wait_asked_for(answer, now=now)
-    if answer.status == 429:
-        return Verdict(Sent(ok=False, retry_after=wait, detail="HTTP 429: too many events"))
-    if answer.status in (400, 403, 404):
+    body = parse_json_object(response.body)
+    if response.status == 202 and body.get("status") == "success":
+        return ClassifiedResponse(SendResult(ok=True))
+    wait = retry_after_header(response, now=now)
+    if response.status == 429:
+        return ClassifiedResponse(SendResult(ok=False, retry_after=wait, detail="HTTP 429: too many events"))
+    if response.status in (400, 403, 404):
         hint = "the event was refused; check PAGERDUTY_ROUTING_KEY"
-        return Verdict(Sent(ok=False, permanent=True, detail=f"HTTP {answer.status}: {hint}"))
-    return Verdict(Sent(ok=False, retry_after=wait, detail=f"HTTP {answer.status}: PagerDuty has a fault"))
+        return ClassifiedResponse(
+            SendResult(ok=False, permanent=True, detail=f"HTTP {response.status}: {hint}")
+        )
+    return ClassifiedResponse(
+        SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: PagerDuty has a fault")
+    )

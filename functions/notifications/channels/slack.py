@@ -5,19 +5,27 @@ from datetime import datetime
 from typing import Any
 
 from functions.domain.alerts.model import Notice
-from functions.http_client.trusted import Answer, Post
-from functions.notifications.channel import Sent, Verdict, address, encoded, posting, say, wait_asked_for
+from functions.http_client.trusted import HttpResponse, PostRequest
+from functions.notifications.channel import (
+    ClassifiedResponse,
+    SendResult,
+    json_poster,
+    post_with_fallback,
+    retry_after_header,
+    to_json_bytes,
+    webhook_url,
+)
 from functions.notifications.rendering.digest import (
-    VOICE_SETTINGS,
-    Digest,
+    LOCALE_SETTINGS,
     Item,
     Limits,
+    Locale,
+    Message,
     Row,
-    Voice,
-    fullest,
-    text,
+    render_fullest,
+    to_plain_text,
 )
-from functions.notifications.rendering.formatting import clipped
+from functions.notifications.rendering.formatting import truncate
 
 # A digest as Slack's blocks. Foreign text is only ever in elements that Slack does not parse.
 
@@ -27,42 +35,42 @@ CONTEXT_UNITS = 2000
 Block = dict[str, Any]
 
 
-def message(digest: Digest) -> dict[str, Any]:
+def message(notification_message: Message) -> dict[str, Any]:
     """The message of *digest*: at most 41 blocks, of 50 that may be."""
-    alone = len(digest.rows) == 1 and not digest.more
-    icon = f"{digest.rows[0].icon} " if alone else ""
-    blocks: list[Block] = [_header(icon + digest.headline)]
-    for number, row in enumerate(digest.rows):
+    alone = len(notification_message.rows) == 1 and not notification_message.omitted
+    icon = f"{notification_message.rows[0].icon} " if alone else ""
+    blocks: list[Block] = [_header(icon + notification_message.headline)]
+    for number, row in enumerate(notification_message.rows):
         if number:
             blocks.append({"type": "divider"})
-        blocks += _blocks(row, digest.read_on, alone=alone)
-    if digest.more:
-        blocks += [{"type": "divider"}, _note(digest.more)]
+        blocks += _blocks(row, notification_message.link_label, alone=alone)
+    if notification_message.omitted:
+        blocks += [{"type": "divider"}, _note(notification_message.omitted)]
     # What a phone's notification shows, and the only part that Slack parses.
-    return _unfurled_never({"text": escaped(icon + digest.headline), "blocks": blocks})
+    return _no_unfurl({"text": escape(icon + notification_message.headline), "blocks": blocks})
 
 
-def plain_message(digest: Digest) -> dict[str, Any]:
+def plain_message(notification_message: Message) -> dict[str, Any]:
     """The same without blocks or markup."""
-    return _unfurled_never({"text": escaped(text(digest)), "mrkdwn": False})
+    return _no_unfurl({"text": escape(to_plain_text(notification_message)), "mrkdwn": False})
 
 
-def escaped(foreign: str) -> str:
+def escape(foreign: str) -> str:
     """*foreign* without the three letters that begin a mention, a link or an entity."""
     return foreign.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _unfurled_never(message: dict[str, Any]) -> dict[str, Any]:
+def _no_unfurl(message: dict[str, Any]) -> dict[str, Any]:
     """Slack would fetch and show what foreign links lead to."""
     return message | {"unfurl_links": False, "unfurl_media": False}
 
 
 def _header(plain: str) -> Block:
-    shown = {"type": "plain_text", "text": clipped(plain, HEADER_UNITS), "emoji": False}
+    shown = {"type": "plain_text", "text": truncate(plain, HEADER_UNITS), "emoji": False}
     return {"type": "header", "text": shown}
 
 
-def _blocks(row: Row, read_on: str, *, alone: bool) -> list[Block]:
+def _blocks(row: Row, link_label: str, *, alone: bool) -> list[Block]:
     """The blocks of *row*. The only row has its sentence in the header already."""
     parts: list[Block] = []
     if not alone:
@@ -70,13 +78,13 @@ def _blocks(row: Row, read_on: str, *, alone: bool) -> list[Block]:
     if row.summary:
         parts.append(_section(_text(row.summary)))
     if row.items:
-        style = "ordered" if row.ranked else "bullet"
+        style = "ordered" if row.is_ranked else "bullet"
         lines = [_section(*_line(item)) for item in row.items]
         parts.append({"type": "rich_text_list", "style": style, "elements": lines})
-    if row.more:
-        parts.append(_section(_text(row.more)))
-    if row.page:
-        parts.append(_section(_link(row.page, read_on)))
+    if row.omitted:
+        parts.append(_section(_text(row.omitted)))
+    if row.page_url:
+        parts.append(_section(_link(row.page_url, link_label)))
     blocks = [{"type": "rich_text", "elements": parts}] if parts else []
     return [*blocks, _note(row.details)] if row.details else blocks
 
@@ -100,15 +108,15 @@ def _link(url: str, plain: str) -> Block:
 
 
 def _note(plain: str) -> Block:
-    shown = {"type": "plain_text", "text": clipped(plain, CONTEXT_UNITS), "emoji": False}
+    shown = {"type": "plain_text", "text": truncate(plain, CONTEXT_UNITS), "emoji": False}
     return {"type": "context", "elements": [shown]}
 
 
-SETTINGS = ("SLACK_WEBHOOK_URL", *VOICE_SETTINGS)
+SETTINGS = ("SLACK_WEBHOOK_URL", *LOCALE_SETTINGS)
 MAX_CHARS = 12_000  # of the whole message; from about 13,200 on Slack says msg_blocks_too_long
 PLAIN_CHARS = 3_800  # Slack advises not to exceed 4,000
 
-GONE = {
+PERMANENT_ERRORS = {
     "action_prohibited": "a rule of the workspace forbids the message",
     "channel_is_archived": "the webhook's Slack channel is archived",
     "channel_not_found": "the webhook's Slack channel is gone",
@@ -123,7 +131,7 @@ GONE = {
     "user_not_found": "the webhook's user is gone",
 }
 REMEDY = "; make a new webhook and set SLACK_WEBHOOK_URL"
-MISREAD = frozenset(
+LAYOUT_ERRORS = frozenset(
     {
         "invalid_attachments",
         "invalid_blocks",
@@ -138,14 +146,14 @@ MISREAD = frozenset(
 )
 
 
-def open_channel(settings: Mapping[str, str], post: Post) -> "SlackChannel | None":
+def create_channel(settings: Mapping[str, str], post: PostRequest) -> "SlackChannel | None":
     """The channel, or None when it is not set up.
 
     Raises:
         SettingsError: The address is not one.
     """
-    url = address(settings, "SLACK_WEBHOOK_URL")
-    return SlackChannel(url, Voice.of(settings), post) if url else None
+    url = webhook_url(settings, "SLACK_WEBHOOK_URL")
+    return SlackChannel(url, Locale.from_settings(settings), post) if url else None
 
 
 class SlackChannel:
@@ -153,62 +161,72 @@ class SlackChannel:
 
     name = "slack"
 
-    def __init__(self, url: str, voice: Voice, post: Post) -> None:
-        self._request = posting(post, url)
-        self._voice = voice
+    def __init__(self, url: str, locale: Locale, post: PostRequest) -> None:
+        self._post_body = json_poster(post, url)
+        self._locale = locale
 
-    async def send(self, notices: Sequence[Notice], now: datetime) -> Sent:
+    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
         """Send one message of blocks; if Slack cannot read it, the same as plain text, once.
 
         Raises:
             PostError: No answer came; the message may have arrived.
         """
-        return await say(
-            self._request,
-            lambda answer: judge(answer, now=now),
-            lambda: render(notices, self._voice),
-            lambda: render_plain(notices, self._voice),
+        return await post_with_fallback(
+            self._post_body,
+            lambda answer: classify_response(answer, now=now),
+            lambda: render(notifications, self._locale),
+            lambda: render_plain(notifications, self._locale),
         )
 
     def __repr__(self) -> str:
         return "SlackChannel()"
 
 
-def render(notices: Sequence[Notice], voice: Voice) -> bytes:
+def render(notifications: Sequence[Notice], locale: Locale) -> bytes:
     """The message in at most 12,000 characters."""
 
     def drawn(limits: Limits) -> bytes:
-        return encoded(message(voice.digest(notices, limits)))
+        return to_json_bytes(message(locale.build_message(notifications, limits)))
 
-    return fullest(drawn, lambda body: len(body.decode()) <= MAX_CHARS)
+    return render_fullest(drawn, lambda body: len(body.decode()) <= MAX_CHARS)
 
 
-def render_plain(notices: Sequence[Notice], voice: Voice) -> bytes:
+def render_plain(notifications: Sequence[Notice], locale: Locale) -> bytes:
     """The message without blocks."""
 
     def drawn(limits: Limits) -> bytes:
-        return encoded(plain_message(voice.digest(notices, limits)))
+        return to_json_bytes(plain_message(locale.build_message(notifications, limits)))
 
-    return fullest(drawn, lambda body: len(body.decode()) <= PLAIN_CHARS)
+    return render_fullest(drawn, lambda body: len(body.decode()) <= PLAIN_CHARS)
 
 
-def judge(answer: Answer, *, now: datetime) -> Verdict:
+def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedResponse:
     """What Slack says: the word `ok`, or another word that names the fault."""
-    word = answer.body[:80].decode("ascii", "replace").strip()
-    if answer.status == 200 and word == "ok":
-        return Verdict(Sent(ok=True))
-    if answer.status == 429:
-        wait = wait_asked_for(answer, now=now)
-        return Verdict(Sent(ok=False, retry_after=wait, detail="HTTP 429: too many messages"))
-    if word in GONE:
-        return Verdict(Sent(ok=False, permanent=True, detail=f"{word}: {GONE[word]}{REMEDY}"))
-    if word in MISREAD:
-        return Verdict(Sent(ok=False, detail=f"{word}: the message was not understood"), misread=True)
-    if answer.status in (404, 410):
-        return Verdict(
-            Sent(ok=False, permanent=True, detail=f"HTTP {answer.status}: no webhook here{REMEDY}")
+    word = response.body[:80].decode("ascii", "replace").strip()
+    if response.status == 200 and word == "ok":
+        return ClassifiedResponse(SendResult(ok=True))
+    if response.status == 429:
+        wait = retry_after_header(response, now=now)
+        return ClassifiedResponse(
+            SendResult(ok=False, retry_after=wait, detail="HTTP 429: too many messages")
         )
-    if answer.status == 400:
-        return Verdict(Sent(ok=False, detail="HTTP 400: the message was not understood"), misread=True)
-    wait = wait_asked_for(answer, now=now)
-    return Verdict(Sent(ok=False, retry_after=wait, detail=f"HTTP {answer.status}: not an answer of Slack's"))
+    if word in PERMANENT_ERRORS:
+        return ClassifiedResponse(
+            SendResult(ok=False, permanent=True, detail=f"{word}: {PERMANENT_ERRORS[word]}{REMEDY}")
+        )
+    if word in LAYOUT_ERRORS:
+        return ClassifiedResponse(
+            SendResult(ok=False, detail=f"{word}: the message was not understood"), try_plain_text=True
+        )
+    if response.status in (404, 410):
+        return ClassifiedResponse(
+            SendResult(ok=False, permanent=True, detail=f"HTTP {response.status}: no webhook here{REMEDY}")
+        )
+    if response.status == 400:
+        return ClassifiedResponse(
+            SendResult(ok=False, detail="HTTP 400: the message was not understood"), try_plain_text=True
+        )
+    wait = retry_after_header(response, now=now)
+    return ClassifiedResponse(
+        SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: not an answer of Slack's")
+    )

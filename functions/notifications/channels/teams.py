@@ -5,14 +5,29 @@ from datetime import datetime
 from typing import Any
 
 from functions.domain.alerts.model import Notice
-from functions.http_client.trusted import Answer, Post
-from functions.notifications.channel import Sent, Verdict, address, encoded, posting, say, wait_asked_for
-from functions.notifications.rendering.digest import VOICE_SETTINGS, Digest, Limits, Row, Voice, fitting
-from functions.notifications.rendering.phrases import Tone
+from functions.http_client.trusted import HttpResponse, PostRequest
+from functions.notifications.channel import (
+    ClassifiedResponse,
+    SendResult,
+    json_poster,
+    post_with_fallback,
+    retry_after_header,
+    to_json_bytes,
+    webhook_url,
+)
+from functions.notifications.rendering.digest import (
+    LOCALE_SETTINGS,
+    Limits,
+    Locale,
+    Message,
+    Row,
+    fit_to_limit,
+)
+from functions.notifications.rendering.phrases import Severity
 
-SETTINGS = ("TEAMS_WEBHOOK_URL", *VOICE_SETTINGS)
+SETTINGS = ("TEAMS_WEBHOOK_URL", *LOCALE_SETTINGS)
 MAX_BYTES = 24_000  # Teams takes 28 KB with what Workflows adds
-COLOURS: dict[Tone, str] = {
+COLOURS: dict[Severity, str] = {
     "bad": "attention",
     "warning": "warning",
     "good": "good",
@@ -24,14 +39,14 @@ REMEDY = "; make a new webhook in Workflows and set TEAMS_WEBHOOK_URL"
 Element = dict[str, Any]
 
 
-def open_channel(settings: Mapping[str, str], post: Post) -> "TeamsChannel | None":
+def create_channel(settings: Mapping[str, str], post: PostRequest) -> "TeamsChannel | None":
     """The channel, or None when it is not set up.
 
     Raises:
         SettingsError: The address is not one.
     """
-    url = address(settings, "TEAMS_WEBHOOK_URL")
-    return TeamsChannel(url, Voice.of(settings), post) if url else None
+    url = webhook_url(settings, "TEAMS_WEBHOOK_URL")
+    return TeamsChannel(url, Locale.from_settings(settings), post) if url else None
 
 
 class TeamsChannel:
@@ -39,81 +54,91 @@ class TeamsChannel:
 
     name = "teams"
 
-    def __init__(self, url: str, voice: Voice, post: Post) -> None:
-        self._request = posting(post, url)
-        self._voice = voice
+    def __init__(self, url: str, locale: Locale, post: PostRequest) -> None:
+        self._post_body = json_poster(post, url)
+        self._locale = locale
 
-    async def send(self, notices: Sequence[Notice], now: datetime) -> Sent:
+    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
         """Send one card.
 
         Raises:
             PostError: No answer came; the message may have arrived.
         """
-        return await say(
-            self._request, lambda answer: judge(answer, now=now), lambda: render(notices, self._voice)
+        return await post_with_fallback(
+            self._post_body,
+            lambda answer: classify_response(answer, now=now),
+            lambda: render(notifications, self._locale),
         )
 
     def __repr__(self) -> str:
         return "TeamsChannel()"
 
 
-def render(notices: Sequence[Notice], voice: Voice) -> bytes:
+def render(notifications: Sequence[Notice], locale: Locale) -> bytes:
     """The message as an Adaptive Card of at most 24 KB. Foreign text is only in runs, which nobody parses."""
 
     def drawn(limits: Limits) -> bytes:
-        content = card(voice.digest(notices, limits))
+        content = card(locale.build_message(notifications, limits))
         attachment = {
             "contentType": "application/vnd.microsoft.card.adaptive",
             "contentUrl": None,
             "content": content,
         }
-        return encoded({"type": "message", "attachments": [attachment]})
+        return to_json_bytes({"type": "message", "attachments": [attachment]})
 
-    return fitting(drawn, max_bytes=MAX_BYTES)
+    return fit_to_limit(drawn, max_bytes=MAX_BYTES)
 
 
-def card(digest: Digest) -> Element:
+def card(message: Message) -> Element:
     """*digest* as an Adaptive Card of version 1.4."""
     body: list[Element] = []
-    if len(digest.rows) > 1:
-        body.append(_line(_run(digest.headline, weight="Bolder", size="Large")))
-    for number, row in enumerate(digest.rows):
-        body += _row(row, separator=bool(number or body), read_on=digest.read_on)
-    if digest.more:
-        body.append(_line(_run(digest.more, isSubtle=True)))
+    if len(message.rows) > 1:
+        body.append(_line(_text_run(message.headline, weight="Bolder", size="Large")))
+    for number, row in enumerate(message.rows):
+        body += _row(row, separator=bool(number or body), link_label=message.link_label)
+    if message.omitted:
+        body.append(_line(_text_run(message.omitted, isSubtle=True)))
     return {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
-        "fallbackText": digest.headline,
+        "fallbackText": message.headline,
         "msteams": {"width": "Full"},
         "body": body,
     }
 
 
-def judge(answer: Answer, *, now: datetime) -> Verdict:
+def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedResponse:
     """What Workflows says. It answers before Teams has seen the card: a yes means that it was taken."""
-    if answer.status in (200, 202):
-        return Verdict(Sent(ok=True))
-    wait = wait_asked_for(answer, now=now)
-    if answer.status == 429:
-        return Verdict(Sent(ok=False, retry_after=wait, detail="HTTP 429: too many messages"))
-    if answer.status in (400, 401, 403, 404, 405, 410):
+    if response.status in (200, 202):
+        return ClassifiedResponse(SendResult(ok=True))
+    wait = retry_after_header(response, now=now)
+    if response.status == 429:
+        return ClassifiedResponse(
+            SendResult(ok=False, retry_after=wait, detail="HTTP 429: too many messages")
+        )
+    if response.status in (400, 401, 403, 404, 405, 410):
         hint = "the workflow is gone, switched off, or its address is not whole"
-        return Verdict(Sent(ok=False, permanent=True, detail=f"HTTP {answer.status}: {hint}{REMEDY}"))
-    return Verdict(Sent(ok=False, retry_after=wait, detail=f"HTTP {answer.status}: Workflows has a fault"))
+        return ClassifiedResponse(
+            SendResult(ok=False, permanent=True, detail=f"HTTP {response.status}: {hint}{REMEDY}")
+        )
+    return ClassifiedResponse(
+        SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: Workflows has a fault")
+    )
 
 
-def _row(row: Row, *, separator: bool, read_on: str) -> list[Element]:
-    title = _run(f"{row.icon} {row.sentence}", weight="Bolder", color=COLOURS[row.tone])
+def _row(row: Row, *, separator: bool, link_label: str) -> list[Element]:
+    title = _text_run(f"{row.icon} {row.sentence}", weight="Bolder", color=COLOURS[row.severity])
     elements = [_line(title) | ({"separator": True} if separator else {})]
-    elements += [_line(_run(row.summary))] if row.summary else []
-    elements += [_line(_run(row.details, isSubtle=True))] if row.details else []
+    elements += [_line(_text_run(row.summary))] if row.summary else []
+    elements += [_line(_text_run(row.details, isSubtle=True))] if row.details else []
     for item in row.items:
-        elements.append(_line(_run(f"{item.mark} "), _run(item.title, **_opening(item.url))))
-        elements += [_line(_run(item.text, isSubtle=True))] if item.text else []
-    elements += [_line(_run(row.more, isSubtle=True))] if row.more else []
-    elements += [_line(_run(read_on, **_opening(row.page)))] if row.page else []
+        elements.append(
+            _line(_text_run(f"{item.marker} "), _text_run(item.title, **_open_url_action(item.url)))
+        )
+        elements += [_line(_text_run(item.text, isSubtle=True))] if item.text else []
+    elements += [_line(_text_run(row.omitted, isSubtle=True))] if row.omitted else []
+    elements += [_line(_text_run(link_label, **_open_url_action(row.page_url)))] if row.page_url else []
     return elements
 
 
@@ -121,9 +146,9 @@ def _line(*runs: Element) -> Element:
     return {"type": "RichTextBlock", "inlines": list(runs)}
 
 
-def _run(plain: str, **look: Any) -> Element:
+def _text_run(plain: str, **look: Any) -> Element:
     return {"type": "TextRun", "text": plain} | look
 
 
-def _opening(url: str) -> Element:
+def _open_url_action(url: str) -> Element:
     return {"selectAction": {"type": "Action.OpenUrl", "url": url}} if url else {}

@@ -11,15 +11,15 @@ from typing import Any
 from functions.domain.alerts.model import Notice
 from functions.domain.types import instant_text
 from functions.errors import SettingsError
-from functions.http_client.trusted import Answer, Post
-from functions.notifications.channel import POST_TIMEOUT_S, Sent, wait_asked_for
-from functions.notifications.rendering.formatting import web_address
+from functions.http_client.trusted import HttpResponse, PostRequest
+from functions.notifications.channel import POST_TIMEOUT_S, SendResult, retry_after_header
+from functions.notifications.rendering.formatting import safe_http_url
 
 SETTINGS = ("WEBHOOK_URL", "WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS")
 MAX_BYTES = 20_000  # what the specification advises not to exceed
 
 # Items of each notice, characters of each text, notices: from all that could fit to what always does.
-_CUTS: tuple[tuple[int, int, int], ...] = (
+_TRUNCATION_STEPS: tuple[tuple[int, int, int], ...] = (
     (50, 500, 60),
     (10, 300, 60),
     (3, 200, 60),
@@ -31,7 +31,7 @@ _CUTS: tuple[tuple[int, int, int], ...] = (
 )
 
 
-def open_channel(settings: Mapping[str, str], post: Post) -> "WebhookChannel | None":
+def create_channel(settings: Mapping[str, str], post: PostRequest) -> "WebhookChannel | None":
     """The channel, or None when it is not set up.
 
     Raises:
@@ -40,11 +40,11 @@ def open_channel(settings: Mapping[str, str], post: Post) -> "WebhookChannel | N
     url = settings.get("WEBHOOK_URL", "").strip()
     if not url:
         return None
-    if not web_address(url):
+    if not safe_http_url(url):
         raise SettingsError(
             "WEBHOOK_URL: give a whole address, starting with https:// and without a user name"
         )
-    keys = [_key(name, secret) for name in SETTINGS[1:] for secret in settings.get(name, "").split()]
+    keys = [_parse_key(name, secret) for name in SETTINGS[1:] for secret in settings.get(name, "").split()]
     return WebhookChannel(url, tuple(dict.fromkeys(keys)), post)
 
 
@@ -53,44 +53,44 @@ class WebhookChannel:
 
     name = "webhook"
 
-    def __init__(self, url: str, keys: Sequence[bytes], post: Post) -> None:
+    def __init__(self, url: str, keys: Sequence[bytes], post: PostRequest) -> None:
         self._url = url
         self._keys = tuple(keys)
         self._post = post
 
-    async def send(self, notices: Sequence[Notice], now: datetime) -> Sent:
+    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
         """Send all notices in one request.
 
         Raises:
             PostError: No answer came; the message may have arrived.
         """
-        body = render(notices)
+        body = render(notifications)
         headers = {"Content-Type": "application/json"}
         if self._keys:
-            headers |= signature_headers(body, self._keys, message_id=message_id(notices), now=now)
+            headers |= signature_headers(body, self._keys, message_id=message_id(notifications), now=now)
         answer = await self._post(self._url, headers=headers, body=body, timeout_s=POST_TIMEOUT_S)
-        return judge(answer, now=now)
+        return classify_response(answer, now=now)
 
     def __repr__(self) -> str:
         return "WebhookChannel()"
 
 
-def render(notices: Sequence[Notice]) -> bytes:
+def render(notifications: Sequence[Notice]) -> bytes:
     """The body, below 20 KB: items are cut first, then texts, then notices, which are counted in `more`.
 
     Its `timestamp` is that of the latest notice: a message sent again is the same, byte for byte.
     """
     body = b""
-    for cut in _CUTS:
-        body = _encoded(notices, *cut)
+    for cut in _TRUNCATION_STEPS:
+        body = _build_body(notifications, *cut)
         if len(body) < MAX_BYTES:
             break
     return body
 
 
-def message_id(notices: Sequence[Notice]) -> str:
+def message_id(notifications: Sequence[Notice]) -> str:
     """The same for the same notices, at every attempt; the receiver tells by it what it has seen."""
-    ids = "\n".join(notice.id for notice in notices)
+    ids = "\n".join(notice.id for notice in notifications)
     return f"msg_{hashlib.sha256(ids.encode()).hexdigest()[:32]}"
 
 
@@ -108,22 +108,22 @@ def signature_headers(
     }
 
 
-def judge(answer: Answer, *, now: datetime) -> Sent:
+def classify_response(response: HttpResponse, *, now: datetime) -> SendResult:
     """What the answer means: 2xx is taken, 410 is never again, all else may be better later."""
-    if 200 <= answer.status < 300:
-        return Sent(ok=True)
-    if answer.status == 410:
-        return Sent(
+    if 200 <= response.status < 300:
+        return SendResult(ok=True)
+    if response.status == 410:
+        return SendResult(
             ok=False, permanent=True, detail="HTTP 410: the receiver wants no more; unset WEBHOOK_URL"
         )
-    if 300 <= answer.status < 400:
+    if 300 <= response.status < 400:
         hint = "redirects are not followed; set WEBHOOK_URL to the final address"
-        return Sent(ok=False, detail=f"HTTP {answer.status}: {hint}")
-    wait = wait_asked_for(answer, now=now)
-    return Sent(ok=False, retry_after=wait, detail=f"HTTP {answer.status}")
+        return SendResult(ok=False, detail=f"HTTP {response.status}: {hint}")
+    wait = retry_after_header(response, now=now)
+    return SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}")
 
 
-def _key(name: str, secret: str) -> bytes:
+def _parse_key(name: str, secret: str) -> bytes:
     if not secret.startswith("whsec_"):
         return secret.encode()
     try:
@@ -135,26 +135,26 @@ def _key(name: str, secret: str) -> bytes:
     return key
 
 
-def _encoded(notices: Sequence[Notice], items: int, chars: int, count: int) -> bytes:
-    data: dict[str, Any] = {"notices": [_plain(notice, items, chars) for notice in notices[:count]]}
-    if len(notices) > count:
-        data["more"] = len(notices) - count
+def _build_body(notifications: Sequence[Notice], items: int, chars: int, count: int) -> bytes:
+    data: dict[str, Any] = {"notices": [_to_json(notice, items, chars) for notice in notifications[:count]]}
+    if len(notifications) > count:
+        data["more"] = len(notifications) - count
     message = {
         "type": "cronfire.notices",
-        "timestamp": instant_text(max(notice.at for notice in notices)),
+        "timestamp": instant_text(max(notice.at for notice in notifications)),
         "data": data,
     }
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
-def _plain(notice: Notice, items: int, chars: int) -> dict[str, Any]:
+def _to_json(notification: Notice, items: int, chars: int) -> dict[str, Any]:
     """*notice* as JSON; without its channels, which are nobody's business outside."""
-    whole = notice.model_dump(mode="json", by_alias=True, exclude={"channels", "items"})
-    whole |= {"title": notice.title[:chars], "summary": notice.summary[:chars]}
+    whole = notification.model_dump(mode="json", by_alias=True, exclude={"channels", "items"})
+    whole |= {"title": notification.title[:chars], "summary": notification.summary[:chars]}
     whole["items"] = [
         {name: value if name == "url" else value[:chars] for name, value in item.items()}
-        for item in notice.items[:items]
+        for item in notification.items[:items]
     ]
-    if len(notice.items) > items:
-        whole["moreItems"] = len(notice.items) - items
+    if len(notification.items) > items:
+        whole["moreItems"] = len(notification.items) - items
     return whole

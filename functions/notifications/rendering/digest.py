@@ -9,22 +9,22 @@ from functions.domain.alerts.model import Notice, NoticeKind
 from functions.domain.schedule.describe import in_words
 from functions.errors import InputError
 from functions.notifications.rendering.formatting import (
-    moment,
-    one_line,
-    span,
-    task_page,
-    web_address,
+    format_duration,
+    format_instant,
+    safe_http_url,
+    single_line,
+    task_page_url,
     zone_name,
 )
-from functions.notifications.rendering.phrases import EN, LOOKS, Tone, Words, words_for
+from functions.notifications.rendering.phrases import EN, STYLES, Phrases, Severity, phrases_for
 
 # A digest: all notices of one message as sentences and rows, in one language and no markup.
 
 TITLE_CHARS = 120  # of a task or an item; the first words say which one it is
 SCHEDULE_CHARS = 80
-LINK_CHARS = 2000  # more is no address for people, and more than vendors take
+MAX_URL_CHARS = 2000  # more is no address for people, and more than vendors take
 BULLET = "•"
-RANKED = frozenset({"agent"})  # types whose items come best first
+RANKED_TYPES = frozenset({"agent"})  # types whose items come best first
 TOP_ITEMS = 5  # of those; who asked for a ranking wants its top
 
 _T = TypeVar("_T")
@@ -61,7 +61,7 @@ class Item:
         url: Empty, or http(s) as it was given: a channel must still escape it.
     """
 
-    mark: str
+    marker: str
     title: str
     url: str
     text: str
@@ -80,23 +80,23 @@ class Row:
     """
 
     kind: NoticeKind
-    tone: Tone
+    severity: Severity
     icon: str
     sentence: str
     summary: str
     details: str
     items: tuple[Item, ...]
-    more: str
-    page: str
+    omitted: str
+    page_url: str
 
     @property
-    def ranked(self) -> bool:
+    def is_ranked(self) -> bool:
         """Whether the items are numbered."""
-        return bool(self.items) and self.items[0].mark != BULLET
+        return bool(self.items) and self.items[0].marker != BULLET
 
 
 @dataclass(frozen=True, slots=True)
-class Digest:
+class Message:
     """All rows, the first being the worst.
 
     Attributes:
@@ -106,31 +106,33 @@ class Digest:
         read_on: What a link to a row's page is called.
     """
 
-    tone: Tone
+    severity: Severity
     headline: str
     rows: tuple[Row, ...]
-    more: str
-    read_on: str
+    omitted: str
+    link_label: str
 
 
-def digest(notices: Sequence[Notice], words: Words, limits: Limits, *, public_url: str = "") -> Digest:
+def build_message(
+    notifications: Sequence[Notice], phrases: Phrases, limits: Limits, *, public_url: str = ""
+) -> Message:
     """Put *notices*, at least one and the most important first, into *words*."""
-    hidden = len(notices) - limits.rows
-    return Digest(
-        tone=LOOKS[notices[0].kind].tone,
-        headline=_headline(notices, words),
-        rows=tuple(_row(notice, words, limits, public_url) for notice in notices[: limits.rows]),
-        more=words.more.format(n=hidden) if hidden > 0 else "",
-        read_on=words.open_task,
+    hidden = len(notifications) - limits.rows
+    return Message(
+        severity=STYLES[notifications[0].kind].severity,
+        headline=_headline(notifications, phrases),
+        rows=tuple(_row(notice, phrases, limits, public_url) for notice in notifications[: limits.rows]),
+        omitted=phrases.omitted.format(n=hidden) if hidden > 0 else "",
+        link_label=phrases.open_task,
     )
 
 
-def fitting(render: Callable[[Limits], bytes], *, max_bytes: int) -> bytes:
+def fit_to_limit(render: Callable[[Limits], bytes], *, max_bytes: int) -> bytes:
     """The fullest rendering of at most *max_bytes*; the smallest there is when none fits."""
-    return fullest(render, lambda body: len(body) <= max_bytes)
+    return render_fullest(render, lambda body: len(body) <= max_bytes)
 
 
-def fullest(render: Callable[[Limits], _T], fits: Callable[[_T], bool]) -> _T:
+def render_fullest(render: Callable[[Limits], _T], fits: Callable[[_T], bool]) -> _T:
     """The fullest rendering that *fits*; the smallest there is when none does."""
     for limits in LIMITS[:-1]:
         if fits(rendering := render(limits)):
@@ -138,133 +140,147 @@ def fullest(render: Callable[[Limits], _T], fits: Callable[[_T], bool]) -> _T:
     return render(LIMITS[-1])
 
 
-def _headline(notices: Sequence[Notice], words: Words) -> str:
+def _headline(notifications: Sequence[Notice], phrases: Phrases) -> str:
     tasks: dict[NoticeKind, set[str]] = {}
-    for notice in notices:
+    for notice in notifications:
         tasks.setdefault(notice.kind, set()).add(notice.task_id)
-    if len(notices) == 1:
-        return _sentence(notices[0], words)
-    return words.comma.join(words.counted[kind].format(n=len(ids)) for kind, ids in tasks.items())
-
-
-def _row(notice: Notice, words: Words, limits: Limits, public_url: str) -> Row:
-    ranked = notice.type in RANKED
-    shown = notice.items[: min(limits.items, TOP_ITEMS) if ranked else limits.items]
-    hidden = len(notice.items) - len(shown)
-    return Row(
-        kind=notice.kind,
-        tone=LOOKS[notice.kind].tone,
-        icon=LOOKS[notice.kind].icon,
-        sentence=_sentence(notice, words),
-        summary=one_line(notice.summary, limits.summary_chars),
-        details=_details(notice, words),
-        items=tuple(
-            _item(item, f"{number}." if ranked else BULLET, limits) for number, item in enumerate(shown, 1)
-        ),
-        more=words.more.format(n=hidden) if hidden > 0 else "",
-        page=""
-        if notice.kind in ("channel", "test") or notice.type == "scheduler"
-        else task_page(public_url, notice.task_id),
+    if len(notifications) == 1:
+        return _sentence(notifications[0], phrases)
+    return phrases.separator.join(
+        phrases.several_tasks[kind].format(n=len(ids)) for kind, ids in tasks.items()
     )
 
 
-def _sentence(notice: Notice, words: Words) -> str:
-    title = one_line(notice.title, TITLE_CHARS)
-    if notice.kind == "failure" and notice.failures > 1:
-        return words.repeated.format(title=title, n=notice.failures)
-    if notice.kind == "recovery" and notice.since is not None:
-        down = span(notice.at - notice.since, words)
-        pattern = {0: words.back_after_span, 1: words.back_after_once}.get(notice.failures, words.back_after)
-        return pattern.format(title=title, span=down, n=notice.failures)
-    return words.happened[notice.kind].format(title=title)
+def _row(notification: Notice, phrases: Phrases, limits: Limits, public_url: str) -> Row:
+    ranked = notification.type in RANKED_TYPES
+    shown = notification.items[: min(limits.items, TOP_ITEMS) if ranked else limits.items]
+    hidden = len(notification.items) - len(shown)
+    return Row(
+        kind=notification.kind,
+        severity=STYLES[notification.kind].severity,
+        icon=STYLES[notification.kind].icon,
+        sentence=_sentence(notification, phrases),
+        summary=single_line(notification.summary, limits.summary_chars),
+        details=_details(notification, phrases),
+        items=tuple(
+            _item(item, f"{number}." if ranked else BULLET, limits) for number, item in enumerate(shown, 1)
+        ),
+        omitted=phrases.omitted.format(n=hidden) if hidden > 0 else "",
+        page_url=""
+        if notification.kind in ("channel", "test") or notification.type == "scheduler"
+        else task_page_url(public_url, notification.task_id),
+    )
 
 
-def _details(notice: Notice, words: Words) -> str:
+def _sentence(notification: Notice, phrases: Phrases) -> str:
+    title = single_line(notification.title, TITLE_CHARS)
+    if notification.kind == "failure" and notification.failures > 1:
+        return phrases.repeated.format(title=title, n=notification.failures)
+    if notification.kind == "recovery" and notification.since is not None:
+        down = format_duration(notification.at - notification.since, phrases)
+        pattern = {0: phrases.back_after_span, 1: phrases.back_after_once}.get(
+            notification.failures, phrases.back_after
+        )
+        return pattern.format(title=title, span=down, n=notification.failures)
+    return phrases.one_task[notification.kind].format(title=title)
+
+
+def _details(notification: Notice, phrases: Phrases) -> str:
     """What helps to judge a failure or a stop; good news needs none. Moments are in the task's zone."""
-    if LOOKS[notice.kind].tone not in ("bad", "warning"):
+    if STYLES[notification.kind].severity not in ("bad", "warning"):
         return ""
     parts: list[str] = []
-    if notice.since is not None and notice.failures > 1:
-        parts.append(words.since.format(time=moment(notice.since, notice.timezone)))
-    if notice.last_good is not None:
-        parts.append(words.last_good.format(time=moment(notice.last_good, notice.timezone)))
-    if notice.attempt > 1:
-        parts.append(words.attempts.format(n=notice.attempt))
-    if notice.duration_ms:
-        parts.append(words.took.format(span=span(timedelta(milliseconds=notice.duration_ms), words)))
-    if notice.schedule:
-        parts.append(words.schedule.format(schedule=one_line(_schedule(notice, words), SCHEDULE_CHARS)))
-    if notice.next_run_at is not None:
-        parts.append(words.next_run.format(time=moment(notice.next_run_at, notice.timezone)))
-    has_since = notice.since is not None and notice.failures > 1
-    has_time = bool(notice.schedule or notice.next_run_at or notice.last_good or has_since)
-    zone = f" ({zone_name(notice.timezone)})" if has_time else ""
-    return words.comma.join(parts) + zone
+    if notification.since is not None and notification.failures > 1:
+        parts.append(phrases.since.format(time=format_instant(notification.since, notification.timezone)))
+    if notification.last_good is not None:
+        parts.append(
+            phrases.last_good.format(time=format_instant(notification.last_good, notification.timezone))
+        )
+    if notification.attempt > 1:
+        parts.append(phrases.attempts.format(n=notification.attempt))
+    if notification.duration_ms:
+        parts.append(
+            phrases.took.format(
+                span=format_duration(timedelta(milliseconds=notification.duration_ms), phrases)
+            )
+        )
+    if notification.schedule:
+        parts.append(
+            phrases.schedule.format(schedule=single_line(_schedule(notification, phrases), SCHEDULE_CHARS))
+        )
+    if notification.next_run_at is not None:
+        parts.append(
+            phrases.next_run.format(time=format_instant(notification.next_run_at, notification.timezone))
+        )
+    has_since = notification.since is not None and notification.failures > 1
+    has_time = bool(notification.schedule or notification.next_run_at or notification.last_good or has_since)
+    zone = f" ({zone_name(notification.timezone)})" if has_time else ""
+    return phrases.separator.join(parts) + zone
 
 
-def _schedule(notice: Notice, words: Words) -> str:
+def _schedule(notification: Notice, phrases: Phrases) -> str:
     """The schedule in words, where there are words in the language; as it was written otherwise."""
-    if words is not EN:
-        return notice.schedule
+    if phrases is not EN:
+        return notification.schedule
     try:
-        return in_words(notice.schedule, timezone=notice.timezone, task_id=notice.task_id)
+        return in_words(notification.schedule, timezone=notification.timezone, task_id=notification.task_id)
     except InputError:
-        return notice.schedule
+        return notification.schedule
 
 
-def _item(item: dict[str, str], mark: str, limits: Limits) -> Item:
-    url = web_address(item.get("url", ""))
-    url = url if len(url) <= LINK_CHARS else ""
-    title = one_line(item.get("title", ""), TITLE_CHARS) or one_line(url, TITLE_CHARS) or "…"
-    text = one_line(item.get("text", ""), limits.item_chars) if limits.item_chars else ""
-    return Item(mark, title, url, text)
+def _item(item: dict[str, str], marker: str, limits: Limits) -> Item:
+    url = safe_http_url(item.get("url", ""))
+    url = url if len(url) <= MAX_URL_CHARS else ""
+    title = single_line(item.get("title", ""), TITLE_CHARS) or single_line(url, TITLE_CHARS) or "…"
+    text = single_line(item.get("text", ""), limits.item_chars) if limits.item_chars else ""
+    return Item(marker, title, url, text)
 
 
 # A voice: the language we speak in, and the address we call our own; what every rendering needs.
 
-VOICE_SETTINGS = ("NOTICE_LANGUAGE", "PUBLIC_URL")
+LOCALE_SETTINGS = ("NOTICE_LANGUAGE", "PUBLIC_URL")
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class Locale:
     """How a channel speaks.
 
     Attributes:
         public_url: Where people reach this service; empty for notices without links to it.
     """
 
-    words: Words
+    phrases: Phrases
     public_url: str = ""
 
     @classmethod
-    def of(cls, settings: Mapping[str, str]) -> Self:
+    def from_settings(cls, settings: Mapping[str, str]) -> Self:
         """The voice that *settings* ask for."""
-        return cls(words_for(settings.get("NOTICE_LANGUAGE", "")), settings.get("PUBLIC_URL", ""))
+        return cls(phrases_for(settings.get("NOTICE_LANGUAGE", "")), settings.get("PUBLIC_URL", ""))
 
-    def digest(self, notices: Sequence[Notice], limits: Limits) -> Digest:
+    def build_message(self, notifications: Sequence[Notice], limits: Limits) -> Message:
         """*notices*, at least one and the most important first, in this voice."""
-        return digest(notices, self.words, limits, public_url=self.public_url)
+        return build_message(notifications, self.phrases, limits, public_url=self.public_url)
 
 
 # A digest as plain text, for channels without a layout and for layouts a vendor refuses.
 
 
-def text(digest: Digest) -> str:
+def to_plain_text(message: Message) -> str:
     """All there is to say without any markup, one line for each thing.
 
     Plain, but not harmless everywhere: a channel whose vendor finds mentions in it must still break them.
     """
-    lines = [] if len(digest.rows) == 1 else [digest.headline]
-    for row in digest.rows:
+    lines = [] if len(message.rows) == 1 else [message.headline]
+    for row in message.rows:
         lines += _lines(row)
-    lines += [digest.more] if digest.more else []
+    lines += [message.omitted] if message.omitted else []
     return "\n".join(lines)
 
 
 def _lines(row: Row) -> list[str]:
     lines = [f"{row.icon} {row.sentence}" + (f": {row.summary}" if row.summary else "")]
     lines += [row.details] if row.details else []
-    lines += [f"{item.mark} {item.title} {item.url}".rstrip() for item in row.items]
-    lines += [row.more] if row.more else []
-    lines += [row.page] if row.page else []
+    lines += [f"{item.marker} {item.title} {item.url}".rstrip() for item in row.items]
+    lines += [row.omitted] if row.omitted else []
+    lines += [row.page_url] if row.page_url else []
     return lines

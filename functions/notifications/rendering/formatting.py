@@ -6,26 +6,26 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
-from functions.notifications.rendering.phrases import Words
+from functions.notifications.rendering.phrases import Phrases
 
 _JOINER = "\u2060"
-_LINKISH = re.compile(r"@(?=\w)|:(?=//)|(?<=\w)\.(?=[^\W\d_])|(?<!\w)[#/](?=\w)")
-_STEERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+_LINK_PATTERN = re.compile(r"@(?=\w)|:(?=//)|(?<=\w)\.(?=[^\W\d_])|(?<!\w)[#/](?=\w)")
+_DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
 
-def one_line(text: str, limit: int) -> str:
+def single_line(text: str, limit: int) -> str:
     """*text* on one line, at most *limit* characters; no control characters, none that turn text around."""
     kept = "".join(
         " " if character.isspace() else character
         for character in text[: limit * 4]  # a text of megabytes is not read to its end
         if character.isspace()
-        or not (character in _STEERING or unicodedata.category(character) in ("Cc", "Cs"))
+        or not (character in _DIRECTION_MARKS or unicodedata.category(character) in ("Cc", "Cs"))
     )
     line = " ".join(kept.split())
     return line if len(line) <= limit else line[: max(limit - 1, 0)].rstrip() + "…"
 
 
-def web_address(url: str) -> str:
+def safe_http_url(url: str) -> str:
     """*url* when it is one to be followed by a person's click: http or https with a host; else empty."""
     url = url.strip()
     try:
@@ -38,30 +38,30 @@ def web_address(url: str) -> str:
     return url
 
 
-def units(text: str) -> int:
+def utf16_length(text: str) -> int:
     """The length of *text* as most vendors count it: in UTF-16, where an emoji is two."""
     return len(text) + sum(character > "\uffff" for character in text)
 
 
-def clipped(text: str, limit: int) -> str:
+def truncate(text: str, limit: int) -> str:
     """*text* in at most *limit* UTF-16 units; no letter is cut in two, and what was cut shows as `…`."""
-    if units(text) <= limit:
+    if utf16_length(text) <= limit:
         return text
     used = 1
     for index, character in enumerate(text):
-        used += units(character)
+        used += utf16_length(character)
         if used > limit:
             return text[:index].rstrip("\u200d ") + "…"
     return text
 
 
-def broken(text: str) -> str:
+def defuse_links(text: str) -> str:
     """*text* with nothing a chat program makes a mention or a link of by itself; it looks the same.
 
     For vendors without a way to switch that off: an invisible letter stands after `@`, `://` and the dot of
     a host's name.
     """
-    return _LINKISH.sub(lambda found: found[0] + _JOINER, text)
+    return _LINK_PATTERN.sub(lambda found: found[0] + _JOINER, text)
 
 
 # Moments and spans as people read them.
@@ -69,20 +69,20 @@ def broken(text: str) -> str:
 DAY_S, HOUR_S, MINUTE_S = 86_400, 3_600, 60
 
 
-def moment(at: datetime, timezone: str) -> str:
+def format_instant(at: datetime, timezone: str) -> str:
     """*at* on a clock in *timezone*, to the minute, e.g. `2026-11-20 20:00`."""
-    return at.astimezone(_zone(timezone)[0]).strftime("%Y-%m-%d %H:%M")
+    return at.astimezone(_load_timezone(timezone)[0]).strftime("%Y-%m-%d %H:%M")
 
 
 def zone_name(timezone: str) -> str:
     """The name to print beside a moment: *timezone*, or UTC when there is no such zone."""
-    return _zone(timezone)[1]
+    return _load_timezone(timezone)[1]
 
 
-def span(length: timedelta, words: Words) -> str:
+def format_duration(duration: timedelta, phrases: Phrases) -> str:
     """*length* in its two largest units, e.g. `3 h 2 min`; below a minute in seconds, e.g. `1.2 s`."""
-    day, hour, minute, second = words.units
-    total_s = max(length.total_seconds(), 0)
+    day, hour, minute, second = phrases.units
+    total_s = max(duration.total_seconds(), 0)
     if total_s < MINUTE_S:
         return f"{total_s:.1f}{second}" if total_s < 10 else f"{total_s:.0f}{second}"
     whole_s = int(total_s)
@@ -97,7 +97,7 @@ def span(length: timedelta, words: Words) -> str:
     raise AssertionError("a span of a minute or more has a unit")
 
 
-def _zone(timezone: str) -> tuple[tzinfo, str]:
+def _load_timezone(timezone: str) -> tuple[tzinfo, str]:
     try:
         return ZoneInfo(timezone), timezone
     except (KeyError, OSError, ValueError):  # no such zone, or no name of a zone at all
@@ -109,12 +109,12 @@ def _zone(timezone: str) -> tuple[tzinfo, str]:
 _UNSAFE_IN_LINK = re.compile(r"[()<>\[\]\\*`'\"|{}^]|&(?=#)")
 
 
-def task_page(public_url: str, task_id: str) -> str:
+def task_page_url(public_url: str, task_id: str) -> str:
     """The address of the task's page on the dashboard; empty when nobody said where we are reached."""
-    root = web_address(public_url).rstrip("/")
+    root = safe_http_url(public_url).rstrip("/")
     return f"{root}/dashboard/tasks/{quote(task_id, safe='')}" if root else ""
 
 
-def sealed(url: str) -> str:
+def escape_url(url: str) -> str:
     """*url* with every character that could end a link, or begin something else, in percent form."""
     return _UNSAFE_IN_LINK.sub(lambda letter: f"%{ord(letter[0]):02X}", url)

@@ -7,7 +7,7 @@ from functions.domain.alerts.model import NoticeKind
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Phrases:
     """One language.
 
     Attributes:
@@ -18,8 +18,8 @@ class Words:
         units: Day, hour, minute and second, each with its leading space if it needs one.
     """
 
-    happened: dict[NoticeKind, str]
-    counted: dict[NoticeKind, str]
+    one_task: dict[NoticeKind, str]
+    several_tasks: dict[NoticeKind, str]
     repeated: str
     back_after_once: str
     back_after: str
@@ -30,14 +30,14 @@ class Words:
     took: str
     schedule: str
     next_run: str
-    more: str
+    omitted: str
     open_task: str
-    comma: str
+    separator: str
     units: tuple[str, str, str, str]
 
 
-EN = Words(
-    happened={
+EN = Phrases(
+    one_task={
         "failure": "“{title}” failed",
         "paused": "“{title}” was stopped",
         "recovery": "“{title}” is back",
@@ -52,7 +52,7 @@ EN = Words(
         "credits": "Credits of “{title}” are running out",
         "test": "Channel “{title}” works: this is a test",
     },
-    counted={
+    several_tasks={
         "failure": "{n} failed",
         "paused": "{n} stopped",
         "recovery": "{n} back",
@@ -77,14 +77,14 @@ EN = Words(
     took="took {span}",
     schedule="schedule: {schedule}",
     next_run="next run {time}",
-    more="and {n} more",
+    omitted="and {n} more",
     open_task="Open the task",
-    comma=", ",
+    separator=", ",
     units=(" d", " h", " min", " s"),
 )
 
-ZH = Words(
-    happened={
+ZH = Phrases(
+    one_task={
         "failure": "“{title}”失败",
         "paused": "“{title}”已停止",
         "recovery": "“{title}”已恢复",
@@ -99,7 +99,7 @@ ZH = Words(
         "credits": "“{title}”的额度即将用完",
         "test": "通道“{title}”正常：这是一条测试消息",
     },
-    counted={
+    several_tasks={
         "failure": "{n} 个失败",
         "paused": "{n} 个停止",
         "recovery": "{n} 个恢复",
@@ -124,25 +124,25 @@ ZH = Words(
     took="耗时 {span}",
     schedule="计划 {schedule}",
     next_run="下次运行 {time}",
-    more="另有 {n} 项",
+    omitted="另有 {n} 项",
     open_task="打开任务",
-    comma="，",
+    separator="，",
     units=(" 天", " 小时", " 分", " 秒"),
 )
 
 
-def words_for(language: str) -> Words:
+def phrases_for(language: str) -> Phrases:
     """The table for a language tag such as `en` or `zh-CN`; English for any other."""
     return ZH if language.strip().lower().startswith("zh") else EN
 
 
 # How each kind of notice looks: a sign before its sentence, and a tone each channel has a colour for.
 
-Tone = Literal["bad", "warning", "good", "news", "calm"]
+Severity = Literal["bad", "warning", "good", "news", "calm"]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class SeverityStyle:
     """What is common to all channels.
 
     Attributes:
@@ -150,21 +150,21 @@ class Look:
     """
 
     icon: str
-    tone: Tone
+    severity: Severity
 
 
-LOOKS: dict[NoticeKind, Look] = {
-    "failure": Look("🔴", "bad"),
-    "paused": Look("⏸️", "warning"),
-    "recovery": Look("🟢", "good"),
-    "news": Look("📰", "news"),
-    "success": Look("✅", "calm"),
-    "reminder": Look("🔴", "bad"),
-    "flapping": Look("🟠", "warning"),
-    "stable": Look("🟢", "good"),
-    "late": Look("🟡", "warning"),
-    "silent": Look("🔴", "bad"),
-    "channel": Look("🟠", "warning"),
-    "credits": Look("🟡", "warning"),
-    "test": Look("✅", "calm"),
+STYLES: dict[NoticeKind, SeverityStyle] = {
+    "failure": SeverityStyle("🔴", "bad"),
+    "paused": SeverityStyle("⏸️", "warning"),
+    "recovery": SeverityStyle("🟢", "good"),
+    "news": SeverityStyle("📰", "news"),
+    "success": SeverityStyle("✅", "calm"),
+    "reminder": SeverityStyle("🔴", "bad"),
+    "flapping": SeverityStyle("🟠", "warning"),
+    "stable": SeverityStyle("🟢", "good"),
+    "late": SeverityStyle("🟡", "warning"),
+    "silent": SeverityStyle("🔴", "bad"),
+    "channel": SeverityStyle("🟠", "warning"),
+    "credits": SeverityStyle("🟡", "warning"),
+    "test": SeverityStyle("✅", "calm"),
 }

@@ -8,24 +8,24 @@ from urllib.parse import urlencode
 
 from functions.errors import StoreError
 from functions.stores.bitable.config import (
-    CONFLICT,
-    MAYBE_DONE,
-    QUOTA,
-    STALE_TOKEN,
-    TOO_OFTEN,
-    Address,
-    Busy,
-    Conflict,
-    FeishuApp,
-    RefusedError,
-    Unanswered,
+    CONFLICT_CODES,
+    QUOTA_EXCEEDED,
+    RATE_LIMIT_CODES,
+    STALE_TOKEN_CODES,
+    UNCERTAIN_CODES,
+    BusyError,
+    FeishuCredentials,
+    FeishuRequestError,
+    NoAnswerError,
+    TableRef,
+    WriteConflictError,
 )
-from functions.stores.bitable.http import FeishuResponse, Line
+from functions.stores.bitable.http import FeishuResponse, HttpConnection
 
 # One at a time in this process, whichever loop it runs.
 
 
-class Turns:
+class LoopLock:
     """One at a time in this process: between reading a guard and writing, say, nobody else here writes.
 
     Build it anywhere. A process that runs one loop after another has a lock of each.
@@ -35,7 +35,7 @@ class Turns:
         self._lock: asyncio.Lock | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def one(self) -> asyncio.Lock:
+    def acquire(self) -> asyncio.Lock:
         """The running loop's lock."""
         loop = asyncio.get_running_loop()
         if self._lock is None or self._loop is not loop:
@@ -45,18 +45,18 @@ class Turns:
 
 log = logging.getLogger(__name__)
 
-AUTH = "/open-apis/auth/v3/tenant_access_token/internal"
-APPS = "/open-apis/bitable/v1/apps"
+TOKEN_PATH = "/open-apis/auth/v3/tenant_access_token/internal"  # noqa: S105  # an address
+APPS_PATH = "/open-apis/bitable/v1/apps"
 RENEW_BEFORE_S = 600.0  # as the vendor's own library; a token lives two hours
-TRIES = 5  # at a call that is refused for now
-LOST = 2  # tries at a call that is not answered
-LONGEST_WAIT_S = 5.0  # no rate limit of Feishu's is reset later
-LEAST_WAIT_S = 0.02
+MAX_REFUSALS = 5  # at a call that is refused for now
+MAX_LOST_CALLS = 2  # tries at a call that is not answered
+MAX_WAIT_S = 5.0  # no rate limit of Feishu's is reset later
+MIN_WAIT_S = 0.02
 
-Data = Mapping[str, Any]
+ResponseData = Mapping[str, Any]
 
 
-class Calls:
+class FeishuClient:
     """Makes calls to the base of *address* as *app*. Building it opens nothing, so it survives a fork.
 
     Args:
@@ -64,19 +64,23 @@ class Calls:
         again_s: The wait before a try after a conflict; longer before each later one.
     """
 
-    def __init__(self, app: FeishuApp, address: Address, *, within_s: float, again_s: float) -> None:
-        self._app = app
-        self._base = f"{APPS}/{address.app_token}"
-        self._line = Line(app.base_url)
-        self._within_s = within_s
-        self._again_s = max(again_s, LEAST_WAIT_S)
+    def __init__(
+        self, credentials: FeishuCredentials, table: TableRef, *, call_timeout_s: float, retry_delay_s: float
+    ) -> None:
+        self._credentials = credentials
+        self._base_path = f"{APPS_PATH}/{table.app_token}"
+        self._connection = HttpConnection(credentials.base_url)
+        self._call_timeout_s = call_timeout_s
+        self._retry_delay_s = max(retry_delay_s, MIN_WAIT_S)
         self._token = ""
-        self._good_until = 0.0  # in the time that all loops of a process share
-        self._asking = Turns()
+        self._token_expires_at = 0.0  # in the time that all loops of a process share
+        self._token_lock = LoopLock()
 
-    async def get(self, path: str, query: Mapping[str, Any]) -> Data:
+    async def get(self, path: str, query: Mapping[str, Any]) -> ResponseData:
         """Read *path* of the base; errors as from `post`."""
-        return await self._patiently(lambda: self._once("GET", path, query, None), tries=LOST)
+        return await self._with_retries(
+            lambda: self._request("GET", path, query, None), max_lost=MAX_LOST_CALLS
+        )
 
     async def post(
         self,
@@ -85,8 +89,8 @@ class Calls:
         *,
         query: Mapping[str, Any],
         repeatable: bool = True,
-        guarded: bool = False,
-    ) -> Data:
+        conditional: bool = False,
+    ) -> ResponseData:
         """Post *body* to *path* of the base; return the data of the answer.
 
         Args:
@@ -100,81 +104,85 @@ class Calls:
             Busy: Feishu would not do it now; nothing was done.
             RefusedError: Feishu will not do it; nothing was done.
         """
-        tries = LOST if repeatable else 1
-        return await self._patiently(
-            lambda: self._once("POST", path, query, body), tries=tries, guarded=guarded
+        tries = MAX_LOST_CALLS if repeatable else 1
+        return await self._with_retries(
+            lambda: self._request("POST", path, query, body), max_lost=tries, conditional=conditional
         )
 
-    async def pause(self, number: int) -> None:
+    async def wait_before_retry(self, attempt: int) -> None:
         """Wait before the try after the *number*-th conflict."""
-        await asyncio.sleep(self._again_s * number)
+        await asyncio.sleep(self._retry_delay_s * attempt)
 
     async def close(self) -> None:
         """Release connections."""
-        await self._line.close()
+        await self._connection.close()
 
-    async def _patiently(
-        self, ask: Callable[[], Awaitable[FeishuResponse]], *, tries: int, guarded: bool = False
-    ) -> Data:
+    async def _with_retries(
+        self, request: Callable[[], Awaitable[FeishuResponse]], *, max_lost: int, conditional: bool = False
+    ) -> ResponseData:
         """What *ask* brings, asked again as long as that is of use."""
         lost, renewed = 0, False
         refused = 0
         while True:
             try:
-                answer = await ask()
-                code = _code(answer)
-            except Unanswered:
+                answer = await request()
+                code = _result_code(answer)
+            except NoAnswerError:
                 lost += 1
-                if lost >= tries:
+                if lost >= max_lost:
                     raise
                 continue
             if code == 0:
                 data = answer.body.get("data")
                 return data if isinstance(data, dict) else {}
-            if code in STALE_TOKEN and not renewed:
+            if code in STALE_TOKEN_CODES and not renewed:
                 renewed, self._token = True, ""
                 continue
             refused += 1
             if lost:  # the first try may have been the one that was done
-                raise Unanswered(f"Feishu did not answer, and then refused ({code})")
-            if code not in TOO_OFTEN | CONFLICT:
-                raise RefusedError(code)
-            if code in CONFLICT and guarded:
-                raise Conflict("Somebody else wrote the table in the same instant; try again")
-            if refused >= TRIES:
-                raise Busy(f"Feishu is too busy for this table ({code}); it will be tried again later")
-            await asyncio.sleep(self._pause_s(answer, code, refused))
+                raise NoAnswerError(f"Feishu did not answer, and then refused ({code})")
+            if code not in RATE_LIMIT_CODES | CONFLICT_CODES:
+                raise FeishuRequestError(code)
+            if code in CONFLICT_CODES and conditional:
+                raise WriteConflictError("Somebody else wrote the table in the same instant; try again")
+            if refused >= MAX_REFUSALS:
+                raise BusyError(f"Feishu is too busy for this table ({code}); it will be tried again later")
+            await asyncio.sleep(self._backoff_s(answer, code, refused))
 
-    def _pause_s(self, answer: FeishuResponse, code: int, refused: int) -> float:
-        if code in CONFLICT:
-            return self._again_s * refused
+    def _backoff_s(self, answer: FeishuResponse, code: int, refused: int) -> float:
+        if code in CONFLICT_CODES:
+            return self._retry_delay_s * refused
         try:
             reset_s = float(answer.headers.get("x-ogw-ratelimit-reset", "1"))
         except ValueError:
             reset_s = 1.0
         log.warning("feishu_calls_too_often", extra={"wait_s": reset_s})
-        return min(max(reset_s, LEAST_WAIT_S), LONGEST_WAIT_S)
+        return min(max(reset_s, MIN_WAIT_S), MAX_WAIT_S)
 
-    async def _once(self, method: str, path: str, query: Mapping[str, Any], body: Any) -> FeishuResponse:
-        token = await self._current_token()
+    async def _request(self, method: str, path: str, query: Mapping[str, Any], body: Any) -> FeishuResponse:
+        token = await self._get_token()
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json; charset=utf-8"}
-        full = f"{self._base}{path}{'?' + urlencode(query) if query else ''}"
-        return await self._line.exchange(method, full, headers=headers, body=body, within_s=self._within_s)
+        full = f"{self._base_path}{path}{'?' + urlencode(query) if query else ''}"
+        return await self._connection.request(
+            method, full, headers=headers, body=body, timeout_s=self._call_timeout_s
+        )
 
-    async def _current_token(self) -> str:
+    async def _get_token(self) -> str:
         time = asyncio.get_running_loop().time
-        async with self._asking.one():  # ten calls at once need one token
-            if not self._token or time() >= self._good_until:
-                self._token, lasts_s = await self._fresh_token()
-                self._good_until = time() + max(lasts_s - RENEW_BEFORE_S, lasts_s / 2)
+        async with self._token_lock.acquire():  # ten calls at once need one token
+            if not self._token or time() >= self._token_expires_at:
+                self._token, lasts_s = await self._fetch_token()
+                self._token_expires_at = time() + max(lasts_s - RENEW_BEFORE_S, lasts_s / 2)
             return self._token
 
-    async def _fresh_token(self) -> tuple[str, float]:
-        body = {"app_id": self._app.app_id, "app_secret": self._app.secret}
+    async def _fetch_token(self) -> tuple[str, float]:
+        body = {"app_id": self._credentials.app_id, "app_secret": self._credentials.secret}
         headers = {"Content-Type": "application/json; charset=utf-8"}
-        answer = await self._line.exchange("POST", AUTH, headers=headers, body=body, within_s=self._within_s)
-        if code := _code(answer):
-            raise RefusedError(code)
+        answer = await self._connection.request(
+            "POST", TOKEN_PATH, headers=headers, body=body, timeout_s=self._call_timeout_s
+        )
+        if code := _result_code(answer):
+            raise FeishuRequestError(code)
         token, lasts_s = answer.body.get("tenant_access_token"), answer.body.get("expire", 0)
         if not isinstance(token, str) or not token or not isinstance(lasts_s, int | float):
             raise StoreError("Feishu gave no token; check FEISHU_BASE_URL")
@@ -184,7 +192,7 @@ class Calls:
         return "Calls()"
 
 
-def _code(answer: FeishuResponse) -> int:
+def _result_code(answer: FeishuResponse) -> int:
     """The vendor's number for what became of it; 0 means done.
 
     Raises:
@@ -192,9 +200,9 @@ def _code(answer: FeishuResponse) -> int:
     """
     code = answer.body.get("code")
     if not isinstance(code, int) or isinstance(code, bool):
-        raise Unanswered(f"Feishu did not answer as it should (HTTP {answer.status})")
-    if code in MAYBE_DONE or (answer.status >= 500 and code):
-        raise Unanswered(f"Feishu gave up in between ({code})")
-    if answer.status == 429 and code not in (0, QUOTA):
+        raise NoAnswerError(f"Feishu did not answer as it should (HTTP {answer.status})")
+    if code in UNCERTAIN_CODES or (answer.status >= 500 and code):
+        raise NoAnswerError(f"Feishu gave up in between ({code})")
+    if answer.status == 429 and code not in (0, QUOTA_EXCEEDED):
         return 99991400
     return code

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from functions.stores.bitable.config import Unanswered
+from functions.stores.bitable.config import NoAnswerError
 
 if TYPE_CHECKING:
     import aiohttp
 
-FEISHU_ANSWER_BYTES = 64 << 20  # a page of 500 rows with long notes; more is no answer of Feishu's
-IDLE_S = 10.0  # a connection kept longer may be dead after the freeze between two ticks
+MAX_RESPONSE_BYTES = 64 << 20  # a page of 500 rows with long notes; more is no answer of Feishu's
+KEEPALIVE_S = 10.0  # a connection kept longer may be dead after the freeze between two ticks
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class FeishuResponse:
     body: Mapping[str, Any]
 
 
-class Line:
+class HttpConnection:
     """Connections to one host: no redirects, no proxy of the environment, no cookies.
 
     Needs a running loop only when it is asked; works in a second loop after the first has ended.
@@ -40,8 +40,8 @@ class Line:
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def exchange(
-        self, method: str, path: str, *, headers: Mapping[str, str], body: Any, within_s: float
+    async def request(
+        self, method: str, path: str, *, headers: Mapping[str, str], body: Any, timeout_s: float
     ) -> FeishuResponse:
         """Ask once.
 
@@ -52,12 +52,12 @@ class Line:
 
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode(errors="replace")
         try:
-            async with asyncio.timeout(within_s):
-                return await self._ask(method, path, headers, content)
+            async with asyncio.timeout(timeout_s):
+                return await self._send(method, path, headers, content)
         except TimeoutError:
-            raise Unanswered(f"Feishu did not answer within {within_s:g} s") from None
+            raise NoAnswerError(f"Feishu did not answer within {timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as exc:  # whose text would name the base
-            raise Unanswered(f"Feishu could not be reached ({type(exc).__name__})") from None
+            raise NoAnswerError(f"Feishu could not be reached ({type(exc).__name__})") from None
 
     async def close(self) -> None:
         """Release the connections. A later question opens new ones."""
@@ -65,29 +65,29 @@ class Line:
         if session is not None and self._loop is asyncio.get_running_loop():
             await session.close()
 
-    async def _ask(
+    async def _send(
         self, method: str, path: str, headers: Mapping[str, str], content: bytes | None
     ) -> FeishuResponse:
         url = f"{self._base_url}{path}"
-        async with self._opened().request(
+        async with self._get_session().request(
             method, url, data=content, headers=headers, allow_redirects=False
         ) as response:
             text = bytearray()
             async for chunk in response.content.iter_any():
                 text += chunk
-                if len(text) > FEISHU_ANSWER_BYTES:
+                if len(text) > MAX_RESPONSE_BYTES:
                     raise ValueError("too long")
             named = {name.lower(): value for name, value in response.headers.items()}
-            return FeishuResponse(response.status, named, _object(bytes(text)))
+            return FeishuResponse(response.status, named, _parse_object(bytes(text)))
 
-    def _opened(self) -> "aiohttp.ClientSession":
+    def _get_session(self) -> "aiohttp.ClientSession":
         import aiohttp  # loaded by now
 
         loop = asyncio.get_running_loop()
         if self._session is None or self._loop is not loop:
             self._loop = loop
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(keepalive_timeout=IDLE_S),
+                connector=aiohttp.TCPConnector(keepalive_timeout=KEEPALIVE_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),  # ours is around the whole exchange
                 skip_auto_headers=("User-Agent",),
@@ -100,7 +100,7 @@ class Line:
         return "Line()"
 
 
-def _object(text: bytes) -> Mapping[str, Any]:
+def _parse_object(text: bytes) -> Mapping[str, Any]:
     try:
         body = json.loads(text or b"{}")
     except ValueError:  # a gateway's page

@@ -15,27 +15,27 @@ from typing import Any
 
 from functions.domain.types import instant_text
 from functions.errors import StoreError
-from functions.stores.bitable.cells import text
-from functions.stores.bitable.config import SETUP, SHARE
-from functions.stores.bitable.table import Change, Record, Records, is_
-from functions.stores.editable.model import moment
-from functions.stores.json_text import mapping
+from functions.stores.bitable.cells import to_text
+from functions.stores.bitable.config import SETUP_HINT, SHARE_HINT
+from functions.stores.bitable.table import Record, RecordsApi, RowUpdate, equals
+from functions.stores.editable.model import parse_instant
+from functions.stores.json_text import as_mapping
 
 # Two rows that a base which was set up always has: who pings, and whether there ever were tasks.
 
-KIND = "note"  # no kind of document that anybody else asks for
-PINGER = "pinger-lock"
-TASKS = "had-tasks"
-EMPTY = f"Feishu answers without any data. Either it hides them: {SHARE}. Or the base was not set up: {SETUP}"
+META_KIND = "note"  # no kind of document that anybody else asks for
+LEASE_ROW = "pinger-lock"
+HAD_TASKS_ROW = "had-tasks"
+NO_DATA = f"Feishu answers without any data. Either it hides them: {SHARE_HINT}. Or the base was not set up: {SETUP_HINT}"
 
 
-class Notes:
+class MetaRows:
     """Small notes, each a row of the table with what is kept."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: RecordsApi) -> None:
         self._records = records
-        self._places: dict[str, str] = {}
-        self._said: dict[str, Mapping[str, Any]] = {}
+        self._row_ids: dict[str, str] = {}
+        self._values: dict[str, Mapping[str, Any]] = {}
 
     async def read(self, name: str) -> Mapping[str, Any]:
         """What the note says.
@@ -43,54 +43,60 @@ class Notes:
         Raises:
             StoreError: It is not there, so that nothing else can be believed to be missing either.
         """
-        found = await self._records.search(is_("kind", KIND))
+        found = await self._records.search(equals("kind", META_KIND))
         notes = {
-            text(one.fields.get("id")): one for one in sorted(found, key=lambda one: one.age, reverse=True)
+            to_text(one.fields.get("id")): one
+            for one in sorted(found, key=lambda one: one.creation_order, reverse=True)
         }
         if name not in notes:
-            raise StoreError(EMPTY)
-        self._places |= {each: one.id for each, one in notes.items()}
-        self._said |= {each: _says(one) for each, one in notes.items()}
-        return self._said[name]
+            raise StoreError(NO_DATA)
+        self._row_ids |= {each: one.id for each, one in notes.items()}
+        self._values |= {each: _decode(one) for each, one in notes.items()}
+        return self._values[name]
 
-    def known(self, name: str) -> Mapping[str, Any]:
+    def cached(self, name: str) -> Mapping[str, Any]:
         """What the note said when any of them was read last; nothing when none was."""
-        return self._said.get(name, {})
+        return self._values.get(name, {})
 
-    async def write(self, name: str, says: Mapping[str, Any]) -> None:
+    async def write(self, name: str, value: Mapping[str, Any]) -> None:
         """Have the note say something else; after `read`. Errors as from `Records.update`."""
-        await self._records.update([Change(self._places[name], {"data": json.dumps(says)})])
-        self._said[name] = says
+        await self._records.update([RowUpdate(self._row_ids[name], {"data": json.dumps(value)})])
+        self._values[name] = value
 
-    async def make(self) -> list[str]:
+    async def create_missing(self) -> list[str]:
         """Make those that are missing, and clear what they say; return which were missing."""
-        found = {text(one.fields.get("id")): one for one in await self._records.search(is_("kind", KIND))}
-        missing = [name for name in (PINGER, TASKS) if name not in found]
-        rows = [{"name": f"{KIND} {name}", "kind": KIND, "id": name, "data": "{}"} for name in missing]
+        found = {
+            to_text(one.fields.get("id")): one
+            for one in await self._records.search(equals("kind", META_KIND))
+        }
+        missing = [name for name in (LEASE_ROW, HAD_TASKS_ROW) if name not in found]
+        rows = [
+            {"name": f"{META_KIND} {name}", "kind": META_KIND, "id": name, "data": "{}"} for name in missing
+        ]
         if rows:
             await self._records.create(rows)
-        if TASKS in found:
-            await self._records.update([Change(found[TASKS].id, {"data": "{}"})])
+        if HAD_TASKS_ROW in found:
+            await self._records.update([RowUpdate(found[HAD_TASKS_ROW].id, {"data": "{}"})])
         return missing
 
 
-def _says(record: Record) -> Mapping[str, Any]:
+def _decode(record: Record) -> Mapping[str, Any]:
     try:
-        return mapping(json.loads(text(record.fields.get("data"))))
+        return as_mapping(json.loads(to_text(record.fields.get("data"))))
     except ValueError:
         return {}
 
 
 log = logging.getLogger(__name__)
 
-ROUNDS = 3  # tries to write a name in time
-PINGS = 2.5  # a lease outlasts so many of them: taking the lock costs more than keeping it
-SAME_TICK = timedelta(seconds=30)  # questions nearer to one another tell nothing of the pinger's pace
-LONGEST_LEASE = timedelta(hours=1)
-GIVE_BACK_WITHIN_S = 3.0
+MAX_ATTEMPTS = 3  # tries to write a name in time
+LEASE_TICKS = 2.5  # a lease outlasts so many of them: taking the lock costs more than keeping it
+SAME_TICK_WINDOW = timedelta(seconds=30)  # questions nearer to one another tell nothing of the pinger's pace
+MAX_LEASE = timedelta(hours=1)
+RELEASE_TIMEOUT_S = 3.0
 
 
-class PingerLock:
+class LeaderLease:
     """The right to look for due tasks.
 
     Args:
@@ -98,97 +104,99 @@ class PingerLock:
         settle_s: What a name may take to arrive, and how long one waits for others'.
     """
 
-    def __init__(self, notes: Notes, *, lease: timedelta, settle_s: float, new_id: Callable[[], str]) -> None:
-        self._notes = notes
-        self._lease = self._least_lease = self._granted = lease
+    def __init__(
+        self, meta: MetaRows, *, min_duration: timedelta, settle_s: float, new_id: Callable[[], str]
+    ) -> None:
+        self._meta = meta
+        self._duration = self._min_duration = self._granted_duration = min_duration
         self._settle_s = settle_s
         self._new_id = new_id
-        self._name = ""
-        self._until: datetime | None = None
-        self._seen: tuple[datetime, float] | None = None  # the last time told, in two clocks
-        self._told_of = ""
+        self._holder_id = ""
+        self._expires_at: datetime | None = None
+        self._last_seen: tuple[datetime, float] | None = None  # the last time told, in two clocks
+        self._logged_holder = ""
 
-    async def held(self, now: datetime) -> bool:
+    async def acquire(self, now: datetime) -> bool:
         """Whether this process may look for due tasks; it is taken, or renewed, where that is due.
 
         Raises:
             StoreError: It cannot be known.
         """
-        self._keep_pace(now)
-        self._seen = (now, asyncio.get_running_loop().time())
-        if self._until is not None and now < self._until - self._granted / 2:
+        self._adapt_duration(now)
+        self._last_seen = (now, asyncio.get_running_loop().time())
+        if self._expires_at is not None and now < self._expires_at - self._granted_duration / 2:
             return True
-        if self._until is not None and now < self._until and await self._renewed(now):
+        if self._expires_at is not None and now < self._expires_at and await self._try_renew(now):
             return True
-        self._until = None
-        for _ in range(ROUNDS):
-            taken = await self._taken(now)
+        self._expires_at = None
+        for _ in range(MAX_ATTEMPTS):
+            taken = await self._try_acquire(now)
             if taken is not None:
                 return taken
         log.warning("pinger_lock_too_slow", extra={"settle_s": self._settle_s})
         return False
 
-    async def refresh(self) -> None:
+    async def renew(self) -> None:
         """Renew it during a long tick, if it is held. A fault is for the next tick to find."""
-        if self._until is None or self._seen is None:
+        if self._expires_at is None or self._last_seen is None:
             return
-        now = self._now()
-        if self._until - self._granted / 2 <= now < self._until:
+        now = self._current_time()
+        if self._expires_at - self._granted_duration / 2 <= now < self._expires_at:
             with suppress(StoreError):
-                await self._renewed(now)
+                await self._try_renew(now)
 
-    async def give_back(self) -> None:
+    async def release(self) -> None:
         """Let others have it at once. What fails is healed by time."""
-        if self._until is None or self._seen is None or self._now() >= self._until:
+        if self._expires_at is None or self._last_seen is None or self._current_time() >= self._expires_at:
             return
-        self._until = None
+        self._expires_at = None
         with suppress(StoreError, TimeoutError):
-            async with asyncio.timeout(GIVE_BACK_WITHIN_S):
-                await self._notes.write(PINGER, {})
+            async with asyncio.timeout(RELEASE_TIMEOUT_S):
+                await self._meta.write(LEASE_ROW, {})
 
-    def _keep_pace(self, now: datetime) -> None:
+    def _adapt_duration(self, now: datetime) -> None:
         """Have the lease outlast the next ping, however rare pings are."""
-        if self._seen is not None and now - self._seen[0] >= SAME_TICK:
-            pace = (now - self._seen[0]) * PINGS
-            self._lease = max(self._least_lease, min(pace, LONGEST_LEASE))
+        if self._last_seen is not None and now - self._last_seen[0] >= SAME_TICK_WINDOW:
+            pace = (now - self._last_seen[0]) * LEASE_TICKS
+            self._duration = max(self._min_duration, min(pace, MAX_LEASE))
 
-    def _now(self) -> datetime:
-        assert self._seen is not None
-        at, loop_s = self._seen
+    def _current_time(self) -> datetime:
+        assert self._last_seen is not None
+        at, loop_s = self._last_seen
         return at + timedelta(seconds=asyncio.get_running_loop().time() - loop_s)
 
-    async def _renewed(self, now: datetime) -> bool:
-        if (await self._notes.read(PINGER)).get("holder") != self._name:
-            self._until = None
+    async def _try_renew(self, now: datetime) -> bool:
+        if (await self._meta.read(LEASE_ROW)).get("holder") != self._holder_id:
+            self._expires_at = None
             return False
         await self._write(now)
         return True
 
-    async def _taken(self, now: datetime) -> bool | None:
+    async def _try_acquire(self, now: datetime) -> bool | None:
         """Whether it is ours now; None when our name was too long in coming."""
         loop = asyncio.get_running_loop()
         started = loop.time()
-        note = await self._notes.read(PINGER)
-        holder, until = str(note.get("holder", "")), moment(note.get("until"))
-        if holder not in ("", self._name) and until is not None and now < until:
-            if self._told_of != holder:
+        note = await self._meta.read(LEASE_ROW)
+        holder, until = str(note.get("holder", "")), parse_instant(note.get("until"))
+        if holder not in ("", self._holder_id) and until is not None and now < until:
+            if self._logged_holder != holder:
                 log.warning("pinger_lock_held", extra={"until": instant_text(until)})
-            self._told_of = holder
+            self._logged_holder = holder
             return False
-        self._name = self._new_id()
+        self._holder_id = self._new_id()
         await self._write(now)
         if loop.time() - started > self._settle_s:
-            self._until = None
+            self._expires_at = None
             return None
         await asyncio.sleep(self._settle_s)
-        if (await self._notes.read(PINGER)).get("holder") != self._name:
-            self._until = None
+        if (await self._meta.read(LEASE_ROW)).get("holder") != self._holder_id:
+            self._expires_at = None
             return False
-        self._told_of = ""
+        self._logged_holder = ""
         return True
 
     async def _write(self, now: datetime) -> None:
-        self._granted = self._lease
-        until = now + self._granted
-        await self._notes.write(PINGER, {"holder": self._name, "until": instant_text(until)})
-        self._until = until
+        self._granted_duration = self._duration
+        until = now + self._granted_duration
+        await self._meta.write(LEASE_ROW, {"holder": self._holder_id, "until": instant_text(until)})
+        self._expires_at = until

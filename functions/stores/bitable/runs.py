@@ -10,58 +10,69 @@ from typing import Any
 from functions.domain.run import Run
 from functions.domain.storage import RUNS_KEPT, LedgerEntry
 from functions.domain.types import OutcomeKind, instant_text
-from functions.stores.bitable.cells import fit, milliseconds, seconds, text
-from functions.stores.bitable.config import FULL, RefusedError, Unanswered
-from functions.stores.bitable.table import PAGE, Change, Record, Records, batches, compared, contains, is_
-from functions.stores.codec import cut, newest_first, record_of, text_of
-from functions.stores.editable.model import moment
-from functions.stores.json_text import mapping
+from functions.stores.bitable.cells import sanitize, to_milliseconds, to_seconds, to_text
+from functions.stores.bitable.config import TABLE_FULL, FeishuRequestError, NoAnswerError
+from functions.stores.bitable.table import (
+    PAGE_SIZE,
+    Record,
+    RecordsApi,
+    RowUpdate,
+    compare_number,
+    contains,
+    equals,
+    split_into_batches,
+)
+from functions.stores.codec import decode_run, encode_run, merge_newest_first, truncate_run
+from functions.stores.editable.model import parse_instant
+from functions.stores.json_text import as_mapping
 
-PART_CHARACTERS = 80_000  # of records in one row; a cell holds 100,000
-MOST_ROWS = 19_000  # a table holds 20,000
-ROOM_EVERY = 100  # entries; at each of these it is seen to that there is room
-MADE_ROOM = 500  # rows removed at once, the oldest
-REMEMBERED = 200  # entries whose rows are known, should one be kept again
-NEWEST = 5  # rows looked at for the last moment: `at` is whole seconds
-LEAST_PAGE = 20
-SUMMED_UP = 20  # runs in the line for people
-TRUER_WITHIN = timedelta(hours=1)  # of an attempt that was given up, its own record may come so much earlier
+MAX_ROW_CHARACTERS = 80_000  # of records in one row; a cell holds 100,000
+MAX_ROWS = 19_000  # a table holds 20,000
+SPACE_CHECK_EVERY = 100  # entries; at each of these it is seen to that there is room
+PRUNE_BATCH_SIZE = 500  # rows removed at once, the oldest
+MAX_CACHED_BATCHES = 200  # entries whose rows are known, should one be kept again
+NEWEST_ROWS_READ = 5  # rows looked at for the last moment: `at` is whole seconds
+MIN_PAGE_SIZE = 20
+MAX_SUMMARY_RUNS = 20  # runs in the line for people
+LATE_RESULT_WINDOW = timedelta(
+    hours=1
+)  # of an attempt that was given up, its own record may come so much earlier
 
 
-class Ledger:
+class RunTable:
     """The table with the history."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: RecordsApi) -> None:
         self._records = records
-        self._rows: OrderedDict[str, list[str]] = OrderedDict()  # of entries kept by this process
-        self._unsure: set[str] = set()
+        self._row_ids: OrderedDict[str, list[str]] = OrderedDict()  # of entries kept by this process
+        self._maybe_saved: set[str] = set()
 
-    async def keep(self, entry: LedgerEntry) -> None:
+    async def save(self, batch: LedgerEntry) -> None:
         """Leave *entry* in the table, with these records and no others.
 
         Raises:
             Unanswered: It may be there.
             StoreError: It is not.
         """
-        rows = list(_rows(entry))
-        if zlib.crc32(entry.id.encode()) % ROOM_EVERY == 0:
-            await self._make_room()
+        rows = list(_encode_batch(batch))
+        if zlib.crc32(batch.id.encode()) % SPACE_CHECK_EVERY == 0:
+            await self._prune_for_space()
         try:
-            await self._keep(entry.id, rows)
-        except RefusedError as exc:
-            if exc.code != FULL:
+            await self._save_rows(batch.id, rows)
+        except FeishuRequestError as exc:
+            if exc.code != TABLE_FULL:
                 raise
-            await self._remove(await self._oldest())
-            await self._keep(entry.id, rows)
-        except Unanswered:
-            self._unsure.add(entry.id)
+            await self._delete(await self._find_oldest())
+            await self._save_rows(batch.id, rows)
+        except NoAnswerError:
+            self._maybe_saved.add(batch.id)
             raise
 
     async def of_tick(self, tick_id: str) -> list[Run]:
         """The records in the entries of one tick."""
-        found = await self._records.search(is_("tick", tick_id))
-        mine = [one for one in found if text(one.fields.get("tick")) == tick_id]
-        return newest_first(run for one in mine for run in _runs(one))[::-1]
+        found = await self._records.search(equals("tick", tick_id))
+        mine = [one for one in found if to_text(one.fields.get("tick")) == tick_id]
+        return merge_newest_first(run for one in mine for run in _decode_runs(one))[::-1]
 
     async def runs(
         self, task_id: str | None, since: datetime | None, before: datetime | None, limit: int
@@ -71,117 +82,121 @@ class Ledger:
             return []
         conditions = [] if task_id is None else [contains("tasks", f"|{task_id}|")]
         if since is not None:
-            conditions.append(compared("latestAt", "isGreaterEqual", seconds(since)))
+            conditions.append(compare_number("latestAt", "isGreaterEqual", to_seconds(since)))
         if before is not None:
-            conditions.append(compared("earliestAt", "isLessEqual", seconds(before)))
+            conditions.append(compare_number("earliestAt", "isLessEqual", to_seconds(before)))
         newest: list[Run] = []
-        size = min(PAGE, max(LEAST_PAGE, limit + 1))
-        async for page in self._records.pages(*conditions, every=True, newest_by="latestAt", size=size):
-            runs = (run for record in page for run in _runs(record))
-            wanted = (run for run in runs if _is_wanted(run, task_id, since, before))
-            newest = newest_first([*newest, *wanted])
-            if page and _is_enough(newest[:limit], limit, page[-1]):
+        size = min(PAGE_SIZE, max(MIN_PAGE_SIZE, limit + 1))
+        async for page in self._records.iter_pages(
+            *conditions, match_all=True, newest_by="latestAt", size=size
+        ):
+            runs = (run for record in page for run in _decode_runs(record))
+            wanted = (run for run in runs if _is_requested_run(run, task_id, since, before))
+            newest = merge_newest_first([*newest, *wanted])
+            if page and _is_complete(newest[:limit], limit, page[-1]):
                 break
         return newest[:limit]
 
-    async def last_at(self) -> datetime | None:
+    async def last_saved_at(self) -> datetime | None:
         """When an entry was last kept; None when none was."""
-        newest = await self._records.search(newest_by="at", most=NEWEST)
-        return max((at for one in newest if (at := moment(_content(one).get("at")))), default=None)
+        newest = await self._records.search(newest_by="at", max_rows=NEWEST_ROWS_READ)
+        return max((at for one in newest if (at := parse_instant(_content(one).get("at")))), default=None)
 
     async def prune(self, now: datetime) -> int:
         """Remove what is past keeping; return how many entries went."""
         removed: set[str] = set()
-        past = compared("at", "isLess", seconds(now - RUNS_KEPT))
-        while some := await self._records.search(past, most=MADE_ROOM):
-            await self._remove(some)
-            removed |= {text(one.fields.get("id")) for one in some}
+        past = compare_number("at", "isLess", to_seconds(now - RUNS_KEPT))
+        while some := await self._records.search(past, max_rows=PRUNE_BATCH_SIZE):
+            await self._delete(some)
+            removed |= {to_text(one.fields.get("id")) for one in some}
         return len(removed)
 
-    async def _keep(self, entry_id: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        known = self._rows.get(entry_id)
-        if known is None and entry_id in self._unsure:
-            found = await self._records.search(is_("id", entry_id))
-            known = [one.id for one in found if text(one.fields.get("id")) == entry_id]
+    async def _save_rows(self, batch_id: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        known = self._row_ids.get(batch_id)
+        if known is None and batch_id in self._maybe_saved:
+            found = await self._records.search(equals("id", batch_id))
+            known = [one.id for one in found if to_text(one.fields.get("id")) == batch_id]
         known = known or []
-        for some in batches([*zip(known, rows, strict=False)]):
-            await self._records.update([Change(name, row) for name, row in some])
+        for some in split_into_batches([*zip(known, rows, strict=False)]):
+            await self._records.update([RowUpdate(name, row) for name, row in some])
         made: list[str] = []
-        for new in batches(rows[len(known) :]):
+        for new in split_into_batches(rows[len(known) :]):
             made += await self._records.create(new)
-        for gone in batches(known[len(rows) :]):
+        for gone in split_into_batches(known[len(rows) :]):
             await self._records.delete(gone)
-        self._unsure.discard(entry_id)
-        self._rows[entry_id] = [*known[: len(rows)], *made]
-        while len(self._rows) > REMEMBERED:
-            self._rows.popitem(last=False)
+        self._maybe_saved.discard(batch_id)
+        self._row_ids[batch_id] = [*known[: len(rows)], *made]
+        while len(self._row_ids) > MAX_CACHED_BATCHES:
+            self._row_ids.popitem(last=False)
 
-    async def _make_room(self) -> None:
-        if await self._records.total() > MOST_ROWS:
-            await self._remove(await self._oldest())
+    async def _prune_for_space(self) -> None:
+        if await self._records.count_rows() > MAX_ROWS:
+            await self._delete(await self._find_oldest())
 
-    async def _oldest(self) -> list[Record]:
-        return await self._records.search(oldest_by="at", most=MADE_ROOM)
+    async def _find_oldest(self) -> list[Record]:
+        return await self._records.search(oldest_by="at", max_rows=PRUNE_BATCH_SIZE)
 
-    async def _remove(self, records: Sequence[Record]) -> None:
-        for some in batches([one.id for one in records]):
+    async def _delete(self, records: Sequence[Record]) -> None:
+        for some in split_into_batches([one.id for one in records]):
             await self._records.delete(some)
 
 
-def _rows(entry: LedgerEntry) -> Iterator[dict[str, Any]]:
+def _encode_batch(batch: LedgerEntry) -> Iterator[dict[str, Any]]:
     """*entry* as rows, each with as many records as a cell holds."""
     part: list[Run] = []
     texts: list[str] = []
     number = 1
-    for run in entry.runs:
-        one = text_of(run)
-        if len(one) > PART_CHARACTERS:
-            one = text_of(cut(run))
-        if texts and sum(map(len, texts)) + len(one) > PART_CHARACTERS:
-            yield _row(entry, number, part, texts)
+    for run in batch.runs:
+        one = encode_run(run)
+        if len(one) > MAX_ROW_CHARACTERS:
+            one = encode_run(truncate_run(run))
+        if texts and sum(map(len, texts)) + len(one) > MAX_ROW_CHARACTERS:
+            yield _encode_row(batch, number, part, texts)
             part, texts, number = [], [], number + 1
         part.append(run)
         texts.append(one)
-    yield _row(entry, number, part, texts)
+    yield _encode_row(batch, number, part, texts)
 
 
-def _row(entry: LedgerEntry, number: int, runs: Sequence[Run], texts: Sequence[str]) -> dict[str, Any]:
-    finished = [run.finished_at for run in runs] or [entry.at]
-    content = f'{{"at":{json.dumps(instant_text(entry.at))},"runs":[{",".join(texts)}]}}'
+def _encode_row(batch: LedgerEntry, number: int, runs: Sequence[Run], texts: Sequence[str]) -> dict[str, Any]:
+    finished = [run.finished_at for run in runs] or [batch.at]
+    content = f'{{"at":{json.dumps(instant_text(batch.at))},"runs":[{",".join(texts)}]}}'
     return {
-        "summary": fit(_summary(runs)),
-        "Finished": milliseconds(max(finished)),
+        "summary": sanitize(_summary(runs)),
+        "Finished": to_milliseconds(max(finished)),
         "tasks": "|" + "".join(f"{name}|" for name in sorted({run.task_id for run in runs})),
-        "id": entry.id,
-        "tick": entry.id.rpartition(".")[0] if entry.id.rpartition(".")[2].isdecimal() else None,
+        "id": batch.id,
+        "tick": batch.id.rpartition(".")[0] if batch.id.rpartition(".")[2].isdecimal() else None,
         "part": number,
-        "at": seconds(entry.at),
-        "earliestAt": seconds(min(finished)),
-        "latestAt": seconds(max(finished)),
+        "at": to_seconds(batch.at),
+        "earliestAt": to_seconds(min(finished)),
+        "latestAt": to_seconds(max(finished)),
         "runs": content.encode(errors="replace").decode(),
     }
 
 
 def _summary(runs: Sequence[Run]) -> str:
-    lines = [f"{run.task_id}: {run.outcome}; {run.summary}".rstrip("; ") for run in runs[:SUMMED_UP]]
-    return "\n".join([*lines, f"and {len(runs) - SUMMED_UP} more"] if len(runs) > SUMMED_UP else lines)
+    lines = [f"{run.task_id}: {run.outcome}; {run.summary}".rstrip("; ") for run in runs[:MAX_SUMMARY_RUNS]]
+    return "\n".join(
+        [*lines, f"and {len(runs) - MAX_SUMMARY_RUNS} more"] if len(runs) > MAX_SUMMARY_RUNS else lines
+    )
 
 
 def _content(record: Record) -> Mapping[str, Any]:
     try:
-        return mapping(json.loads(text(record.fields.get("runs"))))
+        return as_mapping(json.loads(to_text(record.fields.get("runs"))))
     except ValueError:
         return {}
 
 
-def _runs(record: Record) -> list[Run]:
+def _decode_runs(record: Record) -> list[Run]:
     """The records in a row; what was spoilt by hand is left out."""
     kept = _content(record).get("runs")
-    found = (record_of(json.dumps(one)) for one in kept) if isinstance(kept, list) else ()
+    found = (decode_run(json.dumps(one)) for one in kept) if isinstance(kept, list) else ()
     return [run for run in found if run is not None]
 
 
-def _is_wanted(run: Run, task_id: str | None, since: datetime | None, before: datetime | None) -> bool:
+def _is_requested_run(run: Run, task_id: str | None, since: datetime | None, before: datetime | None) -> bool:
     return (
         (task_id is None or run.task_id == task_id)
         and (since is None or run.finished_at >= since)
@@ -189,11 +204,11 @@ def _is_wanted(run: Run, task_id: str | None, since: datetime | None, before: da
     )
 
 
-def _is_enough(newest: Sequence[Run], limit: int, last: Record) -> bool:
+def _is_complete(newest: Sequence[Run], limit: int, last: Record) -> bool:
     """Whether no row behind *last* has a record that belongs to *newest*, or a truer one of them."""
     if len(newest) < limit:
         return False
     given_up = any(run.outcome is OutcomeKind.ABANDONED for run in newest)
     latest = last.fields.get("latestAt")
-    oldest = newest[-1].finished_at - (TRUER_WITHIN if given_up else timedelta())
-    return isinstance(latest, int | float) and latest < seconds(oldest)
+    oldest = newest[-1].finished_at - (LATE_RESULT_WINDOW if given_up else timedelta())
+    return isinstance(latest, int | float) and latest < to_seconds(oldest)

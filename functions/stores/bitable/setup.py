@@ -5,62 +5,70 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from functions.errors import StoreError
-from functions.stores.bitable.client import Calls
-from functions.stores.bitable.config import SETUP, RefusedError
-from functions.stores.bitable.lease import Notes
-from functions.stores.bitable.schema import KEPT, RUNS, TASKS, Column, Kind, kept_table, runs_table
+from functions.stores.bitable.client import FeishuClient
+from functions.stores.bitable.config import SETUP_HINT, FeishuRequestError
+from functions.stores.bitable.lease import MetaRows
+from functions.stores.bitable.schema import (
+    DOCUMENT_COLUMNS,
+    RUN_COLUMNS,
+    TASK_COLUMNS,
+    Column,
+    ColumnType,
+    document_table_name,
+    run_table_name,
+)
 
-MOST_PAGES = 20
-PAGE = 100
+MAX_PAGES = 20
+PAGE_SIZE = 100
 
 
-class Base:
+class TableCatalog:
     """Knows the tables by name, once they were asked for."""
 
-    def __init__(self, calls: Calls, table_id: str) -> None:
-        self._calls = calls
+    def __init__(self, client: FeishuClient, table_id: str) -> None:
+        self._client = client
         self.table_id = table_id
-        self._found: Mapping[str, str] | None = None
+        self._table_ids: Mapping[str, str] | None = None
 
-    async def tasks(self) -> str:
+    async def task_table_id(self) -> str:
         """The table of tasks."""
         return self.table_id
 
-    async def runs(self) -> str:
+    async def run_table_id(self) -> str:
         """The table with the history."""
-        return await self._named(runs_table(self.table_id))
+        return await self._find_table(run_table_name(self.table_id))
 
-    async def kept(self) -> str:
+    async def document_table_id(self) -> str:
         """The table with what else is kept."""
-        return await self._named(kept_table(self.table_id))
+        return await self._find_table(document_table_name(self.table_id))
 
-    async def tables(self) -> Mapping[str, str]:
+    async def list_tables(self) -> Mapping[str, str]:
         """All tables: their ids by their names."""
-        items = await self._listed("/tables")
+        items = await self._list_all("/tables")
         return {str(item.get("name")): str(item.get("table_id")) for item in items}
 
-    async def fields(self, table_id: str) -> Mapping[str, int]:
+    async def list_columns(self, table_id: str) -> Mapping[str, int]:
         """The columns of a table: their types by their names."""
-        items = await self._listed(f"/tables/{table_id}/fields")
+        items = await self._list_all(f"/tables/{table_id}/fields")
         return {str(item.get("field_name")): int(item.get("type", 0)) for item in items}
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Ask again for what there is: somebody has made something."""
-        self._found = None
+        self._table_ids = None
 
-    async def _named(self, name: str) -> str:
-        if self._found is None:
-            self._found = await self.tables()
-        if name not in self._found:
-            self._found = None
-            raise StoreError(f"The base has no table {name!r}; {SETUP}")
-        return self._found[name]
+    async def _find_table(self, name: str) -> str:
+        if self._table_ids is None:
+            self._table_ids = await self.list_tables()
+        if name not in self._table_ids:
+            self._table_ids = None
+            raise StoreError(f"The base has no table {name!r}; {SETUP_HINT}")
+        return self._table_ids[name]
 
-    async def _listed(self, path: str) -> list[Mapping[str, Any]]:
+    async def _list_all(self, path: str) -> list[Mapping[str, Any]]:
         items: list[Mapping[str, Any]] = []
-        query: dict[str, Any] = {"page_size": PAGE}
-        for _ in range(MOST_PAGES):
-            data = await self._calls.get(path, query)
+        query: dict[str, Any] = {"page_size": PAGE_SIZE}
+        for _ in range(MAX_PAGES):
+            data = await self._client.get(path, query)
             items += [item for item in data.get("items") or () if isinstance(item, dict)]
             if not data.get("has_more") or not data.get("page_token"):
                 break
@@ -70,14 +78,14 @@ class Base:
 
 # Makes in a base what the store needs there, and says what is in the way.
 
-NAME_TAKEN = 1254014  # somebody made the column in between
-WORDS: Mapping[int, str] = {
-    Kind.TEXT: "Text",
-    Kind.NUMBER: "Number",
-    Kind.SELECT: "Single option",
-    Kind.TAGS: "Multiple options",
-    Kind.DATE: "Date",
-    Kind.CHECKBOX: "Checkbox",
+NAME_TAKEN_CODE = 1254014  # somebody made the column in between
+COLUMN_TYPE_NAMES: Mapping[int, str] = {
+    ColumnType.TEXT: "Text",
+    ColumnType.NUMBER: "Number",
+    ColumnType.SELECT: "Single option",
+    ColumnType.TAGS: "Multiple options",
+    ColumnType.DATE: "Date",
+    ColumnType.CHECKBOX: "Checkbox",
 }
 
 
@@ -90,7 +98,7 @@ class Step:
         remedy: What a person has to do; empty when nothing.
     """
 
-    what: str
+    subject: str
     state: Literal["there", "missing", "made", "wrong"]
     remedy: str = ""
 
@@ -102,78 +110,84 @@ class Setup:
         types: Names of task types, to choose from in the column `type`.
     """
 
-    def __init__(self, base: Base, calls: Calls, notes: Notes, *, types: Sequence[str]) -> None:
-        self._base = base
-        self._calls = calls
-        self._notes = notes
+    def __init__(
+        self, catalog: TableCatalog, client: FeishuClient, meta: MetaRows, *, types: Sequence[str]
+    ) -> None:
+        self._catalog = catalog
+        self._client = client
+        self._meta = meta
         self._types = tuple(types)
 
-    async def examined(self) -> list[Step]:
+    async def plan(self) -> list[Step]:
         """What there is and what is missing; nothing is made."""
-        tables = await self._base.tables()
-        steps = [*await self._columns("", self._base.table_id, TASKS)]
-        for name, columns in self._beside():
+        tables = await self._catalog.list_tables()
+        steps = [*await self._check_columns("", self._catalog.table_id, TASK_COLUMNS)]
+        for name, columns in self._companion_tables():
             if name not in tables:
                 steps.append(Step(f"table {name}", "missing"))
             else:
                 steps.append(Step(f"table {name}", "there"))
-                steps += await self._columns(name, tables[name], columns)
+                steps += await self._check_columns(name, tables[name], columns)
         return steps
 
-    async def done(self) -> list[Step]:
+    async def apply(self) -> list[Step]:
         """Make what is missing. Nothing is made when something is in the way."""
-        steps = await self.examined()
+        steps = await self.plan()
         if any(step.state == "wrong" for step in steps):
             return steps
-        tables = await self._base.tables()
-        made = await self._made_columns("", self._base.table_id, TASKS)
-        for name, columns in self._beside():
+        tables = await self._catalog.list_tables()
+        made = await self._create_columns("", self._catalog.table_id, TASK_COLUMNS)
+        for name, columns in self._companion_tables():
             if name in tables:
-                made |= await self._made_columns(name, tables[name], columns)
+                made |= await self._create_columns(name, tables[name], columns)
             else:
-                await self._make_table(name, columns)
+                await self._create_table(name, columns)
                 made.add(f"table {name}")
-        self._base.forget()
-        await self._notes.make()
-        return [Step(one.what, "made") if one.what in made else one for one in steps]
+        self._catalog.invalidate()
+        await self._meta.create_missing()
+        return [Step(one.subject, "made") if one.subject in made else one for one in steps]
 
-    def _beside(self) -> tuple[tuple[str, tuple[Column, ...]], ...]:
-        mine = self._base.table_id
-        return (runs_table(mine), RUNS), (kept_table(mine), KEPT)
+    def _companion_tables(self) -> tuple[tuple[str, tuple[Column, ...]], ...]:
+        mine = self._catalog.table_id
+        return (run_table_name(mine), RUN_COLUMNS), (document_table_name(mine), DOCUMENT_COLUMNS)
 
-    async def _columns(self, table: str, table_id: str, columns: Sequence[Column]) -> list[Step]:
-        there = await self._base.fields(table_id)
-        return [_step(_what(table, column), column, there.get(column.name)) for column in columns]
+    async def _check_columns(self, table: str, table_id: str, columns: Sequence[Column]) -> list[Step]:
+        there = await self._catalog.list_columns(table_id)
+        return [
+            _check_column(_column_label(table, column), column, there.get(column.name)) for column in columns
+        ]
 
-    async def _made_columns(self, table: str, table_id: str, columns: Sequence[Column]) -> set[str]:
-        there = await self._base.fields(table_id)
+    async def _create_columns(self, table: str, table_id: str, columns: Sequence[Column]) -> set[str]:
+        there = await self._catalog.list_columns(table_id)
         made = set()
         for column in columns:
             if column.name in there:
                 continue
-            body = column.described(self._types if column.name == "type" else ())
+            body = column.to_api(self._types if column.name == "type" else ())
             try:
-                await self._calls.post(f"/tables/{table_id}/fields", body, query={}, repeatable=False)
-            except RefusedError as exc:
-                if exc.code != NAME_TAKEN:
+                await self._client.post(f"/tables/{table_id}/fields", body, query={}, repeatable=False)
+            except FeishuRequestError as exc:
+                if exc.code != NAME_TAKEN_CODE:
                     raise
-            made.add(_what(table, column))
+            made.add(_column_label(table, column))
         return made
 
-    async def _make_table(self, name: str, columns: Sequence[Column]) -> None:
-        table = {"name": name, "default_view_name": "All", "fields": [one.described() for one in columns]}
-        await self._calls.post("/tables", {"table": table}, query={}, repeatable=False)
+    async def _create_table(self, name: str, columns: Sequence[Column]) -> None:
+        table = {"name": name, "default_view_name": "All", "fields": [one.to_api() for one in columns]}
+        await self._client.post("/tables", {"table": table}, query={}, repeatable=False)
 
 
-def _step(what: str, column: Column, kind: int | None) -> Step:
+def _check_column(subject: str, column: Column, kind: int | None) -> Step:
     if kind is None:
-        return Step(what, "missing")
-    if kind == column.kind:
-        return Step(what, "there")
-    is_now = WORDS.get(kind, f"number {kind}")
-    remedy = f"it is of the type {is_now}: change it to {WORDS[column.kind]} in the app, or rename it"
-    return Step(what, "wrong", remedy)
+        return Step(subject, "missing")
+    if kind == column.type:
+        return Step(subject, "there")
+    is_now = COLUMN_TYPE_NAMES.get(kind, f"number {kind}")
+    remedy = (
+        f"it is of the type {is_now}: change it to {COLUMN_TYPE_NAMES[column.type]} in the app, or rename it"
+    )
+    return Step(subject, "wrong", remedy)
 
 
-def _what(table: str, column: Column) -> str:
+def _column_label(table: str, column: Column) -> str:
     return f"column {column.name}" + (f" of {table}" if table else "")

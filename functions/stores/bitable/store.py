@@ -20,86 +20,86 @@ from functions.domain.storage import (
     Write,
     Written,
 )
-from functions.errors import StoreUnavailable
-from functions.stores.bitable.client import Calls, Turns
+from functions.errors import StoreUnavailableError
+from functions.stores.bitable.client import FeishuClient, LoopLock
 from functions.stores.bitable.config import (
-    PLAIN,
-    USUAL,
-    Address,
-    Bounds,
-    FeishuApp,
-    Reading,
-    Unanswered,
-    random_name,
-    within,
+    DEFAULT_CELL_PARSER,
+    DEFAULT_TIMEOUTS,
+    CellParser,
+    FeishuCredentials,
+    NoAnswerError,
+    TableRef,
+    Timeouts,
+    limit_time,
+    random_id,
 )
-from functions.stores.bitable.documents import ShelfTable
-from functions.stores.bitable.lease import Notes, PingerLock
-from functions.stores.bitable.runs import Ledger
-from functions.stores.bitable.setup import Base, Setup, Step
-from functions.stores.bitable.table import Records
-from functions.stores.bitable.tasks import TaskTable, TaskWrites
-from functions.stores.codec import document_rows
+from functions.stores.bitable.documents import DocumentTable
+from functions.stores.bitable.lease import LeaderLease, MetaRows
+from functions.stores.bitable.runs import RunTable
+from functions.stores.bitable.setup import Setup, Step, TableCatalog
+from functions.stores.bitable.table import RecordsApi
+from functions.stores.bitable.tasks import TaskTable, TaskWriter
+from functions.stores.codec import encode_documents
 from functions.stores.editable import queries
-from functions.stores.editable.model import Tasks
-from functions.stores.metering import cost, count, metered
+from functions.stores.editable.model import EditableTasks
+from functions.stores.metering import add_operations, count_operations, operation_cost
 
 # A walk through all tasks, page by page, over one reading of the table.
 
-GOES_ON_FOR_S = 10.0  # a page asked for later is a question of its own
+SNAPSHOT_TTL_S = 10.0  # a page asked for later is a question of its own
 
 
-class Walk:
+class PageSnapshot:
     """Remembers what the last page was cut from, for who asks for the next one at once.
 
     Each page would else cost a reading of the whole table.
     """
 
     def __init__(self) -> None:
-        self._tasks: Tasks | None = None
-        self._last = ""
-        self._at = 0.0
+        self._tasks: EditableTasks | None = None
+        self._cursor = ""
+        self._saved_at = 0.0
 
-    def goes_on(self, after: str) -> Tasks | None:
+    def continues(self, after: str) -> EditableTasks | None:
         """The tasks to cut the next page from, if *after* is where the last page ended."""
-        late = asyncio.get_running_loop().time() - self._at > GOES_ON_FOR_S
-        return None if not after or after != self._last or late else self._tasks
+        late = asyncio.get_running_loop().time() - self._saved_at > SNAPSHOT_TTL_S
+        return None if not after or after != self._cursor or late else self._tasks
 
-    def stands_at(self, found: Found, tasks: Tasks) -> None:
+    def cursor(self, found: Found, tasks: EditableTasks) -> None:
         """A page ended with *found*, cut from *tasks*."""
         names = [stored.task.id for stored in found.tasks] + [one.id for one in found.broken]
-        self._tasks, self._last = (tasks, max(names)) if names else (None, "")
-        self._at = asyncio.get_running_loop().time()
+        self._tasks, self._cursor = (tasks, max(names)) if names else (None, "")
+        self._saved_at = asyncio.get_running_loop().time()
 
-    def end(self) -> None:
+    def clear(self) -> None:
         """Something was written: the next page is of what there is now."""
-        self._tasks, self._last = None, ""
+        self._tasks, self._cursor = None, ""
 
 
 # Lets go what is past keeping: history and documents whose time is over.
 
-TIDY_EVERY = timedelta(hours=6)  # two calls, where nothing is past
+PRUNE_EVERY = timedelta(hours=6)  # two calls, where nothing is past
 
 
-class Tidying:
+class Pruner:
     """Removes rows of the two tables beside the tasks."""
 
-    def __init__(self, ledger: Ledger, shelf: ShelfTable) -> None:
-        self._ledger = ledger
-        self._shelf = shelf
-        self._done_at: datetime | None = None
+    def __init__(self, runs: RunTable, documents: DocumentTable) -> None:
+        self._runs = runs
+        self._documents = documents
+        self._pruned_at: datetime | None = None
 
-    async def all_past(self, now: datetime) -> int:
+    async def prune_all(self, now: datetime) -> int:
         """Remove all that is past; return how many entries and documents went."""
-        return await self._ledger.prune(now) + await self._shelf.prune(now)
+        return await self._runs.prune(now) + await self._documents.prune(now)
 
-    async def now_and_then(self, now: datetime) -> None:
+    async def prune_sometimes(self, now: datetime) -> None:
         """As `all_past`, if that was long ago. A fault is no reason not to tick."""
-        if self._done_at is not None and timedelta() <= now - self._done_at < TIDY_EVERY:
+        if self._pruned_at is not None and timedelta() <= now - self._pruned_at < PRUNE_EVERY:
             return
-        self._done_at = now
-        with suppress(StoreUnavailable):
-            await self.all_past(now)
+        self._pruned_at = now
+        with suppress(StoreUnavailableError):
+            await self.prune_all(now)
 
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -118,97 +118,101 @@ class BitableStore:
 
     def __init__(
         self,
-        address: Address,
-        app: FeishuApp,
+        table_ref: TableRef,
+        credentials: FeishuCredentials,
         *,
-        reads: Reading = PLAIN,
-        new_id: Callable[[], str] = random_name,
-        bounds: Bounds = USUAL,
+        cell_parser: CellParser = DEFAULT_CELL_PARSER,
+        new_id: Callable[[], str] = random_id,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
-        self._bounds = bounds
-        self._within = partial(within, bounds.answer_within_s)
+        self._timeouts = timeouts
+        self._limit_time = partial(limit_time, timeouts.operation_s)
         self._new_id = new_id
-        self._calls = Calls(app, address, within_s=bounds.call_within_s, again_s=bounds.gap_s)
-        self._base = Base(self._calls, address.table_id)
-        table = partial(Records, self._calls, gap_s=bounds.gap_s, new_id=new_id)
-        kept = table(self._base.kept)
-        self._notes = Notes(kept)
-        rows = table(self._base.tasks)
-        self._tasks = TaskTable(rows, self._notes, reads=reads)
-        self._writes = TaskWrites(rows, self._tasks, reads=reads)
-        self._ledger = Ledger(table(self._base.runs))
-        self._shelf = ShelfTable(kept)
-        self._lock = PingerLock(self._notes, lease=bounds.lease, settle_s=bounds.settle_s, new_id=new_id)
-        self._turns = Turns()
-        self._shelf_turns = Turns()
-        self._walk = Walk()
-        self._seen_at = NEVER
-        self._tidying = Tidying(self._ledger, self._shelf)
+        self._client = FeishuClient(
+            credentials, table_ref, call_timeout_s=timeouts.call_s, retry_delay_s=timeouts.write_gap_s
+        )
+        self._catalog = TableCatalog(self._client, table_ref.table_id)
+        table = partial(RecordsApi, self._client, write_gap_s=timeouts.write_gap_s, new_id=new_id)
+        kept = table(self._catalog.document_table_id)
+        self._meta = MetaRows(kept)
+        rows = table(self._catalog.task_table_id)
+        self._task_table = TaskTable(rows, self._meta, parser=cell_parser)
+        self._task_writer = TaskWriter(rows, self._task_table, parser=cell_parser)
+        self._run_table = RunTable(table(self._catalog.run_table_id))
+        self._document_table = DocumentTable(kept)
+        self._lease = LeaderLease(
+            self._meta, min_duration=timeouts.lease, settle_s=timeouts.settle_s, new_id=new_id
+        )
+        self._task_lock = LoopLock()
+        self._document_lock = LoopLock()
+        self._page_snapshot = PageSnapshot()
+        self._last_seen_at = NEVER
+        self._pruner = Pruner(self._run_table, self._document_table)
 
-    async def due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
+    async def fetch_due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
         """Tasks whose next look has come, earliest first. What people did by hand is taken in before.
 
         Nothing, as long as another process is the pinger.
         """
-        self._seen_at = now
-        async with self._within():
-            if not await self._lock.held(now):
-                count(reads=1)
+        self._last_seen_at = now
+        async with self._limit_time():
+            if not await self._lease.acquire(now):
+                add_operations(reads=1)
                 return Found(())
-            async with self._turns.one():
-                found, accepted = await self._due(now, limit, shards)
-        count(reads=cost(found), writes=accepted)
+            async with self._task_lock.acquire():
+                found, accepted = await self._fetch_due(now, limit, shards)
+        add_operations(reads=operation_cost(found), writes=accepted)
         return found
 
-    async def read(self, ids: Sequence[str]) -> Found:
+    async def get_tasks(self, ids: Sequence[str]) -> Found:
         """The tasks with these ids; those that do not exist are left out."""
         if not ids:
             return Found(())
-        async with self._within():
-            looked = await self._tasks.named(ids, self._seen_at)
-        count(reads=len(ids))
-        return queries.read(looked.tasks, ids)
+        async with self._limit_time():
+            looked = await self._task_table.fetch_by_id(ids, self._last_seen_at)
+        add_operations(reads=len(ids))
+        return queries.get_tasks(looked.tasks, ids)
 
     async def write(self, writes: Sequence[Write]) -> list[Written]:
         """Do each write whose guard holds by what is read just before."""
-        return await self.finish(None, writes)
+        return await self.write_with_runs(None, writes)
 
-    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
         """Keep *entry*, then do each write whose guard holds by what is read just before."""
-        if entry is None and not writes:
+        if batch is None and not writes:
             return []
         results = [Written(Result.UNKNOWN)] * len(writes)
-        self._walk.end()
+        self._page_snapshot.clear()
         try:
-            async with self._within(), self._turns.one():
-                await self._lock.refresh()
-                if entry is not None:
-                    await self._ledger.keep(entry)
+            async with self._limit_time(), self._task_lock.acquire():
+                await self._lease.renew()
+                if batch is not None:
+                    await self._run_table.save(batch)
                 if writes:
-                    await self._writes.write(writes, results, self._seen_at)
-        except StoreUnavailable:  # what was answered counts; of the rest nobody knows
+                    await self._task_writer.write(writes, results, self._last_seen_at)
+        except StoreUnavailableError:  # what was answered counts; of the rest nobody knows
             if not writes:
                 raise
         deletes = sum(write.delete for write in writes)
-        count(writes=len(writes) - deletes + (entry is not None), deletes=deletes)
+        add_operations(writes=len(writes) - deletes + (batch is not None), deletes=deletes)
         return results
 
     async def runs_of_tick(self, tick_id: str) -> list[Run]:
         """All runs in the ledger entries of one tick."""
-        async with self._within():
-            found = await self._ledger.of_tick(tick_id)
-        count(reads=1)
+        async with self._limit_time():
+            found = await self._run_table.of_tick(tick_id)
+        add_operations(reads=1)
         return found
 
-    async def page(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
+    async def list_tasks(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
         """Tasks that match *which*, by id, those with ids greater than *after* only."""
-        tasks = self._walk.goes_on(after)
+        tasks = self._page_snapshot.continues(after)
         if tasks is None:
-            async with self._within():
-                tasks = (await self._tasks.everything(self._seen_at)).tasks
-        found = queries.page(tasks, which, after, limit)
-        self._walk.stands_at(found, tasks)
-        count(reads=cost(found))
+            async with self._limit_time():
+                tasks = (await self._task_table.fetch_all(self._last_seen_at)).tasks
+        found = queries.list_tasks(tasks, which, after, limit)
+        self._page_snapshot.cursor(found, tasks)
+        add_operations(reads=operation_cost(found))
         return found
 
     async def runs(
@@ -220,90 +224,98 @@ class BitableStore:
         limit: int = 100,
     ) -> list[Run]:
         """Run records, newest first; of one task, or of all."""
-        async with self._within():
-            found = await self._ledger.runs(task_id, since, before, limit)
-        count(reads=max(1, len(found)))
+        async with self._limit_time():
+            found = await self._run_table.runs(task_id, since, before, limit)
+        add_operations(reads=max(1, len(found)))
         return found
 
-    async def counts(self, now: datetime) -> Counts:
+    async def stats(self, now: datetime) -> Counts:
         """The figures of the status page."""
-        async with self._within():
-            looked = await self._tasks.everything(now)
-            last_at = await self._ledger.last_at()
-        count(reads=3)  # two counts and the last entry
-        return queries.counts(looked.tasks, now, last_at)
+        async with self._limit_time():
+            looked = await self._task_table.fetch_all(now)
+            last_at = await self._run_table.last_saved_at()
+        add_operations(reads=3)  # two counts and the last entry
+        return queries.compute_stats(looked.tasks, now, last_at)
 
-    async def documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
+    async def get_documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
         """The documents of *kind* with these ids."""
         if not ids:
             return []
-        async with self._within():
-            found = await self._shelf.documents(kind, ids)
-        count(reads=len(ids))
+        async with self._limit_time():
+            found = await self._document_table.get_documents(kind, ids)
+        add_operations(reads=len(ids))
         return found
 
-    async def shelf(self, kind: Kind, *, after: str = "", limit: int = 100) -> list[Document]:
+    async def list_documents(self, kind: Kind, *, after: str = "", limit: int = 100) -> list[Document]:
         """Documents of *kind* by id, those behind *after*."""
-        async with self._within():
-            found = await self._shelf.shelf(kind, after, limit)
-        count(reads=max(1, len(found)))
+        async with self._limit_time():
+            found = await self._document_table.list_documents(kind, after, limit)
+        add_operations(reads=max(1, len(found)))
         return found
 
-    async def put(self, documents: Sequence[Document]) -> list[Written]:
+    async def put_documents(self, documents: Sequence[Document]) -> list[Written]:
         """Create or replace each document whose guard holds by what is read just before."""
-        rows = document_rows(documents)
-        written = await self._changed(documents, lambda: self._shelf.put(documents, rows))
-        count(writes=len(documents))
+        rows = encode_documents(documents)
+        written = await self._apply_document_changes(
+            documents, lambda: self._document_table.put_documents(documents, rows)
+        )
+        add_operations(writes=len(documents))
         return written
 
-    async def discard(self, documents: Sequence[Document]) -> list[Written]:
+    async def delete_documents(self, documents: Sequence[Document]) -> list[Written]:
         """Remove each document whose guard holds by what is read just before."""
-        written = await self._changed(documents, lambda: self._shelf.discard(documents))
-        count(deletes=len(documents))
+        written = await self._apply_document_changes(
+            documents, lambda: self._document_table.delete_documents(documents)
+        )
+        add_operations(deletes=len(documents))
         return written
 
     async def prune(self, now: datetime) -> int:
         """Remove ledger entries past `storage.RUNS_KEPT` and expired documents; return how many."""
-        async with self._within():
-            removed = await self._tidying.all_past(now)
-        count(deletes=removed)
+        async with self._limit_time():
+            removed = await self._pruner.prune_all(now)
+        add_operations(deletes=removed)
         return removed
 
     async def set_up(self, *, types: Sequence[str] = (), dry_run: bool = False) -> list[Step]:
         """Make the columns and tables that are missing, or only say which are; see `Setup`."""
-        one = Setup(self._base, self._calls, self._notes, types=types)
-        async with within(self._bounds.set_up_within_s):
-            return await (one.examined() if dry_run else one.done())
+        one = Setup(self._catalog, self._client, self._meta, types=types)
+        async with limit_time(self._timeouts.setup_s):
+            return await (one.plan() if dry_run else one.apply())
 
-    def metered(self) -> AbstractContextManager[Operations]:
+    def count_operations(self) -> AbstractContextManager[Operations]:
         """Count the operations of this asyncio task, and those it starts, while inside."""
-        return metered()
+        return count_operations()
 
     async def close(self) -> None:
         """Let others ping, and release connections. The store is not used afterwards."""
-        await self._lock.give_back()
-        await self._calls.close()
+        await self._lease.release()
+        await self._client.close()
 
-    async def _due(self, now: datetime, limit: int, shards: tuple[int, int] | None) -> tuple[Found, int]:
-        looked = await self._tasks.look(now)
-        await self._tidying.now_and_then(now)
-        after, runs, changes = await self._tasks.take_in(looked, now)
+    async def _fetch_due(
+        self, now: datetime, limit: int, shards: tuple[int, int] | None
+    ) -> tuple[Found, int]:
+        looked = await self._task_table.fetch_due(now)
+        await self._pruner.prune_sometimes(now)
+        after, runs, changes = await self._task_table.import_edits(looked, now)
         for start in range(0, len(runs), RUNS_PER_ENTRY):
             some = tuple(runs[start : start + RUNS_PER_ENTRY])
-            await self._ledger.keep(LedgerEntry(f"edit-{self._new_id()}.1", now, some))
-        doubtful = await self._tasks.tell(changes)
-        certain = {name: row for name, row in after.rows.items() if row.place not in doubtful}
+            await self._run_table.save(LedgerEntry(f"edit-{self._new_id()}.1", now, some))
+        doubtful = await self._task_table.write_updates(changes)
+        certain = {name: row for name, row in after.rows.items() if row.row_id not in doubtful}
         if changes:
-            self._walk.end()
-        return queries.due(Tasks(certain), now, limit, shards), after.last - looked.tasks.last
+            self._page_snapshot.clear()
+        return queries.fetch_due(
+            EditableTasks(certain), now, limit, shards
+        ), after.last_revision - looked.tasks.last_revision
 
-    async def _changed(
+    async def _apply_document_changes(
         self, documents: Sequence[Document], change: Callable[[], Awaitable[list[Written]]]
     ) -> list[Written]:
         if not documents:
             return []
         try:
-            async with self._within(), self._shelf_turns.one():
+            async with self._limit_time(), self._document_lock.acquire():
                 return await change()
-        except Unanswered:
+        except NoAnswerError:
             return [Written(Result.UNKNOWN)] * len(documents)

@@ -10,18 +10,18 @@ from hashlib import blake2b
 from typing import Any, TypeVar
 from uuid import UUID
 
-from functions.stores.bitable.client import Calls, Turns
-from functions.stores.bitable.config import GONE, TOO_LARGE, RefusedError, Unanswered
+from functions.stores.bitable.client import FeishuClient, LoopLock
+from functions.stores.bitable.config import CELL_TOO_LARGE, RECORD_MISSING, FeishuRequestError, NoAnswerError
 
 # Conditions of a search, as Feishu takes them.
 
-CONDITIONS = 45  # of one filter; it takes 50, and 2,000 characters of JSON
-FILTER_CHARACTERS = 1_700
+MAX_CONDITIONS = 45  # of one filter; it takes 50, and 2,000 characters of JSON
+MAX_FILTER_CHARACTERS = 1_700
 
 Condition = dict[str, Any]
 
 
-def is_(column: str, value: str) -> Condition:
+def equals(column: str, value: str) -> Condition:
     """The condition that a cell holds *value*."""
     return {"field_name": column, "operator": "is", "value": [value]}
 
@@ -30,9 +30,9 @@ def any_of(column: str, values: Iterable[str]) -> Iterator[list[Condition]]:
     """The conditions that a cell holds one of *values*, as many at a time as one filter takes."""
     some: list[Condition] = []
     characters = 0
-    for condition in (is_(column, value) for value in values):
+    for condition in (equals(column, value) for value in values):
         size = len(json.dumps(condition)) + 2
-        if some and (len(some) >= CONDITIONS or characters + size > FILTER_CHARACTERS):
+        if some and (len(some) >= MAX_CONDITIONS or characters + size > MAX_FILTER_CHARACTERS):
             yield some
             some, characters = [], 0
         some.append(condition)
@@ -46,7 +46,7 @@ def is_empty(column: str) -> Condition:
     return {"field_name": column, "operator": "isEmpty", "value": []}
 
 
-def compared(column: str, operator: str, number: float) -> Condition:
+def compare_number(column: str, operator: str, number: float) -> Condition:
     """A condition on a column of numbers: `isLess`, `isLessEqual`, `isGreater`, `isGreaterEqual`."""
     return {"field_name": column, "operator": operator, "value": [f"{number:.0f}"]}
 
@@ -56,10 +56,10 @@ def contains(column: str, text: str) -> Condition:
     return {"field_name": column, "operator": "contains", "value": [text]}
 
 
-PAGE = 500
-BATCH = 200  # the least of the limits that the vendor's pages and tools name
-GET_BATCH = 100
-MOST_PAGES = 80  # twice what a full table has
+PAGE_SIZE = 500
+BATCH_SIZE = 200  # the least of the limits that the vendor's pages and tools name
+GET_BATCH_SIZE = 100
+MAX_PAGES = 80  # twice what a full table has
 
 T = TypeVar("T")
 Fields = Mapping[str, Any]
@@ -78,23 +78,23 @@ class Record:
     id: str
     fields: Fields
     modified_at: datetime | None = None
-    made_ms: int = 0
+    created_ms: int = 0
 
     @property
-    def age(self) -> tuple[int, str]:
+    def creation_order(self) -> tuple[int, str]:
         """Of two rows of one name the one with the least stays."""
-        return self.made_ms, self.id
+        return self.created_ms, self.id
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RowUpdate:
     """New values for some cells of one row; None empties a cell."""
 
     record_id: str
     fields: Fields
 
 
-class Records:
+class RecordsApi:
     """One table. Calls are made one after the other, writes with a pause in between: it bears no two at once.
 
     Args:
@@ -104,22 +104,27 @@ class Records:
     """
 
     def __init__(
-        self, calls: Calls, table_id: Callable[[], Any], *, gap_s: float, new_id: Callable[[], str]
+        self,
+        client: FeishuClient,
+        table_id: Callable[[], Any],
+        *,
+        write_gap_s: float,
+        new_id: Callable[[], str],
     ) -> None:
-        self._calls = calls
+        self._client = client
         self._table_id = table_id
-        self._gap_s = gap_s
+        self._write_gap_s = write_gap_s
         self._new_id = new_id
-        self._free_at = 0.0  # in the time that all loops of a process share
-        self._turns = Turns()
+        self._next_write_at = 0.0  # in the time that all loops of a process share
+        self._lock = LoopLock()
 
     async def search(
         self,
         *conditions: Condition,
-        every: bool = False,
+        match_all: bool = False,
         newest_by: str = "",
         oldest_by: str = "",
-        most: int | None = None,
+        max_rows: int | None = None,
     ) -> list[Record]:
         """The rows that meet one of *conditions*, with *every* all of them; all rows without any.
 
@@ -128,48 +133,52 @@ class Records:
             most: So many are enough.
         """
         found: list[Record] = []
-        pages = self.pages(
-            *conditions, every=every, newest_by=newest_by, oldest_by=oldest_by, size=min(most or PAGE, PAGE)
+        pages = self.iter_pages(
+            *conditions,
+            match_all=match_all,
+            newest_by=newest_by,
+            oldest_by=oldest_by,
+            size=min(max_rows or PAGE_SIZE, PAGE_SIZE),
         )
         async for page in pages:
             found += page
-            if most is not None and len(found) >= most:
+            if max_rows is not None and len(found) >= max_rows:
                 break
         return found
 
-    async def pages(
+    async def iter_pages(
         self,
         *conditions: Condition,
-        every: bool = False,
+        match_all: bool = False,
         newest_by: str = "",
         oldest_by: str = "",
-        size: int = PAGE,
+        size: int = PAGE_SIZE,
     ) -> AsyncIterator[list[Record]]:
         """As `search`, page by page."""
         body: dict[str, Any] = {"automatic_fields": True}
         if conditions:
-            body["filter"] = {"conjunction": "and" if every else "or", "conditions": list(conditions)}
+            body["filter"] = {"conjunction": "and" if match_all else "or", "conditions": list(conditions)}
         if by := newest_by or oldest_by:
             body["sort"] = [{"field_name": by, "desc": bool(newest_by)}]
         query: dict[str, Any] = {"page_size": size}
-        for _ in range(MOST_PAGES):
-            data = await self._ask("search", body, query)
-            yield [_record(item) for item in data.get("items") or ()]
+        for _ in range(MAX_PAGES):
+            data = await self._query("search", body, query)
+            yield [_decode_record(item) for item in data.get("items") or ()]
             if not data.get("has_more") or not data.get("page_token"):
                 return
             query["page_token"] = data["page_token"]
 
-    async def total(self) -> int:
+    async def count_rows(self) -> int:
         """How many rows there are, blank ones too."""
-        total = (await self._ask("search", {}, {"page_size": 1})).get("total", 0)
+        total = (await self._query("search", {}, {"page_size": 1})).get("total", 0)
         return total if isinstance(total, int) else 0
 
     async def get(self, record_ids: Sequence[str]) -> list[Record]:
         """Those of the rows that exist, in any order."""
         found: list[Record] = []
-        for some in batches(record_ids, GET_BATCH):
-            data = await self._ask("batch_get", {"record_ids": list(some), "automatic_fields": True}, {})
-            found += [_record(item) for item in data.get("records") or ()]
+        for some in split_into_batches(record_ids, GET_BATCH_SIZE):
+            data = await self._query("batch_get", {"record_ids": list(some), "automatic_fields": True}, {})
+            found += [_decode_record(item) for item in data.get("records") or ()]
         return found
 
     async def create(self, rows: Sequence[Fields]) -> list[str]:
@@ -181,10 +190,10 @@ class Records:
         data = await self._write("batch_create", [{"fields": dict(fields)} for fields in rows])
         made = [str(item.get("record_id", "")) for item in data.get("records") or ()]
         if len(made) != len(rows):
-            raise Unanswered("Feishu did not say what it had made")
+            raise NoAnswerError("Feishu did not say what it had made")
         return made
 
-    async def update(self, changes: Sequence[Change], *, guarded: bool = False) -> None:
+    async def update(self, updates: Sequence[RowUpdate], *, conditional: bool = False) -> None:
         """Change at most `BATCH` rows, all or none.
 
         Args:
@@ -195,81 +204,83 @@ class Records:
             Conflict: Somebody else wrote; only where it is guarded.
             RefusedError: With the code `GONE`: a row does not exist.
         """
-        records = [{"record_id": one.record_id, "fields": dict(one.fields)} for one in changes]
-        await self._write("batch_update", records, guarded=guarded)
+        records = [{"record_id": one.record_id, "fields": dict(one.fields)} for one in updates]
+        await self._write("batch_update", records, conditional=conditional)
 
-    async def delete(self, record_ids: Sequence[str], *, guarded: bool = False) -> None:
+    async def delete(self, record_ids: Sequence[str], *, conditional: bool = False) -> None:
         """Remove at most `BATCH` rows, all or none; errors as from `update`. After a lost answer it looks."""
         body = {"records": list(record_ids)}
         try:
-            async with self._turn(writes=True) as table:
+            async with self._serialize(is_write=True) as table:
                 path = f"{table}/records/batch_delete"
-                await self._calls.post(path, body, query={}, repeatable=False, guarded=guarded)
-        except Unanswered:
+                await self._client.post(path, body, query={}, repeatable=False, conditional=conditional)
+        except NoAnswerError:
             if await self.get(record_ids):
                 raise
 
-    async def rested(self) -> None:
+    async def wait_for_write_gap(self) -> None:
         """Wait until the next write may be sent, so that what is read from now on is as fresh as can be."""
-        await asyncio.sleep(max(0.0, self._free_at - asyncio.get_running_loop().time()))
+        await asyncio.sleep(max(0.0, self._next_write_at - asyncio.get_running_loop().time()))
 
-    async def pause(self, number: int) -> None:
+    async def wait_before_retry(self, attempt: int) -> None:
         """Wait before the try after the *number*-th conflict."""
-        await self._calls.pause(number)
+        await self._client.wait_before_retry(attempt)
 
     async def _write(
-        self, verb: str, records: list[dict[str, Any]], *, guarded: bool = False
+        self, verb: str, records: list[dict[str, Any]], *, conditional: bool = False
     ) -> Mapping[str, Any]:
         # Made of what is written and of a name never used before: the same for a try after a lost answer, and
         # another for the same words written again some day, which Feishu would else take for a repetition.
         text = json.dumps([self._new_id(), verb, records], sort_keys=True)
         token = UUID(bytes=blake2b(text.encode(errors="replace"), digest_size=16).digest(), version=4)
-        async with self._turn(writes=True) as table:
+        async with self._serialize(is_write=True) as table:
             query = {"client_token": str(token)}
             body = {"records": records}
-            return await self._calls.post(f"{table}/records/{verb}", body, query=query, guarded=guarded)
+            return await self._client.post(
+                f"{table}/records/{verb}", body, query=query, conditional=conditional
+            )
 
-    async def _ask(self, verb: str, body: Mapping[str, Any], query: Mapping[str, Any]) -> Mapping[str, Any]:
-        async with self._turn(writes=False) as table:
-            return await self._calls.post(f"{table}/records/{verb}", body, query=query)
+    async def _query(self, verb: str, body: Mapping[str, Any], query: Mapping[str, Any]) -> Mapping[str, Any]:
+        async with self._serialize(is_write=False) as table:
+            return await self._client.post(f"{table}/records/{verb}", body, query=query)
 
     @asynccontextmanager
-    async def _turn(self, *, writes: bool) -> AsyncIterator[str]:
+    async def _serialize(self, *, is_write: bool) -> AsyncIterator[str]:
         """Have the table alone, as far as this process goes; its path."""
-        async with self._turns.one():
+        async with self._lock.acquire():
             path = f"/tables/{await self._table_id()}"
-            if not writes:
+            if not is_write:
                 yield path
                 return
-            await self.rested()
+            await self.wait_for_write_gap()
             try:
                 yield path
             finally:
-                self._free_at = asyncio.get_running_loop().time() + self._gap_s
+                self._next_write_at = asyncio.get_running_loop().time() + self._write_gap_s
 
 
-def batches(items: Sequence[T], size: int = BATCH) -> list[Sequence[T]]:
+def split_into_batches(items: Sequence[T], size: int = BATCH_SIZE) -> list[Sequence[T]]:
     """*items*, so many at a time."""
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def halves(items: Sequence[T]) -> list[Sequence[T]]:
+def split_batch(items: Sequence[T]) -> list[Sequence[T]]:
     """*items* in two parts, to find the one that a batch is refused for."""
     middle = len(items) // 2
     return [items[:middle], items[middle:]]
 
 
-def is_one_rows(exc: Exception) -> bool:
+def is_row_error(exc: Exception) -> bool:
     """Whether a batch was refused for one of its rows, so that the others may be written without it."""
-    return isinstance(exc, RefusedError) and exc.code in (GONE, TOO_LARGE)
+    return isinstance(exc, FeishuRequestError) and exc.code in (RECORD_MISSING, CELL_TOO_LARGE)
 
 
-def is_gone(exc: Exception) -> bool:
+def is_missing(exc: Exception) -> bool:
     """Whether a batch was refused because a row of it does not exist."""
-    return isinstance(exc, RefusedError) and exc.code == GONE
+    return isinstance(exc, FeishuRequestError) and exc.code == RECORD_MISSING
 
 
-def _record(item: Any) -> Record:
+def _decode_record(item: Any) -> Record:
     fields = item.get("fields")
     made, modified = item.get("created_time"), item.get("last_modified_time")
     at = datetime.fromtimestamp(modified / 1000, tz=UTC) if isinstance(modified, int | float) else None

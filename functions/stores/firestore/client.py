@@ -18,24 +18,24 @@ from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.grpc import AuthMetadataPlugin
 from google.auth.transport.requests import Request
 
-from functions.errors import StoreError, StoreUnavailable
+from functions.errors import StoreError, StoreUnavailableError
 from functions.stores.firestore import messages_pb2 as wire
 
-GOOGLE = "firestore.googleapis.com"
+GOOGLE_HOST = "firestore.googleapis.com"
 
 # gRPC waits up to 2 minutes before it looks for a lost server again; the next tick comes sooner.
-OPTIONS = (
+CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
 )
-OWNER = ("authorization", "Bearer owner")  # what an emulator takes for an administrator
+EMULATOR_AUTH = ("authorization", "Bearer owner")  # what an emulator takes for an administrator
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class FirestoreStub:
     """A connection, good for the event loop that made it, with the methods this store calls.
 
     They never try again by themselves: a second try of a guarded write whose answer was lost is refused by
@@ -56,7 +56,7 @@ class Line:
     batch_write: Callable[[bytes], Awaitable[wire.BatchWriteResponse]]
 
 
-def connect(database: str, emulator: str | None) -> Line:
+def open_channel(database: str, emulator: str | None) -> FirestoreStub:
     """Open a connection to *database*, which is `projects/PROJECT/databases/NAME`.
 
     Args:
@@ -66,21 +66,26 @@ def connect(database: str, emulator: str | None) -> Line:
         StoreError: There are no credentials.
     """
     if emulator:
-        return _line(grpc.aio.insecure_channel(emulator, options=OPTIONS), database, OWNER)
+        return _create_stub(
+            grpc.aio.insecure_channel(emulator, options=CHANNEL_OPTIONS), database, EMULATOR_AUTH
+        )
     # 60 ms, which an emulator does without
 
-    return _line(grpc.aio.secure_channel(GOOGLE, credentials(GOOGLE), options=OPTIONS), database)
+    return _create_stub(
+        grpc.aio.secure_channel(GOOGLE_HOST, channel_credentials(GOOGLE_HOST), options=CHANNEL_OPTIONS),
+        database,
+    )
 
 
-def _line(channel: grpc.aio.Channel, database: str, *owner: tuple[str, str]) -> Line:
-    headers = (("google-cloud-resource-prefix", database), *owner)
-    to_database = (*headers, _routing("database", database))
-    to_parent = (*headers, _routing("parent", f"{database}/documents"))
+def _create_stub(channel: grpc.aio.Channel, database: str, *extra_headers: tuple[str, str]) -> FirestoreStub:
+    headers = (("google-cloud-resource-prefix", database), *extra_headers)
+    to_database = (*headers, _routing_header("database", database))
+    to_parent = (*headers, _routing_header("parent", f"{database}/documents"))
 
     def streamed(name: str, answer: Any, metadata: tuple[tuple[str, str], ...]) -> Any:
         call = channel.unary_stream(
             f"/google.firestore.v1.Firestore/{name}",
-            request_serializer=_bytes_of,
+            request_serializer=_serialize,
             response_deserializer=answer.FromString,
         )
         return lambda request: call(request, metadata=metadata)
@@ -89,7 +94,7 @@ def _line(channel: grpc.aio.Channel, database: str, *owner: tuple[str, str]) -> 
         "/google.firestore.v1.Firestore/BatchWrite",
         response_deserializer=wire.BatchWriteResponse.FromString,
     )
-    return Line(
+    return FirestoreStub(
         channel=channel,
         run_query=streamed("RunQuery", wire.RunQueryResponse, to_parent),
         run_aggregation_query=streamed("RunAggregationQuery", wire.RunAggregationQueryResponse, to_parent),
@@ -98,12 +103,12 @@ def _line(channel: grpc.aio.Channel, database: str, *owner: tuple[str, str]) -> 
     )
 
 
-def _bytes_of(message: Any) -> bytes:
+def _serialize(message: Any) -> bytes:
     body: bytes = message.SerializeToString()
     return body
 
 
-def _routing(field: str, resource: str) -> tuple[str, str]:
+def _routing_header(field: str, resource: str) -> tuple[str, str]:
     """The header by which Google's front end finds the database (https://google.aip.dev/client-libraries/4222)."""
     return "x-goog-request-params", f"{field}={quote(resource)}"
 
@@ -112,7 +117,7 @@ def _routing(field: str, resource: str) -> tuple[str, str]:
 
 T = TypeVar("T")
 
-PAUSES_S = (0.1, 0.4, 1.0)  # before a read is tried again
+RETRY_DELAYS_S = (0.1, 0.4, 1.0)  # before a read is tried again
 
 REMEDIES = {
     grpc.StatusCode.PERMISSION_DENIED: "give the service account the role roles/datastore.user",
@@ -127,7 +132,7 @@ REMEDIES = {
 }
 
 
-class Calls:
+class FirestoreClient:
     """Makes calls to one database. Building it opens nothing, so it survives a fork.
 
     Args:
@@ -139,65 +144,69 @@ class Calls:
     def __init__(self, database: str, *, emulator: str | None, read_timeout_s: float) -> None:
         self._read_timeout_s = read_timeout_s
         self._address = (database, emulator)
-        self._lines: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Line] = weakref.WeakKeyDictionary()
+        self._stubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, FirestoreStub] = (
+            weakref.WeakKeyDictionary()
+        )
 
     @property
-    def line(self) -> Line:
+    def stub(self) -> FirestoreStub:
         """The running loop's connection, made when first asked for.
 
         Raises:
             StoreError: There are no credentials.
         """
         loop = asyncio.get_running_loop()
-        line = self._lines.get(loop)
+        line = self._stubs.get(loop)
         if line is None:
-            line = self._lines[loop] = connect(*self._address)
+            line = self._stubs[loop] = open_channel(*self._address)
         return line
 
     async def close(self) -> None:
         """Close the running loop's connection. Those of other loops went with their loops."""
-        line = self._lines.pop(asyncio.get_running_loop(), None)
+        line = self._stubs.pop(asyncio.get_running_loop(), None)
         if line is not None:
             await line.channel.close()
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[None]:
+    async def limit_read_time(self) -> AsyncIterator[None]:
         """Bound everything inside by the time one read may take."""
         try:
             async with asyncio.timeout(self._read_timeout_s):
                 yield
         except TimeoutError:
-            raise StoreUnavailable(f"Firestore did not answer within {self._read_timeout_s:g} s") from None
+            raise StoreUnavailableError(
+                f"Firestore did not answer within {self._read_timeout_s:g} s"
+            ) from None
 
-    async def read(self, attempt: Callable[[Line], Awaitable[T]]) -> T:
+    async def run_read(self, attempt: Callable[[FirestoreStub], Awaitable[T]]) -> T:
         """What *attempt* brings, tried again after a lost connection or a cut answer. Use it in `reading`."""
-        for pause_s in (*PAUSES_S, None):
-            fault = StoreUnavailable("Firestore is slow to answer")
+        for pause_s in (*RETRY_DELAYS_S, None):
+            fault = StoreUnavailableError("Firestore is slow to answer")
             try:
                 # A try that hangs leaves time for another.
                 async with asyncio.timeout(self._read_timeout_s / 2):
-                    return await attempt(self.line)
+                    return await attempt(self.stub)
             except TimeoutError:
                 pass
             except grpc.aio.AioRpcError as error:
-                fault = _passing(error)
+                fault = _raise_if_permanent(error)
             if pause_s is None:
                 raise fault
             await asyncio.sleep(pause_s)
         raise AssertionError("the last try returns or raises")
 
 
-def translated(error: grpc.aio.AioRpcError) -> StoreError:
+def to_store_error(error: grpc.aio.AioRpcError) -> StoreError:
     """Our error for the wire's. One that has a remedy will not mend by itself; all others may."""
     code, details = error.code(), (error.details() or "")[:300]
     if code in REMEDIES:
         return StoreError(f"Firestore refused the call ({code.name}): {REMEDIES[code]}. It said: {details}")
-    return StoreUnavailable(f"Firestore could not be reached ({code.name})")
+    return StoreUnavailableError(f"Firestore could not be reached ({code.name})")
 
 
-def _passing(error: grpc.aio.AioRpcError) -> StoreUnavailable:
-    fault = translated(error)
-    if not isinstance(fault, StoreUnavailable):
+def _raise_if_permanent(error: grpc.aio.AioRpcError) -> StoreUnavailableError:
+    fault = to_store_error(error)
+    if not isinstance(fault, StoreUnavailableError):
         raise fault from None
     return fault
 
@@ -208,7 +217,7 @@ def _passing(error: grpc.aio.AioRpcError) -> StoreUnavailable:
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform", "https://www.googleapis.com/auth/datastore")
 
 
-def credentials(host: str) -> grpc.ChannelCredentials:
+def channel_credentials(host: str) -> grpc.ChannelCredentials:
     """TLS, and with each call a token of this place's own, which is renewed in a thread when it ends.
 
     Args:

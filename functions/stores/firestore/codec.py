@@ -19,15 +19,15 @@ from functions.domain.task import Task
 from functions.stores.firestore import messages_pb2 as wire
 
 JSON_KEY = "$json"  # the one field of the map that stands for a value Firestore has no shape for
-DEEPEST = 16  # levels of maps and lists; Firestore refuses more than 20, those around the value included
-LONGEST_KEY_BYTES = 1500
+MAX_DEPTH = 16  # levels of maps and lists; Firestore refuses more than 20, those around the value included
+MAX_KEY_BYTES = 1500
 RESERVED_KEY = re.compile(r"__.*__", re.DOTALL)
 INT64 = 2**63
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def put(slot: wire.Value, value: Any, *, depth: int = 0) -> None:
+def encode_value(slot: wire.Value, value: Any, *, depth: int = 0) -> None:
     """Write *value* into the empty message *slot*.
 
     A value that is no JSON (a set, a date without a zone) is kept as its JSON form, or as its text.
@@ -40,24 +40,24 @@ def put(slot: wire.Value, value: Any, *, depth: int = 0) -> None:
     if value is None:
         slot.null_value = wire.NULL_VALUE
     elif isinstance(value, str):
-        _put_text(slot, value)
+        _encode_text(slot, value)
     elif isinstance(value, bool):
         slot.boolean_value = value
     elif isinstance(value, int):
-        _put_whole(slot, value)
+        _encode_int(slot, value)
     elif isinstance(value, float):
         slot.double_value = value
     elif isinstance(value, datetime) and value.tzinfo is not None:
-        put_instant(slot.timestamp_value, value)
+        encode_timestamp(slot.timestamp_value, value)
     elif isinstance(value, Mapping):
-        _put_map(slot, value, depth)
+        _encode_map(slot, value, depth)
     elif isinstance(value, list | tuple):
-        _put_list(slot, value, depth)
+        _encode_list(slot, value, depth)
     else:
-        put(slot, _as_json(value), depth=depth)
+        encode_value(slot, _to_jsonable(value), depth=depth)
 
 
-def take(value: wire.Value) -> Any:
+def decode_value(value: wire.Value) -> Any:
     """The Python value of a message that `put`, or a person in the console, has written.
 
     Raises:
@@ -67,11 +67,11 @@ def take(value: wire.Value) -> Any:
     if kind == "string_value":
         return value.string_value
     if kind == "timestamp_value":
-        return take_instant(value.timestamp_value)
+        return decode_timestamp(value.timestamp_value)
     if kind == "map_value":
-        return _take_map(value.map_value.fields)
+        return _decode_map(value.map_value.fields)
     if kind == "array_value":
-        return [take(item) for item in value.array_value.values]
+        return [decode_value(item) for item in value.array_value.values]
     if kind == "null_value":
         return None
     if kind in ("integer_value", "boolean_value", "double_value"):
@@ -79,99 +79,99 @@ def take(value: wire.Value) -> Any:
     raise ValueError(f"a value of the kind {kind} cannot be read")
 
 
-def put_instant(slot: wire.Timestamp, moment: datetime) -> None:
+def encode_timestamp(slot: wire.Timestamp, instant: datetime) -> None:
     """Write *moment* into the empty timestamp *slot*, to the microsecond."""
-    since = moment - EPOCH
+    since = instant - EPOCH
     slot.seconds = since.days * 86_400 + since.seconds
     slot.nanos = since.microseconds * 1000
     slot.SetInParent()
 
 
-def take_instant(timestamp: wire.Timestamp) -> datetime:
+def decode_timestamp(timestamp: wire.Timestamp) -> datetime:
     """The moment a timestamp stands for, in UTC, to the microsecond."""
     return EPOCH + timedelta(seconds=timestamp.seconds, microseconds=timestamp.nanos // 1000)
 
 
-def value_of(value: Any) -> wire.Value:
+def to_value(value: Any) -> wire.Value:
     """A message of its own for *value*, as a query's filter needs it."""
     message = wire.Value()
-    put(message, value)
+    encode_value(message, value)
     return message
 
 
-def _put_text(slot: wire.Value, text: str) -> None:
+def _encode_text(slot: wire.Value, text: str) -> None:
     try:
         slot.string_value = text
     except UnicodeEncodeError:
         slot.string_value = text.encode(errors="replace").decode()
 
 
-def _put_whole(slot: wire.Value, number: int) -> None:
+def _encode_int(slot: wire.Value, number: int) -> None:
     if -INT64 <= number < INT64:
         slot.integer_value = number
     else:
-        _put_json(slot, number)
+        _encode_json(slot, number)
 
 
-def _put_map(slot: wire.Value, value: Mapping[Any, Any], depth: int) -> None:
-    if depth >= DEEPEST or not all(map(_is_plain, value)):
-        _put_json(slot, value)
+def _encode_map(slot: wire.Value, value: Mapping[Any, Any], depth: int) -> None:
+    if depth >= MAX_DEPTH or not all(map(_is_valid_key, value)):
+        _encode_json(slot, value)
         return
     fields = slot.map_value.fields
     for key, item in value.items():
-        put(fields[key], item, depth=depth + 1)
+        encode_value(fields[key], item, depth=depth + 1)
     slot.map_value.SetInParent()  # an empty map is a map
 
 
-def _put_list(slot: wire.Value, value: list[Any] | tuple[Any, ...], depth: int) -> None:
-    if depth >= DEEPEST:
-        _put_json(slot, value)
+def _encode_list(slot: wire.Value, value: list[Any] | tuple[Any, ...], depth: int) -> None:
+    if depth >= MAX_DEPTH:
+        _encode_json(slot, value)
         return
     slots = slot.array_value.values
     for item in value:
         if isinstance(item, list | tuple | set | frozenset):
-            _put_json(slots.add(), item)
+            _encode_json(slots.add(), item)
         else:
-            put(slots.add(), item, depth=depth + 1)
+            encode_value(slots.add(), item, depth=depth + 1)
     slot.array_value.SetInParent()  # an empty list is a list
 
 
-def _put_json(slot: wire.Value, value: Any) -> None:
-    text = json.dumps(value, default=_as_json, ensure_ascii=False)
-    _put_text(slot.map_value.fields[JSON_KEY], text)
+def _encode_json(slot: wire.Value, value: Any) -> None:
+    text = json.dumps(value, default=_to_jsonable, ensure_ascii=False)
+    _encode_text(slot.map_value.fields[JSON_KEY], text)
 
 
-def _as_json(value: Any) -> Any:
+def _to_jsonable(value: Any) -> Any:
     return to_jsonable_python(value, fallback=str)
 
 
-def _is_plain(key: Any) -> bool:
+def _is_valid_key(key: Any) -> bool:
     """Whether Firestore takes *key* as a map's key, and nobody takes it for our own."""
     if not isinstance(key, str) or not key or key == JSON_KEY or RESERVED_KEY.fullmatch(key):
         return False
     if key.isascii():
-        return len(key) <= LONGEST_KEY_BYTES
+        return len(key) <= MAX_KEY_BYTES
     try:
-        return len(key.encode()) <= LONGEST_KEY_BYTES
+        return len(key.encode()) <= MAX_KEY_BYTES
     except UnicodeEncodeError:
         return False
 
 
-def _take_map(fields: Mapping[str, wire.Value]) -> Any:
+def _decode_map(fields: Mapping[str, wire.Value]) -> Any:
     if len(fields) == 1 and JSON_KEY in fields:
         return json.loads(fields[JSON_KEY].string_value)
-    return {key: take(item) for key, item in fields.items()}
+    return {key: decode_value(item) for key, item in fields.items()}
 
 
 # Tasks as Firestore documents, and back.
 
 ALIASES = {name: field.alias or name for name, field in Task.model_fields.items()}
-ALWAYS_KEPT = frozenset({"next_run_at", "status", "shard"})  # queries do not find what is not there
+ALWAYS_WRITTEN = frozenset({"next_run_at", "status", "shard"})  # queries do not find what is not there
 
 NANOS = 10**9
 
 
-def put_write(slot: wire.Write, write: Write, *, name: str) -> None:
+def encode_write(slot: wire.Write, write: Write, *, name: str) -> None:
     """Fill the empty message *slot* with *write*, guarded by the revision it expects.
 
     Raises:
@@ -181,11 +181,11 @@ def put_write(slot: wire.Write, write: Write, *, name: str) -> None:
         slot.delete = name
     else:
         slot.update.name = name
-        _put_task(slot, write)
-    guard(slot, write.revision)
+        _encode_task(slot, write)
+    set_precondition(slot, write.revision)
 
 
-def guard(slot: wire.Write, revision: int | None) -> None:
+def set_precondition(slot: wire.Write, revision: int | None) -> None:
     """Let the write in *slot* be done only at this revision; None means that nothing may be there."""
     if revision is None:
         slot.current_document.exists = False
@@ -204,58 +204,60 @@ def id_of(document: wire.Document) -> str:
     return str(document.name.rpartition("/")[2])
 
 
-def found(documents: list[wire.Document]) -> Found:
+def to_query_result(documents: list[wire.Document]) -> Found:
     """The documents as tasks, in their order; those that cannot be read as one apart."""
-    read = [read_task(document) for document in documents]
+    read = [decode_task(document) for document in documents]
     return Found(
         tuple(one for one in read if isinstance(one, Stored)),
         tuple(one for one in read if isinstance(one, Broken)),
     )
 
 
-def read_task(document: wire.Document) -> Stored | Broken:
+def decode_task(document: wire.Document) -> Stored | Broken:
     """The document as a task, or why it cannot be read as one."""
     try:
-        return _stored(document)
+        return _decode_versioned_task(document)
     except ValidationError as error:
-        return Broken(id_of(document), _faults(error))
+        return Broken(id_of(document), _describe_validation_error(error))
     except ValueError as error:
         return Broken(id_of(document), str(error))
 
 
-def _put_task(slot: wire.Write, write: Write) -> None:
+def _encode_task(slot: wire.Write, write: Write) -> None:
     """The fields of the task that differ, or all of them; a document that is created gets all."""
     fields = None if write.revision is None else write.fields
     task = write.task
     given = task.model_dump(
         by_alias=True, exclude_defaults=True, include=None if fields is None else set(fields), warnings=False
     )
-    for field in ALWAYS_KEPT if fields is None else ALWAYS_KEPT & fields:
+    for field in ALWAYS_WRITTEN if fields is None else ALWAYS_WRITTEN & fields:
         given.setdefault(ALIASES[field], getattr(task, field))
     slots = slot.update.fields
     for alias, value in given.items():
-        put(slots[alias], value)
+        encode_value(slots[alias], value)
     if fields is not None:
         slot.update_mask.SetInParent()  # without a mask, even an empty one, the document is replaced
         slot.update_mask.field_paths.extend(ALIASES[field] for field in fields)
 
 
-def _stored(document: wire.Document) -> Stored:
+def _decode_versioned_task(document: wire.Document) -> Stored:
     given: dict[str, Any] = {}
     for alias, value in document.fields.items():
         try:
-            given[alias] = take(value)
+            given[alias] = decode_value(value)
         except ValueError as error:
-            raise ValueError(f"{alias}: {_fault(error)}") from None  # the cause would show the value
+            raise ValueError(
+                f"{alias}: {_describe_value_error(error)}"
+            ) from None  # the cause would show the value
     given["id"] = id_of(document)  # the name is what writes go to, whatever the field says
     return Stored(Task.model_validate(given), revision_of(document.update_time))
 
 
-def _fault(error: ValueError) -> str:
+def _describe_value_error(error: ValueError) -> str:
     return "its JSON text cannot be read" if hasattr(error, "doc") else str(error)
 
 
-def _faults(error: ValidationError) -> str:
+def _describe_validation_error(error: ValidationError) -> str:
     """The first fault in one sentence, and how many more there are. Never the values."""
     faults = error.errors(include_url=False, include_input=False, include_context=False)
     where = ".".join(str(part) for part in faults[0]["loc"]) or "the document"

@@ -14,12 +14,12 @@ from functions.domain.storage import Filter, Kind
 from functions.domain.types import Status
 from functions.errors import SettingsError
 from functions.stores.firestore import messages_pb2 as wire
-from functions.stores.firestore.codec import value_of
+from functions.stores.firestore.codec import to_value
 
 Query = wire.StructuredQuery
 
-MOST_SHARDS = 30  # values that one IN may have
-WILL_BE_LOOKED_AT = (Status.SCHEDULED, Status.RUNNING, Status.RETRYING)
+MAX_SHARDS_PER_QUERY = 30  # values that one IN may have
+ACTIVE_STATUSES = (Status.SCHEDULED, Status.RUNNING, Status.RETRYING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,87 +62,88 @@ INDEXES: Mapping[str, CollectionIndexes] = {
 }
 
 
-def due(collection: str, now: datetime, *, shards: Sequence[int] = ()) -> Query:
+def due_query(collection: str, now: datetime, *, shards: Sequence[int] = ()) -> Query:
     """Tasks whose next look has come, earliest first. Null is no instant, so it is never due.
 
     Args:
         shards: Those alone; at most `MOST_SHARDS` of them. Empty means all.
     """
-    filters = [_field("nextRunAt", "LESS_THAN_OR_EQUAL", now)]
+    filters = [_field_filter("nextRunAt", "LESS_THAN_OR_EQUAL", now)]
     if shards:
-        filters.insert(0, _field("shard", "IN", shards))
-    query = _query(collection, filters)
-    _order(query, "nextRunAt", "ASCENDING")
-    _order(query, "__name__", "ASCENDING")
+        filters.insert(0, _field_filter("shard", "IN", shards))
+    query = _build_query(collection, filters)
+    _add_order(query, "nextRunAt", "ASCENDING")
+    _add_order(query, "__name__", "ASCENDING")
     return query
 
 
-def askable(shards: tuple[int, int]) -> list[list[int]]:
+def chunk_shards(shards: tuple[int, int]) -> list[list[int]]:
     """The shards from the first to the last of *shards*, as many at a time as one query may name."""
     first, last = shards
     return [
-        list(range(some, min(some + MOST_SHARDS, last + 1))) for some in range(first, last + 1, MOST_SHARDS)
+        list(range(some, min(some + MAX_SHARDS_PER_QUERY, last + 1)))
+        for some in range(first, last + 1, MAX_SHARDS_PER_QUERY)
     ]
 
 
-def looked_at(collection: str) -> Query:
+def active_tasks_query(collection: str) -> Query:
     """Tasks that wait, run or retry."""
-    return _query(collection, [_field("status", "IN", WILL_BE_LOOKED_AT)])
+    return _build_query(collection, [_field_filter("status", "IN", ACTIVE_STATUSES)])
 
 
-def listed(collection: str, which: Filter, *, after: str | None) -> Query:
+def list_query(collection: str, which: Filter, *, after: str | None) -> Query:
     """Tasks by name, after the document named *after* (None: from the first).
 
     Firestore filters by equalities (answered from the single-field indexes, merged) or, when there is no
     other filter, by the tag; a tag beside others would need an index for each pair.
     """
-    query = _query(collection, [_field(*each) for each in _filters(which)])
-    _order(query, "__name__", "ASCENDING")
+    query = _build_query(collection, [_field_filter(*each) for each in _filter_terms(which)])
+    _add_order(query, "__name__", "ASCENDING")
     if after is not None:
         query.start_at.values.add().reference_value = after
     return query
 
 
-def filters_all(which: Filter) -> bool:
+def is_fully_filtered(which: Filter) -> bool:
     """Whether `listed` leaves nothing of *which* to be filtered afterwards."""
-    return not which.tag or not _equalities(which)
+    return not which.tag or not _equality_terms(which)
 
 
-def entries_between(collection: str, first: str, beyond: str) -> Query:
+def batches_between_query(collection: str, first: str, end: str) -> Query:
     """Ledger entries whose names are not before *first* and before *beyond*."""
-    query = _query(
+    query = _build_query(
         collection,
         [
-            _named("GREATER_THAN_OR_EQUAL", first),
-            _named("LESS_THAN", beyond),
+            _name_filter("GREATER_THAN_OR_EQUAL", first),
+            _name_filter("LESS_THAN", end),
         ],
     )
-    _order(query, "__name__", "ASCENDING")
+    _add_order(query, "__name__", "ASCENDING")
     return query
 
 
-def entries_of(collection: str, *, task_id: str | None, since: datetime | None, before: datetime) -> Query:
+def batches_query(collection: str, *, task_id: str | None, since: datetime | None, before: datetime) -> Query:
     """Ledger entries with a run finished before *before* and one not before *since*, newest first."""
-    filters = [] if task_id is None else [_field("taskIds", "ARRAY_CONTAINS", task_id)]
-    filters.append(_field("earliestAt", "LESS_THAN", before))
+    filters = [] if task_id is None else [_field_filter("taskIds", "ARRAY_CONTAINS", task_id)]
+    filters.append(_field_filter("earliestAt", "LESS_THAN", before))
     if since is not None:
-        filters.append(_field("latestAt", "GREATER_THAN_OR_EQUAL", since))
-    query = _query(collection, filters)
-    _order(query, "latestAt", "DESCENDING")
-    _order(query, "earliestAt", "DESCENDING")
-    _order(query, "__name__", "DESCENDING")
+        filters.append(_field_filter("latestAt", "GREATER_THAN_OR_EQUAL", since))
+    query = _build_query(collection, filters)
+    _add_order(query, "latestAt", "DESCENDING")
+    _add_order(query, "earliestAt", "DESCENDING")
+    _add_order(query, "__name__", "DESCENDING")
     return query
 
 
-def newest_entry(collection: str) -> Query:
+def newest_batch_query(collection: str) -> Query:
     """The ledger entry written last."""
-    query = _query(collection, [])
+    query = _build_query(collection, [])
     query.limit.value = 1
-    _order(query, "at", "DESCENDING")
+    _add_order(query, "at", "DESCENDING")
     return query
 
 
-def go_on_after(query: Query, document: wire.Document) -> None:
+def start_after(query: Query, document: wire.Document) -> None:
     """Have *query*, which is ordered by name at last, begin behind *document*."""
     del query.start_at.values[:]
     for order in query.order_by:
@@ -151,17 +152,17 @@ def go_on_after(query: Query, document: wire.Document) -> None:
         query.start_at.values.append(last)
 
 
-def _filters(which: Filter) -> list[tuple[str, str, str]]:
-    equal = _equalities(which)
+def _filter_terms(which: Filter) -> list[tuple[str, str, str]]:
+    equal = _equality_terms(which)
     return equal if equal or not which.tag else [("tags", "ARRAY_CONTAINS", which.tag)]
 
 
-def _equalities(which: Filter) -> list[tuple[str, str, str]]:
+def _equality_terms(which: Filter) -> list[tuple[str, str, str]]:
     given = {"status": which.status, "type": which.type, "owner": which.owner, "origin": which.origin}
     return [(field, "EQUAL", wanted) for field, wanted in given.items() if wanted]
 
 
-def _query(collection: str, filters: Sequence[Query.Filter]) -> Query:
+def _build_query(collection: str, filters: Sequence[Query.Filter]) -> Query:
     query = Query()
     query.from_.add().collection_id = collection
     if len(filters) == 1:
@@ -172,15 +173,15 @@ def _query(collection: str, filters: Sequence[Query.Filter]) -> Query:
     return query
 
 
-def _field(field: str, operator: str, value: Any) -> Query.Filter:
-    return _compared(field, operator, value_of(value))
+def _field_filter(field: str, operator: str, value: Any) -> Query.Filter:
+    return _comparison_filter(field, operator, to_value(value))
 
 
-def _named(operator: str, name: str) -> Query.Filter:
-    return _compared("__name__", operator, wire.Value(reference_value=name))
+def _name_filter(operator: str, name: str) -> Query.Filter:
+    return _comparison_filter("__name__", operator, wire.Value(reference_value=name))
 
 
-def _compared(field: str, operator: str, value: wire.Value) -> Query.Filter:
+def _comparison_filter(field: str, operator: str, value: wire.Value) -> Query.Filter:
     wanted = Query.Filter()
     wanted.field_filter.field.field_path = field
     wanted.field_filter.op = getattr(Query.FieldFilter, operator)
@@ -188,7 +189,7 @@ def _compared(field: str, operator: str, value: wire.Value) -> Query.Filter:
     return wanted
 
 
-def _order(query: Query, field: str, direction: str) -> None:
+def _add_order(query: Query, field: str, direction: str) -> None:
     order = query.order_by.add()
     order.field.field_path = field
     order.direction = getattr(Query, direction)
@@ -196,69 +197,69 @@ def _order(query: Query, field: str, direction: str) -> None:
 
 # How the documents of one database are named, and which names Firestore can take.
 
-PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]{1,61}[a-z0-9]")
-DATABASE = re.compile(r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]")
-PREFIX = re.compile(r"[A-Za-z0-9_-]{0,100}")
-DOCUMENT = re.compile(r"(?!__.*__$)(?!\.{1,2}$)[^/]{1,1500}", re.DOTALL)
+PROJECT_PATTERN = re.compile(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]{1,61}[a-z0-9]")
+DATABASE_PATTERN = re.compile(r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]")
+PREFIX_PATTERN = re.compile(r"[A-Za-z0-9_-]{0,100}")
+DOCUMENT_ID_PATTERN = re.compile(r"(?!__.*__$)(?!\.{1,2}$)[^/]{1,1500}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class ResourcePaths:
     """The names within one database. Collections carry a prefix, so that two schedulers may share it."""
 
     database: str
     prefix: str
 
     @property
-    def tasks(self) -> str:
+    def task_collection(self) -> str:
         """The collection of tasks."""
         return f"{self.prefix}tasks"
 
     @property
-    def runs(self) -> str:
+    def run_collection(self) -> str:
         """The collection of ledger entries."""
         return f"{self.prefix}runs"
 
     @property
-    def documents(self) -> str:
+    def documents_root(self) -> str:
         """The parent of all collections."""
         return f"{self.database}/documents"
 
-    def task(self, task_id: str) -> str:
+    def task_path(self, task_id: str) -> str:
         """The full name of a task's document."""
-        return f"{self.database}/documents/{self.tasks}/{task_id}"
+        return f"{self.database}/documents/{self.task_collection}/{task_id}"
 
-    def beside(self, kind: str, document_id: str) -> str:
+    def document_path(self, kind: str, document_id: str) -> str:
         """The full name of a small document beside the tasks."""
         return f"{self.database}/documents/{self.prefix}{kind}/{document_id}"
 
-    def entry(self, entry_id: str) -> str:
+    def run_batch_path(self, batch_id: str) -> str:
         """The full name of a ledger entry's document."""
-        return f"{self.database}/documents/{self.runs}/{entry_id}"
+        return f"{self.database}/documents/{self.run_collection}/{batch_id}"
 
 
-def names(project: str, database: str, prefix: str) -> Names:
+def resource_paths(project: str, database: str, prefix: str) -> ResourcePaths:
     """The names within *database* of *project*.
 
     Raises:
         SettingsError: One of them is no name Google gives. An upper-case letter in a project, above
             all: calls would fail one by one, with an error that says nothing.
     """
-    if not PROJECT.fullmatch(project):
+    if not PROJECT_PATTERN.fullmatch(project):
         raise SettingsError(
             "STORE_URL: the project must be a Google Cloud project id: lower-case letters, digits and "
             "hyphens, beginning with a letter"
         )
-    if not DATABASE.fullmatch(database):
+    if not DATABASE_PATTERN.fullmatch(database):
         raise SettingsError(
             "STORE_URL: the database must be (default), or 4 to 63 lower-case letters, digits and hyphens, "
             "beginning with a letter"
         )
-    if not PREFIX.fullmatch(prefix) or prefix.startswith("__"):
+    if not PREFIX_PATTERN.fullmatch(prefix) or prefix.startswith("__"):
         raise SettingsError("The prefix of collections must be letters, digits, hyphens and underscores")
-    return Names(f"projects/{project}/databases/{database}", prefix)
+    return ResourcePaths(f"projects/{project}/databases/{database}", prefix)
 
 
 def is_document_id(given: str) -> bool:
     """Whether a document can have this id; asking for another is an error, not a missing document."""
-    return DOCUMENT.fullmatch(given) is not None
+    return DOCUMENT_ID_PATTERN.fullmatch(given) is not None

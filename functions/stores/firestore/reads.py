@@ -8,142 +8,150 @@ from typing import TypeVar
 from functions.domain.storage import Broken, Filter, Stored
 from functions.stores.firestore import messages_pb2 as wire
 from functions.stores.firestore import queries
-from functions.stores.firestore.client import Calls, Line
-from functions.stores.firestore.codec import id_of, read_task
-from functions.stores.firestore.queries import Names, is_document_id
-from functions.stores.metering import count
+from functions.stores.firestore.client import FirestoreClient, FirestoreStub
+from functions.stores.firestore.codec import decode_task, id_of
+from functions.stores.firestore.queries import ResourcePaths, is_document_id
+from functions.stores.metering import add_operations
 
 T = TypeVar("T")
 
-Pages = AsyncGenerator[list[wire.Document], None]  # to be closed by whoever stops early
+DocumentPages = AsyncGenerator[list[wire.Document], None]  # to be closed by whoever stops early
 
-PAGE = 100  # documents asked for at once where nobody knows how many will do
-PASSED_OVER = 1000  # unreadable documents at most, on the way to a readable one that is due
-ENTRIES = 20  # the same for ledger entries, each of which may hold 100 records
-COUNTED_PER_READ = 1000  # index entries that a count visits for the price of one read
-FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
+PAGE_SIZE = 100  # documents asked for at once where nobody knows how many will do
+MAX_INVALID_SKIPPED = 1000  # unreadable documents at most, on the way to a readable one that is due
+BATCH_PAGE_SIZE = 20  # the same for ledger entries, each of which may hold 100 records
+INDEX_ENTRIES_PER_READ = 1000  # index entries that a count visits for the price of one read
+MAX_INSTANT = datetime(9999, 12, 31, tzinfo=UTC)
 
 
-class Reads:
+class FirestoreReader:
     """Reads of one database, counted as they are billed. All are for use inside `Calls.reading`."""
 
-    def __init__(self, calls: Calls, names: Names) -> None:
-        self._calls = calls
-        self._names = names
+    def __init__(self, client: FirestoreClient, paths: ResourcePaths) -> None:
+        self._client = client
+        self._paths = paths
 
-    async def documents(self, query: wire.StructuredQuery) -> list[wire.Document]:
+    async def run_query(self, query: wire.StructuredQuery) -> list[wire.Document]:
         """The documents *query* finds, in its order."""
-        documents, _ = await self._kept(query, _itself)
+        documents, _ = await self._collect(query, _identity)
         return documents
 
-    async def by_id(self, ids: Sequence[str]) -> list[wire.Document]:
+    async def get_task_documents(self, ids: Sequence[str]) -> list[wire.Document]:
         """The tasks' documents with these ids, in any order; those that do not exist are left out."""
-        return await self.by_name([self._names.task(each) for each in set(ids) if is_document_id(each)])
+        return await self.get_by_path(
+            [self._paths.task_path(each) for each in set(ids) if is_document_id(each)]
+        )
 
-    async def by_name(self, asked: Sequence[str]) -> list[wire.Document]:
+    async def get_by_path(self, paths: Sequence[str]) -> list[wire.Document]:
         """The documents with these full names, in any order; those that do not exist are left out."""
-        if not asked:
+        if not paths:
             return []
-        request = wire.BatchGetDocumentsRequest(database=self._names.database, documents=asked)
+        request = wire.BatchGetDocumentsRequest(database=self._paths.database, documents=paths)
 
-        async def attempt(line: Line) -> list[wire.Document]:
+        async def attempt(line: FirestoreStub) -> list[wire.Document]:
             answers = [answer async for answer in line.batch_get_documents(request)]
             return [answer.found for answer in answers if answer.HasField("found")]
 
-        documents = await self._calls.read(attempt)
-        count(reads=len(asked))  # what is missing is billed as well
+        documents = await self._client.run_read(attempt)
+        add_operations(reads=len(paths))  # what is missing is billed as well
         return documents
 
-    async def number(self, query: wire.StructuredQuery) -> int:
+    async def count_matches(self, query: wire.StructuredQuery) -> int:
         """How many documents *query* finds."""
-        request = wire.RunAggregationQueryRequest(parent=self._names.documents)
+        request = wire.RunAggregationQueryRequest(parent=self._paths.documents_root)
         counted = request.structured_aggregation_query
         counted.structured_query.CopyFrom(query)
         counted.aggregations.add(alias="n").count.SetInParent()
 
-        async def attempt(line: Line) -> int:
+        async def attempt(line: FirestoreStub) -> int:
             answers = [answer async for answer in line.run_aggregation_query(request)]
             return sum(answer.result.aggregate_fields["n"].integer_value for answer in answers)
 
-        number = await self._calls.read(attempt)
-        count(reads=max(1, -(-number // COUNTED_PER_READ)))
+        number = await self._client.run_read(attempt)
+        add_operations(reads=max(1, -(-number // INDEX_ENTRIES_PER_READ)))
         return number
 
-    def due(
+    def iter_due(
         self, now: datetime, *, limit: int, shards: Sequence[int] = ()
     ) -> AsyncGenerator[list[Stored | Broken], None]:
         """Tasks whose next look has come, earliest first, *limit* at a time; not without end.
 
         Read as they come: all documents of the wire together take as much memory again as their tasks.
         """
-        query = queries.due(self._names.tasks, now, shards=shards)
-        return self._pages(query, limit, read_task, most=limit + PASSED_OVER)
+        query = queries.due_query(self._paths.task_collection, now, shards=shards)
+        return self._iter_pages(query, limit, decode_task, max_documents=limit + MAX_INVALID_SKIPPED)
 
-    def listed(self, which: Filter, *, after: str, limit: int) -> Pages:
+    def iter_tasks(self, which: Filter, *, after: str, limit: int) -> DocumentPages:
         """Tasks by id, after *after*: all that match *which*, and perhaps some that do not."""
         if which.ids:
-            return self._pages_of([each for each in which.ids if each > after])
-        name = self._names.task(after) if is_document_id(after) else None
-        size = limit if queries.filters_all(which) else max(limit, PAGE)
-        return self._pages(queries.listed(self._names.tasks, which, after=name), size, _itself)
+            return self._iter_pages_by_id([each for each in which.ids if each > after])
+        name = self._paths.task_path(after) if is_document_id(after) else None
+        size = limit if queries.is_fully_filtered(which) else max(limit, PAGE_SIZE)
+        return self._iter_pages(
+            queries.list_query(self._paths.task_collection, which, after=name), size, _identity
+        )
 
-    async def beside(self, kind: str, *, after: str, limit: int) -> list[wire.Document]:
+    async def list_documents(self, kind: str, *, after: str, limit: int) -> list[wire.Document]:
         """Small documents of one kind by id, after *after*."""
-        name = self._names.beside(kind, after) if is_document_id(after) else None
-        query = queries.listed(f"{self._names.prefix}{kind}", Filter(), after=name)
+        name = self._paths.document_path(kind, after) if is_document_id(after) else None
+        query = queries.list_query(f"{self._paths.prefix}{kind}", Filter(), after=name)
         query.limit.value = limit
-        return await self.documents(query)
+        return await self.run_query(query)
 
-    def entries(
+    def iter_run_batches(
         self, *, task_id: str | None, since: datetime | None, before: datetime | None, limit: int
-    ) -> Pages:
+    ) -> DocumentPages:
         """Ledger entries with a run in the span, those whose last run finished latest first."""
-        query = queries.entries_of(self._names.runs, task_id=task_id, since=since, before=before or FOR_EVER)
-        return self._pages(query, ENTRIES if task_id is None else min(limit + 1, PAGE), _itself)
+        query = queries.batches_query(
+            self._paths.run_collection, task_id=task_id, since=since, before=before or MAX_INSTANT
+        )
+        return self._iter_pages(
+            query, BATCH_PAGE_SIZE if task_id is None else min(limit + 1, PAGE_SIZE), _identity
+        )
 
-    async def _pages(
+    async def _iter_pages(
         self,
         query: wire.StructuredQuery,
         size: int,
-        keep: Callable[[wire.Document], T],
+        convert: Callable[[wire.Document], T],
         *,
-        most: float = math.inf,
+        max_documents: float = math.inf,
     ) -> AsyncGenerator[list[T], None]:
         query.limit.value = size
         read = 0
-        while read < most:
-            kept, last = await self._kept(query, keep)
+        while read < max_documents:
+            kept, last = await self._collect(query, convert)
             if kept:
                 yield kept
             if last is None or len(kept) < size:
                 return
             read += size
-            queries.go_on_after(query, last)
+            queries.start_after(query, last)
 
-    async def _kept(
-        self, query: wire.StructuredQuery, keep: Callable[[wire.Document], T]
+    async def _collect(
+        self, query: wire.StructuredQuery, convert: Callable[[wire.Document], T]
     ) -> tuple[list[T], wire.Document | None]:
         """What *keep* makes of each document *query* finds, in its order; and the last document, if any."""
-        request = wire.RunQueryRequest(parent=self._names.documents, structured_query=query)
+        request = wire.RunQueryRequest(parent=self._paths.documents_root, structured_query=query)
 
-        async def attempt(line: Line) -> tuple[list[T], wire.Document | None]:
+        async def attempt(line: FirestoreStub) -> tuple[list[T], wire.Document | None]:
             kept: list[T] = []
             last = None
             async for answer in line.run_query(request):
                 if answer.HasField("document"):
                     last = answer.document
-                    kept.append(keep(last))
+                    kept.append(convert(last))
             return kept, last
 
-        kept, last = await self._calls.read(attempt)
-        count(reads=max(1, len(kept)))
+        kept, last = await self._client.run_read(attempt)
+        add_operations(reads=max(1, len(kept)))
         return kept, last
 
-    async def _pages_of(self, ids: Iterable[str]) -> Pages:
+    async def _iter_pages_by_id(self, ids: Iterable[str]) -> DocumentPages:
         in_order = sorted(ids)
-        for start in range(0, len(in_order), PAGE):
-            yield sorted(await self.by_id(in_order[start : start + PAGE]), key=id_of)
+        for start in range(0, len(in_order), PAGE_SIZE):
+            yield sorted(await self.get_task_documents(in_order[start : start + PAGE_SIZE]), key=id_of)
 
 
-def _itself(document: wire.Document) -> wire.Document:
+def _identity(document: wire.Document) -> wire.Document:
     return document

@@ -12,50 +12,50 @@ from typing import Any
 
 from functions.domain.run import Run
 from functions.domain.storage import RUNS_KEPT, Document, Kind, LedgerEntry
-from functions.stores.codec import cut, record_of, text_of
+from functions.stores.codec import decode_run, encode_run, truncate_run
 from functions.stores.firestore import messages_pb2 as wire
-from functions.stores.firestore.codec import guard, id_of, put, revision_of, take
+from functions.stores.firestore.codec import decode_value, encode_value, id_of, revision_of, set_precondition
 
-ENTRY_BYTES = 900_000  # of records in one entry; Firestore refuses documents above 1 MiB
+MAX_BATCH_BYTES = 900_000  # of records in one entry; Firestore refuses documents above 1 MiB
 
 
-def put_entry(slot: wire.Write, entry: LedgerEntry, *, name: str) -> None:
+def encode_run_batch(slot: wire.Write, batch: LedgerEntry, *, name: str) -> None:
     """Fill the empty message *slot* with an unguarded write of *entry*: sent twice, it leaves one."""
-    finished = [run.finished_at for run in entry.runs] or [entry.at]
+    finished = [run.finished_at for run in batch.runs] or [batch.at]
     slot.update.name = name
     fields = slot.update.fields
-    put(fields["at"], entry.at)
-    put(fields["tickId"], entry.id.rpartition(".")[0])
-    put(fields["taskIds"], sorted({run.task_id for run in entry.runs}))
-    put(fields["earliestAt"], min(finished))
-    put(fields["latestAt"], max(finished))
-    put(fields["expireAt"], entry.at + RUNS_KEPT)
-    put(fields["runs"], _texts(entry.runs))
+    encode_value(fields["at"], batch.at)
+    encode_value(fields["tickId"], batch.id.rpartition(".")[0])
+    encode_value(fields["taskIds"], sorted({run.task_id for run in batch.runs}))
+    encode_value(fields["earliestAt"], min(finished))
+    encode_value(fields["latestAt"], max(finished))
+    encode_value(fields["expireAt"], batch.at + RUNS_KEPT)
+    encode_value(fields["runs"], _encode_runs(batch.runs))
 
 
-def runs_in(document: wire.Document) -> list[Run]:
+def decode_runs(document: wire.Document) -> list[Run]:
     """The records of a ledger document, in order; one that was spoilt by hand is left out."""
     kept = document.fields["runs"].array_value.values if "runs" in document.fields else ()
-    runs = (record_of(value.string_value) for value in kept)
+    runs = (decode_run(value.string_value) for value in kept)
     return [run for run in runs if run is not None]
 
 
-def moment_in(document: wire.Document, field: str) -> datetime | None:
+def get_timestamp(document: wire.Document, field: str) -> datetime | None:
     """The timestamp kept in *field*; None when there is none."""
-    given = take(document.fields[field]) if field in document.fields else None
+    given = decode_value(document.fields[field]) if field in document.fields else None
     return given if isinstance(given, datetime) else None
 
 
-def _texts(runs: Iterable[Run]) -> list[str]:
+def _encode_runs(runs: Iterable[Run]) -> list[str]:
     """The records as JSON; if all together are too large, the largest are cut until they fit."""
-    texts = [text_of(run) for run in runs]
+    texts = [encode_run(run) for run in runs]
     sizes = [len(text.encode(errors="replace")) for text in texts]
-    excess = sum(sizes) - ENTRY_BYTES
+    excess = sum(sizes) - MAX_BATCH_BYTES
     if excess <= 0:
         return texts
     given = list(runs)
     for index in sorted(range(len(texts)), key=sizes.__getitem__, reverse=True):
-        texts[index] = text_of(cut(given[index]))
+        texts[index] = encode_run(truncate_run(given[index]))
         excess -= sizes[index] - len(texts[index].encode(errors="replace"))
         if excess <= 0:
             break
@@ -67,7 +67,7 @@ def _texts(runs: Iterable[Run]) -> list[str]:
 log = logging.getLogger(__name__)
 
 
-def put_document(slot: wire.Write, document: Document, *, name: str) -> None:
+def encode_document(slot: wire.Write, document: Document, *, name: str) -> None:
     """Fill the empty message *slot* with a guarded write of *document*.
 
     Raises:
@@ -75,27 +75,27 @@ def put_document(slot: wire.Write, document: Document, *, name: str) -> None:
     """
     slot.update.name = name
     fields = slot.update.fields
-    put(fields["data"], dict(document.data))
+    encode_value(fields["data"], dict(document.data))
     if document.expire_at is not None:
-        put(fields["expireAt"], document.expire_at)
-    guard(slot, document.revision)
+        encode_value(fields["expireAt"], document.expire_at)
+    set_precondition(slot, document.revision)
 
 
-def put_removal(slot: wire.Write, document: Document, *, name: str) -> None:
+def encode_delete(slot: wire.Write, document: Document, *, name: str) -> None:
     """Fill the empty message *slot* with a guarded removal of *document*."""
     slot.delete = name
-    guard(slot, document.revision)
+    set_precondition(slot, document.revision)
 
 
-def read_documents(kind: Kind, found: list[wire.Document]) -> list[Document]:
+def decode_documents(kind: Kind, documents_read: list[wire.Document]) -> list[Document]:
     """What was found, as documents; one that was spoilt by hand is left out and reported."""
     documents = []
-    for one in found:
-        data = _taken(one, "data")
+    for one in documents_read:
+        data = _decode_field(one, "data")
         if not isinstance(data, Mapping):
             log.warning("document_unreadable", extra={"kind": kind, "document": id_of(one)})
             continue
-        expires = _taken(one, "expireAt")
+        expires = _decode_field(one, "expireAt")
         documents.append(
             Document(
                 kind,
@@ -108,8 +108,8 @@ def read_documents(kind: Kind, found: list[wire.Document]) -> list[Document]:
     return documents
 
 
-def _taken(document: wire.Document, field: str) -> Any:
+def _decode_field(document: wire.Document, field: str) -> Any:
     try:
-        return take(document.fields[field]) if field in document.fields else None
+        return decode_value(document.fields[field]) if field in document.fields else None
     except ValueError:
         return None

@@ -21,22 +21,22 @@ from functions.domain.storage import (
     Written,
 )
 from functions.domain.task import Task
-from functions.errors import StoreUnavailable
-from functions.stores.codec import newest_first
+from functions.errors import StoreUnavailableError
+from functions.stores.codec import merge_newest_first
 from functions.stores.firestore import queries
-from functions.stores.firestore.client import Calls
-from functions.stores.firestore.codec import found, id_of
-from functions.stores.firestore.queries import is_document_id, names
-from functions.stores.firestore.reads import Reads
+from functions.stores.firestore.client import FirestoreClient
+from functions.stores.firestore.codec import id_of, to_query_result
+from functions.stores.firestore.queries import is_document_id, resource_paths
+from functions.stores.firestore.reads import FirestoreReader
 from functions.stores.firestore.runs_and_documents import (
-    moment_in,
-    put_document,
-    put_removal,
-    read_documents,
-    runs_in,
+    decode_documents,
+    decode_runs,
+    encode_delete,
+    encode_document,
+    get_timestamp,
 )
-from functions.stores.firestore.writes import UNKNOWN, keep, send_all, write_all
-from functions.stores.metering import count, metered
+from functions.stores.firestore.writes import UNKNOWN, save_run_batch, write_documents, write_tasks
+from functions.stores.metering import add_operations, count_operations
 
 
 class FirestoreStore:
@@ -64,81 +64,81 @@ class FirestoreStore:
         read_timeout_s: float = 8.0,
         write_timeout_s: float = 8.0,
     ) -> None:
-        self._names = names(project, database, prefix)
+        self._paths = resource_paths(project, database, prefix)
         self._write_timeout_s = write_timeout_s
-        self._calls = Calls(self._names.database, emulator=emulator, read_timeout_s=read_timeout_s)
-        self._reads = Reads(self._calls, self._names)
+        self._client = FirestoreClient(self._paths.database, emulator=emulator, read_timeout_s=read_timeout_s)
+        self._reader = FirestoreReader(self._client, self._paths)
 
-    async def due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
+    async def fetch_due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
         """Tasks whose next look has come: one query over one field, which needs no composite index.
 
         Unreadable documents stay due for ever. At most half of *limit* is theirs, so that they never hide
         the readable ones behind them. By *shards* it is one query for each 30 of them.
         """
         if shards is None:
-            return await self._due(now, limit, ())
-        found = [await self._due(now, limit, some) for some in queries.askable(shards)]
-        tasks = sorted((one for each in found for one in each.tasks), key=_next_look)
+            return await self._fetch_due(now, limit, ())
+        found = [await self._fetch_due(now, limit, some) for some in queries.chunk_shards(shards)]
+        tasks = sorted((one for each in found for one in each.tasks), key=_next_run_order)
         broken = [one for each in found for one in each.broken]
         return Found(tuple(tasks[:limit]), tuple(broken[: max(0, limit - len(tasks))]))
 
-    async def _due(self, now: datetime, limit: int, shards: Sequence[int]) -> Found:
+    async def _fetch_due(self, now: datetime, limit: int, shards: Sequence[int]) -> Found:
         tasks: list[Stored] = []
         broken: list[Broken] = []
-        asked = self._reads.due(now, limit=limit, shards=shards)
-        async with self._calls.reading(), aclosing(asked) as pages:
+        asked = self._reader.iter_due(now, limit=limit, shards=shards)
+        async with self._client.limit_read_time(), aclosing(asked) as pages:
             while len(tasks) + min(len(broken), limit // 2) < limit and (page := await anext(pages, None)):
                 tasks += [one for one in page if isinstance(one, Stored)]
                 broken += [one for one in page if isinstance(one, Broken)]
         return Found(tuple(tasks[:limit]), tuple(broken[: max(0, limit - len(tasks))]))
 
-    async def read(self, ids: Sequence[str]) -> Found:
+    async def get_tasks(self, ids: Sequence[str]) -> Found:
         """The tasks with these ids, in any order."""
-        async with self._calls.reading():
-            return found(await self._reads.by_id(ids))
+        async with self._client.limit_read_time():
+            return to_query_result(await self._reader.get_task_documents(ids))
 
     async def write(self, writes: Sequence[Write]) -> list[Written]:
         """Guarded writes by BatchWrite; what is not answered in time is UNKNOWN."""
-        return await write_all(self._calls, self._names, writes, deadline=self._write_deadline())
+        return await write_tasks(self._client, self._paths, writes, deadline=self._write_deadline())
 
-    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
         """The entry, then the writes; when the entry's fate is unknown the writes are UNKNOWN, and unsent."""
         deadline = self._write_deadline()
-        if entry is None or await self._kept(entry, deadline=deadline):
-            return await write_all(self._calls, self._names, writes, deadline=deadline)
+        if batch is None or await self._save_batch(batch, deadline=deadline):
+            return await write_tasks(self._client, self._paths, writes, deadline=deadline)
         if not writes:
-            raise StoreUnavailable("Firestore did not say whether the ledger entry was kept")
+            raise StoreUnavailableError("Firestore did not say whether the ledger entry was kept")
         return [UNKNOWN] * len(writes)
 
     async def runs_of_tick(self, tick_id: str) -> list[Run]:
         """All runs of a tick's entries in order: a range of document names, which needs no index."""
         if not is_document_id(tick_id):
             return []
-        name = self._names.entry(tick_id)
-        async with self._calls.reading():
+        name = self._paths.run_batch_path(tick_id)
+        async with self._client.limit_read_time():
             # Names of entries end in a number, and the colon is the character after 9.
-            query = queries.entries_between(self._names.runs, f"{name}.0", f"{name}.:")
-            entries = await self._reads.documents(query)
+            query = queries.batches_between_query(self._paths.run_collection, f"{name}.0", f"{name}.:")
+            entries = await self._reader.run_query(query)
         by_number = {id_of(entry).removeprefix(f"{tick_id}."): entry for entry in entries}
         numbers = sorted((number for number in by_number if number.isdecimal()), key=int)
-        return [run for number in numbers for run in runs_in(by_number[number])]
+        return [run for number in numbers for run in decode_runs(by_number[number])]
 
-    def metered(self) -> AbstractContextManager[Operations]:
+    def count_operations(self) -> AbstractContextManager[Operations]:
         """Count operations as Google bills them, by this asyncio task and those it starts, while inside."""
-        return metered()
+        return count_operations()
 
-    async def page(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
+    async def list_tasks(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
         """Tasks by id; what Firestore does not filter without an index of its own is filtered here."""
         tasks: list[Stored] = []
         broken: list[Broken] = []
         async with (
-            self._calls.reading(),
-            aclosing(self._reads.listed(which, after=after, limit=limit)) as pages,
+            self._client.limit_read_time(),
+            aclosing(self._reader.iter_tasks(which, after=after, limit=limit)) as pages,
         ):
             while len(tasks) + len(broken) < limit and (documents := await anext(pages, None)) is not None:
                 for document in documents:
-                    one = found([document])
-                    tasks += (stored for stored in one.tasks if _matches(stored.task, which))
+                    one = to_query_result([document])
+                    tasks += (stored for stored in one.tasks if _matches_filter(stored.task, which))
                     broken += one.broken
                     if len(tasks) + len(broken) == limit:
                         break
@@ -157,51 +157,53 @@ class FirestoreStore:
             return []
         newest: list[Run] = []
         async with (
-            self._calls.reading(),
-            aclosing(self._reads.entries(task_id=task_id, since=since, before=before, limit=limit)) as pages,
+            self._client.limit_read_time(),
+            aclosing(
+                self._reader.iter_run_batches(task_id=task_id, since=since, before=before, limit=limit)
+            ) as pages,
         ):
             async for entries in pages:
-                runs = (run for entry in entries for run in runs_in(entry))
-                wanted = (run for run in runs if _is_wanted(run, task_id, since, before))
-                newest = newest_first([*newest, *wanted])
-                latest = moment_in(entries[-1], "latestAt")
+                runs = (run for entry in entries for run in decode_runs(entry))
+                wanted = (run for run in runs if _is_requested_run(run, task_id, since, before))
+                newest = merge_newest_first([*newest, *wanted])
+                latest = get_timestamp(entries[-1], "latestAt")
                 if len(newest) >= limit and latest and newest[limit - 1].finished_at >= latest:
                     break  # no later page holds a newer run
         return newest[:limit]
 
-    async def documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
+    async def get_documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
         """The documents of *kind* with these ids."""
-        asked = [self._names.beside(kind, each) for each in set(ids) if is_document_id(each)]
-        async with self._calls.reading():
-            return read_documents(kind, await self._reads.by_name(asked))
+        asked = [self._paths.document_path(kind, each) for each in set(ids) if is_document_id(each)]
+        async with self._client.limit_read_time():
+            return decode_documents(kind, await self._reader.get_by_path(asked))
 
-    async def shelf(self, kind: Kind, *, after: str = "", limit: int = 100) -> list[Document]:
+    async def list_documents(self, kind: Kind, *, after: str = "", limit: int = 100) -> list[Document]:
         """Documents of *kind* by id, those behind *after*."""
         if limit <= 0:
             return []
-        async with self._calls.reading():
-            return read_documents(kind, await self._reads.beside(kind, after=after, limit=limit))
+        async with self._client.limit_read_time():
+            return decode_documents(kind, await self._reader.list_documents(kind, after=after, limit=limit))
 
-    async def put(self, documents: Sequence[Document]) -> list[Written]:
+    async def put_documents(self, documents: Sequence[Document]) -> list[Written]:
         """Guarded writes by BatchWrite, as of tasks."""
-        count(writes=len(documents))
-        return await self._sent(documents, put_document)
+        add_operations(writes=len(documents))
+        return await self._write_documents(documents, encode_document)
 
-    async def discard(self, documents: Sequence[Document]) -> list[Written]:
+    async def delete_documents(self, documents: Sequence[Document]) -> list[Written]:
         """Guarded removals by BatchWrite."""
-        count(deletes=len(documents))
-        return await self._sent(documents, put_removal)
+        add_operations(deletes=len(documents))
+        return await self._write_documents(documents, encode_delete)
 
-    async def counts(self, now: datetime) -> Counts:
+    async def stats(self, now: datetime) -> Counts:
         """The figures of the status page, by three queries at once."""
-        tasks, runs = self._names.tasks, self._names.runs
-        async with self._calls.reading():
+        tasks, runs = self._paths.task_collection, self._paths.run_collection
+        async with self._client.limit_read_time():
             scheduled, due, entries = await asyncio.gather(
-                self._reads.number(queries.looked_at(tasks)),
-                self._reads.number(queries.due(tasks, now)),
-                self._reads.documents(queries.newest_entry(runs)),
+                self._reader.count_matches(queries.active_tasks_query(tasks)),
+                self._reader.count_matches(queries.due_query(tasks, now)),
+                self._reader.run_query(queries.newest_batch_query(runs)),
             )
-        return Counts(scheduled, due, moment_in(entries[0], "at") if entries else None)
+        return Counts(scheduled, due, get_timestamp(entries[0], "at") if entries else None)
 
     async def prune(self, now: datetime) -> int:
         """Nothing: Firestore itself removes entries, by a TTL policy on `expireAt`."""
@@ -209,33 +211,35 @@ class FirestoreStore:
 
     async def close(self) -> None:
         """Close the running loop's connection."""
-        await self._calls.close()
+        await self._client.close()
 
-    async def _sent(self, documents: Sequence[Document], fill: Callable[..., None]) -> list[Written]:
+    async def _write_documents(
+        self, documents: Sequence[Document], encode: Callable[..., None]
+    ) -> list[Written]:
         fills = [
             (
                 f"{one.kind} {one.id}",
-                partial(fill, document=one, name=self._names.beside(one.kind, one.id)),
+                partial(encode, document=one, name=self._paths.document_path(one.kind, one.id)),
             )
             for one in documents
         ]
-        return await send_all(self._calls, self._names, fills, deadline=self._write_deadline())
+        return await write_documents(self._client, self._paths, fills, deadline=self._write_deadline())
 
-    async def _kept(self, entry: LedgerEntry, *, deadline: float) -> bool:
+    async def _save_batch(self, batch: LedgerEntry, *, deadline: float) -> bool:
         """Whether *entry* is certainly in the ledger; its two tries leave time for the writes."""
         tries = (deadline - 0.6 * self._write_timeout_s, deadline - 0.3 * self._write_timeout_s)
-        return await keep(self._calls, self._names, entry, deadlines=tries)
+        return await save_run_batch(self._client, self._paths, batch, deadlines=tries)
 
     def _write_deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._write_timeout_s
 
 
-def _next_look(stored: Stored) -> tuple[datetime, str]:
+def _next_run_order(stored: Stored) -> tuple[datetime, str]:
     assert stored.task.next_run_at is not None  # it would not be due
     return stored.task.next_run_at, stored.task.id
 
 
-def _matches(task: Task, which: Filter) -> bool:
+def _matches_filter(task: Task, which: Filter) -> bool:
     equal = (
         (which.status, task.status),
         (which.type, task.type),
@@ -247,6 +251,6 @@ def _matches(task: Task, which: Filter) -> bool:
     )
 
 
-def _is_wanted(run: Run, task_id: str | None, since: datetime | None, before: datetime | None) -> bool:
+def _is_requested_run(run: Run, task_id: str | None, since: datetime | None, before: datetime | None) -> bool:
     at = run.finished_at
     return task_id in (None, run.task_id) and (since or at) <= at and (before is None or at < before)

@@ -8,67 +8,69 @@ from pathlib import Path
 from typing import Any
 
 from functions.domain.storage import Document, Kind, Result, Written
-from functions.stores.editable.model import moment
-from functions.stores.json_text import block, digest, encoded, mapping, pretty
-from functions.stores.jsonfile.files import JsonFile, Mark
+from functions.stores.editable.model import parse_instant
+from functions.stores.json_text import as_mapping, content_hash, dump_json, format_block, to_file_bytes
+from functions.stores.jsonfile.files import JsonFile, VersionStamp
 
 log = logging.getLogger(__name__)
 
-Kinds = Mapping[str, Mapping[str, Any]]  # by kind and by id, as in the file
+DocumentsByKind = Mapping[str, Mapping[str, Any]]  # by kind and by id, as in the file
 
 
-class ShelfFile:
+class DocumentFile:
     """`tasks.shelf.json`: channels, keys, owners and what was done by whom.
 
     Args:
         shared: Holds the store's lock for reading, inside.
     """
 
-    def __init__(self, path: Path, shared: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(self, path: Path, read_lock: Callable[[], AbstractContextManager[None]]) -> None:
         self._file = JsonFile(path.with_name(f"{path.stem}.shelf.json"))
-        self._shared = shared
-        self._kinds: Kinds = {}
-        self._last = 0
-        self._mark: Mark | None = None
+        self._read_lock = read_lock
+        self._documents: DocumentsByKind = {}
+        self._last_revision = 0
+        self._stamp: VersionStamp | None = None
 
-    def documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
+    def get_documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
         """The documents of *kind* with these ids."""
-        there = self._now().get(kind, {})
-        return list(_readable(kind, {name: there[name] for name in ids if name in there}))
+        there = self._load().get(kind, {})
+        return list(_decode_documents(kind, {name: there[name] for name in ids if name in there}))
 
-    def shelf(self, kind: Kind, after: str, limit: int) -> list[Document]:
+    def list_documents(self, kind: Kind, after: str, limit: int) -> list[Document]:
         """Documents of *kind* by id, those behind *after*."""
-        there = self._now().get(kind, {})
+        there = self._load().get(kind, {})
         names = sorted(name for name in there if name > after)[: max(0, limit)]
-        return list(_readable(kind, {name: there[name] for name in names}))
+        return list(_decode_documents(kind, {name: there[name] for name in names}))
 
-    def put(self, documents: Sequence[Document], rows: Sequence[Mapping[str, Any]]) -> list[Written]:
+    def put_documents(
+        self, documents: Sequence[Document], rows: Sequence[Mapping[str, Any]]
+    ) -> list[Written]:
         """Create or replace each document whose guard holds. With the lock."""
         kinds = self._copy()
         answers = []
         for document, row in zip(documents, rows, strict=True):
             there = kinds.setdefault(document.kind, {})
             before = there.get(document.id)
-            if (document.revision is None and before is None) or _holds(document, before):
-                self._last += 1
-                there[document.id] = {"revision": self._last, **row}
-                answers.append(Written(Result.APPLIED, _revision(there[document.id])))
+            if (document.revision is None and before is None) or _precondition_holds(document, before):
+                self._last_revision += 1
+                there[document.id] = {"revision": self._last_revision, **row}
+                answers.append(Written(Result.APPLIED, _row_revision(there[document.id])))
             else:
                 answers.append(Written(Result.REFUSED))
-        self._write(kinds, answers)
+        self._save(kinds, answers)
         return answers
 
-    def discard(self, documents: Sequence[Document]) -> list[Written]:
+    def delete_documents(self, documents: Sequence[Document]) -> list[Written]:
         """Remove each document whose guard holds. With the lock."""
         kinds = self._copy()
         answers = []
         for document in documents:
             there = kinds.get(document.kind, {})
-            holds = _holds(document, there.get(document.id))
+            holds = _precondition_holds(document, there.get(document.id))
             if holds:
                 del there[document.id]
             answers.append(Written(Result.APPLIED if holds else Result.REFUSED))
-        self._write(kinds, answers)
+        self._save(kinds, answers)
         return answers
 
     def prune(self, now: datetime) -> int:
@@ -78,66 +80,67 @@ class ShelfFile:
             (kind, name)
             for kind, there in kinds.items()
             for name, row in there.items()
-            if (at := moment(mapping(row).get("expireAt"))) and at < now
+            if (at := parse_instant(as_mapping(row).get("expireAt"))) and at < now
         ]
         for kind, name in past:
             del kinds[kind][name]
-        self._write(kinds, [Written(Result.APPLIED)] * len(past))
+        self._save(kinds, [Written(Result.APPLIED)] * len(past))
         return len(past)
 
-    def _now(self) -> Kinds:
-        if self._mark != self._file.mark():
-            with self._shared():
-                return self._read()
-        return self._kinds
+    def _load(self) -> DocumentsByKind:
+        if self._stamp != self._file.version_stamp():
+            with self._read_lock():
+                return self._load_locked()
+        return self._documents
 
-    def _read(self) -> Kinds:
-        if self._mark != self._file.mark():
+    def _load_locked(self) -> DocumentsByKind:
+        if self._stamp != self._file.version_stamp():
             content, mark = self._file.read()
-            if mark is not None and not _is_shelf(content):
-                raise self._file.refusal("line 1: it must hold documents by kind and by id")
-            known = mapping(content)
+            if mark is not None and not _is_document_file(content):
+                raise self._file.invalid_file_error("line 1: it must hold documents by kind and by id")
+            known = as_mapping(content)
             last = known.get("revision", 0)
-            self._last = max(self._last, last if type(last) is int else 0)
-            self._kinds = {kind: there for kind, there in known.items() if kind != "revision"}
-            self._mark = mark
-        return self._kinds
+            self._last_revision = max(self._last_revision, last if type(last) is int else 0)
+            self._documents = {kind: there for kind, there in known.items() if kind != "revision"}
+            self._stamp = mark
+        return self._documents
 
     def _copy(self) -> dict[str, dict[str, Any]]:
-        return {kind: dict(there) for kind, there in self._read().items()}
+        return {kind: dict(there) for kind, there in self._load_locked().items()}
 
-    def _write(self, kinds: Kinds, answers: Sequence[Written]) -> None:
-        if all(one.result is not Result.APPLIED for one in answers):
+    def _save(self, kinds: DocumentsByKind, results: Sequence[Written]) -> None:
+        if all(one.result is not Result.APPLIED for one in results):
             return
-        parts = [f'"revision": {self._last}']
+        parts = [f'"revision": {self._last_revision}']
         for kind in sorted(kinds):
             rows = [
-                f"{pretty(name)}: {pretty(kinds[kind][name], 4, spread=True)}" for name in sorted(kinds[kind])
+                f"{dump_json(name)}: {dump_json(kinds[kind][name], 4, multiline=True)}"
+                for name in sorted(kinds[kind])
             ]
-            parts.append(f"{pretty(kind)}: {block('{', rows, '}', 2)}")
-        self._mark = self._file.replace(encoded(block("{", parts, "}")))
-        self._kinds = kinds
+            parts.append(f"{dump_json(kind)}: {format_block('{', rows, '}', 2)}")
+        self._stamp = self._file.replace(to_file_bytes(format_block("{", parts, "}")))
+        self._documents = kinds
 
 
-def _holds(document: Document, before: Any) -> bool:
-    return before is not None and bool(_revision(before) == document.revision)
+def _precondition_holds(document: Document, before: Any) -> bool:
+    return before is not None and bool(_row_revision(before) == document.revision)
 
 
-def _revision(row: Any) -> str:
+def _row_revision(row: Any) -> str:
     """Changes with every put, and with every edit by hand."""
-    return f"{mapping(row).get('revision', 0)}-{digest(row)}"
+    return f"{as_mapping(row).get('revision', 0)}-{content_hash(row)}"
 
 
-def _readable(kind: Kind, rows: Mapping[str, Any]) -> Iterator[Document]:
+def _decode_documents(kind: Kind, rows: Mapping[str, Any]) -> Iterator[Document]:
     for name, row in rows.items():
-        data = mapping(row).get("data")
+        data = as_mapping(row).get("data")
         if isinstance(data, dict):
-            yield Document(kind, name, data, _revision(row), moment(row.get("expireAt")))
+            yield Document(kind, name, data, _row_revision(row), parse_instant(row.get("expireAt")))
         else:
             log.warning("document_unreadable", extra={"kind": kind, "document": name})
 
 
-def _is_shelf(content: Any) -> bool:
+def _is_document_file(content: Any) -> bool:
     return isinstance(content, dict) and all(
         isinstance(there, dict) for kind, there in content.items() if kind != "revision"
     )

@@ -14,13 +14,13 @@ from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
 
-from functions.errors import StoreError, StoreUnavailable
-from functions.stores.json_text import UnreadableError, parse
+from functions.errors import StoreError, StoreUnavailableError
+from functions.stores.json_text import InvalidJsonError, parse_json
 
-LOOKS = 4  # at a text that is no JSON: an editor may be in the middle of saving it
-LOOK_AGAIN_S = 0.03
+READ_ATTEMPTS = 4  # at a text that is no JSON: an editor may be in the middle of saving it
+REREAD_DELAY_S = 0.03
 
-Mark = tuple[int, int, int]  # when it was changed, its size, and which file it is
+VersionStamp = tuple[int, int, int]  # when it was changed, its size, and which file it is
 
 
 class JsonFile:
@@ -36,39 +36,39 @@ class JsonFile:
         self.backup = path.with_name(path.name + ".bak")
         self._temporary = path.with_name(f".{path.name}.tmp")
 
-    def mark(self) -> Mark | None:
+    def version_stamp(self) -> VersionStamp | None:
         """What tells one version of the file from another; None when there is none."""
         try:
-            return _mark(self.path.stat())
+            return _version_stamp(self.path.stat())
         except FileNotFoundError:
             return None
 
-    def read(self) -> tuple[Any, Mark | None]:
+    def read(self) -> tuple[Any, VersionStamp | None]:
         """Return what the file says and the mark of that version; None and None when there is none.
 
         Raises:
             StoreError: It is no JSON; the text says where, and what to do. The file is left as it is.
         """
-        for look in range(LOOKS):
+        for look in range(READ_ATTEMPTS):
             try:
                 with self.path.open("rb") as file:
-                    mark = _mark(os.fstat(file.fileno()))
+                    mark = _version_stamp(os.fstat(file.fileno()))
                     content = file.read()
-                return parse(content), mark
+                return parse_json(content), mark
             except FileNotFoundError:
                 return None, None
-            except UnreadableError as exc:
-                if look == LOOKS - 1:
-                    raise self.refusal(str(exc)) from None
-            self._pause(LOOK_AGAIN_S)
+            except InvalidJsonError as exc:
+                if look == READ_ATTEMPTS - 1:
+                    raise self.invalid_file_error(str(exc)) from None
+            self._pause(REREAD_DELAY_S)
         raise AssertionError("the last look returns or raises")
 
-    def refusal(self, reason: str) -> StoreError:
+    def invalid_file_error(self, reason: str) -> StoreError:
         """The error that says what is wrong with the file, and the remedy."""
         last = f", or restore the last good version: {self.backup.name}" if self.backup.exists() else ""
         return StoreError(f"{self.path}: {reason}; nothing was changed: mend it{last}")
 
-    def replace(self, content: bytes) -> Mark:
+    def replace(self, content: bytes) -> VersionStamp:
         """Put *content* in the file's place, on the disk for good; what was there becomes the backup.
 
         1. Write beside it, and have the disk keep it.
@@ -78,7 +78,7 @@ class JsonFile:
         """
         try:
             mark = self._write(content)
-            self.keep_backup()
+            self.save_backup()
         except OSError:
             self._temporary.unlink(missing_ok=True)  # on a full disk it takes what room there is
             raise
@@ -86,16 +86,16 @@ class JsonFile:
         sync_folder(self.path)
         return mark
 
-    def _write(self, content: bytes) -> Mark:
+    def _write(self, content: bytes) -> VersionStamp:
         with self._temporary.open("wb") as file:
             file.write(content)
             file.flush()
             with suppress(FileNotFoundError):
                 os.fchmod(file.fileno(), self.path.stat().st_mode & 0o7777)
             os.fsync(file.fileno())
-            return _mark(os.fstat(file.fileno()))
+            return _version_stamp(os.fstat(file.fileno()))
 
-    def keep_backup(self) -> None:
+    def save_backup(self) -> None:
         """Make the file as it is now the backup. It must be a good one."""
         spare = self.backup.with_name(f".{self.backup.name}.tmp")
         with suppress(FileNotFoundError):  # the first version has none before it
@@ -103,7 +103,7 @@ class JsonFile:
             shutil.copy2(self.path, spare)
             spare.replace(self.backup)
 
-    def newer_than_backup(self) -> bool:
+    def is_newer_than_backup(self) -> bool:
         """Whether the file was changed since the backup was made, or there is none."""
         try:
             return self.path.stat().st_mtime_ns > self.backup.stat().st_mtime_ns
@@ -111,9 +111,9 @@ class JsonFile:
             return self.path.exists()
 
 
-def saved_at(mark: Mark) -> datetime:
+def saved_at(stamp: VersionStamp) -> datetime:
     """When the version of *mark* was saved."""
-    return datetime.fromtimestamp(mark[0] / 1e9, tz=UTC)
+    return datetime.fromtimestamp(stamp[0] / 1e9, tz=UTC)
 
 
 def sync_folder(path: Path) -> None:
@@ -125,17 +125,17 @@ def sync_folder(path: Path) -> None:
         os.close(folder)
 
 
-def _mark(stat: os.stat_result) -> Mark:
+def _version_stamp(stat: os.stat_result) -> VersionStamp:
     return (stat.st_mtime_ns, stat.st_size, stat.st_ino)
 
 
 # The lock beside the file: one process at a time writes, none reads while files are being changed.
 
-TRY_AGAIN_S = 0.005  # a write is a few milliseconds; the lock is asked for as often
+LOCK_RETRY_S = 0.005  # a write is a few milliseconds; the lock is asked for as often
 
 
 @contextmanager
-def locked(path: Path, *, wait_s: float, shared: bool = False) -> Iterator[None]:
+def hold_lock(path: Path, *, timeout_s: float, shared: bool = False) -> Iterator[None]:
     """Hold the lock of the store at *path* inside; with *shared* beside others who only read.
 
     The system lets go of it when the process ends, however that is. Its file stays, for removing it would
@@ -146,47 +146,47 @@ def locked(path: Path, *, wait_s: float, shared: bool = False) -> Iterator[None]
         OSError: The lock's file cannot be made. Who only reads then goes without: nobody writes there.
     """
     try:
-        lock = os.open(lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        lock = os.open(lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as exc:
         if not shared or exc.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         yield
         return
     try:
-        _wait(lock, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, path, wait_s)
+        _acquire_lock(lock, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, path, timeout_s)
         yield
     finally:
         os.close(lock)
 
 
-def lock_of(path: Path) -> Path:
+def lock_path(path: Path) -> Path:
     """The file that stands for the lock."""
     return path.with_name(f".{path.name}.lock")
 
 
-def _wait(lock: int, kind: int, path: Path, wait_s: float) -> None:
+def _acquire_lock(lock: int, kind: int, path: Path, timeout_s: float) -> None:
     never = Event()  # the system's own wait has no bound
-    for _ in range(max(1, round(wait_s / TRY_AGAIN_S))):
+    for _ in range(max(1, round(timeout_s / LOCK_RETRY_S))):
         try:
             fcntl.flock(lock, kind | fcntl.LOCK_NB)
         except BlockingIOError:
-            never.wait(TRY_AGAIN_S)
+            never.wait(LOCK_RETRY_S)
         else:
             return
-    raise StoreUnavailable(f"{path}: locked by another process for too long; try again")
+    raise StoreUnavailableError(f"{path}: locked by another process for too long; try again")
 
 
 # The operating system's errors as ours: what is wrong with the file, and what a person can do about it.
 
-FULL = "the disk is full; free some space"
-REFUSED = "it cannot be read or written; check the permissions of the file and of its folder"
+DISK_FULL = "the disk is full; free some space"
+ACCESS_DENIED = "it cannot be read or written; check the permissions of the file and of its folder"
 REMEDIES = {
-    errno.ENOSPC: FULL,
-    errno.EDQUOT: FULL,
+    errno.ENOSPC: DISK_FULL,
+    errno.EDQUOT: DISK_FULL,
     errno.EFBIG: "the disk takes no file as large as this; free some space, or raise the limit",
     errno.EROFS: "the disk is read-only; mount it for writing, or name another file in STORE_URL",
-    errno.EACCES: REFUSED,
-    errno.EPERM: REFUSED,
+    errno.EACCES: ACCESS_DENIED,
+    errno.EPERM: ACCESS_DENIED,
     errno.EISDIR: "this is a folder; name a file in it",
     errno.EIO: "the disk did not read or write as it should; check the disk and its free space",
     errno.EMFILE: "too many files are open; raise the limit of open files",
@@ -194,7 +194,7 @@ REMEDIES = {
 }
 
 
-def our_error(exc: OSError, path: Path) -> StoreError:
+def to_store_error(exc: OSError, path: Path) -> StoreError:
     """The error of ours that says what *exc* means for the store at *path*."""
     name = errno.errorcode.get(exc.errno or 0, type(exc).__name__)
     if exc.errno in (errno.ENOENT, errno.ENOTDIR) and not path.parent.is_dir():
@@ -210,11 +210,11 @@ def our_error(exc: OSError, path: Path) -> StoreError:
 T = TypeVar("T")
 
 
-class Unanswered(StoreUnavailable):
+class StoreTimeoutError(StoreUnavailableError):
     """The work had begun when the time was up; it may have been done all the same."""
 
 
-class JsonThread:
+class FileThread:
     """A thread for the files of *path*, started at the first question: a fork in between does no harm.
 
     The event loop never waits for a disk, and a question is either not begun or done whole, whatever
@@ -224,13 +224,13 @@ class JsonThread:
         answer_within_s: After this a question is given up, whatever it waits for.
     """
 
-    def __init__(self, path: Path, *, answer_within_s: float) -> None:
+    def __init__(self, path: Path, *, operation_timeout_s: float) -> None:
         self._path = path
-        self._answer_within_s = answer_within_s
+        self._operation_timeout_s = operation_timeout_s
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="json")
         self._closed = False
 
-    async def ask(self, work: Callable[[], T]) -> T:
+    async def run(self, work: Callable[[], T]) -> T:
         """Return what *work* returns.
 
         Raises:
@@ -240,22 +240,22 @@ class JsonThread:
         """
         if self._closed:
             raise StoreError(f"{self._path}: the store was closed")
-        future: Future[T] = self._thread.submit(partial(self._do, work))
+        future: Future[T] = self._thread.submit(partial(self._execute, work))
         try:
-            async with asyncio.timeout(self._answer_within_s):
+            async with asyncio.timeout(self._operation_timeout_s):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
             begun = not future.cancelled()  # giving up waiting has cancelled what was not begun
-            kind = Unanswered if begun else StoreUnavailable
-            raise kind(f"{self._path}: no answer within {self._answer_within_s:g} s") from None
+            kind = StoreTimeoutError if begun else StoreUnavailableError
+            raise kind(f"{self._path}: no answer within {self._operation_timeout_s:g} s") from None
 
     def close(self) -> None:
         """Take no more questions; those asked before are answered. Closing twice is closing once."""
         self._closed = True
         self._thread.shutdown(wait=False)
 
-    def _do(self, work: Callable[[], T]) -> T:
+    def _execute(self, work: Callable[[], T]) -> T:
         try:
             return work()
         except OSError as exc:
-            raise our_error(exc, self._path) from None
+            raise to_store_error(exc, self._path) from None

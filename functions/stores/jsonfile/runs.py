@@ -13,16 +13,16 @@ from pydantic import ValidationError
 from functions.domain.run import Run
 from functions.domain.storage import RUNS_KEPT, LedgerEntry
 from functions.domain.types import OutcomeKind, instant_text
-from functions.stores.codec import encode
-from functions.stores.editable.model import moment
-from functions.stores.json_text import mapping
+from functions.stores.codec import encode_model
+from functions.stores.editable.model import parse_instant
+from functions.stores.json_text import as_mapping
 from functions.stores.jsonfile.files import JsonFile, sync_folder
 
 NEWLINE = b"\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class HistoryEntry:
     """One entry as read, with its text."""
 
     id: str
@@ -31,7 +31,7 @@ class Line:
     text: bytes
 
 
-class History:
+class RunLog:
     """`tasks.history.jsonl`. Who changes it holds the store's lock; who reads it needs none.
 
     An entry kept again is one more line, and the last line of an entry counts. A line that cannot be read
@@ -41,18 +41,18 @@ class History:
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(f"{path.stem}.history.jsonl")
         self._file = JsonFile(self._path)
-        self._lines: dict[str, Line] = {}
+        self._entries: dict[str, HistoryEntry] = {}
         self._runs: dict[str, Run] | None = None
-        self._read = (0, 0)  # which file, and how much of it
+        self._read_position = (0, 0)  # which file, and how much of it
 
-    def keep(self, entry: LedgerEntry) -> None:
+    def save(self, batch: LedgerEntry) -> None:
         """Append *entry*, on the disk for good, or leave the file as it was."""
-        runs = ", ".join(encode(run) for run in entry.runs)
-        head = f'"entry": {json.dumps(entry.id)}, "at": "{instant_text(entry.at)}"'
+        runs = ", ".join(encode_model(run) for run in batch.runs)
+        head = f'"entry": {json.dumps(batch.id)}, "at": "{instant_text(batch.at)}"'
         text = f'{{{head}, "runs": [{runs}]}}\n'.encode()
         with self._path.open("ab+", buffering=0) as file:  # a buffer would try again when it is closed
             size = file.seek(0, os.SEEK_END)
-            left = text if self._whole(file, size) else NEWLINE + text
+            left = text if self._ends_with_newline(file, size) else NEWLINE + text
             try:
                 while left:
                     left = left[file.write(left) :]
@@ -66,8 +66,8 @@ class History:
     def of_tick(self, tick_id: str) -> list[Run]:
         """The runs in the entries of one tick, as they are known now."""
         self._refresh()
-        known = self._merged()
-        mine = [line for line in self._lines.values() if _is_of(line.id, tick_id)]
+        known = self._runs_by_key()
+        mine = [line for line in self._entries.values() if _belongs_to_tick(line.id, tick_id)]
         return [
             known[run.key]
             for line in sorted(mine, key=lambda one: (len(one.id), one.id))
@@ -81,23 +81,23 @@ class History:
         self._refresh()
         found = [
             run
-            for run in reversed(list(self._merged().values()))
+            for run in reversed(list(self._runs_by_key().values()))
             if (task_id is None or run.task_id == task_id)
             and (since is None or run.finished_at >= since)
             and (before is None or run.finished_at < before)
         ]
         return sorted(found, key=lambda run: run.finished_at, reverse=True)[: max(0, limit)]
 
-    def last_at(self) -> datetime | None:
+    def last_saved_at(self) -> datetime | None:
         """When an entry was last kept; None when none was."""
         self._refresh()
-        return max((line.at for line in self._lines.values()), default=None)
+        return max((line.at for line in self._entries.values()), default=None)
 
-    def is_long(self, now: datetime) -> bool:
+    def is_prune_due(self, now: datetime) -> bool:
         """Whether its first entry is well past keeping."""
         try:
             with self._path.open("rb") as file:
-                first = _line(file.readline())
+                first = _decode_entry(file.readline())
         except FileNotFoundError:
             return False
         return first is not None and first.at < now - RUNS_KEPT * 1.1
@@ -105,8 +105,8 @@ class History:
     def prune(self, now: datetime) -> int:
         """Remove what is past keeping, and lines that later ones stand for; return how many entries went."""
         self._refresh()
-        kept = [line for line in self._lines.values() if line.at >= now - RUNS_KEPT]
-        removed = len(self._lines) - len(kept)
+        kept = [line for line in self._entries.values() if line.at >= now - RUNS_KEPT]
+        removed = len(self._entries) - len(kept)
         if removed:
             self._file.replace(b"".join(line.text for line in kept))
         return removed
@@ -116,34 +116,34 @@ class History:
         try:
             with self._path.open("rb") as file:
                 stat = os.fstat(file.fileno())
-                which, size = self._read
-                if which != stat.st_ino or size > stat.st_size or not self._whole(file, size):
-                    self._lines, self._runs, size = {}, None, 0
+                which, size = self._read_position
+                if which != stat.st_ino or size > stat.st_size or not self._ends_with_newline(file, size):
+                    self._entries, self._runs, size = {}, None, 0
                 file.seek(size)
                 text = file.read()
         except FileNotFoundError:
-            self._lines, self._runs, self._read = {}, None, (0, 0)
+            self._entries, self._runs, self._read_position = {}, None, (0, 0)
             return
         ends = text.rfind(NEWLINE) + 1  # what comes after is being written
-        self._read = (stat.st_ino, size + ends)
+        self._read_position = (stat.st_ino, size + ends)
         for each in text[:ends].splitlines(keepends=True):
-            if line := _line(each):
-                self._lines.pop(line.id, None)  # kept again, it comes last
-                self._lines[line.id] = line
+            if line := _decode_entry(each):
+                self._entries.pop(line.id, None)  # kept again, it comes last
+                self._entries[line.id] = line
                 self._runs = None
 
-    def _whole(self, file: Any, size: int) -> bool:
+    def _ends_with_newline(self, file: Any, size: int) -> bool:
         """Whether a line ends where *size* bytes do."""
         if not size:
             return True
         file.seek(size - 1)
         return bool(file.read(1) == NEWLINE)
 
-    def _merged(self) -> Mapping[str, Run]:
+    def _runs_by_key(self) -> Mapping[str, Run]:
         """The records by key. Of two of one attempt the later holds, but a result is truer than none."""
         if self._runs is None:
             runs: dict[str, Run] = {}
-            for line in self._lines.values():
+            for line in self._entries.values():
                 for run in line.runs:
                     known = runs.get(run.key)
                     vaguer = run.outcome is OutcomeKind.ABANDONED
@@ -153,23 +153,23 @@ class History:
         return self._runs
 
 
-def _is_of(entry_id: str, tick_id: str) -> bool:
-    before, point, number = entry_id.rpartition(".")
+def _belongs_to_tick(batch_id: str, tick_id: str) -> bool:
+    before, point, number = batch_id.rpartition(".")
     return bool(point) and before == tick_id and number.isdecimal()
 
 
-def _line(text: bytes) -> Line | None:
+def _decode_entry(text: bytes) -> HistoryEntry | None:
     try:
-        document = mapping(json.loads(text))
+        document = as_mapping(json.loads(text))
     except ValueError:
         return None
-    name, at, runs = document.get("entry"), moment(document.get("at")), document.get("runs")
+    name, at, runs = document.get("entry"), parse_instant(document.get("at")), document.get("runs")
     if not isinstance(name, str) or at is None or not isinstance(runs, list):
         return None
-    return Line(name, at, tuple(run for one in runs if (run := _run(one))), text)
+    return HistoryEntry(name, at, tuple(run for one in runs if (run := _decode_run(one))), text)
 
 
-def _run(document: Any) -> Run | None:
+def _decode_run(document: Any) -> Run | None:
     try:
         return Run.model_validate(document)
     except ValidationError:

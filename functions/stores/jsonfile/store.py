@@ -21,16 +21,16 @@ from functions.domain.storage import (
     Write,
     Written,
 )
-from functions.stores.codec import document_rows
+from functions.stores.codec import encode_documents
 from functions.stores.editable import queries as tasks
-from functions.stores.jsonfile.documents import ShelfFile
-from functions.stores.jsonfile.files import JsonThread, Unanswered, locked
-from functions.stores.jsonfile.runs import History
-from functions.stores.jsonfile.tasks import Table
-from functions.stores.metering import cost, count, metered
+from functions.stores.jsonfile.documents import DocumentFile
+from functions.stores.jsonfile.files import FileThread, StoreTimeoutError, hold_lock
+from functions.stores.jsonfile.runs import RunLog
+from functions.stores.jsonfile.tasks import TaskFiles
+from functions.stores.metering import add_operations, count_operations, operation_cost
 
-LOCK_WAIT_S = 5.0
-ANSWER_WITHIN_S = 8.0  # the wait for a lock and the work itself, and those of what was asked before
+LOCK_TIMEOUT_S = 5.0
+OPERATION_TIMEOUT_S = 8.0  # the wait for a lock and the work itself, and those of what was asked before
 
 
 class JsonStore:
@@ -42,57 +42,61 @@ class JsonStore:
     """
 
     def __init__(
-        self, path: str, *, lock_wait_s: float = LOCK_WAIT_S, answer_within_s: float = ANSWER_WITHIN_S
+        self,
+        path: str,
+        *,
+        lock_timeout_s: float = LOCK_TIMEOUT_S,
+        operation_timeout_s: float = OPERATION_TIMEOUT_S,
     ) -> None:
         place = Path(os.path.realpath(path))  # so that a link stays one when the file is replaced
-        self._thread = JsonThread(place, answer_within_s=answer_within_s)
-        self._locked = partial(locked, place, wait_s=lock_wait_s)
-        self._table = Table(place, partial(self._locked, shared=True))
-        self._shelf = ShelfFile(place, partial(self._locked, shared=True))
-        self._history = History(place)
+        self._thread = FileThread(place, operation_timeout_s=operation_timeout_s)
+        self._hold_lock = partial(hold_lock, place, timeout_s=lock_timeout_s)
+        self._task_files = TaskFiles(place, partial(self._hold_lock, shared=True))
+        self._document_file = DocumentFile(place, partial(self._hold_lock, shared=True))
+        self._run_log = RunLog(place)
 
-    async def due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
+    async def fetch_due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
         """Tasks whose next look has come, earliest first. What people did by hand is taken in before."""
-        found, accepted = await self._thread.ask(partial(self._due, now, limit, shards))
-        count(reads=cost(found), writes=accepted)
+        found, accepted = await self._thread.run(partial(self._fetch_due, now, limit, shards))
+        add_operations(reads=operation_cost(found), writes=accepted)
         return found
 
-    async def read(self, ids: Sequence[str]) -> Found:
+    async def get_tasks(self, ids: Sequence[str]) -> Found:
         """The tasks with these ids; those that do not exist are left out."""
         if not ids:
             return Found(())
-        found = await self._thread.ask(lambda: tasks.read(self._table.now(), ids))
-        count(reads=len(ids))
+        found = await self._thread.run(lambda: tasks.get_tasks(self._task_files.load(), ids))
+        add_operations(reads=len(ids))
         return found
 
     async def write(self, writes: Sequence[Write]) -> list[Written]:
         """Do each write whose guard holds; all of them at once."""
-        return await self.finish(None, writes)
+        return await self.write_with_runs(None, writes)
 
-    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
         """Keep *entry*, then do each write whose guard holds; all of them at once."""
-        if entry is None and not writes:
+        if batch is None and not writes:
             return []
         try:
-            written = await self._thread.ask(partial(self._finish, entry, writes))
-        except Unanswered:
+            written = await self._thread.run(partial(self._write_with_runs, batch, writes))
+        except StoreTimeoutError:
             written = [Written(Result.UNKNOWN)] * len(writes)
             if not written:
                 raise
         deletes = sum(write.delete for write in writes)
-        count(writes=len(writes) - deletes + (entry is not None), deletes=deletes)
+        add_operations(writes=len(writes) - deletes + (batch is not None), deletes=deletes)
         return written
 
     async def runs_of_tick(self, tick_id: str) -> list[Run]:
         """All runs in the ledger entries of one tick."""
-        found = await self._thread.ask(lambda: self._history.of_tick(tick_id))
-        count(reads=1)
+        found = await self._thread.run(lambda: self._run_log.of_tick(tick_id))
+        add_operations(reads=1)
         return found
 
-    async def page(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
+    async def list_tasks(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
         """Tasks that match *which*, by id, those with ids greater than *after* only."""
-        found = await self._thread.ask(lambda: tasks.page(self._table.now(), which, after, limit))
-        count(reads=cost(found))
+        found = await self._thread.run(lambda: tasks.list_tasks(self._task_files.load(), which, after, limit))
+        add_operations(reads=operation_cost(found))
         return found
 
     async def runs(
@@ -104,106 +108,114 @@ class JsonStore:
         limit: int = 100,
     ) -> list[Run]:
         """Run records, newest first; of one task, or of all."""
-        found = await self._thread.ask(lambda: self._history.runs(task_id, since, before, limit))
-        count(reads=max(1, len(found)))
+        found = await self._thread.run(lambda: self._run_log.runs(task_id, since, before, limit))
+        add_operations(reads=max(1, len(found)))
         return found
 
-    async def counts(self, now: datetime) -> Counts:
+    async def stats(self, now: datetime) -> Counts:
         """The figures of the status page."""
-        found = await self._thread.ask(lambda: tasks.counts(self._table.now(), now, self._history.last_at()))
-        count(reads=3)  # two counts and the last entry
+        found = await self._thread.run(
+            lambda: tasks.compute_stats(self._task_files.load(), now, self._run_log.last_saved_at())
+        )
+        add_operations(reads=3)  # two counts and the last entry
         return found
 
-    async def documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
+    async def get_documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
         """The documents of *kind* with these ids."""
         if not ids:
             return []
-        found = await self._thread.ask(lambda: self._shelf.documents(kind, ids))
-        count(reads=len(ids))
+        found = await self._thread.run(lambda: self._document_file.get_documents(kind, ids))
+        add_operations(reads=len(ids))
         return found
 
-    async def shelf(self, kind: Kind, *, after: str = "", limit: int = 100) -> list[Document]:
+    async def list_documents(self, kind: Kind, *, after: str = "", limit: int = 100) -> list[Document]:
         """Documents of *kind* by id, those behind *after*."""
-        found = await self._thread.ask(lambda: self._shelf.shelf(kind, after, limit))
-        count(reads=max(1, len(found)))
+        found = await self._thread.run(lambda: self._document_file.list_documents(kind, after, limit))
+        add_operations(reads=max(1, len(found)))
         return found
 
-    async def put(self, documents: Sequence[Document]) -> list[Written]:
+    async def put_documents(self, documents: Sequence[Document]) -> list[Written]:
         """Create or replace each document whose guard holds; all of them at once."""
-        rows = document_rows(documents)
-        written = await self._changed(documents, lambda: self._shelf.put(documents, rows))
-        count(writes=len(documents))
+        rows = encode_documents(documents)
+        written = await self._apply_document_changes(
+            documents, lambda: self._document_file.put_documents(documents, rows)
+        )
+        add_operations(writes=len(documents))
         return written
 
-    async def discard(self, documents: Sequence[Document]) -> list[Written]:
+    async def delete_documents(self, documents: Sequence[Document]) -> list[Written]:
         """Remove each document whose guard holds; all of them at once."""
-        written = await self._changed(documents, lambda: self._shelf.discard(documents))
-        count(deletes=len(documents))
+        written = await self._apply_document_changes(
+            documents, lambda: self._document_file.delete_documents(documents)
+        )
+        add_operations(deletes=len(documents))
         return written
 
     async def prune(self, now: datetime) -> int:
         """Remove ledger entries past `storage.RUNS_KEPT` and expired documents; return how many."""
-        removed = await self._thread.ask(partial(self._prune, now))
-        count(deletes=removed)
+        removed = await self._thread.run(partial(self._prune, now))
+        add_operations(deletes=removed)
         return removed
 
-    def metered(self) -> AbstractContextManager[Operations]:
+    def count_operations(self) -> AbstractContextManager[Operations]:
         """Count the operations of this asyncio task, and those it starts, while inside."""
-        return metered()
+        return count_operations()
 
     async def close(self) -> None:
         """Take no more questions. Nothing is open in between."""
         self._thread.close()
 
-    async def _changed(
+    async def _apply_document_changes(
         self, documents: Sequence[Document], change: Callable[[], list[Written]]
     ) -> list[Written]:
         if not documents:
             return []
         try:
-            return await self._thread.ask(partial(self._with_lock, change))
-        except Unanswered:
+            return await self._thread.run(partial(self._run_locked, change))
+        except StoreTimeoutError:
             return [Written(Result.UNKNOWN)] * len(documents)
 
-    def _with_lock(self, change: Callable[[], list[Written]]) -> list[Written]:
-        with self._locked():
+    def _run_locked(self, change: Callable[[], list[Written]]) -> list[Written]:
+        with self._hold_lock():
             return change()
 
-    def _due(self, now: datetime, limit: int, shards: tuple[int, int] | None) -> tuple[Found, int]:
-        known = self._table.now()
+    def _fetch_due(self, now: datetime, limit: int, shards: tuple[int, int] | None) -> tuple[Found, int]:
+        known = self._task_files.load()
         accepted = 0
-        if tasks.by_hand(known):
-            with self._locked():
-                accepted = self._accept(now)
-            known = self._table.now()
-        return tasks.due(known, now, limit, shards), accepted
+        if tasks.find_user_edits(known):
+            with self._hold_lock():
+                accepted = self._import_edits(now)
+            known = self._task_files.load()
+        return tasks.fetch_due(known, now, limit, shards), accepted
 
-    def _accept(self, now: datetime) -> int:
+    def _import_edits(self, now: datetime) -> int:
         """Take in what people did by hand; return how many tasks that was."""
-        before = self._table.read()
-        after, runs = tasks.accept(before, now)
-        self._table.keep_backup()
+        before = self._task_files.load_locked()
+        after, runs = tasks.import_edits(before, now)
+        self._task_files.save_backup()
         for start in range(0, len(runs), RUNS_PER_ENTRY):
             some = tuple(runs[start : start + RUNS_PER_ENTRY])
-            self._history.keep(LedgerEntry(f"edit-{after.last}.{start // RUNS_PER_ENTRY + 1}", now, some))
+            self._run_log.save(
+                LedgerEntry(f"edit-{after.last_revision}.{start // RUNS_PER_ENTRY + 1}", now, some)
+            )
         if after is not before:
-            self._table.write(after)
-        return after.last - before.last
+            self._task_files.write(after)
+        return after.last_revision - before.last_revision
 
-    def _finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
-        with self._locked():
-            if entry is not None:
-                if self._history.is_long(entry.at):
-                    self._history.prune(entry.at)
-                self._history.keep(entry)
+    def _write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+        with self._hold_lock():
+            if batch is not None:
+                if self._run_log.is_prune_due(batch.at):
+                    self._run_log.prune(batch.at)
+                self._run_log.save(batch)
             if not writes:
                 return []
-            before = self._table.read()
-            after, answers = tasks.apply(before, writes)
+            before = self._task_files.load_locked()
+            after, answers = tasks.apply_writes(before, writes)
             if after is not before:
-                self._table.write(after)
+                self._task_files.write(after)
             return answers
 
     def _prune(self, now: datetime) -> int:
-        with self._locked():
-            return self._history.prune(now) + self._shelf.prune(now)
+        with self._hold_lock():
+            return self._run_log.prune(now) + self._document_file.prune(now)

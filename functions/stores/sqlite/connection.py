@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from functions.errors import StoreError, StoreUnavailable
-from functions.stores.sqlite.schema import prepare
+from functions.errors import StoreError, StoreUnavailableError
+from functions.stores.sqlite.schema import migrate
 
 # SQLite's own errors as ours: what may work later, what will not, and what a person can do about it.
 
-BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
-FOREIGN = (sqlite3.Error, OverflowError, UnicodeError)  # the last two: a value SQLite has no room for
+BUSY_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+SQLITE_ERRORS = (sqlite3.Error, OverflowError, UnicodeError)  # the last two: a value SQLite has no room for
 REMEDIES = {
     sqlite3.SQLITE_FULL: "the disk is full; free some space",
     sqlite3.SQLITE_READONLY: "it cannot be written; check the permissions of the file and of its folder",
@@ -27,22 +27,22 @@ REMEDIES = {
 }
 
 
-def our_error(exc: Exception, path: str) -> StoreError:
+def to_store_error(exc: Exception, path: str) -> StoreError:
     """The error of ours that says what *exc* means for the database at *path*.
 
     SQLite's text is left out: it can quote what is stored.
     """
     code = getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest says which kind of it
-    if code in BUSY:
-        return StoreUnavailable(f"{path}: locked by another process for too long; try again")
+    if code in BUSY_CODES:
+        return StoreUnavailableError(f"{path}: locked by another process for too long; try again")
     if code == sqlite3.SQLITE_CANTOPEN:
-        return StoreError(f"{path}: {_why_not_opened(Path(path))}")
+        return StoreError(f"{path}: {_explain_open_failure(Path(path))}")
     name = getattr(exc, "sqlite_errorname", type(exc).__name__)
     remedy = REMEDIES.get(code, "the database refused; is the file another program's?")
     return StoreError(f"{path}: {remedy} ({name})")
 
 
-def _why_not_opened(path: Path) -> str:
+def _explain_open_failure(path: Path) -> str:
     if path.is_dir():
         return "this is a folder; name a file in it"
     if not path.parent.is_dir():
@@ -53,11 +53,11 @@ def _why_not_opened(path: Path) -> str:
 T = TypeVar("T")
 
 
-class Unanswered(StoreUnavailable):
+class StoreTimeoutError(StoreUnavailableError):
     """The work had begun when the time was up; it may have been done all the same."""
 
 
-class SqliteFile:
+class SqliteConnection:
     """The file, opened at the first question and not before, so that a fork in between does no harm.
 
     The one thread owns the connection: the event loop never waits for a disk, and a question is either
@@ -69,15 +69,15 @@ class SqliteFile:
         answer_within_s: After this a question is given up, whatever it waits for.
     """
 
-    def __init__(self, path: str, *, lock_wait_s: float, answer_within_s: float) -> None:
+    def __init__(self, path: str, *, lock_timeout_s: float, operation_timeout_s: float) -> None:
         self.path = path
-        self._lock_wait_s = lock_wait_s
-        self._answer_within_s = answer_within_s
+        self._lock_timeout_s = lock_timeout_s
+        self._operation_timeout_s = operation_timeout_s
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
         self._closed = False
         self._connection: sqlite3.Connection | None = None  # touched in the thread alone
 
-    async def ask(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return what *work* makes of the connection. Text comes as bytes, for it may be no UTF-8.
 
         Raises:
@@ -85,14 +85,14 @@ class SqliteFile:
             StoreUnavailable: Locked for too long, or no answer in time; the work was not done.
             StoreError: The file cannot be used as it is; the text says why.
         """
-        future = self._submit(partial(self._do, work))
+        future = self._submit(partial(self._execute, work))
         try:
-            async with asyncio.timeout(self._answer_within_s):
+            async with asyncio.timeout(self._operation_timeout_s):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
             begun = not future.cancelled()  # giving up waiting has cancelled what was not begun
-            kind = Unanswered if begun else StoreUnavailable
-            raise kind(f"{self.path}: no answer within {self._answer_within_s:g} s") from None
+            kind = StoreTimeoutError if begun else StoreUnavailableError
+            raise kind(f"{self.path}: no answer within {self._operation_timeout_s:g} s") from None
 
     async def close(self) -> None:
         """Close the file once the questions asked before are answered. Closing twice is closing once."""
@@ -101,7 +101,7 @@ class SqliteFile:
         future = self._submit(self._close)
         self._closed = True
         try:
-            async with asyncio.timeout(self._answer_within_s):
+            async with asyncio.timeout(self._operation_timeout_s):
                 await asyncio.wrap_future(future)
         except TimeoutError:
             pass  # the thread hangs in the file system; the process's end will close the file
@@ -113,17 +113,17 @@ class SqliteFile:
             raise StoreError(f"{self.path}: the store was closed")
         return self._thread.submit(work)
 
-    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _execute(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            return work(self._open())
-        except FOREIGN as exc:
-            raise our_error(exc, self.path) from None  # SQLite's text may quote what is stored
+            return work(self._get_connection())
+        except SQLITE_ERRORS as exc:
+            raise to_store_error(exc, self.path) from None  # SQLite's text may quote what is stored
 
-    def _open(self) -> sqlite3.Connection:
+    def _get_connection(self) -> sqlite3.Connection:
         if self._connection is None:
-            connection = sqlite3.connect(self.path, timeout=self._lock_wait_s, isolation_level=None)
+            connection = sqlite3.connect(self.path, timeout=self._lock_timeout_s, isolation_level=None)
             try:
-                prepare(connection, self.path)
+                migrate(connection, self.path)
             except BaseException:
                 connection.close()
                 raise

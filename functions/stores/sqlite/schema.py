@@ -36,15 +36,15 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("ROLLBACK")
 
 
-VERSION = 2
-APPLICATION = 0x43524F4E  # "CRON", in the file's header: tells our file from another program's
-TRIES = 10  # at switching to WAL while other processes open the same new file
+SCHEMA_VERSION = 2
+APPLICATION_ID = 0x43524F4E  # "CRON", in the file's header: tells our file from another program's
+MAX_WAL_ATTEMPTS = 10  # at switching to WAL while other processes open the same new file
 
 # Instants are microseconds since 1970. `rev` comes from one counter for all tasks, so that no revision ever
 # comes twice, not even when a task is deleted and made again. An entry lists its runs by key: a run that
 # two entries keep (a flush sent again, a result recovered by another tick) is one line of history and is
 # found through both.
-TABLES = (
+CORE_TABLES = (
     """
     CREATE TABLE tasks (
         id TEXT PRIMARY KEY, rev INTEGER NOT NULL, next_run_at INTEGER, status TEXT NOT NULL,
@@ -65,7 +65,7 @@ TABLES = (
     "CREATE INDEX runs_by_task ON runs (task_id, finished_at)",
     "CREATE INDEX runs_by_time ON runs (finished_at)",
 )
-SHELF = (  # since version 2
+DOCUMENT_TABLES = (  # since version 2
     """
     CREATE TABLE documents (
         kind TEXT NOT NULL, id TEXT NOT NULL, rev INTEGER NOT NULL, expire_at INTEGER, data TEXT NOT NULL,
@@ -76,36 +76,39 @@ SHELF = (  # since version 2
 )
 
 
-def prepare(connection: sqlite3.Connection, path: str) -> None:
+def migrate(connection: sqlite3.Connection, path: str) -> None:
     """Make a fresh connection fit for use, and an empty file a store.
 
     Raises:
         StoreError: The file is another program's, or a newer version of this one made it.
     """
     with snapshot(connection):  # another process may be making the tables between one look and the next
-        known = _known(connection, path)
-    if known < VERSION:
-        _use_wal(connection)
+        known = _read_schema_version(connection, path)
+    if known < SCHEMA_VERSION:
+        _enable_wal(connection)
         with transaction(connection):
-            known = _known(connection, path)  # another process may have been faster
-            for statement in (*(TABLES if known < 1 else ()), *(SHELF if known < VERSION else ())):
+            known = _read_schema_version(connection, path)  # another process may have been faster
+            for statement in (
+                *(CORE_TABLES if known < 1 else ()),
+                *(DOCUMENT_TABLES if known < SCHEMA_VERSION else ()),
+            ):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION}")
-            connection.execute(f"PRAGMA user_version = {VERSION}")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     # What is committed survives a killed process in any case. FULL makes it survive a loss of power too, at
     # one fsync a commit; with NORMAL a loss of power may undo the last commits, and undone claims run twice.
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def _known(connection: sqlite3.Connection, path: str) -> int:
+def _read_schema_version(connection: sqlite3.Connection, path: str) -> int:
     """Which version of our tables the file holds; 0 when it is empty."""
     [application] = connection.execute("PRAGMA application_id").fetchone()
     [version] = connection.execute("PRAGMA user_version").fetchone()
-    if application == APPLICATION and 1 <= version <= VERSION:
+    if application == APPLICATION_ID and 1 <= version <= SCHEMA_VERSION:
         return int(version)
-    if application == APPLICATION and version > VERSION:
+    if application == APPLICATION_ID and version > SCHEMA_VERSION:
         raise StoreError(
-            f"{path}: made by a newer version of this program (schema {version}, known up to {VERSION}); "
+            f"{path}: made by a newer version of this program (schema {version}, known up to {SCHEMA_VERSION}); "
             "upgrade, or name another file in STORE_URL"
         )
     [tables] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -114,13 +117,13 @@ def _known(connection: sqlite3.Connection, path: str) -> int:
     return 0
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
+def _enable_wal(connection: sqlite3.Connection) -> None:
     """Let readers and a writer work side by side, for ever: the file remembers it.
 
     SQLite refuses at once, without waiting, when another process is just doing the same; so we wait for
     the lock in a way that does wait, and look again.
     """
-    for _ in range(TRIES - 1):
+    for _ in range(MAX_WAL_ATTEMPTS - 1):
         try:
             connection.execute("PRAGMA journal_mode = WAL").fetchone()
         except sqlite3.OperationalError as exc:

@@ -19,16 +19,16 @@ from functions.domain.storage import (
     Write,
     Written,
 )
-from functions.stores.metering import cost, count, metered
+from functions.stores.metering import add_operations, count_operations, operation_cost
 from functions.stores.sqlite import documents as shelf
 from functions.stores.sqlite import runs as ledger
 from functions.stores.sqlite import tasks
-from functions.stores.sqlite.connection import SqliteFile, Unanswered
+from functions.stores.sqlite.connection import SqliteConnection, StoreTimeoutError
 from functions.stores.sqlite.schema import transaction
 
-PRUNE_EVERY = 200  # entries; as each is kept, some of those that are past go
-LOCK_WAIT_S = 5.0
-ANSWER_WITHIN_S = 8.0  # the wait for a lock and the work itself, and those of what was asked before
+PRUNE_EVERY_BATCHES = 200  # entries; as each is kept, some of those that are past go
+LOCK_TIMEOUT_S = 5.0
+OPERATION_TIMEOUT_S = 8.0  # the wait for a lock and the work itself, and those of what was asked before
 
 
 class SqliteStore:
@@ -45,61 +45,71 @@ class SqliteStore:
         self,
         path: str,
         *,
-        lock_wait_s: float = LOCK_WAIT_S,
-        answer_within_s: float = ANSWER_WITHIN_S,
-        prunes: bool = True,
+        lock_timeout_s: float = LOCK_TIMEOUT_S,
+        operation_timeout_s: float = OPERATION_TIMEOUT_S,
+        auto_prune: bool = True,
     ) -> None:
-        self._prunes = prunes
-        self._file = SqliteFile(path, lock_wait_s=lock_wait_s, answer_within_s=answer_within_s)
+        self._auto_prune = auto_prune
+        self._connection = SqliteConnection(
+            path, lock_timeout_s=lock_timeout_s, operation_timeout_s=operation_timeout_s
+        )
 
-    async def due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
+    async def fetch_due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
         """Tasks whose next look has come, earliest first; see `sqlite_tasks.due` for unreadable ones."""
-        found = await self._file.ask(lambda connection: tasks.due(connection, now, limit, shards))
-        count(reads=cost(found))
+        found = await self._connection.run(lambda connection: tasks.fetch_due(connection, now, limit, shards))
+        add_operations(reads=operation_cost(found))
         return found
 
-    async def read(self, ids: Sequence[str]) -> Found:
+    async def get_tasks(self, ids: Sequence[str]) -> Found:
         """The tasks with these ids; those that do not exist are left out."""
         if not ids:
             return Found(())
-        found = await self._file.ask(lambda connection: tasks.read(connection, ids))
-        count(reads=len(ids))
+        found = await self._connection.run(lambda connection: tasks.get_tasks(connection, ids))
+        add_operations(reads=len(ids))
         return found
 
     async def write(self, writes: Sequence[Write]) -> list[Written]:
         """Do each write whose guard holds; all of them in one transaction."""
-        return await self.finish(None, writes)
+        return await self.write_with_runs(None, writes)
 
-    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
         """Keep *entry* and do each write whose guard holds; all of it in one transaction."""
-        if entry is None and not writes:
+        if batch is None and not writes:
             return []
         # Python's part is done here: in the thread it would wait for the loop to let go of the interpreter.
-        kept = None if entry is None else ledger.rows_of(entry)
-        rows = tasks.rows_of(writes)
+        kept = None if batch is None else ledger.encode_batch(batch)
+        rows = tasks.encode_writes(writes)
         try:
-            written = await self._file.ask(lambda connection: _finish(connection, kept, writes, rows))
-        except Unanswered:
+            written = await self._connection.run(
+                lambda connection: _write_with_runs(connection, kept, writes, rows)
+            )
+        except StoreTimeoutError:
             written = [Written(Result.UNKNOWN)] * len(writes)
             if not written:
                 raise
-        if self._prunes and entry is not None and zlib.crc32(entry.id.encode()) % PRUNE_EVERY == 0:
-            with suppress(Unanswered):  # the next one's turn comes as well
-                await self._file.ask(lambda connection: _prune_some(connection, entry.at))
+        if (
+            self._auto_prune
+            and batch is not None
+            and zlib.crc32(batch.id.encode()) % PRUNE_EVERY_BATCHES == 0
+        ):
+            with suppress(StoreTimeoutError):  # the next one's turn comes as well
+                await self._connection.run(lambda connection: _prune_batch(connection, batch.at))
         deletes = sum(write.delete for write in writes)
-        count(writes=len(writes) - deletes + (entry is not None), deletes=deletes)
+        add_operations(writes=len(writes) - deletes + (batch is not None), deletes=deletes)
         return written
 
     async def runs_of_tick(self, tick_id: str) -> list[Run]:
         """All runs in the ledger entries of one tick, in the order they were kept."""
-        found = await self._file.ask(lambda connection: ledger.runs_of_tick(connection, tick_id))
-        count(reads=1)
+        found = await self._connection.run(lambda connection: ledger.runs_of_tick(connection, tick_id))
+        add_operations(reads=1)
         return found
 
-    async def page(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
+    async def list_tasks(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
         """Tasks that match *which*, by id, those with ids greater than *after* only."""
-        found = await self._file.ask(lambda connection: tasks.page(connection, which, after, limit))
-        count(reads=cost(found))
+        found = await self._connection.run(
+            lambda connection: tasks.list_tasks(connection, which, after, limit)
+        )
+        add_operations(reads=operation_cost(found))
         return found
 
     async def runs(
@@ -111,90 +121,99 @@ class SqliteStore:
         limit: int = 100,
     ) -> list[Run]:
         """Run records, newest first; of one task, or of all."""
-        found = await self._file.ask(
+        found = await self._connection.run(
             lambda connection: ledger.runs(connection, task_id, since, before, limit)
         )
-        count(reads=max(1, len(found)))
+        add_operations(reads=max(1, len(found)))
         return found
 
-    async def counts(self, now: datetime) -> Counts:
+    async def stats(self, now: datetime) -> Counts:
         """The figures of the status page."""
-        found = await self._file.ask(lambda connection: tasks.counts(connection, now))
-        count(reads=3)  # two counts and the last entry
+        found = await self._connection.run(lambda connection: tasks.read_stats(connection, now))
+        add_operations(reads=3)  # two counts and the last entry
         return found
 
-    async def documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
+    async def get_documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
         """The documents of *kind* with these ids."""
         if not ids:
             return []
-        found = await self._file.ask(lambda connection: shelf.documents(connection, kind, ids))
-        count(reads=len(ids))
+        found = await self._connection.run(lambda connection: shelf.get_documents(connection, kind, ids))
+        add_operations(reads=len(ids))
         return found
 
-    async def shelf(self, kind: Kind, *, after: str = "", limit: int = 100) -> list[Document]:
+    async def list_documents(self, kind: Kind, *, after: str = "", limit: int = 100) -> list[Document]:
         """Documents of *kind* by id, those behind *after*."""
-        found = await self._file.ask(lambda connection: shelf.shelf(connection, kind, after, limit))
-        count(reads=max(1, len(found)))
+        found = await self._connection.run(
+            lambda connection: shelf.list_documents(connection, kind, after, limit)
+        )
+        add_operations(reads=max(1, len(found)))
         return found
 
-    async def put(self, documents: Sequence[Document]) -> list[Written]:
+    async def put_documents(self, documents: Sequence[Document]) -> list[Written]:
         """Create or replace each document whose guard holds; all of them in one transaction."""
-        rows = shelf.rows_of(documents)
-        written = await self._changed(documents, lambda connection: shelf.put(connection, documents, rows))
-        count(writes=len(documents))
+        rows = shelf.encode_rows(documents)
+        written = await self._apply_document_changes(
+            documents, lambda connection: shelf.put_documents(connection, documents, rows)
+        )
+        add_operations(writes=len(documents))
         return written
 
-    async def discard(self, documents: Sequence[Document]) -> list[Written]:
+    async def delete_documents(self, documents: Sequence[Document]) -> list[Written]:
         """Remove each document whose guard holds; all of them in one transaction."""
-        written = await self._changed(documents, lambda connection: shelf.discard(connection, documents))
-        count(deletes=len(documents))
+        written = await self._apply_document_changes(
+            documents, lambda connection: shelf.delete_documents(connection, documents)
+        )
+        add_operations(deletes=len(documents))
         return written
 
     async def prune(self, now: datetime) -> int:
         """Remove ledger entries past `storage.RUNS_KEPT` and expired documents; return how many."""
         removed = 0
-        while some := await self._file.ask(lambda connection: _prune_some(connection, now)):
+        while some := await self._connection.run(lambda connection: _prune_batch(connection, now)):
             removed += some
-        count(deletes=removed)
+        add_operations(deletes=removed)
         return removed
 
-    def metered(self) -> AbstractContextManager[Operations]:
+    def count_operations(self) -> AbstractContextManager[Operations]:
         """Count the operations of this asyncio task, and those it starts, while inside."""
-        return metered()
+        return count_operations()
 
-    async def _changed(
+    async def _apply_document_changes(
         self, documents: Sequence[Document], change: Callable[[sqlite3.Connection], list[Written]]
     ) -> list[Written]:
         if not documents:
             return []
         try:
-            return await self._file.ask(lambda connection: _in_transaction(connection, change))
-        except Unanswered:
+            return await self._connection.run(lambda connection: _run_in_transaction(connection, change))
+        except StoreTimeoutError:
             return [Written(Result.UNKNOWN)] * len(documents)
 
     async def close(self) -> None:
         """Close the file. The store is not used afterwards."""
-        await self._file.close()
+        await self._connection.close()
 
 
-def _finish(
-    connection: sqlite3.Connection, kept: ledger.EntryRows | None, writes: Sequence[Write], rows: tasks.Rows
+def _write_with_runs(
+    connection: sqlite3.Connection,
+    encoded_batch: ledger.BatchRows | None,
+    writes: Sequence[Write],
+    rows: tasks.EncodedWrites,
 ) -> list[Written]:
     with transaction(connection):
-        if kept is not None:
-            ledger.keep(connection, kept)
-        return tasks.apply(connection, writes, rows)
+        if encoded_batch is not None:
+            ledger.save_batch(connection, encoded_batch)
+        return tasks.apply_writes(connection, writes, rows)
 
 
-def _in_transaction(
+def _run_in_transaction(
     connection: sqlite3.Connection, change: Callable[[sqlite3.Connection], list[Written]]
 ) -> list[Written]:
     with transaction(connection):
         return change(connection)
 
 
-def _prune_some(connection: sqlite3.Connection, now: datetime) -> int:
+def _prune_batch(connection: sqlite3.Connection, now: datetime) -> int:
     with transaction(connection):
-        entries = ledger.past(connection, now)
-        ledger.forget(connection, entries)
-        return len(entries) + shelf.forget(connection, now)
+        entries = ledger.select_expired(connection, now)
+        ledger.delete_expired(connection, entries)
+        return len(entries) + shelf.delete_expired(connection, now)

@@ -15,17 +15,17 @@ from pydantic import BaseModel
 from functions.domain.run import Run
 from functions.domain.storage import Broken, Counts, Filter, Found, Result, Stored, Write, Written
 from functions.domain.task import Task
-from functions.stores.codec import decode_task, encode, micros, moment
+from functions.stores.codec import decode_task, encode_model, from_microseconds, to_microseconds
 
 # Many rows as one text of JSON, which a single statement takes apart: SQLite works while Python goes on.
 
-IN_COLUMNS = frozenset(
+COLUMN_FIELDS = frozenset(
     {"type", "owner", "origin", "tags"}
 )  # fields with a column of their own; they rarely change
-_NONE = object()
+_NO_DEFAULT = object()
 
 
-def changes_text(writes: Iterable[tuple[int, Write]]) -> str | None:
+def encode_updates(writes: Iterable[tuple[int, Write]]) -> str | None:
     """Each write's place, id, guard, next look, status, the fields it clears, and what it says in them.
 
     None when some value is none of JSON.
@@ -33,30 +33,40 @@ def changes_text(writes: Iterable[tuple[int, Write]]) -> str | None:
     Args:
         writes: Those that name the fields they change, each with its place among the writes of a call.
     """
-    return _text([_change(place, write, write.fields or frozenset()) for place, write in writes])
+    return _to_json([_encode_update(place, write, write.fields or frozenset()) for place, write in writes])
 
 
-def runs_text(runs: Sequence[Run], keys: Sequence[str]) -> str:
+def encode_runs(runs: Sequence[Run], keys: Sequence[str]) -> str:
     """The key, which is given for each, the task, the end and the document of *runs*."""
-    heads = [(key, run.task_id, micros(run.finished_at)) for key, run in zip(keys, runs, strict=True)]
-    rows = [(*head, _said(run, Run.model_fields)) for head, run in zip(heads, runs, strict=True)]
-    text = _text(rows)
+    heads = [
+        (key, run.task_id, to_microseconds(run.finished_at)) for key, run in zip(keys, runs, strict=True)
+    ]
+    rows = [(*head, _changed_values(run, Run.model_fields)) for head, run in zip(heads, runs, strict=True)]
+    text = _to_json(rows)
     if text is None:  # then one of them is written with something else in the place of that value
-        whole = [(*head, json.loads(encode(run))) for head, run in zip(heads, runs, strict=True)]
+        whole = [(*head, json.loads(encode_model(run))) for head, run in zip(heads, runs, strict=True)]
         text = json.dumps(whole)
     return text
 
 
-def _change(place: int, write: Write, fields: frozenset[str]) -> tuple[Any, ...]:
+def _encode_update(position: int, write: Write, fields: frozenset[str]) -> tuple[Any, ...]:
     task = write.task
-    look_at = None if task.next_run_at is None else micros(task.next_run_at)
+    look_at = None if task.next_run_at is None else to_microseconds(task.next_run_at)
     # The guard as text, which SQLite compares by its value: one of another make is refused, whatever it is.
-    return place, task.id, str(write.revision), look_at, task.status, _cleared(fields), _said(task, fields)
+    return (
+        position,
+        task.id,
+        str(write.revision),
+        look_at,
+        task.status,
+        _null_patch(fields),
+        _changed_values(task, fields),
+    )
 
 
-def _said(document: BaseModel, fields: Iterable[str]) -> dict[str, Any]:
+def _changed_values(document: BaseModel, fields: Iterable[str]) -> dict[str, Any]:
     """What *document* says in *fields*, save for what is evidently at its default."""
-    values, known = document.__dict__, _known(type(document))
+    values, known = document.__dict__, _field_aliases(type(document))
     said = {}
     for name in fields:
         alias, default = known[name]
@@ -65,52 +75,52 @@ def _said(document: BaseModel, fields: Iterable[str]) -> dict[str, Any]:
     return said
 
 
-def _text(rows: Sequence[Sequence[Any]]) -> str | None:
+def _to_json(rows: Sequence[Sequence[Any]]) -> str | None:
     # Five times as quick as pydantic's, and a twelfth of a tick: it knows instants, words and plain values.
     try:
-        return orjson.dumps(rows, default=_plain, option=orjson.OPT_UTC_Z).decode()
+        return orjson.dumps(rows, default=_encode_nested_model, option=orjson.OPT_UTC_Z).decode()
     except orjson.JSONEncodeError:
         return None
 
 
-def _plain(value: Any) -> dict[str, Any]:
+def _encode_nested_model(value: Any) -> dict[str, Any]:
     """What a part of a document, such as a claim, says."""
     if isinstance(value, BaseModel):
-        return _said(value, type(value).model_fields)
+        return _changed_values(value, type(value).model_fields)
     raise TypeError
 
 
 @lru_cache
-def _known(model: type[BaseModel]) -> dict[str, tuple[str, Any]]:
+def _field_aliases(model: type[BaseModel]) -> dict[str, tuple[str, Any]]:
     """Under which name each field is kept, and its default."""
     return {
-        name: (field.alias or name, _NONE if field.is_required() else field.default)
+        name: (field.alias or name, _NO_DEFAULT if field.is_required() else field.default)
         for name, field in model.model_fields.items()
     }
 
 
 @lru_cache(maxsize=256)
-def _cleared(fields: frozenset[str]) -> str:
-    known = _known(Task)
+def _null_patch(fields: frozenset[str]) -> str:
+    known = _field_aliases(Task)
     return json.dumps({known[name][0]: None for name in fields})
 
 
-PASSED_OVER = 10_000  # unreadable documents a due query looks past for the readable ones behind them
+MAX_INVALID_SKIPPED = 10_000  # unreadable documents a due query looks past for the readable ones behind them
 
-DUE = """
+SELECT_DUE = """
     SELECT id, rev, doc FROM tasks WHERE next_run_at <= ? ORDER BY next_run_at, id LIMIT ?
 """
 # What is at its default is not in a document. One that is no JSON has no shard.
-DUE_IN_SHARDS = """
+SELECT_DUE_IN_SHARDS = """
     SELECT id, rev, doc FROM tasks
     WHERE next_run_at <= ?
       AND CASE WHEN json_valid(doc) THEN coalesce(json_extract(doc, '$.shard'), 0) END BETWEEN ? AND ?
     ORDER BY next_run_at, id LIMIT ?
 """
-READ = """
+SELECT_TASKS = """
     SELECT id, rev, doc FROM tasks WHERE id IN (SELECT value FROM json_each(?))
 """
-PAGE = """
+SELECT_TASK_PAGE = """
     SELECT id, rev, doc FROM tasks
     WHERE id > :after
       AND (:status IS NULL OR status = :status)
@@ -121,24 +131,24 @@ PAGE = """
       AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
     ORDER BY id LIMIT :limit
 """
-SCHEDULED = """
+COUNT_SCHEDULED = """
     SELECT count(*) FROM tasks
     WHERE next_run_at IS NOT NULL AND status IN ('scheduled', 'running', 'retrying')
 """
-DUE_COUNT = "SELECT count(*) FROM tasks WHERE next_run_at <= ?"
-LAST_ENTRY = "SELECT max(at) FROM entries"
-REVISIONS = "UPDATE revisions SET last = last + ? RETURNING last"
-CREATE = """
+COUNT_DUE = "SELECT count(*) FROM tasks WHERE next_run_at <= ?"
+SELECT_LAST_BATCH_AT = "SELECT max(at) FROM entries"
+ALLOCATE_REVISIONS = "UPDATE revisions SET last = last + ? RETURNING last"
+INSERT_TASK = """
     INSERT INTO tasks (rev, next_run_at, status, type, owner, origin, tags, doc, id)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 """
-CHANGE = """
+UPDATE_TASK = """
     UPDATE tasks
     SET rev = ?, next_run_at = ?, status = ?, type = ?, owner = ?, origin = ?, tags = ?, doc = ?
     WHERE id = ? AND rev = ?
 """
 # What a tick changes, of many tasks in one statement; see `sqlite_rows`. New fields come first in a document.
-CHANGE_FIELDS = """
+UPDATE_TASK_FIELDS = """
     UPDATE tasks
     SET rev = :first + given.place, next_run_at = given.next_run_at, status = given.status,
         doc = CASE given.said WHEN '{}' THEN '{' ELSE substr(given.said, 1, length(given.said) - 1) || ',' END
@@ -152,11 +162,11 @@ CHANGE_FIELDS = """
     ) AS given
     WHERE tasks.id = given.id AND tasks.rev = given.rev
 """
-REVISIONS_OF = "SELECT id, rev FROM tasks WHERE id IN (SELECT value FROM json_each(?))"
-REMOVE = "DELETE FROM tasks WHERE id = ? AND rev = ?"
+SELECT_REVISIONS = "SELECT id, rev FROM tasks WHERE id IN (SELECT value FROM json_each(?))"
+DELETE_TASK = "DELETE FROM tasks WHERE id = ? AND rev = ?"
 
 
-def due(
+def fetch_due(
     connection: sqlite3.Connection, now: datetime, limit: int, shards: tuple[int, int] | None = None
 ) -> Found:
     """Tasks to look at by *now*, earliest first; of *shards* alone (first and last), if they are given.
@@ -168,8 +178,10 @@ def due(
         return Found(())
     tasks: list[Stored] = []
     broken: list[Broken] = []
-    query, between = (DUE, ()) if shards is None else (DUE_IN_SHARDS, shards)
-    with closing(connection.execute(query, (micros(now), *between, limit + PASSED_OVER))) as rows:
+    query, between = (SELECT_DUE, ()) if shards is None else (SELECT_DUE_IN_SHARDS, shards)
+    with closing(
+        connection.execute(query, (to_microseconds(now), *between, limit + MAX_INVALID_SKIPPED))
+    ) as rows:
         for row in rows:
             match decode_task(*row):
                 case Stored() as stored:
@@ -181,16 +193,16 @@ def due(
     return Found(tuple(tasks), tuple(broken[: limit - len(tasks)]))
 
 
-def read(connection: sqlite3.Connection, ids: Sequence[str]) -> Found:
+def get_tasks(connection: sqlite3.Connection, ids: Sequence[str]) -> Found:
     """The tasks with these ids."""
-    return _sorted(connection.execute(READ, (json.dumps(list(ids)),)))
+    return _to_query_result(connection.execute(SELECT_TASKS, (json.dumps(list(ids)),)))
 
 
-def page(connection: sqlite3.Connection, which: Filter, after: str, limit: int) -> Found:
+def list_tasks(connection: sqlite3.Connection, which: Filter, after: str, limit: int) -> Found:
     """Tasks that match *which*, by id, those behind *after*. Unreadable ones match by what they were last."""
-    return _sorted(
+    return _to_query_result(
         connection.execute(
-            PAGE,
+            SELECT_TASK_PAGE,
             {
                 "after": after,
                 "status": which.status or None,
@@ -205,16 +217,16 @@ def page(connection: sqlite3.Connection, which: Filter, after: str, limit: int) 
     )
 
 
-def counts(connection: sqlite3.Connection, now: datetime) -> Counts:
+def read_stats(connection: sqlite3.Connection, now: datetime) -> Counts:
     """The figures of the status page."""
-    [scheduled] = connection.execute(SCHEDULED).fetchone()
-    [late] = connection.execute(DUE_COUNT, (micros(now),)).fetchone()
-    [last] = connection.execute(LAST_ENTRY).fetchone()
-    return Counts(scheduled, late, None if last is None else moment(last))
+    [scheduled] = connection.execute(COUNT_SCHEDULED).fetchone()
+    [late] = connection.execute(COUNT_DUE, (to_microseconds(now),)).fetchone()
+    [last] = connection.execute(SELECT_LAST_BATCH_AT).fetchone()
+    return Counts(scheduled, late, None if last is None else from_microseconds(last))
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class EncodedWrites:
     """Writes as SQL takes them.
 
     Attributes:
@@ -223,95 +235,105 @@ class Rows:
         whole: The columns of the others, by their place; empty for a removal.
     """
 
-    changes: str
-    places: Mapping[bytes, int]
-    whole: Mapping[int, tuple[Any, ...]]
+    updates: str
+    positions: Mapping[bytes, int]
+    full_rows: Mapping[int, tuple[Any, ...]]
 
 
-def rows_of(writes: Sequence[Write]) -> Rows:
+def encode_writes(writes: Sequence[Write]) -> EncodedWrites:
     """All that can be made of *writes* before taking the lock."""
-    some = {place: write for place, write in enumerate(writes) if _changes_fields(write)}
-    changes = changes_text(some.items()) if some else ""
+    some = {place: write for place, write in enumerate(writes) if _is_partial_update(write)}
+    changes = encode_updates(some.items()) if some else ""
     if changes is None:
         some, changes = {}, ""
     places = {write.task.id.encode(): place for place, write in some.items()}
-    whole = {place: _row(write) for place, write in enumerate(writes) if place not in some}
-    return Rows(changes, places, whole)
+    whole = {place: _encode_row(write) for place, write in enumerate(writes) if place not in some}
+    return EncodedWrites(changes, places, whole)
 
 
-def apply(connection: sqlite3.Connection, writes: Sequence[Write], rows: Rows) -> list[Written]:
+def apply_writes(
+    connection: sqlite3.Connection, writes: Sequence[Write], encoded: EncodedWrites
+) -> list[Written]:
     """Do each write whose guard holds. To be called in a transaction."""
-    [[last]] = connection.execute(REVISIONS, (len(writes),)).fetchall()
+    [[last]] = connection.execute(ALLOCATE_REVISIONS, (len(writes),)).fetchall()
     first = last - len(writes) + 1
     written = [Written(Result.REFUSED)] * len(writes)
-    whole = rows.whole
+    whole = encoded.full_rows
     try:
-        for place in _changed(connection, rows, first):
+        for place in _update_fields(connection, encoded, first):
             written[place] = Written(Result.APPLIED, first + place)
     except sqlite3.OperationalError as exc:
         if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_ERROR:
             raise
         # A document that we can read and SQLite cannot (it has a NaN in it, say) must not stop the others.
-        whole = {place: _row(write) for place, write in enumerate(writes)}
+        whole = {place: _encode_row(write) for place, write in enumerate(writes)}
     for place, row in whole.items():
-        written[place] = _apply(connection, writes[place], row, first + place)
+        written[place] = _apply_write(connection, writes[place], row, first + place)
     return written
 
 
-def _changes_fields(write: Write) -> bool:
+def _is_partial_update(write: Write) -> bool:
     if write.fields is None or write.revision is None or write.delete:
         return False
-    return write.fields.isdisjoint(IN_COLUMNS)
+    return write.fields.isdisjoint(COLUMN_FIELDS)
 
 
-def _changed(connection: sqlite3.Connection, rows: Rows, first: int) -> Collection[int]:
+def _update_fields(
+    connection: sqlite3.Connection, encoded: EncodedWrites, first_revision: int
+) -> Collection[int]:
     """Change some fields of tasks; return the places of the writes whose guard held.
 
     Mostly all: then no row is asked for. For each that SQLite hands out, Python gives the interpreter away
     and waits to have it back from a busy loop.
     """
-    if not rows.changes:
+    if not encoded.updates:
         return ()
-    cursor = connection.execute(CHANGE_FIELDS, {"first": first, "rows": rows.changes})
-    if cursor.rowcount == len(rows.places):
-        return rows.places.values()
-    names = json.dumps([name.decode() for name in rows.places])
-    found = connection.execute(REVISIONS_OF, (names,)).fetchall()
-    return [rows.places[name] for name, revision in found if revision == first + rows.places[name]]
+    cursor = connection.execute(UPDATE_TASK_FIELDS, {"first": first_revision, "rows": encoded.updates})
+    if cursor.rowcount == len(encoded.positions):
+        return encoded.positions.values()
+    names = json.dumps([name.decode() for name in encoded.positions])
+    found = connection.execute(SELECT_REVISIONS, (names,)).fetchall()
+    return [
+        encoded.positions[name]
+        for name, revision in found
+        if revision == first_revision + encoded.positions[name]
+    ]
 
 
-def _row(write: Write) -> tuple[Any, ...]:
-    return () if write.delete else _columns(write.task)
+def _encode_row(write: Write) -> tuple[Any, ...]:
+    return () if write.delete else _column_values(write.task)
 
 
-def _apply(connection: sqlite3.Connection, write: Write, row: tuple[Any, ...], rev: int) -> Written:
+def _apply_write(
+    connection: sqlite3.Connection, write: Write, row: tuple[Any, ...], revision: int
+) -> Written:
     # As text, which SQLite compares by its value: a guard of another make is refused, whatever it is.
     expected = str(write.revision)
     if write.delete:
-        cursor = connection.execute(REMOVE, (write.task.id, expected))
+        cursor = connection.execute(DELETE_TASK, (write.task.id, expected))
     elif write.revision is None:
-        cursor = connection.execute(CREATE, (rev, *row))
+        cursor = connection.execute(INSERT_TASK, (revision, *row))
     else:
-        cursor = connection.execute(CHANGE, (rev, *row, expected))
+        cursor = connection.execute(UPDATE_TASK, (revision, *row, expected))
     if cursor.rowcount != 1:
         return Written(Result.REFUSED)
-    return Written(Result.APPLIED, None if write.delete else rev)
+    return Written(Result.APPLIED, None if write.delete else revision)
 
 
-def _columns(task: Task) -> tuple[Any, ...]:
+def _column_values(task: Task) -> tuple[Any, ...]:
     return (
-        None if task.next_run_at is None else micros(task.next_run_at),
+        None if task.next_run_at is None else to_microseconds(task.next_run_at),
         task.status,
         task.type,
         task.owner,
         task.origin,
         json.dumps(task.tags),
-        encode(task),
+        encode_model(task),
         task.id,
     )
 
 
-def _sorted(rows: Iterable[tuple[bytes, int, bytes]]) -> Found:
+def _to_query_result(rows: Iterable[tuple[bytes, int, bytes]]) -> Found:
     """*rows* as tasks and, apart from them, what is none."""
     read = [decode_task(*row) for row in rows]
     return Found(

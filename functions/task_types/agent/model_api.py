@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from functions.http_client import FetchError
-from functions.http_client.requests import lowered
+from functions.http_client.requests import lower_first
 from functions.task_types.support.context import LanguageModel, Response
 from functions.task_types.support.limits import cut
 from functions.task_types.support.responses import text_of, wait_asked_for, worth_retrying
@@ -201,7 +201,9 @@ class Endpoint:
                 timeout_s=max(0.01, within_s),
             )
         except FetchError as exc:
-            raise ModelError(f"The model's server: {lowered(exc.reason)}", permanent=exc.permanent) from None
+            raise ModelError(
+                f"The model's server: {lower_first(exc.reason)}", permanent=exc.permanent
+            ) from None
 
     def _reply(self, response: Response) -> Reply:
         if response.truncated:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
 
-from functions.http_client import FetchError, RefusedError
+from functions.http_client import BlockedRequestError, FetchError
 from functions.http_client.addresses import ANY_PORT
-from functions.http_client.requests import REDIRECTS, Call, checked_call, redirected
+from functions.http_client.requests import REDIRECT_STATUSES, Request, next_request, validate_request
 from functions.task_types.agent.model_api import ToolCall
 from functions.task_types.support.context import Http, Response
 from functions.task_types.support.feeds import NotAFeedError, read_feed, web_link
@@ -115,7 +115,7 @@ class Toolbox:
                 text = await (self._feed(url) if call.name == "rss_read" else self._page(url))
         except TimeoutError:
             return Found("No answer in time")
-        except RefusedError as exc:
+        except BlockedRequestError as exc:
             return Found(f"Refused: {exc.reason}", refused=True)
         except FetchError as exc:
             return Found(f"It did not work: {exc.reason}")
@@ -146,7 +146,7 @@ class Toolbox:
 
     async def _get(self, url: str, *, max_body_bytes: int) -> Response:
         """Fetch *url*, following redirects to hosts that are allowed and to no other."""
-        call = checked_call("GET", url, {"Accept": "*/*"}, None, ANY_PORT)
+        call = validate_request("GET", url, {"Accept": "*/*"}, None, ANY_PORT)
         for _ in range(HOPS):
             self._check_host(call)
             response = await self.http.request(
@@ -157,17 +157,19 @@ class Toolbox:
                 max_body_bytes=max_body_bytes,
                 timeout_s=CALL_S,
             )
-            target = response.headers.get("location") if response.status in REDIRECTS else None
-            following = redirected(call, response.status, target, ANY_PORT)
+            target = response.headers.get("location") if response.status in REDIRECT_STATUSES else None
+            following = next_request(call, response.status, target, ANY_PORT)
             if following is None:
                 return response
             call = following
         raise FetchError(f"It redirects more than {HOPS - 1} times")
 
-    def _check_host(self, call: Call) -> None:
+    def _check_host(self, call: Request) -> None:
         host = (call.url.raw_host or "").lower()
         if not is_allowed(host, self.hosts):
-            raise RefusedError(f"the host is not among those this task may reach: {', '.join(self.hosts)}")
+            raise BlockedRequestError(
+                f"the host is not among those this task may reach: {', '.join(self.hosts)}"
+            )
 
 
 def is_allowed(host: str, hosts: Sequence[str]) -> bool:

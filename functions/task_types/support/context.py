@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, W
 from functions.domain.run import Run
 from functions.domain.task import Task
 from functions.domain.types import Model
-from functions.http_client import RefusedError
+from functions.http_client import BlockedRequestError
 from functions.http_client.requests import check_headers, check_url
 from functions.http_client.responses import Response
 from functions.task_types.support.limits import shown
@@ -148,7 +148,7 @@ def _range(given: Any) -> tuple[int, int]:
 def _headers(headers: dict[str, str]) -> dict[str, str]:
     try:
         check_headers(headers)
-    except RefusedError as exc:
+    except BlockedRequestError as exc:
         raise ValueError(exc.reason) from None  # the cause would show the values
     return headers
 
@@ -157,7 +157,7 @@ def _headers(headers: dict[str, str]) -> dict[str, str]:
 def _url(url: str) -> str:
     try:
         check_url(url)
-    except RefusedError as exc:
+    except BlockedRequestError as exc:
         raise ValueError(exc.reason) from None
     return url
 

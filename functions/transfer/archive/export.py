@@ -12,8 +12,8 @@ from functions.domain.storage import Broken, Filter
 from functions.domain.task import Task
 from functions.domain.types import Status
 from functions.errors import InputError
-from functions.interfaces import Catalogue, Shelf
-from functions.services.history import all_runs
+from functions.interfaces import DocumentStore, TaskStore
+from functions.services.history import iter_runs
 from functions.transfer.archive.format import (
     SHELVES,
     Totals,
@@ -28,7 +28,7 @@ PAGE = 300
 ROUNDS = 3  # looks at what ran during the export; who never rests is told
 
 
-class Kept(Catalogue, Shelf, Protocol):
+class Kept(TaskStore, DocumentStore, Protocol):
     """All that is to be moved."""
 
 
@@ -113,7 +113,7 @@ class _Export:
     async def _documents(self) -> None:
         for kind in SHELVES:
             after = ""
-            while page := await self._store.shelf(kind, after=after, limit=PAGE):
+            while page := await self._store.list_documents(kind, after=after, limit=PAGE):
                 for document in page:
                     self._file.write(document_line(document))
                 self._done.totals.documents += len(page)
@@ -125,7 +125,7 @@ class _Export:
         busy: set[str] = set()
         after = ""
         while True:
-            found = await self._store.page(Filter(), after=after, limit=PAGE)
+            found = await self._store.list_tasks(Filter(), after=after, limit=PAGE)
             self._done.broken += found.broken
             tasks = [stored.task for stored in found.tasks]
             busy |= {task.id for task in tasks if task.status is Status.RUNNING}
@@ -138,7 +138,7 @@ class _Export:
         """Write the tasks of *ids* as they are now; return those that are running."""
         busy: set[str] = set()
         for start in range(0, len(ids), PAGE):
-            found = await self._store.read(ids[start : start + PAGE])
+            found = await self._store.get_tasks(ids[start : start + PAGE])
             tasks = [stored.task for stored in found.tasks]
             busy |= {task.id for task in tasks if task.status is Status.RUNNING}
             self._write(tasks, again=True)
@@ -151,14 +151,14 @@ class _Export:
         self._tell(self._done.totals)
 
     async def _runs(self, since: datetime | None) -> None:
-        async for run in all_runs(self._store, since=since):
+        async for run in iter_runs(self._store, since=since):
             self._file.write(run_line(run))
             self._done.totals.runs += 1
             if self._done.totals.runs % PAGE == 0:
                 self._tell(self._done.totals)
 
     async def _ran(self, since: datetime) -> set[str]:
-        return {run.task_id async for run in all_runs(self._store, since=since)}
+        return {run.task_id async for run in iter_runs(self._store, since=since)}
 
 
 def due(task: Task, *, now: datetime) -> Task:

@@ -12,8 +12,8 @@ from functions.domain.run import Run
 from functions.domain.storage import RUNS_PER_ENTRY, Document, LedgerEntry, Result, Stored, Write, Written
 from functions.domain.task import Task
 from functions.domain.types import Model
-from functions.errors import InputError, StoreUnavailable
-from functions.services.history import all_runs
+from functions.errors import InputError, StoreUnavailableError
+from functions.services.history import iter_runs
 from functions.transfer.archive.export import Kept
 from functions.transfer.archive.format import FAULT, Line, Totals, check_heading, read_lines
 
@@ -55,7 +55,7 @@ class Putting:
                 return await self._documents(batch)
 
     async def _tasks(self, tasks: Mapping[str, Task]) -> list[Told]:
-        found = await self._store.read(list(tasks))
+        found = await self._store.get_tasks(list(tasks))
         there: dict[str, Stored] = {stored.task.id: stored for stored in found.tasks}
         told: dict[str, Outcome] = {broken.id: "refused" for broken in found.broken}
         writes = []
@@ -80,10 +80,10 @@ class Putting:
         }
         if not doubtful:
             return {}
-        now = {stored.task.id: stored.task for stored in (await self._store.read(list(doubtful))).tasks}
+        now = {stored.task.id: stored.task for stored in (await self._store.get_tasks(list(doubtful))).tasks}
         lost = [name for name, (task, _) in doubtful.items() if name not in now or not _same(now[name], task)]
         if any(doubtful[name][1] is Result.UNKNOWN for name in lost):
-            raise StoreUnavailable(f"The store did not say whether it has {lost[0]}; import again")
+            raise StoreUnavailableError(f"The store did not say whether it has {lost[0]}; import again")
         return dict.fromkeys(lost, "refused")
 
     async def _runs(self, runs: Mapping[str, Run]) -> list[Told]:
@@ -95,7 +95,7 @@ class Putting:
         wanted = [run for key, run in runs.items() if told[key] in ("created", "replaced")]
         if wanted and not self._dry_run:
             for entry in self._entries(wanted):
-                await self._store.finish(entry, [])
+                await self._store.write_with_runs(entry, [])
             if over := {key: runs[key] for key, outcome in told.items() if outcome == "replaced"}:
                 after = await self._known(over)  # of two records of one attempt a store keeps the truer
                 told |= {key: "refused" for key, run in over.items() if not _same(after.get(key, run), run)}
@@ -104,7 +104,7 @@ class Putting:
     async def _known(self, runs: Mapping[str, Run]) -> dict[str, Run]:
         """Those of *runs* that are in the store, whatever they say there."""
         moments = [run.finished_at for run in runs.values()]
-        between = all_runs(self._store, since=min(moments), before=max(moments) + INSTANT)
+        between = iter_runs(self._store, since=min(moments), before=max(moments) + INSTANT)
         return {run.key: run async for run in between if run.key in runs}
 
     def _entries(self, runs: Sequence[Run]) -> list[LedgerEntry]:
@@ -124,7 +124,7 @@ class Putting:
         told: list[Told] = []
         for kind in dict.fromkeys(one.kind for one in documents):
             mine = {one.id: one for one in documents if one.kind == kind}
-            there = {one.id: one for one in await self._store.documents(kind, list(mine))}
+            there = {one.id: one for one in await self._store.get_documents(kind, list(mine))}
             puts = []
             for name, one in mine.items():
                 known = there.get(name)
@@ -139,12 +139,12 @@ class Putting:
         return told
 
     async def _put(self, documents: Sequence[Document]) -> None:
-        for document, answer in zip(documents, await self._store.put(documents), strict=True):
+        for document, answer in zip(documents, await self._store.put_documents(documents), strict=True):
             if answer.result is Result.APPLIED:
                 continue
-            [*found] = await self._store.documents(document.kind, [document.id])
+            [*found] = await self._store.get_documents(document.kind, [document.id])
             if not found or not _same_document(found[0], document):
-                raise StoreUnavailable(f"{document.kind} {document.id} changes meanwhile; import again")
+                raise StoreUnavailableError(f"{document.kind} {document.id} changes meanwhile; import again")
 
     def _judged(self, known: bool, same: bool, *, may_replace: bool = False) -> Outcome:
         if not known:

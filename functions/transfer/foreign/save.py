@@ -14,8 +14,8 @@ from functions.domain.storage import Result, Stored, Write
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import Status
 from functions.errors import InputError
-from functions.services.apply import Change, apply
-from functions.services.dependencies import LinkStore
+from functions.services.apply import PlannedChange, apply_plan
+from functions.services.dependencies import LinkedTaskStore
 from functions.taskfiles import Fault
 from functions.transfer.foreign.entry import Moved, Older
 
@@ -40,13 +40,13 @@ def without_ended(older: Older, *, now: datetime) -> Older:
 
 
 async def adopt(
-    store: LinkStore,
+    store: LinkedTaskStore,
     moved: Sequence[Moved],
     *,
     now: datetime,
     new_id: Callable[[], str],
     dry_run: bool = False,
-) -> list[Change]:
+) -> list[PlannedChange]:
     """Make or change the tasks in *store*; others stay as they are. Doing so again changes nothing.
 
     A task that never ran here takes over when it last ran, and its next run: the first occurrence after
@@ -55,7 +55,7 @@ async def adopt(
     Raises:
         InputError: Somebody else changed one of the tasks meanwhile.
     """
-    changes = await apply(
+    changes = await apply_plan(
         store,
         [one.spec for one in moved],
         origin=ORIGIN,
@@ -73,8 +73,12 @@ async def adopt(
     return [replace(change, after=after.get(change.id, change.after)) for change in changes]
 
 
-async def _go_on(store: LinkStore, known: Sequence[Moved], *, now: datetime) -> dict[str, datetime | None]:
-    found = {stored.task.id: stored for stored in (await store.read([one.spec.id for one in known])).tasks}
+async def _go_on(
+    store: LinkedTaskStore, known: Sequence[Moved], *, now: datetime
+) -> dict[str, datetime | None]:
+    found = {
+        stored.task.id: stored for stored in (await store.get_tasks([one.spec.id for one in known])).tasks
+    }
     writes = [
         Write.changing(found[one.spec.id], changes)
         for one in known
@@ -104,9 +108,9 @@ def carried(task: Task, moved: Moved, *, now: datetime) -> dict[str, Any]:
     return {name: value for name, value in changes.items() if getattr(task, name) != value}
 
 
-async def _went_on(store: LinkStore, wanted: Task) -> bool:
+async def _went_on(store: LinkedTaskStore, wanted: Task) -> bool:
     """Whether the task took over what it should, though the answer was lost, or has run here since."""
-    found: tuple[Stored, ...] = (await store.read([wanted.id])).tasks
+    found: tuple[Stored, ...] = (await store.get_tasks([wanted.id])).tasks
     if not found or found[0].task.run_count:
         return True
     task = found[0].task

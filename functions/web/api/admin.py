@@ -64,7 +64,7 @@ class OwnerWish(Shape):
 async def list_owners(caller: Caller, wired: Parts) -> OwnerList:
     """All accounts; for a key that is bound to an owner, its own."""
     _must_read(caller)
-    accounts = [account for account in await wired.owners.all() if caller.sees(account.name)]
+    accounts = [account for account in await wired.accounts.list_accounts() if caller.sees(account.name)]
     return OwnerList(owners=[OwnerOut.of(account) for account in accounts])
 
 
@@ -74,18 +74,18 @@ async def read_owner(caller: Caller, wired: Parts, owner: OwnerName) -> OwnerOut
     _must_read(caller)
     if not caller.sees(owner):
         raise NotFoundError("There is no such account")
-    return OwnerOut.of(await wired.owners.read(owner))
+    return OwnerOut.of(await wired.accounts.get(owner))
 
 
 @owner_router.put("/{id}", responses=responses(), summary="Set an owner's plan and credits")
 async def set_owner(caller: Caller, wired: Parts, owner: OwnerName, wish: OwnerWish) -> OwnerOut:
     """Make the account or change it; what is used of the month stays used."""
     must_administer(caller)
-    account = await wired.owners.set(
+    account = await wired.accounts.set_plan(
         owner, plan=wish.plan, monthly_credits=wish.monthly_credits, unlimited=wish.unlimited
     )
     entry = Entry(at=wired.now(), verb="owner changed", subject=f"owner.{owner}"[:200], by=caller.name)
-    await access.note(wired.store, entry, new_id=wired.new_id)
+    await access.record_entry(wired.store, entry, new_id=wired.new_id)
     return OwnerOut.of(account)
 
 
@@ -100,13 +100,13 @@ def _must_read(caller: Actor) -> None:
 @key_router.get("", responses=responses(), summary="List keys")
 async def list_keys(caller: Caller, wired: Parts) -> KeyList:
     """All keys, newest first; never the keys themselves, which nobody has but their holders."""
-    return KeyList(keys=await access.everybodys(wired.store, by=caller))
+    return KeyList(keys=await access.list_keys(wired.store, by=caller))
 
 
 @key_router.post("", status_code=201, responses=responses(), summary="Make a key")
 async def make_key(caller: Caller, wired: Parts, wish: KeyWish) -> KeyMade:
     """Make a key. Its token is in this answer and nowhere else."""
-    key, token = await access.issue(
+    key, token = await access.create_key(
         wired.store,
         name=wish.name,
         scopes=wish.scopes,
@@ -118,7 +118,7 @@ async def make_key(caller: Caller, wired: Parts, wish: KeyWish) -> KeyMade:
         new_secret=wired.new_secret,
     )
     entry = Entry(at=wired.now(), verb="key issued", subject=key.id, by=caller.name, note=key.name)
-    await access.note(wired.store, entry, new_id=wired.new_id)
+    await access.record_entry(wired.store, entry, new_id=wired.new_id)
     return KeyMade(key=key, token=token)
 
 
@@ -127,7 +127,7 @@ async def revoke_key(
     caller: Caller, wired: Parts, key_id: Annotated[str, Path(alias="id", min_length=1, max_length=32)]
 ) -> Key:
     """End a key for good, at once."""
-    key = await access.revoke(wired.store, key_id, by=caller, now=wired.now())
+    key = await access.revoke_key(wired.store, key_id, by=caller, now=wired.now())
     entry = Entry(at=wired.now(), verb="key revoked", subject=key.id, by=caller.name, note=key.name)
-    await access.note(wired.store, entry, new_id=wired.new_id)
+    await access.record_entry(wired.store, entry, new_id=wired.new_id)
     return key

@@ -93,7 +93,7 @@ class Identity:
             return ADMINISTRATOR
         if not token.startswith(PREFIX):
             return None  # nothing of ours, so nothing to ask the store for
-        return await access.holder(self._parts.store, token, now=self._parts.now())
+        return await access.find_principal(self._parts.store, token, now=self._parts.now())
 
     def is_administrator(self, digest: str) -> bool:
         """Whether this is the digest of the first administrator's key."""

@@ -11,7 +11,7 @@ from functions.domain.access import Actor, Entry, Verb
 from functions.domain.alerts.routing import ChannelSettings, DailyDigest, Maintenance, Quiet
 from functions.errors import InputError, NotAllowedError, NotFoundError
 from functions.services import access
-from functions.services.apply import keep_digest
+from functions.services.apply import sync_digest_task
 from functions.web.api.dependencies import ApiParts, Caller, Parts
 from functions.web.api.errors import responses
 from functions.web.api.schemas import Shape
@@ -58,7 +58,7 @@ class TestSent(Shape):
 async def list_channels(caller: Caller, wired: Parts) -> ChannelList:
     """All channels whose variables are set, with their settings."""
     must_administer(caller)
-    found = await wired.channels.all()
+    found = await wired.channels.settings()
     return ChannelList(channels=[_out(wired, name, one) for name, one in found.items()])
 
 
@@ -84,7 +84,7 @@ async def send_test(caller: Actor, wired: ApiParts, name: str) -> TestSent:
         NotFoundError: There is no such channel.
     """
     await _must_exist(caller, wired, name)
-    sent = await wired.teller.test(name, within=PATIENCE)
+    sent = await wired.dispatcher.test(name, within=PATIENCE)
     await _note(caller, wired, "channel tested", name)
     return TestSent(channel=name, ok=sent.ok, permanent=sent.permanent, detail=sent.detail)
 
@@ -105,9 +105,9 @@ async def change(caller: Actor, wired: ApiParts, name: str, wishes: Mapping[str,
             first = exc.errors(include_input=False, include_url=False)[0]
             raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
-    settings = await wired.channels.change(name, decide)
+    settings = await wired.channels.update_settings(name, decide)
     if "digest" in given:
-        await keep_digest(wired.store, name, settings.digest, now=wired.now(), new_id=wired.new_id)
+        await sync_digest_task(wired.store, name, settings.digest, now=wired.now(), new_id=wired.new_id)
     await _note(caller, wired, "channel changed", name, fields=tuple(sorted(given)))
     return settings
 
@@ -124,7 +124,7 @@ def must_administer(caller: Actor) -> None:
 
 async def _must_exist(caller: Actor, wired: ApiParts, name: str) -> None:
     must_administer(caller)
-    if name not in await wired.channels.all():
+    if name not in await wired.channels.settings():
         raise NotFoundError(f"There is no channel {name!r}")
 
 
@@ -132,7 +132,7 @@ async def _note(
     caller: Actor, wired: ApiParts, verb: Verb, name: str, *, fields: tuple[str, ...] = ()
 ) -> None:
     entry = Entry(at=wired.now(), verb=verb, subject=f"channel.{name}", by=caller.name, fields=fields)
-    await access.note(wired.store, entry, new_id=wired.new_id)
+    await access.record_entry(wired.store, entry, new_id=wired.new_id)
 
 
 def _out(wired: ApiParts, name: str, settings: ChannelSettings) -> ChannelOut:

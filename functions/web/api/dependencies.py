@@ -13,10 +13,10 @@ from functions.domain.lifecycle.time_budget import Budget
 from functions.domain.schedule.describe import starts
 from functions.domain.storage import Stored
 from functions.domain.task import TaskSpec
-from functions.services.channels import Channels
-from functions.services.credits import Owners
-from functions.services.events import Announced
-from functions.services.tasks import Desk, DeskStore
+from functions.services.channels import ChannelService
+from functions.services.credits import AccountStore
+from functions.services.events import PublishResult
+from functions.services.tasks import TaskService, TaskServiceStore
 from functions.taskfiles.validation import check_task
 from functions.web.api.errors import FieldProblem, ProblemError
 from functions.web.api.schemas import TaskOut
@@ -54,20 +54,20 @@ class ApiParts(Protocol):
     """
 
     @property
-    def store(self) -> DeskStore: ...
+    def store(self) -> TaskServiceStore: ...
 
     @property
-    def channels(self) -> Channels:
+    def channels(self) -> ChannelService:
         """The channels that are set up, and their settings."""
         ...
 
     @property
-    def owners(self) -> Owners:
+    def accounts(self) -> AccountStore:
         """The owners' accounts."""
         ...
 
     @property
-    def teller(self) -> "Tests":
+    def dispatcher(self) -> "Tests":
         """What can send a test message."""
         ...
 
@@ -88,11 +88,11 @@ class ApiParts(Protocol):
         """256 random bits as text that a header can carry."""
         ...
 
-    async def tick_only(self, ids: Collection[str], budget: Budget) -> Mapping[str, object]:
+    async def run_tasks(self, ids: Collection[str], budget: Budget) -> Mapping[str, object]:
         """Run those of the tasks that are due, now."""
         ...
 
-    async def announce(self, event: Event, *, forward: bool = True) -> Announced:
+    async def publish_event(self, event: Event, *, forward: bool = True) -> PublishResult:
         """Let tasks hear *event* and, with *forward*, the topic for programs outside."""
         ...
 
@@ -124,12 +124,12 @@ Parts = Annotated[ApiParts, Depends(parts)]
 Caller = Annotated[Actor, Depends(actor)]
 
 
-def desk(caller: Caller, wired: Parts) -> Desk:
+def desk(caller: Caller, wired: Parts) -> TaskService:
     """The caller's desk."""
-    return Desk(wired.store, caller, clock=wired.now, new_id=wired.new_id)
+    return TaskService(wired.store, caller, clock=wired.now, new_id=wired.new_id)
 
 
-DeskOf = Annotated[Desk, Depends(desk)]
+DeskOf = Annotated[TaskService, Depends(desk)]
 
 
 async def given_task(request: Request) -> dict[str, Any]:

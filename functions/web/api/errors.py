@@ -17,7 +17,7 @@ from functions.errors import (
     NotFoundError,
     SchedulerError,
     StoreError,
-    StoreUnavailable,
+    StoreUnavailableError,
 )
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ def status_of(error: SchedulerError) -> int:
             return 409
         case InputError():
             return 422
-        case StoreUnavailable():
+        case StoreUnavailableError():
             return 503
         case _:
             return 500

@@ -16,7 +16,7 @@ from functions.domain.events import OURS, Data, Event, EventId, EventType, Sourc
 from functions.domain.types import Instant, TaskId
 from functions.errors import NotAllowedError
 from functions.services import tasks as control
-from functions.services.dependencies import all_listeners
+from functions.services.dependencies import all_subscribers
 from functions.web.api.dependencies import Caller, Parts, given_task
 from functions.web.api.errors import FieldProblem, ProblemError, responses
 from functions.web.api.schemas import Shape
@@ -104,10 +104,10 @@ async def list_events(caller: Caller, wired: Parts) -> HeardList:
     """All types of events that start tasks the caller sees."""
     if not caller.may("read"):
         raise NotAllowedError("This takes a key with the scope read")
-    heard = await all_listeners(wired.store)
+    heard = await all_subscribers(wired.store)
     if caller.owner:
         ids = sorted({task_id for tasks in heard.values() for task_id in tasks})
-        found = await wired.store.read(ids)
+        found = await wired.store.get_tasks(ids)
         seen = {stored.task.id for stored in found.tasks if caller.sees(stored.task.owner)}
         heard = {type_: [task for task in tasks if task in seen] for type_, tasks in heard.items()}
     return HeardList(events=[Heard(type=name, tasks=list(tasks)) for name, tasks in heard.items() if tasks])
@@ -133,16 +133,16 @@ async def send_event(
         return EventHeard(id=str(fields.get("id", "")), type=str(fields["type"]), ignored=True)
     event = _event(fields, actor, now=wired.now(), new_id=wired.new_id())
     if event.to and actor.owner:
-        stored = await control.read(wired.store, event.to)
+        stored = await control.get_task(wired.store, event.to)
         if not actor.sees(stored.task.owner):
             raise ProblemError(422, f"to: there is no task {event.to!r}")
-    heard = await wired.announce(event, forward=not pushed)
+    heard = await wired.publish_event(event, forward=not pushed)
     return EventHeard(
         id=event.id,
         type=event.type,
         started=list(heard.started),
         skipped=list(heard.skipped),
-        known=list(heard.known),
+        known=list(heard.duplicate),
     )
 
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Query
 from functions.domain.run import Run
 from functions.domain.types import Instant, OutcomeKind
 from functions.errors import InputError, NotFoundError
-from functions.services.tasks import Desk
+from functions.services.tasks import TaskService
 from functions.web.api.dependencies import DeskOf
 from functions.web.api.errors import responses
 from functions.web.api.schemas import RunOut, RunPage
@@ -119,14 +119,14 @@ async def read_run(
     return run_out(await find_run(desk, given))
 
 
-async def find_run(desk: Desk, given: str) -> Run:
+async def find_run(desk: TaskService, given: str) -> Run:
     """The run of this id.
 
     Raises:
         NotFoundError: There is none, or its task is not the caller's.
     """
     at, task_id, key = unpacked_run_id(given)
-    for run in await desk.runs(task_id, since=at, before=at + INSTANT, limit=500):
+    for run in await desk.list_runs(task_id, since=at, before=at + INSTANT, limit=500):
         if run.key == key:
             return run
     raise NotFoundError("There is no such run")
@@ -138,10 +138,12 @@ def run_out(run: Run) -> RunOut:
     return RunOut.model_construct(**given, id=run_id(run), duration=run.duration_ms)
 
 
-async def _page(desk: Desk, task: str, since: Instant | None, cursor: str | None, limit: int) -> list[Run]:
+async def _page(
+    desk: TaskService, task: str, since: Instant | None, cursor: str | None, limit: int
+) -> list[Run]:
     if cursor is None:
-        return await desk.runs(task, since=since, limit=limit)
+        return await desk.list_runs(task, since=since, limit=limit)
     at, seen = unpacked_cursor(cursor)
-    page = await desk.runs(task, since=since, before=at + INSTANT, limit=limit + seen)
+    page = await desk.list_runs(task, since=since, before=at + INSTANT, limit=limit + seen)
     same = [run for run in page if run.finished_at == at][:seen]
     return page[len(same) :]

@@ -10,7 +10,7 @@ from functions.domain.run import Run
 from functions.domain.storage import Filter, Stored
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import Status
-from functions.services.tasks import Desk, pause_tagged, resume_tagged
+from functions.services.tasks import TaskService, pause_by_tag, resume_by_tag
 from functions.web.api.dependencies import ApiParts, DeskOf, GivenTask, Parts, spec_of, task_out
 from functions.web.api.errors import ProblemError, responses
 from functions.web.api.runs import run_out
@@ -35,7 +35,7 @@ SPARE = timedelta(seconds=1)  # for finding and claiming the task
 
 
 async def run_and_wait(
-    desk: Desk, wired: ApiParts, task_id: str, *, wait_s: float
+    desk: TaskService, wired: ApiParts, task_id: str, *, wait_s: float
 ) -> tuple[datetime, Run | None]:
     """Ask for a run and, if the task's longest run fits into *wait_s* seconds, do it here and now.
 
@@ -45,13 +45,13 @@ async def run_and_wait(
     Returns:
         The instant that names the run, and its record; None when it has not come to its end.
     """
-    occurrence = await desk.run(task_id)
-    task = (await desk.task(task_id)).task
+    occurrence = await desk.request_run(task_id)
+    task = (await desk.get_task(task_id)).task
     if task.timeout_seconds > wait_s:
         return occurrence, None
     longest = timedelta(seconds=wait_s) + FINISHING + SPARE
-    await wired.tick_only([task_id], Budget(stop_starting=longest, answer_by=longest))
-    runs = await desk.runs(task_id, since=occurrence)
+    await wired.run_tasks([task_id], Budget(stop_starting=longest, answer_by=longest))
+    runs = await desk.list_runs(task_id, since=occurrence)
     ended = [run for run in runs if run.occurrence == occurrence and run.final]
     return occurrence, ended[0] if ended else None
 
@@ -94,12 +94,12 @@ async def list_tasks(
 ) -> TaskPage:
     """Tasks by id, a page at a time."""
     which = Filter(status=status, type=type_ or None, owner=owner or None, tag=tag or None)
-    found = await desk.tasks(which, after=cursor, limit=limit)
+    found = await desk.list_tasks(which, after=cursor, limit=limit)
     ids = [stored.task.id for stored in found.tasks] + [one.id for one in found.broken]
     return TaskPage.model_construct(
         tasks=[task_out(stored) for stored in found.tasks],
         next=max(ids) if len(ids) >= limit else None,
-        unreadable=sorted(one.id for one in found.broken) if not desk.actor.owner else [],
+        unreadable=sorted(one.id for one in found.broken) if not desk.principal.owner else [],
     )
 
 
@@ -128,7 +128,7 @@ async def create_task(
     stored = await desk.create(spec, idempotency_key=idempotency_key)
     if run:
         await run_and_wait(desk, wired, spec.id, wait_s=wait)
-        stored = await desk.task(spec.id)
+        stored = await desk.get_task(spec.id)
     response.headers["Location"] = f"/api/tasks/{spec.id}"
     return _answer(stored, response)
 
@@ -136,7 +136,7 @@ async def create_task(
 @router.get("/{id}", responses=responses(404), summary="One task")
 async def read_task(desk: DeskOf, task_id: TaskId, response: Response) -> TaskOut:
     """One task, with its `ETag`."""
-    return _answer(await desk.task(task_id), response)
+    return _answer(await desk.get_task(task_id), response)
 
 
 @router.put("/{id}", responses=responses(404, 409, 412, 415), openapi_extra=TASK_BODY, summary="Edit a task")
@@ -181,13 +181,13 @@ async def delete_task(desk: DeskOf, task_id: TaskId, if_match: IfMatch = None) -
     await desk.delete(task_id, expected=_revision(if_match))
 
 
-async def _fresh(desk: Desk, task_id: str, if_match: str | None) -> Stored:
+async def _fresh(desk: TaskService, task_id: str, if_match: str | None) -> Stored:
     """The task, if it is still the version the caller saw.
 
     Raises:
         ProblemError: 412: it is not.
     """
-    stored = await desk.task(task_id)
+    stored = await desk.get_task(task_id)
     if if_match is not None and _revision(if_match) not in (None, str(stored.revision)):
         raise ProblemError(412, f"{task_id} has changed since you read it; read it again")
     return stored
@@ -218,13 +218,13 @@ def _answer(stored: Stored, response: Response) -> TaskOut:
 @action_router.post("/pause", responses=responses(), summary="Pause all tasks with a tag")
 async def pause_many(desk: DeskOf, wish: BulkWish) -> BulkAnswer:
     """Stop every task that has the tag and is not stopped."""
-    return BulkAnswer(ids=await pause_tagged(desk, wish.tag, note=wish.note, until=wish.until))
+    return BulkAnswer(ids=await pause_by_tag(desk, wish.tag, note=wish.note, until=wish.until))
 
 
 @action_router.post("/resume", responses=responses(), summary="Resume all tasks with a tag")
 async def resume_many(desk: DeskOf, wish: BulkResumeWish) -> BulkAnswer:
     """End the pause of every task that has the tag."""
-    return BulkAnswer(ids=await resume_tagged(desk, wish.tag, catch_up=wish.catch_up))
+    return BulkAnswer(ids=await resume_by_tag(desk, wish.tag, catch_up=wish.catch_up))
 
 
 @action_router.post("/{id}/pause", responses=responses(404), summary="Pause a task")
@@ -265,4 +265,4 @@ async def backfill_task(desk: DeskOf, task_id: TaskId, wish: BackfillWish) -> Ba
 @router.get("/{id}/audit", responses=responses(404), summary="Who changed a task")
 async def read_trail(desk: DeskOf, task_id: TaskId) -> Trail:
     """Who changed the task, when and why, newest first."""
-    return Trail(entries=await desk.trail(task_id))
+    return Trail(entries=await desk.audit_trail(task_id))

@@ -9,7 +9,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from functions.domain.storage import Operations
-from functions.services.tasks import Desk
+from functions.services.tasks import TaskService
 from functions.web.api.dependencies import ApiParts
 from functions.web.dashboard.rendering import away, page
 from functions.web.dashboard.session import Session, Sessions
@@ -32,7 +32,7 @@ class Visit:
     request: Request
     parts: ApiParts
     session: Session
-    desk: Desk
+    desk: TaskService
     operations: Operations
 
     def page(self, name: str, *, status: int = 200, **values: Any) -> Response:
@@ -63,12 +63,14 @@ class Visit:
 async def visit(request: Request) -> AsyncIterator[Visit]:
     """Let a signed-in visitor in."""
     parts: ApiParts = request.app.state.parts
-    with parts.store.metered() as operations:
+    with parts.store.count_operations() as operations:
         session = await request.app.state.sessions.current(request)
         if session is None:
             raise SignInFirst
         request.app.state.identity.count(session.actor)
-        desk = Desk(parts.store, session.actor, clock=parts.now, new_id=parts.new_id, origin="dashboard")
+        desk = TaskService(
+            parts.store, session.actor, clock=parts.now, new_id=parts.new_id, origin="dashboard"
+        )
         yield Visit(request, parts, session, desk, operations)
 
 

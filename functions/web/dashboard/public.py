@@ -77,7 +77,7 @@ async def show_badge(request: Request, name: Name) -> Response:
     parts: ApiParts = request.app.state.parts
 
     async def make(task_id: str) -> Response:
-        found = await parts.store.read([task_id])
+        found = await parts.store.get_tasks([task_id])
         if not found.tasks:
             raise NotFoundError("There is nothing at this address")
         task = found.tasks[0].task
@@ -95,7 +95,7 @@ async def show_page(request: Request, name: Name) -> Response:
     parts: ApiParts = request.app.state.parts
 
     async def make(tag: str) -> Response:
-        found = await parts.store.page(Filter(tag=tag), limit=SHOWN)
+        found = await parts.store.list_tasks(Filter(tag=tag), limit=SHOWN)
         rows = [(stored.task, *state_of(stored.task)) for stored in found.tasks]
         bad = sum(tone == BAD for _, _, tone in rows)
         html = rendered("public.html", now=parts.now(), session=None, reads=None, tag=tag, rows=rows, bad=bad)

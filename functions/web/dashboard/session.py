@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from functions.domain.access import ADMINISTRATOR, Actor, digest_of
 from functions.services import access
-from functions.services.meta import signing_secret
+from functions.services.meta import get_signing_secret
 from functions.web.api.auth import Identity
 from functions.web.api.dependencies import ApiParts
 
@@ -42,7 +42,7 @@ class Sessions:
     async def secret(self) -> str:
         """The installation's signing secret; asked of the store once a process."""
         if not self._secret:
-            self._secret = await signing_secret(self._parts.store, new_secret=self._parts.new_secret)
+            self._secret = await get_signing_secret(self._parts.store, new_secret=self._parts.new_secret)
         return self._secret
 
     async def begin(self, token: str, request: Request, response: Response) -> bool:
@@ -85,7 +85,7 @@ class Sessions:
     async def _actor(self, digest: str) -> Actor | None:
         if self._identity.is_administrator(digest):
             return ADMINISTRATOR
-        return await access.holder_of_digest(self._parts.store, digest, now=self._parts.now())
+        return await access.find_principal_by_hash(self._parts.store, digest, now=self._parts.now())
 
     async def _signer(self) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(await self.secret(), salt="session")

@@ -45,13 +45,13 @@ async def list_tasks(
     """All tasks with their state, their next run and their last twenty outcomes. Reads a document a task."""
     wanted = status if status in set(Status) else None
     which = Filter(status=wanted, type=type or None, tag=tag or None, owner=owner or None)
-    found = await visit.desk.tasks(which, after=after, limit=PAGE)
+    found = await visit.desk.list_tasks(which, after=after, limit=PAGE)
     tasks = [stored.task for stored in found.tasks if matches(stored.task, search)]
     seen = [stored.task.id for stored in found.tasks] + [one.id for one in found.broken]
     return visit.page(
         "tasks",
         tasks=tasks,
-        broken=found.broken if not visit.desk.actor.owner else (),
+        broken=found.broken if not visit.desk.principal.owner else (),
         chosen={"status": status, "type": type, "tag": tag, "owner": owner, "search": search},
         statuses=list(Status),
         types=type_names(),
@@ -89,7 +89,7 @@ async def make_task(visit: Visitor) -> Response:
 @router.get("/tasks/{id}/edit")
 async def edit_task(visit: Visitor, task_id: TaskId) -> Response:
     """The form for a task that is to be changed."""
-    stored = await visit.desk.task(task_id)
+    stored = await visit.desk.get_task(task_id)
     return _form(visit, typed_of(stored.task) | {"etag": str(stored.revision)}, task=stored.task)
 
 
@@ -97,7 +97,7 @@ async def edit_task(visit: Visitor, task_id: TaskId) -> Response:
 async def change_task(visit: Visitor, task_id: TaskId) -> Response:
     """Change the task to what was typed; what the form does not show stays."""
     typed = await visit.form()
-    stored = await visit.desk.task(task_id)
+    stored = await visit.desk.get_task(task_id)
     shown = _preview(visit, typed)
     if typed.get("do") != "save" or isinstance(shown, str):
         return _form(visit, typed, task=stored.task, shown=shown)
@@ -114,10 +114,10 @@ async def change_task(visit: Visitor, task_id: TaskId) -> Response:
 @router.get("/tasks/{id}")
 async def show_task(visit: Visitor, task_id: TaskId) -> Response:
     """One task: state, history, the error, the schedule in words, the next runs, who changed it."""
-    stored = await visit.desk.task(task_id)
+    stored = await visit.desk.get_task(task_id)
     task = stored.task
-    runs = await visit.desk.runs(task_id, limit=RUNS)
-    trail = await visit.desk.trail(task_id, limit=10)
+    runs = await visit.desk.list_runs(task_id, limit=RUNS)
+    trail = await visit.desk.audit_trail(task_id, limit=10)
     return visit.page(
         "task",
         task=task,
@@ -153,7 +153,7 @@ async def _steer(visit: Visit, task_id: str, verb: str, typed: Mapping[str, str]
                 return "It will run at the next tick", here
             return f"It ran: {run.summary}", f"/dashboard/runs/{run_id(run)}"
         case "pause":
-            task = (await visit.desk.task(task_id)).task
+            task = (await visit.desk.get_task(task_id)).task
             until = moment_typed(typed.get("until", ""), task.timezone)
             await visit.desk.pause(task_id, note=typed.get("note", "")[:400], until=until)
             return "The task is paused", here

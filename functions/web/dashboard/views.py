@@ -10,7 +10,7 @@ from functions.domain.schedule.describe import agenda
 from functions.domain.storage import Filter
 from functions.errors import InputError, NotAllowedError, SchedulerError
 from functions.services import access
-from functions.services.apply import everything
+from functions.services.apply import all_tasks
 from functions.web.api.admin import OwnerOut
 from functions.web.api.channels import change, must_administer, send_test
 from functions.web.api.dependencies import ApiParts
@@ -68,8 +68,8 @@ async def sign_out(visit: Visitor) -> Response:
 @router.get("/agenda")
 async def show_agenda(visit: Visitor) -> Response:
     """The next 24 hours by the minute. Reads a document a task."""
-    owner = visit.desk.actor.owner or None
-    tasks = [stored.task for stored in await everything(visit.parts.store, Filter(owner=owner))]
+    owner = visit.desk.principal.owner or None
+    tasks = [stored.task for stored in await all_tasks(visit.parts.store, Filter(owner=owner))]
     found = agenda(tasks, now=visit.parts.now())
     zone = visit.parts.default_timezone
     return visit.page(
@@ -81,8 +81,8 @@ async def show_agenda(visit: Visitor) -> Response:
 async def show_run(visit: Visitor, given: Annotated[str, Path(alias="id", max_length=500)]) -> Response:
     """One run: its attempts and what came out of it."""
     run = await find_run(visit.desk, given)
-    stored = await visit.desk.task(run.task_id)
-    near = await visit.desk.runs(run.task_id, since=run.occurrence, limit=100)
+    stored = await visit.desk.get_task(run.task_id)
+    near = await visit.desk.list_runs(run.task_id, since=run.occurrence, limit=100)
     attempts = [one for one in near if one.occurrence == run.occurrence]
     return visit.page(
         "run",
@@ -106,13 +106,13 @@ async def make_key(visit: Visitor) -> Response:
     asked = typed.get("scope", "")
     scope = next((one for one in SCOPES if one == asked), SCOPES[0])
     try:
-        key, token = await access.issue(
+        key, token = await access.create_key(
             visit.parts.store,
             name=typed.get("name", "").strip()[:100] or "unnamed",
             scopes=(scope,),
             owner=typed.get("owner", "").strip()[:100],
             expires_at=None,
-            by=visit.desk.actor,
+            by=visit.desk.principal,
             now=visit.parts.now(),
             new_id=visit.parts.new_id,
             new_secret=visit.parts.new_secret,
@@ -127,15 +127,15 @@ async def make_key(visit: Visitor) -> Response:
 async def revoke_key(visit: Visitor, key_id: Annotated[str, Path(alias="id", max_length=32)]) -> Response:
     """End a key."""
     await visit.form()
-    key = await access.revoke(visit.parts.store, key_id, by=visit.desk.actor, now=visit.parts.now())
+    key = await access.revoke_key(visit.parts.store, key_id, by=visit.desk.principal, now=visit.parts.now())
     await _note(visit, "key revoked", key.id, key.name)
     return away("/dashboard/keys", said=f"{key.name} is revoked")
 
 
 async def _keys(visit: Visitor, *, token: str = "", fault: str = "") -> Response:
-    if not visit.desk.actor.may("admin"):
+    if not visit.desk.principal.may("admin"):
         raise NotAllowedError("Keys take the scope admin")
-    found = await access.everybodys(visit.parts.store, by=visit.desk.actor)
+    found = await access.list_keys(visit.parts.store, by=visit.desk.principal)
     return visit.page(
         "keys", keys=found, token=token, fault=fault, scopes=SCOPES, said=said_in(visit.request)
     )
@@ -143,9 +143,15 @@ async def _keys(visit: Visitor, *, token: str = "", fault: str = "") -> Response
 
 async def _note(visit: Visitor, verb: str, subject: str, note: str) -> None:
     entry = Entry.model_validate(
-        {"at": visit.parts.now(), "verb": verb, "subject": subject, "by": visit.desk.actor.name, "note": note}
+        {
+            "at": visit.parts.now(),
+            "verb": verb,
+            "subject": subject,
+            "by": visit.desk.principal.name,
+            "note": note,
+        }
     )
-    await access.note(visit.parts.store, entry, new_id=visit.parts.new_id)
+    await access.record_entry(visit.parts.store, entry, new_id=visit.parts.new_id)
 
 
 def _sign_in(request: Request, to: str, *, fault: str = "") -> Response:
@@ -173,8 +179,8 @@ Name = Annotated[str, Path(max_length=50)]
 @router.get("/channels")
 async def list_channels(visit: Visitor) -> Response:
     """The channels that are set up, and whether they are open."""
-    must_administer(visit.desk.actor)
-    found = await visit.parts.channels.all()
+    must_administer(visit.desk.principal)
+    found = await visit.parts.channels.settings()
     rows = [(name, one, visit.parts.channels.is_open(name, one)) for name, one in found.items()]
     return visit.page("channels", rows=rows, said=said_in(visit.request))
 
@@ -185,11 +191,11 @@ async def steer_channel(visit: Visitor, name: Name, verb: str) -> Response:
     await visit.form()
     try:
         if verb == "test":
-            sent = await send_test(visit.desk.actor, visit.parts, name)
+            sent = await send_test(visit.desk.principal, visit.parts, name)
             said = f"{name}: {'the test message was taken' if sent.ok else 'not taken'}"
             said += f" ({sent.detail})" if sent.detail else ""
         else:
-            await change(visit.desk.actor, visit.parts, name, {"enabled": verb == "enable"})
+            await change(visit.desk.principal, visit.parts, name, {"enabled": verb == "enable"})
             said = f"{name} is {'on' if verb == 'enable' else 'off'}"
     except InputError as exc:
         said = str(exc)
@@ -199,8 +205,8 @@ async def steer_channel(visit: Visitor, name: Name, verb: str) -> Response:
 @router.get("/owners")
 async def list_owners(visit: Visitor) -> Response:
     """The accounts with what is used of the month's credits."""
-    must_administer(visit.desk.actor)
-    accounts = await visit.parts.owners.all()
+    must_administer(visit.desk.principal)
+    accounts = await visit.parts.accounts.list_accounts()
     rows = [(OwnerOut.of(one), one.level) for one in accounts]
     return visit.page("owners", rows=rows, fault="", said=said_in(visit.request))
 
@@ -208,13 +214,13 @@ async def list_owners(visit: Visitor) -> Response:
 @router.post("/owners")
 async def set_owner(visit: Visitor) -> Response:
     """Make an account, or change its credits."""
-    must_administer(visit.desk.actor)
+    must_administer(visit.desk.principal)
     typed = await visit.form()
     name, text = typed.get("name", "").strip()[:100], typed.get("credits", "").strip()
     try:
         amount = float(text) if text else None
         plan = typed.get("plan", "").strip()[:100] or None
-        await visit.parts.owners.set(name, plan=plan, monthly_credits=amount, unlimited=amount is None)
+        await visit.parts.accounts.set_plan(name, plan=plan, monthly_credits=amount, unlimited=amount is None)
         said = f"{name} is set"
     except ValueError:
         said = "credits: must be a number, or empty for no limit"

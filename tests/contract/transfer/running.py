@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
-from functions.app.application import Wired
+from functions.app.application import App
 from functions.config.settings import Settings
 from functions.domain.lifecycle.time_budget import Budget
 from functions.domain.run import Run
@@ -14,10 +14,10 @@ NO_LIMIT = Budget(stop_starting=None, answer_by=None)
 
 
 @asynccontextmanager
-async def ticking(path: Path, at: datetime) -> AsyncIterator[Wired]:
+async def ticking(path: Path, at: datetime) -> AsyncIterator[App]:
     """The scheduler over the SQLite file *path*, at the moment *at*."""
     environment = {"STORE_URL": f"sqlite:///{path}", "ALLOW_COMMANDS": "1", "ALLOW_PRIVATE_NETWORKS": "1"}
-    wired = Wired(Settings.from_env(environment, door=False), clock=lambda: at)
+    wired = App(Settings.from_env(environment, serves_http=False), clock=lambda: at)
     try:
         yield wired
     finally:
@@ -27,5 +27,5 @@ async def ticking(path: Path, at: datetime) -> AsyncIterator[Wired]:
 async def run_due(path: Path, ids: Collection[str], *, at: datetime) -> list[Run]:
     """Run what is due of *ids* at the moment *at*; return the records there are then, oldest first."""
     async with ticking(path, at) as wired:
-        await wired.tick_only(ids, NO_LIMIT)
+        await wired.run_tasks(ids, NO_LIMIT)
         return list(reversed(await wired.store.runs(limit=100)))

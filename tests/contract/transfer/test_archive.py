@@ -16,8 +16,8 @@ from functions.domain.run import Run
 from functions.domain.storage import Document, Filter, Kind, LedgerEntry, Result, Write, Written
 from functions.domain.task import Claim, Extra, Task
 from functions.domain.types import OutcomeKind, Status, Trigger
-from functions.errors import InputError, StoreUnavailable
-from functions.services.history import all_runs
+from functions.errors import InputError, StoreUnavailableError
+from functions.services.history import iter_runs
 from functions.stores.sqlite.store import SqliteStore
 from functions.transfer.archive.export import Exported, export
 from functions.transfer.archive.format import Totals
@@ -66,14 +66,14 @@ def rewrite(path: Path, *lines: str) -> None:
 async def everything(store: FullStore) -> tuple[list[Any], list[Any], list[Any]]:
     """All tasks, runs and documents, in an order that does not depend on the store."""
     after, tasks = "", []
-    while found := (await store.page(Filter(), after=after, limit=100)).tasks:
+    while found := (await store.list_tasks(Filter(), after=after, limit=100)).tasks:
         tasks += [stored.task for stored in found]
         after = tasks[-1].id
-    runs = sorted([run async for run in all_runs(store)], key=lambda run: run.key)
+    runs = sorted([run async for run in iter_runs(store)], key=lambda run: run.key)
     documents = []
     for kind in get_args(Kind):
         after = ""
-        while page := await store.shelf(kind, after=after, limit=100):
+        while page := await store.list_documents(kind, after=after, limit=100):
             documents += [replace(one, revision=None, data=dict(one.data)) for one in page]
             after = page[-1].id
     return tasks, runs, documents
@@ -101,12 +101,12 @@ async def fill(store: FullStore, make_task: MakeTask, make_run: MakeRun) -> None
         for number in range(RUNS)
     ]
     for number, start in enumerate(range(0, RUNS, 90)):
-        await store.finish(LedgerEntry(f"aa{number}.1", NOON, tuple(runs[start : start + 90])), [])
+        await store.write_with_runs(LedgerEntry(f"aa{number}.1", NOON, tuple(runs[start : start + 90])), [])
     for kind in get_args(Kind):
         data = {"tasks": ["t0001"]} if kind == "listeners" else {"note": "ü", "deep": {"n": [1, 2.5, None]}}
         documents = [Document(kind, f"{kind}-{number:03}", data) for number in range(2)]
         documents[1] = replace(documents[1], expire_at=NOON + timedelta(days=30, microseconds=7))
-        await store.put(documents)
+        await store.put_documents(documents)
 
 
 async def test_everything_comes_through_to_every_store(
@@ -156,13 +156,13 @@ async def test_importing_again_changes_nothing(
     await fill(source, make_task, make_run)
     await exported(source, path)
     await imported(target, path)
-    before = (await target.read(["t0000"])).tasks
+    before = (await target.get_tasks(["t0000"])).tasks
 
     done = await imported(target, path)
 
     assert (Totals(), Totals(TASKS, RUNS, 12)) == (done.created, done.unchanged)
-    assert before == (await target.read(["t0000"])).tasks
-    assert RUNS == len([run async for run in all_runs(target)])
+    assert before == (await target.get_tasks(["t0000"])).tasks
+    assert RUNS == len([run async for run in iter_runs(target)])
 
 
 class Cut:
@@ -178,16 +178,16 @@ class Cut:
     async def write(self, writes: Sequence[Write]) -> Any:
         return self._counted(await self._store.write(writes))
 
-    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> Any:
-        return self._counted(await self._store.finish(entry, writes))
+    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> Any:
+        return self._counted(await self._store.write_with_runs(batch, writes))
 
-    async def put(self, documents: Sequence[Document]) -> Any:
-        return self._counted(await self._store.put(documents))
+    async def put_documents(self, documents: Sequence[Document]) -> Any:
+        return self._counted(await self._store.put_documents(documents))
 
     def _counted(self, answer: Any) -> Any:
         self._left -= 1
         if self._left <= 0:
-            raise StoreUnavailable("cut")
+            raise StoreUnavailableError("cut")
         return answer
 
 
@@ -198,7 +198,7 @@ async def test_an_import_that_was_cut_off_goes_on_without_doubles(
     await fill(source, make_task, make_run)
     await exported(source, path)
     target = SqliteStore(str(tmp_path / "cut.db"))
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailableError):
         await import_archive(Cut(target, calls), path, tell=lambda so_far: None)
 
     done = await imported(target, path)
@@ -216,12 +216,12 @@ async def test_no_task_may_start_before_its_history_is_there(
     target = SqliteStore(str(tmp_path / "cut.db"))
     runs_and_documents = 6 + -(-RUNS // 100)
 
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailableError):
         await import_archive(Cut(target, runs_and_documents), path, tell=lambda so_far: None)
 
     assert (0, RUNS) == (
-        len((await target.page(Filter())).tasks),
-        len([run async for run in all_runs(target)]),
+        len((await target.list_tasks(Filter())).tasks),
+        len([run async for run in iter_runs(target)]),
     )
     await target.close()
 
@@ -240,9 +240,9 @@ async def test_a_task_that_runs_during_the_export_is_due_and_its_record_settles_
     await create(source, in_flight(make_task))
     run = make_run("busy", token="feed.3", attempt=1, finished_at=NOON + timedelta(seconds=1))
     others = [make_run(f"o{number}", token=f"else.{number}") for number in range(150)]
-    await source.finish(LedgerEntry("feed.1", NOON, (run,)), [])
-    await source.finish(LedgerEntry("else.1", NOON, tuple(others[:100])), [])
-    await source.finish(LedgerEntry("else.2", NOON, tuple(others[100:])), [])
+    await source.write_with_runs(LedgerEntry("feed.1", NOON, (run,)), [])
+    await source.write_with_runs(LedgerEntry("else.1", NOON, tuple(others[:100])), [])
+    await source.write_with_runs(LedgerEntry("else.2", NOON, tuple(others[100:])), [])
     target = SqliteStore(str(tmp_path / "to.db"))
 
     out = await exported(source, path, now=NOON + timedelta(seconds=2))
@@ -325,7 +325,7 @@ async def test_what_ran_during_the_export_is_exported_as_it_then_was(
     }
 
     async def happens() -> None:
-        await lively.finish(LedgerEntry("ab.1", NOON, (run,)), [Write.changing(stored, changes)])
+        await lively.write_with_runs(LedgerEntry("ab.1", NOON, (run,)), [Write.changing(stored, changes)])
 
     lively.meanwhile = happens
     ticks = iter(NOON + timedelta(seconds=second) for second in range(1000))
@@ -343,13 +343,18 @@ async def test_what_differs_stays_and_is_told_unless_it_is_to_be_replaced(
     source: FullStore, target: FullStore, path: Path, make_task: MakeTask
 ) -> None:
     await create(source, make_task("a", title="There"), make_task("b"))
-    await source.put([Document("owners", "ann", {"plan": "gold"}), Document("channels", "ops", {"on": True})])
+    await source.put_documents(
+        [Document("owners", "ann", {"plan": "gold"}), Document("channels", "ops", {"on": True})]
+    )
     await create(target, make_task("a", title="Here"))
-    await target.put([Document("owners", "ann", {"plan": "tin"})])
+    await target.put_documents([Document("owners", "ann", {"plan": "tin"})])
     await exported(source, path)
 
     kept = await imported(target, path)
-    title, plan = (await read(target, "a")).task.title, (await target.documents("owners", ["ann"]))[0].data
+    title, plan = (
+        (await read(target, "a")).task.title,
+        (await target.get_documents("owners", ["ann"]))[0].data,
+    )
     replaced = await imported(target, path, replace=True)
 
     assert ["document owners/ann", "task a"] == kept.refused
@@ -362,14 +367,14 @@ async def test_what_differs_stays_and_is_told_unless_it_is_to_be_replaced(
 async def test_who_listens_in_either_store_listens_afterwards(
     source: FullStore, target: FullStore, path: Path
 ) -> None:
-    await source.put([Document("listeners", "order.paid", {"tasks": ["a", "b"]})])
-    await target.put([Document("listeners", "order.paid", {"tasks": ["b", "c"]})])
+    await source.put_documents([Document("listeners", "order.paid", {"tasks": ["a", "b"]})])
+    await target.put_documents([Document("listeners", "order.paid", {"tasks": ["b", "c"]})])
     await exported(source, path)
 
     first = await imported(target, path)
     second = await imported(target, path)
 
-    [document] = await target.documents("listeners", ["order.paid"])
+    [document] = await target.get_documents("listeners", ["order.paid"])
     assert {"tasks": ["a", "b", "c"]} == dict(document.data)
     assert (Totals(documents=1), Totals(documents=1)) == (first.replaced, second.unchanged)
 
@@ -430,7 +435,7 @@ async def test_a_bad_line_is_told_by_its_number_and_loses_nothing_else(
 
     done = await imported(target, path)
 
-    assert ["c"] == [stored.task.id for stored in (await target.page(Filter())).tasks]
+    assert ["c"] == [stored.task.id for stored in (await target.list_tasks(Filter())).tasks]
     assert ["line 2", "line 3"] == [fault.partition(":")[0] for fault in done.faults]
 
 
@@ -438,7 +443,7 @@ async def test_an_export_that_fails_leaves_the_file_that_was_there(tmp_path: Pat
     rewrite(path, "before")
     store = SqliteStore(str(tmp_path / "broken.db"))
 
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailableError):
         await export(_Gone(store), path, clock=lambda: NOON, tell=lambda totals: None)
 
     assert (["before"], [path.name]) == (lines_of(path), names_like(path))
@@ -452,7 +457,7 @@ class _Gone(Cut):
         super().__init__(store, 10**6)
 
     async def runs(self, **_: Any) -> list[Run]:
-        raise StoreUnavailable("gone")
+        raise StoreUnavailableError("gone")
 
 
 async def test_nobody_else_can_read_the_file(source: FullStore, path: Path) -> None:
@@ -507,7 +512,7 @@ async def test_whatever_a_task_holds_comes_through(
     )
     await create(source, task)
     run = make_run(summary=text, metrics=metrics, occurrence=moments[2], finished_at=moments[0])
-    await source.finish(LedgerEntry("ab.1", NOON, (run,)), [])
+    await source.write_with_runs(LedgerEntry("ab.1", NOON, (run,)), [])
     before = await everything(source)
 
     await exported(source, path)
@@ -551,7 +556,7 @@ async def test_a_write_whose_answer_was_lost_is_looked_up(
     target = Mute(str(tmp_path / "mute.db"))
     target.deaf = True
 
-    with pytest.raises(StoreUnavailable, match="did not say whether it has a; import again"):
+    with pytest.raises(StoreUnavailableError, match="did not say whether it has a; import again"):
         await imported(target, path)
     target.deaf = False
     done = await imported(target, path)

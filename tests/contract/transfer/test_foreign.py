@@ -114,12 +114,12 @@ async def test_a_next_run_that_was_put_off_stays_put_off(store: FullStore, ids: 
 async def test_importing_again_changes_nothing(store: FullStore, ids: NewId) -> None:
     first = read_sample("tasks.json", "rows.csv", "crontab")
     await adopt(store, first.moved, now=NOON, new_id=ids)
-    before = await store.page(Filter())
+    before = await store.list_tasks(Filter())
 
     again = await adopt(store, first.moved, now=NOON + timedelta(seconds=5), new_id=ids)
 
     assert {"unchanged"} == {change.action for change in again}
-    assert before == await store.page(Filter())
+    assert before == await store.list_tasks(Filter())
 
 
 async def test_what_an_interrupted_import_left_undone_is_made_good(store: FullStore, ids: NewId) -> None:
@@ -156,14 +156,14 @@ async def test_tasks_that_are_there_are_not_removed(
 
     await adopted(store, older(), ids)
 
-    assert ["copy", "mine"] == [stored.task.id for stored in (await store.page(Filter())).tasks]
+    assert ["copy", "mine"] == [stored.task.id for stored in (await store.list_tasks(Filter())).tasks]
 
 
 async def test_a_trial_changes_nothing(store: FullStore, ids: NewId) -> None:
     changes = await adopt(store, older().moved, now=NOON, new_id=ids, dry_run=True)
 
     assert ["create"] == [change.action for change in changes]
-    assert () == (await store.page(Filter())).tasks
+    assert () == (await store.list_tasks(Filter())).tasks
 
 
 def test_a_schedule_without_occurrences_is_told_and_loses_nothing_else() -> None:
@@ -182,7 +182,7 @@ class Rival(SqliteStore):
     """A store in which somebody else changes the task just before its state is taken over."""
 
     async def write(self, writes: Any) -> Any:
-        stored = (await super().read([write.task.id for write in writes])).tasks
+        stored = (await super().get_tasks([write.task.id for write in writes])).tasks
         mine = [Write.changing(one, {"description": "mine"}) for one in stored]
         assert {Result.APPLIED} == {answer.result for answer in await super().write(mine)}
         return await super().write(writes)

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from functions.app.application import FullStore
+from functions.app.application import Store
 from functions.domain.storage import Write
 from functions.domain.task import RECENT_RUNS, Task, shard_of
 from functions.domain.types import OutcomeKind, instant_text
-from functions.stores import open_store
+from functions.stores import create_store
 
 T = TypeVar("T")
 
@@ -73,9 +73,9 @@ def task(number: int, target: str, *, due: bool) -> Task:
     )
 
 
-def _with(url: str, work: Callable[[FullStore], Awaitable[T]]) -> T:
+def _with(url: str, work: Callable[[Store], Awaitable[T]]) -> T:
     async def do() -> T:
-        store: FullStore = open_store(url, emulator=os.environ.get("FIRESTORE_EMULATOR_HOST"))
+        store: Store = create_store(url, emulator=os.environ.get("FIRESTORE_EMULATOR_HOST"))
         try:
             return await work(store)
         finally:
@@ -84,9 +84,9 @@ def _with(url: str, work: Callable[[FullStore], Awaitable[T]]) -> T:
     return asyncio.run(do())
 
 
-async def _write(store: FullStore, tasks: Sequence[Task]) -> None:
+async def _write(store: Store, tasks: Sequence[Task]) -> None:
     for some in _slices(tasks):
-        found = await store.read([one.id for one in some])
+        found = await store.get_tasks([one.id for one in some])
         revisions = {one.task.id: one.revision for one in found.tasks}
         await store.write([Write(one, revisions.get(one.id)) for one in some])
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from functions.domain.task import TaskSpec
 from functions.domain.types import instant_text
-from functions.services.apply import apply
+from functions.services.apply import apply_plan
 from functions.stores.sqlite.store import SqliteStore
 from tests.harness.chaos.clock import Clock
 from tests.harness.chaos.history import Fault, History, Op
@@ -75,7 +75,7 @@ class Scene:
         wanted = self._specs(f"http://127.0.0.1:{self.target.port}")
         store = SqliteStore(str(self._file))
         models = [TaskSpec.model_validate(one) for one in wanted]
-        await apply(store, models, origin="chaos", now=self._made, new_id=new_id)
+        await apply_plan(store, models, origin="chaos", now=self._made, new_id=new_id)
         await store.close()
         at = self._made.timestamp()
         self._ops = tuple(
@@ -133,7 +133,7 @@ class Scene:
     async def history(self) -> History:
         """What there is to judge."""
         store = SqliteStore(str(self._file))
-        found = await store.read([op.task for op in self._ops])
+        found = await store.get_tasks([op.task for op in self._ops])
         runs = await store.runs(limit=10_000)
         await store.close()
         now = time.time()

@@ -17,5 +17,5 @@ def _wire() -> Wired:
     return wire(main._settings)
 
 
-main._door = open_door(main._settings, _wire)
+main._app = open_door(main._settings, _wire)
 scheduler = main.scheduler

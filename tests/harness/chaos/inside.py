@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from functions.app.application import Wired
+from functions.app.application import App
 from functions.config.settings import Settings
 from functions.domain.alerts.model import Notice
 from functions.domain.storage import Found, LedgerEntry, Result, Write, Written
-from functions.errors import StoreUnavailable
-from functions.interfaces import Tell
+from functions.errors import StoreUnavailableError
+from functions.interfaces import Notify
 from functions.task_types.support.context import Http, Response
 from tests.harness.chaos.clock import Clock
 from tests.harness.chaos.mutants import apply
@@ -22,15 +22,17 @@ from tests.harness.chaos.points import Orders
 HANG_S = 9.0  # longer than any store takes to give up
 
 
-def wire(settings: Settings) -> Wired:
+def wire(settings: Settings) -> App:
     """Build the parts as `wiring.build` does, each behind its wrapper."""
     orders = Orders(Path(os.environ["CHAOS_DIR"]), os.environ["CHAOS_PROCESS"], Clock.of(os.environ))
     apply(os.environ.get("CHAOS_MUTANT", ""), orders)
-    wired = Wired(settings, clock=orders.now)
+    wired = App(settings, clock=orders.now)
     store: Any = ChaosStore(wired.store, orders)
     wired.store = store
     wired._tools = replace(wired._tools, http=ChaosHttp(wired._http, orders))
-    wired.parts = replace(wired.parts, store=store, tell=ChaosTell(wired.parts.tell, orders))
+    wired.tick_dependencies = replace(
+        wired.tick_dependencies, store=store, notify=ChaosTell(wired.tick_dependencies.notify, orders)
+    )
     return wired
 
 
@@ -44,9 +46,9 @@ class ChaosStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    async def due(self, now: datetime, *, limit: int) -> Found:
+    async def fetch_due(self, now: datetime, *, limit: int) -> Found:
         if self._orders.drawn(self._orders.odds().get("before", 0)):
-            raise StoreUnavailable("chaos: no connection")
+            raise StoreUnavailableError("chaos: no connection")
         found: Found = await self._inner.due(now, limit=limit)
         if found.tasks:
             self._orders.reach("after_query")
@@ -58,11 +60,11 @@ class ChaosStore:
             self._orders.reach("after_claim")
         return written
 
-    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
-        if entry is None:
+    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+        if batch is None:
             return await self._faulty(writes)
         self._orders.reach("before_ledger")
-        await self._inner.finish(entry, [])
+        await self._inner.finish(batch, [])
         self._orders.reach("after_ledger")
         written = await self._faulty(writes)
         self._orders.reach("after_settlement")
@@ -71,13 +73,13 @@ class ChaosStore:
     async def _faulty(self, writes: Sequence[Write]) -> list[Written]:
         odds = self._orders.odds()
         if self._orders.drawn(odds.get("before", 0)):
-            raise StoreUnavailable("chaos: no connection")
+            raise StoreUnavailableError("chaos: no connection")
         written: list[Written] = await self._inner.write(writes)
         if self._orders.drawn(odds.get("lost", 0)):
-            raise StoreUnavailable("chaos: the answer was lost")
+            raise StoreUnavailableError("chaos: the answer was lost")
         if self._orders.drawn(odds.get("hang", 0)):
             await asyncio.sleep(HANG_S)
-            raise StoreUnavailable("chaos: no answer in time")
+            raise StoreUnavailableError("chaos: no answer in time")
         if self._orders.drawn(odds.get("unknown", 0)):
             return [Written(Result.UNKNOWN)] * len(writes)
         return written
@@ -103,12 +105,12 @@ class ChaosHttp:
 class ChaosTell:
     """The teller, with places to die at."""
 
-    def __init__(self, inner: Tell, orders: Orders) -> None:
+    def __init__(self, inner: Notify, orders: Orders) -> None:
         self._inner = inner
         self._orders = orders
 
-    async def __call__(self, notices: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+    async def __call__(self, notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
         self._orders.reach("before_notice")
-        left = await self._inner(notices, within=within)
+        left = await self._inner(notifications, within=within)
         self._orders.reach("after_notice")
         return left

@@ -10,7 +10,7 @@ from functions.domain.run import Run
 from functions.domain.storage import LedgerEntry, Result, Stored, Write, Written
 from functions.domain.task import Task
 from functions.engine import results, tick, writer
-from functions.engine.writer import Books, Decided
+from functions.engine.writer import PendingTransition, TickWriter
 from tests.harness.chaos.points import Orders
 
 Mutate = Callable[[Orders], None]
@@ -25,16 +25,16 @@ def apply(name: str, orders: Orders) -> None:
 
 def _claim_without_precondition(_: Orders) -> None:
     """Whoever writes last has the task."""
-    guarded = Books.claim
+    guarded = TickWriter.claim
 
-    async def claim(self: Books, wanted: Sequence[tuple[Stored, Mapping[str, Any]]]) -> list[Stored]:
-        found = await self._store.read([stored.task.id for stored, _ in wanted])
+    async def claim(self: TickWriter, wanted: Sequence[tuple[Stored, Mapping[str, Any]]]) -> list[Stored]:
+        found = await self._store.get_tasks([stored.task.id for stored, _ in wanted])
         fresh = {stored.task.id: stored.revision for stored in found.tasks}
         return await guarded(
             self, [(Stored(one.task, fresh.get(one.task.id)), changes) for one, changes in wanted]
         )
 
-    setattr(Books, "claim", claim)  # noqa: B010  # mypy would not let a method be assigned
+    setattr(TickWriter, "claim", claim)  # noqa: B010  # mypy would not let a method be assigned
 
 
 def _settle_without_fence(_: Orders) -> None:
@@ -84,51 +84,51 @@ def _ignore_the_ledger(_: Orders) -> None:
 def _unanswered_claims_are_won(_: Orders) -> None:
     """No answer is taken for a yes, without a look at the token."""
 
-    async def claim(self: Books, wanted: Sequence[tuple[Stored, Mapping[str, Any]]]) -> list[Stored]:
+    async def claim(self: TickWriter, wanted: Sequence[tuple[Stored, Mapping[str, Any]]]) -> list[Stored]:
         writes = [Write.changing(stored, changes) for stored, changes in wanted]
-        answers = await self._answers(None, writes)
+        answers = await self._send(None, writes)
         return [
             Stored(write.task, written.revision or write.revision)
             for write, written in zip(writes, answers, strict=True)
             if written.result is not Result.REFUSED
         ]
 
-    setattr(Books, "claim", claim)  # noqa: B010
+    setattr(TickWriter, "claim", claim)  # noqa: B010
 
 
 def _unanswered_claims_are_lost(_: Orders) -> None:
     """No answer is taken for a no, without a look at the token."""
 
-    async def claim(self: Books, wanted: Sequence[tuple[Stored, Mapping[str, Any]]]) -> list[Stored]:
+    async def claim(self: TickWriter, wanted: Sequence[tuple[Stored, Mapping[str, Any]]]) -> list[Stored]:
         writes = [Write.changing(stored, changes) for stored, changes in wanted]
-        answers = await self._answers(None, writes)
+        answers = await self._send(None, writes)
         return [
             Stored(write.task, written.revision)
             for write, written in zip(writes, answers, strict=True)
             if written.result is Result.APPLIED
         ]
 
-    setattr(Books, "claim", claim)  # noqa: B010
+    setattr(TickWriter, "claim", claim)  # noqa: B010
 
 
 def _skips_without_record(_: Orders) -> None:
     """Only the attempt is recorded, not what was skipped with it."""
-    settle = Books.settle
+    settle = TickWriter.apply
 
-    async def short(self: Books, decided: Sequence[Decided]) -> list[Stored | None]:
+    async def short(self: TickWriter, decided: Sequence[PendingTransition]) -> list[Stored | None]:
         cut = [
-            replace(one, settlement=replace(one.settlement, runs=one.settlement.runs[:1])) for one in decided
+            replace(one, transition=replace(one.transition, runs=one.transition.runs[:1])) for one in decided
         ]
         return await settle(self, cut)
 
-    setattr(Books, "settle", short)  # noqa: B010
+    setattr(TickWriter, "settle", short)  # noqa: B010
 
 
 def _told_before_it_is_said(_: Orders) -> None:
     """The duty to tell is struck off first, and then the message is sent."""
     deliver = getattr(tick, "deliver")  # noqa: B009  # it is no export of its module
 
-    async def struck(tasks: Any, *, tell: Any, books: Books, **how: Any) -> None:
+    async def struck(tasks: Any, *, tell: Any, books: TickWriter, **how: Any) -> None:
         async def done(notices: Sequence[Any], *, within: Any) -> list[tuple[str, ...]]:
             said.extend(notices)
             return [() for _ in notices]

@@ -15,9 +15,9 @@ from functions.domain.storage import LedgerEntry, Result, Write, Written
 from functions.domain.task import Job, TaskSpec
 from functions.domain.types import instant_text
 from functions.engine.tick import tick
-from functions.errors import StoreError, StoreUnavailable
-from functions.interfaces import Parts
-from functions.services.apply import apply
+from functions.errors import StoreError, StoreUnavailableError
+from functions.interfaces import TickDependencies
+from functions.services.apply import apply_plan
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 from tests.harness.chaos.deaths import spec
@@ -45,14 +45,14 @@ class FailingStore:
         self._nth = nth
         self._kind = kind
 
-    def metered(self) -> Any:
-        return self._inner.metered()
+    def count_operations(self) -> Any:
+        return self._inner.count_operations()
 
-    async def due(self, now: datetime, *, limit: int) -> Any:
-        return await self._call("due", lambda: self._inner.due(now, limit=limit), 0)
+    async def fetch_due(self, now: datetime, *, limit: int) -> Any:
+        return await self._call("due", lambda: self._inner.fetch_due(now, limit=limit), 0)
 
-    async def read(self, ids: Sequence[str]) -> Any:
-        return await self._call("read", lambda: self._inner.read(ids), 0)
+    async def get_tasks(self, ids: Sequence[str]) -> Any:
+        return await self._call("read", lambda: self._inner.get_tasks(ids), 0)
 
     async def runs_of_tick(self, tick_id: str) -> Any:
         return await self._call("runs_of_tick", lambda: self._inner.runs_of_tick(tick_id), 0)
@@ -60,8 +60,8 @@ class FailingStore:
     async def write(self, writes: Sequence[Write]) -> Any:
         return await self._call("write", lambda: self._inner.write(writes), len(writes))
 
-    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> Any:
-        return await self._call("finish", lambda: self._inner.finish(entry, writes), len(writes))
+    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> Any:
+        return await self._call("finish", lambda: self._inner.write_with_runs(batch, writes), len(writes))
 
     async def _call(self, name: str, work: Callable[[], Any], writes: int) -> Any:
         self.calls.append(name)
@@ -81,7 +81,7 @@ class FailingStore:
                 await asyncio.sleep(GIVES_UP_AFTER_S)
             case "lost":
                 await _in_thread(work)
-        raise StoreUnavailable("no answer")
+        raise StoreUnavailableError("no answer")
 
 
 def play(file: Path, *, nth: int, kind: str) -> tuple[History, list[str]]:
@@ -107,13 +107,13 @@ async def _play(file: Path, *, nth: int, kind: str) -> tuple[History, list[str]]
     wanted = _specs()
     await _in_thread(lambda: _made(inner, wanted))
     names = count(1)
-    parts = Parts(
+    parts = TickDependencies(
         store=store,
-        perform=outside.perform,
-        tell=outside.tell,
+        run_task=outside.perform,
+        notify=outside.tell,
         clock=outside.now,
-        token=lambda: f"tick{next(names)}",
-        dice=lambda: 0.5,
+        new_tick_id=lambda: f"tick{next(names)}",
+        random=lambda: 0.5,
     )
     for _ in range(PINGS):
         with suppress(StoreError):  # the door answers "degraded"; the next ping comes all the same
@@ -126,13 +126,13 @@ async def _play(file: Path, *, nth: int, kind: str) -> tuple[History, list[str]]
 
 async def _made(store: SqliteStore, wanted: Sequence[dict[str, Any]]) -> None:
     specs = [TaskSpec.model_validate(one) for one in wanted]
-    await apply(store, specs, origin="chaos", now=MADE, new_id=lambda: "made")
+    await apply_plan(store, specs, origin="chaos", now=MADE, new_id=lambda: "made")
 
 
 async def _seen(
     store: SqliteStore, outside: "_Outside", wanted: Sequence[dict[str, Any]], failing: FailingStore
 ) -> History:
-    found = await store.read([one["id"] for one in wanted])
+    found = await store.get_tasks([one["id"] for one in wanted])
     runs = await store.runs(limit=10_000)
     at = MADE.timestamp()
     faults: list[Fault] = []
@@ -183,6 +183,6 @@ class _Outside:
         self.calls.append(Call(job.idempotency_key, job.attempt, "p0/1", arrived, ended, answer))
         return failed("Answered 500") if ill else succeeded("Answered 200")
 
-    async def tell(self, notices: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
-        self.told += [notice.id for notice in notices]
-        return [() for _ in notices]
+    async def tell(self, notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+        self.told += [notice.id for notice in notifications]
+        return [() for _ in notifications]

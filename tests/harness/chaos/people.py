@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from functions.app.application import FullStore
+from functions.app.application import Store
 from functions.domain.storage import Filter, Result, Write
 from functions.domain.task import TaskSpec
 from functions.domain.types import instant_text
-from functions.errors import InputError, StoreError, StoreUnavailable
+from functions.errors import InputError, StoreError, StoreUnavailableError
 from functions.services import apply
 from functions.services import tasks as control
 from tests.harness.chaos.clock import Clock
@@ -35,9 +35,7 @@ def new_id() -> str:
 class People:
     """Works on the store directly, as the command line does, and keeps the log of it."""
 
-    def __init__(
-        self, store: FullStore, specs: list[dict[str, Any]], dice: random.Random, clock: Clock
-    ) -> None:
+    def __init__(self, store: Store, specs: list[dict[str, Any]], dice: random.Random, clock: Clock) -> None:
         self.ops: list[Op] = []
         self._clock = clock
         self._store = store
@@ -48,7 +46,7 @@ class People:
         """Make all tasks."""
         invoked, now = self._clock.time(), self._clock.now()
         specs = [TaskSpec.model_validate(spec) for spec in self._specs.values()]
-        await apply.apply(self._store, specs, origin="chaos", now=now, new_id=new_id, prune=False)
+        await apply.apply_plan(self._store, specs, origin="chaos", now=now, new_id=new_id, prune=False)
         completed, at = self._clock.time(), instant_text(now)
         self.ops += [
             Op("create", task, invoked, completed, spec=spec, at=at) for task, spec in self._specs.items()
@@ -62,7 +60,7 @@ class People:
 
     async def resume_all(self) -> None:
         """Resume whatever stands still, so that everything can come to an end."""
-        for stored in await apply.everything(self._store, Filter()):
+        for stored in await apply.all_tasks(self._store, Filter()):
             if stored.task.status in ("paused", "quarantined"):
                 await self._resume(stored.task.id)
 
@@ -79,7 +77,7 @@ class People:
     async def _apply(self, task: str, spec: dict[str, Any]) -> None:
         async def work(now: datetime) -> None:
             model = TaskSpec.model_validate(spec)
-            await apply.apply(self._store, [model], origin="chaos", now=now, new_id=new_id, prune=False)
+            await apply.apply_plan(self._store, [model], origin="chaos", now=now, new_id=new_id, prune=False)
 
         if await self._logged("edit", task, work, spec=spec) == "done":
             self._specs[task] = spec
@@ -87,36 +85,36 @@ class People:
     async def _pause(self, task: str) -> None:
         async def work(now: datetime) -> None:
             how = {"note": "chaos", "until": None, "by": "chaos"}
-            await control.pause(self._store, task, now=now, new_id=new_id, **how)  # type: ignore[arg-type]  # the values fit
+            await control.pause_task(self._store, task, now=now, new_id=new_id, **how)  # type: ignore[arg-type]  # the values fit
 
         await self._logged("pause", task, work)
 
     async def _resume(self, task: str) -> None:
         async def work(now: datetime) -> None:
-            await control.resume(self._store, task, catch_up=False, now=now, new_id=new_id)
+            await control.resume_task(self._store, task, catch_up=False, now=now, new_id=new_id)
 
         await self._logged("resume", task, work)
 
     async def _run(self, task: str) -> None:
         async def work(now: datetime) -> None:
-            await control.run_now(self._store, task, now=now, new_id=new_id)
+            await control.request_run(self._store, task, now=now, new_id=new_id)
 
         await self._logged("run", task, work)
 
     async def _cancel(self, task: str) -> None:
         async def work(now: datetime) -> None:
-            await control.cancel(self._store, task, now=now, new_id=new_id)
+            await control.cancel_task(self._store, task, now=now, new_id=new_id)
 
         await self._logged("cancel", task, work)
 
     async def _delete(self, task: str) -> None:
         async def work(now: datetime) -> None:
-            stored = (await self._store.read([task])).tasks[0]
+            stored = (await self._store.get_tasks([task])).tasks[0]
             [written] = await self._store.write([Write(stored.task, stored.revision, delete=True)])
             if written.result is Result.REFUSED:
                 raise InputError("changed meanwhile")
             if written.result is Result.UNKNOWN:
-                raise StoreUnavailable("unknown")
+                raise StoreUnavailableError("unknown")
 
         if await self._logged("delete", task, work) != "refused":
             del self._specs[task]

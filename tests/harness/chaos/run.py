@@ -12,9 +12,9 @@ from typing import Any
 
 import aiohttp
 
-from functions.app.application import FullStore
+from functions.app.application import Store
 from functions.domain.storage import Filter, Stored
-from functions.services.apply import everything
+from functions.services.apply import all_tasks
 from tests.harness.chaos import tasks
 from tests.harness.chaos.blows import Blows
 from tests.harness.chaos.checker import judge
@@ -75,7 +75,7 @@ class _World:
     clock: Clock
     dice: Callable[[str], random.Random]
     stand: Stand
-    store: FullStore
+    store: Store
     ids: Sequence[str]
     target: Target
     processes: Sequence[Process]
@@ -153,7 +153,7 @@ class _World:
         )
 
     async def _tasks(self) -> list[Stored]:
-        return await everything(self.store, Filter())
+        return await all_tasks(self.store, Filter())
 
     async def _people(self) -> None:
         dice = self.dice("when people act")
@@ -187,7 +187,7 @@ async def _world(setup: Setup, folder: Path, clock: Clock) -> AsyncIterator[_Wor
     address = f"http://127.0.0.1:{proxy.port}"
     specs = tasks.specs(dice("tasks"), setup.task_count, target=address)
     processes: list[Process] = []
-    store: FullStore | None = None
+    store: Store | None = None
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True))
     try:
         await stand.start()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from functions.app.application import FullStore
+from functions.app.application import Store
 from functions.stores.firestore.store import FirestoreStore
 from functions.stores.sqlite.store import SqliteStore
 from tests.harness.chaos.clock import Clock
@@ -19,9 +19,9 @@ def stand_for(setup: Setup, folder: Path, clock: Clock) -> Stand:
     return EmulatorStand(folder, clock, host=setup.shared_emulator or None)
 
 
-def reached(stand: Stand) -> FullStore:
+def reached(stand: Stand) -> Store:
     """The store as people have it: directly, and with all the time they need."""
     if isinstance(stand, EmulatorStand):
         return FirestoreStore(stand.project, emulator=stand.host, read_timeout_s=PATIENT_S)
     path = stand.url.removeprefix("sqlite:///")
-    return SqliteStore(path, answer_within_s=PATIENT_S)
+    return SqliteStore(path, operation_timeout_s=PATIENT_S)

@@ -20,7 +20,7 @@ BUDGET = Budget(stop_starting=timedelta(seconds=18), answer_by=timedelta(seconds
 
 async def main(moments: Sequence[str]) -> None:
     """Tick at each of *moments*, seconds from now."""
-    wired = wire(Settings.from_env(os.environ, door=False))
+    wired = wire(Settings.from_env(os.environ, serves_http=False))
     for ahead in moments:
         order(Path(os.environ["CHAOS_DIR"]), os.environ["CHAOS_PROCESS"], "clock", ahead)
         await wired.tick(BUDGET)

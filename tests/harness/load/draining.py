@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from functions.app.application import FullStore
+from functions.app.application import Store
 from functions.domain.sharding import divided
 from functions.domain.storage import Filter
 from functions.domain.task import RECENT_RUNS
-from functions.stores import open_store
+from functions.stores import create_store
 from tests.harness.bench.processes import ROOT, Failed, answers, end, free_port, running, wait_until
 from tests.harness.bench.seeding import make_due
 
@@ -134,10 +134,10 @@ def _ask(url: str, body: bytes | None) -> Any:
 
 async def _ran_once(store_url: str) -> int:
     """How many tasks ran once more than when they were made, and are not due any longer."""
-    store: FullStore = open_store(store_url, emulator=os.environ.get("FIRESTORE_EMULATOR_HOST"))
+    store: Store = create_store(store_url, emulator=os.environ.get("FIRESTORE_EMULATOR_HOST"))
     now = datetime.now(UTC)
     number, after = 0, ""
-    while found := (await store.page(Filter(), after=after, limit=PAGE)).tasks:
+    while found := (await store.list_tasks(Filter(), after=after, limit=PAGE)).tasks:
         after = found[-1].task.id
         number += sum(
             one.task.run_count == RECENT_RUNS + 1 and (one.task.next_run_at or now) > now for one in found

@@ -7,11 +7,11 @@ import sys
 from collections import Counter
 from datetime import timedelta
 
-from functions.app.application import build
+from functions.app.application import build_app
 from functions.config.settings import Settings
 from functions.domain.lifecycle.time_budget import Budget
 from functions.domain.sharding import read_share
-from functions.errors import StoreUnavailable
+from functions.errors import StoreUnavailableError
 
 BUDGET = Budget(stop_starting=timedelta(seconds=270), answer_by=timedelta(seconds=280))
 FIGURES = ("due", "started", "succeeded", "failed", "retrying", "skipped", "left", "taken", "reads", "writes")
@@ -24,7 +24,7 @@ async def main(store_url: str, *shares: str) -> None:
         "ALLOW_PRIVATE_NETWORKS": "1",
         "FIRESTORE_EMULATOR_HOST": os.environ.get("FIRESTORE_EMULATOR_HOST", ""),
     }
-    wired = build(Settings.from_env(environment, door=False))
+    wired = build_app(Settings.from_env(environment, serves_http=False))
     await wired.status()  # connected, as a worker that is warm
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -35,8 +35,8 @@ async def main(store_url: str, *shares: str) -> None:
         due = True
         while due:
             try:
-                report = await wired.work(read_share(share.encode()), BUDGET)
-            except StoreUnavailable:  # answered by 503, and so the queue sends the share again
+                report = await wired.run_worker(read_share(share.encode()), BUDGET)
+            except StoreUnavailableError:  # answered by 503, and so the queue sends the share again
                 sums["again"] += 1
                 continue
             sums.update({name: int(str(report[name])) for name in FIGURES})

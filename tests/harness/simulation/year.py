@@ -13,7 +13,7 @@ from functions.domain.run import Run
 from functions.domain.storage import Filter, Write
 from functions.domain.task import Task, TaskSpec
 from functions.engine.tick import tick
-from functions.interfaces import Parts, Perform
+from functions.interfaces import RunTask, TickDependencies
 from functions.stores.sqlite.store import SqliteStore
 
 MINUTE = timedelta(minutes=1)
@@ -32,22 +32,22 @@ class World:
 
     start: datetime
     end: datetime
-    work: Perform
+    work: RunTask
     away: Sequence[tuple[datetime, datetime]] = ()
-    store: SqliteStore = field(default_factory=lambda: SqliteStore(":memory:", prunes=False))
+    store: SqliteStore = field(default_factory=lambda: SqliteStore(":memory:", auto_prune=False))
     ticks: int = 0
     told: list[Notice] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.now = self.start
         names = count(1)
-        self._parts = Parts(
+        self._parts = TickDependencies(
             store=self.store,
-            perform=self.work,
-            tell=self._tell,
+            run_task=self.work,
+            notify=self._tell,
             clock=lambda: self.now,
-            token=lambda: f"tick{next(names)}",
-            dice=random.Random(2026).random,
+            new_tick_id=lambda: f"tick{next(names)}",
+            random=random.Random(2026).random,
         )
 
     async def create(self, *specs: TaskSpec) -> None:
@@ -63,7 +63,7 @@ class World:
             self.now = self._present(await self._next_ping())
 
     async def tasks(self) -> dict[str, Task]:
-        found = await self.store.page(Filter(), limit=1000)
+        found = await self.store.list_tasks(Filter(), limit=1000)
         return {stored.task.id: stored.task for stored in found.tasks}
 
     async def runs(self, task_id: str) -> list[Run]:
@@ -79,7 +79,7 @@ class World:
 
     async def _next_ping(self) -> datetime:
         """The next minute in which there is something to do."""
-        next_due = (await self.store.due(self.end, limit=1)).tasks
+        next_due = (await self.store.fetch_due(self.end, limit=1)).tasks
         looks = [stored.task.next_run_at for stored in next_due if stored.task.next_run_at]
         wanted = max(min(looks, default=self.end), self.now + timedelta(microseconds=1))
         return _whole_minute(wanted)
@@ -90,9 +90,9 @@ class World:
                 return _whole_minute(back)
         return ping
 
-    async def _tell(self, notices: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
-        self.told += notices
-        return [() for _ in notices]
+    async def _tell(self, notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+        self.told += notifications
+        return [() for _ in notifications]
 
 
 def _whole_minute(at: datetime) -> datetime:

@@ -101,7 +101,7 @@ async def test_what_differs_is_left_and_named_or_replaced(tmp_path: Path) -> Non
     one, other = SqliteStore(str(tmp_path / "one.db")), SqliteStore(str(tmp_path / "other.db"))
     await filled(one, runs=0)
     await other.write([Write(FULL.model_copy(update={"title": "Mine"}), None)])
-    await other.put([Document("owners", "owners-one", {"n": 2})])
+    await other.put_documents([Document("owners", "owners-one", {"n": 2})])
 
     left = await moved(one, other, tmp_path)
     taken = await moved(one, other, tmp_path, replace=True)

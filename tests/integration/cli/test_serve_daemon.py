@@ -213,7 +213,7 @@ async def test_today_is_counted_whoever_ran_it_and_tomorrow_begins_anew(tmp_path
     live = Live(store, clock=clock)
 
     async def kept(name: str, *runs: Run) -> None:
-        await store.finish(LedgerEntry(f"{name}.1", clock.at, runs), [])
+        await store.write_with_runs(LedgerEntry(f"{name}.1", clock.at, runs), [])
 
     yesterday = clock.at - timedelta(hours=13)
     no = OutcomeKind.FAILED

@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from functions.gcp.pubsub import AT_ONCE
-from functions.http_client.trusted import VendorPost
+from functions.gcp.pubsub import BATCH_SIZE
+from functions.http_client.trusted import TrustedHttpClient
 from tests.support.pubsub_emulator import emulated
 from tests.unit.gcp.test_pubsub import TOPIC, WITHIN, event, post, publisher
 
@@ -44,12 +44,12 @@ async def subscribed(emulator: str) -> AsyncIterator[str]:
 
 @pytest.mark.pubsub
 async def test_google_s_own_emulator_takes_events_and_hands_them_on_as_they_were(
-    subscribed: str, post: VendorPost
+    subscribed: str, post: TrustedHttpClient
 ) -> None:
-    lost = await publisher(subscribed, post)([event(n) for n in range(AT_ONCE + 100)], within=WITHIN)
+    lost = await publisher(subscribed, post)([event(n) for n in range(BATCH_SIZE + 100)], within=WITHIN)
 
     received: dict[str, Any] = {}
-    while len(received) < AT_ONCE + 100:
+    while len(received) < BATCH_SIZE + 100:
         pulled = await asked(subscribed, "POST", f"{SUBSCRIPTION}:pull", {"maxMessages": 1000})
         messages = pulled.get("receivedMessages", [])
         received |= {one["message"]["attributes"]["ce-id"]: one["message"] for one in messages}
@@ -71,7 +71,7 @@ async def test_google_s_own_emulator_takes_events_and_hands_them_on_as_they_were
 
 @pytest.mark.pubsub
 async def test_a_topic_nobody_made_is_said_by_name(
-    emulator: str, post: VendorPost, caplog: pytest.LogCaptureFixture
+    emulator: str, post: TrustedHttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     lost = await publisher(emulator, post, "projects/cronfire-test/topics/nowhere")([event()], within=WITHIN)
 

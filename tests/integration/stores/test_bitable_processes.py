@@ -68,8 +68,8 @@ async def test_a_killed_pinger_is_followed_by_another_after_the_lease_and_its_ta
         subprocess.run, [sys.executable, "-c", DIES, *words], capture_output=True, text=True, cwd=ROOT
     )
 
-    waiting = await store.due(NOON + MINUTE, limit=9)
-    [found] = (await store.due(NOON + LEASE, limit=9)).tasks
+    waiting = await store.fetch_due(NOON + MINUTE, limit=9)
+    [found] = (await store.fetch_due(NOON + LEASE, limit=9)).tasks
 
     assert ("claimed\n", -signal.SIGKILL) == (process.stdout, process.returncode), process.stderr
     assert () == waiting.tasks

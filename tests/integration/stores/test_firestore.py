@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from functions.app.factories import opened
+from functions.app.factories import build_store
 from functions.config.settings import Settings
 from functions.domain.run import Run
 from functions.domain.storage import Broken, Filter, LedgerEntry, Operations, Result, Write
@@ -43,7 +43,7 @@ async def test_every_field_of_a_task_survives_the_store(
 
     [created] = await store.write([Write(task, None)])
 
-    [stored] = (await store.read([task.id])).tasks
+    [stored] = (await store.get_tasks([task.id])).tasks
     assert task == stored.task
     assert created.revision == stored.revision
 
@@ -53,7 +53,7 @@ async def test_a_write_that_changes_nothing_keeps_the_revision_so_it_guards_noth
 ) -> None:
     """Why each claim carries a fresh token: of two writes that differ in nothing, Firestore lets both win."""
     await store.write([Write(make_task(), None)])
-    [stored] = (await store.read(["water-plants"])).tasks
+    [stored] = (await store.get_tasks(["water-plants"])).tasks
     same = Write.changing(stored, {"status": Status.SCHEDULED})
 
     first, second = [(await store.write([same]))[0] for _ in range(2)]
@@ -66,7 +66,7 @@ async def test_of_many_claims_with_tokens_of_their_own_one_wins(
     store: FirestoreStore, make_task: Callable[..., Task]
 ) -> None:
     await store.write([Write(make_task(), None)])
-    [stored] = (await store.read(["water-plants"])).tasks
+    [stored] = (await store.get_tasks(["water-plants"])).tasks
     claims = [
         Write.changing(stored, {"claim": Claim(token=f"tick-{n}.0", until=NOON, started_at=NOON)})
         for n in range(10)
@@ -77,7 +77,7 @@ async def test_of_many_claims_with_tokens_of_their_own_one_wins(
     results = [answer.result for [answer] in answers]
     assert 1 == results.count(Result.APPLIED)
     winner = claims[results.index(Result.APPLIED)].task
-    assert [winner] == [each.task for each in (await store.read(["water-plants"])).tasks]
+    assert [winner] == [each.task for each in (await store.get_tasks(["water-plants"])).tasks]
 
 
 async def test_a_partial_write_leaves_other_fields_and_returns_its_own_to_their_defaults(
@@ -85,26 +85,26 @@ async def test_a_partial_write_leaves_other_fields_and_returns_its_own_to_their_
 ) -> None:
     task = make_task(attempt=2, description="by the window", next_run_at=NOON)
     await store.write([Write(task, None)])
-    [stored] = (await store.read([task.id])).tasks
+    [stored] = (await store.get_tasks([task.id])).tasks
     blinkered = stored.task.model_copy(update={"attempt": 0, "next_run_at": None, "description": "unseen"})
 
     await store.write([Write(blinkered, stored.revision, fields=frozenset({"attempt", "next_run_at"}))])
 
-    [after] = (await store.read([task.id])).tasks
+    [after] = (await store.get_tasks([task.id])).tasks
     assert task.model_copy(update={"attempt": 0, "next_run_at": None}) == after.task
-    assert () == (await store.due(NOON, limit=9)).tasks
+    assert () == (await store.fetch_due(NOON, limit=9)).tasks
 
 
 async def test_a_write_of_no_field_changes_nothing(
     store: FirestoreStore, make_task: Callable[..., Task]
 ) -> None:
     await store.write([Write(make_task(), None)])
-    [stored] = (await store.read(["water-plants"])).tasks
+    [stored] = (await store.get_tasks(["water-plants"])).tasks
 
     [answer] = await store.write([Write.changing(stored, {})])
 
     assert Result.APPLIED is answer.result
-    assert (stored,) == (await store.read(["water-plants"])).tasks
+    assert (stored,) == (await store.get_tasks(["water-plants"])).tasks
 
 
 async def test_more_than_a_request_takes_is_cut_into_several(make_task: Callable[..., Task]) -> None:
@@ -115,7 +115,7 @@ async def test_more_than_a_request_takes_is_cut_into_several(make_task: Callable
 
         assert {Result.APPLIED} == {answer.result for answer in answers}
         assert 4 * 2**20 > max(map(len, between.requests))
-        assert tasks[13].memory == (await store.read(["task-13"])).tasks[0].task.memory
+        assert tasks[13].memory == (await store.get_tasks(["task-13"])).tasks[0].task.memory
 
 
 async def test_answers_come_in_the_order_of_the_writes_whatever_the_requests(
@@ -139,7 +139,7 @@ async def test_a_document_too_large_stops_no_other(
 
     expected = [Result.APPLIED, Result.APPLIED, Result.APPLIED, Result.UNKNOWN, Result.APPLIED]
     assert expected == [answer.result for answer in answers]
-    assert 4 == len((await store.due(NOON, limit=9)).tasks)
+    assert 4 == len((await store.fetch_due(NOON, limit=9)).tasks)
 
 
 async def test_a_document_too_large_alone_is_refused_with_a_remedy(
@@ -169,7 +169,7 @@ async def test_a_broken_document_is_reported_and_the_others_are_due(
     odd = make_task("odd").model_copy(update={"max_runs": "hunter2"})
     await store.write([Write(odd, None), Write(make_task("sound"), None)])
 
-    answer = await store.due(NOON, limit=9)
+    answer = await store.fetch_due(NOON, limit=9)
 
     assert ["sound"] == [each.task.id for each in answer.tasks]
     reason = "maxRuns: Input should be a valid integer, unable to parse string as an integer"
@@ -181,7 +181,7 @@ async def test_ids_that_can_be_no_document_are_left_out(
 ) -> None:
     await store.write([Write(make_task(), None)])
 
-    answer = await store.read(["a/b", "", "..", "__x__", "water-plants", "water-plants", "none"])
+    answer = await store.get_tasks(["a/b", "", "..", "__x__", "water-plants", "water-plants", "none"])
 
     assert ["water-plants"] == [each.task.id for each in answer.tasks]
     assert [] == await store.runs_of_tick("a/b")
@@ -191,7 +191,7 @@ async def test_runs_of_a_tick_are_in_the_order_of_their_flushes(store: Firestore
     """Also from the tenth on, and without those of a tick whose name begins alike."""
     for entry_id in ("t.10", "t.2", "t.0", "t.2.1", "t.x", "ta.0", "t"):
         name = f"of-{entry_id.replace('.', '-')}"
-        await store.finish(LedgerEntry(entry_id, NOON, (make_run(name),)), [])
+        await store.write_with_runs(LedgerEntry(entry_id, NOON, (make_run(name),)), [])
 
     assert ["of-t-0", "of-t-2", "of-t-10"] == [run.task_id for run in await store.runs_of_tick("t")]
 
@@ -201,7 +201,7 @@ async def test_history_is_by_the_moment_of_each_run_whatever_entry_holds_it(stor
     minutes = {"t.0": (0, 50), "t.1": (10, 20, 30), "t.2": (40, 5), "t.3": (15,), "t.4": (45,)}
     for entry_id, finished in minutes.items():
         runs = tuple(run_at("a" if at % 10 else "b", at) for at in finished)
-        await store.finish(LedgerEntry(entry_id, NOON, runs), [])
+        await store.write_with_runs(LedgerEntry(entry_id, NOON, runs), [])
 
     assert [50, 45] == await minutes_of(store, limit=2)
     assert [40, 30, 20] == await minutes_of(store, before=NOON + 45 * MINUTE, limit=3)
@@ -214,7 +214,7 @@ async def test_history_is_by_the_moment_of_each_run_whatever_entry_holds_it(stor
 
 async def test_history_goes_on_through_many_entries(store: FirestoreStore) -> None:
     for number in range(45):
-        await store.finish(LedgerEntry(f"t.{number}", NOON, (run_at("a", number),)), [])
+        await store.write_with_runs(LedgerEntry(f"t.{number}", NOON, (run_at("a", number),)), [])
 
     assert [*range(44, -1, -1)] == await minutes_of(store, limit=100)
     assert [*range(44, 4, -1)] == await minutes_of(store, limit=40)
@@ -224,7 +224,7 @@ async def test_a_page_of_entries_full_of_old_records_is_not_the_end(store: Fires
     """Thirty records are at hand after the first page; newer ones than half of them are on the second."""
     for number in range(25):
         runs = (run_at("a", 100 + number), run_at("b", number))
-        await store.finish(LedgerEntry(f"t.{number}", NOON, runs), [])
+        await store.write_with_runs(LedgerEntry(f"t.{number}", NOON, runs), [])
 
     assert [*range(124, 99, -1), *range(24, 19, -1)] == await minutes_of(store, limit=30)
 
@@ -242,7 +242,7 @@ async def test_a_listing_of_given_ids_is_filtered_by_all_the_rest(
     await store.write([Write(task, None) for task in tasks])
 
     async def listed(**which: Any) -> list[str]:
-        found = await store.page(Filter(ids=frozenset("abcd"), **which))
+        found = await store.list_tasks(Filter(ids=frozenset("abcd"), **which))
         return [each.task.id for each in found.tasks]
 
     assert ["a", "c", "d"] == await listed(owner="alice")
@@ -262,7 +262,7 @@ async def test_a_listing_by_tag_and_more_misses_nothing_between_its_pages(
     which = Filter(owner="alice", tag="odd")
 
     listed: list[str] = []
-    while page := (await store.page(which, after=listed[-1] if listed else "", limit=7)).tasks:
+    while page := (await store.list_tasks(which, after=listed[-1] if listed else "", limit=7)).tasks:
         listed += [each.task.id for each in page]
 
     assert [task.id for task in tasks if task.owner == "alice" and task.tags] == listed
@@ -274,13 +274,15 @@ async def test_operations_are_counted_as_they_are_billed(
     tasks = [make_task(f"task-{number}") for number in range(3)]
     entry = LedgerEntry("t.0", NOON, (make_run(),))
 
-    assert Operations(reads=1) == await billed(store, store.due(NOON, limit=9))
-    assert Operations(writes=4) == await billed(store, store.finish(entry, [Write(t, None) for t in tasks]))
-    assert Operations(reads=3) == await billed(store, store.due(NOON, limit=9))
-    assert Operations(reads=2) == await billed(store, store.read(["task-1", "missing"]))
-    assert Operations(reads=3) == await billed(store, store.counts(NOON))
+    assert Operations(reads=1) == await billed(store, store.fetch_due(NOON, limit=9))
+    assert Operations(writes=4) == await billed(
+        store, store.write_with_runs(entry, [Write(t, None) for t in tasks])
+    )
+    assert Operations(reads=3) == await billed(store, store.fetch_due(NOON, limit=9))
+    assert Operations(reads=2) == await billed(store, store.get_tasks(["task-1", "missing"]))
+    assert Operations(reads=3) == await billed(store, store.stats(NOON))
     assert Operations(reads=1) == await billed(store, store.runs_of_tick("none"))
-    [stored] = (await store.read(["task-1"])).tasks
+    [stored] = (await store.get_tasks(["task-1"])).tasks
     removal = Write(stored.task, stored.revision, delete=True)
     assert Operations(deletes=1) == await billed(store, store.write([removal]))
     assert Operations(deletes=1) == await billed(store, store.write([removal]))
@@ -292,7 +294,7 @@ async def test_building_a_store_connects_nothing() -> None:
         store = FirestoreStore(fresh_project(), emulator=between.host)
 
         assert [] == between.calls
-        assert {} == dict(store._calls._lines)
+        assert {} == dict(store._client._stubs)
 
 
 def test_one_store_serves_one_loop_after_another(make_task: Callable[..., Task]) -> None:
@@ -300,7 +302,7 @@ def test_one_store_serves_one_loop_after_another(make_task: Callable[..., Task])
 
     async def use(task_id: str) -> int:
         await store.write([Write(make_task(task_id), None)])
-        found = len((await store.due(NOON, limit=9)).tasks)
+        found = len((await store.fetch_due(NOON, limit=9)).tasks)
         await store.close()
         return found
 
@@ -312,7 +314,7 @@ def test_a_loop_that_ended_without_closing_does_not_disturb_the_next(make_task: 
 
     async def use(task_id: str) -> int:
         await store.write([Write(make_task(task_id), None)])
-        return len((await store.due(NOON, limit=9)).tasks)
+        return len((await store.fetch_due(NOON, limit=9)).tasks)
 
     assert [1, 2] == [asyncio.run(use("a")), asyncio.run(use("b"))]
 
@@ -320,18 +322,18 @@ def test_a_loop_that_ended_without_closing_does_not_disturb_the_next(make_task: 
 async def test_the_settings_say_where_the_emulator_is() -> None:
     url = f"firestore://{fresh_project()}"
     environment = {"STORE_URL": url, "FIRESTORE_EMULATOR_HOST": emulator_host()}
-    store = opened(Settings.from_env(environment, door=False))
+    store = build_store(Settings.from_env(environment, serves_http=False))
 
-    assert () == (await store.due(NOON, limit=1)).tasks
+    assert () == (await store.fetch_due(NOON, limit=1)).tasks
     await store.close()
 
 
 async def test_calls_carry_the_headers_by_which_google_finds_the_database() -> None:
     async with faulty_firestore(emulator_host()) as between, fresh_store(emulator=between.host) as store:
-        await store.due(NOON, limit=1)
-        await store.read(["water-plants"])
+        await store.fetch_due(NOON, limit=1)
+        await store.get_tasks(["water-plants"])
 
-        database = store._names.database
+        database = store._paths.database
         of_query, of_get = between.headers
         assert database == of_query["google-cloud-resource-prefix"]
         assert [f"parent={database}/documents", f"database={database}"] == [
@@ -344,7 +346,7 @@ async def test_a_revision_later_than_the_documents_refuses_a_write_like_any_othe
 ) -> None:
     """A database restored from a backup knows less than who had read it before."""
     await store.write([Write(make_task(), None)])
-    [stored] = (await store.read(["water-plants"])).tasks
+    [stored] = (await store.get_tasks(["water-plants"])).tasks
     known_later = Write(stored.task, stored.revision + 10**9)
 
     assert [Result.REFUSED] == [written.result for written in await store.write([known_later])]
@@ -358,8 +360,8 @@ async def test_a_named_database_is_apart_from_the_default(make_task: Callable[..
 
     await default.write([Write(make_task(), None)])
 
-    assert 1 == len((await default.due(NOON, limit=9)).tasks)
-    assert () == (await named.due(NOON, limit=9)).tasks
+    assert 1 == len((await default.fetch_due(NOON, limit=9)).tasks)
+    assert () == (await named.fetch_due(NOON, limit=9)).tasks
     await default.close()
     await named.close()
 
@@ -370,8 +372,8 @@ async def test_an_instant_before_which_nothing_is_due(
     early = NOON - timedelta(microseconds=1)
     await store.write([Write(make_task("early", next_run_at=early), None), Write(make_task("noon"), None)])
 
-    assert ["early"] == [each.task.id for each in (await store.due(early, limit=9)).tasks]
-    assert () == (await store.due(NOON, limit=0)).tasks
+    assert ["early"] == [each.task.id for each in (await store.fetch_due(early, limit=9)).tasks]
+    assert () == (await store.fetch_due(NOON, limit=0)).tasks
 
 
 def run_at(task_id: str, minute: int) -> Run:
@@ -384,6 +386,6 @@ async def minutes_of(store: FirestoreStore, **which: Any) -> list[int]:
 
 
 async def billed(store: FirestoreStore, work: Any) -> Operations:
-    with store.metered() as operations:
+    with store.count_operations() as operations:
         await work
     return operations

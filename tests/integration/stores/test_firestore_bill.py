@@ -15,7 +15,7 @@ from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.storage import Write
 from functions.domain.task import Job, Task
 from functions.engine.tick import tick
-from functions.interfaces import Parts
+from functions.interfaces import TickDependencies
 from functions.stores.firestore.store import FirestoreStore
 from tests.conftest import NOON
 from tests.support.faulty_firestore import FaultyFirestore, faulty_firestore
@@ -52,16 +52,16 @@ async def report_of_tick(store: FirestoreStore) -> dict[str, Any]:
     async def perform(job: Job) -> Outcome:
         return failed("It is down") if job.task_id.endswith("7") else succeeded("Done")
 
-    async def tell(notices: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
-        return [()] * len(notices)
+    async def notify(notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+        return [()] * len(notifications)
 
-    parts = Parts(
+    parts = TickDependencies(
         store=store,
-        perform=perform,
-        tell=tell,
+        run_task=perform,
+        notify=notify,
         clock=lambda: NOON,
-        token=lambda: f"tick{next(names)}",
-        dice=random.Random(1).random,
+        new_tick_id=lambda: f"tick{next(names)}",
+        random=random.Random(1).random,
     )
     return await tick(parts, Budget(None, None))
 

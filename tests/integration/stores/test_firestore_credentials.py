@@ -183,6 +183,6 @@ async def test_no_credentials_is_an_error_that_says_how_to_get_some(
     store = FirestoreStore("my-project")
 
     with pytest.raises(StoreError, match="gcloud auth application-default login") as error:
-        await store.due(NOON, limit=9)
+        await store.fetch_due(NOON, limit=9)
 
     assert str(tmp_path) not in str(error.value)

@@ -9,7 +9,7 @@ import pytest
 
 from functions.domain.storage import Filter, LedgerEntry, Result, Write, Written
 from functions.domain.task import Claim, Task
-from functions.errors import StoreError, StoreUnavailable
+from functions.errors import StoreError, StoreUnavailableError
 from functions.stores.firestore.store import FirestoreStore
 from tests.conftest import NOON
 from tests.support.faulty_firestore import (
@@ -47,7 +47,7 @@ class TestLostAnswers:
     ) -> None:
         """Google's library sends it again by itself, is refused by its own first try, and says we lost."""
         await store.write([Write(make_task(), None)])
-        [stored] = (await store.read(["water-plants"])).tasks
+        [stored] = (await store.get_tasks(["water-plants"])).tasks
         claim = Claim(token="ours.0", until=NOON, started_at=NOON)
         faulty.next("BatchWrite", drop_reply())
 
@@ -55,7 +55,7 @@ class TestLostAnswers:
 
         assert [Written(Result.UNKNOWN)] == answers
         assert 2 == faulty.calls.count("BatchWrite")
-        assert claim == (await store.read(["water-plants"])).tasks[0].task.claim
+        assert claim == (await store.get_tasks(["water-plants"])).tasks[0].task.claim
 
     async def test_the_other_requests_of_a_call_keep_their_answers(
         self, store: FirestoreStore, faulty: FaultyFirestore, make_task: Callable[..., Task]
@@ -66,7 +66,7 @@ class TestLostAnswers:
         answers = [answer.result for answer in await store.write(writes)]
 
         assert {Result.UNKNOWN, Result.APPLIED} == set(answers)
-        assert answers.count(Result.APPLIED) == len((await store.due(NOON, limit=999)).tasks)
+        assert answers.count(Result.APPLIED) == len((await store.fetch_due(NOON, limit=999)).tasks)
 
     @pytest.mark.parametrize(
         "code", ["ABORTED", "RESOURCE_EXHAUSTED", "INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED"]
@@ -86,7 +86,7 @@ class TestLostAnswers:
     ) -> None:
         faulty.next("BatchWrite", drop_reply())
 
-        answers = await store.finish(ENTRY, [Write(make_task(), None)])
+        answers = await store.write_with_runs(ENTRY, [Write(make_task(), None)])
 
         assert [Result.APPLIED] == [answer.result for answer in answers]
         assert [make_run()] == await store.runs_of_tick("t")
@@ -98,26 +98,26 @@ class TestLostAnswers:
         """A settlement without its record would lose the occurrence from the history."""
         faulty.next("BatchWrite", drop_reply(), drop_reply())
 
-        answers = await store.finish(ENTRY, [Write(make_task(), None)])
+        answers = await store.write_with_runs(ENTRY, [Write(make_task(), None)])
 
         assert [Written(Result.UNKNOWN)] == answers
         assert ["BatchWrite"] * 2 == faulty.calls
-        assert () == (await store.read(["water-plants"])).tasks
+        assert () == (await store.get_tasks(["water-plants"])).tasks
 
     async def test_an_entry_alone_whose_fate_is_unknown_is_an_error(
         self, store: FirestoreStore, faulty: FaultyFirestore
     ) -> None:
         faulty.next("BatchWrite", refuse(), refuse())
 
-        with pytest.raises(StoreUnavailable, match="ledger"):
-            await store.finish(ENTRY, [])
+        with pytest.raises(StoreUnavailableError, match="ledger"):
+            await store.write_with_runs(ENTRY, [])
 
     async def test_a_settlement_whose_answer_was_lost_is_unknown_and_its_record_kept(
         self, store: FirestoreStore, faulty: FaultyFirestore, make_task: Callable[..., Task]
     ) -> None:
         faulty.next("BatchWrite", Fault(), drop_reply())
 
-        answers = await store.finish(ENTRY, [Write(make_task(), None)])
+        answers = await store.write_with_runs(ENTRY, [Write(make_task(), None)])
 
         assert [Written(Result.UNKNOWN)] == answers
         assert [make_run()] == await store.runs_of_tick("t")
@@ -133,7 +133,7 @@ class TestReads:
         await store.write([Write(make_task(f"task-{number}"), None) for number in range(5)])
         faulty.next("RunQuery", fault)
 
-        answer = await store.due(NOON, limit=9)
+        answer = await store.fetch_due(NOON, limit=9)
 
         assert [f"task-{number}" for number in range(5)] == [each.task.id for each in answer.tasks]
         assert 2 == faulty.calls.count("RunQuery")
@@ -141,33 +141,33 @@ class TestReads:
     async def test_every_kind_of_read_survives_one_lost_connection(
         self, store: FirestoreStore, faulty: FaultyFirestore, make_task: Callable[..., Task]
     ) -> None:
-        await store.finish(ENTRY, [Write(make_task(), None)])
+        await store.write_with_runs(ENTRY, [Write(make_task(), None)])
 
         faulty.next("BatchGetDocuments", refuse())
-        assert 1 == len((await store.read(["water-plants"])).tasks)
+        assert 1 == len((await store.get_tasks(["water-plants"])).tasks)
         faulty.next("RunAggregationQuery", refuse())
-        assert 1 == (await store.counts(NOON)).due
+        assert 1 == (await store.stats(NOON)).due
         faulty.next("RunQuery", refuse())
         assert 1 == len(await store.runs_of_tick("t"))
         faulty.next("RunQuery", refuse())
         assert 1 == len(await store.runs(task_id="water-plants"))
         faulty.next("RunQuery", refuse())
-        assert 1 == len((await store.page(Filter())).tasks)
+        assert 1 == len((await store.list_tasks(Filter())).tasks)
 
     async def test_a_store_that_stays_away_is_unavailable(
         self, store: FirestoreStore, faulty: FaultyFirestore
     ) -> None:
         faulty.next("RunQuery", *[refuse()] * 4)
 
-        with pytest.raises(StoreUnavailable, match="UNAVAILABLE"):
-            await store.due(NOON, limit=9)
+        with pytest.raises(StoreUnavailableError, match="UNAVAILABLE"):
+            await store.fetch_due(NOON, limit=9)
         assert 4 == len(faulty.calls)
 
     async def test_a_try_that_hangs_leaves_time_for_another(self, faulty: FaultyFirestore) -> None:
         async with fresh_store(emulator=faulty.host, read_timeout_s=4 * SOON_S) as store:
             faulty.next("RunQuery", hang())
 
-            assert () == (await store.due(NOON, limit=9)).tasks
+            assert () == (await store.fetch_due(NOON, limit=9)).tasks
             assert 2 == len(faulty.calls)
 
 
@@ -195,14 +195,14 @@ class TestRefusals:
         faulty.next("BatchWrite", *[refuse(grpc.StatusCode[code])] * 2)
 
         with pytest.raises(StoreError, match=remedy) as of_read:
-            await store.due(NOON, limit=9)
+            await store.fetch_due(NOON, limit=9)
         with pytest.raises(StoreError, match=remedy) as of_write:
             await store.write([Write(make_task(), None)])
         with pytest.raises(StoreError, match=remedy):
-            await store.finish(ENTRY, [Write(make_task(), None)])
+            await store.write_with_runs(ENTRY, [Write(make_task(), None)])
 
-        assert not isinstance(of_read.value, StoreUnavailable)
-        assert not isinstance(of_write.value, StoreUnavailable)
+        assert not isinstance(of_read.value, StoreUnavailableError)
+        assert not isinstance(of_write.value, StoreUnavailableError)
         assert ["RunQuery", "BatchWrite", "BatchWrite"] == faulty.calls
 
 
@@ -242,7 +242,7 @@ class TestHungServers:
     )
     async def test_every_read_ends_in_time(self, hung: FirestoreStore, read: Callable[[Any], Any]) -> None:
         async with asyncio.timeout(4 * SOON_S):
-            with pytest.raises(StoreUnavailable, match=r"within 0.5 s"):
+            with pytest.raises(StoreUnavailableError, match=r"within 0.5 s"):
                 await read(hung)
 
     async def test_a_write_ends_in_time_and_is_unknown(
@@ -255,14 +255,14 @@ class TestHungServers:
         self, hung: FirestoreStore, make_task: Callable[..., Task]
     ) -> None:
         async with asyncio.timeout(4 * SOON_S):
-            assert [Written(Result.UNKNOWN)] == await hung.finish(ENTRY, [Write(make_task(), None)])
+            assert [Written(Result.UNKNOWN)] == await hung.write_with_runs(ENTRY, [Write(make_task(), None)])
 
 
 class TestConnections:
     async def test_nobody_at_the_address_is_unavailable(self, make_task: Callable[..., Task]) -> None:
         store = FirestoreStore(fresh_project(), emulator="127.0.0.1:1", read_timeout_s=SOON_S)
 
-        with pytest.raises(StoreUnavailable):
-            await store.due(NOON, limit=9)
+        with pytest.raises(StoreUnavailableError):
+            await store.fetch_due(NOON, limit=9)
         assert [Written(Result.UNKNOWN)] == await store.write([Write(make_task(), None)])
         await store.close()

@@ -207,7 +207,7 @@ async def test_two_processes_win_each_task_exactly_once(tmp_path: Path, make_tas
     one, other = race(CLAIM, folder.path, ["one", "other"])
 
     assert 200 == len(one) + len(other)
-    found = (await store.read([f"t{number}" for number in range(200)])).tasks
+    found = (await store.get_tasks([f"t{number}" for number in range(200)])).tasks
     tokens = {stored.task.claim.token for stored in found if stored.task.claim}
     assert {f"one.{task_id}" for task_id in one} | {f"other.{task_id}" for task_id in other} == tokens
 
@@ -219,7 +219,7 @@ async def test_processes_that_make_the_same_new_file_agree_on_it(tmp_path: Path)
 
     assert ["applied", "refused", "refused"] == sorted(shared for shared, *_ in answers)
     assert {"applied"} == {answer for _, *own in answers for answer in own}
-    assert 61 == len((await folder.store().due(NOON, limit=1000)).tasks)
+    assert 61 == len((await folder.store().fetch_due(NOON, limit=1000)).tasks)
 
 
 async def test_a_killed_process_leaves_what_it_had_answered(tmp_path: Path, make_task: MakeTask) -> None:
@@ -232,7 +232,7 @@ async def test_a_killed_process_leaves_what_it_had_answered(tmp_path: Path, make
     }
 
     store = folder.store()
-    found = await store.due(NOON, limit=1_000_000)
+    found = await store.fetch_due(NOON, limit=1_000_000)
     runs = {run.task_id for run in await store.runs(limit=1_000_000)}
     tasks = {stored.task.id for stored in found.tasks}
     assert ((), set()) == (found.broken, tasks - runs)
@@ -256,7 +256,7 @@ async def test_killed_at_any_step_it_leaves_files_that_can_be_read_and_no_result
     assert steps > 20  # else the steps are not seen
     for step in range(1, steps + 1):
         store = Folder(tmp_path / f"home-{step}").store()
-        found = await store.page(Filter())
+        found = await store.list_tasks(Filter())
         tasks = {stored.task.id: stored.task for stored in found.tasks}
         recorded = {run.task_id for run in await store.runs_of_tick("dead")}
         assert () == found.broken
@@ -264,7 +264,7 @@ async def test_killed_at_any_step_it_leaves_files_that_can_be_read_and_no_result
         assert {7} == {tasks[name].crashes for name in names if name in tasks}, step
         if tasks["changed"].run_count or "new" in tasks or "removed" not in tasks:
             assert {"changed", "new"} == recorded, step
-        if await store.documents("owners", ["alice"]) or step == steps:
+        if await store.get_documents("owners", ["alice"]) or step == steps:
             assert ("Changed", 1) == (tasks["changed"].title, tasks["changed"].run_count)
             assert ("new" in tasks, "removed" in tasks) == (True, False)
         [again] = await store.write([Write.changing(found.tasks[0], {"title": "Afterwards"})])
@@ -279,7 +279,7 @@ async def test_a_disk_that_is_full_is_a_refusal_and_what_was_kept_stays_kept(tmp
 
     assert printed["error"].startswith(f"{folder.path}: the disk ")
     assert 5 < printed["kept"] < 100
-    assert printed["kept"] == len((await folder.store().due(NOON, limit=1000)).tasks)
+    assert printed["kept"] == len((await folder.store().fetch_due(NOON, limit=1000)).tasks)
     assert not folder.path.with_name(".tasks.state.json.tmp").exists()
 
 

@@ -142,7 +142,7 @@ async def test_two_processes_win_each_task_exactly_once(tmp_path: Path, make_tas
     one, other = race(CLAIM, path, ["one", "other"])
 
     assert 200 == len(one) + len(other)
-    found = (await store.read([f"t{number}" for number in range(200)])).tasks
+    found = (await store.get_tasks([f"t{number}" for number in range(200)])).tasks
     tokens = {stored.task.claim.token for stored in found if stored.task.claim}
     assert {f"one.{task_id}" for task_id in one} | {f"other.{task_id}" for task_id in other} == tokens
     await store.close()
@@ -156,7 +156,7 @@ async def test_processes_that_make_the_same_new_file_agree_on_it(tmp_path: Path)
     assert ["applied", "refused", "refused", "refused"] == sorted(shared for shared, *_ in answers)
     assert {"applied"} == {answer for _, *own in answers for answer in own}
     store = SqliteStore(str(path))
-    assert 81 == len((await store.due(NOON, limit=1000)).tasks)
+    assert 81 == len((await store.fetch_due(NOON, limit=1000)).tasks)
     await store.close()
 
 
@@ -168,7 +168,7 @@ async def test_a_killed_process_leaves_whole_flushes_only(tmp_path: Path, make_t
     reported = {name: flush_until_killed(path, name, after_s=after_s) for name, after_s in delays.items()}
 
     store = SqliteStore(str(path))
-    tasks = {stored.task.id for stored in (await store.due(NOON, limit=1_000_000)).tasks}
+    tasks = {stored.task.id for stored in (await store.fetch_due(NOON, limit=1_000_000)).tasks}
     runs = {run.task_id for run in await store.runs(limit=1_000_000)}
     assert tasks == runs
     for name, flushes in reported.items():
@@ -192,5 +192,5 @@ async def test_a_disk_that_is_full_is_a_refusal_and_what_was_kept_stays_kept(tmp
     assert printed["error"].startswith(f"{path}: the disk ")
     assert 5 < printed["kept"] < 100
     store = SqliteStore(str(path))
-    assert printed["kept"] == len((await store.due(NOON, limit=1000)).tasks)
+    assert printed["kept"] == len((await store.fetch_due(NOON, limit=1000)).tasks)
     await store.close()

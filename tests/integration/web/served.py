@@ -7,7 +7,7 @@ from types import ModuleType
 
 from functions.config.settings import Settings
 from functions.domain.lifecycle.time_budget import Budget
-from functions.errors import StoreUnavailable
+from functions.errors import StoreUnavailableError
 
 IMPORTED_IN = os.getpid()
 built_in: list[int] = []
@@ -18,12 +18,12 @@ class Behind:
         return {"status": "ok", "importedIn": IMPORTED_IN, "builtIn": built_in, "servedIn": os.getpid()}
 
     async def status(self) -> Mapping[str, object]:
-        raise StoreUnavailable(f"nobody there for {os.environ['CRON_SECRET']}")
+        raise StoreUnavailableError(f"nobody there for {os.environ['CRON_SECRET']}")
 
 
 class Wiring(ModuleType):
     @staticmethod
-    def build(_: Settings) -> Behind:
+    def build_app(_: Settings) -> Behind:
         built_in.append(os.getpid())
         return Behind()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from functions.app import application
-from functions.app.application import Wired
+from functions.app.application import App
 from functions.config.settings import Settings
 from functions.domain.lifecycle.edit import first_look
 from functions.domain.lifecycle.time_budget import Budget
@@ -38,7 +38,7 @@ async def model() -> AsyncIterator[LlmServer]:
 
 
 @pytest.fixture
-async def scheduler(model: LlmServer, tmp_path: Path) -> AsyncIterator[Wired]:
+async def scheduler(model: LlmServer, tmp_path: Path) -> AsyncIterator[App]:
     """Private addresses are closed to tasks; the model's server is one all the same."""
     settings = Settings.from_env(
         {
@@ -49,20 +49,20 @@ async def scheduler(model: LlmServer, tmp_path: Path) -> AsyncIterator[Wired]:
             "CREDITS_PER_RUN": "agent=5",
             "CREDITS_PER_1K_TOKENS": "2",
         },
-        door=False,
+        serves_http=False,
     )
-    wired = application.build(settings)
+    wired = application.build_app(settings)
     yield wired
     await wired.close()
 
 
 async def test_an_agent_runs_is_charged_and_is_stopped(
-    scheduler: Wired, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    scheduler: App, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
     spec = check_task(TASK)
     assert isinstance(spec, TaskSpec), spec
-    await scheduler.owners.set("ann", monthly_credits=22)
+    await scheduler.accounts.set_plan("ann", monthly_credits=22)
     for number, trial in enumerate(("succeeds", "fails", "is refused")):
         task = first_look(
             spec.model_copy(update={"id": f"flowers-{number}"}), now=scheduler.now(), origin=trial
@@ -72,7 +72,7 @@ async def test_an_agent_runs_is_charged_and_is_stopped(
         await scheduler.tick(Budget(None, None))
 
     runs = {run.task_id: run for run in await scheduler.store.runs()}
-    account = await scheduler.owners.read("ann")
+    account = await scheduler.accounts.get("ann")
     assert ("Found it", 8.0) == (runs["flowers-0"].summary, runs["flowers-0"].metrics["credits"])
     assert {**TULIP, "score": "0.9"} == runs["flowers-0"].items[0]
     assert 11.0 == runs["flowers-1"].metrics["credits"]
@@ -85,7 +85,7 @@ async def test_an_agent_runs_is_charged_and_is_stopped(
     assert KEY not in repr(runs)
 
 
-async def test_a_task_cannot_reach_the_models_server_itself(scheduler: Wired, model: LlmServer) -> None:
+async def test_a_task_cannot_reach_the_models_server_itself(scheduler: App, model: LlmServer) -> None:
     """Its address is the operator's: no task may use it, as no task may use any private one."""
     task = first_look(
         check_task({**TASK, "id": "peek", "type": "http", "params": {"url": model.url}}),  # type: ignore[arg-type]  # it is one

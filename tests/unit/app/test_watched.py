@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from functions.app.application import Wired, now
+from functions.app.application import App, now
 from functions.config.settings import Settings
 from functions.domain.lifecycle.time_budget import Budget
 from functions.domain.storage import Write
 from functions.domain.task import TaskSpec
-from functions.services.apply import apply
+from functions.services.apply import apply_plan
 
 BUDGET = Budget(stop_starting=timedelta(seconds=18), answer_by=timedelta(seconds=24))
 
@@ -52,13 +52,13 @@ async def outside() -> AsyncIterator[Outside]:
 
 
 @asynccontextmanager
-async def scheduler(folder: Path, outside: Outside, **more: str) -> AsyncIterator[Wired]:
+async def scheduler(folder: Path, outside: Outside, **more: str) -> AsyncIterator[App]:
     env = {
         "STORE_URL": f"sqlite:///{folder}/watched.db",
         "HEARTBEAT_URL": f"{outside.address}/beat",
         "WEBHOOK_URL": f"{outside.address}/notices",
     }
-    wired = Wired(Settings.from_env(env | more, door=False), clock=now)
+    wired = App(Settings.from_env(env | more, serves_http=False), clock=now)
     yield wired
     await wired.close()
 
@@ -111,8 +111,8 @@ async def test_people_hear_that_the_scheduler_was_silent(tmp_path: Path, outside
         }
     )
     async with scheduler(tmp_path, outside, LATE_AFTER_MINUTES="5") as wired:
-        await apply(wired.store, [spec], origin="file", now=past, new_id=lambda: "e2e")
-        [stored] = (await wired.store.read(["ping"])).tasks
+        await apply_plan(wired.store, [spec], origin="file", now=past, new_id=lambda: "e2e")
+        [stored] = (await wired.store.get_tasks(["ping"])).tasks
         await wired.store.write([Write.changing(stored, {"upcoming": past, "next_run_at": past})])
 
         await wired.tick(BUDGET)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from functions.stores.bitable.schema import FILLED_IN, TASKS, kept_table, runs_table
+from functions.stores.bitable.schema import TASK_COLUMNS, USER_COLUMNS, document_table_name, run_table_name
 from tests.fakes.bitable import Base, FakeBitable, Table
 from tests.support.bitable_places import credentials, served
 from tests.unit.cli.conftest import Scheduler, WriteTasks
@@ -43,14 +43,14 @@ def test_setup_makes_what_is_missing_once(scheduler: Scheduler, base: Base, tabl
     again = scheduler("bitable", "setup", "--json")
 
     assert (1, ["文本", "单选", "日期"]) == (dry.code, columns_before)
-    assert f"{len(TASKS) + 2} to make" in dry.out
+    assert f"{len(TASK_COLUMNS) + 2} to make" in dry.out
     assert (0, 0) == (first.code, again.code)
     assert {"there"} == {step["state"] for step in again.data}
-    assert {column.name: int(column.kind) for column in TASKS} == {
+    assert {column.name: int(column.type) for column in TASK_COLUMNS} == {
         name: int(column.type) for name, column in made.items() if name not in columns_before
     }
     assert "http" in made["type"].options
-    assert {table.name, runs_table(table.table_id), kept_table(table.table_id)} == {
+    assert {table.name, run_table_name(table.table_id), document_table_name(table.table_id)} == {
         one.name for one in base.tables.values()
     }
 
@@ -100,7 +100,7 @@ def test_a_row_written_by_hand_runs_and_tells_in_the_table(
     assert f"url: {site}" == row.text("params")
     [run] = scheduler("runs", "--json").data
     assert "shop-front" == run["taskId"]
-    [kept] = base.table(runs_table(table.table_id)).rows
+    [kept] = base.table(run_table_name(table.table_id)).rows
     assert kept.text("summary").startswith("shop-front: succeeded; Answered 200")
     assert ["shop-front"] == [task["id"] for task in scheduler("list", "--json").data]
 
@@ -146,6 +146,6 @@ def test_an_app_the_base_is_not_shared_with_is_told_what_to_do(
 
 
 def test_every_column_that_people_fill_in_is_a_field_of_a_task() -> None:
-    from functions.stores.editable.model import WRITTEN
+    from functions.stores.editable.model import USER_FIELDS
 
-    assert WRITTEN - {"after", "onEvent"} == {column.name for column in FILLED_IN}
+    assert USER_FIELDS - {"after", "onEvent"} == {column.name for column in USER_COLUMNS}

@@ -149,7 +149,7 @@ def test_long_work_says_how_far_it_is(command: Command, tmp_path: Path, make_run
         for number in range(52):
             moments = [NOON - timedelta(seconds=number * 100 + one + 1) for one in range(100)]
             runs = tuple(make_run(f"t{number}", token="a.1", occurrence=at, finished_at=at) for at in moments)
-            await store.finish(LedgerEntry(f"a.{number}", NOON, runs), [])
+            await store.write_with_runs(LedgerEntry(f"a.{number}", NOON, runs), [])
         await store.close()
 
     asyncio.run(fill())

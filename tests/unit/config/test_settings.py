@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from functions.config.settings import SECRETS, Settings
+from functions.config.settings import SECRET_VARIABLES, Settings
 from functions.errors import SettingsError
 
 SECRET = "live-secret-0123456789-abcdefghij"
@@ -21,7 +21,7 @@ def settings(**env: str) -> Settings:
 
 def fault_of(env: Mapping[str, str], *, door: bool = True) -> str:
     with pytest.raises(SettingsError) as caught:
-        Settings.from_env(env, door=door)
+        Settings.from_env(env, serves_http=door)
     return str(caught.value)
 
 
@@ -249,7 +249,7 @@ def test_the_retiring_secret_is_as_strong(env: dict[str, str]) -> None:
 
 
 def test_the_command_line_needs_no_secret_but_takes_no_weak_one() -> None:
-    assert Settings.from_env({}, door=False).cron_secret is None
+    assert Settings.from_env({}, serves_http=False).cron_secret is None
     assert fault_of({"CRON_SECRET": "short"}, door=False).startswith("CRON_SECRET has")
 
 
@@ -262,7 +262,7 @@ def test_half_of_the_id_token_settings_is_refused(given: str, missing: str) -> N
     assert fault_of({"CRON_SECRET": SECRET, given: "x"}).startswith(f"{missing} is missing")
 
 
-@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("name", SECRET_VARIABLES)
 def test_a_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
     value = f"https://example.com/{PREVIOUS}" if name.endswith("URL") else PREVIOUS
     (tmp_path / "secret").write_text(f"{value}\n")
@@ -328,7 +328,7 @@ def test_channels_are_not_told_what_is_none_of_their_business() -> None:
 
 
 def test_all_secrets_are_named_for_masking() -> None:
-    env = {name: f"https://example.com/{name}-{SECRET}" for name in SECRETS}
+    env = {name: f"https://example.com/{name}-{SECRET}" for name in SECRET_VARIABLES}
 
     assert set(env.values()) == set(settings(**env).secrets())
     assert {
@@ -353,7 +353,7 @@ def test_all_secrets_are_named_for_masking() -> None:
         "GITHUB_TOKEN",
         "HEARTBEAT_URL",
         "LLM_API_KEY",
-    } == set(SECRETS)
+    } == set(SECRET_VARIABLES)
 
 
 QUEUE = "projects/p/locations/l/queues/work"

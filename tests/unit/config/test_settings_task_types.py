@@ -11,7 +11,7 @@ CANARY = "canary-value-nobody-may-see"
 
 
 def settings(**env: str) -> Settings:
-    return Settings.from_env(env, door=False)
+    return Settings.from_env(env, serves_http=False)
 
 
 def fault_of(**env: str) -> str:

@@ -20,9 +20,9 @@ from functions.domain.task import Claim, Job, Retry, Task
 from functions.domain.task_budget import Spent, TaskBudget
 from functions.domain.types import OutcomeKind, SkipReason, Status
 from functions.engine.tick import tick
-from functions.errors import StoreUnavailable
-from functions.interfaces import Parts, Shelf
-from functions.services.credits import Credits, Owners
+from functions.errors import StoreUnavailableError
+from functions.interfaces import DocumentStore, TickDependencies
+from functions.services.credits import AccountStore, StoredCreditLedger
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
@@ -36,7 +36,7 @@ class World:
     """A store with priced agents in it; each attempt uses 1,500 tokens, which is 8 credits."""
 
     store: SqliteStore
-    shelf: Shelf
+    shelf: DocumentStore
     now: datetime = NOON
     rates: Rates = RATES
     work: Callable[[Job], Awaitable[Outcome]] | None = None
@@ -45,42 +45,42 @@ class World:
     names: Any = field(default_factory=lambda: count(1))
 
     @property
-    def owners(self) -> Owners:
-        return Owners(self.shelf, clock=lambda: self.now)
+    def accounts(self) -> AccountStore:
+        return AccountStore(self.shelf, clock=lambda: self.now)
 
     async def put(self, *tasks: Task) -> None:
         await self.store.write([Write(task, None) for task in tasks])
 
     async def task(self, task_id: str) -> Task:
-        return (await self.store.read([task_id])).tasks[0].task
+        return (await self.store.get_tasks([task_id])).tasks[0].task
 
     async def account(self, owner: str = "ann") -> Account:
-        return await self.owners.read(owner)
+        return await self.accounts.get(owner)
 
     async def runs(self) -> list[Run]:
         return await self.store.runs()
 
-    def parts(self) -> Parts:
-        return Parts(
+    def parts(self) -> TickDependencies:
+        return TickDependencies(
             store=self.store,
-            perform=self.perform,
-            tell=self.tell,
+            run_task=self.perform,
+            notify=self.tell,
             clock=lambda: self.now,
-            token=lambda: f"tick{next(self.names)}",
-            dice=random.Random(1).random,
-            credits=Credits(self.owners, self.rates, clock=lambda: self.now),
+            new_tick_id=lambda: f"tick{next(self.names)}",
+            random=random.Random(1).random,
+            credits=StoredCreditLedger(self.accounts, self.rates, clock=lambda: self.now),
         )
 
-    async def tick(self, parts: Parts | None = None) -> dict[str, Any]:
+    async def tick(self, parts: TickDependencies | None = None) -> dict[str, Any]:
         return await tick(parts or self.parts(), Budget(None, None))
 
     async def perform(self, job: Job) -> Outcome:
         self.jobs.append(job)
         return await self.work(job) if self.work else uses(1000, 500)
 
-    async def tell(self, notices: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
-        self.told += notices
-        return [() for _ in notices]
+    async def tell(self, notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+        self.told += notifications
+        return [() for _ in notifications]
 
 
 def uses(prompt: int, completion: int) -> Outcome:
@@ -104,7 +104,7 @@ def agent(make_task: MakeTask) -> MakeTask:
 
 
 async def test_a_run_costs_what_it_used(world: World, agent: MakeTask) -> None:
-    await world.owners.set("ann", monthly_credits=100)
+    await world.accounts.set_plan("ann", monthly_credits=100)
     await world.put(agent("a"))
 
     await world.tick()
@@ -133,7 +133,7 @@ async def test_what_costs_nothing_costs_no_operation(world: World, make_task: Ma
     report = await world.tick()
 
     assert (30, 61) == (report["reads"], report["writes"])
-    assert [] == await world.owners.all()
+    assert [] == await world.accounts.list_accounts()
 
 
 async def test_many_runs_of_one_owner_are_one_reservation(world: World, agent: MakeTask) -> None:
@@ -147,18 +147,18 @@ async def test_many_runs_of_one_owner_are_one_reservation(world: World, agent: M
 
 
 async def test_owners_do_not_share(world: World, agent: MakeTask) -> None:
-    await world.owners.set("ann", monthly_credits=0)
+    await world.accounts.set_plan("ann", monthly_credits=0)
     await world.put(agent("a"), agent("b", owner="bob"), agent("n", owner=""))
 
     report = await world.tick()
 
     assert {"b", "n"} == {job.task_id for job in world.jobs}
     assert (2, 1, 8.0) == (report["succeeded"], report["skipped"], (await world.account("bob")).used_credits)
-    assert ["ann", "bob"] == [account.name for account in await world.owners.all()]
+    assert ["ann", "bob"] == [account.name for account in await world.accounts.list_accounts()]
 
 
 async def test_spent_credits_skip_the_run_and_say_why(world: World, agent: MakeTask) -> None:
-    await world.owners.set("ann", monthly_credits=10)
+    await world.accounts.set_plan("ann", monthly_credits=10)
     await world.put(agent("a"))
     await world.tick()
     world.now += FIVE_MINUTES
@@ -175,11 +175,11 @@ async def test_spent_credits_skip_the_run_and_say_why(world: World, agent: MakeT
 
 async def test_credits_given_elsewhere_are_seen_at_once(world: World, agent: MakeTask) -> None:
     """A process that remembers the account must not refuse from memory."""
-    await world.owners.set("ann", monthly_credits=10)
+    await world.accounts.set_plan("ann", monthly_credits=10)
     await world.put(agent("a"))
     parts = world.parts()
     await world.tick(parts)
-    await world.owners.set("ann", monthly_credits=100)
+    await world.accounts.set_plan("ann", monthly_credits=100)
     world.now += FIVE_MINUTES
 
     report = await world.tick(parts)
@@ -188,7 +188,7 @@ async def test_credits_given_elsewhere_are_seen_at_once(world: World, agent: Mak
 
 
 async def test_a_new_month_goes_on(world: World, agent: MakeTask) -> None:
-    await world.owners.set("ann", monthly_credits=10)
+    await world.accounts.set_plan("ann", monthly_credits=10)
     await world.put(agent("a", misfire={"policy": "skip"}))
     await world.tick()
     world.now = datetime.fromisoformat("2026-12-01T00:00:00+00:00")
@@ -200,7 +200,7 @@ async def test_a_new_month_goes_on(world: World, agent: MakeTask) -> None:
 
 
 async def test_a_run_gets_the_tokens_that_are_left(world: World, agent: MakeTask) -> None:
-    await world.owners.set("ann", monthly_credits=15)
+    await world.accounts.set_plan("ann", monthly_credits=15)
     await world.put(agent("a"))
 
     await world.tick()
@@ -221,16 +221,16 @@ async def test_a_task_stops_at_its_own_budget(world: World, agent: MakeTask) -> 
         task.spent,
     )
     assert "This task has used 8 of 12 credits" in task.last_error
-    assert [] == await world.owners.all()
+    assert [] == await world.accounts.list_accounts()
 
 
 async def test_credits_set_aside_elsewhere_leave_the_run_due(world: World, agent: MakeTask) -> None:
-    await world.owners.set("ann", monthly_credits=100)
-    await world.owners.change({"ann": lambda one: one.reserved("other.1", 96, until=NOON)})
+    await world.accounts.set_plan("ann", monthly_credits=100)
+    await world.accounts.update({"ann": lambda one: one.reserved("other.1", 96, until=NOON)})
     await world.put(agent("a"))
 
     first = await world.tick()
-    await world.owners.change({"ann": lambda one: one.settled("other.1", 3)})
+    await world.accounts.update({"ann": lambda one: one.settled("other.1", 3)})
     second = await world.tick()
 
     assert (1, 0) == (first["left"], first["started"])
@@ -269,7 +269,7 @@ async def test_ticks_that_overlap_count_every_run(world: World, agent: MakeTask)
 
 
 async def test_a_tick_never_spends_more_than_there_is(world: World, agent: MakeTask) -> None:
-    await world.owners.set("ann", monthly_credits=100)
+    await world.accounts.set_plan("ann", monthly_credits=100)
     await world.put(*(agent(f"a{n}") for n in range(40)))
     world.work = _all_it_may
 
@@ -285,7 +285,7 @@ async def test_a_tick_never_spends_more_than_there_is(world: World, agent: MakeT
 
 
 async def test_people_hear_of_80_and_100_percent_once_each(world: World, agent: MakeTask) -> None:
-    await world.owners.set("ann", monthly_credits=40)
+    await world.accounts.set_plan("ann", monthly_credits=40)
     await world.put(*(agent(f"a{n}", notify=()) for n in range(3)))
 
     for _ in range(4):
@@ -302,7 +302,7 @@ async def test_people_hear_of_80_and_100_percent_once_each(world: World, agent: 
 
 async def test_results_written_at_the_same_time_tell_once(world: World, agent: MakeTask) -> None:
     """A hundred at a time: both batches count beyond 80 % before either is written."""
-    await world.owners.set("ann", monthly_credits=122)
+    await world.accounts.set_plan("ann", monthly_credits=122)
     await world.put(*(agent(f"h{n}", type="http", notify=()) for n in range(120)))
     world.rates = Rates({"http": 1})
 
@@ -313,7 +313,7 @@ async def test_results_written_at_the_same_time_tell_once(world: World, agent: M
 
 
 async def test_a_new_month_is_told_of_anew(world: World, agent: MakeTask) -> None:
-    await world.owners.set("ann", monthly_credits=10)
+    await world.accounts.set_plan("ann", monthly_credits=10)
     await world.put(agent("a", schedule="0 0 1 * *", notify=()))
 
     await world.tick()
@@ -324,9 +324,9 @@ async def test_a_new_month_is_told_of_anew(world: World, agent: MakeTask) -> Non
 
 
 async def test_a_month_that_ends_meanwhile_leaves_the_new_one_untold(world: World, agent: MakeTask) -> None:
-    await world.owners.set("ann", monthly_credits=10)
+    await world.accounts.set_plan("ann", monthly_credits=10)
     await world.put(agent("a"))
-    [stored] = (await world.store.read(["a"])).tasks
+    [stored] = (await world.store.get_tasks(["a"])).tasks
     claim = Claim(token="tick.1", until=NOON, started_at=NOON)
     claimed = Stored(stored.task.model_copy(update={"claim": claim}), stored.revision)
     credits = world.parts().credits
@@ -334,16 +334,18 @@ async def test_a_month_that_ends_meanwhile_leaves_the_new_one_untold(world: Worl
     [charged] = await credits.charge([(claimed, uses(1000, 500))])
     world.now = datetime.fromisoformat("2026-12-01T00:00:00+00:00")
 
-    await credits.told(charged.notices)
+    await credits.mark_notified(charged.notifications)
 
     assert ("2026-12", 0) == ((await world.account()).period, (await world.account()).told)
-    assert ["owner.ann@2026-11#credits80"] == [notice.id for notice in charged.notices]
+    assert ["owner.ann@2026-11#credits80"] == [notice.id for notice in charged.notifications]
 
 
 async def test_a_notice_whose_tick_died_is_carried_by_another_run(world: World, agent: MakeTask) -> None:
     """The account counts before the task is written: what dies between the two has told nobody."""
-    await world.owners.set("ann", monthly_credits=10)
-    await world.owners.change({"ann": lambda one: one.reserved("dead.1", 9, until=NOON).settled("dead.1", 9)})
+    await world.accounts.set_plan("ann", monthly_credits=10)
+    await world.accounts.update(
+        {"ann": lambda one: one.reserved("dead.1", 9, until=NOON).settled("dead.1", 9)}
+    )
     await world.put(agent("a", params={"maxTokens": 100}, notify=()))
     world.rates = Rates({"agent": 0.5})
 
@@ -364,25 +366,25 @@ class Broken:
         self.lost = 0
         self.down = False
 
-    async def documents(self, *given: Any) -> list[Document]:
+    async def get_documents(self, *given: Any) -> list[Document]:
         if self.down:
-            raise StoreUnavailable("down")
-        return await self._store.documents(*given)
+            raise StoreUnavailableError("down")
+        return await self._store.get_documents(*given)
 
-    async def shelf(self, *given: Any, **named: Any) -> list[Document]:
-        return await self._store.shelf(*given, **named)
+    async def list_documents(self, *given: Any, **named: Any) -> list[Document]:
+        return await self._store.list_documents(*given, **named)
 
-    async def put(self, documents: Sequence[Document]) -> list[Written]:
+    async def put_documents(self, documents: Sequence[Document]) -> list[Written]:
         if self.down:
-            raise StoreUnavailable("down")
-        answers = await self._store.put(documents)
+            raise StoreUnavailableError("down")
+        answers = await self._store.put_documents(documents)
         if self.lost:
             self.lost -= 1
-            raise StoreUnavailable("no answer")
+            raise StoreUnavailableError("no answer")
         return answers
 
-    async def discard(self, documents: Sequence[Document]) -> list[Written]:
-        return await self._store.discard(documents)
+    async def delete_documents(self, documents: Sequence[Document]) -> list[Written]:
+        return await self._store.delete_documents(documents)
 
 
 async def test_answers_that_were_lost_change_no_sum(world: World, agent: MakeTask) -> None:
@@ -430,7 +432,7 @@ async def test_a_result_is_written_when_it_cannot_be_counted_and_counted_later(
 
     world.work = breaks
     report = await world.tick(parts)
-    before = await world.store.documents("owners", ["ann"])
+    before = await world.store.get_documents("owners", ["ann"])
     broken.down, world.work = False, None
     world.now += FIVE_MINUTES
     await world.tick(parts)
@@ -462,7 +464,7 @@ async def test_a_process_that_died_leaves_a_reservation_that_expires(world: Worl
 
 
 async def test_an_account_nobody_can_read_is_told_and_stops_no_other(world: World, agent: MakeTask) -> None:
-    await world.store.put([Document("owners", "ann", {"usedCredits": "many"})])
+    await world.store.put_documents([Document("owners", "ann", {"usedCredits": "many"})])
     await world.put(agent("a"), agent("b", owner="bob"))
 
     report = await world.tick()

@@ -20,9 +20,9 @@ from functions.domain.task import Job, Pause, Task, TaskSpec
 from functions.domain.types import Status, Trigger
 from functions.engine.tick import tick
 from functions.errors import InputError
-from functions.interfaces import Parts
-from functions.services.dependencies import all_listeners, check_links, linked, listeners
-from functions.services.events import Announced, announce
+from functions.interfaces import TickDependencies
+from functions.services.dependencies import all_subscribers, check_links, subscribers, sync_links
+from functions.services.events import PublishResult, publish_event
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
@@ -47,25 +47,25 @@ class World:
         given = {"id": task_id, "title": task_id, "type": "http", "params": {}} | changes
         spec = TaskSpec.model_validate(given)
         task = first_look(spec, now=self.now - MINUTE, origin="test")
-        async with linked(self.store, spec):
+        async with sync_links(self.store, spec):
             [written] = await self.store.write([Write(task, None)])
         assert written.result is Result.APPLIED
         return task
 
     async def task(self, task_id: str) -> Task:
-        return (await self.store.read([task_id])).tasks[0].task
+        return (await self.store.get_tasks([task_id])).tasks[0].task
 
     async def tick(self, **changes: Any) -> dict[str, Any]:
         self.ticks += 1
-        parts = Parts(
+        parts = TickDependencies(
             store=self.over or self.store,
-            perform=self.perform,
-            tell=self.tell,
+            run_task=self.perform,
+            notify=self.tell,
             clock=self.clock,
-            token=lambda: f"tick{self.ticks}",
-            dice=lambda: 0.5,
+            new_tick_id=lambda: f"tick{self.ticks}",
+            random=lambda: 0.5,
             publish=self.publish,
-            listeners=partial(listeners, self.store),
+            subscribers=partial(subscribers, self.store),
         )
         return await tick(replace(parts, **changes), Budget(None, None))
 
@@ -78,16 +78,16 @@ class World:
         self.jobs.append(job)
         return self.outcomes.get(job.task_id, succeeded(f"Done {job.task_id}"))
 
-    async def tell(self, notices: Sequence[Any], *, within: timedelta) -> list[tuple[str, ...]]:
-        return [() for _ in notices]
+    async def tell(self, notifications: Sequence[Any], *, within: timedelta) -> list[tuple[str, ...]]:
+        return [() for _ in notifications]
 
     async def publish(self, events: Sequence[CloudEvent], *, within: timedelta) -> int:
         self.published += [event for event in events if not event.type.startswith("cronfire.")]
         return 0
 
-    async def announce(self, event: Event) -> Announced:
+    async def announce(self, event: Event) -> PublishResult:
         now = self.clock()
-        return await announce(self.store, event, now=now, new_id=lambda: f"a{now:%H%M%S%f}")
+        return await publish_event(self.store, event, now=now, new_id=lambda: f"a{now:%H%M%S%f}")
 
     @property
     def ran(self) -> list[str]:
@@ -225,13 +225,13 @@ class Dying:
         return getattr(self._inner, name)
 
     async def write(self, writes: Sequence[Write]) -> list[Written]:
-        return await self.finish(None, writes)
+        return await self.write_with_runs(None, writes)
 
-    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
         self._left -= 1
         if self._left < 0 or (self._left == 0 and not self._applied):
             raise DiedError
-        written: list[Written] = await self._inner.finish(entry, writes)
+        written: list[Written] = await self._inner.finish(batch, writes)
         if self._left == 0:
             raise DiedError
         return written
@@ -269,10 +269,10 @@ async def test_the_end_of_a_run_known_from_the_ledger_alone_is_heard_too(world: 
         def __getattr__(self, name: str) -> Any:
             return getattr(world.store, name)
 
-        async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+        async def write_with_runs(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
             if entry is None:
-                return await world.store.finish(None, writes)
-            await world.store.finish(entry, [])
+                return await world.store.write_with_runs(None, writes)
+            await world.store.write_with_runs(entry, [])
             raise DiedError
 
     world.over = Records()
@@ -288,7 +288,7 @@ async def test_the_end_of_a_run_known_from_the_ledger_alone_is_heard_too(world: 
 async def test_a_follower_that_was_deleted_is_let_go(world: World) -> None:
     await world.make("fetch", schedule="* * * * *")
     await world.make("report", after=[{"task": "fetch"}])
-    [stored] = (await world.store.read(["report"])).tasks
+    [stored] = (await world.store.get_tasks(["report"])).tasks
     await world.store.write([Write(stored.task, stored.revision, delete=True)])
 
     await world.tick()
@@ -300,7 +300,7 @@ async def test_a_follower_that_was_deleted_is_let_go(world: World) -> None:
 async def test_a_paused_follower_has_it_on_record(world: World) -> None:
     await world.make("fetch", schedule="* * * * *")
     await world.make("report", after=[{"task": "fetch"}])
-    [stored] = (await world.store.read(["report"])).tasks
+    [stored] = (await world.store.get_tasks(["report"])).tasks
     changes = {"status": Status.PAUSED, "pause": Pause(note="Holiday")}
     await world.store.write([Write.changing(stored, changes)])
 
@@ -338,7 +338,7 @@ async def test_the_same_event_is_heard_once_however_often_it_comes(world: World)
     again = await world.announce(PAID)
     await world.tick()
 
-    assert Announced(known=("pack",)) == again
+    assert PublishResult(duplicate=("pack",)) == again
     assert ["pack"] == world.ran
 
 
@@ -435,17 +435,17 @@ async def test_links_follow_what_people_write(world: World) -> None:
     await world.make("b", schedule="* * * * *")
     task = await world.make("c", after=[{"task": "a"}], onEvent=[{"type": "x"}, {"type": "y"}])
     assert (Follower(task="c", on="success"),) == (await world.task("a")).followers
-    assert {"x": ("c",), "y": ("c",)} == await all_listeners(world.store)
+    assert {"x": ("c",), "y": ("c",)} == await all_subscribers(world.store)
     changes = {"after": (After(task="b", on="failure"),), "on_event": (OnEvent(type="y"),)}
     written = TaskSpec.model_validate(task.model_dump(include=set(TaskSpec.model_fields)))
     changed = written.model_copy(update=changes)
 
-    async with linked(world.store, changed, before=task):
+    async with sync_links(world.store, changed, before=task):
         pass
 
     assert () == (await world.task("a")).followers
     assert (Follower(task="c", on="failure"),) == (await world.task("b")).followers
-    assert {"y": ("c",)} == await all_listeners(world.store)
+    assert {"y": ("c",)} == await all_subscribers(world.store)
 
 
 async def test_what_runs_after_nothing_is_refused(world: World) -> None:
@@ -470,5 +470,5 @@ async def test_a_task_that_is_followed_is_not_removed(world: World) -> None:
     await world.make("b", after=[{"task": "a"}])
 
     with pytest.raises(InputError, match="a: b run after it"):
-        async with linked(world.store, None, before=await world.task("a")):
+        async with sync_links(world.store, None, before=await world.task("a")):
             raise AssertionError("it must not come this far")

@@ -10,7 +10,7 @@ from functions.domain.lifecycle.decide import CLAIMED_AHEAD
 from functions.domain.run import Outcome, succeeded
 from functions.domain.storage import Stored
 from functions.domain.task import Claim, Job, Task
-from functions.engine.executor import SHUT_DOWN, Attempted, Attempts
+from functions.engine.executor import SHUT_DOWN, Executor, FinishedAttempt
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]
@@ -21,10 +21,10 @@ class World:
 
     def __init__(self, make_task: MakeTask, *, limit: int) -> None:
         self.make_task = make_task
-        self.done: list[Attempted] = []
+        self.done: list[FinishedAttempt] = []
         self.ends: dict[str, asyncio.Event] = {}
         self.most = 0
-        self.attempts = Attempts(self.perform, clock=self.clock, limit=limit, done=self.done.append)
+        self.attempts = Executor(self.perform, clock=self.clock, limit=limit, on_finished=self.done.append)
 
     def clock(self) -> datetime:
         return NOON + timedelta(seconds=asyncio.get_running_loop().time() % 1)
@@ -52,7 +52,7 @@ class World:
 
     async def until_over(self, many: int) -> list[str]:
         """What became of the first *many* that end, in their order."""
-        await self.attempts.until(lambda: len(self.done) >= many, within_s=5)
+        await self.attempts.wait_until(lambda: len(self.done) >= many, within_s=5)
         return [f"{one.stored.task.id}: {one.outcome.summary}" for one in self.done]
 
     @property
@@ -79,19 +79,19 @@ async def test_no_more_run_at_once_than_the_limit(make_task: MakeTask) -> None:
     await world.end("d")
 
     assert (["a", "b"], ["b", "c"]) == (first, second)
-    assert (2, 4, 4, 0) == (world.most, world.attempts.begun, len(world.done), len(world.attempts))
+    assert (2, 4, 4, 0) == (world.most, world.attempts.started, len(world.done), len(world.attempts))
 
 
 async def test_without_a_pace_there_is_room_for_what_is_free_and_no_more(make_task: MakeTask) -> None:
     """Nothing has ended yet: it may be long until something does."""
     world = World(make_task, limit=4)
 
-    rooms = [world.attempts.room]
+    rooms = [world.attempts.capacity]
     world.start("a", "b", "c")
-    rooms.append(world.attempts.room)
+    rooms.append(world.attempts.capacity)
     world.start("d")
     await turn()
-    rooms.append(world.attempts.room)
+    rooms.append(world.attempts.capacity)
 
     assert [4, 1, 0] == rooms
 
@@ -102,11 +102,11 @@ async def test_room_is_made_ahead_at_the_pace_of_the_moment_up_to_half_the_slots
     await turn()
 
     await world.end("a")
-    one_ended = world.attempts.room
+    one_ended = world.attempts.capacity
     world.start("f", "g", "h")
     await turn()
     await world.end("b", "c", "d")
-    all_ended = world.attempts.room
+    all_ended = world.attempts.capacity
 
     assert 1 == one_ended  # four run, none waits, one ended just now
     assert ["e", "f", "g", "h"] == world.running
@@ -119,13 +119,13 @@ async def test_a_few_that_would_be_left_over_are_started_with_the_others(make_ta
     world.start("a", "b", "c", "d")
     await turn()
 
-    without_a_pace = [world.attempts.share_of(line) for line in (0, 1, 9)]
+    without_a_pace = [world.attempts.batch_size(line) for line in (0, 1, 9)]
     await world.end("a", "b")
 
     assert [0, 0, 0] == without_a_pace
-    assert 4 == world.attempts.room  # two are free, and two more will be
-    assert [0, 3, 4, 5, 6, 4, 4] == [world.attempts.share_of(line) for line in (0, 3, 4, 5, 6, 7, 99)]
-    await world.attempts.end(SHUT_DOWN)
+    assert 4 == world.attempts.capacity  # two are free, and two more will be
+    assert [0, 3, 4, 5, 6, 4, 4] == [world.attempts.batch_size(line) for line in (0, 3, 4, 5, 6, 7, 99)]
+    await world.attempts.cancel_all(SHUT_DOWN)
 
 
 async def test_room_is_made_for_what_ends_about_now_by_how_long_it_took_before(make_task: MakeTask) -> None:
@@ -135,12 +135,12 @@ async def test_room_is_made_for_what_ends_about_now_by_how_long_it_took_before(m
     world.start("a", took_ms=60)
     world.start("b", took_ms=5_000)
     world.start("c", "d")
-    one_is_quick = world.attempts.room
+    one_is_quick = world.attempts.capacity
     world.start("e", took_ms=60)
-    it_waits_for_a_slot = world.attempts.room
+    it_waits_for_a_slot = world.attempts.capacity
 
     assert (1, 0) == (one_is_quick, it_waits_for_a_slot)
-    await world.attempts.end(SHUT_DOWN)
+    await world.attempts.cancel_all(SHUT_DOWN)
 
 
 async def test_room_is_made_for_half_the_slots_at_most(make_task: MakeTask) -> None:
@@ -148,8 +148,8 @@ async def test_room_is_made_for_half_the_slots_at_most(make_task: MakeTask) -> N
 
     world.start("a", "b", "c", "d", took_ms=60)
 
-    assert 2 == world.attempts.room
-    await world.attempts.end(SHUT_DOWN)
+    assert 2 == world.attempts.capacity
+    await world.attempts.cancel_all(SHUT_DOWN)
 
 
 async def test_an_old_pace_says_nothing(make_task: MakeTask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,11 +158,11 @@ async def test_an_old_pace_says_nothing(make_task: MakeTask, monkeypatch: pytest
     await turn()
     await world.end("a")
     loop, now = asyncio.get_running_loop(), asyncio.get_running_loop().time()
-    before = world.attempts.room
+    before = world.attempts.capacity
 
     monkeypatch.setattr(loop, "time", lambda: now + 0.2)
 
-    assert (1, 0) == (before, world.attempts.room)
+    assert (1, 0) == (before, world.attempts.capacity)
 
 
 async def test_what_waited_too_long_for_a_slot_is_given_back(
@@ -172,15 +172,15 @@ async def test_what_waited_too_long_for_a_slot_is_given_back(
     world = World(make_task, limit=1)
     world.start("a", "b")
     await turn()
-    soon = world.attempts.given_back()
+    soon = world.attempts.take_expired()
     loop, now = asyncio.get_running_loop(), asyncio.get_running_loop().time()
 
     monkeypatch.setattr(loop, "time", lambda: now + CLAIMED_AHEAD.total_seconds() + 0.1)
-    late = world.attempts.given_back()
+    late = world.attempts.take_expired()
     await world.end("a")
 
     assert ([], ["b"]) == (soon, [stored.task.id for stored in late])
-    assert ([], 1) == (world.running, world.attempts.begun)
+    assert ([], 1) == (world.running, world.attempts.started)
 
 
 async def test_at_the_end_nothing_that_waits_is_begun(make_task: MakeTask) -> None:
@@ -188,8 +188,8 @@ async def test_at_the_end_nothing_that_waits_is_begun(make_task: MakeTask) -> No
     world.start("a", "b")
     await turn()
 
-    await asyncio.gather(world.attempts.end(SHUT_DOWN), turn())
-    back = world.attempts.given_back(everything=True)
+    await asyncio.gather(world.attempts.cancel_all(SHUT_DOWN), turn())
+    back = world.attempts.take_expired(include_all=True)
 
     assert ["b"] == [stored.task.id for stored in back]
     assert (["a"], 0) == ([one.stored.task.id for one in world.done], len(world.attempts))

@@ -23,12 +23,12 @@ MakeTask = Callable[..., Task]
 class FakeWorkers:
     """Takes everything, and remembers what."""
 
-    longest: timedelta = timedelta(seconds=278)
+    max_duration: timedelta = timedelta(seconds=278)
     asked: list[tuple[list[str], bool]] = field(default_factory=list)
     within: timedelta | None = None
     takes: bool = True
 
-    async def take(self, tasks: Sequence[Task], *, backlog: bool, now: datetime, within: timedelta) -> int:
+    async def submit(self, tasks: Sequence[Task], *, backlog: bool, now: datetime, within: timedelta) -> int:
         self.asked.append(([task.id for task in tasks], backlog))
         self.within = within
         return len(tasks) + 4 * backlog if self.takes else 0
@@ -176,7 +176,7 @@ async def test_attempts_go_on_while_work_is_handed_over(
         await handed.wait()
         return succeeded("Done")
 
-    workers.take = take  # type: ignore[method-assign]
+    workers.submit = take  # type: ignore[method-assign]
     world.work = wait
     await world.put(make_task("backup", timeout_seconds=200), make_task("ping", timeout_seconds=5))
 

@@ -25,7 +25,7 @@ from functions.domain.task import Job, Task, TaskSpec
 from functions.domain.types import Status
 from functions.engine.tick import tick
 from functions.errors import InputError
-from functions.interfaces import Parts
+from functions.interfaces import TickDependencies
 from functions.services import tasks
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
@@ -51,13 +51,13 @@ class MortalStore(SqliteStore):
         super().__init__(":memory:")
         self.kills: str | None = None
 
-    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
-        if self.kills and entry is not None:  # a claim comes without a record, and is let through
-            attempted = any(run.attempt for run in entry.runs)  # a skip alone may be recorded twice, see docs
+    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+        if self.kills and batch is not None:  # a claim comes without a record, and is let through
+            attempted = any(run.attempt for run in batch.runs)  # a skip alone may be recorded twice, see docs
             if self.kills == "after the record" and attempted:
-                await super().finish(entry, [])
+                await super().write_with_runs(batch, [])
             raise Killed
-        return await super().finish(entry, writes)
+        return await super().write_with_runs(batch, writes)
 
 
 class LifeOfATask(RuleBasedStateMachine):
@@ -152,29 +152,29 @@ class LifeOfATask(RuleBasedStateMachine):
     def somebody_pauses_it(self, lasts: int | None) -> None:
         until = self.now + timedelta(minutes=lasts) if lasts else None
         with suppress(InputError):
-            self.do(tasks.pause(self.store, "life", note="", until=until, by="me", **self.at()))
+            self.do(tasks.pause_task(self.store, "life", note="", until=until, by="me", **self.at()))
 
     @rule(catch_up=st.booleans())
     def somebody_resumes_it(self, catch_up: bool) -> None:
         with suppress(InputError):
-            self.do(tasks.resume(self.store, "life", catch_up=catch_up, **self.at()))
+            self.do(tasks.resume_task(self.store, "life", catch_up=catch_up, **self.at()))
 
     @rule()
     def somebody_cancels_it(self) -> None:
         with suppress(InputError):
-            self.do(tasks.cancel(self.store, "life", **self.at()))
+            self.do(tasks.cancel_task(self.store, "life", **self.at()))
 
     @rule()
     def somebody_runs_it(self) -> None:
         with suppress(InputError):
-            self.do(tasks.run_now(self.store, "life", **self.at()))
+            self.do(tasks.request_run(self.store, "life", **self.at()))
 
     @precondition(lambda self: self.now > BORN + 2 * STEP)
     @rule(steps=st.integers(1, 4))
     def somebody_backfills_it(self, steps: int) -> None:
         with suppress(InputError):
             first = max(BORN, self.now - steps * STEP)
-            self.do(tasks.backfill(self.store, "life", first=first, until=self.now, **self.at()))
+            self.do(tasks.backfill_task(self.store, "life", first=first, until=self.now, **self.at()))
 
     @invariant()
     def its_state_makes_sense(self) -> None:
@@ -254,7 +254,7 @@ class LifeOfATask(RuleBasedStateMachine):
         return self.do(self.store.runs(task_id="life", limit=1000))  # type: ignore[no-any-return]
 
     def task(self) -> Task:
-        return self.do(self.store.read(["life"])).tasks[0].task  # type: ignore[no-any-return]
+        return self.do(self.store.get_tasks(["life"])).tasks[0].task  # type: ignore[no-any-return]
 
     def do(self, work: Any) -> Any:
         return self.loop.run_until_complete(work)
@@ -262,14 +262,14 @@ class LifeOfATask(RuleBasedStateMachine):
     def at(self) -> dict[str, Any]:
         return {"now": self.now, "new_id": lambda: f"person{next(self.names)}"}
 
-    def parts(self) -> Parts:
-        return Parts(
+    def parts(self) -> TickDependencies:
+        return TickDependencies(
             store=self.store,
-            perform=self.perform,
-            tell=self.tell,
+            run_task=self.perform,
+            notify=self.tell,
             clock=lambda: self.now,
-            token=lambda: f"tick{next(self.names)}",
-            dice=lambda: 0.5,
+            new_tick_id=lambda: f"tick{next(self.names)}",
+            random=lambda: 0.5,
         )
 
     async def perform(self, job: Job) -> Outcome:
@@ -278,8 +278,8 @@ class LifeOfATask(RuleBasedStateMachine):
         self.now += self.takes
         return self.outcome
 
-    async def tell(self, notices: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
-        return [() for _ in notices]
+    async def tell(self, notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+        return [() for _ in notifications]
 
 
 TestLifeOfATask = LifeOfATask.TestCase

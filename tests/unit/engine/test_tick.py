@@ -18,9 +18,9 @@ from functions.domain.storage import LedgerEntry, Stored, Write
 from functions.domain.task import Job, Task
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
 from functions.engine.tick import tick
-from functions.engine.writer import Books
-from functions.errors import StoreUnavailable
-from functions.interfaces import Parts, Publish, Workers
+from functions.engine.writer import TickWriter
+from functions.errors import StoreUnavailableError
+from functions.interfaces import PublishEvents, TickDependencies, WorkerPool
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
@@ -55,25 +55,25 @@ class World:
     work: Callable[[Job], Awaitable[Outcome]] | None = None
     stopping: bool = False
     max_concurrency: int = 200
-    workers: Workers | None = None
-    publish: Publish | None = None
+    workers: WorkerPool | None = None
+    publish: PublishEvents | None = None
     names: Any = field(default_factory=lambda: count(1))
 
     async def put(self, *tasks: Task) -> None:
         await self.store.write([Write(task, None) for task in tasks])
 
     async def task(self, task_id: str = "water-plants") -> Task:
-        return (await self.store.read([task_id])).tasks[0].task
+        return (await self.store.get_tasks([task_id])).tasks[0].task
 
     async def tick(self, budget: Budget = UNLIMITED) -> dict[str, Any]:
-        parts = Parts(
+        parts = TickDependencies(
             store=self.store,
-            perform=self.perform,
-            tell=self.tell,
+            run_task=self.perform,
+            notify=self.tell,
             clock=self.clock,
-            token=lambda: f"tick{next(self.names)}",
-            dice=random.Random(1).random,
-            stopping=lambda: self.stopping,
+            new_tick_id=lambda: f"tick{next(self.names)}",
+            random=random.Random(1).random,
+            is_shutting_down=lambda: self.stopping,
             max_concurrency=self.max_concurrency,
             workers=self.workers,
             publish=self.publish,
@@ -84,9 +84,9 @@ class World:
         self.jobs.append(job)
         return await self.work(job) if self.work else succeeded(f"Done {job.task_id}")
 
-    async def tell(self, notices: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
-        self.told += notices
-        return [tuple(self.unreachable) for _ in notices]
+    async def tell(self, notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+        self.told += notifications
+        return [tuple(self.unreachable) for _ in notifications]
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ async def test_due_tasks_run_once_and_move_on(world: World, make_task: MakeTask)
 
     assert {f"t{n}" for n in range(30)} == {job.task_id for job in world.jobs}
     assert (30, 30, 30, 0) == tuple(report[name] for name in ("due", "started", "succeeded", "left"))
-    assert [] == list((await world.store.due(world.clock(), limit=99)).tasks)
+    assert [] == list((await world.store.fetch_due(world.clock(), limit=99)).tasks)
     assert (await world.task("t0")).upcoming == NOON + 5 * MINUTE
 
 
@@ -203,19 +203,19 @@ async def test_a_store_that_fails_between_waves_does_not_cut_off_what_runs(
     world: World, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tick reports the failure, but the attempt it had begun is finished and written."""
-    claim, broken = Books.claim, asyncio.Event()
+    claim, broken = TickWriter.claim, asyncio.Event()
 
-    async def only_once(books: Books, wanted: Any) -> list[Stored]:
+    async def only_once(books: TickWriter, wanted: Any) -> list[Stored]:
         if broken.is_set():
-            raise StoreUnavailable("Gone")
+            raise StoreUnavailableError("Gone")
         broken.set()
         return await claim(books, wanted)
 
-    monkeypatch.setattr(Books, "claim", only_once)
+    monkeypatch.setattr(TickWriter, "claim", only_once)
     world.max_concurrency = 1
     await world.put(make_task("a"), make_task("b"))
 
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailableError):
         await world.tick()
 
     assert ("Done a", None) == ((await world.task("a")).last_result_summary, (await world.task("a")).claim)
@@ -225,31 +225,31 @@ async def test_a_wave_whose_claims_fail_does_not_cut_off_the_wave_beside_it(
     world: World, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More than a hundred are claimed in several waves at once; what one of them won is run and written."""
-    claim, sizes = Books.claim, list[int]()
+    claim, sizes = TickWriter.claim, list[int]()
 
-    async def only_the_second(books: Books, wanted: Any) -> list[Stored]:
+    async def only_the_second(books: TickWriter, wanted: Any) -> list[Stored]:
         sizes.append(len(wanted))
         if len(sizes) == 1:
-            raise StoreUnavailable("Gone")
+            raise StoreUnavailableError("Gone")
         await asyncio.sleep(0.05)
         return await claim(books, wanted)
 
-    monkeypatch.setattr(Books, "claim", only_the_second)
+    monkeypatch.setattr(TickWriter, "claim", only_the_second)
     await world.put(*(make_task(f"t{n}") for n in range(150)))
 
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailableError):
         await world.tick()
 
     assert [100, 50] == sizes
     assert 50 == len(world.jobs) == len(await world.store.runs(limit=200))
-    assert 100 == len((await world.store.due(world.clock(), limit=200)).tasks)
+    assert 100 == len((await world.store.fetch_due(world.clock(), limit=200)).tasks)
 
 
 async def test_an_edit_during_the_run_keeps_the_edit_and_the_result(
     world: World, make_task: MakeTask
 ) -> None:
     async def edit_meanwhile(job: Job) -> Outcome:
-        [stored] = (await world.store.read([job.task_id])).tasks
+        [stored] = (await world.store.get_tasks([job.task_id])).tasks
         await world.store.write([Write.changing(stored, {"title": "Edited", "schedule": "0 * * * *"})])
         return succeeded("Done")
 
@@ -264,7 +264,7 @@ async def test_an_edit_during_the_run_keeps_the_edit_and_the_result(
 
 async def test_a_task_deleted_during_its_run_stays_deleted(world: World, make_task: MakeTask) -> None:
     async def delete_meanwhile(job: Job) -> Outcome:
-        [stored] = (await world.store.read([job.task_id])).tasks
+        [stored] = (await world.store.get_tasks([job.task_id])).tasks
         await world.store.write([Write(stored.task, stored.revision, delete=True)])
         return succeeded("Done")
 
@@ -273,7 +273,7 @@ async def test_a_task_deleted_during_its_run_stays_deleted(world: World, make_ta
 
     await world.tick()
 
-    assert () == (await world.store.read(["water-plants"])).tasks
+    assert () == (await world.store.get_tasks(["water-plants"])).tasks
     assert 1 == len(await world.store.runs())
 
 
@@ -286,7 +286,7 @@ async def test_a_claim_whose_answer_took_too_long_is_given_back(world: World, ma
             world.clock.at += MINUTE  # longer than the attempt may take
             return written
 
-    world.store = Slow(str(world.store._file.path))
+    world.store = Slow(str(world.store._connection.path))
     await world.put(make_task(delivery="at_most_once", timeout_seconds=20))
     world.clock.at = NOON
 
@@ -332,7 +332,7 @@ async def test_an_expired_claim_with_a_record_is_settled_from_it(world: World, m
         )
     )
     recorded = run.model_copy(update={"task_id": "dead", "token": "dead.1", "summary": "Done before the end"})
-    await world.store.finish(LedgerEntry("dead.1", NOON, (recorded,)), [])
+    await world.store.write_with_runs(LedgerEntry("dead.1", NOON, (recorded,)), [])
 
     await world.tick()
 
@@ -426,27 +426,27 @@ async def test_a_stopping_process_starts_nothing_more(world: World, make_task: M
 async def test_a_process_told_to_stop_while_it_claims_gives_the_claims_back(
     world: World, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim = Books.claim
+    claim = TickWriter.claim
 
-    async def told_meanwhile(books: Books, wanted: Any) -> list[Stored]:
+    async def told_meanwhile(books: TickWriter, wanted: Any) -> list[Stored]:
         world.stopping = True
         return await claim(books, wanted)
 
-    monkeypatch.setattr(Books, "claim", told_meanwhile)
+    monkeypatch.setattr(TickWriter, "claim", told_meanwhile)
     await world.put(make_task())
 
     await world.tick()
 
     task = await world.task()
     assert ([], None, NOON, 0) == (world.jobs, task.claim, task.occurrence, task.attempt)
-    assert [task] == [stored.task for stored in (await world.store.due(world.clock(), limit=9)).tasks]
+    assert [task] == [stored.task for stored in (await world.store.fetch_due(world.clock(), limit=9)).tasks]
 
 
 async def test_a_running_attempt_is_cancelled_when_somebody_asks(
     world: World, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def wait_for_cancel(job: Job) -> Outcome:
-        [stored] = (await world.store.read([job.task_id])).tasks
+        [stored] = (await world.store.get_tasks([job.task_id])).tasks
         await world.store.write([Write.changing(stored, {"cancel_requested": True})])
         await asyncio.Event().wait()
         return succeeded("Never")

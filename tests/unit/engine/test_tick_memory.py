@@ -13,7 +13,7 @@ from functions.domain.storage import Write
 from functions.domain.task import Job, Task
 from functions.engine.results import FLUSH_AT
 from functions.engine.tick import tick
-from functions.interfaces import Parts
+from functions.interfaces import TickDependencies
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
@@ -47,16 +47,16 @@ async def test_outcomes_are_let_go_as_they_are_written(
         await asyncio.sleep(0)
         return succeeded("Done", metrics={"snippet": Counted(job.task_id)})
 
-    async def tell(notices: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
-        return [()] * len(notices)
+    async def notify(notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+        return [()] * len(notifications)
 
-    parts = Parts(
+    parts = TickDependencies(
         store=store,
-        perform=perform,
-        tell=tell,
+        run_task=perform,
+        notify=notify,
         clock=lambda: NOON,
-        token=lambda: "tick",
-        dice=random.Random(1).random,
+        new_tick_id=lambda: "tick",
+        random=random.Random(1).random,
         max_concurrency=AT_ONCE,
     )
     report = await tick(parts, Budget(None, None))

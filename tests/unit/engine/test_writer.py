@@ -15,8 +15,8 @@ from functions.domain.run import succeeded
 from functions.domain.storage import LedgerEntry, Result, Stored, Write, Written
 from functions.domain.task import Missed, Task
 from functions.engine import writer
-from functions.engine.writer import Books, Decided
-from functions.errors import StoreUnavailable
+from functions.engine.writer import PendingTransition, TickWriter
+from functions.errors import StoreUnavailableError
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
@@ -40,16 +40,16 @@ class Forgetful:
         return getattr(self.store, name)
 
     async def write(self, writes: Sequence[Write]) -> list[Written]:
-        return await self.finish(None, writes)
+        return await self.write_with_runs(None, writes)
 
-    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
-        self.entry_sizes += [len(entry.runs)] if entry else []
+    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+        self.entry_sizes += [len(batch.runs)] if batch else []
         loss = self.losses.pop(0) if self.losses else ""
         if loss == "request":
-            raise StoreUnavailable("The wire is cut")
-        written = await self.store.finish(entry, writes)
+            raise StoreUnavailableError("The wire is cut")
+        written = await self.store.write_with_runs(batch, writes)
         if loss == "answer":
-            raise StoreUnavailable("The wire is cut")
+            raise StoreUnavailableError("The wire is cut")
         return [Written(Result.UNKNOWN)] * len(written) if loss == "items" else written
 
 
@@ -61,33 +61,33 @@ async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     await sqlite.close()
 
 
-def _books(store: Any, name: str) -> Books:
-    return Books(store, tick_id=name, clock=lambda: NOON)
+def _books(store: Any, name: str) -> TickWriter:
+    return TickWriter(store, tick_id=name, clock=lambda: NOON)
 
 
 async def _found(store: Forgetful, task_id: str = "water-plants") -> Stored:
-    return (await store.store.read([task_id])).tasks[0]
+    return (await store.store.get_tasks([task_id])).tasks[0]
 
 
-async def _wanted(ours: Books, store: Forgetful) -> tuple[Stored, dict[str, Any]]:
+async def _wanted(ours: TickWriter, store: Forgetful) -> tuple[Stored, dict[str, Any]]:
     stored = await _found(store)
-    start = judge(stored.task, token=ours.next_token(), now=NOON)
+    start = judge(stored.task, token=ours.new_claim_token(), now=NOON)
     assert isinstance(start, Start)
     return stored, dict(start.changes)
 
 
-async def _claimed(store: Forgetful, make_task: MakeTask) -> tuple[Books, Stored]:
+async def _claimed(store: Forgetful, make_task: MakeTask) -> tuple[TickWriter, Stored]:
     await store.store.write([Write(make_task(), None)])
     ours = _books(store, "ours")
     [stored] = await ours.claim([await _wanted(ours, store)])
     return ours, stored
 
 
-def _decided(stored: Stored) -> Decided:
+def _decided(stored: Stored) -> PendingTransition:
     def again(task: Task) -> Settlement:
         return settle(task, succeeded("Done"), started_at=NOON, now=NOON + timedelta(seconds=1), dice=0.0)
 
-    return Decided(stored, again(stored.task), again)
+    return PendingTransition(stored, again(stored.task), again)
 
 
 @pytest.mark.parametrize("loss", ["answer", "items"])
@@ -129,7 +129,7 @@ async def test_a_settlement_is_written_once_whatever_was_lost(
     ours, stored = await _claimed(store, make_task)
     store.losses = losses
 
-    [after] = await ours.settle([_decided(stored)])
+    [after] = await ours.apply([_decided(stored)])
 
     now = await _found(store)
     assert after == now
@@ -143,8 +143,8 @@ async def test_a_settlement_without_a_claim_is_sent_again_when_it_never_arrived(
     await store.store.write([Write(make_task(), None)])
     store.losses = ["request"]
 
-    [after] = await _books(store, "ours").settle(
-        [Decided(await _found(store), Settlement({"crashes": 1}, ()))]
+    [after] = await _books(store, "ours").apply(
+        [PendingTransition(await _found(store), Settlement({"crashes": 1}, ()))]
     )
 
     assert after == await _found(store)
@@ -155,9 +155,9 @@ async def test_a_settlement_that_never_gets_through_is_left_to_the_expiry_of_its
     store: Forgetful, make_task: MakeTask, caplog: pytest.LogCaptureFixture
 ) -> None:
     ours, stored = await _claimed(store, make_task)
-    store.losses = ["request"] * writer.ROUNDS
+    store.losses = ["request"] * writer.MAX_TRIES
 
-    assert [None] == await ours.settle([_decided(stored)])
+    assert [None] == await ours.apply([_decided(stored)])
     assert ["settlements_not_written"] == [record.message for record in caplog.records]
 
 
@@ -165,7 +165,7 @@ async def test_a_settlement_after_an_edit_keeps_the_edit(store: Forgetful, make_
     ours, stored = await _claimed(store, make_task)
     await store.store.write([Write.changing(stored, {"title": "Edited"})])
 
-    await ours.settle([_decided(stored)])
+    await ours.apply([_decided(stored)])
 
     now = (await _found(store)).task
     assert ("Edited", "Done") == (now.title, now.last_result_summary)
@@ -178,10 +178,10 @@ async def test_more_records_than_an_entry_holds_go_into_several(
     await store.store.write([Write(task, None) for task in tasks])
     ours = _books(store, "ours")
     found = (await store.due(NOON, limit=200)).tasks
-    starts = [(one, judge(one.task, token=ours.next_token(), now=NOON)) for one in found]
+    starts = [(one, judge(one.task, token=ours.new_claim_token(), now=NOON)) for one in found]
     won = await ours.claim([(one, start.changes) for one, start in starts if isinstance(start, Start)])
 
-    await ours.settle([_decided(one) for one in won])
+    await ours.apply([_decided(one) for one in won])
 
     assert [100, 50] == store.entry_sizes
     assert 150 == len(await store.runs_of_tick("ours"))
@@ -194,11 +194,11 @@ async def test_a_skip_that_somebody_was_faster_than_is_no_skip(store: Forgetful,
     await store.store.write([Write.changing(first, {"title": "Claimed by somebody else"})])
     missed = Missed(count=1, first=NOON, last=NOON)
     decided = [
-        Decided(one, Settlement({"next_run_at": None}, (missed_run(one.task, missed, now=NOON),)))
+        PendingTransition(one, Settlement({"next_run_at": None}, (missed_run(one.task, missed, now=NOON),)))
         for one in (first, second)
     ]
 
-    settled = await _books(store, "ours").settle(decided)
+    settled = await _books(store, "ours").apply(decided)
 
     assert [False, True] == [one is not None for one in settled]
     assert ["second"] == [run.task_id for run in await store.store.runs()]

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from functions.app.factories import google_api
+from functions.app.factories import build_google_api
 from functions.domain.sharding import Share
 from functions.domain.task import Task
-from functions.gcp.api import GoogleApi, Token
-from functions.gcp.cloud_tasks import MOST_LONG, Addressed, CloudTasksWorkers
-from functions.http_client.trusted import VendorPost
+from functions.gcp.api import AccessToken, GoogleApi
+from functions.gcp.cloud_tasks import MAX_SINGLE_TASKS, CloudTasksWorkerPool, QueueTarget
+from functions.http_client.trusted import TrustedHttpClient
 from tests.conftest import NOON
 from tests.fakes.cloud_tasks import FakeCloudTasks
 
@@ -31,8 +31,8 @@ async def queue() -> AsyncIterator[FakeCloudTasks]:
 
 
 @pytest.fixture
-async def post() -> AsyncIterator[VendorPost]:
-    one = VendorPost()
+async def post() -> AsyncIterator[TrustedHttpClient]:
+    one = TrustedHttpClient()
     yield one
     await one.close()
 
@@ -44,30 +44,30 @@ class Tokens:
         self.texts = list(texts)
         self.asked = 0
 
-    async def __call__(self) -> Token:
+    async def __call__(self) -> AccessToken:
         self.asked += 1
         await asyncio.sleep(0)  # others get their turn, as they do while a real one is asked for
-        return Token(self.texts[min(self.asked, len(self.texts)) - 1], NOON + 60 * SECOND)
+        return AccessToken(self.texts[min(self.asked, len(self.texts)) - 1], NOON + 60 * SECOND)
 
 
 def workers(
     queue: FakeCloudTasks,
-    post: VendorPost,
+    post: TrustedHttpClient,
     tokens: Tokens | None = None,
     *,
     clock: Any = lambda: NOON,
     **to: Any,
-) -> CloudTasksWorkers:
-    emulated = google_api("", queue.host, post, clock=clock)
-    api = GoogleApi(queue.address, post=emulated._post, token=tokens or Tokens("good"), clock=clock)
-    addressed = Addressed(QUEUE, "https://cronfire.example.com/work", **to)
-    return CloudTasksWorkers(api, addressed, time=timedelta(seconds=280), shares=4)
+) -> CloudTasksWorkerPool:
+    emulated = build_google_api("", queue.host, post, clock=clock)
+    api = GoogleApi(queue.address, post=emulated._post, fetch_token=tokens or Tokens("good"), clock=clock)
+    addressed = QueueTarget(QUEUE, "https://cronfire.example.com/work", **to)
+    return CloudTasksWorkerPool(api, addressed, worker_timeout=timedelta(seconds=280), worker_count=4)
 
 
 async def take(
-    to: CloudTasksWorkers, *tasks: Task, backlog: bool = False, now: datetime = NOON, within: float = 5
+    to: CloudTasksWorkerPool, *tasks: Task, backlog: bool = False, now: datetime = NOON, within: float = 5
 ) -> int:
-    return await to.take(tasks, backlog=backlog, now=now, within=timedelta(seconds=within))
+    return await to.submit(tasks, backlog=backlog, now=now, within=timedelta(seconds=within))
 
 
 def carried(queue: FakeCloudTasks) -> list[Any]:
@@ -77,21 +77,21 @@ def carried(queue: FakeCloudTasks) -> list[Any]:
 
 
 async def test_a_long_task_is_a_message_of_its_own(
-    queue: FakeCloudTasks, post: VendorPost, make_task: MakeTask
+    queue: FakeCloudTasks, post: TrustedHttpClient, make_task: MakeTask
 ) -> None:
     sent = await take(workers(queue, post), make_task("backup"), make_task("report"))
 
     assert (2, [{"tasks": ["backup"]}, {"tasks": ["report"]}]) == (sent, carried(queue))
 
 
-async def test_a_backlog_is_divided_among_the_workers(queue: FakeCloudTasks, post: VendorPost) -> None:
+async def test_a_backlog_is_divided_among_the_workers(queue: FakeCloudTasks, post: TrustedHttpClient) -> None:
     await take(workers(queue, post), backlog=True)
 
     assert [{"shards": [first, first + 15]} for first in (0, 16, 32, 48)] == carried(queue)
 
 
 async def test_a_message_says_who_sends_it_to_whom_and_how_long_to_wait(
-    queue: FakeCloudTasks, post: VendorPost, make_task: MakeTask
+    queue: FakeCloudTasks, post: TrustedHttpClient, make_task: MakeTask
 ) -> None:
     to = workers(queue, post, account="worker@p.iam.gserviceaccount.com", audience="cronfire")
 
@@ -108,7 +108,7 @@ async def test_a_message_says_who_sends_it_to_whom_and_how_long_to_wait(
 
 
 async def test_asking_twice_is_asking_once(
-    queue: FakeCloudTasks, post: VendorPost, make_task: MakeTask
+    queue: FakeCloudTasks, post: TrustedHttpClient, make_task: MakeTask
 ) -> None:
     """Several pingers find the same backlog; the queue knows it by its name."""
     to = workers(queue, post)
@@ -121,7 +121,7 @@ async def test_asking_twice_is_asking_once(
 
 @pytest.mark.parametrize("later", [timedelta(minutes=10), timedelta(hours=1)])
 async def test_what_was_lost_on_the_way_is_asked_for_again(
-    queue: FakeCloudTasks, post: VendorPost, make_task: MakeTask, later: timedelta
+    queue: FakeCloudTasks, post: TrustedHttpClient, make_task: MakeTask, later: timedelta
 ) -> None:
     to = workers(queue, post)
 
@@ -132,7 +132,7 @@ async def test_what_was_lost_on_the_way_is_asked_for_again(
 
 
 async def test_the_next_occurrence_of_a_long_task_is_another_message(
-    queue: FakeCloudTasks, post: VendorPost, make_task: MakeTask
+    queue: FakeCloudTasks, post: TrustedHttpClient, make_task: MakeTask
 ) -> None:
     to = workers(queue, post)
 
@@ -143,49 +143,53 @@ async def test_the_next_occurrence_of_a_long_task_is_another_message(
 
 
 async def test_very_many_long_tasks_are_a_backlog(
-    queue: FakeCloudTasks, post: VendorPost, make_task: MakeTask
+    queue: FakeCloudTasks, post: TrustedHttpClient, make_task: MakeTask
 ) -> None:
-    sent = await take(workers(queue, post), *(make_task(f"t{n}") for n in range(MOST_LONG + 30)))
+    sent = await take(workers(queue, post), *(make_task(f"t{n}") for n in range(MAX_SINGLE_TASKS + 30)))
 
-    assert MOST_LONG + 4 == sent == len(queue.waiting)
+    assert MAX_SINGLE_TASKS + 4 == sent == len(queue.waiting)
 
 
-async def test_a_worker_leaves_its_own_share_to_the_next_one(queue: FakeCloudTasks, post: VendorPost) -> None:
+async def test_a_worker_leaves_its_own_share_to_the_next_one(
+    queue: FakeCloudTasks, post: TrustedHttpClient
+) -> None:
     to = workers(queue, post)
 
-    await take(to.after(Share((16, 31))), backlog=True)
-    await take(to.after(Share((16, 31), part=1)), backlog=True)
+    await take(to.for_next_worker(Share((16, 31))), backlog=True)
+    await take(to.for_next_worker(Share((16, 31), part=1)), backlog=True)
 
     assert [{"shards": [16, 31], "part": 1}, {"shards": [16, 31], "part": 2}] == carried(queue)
 
 
 async def test_twenty_messages_take_one_token(
-    queue: FakeCloudTasks, post: VendorPost, make_task: MakeTask
+    queue: FakeCloudTasks, post: TrustedHttpClient, make_task: MakeTask
 ) -> None:
     tokens = Tokens("good")
 
-    await take(workers(queue, post, tokens), *(make_task(f"t{n}") for n in range(MOST_LONG)))
+    await take(workers(queue, post, tokens), *(make_task(f"t{n}") for n in range(MAX_SINGLE_TASKS)))
 
     assert 1 == tokens.asked
 
 
-async def test_an_old_token_is_replaced(queue: FakeCloudTasks, post: VendorPost) -> None:
+async def test_an_old_token_is_replaced(queue: FakeCloudTasks, post: TrustedHttpClient) -> None:
     now = [NOON]
     tokens = Tokens("good")
     to = workers(queue, post, tokens, clock=lambda: now[0])
 
-    await take(to.after(Share()), backlog=True)
+    await take(to.for_next_worker(Share()), backlog=True)
     now[0] += 60 * SECOND
-    await take(to.after(Share()), backlog=True, now=now[0] + timedelta(minutes=2))
+    await take(to.for_next_worker(Share()), backlog=True, now=now[0] + timedelta(minutes=2))
 
     assert 2 == tokens.asked
 
 
-async def test_a_token_that_was_taken_back_is_replaced(queue: FakeCloudTasks, post: VendorPost) -> None:
+async def test_a_token_that_was_taken_back_is_replaced(
+    queue: FakeCloudTasks, post: TrustedHttpClient
+) -> None:
     to = workers(queue, post, Tokens("taken back", "good"))
 
-    first = await take(to.after(Share()), backlog=True)
-    second = await take(to.after(Share()), backlog=True)
+    first = await take(to.for_next_worker(Share()), backlog=True)
+    second = await take(to.for_next_worker(Share()), backlog=True)
 
     assert (0, 1) == (first, second)
 
@@ -193,7 +197,7 @@ async def test_a_token_that_was_taken_back_is_replaced(queue: FakeCloudTasks, po
 @pytest.mark.parametrize("status", [401, 403, 429, 503])
 async def test_a_queue_that_refuses_stops_nothing_and_is_in_the_log(
     queue: FakeCloudTasks,
-    post: VendorPost,
+    post: TrustedHttpClient,
     make_task: MakeTask,
     caplog: pytest.LogCaptureFixture,
     status: int,
@@ -209,7 +213,7 @@ async def test_a_queue_that_refuses_stops_nothing_and_is_in_the_log(
 
 
 async def test_a_queue_that_hangs_costs_no_more_than_its_time(
-    queue: FakeCloudTasks, post: VendorPost, caplog: pytest.LogCaptureFixture
+    queue: FakeCloudTasks, post: TrustedHttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     queue.hangs = True
     started = asyncio.get_running_loop().time()
@@ -221,10 +225,10 @@ async def test_a_queue_that_hangs_costs_no_more_than_its_time(
 
 
 async def test_without_a_token_nothing_is_sent(
-    queue: FakeCloudTasks, post: VendorPost, caplog: pytest.LogCaptureFixture
+    queue: FakeCloudTasks, post: TrustedHttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Nobody(Tokens):
-        async def __call__(self) -> Token:
+        async def __call__(self) -> AccessToken:
             raise RuntimeError("canary-of-a-credential")
 
     sent = await take(workers(queue, post, Nobody()), backlog=True)
@@ -233,7 +237,7 @@ async def test_without_a_token_nothing_is_sent(
     assert "canary" not in str([vars(one) for one in caplog.records])
 
 
-async def test_nothing_to_hand_over_asks_for_nothing(queue: FakeCloudTasks, post: VendorPost) -> None:
+async def test_nothing_to_hand_over_asks_for_nothing(queue: FakeCloudTasks, post: TrustedHttpClient) -> None:
     tokens = Tokens("good")
 
     sent = await take(workers(queue, post, tokens))

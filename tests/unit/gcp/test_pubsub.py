@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from functions.app.factories import google_api
+from functions.app.factories import build_google_api
 from functions.domain.event_outbox import CloudEvent
 from functions.domain.events import RUN_FINISHED, TASK_PAUSED
 from functions.domain.run import Outcome, failed
 from functions.domain.task import Job, Task
-from functions.gcp.pubsub import AT_ONCE, PubSubPublisher
-from functions.http_client.trusted import VendorPost
+from functions.gcp.pubsub import BATCH_SIZE, PubSubPublisher
+from functions.http_client.trusted import TrustedHttpClient
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 from tests.support.serving import free_port
@@ -123,19 +123,19 @@ def event(number: int = 0) -> CloudEvent:
 
 
 @pytest.fixture
-async def post() -> AsyncIterator[VendorPost]:
-    one = VendorPost()
+async def post() -> AsyncIterator[TrustedHttpClient]:
+    one = TrustedHttpClient()
     yield one
     await one.close()
 
 
-def publisher(host: str, post: VendorPost, topic: str = TOPIC) -> PubSubPublisher:
-    api = google_api("", host, post, clock=lambda: NOON)
+def publisher(host: str, post: TrustedHttpClient, topic: str = TOPIC) -> PubSubPublisher:
+    api = build_google_api("", host, post, clock=lambda: NOON)
     return PubSubPublisher(api, topic, source="https://cronfire.example.com")
 
 
 async def test_a_topic_that_is_down_is_logged_and_raises_nothing(
-    post: VendorPost, caplog: pytest.LogCaptureFixture
+    post: TrustedHttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     lost = await publisher(f"127.0.0.1:{free_port()}", post)([event()], within=WITHIN)
 
@@ -143,7 +143,7 @@ async def test_a_topic_that_is_down_is_logged_and_raises_nothing(
     assert (1, "events_not_published", 1) == (lost, record.getMessage(), vars(record)["count"])
 
 
-async def test_a_topic_that_hangs_costs_no_more_than_its_time(post: VendorPost) -> None:
+async def test_a_topic_that_hangs_costs_no_more_than_its_time(post: TrustedHttpClient) -> None:
     async def hang(_: web.Request) -> web.Response:
         await asyncio.Event().wait()
         raise AssertionError("nobody sets it")
@@ -155,8 +155,8 @@ async def test_a_topic_that_hangs_costs_no_more_than_its_time(post: VendorPost) 
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host = f"127.0.0.1:{runner.addresses[0][1]}"
 
-    events = [event(number) for number in range(AT_ONCE + 1)]
+    events = [event(number) for number in range(BATCH_SIZE + 1)]
     lost = await publisher(host, post)(events, within=timedelta(seconds=0.1))
 
     await runner.cleanup()
-    assert AT_ONCE + 1 == lost
+    assert BATCH_SIZE + 1 == lost

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from functions.http_client.client import USER_AGENT, FetchError, RefusedError, Response
+from functions.http_client import BlockedRequestError, FetchError
+from functions.http_client.client import USER_AGENT, Response
 from tests.support.peers import Request, Script, Trap, answer
 from tests.unit.http_client.conftest import Failure, MakeClient, Serve
 from tests.unit.http_client.test_responses import bomb
@@ -92,7 +93,7 @@ async def test_odd_methods_are_refused(
 ) -> None:
     error = await failure(make_client(), f"http://127.0.0.1:{trap.port}/", method)
 
-    assert isinstance(error, RefusedError)
+    assert isinstance(error, BlockedRequestError)
     assert error.reason.startswith("The method is not allowed; allowed are DELETE, GET, HEAD,")
 
 
@@ -103,7 +104,7 @@ async def test_a_forbidden_header_stops_the_call(
 
     error = await failure(make_client(server), server.url, headers={"Metadata-Flavor": "Google"})
 
-    assert isinstance(error, RefusedError)
+    assert isinstance(error, BlockedRequestError)
     assert 0 == server.connections
 
 

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from functions.http_client import RefusedError
-from functions.http_client.lazy import OriginClient
+from functions.http_client import BlockedRequestError
+from functions.http_client.lazy import SingleOriginClient
 from tests.support.peers import Server, answer
 
 
@@ -15,7 +15,7 @@ async def server() -> Server:
 
 
 async def test_its_own_origin_is_reached_though_it_is_private(server: Server) -> None:
-    client = OriginClient(f"http://127.0.0.1:{server.port}/v1", clock=time.time)
+    client = SingleOriginClient(f"http://127.0.0.1:{server.port}/v1", clock=time.time)
 
     response = await client.request("GET", f"http://127.0.0.1:{server.port}/other", timeout_s=20)
 
@@ -28,9 +28,9 @@ async def test_its_own_origin_is_reached_though_it_is_private(server: Server) ->
     "other", ["http://localhost:{port}/", "http://127.0.0.1:1/", "https://127.0.0.1:{port}/"]
 )
 async def test_every_other_origin_is_refused(server: Server, other: str) -> None:
-    client = OriginClient(f"http://127.0.0.1:{server.port}/v1", clock=time.time)
+    client = SingleOriginClient(f"http://127.0.0.1:{server.port}/v1", clock=time.time)
 
-    with pytest.raises(RefusedError):
+    with pytest.raises(BlockedRequestError):
         await client.request("GET", other.format(port=server.port), timeout_s=20)
 
     await client.close()
@@ -40,7 +40,7 @@ async def test_every_other_origin_is_refused(server: Server, other: str) -> None
 
 async def test_a_redirect_is_not_followed(server: Server) -> None:
     away = await Server(answer(302, headers={"Location": f"http://127.0.0.1:{server.port}/"})).start()
-    client = OriginClient(f"http://127.0.0.1:{away.port}", clock=time.time)
+    client = SingleOriginClient(f"http://127.0.0.1:{away.port}", clock=time.time)
 
     response = await client.request("GET", f"http://127.0.0.1:{away.port}/", max_redirects=3, timeout_s=20)
 
@@ -54,9 +54,9 @@ async def test_a_redirect_is_not_followed(server: Server) -> None:
     "base", ["http://169.254.169.254/", "http://metadata.google.internal/", "http://[fd00:ec2::254]/"]
 )
 async def test_the_metadata_service_is_refused_even_as_an_origin(base: str) -> None:
-    client = OriginClient(base, clock=time.time)
+    client = SingleOriginClient(base, clock=time.time)
 
-    with pytest.raises(RefusedError):
+    with pytest.raises(BlockedRequestError):
         await client.request("GET", base, timeout_s=20)
 
     await client.close()

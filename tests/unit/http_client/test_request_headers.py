@@ -2,8 +2,13 @@
 
 import pytest
 
-from functions.http_client import RefusedError
-from functions.http_client.requests import check_headers, for_another_origin, readable, without_body_headers
+from functions.http_client import BlockedRequestError
+from functions.http_client.requests import (
+    check_headers,
+    decode_headers,
+    strip_body_headers,
+    strip_credentials,
+)
 
 FORBIDDEN = [
     "Host",
@@ -29,7 +34,7 @@ FORBIDDEN = [
 
 @pytest.mark.parametrize("name", FORBIDDEN)
 def test_headers_that_frame_the_message_or_open_metadata_are_refused(name: str) -> None:
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(BlockedRequestError) as caught:
         check_headers({"Accept": "*/*", name: "canary"})
 
     assert f"The header {name} is not allowed; remove it" == caught.value.reason
@@ -38,13 +43,13 @@ def test_headers_that_frame_the_message_or_open_metadata_are_refused(name: str) 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:", "a\r\nHost", "a\n", "ä", "a\x00", "\ud800", "a\tb"])
 def test_a_name_that_is_no_token_is_refused(name: str) -> None:
-    with pytest.raises(RefusedError, match="A header's name"):
+    with pytest.raises(BlockedRequestError, match="A header's name"):
         check_headers({name: "x"})
 
 
 @pytest.mark.parametrize("value", ["a\r\nHost: b", "a\n", "\r", "a\x00b", "\x1b", "\x7f", "\ud800"])
 def test_a_value_that_could_end_its_line_is_refused_without_showing_it(value: str) -> None:
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(BlockedRequestError) as caught:
         check_headers({"X-Note": f"canary{value}"})
 
     expected = "The value of the header X-Note holds a line break or control character"
@@ -66,13 +71,13 @@ def test_ordinary_headers_may_be_sent() -> None:
 def test_nothing_that_could_be_a_secret_goes_to_another_origin() -> None:
     headers = {"AUTHORIZATION": "a", "Cookie": "b", "X-Api-Key": "c", "Accept": "d", "user-agent": "e"}
 
-    kept = for_another_origin(headers)
+    kept = strip_credentials(headers)
 
     assert {"Accept": "d", "user-agent": "e"} == kept
 
 
 def test_headers_about_a_body_go_with_the_body() -> None:
-    kept = without_body_headers({"Content-Type": "a/b", "content-language": "de", "X-Note": "c"})
+    kept = strip_body_headers({"Content-Type": "a/b", "content-language": "de", "X-Note": "c"})
 
     assert {"X-Note": "c"} == kept
 
@@ -80,6 +85,6 @@ def test_headers_about_a_body_go_with_the_body() -> None:
 def test_of_a_repeated_header_the_last_one_is_read_in_text_that_can_be_stored() -> None:
     latin = b"caf\xe9".decode("utf-8", "surrogateescape")
 
-    headers = readable([("ETag", "1"), ("etag", "2"), ("X-Name", "中"), ("X-Latin", latin)])
+    headers = decode_headers([("ETag", "1"), ("etag", "2"), ("X-Name", "中"), ("X-Latin", latin)])
 
     assert {"etag": "2", "x-name": "中", "x-latin": "caf\ufffd"} == headers

@@ -2,31 +2,33 @@
 
 import pytest
 
-from functions.http_client import RefusedError
+from functions.http_client import BlockedRequestError
 from functions.http_client.addresses import ANY_PORT, WEB_PORTS
-from functions.http_client.requests import Call, checked_call, redirected
+from functions.http_client.requests import Request, next_request, validate_request
 
 SECRETS = {"Authorization": "Bearer canary", "Cookie": "sid=canary", "X-Api-Key": "canary"}
 
 
-def call(method: str = "GET", url: str = "https://shop.example/a/b?c=1", body: bytes | None = None) -> Call:
-    return checked_call(method, url, SECRETS | {"Accept": "text/html"}, body, ANY_PORT)
+def call(
+    method: str = "GET", url: str = "https://shop.example/a/b?c=1", body: bytes | None = None
+) -> Request:
+    return validate_request(method, url, SECRETS | {"Accept": "text/html"}, body, ANY_PORT)
 
 
-def followed(start: Call, status: int, location: str) -> Call:
-    following = redirected(start, status, location, ANY_PORT)
+def followed(start: Request, status: int, location: str) -> Request:
+    following = next_request(start, status, location, ANY_PORT)
     assert following is not None
     return following
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 300, 304, 305, 306, 399, 404, 503])
 def test_only_the_five_redirects_are_redirects(status: int) -> None:
-    assert redirected(call(), status, "/next", ANY_PORT) is None
+    assert next_request(call(), status, "/next", ANY_PORT) is None
 
 
 @pytest.mark.parametrize("location", [None, ""])
 def test_a_redirect_to_nowhere_is_an_answer(location: str | None) -> None:
-    assert redirected(call(), 302, location, ANY_PORT) is None
+    assert next_request(call(), 302, location, ANY_PORT) is None
 
 
 @pytest.mark.parametrize(
@@ -121,8 +123,8 @@ def test_an_upgrade_to_https_elsewhere_is_another_origin(target: str) -> None:
     ],
 )
 def test_a_bad_target_is_refused_with_what_is_wrong(location: str, reason: str) -> None:
-    with pytest.raises(RefusedError) as caught:
-        redirected(call(), 302, location, WEB_PORTS)
+    with pytest.raises(BlockedRequestError) as caught:
+        next_request(call(), 302, location, WEB_PORTS)
 
     assert caught.value.reason.startswith(f"The redirect was not followed: {reason}")
     assert "canary" not in caught.value.reason

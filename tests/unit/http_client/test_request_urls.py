@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.http_client import RefusedError
+from functions.http_client import BlockedRequestError
 from functions.http_client.addresses import WEB_PORTS
 from functions.http_client.requests import check_url
 
@@ -67,7 +67,7 @@ def test_a_good_url_is_put_into_one_form(text: str) -> None:
 
 @pytest.mark.parametrize("text", BAD)
 def test_a_bad_url_is_refused_with_what_is_wrong(text: str) -> None:
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(BlockedRequestError) as caught:
         check_url(text)
 
     assert BAD[text] in caught.value.reason
@@ -76,7 +76,7 @@ def test_a_bad_url_is_refused_with_what_is_wrong(text: str) -> None:
 
 @pytest.mark.parametrize("port", [22, 25, 6379, 8000])
 def test_only_the_ports_of_the_web_are_allowed_when_asked_so(port: int) -> None:
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(BlockedRequestError) as caught:
         check_url(f"http://example.com:{port}/", WEB_PORTS)
 
     assert f"The URL's port {port} is not allowed here" == caught.value.reason
@@ -100,7 +100,7 @@ def test_no_text_whatever_does_more_than_be_refused(text: str, form: str) -> Non
     """Parsers have crashed on less; a crash here would be a task that fails without a reason."""
     try:
         url = check_url(form.format(text))
-    except RefusedError:
+    except BlockedRequestError:
         return
 
     assert url.scheme in ("http", "https")

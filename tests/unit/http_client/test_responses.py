@@ -7,12 +7,12 @@ import zlib
 import pytest
 
 from functions.http_client import FetchError
-from functions.http_client.responses import Read, read_body
+from functions.http_client.responses import ReadChunk, read_body
 
 MEGABYTE = 1 << 20
 
 
-def wire(*chunks: bytes) -> Read:
+def wire(*chunks: bytes) -> ReadChunk:
     """The body in these pieces, then its end."""
     pieces = iter(chunks)
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from functions.http_client.client import FetchError, RefusedError
-from functions.http_client.transport import Names
+from functions.http_client import BlockedRequestError, FetchError
+from functions.http_client.transport import ThreadedResolver
 from tests.support.peers import Request, Trap, answer
 from tests.unit.http_client.conftest import Failure, MakeClient, Serve
 from tests.unit.http_client.vectors import (
@@ -24,7 +24,7 @@ class Resolver:
     """Answers from a table, else as the system does, without asking anybody on the network."""
 
     def __init__(self) -> None:
-        self._system = Names()
+        self._system = ThreadedResolver()
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         return KNOWN_NAMES[host] if host in KNOWN_NAMES else await self._system(host, port)
@@ -46,7 +46,7 @@ async def test_no_way_of_writing_loopback_connects(
 ) -> None:
     error = await failure(make_client(resolve=resolver), f"http://{host}:{trap.port}/")
 
-    assert isinstance(error, RefusedError)
+    assert isinstance(error, BlockedRequestError)
     assert trap.touched == 0
 
 
@@ -59,14 +59,14 @@ async def test_no_way_of_writing_metadata_connects_even_where_private_addresses_
 
     error = await failure(client, f"http://{host}/computeMetadata/v1/")
 
-    assert isinstance(error, RefusedError)
+    assert isinstance(error, BlockedRequestError)
 
 
 @pytest.mark.parametrize("form", ODD_URLS + ODD_ONLY_ALONE)
 async def test_no_odd_url_connects(form: str, trap: Trap, make_client: MakeClient, failure: Failure) -> None:
     error = await failure(make_client(), form.format(port=trap.port))
 
-    assert isinstance(error, RefusedError)
+    assert isinstance(error, BlockedRequestError)
     assert trap.touched == 0
 
 
@@ -85,7 +85,7 @@ async def test_no_redirect_leads_there(
 
     error = await failure(make_client(server, resolve=resolver), server.url)
 
-    assert isinstance(error, RefusedError)
+    assert isinstance(error, BlockedRequestError)
     assert error.reason.startswith("The redirect was not followed: ")
     assert len(server.requests) == 1
     assert trap.touched == 0
@@ -102,7 +102,7 @@ async def test_a_second_redirect_is_judged_like_the_first(
 
     error = await failure(make_client(server), server.url)
 
-    assert isinstance(error, RefusedError)
+    assert isinstance(error, BlockedRequestError)
     assert len(server.requests) == 2
     assert trap.touched == 0
 
@@ -146,7 +146,7 @@ async def test_a_name_that_moves_to_a_forbidden_address_is_refused(
     error = await failure(make_client(server, resolve=rebinding), url)
 
     assert first.body == b"ok"
-    assert isinstance(error, RefusedError)
+    assert isinstance(error, BlockedRequestError)
     assert rebinding.asked == 2
     assert server.connections == 1
 
@@ -160,7 +160,7 @@ async def test_a_redirect_through_a_name_that_moves_is_refused(
 
     error = await failure(client, f"http://rebind.example:{server.port}/")
 
-    assert isinstance(error, RefusedError)
+    assert isinstance(error, BlockedRequestError)
     assert rebinding.asked == 2
     assert trap.touched == 0
 
@@ -173,7 +173,7 @@ async def test_one_forbidden_address_among_good_ones_refuses_the_name(
 
     error = await failure(client, f"http://mixed.example:{trap.port}/")
 
-    assert isinstance(error, RefusedError)
+    assert isinstance(error, BlockedRequestError)
     assert trap.touched == 0
 
 
@@ -186,7 +186,7 @@ async def test_not_even_the_good_address_of_such_a_name_is_called(
 
     error = await failure(client, f"http://mixed.example:{server.port}/")
 
-    assert isinstance(error, RefusedError)
+    assert isinstance(error, BlockedRequestError)
     assert 0 == server.connections
 
 
@@ -241,7 +241,7 @@ async def test_a_name_that_cannot_be_looked_up_says_so(make_client: MakeClient, 
     assert error.reason == "The name does not resolve"
     assert not error.permanent
     assert isinstance(error, FetchError)
-    assert not isinstance(error, RefusedError)
+    assert not isinstance(error, BlockedRequestError)
 
 
 async def test_a_name_without_addresses_does_not_resolve(make_client: MakeClient, failure: Failure) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.http_client.client import RefusedError
+from functions.http_client import BlockedRequestError
 from tests.support.peers import Trap, answer
 from tests.unit.http_client.conftest import Failure, MakeClient, Serve
 from tests.unit.http_client.vectors import METADATA, NOWHERE, PRIVATE
@@ -54,7 +54,7 @@ async def test_to_metadata_or_nowhere_no_name_leads(
     with connections() as made:
         error = await failure(client, "http://moving.example:8080/")
 
-    assert isinstance(error, RefusedError)
+    assert isinstance(error, BlockedRequestError)
     assert [] == made
 
 
@@ -70,7 +70,7 @@ async def test_a_name_that_was_good_and_moves_is_refused_before_any_connection(
         error = await failure(client, f"http://moving.example:{trap.port}/")
 
     assert 200 == good.status
-    assert isinstance(error, RefusedError)
+    assert isinstance(error, BlockedRequestError)
     assert [("127.0.0.1", server.port)] == made
     assert 0 == trap.touched
 
@@ -85,7 +85,7 @@ async def test_a_redirect_to_a_name_that_moved_is_refused_before_any_connection(
     with connections() as made:
         error = await failure(client, f"http://moving.example:{server.port}/")
 
-    assert isinstance(error, RefusedError)
+    assert isinstance(error, BlockedRequestError)
     assert [("127.0.0.1", server.port)] == made
     assert 0 == trap.touched
 

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from functions.http_client.trusted import VENDOR_ANSWER_BYTES, PostError, VendorPost
+from functions.http_client.trusted import MAX_RESPONSE_BYTES, PostError, TrustedHttpClient
 
 Serve = Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]]
 
@@ -30,7 +30,7 @@ async def serve() -> AsyncIterator[Serve]:
         await server.close()
 
 
-async def test_answer_has_status_lower_case_headers_and_body(serve: Serve, post: VendorPost) -> None:
+async def test_answer_has_status_lower_case_headers_and_body(serve: Serve, post: TrustedHttpClient) -> None:
     async def echo(request: web.Request) -> web.Response:
         body = await request.read() + request.headers["X-Given"].encode()
         return web.Response(status=429, body=body, headers={"Retry-After": "7"})
@@ -40,7 +40,7 @@ async def test_answer_has_status_lower_case_headers_and_body(serve: Serve, post:
     assert (429, "7", "字!".encode()) == (answer.status, answer.headers["retry-after"], answer.body)
 
 
-async def test_redirect_is_not_followed(serve: Serve, post: VendorPost) -> None:
+async def test_redirect_is_not_followed(serve: Serve, post: TrustedHttpClient) -> None:
     paths: list[str] = []
 
     async def away(request: web.Request) -> web.Response:
@@ -53,7 +53,7 @@ async def test_redirect_is_not_followed(serve: Serve, post: VendorPost) -> None:
     assert ["/"] == paths
 
 
-async def test_endless_answer_is_read_to_a_limit(serve: Serve, post: VendorPost) -> None:
+async def test_endless_answer_is_read_to_a_limit(serve: Serve, post: TrustedHttpClient) -> None:
     async def endless(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -65,10 +65,10 @@ async def test_endless_answer_is_read_to_a_limit(serve: Serve, post: VendorPost)
 
     answer = await post(await serve(endless), headers={}, body=b"", timeout_s=10)
 
-    assert VENDOR_ANSWER_BYTES == len(answer.body)
+    assert MAX_RESPONSE_BYTES == len(answer.body)
 
 
-async def test_dripping_answer_ends_in_time(serve: Serve, post: VendorPost) -> None:
+async def test_dripping_answer_ends_in_time(serve: Serve, post: TrustedHttpClient) -> None:
     """A limit for each read alone would wait as long as there are drops."""
 
     async def drip(request: web.Request) -> web.StreamResponse:
@@ -86,7 +86,7 @@ async def test_dripping_answer_ends_in_time(serve: Serve, post: VendorPost) -> N
 
 
 async def test_proxy_of_the_environment_is_not_used(
-    serve: Serve, post: VendorPost, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, post: TrustedHttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A proxy would be shown the address, which is the secret."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
@@ -101,7 +101,7 @@ async def test_proxy_of_the_environment_is_not_used(
     assert 200 == answer.status
 
 
-async def test_cookies_are_not_kept_nor_compression_asked_for(serve: Serve, post: VendorPost) -> None:
+async def test_cookies_are_not_kept_nor_compression_asked_for(serve: Serve, post: TrustedHttpClient) -> None:
     seen: list[tuple[str | None, str | None]] = []
 
     async def biscuit(request: web.Request) -> web.Response:
@@ -115,7 +115,7 @@ async def test_cookies_are_not_kept_nor_compression_asked_for(serve: Serve, post
     assert [(None, "identity")] * 2 == seen
 
 
-async def test_closed_post_opens_anew(serve: Serve, post: VendorPost) -> None:
+async def test_closed_post_opens_anew(serve: Serve, post: TrustedHttpClient) -> None:
     async def fine(request: web.Request) -> web.Response:
         return web.Response()
 

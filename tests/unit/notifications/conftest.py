@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.domain.alerts.model import Notice
-from functions.http_client.trusted import VendorPost
+from functions.http_client.trusted import TrustedHttpClient
 from tests.fakes.feishu_bot import FeishuBot
 from tests.fakes.webhook_receiver import WebhookReceiver
 
@@ -57,9 +57,9 @@ def make_notice() -> MakeNotice:
 
 
 @pytest.fixture
-async def post() -> AsyncIterator[VendorPost]:
+async def post() -> AsyncIterator[TrustedHttpClient]:
     """The real one."""
-    post = VendorPost()
+    post = TrustedHttpClient()
     yield post
     await post.close()
 

@@ -15,10 +15,10 @@ from functions.domain.run import Outcome, succeeded
 from functions.domain.storage import Filter, Write
 from functions.domain.task import Job, Task, TaskSpec
 from functions.engine.tick import tick
-from functions.interfaces import Parts, Store
-from functions.notifications.channel import Sent
-from functions.notifications.dispatcher import Teller
-from functions.services.channels import Channels
+from functions.interfaces import TickDependencies, TickStore
+from functions.notifications.channel import SendResult
+from functions.notifications.dispatcher import NotificationDispatcher
+from functions.services.channels import ChannelService
 from functions.stores.sqlite.store import SqliteStore
 from tests.unit.notifications.conftest import NOON, Clock
 
@@ -33,15 +33,15 @@ class Listener:
 
     def __init__(self, name: str, clock: Clock) -> None:
         self.name = name
-        self.answer: Sent | BaseException = Sent(ok=True)
+        self.answer: SendResult | BaseException = SendResult(ok=True)
         self.messages: list[tuple[datetime, list[Notice]]] = []
         self._clock = clock
 
-    async def send(self, notices: Sequence[Notice], now: datetime) -> Sent:
+    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
         if isinstance(self.answer, BaseException):
             raise self.answer
         if self.answer.ok:
-            self.messages.append((self._clock(), list(notices)))
+            self.messages.append((self._clock(), list(notifications)))
         return self.answer
 
     @property
@@ -65,15 +65,17 @@ class Engine:
 
     def __post_init__(self) -> None:
         self.store = SqliteStore(":memory:")
-        self.engine_store: Store = self.store
+        self.engine_store: TickStore = self.store
         self.restart()
 
     def restart(self) -> None:
         """Forget all that only a process knows."""
         marks = {name: self.fingerprints.get(name, "one") for name in self.listeners}
-        self.channels = Channels(self.store, marks, clock=self.clock)
+        self.channels = ChannelService(self.store, marks, clock=self.clock)
         redact = Redactor(self.secrets)
-        self.teller = Teller(self.listeners, clock=self.clock, redact=redact, watch=self.channels)
+        self.teller = NotificationDispatcher(
+            self.listeners, clock=self.clock, redact=redact, observer=self.channels
+        )
 
     async def put(self, *specs: Mapping[str, Any]) -> None:
         """Save tasks; each names only what it is about."""
@@ -82,17 +84,17 @@ class Engine:
         await self.store.write([Write(task, None) for task in tasks])
 
     async def task(self, task_id: str) -> Task:
-        return (await self.store.read([task_id])).tasks[0].task
+        return (await self.store.get_tasks([task_id])).tasks[0].task
 
     async def tick(self) -> Mapping[str, Any]:
-        parts = Parts(
+        parts = TickDependencies(
             store=self.engine_store,
-            perform=self._perform,
-            tell=self.teller,
-            routes=self.channels,
+            run_task=self._perform,
+            notify=self.teller,
+            routing=self.channels,
             clock=self.clock,
-            token=lambda: f"tick{next(self.names)}",
-            dice=random.Random(1).random,
+            new_tick_id=lambda: f"tick{next(self.names)}",
+            random=random.Random(1).random,
         )
         report = await tick(parts, UNLIMITED)
         self.reports.append(report)
@@ -101,7 +103,9 @@ class Engine:
     async def live(self, until: datetime) -> None:
         """Ping at each full minute until then at which something is due; the others change nothing."""
         while True:
-            looks = [stored.task.next_run_at for stored in (await self.store.page(Filter(), limit=500)).tasks]
+            looks = [
+                stored.task.next_run_at for stored in (await self.store.list_tasks(Filter(), limit=500)).tasks
+            ]
             wake = min((look for look in looks if look is not None), default=until)
             on_the_minute = NOON + -((NOON - max(wake, self.clock.now)) // MINUTE) * MINUTE
             if on_the_minute >= until:

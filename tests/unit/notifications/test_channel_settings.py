@@ -10,15 +10,15 @@ from functions.domain.alerts.routing import ChannelSettings
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.storage import Document, Stored, Write
 from functions.domain.task import Job
-from functions.errors import InputError, StoreUnavailable
-from functions.notifications import fingerprints
-from functions.notifications.channel import Sent
-from functions.services.channels import Channels
+from functions.errors import InputError, StoreUnavailableError
+from functions.notifications import channel_config_hashes
+from functions.notifications.channel import SendResult
+from functions.services.channels import ChannelService
 from tests.unit.notifications.conftest import NOON, Clock, MakeNotice
 from tests.unit.notifications.engine import MINUTE, Engine, Listener
 
 HOUR = timedelta(hours=1)
-GONE = Sent(ok=False, permanent=True, detail="HTTP 410: the hook is gone")
+GONE = SendResult(ok=False, permanent=True, detail="HTTP 410: the hook is gone")
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def breaks(first: timedelta, until: timedelta) -> Callable[[Job], Outcome]:
 
 
 async def set_up(engine: Engine, name: str = "chat", **settings: Any) -> None:
-    await engine.channels.change(name, lambda _: ChannelSettings.model_validate(settings))
+    await engine.channels.update_settings(name, lambda _: ChannelSettings.model_validate(settings))
 
 
 async def maintain(engine: Engine, until: timedelta, name: str = "chat", **window: Any) -> None:
@@ -121,14 +121,14 @@ async def test_held_notice_costs_its_task_nothing_until_the_channel_opens(engine
 async def test_channel_that_is_down_is_not_asked_at_every_run(engine: Engine) -> None:
     """Twenty tries are a day, not the twenty runs of twenty minutes."""
     engine.work = breaks(timedelta(), HOUR * 9)
-    engine.listeners["chat"].answer = Sent(ok=False, detail="HTTP 503")
+    engine.listeners["chat"].answer = SendResult(ok=False, detail="HTTP 503")
     await engine.put(
         {"title": "Shop", "schedule": "* * * * *", "notify": [{"on": ["failure"], "remind": "never"}]}
     )
 
     await engine.live(NOON + 50 * MINUTE)
     tries = (await engine.task("shop")).alert.tries
-    engine.listeners["chat"].answer = Sent(ok=True)
+    engine.listeners["chat"].answer = SendResult(ok=True)
     await engine.live(NOON + 2 * HOUR)
 
     assert (6, [["failure"]]) == (tries, kinds(engine))
@@ -140,7 +140,7 @@ async def test_rate_of_a_channel_is_kept_and_nothing_is_lost_by_it(engine: Engin
     await engine.put(*({"title": name, "schedule": "@yearly"} for name in ("a", "b")))
     engine.work = breaks(-HOUR, HOUR)
     for task_id in ("a", "b"):
-        [stored] = (await engine.store.read([task_id])).tasks
+        [stored] = (await engine.store.get_tasks([task_id])).tasks
         await engine.store.write([_due_now(stored, engine.clock.now)])
         await engine.tick()
 
@@ -169,7 +169,7 @@ async def test_channel_whose_vendor_refuses_for_good_is_switched_off_and_the_oth
     engine.restart()
     await engine.live(NOON + 2 * HOUR)
 
-    state = (await engine.channels.all())["chat"]
+    state = (await engine.channels.settings())["chat"]
     assert state.disabled is not None
     assert ("HTTP 410: the hook is gone", ()) == (state.disabled.reason, state.disabled.untold)
     assert [["failure"], ["channel"], ["reminder"]] == kinds(engine, "mail")
@@ -178,7 +178,7 @@ async def test_channel_whose_vendor_refuses_for_good_is_switched_off_and_the_oth
 
 
 async def test_word_of_a_channel_switched_off_survives_the_process(engine: Engine) -> None:
-    await engine.channels.refused("chat", "gone")
+    await engine.channels.disable_refused("chat", "gone")
     engine.restart()
     engine.work = breaks(timedelta(), HOUR)
     await engine.put({"title": "Shop"})
@@ -189,7 +189,7 @@ async def test_word_of_a_channel_switched_off_survives_the_process(engine: Engin
 
 
 async def test_channel_stays_off_until_somebody_enables_it_or_changes_its_settings(engine: Engine) -> None:
-    await engine.channels.refused("chat", "gone")
+    await engine.channels.disable_refused("chat", "gone")
     seen = []
     for change in ("nothing", "fingerprint", "back", "enable"):
         if change == "fingerprint":
@@ -199,7 +199,7 @@ async def test_channel_stays_off_until_somebody_enables_it_or_changes_its_settin
         engine.restart()
         if change == "enable":
             await engine.channels.enable("chat")
-        seen.append(engine.channels.is_open("chat", (await engine.channels.all())["chat"]))
+        seen.append(engine.channels.is_open("chat", (await engine.channels.settings())["chat"]))
 
     assert [False, True, False, True] == seen
 
@@ -209,7 +209,7 @@ async def test_notice_for_channels_that_are_all_off_is_logged(
 ) -> None:
     await engine.channels.disable("chat")
 
-    [way] = await engine.channels.ways([make_notice(channels=("chat",))])
+    [way] = await engine.channels.route([make_notice(channels=("chat",))])
 
     assert ((), {}) == (way.send, way.held)
     assert ["notice_unsaid"] == [record.message for record in caplog.records]
@@ -229,21 +229,21 @@ class CountingShelf:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def documents(self, kind: Any, ids: Any) -> list[Document]:
+    async def get_documents(self, kind: Any, ids: Any) -> list[Document]:
         self.reads += 1
         if self.down:
-            raise StoreUnavailable("The store does not answer")
-        return await self._store.documents(kind, ids)
+            raise StoreUnavailableError("The store does not answer")
+        return await self._store.get_documents(kind, ids)
 
 
 async def test_documents_are_read_once_a_minute_and_only_when_there_is_something_to_say(
     engine: Engine, make_notice: MakeNotice
 ) -> None:
     shelf = CountingShelf(engine)
-    channels = Channels(shelf, {"chat": "one"}, clock=engine.clock)
+    channels = ChannelService(shelf, {"chat": "one"}, clock=engine.clock)
     reads = []
     for _ in range(4):
-        await channels.ways([make_notice()])
+        await channels.route([make_notice()])
         reads.append(shelf.reads)
         engine.clock.move(seconds=30)
 
@@ -263,10 +263,10 @@ async def test_store_that_does_not_answer_holds_nothing_back(
 ) -> None:
     shelf = CountingShelf(engine)
     shelf.down = True
-    channels = Channels(shelf, {"chat": "one"}, clock=engine.clock)
+    channels = ChannelService(shelf, {"chat": "one"}, clock=engine.clock)
 
-    [way] = await channels.ways([make_notice()])
-    await channels.refused("chat", "gone")
+    [way] = await channels.route([make_notice()])
+    await channels.disable_refused("chat", "gone")
 
     assert ("chat",) == way.send
     assert ["channels_unread", "channel_not_noted"] == [record.message for record in caplog.records]
@@ -275,9 +275,11 @@ async def test_store_that_does_not_answer_holds_nothing_back(
 async def test_document_nobody_can_read_silences_nobody(
     engine: Engine, make_notice: MakeNotice, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await engine.store.put([Document("channels", "chat", {"quiet": "s3cret-canary", "enabled": False})])
+    await engine.store.put_documents(
+        [Document("channels", "chat", {"quiet": "s3cret-canary", "enabled": False})]
+    )
 
-    [way] = await engine.channels.ways([make_notice()])
+    [way] = await engine.channels.route([make_notice()])
 
     assert ("chat", "mail") == way.send
     assert [["quiet"]] == [getattr(record, "fields", None) for record in caplog.records]
@@ -285,13 +287,13 @@ async def test_document_nobody_can_read_silences_nobody(
 
 
 async def test_change_of_somebody_else_meanwhile_is_kept(engine: Engine) -> None:
-    others = Channels(engine.store, {"chat": "one"}, clock=engine.clock)
-    await others.all()
+    others = ChannelService(engine.store, {"chat": "one"}, clock=engine.clock)
+    await others.settings()
 
-    await engine.channels.change("chat", lambda old: old.model_copy(update={"rate_per_minute": 9}))
+    await engine.channels.update_settings("chat", lambda old: old.model_copy(update={"rate_per_minute": 9}))
     await others.disable("chat")
 
-    settings = (await engine.channels.all())["chat"]
+    settings = (await engine.channels.settings())["chat"]
     assert (False, 9) == (settings.enabled, settings.rate_per_minute)
 
 
@@ -302,7 +304,7 @@ async def test_there_must_be_such_a_channel(engine: Engine) -> None:
 
 def test_fingerprint_changes_with_the_settings_and_shows_none_of_them() -> None:
     marks = [
-        fingerprints({"WEBHOOK_URL": url, "OTHER": other}, ["webhook"])["webhook"]
+        channel_config_hashes({"WEBHOOK_URL": url, "OTHER": other}, ["webhook"])["webhook"]
         for url, other in (("https://a.example", "1"), ("https://b.example", "1"), ("https://a.example", "2"))
     ]
 
@@ -312,10 +314,10 @@ def test_fingerprint_changes_with_the_settings_and_shows_none_of_them() -> None:
 
 async def test_vendor_that_asks_for_patience_is_left_alone_and_costs_no_try(engine: Engine) -> None:
     engine.work = breaks(timedelta(), HOUR)
-    engine.listeners["chat"].answer = Sent(ok=False, retry_after=10 * MINUTE)
+    engine.listeners["chat"].answer = SendResult(ok=False, retry_after=10 * MINUTE)
     await engine.put({"title": "Shop", "schedule": "* * * * *"})
     await engine.live(NOON + 2 * MINUTE)
-    engine.listeners["chat"].answer = Sent(ok=True)
+    engine.listeners["chat"].answer = SendResult(ok=True)
 
     await engine.live(NOON + 20 * MINUTE)
 

@@ -9,11 +9,11 @@ import pytest
 
 from functions.domain.alerts.model import Notice
 from functions.domain.redaction import Redactor
-from functions.http_client.trusted import PostError, VendorPost
-from functions.interfaces import Tell
-from functions.notifications import open_channels
-from functions.notifications.channel import Channel, Sent
-from functions.notifications.dispatcher import Teller
+from functions.http_client.trusted import PostError, TrustedHttpClient
+from functions.interfaces import Notify
+from functions.notifications import create_channels
+from functions.notifications.channel import Channel, SendResult
+from functions.notifications.dispatcher import NotificationDispatcher
 from tests.fakes.feishu_bot import FeishuBot
 from tests.fakes.webhook_receiver import WebhookReceiver
 from tests.unit.notifications.conftest import Clock, MakeNotice
@@ -27,13 +27,13 @@ TEN_S = timedelta(seconds=10)
 class Recorder:
     """A channel that does as it is told and remembers what it was given."""
 
-    def __init__(self, name: str, answer: Sent | Exception | None = None) -> None:
+    def __init__(self, name: str, answer: SendResult | Exception | None = None) -> None:
         self.name = name
-        self.answer = answer or Sent(ok=True)
+        self.answer = answer or SendResult(ok=True)
         self.messages: list[list[Notice]] = []
 
-    async def send(self, notices: Sequence[Notice], now: datetime) -> Sent:
-        self.messages.append(list(notices))
+    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
+        self.messages.append(list(notifications))
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -42,13 +42,15 @@ class Recorder:
 class Silent(Recorder):
     """A channel that never answers."""
 
-    async def send(self, notices: Sequence[Notice], now: datetime) -> Sent:
+    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
         await asyncio.Event().wait()
         raise AssertionError("it waits for ever")
 
 
-def teller_of(clock: Clock, *channels: Channel, secrets: Sequence[str] = ()) -> Teller:
-    return Teller({channel.name: channel for channel in channels}, clock=clock, redact=Redactor(secrets))
+def teller_of(clock: Clock, *channels: Channel, secrets: Sequence[str] = ()) -> NotificationDispatcher:
+    return NotificationDispatcher(
+        {channel.name: channel for channel in channels}, clock=clock, redact=Redactor(secrets)
+    )
 
 
 def events(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, str]]:
@@ -62,7 +64,7 @@ def events(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, str]]:
 async def test_each_channel_gets_one_message_worst_first(clock: Clock, make_notice: MakeNotice) -> None:
     first, second = Recorder("first"), Recorder("second")
     kinds = ["success", "news", "recovery", "paused", "failure"]
-    tell: Tell = teller_of(clock, first, second)
+    tell: Notify = teller_of(clock, first, second)
 
     left = await tell([make_notice(kind) for kind in kinds], within=TEN_S)
 
@@ -95,14 +97,14 @@ async def test_notice_goes_where_it_says(
 @pytest.mark.parametrize(
     "answer",
     [
-        Sent(ok=False, detail="HTTP 503"),
+        SendResult(ok=False, detail="HTTP 503"),
         PostError("no answer"),
         RuntimeError("https://canary"),
         KeyError("x"),
     ],
 )
 async def test_failing_channel_is_tried_again_and_others_are_not_told_twice(
-    answer: Sent | Exception, clock: Clock, make_notice: MakeNotice, caplog: pytest.LogCaptureFixture
+    answer: SendResult | Exception, clock: Clock, make_notice: MakeNotice, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken, fine = Recorder("broken", answer), Recorder("fine")
 
@@ -118,7 +120,9 @@ async def test_failing_channel_is_tried_again_and_others_are_not_told_twice(
 async def test_refusal_for_good_is_logged_once_and_done(
     clock: Clock, make_notice: MakeNotice, caplog: pytest.LogCaptureFixture
 ) -> None:
-    refusing = Recorder("refusing", Sent(ok=False, permanent=True, detail="code 19021: check the secret"))
+    refusing = Recorder(
+        "refusing", SendResult(ok=False, permanent=True, detail="code 19021: check the secret")
+    )
 
     left = await teller_of(clock, refusing)([make_notice(), make_notice(task_id="b")], within=TEN_S)
 
@@ -164,14 +168,14 @@ async def test_channel_that_asks_to_wait_is_left_alone_until_then(
     clock: Clock, make_notice: MakeNotice
 ) -> None:
     """Some vendors ban who does not listen."""
-    busy = Recorder("busy", Sent(ok=False, retry_after=timedelta(seconds=90)))
+    busy = Recorder("busy", SendResult(ok=False, retry_after=timedelta(seconds=90)))
     tell = teller_of(clock, busy)
 
     first = await tell([make_notice()], within=TEN_S)
     clock.move(seconds=60)
     second = await tell([make_notice()], within=TEN_S)
     clock.move(seconds=30)
-    busy.answer = Sent(ok=True)
+    busy.answer = SendResult(ok=True)
     third = await tell([make_notice()], within=TEN_S)
 
     assert [("busy",), ("busy",), ()] == [*first, *second, *third]
@@ -200,7 +204,7 @@ async def test_nothing_to_say_is_not_said(clock: Clock) -> None:
 async def test_loss_in_a_message_that_arrived_is_logged(
     clock: Clock, make_notice: MakeNotice, caplog: pytest.LogCaptureFixture
 ) -> None:
-    channel = Recorder("channel", Sent(ok=True, detail="sent as plain text"))
+    channel = Recorder("channel", SendResult(ok=True, detail="sent as plain text"))
 
     await teller_of(clock, channel)([make_notice()], within=TEN_S)
 
@@ -224,7 +228,7 @@ async def test_tick_of_many_failures_is_one_message_at_each_vendor(
     make_notice: MakeNotice,
     feishu_bot: StartBot,
     receiver: StartReceiver,
-    post: VendorPost,
+    post: TrustedHttpClient,
 ) -> None:
     bot, hook = await feishu_bot(secret="test-secret"), await receiver(secret="raw-secret")
     settings = {
@@ -233,7 +237,7 @@ async def test_tick_of_many_failures_is_one_message_at_each_vendor(
         "WEBHOOK_URL": hook.url,
         "WEBHOOK_SECRET": "raw-secret",
     }
-    tell = Teller(open_channels(settings, post), clock=clock, redact=Redactor())
+    tell = NotificationDispatcher(create_channels(settings, post), clock=clock, redact=Redactor())
     notices = [make_notice(task_id=f"shop-{number}") for number in range(500)]
 
     left = await tell(notices, within=TEN_S)
@@ -243,11 +247,15 @@ async def test_tick_of_many_failures_is_one_message_at_each_vendor(
 
 
 async def test_vendor_out_of_reach_leaves_only_itself_to_be_told(
-    clock: Clock, make_notice: MakeNotice, feishu_bot: StartBot, receiver: StartReceiver, post: VendorPost
+    clock: Clock,
+    make_notice: MakeNotice,
+    feishu_bot: StartBot,
+    receiver: StartReceiver,
+    post: TrustedHttpClient,
 ) -> None:
     bot, hook = await feishu_bot(), await receiver(answer=(503, {"Retry-After": "5"}))
     settings = {"FEISHU_WEBHOOK_URL": bot.url, "WEBHOOK_URL": hook.url}
-    tell = Teller(open_channels(settings, post), clock=clock, redact=Redactor())
+    tell = NotificationDispatcher(create_channels(settings, post), clock=clock, redact=Redactor())
 
     first = await tell([make_notice()], within=TEN_S)
     hook.answer = (204, {})

@@ -10,7 +10,7 @@ from functions.domain.alerts.model import Notice
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.storage import LedgerEntry, Write, Written
 from functions.domain.task import Job
-from functions.notifications.channel import Sent
+from functions.notifications.channel import SendResult
 from functions.stores.sqlite.store import SqliteStore
 from tests.unit.notifications.conftest import NOON, Clock
 from tests.unit.notifications.engine import MINUTE, Engine, Listener
@@ -48,11 +48,11 @@ class MortalStore:
         return getattr(self._store, name)
 
     async def write(self, writes: Sequence[Write]) -> list[Written]:
-        return await self.finish(None, writes)
+        return await self.write_with_runs(None, writes)
 
-    async def finish(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
         self._life.point()
-        written = await self._store.finish(entry, writes)
+        written = await self._store.write_with_runs(batch, writes)
         self._life.point()
         return written
 
@@ -64,9 +64,9 @@ class MortalListener(Listener):
         super().__init__("chat", clock)
         self.life = Life(ends_at=10**9)
 
-    async def send(self, notices: Sequence[Notice], now: Any) -> Sent:
+    async def send(self, notifications: Sequence[Notice], now: Any) -> SendResult:
         self.life.point()
-        sent = await super().send(notices, now)
+        sent = await super().send(notifications, now)
         self.life.point()
         return sent
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from functions.http_client.trusted import VendorPost
-from functions.notifications import channel_modules, open_channels, setting_names
+from functions.http_client.trusted import TrustedHttpClient
+from functions.notifications import channel_modules, create_channels, setting_names
 
 URL = "https://example.com/canary-path"
 
@@ -15,11 +15,11 @@ def test_channels_are_the_files_that_open_one() -> None:
     assert not {"teller", "post", "channel", "feishu_card"} & set(names)
 
 
-def test_each_channel_is_named_like_its_file(post: VendorPost) -> None:
+def test_each_channel_is_named_like_its_file(post: TrustedHttpClient) -> None:
     """Rules in task files name channels; the name must be the one people see in the folder."""
     settings = dict.fromkeys(("FEISHU_WEBHOOK_URL", "WEBHOOK_URL"), URL)
 
-    channels = open_channels(settings, post)
+    channels = create_channels(settings, post)
 
     assert {"feishu": "feishu", "webhook": "webhook"} == {
         key: channel.name for key, channel in channels.items()
@@ -27,16 +27,18 @@ def test_each_channel_is_named_like_its_file(post: VendorPost) -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, {"WEBHOOK_URL": "  "}, {"FEISHU_WEBHOOK_SECRET": "x"}])
-def test_channel_without_its_first_setting_is_not_opened(settings: dict[str, str], post: VendorPost) -> None:
-    assert {} == open_channels(settings, post)
+def test_channel_without_its_first_setting_is_not_opened(
+    settings: dict[str, str], post: TrustedHttpClient
+) -> None:
+    assert {} == create_channels(settings, post)
 
 
 def test_wrong_setting_of_one_channel_leaves_the_others(
-    post: VendorPost, caplog: pytest.LogCaptureFixture
+    post: TrustedHttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = {"FEISHU_WEBHOOK_URL": "canary, no address", "WEBHOOK_URL": URL}
 
-    channels = open_channels(settings, post)
+    channels = create_channels(settings, post)
 
     assert ["webhook"] == list(channels)
     assert [("ERROR", "channel_misconfigured")] == [(r.levelname, r.message) for r in caplog.records]

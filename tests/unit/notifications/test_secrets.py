@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from functions.domain.redaction import Redactor
-from functions.http_client.trusted import PostError, VendorPost
-from functions.notifications import open_channels
-from functions.notifications.dispatcher import Teller
+from functions.http_client.trusted import PostError, TrustedHttpClient
+from functions.notifications import create_channels
+from functions.notifications.dispatcher import NotificationDispatcher
 from tests.fakes.feishu_bot import FeishuBot
 from tests.fakes.webhook_receiver import WebhookReceiver
 from tests.unit.notifications.conftest import Clock, MakeNotice
@@ -60,7 +60,7 @@ async def test_vendor_that_cannot_be_reached_gives_nothing_away(
     dumb_port: int,
     clock: Clock,
     make_notice: MakeNotice,
-    post: VendorPost,
+    post: TrustedHttpClient,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -71,8 +71,8 @@ async def test_vendor_that_cannot_be_reached_gives_nothing_away(
         "WEBHOOK_URL": url,
         "WEBHOOK_SECRET": "canary-secret",
     }
-    channels = open_channels(settings, post)
-    tell = Teller(channels, clock=clock, redact=Redactor())
+    channels = create_channels(settings, post)
+    tell = NotificationDispatcher(channels, clock=clock, redact=Redactor())
 
     left = await tell([make_notice()], within=timedelta(seconds=0.3))
 
@@ -86,7 +86,7 @@ async def test_whatever_the_vendor_answers_gives_nothing_away(
     code: int,
     clock: Clock,
     make_notice: MakeNotice,
-    post: VendorPost,
+    post: TrustedHttpClient,
     feishu_bot: StartBot,
     receiver: StartReceiver,
     caplog: pytest.LogCaptureFixture,
@@ -100,7 +100,7 @@ async def test_whatever_the_vendor_answers_gives_nothing_away(
         "WEBHOOK_URL": hook.url,
         "WEBHOOK_SECRET": "canary-other another-secret",
     }
-    tell = Teller(open_channels(settings, post), clock=clock, redact=Redactor())
+    tell = NotificationDispatcher(create_channels(settings, post), clock=clock, redact=Redactor())
 
     left = await tell([make_notice()], within=timedelta(seconds=10))
 
@@ -113,7 +113,7 @@ async def test_whatever_the_vendor_answers_gives_nothing_away(
     "url", ["http://127.0.0.1:{closed}/canary", "http://127.0.0.1:{dumb}/canary", "canary"]
 )
 async def test_error_of_a_post_does_not_show_the_address(
-    url: str, closed_port: int, dumb_port: int, post: VendorPost
+    url: str, closed_port: int, dumb_port: int, post: TrustedHttpClient
 ) -> None:
     with pytest.raises(PostError) as caught:
         await post(url.format(closed=closed_port, dumb=dumb_port), headers={}, body=b"", timeout_s=0.2)

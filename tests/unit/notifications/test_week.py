@@ -91,7 +91,7 @@ def told_by(name: str, **rule: Any) -> list[dict[str, Any]]:
 
 
 async def a_week(engine: Engine) -> None:
-    await engine.channels.change("chen", _quiet_at_night)
+    await engine.channels.update_settings("chen", _quiet_at_night)
     await engine.put(
         {"title": "Site", "notify": told_by("anna")},
         {"title": "Same site", "notify": told_by("greta", after=2)},
@@ -138,7 +138,9 @@ async def test_a_week_is_a_handful_of_messages_for_each(
     with capsys.disabled():
         print("\n" + table(engine))  # noqa: T201  # whoever changes a rule wants to see what comes of it
     assert table(engine) in DOC.read_text(encoding="utf-8")
-    stored = [one.task.model_dump_json() for one in (await engine.store.page(Filter(), limit=500)).tasks]
+    stored = [
+        one.task.model_dump_json() for one in (await engine.store.list_tasks(Filter(), limit=500)).tasks
+    ]
     said = [str(listener.messages) for listener in engine.listeners.values()]
     logged = [str(record.__dict__) for record in caplog.records if record.name.startswith("functions")]
     assert not [text for text in [*stored, *said, *logged] if CANARY in text]

@@ -46,13 +46,13 @@ def undisturbed() -> Iterator[None]:
     """Leave the process's logging as it was."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    quiet = {name: logging.getLogger(name).level for name in logs.QUIET}
+    quiet = {name: logging.getLogger(name).level for name in logs.QUIET_LOGGERS}
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
     for name, before in quiet.items():
         logging.getLogger(name).setLevel(before)
-    logs.follow({})
+    logs.use_request_context({})
 
 
 def test_a_structured_line_has_what_cloud_logging_looks_for() -> None:
@@ -135,7 +135,7 @@ def test_a_message_is_masked_in_both_forms() -> None:
     ],
 )
 def test_lines_carry_the_trace_of_their_request(headers: dict[str, str]) -> None:
-    logs.follow(headers)
+    logs.use_request_context(headers)
 
     lines = [json.loads(CloudFormatter(masked, project=name).format(record())) for name in ("project", "")]
 
@@ -154,8 +154,8 @@ def test_lines_carry_the_trace_of_their_request(headers: dict[str, str]) -> None
     ],
 )
 def test_without_a_trace_there_is_none(headers: dict[str, str]) -> None:
-    logs.follow({"x-cloud-trace-context": TRACE})
-    logs.follow(headers)
+    logs.use_request_context({"x-cloud-trace-context": TRACE})
+    logs.use_request_context(headers)
 
     assert "logging.googleapis.com/trace" not in CloudFormatter(masked).format(record())
 
@@ -235,8 +235,8 @@ def test_a_handler_that_was_replaced_comes_back(capsys: pytest.CaptureFixture[st
         {"version": 1, "handlers": {"theirs": theirs}, "root": {"level": "WARNING", "handlers": ["theirs"]}}
     )
     silenced = log.disabled
-    logs.attach(handler)
-    logs.attach(handler)
+    logs.install_handler(handler)
+    logs.install_handler(handler)
     log.info("tick_done")
 
     assert silenced

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from functions.app.application import Wired, now
+from functions.app.application import App, now
 from functions.config.settings import Settings
 from functions.domain.lifecycle.time_budget import Budget
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.storage import Counts
 from functions.domain.task import Job
 from functions.domain.types import Trigger
-from functions.errors import SettingsError, StoreUnavailable
+from functions.errors import SettingsError, StoreUnavailableError
 from functions.observability.metrics import Metrics
-from functions.observability.tracing import Traces, traces
+from functions.observability.tracing import Tracing, build_tracing
 from tests.conftest import NOON
 
 BUDGET = Budget(timedelta(seconds=18), timedelta(seconds=24))
@@ -35,10 +35,10 @@ def values(text: str) -> dict[str, float]:
 def test_reports_add_up() -> None:
     metrics = Metrics()
 
-    metrics.count("tick", REPORT, at=NOON)
-    metrics.count("work", REPORT, at=NOON)
+    metrics.add_report("tick", REPORT, at=NOON)
+    metrics.add_report("work", REPORT, at=NOON)
 
-    found = values(metrics.text(None))
+    found = values(metrics.render(None))
     assert (1, 1) == tuple(found[f'cronfire_invocations_total{{kind="{kind}"}}'] for kind in ("tick", "work"))
     assert (6, 10, 0.5) == (
         found['cronfire_runs_total{outcome="succeeded"}'],
@@ -49,7 +49,7 @@ def test_reports_add_up() -> None:
 
 
 def test_what_the_store_holds_is_beside_it_and_its_silence_too() -> None:
-    answered, silent = Metrics().text(Counts(15, 3, NOON)), Metrics().text(None)
+    answered, silent = Metrics().render(Counts(15, 3, NOON)), Metrics().render(None)
 
     assert (1, 15, 3) == tuple(
         values(answered)[f"cronfire_{name}"] for name in ("store_up", "tasks_scheduled", "tasks_due")
@@ -60,8 +60,8 @@ def test_what_the_store_holds_is_beside_it_and_its_silence_too() -> None:
 
 def test_the_text_is_what_prometheus_reads() -> None:
     metrics = Metrics()
-    metrics.count("tick", REPORT, at=NOON)
-    text = metrics.text(Counts(15, 3, NOON))
+    metrics.add_report("tick", REPORT, at=NOON)
+    text = metrics.render(Counts(15, 3, NOON))
 
     assert [] == [line for line in text.splitlines() if not LINE.match(line)]
     assert text.endswith("\n")
@@ -70,14 +70,14 @@ def test_the_text_is_what_prometheus_reads() -> None:
 
 
 @pytest.fixture
-async def wired(tmp_path: Path) -> AsyncIterator[Wired]:
-    one = Wired(Settings.from_env({"STORE_URL": f"sqlite:///{tmp_path}/m.db"}, door=False), clock=now)
+async def wired(tmp_path: Path) -> AsyncIterator[App]:
+    one = App(Settings.from_env({"STORE_URL": f"sqlite:///{tmp_path}/m.db"}, serves_http=False), clock=now)
     yield one
     await one.close()
 
 
-async def test_the_store_is_not_asked_at_each_scrape(wired: Wired) -> None:
-    with wired.store.metered() as operations:
+async def test_the_store_is_not_asked_at_each_scrape(wired: App) -> None:
+    with wired.store.count_operations() as operations:
         await wired.metrics()
         first = operations.reads
         await wired.metrics()
@@ -85,14 +85,14 @@ async def test_the_store_is_not_asked_at_each_scrape(wired: Wired) -> None:
     assert first == operations.reads
 
 
-async def test_a_tick_and_one_that_failed_are_counted(wired: Wired, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_tick_and_one_that_failed_are_counted(wired: App, monkeypatch: pytest.MonkeyPatch) -> None:
     await wired.tick(BUDGET)
 
     async def down(*_: object, **__: object) -> None:
-        raise StoreUnavailable("down")
+        raise StoreUnavailableError("down")
 
     monkeypatch.setattr(wired.store, "due", down)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailableError):
         await wired.tick(BUDGET)
 
     found = values(await wired.metrics())
@@ -146,7 +146,7 @@ async def test_a_run_is_one_span(outcome: Outcome) -> None:
     async def perform(job: Job) -> Outcome:
         return outcome
 
-    found = await Traces(tracer, error="ERROR", flush=lambda _: None).around(perform)(job())
+    found = await Tracing(tracer, error="ERROR", flush=lambda _: None).span(perform)(job())
 
     [span] = tracer.spans
     assert outcome is found
@@ -160,7 +160,7 @@ async def test_spans_are_sent_before_the_answer() -> None:
     """After it the platform freezes the process."""
     flushed: list[int] = []
 
-    await Traces(FakeTracer(), error="ERROR", flush=flushed.append).sent()
+    await Tracing(FakeTracer(), error="ERROR", flush=flushed.append).flush()
 
     assert [2000] == flushed
 
@@ -171,4 +171,4 @@ def test_who_wants_traces_without_the_library_is_told_what_to_install(
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
 
     with pytest.raises(SettingsError, match=r"pip install -r requirements-otel\.txt"):
-        traces("http://127.0.0.1:4318")
+        build_tracing("http://127.0.0.1:4318")

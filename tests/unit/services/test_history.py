@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from functions.domain.run import Run
 from functions.domain.types import OutcomeKind
-from functions.services.history import all_runs
+from functions.services.history import iter_runs
 from tests.conftest import NOON
 
 
@@ -54,7 +54,7 @@ class Ledger:
 async def test_every_record_comes_once_whatever_the_pages(seconds: list[int], page: int) -> None:
     runs = [run_at(number, second) for number, second in enumerate(seconds)]
 
-    found = [run async for run in all_runs(Ledger(runs), page=page)]
+    found = [run async for run in iter_runs(Ledger(runs), page_size=page)]
 
     assert sorted(run.key for run in runs) == sorted(run.key for run in found)
     assert sorted((run.finished_at for run in runs), reverse=True) == [run.finished_at for run in found]
@@ -64,7 +64,7 @@ async def test_every_record_comes_once_whatever_the_pages(seconds: list[int], pa
 async def test_one_moment_may_fill_more_than_a_page(many: int) -> None:
     runs = [run_at(number, 3) for number in range(many)] + [run_at(99, 1)]
 
-    found = [run async for run in all_runs(Ledger(runs), page=10)]
+    found = [run async for run in iter_runs(Ledger(runs), page_size=10)]
 
     assert many + 1 == len({run.key for run in found}) == len(found)
 
@@ -73,6 +73,6 @@ async def test_the_span_is_kept() -> None:
     runs = [run_at(number, number) for number in range(9)]
     bound: Callable[[int], datetime] = lambda second: NOON + timedelta(seconds=second)  # noqa: E731  # a name for it
 
-    found = [run async for run in all_runs(Ledger(runs), since=bound(2), before=bound(6), page=2)]
+    found = [run async for run in iter_runs(Ledger(runs), since=bound(2), before=bound(6), page_size=2)]
 
     assert ["t5", "t4", "t3", "t2"] == [run.task_id for run in found]

@@ -9,9 +9,9 @@ import pytest
 from functions.domain.alerts.model import Notice
 from functions.domain.storage import Document
 from functions.domain.task import Task
-from functions.engine.scoped_store import OldestSeen
-from functions.errors import StoreUnavailable
-from functions.services.watchdog import Lateness
+from functions.engine.scoped_store import OldestDueRecorder
+from functions.errors import StoreUnavailableError
+from functions.services.watchdog import Watchdog
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 from tests.contract.documents import create
@@ -26,9 +26,9 @@ class Told:
     def __init__(self) -> None:
         self.notices: list[Notice] = []
 
-    async def __call__(self, notices: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
-        self.notices += notices
-        return [() for _ in notices]
+    async def __call__(self, notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+        self.notices += notifications
+        return [() for _ in notifications]
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ async def judge(
     last_tick: datetime | None = None,
     after: timedelta = 5 * MINUTE,
 ) -> None:
-    lateness = Lateness(store, told, clock=lambda: now, after=after)
-    await lateness.judge(oldest, found_at=now, last_tick=last_tick, within=MINUTE)
+    lateness = Watchdog(store, told, clock=lambda: now, late_after=after)
+    await lateness.check(oldest, found_at=now, last_tick=last_tick, within=MINUTE)
 
 
 async def test_silence_is_told_with_its_length_and_what_to_look_at(store: SqliteStore, told: Told) -> None:
@@ -72,7 +72,7 @@ async def test_too_much_work_is_told_apart_from_silence(store: SqliteStore, told
 
 @pytest.mark.parametrize("oldest", [None, NOON, NOON - 5 * MINUTE])
 async def test_what_is_in_time_costs_nothing(store: SqliteStore, told: Told, oldest: datetime | None) -> None:
-    with store.metered() as operations:
+    with store.count_operations() as operations:
         await judge(store, told, oldest)
 
     assert ([], 0, 0) == (told.notices, operations.reads, operations.writes)
@@ -102,7 +102,7 @@ async def test_of_two_ticks_at_the_same_time_one_tells(
     store: SqliteStore, told: Told, tmp_path: Path
 ) -> None:
     class Overtaken(SqliteStore):
-        async def documents(self, kind: object, ids: Sequence[str]) -> list[Document]:
+        async def get_documents(self, kind: object, ids: Sequence[str]) -> list[Document]:
             await judge(store, told, NOON - 12 * MINUTE)  # the other one is faster
             return []
 
@@ -118,8 +118,8 @@ async def test_a_store_that_is_down_again_fails_no_tick(
     store: SqliteStore, told: Told, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Down(SqliteStore):
-        async def documents(self, *_: object) -> list[Document]:
-            raise StoreUnavailable("down")
+        async def get_documents(self, *_: object) -> list[Document]:
+            raise StoreUnavailableError("down")
 
     down = Down(str(tmp_path / "late.db"))
 
@@ -132,10 +132,10 @@ async def test_a_store_that_is_down_again_fails_no_tick(
 
 async def test_the_oldest_of_all_windows_is_remembered(store: SqliteStore, make_task: MakeTask) -> None:
     await create(store, make_task("a", next_run_at=NOON), make_task("b", next_run_at=NOON - MINUTE))
-    seen = OldestSeen(store)
+    seen = OldestDueRecorder(store)
 
-    await seen.due(NOON, limit=1)
+    await seen.fetch_due(NOON, limit=1)
     await store.write([])
-    await seen.due(NOON, limit=5)
+    await seen.fetch_due(NOON, limit=5)
 
-    assert NOON - MINUTE == seen.oldest
+    assert NOON - MINUTE == seen.oldest_due_at

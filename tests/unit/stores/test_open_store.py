@@ -6,7 +6,7 @@ from threading import active_count
 import pytest
 
 from functions.errors import SettingsError
-from functions.stores import open_store
+from functions.stores import create_store
 from functions.stores.firestore.store import FirestoreStore
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
@@ -18,9 +18,9 @@ def names_in(folder: Path) -> list[str]:
 
 async def test_three_slashes_are_a_file_beside_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    store = open_store("sqlite:///scheduler.db")
+    store = create_store("sqlite:///scheduler.db")
 
-    await store.counts(NOON)
+    await store.stats(NOON)
     await store.close()
 
     assert isinstance(store, SqliteStore)
@@ -28,9 +28,9 @@ async def test_three_slashes_are_a_file_beside_us(tmp_path: Path, monkeypatch: p
 
 
 async def test_four_slashes_are_a_file_by_its_whole_name(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path}/with space.db")
+    store = create_store(f"sqlite:///{tmp_path}/with space.db")
 
-    await store.counts(NOON)
+    await store.stats(NOON)
     await store.close()
 
     assert (tmp_path / "with space.db").is_file()
@@ -39,9 +39,9 @@ async def test_four_slashes_are_a_file_by_its_whole_name(tmp_path: Path) -> None
 @pytest.mark.parametrize("url", ["sqlite://:memory:", "sqlite:///:memory:"])
 async def test_memory_is_no_file(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    store = open_store(url)
+    store = create_store(url)
 
-    await store.counts(NOON)
+    await store.stats(NOON)
     await store.close()
 
     assert [] == names_in(tmp_path)
@@ -51,7 +51,7 @@ async def test_opening_does_nothing_before_the_first_use(tmp_path: Path) -> None
     """The function's server forks after the import: what was opened before would not survive."""
     threads = active_count()
 
-    store = open_store(f"sqlite:///{tmp_path}/scheduler.db")
+    store = create_store(f"sqlite:///{tmp_path}/scheduler.db")
 
     assert [] == names_in(tmp_path)
     assert threads == active_count()
@@ -61,7 +61,7 @@ async def test_opening_does_nothing_before_the_first_use(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("url", ["firestore://my-project", "firestore://my-project/my-database"])
 async def test_firestore_is_named_by_project_and_database(url: str) -> None:
-    store = open_store(url)
+    store = create_store(url)
 
     assert isinstance(store, FirestoreStore)
     await store.close()
@@ -88,7 +88,7 @@ async def test_firestore_is_named_by_project_and_database(url: str) -> None:
 )
 def test_any_other_url_is_refused_by_the_setting_s_name_and_never_repeated(url: str) -> None:
     with pytest.raises(SettingsError) as refused:
-        open_store(url)
+        create_store(url)
 
     assert str(refused.value).startswith("STORE_URL: ")
     assert "s3cret" not in str(refused.value)

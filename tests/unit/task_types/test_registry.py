@@ -11,8 +11,8 @@ import pytest
 import functions.task_types.registry as actions
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
-from functions.errors import InputError, StoreUnavailable
-from functions.http_client import FetchError, RefusedError
+from functions.errors import InputError, StoreUnavailableError
+from functions.http_client import BlockedRequestError, FetchError
 from tests.unit.task_types.conftest import FakeRecords, answer, tools_with
 
 CANARY = "s3cret-canary"
@@ -115,7 +115,7 @@ async def test_an_unknown_type_fails_for_good(make_job: MakeJob) -> None:
 
 @pytest.mark.parametrize(
     ("error", "permanent"),
-    [(FetchError("No answer within 5 s"), False), (RefusedError("The address is not allowed"), True)],
+    [(FetchError("No answer within 5 s"), False), (BlockedRequestError("The address is not allowed"), True)],
 )
 async def test_an_address_that_cannot_be_fetched_is_a_failure(
     error: FetchError, permanent: bool, make_job: MakeJob
@@ -130,7 +130,7 @@ async def test_an_address_that_cannot_be_fetched_is_a_failure(
 
 
 async def test_a_store_that_is_away_is_a_failure_worth_retrying(make_job: MakeJob) -> None:
-    records = FakeRecords(fault=StoreUnavailable("The store did not answer in time"))
+    records = FakeRecords(fault=StoreUnavailableError("The store did not answer in time"))
 
     outcome = await actions.perform(make_job("daily_briefing"), tools_with(records=records))
 

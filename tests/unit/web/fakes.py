@@ -38,8 +38,8 @@ class FakeWired:
         self.budgets.append(budget)
         return await self._answer({"status": "ok", "due": 2, "failed": 2})
 
-    async def work(self, share: Share, budget: Budget) -> Mapping[str, object]:
-        self.shares.append(share)
+    async def run_worker(self, assignment: Share, budget: Budget) -> Mapping[str, object]:
+        self.shares.append(assignment)
         return await self.tick(budget)
 
     async def status(self) -> Mapping[str, object]:

@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from functions.domain.lifecycle.time_budget import Budget
-from functions.errors import SettingsError, StoreError, StoreUnavailable
+from functions.errors import SettingsError, StoreError, StoreUnavailableError
 from functions.web.app import MAX_BODY_BYTES, SCHEDULER_BUDGET, Door, budget_for, shortened
 from functions.web.auth import (
     MAX_TOKEN_CHARS,
@@ -253,7 +253,7 @@ async def test_an_overlong_token_never_reaches_the_check(
 
 
 FAILURES = [
-    (StoreUnavailable(CANARY), "The store could not be reached in time"),
+    (StoreUnavailableError(CANARY), "The store could not be reached in time"),
     (StoreError(CANARY), "The store refused the work"),
     (SettingsError(CANARY), "The scheduler failed; its log says how"),
     (RuntimeError(CANARY), "The scheduler failed; its log says how"),
@@ -292,7 +292,7 @@ async def test_a_failed_status_is_an_error_for_everybody(
     make_door: MakeDoor, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whoever asks for the status wants to know; nobody switches a job off for it."""
-    answer = await ask(make_door(FakeWired(StoreUnavailable(CANARY))), "GET", "/status", KEY)
+    answer = await ask(make_door(FakeWired(StoreUnavailableError(CANARY))), "GET", "/status", KEY)
 
     assert (503, "degraded") == (answer.status, answer.json["status"])
     assert [("ERROR", "status_degraded")] == events(caplog)

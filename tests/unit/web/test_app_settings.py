@@ -41,4 +41,4 @@ async def test_id_tokens_are_looked_at_only_when_settings_say_whose(
 
 def test_settings_of_the_command_line_open_no_door() -> None:
     with pytest.raises(ValueError, match="CRON_SECRET"):
-        open_door(Settings.from_env({}, door=False), FakeWired)
+        open_door(Settings.from_env({}, serves_http=False), FakeWired)

@@ -10,11 +10,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from starlette.requests import Request
 
-from functions.app.factories import google_api
+from functions.app.factories import build_google_api
 from functions.domain.sharding import Share, divided, read_share
-from functions.errors import StoreUnavailable
-from functions.gcp.cloud_tasks import Addressed, CloudTasksWorkers
-from functions.http_client.trusted import VendorPost
+from functions.errors import StoreUnavailableError
+from functions.gcp.cloud_tasks import CloudTasksWorkerPool, QueueTarget
+from functions.http_client.trusted import TrustedHttpClient
 from functions.web.app import MAX_BODY_BYTES, Door
 from functions.web.auth import IdTokens
 from tests.conftest import NOON
@@ -125,7 +125,7 @@ async def test_a_worker_has_more_time_than_a_tick(make_door: MakeDoor) -> None:
 
 async def test_a_share_that_could_not_be_done_is_sent_again(make_door: MakeDoor) -> None:
     """Cloud Tasks tries again after any answer but 2xx, whoever it is let in as."""
-    answer = await ask(make_door(FakeWired(StoreUnavailable("down"))), b"", KEY)
+    answer = await ask(make_door(FakeWired(StoreUnavailableError("down"))), b"", KEY)
 
     assert (503, "degraded") == (answer.status, answer.json["status"])
 
@@ -175,18 +175,18 @@ async def test_what_the_queue_sends_on_gets_past_the_door(make_door: MakeDoor, i
 
     app = web.Application()
     app.router.add_post("/work", work)
-    post = VendorPost()
+    post = TrustedHttpClient()
     async with (
         FakeCloudTasks(
             sign=lambda account, audience: id_token(email=account, aud=audience)
         ).serving() as queue,
         TestServer(app) as function,
     ):
-        to = Addressed(QUEUE, str(function.make_url("/work")), account=ACCOUNT, audience=AUDIENCE)
-        api = google_api("", queue.host, post, clock=lambda: NOON)
-        workers = CloudTasksWorkers(api, to, time=timedelta(seconds=280), shares=2)
+        to = QueueTarget(QUEUE, str(function.make_url("/work")), service_account=ACCOUNT, audience=AUDIENCE)
+        api = build_google_api("", queue.host, post, clock=lambda: NOON)
+        workers = CloudTasksWorkerPool(api, to, worker_timeout=timedelta(seconds=280), worker_count=2)
 
-        sent = await workers.take([], backlog=True, now=NOON, within=timedelta(seconds=5))
+        sent = await workers.submit([], backlog=True, now=NOON, within=timedelta(seconds=5))
         await queue.drained()
 
     await post.close()

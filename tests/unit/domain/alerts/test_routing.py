@@ -86,9 +86,9 @@ SHORT = LONG - timedelta(seconds=1)
     ],
 )
 def test_failure_that_is_over_before_anybody_heard_is_not_worth_a_word(
-    notices: list[Notice], expected: list[str]
+    notifications: list[Notice], expected: list[str]
 ) -> None:
-    assert expected == kept(*notices)
+    assert expected == kept(*notifications)
 
 
 def test_each_channel_waits_for_itself() -> None:

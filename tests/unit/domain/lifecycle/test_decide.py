@@ -204,12 +204,12 @@ class TestPause:
 
 
 class TestTelling:
-    def test_only_waiting_notices_mean_no_attempt(self, make_task: MakeTask, notice: Notice) -> None:
-        alert = Alert(pending=(notice,), retry_at=NOON)
+    def test_only_waiting_notices_mean_no_attempt(self, make_task: MakeTask, notification: Notice) -> None:
+        alert = Alert(pending=(notification,), retry_at=NOON)
 
         after, runs = _settled(make_task(upcoming=NOON + HOUR, alert=alert), now=NOON)
 
-        assert ((notice,), ()) == (after.alert.pending, runs)
+        assert ((notification,), ()) == (after.alert.pending, runs)
 
     @pytest.mark.parametrize(
         ("changes", "next_look"),
@@ -223,18 +223,20 @@ class TestTelling:
         ids=["waits", "next-comes-first", "retry-comes-first", "quarantined", "paused"],
     )
     def test_of_several_ticks_one_tells_and_the_others_look_again_in_a_minute(
-        self, make_task: MakeTask, notice: Notice, changes: dict[str, Any], next_look: datetime
+        self, make_task: MakeTask, notification: Notice, changes: dict[str, Any], next_look: datetime
     ) -> None:
         task = make_task(
-            **{"upcoming": NOON + HOUR, "alert": Alert(pending=(notice,), retry_at=NOON)} | changes
+            **{"upcoming": NOON + HOUR, "alert": Alert(pending=(notification,), retry_at=NOON)} | changes
         )
 
         after, _ = _settled(task, now=NOON)
 
         assert (NOON + MINUTE, next_look) == (after.alert.retry_at, after.next_run_at)
 
-    def test_a_due_task_with_waiting_notices_is_attempted(self, make_task: MakeTask, notice: Notice) -> None:
-        alert = Alert(pending=(notice,), retry_at=NOON)
+    def test_a_due_task_with_waiting_notices_is_attempted(
+        self, make_task: MakeTask, notification: Notice
+    ) -> None:
+        alert = Alert(pending=(notification,), retry_at=NOON)
 
         assert isinstance(judge(make_task(alert=alert), token="t.1", now=NOON), Start)
 

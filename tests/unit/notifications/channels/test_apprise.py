@@ -11,14 +11,14 @@ from aiohttp import web
 
 from functions.domain.alerts.model import Notice
 from functions.errors import SettingsError
-from functions.http_client.trusted import Answer
-from functions.notifications.channels.apprise import MISSING, AppriseChannel, open_channel
+from functions.http_client.trusted import HttpResponse
+from functions.notifications.channels.apprise import MISSING, AppriseChannel, create_channel
 from tests.conftest import NOON
 
 CANARY = "c4nary-token"
 
 
-async def no_post(url: str, **how: Any) -> Answer:
+async def no_post(url: str, **how: Any) -> HttpResponse:
     raise AssertionError("the library posts by itself")
 
 
@@ -67,7 +67,7 @@ async def service() -> AsyncIterator[Service]:
 
 
 def channel(*urls: str) -> AppriseChannel:
-    found = open_channel({"APPRISE_URLS": "\n".join(urls)}, no_post)
+    found = create_channel({"APPRISE_URLS": "\n".join(urls)}, no_post)
     assert found is not None
     return found
 
@@ -109,7 +109,7 @@ async def test_a_refusal_is_tried_again_later(service: Service) -> None:
 )
 def test_what_is_no_messaging_service_is_not_let_through(url: str) -> None:
     with pytest.raises(SettingsError) as refused:
-        open_channel({"APPRISE_URLS": f"gotify://ok/{CANARY} {url}"}, no_post)
+        create_channel({"APPRISE_URLS": f"gotify://ok/{CANARY} {url}"}, no_post)
 
     assert "APPRISE_URLS: number 2" in str(refused.value)
     assert CANARY not in str(refused.value)

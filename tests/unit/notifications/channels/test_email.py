@@ -8,7 +8,7 @@ from functions.domain.alerts.model import Notice
 from functions.http_client.trusted import PostError
 from functions.notifications.channel import Channel
 from functions.notifications.channels import email
-from functions.notifications.channels.email import mail_server
+from functions.notifications.channels.email import parse_smtp_url
 from tests.conftest import NOON
 from tests.fakes.smtp_server import SmtpServer
 
@@ -26,7 +26,7 @@ def channel(server: SmtpServer) -> Channel:
     async def post(*_: object, **__: object) -> object:
         raise AssertionError("mail goes another way")
 
-    opened = email.open_channel(settings, post)  # type: ignore[arg-type]  # it is not called
+    opened = email.create_channel(settings, post)  # type: ignore[arg-type]  # it is not called
     assert opened is not None
     return opened
 
@@ -109,8 +109,8 @@ async def test_a_server_that_is_not_there_is_no_answer(make_notice: MakeNotice) 
 
 
 def test_a_password_is_in_no_repr() -> None:
-    server = mail_server("smtps://user%40example.com:canary%2Fpassword@mail.example.com")
+    server = parse_smtp_url("smtps://user%40example.com:canary%2Fpassword@mail.example.com")
 
     assert ("user@example.com", "canary/password", 465) == (server.user, server.password, server.port)
     assert "canary" not in repr(server)
-    assert 587 == mail_server("smtp+starttls://mail.example.com").port
+    assert 587 == parse_smtp_url("smtp+starttls://mail.example.com").port

@@ -9,16 +9,16 @@ import pytest
 
 from functions.domain.alerts.model import Notice
 from functions.errors import SettingsError
-from functions.http_client.trusted import Answer, VendorPost
+from functions.http_client.trusted import HttpResponse, TrustedHttpClient
 from functions.notifications.channels.feishu import (
-    escaped,
-    judge,
-    open_channel,
+    add_signature,
+    classify_response,
+    create_channel,
+    escape,
     render_card,
     render_text,
-    signed,
 )
-from functions.notifications.rendering.digest import Voice
+from functions.notifications.rendering.digest import Locale
 from functions.notifications.rendering.phrases import EN, ZH
 from tests.fakes.feishu_bot import FeishuBot
 from tests.unit.notifications.conftest import NOON, Clock, MakeNotice
@@ -64,13 +64,13 @@ def one_of_each(make: MakeNotice) -> list[Notice]:
     ],
 )
 def test_card_is_as_reviewed(name: str, notices_of: Any, words: Any, make_notice: MakeNotice) -> None:
-    card = render_card(notices_of(make_notice), Voice(words))
+    card = render_card(notices_of(make_notice), Locale(words))
 
     assert golden(name, card) == json.loads(card)
 
 
 def test_text_that_stands_in_for_a_card_is_as_reviewed(make_notice: MakeNotice) -> None:
-    message = render_text(one_of_each(make_notice), Voice(EN))
+    message = render_text(one_of_each(make_notice), Locale(EN))
 
     assert golden("feishu_text", message) == json.loads(message)
 
@@ -78,7 +78,7 @@ def test_text_that_stands_in_for_a_card_is_as_reviewed(make_notice: MakeNotice) 
 def test_signature_is_the_vendors_own() -> None:
     """The key is time and secret, the text is empty: the usual order gives another value."""
     message = json.loads(
-        signed(b'{"msg_type":"text"}', "test-secret", now=NOON.fromtimestamp(1700000000, NOON.tzinfo))
+        add_signature(b'{"msg_type":"text"}', "test-secret", now=NOON.fromtimestamp(1700000000, NOON.tzinfo))
     )
 
     assert "1700000000" == message["timestamp"]
@@ -98,7 +98,7 @@ def test_card_fits_whatever_it_must_say(letter: str, count: int, make_notice: Ma
     ]
 
     for render in (render_card, render_text):
-        body = signed(render(notices, Voice(ZH)), "secret", now=NOON)
+        body = add_signature(render(notices, Locale(ZH)), "secret", now=NOON)
 
         assert len(body) <= 18 * 1024
         assert json.loads(body)
@@ -107,7 +107,7 @@ def test_card_fits_whatever_it_must_say(letter: str, count: int, make_notice: Ma
 def test_card_is_cut_as_soon_as_it_is_too_large(make_notice: MakeNotice) -> None:
     """Room must be left for the signature, and for a vendor that counts otherwise than it says."""
     sizes = [
-        len(render_card([make_notice(task_id=f"t-{n}", summary="*" * chars) for n in range(10)], Voice(ZH)))
+        len(render_card([make_notice(task_id=f"t-{n}", summary="*" * chars) for n in range(10)], Locale(ZH)))
         for chars in range(300, 400)
     ]
 
@@ -115,7 +115,7 @@ def test_card_is_cut_as_soon_as_it_is_too_large(make_notice: MakeNotice) -> None
 
 
 def test_chinese_is_sent_in_three_bytes_a_letter(make_notice: MakeNotice) -> None:
-    assert "失败".encode() in signed(render_card([make_notice()], Voice(ZH)), "secret", now=NOON)
+    assert "失败".encode() in add_signature(render_card([make_notice()], Locale(ZH)), "secret", now=NOON)
 
 
 @pytest.mark.parametrize(
@@ -132,13 +132,13 @@ def test_chinese_is_sent_in_three_bytes_a_letter(make_notice: MakeNotice) -> Non
     ],
 )
 def test_foreign_text_is_shown_letter_by_letter(foreign: str, shown: str) -> None:
-    assert shown == escaped(foreign)
+    assert shown == escape(foreign)
 
 
 def test_more_than_ten_notices_are_counted(make_notice: MakeNotice) -> None:
     notices = [make_notice(task_id=f"shop-{n}") for n in range(1000)]
 
-    card = json.loads(render_card(notices, Voice(EN)))["card"]
+    card = json.loads(render_card(notices, Locale(EN)))["card"]
 
     assert "1000 failed" == card["header"]["title"]["content"]
     assert "and 990 more" in str(card)
@@ -146,11 +146,11 @@ def test_more_than_ten_notices_are_counted(make_notice: MakeNotice) -> None:
 
 
 async def test_foreign_texts_can_neither_mention_nor_link(
-    feishu_bot: StartBot, post: VendorPost, make_notice: MakeNotice
+    feishu_bot: StartBot, post: TrustedHttpClient, make_notice: MakeNotice
 ) -> None:
     """A feed's title must not wake the whole group, nor lead it where its address does not."""
     bot = await feishu_bot()
-    channel = open_channel({"FEISHU_WEBHOOK_URL": bot.url}, post)
+    channel = create_channel({"FEISHU_WEBHOOK_URL": bot.url}, post)
     evil = (
         '<at id=all></at> [here](https://evil.example) < AT user_id="all">x</at> https://evil.example **b**'
     )
@@ -177,10 +177,10 @@ async def test_foreign_texts_can_neither_mention_nor_link(
 
 
 async def test_text_fallback_cannot_mention_either(
-    feishu_bot: StartBot, post: VendorPost, make_notice: MakeNotice
+    feishu_bot: StartBot, post: TrustedHttpClient, make_notice: MakeNotice
 ) -> None:
     bot = await feishu_bot(refuse_cards=200621)
-    channel = open_channel({"FEISHU_WEBHOOK_URL": bot.url}, post)
+    channel = create_channel({"FEISHU_WEBHOOK_URL": bot.url}, post)
     assert channel is not None
 
     sent = await channel.send([make_notice(title='<at user_id="all">x</at>', summary="< at id=all>")], NOON)
@@ -191,12 +191,12 @@ async def test_text_fallback_cannot_mention_either(
 
 @pytest.mark.parametrize("code", [9499, 11246, 11310, 200621, 230099, 77777])
 async def test_card_nobody_can_read_is_said_in_plain_text(
-    code: int, feishu_bot: StartBot, post: VendorPost, make_notice: MakeNotice
+    code: int, feishu_bot: StartBot, post: TrustedHttpClient, make_notice: MakeNotice
 ) -> None:
     """No alert is lost to a fault in its layout."""
     bot = await feishu_bot(refuse_cards=code, secret="test-secret")
     settings = {"FEISHU_WEBHOOK_URL": bot.url, "FEISHU_WEBHOOK_SECRET": "test-secret"}
-    channel = open_channel(settings, post)
+    channel = create_channel(settings, post)
     assert channel is not None
 
     sent = await channel.send([make_notice()], NOON)
@@ -228,11 +228,11 @@ async def test_refusal_by_a_setting_is_permanent_and_says_which(
     settings: dict[str, str],
     hint: str,
     feishu_bot: StartBot,
-    post: VendorPost,
+    post: TrustedHttpClient,
     make_notice: MakeNotice,
 ) -> None:
     bot = await feishu_bot(**options)
-    channel = open_channel({"FEISHU_WEBHOOK_URL": bot.url} | settings, post)
+    channel = create_channel({"FEISHU_WEBHOOK_URL": bot.url} | settings, post)
     assert channel is not None
 
     sent = await channel.send([make_notice()], NOON)
@@ -243,10 +243,10 @@ async def test_refusal_by_a_setting_is_permanent_and_says_which(
 
 
 async def test_every_message_holds_the_keyword(
-    feishu_bot: StartBot, post: VendorPost, make_notice: MakeNotice
+    feishu_bot: StartBot, post: TrustedHttpClient, make_notice: MakeNotice
 ) -> None:
     bot = await feishu_bot(keyword="Cronfire")
-    channel = open_channel({"FEISHU_WEBHOOK_URL": bot.url}, post)
+    channel = create_channel({"FEISHU_WEBHOOK_URL": bot.url}, post)
     assert channel is not None
 
     card = await channel.send([make_notice()], NOON)
@@ -257,10 +257,10 @@ async def test_every_message_holds_the_keyword(
 
 
 async def test_sixth_message_in_a_second_is_temporary_and_not_said_again_as_text(
-    feishu_bot: StartBot, post: VendorPost, make_notice: MakeNotice, clock: Clock
+    feishu_bot: StartBot, post: TrustedHttpClient, make_notice: MakeNotice, clock: Clock
 ) -> None:
     bot = await feishu_bot()
-    channel = open_channel({"FEISHU_WEBHOOK_URL": bot.url}, post)
+    channel = create_channel({"FEISHU_WEBHOOK_URL": bot.url}, post)
     assert channel is not None
 
     sent = [await channel.send([make_notice()], clock()) for _ in range(6)]
@@ -305,7 +305,7 @@ def test_vendors_word_counts_not_its_status(
     status: int, headers: dict[str, str], body: bytes, ok: bool, permanent: bool, wait_s: int | None
 ) -> None:
     """Feishu refuses with HTTP 200; others ran for days believing that this meant success."""
-    sent, _ = judge(Answer(status, headers, body), now=NOON)
+    sent, _ = classify_response(HttpResponse(status, headers, body), now=NOON)
 
     assert (ok, permanent) == (sent.ok, sent.permanent)
     assert wait_s == (None if sent.retry_after is None else sent.retry_after.total_seconds())
@@ -314,8 +314,8 @@ def test_vendors_word_counts_not_its_status(
 @pytest.mark.parametrize(
     "url", ["canary", "ftp://open.feishu.cn/x", "https:///a", "https://open.feishu.cn/a b"]
 )
-def test_address_that_is_none_is_refused_without_being_shown(url: str, post: VendorPost) -> None:
+def test_address_that_is_none_is_refused_without_being_shown(url: str, post: TrustedHttpClient) -> None:
     with pytest.raises(SettingsError, match="FEISHU_WEBHOOK_URL") as caught:
-        open_channel({"FEISHU_WEBHOOK_URL": url}, post)
+        create_channel({"FEISHU_WEBHOOK_URL": url}, post)
 
     assert url not in str(caught.value)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from functions.domain.alerts.model import Notice
-from functions.notifications import open_channels
+from functions.notifications import create_channels
 from functions.notifications.channel import Channel
 from tests.conftest import NOON
 from tests.fakes import vendors
@@ -115,7 +115,7 @@ async def line(request: pytest.FixtureRequest) -> AsyncIterator[Line]:
     vendor = Vendor(kind.rules)
     await vendor.server.start_server()
     post = Rerouted(vendor, kind.home)
-    channels = open_channels(dict(kind.settings) | {"PUBLIC_URL": "https://cron.example.com"}, post)
+    channels = create_channels(dict(kind.settings) | {"PUBLIC_URL": "https://cron.example.com"}, post)
     yield Line(kind, vendor, channels[kind.name])
     await post.close()
     await vendor.server.close()
@@ -201,7 +201,7 @@ async def test_telegram_gets_plain_words_when_it_cannot_read_the_layout(make_not
     await vendor.server.start_server()
     post = Rerouted(vendor, kind.home)
 
-    sent = await open_channels(dict(kind.settings), post)["telegram"].send([make_notice("failure")], NOON)
+    sent = await create_channels(dict(kind.settings), post)["telegram"].send([make_notice("failure")], NOON)
 
     assert sent.ok
     assert "sent as plain text" in sent.detail
@@ -216,7 +216,7 @@ async def test_pagerduty_opens_one_incident_a_task_and_closes_it(make_notice: Ma
     vendor = Vendor(kind.rules)
     await vendor.server.start_server()
     post = Rerouted(vendor, kind.home)
-    channel = open_channels(dict(kind.settings), post)["pagerduty"]
+    channel = create_channels(dict(kind.settings), post)["pagerduty"]
 
     for one in ("failure", "reminder", "news", "success", "recovery"):
         assert (await channel.send([make_notice(one)], NOON)).ok
@@ -247,5 +247,5 @@ def test_a_channel_with_wrong_settings_says_which_and_stays_out(
     async def post(*_: Any, **__: Any) -> Any:
         raise AssertionError("nothing is sent")
 
-    assert {} == open_channels(settings, post)
+    assert {} == create_channels(settings, post)
     assert [field] == [str(record.error).partition(":")[0] for record in caplog.records]  # type: ignore[attr-defined]

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from functions.errors import SettingsError
-from functions.http_client.trusted import Answer, VendorPost
+from functions.http_client.trusted import HttpResponse, TrustedHttpClient
 from functions.notifications.channels.webhook import (
-    judge,
+    classify_response,
+    create_channel,
     message_id,
-    open_channel,
     render,
     signature_headers,
 )
@@ -67,11 +67,11 @@ def test_signature_is_that_of_the_specification() -> None:
     ],
 )
 async def test_receiver_verifies_with_any_of_the_keys(
-    theirs: str, ours: str, receiver: StartReceiver, post: VendorPost, make_notice: MakeNotice
+    theirs: str, ours: str, receiver: StartReceiver, post: TrustedHttpClient, make_notice: MakeNotice
 ) -> None:
     """While a key is being changed, both old and new receivers are content."""
     fake = await receiver(secret=theirs)
-    channel = open_channel({"WEBHOOK_URL": fake.url, "WEBHOOK_SECRET": ours}, post)
+    channel = create_channel({"WEBHOOK_URL": fake.url, "WEBHOOK_SECRET": ours}, post)
     assert channel is not None
 
     sent = await channel.send([make_notice(summary="Größe 字 😀")], NOON)
@@ -81,11 +81,11 @@ async def test_receiver_verifies_with_any_of_the_keys(
 
 
 async def test_second_attempt_has_the_same_id_and_body_and_a_fresh_timestamp(
-    receiver: StartReceiver, post: VendorPost, make_notice: MakeNotice, clock: Clock
+    receiver: StartReceiver, post: TrustedHttpClient, make_notice: MakeNotice, clock: Clock
 ) -> None:
     """The receiver can tell a repetition; the signature of yesterday would be too old."""
     fake = await receiver(secret=SECRET)
-    channel = open_channel({"WEBHOOK_URL": fake.url, "WEBHOOK_SECRET": SECRET}, post)
+    channel = create_channel({"WEBHOOK_URL": fake.url, "WEBHOOK_SECRET": SECRET}, post)
     assert channel is not None
 
     await channel.send([make_notice()], clock())
@@ -98,10 +98,10 @@ async def test_second_attempt_has_the_same_id_and_body_and_a_fresh_timestamp(
 
 
 async def test_wrong_key_is_not_taken(
-    receiver: StartReceiver, post: VendorPost, make_notice: MakeNotice
+    receiver: StartReceiver, post: TrustedHttpClient, make_notice: MakeNotice
 ) -> None:
     fake = await receiver(secret=SECRET)
-    channel = open_channel({"WEBHOOK_URL": fake.url, "WEBHOOK_SECRET": OTHER_SECRET}, post)
+    channel = create_channel({"WEBHOOK_URL": fake.url, "WEBHOOK_SECRET": OTHER_SECRET}, post)
     assert channel is not None
 
     sent = await channel.send([make_notice()], NOON)
@@ -155,7 +155,7 @@ def test_body_is_below_the_limit_and_counts_what_is_left_out(
 def test_what_an_answer_means(
     status: int, headers: dict[str, str], ok: bool, permanent: bool, wait_s: int | None
 ) -> None:
-    sent = judge(Answer(status, headers, b""), now=NOON)
+    sent = classify_response(HttpResponse(status, headers, b""), now=NOON)
 
     assert (ok, permanent) == (sent.ok, sent.permanent)
     assert wait_s == (None if sent.retry_after is None else sent.retry_after.total_seconds())
@@ -170,12 +170,14 @@ def test_what_an_answer_means(
         ({"WEBHOOK_URL": "https://example.com/", "WEBHOOK_SECRET": "whsec_"}, "WEBHOOK_SECRET"),
     ],
 )
-def test_wrong_setting_is_named_and_not_shown(settings: dict[str, str], name: str, post: VendorPost) -> None:
+def test_wrong_setting_is_named_and_not_shown(
+    settings: dict[str, str], name: str, post: TrustedHttpClient
+) -> None:
     with pytest.raises(SettingsError, match=name) as caught:
-        open_channel(settings, post)
+        create_channel(settings, post)
 
     assert "canary" not in str(caught.value)
 
 
-def test_without_an_address_there_is_no_channel(post: VendorPost) -> None:
-    assert open_channel({"WEBHOOK_SECRET": SECRET}, post) is None
+def test_without_an_address_there_is_no_channel(post: TrustedHttpClient) -> None:
+    assert create_channel({"WEBHOOK_SECRET": SECRET}, post) is None

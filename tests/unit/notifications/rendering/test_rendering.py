@@ -6,9 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from functions.notifications.rendering.digest import LIMITS, digest
-from functions.notifications.rendering.formatting import moment, one_line, span, web_address, zone_name
-from functions.notifications.rendering.phrases import EN, ZH, Words, words_for
+from functions.notifications.rendering.digest import LIMITS, build_message
+from functions.notifications.rendering.formatting import (
+    format_duration,
+    format_instant,
+    safe_http_url,
+    single_line,
+    zone_name,
+)
+from functions.notifications.rendering.phrases import EN, ZH, Phrases, phrases_for
 from tests.unit.notifications.conftest import NOON, MakeNotice
 
 
@@ -30,7 +36,7 @@ from tests.unit.notifications.conftest import NOON, MakeNotice
 def test_span_is_said_in_its_two_largest_units(seconds: float, english: str, chinese: str) -> None:
     length = timedelta(seconds=seconds)
 
-    assert (english, chinese) == (span(length, EN), span(length, ZH))
+    assert (english, chinese) == (format_duration(length, EN), format_duration(length, ZH))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +50,10 @@ def test_span_is_said_in_its_two_largest_units(seconds: float, english: str, chi
     ],
 )
 def test_moment_is_on_the_tasks_own_clock(timezone: str, shown: str, name: str) -> None:
-    assert (shown, name) == (moment(datetime(2026, 11, 20, 12, 0, tzinfo=UTC), timezone), zone_name(timezone))
+    assert (shown, name) == (
+        format_instant(datetime(2026, 11, 20, 12, 0, tzinfo=UTC), timezone),
+        zone_name(timezone),
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,7 +68,7 @@ def test_moment_is_on_the_tasks_own_clock(timezone: str, shown: str, name: str) 
     ],
 )
 def test_foreign_text_becomes_one_line(text: str, limit: int, line: str) -> None:
-    assert line == one_line(text, limit)
+    assert line == single_line(text, limit)
 
 
 @pytest.mark.parametrize(
@@ -81,20 +90,20 @@ def test_foreign_text_becomes_one_line(text: str, limit: int, line: str) -> None
     ],
 )
 def test_only_addresses_a_person_may_click_are_kept(url: str, kept: bool) -> None:
-    assert (url.strip() if kept else "") == web_address(url)
+    assert (url.strip() if kept else "") == safe_http_url(url)
 
 
 @pytest.mark.parametrize("words", [EN, ZH])
-def test_every_sentence_names_the_task_and_every_count_counts(words: Words) -> None:
-    sentences = [*words.happened.values(), words.repeated, words.back_after, words.back_after_once]
+def test_every_sentence_names_the_task_and_every_count_counts(words: Phrases) -> None:
+    sentences = [*words.one_task.values(), words.repeated, words.back_after, words.back_after_once]
 
     assert all("{title}" in sentence for sentence in sentences)
-    assert all("{n}" in phrase for phrase in words.counted.values())
+    assert all("{n}" in phrase for phrase in words.several_tasks.values())
 
 
-@pytest.mark.parametrize("field", dataclasses.fields(Words), ids=lambda field: field.name)
+@pytest.mark.parametrize("field", dataclasses.fields(Phrases), ids=lambda field: field.name)
 def test_languages_fill_in_the_same_places(field: "dataclasses.Field[object]") -> None:
-    def places(words: Words) -> list[set[str | None]]:
+    def places(words: Phrases) -> list[set[str | None]]:
         value = getattr(words, field.name)
         phrases = value.values() if isinstance(value, dict) else [value] if isinstance(value, str) else value
         return [{name for _, name, _, _ in string.Formatter().parse(phrase) if name} for phrase in phrases]
@@ -105,23 +114,23 @@ def test_languages_fill_in_the_same_places(field: "dataclasses.Field[object]") -
 @pytest.mark.parametrize(
     ("language", "words"), [("zh", ZH), ("zh-CN", ZH), (" ZH_tw", ZH), ("en", EN), ("", EN), ("fr", EN)]
 )
-def test_language_is_chosen_by_its_tag(language: str, words: Words) -> None:
-    assert words is words_for(language)
+def test_language_is_chosen_by_its_tag(language: str, words: Phrases) -> None:
+    assert words is phrases_for(language)
 
 
 @pytest.mark.parametrize(("kind", "has_page"), [("failure", True), ("channel", False), ("test", False)])
 def test_only_what_is_said_of_a_task_leads_to_its_page(
     kind: str, has_page: bool, make_notice: MakeNotice
 ) -> None:
-    [row] = digest([make_notice(kind)], EN, LIMITS[0], public_url="https://cron.example").rows
+    [row] = build_message([make_notice(kind)], EN, LIMITS[0], public_url="https://cron.example").rows
 
-    assert has_page is bool(row.page)
+    assert has_page is bool(row.page_url)
 
 
 def test_headline_counts_tasks_not_notices(make_notice: MakeNotice) -> None:
     notices = [make_notice(), make_notice(), make_notice(task_id="b"), make_notice("recovery", "c")]
 
-    assert "2 failed, 1 back" == digest(notices, EN, LIMITS[0]).headline
+    assert "2 failed, 1 back" == build_message(notices, EN, LIMITS[0]).headline
 
 
 @pytest.mark.parametrize(
@@ -138,11 +147,11 @@ def test_recovery_says_how_long_it_was_down(
 ) -> None:
     notice = make_notice("recovery", failures=failures, since=None if down is None else NOON - down)
 
-    assert sentence == digest([notice], EN, LIMITS[0]).headline
+    assert sentence == build_message([notice], EN, LIMITS[0]).headline
 
 
 def test_braces_in_a_title_are_letters(make_notice: MakeNotice) -> None:
     assert (
         "“{n} {0} {title.x}” failed"
-        == digest([make_notice(title="{n} {0} {title.x}")], EN, LIMITS[0]).headline
+        == build_message([make_notice(title="{n} {0} {title.x}")], EN, LIMITS[0]).headline
     )

@@ -16,10 +16,10 @@ from functions.domain.storage import Filter, Result
 from functions.domain.task import Job, Pause, Task, shard_of
 from functions.domain.types import Status
 from functions.engine.tick import tick
-from functions.interfaces import Parts
-from functions.stores.bitable.config import Reading
+from functions.interfaces import TickDependencies
+from functions.stores.bitable.config import CellParser
 from functions.stores.bitable.store import BitableStore
-from functions.stores.bitable.tasks import FULL_LOOK_EVERY
+from functions.stores.bitable.tasks import FULL_SCAN_INTERVAL
 from tests.conftest import NOON
 from tests.contract.documents import broken_ids, changing, create, ids, read
 from tests.fakes.bitable import FakeBitable, Row
@@ -62,7 +62,7 @@ async def store(sheet: Sheet) -> AsyncIterator[BitableStore]:
 async def settled(sheet: Sheet, store: BitableStore, **fields: Any) -> Row:
     """A task a person added at noon, with *fields*, as the scheduler took it in."""
     row = sheet.add(**TASK | fields)
-    await store.due(NOON, limit=1)
+    await store.fetch_due(NOON, limit=1)
     return row
 
 
@@ -72,7 +72,7 @@ async def settled(sheet: Sheet, store: BitableStore, **fields: Any) -> Row:
 async def test_a_row_of_three_cells_is_a_task_and_gets_an_id(sheet: Sheet, store: BitableStore) -> None:
     row = sheet.add(title="Water the plants!", type="http", schedule="0 * * * *")
 
-    found = await store.due(NOON + MINUTE, limit=10)
+    found = await store.fetch_due(NOON + MINUTE, limit=10)
 
     task = (await read(store, "water-the-plants")).task
     assert ((), ()) == (found.tasks, found.broken)
@@ -92,7 +92,7 @@ async def test_its_schedule_counts_from_when_it_was_written(
     day.now = NOON - 10 * MINUTE
     sheet.add(**TASK | {"schedule": "*/5 * * * *"})
 
-    found = await store.due(NOON + MINUTE, limit=10)
+    found = await store.fetch_due(NOON + MINUTE, limit=10)
 
     assert [NOON - 5 * MINUTE] == [stored.task.next_run_at for stored in found.tasks]
 
@@ -102,7 +102,7 @@ async def test_ids_made_of_titles_are_each_their_own(sheet: Sheet, store: Bitabl
     same = [sheet.add(title="Ping", type="http", schedule="daily") for _ in range(2)]
     chinese = sheet.add(title="早上好", type="http", schedule="daily")
 
-    await store.due(NOON + MINUTE, limit=10)
+    await store.fetch_due(NOON + MINUTE, limit=10)
 
     assert ["ping-2", "ping-3"] == [row.text("id") for row in same]
     assert f"task-{chinese.record_id.lower()}" == chinese.text("id")
@@ -113,10 +113,10 @@ async def test_an_id_made_of_a_title_is_not_one_that_a_task_not_due_has(
 ) -> None:
     await settled(sheet, store, id="first")
     sheet.add(**TASK)
-    await store.due(NOON + MINUTE, limit=10)
+    await store.fetch_due(NOON + MINUTE, limit=10)
     new = sheet.add(title="Ping", type="http", schedule="daily")
 
-    await store.due(NOON + 2 * MINUTE, limit=10)
+    await store.fetch_due(NOON + 2 * MINUTE, limit=10)
 
     assert ("ping-2", "scheduled") == (new.text("id"), new.text("status"))
 
@@ -128,7 +128,7 @@ async def test_blank_rows_and_columns_of_a_persons_own_are_passed_over(
     own = sheet.add(**{"Who asked": "Bob"})
     await settled(sheet, store, **{"Who asked": "Alice"})
 
-    found = await store.page(Filter())
+    found = await store.list_tasks(Filter())
 
     assert (["ping"], ()) == (ids(found), found.broken)
     assert ["Who asked"] == [name for name in own.fields() if name != "id"]
@@ -153,8 +153,8 @@ async def test_a_slip_is_told_in_its_row_once_and_stops_no_other_task(
     row = sheet.add(**cells)
     fine = sheet.add(**TASK | {"id": "fine"})
 
-    for now in (NOON, NOON + MINUTE, NOON + 2 * FULL_LOOK_EVERY):
-        [broken] = (await store.due(now, limit=10)).broken
+    for now in (NOON, NOON + MINUTE, NOON + 2 * FULL_SCAN_INTERVAL):
+        [broken] = (await store.fetch_due(now, limit=10)).broken
         assert name in broken.id
         assert reason in broken.reason
 
@@ -166,10 +166,10 @@ async def test_a_slip_is_told_in_its_row_once_and_stops_no_other_task(
 
 async def test_a_slip_that_is_mended_is_told_no_longer(sheet: Sheet, store: BitableStore) -> None:
     row = sheet.add(**TASK | {"schedule": "never"})
-    await store.due(NOON, limit=10)
+    await store.fetch_due(NOON, limit=10)
 
     row.set("schedule", "0 * * * *")
-    await store.due(NOON + MINUTE, limit=10)
+    await store.fetch_due(NOON + MINUTE, limit=10)
 
     assert ("scheduled", "") == (row.text("status"), row.text("lastError"))
 
@@ -177,12 +177,12 @@ async def test_a_slip_that_is_mended_is_told_no_longer(sheet: Sheet, store: Bita
 async def test_a_row_that_is_half_written_gets_no_id(sheet: Sheet, store: BitableStore) -> None:
     """Else it would be named for the first word of its title."""
     row = sheet.add(title="Wat")
-    await store.due(NOON, limit=10)
+    await store.fetch_due(NOON, limit=10)
     half = row.text("id")
     row.set("title", "Water the plants")
     row.set("type", "http")
     row.set("schedule", "daily")
-    await store.due(NOON + MINUTE, limit=10)
+    await store.fetch_due(NOON + MINUTE, limit=10)
 
     assert ("", "water-the-plants") == (half, row.text("id"))
 
@@ -193,15 +193,15 @@ async def test_an_id_given_twice_is_told_in_both_rows_and_neither_runs(
     await settled(sheet, store)
     copy = sheet.add(**TASK)
 
-    found = await store.due(NOON + HOUR, limit=10)
+    found = await store.fetch_due(NOON + HOUR, limit=10)
 
     assert ([], ["ping"]) == (ids(found), broken_ids(found))
     same = [row for row in sheet.tasks.rows if row.text("id") == "ping"]
     assert ["broken"] * 2 == [row.text("status") for row in same]
     assert all("twice" in row.text("lastError") for row in same)
     copy.set("id", "pong")
-    await store.due(NOON + HOUR, limit=10)
-    assert ["ping", "pong"] == ids(await store.page(Filter()))
+    await store.fetch_due(NOON + HOUR, limit=10)
+    assert ["ping", "pong"] == ids(await store.list_tasks(Filter()))
     assert ("scheduled", "") == (copy.text("status"), copy.text("lastError"))
 
 
@@ -211,7 +211,7 @@ async def test_a_row_copied_whole_and_renamed_is_a_task_of_its_own(sheet: Sheet,
     await store.write([changing(await read(store, "ping"), run_count=7)])
     copy = sheet.add(**TASK | {"id": "pong", "state": original.text("state")})
 
-    await store.due(NOON + MINUTE, limit=10)
+    await store.fetch_due(NOON + MINUTE, limit=10)
 
     assert (7, 0) == (
         (await read(store, "ping")).task.run_count,
@@ -230,7 +230,7 @@ async def test_another_schedule_is_kept_to_from_when_it_was_written(
     day.now = NOON + MINUTE
     row.set("schedule", "30 * * * *")
 
-    await store.due(NOON + 2 * MINUTE + FULL_LOOK_EVERY, limit=1)
+    await store.fetch_due(NOON + 2 * MINUTE + FULL_SCAN_INTERVAL, limit=1)
 
     assert NOON + 30 * MINUTE == (await read(store, "ping")).task.next_run_at
     assert str(int((NOON + 30 * MINUTE).timestamp())) == row.text("nextRunAt")
@@ -243,7 +243,7 @@ async def test_what_the_old_schedule_owed_is_not_forgotten(
     day.now = NOON + HOUR + MINUTE
     row.set("schedule", "30 * * * *")
 
-    [stored] = (await store.due(NOON + HOUR + 2 * MINUTE, limit=1)).tasks
+    [stored] = (await store.fetch_due(NOON + HOUR + 2 * MINUTE, limit=1)).tasks
 
     assert [NOON + HOUR] == [extra.at for extra in stored.task.backlog]
 
@@ -259,7 +259,7 @@ async def test_what_the_old_schedule_owed_in_a_pause_is_recorded_once(
     row.set("schedule", "30 * * * *")
 
     for minutes in (2, 3):
-        await store.due(NOON + HOUR + minutes * MINUTE, limit=1)
+        await store.fetch_due(NOON + HOUR + minutes * MINUTE, limit=1)
 
     assert ["paused"] == [run.skip_reason for run in await store.runs()]
     assert "paused" == row.text("status")
@@ -268,11 +268,11 @@ async def test_what_the_old_schedule_owed_in_a_pause_is_recorded_once(
 async def test_the_checkbox_pauses_and_lets_go_on(sheet: Sheet, store: BitableStore, day: Day) -> None:
     row = await settled(sheet, store)
     row.set("enabled", False)
-    await store.due(NOON + FULL_LOOK_EVERY, limit=1)
+    await store.fetch_due(NOON + FULL_SCAN_INTERVAL, limit=1)
     off = (await read(store, "ping")).task
     day.now = NOON + 3 * HOUR + MINUTE
     row.set("enabled", True)
-    await store.due(day.now, limit=1)
+    await store.fetch_due(day.now, limit=1)
     on = (await read(store, "ping")).task
 
     assert (Status.PAUSED, None) == (off.status, off.next_run_at)
@@ -286,7 +286,7 @@ async def test_a_checkbox_that_shows_as_nothing_once_unchecked_pauses_as_well(
     row = await settled(sheet, store)
     row.clear("enabled")
 
-    await store.due(NOON + FULL_LOOK_EVERY, limit=1)
+    await store.fetch_due(NOON + FULL_SCAN_INTERVAL, limit=1)
 
     assert "paused" == row.text("status")
 
@@ -314,7 +314,7 @@ async def test_what_the_scheduler_writes_is_put_right_when_a_person_changes_it(
     row.set("status", "ended")
     row.set("nextRunAt", 9_999_999_999)
 
-    await store.due(NOON + FULL_LOOK_EVERY, limit=1)
+    await store.fetch_due(NOON + FULL_SCAN_INTERVAL, limit=1)
 
     assert "scheduled" == row.text("status")
     assert str(int((NOON + HOUR).timestamp())) == row.text("nextRunAt")
@@ -323,9 +323,9 @@ async def test_what_the_scheduler_writes_is_put_right_when_a_person_changes_it(
 async def test_spoilt_notes_are_told_and_emptying_them_begins_anew(sheet: Sheet, store: BitableStore) -> None:
     row = await settled(sheet, store)
     row.set("state", "{oops")
-    [broken] = (await store.due(NOON + FULL_LOOK_EVERY, limit=1)).broken
+    [broken] = (await store.fetch_due(NOON + FULL_SCAN_INTERVAL, limit=1)).broken
     row.clear("state")
-    await store.due(NOON + 2 * FULL_LOOK_EVERY, limit=1)
+    await store.fetch_due(NOON + 2 * FULL_SCAN_INTERVAL, limit=1)
 
     assert "empty that cell, and the task begins anew" in broken.reason
     assert 0 == (await read(store, "ping")).task.run_count
@@ -374,10 +374,10 @@ async def test_a_value_no_cell_holds_is_kept_until_its_cell_is_touched(
     await create(store, make_task("fine", start_at=at, description=" a \u0000 "))
     row = sheet.row("fine")
     row.set("title", "Edited")
-    await store.due(NOON + FULL_LOOK_EVERY, limit=1)
+    await store.fetch_due(NOON + FULL_SCAN_INTERVAL, limit=1)
     edited = (await read(store, "fine")).task
     row.set("startAt", NOON - HOUR)
-    await store.due(NOON + 2 * FULL_LOOK_EVERY, limit=1)
+    await store.fetch_due(NOON + 2 * FULL_SCAN_INTERVAL, limit=1)
     touched = (await read(store, "fine")).task
 
     assert ("Edited", at, " a \u0000 ") == (edited.title, edited.start_at, edited.description)
@@ -390,7 +390,7 @@ async def test_what_starts_a_task_besides_its_schedule_survives_edits(
     await create(store, make_task("first"), make_task("ping", after=[{"task": "first"}], title="Second"))
 
     sheet.row("ping").set("title", "Edited")
-    await store.due(NOON, limit=1)
+    await store.fetch_due(NOON, limit=1)
     task = (await read(store, "ping")).task
 
     assert ("Edited", "first") == (task.title, task.after[0].task)
@@ -410,13 +410,13 @@ async def one_tick(sheet: Sheet, now: datetime, work: Callable[[], None]) -> dic
     async def tell(notices: list[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
         return [() for _ in notices]
 
-    parts = Parts(
+    parts = TickDependencies(
         store=store,
-        perform=perform,
-        tell=tell,  # type: ignore[arg-type]  # a list is a sequence
+        run_task=perform,
+        notify=tell,  # type: ignore[arg-type]  # a list is a sequence
         clock=lambda: now,
-        token=lambda: "ab",
-        dice=lambda: 0.5,
+        new_tick_id=lambda: "ab",
+        random=lambda: 0.5,
     )
     report = await tick(parts, Budget(stop_starting=MINUTE, answer_by=MINUTE))
     await store.close()
@@ -433,7 +433,7 @@ async def test_an_edit_during_a_run_is_kept_and_so_is_the_result(
     report = await one_tick(sheet, NOON + HOUR, lambda: row.set("schedule", "30 * * * *"))
 
     other = sheet.store()
-    await other.due(NOON + HOUR + MINUTE, limit=1)
+    await other.fetch_due(NOON + HOUR + MINUTE, limit=1)
     task = (await read(other, "ping")).task
     assert (1, 1, "Done") == (report["succeeded"], task.run_count, task.last_result_summary)
     assert ("30 * * * *", NOON + HOUR + 30 * MINUTE) == (task.schedule, task.next_run_at)
@@ -455,7 +455,7 @@ async def test_a_row_removed_during_its_run_does_not_come_back(sheet: Sheet, sto
     await one_tick(sheet, NOON + HOUR, row.delete)
 
     other = sheet.store()
-    assert () == (await other.read(["ping"])).tasks
+    assert () == (await other.get_tasks(["ping"])).tasks
     assert ["ping"] == [run.task_id for run in await other.runs()]
     await other.close()
 
@@ -506,20 +506,20 @@ async def test_an_id_that_was_emptied_is_put_back(sheet: Sheet, store: BitableSt
     await store.write([changing(await read(store, "ping"), run_count=7)])
     row.clear("id")
 
-    found = await store.read(["ping"])
-    await store.due(NOON + FULL_LOOK_EVERY, limit=1)
+    found = await store.get_tasks(["ping"])
+    await store.fetch_due(NOON + FULL_SCAN_INTERVAL, limit=1)
 
     assert [7] == [stored.task.run_count for stored in found.tasks]
     assert "ping" == row.text("id")
 
 
 async def test_a_new_row_without_a_zone_gets_the_usual_one_and_shows_it(sheet: Sheet) -> None:
-    store = sheet.store(reads=Reading(timezone="Asia/Shanghai"))
+    store = sheet.store(reads=CellParser(timezone="Asia/Shanghai"))
     row = sheet.add(**TASK | {"schedule": "0 9 * * *"})
-    await store.due(NOON, limit=1)
+    await store.fetch_due(NOON, limit=1)
     shown, nine = row.text("timezone"), (await read(store, "ping")).task.next_run_at
     row.clear("timezone")
-    await store.due(NOON + FULL_LOOK_EVERY, limit=1)
+    await store.fetch_due(NOON + FULL_SCAN_INTERVAL, limit=1)
 
     assert ("Asia/Shanghai", NOON + 13 * HOUR) == (shown, nine)
     assert ("UTC", NOON + 21 * HOUR) == (
@@ -536,7 +536,7 @@ async def test_a_row_that_is_refused_stops_no_other_from_being_taken_in(
         sheet.add(**TASK | {"id": f"t{number}", "schedule": "* * * * *"})
     sheet.feishu.fail_next(f"{sheet.tasks.table_id}/records/batch_update", code=1254130, times=3)
 
-    await store.due(NOON, limit=9)
+    await store.fetch_due(NOON, limit=9)
 
     looks = [row.text("status") for row in sheet.tasks.rows if row.text("id")]
     assert ["", "scheduled", "scheduled", "scheduled"] == sorted(looks)
@@ -551,8 +551,8 @@ async def test_a_row_whose_taking_in_is_not_answered_waits_for_the_next_ping(
     row = sheet.add(**TASK | {"schedule": "*/5 * * * *"})
     sheet.feishu.drop_next(f"{sheet.tasks.table_id}/records/batch_update", times=2)
 
-    unsure = await store.due(NOON + MINUTE, limit=9)
-    sure = await store.due(NOON + 2 * MINUTE, limit=9)
+    unsure = await store.fetch_due(NOON + MINUTE, limit=9)
+    sure = await store.fetch_due(NOON + 2 * MINUTE, limit=9)
 
     assert ([], ["ping"], "scheduled") == (ids(unsure), ids(sure), row.text("status"))
 
@@ -565,6 +565,6 @@ async def test_a_task_that_outgrew_its_row_stops_no_other(sheet: Sheet, store: B
     row.set("params", json.dumps({"b": Random(8).randbytes(30_000).hex()}))
     row.set("description", Random(9).randbytes(1_000).hex())
 
-    found = await store.due(NOON + FULL_LOOK_EVERY, limit=9)
+    found = await store.fetch_due(NOON + FULL_SCAN_INTERVAL, limit=9)
 
     assert ["fine"] == ids(found)

@@ -13,18 +13,18 @@ from functions.domain.run import Run
 from functions.domain.storage import Document, Filter, LedgerEntry, Result, Write, Written
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
-from functions.errors import StoreError, StoreUnavailable
-from functions.stores.bitable.config import Address, FeishuApp
-from functions.stores.bitable.runs import MOST_ROWS
+from functions.errors import StoreError, StoreUnavailableError
+from functions.stores.bitable.config import FeishuCredentials, TableRef
+from functions.stores.bitable.runs import MAX_ROWS
 from functions.stores.bitable.store import BitableStore
-from functions.stores.bitable.tasks import FULL_LOOK_EVERY
+from functions.stores.bitable.tasks import FULL_SCAN_INTERVAL
 from tests.conftest import NOON
 from tests.contract.documents import changing, create, ids, read
 from tests.fakes.bitable import FakeBitable
 from tests.support.bitable_places import QUICK, Sheet, served
 
 MakeTask = Callable[..., Task]
-SOON = replace(QUICK, call_within_s=0.5, answer_within_s=3.0)
+SOON = replace(QUICK, call_s=0.5, operation_s=3.0)
 ENTRY = LedgerEntry("ab.1", NOON, ())
 DOCUMENT = Document("owners", "alice", {"credits": 1})
 
@@ -80,14 +80,14 @@ LOSSES: list[Callable[[FakeBitable, str, bool], None]] = [
     ),
 ]
 READS: dict[str, Callable[[BitableStore], Awaitable[Any]]] = {
-    "due": lambda store: store.due(NOON, limit=9),
-    "read": lambda store: store.read(["ping"]),
-    "page": lambda store: store.page(Filter()),
-    "counts": lambda store: store.counts(NOON),
+    "due": lambda store: store.fetch_due(NOON, limit=9),
+    "read": lambda store: store.get_tasks(["ping"]),
+    "page": lambda store: store.list_tasks(Filter()),
+    "counts": lambda store: store.stats(NOON),
     "runs": lambda store: store.runs(),
     "runs_of_tick": lambda store: store.runs_of_tick("ab"),
-    "documents": lambda store: store.documents("owners", ["alice"]),
-    "shelf": lambda store: store.shelf("owners"),
+    "documents": lambda store: store.get_documents("owners", ["alice"]),
+    "shelf": lambda store: store.list_documents("owners"),
     "prune": lambda store: store.prune(NOON),
 }
 
@@ -103,7 +103,7 @@ async def test_a_read_that_is_not_answered_is_unavailable_and_works_again(
     await ask(store)
     lose(sheet.feishu, "/records/search", False)
 
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailableError):
         await ask(store)
     await ask(store)
 
@@ -193,7 +193,7 @@ async def test_no_settlement_is_sent_before_its_record_is_certainly_kept(
     [stored] = await create(store, make_task("ping"))
     sheet.feishu.drop_next(of(sheet, "batch_create", "runs"), after_applying=True, times=2)
 
-    answers = await store.finish(replace(ENTRY, runs=(run(),)), [changing(stored, run_count=1)])
+    answers = await store.write_with_runs(replace(ENTRY, runs=(run(),)), [changing(stored, run_count=1)])
 
     assert [Written(Result.UNKNOWN)] == answers
     assert "0" == sheet.row("ping").text("runCount")
@@ -204,10 +204,10 @@ async def test_an_entry_that_may_be_there_is_not_kept_a_second_time(
     sheet: Sheet, store: BitableStore
 ) -> None:
     sheet.feishu.drop_next(of(sheet, "batch_create", "runs"), after_applying=True, times=2)
-    with pytest.raises(StoreUnavailable):
-        await store.finish(replace(ENTRY, runs=(run("vain"), run("done"))), [])
+    with pytest.raises(StoreUnavailableError):
+        await store.write_with_runs(replace(ENTRY, runs=(run("vain"), run("done"))), [])
 
-    await store.finish(replace(ENTRY, runs=(run("done"),)), [])
+    await store.write_with_runs(replace(ENTRY, runs=(run("done"),)), [])
 
     assert 1 == len(sheet.runs.rows)
     assert [run("done")] == await store.runs_of_tick("ab")
@@ -215,23 +215,23 @@ async def test_an_entry_that_may_be_there_is_not_kept_a_second_time(
 
 async def test_an_answer_for_a_document_that_is_lost_is_unknown(sheet: Sheet, store: BitableStore) -> None:
     sheet.feishu.drop_next(of(sheet, "batch_create", "kept"), times=2)
-    new = await store.put([DOCUMENT])
-    await store.put([DOCUMENT])
-    [there] = await store.documents("owners", ["alice"])
+    new = await store.put_documents([DOCUMENT])
+    await store.put_documents([DOCUMENT])
+    [there] = await store.get_documents("owners", ["alice"])
     sheet.feishu.drop_next(of(sheet, "batch_update", "kept"), times=2)
-    changed = await store.put([there])
+    changed = await store.put_documents([there])
 
     assert [Written(Result.UNKNOWN)] == new == changed
 
 
 async def test_a_question_is_bounded_in_all(sheet: Sheet, make_task: MakeTask) -> None:
-    store = sheet.store(replace(SOON, answer_within_s=0.5, call_within_s=5.0))
+    store = sheet.store(replace(SOON, operation_s=0.5, call_s=5.0))
     [stored] = await create(store, make_task("ping"))
     sheet.feishu.hang_next("/records/", times=9)
 
     async with asyncio.timeout(4):
-        with pytest.raises(StoreUnavailable, match=r"longer than 0\.5 s in all"):
-            await store.page(Filter())
+        with pytest.raises(StoreUnavailableError, match=r"longer than 0\.5 s in all"):
+            await store.list_tasks(Filter())
         assert [Written(Result.UNKNOWN)] == await store.write([changing(stored, run_count=1)])
     await store.close()
 
@@ -245,7 +245,7 @@ async def test_a_token_that_ends_is_renewed_and_nobody_notices(
     await create(store, make_task("ping"))
     sheet.feishu.revoke_tokens()
 
-    assert ["ping"] == ids(await store.due(NOON, limit=9))
+    assert ["ping"] == ids(await store.fetch_due(NOON, limit=9))
     assert 2 == len(sheet.feishu.asked("tenant_access_token"))
 
 
@@ -253,11 +253,11 @@ async def test_a_token_refused_again_and_again_is_an_error(sheet: Sheet, store: 
     sheet.feishu.fail_next("/records/search", code=99991663, times=2)
 
     with pytest.raises(StoreError, match="99991663"):
-        await store.page(Filter())
+        await store.list_tasks(Filter())
 
 
 async def test_ten_questions_at_once_need_one_token(sheet: Sheet, store: BitableStore) -> None:
-    await asyncio.gather(*(store.runs() for _ in range(5)), *(store.page(Filter()) for _ in range(5)))
+    await asyncio.gather(*(store.runs() for _ in range(5)), *(store.list_tasks(Filter()) for _ in range(5)))
 
     assert 1 == len(sheet.feishu.asked("tenant_access_token"))
 
@@ -269,12 +269,12 @@ async def test_calls_that_are_too_many_wait_as_long_as_they_are_told(
     sheet: Sheet, store: BitableStore, code: int, status: int, reset: str
 ) -> None:
     loop = asyncio.get_running_loop()
-    await store.page(Filter())
+    await store.list_tasks(Filter())
     headers = {"x-ogw-ratelimit-reset": reset or "0.05"}
     sheet.feishu.fail_next("/records/search", code=code, status=status, headers=headers)
     started = loop.time()
 
-    await store.page(Filter())
+    await store.list_tasks(Filter())
 
     assert 0.05 <= loop.time() - started < 0.5
 
@@ -283,8 +283,8 @@ async def test_calls_that_are_too_many_for_long_are_given_up(sheet: Sheet, store
     headers = {"x-ogw-ratelimit-reset": "0.01"}
     sheet.feishu.fail_next("/records/search", code=99991400, headers=headers, times=99)
 
-    with pytest.raises(StoreUnavailable, match="too busy"):
-        await store.page(Filter())
+    with pytest.raises(StoreUnavailableError, match="too busy"):
+        await store.list_tasks(Filter())
     assert 5 == len(sheet.feishu.asked("/records/search"))
 
 
@@ -337,9 +337,9 @@ async def test_a_refusal_for_good_names_its_remedy_and_is_not_tried_again(
     sheet.feishu.fail_next("/records/search", code=code, status=403, times=9)
 
     with pytest.raises(StoreError, match=remedy) as caught:
-        await store.page(Filter())
+        await store.list_tasks(Filter())
 
-    assert not isinstance(caught.value, StoreUnavailable)
+    assert not isinstance(caught.value, StoreUnavailableError)
     assert 1 == len(sheet.feishu.asked("/records/search"))
 
 
@@ -358,18 +358,18 @@ async def test_no_redirect_is_followed(sheet: Sheet, store: BitableStore) -> Non
     elsewhere = f"{sheet.feishu.url}/open-apis/bitable/v1/apps/elsewhere/tables"
     sheet.feishu.fail_next("/records/search", status=302, text="", headers={"Location": elsewhere}, times=2)
 
-    with pytest.raises(StoreUnavailable, match="HTTP 302"):
-        await store.page(Filter())
+    with pytest.raises(StoreUnavailableError, match="HTTP 302"):
+        await store.list_tasks(Filter())
 
     assert [] == sheet.feishu.asked("elsewhere")
 
 
 async def test_a_wrong_secret_is_told_as_such(sheet: Sheet) -> None:
-    app = FeishuApp(sheet.feishu.app_id, "wrong-canary", sheet.feishu.url)
-    store = BitableStore(Address(sheet.base.app_token, sheet.tasks.table_id), app, bounds=SOON)
+    app = FeishuCredentials(sheet.feishu.app_id, "wrong-canary", sheet.feishu.url)
+    store = BitableStore(TableRef(sheet.base.app_token, sheet.tasks.table_id), app, timeouts=SOON)
 
     with pytest.raises(StoreError, match="check FEISHU_APP_ID and FEISHU_APP_SECRET") as caught:
-        await store.page(Filter())
+        await store.list_tasks(Filter())
 
     assert "wrong-canary" not in str(caught.value) + repr(app) + repr(store)
     await store.close()
@@ -400,18 +400,18 @@ async def test_rows_that_are_hidden_are_never_no_tasks(
 ) -> None:
     """Where advanced permissions are on and the app is no manager, Feishu answers success, and nothing."""
     await create(store, make_task("ping"))
-    await store.due(NOON, limit=9)
+    await store.fetch_due(NOON, limit=9)
     sheet.base.advanced_permissions = True
 
-    for later in (timedelta(minutes=1), FULL_LOOK_EVERY):
+    for later in (timedelta(minutes=1), FULL_SCAN_INTERVAL):
         with pytest.raises(StoreError, match="it must be a manager"):
-            await (store.due(NOON + later, limit=9) if ask == "due" else READS[ask](store))
+            await (store.fetch_due(NOON + later, limit=9) if ask == "due" else READS[ask](store))
 
 
 async def test_a_process_that_starts_when_rows_are_hidden_says_so(sheet: Sheet, make_task: MakeTask) -> None:
     first = sheet.store()
     await create(first, make_task("ping"))
-    await first.due(NOON, limit=9)
+    await first.fetch_due(NOON, limit=9)
     await first.close()
     sheet.base.advanced_permissions = True
     store = sheet.store()
@@ -426,15 +426,15 @@ async def test_a_table_whose_rows_are_all_gone_is_doubted(
     sheet: Sheet, store: BitableStore, make_task: MakeTask
 ) -> None:
     await create(store, make_task("ping"))
-    await store.due(NOON, limit=9)
+    await store.fetch_due(NOON, limit=9)
     for row in sheet.tasks.rows:
         row.delete()
 
     with pytest.raises(StoreError, match="If you removed them all yourself, run `scheduler bitable setup`"):
-        await store.due(NOON + FULL_LOOK_EVERY, limit=9)
+        await store.fetch_due(NOON + FULL_SCAN_INTERVAL, limit=9)
     await store.set_up()
 
-    assert () == (await store.due(NOON + 2 * FULL_LOOK_EVERY, limit=9)).tasks
+    assert () == (await store.fetch_due(NOON + 2 * FULL_SCAN_INTERVAL, limit=9)).tasks
 
 
 async def test_a_table_that_the_scheduler_emptied_is_believed(
@@ -443,10 +443,10 @@ async def test_a_table_that_the_scheduler_emptied_is_believed(
     for row in sheet.tasks.rows:
         row.delete()
     [stored] = await create(store, make_task("ping"))
-    await store.due(NOON, limit=9)
+    await store.fetch_due(NOON, limit=9)
     await store.write([Write(stored.task, stored.revision, delete=True)])
 
-    assert () == (await store.due(NOON + FULL_LOOK_EVERY, limit=9)).tasks
+    assert () == (await store.fetch_due(NOON + FULL_SCAN_INTERVAL, limit=9)).tasks
 
 
 async def test_an_edit_by_hand_is_noticed_at_the_next_full_look_at_the_latest(
@@ -454,12 +454,12 @@ async def test_an_edit_by_hand_is_noticed_at_the_next_full_look_at_the_latest(
 ) -> None:
     tomorrow = NOON + timedelta(days=1)
     await create(store, *(make_task(name, next_run_at=tomorrow) for name in ("first", "later")))
-    await store.due(NOON, limit=9)
+    await store.fetch_due(NOON, limit=9)
     sheet.row("later").set("title", "Edited")
-    await store.due(NOON + timedelta(minutes=1), limit=9)
+    await store.fetch_due(NOON + timedelta(minutes=1), limit=9)
     before = sheet.notes("later")["seen"]
 
-    await store.due(NOON + FULL_LOOK_EVERY, limit=9)
+    await store.fetch_due(NOON + FULL_SCAN_INTERVAL, limit=9)
 
     assert before != sheet.notes("later")["seen"]
 
@@ -471,16 +471,16 @@ async def test_an_idle_tick_is_one_call_between_full_looks_and_renewals(
     sheet: Sheet, store: BitableStore, make_task: MakeTask
 ) -> None:
     await create(store, *(make_task(f"t{n}", next_run_at=NOON + timedelta(days=1)) for n in range(3)))
-    await store.due(NOON, limit=9)
+    await store.fetch_due(NOON, limit=9)
     before = len(sheet.feishu.requests)
 
-    await store.due(NOON + timedelta(minutes=1), limit=9)
+    await store.fetch_due(NOON + timedelta(minutes=1), limit=9)
 
     assert 1 == len(sheet.feishu.requests) - before
 
 
 async def test_batches_are_of_200_and_one_after_the_other(sheet: Sheet, make_task: MakeTask) -> None:
-    store = sheet.store(replace(QUICK, gap_s=0.5))
+    store = sheet.store(replace(QUICK, write_gap_s=0.5))
     loop = asyncio.get_running_loop()
     started = loop.time()
 
@@ -496,8 +496,8 @@ async def test_batches_are_of_200_and_one_after_the_other(sheet: Sheet, make_tas
 def test_one_store_serves_one_loop_after_another_with_one_token(make_task: MakeTask) -> None:
     async def use(store: BitableStore, *task_ids: str) -> int:
         await create(store, *map(make_task, task_ids))
-        due = await store.due(NOON, limit=9)
-        await asyncio.gather(*(store.read(task_ids) for _ in range(2)))  # one waits for the other
+        due = await store.fetch_due(NOON, limit=9)
+        await asyncio.gather(*(store.get_tasks(task_ids) for _ in range(2)))  # one waits for the other
         await store.close()
         return len(due.tasks)
 
@@ -515,14 +515,14 @@ async def test_within_the_vendors_limits_of_calls_nothing_waits(
     sheet.feishu.limit_rates()
     with caplog.at_level(logging.WARNING):
         await create(store, *(make_task(f"t{number:03}") for number in range(30)))
-        await store.due(NOON, limit=99)
-        await store.read([f"t{number:03}" for number in range(30)])
+        await store.fetch_due(NOON, limit=99)
+        await store.get_tasks([f"t{number:03}" for number in range(30)])
 
     assert [] == [record.message for record in caplog.records]
 
 
 async def test_the_oldest_history_goes_before_the_table_is_full(sheet: Sheet, store: BitableStore) -> None:
-    assert MOST_ROWS < 20_000
+    assert MAX_ROWS < 20_000
     for number in range(20_000):
         sheet.runs.records[f"recold{number:05}"] = row = sheet.runs.add_row()
         del sheet.runs.records[row.record_id]
@@ -530,7 +530,7 @@ async def test_the_oldest_history_goes_before_the_table_is_full(sheet: Sheet, st
     [first, *_] = sheet.runs.rows
     first.set("at", 1.0)
 
-    await store.finish(replace(ENTRY, runs=(run(),)), [])
+    await store.write_with_runs(replace(ENTRY, runs=(run(),)), [])
 
     assert 19_501 == len(sheet.runs.rows)
     assert first not in sheet.runs.rows
@@ -543,10 +543,10 @@ async def test_no_secret_is_in_a_log(
     caplog.set_level(logging.DEBUG)
     store = sheet.store(SOON)
     sheet.feishu.drop_next("/records/search", times=2)
-    with pytest.raises(StoreUnavailable) as caught:
-        await store.page(Filter())
+    with pytest.raises(StoreUnavailableError) as caught:
+        await store.list_tasks(Filter())
     await create(store, make_task("ping"))
-    await store.due(NOON, limit=9)
+    await store.fetch_due(NOON, limit=9)
     await store.close()
 
     logged = [one.getMessage() + str(vars(one)) for one in caplog.records if one.name != "aiohttp.access"]

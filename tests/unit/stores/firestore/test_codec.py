@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.stores.firestore import messages_pb2 as wire
-from functions.stores.firestore.codec import put, take, value_of
+from functions.stores.firestore.codec import decode_value, encode_value, to_value
 
 JSON = st.recursive(
     st.none()
@@ -26,7 +26,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_any_json_comes_back_as_it_was(value: Any) -> None:
-    came_back = take(over_the_wire(value))
+    came_back = decode_value(over_the_wire(value))
 
     assert repr(value) == repr(came_back) or value == came_back
     assert type(value) is type(came_back)
@@ -50,7 +50,7 @@ def test_any_json_comes_back_as_it_was(value: Any) -> None:
     ],
 )
 def test_what_firestore_has_no_shape_for_comes_back_as_it_was(value: Any) -> None:
-    came_back = take(over_the_wire(value))
+    came_back = decode_value(over_the_wire(value))
 
     assert value == came_back
     assert type(value) is type(came_back)
@@ -58,7 +58,7 @@ def test_what_firestore_has_no_shape_for_comes_back_as_it_was(value: Any) -> Non
 
 def test_a_list_in_a_list_is_kept_as_json_text_under_a_name_that_says_so() -> None:
     """A document is read by people in the console; only what must be is turned into text."""
-    kept = value_of({"rows": [[1, 2], 3]}).map_value.fields["rows"].array_value.values
+    kept = to_value({"rows": [[1, 2], 3]}).map_value.fields["rows"].array_value.values
 
     assert "[1, 2]" == kept[0].map_value.fields["$json"].string_value
     assert 3 == kept[1].integer_value
@@ -69,7 +69,7 @@ def test_nesting_deeper_than_firestore_takes_comes_back() -> None:
     for _ in range(40):
         value = {"inner": value}
 
-    assert value == take(over_the_wire(value))
+    assert value == decode_value(over_the_wire(value))
     assert 20 > depth(over_the_wire(value))
 
 
@@ -79,16 +79,16 @@ def test_an_instant_is_a_timestamp_to_the_microsecond() -> None:
     kept = over_the_wire(moment)
 
     assert "timestamp_value" == kept.WhichOneof("value_type")
-    assert moment == take(kept)
+    assert moment == decode_value(kept)
 
 
 def test_half_a_surrogate_pair_does_not_stop_a_result_from_being_kept() -> None:
     """A page that was fetched may hold anything; its task's settlement must not fail for it."""
-    assert {"k?": "a?", "in": "b?"} == take(over_the_wire({"k\ud800": "a\ud800", "in": "b\udfff"}))
+    assert {"k?": "a?", "in": "b?"} == decode_value(over_the_wire({"k\ud800": "a\ud800", "in": "b\udfff"}))
 
 
 def test_what_is_no_json_is_kept_in_its_json_form() -> None:
-    assert {"set": [1], "other": "<it>"} == take(over_the_wire({"set": {1}, "other": Something()}))
+    assert {"set": [1], "other": "<it>"} == decode_value(over_the_wire({"set": {1}, "other": Something()}))
 
 
 def test_a_value_that_holds_itself_is_refused() -> None:
@@ -96,12 +96,12 @@ def test_a_value_that_holds_itself_is_refused() -> None:
     value["self"] = value
 
     with pytest.raises(ValueError, match="Circular"):
-        put(wire.Value(), value)
+        encode_value(wire.Value(), value)
 
 
 def test_a_kind_no_task_has_is_refused_by_its_name() -> None:
     with pytest.raises(ValueError, match="bytes_value"):
-        take(wire.Value(bytes_value=b"secret"))
+        decode_value(wire.Value(bytes_value=b"secret"))
 
 
 class Something:
@@ -110,7 +110,7 @@ class Something:
 
 
 def over_the_wire(value: Any) -> Any:
-    return wire.Value.FromString(value_of(value).SerializeToString())
+    return wire.Value.FromString(to_value(value).SerializeToString())
 
 
 def depth(value: Any) -> int:

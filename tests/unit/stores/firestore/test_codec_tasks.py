@@ -11,7 +11,7 @@ from functions.domain.task import Claim, Extra, Missed, NotifyRule, Pause, Retry
 from functions.domain.task_budget import Spent, TaskBudget
 from functions.domain.types import OutcomeKind, Status, Trigger
 from functions.stores.firestore import messages_pb2 as wire
-from functions.stores.firestore.codec import found, id_of, put, put_write, revision_of
+from functions.stores.firestore.codec import encode_value, encode_write, id_of, revision_of, to_query_result
 from tests.conftest import NOON
 
 NAME = "projects/p/databases/(default)/documents/tasks/water-plants"
@@ -21,7 +21,7 @@ def test_every_field_of_a_task_comes_back(make_task: Callable[..., Task]) -> Non
     task = full(make_task)
     assert {name for name in Task.model_fields if getattr(task, name) == default(name)} == set()
 
-    [stored] = found([document_of(Write(task, None))]).tasks
+    [stored] = to_query_result([document_of(Write(task, None))]).tasks
 
     assert task == stored.task
 
@@ -94,32 +94,32 @@ def test_the_guard_is_the_revision_to_the_nanosecond(make_task: Callable[..., Ta
 
 def test_the_name_is_the_id_whatever_the_field_says(make_task: Callable[..., Task]) -> None:
     document = document_of(Write(make_task("water-plants"), None))
-    put(document.fields["id"], "somebody-else")
+    encode_value(document.fields["id"], "somebody-else")
 
-    [stored] = found([document]).tasks
+    [stored] = to_query_result([document]).tasks
 
     assert "water-plants" == stored.task.id == id_of(document)
 
 
 def test_a_field_of_a_newer_version_is_passed_over(make_task: Callable[..., Task]) -> None:
     document = document_of(Write(make_task(), None))
-    put(document.fields["inventedLater"], 1)
+    encode_value(document.fields["inventedLater"], 1)
 
-    assert 1 == len(found([document]).tasks)
+    assert 1 == len(to_query_result([document]).tasks)
 
 
 def test_a_broken_document_names_field_and_fault_and_spares_the_others(
     make_task: Callable[..., Task],
 ) -> None:
     bad_type, bad_kind, bad_json = (document_of(Write(make_task(), None)) for _ in range(3))
-    put(bad_type.fields["maxRuns"], "hunter2")
+    encode_value(bad_type.fields["maxRuns"], "hunter2")
     bad_kind.fields["params"].bytes_value = b"hunter2"
-    put(bad_json.fields["memory"], {"x": 1})
+    encode_value(bad_json.fields["memory"], {"x": 1})
     bad_json.fields["memory"].map_value.fields.clear()
     bad_json.fields["memory"].map_value.fields["$json"].string_value = "hunter2"
     good = document_of(Write(make_task(), None))
 
-    answer = found([bad_type, good, bad_kind, bad_json])
+    answer = to_query_result([bad_type, good, bad_kind, bad_json])
 
     assert 1 == len(answer.tasks)
     assert (
@@ -134,7 +134,7 @@ def test_a_broken_document_names_field_and_fault_and_spares_the_others(
 def test_an_empty_document_is_broken_with_the_number_of_its_faults() -> None:
     document = wire.Document(name=NAME)
 
-    [broken] = found([document]).broken
+    [broken] = to_query_result([document]).broken
 
     assert "title: Field required (and 3 more)" == broken.reason
 
@@ -218,7 +218,7 @@ def default(name: str) -> Any:
 
 def written(write: Write) -> Any:
     slot = wire.Write()
-    put_write(slot, write, name=NAME)
+    encode_write(slot, write, name=NAME)
     return slot
 
 

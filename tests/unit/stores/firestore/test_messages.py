@@ -61,4 +61,4 @@ def test_the_header_that_finds_the_database_is_googles(database: str) -> None:
     resource = f"projects/my-project/databases/{database}"
 
     their_header = to_grpc_metadata((("database", resource),))  # type: ignore[no-untyped-call]  # it has none
-    assert their_header == client._routing("database", resource)
+    assert their_header == client._routing_header("database", resource)

@@ -3,7 +3,7 @@
 import pytest
 
 from functions.errors import SettingsError
-from functions.stores.firestore.queries import is_document_id, names
+from functions.stores.firestore.queries import is_document_id, resource_paths
 from functions.stores.firestore.store import FirestoreStore
 
 
@@ -22,14 +22,14 @@ def test_a_refusal_does_not_repeat_what_was_given() -> None:
 
 @pytest.mark.parametrize("project", ["my-project-42", "example.com:my-project", "abc"])
 def test_a_project_google_may_have_given_is_taken(project: str) -> None:
-    assert f"projects/{project}/databases/(default)/documents/tasks/t" == names(
+    assert f"projects/{project}/databases/(default)/documents/tasks/t" == resource_paths(
         project, "(default)", ""
-    ).task("t")
+    ).task_path("t")
 
 
 @pytest.mark.parametrize("database", ["default", "tick-tock", "(default)"])
 def test_a_database_google_may_have_is_taken(database: str) -> None:
-    assert database in names("my-project", database, "").database
+    assert database in resource_paths("my-project", database, "").database
 
 
 @pytest.mark.parametrize("database", ["", "(other)", "UP", "abc", "a/b/c/d"])
@@ -39,9 +39,9 @@ def test_a_database_that_is_none_is_refused(database: str) -> None:
 
 
 def test_a_prefix_is_put_before_both_collections() -> None:
-    named = names("my-project", "(default)", "blue-")
+    named = resource_paths("my-project", "(default)", "blue-")
 
-    assert ("blue-tasks", "blue-runs") == (named.tasks, named.runs)
+    assert ("blue-tasks", "blue-runs") == (named.task_collection, named.run_collection)
 
 
 @pytest.mark.parametrize("prefix", ["a/b", "__x__", "ä"])

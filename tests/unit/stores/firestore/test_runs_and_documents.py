@@ -6,10 +6,10 @@ from typing import Any
 from functions.domain.run import Run
 from functions.domain.storage import RUNS_KEPT, LedgerEntry
 from functions.domain.types import OutcomeKind
-from functions.stores.codec import newest_first
+from functions.stores.codec import merge_newest_first
 from functions.stores.firestore import messages_pb2 as wire
-from functions.stores.firestore.codec import take
-from functions.stores.firestore.runs_and_documents import moment_in, put_entry, runs_in
+from functions.stores.firestore.codec import decode_value
+from functions.stores.firestore.runs_and_documents import decode_runs, encode_run_batch, get_timestamp
 from tests.conftest import NOON
 
 
@@ -29,7 +29,7 @@ def make_run(task_id: str = "water-plants", **changes: Any) -> Run:
 def test_records_come_back_in_order() -> None:
     runs = (make_run("b", metrics={"ms": 1.5}, items=({"title": "花"},), news=True), make_run("a"))
 
-    assert list(runs) == runs_in(entry_of(*runs))
+    assert list(runs) == decode_runs(entry_of(*runs))
 
 
 def test_what_queries_need_stands_beside_the_records() -> None:
@@ -37,7 +37,7 @@ def test_what_queries_need_stands_beside_the_records() -> None:
 
     document = entry_of(make_run("b", finished_at=late), make_run("a"), make_run("b"))
 
-    beside = {name: take(value) for name, value in document.fields.items() if name != "runs"}
+    beside = {name: decode_value(value) for name, value in document.fields.items() if name != "runs"}
     assert {
         "at": NOON,
         "tickId": "2026.tick",
@@ -56,7 +56,7 @@ def test_an_entry_too_large_for_firestore_loses_the_largest_records_details_alon
 
     document = entry_of(small, larger, large)
 
-    kept_small, kept_larger, kept_large = runs_in(document)
+    kept_small, kept_larger, kept_large = decode_runs(document)
     assert small == kept_small
     assert large == kept_large
     assert ((), "Found more", "larger") == (kept_larger.items, kept_larger.summary, kept_larger.task_id)
@@ -69,7 +69,7 @@ def test_a_hundred_records_too_large_each_still_make_an_entry() -> None:
 
     document = entry_of(*runs)
 
-    assert 100 == len(runs_in(document))
+    assert 100 == len(decode_runs(document))
     assert document.ByteSize() < 1_000_000
 
 
@@ -77,7 +77,7 @@ def test_a_record_that_is_no_json_is_kept_without_its_details() -> None:
     """An outcome's metrics come from a task type; its record must not be lost for them."""
     odd = make_run("odd", summary="half \ud800", metrics={"what": object()})
 
-    [kept] = runs_in(entry_of(odd))
+    [kept] = decode_runs(entry_of(odd))
 
     assert ("odd", "half ?", OutcomeKind.SUCCEEDED) == (kept.task_id, kept.summary, kept.outcome)
 
@@ -88,7 +88,7 @@ def test_a_record_of_a_newer_version_is_read_without_what_is_new() -> None:
     text = document.fields["runs"].array_value.values[0].string_value
     document.fields["runs"].array_value.values[0].string_value = text[:-1] + ',"inventedLater":1}'
 
-    assert [make_run("a"), make_run("b")] == runs_in(document)
+    assert [make_run("a"), make_run("b")] == decode_runs(document)
 
 
 def test_a_record_spoilt_by_hand_does_not_hide_the_others() -> None:
@@ -97,23 +97,23 @@ def test_a_record_spoilt_by_hand_does_not_hide_the_others() -> None:
     values[0].string_value = "{"
     values[1].string_value = "[1]"
 
-    assert [make_run("c")] == runs_in(document)
+    assert [make_run("c")] == decode_runs(document)
 
 
 def test_a_record_kept_twice_is_listed_once() -> None:
     late = make_run(attempt=2, finished_at=NOON + timedelta(seconds=1))
 
-    assert [late, make_run()] == newest_first([make_run(), late, make_run()])
+    assert [late, make_run()] == merge_newest_first([make_run(), late, make_run()])
 
 
 def test_a_document_that_is_no_entry_has_no_runs_and_no_moments() -> None:
     document = wire.Write().update
 
-    assert [] == runs_in(document)
-    assert moment_in(document, "at") is None
+    assert [] == decode_runs(document)
+    assert get_timestamp(document, "at") is None
 
 
 def entry_of(*runs: Run) -> Any:
     slot = wire.Write()
-    put_entry(slot, LedgerEntry("2026.tick.3", NOON, runs), name="projects/p/x/runs/2026.tick.3")
+    encode_run_batch(slot, LedgerEntry("2026.tick.3", NOON, runs), name="projects/p/x/runs/2026.tick.3")
     return slot.update

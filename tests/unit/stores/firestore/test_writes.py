@@ -7,7 +7,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # it s
 from functions.domain.storage import Result, Written
 from functions.errors import StoreError
 from functions.stores.firestore import messages_pb2 as wire
-from functions.stores.firestore.writes import answer_to
+from functions.stores.firestore.writes import to_write_status
 
 NOTHING = wire.WriteResult()
 
@@ -16,12 +16,12 @@ def test_an_applied_write_brings_its_revision() -> None:
     result = wire.WriteResult()
     result.update_time.seconds, result.update_time.nanos = 12, 34_000
 
-    assert Written(Result.APPLIED, 12_000_034_000) == answer_to(Status(code=0), result)
+    assert Written(Result.APPLIED, 12_000_034_000) == to_write_status(Status(code=0), result)
 
 
 @pytest.mark.parametrize("code", ["FAILED_PRECONDITION", "ALREADY_EXISTS", "NOT_FOUND"])
 def test_a_guard_that_did_not_hold_is_a_refusal(code: str) -> None:
-    assert Written(Result.REFUSED) == answer_to(status(code), NOTHING)
+    assert Written(Result.REFUSED) == to_write_status(status(code), NOTHING)
 
 
 @pytest.mark.parametrize(
@@ -29,12 +29,12 @@ def test_a_guard_that_did_not_hold_is_a_refusal(code: str) -> None:
 )
 def test_whatever_is_not_certain_is_unknown(code: str) -> None:
     """Lost contention for a lock, above all: whoever must know reads again and compares."""
-    assert Written(Result.UNKNOWN) == answer_to(status(code), NOTHING)
+    assert Written(Result.UNKNOWN) == to_write_status(status(code), NOTHING)
 
 
 @pytest.mark.parametrize("code", ["PERMISSION_DENIED", "INVALID_ARGUMENT"])
 def test_what_will_not_mend_is_an_error(code: str) -> None:
-    assert isinstance(answer_to(status(code), NOTHING), StoreError)
+    assert isinstance(to_write_status(status(code), NOTHING), StoreError)
 
 
 def status(code: str) -> Status:

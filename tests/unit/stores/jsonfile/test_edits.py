@@ -16,10 +16,10 @@ from functions.domain.storage import LedgerEntry, Result, Stored, Write
 from functions.domain.task import Claim, Job, Pause, Task, shard_of
 from functions.domain.types import OutcomeKind, Status
 from functions.engine.tick import tick
-from functions.errors import StoreError, StoreUnavailable
-from functions.interfaces import Parts
-from functions.stores.editable.queries import apply
-from functions.stores.jsonfile.tasks import Table
+from functions.errors import StoreError, StoreUnavailableError
+from functions.interfaces import TickDependencies
+from functions.stores.editable.queries import apply_writes
+from functions.stores.jsonfile.tasks import TaskFiles
 from tests.conftest import NOON
 from tests.contract.documents import broken_ids, changing, create, ids, read
 from tests.support.json_places import TASK, Folder
@@ -38,7 +38,7 @@ async def settled(folder: Folder, **fields: Any) -> Stored:
     """A task a person added at noon, with *fields*, as the scheduler took it in."""
     folder.save({**TASK, **fields}, at=NOON)
     store = folder.store()
-    await store.due(NOON, limit=1)
+    await store.fetch_due(NOON, limit=1)
     stored = await read(store, "ping")
     await store.close()
     return stored
@@ -51,7 +51,7 @@ async def test_a_task_of_four_fields_is_scheduled_from_when_it_was_saved(folder:
     folder.save(TASK, at=NOON + 5 * MINUTE)
     store = folder.store()
 
-    found = await store.due(NOON + 10 * MINUTE, limit=10)
+    found = await store.fetch_due(NOON + 10 * MINUTE, limit=10)
 
     assert ((), ()) == (found.tasks, found.broken)
     task = (await read(store, "ping")).task
@@ -63,18 +63,18 @@ async def test_a_task_of_four_fields_is_scheduled_from_when_it_was_saved(folder:
 async def test_its_first_occurrence_is_not_put_off_by_every_new_look(folder: Folder) -> None:
     """Each checkout of a repository saves the file anew; the next run must not move with it."""
     folder.save(TASK, at=NOON)
-    await folder.store().due(NOON, limit=10)
+    await folder.store().fetch_due(NOON, limit=10)
 
     folder.save(TASK, at=NOON + HOUR + MINUTE)
 
-    assert ["ping"] == ids(await folder.store().due(NOON + HOUR + MINUTE, limit=10))
+    assert ["ping"] == ids(await folder.store().fetch_due(NOON + HOUR + MINUTE, limit=10))
 
 
 async def test_what_a_person_wrote_is_left_as_he_wrote_it(folder: Folder) -> None:
     text = '{"tasks": [\n  {"type": "http",  "id": "ping", "schedule": "0 * * * *" }]}'
     folder.save_text(text, at=NOON)
     store = folder.store()
-    await store.due(NOON, limit=1)
+    await store.fetch_due(NOON, limit=1)
 
     [written] = await store.write([changing(await read(store, "ping"), run_count=1)])
 
@@ -85,7 +85,7 @@ async def test_a_file_of_long_ago_owes_nothing(folder: Folder) -> None:
     folder.save(TASK, at=NOON - timedelta(days=400))
     store = folder.store()
 
-    found = await store.due(NOON, limit=10)
+    found = await store.fetch_due(NOON, limit=10)
 
     assert [NOON] == [stored.task.next_run_at for stored in found.tasks]
     assert [] == await store.runs()
@@ -95,7 +95,7 @@ async def test_it_can_be_named_by_its_title_alone(folder: Folder) -> None:
     folder.save({"title": "Water the plants", "type": "http", "schedule": "daily"}, at=NOON)
 
     store = folder.store()
-    await store.due(NOON, limit=1)
+    await store.fetch_due(NOON, limit=1)
 
     assert "Water the plants" == (await read(store, "water-the-plants")).task.title
 
@@ -108,7 +108,7 @@ async def test_it_can_be_changed_before_any_tick_has_seen_it(folder: Folder) -> 
     [written] = await store.write([changing(stored, next_run_at=NOON)])
 
     assert Result.APPLIED is written.result
-    assert ["ping"] == ids(await store.due(NOON, limit=1))
+    assert ["ping"] == ids(await store.fetch_due(NOON, limit=1))
 
 
 @pytest.mark.parametrize(
@@ -133,11 +133,11 @@ async def test_a_slip_is_told_at_every_tick_and_stops_no_other_task(
     store = folder.store()
 
     for now in (NOON, NOON + HOUR):
-        [broken] = (await store.due(now, limit=10)).broken
+        [broken] = (await store.fetch_due(now, limit=10)).broken
         assert name == broken.id
         assert reason in broken.reason
 
-    [fine] = (await store.due(NOON + HOUR, limit=10)).tasks
+    [fine] = (await store.fetch_due(NOON + HOUR, limit=10)).tasks
     await store.write(
         [changing(fine, title="Changed"), Write(fine.task.model_copy(update={"id": "new"}), None)]
     )
@@ -148,7 +148,7 @@ async def test_an_id_given_twice_is_told_and_neither_is_lost(folder: Folder, mak
     folder.save(TASK, {**TASK, "schedule": "daily"}, at=NOON)
     store = folder.store()
 
-    found = await store.due(NOON, limit=10)
+    found = await store.fetch_due(NOON, limit=10)
     await create(store, make_task("other"))
 
     assert (["ping"], True) == (broken_ids(found), "twice" in found.broken[0].reason)
@@ -171,7 +171,7 @@ async def test_another_schedule_is_kept_to_from_when_it_was_saved(folder: Folder
     folder.edit("0 * * * *", "30 * * * *", at=NOON + MINUTE)
 
     store = folder.store()
-    await store.due(NOON + 2 * MINUTE, limit=1)
+    await store.fetch_due(NOON + 2 * MINUTE, limit=1)
 
     task = (await read(store, "ping")).task
     assert (NOON + 30 * MINUTE,) * 2 == (task.upcoming, task.next_run_at)
@@ -181,7 +181,7 @@ async def test_what_the_old_schedule_owed_is_not_forgotten(folder: Folder) -> No
     await settled(folder)
     folder.edit("0 * * * *", "30 * * * *", at=NOON + HOUR + MINUTE)
 
-    [stored] = (await folder.store().due(NOON + HOUR + 2 * MINUTE, limit=1)).tasks
+    [stored] = (await folder.store().fetch_due(NOON + HOUR + 2 * MINUTE, limit=1)).tasks
 
     assert [NOON + HOUR] == [extra.at for extra in stored.task.backlog]
     assert NOON + HOUR + 30 * MINUTE == stored.task.upcoming
@@ -194,8 +194,8 @@ async def test_what_the_old_schedule_owed_in_a_pause_is_recorded(folder: Folder)
     await store.write([changing(stored, **pause)])
     folder.edit("0 * * * *", "30 * * * *", at=NOON + HOUR + MINUTE)
 
-    await store.due(NOON + HOUR + 2 * MINUTE, limit=1)
-    await store.due(NOON + HOUR + 3 * MINUTE, limit=1)
+    await store.fetch_due(NOON + HOUR + 2 * MINUTE, limit=1)
+    await store.fetch_due(NOON + HOUR + 3 * MINUTE, limit=1)
 
     assert ["paused"] == [run.skip_reason for run in await store.runs()]
     assert Status.PAUSED is (await read(store, "ping")).task.status
@@ -210,7 +210,7 @@ async def test_an_old_version_put_back_does_not_take_the_schedule_back_past_what
     await store.write([changing(stored, **ran)])
 
     folder.edit("0 * * * *", "45 * * * *", at=NOON + MINUTE)
-    await store.due(NOON + HOUR + MINUTE, limit=1)
+    await store.fetch_due(NOON + HOUR + MINUTE, limit=1)
 
     assert NOON + HOUR + 45 * MINUTE == (await read(store, "ping")).task.upcoming
 
@@ -220,7 +220,7 @@ async def test_an_edit_of_anything_else_leaves_the_next_run_where_it_is(folder: 
     folder.edit("example.com", "example.org", at=NOON + 3 * MINUTE)
 
     store = folder.store()
-    await store.due(NOON + 4 * MINUTE, limit=1)
+    await store.fetch_due(NOON + 4 * MINUTE, limit=1)
 
     after = (await read(store, "ping")).task
     assert (before.task.upcoming, before.task.next_run_at) == (after.upcoming, after.next_run_at)
@@ -232,11 +232,11 @@ async def test_switched_off_and_on_by_hand(folder: Folder) -> None:
     store = folder.store()
 
     folder.save({**TASK, "enabled": False}, at=NOON + MINUTE)
-    await store.due(NOON + MINUTE, limit=1)
+    await store.fetch_due(NOON + MINUTE, limit=1)
     off = (await read(store, "ping")).task
     assert None is folder.kept("ping")["nextRunAt"]  # said, though it is the default: people look for it
     folder.save(TASK, at=NOON + 3 * HOUR + MINUTE)
-    await store.due(NOON + 3 * HOUR + MINUTE, limit=1)
+    await store.fetch_due(NOON + 3 * HOUR + MINUTE, limit=1)
     on = (await read(store, "ping")).task
 
     assert (Status.PAUSED, None) == (off.status, off.next_run_at)
@@ -250,7 +250,7 @@ async def test_a_task_the_scheduler_stopped_starts_again_when_a_person_has_edite
     await store.write([changing(stored, **stopped, consecutive_failures=5)])
 
     folder.edit("example.com", "example.org", at=NOON + MINUTE)
-    await store.due(NOON + MINUTE, limit=1)
+    await store.fetch_due(NOON + MINUTE, limit=1)
 
     task = (await read(store, "ping")).task
     assert (Status.SCHEDULED, None, NOON + HOUR) == (task.status, task.pause, task.next_run_at)
@@ -264,7 +264,7 @@ async def test_a_one_off_that_is_over_is_not_run_again_for_a_new_title(folder: F
 
     renamed = {**TASK, "schedule": "at 2026-11-20T12:30", "title": "Renamed"}
     folder.save(renamed, at=NOON + 31 * MINUTE)
-    found = await store.due(NOON + 32 * MINUTE, limit=1)
+    found = await store.fetch_due(NOON + 32 * MINUTE, limit=1)
 
     task = (await read(store, "ping")).task
     assert ([], "Renamed", Status.ENDED) == (ids(found), task.title, task.status)
@@ -276,10 +276,10 @@ async def test_what_runs_after_others_can_be_edited_but_for_that(folder: Folder,
     await create(store, make_task("first"), make_task("ping", after=[{"task": "first"}], title="Second"))
 
     folder.edit('"Second"', '"Edited"', at=NOON + MINUTE)
-    await store.due(NOON + MINUTE, limit=1)
+    await store.fetch_due(NOON + MINUTE, limit=1)
     fine = (await read(store, "ping")).task
     folder.edit('"task": "first"', '"task": "other"', at=NOON + 2 * MINUTE)
-    [broken] = (await store.read(["ping"])).broken
+    [broken] = (await store.get_tasks(["ping"])).broken
 
     assert ("Edited", "first") == (fine.title, fine.after[0].task)
     assert broken.reason.startswith("after: cannot be changed by hand")
@@ -309,9 +309,9 @@ async def test_an_edit_that_spoils_a_task_is_told_and_its_state_waits(folder: Fo
     await store.write([changing(stored, run_count=7)])
 
     folder.edit('"http"', '"HTTP"', at=NOON + MINUTE)
-    spoiled = await store.due(NOON + MINUTE, limit=1)
+    spoiled = await store.fetch_due(NOON + MINUTE, limit=1)
     folder.edit('"HTTP"', '"http"', at=NOON + 2 * MINUTE)
-    await store.due(NOON + 2 * MINUTE, limit=1)
+    await store.fetch_due(NOON + 2 * MINUTE, limit=1)
 
     assert ["ping"] == broken_ids(spoiled)
     assert 7 == (await read(store, "ping")).task.run_count
@@ -323,10 +323,10 @@ async def test_a_task_removed_by_hand_is_gone_and_comes_back_as_a_new_one(folder
     await store.write([changing(stored, run_count=7)])
 
     folder.save({**TASK, "id": "other"}, at=NOON)
-    await store.due(NOON, limit=1)
-    removed = await store.read(["ping"])
+    await store.fetch_due(NOON, limit=1)
+    removed = await store.get_tasks(["ping"])
     folder.save(TASK, at=NOON + MINUTE)
-    await store.due(NOON + MINUTE, limit=1)
+    await store.fetch_due(NOON + MINUTE, limit=1)
 
     assert ((), 0) == (removed.tasks, (await read(store, "ping")).task.run_count)
 
@@ -345,13 +345,13 @@ async def one_tick(folder: Folder, now: datetime, work: Callable[[], None]) -> d
     async def tell(notices: list[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
         return [() for _ in notices]
 
-    parts = Parts(
+    parts = TickDependencies(
         store=store,
-        perform=perform,
-        tell=tell,  # type: ignore[arg-type]  # a list is a sequence
+        run_task=perform,
+        notify=tell,  # type: ignore[arg-type]  # a list is a sequence
         clock=lambda: now,
-        token=lambda: "ab",
-        dice=lambda: 0.5,
+        new_tick_id=lambda: "ab",
+        random=lambda: 0.5,
     )
     report = await tick(parts, Budget(stop_starting=MINUTE, answer_by=MINUTE))
     await store.close()
@@ -368,7 +368,7 @@ async def test_an_edit_during_a_run_is_kept_and_so_is_the_result(folder: Folder)
     )
 
     store = folder.store()
-    await store.due(NOON + HOUR + MINUTE, limit=1)
+    await store.fetch_due(NOON + HOUR + MINUTE, limit=1)
     task = (await read(store, "ping")).task
     assert (1, 1, "Done") == (report["succeeded"], task.run_count, task.last_result_summary)
     assert ("30 * * * *", NOON + HOUR + 30 * MINUTE) == (task.schedule, task.next_run_at)
@@ -382,20 +382,20 @@ async def test_a_task_removed_during_its_run_does_not_come_back(folder: Folder) 
     await one_tick(folder, NOON + HOUR, lambda: folder.save(at=NOON + HOUR))
 
     store = folder.store()
-    assert ((), []) == ((await store.read(["ping"])).tasks, folder.entries())
+    assert ((), []) == ((await store.get_tasks(["ping"])).tasks, folder.entries())
     assert ["ping"] == [run.task_id for run in await store.runs()]
 
 
 def test_what_a_person_saves_while_we_write_is_not_overwritten(folder: Folder, make_task: MakeTask) -> None:
     folder.save(TASK, at=NOON)
-    table = Table(folder.path, nullcontext)
-    after, _ = apply(table.read(), [Write(make_task("new"), None)])
+    table = TaskFiles(folder.path, nullcontext)
+    after, _ = apply_writes(table.load_locked(), [Write(make_task("new"), None)])
     folder.save(TASK, {**TASK, "id": "pong"}, at=NOON + MINUTE)
 
-    with pytest.raises(StoreUnavailable, match="somebody saved it at this moment; try again"):
+    with pytest.raises(StoreUnavailableError, match="somebody saved it at this moment; try again"):
         table.write(after)
 
-    assert ["ping", "pong"] == list(table.read().rows)
+    assert ["ping", "pong"] == list(table.load_locked().rows)
 
 
 async def test_a_file_spoiled_during_a_run_costs_no_record(folder: Folder) -> None:
@@ -416,7 +416,9 @@ async def test_a_file_spoiled_during_a_run_costs_no_record(folder: Folder) -> No
     )
 
     with pytest.raises(StoreError, match=r"tasks\.json: line \d+"):
-        await store.finish(LedgerEntry("ab.1", NOON, (record,)), [Write(stored.task, claimed.revision)])
+        await store.write_with_runs(
+            LedgerEntry("ab.1", NOON, (record,)), [Write(stored.task, claimed.revision)]
+        )
 
     assert [record] == await store.runs_of_tick("ab")
     folder.save_text(good, at=NOON)

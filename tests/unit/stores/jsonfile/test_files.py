@@ -17,9 +17,9 @@ from functions.domain.run import Run
 from functions.domain.storage import RUNS_KEPT, Document, LedgerEntry, Result, Write
 from functions.domain.task import Claim, Task
 from functions.domain.types import OutcomeKind, Status
-from functions.errors import StoreError, StoreUnavailable
-from functions.stores.json_text import UnreadableError, encoded, parse, pretty
-from functions.stores.jsonfile.files import JsonFile, JsonThread, Unanswered, lock_of, our_error
+from functions.errors import StoreError, StoreUnavailableError
+from functions.stores.json_text import InvalidJsonError, dump_json, parse_json, to_file_bytes
+from functions.stores.jsonfile.files import FileThread, JsonFile, StoreTimeoutError, lock_path, to_store_error
 from tests.conftest import NOON
 from tests.contract.documents import changing, create, ids, read
 from tests.support.json_places import TASK, Folder
@@ -47,7 +47,7 @@ def run(task_id: str = "ping", **changes: Any) -> Run:
 @contextmanager
 def locked(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
     """Another process at work on the files."""
-    with lock_of(path).open("w") as file:
+    with lock_path(path).open("w") as file:
         fcntl.flock(file, kind)
         yield
 
@@ -77,13 +77,17 @@ async def test_a_mistake_is_told_with_its_place_and_nothing_is_overwritten(
     folder.save_text(text, at=NOON)
     store = folder.store()
 
-    for ask in (store.due(NOON, limit=1), store.counts(NOON), store.write([Write(make_task("new"), None)])):
+    for ask in (
+        store.fetch_due(NOON, limit=1),
+        store.stats(NOON),
+        store.write([Write(make_task("new"), None)]),
+    ):
         with pytest.raises(StoreError) as refused:
             await ask
         assert str(refused.value).startswith(f"{folder.path}: ")
         assert reason in str(refused.value)
         assert "mend it" in str(refused.value)
-        assert not isinstance(refused.value, StoreUnavailable)
+        assert not isinstance(refused.value, StoreUnavailableError)
     assert text == folder.path.read_text()
 
 
@@ -91,7 +95,7 @@ async def test_bytes_that_are_no_text_are_told_by_their_line(folder: Folder) -> 
     folder.path.write_bytes(b'{"tasks": [\n"\xff"]}')
 
     with pytest.raises(StoreError, match="line 2: this is not UTF-8 text"):
-        await folder.store().due(NOON, limit=1)
+        await folder.store().fetch_due(NOON, limit=1)
 
 
 @pytest.mark.parametrize("name", ["tasks.state.json", "tasks.shelf.json"])
@@ -100,18 +104,20 @@ async def test_a_mistake_in_another_file_is_told_by_that_file_s_name(
 ) -> None:
     store = folder.store()
     await create(store, make_task("ping"))
-    await store.put([Document("owners", "alice", {})])
+    await store.put_documents([Document("owners", "alice", {})])
     broken = folder.path.with_name(name)
     broken.write_text('{\n"tasks": <')
 
     for ask in (
         folder.store().write([Write(make_task("new"), None)]),
-        folder.store().put([Document("owners", "bob", {})]),
+        folder.store().put_documents([Document("owners", "bob", {})]),
     ):
         with suppress(StoreError):
             await ask
     with pytest.raises(StoreError, match=rf"{name}: line 2, column 10: expecting value; nothing was changed"):
-        await (store.due(NOON, limit=1) if name == "tasks.state.json" else store.shelf("owners"))
+        await (
+            store.fetch_due(NOON, limit=1) if name == "tasks.state.json" else store.list_documents("owners")
+        )
 
     assert '{\n"tasks": <' == broken.read_text()
 
@@ -121,7 +127,7 @@ async def test_a_file_that_is_gone_takes_no_state_with_it(folder: Folder, make_t
     folder.path.unlink()
 
     with pytest.raises(StoreError, match=r"it is gone, while tasks\.state\.json knows of 2 tasks"):
-        await folder.store().due(NOON, limit=1)
+        await folder.store().fetch_due(NOON, limit=1)
 
 
 def test_a_file_that_is_being_saved_is_read_when_it_is_whole(tmp_path: Path) -> None:
@@ -145,14 +151,14 @@ def test_a_file_that_is_being_saved_is_read_when_it_is_whole(tmp_path: Path) -> 
 
 async def test_the_backup_is_the_last_version_that_could_be_read(folder: Folder) -> None:
     folder.save(TASK, at=NOON)
-    await folder.store().due(NOON, limit=1)
+    await folder.store().fetch_due(NOON, limit=1)
     folder.edit("example.com", "example.org", at=NOON + MINUTE)
-    await folder.store().due(NOON + MINUTE, limit=1)
+    await folder.store().fetch_due(NOON + MINUTE, limit=1)
     good = folder.path.read_text()
     folder.save_text(good[:-3], at=NOON + 2 * MINUTE)
 
     with pytest.raises(StoreError, match=r"restore the last good version: tasks\.json\.bak"):
-        await folder.store().due(NOON + 2 * MINUTE, limit=1)
+        await folder.store().fetch_due(NOON + 2 * MINUTE, limit=1)
 
     assert good == folder.backup.read_text()
     folder.backup.replace(folder.path)
@@ -174,7 +180,9 @@ async def test_what_we_write_leaves_the_version_before(folder: Folder, make_task
 
 async def test_a_locked_store_is_unavailable_within_its_bound(folder: Folder, make_task: MakeTask) -> None:
     store = folder.store(lock_wait_s=0.02)
-    too_long = pytest.raises(StoreUnavailable, match=r"tasks\.json: locked by another process for too long")
+    too_long = pytest.raises(
+        StoreUnavailableError, match=r"tasks\.json: locked by another process for too long"
+    )
     with locked(folder.path), too_long:
         await store.write([Write(make_task("ping"), None)])
 
@@ -185,12 +193,12 @@ async def test_who_reads_waits_for_who_writes_and_for_no_reader(folder: Folder) 
     folder.save(TASK, at=NOON)
     store = folder.store(lock_wait_s=0.02)
 
-    with locked(folder.path), pytest.raises(StoreUnavailable):
-        await store.read(["ping"])
+    with locked(folder.path), pytest.raises(StoreUnavailableError):
+        await store.get_tasks(["ping"])
     with locked(folder.path, fcntl.LOCK_SH):
-        assert ["ping"] == ids(await store.read(["ping"]))
+        assert ["ping"] == ids(await store.get_tasks(["ping"]))
     with locked(folder.path):
-        assert ["ping"] == ids(await store.read(["ping"]))  # nothing has changed since
+        assert ["ping"] == ids(await store.get_tasks(["ping"]))  # nothing has changed since
 
 
 async def test_what_we_wrote_ourselves_is_not_read_again(folder: Folder, make_task: MakeTask) -> None:
@@ -201,11 +209,11 @@ async def test_what_we_wrote_ourselves_is_not_read_again(folder: Folder, make_ta
 
     with locked(folder.path):
         assert 1 == (await read(store, "ping")).task.run_count
-        assert ["ping"] == ids(await store.due(NOON, limit=1))
+        assert ["ping"] == ids(await store.fetch_due(NOON, limit=1))
 
 
 async def test_an_answer_that_does_not_come_is_unknown_and_one_not_begun_is_not(tmp_path: Path) -> None:
-    thread = JsonThread(tmp_path / "tasks.json", answer_within_s=0.05)
+    thread = FileThread(tmp_path / "tasks.json", operation_timeout_s=0.05)
     hangs, begun = Event(), asyncio.Event()
 
     loop = asyncio.get_running_loop()
@@ -214,18 +222,18 @@ async def test_an_answer_that_does_not_come_is_unknown_and_one_not_begun_is_not(
         loop.call_soon_threadsafe(begun.set)
         hangs.wait()
 
-    first = asyncio.create_task(thread.ask(work))
+    first = asyncio.create_task(thread.run(work))
     await begun.wait()
-    with pytest.raises(StoreUnavailable) as second:
-        await thread.ask(lambda: None)
-    with pytest.raises(Unanswered):
+    with pytest.raises(StoreUnavailableError) as second:
+        await thread.run(lambda: None)
+    with pytest.raises(StoreTimeoutError):
         await first
     hangs.set()
     thread.close()
 
-    assert not isinstance(second.value, Unanswered)
+    assert not isinstance(second.value, StoreTimeoutError)
     with pytest.raises(StoreError, match="the store was closed"):
-        await thread.ask(lambda: None)
+        await thread.run(lambda: None)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +249,7 @@ async def test_an_answer_that_does_not_come_is_unknown_and_one_not_begun_is_not(
 def test_what_the_system_says_is_said_with_a_remedy(tmp_path: Path, number: int, reason: str) -> None:
     path = tmp_path / "tasks.json"
 
-    said = str(our_error(OSError(number, "No"), path))
+    said = str(to_store_error(OSError(number, "No"), path))
 
     assert said.startswith(f"{path}: {reason}")
     assert said.endswith(f"({errno.errorcode[number]})")
@@ -284,7 +292,7 @@ async def test_a_claim_and_its_settlement_change_few_lines_of_many(
         "recent": (*recent[1:], "failed 1 x"),
         "run_count": 9,
     }
-    await store.finish(LedgerEntry("ab.1", NOON, (run("t150"),)), [changing(tasks[150], **changes)])
+    await store.write_with_runs(LedgerEntry("ab.1", NOON, (run("t150"),)), [changing(tasks[150], **changes)])
 
     assert written == folder.path.read_text()
     assert 12 >= changed_lines(kept, folder.state) >= 6
@@ -329,17 +337,17 @@ async def test_tasks_are_in_the_order_of_their_ids_and_a_field_has_a_line(
 )
 def test_what_is_written_is_what_is_read(value: Any) -> None:
     for spread in (True, False):
-        assert value == parse(encoded(pretty(value, spread=spread)))
+        assert value == parse_json(to_file_bytes(dump_json(value, multiline=spread)))
 
 
 def test_what_is_too_long_for_a_line_has_a_line_for_each_part() -> None:
-    assert '{"a": [1, 2]}' == pretty({"a": [1, 2]})
-    assert 5 == len(pretty(["x" * 60] * 3).splitlines())
+    assert '{"a": [1, 2]}' == dump_json({"a": [1, 2]})
+    assert 5 == len(dump_json(["x" * 60] * 3).splitlines())
 
 
 def test_a_text_that_is_no_json_is_unreadable() -> None:
-    with pytest.raises(UnreadableError, match="line 2, column 2: extra data"):
-        parse(b"{\n}}")
+    with pytest.raises(InvalidJsonError, match="line 2, column 2: extra data"):
+        parse_json(b"{\n}}")
 
 
 async def test_the_store_s_link_stays_a_link(folder: Folder, tmp_path: Path, make_task: MakeTask) -> None:
@@ -350,7 +358,7 @@ async def test_the_store_s_link_stays_a_link(folder: Folder, tmp_path: Path, mak
     await create(Folder(link.parent).store(), make_task("ping"))
 
     assert link.is_symlink()
-    assert ["ping"] == ids(await folder.store().read(["ping"]))
+    assert ["ping"] == ids(await folder.store().get_tasks(["ping"]))
 
 
 async def test_permissions_stay_as_they_were(folder: Folder, make_task: MakeTask) -> None:
@@ -367,11 +375,11 @@ async def test_permissions_stay_as_they_were(folder: Folder, make_task: MakeTask
 
 async def test_a_line_cut_short_hides_no_other(folder: Folder) -> None:
     store = folder.store()
-    await store.finish(LedgerEntry("ab.1", NOON, (run("one"),)), [])
+    await store.write_with_runs(LedgerEntry("ab.1", NOON, (run("one"),)), [])
     with folder.history.open("a") as file:
         file.write('{"entry": "ab.2", "at"')
 
-    await store.finish(LedgerEntry("ab.3", NOON, (run("three"),)), [])
+    await store.write_with_runs(LedgerEntry("ab.3", NOON, (run("three"),)), [])
 
     for each in (store, folder.store()):
         assert ["one", "three"] == [one.task_id for one in await each.runs_of_tick("ab")]
@@ -379,7 +387,7 @@ async def test_a_line_cut_short_hides_no_other(folder: Folder) -> None:
 
 async def test_a_line_that_is_being_written_is_read_when_it_is_whole(folder: Folder) -> None:
     store = folder.store()
-    await store.finish(LedgerEntry("ab.1", NOON, (run("one"),)), [])
+    await store.write_with_runs(LedgerEntry("ab.1", NOON, (run("one"),)), [])
     whole = folder.history.read_text()
     folder.history.write_text(whole + whole[:40].replace("ab.1", "ab.2"))
     assert 1 == len(await store.runs())
@@ -394,7 +402,7 @@ async def test_of_a_record_kept_three_times_the_last_holds(folder: Folder) -> No
     store = folder.store()
 
     for entry, summary in (("ab.1", "one"), ("cd.1", "two"), ("ab.1", "three")):
-        await store.finish(LedgerEntry(entry, NOON, (run(summary=summary),)), [])
+        await store.write_with_runs(LedgerEntry(entry, NOON, (run(summary=summary),)), [])
 
     for each in (store, folder.store()):
         assert ["three"] == [one.summary for one in await each.runs()]
@@ -403,8 +411,8 @@ async def test_of_a_record_kept_three_times_the_last_holds(folder: Folder) -> No
 async def test_history_replaced_by_another_version_is_read_anew(folder: Folder) -> None:
     """So does a pull from a repository."""
     store = folder.store()
-    await store.finish(LedgerEntry("ab.1", NOON, (run("one"),)), [])
-    await store.finish(LedgerEntry("ab.2", NOON, (run("two"),)), [])
+    await store.write_with_runs(LedgerEntry("ab.1", NOON, (run("one"),)), [])
+    await store.write_with_runs(LedgerEntry("ab.2", NOON, (run("two"),)), [])
     assert 2 == len(await store.runs())
 
     other = folder.history.with_name("other")
@@ -418,7 +426,7 @@ async def test_history_forgets_by_itself_what_is_past_keeping(folder: Folder) ->
     store = folder.store()
     old, young = NOON - 1.2 * RUNS_KEPT, NOON - 0.5 * RUNS_KEPT
     for name, at in (("old", old), ("young", young), ("new", NOON)):
-        await store.finish(LedgerEntry(f"{name}.1", at, (run(name),)), [])
+        await store.write_with_runs(LedgerEntry(f"{name}.1", at, (run(name),)), [])
 
     assert {"young", "new"} == {one.task_id for one in await store.runs()}
     assert 2 == folder.history.read_text().count("\n")
@@ -426,28 +434,28 @@ async def test_history_forgets_by_itself_what_is_past_keeping(folder: Folder) ->
 
 async def test_pruning_removes_what_is_past_keeping_and_expired(folder: Folder) -> None:
     store = folder.store()
-    await store.finish(LedgerEntry("old.1", NOON, (run("old"),)), [])
-    await store.finish(LedgerEntry("new.1", NOON + MINUTE, (run("new"),)), [])
-    await store.put([Document("audit", "old", {}, expire_at=NOON), Document("audit", "new", {})])
+    await store.write_with_runs(LedgerEntry("old.1", NOON, (run("old"),)), [])
+    await store.write_with_runs(LedgerEntry("new.1", NOON + MINUTE, (run("new"),)), [])
+    await store.put_documents([Document("audit", "old", {}, expire_at=NOON), Document("audit", "new", {})])
 
     removed = await store.prune(NOON + RUNS_KEPT + MINUTE)
 
     assert (2, ["new"], ["new"]) == (
         removed,
         [one.task_id for one in await store.runs()],
-        [one.id for one in await store.shelf("audit")],
+        [one.id for one in await store.list_documents("audit")],
     )
 
 
 async def test_a_document_edited_by_hand_is_another_one(folder: Folder) -> None:
     store = folder.store()
-    [written] = await store.put([Document("owners", "alice", {"credits": 1})])
+    [written] = await store.put_documents([Document("owners", "alice", {"credits": 1})])
     folder.shelf.write_text(folder.shelf.read_text().replace('"credits": 1', '"credits": 5'))
 
-    [answer] = await store.put([Document("owners", "alice", {"credits": 0}, written.revision)])
+    [answer] = await store.put_documents([Document("owners", "alice", {"credits": 0}, written.revision)])
 
     assert Result.REFUSED is answer.result
-    assert [{"credits": 5}] == [one.data for one in await store.documents("owners", ["alice"])]
+    assert [{"credits": 5}] == [one.data for one in await store.get_documents("owners", ["alice"])]
 
 
 async def test_what_was_removed_is_not_in_any_file(folder: Folder, make_task: MakeTask) -> None:

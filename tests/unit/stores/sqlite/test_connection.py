@@ -13,14 +13,14 @@ import pytest
 
 from functions.domain.storage import Document, LedgerEntry, Result, Write
 from functions.domain.task import Task
-from functions.errors import StoreError, StoreUnavailable
-from functions.stores.sqlite.connection import SqliteFile, Unanswered
-from functions.stores.sqlite.schema import APPLICATION, VERSION, transaction
+from functions.errors import StoreError, StoreUnavailableError
+from functions.stores.sqlite.connection import SqliteConnection, StoreTimeoutError
+from functions.stores.sqlite.schema import APPLICATION_ID, SCHEMA_VERSION, transaction
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]
-OpenFile = Callable[..., SqliteFile]
+OpenFile = Callable[..., SqliteConnection]
 
 
 @pytest.fixture
@@ -43,10 +43,10 @@ async def open_store(path: Path) -> AsyncIterator[Callable[..., SqliteStore]]:
 
 @pytest.fixture
 async def open_file(path: Path) -> AsyncIterator[OpenFile]:
-    opened: list[SqliteFile] = []
+    opened: list[SqliteConnection] = []
 
-    def open_with(*, answer_within_s: float = 5) -> SqliteFile:
-        opened.append(SqliteFile(str(path), lock_wait_s=1, answer_within_s=answer_within_s))
+    def open_with(*, answer_within_s: float = 5) -> SqliteConnection:
+        opened.append(SqliteConnection(str(path), lock_timeout_s=1, operation_timeout_s=answer_within_s))
         return opened[-1]
 
     yield open_with
@@ -75,9 +75,9 @@ async def test_a_locked_file_is_unavailable_within_its_bound(
     open_store: Callable[..., SqliteStore], path: Path, make_task: MakeTask
 ) -> None:
     store = open_store(lock_wait_s=0.05, answer_within_s=5)
-    await store.counts(NOON)
+    await store.stats(NOON)
 
-    with locked(path), pytest.raises(StoreUnavailable) as refused:
+    with locked(path), pytest.raises(StoreUnavailableError) as refused:
         async with asyncio.timeout(1):
             await store.write([Write(make_task(), None)])
 
@@ -88,10 +88,10 @@ async def test_a_locked_file_is_unavailable_within_its_bound(
 
 async def test_a_locked_file_can_be_read(open_store: Callable[..., SqliteStore], path: Path) -> None:
     store = open_store(lock_wait_s=0.05)
-    await store.counts(NOON)
+    await store.stats(NOON)
 
     with locked(path):
-        assert () == (await store.due(NOON, limit=1)).tasks
+        assert () == (await store.fetch_due(NOON, limit=1)).tasks
 
 
 async def test_a_fresh_file_that_is_locked_is_unavailable_and_opens_later(
@@ -99,10 +99,10 @@ async def test_a_fresh_file_that_is_locked_is_unavailable_and_opens_later(
 ) -> None:
     store = open_store(lock_wait_s=0.02)
 
-    with locked(path), pytest.raises(StoreUnavailable):
-        await store.counts(NOON)
+    with locked(path), pytest.raises(StoreUnavailableError):
+        await store.stats(NOON)
 
-    assert 0 == (await store.counts(NOON)).due
+    assert 0 == (await store.stats(NOON)).due
 
 
 async def test_a_fresh_file_waits_for_whoever_is_just_making_it(
@@ -112,7 +112,7 @@ async def test_a_fresh_file_waits_for_whoever_is_just_making_it(
     store = open_store()
 
     with locked(path):
-        asked = asyncio.create_task(store.counts(NOON))
+        asked = asyncio.create_task(store.stats(NOON))
         done, _ = await asyncio.wait([asked], timeout=0.2)
 
     assert not done
@@ -122,48 +122,48 @@ async def test_a_fresh_file_waits_for_whoever_is_just_making_it(
 async def test_a_file_that_exists_is_opened_and_read_while_another_process_writes(
     open_store: Callable[..., SqliteStore], path: Path
 ) -> None:
-    await open_store().counts(NOON)
+    await open_store().stats(NOON)
 
     with locked(path):
-        assert 0 == (await open_store(lock_wait_s=0.05).counts(NOON)).due
+        assert 0 == (await open_store(lock_wait_s=0.05).stats(NOON)).due
 
 
 async def test_a_write_that_is_not_answered_in_time_is_unknown_and_may_yet_be_done(
     open_store: Callable[..., SqliteStore], path: Path, make_task: MakeTask
 ) -> None:
     patient, store = open_store(), open_store(lock_wait_s=5, answer_within_s=0.3)
-    await patient.counts(NOON)
+    await patient.stats(NOON)
 
     with locked(path):
         [written] = await store.write([Write(make_task("ping"), None)])
 
     assert Result.UNKNOWN is written.result
     await store.close()  # waits for what was begun
-    assert ["ping"] == [stored.task.id for stored in (await patient.read(["ping"])).tasks]
+    assert ["ping"] == [stored.task.id for stored in (await patient.get_tasks(["ping"])).tasks]
 
 
 async def test_an_entry_alone_that_is_not_answered_in_time_is_unavailable(
     open_store: Callable[..., SqliteStore], path: Path
 ) -> None:
     patient, store = open_store(), open_store(lock_wait_s=5, answer_within_s=0.3)
-    await patient.counts(NOON)
+    await patient.stats(NOON)
 
-    with locked(path), pytest.raises(StoreUnavailable):
-        await store.finish(LedgerEntry("ab.1", NOON, ()), [])
+    with locked(path), pytest.raises(StoreUnavailableError):
+        await store.write_with_runs(LedgerEntry("ab.1", NOON, ()), [])
 
 
 async def test_what_had_not_begun_when_its_time_was_up_is_never_done(open_file: OpenFile) -> None:
     file = open_file(answer_within_s=0.3)
     release, begun = Event(), Event()
 
-    with pytest.raises(Unanswered):
-        await file.ask(lambda _: release.wait(10))
-    with pytest.raises(StoreUnavailable) as refused:
-        await file.ask(lambda _: begun.set())
+    with pytest.raises(StoreTimeoutError):
+        await file.run(lambda _: release.wait(10))
+    with pytest.raises(StoreUnavailableError) as refused:
+        await file.run(lambda _: begun.set())
     release.set()
 
-    assert not isinstance(refused.value, Unanswered)
-    assert 42 == await file.ask(answer)
+    assert not isinstance(refused.value, StoreTimeoutError)
+    assert 42 == await file.run(answer)
     assert not begun.is_set()
 
 
@@ -171,7 +171,7 @@ async def test_the_event_loop_goes_on_while_the_file_works(open_file: OpenFile) 
     file = open_file()
     release = Event()
 
-    asked = asyncio.create_task(file.ask(lambda _: release.wait(10)))
+    asked = asyncio.create_task(file.run(lambda _: release.wait(10)))
     await asyncio.sleep(0)
     release.set()
 
@@ -183,7 +183,7 @@ async def test_a_cancelled_question_leaves_the_file_usable(
 ) -> None:
     """What was begun is done whole or not at all; the thread is there for the next question."""
     store = open_store()
-    await store.counts(NOON)
+    await store.stats(NOON)
     tasks = [make_task(f"t{number}") for number in range(10)]
 
     with locked(path):
@@ -192,16 +192,16 @@ async def test_a_cancelled_question_leaves_the_file_usable(
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
 
-    assert len((await store.due(NOON, limit=100)).tasks) in (0, 10)
+    assert len((await store.fetch_due(NOON, limit=100)).tasks) in (0, 10)
     [written] = await store.write([Write(make_task("next"), None)])
     assert Result.APPLIED is written.result
 
 
 async def test_a_file_serves_one_event_loop_after_another(path: Path) -> None:
     """The command line runs each command in a loop of its own."""
-    file = SqliteFile(str(path), lock_wait_s=1, answer_within_s=5)
+    file = SqliteConnection(str(path), lock_timeout_s=1, operation_timeout_s=5)
 
-    answers = [await asyncio.to_thread(asyncio.run, file.ask(answer)) for _ in range(3)]
+    answers = [await asyncio.to_thread(asyncio.run, file.run(answer)) for _ in range(3)]
 
     assert [42] * 3 == answers
     await file.close()
@@ -215,11 +215,11 @@ async def test_closing_what_was_never_used_is_no_error(open_file: OpenFile, path
 
 async def test_a_closed_file_says_so_and_closes_but_once(open_file: OpenFile, path: Path) -> None:
     file = open_file()
-    await file.ask(answer)
+    await file.run(answer)
     await file.close()
 
     with pytest.raises(StoreError, match="the store was closed"):
-        await file.ask(answer)
+        await file.run(answer)
     await file.close()
 
 
@@ -232,9 +232,9 @@ async def test_what_raises_inside_a_transaction_undoes_it(open_file: OpenFile) -
             raise ValueError
 
     with pytest.raises(ValueError):  # noqa: PT011  # it is our own
-        await file.ask(half)
+        await file.run(half)
 
-    assert (0,) == await file.ask(lambda c: c.execute("SELECT last FROM revisions").fetchone())
+    assert (0,) == await file.run(lambda c: c.execute("SELECT last FROM revisions").fetchone())
 
 
 # -- errors ----------------------------------------------------------------------------------------------
@@ -249,11 +249,11 @@ def content(path: Path) -> bytes:
 
 
 async def refusal(path: Path) -> str:
-    store = SqliteStore(str(path), lock_wait_s=0.05)
+    store = SqliteStore(str(path), lock_timeout_s=0.05)
     with pytest.raises(StoreError) as refused:
-        await store.counts(NOON)
+        await store.stats(NOON)
     await store.close()
-    assert not isinstance(refused.value, StoreUnavailable)
+    assert not isinstance(refused.value, StoreUnavailableError)
     assert str(path) in str(refused.value)
     return str(refused.value)
 
@@ -284,12 +284,12 @@ async def test_a_file_below_a_file_is_refused(path: Path) -> None:
 
 async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     store = SqliteStore(str(path))
-    await store.counts(NOON)
+    await store.stats(NOON)
     await store.close()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
 
-    assert f"newer version of this program (schema {VERSION + 1}" in await refusal(path)
+    assert f"newer version of this program (schema {SCHEMA_VERSION + 1}" in await refusal(path)
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ async def test_a_damaged_file_is_refused(path: Path, make_task: MakeTask) -> Non
 
 async def test_a_full_disk_is_a_refusal_that_undoes_what_was_begun(open_file: OpenFile) -> None:
     file = open_file()
-    await file.ask(lambda c: c.execute("PRAGMA max_page_count = 30").fetchone())
+    await file.run(lambda c: c.execute("PRAGMA max_page_count = 30").fetchone())
 
     def overfill(connection: sqlite3.Connection) -> None:
         with transaction(connection):
@@ -325,30 +325,30 @@ async def test_a_full_disk_is_a_refusal_that_undoes_what_was_begun(open_file: Op
             connection.execute("INSERT INTO entries VALUES ('ab.1', 0, ?)", ("x" * 500_000,))
 
     with pytest.raises(StoreError, match="the disk is full; free some space"):
-        await file.ask(overfill)
+        await file.run(overfill)
 
-    assert (0,) == await file.ask(lambda c: c.execute("SELECT last FROM revisions").fetchone())
+    assert (0,) == await file.run(lambda c: c.execute("SELECT last FROM revisions").fetchone())
 
 
 async def test_a_file_that_cannot_be_written_is_a_refusal(open_file: OpenFile) -> None:
     """As SQLite itself says it: file permissions do not bind everybody who runs tests."""
     file = open_file()
-    await file.ask(lambda c: c.execute("PRAGMA query_only = 1").fetchone())
+    await file.run(lambda c: c.execute("PRAGMA query_only = 1").fetchone())
 
     with pytest.raises(StoreError, match="it cannot be written; check the permissions"):
-        await file.ask(lambda c: c.execute("UPDATE revisions SET last = 1"))
+        await file.run(lambda c: c.execute("UPDATE revisions SET last = 1"))
 
 
 @pytest.mark.parametrize("value", [2**70, "\ud800"], ids=["a number", "half a character"])
 async def test_a_value_sqlite_has_no_room_for_is_a_refusal(open_file: OpenFile, value: object) -> None:
     with pytest.raises(StoreError):
-        await open_file().ask(lambda c: c.execute("SELECT ?", (value,)).fetchone())
+        await open_file().run(lambda c: c.execute("SELECT ?", (value,)).fetchone())
 
 
 async def test_sqlite_s_own_words_do_not_leave(open_file: OpenFile) -> None:
     """They can quote what is stored."""
     with pytest.raises(StoreError) as refused:
-        await open_file().ask(lambda c: c.execute("SELECT s3cret FROM tasks"))
+        await open_file().run(lambda c: c.execute("SELECT s3cret FROM tasks"))
 
     assert "s3cret" not in str(refused.value)
     assert refused.value.__cause__ is None
@@ -361,10 +361,10 @@ async def test_the_file_is_kept_as_it_is_said_to_be(open_file: OpenFile) -> None
     def setting(name: str) -> Callable[[sqlite3.Connection], Any]:
         return lambda connection: connection.execute(f"PRAGMA {name}").fetchone()[0]
 
-    assert b"wal" == await file.ask(setting("journal_mode"))
-    assert 2 == await file.ask(setting("synchronous"))
-    assert APPLICATION == await file.ask(setting("application_id"))
-    assert VERSION == await file.ask(setting("user_version"))
+    assert b"wal" == await file.run(setting("journal_mode"))
+    assert 2 == await file.run(setting("synchronous"))
+    assert APPLICATION_ID == await file.run(setting("application_id"))
+    assert SCHEMA_VERSION == await file.run(setting("user_version"))
 
 
 async def test_a_file_of_the_first_version_gets_its_shelf_and_keeps_what_it_has(
@@ -379,8 +379,8 @@ async def test_a_file_of_the_first_version_gets_its_shelf_and_keeps_what_it_has(
         connection.execute("PRAGMA user_version = 1")
 
     opened = SqliteStore(str(path))
-    await opened.put([Document("owners", "alice", {"credits": 1})])
+    await opened.put_documents([Document("owners", "alice", {"credits": 1})])
 
-    assert ["ping"] == [stored.task.id for stored in (await opened.read(["ping"])).tasks]
-    assert ["alice"] == [one.id for one in await opened.shelf("owners")]
+    assert ["ping"] == [stored.task.id for stored in (await opened.get_tasks(["ping"])).tasks]
+    assert ["alice"] == [one.id for one in await opened.list_documents("owners")]
     await opened.close()

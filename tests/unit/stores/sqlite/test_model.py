@@ -79,7 +79,7 @@ class SqliteIsADictionary(RuleBasedStateMachine):
 
     @rule(now=MOMENTS.filter(bool), limit=st.integers(0, 4))
     def due(self, now: Any, limit: int) -> None:
-        found = self.ask(self.store.due(now, limit=limit))
+        found = self.ask(self.store.fetch_due(now, limit=limit))
 
         waiting = [kept for kept in self.model.values() if kept.task.next_run_at is not None]
         late = [kept.task for kept in waiting if kept.task.next_run_at <= now]
@@ -88,7 +88,7 @@ class SqliteIsADictionary(RuleBasedStateMachine):
 
     @rule(status=st.none() | st.sampled_from(Status), after=st.sampled_from(["", "a", "b", "zz"]))
     def page(self, status: Status | None, after: str) -> None:
-        found = self.ask(self.store.page(Filter(status=status), after=after, limit=3))
+        found = self.ask(self.store.list_tasks(Filter(status=status), after=after, limit=3))
 
         matching = [
             self.model[task_id].task
@@ -99,7 +99,7 @@ class SqliteIsADictionary(RuleBasedStateMachine):
 
     @invariant()
     def what_is_stored_is_what_was_written(self) -> None:
-        found = self.ask(self.store.read(["a", "b", "c", "d-1"]))
+        found = self.ask(self.store.get_tasks(["a", "b", "c", "d-1"]))
 
         assert () == found.broken
         assert self.model == {stored.task.id: Kept(stored.task, stored.revision) for stored in found.tasks}

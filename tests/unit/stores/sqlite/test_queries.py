@@ -15,11 +15,11 @@ from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
 from functions.stores.sqlite import runs as ledger
 from functions.stores.sqlite import tasks
-from functions.stores.sqlite.store import PRUNE_EVERY, SqliteStore
+from functions.stores.sqlite.store import PRUNE_EVERY_BATCHES, SqliteStore
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]
-CHANGES = tasks.CHANGE_FIELDS.replace(":first", "1").replace(":rows", "'[]'")
+CHANGES = tasks.UPDATE_TASK_FIELDS.replace(":first", "1").replace(":rows", "'[]'")
 DAY = timedelta(days=1)
 
 
@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 async def store(path: Path) -> AsyncIterator[SqliteStore]:
     store = SqliteStore(str(path))
-    await store.counts(NOON)
+    await store.stats(NOON)
     yield store
     await store.close()
 
@@ -61,14 +61,18 @@ def plan(path: Path, statement: str, parameters: int) -> list[str]:
 @pytest.mark.parametrize(
     ("statement", "parameters", "index"),
     [
-        (tasks.DUE, 2, "USING INDEX tasks_due (next_run_at<?)"),
-        (tasks.DUE_COUNT, 1, "USING COVERING INDEX tasks_due (next_run_at<?)"),
-        (tasks.SCHEDULED, 0, "USING COVERING INDEX tasks_due"),
-        (tasks.LAST_ENTRY, 0, "USING COVERING INDEX entries_at"),
-        (tasks.CHANGE, 10, "USING INDEX sqlite_autoindex_tasks_1 (id=?)"),
-        (ledger.OF_ALL, 3, "USING INDEX runs_by_time (finished_at>? AND finished_at<?)"),
-        (ledger.OF_TASK, 4, "USING INDEX runs_by_task (task_id=? AND finished_at>? AND finished_at<?)"),
-        (ledger.PAST, 2, "USING INDEX entries_at (at<?)"),
+        (tasks.SELECT_DUE, 2, "USING INDEX tasks_due (next_run_at<?)"),
+        (tasks.COUNT_DUE, 1, "USING COVERING INDEX tasks_due (next_run_at<?)"),
+        (tasks.COUNT_SCHEDULED, 0, "USING COVERING INDEX tasks_due"),
+        (tasks.SELECT_LAST_BATCH_AT, 0, "USING COVERING INDEX entries_at"),
+        (tasks.UPDATE_TASK, 10, "USING INDEX sqlite_autoindex_tasks_1 (id=?)"),
+        (ledger.SELECT_RUNS, 3, "USING INDEX runs_by_time (finished_at>? AND finished_at<?)"),
+        (
+            ledger.SELECT_RUNS_OF_TASK,
+            4,
+            "USING INDEX runs_by_task (task_id=? AND finished_at>? AND finished_at<?)",
+        ),
+        (ledger.SELECT_EXPIRED_BATCHES, 2, "USING INDEX entries_at (at<?)"),
     ],
 )
 async def test_a_query_costs_what_it_finds_and_not_what_is_stored(
@@ -80,7 +84,7 @@ async def test_a_query_costs_what_it_finds_and_not_what_is_stored(
 
 
 async def test_many_ids_are_looked_up_one_by_one(store: SqliteStore, path: Path) -> None:
-    steps = plan(path, tasks.READ, 1)
+    steps = plan(path, tasks.SELECT_TASKS, 1)
 
     assert any("SEARCH tasks USING INDEX sqlite_autoindex_tasks_1 (id=?)" in step for step in steps)
 
@@ -88,7 +92,9 @@ async def test_many_ids_are_looked_up_one_by_one(store: SqliteStore, path: Path)
 async def test_a_tick_s_entries_are_a_range_of_the_key(store: SqliteStore, path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         span = {"first": "ab.", "after": "ab/"}
-        steps = [row[-1] for row in connection.execute(f"EXPLAIN QUERY PLAN {ledger.OF_TICK}", span)]
+        steps = [
+            row[-1] for row in connection.execute(f"EXPLAIN QUERY PLAN {ledger.SELECT_RUNS_OF_TICK}", span)
+        ]
 
     assert "SEARCH entries USING PRIMARY KEY (id>? AND id<?)" in steps
     assert any("SEARCH runs USING INDEX sqlite_autoindex_runs_1 (key=?)" in step for step in steps)
@@ -103,7 +109,7 @@ async def test_a_thousand_unreadable_documents_hide_nothing(
     plant(path, 1000)
     await store.write([Write(make_task(f"t{number}"), None) for number in range(600)])
 
-    found = await store.due(NOON, limit=1000)
+    found = await store.fetch_due(NOON, limit=1000)
 
     assert (500, 500) == (len(found.tasks), len(found.broken))
 
@@ -113,19 +119,19 @@ async def test_unreadable_documents_alone_are_reported_up_to_the_limit(
 ) -> None:
     plant(path, 30)
 
-    assert 10 == len((await store.due(NOON, limit=10)).broken)
-    assert 1 == len((await store.due(NOON, limit=1)).broken)
-    assert 0 == len((await store.due(NOON, limit=0)).broken)
+    assert 10 == len((await store.fetch_due(NOON, limit=10)).broken)
+    assert 1 == len((await store.fetch_due(NOON, limit=1)).broken)
+    assert 0 == len((await store.fetch_due(NOON, limit=0)).broken)
 
 
 async def test_a_look_past_the_unreadable_has_an_end(
     store: SqliteStore, path: Path, make_task: MakeTask
 ) -> None:
-    plant(path, tasks.PASSED_OVER + 10)
+    plant(path, tasks.MAX_INVALID_SKIPPED + 10)
     await store.write([Write(make_task("behind"), None)])
 
-    assert () == (await store.due(NOON, limit=9)).tasks
-    assert 1 == len((await store.due(NOON, limit=11)).tasks)
+    assert () == (await store.fetch_due(NOON, limit=9)).tasks
+    assert 1 == len((await store.fetch_due(NOON, limit=11)).tasks)
 
 
 @pytest.mark.parametrize("doc", [b"{", b"\xff\xfe", "[]", '"text"', 7, 1.5, "", "null", "[" * 100_000])
@@ -135,7 +141,7 @@ async def test_whatever_is_in_the_row_is_reported_and_no_error(
     await store.write([Write(make_task("good"), None)])
     plant(path, 1, doc)
 
-    found = await store.due(NOON, limit=10)
+    found = await store.fetch_due(NOON, limit=10)
 
     assert (["good"], ["spoiled-0"]) == (
         [stored.task.id for stored in found.tasks],
@@ -144,7 +150,7 @@ async def test_whatever_is_in_the_row_is_reported_and_no_error(
 
 
 async def test_a_damaged_line_of_history_hides_no_other(store: SqliteStore, path: Path) -> None:
-    await store.finish(LedgerEntry("ab.1", NOON, (run_of("a"), run_of("b"))), [])
+    await store.write_with_runs(LedgerEntry("ab.1", NOON, (run_of("a"), run_of("b"))), [])
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE runs SET doc = '{' WHERE task_id = 'a'")
 
@@ -186,12 +192,12 @@ async def test_a_value_json_cannot_hold_stops_neither_its_task_nor_the_others(
     task = make_task("odd").model_copy(update={"memory": {"x": odd, "bad": "\ud800"}, "last_error": "\ud800"})
     run = run_of("odd").model_copy(update={"metrics": {"x": odd, "bad": "\ud800"}})
 
-    answers = await store.finish(
+    answers = await store.write_with_runs(
         LedgerEntry("ab.1", NOON, (run, run_of("good"))), [Write(task, None), Write(make_task("good"), None)]
     )
 
     assert [Result.APPLIED] * 2 == [written.result for written in answers]
-    [stored] = (await store.read(["odd"])).tasks
+    [stored] = (await store.get_tasks(["odd"])).tasks
     assert {"x": kept, "bad": "?"} == stored.task.memory
     assert {"odd": {"x": kept, "bad": "?"}, "good": {}} == {
         run.task_id: run.metrics for run in await store.runs_of_tick("ab")
@@ -204,7 +210,7 @@ async def test_a_value_that_contains_itself_is_cut_off(store: SqliteStore, make_
     [written] = await store.write([Write(task, None)])
 
     assert Result.APPLIED is written.result
-    assert 1 == len((await store.read(["odd"])).tasks)
+    assert 1 == len((await store.get_tasks(["odd"])).tasks)
 
 
 @pytest.mark.parametrize("revision", [0, -1, 2**70, "x", "", 1.5, NOON, b"1", True])
@@ -232,12 +238,12 @@ async def test_a_field_that_is_changed_is_replaced_and_not_mixed_with_what_it_wa
 ) -> None:
     before = {"memory": {"seen": [1], "deep": {"a": 1}}, "last_error": "Refused", "attempt": 2}
     await store.write([Write(make_task("ping").model_copy(update=before), None)])
-    [stored] = (await store.read(["ping"])).tasks
+    [stored] = (await store.get_tasks(["ping"])).tasks
 
     changes = {"memory": {"deep": {"b": None}}, "last_error": "", "attempt": 0}
     await store.write([Write.changing(stored, changes)])
 
-    [now] = (await store.read(["ping"])).tasks
+    [now] = (await store.get_tasks(["ping"])).tasks
     assert stored.task.model_copy(update=changes) == now.task
 
 
@@ -247,7 +253,7 @@ async def test_what_a_newer_version_keeps_in_a_document_stays_there(
     await store.write([Write(make_task("ping"), None)])
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE tasks SET doc = json_set(doc, '$.fromTheFuture', 7)")
-    [stored] = (await store.read(["ping"])).tasks
+    [stored] = (await store.get_tasks(["ping"])).tasks
 
     await store.write([Write.changing(stored, {"attempt": 1})])
 
@@ -263,25 +269,25 @@ async def test_a_document_that_only_we_can_read_is_changed_like_the_others(
     await store.write([Write(make_task(name, params={"x": 0.5}), None) for name in ("odd", "good")])
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE tasks SET doc = replace(doc, '0.5', 'NaN') WHERE id = 'odd'")
-    stored = (await store.read(["odd", "good"])).tasks
+    stored = (await store.get_tasks(["odd", "good"])).tasks
 
     written = await store.write([Write.changing(one, {"attempt": 3}) for one in stored])
 
     assert [Result.APPLIED] * 2 == [one.result for one in written]
-    assert [3, 3] == [one.task.attempt for one in (await store.read(["odd", "good"])).tasks]
+    assert [3, 3] == [one.task.attempt for one in (await store.get_tasks(["odd", "good"])).tasks]
 
 
 async def test_a_changed_value_that_json_cannot_hold_stops_no_other_change(
     store: SqliteStore, make_task: MakeTask
 ) -> None:
     await store.write([Write(make_task(name), None) for name in ("odd", "good")])
-    stored = (await store.read(["odd", "good"])).tasks
+    stored = (await store.get_tasks(["odd", "good"])).tasks
 
     memory = {"half": "\ud83d", "thing": object()}
     written = await store.write([Write.changing(one, {"memory": memory}) for one in stored])
 
     assert [Result.APPLIED] * 2 == [one.result for one in written]
-    assert 2 == len((await store.read(["odd", "good"])).tasks)
+    assert 2 == len((await store.get_tasks(["odd", "good"])).tasks)
 
 
 async def test_a_revision_is_never_used_again_not_even_after_a_restart(
@@ -300,18 +306,20 @@ async def test_a_revision_is_never_used_again_not_even_after_a_restart(
 
 async def test_less_than_nothing_is_nothing(store: SqliteStore, make_task: MakeTask) -> None:
     """SQLite itself takes a negative limit for none at all."""
-    await store.finish(LedgerEntry("ab.1", NOON, (run_of("ping"),)), [Write(make_task("ping"), None)])
+    await store.write_with_runs(
+        LedgerEntry("ab.1", NOON, (run_of("ping"),)), [Write(make_task("ping"), None)]
+    )
 
     assert [] == await store.runs(limit=-1)
     assert [] == await store.runs(task_id="ping", limit=-1)
-    assert () == (await store.page(Filter(), limit=-1)).tasks
-    assert () == (await store.due(NOON, limit=-1)).tasks
+    assert () == (await store.list_tasks(Filter(), limit=-1)).tasks
+    assert () == (await store.fetch_due(NOON, limit=-1)).tasks
 
 
 async def test_text_from_outside_cannot_break_a_question(store: SqliteStore) -> None:
     odd = "'; DROP TABLE tasks; -- \x00 % _ * ?"
 
-    assert () == (await store.read([odd, "\ud800"])).tasks
+    assert () == (await store.get_tasks([odd, "\ud800"])).tasks
     assert [] == await store.runs_of_tick(odd)
     assert [] == await store.runs(task_id=odd)
 
@@ -324,33 +332,33 @@ async def test_what_really_happened_replaces_a_presumed_abandonment(store: Sqlit
     abandoned = run_of("ping", outcome=OutcomeKind.ABANDONED)
     succeeded = run_of("ping", summary="Answered 200")
 
-    await store.finish(LedgerEntry("heir.1", NOON, (abandoned,)), [])
-    await store.finish(LedgerEntry("late.1", NOON, (succeeded,)), [])
+    await store.write_with_runs(LedgerEntry("heir.1", NOON, (abandoned,)), [])
+    await store.write_with_runs(LedgerEntry("late.1", NOON, (succeeded,)), [])
     assert [succeeded] == await store.runs()
 
-    await store.finish(LedgerEntry("heir.2", NOON, (abandoned,)), [])
+    await store.write_with_runs(LedgerEntry("heir.2", NOON, (abandoned,)), [])
     assert [succeeded] == await store.runs()
 
 
 async def test_entries_come_back_in_the_order_of_their_numbers(store: SqliteStore) -> None:
     for number in (10, 2, 1, 11):
-        await store.finish(LedgerEntry(f"ab.{number}", NOON, (run_of(f"t{number}"),)), [])
+        await store.write_with_runs(LedgerEntry(f"ab.{number}", NOON, (run_of(f"t{number}"),)), [])
 
     assert ["t1", "t2", "t10", "t11"] == [run.task_id for run in await store.runs_of_tick("ab")]
 
 
 async def test_an_entry_of_a_tick_whose_name_goes_on_is_not_ours(store: SqliteStore) -> None:
-    await store.finish(LedgerEntry("ab.1.5", NOON, (run_of("other"),)), [])
+    await store.write_with_runs(LedgerEntry("ab.1.5", NOON, (run_of("other"),)), [])
 
     assert [] == await store.runs_of_tick("ab")
     assert ["other"] == [run.task_id for run in await store.runs_of_tick("ab.1")]
 
 
 async def test_pruning_removes_what_is_past_keeping_and_nothing_else(store: SqliteStore) -> None:
-    await store.finish(LedgerEntry("old.1", NOON, (run_of("old"), run_of("both"))), [])
-    await store.finish(LedgerEntry("new.1", NOON + DAY, (run_of("new"), run_of("both"))), [])
+    await store.write_with_runs(LedgerEntry("old.1", NOON, (run_of("old"), run_of("both"))), [])
+    await store.write_with_runs(LedgerEntry("new.1", NOON + DAY, (run_of("new"), run_of("both"))), [])
 
-    with store.metered() as operations:
+    with store.count_operations() as operations:
         removed = await store.prune(NOON + RUNS_KEPT + timedelta(microseconds=1))
 
     assert (1, 1) == (removed, operations.deletes)
@@ -363,7 +371,7 @@ async def test_pruning_removes_what_is_past_keeping_and_nothing_else(store: Sqli
 
 async def test_pruning_goes_on_until_all_is_removed(store: SqliteStore, path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
-        rows = [(f"ab.{number}",) for number in range(2 * ledger.PRUNED_AT_ONCE + 1)]
+        rows = [(f"ab.{number}",) for number in range(2 * ledger.PRUNE_BATCH_SIZE + 1)]
         connection.executemany("INSERT INTO entries VALUES (?, 0, '[]')", rows)
 
     assert len(rows) == await store.prune(NOON)
@@ -374,7 +382,7 @@ async def test_a_store_in_memory_works_like_any_other(make_task: MakeTask) -> No
 
     [written] = await store.write([Write(make_task(), None)])
 
-    assert (Stored(make_task(), written.revision),) == (await store.due(NOON, limit=1)).tasks
+    assert (Stored(make_task(), written.revision),) == (await store.fetch_due(NOON, limit=1)).tasks
     await store.close()
 
 
@@ -383,11 +391,11 @@ async def test_history_that_is_past_goes_by_itself_as_new_is_kept(tmp_path: Path
     store = SqliteStore(str(tmp_path / "years.db"))
     at = NOON - timedelta(days=100)
     run = Run(task_id="a", occurrence=at, outcome=OutcomeKind.SUCCEEDED, started_at=at, finished_at=at)
-    await store.finish(LedgerEntry("old.1", at, (run,)), [])
+    await store.write_with_runs(LedgerEntry("old.1", at, (run,)), [])
 
-    for number in range(5 * PRUNE_EVERY):
+    for number in range(5 * PRUNE_EVERY_BATCHES):
         fresh = run.model_copy(update={"occurrence": NOON, "finished_at": NOON, "token": f"n.{number}"})
-        await store.finish(LedgerEntry(f"new{number}.1", NOON, (fresh,)), [])
+        await store.write_with_runs(LedgerEntry(f"new{number}.1", NOON, (fresh,)), [])
     left = await store.runs_of_tick("old")
     await store.close()
 

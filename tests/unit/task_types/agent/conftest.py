@@ -12,7 +12,7 @@ from functions.domain.run import Outcome
 from functions.domain.task import Job
 from functions.http_client.addresses import ANY_PORT
 from functions.http_client.client import HttpClient
-from functions.http_client.lazy import OriginClient
+from functions.http_client.lazy import SingleOriginClient
 from functions.task_types.registry import Tools, perform
 from functions.task_types.support.context import LanguageModel
 from tests.fakes.llm_server import KEY, MODEL, Answer, LlmServer
@@ -46,7 +46,7 @@ class Agent:
     async def run(self, params: Mapping[str, Any] | None = None, *, key: str = KEY, **job: Any) -> Outcome:
         """One run; what is remembered of the one before is there again."""
         http = HttpClient(clock=time.time, allow=only(*self.reachable), ports=ANY_PORT)
-        own = OriginClient(self.model.url, clock=time.time)
+        own = SingleOriginClient(self.model.url, clock=time.time)
         model = LanguageModel(http=own, url=self.model.url, key=key, name=MODEL)
         memory = next((one.memory for one in reversed(self.outcomes) if one.memory is not None), {})
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.app.application import Wired
+from functions.app.application import App
 from functions.config.settings import Settings
 from functions.web.api_app import build_rest
 from tests.conftest import NOON
@@ -42,17 +42,17 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def wired(tmp_path: Path, clock: Clock) -> AsyncIterator[Wired]:
-    settings = Settings.from_env({"STORE_URL": f"sqlite:///{tmp_path}/api.db"}, door=False)
-    wired = Wired(settings, clock=clock)
+async def wired(tmp_path: Path, clock: Clock) -> AsyncIterator[App]:
+    settings = Settings.from_env({"STORE_URL": f"sqlite:///{tmp_path}/api.db"}, serves_http=False)
+    wired = App(settings, clock=clock)
     yield wired
     await wired.close()
 
 
 @pytest.fixture
-def api(wired: Wired) -> Call:
+def api(wired: App) -> Call:
     """Ask the API; *key* None sends none, *json_* or *raw* is the body."""
-    app = build_rest(Settings.from_env({"API_KEY": ADMIN}, door=False), wired)
+    app = build_rest(Settings.from_env({"API_KEY": ADMIN}, serves_http=False), wired)
 
     async def ask(
         method: str,

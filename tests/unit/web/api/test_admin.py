@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.app.application import Wired
+from functions.app.application import App
 from functions.config.settings import Settings
 from tests.fakes.webhook_receiver import WebhookReceiver
 from tests.unit.web.api.conftest import ADMIN, Call, Clock
@@ -58,7 +58,7 @@ async def receiver(clock: Clock) -> AsyncIterator[WebhookReceiver]:
 async def browser(tmp_path: Path, clock: Clock, receiver: WebhookReceiver) -> AsyncIterator[Browser]:
     """A signed-in administrator, of an installation that has a webhook."""
     env = {"STORE_URL": f"sqlite:///{tmp_path}/channels.db", "WEBHOOK_URL": receiver.url}
-    wired = Wired(Settings.from_env(env, door=False), clock=clock)
+    wired = App(Settings.from_env(env, serves_http=False), clock=clock)
     signed_in = make_browser(wired)()
     await signed_in.sign_in(ADMIN)
     yield signed_in

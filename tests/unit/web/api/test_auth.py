@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions.app.application import Wired
+from functions.app.application import App
 from tests.unit.web.api.conftest import ADMIN, HEALTH, Call, Clock
 
 MakeKey = Callable[..., Awaitable[str]]
@@ -103,9 +103,9 @@ async def test_a_key_is_over_when_it_says(api: Call, make_key: MakeKey, clock: C
     assert 422 == (await api("POST", "/api/keys", late)).status
 
 
-async def test_the_token_is_shown_once_and_kept_nowhere(api: Call, make_key: MakeKey, wired: Wired) -> None:
+async def test_the_token_is_shown_once_and_kept_nowhere(api: Call, make_key: MakeKey, wired: App) -> None:
     token = await make_key("read")
-    kept = await wired.store.shelf("keys")
+    kept = await wired.store.list_documents("keys")
 
     assert token.startswith("cf_")
     assert token not in (await api("GET", "/api/keys")).body.decode()

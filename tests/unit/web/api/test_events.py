@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.app.application import Wired
+from functions.app.application import App
 from functions.config.settings import Settings
 from functions.domain.lifecycle.time_budget import Budget
 from functions.web.api_app import build_rest
@@ -21,7 +21,7 @@ LISTENS = PACK | {"onEvent": [{"type": "order.paid"}]}
 PAID: dict[str, Any] = {"type": "order.paid", "source": "shop", "id": "7", "data": {"total": 12}}
 
 
-async def test_an_event_starts_who_listens_and_the_same_one_nobody(api: Call, wired: Wired) -> None:
+async def test_an_event_starts_who_listens_and_the_same_one_nobody(api: Call, wired: App) -> None:
     await api("POST", "/api/tasks", LISTENS)
 
     first = await api("POST", "/api/events", PAID)
@@ -29,7 +29,7 @@ async def test_an_event_starts_who_listens_and_the_same_one_nobody(api: Call, wi
 
     assert (200, ["pack"], []) == (first.status, first.json["started"], first.json["known"])
     assert ([], ["pack"]) == (second.json["started"], second.json["known"])
-    [stored] = (await wired.store.read(["pack"])).tasks
+    [stored] = (await wired.store.get_tasks(["pack"])).tasks
     [extra] = stored.task.backlog
     assert extra.event is not None
     assert {"total": 12} == extra.event.data
@@ -44,14 +44,14 @@ async def test_without_an_id_each_request_is_an_event(api: Call) -> None:
     assert answers[0].json["id"] != answers[1].json["id"]
 
 
-async def test_attributes_may_be_headers(api: Call, wired: Wired) -> None:
+async def test_attributes_may_be_headers(api: Call, wired: App) -> None:
     await api("POST", "/api/tasks", LISTENS)
     headers = {"ce-type": "order.paid", "ce-id": "9", "ce-source": "shop", "ce-subject": "%C3%A9"}
 
     heard = await api("POST", "/api/events", {"total": 3}, headers=headers)
 
     assert ("9", ["pack"]) == (heard.json["id"], heard.json["started"])
-    [stored] = (await wired.store.read(["pack"])).tasks
+    [stored] = (await wired.store.get_tasks(["pack"])).tasks
     event = stored.task.backlog[0].event
     assert event is not None
     assert ({"total": 3}, "é") == (event.data, event.subject)
@@ -63,7 +63,7 @@ def pushed(data: object, **attributes: str) -> dict[str, Any]:
     return {"message": message, "subscription": "projects/p/subscriptions/s"}
 
 
-async def test_what_pubsub_pushes_is_an_event(api: Call, wired: Wired) -> None:
+async def test_what_pubsub_pushes_is_an_event(api: Call, wired: App) -> None:
     await api("POST", "/api/tasks", PACK | {"onEvent": [{"type": "pubsub.message"}, {"type": "order.paid"}]})
 
     plain = await api("POST", "/api/events", pushed({"n": 1}))
@@ -123,12 +123,12 @@ async def test_sending_takes_the_scope_run(api: Call, make_key: MakeKey) -> None
     assert 200 == (await api("POST", "/api/events", PAID, key=await make_key("run"))).status
 
 
-async def test_a_service_account_that_pushes_gets_in_here_and_nowhere_else(wired: Wired) -> None:
+async def test_a_service_account_that_pushes_gets_in_here_and_nowhere_else(wired: App) -> None:
     class Google:
         async def check(self, token: str) -> GoogleCaller | Refusal:
             return GoogleCaller("push@p.example") if token == "a.b.c" else Refusal(403, "account")
 
-    app = build_rest(Settings.from_env({"API_KEY": ADMIN}, door=False), wired, Google())  # type: ignore[arg-type]  # it answers as the real one
+    app = build_rest(Settings.from_env({"API_KEY": ADMIN}, serves_http=False), wired, Google())  # type: ignore[arg-type]  # it answers as the real one
     kind = ("Content-Type", "application/json")
     body = json.dumps(pushed({})).encode()
 
@@ -167,7 +167,7 @@ async def test_bound_keys_follow_nobody_elses_tasks(api: Call, make_key: MakeKey
     )
 
 
-async def test_a_task_waits_for_its_event_and_runs_by_the_next_tick(api: Call, wired: Wired) -> None:
+async def test_a_task_waits_for_its_event_and_runs_by_the_next_tick(api: Call, wired: App) -> None:
     work = {"type": "publish_event", "params": {"eventType": "packed"}}
     await api("POST", "/api/tasks", LISTENS | work)
     await api("POST", "/api/events", PAID)

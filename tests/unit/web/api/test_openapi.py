@@ -68,7 +68,9 @@ OPERATIONS = (
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The API on a real server in a thread; its clock runs so fast that nobody asks too often."""
     folder: Path = tmp_path_factory.mktemp("contract")
-    wired = application.build(Settings.from_env({"STORE_URL": f"sqlite:///{folder}/api.db"}, door=False))
+    wired = application.build_app(
+        Settings.from_env({"STORE_URL": f"sqlite:///{folder}/api.db"}, serves_http=False)
+    )
     hours = itertools.count(step=3600)
     app = build_api(wired, administrator=ADMIN, version="0", clock=lambda: float(next(hours)))
     with socket.socket() as taken:

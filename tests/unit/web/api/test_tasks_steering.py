@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from functions.app.application import Wired
+from functions.app.application import App
 from functions.domain.lifecycle.time_budget import Budget
 from tests.unit.web.api.conftest import HEALTH, Call, Clock
 
@@ -38,7 +38,7 @@ async def test_waiting_runs_no_other_task(api: Call, clock: Clock) -> None:
     assert 0 == (await api("GET", "/api/tasks/other")).json["runCount"]
 
 
-async def test_a_run_nobody_waits_for_is_done_by_the_next_tick(api: Call, wired: Wired) -> None:
+async def test_a_run_nobody_waits_for_is_done_by_the_next_tick(api: Call, wired: App) -> None:
     await api("POST", "/api/tasks", BRIEFING)
 
     asked = await api("POST", "/api/tasks/briefing/run")
@@ -117,7 +117,7 @@ async def test_a_tag_stops_and_starts_all_that_have_it(api: Call) -> None:
     assert 422 == unknown.status
 
 
-async def test_a_backfill_shows_first_and_runs_then(api: Call, clock: Clock, wired: Wired) -> None:
+async def test_a_backfill_shows_first_and_runs_then(api: Call, clock: Clock, wired: App) -> None:
     await api("POST", "/api/tasks", BRIEFING)
     span = {"from": "2026-11-17T00:00:00Z", "to": "2026-11-20T00:00:00Z"}
     past = [f"2026-11-{day}T09:00:00Z" for day in (17, 18, 19)]
@@ -133,7 +133,7 @@ async def test_a_backfill_shows_first_and_runs_then(api: Call, clock: Clock, wir
     assert [] == again.json["occurrences"]
 
 
-async def test_history_has_every_run_once_however_it_is_paged(api: Call, wired: Wired) -> None:
+async def test_history_has_every_run_once_however_it_is_paged(api: Call, wired: App) -> None:
     """All of them finished at the same moment, which is where a page by time alone would lose some."""
     await api("POST", "/api/tasks", BRIEFING)
     await api(

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from functions.app.application import Wired
+from functions.app.application import App
 from functions.config.settings import Settings
 from functions.web.api_app import build_rest
 from tests.unit.web.api.conftest import ADMIN, Clock, api, clock, make_key, wired
@@ -48,10 +48,10 @@ class Browser:
 
 
 @pytest.fixture
-def browser(wired: Wired) -> Browser:
+def browser(wired: App) -> Browser:
     return make_browser(wired)()
 
 
-def make_browser(wired: Wired) -> Callable[[], Browser]:
-    app = build_rest(Settings.from_env({"API_KEY": ADMIN}, door=False), wired)
+def make_browser(wired: App) -> Callable[[], Browser]:
+    app = build_rest(Settings.from_env({"API_KEY": ADMIN}, serves_http=False), wired)
     return lambda: Browser(app)

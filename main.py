@@ -14,7 +14,7 @@ from functions.config.settings import Settings
 from functions.domain.redaction import Redactor
 from functions.errors import SettingsError
 from functions.observability import logs
-from functions.web.app import Wired, open_door
+from functions.web.app import SchedulerApp, create_app
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ if "K_SERVICE" in _environment and _settings.store_url.startswith("sqlite:"):
     )
 
 
-def _build_app() -> Wired:
+def _build_app() -> SchedulerApp:
     # Imported in the first request that needs it: the store's and the HTTP libraries take about 400 ms,
     # and this module is loaded before the server forks.
     # What imports make lives as long as the process: looking for garbage in it takes 15 ms more, and later
@@ -51,7 +51,7 @@ def _build_app() -> Wired:
         gc.enable()
 
 
-_app = open_door(_settings, _build_app)
+_app = create_app(_settings, _build_app)
 
 
 @functions_framework.aio.http  # type: ignore[arg-type]  # any ASGI application will do; the hint says less

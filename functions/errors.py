@@ -3,7 +3,7 @@
     SchedulerError
       SettingsError       the environment is incomplete or wrong; the process must not start
       StoreError          the store did not do what it was asked
-        StoreUnavailable  it could not be reached in time; the same call may work later
+        StoreUnavailableError  it could not be reached in time; the same call may work later
       NotAllowedError     the caller may not do this
       ConflictError       what a person wants to change is no longer what he saw
       InputError          what a person gave us is wrong; the message names field and remedy

@@ -6,21 +6,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.domain.alerts.routing import Route
 from functions.domain.event_outbox import CloudEvent
 from functions.domain.run import Outcome, Run
 from functions.domain.storage import (
-    Counts,
+    ConditionalWrite,
     Document,
-    Filter,
-    Found,
-    Kind,
-    LedgerEntry,
-    Operations,
-    Stored,
-    Write,
-    Written,
+    DocumentKind,
+    OperationCounts,
+    QueryResult,
+    RunBatch,
+    StoreStats,
+    TaskFilter,
+    VersionedTask,
+    WriteResult,
 )
 from functions.domain.task import Job, Task
 
@@ -31,7 +31,7 @@ from functions.domain.task import Job, Task
 class GrantedAttempt:
     """An attempt that may be made, with the tokens it may use; None means no limit."""
 
-    stored: Stored
+    stored: VersionedTask
     max_tokens: int | None = None
 
 
@@ -39,9 +39,9 @@ class GrantedAttempt:
 class DeniedAttempt:
     """An occurrence to be skipped, why, and what people are to be told besides."""
 
-    stored: Stored
+    stored: VersionedTask
     reason: str
-    notifications: tuple[Notice, ...] = ()
+    notifications: tuple[Notification, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class ReservationResult:
 
     granted: Sequence[GrantedAttempt]
     denied: Sequence[DeniedAttempt] = ()
-    postponed: Sequence[Stored] = ()
+    postponed: Sequence[VersionedTask] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +62,21 @@ class ChargedOutcome:
     """An outcome with what it cost among its metrics, and what people are to be told besides."""
 
     outcome: Outcome
-    notifications: tuple[Notice, ...] = ()
+    notifications: tuple[Notification, ...] = ()
 
 
 class CreditLedger(Protocol):
     """Keeps the accounts. Never raises; tasks that cost nothing cost no operation of the store either."""
 
-    async def reserve(self, claimed: Sequence[Stored]) -> ReservationResult:
+    async def reserve(self, claimed: Sequence[VersionedTask]) -> ReservationResult:
         """Set aside what the attempts may cost: one read and one write an owner, however many they are."""
         ...
 
-    async def charge(self, done: Sequence[tuple[Stored, Outcome]]) -> list[ChargedOutcome]:
+    async def charge(self, done: Sequence[tuple[VersionedTask, Outcome]]) -> list[ChargedOutcome]:
         """Count what attempts really cost, each once; answer in the same order."""
         ...
 
-    async def mark_notified(self, notifications: Sequence[Notice]) -> None:
+    async def mark_notified(self, notifications: Sequence[Notification]) -> None:
         """Take note that these are written with their tasks, and will be delivered."""
         ...
 
@@ -84,15 +84,15 @@ class CreditLedger(Protocol):
 class NoCredits:
     """The accounts of an installation without prices."""
 
-    async def reserve(self, claimed: Sequence[Stored]) -> ReservationResult:
+    async def reserve(self, claimed: Sequence[VersionedTask]) -> ReservationResult:
         """Everything may be attempted."""
         return ReservationResult([GrantedAttempt(stored) for stored in claimed])
 
-    async def charge(self, done: Sequence[tuple[Stored, Outcome]]) -> list[ChargedOutcome]:
+    async def charge(self, done: Sequence[tuple[VersionedTask, Outcome]]) -> list[ChargedOutcome]:
         """Nothing costs anything."""
         return [ChargedOutcome(outcome) for _, outcome in done]
 
-    async def mark_notified(self, notifications: Sequence[Notice]) -> None:
+    async def mark_notified(self, notifications: Sequence[Notification]) -> None:
         """There is nothing to note."""
 
 
@@ -100,12 +100,12 @@ class TickStore(Protocol):
     """What a tick needs of a store. Every call is bounded in time; none retries past its bound.
 
     Raises, from every method:
-        StoreUnavailable: No answer in time, or a connection lost. For a write that means *unknown*:
+        StoreUnavailableError: No answer in time, or a connection lost. For a write that means *unknown*:
             `write` and `finish` say so item by item instead, with `Result.UNKNOWN`, when they can.
         StoreError: A refusal that trying again will not mend.
     """
 
-    async def fetch_due(self, now: datetime, *, limit: int) -> Found:
+    async def fetch_due(self, now: datetime, *, limit: int) -> QueryResult:
         """Return tasks whose `next_run_at` is not after *now*, earliest first, at most *limit*.
 
         A document that cannot be read as a task is in `Found.broken` and counts towards *limit*. Such
@@ -113,11 +113,11 @@ class TickStore(Protocol):
         """
         ...
 
-    async def get_tasks(self, ids: Sequence[str]) -> Found:
+    async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
         """Return the tasks with these ids, in any order; ids that do not exist are left out."""
         ...
 
-    async def write(self, writes: Sequence[Write]) -> list[Written]:
+    async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
         """Do each write whose guard holds, independently of the others; answer in the same order.
 
         A write is applied when the document's revision is the expected one (or when it does not
@@ -127,7 +127,9 @@ class TickStore(Protocol):
         """
         ...
 
-    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def write_with_runs(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
         """Keep *entry* in the ledger, then do *writes* as `write` does.
 
         No write is applied unless the entry is kept. Keeping an entry twice leaves one, with the runs of
@@ -140,7 +142,7 @@ class TickStore(Protocol):
         """Return all runs in ledger entries whose id is `<tick_id>.<number>`; empty when none."""
         ...
 
-    def count_operations(self) -> AbstractContextManager[Operations]:
+    def count_operations(self) -> AbstractContextManager[OperationCounts]:
         """Count the operations done by this asyncio task, and those it starts, while inside."""
         ...
 
@@ -148,7 +150,9 @@ class TickStore(Protocol):
 class ShardedTickStore(TickStore, Protocol):
     """A store whose due tasks can be asked for by shard: workers do not stand in one another's way."""
 
-    async def fetch_due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
+    async def fetch_due(
+        self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None
+    ) -> QueryResult:
         """As in `Store`; of the shards from the first to the last of *shards* alone, if it is given.
 
         A document that cannot be read, and so may have no shard, need not be found by shard.
@@ -159,19 +163,21 @@ class ShardedTickStore(TickStore, Protocol):
 class TaskStore(Protocol):
     """What people's commands need of a store; errors as in `Store`."""
 
-    async def get_tasks(self, ids: Sequence[str]) -> Found:
+    async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
         """As in `Store`."""
         ...
 
-    async def write(self, writes: Sequence[Write]) -> list[Written]:
+    async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
         """As in `Store`."""
         ...
 
-    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def write_with_runs(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
         """As in `Store`."""
         ...
 
-    async def list_tasks(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
+    async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
         """Return tasks that match *which*, by id, those with ids greater than *after* only.
 
         At most *limit* tasks; fewer than *limit* (broken ones included) means there are no more.
@@ -189,7 +195,7 @@ class TaskStore(Protocol):
         """Return run records by `finished_at`, newest first: not before *since*, earlier than *before*."""
         ...
 
-    async def stats(self, now: datetime) -> Counts:
+    async def stats(self, now: datetime) -> StoreStats:
         """Return the figures of the status page."""
         ...
 
@@ -205,15 +211,17 @@ class TaskStore(Protocol):
 class DocumentStore(Protocol):
     """What a store keeps beside tasks and their history: small documents, by kind; errors as in `Store`."""
 
-    async def get_documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
+    async def get_documents(self, kind: DocumentKind, ids: Sequence[str]) -> list[Document]:
         """Return the documents of *kind* with these ids, in any order; who does not exist is left out."""
         ...
 
-    async def list_documents(self, kind: Kind, *, after: str = "", limit: int = 100) -> list[Document]:
+    async def list_documents(
+        self, kind: DocumentKind, *, after: str = "", limit: int = 100
+    ) -> list[Document]:
         """Return documents of *kind* by id, those with ids greater than *after* only, at most *limit*."""
         ...
 
-    async def put_documents(self, documents: Sequence[Document]) -> list[Written]:
+    async def put_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
         """Create each document whose revision is None, replace each whose revision is the stored one.
 
         Independently of one another, and answered in the same order, as by `Store.write`; no two are the
@@ -221,7 +229,7 @@ class DocumentStore(Protocol):
         """
         ...
 
-    async def delete_documents(self, documents: Sequence[Document]) -> list[Written]:
+    async def delete_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
         """Remove each document whose revision is the stored one; answers as from `put`."""
         ...
 
@@ -240,23 +248,23 @@ class Notify(Protocol):
     """
 
     def __call__(
-        self, notifications: Sequence[Notice], *, within: timedelta
+        self, notifications: Sequence[Notification], *, within: timedelta
     ) -> Awaitable[list[tuple[str, ...]]]: ...
 
 
 class NotificationRouting(Protocol):
     """Knows which channels there are, which of them are closed to what, and which were switched off."""
 
-    async def route(self, notifications: Sequence[Notice]) -> list[Route]:
+    async def route(self, notifications: Sequence[Notification]) -> list[Route]:
         """Say for each notice where it goes now and where it waits. Never raises for a fault of the store."""
         ...
 
-    def undelivered(self) -> list[Notice]:
+    def undelivered(self) -> list[Notification]:
         """Return notices of channels that were switched off, for those that are left."""
         ...
 
     async def mark_delivered(
-        self, notifications: Sequence[Notice], remaining: Sequence[tuple[str, ...]]
+        self, notifications: Sequence[Notification], remaining: Sequence[tuple[str, ...]]
     ) -> None:
         """Take in what became of notices from `untold`: for each the channels that could not be told."""
         ...

@@ -10,9 +10,9 @@ from typing import Any, Self
 from functions.app import application
 from functions.config.settings import Settings
 from functions.domain.events import Event
-from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Run
-from functions.domain.storage import Filter, Result, Write
+from functions.domain.storage import ConditionalWrite, TaskFilter, WriteStatus
 from functions.domain.task import Task, TaskSpec
 from functions.errors import InputError, StoreError
 from functions.services import tasks as control
@@ -33,7 +33,7 @@ class Scheduler:
     Several schedulers, in one process or many, may work on one store at the same time, beside deployed
     functions: what one has claimed no other runs.
 
-    Every method raises StoreUnavailable when the store cannot be reached, and StoreError when it refuses.
+    Every method raises StoreUnavailableError when the store cannot be reached, StoreError when it refuses.
 
     Args:
         store: As the setting `STORE_URL`.
@@ -94,7 +94,7 @@ class Scheduler:
 
     async def tasks(self, *, tag: str = "") -> list[Task]:
         """All tasks, those with *tag* alone if it is given, by id."""
-        return [stored.task for stored in await all_tasks(self._app.store, Filter(tag=tag or None))]
+        return [stored.task for stored in await all_tasks(self._app.store, TaskFilter(tag=tag or None))]
 
     async def task(self, task_id: str) -> Task:
         """One task. Raises NotFoundError when there is none."""
@@ -108,8 +108,10 @@ class Scheduler:
         """
         stored = await control.get_task(self._app.store, task_id)
         async with sync_links(self._app.store, None, before=stored.task):
-            [written] = await self._app.store.write([Write(stored.task, stored.revision, delete=True)])
-        if written.result is not Result.APPLIED:
+            [written] = await self._app.store.write(
+                [ConditionalWrite(stored.task, stored.revision, delete=True)]
+            )
+        if written.status is not WriteStatus.APPLIED:
             raise InputError(f"{task_id} was changed at the same moment; try again")
 
     async def runs(
@@ -126,9 +128,9 @@ class Scheduler:
                 does not fit into it stays due.
         """
         budget = (
-            Budget(None, None)
+            TimeBudget(None, None)
             if within is None
-            else Budget(max(within - RESPONSE_MARGIN, within / 2), within)
+            else TimeBudget(max(within - RESPONSE_MARGIN, within / 2), within)
         )
         return await self._app.tick(budget)
 
@@ -155,7 +157,7 @@ class Scheduler:
         """
         asked_at = self._app.now()
         await control.request_run(self._app.store, task_id, now=asked_at, new_id=self._app.new_id)
-        await self._app.run_tasks([task_id], Budget(None, None))
+        await self._app.run_tasks([task_id], TimeBudget(None, None))
         runs = await self._app.store.runs(task_id=task_id, since=asked_at)
         return next((run for run in runs if run.occurrence == asked_at), None)
 

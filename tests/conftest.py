@@ -25,7 +25,7 @@ def make_task() -> Callable[..., Task]:
             "created_at": NOON,
             "updated_at": NOON,
             "shard": shard_of(task_id),
-            "upcoming": NOON,
+            "next_occurrence": NOON,
             "next_run_at": NOON,
         }
         return Task.model_validate(defaults | changes)

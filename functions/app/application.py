@@ -20,15 +20,15 @@ from functions.app.factories import (
     build_workers,
 )
 from functions.config.settings import Settings
-from functions.domain.event_outbox import sent_by_task
+from functions.domain.event_outbox import to_cloud_event
 from functions.domain.events import Event
-from functions.domain.lifecycle.time_budget import Budget
-from functions.domain.redaction import Redactor, redacted
+from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.redaction import Redactor, redact_outcome
 from functions.domain.run import Outcome
-from functions.domain.sharding import Share
-from functions.domain.storage import Counts
+from functions.domain.sharding import WorkerAssignment
+from functions.domain.storage import StoreStats
 from functions.domain.task import Job
-from functions.domain.types import instant_text
+from functions.domain.types import format_instant
 from functions.engine.scoped_store import OldestDueRecorder, ShardRangeStore, TaskSubsetStore
 from functions.engine.tick import tick
 from functions.errors import StoreError
@@ -42,7 +42,7 @@ from functions.observability.tracing import build_tracing
 from functions.services.channels import ChannelService
 from functions.services.dependencies import subscribers
 from functions.services.watchdog import Watchdog
-from functions.task_types.registry import Tools, perform, register
+from functions.task_types.registry import Tools, register, run_job
 
 if TYPE_CHECKING:
     from functions.services.credits import AccountStore
@@ -91,7 +91,7 @@ class App:
         self._model_client = ModelClient(settings, clock=clock)
         self._tools = Tools(
             http=self._http,
-            records=StoreReader(self.store),
+            store=StoreReader(self.store),
             secrets=settings.task_secrets(),
             allow_commands=settings.allow_commands,
             command_environment=settings.command_environment(),
@@ -110,7 +110,7 @@ class App:
         self._last_tick_at: datetime | None = None
         self._shutdown = ShutdownSignal()
         self._metrics = Metrics()
-        self._stats: tuple[datetime, Counts] | None = None
+        self._stats: tuple[datetime, StoreStats] | None = None
         endpoint = settings.otel_exporter_otlp_endpoint
         self._tracing = build_tracing(endpoint) if endpoint else None
         late_after = timedelta(minutes=settings.late_after_minutes)
@@ -133,7 +133,7 @@ class App:
             subscribers=partial(subscribers, self.store),
         )
 
-    async def tick(self, budget: Budget) -> Mapping[str, object]:
+    async def tick(self, budget: TimeBudget) -> Mapping[str, object]:
         """Run what is due, once; return the report."""
         self._shutdown.install()
         began_at = self._clock()
@@ -143,11 +143,13 @@ class App:
         self._last_tick_at = self._clock()
         return report
 
-    async def _after_tick(self, oldest_due_at: datetime | None, started_at: datetime, budget: Budget) -> None:
+    async def _after_tick(
+        self, oldest_due_at: datetime | None, started_at: datetime, budget: TimeBudget
+    ) -> None:
         """Let those know who watch the scheduler itself, in time for the answer."""
         within = AFTER_TICK_TIMEOUT
-        if budget.answer_by is not None:
-            left = started_at + budget.answer_by + AFTER_TICK_OVERRUN - self._clock()
+        if budget.response_limit is not None:
+            left = started_at + budget.response_limit + AFTER_TICK_OVERRUN - self._clock()
             within = max(AFTER_TICK_MIN_TIMEOUT, min(AFTER_TICK_TIMEOUT, left))
         late = self._watchdog.check(
             oldest_due_at, found_at=started_at, last_tick=self._last_tick_at, within=within
@@ -155,7 +157,7 @@ class App:
         beat = self._heartbeat.send(within=within) if self._heartbeat else asyncio.sleep(0)
         await asyncio.gather(late, beat, self._flush_traces())
 
-    async def run_worker(self, assignment: Share, budget: Budget) -> Mapping[str, object]:
+    async def run_worker(self, assignment: WorkerAssignment, budget: TimeBudget) -> Mapping[str, object]:
         """Run what is due of *share*, as a worker; return the report."""
         self._shutdown.install()
         some = (
@@ -163,7 +165,7 @@ class App:
             if assignment.tasks
             else ShardRangeStore(self.store, assignment.shards)
         )
-        store = self.store if assignment.is_everything else some
+        store = self.store if assignment.is_unrestricted else some
         after = self._workers.for_next_worker(assignment) if self._workers else None
         report = await self._with_metrics(
             "work", replace(self.tick_dependencies, store=store, workers=after), budget
@@ -183,7 +185,7 @@ class App:
         return self._metrics.render(self._stats[1] if self._stats else None)
 
     async def _with_metrics(
-        self, kind: str, dependencies: TickDependencies, budget: Budget
+        self, kind: str, dependencies: TickDependencies, budget: TimeBudget
     ) -> Mapping[str, object]:
         try:
             report = await tick(dependencies, budget)
@@ -197,7 +199,7 @@ class App:
         if self._tracing is not None:
             await self._tracing.flush()
 
-    async def run_tasks(self, ids: Collection[str], budget: Budget) -> Mapping[str, object]:
+    async def run_tasks(self, ids: Collection[str], budget: TimeBudget) -> Mapping[str, object]:
         """Run those of the tasks that are due, for somebody who waits for them; return the report."""
         return await tick(
             replace(self.tick_dependencies, store=TaskSubsetStore(self.store, ids), run_dependents=False),
@@ -217,7 +219,7 @@ class App:
 
         heard = await publish_event(self.store, event, now=self._clock(), new_id=new_id)
         if forward and self.tick_dependencies.publish is not None:
-            await self.tick_dependencies.publish([sent_by_task(event)], within=AFTER_TICK_TIMEOUT)
+            await self.tick_dependencies.publish([to_cloud_event(event)], within=AFTER_TICK_TIMEOUT)
         return heard
 
     def now(self) -> datetime:
@@ -241,8 +243,8 @@ class App:
             "status": "healthy",
             "scheduledTasks": counts.scheduled,
             "tasksCurrentlyDue": counts.due,
-            "lastTickAt": instant_text(max(ticks)) if ticks else None,
-            "timestamp": instant_text(moment),
+            "lastTickAt": format_instant(max(ticks)) if ticks else None,
+            "timestamp": format_instant(moment),
         }
 
     async def close(self) -> None:
@@ -253,4 +255,4 @@ class App:
         await self.store.close()
 
     async def _run_task(self, job: Job) -> Outcome:
-        return redacted(await perform(job, self._tools), self._redact)
+        return redact_outcome(await run_job(job, self._tools), self._redact)

@@ -7,9 +7,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from functions.config.settings import Settings
-from functions.domain.credits import TOKEN_TYPES, Rates
+from functions.domain.credits import TOKEN_PRICED_TYPES, PriceList
 from functions.domain.run import Run
-from functions.domain.storage import Filter
+from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
 from functions.errors import InputError
 from functions.gcp.api import GoogleApi, fetch_access_token
@@ -45,8 +45,8 @@ class ModelClient:
             self.model = LanguageModel(
                 http=self._client,
                 url=settings.llm_base_url,
-                key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else "",
-                name=settings.llm_model or "",
+                api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else "",
+                default_model=settings.llm_model or "",
             )
 
     async def close(self) -> None:
@@ -59,8 +59,8 @@ def build_credit_ledger(
     settings: Settings, accounts: "Callable[[], AccountStore]", *, clock: Callable[[], datetime]
 ) -> CreditLedger:
     """The accounts for a tick; without prices there is nothing to keep."""
-    rates = Rates(settings.credits_per_run, settings.credits_per_1k_tokens)
-    if any(rates.priced(name) for name in (*rates.per_run, *TOKEN_TYPES)):
+    rates = PriceList(settings.credits_per_run, settings.credits_per_1k_tokens)
+    if any(rates.has_price(name) for name in (*rates.per_run, *TOKEN_PRICED_TYPES)):
         from functions.services.credits import StoredCreditLedger  # 2 ms, and most have no prices
 
         return StoredCreditLedger(accounts(), rates, clock=clock)
@@ -87,10 +87,10 @@ def parse_cell(text: str) -> Any:
     Raises:
         ValueError: It is none; the text says why.
     """
-    from functions.taskfiles.parser import parse  # 20 ms, and only where a cell holds no JSON
+    from functions.taskfiles.parser import parse_text  # 20 ms, and only where a cell holds no JSON
 
     try:
-        document = parse(text, as_json=False)
+        document = parse_text(text, as_json=False)
     except InputError as exc:
         raise ValueError(f"this is neither YAML nor JSON: {exc}") from None
     for problem in document.problems:
@@ -104,13 +104,13 @@ class StoreReader:
     def __init__(self, store: TaskStore) -> None:
         self._store = store
 
-    async def tasks(self) -> Sequence[Task]:
+    async def list_tasks(self) -> Sequence[Task]:
         """All tasks that can be read."""
         from functions.services.apply import all_tasks  # 1.5 ms, for the briefing alone
 
-        return [stored.task for stored in await all_tasks(self._store, Filter())]
+        return [stored.task for stored in await all_tasks(self._store, TaskFilter())]
 
-    async def runs(self, since: datetime) -> Sequence[Run]:
+    async def list_runs(self, since: datetime) -> Sequence[Run]:
         """The records of what ended at *since* or later."""
         return [run async for run in iter_runs(self._store, since=since)]
 

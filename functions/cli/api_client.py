@@ -9,9 +9,9 @@ from typing import Any
 import aiohttp
 
 from functions.domain.run import Run
-from functions.domain.storage import Broken, Filter, Found, Stored
+from functions.domain.storage import InvalidDocument, QueryResult, TaskFilter, VersionedTask
 from functions.domain.task import Task
-from functions.domain.types import instant_text
+from functions.domain.types import format_instant
 from functions.errors import (
     InputError,
     NotAllowedError,
@@ -21,26 +21,26 @@ from functions.errors import (
     StoreUnavailableError,
 )
 
-WITHIN_S = 60.0  # for one question, its answer included
+REQUEST_TIMEOUT_S = 60.0  # for one question, its answer included
 
 
-class Api:
+class ApiClient:
     """A deployed function's API.
 
-    Every call raises InputError with the API's own sentence when it refuses, and StoreUnavailable when there
-    is no answer.
+    Every call raises InputError with the API's own sentence when it refuses, and StoreUnavailableError when
+    there is no answer.
     """
 
     def __init__(self, url: str, key: str) -> None:
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}"}
 
-    async def ask(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
+    async def request(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         """The answer as JSON values; None where there is none."""
         asked = {name: str(value) for name, value in query.items() if value not in (None, "")}
         try:
             async with (
-                asyncio.timeout(WITHIN_S),
+                asyncio.timeout(REQUEST_TIMEOUT_S),
                 aiohttp.ClientSession(headers=self._headers) as session,
                 session.request(
                     method, f"{self._url}{path}", json=body, params=asked, allow_redirects=False
@@ -54,31 +54,31 @@ class Api:
         if status < 300:
             return given
         detail = given.get("detail") if isinstance(given, dict) else None
-        raise _refusal(status, str(detail or f"the function answered {status}"))
+        raise _to_error(status, str(detail or f"the function answered {status}"))
 
 
 class RemoteStore:
     """What looks at tasks and runs, over the API."""
 
-    def __init__(self, api: Api) -> None:
-        self._api = api
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
 
-    async def list_tasks(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
+    async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
         """As in `Catalogue`; by status, type, owner and tag."""
         wanted = {"status": which.status, "type": which.type, "owner": which.owner, "tag": which.tag}
-        given = await self._api.ask("GET", "/api/tasks", cursor=after, limit=limit, **wanted)
-        broken = tuple(Broken(one, "it cannot be read") for one in given.get("unreadable", ()))
-        return Found(tuple(_stored(one) for one in given["tasks"]), broken)
+        given = await self._client.request("GET", "/api/tasks", cursor=after, limit=limit, **wanted)
+        broken = tuple(InvalidDocument(one, "it cannot be read") for one in given.get("unreadable", ()))
+        return QueryResult(tuple(_parse_stored_task(one) for one in given["tasks"]), broken)
 
-    async def get_tasks(self, ids: Sequence[str]) -> Found:
+    async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
         """As in `Catalogue`."""
         found = []
         for task_id in ids:
             try:
-                found.append(_stored(await self._api.ask("GET", f"/api/tasks/{task_id}")))
+                found.append(_parse_stored_task(await self._client.request("GET", f"/api/tasks/{task_id}")))
             except NotFoundError:
                 continue
-        return Found(tuple(found))
+        return QueryResult(tuple(found))
 
     async def runs(
         self,
@@ -89,15 +89,15 @@ class RemoteStore:
         limit: int = 100,
     ) -> list[Run]:
         """As in `Catalogue`."""
-        span = {"since": since and instant_text(since), "before": before and instant_text(before)}
-        given = await self._api.ask("GET", "/api/runs", task=task_id, limit=limit, **span)
-        return [Run.model_validate(_only(one, Run)) for one in given["runs"]]
+        span = {"since": since and format_instant(since), "before": before and format_instant(before)}
+        given = await self._client.request("GET", "/api/runs", task=task_id, limit=limit, **span)
+        return [Run.model_validate(_known_fields(one, Run)) for one in given["runs"]]
 
     async def close(self) -> None:
         """Nothing is kept open."""
 
 
-def api_of(environment: Mapping[str, str]) -> Api | None:
+def create_api_client(environment: Mapping[str, str]) -> ApiClient | None:
     """The API that SCHEDULER_URL names; None when it is not set.
 
     Raises:
@@ -116,25 +116,25 @@ def api_of(environment: Mapping[str, str]) -> Api | None:
             raise SettingsError(f"SCHEDULER_KEY_FILE: cannot be read ({exc.strerror})") from None
     if not key:
         raise SettingsError("SCHEDULER_KEY is missing: a key of the API, see scheduler keys create")
-    return Api(url, key)
+    return ApiClient(url, key)
 
 
-def task_of(given: Mapping[str, Any]) -> Task:
+def parse_task(given: Mapping[str, Any]) -> Task:
     """The task in an answer of the API's."""
-    return Task.model_validate(_only(given, Task))
+    return Task.model_validate(_known_fields(given, Task))
 
 
-def _stored(given: Mapping[str, Any]) -> Stored:
-    return Stored(task_of(given), given.get("etag"))
+def _parse_stored_task(given: Mapping[str, Any]) -> VersionedTask:
+    return VersionedTask(parse_task(given), given.get("etag"))
 
 
-def _only(given: Mapping[str, Any], model: type[Task] | type[Run]) -> dict[str, Any]:
+def _known_fields(given: Mapping[str, Any], model: type[Task] | type[Run]) -> dict[str, Any]:
     """*given* without what the API adds."""
     known = {field.alias or name for name, field in model.model_fields.items()}
     return {name: value for name, value in given.items() if name in known}
 
 
-def _refusal(status: int, detail: str) -> SchedulerError:
+def _to_error(status: int, detail: str) -> SchedulerError:
     if status == 404:
         return NotFoundError(detail)
     if status in (401, 403):

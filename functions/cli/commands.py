@@ -12,30 +12,26 @@ from typing import Annotated, Any
 import typer
 
 from functions.cli import admin, transfer
-from functions.cli import apply as costing
 from functions.cli import apply as files
-from functions.cli import doctor as checkup
-from functions.cli import tasks as looking
-from functions.cli import tasks as occurrences
-from functions.cli import tasks as steering
-from functions.cli import tasks as ticking
+from functions.cli import doctor as doctor_command
+from functions.cli import tasks as task_commands
 from functions.cli.options import (
-    REFUSED,
-    Id,
-    Ids,
-    Instant,
-    Json,
-    Name,
-    Paths,
-    Prune,
-    Wish,
-    instant,
-    limit_number,
-    note_text,
-    read_as,
-    seconds_between,
-    seconds_or_none,
-    task_ids,
+    EXIT_FAILED,
+    CommandContext,
+    InstantOption,
+    JsonOption,
+    NameArgument,
+    PathsArgument,
+    PruneOption,
+    TaskIdArgument,
+    TaskIdsArgument,
+    complete_task_ids,
+    option_parser,
+    parse_instant,
+    parse_limit,
+    parse_note,
+    parse_optional_seconds,
+    parse_seconds,
 )
 from functions.cli.serve import command
 
@@ -60,53 +56,53 @@ class ScopeName(StrEnum):
 
 
 @CHANNELS.callback()
-def _channels_alone(context: typer.Context, as_json: Json = False) -> Wish | None:
-    return _alone(context, admin.list_channels, as_json=as_json)
+def _channels_default(context: typer.Context, as_json: JsonOption = False) -> CommandContext | None:
+    return _default_command(context, admin.list_channels, as_json=as_json)
 
 
 @CHANNELS.command(name="list")
-def channels_list(as_json: Json = False) -> Wish:
+def channels_list(as_json: JsonOption = False) -> CommandContext:
     """All channels that are set up."""
-    return Wish(admin.list_channels, as_json, {}, REFUSED)
+    return CommandContext(admin.list_channels, as_json, {}, EXIT_FAILED)
 
 
 @CHANNELS.command(name="test")
-def channels_test(name: Name, as_json: Json = False) -> Wish:
+def channels_test(name: NameArgument, as_json: JsonOption = False) -> CommandContext:
     """Send a test message, and say what the vendor answers."""
-    return Wish(admin.test_channel, as_json, {"name": name}, REFUSED)
+    return CommandContext(admin.test_channel, as_json, {"name": name}, EXIT_FAILED)
 
 
 @CHANNELS.command(name="enable")
-def channels_enable(name: Name, as_json: Json = False) -> Wish:
+def channels_enable(name: NameArgument, as_json: JsonOption = False) -> CommandContext:
     """Switch a channel on, whoever switched it off."""
-    return Wish(admin.enable_channel, as_json, {"name": name}, REFUSED)
+    return CommandContext(admin.enable_channel, as_json, {"name": name}, EXIT_FAILED)
 
 
 @CHANNELS.command(name="disable")
-def channels_disable(name: Name, as_json: Json = False) -> Wish:
+def channels_disable(name: NameArgument, as_json: JsonOption = False) -> CommandContext:
     """Switch a channel off."""
-    return Wish(admin.disable_channel, as_json, {"name": name}, REFUSED)
+    return CommandContext(admin.disable_channel, as_json, {"name": name}, EXIT_FAILED)
 
 
 @CHANNELS.command(name="set")
 def channels_set(
-    name: Name,
+    name: NameArgument,
     settings: Annotated[str, typer.Argument(metavar="JSON", help="Such as '{\"ratePerMinute\": 10}'.")],
-    as_json: Json = False,
-) -> Wish:
+    as_json: JsonOption = False,
+) -> CommandContext:
     """Set quiet hours, maintenance, a rate or a daily digest."""
-    return Wish(admin.set_channel, as_json, {"name": name, "settings": settings}, REFUSED)
+    return CommandContext(admin.set_channel, as_json, {"name": name, "settings": settings}, EXIT_FAILED)
 
 
 @EVENTS.callback()
-def _events_alone(context: typer.Context, as_json: Json = False) -> Wish | None:
-    return _alone(context, admin.list_events, as_json=as_json)
+def _events_default(context: typer.Context, as_json: JsonOption = False) -> CommandContext | None:
+    return _default_command(context, admin.list_events, as_json=as_json)
 
 
 @EVENTS.command(name="list")
-def events_list(as_json: Json = False) -> Wish:
+def events_list(as_json: JsonOption = False) -> CommandContext:
     """What tasks listen to."""
-    return Wish(admin.list_events, as_json, {}, REFUSED)
+    return CommandContext(admin.list_events, as_json, {}, EXIT_FAILED)
 
 
 @EVENTS.command(name="publish")
@@ -117,22 +113,22 @@ def events_publish(
     subject: Annotated[str, typer.Option(metavar="TEXT", help="What it is about.")] = "",
     to: Annotated[str, typer.Option(metavar="ID", help="The one task that it is for.")] = "",
     event_id: Annotated[str, typer.Option("--id", metavar="ID", help="The same event is heard once.")] = "",
-    as_json: Json = False,
-) -> Wish:
+    as_json: JsonOption = False,
+) -> CommandContext:
     """Send an event."""
     options = {"event_type": event_type, "data": data, "source": source, "subject": subject, "to": to}
-    return Wish(admin.publish, as_json, options | {"event_id": event_id}, REFUSED)
+    return CommandContext(admin.publish_event, as_json, options | {"event_id": event_id}, EXIT_FAILED)
 
 
 @KEYS.callback()
-def _keys_alone(context: typer.Context, as_json: Json = False) -> Wish | None:
-    return _alone(context, admin.list_keys, as_json=as_json)
+def _keys_default(context: typer.Context, as_json: JsonOption = False) -> CommandContext | None:
+    return _default_command(context, admin.list_keys, as_json=as_json)
 
 
 @KEYS.command(name="list")
-def keys_list(as_json: Json = False) -> Wish:
+def keys_list(as_json: JsonOption = False) -> CommandContext:
     """All keys."""
-    return Wish(admin.list_keys, as_json, {}, REFUSED)
+    return CommandContext(admin.list_keys, as_json, {}, EXIT_FAILED)
 
 
 @KEYS.command(name="create")
@@ -142,38 +138,40 @@ def keys_create(
     owner: Annotated[
         str, typer.Option(metavar="ID", help="Whose tasks it sees; everybody's if not given.")
     ] = "",
-    expires: Instant = None,
-    as_json: Json = False,
-) -> Wish:
+    expires: InstantOption = None,
+    as_json: JsonOption = False,
+) -> CommandContext:
     """Make a key, and show it this once."""
     options = {"name": name, "scopes": [str(one) for one in scope], "owner": owner, "expires": expires}
-    return Wish(admin.create, as_json, options, REFUSED)
+    return CommandContext(admin.create_key, as_json, options, EXIT_FAILED)
 
 
 @KEYS.command(name="revoke")
 def keys_revoke(
     key_id: Annotated[str, typer.Argument(metavar="KEY", help="Its public name, as keys list shows it.")],
-    as_json: Json = False,
-) -> Wish:
+    as_json: JsonOption = False,
+) -> CommandContext:
     """End a key for good."""
-    return Wish(admin.revoke, as_json, {"key_id": key_id}, REFUSED)
+    return CommandContext(admin.revoke_key, as_json, {"key_id": key_id}, EXIT_FAILED)
 
 
 @OWNERS.callback()
-def _owners_alone(context: typer.Context, as_json: Json = False) -> Wish | None:
-    return _alone(context, admin.list_owners, as_json=as_json)
+def _owners_default(context: typer.Context, as_json: JsonOption = False) -> CommandContext | None:
+    return _default_command(context, admin.list_owners, as_json=as_json)
 
 
 @OWNERS.command(name="list")
-def owners_list(as_json: Json = False) -> Wish:
+def owners_list(as_json: JsonOption = False) -> CommandContext:
     """All owners that have an account."""
-    return Wish(admin.list_owners, as_json, {}, REFUSED)
+    return CommandContext(admin.list_owners, as_json, {}, EXIT_FAILED)
 
 
 @OWNERS.command(name="show")
-def owners_show(owner: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False) -> Wish:
+def owners_show(
+    owner: Annotated[str, typer.Argument(metavar="ID")], as_json: JsonOption = False
+) -> CommandContext:
     """One owner's credits, used and set aside."""
-    return Wish(admin.show_owner, as_json, {"owner": owner}, REFUSED)
+    return CommandContext(admin.show_owner, as_json, {"owner": owner}, EXIT_FAILED)
 
 
 @OWNERS.command(name="set")
@@ -184,42 +182,44 @@ def owners_set(
         float | None, typer.Option(metavar="N", help="A calendar month, in UTC.")
     ] = None,
     unlimited: Annotated[bool, typer.Option("--unlimited", help="No limit of credits.")] = False,
-    as_json: Json = False,
-) -> Wish:
+    as_json: JsonOption = False,
+) -> CommandContext:
     """Give an owner a plan, or credits a month."""
     options = {"owner": owner, "plan": plan, "monthly_credits": monthly_credits, "unlimited": unlimited}
-    return Wish(admin.set_owner, as_json, options, REFUSED)
+    return CommandContext(admin.set_owner, as_json, options, EXIT_FAILED)
 
 
 @BITABLE.callback()
-def _bitable() -> None:
+def _bitable_group() -> None:
     """A table of Feishu as the store."""  # a group of one command would else be that command itself
 
 
 @BITABLE.command(name="setup")
 def bitable_setup(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what is missing.")] = False,
-    as_json: Json = False,
-) -> Wish:
+    as_json: JsonOption = False,
+) -> CommandContext:
     """Make the columns and tables that the store needs; again does no harm."""
-    return Wish(admin.set_up, as_json, {"dry_run": dry_run}, REFUSED)
+    return CommandContext(admin.set_up_bitable, as_json, {"dry_run": dry_run}, EXIT_FAILED)
 
 
-def _alone(context: typer.Context, does: Callable[..., Awaitable[int]], *, as_json: bool) -> Wish | None:
+def _default_command(
+    context: typer.Context, handler: Callable[..., Awaitable[int]], *, as_json: bool
+) -> CommandContext | None:
     """The wish of a group that was typed without a verb."""
-    return Wish(does, as_json, {}, REFUSED) if context.invoked_subcommand is None else None
+    return CommandContext(handler, as_json, {}, EXIT_FAILED) if context.invoked_subcommand is None else None
 
 
 def export(
-    path: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)], as_json: Json = False
-) -> Wish:
+    path: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)], as_json: JsonOption = False
+) -> CommandContext:
     """Write everything the store keeps into a file: tasks, history, channels, owners, keys."""
-    return Wish(transfer.export_store, as_json, {"path": path}, REFUSED)
+    return CommandContext(transfer.export_store, as_json, {"path": path}, EXIT_FAILED)
 
 
 def import_(
-    paths: Paths,
-    shape: Annotated[
+    paths: PathsArgument,
+    format_name: Annotated[
         str | None, typer.Option("--from", metavar="SHAPE", help="Found by looking if not given.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would become of it.")] = False,
@@ -231,12 +231,17 @@ def import_(
     timeout: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Of whatever names no limit.")
     ] = None,
-    as_json: Json = False,
-) -> Wish:
+    as_json: JsonOption = False,
+) -> CommandContext:
     """What export wrote, or the files of another scheduler, into the store; again does no harm."""
-    options: dict[str, Any] = {"paths": paths, "shape": shape, "dry_run": dry_run, "replace": replace}
+    options: dict[str, Any] = {
+        "paths": paths,
+        "format_name": format_name,
+        "dry_run": dry_run,
+        "replace": replace,
+    }
     options |= {"write": write, "timezone": timezone, "timeout_s": timeout}
-    return Wish(transfer.import_file, as_json, options)
+    return CommandContext(transfer.import_file, as_json, options)
 
 
 # The words of the command line: every command with its arguments and options, and what carries it out.
@@ -255,15 +260,15 @@ app = typer.Typer(
 
 
 @app.command()
-def apply(paths: Paths, prune: Prune = True, as_json: Json = False) -> Wish:
+def apply(paths: PathsArgument, prune: PruneOption = True, as_json: JsonOption = False) -> CommandContext:
     """Make the store match task files."""
-    return Wish(files.apply_files, as_json, {"paths": paths, "prune": prune, "dry_run": False})
+    return CommandContext(files.apply_files, as_json, {"paths": paths, "prune": prune, "dry_run": False})
 
 
 @app.command()
-def plan(paths: Paths, prune: Prune = True, as_json: Json = False) -> Wish:
+def plan(paths: PathsArgument, prune: PruneOption = True, as_json: JsonOption = False) -> CommandContext:
     """Show what apply would change, in fire times as well as fields, and what it would cost."""
-    return Wish(files.apply_files, as_json, {"paths": paths, "prune": prune, "dry_run": True})
+    return CommandContext(files.apply_files, as_json, {"paths": paths, "prune": prune, "dry_run": True})
 
 
 @app.command()
@@ -271,139 +276,151 @@ def cost(
     paths: Annotated[
         list[Path] | None, typer.Argument(metavar="[PATH...]", help="Task files; else the store's tasks.")
     ] = None,
-    as_json: Json = False,
-) -> Wish:
+    as_json: JsonOption = False,
+) -> CommandContext:
     """What tasks cost on Google Cloud, and how much of that is free."""
-    return Wish(costing.show_cost, as_json, {"paths": paths or []})
+    return CommandContext(files.show_cost, as_json, {"paths": paths or []})
 
 
 # -- looking -----------------------------------------------------------------------------------------------
 
 
 @app.command(name="list")
-def list_(as_json: Json = False) -> Wish:
+def list_(as_json: JsonOption = False) -> CommandContext:
     """All tasks."""
-    return Wish(looking.list_tasks, as_json)
+    return CommandContext(task_commands.list_tasks, as_json)
 
 
 @app.command()
-def show(task_id: Id, as_json: Json = False) -> Wish:
+def show(task_id: TaskIdArgument, as_json: JsonOption = False) -> CommandContext:
     """One task whole."""
-    return Wish(looking.show_task, as_json, {"task_id": task_id}, REFUSED)
+    return CommandContext(task_commands.show_task, as_json, {"task_id": task_id}, EXIT_FAILED)
 
 
 @app.command()
 def runs(
     task_id: Annotated[
-        str | None, typer.Argument(metavar="[ID]", autocompletion=task_ids, show_default=False)
+        str | None, typer.Argument(metavar="[ID]", autocompletion=complete_task_ids, show_default=False)
     ] = None,
-    limit: Annotated[int, typer.Option(metavar="N", parser=read_as(limit_number), help="How many.")] = 20,
-    as_json: Json = False,
-) -> Wish:
+    limit: Annotated[
+        int, typer.Option(metavar="N", parser=option_parser(parse_limit), help="How many.")
+    ] = 20,
+    as_json: JsonOption = False,
+) -> CommandContext:
     """The newest runs, of one task or of all."""
-    return Wish(looking.show_runs, as_json, {"task_id": task_id, "limit": limit}, REFUSED)
+    return CommandContext(task_commands.show_runs, as_json, {"task_id": task_id, "limit": limit}, EXIT_FAILED)
 
 
 @app.command()
-def status(as_json: Json = False) -> Wish:
+def status(as_json: JsonOption = False) -> CommandContext:
     """How many tasks there are, and when the last tick was."""
-    return Wish(looking.show_status, as_json)
+    return CommandContext(task_commands.show_status, as_json)
 
 
 @app.command()
-def types(as_json: Json = False) -> Wish:
+def types(as_json: JsonOption = False) -> CommandContext:
     """The task types, with examples."""
-    return Wish(looking.list_types, as_json)
+    return CommandContext(task_commands.list_types, as_json)
 
 
 @app.command(name="next")
 def next_(
     expression: Annotated[str, typer.Argument(metavar="EXPRESSION", help="'30 9 * * 1-5', 'every 15m', ...")],
     timezone: Annotated[str | None, typer.Option(metavar="ZONE", help="Such as Europe/Riga.")] = None,
-    after: Instant = None,
+    after: InstantOption = None,
     count: Annotated[int, typer.Option(metavar="N", help="How many.")] = 5,
-    anchor: Instant = None,
+    anchor: InstantOption = None,
     task_id: Annotated[str, typer.Option("--id", metavar="ID", help="The task that H is drawn from.")] = "",
-    as_json: Json = False,
-) -> Wish:
+    as_json: JsonOption = False,
+) -> CommandContext:
     """When a schedule's occurrences are; needs no store."""
     options = {"expression": expression, "timezone": timezone, "after": after, "count": count}
-    return Wish(occurrences.show_next, as_json, options | {"anchor": anchor, "task_id": task_id})
+    return CommandContext(task_commands.show_next, as_json, options | {"anchor": anchor, "task_id": task_id})
 
 
 @app.command()
 def doctor(
     send: Annotated[bool, typer.Option(help="Send a test message on each channel.")] = False,
-    as_json: Json = False,
-) -> Wish:
+    as_json: JsonOption = False,
+) -> CommandContext:
     """Check settings, store, secrets, clock, pinger and channels; 1 when something is wrong."""
-    return Wish(checkup.doctor, as_json, {"send": send})
+    return CommandContext(doctor_command.run_doctor, as_json, {"send": send})
 
 
 # -- steering ----------------------------------------------------------------------------------------------
 
 
 @app.command()
-def run(ids: Ids, as_json: Json = False) -> Wish:
+def run(ids: TaskIdsArgument, as_json: JsonOption = False) -> CommandContext:
     """Ask for a run at the next tick."""
-    return Wish(steering.run, as_json, {"task_ids": ids}, REFUSED)
+    return CommandContext(task_commands.request_runs, as_json, {"task_ids": ids}, EXIT_FAILED)
 
 
 @app.command()
 def pause(
-    task_id: Id,
-    note: Annotated[str, typer.Option(parser=read_as(note_text), metavar="TEXT", help="Why.")] = "",
-    until: Instant = None,
-    as_json: Json = False,
-) -> Wish:
+    task_id: TaskIdArgument,
+    note: Annotated[str, typer.Option(parser=option_parser(parse_note), metavar="TEXT", help="Why.")] = "",
+    until: InstantOption = None,
+    as_json: JsonOption = False,
+) -> CommandContext:
     """Stop a task, until it is resumed or until the instant given."""
-    return Wish(steering.pause, as_json, {"task_id": task_id, "note": note, "until": until}, REFUSED)
+    return CommandContext(
+        task_commands.pause_task, as_json, {"task_id": task_id, "note": note, "until": until}, EXIT_FAILED
+    )
 
 
 @app.command()
 def resume(
-    task_id: Id,
+    task_id: TaskIdArgument,
     catch_up: Annotated[bool, typer.Option("--catch-up", help="Run what was missed as well.")] = False,
-    as_json: Json = False,
-) -> Wish:
+    as_json: JsonOption = False,
+) -> CommandContext:
     """End a pause or a quarantine."""
-    return Wish(steering.resume, as_json, {"task_id": task_id, "catch_up": catch_up}, REFUSED)
+    return CommandContext(
+        task_commands.resume_task, as_json, {"task_id": task_id, "catch_up": catch_up}, EXIT_FAILED
+    )
 
 
 @app.command()
-def cancel(task_id: Id, as_json: Json = False) -> Wish:
+def cancel(task_id: TaskIdArgument, as_json: JsonOption = False) -> CommandContext:
     """End the run in hand."""
-    return Wish(steering.cancel, as_json, {"task_id": task_id}, REFUSED)
+    return CommandContext(task_commands.cancel_task, as_json, {"task_id": task_id}, EXIT_FAILED)
 
 
 @app.command()
 def backfill(
-    task_id: Id,
-    first: Annotated[datetime, typer.Option("--from", metavar="INSTANT", parser=read_as(instant))],
-    until: Annotated[datetime, typer.Option("--to", metavar="INSTANT", parser=read_as(instant))],
+    task_id: TaskIdArgument,
+    first: Annotated[
+        datetime, typer.Option("--from", metavar="INSTANT", parser=option_parser(parse_instant))
+    ],
+    until: Annotated[datetime, typer.Option("--to", metavar="INSTANT", parser=option_parser(parse_instant))],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which.")] = False,
-    as_json: Json = False,
-) -> Wish:
+    as_json: JsonOption = False,
+) -> CommandContext:
     """Run past occurrences that have not succeeded."""
     options = {"task_id": task_id, "first": first, "until": until, "dry_run": dry_run}
-    return Wish(steering.backfill, as_json, options, REFUSED)
+    return CommandContext(task_commands.backfill_task, as_json, options, EXIT_FAILED)
 
 
 @app.command()
-def tick(as_json: Json = False) -> Wish:
+def tick(as_json: JsonOption = False) -> CommandContext:
     """One tick in this process; 1 if a task failed."""
-    return Wish(ticking.tick, as_json)
+    return CommandContext(task_commands.run_tick, as_json)
 
 
 @app.command()
 def serve(
     port: Annotated[int, typer.Option(help="0 means any that is free.")] = 8080,
     every: Annotated[
-        int, typer.Option(metavar="SECONDS", parser=read_as(seconds_between), help="Between two ticks.")
+        int, typer.Option(metavar="SECONDS", parser=option_parser(parse_seconds), help="Between two ticks.")
     ] = 60,
     status_every: Annotated[
         int,
-        typer.Option(metavar="SECONDS", parser=read_as(seconds_or_none), help="Between two states; 0: none."),
+        typer.Option(
+            metavar="SECONDS",
+            parser=option_parser(parse_optional_seconds),
+            help="Between two states; 0: none.",
+        ),
     ] = 30,
     tasks: Annotated[
         list[Path] | None, typer.Option(metavar="PATH", help="Applied, and again when it changes.")
@@ -411,11 +428,11 @@ def serve(
     log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where lines go; put aside when full.")
     ] = None,
-    as_json: Json = False,
-) -> Wish:
+    as_json: JsonOption = False,
+) -> CommandContext:
     """The function on this machine, with a pinger of its own."""
-    manner = command.Manner(port, every, status_every, tuple(tasks or ()), log)
-    return Wish(command.serve, as_json, {"manner": manner})
+    manner = command.ServeOptions(port, every, status_every, tuple(tasks or ()), log)
+    return CommandContext(command.serve, as_json, {"options": manner})
 
 
 app.command()(export)

@@ -10,11 +10,11 @@ from typing import Any, TextIO
 import typer
 from typer.exceptions import TyperException
 
-from functions.cli import options as completing
+from functions.cli import options
 from functions.cli.commands import app
 from functions.cli.console import Screen
-from functions.cli.options import DONE, REFUSED, WRONG_USAGE, Wish
-from functions.cli.session import ROOT, Session
+from functions.cli.options import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandContext
+from functions.cli.session import PROJECT_ROOT, CliContext
 from functions.config.dotenv import read_environment
 from functions.config.settings import Settings
 from functions.domain.redaction import Redactor
@@ -25,53 +25,53 @@ INTERRUPTED = 130
 
 
 def main(
-    words: Sequence[str], environment: Mapping[str, str], *, out: TextIO, err: TextIO, coloured: bool = False
+    argv: Sequence[str], environment: Mapping[str, str], *, out: TextIO, err: TextIO, use_colour: bool = False
 ) -> int:
-    """Run the command that *words* ask for; return its exit code.
+    """Run the command that *argv* ask for; return its exit code.
 
     0 done; 1 a task failed, or the command was refused; 2 wrong usage, settings or task files.
 
     Args:
         environment: All variables, those of `.env` included.
-        coloured: Whether *out* shows colours.
+        use_colour: Whether *out* shows colours.
     """
     try:
         with redirect_stdout(out):  # where help goes
-            wish = build().main(list(words), prog_name="scheduler", standalone_mode=False)
+            wish = build_command().main(list(argv), prog_name="scheduler", standalone_mode=False)
     except TyperException as exc:
-        Screen(out, err).complain(_usage(exc))
-        return WRONG_USAGE
-    if not isinstance(wish, Wish):  # help, or a completion, was all that was asked for
-        return DONE
-    screen = Screen(out, err, coloured=coloured, as_json=wish.as_json)
+        Screen(out, err).error(_usage_error(exc))
+        return EXIT_USAGE
+    if not isinstance(wish, CommandContext):  # help, or a completion, was all that was asked for
+        return EXIT_OK
+    screen = Screen(out, err, use_colour=use_colour, as_json=wish.as_json)
     try:
-        return asyncio.run(_run(wish, Session(environment, screen)))
+        return asyncio.run(_run_command(wish, CliContext(environment, screen)))
     except (InputError, SettingsError) as exc:
-        screen.complain(str(exc))
-        return WRONG_USAGE if isinstance(exc, SettingsError) else wish.input_code
+        screen.error(str(exc))
+        return EXIT_USAGE if isinstance(exc, SettingsError) else wish.input_error_code
     except SchedulerError as exc:
-        screen.complain(str(exc))
-        return REFUSED
+        screen.error(str(exc))
+        return EXIT_FAILED
 
 
-def build() -> Any:
+def build_command() -> Any:
     """What knows all commands and their options."""
     return typer.main.get_command(app)
 
 
-async def _run(wish: Wish, session: Session) -> int:
+async def _run_command(wish: CommandContext, context: CliContext) -> int:
     try:
-        does = wish.does
-        if session.is_remote:
-            from functions.cli.remote import counterpart  # with a library that no other command needs
+        does = wish.handler
+        if context.is_remote:
+            from functions.cli.remote import remote_command_for  # with a library that no other command needs
 
-            does = counterpart(does)
-        return await does(session, **wish.options)
+            does = remote_command_for(does)
+        return await does(context, **wish.options)
     finally:
-        await session.close()
+        await context.close()
 
 
-def _usage(exc: Any) -> str:
+def _usage_error(exc: Any) -> str:
     """What is wrong with the words typed, in one line, and what to type for help."""
     context = getattr(exc, "ctx", None)
     where = context.command_path if context else "scheduler"
@@ -82,25 +82,25 @@ def _usage(exc: Any) -> str:
 def start() -> int:
     """Run with the process's own words, variables and streams."""
     try:
-        environment = read_environment(os.environ, ROOT / ".env")
+        environment = read_environment(os.environ, PROJECT_ROOT / ".env")
     except SettingsError as exc:
-        Screen(sys.stdout, sys.stderr).complain(str(exc))
-        return WRONG_USAGE
+        Screen(sys.stdout, sys.stderr).error(str(exc))
+        return EXIT_USAGE
     if not environment.get("STORE_URL"):  # the same file from whatever folder we are called
-        environment["STORE_URL"] = f"sqlite:///{ROOT}/scheduler.db"
-    completing.look_in(environment)
-    _log(environment)
+        environment["STORE_URL"] = f"sqlite:///{PROJECT_ROOT}/scheduler.db"
+    options.configure_completion(environment)
+    _configure_logs(environment)
     coloured = sys.stdout.isatty() and not environment.get("NO_COLOR")
     try:
-        return main(sys.argv[1:], environment, out=sys.stdout, err=sys.stderr, coloured=coloured)
+        return main(sys.argv[1:], environment, out=sys.stdout, err=sys.stderr, use_colour=coloured)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # whoever read us, such as head, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        return EXIT_OK
 
 
-def _log(environment: Mapping[str, str]) -> None:
+def _configure_logs(environment: Mapping[str, str]) -> None:
     """Let warnings through, and no secret; settings that are wrong are told by whoever needs them."""
     try:
         settings = Settings.from_env(environment, serves_http=False)

@@ -12,11 +12,11 @@ from functions.config.settings import Settings
 from functions.domain.task import Task
 from functions.errors import InputError
 
-ROOT = Path(__file__).resolve().parents[2]
-KEPT = ROOT / ".cronfire"  # what the project keeps on this machine: never committed
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+STATE_FOLDER = PROJECT_ROOT / ".cronfire"  # what the project keeps on this machine: never committed
 
 
-class Session:
+class CliContext:
     """What a command works with.
 
     Attributes:
@@ -35,7 +35,7 @@ class Session:
         self.screen = screen
         self._clock = clock
         self._settings: Settings | None = None
-        self._wired: App | None = None
+        self._app: App | None = None
 
     def now(self) -> datetime:
         """The present moment."""
@@ -53,11 +53,11 @@ class Session:
         return self._settings
 
     @property
-    def wired(self) -> App:
+    def app(self) -> App:
         """The parts of the scheduler."""
-        if self._wired is None:
-            self._wired = application.build_app(self.settings)
-        return self._wired
+        if self._app is None:
+            self._app = application.build_app(self.settings)
+        return self._app
 
     @property
     def is_remote(self) -> bool:
@@ -68,23 +68,23 @@ class Session:
     def store(self) -> Store:
         """The store that `STORE_URL` names; what can be asked of `SCHEDULER_URL` when that is set."""
         if not self.is_remote:
-            return self.wired.store
-        from functions.cli.api_client import RemoteStore, api_of  # as in `cli`
+            return self.app.store
+        from functions.cli.api_client import RemoteStore, create_api_client  # as in `cli`
 
-        api = api_of(self.environment)
+        api = create_api_client(self.environment)
         assert api is not None
         return cast("Store", RemoteStore(api))
 
-    async def task(self, task_id: str) -> Task:
+    async def get_task(self, task_id: str) -> Task:
         """Return a task; raises InputError when there is none of this id, or it cannot be read."""
         found = await self.store.get_tasks([task_id])
-        if found.broken:
-            raise InputError(f"{task_id} cannot be read: {found.broken[0].reason}")
+        if found.invalid:
+            raise InputError(f"{task_id} cannot be read: {found.invalid[0].reason}")
         if not found.tasks:
             raise InputError(f"there is no task {task_id!r}: scheduler list shows all")
         return found.tasks[0].task
 
     async def close(self) -> None:
         """Let go of what was opened."""
-        if self._wired is not None:
-            await self._wired.close()
+        if self._app is not None:
+            await self._app.close()

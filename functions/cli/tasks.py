@@ -5,22 +5,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from functions.cli.console import Cell, Screen, plain
-from functions.cli.options import distance, local
-from functions.cli.session import Session
-from functions.domain.lifecycle.time_budget import Budget
+from functions.cli.console import Cell, Screen, replace_unprintable
+from functions.cli.options import format_local, relative_time
+from functions.cli.session import CliContext
+from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Run
-from functions.domain.schedule.describe import PREVIEW_AHEAD, following, starts
-from functions.domain.schedule.parse import Schedule, read_schedule
-from functions.domain.storage import Filter
+from functions.domain.schedule.describe import PREVIEW_HORIZON, describe_trigger, next_occurrences
+from functions.domain.schedule.parse import Schedule, parse_schedule
+from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
-from functions.domain.types import OutcomeKind, Status, instant_text
+from functions.domain.types import OutcomeKind, Status, format_instant
 from functions.errors import InputError
-from functions.services import tasks as control
+from functions.services import tasks as task_service
 from functions.services.apply import all_tasks
-from functions.task_types.registry import example, type_names
+from functions.task_types.registry import example_params, type_names
 
-PAGE = 500  # tasks looked at for those that cannot be read
+PAGE_SIZE = 500  # tasks looked at for those that cannot be read
 STATUS_COLOURS = {
     Status.RUNNING: "green",
     Status.RETRYING: "yellow",
@@ -30,49 +30,49 @@ STATUS_COLOURS = {
 OUTCOME_COLOURS = {OutcomeKind.SUCCEEDED: "green", OutcomeKind.SKIPPED: "dim", OutcomeKind.CANCELLED: "dim"}
 
 
-async def list_tasks(session: Session) -> int:
+async def list_tasks(context: CliContext) -> int:
     """Show all tasks, by id."""
-    found = await session.store.list_tasks(Filter(), limit=PAGE)
-    tasks = [stored.task for stored in await all_tasks(session.store, Filter())]
+    found = await context.store.list_tasks(TaskFilter(), limit=PAGE_SIZE)
+    tasks = [stored.task for stored in await all_tasks(context.store, TaskFilter())]
     rows = [
         (
             task.id,
             Cell(task.status, STATUS_COLOURS.get(task.status, "")),
-            local(task.next_run_at, task.timezone),
-            _last(task),
-            task.schedule or starts(task),
+            format_local(task.next_run_at, task.timezone),
+            _last_outcome_cell(task),
+            task.schedule or describe_trigger(task),
             task.title,
         )
         for task in tasks
     ]
-    lines = session.screen.table(("TASK", "STATUS", "NEXT RUN", "LAST", "SCHEDULE", "TITLE"), rows)
+    lines = context.screen.format_table(("TASK", "STATUS", "NEXT RUN", "LAST", "SCHEDULE", "TITLE"), rows)
     none = ["There are no tasks yet: scheduler apply samples/local.yaml makes some"]
-    for broken in found.broken:
-        session.screen.warn(f"{broken.id} cannot be read: {broken.reason}")
-    session.screen.answer([task_data(task) for task in tasks], lines if tasks or found.broken else none)
+    for broken in found.invalid:
+        context.screen.warn(f"{broken.id} cannot be read: {broken.reason}")
+    context.screen.show([task_to_json(task) for task in tasks], lines if tasks or found.invalid else none)
     return 0
 
 
-async def show_task(session: Session, *, task_id: str) -> int:
+async def show_task(context: CliContext, *, task_id: str) -> int:
     """Show one task whole."""
-    task = await session.task(task_id)
-    session.screen.answer(task_data(task), _facts(session.screen, task, now=session.now()))
+    task = await context.get_task(task_id)
+    context.screen.show(task_to_json(task), _task_lines(context.screen, task, now=context.now()))
     return 0
 
 
-async def show_runs(session: Session, *, task_id: str | None, limit: int) -> int:
+async def show_runs(context: CliContext, *, task_id: str | None, limit: int) -> int:
     """Show the newest runs, of one task or of all."""
     if task_id is not None:
-        await session.task(task_id)
-    runs = await session.store.runs(task_id=task_id, limit=limit)
-    lines = run_table(session.screen, runs) if runs else ["There are no runs yet"]
-    session.screen.answer([run_data(run) for run in runs], lines)
+        await context.get_task(task_id)
+    runs = await context.store.runs(task_id=task_id, limit=limit)
+    lines = format_runs(context.screen, runs) if runs else ["There are no runs yet"]
+    context.screen.show([run_to_json(run) for run in runs], lines)
     return 0
 
 
-async def show_status(session: Session) -> int:
+async def show_status(context: CliContext) -> int:
     """Show the figures of `GET /status`."""
-    figures = await session.wired.status()
+    figures = await context.app.status()
     names = {
         "status": "status",
         "scheduledTasks": "tasks scheduled",
@@ -81,84 +81,85 @@ async def show_status(session: Session) -> int:
         "timestamp": "now",
     }
     lines = [f"{name:<16} {'never' if figures[key] is None else figures[key]}" for key, name in names.items()]
-    session.screen.answer(figures, lines)
+    context.screen.show(figures, lines)
     return 0
 
 
-async def list_types(session: Session) -> int:
+async def list_types(context: CliContext) -> int:
     """Show the task types, each with params that show it at work."""
-    types = [{"type": name, "params": example(name)} for name in type_names()]
+    types = [{"type": name, "params": example_params(name)} for name in type_names()]
     rows = [(str(one["type"]), json.dumps(one["params"], ensure_ascii=False)) for one in types]
-    session.screen.answer(types, session.screen.table(("TYPE", "EXAMPLE OF PARAMS"), rows))
+    context.screen.show(types, context.screen.format_table(("TYPE", "EXAMPLE OF PARAMS"), rows))
     return 0
 
 
-def run_table(screen: Screen, runs: Sequence[Run]) -> list[str]:
+def format_runs(screen: Screen, runs: Sequence[Run]) -> list[str]:
     """The lines that tell of *runs*; times are in UTC, for they are of tasks in many zones."""
     rows = [
         (
-            local(run.finished_at.replace(microsecond=0), "UTC"),
+            format_local(run.finished_at.replace(microsecond=0), "UTC"),
             run.task_id,
-            Cell(_outcome(run), OUTCOME_COLOURS.get(run.outcome, "red" if run.final else "yellow")),
+            Cell(_outcome_text(run), OUTCOME_COLOURS.get(run.outcome, "red" if run.final else "yellow")),
             f"{run.duration_ms} ms" if run.attempt else "",
             run.summary,
         )
         for run in runs
     ]
-    return screen.table(("FINISHED", "TASK", "OUTCOME", "TOOK", "SUMMARY"), rows)
+    return screen.format_table(("FINISHED", "TASK", "OUTCOME", "TOOK", "SUMMARY"), rows)
 
 
-def task_data(task: Task) -> dict[str, Any]:
+def task_to_json(task: Task) -> dict[str, Any]:
     """*task* as JSON values, under the names of task files."""
     return task.model_dump(mode="json", by_alias=True)
 
 
-def run_data(run: Run) -> dict[str, Any]:
+def run_to_json(run: Run) -> dict[str, Any]:
     """*run* as JSON values."""
     return run.model_dump(mode="json", by_alias=True)
 
 
-def _outcome(run: Run) -> str:
+def _outcome_text(run: Run) -> str:
     if run.outcome is OutcomeKind.SKIPPED:
         many = f" x{run.count}" if run.count > 1 else ""
         return f"skipped ({run.skip_reason}){many}"
     return str(run.outcome) if run.final else f"{run.outcome}, retrying"
 
 
-def _last(task: Task) -> Cell:
+def _last_outcome_cell(task: Task) -> Cell:
     if task.last_outcome is None:
         return Cell("-", "")
     return Cell(str(task.last_outcome), OUTCOME_COLOURS.get(task.last_outcome, "red"))
 
 
-def _facts(screen: Screen, task: Task, *, now: datetime) -> Iterator[str]:
-    yield f"{task.id}  {plain(task.title)}"
-    rows = [(name, text) for name, text in _rows(task, now=now) if text]
+def _task_lines(screen: Screen, task: Task, *, now: datetime) -> Iterator[str]:
+    yield f"{task.id}  {replace_unprintable(task.title)}"
+    rows = [(name, text) for name, text in _task_rows(task, now=now) if text]
     yield from (
-        f"  {screen.paint(f'{name:<12}', 'dim')} {' '.join(plain(text).split())}" for name, text in rows
+        f"  {screen.paint(f'{name:<12}', 'dim')} {' '.join(replace_unprintable(text).split())}"
+        for name, text in rows
     )
 
 
-def _rows(task: Task, *, now: datetime) -> Iterable[tuple[str, str]]:
+def _task_rows(task: Task, *, now: datetime) -> Iterable[tuple[str, str]]:
     wake = task.next_run_at
     yield "about", task.description
     yield "type", task.type
     yield "params", json.dumps(task.params, ensure_ascii=False) if task.params else ""
     yield "schedule", f"{task.schedule} ({task.timezone})" if task.schedule else ""
-    yield "starts", starts(task) if task.listens else ""
-    yield "then", ", ".join(f"{one.task} ({one.on})" for one in task.followers)
+    yield "starts", describe_trigger(task) if task.has_event_triggers else ""
+    yield "then", ", ".join(f"{one.task} ({one.on})" for one in task.dependents)
     yield "status", task.status
     if task.pause is not None:
-        until = f" until {local(task.pause.until, task.timezone)}" if task.pause.until else ""
+        until = f" until {format_local(task.pause.until, task.timezone)}" if task.pause.until else ""
         yield "pause", f"by {task.pause.by or 'somebody'}{until}: {task.pause.note or 'no note'}"
-    yield "next run", f"{local(wake, task.timezone)} ({distance(wake, now)})" if wake else "-"
+    yield "next run", f"{format_local(wake, task.timezone)} ({relative_time(wake, now)})" if wake else "-"
     if task.last_run_at is not None:
         took = "" if task.last_duration_ms is None else f", {task.last_duration_ms} ms"
-        yield "last run", f"{local(task.last_run_at, task.timezone)}: {task.last_outcome}{took}"
+        yield "last run", f"{format_local(task.last_run_at, task.timezone)}: {task.last_outcome}{took}"
     yield "result", task.last_result_summary
     yield "error", task.last_error if task.consecutive_failures else ""
     yield "runs", f"{task.run_count}, {task.consecutive_failures} failed in a row"
-    yield "waiting", ", ".join(local(extra.at, task.timezone) for extra in task.backlog)
+    yield "waiting", ", ".join(format_local(extra.at, task.timezone) for extra in task.backlog)
     yield "priority", task.priority
     yield "tags", ", ".join(task.tags)
     yield "from", task.origin
@@ -166,11 +167,11 @@ def _rows(task: Task, *, now: datetime) -> Iterable[tuple[str, str]]:
 
 # The command `next`: when a schedule's occurrences are. It needs no store.
 
-MOST = 10_000
+MAX_OCCURRENCES = 10_000
 
 
 async def show_next(
-    session: Session,
+    context: CliContext,
     *,
     expression: str,
     timezone: str | None,
@@ -190,121 +191,143 @@ async def show_next(
     Raises:
         InputError: The expression, the zone or the count cannot be used.
     """
-    if not 1 <= count <= MOST:
-        raise InputError(f"--count: must be from 1 to {MOST}")
-    zone = timezone or session.settings.default_timezone
-    start = after or session.now().replace(microsecond=0)
-    schedule = read_schedule(expression, timezone=zone, task_id=task_id, anchor=anchor or start)
-    found = list(following(schedule, start, count))
-    session.screen.answer(
-        [instant_text(at) for at in found],
-        _occurrence_lines(session, schedule, found, start=start, zone=zone),
+    if not 1 <= count <= MAX_OCCURRENCES:
+        raise InputError(f"--count: must be from 1 to {MAX_OCCURRENCES}")
+    zone = timezone or context.settings.default_timezone
+    start = after or context.now().replace(microsecond=0)
+    schedule = parse_schedule(expression, timezone=zone, task_id=task_id, anchor=anchor or start)
+    found = list(next_occurrences(schedule, start, count))
+    context.screen.show(
+        [format_instant(at) for at in found],
+        _occurrence_lines(context, schedule, found, start=start, zone=zone),
     )
     return 0
 
 
 def _occurrence_lines(
-    session: Session, schedule: Schedule, found: list[datetime], *, start: datetime, zone: str
+    context: CliContext, schedule: Schedule, found: list[datetime], *, start: datetime, zone: str
 ) -> Iterator[str]:
     if not found:
-        yield f"There is no occurrence after {instant_text(start)}"
+        yield f"There is no occurrence after {format_instant(start)}"
         return
-    rows = [(local(at, zone), instant_text(at)) for at in found]
-    yield from session.screen.table((zone.upper(), "UTC"), rows)
-    for change in schedule.transitions(start, max(found[-1], start + PREVIEW_AHEAD)):
-        yield session.screen.paint(f"{local(change.instant, zone)}: {change.text}", "yellow")
+    rows = [(format_local(at, zone), format_instant(at)) for at in found]
+    yield from context.screen.format_table((zone.upper(), "UTC"), rows)
+    for change in schedule.clock_changes(start, max(found[-1], start + PREVIEW_HORIZON)):
+        yield context.screen.paint(f"{format_local(change.instant, zone)}: {change.text}", "yellow")
 
 
 # The command `tick`: one tick in this process, and how everything in it went.
 
-NO_LIMIT = Budget(stop_starting=None, answer_by=None)  # nobody waits for the answer but the one who asked
-SHOWN = 200
-FIGURES = ("due", "started", "succeeded", "failed", "retrying", "skipped", "left", "taken", "broken")
-FAULTY = ("failed", "retrying", "broken")
+NO_LIMIT = TimeBudget(
+    start_limit=None, response_limit=None
+)  # nobody waits for the answer but the one who asked
+MAX_RUNS = 200
+REPORT_FIELDS = (
+    "due",
+    "started",
+    "succeeded",
+    "failed",
+    "retrying",
+    "skipped",
+    "postponed",
+    "lostClaims",
+    "unreadable",
+)
+FAILURE_FIELDS = ("failed", "retrying", "unreadable")
 
 
-async def tick(session: Session) -> int:
+async def run_tick(context: CliContext) -> int:
     """Run what is due, once; 1 when an attempt failed or a task could not be read."""
-    started_at = session.now()
-    with session.screen.working("What is due is run"):
-        report = await session.wired.tick(NO_LIMIT)
-    runs = await session.store.runs(since=started_at, limit=SHOWN)
-    session.screen.answer(report, _report_lines(session.screen, report, list(reversed(runs))))
-    return 1 if any(report.get(name) for name in FAULTY) else 0
+    started_at = context.now()
+    with context.screen.show_progress("What is due is run"):
+        report = await context.app.tick(NO_LIMIT)
+    runs = await context.store.runs(since=started_at, limit=MAX_RUNS)
+    context.screen.show(report, _report_lines(context.screen, report, list(reversed(runs))))
+    return 1 if any(report.get(name) for name in FAILURE_FIELDS) else 0
 
 
-def sentence(report: Mapping[str, Any]) -> str:
+def format_report(report: Mapping[str, Any]) -> str:
     """A tick's report in one line: what is zero goes without saying, but for what is due."""
-    figures = [f"{report[name]} {name}" for name in FIGURES if report.get(name) or name == "due"]
+    figures = [f"{report[name]} {name}" for name in REPORT_FIELDS if report.get(name) or name == "due"]
     return f"{', '.join(figures)}; {report.get('durationMs', 0) / 1000:.2f} s"
 
 
 def _report_lines(screen: Screen, report: Mapping[str, Any], runs: Sequence[Run]) -> Iterator[str]:
     if runs:
-        yield from run_table(screen, runs)
+        yield from format_runs(screen, runs)
         yield ""
-    yield f"Tick: {sentence(report)}"
+    yield f"Tick: {format_report(report)}"
 
 
 # The commands that steer tasks: `pause`, `resume`, `cancel`, `run` and `backfill`.
 
-BY = "command line"
+PRINCIPAL_NAME = "command line"
 
 
-async def pause(session: Session, *, task_id: str, note: str, until: datetime | None) -> int:
+async def pause_task(context: CliContext, *, task_id: str, note: str, until: datetime | None) -> int:
     """Stop a task until *until*, or until it is resumed."""
-    task = await control.pause_task(
-        session.store, task_id, note=note, until=until, by=BY, now=session.now(), new_id=session.new_id
+    task = await task_service.pause_task(
+        context.store,
+        task_id,
+        note=note,
+        until=until,
+        by=PRINCIPAL_NAME,
+        now=context.now(),
+        new_id=context.new_id,
     )
-    end = f"until {local(until, task.timezone)}" if until else "until somebody resumes it"
-    return told(session, task, f"{task_id} is paused {end}")
+    end = f"until {format_local(until, task.timezone)}" if until else "until somebody resumes it"
+    return show_task_result(context, task, f"{task_id} is paused {end}")
 
 
-async def resume(session: Session, *, task_id: str, catch_up: bool) -> int:
+async def resume_task(context: CliContext, *, task_id: str, catch_up: bool) -> int:
     """End a pause or a quarantine."""
-    task = await control.resume_task(
-        session.store, task_id, catch_up=catch_up, now=session.now(), new_id=session.new_id
+    task = await task_service.resume_task(
+        context.store, task_id, catch_up=catch_up, now=context.now(), new_id=context.new_id
     )
-    return told(session, task, f"{task_id} is resumed; next look {local(task.next_run_at, task.timezone)}")
+    return show_task_result(
+        context, task, f"{task_id} is resumed; next look {format_local(task.next_run_at, task.timezone)}"
+    )
 
 
-async def cancel(session: Session, *, task_id: str) -> int:
+async def cancel_task(context: CliContext, *, task_id: str) -> int:
     """End the occurrence in hand."""
-    task = await control.cancel_task(session.store, task_id, now=session.now(), new_id=session.new_id)
+    task = await task_service.cancel_task(context.store, task_id, now=context.now(), new_id=context.new_id)
     done = "will be told to stop within seconds" if task.cancel_requested else "is cancelled"
-    return told(session, task, f"{task_id} {done}")
+    return show_task_result(context, task, f"{task_id} {done}")
 
 
-async def run(session: Session, *, task_ids: Sequence[str]) -> int:
+async def request_runs(context: CliContext, *, task_ids: Sequence[str]) -> int:
     """Ask for one run of each task at the next tick."""
     tasks = [
-        await control.request_run(session.store, task_id, now=session.now(), new_id=session.new_id)
+        await task_service.request_run(context.store, task_id, now=context.now(), new_id=context.new_id)
         for task_id in task_ids
     ]
     lines = [f"{task.id} runs at the next tick" for task in tasks]
-    session.screen.answer([task_data(task) for task in tasks], lines)
+    context.screen.show([task_to_json(task) for task in tasks], lines)
     return 0
 
 
-async def backfill(session: Session, *, task_id: str, first: datetime, until: datetime, dry_run: bool) -> int:
+async def backfill_task(
+    context: CliContext, *, task_id: str, first: datetime, until: datetime, dry_run: bool
+) -> int:
     """Ask for runs of past occurrences that have not succeeded."""
-    wanted = await control.backfill_task(
-        session.store,
+    wanted = await task_service.backfill_task(
+        context.store,
         task_id,
         first=first,
         until=until,
-        now=session.now(),
-        new_id=session.new_id,
+        now=context.now(),
+        new_id=context.new_id,
         dry_run=dry_run,
     )
     done = "would run" if dry_run else "run at the next ticks"
     many = "occurrence" if len(wanted) == 1 else "occurrences"
-    lines = [f"{len(wanted)} {many} of {task_id} {done}", *(f"  {instant_text(at)}" for at in wanted)]
-    session.screen.answer([instant_text(at) for at in wanted], lines)
+    lines = [f"{len(wanted)} {many} of {task_id} {done}", *(f"  {format_instant(at)}" for at in wanted)]
+    context.screen.show([format_instant(at) for at in wanted], lines)
     return 0
 
 
-def told(session: Session, task: Task, text: str) -> int:
+def show_task_result(context: CliContext, task: Task, text: str) -> int:
     """Tell what became of a task; return the exit code."""
-    session.screen.answer(task_data(task), [text])
+    context.screen.show(task_to_json(task), [text])
     return 0

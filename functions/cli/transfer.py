@@ -5,55 +5,55 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from functions.cli.apply import show
-from functions.cli.session import Session
-from functions.domain.storage import RUNS_KEPT
+from functions.cli.apply import show_changes
+from functions.cli.session import CliContext
+from functions.domain.storage import RUN_RETENTION
 from functions.errors import InputError
-from functions.transfer.archive.export import export
-from functions.transfer.archive.format import Totals, is_archive
-from functions.transfer.archive.restore import Imported, import_archive
-from functions.transfer.foreign.entry import Older, Terms
-from functions.transfer.foreign.formats import NAMES, read_older
-from functions.transfer.foreign.save import adopt, task_file, without_ended
+from functions.transfer.archive.export import export_archive
+from functions.transfer.archive.format import RecordCounts, is_archive
+from functions.transfer.archive.restore import ImportResult, import_archive
+from functions.transfer.foreign.entry import ForeignTasks, ImportDefaults
+from functions.transfer.foreign.formats import FORMAT_NAMES, read_foreign
+from functions.transfer.foreign.save import drop_ended, render_task_file, save_tasks
 
-TOLD_EVERY = 5000  # records between two lines of progress
+PROGRESS_INTERVAL = 5000  # records between two lines of progress
 ARCHIVE = "archive"
-SHAPES = (ARCHIVE, *NAMES)
+FORMATS = (ARCHIVE, *FORMAT_NAMES)
 SUFFIXES = (".yaml", ".yml", ".json", ".csv", ".cron", ".crontab")
 
 
-async def export_store(session: Session, *, path: Path) -> int:
+async def export_store(context: CliContext, *, path: Path) -> int:
     """Write all that the store keeps to *path*; 1 when something could not be read, or went on running."""
-    _only_local(session, "export")
-    progress = _Progress(session)
-    done = await export(
-        session.store, path, clock=session.now, tell=lambda totals: progress.tell("written", totals)
+    _require_local_store(context, "export")
+    progress = _Progress(context)
+    done = await export_archive(
+        context.store, path, clock=context.now, on_progress=lambda totals: progress.report("written", totals)
     )
-    for broken in done.broken:
-        session.screen.warn(f"{broken.id}: is not in the file, for it cannot be read: {broken.reason}")
+    for broken in done.unreadable:
+        context.screen.warn(f"{broken.id}: is not in the file, for it cannot be read: {broken.reason}")
     if done.running:
-        names = _some(done.running)
-        session.screen.warn(f"{names}: still running; in the file due, as if the process had died")
-    if done.restless:
-        session.screen.warn(
-            f"{_some(done.restless)}: ran during the export; stop the pinger, and export again"
+        names = _first_names(done.running)
+        context.screen.warn(f"{names}: still running; in the file due, as if the process had died")
+    if done.changing:
+        context.screen.warn(
+            f"{_first_names(done.changing)}: ran during the export; stop the pinger, and export again"
         )
     data = {
         "path": str(path),
-        **done.totals.as_data(),
-        "broken": [asdict(broken) for broken in done.broken],
+        **done.counts.to_json(),
+        "unreadable": [asdict(broken) for broken in done.unreadable],
         "running": done.running,
-        "restless": done.restless,
+        "changing": done.changing,
     }
-    session.screen.answer(data, [f"{path}: {_figures(done.totals)}"])
-    return 1 if done.broken or done.running or done.restless else 0
+    context.screen.show(data, [f"{path}: {_format_counts(done.counts)}"])
+    return 1 if done.unreadable or done.running or done.changing else 0
 
 
 async def import_file(
-    session: Session,
+    context: CliContext,
     *,
     paths: Sequence[Path],
-    shape: str | None = None,
+    format_name: str | None = None,
     dry_run: bool = False,
     replace: bool = False,
     write: Path | None = None,
@@ -63,118 +63,123 @@ async def import_file(
     """Import an archive, or files of an older scheduler; 1 when some of it was refused or could not be read.
 
     Args:
-        shape: One of `SHAPES`; None means that it is found by looking.
+        format_name: One of `FORMATS`; None means that it is found by looking.
         replace: Of an archive: what differs in the store becomes as the file has it.
         write: Of older files: write a task file there in place of changing the store.
         timezone: Of whatever names none; None means DEFAULT_TIMEZONE.
         timeout_s: How long an attempt may take where nothing says so; None means the usual limit.
     """
     if write is None:
-        _only_local(session, "import")
-    if shape is not None and shape not in SHAPES:
-        raise InputError(f"--from: must be one of {', '.join(SHAPES)}")
-    if shape == ARCHIVE or (shape is None and len(paths) == 1 and is_archive(paths[0])):
+        _require_local_store(context, "import")
+    if format_name is not None and format_name not in FORMATS:
+        raise InputError(f"--from: must be one of {', '.join(FORMATS)}")
+    if format_name == ARCHIVE or (format_name is None and len(paths) == 1 and is_archive(paths[0])):
         if write is not None or len(paths) != 1:
             raise InputError("import: an archive goes alone, and into a store; --write is for older files")
-        return await _archive(session, paths[0], dry_run=dry_run, replace=replace)
+        return await _import_archive(context, paths[0], dry_run=dry_run, replace=replace)
     if replace:
         raise InputError(
             "--replace: is for archives; tasks of older files are always made as the file has them"
         )
-    terms = Terms(session.now(), timezone or session.settings.default_timezone, timeout_s)
-    older = read_older([(str(path), _text(path)) for path in _files(paths)], terms, shape=shape)
-    return await _older(session, older, write=write, dry_run=dry_run)
-
-
-async def _archive(session: Session, path: Path, *, dry_run: bool, replace: bool) -> int:
-    progress = _Progress(session)
-
-    def tell(so_far: Imported) -> None:
-        done = (so_far.created, so_far.unchanged, so_far.replaced)
-        sums = Totals(*(sum(getattr(one, name) for one in done) for name in ("tasks", "runs", "documents")))
-        progress.tell("looked at" if dry_run else "done", sums, of=so_far.of)
-
-    done = await import_archive(session.store, path, replace=replace, dry_run=dry_run, tell=tell)
-    for fault in done.faults:
-        session.screen.warn(f"{path}: {fault}")
-    for name in done.refused:
-        session.screen.warn(f"{name}: is there already and differs; it stays, unless --replace is given")
-    session.screen.answer(
-        {"imported": not dry_run, **asdict(done)}, list(_archive_lines(done, dry_run=dry_run))
+    terms = ImportDefaults(context.now(), timezone or context.settings.default_timezone, timeout_s)
+    older = read_foreign(
+        [(str(path), _read_text(path)) for path in _iter_files(paths)], terms, format_name=format_name
     )
-    return 1 if done.refused or done.faults else 0
+    return await _import_foreign(context, older, write=write, dry_run=dry_run)
 
 
-def _archive_lines(done: Imported, *, dry_run: bool) -> Iterator[str]:
+async def _import_archive(context: CliContext, path: Path, *, dry_run: bool, replace: bool) -> int:
+    progress = _Progress(context)
+
+    def tell(so_far: ImportResult) -> None:
+        done = (so_far.created, so_far.unchanged, so_far.replaced)
+        sums = RecordCounts(
+            *(sum(getattr(one, name) for one in done) for name in ("tasks", "runs", "documents"))
+        )
+        progress.report("looked at" if dry_run else "done", sums, total=so_far.total)
+
+    done = await import_archive(context.store, path, replace=replace, dry_run=dry_run, on_progress=tell)
+    for fault in done.problems:
+        context.screen.warn(f"{path}: {fault}")
+    for name in done.refused:
+        context.screen.warn(f"{name}: is there already and differs; it stays, unless --replace is given")
+    context.screen.show({"imported": not dry_run, **asdict(done)}, list(_result_lines(done, dry_run=dry_run)))
+    return 1 if done.refused or done.problems else 0
+
+
+def _result_lines(done: ImportResult, *, dry_run: bool) -> Iterator[str]:
     to_do = "to make" if dry_run else "made"
-    yield f"{to_do}: {_figures(done.created)}"
+    yield f"{to_do}: {_format_counts(done.created)}"
     for text, totals in (("as they were", done.unchanged), ("replaced", done.replaced)):
-        if totals != Totals():
-            yield f"{text}: {_figures(totals)}"
+        if totals != RecordCounts():
+            yield f"{text}: {_format_counts(totals)}"
     if done.refused:
         yield f"refused: {len(done.refused)}"
     if done.created.runs:
-        yield f"History is kept for {RUNS_KEPT.days} days; what is older may go any time"
+        yield f"History is kept for {RUN_RETENTION.days} days; what is older may go any time"
 
 
-async def _older(session: Session, older: Older, *, write: Path | None, dry_run: bool) -> int:
-    screen = session.screen
-    older = without_ended(older, now=session.now())
+async def _import_foreign(
+    context: CliContext, foreign: ForeignTasks, *, write: Path | None, dry_run: bool
+) -> int:
+    screen = context.screen
+    foreign = drop_ended(foreign, now=context.now())
     data: dict[str, Any] = {
-        "shape": older.shape,
-        "notes": [asdict(note) for note in older.notes],
-        "faults": [asdict(fault) for fault in older.faults],
+        "format": foreign.format_name,
+        "notes": [asdict(note) for note in foreign.notes],
+        "problems": [asdict(fault) for fault in foreign.problems],
     }
-    for line in (str(note) for note in older.notes if not screen.as_json):
-        screen.line(line)
+    for line in (str(note) for note in foreign.notes if not screen.as_json):
+        screen.write_line(line)
     if write is not None:
-        text = task_file(
-            [one.spec for one in older.moved], about=[str(one) for one in older.notes if one.did != "mapped"]
+        text = render_task_file(
+            [one.spec for one in foreign.tasks],
+            comments=[str(one) for one in foreign.notes if one.action != "mapped"],
         )
         if not dry_run:
-            _write(write, text)
-        lines = [f"{write}: {len(older.moved)} tasks; when they ran last is in no task file"]
-        screen.answer(data | {"applied": False, "written": str(write), "tasks": len(older.moved)}, lines)
+            _write_file(write, text)
+        lines = [f"{write}: {len(foreign.tasks)} tasks; when they ran last is in no task file"]
+        screen.show(data | {"applied": False, "written": str(write), "tasks": len(foreign.tasks)}, lines)
     else:
-        specs = [one.spec for one in older.moved]
-        changes = await adopt(
-            session.store, older.moved, now=session.now(), new_id=session.new_id, dry_run=dry_run
+        specs = [one.spec for one in foreign.tasks]
+        changes = await save_tasks(
+            context.store, foreign.tasks, now=context.now(), new_id=context.new_id, dry_run=dry_run
         )
         if screen.as_json:
             moved = [{"id": one.id, "action": one.action, "nextRunAt": one.after} for one in changes]
-            screen.answer(_plain(data | {"applied": not dry_run, "changes": moved}), ())
+            screen.show(_format_next_runs(data | {"applied": not dry_run, "changes": moved}), ())
         else:
-            show(screen, changes, specs, dry_run=dry_run)
-    screen.warn("\n".join(str(fault) for fault in older.faults))
-    if older.faults:
-        screen.complain(
-            f"{len(older.faults)} faults: mend them and import again; all else is as it says above"
+            show_changes(screen, changes, specs, dry_run=dry_run)
+    screen.warn("\n".join(str(fault) for fault in foreign.problems))
+    if foreign.problems:
+        screen.error(
+            f"{len(foreign.problems)} faults: mend them and import again; all else is as it says above"
         )
-    return 1 if older.faults else 0
+    return 1 if foreign.problems else 0
 
 
 class _Progress:
     """Says on the error stream how far long work is."""
 
-    def __init__(self, session: Session) -> None:
-        self._screen = session.screen
-        self._told = 0
+    def __init__(self, context: CliContext) -> None:
+        self._screen = context.screen
+        self._last_reported = 0
 
-    def tell(self, what: str, totals: Totals, *, of: Totals | None = None) -> None:
+    def report(self, what: str, totals: RecordCounts, *, total: RecordCounts | None = None) -> None:
         """Say how much is done, every so many records."""
         done = totals.tasks + totals.runs + totals.documents
-        if done - self._told >= TOLD_EVERY:
-            self._told = done
-            end = f" of {of.tasks + of.runs + of.documents}" if of else ""
+        if done - self._last_reported >= PROGRESS_INTERVAL:
+            self._last_reported = done
+            end = f" of {total.tasks + total.runs + total.documents}" if total else ""
             self._screen.warn(f"{what}: {done}{end} records")
 
 
-def _only_local(session: Session, verb: str) -> None:
-    if session.is_remote:
+def _require_local_store(context: CliContext, verb: str) -> None:
+    if context.is_remote:
         raise InputError(f"{verb}: works on a store; unset SCHEDULER_URL, and set STORE_URL")
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
+def _iter_files(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
             found = sorted(one for one in path.rglob("*") if one.suffix in SUFFIXES and one.is_file())
@@ -185,7 +190,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
             yield path
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as exc:
@@ -194,7 +199,7 @@ def _text(path: Path) -> str:
         raise InputError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
 
 
-def _write(path: Path, text: str) -> None:
+def _write_file(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.part")
     try:
         temporary.write_text(text, encoding="utf-8")
@@ -203,16 +208,16 @@ def _write(path: Path, text: str) -> None:
         raise InputError(f"{path}: cannot be written: {exc.strerror}") from None
 
 
-def _plain(data: dict[str, Any]) -> dict[str, Any]:
+def _format_next_runs(data: dict[str, Any]) -> dict[str, Any]:
     for change in data["changes"]:
         at = change["nextRunAt"]
         change["nextRunAt"] = at.isoformat().replace("+00:00", "Z") if at else None
     return data
 
 
-def _figures(totals: Totals) -> str:
+def _format_counts(totals: RecordCounts) -> str:
     return f"{totals.tasks} tasks, {totals.runs} runs, {totals.documents} documents"
 
 
-def _some(names: Sequence[str]) -> str:
+def _first_names(names: Sequence[str]) -> str:
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -160,7 +160,8 @@ def _read_task_secrets(env: Mapping[str, str]) -> tuple[dict[str, SecretStr], li
             faults.append(f"{variable} must be the path of a readable file that is not empty.")
         elif not MIN_TASK_SECRET_CHARS <= len(given) <= MAX_TASK_SECRET_CHARS:
             faults.append(
-                f"{variable} must have {MIN_TASK_SECRET_CHARS} to {MAX_TASK_SECRET_CHARS} characters to be masked."
+                f"{variable} must have {MIN_TASK_SECRET_CHARS} to {MAX_TASK_SECRET_CHARS} characters "
+                "to be masked."
             )
         else:
             found[name] = SecretStr(given)

@@ -11,10 +11,10 @@ from functions.domain.types import Instant, Model
 
 Scope = Literal["read", "run", "write", "admin"]
 
-PREFIX = "cf_"  # so that people, and scanners of leaked secrets, know one when they see it
-TOKEN_CHARS = 200  # nothing longer is worth hashing
+KEY_PREFIX = "cf_"  # so that people, and scanners of leaked secrets, know one when they see it
+MAX_TOKEN_CHARS = 200  # nothing longer is worth hashing
 
-_IMPLIED: dict[Scope, frozenset[Scope]] = {
+_IMPLIED_SCOPES: dict[Scope, frozenset[Scope]] = {
     "read": frozenset({"read"}),
     "run": frozenset({"read", "run"}),
     "write": frozenset({"read", "write"}),
@@ -22,7 +22,7 @@ _IMPLIED: dict[Scope, frozenset[Scope]] = {
 }
 
 
-class Key(Model):
+class ApiKey(Model):
     """An API key as it is kept: everything but the key itself.
 
     Attributes:
@@ -42,13 +42,13 @@ class Key(Model):
     expires_at: Instant | None = None
     revoked_at: Instant | None = None
 
-    def is_live(self, now: datetime) -> bool:
+    def is_active(self, now: datetime) -> bool:
         """Whether it opens anything at *now*."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
+class Principal:
     """Who is doing something, and what he may do.
 
     Attributes:
@@ -62,39 +62,39 @@ class Actor:
     scopes: frozenset[Scope]
     owner: str = ""
 
-    def may(self, scope: Scope) -> bool:
+    def has_scope(self, scope: Scope) -> bool:
         """Whether he may do what takes *scope*."""
         return scope in self.scopes
 
-    def sees(self, owner: str) -> bool:
+    def can_see(self, owner: str) -> bool:
         """Whether what belongs to *owner* is his to know of."""
         return self.owner in ("", owner)
 
 
-ADMINISTRATOR = Actor("administrator", "administrator", _IMPLIED["admin"])
+ADMINISTRATOR = Principal("administrator", "administrator", _IMPLIED_SCOPES["admin"])
 
 
-def actor_of(key: Key) -> Actor:
+def principal_of(key: ApiKey) -> Principal:
     """Who comes with *key*."""
-    scopes = frozenset(implied for scope in key.scopes for implied in _IMPLIED[scope])
-    return Actor(key.id, key.name, scopes, key.owner)
+    scopes = frozenset(implied for scope in key.scopes for implied in _IMPLIED_SCOPES[scope])
+    return Principal(key.id, key.name, scopes, key.owner)
 
 
-def token_of(key_id: str, secret: str) -> str:
+def format_token(key_id: str, secret: str) -> str:
     """The key as its holder gets it, once."""
-    return f"{PREFIX}{key_id}_{secret}"
+    return f"{KEY_PREFIX}{key_id}_{secret}"
 
 
-def digest_of(token: str) -> str:
+def hash_token(token: str) -> str:
     """What a key is found by. A plain hash will do: a key is 256 random bits, not a password."""
     return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 # The audit trail: who changed what, when, and the note he left.
 
-KEPT = timedelta(days=400)  # more than a year, so that last year's same day can be looked up
+AUDIT_RETENTION = timedelta(days=400)  # more than a year, so that last year's same day can be looked up
 
-Verb = Literal[
+AuditVerb = Literal[
     "created",
     "edited",
     "deleted",
@@ -111,7 +111,7 @@ Verb = Literal[
 ]
 
 
-class Entry(Model):
+class AuditEntry(Model):
     """One change.
 
     Attributes:
@@ -121,23 +121,23 @@ class Entry(Model):
     """
 
     at: Instant
-    verb: Verb
+    verb: AuditVerb
     subject: Annotated[str, StringConstraints(max_length=200)]
     by: Annotated[str, StringConstraints(max_length=200)]
     note: Annotated[str, StringConstraints(max_length=400)] = ""
     fields: tuple[str, ...] = ()
 
 
-def entry_id(entry: Entry, unique: str) -> str:
+def audit_entry_id(entry: AuditEntry, suffix: str) -> str:
     """A document id by which the entries of one subject lie together, oldest first."""
-    return f"{entry.subject}@{entry.at:%Y%m%dT%H%M%S%f}.{unique}"
+    return f"{entry.subject}@{entry.at:%Y%m%dT%H%M%S%f}.{suffix}"
 
 
-def first_id(subject: str) -> str:
+def audit_id_prefix(subject: str) -> str:
     """What all ids of *subject*'s entries come after, and those of nobody before it."""
     return f"{subject}@"
 
 
-def expires(entry: Entry) -> datetime:
+def audit_expiry(entry: AuditEntry) -> datetime:
     """When the store may forget it."""
-    return entry.at + KEPT
+    return entry.at + AUDIT_RETENTION

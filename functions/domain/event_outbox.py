@@ -5,53 +5,55 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.domain.events import MOST_DATA_BYTES, RUN_FINISHED, TASK_PAUSED, Event, Outbox
+from functions.domain.events import MAX_DATA_BYTES, RUN_FINISHED, TASK_PAUSED, Event, Outbox
 from functions.domain.run import Run
 from functions.domain.task import Task
-from functions.domain.types import OutcomeKind, Status, instant_text
+from functions.domain.types import OutcomeKind, Status, format_instant
 
-GRACE = timedelta(minutes=1)  # then another tick passes on what this one did not
-MOST_WAITING = 100  # events waiting in one task; the oldest give way
-SUMMARY_CHARS, ITEM_CHARS = 400, 200
+EVENT_DELIVERY_GRACE = timedelta(minutes=1)  # then another tick passes on what this one did not
+MAX_OUTBOX_EVENTS = 100  # events waiting in one task; the oldest give way
+MAX_SUMMARY_CHARS, MAX_ITEM_CHARS = 400, 200
 
 
-def put_down(task: Task, run: Run, *, now: datetime) -> Outbox:
+def enqueue_events(task: Task, run: Run, *, now: datetime) -> Outbox:
     """The outbox of *task* after *run*, the last record of an occurrence."""
     if run.outcome is OutcomeKind.SKIPPED:
         return task.outbox
     events = [
-        _finished(task, run, to=follower.task) for follower in task.followers if follower.covers(run.outcome)
+        _event_for_dependent(task, run, to=follower.task)
+        for follower in task.dependents
+        if follower.accepts(run.outcome)
     ]
-    sent = {"hops": _hops(task), "owner": task.owner}
+    sent = {"hops": _hop_count(task), "owner": task.owner}
     events += [event.model_copy(update=sent) for event in run.events]
     if not events:
         return task.outbox
-    waiting = (*task.outbox.events, *events)[-MOST_WAITING:]
-    return Outbox(events=waiting, retry_at=now + GRACE)
+    waiting = (*task.outbox.events, *events)[-MAX_OUTBOX_EVENTS:]
+    return Outbox(events=waiting, retry_at=now + EVENT_DELIVERY_GRACE)
 
 
-def put_off(outbox: Outbox, *, now: datetime) -> Outbox:
+def postpone(outbox: Outbox, *, now: datetime) -> Outbox:
     """*outbox* with its time put off when it has come: whoever writes that passes its events on."""
     if outbox.retry_at is None or outbox.retry_at > now:
         return outbox
-    return outbox.model_copy(update={"retry_at": now + GRACE if outbox.events else None})
+    return outbox.model_copy(update={"retry_at": now + EVENT_DELIVERY_GRACE if outbox.events else None})
 
 
-def passed_on(task: Task, marks: Collection[tuple[str, str]]) -> Outbox:
+def remove_delivered(task: Task, delivered: Collection[tuple[str, str]]) -> Outbox:
     """The outbox of *task* without the events of these marks, each with whom it was for."""
-    left = tuple(event for event in task.outbox.events if (event.mark, event.to) not in marks)
+    left = tuple(event for event in task.outbox.events if (event.key, event.to) not in delivered)
     return Outbox(events=left, retry_at=task.outbox.retry_at if left else None)
 
 
-def _finished(task: Task, run: Run, *, to: str) -> Event:
+def _event_for_dependent(task: Task, run: Run, *, to: str) -> Event:
     data: dict[str, Any] = {
         "taskId": task.id,
         "title": task.title,
         "taskType": task.type,
-        "occurrence": instant_text(run.occurrence),
+        "occurrence": format_instant(run.occurrence),
         "attempt": run.attempt,
         "outcome": str(run.outcome),
-        "summary": run.summary[:SUMMARY_CHARS],
+        "summary": run.summary[:MAX_SUMMARY_CHARS],
         "durationMs": run.duration_ms,
     }
     return Event(
@@ -60,19 +62,19 @@ def _finished(task: Task, run: Run, *, to: str) -> Event:
         source=task.id,
         subject=task.id,
         time=run.finished_at,
-        data=_with_items(data, run),
+        data=_truncate_items(data, run),
         to=to,
         owner=task.owner,
-        hops=_hops(task),
+        hops=_hop_count(task),
     )
 
 
-def _with_items(data: dict[str, Any], run: Run) -> dict[str, Any]:
+def _truncate_items(data: dict[str, Any], run: Run) -> dict[str, Any]:
     """*data* with as many of the run's items as an event has room for."""
-    room = MOST_DATA_BYTES - 1500  # what the other fields need at most is less, in any script
+    room = MAX_DATA_BYTES - 1500  # what the other fields need at most is less, in any script
     items: list[dict[str, str]] = []
     for item in run.items:
-        cut = {name: text[:ITEM_CHARS] for name, text in item.items()}
+        cut = {name: text[:MAX_ITEM_CHARS] for name, text in item.items()}
         room -= sum(len(name) + len(text.encode("utf-8", "replace")) + 8 for name, text in cut.items()) + 4
         if room < 0:
             break
@@ -80,7 +82,7 @@ def _with_items(data: dict[str, Any], run: Run) -> dict[str, Any]:
     return data | {"items": items} if items else data
 
 
-def _hops(task: Task) -> int:
+def _hop_count(task: Task) -> int:
     return 1 if task.event is None else task.event.hops + 1
 
 
@@ -104,32 +106,32 @@ class CloudEvent:
     data: Mapping[str, Any]
     source: str = ""
 
-    def attributes(self, *, source: str) -> dict[str, str]:
+    def attributes(self, *, default_source: str) -> dict[str, str]:
         """The context attributes, as text."""
         return {
             "specversion": "1.0",
             "id": self.id,
             "type": self.type,
-            "source": self.source or source,
+            "source": self.source or default_source,
             "subject": self.subject,
-            "time": instant_text(self.time),
+            "time": format_instant(self.time),
         }
 
 
-def sent_by_task(event: Event) -> CloudEvent:
+def to_cloud_event(event: Event) -> CloudEvent:
     """An event of the users' own."""
     return CloudEvent(
         event.id, event.type, event.subject or event.source, event.time, event.data, event.source
     )
 
 
-def run_finished(task: Task, run: Run) -> CloudEvent:
+def run_finished_event(task: Task, run: Run) -> CloudEvent:
     """An attempt is over, or an occurrence was skipped."""
     data = {
         "taskId": task.id,
         "title": task.title,
         "taskType": task.type,
-        "occurrence": instant_text(run.occurrence),
+        "occurrence": format_instant(run.occurrence),
         "trigger": str(run.trigger),
         "attempt": run.attempt,
         "outcome": str(run.outcome),
@@ -137,15 +139,15 @@ def run_finished(task: Task, run: Run) -> CloudEvent:
         "final": run.final,
         "count": run.count,
         "summary": run.summary,
-        "startedAt": instant_text(run.started_at),
-        "finishedAt": instant_text(run.finished_at),
+        "startedAt": format_instant(run.started_at),
+        "finishedAt": format_instant(run.finished_at),
         "durationMs": run.duration_ms,
-        "nextRunAt": instant_text(task.next_run_at) if task.next_run_at else None,
+        "nextRunAt": format_instant(task.next_run_at) if task.next_run_at else None,
     }
     return CloudEvent(run.key, RUN_FINISHED, task.id, run.finished_at, data)
 
 
-def newly_paused(before: Task, task: Task) -> CloudEvent | None:
+def task_paused_event(before: Task, task: Task) -> CloudEvent | None:
     """The event of *task* having been paused since it was *before*; None when it has not."""
     if task.status is not Status.PAUSED or before.status is Status.PAUSED or task.pause is None:
         return None
@@ -156,7 +158,7 @@ def newly_paused(before: Task, task: Task) -> CloudEvent | None:
         "taskType": task.type,
         "note": task.pause.note,
         "by": task.pause.by,
-        "until": instant_text(task.pause.until) if task.pause.until else None,
+        "until": format_instant(task.pause.until) if task.pause.until else None,
         "consecutiveFailures": task.consecutive_failures,
     }
-    return CloudEvent(f"{task.id}#paused@{instant_text(at)}", TASK_PAUSED, task.id, at, data)
+    return CloudEvent(f"{task.id}#paused@{format_instant(at)}", TASK_PAUSED, task.id, at, data)

@@ -6,29 +6,29 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
-from functions.domain.types import Instant, Model, OutcomeKind, TaskId, instant_text
+from functions.domain.types import Instant, Model, OutcomeKind, TaskId, format_instant
 
 RUN_FINISHED = "cronfire.run.finished"
 TASK_PAUSED = "cronfire.task.paused"
-OURS = "cronfire."  # types that begin so are the scheduler's own; nobody else sends them
-MOST_DATA_BYTES = 4096  # as JSON; an event travels inside the documents of tasks
-MOST_HOPS = 20  # events that led to one another: a circle ends there
-MOST_LISTENERS = 100  # of one event, and of one task's end
+RESERVED_PREFIX = "cronfire."  # types that begin so are the scheduler's own; nobody else sends them
+MAX_DATA_BYTES = 4096  # as JSON; an event travels inside the documents of tasks
+MAX_HOPS = 20  # events that led to one another: a circle ends there
+MAX_SUBSCRIBERS = 100  # of one event, and of one task's end
 
 
-def _small(data: dict[str, Any]) -> dict[str, Any]:
+def _check_size(data: dict[str, Any]) -> dict[str, Any]:
     size = len(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
-    if size > MOST_DATA_BYTES:
-        raise ValueError(f"must be at most {MOST_DATA_BYTES} bytes as JSON; it is {size}")
+    if size > MAX_DATA_BYTES:
+        raise ValueError(f"must be at most {MAX_DATA_BYTES} bytes as JSON; it is {size}")
     return data
 
 
 EventType = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
-Source = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]*$", max_length=200)]
+EventSource = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]*$", max_length=200)]
 EventId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]+$", max_length=200)]
-Data = Annotated[dict[str, JsonValue], AfterValidator(_small)]
+EventData = Annotated[dict[str, JsonValue], AfterValidator(_check_size)]
 
-When = Literal["success", "failure", "finished"]
+AfterCondition = Literal["success", "failure", "finished"]
 _FAILURES = (OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABANDONED)
 
 
@@ -41,9 +41,9 @@ class After(Model):
     """
 
     task: TaskId
-    on: When = "success"
+    on: AfterCondition = "success"
 
-    def covers(self, outcome: OutcomeKind) -> bool:
+    def accepts(self, outcome: OutcomeKind) -> bool:
         """Whether a run that came to *outcome* counts."""
         match self.on:
             case "success":
@@ -62,7 +62,7 @@ class OnEvent(Model):
     """
 
     type: EventType
-    source: Source = ""
+    source: EventSource = ""
 
 
 class Event(Model):
@@ -79,10 +79,10 @@ class Event(Model):
 
     id: EventId
     type: EventType
-    source: Source = ""
+    source: EventSource = ""
     subject: Annotated[str, StringConstraints(max_length=200)] = ""
     time: Instant
-    data: Data = Field(default_factory=dict)
+    data: EventData = Field(default_factory=dict)
     to: TaskId | Literal[""] = ""
     owner: str = ""
     hops: int = 1
@@ -94,29 +94,29 @@ class Event(Model):
             "id": self.id,
             "type": self.type,
             "source": self.source or "cronfire",
-            "time": instant_text(self.time),
+            "time": format_instant(self.time),
         }
         return given | ({"subject": self.subject} if self.subject else {})
 
-    def structured(self) -> dict[str, Any]:
+    def to_structured_json(self) -> dict[str, Any]:
         """The whole event as CloudEvents writes it in JSON."""
         return {**self.attributes(), "datacontenttype": "application/json", "data": self.data}
 
     @property
-    def mark(self) -> str:
+    def key(self) -> str:
         """What it is known by to those who have heard it."""
         return f"{self.source} {self.id}"
 
 
-class Follower(Model):
+class Dependent(Model):
     """A task that runs after this one; the other side of its `After`."""
 
     task: TaskId
-    on: When
+    on: AfterCondition
 
-    def covers(self, outcome: OutcomeKind) -> bool:
+    def accepts(self, outcome: OutcomeKind) -> bool:
         """Whether a run that came to *outcome* counts."""
-        return After(task=self.task, on=self.on).covers(outcome)
+        return After(task=self.task, on=self.on).accepts(outcome)
 
 
 class Outbox(Model):
@@ -133,7 +133,7 @@ class Outbox(Model):
 # Which tasks run after which, and whether that goes in a circle.
 
 
-def circle(after: Mapping[str, Iterable[str]]) -> Sequence[str]:
+def find_cycle(after: Mapping[str, Iterable[str]]) -> Sequence[str]:
     """A circle in *after*: ids in the order in which they would start one another; empty when there is none.
 
     Args:

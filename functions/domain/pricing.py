@@ -11,23 +11,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from functions.domain.schedule.occurrences import next_occurrence
-from functions.domain.storage import RUNS_PER_ENTRY
+from functions.domain.storage import RUNS_PER_BATCH
 from functions.domain.task import Task
 
-SAMPLE = timedelta(days=28)  # four whole weeks: each weekday counts the same
-DAYS_A_MONTH = 30.4
+SAMPLE_PERIOD = timedelta(days=28)  # four whole weeks: each weekday counts the same
+DAYS_PER_MONTH = 30.4
 
 ASSUMPTIONS = (
     "each occurrence succeeds at its first attempt, and an attempt takes 0.5 s",
     "one ping a minute, answered by an instance of 1 vCPU and 0.5 GiB; an idle tick takes 0.1 s",
     "200 attempts at once; no notices, pages or commands",
 )
-ATTEMPT_S, IDLE_S, OVERHEAD_S = 0.5, 0.1, 0.2
-AT_ONCE, GIB = 200, 0.5
+ATTEMPT_S, IDLE_TICK_S, OVERHEAD_S = 0.5, 0.1, 0.2
+CONCURRENCY, MEMORY_GIB = 200, 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class CostItem:
     """One thing Google counts.
 
     Attributes:
@@ -38,57 +38,57 @@ class Item:
     """
 
     name: str
-    a_day: float
-    free_a_day: float
+    per_day: float
+    free_per_day: float
     usd_per_million: float
 
     @property
-    def a_month(self) -> float:
+    def per_month(self) -> float:
         """How many a month."""
-        return self.a_day * DAYS_A_MONTH
+        return self.per_day * DAYS_PER_MONTH
 
     @property
-    def share_of_free(self) -> float:
+    def fraction_of_free(self) -> float:
         """1.0 when the free quota is just used up."""
-        return self.a_day / self.free_a_day
+        return self.per_day / self.free_per_day
 
     @property
-    def usd_a_month(self) -> float:
+    def usd_per_month(self) -> float:
         """What is to be paid for all above the free quota."""
-        return max(0.0, self.a_day - self.free_a_day) * DAYS_A_MONTH * self.usd_per_million / 1e6
+        return max(0.0, self.per_day - self.free_per_day) * DAYS_PER_MONTH * self.usd_per_million / 1e6
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class CostEstimate:
     """The bill, item by item, and how many runs a day it is for."""
 
-    runs_a_day: float
-    items: tuple[Item, ...]
+    runs_per_day: float
+    items: tuple[CostItem, ...]
 
     @property
-    def usd_a_month(self) -> float:
+    def usd_per_month(self) -> float:
         """The whole bill."""
-        return sum(item.usd_a_month for item in self.items)
+        return sum(item.usd_per_month for item in self.items)
 
 
-def cost_of(tasks: Sequence[Task], *, now: datetime) -> Cost:
+def estimate_cost(tasks: Sequence[Task], *, now: datetime) -> CostEstimate:
     """Return what *tasks* cost from *now* on, judged by the next four weeks."""
-    days = SAMPLE / timedelta(days=1)
+    days = SAMPLE_PERIOD / timedelta(days=1)
     per_minute = _runs_per_minute(tasks, now=now)
     runs = sum(per_minute.values())
-    ticks = SAMPLE / timedelta(minutes=1)
+    ticks = SAMPLE_PERIOD / timedelta(minutes=1)
     idle = ticks - len(per_minute)
-    ledger = sum(math.ceil(count / RUNS_PER_ENTRY) for count in per_minute.values())
-    busy_s = sum(OVERHEAD_S + ATTEMPT_S * math.ceil(count / AT_ONCE) for count in per_minute.values())
-    seconds = (busy_s + idle * IDLE_S) / days
-    return Cost(
+    ledger = sum(math.ceil(count / RUNS_PER_BATCH) for count in per_minute.values())
+    busy_s = sum(OVERHEAD_S + ATTEMPT_S * math.ceil(count / CONCURRENCY) for count in per_minute.values())
+    seconds = (busy_s + idle * IDLE_TICK_S) / days
+    return CostEstimate(
         runs / days,
         (
-            Item("Firestore reads", (runs + idle) / days, 50_000, 0.30),
-            Item("Firestore writes", (2 * runs + ledger) / days, 20_000, 0.90),
-            Item("Cloud Run requests", ticks / days, 2e6 / DAYS_A_MONTH, 0.40),
-            Item("Cloud Run vCPU-seconds", seconds, 180_000 / DAYS_A_MONTH, 24.0),
-            Item("Cloud Run GiB-seconds", seconds * GIB, 360_000 / DAYS_A_MONTH, 2.5),
+            CostItem("Firestore reads", (runs + idle) / days, 50_000, 0.30),
+            CostItem("Firestore writes", (2 * runs + ledger) / days, 20_000, 0.90),
+            CostItem("Cloud Run requests", ticks / days, 2e6 / DAYS_PER_MONTH, 0.40),
+            CostItem("Cloud Run vCPU-seconds", seconds, 180_000 / DAYS_PER_MONTH, 24.0),
+            CostItem("Cloud Run GiB-seconds", seconds * MEMORY_GIB, 360_000 / DAYS_PER_MONTH, 2.5),
         ),
     )
 
@@ -104,13 +104,13 @@ def _runs_per_minute(tasks: Iterable[Task], *, now: datetime) -> dict[int, int]:
             alike.setdefault(key, []).append(task)
     per_minute: dict[int, int] = {}
     for group in alike.values():
-        for minute in _minutes(group[0], now=now):
+        for minute in _run_minutes(group[0], now=now):
             per_minute[minute] = per_minute.get(minute, 0) + len(group)
     return per_minute
 
 
-def _minutes(task: Task, *, now: datetime) -> Iterable[int]:
+def _run_minutes(task: Task, *, now: datetime) -> Iterable[int]:
     at = next_occurrence(task, after=now)
-    while at is not None and at <= now + SAMPLE:
+    while at is not None and at <= now + SAMPLE_PERIOD:
         yield int(at.timestamp() // 60)
         at = next_occurrence(task, after=at)

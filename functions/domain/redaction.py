@@ -10,8 +10,8 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 from functions.domain.run import Outcome
 
 MASK = "***"
-SECRET_CHARS = 6  # a shorter value would also mask innocent words
-PATH_CHARS = 12  # of a secret address's path; shorter ones, like /notify, are no secret by themselves
+MIN_SECRET_CHARS = 6  # a shorter value would also mask innocent words
+MIN_PATH_CHARS = 12  # of a secret address's path; shorter ones, like /notify, are no secret by themselves
 
 # One of these is in every text that a pattern below could change, so that a text without them is done.
 _MARKERS = (
@@ -28,9 +28,9 @@ _MARKERS = (
     "':",
 )
 
-_NAMES = r"(?:sig|signature|token|key|password|passwd|pwd|secret)"
+_SENSITIVE_NAMES = r"(?:sig|signature|token|key|password|passwd|pwd|secret)"
 _TOKEN = r"[^\s'\",;&#]+"  # noqa: S105  # a pattern, not a password
-_PATTERNS = tuple(
+_REPLACEMENTS = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
         (
@@ -44,8 +44,8 @@ _PATTERNS = tuple(
         (r"(/webhooks/[^\s/]+/)[^\s/?#'\"]+", rf"\1{MASK}"),
         (r"(bot)\d{3,}(?::|%3A)[\w-]+", rf"\1{MASK}"),
         (r"whsec_[\w+/=-]+", MASK),
-        (rf"({_NAMES}=){_TOKEN}", rf"\1{MASK}"),
-        (rf"({_NAMES}['\"]\s*:\s*)(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')", rf'\1"{MASK}"'),
+        (rf"({_SENSITIVE_NAMES}=){_TOKEN}", rf"\1{MASK}"),
+        (rf"({_SENSITIVE_NAMES}['\"]\s*:\s*)(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')", rf'\1"{MASK}"'),
     )
 )
 
@@ -59,27 +59,27 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets for form in _forms(secret)}
-        self._known = tuple(sorted(forms, key=len, reverse=True))  # a part must not spoil the whole
+        forms = {form for secret in secrets for form in _patterns(secret)}
+        self._secrets = tuple(sorted(forms, key=len, reverse=True))  # a part must not spoil the whole
 
     def __call__(self, text: str) -> str:
         """Return *text* with every secret in it replaced by `***`."""
-        text = self.known(text)
+        text = self.mask_secrets(text)
         lowered = text.lower()
         for marker in _MARKERS:
             if marker in lowered:
-                return _masked(text)
+                return _mask_patterns(text)
         return text
 
-    def known(self, text: str) -> str:
+    def mask_secrets(self, text: str) -> str:
         """Return *text* with the values it was told of masked, and whatever only looks secret left alone."""
-        for secret in self._known:
+        for secret in self._secrets:
             if secret in text:
                 text = text.replace(secret, MASK)
         return text
 
     def __repr__(self) -> str:
-        return f"Redactor({len(self._known)} values)"
+        return f"Redactor({len(self._secrets)} values)"
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -87,26 +87,26 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     return Redactor(secrets)(text)
 
 
-def _masked(text: str) -> str:
-    for pattern, replacement in _PATTERNS:
+def _mask_patterns(text: str) -> str:
+    for pattern, replacement in _REPLACEMENTS:
         text = pattern.sub(replacement, text)
     return text
 
 
-def _forms(secret: str) -> Iterable[str]:
+def _patterns(secret: str) -> Iterable[str]:
     """All ways a secret may be spelt: as it is, in a URL, in JSON; and the path of an address alone."""
     for word in (secret.strip(), *secret.split()):
-        yield from _spellings(word, least=SECRET_CHARS)
+        yield from _encodings(word, min_chars=MIN_SECRET_CHARS)
         if "://" in word:
             path = word.split("://", 1)[1].partition("/")[2]
-            yield from _spellings(path, least=PATH_CHARS)
+            yield from _encodings(path, min_chars=MIN_PATH_CHARS)
             password = _password(word)
-            yield from _spellings(password, least=SECRET_CHARS)
-            yield from _spellings(unquote(password), least=SECRET_CHARS)
+            yield from _encodings(password, min_chars=MIN_SECRET_CHARS)
+            yield from _encodings(unquote(password), min_chars=MIN_SECRET_CHARS)
 
 
-def _spellings(value: str, *, least: int) -> Iterable[str]:
-    if len(value) < least:
+def _encodings(value: str, *, min_chars: int) -> Iterable[str]:
+    if len(value) < min_chars:
         return
     encoded = quote(value, safe="")
     yield from (value, quote(value), encoded, quote_plus(value), _lower_hex(encoded))
@@ -128,20 +128,20 @@ def _lower_hex(encoded: str) -> str:
 # An outcome fit to be stored and shown: every text in it has been redacted.
 
 
-def redacted(outcome: Outcome, redact: Callable[[str], str]) -> Outcome:
+def redact_outcome(outcome: Outcome, redact: Callable[[str], str]) -> Outcome:
     """*outcome* with *redact* applied to all that people or a store will see.
 
     Nearly all outcomes hold nothing to redact, and are returned as they are.
     """
     summary = redact(outcome.summary)
-    metrics = _texts(outcome.metrics, redact)
-    items = tuple(_texts(item, redact) for item in outcome.items)
+    metrics = _redact_texts(outcome.metrics, redact)
+    items = tuple(_redact_texts(item, redact) for item in outcome.items)
     if (summary, metrics, items) == (outcome.summary, outcome.metrics, outcome.items):
         return outcome
     return replace(outcome, summary=summary, metrics=metrics, items=items)
 
 
-def _texts(values: Mapping[str, Any], redact: Callable[[str], str]) -> Mapping[str, Any]:
+def _redact_texts(values: Mapping[str, Any], redact: Callable[[str], str]) -> Mapping[str, Any]:
     masked = {}
     for name, value in values.items():
         if isinstance(value, str) and (text := redact(value)) != value:

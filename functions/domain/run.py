@@ -15,7 +15,7 @@ from functions.domain.types import (
     SkipReason,
     TaskId,
     Trigger,
-    instant_text,
+    format_instant,
     occurrence_id,
 )
 
@@ -42,7 +42,7 @@ class Outcome:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     items: tuple[Mapping[str, str], ...] = ()
     memory: Mapping[str, Any] | None = None
-    news: bool = False
+    has_news: bool = False
     events: tuple[Event, ...] = ()
 
 
@@ -52,7 +52,7 @@ def succeeded(
     metrics: Mapping[str, Any] | None = None,
     items: tuple[Mapping[str, str], ...] = (),
     memory: Mapping[str, Any] | None = None,
-    news: bool = False,
+    has_news: bool = False,
     events: tuple[Event, ...] = (),
 ) -> Outcome:
     """The action did what was asked."""
@@ -62,7 +62,7 @@ def succeeded(
         metrics=metrics or {},
         items=items,
         memory=memory,
-        news=news,
+        has_news=has_news,
         events=events,
     )
 
@@ -115,18 +115,18 @@ class Run(Model):
     count: int = 1
     metrics: dict[str, Any] = Field(default_factory=dict)
     items: tuple[dict[str, str], ...] = ()
-    news: bool = False
+    has_news: bool = False
     cause: str = ""
     events: tuple[Event, ...] = ()
 
     @property
     def key(self) -> str:
         """What makes this record unique: writing it twice must leave one."""
-        until = "" if self.last is None else f"-{instant_text(self.last)}"
+        until = "" if self.last is None else f"-{format_instant(self.last)}"
         return f"{occurrence_id(self.task_id, self.occurrence)}#{self.attempt}{self.token}{until}"
 
     @property
-    def only_decided(self) -> bool:
+    def has_no_result(self) -> bool:
         """Whether nothing was done: a skip, a retry given up, a claim given up. No claim, or no result."""
         return not self.token or self.outcome is OutcomeKind.ABANDONED
 
@@ -136,6 +136,6 @@ class Run(Model):
         return round((self.finished_at - self.started_at).total_seconds() * 1000)
 
     @property
-    def compact(self) -> str:
+    def outcome_line(self) -> str:
         """This record in one short line, as kept in `Task.recent`."""
-        return f"{self.outcome} {self.duration_ms} {instant_text(self.started_at)}"
+        return f"{self.outcome} {self.duration_ms} {format_instant(self.started_at)}"

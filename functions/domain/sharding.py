@@ -11,14 +11,14 @@ from typing import Any
 from functions.domain.task import SHARDS
 from functions.errors import InputError
 
-MOST_TASKS = 500
-MOST_BYTES = 65_536
-FIELDS = {"shards", "tasks", "part"}
-NAME_CHARS = 40  # of a hash: no two shares ever meet
+MAX_TASKS = 500
+MAX_BODY_BYTES = 65_536
+ASSIGNMENT_FIELDS = {"shards", "tasks", "part"}
+DEDUP_KEY_CHARS = 40  # of a hash: no two shares ever meet
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class WorkerAssignment:
     """A part of the due work, for one worker.
 
     Attributes:
@@ -32,26 +32,26 @@ class Share:
     part: int = 0
 
     @property
-    def is_everything(self) -> bool:
+    def is_unrestricted(self) -> bool:
         """Whether nothing that is due is outside of it."""
         return not self.tasks and self.shards == (0, SHARDS - 1)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """What `read_share` reads back."""
         what: dict[str, Any] = {"tasks": list(self.tasks)} if self.tasks else {"shards": list(self.shards)}
         return what | ({"part": self.part} if self.part else {})
 
-    def next_part(self) -> "Share":
+    def next_part(self) -> "WorkerAssignment":
         """What is left of it, for the next worker."""
         return replace(self, part=self.part + 1)
 
-    def name(self, *, within: str) -> str:
+    def dedup_key(self, *, window: str) -> str:
         """The same for whoever hands over the same work in the same span of time *within*."""
-        said = json.dumps(self.as_json(), sort_keys=True)
-        return sha256(f"{within}|{said}".encode()).hexdigest()[:NAME_CHARS]
+        said = json.dumps(self.to_json(), sort_keys=True)
+        return sha256(f"{window}|{said}".encode()).hexdigest()[:DEDUP_KEY_CHARS]
 
 
-def read_share(body: bytes) -> Share:
+def parse_assignment(body: bytes) -> WorkerAssignment:
     """Return the share that *body* asks for; an empty one, or `{}`, asks for everything.
 
     Raises:
@@ -61,30 +61,32 @@ def read_share(body: bytes) -> Share:
         given = json.loads(body) if body.strip() else {}
     except (ValueError, RecursionError):
         raise InputError("body: it is not JSON") from None
-    if not isinstance(given, Mapping) or given.keys() - FIELDS:
-        raise InputError(f"body: an object with {', '.join(sorted(FIELDS))} and nothing else is wanted")
+    if not isinstance(given, Mapping) or given.keys() - ASSIGNMENT_FIELDS:
+        raise InputError(
+            f"body: an object with {', '.join(sorted(ASSIGNMENT_FIELDS))} and nothing else is wanted"
+        )
     if "shards" in given and "tasks" in given:
         raise InputError("shards, tasks: give one or the other")
     part = given.get("part", 0)
     if type(part) is not int or not 0 <= part < 1_000_000:
         raise InputError("part: a whole number from 0 is wanted")
-    shards = _shards(given["shards"]) if "shards" in given else (0, SHARDS - 1)
-    return Share(shards, _tasks(given["tasks"]) if "tasks" in given else (), part)
+    shards = _parse_shards(given["shards"]) if "shards" in given else (0, SHARDS - 1)
+    return WorkerAssignment(shards, _parse_tasks(given["tasks"]) if "tasks" in given else (), part)
 
 
-def divided(count: int) -> list[Share]:
+def split(count: int) -> list[WorkerAssignment]:
     """Everything, in *count* shares of as nearly the same size as there can be."""
     count = max(1, min(count, SHARDS))
     edges = [SHARDS * number // count for number in range(count + 1)]
-    return [Share((first, beyond - 1)) for first, beyond in pairwise(edges)]
+    return [WorkerAssignment((first, beyond - 1)) for first, beyond in pairwise(edges)]
 
 
-def span_of(now: datetime, *, seconds: int) -> str:
+def dedup_window(now: datetime, *, seconds: int) -> str:
     """The name of the span of *seconds* that *now* is in: work handed over twice in one is one."""
     return str(int(now.timestamp()) // seconds)
 
 
-def _shards(given: Any) -> tuple[int, int]:
+def _parse_shards(given: Any) -> tuple[int, int]:
     if isinstance(given, Sequence) and len(given) == 2 and all(type(each) is int for each in given):
         first, last = given
         if 0 <= first <= last < SHARDS:
@@ -92,7 +94,7 @@ def _shards(given: Any) -> tuple[int, int]:
     raise InputError(f"shards: [first, last] is wanted, from 0 to {SHARDS - 1}")
 
 
-def _tasks(given: Any) -> tuple[str, ...]:
-    if isinstance(given, list) and 0 < len(given) <= MOST_TASKS and all(type(one) is str for one in given):
+def _parse_tasks(given: Any) -> tuple[str, ...]:
+    if isinstance(given, list) and 0 < len(given) <= MAX_TASKS and all(type(one) is str for one in given):
         return tuple(dict.fromkeys(given))
-    raise InputError(f"tasks: a list of 1 to {MOST_TASKS} ids is wanted")
+    raise InputError(f"tasks: a list of 1 to {MAX_TASKS} ids is wanted")

@@ -9,12 +9,12 @@ from typing import Any, Literal
 from functions.domain.run import Run
 from functions.domain.task import Task
 
-RUNS_PER_ENTRY = 100  # keeps an entry of long summaries well under a store's limit of 1 MiB a document
-RUNS_KEPT = timedelta(days=90)  # after that a ledger entry may be removed
+RUNS_PER_BATCH = 100  # keeps an entry of long summaries well under a store's limit of 1 MiB a document
+RUN_RETENTION = timedelta(days=90)  # after that a ledger entry may be removed
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class VersionedTask:
     """A task as read, with the revision its next write must match.
 
     Attributes:
@@ -26,7 +26,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class InvalidDocument:
     """A document that cannot be read as a task. It is reported and left alone.
 
     Attributes:
@@ -38,15 +38,15 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class QueryResult:
     """What a query brought: the readable tasks in order, and the documents that are not."""
 
-    tasks: tuple[Stored, ...]
-    broken: tuple[Broken, ...] = ()
+    tasks: tuple[VersionedTask, ...]
+    invalid: tuple[InvalidDocument, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
+class ConditionalWrite:
     """One guarded write of one task's document.
 
     Attributes:
@@ -63,35 +63,35 @@ class Write:
     delete: bool = False
 
     @classmethod
-    def changing(cls, stored: Stored, changes: Mapping[str, Any]) -> "Write":
+    def for_changes(cls, versioned: VersionedTask, changes: Mapping[str, Any]) -> "ConditionalWrite":
         """*stored* with *changes* applied, guarded by the revision it was read at."""
-        before = stored.task.__dict__
+        before = versioned.task.__dict__
         differing = [name for name, now in changes.items() if before[name] is not now]
         return cls(
-            task=stored.task.model_copy(update=changes),
-            revision=stored.revision,
+            task=versioned.task.model_copy(update=changes),
+            revision=versioned.revision,
             fields=frozenset(differing or changes),
         )
 
 
-class Result(Enum):
+class WriteStatus(Enum):
     """What became of one guarded write."""
 
     APPLIED = "applied"
-    REFUSED = "refused"  #: The guard did not hold: changed, created or deleted by somebody else.
+    CONFLICT = "refused"  #: The guard did not hold: changed, created or deleted by somebody else.
     UNKNOWN = "unknown"  #: The store did not answer; the write may have been applied. Re-read, compare.
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WriteResult:
     """The answer to one `Write`. *revision* is the document's new one when applied."""
 
-    result: Result
+    status: WriteStatus
     revision: Any = None
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerEntry:
+class RunBatch:
     """The runs of one flush.
 
     Attributes:
@@ -104,7 +104,7 @@ class LedgerEntry:
     runs: tuple[Run, ...]
 
 
-Kind = Literal["owners", "channels", "keys", "audit", "meta", "listeners"]
+DocumentKind = Literal["owners", "channels", "keys", "audit", "meta", "listeners"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class Document:
         expire_at: When the store may remove it by itself; None means never.
     """
 
-    kind: Kind
+    kind: DocumentKind
     id: str
     data: Mapping[str, Any]
     revision: Any = None
@@ -126,7 +126,7 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class StoreStats:
     """The figures of `GET /status`.
 
     Attributes:
@@ -141,7 +141,7 @@ class Counts:
 
 
 @dataclass(slots=True)
-class Operations:
+class OperationCounts:
     """Operations as a bill counts them: one for each document read, written or deleted."""
 
     reads: int = 0
@@ -150,7 +150,7 @@ class Operations:
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class TaskFilter:
     """Which tasks a listing is about; None or empty means any."""
 
     status: str | None = None

@@ -16,9 +16,9 @@ from pydantic import (
     model_validator,
 )
 
-from functions.domain.alerts.model import Alert, NotificationTrigger
-from functions.domain.events import After, Event, Follower, OnEvent, Outbox
-from functions.domain.task_budget import Spent, TaskBudget
+from functions.domain.alerts.model import AlertState, NotificationTrigger
+from functions.domain.events import After, Dependent, Event, OnEvent, Outbox
+from functions.domain.task_budget import CreditLimit, Spending
 from functions.domain.types import (
     Instant,
     Model,
@@ -62,7 +62,7 @@ class Retry(Model):
     max_backoff_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _check_backoff_order(self) -> Self:
         if self.max_backoff_seconds < self.min_backoff_seconds:
             raise ValueError("maxBackoffSeconds must not be smaller than minBackoffSeconds")
         return self
@@ -86,8 +86,8 @@ class NotifyRule(Model):
 
 
 SHARDS = 64  # virtual shards; fixed for ever, so that growing needs no migration of data
-RECENT_RUNS = 20  # outcomes kept in the task itself, for a sparkline without reading the ledger
-SUMMARY_CHARS = 400
+MAX_RECENT_OUTCOMES = 20  # outcomes kept in the task itself, for a sparkline without reading the ledger
+MAX_SUMMARY_CHARS = 400
 
 
 class TaskFields(Model):
@@ -104,7 +104,7 @@ class TaskFields(Model):
         timeout_seconds: Total time one attempt may take.
         delivery: at_most_once never tries an occurrence a second time, whatever became of the first.
         pause_after_failures: Failed occurrences in a row after which the task pauses itself; None means
-            never, and 5 for the types that cost most, see `settlement.BREAKERS`.
+            never, and 5 for the types that cost most, see `complete.DEFAULT_PAUSE_AFTER_FAILURES`.
         budget: The credits it may spend; None means all that its owner has.
         expect_seconds: People are told when so long passed without a success, even if nothing ever ran;
             None means never.
@@ -133,13 +133,13 @@ class TaskFields(Model):
     retry: Retry = Retry.model_construct()
     delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
     pause_after_failures: Annotated[int, Field(ge=1, le=1000)] | None = None
-    budget: TaskBudget | None = None
+    budget: CreditLimit | None = None
     expect_seconds: Annotated[int, Field(ge=60, le=31_536_000)] | None = None
     notify: tuple[NotifyRule, ...] | None = None
     enabled: bool = True
 
     @property
-    def listens(self) -> bool:
+    def has_event_triggers(self) -> bool:
         """Whether something else than its schedule can start it."""
         return bool(self.after or self.on_event)
 
@@ -154,18 +154,18 @@ class TaskSpec(TaskFields):
     def _id_from_title(cls, given: Any) -> Any:
         """A task without an id is named after its title."""
         if isinstance(given, dict) and "id" not in given and isinstance(given.get("title"), str):
-            return {**given, "id": slug(given["title"])}
+            return {**given, "id": slugify(given["title"])}
         return given
 
     @field_validator("schedule")
     @classmethod
-    def _starts_somehow(cls, given: str, others: ValidationInfo) -> str:
+    def _check_can_start(cls, given: str, others: ValidationInfo) -> str:
         if not given and not others.data.get("after") and not others.data.get("on_event"):
             raise ValueError("is required; only a task with after or onEvent can do without")
         return given
 
     @model_validator(mode="after")
-    def _ends_after_it_starts(self) -> Self:
+    def _check_end_after_start(self) -> Self:
         if self.start_at and self.end_at and self.end_at < self.start_at:
             raise ValueError("endAt must not be earlier than startAt")
         return self
@@ -193,7 +193,7 @@ class Pause(Model):
     at: Instant | None = None
 
 
-class Missed(Model):
+class SkippedRange(Model):
     """Occurrences that came and went while nobody pinged; first and last included."""
 
     count: Annotated[int, Field(ge=1)]
@@ -201,7 +201,7 @@ class Missed(Model):
     last: Instant
 
 
-class Extra(Model):
+class QueuedRun(Model):
     """An occurrence that waits its turn beside the schedule's next one, with the event that asked for it."""
 
     at: Instant
@@ -238,13 +238,13 @@ class Task(TaskFields):
     model_config = ConfigDict(extra="ignore")  # a newer version's field must not stop an older tick
 
     origin: str = ""
-    applied: str = ""
+    applied_spec_hash: str = ""
     created_at: Instant
     updated_at: Instant
     shard: Annotated[int, Field(ge=0, lt=SHARDS)] = 0
     status: Status = Status.SCHEDULED
     pause: Pause | None = None
-    upcoming: Instant | None = None
+    next_occurrence: Instant | None = None
     next_run_at: Instant | None = None
     occurrence: Instant | None = None
     trigger: Trigger = Trigger.SCHEDULE
@@ -252,12 +252,12 @@ class Task(TaskFields):
     retry_at: Instant | None = None
     claim: Claim | None = None
     cancel_requested: bool = False
-    crashes: int = 0
-    backlog: tuple[Extra, ...] = ()
-    missed: Missed | None = None
+    expired_claims: int = 0
+    backlog: tuple[QueuedRun, ...] = ()
+    missed: SkippedRange | None = None
     event: Event | None = None
-    followers: tuple[Follower, ...] = ()
-    heard: tuple[str, ...] = ()
+    dependents: tuple[Dependent, ...] = ()
+    seen_event_ids: tuple[str, ...] = ()
     outbox: Outbox = Outbox.model_construct()
     last_run_at: Instant | None = None
     last_outcome: OutcomeKind | None = None
@@ -267,12 +267,12 @@ class Task(TaskFields):
     consecutive_failures: int = 0
     run_count: int = 0
     memory: dict[str, Any] = Field(default_factory=dict)
-    spent: Spent = Spent.model_construct()
+    credits_spent: Spending = Spending.model_construct()
     recent: tuple[str, ...] = ()
-    alert: Alert = Alert.model_construct()
+    alert: AlertState = AlertState.model_construct()
 
 
-def slug(title: str) -> str:
+def slugify(title: str) -> str:
     """The id a title makes: lower case, words joined by hyphens; empty when nothing is left."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60].strip("-")
 
@@ -311,7 +311,7 @@ class Job:
     started_at: datetime
     attempt: int
     trigger: Trigger
-    missed: Missed | None
+    missed: SkippedRange | None
     memory: Mapping[str, Any]
     timeout_s: float
     max_tokens: int | None = None

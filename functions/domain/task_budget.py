@@ -8,11 +8,11 @@ from pydantic import Field, model_validator
 
 from functions.domain.types import Model
 
-MOST_CREDITS = 1e9
-Credits = Annotated[float, Field(ge=0, le=MOST_CREDITS)]
+MAX_CREDITS = 1e9
+Credits = Annotated[float, Field(ge=0, le=MAX_CREDITS)]
 
 
-class TaskBudget(Model):
+class CreditLimit(Model):
     """The most a task may spend, whatever its owner has.
 
     Attributes:
@@ -24,13 +24,13 @@ class TaskBudget(Model):
     credits_per_month: Credits | None = None
 
     @model_validator(mode="after")
-    def _limits_something(self) -> Self:
+    def _check_has_limit(self) -> Self:
         if self.credits_per_run is None and self.credits_per_month is None:
             raise ValueError("give creditsPerRun, creditsPerMonth or both")
         return self
 
 
-class Spent(Model):
+class Spending(Model):
     """What a task has spent.
 
     Attributes:
@@ -38,35 +38,35 @@ class Spent(Model):
         credits: What was spent in it.
     """
 
-    period: str = ""
+    month: str = ""
     credits: float = 0.0
 
-    def until(self, now: datetime) -> float:
+    def in_month_of(self, now: datetime) -> float:
         """What was spent in the month of *now*."""
-        return self.credits if self.period >= period_of(now) else 0.0
+        return self.credits if self.month >= month_of(now) else 0.0
 
-    def plus(self, credits: float, *, now: datetime) -> "Spent":
+    def add(self, credits: float, *, now: datetime) -> "Spending":
         """What is spent with *credits* more. A clock that lags does not bring a past month back."""
-        period = max(self.period, period_of(now))
-        return Spent(period=period, credits=exact(self.until(now) + credits))
+        period = max(self.month, month_of(now))
+        return Spending(month=period, credits=round_credits(self.in_month_of(now) + credits))
 
 
-def period_of(now: datetime) -> str:
+def month_of(now: datetime) -> str:
     """The month that *now* falls into, in UTC."""
     return f"{now.astimezone(UTC):%Y-%m}"
 
 
-def month_text(period: str) -> str:
+def format_month(month: str) -> str:
     """`2026-11` as people write it: `November 2026`."""
-    return f"{datetime.strptime(period, '%Y-%m').replace(tzinfo=UTC):%B %Y}"
+    return f"{datetime.strptime(month, '%Y-%m').replace(tzinfo=UTC):%B %Y}"
 
 
-def exact(credits: float) -> float:
+def round_credits(credits: float) -> float:
     """*credits* to a thousandth, so that sums of many stay what they should be."""
     return round(credits, 3)
 
 
-def charged(metrics: Mapping[str, Any]) -> float:
+def charged_credits(metrics: Mapping[str, Any]) -> float:
     """The credits that a run's metrics say it cost; 0 when they say nothing."""
     credits = metrics.get("credits")
     return float(credits) if isinstance(credits, int | float) and credits > 0 else 0.0

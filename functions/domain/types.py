@@ -10,22 +10,22 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Strin
 from pydantic.alias_generators import to_camel
 
 
-def in_utc(moment: datetime) -> datetime:
+def to_utc(instant: datetime) -> datetime:
     """*moment*, which is aware, as the same instant in UTC.
 
     Raises:
         ValueError: In UTC it would lie before the year 1 or after the year 9999.
     """
     try:
-        return moment.astimezone(UTC)  # itself, where it is in UTC already
+        return instant.astimezone(UTC)  # itself, where it is in UTC already
     except OverflowError:
         raise ValueError("the moment is too far away") from None
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(in_utc)]
+Instant = Annotated[AwareDatetime, AfterValidator(to_utc)]
 TaskId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
-TYPE_NAME = r"^[a-z][a-z0-9_]{0,62}$"
-TypeName = Annotated[str, StringConstraints(pattern=TYPE_NAME)]
+TYPE_NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
+TypeName = Annotated[str, StringConstraints(pattern=TYPE_NAME_PATTERN)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
@@ -99,19 +99,19 @@ class SkipReason(StrEnum):
 
 def occurrence_id(task_id: str, at: datetime) -> str:
     """The name of an occurrence and its idempotency key, e.g. `ping@2026-11-20T12:00:00Z`."""
-    return f"{task_id}@{instant_text(at)}"
+    return f"{task_id}@{format_instant(at)}"
 
 
 @lru_cache(maxsize=1024)  # an occurrence is named four times in a run, and a minute's tasks share it
-def instant_text(at: datetime) -> str:
+def format_instant(at: datetime) -> str:
     """*at* in UTC as RFC 3339, with a fraction only where there is one."""
-    return f"{in_utc(at).isoformat()[:-6]}Z"
+    return f"{to_utc(at).isoformat()[:-6]}Z"
 
 
-def earliest(moments: Iterable[datetime | None]) -> datetime | None:
+def earliest(instants: Iterable[datetime | None]) -> datetime | None:
     """The first of those that are known; None when none is."""
     first = None
-    for moment in moments:
+    for moment in instants:
         if moment is not None and (first is None or moment < first):
             first = moment
     return first

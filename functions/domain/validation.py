@@ -12,23 +12,23 @@ from functions.domain.events import After, OnEvent
 from functions.domain.task import Misfire, NotifyRule, Retry, TaskSpec
 from functions.errors import InputError
 
-FAULTS_TOLD = 10
-_NAME_CHARS = 60
+MAX_PROBLEMS = 10
+_MAX_NAME_CHARS = 60
 
 
-Place = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 
 # Faults that no text whatever could mend.
-_BEYOND_EXCUSE = frozenset(
+_STRUCTURAL_ERRORS = frozenset(
     {"extra_forbidden", "missing", "dict_type", "list_type", "tuple_type", "model_type"}
 )
 
 
-def faults_text(
+def validation_message(
     error: ValidationError,
     params: type[BaseModel],
     *,
-    excused: Callable[[Place], bool] = lambda place: False,
+    is_placeholder: Callable[[FieldPath], bool] = lambda place: False,
 ) -> str:
     """Every fault as `params.<field>: reason`, joined by semicolons; empty when all are *excused*.
 
@@ -40,25 +40,27 @@ def faults_text(
     faults = [
         fault
         for fault in error.errors(include_url=False, include_context=False, include_input=False)
-        if fault["type"] in _BEYOND_EXCUSE or not excused(fault["loc"])
+        if fault["type"] in _STRUCTURAL_ERRORS or not is_placeholder(fault["loc"])
     ]
-    told = [f"{_place_in_params(fault)}: {_reason_in_params(fault, known)}" for fault in faults[:FAULTS_TOLD]]
-    if len(faults) > FAULTS_TOLD:
-        told.append(f"and {len(faults) - FAULTS_TOLD} more faults")
+    told = [
+        f"{_format_params_path(fault)}: {_params_reason(fault, known)}" for fault in faults[:MAX_PROBLEMS]
+    ]
+    if len(faults) > MAX_PROBLEMS:
+        told.append(f"and {len(faults) - MAX_PROBLEMS} more faults")
     return "; ".join(told)
 
 
-def _place_in_params(fault: ErrorDetails) -> str:
-    return ".".join(("params", *(str(step)[:_NAME_CHARS] for step in fault["loc"])))
+def _format_params_path(detail: ErrorDetails) -> str:
+    return ".".join(("params", *(str(step)[:_MAX_NAME_CHARS] for step in detail["loc"])))
 
 
-def _reason_in_params(fault: ErrorDetails, known: Iterable[str]) -> str:
-    if fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1:
-        near = difflib.get_close_matches(str(fault["loc"][0]), known, n=1)
+def _params_reason(detail: ErrorDetails, known: Iterable[str]) -> str:
+    if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
+        near = difflib.get_close_matches(str(detail["loc"][0]), known, n=1)
         return f"unknown; did you mean {near[0]}?" if near else f"unknown; known are {', '.join(known)}"
-    if fault["type"] == "missing":
+    if detail["type"] == "missing":
         return "required"
-    return fault["msg"].removeprefix("Value error, ")
+    return detail["msg"].removeprefix("Value error, ")
 
 
 # What is wrong in a task file, and where: for a person who wants to mend all of it in one go.
@@ -73,18 +75,18 @@ class Problem:
         reason: What is wrong and what to do; never the value itself where that may be a secret.
     """
 
-    place: Place
+    path: FieldPath
     reason: str
 
     @property
     def field(self) -> str:
         """The place as people write it, e.g. `notify[0].on`; empty for the whole."""
-        text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.place)
+        text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path)
         return text.removeprefix(".")
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class FileProblem:
     """One thing wrong in a file.
 
     Attributes:
@@ -104,7 +106,7 @@ class Fault:
         return ": ".join(part for part in (where, self.task, self.field, self.reason) if part)
 
 
-class UnreadableError(InputError):
+class DocumentSyntaxError(InputError):
     """A text is not a document at all.
 
     Attributes:
@@ -118,23 +120,29 @@ class UnreadableError(InputError):
 
 # Wording: what pydantic found wrong with a task, said in sentences for the person who wrote it.
 
-PARTS: Mapping[str, type[BaseModel]] = {
+NESTED_MODELS: Mapping[str, type[BaseModel]] = {
     "retry": Retry,
     "misfire": Misfire,
     "notify": NotifyRule,
     "after": After,
     "onEvent": OnEvent,
 }
-MEANT = {"cron": "schedule", "name": "title", "tz": "timezone", "zone": "timezone", "kind": "type"}
-INSTANT = "must be a moment with its offset, such as 2026-12-01T09:00:00Z"
-_PATTERNS = {
+FIELD_SUGGESTIONS = {
+    "cron": "schedule",
+    "name": "title",
+    "tz": "timezone",
+    "zone": "timezone",
+    "kind": "type",
+}
+INSTANT_MESSAGE = "must be a moment with its offset, such as 2026-12-01T09:00:00Z"
+_PATTERN_MESSAGES = {
     "id": "must be lower-case letters, digits, dots, hyphens and underscores, begin with a letter or digit, "
     "and have at most 100 characters",
     "onEvent.type": "must be lower-case letters, digits, dots, hyphens and underscores, such as order.paid",
     "after.task": "must be the id of a task",
     "type": "must be the name of a task type, such as health_check_url",
 }
-_SENTENCES = {
+_MESSAGES = {
     "missing": "is required",
     "string_too_long": "must have at most {max_length} characters",
     "int_type": "must be a whole number",
@@ -160,27 +168,27 @@ _SENTENCES = {
 
 def problems_of(error: ValidationError, given: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong with *given*, one problem a place, in the order of *given*'s model."""
-    found: dict[Place, list[str]] = {}
+    found: dict[FieldPath, list[str]] = {}
     for fault in error.errors(include_url=False):
-        place = _place(fault, given)
+        place = _path_in(fault, given)
         reason = _reason(fault, place)
         reasons = found.setdefault(place, [])
         if reason not in reasons:
             reasons.append(reason)
-    return [Problem(place, " or ".join(_joined(reasons))) for place, reasons in found.items()]
+    return [Problem(place, " or ".join(_join_alternatives(reasons))) for place, reasons in found.items()]
 
 
-def near(name: str, known: Sequence[str]) -> str:
+def suggest(name: str, known: Sequence[str]) -> str:
     """A question that offers the likeliest of *known*; empty when none is like *name*."""
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]}?" if close else ""
 
 
-def _place(fault: ErrorDetails, given: Any) -> Place:
+def _path_in(detail: ErrorDetails, given: Any) -> FieldPath:
     """Where the fault is in what was given: pydantic adds the branch of a union, which nobody wrote."""
     place: list[str | int] = []
-    for step in fault["loc"]:
-        if isinstance(given, Mapping) and (step in given or not place or fault["type"] == "missing"):
+    for step in detail["loc"]:
+        if isinstance(given, Mapping) and (step in given or not place or detail["type"] == "missing"):
             given = given.get(step)
         elif isinstance(given, list | tuple) and isinstance(step, int) and step < len(given):
             given = given[step]
@@ -190,43 +198,43 @@ def _place(fault: ErrorDetails, given: Any) -> Place:
     return tuple(place)
 
 
-def _reason(fault: ErrorDetails, place: Place) -> str:
-    kind, context = fault["type"], fault.get("ctx", {})
+def _reason(detail: ErrorDetails, path: FieldPath) -> str:
+    kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown(place)
+        return _unknown_field_reason(path)
     if kind == "string_type":
-        return "must be text" + ("; put the value in quotes" if _is_bare(fault["input"]) else "")
+        return "must be text" + ("; put the value in quotes" if _is_unquoted(detail["input"]) else "")
     if kind == "string_too_short":
         return "must not be empty"
     if kind == "string_pattern_mismatch":
-        deep = _PATTERNS.get(f"{place[0]}.{place[-1]}")
-        return deep or _PATTERNS.get(str(place[-1]), "is not of the right form")
+        deep = _PATTERN_MESSAGES.get(f"{path[0]}.{path[-1]}")
+        return deep or _PATTERN_MESSAGES.get(str(path[-1]), "is not of the right form")
     if kind in ("literal_error", "enum"):
-        return _choice(str(context["expected"]), fault["input"])
+        return _choice_reason(str(context["expected"]), detail["input"])
     if kind.startswith(("datetime_", "timezone_")):
-        return INSTANT
+        return INSTANT_MESSAGE
     if kind == "value_error":
         return str(context["error"])
-    sentence = _SENTENCES.get(kind)
-    return sentence.format(**context) if sentence else fault["msg"][:1].lower() + fault["msg"][1:]
+    sentence = _MESSAGES.get(kind)
+    return sentence.format(**context) if sentence else detail["msg"][:1].lower() + detail["msg"][1:]
 
 
-def _unknown(place: Place) -> str:
-    part = PARTS.get(str(place[0])) if len(place) > 1 else TaskSpec
+def _unknown_field_reason(path: FieldPath) -> str:
+    part = NESTED_MODELS.get(str(path[0])) if len(path) > 1 else TaskSpec
     known = [field.alias or name for name, field in part.model_fields.items()] if part else []
-    name = str(place[-1])
-    if len(place) == 1 and name in MEANT:
-        return f"unknown field; did you mean {MEANT[name]}?"
-    if question := near(name, known):
+    name = str(path[-1])
+    if len(path) == 1 and name in FIELD_SUGGESTIONS:
+        return f"unknown field; did you mean {FIELD_SUGGESTIONS[name]}?"
+    if question := suggest(name, known):
         return f"unknown field; {question}"
-    if len(place) == 1:
+    if len(path) == 1:
         return f"unknown field; known are {', '.join(known)}; what the task type needs goes under params"
     return f"unknown field; known are {', '.join(known)}"
 
 
-def _choice(expected: str, given: object) -> str:
+def _choice_reason(expected: str, given: object) -> str:
     question = (
-        near(given, [word.strip(" '") for word in expected.replace(" or ", ",").split(",")])
+        suggest(given, [word.strip(" '") for word in expected.replace(" or ", ",").split(",")])
         if (isinstance(given, str))
         else ""
     )
@@ -235,11 +243,11 @@ def _choice(expected: str, given: object) -> str:
     return f"{choice}; {question}" if question else choice
 
 
-def _is_bare(value: object) -> bool:
+def _is_unquoted(value: object) -> bool:
     return isinstance(value, bool | int | float)
 
 
-def _joined(reasons: Sequence[str]) -> list[str]:
+def _join_alternatives(reasons: Sequence[str]) -> list[str]:
     """Alternatives as one sentence: "must be a whole number", "must be auto" becomes "... or auto"."""
     first, *more = reasons
     return [first, *(reason.removeprefix("must be ") for reason in more)]

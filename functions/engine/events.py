@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from functions.domain.event_outbox import CloudEvent, newly_paused, run_finished, sent_by_task
+from functions.domain.event_outbox import CloudEvent, run_finished_event, task_paused_event, to_cloud_event
 from functions.domain.events import RUN_FINISHED, Event
-from functions.domain.lifecycle.after_delivery import heard_by_all
-from functions.domain.lifecycle.receive_event import heard
+from functions.domain.lifecycle.after_delivery import remove_delivered_events
+from functions.domain.lifecycle.receive_event import receive_events
 from functions.domain.run import Run
-from functions.domain.storage import Stored
+from functions.domain.storage import VersionedTask
 from functions.engine.report import TickReport
 from functions.engine.writer import PendingTransition, TickWriter
 from functions.errors import StoreError
@@ -31,12 +31,12 @@ class EventDelivery:
         told: What was sent to all that listen, as programs outside hear it.
     """
 
-    now_due: tuple[Stored, ...] = ()
+    now_due: tuple[VersionedTask, ...] = ()
     delivered: tuple[Event, ...] = ()
 
 
 async def deliver_events(
-    tasks: Sequence[Stored], *, dependencies: TickDependencies, writer: TickWriter, report: TickReport
+    tasks: Sequence[VersionedTask], *, dependencies: TickDependencies, writer: TickWriter, report: TickReport
 ) -> EventDelivery:
     """Bring the events in the outboxes of *tasks* to whom they are for.
 
@@ -58,8 +58,8 @@ async def deliver_events(
     for stored in tasks:
         done = [event for event, ids in reach[stored.task.id] if reached.issuperset(ids)]
         told += [event for event in done if event.type != RUN_FINISHED and not event.to]
-        marks = {(event.mark, event.to) for event in done}
-        again = partial(heard_by_all, marks=marks, now=now)
+        marks = {(event.key, event.to) for event in done}
+        again = partial(remove_delivered_events, delivered=marks, now=now)
         if marks:
             decided.append(PendingTransition(stored, again(stored.task), again))
     await writer.apply(decided)
@@ -67,7 +67,7 @@ async def deliver_events(
 
 
 async def _find_subscribers(
-    tasks: Sequence[Stored], dependencies: TickDependencies
+    tasks: Sequence[VersionedTask], dependencies: TickDependencies
 ) -> Mapping[str, Collection[str]]:
     """Who listens to the events that are for nobody in particular, by type."""
     types = {event.type for stored in tasks for event in stored.task.outbox.events if not event.to}
@@ -75,7 +75,7 @@ async def _find_subscribers(
 
 
 def _targets(
-    stored: Stored, subscribers: Mapping[str, Collection[str]]
+    stored: VersionedTask, subscribers: Mapping[str, Collection[str]]
 ) -> list[tuple[Event, tuple[str, ...]]]:
     """Each event of an outbox with the tasks that may listen to it."""
     return [
@@ -85,7 +85,7 @@ def _targets(
 
 
 def _group_by_target(
-    tasks: Sequence[Stored], targets: Mapping[str, Sequence[tuple[Event, tuple[str, ...]]]]
+    tasks: Sequence[VersionedTask], targets: Mapping[str, Sequence[tuple[Event, tuple[str, ...]]]]
 ) -> dict[str, list[Event]]:
     wanted: dict[str, list[Event]] = {}
     for stored in tasks:
@@ -101,7 +101,7 @@ async def _deliver_to(
     dependencies: TickDependencies,
     writer: TickWriter,
     report: TickReport,
-) -> tuple[set[str], tuple[Stored, ...]]:
+) -> tuple[set[str], tuple[VersionedTask, ...]]:
     """Let each task hear its events; return who has heard all of them, and who is due because of it."""
     left, reached, due = dict(events_by_target), set(), []
     for _ in range(MAX_TRIES):
@@ -113,7 +113,7 @@ async def _deliver_to(
         reached |= left.keys() - there  # deleted, or unreadable: nobody is there to hear it
         decided = []
         for stored in found.tasks:
-            again = partial(heard, events=left[stored.task.id], now=now)
+            again = partial(receive_events, events=left[stored.task.id], now=now)
             settlement = again(stored.task)
             if settlement.changes:
                 decided.append(PendingTransition(stored, settlement, again))
@@ -149,18 +149,18 @@ class EventBuffer:
         self._clock = clock
         self._events: list[CloudEvent] = []
 
-    def collect(self, before: Stored, after: Stored, runs: Sequence[Run]) -> None:
+    def collect(self, before: VersionedTask, after: VersionedTask, runs: Sequence[Run]) -> None:
         """Take note of a settlement that was written, and of the records that were kept before it."""
         if self._publish is None:
             return
-        self._events += (run_finished(after.task, run) for run in runs)
-        if (paused := newly_paused(before.task, after.task)) is not None:
+        self._events += (run_finished_event(after.task, run) for run in runs)
+        if (paused := task_paused_event(before.task, after.task)) is not None:
             self._events.append(paused)
 
     def add(self, events: Sequence[Event]) -> None:
         """Take note of events that tasks have sent to all."""
         if self._publish is not None:
-            self._events += (sent_by_task(event) for event in events)
+            self._events += (to_cloud_event(event) for event in events)
 
     async def publish(self, *, answer_by: datetime | None) -> int:
         """Publish what was gathered; return how many events were lost. Never raises."""

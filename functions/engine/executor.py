@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from functions.domain.lifecycle.decide import CLAIMED_AHEAD, job_of, time_left
+from functions.domain.lifecycle.decide import CLAIM_LEAD_TIME, build_job, time_left
 from functions.domain.run import Outcome
-from functions.domain.storage import Stored
+from functions.domain.storage import VersionedTask
 from functions.domain.types import OutcomeKind
 from functions.errors import StoreError
 from functions.interfaces import RunTask, TickStore
@@ -36,7 +36,7 @@ CLAIM_EXPIRED = Outcome(
 class FinishedAttempt:
     """One attempt that is over."""
 
-    stored: Stored
+    stored: VersionedTask
     outcome: Outcome
     started_at: datetime
     finished_at: datetime
@@ -44,14 +44,14 @@ class FinishedAttempt:
 
 @dataclass(frozen=True, slots=True)
 class _Queued:
-    stored: Stored
+    stored: VersionedTask
     max_tokens: int | None
     queued_at: float
 
 
 @dataclass(slots=True)
 class _Running:
-    stored: Stored
+    stored: VersionedTask
     started_at: datetime
     max_tokens: int | None = None
     expected_end: float = math.inf  # in the loop's time, if it takes as long as the last time
@@ -117,7 +117,7 @@ class Executor:
     def __len__(self) -> int:
         return len(self._running) + len(self._queue)
 
-    def start(self, stored: Stored, *, max_tokens: int | None = None) -> None:
+    def start(self, stored: VersionedTask, *, max_tokens: int | None = None) -> None:
         """Begin the attempt that *stored* was claimed for, as soon as a slot is free.
 
         Args:
@@ -126,9 +126,9 @@ class Executor:
         self._queue.append(_Queued(stored, max_tokens, asyncio.get_running_loop().time()))
         self._start_waiting()
 
-    def take_expired(self, *, include_all: bool = False) -> list[Stored]:
+    def take_expired(self, *, include_all: bool = False) -> list[VersionedTask]:
         """Take out those that have waited for a slot for longer than a claim allows, or all that wait."""
-        since = asyncio.get_running_loop().time() - CLAIMED_AHEAD.total_seconds()
+        since = asyncio.get_running_loop().time() - CLAIM_LEAD_TIME.total_seconds()
         back = [one for one in self._queue if include_all or one.queued_at < since]
         if back:
             self._queue = deque(one for one in self._queue if one not in back)
@@ -146,7 +146,7 @@ class Executor:
             return False
         return True
 
-    def running_longer_than(self, duration: timedelta) -> list[Stored]:
+    def running_longer_than(self, duration: timedelta) -> list[VersionedTask]:
         """The tasks whose attempts have been under way for more than *span*."""
         since = self._clock() - duration
         return [running.stored for running in self._running.values() if running.started_at < since]
@@ -194,7 +194,9 @@ class Executor:
         timeout_s = min(task.timeout_seconds, left_s)
         if timeout_s <= 0:
             return CLAIM_EXPIRED
-        job = job_of(task, started_at=running.started_at, timeout_s=timeout_s, max_tokens=running.max_tokens)
+        job = build_job(
+            task, started_at=running.started_at, timeout_s=timeout_s, max_tokens=running.max_tokens
+        )
         try:
             async with asyncio.timeout(timeout_s) as timeout:
                 return await self._run_task(job)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from functions.domain.storage import Stored
+from functions.domain.storage import VersionedTask
 from functions.domain.task import Task
 from functions.interfaces import WorkerPool
 
@@ -37,7 +37,7 @@ class Handoff:
         """How many tasks are kept for workers."""
         return len(self._long_tasks)
 
-    def accepts(self, stored: Stored) -> bool:
+    def accepts(self, stored: VersionedTask) -> bool:
         """Whether *stored*, for which no tick is long enough, is a worker's task; if so it is kept for it."""
         if (
             self._workers is None

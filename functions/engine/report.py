@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from functions.domain.run import Run
-from functions.domain.storage import Operations
+from functions.domain.storage import OperationCounts
 from functions.domain.types import OutcomeKind
 
 
@@ -48,7 +48,7 @@ class TickReport:
         elif run.outcome is not OutcomeKind.CANCELLED:
             self.failed += 1
 
-    def as_json(self, *, duration_ms: int, operations: Operations) -> dict[str, Any]:
+    def as_json(self, *, duration_ms: int, operations: OperationCounts) -> dict[str, Any]:
         """The report as the pinger gets it."""
         figures = {
             "status": "ok",
@@ -58,11 +58,15 @@ class TickReport:
             "failed": self.failed,
             "retrying": self.retrying,
             "skipped": self.skipped,
-            "left": self.postponed,
-            "taken": self.lost_claims,
+            "postponed": self.postponed,
+            "lostClaims": self.lost_claims,
             "durationMs": duration_ms,
             "reads": operations.reads,
             "writes": operations.writes,
         }
-        rare = {"broken": self.unreadable, "handed": self.handed_off, "unpublished": self.publish_failures}
+        rare = {
+            "unreadable": self.unreadable,
+            "handedOff": self.handed_off,
+            "publishFailures": self.publish_failures,
+        }
         return figures | {name: number for name, number in rare.items() if number}

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
-from functions.domain.alerts.model import Alert
+from functions.domain.alerts.model import AlertState
 from functions.domain.events import Outbox
-from functions.domain.lifecycle.complete import settle
-from functions.domain.lifecycle.recover import over_budget, recover
-from functions.domain.storage import Stored
+from functions.domain.lifecycle.complete import complete_attempt
+from functions.domain.lifecycle.recover import recover, skip_without_credits
+from functions.domain.storage import VersionedTask
 from functions.engine.events import EventBuffer, deliver_events
 from functions.engine.executor import FinishedAttempt
 from functions.engine.report import TickReport
@@ -35,8 +35,8 @@ class Results:
     """
 
     def __init__(self, writer: TickWriter, report: TickReport, dependencies: TickDependencies) -> None:
-        self.tasks_to_notify: dict[str, Stored] = {}
-        self.tasks_with_events: dict[str, Stored] = {}
+        self.tasks_to_notify: dict[str, VersionedTask] = {}
+        self.tasks_with_events: dict[str, VersionedTask] = {}
         self._writer = writer
         self._report = report
         self._dependencies = dependencies
@@ -46,7 +46,7 @@ class Results:
         self.event_buffer = EventBuffer(dependencies.publish, clock=dependencies.clock)
         self._rerun_counts: Counter[str] = Counter()
         self._finished: list[FinishedAttempt] = []
-        self._flushes: list[asyncio.Task[list[Stored]]] = []
+        self._flushes: list[asyncio.Task[list[VersionedTask]]] = []
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -62,14 +62,14 @@ class Results:
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_EVERY_S, self._start_flush)
 
-    async def flush(self) -> list[Stored]:
+    async def flush(self) -> list[VersionedTask]:
         """Write all that was taken in; return the tasks that are due again at once."""
         self._start_flush()
         flushes, self._flushes = self._flushes, []
         due_again = [stored for some in await asyncio.gather(*flushes) for stored in some]
         return due_again + await self._deliver_events()
 
-    async def apply(self, transitions: Sequence[PendingTransition]) -> list[Stored]:
+    async def apply(self, transitions: Sequence[PendingTransition]) -> list[VersionedTask]:
         """Write *decided* and count it; return the tasks that are due again at once."""
         due_again, credit_notices = [], []
         now = self._clock()
@@ -95,17 +95,17 @@ class Results:
             await self._credits.mark_notified(credit_notices)
         return due_again
 
-    async def skip(self, denied: Sequence[DeniedAttempt]) -> list[Stored]:
+    async def skip(self, denied: Sequence[DeniedAttempt]) -> list[VersionedTask]:
         """Settle claims that there are no credits for; return the tasks that are due again at once."""
         now = self._clock()
         decided = []
         for one in denied:
-            again = partial(over_budget, reason=one.reason, notices=one.notifications, now=now)
+            again = partial(skip_without_credits, reason=one.reason, notifications=one.notifications, now=now)
             decided.append(PendingTransition(one.stored, again(one.stored.task), again))
         return await self.apply(decided) if decided else []
 
     async def recover(
-        self, expired: Mapping[str, Sequence[Stored]], *, now: datetime
+        self, expired: Mapping[str, Sequence[VersionedTask]], *, now: datetime
     ) -> list[PendingTransition]:
         """Settle expired claims from what their ticks had recorded, if anything."""
         decided = []
@@ -120,7 +120,7 @@ class Results:
                 decided.append(PendingTransition(stored, recover(stored.task, run, now=now)))
         return decided
 
-    async def _deliver_events(self) -> list[Stored]:
+    async def _deliver_events(self) -> list[VersionedTask]:
         """Bring events to those they are for; return the tasks that are due now because of it."""
         tasks, self.tasks_with_events = list(self.tasks_with_events.values()), {}
         if not tasks:
@@ -139,24 +139,24 @@ class Results:
             gathered, self._finished = self._finished, []
             self._flushes.append(asyncio.create_task(self._charge_and_apply(gathered)))
 
-    async def _charge_and_apply(self, finished: Sequence[FinishedAttempt]) -> list[Stored]:
+    async def _charge_and_apply(self, finished: Sequence[FinishedAttempt]) -> list[VersionedTask]:
         """Count what the attempts cost, then write what they came to: a crash between has counted them."""
         charged = await self._credits.charge([(one.stored, one.outcome) for one in finished])
         return await self.apply([self._to_transition(*pair) for pair in zip(finished, charged, strict=True)])
 
     def _to_transition(self, attempt: FinishedAttempt, charged: ChargedOutcome) -> PendingTransition:
         again = partial(
-            settle,
+            complete_attempt,
             outcome=charged.outcome,
-            notices=charged.notifications,
+            notifications=charged.notifications,
             started_at=attempt.started_at,
             now=attempt.finished_at,
-            dice=self._random(),
+            random_fraction=self._random(),
         )
         return PendingTransition(attempt.stored, again(attempt.stored.task), again)
 
 
-def _is_delivery_due(alert: Alert, before: Alert, *, now: datetime) -> bool:
+def _is_delivery_due(alert: AlertState, before: AlertState, *, now: datetime) -> bool:
     """Whether this tick delivers what is pending: it is new, or its time has come.
 
     A channel that is down or closed is not asked again at every run of a task that runs each minute.

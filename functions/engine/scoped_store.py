@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 
 from functions.domain.run import Run
-from functions.domain.storage import Found, LedgerEntry, Operations, Write, Written
+from functions.domain.storage import ConditionalWrite, OperationCounts, QueryResult, RunBatch, WriteResult
 from functions.interfaces import ShardedTickStore, TickStore
 
 
@@ -16,21 +16,23 @@ class TaskSubsetStore:
         self._store = store
         self._ids = tuple(ids)
 
-    async def fetch_due(self, now: datetime, *, limit: int) -> Found:
+    async def fetch_due(self, now: datetime, *, limit: int) -> QueryResult:
         """Those of the tasks whose next look has come."""
         found = await self._store.get_tasks(self._ids[:limit])
         tasks = (one for one in found.tasks if one.task.next_run_at and one.task.next_run_at <= now)
-        return Found(tuple(tasks), found.broken)
+        return QueryResult(tuple(tasks), found.invalid)
 
-    async def get_tasks(self, ids: Sequence[str]) -> Found:
+    async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
         """As in `Store`."""
         return await self._store.get_tasks(ids)
 
-    async def write(self, writes: Sequence[Write]) -> list[Written]:
+    async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
         """As in `Store`."""
         return await self._store.write(writes)
 
-    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def write_with_runs(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
         """As in `Store`."""
         return await self._store.write_with_runs(batch, writes)
 
@@ -38,7 +40,7 @@ class TaskSubsetStore:
         """As in `Store`."""
         return await self._store.runs_of_tick(tick_id)
 
-    def count_operations(self) -> AbstractContextManager[Operations]:
+    def count_operations(self) -> AbstractContextManager[OperationCounts]:
         """As in `Store`."""
         return self._store.count_operations()
 
@@ -51,7 +53,7 @@ class ShardRangeStore(TaskSubsetStore):
         self._sharded = store
         self._shards = shards
 
-    async def fetch_due(self, now: datetime, *, limit: int) -> Found:
+    async def fetch_due(self, now: datetime, *, limit: int) -> QueryResult:
         """Those of the shards' tasks whose next look has come."""
         return await self._sharded.fetch_due(now, limit=limit, shards=self._shards)
 
@@ -67,7 +69,7 @@ class OldestDueRecorder(TaskSubsetStore):
         super().__init__(store, ())
         self.oldest_due_at: datetime | None = None
 
-    async def fetch_due(self, now: datetime, *, limit: int) -> Found:
+    async def fetch_due(self, now: datetime, *, limit: int) -> QueryResult:
         """As in `Store`."""
         found = await self._store.fetch_due(now, limit=limit)
         looks = [one.task.next_run_at for one in found.tasks if one.task.next_run_at is not None]

@@ -7,11 +7,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.domain.lifecycle.complete import Settlement
-from functions.domain.lifecycle.decide import LookUp, Settle, Start, Verdict, judge, release, time_left
-from functions.domain.lifecycle.recover import too_long, unreadable
-from functions.domain.lifecycle.time_budget import Budget, Hours, ranked
-from functions.domain.storage import Stored
+from functions.domain.lifecycle.complete import Transition
+from functions.domain.lifecycle.decide import (
+    ApplyTransition,
+    Decision,
+    RecoverClaim,
+    StartAttempt,
+    decide,
+    release_claim,
+    time_left,
+)
+from functions.domain.lifecycle.recover import pause_unreadable, skip_too_long
+from functions.domain.lifecycle.time_budget import Deadline, TimeBudget, by_priority
+from functions.domain.storage import VersionedTask
 from functions.engine.executor import OUT_OF_TIME, SHUT_DOWN, Executor, watch_cancellations
 from functions.engine.handoff import Handoff
 from functions.engine.notify import deliver_notifications
@@ -29,7 +37,7 @@ POLL_S = 0.25  # how often a waiting tick looks at the time and at the wish to s
 SHUTDOWN_GRACE_S = 4.0  # what running attempts get when the process is told to stop
 
 
-async def tick(dependencies: TickDependencies, budget: Budget) -> dict[str, Any]:
+async def tick(dependencies: TickDependencies, budget: TimeBudget) -> dict[str, Any]:
     """Run what is due, once, and return the report as JSON values.
 
     1. Find what is due.
@@ -41,7 +49,7 @@ async def tick(dependencies: TickDependencies, budget: Budget) -> dict[str, Any]
     7. Report.
 
     Raises:
-        StoreUnavailable: The store could not be reached; what was under way was settled where possible.
+        StoreUnavailableError: The store could not be reached; what was under way was settled where possible.
         StoreError: The store refused.
     """
     with dependencies.store.count_operations() as operations:
@@ -57,15 +65,15 @@ async def tick(dependencies: TickDependencies, budget: Budget) -> dict[str, Any]
 
 
 class _Tick:
-    def __init__(self, dependencies: TickDependencies, budget: Budget) -> None:
+    def __init__(self, dependencies: TickDependencies, budget: TimeBudget) -> None:
         self.dependencies = dependencies
         self.report = TickReport()
-        self.deadline = Hours(dependencies.clock(), budget)
+        self.deadline = Deadline(dependencies.clock(), budget)
         self._writer = TickWriter(
             dependencies.store,
             tick_id=dependencies.new_tick_id(),
             clock=dependencies.clock,
-            deadline=self.deadline.answer_by,
+            deadline=self.deadline.respond_by,
         )
         self._results = Results(self._writer, self.report, dependencies)
         limit, done = dependencies.max_concurrency, self._results.add
@@ -74,8 +82,8 @@ class _Tick:
         )
         self._handoff = Handoff(dependencies.workers, clock=dependencies.clock)
         self._has_more = True
-        self._queue: deque[Stored] = deque()
-        self._backlog: deque[Stored] = deque()
+        self._queue: deque[VersionedTask] = deque()
+        self._backlog: deque[VersionedTask] = deque()
         self._backlog_until: datetime | None = None
         self._seen_ids: set[str] = set()
         self._failure: StoreError | None = None
@@ -93,10 +101,10 @@ class _Tick:
             routing=self.dependencies.routing,
             writer=self._writer,
             clock=self.dependencies.clock,
-            answer_by=self.deadline.answer_by,
+            answer_by=self.deadline.respond_by,
         )
         self.report.publish_failures = await self._results.event_buffer.publish(
-            answer_by=self.deadline.answer_by
+            answer_by=self.deadline.respond_by
         )
         if self._failure is not None:
             raise self._failure
@@ -116,7 +124,7 @@ class _Tick:
         if self._failure is None and not self.dependencies.is_shutting_down():
             backlog = bool(self._has_more or self._queue or self._backlog or self.report.postponed)
             self.report.postponed += self._handoff.pending
-            answer_by = self.deadline.answer_by
+            answer_by = self.deadline.respond_by
             self.report.handed_off = await self._handoff.submit(backlog=backlog, answer_by=answer_by)
 
     async def shut_down(self) -> None:
@@ -132,7 +140,7 @@ class _Tick:
         """Put what is due, and was not seen before, in line; say whether there may be more."""
         now = self.dependencies.clock()
         found = await self.dependencies.store.fetch_due(now, limit=QUERY_LIMIT)
-        broken = [one for one in found.broken if one.id not in self._seen_ids]
+        broken = [one for one in found.invalid if one.id not in self._seen_ids]
         for one in broken:
             log.warning("task_unreadable", extra={"task_id": one.id, "reason": one.reason})
         tasks = [stored for stored in found.tasks if stored.task.id not in self._seen_ids]
@@ -140,10 +148,10 @@ class _Tick:
         self._seen_ids.update(stored.task.id for stored in tasks)
         self.report.due += len(tasks) + len(broken)
         self.report.unreadable += len(broken)
-        self._queue.extend(ranked(tasks, now=now))
-        return len(tasks) > 0 and len(found.tasks) + len(found.broken) >= QUERY_LIMIT
+        self._queue.extend(by_priority(tasks, now=now))
+        return len(tasks) > 0 and len(found.tasks) + len(found.invalid) >= QUERY_LIMIT
 
-    async def _process_queue(self, queue: deque[Stored], *, until: datetime | None = None) -> None:
+    async def _process_queue(self, queue: deque[VersionedTask], *, until: datetime | None = None) -> None:
         """Start all of *line*, a wave at a time, while there is time; leave the rest in it."""
         while queue and self._has_time_to_start() and not (until and self.dependencies.clock() >= until):
             await self._process_batches(
@@ -156,7 +164,7 @@ class _Tick:
     async def _process_backlog(self) -> None:
         """Start what was missed, once all that is on time was started; within its share of the tick."""
         if self._backlog and self._backlog_until is None:
-            self._backlog_until = self.deadline.catch_up_until(self.dependencies.clock())
+            self._backlog_until = self.deadline.catch_up_deadline(self.dependencies.clock())
         await self._process_queue(self._backlog, until=self._backlog_until)
 
     async def _finish_attempts(self) -> None:
@@ -172,7 +180,7 @@ class _Tick:
         stop_by: float | None = None
         while not await self._executor.wait_until(lambda: not len(self._executor), within_s=POLL_S):
             over, stopping = (
-                self.deadline.over(self.dependencies.clock()),
+                self.deadline.must_wind_up(self.dependencies.clock()),
                 self.dependencies.is_shutting_down(),
             )
             waiting = self._executor.take_expired(include_all=over or stopping)
@@ -186,7 +194,7 @@ class _Tick:
                     await self._executor.cancel_all(SHUT_DOWN)
                     return
 
-    async def _process_batches(self, queue: deque[Stored], size: int, *, is_backlog: bool) -> None:
+    async def _process_batches(self, queue: deque[VersionedTask], size: int, *, is_backlog: bool) -> None:
         """Do *size* tasks of *line* in several waves: while the store takes one, the next is judged."""
         waves = (
             self._process_batch(queue, min(BATCH_SIZE, size - begun), is_backlog=is_backlog)
@@ -196,30 +204,30 @@ class _Tick:
             if failure is not None:
                 raise failure
 
-    async def _process_batch(self, queue: deque[Stored], size: int, *, is_backlog: bool) -> None:
+    async def _process_batch(self, queue: deque[VersionedTask], size: int, *, is_backlog: bool) -> None:
         """Judge the next *size* tasks of *line* and do what each needs."""
         now = self.dependencies.clock()
-        starts: list[tuple[Stored, Mapping[str, Any]]] = []
+        starts: list[tuple[VersionedTask, Mapping[str, Any]]] = []
         settles: list[PendingTransition] = []
-        expired: dict[str, list[Stored]] = {}
+        expired: dict[str, list[VersionedTask]] = {}
         for _ in range(size):
             stored = queue.popleft()
             match self._decide(stored, now=now):
-                case Start() as start if start.late and not is_backlog:
+                case StartAttempt() as start if start.is_catch_up and not is_backlog:
                     self._backlog.append(stored)
-                case Start() as start if not self.deadline.ever_fits(stored.task.timeout_seconds):
+                case StartAttempt() as start if not self.deadline.fits_any_tick(stored.task.timeout_seconds):
                     if self._handoff.accepts(stored):
                         continue
-                    longest = self._handoff.max_duration or self.deadline.longest
-                    settlement = too_long(stored.task, start, longest=longest, now=now)
+                    longest = self._handoff.max_duration or self.deadline.max_duration
+                    settlement = skip_too_long(stored.task, start, max_duration=longest, now=now)
                     settles.append(PendingTransition(stored, settlement))
-                case Start() as start if self.deadline.fits(stored.task.timeout_seconds, now):
+                case StartAttempt() as start if self.deadline.fits_now(stored.task.timeout_seconds, now):
                     starts.append((stored, start.changes))
-                case Start():
+                case StartAttempt():
                     self.report.postponed += 1
-                case Settle(settlement):
+                case ApplyTransition(settlement):
                     settles.append(PendingTransition(stored, settlement))
-                case LookUp(tick_id):
+                case RecoverClaim(tick_id):
                     expired.setdefault(tick_id, []).append(stored)
         settles += await self._results.recover(expired, now=now)
         if settles:
@@ -227,14 +235,14 @@ class _Tick:
         if starts:
             await self._start_attempts(starts)
 
-    def _decide(self, stored: Stored, *, now: datetime) -> Verdict:
+    def _decide(self, stored: VersionedTask, *, now: datetime) -> Decision:
         try:
-            return judge(stored.task, token=self._writer.new_claim_token(), now=now)
+            return decide(stored.task, token=self._writer.new_claim_token(), now=now)
         except InputError as exc:  # a schedule nobody can read got into the store
             log.warning("task_unreadable", extra={"task_id": stored.task.id, "reason": str(exc)})
-            return Settle(unreadable(stored.task, str(exc), now=now))
+            return ApplyTransition(pause_unreadable(stored.task, str(exc), now=now))
 
-    async def _start_attempts(self, starts: Sequence[tuple[Stored, Mapping[str, Any]]]) -> None:
+    async def _start_attempts(self, starts: Sequence[tuple[VersionedTask, Mapping[str, Any]]]) -> None:
         won = await self._writer.claim(starts)
         self.report.lost_claims += len(starts) - len(won)
         reserved = await self.dependencies.credits.reserve(won)
@@ -252,12 +260,12 @@ class _Tick:
         await self._release_claims(idle)
         self._queue.extend(await self._results.skip(reserved.denied))
 
-    async def _release_claims(self, idle: Sequence[Stored]) -> list[Stored]:
+    async def _release_claims(self, idle: Sequence[VersionedTask]) -> list[VersionedTask]:
         """Give back claims whose attempts were not begun, and return them; nobody waits for their expiry."""
         now = self.dependencies.clock()
-        decided = [PendingTransition(one, Settlement(release(one.task, now=now), ())) for one in idle]
+        decided = [PendingTransition(one, Transition(release_claim(one.task, now=now), ())) for one in idle]
         return [stored for stored in await self._writer.apply(decided) if stored is not None]
 
     def _has_time_to_start(self) -> bool:
         in_order = self._failure is None and not self.dependencies.is_shutting_down()
-        return in_order and self.deadline.may_start(self.dependencies.clock())
+        return in_order and self.deadline.can_start(self.dependencies.clock())

@@ -13,8 +13,15 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-from functions.domain.lifecycle.complete import Settlement
-from functions.domain.storage import RUNS_PER_ENTRY, LedgerEntry, Result, Stored, Write, Written
+from functions.domain.lifecycle.complete import Transition
+from functions.domain.storage import (
+    RUNS_PER_BATCH,
+    ConditionalWrite,
+    RunBatch,
+    VersionedTask,
+    WriteResult,
+    WriteStatus,
+)
 from functions.domain.task import Task
 from functions.errors import StoreUnavailableError
 from functions.interfaces import TickStore
@@ -37,9 +44,9 @@ class PendingTransition:
         unsure: Whether an earlier try went unanswered, so that a refusal may be our own doing.
     """
 
-    task: Stored
-    transition: Settlement
-    recompute: Callable[[Task], Settlement] | None = None
+    task: VersionedTask
+    transition: Transition
+    recompute: Callable[[Task], Transition] | None = None
     maybe_applied: bool = False
 
 
@@ -69,18 +76,18 @@ class TickWriter:
         """A token for a claim, never used before; its front part finds this tick's ledger entries."""
         return f"{self._tick_id}.{next(self._claim_numbers)}"
 
-    async def claim(self, wanted: Sequence[tuple[Stored, Mapping[str, Any]]]) -> list[Stored]:
+    async def claim(self, wanted: Sequence[tuple[VersionedTask, Mapping[str, Any]]]) -> list[VersionedTask]:
         """Try to claim each task; return those that are now ours, as claimed.
 
         Raises:
-            StoreUnavailable: It is not known what became of the claims. Those that were applied expire.
+            StoreUnavailableError: It is not known what became of the claims. Those that were applied expire.
         """
-        writes = [Write.changing(stored, changes) for stored, changes in wanted]
+        writes = [ConditionalWrite.for_changes(stored, changes) for stored, changes in wanted]
         won, unknown = [], {}
         for write, written in zip(writes, await self._send(None, writes), strict=True):
-            if written.result is Result.APPLIED:
-                won.append(Stored(write.task, written.revision))
-            elif written.result is Result.UNKNOWN:
+            if written.status is WriteStatus.APPLIED:
+                won.append(VersionedTask(write.task, written.revision))
+            elif written.status is WriteStatus.UNKNOWN:
                 unknown[write.task.id] = write.task
         if unknown:
             log.warning("claims_unanswered", extra={"count": len(unknown)})
@@ -88,20 +95,20 @@ class TickWriter:
             won += [stored for stored in found.tasks if _has_same_claim(stored.task, unknown[stored.task.id])]
         return won
 
-    async def apply(self, transitions: Sequence[PendingTransition]) -> list[Stored | None]:
+    async def apply(self, transitions: Sequence[PendingTransition]) -> list[VersionedTask | None]:
         """Keep the records and write the settlements; answer in the same order.
 
         Returns:
             The task as it now stands, or None where somebody else has taken over or the store did
             not answer to the end: the claim's expiry and the ledger heal that.
         """
-        settled: list[Stored | None] = []
+        settled: list[VersionedTask | None] = []
         for group in _group_by_batch_size(transitions):
             settled += await self._apply_group(group)
         return settled
 
-    async def _apply_group(self, transitions: Sequence[PendingTransition]) -> list[Stored | None]:
-        settled: list[Stored | None] = [None] * len(transitions)
+    async def _apply_group(self, transitions: Sequence[PendingTransition]) -> list[VersionedTask | None]:
+        settled: list[VersionedTask | None] = [None] * len(transitions)
         open_items = dict(enumerate(transitions))
         for round_ in range(MAX_TRIES):
             if round_:
@@ -115,26 +122,26 @@ class TickWriter:
         return settled
 
     async def _apply_once(
-        self, items: Mapping[int, PendingTransition], applied: list[Stored | None]
+        self, items: Mapping[int, PendingTransition], applied: list[VersionedTask | None]
     ) -> dict[int, PendingTransition]:
         """Try each item once; fill in *settled* what is done and return what is to be tried again."""
         runs = tuple(run for item in items.values() for run in item.transition.runs)
         entry = self._run_batch(runs) if runs else None
-        writes = [Write.changing(item.task, item.transition.changes) for item in items.values()]
+        writes = [ConditionalWrite.for_changes(item.task, item.transition.changes) for item in items.values()]
         answers = await self._send(entry, writes)
         if entry is not None:
             await self._remove_void_runs(entry, items.values(), answers)
         unsettled: dict[int, PendingTransition] = {}
         for (index, item), write, written in zip(items.items(), writes, answers, strict=True):
-            if written.result is Result.APPLIED:
-                applied[index] = Stored(write.task, written.revision)
+            if written.status is WriteStatus.APPLIED:
+                applied[index] = VersionedTask(write.task, written.revision)
             else:
-                unsure = item.maybe_applied or written.result is Result.UNKNOWN
+                unsure = item.maybe_applied or written.status is WriteStatus.UNKNOWN
                 unsettled[index] = replace(item, maybe_applied=unsure)
         return await self._reread_conflicts(unsettled, applied) if unsettled else {}
 
     async def _remove_void_runs(
-        self, batch: LedgerEntry, items: Iterable[PendingTransition], results: Sequence[Written]
+        self, batch: RunBatch, items: Iterable[PendingTransition], results: Sequence[WriteResult]
     ) -> None:
         """Strike from *entry* what was decided and did not come to pass: somebody else had been faster.
 
@@ -143,15 +150,15 @@ class TickWriter:
         vain = {
             id(run)
             for item, answer in zip(items, results, strict=True)
-            if answer.result is Result.REFUSED and item.recompute is None and not item.maybe_applied
+            if answer.status is WriteStatus.CONFLICT and item.recompute is None and not item.maybe_applied
             for run in item.transition.runs
-            if run.only_decided
+            if run.has_no_result
         }
         if vain:
             await self._send(replace(batch, runs=tuple(run for run in batch.runs if id(run) not in vain)), ())
 
     async def _reread_conflicts(
-        self, items: Mapping[int, PendingTransition], applied: list[Stored | None]
+        self, items: Mapping[int, PendingTransition], applied: list[VersionedTask | None]
     ) -> dict[int, PendingTransition]:
         """Read what was refused or unanswered; return what is still ours to write."""
         try:
@@ -174,19 +181,17 @@ class TickWriter:
                 log.warning("settlement_overtaken", extra={"task_id": now.task.id})
         return ours
 
-    def _run_batch(self, runs: Sequence[Any]) -> LedgerEntry:
-        return LedgerEntry(
-            id=f"{self._tick_id}.{next(self._batch_numbers)}", at=self._clock(), runs=tuple(runs)
-        )
+    def _run_batch(self, runs: Sequence[Any]) -> RunBatch:
+        return RunBatch(id=f"{self._tick_id}.{next(self._batch_numbers)}", at=self._clock(), runs=tuple(runs))
 
-    async def _send(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def _send(self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
         try:
             async with asyncio.timeout(_timeout_or_none(self._seconds_left())):
                 if batch is None:
                     return await self._store.write(writes)
                 return await self._store.write_with_runs(batch, writes)
         except (StoreUnavailableError, TimeoutError):
-            return [Written(Result.UNKNOWN)] * len(writes)
+            return [WriteResult(WriteStatus.UNKNOWN)] * len(writes)
 
     def _seconds_left(self) -> float:
         """Seconds until the answer is due."""
@@ -203,7 +208,7 @@ def _group_by_batch_size(transitions: Sequence[PendingTransition]) -> Iterator[l
     size = 0
     for item in transitions:
         runs = len(item.transition.runs)
-        if group and size + runs > RUNS_PER_ENTRY:
+        if group and size + runs > RUNS_PER_BATCH:
             yield group
             group, size = [], 0
         group.append(item)

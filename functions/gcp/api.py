@@ -30,7 +30,7 @@ class AccessToken:
     """What proves who we are.
 
     Attributes:
-        good_until: When another one must be had.
+        renew_at: When another one must be had.
     """
 
     text: str
@@ -41,8 +41,8 @@ class GoogleApi:
     """One of Google's services, or an emulator of it.
 
     Args:
-        address: Where it is, without a path.
-        token: Gets a fresh token; None for an emulator, which wants none.
+        base_url: Where it is, without a path.
+        fetch_token: Gets a fresh token; None for an emulator, which wants none.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class GoogleApi:
         """Post *body*; return the answer.
 
         Raises:
-            CallFailed: There was none in time, or it is not 2xx.
+            GoogleApiError: There was none in time, or it is not 2xx.
         """
         headers = {"Content-Type": "application/json"} | await self._auth_headers()
         text = json.dumps(body, ensure_ascii=False).encode()

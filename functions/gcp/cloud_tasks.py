@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.domain.lifecycle.time_budget import FINISHING
-from functions.domain.sharding import Share, divided, span_of
+from functions.domain.lifecycle.time_budget import FINISH_MARGIN
+from functions.domain.sharding import WorkerAssignment, dedup_window, split
 from functions.domain.task import Task
-from functions.domain.types import instant_text
+from functions.domain.types import format_instant
 from functions.gcp.api import GoogleApi, GoogleApiError
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class QueueTarget:
     Attributes:
         queue: `projects/P/locations/L/queues/Q`.
         url: The worker's address.
-        account: The service account whose ID token a worker gets; empty for none.
+        service_account: The service account whose ID token a worker gets; empty for none.
         audience: What that token is meant for; empty means the address.
         headers: More to be sent to the worker.
     """
@@ -54,10 +54,10 @@ class CloudTasksWorkerPool:
     """Workers behind a queue; see `Workers`.
 
     Args:
-        time: What a worker has until it must answer.
-        shares: How many workers a backlog is divided among.
-        mine: The share of the worker that asks; None for a tick. A worker leaves what it could not do of
-            its share to a next one, and nothing else.
+        worker_timeout: What a worker has until it must answer.
+        worker_count: How many workers a backlog is divided among.
+        assignment: The share of the worker that asks; None for a tick. A worker leaves what it could not do
+            of its share to a next one, and nothing else.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class CloudTasksWorkerPool:
         *,
         worker_timeout: timedelta,
         worker_count: int,
-        assignment: Share | None = None,
+        assignment: WorkerAssignment | None = None,
     ) -> None:
         self._api = api
         self._target = target
@@ -78,10 +78,10 @@ class CloudTasksWorkerPool:
     @property
     def max_duration(self) -> timedelta:
         """The longest attempt that fits into a worker."""
-        return self._worker_timeout - FINISHING
+        return self._worker_timeout - FINISH_MARGIN
 
-    def for_next_worker(self, assignment: Share) -> "CloudTasksWorkerPool":
-        """The workers that the worker of *share* may ask for: those after itself."""
+    def for_next_worker(self, assignment: WorkerAssignment) -> "CloudTasksWorkerPool":
+        """The workers that the worker of *assignment* may ask for: those after itself."""
         return CloudTasksWorkerPool(
             self._api,
             self._target,
@@ -91,14 +91,12 @@ class CloudTasksWorkerPool:
         )
 
     async def submit(self, tasks: Sequence[Task], *, backlog: bool, now: datetime, within: timedelta) -> int:
-        """Send what is needed, and no more than `MOST_LONG` messages beside the shares."""
+        """Send what is needed, and no more than `MAX_SINGLE_TASKS` messages beside the shares."""
         messages = [_task_message(task, now=now) for task in tasks[:MAX_SINGLE_TASKS]]
         if backlog or len(tasks) > MAX_SINGLE_TASKS:
-            shares = (
-                divided(self._worker_count) if self._assignment is None else [self._assignment.next_part()]
-            )
-            span = span_of(now, seconds=ASSIGNMENT_WINDOW_S)
-            messages += [(share, share.name(within=span)) for share in shares]
+            shares = split(self._worker_count) if self._assignment is None else [self._assignment.next_part()]
+            span = dedup_window(now, seconds=ASSIGNMENT_WINDOW_S)
+            messages += [(share, share.dedup_key(window=span)) for share in shares]
         if not messages:
             return 0
         free = asyncio.Semaphore(MAX_IN_FLIGHT)
@@ -111,10 +109,10 @@ class CloudTasksWorkerPool:
         if sent < len(messages):
             fault = next(one for one in ended if one is not None)
             reason = str(fault) if isinstance(fault, GoogleApiError) else "it took too long"
-            log.error("hand_over_failed", extra={"count": len(messages) - sent, "reason": reason})
+            log.error("handoff_failed", extra={"count": len(messages) - sent, "reason": reason})
         return sent
 
-    async def _send(self, assignment: Share, name: str, slots: asyncio.Semaphore) -> None:
+    async def _send(self, assignment: WorkerAssignment, name: str, slots: asyncio.Semaphore) -> None:
         async with slots:
             try:
                 await self._api.call(
@@ -126,14 +124,14 @@ class CloudTasksWorkerPool:
                 if exc.status != ALREADY_EXISTS:
                     raise
 
-    def _build_message(self, assignment: Share, name: str) -> dict[str, Any]:
+    def _build_message(self, assignment: WorkerAssignment, name: str) -> dict[str, Any]:
         least, most = DISPATCH_DEADLINE_RANGE_S
         deadline_s = min(max((self._worker_timeout + DISPATCH_MARGIN).total_seconds(), least), most)
         request: dict[str, Any] = {
             "url": self._target.url,
             "httpMethod": "POST",
             "headers": {"Content-Type": "application/json"} | dict(self._target.headers),
-            "body": base64.b64encode(json.dumps(assignment.as_json()).encode()).decode(),
+            "body": base64.b64encode(json.dumps(assignment.to_json()).encode()).decode(),
         }
         if self._target.service_account:
             request["oidcToken"] = {
@@ -147,8 +145,8 @@ class CloudTasksWorkerPool:
         }
 
 
-def _task_message(task: Task, *, now: datetime) -> tuple[Share, str]:
+def _task_message(task: Task, *, now: datetime) -> tuple[WorkerAssignment, str]:
     """A message about one task; its next look, which every change moves on, makes its name."""
-    share = Share(tasks=(task.id,))
-    looked_at = instant_text(task.next_run_at) if task.next_run_at else ""
-    return share, share.name(within=f"{looked_at}|{span_of(now, seconds=TASK_WINDOW_S)}")
+    share = WorkerAssignment(tasks=(task.id,))
+    looked_at = format_instant(task.next_run_at) if task.next_run_at else ""
+    return share, share.dedup_key(window=f"{looked_at}|{dedup_window(now, seconds=TASK_WINDOW_S)}")

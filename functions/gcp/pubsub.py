@@ -58,7 +58,7 @@ class PubSubPublisher:
         return ""
 
     def _build_message(self, event: CloudEvent) -> dict[str, Any]:
-        named = event.attributes(source=self._source).items()
+        named = event.attributes(default_source=self._source).items()
         attributes = {"content-type": "application/json"} | {f"ce-{name}": value for name, value in named}
         data = json.dumps(event.data, ensure_ascii=False).encode(errors="replace")
         return {"data": base64.b64encode(data).decode(), "attributes": attributes}

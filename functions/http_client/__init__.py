@@ -1,6 +1,6 @@
 """The guarded HTTP client: the only place in the program that opens addresses given by users.
 
-client       what others use: `HttpClient`, `Response`, `FetchError`, `RefusedError`
+client       what others use: `HttpClient`, `Response`, `FetchError`, `BlockedRequestError`
 exchange     one call from first request to last answer
 calls, urls, headers, redirects     what may be asked for: rules, no network
 addresses    which addresses may be connected to: the rule itself

@@ -108,7 +108,7 @@ class HttpClient:
             timeout_s: For everything together: name, connection, TLS, redirects, headers and body.
 
         Raises:
-            RefusedError: The address, or something about the call, is not allowed. Permanent.
+            BlockedRequestError: The address, or something about the call, is not allowed. Permanent.
             FetchError: No usable answer came, or not in time.
         """
         exchange = self._runner or self._create_runner()

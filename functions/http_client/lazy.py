@@ -49,7 +49,7 @@ class SingleOriginClient:
     For a model's server on the same machine or network, say, whose address no user can choose.
 
     Args:
-        base: Any address of the origin.
+        origin_url: Any address of the origin.
         clock: As for `HttpClient`.
     """
 

@@ -22,7 +22,7 @@ def check_url(text: str, ports: Ports = ANY_PORT) -> URL:
     """Return the URL that will be called: no fragment, no trailing dot after the host.
 
     Raises:
-        RefusedError: It is not a URL we call; the reason says what to change.
+        BlockedRequestError: It is not a URL we call; the reason says what to change.
     """
     url = _parse_and_check(text)
     _check_port(url.port, ports)
@@ -131,7 +131,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
     """Return quietly when a user may send *headers*.
 
     Raises:
-        RefusedError: One of them is not allowed; the reason names it but never shows its value.
+        BlockedRequestError: One of them is not allowed; the reason names it but never shows its value.
     """
     for name, content in headers.items():
         if not _NAME.fullmatch(name):
@@ -184,7 +184,7 @@ def validate_request(
     """Return the call a user asks for.
 
     Raises:
-        RefusedError: Something about it is not allowed; the reason says what to change.
+        BlockedRequestError: Something about it is not allowed; the reason says what to change.
     """
     method = method.upper()
     if method not in _METHODS:
@@ -199,13 +199,13 @@ REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 
 
 def next_request(request: Request, status: int, location: str | None, ports: Ports) -> Request | None:
-    """Return the call that an answer asks for instead of *call*, or None when it asks for none.
+    """Return the call that an answer asks for instead of *request*, or None when it asks for none.
 
     303 becomes GET, and so does a POST answered with 301 or 302; 307 and 308 repeat method and body.
     Headers that may hold a secret do not leave the origin.
 
     Raises:
-        RefusedError: The target is no URL, is not allowed, or would leave https for http.
+        BlockedRequestError: The target is no URL, is not allowed, or would leave https for http.
     """
     if status not in REDIRECT_STATUSES or not location:
         return None

@@ -100,7 +100,7 @@ class _GzipDecoder:
         return self._member.eof
 
     def feed(self, data: bytes, max_bytes: int) -> bytes:
-        """Return at most *room* bytes, at least 1; what does not fit is lost, the caller stops then."""
+        """Return at most *max_bytes* bytes, at least 1; what does not fit is lost, the caller stops then."""
         out = bytearray()
         while data and len(out) < max_bytes:
             if self._member.eof:

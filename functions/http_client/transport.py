@@ -191,7 +191,7 @@ class GuardedConnector:
         """Return the answer to *call* once its headers are here; redirects are answers.
 
         Raises:
-            FetchError: No answer came; RefusedError when its address is not allowed.
+            FetchError: No answer came; BlockedRequestError when its address is not allowed.
         """
         try:
             try:

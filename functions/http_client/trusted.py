@@ -107,4 +107,4 @@ class TrustedHttpClient:
         return self._session
 
     def __repr__(self) -> str:
-        return "VendorPost()"
+        return "TrustedHttpClient()"

@@ -23,7 +23,7 @@ def create_channels(settings: Mapping[str, str], post: PostRequest) -> dict[str,
     channels: dict[str, Channel] = {}
     for module in channel_modules():
         try:
-            channel: Channel | None = module.open_channel(settings, post)
+            channel: Channel | None = module.create_channel(settings, post)
         except SettingsError as exc:
             log.error("channel_misconfigured", extra={"channel": _module_name(module), "error": str(exc)})  # noqa: TRY400  # the traceback could show the setting
             continue
@@ -38,7 +38,7 @@ def setting_names() -> tuple[str, ...]:
 
 
 def channel_modules() -> list[ModuleType]:
-    """The modules of this room that are channels: those with `SETTINGS` and `open_channel`."""
+    """The modules that are channels: those with `SETTINGS` and `create_channel`."""
     found = sorted(info.name for info in pkgutil.iter_modules(channels.__path__))
     return [importlib.import_module(f"{channels.__name__}.{name}") for name in found]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.errors import SettingsError
 from functions.http_client.trusted import HttpResponse, PostRequest
 from functions.notifications.rendering.formatting import safe_http_url
@@ -39,7 +39,7 @@ class Channel(Protocol):
     @property
     def name(self) -> str: ...
 
-    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
+    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         """Say *notices*, most important first, in one message.
 
         Raises:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from functions.domain.alerts.model import Notice, NoticeKind
-from functions.domain.alerts.subscriptions import DEFAULT, NOBODY
+from functions.domain.alerts.model import Notification, NotificationKind
+from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL, NO_CHANNEL
 from functions.http_client.trusted import PostError
 from functions.notifications.channel import Channel, SendResult
 
 log = logging.getLogger(__name__)
 
-KINDS_BY_SEVERITY: tuple[NoticeKind, ...] = (  # the worst first
+KINDS_BY_SEVERITY: tuple[NotificationKind, ...] = (  # the worst first
     "failure",
     "silent",
     "reminder",
@@ -66,7 +66,9 @@ class NotificationDispatcher:
         self._not_before: dict[str, datetime] = {}  # channels that asked to be left alone until then
         self._has_logged_no_channels = False
 
-    async def __call__(self, notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+    async def __call__(
+        self, notifications: Sequence[Notification], *, within: timedelta
+    ) -> list[tuple[str, ...]]:
         """Say *notices*; return for each the names of the channels still to be told, () when done.
 
         Never raises for a fault of a channel. A name no channel has, and a refusal that trying again
@@ -93,7 +95,7 @@ class NotificationDispatcher:
             KeyError: No channel has this name.
         """
         now = self._clock()
-        notice = Notice(
+        notice = Notification(
             id=f"channel.{name}@{now.isoformat()}#test",
             kind="test",
             task_id=f"channel.{name}",
@@ -107,11 +109,13 @@ class NotificationDispatcher:
         )
         return await self._send(self._channels[name], [notice], now, within)
 
-    def _channels_for(self, notification: Notice) -> tuple[str, ...]:
+    def _channels_for(self, notification: Notification) -> tuple[str, ...]:
         """The names *notice* asks for, each once, with the default channels spelt out."""
         names: list[str] = []
-        for name in notification.channels or (DEFAULT,):
-            names.extend(self._channels if name == DEFAULT and name not in self._channels else (name,))
+        for name in notification.channels or (DEFAULT_CHANNEL,):
+            names.extend(
+                self._channels if name == DEFAULT_CHANNEL and name not in self._channels else (name,)
+            )
         return tuple(dict.fromkeys(names))
 
     def _log_unknown_channels(self, wanted: Sequence[tuple[str, ...]]) -> None:
@@ -119,12 +123,12 @@ class NotificationDispatcher:
             self._has_logged_no_channels = True
             log.info("notice_nowhere", extra={"hint": "no channel has its settings; nobody is told anything"})
         named = {name for names in wanted for name in names}
-        for name in sorted(named - self._channels.keys() - {NOBODY}):
+        for name in sorted(named - self._channels.keys() - {NO_CHANNEL}):
             log.warning(
                 "notice_refused", extra={"channel": name, "detail": "no channel of this name is set up"}
             )
 
-    async def _deliver_to(self, name: str, notifications: Sequence[Notice], within: timedelta) -> bool:
+    async def _deliver_to(self, name: str, notifications: Sequence[Notification], within: timedelta) -> bool:
         """Send one message; return whether there is nothing left to do for this channel."""
         now = self._clock()
         if now < self._not_before.get(name, now):
@@ -144,7 +148,7 @@ class NotificationDispatcher:
         return sent.ok or sent.permanent
 
     async def _send(
-        self, channel: Channel, notifications: Sequence[Notice], now: datetime, within: timedelta
+        self, channel: Channel, notifications: Sequence[Notification], now: datetime, within: timedelta
     ) -> SendResult:
         try:
             async with asyncio.timeout(within.total_seconds()):
@@ -156,7 +160,7 @@ class NotificationDispatcher:
         except Exception as exc:  # noqa: BLE001  # a fault in one channel must not silence the others
             return SendResult(ok=False, detail=f"a fault of ours ({type(exc).__name__})")
 
-    def _redact_notification(self, notification: Notice) -> Notice:
+    def _redact_notification(self, notification: Notification) -> Notification:
         return notification.model_copy(
             update={
                 "title": self._redact(notification.title),
@@ -169,5 +173,5 @@ class NotificationDispatcher:
         )
 
 
-def _sort_key(notification: Notice) -> tuple[int, datetime]:
+def _sort_key(notification: Notification) -> tuple[int, datetime]:
     return KINDS_BY_SEVERITY.index(notification.kind), notification.at

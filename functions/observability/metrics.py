@@ -1,11 +1,12 @@
 """Figures for Prometheus: what this process has done since it began, and what the store holds."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from functions.domain.storage import Counts
+from functions.domain.storage import StoreStats
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 RUN_COUNTERS = {
@@ -17,11 +18,11 @@ RUN_COUNTERS = {
 REPORT_COUNTERS = {
     "due": "tasks found due",
     "started": "attempts begun",
-    "left": "due tasks left for want of time",
-    "taken": "claims lost to another tick",
-    "broken": "documents that could not be read",
-    "handed": "messages to workers",
-    "unpublished": "events lost",
+    "postponed": "due tasks left for want of time",
+    "lostClaims": "claims lost to another tick",
+    "unreadable": "documents that could not be read",
+    "handedOff": "messages to workers",
+    "publishFailures": "events lost",
     "reads": "documents read",
     "writes": "documents written",
 }
@@ -49,8 +50,8 @@ class Metrics:
         self.report_totals.update({name: value for name, value in report.items() if isinstance(value, int)})
         self.last_tick_at = at
 
-    def render(self, stats: Counts | None) -> str:
-        """Everything in Prometheus' text format; *counts* are None when the store did not answer."""
+    def render(self, stats: StoreStats | None) -> str:
+        """Everything in Prometheus' text format; *stats* is None when the store did not answer."""
         return "\n".join([*self._lines(), *_store_lines(stats)]) + "\n"
 
     def _lines(self) -> Iterator[str]:
@@ -66,7 +67,9 @@ class Metrics:
         for name in RUN_COUNTERS:
             yield f'cronfire_runs_total{{outcome="{name}"}} {self.report_totals[name]}'
         for name, about in REPORT_COUNTERS.items():
-            yield from _sample(f"cronfire_{name}_total", "counter", about, self.report_totals[name])
+            yield from _sample(
+                f"cronfire_{_snake_case(name)}_total", "counter", about, self.report_totals[name]
+            )
         seconds = self.report_totals["durationMs"] / 1000
         yield from _sample(
             "cronfire_busy_seconds_total", "counter", "time spent in ticks and shares", seconds
@@ -80,7 +83,7 @@ class Metrics:
             )
 
 
-def _store_lines(stats: Counts | None) -> Iterator[str]:
+def _store_lines(stats: StoreStats | None) -> Iterator[str]:
     yield from _sample("cronfire_store_up", "gauge", "whether the store answered", int(stats is not None))
     if stats is None:
         return
@@ -99,3 +102,8 @@ def _sample(name: str, kind: str, about: str, value: float) -> Iterator[str]:
 def _header(name: str, kind: str, about: str) -> Iterator[str]:
     yield f"# HELP {name} {about}"
     yield f"# TYPE {name} {kind}"
+
+
+def _snake_case(name: str) -> str:
+    """Prometheus names have underscores: `lostClaims` becomes `lost_claims`."""
+    return re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", name)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from functions.domain.run import Outcome
 from functions.domain.task import Job
-from functions.domain.types import OutcomeKind, instant_text
+from functions.domain.types import OutcomeKind, format_instant
 from functions.errors import SettingsError
 from functions.interfaces import RunTask
 
@@ -88,7 +88,7 @@ def _span_attributes(job: Job) -> dict[str, Any]:
         "cronfire.task": job.task_id,
         "cronfire.type": job.type,
         "cronfire.occurrence": job.idempotency_key,
-        "cronfire.scheduled_for": instant_text(job.scheduled_at),
+        "cronfire.scheduled_for": format_instant(job.scheduled_at),
         "cronfire.late_ms": round((job.started_at - job.scheduled_at).total_seconds() * 1000),
         "cronfire.attempt": job.attempt,
         "cronfire.trigger": str(job.trigger),

@@ -8,19 +8,19 @@ from typing import Final
 from pydantic import ValidationError
 
 from functions.domain.access import (
-    TOKEN_CHARS,
-    Actor,
-    Entry,
-    Key,
+    MAX_TOKEN_CHARS,
+    ApiKey,
+    AuditEntry,
+    Principal,
     Scope,
-    actor_of,
-    digest_of,
-    entry_id,
-    expires,
-    first_id,
-    token_of,
+    audit_entry_id,
+    audit_expiry,
+    audit_id_prefix,
+    format_token,
+    hash_token,
+    principal_of,
 )
-from functions.domain.storage import Document, Result
+from functions.domain.storage import Document, WriteStatus
 from functions.errors import (
     ConflictError,
     InputError,
@@ -42,24 +42,24 @@ async def create_key(
     scopes: tuple[Scope, ...],
     owner: str,
     expires_at: datetime | None,
-    by: Actor,
+    by: Principal,
     now: datetime,
     new_id: Callable[[], str],
     new_secret: Callable[[], str],
-) -> tuple[Key, str]:
+) -> tuple[ApiKey, str]:
     """Make a key and return it with its token, which nobody can read a second time.
 
     Raises:
         NotAllowedError: *by* is no administrator, or asks for more than he has himself.
         InputError: The key would be over before it begins.
     """
-    if not by.may("admin"):
+    if not by.has_scope("admin"):
         raise NotAllowedError("Making keys takes the scope admin")
     if by.owner and owner != by.owner:
         raise NotAllowedError(f"owner: a key of {by.owner} makes keys for {by.owner} alone")
     if expires_at is not None and expires_at <= now:
         raise InputError("expiresAt: must be in the future")
-    key = Key(
+    key = ApiKey(
         id=new_id(),
         name=name,
         scopes=scopes,
@@ -68,40 +68,42 @@ async def create_key(
         created_by=by.name,
         expires_at=expires_at,
     )
-    token = token_of(key.id, new_secret())
+    token = format_token(key.id, new_secret())
     [written] = await store.put_documents(
-        [Document(KIND, digest_of(token), _to_document_data(key), expire_at=expires_at)]
+        [Document(KIND, hash_token(token), _to_document_data(key), expire_at=expires_at)]
     )
-    if written.result is not Result.APPLIED:
+    if written.status is not WriteStatus.APPLIED:
         raise StoreUnavailableError("The store did not say whether the key was kept; make another one")
     return key, token
 
 
-async def find_principal(store: DocumentStore, token: str, *, now: datetime) -> Actor | None:
+async def find_principal(store: DocumentStore, token: str, *, now: datetime) -> Principal | None:
     """Who comes with *token*; None when it is no key of ours, or over, or revoked."""
-    if len(token) > TOKEN_CHARS:
+    if len(token) > MAX_TOKEN_CHARS:
         return None
-    return await find_principal_by_hash(store, digest_of(token), now=now)
+    return await find_principal_by_hash(store, hash_token(token), now=now)
 
 
-async def find_principal_by_hash(store: DocumentStore, token_hash: str, *, now: datetime) -> Actor | None:
+async def find_principal_by_hash(store: DocumentStore, token_hash: str, *, now: datetime) -> Principal | None:
     """Whose key has this digest; None as for `holder`."""
     found = [_parse_key(document) for document in await store.get_documents(KIND, [token_hash])]
-    live = [key for key in found if key is not None and key.is_live(now)]
-    return actor_of(live[0]) if live else None
+    live = [key for key in found if key is not None and key.is_active(now)]
+    return principal_of(live[0]) if live else None
 
 
-async def list_keys(store: DocumentStore, *, by: Actor) -> list[Key]:
+async def list_keys(store: DocumentStore, *, by: Principal) -> list[ApiKey]:
     """All keys that *by* may know of, newest first.
 
     Raises:
         NotAllowedError: *by* is no administrator.
     """
     keys = [key for document in await _all_key_documents(store, by=by) if (key := _parse_key(document))]
-    return sorted((key for key in keys if by.sees(key.owner)), key=lambda key: key.created_at, reverse=True)
+    return sorted(
+        (key for key in keys if by.can_see(key.owner)), key=lambda key: key.created_at, reverse=True
+    )
 
 
-async def revoke_key(store: DocumentStore, key_id: str, *, by: Actor, now: datetime) -> Key:
+async def revoke_key(store: DocumentStore, key_id: str, *, by: Principal, now: datetime) -> ApiKey:
     """End a key for good, at once.
 
     Raises:
@@ -111,7 +113,7 @@ async def revoke_key(store: DocumentStore, key_id: str, *, by: Actor, now: datet
     """
     for document in await _all_key_documents(store, by=by):
         key = _parse_key(document)
-        if key is None or key.id != key_id or not by.sees(key.owner):
+        if key is None or key.id != key_id or not by.can_see(key.owner):
             continue
         if key.revoked_at is not None:
             return key
@@ -119,14 +121,14 @@ async def revoke_key(store: DocumentStore, key_id: str, *, by: Actor, now: datet
         [written] = await store.put_documents(
             [Document(KIND, document.id, _to_document_data(ended), document.revision)]
         )
-        if written.result is not Result.APPLIED:
+        if written.status is not WriteStatus.APPLIED:
             raise ConflictError("The key was changed at the same moment; look, and try again")
         return ended
     raise NotFoundError(f"There is no key {key_id!r}")
 
 
-async def _all_key_documents(store: DocumentStore, *, by: Actor) -> list[Document]:
-    if not by.may("admin"):
+async def _all_key_documents(store: DocumentStore, *, by: Principal) -> list[Document]:
+    if not by.has_scope("admin"):
         raise NotAllowedError("Keys take the scope admin")
     found: list[Document] = []
     while True:
@@ -136,13 +138,13 @@ async def _all_key_documents(store: DocumentStore, *, by: Actor) -> list[Documen
             return found
 
 
-def _to_document_data(key: Key) -> dict[str, object]:
+def _to_document_data(key: ApiKey) -> dict[str, object]:
     return key.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
-def _parse_key(document: Document) -> Key | None:
+def _parse_key(document: Document) -> ApiKey | None:
     try:
-        return Key.model_validate(document.data)
+        return ApiKey.model_validate(document.data)
     except ValidationError:
         return None  # somebody's hand was in the store: such a key opens nothing
 
@@ -152,7 +154,7 @@ def _parse_key(document: Document) -> Key | None:
 log = logging.getLogger(__name__)
 
 
-async def record_entry(store: DocumentStore, entry: Entry, *, new_id: Callable[[], str]) -> None:
+async def record_entry(store: DocumentStore, entry: AuditEntry, *, new_id: Callable[[], str]) -> None:
     """Keep *entry*, and put it into the log as well.
 
     The change it tells of is done by now: a store that cannot keep the entry does not undo it, and the log
@@ -160,28 +162,28 @@ async def record_entry(store: DocumentStore, entry: Entry, *, new_id: Callable[[
     """
     log.info("audit", extra=entry.model_dump(mode="json", exclude_defaults=True))
     data = entry.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    document = Document("audit", entry_id(entry, new_id()), data, expire_at=expires(entry))
+    document = Document("audit", audit_entry_id(entry, new_id()), data, expire_at=audit_expiry(entry))
     try:
         await store.put_documents([document])
     except StoreError as exc:
         log.error("audit_not_kept", extra={"subject": entry.subject, "error": str(exc)})  # noqa: TRY400  # known
 
 
-async def list_entries(store: DocumentStore, subject: str, *, limit: int = 100) -> list[Entry]:
+async def list_entries(store: DocumentStore, subject: str, *, limit: int = 100) -> list[AuditEntry]:
     """The newest entries about *subject*, newest first."""
-    after = first_id(subject)
-    found: list[Entry] = []
+    after = audit_id_prefix(subject)
+    found: list[AuditEntry] = []
     while True:
         page = await store.list_documents("audit", after=after, limit=PAGE_SIZE)
-        mine = [document for document in page if document.id.startswith(first_id(subject))]
+        mine = [document for document in page if document.id.startswith(audit_id_prefix(subject))]
         found += [entry for document in mine if (entry := _parse_entry(document))]
         if len(mine) < PAGE_SIZE:
             return found[::-1][:limit]
         after = mine[-1].id
 
 
-def _parse_entry(document: Document) -> Entry | None:
+def _parse_entry(document: Document) -> AuditEntry | None:
     try:
-        return Entry.model_validate(document.data)
+        return AuditEntry.model_validate(document.data)
     except ValidationError:
         return None

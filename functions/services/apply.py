@@ -7,9 +7,16 @@ from datetime import datetime
 from typing import Literal
 
 from functions.domain.alerts.routing import DailyDigest
-from functions.domain.lifecycle.edit import edited, first_look
+from functions.domain.lifecycle.edit import edit_task, new_task
 from functions.domain.run import Run
-from functions.domain.storage import RUNS_PER_ENTRY, Filter, LedgerEntry, Result, Stored, Write
+from functions.domain.storage import (
+    RUNS_PER_BATCH,
+    ConditionalWrite,
+    RunBatch,
+    TaskFilter,
+    VersionedTask,
+    WriteStatus,
+)
 from functions.domain.task import NotifyRule, TaskFields, TaskSpec
 from functions.errors import InputError
 from functions.interfaces import TaskStore
@@ -56,9 +63,9 @@ async def apply_plan(
         InputError: A spec's schedule has no occurrence left, or what it runs after is not there; every fault
             is named, nothing was written.
     """
-    existing = {stored.task.id: stored for stored in await all_tasks(store, Filter())}
+    existing = {stored.task.id: stored for stored in await all_tasks(store, TaskFilter())}
     changes: list[PlannedChange] = []
-    writes: list[tuple[Write, tuple[Run, ...]]] = []
+    writes: list[tuple[ConditionalWrite, tuple[Run, ...]]] = []
     faults: list[str] = []
     for spec in specs:
         try:
@@ -81,7 +88,7 @@ async def apply_plan(
     for task_id in sorted(removed):
         stored = existing[task_id]
         changes.append(PlannedChange(task_id, "remove", before=stored.task.next_run_at))
-        writes.append((Write(stored.task, stored.revision, delete=True), ()))
+        writes.append((ConditionalWrite(stored.task, stored.revision, delete=True), ()))
     if not dry_run:
         followed = [(with_dependents(write, kept), runs) for write, runs in writes]
         await _write_all(store, followed, now=now, new_id=new_id)
@@ -89,26 +96,26 @@ async def apply_plan(
     return sorted(changes, key=lambda change: change.id)
 
 
-async def all_tasks(store: TaskStore, which: Filter) -> list[Stored]:
+async def all_tasks(store: TaskStore, which: TaskFilter) -> list[VersionedTask]:
     """All tasks that match *which*, by id. Unreadable documents are left out."""
-    tasks: list[Stored] = []
+    tasks: list[VersionedTask] = []
     after = ""
     while True:
         found = await store.list_tasks(which, after=after, limit=PAGE_SIZE)
         tasks += found.tasks
-        if len(found.tasks) + len(found.broken) < PAGE_SIZE:
+        if len(found.tasks) + len(found.invalid) < PAGE_SIZE:
             return tasks
-        after = max([stored.task.id for stored in found.tasks] + [broken.id for broken in found.broken])
+        after = max([stored.task.id for stored in found.tasks] + [broken.id for broken in found.invalid])
 
 
 def _plan_task(
-    stored: Stored | None, spec: TaskSpec, *, origin: str, now: datetime
-) -> tuple[PlannedChange, Write | None, tuple[Run, ...]]:
+    stored: VersionedTask | None, spec: TaskSpec, *, origin: str, now: datetime
+) -> tuple[PlannedChange, ConditionalWrite | None, tuple[Run, ...]]:
     applied = _spec_hash(spec)
     if stored is None:
-        task = first_look(spec, now=now, origin=origin).model_copy(update={"applied": applied})
-        return PlannedChange(spec.id, "create", after=task.next_run_at), Write(task, None), ()
-    settlement = edited(stored.task, spec, now=now)
+        task = new_task(spec, now=now, origin=origin).model_copy(update={"applied_spec_hash": applied})
+        return PlannedChange(spec.id, "create", after=task.next_run_at), ConditionalWrite(task, None), ()
+    settlement = edit_task(stored.task, spec, now=now)
     if not settlement.changes:
         return (
             PlannedChange(
@@ -117,7 +124,7 @@ def _plan_task(
             None,
             (),
         )
-    write = Write.changing(stored, settlement.changes | {"applied": applied})
+    write = ConditionalWrite.for_changes(stored, settlement.changes | {"applied_spec_hash": applied})
     names = tuple(
         sorted(
             TaskSpec.model_fields[name].alias or name
@@ -125,7 +132,7 @@ def _plan_task(
             if name in TaskSpec.model_fields
         )
     )
-    drifted = stored.task.applied not in ("", _spec_hash(stored.task))
+    drifted = stored.task.applied_spec_hash not in ("", _spec_hash(stored.task))
     change = PlannedChange(spec.id, "update", names, stored.task.next_run_at, write.task.next_run_at, drifted)
     return change, write, settlement.runs
 
@@ -138,20 +145,20 @@ def _spec_hash(spec: TaskFields) -> str:
 
 async def _write_all(
     store: TaskStore,
-    writes: Sequence[tuple[Write, tuple[Run, ...]]],
+    writes: Sequence[tuple[ConditionalWrite, tuple[Run, ...]]],
     *,
     now: datetime,
     new_id: Callable[[], str],
 ) -> None:
-    for start in range(0, len(writes), RUNS_PER_ENTRY):
-        part = writes[start : start + RUNS_PER_ENTRY]
+    for start in range(0, len(writes), RUNS_PER_BATCH):
+        part = writes[start : start + RUNS_PER_BATCH]
         runs = tuple(run for _, kept in part for run in kept)
-        entry = LedgerEntry(f"{new_id()}.1", now, runs) if runs else None
+        entry = RunBatch(f"{new_id()}.1", now, runs) if runs else None
         written = await store.write_with_runs(entry, [write for write, _ in part])
         refused = [
             write.task.id
             for (write, _), answer in zip(part, written, strict=True)
-            if answer.result is not Result.APPLIED
+            if answer.status is not WriteStatus.APPLIED
         ]
         if refused:
             raise InputError(f"{', '.join(refused)}: changed by somebody else meanwhile; apply again")
@@ -169,7 +176,7 @@ async def sync_digest_task(
     "0 problems" when there are none.
 
     Raises:
-        StoreUnavailable: It is not known whether the change was made.
+        StoreUnavailableError: It is not known whether the change was made.
     """
     specs = [] if digest is None else [_digest_spec(name, digest)]
     await apply_plan(store, specs, origin=f"digest.{name}", now=now, new_id=new_id)

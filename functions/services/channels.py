@@ -7,9 +7,16 @@ from functools import partial
 
 from pydantic import ValidationError
 
-from functions.domain.alerts.model import Notice
-from functions.domain.alerts.routing import Bucket, ChannelSettings, Disabled, Route, Switchboard, route
-from functions.domain.storage import Document, Result
+from functions.domain.alerts.model import Notification
+from functions.domain.alerts.routing import (
+    ChannelPreferences,
+    Disabled,
+    Route,
+    RoutingTable,
+    TokenBucket,
+    route,
+)
+from functions.domain.storage import Document, WriteStatus
 from functions.domain.types import Priority
 from functions.errors import InputError, StoreError, StoreUnavailableError
 from functions.interfaces import DocumentStore
@@ -20,7 +27,7 @@ CACHE_TTL = timedelta(minutes=1)  # then a change made by another process is see
 MAX_TRIES = 5  # at a write somebody else got in the way of
 REASON_CHARS = 300
 
-Update = Callable[[ChannelSettings], ChannelSettings]
+Update = Callable[[ChannelPreferences], ChannelPreferences]
 
 
 class ChannelService:
@@ -36,14 +43,14 @@ class ChannelService:
         self._store = store
         self._config_hashes = dict(config_hashes)
         self._clock = clock
-        self._cached = {name: ChannelSettings() for name in config_hashes}
+        self._cached = {name: ChannelPreferences() for name in config_hashes}
         self._cached_until: datetime | None = None
         self._backed_off_until: dict[str, datetime] = {}
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[str, TokenBucket] = {}
 
     # -- for deliveries ----------------------------------------------------------------------------------
 
-    async def route(self, notifications: Sequence[Notice]) -> list[Route]:
+    async def route(self, notifications: Sequence[Notification]) -> list[Route]:
         """Say for each notice where it goes now and where it waits.
 
         What the store does not tell is taken as it was last known, at first as open: better a message at
@@ -56,24 +63,24 @@ class ChannelService:
             except StoreError as exc:
                 log.warning("channels_unread", extra={"reason": str(exc)})
         routes = [route(notice, self._routing_table(now), now=now) for notice in notifications]
-        for name in {name for one in routes for name in one.send} & self._buckets.keys():
-            self._buckets[name] = self._buckets[name].taken(now)
+        for name in {name for one in routes for name in one.send_now} & self._buckets.keys():
+            self._buckets[name] = self._buckets[name].take(now)
         for notice, one in zip(notifications, routes, strict=True):
-            if not one.send and not one.held:
+            if not one.send_now and not one.hold:
                 extra = {"task_id": notice.task_id, "kind": notice.kind}
                 log.warning("notice_unsaid", extra=extra | {"detail": "all its channels are switched off"})
         return routes
 
-    def undelivered(self) -> list[Notice]:
+    def undelivered(self) -> list[Notification]:
         """Notices of channels that were switched off, for those that are left."""
         return [
             _disabled_notification(name, settings.disabled)
             for name, settings in self._cached.items()
-            if settings.disabled and settings.disabled.untold and not self._is_cached_open(name)
+            if settings.disabled and settings.disabled.undelivered and not self._is_cached_open(name)
         ]
 
     async def mark_delivered(
-        self, notifications: Sequence[Notice], remaining: Sequence[tuple[str, ...]]
+        self, notifications: Sequence[Notification], remaining: Sequence[tuple[str, ...]]
     ) -> None:
         """Note who still has to be told; never raises: whoever is told twice is told."""
         for notice, left in zip(notifications, remaining, strict=True):
@@ -85,12 +92,12 @@ class ChannelService:
         disabled = Disabled(
             reason=reason[:REASON_CHARS],
             at=self._clock(),
-            fingerprint=self._config_hashes.get(name, ""),
-            untold=others,
+            config_hash=self._config_hashes.get(name, ""),
+            undelivered=others,
         )
 
-        def decide(settings: ChannelSettings) -> ChannelSettings:
-            off = not settings.is_open(disabled.fingerprint)
+        def decide(settings: ChannelPreferences) -> ChannelPreferences:
+            off = not settings.is_open(disabled.config_hash)
             return settings if off else settings.model_copy(update={"disabled": disabled})
 
         if await self._update_quietly(name, decide):
@@ -102,38 +109,38 @@ class ChannelService:
 
     # -- for people --------------------------------------------------------------------------------------
 
-    async def settings(self) -> Mapping[str, ChannelSettings]:
+    async def settings(self) -> Mapping[str, ChannelPreferences]:
         """The settings of each channel that is set up, as they are now."""
         await self._load()
         return dict(self._cached)
 
-    def is_open(self, name: str, settings: ChannelSettings) -> bool:
+    def is_open(self, name: str, settings: ChannelPreferences) -> bool:
         """Whether anything may be said on the channel, were these its settings."""
         return settings.is_open(self._config_hashes.get(name, ""))
 
-    async def enable(self, name: str) -> ChannelSettings:
+    async def enable(self, name: str) -> ChannelPreferences:
         """Switch *name* on, whoever switched it off."""
         return await self.update_settings(
             name, lambda old: old.model_copy(update={"enabled": True, "disabled": None})
         )
 
-    async def disable(self, name: str) -> ChannelSettings:
+    async def disable(self, name: str) -> ChannelPreferences:
         """Switch *name* off until somebody enables it."""
         return await self.update_settings(name, lambda old: old.model_copy(update={"enabled": False}))
 
-    async def update_settings(self, name: str, update: Update) -> ChannelSettings:
+    async def update_settings(self, name: str, update: Update) -> ChannelPreferences:
         """Apply *decide* to the channel's settings as they stand, again if somebody else was faster.
 
         Raises:
             InputError: There is no such channel.
-            StoreUnavailable: It is not known whether the change was made.
+            StoreUnavailableError: It is not known whether the change was made.
         """
         if name not in self._cached:
             there = ", ".join(self._cached) or "none: set FEISHU_WEBHOOK_URL or another channel's variable"
             raise InputError(f"there is no channel {name!r}; there is {there}")
         for _ in range(MAX_TRIES):
             found = await self._store.get_documents("channels", [name])
-            old = _parse_settings(name, found[0]) if found else ChannelSettings()
+            old = _parse_settings(name, found[0]) if found else ChannelPreferences()
             new = update(old)
             if new == old:
                 self._cached[name] = new
@@ -141,10 +148,10 @@ class ChannelService:
             data = new.model_dump(mode="json", by_alias=True, exclude_defaults=True)
             revision = found[0].revision if found else None
             [written] = await self._store.put_documents([Document("channels", name, data, revision)])
-            if written.result is Result.APPLIED:
+            if written.status is WriteStatus.APPLIED:
                 self._cached[name] = new
                 return new
-            if written.result is Result.UNKNOWN:
+            if written.status is WriteStatus.UNKNOWN:
                 raise StoreUnavailableError(
                     f"It is not known whether {name} was changed; look, and try again"
                 )
@@ -157,7 +164,7 @@ class ChannelService:
         documents = {document.id: document for document in found}
         for name in self._cached:
             document = documents.get(name)
-            self._cached[name] = ChannelSettings() if document is None else _parse_settings(name, document)
+            self._cached[name] = ChannelPreferences() if document is None else _parse_settings(name, document)
         self._cached_until = self._clock() + CACHE_TTL
 
     async def _update_quietly(self, name: str, update: Update) -> bool:
@@ -169,7 +176,7 @@ class ChannelService:
             log.warning("channel_not_noted", extra={"channel": name, "reason": str(exc)})
             return False
 
-    def _routing_table(self, now: datetime) -> Switchboard:
+    def _routing_table(self, now: datetime) -> RoutingTable:
         busy = {name: until for name, until in self._backed_off_until.items() if until > now}
         for name, settings in self._cached.items():
             if settings.rate_per_minute is None:
@@ -177,34 +184,34 @@ class ChannelService:
                 continue
             bucket = self._buckets.get(name)
             if bucket is None or bucket.per_minute != settings.rate_per_minute:
-                bucket = self._buckets[name] = Bucket.full(settings.rate_per_minute, now=now)
-            if (free_at := bucket.free_at(now)) > now:
+                bucket = self._buckets[name] = TokenBucket.full(settings.rate_per_minute, now=now)
+            if (free_at := bucket.next_token_at(now)) > now:
                 busy[name] = max(free_at, busy.get(name, now))
-        return Switchboard(self._cached, self._config_hashes, busy)
+        return RoutingTable(self._cached, self._config_hashes, busy)
 
     def _is_cached_open(self, name: str) -> bool:
         return self.is_open(name, self._cached[name])
 
 
-def _parse_settings(name: str, document: Document) -> ChannelSettings:
+def _parse_settings(name: str, document: Document) -> ChannelPreferences:
     """What the document says; the defaults when it cannot be read: a fault of it silences nobody."""
     try:
-        return ChannelSettings.model_validate(document.data)
+        return ChannelPreferences.model_validate(document.data)
     except ValidationError as exc:
         places = sorted({".".join(map(str, error["loc"])) for error in exc.errors(include_input=False)})
         log.warning("channel_unreadable", extra={"channel": name, "fields": places})
-        return ChannelSettings()
+        return ChannelPreferences()
 
 
-def _with_undelivered(channels: tuple[str, ...], settings: ChannelSettings) -> ChannelSettings:
+def _with_undelivered(channels: tuple[str, ...], settings: ChannelPreferences) -> ChannelPreferences:
     if settings.disabled is None:
         return settings
-    disabled = settings.disabled.model_copy(update={"untold": channels})
+    disabled = settings.disabled.model_copy(update={"undelivered": channels})
     return settings.model_copy(update={"disabled": disabled})
 
 
-def _disabled_notification(name: str, disabled: Disabled) -> Notice:
-    return Notice(
+def _disabled_notification(name: str, disabled: Disabled) -> Notification:
+    return Notification(
         id=f"channel.{name}@{disabled.at.isoformat()}#channel",
         kind="channel",
         task_id=f"channel.{name}",
@@ -215,6 +222,6 @@ def _disabled_notification(name: str, disabled: Disabled) -> Notice:
         occurrence=disabled.at,
         at=disabled.at,
         summary=f"{disabled.reason}. Then: scheduler channels enable {name}",
-        channels=disabled.untold,
+        channels=disabled.undelivered,
         priority=Priority.URGENT,
     )

@@ -11,20 +11,20 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.domain.credits import (
-    LEVELS,
+    USAGE_LEVELS,
     Account,
-    Grant,
-    Later,
-    Rates,
-    Refusal,
-    decide,
-    level_notice,
-    notice_prefix,
+    Denied,
+    Granted,
+    Postponed,
+    PriceList,
+    decide_admission,
+    level_notification,
+    notification_id_prefix,
 )
 from functions.domain.run import Outcome
-from functions.domain.storage import Document, Result, Stored
+from functions.domain.storage import Document, VersionedTask, WriteStatus
 from functions.domain.task import Task
 from functions.errors import InputError, NotFoundError, StoreError, StoreUnavailableError
 from functions.interfaces import (
@@ -62,7 +62,7 @@ class AccountStore:
         found = await self._store.get_documents("owners", [account_document_id(owner)])
         if not found:
             raise NotFoundError(f"{owner} has no account: scheduler owners set {owner} makes one")
-        return _parse_account(owner, found[0]).at(self._clock())
+        return _parse_account(owner, found[0]).as_of(self._clock())
 
     async def list_accounts(self) -> list[Account]:
         """Return all accounts by name; those that cannot be read are left out."""
@@ -75,7 +75,7 @@ class AccountStore:
                 break
         now = self._clock()
         accounts = [_parse_account_or_none(document) for document in documents]
-        return sorted((one.at(now) for one in accounts if one is not None), key=lambda one: one.name)
+        return sorted((one.as_of(now) for one in accounts if one is not None), key=lambda one: one.name)
 
     async def set_plan(
         self,
@@ -139,7 +139,7 @@ class AccountStore:
             except StoreError as exc:
                 done[owner] = exc
                 continue
-            after = change(before.at(now))
+            after = change(before.as_of(now))
             if after == before and document.revision is not None:
                 done[owner] = after
             else:
@@ -149,7 +149,7 @@ class AccountStore:
             await self._store.put_documents([document for _, document in writes.values()]) if writes else []
         )
         for (owner, (after, document)), answer in zip(writes.items(), written, strict=True):
-            if answer.result is Result.APPLIED:
+            if answer.status is WriteStatus.APPLIED:
                 done[owner] = after
                 self._cache(owner, Document("owners", document.id, document.data, answer.revision))
             else:  # refused, or unknown: either way what is stored now is to be looked at
@@ -210,7 +210,7 @@ ACCOUNTS_TIMEOUT_S = 5.0  # for the accounts' part in starting or settling: clai
 
 CARRIED_FOR = timedelta(minutes=1)  # a notice whose task is not written by then is carried by another one
 
-CreditDecision = Grant | Refusal | Later
+CreditDecision = Granted | Denied | Postponed
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,7 @@ class StoredCreditLedger:
     counted it; of one that dies earlier the reservation expires.
     """
 
-    def __init__(self, accounts: AccountStore, prices: Rates, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, accounts: AccountStore, prices: PriceList, *, clock: Callable[[], datetime]) -> None:
         self._accounts = accounts
         self._prices = prices
         self._clock = clock
@@ -240,9 +240,9 @@ class StoredCreditLedger:
         ] = {}  # by owner and token: counts that could not be written
         self._pending_levels: dict[str, _LevelReached] = {}  # by the id of a notice that a task carries
 
-    async def reserve(self, claimed: Sequence[Stored]) -> ReservationResult:
+    async def reserve(self, claimed: Sequence[VersionedTask]) -> ReservationResult:
         """Say which attempts may be made, and set aside what they may cost."""
-        priced = [stored for stored in claimed if self._prices.priced(stored.task.type)]
+        priced = [stored for stored in claimed if self._prices.has_price(stored.task.type)]
         if not priced:
             return ReservationResult([GrantedAttempt(stored) for stored in claimed])
         now = self._clock()
@@ -252,26 +252,26 @@ class StoredCreditLedger:
             if stored.task.owner:
                 waves[stored.task.owner].append(stored.task)
             else:
-                answers[stored.task.id] = decide(stored.task, None, self._prices, now=now)
+                answers[stored.task.id] = decide_admission(stored.task, None, self._prices, now=now)
         changes = {owner: self._reserve_batch(tasks, answers, now=now) for owner, tasks in waves.items()}
         accounts = await self._update(changes, fresh=True)
         for owner, tasks in waves.items():
             if isinstance(fault := accounts[owner], StoreError):
                 later = isinstance(fault, StoreUnavailableError)
-                answers |= {task.id: Later() if later else Refusal(str(fault)) for task in tasks}
+                answers |= {task.id: Postponed() if later else Denied(str(fault)) for task in tasks}
         return self._partition(claimed, answers, accounts, now=now)
 
-    async def charge(self, done: Sequence[tuple[Stored, Outcome]]) -> list[ChargedOutcome]:
+    async def charge(self, done: Sequence[tuple[VersionedTask, Outcome]]) -> list[ChargedOutcome]:
         """Count what attempts cost, and put it among their metrics."""
         costs: dict[str, float] = {}
         owed: dict[str, dict[str, float]] = {}
         for stored, outcome in done:
             task = stored.task
-            if task.claim is None or not self._prices.priced(task.type):
+            if task.claim is None or not self._prices.has_price(task.type):
                 continue
             token = task.claim.token
             reserved = self._reserved.pop(token, 0.0)
-            costs[task.id] = self._prices.cost(task.type, outcome, reserved=reserved)
+            costs[task.id] = self._prices.charge(task.type, outcome, reserved=reserved)
             if task.owner:
                 owed.setdefault(task.owner, {})[token] = costs[task.id]
         if not costs:
@@ -279,7 +279,7 @@ class StoredCreditLedger:
         accounts = await self._charge_owed(owed) if owed else {}
         return [self._with_cost(stored.task, outcome, costs, accounts) for stored, outcome in done]
 
-    async def mark_notified(self, notifications: Sequence[Notice]) -> None:
+    async def mark_notified(self, notifications: Sequence[Notification]) -> None:
         """Note in the accounts which levels people will hear of."""
         words = {notice.id: self._pending_levels.get(notice.id) for notice in notifications}
         changes: dict[str, Update] = {}
@@ -297,18 +297,22 @@ class StoredCreditLedger:
         def change(account: Account) -> Account:
             for task in tasks:
                 assert task.claim is not None  # only claimed tasks are about to be attempted
-                answer = Later() if account.is_full else decide(task, account, self._prices, now=now)
+                answer = (
+                    Postponed()
+                    if account.has_too_many_reservations
+                    else decide_admission(task, account, self._prices, now=now)
+                )
                 decisions[task.id] = answer
-                if isinstance(answer, Grant):
+                if isinstance(answer, Granted):
                     until = task.claim.until
-                    account = account.reserved(task.claim.token, answer.credits, until=until)
+                    account = account.reserve(task.claim.token, answer.credits, until=until)
             return account
 
         return change
 
     def _partition(
         self,
-        claimed: Sequence[Stored],
+        claimed: Sequence[VersionedTask],
         decisions: Mapping[str, CreditDecision],
         accounts: Mapping[str, Account | StoreError],
         *,
@@ -319,18 +323,20 @@ class StoredCreditLedger:
             match decisions.get(stored.task.id):
                 case None:
                     granted.append(GrantedAttempt(stored))
-                case Grant(credits, tokens):
+                case Granted(credits, tokens):
                     assert stored.task.claim is not None  # as above
                     self._reserved[stored.task.claim.token] = credits
                     granted.append(GrantedAttempt(stored, tokens))
-                case Refusal(reason, owner_spent):
+                case Denied(reason, owner_spent):
                     account = accounts.get(stored.task.owner)
                     spent = owner_spent and isinstance(account, Account)
                     notices = (
-                        self._level_notification(account, max(LEVELS), stored.task, now=now) if spent else ()
+                        self._level_notification(account, max(USAGE_LEVELS), stored.task, now=now)
+                        if spent
+                        else ()
                     )
                     denied.append(DeniedAttempt(stored, reason, notices))
-                case Later():
+                case Postponed():
                     later.append(stored)
         return ReservationResult(granted, denied, later)
 
@@ -367,7 +373,7 @@ class StoredCreditLedger:
             return ChargedOutcome(replace(outcome, metrics=metrics))
         metrics["ownerCreditsUsed"] = account.used_credits
         if account.monthly_credits is not None:
-            metrics["ownerCreditsLeft"] = max(0.0, account.left)
+            metrics["ownerCreditsLeft"] = max(0.0, account.remaining)
         notices = self._level_notification(account, account.level, task, now=self._clock())
         return ChargedOutcome(replace(outcome, metrics=metrics), notices)
 
@@ -375,19 +381,19 @@ class StoredCreditLedger:
 
     def _level_notification(
         self, account: Account | StoreError | None, level: int, task: Task, *, now: datetime
-    ) -> tuple[Notice, ...]:
+    ) -> tuple[Notification, ...]:
         """The notice of a level that people have not heard of; none while another task carries it."""
-        if not isinstance(account, Account) or level <= account.told:
+        if not isinstance(account, Account) or level <= account.notified_level:
             return ()
         self._pending_levels = {
             id_: word for id_, word in self._pending_levels.items() if now - word.at < CARRIED_FOR
         }
-        prefix = notice_prefix(account)
+        prefix = notification_id_prefix(account)
         carried = [word.level for id_, word in self._pending_levels.items() if id_.startswith(prefix)]
         if level <= max(carried, default=0):
             return ()
-        notice = level_notice(account, level, task, now=now)
-        self._pending_levels[notice.id] = _LevelReached(task.owner, account.period, level, now)
+        notice = level_notification(account, level, task, now=now)
+        self._pending_levels[notice.id] = _LevelReached(task.owner, account.month, level, now)
         return (notice,)
 
     async def _update(
@@ -407,7 +413,7 @@ class StoredCreditLedger:
 def _charge_costs(costs: Mapping[str, float]) -> Update:
     def change(account: Account) -> Account:
         for token, credits in costs.items():
-            account = account.settled(token, credits)
+            account = account.charge(token, credits)
         return account
 
     return change
@@ -415,8 +421,8 @@ def _charge_costs(costs: Mapping[str, float]) -> Update:
 
 def _mark_notified(reached: _LevelReached) -> Update:
     def change(account: Account) -> Account:
-        if account.period != reached.period:
+        if account.month != reached.period:
             return account
-        return account.model_copy(update={"told": max(account.told, reached.level)})
+        return account.model_copy(update={"notified_level": max(account.notified_level, reached.level)})
 
     return change

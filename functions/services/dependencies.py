@@ -1,7 +1,7 @@
 """Who starts on whom: kept where it is needed when something happens, as tasks are made, edited and removed.
 
 A task says `after` and `onEvent` itself. The other side is kept as well, so that the end of a run costs
-nothing where nobody follows: `followers` in the task that is followed, and one document for each type of
+nothing where nobody follows: `dependents` in the task that is followed, and one document for each type of
 event. A link too many does no harm, for the task is asked whether it listens; so links are made before
 the task is written, and removed after.
 """
@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Protocol
 
-from functions.domain.events import MOST_LISTENERS, Follower, circle
-from functions.domain.storage import Document, Result, Stored, Write
+from functions.domain.events import MAX_SUBSCRIBERS, Dependent, find_cycle
+from functions.domain.storage import ConditionalWrite, Document, VersionedTask, WriteStatus
 from functions.domain.task import Task, TaskFields, TaskSpec
 from functions.errors import InputError, StoreUnavailableError
 from functions.interfaces import DocumentStore, TaskStore
@@ -49,14 +49,14 @@ async def check_links(
     while unread and len(after) < MAX_SEARCHED_TASKS:
         found = await store.get_tasks(sorted(unread))
         there = {stored.task.id: stored.task for stored in found.tasks if can_see(stored.task.owner)}
-        missing |= unread - there.keys() - {broken.id for broken in found.broken}
+        missing |= unread - there.keys() - {broken.id for broken in found.invalid}
         after |= {task.id: [one.task for one in task.after] for task in there.values()}
         unread = {one.task for task in there.values() for one in task.after} - known.keys() - after.keys()
     for spec in specs:
         for number, one in enumerate(spec.after):
             if one.task in missing:
                 raise InputError(f"after.{number}.task: there is no task {one.task!r}")
-    if round_trip := circle(after):
+    if round_trip := find_cycle(after):
         raise InputError(f"after: these tasks would start one another in a circle: {' -> '.join(round_trip)}")
 
 
@@ -66,7 +66,7 @@ def check_no_dependents(task: Task, *, removed: Collection[str] = ()) -> None:
     Raises:
         InputError: Some do.
     """
-    left = sorted({follower.task for follower in task.followers} - set(removed))
+    left = sorted({follower.task for follower in task.dependents} - set(removed))
     if left:
         raise InputError(f"{task.id}: {', '.join(left)} run after it; change or remove them first")
 
@@ -74,7 +74,7 @@ def check_no_dependents(task: Task, *, removed: Collection[str] = ()) -> None:
 async def add_links(store: LinkedTaskStore, spec: TaskSpec, *, before: TaskFields | None = None) -> None:
     """Make the links that *spec* needs and *before* did not; to be called before the task is written."""
     for task_id in sorted({one.task for one in spec.after}):
-        ours = tuple(Follower(task=spec.id, on=one.on) for one in spec.after if one.task == task_id)
+        ours = tuple(Dependent(task=spec.id, on=one.on) for one in spec.after if one.task == task_id)
         await _update_dependent(store, task_id, spec.id, ours)
     known = {one.type for one in before.on_event} if before else set()
     for type_ in sorted({one.type for one in spec.on_event} - known):
@@ -117,7 +117,7 @@ async def sync_links(
 async def link_problems(
     store: LinkedTaskStore,
     kept: Mapping[str, TaskSpec],
-    existing: Mapping[str, Stored],
+    existing: Mapping[str, VersionedTask],
     removed: Collection[str],
 ) -> list[str]:
     """What is wrong with what tasks run after, once *kept* is written and *removed* is gone."""
@@ -129,38 +129,38 @@ async def link_problems(
     except InputError as exc:
         faults.append(str(exc))
     for task_id in sorted(removed):
-        followers = {one.task for one in existing[task_id].task.followers if one.task in known}
+        followers = {one.task for one in existing[task_id].task.dependents if one.task in known}
         left = [id_ for id_ in sorted(followers - kept.keys()) if _runs_after(known[id_], task_id)]
         if left:
             faults.append(f"{task_id}: {', '.join(left)} run after it; change or remove them as well")
     return faults
 
 
-def with_dependents(write: Write, kept: Mapping[str, TaskSpec]) -> Write:
+def with_dependents(write: ConditionalWrite, kept: Mapping[str, TaskSpec]) -> ConditionalWrite:
     """*write* so that a task that it makes knows from its first moment which of *kept* run after it."""
     if write.revision is not None or write.delete:
         return write
     mine = tuple(
-        Follower(task=spec.id, on=one.on)
+        Dependent(task=spec.id, on=one.on)
         for spec in kept.values()
         for one in spec.after
         if one.task == write.task.id
     )
-    return replace(write, task=write.task.model_copy(update={"followers": mine})) if mine else write
+    return replace(write, task=write.task.model_copy(update={"dependents": mine})) if mine else write
 
 
 async def update_links(
     store: LinkedTaskStore,
     kept: Mapping[str, TaskSpec],
-    before: Mapping[str, Stored],
+    before: Mapping[str, VersionedTask],
     removed: Collection[str],
 ) -> None:
     """See to the links of all that was written; also to any that a crash had left undone."""
     for spec in kept.values():
-        if spec.listens:
+        if spec.has_event_triggers:
             await add_links(store, spec)
     for task_id in sorted((kept.keys() | removed) & before.keys()):
-        if before[task_id].task.listens:
+        if before[task_id].task.has_event_triggers:
             await remove_links(store, before[task_id].task, spec=kept.get(task_id))
 
 
@@ -181,7 +181,7 @@ async def all_subscribers(store: DocumentStore) -> Mapping[str, Collection[str]]
 
 
 async def _update_dependent(
-    store: TaskStore, task_id: str, dependent_id: str, dependents: Iterable[Follower]
+    store: TaskStore, task_id: str, dependent_id: str, dependents: Iterable[Dependent]
 ) -> None:
     """Let *task_id* know that *follower* runs after it as *ours* say, and in no other way."""
     for _ in range(MAX_TRIES):
@@ -189,14 +189,14 @@ async def _update_dependent(
         if not found.tasks:
             return
         stored = found.tasks[0]
-        others = [one for one in stored.task.followers if one.task != dependent_id]
+        others = [one for one in stored.task.dependents if one.task != dependent_id]
         followers = (*others, *dependents)
-        if followers == stored.task.followers:
+        if followers == stored.task.dependents:
             return
-        if len(followers) > MOST_LISTENERS:
-            raise InputError(f"after: {task_id} is followed by {MOST_LISTENERS} tasks already")
-        [written] = await store.write([Write.changing(stored, {"followers": followers})])
-        if written.result is Result.APPLIED:
+        if len(followers) > MAX_SUBSCRIBERS:
+            raise InputError(f"after: {task_id} is followed by {MAX_SUBSCRIBERS} tasks already")
+        [written] = await store.write([ConditionalWrite.for_changes(stored, {"dependents": followers})])
+        if written.status is WriteStatus.APPLIED:
             return
     raise StoreUnavailableError(f"{task_id} changes too quickly; try again")
 
@@ -211,12 +211,12 @@ async def _update_subscribers(
         after = update(ids)
         if after == ids:
             return
-        if len(after) > MOST_LISTENERS:
-            raise InputError(f"onEvent: {MOST_LISTENERS} tasks listen to {type_} already")
+        if len(after) > MAX_SUBSCRIBERS:
+            raise InputError(f"onEvent: {MAX_SUBSCRIBERS} tasks listen to {type_} already")
         data = {"tasks": sorted(after)}
         document = Document("listeners", type_, data, found[0].revision if found else None)
         [written] = await (store.put_documents([document]) if after else store.delete_documents([document]))
-        if written.result is Result.APPLIED:
+        if written.status is WriteStatus.APPLIED:
             return
     raise StoreUnavailableError(f"The listeners of {type_} change too quickly; try again")
 

@@ -5,9 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from functions.domain.events import OURS, Event
-from functions.domain.lifecycle.complete import Settlement
-from functions.domain.lifecycle.receive_event import heard, listens_to
+from functions.domain.events import RESERVED_PREFIX, Event
+from functions.domain.lifecycle.complete import Transition
+from functions.domain.lifecycle.receive_event import matches, receive_events
 from functions.domain.task import Task
 from functions.errors import InputError, NotFoundError
 from functions.services.dependencies import LinkedTaskStore, subscribers
@@ -36,17 +36,17 @@ async def publish_event(
 
     Raises:
         InputError: Its type is one of the scheduler's own, or the one task it is for is not there.
-        StoreUnavailable: Not all could be told; send the same event again.
+        StoreUnavailableError: Not all could be told; send the same event again.
     """
-    if event.type.startswith(OURS):
-        raise InputError(f"type: {OURS}* are the scheduler's own events; choose another name")
+    if event.type.startswith(RESERVED_PREFIX):
+        raise InputError(f"type: {RESERVED_PREFIX}* are the scheduler's own events; choose another name")
     all_ = await subscribers(store, [event.type]) if not event.to else {}
     found = await store.get_tasks([event.to] if event.to else list(all_.get(event.type, ())))
     if event.to and not any(event.owner in ("", one.task.owner) for one in found.tasks):
         raise InputError(f"to: there is no task {event.to!r}")
     told: dict[str, list[str]] = {"started": [], "skipped": [], "known": []}
     for stored in found.tasks:
-        if listens_to(stored.task, event):
+        if matches(stored.task, event):
             with suppress(NotFoundError):  # deleted meanwhile: nobody is there to hear it
                 told[await _deliver(store, stored.task.id, event, now=now, new_id=new_id)].append(
                     stored.task.id
@@ -60,9 +60,9 @@ async def _deliver(
     """Let one task hear *event*; say what became of it, as `Announced` names that."""
     became = "known"
 
-    def decide(task: Task) -> Settlement:
+    def decide(task: Task) -> Transition:
         nonlocal became
-        settlement = heard(task, [event], now=now)
+        settlement = receive_events(task, [event], now=now)
         became = "skipped" if settlement.runs else "started" if settlement.changes else "known"
         return settlement
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from functions.domain.storage import Document, Result
+from functions.domain.storage import Document, WriteStatus
 from functions.errors import InputError, StoreUnavailableError
 from functions.interfaces import DocumentStore
 
@@ -18,7 +18,7 @@ async def get_signing_secret(store: DocumentStore, *, new_secret: Callable[[], s
     make one at the same moment, the first one's counts.
 
     Raises:
-        StoreUnavailable: It could neither be found nor kept.
+        StoreUnavailableError: It could neither be found nor kept.
     """
     for _ in range(2):
         found = await store.get_documents("meta", [SIGNING_DOCUMENT_ID])
@@ -44,7 +44,7 @@ async def is_duplicate_request(store: DocumentStore, key: str, request: str, *, 
     [written] = await store.put_documents(
         [Document("meta", name, {"asked": asked}, expire_at=now + IDEMPOTENCY_KEY_TTL)]
     )
-    if written.result is Result.APPLIED:
+    if written.status is WriteStatus.APPLIED:
         return False
     before = await store.get_documents("meta", [name])
     if before and before[0].data.get("asked") != asked:

@@ -7,19 +7,27 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from functions.domain.access import Actor, Entry, Scope, Verb
-from functions.domain.lifecycle.complete import Settlement
+from functions.domain.access import AuditEntry, AuditVerb, Principal, Scope
+from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.edit import (
-    asked_to_run,
     backfill_instants,
-    cancelled,
-    edited,
-    first_look,
-    paused,
-    resumed,
+    cancel,
+    edit_task,
+    new_task,
+    pause,
+    queue_runs,
+    resume,
 )
 from functions.domain.run import Run
-from functions.domain.storage import Filter, Found, LedgerEntry, Operations, Result, Stored, Write
+from functions.domain.storage import (
+    ConditionalWrite,
+    OperationCounts,
+    QueryResult,
+    RunBatch,
+    TaskFilter,
+    VersionedTask,
+    WriteStatus,
+)
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import OutcomeKind, Status, Trigger
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError, StoreUnavailableError
@@ -44,11 +52,11 @@ async def pause_task(
     now: datetime,
     new_id: Callable[[], str],
 ) -> Task:
-    """Stop a task; see `lifecycle.paused`."""
+    """Stop a task; see `lifecycle.edit.pause`."""
     return await update_task(
         store,
         task_id,
-        lambda task: paused(task, note=note, until=until, by=by, now=now),
+        lambda task: pause(task, note=note, until=until, by=by, now=now),
         now=now,
         new_id=new_id,
     )
@@ -57,15 +65,15 @@ async def pause_task(
 async def resume_task(
     store: TaskStore, task_id: str, *, catch_up: bool, now: datetime, new_id: Callable[[], str]
 ) -> Task:
-    """End a pause or a quarantine; see `lifecycle.resumed`."""
+    """End a pause or a quarantine; see `lifecycle.edit.resume`."""
     return await update_task(
-        store, task_id, lambda task: resumed(task, now=now, catch_up=catch_up), now=now, new_id=new_id
+        store, task_id, lambda task: resume(task, now=now, catch_up=catch_up), now=now, new_id=new_id
     )
 
 
 async def cancel_task(store: TaskStore, task_id: str, *, now: datetime, new_id: Callable[[], str]) -> Task:
-    """End the occurrence in hand; see `lifecycle.cancelled`."""
-    return await update_task(store, task_id, lambda task: cancelled(task, now=now), now=now, new_id=new_id)
+    """End the occurrence in hand; see `lifecycle.edit.cancel`."""
+    return await update_task(store, task_id, lambda task: cancel(task, now=now), now=now, new_id=new_id)
 
 
 async def request_run(store: TaskStore, task_id: str, *, now: datetime, new_id: Callable[[], str]) -> Task:
@@ -73,7 +81,7 @@ async def request_run(store: TaskStore, task_id: str, *, now: datetime, new_id: 
     return await update_task(
         store,
         task_id,
-        lambda task: asked_to_run(task, [now], Trigger.MANUAL, now=now),
+        lambda task: queue_runs(task, [now], Trigger.MANUAL, now=now),
         now=now,
         new_id=new_id,
     )
@@ -102,7 +110,7 @@ async def backfill_task(
         await update_task(
             store,
             task_id,
-            lambda task: asked_to_run(task, wanted, Trigger.BACKFILL, now=now),
+            lambda task: queue_runs(task, wanted, Trigger.BACKFILL, now=now),
             now=now,
             new_id=new_id,
         )
@@ -112,7 +120,7 @@ async def backfill_task(
 async def update_task(
     store: TaskStore,
     task_id: str,
-    update: Callable[[Task], Settlement],
+    update: Callable[[Task], Transition],
     *,
     now: datetime,
     new_id: Callable[[], str],
@@ -121,7 +129,7 @@ async def update_task(
 
     Raises:
         InputError: There is no such task, or what was asked makes no sense for it.
-        StoreUnavailable: It is not known whether the change was made.
+        StoreUnavailableError: It is not known whether the change was made.
     """
     for _ in range(MAX_TRIES):
         stored = await get_task(store, task_id)
@@ -136,28 +144,28 @@ async def update_task(
 
 async def write_update(
     store: TaskStore,
-    stored: Stored,
-    transition: Settlement,
+    stored: VersionedTask,
+    transition: Transition,
     *,
     now: datetime,
     new_id: Callable[[], str],
-) -> Stored | None:
+) -> VersionedTask | None:
     """Write what was decided about *stored*, once; None when somebody else has changed it meanwhile.
 
     Raises:
-        StoreUnavailable: It is not known whether the change was made.
+        StoreUnavailableError: It is not known whether the change was made.
     """
-    write = Write.changing(stored, transition.changes)
-    entry = LedgerEntry(f"{new_id()}.1", now, transition.runs) if transition.runs else None
+    write = ConditionalWrite.for_changes(stored, transition.changes)
+    entry = RunBatch(f"{new_id()}.1", now, transition.runs) if transition.runs else None
     [written] = await store.write_with_runs(entry, [write])
-    if written.result is Result.UNKNOWN:
+    if written.status is WriteStatus.UNKNOWN:
         raise StoreUnavailableError(
             f"The store did not say whether {stored.task.id} was changed; look, and try again"
         )
-    return Stored(write.task, written.revision) if written.result is Result.APPLIED else None
+    return VersionedTask(write.task, written.revision) if written.status is WriteStatus.APPLIED else None
 
 
-async def get_task(store: TaskStore, task_id: str) -> Stored:
+async def get_task(store: TaskStore, task_id: str) -> VersionedTask:
     """Return a task.
 
     Raises:
@@ -165,8 +173,8 @@ async def get_task(store: TaskStore, task_id: str) -> Stored:
         InputError: Its document cannot be read.
     """
     found = await store.get_tasks([task_id])
-    if found.broken:
-        raise InputError(f"{task_id} cannot be read: {found.broken[0].reason}")
+    if found.invalid:
+        raise InputError(f"{task_id} cannot be read: {found.invalid[0].reason}")
     if not found.tasks:
         raise NotFoundError(f"There is no task {task_id!r}")
     return found.tasks[0]
@@ -175,7 +183,7 @@ async def get_task(store: TaskStore, task_id: str) -> Stored:
 class TaskServiceStore(LinkedTaskStore, Protocol):
     """Tasks, their history, and what is kept beside them."""
 
-    def count_operations(self) -> AbstractContextManager[Operations]:
+    def count_operations(self) -> AbstractContextManager[OperationCounts]:
         """As in `Store`."""
         ...
 
@@ -193,7 +201,7 @@ class TaskService:
     def __init__(
         self,
         store: TaskServiceStore,
-        principal: Actor,
+        principal: Principal,
         *,
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
@@ -205,15 +213,15 @@ class TaskService:
         self._new_id = new_id
         self._origin = origin
 
-    async def list_tasks(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
+    async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
         """Tasks by id that match *which* and are the caller's."""
         self._require_scope("read")
         mine = replace(which, owner=self.principal.owner) if self.principal.owner else which
-        if which.owner and not self.principal.sees(which.owner):
-            return Found(())
+        if which.owner and not self.principal.can_see(which.owner):
+            return QueryResult(())
         return await self._store.list_tasks(mine, after=after, limit=limit)
 
-    async def get_task(self, task_id: str) -> Stored:
+    async def get_task(self, task_id: str) -> VersionedTask:
         """One task.
 
         Raises:
@@ -221,7 +229,7 @@ class TaskService:
         """
         self._require_scope("read")
         stored = await get_task(self._store, task_id)
-        if not self.principal.sees(stored.task.owner):
+        if not self.principal.can_see(stored.task.owner):
             raise NotFoundError(f"There is no task {task_id!r}")
         return stored
 
@@ -236,12 +244,12 @@ class TaskService:
             raise InputError("task: a key that is bound to an owner must say which task's runs it wants")
         return await self._store.runs(task_id=task_id or None, since=since, before=before, limit=limit)
 
-    async def audit_trail(self, task_id: str, *, limit: int = 50) -> list[Entry]:
+    async def audit_trail(self, task_id: str, *, limit: int = 50) -> list[AuditEntry]:
         """Who changed a task, when and why, newest first."""
         await self.get_task(task_id)
         return await access.list_entries(self._store, task_id, limit=limit)
 
-    async def create(self, spec: TaskSpec, *, idempotency_key: str = "") -> Stored:
+    async def create(self, spec: TaskSpec, *, idempotency_key: str = "") -> VersionedTask:
         """Make a task. The same under the same *idempotency_key* within a day returns the task made first.
 
         Raises:
@@ -254,21 +262,21 @@ class TaskService:
         repeated = bool(idempotency_key) and await is_duplicate_request(
             self._store, f"{self.principal.id}\n{idempotency_key}", spec.model_dump_json(), now=now
         )
-        task = first_look(spec, now=now, origin=self._origin)
-        async with sync_links(self._store, spec, can_see=self.principal.sees):
-            [written] = await self._store.write([Write(task, None)])
-        if written.result is Result.REFUSED:
+        task = new_task(spec, now=now, origin=self._origin)
+        async with sync_links(self._store, spec, can_see=self.principal.can_see):
+            [written] = await self._store.write([ConditionalWrite(task, None)])
+        if written.status is WriteStatus.CONFLICT:
             if repeated:
                 return await self.get_task(spec.id)
             raise ConflictError(f"id: there is a task {spec.id!r} already")
-        if written.result is Result.UNKNOWN:
+        if written.status is WriteStatus.UNKNOWN:
             raise StoreUnavailableError(
                 f"The store did not say whether {spec.id} was made; look, and try again"
             )
         await self._audit("created", spec.id)
-        return Stored(task, written.revision)
+        return VersionedTask(task, written.revision)
 
-    async def edit(self, task_id: str, spec: TaskSpec, *, expected: str | None = None) -> Stored:
+    async def edit(self, task_id: str, spec: TaskSpec, *, expected: str | None = None) -> VersionedTask:
         """Give a task what *spec* says; its state and history stay.
 
         Args:
@@ -283,10 +291,10 @@ class TaskService:
             raise InputError(f"id: must be {task_id!r}, as in the address; an id never changes")
         spec = self._with_owner(spec)
         stored = await self._check_revision(task_id, expected)
-        settlement = edited(stored.task, spec, now=self._clock())
+        settlement = edit_task(stored.task, spec, now=self._clock())
         if not settlement.changes:
             return stored
-        async with sync_links(self._store, spec, before=stored.task, can_see=self.principal.sees):
+        async with sync_links(self._store, spec, before=stored.task, can_see=self.principal.can_see):
             changed = await write_update(
                 self._store, stored, settlement, now=self._clock(), new_id=self._new_id
             )
@@ -307,22 +315,22 @@ class TaskService:
         self._require_scope("write")
         stored = await self._check_revision(task_id, expected)
         async with sync_links(self._store, None, before=stored.task):
-            [written] = await self._store.write([Write(stored.task, stored.revision, delete=True)])
-        if written.result is not Result.APPLIED:
+            [written] = await self._store.write([ConditionalWrite(stored.task, stored.revision, delete=True)])
+        if written.status is not WriteStatus.APPLIED:
             raise ConflictError(f"{task_id} was changed at the same moment; read it again")
         await self._audit("deleted", task_id)
 
-    async def pause(self, task_id: str, *, note: str = "", until: datetime | None = None) -> Stored:
-        """Stop a task; see `lifecycle.paused`."""
+    async def pause(self, task_id: str, *, note: str = "", until: datetime | None = None) -> VersionedTask:
+        """Stop a task; see `lifecycle.edit.pause`."""
         how = {"note": note, "until": until, "by": self.principal.name}
         return await self._run_command("paused", task_id, pause_task, note=note, options=how)
 
-    async def resume(self, task_id: str, *, catch_up: bool = False) -> Stored:
-        """End a pause or a quarantine; see `lifecycle.resumed`."""
+    async def resume(self, task_id: str, *, catch_up: bool = False) -> VersionedTask:
+        """End a pause or a quarantine; see `lifecycle.edit.resume`."""
         return await self._run_command("resumed", task_id, resume_task, options={"catch_up": catch_up})
 
-    async def cancel(self, task_id: str) -> Stored:
-        """End the occurrence in hand; see `lifecycle.cancelled`."""
+    async def cancel(self, task_id: str) -> VersionedTask:
+        """End the occurrence in hand; see `lifecycle.edit.cancel`."""
         return await self._run_command("cancelled", task_id, cancel_task)
 
     async def request_run(self, task_id: str) -> datetime:
@@ -351,7 +359,7 @@ class TaskService:
         return wanted
 
     def _require_scope(self, scope: Scope) -> None:
-        if not self.principal.may(scope):
+        if not self.principal.has_scope(scope):
             raise NotAllowedError(f"This takes a key with the scope {scope}")
 
     def _with_owner(self, spec: TaskSpec) -> TaskSpec:
@@ -364,14 +372,14 @@ class TaskService:
 
     async def _run_command(
         self,
-        verb: Verb,
+        verb: AuditVerb,
         task_id: str,
         command: Callable[..., Awaitable[object]],
         *,
         note: str = "",
         now: datetime | None = None,
         options: Mapping[str, Any] = MappingProxyType({}),
-    ) -> Stored:
+    ) -> VersionedTask:
         """Do one of `control`'s changes, if the caller may and the task is his; return what it is then."""
         self._require_scope("run")
         await self.get_task(task_id)
@@ -379,14 +387,16 @@ class TaskService:
         await self._audit(verb, task_id, note=note)
         return await self.get_task(task_id)
 
-    async def _check_revision(self, task_id: str, expected: str | None) -> Stored:
+    async def _check_revision(self, task_id: str, expected: str | None) -> VersionedTask:
         stored = await self.get_task(task_id)
         if expected is not None and str(stored.revision) != expected:
             raise ConflictError(f"{task_id} is no longer what you saw; read it again")
         return stored
 
-    async def _audit(self, verb: Verb, task_id: str, *, note: str = "", fields: Sequence[str] = ()) -> None:
-        entry = Entry(
+    async def _audit(
+        self, verb: AuditVerb, task_id: str, *, note: str = "", fields: Sequence[str] = ()
+    ) -> None:
+        entry = AuditEntry(
             at=self._clock(),
             verb=verb,
             subject=task_id,
@@ -433,7 +443,7 @@ async def resume_by_tag(service: TaskService, tag: str, *, catch_up: bool = Fals
 
 
 async def _find_by_tag(service: TaskService, tag: str) -> list[Task]:
-    found = await service.list_tasks(Filter(tag=tag), limit=MAX_TASKS_PER_REQUEST + 1)
+    found = await service.list_tasks(TaskFilter(tag=tag), limit=MAX_TASKS_PER_REQUEST + 1)
     if not found.tasks:
         raise InputError(f"tag: no task has the tag {tag!r}")
     if len(found.tasks) > MAX_TASKS_PER_REQUEST:

@@ -8,9 +8,9 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from functions.domain.alerts.model import Notice
-from functions.domain.storage import Document, Result
-from functions.domain.types import Priority, instant_text
+from functions.domain.alerts.model import Notification
+from functions.domain.storage import Document, WriteStatus
+from functions.domain.types import Priority, format_instant
 from functions.errors import StoreError
 from functions.interfaces import DocumentStore, Notify
 
@@ -61,23 +61,23 @@ class Watchdog:
         [known, *_] = await self._store.get_documents("meta", [DOCUMENT_ID]) or [
             Document("meta", DOCUMENT_ID, {})
         ]
-        told_at = known.data.get("toldAt")
+        told_at = known.data.get("notifiedAt")
         if isinstance(told_at, str) and datetime.fromisoformat(told_at) > oldest:
             return False
-        told = Document("meta", DOCUMENT_ID, {"toldAt": instant_text(now)}, known.revision)
+        told = Document("meta", DOCUMENT_ID, {"notifiedAt": format_instant(now)}, known.revision)
         [written] = await self._store.put_documents([told])
-        return written.result is not Result.REFUSED  # told twice is better than not at all
+        return written.status is not WriteStatus.CONFLICT  # told twice is better than not at all
 
 
-def _late_notification(oldest: datetime, now: datetime, *, busy: bool) -> Notice:
+def _late_notification(oldest: datetime, now: datetime, *, busy: bool) -> Notification:
     minutes = round((now - oldest).total_seconds() / 60)
     why = (
         "Ticks come, but have no time for all that is due: raise MAX_CONCURRENCY, or set WORKER_QUEUE"
         if busy
         else "Nobody asked for a tick: look at the pingers"
     )
-    return Notice(
-        id=f"scheduler@{instant_text(oldest)}#late",
+    return Notification(
+        id=f"scheduler@{format_instant(oldest)}#late",
         kind="late",
         task_id="scheduler",
         title="The scheduler",
@@ -86,6 +86,6 @@ def _late_notification(oldest: datetime, now: datetime, *, busy: bool) -> Notice
         timezone="UTC",
         occurrence=oldest,
         at=now,
-        summary=f"Work that was due at {instant_text(oldest)} was found {minutes} minutes later. {why}",
+        summary=f"Work that was due at {format_instant(oldest)} was found {minutes} minutes later. {why}",
         priority=Priority.URGENT,
     )

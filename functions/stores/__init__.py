@@ -36,7 +36,7 @@ def create_store(
 
     Args:
         feishu: The app that a table of Feishu was shared with; None where there is none.
-        reads: How people's cells in a table are to be understood.
+        cell_parser: How people's cells in a table are to be understood.
         emulator: `host:port` of a Firestore emulator; None means Google.
 
     Raises:

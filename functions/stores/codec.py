@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from functions.domain.run import Run
-from functions.domain.storage import Broken, Document, Stored
-from functions.domain.task import SUMMARY_CHARS, Task
-from functions.domain.types import OutcomeKind, instant_text
+from functions.domain.storage import Document, InvalidDocument, VersionedTask
+from functions.domain.task import MAX_SUMMARY_CHARS, Task
+from functions.domain.types import OutcomeKind, format_instant
 from functions.errors import InputError, StoreError
 
 TRUNCATED_METRICS = {"note": "Metrics and items were too large to keep"}
@@ -59,7 +59,7 @@ def encode_run(run: Run) -> str:
 
 def truncate_run(run: Run) -> Run:
     """The record without what may be large."""
-    summary = run.summary[:SUMMARY_CHARS].encode(errors="replace").decode()
+    summary = run.summary[:MAX_SUMMARY_CHARS].encode(errors="replace").decode()
     return run.model_copy(update={"summary": summary, "metrics": TRUNCATED_METRICS, "items": ()})
 
 
@@ -97,16 +97,16 @@ def encode_model(document: Record) -> str:
         return _encode_lossy(document)
 
 
-def decode_task(task_id: bytes, revision: int, text: bytes) -> Stored | Broken:
+def decode_task(task_id: bytes, revision: int, text: bytes) -> VersionedTask | InvalidDocument:
     """The task in the row *task_id*, or field and fault when it is none."""
     name = task_id.decode(errors="replace")
     try:
         task = Task.model_validate_json(text)
     except ValidationError as exc:
-        return Broken(name, _describe_validation_error(exc))
+        return InvalidDocument(name, _describe_validation_error(exc))
     if task.id != name:
-        return Broken(name, "id: it differs from the name the document is kept under")
-    return Stored(task, revision)
+        return InvalidDocument(name, "id: it differs from the name the document is kept under")
+    return VersionedTask(task, revision)
 
 
 def decode_runs(texts: list[bytes]) -> list[Run]:
@@ -168,5 +168,5 @@ def _encode_document(document: Document) -> Mapping[str, Any]:
     except (TypeError, ValueError):
         raise InputError(f"{document.kind} {document.id}: holds a value that is no JSON") from None
     data = json.loads(text.encode(errors="replace"))
-    expires = {} if document.expire_at is None else {"expireAt": instant_text(document.expire_at)}
+    expires = {} if document.expire_at is None else {"expireAt": format_instant(document.expire_at)}
     return {**expires, "data": data}

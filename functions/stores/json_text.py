@@ -20,7 +20,7 @@ def parse_json(content: bytes) -> Any:
     """Return what *content* says.
 
     Raises:
-        UnreadableError: It is not JSON, or not text at all.
+        InvalidJsonError: It is not JSON, or not text at all.
     """
     try:
         text = content.decode().removeprefix(BOM)
@@ -41,7 +41,7 @@ def parse_json(content: bytes) -> Any:
 
 
 def dump_json(value: Any, indent: int = 0, *, multiline: bool = False) -> str:
-    """*value* as JSON text, its first line not indented; with *spread* on several lines, if it has parts."""
+    """*value* as JSON text, its first line not indented; with *multiline* a line for each part."""
     line = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, dict | list) or not value:
         return line

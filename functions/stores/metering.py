@@ -5,20 +5,22 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 
-from functions.domain.storage import Found, Operations
+from functions.domain.storage import OperationCounts, QueryResult
 
-_active_counters: ContextVar[tuple[Operations, ...]] = ContextVar("open_meters", default=())
-_process_total = Operations()
+_active_counters: ContextVar[tuple[OperationCounts, ...]] = ContextVar(
+    "active_operation_counters", default=()
+)
+_process_total = OperationCounts()
 
 
 @contextmanager
-def count_operations() -> Iterator[Operations]:
+def count_operations() -> Iterator[OperationCounts]:
     """Count the operations done by this asyncio task, and those it starts, while inside.
 
     Blocks may be nested (the outer one sees all that the inner one sees) and may run side by side in
-    one process: each sees its own tasks' operations alone. Fit to be a store's `metered` as it is.
+    one process: each sees its own tasks' operations alone. Fit to be a store's `count_operations` as it is.
     """
-    operations = Operations()
+    operations = OperationCounts()
     token = _active_counters.set((*_active_counters.get(), operations))
     try:
         yield operations
@@ -37,11 +39,11 @@ def add_operations(*, reads: int = 0, writes: int = 0, deletes: int = 0) -> None
         operations.deletes += deletes
 
 
-def operation_cost(result: Found) -> int:
-    """The reads that a query for *found* costs: never less than one."""
-    return max(1, len(result.tasks) + len(result.broken))
+def operation_cost(result: QueryResult) -> int:
+    """The reads that a query with *result* costs: never less than one."""
+    return max(1, len(result.tasks) + len(result.invalid))
 
 
-def total_operations() -> Operations:
+def total_operations() -> OperationCounts:
     """All operations of this process so far, a copy."""
     return replace(_process_total)

@@ -10,7 +10,7 @@ from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model
 from functions.task_types.support.context import Response, Tools
-from functions.task_types.support.responses import LONGEST_WAIT, wait_asked_for, worth_retrying
+from functions.task_types.support.responses import MAX_RETRY_AFTER, is_retryable_status, retry_after
 
 EXAMPLE: dict[str, Any] = {
     "repository": "octo-org/website",
@@ -18,17 +18,17 @@ EXAMPLE: dict[str, Any] = {
     "clientPayload": {"environment": "staging"},
 }
 ONLY_REFERENCES = ("token",)
-NO_TOKEN = "There is no token; set GITHUB_TOKEN, or give params.token as {{secret:NAME}}"  # noqa: S105  # a remedy
-PAYLOAD_NAMES = 10  # GitHub takes no more
-PAYLOAD_BYTES = 65_535
+TOKEN_MISSING = "There is no token; set GITHUB_TOKEN, or give params.token as {{secret:NAME}}"  # noqa: S105  # a remedy
+MAX_PAYLOAD_FIELDS = 10  # GitHub takes no more
+MAX_PAYLOAD_BYTES = 65_535
 _TIMEOUT_S = 20.0
-_SAID_CHARS = 200
-_SHORT_WAIT = timedelta(minutes=1)  # GitHub asks for it where a secondary limit names none
+_MAX_MESSAGE_CHARS = 200
+_SECONDARY_LIMIT_WAIT = timedelta(minutes=1)  # GitHub asks for it where a secondary limit names none
 
 
-def _sized(payload: dict[str, Any]) -> dict[str, Any]:
-    if len(json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace")) > PAYLOAD_BYTES:
-        raise ValueError(f"must be at most {PAYLOAD_BYTES} bytes as JSON")
+def _check_size(payload: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace")) > MAX_PAYLOAD_BYTES:
+        raise ValueError(f"must be at most {MAX_PAYLOAD_BYTES} bytes as JSON")
     return payload
 
 
@@ -51,7 +51,7 @@ class Params(Model):
     ]
     event_type: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     client_payload: Annotated[
-        dict[str, JsonValue], Field(max_length=PAYLOAD_NAMES), AfterValidator(_sized)
+        dict[str, JsonValue], Field(max_length=MAX_PAYLOAD_FIELDS), AfterValidator(_check_size)
     ] = Field(default_factory=dict)
     token: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)] | None = (
         None
@@ -62,7 +62,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     """Send the event once. GitHub does not say which workflows it starts."""
     token = params.token or tools.github_token
     if not token:
-        return failed(NO_TOKEN, permanent=True)
+        return failed(TOKEN_MISSING, permanent=True)
     body = {"event_type": params.event_type, "client_payload": params.client_payload}
     response = await tools.http.request(
         "POST",
@@ -81,19 +81,19 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         return succeeded(
             f"GitHub took the event {params.event_type} for {params.repository}", metrics=metrics
         )
-    return _refusal(response, params, metrics, job)
+    return _failure_outcome(response, params, metrics, job)
 
 
-def _refusal(response: Response, params: Params, metrics: dict[str, Any], job: Job) -> Outcome:
+def _failure_outcome(response: Response, params: Params, metrics: dict[str, Any], job: Job) -> Outcome:
     status = response.status
-    if status == 429 or (status == 403 and _is_limited(response)):
+    if status == 429 or (status == 403 and _is_rate_limited(response)):
         return failed(
             "GitHub's rate limit is used up",
-            retry_after=_wait(response, now=job.started_at),
+            retry_after=_rate_limit_wait(response, now=job.started_at),
             metrics=metrics,
         )
-    if worth_retrying(status):
-        wait = wait_asked_for(response, now=job.started_at)
+    if is_retryable_status(status):
+        wait = retry_after(response, now=job.started_at)
         return failed(f"GitHub answered {status}, a fault of its own", retry_after=wait, metrics=metrics)
     reason = {
         401: "GitHub does not accept the token; it may have expired",
@@ -101,10 +101,10 @@ def _refusal(response: Response, params: Params, metrics: dict[str, Any], job: J
         404: f"There is no repository {params.repository}, or the token may not see it",
         422: "GitHub does not accept the event type or the payload",
     }.get(status, f"GitHub answered {status} instead of 204")
-    return failed(f"{reason}{_said(response)}", permanent=True, metrics=metrics)
+    return failed(f"{reason}{_github_message(response)}", permanent=True, metrics=metrics)
 
 
-def _is_limited(response: Response) -> bool:
+def _is_rate_limited(response: Response) -> bool:
     headers = response.headers
     return (
         "retry-after" in headers
@@ -113,22 +113,22 @@ def _is_limited(response: Response) -> bool:
     )
 
 
-def _wait(response: Response, *, now: datetime) -> timedelta:
+def _rate_limit_wait(response: Response, *, now: datetime) -> timedelta:
     """How long GitHub asks us to wait: its own word, else until the limit is renewed, else a minute."""
-    asked = wait_asked_for(response, now=now)
+    asked = retry_after(response, now=now)
     if asked is not None:
         return asked
     reset = response.headers.get("x-ratelimit-reset", "")
     if response.headers.get("x-ratelimit-remaining") == "0" and reset.isascii() and reset.isdigit():
         until = datetime.fromtimestamp(int(reset[:10]), UTC)
-        return min(max(until - now, timedelta(seconds=1)), LONGEST_WAIT)
-    return _SHORT_WAIT
+        return min(max(until - now, timedelta(seconds=1)), MAX_RETRY_AFTER)
+    return _SECONDARY_LIMIT_WAIT
 
 
-def _said(response: Response) -> str:
+def _github_message(response: Response) -> str:
     """What GitHub says itself, after a colon."""
     try:
         message = json.loads(response.body)["message"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
-    return f": {' '.join(str(message).split())[:_SAID_CHARS]}" if message else ""
+    return f": {' '.join(str(message).split())[:_MAX_MESSAGE_CHARS]}" if message else ""

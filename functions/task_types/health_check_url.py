@@ -9,15 +9,15 @@ from functions.domain.task import Job
 from functions.domain.types import Model
 from functions.task_types.support.context import (
     ExpectedStatus,
+    ExpectedText,
     Headers,
     Response,
     Seconds,
-    Statuses,
+    StatusRanges,
     Tools,
-    Wanted,
     WebUrl,
 )
-from functions.task_types.support.responses import text_of, wait_asked_for
+from functions.task_types.support.responses import response_text, retry_after
 
 EXAMPLE: dict[str, Any] = {
     "url": "https://example.com/",
@@ -25,7 +25,7 @@ EXAMPLE: dict[str, Any] = {
     "bodyContains": "Example Domain",
     "certificateDaysLeft": 14,
 }
-_ASKS_TO_WAIT = frozenset({429, 503})
+_RETRY_AFTER_STATUSES = frozenset({429, 503})
 
 
 class Params(Model):
@@ -44,15 +44,15 @@ class Params(Model):
 
     url: WebUrl
     timeout_seconds: Seconds = 10.0
-    expected_status: ExpectedStatus = Statuses(((200, 200),))
+    expected_status: ExpectedStatus = StatusRanges(((200, 200),))
     method: Literal["GET", "HEAD"] = "GET"
     headers: Headers = Field(default_factory=dict)
-    body_contains: Wanted | None = None
+    body_contains: ExpectedText | None = None
     certificate_days_left: Annotated[int, Field(ge=1, le=365)] | None = None
     follow_redirects: bool = True
 
     @model_validator(mode="after")
-    def _possible(self) -> Self:
+    def _check_combination(self) -> Self:
         if self.body_contains is not None and self.method == "HEAD":
             raise ValueError("bodyContains needs the method GET, as HEAD brings no body")
         if self.certificate_days_left is not None and not self.url.lower().startswith("https:"):
@@ -72,28 +72,29 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     metrics = {"status": response.status, "latencyMs": response.elapsed_ms}
     if response.certificate_days_left is not None:
         metrics["certificateDaysLeft"] = response.certificate_days_left
-    fault = _fault(response, params)
+    fault = _find_problem(response, params)
     if fault is None:
         return succeeded(f"Answered {response.status} in {response.elapsed_ms} ms", metrics=metrics)
-    wait = wait_asked_for(response, now=job.started_at) if response.status in _ASKS_TO_WAIT else None
+    wait = retry_after(response, now=job.started_at) if response.status in _RETRY_AFTER_STATUSES else None
     return failed(fault, retry_after=wait, metrics=metrics)
 
 
-def _fault(response: Response, params: Params) -> str | None:
+def _find_problem(response: Response, params: Params) -> str | None:
     """What is wrong with the answer; None when it is as expected."""
     if response.status not in params.expected_status:
         return f"Answered {response.status}, expected {params.expected_status}"
-    if params.body_contains is not None and params.body_contains not in text_of(response):
+    if params.body_contains is not None and params.body_contains not in response_text(response):
         where = "in the first 64 KB of its body" if response.truncated else "in its body"
         return f"Answered {response.status}, but the expected text is not {where}"
-    return _certificate_fault(response.certificate_days_left, params.certificate_days_left)
+    return _certificate_problem(response.certificate_days_left, params.certificate_days_left)
 
 
-def _certificate_fault(left: int | None, wanted: int | None) -> str | None:
-    if wanted is None:
+def _certificate_problem(days_left: int | None, min_days_left: int | None) -> str | None:
+    if min_days_left is None:
         return None
-    if left is None:
+    if days_left is None:
         return "The certificate's last day could not be read, so it was not checked"
-    if left < wanted:
-        return f"The certificate ends in {left} day{'s' * (left != 1)}, sooner than the {wanted} asked for"
+    if days_left < min_days_left:
+        days = f"{days_left} day{'s' * (days_left != 1)}"
+        return f"The certificate ends in {days}, sooner than the {min_days_left} asked for"
     return None

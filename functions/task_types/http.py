@@ -10,26 +10,26 @@ from pydantic import Field, JsonValue, StringConstraints, model_validator
 from functions.domain.events import Event
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
-from functions.domain.types import Model, instant_text
+from functions.domain.types import Model, format_instant
 from functions.task_types.support.context import (
     ONLY_REFERENCES,
     Auth,
     ExpectedStatus,
+    ExpectedText,
     Headers,
     Response,
     Seconds,
-    Statuses,
+    StatusRanges,
     Tools,
-    Wanted,
     WebUrl,
 )
 from functions.task_types.support.responses import (
-    NOTHING,
-    at_pointer,
-    same_json,
-    text_of,
-    wait_asked_for,
-    worth_retrying,
+    MISSING,
+    is_json_equal,
+    is_retryable_status,
+    resolve_json_pointer,
+    response_text,
+    retry_after,
 )
 
 __all__ = ["EXAMPLE", "ONLY_REFERENCES", "Params", "perform"]
@@ -42,12 +42,14 @@ EXAMPLE: dict[str, Any] = {
     "jsonPointer": "/status",
     "equals": "accepted",
 }
-SNIPPET_CHARS = 300
-FAILED_SNIPPET_CHARS = 8192  # what a person looks into
+MAX_SNIPPET_CHARS = 300
+MAX_FAILED_SNIPPET_CHARS = 8192  # what a person looks into
 MAX_BODY_BYTES = 262_144  # enough for an API's answer, little enough to parse without holding up the others
-_SECRET_BYTES = 8192  # read beyond a snippet's end, so that a secret there is seen whole
-_IN_A_HEADER = " !#$&'()*+,/:;<=>?@[]^_`{|}~-."  # what CloudEvents leaves as it is; % and quotes it does not
-_BODIES = frozenset({"json_body", "body", "form"})
+_REDACTION_MARGIN_BYTES = 8192  # read beyond a snippet's end, so that a secret there is seen whole
+_HEADER_SAFE_CHARS = (
+    " !#$&'()*+,/:;<=>?@[]^_`{|}~-."  # what CloudEvents leaves as it is; % and quotes it does not
+)
+_BODY_FIELDS = frozenset({"json_body", "body", "form"})
 _Scalar = str | int | float | bool
 _Text = Annotated[str, StringConstraints(max_length=65_536)]
 
@@ -76,16 +78,16 @@ class Params(Model):
     json_body: JsonValue = Field(default=None, alias="json")
     body: _Text | None = None
     form: Annotated[dict[str, _Scalar | list[_Scalar]], Field(max_length=200)] | None = None
-    expected_status: ExpectedStatus = Statuses(((200, 299),))
-    body_contains: Wanted | None = None
+    expected_status: ExpectedStatus = StatusRanges(((200, 299),))
+    body_contains: ExpectedText | None = None
     json_pointer: Annotated[str, StringConstraints(pattern=r"^(/[^/]*)*$", max_length=500)] | None = None
     equals: JsonValue = None
     timeout_seconds: Seconds = 20.0
     follow_redirects: bool | None = None
 
     @model_validator(mode="after")
-    def _possible(self) -> Self:
-        if len(_BODIES & self.model_fields_set) > 1:
+    def _check_combination(self) -> Self:
+        if len(_BODY_FIELDS & self.model_fields_set) > 1:
             raise ValueError("give at most one of json, body and form")
         if "equals" in self.model_fields_set and self.json_pointer is None:
             raise ValueError("equals needs jsonPointer, which says what to compare")
@@ -98,23 +100,23 @@ class Params(Model):
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     """Send the request once, marked with the occurrence's key so that its receiver can tell repeats."""
-    content_type, body = _content(job, params)
+    content_type, body = _request_body(job, params)
     follow = params.follow_redirects
     if follow is None:
         follow = params.method in ("GET", "HEAD")
     response = await tools.http.request(
         params.method,
         _with_query(params.url, params.query),
-        headers=_headers(job, content_type, params),
+        headers=_request_headers(job, content_type, params),
         body=body,
         max_redirects=3 if follow else 0,
         max_body_bytes=MAX_BODY_BYTES,
         timeout_s=params.timeout_seconds,
     )
-    return _outcome(job, params, response, tools.mask)
+    return _to_outcome(job, params, response, tools.redact)
 
 
-def _content(job: Job, params: Params) -> tuple[str | None, bytes | None]:
+def _request_body(job: Job, params: Params) -> tuple[str | None, bytes | None]:
     """The type and bytes of the body; None and None for a request without one.
 
     An event that started the task is the body where the task gives none: CloudEvents in binary mode.
@@ -140,25 +142,28 @@ def _with_query(url: str, query: Mapping[str, Any]) -> str:
 
 def _urlencoded(pairs: Mapping[str, Any]) -> str:
     plain = {
-        name: [_plain(one) for one in value] if isinstance(value, list) else _plain(value)
+        name: [_form_value(one) for one in value] if isinstance(value, list) else _form_value(value)
         for name, value in pairs.items()
     }
     return urlencode(plain, doseq=True)
 
 
-def _plain(value: _Scalar) -> str:
+def _form_value(value: _Scalar) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _headers(job: Job, content_type: str | None, params: Params) -> dict[str, str]:
+def _request_headers(job: Job, content_type: str | None, params: Params) -> dict[str, str]:
     """Ours, unless the task gives a header of the same name itself."""
     headers = {
         "Idempotency-Key": job.idempotency_key,
-        "X-Scheduled-Time": instant_text(job.scheduled_at),
+        "X-Scheduled-Time": format_instant(job.scheduled_at),
         "X-Attempt": str(job.attempt),
     }
     if job.event is not None:
-        headers |= {f"ce-{name}": quote(value, safe=_IN_A_HEADER) for name, value in _told(job.event)}
+        headers |= {
+            f"ce-{name}": quote(value, safe=_HEADER_SAFE_CHARS)
+            for name, value in _event_attributes(job.event)
+        }
     if content_type is not None:
         headers["Content-Type"] = content_type
     if params.auth is not None:
@@ -169,23 +174,23 @@ def _headers(job: Job, content_type: str | None, params: Params) -> dict[str, st
     return {name: value for name, value in headers.items() if name.lower() not in names} | params.headers
 
 
-def _told(event: Event) -> Iterable[tuple[str, str]]:
+def _event_attributes(event: Event) -> Iterable[tuple[str, str]]:
     return event.attributes().items()
 
 
-def _outcome(job: Job, params: Params, response: Response, mask: Callable[[str], str]) -> Outcome:
+def _to_outcome(job: Job, params: Params, response: Response, redact: Callable[[str], str]) -> Outcome:
     status = response.status
-    fault = None if status not in params.expected_status else _content_fault(params, response)
+    fault = None if status not in params.expected_status else _content_problem(params, response)
     succeeding = status in params.expected_status and fault is None
     metrics: dict[str, Any] = {"status": status, "latencyMs": response.elapsed_ms}
-    if snippet := _snippet(response, mask, SNIPPET_CHARS if succeeding else FAILED_SNIPPET_CHARS):
+    if snippet := _snippet(response, redact, MAX_SNIPPET_CHARS if succeeding else MAX_FAILED_SNIPPET_CHARS):
         metrics["snippet"] = snippet
     if status not in params.expected_status:
-        retryable = worth_retrying(status)
+        retryable = is_retryable_status(status)
         return failed(
             f"Answered {status}, expected {params.expected_status}",
             permanent=400 <= status < 500 and not retryable,
-            retry_after=wait_asked_for(response, now=job.started_at) if retryable else None,
+            retry_after=retry_after(response, now=job.started_at) if retryable else None,
             metrics=metrics,
         )
     if fault is not None:
@@ -193,15 +198,17 @@ def _outcome(job: Job, params: Params, response: Response, mask: Callable[[str],
     return succeeded(f"Answered {status} in {response.elapsed_ms} ms", metrics=metrics)
 
 
-def _snippet(response: Response, mask: Callable[[str], str], limit: int) -> str:
+def _snippet(response: Response, redact: Callable[[str], str], limit: int) -> str:
     """The beginning of the answer, printable and on one line; masked before it is cut."""
-    words = " ".join(mask(text_of(response, limit_bytes=4 * limit + _SECRET_BYTES)).split())[:limit]
+    words = " ".join(
+        redact(response_text(response, limit_bytes=4 * limit + _REDACTION_MARGIN_BYTES)).split()
+    )[:limit]
     return words if words.isprintable() else "".join(c for c in words if c.isprintable())
 
 
-def _content_fault(params: Params, response: Response) -> str | None:
+def _content_problem(params: Params, response: Response) -> str | None:
     """What is wrong with the answer's content, never quoting it; None when nothing is."""
-    if params.body_contains is not None and params.body_contains not in text_of(response):
+    if params.body_contains is not None and params.body_contains not in response_text(response):
         return "the expected text is not in its body"
     if params.json_pointer is None:
         return None
@@ -211,9 +218,9 @@ def _content_fault(params: Params, response: Response) -> str | None:
         document = json.loads(response.body)
     except (ValueError, RecursionError):
         return "its body is not JSON"
-    value = at_pointer(document, params.json_pointer)
-    if value is NOTHING:
+    value = resolve_json_pointer(document, params.json_pointer)
+    if value is MISSING:
         return f"its body has nothing at {params.json_pointer}"
-    if "equals" in params.model_fields_set and not same_json(value, params.equals):
+    if "equals" in params.model_fields_set and not is_json_equal(value, params.equals):
         return f"the value at {params.json_pointer} is not the expected one"
     return None

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from functions.domain.events import OURS, Data, Event, EventType, Source
+from functions.domain.events import RESERVED_PREFIX, Event, EventData, EventSource, EventType
 from functions.domain.run import Outcome, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model, TaskId
@@ -17,9 +17,9 @@ EXAMPLE: dict[str, Any] = {
 NO_REFERENCES = ("eventType", "source", "subject", "to", "data")  # an event is kept by all who hear it
 
 
-def _foreign(name: str) -> str:
-    if name.startswith(OURS):
-        raise ValueError(f"must not begin with {OURS}, which is the scheduler's own")
+def _check_not_reserved(name: str) -> str:
+    if name.startswith(RESERVED_PREFIX):
+        raise ValueError(f"must not begin with {RESERVED_PREFIX}, which is the scheduler's own")
     return name
 
 
@@ -34,9 +34,9 @@ class Params(Model):
         to: The one task that it is for; by default all that listen.
     """
 
-    event_type: Annotated[EventType, AfterValidator(_foreign)]
-    data: Data = Field(default_factory=dict)
-    source: Source = ""
+    event_type: Annotated[EventType, AfterValidator(_check_not_reserved)]
+    data: EventData = Field(default_factory=dict)
+    source: EventSource = ""
     subject: Annotated[str, StringConstraints(max_length=200)] = ""
     to: TaskId | Literal[""] = ""
 

@@ -29,42 +29,40 @@ from pydantic import BaseModel, ValidationError
 
 from functions.domain.run import Outcome, failed
 from functions.domain.task import Job
-from functions.domain.types import TYPE_NAME
-from functions.domain.validation import Place, faults_text
+from functions.domain.types import TYPE_NAME_PATTERN
+from functions.domain.validation import FieldPath, validation_message
 from functions.errors import InputError, SchedulerError
 from functions.http_client import FetchError
-from functions.task_types.support.context import Http, Records, Tools
-from functions.task_types.support.limits import Mask, shown, within_limits
+from functions.task_types.support.context import Tools
+from functions.task_types.support.limits import Redact, clamp_outcome, redact_nothing
 from functions.task_types.support.secrets import (
     check_references,
-    filled,
     is_reference,
-    mask_for,
-    names_in,
-    with_placeholders,
+    redactor_for,
+    resolve_secrets,
+    secret_names,
+    with_example_values,
 )
 
 __all__ = [
-    "Http",
-    "Records",
     "Tools",
     "check_params",
-    "example",
+    "example_params",
     "params_schema",
-    "perform",
     "register",
+    "run_job",
     "type_names",
 ]
 
 log = logging.getLogger(__name__)
-NOT_TYPES = {"registry", "support"}  # all else in this folder is a task type
+NON_TYPE_MODULES = {"registry", "support"}  # all else in this folder is a task type
 
-_own: dict[str, str] = {}  # modules of the user's own, by the type's name
+_registered_modules: dict[str, str] = {}  # modules of the user's own, by the type's name
 
 
 def type_names() -> tuple[str, ...]:
     """The names of all task types, in order, without importing one."""
-    return (*_built_in(), *sorted(_own)) if _own else _built_in()
+    return (*_built_in_types(), *sorted(_registered_modules)) if _registered_modules else _built_in_types()
 
 
 def register(module_name: str) -> None:
@@ -76,7 +74,7 @@ def register(module_name: str) -> None:
         InputError: It cannot be imported, is no task type, or the name is taken.
     """
     name = module_name.rpartition(".")[2]
-    if _own.get(name) == module_name:
+    if _registered_modules.get(name) == module_name:
         return
     if name in type_names():
         raise InputError(f"{module_name}: there is a task type {name} already; choose another name")
@@ -87,17 +85,17 @@ def register(module_name: str) -> None:
     params, work = getattr(module, "Params", None), getattr(module, "perform", None)
     if not (isinstance(params, type) and issubclass(params, BaseModel) and iscoroutinefunction(work)):
         raise InputError(f"{module_name}: is no task type; it needs a model Params and an async perform")
-    if not re.fullmatch(TYPE_NAME, name):
+    if not re.fullmatch(TYPE_NAME_PATTERN, name):
         raise InputError(f"{module_name}: {name} is no name for a type; use lower-case letters, digits and _")
-    _own[name] = module_name
+    _registered_modules[name] = module_name
 
 
 @cache
-def _built_in() -> tuple[str, ...]:
+def _built_in_types() -> tuple[str, ...]:
     folder = Path(__file__).parent
     modules = {path.stem for path in folder.glob("[a-z]*.py")}
     packages = {path.parent.name for path in folder.glob("[a-z]*/__init__.py")}
-    return tuple(sorted((modules | packages) - NOT_TYPES))
+    return tuple(sorted((modules | packages) - NON_TYPE_MODULES))
 
 
 def check_params(type_name: str, params: Mapping[str, Any]) -> None:
@@ -108,22 +106,24 @@ def check_params(type_name: str, params: Mapping[str, Any]) -> None:
     Raises:
         InputError: There is no such type, or a parameter is wrong; names each wrong one and why.
     """
-    kind = _load(type_name)
-    if not names_in(params):
-        check_references(params, only=kind.only_references)
-        _parsed(kind, params)
+    kind = _find_type(type_name)
+    if not secret_names(params):
+        check_references(params, reference_only=kind.only_references)
+        _parse_params(kind, params)
         return
-    check_references(params, only=kind.only_references, never=kind.no_references)
-    _parsed(kind, with_placeholders(params), excused=lambda place: _is_unknown(place, params))
+    check_references(params, reference_only=kind.only_references, no_references=kind.no_references)
+    _parse_params(
+        kind, with_example_values(params), is_excused=lambda place: _is_secret_reference(place, params)
+    )
 
 
-def example(type_name: str) -> dict[str, Any]:
+def example_params(type_name: str) -> dict[str, Any]:
     """Params that show the type at work; empty when it gives none.
 
     Raises:
         InputError: There is no such type.
     """
-    return dict(_load(type_name).example)
+    return dict(_find_type(type_name).example)
 
 
 def params_schema(type_name: str) -> dict[str, Any]:
@@ -132,27 +132,27 @@ def params_schema(type_name: str) -> dict[str, Any]:
     Raises:
         InputError: There is no such type.
     """
-    return _load(type_name).params.model_json_schema(by_alias=True)
+    return _find_type(type_name).params.model_json_schema(by_alias=True)
 
 
-async def perform(job: Job, tools: Tools) -> Outcome:
+async def run_job(job: Job, tools: Tools) -> Outcome:
     """Do *job*'s work once and say what came of it. Whatever goes wrong is an outcome too.
 
     Only cancellation passes through: ending an attempt is the tick's business. The secrets that the job's
     params refer to are filled in here, and masked in the outcome; a type never sees another one.
     """
-    mask: Mask = shown
+    mask: Redact = redact_nothing
     try:
-        kind = _load(job.type)
-        params, names = job.params, names_in(job.params)
+        kind = _find_type(job.type)
+        params, names = job.params, secret_names(job.params)
         if names or not kind.secret_fields.isdisjoint(params):
-            check_references(params, only=kind.only_references, never=kind.no_references)
+            check_references(params, reference_only=kind.only_references, no_references=kind.no_references)
         if names:
-            params = filled(job.params, tools.secrets)
-            mask = mask_for([tools.secrets[name] for name in names])
-        own = replace(tools, secrets={}, mask=mask) if tools.secrets or names else tools
-        given = await kind.perform(job, _parsed(kind, params), own)
-        return within_limits(given, task_type=job.type, mask=mask)
+            params = resolve_secrets(job.params, tools.secrets)
+            mask = redactor_for([tools.secrets[name] for name in names])
+        own = replace(tools, secrets={}, redact=mask) if tools.secrets or names else tools
+        given = await kind.perform(job, _parse_params(kind, params), own)
+        return clamp_outcome(given, task_type=job.type, redact=mask)
     except FetchError as exc:
         outcome = failed(exc.reason, permanent=exc.permanent)
     except InputError as exc:
@@ -160,12 +160,12 @@ async def perform(job: Job, tools: Tools) -> Outcome:
     except SchedulerError as exc:
         outcome = failed(str(exc))
     except (Exception, SystemExit) as exc:  # noqa: BLE001  # one bad task must not stop the others
-        outcome = _crash(exc, job)
-    return within_limits(outcome, task_type=job.type, mask=mask)
+        outcome = _crash_outcome(exc, job)
+    return clamp_outcome(outcome, task_type=job.type, redact=mask)
 
 
 @dataclass(frozen=True)
-class _Type:
+class _TaskType:
     params: type[BaseModel]
     perform: Callable[[Job, Any, Tools], Awaitable[object]]
     example: Mapping[str, Any]
@@ -178,18 +178,18 @@ class _Type:
         return frozenset(name.partition(".")[0] for name in self.only_references)
 
 
-def _load(type_name: str) -> _Type:
+def _find_type(type_name: str) -> _TaskType:
     if type_name not in type_names():  # also the reason why a name can never reach another module
         near = difflib.get_close_matches(type_name, type_names())
         known = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(type_names())}"
         raise InputError(f"type: there is no task type of this name; {known}")
-    return _imported(type_name)
+    return _import_type(type_name)
 
 
 @cache
-def _imported(type_name: str) -> _Type:
-    module = import_module(_own.get(type_name, f"{__package__}.{type_name}"))
-    return _Type(
+def _import_type(type_name: str) -> _TaskType:
+    module = import_module(_registered_modules.get(type_name, f"{__package__}.{type_name}"))
+    return _TaskType(
         module.Params,
         module.perform,
         getattr(module, "EXAMPLE", {}),
@@ -198,20 +198,23 @@ def _imported(type_name: str) -> _Type:
     )
 
 
-def _parsed(
-    kind: _Type, params: Mapping[str, Any], *, excused: Callable[[Place], bool] = lambda place: False
+def _parse_params(
+    task_type: _TaskType,
+    params: Mapping[str, Any],
+    *,
+    is_excused: Callable[[FieldPath], bool] = lambda place: False,
 ) -> BaseModel | None:
-    """The params as the type's own model; None when all that is wrong with them is *excused*."""
+    """The params as the type's own model; None when all that is wrong with them is *is_placeholder*."""
     try:
-        return kind.params.model_validate(params)
+        return task_type.params.model_validate(params)
     except ValidationError as exc:
-        if faults := faults_text(exc, kind.params, excused=excused):
+        if faults := validation_message(exc, task_type.params, is_placeholder=is_excused):
             raise InputError(faults) from None  # the cause would show the values
         return None
 
 
-def _is_unknown(place: Place, params: Any) -> bool:
-    """Whether what is at *place* in *params* is a secret as a whole."""
+def _is_secret_reference(place: FieldPath, params: Any) -> bool:
+    """Whether what is at *path* in *params* is a secret as a whole."""
     value = params
     for step in place:
         if isinstance(value, Mapping):
@@ -221,7 +224,7 @@ def _is_unknown(place: Place, params: Any) -> bool:
     return is_reference(value)
 
 
-def _crash(exc: BaseException, job: Job) -> Outcome:
+def _crash_outcome(exc: BaseException, job: Job) -> Outcome:
     """The outcome of a fault in the type itself. The log gets where it happened, not what it was about."""
     name = type(exc).__name__
     log.error(

@@ -12,68 +12,68 @@ from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model
 from functions.task_types.support.context import Response, Seconds, Tools, WebUrl
-from functions.task_types.support.feeds import Entry, Feed, NotAFeedError, read_feed
-from functions.task_types.support.responses import wait_asked_for, worth_retrying
+from functions.task_types.support.feeds import Feed, FeedEntry, NotAFeedError, parse_feed
+from functions.task_types.support.responses import is_retryable_status, retry_after
 
 # What a feed watch remembers between runs, and what is news against it.
 
-SEEN = 500
-VALIDATOR_CHARS = 1000
+MAX_SEEN_ENTRIES = 500
+MAX_VALIDATOR_CHARS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FeedState:
     """The notes on one feed.
 
     Attributes:
         etag: What the feed's server called its last answer; empty when it said nothing.
         last_modified: Likewise.
-        marks: Of entries met before, newest first; None when the feed was never read.
+        entry_keys: Of entries met before, newest first; None when the feed was never read.
     """
 
     etag: str = ""
     last_modified: str = ""
-    marks: tuple[str, ...] | None = None
+    entry_keys: tuple[str, ...] | None = None
 
     @classmethod
     def from_memory(cls, memory: Mapping[str, Any], *, url: str) -> Self:
         """The notes kept in *memory*; none at all when they are about another feed than *url*."""
         marks = memory.get("seen")
-        if not isinstance(marks, list) or memory.get("feed", _name(url)) != _name(url):
+        if not isinstance(marks, list) or memory.get("feed", _url_hash(url)) != _url_hash(url):
             return cls()
         return cls(
             etag=str(memory.get("etag", "")),
             last_modified=str(memory.get("lastModified", "")),
-            marks=tuple(str(mark) for mark in marks),
+            entry_keys=tuple(str(mark) for mark in marks),
         )
 
     def to_memory(self, *, url: str) -> dict[str, Any]:
         """The notes as a task's memory, naming the feed by a hash: its address may hold a secret."""
         return {
-            "feed": _name(url),
+            "feed": _url_hash(url),
             "etag": self.etag,
             "lastModified": self.last_modified,
-            "seen": list(self.marks or ()),
+            "seen": list(self.entry_keys or ()),
         }
 
-    def news(self, feed: Feed) -> tuple[Entry, ...]:
+    def new_entries(self, feed: Feed) -> tuple[FeedEntry, ...]:
         """The entries of *feed* never met before, newest first; none when it is read for the first time."""
-        if self.marks is None:
+        if self.entry_keys is None:
             return ()
-        known = set(self.marks)
-        fresh: dict[str, Entry] = {}
+        known = set(self.entry_keys)
+        fresh: dict[str, FeedEntry] = {}
         for entry in feed.entries:
-            if entry.mark not in known:
-                fresh.setdefault(entry.mark, entry)
+            if entry.key not in known:
+                fresh.setdefault(entry.key, entry)
         return tuple(fresh.values())
 
-    def after(self, feed: Feed, headers: Mapping[str, str]) -> Self:
+    def with_entries(self, feed: Feed, headers: Mapping[str, str]) -> Self:
         """The notes once *feed*, answered with *headers*, has been read."""
-        marks = dict.fromkeys((*feed.marks, *(self.marks or ())))
+        marks = dict.fromkeys((*feed.entry_keys, *(self.entry_keys or ())))
         return type(self)(
-            etag=_short(headers.get("etag", "")),
-            last_modified=_short(headers.get("last-modified", "")),
-            marks=tuple(marks)[:SEEN],
+            etag=_bounded_validator(headers.get("etag", "")),
+            last_modified=_bounded_validator(headers.get("last-modified", "")),
+            entry_keys=tuple(marks)[:MAX_SEEN_ENTRIES],
         )
 
     @property
@@ -83,7 +83,7 @@ class Seen:
         return {name: value for name, value in given.items() if value}
 
 
-def matching(entries: Sequence[Entry], keywords: Sequence[str]) -> tuple[Entry, ...]:
+def filter_by_keywords(entries: Sequence[FeedEntry], keywords: Sequence[str]) -> tuple[FeedEntry, ...]:
     """The entries with one of *keywords* in title or text, whatever the case; all when there are none."""
     wanted = [word.casefold() for word in keywords]
     if not wanted:
@@ -95,12 +95,12 @@ def matching(entries: Sequence[Entry], keywords: Sequence[str]) -> tuple[Entry, 
     )
 
 
-def _name(url: str) -> str:
+def _url_hash(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()[:12]
 
 
-def _short(validator: str) -> str:
-    return validator if len(validator) <= VALIDATOR_CHARS and validator.isprintable() else ""
+def _bounded_validator(validator: str) -> str:
+    return validator if len(validator) <= MAX_VALIDATOR_CHARS and validator.isprintable() else ""
 
 
 EXAMPLE: dict[str, Any] = {
@@ -110,7 +110,7 @@ EXAMPLE: dict[str, Any] = {
 }
 MAX_FEED_BYTES = 2_097_152  # a second or two to read
 _ACCEPT = "application/atom+xml, application/rss+xml, application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5"
-_TITLE_CHARS = 80  # of a title in the summary
+_MAX_TITLE_CHARS = 80  # of a title in the summary
 
 
 class Params(Model):
@@ -133,7 +133,7 @@ class Params(Model):
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     """Fetch the feed if it changed, and tell entries never met before. The first run only takes note."""
-    seen = Seen.from_memory(job.memory, url=params.feed_url)
+    seen = FeedState.from_memory(job.memory, url=params.feed_url)
     response = await tools.http.request(
         "GET",
         params.feed_url,
@@ -145,59 +145,61 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     if response.status == 304 and seen.conditional_headers:
         return succeeded("Nothing new: the feed has not changed", metrics=metrics | {"new": 0})
     if response.status != 200:
-        return _refusal(response, job)
+        return _failure_outcome(response, job)
     if response.truncated:
         size = f"{MAX_FEED_BYTES // 1_048_576} MB"
         return failed(f"The feed is larger than {size}, the most that is read", permanent=True)
     try:
         # In a thread, as reading takes a second of CPU a megabyte and the loop serves all other tasks.
         feed = await asyncio.to_thread(
-            read_feed,
+            parse_feed,
             response.body,
             content_type=response.headers.get("content-type", ""),
             url=response.url,
         )
     except NotAFeedError as exc:
         return failed(f"The address answered with {exc}, not a readable feed", metrics=metrics)
-    return _outcome(feed, seen, params, response)
+    return _to_outcome(feed, seen, params, response)
 
 
-def _refusal(response: Response, job: Job) -> Outcome:
-    retryable = worth_retrying(response.status)
+def _failure_outcome(response: Response, job: Job) -> Outcome:
+    retryable = is_retryable_status(response.status)
     return failed(
         f"Answered {response.status}, expected 200",
         permanent=400 <= response.status < 500 and not retryable,
-        retry_after=wait_asked_for(response, now=job.started_at) if retryable else None,
+        retry_after=retry_after(response, now=job.started_at) if retryable else None,
         metrics={"status": response.status, "latencyMs": response.elapsed_ms},
     )
 
 
-def _outcome(feed: Feed, seen: Seen, params: Params, response: Response) -> Outcome:
-    news = matching(seen.news(feed), params.keywords)
+def _to_outcome(feed: Feed, state: FeedState, params: Params, response: Response) -> Outcome:
+    news = filter_by_keywords(state.new_entries(feed), params.keywords)
     shown = news[: params.max_items]
-    after = seen.after(feed, response.headers)
+    after = state.with_entries(feed, response.headers)
     return succeeded(
-        _summary(feed, news, shown, first_time=seen.marks is None),
+        _build_summary(feed, news, shown, is_first_run=state.entry_keys is None),
         metrics={
             "status": response.status,
             "latencyMs": response.elapsed_ms,
-            "entries": len(feed.marks),
+            "entries": len(feed.entry_keys),
             "new": len(news),
         },
         items=tuple({"title": entry.title, "url": entry.url, "text": entry.text} for entry in shown),
-        memory=None if after == seen else after.to_memory(url=params.feed_url),
-        news=bool(news),
+        memory=None if after == state else after.to_memory(url=params.feed_url),
+        has_news=bool(news),
     )
 
 
-def _summary(feed: Feed, news: Sequence[Entry], shown: Sequence[Entry], *, first_time: bool) -> str:
-    name = feed.title[:_TITLE_CHARS] or "the feed"
-    if first_time:
-        count = len(feed.marks)
+def _build_summary(
+    feed: Feed, new_entries: Sequence[FeedEntry], shown: Sequence[FeedEntry], *, is_first_run: bool
+) -> str:
+    name = feed.title[:_MAX_TITLE_CHARS] or "the feed"
+    if is_first_run:
+        count = len(feed.entry_keys)
         entries = "1 entry" if count == 1 else f"{count} entries"
         return f"Took note of {entries} in {name}; new ones will be told from now on"
-    if not news:
+    if not new_entries:
         return f"Nothing new in {name}"
-    titles = "; ".join(entry.title[:_TITLE_CHARS] for entry in shown[:3])
-    hidden = len(news) - len(shown[:3])
-    return f"{len(news)} new in {name}: {titles}" + (f", and {hidden} more" if hidden else "")
+    titles = "; ".join(entry.title[:_MAX_TITLE_CHARS] for entry in shown[:3])
+    hidden = len(new_entries) - len(shown[:3])
+    return f"{len(new_entries)} new in {name}: {titles}" + (f", and {hidden} more" if hidden else "")

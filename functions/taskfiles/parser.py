@@ -21,158 +21,161 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from functions.domain.validation import Place, Problem, UnreadableError
+from functions.domain.validation import DocumentSyntaxError, FieldPath, Problem
 
 # YAML as task files need it: the plain values of YAML 1.2, with lines, and nothing that can do harm.
 
 MAX_DEPTH = 20
-MAX_VALUES = 100_000  # once aliases are expanded; some ten thousand tasks
+MAX_EXPANDED_VALUES = 100_000  # once aliases are expanded; some ten thousand tasks
 
 _PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # five times as fast, where PyYAML was built with it
-_WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
-_WHOLE = re.compile(r"[-+]?(?:0|[1-9]\d{0,17})")
+_KEYWORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9]\d{0,17})")
 _DECIMAL = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=e))(?:e[-+]?\d+)?", re.IGNORECASE)
 _TEXT_TAGS = (None, "!", "tag:yaml.org,2002:str")
-_STARTS_WRONG = ("while scanning an alias", "cannot start any token")
+_BAD_START_MESSAGES = ("while scanning an alias", "cannot start any token")
 
 
-class YamlText:
-    """What a YAML text says; see `Document`."""
+class YamlReader:
+    """What a YAML text says; see `ParsedFile`."""
 
     def __init__(self, events: Iterator[Event]) -> None:
-        self.lines: dict[Place, int] = {}
+        self.lines: dict[FieldPath, int] = {}
         self.problems: list[Problem] = []
         self._events = events
         self._anchors: dict[str, tuple[Any, int]] = {}
-        self._values = 0
-        self.value = self._document()
+        self._value_count = 0
+        self.value = self._read_document()
 
-    def _document(self) -> Any:
+    def _read_document(self) -> Any:
         next(self._events)
         if isinstance(next(self._events), StreamEndEvent):
-            raise UnreadableError("the file is empty; write a list under tasks:, or one task")
-        value = self._value(next(self._events), ())
+            raise DocumentSyntaxError("the file is empty; write a list under tasks:, or one task")
+        value = self._read_value(next(self._events), ())
         next(self._events)
         after = next(self._events)
         if isinstance(after, DocumentStartEvent):
-            raise UnreadableError("a second document begins here; put all tasks in one list", _line(after))
+            raise DocumentSyntaxError(
+                "a second document begins here; put all tasks in one list", _line(after)
+            )
         return value
 
-    def _value(self, event: Event, place: Place) -> Any:
+    def _read_value(self, event: Event, place: FieldPath) -> Any:
         self.lines.setdefault(place, _line(event))
         if len(place) > MAX_DEPTH:
-            raise UnreadableError(f"values are nested more than {MAX_DEPTH} levels deep", _line(event))
+            raise DocumentSyntaxError(f"values are nested more than {MAX_DEPTH} levels deep", _line(event))
         if isinstance(event, AliasEvent):
-            return self._alias(event)
-        before = self._values
-        self._count(1, event)
-        value = self._fresh(event, place)
+            return self._resolve_alias(event)
+        before = self._value_count
+        self._count_values(1, event)
+        value = self._read_node(event, place)
         if anchor := getattr(event, "anchor", None):
-            self._anchors[anchor] = (value, self._values - before)
+            self._anchors[anchor] = (value, self._value_count - before)
         return value
 
-    def _fresh(self, event: Event, place: Place) -> Any:
+    def _read_node(self, event: Event, place: FieldPath) -> Any:
         if isinstance(event, ScalarEvent):
-            return _scalar(event)
+            return _parse_scalar(event)
         if isinstance(event, SequenceStartEvent):
-            _no_tag(event)
-            return self._sequence(place)
+            _check_no_tag(event)
+            return self._read_sequence(place)
         assert isinstance(event, MappingStartEvent)
-        _no_tag(event)
-        return self._mapping(place)
+        _check_no_tag(event)
+        return self._read_mapping(place)
 
-    def _alias(self, event: AliasEvent) -> Any:
+    def _resolve_alias(self, event: AliasEvent) -> Any:
         if event.anchor not in self._anchors:
-            raise UnreadableError(
+            raise DocumentSyntaxError(
                 f"*{event.anchor} stands for nothing that is defined before it; "
                 "a text that starts with * goes in quotes",
                 _line(event),
             )
         value, size = self._anchors[event.anchor]
-        self._count(size, event)
+        self._count_values(size, event)
         return value
 
-    def _sequence(self, place: Place) -> list[Any]:
+    def _read_sequence(self, place: FieldPath) -> list[Any]:
         items: list[Any] = []
         while not isinstance(event := next(self._events), SequenceEndEvent):
-            items.append(self._value(event, (*place, len(items))))
+            items.append(self._read_value(event, (*place, len(items))))
         return items
 
-    def _mapping(self, place: Place) -> dict[str, Any]:
+    def _read_mapping(self, place: FieldPath) -> dict[str, Any]:
         own: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         while not isinstance(event := next(self._events), MappingEndEvent):
-            name = _name(event)
+            name = _field_name(event)
             inside = (*place, name)
             if name in own:
                 problem = f"is given twice; the first is on line {self.lines[inside]}"
                 self.problems.append(Problem(inside, problem))
             self.lines[inside] = _line(event)
-            value = self._value(next(self._events), inside)
+            value = self._read_value(next(self._events), inside)
             if name == "<<" and isinstance(event, ScalarEvent) and _is_plain(event):
-                merged = _defaults(value, event) | merged
+                merged = _merge_key_values(value, event) | merged
             else:
                 own.setdefault(name, value)
         return merged | own
 
-    def _count(self, values: int, event: Event) -> None:
-        self._values += values
-        if self._values > MAX_VALUES:
-            raise UnreadableError(
-                f"the file holds more than {MAX_VALUES:,} values once its aliases are expanded", _line(event)
+    def _count_values(self, values: int, event: Event) -> None:
+        self._value_count += values
+        if self._value_count > MAX_EXPANDED_VALUES:
+            raise DocumentSyntaxError(
+                f"the file holds more than {MAX_EXPANDED_VALUES:,} values once its aliases are expanded",
+                _line(event),
             )
 
 
-def read_yaml(text: str) -> YamlText:
+def read_yaml(text: str) -> YamlReader:
     """Return what *text* says.
 
     Raises:
         UnreadableError: It is not one YAML document, or larger or deeper than any task file should be.
     """
     try:
-        return YamlText(yaml.parse(text, Loader=_PARSER))
+        return YamlReader(yaml.parse(text, Loader=_PARSER))
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
-        raise UnreadableError(_complaint(exc), None if mark is None else mark.line + 1) from exc
+        raise DocumentSyntaxError(_syntax_problem(exc), None if mark is None else mark.line + 1) from exc
     except yaml.YAMLError as exc:
-        raise UnreadableError("this is not YAML: it holds a character that no text has") from exc
+        raise DocumentSyntaxError("this is not YAML: it holds a character that no text has") from exc
 
 
-def _complaint(exc: yaml.MarkedYAMLError) -> str:
+def _syntax_problem(exc: yaml.MarkedYAMLError) -> str:
     said = " ".join(part for part in (exc.context, exc.problem) if part)
-    if any(sign in said for sign in _STARTS_WRONG):
+    if any(sign in said for sign in _BAD_START_MESSAGES):
         return "this is not YAML: a text that starts with *, @, % or ` goes in quotes, and tabs do not indent"
     if "mapping values are not allowed" in said:
         return "this is not YAML: a text with a colon and a space goes in quotes, and fields line up"
     return f"this is not YAML: {said}"
 
 
-def _name(event: Event) -> str:
+def _field_name(event: Event) -> str:
     if not isinstance(event, ScalarEvent) or event.tag not in _TEXT_TAGS:
-        raise UnreadableError("a name of a field must be plain text", _line(event))
+        raise DocumentSyntaxError("a name of a field must be plain text", _line(event))
     return str(event.value)
 
 
-def _defaults(value: Any, event: Event) -> dict[str, Any]:
+def _merge_key_values(value: Any, event: Event) -> dict[str, Any]:
     """What `<<` brings in: of several mappings the earlier wins."""
     parts = value if isinstance(value, list) else [value]
     found: dict[str, Any] = {}
     for part in reversed(parts):
         if not isinstance(part, dict):
-            raise UnreadableError("<< takes a mapping, or a list of mappings", _line(event))
+            raise DocumentSyntaxError("<< takes a mapping, or a list of mappings", _line(event))
         found |= part
     return found
 
 
-def _scalar(event: ScalarEvent) -> Any:
+def _parse_scalar(event: ScalarEvent) -> Any:
     if event.tag not in _TEXT_TAGS:
         raise _tag_error(event)
     text: str = event.value
     if event.tag is not None or not _is_plain(event):
         return text
-    if text.lower() in _WORDS and text in (text.lower(), text.upper(), text.capitalize()):
-        return _WORDS[text.lower()]
-    if _WHOLE.fullmatch(text):
+    if text.lower() in _KEYWORDS and text in (text.lower(), text.upper(), text.capitalize()):
+        return _KEYWORDS[text.lower()]
+    if _INTEGER.fullmatch(text):
         return int(text)
     if _DECIMAL.fullmatch(text) and math.isfinite(number := float(text)):
         return number
@@ -183,14 +186,14 @@ def _is_plain(event: ScalarEvent) -> bool:
     return bool(event.implicit[0])
 
 
-def _no_tag(event: SequenceStartEvent | MappingStartEvent) -> None:
+def _check_no_tag(event: SequenceStartEvent | MappingStartEvent) -> None:
     if event.tag not in (None, "!", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"):
         raise _tag_error(event)
 
 
-def _tag_error(event: ScalarEvent | SequenceStartEvent | MappingStartEvent) -> UnreadableError:
+def _tag_error(event: ScalarEvent | SequenceStartEvent | MappingStartEvent) -> DocumentSyntaxError:
     tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")[:60]
-    return UnreadableError(f"the tag {tag} is not accepted; write the value without it", _line(event))
+    return DocumentSyntaxError(f"the tag {tag} is not accepted; write the value without it", _line(event))
 
 
 def _line(event: Event) -> int:
@@ -198,7 +201,7 @@ def _line(event: Event) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class ParsedFile:
     """What a file says.
 
     Attributes:
@@ -208,37 +211,37 @@ class Document:
     """
 
     value: Any
-    lines: Mapping[Place, int] = field(default_factory=dict)
+    lines: Mapping[FieldPath, int] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
-    def line(self, place: Place) -> int | None:
-        """The line of *place*, or of what it is in; None when not even that is known."""
+    def line_of(self, place: FieldPath) -> int | None:
+        """The line of *path*, or of what it is in; None when not even that is known."""
         for length in range(len(place), -1, -1):
             if place[:length] in self.lines:
                 return self.lines[place[:length]]
         return None
 
 
-def parse(text: str, *, as_json: bool) -> Document:
+def parse_text(text: str, *, as_json: bool) -> ParsedFile:
     """Return what *text* says.
 
     Raises:
         UnreadableError: It is empty, not YAML (or JSON), or larger or deeper than any task file should be.
     """
     if not text.strip():
-        raise UnreadableError("the file is empty; write a list under tasks:, or one task")
-    document = _json(text) if as_json else _yaml(text)
+        raise DocumentSyntaxError("the file is empty; write a list under tasks:, or one task")
+    document = _parse_json(text) if as_json else _parse_yaml(text)
     if _depth(document.value) > MAX_DEPTH:
-        raise UnreadableError(f"values are nested more than {MAX_DEPTH} levels deep")
+        raise DocumentSyntaxError(f"values are nested more than {MAX_DEPTH} levels deep")
     return document
 
 
-def _yaml(text: str) -> Document:
+def _parse_yaml(text: str) -> ParsedFile:
     found = read_yaml(text)
-    return Document(found.value, found.lines, tuple(found.problems))
+    return ParsedFile(found.value, found.lines, tuple(found.problems))
 
 
-def _json(text: str) -> Document:
+def _parse_json(text: str) -> ParsedFile:
     twice: list[str] = []
 
     def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -247,26 +250,26 @@ def _json(text: str) -> Document:
         return dict(pairs)
 
     try:
-        value = json.loads(text, object_pairs_hook=mapping, parse_constant=_no_number)
+        value = json.loads(text, object_pairs_hook=mapping, parse_constant=_reject_constant)
     except json.JSONDecodeError as exc:
-        raise UnreadableError(f"this is not JSON: {exc.msg.lower()}", exc.lineno) from exc
+        raise DocumentSyntaxError(f"this is not JSON: {exc.msg.lower()}", exc.lineno) from exc
     except RecursionError:
-        raise UnreadableError(f"values are nested more than {MAX_DEPTH} levels deep") from None
+        raise DocumentSyntaxError(f"values are nested more than {MAX_DEPTH} levels deep") from None
     except ValueError as exc:  # a number of thousands of digits
-        raise UnreadableError("a number is too long or not finite") from exc
+        raise DocumentSyntaxError("a number is too long or not finite") from exc
     problems = tuple(Problem((), f"the name {name[:60]!r} is given twice") for name in dict.fromkeys(twice))
-    return Document(value, _json_lines(text), problems)
+    return ParsedFile(value, _json_lines(text), problems)
 
 
-def _no_number(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _json_lines(text: str) -> Mapping[Place, int]:
+def _json_lines(text: str) -> Mapping[FieldPath, int]:
     """Nearly all JSON is YAML, whose reader knows lines; where it is not, there are none."""
     try:
         return read_yaml(text).lines
-    except UnreadableError:
+    except DocumentSyntaxError:
         return {}
 
 
@@ -274,14 +277,14 @@ def _depth(value: Any) -> int:
     """How deep *value* goes, measured level by level: aliases make depth that no text shows."""
     level, depth = [value], 0
     while level and depth <= MAX_DEPTH + 1:
-        level = [item for one in level for item in _items(one)]
-        if len(level) > MAX_VALUES:
-            raise UnreadableError(f"the file holds more than {MAX_VALUES:,} values")
+        level = [item for one in level for item in _children(one)]
+        if len(level) > MAX_EXPANDED_VALUES:
+            raise DocumentSyntaxError(f"the file holds more than {MAX_EXPANDED_VALUES:,} values")
         depth += 1
     return depth - 1
 
 
-def _items(value: Any) -> Iterable[Any]:
+def _children(value: Any) -> Iterable[Any]:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()

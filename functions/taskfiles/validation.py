@@ -7,80 +7,80 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from functions.domain.schedule.parse import read_schedule
-from functions.domain.task import TaskSpec, slug
-from functions.domain.validation import INSTANT, Place, Problem, problems_of
+from functions.domain.schedule.parse import parse_schedule
+from functions.domain.task import TaskSpec, slugify
+from functions.domain.validation import INSTANT_MESSAGE, FieldPath, Problem, problems_of
 from functions.errors import InputError
 from functions.task_types.registry import check_params
 
-ANCHOR = datetime(
+SAMPLE_ANCHOR = datetime(
     2000, 1, 1, tzinfo=UTC
 )  # of an interval without startAt; only whether it can be read matters
-NO_ID = "the title makes no id, having no letter of a to z and no digit; write an id as well"
+NO_ID_REASON = "the title makes no id, having no letter of a to z and no digit; write an id as well"
 _FIELD = re.compile(r"([A-Za-z][\w.]*(?:, \w+)*): (.+)", re.DOTALL)
 
 
-def check_task(given: object, *, default_timezone: str = "UTC") -> TaskSpec | list[Problem]:
-    """Return the task that *given* describes, or everything that is wrong with it.
+def check_task(fields: object, *, default_timezone: str = "UTC") -> TaskSpec | list[Problem]:
+    """Return the task that *fields* describes, or everything that is wrong with it.
 
     Args:
-        given: Plain values with the camelCase names of task files.
+        fields: Plain values with the camelCase names of task files.
         default_timezone: For a task that names none.
     """
-    if not isinstance(given, Mapping):
+    if not isinstance(fields, Mapping):
         return [Problem((), "a task must be a mapping of names to values, such as title: Water the plants")]
-    whole = given if given.get("timezone") is not None else {**given, "timezone": default_timezone}
+    whole = fields if fields.get("timezone") is not None else {**fields, "timezone": default_timezone}
     try:
         spec: TaskSpec | None = TaskSpec.model_validate(whole, by_alias=True, by_name=False)
         found = []
     except ValidationError as exc:
         spec, found = None, problems_of(exc, whole)
-    found = [Problem(("id",), NO_ID) if _made_no_id(one, given) else one for one in found]
-    found = [*_schedule(whole), *_params(whole), *found, *_slips(whole)]
-    unique: dict[Place, Problem] = {}
+    found = [Problem(("id",), NO_ID_REASON) if _lacks_derivable_id(one, fields) else one for one in found]
+    found = [*_check_schedule(whole), *_check_type_params(whole), *found, *_find_mistyped_values(whole)]
+    unique: dict[FieldPath, Problem] = {}
     for one in found:
-        unique.setdefault(one.place, one)  # the first about a place knows most
+        unique.setdefault(one.path, one)  # the first about a place knows most
     return spec if spec is not None and not found else list(unique.values())
 
 
-def _made_no_id(problem: Problem, given: Mapping[str, Any]) -> bool:
+def _lacks_derivable_id(problem: Problem, given: Mapping[str, Any]) -> bool:
     title = given.get("title")
-    return problem.place == ("id",) and "id" not in given and isinstance(title, str) and not slug(title)
+    return problem.path == ("id",) and "id" not in given and isinstance(title, str) and not slugify(title)
 
 
-def _slips(given: object, place: Place = ()) -> Iterator[Problem]:
+def _find_mistyped_values(given: object, place: FieldPath = ()) -> Iterator[Problem]:
     """What pydantic would take for a number or a moment, and nobody meant: true as 1, 2026 as 1970."""
     if place in (("enabled",), ("params",)):
         return
     if isinstance(given, bool):
         yield Problem(place, "must not be true or false; if it is meant as text, put it in quotes")
     elif place in (("startAt",), ("endAt",)) and isinstance(given, int | float):
-        yield Problem(place, INSTANT)
+        yield Problem(place, INSTANT_MESSAGE)
     elif isinstance(given, Mapping):
         for name, value in given.items():
-            yield from _slips(value, (*place, name))
+            yield from _find_mistyped_values(value, (*place, name))
     elif isinstance(given, list):
         for number, value in enumerate(given):
-            yield from _slips(value, (*place, number))
+            yield from _find_mistyped_values(value, (*place, number))
 
 
-def _schedule(given: Mapping[str, Any]) -> Iterator[Problem]:
+def _check_schedule(given: Mapping[str, Any]) -> Iterator[Problem]:
     """What is wrong with the schedule and, apart from it, with the zone."""
     expression, timezone = given.get("schedule"), given.get("timezone")
     if isinstance(expression, str) and expression:
-        yield from _read(expression, "UTC")
+        yield from _check_expression(expression, "UTC")
     if isinstance(timezone, str) and timezone:
-        yield from _read("daily", timezone)
+        yield from _check_expression("daily", timezone)
 
 
-def _read(expression: str, timezone: str) -> Iterator[Problem]:
+def _check_expression(expression: str, timezone: str) -> Iterator[Problem]:
     try:
-        read_schedule(expression, timezone=timezone, task_id="any", anchor=ANCHOR)
+        parse_schedule(expression, timezone=timezone, task_id="any", anchor=SAMPLE_ANCHOR)
     except InputError as exc:
-        yield _problem(exc, "schedule")
+        yield _to_problem(exc, "schedule")
 
 
-def _params(given: Mapping[str, Any]) -> Iterator[Problem]:
+def _check_type_params(given: Mapping[str, Any]) -> Iterator[Problem]:
     type_name, params = given.get("type"), given.get("params", {})
     if not isinstance(type_name, str) or not isinstance(params, Mapping):
         return
@@ -88,10 +88,10 @@ def _params(given: Mapping[str, Any]) -> Iterator[Problem]:
         check_params(type_name, params)
     except InputError as exc:
         for text in re.split(r"; (?=params\b|and \d+ more)", str(exc)):
-            yield _problem(text, "params")
+            yield _to_problem(text, "params")
 
 
-def _problem(said: object, field: str) -> Problem:
+def _to_problem(said: object, field: str) -> Problem:
     """The problem that an error's text `field: reason` tells of; *field* when it names none."""
     match = _FIELD.fullmatch(str(said))
     if match is None:

@@ -9,24 +9,30 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from functions import __version__
 from functions.config.settings import Settings
 from functions.web.api import build_api
-from functions.web.api.dependencies import ApiParts
-from functions.web.auth import IdTokens
+from functions.web.api.dependencies import ApiDependencies
+from functions.web.auth import GoogleTokenVerifier
 from functions.web.dashboard import add_dashboard
 
 MAX_BODY_BYTES = 65_536
 
 
-def build_rest(settings: Settings, parts: ApiParts, google: IdTokens | None = None) -> ASGIApp:
-    """Return the application that answers everything but ticks; *google* knows who pushes events."""
+def build_api_app(
+    settings: Settings, dependencies: ApiDependencies, token_verifier: GoogleTokenVerifier | None = None
+) -> ASGIApp:
+    """Return the application that answers everything but ticks; *token_verifier* knows who pushes events."""
     administrator = None if settings.api_key is None else settings.api_key.get_secret_value()
     api = build_api(
-        parts, administrator=administrator, version=__version__, clock=time.monotonic, google=google
+        dependencies,
+        admin_key=administrator,
+        version=__version__,
+        clock=time.monotonic,
+        token_verifier=token_verifier,
     )
-    add_dashboard(api, parts)
-    return Walls(api)
+    add_dashboard(api, dependencies)
+    return RequestLimitsMiddleware(api)
 
 
-class Walls:
+class RequestLimitsMiddleware:
     """Bounds what comes in and marks what goes out, whatever route answers.
 
     A body without an announced length is counted as it comes. Answers are nobody's to keep, unless their

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
 
-from functions.web.google_keys import Certificates, CertificatesUnreachable
+from functions.web.google_keys import GoogleKeys, KeysUnavailableError
 
 MAX_TOKEN_CHARS = 8192  # Google's ID tokens have about 1,000; nothing longer is worth hashing
 
 
-def bearer_token(authorization: Sequence[str]) -> str | None:
+def parse_bearer_token(authorization: Sequence[str]) -> str | None:
     """Return the token of all *authorization* headers of a request; None unless there is exactly one."""
     if len(authorization) != 1:
         return None
@@ -27,27 +27,27 @@ class SharedSecrets:
     """The secrets that open the door, as digests.
 
     Args:
-        live: The secret in use.
-        retiring: The one before it, or None.
+        current: The secret in use.
+        previous: The one before it, or None.
     """
 
-    def __init__(self, live: str, retiring: str | None = None) -> None:
-        self._digests = [_digest(secret) for secret in (live, retiring) if secret]
+    def __init__(self, current: str, previous: str | None = None) -> None:
+        self._hashes = [_hash(secret) for secret in (current, previous) if secret]
 
-    def slot_of(self, token: str) -> int | None:
+    def match(self, token: str) -> int | None:
         """Return 0 when *token* is the live secret, 1 when it is the retiring one, None otherwise.
 
         Takes as long for a wrong token as for a right one, and as long for either right one.
         """
-        presented = _digest(token[:MAX_TOKEN_CHARS])
+        presented = _hash(token[:MAX_TOKEN_CHARS])
         # Digests are of one length, and every one is compared: time tells nothing about any secret.
-        matches = [hmac.compare_digest(presented, digest) for digest in self._digests]
+        matches = [hmac.compare_digest(presented, digest) for digest in self._hashes]
         if len(token) > MAX_TOKEN_CHARS or True not in matches:
             return None
         return matches.index(True)
 
 
-def _digest(text: str) -> bytes:
+def _hash(text: str) -> bytes:
     return sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -55,12 +55,12 @@ def _digest(text: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class SecretCaller:
+class SecretPrincipal:
     """Whoever knows the shared secret: cron-job.org, a crontab, a person."""
 
 
 @dataclass(frozen=True, slots=True)
-class GoogleCaller:
+class GooglePrincipal:
     """A service account of ours, vouched for by Google.
 
     Attributes:
@@ -70,22 +70,22 @@ class GoogleCaller:
     email: str
 
 
-Caller = SecretCaller | GoogleCaller
+Caller = SecretPrincipal | GooglePrincipal
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class AuthFailure:
     """Why the door stays shut.
 
     Attributes:
         status: 401 not known, 403 known but not allowed, 503 nobody could say.
         reason: For the log alone; the answer does not say it.
-        token_given: Whether there was a bearer token at all.
+        has_token: Whether there was a bearer token at all.
     """
 
     status: Literal[401, 403, 503]
     reason: str
-    token_given: bool = True
+    has_token: bool = True
 
 
 # Google's ID tokens: which are genuine, meant for us, and from an account we let in.
@@ -99,32 +99,30 @@ SIGNATURE_REMOVED = (
 log = logging.getLogger(__name__)
 
 
-class NotGenuine(Exception):
+class InvalidTokenError(Exception):
     """The token is not one of Google's, or no longer valid; the text says why in one word."""
 
 
-def looks_like_id_token(token: str) -> bool:
+def is_jwt(token: str) -> bool:
     """Whether *token* has the three parts of a JWT."""
     return token.count(".") == 2
 
 
-class IdTokens:
+class GoogleTokenVerifier:
     """The check of an ID token.
 
     Args:
         audiences: What a token may be meant for; one of them must be in it.
         accounts: E-mail addresses of those allowed in.
-        certificates: Google's keys.
+        keys: Google's keys.
     """
 
-    def __init__(
-        self, *, audiences: Sequence[str], accounts: Sequence[str], certificates: Certificates
-    ) -> None:
+    def __init__(self, *, audiences: Sequence[str], accounts: Sequence[str], keys: GoogleKeys) -> None:
         self._audiences = tuple(audiences)
         self._accounts = frozenset(accounts)
-        self._certificates = certificates
+        self._keys = keys
 
-    async def check(self, token: str) -> GoogleCaller | Refusal:
+    async def verify(self, token: str) -> GooglePrincipal | AuthFailure:
         """Say who sent *token*, or why nobody is let in with it. Never raises for a fault of the token.
 
         1. Its header must name RS256 and a key that Google has now; without Google's keys the answer is
@@ -134,24 +132,24 @@ class IdTokens:
         4. The address must be one we let in: otherwise 403.
         """
         try:
-            claims = _verified_claims(token, await self._certificates.find(_key_id(token)))
+            claims = _verify_claims(token, await self._keys.get(_key_id(token)))
             self._check_claims(claims)
-        except NotGenuine as exc:
-            return Refusal(401, str(exc))
-        except CertificatesUnreachable as exc:
+        except InvalidTokenError as exc:
+            return AuthFailure(401, str(exc))
+        except KeysUnavailableError as exc:
             log.warning("certificates_unreachable", extra={"error": str(exc)})
-            return Refusal(503, "certificates_unreachable")
+            return AuthFailure(503, "certificates_unreachable")
         if claims.get("email") not in self._accounts:
-            return Refusal(403, "account_not_allowed")
-        return GoogleCaller(claims["email"])
+            return AuthFailure(403, "account_not_allowed")
+        return GooglePrincipal(claims["email"])
 
     def _check_claims(self, claims: Mapping[str, Any]) -> None:
         if claims.get("iss") not in ISSUERS:
-            raise NotGenuine("wrong_issuer")
+            raise InvalidTokenError("wrong_issuer")
         if claims.get("aud") not in self._audiences:
-            raise NotGenuine("wrong_audience")
+            raise InvalidTokenError("wrong_audience")
         if claims.get("email_verified") is not True or not isinstance(claims.get("email"), str):
-            raise NotGenuine("email_not_verified")
+            raise InvalidTokenError("email_not_verified")
 
 
 def _key_id(token: str) -> str:
@@ -159,57 +157,57 @@ def _key_id(token: str) -> str:
     from google.auth import jwt  # here: 60 ms, which only a service that takes ID tokens should pay
 
     if token.endswith(f".{SIGNATURE_REMOVED}"):
-        raise NotGenuine("signature_removed_by_platform")
+        raise InvalidTokenError("signature_removed_by_platform")
     try:
         header = jwt.decode_header(token)  # type: ignore[no-untyped-call]  # the library is half typed
     except (ValueError, RecursionError):  # RecursionError: JSON nested a thousand deep
-        raise NotGenuine("malformed") from None
+        raise InvalidTokenError("malformed") from None
     key_id = header.get("kid")
     if header.get("alg") != "RS256" or not isinstance(key_id, str):
-        raise NotGenuine("wrong_algorithm_or_key")
+        raise InvalidTokenError("wrong_algorithm_or_key")
     return key_id
 
 
-def _verified_claims(token: str, certificate: str | None) -> Mapping[str, Any]:
+def _verify_claims(token: str, certificate: str | None) -> Mapping[str, Any]:
     from google.auth import exceptions, jwt
 
     if certificate is None:
-        raise NotGenuine("unknown_key")
+        raise InvalidTokenError("unknown_key")
     try:
         claims: Mapping[str, Any] = jwt.decode(  # type: ignore[no-untyped-call]  # the library is half typed
             token, certs=certificate, clock_skew_in_seconds=CLOCK_SKEW_S
         )
     except (exceptions.GoogleAuthError, ValueError, TypeError) as exc:
         timely = not str(exc).startswith(("Token expired", "Token used too early"))
-        raise NotGenuine("malformed_or_forged" if timely else "expired_or_too_early") from None
+        raise InvalidTokenError("malformed_or_forged" if timely else "expired_or_too_early") from None
     return claims
 
 
 # The gate: decides from a request's `Authorization` headers who is calling.
 
 
-class Gate:
+class Authenticator:
     """Lets in whoever has a shared secret, or an ID token of an account that is allowed.
 
     Args:
         secrets: The shared secrets.
-        id_tokens: The check of ID tokens; None when none are accepted.
+        token_verifier: The check of ID tokens; None when none are accepted.
     """
 
-    def __init__(self, secrets: SharedSecrets, id_tokens: IdTokens | None = None) -> None:
+    def __init__(self, secrets: SharedSecrets, token_verifier: GoogleTokenVerifier | None = None) -> None:
         self._secrets = secrets
-        self._id_tokens = id_tokens
+        self._token_verifier = token_verifier
 
-    async def admit(self, authorization: Sequence[str]) -> Caller | Refusal:
+    async def authenticate(self, authorization: Sequence[str]) -> Caller | AuthFailure:
         """Say who is calling, given all `Authorization` headers of the request, or why he may not."""
-        token = bearer_token(authorization)
+        token = parse_bearer_token(authorization)
         if token is None:
-            return Refusal(401, "no_token" if not authorization else "malformed", token_given=False)
-        slot = self._secrets.slot_of(token)
+            return AuthFailure(401, "no_token" if not authorization else "malformed", has_token=False)
+        slot = self._secrets.match(token)
         if slot is not None:
             if slot > 0:
                 log.warning("secret_retiring_used")
-            return SecretCaller()
-        if self._id_tokens is None or not looks_like_id_token(token) or len(token) > MAX_TOKEN_CHARS:
-            return Refusal(401, "wrong_secret")
-        return await self._id_tokens.check(token)
+            return SecretPrincipal()
+        if self._token_verifier is None or not is_jwt(token) or len(token) > MAX_TOKEN_CHARS:
+            return AuthFailure(401, "wrong_secret")
+        return await self._token_verifier.verify(token)

@@ -74,7 +74,11 @@ class JsonPlace:
         kept: Any = {"revision": 0, "tasks": {}}
         if self._kept.exists():
             kept = json.loads(self._kept.read_text())
-        kept["tasks"][task_id] = {"revision": 0, "seen": content_hash(entry), "nextRunAt": at.isoformat()}
+        kept["tasks"][task_id] = {
+            "revision": 0,
+            "contentHash": content_hash(entry),
+            "nextRunAt": at.isoformat(),
+        }
         self._kept.write_text(json.dumps(kept))
         self.path.write_text(json.dumps({"tasks": [*entries, entry]}))
 

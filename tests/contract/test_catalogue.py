@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from functions.domain.run import Run
-from functions.domain.storage import RUNS_KEPT, Counts, Filter, LedgerEntry
+from functions.domain.storage import RUN_RETENTION, RunBatch, StoreStats, TaskFilter
 from functions.domain.task import Pause, Task
 from functions.domain.types import Status
 from tests.conftest import NOON
@@ -19,7 +19,7 @@ SECOND = timedelta(seconds=1)
 
 
 async def keep(store: FullStore, *runs: Run, entry_id: str = "ab.1", at: datetime = NOON) -> None:
-    await store.write_with_runs(LedgerEntry(entry_id, at, runs), [])
+    await store.write_with_runs(RunBatch(entry_id, at, runs), [])
 
 
 # -- pages of tasks --------------------------------------------------------------------------------------
@@ -28,21 +28,21 @@ async def keep(store: FullStore, *runs: Run, entry_id: str = "ab.1", at: datetim
 async def test_a_page_is_in_the_order_of_ids(store: FullStore, make_task: MakeTask) -> None:
     await create(store, *(make_task(task_id) for task_id in ["b", "a.b", "a", "a-b", "c", "10", "9", "a_b"]))
 
-    assert ["10", "9", "a", "a-b", "a.b", "a_b", "b", "c"] == ids(await store.list_tasks(Filter()))
+    assert ["10", "9", "a", "a-b", "a.b", "a_b", "b", "c"] == ids(await store.list_tasks(TaskFilter()))
 
 
 async def test_a_page_begins_after_the_id_given(store: FullStore, make_task: MakeTask) -> None:
     await create(store, *(make_task(task_id) for task_id in "abcde"))
 
-    assert ["c", "d"] == ids(await store.list_tasks(Filter(), after="b", limit=2))
-    assert ["c", "d", "e"] == ids(await store.list_tasks(Filter(), after="bb"))
-    assert [] == ids(await store.list_tasks(Filter(), after="e"))
+    assert ["c", "d"] == ids(await store.list_tasks(TaskFilter(), after="b", limit=2))
+    assert ["c", "d", "e"] == ids(await store.list_tasks(TaskFilter(), after="bb"))
+    assert [] == ids(await store.list_tasks(TaskFilter(), after="e"))
 
 
 async def test_a_short_page_is_the_last_one(store: FullStore, make_task: MakeTask) -> None:
     await create(store, *(make_task(f"t{number:03}", origin="file") for number in range(7)))
 
-    for which in (Filter(), Filter(origin="file")):
+    for which in (TaskFilter(), TaskFilter(origin="file")):
         pages = [
             len((await store.list_tasks(which, after=after, limit=3)).tasks) for after in ("", "t002", "t005")
         ]
@@ -55,7 +55,7 @@ async def test_pages_add_up_to_everything(store: FullStore, make_task: MakeTask)
     await create(store, *tasks)
     walked: list[str] = []
 
-    while page := ids(await store.list_tasks(Filter(), after=walked[-1] if walked else "", limit=100)):
+    while page := ids(await store.list_tasks(TaskFilter(), after=walked[-1] if walked else "", limit=100)):
         walked += page
 
     assert [task.id for task in tasks] == walked
@@ -64,23 +64,23 @@ async def test_pages_add_up_to_everything(store: FullStore, make_task: MakeTask)
 @pytest.mark.parametrize(
     ("which", "expected"),
     [
-        (Filter(), ["feed", "news", "shop"]),
-        (Filter(status="", type="", owner="", tag="", origin=""), ["feed", "news", "shop"]),
-        (Filter(status="paused"), ["news"]),
-        (Filter(type="http"), ["shop"]),
-        (Filter(owner="alice"), ["feed", "shop"]),
-        (Filter(tag="morning"), ["feed", "news"]),
-        (Filter(tag="morn"), []),
-        (Filter(tag='"'), ["shop"]),
-        (Filter(origin="file"), ["feed"]),
-        (Filter(ids=frozenset({"shop", "feed", "nobody"})), ["feed", "shop"]),
-        (Filter(owner="alice", tag="morning"), ["feed"]),
-        (Filter(ids=frozenset({"shop", "feed"}), origin="file", status="scheduled"), ["feed"]),
-        (Filter(owner="alice", status="paused"), []),
+        (TaskFilter(), ["feed", "news", "shop"]),
+        (TaskFilter(status="", type="", owner="", tag="", origin=""), ["feed", "news", "shop"]),
+        (TaskFilter(status="paused"), ["news"]),
+        (TaskFilter(type="http"), ["shop"]),
+        (TaskFilter(owner="alice"), ["feed", "shop"]),
+        (TaskFilter(tag="morning"), ["feed", "news"]),
+        (TaskFilter(tag="morn"), []),
+        (TaskFilter(tag='"'), ["shop"]),
+        (TaskFilter(origin="file"), ["feed"]),
+        (TaskFilter(ids=frozenset({"shop", "feed", "nobody"})), ["feed", "shop"]),
+        (TaskFilter(owner="alice", tag="morning"), ["feed"]),
+        (TaskFilter(ids=frozenset({"shop", "feed"}), origin="file", status="scheduled"), ["feed"]),
+        (TaskFilter(owner="alice", status="paused"), []),
     ],
 )
 async def test_a_page_holds_what_matches_all_that_is_asked(
-    store: FullStore, make_task: MakeTask, which: Filter, expected: list[str]
+    store: FullStore, make_task: MakeTask, which: TaskFilter, expected: list[str]
 ) -> None:
     await create(
         store,
@@ -97,8 +97,8 @@ async def test_a_filter_sees_what_was_last_written(store: FullStore, make_task: 
 
     await store.write([changing(stored, status=Status.PAUSED, tags=("new",), owner="bob")])
 
-    assert ["ping"] == ids(await store.list_tasks(Filter(status="paused", tag="new", owner="bob")))
-    assert [] == ids(await store.list_tasks(Filter(tag="old")))
+    assert ["ping"] == ids(await store.list_tasks(TaskFilter(status="paused", tag="new", owner="bob")))
+    assert [] == ids(await store.list_tasks(TaskFilter(tag="old")))
 
 
 async def test_filtered_pages_add_up_past_what_does_not_match(store: FullStore, make_task: MakeTask) -> None:
@@ -110,7 +110,7 @@ async def test_filtered_pages_add_up_past_what_does_not_match(store: FullStore, 
             for number in range(150)
         ),
     )
-    which = Filter(owner="alice", tag="rare")
+    which = TaskFilter(owner="alice", tag="rare")
 
     assert ["t049", "t099"] == ids(await store.list_tasks(which, limit=2))
     assert ["t149"] == ids(await store.list_tasks(which, after="t099", limit=2))
@@ -178,7 +178,7 @@ async def test_history_outlives_its_task(store: FullStore, make_run: MakeRun) ->
 
 
 async def test_an_empty_store_counts_nothing(store: FullStore) -> None:
-    assert Counts(scheduled=0, due=0, last_tick_at=None) == await store.stats(NOON)
+    assert StoreStats(scheduled=0, due=0, last_tick_at=None) == await store.stats(NOON)
 
 
 async def test_counts_say_what_waits_and_what_is_due(store: FullStore, make_task: MakeTask) -> None:
@@ -211,6 +211,6 @@ async def test_pruning_keeps_what_is_young_enough(store: FullStore, make_run: Ma
     """A store may forget by itself when the time has come; none may forget sooner."""
     await keep(store, make_run())
 
-    assert 0 == await store.prune(NOON + RUNS_KEPT)
+    assert 0 == await store.prune(NOON + RUN_RETENTION)
     assert [make_run()] == await store.runs()
     assert [make_run()] == await store.runs_of_tick("ab")

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from pydantic_core import PydanticUndefined
 
-from functions.domain.alerts.model import Alert, Notice
-from functions.domain.events import After, Event, Follower, OnEvent, Outbox
-from functions.domain.storage import Filter, Found, Result, Write
-from functions.domain.task import Claim, Extra, Misfire, Missed, NotifyRule, Pause, Retry, Task
-from functions.domain.task_budget import Spent, TaskBudget
+from functions.domain.alerts.model import AlertState, Notification
+from functions.domain.events import After, Dependent, Event, OnEvent, Outbox
+from functions.domain.storage import ConditionalWrite, QueryResult, TaskFilter, WriteStatus
+from functions.domain.task import Claim, Misfire, NotifyRule, Pause, QueuedRun, Retry, SkippedRange, Task
+from functions.domain.task_budget import CreditLimit, Spending
 from functions.domain.types import OutcomeKind, Priority, Status, Trigger
 from tests.conftest import NOON
 from tests.contract.documents import broken_ids, changing, create, ids, read
@@ -65,18 +65,18 @@ FULL = Task(
     retry=Retry(max_attempts=7, min_backoff_seconds=2, max_backoff_seconds=3),
     delivery="at_most_once",
     pause_after_failures=5,
-    budget=TaskBudget(credits_per_run=2.5),
+    budget=CreditLimit(credits_per_run=2.5),
     expect_seconds=3600,
     notify=(NotifyRule(on=("news",), channels=("feishu",), after=3), NotifyRule()),
     enabled=False,
     origin="file",
-    applied="0123456789ab",
+    applied_spec_hash="0123456789ab",
     created_at=NOON - timedelta(microseconds=1),
     updated_at=LATER,
     shard=63,
     status=Status.RETRYING,
     pause=Pause(note="Holiday", until=LATER, by="alice", at=NOON),
-    upcoming=LATER,
+    next_occurrence=LATER,
     next_run_at=LATER,
     occurrence=NOON,
     trigger=Trigger.CATCH_UP,
@@ -84,14 +84,17 @@ FULL = Task(
     retry_at=LATER,
     claim=Claim(token="tick.1", until=LATER, started_at=NOON),
     cancel_requested=True,
-    crashes=1,
-    backlog=(Extra(at=NOON, trigger=Trigger.MANUAL), Extra(at=LATER, trigger=Trigger.EVENT, event=PAID)),
-    missed=Missed(count=3, first=NOON, last=LATER),
+    expired_claims=1,
+    backlog=(
+        QueuedRun(at=NOON, trigger=Trigger.MANUAL),
+        QueuedRun(at=LATER, trigger=Trigger.EVENT, event=PAID),
+    ),
+    missed=SkippedRange(count=3, first=NOON, last=LATER),
     after=(After(task="other", on="failure"),),
     on_event=(OnEvent(type="order.paid", source="shop"),),
     event=PAID,
-    followers=(Follower(task="another", on="finished"),),
-    heard=("shop 7",),
+    dependents=(Dependent(task="another", on="finished"),),
+    seen_event_ids=("shop 7",),
     outbox=Outbox(events=(PAID,), retry_at=LATER),
     last_run_at=NOON,
     last_outcome=OutcomeKind.TIMED_OUT,
@@ -101,22 +104,22 @@ FULL = Task(
     consecutive_failures=4,
     run_count=2**40,
     memory=TREE,
-    spent=Spent(period="2026-11", credits=1.5),
+    credits_spent=Spending(month="2026-11", credits=1.5),
     recent=("failed 50 2026-11-20T12:00:00Z",) * 20,
-    alert=Alert(
+    alert=AlertState(
         failing_since=NOON,
-        told=True,
-        signature="timeout",
+        notified=True,
+        failure_fingerprints="timeout",
         held_until=LATER,
-        told_at=NOON,
+        first_notified_at=NOON,
         reminded_at=LATER,
-        course=".!",
+        outcome_history=".!",
         flapping=("default", "feishu"),
-        late=True,
-        silent=True,
+        late_notified=True,
+        missing_success_notified=True,
         awaiting_since=NOON,
         pending=(
-            Notice(
+            Notification(
                 id="full@2026-11-20T12:00:00Z#failure",
                 kind="failure",
                 task_id="full",
@@ -136,7 +139,7 @@ FULL = Task(
                 items=({"title": "One", "url": "https://example.com/"}, {}),
             ),
         ),
-        tries=1,
+        delivery_attempts=1,
         retry_at=LATER,
     ),
 )
@@ -154,7 +157,7 @@ SPOILED = [
     pytest.param(spoiled(title=None), "title", id="a field is missing"),
     pytest.param(spoiled(type={"name": CANARY}), "type", id="a field is of the wrong kind"),
     pytest.param(spoiled(status=CANARY), "status", id="a word nobody knows"),
-    pytest.param(spoiled(upcoming=CANARY), "upcoming", id="a date that is none"),
+    pytest.param(spoiled(nextOccurrence=CANARY), "nextOccurrence", id="a date that is none"),
     pytest.param(
         spoiled(retry={"maxAttempts": 0}), "retry.maxAttempts", id="a nested field is out of bounds"
     ),
@@ -209,7 +212,7 @@ async def test_a_field_of_a_newer_version_is_no_fault(store: FullStore, place: P
 
     found = await store.fetch_due(NOON, limit=10)
 
-    assert (["spoiled"], ()) == (ids(found), found.broken)
+    assert (["spoiled"], ()) == (ids(found), found.invalid)
 
 
 @pytest.mark.parametrize(("raw", "field"), SPOILED)
@@ -222,17 +225,17 @@ async def test_an_unreadable_document_is_reported_by_field_and_without_values(
     found = await store.fetch_due(NOON, limit=10)
 
     assert (["before", "zafter"], ["spoiled"]) == (ids(found), broken_ids(found))
-    assert field in found.broken[0].reason
-    assert CANARY not in found.broken[0].reason
-    assert "\n" not in found.broken[0].reason
+    assert field in found.invalid[0].reason
+    assert CANARY not in found.invalid[0].reason
+    assert "\n" not in found.invalid[0].reason
 
 
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda store: store.read(["good", "spoiled"]),
-        lambda store: store.page(Filter()),
-        lambda store: store.due(NOON, limit=5),
+        lambda store: store.get_tasks(["good", "spoiled"]),
+        lambda store: store.list_tasks(TaskFilter()),
+        lambda store: store.fetch_due(NOON, limit=5),
     ],
     ids=["read", "page", "due"],
 )
@@ -242,7 +245,7 @@ async def test_an_unreadable_document_is_reported_wherever_it_is_met(
     await create(store, make_task("good"))
     await place.plant("spoiled", spoiled(title=None), at=NOON)
 
-    found: Found = await ask(store)
+    found: QueryResult = await ask(store)
 
     assert (["good"], ["spoiled"]) == (ids(found), broken_ids(found))
 
@@ -280,7 +283,7 @@ async def test_unreadable_documents_do_not_hide_the_tasks_behind_them(
     found = await store.fetch_due(NOON + timedelta(hours=1), limit=4)
 
     assert ["t0", "t1"] == ids(found)[:2]
-    assert 4 >= len(found.tasks) + len(found.broken)
+    assert 4 >= len(found.tasks) + len(found.invalid)
 
 
 async def test_a_page_that_is_cut_counts_the_unreadable(
@@ -289,8 +292,8 @@ async def test_a_page_that_is_cut_counts_the_unreadable(
     await create(store, make_task("a"), make_task("c"), make_task("d"))
     await place.plant("b", {}, at=NOON)
 
-    first = await store.list_tasks(Filter(), limit=2)
-    second = await store.list_tasks(Filter(), after="b", limit=2)
+    first = await store.list_tasks(TaskFilter(), limit=2)
+    second = await store.list_tasks(TaskFilter(), after="b", limit=2)
 
     assert (["a"], ["b"]) == (ids(first), broken_ids(first))
     assert (["c", "d"], []) == (ids(second), broken_ids(second))
@@ -301,9 +304,9 @@ async def test_an_unreadable_document_is_not_overwritten_by_a_creation(
 ) -> None:
     await place.plant("spoiled", {}, at=NOON)
 
-    [written] = await store.write([Write(make_task("spoiled"), None)])
+    [written] = await store.write([ConditionalWrite(make_task("spoiled"), None)])
 
-    assert Result.REFUSED is written.result
+    assert WriteStatus.CONFLICT is written.status
     assert ["spoiled"] == broken_ids(await store.get_tasks(["spoiled"]))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from functions.domain.storage import Result
+from functions.domain.storage import WriteStatus
 from functions.domain.task import Task
 from tests.conftest import NOON
 from tests.contract.documents import changing, create, ids
@@ -16,7 +16,7 @@ MICROSECOND = timedelta(microseconds=1)
 async def test_an_empty_store_has_nothing_due(store: FullStore) -> None:
     found = await store.fetch_due(NOON, limit=10)
 
-    assert ((), ()) == (found.tasks, found.broken)
+    assert ((), ()) == (found.tasks, found.invalid)
 
 
 async def test_a_task_is_due_from_the_very_microsecond_on(store: FullStore, make_task: MakeTask) -> None:
@@ -76,5 +76,5 @@ async def test_what_is_due_can_be_written_without_being_read_again(
 
     [written] = await store.write([changing(found, next_run_at=NOON + timedelta(hours=1))])
 
-    assert Result.APPLIED is written.result
+    assert WriteStatus.APPLIED is written.status
     assert [] == ids(await store.fetch_due(NOON, limit=10))

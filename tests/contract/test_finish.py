@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from functions.domain.events import Event
 from functions.domain.run import Run
-from functions.domain.storage import RUNS_PER_ENTRY, LedgerEntry, Result, Write
-from functions.domain.task import SUMMARY_CHARS, Task
+from functions.domain.storage import RUNS_PER_BATCH, ConditionalWrite, RunBatch, WriteStatus
+from functions.domain.task import MAX_SUMMARY_CHARS, Task
 from functions.domain.types import OutcomeKind, SkipReason, Trigger
 from tests.conftest import NOON
 from tests.contract.documents import changing, create, ids, read
@@ -16,8 +16,8 @@ MakeTask = Callable[..., Task]
 MakeRun = Callable[..., Run]
 
 
-def entry(entry_id: str, *runs: Run) -> LedgerEntry:
-    return LedgerEntry(entry_id, NOON, runs)
+def entry(entry_id: str, *runs: Run) -> RunBatch:
+    return RunBatch(entry_id, NOON, runs)
 
 
 def some(make_run: MakeRun, count: int, **changes: object) -> list[Run]:
@@ -35,7 +35,7 @@ async def test_a_result_and_its_record_are_both_kept(
 
     [written] = await store.write_with_runs(entry("ab.1", run), [changing(stored, run_count=1)])
 
-    assert Result.APPLIED is written.result
+    assert WriteStatus.APPLIED is written.status
     assert 1 == (await read(store, "ping")).task.run_count
     assert [run] == await store.runs_of_tick("ab")
     assert [run] == await store.runs()
@@ -46,10 +46,10 @@ async def test_the_answered_revision_guards_the_next_finish(store: FullStore, ma
     [first] = await store.write_with_runs(None, [changing(stored, run_count=1)])
 
     [second] = await store.write_with_runs(
-        None, [Write(stored.task, first.revision, frozenset({"run_count"}))]
+        None, [ConditionalWrite(stored.task, first.revision, frozenset({"run_count"}))]
     )
 
-    assert Result.APPLIED is second.result
+    assert WriteStatus.APPLIED is second.status
     assert 0 == (await read(store, "ping")).task.run_count
 
 
@@ -62,7 +62,7 @@ async def test_the_record_is_kept_even_when_every_write_is_refused(
 
     [written] = await store.write_with_runs(entry("ab.1", make_run("ping")), [changing(stored, run_count=1)])
 
-    assert Result.REFUSED is written.result
+    assert WriteStatus.CONFLICT is written.status
     assert [make_run("ping")] == await store.runs_of_tick("ab")
     assert 0 == (await read(store, "ping")).task.run_count
 
@@ -86,7 +86,7 @@ async def test_writes_are_done_even_when_their_entry_was_kept_before(
 
     [written] = await store.write_with_runs(entry("ab.1", make_run("ping")), [changing(stored, run_count=1)])
 
-    assert Result.APPLIED is written.result
+    assert WriteStatus.APPLIED is written.status
 
 
 async def test_a_record_two_ticks_kept_is_one_line_of_history_found_by_both(
@@ -108,7 +108,7 @@ async def test_without_an_entry_nothing_is_recorded(store: FullStore, make_task:
 
     [written] = await store.write_with_runs(None, [changing(stored, run_count=1)])
 
-    assert Result.APPLIED is written.result
+    assert WriteStatus.APPLIED is written.status
     assert [] == await store.runs()
     assert (await store.stats(NOON)).last_tick_at is None
 
@@ -124,10 +124,13 @@ async def test_a_finish_creates_and_deletes_as_well(
 
     answers = await store.write_with_runs(
         entry("ab.1", make_run("old")),
-        [Write(stored.task, stored.revision, delete=True), Write(make_task("new"), None)],
+        [
+            ConditionalWrite(stored.task, stored.revision, delete=True),
+            ConditionalWrite(make_task("new"), None),
+        ],
     )
 
-    assert [Result.APPLIED] * 2 == [answer.result for answer in answers]
+    assert [WriteStatus.APPLIED] * 2 == [answer.status for answer in answers]
     assert ["new"] == ids(await store.get_tasks(["old", "new"]))
 
 
@@ -145,7 +148,7 @@ async def test_a_tick_finds_its_own_entries_and_no_others(store: FullStore, make
 
 async def test_a_full_entry_of_long_records_is_kept(store: FullStore, make_run: MakeRun) -> None:
     items = tuple({"title": "Ü" * 200, "url": "https://example.com/" + "a" * 200} for _ in range(5))
-    runs = some(make_run, RUNS_PER_ENTRY, summary="Ü" * SUMMARY_CHARS, items=items)
+    runs = some(make_run, RUNS_PER_BATCH, summary="Ü" * MAX_SUMMARY_CHARS, items=items)
 
     await store.write_with_runs(entry("ab.1", *runs), [])
 
@@ -169,7 +172,7 @@ async def test_every_field_of_a_record_comes_back(store: FullStore) -> None:
         count=13,
         metrics={"latencyMs": 42, "ratio": 1.0, "none": None, "nested": {"a": [1, "b", []]}},
         items=({"title": "News", "url": "https://example.com/"},),
-        news=True,
+        has_news=True,
         cause="order.paid from shop",
         events=(Event(id="7", type="order.paid", time=NOON, data={"total": 12.0}),),
     )

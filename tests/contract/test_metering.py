@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from functions.domain.run import Run
-from functions.domain.storage import Filter, LedgerEntry, Operations, Stored, Write
+from functions.domain.storage import ConditionalWrite, OperationCounts, RunBatch, TaskFilter, VersionedTask
 from functions.domain.task import Task
 from tests.conftest import NOON
 from tests.contract.documents import changing, create
@@ -18,7 +18,7 @@ async def test_an_idle_look_costs_one_read(store: FullStore) -> None:
     with store.count_operations() as operations:
         await store.fetch_due(NOON, limit=1000)
 
-    assert Operations(reads=1) == operations
+    assert OperationCounts(reads=1) == operations
 
 
 async def test_a_look_costs_one_read_for_each_task_found(store: FullStore, make_task: MakeTask) -> None:
@@ -27,7 +27,7 @@ async def test_a_look_costs_one_read_for_each_task_found(store: FullStore, make_
     with store.count_operations() as operations:
         await store.fetch_due(NOON, limit=5)
 
-    assert Operations(reads=5) == operations
+    assert OperationCounts(reads=5) == operations
 
 
 async def test_a_run_costs_one_read_and_two_writes_and_its_share_of_an_entry(
@@ -39,13 +39,13 @@ async def test_a_run_costs_one_read_and_two_writes_and_its_share_of_an_entry(
         found = await store.fetch_due(NOON, limit=1000)
         claims = [changing(stored, attempt=1) for stored in found.tasks]
         claimed = [
-            Stored(claim.task, answer.revision)
+            VersionedTask(claim.task, answer.revision)
             for claim, answer in zip(claims, await store.write(claims), strict=True)
         ]
-        entry = LedgerEntry("ab.1", NOON, (make_run(),))
+        entry = RunBatch("ab.1", NOON, (make_run(),))
         await store.write_with_runs(entry, [changing(stored, run_count=1) for stored in claimed])
 
-    assert Operations(reads=10, writes=21) == operations
+    assert OperationCounts(reads=10, writes=21) == operations
 
 
 async def test_reading_costs_what_is_read(store: FullStore, make_task: MakeTask) -> None:
@@ -53,19 +53,24 @@ async def test_reading_costs_what_is_read(store: FullStore, make_task: MakeTask)
 
     with store.count_operations() as operations:
         await store.get_tasks(["a", "b"])
-        await store.list_tasks(Filter(), limit=10)
+        await store.list_tasks(TaskFilter(), limit=10)
         await store.runs_of_tick("nobody")
 
-    assert Operations(reads=2 + 3 + 1) == operations
+    assert OperationCounts(reads=2 + 3 + 1) == operations
 
 
 async def test_deletions_are_counted_apart(store: FullStore, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping"))
 
     with store.count_operations() as operations:
-        await store.write([Write(stored.task, stored.revision, delete=True), Write(make_task("pong"), None)])
+        await store.write(
+            [
+                ConditionalWrite(stored.task, stored.revision, delete=True),
+                ConditionalWrite(make_task("pong"), None),
+            ]
+        )
 
-    assert Operations(writes=1, deletes=1) == operations
+    assert OperationCounts(writes=1, deletes=1) == operations
 
 
 async def test_what_costs_nothing_is_not_counted(store: FullStore) -> None:
@@ -74,7 +79,7 @@ async def test_what_costs_nothing_is_not_counted(store: FullStore) -> None:
         await store.write_with_runs(None, [])
         await store.get_tasks([])
 
-    assert Operations() == operations
+    assert OperationCounts() == operations
 
 
 async def test_a_block_counts_the_tasks_started_in_it_and_no_others(
@@ -83,7 +88,7 @@ async def test_a_block_counts_the_tasks_started_in_it_and_no_others(
     """Two ticks in one process, each with flushes of its own in the background."""
     both_inside = asyncio.Barrier(2)
 
-    async def tick(name: str, writes: int) -> Operations:
+    async def tick(name: str, writes: int) -> OperationCounts:
         with store.count_operations() as operations:
             await both_inside.wait()
             flush = asyncio.create_task(create(store, *(make_task(f"{name}{n}") for n in range(writes))))
@@ -94,7 +99,7 @@ async def test_a_block_counts_the_tasks_started_in_it_and_no_others(
 
     one, other = await asyncio.gather(tick("a", 3), tick("b", 5))
 
-    assert (Operations(reads=1, writes=3), Operations(reads=1, writes=5)) == (one, other)
+    assert (OperationCounts(reads=1, writes=3), OperationCounts(reads=1, writes=5)) == (one, other)
 
 
 async def test_an_outer_block_counts_what_an_inner_one_counts(store: FullStore) -> None:
@@ -103,4 +108,4 @@ async def test_an_outer_block_counts_what_an_inner_one_counts(store: FullStore) 
         with store.count_operations() as inner:
             await store.fetch_due(NOON, limit=5)
 
-    assert (Operations(reads=2), Operations(reads=1)) == (outer, inner)
+    assert (OperationCounts(reads=2), OperationCounts(reads=1)) == (outer, inner)

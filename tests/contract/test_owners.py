@@ -23,7 +23,7 @@ def using(credits: float) -> Update:
 
 
 def reserving(token: str, credits: float) -> Update:
-    return lambda account: account.reserved(token, credits, until=NOON)
+    return lambda account: account.reserve(token, credits, until=NOON)
 
 
 async def test_an_account_comes_back_as_it_was_set(store: FullStore) -> None:
@@ -36,7 +36,7 @@ async def test_an_account_comes_back_as_it_was_set(store: FullStore) -> None:
         account.name,
         account.plan,
         account.monthly_credits,
-        account.period,
+        account.month,
     )
     assert 2.5 == account.reserved_credits
     assert [account] == await owners(store).list_accounts()
@@ -95,7 +95,7 @@ async def test_a_new_month_begins_with_the_first_change_in_it(store: FullStore) 
     await december.update({"ann": using(5)})
 
     account = await december.get("ann")
-    assert ("2026-12", 5.0, 100.0) == (account.period, account.used_credits, account.monthly_credits)
+    assert ("2026-12", 5.0, 100.0) == (account.month, account.used_credits, account.monthly_credits)
 
 
 async def test_an_account_nobody_can_read_stops_no_other(store: FullStore) -> None:
@@ -156,7 +156,7 @@ async def test_a_write_that_was_not_answered_counts_once(store: FullStore) -> No
     await unanswered(1).update({"ann": reserving("tick.1", 25)})
 
     def settled(account: Account) -> Account:
-        return account.settled("tick.1", 8)
+        return account.charge("tick.1", 8)
 
     await unanswered(1).update({"ann": settled})
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from functions.domain.run import Run
-from functions.domain.storage import LedgerEntry, Result, Stored, Write
+from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask, WriteStatus
 from functions.domain.task import Claim, Task
 from functions.domain.types import Status
 from tests.conftest import NOON
@@ -18,7 +18,7 @@ OpenStore = Callable[[], FullStore]
 UNTIL = NOON + timedelta(seconds=35)
 
 
-def claims(found: Sequence[Stored], name: str) -> list[Write]:
+def claims(found: Sequence[VersionedTask], name: str) -> list[ConditionalWrite]:
     return [
         changing(
             stored,
@@ -43,7 +43,7 @@ async def test_each_of_200_tasks_is_claimed_by_exactly_one_of_two_ticks(
             wave = claims(found[start : start + 20], f"{name}{start}")
             answers = await store.write(wave)
             for write, written in zip(wave, answers, strict=True):
-                if written.result is Result.APPLIED and write.task.claim:
+                if written.status is WriteStatus.APPLIED and write.task.claim:
                     won[write.task.id] = write.task.claim.token
         return won
 
@@ -63,8 +63,8 @@ async def test_one_of_many_wins_a_single_task(open_store: OpenStore, make_task: 
         *(store.write(claims([stored], f"tick{number}")) for number, store in enumerate(stores * 5))
     )
 
-    results = Counter(written.result for [written] in answers)
-    assert Counter({Result.APPLIED: 1, Result.REFUSED: 19}) == results
+    results = Counter(written.status for [written] in answers)
+    assert Counter({WriteStatus.APPLIED: 1, WriteStatus.CONFLICT: 19}) == results
 
 
 async def test_one_of_many_creates_a_task(open_store: OpenStore, make_task: MakeTask) -> None:
@@ -72,12 +72,12 @@ async def test_one_of_many_creates_a_task(open_store: OpenStore, make_task: Make
 
     answers = await asyncio.gather(
         *(
-            store.write([Write(make_task("ping", title=f"By {number}"), None)])
+            store.write([ConditionalWrite(make_task("ping", title=f"By {number}"), None)])
             for number, store in enumerate(stores)
         )
     )
 
-    winners = [n for n, [written] in enumerate(answers) if written.result is Result.APPLIED]
+    winners = [n for n, [written] in enumerate(answers) if written.status is WriteStatus.APPLIED]
     assert [f"By {n}" for n in winners] == [(await read(stores[0], "ping")).task.title]
 
 
@@ -90,13 +90,13 @@ async def test_flushes_side_by_side_are_all_kept(
     answers = await asyncio.gather(
         *(
             (one, other)[number % 2].write_with_runs(
-                LedgerEntry(f"ab.{number}", NOON, (make_run(each.task.id),)), [changing(each, run_count=1)]
+                RunBatch(f"ab.{number}", NOON, (make_run(each.task.id),)), [changing(each, run_count=1)]
             )
             for number, each in enumerate(stored)
         )
     )
 
-    assert {Result.APPLIED} == {written.result for [written] in answers}
+    assert {WriteStatus.APPLIED} == {written.status for [written] in answers}
     assert {f"t{number}" for number in range(20)} == {run.task_id for run in await one.runs_of_tick("ab")}
     assert {1} == {each.task.run_count for each in (await other.fetch_due(NOON, limit=100)).tasks}
 

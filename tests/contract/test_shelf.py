@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.domain.storage import Document, Kind, Result
+from functions.domain.storage import Document, DocumentKind, WriteStatus
 from tests.conftest import NOON
 from tests.contract.places import FullStore
 
@@ -27,11 +27,11 @@ def owner(name: str = "alice", **data: Any) -> Document:
     return Document("owners", name, data or NESTED)
 
 
-async def results(store: FullStore, *documents: Document) -> list[Result]:
-    return [written.result for written in await store.put_documents(documents)]
+async def results(store: FullStore, *documents: Document) -> list[WriteStatus]:
+    return [written.status for written in await store.put_documents(documents)]
 
 
-async def kept(store: FullStore, name: str = "alice", kind: Kind = "owners") -> Document:
+async def kept(store: FullStore, name: str = "alice", kind: DocumentKind = "owners") -> Document:
     [document] = await store.get_documents(kind, [name])
     return document
 
@@ -53,8 +53,8 @@ async def test_what_is_not_there_is_left_out(store: FullStore) -> None:
 
 
 async def test_nothing_is_created_twice(store: FullStore) -> None:
-    assert [Result.APPLIED] == await results(store, owner(credits=1))
-    assert [Result.REFUSED] == await results(store, owner(credits=2))
+    assert [WriteStatus.APPLIED] == await results(store, owner(credits=1))
+    assert [WriteStatus.CONFLICT] == await results(store, owner(credits=2))
     assert {"credits": 1} == (await kept(store)).data
 
 
@@ -73,8 +73,8 @@ async def test_a_stale_revision_changes_nothing(store: FullStore) -> None:
     before = await kept(store)
     await store.put_documents([replace(before, data={"credits": 2})])
 
-    assert [Result.REFUSED] == await results(store, replace(before, data={"credits": 3}))
-    assert [Result.REFUSED] == [one.result for one in await store.delete_documents([before])]
+    assert [WriteStatus.CONFLICT] == await results(store, replace(before, data={"credits": 3}))
+    assert [WriteStatus.CONFLICT] == [one.status for one in await store.delete_documents([before])]
     assert {"credits": 2} == (await kept(store)).data
 
 
@@ -82,7 +82,7 @@ async def test_what_does_not_exist_cannot_be_replaced(store: FullStore) -> None:
     await store.put_documents([owner()])
     other = replace(await kept(store), id="bob")
 
-    assert [Result.REFUSED] == await results(store, other)
+    assert [WriteStatus.CONFLICT] == await results(store, other)
     assert [] == await store.get_documents("owners", ["bob"])
 
 
@@ -91,10 +91,10 @@ async def test_what_is_made_again_is_another_one(store: FullStore) -> None:
     await store.put_documents([owner(credits=1)])
     before = await kept(store)
 
-    assert [Result.APPLIED] == [one.result for one in await store.delete_documents([before])]
+    assert [WriteStatus.APPLIED] == [one.status for one in await store.delete_documents([before])]
     await store.put_documents([owner(credits=2)])
 
-    assert [Result.REFUSED] == await results(store, replace(before, data={"credits": 3}))
+    assert [WriteStatus.CONFLICT] == await results(store, replace(before, data={"credits": 3}))
     assert {"credits": 2} == (await kept(store)).data
 
 
@@ -103,7 +103,7 @@ async def test_one_refusal_stops_no_other_write(store: FullStore) -> None:
 
     answers = await results(store, owner("alice"), owner("bob"), owner("carol"))
 
-    assert [Result.APPLIED, Result.REFUSED, Result.APPLIED] == answers
+    assert [WriteStatus.APPLIED, WriteStatus.CONFLICT, WriteStatus.APPLIED] == answers
 
 
 async def test_of_many_at_once_one_wins(open_store: Callable[[], FullStore]) -> None:
@@ -118,7 +118,7 @@ async def test_of_many_at_once_one_wins(open_store: Callable[[], FullStore]) -> 
         )
     )
 
-    won = [number for number, [written] in enumerate(answers, 1) if written.result is Result.APPLIED]
+    won = [number for number, [written] in enumerate(answers, 1) if written.status is WriteStatus.APPLIED]
     assert 1 == len(won)
     assert {"credits": won[0]} == (await kept(stores[0])).data
 

@@ -11,7 +11,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from functions.domain.storage import Document, Filter, LedgerEntry, Result, Stored, Write
+from functions.domain.storage import (
+    ConditionalWrite,
+    Document,
+    RunBatch,
+    TaskFilter,
+    VersionedTask,
+    WriteStatus,
+)
 from functions.domain.task import Task, shard_of
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
@@ -31,7 +38,7 @@ class StoreMachine(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.store = self.open()
-        self.tasks: dict[str, Stored] = {}
+        self.tasks: dict[str, VersionedTask] = {}
         self.documents: dict[str, Document] = {}
         self.old: list[Any] = [None]  # revisions there were, and none
 
@@ -56,10 +63,10 @@ class StoreMachine(RuleBasedStateMachine):
                 "next_run_at": NOON + timedelta(minutes=minutes),
             }
         )
-        [written] = self.do(self.store.write([Write(task, None)]))
-        assert (written.result is Result.APPLIED) == (task_id not in self.tasks)
-        if written.result is Result.APPLIED:
-            self.tasks[task_id] = Stored(task, written.revision)
+        [written] = self.do(self.store.write([ConditionalWrite(task, None)]))
+        assert (written.result is WriteStatus.APPLIED) == (task_id not in self.tasks)
+        if written.result is WriteStatus.APPLIED:
+            self.tasks[task_id] = VersionedTask(task, written.revision)
 
     @rule(task_id=IDS, minutes=st.none() | MINUTES, entry=st.booleans())
     def change(self, task_id: str, minutes: int | None, entry: bool) -> None:
@@ -68,20 +75,22 @@ class StoreMachine(RuleBasedStateMachine):
         at = None if minutes is None else NOON + timedelta(minutes=minutes)
         before = self.tasks[task_id]
         self.old.append(before.revision)
-        write = Write.changing(before, {"next_run_at": at, "run_count": before.task.run_count + 1})
-        ledger = LedgerEntry(f"tick.{len(self.old)}", NOON, ()) if entry else None
+        write = ConditionalWrite.for_changes(
+            before, {"next_run_at": at, "run_count": before.task.run_count + 1}
+        )
+        ledger = RunBatch(f"tick.{len(self.old)}", NOON, ()) if entry else None
         [written] = self.do(self.store.write_with_runs(ledger, [write]))
-        assert written.result is Result.APPLIED
-        self.tasks[task_id] = Stored(write.task, written.revision)
+        assert written.result is WriteStatus.APPLIED
+        self.tasks[task_id] = VersionedTask(write.task, written.revision)
 
     @rule(task_id=IDS, which=st.integers(0, 50))
     def change_what_is_no_more(self, task_id: str, which: int) -> None:
         revision = self.old[which % len(self.old)]
         if task_id not in self.tasks or revision is None:
             return
-        stale = Stored(self.tasks[task_id].task, revision)
-        [written] = self.do(self.store.write([Write.changing(stale, {"run_count": 999})]))
-        assert written.result is Result.REFUSED
+        stale = VersionedTask(self.tasks[task_id].task, revision)
+        [written] = self.do(self.store.write([ConditionalWrite.for_changes(stale, {"run_count": 999})]))
+        assert written.result is WriteStatus.CONFLICT
 
     @rule(task_id=IDS)
     def remove(self, task_id: str) -> None:
@@ -89,8 +98,8 @@ class StoreMachine(RuleBasedStateMachine):
             return
         stored = self.tasks.pop(task_id)
         self.old.append(stored.revision)
-        [written] = self.do(self.store.write([Write(stored.task, stored.revision, delete=True)]))
-        assert written.result is Result.APPLIED
+        [written] = self.do(self.store.write([ConditionalWrite(stored.task, stored.revision, delete=True)]))
+        assert written.result is WriteStatus.APPLIED
 
     @rule(name=IDS, value=st.integers(), fresh=st.booleans())
     def put(self, name: str, value: int, fresh: bool) -> None:
@@ -98,19 +107,19 @@ class StoreMachine(RuleBasedStateMachine):
         revision = known.revision if known and not fresh else None
         document = Document("owners", name, {"value": value}, revision)
         [written] = self.do(self.store.put_documents([document]))
-        assert (written.result is Result.APPLIED) == (revision is not None or known is None)
-        if written.result is Result.APPLIED:
+        assert (written.result is WriteStatus.APPLIED) == (revision is not None or known is None)
+        if written.result is WriteStatus.APPLIED:
             self.documents[name] = replace(document, revision=written.revision)
 
     @rule(name=IDS)
     def discard(self, name: str) -> None:
         if name in self.documents:
             [written] = self.do(self.store.delete_documents([self.documents.pop(name)]))
-            assert written.result is Result.APPLIED
+            assert written.result is WriteStatus.APPLIED
 
     @invariant()
     def they_agree_on_what_there_is(self) -> None:
-        found = self.do(self.store.list_tasks(Filter()))
+        found = self.do(self.store.list_tasks(TaskFilter()))
         assert sorted(self.tasks.items()) == [(one.task.id, one) for one in found.tasks]
         due = self.do(self.store.fetch_due(NOON, limit=10))
         wanted = [one for one in self.tasks.values() if one.task.next_run_at and one.task.next_run_at <= NOON]

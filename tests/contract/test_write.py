@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.domain.storage import Result, Stored, Write
+from functions.domain.storage import ConditionalWrite, VersionedTask, WriteStatus
 from functions.domain.task import Claim, Task
 from functions.domain.types import Status
 from tests.conftest import NOON
@@ -17,13 +17,13 @@ MakeTask = Callable[..., Task]
 UNTIL = NOON + timedelta(seconds=35)
 
 
-def claiming(stored: Stored, token: str = "tick.1") -> Write:
+def claiming(stored: VersionedTask, token: str = "tick.1") -> ConditionalWrite:
     claim = Claim(token=token, until=UNTIL, started_at=NOON)
     return changing(stored, status=Status.RUNNING, claim=claim, next_run_at=UNTIL)
 
 
-async def results(store: FullStore, *writes: Write) -> list[Result]:
-    return [written.result for written in await store.write(writes)]
+async def results(store: FullStore, *writes: ConditionalWrite) -> list[WriteStatus]:
+    return [written.status for written in await store.write(writes)]
 
 
 async def test_nothing_to_write_is_no_answers(store: FullStore) -> None:
@@ -47,14 +47,16 @@ async def test_ids_that_do_not_exist_are_left_out(store: FullStore, make_task: M
 async def test_creating_what_exists_is_refused(store: FullStore, make_task: MakeTask) -> None:
     await create(store, make_task("ping", title="First"))
 
-    assert [Result.REFUSED] == await results(store, Write(make_task("ping", title="Second"), None))
+    assert [WriteStatus.CONFLICT] == await results(
+        store, ConditionalWrite(make_task("ping", title="Second"), None)
+    )
     assert "First" == (await read(store, "ping")).task.title
 
 
 async def test_changing_what_does_not_exist_is_refused(store: FullStore, make_task: MakeTask) -> None:
     [other] = await create(store, make_task("other"))
 
-    assert [Result.REFUSED] == await results(store, Write(make_task("ping"), other.revision))
+    assert [WriteStatus.CONFLICT] == await results(store, ConditionalWrite(make_task("ping"), other.revision))
     assert ["other"] == ids(await store.get_tasks(["ping", "other"]))
 
 
@@ -63,17 +65,17 @@ async def test_a_change_is_applied_to_the_revision_it_expects(store: FullStore, 
 
     [written] = await store.write([claiming(stored)])
 
-    assert Result.APPLIED is written.result
-    assert Stored(claiming(stored).task, written.revision) == await read(store, "ping")
+    assert WriteStatus.APPLIED is written.status
+    assert VersionedTask(claiming(stored).task, written.revision) == await read(store, "ping")
 
 
 async def test_the_answered_revision_guards_the_next_write(store: FullStore, make_task: MakeTask) -> None:
     """A settlement follows its claim without a read in between: that is what keeps a run at one read."""
     [stored] = await create(store, make_task("ping"))
     [claimed] = await store.write([claiming(stored)])
-    mine = Stored(claiming(stored).task, claimed.revision)
+    mine = VersionedTask(claiming(stored).task, claimed.revision)
 
-    assert [Result.APPLIED] == await results(store, changing(mine, claim=None, status=Status.SCHEDULED))
+    assert [WriteStatus.APPLIED] == await results(store, changing(mine, claim=None, status=Status.SCHEDULED))
 
 
 async def test_every_applied_write_makes_another_revision(store: FullStore, make_task: MakeTask) -> None:
@@ -82,7 +84,7 @@ async def test_every_applied_write_makes_another_revision(store: FullStore, make
 
     for number in range(5):
         [written] = await store.write([claiming(stored, f"tick.{number}")])
-        stored = Stored(stored.task, written.revision)
+        stored = VersionedTask(stored.task, written.revision)
         revisions.append(written.revision)
 
     assert 6 == len(set(revisions))
@@ -92,7 +94,7 @@ async def test_a_stale_revision_is_refused(store: FullStore, make_task: MakeTask
     [stored] = await create(store, make_task("ping"))
     await store.write([claiming(stored, "first.1")])
 
-    assert [Result.REFUSED] == await results(store, claiming(stored, "second.1"))
+    assert [WriteStatus.CONFLICT] == await results(store, claiming(stored, "second.1"))
     claim = (await read(store, "ping")).task.claim
     assert claim is not None
     assert "first.1" == claim.token
@@ -101,14 +103,16 @@ async def test_a_stale_revision_is_refused(store: FullStore, make_task: MakeTask
 async def test_the_same_write_twice_is_refused_the_second_time(store: FullStore, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping"))
 
-    assert [Result.APPLIED] == await results(store, claiming(stored))
-    assert [Result.REFUSED] == await results(store, claiming(stored))
+    assert [WriteStatus.APPLIED] == await results(store, claiming(stored))
+    assert [WriteStatus.CONFLICT] == await results(store, claiming(stored))
 
 
 async def test_a_deleted_task_is_gone(store: FullStore, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping"))
 
-    assert [Result.APPLIED] == await results(store, Write(stored.task, stored.revision, delete=True))
+    assert [WriteStatus.APPLIED] == await results(
+        store, ConditionalWrite(stored.task, stored.revision, delete=True)
+    )
     assert [] == ids(await store.get_tasks(["ping"]))
     assert [] == ids(await store.fetch_due(NOON, limit=10))
 
@@ -117,7 +121,9 @@ async def test_deleting_what_has_changed_is_refused(store: FullStore, make_task:
     [stored] = await create(store, make_task("ping"))
     await store.write([claiming(stored)])
 
-    assert [Result.REFUSED] == await results(store, Write(stored.task, stored.revision, delete=True))
+    assert [WriteStatus.CONFLICT] == await results(
+        store, ConditionalWrite(stored.task, stored.revision, delete=True)
+    )
     assert ["ping"] == ids(await store.get_tasks(["ping"]))
 
 
@@ -125,12 +131,12 @@ async def test_a_write_after_the_deletion_is_refused(store: FullStore, make_task
     """A person who deletes a running task does not find it back when the run ends."""
     [stored] = await create(store, make_task("ping"))
     [claimed] = await store.write([claiming(stored)])
-    await store.write([Write(stored.task, claimed.revision, delete=True)])
+    await store.write([ConditionalWrite(stored.task, claimed.revision, delete=True)])
 
-    late = [claiming(stored), changing(Stored(stored.task, claimed.revision), run_count=1)]
+    late = [claiming(stored), changing(VersionedTask(stored.task, claimed.revision), run_count=1)]
 
     for write in late:
-        assert [Result.REFUSED] == await results(store, write)
+        assert [WriteStatus.CONFLICT] == await results(store, write)
     assert [] == ids(await store.get_tasks(["ping"]))
 
 
@@ -139,10 +145,10 @@ async def test_a_write_meant_for_the_deleted_task_does_not_hit_its_successor(
 ) -> None:
     """Deleted and made again, word for word: still another document, with revisions of its own."""
     [first] = await create(store, make_task("ping"))
-    await store.write([Write(first.task, first.revision, delete=True)])
+    await store.write([ConditionalWrite(first.task, first.revision, delete=True)])
     await create(store, make_task("ping"))
 
-    assert [Result.REFUSED] == await results(store, claiming(first))
+    assert [WriteStatus.CONFLICT] == await results(store, claiming(first))
     assert Status.SCHEDULED is (await read(store, "ping")).task.status
 
 
@@ -195,12 +201,12 @@ async def test_an_edit_made_meanwhile_is_kept_and_the_result_written_on_top(
 ) -> None:
     [stored] = await create(store, make_task("ping"))
     [claimed] = await store.write([claiming(stored)])
-    mine = Stored(claiming(stored).task, claimed.revision)
+    mine = VersionedTask(claiming(stored).task, claimed.revision)
     await store.write([changing(mine, title="Edited")])
 
-    assert [Result.REFUSED] == await results(store, changing(mine, claim=None, run_count=1))
+    assert [WriteStatus.CONFLICT] == await results(store, changing(mine, claim=None, run_count=1))
     fresh = await read(store, "ping")
-    assert [Result.APPLIED] == await results(store, changing(fresh, claim=None, run_count=1))
+    assert [WriteStatus.APPLIED] == await results(store, changing(fresh, claim=None, run_count=1))
     after = (await read(store, "ping")).task
     assert ("Edited", 1, None) == (after.title, after.run_count, after.claim)
 
@@ -209,18 +215,18 @@ async def test_each_write_stands_alone_and_is_answered_in_its_place(
     store: FullStore, make_task: MakeTask
 ) -> None:
     stale, gone, fine = await create(store, make_task("stale"), make_task("gone"), make_task("fine"))
-    await store.write([claiming(stale), Write(gone.task, gone.revision, delete=True)])
+    await store.write([claiming(stale), ConditionalWrite(gone.task, gone.revision, delete=True)])
 
     answers = await results(
         store,
         claiming(stale, "mine.1"),
         claiming(fine, "mine.2"),
         claiming(gone, "mine.3"),
-        Write(make_task("new"), None),
-        Write(make_task("fine"), None),
+        ConditionalWrite(make_task("new"), None),
+        ConditionalWrite(make_task("fine"), None),
     )
 
-    refused, applied = Result.REFUSED, Result.APPLIED
+    refused, applied = WriteStatus.CONFLICT, WriteStatus.APPLIED
     assert [refused, applied, refused, applied, refused] == answers
     assert {"stale", "fine", "new"} == set(ids(await store.get_tasks(["stale", "gone", "fine", "new"])))
 

@@ -89,5 +89,5 @@ async def test_an_emulator_that_reads_google_s_own_messages_sends_a_long_task_to
         while not counted and time.monotonic() < until:
             await ping(address)
 
-    assert (1, 1) == (report["handed"], report["left"])
+    assert (1, 1) == (report["handedOff"], report["postponed"])
     assert {"/long": 1} == dict(counted)

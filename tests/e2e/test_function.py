@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from functions.app.application import Store
-from functions.domain.storage import Stored, Write
+from functions.domain.storage import ConditionalWrite, VersionedTask
 from functions.domain.task import TaskSpec
 from functions.services.apply import apply_plan
 from functions.stores import create_store
@@ -101,7 +101,7 @@ async def _make_due(store_url: str, specs: list[TaskSpec]) -> None:
     await store.close()
 
 
-async def _stored(store_url: str, ids: list[str]) -> list[Stored]:
+async def _stored(store_url: str, ids: list[str]) -> list[VersionedTask]:
     store = _opened(store_url)
     found = await store.get_tasks(ids)
     await store.close()
@@ -176,14 +176,14 @@ async def test_a_second_process_takes_over_what_a_killed_one_had_claimed(
     [stored] = (await store.get_tasks(["check-x"])).tasks
     dead = {
         "status": "running",
-        "occurrence": stored.task.upcoming,
+        "occurrence": stored.task.next_occurrence,
         "attempt": 1,
         "claim": {"token": "dead.1", "until": now, "started_at": now - timedelta(minutes=1)},
         "next_run_at": now,
-        "upcoming": now + timedelta(hours=1),
+        "next_occurrence": now + timedelta(hours=1),
     }
     claimed = type(stored.task).model_validate(stored.task.model_dump() | dead)
-    await store.write([Write(claimed, stored.revision)])
+    await store.write([ConditionalWrite(claimed, stored.revision)])
     await store.close()
 
     async with _serving(url, tmp_path) as address:

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from functions.domain.storage import Write
+from functions.domain.storage import ConditionalWrite
 from functions.domain.task import TaskSpec
 from functions.services.apply import apply_plan
 from functions.stores import create_store
@@ -81,7 +81,12 @@ async def due(folder: Path, target: str, *, timeouts: dict[str, float]) -> None:
     await apply_plan(store, specs, origin="file", now=now, new_id=lambda: "e2e")
     found = await store.get_tasks(list(timeouts))
     past = now - timedelta(seconds=30)
-    await store.write([Write.changing(one, {"upcoming": past, "next_run_at": past}) for one in found.tasks])
+    await store.write(
+        [
+            ConditionalWrite.for_changes(one, {"next_occurrence": past, "next_run_at": past})
+            for one in found.tasks
+        ]
+    )
     await store.close()
 
 
@@ -108,7 +113,7 @@ async def test_a_task_too_long_for_the_tick_is_run_by_a_worker_however_often_it_
 
     assert {"/long": 1, "/short": 1} == dict(counted)
     assert 1 == len(queue.names)
-    assert first["handed"] + second.get("handed", 0) >= 1
+    assert first["handedOff"] + second.get("handedOff", 0) >= 1
     [(status, answer)] = queue.answers
     assert (200, 1) == (status, json.loads(answer)["succeeded"])
 
@@ -127,7 +132,7 @@ async def test_a_backlog_is_worked_off_by_shares(tmp_path: Path, calls: tuple[st
         await queue.drained()
 
     assert dict.fromkeys((f"/{name}" for name in names), 1) == dict(counted)
-    assert (4, True) == (report["handed"], report["left"] > 0)
+    assert (4, True) == (report["handedOff"], report["postponed"] > 0)
     assert {200} == {status for status, _ in queue.answers}
 
 
@@ -139,5 +144,5 @@ async def test_a_queue_that_is_down_fails_no_tick(tmp_path: Path, calls: tuple[s
     async with function(tmp_path, nobody) as address:
         report = await ping(address)
 
-    assert ("ok", 1, 1) == (report["status"], report["succeeded"], report["left"])
+    assert ("ok", 1, 1) == (report["status"], report["succeeded"], report["postponed"])
     assert {"/short": 1} == dict(counted)

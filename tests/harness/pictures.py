@@ -15,9 +15,9 @@ from typing import Any
 import aiohttp
 from selenium.webdriver.common.by import By
 
-from functions.domain.lifecycle.edit import first_look
+from functions.domain.lifecycle.edit import new_task
 from functions.domain.run import Run
-from functions.domain.storage import LedgerEntry, Write
+from functions.domain.storage import ConditionalWrite, RunBatch
 from functions.domain.task import Pause, Task, TaskSpec
 from functions.domain.types import OutcomeKind, Status
 from functions.stores import create_store
@@ -49,7 +49,7 @@ def lived(spec: dict[str, Any], failing: int, took_ms: int, *, now: datetime) ->
     """A task with a past."""
     dice = random.Random(spec["title"])  # a picture, not a secret
     whole = spec | {"timezone": "Europe/Riga", "params": PARAMS.get(spec["type"], {})}
-    task = first_look(TaskSpec.model_validate(whole), now=now, origin="file")
+    task = new_task(TaskSpec.model_validate(whole), now=now, origin="file")
     runs = []
     for number in range(20):
         failed = dice.randrange(100) < failing
@@ -71,7 +71,7 @@ def lived(spec: dict[str, Any], failing: int, took_ms: int, *, now: datetime) ->
     last = runs[-1]
     bad = last.outcome is OutcomeKind.FAILED
     changes: dict[str, Any] = {
-        "recent": tuple(run.compact for run in runs),
+        "recent": tuple(run.outcome_line for run in runs),
         "last_run_at": last.started_at,
         "last_outcome": last.outcome,
         "last_duration_ms": last.duration_ms,
@@ -91,7 +91,9 @@ async def fill(url: str, *, now: datetime) -> None:
     store = create_store(url)
     for number, (spec, failing, took_ms) in enumerate(TASKS):
         task, runs = lived(spec, failing, took_ms, now=now)
-        await store.write_with_runs(LedgerEntry(f"picture{number}.1", now, tuple(runs)), [Write(task, None)])
+        await store.write_with_runs(
+            RunBatch(f"picture{number}.1", now, tuple(runs)), [ConditionalWrite(task, None)]
+        )
     await store.close()
 
 

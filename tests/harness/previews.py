@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-from functions.domain.alerts.model import Notice, NoticeKind, NotificationTrigger
+from functions.domain.alerts.model import Notification, NotificationKind, NotificationTrigger
 from functions.notifications.channels import email
 from functions.notifications.rendering.digest import LIMITS, Locale, to_plain_text
 from tests.conftest import NOON
@@ -20,7 +20,7 @@ GUIDE = ROOT / "docs" / "notices.md"
 PICTURES = ROOT / "docs" / "images"
 MARKS = ("<!-- previews -->\n", "<!-- end of previews -->\n")
 VOICE = Locale.from_settings({"PUBLIC_URL": "https://cron.example.com"})
-KINDS: tuple[NoticeKind, ...] = tuple(
+KINDS: tuple[NotificationKind, ...] = tuple(
     dict.fromkeys([*get_args(NotificationTrigger), "reminder", "stable", "channel", "credits", "test"])
 )
 SHOP: dict[str, Any] = {
@@ -37,14 +37,14 @@ TULIPS = (
     {"title": "Bulbs get dearer", "url": "https://news.example.com/bulbs"},
     {"title": "A garden show in May", "url": "https://news.example.com/show"},
 )
-DIFFERENT: dict[NoticeKind, dict[str, Any]] = {
+DIFFERENT: dict[NotificationKind, dict[str, Any]] = {
     "failure": {
         "summary": "Answered 503, expected 200",
         "since": NOON,
         "failures": 1,
         "attempt": 3,
         "duration_ms": 3100,
-        "last_good": NOON - timedelta(minutes=5),
+        "last_success_at": NOON - timedelta(minutes=5),
         "next_run_at": NOON + timedelta(minutes=5),
     },
     "recovery": {
@@ -76,7 +76,7 @@ DIFFERENT: dict[NoticeKind, dict[str, Any]] = {
         "summary": "Answered 503, expected 200",
         "since": NOON - timedelta(hours=4),
         "failures": 48,
-        "last_good": NOON - timedelta(hours=4, minutes=5),
+        "last_success_at": NOON - timedelta(hours=4, minutes=5),
     },
     "channel": {
         "title": "slack",
@@ -92,13 +92,13 @@ DIFFERENT: dict[NoticeKind, dict[str, Any]] = {
 }
 
 
-def sample(kind: NoticeKind, **changes: Any) -> Notice:
+def sample(kind: NotificationKind, **changes: Any) -> Notification:
     """A notice of *kind* as it might be."""
     given = {**SHOP, "kind": kind, **DIFFERENT[kind], **changes}
-    return Notice.model_validate({"id": f"{given['task_id']}#{kind}", **given})
+    return Notification.model_validate({"id": f"{given['task_id']}#{kind}", **given})
 
 
-def together() -> list[Notice]:
+def together() -> list[Notification]:
     """A failure and two recoveries of one tick: one message on each channel."""
     return [
         sample("failure"),
@@ -107,7 +107,7 @@ def together() -> list[Notice]:
     ]
 
 
-def shown(notifications: Sequence[Notice]) -> str:
+def shown(notifications: Sequence[Notification]) -> str:
     """The message as plain text."""
     return to_plain_text(VOICE.build_message(notifications, LIMITS[0]))
 

@@ -37,9 +37,9 @@ print(early, sorted({"aiohttp", "feedparser"} & sys.modules.keys()))
 def test_opening_channels_does_not_load_the_http_library() -> None:
     """Most ticks tell nobody anything; a cold start does not pay for it."""
     code = (
-        "import sys; from functions.notifications import open_channels;"
-        "from functions.http_client.trusted import VendorPost;"
-        f"open_channels({{'WEBHOOK_URL': {URL!r}, 'FEISHU_WEBHOOK_URL': {URL!r}}}, VendorPost());"
+        "import sys; from functions.notifications import create_channels;"
+        "from functions.http_client.trusted import TrustedHttpClient;"
+        f"create_channels({{'WEBHOOK_URL': {URL!r}, 'FEISHU_WEBHOOK_URL': {URL!r}}}, TrustedHttpClient());"
         "sys.exit('aiohttp' in sys.modules)"
     )
 

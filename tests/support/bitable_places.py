@@ -98,7 +98,7 @@ def planted(task_id: str, raw: Mapping[str, Any] | bytes, *, at: datetime) -> di
     seen = {**given, "id": task_id} | {name: meant for name, [_, meant] in exact.items()}
     kept |= {
         "revision": 0,
-        "seen": content_hash(seen),
+        "contentHash": content_hash(seen),
         "nextRunAt": at.isoformat(),
         "id": task_id,
         "exact": exact,

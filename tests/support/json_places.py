@@ -24,7 +24,7 @@ class Folder:
         self.path = folder / "tasks.json"
         self.state = folder / "tasks.state.json"
         self.history = folder / "tasks.history.jsonl"
-        self.shelf = folder / "tasks.shelf.json"
+        self.shelf = folder / "tasks.documents.json"
         self.backup = folder / "tasks.json.bak"
 
     def store(self, **bounds: float) -> JsonStore:

@@ -28,7 +28,7 @@ async def program() -> None:
             action: str = change.action
             print(action)  # noqa: T201  # it is never run
         stored: StoredTask = await scheduler.task("a")
-        upcoming: datetime | None = stored.upcoming
+        upcoming: datetime | None = stored.next_occurrence
         all_tasks: Sequence[StoredTask] = await scheduler.tasks(tag="shop")
         report: Mapping[str, Any] = await scheduler.tick(within=timedelta(seconds=30))
         run: Run | None = await scheduler.run("a")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from functions.cli.main import build
+from functions.cli.main import build_command
 from functions.config.dotenv import parse_dotenv
 from functions.config.settings import Settings
-from functions.domain.schedule.parse import NAMED_SCHEDULES, read_schedule
+from functions.domain.schedule.parse import NAMED_SCHEDULES, parse_schedule
 from functions.stores.bitable.schema import TASK_COLUMNS
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ def env_example() -> dict[str, str]:
 
 
 def commands() -> list[str]:
-    return sorted(build().commands)
+    return sorted(build_command().commands)
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
@@ -53,7 +53,7 @@ def test_every_command_is_in_the_readme(name: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_schedule_is_in_the_readme_and_accepted(form: str) -> None:
-    read_schedule(form, timezone="Europe/Riga", anchor=datetime(2026, 11, 20, tzinfo=UTC))
+    parse_schedule(form, timezone="Europe/Riga", anchor=datetime(2026, 11, 20, tzinfo=UTC))
 
     assert form in readme()
 

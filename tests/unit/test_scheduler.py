@@ -41,11 +41,11 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (package / "http.py").write_text(GREETS)
     (package / "Loud.py").write_text(GREETS)
     monkeypatch.syspath_prepend(str(tmp_path))
-    before = dict(registry._own)
+    before = dict(registry._registered_modules)
     yield package
-    registry._own.clear()
-    registry._own.update(before)
-    registry._imported.cache_clear()
+    registry._registered_modules.clear()
+    registry._registered_modules.update(before)
+    registry._import_type.cache_clear()
     for name in [name for name in sys.modules if name.startswith("shop_of_mine")]:
         del sys.modules[name]
 

@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from functions.cli.console import plain
-from functions.cli.serve.workers import Live, Pinger, WatchedFiles
-from functions.cli.session import KEPT, ROOT, Session
+from functions.cli.console import replace_unprintable
+from functions.cli.serve.workers import StatusLine, TriggerLoop, WatchedFiles
+from functions.cli.session import PROJECT_ROOT, STATE_FOLDER, CliContext
 from functions.errors import InputError, SchedulerError, SettingsError, StoreError
 
 # The function on functions-framework, as a process of this machine that ends with whoever started it.
 
 HOST = "127.0.0.1"  # for one's own machine: what others should reach is deployed
-STOPS_WITHIN_S = 6.0  # then it is killed, so that `serve` itself ends within 8 s
-LONGEST_LINE = 1_048_576  # bytes of what the server says
+STOP_TIMEOUT_S = 6.0  # then it is killed, so that `serve` itself ends within 8 s
+MAX_LINE_BYTES = 1_048_576  # bytes of what the server says
 
 
-def free_port(port: int) -> int:
+def find_free_port(port: int) -> int:
     """*port*, or one that is free for 0.
 
     Raises:
@@ -43,45 +43,54 @@ def free_port(port: int) -> int:
 
 
 @asynccontextmanager
-async def server_on(
-    port: int, environment: Mapping[str, str], tell: Callable[[str], None] | None
+async def run_server(
+    port: int, environment: Mapping[str, str], on_line: Callable[[str], None] | None
 ) -> AsyncIterator[Process]:
     """The server, in a process group of its own: Ctrl-C is for `serve`, which then ends it in order.
 
     Args:
-        tell: Gets each line the server says; None leaves them where ours go.
+        on_line: Gets each line the server says; None leaves them where ours go.
     """
-    says = None if tell is None else asyncio.subprocess.PIPE
-    words = ("--target", "scheduler", "--source", str(ROOT / "main.py"), "--host", HOST, "--port", str(port))
+    says = None if on_line is None else asyncio.subprocess.PIPE
+    words = (
+        "--target",
+        "scheduler",
+        "--source",
+        str(PROJECT_ROOT / "main.py"),
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+    )
     server = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "functions_framework", *words),
         env=dict(environment),
         start_new_session=True,
-        limit=LONGEST_LINE,
+        limit=MAX_LINE_BYTES,
         stdout=says,
         stderr=None if says is None else asyncio.subprocess.STDOUT,
     )
-    listening = None if tell is None else asyncio.create_task(_listen(server, tell))
+    listening = None if on_line is None else asyncio.create_task(_forward_output(server, on_line))
     try:
         yield server
     finally:
-        await _end(server)
+        await _stop_server(server)
         if listening is not None:
             await listening
 
 
-async def _listen(server: Process, tell: Callable[[str], None]) -> None:
+async def _forward_output(server: Process, on_line: Callable[[str], None]) -> None:
     """Pass on what the server says, until it has ended."""
     assert server.stdout is not None
     async for line in server.stdout:
-        tell(line.decode(errors="replace").rstrip())
+        on_line(line.decode(errors="replace").rstrip())
 
 
-async def _end(server: Process) -> None:
+async def _stop_server(server: Process) -> None:
     with suppress(ProcessLookupError):
         server.terminate()
     try:
-        async with asyncio.timeout(STOPS_WITHIN_S):
+        async with asyncio.timeout(STOP_TIMEOUT_S):
             await server.wait()
     except TimeoutError:
         pass
@@ -93,41 +102,41 @@ async def _end(server: Process) -> None:
 
 # A log file that does not grow for ever: full, it is put aside under a number, and the oldest goes.
 
-MOST_BYTES = 10_000_000
-LOG_FILES_KEPT = 5  # files put aside: FILE.1, the newest, to FILE.5
+MAX_LOG_BYTES = 10_000_000
+LOG_BACKUPS = 5  # files put aside: FILE.1, the newest, to FILE.5
 
 
 class LogFile:
-    """Lines with their time, in a file of at most MOST_BYTES.
+    """Lines with their time, in a file of at most MAX_LOG_BYTES.
 
     Raises:
         InputError: The file cannot be opened for writing.
     """
 
-    def __init__(self, path: Path, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, path: Path, *, max_bytes: int = MAX_LOG_BYTES) -> None:
         self._path = path
-        self._most_bytes = most_bytes
-        self._handler = self._opened()
+        self._max_bytes = max_bytes
+        self._handler = self._open()
 
-    def line(self, text: str) -> None:
+    def write_line(self, text: str) -> None:
         """Write one line."""
-        record = logging.LogRecord("serve", logging.INFO, "", 0, plain(text), None, None)
+        record = logging.LogRecord("serve", logging.INFO, "", 0, replace_unprintable(text), None, None)
         self._handler.handle(record)
 
     def reopen(self) -> None:
         """Open the file anew: somebody else may have moved it away."""
         self._handler.close()
-        self._handler = self._opened()
+        self._handler = self._open()
 
     def close(self) -> None:
         """Let go of the file."""
         self._handler.close()
 
-    def _opened(self) -> RotatingFileHandler:
+    def _open(self) -> RotatingFileHandler:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             handler = RotatingFileHandler(
-                self._path, maxBytes=self._most_bytes, backupCount=LOG_FILES_KEPT, encoding="utf-8"
+                self._path, maxBytes=self._max_bytes, backupCount=LOG_BACKUPS, encoding="utf-8"
             )
         except OSError as exc:
             raise InputError(f"--log: {self._path} cannot be written ({exc.strerror})") from None
@@ -135,31 +144,31 @@ class LogFile:
         return handler
 
 
-ANSWERS_WITHIN_S = 30.0
-LOOK_EVERY_S = 2.0  # at watched files
+START_TIMEOUT_S = 30.0
+WATCH_INTERVAL_S = 2.0  # at watched files
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class ServeOptions:
     """How to serve.
 
     Attributes:
         port: 0 means any that is free.
-        every_s: Seconds between two pings.
-        status_every_s: Seconds between two lines about the state; 0 means none.
-        tasks: Task files and folders that are applied, and applied again when they change.
-        log: Where lines go, those of the server included; None means the screen.
+        tick_interval_s: Seconds between two pings.
+        status_interval_s: Seconds between two lines about the state; 0 means none.
+        task_paths: Task files and folders that are applied, and applied again when they change.
+        log_path: Where lines go, those of the server included; None means the screen.
     """
 
     port: int = 8080
-    every_s: int = 60
-    status_every_s: int = 30
-    tasks: tuple[Path, ...] = ()
-    log: Path | None = None
+    tick_interval_s: int = 60
+    status_interval_s: int = 30
+    task_paths: tuple[Path, ...] = ()
+    log_path: Path | None = None
 
 
-async def serve(session: Session, *, manner: Manner) -> int:
+async def serve(context: CliContext, *, options: ServeOptions) -> int:
     """Serve and ping until a signal to stop; 1 when the server ended by itself.
 
     SIGHUP applies the task files again, whether they changed or not, and opens the log file anew.
@@ -169,23 +178,23 @@ async def serve(session: Session, *, manner: Manner) -> int:
         SettingsError: A setting is wrong; the server is not even started.
         SchedulerError: The server started and does not answer.
     """
-    port = free_port(manner.port)
-    log = LogFile(manner.log) if manner.log else None
-    tell = log.line if log else session.screen.line
+    port = find_free_port(options.port)
+    log = LogFile(options.log_path) if options.log_path else None
+    tell = log.write_line if log else context.screen.write_line
     if log:
-        session.screen.line(f"What happens is written to {manner.log}.")
-    secret, extra = _secret(session)
-    files = WatchedFiles(session, manner.tasks)
-    if manner.tasks:
+        context.screen.write_line(f"What happens is written to {options.log_path}.")
+    secret, extra = _find_secret(context)
+    files = WatchedFiles(context, options.task_paths)
+    if options.task_paths:
         tell(await files.apply())
     signals = _Signals()
-    pinger = Pinger(HOST, port, secret=secret, clock=session.now)
+    pinger = TriggerLoop(HOST, port, secret=secret, clock=context.now)
     # Ticks are told here, a line each; of the server's own lines those that warn are enough.
-    environment = {"LOG_LEVEL": "WARNING", **_given(session.environment), **extra}
-    async with server_on(port, environment, tell if log else None) as server:
+    environment = {"LOG_LEVEL": "WARNING", **_server_environment(context.environment), **extra}
+    async with run_server(port, environment, tell if log else None) as server:
         ended = asyncio.create_task(server.wait())
         stopping = asyncio.create_task(signals.stop.wait())
-        work = asyncio.create_task(_work(session, manner, pinger, files, signals, log, tell))
+        work = asyncio.create_task(_run_loops(context, options, pinger, files, signals, log, tell))
         try:
             await asyncio.wait({ended, stopping, work}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -197,68 +206,70 @@ async def serve(session: Session, *, manner: Manner) -> int:
     if work.done() and not work.cancelled():
         work.result()  # raises what ended it
     why = f"the server ended by itself (exit code {server.returncode})"
-    session.screen.complain(f"{why}: what it said is {f'in {manner.log}' if log else 'above'}")
+    context.screen.error(f"{why}: what it said is {f'in {options.log_path}' if log else 'above'}")
     return 1
 
 
-async def _work(
-    session: Session,
-    manner: Manner,
-    pinger: Pinger,
+async def _run_loops(
+    context: CliContext,
+    options: ServeOptions,
+    trigger: TriggerLoop,
     files: WatchedFiles,
     signals: "_Signals",
     log: LogFile | None,
-    tell: Callable[[str], None],
+    write_line: Callable[[str], None],
 ) -> None:
     """Ping, tell the state and watch the files, each at its own pace; the first fault ends all three."""
     try:
-        async with asyncio.timeout(ANSWERS_WITHIN_S):
-            await pinger.until_it_answers()
+        async with asyncio.timeout(START_TIMEOUT_S):
+            await trigger.wait_until_ready()
     except TimeoutError:
-        raise SchedulerError(f"the server does not answer within {ANSWERS_WITHIN_S:g} s") from None
-    often = "each minute" if manner.every_s == 60 else f"every {manner.every_s} s"
-    tell(f"Cronfire answers on {pinger.address}; a tick {often}; Ctrl-C ends it.")
+        raise SchedulerError(f"the server does not answer within {START_TIMEOUT_S:g} s") from None
+    often = "each minute" if options.tick_interval_s == 60 else f"every {options.tick_interval_s} s"
+    write_line(f"Cronfire answers on {trigger.address}; a tick {often}; Ctrl-C ends it.")
 
     def timed(text: str) -> None:
-        tell(text if log else f"{session.now().astimezone():%H:%M:%S}  {text}")  # a log has its own times
+        write_line(
+            text if log else f"{context.now().astimezone():%H:%M:%S}  {text}"
+        )  # a log has its own times
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(pinger.for_ever(every_s=manner.every_s, tell=timed))
-        group.create_task(_watch(files, signals, log, tell))
-        if manner.status_every_s:
-            group.create_task(_tell_state(session, manner.status_every_s, timed))
+        group.create_task(trigger.run_forever(interval_s=options.tick_interval_s, write_line=timed))
+        group.create_task(_watch_files(files, signals, log, write_line))
+        if options.status_interval_s:
+            group.create_task(_report_status(context, options.status_interval_s, timed))
 
 
-async def _tell_state(session: Session, every_s: int, tell: Callable[[str], None]) -> None:
-    live = Live(session.store, clock=session.now)
+async def _report_status(context: CliContext, interval_s: int, write_line: Callable[[str], None]) -> None:
+    live = StatusLine(context.store, clock=context.now)
     while True:
-        await asyncio.sleep(every_s)
+        await asyncio.sleep(interval_s)
         try:
-            tell(await live.line())
+            write_line(await live.render())
         except StoreError as exc:
-            tell(f"the store does not say how things are: {exc}")
+            write_line(f"the store does not say how things are: {exc}")
 
 
-async def _watch(
-    files: WatchedFiles, signals: "_Signals", log: LogFile | None, tell: Callable[[str], None]
+async def _watch_files(
+    files: WatchedFiles, signals: "_Signals", log: LogFile | None, write_line: Callable[[str], None]
 ) -> None:
     """Apply task files when they change or SIGHUP comes; with faults in them what was there stays."""
     while True:
         with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_EVERY_S):
-                await signals.again.wait()
-        asked = signals.again.is_set()
-        signals.again.clear()
+            async with asyncio.timeout(WATCH_INTERVAL_S):
+                await signals.reload.wait()
+        asked = signals.reload.is_set()
+        signals.reload.clear()
         if asked and log is not None:
             log.reopen()
         if not files or not (asked or files.has_changed()):
             continue
         try:
-            tell(await files.apply())
+            write_line(await files.apply())
         except (InputError, StoreError) as exc:
             for line in str(exc).splitlines():
-                tell(f"tasks: {line}")
-            tell("tasks: nothing was changed; mend this and save, or send SIGHUP")
+                write_line(f"tasks: {line}")
+            write_line("tasks: nothing was changed; mend this and save, or send SIGHUP")
 
 
 class _Signals:
@@ -266,33 +277,33 @@ class _Signals:
 
     Attributes:
         stop: Somebody wants it to end.
-        again: Somebody wants task files applied and the log file opened anew.
+        reload: Somebody wants task files applied and the log file opened anew.
     """
 
     def __init__(self) -> None:
-        self.stop, self.again = asyncio.Event(), asyncio.Event()
+        self.stop, self.reload = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self.stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self.again.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
 
 
-def _given(environment: Mapping[str, str]) -> Mapping[str, str]:
+def _server_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
     return {name: value for name, value in environment.items() if name != "LOG_LEVEL" or value}
 
 
-def _secret(session: Session) -> tuple[str, Mapping[str, str]]:
+def _find_secret(context: CliContext) -> tuple[str, Mapping[str, str]]:
     """The secret to ping with, and the variables the server needs beside those there are."""
-    given = session.settings.cron_secret
+    given = context.settings.cron_secret
     if given is not None:
         return given.get_secret_value(), {}
-    file = KEPT / "secret"
-    secret = kept_secret(file)
-    session.screen.line(f"CRON_SECRET is not set; the one in {_shown(file)} is used.")
+    file = STATE_FOLDER / "secret"
+    secret = read_or_create_secret(file)
+    context.screen.write_line(f"CRON_SECRET is not set; the one in {_display_path(file)} is used.")
     return secret, {"CRON_SECRET": secret}
 
 
-def kept_secret(file: Path) -> str:
+def read_or_create_secret(file: Path) -> str:
     """The secret in *file*, made and kept there the first time, readable by its owner alone."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -305,5 +316,5 @@ def kept_secret(file: Path) -> str:
         raise SettingsError(f"CRON_SECRET is not set and cannot be kept in {file} ({exc.strerror})") from exc
 
 
-def _shown(file: Path) -> Path:
+def _display_path(file: Path) -> Path:
     return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file

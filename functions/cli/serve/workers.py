@@ -11,35 +11,35 @@ from pathlib import Path
 from typing import Any
 
 from functions.app.application import Store
-from functions.cli.apply import DONE, ORIGIN
-from functions.cli.session import Session
-from functions.cli.tasks import sentence
+from functions.cli.apply import ACTION_RESULTS, ORIGIN
+from functions.cli.session import CliContext
+from functions.cli.tasks import format_report
 from functions.domain.run import Run
-from functions.domain.storage import Filter
+from functions.domain.storage import TaskFilter
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
 from functions.services.apply import all_tasks, apply_plan
 from functions.services.history import iter_runs
 from functions.taskfiles import read_task_files
-from functions.taskfiles.loader import SUFFIXES
+from functions.taskfiles.loader import TASK_FILE_SUFFIXES
 
-Signature = frozenset[tuple[str, int, int]]
+FileSignature = frozenset[tuple[str, int, int]]
 
 
 class WatchedFiles:
     """Task files and folders, and how they looked when they were last applied."""
 
-    def __init__(self, session: Session, paths: Sequence[Path]) -> None:
-        self._session = session
+    def __init__(self, context: CliContext, paths: Sequence[Path]) -> None:
+        self._context = context
         self._paths = tuple(paths)
-        self._applied: Signature | None = None
+        self._applied_signature: FileSignature | None = None
 
     def __bool__(self) -> bool:
         return bool(self._paths)
 
     def has_changed(self) -> bool:
         """Whether a file was saved, added or removed since `apply`, as its time and size tell."""
-        return self._signature() != self._applied
+        return self._signature() != self._applied_signature
 
     async def apply(self) -> str:
         """Make the store match the files; return what changed, in one line.
@@ -47,39 +47,44 @@ class WatchedFiles:
         Raises:
             InputError: There is a fault in them; each is named, nothing was changed.
         """
-        self._applied = self._signature()  # before they are read: what changes meanwhile is seen again
-        loaded = read_task_files(self._paths, default_timezone=self._session.settings.default_timezone)
-        if loaded.faults:
-            raise InputError("\n".join(str(fault) for fault in loaded.faults))
+        self._applied_signature = (
+            self._signature()
+        )  # before they are read: what changes meanwhile is seen again
+        loaded = read_task_files(self._paths, default_timezone=self._context.settings.default_timezone)
+        if loaded.problems:
+            raise InputError("\n".join(str(fault) for fault in loaded.problems))
         changes = await apply_plan(
-            self._session.store,
+            self._context.store,
             loaded.specs,
             origin=ORIGIN,
-            now=self._session.now(),
-            new_id=self._session.new_id,
+            now=self._context.now(),
+            new_id=self._context.new_id,
         )
         counts = [
-            f"{sum(change.action == action for change in changes)} {done}" for action, done in DONE.items()
+            f"{sum(change.action == action for change in changes)} {done}"
+            for action, done in ACTION_RESULTS.items()
         ]
         return f"tasks: {', '.join(counts)}"
 
-    def _signature(self) -> Signature:
+    def _signature(self) -> FileSignature:
         return frozenset(
             (str(file), status.st_mtime_ns, status.st_size)
             for file in self._files()
-            if (status := _status(file)) is not None
+            if (status := _stat_or_none(file)) is not None
         )
 
     def _files(self) -> list[Path]:
         found: list[Path] = []
         for path in self._paths:
             found += (
-                [file for file in path.rglob("*") if file.suffix in SUFFIXES] if path.is_dir() else [path]
+                [file for file in path.rglob("*") if file.suffix in TASK_FILE_SUFFIXES]
+                if path.is_dir()
+                else [path]
             )
         return found
 
 
-def _status(file: Path) -> os.stat_result | None:
+def _stat_or_none(file: Path) -> os.stat_result | None:
     try:
         return file.stat()
     except OSError:  # gone between the two looks
@@ -89,10 +94,10 @@ def _status(file: Path) -> os.stat_result | None:
 # What a scheduler that runs for days has to say of itself: what is in work, and what today came to.
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
-LATE = 2 * MINUTE  # how long after a run another process may take to record it
+RECORDING_DELAY = 2 * MINUTE  # how long after a run another process may take to record it
 
 
-class Live:
+class StatusLine:
     """Counts the runs of the present day, whoever made them; a day is one of this machine's zone.
 
     Each look reads the records that are new since the last, the tasks in work, and the counts.
@@ -101,38 +106,40 @@ class Live:
     def __init__(self, store: Store, *, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._clock = clock
-        self._began = clock()
-        self._day = self._newest = _midnight(self._began)
-        self._seen: dict[str, datetime] = {}
+        self._started_at = clock()
+        self._day = self._latest_finish = _midnight(self._started_at)
+        self._counted_runs: dict[str, datetime] = {}
         self._today: Counter[str] = Counter()
 
-    async def line(self) -> str:
+    async def render(self) -> str:
         """The state in one line."""
         now = self._clock()
-        await self._count(now)
+        await self._count_new_runs(now)
         counts = await self._store.stats(now)
-        active = len(await all_tasks(self._store, Filter(status="running")))
+        active = len(await all_tasks(self._store, TaskFilter(status="running")))
         done, failed = self._today["done"], self._today["failed"]
-        up = _span(now - self._began)
+        up = _format_duration(now - self._started_at)
         return f"{active} active, {counts.due} queued, {done} done and {failed} failed today, up {up}"
 
-    async def _count(self, now: datetime) -> None:
+    async def _count_new_runs(self, now: datetime) -> None:
         """Count what was recorded since the last look, and what came to light of the minutes before it."""
         midnight = _midnight(now)
         if midnight != self._day:
-            self._day, self._newest = midnight, midnight
+            self._day, self._latest_finish = midnight, midnight
             self._today.clear()
-            self._seen.clear()
-        since = max(self._day, self._newest - LATE)
-        runs = [run async for run in iter_runs(self._store, since=since) if run.key not in self._seen]
-        self._today.update(_kind(run) for run in runs if run.final)
+            self._counted_runs.clear()
+        since = max(self._day, self._latest_finish - RECORDING_DELAY)
+        runs = [run async for run in iter_runs(self._store, since=since) if run.key not in self._counted_runs]
+        self._today.update(_count_key(run) for run in runs if run.final)
         if runs:
-            self._newest = max(self._newest, runs[0].finished_at)
-            self._seen |= {run.key: run.finished_at for run in runs}
-        self._seen = {key: at for key, at in self._seen.items() if at >= self._newest - LATE}
+            self._latest_finish = max(self._latest_finish, runs[0].finished_at)
+            self._counted_runs |= {run.key: run.finished_at for run in runs}
+        self._counted_runs = {
+            key: at for key, at in self._counted_runs.items() if at >= self._latest_finish - RECORDING_DELAY
+        }
 
 
-def _kind(run: Run) -> str:
+def _count_key(run: Run) -> str:
     if run.outcome is OutcomeKind.SUCCEEDED:
         return "done"
     return "skipped" if run.outcome is OutcomeKind.SKIPPED else "failed"
@@ -142,21 +149,21 @@ def _midnight(at: datetime) -> datetime:
     return at.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _span(length: timedelta) -> str:
-    if length < HOUR:
-        return f"{length // MINUTE} min"
-    if length < DAY:
-        return f"{length // HOUR} h {length % HOUR // MINUTE} min"
-    return f"{length // DAY} d {length % DAY // HOUR} h"
+def _format_duration(duration: timedelta) -> str:
+    if duration < HOUR:
+        return f"{duration // MINUTE} min"
+    if duration < DAY:
+        return f"{duration // HOUR} h {duration % HOUR // MINUTE} min"
+    return f"{duration // DAY} d {duration % DAY // HOUR} h"
 
 
 # The local pinger: asks a server on this machine for a tick, at once and then at even intervals.
 
-ANSWER_WITHIN_S = 90.0  # more than any tick takes
-LOOK_AGAIN_S = 0.1
+RESPONSE_TIMEOUT_S = 90.0  # more than any tick takes
+POLL_INTERVAL_S = 0.1
 
 
-class Pinger:
+class TriggerLoop:
     """Knows the server's address and secret.
 
     Args:
@@ -170,46 +177,46 @@ class Pinger:
         self._secret = secret
         self._clock = clock
 
-    async def until_it_answers(self) -> None:
+    async def wait_until_ready(self) -> None:
         """Return when the server answers; until then ask again and again."""
         while True:
             try:
-                status, _ = await asyncio.to_thread(self._call, "GET", "/healthz")
+                status, _ = await asyncio.to_thread(self._request, "GET", "/healthz")
             except (OSError, http.client.HTTPException):
                 status = 0
             if status == http.client.OK:
                 return
-            await asyncio.sleep(LOOK_AGAIN_S)
+            await asyncio.sleep(POLL_INTERVAL_S)
 
-    async def for_ever(self, *, every_s: int, tell: Callable[[str], None]) -> None:
-        """Ping now, and then every *every_s* seconds by the clock; *tell* gets a line each time."""
+    async def run_forever(self, *, interval_s: int, write_line: Callable[[str], None]) -> None:
+        """Ping now, and then every *interval_s* seconds by the clock; *write_line* gets a line each time."""
         while True:
-            said = await self.ping()
-            tell(said)
-            await asyncio.sleep(every_s - self._clock().timestamp() % every_s)
+            said = await self.trigger_tick()
+            write_line(said)
+            await asyncio.sleep(interval_s - self._clock().timestamp() % interval_s)
 
-    async def ping(self) -> str:
+    async def trigger_tick(self) -> str:
         """Ask for one tick; return what came of it, in one line."""
         try:
-            status, answer = await asyncio.to_thread(self._call, "POST", "/tick")
+            status, answer = await asyncio.to_thread(self._request, "POST", "/tick")
         except (OSError, http.client.HTTPException) as exc:
             return f"no answer ({type(exc).__name__})"
         if answer.get("status") == "ok":
-            return sentence(answer)
+            return format_report(answer)
         return f"HTTP {status}: {json.dumps(answer, ensure_ascii=False)}"
 
-    def _call(self, method: str, path: str) -> tuple[int, Mapping[str, Any]]:
+    def _request(self, method: str, path: str) -> tuple[int, Mapping[str, Any]]:
         # The standard library's client, because it takes no proxy from the environment.
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=ANSWER_WITHIN_S)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=RESPONSE_TIMEOUT_S)
         try:
             connection.request(method, path, headers={"Authorization": f"Bearer {self._secret}"})
             response = connection.getresponse()
-            return response.status, _object(response.read())
+            return response.status, _parse_object(response.read())
         finally:
             connection.close()
 
 
-def _object(body: bytes) -> Mapping[str, Any]:
+def _parse_object(body: bytes) -> Mapping[str, Any]:
     try:
         answer = json.loads(body)
     except ValueError:

@@ -9,10 +9,10 @@ from functions.domain.types import Instant, Model, Priority, Tag, TaskId, TypeNa
 NotificationTrigger = Literal[
     "failure", "recovery", "success", "paused", "news", "flapping", "late", "silent"
 ]
-NoticeKind = NotificationTrigger | Literal["reminder", "stable", "channel", "credits", "test"]
+NotificationKind = NotificationTrigger | Literal["reminder", "stable", "channel", "credits", "test"]
 
 
-class Notice(Model):
+class Notification(Model):
     """One event worth a message, complete enough to be rendered later, by another process.
 
     Attributes:
@@ -29,7 +29,7 @@ class Notice(Model):
     """
 
     id: str
-    kind: NoticeKind
+    kind: NotificationKind
     task_id: TaskId
     title: str
     type: TypeName
@@ -41,7 +41,7 @@ class Notice(Model):
     channels: tuple[str, ...] = ()
     since: Instant | None = None
     failures: int = 0
-    last_good: Instant | None = None
+    last_success_at: Instant | None = None
     attempt: int = 0
     duration_ms: int = 0
     next_run_at: Instant | None = None
@@ -50,7 +50,7 @@ class Notice(Model):
     tags: tuple[Tag, ...] = ()
 
 
-class Alert(Model):
+class AlertState(Model):
     """What people know about this task, and what they must still be told.
 
     Attributes:
@@ -74,16 +74,16 @@ class Alert(Model):
     """
 
     failing_since: Instant | None = None
-    told: bool = False
-    signature: str = ""
-    pending: tuple[Notice, ...] = ()
-    tries: int = 0
+    notified: bool = False
+    failure_fingerprints: str = ""
+    pending: tuple[Notification, ...] = ()
+    delivery_attempts: int = 0
     retry_at: Instant | None = None
     held_until: Instant | None = None
-    told_at: Instant | None = None
+    first_notified_at: Instant | None = None
     reminded_at: Instant | None = None
-    course: str = ""
+    outcome_history: str = ""
     flapping: tuple[str, ...] = ()
-    late: bool = False
-    silent: bool = False
+    late_notified: bool = False
+    missing_success_notified: bool = False
     awaiting_since: Instant | None = None

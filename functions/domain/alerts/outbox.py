@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from functions.domain.alerts.model import Alert, Notice, NoticeKind
+from functions.domain.alerts.model import AlertState, Notification, NotificationKind
 
 PENDING_LIMIT = 20  # notices waiting in one task; they are written with every result of it
 ITEMS_LIMIT = 50  # items kept of one notice
-ITEMS_IN_ALL = 150  # items kept of all waiting notices, so that the document stays far below 1 MiB
-ITEM_CHARS = {"title": 200, "url": 1000, "text": 500}
+TOTAL_ITEMS_LIMIT = 150  # items kept of all waiting notices, so that the document stays far below 1 MiB
+MAX_ITEM_CHARS = {"title": 200, "url": 1000, "text": 500}
 
-_IMPORTANCE: dict[NoticeKind, int] = {
+_IMPORTANCE: dict[NotificationKind, int] = {
     "success": 0,
     "news": 0,
     "test": 0,
@@ -27,41 +27,43 @@ _IMPORTANCE: dict[NoticeKind, int] = {
 }
 
 
-def appended(alert: Alert, *notices: Notice) -> Alert:
+def append(alert: AlertState, *notifications: Notification) -> AlertState:
     """Return *alert* with *notices* waiting, and no memory of earlier vain tries: there is something new.
 
     When too many wait, the least important give way (successes and news, then reminders and what is over,
     then failures and pauses), the oldest of them first. A notice decided twice waits once.
     """
-    if not notices:
+    if not notifications:
         return alert
-    new = {notice.id for notice in notices}
+    new = {notice.id for notice in notifications}
     waiting = [notice for notice in alert.pending if notice.id not in new]
-    waiting += [_trimmed(notice) for notice in notices]
+    waiting += [_truncate(notice) for notice in notifications]
     while len(waiting) > PENDING_LIMIT:
         waiting.remove(min(waiting, key=lambda notice: _IMPORTANCE[notice.kind]))
-    return alert.model_copy(update={"pending": _slim(waiting), "tries": 0, "retry_at": None})
+    return alert.model_copy(
+        update={"pending": _strip_details(waiting), "delivery_attempts": 0, "retry_at": None}
+    )
 
 
-def _trimmed(notice: Notice) -> Notice:
-    if not notice.items:
-        return notice
-    items = tuple(_trimmed_item(item) for item in notice.items[:ITEMS_LIMIT])
-    return notice.model_copy(update={"items": items})
+def _truncate(notification: Notification) -> Notification:
+    if not notification.items:
+        return notification
+    items = tuple(_truncate_item(item) for item in notification.items[:ITEMS_LIMIT])
+    return notification.model_copy(update={"items": items})
 
 
-def _trimmed_item(item: dict[str, str]) -> dict[str, str]:
+def _truncate_item(item: dict[str, str]) -> dict[str, str]:
     """*item* with its texts cut; an address that is too long is left out, for half of one leads nowhere."""
-    kept = {name: item[name][:chars] for name, chars in ITEM_CHARS.items() if item.get(name)}
-    if len(item.get("url", "")) > ITEM_CHARS["url"]:
+    kept = {name: item[name][:chars] for name, chars in MAX_ITEM_CHARS.items() if item.get(name)}
+    if len(item.get("url", "")) > MAX_ITEM_CHARS["url"]:
         del kept["url"]
     return kept
 
 
-def _slim(waiting: Sequence[Notice]) -> tuple[Notice, ...]:
+def _strip_details(waiting: Sequence[Notification]) -> tuple[Notification, ...]:
     """*waiting* with the items of older notices left out when there are too many in all."""
-    room = ITEMS_IN_ALL
-    slim: list[Notice] = []
+    room = TOTAL_ITEMS_LIMIT
+    slim: list[Notification] = []
     for notice in reversed(waiting):
         items = notice.items[: max(room, 0)]
         room -= len(notice.items)
@@ -72,19 +74,19 @@ def _slim(waiting: Sequence[Notice]) -> tuple[Notice, ...]:
 # How long delivery of a task's notices is tried, and how long they wait for a channel to open.
 
 GIVE_UP_AFTER = timedelta(hours=24)
-GIVE_UP_TRIES = 20
+GIVE_UP_ATTEMPTS = 20
 RETRY_MINUTES = (1, 2, 4, 8, 16, 30, 60)
 
-Holds = Mapping[str, datetime]  # until when channels are closed to a notice, by name
+ChannelHolds = Mapping[str, datetime]  # until when channels are closed to a notice, by name
 
 
-def delivered(
-    alert: Alert,
-    remaining: Sequence[tuple[str, ...]],
+def after_attempt(
+    alert: AlertState,
+    failed_channels: Sequence[tuple[str, ...]],
     *,
     now: datetime,
-    held: Sequence[Holds] | None = None,
-) -> tuple[Alert, tuple[Notice, ...]]:
+    channel_holds: Sequence[ChannelHolds] | None = None,
+) -> tuple[AlertState, tuple[Notification, ...]]:
     """Return *alert* after one try to deliver its pending notices, and the notices given up.
 
     A notice is given up when it is a day old; all are after 20 tries that brought no word of anything new.
@@ -94,25 +96,29 @@ def delivered(
         remaining: For each pending notice the channels that could not be told; empty when done.
         held: For each pending notice the channels that are closed to it; None when none is.
     """
-    kept: list[Notice] = []
-    given_up: list[Notice] = []
+    kept: list[Notification] = []
+    given_up: list[Notification] = []
     wakes: set[datetime] = set()
     in_vain = False
-    for notice, failed, holds in zip(alert.pending, remaining, held or [{}] * len(remaining), strict=True):
+    for notice, failed, holds in zip(
+        alert.pending, failed_channels, channel_holds or [{}] * len(failed_channels), strict=True
+    ):
         wakes.update(holds.values())
-        if failed and _is_hopeless(notice, alert, now=now):
+        if failed and _is_expired(notice, alert, now=now):
             given_up.append(notice.model_copy(update={"channels": failed}))
             failed = ()
         in_vain = in_vain or bool(failed)
         if failed or holds:
             kept.append(notice.model_copy(update={"channels": (*failed, *holds)}))
     if in_vain:
-        wakes.add(now + timedelta(minutes=RETRY_MINUTES[min(alert.tries, len(RETRY_MINUTES) - 1)]))
-    opens = max((until for holds in held or () for until in holds.values()), default=None)
+        wakes.add(
+            now + timedelta(minutes=RETRY_MINUTES[min(alert.delivery_attempts, len(RETRY_MINUTES) - 1)])
+        )
+    opens = max((until for holds in channel_holds or () for until in holds.values()), default=None)
     after = alert.model_copy(
         update={
             "pending": tuple(kept),
-            "tries": alert.tries + 1 if in_vain else 0,
+            "delivery_attempts": alert.delivery_attempts + 1 if in_vain else 0,
             "retry_at": min(wakes) if kept else None,
             "held_until": (opens or alert.held_until) if kept else None,
         }
@@ -120,6 +126,6 @@ def delivered(
     return after, tuple(given_up)
 
 
-def _is_hopeless(notice: Notice, alert: Alert, *, now: datetime) -> bool:
-    since = max(notice.at, alert.held_until or notice.at)
-    return alert.tries + 1 >= GIVE_UP_TRIES or now - since >= GIVE_UP_AFTER
+def _is_expired(notification: Notification, alert: AlertState, *, now: datetime) -> bool:
+    since = max(notification.at, alert.held_until or notification.at)
+    return alert.delivery_attempts + 1 >= GIVE_UP_ATTEMPTS or now - since >= GIVE_UP_AFTER

@@ -8,20 +8,20 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from functions.domain.alerts.model import Notice, NoticeKind
-from functions.domain.alerts.outbox import Holds
-from functions.domain.alerts.subscriptions import DEFAULT
+from functions.domain.alerts.model import Notification, NotificationKind
+from functions.domain.alerts.outbox import ChannelHolds
+from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL
 from functions.domain.types import Instant, Model, Priority, Tag, TaskId
 
-WINDOWS_MET = 50  # that follow one another without a gap; then the notice is let through
-SINGLED_OUT = frozenset({"channel", "test"})  # said about channels, to who looks after them
+MAX_ADJOINING_WINDOWS = 50  # that follow one another without a gap; then the notice is let through
+NEVER_HELD_KINDS = frozenset({"channel", "test"})  # said about channels, to who looks after them
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-HourAndMinute = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
 
-def _zone(name: str) -> str:
+def _check_timezone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, OSError, ValueError):
@@ -29,10 +29,10 @@ def _zone(name: str) -> str:
     return name
 
 
-Zone = Annotated[str, AfterValidator(_zone)]
+TimezoneName = Annotated[str, AfterValidator(_check_timezone)]
 
 
-class Quiet(Model):
+class QuietHours(Model):
     """Hours of each day in which a channel says nothing that can wait.
 
     Attributes:
@@ -41,10 +41,10 @@ class Quiet(Model):
         days: On which such hours begin; empty means every day.
     """
 
-    start: HourAndMinute = Field(alias="from")
-    end: HourAndMinute = Field(alias="to")
-    timezone: Zone = "UTC"
-    days: tuple[Day, ...] = ()
+    start: TimeOfDay = Field(alias="from")
+    end: TimeOfDay = Field(alias="to")
+    timezone: TimezoneName = "UTC"
+    days: tuple[Weekday, ...] = ()
 
 
 class Maintenance(Model):
@@ -64,7 +64,7 @@ class Maintenance(Model):
     tags: Annotated[tuple[Tag, ...], Field(max_length=20)] = ()
 
     @model_validator(mode="after")
-    def _ends_after_it_starts(self) -> Self:
+    def _check_end_after_start(self) -> Self:
         if self.end <= self.start:
             raise ValueError("to must be later than from")
         return self
@@ -73,8 +73,8 @@ class Maintenance(Model):
 class DailyDigest(Model):
     """A summary each day, also of a day on which all was well."""
 
-    at: HourAndMinute = "08:00"
-    timezone: Zone = "UTC"
+    at: TimeOfDay = "08:00"
+    timezone: TimezoneName = "UTC"
 
 
 class Disabled(Model):
@@ -87,11 +87,11 @@ class Disabled(Model):
 
     reason: Annotated[str, StringConstraints(max_length=400)]
     at: Instant
-    fingerprint: str = ""
-    untold: tuple[str, ...] = ()
+    config_hash: str = ""
+    undelivered: tuple[str, ...] = ()
 
 
-class ChannelSettings(Model):
+class ChannelPreferences(Model):
     """A document of kind `channels`; a channel without one has these defaults.
 
     Attributes:
@@ -105,53 +105,55 @@ class ChannelSettings(Model):
 
     enabled: bool = True
     disabled: Disabled | None = None
-    quiet: Annotated[tuple[Quiet, ...], Field(max_length=20)] = ()
+    quiet: Annotated[tuple[QuietHours, ...], Field(max_length=20)] = ()
     maintenance: Annotated[tuple[Maintenance, ...], Field(max_length=50)] = ()
     rate_per_minute: Annotated[int, Field(ge=1, le=600)] | None = None
     digest: DailyDigest | None = None
 
-    def is_open(self, fingerprint: str) -> bool:
+    def is_open(self, config_hash: str) -> bool:
         """Whether anything may be said here, with the settings of this fingerprint."""
-        return self.enabled and (self.disabled is None or self.disabled.fingerprint != fingerprint)
+        return self.enabled and (self.disabled is None or self.disabled.config_hash != config_hash)
 
 
-def held_until(channel: ChannelSettings, notice: Notice, now: datetime) -> datetime | None:
+def earliest_send_time(
+    channel: ChannelPreferences, notification: Notification, now: datetime
+) -> datetime | None:
     """When *notice* may be said at the earliest; None when it may be said now.
 
     What is urgent waits for nothing, and neither does what is said about channels themselves.
     """
-    if notice.priority is Priority.URGENT or notice.kind in SINGLED_OUT:
+    if notification.priority is Priority.URGENT or notification.kind in NEVER_HELD_KINDS:
         return None
     at = now
-    for _ in range(WINDOWS_MET):
-        end = max(_ends(channel, notice, at), default=at)
+    for _ in range(MAX_ADJOINING_WINDOWS):
+        end = max(_window_ends(channel, notification, at), default=at)
         if end <= at:
             break
         at = end
     return at if at > now else None
 
 
-def _ends(channel: ChannelSettings, notice: Notice, at: datetime) -> Iterator[datetime]:
+def _window_ends(channel: ChannelPreferences, notification: Notification, at: datetime) -> Iterator[datetime]:
     """The ends of all windows that *at* is in."""
     for window in channel.maintenance:
-        if window.start <= at < window.end and _is_about(window, notice):
+        if window.start <= at < window.end and _applies_to(window, notification):
             yield window.end
     for hours in channel.quiet:
-        yield from _quiet_ends(hours, at)
+        yield from _quiet_hours_ends(hours, at)
 
 
-def _is_about(window: Maintenance, notice: Notice) -> bool:
+def _applies_to(window: Maintenance, notification: Notification) -> bool:
     if not window.tasks and not window.tags:
         return True
-    return notice.task_id in window.tasks or not set(window.tags).isdisjoint(notice.tags)
+    return notification.task_id in window.tasks or not set(window.tags).isdisjoint(notification.tags)
 
 
-def _quiet_ends(hours: Quiet, at: datetime) -> Iterator[datetime]:
+def _quiet_hours_ends(hours: QuietHours, at: datetime) -> Iterator[datetime]:
     zone = ZoneInfo(hours.timezone)
     start, end = time.fromisoformat(hours.start), time.fromisoformat(hours.end)
     today = at.astimezone(zone).date()
     for day in (today - timedelta(days=1), today):
-        if hours.days and DAYS[day.weekday()] not in hours.days:
+        if hours.days and WEEKDAYS[day.weekday()] not in hours.days:
             continue
         begins = datetime.combine(day, start, zone)
         ends = datetime.combine(day if end > start else day + timedelta(days=1), end, zone)
@@ -162,9 +164,11 @@ def _quiet_ends(hours: Quiet, at: datetime) -> Iterator[datetime]:
 
 # Where each notice goes now, where it waits, and what need not be said any more once the wait is over.
 
-LONG = timedelta(hours=2)  # what was over sooner, while nobody was to be disturbed, is not worth a word
+MIN_RECOVERED_FAILURE = timedelta(
+    hours=2
+)  # what was over sooner, while nobody was to be disturbed, is not worth a word
 
-_WRONG: frozenset[NoticeKind] = frozenset({"failure", "reminder", "silent"})
+_FAILURE_KINDS: frozenset[NotificationKind] = frozenset({"failure", "reminder", "silent"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +180,12 @@ class Route:
         held: Until when others are closed to it.
     """
 
-    send: tuple[str, ...]
-    held: Holds = field(default_factory=dict)
+    send_now: tuple[str, ...]
+    hold: ChannelHolds = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Switchboard:
+class RoutingTable:
     """All that is known of the channels.
 
     Attributes:
@@ -190,27 +194,27 @@ class Switchboard:
         busy: Until when channels take no message, whatever it is.
     """
 
-    settings: Mapping[str, ChannelSettings]
-    fingerprints: Mapping[str, str]
-    busy: Mapping[str, datetime] = field(default_factory=dict)
+    preferences: Mapping[str, ChannelPreferences]
+    config_hashes: Mapping[str, str]
+    backed_off_until: Mapping[str, datetime] = field(default_factory=dict)
 
     def is_open(self, name: str) -> bool:
         """Whether there is such a channel and anything may be said there."""
-        return name in self.settings and self.settings[name].is_open(self.fingerprints.get(name, ""))
+        return name in self.preferences and self.preferences[name].is_open(self.config_hashes.get(name, ""))
 
 
-def route(notice: Notice, board: Switchboard, *, now: datetime) -> Route:
+def route(notification: Notification, table: RoutingTable, *, now: datetime) -> Route:
     """Where *notice* goes. Channels that are off are left out; names that no channel has are kept."""
     send: list[str] = []
     held: dict[str, datetime] = {}
-    for name in _names(notice, board):
-        if name not in board.settings:
+    for name in _channel_names(notification, table):
+        if name not in table.preferences:
             send.append(name)  # whoever sends says that there is no such channel
             continue
-        if not board.is_open(name):
+        if not table.is_open(name):
             continue
-        until = held_until(board.settings[name], notice, now) or now
-        until = max(until, board.busy.get(name, now))
+        until = earliest_send_time(table.preferences[name], notification, now) or now
+        until = max(until, table.backed_off_until.get(name, now))
         if until > now:
             held[name] = until
         else:
@@ -218,76 +222,81 @@ def route(notice: Notice, board: Switchboard, *, now: datetime) -> Route:
     return Route(tuple(send), held)
 
 
-def still_worth_saying(pending: Sequence[Notice], routes: Sequence[Route]) -> list[Route]:
+def drop_superseded(pending: Sequence[Notification], routes: Sequence[Route]) -> list[Route]:
     """*routes* of one task's *pending* notices, without those that a later one has made idle.
 
     Of a failure that nobody was told of, because its channel was closed, the newest word stands for all. If
     it is over as well, only its end is told, and not even that if it lasted less than LONG.
     """
     kept = list(routes)
-    for name in dict.fromkeys(name for one in routes for name in one.held):
+    for name in dict.fromkeys(name for one in routes for name in one.hold):
         waiting: list[int] = []
         for number, notice in enumerate(pending):
-            if name not in routes[number].held:
+            if name not in routes[number].hold:
                 continue
-            if notice.kind in _WRONG:
-                waiting = _dropped(kept, name, waiting, pending, since=notice.since)
+            if notice.kind in _FAILURE_KINDS:
+                waiting = _remove_superseded(kept, name, waiting, pending, since=notice.since)
                 waiting.append(number)
             elif notice.kind == "recovery" and any(pending[one].since == notice.since for one in waiting):
-                waiting = _dropped(kept, name, waiting, pending, since=notice.since)
-                if notice.since is not None and notice.at - notice.since < LONG:
-                    _drop(kept, name, number)
+                waiting = _remove_superseded(kept, name, waiting, pending, since=notice.since)
+                if notice.since is not None and notice.at - notice.since < MIN_RECOVERED_FAILURE:
+                    _remove_channel(kept, name, number)
     return kept
 
 
-def _names(notice: Notice, board: Switchboard) -> tuple[str, ...]:
+def _channel_names(notification: Notification, table: RoutingTable) -> tuple[str, ...]:
     names: list[str] = []
-    for name in notice.channels or (DEFAULT,):
-        spelt_out = name == DEFAULT and name not in board.settings and bool(board.settings)
-        names.extend(board.settings if spelt_out else (name,))
+    for name in notification.channels or (DEFAULT_CHANNEL,):
+        spelt_out = name == DEFAULT_CHANNEL and name not in table.preferences and bool(table.preferences)
+        names.extend(table.preferences if spelt_out else (name,))
     return tuple(dict.fromkeys(names))
 
 
-def _dropped(
-    kept: list[Route], name: str, waiting: Sequence[int], pending: Sequence[Notice], *, since: datetime | None
+def _remove_superseded(
+    kept: list[Route],
+    name: str,
+    waiting: Sequence[int],
+    pending: Sequence[Notification],
+    *,
+    since: datetime | None,
 ) -> list[int]:
     """Drop those of *waiting* that tell of the failure that began at *since*; return the others."""
     for number in waiting:
         if pending[number].since == since:
-            _drop(kept, name, number)
+            _remove_channel(kept, name, number)
     return [number for number in waiting if pending[number].since != since]
 
 
-def _drop(kept: list[Route], name: str, number: int) -> None:
-    held = {other: until for other, until in kept[number].held.items() if other != name}
-    kept[number] = replace(kept[number], held=held)
+def _remove_channel(kept: list[Route], name: str, number: int) -> None:
+    held = {other: until for other, until in kept[number].hold.items() if other != name}
+    kept[number] = replace(kept[number], hold=held)
 
 
 # A bound on how often something is done: a bucket that fills evenly and is emptied one by one.
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket:
+class TokenBucket:
     """What is left of *per_minute* at *at*; never more than a minute's worth."""
 
     per_minute: int
-    left: float
-    at: datetime
+    tokens: float
+    updated_at: datetime
 
     @classmethod
-    def full(cls, per_minute: int, *, now: datetime) -> "Bucket":
+    def full(cls, per_minute: int, *, now: datetime) -> "TokenBucket":
         """A bucket nobody has taken from."""
         return cls(per_minute, per_minute, now)
 
-    def free_at(self, now: datetime) -> datetime:
+    def next_token_at(self, now: datetime) -> datetime:
         """When the next one may be taken; *now* when it may be now."""
-        missing = 1 - self._filled(now)
+        missing = 1 - self._tokens_at(now)
         return now if missing <= 0 else now + timedelta(minutes=missing / self.per_minute)
 
-    def taken(self, now: datetime) -> "Bucket":
+    def take(self, now: datetime) -> "TokenBucket":
         """The bucket after one was taken."""
-        return Bucket(self.per_minute, self._filled(now) - 1, now)
+        return TokenBucket(self.per_minute, self._tokens_at(now) - 1, now)
 
-    def _filled(self, now: datetime) -> float:
-        minutes = max((now - self.at) / timedelta(minutes=1), 0)
-        return min(self.left + minutes * self.per_minute, self.per_minute)
+    def _tokens_at(self, now: datetime) -> float:
+        minutes = max((now - self.updated_at) / timedelta(minutes=1), 0)
+        return min(self.tokens + minutes * self.per_minute, self.per_minute)

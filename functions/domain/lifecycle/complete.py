@@ -5,25 +5,37 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.domain.alerts.decide import FAILURES, decide, paused_notice
-from functions.domain.alerts.model import Alert, Notice
-from functions.domain.alerts.outbox import appended
-from functions.domain.alerts.overdue import spoken, undelivered_at, word_at
-from functions.domain.event_outbox import put_down
-from functions.domain.lifecycle.run_records import attempt_run, missed_run, skip_run
+from functions.domain.alerts.decide import FAILURES, decide_notifications, paused_notification
+from functions.domain.alerts.model import AlertState, Notification
+from functions.domain.alerts.outbox import append
+from functions.domain.alerts.overdue import (
+    next_delivery_retry_at,
+    next_notification_at,
+    with_due_notifications,
+)
+from functions.domain.event_outbox import enqueue_events
+from functions.domain.lifecycle.run_records import run_of_attempt, run_of_skipped_range, skipped_run
 from functions.domain.run import Outcome, Run
-from functions.domain.schedule.occurrences import newest, next_occurrence, older, owed, start_of
-from functions.domain.task import RECENT_RUNS, SUMMARY_CHARS, Extra, Missed, Pause, Task
-from functions.domain.task_budget import charged
+from functions.domain.schedule.occurrences import (
+    due_range,
+    jittered_start,
+    last_n,
+    next_occurrence,
+    range_before,
+)
+from functions.domain.task import MAX_RECENT_OUTCOMES, MAX_SUMMARY_CHARS, Pause, QueuedRun, SkippedRange, Task
+from functions.domain.task_budget import charged_credits
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger, earliest
 
 # Whether, and when, a failed occurrence is tried again.
 
-PACE = timedelta(minutes=1)  # how often a pinger comes; a retry waits for its tick like everything else
-NEVER_AGAIN = {OutcomeKind.SUCCEEDED, OutcomeKind.CANCELLED, OutcomeKind.SKIPPED}
+TICK_INTERVAL = timedelta(
+    minutes=1
+)  # how often a pinger comes; a retry waits for its tick like everything else
+NOT_RETRIED = {OutcomeKind.SUCCEEDED, OutcomeKind.CANCELLED, OutcomeKind.SKIPPED}
 
 
-def retry_at(task: Task, outcome: Outcome, *, now: datetime, dice: float) -> datetime | None:
+def next_retry_at(task: Task, outcome: Outcome, *, now: datetime, random_fraction: float) -> datetime | None:
     """When to try the occurrence in hand again, or None when it is over.
 
     The wait is drawn between the least backoff and a ceiling that doubles with each attempt, and is
@@ -35,7 +47,7 @@ def retry_at(task: Task, outcome: Outcome, *, now: datetime, dice: float) -> dat
         dice: In [0, 1); where between floor and ceiling this wait falls.
     """
     if (
-        outcome.kind in NEVER_AGAIN
+        outcome.kind in NOT_RETRIED
         or outcome.permanent
         or task.delivery == "at_most_once"
         or task.attempt >= task.retry.max_attempts
@@ -43,33 +55,35 @@ def retry_at(task: Task, outcome: Outcome, *, now: datetime, dice: float) -> dat
         or task.pause is not None
     ):
         return None
-    at = now + max(_backoff(task, dice), outcome.retry_after or timedelta(0))
-    if task.upcoming is not None and _tick_after(at) > now + (task.upcoming - now) / 2:
+    at = now + max(_backoff(task, random_fraction), outcome.retry_after or timedelta(0))
+    if task.next_occurrence is not None and _tick_after(at) > now + (task.next_occurrence - now) / 2:
         return None
     return at
 
 
-def _backoff(task: Task, dice: float) -> timedelta:
+def _backoff(task: Task, random_fraction: float) -> timedelta:
     floor = task.retry.min_backoff_seconds
     ceiling = min(floor * 2.0**task.attempt, task.retry.max_backoff_seconds)
-    return timedelta(seconds=floor + dice * (ceiling - floor))
+    return timedelta(seconds=floor + random_fraction * (ceiling - floor))
 
 
 def _tick_after(at: datetime) -> datetime:
     """The first whole minute not before *at*: when a pinger that comes each minute will find it."""
     floored = at.replace(second=0, microsecond=0)
-    return floored if floored == at else floored + PACE
+    return floored if floored == at else floored + TICK_INTERVAL
 
 
 BACKLOG_LIMIT = 100  # occurrences that may wait beside the schedule; older ones are skipped and counted
 DELIVERY_GRACE = timedelta(minutes=1)  # then another tick delivers the notices this one did not
 
-BREAKERS = {"agent": 5}  # failures in a row after which tasks of a type pause, unless they say otherwise
-ASKED_FOR = {Trigger.MANUAL, Trigger.BACKFILL}  # by a person, so they count for no limit of runs
+DEFAULT_PAUSE_AFTER_FAILURES = {
+    "agent": 5
+}  # failures in a row after which tasks of a type pause, unless they say otherwise
+REQUESTED_TRIGGERS = {Trigger.MANUAL, Trigger.BACKFILL}  # by a person, so they count for no limit of runs
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
+class Transition:
     """What is to be written about one task, and kept in the ledger before that.
 
     Attributes:
@@ -81,15 +95,15 @@ class Settlement:
     runs: tuple[Run, ...]
 
 
-def settle(
+def complete_attempt(
     task: Task,
     outcome: Outcome,
     *,
     started_at: datetime,
     now: datetime,
-    dice: float,
-    notices: Sequence[Notice] = (),
-) -> Settlement:
+    random_fraction: float,
+    notifications: Sequence[Notification] = (),
+) -> Transition:
     """Decide what follows when the attempt in hand came to *outcome*.
 
     Args:
@@ -98,33 +112,37 @@ def settle(
         dice: In [0, 1), for the backoff.
         notices: What people are to be told besides.
     """
-    task = carrying(task, notices, now=now)
-    again = retry_at(task, outcome, now=now, dice=dice)
-    run = attempt_run(task, outcome, started_at=started_at, now=now, final=again is None)
+    task = with_notifications(task, notifications, now=now)
+    again = next_retry_at(task, outcome, now=now, random_fraction=random_fraction)
+    run = run_of_attempt(task, outcome, started_at=started_at, now=now, final=again is None)
     if again is not None:
-        word = {"alert": task.alert} if notices else {}
-        return Settlement(_retrying(task, _seen(task, run), again) | word, (run,))
-    return close(task, run, now=now, memory=outcome.memory)
+        word = {"alert": task.alert} if notifications else {}
+        return Transition(_retry_state(task, _attempt_facts(task, run), again) | word, (run,))
+    return complete_occurrence(task, run, now=now, memory=outcome.memory)
 
 
-def close(task: Task, run: Run, *, now: datetime, memory: Mapping[str, Any] | None = None) -> Settlement:
+def complete_occurrence(
+    task: Task, run: Run, *, now: datetime, memory: Mapping[str, Any] | None = None
+) -> Transition:
     """Decide what follows *run*, the last record of the occurrence in hand.
 
     Args:
         memory: The type's new notes; None leaves them, as when only the record survived a crash.
     """
-    skipped = [] if task.missed is None else [missed_run(task, task.missed, now=now)]
-    after, overlapped = overlapping(task, now=now)
-    failures = _failures(task, run)
-    counted = task.run_count + (run.trigger not in ASKED_FOR and run.outcome is not OutcomeKind.SKIPPED)
-    alert, _ = decide(task, run, now=now)
+    skipped = [] if task.missed is None else [run_of_skipped_range(task, task.missed, now=now)]
+    after, overlapped = apply_overlap_policy(task, now=now)
+    failures = _count_failures(task, run)
+    counted = task.run_count + (
+        run.trigger not in REQUESTED_TRIGGERS and run.outcome is not OutcomeKind.SKIPPED
+    )
+    alert, _ = decide_notifications(task, run, now=now)
     if task.max_runs is not None and counted >= task.max_runs:
-        after, dropped = _ended(task, after["backlog"], now=now)
+        after, dropped = _ended_state(task, after["backlog"], now=now)
         overlapped += dropped
-    pause = task.pause or _breaker(task, run, failures, now=now)
+    pause = task.pause or _circuit_breaker(task, run, failures, now=now)
     if pause is not None and pause is not task.pause:
-        alert = appended(alert, paused_notice(task, pause.note, now=now))
-    changes = _seen(task, run) | after
+        alert = append(alert, paused_notification(task, pause.note, now=now))
+    changes = _attempt_facts(task, run) | after
     changes |= {
         "occurrence": None,
         "trigger": Trigger.SCHEDULE,
@@ -133,51 +151,53 @@ def close(task: Task, run: Run, *, now: datetime, memory: Mapping[str, Any] | No
         "claim": None,
         "cancel_requested": False,
         "missed": None,
-        "crashes": 0 if run.outcome is not OutcomeKind.ABANDONED else task.crashes,
+        "expired_claims": 0 if run.outcome is not OutcomeKind.ABANDONED else task.expired_claims,
         "consecutive_failures": failures,
         "run_count": counted,
         "pause": pause,
         "alert": alert,
     }
-    if alert.told_at or task.expect_seconds:
-        changes["alert"] = spoken(task.model_copy(update=changes), now=now)
-    changes["alert"] = to_be_told(changes["alert"], now=now)
-    if (outbox := put_down(task, run, now=now)) is not task.outbox:
+    if alert.first_notified_at or task.expect_seconds:
+        changes["alert"] = with_due_notifications(task.model_copy(update=changes), now=now)
+    changes["alert"] = schedule_delivery(changes["alert"], now=now)
+    if (outbox := enqueue_events(task, run, now=now)) is not task.outbox:
         changes["outbox"] = outbox
     if task.event is not None:
         changes["event"] = None
     if memory is not None:
         changes["memory"] = dict(memory)
-    return Settlement(changes | rest(task, changes, now=now), (run, *skipped, *overlapped))
+    return Transition(changes | idle_state(task, changes, now=now), (run, *skipped, *overlapped))
 
 
-def rest(task: Task, changes: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+def idle_state(task: Task, changes: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     """The status and the next wake-up of a task with nothing in hand, after *changes*."""
     after = task.model_copy(update=changes)
     if after.pause is not None or not after.enabled:
         status = Status.PAUSED
-    elif _is_over(after, now=now):
+    elif _has_ended(after, now=now):
         status = Status.ENDED
     else:
         status = Status.SCHEDULED
-    return {"status": status, "next_run_at": _wake_at(after, status, now=now)}
+    return {"status": status, "next_run_at": _next_wake_up(after, status, now=now)}
 
 
-def _is_over(task: Task, *, now: datetime) -> bool:
+def _has_ended(task: Task, *, now: datetime) -> bool:
     """Whether nothing can start a task any more but a person."""
-    if task.upcoming is not None or any(extra.trigger not in ASKED_FOR for extra in task.backlog):
+    if task.next_occurrence is not None or any(
+        extra.trigger not in REQUESTED_TRIGGERS for extra in task.backlog
+    ):
         return False
     spent = task.max_runs is not None and task.run_count >= task.max_runs
     late = task.end_at is not None and now > task.end_at
-    return spent or late or not task.listens
+    return spent or late or not task.has_event_triggers
 
 
-def asked_for(task: Task) -> Extra | None:
+def next_manual_run(task: Task) -> QueuedRun | None:
     """The oldest waiting run that a person asked for: it is made even of a task that is paused."""
-    return next((extra for extra in task.backlog if extra.trigger in ASKED_FOR), None)
+    return next((extra for extra in task.backlog if extra.trigger in REQUESTED_TRIGGERS), None)
 
 
-def to_be_told(alert: Alert, *, now: datetime) -> Alert:
+def schedule_delivery(alert: AlertState, *, now: datetime) -> AlertState:
     """*alert* with a wake-up for its pending notices, should this process not live to deliver them.
 
     Notices that wait for a better moment keep it.
@@ -187,104 +207,109 @@ def to_be_told(alert: Alert, *, now: datetime) -> Alert:
     return alert
 
 
-def carrying(task: Task, notices: Sequence[Notice], *, now: datetime) -> Task:
+def with_notifications(task: Task, notifications: Sequence[Notification], *, now: datetime) -> Task:
     """*task* with *notices* that wait in it, to be delivered with its own."""
-    if not notices:
+    if not notifications:
         return task
-    alert = to_be_told(appended(task.alert, *notices), now=now)
+    alert = schedule_delivery(append(task.alert, *notifications), now=now)
     return task.model_copy(update={"alert": alert})
 
 
-def look_while_retrying(task: Task) -> datetime | None:
+def next_check_while_retrying(task: Task) -> datetime | None:
     """When to look at a task with an occurrence that is to be tried again: for that, or to tell of it."""
-    return earliest((task.retry_at, word_at(task)))
+    return earliest((task.retry_at, next_notification_at(task)))
 
 
-def spent_with(task: Task, run: Run) -> dict[str, Any]:
+def add_spending(task: Task, run: Run) -> dict[str, Any]:
     """What a task with a budget has spent after *run*; nothing for one without."""
-    credits = charged(run.metrics)
+    credits = charged_credits(run.metrics)
     if task.budget is None or not credits:
         return {}
-    return {"spent": task.spent.plus(credits, now=run.finished_at)}
+    return {"credits_spent": task.credits_spent.add(credits, now=run.finished_at)}
 
 
-def overlapping(task: Task, *, now: datetime) -> tuple[dict[str, Any], list[Run]]:
+def apply_overlap_policy(task: Task, *, now: datetime) -> tuple[dict[str, Any], list[Run]]:
     """Deal with the occurrences that came while the one in hand was still in work.
 
     What was owed before this attempt began (it was a second try, say) did not overlap: it stays owed.
     """
     began = task.claim.started_at if task.claim else now
-    overlaps = task.upcoming is not None and task.upcoming > began
-    span = owed(task, until=now) if overlaps else None
+    overlaps = task.next_occurrence is not None and task.next_occurrence > began
+    span = due_range(task, until=now) if overlaps else None
     if span is None:
-        return {"upcoming": task.upcoming, "backlog": task.backlog}, []
+        return {"next_occurrence": task.next_occurrence, "backlog": task.backlog}, []
     room = {"skip": 0, "queue_one": 1, "queue_all": BACKLOG_LIMIT}[task.overlap]
     free = max(0, room - sum(extra.trigger is Trigger.QUEUED for extra in task.backlog))
-    queued = newest(task, span, free) if free else []
-    left_out = older(task, span, than=queued[0]) if queued else span
+    queued = last_n(task, span, free) if free else []
+    left_out = range_before(task, span, than=queued[0]) if queued else span
     after = {
-        "upcoming": next_occurrence(task, after=span.last),
-        "backlog": (*task.backlog, *(Extra(at=at, trigger=Trigger.QUEUED) for at in queued)),
+        "next_occurrence": next_occurrence(task, after=span.last),
+        "backlog": (*task.backlog, *(QueuedRun(at=at, trigger=Trigger.QUEUED) for at in queued)),
     }
     if left_out is None:
         return after, []
-    which = Missed(count=left_out.count, first=left_out.first, last=left_out.last)
+    which = SkippedRange(count=left_out.count, first=left_out.first, last=left_out.last)
     summary = "The run before was still in work"
-    return after, [skip_run(task, which, SkipReason.OVERLAP, summary, now=now)]
+    return after, [skipped_run(task, which, SkipReason.OVERLAP, summary, now=now)]
 
 
-def _seen(task: Task, run: Run) -> dict[str, Any]:
+def _attempt_facts(task: Task, run: Run) -> dict[str, Any]:
     """What every attempt leaves behind, whether it was the last one or not."""
     fields: dict[str, Any] = {
         "last_run_at": run.started_at,
         "last_outcome": run.outcome,
         "last_duration_ms": run.duration_ms,
-        "recent": (*task.recent, run.compact)[-RECENT_RUNS:],
-    } | spent_with(task, run)
+        "recent": (*task.recent, run.outcome_line)[-MAX_RECENT_OUTCOMES:],
+    } | add_spending(task, run)
     if run.outcome is OutcomeKind.SUCCEEDED:
         return fields | {"last_result_summary": run.summary, "last_error": ""}
     return fields | {"last_error": run.summary}
 
 
-def _retrying(task: Task, seen: dict[str, Any], again: datetime) -> dict[str, Any]:
-    changes = seen | {"status": Status.RETRYING, "retry_at": again, "claim": None, "crashes": 0}
-    return changes | {"next_run_at": look_while_retrying(task.model_copy(update=changes))}
+def _retry_state(task: Task, facts: dict[str, Any], retry_at: datetime) -> dict[str, Any]:
+    changes = facts | {"status": Status.RETRYING, "retry_at": retry_at, "claim": None, "expired_claims": 0}
+    return changes | {"next_run_at": next_check_while_retrying(task.model_copy(update=changes))}
 
 
-def _ended(task: Task, backlog: tuple[Extra, ...], *, now: datetime) -> tuple[dict[str, Any], list[Run]]:
+def _ended_state(
+    task: Task, backlog: tuple[QueuedRun, ...], *, now: datetime
+) -> tuple[dict[str, Any], list[Run]]:
     """What is left when the last of `maxRuns` is done: only what a person asked for."""
-    waiting = [extra.at for extra in backlog if extra.trigger not in ASKED_FOR]
-    after = {"upcoming": None, "backlog": tuple(extra for extra in backlog if extra.trigger in ASKED_FOR)}
+    waiting = [extra.at for extra in backlog if extra.trigger not in REQUESTED_TRIGGERS]
+    after = {
+        "next_occurrence": None,
+        "backlog": tuple(extra for extra in backlog if extra.trigger in REQUESTED_TRIGGERS),
+    }
     if not waiting:
         return after, []
-    which = Missed(count=len(waiting), first=min(waiting), last=max(waiting))
+    which = SkippedRange(count=len(waiting), first=min(waiting), last=max(waiting))
     summary = f"The task has had its {task.max_runs} runs"
-    return after, [skip_run(task, which, SkipReason.ENDED, summary, now=now)]
+    return after, [skipped_run(task, which, SkipReason.ENDED, summary, now=now)]
 
 
-def _failures(task: Task, run: Run) -> int:
+def _count_failures(task: Task, run: Run) -> int:
     if run.outcome is OutcomeKind.SUCCEEDED:
         return 0
     return task.consecutive_failures + (run.outcome in FAILURES)
 
 
-def _breaker(task: Task, run: Run, failures: int, *, now: datetime) -> Pause | None:
-    limit = task.pause_after_failures or BREAKERS.get(task.type)
+def _circuit_breaker(task: Task, run: Run, failures: int, *, now: datetime) -> Pause | None:
+    limit = task.pause_after_failures or DEFAULT_PAUSE_AFTER_FAILURES.get(task.type)
     if limit is None or failures < limit or run.outcome not in FAILURES:
         return None
     return Pause(
-        note=f"Failed {failures} times in a row: {run.summary}"[:SUMMARY_CHARS], by="scheduler", at=now
+        note=f"Failed {failures} times in a row: {run.summary}"[:MAX_SUMMARY_CHARS], by="scheduler", at=now
     )
 
 
-def _wake_at(task: Task, status: Status, *, now: datetime) -> datetime | None:
+def _next_wake_up(task: Task, status: Status, *, now: datetime) -> datetime | None:
     """The earliest of all reasons to look at a task with nothing in hand; never in the past."""
-    reasons = [word_at(task) if status is Status.SCHEDULED else undelivered_at(task)]
-    if (status is Status.SCHEDULED and task.backlog) or asked_for(task):
+    reasons = [next_notification_at(task) if status is Status.SCHEDULED else next_delivery_retry_at(task)]
+    if (status is Status.SCHEDULED and task.backlog) or next_manual_run(task):
         reasons.append(now)
     if status is Status.PAUSED:
         reasons.append(task.pause.until if task.pause else None)
     if status is Status.SCHEDULED:
-        reasons.append(start_of(task, task.upcoming) if task.upcoming else None)
+        reasons.append(jittered_start(task, task.next_occurrence) if task.next_occurrence else None)
     first = earliest(reasons)
     return None if first is None else max(first, now)

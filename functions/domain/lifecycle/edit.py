@@ -4,64 +4,72 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.domain.lifecycle.complete import BACKLOG_LIMIT, Settlement, close, overlapping, rest
-from functions.domain.lifecycle.decide import owed_by, resume
-from functions.domain.lifecycle.run_records import given_up, missed_run, skip_run
+from functions.domain.lifecycle.complete import (
+    BACKLOG_LIMIT,
+    Transition,
+    apply_overlap_policy,
+    complete_occurrence,
+    idle_state,
+)
+from functions.domain.lifecycle.decide import due_occurrences, end_pause
+from functions.domain.lifecycle.run_records import run_of_dropped_retry, run_of_skipped_range, skipped_run
 from functions.domain.run import Run
-from functions.domain.schedule.occurrences import next_occurrence, owed, passed, schedule_of
-from functions.domain.schedule.parse import Span
-from functions.domain.task import Extra, Missed, Pause, Task, TaskSpec, shard_of
+from functions.domain.schedule.occurrences import due_range, next_occurrence, range_between, schedule_of
+from functions.domain.schedule.parse import OccurrenceRange
+from functions.domain.task import Pause, QueuedRun, SkippedRange, Task, TaskSpec, shard_of
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
 from functions.errors import InputError
 
 # What a change of schedule leaves of the old one: occurrences that had come are settled by the old rules.
 
 
-def closed_account(task: Task, *, now: datetime) -> tuple[tuple[Extra, ...], list[Run]]:
+def settle_old_schedule(task: Task, *, now: datetime) -> tuple[tuple[QueuedRun, ...], list[Run]]:
     """The backlog and the records that remain of *task*'s schedule when another takes its place *now*.
 
     What it owes waits in the backlog, is skipped as the misfire and overlap policies say, or, in a pause, is
     skipped as at any resumption. None of it is forgotten, and the new schedule does not reach back.
     """
     try:
-        return _closed(task, now=now)
+        return _apply_old_schedule(task, now=now)
     except InputError as exc:  # nobody can read the old schedule: one occurrence of it is known at most
-        if task.upcoming is None or task.upcoming > now:
+        if task.next_occurrence is None or task.next_occurrence > now:
             return task.backlog, []
-        which = Missed(count=1, first=task.upcoming, last=task.upcoming)
-        return task.backlog, [skip_run(task, which, SkipReason.CONFIG, f"schedule: {exc}", now=now)]
+        which = SkippedRange(count=1, first=task.next_occurrence, last=task.next_occurrence)
+        return task.backlog, [skipped_run(task, which, SkipReason.CONFIG, f"schedule: {exc}", now=now)]
 
 
-def _closed(task: Task, *, now: datetime) -> tuple[tuple[Extra, ...], list[Run]]:
-    span = owed(task, until=now)
+def _apply_old_schedule(task: Task, *, now: datetime) -> tuple[tuple[QueuedRun, ...], list[Run]]:
+    span = due_range(task, until=now)
     if span is None:
         return task.backlog, []
     if task.status in (Status.PAUSED, Status.QUARANTINED, Status.ENDED):
         return task.backlog, [
-            skip_run(task, _missed(span), SkipReason.PAUSED, "The task was paused", now=now)
+            skipped_run(task, _to_skipped_range(span), SkipReason.PAUSED, "The task was paused", now=now)
         ]
     if task.status is Status.RUNNING and task.claim is not None and span.first > task.claim.started_at:
-        after, runs = overlapping(task, now=now)
+        after, runs = apply_overlap_policy(task, now=now)
         return after["backlog"], runs
     # Somebody is waiting for these already: none waits for the end of its jitter any more.
-    waiting = owed_by(task.model_copy(update={"jitter_seconds": 0}), now=now)
-    backlog = waiting.backlog if waiting.chosen is None else (waiting.chosen, *waiting.backlog)
-    if waiting.upcoming is not None and waiting.upcoming <= now:  # so much waits that there is no room
-        return backlog, [missed_run(task, _missed(span), now=now)]
-    return backlog, [] if waiting.missed is None else [missed_run(task, waiting.missed, now=now)]
+    waiting = due_occurrences(task.model_copy(update={"jitter_seconds": 0}), now=now)
+    backlog = waiting.backlog if waiting.to_run is None else (waiting.to_run, *waiting.backlog)
+    if (
+        waiting.next_occurrence is not None and waiting.next_occurrence <= now
+    ):  # so much waits that there is no room
+        return backlog, [run_of_skipped_range(task, _to_skipped_range(span), now=now)]
+    return backlog, [] if waiting.skipped is None else [run_of_skipped_range(task, waiting.skipped, now=now)]
 
 
-def _missed(span: Span) -> Missed:
-    return Missed(count=span.count, first=span.first, last=span.last)
+def _to_skipped_range(span: OccurrenceRange) -> SkippedRange:
+    return SkippedRange(count=span.count, first=span.first, last=span.last)
 
 
-LATE_AT_CREATION = timedelta(hours=2)  # a one-off time this recently past still runs, at once
-TIMING = frozenset({"schedule", "timezone", "start_at", "end_at"})
-LIMITS = frozenset({"max_runs", "jitter_seconds"})
-IN_HAND = (Status.RUNNING, Status.RETRYING)
+CREATION_GRACE = timedelta(hours=2)  # a one-off time this recently past still runs, at once
+TIMING_FIELDS = frozenset({"schedule", "timezone", "start_at", "end_at"})
+LIMIT_FIELDS = frozenset({"max_runs", "jitter_seconds"})
+ACTIVE_STATUSES = (Status.RUNNING, Status.RETRYING)
 
 
-def first_look(spec: TaskSpec, *, now: datetime, origin: str) -> Task:
+def new_task(spec: TaskSpec, *, now: datetime, origin: str) -> Task:
     """Make the stored task of *spec*, with its first wake-up.
 
     Raises:
@@ -74,11 +82,11 @@ def first_look(spec: TaskSpec, *, now: datetime, origin: str) -> Task:
         updated_at=now,
         shard=shard_of(spec.id),
     )
-    changes: dict[str, Any] = {"upcoming": _first_occurrence(task, now=now)}
-    return task.model_copy(update=changes | rest(task, changes, now=now))
+    changes: dict[str, Any] = {"next_occurrence": _first_occurrence(task, now=now)}
+    return task.model_copy(update=changes | idle_state(task, changes, now=now))
 
 
-def edited(task: Task, spec: TaskSpec, *, now: datetime) -> Settlement:
+def edit_task(task: Task, spec: TaskSpec, *, now: datetime) -> Transition:
     """Give *task* what *spec* says and keep its state. No difference means no changes at all.
 
     What the old schedule owes by now is settled by the old schedule, see `closed_account`; the new one
@@ -94,27 +102,27 @@ def edited(task: Task, spec: TaskSpec, *, now: datetime) -> Settlement:
         if getattr(spec, name) != getattr(task, name)
     }
     if not new:
-        return Settlement({}, ())
+        return Transition({}, ())
     changes: dict[str, Any] = new | {"updated_at": now}
     after = task.model_copy(update=changes)
     runs: list[Run] = []
-    if TIMING & new.keys():
-        changes["backlog"], runs = closed_account(task, now=now)
+    if TIMING_FIELDS & new.keys():
+        changes["backlog"], runs = settle_old_schedule(task, now=now)
         find = _next_after if changes["backlog"] else _first_occurrence
-        changes["upcoming"] = find(after, now=now)
-    elif LIMITS & new.keys() and task.upcoming is None:
-        changes["upcoming"] = _first_occurrence(after, now=now)
+        changes["next_occurrence"] = find(after, now=now)
+    elif LIMIT_FIELDS & new.keys() and task.next_occurrence is None:
+        changes["next_occurrence"] = _first_occurrence(after, now=now)
     after = task.model_copy(update=changes)
     stopped = task.status is Status.QUARANTINED or (task.pause is not None and task.pause.by == "scheduler")
     if stopped or (new.get("enabled") and task.pause is None):
-        resumed = resume(after, now=now)
-        return Settlement(changes | resumed.changes, (*runs, *resumed.runs))
-    if task.status not in IN_HAND:
-        changes |= rest(after, {}, now=now)
-    return Settlement(changes, tuple(runs))
+        resumed = end_pause(after, now=now)
+        return Transition(changes | resumed.changes, (*runs, *resumed.runs))
+    if task.status not in ACTIVE_STATUSES:
+        changes |= idle_state(after, {}, now=now)
+    return Transition(changes, tuple(runs))
 
 
-def paused(task: Task, *, note: str, until: datetime | None, by: str, now: datetime) -> Settlement:
+def pause(task: Task, *, note: str, until: datetime | None, by: str, now: datetime) -> Transition:
     """Stop *task*. A run in work is let finish; a retry that waits is given up.
 
     Raises:
@@ -126,43 +134,45 @@ def paused(task: Task, *, note: str, until: datetime | None, by: str, now: datet
         raise InputError(f"{task.id} has ended; there is nothing to pause")
     changes: dict[str, Any] = {"pause": Pause(note=note, until=until, by=by, at=now)}
     if task.status is Status.RUNNING:
-        return Settlement(changes, ())
+        return Transition(changes, ())
     after = task.model_copy(update=changes)
     if task.status is Status.RETRYING:
-        run = given_up(task, task.last_outcome or OutcomeKind.FAILED, "Paused before the next try", now=now)
-        closed = close(after, run, now=now)
-        return Settlement(changes | closed.changes, closed.runs)
-    return Settlement(changes | rest(after, {}, now=now), ())
+        run = run_of_dropped_retry(
+            task, task.last_outcome or OutcomeKind.FAILED, "Paused before the next try", now=now
+        )
+        closed = complete_occurrence(after, run, now=now)
+        return Transition(changes | closed.changes, closed.runs)
+    return Transition(changes | idle_state(after, {}, now=now), ())
 
 
-def resumed(task: Task, *, now: datetime, catch_up: bool = False) -> Settlement:
+def resume(task: Task, *, now: datetime, catch_up: bool = False) -> Transition:
     """End a pause or a quarantine.
 
     Raises:
         InputError: The task is neither paused nor quarantined.
     """
-    if task.status in IN_HAND and task.pause is not None:
-        return Settlement({"pause": None}, ())
+    if task.status in ACTIVE_STATUSES and task.pause is not None:
+        return Transition({"pause": None}, ())
     if task.status not in (Status.PAUSED, Status.QUARANTINED):
         raise InputError(f"{task.id} is not paused (it is {task.status})")
-    return resume(task, now=now, catch_up=catch_up)
+    return end_pause(task, now=now, catch_up=catch_up)
 
 
-def cancelled(task: Task, *, now: datetime) -> Settlement:
+def cancel(task: Task, *, now: datetime) -> Transition:
     """End the occurrence in hand. A running attempt is told within seconds; a waiting retry is given up.
 
     Raises:
         InputError: Nothing is in hand.
     """
     if task.status is Status.RUNNING:
-        return Settlement({"cancel_requested": True}, ())
+        return Transition({"cancel_requested": True}, ())
     if task.status is not Status.RETRYING:
         raise InputError(f"{task.id} is not running (it is {task.status}); there is nothing to cancel")
-    run = given_up(task, OutcomeKind.CANCELLED, "Cancelled before the next try", now=now)
-    return close(task, run, now=now)
+    run = run_of_dropped_retry(task, OutcomeKind.CANCELLED, "Cancelled before the next try", now=now)
+    return complete_occurrence(task, run, now=now)
 
 
-def asked_to_run(task: Task, instants: Sequence[datetime], trigger: Trigger, *, now: datetime) -> Settlement:
+def queue_runs(task: Task, instants: Sequence[datetime], trigger: Trigger, *, now: datetime) -> Transition:
     """Put runs a person asked for in front of *task*; its schedule stays where it is.
 
     Raises:
@@ -171,13 +181,13 @@ def asked_to_run(task: Task, instants: Sequence[datetime], trigger: Trigger, *, 
     if task.status is Status.QUARANTINED:
         raise InputError(f"{task.id} is quarantined; resume it first")
     waiting = {extra.at for extra in task.backlog} | ({task.occurrence} if task.occurrence else set())
-    extras = [Extra(at=at, trigger=trigger) for at in instants if at not in waiting]
+    extras = [QueuedRun(at=at, trigger=trigger) for at in instants if at not in waiting]
     if len(task.backlog) + len(extras) > BACKLOG_LIMIT:
         raise InputError(f"{task.id}: at most {BACKLOG_LIMIT} runs may wait; {len(task.backlog)} do already")
     changes: dict[str, Any] = {"backlog": (*task.backlog, *extras)}
-    if task.status not in IN_HAND:
+    if task.status not in ACTIVE_STATUSES:
         changes |= {"next_run_at": now}
-    return Settlement(changes, ())
+    return Transition(changes, ())
 
 
 def backfill_instants(task: Task, *, first: datetime, until: datetime, now: datetime) -> list[datetime]:
@@ -188,14 +198,14 @@ def backfill_instants(task: Task, *, first: datetime, until: datetime, now: date
     """
     if until > now:
         raise InputError("to: a backfill is of the past; it must not be later than now")
-    span = passed(task, first=first, until=until)
+    span = range_between(task, first=first, until=until)
     if span is None:
         raise InputError("from, to: the schedule has no occurrence in this span")
     if span.count > BACKLOG_LIMIT:
         raise InputError(
             f"from, to: {span.count} occurrences, but at most {BACKLOG_LIMIT} at once; take a shorter span"
         )
-    return schedule_of(task).tail(first, until, span.count)
+    return schedule_of(task).last_n(first, until, span.count)
 
 
 def _next_after(task: Task, *, now: datetime) -> datetime | None:
@@ -207,7 +217,7 @@ def _first_occurrence(task: Task, *, now: datetime) -> datetime | None:
     if not task.schedule:
         return upcoming
     if upcoming is None and task.end_at is None:  # a one-off time only just past
-        upcoming = next_occurrence(task, after=now - LATE_AT_CREATION)
+        upcoming = next_occurrence(task, after=now - CREATION_GRACE)
     if upcoming is None:
         raise InputError("schedule: there is no occurrence left after now (see also endAt)")
     return upcoming

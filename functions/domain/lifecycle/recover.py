@@ -4,21 +4,27 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.domain.alerts.decide import paused_notice
-from functions.domain.alerts.model import Notice
-from functions.domain.alerts.outbox import appended
-from functions.domain.alerts.overdue import undelivered_at
-from functions.domain.lifecycle.complete import Settlement, carrying, close, spent_with, to_be_told
-from functions.domain.lifecycle.decide import Start
-from functions.domain.lifecycle.run_records import skip_run
+from functions.domain.alerts.decide import paused_notification
+from functions.domain.alerts.model import Notification
+from functions.domain.alerts.outbox import append
+from functions.domain.alerts.overdue import next_delivery_retry_at
+from functions.domain.lifecycle.complete import (
+    Transition,
+    add_spending,
+    complete_occurrence,
+    schedule_delivery,
+    with_notifications,
+)
+from functions.domain.lifecycle.decide import StartAttempt
+from functions.domain.lifecycle.run_records import skipped_run
 from functions.domain.run import Run
-from functions.domain.task import SUMMARY_CHARS, Missed, Pause, Task
+from functions.domain.task import MAX_SUMMARY_CHARS, Pause, SkippedRange, Task
 from functions.domain.types import OutcomeKind, SkipReason, Status
 
-CRASH_LIMIT = 3  # claims in a row that expired without a result; then a person must look
+EXPIRED_CLAIM_LIMIT = 3  # claims in a row that expired without a result; then a person must look
 
 
-def recover(task: Task, recorded: Run | None, *, now: datetime) -> Settlement:
+def recover(task: Task, recorded: Run | None, *, now: datetime) -> Transition:
     """Settle a claim that expired: from its record when there is one, as abandoned when there is none.
 
     An abandoned occurrence is tried again at once, for the work may not have happened; unless the task
@@ -27,20 +33,20 @@ def recover(task: Task, recorded: Run | None, *, now: datetime) -> Settlement:
     idle = task.model_copy(update={"claim": None})  # nothing ran since: what came meanwhile did not overlap
     if recorded is not None:
         if recorded.final:
-            return close(idle, recorded, now=now)
-        again = _again(task, recorded, now=now, crashes=0)
-        return Settlement(again | spent_with(task, recorded), ())
-    run = _abandoned(task, now=now)
-    crashes = task.crashes + 1
-    if crashes >= CRASH_LIMIT:
+            return complete_occurrence(idle, recorded, now=now)
+        again = _retry_expired(task, recorded, now=now, expired_claims=0)
+        return Transition(again | add_spending(task, recorded), ())
+    run = _record_abandoned(task, now=now)
+    crashes = task.expired_claims + 1
+    if crashes >= EXPIRED_CLAIM_LIMIT:
         return _quarantine(idle, run, now=now)
     if task.delivery == "at_most_once" or task.cancel_requested:
-        return close(idle, run, now=now)
+        return complete_occurrence(idle, run, now=now)
     run = run.model_copy(update={"final": False})
-    return Settlement(_again(task, run, now=now, crashes=crashes), (run,))
+    return Transition(_retry_expired(task, run, now=now, expired_claims=crashes), (run,))
 
 
-def _again(task: Task, run: Run, *, now: datetime, crashes: int) -> dict[str, Any]:
+def _retry_expired(task: Task, run: Run, *, now: datetime, expired_claims: int) -> dict[str, Any]:
     return {
         "last_outcome": run.outcome,
         "last_error": run.summary,
@@ -48,11 +54,11 @@ def _again(task: Task, run: Run, *, now: datetime, crashes: int) -> dict[str, An
         "retry_at": now,
         "next_run_at": now,
         "claim": None,
-        "crashes": crashes,
+        "expired_claims": expired_claims,
     }
 
 
-def _abandoned(task: Task, *, now: datetime) -> Run:
+def _record_abandoned(task: Task, *, now: datetime) -> Run:
     assert task.claim is not None  # only an expired claim is abandoned
     assert task.occurrence is not None
     return Run(
@@ -68,38 +74,42 @@ def _abandoned(task: Task, *, now: datetime) -> Run:
     )
 
 
-def _quarantine(task: Task, run: Run, *, now: datetime) -> Settlement:
-    settlement = close(task, run, now=now)
-    note = f"Stopped: {CRASH_LIMIT} attempts in a row ended with the process that ran them"
-    alert = appended(settlement.changes["alert"], paused_notice(task, note, now=now))
+def _quarantine(task: Task, run: Run, *, now: datetime) -> Transition:
+    settlement = complete_occurrence(task, run, now=now)
+    note = f"Stopped: {EXPIRED_CLAIM_LIMIT} attempts in a row ended with the process that ran them"
+    alert = append(settlement.changes["alert"], paused_notification(task, note, now=now))
     changes = dict(settlement.changes) | {
         "status": Status.QUARANTINED,
         "last_error": note,
-        "crashes": CRASH_LIMIT,
-        "alert": to_be_told(alert, now=now),
+        "expired_claims": EXPIRED_CLAIM_LIMIT,
+        "alert": schedule_delivery(alert, now=now),
     }
-    changes["next_run_at"] = undelivered_at(task.model_copy(update=changes))
-    return Settlement(changes, settlement.runs)
+    changes["next_run_at"] = next_delivery_retry_at(task.model_copy(update=changes))
+    return Transition(changes, settlement.runs)
 
 
 # What becomes of a task that cannot be attempted as it is written.
 
 
-def too_long(task: Task, start: Start, *, longest: timedelta | None, now: datetime) -> Settlement:
+def skip_too_long(
+    task: Task, start: StartAttempt, *, max_duration: timedelta | None, now: datetime
+) -> Transition:
     """Skip the occurrence *start* would attempt: no tick is long enough for it."""
-    room_s = longest.total_seconds() if longest else 0
+    room_s = max_duration.total_seconds() if max_duration else 0
     summary = (
         f"timeoutSeconds is {task.timeout_seconds:g}, but a tick here has room for "
         f"{room_s:g} s; shorten it, raise TICK_BUDGET_SECONDS or set WORKER_QUEUE"
     )
     claimed = task.model_copy(update=dict(start.changes))
     assert claimed.occurrence is not None  # a start always has one in hand
-    which = Missed(count=1, first=claimed.occurrence, last=claimed.occurrence)
-    run = skip_run(task, which, SkipReason.BUDGET, summary, now=now)
-    return close(claimed, run, now=now)
+    which = SkippedRange(count=1, first=claimed.occurrence, last=claimed.occurrence)
+    run = skipped_run(task, which, SkipReason.BUDGET, summary, now=now)
+    return complete_occurrence(claimed, run, now=now)
 
 
-def over_budget(task: Task, reason: str, *, now: datetime, notices: Sequence[Notice] = ()) -> Settlement:
+def skip_without_credits(
+    task: Task, reason: str, *, now: datetime, notifications: Sequence[Notification] = ()
+) -> Transition:
     """Skip the occurrence that *task* was claimed for: there are no credits for it.
 
     Args:
@@ -107,23 +117,23 @@ def over_budget(task: Task, reason: str, *, now: datetime, notices: Sequence[Not
         notices: What people are to be told besides.
     """
     assert task.occurrence is not None  # a claimed task has one in hand
-    which = Missed(count=1, first=task.occurrence, last=task.occurrence)
-    run = skip_run(task, which, SkipReason.BUDGET, reason, now=now)
-    return close(carrying(task, notices, now=now), run, now=now)
+    which = SkippedRange(count=1, first=task.occurrence, last=task.occurrence)
+    run = skipped_run(task, which, SkipReason.BUDGET, reason, now=now)
+    return complete_occurrence(with_notifications(task, notifications, now=now), run, now=now)
 
 
-def unreadable(task: Task, reason: str, *, now: datetime) -> Settlement:
+def pause_unreadable(task: Task, reason: str, *, now: datetime) -> Transition:
     """Pause a task whose schedule cannot be read (edited by hand, or by an older version), and tell.
 
     Nothing that needs the schedule is asked here. Saving the task again with a good one resumes it.
     """
-    note = f"schedule: {reason}"[:SUMMARY_CHARS]
+    note = f"schedule: {reason}"[:MAX_SUMMARY_CHARS]
     runs: tuple[Run, ...] = ()
-    if task.upcoming is not None and task.upcoming <= now:
-        which = Missed(count=1, first=task.upcoming, last=task.upcoming)
-        runs = (skip_run(task, which, SkipReason.CONFIG, note, now=now),)
-    alert = appended(task.alert, paused_notice(task, note, now=now))
-    alert = to_be_told(alert, now=now)
+    if task.next_occurrence is not None and task.next_occurrence <= now:
+        which = SkippedRange(count=1, first=task.next_occurrence, last=task.next_occurrence)
+        runs = (skipped_run(task, which, SkipReason.CONFIG, note, now=now),)
+    alert = append(task.alert, paused_notification(task, note, now=now))
+    alert = schedule_delivery(alert, now=now)
     changes = {
         "status": Status.PAUSED,
         "pause": Pause(note=note, by="scheduler", at=now),
@@ -135,4 +145,4 @@ def unreadable(task: Task, reason: str, *, now: datetime) -> Settlement:
         "alert": alert,
         "next_run_at": alert.retry_at,
     }
-    return Settlement(changes, runs)
+    return Transition(changes, runs)

@@ -16,7 +16,7 @@ class ScheduleError(InputError):
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class OccurrenceRange:
     """The occurrences between two instants: how many, the first of them and the last."""
 
     count: int
@@ -25,7 +25,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Transition:
+class ClockChange:
     """A change of the clocks that changes when a task runs.
 
     Attributes:
@@ -51,14 +51,14 @@ class Schedule(Protocol):
         """Return the first occurrence strictly later than *instant*; None when there is none any more."""
         ...
 
-    def span(self, first: datetime, until: datetime) -> Span | None:
+    def occurrence_range(self, first: datetime, until: datetime) -> OccurrenceRange | None:
         """Count the occurrences from *first* to *until*, both included; None when there are none.
 
         Exact, and quick however long the time and however dense the schedule.
         """
         ...
 
-    def tail(self, first: datetime, until: datetime, limit: int) -> list[datetime]:
+    def last_n(self, first: datetime, until: datetime, limit: int) -> list[datetime]:
         """Return the newest *limit* occurrences from *first* to *until*, both included, oldest first."""
         ...
 
@@ -66,7 +66,7 @@ class Schedule(Protocol):
         """Return the distance between the two occurrences after *around*; None when there are not two."""
         ...
 
-    def transitions(self, after: datetime, until: datetime) -> list[Transition]:
+    def clock_changes(self, after: datetime, until: datetime) -> list[ClockChange]:
         """Return the changes of the clocks later than *after*, up to *until*, that this schedule feels."""
         ...
 

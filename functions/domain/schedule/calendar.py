@@ -13,11 +13,11 @@ DAY = 86_400
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 FIRST_DAY, LAST_DAY = date.min.toordinal() - EPOCH_DAY, date.max.toordinal() - EPOCH_DAY
 MONTH_LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-LAST = 0  # in place of a number from 1: the last such weekday of the month
+LAST_IN_MONTH = 0  # in place of a number from 1: the last such weekday of the month
 
 
 @dataclass(frozen=True, slots=True)
-class Days:
+class DayMatcher:
     """Which days match. Weekdays count from Sunday, 0.
 
     Attributes:
@@ -33,11 +33,11 @@ class Days:
     months: frozenset[int]
     weekdays: frozenset[int]
     nth_weekdays: frozenset[tuple[int, int]]
-    both: bool
+    requires_both: bool
     # A month is known by its length and its first weekday: there are 28 shapes in all, for ever.
     _shapes: dict[tuple[int, int], tuple[int, ...]] = field(default_factory=dict, compare=False, repr=False)
 
-    def ever(self) -> bool:
+    def can_match(self) -> bool:
         """Whether any day at all matches."""
         lengths = {29 if month == 2 else MONTH_LENGTHS[month - 1] for month in self.months}
         return any(self._dates_in(length, first) for length in lengths for first in range(7))
@@ -106,9 +106,9 @@ class Days:
         by_weekday = (
             weekday in self.weekdays
             or (weekday, (number + 6) // 7) in self.nth_weekdays
-            or ((weekday, LAST) in self.nth_weekdays and number + 7 > length)
+            or ((weekday, LAST_IN_MONTH) in self.nth_weekdays and number + 7 > length)
         )
-        return by_date and by_weekday if self.both else by_date or by_weekday
+        return by_date and by_weekday if self.requires_both else by_date or by_weekday
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class WallTimes:
 
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
-    days: Days
+    days: DayMatcher
 
     def at_or_after(self, wall: int) -> int | None:
         """Return the first matching time not before *wall*; None beyond the calendar's end."""

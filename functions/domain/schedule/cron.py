@@ -8,18 +8,18 @@ from functools import lru_cache
 from functions.domain.schedule.base import (
     FIRST_SECOND,
     LAST_SECOND,
+    ClockChange,
+    OccurrenceRange,
     ScheduleError,
-    Span,
-    Transition,
     instant_at,
     second_at_or_after,
     second_at_or_before,
 )
-from functions.domain.schedule.calendar import LAST, Days, WallTimes
-from functions.domain.schedule.cron_fields import FIELDS, Field, canonical_field
-from functions.domain.schedule.timezones import Era, Zone, gap, repeat
+from functions.domain.schedule.calendar import LAST_IN_MONTH, DayMatcher, WallTimes
+from functions.domain.schedule.cron_fields import FIELDS, CronField, canonical_field
+from functions.domain.schedule.timezones import OffsetPeriod, Zone, describe_dst_gap, describe_dst_overlap
 
-SHAPE = "minute hour day-of-month month day-of-week, such as 30 9 * * 1-5"
+FIELD_ORDER = "minute hour day-of-month month day-of-week, such as 30 9 * * 1-5"
 
 
 def canonical_cron(expression: str, *, task_id: str) -> str:
@@ -36,18 +36,20 @@ def canonical_cron(expression: str, *, task_id: str) -> str:
     if len(texts) in (6, 7):
         raise ScheduleError(
             f"schedule: these are {len(texts)} fields, and seconds and years are not supported; "
-            f"write five: {SHAPE}"
+            f"write five: {FIELD_ORDER}"
         )
     if len(texts) != 5:
         fault = f'"{expression[:60]}" is not a schedule'
-        raise ScheduleError(f"schedule: {fault}; write five cron fields, {SHAPE}, or daily, or every 15m")
+        raise ScheduleError(
+            f"schedule: {fault}; write five cron fields, {FIELD_ORDER}, or daily, or every 15m"
+        )
     return " ".join(
         canonical_field(field, text, task_id=task_id) for field, text in zip(FIELDS, texts, strict=True)
     )
 
 
 @lru_cache(maxsize=4096)
-def wall_times(canonical: str) -> WallTimes:
+def parse_wall_times(canonical: str) -> WallTimes:
     """Return the times a canonical expression means.
 
     Raises:
@@ -56,17 +58,17 @@ def wall_times(canonical: str) -> WallTimes:
     minute, hour, date, month, weekday = canonical.split()
     special = [term for term in weekday.split(",") if "#" in term or "L" in term]
     usual = ",".join(term for term in weekday.split(",") if term not in special)
-    read = _read(f"{minute} {hour} {date} {month} {usual or '*'}")
-    days = Days(
-        dates=read[2] - {LAST},
-        last_date=LAST in read[2],
+    read = _expand(f"{minute} {hour} {date} {month} {usual or '*'}")
+    days = DayMatcher(
+        dates=read[2] - {LAST_IN_MONTH},
+        last_date=LAST_IN_MONTH in read[2],
         months=read[3],
         weekdays=read[4] if usual else frozenset(),
-        nth_weekdays=frozenset(_read_nth(term) for term in special),
+        nth_weekdays=frozenset(_parse_nth_weekday(term) for term in special),
         # Debian's rule: with a star in front of either field a day must match both, else either will do.
-        both=date.startswith("*") or weekday.startswith("*"),
+        requires_both=date.startswith("*") or weekday.startswith("*"),
     )
-    if not days.ever():
+    if not days.can_match():
         raise ScheduleError(
             f'schedule: the day "{date} {month} {weekday}" (day-of-month month day-of-week) never comes; '
             "choose one the calendar has, or L for the last day of a month"
@@ -74,37 +76,37 @@ def wall_times(canonical: str) -> WallTimes:
     return WallTimes(tuple(sorted(read[0])), tuple(sorted(read[1])), days)
 
 
-def at_times_of_day(canonical: str) -> bool:
+def has_fixed_times(canonical: str) -> bool:
     """Whether the expression names times of day, of which one that comes twice counts once."""
     minute, hour, *_ = canonical.split()
     return not minute.startswith("*") and not hour.startswith("*")
 
 
-def _read(canonical: str) -> list[frozenset[int]]:
+def _expand(canonical: str) -> list[frozenset[int]]:
     from croniter import croniter  # 60 ms, which a tick with nothing due must not pay
 
     lists, _ = croniter.expand(canonical)
     return [_numbers(field, items) for field, items in zip(FIELDS, lists, strict=True)]
 
 
-def _numbers(field: Field, items: Sequence[int | str]) -> frozenset[int]:
+def _numbers(field: CronField, items: Sequence[int | str]) -> frozenset[int]:
     if "*" in items:
         return frozenset(range(field.low, field.last + 1))
-    return frozenset(LAST if item == "l" else int(item) for item in items)
+    return frozenset(LAST_IN_MONTH if item == "l" else int(item) for item in items)
 
 
-def _read_nth(term: str) -> tuple[int, int]:
+def _parse_nth_weekday(term: str) -> tuple[int, int]:
     from croniter import croniter  # as above
 
     _, nth = croniter.expand(f"* * * * {term}")
     [(weekday, [which])] = nth.items()
-    return weekday, LAST if which == "l" else which
+    return weekday, LAST_IN_MONTH if which == "l" else which
 
 
 # A cron schedule: wall-clock times as instants, across changes of the clocks as Debian's cron does it.
 
 HOUR = 3600
-REMEMBERED = 64  # answers of one schedule; those of one tick are fewer
+CACHE_SIZE = 64  # answers of one schedule; those of one tick are fewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,27 +122,27 @@ class CronSchedule:
     canonical: str
     times: WallTimes
     zone: Zone
-    fixed: bool
-    _known: dict[int, int | None] = field(default_factory=dict, compare=False, repr=False)
+    has_fixed_times: bool
+    _cache: dict[int, int | None] = field(default_factory=dict, compare=False, repr=False)
 
     def next_after(self, instant: datetime) -> datetime | None:
         found = self._at_or_after(second_at_or_before(instant) + 1)
         return None if found is None else instant_at(found)
 
-    def span(self, first: datetime, until: datetime) -> Span | None:
+    def occurrence_range(self, first: datetime, until: datetime) -> OccurrenceRange | None:
         low, high = second_at_or_after(first), second_at_or_before(until)
         earliest = self._at_or_after(low)
         if earliest is None or earliest > high:
             return None
         second = self._at_or_after(earliest + 1)
         if second is None or second > high:  # by far the most frequent case: one is due
-            return Span(1, instant_at(earliest), instant_at(earliest))
+            return OccurrenceRange(1, instant_at(earliest), instant_at(earliest))
         latest = self._at_or_before(high)
         assert latest is not None
-        count = sum(self._count(era, earliest, latest) for era in self.zone.eras(earliest, latest))
-        return Span(count, instant_at(earliest), instant_at(latest))
+        count = sum(self._count(era, earliest, latest) for era in self.zone.offset_periods(earliest, latest))
+        return OccurrenceRange(count, instant_at(earliest), instant_at(latest))
 
-    def tail(self, first: datetime, until: datetime, limit: int) -> list[datetime]:
+    def last_n(self, first: datetime, until: datetime, limit: int) -> list[datetime]:
         low = second_at_or_after(first)
         found: list[datetime] = []
         at = self._at_or_before(second_at_or_before(until))
@@ -154,29 +156,29 @@ class CronSchedule:
         other = one and self.next_after(one)
         return other - one if one and other else None
 
-    def transitions(self, after: datetime, until: datetime) -> list[Transition]:
+    def clock_changes(self, after: datetime, until: datetime) -> list[ClockChange]:
         low, high = second_at_or_before(after) + 1, second_at_or_before(until)
         return [
             transition
-            for era in self.zone.eras(max(low, FIRST_SECOND), min(high, LAST_SECOND))
-            if low <= era.start <= high and (transition := self._met(era))
+            for era in self.zone.offset_periods(max(low, FIRST_SECOND), min(high, LAST_SECOND))
+            if low <= era.start <= high and (transition := self._clock_change(era))
         ]
 
     def _at_or_after(self, second: int) -> int | None:
         """The first occurrence at *second* or later. A tick asks the same for all tasks of one schedule."""
-        if second in self._known:
-            return self._known[second]
-        if len(self._known) >= REMEMBERED:
-            self._known.clear()
-        found = self._known[second] = self._searched(second)
+        if second in self._cache:
+            return self._cache[second]
+        if len(self._cache) >= CACHE_SIZE:
+            self._cache.clear()
+        found = self._cache[second] = self._search(second)
         return found
 
-    def _searched(self, second: int) -> int | None:
+    def _search(self, second: int) -> int | None:
         second = max(second, FIRST_SECOND)
         searched = found = None
         while second <= LAST_SECOND:
-            era = self.zone.era(second)
-            opening = self._opening(era)
+            era = self.zone.offset_period(second)
+            opening = self._first_wall_time(era)
             wall = opening if second <= era.start else max(opening, second + era.offset)
             # What was found from an earlier time is still the answer; far-away dates cross many eras.
             if searched is None or found is None or not searched <= wall <= found:
@@ -191,41 +193,52 @@ class CronSchedule:
     def _at_or_before(self, second: int) -> int | None:
         second = min(second, LAST_SECOND)
         while second >= FIRST_SECOND:
-            era = self.zone.era(second)
+            era = self.zone.offset_period(second)
             found = self.times.before(second + 1 + era.offset)
             if found is None:
                 return None
-            if found >= self._opening(era):
+            if found >= self._first_wall_time(era):
                 return max(era.start, found - era.offset)
             second = era.start - 1
         return None
 
-    def _count(self, era: Era, first: int, until: int) -> int:
-        opening = self._opening(era)
-        low = opening if first <= era.start else max(opening, first + era.offset)
-        end = min(until + 1, era.end) + era.offset
+    def _count(self, period: OffsetPeriod, first: int, until: int) -> int:
+        opening = self._first_wall_time(period)
+        low = opening if first <= period.start else max(opening, first + period.offset)
+        end = min(until + 1, period.end) + period.offset
         found = self.times.count(low, end)
-        if opening < era.start + era.offset and low == opening:
-            together = self.times.count(opening, era.start + era.offset + 1)  # all at the end of the gap
+        if opening < period.start + period.offset and low == opening:
+            together = self.times.count(
+                opening, period.start + period.offset + 1
+            )  # all at the end of the gap
             found -= max(together - 1, 0)
         return found
 
-    def _opening(self, era: Era) -> int:
+    def _first_wall_time(self, period: OffsetPeriod) -> int:
         """The first wall-clock time that belongs to *era*.
 
         A fixed time belongs to exactly one era: those in a gap to the one after it, those that come twice to
         the one before. In real time an era begins with what the clock shows then.
         """
-        return era.reached if self.fixed else era.start + era.offset
+        return period.valid_from_local if self.has_fixed_times else period.start + period.offset
 
-    def _met(self, era: Era) -> Transition | None:
-        low, high = sorted((era.start + era.before, era.start + era.offset))
-        if not self.fixed and len(self.times.hours) == 24 and (high - low) % HOUR == 0:
+    def _clock_change(self, period: OffsetPeriod) -> ClockChange | None:
+        low, high = sorted((period.start + period.previous_offset, period.start + period.offset))
+        if not self.has_fixed_times and len(self.times.hours) == 24 and (high - low) % HOUR == 0:
             return None  # every hour of real time has its runs, before and after
         count = self.times.count(low, high)
         first, last = self.times.at_or_after(low), self.times.before(high)
         if count == 0 or first is None or last is None:
             return None
-        if era.offset > era.before:
-            return gap(self.zone.name, era, first=first, last=last, count=count, fixed=self.fixed)
-        return repeat(self.zone.name, era, first=first, last=last, fixed=self.fixed)
+        if period.offset > period.previous_offset:
+            return describe_dst_gap(
+                self.zone.name,
+                period,
+                first=first,
+                last=last,
+                count=count,
+                has_fixed_times=self.has_fixed_times,
+            )
+        return describe_dst_overlap(
+            self.zone.name, period, first=first, last=last, has_fixed_times=self.has_fixed_times
+        )

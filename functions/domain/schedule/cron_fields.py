@@ -6,14 +6,14 @@ from hashlib import sha256
 
 from functions.domain.schedule.base import ScheduleError
 
-PLAIN = re.compile(r"(\*)(?:/([0-9]+))?|([0-9]+|[A-Z]{3})(?:-([0-9]+|[A-Z]{3}))?(?:/([0-9]+))?")
-HASHED = re.compile(r"H(?:\(([0-9]+)-([0-9]+)\))?(?:/([0-9]+))?")
+PLAIN_TERM = re.compile(r"(\*)(?:/([0-9]+))?|([0-9]+|[A-Z]{3})(?:-([0-9]+|[A-Z]{3}))?(?:/([0-9]+))?")
+HASHED_TERM = re.compile(r"H(?:\(([0-9]+)-([0-9]+)\))?(?:/([0-9]+))?")
 LAST_WEEKDAY = re.compile(r"L(?P<after>[0-9]+|[A-Z]{3})|(?P<before>[0-9]+|[A-Z]{3})L")
 NTH_WEEKDAY = re.compile(r"([0-9]+|[A-Z]{3})#([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class CronField:
     """One of the five.
 
     Attributes:
@@ -31,71 +31,71 @@ class Field:
     last: int
     hashed_high: int
     names: tuple[str, ...] = ()
-    interval: str = ""
+    interval_unit: str = ""
 
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
-MINUTE = Field("minute", 0, 59, 59, 59, interval="m")
-HOUR = Field("hour", 0, 23, 23, 23, interval="h")
-DATE = Field("day-of-month", 1, 31, 31, 28)  # every month has 28 days
-MONTH = Field("month", 1, 12, 12, 12, MONTHS)
-WEEKDAY = Field("day-of-week", 0, 7, 6, 6, WEEKDAYS)
+MINUTE = CronField("minute", 0, 59, 59, 59, interval_unit="m")
+HOUR = CronField("hour", 0, 23, 23, 23, interval_unit="h")
+DATE = CronField("day-of-month", 1, 31, 31, 28)  # every month has 28 days
+MONTH = CronField("month", 1, 12, 12, 12, MONTHS)
+WEEKDAY = CronField("day-of-week", 0, 7, 6, 6, WEEKDAYS)
 FIELDS = (MINUTE, HOUR, DATE, MONTH, WEEKDAY)
 
 
-def canonical_field(field: Field, text: str, *, task_id: str) -> str:
+def canonical_field(field: CronField, text: str, *, task_id: str) -> str:
     """Return *text*, in upper case, in numbers alone, with `H` drawn from *task_id*.
 
     Raises:
         ScheduleError: It is not understood, not supported, or out of the field's bounds.
     """
-    terms = (_term(field, term, task_id) for term in text.split(","))
+    terms = (_canonical_term(field, term, task_id) for term in text.split(","))
     return ",".join(dict.fromkeys(terms))
 
 
-def _term(field: Field, term: str, task_id: str) -> str:
+def _canonical_term(field: CronField, term: str, task_id: str) -> str:
     if term.startswith("?"):
         term = "*" + term[1:]
-    if found := HASHED.fullmatch(term):
-        return _hashed(field, term, task_id, *found.groups())
-    if found := PLAIN.fullmatch(term):
+    if found := HASHED_TERM.fullmatch(term):
+        return _draw_hashed(field, term, task_id, *found.groups())
+    if found := PLAIN_TERM.fullmatch(term):
         star, star_step, first, last, step = found.groups()
         if star:
-            return _stepped("*", _step(field, term, star_step))
-        return _numbers(field, term, first, last, step)
+            return _with_step("*", _parse_step(field, term, star_step))
+        return _canonical_numbers(field, term, first, last, step)
     if field is DATE:
-        return _date(term)
+        return _canonical_date(term)
     if field is WEEKDAY:
-        return _weekday(term)
-    raise _unknown(field, term)
+        return _canonical_weekday(term)
+    raise _unknown_term_error(field, term)
 
 
-def _numbers(field: Field, term: str, first: str, last: str | None, step: str | None) -> str:
-    low = _number(field, first)
+def _canonical_numbers(field: CronField, term: str, first: str, last: str | None, step: str | None) -> str:
+    low = _parse_number(field, first)
     if last is None:
         high = field.high if step else low
     else:
-        high = 7 if last == "SUN" and low else _number(field, last)
-    return _range(field, term, low, high, _step(field, term, step))
+        high = 7 if last == "SUN" and low else _parse_number(field, last)
+    return _canonical_range(field, term, low, high, _parse_step(field, term, step))
 
 
-def _range(field: Field, term: str, low: int, high: int, step: int) -> str:
+def _canonical_range(field: CronField, term: str, low: int, high: int, step: int) -> str:
     if high < low:
         remedy = f"write it as {low}-{field.last},{field.low}-{high}"
         raise ScheduleError(f'schedule: the {field.name} range "{term}" runs backwards; {remedy}')
     if high == low:
         return str(low % 7 if field is WEEKDAY else low)
-    return _stepped(f"{low}-{high}", step)
+    return _with_step(f"{low}-{high}", step)
 
 
-def _hashed(
-    field: Field, term: str, task_id: str, first: str | None, last: str | None, step: str | None
+def _draw_hashed(
+    field: CronField, term: str, task_id: str, first: str | None, last: str | None, step: str | None
 ) -> str:
     if not task_id:
         raise ScheduleError(f'schedule: the {field.name} "{term}" is drawn from the task\'s id; give the id')
-    low = field.low if first is None else _number(field, first)
-    high = field.hashed_high if last is None else _number(field, last)
+    low = field.low if first is None else _parse_number(field, first)
+    high = field.hashed_high if last is None else _parse_number(field, last)
     if high < low:
         raise ScheduleError(
             f'schedule: the {field.name} range "{term}" runs backwards; write H({high}-{low})'
@@ -104,12 +104,12 @@ def _hashed(
     drawn = int.from_bytes(digest[:8], "big")
     if step is None:
         chosen = low + drawn % (high - low + 1)
-        return _range(field, term, chosen, chosen, 1)
-    width = _step(field, term, step)
-    return _range(field, term, low + drawn % min(width, high - low + 1), high, width)
+        return _canonical_range(field, term, chosen, chosen, 1)
+    width = _parse_step(field, term, step)
+    return _canonical_range(field, term, low + drawn % min(width, high - low + 1), high, width)
 
 
-def _date(term: str) -> str:
+def _canonical_date(term: str) -> str:
     if term == "L":
         return term
     if "W" in term:
@@ -122,28 +122,28 @@ def _date(term: str) -> str:
             f'schedule: the day-of-month "{term}" counts back from the last day, which is not supported; '
             "use L, or a day from 1 to 28"
         )
-    raise _unknown(DATE, term)
+    raise _unknown_term_error(DATE, term)
 
 
-def _weekday(term: str) -> str:
+def _canonical_weekday(term: str) -> str:
     if found := LAST_WEEKDAY.fullmatch(term):
-        return f"L{_number(WEEKDAY, found['after'] or found['before']) % 7}"
+        return f"L{_parse_number(WEEKDAY, found['after'] or found['before']) % 7}"
     if found := NTH_WEEKDAY.fullmatch(term):
         if not 1 <= int(found[2]) <= 5:
             raise ScheduleError(
                 f'schedule: the day-of-week "{term}" is in no month; use #1 to #5, or L for the last'
             )
-        return f"{_number(WEEKDAY, found[1]) % 7}#{int(found[2])}"
+        return f"{_parse_number(WEEKDAY, found[1]) % 7}#{int(found[2])}"
     if term == "L":
         raise ScheduleError('schedule: the day-of-week "L" lacks its day; write 5L for the last Friday')
-    raise _unknown(WEEKDAY, term)
+    raise _unknown_term_error(WEEKDAY, term)
 
 
-def _number(field: Field, text: str) -> int:
+def _parse_number(field: CronField, text: str) -> int:
     if text in field.names:
         return field.names.index(text) + field.low
     if not text.isdecimal():
-        raise _unknown(field, text)
+        raise _unknown_term_error(field, text)
     number = int(text)
     if not field.low <= number <= field.high:
         raise ScheduleError(
@@ -152,14 +152,14 @@ def _number(field: Field, text: str) -> int:
     return number
 
 
-def _step(field: Field, term: str, text: str | None) -> int:
+def _parse_step(field: CronField, term: str, text: str | None) -> int:
     step = 1 if text is None else int(text)
     if step == 0:
         raise ScheduleError(
             f'schedule: the {field.name} "{term}" has a step of 0; use a step of 1 to {field.high}'
         )
     if step > field.high:
-        instead = f", or the interval every {step}{field.interval}" if field.interval else ""
+        instead = f", or the interval every {step}{field.interval_unit}" if field.interval_unit else ""
         raise ScheduleError(
             f'schedule: the {field.name} "{term}" has a step longer than the field; '
             f"use a step of 1 to {field.high}{instead}"
@@ -167,11 +167,11 @@ def _step(field: Field, term: str, text: str | None) -> int:
     return step
 
 
-def _stepped(text: str, step: int) -> str:
+def _with_step(text: str, step: int) -> str:
     return text if step == 1 else f"{text}/{step}"
 
 
-def _unknown(field: Field, term: str) -> ScheduleError:
+def _unknown_term_error(field: CronField, term: str) -> ScheduleError:
     bounds = f"{field.low} to {field.high}"
     if field.names:
         bounds += f" or {field.names[0]} to {field.names[-1]}"

@@ -9,17 +9,17 @@ from zoneinfo import ZoneInfo
 
 from functions.domain.schedule.base import EPOCH
 from functions.domain.schedule.occurrences import schedule_of
-from functions.domain.schedule.parse import HASHED, NAMED_SCHEDULES, Schedule, Transition, read_schedule
+from functions.domain.schedule.parse import HASH_TERM, NAMED_SCHEDULES, ClockChange, Schedule, parse_schedule
 from functions.domain.task import Task, TaskFields
 from functions.domain.types import Status
 from functions.errors import InputError
 
-_MIXED = re.compile(r"[L#].*,|,.*[L#]")  # the library misreads a list with such a day in it
-_PART = re.compile(r"(\d+)([smhdw])")
-UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}
+_MISREAD_LIST = re.compile(r"[L#].*,|,.*[L#]")  # the library misreads a list with such a day in it
+_INTERVAL_PART = re.compile(r"(\d+)([smhdw])")
+UNIT_NAMES = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}
 
 
-def in_words(expression: str, *, timezone: str, task_id: str = "") -> str:
+def describe_schedule(expression: str, *, timezone: str, task_id: str = "") -> str:
     """*expression* as an English clause, such as "At 09:30, Monday through Friday"; itself when in doubt.
 
     Times are those of the clock in *timezone*.
@@ -27,28 +27,28 @@ def in_words(expression: str, *, timezone: str, task_id: str = "") -> str:
     Raises:
         ScheduleError: The expression is none.
     """
-    schedule = read_schedule(expression, timezone=timezone, task_id=task_id, anchor=EPOCH)
+    schedule = parse_schedule(expression, timezone=timezone, task_id=task_id, anchor=EPOCH)
     written = " ".join(expression.split())
     word, _, rest = written.partition(" ")
     if word.lower() == "at":
         return f"Once, at {rest.upper().replace('T', ' ', 1)}"
     if schedule.canonical.startswith("every "):
-        return _interval(schedule.canonical.removeprefix("every "))
-    if HASHED.search(written):
-        return _cron(schedule.canonical) or written
-    return _cron(NAMED_SCHEDULES.get(written.lower(), written)) or written
+        return _describe_interval(schedule.canonical.removeprefix("every "))
+    if HASH_TERM.search(written):
+        return _describe_cron(schedule.canonical) or written
+    return _describe_cron(NAMED_SCHEDULES.get(written.lower(), written)) or written
 
 
-def _interval(step: str) -> str:
-    parts = [(int(number), UNITS[unit]) for number, unit in _PART.findall(step)]
+def _describe_interval(step: str) -> str:
+    parts = [(int(number), UNIT_NAMES[unit]) for number, unit in _INTERVAL_PART.findall(step)]
     if parts == [(1, parts[0][1])]:
         return f"Every {parts[0][1]}"
     return "Every " + " ".join(f"{number} {unit}{'s' if number > 1 else ''}" for number, unit in parts)
 
 
-def _cron(written: str) -> str:
+def _describe_cron(written: str) -> str:
     """The five fields of *written* in words; empty when the library has none that are right."""
-    if _MIXED.search(written):
+    if _MISREAD_LIST.search(written):
         return ""
     # 60 ms of import, and no tick ever asks for words.
     from cron_descriptor import FormatError, Options, get_description
@@ -64,18 +64,22 @@ def _cron(written: str) -> str:
 
 # What starts a task, in words: its schedule, the end of other tasks, events.
 
-ENDS = {"success": "after {task}", "failure": "when {task} fails", "finished": "whenever {task} ends"}
+AFTER_PHRASES = {
+    "success": "after {task}",
+    "failure": "when {task} fails",
+    "finished": "whenever {task} ends",
+}
 
 
-def starts(task: TaskFields) -> str:
+def describe_trigger(task: TaskFields) -> str:
     """What starts *task*, e.g. `Every hour, or after fetch`; a schedule nobody can read stays as it is."""
     found = []
     if task.schedule:
         try:
-            found.append(in_words(task.schedule, timezone=task.timezone, task_id=task.id))
+            found.append(describe_schedule(task.schedule, timezone=task.timezone, task_id=task.id))
         except InputError:
             found.append(task.schedule)
-    found += [ENDS[one.on].format(task=one.task) for one in task.after]
+    found += [AFTER_PHRASES[one.on].format(task=one.task) for one in task.after]
     found += [f"on {one.type}" + (f" from {one.source}" if one.source else "") for one in task.on_event]
     words = ", or ".join(found)
     return words[:1].upper() + words[1:] if not task.schedule else words
@@ -83,11 +87,11 @@ def starts(task: TaskFields) -> str:
 
 # A preview of a schedule: in words, its next runs, and the changes of the clocks it will meet.
 
-PREVIEW_AHEAD = timedelta(days=366)  # how far changes of the clocks are looked for
+PREVIEW_HORIZON = timedelta(days=366)  # how far changes of the clocks are looked for
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class SchedulePreview:
     """What a schedule means.
 
     Attributes:
@@ -95,31 +99,33 @@ class Preview:
         transitions: Changes of the clocks within a year that change when it runs.
     """
 
-    words: str
+    description: str
     timezone: str
-    next: tuple[tuple[datetime, datetime], ...]
-    transitions: tuple[Transition, ...]
+    next_runs: tuple[tuple[datetime, datetime], ...]
+    clock_changes: tuple[ClockChange, ...]
 
 
-def preview(expression: str, *, timezone: str, task_id: str, now: datetime, count: int) -> Preview:
+def build_preview(
+    expression: str, *, timezone: str, task_id: str, now: datetime, count: int
+) -> SchedulePreview:
     """Say what *expression* means from *now* on.
 
     Raises:
         ScheduleError: The expression or the zone cannot be used.
     """
-    schedule = read_schedule(
+    schedule = parse_schedule(
         expression, timezone=timezone, task_id=task_id, anchor=now.replace(microsecond=0)
     )
     zone = ZoneInfo(timezone)
-    return Preview(
-        words=in_words(expression, timezone=timezone, task_id=task_id),
+    return SchedulePreview(
+        description=describe_schedule(expression, timezone=timezone, task_id=task_id),
         timezone=timezone,
-        next=tuple((at, at.astimezone(zone)) for at in following(schedule, now, count)),
-        transitions=tuple(schedule.transitions(now, now + PREVIEW_AHEAD)),
+        next_runs=tuple((at, at.astimezone(zone)) for at in next_occurrences(schedule, now, count)),
+        clock_changes=tuple(schedule.clock_changes(now, now + PREVIEW_HORIZON)),
     )
 
 
-def following(schedule: Schedule, after: datetime, count: int) -> Iterator[datetime]:
+def next_occurrences(schedule: Schedule, after: datetime, count: int) -> Iterator[datetime]:
     """The first *count* occurrences later than *after*; fewer when there are no more."""
     for _ in range(count):
         found = schedule.next_after(after)
@@ -132,14 +138,14 @@ def following(schedule: Schedule, after: datetime, count: int) -> Iterator[datet
 # The agenda: how many runs each minute of the next day holds, and which minutes are crowded.
 
 MINUTE = timedelta(minutes=1)
-AGENDA_AHEAD = timedelta(hours=24)
-MOST_OF_ONE = 1440  # a schedule is never denser than the minute
-MOST_IN_ALL = 200_000  # occurrences looked at; beyond that the agenda says that it is cut
+AGENDA_HORIZON = timedelta(hours=24)
+MAX_RUNS_PER_TASK = 1440  # a schedule is never denser than the minute
+MAX_RUNS_IN_ALL = 200_000  # occurrences looked at; beyond that the agenda says that it is cut
 MAX_NAMED_TASKS = 20  # tasks named for one minute
 
 
 @dataclass(frozen=True, slots=True)
-class Minute:
+class AgendaMinute:
     """One minute with runs in it.
 
     Attributes:
@@ -150,7 +156,7 @@ class Minute:
 
     at: datetime
     count: int
-    ids: tuple[str, ...]
+    task_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,22 +164,22 @@ class Agenda:
     """The minutes with runs, in order; *cut* when there were too many occurrences to look at all."""
 
     first: datetime
-    minutes: tuple[Minute, ...]
-    cut: bool = False
+    minutes: tuple[AgendaMinute, ...]
+    is_truncated: bool = False
 
     @property
-    def crowded(self) -> tuple[Minute, ...]:
+    def busiest_minutes(self) -> tuple[AgendaMinute, ...]:
         """The fullest minutes, fullest first: at most five, of those with more than one run."""
         full = [minute for minute in self.minutes if minute.count > 1]
         return tuple(sorted(full, key=lambda minute: (-minute.count, minute.at))[:5])
 
 
-def agenda(tasks: Iterable[Task], *, now: datetime) -> Agenda:
+def build_agenda(tasks: Iterable[Task], *, now: datetime) -> Agenda:
     """Say when *tasks* will run in the 24 hours from *now*. Those that stand still have no place in it."""
     first = now.replace(second=0, microsecond=0)
     counts: Counter[datetime] = Counter()
     names: dict[datetime, list[str]] = {}
-    room = MOST_IN_ALL
+    room = MAX_RUNS_IN_ALL
     for task in tasks:
         for at in _occurrences(task, now=now, room=room):
             minute = at.replace(second=0, microsecond=0)
@@ -182,20 +188,22 @@ def agenda(tasks: Iterable[Task], *, now: datetime) -> Agenda:
             room -= 1
         if room <= 0:
             break
-    minutes = (Minute(at, counts[at], tuple(sorted(names[at])[:MAX_NAMED_TASKS])) for at in sorted(counts))
-    return Agenda(first, tuple(minutes), cut=room <= 0)
+    minutes = (
+        AgendaMinute(at, counts[at], tuple(sorted(names[at])[:MAX_NAMED_TASKS])) for at in sorted(counts)
+    )
+    return Agenda(first, tuple(minutes), is_truncated=room <= 0)
 
 
 def _occurrences(task: Task, *, now: datetime, room: int) -> list[datetime]:
-    if task.status in (Status.PAUSED, Status.ENDED, Status.QUARANTINED) or task.upcoming is None:
+    if task.status in (Status.PAUSED, Status.ENDED, Status.QUARANTINED) or task.next_occurrence is None:
         return []
-    until = min(now + AGENDA_AHEAD, task.end_at or now + AGENDA_AHEAD)
+    until = min(now + AGENDA_HORIZON, task.end_at or now + AGENDA_HORIZON)
     jitter = timedelta(seconds=task.jitter_seconds)
     try:
         schedule = schedule_of(task)
-        span = schedule.span(max(task.upcoming, now - jitter), until)
+        span = schedule.occurrence_range(max(task.next_occurrence, now - jitter), until)
     except InputError:
         return []  # a schedule nobody can read got into the store; the tick reports it
     if span is None:
         return []
-    return schedule.tail(span.first, span.last, min(span.count, MOST_OF_ONE, max(room, 0)))
+    return schedule.last_n(span.first, span.last, min(span.count, MAX_RUNS_PER_TASK, max(room, 0)))

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
 
-from functions.domain.schedule.base import Schedule, ScheduleError, Span, Transition
-from functions.domain.schedule.cron import CronSchedule, at_times_of_day, canonical_cron, wall_times
-from functions.domain.schedule.simple import interval, once, step_of
-from functions.domain.schedule.timezones import zone
+from functions.domain.schedule.base import ClockChange, OccurrenceRange, Schedule, ScheduleError
+from functions.domain.schedule.cron import CronSchedule, canonical_cron, has_fixed_times, parse_wall_times
+from functions.domain.schedule.simple import interval_schedule, parse_interval, parse_once
+from functions.domain.schedule.timezones import load_zone
 
 NAMED_SCHEDULES = {
     "@hourly": "0 * * * *",
@@ -24,11 +24,13 @@ NAMED_SCHEDULES = {
     "weekly": "0 0 * * 0",
     "monthly": "0 0 1 * *",
 }
-LONGEST = 200  # characters; no honest schedule needs them
-HASHED = re.compile(r"(?:^|[\s,])H(?=$|[\s,/(])", re.IGNORECASE)  # the only use a schedule makes of the task
+MAX_EXPRESSION_CHARS = 200  # characters; no honest schedule needs them
+HASH_TERM = re.compile(
+    r"(?:^|[\s,])H(?=$|[\s,/(])", re.IGNORECASE
+)  # the only use a schedule makes of the task
 
 
-def read_schedule(expression: str, *, timezone: str, anchor: datetime, task_id: str = "") -> Schedule:
+def parse_schedule(expression: str, *, timezone: str, anchor: datetime, task_id: str = "") -> Schedule:
     """Return the schedule *expression* means in *timezone*.
 
     Tasks with the same expression and zone share one value.
@@ -42,38 +44,42 @@ def read_schedule(expression: str, *, timezone: str, anchor: datetime, task_id: 
     Raises:
         ScheduleError: One of them cannot be used.
     """
-    found = _read(expression, timezone, task_id if _is_hashed(expression) else "")
-    return interval(found, anchor=anchor) if isinstance(found, timedelta) else found
+    found = _parse(expression, timezone, task_id if _has_hash_term(expression) else "")
+    return interval_schedule(found, anchor=anchor) if isinstance(found, timedelta) else found
 
 
 @lru_cache(maxsize=16_384)
-def _is_hashed(expression: str) -> bool:
-    return HASHED.search(expression) is not None
+def _has_hash_term(expression: str) -> bool:
+    return HASH_TERM.search(expression) is not None
 
 
 @lru_cache(maxsize=16_384)
-def _read(expression: str, timezone: str, task_id: str) -> Schedule | timedelta:
-    where = zone(timezone)
+def _parse(expression: str, timezone: str, task_id: str) -> Schedule | timedelta:
+    where = load_zone(timezone)
     written = " ".join(expression.split())
     text = written.lower()
     word, *more = text.split(" ")
     if not word:
         raise ScheduleError('schedule: it is empty; write cron fields such as 30 9 * * 1-5, or "every 15m"')
-    if len(text) > LONGEST:
-        raise ScheduleError(f"schedule: it is {len(text)} characters long; write at most {LONGEST}")
+    if len(text) > MAX_EXPRESSION_CHARS:
+        raise ScheduleError(
+            f"schedule: it is {len(text)} characters long; write at most {MAX_EXPRESSION_CHARS}"
+        )
     if word in ("every", "@every"):
-        return step_of(text.removeprefix("@"))
+        return parse_interval(text.removeprefix("@"))
     if word == "at":
-        return once(written, where)
-    return _cron(canonical_cron(written if more else _named(word), task_id=task_id), timezone)
+        return parse_once(written, where)
+    return _parse_cron(canonical_cron(written if more else _expand_name(word), task_id=task_id), timezone)
 
 
 @lru_cache(maxsize=4096)
-def _cron(canonical: str, timezone: str) -> CronSchedule:
-    return CronSchedule(canonical, wall_times(canonical), zone(timezone), at_times_of_day(canonical))
+def _parse_cron(canonical: str, timezone: str) -> CronSchedule:
+    return CronSchedule(
+        canonical, parse_wall_times(canonical), load_zone(timezone), has_fixed_times(canonical)
+    )
 
 
-def _named(word: str) -> str:
+def _expand_name(word: str) -> str:
     if word in NAMED_SCHEDULES:
         return NAMED_SCHEDULES[word]
     near = get_close_matches(word, NAMED_SCHEDULES, n=1)
@@ -81,4 +87,4 @@ def _named(word: str) -> str:
     raise ScheduleError(f'schedule: "{word[:60]}" is not a schedule; {remedy}')
 
 
-__all__ = ["Schedule", "ScheduleError", "Span", "Transition", "read_schedule"]
+__all__ = ["ClockChange", "OccurrenceRange", "Schedule", "ScheduleError", "parse_schedule"]

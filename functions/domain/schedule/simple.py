@@ -5,24 +5,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from functions.domain.schedule.base import (
+    ClockChange,
+    OccurrenceRange,
     Schedule,
     ScheduleError,
-    Span,
-    Transition,
     instant_at,
     second_at_or_before,
 )
-from functions.domain.schedule.timezones import Zone, gap, repeat
-from functions.domain.types import instant_text
+from functions.domain.schedule.timezones import Zone, describe_dst_gap, describe_dst_overlap
+from functions.domain.types import format_instant
 
-SHORTEST_S, LONGEST_S = 60, 3650 * 86_400
-UNITS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
-EVERY = re.compile(r"every\s+((?:[0-9]{1,9}\s*[wdhms]\s*)+)")
+MIN_INTERVAL_S, MAX_INTERVAL_S = 60, 3650 * 86_400
+UNIT_SECONDS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
+INTERVAL_PATTERN = re.compile(r"every\s+((?:[0-9]{1,9}\s*[wdhms]\s*)+)")
 INTERVAL_EXAMPLE = "write it like every 15m, every 2h or every 1h30m, with s, m, h, d and w"
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class IntervalSchedule:
     """See `Schedule`. Occurrences are *anchor* and whole steps after it, so nothing ever drifts.
 
     Time is elapsed time: `every 1d` is 24 hours, also across a change of the clocks.
@@ -35,21 +35,21 @@ class Interval:
     def next_after(self, instant: datetime) -> datetime | None:
         return self._nth(max((instant - self.anchor) // self.step + 1, 0))
 
-    def span(self, first: datetime, until: datetime) -> Span | None:
+    def occurrence_range(self, first: datetime, until: datetime) -> OccurrenceRange | None:
         low, high = self._range(first, until)
         earliest, latest = self._nth(low), self._nth(high)
         if high < low or earliest is None or latest is None:
             return None
-        return Span(high - low + 1, earliest, latest)
+        return OccurrenceRange(high - low + 1, earliest, latest)
 
-    def tail(self, first: datetime, until: datetime, limit: int) -> list[datetime]:
+    def last_n(self, first: datetime, until: datetime, limit: int) -> list[datetime]:
         low, high = self._range(first, until)
         return [self.anchor + n * self.step for n in range(max(low, high - limit + 1), high + 1)]
 
     def period(self, around: datetime) -> timedelta | None:
         return self.step
 
-    def transitions(self, after: datetime, until: datetime) -> list[Transition]:
+    def clock_changes(self, after: datetime, until: datetime) -> list[ClockChange]:
         return []
 
     def _range(self, first: datetime, until: datetime) -> tuple[int, int]:
@@ -62,35 +62,35 @@ class Interval:
             return None
 
 
-def step_of(text: str) -> timedelta:
+def parse_interval(text: str) -> timedelta:
     """Read `every 15m`, in lower case.
 
     Raises:
         ScheduleError: It is not understood, too short or too long.
     """
-    found = EVERY.fullmatch(text)
+    found = INTERVAL_PATTERN.fullmatch(text)
     if not found:
         raise ScheduleError(f'schedule: "{text[:60]}" is not an interval; {INTERVAL_EXAMPLE}')
     parts = re.findall(r"([0-9]+)\s*([wdhms])", found[1])
-    step_s = sum(int(number) * UNITS[unit] for number, unit in parts)
-    if step_s < SHORTEST_S:
+    step_s = sum(int(number) * UNIT_SECONDS[unit] for number, unit in parts)
+    if step_s < MIN_INTERVAL_S:
         raise ScheduleError(
             f'schedule: "{text}" is shorter than the scheduler\'s own minute; write every 1m or longer'
         )
-    if step_s > LONGEST_S:
+    if step_s > MAX_INTERVAL_S:
         raise ScheduleError(f'schedule: "{text}" is longer than ten years; write every 3650d or shorter')
     return timedelta(seconds=step_s)
 
 
-def interval(step: timedelta, *, anchor: datetime) -> Interval:
+def interval_schedule(step: timedelta, *, anchor: datetime) -> IntervalSchedule:
     """Return the schedule of *step* from *anchor* on, which counts in whole seconds."""
-    return Interval(_canonical(step), anchor.astimezone(UTC).replace(microsecond=0), step)
+    return IntervalSchedule(_canonical_interval(step), anchor.astimezone(UTC).replace(microsecond=0), step)
 
 
-def _canonical(step: timedelta) -> str:
+def _canonical_interval(step: timedelta) -> str:
     seconds = step // timedelta(seconds=1)
     text = ""
-    for unit, length in UNITS.items():
+    for unit, length in UNIT_SECONDS.items():
         number, seconds = divmod(seconds, length)
         text += f"{number}{unit}" if number else ""
     return f"every {text}"
@@ -98,45 +98,45 @@ def _canonical(step: timedelta) -> str:
 
 # A schedule of one single instant: `at 2026-12-01T09:00`.
 
-AT = re.compile(
+ONCE_PATTERN = re.compile(
     r"at\s+([0-9]{4}-[0-9]{2}-[0-9]{2})[t\s]\s*([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)\s*(z|[+-][0-9]{2}:[0-9]{2})?",
     re.IGNORECASE,
 )
-YEARS = range(1970, 9999)
+VALID_YEARS = range(1970, 9999)
 ONCE_EXAMPLE = "write it like at 2026-12-01T09:00, in the task's zone"
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
+class OnceSchedule:
     """See `Schedule`. *met* is the change of the clocks the written time falls into, if it does."""
 
     canonical: str
     instant: datetime
-    met: Transition | None
+    clock_change: ClockChange | None
 
     def next_after(self, instant: datetime) -> datetime | None:
         return self.instant if instant < self.instant else None
 
-    def span(self, first: datetime, until: datetime) -> Span | None:
-        return Span(1, self.instant, self.instant) if first <= self.instant <= until else None
+    def occurrence_range(self, first: datetime, until: datetime) -> OccurrenceRange | None:
+        return OccurrenceRange(1, self.instant, self.instant) if first <= self.instant <= until else None
 
-    def tail(self, first: datetime, until: datetime, limit: int) -> list[datetime]:
+    def last_n(self, first: datetime, until: datetime, limit: int) -> list[datetime]:
         return [self.instant] if limit > 0 and first <= self.instant <= until else []
 
     def period(self, around: datetime) -> timedelta | None:
         return None
 
-    def transitions(self, after: datetime, until: datetime) -> list[Transition]:
-        return [self.met] if self.met and after < self.met.instant <= until else []
+    def clock_changes(self, after: datetime, until: datetime) -> list[ClockChange]:
+        return [self.clock_change] if self.clock_change and after < self.clock_change.instant <= until else []
 
 
-def once(text: str, zone: Zone) -> Once:
+def parse_once(text: str, zone: Zone) -> OnceSchedule:
     """Read `at 2026-12-01T09:00` as the wall clock of *zone* unless it has its own offset.
 
     Raises:
         ScheduleError: It is not understood, or there is no such date or time.
     """
-    found = AT.fullmatch(text)
+    found = ONCE_PATTERN.fullmatch(text)
     if not found:
         raise ScheduleError(f'schedule: "{text[:60]}" is not a date and time; {ONCE_EXAMPLE}')
     try:
@@ -145,29 +145,31 @@ def once(text: str, zone: Zone) -> Once:
         raise ScheduleError(
             f'schedule: "{text}" is not in the calendar or on the clock; {ONCE_EXAMPLE}'
         ) from None
-    if given.year not in YEARS:
+    if given.year not in VALID_YEARS:
         raise ScheduleError(f'schedule: "{text}" is out of range; use a year from 1970 to 9998')
     if given.tzinfo is not None:
-        return Once(f"at {instant_text(given)}", given.astimezone(UTC), None)
+        return OnceSchedule(f"at {format_instant(given)}", given.astimezone(UTC), None)
     wall = second_at_or_before(given.replace(tzinfo=UTC))
-    second = zone.second(wall)
-    return Once(f"at {instant_text(instant_at(second))}", instant_at(second), _met(zone, wall, second))
+    second = zone.utc_second(wall)
+    return OnceSchedule(
+        f"at {format_instant(instant_at(second))}", instant_at(second), _clock_change_at(zone, wall, second)
+    )
 
 
-def _met(zone: Zone, wall: int, second: int) -> Transition | None:
-    era = zone.era(second)
+def _clock_change_at(zone: Zone, wall: int, second: int) -> ClockChange | None:
+    era = zone.offset_period(second)
     if second + era.offset != wall:
-        return gap(zone.name, era, first=wall, last=wall, count=1, fixed=True)
-    later = zone.era(era.end)
+        return describe_dst_gap(zone.name, era, first=wall, last=wall, count=1, has_fixed_times=True)
+    later = zone.offset_period(era.end)
     if wall >= later.start + later.offset:
-        return repeat(zone.name, later, first=wall, last=wall, fixed=True)
+        return describe_dst_overlap(zone.name, later, first=wall, last=wall, has_fixed_times=True)
     return None
 
 
 # The schedule of a task that has none: only events, the end of other tasks, and people start it.
 
 
-class _Never:
+class _NeverSchedule:
     @property
     def canonical(self) -> str:
         return ""
@@ -175,17 +177,17 @@ class _Never:
     def next_after(self, instant: datetime) -> datetime | None:
         return None
 
-    def span(self, first: datetime, until: datetime) -> Span | None:
+    def occurrence_range(self, first: datetime, until: datetime) -> OccurrenceRange | None:
         return None
 
-    def tail(self, first: datetime, until: datetime, limit: int) -> list[datetime]:
+    def last_n(self, first: datetime, until: datetime, limit: int) -> list[datetime]:
         return []
 
     def period(self, around: datetime) -> timedelta | None:
         return None
 
-    def transitions(self, after: datetime, until: datetime) -> list[Transition]:
+    def clock_changes(self, after: datetime, until: datetime) -> list[ClockChange]:
         return []
 
 
-NEVER: Schedule = _Never()
+NEVER: Schedule = _NeverSchedule()

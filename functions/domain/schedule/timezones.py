@@ -13,14 +13,14 @@ from zoneinfo import ZoneInfo
 
 import tzdata
 
-from functions.domain.schedule.base import FIRST_SECOND, LAST_SECOND, ScheduleError, Transition, instant_at
+from functions.domain.schedule.base import FIRST_SECOND, LAST_SECOND, ClockChange, ScheduleError, instant_at
 
 DAY = 86_400
-BLOCK = 25  # eras are worked out in blocks of 2**25 seconds, about a year, when first needed
+BLOCK_BITS = 25  # eras are worked out in blocks of 2**25 seconds, about a year, when first needed
 # From tzdata itself, not from the machine's own tables: every machine must reach the same answer.
-ZONES = Path(tzdata.__file__).parent
-OFFSET = re.compile(r"(?:(?:Etc/)?(?:UTC|GMT))?[+-]?\d{1,2}(?::?\d{2})?", re.IGNORECASE)
-PLACES = {  # what people mean who write an abbreviation; several zones share each of them
+TZDATA_DIR = Path(tzdata.__file__).parent
+OFFSET_PATTERN = re.compile(r"(?:(?:Etc/)?(?:UTC|GMT))?[+-]?\d{1,2}(?::?\d{2})?", re.IGNORECASE)
+ABBREVIATIONS = {  # what people mean who write an abbreviation; several zones share each of them
     "AEST": "Australia/Sydney",
     "BST": "Europe/London",
     "CDT": "America/Chicago",
@@ -48,7 +48,7 @@ PLACES = {  # what people mean who write an abbreviation; several zones share ea
 
 
 @dataclass(frozen=True, slots=True)
-class Era:
+class OffsetPeriod:
     """A stretch of time during which a zone keeps one offset. Seconds since 1970 in UTC.
 
     Attributes:
@@ -62,8 +62,8 @@ class Era:
     start: int
     end: int
     offset: int
-    before: int
-    reached: int
+    previous_offset: int
+    valid_from_local: int
 
 
 class Zone:
@@ -72,54 +72,58 @@ class Zone:
     def __init__(self, name: str, info: tzinfo) -> None:
         self.name = name
         self._info = info
-        self._blocks: dict[int, tuple[Era, ...]] = {}
+        self._blocks: dict[int, tuple[OffsetPeriod, ...]] = {}
 
     def __repr__(self) -> str:
         return f"Zone({self.name!r})"
 
-    def era(self, second: int) -> Era:
+    def offset_period(self, second: int) -> OffsetPeriod:
         """Return the era that *second* lies in."""
-        number = second >> BLOCK
+        number = second >> BLOCK_BITS
         block = self._blocks.get(number)
         if block is None:
-            block = self._blocks[number] = tuple(self._eras(number << BLOCK, (number + 1) << BLOCK))
+            block = self._blocks[number] = tuple(
+                self._find_offset_periods(number << BLOCK_BITS, (number + 1) << BLOCK_BITS)
+            )
         for era in block:
             if second < era.end:
                 return era
         raise AssertionError("a block has no hole")
 
-    def eras(self, first: int, until: int) -> Iterator[Era]:
+    def offset_periods(self, first: int, until: int) -> Iterator[OffsetPeriod]:
         """Yield the eras that share a second with *first* to *until*, both included, in order."""
         while first <= until:
-            era = self.era(first)
+            era = self.offset_period(first)
             yield era
             first = era.end
 
-    def second(self, wall: int) -> int:
+    def utc_second(self, wall: int) -> int:
         """When the wall clock shows *wall*: the first time if it does twice, the end of the gap if never."""
-        for era in self.eras(wall - 2 * DAY, wall + 2 * DAY):
+        for era in self.offset_periods(wall - 2 * DAY, wall + 2 * DAY):
             if wall < era.end + era.offset:
                 return max(era.start, wall - era.offset)
         raise AssertionError("no zone is two days away from UTC")
 
-    def _eras(self, begin: int, end: int) -> Iterator[Era]:
+    def _find_offset_periods(self, begin: int, end: int) -> Iterator[OffsetPeriod]:
         start, before = begin, self._offset(begin - 1)
         reached = begin + before
-        for at, old in self._changes(begin - 2 * DAY, end):  # a repeat may still be going on at the start
+        for at, old in self._offset_changes(
+            begin - 2 * DAY, end
+        ):  # a repeat may still be going on at the start
             if at > begin:
-                yield Era(start, at, old, before, reached)
+                yield OffsetPeriod(start, at, old, before, reached)
                 start, before = at, old
             reached = max(reached, at + old)
-        yield Era(start, end, self._offset(end - 1), before, reached)
+        yield OffsetPeriod(start, end, self._offset(end - 1), before, reached)
 
-    def _changes(self, first: int, end: int) -> Iterator[tuple[int, int]]:
+    def _offset_changes(self, first: int, end: int) -> Iterator[tuple[int, int]]:
         """Yield when an offset ends, and which, after *first* and before *end*."""
         for early, late in pairwise([*range(first, end, DAY), end - 1]):
             while (offset := self._offset(early)) != self._offset(late):
-                early += bisect_left(range(early, late), True, key=partial(self._differs, offset))
+                early += bisect_left(range(early, late), True, key=partial(self._has_other_offset, offset))
                 yield early, offset
 
-    def _differs(self, offset: int, second: int) -> bool:
+    def _has_other_offset(self, offset: int, second: int) -> bool:
         return self._offset(second) != offset
 
     def _offset(self, second: int) -> int:
@@ -130,43 +134,48 @@ class Zone:
 
 
 @lru_cache(maxsize=1024)
-def zone(name: str) -> Zone:
+def load_zone(name: str) -> Zone:
     """Return the zone called *name*.
 
     Raises:
         ScheduleError: It is not an IANA name, or one that stands for an offset and not for a place.
     """
-    if name not in names() or name in PLACES or name == "Factory" or OFFSET.fullmatch(name):
-        raise ScheduleError(_refusal(name))
-    with (ZONES / "zoneinfo" / name).open("rb") as file:
+    if (
+        name not in zone_names()
+        or name in ABBREVIATIONS
+        or name == "Factory"
+        or OFFSET_PATTERN.fullmatch(name)
+    ):
+        raise ScheduleError(_rejection_message(name))
+    with (TZDATA_DIR / "zoneinfo" / name).open("rb") as file:
         return Zone(name, ZoneInfo.from_file(file, key=name))
 
 
 @cache
-def names() -> frozenset[str]:
+def zone_names() -> frozenset[str]:
     """All IANA names, links and legacy ones included."""
-    return frozenset((ZONES / "zones").read_text(encoding="utf-8").split())
+    return frozenset((TZDATA_DIR / "zones").read_text(encoding="utf-8").split())
 
 
-def _refusal(name: str) -> str:
+def _rejection_message(name: str) -> str:
     if not name.strip():
         return "timezone: it is empty; write a place such as Europe/Riga, or UTC"
-    if OFFSET.fullmatch(name.replace(" ", "")):
+    if OFFSET_PATTERN.fullmatch(name.replace(" ", "")):
         return (
             f"timezone: {name} is an offset, which knows no daylight saving; "
             "write a place such as Europe/Riga, or UTC"
         )
-    if place := PLACES.get(name.upper()):
+    if place := ABBREVIATIONS.get(name.upper()):
         return f"timezone: {name} is an abbreviation, not a zone; write a place such as {place}"
-    near = _near(name)
+    near = _similar_names(name)
     remedy = f"did you mean {' or '.join(near)}?" if near else "write a place such as Europe/Riga, or UTC"
     return f'timezone: "{name[:64]}" is not an IANA zone; {remedy}'
 
 
-def _near(name: str) -> list[str]:
+def _similar_names(name: str) -> list[str]:
     wanted = name.strip().replace(" ", "_").lower()
     by_key = {}
-    for known in sorted(names() - PLACES.keys() - {"Factory"}):
+    for known in sorted(zone_names() - ABBREVIATIONS.keys() - {"Factory"}):
         by_key[known.rpartition("/")[2].lower()] = known
         by_key[known.lower()] = known
     found = [wanted] if wanted in by_key else get_close_matches(wanted, by_key, n=2, cutoff=0.75)
@@ -176,29 +185,35 @@ def _near(name: str) -> list[str]:
 # What people are told when a schedule meets a change of the clocks.
 
 
-def gap(zone: str, era: Era, *, first: int, last: int, count: int, fixed: bool) -> Transition:
+def describe_dst_gap(
+    zone_name: str, period: OffsetPeriod, *, first: int, last: int, count: int, has_fixed_times: bool
+) -> ClockChange:
     """The clocks go forward where *era* begins; *count* wall-clock times from *first* to *last* are missing.
 
     With *fixed* they run once, at the end of the gap; otherwise not at all.
     """
     left_out = "this run is left out" if count == 1 else f"these {count} runs are left out"
-    fate = f"runs once, at {instant_at(era.start + era.offset):%H:%M}" if fixed else left_out
-    text = f"{_times(first, last)} does not exist in {zone}: {fate}"
-    return Transition(instant_at(era.start), "gap", text)
+    fate = f"runs once, at {instant_at(period.start + period.offset):%H:%M}" if has_fixed_times else left_out
+    text = f"{_format_times(first, last)} does not exist in {zone_name}: {fate}"
+    return ClockChange(instant_at(period.start), "gap", text)
 
 
-def repeat(zone: str, era: Era, *, first: int, last: int, fixed: bool) -> Transition:
+def describe_dst_overlap(
+    zone_name: str, period: OffsetPeriod, *, first: int, last: int, has_fixed_times: bool
+) -> ClockChange:
     """The clocks go back where *era* begins; wall-clock times from *first* to *last* come twice.
 
     With *fixed* they run the first time only; otherwise both times.
     """
-    fate = "runs once, the first time" if fixed else "runs both times"
-    return Transition(
-        instant_at(era.start), "repeat", f"{_times(first, last)} happens twice in {zone}: {fate}"
+    fate = "runs once, the first time" if has_fixed_times else "runs both times"
+    return ClockChange(
+        instant_at(period.start),
+        "repeat",
+        f"{_format_times(first, last)} happens twice in {zone_name}: {fate}",
     )
 
 
-def _times(first: int, last: int) -> str:
+def _format_times(first: int, last: int) -> str:
     text = f"{instant_at(first):%Y-%m-%d %H:%M}"
     if last == first:
         return text

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.errors import SettingsError
 from functions.http_client.trusted import PostRequest
 from functions.notifications.channel import POST_TIMEOUT_S, SendResult
@@ -72,7 +72,7 @@ class AppriseChannel:
         self._services: list[Any] | None = None
         self._accepted: OrderedDict[tuple[str, ...], set[int]] = OrderedDict()
 
-    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
+    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         """Say one message on each service that has not taken it yet."""
         try:
             services = self._load_services()
@@ -119,7 +119,7 @@ class AppriseChannel:
         return "AppriseChannel()"
 
 
-def render(notifications: Sequence[Notice], locale: Locale) -> tuple[str, str]:
+def render(notifications: Sequence[Notification], locale: Locale) -> tuple[str, str]:
     """The title and the text."""
 
     def drawn(limits: Limits) -> tuple[str, str]:

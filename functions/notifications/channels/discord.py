@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.http_client.trusted import HttpResponse, PostRequest
 from functions.notifications.channel import (
     ClassifiedResponse,
@@ -160,7 +160,7 @@ class DiscordChannel:
         self._post_body = json_poster(post, url)
         self._locale = locale
 
-    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
+    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         """Send one message of embeds; if Discord cannot read it, the same as plain text, once.
 
         Raises:
@@ -184,7 +184,7 @@ def with_wait_parameter(url: str) -> str:
     return urlunsplit(parts._replace(query=urlencode([*query, ("wait", "true")])))
 
 
-def render(notifications: Sequence[Notice], locale: Locale) -> bytes:
+def render(notifications: Sequence[Notification], locale: Locale) -> bytes:
     """The message, in all of Discord's limits; its letters are counted as Discord counts them."""
 
     def drawn(limits: Limits) -> dict[str, object]:
@@ -194,7 +194,7 @@ def render(notifications: Sequence[Notice], locale: Locale) -> bytes:
     return to_json_bytes(chosen)
 
 
-def render_plain(notifications: Sequence[Notice], locale: Locale) -> bytes:
+def render_plain(notifications: Sequence[Notification], locale: Locale) -> bytes:
     """The message without embeds."""
 
     def drawn(limits: Limits) -> dict[str, object]:

@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from urllib.parse import unquote, urlsplit
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.errors import SettingsError
 from functions.http_client.trusted import PostError, PostRequest
 from functions.notifications.channel import POST_TIMEOUT_S, SendResult
@@ -150,7 +150,7 @@ class EmailChannel:
         self._recipients = tuple(recipients)
         self._locale = locale
 
-    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
+    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         """Send one mail to all.
 
         Raises:
@@ -166,7 +166,12 @@ class EmailChannel:
 
 
 def render(
-    notifications: Sequence[Notice], locale: Locale, *, sender: str, recipients: Sequence[str], now: datetime
+    notifications: Sequence[Notification],
+    locale: Locale,
+    *,
+    sender: str,
+    recipients: Sequence[str],
+    now: datetime,
 ) -> EmailMessage:
     """The mail. The same notices make the same Message-ID: so a second try is told from a second mail."""
     digest = locale.build_message(notifications, LIMITS[0])
@@ -182,7 +187,7 @@ def render(
     return message
 
 
-def _message_id(notifications: Sequence[Notice], sender: str) -> str:
+def _message_id(notifications: Sequence[Notification], sender: str) -> str:
     name = uuid.uuid5(uuid.NAMESPACE_URL, " ".join(notice.id for notice in notifications))
     return f"<{name}@{sender.rpartition('@')[2]}>"
 
@@ -207,7 +212,8 @@ def _page(message: Message) -> str:
 
 def _row(row: Row, link_label: str) -> str:
     parts = [
-        f"<p style='margin:12px 0 2px;color:{COLOURS[row.severity]}'><b>{row.icon} {_escape(row.sentence)}</b></p>"
+        f"<p style='margin:12px 0 2px;color:{COLOURS[row.severity]}'>"
+        f"<b>{row.icon} {_escape(row.sentence)}</b></p>"
     ]
     parts += [f"<p style='margin:2px 0'>{_escape(row.summary)}</p>"] if row.summary else []
     parts += [f"<p style='margin:2px 0;color:#6b675f'>{_escape(row.details)}</p>"] if row.details else []

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.errors import SettingsError
 from functions.http_client.trusted import HttpResponse, PostRequest
 from functions.notifications.channel import POST_TIMEOUT_S, SendResult, retry_after_header
@@ -143,7 +143,7 @@ class FeishuChannel:
         self._locale = locale
         self._post = post
 
-    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
+    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         """Send one card; if the vendor cannot read it, the same as plain text, once.
 
         Raises:
@@ -169,7 +169,7 @@ class FeishuChannel:
         return "FeishuChannel()"
 
 
-def render_card(notifications: Sequence[Notice], locale: Locale) -> bytes:
+def render_card(notifications: Sequence[Notification], locale: Locale) -> bytes:
     """The message as a card of at most 18 KB, cut by bytes: a Chinese letter takes three."""
 
     def render(limits: Limits) -> bytes:
@@ -180,7 +180,7 @@ def render_card(notifications: Sequence[Notice], locale: Locale) -> bytes:
     return fit_to_limit(render, max_bytes=MAX_BYTES)
 
 
-def render_text(notifications: Sequence[Notice], locale: Locale) -> bytes:
+def render_text(notifications: Sequence[Notification], locale: Locale) -> bytes:
     """The message as plain text, for when the card is refused."""
 
     def render(limits: Limits) -> bytes:

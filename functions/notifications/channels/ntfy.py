@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from urllib.parse import urlsplit, urlunsplit
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.domain.types import Priority
 from functions.errors import SettingsError
 from functions.http_client.trusted import HttpResponse, PostRequest
@@ -69,7 +69,7 @@ class NtfyChannel:
         self._topic = topic
         self._locale = locale
 
-    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
+    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         """Publish one message.
 
         Raises:
@@ -85,7 +85,7 @@ class NtfyChannel:
         return "NtfyChannel()"
 
 
-def render(notifications: Sequence[Notice], locale: Locale, *, topic: str) -> bytes:
+def render(notifications: Sequence[Notification], locale: Locale, *, topic: str) -> bytes:
     """The message; its text has at most 4,000 bytes."""
 
     def drawn(limits: Limits) -> dict[str, object]:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from functions.domain.alerts.model import Notice
-from functions.domain.types import Priority, instant_text
+from functions.domain.alerts.model import Notification
+from functions.domain.types import Priority, format_instant
 from functions.errors import SettingsError
 from functions.http_client.trusted import HttpResponse, PostRequest
 from functions.notifications.channel import (
@@ -56,7 +56,7 @@ class PagerDutyChannel:
         self._key = key
         self._locale = locale
 
-    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
+    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         """Send an event for each notice of a problem or of its end; news wake nobody up.
 
         One that was sent before changes nothing when it is sent again: incidents go by the task's id.
@@ -78,7 +78,7 @@ class PagerDutyChannel:
         return "PagerDutyChannel()"
 
 
-def render(notification: Notice, locale: Locale, *, key: str) -> dict[str, Any] | None:
+def render(notification: Notification, locale: Locale, *, key: str) -> dict[str, Any] | None:
     """The event of *notice*; None when it is neither a problem nor the end of one."""
     tone = STYLES[notification.kind].severity
     event: dict[str, Any] = {"routing_key": key, "dedup_key": notification.task_id[:255]}
@@ -95,7 +95,7 @@ def render(notification: Notice, locale: Locale, *, key: str) -> dict[str, Any] 
         "summary": truncate(digest.headline, SUMMARY_UNITS),
         "source": SOURCE,
         "severity": severity,
-        "timestamp": instant_text(notification.at),
+        "timestamp": format_instant(notification.at),
         "component": notification.task_id,
         "class": notification.type,
         "custom_details": {"text": truncate(to_plain_text(digest), DETAIL_UNITS)},

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.http_client.trusted import HttpResponse, PostRequest
 from functions.notifications.channel import (
     ClassifiedResponse,
@@ -165,7 +165,7 @@ class SlackChannel:
         self._post_body = json_poster(post, url)
         self._locale = locale
 
-    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
+    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         """Send one message of blocks; if Slack cannot read it, the same as plain text, once.
 
         Raises:
@@ -182,7 +182,7 @@ class SlackChannel:
         return "SlackChannel()"
 
 
-def render(notifications: Sequence[Notice], locale: Locale) -> bytes:
+def render(notifications: Sequence[Notification], locale: Locale) -> bytes:
     """The message in at most 12,000 characters."""
 
     def drawn(limits: Limits) -> bytes:
@@ -191,7 +191,7 @@ def render(notifications: Sequence[Notice], locale: Locale) -> bytes:
     return render_fullest(drawn, lambda body: len(body.decode()) <= MAX_CHARS)
 
 
-def render_plain(notifications: Sequence[Notice], locale: Locale) -> bytes:
+def render_plain(notifications: Sequence[Notification], locale: Locale) -> bytes:
     """The message without blocks."""
 
     def drawn(limits: Limits) -> bytes:

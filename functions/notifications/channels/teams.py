@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.http_client.trusted import HttpResponse, PostRequest
 from functions.notifications.channel import (
     ClassifiedResponse,
@@ -58,7 +58,7 @@ class TeamsChannel:
         self._post_body = json_poster(post, url)
         self._locale = locale
 
-    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
+    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         """Send one card.
 
         Raises:
@@ -74,7 +74,7 @@ class TeamsChannel:
         return "TeamsChannel()"
 
 
-def render(notifications: Sequence[Notice], locale: Locale) -> bytes:
+def render(notifications: Sequence[Notification], locale: Locale) -> bytes:
     """The message as an Adaptive Card of at most 24 KB. Foreign text is only in runs, which nobody parses."""
 
     def drawn(limits: Limits) -> bytes:

@@ -4,7 +4,7 @@ import html
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.errors import SettingsError
 from functions.http_client.trusted import HttpResponse, PostRequest
 from functions.notifications.channel import (
@@ -70,7 +70,7 @@ class TelegramChannel:
         self._chat = chat
         self._locale = locale
 
-    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
+    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         """Send one message; if Telegram cannot read it, the same as plain text, once.
 
         Raises:
@@ -87,7 +87,7 @@ class TelegramChannel:
         return "TelegramChannel()"
 
 
-def render(notifications: Sequence[Notice], locale: Locale, *, chat: str) -> bytes:
+def render(notifications: Sequence[Notification], locale: Locale, *, chat: str) -> bytes:
     """The message in HTML, of at most 4,096 units."""
 
     def drawn(limits: Limits) -> str:
@@ -97,7 +97,7 @@ def render(notifications: Sequence[Notice], locale: Locale, *, chat: str) -> byt
     return to_json_bytes(_message(chat, chosen) | {"parse_mode": "HTML"})
 
 
-def render_plain(notifications: Sequence[Notice], locale: Locale, *, chat: str) -> bytes:
+def render_plain(notifications: Sequence[Notification], locale: Locale, *, chat: str) -> bytes:
     """The message without any markup."""
 
     def drawn(limits: Limits) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from functions.domain.alerts.model import Notice
-from functions.domain.types import instant_text
+from functions.domain.alerts.model import Notification
+from functions.domain.types import format_instant
 from functions.errors import SettingsError
 from functions.http_client.trusted import HttpResponse, PostRequest
 from functions.notifications.channel import POST_TIMEOUT_S, SendResult, retry_after_header
@@ -58,7 +58,7 @@ class WebhookChannel:
         self._keys = tuple(keys)
         self._post = post
 
-    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
+    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         """Send all notices in one request.
 
         Raises:
@@ -75,7 +75,7 @@ class WebhookChannel:
         return "WebhookChannel()"
 
 
-def render(notifications: Sequence[Notice]) -> bytes:
+def render(notifications: Sequence[Notification]) -> bytes:
     """The body, below 20 KB: items are cut first, then texts, then notices, which are counted in `more`.
 
     Its `timestamp` is that of the latest notice: a message sent again is the same, byte for byte.
@@ -88,7 +88,7 @@ def render(notifications: Sequence[Notice]) -> bytes:
     return body
 
 
-def message_id(notifications: Sequence[Notice]) -> str:
+def message_id(notifications: Sequence[Notification]) -> str:
     """The same for the same notices, at every attempt; the receiver tells by it what it has seen."""
     ids = "\n".join(notice.id for notice in notifications)
     return f"msg_{hashlib.sha256(ids.encode()).hexdigest()[:32]}"
@@ -135,19 +135,19 @@ def _parse_key(name: str, secret: str) -> bytes:
     return key
 
 
-def _build_body(notifications: Sequence[Notice], items: int, chars: int, count: int) -> bytes:
+def _build_body(notifications: Sequence[Notification], items: int, chars: int, count: int) -> bytes:
     data: dict[str, Any] = {"notices": [_to_json(notice, items, chars) for notice in notifications[:count]]}
     if len(notifications) > count:
         data["more"] = len(notifications) - count
     message = {
         "type": "cronfire.notices",
-        "timestamp": instant_text(max(notice.at for notice in notifications)),
+        "timestamp": format_instant(max(notice.at for notice in notifications)),
         "data": data,
     }
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
-def _to_json(notification: Notice, items: int, chars: int) -> dict[str, Any]:
+def _to_json(notification: Notification, items: int, chars: int) -> dict[str, Any]:
     """*notice* as JSON; without its channels, which are nobody's business outside."""
     whole = notification.model_dump(mode="json", by_alias=True, exclude={"channels", "items"})
     whole |= {"title": notification.title[:chars], "summary": notification.summary[:chars]}

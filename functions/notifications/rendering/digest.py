@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self, TypeVar
 
-from functions.domain.alerts.model import Notice, NoticeKind
-from functions.domain.schedule.describe import in_words
+from functions.domain.alerts.model import Notification, NotificationKind
+from functions.domain.schedule.describe import describe_schedule
 from functions.errors import InputError
 from functions.notifications.rendering.formatting import (
     format_duration,
@@ -79,7 +79,7 @@ class Row:
         page: Where to read on, an address of ours; may be empty.
     """
 
-    kind: NoticeKind
+    kind: NotificationKind
     severity: Severity
     icon: str
     sentence: str
@@ -114,7 +114,7 @@ class Message:
 
 
 def build_message(
-    notifications: Sequence[Notice], phrases: Phrases, limits: Limits, *, public_url: str = ""
+    notifications: Sequence[Notification], phrases: Phrases, limits: Limits, *, public_url: str = ""
 ) -> Message:
     """Put *notices*, at least one and the most important first, into *words*."""
     hidden = len(notifications) - limits.rows
@@ -140,8 +140,8 @@ def render_fullest(render: Callable[[Limits], _T], fits: Callable[[_T], bool]) -
     return render(LIMITS[-1])
 
 
-def _headline(notifications: Sequence[Notice], phrases: Phrases) -> str:
-    tasks: dict[NoticeKind, set[str]] = {}
+def _headline(notifications: Sequence[Notification], phrases: Phrases) -> str:
+    tasks: dict[NotificationKind, set[str]] = {}
     for notice in notifications:
         tasks.setdefault(notice.kind, set()).add(notice.task_id)
     if len(notifications) == 1:
@@ -151,7 +151,7 @@ def _headline(notifications: Sequence[Notice], phrases: Phrases) -> str:
     )
 
 
-def _row(notification: Notice, phrases: Phrases, limits: Limits, public_url: str) -> Row:
+def _row(notification: Notification, phrases: Phrases, limits: Limits, public_url: str) -> Row:
     ranked = notification.type in RANKED_TYPES
     shown = notification.items[: min(limits.items, TOP_ITEMS) if ranked else limits.items]
     hidden = len(notification.items) - len(shown)
@@ -172,7 +172,7 @@ def _row(notification: Notice, phrases: Phrases, limits: Limits, public_url: str
     )
 
 
-def _sentence(notification: Notice, phrases: Phrases) -> str:
+def _sentence(notification: Notification, phrases: Phrases) -> str:
     title = single_line(notification.title, TITLE_CHARS)
     if notification.kind == "failure" and notification.failures > 1:
         return phrases.repeated.format(title=title, n=notification.failures)
@@ -185,16 +185,16 @@ def _sentence(notification: Notice, phrases: Phrases) -> str:
     return phrases.one_task[notification.kind].format(title=title)
 
 
-def _details(notification: Notice, phrases: Phrases) -> str:
+def _details(notification: Notification, phrases: Phrases) -> str:
     """What helps to judge a failure or a stop; good news needs none. Moments are in the task's zone."""
     if STYLES[notification.kind].severity not in ("bad", "warning"):
         return ""
     parts: list[str] = []
     if notification.since is not None and notification.failures > 1:
         parts.append(phrases.since.format(time=format_instant(notification.since, notification.timezone)))
-    if notification.last_good is not None:
+    if notification.last_success_at is not None:
         parts.append(
-            phrases.last_good.format(time=format_instant(notification.last_good, notification.timezone))
+            phrases.last_good.format(time=format_instant(notification.last_success_at, notification.timezone))
         )
     if notification.attempt > 1:
         parts.append(phrases.attempts.format(n=notification.attempt))
@@ -213,17 +213,21 @@ def _details(notification: Notice, phrases: Phrases) -> str:
             phrases.next_run.format(time=format_instant(notification.next_run_at, notification.timezone))
         )
     has_since = notification.since is not None and notification.failures > 1
-    has_time = bool(notification.schedule or notification.next_run_at or notification.last_good or has_since)
+    has_time = bool(
+        notification.schedule or notification.next_run_at or notification.last_success_at or has_since
+    )
     zone = f" ({zone_name(notification.timezone)})" if has_time else ""
     return phrases.separator.join(parts) + zone
 
 
-def _schedule(notification: Notice, phrases: Phrases) -> str:
+def _schedule(notification: Notification, phrases: Phrases) -> str:
     """The schedule in words, where there are words in the language; as it was written otherwise."""
     if phrases is not EN:
         return notification.schedule
     try:
-        return in_words(notification.schedule, timezone=notification.timezone, task_id=notification.task_id)
+        return describe_schedule(
+            notification.schedule, timezone=notification.timezone, task_id=notification.task_id
+        )
     except InputError:
         return notification.schedule
 
@@ -257,7 +261,7 @@ class Locale:
         """The voice that *settings* ask for."""
         return cls(phrases_for(settings.get("NOTICE_LANGUAGE", "")), settings.get("PUBLIC_URL", ""))
 
-    def build_message(self, notifications: Sequence[Notice], limits: Limits) -> Message:
+    def build_message(self, notifications: Sequence[Notification], limits: Limits) -> Message:
         """*notices*, at least one and the most important first, in this voice."""
         return build_message(notifications, self.phrases, limits, public_url=self.public_url)
 

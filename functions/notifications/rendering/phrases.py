@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from functions.domain.alerts.model import NoticeKind
+from functions.domain.alerts.model import NotificationKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class Phrases:
         units: Day, hour, minute and second, each with its leading space if it needs one.
     """
 
-    one_task: dict[NoticeKind, str]
-    several_tasks: dict[NoticeKind, str]
+    one_task: dict[NotificationKind, str]
+    several_tasks: dict[NotificationKind, str]
     repeated: str
     back_after_once: str
     back_after: str
@@ -153,7 +153,7 @@ class SeverityStyle:
     severity: Severity
 
 
-STYLES: dict[NoticeKind, SeverityStyle] = {
+STYLES: dict[NotificationKind, SeverityStyle] = {
     "failure": SeverityStyle("🔴", "bad"),
     "paused": SeverityStyle("⏸️", "warning"),
     "recovery": SeverityStyle("🟢", "good"),

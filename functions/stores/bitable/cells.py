@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from functions.domain.types import instant_text
+from functions.domain.types import format_instant
 from functions.errors import StoreError
 from functions.stores.bitable.config import CellParser
 from functions.stores.bitable.schema import TASK_COLUMNS_BY_NAME, USER_COLUMNS, Column, ColumnType
@@ -77,7 +77,7 @@ def parse_user_cells(
     """What a person wrote, as in a task file, and what is wrong with cells that cannot be read.
 
     Args:
-        taken: Whether the scheduler has taken the row in. Before, a checkbox that is not checked was not
+        imported: Whether the scheduler has taken the row in. Before, a checkbox that is not checked was not
             touched; after, it was unchecked, however the API shows that.
     """
     found: dict[str, Any] = {}
@@ -178,7 +178,7 @@ def decode_notes(kept: str) -> Mapping[str, Any] | None:
 
 def _format_date(given: int | float) -> Any:
     try:
-        return instant_text(datetime.fromtimestamp(given / 1000, tz=UTC))
+        return format_instant(datetime.fromtimestamp(given / 1000, tz=UTC))
     except (ValueError, OverflowError, OSError):
         return given
 

@@ -57,11 +57,11 @@ ResponseData = Mapping[str, Any]
 
 
 class FeishuClient:
-    """Makes calls to the base of *address* as *app*. Building it opens nothing, so it survives a fork.
+    """Makes calls to the base of *table* as *credentials*. Building it opens nothing, so it survives a fork.
 
     Args:
-        within_s: What one try may take.
-        again_s: The wait before a try after a conflict; longer before each later one.
+        call_timeout_s: What one try may take.
+        retry_delay_s: The wait before a try after a conflict; longer before each later one.
     """
 
     def __init__(
@@ -95,14 +95,14 @@ class FeishuClient:
 
         Args:
             repeatable: Whether asking twice is asking once: it is then asked again after a lost answer.
-            guarded: Whether it is right only as long as nobody else writes; it is then not asked again
+            conditional: Whether it is right only as long as nobody else writes; it is then not asked again
                 after a conflict.
 
         Raises:
-            Unanswered: It may have been done.
-            Conflict: Somebody else wrote; nothing was done.
-            Busy: Feishu would not do it now; nothing was done.
-            RefusedError: Feishu will not do it; nothing was done.
+            NoAnswerError: It may have been done.
+            WriteConflictError: Somebody else wrote; nothing was done.
+            BusyError: Feishu would not do it now; nothing was done.
+            FeishuRequestError: Feishu will not do it; nothing was done.
         """
         tries = MAX_LOST_CALLS if repeatable else 1
         return await self._with_retries(
@@ -110,7 +110,7 @@ class FeishuClient:
         )
 
     async def wait_before_retry(self, attempt: int) -> None:
-        """Wait before the try after the *number*-th conflict."""
+        """Wait before the try after the *attempt*-th conflict."""
         await asyncio.sleep(self._retry_delay_s * attempt)
 
     async def close(self) -> None:
@@ -120,7 +120,7 @@ class FeishuClient:
     async def _with_retries(
         self, request: Callable[[], Awaitable[FeishuResponse]], *, max_lost: int, conditional: bool = False
     ) -> ResponseData:
-        """What *ask* brings, asked again as long as that is of use."""
+        """What *request* brings, asked again as long as that is of use."""
         lost, renewed = 0, False
         refused = 0
         while True:
@@ -156,7 +156,7 @@ class FeishuClient:
             reset_s = float(answer.headers.get("x-ogw-ratelimit-reset", "1"))
         except ValueError:
             reset_s = 1.0
-        log.warning("feishu_calls_too_often", extra={"wait_s": reset_s})
+        log.warning("feishu_rate_limited", extra={"wait_s": reset_s})
         return min(max(reset_s, MIN_WAIT_S), MAX_WAIT_S)
 
     async def _request(self, method: str, path: str, query: Mapping[str, Any], body: Any) -> FeishuResponse:
@@ -189,14 +189,14 @@ class FeishuClient:
         return token, float(lasts_s)
 
     def __repr__(self) -> str:
-        return "Calls()"
+        return "FeishuClient()"
 
 
 def _result_code(answer: FeishuResponse) -> int:
     """The vendor's number for what became of it; 0 means done.
 
     Raises:
-        Unanswered: There is none, or it says that the vendor's own servers do not know.
+        NoAnswerError: There is none, or it says that the vendor's own servers do not know.
     """
     code = answer.body.get("code")
     if not isinstance(code, int) or isinstance(code, bool):

@@ -46,10 +46,10 @@ class Timeouts:
     """How long things may take, and how long they are waited for.
 
     Attributes:
-        call_within_s: One call to Feishu.
-        answer_within_s: One question to the store, with all the calls it takes.
-        set_up_within_s: Setting a base up: some sixty calls.
-        gap_s: Between two writes of one table, as the vendor's own tools leave.
+        call_s: One call to Feishu.
+        operation_s: One question to the store, with all the calls it takes.
+        setup_s: Setting a base up: some sixty calls.
+        write_gap_s: Between two writes of one table, as the vendor's own tools leave.
         lease: Of the pinger's lock: renewed at every second or third ping of one a minute, and how long
             others wait when a process has died.
         settle_s: What a name in the lock may take to arrive, and how long taking it waits.
@@ -76,8 +76,8 @@ class CellParser:
     """How people's cells are to be understood.
 
     Attributes:
-        text: Reads a cell's text that is not JSON as values; raises ValueError, with a reason for a person,
-            when it cannot.
+        parse_text: Reads a cell's text that is not JSON as values; raises ValueError, with a reason for a
+            person, when it cannot.
         timezone: Of a new row that names none.
     """
 
@@ -197,7 +197,7 @@ async def limit_time(seconds: float) -> AsyncIterator[None]:
     """Bound everything inside by the time one question may take.
 
     Raises:
-        Unanswered: It took longer.
+        NoAnswerError: It took longer.
     """
     try:
         async with asyncio.timeout(seconds):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from functions.domain.storage import Document, Kind, Result, Written
+from functions.domain.storage import Document, DocumentKind, WriteResult, WriteStatus
 from functions.stores.bitable.cells import to_seconds, to_text
 from functions.stores.bitable.config import BusyError, FeishuRequestError, NoAnswerError, WriteConflictError
 from functions.stores.bitable.table import (
@@ -24,7 +24,7 @@ from functions.stores.json_text import as_mapping, content_hash
 
 log = logging.getLogger(__name__)
 
-UNKNOWN, CONFLICT = Written(Result.UNKNOWN), Written(Result.REFUSED)
+UNKNOWN, CONFLICT = WriteResult(WriteStatus.UNKNOWN), WriteResult(WriteStatus.CONFLICT)
 PRUNE_BATCH_SIZE = 500
 MAX_ATTEMPTS = 5  # tries at a write, each with its guard compared anew
 
@@ -35,12 +35,12 @@ class DocumentTable:
     def __init__(self, records: RecordsApi) -> None:
         self._records = records
 
-    async def get_documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
+    async def get_documents(self, kind: DocumentKind, ids: Sequence[str]) -> list[Document]:
         """The documents of *kind* with these ids."""
         found = await self._find([(kind, name) for name in ids])
         return list(_decode_documents(found.values()))
 
-    async def list_documents(self, kind: Kind, after: str, limit: int) -> list[Document]:
+    async def list_documents(self, kind: DocumentKind, after: str, limit: int) -> list[Document]:
         """Documents of *kind* by id, those behind *after*."""
         found = _index_by_key(await self._records.search(equals("kind", kind)))
         mine = [found[name] for name in sorted(found) if name[0] == kind and name[1] > after]
@@ -48,7 +48,7 @@ class DocumentTable:
 
     async def put_documents(
         self, documents: Sequence[Document], rows: Sequence[Mapping[str, Any]]
-    ) -> list[Written]:
+    ) -> list[WriteResult]:
         """Create or replace each document whose guard holds by what is read just before."""
         answers = [CONFLICT] * len(documents)
         new: list[tuple[int, dict[str, Any]]] = []
@@ -71,7 +71,7 @@ class DocumentTable:
             await self._with_precondition(documents, indexes, answers, replaced)
         return answers
 
-    async def delete_documents(self, documents: Sequence[Document]) -> list[Written]:
+    async def delete_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
         """Remove each document whose guard holds by what is read just before."""
         answers = [CONFLICT] * len(documents)
         for indexes in split_into_batches(range(len(documents))):
@@ -95,7 +95,7 @@ class DocumentTable:
         wanted = set(names)
         return {name: record for name, record in found.items() if name in wanted}
 
-    async def _create(self, new: Sequence[tuple[int, dict[str, Any]]], results: list[Written]) -> None:
+    async def _create(self, new: Sequence[tuple[int, dict[str, Any]]], results: list[WriteResult]) -> None:
         for index, _ in new:
             results[index] = UNKNOWN
         try:
@@ -107,14 +107,14 @@ class DocumentTable:
         except (NoAnswerError, BusyError):
             return
         for (index, fields), name in zip(new, made, strict=True):
-            applied = Written(Result.APPLIED, _row_revision(fields, name))
+            applied = WriteResult(WriteStatus.APPLIED, _row_revision(fields, name))
             results[index] = applied if name in stays else CONFLICT
 
     async def _with_precondition(
         self,
         documents: Sequence[Document],
         indexes: Sequence[int],
-        results: list[Written],
+        results: list[WriteResult],
         make_change: Callable[[int, Record], RowUpdate | str],
     ) -> None:
         """Change, or remove, those whose guard holds; it is compared anew after each conflict."""
@@ -129,7 +129,7 @@ class DocumentTable:
                 return
             await self._records.wait_before_retry(number)
 
-    async def _apply(self, items: Mapping[int, RowUpdate | str], results: list[Written]) -> bool:
+    async def _apply(self, items: Mapping[int, RowUpdate | str], results: list[WriteResult]) -> bool:
         """Whether that was all; else others wrote meanwhile, and nothing was done."""
         for index in items:
             results[index] = UNKNOWN
@@ -150,7 +150,7 @@ class DocumentTable:
             return True
         for index, one in items.items():
             revision = _row_revision(one.fields, one.record_id) if isinstance(one, RowUpdate) else None
-            results[index] = Written(Result.APPLIED, revision)
+            results[index] = WriteResult(WriteStatus.APPLIED, revision)
         return True
 
 

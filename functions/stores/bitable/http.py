@@ -46,7 +46,7 @@ class HttpConnection:
         """Ask once.
 
         Raises:
-            Unanswered: No answer within *within_s* seconds in all, or none that can be read.
+            NoAnswerError: No answer within *timeout_s* seconds in all, or none that can be read.
         """
         import aiohttp  # ~100 ms at a cold start: only who keeps tasks in Feishu pays for it
 
@@ -97,7 +97,7 @@ class HttpConnection:
         return self._session
 
     def __repr__(self) -> str:
-        return "Line()"
+        return "HttpConnection()"
 
 
 def _parse_object(text: bytes) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.domain.types import instant_text
+from functions.domain.types import format_instant
 from functions.errors import StoreError
 from functions.stores.bitable.cells import to_text
 from functions.stores.bitable.config import SETUP_HINT, SHARE_HINT
@@ -24,9 +24,12 @@ from functions.stores.json_text import as_mapping
 # Two rows that a base which was set up always has: who pings, and whether there ever were tasks.
 
 META_KIND = "note"  # no kind of document that anybody else asks for
-LEASE_ROW = "pinger-lock"
+LEASE_ROW = "leader-lease"
 HAD_TASKS_ROW = "had-tasks"
-NO_DATA = f"Feishu answers without any data. Either it hides them: {SHARE_HINT}. Or the base was not set up: {SETUP_HINT}"
+NO_DATA = (
+    f"Feishu answers without any data. Either it hides them: {SHARE_HINT}. "
+    f"Or the base was not set up: {SETUP_HINT}"
+)
 
 
 class MetaRows:
@@ -59,7 +62,7 @@ class MetaRows:
         return self._values.get(name, {})
 
     async def write(self, name: str, value: Mapping[str, Any]) -> None:
-        """Have the note say something else; after `read`. Errors as from `Records.update`."""
+        """Have the note say something else; after `read`. Errors as from `RecordsApi.update`."""
         await self._records.update([RowUpdate(self._row_ids[name], {"data": json.dumps(value)})])
         self._values[name] = value
 
@@ -100,7 +103,7 @@ class LeaderLease:
     """The right to look for due tasks.
 
     Args:
-        lease: The least it lasts without being renewed: so long others wait for a process that died.
+        min_duration: The least it lasts without being renewed: so long others wait for a process that died.
         settle_s: What a name may take to arrive, and how long one waits for others'.
     """
 
@@ -133,7 +136,7 @@ class LeaderLease:
             taken = await self._try_acquire(now)
             if taken is not None:
                 return taken
-        log.warning("pinger_lock_too_slow", extra={"settle_s": self._settle_s})
+        log.warning("leader_lease_too_slow", extra={"settle_s": self._settle_s})
         return False
 
     async def renew(self) -> None:
@@ -180,7 +183,7 @@ class LeaderLease:
         holder, until = str(note.get("holder", "")), parse_instant(note.get("until"))
         if holder not in ("", self._holder_id) and until is not None and now < until:
             if self._logged_holder != holder:
-                log.warning("pinger_lock_held", extra={"until": instant_text(until)})
+                log.warning("leader_lease_held", extra={"until": format_instant(until)})
             self._logged_holder = holder
             return False
         self._holder_id = self._new_id()
@@ -198,5 +201,5 @@ class LeaderLease:
     async def _write(self, now: datetime) -> None:
         self._granted_duration = self._duration
         until = now + self._granted_duration
-        await self._meta.write(LEASE_ROW, {"holder": self._holder_id, "until": instant_text(until)})
+        await self._meta.write(LEASE_ROW, {"holder": self._holder_id, "until": format_instant(until)})
         self._expires_at = until

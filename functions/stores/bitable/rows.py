@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from functions.domain.storage import Broken
-from functions.domain.task import Task, slug
+from functions.domain.storage import InvalidDocument
+from functions.domain.task import Task, slugify
 from functions.stores.bitable.cells import (
     changed_cells,
     decode_notes,
@@ -71,7 +71,7 @@ def _generate_id(record: Record, taken: Iterable[str]) -> str:
     before = as_mapping(decode_notes(cell_text(record, "state"))).get("id")
     if isinstance(before, str) and before not in known:  # somebody emptied the cell
         return before
-    name = slug(cell_text(record, "title")) or f"task-{slug(record.id)}"
+    name = slugify(cell_text(record, "title")) or f"task-{slugify(record.id)}"
     if name not in known:
         return name
     while f"{name}-{number}" in known:
@@ -169,7 +169,7 @@ def _cells_to_write(entry: Section, before: Section | None) -> dict[str, Any]:
 
 def status_cells(row: EditableRow) -> dict[str, Any]:
     """What people are to see of *row* in the columns that the scheduler writes."""
-    if isinstance(row.versioned, Broken):
+    if isinstance(row.versioned, InvalidDocument):
         return {"status": INVALID_STATUS, "lastError": sanitize(row.versioned.reason)}
     return _task_status_cells(row.versioned.task)
 
@@ -177,7 +177,7 @@ def status_cells(row: EditableRow) -> dict[str, Any]:
 def status_updates(row: EditableRow, records: Sequence[Record]) -> list[RowUpdate]:
     """What has to be written so that people see how *row* stands, and its id; nothing where they do."""
     look = status_cells(row)
-    if not isinstance(row.versioned, Broken):
+    if not isinstance(row.versioned, InvalidDocument):
         look["id"] = row.task_id
     changes = (RowUpdate(record.id, changed_cells(look, record.fields)) for record in records)
     return [change for change in changes if change.fields]

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from functions.domain.run import Run
-from functions.domain.storage import RUNS_KEPT, LedgerEntry
-from functions.domain.types import OutcomeKind, instant_text
+from functions.domain.storage import RUN_RETENTION, RunBatch
+from functions.domain.types import OutcomeKind, format_instant
 from functions.stores.bitable.cells import sanitize, to_milliseconds, to_seconds, to_text
 from functions.stores.bitable.config import TABLE_FULL, FeishuRequestError, NoAnswerError
 from functions.stores.bitable.table import (
@@ -47,11 +47,11 @@ class RunTable:
         self._row_ids: OrderedDict[str, list[str]] = OrderedDict()  # of entries kept by this process
         self._maybe_saved: set[str] = set()
 
-    async def save(self, batch: LedgerEntry) -> None:
-        """Leave *entry* in the table, with these records and no others.
+    async def save(self, batch: RunBatch) -> None:
+        """Leave *batch* in the table, with these records and no others.
 
         Raises:
-            Unanswered: It may be there.
+            NoAnswerError: It may be there.
             StoreError: It is not.
         """
         rows = list(_encode_batch(batch))
@@ -105,7 +105,7 @@ class RunTable:
     async def prune(self, now: datetime) -> int:
         """Remove what is past keeping; return how many entries went."""
         removed: set[str] = set()
-        past = compare_number("at", "isLess", to_seconds(now - RUNS_KEPT))
+        past = compare_number("at", "isLess", to_seconds(now - RUN_RETENTION))
         while some := await self._records.search(past, max_rows=PRUNE_BATCH_SIZE):
             await self._delete(some)
             removed |= {to_text(one.fields.get("id")) for one in some}
@@ -141,8 +141,8 @@ class RunTable:
             await self._records.delete(some)
 
 
-def _encode_batch(batch: LedgerEntry) -> Iterator[dict[str, Any]]:
-    """*entry* as rows, each with as many records as a cell holds."""
+def _encode_batch(batch: RunBatch) -> Iterator[dict[str, Any]]:
+    """*batch* as rows, each with as many records as a cell holds."""
     part: list[Run] = []
     texts: list[str] = []
     number = 1
@@ -158,9 +158,9 @@ def _encode_batch(batch: LedgerEntry) -> Iterator[dict[str, Any]]:
     yield _encode_row(batch, number, part, texts)
 
 
-def _encode_row(batch: LedgerEntry, number: int, runs: Sequence[Run], texts: Sequence[str]) -> dict[str, Any]:
+def _encode_row(batch: RunBatch, number: int, runs: Sequence[Run], texts: Sequence[str]) -> dict[str, Any]:
     finished = [run.finished_at for run in runs] or [batch.at]
-    content = f'{{"at":{json.dumps(instant_text(batch.at))},"runs":[{",".join(texts)}]}}'
+    content = f'{{"at":{json.dumps(format_instant(batch.at))},"runs":[{",".join(texts)}]}}'
     return {
         "summary": sanitize(_summary(runs)),
         "Finished": to_milliseconds(max(finished)),

@@ -28,10 +28,10 @@ class Column:
     """One column.
 
     Attributes:
-        about: What it is, for who looks at it in the app.
+        description: What it is, for who looks at it in the app.
         options: What may be chosen, in the order shown; others are made as they are written.
-        whole: Whether its numbers are shown without a fraction.
-        holds_json: Whether its text is a value of several parts.
+        is_integer: Whether its numbers are shown without a fraction.
+        is_json: Whether its text is a value of several parts.
     """
 
     name: str
@@ -153,4 +153,4 @@ def run_table_name(table_id: str) -> str:
 
 def document_table_name(table_id: str) -> str:
     """The name of the table with what else is kept for *table_id*."""
-    return f"cronfire kept {table_id}"
+    return f"cronfire documents {table_id}"

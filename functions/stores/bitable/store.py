@@ -8,17 +8,17 @@ from functools import partial
 
 from functions.domain.run import Run
 from functions.domain.storage import (
-    RUNS_PER_ENTRY,
-    Counts,
+    RUNS_PER_BATCH,
+    ConditionalWrite,
     Document,
-    Filter,
-    Found,
-    Kind,
-    LedgerEntry,
-    Operations,
-    Result,
-    Write,
-    Written,
+    DocumentKind,
+    OperationCounts,
+    QueryResult,
+    RunBatch,
+    StoreStats,
+    TaskFilter,
+    WriteResult,
+    WriteStatus,
 )
 from functions.errors import StoreUnavailableError
 from functions.stores.bitable.client import FeishuClient, LoopLock
@@ -60,14 +60,14 @@ class PageSnapshot:
         self._cursor = ""
         self._saved_at = 0.0
 
-    def continues(self, after: str) -> EditableTasks | None:
+    def resume(self, after: str) -> EditableTasks | None:
         """The tasks to cut the next page from, if *after* is where the last page ended."""
         late = asyncio.get_running_loop().time() - self._saved_at > SNAPSHOT_TTL_S
         return None if not after or after != self._cursor or late else self._tasks
 
-    def cursor(self, found: Found, tasks: EditableTasks) -> None:
+    def save(self, found: QueryResult, tasks: EditableTasks) -> None:
         """A page ended with *found*, cut from *tasks*."""
-        names = [stored.task.id for stored in found.tasks] + [one.id for one in found.broken]
+        names = [stored.task.id for stored in found.tasks] + [one.id for one in found.invalid]
         self._tasks, self._cursor = (tasks, max(names)) if names else (None, "")
         self._saved_at = asyncio.get_running_loop().time()
 
@@ -94,7 +94,7 @@ class Pruner:
         return await self._runs.prune(now) + await self._documents.prune(now)
 
     async def prune_sometimes(self, now: datetime) -> None:
-        """As `all_past`, if that was long ago. A fault is no reason not to tick."""
+        """As `prune_all`, if that was long ago. A fault is no reason not to tick."""
         if self._pruned_at is not None and timedelta() <= now - self._pruned_at < PRUNE_EVERY:
             return
         self._pruned_at = now
@@ -106,14 +106,14 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class BitableStore:
-    """Tasks in the table at *address*, history and the rest in two tables beside it.
+    """Tasks in the table at *table_ref*, history and the rest in two tables beside it.
 
     Operations are counted as Firestore would bill them. Bitable has no conditional write: a guard is compared
     with what is read just before. Of two processes that write one task in the same instant both may be told
     that they did; of two callers in one process never.
 
     Args:
-        reads: How people's cells are to be understood.
+        cell_parser: How people's cells are to be understood.
     """
 
     def __init__(
@@ -149,7 +149,9 @@ class BitableStore:
         self._last_seen_at = NEVER
         self._pruner = Pruner(self._run_table, self._document_table)
 
-    async def fetch_due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
+    async def fetch_due(
+        self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None
+    ) -> QueryResult:
         """Tasks whose next look has come, earliest first. What people did by hand is taken in before.
 
         Nothing, as long as another process is the pinger.
@@ -158,30 +160,32 @@ class BitableStore:
         async with self._limit_time():
             if not await self._lease.acquire(now):
                 add_operations(reads=1)
-                return Found(())
+                return QueryResult(())
             async with self._task_lock.acquire():
                 found, accepted = await self._fetch_due(now, limit, shards)
         add_operations(reads=operation_cost(found), writes=accepted)
         return found
 
-    async def get_tasks(self, ids: Sequence[str]) -> Found:
+    async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
         """The tasks with these ids; those that do not exist are left out."""
         if not ids:
-            return Found(())
+            return QueryResult(())
         async with self._limit_time():
             looked = await self._task_table.fetch_by_id(ids, self._last_seen_at)
         add_operations(reads=len(ids))
         return queries.get_tasks(looked.tasks, ids)
 
-    async def write(self, writes: Sequence[Write]) -> list[Written]:
+    async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
         """Do each write whose guard holds by what is read just before."""
         return await self.write_with_runs(None, writes)
 
-    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
-        """Keep *entry*, then do each write whose guard holds by what is read just before."""
+    async def write_with_runs(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
+        """Keep *batch*, then do each write whose guard holds by what is read just before."""
         if batch is None and not writes:
             return []
-        results = [Written(Result.UNKNOWN)] * len(writes)
+        results = [WriteResult(WriteStatus.UNKNOWN)] * len(writes)
         self._page_snapshot.clear()
         try:
             async with self._limit_time(), self._task_lock.acquire():
@@ -204,14 +208,14 @@ class BitableStore:
         add_operations(reads=1)
         return found
 
-    async def list_tasks(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
+    async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
         """Tasks that match *which*, by id, those with ids greater than *after* only."""
-        tasks = self._page_snapshot.continues(after)
+        tasks = self._page_snapshot.resume(after)
         if tasks is None:
             async with self._limit_time():
                 tasks = (await self._task_table.fetch_all(self._last_seen_at)).tasks
         found = queries.list_tasks(tasks, which, after, limit)
-        self._page_snapshot.cursor(found, tasks)
+        self._page_snapshot.save(found, tasks)
         add_operations(reads=operation_cost(found))
         return found
 
@@ -229,7 +233,7 @@ class BitableStore:
         add_operations(reads=max(1, len(found)))
         return found
 
-    async def stats(self, now: datetime) -> Counts:
+    async def stats(self, now: datetime) -> StoreStats:
         """The figures of the status page."""
         async with self._limit_time():
             looked = await self._task_table.fetch_all(now)
@@ -237,7 +241,7 @@ class BitableStore:
         add_operations(reads=3)  # two counts and the last entry
         return queries.compute_stats(looked.tasks, now, last_at)
 
-    async def get_documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
+    async def get_documents(self, kind: DocumentKind, ids: Sequence[str]) -> list[Document]:
         """The documents of *kind* with these ids."""
         if not ids:
             return []
@@ -246,14 +250,16 @@ class BitableStore:
         add_operations(reads=len(ids))
         return found
 
-    async def list_documents(self, kind: Kind, *, after: str = "", limit: int = 100) -> list[Document]:
+    async def list_documents(
+        self, kind: DocumentKind, *, after: str = "", limit: int = 100
+    ) -> list[Document]:
         """Documents of *kind* by id, those behind *after*."""
         async with self._limit_time():
             found = await self._document_table.list_documents(kind, after, limit)
         add_operations(reads=max(1, len(found)))
         return found
 
-    async def put_documents(self, documents: Sequence[Document]) -> list[Written]:
+    async def put_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
         """Create or replace each document whose guard holds by what is read just before."""
         rows = encode_documents(documents)
         written = await self._apply_document_changes(
@@ -262,7 +268,7 @@ class BitableStore:
         add_operations(writes=len(documents))
         return written
 
-    async def delete_documents(self, documents: Sequence[Document]) -> list[Written]:
+    async def delete_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
         """Remove each document whose guard holds by what is read just before."""
         written = await self._apply_document_changes(
             documents, lambda: self._document_table.delete_documents(documents)
@@ -283,7 +289,7 @@ class BitableStore:
         async with limit_time(self._timeouts.setup_s):
             return await (one.plan() if dry_run else one.apply())
 
-    def count_operations(self) -> AbstractContextManager[Operations]:
+    def count_operations(self) -> AbstractContextManager[OperationCounts]:
         """Count the operations of this asyncio task, and those it starts, while inside."""
         return count_operations()
 
@@ -294,13 +300,13 @@ class BitableStore:
 
     async def _fetch_due(
         self, now: datetime, limit: int, shards: tuple[int, int] | None
-    ) -> tuple[Found, int]:
+    ) -> tuple[QueryResult, int]:
         looked = await self._task_table.fetch_due(now)
         await self._pruner.prune_sometimes(now)
         after, runs, changes = await self._task_table.import_edits(looked, now)
-        for start in range(0, len(runs), RUNS_PER_ENTRY):
-            some = tuple(runs[start : start + RUNS_PER_ENTRY])
-            await self._run_table.save(LedgerEntry(f"edit-{self._new_id()}.1", now, some))
+        for start in range(0, len(runs), RUNS_PER_BATCH):
+            some = tuple(runs[start : start + RUNS_PER_BATCH])
+            await self._run_table.save(RunBatch(f"edit-{self._new_id()}.1", now, some))
         doubtful = await self._task_table.write_updates(changes)
         certain = {name: row for name, row in after.rows.items() if row.row_id not in doubtful}
         if changes:
@@ -310,12 +316,12 @@ class BitableStore:
         ), after.last_revision - looked.tasks.last_revision
 
     async def _apply_document_changes(
-        self, documents: Sequence[Document], change: Callable[[], Awaitable[list[Written]]]
-    ) -> list[Written]:
+        self, documents: Sequence[Document], change: Callable[[], Awaitable[list[WriteResult]]]
+    ) -> list[WriteResult]:
         if not documents:
             return []
         try:
             async with self._limit_time(), self._document_lock.acquire():
                 return await change()
         except NoAnswerError:
-            return [Written(Result.UNKNOWN)] * len(documents)
+            return [WriteResult(WriteStatus.UNKNOWN)] * len(documents)

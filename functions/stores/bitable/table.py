@@ -72,7 +72,7 @@ class Record:
     Attributes:
         fields: What is in its cells, by column, as the API shows it; empty cells are left out.
         modified_at: When it was changed last; None where that was not said.
-        made_ms: When it was made, in milliseconds since 1970; 0 where that was not said.
+        created_ms: When it was made, in milliseconds since 1970; 0 where that was not said.
     """
 
     id: str
@@ -99,7 +99,7 @@ class RecordsApi:
 
     Args:
         table_id: Where it is, found when first needed.
-        gap_s: Between two writes.
+        write_gap_s: Between two writes.
         new_id: A fresh random name.
     """
 
@@ -126,11 +126,11 @@ class RecordsApi:
         oldest_by: str = "",
         max_rows: int | None = None,
     ) -> list[Record]:
-        """The rows that meet one of *conditions*, with *every* all of them; all rows without any.
+        """The rows that meet one of *conditions*, with *match_all* all of them; all rows without any.
 
         Args:
             newest_by: The column of numbers to sort by, greatest first; *oldest_by* the least first.
-            most: So many are enough.
+            max_rows: So many are enough.
         """
         found: list[Record] = []
         pages = self.iter_pages(
@@ -182,10 +182,10 @@ class RecordsApi:
         return found
 
     async def create(self, rows: Sequence[Fields]) -> list[str]:
-        """Make at most `BATCH` rows, all or none; return their names.
+        """Make at most `BATCH_SIZE` rows, all or none; return their names.
 
         Raises:
-            Unanswered: They may have been made.
+            NoAnswerError: They may have been made.
         """
         data = await self._write("batch_create", [{"fields": dict(fields)} for fields in rows])
         made = [str(item.get("record_id", "")) for item in data.get("records") or ()]
@@ -194,21 +194,24 @@ class RecordsApi:
         return made
 
     async def update(self, updates: Sequence[RowUpdate], *, conditional: bool = False) -> None:
-        """Change at most `BATCH` rows, all or none.
+        """Change at most `BATCH_SIZE` rows, all or none.
 
         Args:
-            guarded: Whether it is right only as long as nobody else writes.
+            conditional: Whether it is right only as long as nobody else writes.
 
         Raises:
-            Unanswered: They may have been changed.
-            Conflict: Somebody else wrote; only where it is guarded.
-            RefusedError: With the code `GONE`: a row does not exist.
+            NoAnswerError: They may have been changed.
+            WriteConflictError: Somebody else wrote; only where it is guarded.
+            FeishuRequestError: With the code `RECORD_MISSING`: a row does not exist.
         """
         records = [{"record_id": one.record_id, "fields": dict(one.fields)} for one in updates]
         await self._write("batch_update", records, conditional=conditional)
 
     async def delete(self, record_ids: Sequence[str], *, conditional: bool = False) -> None:
-        """Remove at most `BATCH` rows, all or none; errors as from `update`. After a lost answer it looks."""
+        """Remove at most `BATCH_SIZE` rows, all or none; errors as from `update`.
+
+        After a lost answer it looks whether they are gone.
+        """
         body = {"records": list(record_ids)}
         try:
             async with self._serialize(is_write=True) as table:
@@ -223,7 +226,7 @@ class RecordsApi:
         await asyncio.sleep(max(0.0, self._next_write_at - asyncio.get_running_loop().time()))
 
     async def wait_before_retry(self, attempt: int) -> None:
-        """Wait before the try after the *number*-th conflict."""
+        """Wait before the try after the *attempt*-th conflict."""
         await self._client.wait_before_retry(attempt)
 
     async def _write(

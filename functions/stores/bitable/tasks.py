@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from functions.domain.run import Run
-from functions.domain.storage import Result, Write, Written
+from functions.domain.storage import ConditionalWrite, WriteResult, WriteStatus
 from functions.errors import StoreError, StoreUnavailableError
 from functions.stores.bitable.cells import to_seconds
 from functions.stores.bitable.config import (
@@ -126,7 +126,7 @@ class TaskTable:
             try:
                 done = encode_row(row, before, records[0], parser=self._parser)
             except StoreError as exc:  # one that is too large stops no other
-                log.warning("row_not_taken_in", extra={"task_id": name, "reason": str(exc)})
+                log.warning("row_not_imported", extra={"task_id": name, "reason": str(exc)})
                 rows[name] = None
                 continue
             rows[name] = done.row
@@ -138,7 +138,7 @@ class TaskTable:
         )
 
     async def write_updates(self, updates: Sequence[RowUpdate]) -> frozenset[str]:
-        """Write *changes* as far as that goes; return the rows it cannot be said of."""
+        """Write *updates* as far as that goes; return the rows it cannot be said of."""
         doubtful: set[str] = set()
         left = split_into_batches(updates)
         while left:
@@ -205,7 +205,7 @@ class TaskTable:
 T = TypeVar("T")
 
 MAX_ATTEMPTS = 5  # tries at a write, each with its guard compared anew
-CONFLICT, APPLIED = Written(Result.REFUSED), Result.APPLIED
+CONFLICT, APPLIED = WriteResult(WriteStatus.CONFLICT), WriteStatus.APPLIED
 
 
 class TaskWriter:
@@ -216,7 +216,9 @@ class TaskWriter:
         self._table = table
         self._parser = parser
 
-    async def write(self, writes: Sequence[Write], results: list[Written], at: datetime) -> None:
+    async def write(
+        self, writes: Sequence[ConditionalWrite], results: list[WriteResult], at: datetime
+    ) -> None:
         """Do each write whose guard holds by what is read just before; fill in *results* as they are known.
 
         Raises:
@@ -227,21 +229,21 @@ class TaskWriter:
             one = _WritePlan(results)
             await self._plan(left, one, at)
             await self._execute(one, at)
-            if one.error is not None and all(result.result is Result.UNKNOWN for result in results):
+            if one.error is not None and all(result.status is WriteStatus.UNKNOWN for result in results):
                 raise one.error
             left = {index: writes[index] for index in one.conflicts}
             if not left:
                 return
             await self._records.wait_before_retry(number)
 
-    async def _plan(self, left: Mapping[int, Write], plan: "_WritePlan", at: datetime) -> None:
+    async def _plan(self, left: Mapping[int, ConditionalWrite], plan: "_WritePlan", at: datetime) -> None:
         """Compare guards with what is there now, and say what is to be done."""
         await self._records.wait_for_write_gap()
         looked = await self._read_expected_rows(list(left.values()), at)
         after, answers = queries.apply_writes(looked.tasks, list(left.values()))
         for (index, write), answer in zip(left.items(), answers, strict=True):
             name = write.task.id
-            if answer.result is not APPLIED:
+            if answer.status is not APPLIED:
                 plan.results[index] = answer
                 continue
             records = looked.records.get(name, ())
@@ -283,7 +285,7 @@ class TaskWriter:
             except (NoAnswerError, BusyError):  # they stay unknown
                 continue
 
-    async def _read_expected_rows(self, writes: Sequence[Write], at: datetime) -> Snapshot:
+    async def _read_expected_rows(self, writes: Sequence[ConditionalWrite], at: datetime) -> Snapshot:
         """The rows that the guards of *writes* speak of."""
         places = [place for write in writes if (place := _row_id_of(write.revision))]
         new = [write.task.id for write in writes if write.revision is None]
@@ -301,7 +303,7 @@ class TaskWriter:
         if late:
             await self._records.delete([name for name in made if name in late])
         for (index, done), name in zip(some, made, strict=True):
-            applied = Written(APPLIED, with_row_id(done.row, name).revision)
+            applied = WriteResult(APPLIED, with_row_id(done.row, name).revision)
             plan.results[index] = CONFLICT if name in late else applied
 
     async def _find_duplicates(
@@ -326,7 +328,7 @@ class TaskWriter:
             plan.conflicts += [index for index, _ in some]
             return
         for index, done in some:
-            plan.results[index] = Written(APPLIED, done.row.revision)
+            plan.results[index] = WriteResult(APPLIED, done.row.revision)
 
     async def _delete(self, some: Sequence[tuple[int, str]], plan: "_WritePlan") -> None:
         try:
@@ -337,7 +339,7 @@ class TaskWriter:
             plan.conflicts += [index for index, _ in some]
             return
         for index, _ in some:
-            plan.results[index] = Written(APPLIED)
+            plan.results[index] = WriteResult(APPLIED)
 
 
 @dataclass(slots=True)
@@ -348,7 +350,7 @@ class _WritePlan:
         conflicts: Those whose guard has to be compared anew, for others wrote meanwhile.
     """
 
-    results: list[Written]
+    results: list[WriteResult]
     creates: list[tuple[int, EncodedRow]] = field(default_factory=list)
     updates: list[tuple[int, EncodedRow]] = field(default_factory=list)
     deletes: list[tuple[int, str]] = field(default_factory=list)

@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from functions.domain.lifecycle.edit import edited, first_look
+from functions.domain.lifecycle.edit import edit_task, new_task
 from functions.domain.run import Run
-from functions.domain.storage import Broken, Stored
-from functions.domain.task import Task, TaskSpec, slug
+from functions.domain.storage import InvalidDocument, VersionedTask
+from functions.domain.task import Task, TaskSpec, slugify
 from functions.errors import InputError
 from functions.stores.codec import encode_model
 from functions.stores.json_text import as_mapping, content_hash
@@ -33,14 +33,14 @@ def user_section(task: Task) -> dict[str, Any]:
 def state_section(task: Task, written: Section, *, revision: int) -> dict[str, Any]:
     """What is kept beside *written*, which says the rest of *task*.
 
-    `seen` is a fingerprint of *written*, by which a later edit of it is noticed; `timing` is what
+    `contentHash` is a fingerprint of *written*, by which a later edit of it is noticed; `timing` is what
     the next occurrence comes from, which such an edit may change.
     """
     document = _to_document(task)
     timing = {name: document[name] for name in (*SCHEDULE_FIELDS, *LINK_FIELDS) if name in document}
     kept = {name: value for name, value in document.items() if name not in USER_FIELDS}
     title = {} if "title" in written else {"title": task.title}
-    head = {"revision": revision, "seen": content_hash(written), "timing": timing}
+    head = {"revision": revision, "contentHash": content_hash(written), "timing": timing}
     return head | title | {"nextRunAt": None} | kept
 
 
@@ -96,12 +96,12 @@ def import_new(task_id: str, written: Section, *, now: datetime) -> ImportedEdit
     """The task of somebody who wrote only what to do and when; its schedule counts from *now*.
 
     Raises:
-        UnfitError: It is no task, or has no occurrence left.
+        InvalidTaskError: It is no task, or has no occurrence left.
     """
     spec = _parse_spec(task_id, written)
     _check_links(spec, {})
     try:
-        return ImportedEdit(first_look(spec, now=now, origin=""))
+        return ImportedEdit(new_task(spec, now=now, origin=""))
     except InputError as exc:
         raise InvalidTaskError(str(exc)) from None
 
@@ -110,7 +110,7 @@ def import_edit(task_id: str, written: Section, kept: Section, *, now: datetime)
     """The task of somebody who edited it at *now*: his words and its state, as by any other edit.
 
     Raises:
-        UnfitError: It is no task any more, or has no occurrence left.
+        InvalidTaskError: It is no task any more, or has no occurrence left.
     """
     spec = _parse_spec(task_id, written)
     _check_links(spec, as_mapping(kept.get("timing")))
@@ -118,7 +118,7 @@ def import_edit(task_id: str, written: Section, kept: Section, *, now: datetime)
     task = _parse_task(merge(task_id, {**written, "title": spec.title}, state))
     now = max(at for at in (now, task.updated_at, task.last_run_at) if at is not None)
     try:
-        settlement = edited(_previous_task(task, written, kept, state), spec, now=now)
+        settlement = edit_task(_previous_task(task, written, kept, state), spec, now=now)
     except InputError as exc:
         raise InvalidTaskError(str(exc)) from None
     return ImportedEdit(task.model_copy(update=dict(settlement.changes)), settlement.runs)
@@ -195,11 +195,11 @@ class EditableRow:
 
     Args:
         entries: What he wrote; more than one where an id is given twice.
-        kept: What the scheduler keeps of it; None when it has not seen it yet.
-        at: When he saved it: from then on a new task's, or an edited one's, schedule counts.
-        nameless: It has neither id nor title; *name* is its place.
-        place: Where it is kept, if that has a name of its own which no later task is given; else empty.
-        fault: Why it can be no task, where that is known before anybody tries; else empty.
+        state: What the scheduler keeps of it; None when it has not seen it yet.
+        saved_at: When he saved it: from then on a new task's, or an edited one's, schedule counts.
+        is_unnamed: It has neither id nor title; *task_id* is its place.
+        row_id: Where it is kept, if that has a name of its own which no later task is given; else empty.
+        problem: Why it can be no task, where that is known before anybody tries; else empty.
     """
 
     def __init__(
@@ -224,21 +224,21 @@ class EditableRow:
     @cached_property
     def has_user_edit(self) -> bool:
         """Whether a person has added or edited it since the scheduler wrote last."""
-        return self.state is None or self.state.get("seen") != content_hash(self.entries[0])
+        return self.state is None or self.state.get("contentHash") != content_hash(self.entries[0])
 
     @cached_property
-    def parsed(self) -> ImportedEdit | Broken:
+    def parsed(self) -> ImportedEdit | InvalidDocument:
         """The task, with what is to be recorded of an edit, or why it is none."""
         try:
             return self._import_at(self.saved_at)
         except InvalidTaskError as exc:
-            return Broken(self.task_id, str(exc))
+            return InvalidDocument(self.task_id, str(exc))
 
     @cached_property
-    def versioned(self) -> Stored | Broken:
+    def versioned(self) -> VersionedTask | InvalidDocument:
         """The task at its revision, or why it is none."""
         one = self.parsed
-        return one if isinstance(one, Broken) else Stored(one.task, self.revision)
+        return one if isinstance(one, InvalidDocument) else VersionedTask(one.task, self.revision)
 
     @cached_property
     def revision(self) -> str:
@@ -252,14 +252,14 @@ class EditableRow:
             at = self.state.get("nextRunAt")
             return None if at is None else (parse_instant(at) or ALWAYS_DUE)
         one = self.parsed
-        return ALWAYS_DUE if isinstance(one, Broken) else one.task.next_run_at
+        return ALWAYS_DUE if isinstance(one, InvalidDocument) else one.task.next_run_at
 
     def import_edit(self, revision: int, *, now: datetime) -> "tuple[EditableRow, tuple[Run, ...]] | None":
         """The row with the state that a person's edit makes at *now*, and what is to be recorded of it.
 
         None when what he wrote is no task, or when he has not touched it.
         """
-        if not self.has_user_edit or isinstance(self.parsed, Broken):
+        if not self.has_user_edit or isinstance(self.parsed, InvalidDocument):
             return None
         try:
             one = self._import_at(now)
@@ -293,7 +293,7 @@ class EditableRow:
 
 @dataclass(frozen=True, slots=True)
 class EditableTasks:
-    """The rows by name; *others* is what else their place says, *last* the last revision given."""
+    """The rows by name; *extra* is what else their place says, *last_revision* the last revision given."""
 
     rows: Mapping[str, EditableRow] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -314,7 +314,7 @@ def id_of(entry: Any) -> str:
     """The id a person gave, or the one his title makes; empty when he gave neither."""
     name = as_mapping(entry).get("id")
     if name is None and isinstance(as_mapping(entry).get("title"), str):
-        return slug(entry["title"])
+        return slugify(entry["title"])
     return name if isinstance(name, str) else ""
 
 

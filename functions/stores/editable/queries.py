@@ -5,7 +5,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from functions.domain.run import Run
-from functions.domain.storage import Broken, Counts, Filter, Found, Result, Stored, Write, Written
+from functions.domain.storage import (
+    ConditionalWrite,
+    InvalidDocument,
+    QueryResult,
+    StoreStats,
+    TaskFilter,
+    VersionedTask,
+    WriteResult,
+    WriteStatus,
+)
 from functions.domain.types import Status
 from functions.stores.editable.model import (
     EditableRow,
@@ -20,34 +29,34 @@ ACTIVE_STATUSES = (Status.SCHEDULED, Status.RUNNING, Status.RETRYING)
 MAX_EDIT_AGE = timedelta(hours=1)  # an edit counts from when it was saved, if that is not longer ago
 
 
-def fetch_due(tasks: EditableTasks, now: datetime, limit: int, shards: tuple[int, int] | None) -> Found:
+def fetch_due(tasks: EditableTasks, now: datetime, limit: int, shards: tuple[int, int] | None) -> QueryResult:
     """Tasks to look at by *now*, earliest first; of *shards* alone (first and last), if they are given.
 
     Unreadable ones stay due until somebody mends them. At most half of *limit* is theirs, so that they
     never hide the readable ones behind them.
     """
     if limit <= 0:
-        return Found(())
+        return QueryResult(())
     waiting = ((row.due_at, row.task_id, row) for row in tasks.rows.values() if row.due_at is not None)
-    found: list[Stored] = []
-    broken: list[Broken] = []
+    found: list[VersionedTask] = []
+    broken: list[InvalidDocument] = []
     for _, _, row in sorted(one for one in waiting if one[0] <= now):
         match row.versioned:
-            case Stored() as stored if shards is None or shards[0] <= stored.task.shard <= shards[1]:
+            case VersionedTask() as stored if shards is None or shards[0] <= stored.task.shard <= shards[1]:
                 found.append(stored)
-            case Broken() as one if shards is None:
+            case InvalidDocument() as one if shards is None:
                 broken.append(one)
         if len(found) + min(len(broken), limit // 2) >= limit:
             break
-    return Found(tuple(found), tuple(broken[: limit - len(found)]))
+    return QueryResult(tuple(found), tuple(broken[: limit - len(found)]))
 
 
-def get_tasks(tasks: EditableTasks, ids: Sequence[str]) -> Found:
+def get_tasks(tasks: EditableTasks, ids: Sequence[str]) -> QueryResult:
     """The tasks with these ids."""
     return to_query_result(tasks.rows[name] for name in dict.fromkeys(ids) if name in tasks.rows)
 
 
-def list_tasks(tasks: EditableTasks, which: Filter, after: str, limit: int) -> Found:
+def list_tasks(tasks: EditableTasks, which: TaskFilter, after: str, limit: int) -> QueryResult:
     """Tasks that match *which*, by id, those behind *after*. Unreadable ones match by what they say."""
     names = sorted(name for name in tasks.rows if name > after and (not which.ids or name in which.ids))
     found: list[EditableRow] = []
@@ -59,17 +68,19 @@ def list_tasks(tasks: EditableTasks, which: Filter, after: str, limit: int) -> F
     return to_query_result(found)
 
 
-def compute_stats(tasks: EditableTasks, now: datetime, last_tick_at: datetime | None) -> Counts:
+def compute_stats(tasks: EditableTasks, now: datetime, last_tick_at: datetime | None) -> StoreStats:
     """The figures of the status page."""
     waiting = [row for row in tasks.rows.values() if row.due_at is not None]
     scheduled = sum(_listing_fields(row)["status"] in ACTIVE_STATUSES for row in waiting)
     late = sum(row.due_at is not None and row.due_at <= now for row in waiting)
-    return Counts(scheduled, late, last_tick_at)
+    return StoreStats(scheduled, late, last_tick_at)
 
 
 def find_user_edits(tasks: EditableTasks) -> list[EditableRow]:
     """What people have added or edited, and the scheduler has not taken in yet."""
-    return [row for row in tasks.rows.values() if row.has_user_edit and isinstance(row.versioned, Stored)]
+    return [
+        row for row in tasks.rows.values() if row.has_user_edit and isinstance(row.versioned, VersionedTask)
+    ]
 
 
 def import_edits(tasks: EditableTasks, now: datetime) -> tuple[EditableTasks, list[Run]]:
@@ -86,7 +97,9 @@ def import_edits(tasks: EditableTasks, now: datetime) -> tuple[EditableTasks, li
     return (replace_rows(tasks, rows, last_revision=last) if rows else tasks), runs
 
 
-def apply_writes(tasks: EditableTasks, writes: Sequence[Write]) -> tuple[EditableTasks, list[Written]]:
+def apply_writes(
+    tasks: EditableTasks, writes: Sequence[ConditionalWrite]
+) -> tuple[EditableTasks, list[WriteResult]]:
     """*tasks* with each write done whose guard holds, and the answers."""
     rows: dict[str, EditableRow | None] = {}
     answers = []
@@ -94,32 +107,32 @@ def apply_writes(tasks: EditableTasks, writes: Sequence[Write]) -> tuple[Editabl
     for write in writes:
         before = tasks.rows.get(write.task.id)
         if not _precondition_holds(write, before):
-            answers.append(Written(Result.REFUSED))
+            answers.append(WriteResult(WriteStatus.CONFLICT))
             continue
         if write.delete:
             rows[write.task.id] = None
-            answers.append(Written(Result.APPLIED))
+            answers.append(WriteResult(WriteStatus.APPLIED))
             continue
         last += 1
         row = _row_after_write(write, before, last)
         rows[row.task_id] = row
-        answers.append(Written(Result.APPLIED, row.revision))
+        answers.append(WriteResult(WriteStatus.APPLIED, row.revision))
     return (replace_rows(tasks, rows, last_revision=last) if rows else tasks), answers
 
 
-def _precondition_holds(write: Write, before: EditableRow | None) -> bool:
+def _precondition_holds(write: ConditionalWrite, before: EditableRow | None) -> bool:
     if before is None or write.revision is None:
         return before is None and write.revision is None and not write.delete
     return bool(before.revision == write.revision)
 
 
-def _row_after_write(write: Write, before: EditableRow | None, revision: int) -> EditableRow:
+def _row_after_write(write: ConditionalWrite, before: EditableRow | None, revision: int) -> EditableRow:
     """The row *write* makes. The person's words, and how he put them, stay where they mean the same."""
     task = write.task
     written = user_section(task)
     if (
         before is not None
-        and isinstance(before.versioned, Stored)
+        and isinstance(before.versioned, VersionedTask)
         and user_section(before.versioned.task) == written
     ):
         entries = before.entries
@@ -131,7 +144,7 @@ def _row_after_write(write: Write, before: EditableRow | None, revision: int) ->
     )
 
 
-def _matches_filter(row: EditableRow, which: Filter) -> bool:
+def _matches_filter(row: EditableRow, which: TaskFilter) -> bool:
     has = _listing_fields(row)
     wanted = {"status": which.status, "type": which.type, "owner": which.owner, "origin": which.origin}
     tags = has["tags"] if isinstance(has["tags"], list | tuple) else ()
@@ -142,7 +155,7 @@ def _matches_filter(row: EditableRow, which: Filter) -> bool:
 
 def _listing_fields(row: EditableRow) -> Mapping[str, Any]:
     """What a task is listed by."""
-    if row.has_user_edit and isinstance(row.versioned, Stored):
+    if row.has_user_edit and isinstance(row.versioned, VersionedTask):
         task = row.versioned.task
         document = {name: getattr(task, name) for name in ("status", "type", "owner", "origin", "tags")}
     else:
@@ -150,10 +163,10 @@ def _listing_fields(row: EditableRow) -> Mapping[str, Any]:
     return {"status": "scheduled", "type": "", "owner": "", "origin": "", "tags": ()} | document
 
 
-def to_query_result(rows: Iterable[EditableRow]) -> Found:
+def to_query_result(rows: Iterable[EditableRow]) -> QueryResult:
     """*rows* as tasks and, apart from them, what is none."""
     found = [row.versioned for row in rows]
-    return Found(
-        tuple(one for one in found if isinstance(one, Stored)),
-        tuple(one for one in found if isinstance(one, Broken)),
+    return QueryResult(
+        tuple(one for one in found if isinstance(one, VersionedTask)),
+        tuple(one for one in found if isinstance(one, InvalidDocument)),
     )

@@ -178,8 +178,11 @@ class FirestoreClient:
                 f"Firestore did not answer within {self._read_timeout_s:g} s"
             ) from None
 
-    async def run_read(self, attempt: Callable[[FirestoreStub], Awaitable[T]]) -> T:
-        """What *attempt* brings, tried again after a lost connection or a cut answer. Use it in `reading`."""
+    async def read_with_retries(self, attempt: Callable[[FirestoreStub], Awaitable[T]]) -> T:
+        """What *attempt* brings, tried again after a lost connection or a cut answer.
+
+        Use it in `limit_read_time`.
+        """
         for pause_s in (*RETRY_DELAYS_S, None):
             fault = StoreUnavailableError("Firestore is slow to answer")
             try:

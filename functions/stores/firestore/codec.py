@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import to_jsonable_python
 
-from functions.domain.storage import Broken, Found, Stored, Write
+from functions.domain.storage import ConditionalWrite, InvalidDocument, QueryResult, VersionedTask
 from functions.domain.task import Task
 from functions.stores.firestore import messages_pb2 as wire
 
@@ -58,7 +58,7 @@ def encode_value(slot: wire.Value, value: Any, *, depth: int = 0) -> None:
 
 
 def decode_value(value: wire.Value) -> Any:
-    """The Python value of a message that `put`, or a person in the console, has written.
+    """The Python value of a message that `encode_value`, or a person in the console, has written.
 
     Raises:
         ValueError: A kind of value no task has: a place on Earth, a reference, bytes.
@@ -80,7 +80,7 @@ def decode_value(value: wire.Value) -> Any:
 
 
 def encode_timestamp(slot: wire.Timestamp, instant: datetime) -> None:
-    """Write *moment* into the empty timestamp *slot*, to the microsecond."""
+    """Write *instant* into the empty timestamp *slot*, to the microsecond."""
     since = instant - EPOCH
     slot.seconds = since.days * 86_400 + since.seconds
     slot.nanos = since.microseconds * 1000
@@ -171,7 +171,7 @@ ALWAYS_WRITTEN = frozenset({"next_run_at", "status", "shard"})  # queries do not
 NANOS = 10**9
 
 
-def encode_write(slot: wire.Write, write: Write, *, name: str) -> None:
+def encode_write(slot: wire.Write, write: ConditionalWrite, *, name: str) -> None:
     """Fill the empty message *slot* with *write*, guarded by the revision it expects.
 
     Raises:
@@ -204,26 +204,26 @@ def id_of(document: wire.Document) -> str:
     return str(document.name.rpartition("/")[2])
 
 
-def to_query_result(documents: list[wire.Document]) -> Found:
+def to_query_result(documents: list[wire.Document]) -> QueryResult:
     """The documents as tasks, in their order; those that cannot be read as one apart."""
     read = [decode_task(document) for document in documents]
-    return Found(
-        tuple(one for one in read if isinstance(one, Stored)),
-        tuple(one for one in read if isinstance(one, Broken)),
+    return QueryResult(
+        tuple(one for one in read if isinstance(one, VersionedTask)),
+        tuple(one for one in read if isinstance(one, InvalidDocument)),
     )
 
 
-def decode_task(document: wire.Document) -> Stored | Broken:
+def decode_task(document: wire.Document) -> VersionedTask | InvalidDocument:
     """The document as a task, or why it cannot be read as one."""
     try:
         return _decode_versioned_task(document)
     except ValidationError as error:
-        return Broken(id_of(document), _describe_validation_error(error))
+        return InvalidDocument(id_of(document), _describe_validation_error(error))
     except ValueError as error:
-        return Broken(id_of(document), str(error))
+        return InvalidDocument(id_of(document), str(error))
 
 
-def _encode_task(slot: wire.Write, write: Write) -> None:
+def _encode_task(slot: wire.Write, write: ConditionalWrite) -> None:
     """The fields of the task that differ, or all of them; a document that is created gets all."""
     fields = None if write.revision is None else write.fields
     task = write.task
@@ -240,7 +240,7 @@ def _encode_task(slot: wire.Write, write: Write) -> None:
         slot.update_mask.field_paths.extend(ALIASES[field] for field in fields)
 
 
-def _decode_versioned_task(document: wire.Document) -> Stored:
+def _decode_versioned_task(document: wire.Document) -> VersionedTask:
     given: dict[str, Any] = {}
     for alias, value in document.fields.items():
         try:
@@ -250,7 +250,7 @@ def _decode_versioned_task(document: wire.Document) -> Stored:
                 f"{alias}: {_describe_value_error(error)}"
             ) from None  # the cause would show the value
     given["id"] = id_of(document)  # the name is what writes go to, whatever the field says
-    return Stored(Task.model_validate(given), revision_of(document.update_time))
+    return VersionedTask(Task.model_validate(given), revision_of(document.update_time))
 
 
 def _describe_value_error(error: ValueError) -> str:

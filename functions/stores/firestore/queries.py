@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args
 
-from functions.domain.storage import Filter, Kind
+from functions.domain.storage import DocumentKind, TaskFilter
 from functions.domain.types import Status
 from functions.errors import SettingsError
 from functions.stores.firestore import messages_pb2 as wire
@@ -58,7 +58,7 @@ INDEXES: Mapping[str, CollectionIndexes] = {
         ),
         ttl="expireAt",
     ),
-    **{kind: CollectionIndexes(single={}, ttl="expireAt") for kind in get_args(Kind)},
+    **{kind: CollectionIndexes(single={}, ttl="expireAt") for kind in get_args(DocumentKind)},
 }
 
 
@@ -66,7 +66,7 @@ def due_query(collection: str, now: datetime, *, shards: Sequence[int] = ()) -> 
     """Tasks whose next look has come, earliest first. Null is no instant, so it is never due.
 
     Args:
-        shards: Those alone; at most `MOST_SHARDS` of them. Empty means all.
+        shards: Those alone; at most `MAX_SHARDS_PER_QUERY` of them. Empty means all.
     """
     filters = [_field_filter("nextRunAt", "LESS_THAN_OR_EQUAL", now)]
     if shards:
@@ -91,7 +91,7 @@ def active_tasks_query(collection: str) -> Query:
     return _build_query(collection, [_field_filter("status", "IN", ACTIVE_STATUSES)])
 
 
-def list_query(collection: str, which: Filter, *, after: str | None) -> Query:
+def list_query(collection: str, which: TaskFilter, *, after: str | None) -> Query:
     """Tasks by name, after the document named *after* (None: from the first).
 
     Firestore filters by equalities (answered from the single-field indexes, merged) or, when there is no
@@ -104,13 +104,13 @@ def list_query(collection: str, which: Filter, *, after: str | None) -> Query:
     return query
 
 
-def is_fully_filtered(which: Filter) -> bool:
-    """Whether `listed` leaves nothing of *which* to be filtered afterwards."""
+def is_fully_filtered(which: TaskFilter) -> bool:
+    """Whether `list_query` leaves nothing of *which* to be filtered afterwards."""
     return not which.tag or not _equality_terms(which)
 
 
 def batches_between_query(collection: str, first: str, end: str) -> Query:
-    """Ledger entries whose names are not before *first* and before *beyond*."""
+    """Ledger entries whose names are not before *first* and before *end*."""
     query = _build_query(
         collection,
         [
@@ -152,12 +152,12 @@ def start_after(query: Query, document: wire.Document) -> None:
         query.start_at.values.append(last)
 
 
-def _filter_terms(which: Filter) -> list[tuple[str, str, str]]:
+def _filter_terms(which: TaskFilter) -> list[tuple[str, str, str]]:
     equal = _equality_terms(which)
     return equal if equal or not which.tag else [("tags", "ARRAY_CONTAINS", which.tag)]
 
 
-def _equality_terms(which: Filter) -> list[tuple[str, str, str]]:
+def _equality_terms(which: TaskFilter) -> list[tuple[str, str, str]]:
     given = {"status": which.status, "type": which.type, "owner": which.owner, "origin": which.origin}
     return [(field, "EQUAL", wanted) for field, wanted in given.items() if wanted]
 

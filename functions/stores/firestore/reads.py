@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from functions.domain.storage import Broken, Filter, Stored
+from functions.domain.storage import InvalidDocument, TaskFilter, VersionedTask
 from functions.stores.firestore import messages_pb2 as wire
 from functions.stores.firestore import queries
 from functions.stores.firestore.client import FirestoreClient, FirestoreStub
@@ -25,7 +25,10 @@ MAX_INSTANT = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class FirestoreReader:
-    """Reads of one database, counted as they are billed. All are for use inside `Calls.reading`."""
+    """Reads of one database, counted as they are billed.
+
+    All are for use inside `FirestoreClient.limit_read_time`.
+    """
 
     def __init__(self, client: FirestoreClient, paths: ResourcePaths) -> None:
         self._client = client
@@ -52,7 +55,7 @@ class FirestoreReader:
             answers = [answer async for answer in line.batch_get_documents(request)]
             return [answer.found for answer in answers if answer.HasField("found")]
 
-        documents = await self._client.run_read(attempt)
+        documents = await self._client.read_with_retries(attempt)
         add_operations(reads=len(paths))  # what is missing is billed as well
         return documents
 
@@ -67,13 +70,13 @@ class FirestoreReader:
             answers = [answer async for answer in line.run_aggregation_query(request)]
             return sum(answer.result.aggregate_fields["n"].integer_value for answer in answers)
 
-        number = await self._client.run_read(attempt)
+        number = await self._client.read_with_retries(attempt)
         add_operations(reads=max(1, -(-number // INDEX_ENTRIES_PER_READ)))
         return number
 
     def iter_due(
         self, now: datetime, *, limit: int, shards: Sequence[int] = ()
-    ) -> AsyncGenerator[list[Stored | Broken], None]:
+    ) -> AsyncGenerator[list[VersionedTask | InvalidDocument], None]:
         """Tasks whose next look has come, earliest first, *limit* at a time; not without end.
 
         Read as they come: all documents of the wire together take as much memory again as their tasks.
@@ -81,7 +84,7 @@ class FirestoreReader:
         query = queries.due_query(self._paths.task_collection, now, shards=shards)
         return self._iter_pages(query, limit, decode_task, max_documents=limit + MAX_INVALID_SKIPPED)
 
-    def iter_tasks(self, which: Filter, *, after: str, limit: int) -> DocumentPages:
+    def iter_tasks(self, which: TaskFilter, *, after: str, limit: int) -> DocumentPages:
         """Tasks by id, after *after*: all that match *which*, and perhaps some that do not."""
         if which.ids:
             return self._iter_pages_by_id([each for each in which.ids if each > after])
@@ -94,7 +97,7 @@ class FirestoreReader:
     async def list_documents(self, kind: str, *, after: str, limit: int) -> list[wire.Document]:
         """Small documents of one kind by id, after *after*."""
         name = self._paths.document_path(kind, after) if is_document_id(after) else None
-        query = queries.list_query(f"{self._paths.prefix}{kind}", Filter(), after=name)
+        query = queries.list_query(f"{self._paths.prefix}{kind}", TaskFilter(), after=name)
         query.limit.value = limit
         return await self.run_query(query)
 
@@ -131,7 +134,7 @@ class FirestoreReader:
     async def _collect(
         self, query: wire.StructuredQuery, convert: Callable[[wire.Document], T]
     ) -> tuple[list[T], wire.Document | None]:
-        """What *keep* makes of each document *query* finds, in its order; and the last document, if any."""
+        """What *convert* makes of each document *query* finds, in order; and the last document, if any."""
         request = wire.RunQueryRequest(parent=self._paths.documents_root, structured_query=query)
 
         async def attempt(line: FirestoreStub) -> tuple[list[T], wire.Document | None]:
@@ -143,7 +146,7 @@ class FirestoreReader:
                     kept.append(convert(last))
             return kept, last
 
-        kept, last = await self._client.run_read(attempt)
+        kept, last = await self._client.read_with_retries(attempt)
         add_operations(reads=max(1, len(kept)))
         return kept, last
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from functions.domain.run import Run
-from functions.domain.storage import RUNS_KEPT, Document, Kind, LedgerEntry
+from functions.domain.storage import RUN_RETENTION, Document, DocumentKind, RunBatch
 from functions.stores.codec import decode_run, encode_run, truncate_run
 from functions.stores.firestore import messages_pb2 as wire
 from functions.stores.firestore.codec import decode_value, encode_value, id_of, revision_of, set_precondition
@@ -19,8 +19,8 @@ from functions.stores.firestore.codec import decode_value, encode_value, id_of, 
 MAX_BATCH_BYTES = 900_000  # of records in one entry; Firestore refuses documents above 1 MiB
 
 
-def encode_run_batch(slot: wire.Write, batch: LedgerEntry, *, name: str) -> None:
-    """Fill the empty message *slot* with an unguarded write of *entry*: sent twice, it leaves one."""
+def encode_run_batch(slot: wire.Write, batch: RunBatch, *, name: str) -> None:
+    """Fill the empty message *slot* with an unguarded write of *batch*: sent twice, it leaves one."""
     finished = [run.finished_at for run in batch.runs] or [batch.at]
     slot.update.name = name
     fields = slot.update.fields
@@ -29,7 +29,7 @@ def encode_run_batch(slot: wire.Write, batch: LedgerEntry, *, name: str) -> None
     encode_value(fields["taskIds"], sorted({run.task_id for run in batch.runs}))
     encode_value(fields["earliestAt"], min(finished))
     encode_value(fields["latestAt"], max(finished))
-    encode_value(fields["expireAt"], batch.at + RUNS_KEPT)
+    encode_value(fields["expireAt"], batch.at + RUN_RETENTION)
     encode_value(fields["runs"], _encode_runs(batch.runs))
 
 
@@ -87,7 +87,7 @@ def encode_delete(slot: wire.Write, document: Document, *, name: str) -> None:
     set_precondition(slot, document.revision)
 
 
-def decode_documents(kind: Kind, documents_read: list[wire.Document]) -> list[Document]:
+def decode_documents(kind: DocumentKind, documents_read: list[wire.Document]) -> list[Document]:
     """What was found, as documents; one that was spoilt by hand is left out and reported."""
     documents = []
     for one in documents_read:

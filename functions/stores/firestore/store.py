@@ -8,17 +8,17 @@ from functools import partial
 
 from functions.domain.run import Run
 from functions.domain.storage import (
-    Broken,
-    Counts,
+    ConditionalWrite,
     Document,
-    Filter,
-    Found,
-    Kind,
-    LedgerEntry,
-    Operations,
-    Stored,
-    Write,
-    Written,
+    DocumentKind,
+    InvalidDocument,
+    OperationCounts,
+    QueryResult,
+    RunBatch,
+    StoreStats,
+    TaskFilter,
+    VersionedTask,
+    WriteResult,
 )
 from functions.domain.task import Task
 from functions.errors import StoreUnavailableError
@@ -48,7 +48,7 @@ class FirestoreStore:
     Args:
         emulator: `host:port` of an emulator; None means Google.
         read_timeout_s: Seconds one read may take, with all its tries and pages.
-        write_timeout_s: Seconds one `write` or `finish` may take.
+        write_timeout_s: Seconds one `write` or `write_with_runs` may take.
 
     Raises:
         SettingsError: Project, database or prefix are no names that Firestore knows.
@@ -69,7 +69,9 @@ class FirestoreStore:
         self._client = FirestoreClient(self._paths.database, emulator=emulator, read_timeout_s=read_timeout_s)
         self._reader = FirestoreReader(self._client, self._paths)
 
-    async def fetch_due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
+    async def fetch_due(
+        self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None
+    ) -> QueryResult:
         """Tasks whose next look has come: one query over one field, which needs no composite index.
 
         Unreadable documents stay due for ever. At most half of *limit* is theirs, so that they never hide
@@ -79,29 +81,31 @@ class FirestoreStore:
             return await self._fetch_due(now, limit, ())
         found = [await self._fetch_due(now, limit, some) for some in queries.chunk_shards(shards)]
         tasks = sorted((one for each in found for one in each.tasks), key=_next_run_order)
-        broken = [one for each in found for one in each.broken]
-        return Found(tuple(tasks[:limit]), tuple(broken[: max(0, limit - len(tasks))]))
+        broken = [one for each in found for one in each.invalid]
+        return QueryResult(tuple(tasks[:limit]), tuple(broken[: max(0, limit - len(tasks))]))
 
-    async def _fetch_due(self, now: datetime, limit: int, shards: Sequence[int]) -> Found:
-        tasks: list[Stored] = []
-        broken: list[Broken] = []
+    async def _fetch_due(self, now: datetime, limit: int, shards: Sequence[int]) -> QueryResult:
+        tasks: list[VersionedTask] = []
+        broken: list[InvalidDocument] = []
         asked = self._reader.iter_due(now, limit=limit, shards=shards)
         async with self._client.limit_read_time(), aclosing(asked) as pages:
             while len(tasks) + min(len(broken), limit // 2) < limit and (page := await anext(pages, None)):
-                tasks += [one for one in page if isinstance(one, Stored)]
-                broken += [one for one in page if isinstance(one, Broken)]
-        return Found(tuple(tasks[:limit]), tuple(broken[: max(0, limit - len(tasks))]))
+                tasks += [one for one in page if isinstance(one, VersionedTask)]
+                broken += [one for one in page if isinstance(one, InvalidDocument)]
+        return QueryResult(tuple(tasks[:limit]), tuple(broken[: max(0, limit - len(tasks))]))
 
-    async def get_tasks(self, ids: Sequence[str]) -> Found:
+    async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
         """The tasks with these ids, in any order."""
         async with self._client.limit_read_time():
             return to_query_result(await self._reader.get_task_documents(ids))
 
-    async def write(self, writes: Sequence[Write]) -> list[Written]:
+    async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
         """Guarded writes by BatchWrite; what is not answered in time is UNKNOWN."""
         return await write_tasks(self._client, self._paths, writes, deadline=self._write_deadline())
 
-    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def write_with_runs(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
         """The entry, then the writes; when the entry's fate is unknown the writes are UNKNOWN, and unsent."""
         deadline = self._write_deadline()
         if batch is None or await self._save_batch(batch, deadline=deadline):
@@ -123,14 +127,14 @@ class FirestoreStore:
         numbers = sorted((number for number in by_number if number.isdecimal()), key=int)
         return [run for number in numbers for run in decode_runs(by_number[number])]
 
-    def count_operations(self) -> AbstractContextManager[Operations]:
+    def count_operations(self) -> AbstractContextManager[OperationCounts]:
         """Count operations as Google bills them, by this asyncio task and those it starts, while inside."""
         return count_operations()
 
-    async def list_tasks(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
+    async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
         """Tasks by id; what Firestore does not filter without an index of its own is filtered here."""
-        tasks: list[Stored] = []
-        broken: list[Broken] = []
+        tasks: list[VersionedTask] = []
+        broken: list[InvalidDocument] = []
         async with (
             self._client.limit_read_time(),
             aclosing(self._reader.iter_tasks(which, after=after, limit=limit)) as pages,
@@ -139,10 +143,10 @@ class FirestoreStore:
                 for document in documents:
                     one = to_query_result([document])
                     tasks += (stored for stored in one.tasks if _matches_filter(stored.task, which))
-                    broken += one.broken
+                    broken += one.invalid
                     if len(tasks) + len(broken) == limit:
                         break
-        return Found(tuple(tasks), tuple(broken))
+        return QueryResult(tuple(tasks), tuple(broken))
 
     async def runs(
         self,
@@ -171,30 +175,32 @@ class FirestoreStore:
                     break  # no later page holds a newer run
         return newest[:limit]
 
-    async def get_documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
+    async def get_documents(self, kind: DocumentKind, ids: Sequence[str]) -> list[Document]:
         """The documents of *kind* with these ids."""
         asked = [self._paths.document_path(kind, each) for each in set(ids) if is_document_id(each)]
         async with self._client.limit_read_time():
             return decode_documents(kind, await self._reader.get_by_path(asked))
 
-    async def list_documents(self, kind: Kind, *, after: str = "", limit: int = 100) -> list[Document]:
+    async def list_documents(
+        self, kind: DocumentKind, *, after: str = "", limit: int = 100
+    ) -> list[Document]:
         """Documents of *kind* by id, those behind *after*."""
         if limit <= 0:
             return []
         async with self._client.limit_read_time():
             return decode_documents(kind, await self._reader.list_documents(kind, after=after, limit=limit))
 
-    async def put_documents(self, documents: Sequence[Document]) -> list[Written]:
+    async def put_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
         """Guarded writes by BatchWrite, as of tasks."""
         add_operations(writes=len(documents))
         return await self._write_documents(documents, encode_document)
 
-    async def delete_documents(self, documents: Sequence[Document]) -> list[Written]:
+    async def delete_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
         """Guarded removals by BatchWrite."""
         add_operations(deletes=len(documents))
         return await self._write_documents(documents, encode_delete)
 
-    async def stats(self, now: datetime) -> Counts:
+    async def stats(self, now: datetime) -> StoreStats:
         """The figures of the status page, by three queries at once."""
         tasks, runs = self._paths.task_collection, self._paths.run_collection
         async with self._client.limit_read_time():
@@ -203,7 +209,7 @@ class FirestoreStore:
                 self._reader.count_matches(queries.due_query(tasks, now)),
                 self._reader.run_query(queries.newest_batch_query(runs)),
             )
-        return Counts(scheduled, due, get_timestamp(entries[0], "at") if entries else None)
+        return StoreStats(scheduled, due, get_timestamp(entries[0], "at") if entries else None)
 
     async def prune(self, now: datetime) -> int:
         """Nothing: Firestore itself removes entries, by a TTL policy on `expireAt`."""
@@ -215,7 +221,7 @@ class FirestoreStore:
 
     async def _write_documents(
         self, documents: Sequence[Document], encode: Callable[..., None]
-    ) -> list[Written]:
+    ) -> list[WriteResult]:
         fills = [
             (
                 f"{one.kind} {one.id}",
@@ -225,8 +231,8 @@ class FirestoreStore:
         ]
         return await write_documents(self._client, self._paths, fills, deadline=self._write_deadline())
 
-    async def _save_batch(self, batch: LedgerEntry, *, deadline: float) -> bool:
-        """Whether *entry* is certainly in the ledger; its two tries leave time for the writes."""
+    async def _save_batch(self, batch: RunBatch, *, deadline: float) -> bool:
+        """Whether *batch* is certainly in the ledger; its two tries leave time for the writes."""
         tries = (deadline - 0.6 * self._write_timeout_s, deadline - 0.3 * self._write_timeout_s)
         return await save_run_batch(self._client, self._paths, batch, deadlines=tries)
 
@@ -234,12 +240,12 @@ class FirestoreStore:
         return asyncio.get_running_loop().time() + self._write_timeout_s
 
 
-def _next_run_order(stored: Stored) -> tuple[datetime, str]:
+def _next_run_order(stored: VersionedTask) -> tuple[datetime, str]:
     assert stored.task.next_run_at is not None  # it would not be due
     return stored.task.next_run_at, stored.task.id
 
 
-def _matches_filter(task: Task, which: Filter) -> bool:
+def _matches_filter(task: Task, which: TaskFilter) -> bool:
     equal = (
         (which.status, task.status),
         (which.type, task.type),

@@ -6,7 +6,7 @@ from functools import partial
 
 import grpc  # type: ignore[import-untyped]  # it ships no types
 
-from functions.domain.storage import LedgerEntry, Result, Write, Written
+from functions.domain.storage import ConditionalWrite, RunBatch, WriteResult, WriteStatus
 from functions.errors import StoreError, StoreUnavailableError
 from functions.stores.firestore import messages_pb2 as wire
 from functions.stores.firestore.client import FirestoreClient, to_store_error
@@ -18,8 +18,8 @@ from functions.stores.metering import add_operations
 CHUNK_WRITES = 400
 CHUNK_BYTES = 3_500_000  # the emulator refuses 4 MiB (with an error that invites to try again), Firestore 10
 
-UNKNOWN = Written(Result.UNKNOWN)
-CONFLICT = Written(Result.REFUSED)
+UNKNOWN = WriteResult(WriteStatus.UNKNOWN)
+CONFLICT = WriteResult(WriteStatus.CONFLICT)
 
 OK = 0
 CONFLICT_CODES = {
@@ -38,13 +38,13 @@ PERMANENT_CODES = {
 EncodeWrite = Callable[[wire.Write], None]
 
 #: What became of one write. An error is its own fault, and trying again will not mend it.
-WriteStatusResult = Written | StoreError
+WriteStatusResult = WriteResult | StoreError
 
 
 async def save_run_batch(
-    client: FirestoreClient, paths: ResourcePaths, batch: LedgerEntry, *, deadlines: Sequence[float]
+    client: FirestoreClient, paths: ResourcePaths, batch: RunBatch, *, deadlines: Sequence[float]
 ) -> bool:
-    """Leave *entry* in the ledger; whether it is certainly there. Leaving it there again changes nothing.
+    """Leave *batch* in the ledger; whether it is certainly there. Leaving it there again changes nothing.
 
     Args:
         deadlines: One for each try, in the running loop's time.
@@ -59,14 +59,14 @@ async def save_run_batch(
         add_operations(writes=1)
         if isinstance(answer, StoreError):
             raise answer
-        if answer.result is Result.APPLIED:
+        if answer.status is WriteStatus.APPLIED:
             return True
     return False
 
 
 async def write_tasks(
-    client: FirestoreClient, paths: ResourcePaths, writes: Sequence[Write], *, deadline: float
-) -> list[Written]:
+    client: FirestoreClient, paths: ResourcePaths, writes: Sequence[ConditionalWrite], *, deadline: float
+) -> list[WriteResult]:
     """Do each write whose guard holds, in parallel requests; answer in the same order.
 
     A write that Firestore will not take at all (too large, say) stops no other: it is UNKNOWN among
@@ -93,11 +93,11 @@ async def write_documents(
     encoders: Sequence[tuple[str, EncodeWrite]],
     *,
     deadline: float,
-) -> list[Written]:
-    """As `write_all`, for any documents.
+) -> list[WriteResult]:
+    """As `write_tasks`, for any documents.
 
     Args:
-        fills: For each write what it is about, for an error, and what fills an empty message with it.
+        encoders: For each write what it is about, for an error, and what fills an empty message with it.
     """
     chunks = [encoders[start : start + CHUNK_WRITES] for start in range(0, len(encoders), CHUNK_WRITES)]
     parts = await asyncio.gather(*(_send_chunk(client, paths, chunk, deadline=deadline) for chunk in chunks))
@@ -165,7 +165,7 @@ async def _send_halves(
 def to_write_status(status: wire.Status, result: wire.WriteResult) -> WriteStatusResult:
     """What one write came to. A lock held by somebody else, say, leaves it open: UNKNOWN."""
     if status.code == OK:
-        return Written(Result.APPLIED, revision_of(result.update_time))
+        return WriteResult(WriteStatus.APPLIED, revision_of(result.update_time))
     if status.code in CONFLICT_CODES or status.message.startswith(FUTURE_REVISION_MESSAGE):
         return CONFLICT
     if status.code in PERMANENT_CODES:

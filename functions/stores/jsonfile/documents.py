@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from functions.domain.storage import Document, Kind, Result, Written
+from functions.domain.storage import Document, DocumentKind, WriteResult, WriteStatus
 from functions.stores.editable.model import parse_instant
 from functions.stores.json_text import as_mapping, content_hash, dump_json, format_block, to_file_bytes
 from functions.stores.jsonfile.files import JsonFile, VersionStamp
@@ -18,25 +18,25 @@ DocumentsByKind = Mapping[str, Mapping[str, Any]]  # by kind and by id, as in th
 
 
 class DocumentFile:
-    """`tasks.shelf.json`: channels, keys, owners and what was done by whom.
+    """`tasks.documents.json`: channels, keys, owners and what was done by whom.
 
     Args:
-        shared: Holds the store's lock for reading, inside.
+        read_lock: Holds the store's lock for reading, inside.
     """
 
     def __init__(self, path: Path, read_lock: Callable[[], AbstractContextManager[None]]) -> None:
-        self._file = JsonFile(path.with_name(f"{path.stem}.shelf.json"))
+        self._file = JsonFile(path.with_name(f"{path.stem}.documents.json"))
         self._read_lock = read_lock
         self._documents: DocumentsByKind = {}
         self._last_revision = 0
         self._stamp: VersionStamp | None = None
 
-    def get_documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
+    def get_documents(self, kind: DocumentKind, ids: Sequence[str]) -> list[Document]:
         """The documents of *kind* with these ids."""
         there = self._load().get(kind, {})
         return list(_decode_documents(kind, {name: there[name] for name in ids if name in there}))
 
-    def list_documents(self, kind: Kind, after: str, limit: int) -> list[Document]:
+    def list_documents(self, kind: DocumentKind, after: str, limit: int) -> list[Document]:
         """Documents of *kind* by id, those behind *after*."""
         there = self._load().get(kind, {})
         names = sorted(name for name in there if name > after)[: max(0, limit)]
@@ -44,7 +44,7 @@ class DocumentFile:
 
     def put_documents(
         self, documents: Sequence[Document], rows: Sequence[Mapping[str, Any]]
-    ) -> list[Written]:
+    ) -> list[WriteResult]:
         """Create or replace each document whose guard holds. With the lock."""
         kinds = self._copy()
         answers = []
@@ -54,13 +54,13 @@ class DocumentFile:
             if (document.revision is None and before is None) or _precondition_holds(document, before):
                 self._last_revision += 1
                 there[document.id] = {"revision": self._last_revision, **row}
-                answers.append(Written(Result.APPLIED, _row_revision(there[document.id])))
+                answers.append(WriteResult(WriteStatus.APPLIED, _row_revision(there[document.id])))
             else:
-                answers.append(Written(Result.REFUSED))
+                answers.append(WriteResult(WriteStatus.CONFLICT))
         self._save(kinds, answers)
         return answers
 
-    def delete_documents(self, documents: Sequence[Document]) -> list[Written]:
+    def delete_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
         """Remove each document whose guard holds. With the lock."""
         kinds = self._copy()
         answers = []
@@ -69,7 +69,7 @@ class DocumentFile:
             holds = _precondition_holds(document, there.get(document.id))
             if holds:
                 del there[document.id]
-            answers.append(Written(Result.APPLIED if holds else Result.REFUSED))
+            answers.append(WriteResult(WriteStatus.APPLIED if holds else WriteStatus.CONFLICT))
         self._save(kinds, answers)
         return answers
 
@@ -84,7 +84,7 @@ class DocumentFile:
         ]
         for kind, name in past:
             del kinds[kind][name]
-        self._save(kinds, [Written(Result.APPLIED)] * len(past))
+        self._save(kinds, [WriteResult(WriteStatus.APPLIED)] * len(past))
         return len(past)
 
     def _load(self) -> DocumentsByKind:
@@ -108,8 +108,8 @@ class DocumentFile:
     def _copy(self) -> dict[str, dict[str, Any]]:
         return {kind: dict(there) for kind, there in self._load_locked().items()}
 
-    def _save(self, kinds: DocumentsByKind, results: Sequence[Written]) -> None:
-        if all(one.result is not Result.APPLIED for one in results):
+    def _save(self, kinds: DocumentsByKind, results: Sequence[WriteResult]) -> None:
+        if all(one.status is not WriteStatus.APPLIED for one in results):
             return
         parts = [f'"revision": {self._last_revision}']
         for kind in sorted(kinds):
@@ -131,7 +131,7 @@ def _row_revision(row: Any) -> str:
     return f"{as_mapping(row).get('revision', 0)}-{content_hash(row)}"
 
 
-def _decode_documents(kind: Kind, rows: Mapping[str, Any]) -> Iterator[Document]:
+def _decode_documents(kind: DocumentKind, rows: Mapping[str, Any]) -> Iterator[Document]:
     for name, row in rows.items():
         data = as_mapping(row).get("data")
         if isinstance(data, dict):

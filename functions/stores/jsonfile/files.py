@@ -112,7 +112,7 @@ class JsonFile:
 
 
 def saved_at(stamp: VersionStamp) -> datetime:
-    """When the version of *mark* was saved."""
+    """When the version of *stamp* was saved."""
     return datetime.fromtimestamp(stamp[0] / 1e9, tz=UTC)
 
 
@@ -142,7 +142,7 @@ def hold_lock(path: Path, *, timeout_s: float, shared: bool = False) -> Iterator
     let two processes hold two locks of one name.
 
     Raises:
-        StoreUnavailable: Others held it for *wait_s*.
+        StoreUnavailableError: Others held it for *wait_s*.
         OSError: The lock's file cannot be made. Who only reads then goes without: nobody writes there.
     """
     try:
@@ -221,7 +221,7 @@ class FileThread:
     becomes of the asyncio task that asked it.
 
     Args:
-        answer_within_s: After this a question is given up, whatever it waits for.
+        operation_timeout_s: After this a question is given up, whatever it waits for.
     """
 
     def __init__(self, path: Path, *, operation_timeout_s: float) -> None:
@@ -234,8 +234,8 @@ class FileThread:
         """Return what *work* returns.
 
         Raises:
-            Unanswered: No answer in time, and it cannot be said whether the work will yet be done.
-            StoreUnavailable: Locked for too long, or no answer in time; the work was not done.
+            StoreTimeoutError: No answer in time, and it cannot be said whether the work will yet be done.
+            StoreUnavailableError: Locked for too long, or no answer in time; the work was not done.
             StoreError: The files cannot be used as they are; the text says why.
         """
         if self._closed:

@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from functions.domain.run import Run
-from functions.domain.storage import RUNS_KEPT, LedgerEntry
-from functions.domain.types import OutcomeKind, instant_text
+from functions.domain.storage import RUN_RETENTION, RunBatch
+from functions.domain.types import OutcomeKind, format_instant
 from functions.stores.codec import encode_model
 from functions.stores.editable.model import parse_instant
 from functions.stores.json_text import as_mapping
@@ -45,10 +45,10 @@ class RunLog:
         self._runs: dict[str, Run] | None = None
         self._read_position = (0, 0)  # which file, and how much of it
 
-    def save(self, batch: LedgerEntry) -> None:
-        """Append *entry*, on the disk for good, or leave the file as it was."""
+    def save(self, batch: RunBatch) -> None:
+        """Append *batch*, on the disk for good, or leave the file as it was."""
         runs = ", ".join(encode_model(run) for run in batch.runs)
-        head = f'"entry": {json.dumps(batch.id)}, "at": "{instant_text(batch.at)}"'
+        head = f'"batch": {json.dumps(batch.id)}, "at": "{format_instant(batch.at)}"'
         text = f'{{{head}, "runs": [{runs}]}}\n'.encode()
         with self._path.open("ab+", buffering=0) as file:  # a buffer would try again when it is closed
             size = file.seek(0, os.SEEK_END)
@@ -100,12 +100,12 @@ class RunLog:
                 first = _decode_entry(file.readline())
         except FileNotFoundError:
             return False
-        return first is not None and first.at < now - RUNS_KEPT * 1.1
+        return first is not None and first.at < now - RUN_RETENTION * 1.1
 
     def prune(self, now: datetime) -> int:
         """Remove what is past keeping, and lines that later ones stand for; return how many entries went."""
         self._refresh()
-        kept = [line for line in self._entries.values() if line.at >= now - RUNS_KEPT]
+        kept = [line for line in self._entries.values() if line.at >= now - RUN_RETENTION]
         removed = len(self._entries) - len(kept)
         if removed:
             self._file.replace(b"".join(line.text for line in kept))
@@ -163,7 +163,7 @@ def _decode_entry(text: bytes) -> HistoryEntry | None:
         document = as_mapping(json.loads(text))
     except ValueError:
         return None
-    name, at, runs = document.get("entry"), parse_instant(document.get("at")), document.get("runs")
+    name, at, runs = document.get("batch"), parse_instant(document.get("at")), document.get("runs")
     if not isinstance(name, str) or at is None or not isinstance(runs, list):
         return None
     return HistoryEntry(name, at, tuple(run for one in runs if (run := _decode_run(one))), text)

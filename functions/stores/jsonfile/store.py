@@ -9,17 +9,17 @@ from pathlib import Path
 
 from functions.domain.run import Run
 from functions.domain.storage import (
-    RUNS_PER_ENTRY,
-    Counts,
+    RUNS_PER_BATCH,
+    ConditionalWrite,
     Document,
-    Filter,
-    Found,
-    Kind,
-    LedgerEntry,
-    Operations,
-    Result,
-    Write,
-    Written,
+    DocumentKind,
+    OperationCounts,
+    QueryResult,
+    RunBatch,
+    StoreStats,
+    TaskFilter,
+    WriteResult,
+    WriteStatus,
 )
 from functions.stores.codec import encode_documents
 from functions.stores.editable import queries as tasks
@@ -37,7 +37,7 @@ class JsonStore:
     """Tasks in the file at *path*, which people edit; what the scheduler keeps, in three files beside it.
 
     `tasks.json` is what to do and when, `tasks.state.json` where each task stands, `tasks.history.jsonl` what
-    happened, `tasks.shelf.json` the rest. Errors and bounds are those of `JsonThread.ask`; operations are
+    happened, `tasks.documents.json` the rest. Errors and bounds are those of `FileThread.run`; operations are
     counted as Firestore would bill them.
     """
 
@@ -55,32 +55,36 @@ class JsonStore:
         self._document_file = DocumentFile(place, partial(self._hold_lock, shared=True))
         self._run_log = RunLog(place)
 
-    async def fetch_due(self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None) -> Found:
+    async def fetch_due(
+        self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None
+    ) -> QueryResult:
         """Tasks whose next look has come, earliest first. What people did by hand is taken in before."""
         found, accepted = await self._thread.run(partial(self._fetch_due, now, limit, shards))
         add_operations(reads=operation_cost(found), writes=accepted)
         return found
 
-    async def get_tasks(self, ids: Sequence[str]) -> Found:
+    async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
         """The tasks with these ids; those that do not exist are left out."""
         if not ids:
-            return Found(())
+            return QueryResult(())
         found = await self._thread.run(lambda: tasks.get_tasks(self._task_files.load(), ids))
         add_operations(reads=len(ids))
         return found
 
-    async def write(self, writes: Sequence[Write]) -> list[Written]:
+    async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
         """Do each write whose guard holds; all of them at once."""
         return await self.write_with_runs(None, writes)
 
-    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
-        """Keep *entry*, then do each write whose guard holds; all of them at once."""
+    async def write_with_runs(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
+        """Keep *batch*, then do each write whose guard holds; all of them at once."""
         if batch is None and not writes:
             return []
         try:
             written = await self._thread.run(partial(self._write_with_runs, batch, writes))
         except StoreTimeoutError:
-            written = [Written(Result.UNKNOWN)] * len(writes)
+            written = [WriteResult(WriteStatus.UNKNOWN)] * len(writes)
             if not written:
                 raise
         deletes = sum(write.delete for write in writes)
@@ -93,7 +97,7 @@ class JsonStore:
         add_operations(reads=1)
         return found
 
-    async def list_tasks(self, which: Filter, *, after: str = "", limit: int = 100) -> Found:
+    async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
         """Tasks that match *which*, by id, those with ids greater than *after* only."""
         found = await self._thread.run(lambda: tasks.list_tasks(self._task_files.load(), which, after, limit))
         add_operations(reads=operation_cost(found))
@@ -112,7 +116,7 @@ class JsonStore:
         add_operations(reads=max(1, len(found)))
         return found
 
-    async def stats(self, now: datetime) -> Counts:
+    async def stats(self, now: datetime) -> StoreStats:
         """The figures of the status page."""
         found = await self._thread.run(
             lambda: tasks.compute_stats(self._task_files.load(), now, self._run_log.last_saved_at())
@@ -120,7 +124,7 @@ class JsonStore:
         add_operations(reads=3)  # two counts and the last entry
         return found
 
-    async def get_documents(self, kind: Kind, ids: Sequence[str]) -> list[Document]:
+    async def get_documents(self, kind: DocumentKind, ids: Sequence[str]) -> list[Document]:
         """The documents of *kind* with these ids."""
         if not ids:
             return []
@@ -128,13 +132,15 @@ class JsonStore:
         add_operations(reads=len(ids))
         return found
 
-    async def list_documents(self, kind: Kind, *, after: str = "", limit: int = 100) -> list[Document]:
+    async def list_documents(
+        self, kind: DocumentKind, *, after: str = "", limit: int = 100
+    ) -> list[Document]:
         """Documents of *kind* by id, those behind *after*."""
         found = await self._thread.run(lambda: self._document_file.list_documents(kind, after, limit))
         add_operations(reads=max(1, len(found)))
         return found
 
-    async def put_documents(self, documents: Sequence[Document]) -> list[Written]:
+    async def put_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
         """Create or replace each document whose guard holds; all of them at once."""
         rows = encode_documents(documents)
         written = await self._apply_document_changes(
@@ -143,7 +149,7 @@ class JsonStore:
         add_operations(writes=len(documents))
         return written
 
-    async def delete_documents(self, documents: Sequence[Document]) -> list[Written]:
+    async def delete_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
         """Remove each document whose guard holds; all of them at once."""
         written = await self._apply_document_changes(
             documents, lambda: self._document_file.delete_documents(documents)
@@ -157,7 +163,7 @@ class JsonStore:
         add_operations(deletes=removed)
         return removed
 
-    def count_operations(self) -> AbstractContextManager[Operations]:
+    def count_operations(self) -> AbstractContextManager[OperationCounts]:
         """Count the operations of this asyncio task, and those it starts, while inside."""
         return count_operations()
 
@@ -166,20 +172,22 @@ class JsonStore:
         self._thread.close()
 
     async def _apply_document_changes(
-        self, documents: Sequence[Document], change: Callable[[], list[Written]]
-    ) -> list[Written]:
+        self, documents: Sequence[Document], change: Callable[[], list[WriteResult]]
+    ) -> list[WriteResult]:
         if not documents:
             return []
         try:
             return await self._thread.run(partial(self._run_locked, change))
         except StoreTimeoutError:
-            return [Written(Result.UNKNOWN)] * len(documents)
+            return [WriteResult(WriteStatus.UNKNOWN)] * len(documents)
 
-    def _run_locked(self, change: Callable[[], list[Written]]) -> list[Written]:
+    def _run_locked(self, change: Callable[[], list[WriteResult]]) -> list[WriteResult]:
         with self._hold_lock():
             return change()
 
-    def _fetch_due(self, now: datetime, limit: int, shards: tuple[int, int] | None) -> tuple[Found, int]:
+    def _fetch_due(
+        self, now: datetime, limit: int, shards: tuple[int, int] | None
+    ) -> tuple[QueryResult, int]:
         known = self._task_files.load()
         accepted = 0
         if tasks.find_user_edits(known):
@@ -193,16 +201,18 @@ class JsonStore:
         before = self._task_files.load_locked()
         after, runs = tasks.import_edits(before, now)
         self._task_files.save_backup()
-        for start in range(0, len(runs), RUNS_PER_ENTRY):
-            some = tuple(runs[start : start + RUNS_PER_ENTRY])
+        for start in range(0, len(runs), RUNS_PER_BATCH):
+            some = tuple(runs[start : start + RUNS_PER_BATCH])
             self._run_log.save(
-                LedgerEntry(f"edit-{after.last_revision}.{start // RUNS_PER_ENTRY + 1}", now, some)
+                RunBatch(f"edit-{after.last_revision}.{start // RUNS_PER_BATCH + 1}", now, some)
             )
         if after is not before:
             self._task_files.write(after)
         return after.last_revision - before.last_revision
 
-    def _write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    def _write_with_runs(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
         with self._hold_lock():
             if batch is not None:
                 if self._run_log.is_prune_due(batch.at):

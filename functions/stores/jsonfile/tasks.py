@@ -16,7 +16,7 @@ class TaskFiles:
     """The two files of tasks: `tasks.json`, which people edit, and `tasks.state.json`.
 
     Args:
-        shared: Holds the store's lock for reading, inside.
+        read_lock: Holds the store's lock for reading, inside.
     """
 
     def __init__(self, path: Path, read_lock: Callable[[], AbstractContextManager[None]]) -> None:
@@ -34,7 +34,7 @@ class TaskFiles:
         return self._tasks
 
     def load_locked(self) -> EditableTasks:
-        """As `now`, for who holds the lock."""
+        """As `load`, for who holds the lock."""
         if self._stamps != self._current_stamps():
             written, mark = self._user_file.read()
             kept, kept_mark = self._state_file.read()
@@ -48,7 +48,7 @@ class TaskFiles:
             self._user_file.save_backup()
 
     def write(self, tasks: EditableTasks) -> None:
-        """Make the files say *tasks*. With the lock, after `read`.
+        """Make the files say *tasks*. With the lock, after `load_locked`.
 
         A crash in between leaves a task without its state never: it is made or changed in the state first,
         where it counts for nothing before the other file has it, and removed there last.

@@ -65,8 +65,8 @@ class SqliteConnection:
 
     Args:
         path: Of the file, or `:memory:`.
-        lock_wait_s: How long another process's lock is waited for, in a question.
-        answer_within_s: After this a question is given up, whatever it waits for.
+        lock_timeout_s: How long another process's lock is waited for, in a question.
+        operation_timeout_s: After this a question is given up, whatever it waits for.
     """
 
     def __init__(self, path: str, *, lock_timeout_s: float, operation_timeout_s: float) -> None:
@@ -81,8 +81,8 @@ class SqliteConnection:
         """Return what *work* makes of the connection. Text comes as bytes, for it may be no UTF-8.
 
         Raises:
-            Unanswered: No answer in time, and it cannot be said whether the work will yet be done.
-            StoreUnavailable: Locked for too long, or no answer in time; the work was not done.
+            StoreTimeoutError: No answer in time, and it cannot be said whether the work will yet be done.
+            StoreUnavailableError: Locked for too long, or no answer in time; the work was not done.
             StoreError: The file cannot be used as it is; the text says why.
         """
         future = self._submit(partial(self._execute, work))

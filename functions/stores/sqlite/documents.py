@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from functions.domain.storage import Document, Kind, Result, Written
+from functions.domain.storage import Document, DocumentKind, WriteResult, WriteStatus
 from functions.errors import InputError
 from functions.stores.codec import from_microseconds, to_microseconds
 
@@ -37,12 +37,14 @@ DELETE_EXPIRED = """
 """
 
 
-def get_documents(connection: sqlite3.Connection, kind: Kind, ids: Sequence[str]) -> list[Document]:
+def get_documents(connection: sqlite3.Connection, kind: DocumentKind, ids: Sequence[str]) -> list[Document]:
     """The documents of *kind* with these ids."""
     return _decode_rows(kind, connection.execute(SELECT_DOCUMENTS, (kind, json.dumps(list(ids)))))
 
 
-def list_documents(connection: sqlite3.Connection, kind: Kind, after: str, limit: int) -> list[Document]:
+def list_documents(
+    connection: sqlite3.Connection, kind: DocumentKind, after: str, limit: int
+) -> list[Document]:
     """Documents of *kind* by id, those behind *after*."""
     return _decode_rows(kind, connection.execute(SELECT_DOCUMENTS_OF_KIND, (kind, after, max(0, limit))))
 
@@ -58,7 +60,7 @@ def encode_rows(documents: Sequence[Document]) -> list[tuple[Any, ...]]:
 
 def put_documents(
     connection: sqlite3.Connection, documents: Sequence[Document], rows: Sequence[tuple[Any, ...]]
-) -> list[Written]:
+) -> list[WriteResult]:
     """Create or replace each document whose guard holds. To be called in a transaction."""
     [[last]] = connection.execute(ALLOCATE_REVISIONS, (len(documents),)).fetchall()
     revisions = range(last - len(documents) + 1, last + 1)
@@ -68,13 +70,13 @@ def put_documents(
     ]
 
 
-def delete_documents(connection: sqlite3.Connection, documents: Sequence[Document]) -> list[Written]:
+def delete_documents(connection: sqlite3.Connection, documents: Sequence[Document]) -> list[WriteResult]:
     """Remove each document whose guard holds. To be called in a transaction."""
     removed = [
         connection.execute(DELETE_DOCUMENT, (one.kind, one.id, str(one.revision))).rowcount
         for one in documents
     ]
-    return [Written(Result.APPLIED if number == 1 else Result.REFUSED) for number in removed]
+    return [WriteResult(WriteStatus.APPLIED if number == 1 else WriteStatus.CONFLICT) for number in removed]
 
 
 def delete_expired(connection: sqlite3.Connection, now: datetime) -> int:
@@ -84,12 +86,16 @@ def delete_expired(connection: sqlite3.Connection, now: datetime) -> int:
 
 def _put_document(
     connection: sqlite3.Connection, document: Document, row: tuple[Any, ...], revision: int
-) -> Written:
+) -> WriteResult:
     if document.revision is None:
         cursor = connection.execute(INSERT_DOCUMENT, (revision, *row))
     else:  # as text, which SQLite compares by its value: a guard of another make is refused
         cursor = connection.execute(UPDATE_DOCUMENT, (revision, *row, str(document.revision)))
-    return Written(Result.APPLIED, revision) if cursor.rowcount == 1 else Written(Result.REFUSED)
+    return (
+        WriteResult(WriteStatus.APPLIED, revision)
+        if cursor.rowcount == 1
+        else WriteResult(WriteStatus.CONFLICT)
+    )
 
 
 def _encode_row(document: Document) -> tuple[Any, ...]:
@@ -101,7 +107,7 @@ def _encode_row(document: Document) -> tuple[Any, ...]:
     return expire_at, data.encode(errors="replace").decode(), document.kind, document.id
 
 
-def _decode_rows(kind: Kind, rows: sqlite3.Cursor) -> list[Document]:
+def _decode_rows(kind: DocumentKind, rows: sqlite3.Cursor) -> list[Document]:
     found = []
     for name, rev, expire_at, text in rows:
         document_id = name.decode(errors="replace")

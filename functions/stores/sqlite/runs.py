@@ -6,44 +6,44 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from functions.domain.run import Run
-from functions.domain.storage import RUNS_KEPT, LedgerEntry
+from functions.domain.storage import RUN_RETENTION, RunBatch
 from functions.stores.codec import decode_runs, to_microseconds
 from functions.stores.sqlite.tasks import encode_runs
 
 PRUNE_BATCH_SIZE = 500  # entries removed in one transaction, so that nobody waits long for the lock
 
-UPSERT_BATCH = "INSERT OR REPLACE INTO entries (id, at, keys) VALUES (?, ?, ?)"
+UPSERT_BATCH = "INSERT OR REPLACE INTO run_batches (id, at, keys) VALUES (?, ?, ?)"
 # A claim given up as abandoned may have been alive after all: then what it came to is the truer record.
 INSERT_RUNS = """
-    INSERT INTO runs (key, task_id, finished_at, entry, doc)
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), :entry,
+    INSERT INTO runs (key, task_id, finished_at, batch_id, doc)
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), :batch_id,
         json_extract(value, '$[3]')
     FROM json_each(:runs) WHERE true
     ON CONFLICT (key) DO UPDATE
-    SET finished_at = excluded.finished_at, entry = excluded.entry, doc = excluded.doc
+    SET finished_at = excluded.finished_at, batch_id = excluded.batch_id, doc = excluded.doc
     WHERE json_extract(excluded.doc, '$.outcome') <> 'abandoned'
         OR json_extract(doc, '$.outcome') = 'abandoned'
 """
 SELECT_REMOVED_KEYS = """
-    SELECT kept.value FROM entries, json_each(entries.keys) AS kept
-    WHERE entries.id = ? AND kept.value NOT IN (SELECT value FROM json_each(?))
+    SELECT kept.value FROM run_batches, json_each(run_batches.keys) AS kept
+    WHERE run_batches.id = ? AND kept.value NOT IN (SELECT value FROM json_each(?))
 """
 REASSIGN_RUN = """
     WITH others AS (
-        SELECT entries.id FROM entries, json_each(entries.keys) AS kept
-        WHERE entries.at > :since AND entries.id <> :entry AND kept.value = :key
-        ORDER BY entries.at DESC LIMIT 1
+        SELECT run_batches.id FROM run_batches, json_each(run_batches.keys) AS kept
+        WHERE run_batches.at > :since AND run_batches.id <> :batch_id AND kept.value = :key
+        ORDER BY run_batches.at DESC LIMIT 1
     )
-    UPDATE runs SET entry = (SELECT id FROM others)
-    WHERE key = :key AND entry = :entry AND EXISTS (SELECT 1 FROM others)
+    UPDATE runs SET batch_id = (SELECT id FROM others)
+    WHERE key = :key AND batch_id = :batch_id AND EXISTS (SELECT 1 FROM others)
 """
-DELETE_RUN = "DELETE FROM runs WHERE key = :key AND entry = :entry"
+DELETE_RUN = "DELETE FROM runs WHERE key = :key AND batch_id = :batch_id"
 SHARED_RUN_WINDOW = timedelta(days=1)  # entries that hold one record are about as old as a claim lasts
 SELECT_RUNS_OF_TICK = """
-    SELECT runs.doc FROM entries, json_each(entries.keys) AS kept JOIN runs ON runs.key = kept.value
-    WHERE entries.id > :first AND entries.id < :after
-      AND substr(entries.id, length(:first) + 1) NOT GLOB '*[^0-9]*'
-    ORDER BY length(entries.id), entries.id, kept.id
+    SELECT runs.doc FROM run_batches, json_each(run_batches.keys) AS kept JOIN runs ON runs.key = kept.value
+    WHERE run_batches.id > :first AND run_batches.id < :after
+      AND substr(run_batches.id, length(:first) + 1) NOT GLOB '*[^0-9]*'
+    ORDER BY length(run_batches.id), run_batches.id, kept.id
 """
 SELECT_RUNS = """
     SELECT doc FROM runs WHERE finished_at >= ? AND finished_at < ?
@@ -53,9 +53,9 @@ SELECT_RUNS_OF_TASK = """
     SELECT doc FROM runs WHERE task_id = ? AND finished_at >= ? AND finished_at < ?
     ORDER BY finished_at DESC, rowid DESC LIMIT ?
 """
-SELECT_EXPIRED_BATCHES = "SELECT id, keys FROM entries WHERE at < ? LIMIT ?"
-DELETE_EXPIRED_RUNS = "DELETE FROM runs WHERE entry = ? AND key IN (SELECT value FROM json_each(?))"
-DELETE_BATCH = "DELETE FROM entries WHERE id = ?"
+SELECT_EXPIRED_BATCHES = "SELECT id, keys FROM run_batches WHERE at < ? LIMIT ?"
+DELETE_EXPIRED_RUNS = "DELETE FROM runs WHERE batch_id = ? AND key IN (SELECT value FROM json_each(?))"
+DELETE_BATCH = "DELETE FROM run_batches WHERE id = ?"
 
 MIN_INT64 = -(2**63)
 MAX_INT64 = 2**63 - 1
@@ -63,8 +63,8 @@ MAX_INT64 = 2**63 - 1
 BatchRows = tuple[tuple[str, int, str], str]
 
 
-def encode_batch(batch: LedgerEntry) -> BatchRows:
-    """The row of *entry* and those of its runs: all that can be made before taking the lock."""
+def encode_batch(batch: RunBatch) -> BatchRows:
+    """The row of *batch* and those of its runs: all that can be made before taking the lock."""
     keys = [run.key for run in batch.runs]
     return (batch.id, to_microseconds(batch.at), json.dumps(keys)), encode_runs(batch.runs, keys)
 
@@ -75,13 +75,13 @@ def save_batch(connection: sqlite3.Connection, rows: BatchRows) -> None:
     for (key,) in connection.execute(SELECT_REMOVED_KEYS, (name, keys)).fetchall():
         gone = {
             "key": key.decode(),
-            "entry": name,
+            "batch_id": name,
             "since": at - SHARED_RUN_WINDOW // timedelta(microseconds=1),
         }
         connection.execute(REASSIGN_RUN, gone)
         connection.execute(DELETE_RUN, gone)
     connection.execute(UPSERT_BATCH, rows[0])
-    connection.execute(INSERT_RUNS, {"entry": name, "runs": rows[1]})
+    connection.execute(INSERT_RUNS, {"batch_id": name, "runs": rows[1]})
 
 
 def runs_of_tick(connection: sqlite3.Connection, tick_id: str) -> list[Run]:
@@ -110,12 +110,12 @@ def runs(
 def select_expired(connection: sqlite3.Connection, now: datetime) -> list[tuple[bytes, bytes]]:
     """Some entries that are past keeping, with their keys; empty when none is left."""
     return connection.execute(
-        SELECT_EXPIRED_BATCHES, (to_microseconds(now - RUNS_KEPT), PRUNE_BATCH_SIZE)
+        SELECT_EXPIRED_BATCHES, (to_microseconds(now - RUN_RETENTION), PRUNE_BATCH_SIZE)
     ).fetchall()
 
 
 def delete_expired(connection: sqlite3.Connection, batches: Sequence[tuple[bytes, bytes]]) -> None:
-    """Remove *entries* and their runs, save those that a later entry keeps too. In a transaction."""
+    """Remove *batches* and their runs, save those that a later entry keeps too. In a transaction."""
     for entry_id, keys in batches:
         name = entry_id.decode()
         connection.execute(DELETE_EXPIRED_RUNS, (name, keys.decode()))

@@ -54,12 +54,12 @@ CORE_TABLES = (
     "CREATE INDEX tasks_due ON tasks (next_run_at, id, status) WHERE next_run_at IS NOT NULL",
     "CREATE TABLE revisions (last INTEGER NOT NULL)",
     "INSERT INTO revisions VALUES (0)",
-    "CREATE TABLE entries (id TEXT PRIMARY KEY, at INTEGER NOT NULL, keys TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE INDEX entries_at ON entries (at)",
+    "CREATE TABLE run_batches (id TEXT PRIMARY KEY, at INTEGER NOT NULL, keys TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX run_batches_at ON run_batches (at)",
     """
     CREATE TABLE runs (
         key TEXT PRIMARY KEY, task_id TEXT NOT NULL, finished_at INTEGER NOT NULL,
-        entry TEXT NOT NULL, doc TEXT NOT NULL
+        batch_id TEXT NOT NULL, doc TEXT NOT NULL
     )
     """,
     "CREATE INDEX runs_by_task ON runs (task_id, finished_at)",
@@ -108,8 +108,8 @@ def _read_schema_version(connection: sqlite3.Connection, path: str) -> int:
         return int(version)
     if application == APPLICATION_ID and version > SCHEMA_VERSION:
         raise StoreError(
-            f"{path}: made by a newer version of this program (schema {version}, known up to {SCHEMA_VERSION}); "
-            "upgrade, or name another file in STORE_URL"
+            f"{path}: made by a newer version of this program "
+            f"(schema {version}, known up to {SCHEMA_VERSION}); upgrade, or name another file in STORE_URL"
         )
     [tables] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application or version or tables:

@@ -13,7 +13,16 @@ import orjson
 from pydantic import BaseModel
 
 from functions.domain.run import Run
-from functions.domain.storage import Broken, Counts, Filter, Found, Result, Stored, Write, Written
+from functions.domain.storage import (
+    ConditionalWrite,
+    InvalidDocument,
+    QueryResult,
+    StoreStats,
+    TaskFilter,
+    VersionedTask,
+    WriteResult,
+    WriteStatus,
+)
 from functions.domain.task import Task
 from functions.stores.codec import decode_task, encode_model, from_microseconds, to_microseconds
 
@@ -25,7 +34,7 @@ COLUMN_FIELDS = frozenset(
 _NO_DEFAULT = object()
 
 
-def encode_updates(writes: Iterable[tuple[int, Write]]) -> str | None:
+def encode_updates(writes: Iterable[tuple[int, ConditionalWrite]]) -> str | None:
     """Each write's place, id, guard, next look, status, the fields it clears, and what it says in them.
 
     None when some value is none of JSON.
@@ -49,7 +58,7 @@ def encode_runs(runs: Sequence[Run], keys: Sequence[str]) -> str:
     return text
 
 
-def _encode_update(position: int, write: Write, fields: frozenset[str]) -> tuple[Any, ...]:
+def _encode_update(position: int, write: ConditionalWrite, fields: frozenset[str]) -> tuple[Any, ...]:
     task = write.task
     look_at = None if task.next_run_at is None else to_microseconds(task.next_run_at)
     # The guard as text, which SQLite compares by its value: one of another make is refused, whatever it is.
@@ -136,7 +145,7 @@ COUNT_SCHEDULED = """
     WHERE next_run_at IS NOT NULL AND status IN ('scheduled', 'running', 'retrying')
 """
 COUNT_DUE = "SELECT count(*) FROM tasks WHERE next_run_at <= ?"
-SELECT_LAST_BATCH_AT = "SELECT max(at) FROM entries"
+SELECT_LAST_BATCH_AT = "SELECT max(at) FROM run_batches"
 ALLOCATE_REVISIONS = "UPDATE revisions SET last = last + ? RETURNING last"
 INSERT_TASK = """
     INSERT INTO tasks (rev, next_run_at, status, type, owner, origin, tags, doc, id)
@@ -147,7 +156,7 @@ UPDATE_TASK = """
     SET rev = ?, next_run_at = ?, status = ?, type = ?, owner = ?, origin = ?, tags = ?, doc = ?
     WHERE id = ? AND rev = ?
 """
-# What a tick changes, of many tasks in one statement; see `sqlite_rows`. New fields come first in a document.
+# What a tick changes, of many tasks in one statement; see `encode_updates`. New fields come first.
 UPDATE_TASK_FIELDS = """
     UPDATE tasks
     SET rev = :first + given.place, next_run_at = given.next_run_at, status = given.status,
@@ -168,37 +177,37 @@ DELETE_TASK = "DELETE FROM tasks WHERE id = ? AND rev = ?"
 
 def fetch_due(
     connection: sqlite3.Connection, now: datetime, limit: int, shards: tuple[int, int] | None = None
-) -> Found:
+) -> QueryResult:
     """Tasks to look at by *now*, earliest first; of *shards* alone (first and last), if they are given.
 
     Unreadable documents stay due for ever. At most half of *limit* is theirs, so that they never hide
-    the readable ones behind them; up to `PASSED_OVER` are passed over on the way.
+    the readable ones behind them; up to `MAX_INVALID_SKIPPED` are passed over on the way.
     """
     if limit <= 0:
-        return Found(())
-    tasks: list[Stored] = []
-    broken: list[Broken] = []
+        return QueryResult(())
+    tasks: list[VersionedTask] = []
+    broken: list[InvalidDocument] = []
     query, between = (SELECT_DUE, ()) if shards is None else (SELECT_DUE_IN_SHARDS, shards)
     with closing(
         connection.execute(query, (to_microseconds(now), *between, limit + MAX_INVALID_SKIPPED))
     ) as rows:
         for row in rows:
             match decode_task(*row):
-                case Stored() as stored:
+                case VersionedTask() as stored:
                     tasks.append(stored)
-                case Broken() as one:
+                case InvalidDocument() as one:
                     broken.append(one)
             if len(tasks) + min(len(broken), limit // 2) >= limit:
                 break
-    return Found(tuple(tasks), tuple(broken[: limit - len(tasks)]))
+    return QueryResult(tuple(tasks), tuple(broken[: limit - len(tasks)]))
 
 
-def get_tasks(connection: sqlite3.Connection, ids: Sequence[str]) -> Found:
+def get_tasks(connection: sqlite3.Connection, ids: Sequence[str]) -> QueryResult:
     """The tasks with these ids."""
     return _to_query_result(connection.execute(SELECT_TASKS, (json.dumps(list(ids)),)))
 
 
-def list_tasks(connection: sqlite3.Connection, which: Filter, after: str, limit: int) -> Found:
+def list_tasks(connection: sqlite3.Connection, which: TaskFilter, after: str, limit: int) -> QueryResult:
     """Tasks that match *which*, by id, those behind *after*. Unreadable ones match by what they were last."""
     return _to_query_result(
         connection.execute(
@@ -217,12 +226,12 @@ def list_tasks(connection: sqlite3.Connection, which: Filter, after: str, limit:
     )
 
 
-def read_stats(connection: sqlite3.Connection, now: datetime) -> Counts:
+def read_stats(connection: sqlite3.Connection, now: datetime) -> StoreStats:
     """The figures of the status page."""
     [scheduled] = connection.execute(COUNT_SCHEDULED).fetchone()
     [late] = connection.execute(COUNT_DUE, (to_microseconds(now),)).fetchone()
     [last] = connection.execute(SELECT_LAST_BATCH_AT).fetchone()
-    return Counts(scheduled, late, None if last is None else from_microseconds(last))
+    return StoreStats(scheduled, late, None if last is None else from_microseconds(last))
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,9 +239,9 @@ class EncodedWrites:
     """Writes as SQL takes them.
 
     Attributes:
-        changes: Those that change some fields of a task, as `sqlite_rows.changes_text`; empty for none.
-        places: Where each of them stands among all writes, by the task's id.
-        whole: The columns of the others, by their place; empty for a removal.
+        updates: Those that change some fields of a task, as `encode_updates`; empty for none.
+        positions: Where each of them stands among all writes, by the task's id.
+        full_rows: The columns of the others, by their place; empty for a removal.
     """
 
     updates: str
@@ -240,7 +249,7 @@ class EncodedWrites:
     full_rows: Mapping[int, tuple[Any, ...]]
 
 
-def encode_writes(writes: Sequence[Write]) -> EncodedWrites:
+def encode_writes(writes: Sequence[ConditionalWrite]) -> EncodedWrites:
     """All that can be made of *writes* before taking the lock."""
     some = {place: write for place, write in enumerate(writes) if _is_partial_update(write)}
     changes = encode_updates(some.items()) if some else ""
@@ -252,16 +261,16 @@ def encode_writes(writes: Sequence[Write]) -> EncodedWrites:
 
 
 def apply_writes(
-    connection: sqlite3.Connection, writes: Sequence[Write], encoded: EncodedWrites
-) -> list[Written]:
+    connection: sqlite3.Connection, writes: Sequence[ConditionalWrite], encoded: EncodedWrites
+) -> list[WriteResult]:
     """Do each write whose guard holds. To be called in a transaction."""
     [[last]] = connection.execute(ALLOCATE_REVISIONS, (len(writes),)).fetchall()
     first = last - len(writes) + 1
-    written = [Written(Result.REFUSED)] * len(writes)
+    written = [WriteResult(WriteStatus.CONFLICT)] * len(writes)
     whole = encoded.full_rows
     try:
         for place in _update_fields(connection, encoded, first):
-            written[place] = Written(Result.APPLIED, first + place)
+            written[place] = WriteResult(WriteStatus.APPLIED, first + place)
     except sqlite3.OperationalError as exc:
         if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_ERROR:
             raise
@@ -272,7 +281,7 @@ def apply_writes(
     return written
 
 
-def _is_partial_update(write: Write) -> bool:
+def _is_partial_update(write: ConditionalWrite) -> bool:
     if write.fields is None or write.revision is None or write.delete:
         return False
     return write.fields.isdisjoint(COLUMN_FIELDS)
@@ -300,13 +309,13 @@ def _update_fields(
     ]
 
 
-def _encode_row(write: Write) -> tuple[Any, ...]:
+def _encode_row(write: ConditionalWrite) -> tuple[Any, ...]:
     return () if write.delete else _column_values(write.task)
 
 
 def _apply_write(
-    connection: sqlite3.Connection, write: Write, row: tuple[Any, ...], revision: int
-) -> Written:
+    connection: sqlite3.Connection, write: ConditionalWrite, row: tuple[Any, ...], revision: int
+) -> WriteResult:
     # As text, which SQLite compares by its value: a guard of another make is refused, whatever it is.
     expected = str(write.revision)
     if write.delete:
@@ -316,8 +325,8 @@ def _apply_write(
     else:
         cursor = connection.execute(UPDATE_TASK, (revision, *row, expected))
     if cursor.rowcount != 1:
-        return Written(Result.REFUSED)
-    return Written(Result.APPLIED, None if write.delete else revision)
+        return WriteResult(WriteStatus.CONFLICT)
+    return WriteResult(WriteStatus.APPLIED, None if write.delete else revision)
 
 
 def _column_values(task: Task) -> tuple[Any, ...]:
@@ -333,10 +342,10 @@ def _column_values(task: Task) -> tuple[Any, ...]:
     )
 
 
-def _to_query_result(rows: Iterable[tuple[bytes, int, bytes]]) -> Found:
+def _to_query_result(rows: Iterable[tuple[bytes, int, bytes]]) -> QueryResult:
     """*rows* as tasks and, apart from them, what is none."""
     read = [decode_task(*row) for row in rows]
-    return Found(
-        tuple(one for one in read if isinstance(one, Stored)),
-        tuple(one for one in read if isinstance(one, Broken)),
+    return QueryResult(
+        tuple(one for one in read if isinstance(one, VersionedTask)),
+        tuple(one for one in read if isinstance(one, InvalidDocument)),
     )

@@ -5,16 +5,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from functions.domain.credits import RUN_TOKENS
+from functions.domain.credits import DEFAULT_MAX_TOKENS
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model
-from functions.task_types.agent.conversation import Bounds, Usage, Work
-from functions.task_types.agent.model_api import Endpoint, ModelError
-from functions.task_types.agent.results import Notes, Result, assignment, rules
-from functions.task_types.agent.tools import Toolbox
+from functions.task_types.agent.conversation import AgentConversation, AgentLimits, Usage
+from functions.task_types.agent.model_api import ChatCompletionsClient, ModelError
+from functions.task_types.agent.results import AgentResult, SeenItems, system_message, task_message
+from functions.task_types.agent.tools import AgentTools
 from functions.task_types.support.context import Tools
-from functions.task_types.support.limits import cut
+from functions.task_types.support.limits import truncate
 
 # Task type `agent`: a language model does a task, perhaps with tools that read, and reports ranked items.
 
@@ -25,9 +25,9 @@ EXAMPLE: dict[str, Any] = {
     "hosts": ["example.com"],
     "maxItems": 5,
 }
-_MARGIN = 0.1  # of the time, kept for coming to an end, so that what was used is known
-_MOST_MARGIN_S = 1.0
-_MODEL_CHARS = 80
+_TIME_MARGIN = 0.1  # of the time, kept for coming to an end, so that what was used is known
+_MAX_TIME_MARGIN_S = 1.0
+_MAX_MODEL_CHARS = 80
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16_000)]
 _Host = Annotated[
@@ -58,7 +58,7 @@ class Params(Model):
     system: Annotated[str, StringConstraints(max_length=8000)] = ""
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     max_steps: Annotated[int, Field(ge=0, le=15)] = 5
-    max_tokens: Annotated[int, Field(ge=500, le=1_000_000)] = RUN_TOKENS
+    max_tokens: Annotated[int, Field(ge=500, le=1_000_000)] = DEFAULT_MAX_TOKENS
     max_items: Annotated[int, Field(ge=1, le=20)] = 10
     tools: Annotated[tuple[Literal["http_get", "rss_read"], ...], Field(max_length=2)] = ()
     hosts: Annotated[tuple[_Host, ...], Field(max_length=50)] = ()
@@ -66,7 +66,7 @@ class Params(Model):
     silent_when_nothing_new: bool = True
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check_combination(self) -> Self:
         if (self.goal is None) == (self.prompt is None):
             raise ValueError("give either goal or prompt")
         if bool(self.tools) != bool(self.hosts):
@@ -79,59 +79,70 @@ class Params(Model):
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     """Let the model work, within tokens, steps and time, and tell what it found."""
     model = tools.model
-    name = params.model or (model.name if model else "")
+    name = params.model or (model.default_model if model else "")
     if model is None or not name:
         return failed("Set LLM_BASE_URL and LLM_MODEL (and LLM_API_KEY): no model is set up", permanent=True)
-    notes = Notes.from_memory(job.memory)
-    endpoint = Endpoint(model, name, token_field=notes.token_field, now=job.started_at)
-    work = _work(job, params, tools, endpoint, notes)
-    about = {"model": cut(name, _MODEL_CHARS)}
+    notes = SeenItems.from_memory(job.memory)
+    endpoint = ChatCompletionsClient(model, name, token_field=notes.token_field, now=job.started_at)
+    work = _build_conversation(job, params, tools, endpoint, notes)
+    about = {"model": truncate(name, _MAX_MODEL_CHARS)}
     try:
-        result = await work.done()
+        result = await work.run()
     except ModelError as exc:
         metrics = about | work.usage.metrics()
         wait = exc.retry_after
         return failed(exc.reason, permanent=exc.permanent, retry_after=wait, metrics=metrics)
-    return _outcome(result, params, notes, work.usage, endpoint, about)
+    return _to_outcome(result, params, notes, work.usage, endpoint, about)
 
 
-def _work(job: Job, params: Params, tools: Tools, endpoint: Endpoint, notes: Notes) -> Work:
+def _build_conversation(
+    job: Job, params: Params, tools: Tools, client: ChatCompletionsClient, seen_items: SeenItems
+) -> AgentConversation:
     toolbox = None
     if params.tools and params.max_steps:
-        toolbox = Toolbox(tools.http, tuple(dict.fromkeys(params.tools)), params.hosts, tools.mask)
-    previous = notes.previous if params.use_previous_result else None
-    asked = assignment(
+        toolbox = AgentTools(tools.http, tuple(dict.fromkeys(params.tools)), params.hosts, tools.redact)
+    previous = seen_items.previous_result if params.use_previous_result else None
+    asked = task_message(
         params.goal or params.prompt or "",
         at=job.scheduled_at,
         timezone=job.timezone,
         limit=params.max_items,
         previous=previous,
-        event=job.event.structured() if job.event else None,
+        event=job.event.to_structured_json() if job.event else None,
     )
-    margin_s = min(_MOST_MARGIN_S, job.timeout_s * _MARGIN)
+    margin_s = min(_MAX_TIME_MARGIN_S, job.timeout_s * _TIME_MARGIN)
     limited = job.max_tokens is not None and job.max_tokens < params.max_tokens
-    bounds = Bounds(
-        tokens=min(params.max_tokens, job.max_tokens) if job.max_tokens is not None else params.max_tokens,
-        too_many="the credits for this run are used up" if limited else "maxTokens allows no more",
-        steps=params.max_steps,
+    bounds = AgentLimits(
+        max_tokens=min(params.max_tokens, job.max_tokens)
+        if job.max_tokens is not None
+        else params.max_tokens,
+        tokens_exceeded_reason="the credits for this run are used up"
+        if limited
+        else "maxTokens allows no more",
+        max_steps=params.max_steps,
         deadline=asyncio.get_running_loop().time() + job.timeout_s - margin_s,
-        items=params.max_items,
+        max_items=params.max_items,
     )
-    return Work(endpoint, toolbox, [rules(params.system), asked], bounds)
+    return AgentConversation(client, toolbox, [system_message(params.system), asked], bounds)
 
 
-def _outcome(
-    result: Result, params: Params, notes: Notes, usage: Usage, endpoint: Endpoint, about: dict[str, Any]
+def _to_outcome(
+    result: AgentResult,
+    params: Params,
+    seen_items: SeenItems,
+    usage: Usage,
+    client: ChatCompletionsClient,
+    base_metrics: dict[str, Any],
 ) -> Outcome:
-    fresh = notes.fresh(result.items)
+    fresh = seen_items.unseen(result.items)
     told = fresh if params.silent_when_nothing_new else result.items
     news = bool(told) or not params.silent_when_nothing_new
     count = len(result.items)
     quiet = f"Nothing new: {count} found, all told before" if count else f"Nothing new: {result.summary}"
     return succeeded(
         result.summary if news else quiet,
-        metrics=about | usage.metrics() | {"items": count, "new": len(fresh)},
-        items=tuple(item.as_json() for item in told),
-        memory=notes.after(result, token_field=endpoint.token_field),
-        news=news,
+        metrics=base_metrics | usage.metrics() | {"items": count, "new": len(fresh)},
+        items=tuple(item.to_json() for item in told),
+        memory=seen_items.with_items(result, token_field=client.token_field),
+        has_news=news,
     )

@@ -17,18 +17,18 @@ from functions.http_client import BlockedRequestError, FetchError
 from functions.http_client.addresses import ANY_PORT
 from functions.http_client.requests import REDIRECT_STATUSES, Request, next_request, validate_request
 from functions.task_types.agent.model_api import ToolCall
-from functions.task_types.support.context import Http, Response
-from functions.task_types.support.feeds import NotAFeedError, read_feed, web_link
-from functions.task_types.support.responses import text_of
+from functions.task_types.support.context import HttpRequester, Response
+from functions.task_types.support.feeds import NotAFeedError, parse_feed, safe_http_url
+from functions.task_types.support.responses import response_text
 
 # A web page as plain text with its links written out: what a model reads of it.
 
 # Every pattern is bounded or runs to the end of the text at most once: pages are written by strangers.
-_UNSEEN = re.compile(
+_INVISIBLE_ELEMENT = re.compile(
     r"<(script|style|noscript|template|svg)\b.*?(?:</\1\s*>|$)|<!--.*?(?:-->|$)", re.IGNORECASE | re.DOTALL
 )
 _LINK = re.compile(r"<a\b[^<>]{0,500}?\bhref\s*=\s*[\"']?([^\"'\s<>]{1,2048})[^<>]{0,500}>", re.IGNORECASE)
-_BREAK = re.compile(r"<(?:/p|/div|/li|/h[1-6]|/tr|br)\b[^<>]{0,200}>", re.IGNORECASE)
+_BLOCK_END = re.compile(r"<(?:/p|/div|/li|/h[1-6]|/tr|br)\b[^<>]{0,200}>", re.IGNORECASE)
 _TAG = re.compile(r"<[a-z!/?][^>]*(?:>|$)", re.IGNORECASE)
 
 
@@ -37,52 +37,52 @@ def page_text(markup: str, *, url: str) -> str:
 
     Takes tenths of a second for a big page: call it in a thread.
     """
-    text = _LINK.sub(lambda found: f" [{_absolute(url, found[1])}] ", _UNSEEN.sub(" ", markup))
-    text = html.unescape(_TAG.sub(" ", _BREAK.sub("\n", text)))
+    text = _LINK.sub(lambda found: f" [{_absolute_url(url, found[1])}] ", _INVISIBLE_ELEMENT.sub(" ", markup))
+    text = html.unescape(_TAG.sub(" ", _BLOCK_END.sub("\n", text)))
     lines = (" ".join(line.split()) for line in text.replace("[]", "").splitlines())
     return "\n".join(line for line in lines if line)
 
 
-def _absolute(base: str, link: str) -> str:
+def _absolute_url(base: str, link: str) -> str:
     try:
-        return web_link(urljoin(base, html.unescape(link)))
+        return safe_http_url(urljoin(base, html.unescape(link)))
     except ValueError:
         return ""
 
 
-RESULT_CHARS = 8000  # of what one call brings
+MAX_RESULT_CHARS = 8000  # of what one call brings
 MAX_PAGE_BYTES = 262_144
 MAX_FEED_BYTES = 2_097_152
-CALL_S = 20.0
-HOPS = 4  # a request and three redirects
-_MARK = re.compile(r"<\s*(/?)\s*untrusted", re.IGNORECASE)
-_DOES = {
+CALL_TIMEOUT_S = 20.0
+MAX_REQUESTS = 4  # a request and three redirects
+_UNTRUSTED_TAG = re.compile(r"<\s*(/?)\s*untrusted", re.IGNORECASE)
+_DESCRIPTIONS = {
     "http_get": "Fetch a web page or an API's answer (GET) and return it as text.",
     "rss_read": "Read an RSS or Atom feed and return its newest entries.",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a call brought; *refused* when it was not made, as the task does not allow it."""
+class ToolResult:
+    """What a call brought; *is_refused* when it was not made, as the task does not allow it."""
 
     text: str
-    refused: bool = False
+    is_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Toolbox:
+class AgentTools:
     """The tools of one task.
 
     Attributes:
         hosts: Names, or `*.name` for all names below one; in lower case.
-        mask: Masks what the task must not give away.
+        redact: Masks what the task must not give away.
     """
 
-    http: Http
+    http: HttpRequester
     names: tuple[str, ...]
     hosts: tuple[str, ...]
-    mask: Callable[[str], str]
+    redact: Callable[[str], str]
 
     def schemas(self) -> list[dict[str, Any]]:
         """The tools as a model's server wants them described."""
@@ -92,7 +92,7 @@ class Toolbox:
                 "type": "function",
                 "function": {
                     "name": name,
-                    "description": f"{_DOES[name]} {hosts}",
+                    "description": f"{_DESCRIPTIONS[name]} {hosts}",
                     "parameters": {
                         "type": "object",
                         "properties": {"url": {"type": "string", "description": "http or https"}},
@@ -103,51 +103,53 @@ class Toolbox:
             for name in self.names
         ]
 
-    async def run(self, call: ToolCall, *, within_s: float) -> Found:
+    async def run(self, call: ToolCall, *, timeout_s: float) -> ToolResult:
         """Do what the model asks for; whatever goes wrong is told to it as text."""
         if call.name not in self.names:
-            return Found(f"There is no tool of this name; there are: {', '.join(self.names)}", refused=True)
-        url = _url(call.arguments)
+            return ToolResult(
+                f"There is no tool of this name; there are: {', '.join(self.names)}", is_refused=True
+            )
+        url = _parse_url_argument(call.arguments)
         if not url:
-            return Found('The arguments must be JSON such as {"url": "https://..."}')
+            return ToolResult('The arguments must be JSON such as {"url": "https://..."}')
         try:
-            async with asyncio.timeout(min(CALL_S, within_s)):
-                text = await (self._feed(url) if call.name == "rss_read" else self._page(url))
+            async with asyncio.timeout(min(CALL_TIMEOUT_S, timeout_s)):
+                text = await (self._fetch_feed(url) if call.name == "rss_read" else self._fetch_page(url))
         except TimeoutError:
-            return Found("No answer in time")
+            return ToolResult("No answer in time")
         except BlockedRequestError as exc:
-            return Found(f"Refused: {exc.reason}", refused=True)
+            return ToolResult(f"Refused: {exc.reason}", is_refused=True)
         except FetchError as exc:
-            return Found(f"It did not work: {exc.reason}")
-        return Found(as_data(self.mask(text), source=url))
+            return ToolResult(f"It did not work: {exc.reason}")
+        return ToolResult(quote_untrusted(self.redact(text), source=url))
 
-    async def _page(self, url: str) -> str:
-        response = await self._get(url, max_body_bytes=MAX_PAGE_BYTES)
+    async def _fetch_page(self, url: str) -> str:
+        response = await self._fetch(url, max_body_bytes=MAX_PAGE_BYTES)
         kind = response.headers.get("content-type", "").lower()
         if kind and not any(word in kind for word in ("text", "json", "xml", "javascript")):
             return f"Status {response.status}; the content is no text"
-        text = text_of(response)
+        text = response_text(response)
         if "html" in kind:
             # In a thread, as a big page takes a while and the loop serves all other tasks.
             text = await asyncio.to_thread(page_text, text, url=response.url)
         return f"Status {response.status}\n{text}"
 
-    async def _feed(self, url: str) -> str:
-        response = await self._get(url, max_body_bytes=MAX_FEED_BYTES)
+    async def _fetch_feed(self, url: str) -> str:
+        response = await self._fetch(url, max_body_bytes=MAX_FEED_BYTES)
         if response.status != 200 or response.truncated:
             return f"Status {response.status}; no feed of at most {MAX_FEED_BYTES // 1_048_576} MB"
         kind = response.headers.get("content-type", "")
         try:
-            feed = await asyncio.to_thread(read_feed, response.body, content_type=kind, url=response.url)
+            feed = await asyncio.to_thread(parse_feed, response.body, content_type=kind, url=response.url)
         except NotAFeedError as exc:
             return f"It answered with {exc}, not a readable feed"
         entries = (f"- {one.title}\n  {one.url}\n  {one.text}" for one in feed.entries)
         return "\n".join([feed.title, *entries])
 
-    async def _get(self, url: str, *, max_body_bytes: int) -> Response:
+    async def _fetch(self, url: str, *, max_body_bytes: int) -> Response:
         """Fetch *url*, following redirects to hosts that are allowed and to no other."""
         call = validate_request("GET", url, {"Accept": "*/*"}, None, ANY_PORT)
-        for _ in range(HOPS):
+        for _ in range(MAX_REQUESTS):
             self._check_host(call)
             response = await self.http.request(
                 "GET",
@@ -155,39 +157,41 @@ class Toolbox:
                 headers=call.headers,
                 max_redirects=0,
                 max_body_bytes=max_body_bytes,
-                timeout_s=CALL_S,
+                timeout_s=CALL_TIMEOUT_S,
             )
             target = response.headers.get("location") if response.status in REDIRECT_STATUSES else None
             following = next_request(call, response.status, target, ANY_PORT)
             if following is None:
                 return response
             call = following
-        raise FetchError(f"It redirects more than {HOPS - 1} times")
+        raise FetchError(f"It redirects more than {MAX_REQUESTS - 1} times")
 
-    def _check_host(self, call: Request) -> None:
-        host = (call.url.raw_host or "").lower()
-        if not is_allowed(host, self.hosts):
+    def _check_host(self, request: Request) -> None:
+        host = (request.url.raw_host or "").lower()
+        if not is_host_allowed(host, self.hosts):
             raise BlockedRequestError(
                 f"the host is not among those this task may reach: {', '.join(self.hosts)}"
             )
 
 
-def is_allowed(host: str, hosts: Sequence[str]) -> bool:
+def is_host_allowed(host: str, hosts: Sequence[str]) -> bool:
     """Whether *host* is one of *hosts*, or below one that is written `*.name`."""
     return any(host == one or (one.startswith("*.") and host.endswith(one[1:])) for one in hosts)
 
 
-def as_data(text: str, *, source: str) -> str:
+def quote_untrusted(text: str, *, source: str) -> str:
     """*text* between marks that say it is no instruction; it cannot hold such a mark itself."""
-    plain = _MARK.sub(r"(\1untrusted", text)
+    plain = _UNTRUSTED_TAG.sub(r"(\1untrusted", text)
     kept = (
-        plain if len(plain) <= RESULT_CHARS else f"{plain[:RESULT_CHARS]}\n(cut at {RESULT_CHARS} characters)"
+        plain
+        if len(plain) <= MAX_RESULT_CHARS
+        else f"{plain[:MAX_RESULT_CHARS]}\n(cut at {MAX_RESULT_CHARS} characters)"
     )
-    name = _MARK.sub("", source).replace('"', "%22")[:300]
+    name = _UNTRUSTED_TAG.sub("", source).replace('"', "%22")[:300]
     return f'<untrusted source="{name}">\n{kept}\n</untrusted>'
 
 
-def _url(arguments: str) -> str:
+def _parse_url_argument(arguments: str) -> str:
     try:
         given = json.loads(arguments)
     except (ValueError, RecursionError):

@@ -10,8 +10,8 @@ from pydantic import Field, StringConstraints, model_validator
 
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
-from functions.domain.types import Model, OutcomeKind, instant_text
-from functions.task_types.command.process import GRACE_S, Finished, run
+from functions.domain.types import Model, OutcomeKind, format_instant
+from functions.task_types.command.process import TERMINATION_GRACE_S, ProcessResult, run_process
 from functions.task_types.support.context import Tools
 
 EXAMPLE: dict[str, Any] = {
@@ -19,12 +19,12 @@ EXAMPLE: dict[str, Any] = {
     "env": {"PGPASSWORD": "{{secret:SHOP_DATABASE}}"},
 }
 NO_REFERENCES = ("command", "workingDirectory")  # every process of a machine can read another's arguments
-OFF = "Commands are switched off here; set ALLOW_COMMANDS=1 to run them"
-SPARE_S = GRACE_S + 0.5
+COMMANDS_DISABLED = "Commands are switched off here; set ALLOW_COMMANDS=1 to run them"
+TIMEOUT_MARGIN_S = TERMINATION_GRACE_S + 0.5
 _Text = Annotated[str, StringConstraints(max_length=65_536, pattern=r"^[^\x00]*$")]
-_Word = Annotated[str, StringConstraints(max_length=8192, pattern=r"^[^\x00]*$")]
-_Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
-_numbers = itertools.count(1)
+_Argument = Annotated[str, StringConstraints(max_length=8192, pattern=r"^[^\x00]*$")]
+_VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
+_run_numbers = itertools.count(1)
 
 
 class Params(Model):
@@ -39,26 +39,26 @@ class Params(Model):
         success_codes: Exit codes that mean success.
     """
 
-    command: Annotated[list[_Word], Field(min_length=1, max_length=200)] | _Text
+    command: Annotated[list[_Argument], Field(min_length=1, max_length=200)] | _Text
     shell: bool = False
     working_directory: Annotated[str, StringConstraints(pattern=r"^/[^\x00]*$", max_length=1000)] | None = (
         None
     )
-    env: Annotated[dict[_Variable, _Word], Field(max_length=50)] = Field(default_factory=dict)
+    env: Annotated[dict[_VariableName, _Argument], Field(max_length=50)] = Field(default_factory=dict)
     stdin: _Text = ""
     success_codes: Annotated[
         tuple[Annotated[int, Field(ge=0, le=255)], ...], Field(min_length=1, max_length=20)
     ] = (0,)
 
     @model_validator(mode="after")
-    def _possible(self) -> Self:
+    def _check_combination(self) -> Self:
         if self.shell and not isinstance(self.command, str):
             raise ValueError("shell needs the command as one text; a list of words is run as it is")
-        if not any(self.words()):
+        if not any(self.argv()):
             raise ValueError("command names no program")
         return self
 
-    def words(self) -> list[str]:
+    def argv(self) -> list[str]:
         """The program and its arguments.
 
         Raises:
@@ -77,39 +77,44 @@ class Params(Model):
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     """Run the program once. It is told to end a little before the attempt's time is up."""
     if not tools.allow_commands:
-        return failed(OFF, permanent=True)
-    time_s = max(job.timeout_s - SPARE_S, job.timeout_s / 2)
+        return failed(COMMANDS_DISABLED, permanent=True)
+    time_s = max(job.timeout_s - TIMEOUT_MARGIN_S, job.timeout_s / 2)
     try:
-        finished = await run(
-            params.words(),
-            environment={**tools.command_environment, "TZ": job.timezone, **_about(job), **params.env},
-            folder=params.working_directory,
+        finished = await run_process(
+            params.argv(),
+            environment={
+                **tools.command_environment,
+                "TZ": job.timezone,
+                **_run_environment(job),
+                **params.env,
+            },
+            working_directory=params.working_directory,
             stdin=params.stdin.encode(),
-            mark=f"{job.idempotency_key}#{job.attempt}.{os.getpid()}.{next(_numbers)}",
-            time_s=time_s,
+            marker=f"{job.idempotency_key}#{job.attempt}.{os.getpid()}.{next(_run_numbers)}",
+            timeout_s=time_s,
         )
     except OSError as exc:
-        return failed(_not_started(exc, params), permanent=True)
-    outcome = _outcome(params, finished, tools)
-    if finished.in_time:
+        return failed(_start_failure(exc, params), permanent=True)
+    outcome = _to_outcome(params, finished, tools)
+    if finished.ended_in_time:
         return outcome
     reason = f"Not over after {time_s:g} s; it was ended, and all that it had started"
     return Outcome(OutcomeKind.TIMED_OUT, reason, metrics=outcome.metrics)
 
 
-def _about(job: Job) -> dict[str, str]:
+def _run_environment(job: Job) -> dict[str, str]:
     """What the program may want to know of its own run."""
     about = {
         "CRONFIRE_TASK": job.task_id,
         "CRONFIRE_IDEMPOTENCY_KEY": job.idempotency_key,
-        "CRONFIRE_SCHEDULED_AT": instant_text(job.scheduled_at),
+        "CRONFIRE_SCHEDULED_AT": format_instant(job.scheduled_at),
     }
     if job.event is not None:  # no shell takes a null byte, and JSON writes none
-        about["CRONFIRE_EVENT"] = json.dumps(job.event.structured())
+        about["CRONFIRE_EVENT"] = json.dumps(job.event.to_structured_json())
     return about
 
 
-def _not_started(exc: OSError, params: Params) -> str:
+def _start_failure(exc: OSError, params: Params) -> str:
     folder = params.working_directory
     if folder is not None and exc.filename == folder:
         return "The working directory does not exist, or cannot be entered"
@@ -120,22 +125,22 @@ def _not_started(exc: OSError, params: Params) -> str:
     return f"The program could not be started ({type(exc).__name__})"
 
 
-def _outcome(params: Params, finished: Finished, tools: Tools) -> Outcome:
+def _to_outcome(params: Params, result: ProcessResult, tools: Tools) -> Outcome:
     metrics: dict[str, Any] = {}
-    if finished.code is not None:
-        metrics["exitCode"] = finished.code
-    if finished.signal:
-        metrics["signal"] = finished.signal
-    for name, capture in (("stdout", finished.stdout), ("stderr", finished.stderr)):
-        if text := capture.text(tools.mask):
+    if result.exit_code is not None:
+        metrics["exitCode"] = result.exit_code
+    if result.signal:
+        metrics["signal"] = result.signal
+    for name, capture in (("stdout", result.stdout), ("stderr", result.stderr)):
+        if text := capture.text(tools.redact):
             metrics[name] = text
-    if finished.signal:
-        return failed(f"Ended by the signal {finished.signal}", metrics=metrics)
-    if finished.code not in params.success_codes:
+    if result.signal:
+        return failed(f"Ended by the signal {result.signal}", metrics=metrics)
+    if result.exit_code not in params.success_codes:
         wanted = " or ".join(str(code) for code in params.success_codes)
         reason = _last_line(metrics.get("stderr", ""))
-        return failed(f"Ended with exit code {finished.code}, expected {wanted}{reason}", metrics=metrics)
-    return succeeded(f"Ended with exit code {finished.code}", metrics=metrics)
+        return failed(f"Ended with exit code {result.exit_code}, expected {wanted}{reason}", metrics=metrics)
+    return succeeded(f"Ended with exit code {result.exit_code}", metrics=metrics)
 
 
 def _last_line(text: str) -> str:

@@ -15,49 +15,49 @@ from typing import IO
 
 # A program and all that it started, found and ended together, wherever its descendants went.
 
-MARK = "CRONFIRE_ATTEMPT"  # the variable by which descendants are known that left the session
+MARKER_VARIABLE = "CRONFIRE_ATTEMPT"  # the variable by which descendants are known that left the session
 _PROC = Path("/proc")
-_OVER = "ZX"  # states of processes that have ended: waiting for a parent to notice, or gone
+_ENDED_STATES = "ZX"  # states of processes that have ended: waiting for a parent to notice, or gone
 
 
-class Family:
+class ProcessGroup:
     """The process *leader*, started in a session of its own, and its descendants.
 
-    On Linux these are the processes of its session or group, and those that have *mark* in their
+    On Linux these are the processes of its session or group, and those that have *marker* in their
     environment: a daemon leaves session and group on purpose, but seldom the variables. Elsewhere
     only the group is known.
     """
 
-    def __init__(self, leader: int, *, mark: str) -> None:
+    def __init__(self, leader: int, *, marker: str) -> None:
         self._leader = leader
-        self._mark = f"{MARK}={mark}".encode()
+        self._marker = f"{MARKER_VARIABLE}={marker}".encode()
 
     def is_alive(self) -> bool:
         """Whether any of them is still running."""
         if _PROC.joinpath("self/stat").exists():
-            return any(True for _ in self._members())
+            return any(True for _ in self._member_pids())
         try:
             os.killpg(self._leader, 0)
         except (ProcessLookupError, PermissionError):
             return False
         return True
 
-    def send(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         """Send a signal to each of them; those that are gone by then do not matter."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._leader, number)
-        for pid in self._members():
+        for pid in self._member_pids():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)
 
-    def _members(self) -> Iterator[int]:
+    def _member_pids(self) -> Iterator[int]:
         for folder in _PROC.glob("[0-9]*"):
             try:
                 state, _, group, session = _stat(folder)
-                if state in _OVER:
+                if state in _ENDED_STATES:
                     continue
                 related = self._leader in (group, session)
-                if related or self._mark in (folder / "environ").read_bytes().split(b"\0"):
+                if related or self._marker in (folder / "environ").read_bytes().split(b"\0"):
                     yield int(folder.name)
             except (OSError, ValueError):  # it ended meanwhile, or belongs to somebody else
                 continue
@@ -71,12 +71,12 @@ def _stat(folder: Path) -> tuple[str, int, int, int]:
 
 # What is kept of a stream of output: its beginning and its end, however long it was.
 
-KEPT_CHARS = 8192  # at each end
-SPARE_BYTES = 8192  # read beyond, so that a secret at the cut is seen whole and can be masked
-_UNFIT = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+MAX_CHARS_PER_END = 8192  # at each end
+REDACTION_MARGIN_BYTES = 8192  # read beyond, so that a secret at the cut is seen whole and can be masked
+_CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-class Capture:
+class OutputBuffer:
     """Takes in any number of bytes and remembers few of them."""
 
     def __init__(self) -> None:
@@ -84,130 +84,137 @@ class Capture:
         self._tail = bytearray()
         self.size = 0
 
-    def feed(self, data: bytes) -> None:
+    def append(self, data: bytes) -> None:
         """Take in the next bytes."""
         self.size += len(data)
-        room = KEPT_CHARS + SPARE_BYTES - len(self._head)
+        room = MAX_CHARS_PER_END + REDACTION_MARGIN_BYTES - len(self._head)
         self._head += data[:room]
         self._tail += data[room:] if room > 0 else data
-        excess = len(self._tail) - KEPT_CHARS - SPARE_BYTES
+        excess = len(self._tail) - MAX_CHARS_PER_END - REDACTION_MARGIN_BYTES
         if excess > 0:
             del self._tail[:excess]
 
-    def text(self, mask: Callable[[str], str]) -> str:
+    def text(self, redact: Callable[[str], str]) -> str:
         """What was kept, masked, without control characters; a line in the middle says what is missing."""
         if self.size == len(self._head) + len(self._tail):
-            whole = _readable(bytes(self._head + self._tail), mask)
-            if len(whole) <= 2 * KEPT_CHARS:
+            whole = _printable_text(bytes(self._head + self._tail), redact)
+            if len(whole) <= 2 * MAX_CHARS_PER_END:
                 return whole
             head = tail = whole
         else:
-            head, tail = _readable(bytes(self._head), mask), _readable(bytes(self._tail), mask)
-        return f"{head[:KEPT_CHARS]}\n[... {self.size} bytes in all ...]\n{tail[-KEPT_CHARS:]}"
+            head, tail = (
+                _printable_text(bytes(self._head), redact),
+                _printable_text(bytes(self._tail), redact),
+            )
+        return f"{head[:MAX_CHARS_PER_END]}\n[... {self.size} bytes in all ...]\n{tail[-MAX_CHARS_PER_END:]}"
 
 
-def _readable(data: bytes, mask: Callable[[str], str]) -> str:
-    return mask(_UNFIT.sub("", data.decode("utf-8", "replace").replace("\r\n", "\n"))).strip()
+def _printable_text(data: bytes, redact: Callable[[str], str]) -> str:
+    return redact(_CONTROL_SEQUENCE.sub("", data.decode("utf-8", "replace").replace("\r\n", "\n"))).strip()
 
 
 # One run of a program: started in a session of its own, read without pause, ended with its descendants.
 
-GRACE_S = 2.0  # between SIGTERM and SIGKILL
-LETTING_GO_S = 0.5  # of it, how long a cancelled run makes its caller wait
-_LOOK_S = 0.02  # between two looks at whether descendants are gone: nobody but their parent is told
+TERMINATION_GRACE_S = 2.0  # between SIGTERM and SIGKILL
+CANCEL_WAIT_S = 0.5  # of it, how long a cancelled run makes its caller wait
+_POLL_INTERVAL_S = 0.02  # between two looks at whether descendants are gone: nobody but their parent is told
 _READ_BYTES = 65_536
-_closing: set[asyncio.Task[None]] = set()  # the loop itself holds its tasks but weakly
+_cleanup_tasks: set[asyncio.Task[None]] = set()  # the loop itself holds its tasks but weakly
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class ProcessResult:
     """How a program ended.
 
     Attributes:
-        code: Its exit code; None when a signal ended it.
+        exit_code: Its exit code; None when a signal ended it.
         signal: The name of that signal, e.g. SIGKILL; empty when it exited by itself.
-        in_time: False when its time was up and it was ended.
+        ended_in_time: False when its time was up and it was ended.
     """
 
-    code: int | None
+    exit_code: int | None
     signal: str
-    in_time: bool
-    stdout: Capture
-    stderr: Capture
+    ended_in_time: bool
+    stdout: OutputBuffer
+    stderr: OutputBuffer
 
 
 @dataclass(slots=True)
-class _Started:
+class _RunningProcess:
     process: "subprocess.Popen[bytes]"
-    family: Family
+    group: ProcessGroup
     exited: asyncio.Event = field(default_factory=asyncio.Event)
     streams: dict[int, asyncio.Event] = field(default_factory=dict)
 
 
-async def run(
-    words: Sequence[str],
+async def run_process(
+    argv: Sequence[str],
     *,
     environment: Mapping[str, str],
-    folder: str | None,
+    working_directory: str | None,
     stdin: bytes,
-    mark: str,
-    time_s: float,
-) -> Finished:
+    marker: str,
+    timeout_s: float,
+) -> ProcessResult:
     """Run a program to its end and return how it ended; nothing it started is left behind.
 
-    When *time_s* is up, and when the caller is cancelled, it and its descendants get SIGTERM, and
-    `GRACE_S` later SIGKILL. What it left running when it exited by itself is ended likewise.
+    When *timeout_s* is up, and when the caller is cancelled, it and its descendants get SIGTERM, and
+    `TERMINATION_GRACE_S` later SIGKILL. What it left running when it exited by itself is ended likewise.
 
     Args:
-        words: The program and its arguments; no shell reads them.
+        argv: The program and its arguments; no shell reads them.
         environment: All its variables, but for the mark.
-        mark: Unlike that of any other run on this machine.
+        marker: Unlike that of any other run on this machine.
 
     Raises:
         OSError: It could not be started.
     """
-    stdout, stderr = Capture(), Capture()
-    started = _start(words, {**environment, MARK: mark}, folder, stdin, mark)
-    _read(started, started.process.stdout, stdout.feed)
-    _read(started, started.process.stderr, stderr.feed)
+    stdout, stderr = OutputBuffer(), OutputBuffer()
+    started = _start_process(argv, {**environment, MARKER_VARIABLE: marker}, working_directory, stdin, marker)
+    _read_stream(started, started.process.stdout, stdout.append)
+    _read_stream(started, started.process.stderr, stderr.append)
     try:
-        in_time = await _within(started.exited.wait(), time_s)
-        await _end(started)
+        in_time = await _wait_with_timeout(started.exited.wait(), timeout_s)
+        await _end_process(started)
     except asyncio.CancelledError:
         # Whoever cancels should not wait for a stubborn program; it is ended all the same.
-        closing = asyncio.ensure_future(_end(started))
-        _closing.add(closing)
-        closing.add_done_callback(_closing.discard)
-        await asyncio.wait({closing}, timeout=LETTING_GO_S)
+        closing = asyncio.ensure_future(_end_process(started))
+        _cleanup_tasks.add(closing)
+        closing.add_done_callback(_cleanup_tasks.discard)
+        await asyncio.wait({closing}, timeout=CANCEL_WAIT_S)
         raise
     code = started.process.returncode
     assert code is not None  # it has exited, of its own will or not
-    return Finished(
-        code=code if code >= 0 else None,
+    return ProcessResult(
+        exit_code=code if code >= 0 else None,
         signal=signal.Signals(-code).name if code < 0 else "",
-        in_time=in_time,
+        ended_in_time=in_time,
         stdout=stdout,
         stderr=stderr,
     )
 
 
-def _start(
-    words: Sequence[str], environment: Mapping[str, str], folder: str | None, stdin: bytes, mark: str
-) -> _Started:
+def _start_process(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    working_directory: str | None,
+    stdin: bytes,
+    marker: str,
+) -> _RunningProcess:
     with tempfile.TemporaryFile() as given:  # a file, because a pipe would have to be fed meanwhile
         given.write(stdin)
         given.seek(0)
         process = subprocess.Popen(  # noqa: S603  # running what the task says is this module's purpose
-            list(words),
+            list(argv),
             stdin=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=dict(environment),
-            cwd=folder,
+            cwd=working_directory,
             start_new_session=True,
             bufsize=0,
         )
-    started = _Started(process, Family(process.pid, mark=mark))
+    started = _RunningProcess(process, ProcessGroup(process.pid, marker=marker))
     loop = asyncio.get_running_loop()
 
     def wait() -> None:
@@ -222,13 +229,13 @@ def _start(
     return started
 
 
-def _read(started: _Started, stream: IO[bytes] | None, feed: Callable[[bytes], None]) -> None:
+def _read_stream(running: _RunningProcess, stream: IO[bytes] | None, append: Callable[[bytes], None]) -> None:
     """Feed what comes, as it comes, until the last holder of the other end has closed it."""
     assert stream is not None  # every stream is a pipe
     loop = asyncio.get_running_loop()
     number = stream.fileno()
     os.set_blocking(number, False)
-    ended = started.streams[number] = asyncio.Event()
+    ended = running.streams[number] = asyncio.Event()
 
     def take() -> None:
         try:
@@ -238,7 +245,7 @@ def _read(started: _Started, stream: IO[bytes] | None, feed: Callable[[bytes], N
         except OSError:
             data = b""
         if data:
-            feed(data)
+            append(data)
         else:
             loop.remove_reader(number)
             ended.set()
@@ -246,42 +253,44 @@ def _read(started: _Started, stream: IO[bytes] | None, feed: Callable[[bytes], N
     loop.add_reader(number, take)
 
 
-async def _end(started: _Started) -> None:
+async def _end_process(running: _RunningProcess) -> None:
     """End whatever is left, read what was written last, and let go of the pipes."""
     try:
-        if started.family.is_alive():
-            started.family.send(signal.SIGTERM)
-            await _within(_gone(started.family), GRACE_S)
-            await _within(_killed(started.family), GRACE_S)
-        await started.exited.wait()
-        for ended in started.streams.values():
-            await _within(ended.wait(), LETTING_GO_S)  # somebody out of reach may hold the other end
+        if running.group.is_alive():
+            running.group.send_signal(signal.SIGTERM)
+            await _wait_with_timeout(_wait_for_exit(running.group), TERMINATION_GRACE_S)
+            await _wait_with_timeout(_kill_group(running.group), TERMINATION_GRACE_S)
+        await running.exited.wait()
+        for ended in running.streams.values():
+            await _wait_with_timeout(
+                ended.wait(), CANCEL_WAIT_S
+            )  # somebody out of reach may hold the other end
     except asyncio.CancelledError:
-        started.family.send(signal.SIGKILL)
+        running.group.send_signal(signal.SIGKILL)
         raise
     finally:
-        for number, ended in started.streams.items():
+        for number, ended in running.streams.items():
             asyncio.get_running_loop().remove_reader(number)
             ended.set()
-        for stream in (started.process.stdout, started.process.stderr):
+        for stream in (running.process.stdout, running.process.stderr):
             assert stream is not None  # every stream is a pipe
             stream.close()
 
 
-async def _gone(family: Family) -> None:
-    while family.is_alive():  # noqa: ASYNC110  # no event tells of the end of somebody else's child
-        await asyncio.sleep(_LOOK_S)
+async def _wait_for_exit(group: ProcessGroup) -> None:
+    while group.is_alive():  # noqa: ASYNC110  # no event tells of the end of somebody else's child
+        await asyncio.sleep(_POLL_INTERVAL_S)
 
 
-async def _killed(family: Family) -> None:
-    while family.is_alive():  # more than once, for it may have started another one meanwhile
-        family.send(signal.SIGKILL)
-        await asyncio.sleep(_LOOK_S)
+async def _kill_group(group: ProcessGroup) -> None:
+    while group.is_alive():  # more than once, for it may have started another one meanwhile
+        group.send_signal(signal.SIGKILL)
+        await asyncio.sleep(_POLL_INTERVAL_S)
 
 
-async def _within(awaited: Awaitable[object], time_s: float) -> bool:
+async def _wait_with_timeout(awaited: Awaitable[object], timeout_s: float) -> bool:
     try:
-        async with asyncio.timeout(time_s):
+        async with asyncio.timeout(timeout_s):
             await awaited
     except TimeoutError:
         return False

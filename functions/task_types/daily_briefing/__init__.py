@@ -9,15 +9,15 @@ from pydantic import Field, StringConstraints
 
 from functions.domain.run import Outcome, succeeded
 from functions.domain.task import Job
-from functions.domain.types import Model, Tag, instant_text
-from functions.task_types.daily_briefing.facts import gather
-from functions.task_types.daily_briefing.text import sections, sentence
+from functions.domain.types import Model, Tag, format_instant
+from functions.task_types.daily_briefing.facts import collect_facts
+from functions.task_types.daily_briefing.text import build_sections, build_summary
 from functions.task_types.support.context import Tools
 
 EXAMPLE: dict[str, Any] = {"title": "Garden", "maxNext": 3, "tags": ["garden"]}
-FIRST_SPAN = timedelta(hours=24)
-LONGEST_SPAN = timedelta(days=31)  # a briefing that stood still for a year need not read the whole ledger
-REMEMBERED = 500
+DEFAULT_PERIOD = timedelta(hours=24)
+MAX_PERIOD = timedelta(days=31)  # a briefing that stood still for a year need not read the whole ledger
+MAX_REMEMBERED = 500
 
 
 class Params(Model):
@@ -38,63 +38,63 @@ class Params(Model):
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     """Tell of everything but the briefing itself, from the last one (at first: a day ago) until now."""
-    since = _since(job)
+    since = _period_start(job)
     wanted = frozenset(params.tags)
     tasks = [
         task
-        for task in await tools.records.tasks()
+        for task in await tools.store.list_tasks()
         if task.id != job.task_id and (not wanted or not wanted.isdisjoint(task.tags))
     ]
     ids = {task.id for task in tasks}
     runs = [
         run
-        for run in await tools.records.runs(since)
+        for run in await tools.store.list_runs(since)
         if run.task_id != job.task_id and (not wanted or run.task_id in ids)
     ]
-    facts = gather(
+    facts = collect_facts(
         tasks,
         runs,
         since=since,
         now=job.started_at,
-        failing_before=_failing_before(job.memory),
+        previously_failing=_previously_failing(job.memory),
         max_next=params.max_next if params.include_next else 0,
     )
-    zone = _zone(job.timezone)
+    zone = _load_timezone(job.timezone)
     return succeeded(
-        sentence(facts, zone, title=params.title),
+        build_summary(facts, zone, title=params.title),
         metrics={
             "runs": facts.runs,
             "failed": facts.failed,
             "failing": len(facts.failing),
-            "stopped": len(facts.stopped),
+            "stopped": len(facts.paused),
         },
-        items=sections(facts, zone),
+        items=build_sections(facts, zone),
         memory={
-            "lastAt": instant_text(job.started_at),
-            "failing": [one.task_id for one in facts.failing[:REMEMBERED]],
+            "lastAt": format_instant(job.started_at),
+            "failing": [one.task_id for one in facts.failing[:MAX_REMEMBERED]],
         },
-        news=True,
+        has_news=True,
     )
 
 
-def _since(job: Job) -> datetime:
+def _period_start(job: Job) -> datetime:
     """When the last briefing was given, if its memory can be believed."""
-    earliest = job.started_at - LONGEST_SPAN
+    earliest = job.started_at - MAX_PERIOD
     try:
         last = datetime.fromisoformat(str(job.memory.get("lastAt")))
     except ValueError:
-        return job.started_at - FIRST_SPAN
+        return job.started_at - DEFAULT_PERIOD
     if last.tzinfo is None or last > job.started_at:
-        return job.started_at - FIRST_SPAN
+        return job.started_at - DEFAULT_PERIOD
     return max(last.astimezone(UTC), earliest)
 
 
-def _failing_before(memory: Mapping[str, Any]) -> frozenset[str]:
+def _previously_failing(memory: Mapping[str, Any]) -> frozenset[str]:
     ids = memory.get("failing")
     return frozenset(one for one in ids if isinstance(one, str)) if isinstance(ids, list) else frozenset()
 
 
-def _zone(name: str) -> ZoneInfo:
+def _load_timezone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, KeyError):  # a zone that is gone from tzdata is no reason to say nothing

@@ -12,13 +12,13 @@ from functions.domain.types import OutcomeKind, Status
 
 # What is worth telling about a span of time: counted from tasks and runs, not yet in words.
 
-SLOWEST = 3
-_FAILED = frozenset({OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABANDONED})
-_AHEAD = frozenset({Status.SCHEDULED, Status.RETRYING, Status.RUNNING})
+MAX_SLOWEST = 3
+_FAILED_OUTCOMES = frozenset({OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABANDONED})
+_UPCOMING_STATUSES = frozenset({Status.SCHEDULED, Status.RETRYING, Status.RUNNING})
 
 
 @dataclass(frozen=True, slots=True)
-class Failing:
+class FailingTask:
     """A task whose last occurrence failed, or whose success is overdue. *since* is None when unknown."""
 
     task_id: str
@@ -29,17 +29,17 @@ class Failing:
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
-    """A task that will not run until somebody acts. *by_person* tells a choice from a problem."""
+class PausedTask:
+    """A task that will not run until somebody acts. *by_user* tells a choice from a problem."""
 
     title: str
     status: Status
     note: str
-    by_person: bool
+    by_user: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class NewItems:
     """News a task told: how many pieces, and their titles as far as they were kept."""
 
     title: str
@@ -48,7 +48,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class BriefingFacts:
     """Everything a briefing says, about runs that finished from *since* until just before *now*.
 
     Attributes:
@@ -56,7 +56,7 @@ class Facts:
         skipped: Occurrences by reason, the most frequent first.
         recovered: Titles of tasks that failed in this span, or at the last briefing, and do so no more.
         slowest: Titles and durations in ms, each task's longest attempt, the slowest first.
-        ahead: The next moments and titles, soonest first.
+        upcoming: The next moments and titles, soonest first.
     """
 
     since: datetime
@@ -66,12 +66,12 @@ class Facts:
     cancelled: int
     retries: int
     skipped: tuple[tuple[str, int], ...]
-    failing: tuple[Failing, ...]
+    failing: tuple[FailingTask, ...]
     recovered: tuple[str, ...]
-    stopped: tuple[Stopped, ...]
-    found: tuple[Found, ...]
+    paused: tuple[PausedTask, ...]
+    new_items: tuple[NewItems, ...]
     slowest: tuple[tuple[str, int], ...]
-    ahead: tuple[tuple[datetime, str], ...]
+    upcoming: tuple[tuple[datetime, str], ...]
 
     @property
     def runs(self) -> int:
@@ -79,48 +79,48 @@ class Facts:
         return self.succeeded + self.failed + self.cancelled
 
 
-def gather(
+def collect_facts(
     tasks: Iterable[Task],
     runs: Iterable[Run],
     *,
     since: datetime,
     now: datetime,
-    failing_before: Collection[str] = (),
+    previously_failing: Collection[str] = (),
     max_next: int = 5,
-) -> Facts:
+) -> BriefingFacts:
     """Count *runs* and look through *tasks*.
 
     Args:
-        failing_before: Ids of the tasks that failed at the last briefing, to tell who recovered.
+        previously_failing: Ids of the tasks that failed at the last briefing, to tell who recovered.
         max_next: How many coming runs to name; 0 for none.
     """
     known = {task.id: task for task in tasks}
-    spanned = sorted((run for run in runs if since <= run.finished_at < now), key=_finished)
+    spanned = sorted((run for run in runs if since <= run.finished_at < now), key=_finish_order)
     attempts = [run for run in spanned if run.outcome is not OutcomeKind.SKIPPED]
     over = Counter(run.outcome for run in attempts if run.final)
-    failed_ids = {run.task_id for run in attempts if run.final and run.outcome in _FAILED}
-    return Facts(
+    failed_ids = {run.task_id for run in attempts if run.final and run.outcome in _FAILED_OUTCOMES}
+    return BriefingFacts(
         since=since,
         now=now,
         succeeded=over[OutcomeKind.SUCCEEDED],
-        failed=sum(over[kind] for kind in _FAILED),
+        failed=sum(over[kind] for kind in _FAILED_OUTCOMES),
         cancelled=over[OutcomeKind.CANCELLED],
         retries=sum(not run.final for run in attempts),
-        skipped=_skipped(spanned),
-        failing=_failing(known.values(), since=since),
-        recovered=_recovered(known, failed_ids | set(failing_before)),
-        stopped=_stopped(known.values()),
-        found=_found(attempts, known),
-        slowest=_slowest(attempts, known),
-        ahead=_ahead(known.values(), max_next),
+        skipped=_count_skipped(spanned),
+        failing=_find_failing(known.values(), since=since),
+        recovered=_find_recovered(known, failed_ids | set(previously_failing)),
+        paused=_find_paused(known.values()),
+        new_items=_collect_new_items(attempts, known),
+        slowest=_find_slowest(attempts, known),
+        upcoming=_find_upcoming(known.values(), max_next),
     )
 
 
-def _finished(run: Run) -> tuple[datetime, str]:
+def _finish_order(run: Run) -> tuple[datetime, str]:
     return run.finished_at, run.task_id
 
 
-def _skipped(runs: Iterable[Run]) -> tuple[tuple[str, int], ...]:
+def _count_skipped(runs: Iterable[Run]) -> tuple[tuple[str, int], ...]:
     counts: Counter[str] = Counter()
     for run in runs:
         if run.outcome is OutcomeKind.SKIPPED:
@@ -128,14 +128,14 @@ def _skipped(runs: Iterable[Run]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def _failing(tasks: Iterable[Task], *, since: datetime) -> tuple[Failing, ...]:
+def _find_failing(tasks: Iterable[Task], *, since: datetime) -> tuple[FailingTask, ...]:
     """Longest failing first. A task that has ended is told of once, in the span it ended in."""
     told = (
-        Failing(task.id, task.title, task.consecutive_failures, task.alert.failing_since, task.last_error)
+        FailingTask(task.id, task.title, task.consecutive_failures, task.alert.failing_since, task.last_error)
         for task in tasks
-        if (task.consecutive_failures or task.alert.silent)
+        if (task.consecutive_failures or task.alert.missing_success_notified)
         and (
-            task.status in _AHEAD
+            task.status in _UPCOMING_STATUSES
             or (task.status is Status.ENDED and task.last_run_at is not None and task.last_run_at >= since)
         )
     )
@@ -143,8 +143,8 @@ def _failing(tasks: Iterable[Task], *, since: datetime) -> tuple[Failing, ...]:
     return tuple(sorted(told, key=lambda one: (one.since or latest, one.title)))
 
 
-def _recovered(known: dict[str, Task], once_failing: Iterable[str]) -> tuple[str, ...]:
-    tasks = (known[task_id] for task_id in once_failing if task_id in known)
+def _find_recovered(known: dict[str, Task], previously_failing: Iterable[str]) -> tuple[str, ...]:
+    tasks = (known[task_id] for task_id in previously_failing if task_id in known)
     return tuple(
         sorted(
             task.title
@@ -154,52 +154,52 @@ def _recovered(known: dict[str, Task], once_failing: Iterable[str]) -> tuple[str
     )
 
 
-def _stopped(tasks: Iterable[Task]) -> tuple[Stopped, ...]:
+def _find_paused(tasks: Iterable[Task]) -> tuple[PausedTask, ...]:
     """What was stopped for its faults first, then what people paused."""
     told = []
     for task in tasks:
         if task.status is Status.QUARANTINED:
             note = (task.pause.note if task.pause else "") or task.last_error
-            told.append(Stopped(task.title, task.status, note, by_person=False))
+            told.append(PausedTask(task.title, task.status, note, by_user=False))
         elif task.status is Status.PAUSED:
             note = task.pause.note if task.pause else ""
             by_person = task.pause is None or task.pause.by != "scheduler"
-            told.append(Stopped(task.title, task.status, note, by_person=by_person))
-    return tuple(sorted(told, key=lambda one: (one.by_person, one.title)))
+            told.append(PausedTask(task.title, task.status, note, by_user=by_person))
+    return tuple(sorted(told, key=lambda one: (one.by_user, one.title)))
 
 
-def _found(attempts: Iterable[Run], known: dict[str, Task]) -> tuple[Found, ...]:
+def _collect_new_items(attempts: Iterable[Run], known: dict[str, Task]) -> tuple[NewItems, ...]:
     counts: Counter[str] = Counter()
     headlines: defaultdict[str, list[str]] = defaultdict(list)
     for run in attempts:
-        if run.news:
+        if run.has_news:
             new = run.metrics.get("new")
             counts[run.task_id] += new if isinstance(new, int) else max(1, len(run.items))
             headlines[run.task_id] += [item["title"] for item in run.items if item.get("title")]
     return tuple(
-        Found(_title(task_id, known), count, tuple(headlines[task_id]))
+        NewItems(_title_of(task_id, known), count, tuple(headlines[task_id]))
         for task_id, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     )
 
 
-def _slowest(attempts: Iterable[Run], known: dict[str, Task]) -> tuple[tuple[str, int], ...]:
+def _find_slowest(attempts: Iterable[Run], known: dict[str, Task]) -> tuple[tuple[str, int], ...]:
     longest: dict[str, int] = {}
     for run in attempts:
         longest[run.task_id] = max(longest.get(run.task_id, 0), run.duration_ms)
-    slowest = heapq.nsmallest(SLOWEST, longest.items(), key=lambda pair: (-pair[1], pair[0]))
-    return tuple((_title(task_id, known), duration) for task_id, duration in slowest)
+    slowest = heapq.nsmallest(MAX_SLOWEST, longest.items(), key=lambda pair: (-pair[1], pair[0]))
+    return tuple((_title_of(task_id, known), duration) for task_id, duration in slowest)
 
 
-def _ahead(tasks: Iterable[Task], limit: int) -> tuple[tuple[datetime, str], ...]:
+def _find_upcoming(tasks: Iterable[Task], limit: int) -> tuple[tuple[datetime, str], ...]:
     """By the occurrence itself where there is one: `next_run_at` may be a claim's end or a late notice."""
     moments: list[tuple[datetime, str]] = []
     for task in tasks:
-        at = task.retry_at if task.status is Status.RETRYING else task.upcoming
+        at = task.retry_at if task.status is Status.RETRYING else task.next_occurrence
         at = at or task.next_run_at
-        if at is not None and task.status in _AHEAD:
+        if at is not None and task.status in _UPCOMING_STATUSES:
             moments.append((at, task.title))
     return tuple(heapq.nsmallest(limit, moments))
 
 
-def _title(task_id: str, known: dict[str, Task]) -> str:
+def _title_of(task_id: str, known: dict[str, Task]) -> str:
     return known[task_id].title if task_id in known else task_id  # it was removed since

@@ -13,58 +13,60 @@ from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model, OutcomeKind
 from functions.errors import InputError
-from functions.task_types.python.threads import Threads, TooManyError
+from functions.task_types.python.threads import TooManyThreadsError, WorkerThreads
 from functions.task_types.support.context import Tools
 
 # What a user's function handed back, or raised, as an outcome.
 
-_FIELDS = ("summary", "items", "memory", "metrics")
-_MESSAGE_CHARS = 300
+_RESULT_FIELDS = ("summary", "items", "memory", "metrics")
+_MAX_MESSAGE_CHARS = 300
 
 
-def outcome_of(answer: object, name: str) -> Outcome:
-    """The outcome that *answer* of the function *name* stands for.
+def outcome_of_return_value(value: object, name: str) -> Outcome:
+    """The outcome that *value* of the function *name* stands for.
 
     None and a text mean success, a dict success with some of `summary`, `items`, `memory` and
     `metrics`, an outcome itself. Anything else is a permanent failure, as it was not meant so.
     """
-    if isinstance(answer, Outcome):
-        return answer
-    if answer is None or isinstance(answer, str):
-        return succeeded(answer or f"{name} returned")
-    if isinstance(answer, dict):
-        return _from_dict(answer, name)
+    if isinstance(value, Outcome):
+        return value
+    if value is None or isinstance(value, str):
+        return succeeded(value or f"{name} returned")
+    if isinstance(value, dict):
+        return _outcome_of_dict(value, name)
     return failed(
-        f"{name} returned {type(answer).__name__}; return nothing, a text, a dict or an Outcome",
+        f"{name} returned {type(value).__name__}; return nothing, a text, a dict or an Outcome",
         permanent=True,
     )
 
 
-def _from_dict(answer: Mapping[Any, Any], name: str) -> Outcome:
-    unknown = ", ".join(sorted(str(key)[:40] for key in answer if key not in _FIELDS)[:5])
+def _outcome_of_dict(value: Mapping[Any, Any], name: str) -> Outcome:
+    unknown = ", ".join(sorted(str(key)[:40] for key in value if key not in _RESULT_FIELDS)[:5])
     if unknown:
         return failed(
-            f"{name} returned a dict with {unknown}; known are {', '.join(_FIELDS)}", permanent=True
+            f"{name} returned a dict with {unknown}; known are {', '.join(_RESULT_FIELDS)}", permanent=True
         )
-    items = answer.get("items") or ()
+    items = value.get("items") or ()
     return succeeded(
-        str(answer.get("summary") or f"{name} returned"),
-        metrics=answer.get("metrics"),
+        str(value.get("summary") or f"{name} returned"),
+        metrics=value.get("metrics"),
         items=tuple(items) if isinstance(items, (list, tuple)) else (),
-        memory=answer.get("memory"),
-        news=bool(items),
+        memory=value.get("memory"),
+        has_news=bool(items),
     )
 
 
-def raised(exc: BaseException) -> Outcome:
+def outcome_of_exception(exc: BaseException) -> Outcome:
     """The failure that an exception stands for: its type and the first line of what it says."""
-    said = str(exc).strip().partition("\n")[0][:_MESSAGE_CHARS]
+    said = str(exc).strip().partition("\n")[0][:_MAX_MESSAGE_CHARS]
     return failed(f"{type(exc).__name__}: {said}" if said else type(exc).__name__)
 
 
 # From `package.module:function` to the function itself, for those that the machine's owner listed.
 
-NAME = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z]\w*$"  # a function with a leading _ is not for others
+CALLABLE_PATTERN = (
+    r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z]\w*$"  # a function with a leading _ is not for others
+)
 
 
 def check_allowed(name: str, allowed: Sequence[str]) -> None:
@@ -81,7 +83,7 @@ def check_allowed(name: str, allowed: Sequence[str]) -> None:
         raise InputError(f"The function {name} may not be called; PYTHON_TASKS does not list it")
 
 
-def load(name: str, allowed: Sequence[str]) -> Callable[..., Any]:
+def load_function(name: str, allowed: Sequence[str]) -> Callable[..., Any]:
     """Import the module of *name* and return the function. May take long, so call it in a thread.
 
     Raises:
@@ -92,7 +94,7 @@ def load(name: str, allowed: Sequence[str]) -> Callable[..., Any]:
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as exc:
-        raise InputError(f"The module {module_name} cannot be imported ({_fault(exc)})") from exc
+        raise InputError(f"The module {module_name} cannot be imported ({_import_problem(exc)})") from exc
     function = getattr(module, attribute, None)
     if not callable(function):
         raise InputError(f"The module {module_name} has no function {attribute}")
@@ -116,7 +118,7 @@ def check_arguments(function: Callable[..., Any], args: Sequence[Any], kwargs: d
         return
 
 
-def wants_job(function: Callable[..., Any]) -> bool:
+def has_job_parameter(function: Callable[..., Any]) -> bool:
     """Whether *function* has a parameter `job` that can be given by name."""
     try:
         parameter = inspect.signature(function).parameters.get("job")
@@ -132,7 +134,7 @@ def _is_within(module: str, allowed: Sequence[str]) -> bool:
     return any(module == one or module.startswith(f"{one}.") for one in allowed)
 
 
-def _fault(exc: BaseException) -> str:
+def _import_problem(exc: BaseException) -> str:
     missing = exc.name if isinstance(exc, ModuleNotFoundError) else None
     return f"there is no module {missing}" if missing else type(exc).__name__
 
@@ -143,9 +145,9 @@ EXAMPLE: dict[str, Any] = {
     "kwargs": {"limit": 50},
 }
 NO_REFERENCES = ("callable",)
-SPARE_S = 0.25  # before the attempt's own end, to say that the thread goes on
+TIMEOUT_MARGIN_S = 0.25  # before the attempt's own end, to say that the thread goes on
 log = logging.getLogger(__name__)
-_threads = Threads()
+_worker_threads = WorkerThreads()
 
 
 class Params(Model):
@@ -156,7 +158,7 @@ class Params(Model):
         kwargs: Arguments by name. A function with a parameter `job` is given the job as well.
     """
 
-    callable: Annotated[str, StringConstraints(pattern=NAME, max_length=200)]
+    callable: Annotated[str, StringConstraints(pattern=CALLABLE_PATTERN, max_length=200)]
     args: Annotated[list[JsonValue], Field(max_length=50)] = Field(default_factory=list)
     kwargs: Annotated[dict[str, JsonValue], Field(max_length=50)] = Field(default_factory=dict)
 
@@ -164,50 +166,52 @@ class Params(Model):
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     """Call the function once: an async one in the loop, any other in a thread of its own."""
     check_allowed(params.callable, tools.python_tasks)
-    if _threads.is_running(job.task_id):
+    if _worker_threads.is_running(job.task_id):
         return failed("An earlier run's thread has not ended yet; nothing was started beside it")
     try:
-        async with asyncio.timeout(max(job.timeout_s - SPARE_S, job.timeout_s / 2)) as time:
-            answer = await _called(job, params, tools)
+        async with asyncio.timeout(max(job.timeout_s - TIMEOUT_MARGIN_S, job.timeout_s / 2)) as time:
+            answer = await _call_function(job, params, tools)
     except TimeoutError as exc:
-        return _timed_out(job, params) if time.expired() else raised(exc)
+        return _timed_out_outcome(job, params) if time.expired() else outcome_of_exception(exc)
     except asyncio.CancelledError as exc:
         if (task := asyncio.current_task()) is not None and task.cancelling():
-            _tell_if_left(job, params)
+            _log_if_still_running(job, params)
             raise
-        return raised(exc)  # the function's own doing
+        return outcome_of_exception(exc)  # the function's own doing
     except InputError:
         raise
-    except TooManyError:
+    except TooManyThreadsError:
         return failed("Too many functions are under way in this process; it is tried again later")
     except (Exception, SystemExit) as exc:  # noqa: BLE001  # whatever the function raises is its outcome
-        return raised(exc)
-    return outcome_of(answer, params.callable)
+        return outcome_of_exception(exc)
+    return outcome_of_return_value(answer, params.callable)
 
 
-async def _called(job: Job, params: Params, tools: Tools) -> Any:
+async def _call_function(job: Job, params: Params, tools: Tools) -> Any:
     def blocking() -> Any:
-        function = load(params.callable, tools.python_tasks)
+        function = load_function(params.callable, tools.python_tasks)
         kwargs: dict[str, Any] = dict(params.kwargs)
-        if wants_job(function):
+        if has_job_parameter(function):
             kwargs.setdefault("job", job)
         check_arguments(function, params.args, kwargs)
         return function(*params.args, **kwargs)
 
-    answer = await _threads.run(job.task_id, blocking)  # of an async function: what is still to be awaited
+    answer = await _worker_threads.run(
+        job.task_id, blocking
+    )  # of an async function: what is still to be awaited
     return await answer if inspect.isawaitable(answer) else answer
 
 
-def _timed_out(job: Job, params: Params) -> Outcome:
+def _timed_out_outcome(job: Job, params: Params) -> Outcome:
     reason = f"{params.callable} did not return within {job.timeout_s:g} s"
-    if _tell_if_left(job, params):
+    if _log_if_still_running(job, params):
         reason += "; its thread cannot be ended and goes on"
     return Outcome(OutcomeKind.TIMED_OUT, reason)
 
 
-def _tell_if_left(job: Job, params: Params) -> bool:
+def _log_if_still_running(job: Job, params: Params) -> bool:
     """Whether a thread is left behind; then the log says so as well."""
-    if not _threads.is_running(job.task_id):
+    if not _worker_threads.is_running(job.task_id):
         return False
     log.warning("python_task_goes_on", extra={"task_id": job.task_id, "callable": params.callable})
     return True

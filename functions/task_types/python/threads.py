@@ -6,18 +6,18 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-MOST = 64  # under way or left behind in one process: each keeps its memory until the process ends
+MAX_THREADS = 64  # under way or left behind in one process: each keeps its memory until the process ends
 
 
-class TooManyError(Exception):
+class TooManyThreadsError(Exception):
     """There are as many threads as may be."""
 
 
-class Threads:
+class WorkerThreads:
     """The threads of one process. None of them keeps the process from ending."""
 
-    def __init__(self, most: int = MOST) -> None:
-        self._most = most
+    def __init__(self, max_threads: int = MAX_THREADS) -> None:
+        self._max_threads = max_threads
         self._running: dict[threading.Thread, str] = {}
         self._lock = threading.Lock()
 
@@ -32,7 +32,7 @@ class Threads:
         When the caller is cancelled the thread goes on: nothing can end a thread from outside.
 
         Raises:
-            TooManyError: Too many threads are under way or were left behind.
+            TooManyThreadsError: Too many threads are under way or were left behind.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
@@ -46,7 +46,7 @@ class Threads:
             try:
                 result = context.run(function)
             except BaseException as exc:  # noqa: BLE001  # all of it is the caller's to judge
-                told = (answer.set_exception, _fit(exc))
+                told = (answer.set_exception, _to_future_exception(exc))
             else:
                 told = (answer.set_result, result)
             with self._lock:
@@ -58,14 +58,14 @@ class Threads:
 
         thread = threading.Thread(target=work, name=f"task {owner}", daemon=True)
         with self._lock:
-            if len(self._running) >= self._most:
-                raise TooManyError
+            if len(self._running) >= self._max_threads:
+                raise TooManyThreadsError
             self._running[thread] = owner
         thread.start()
         return await answer
 
 
-def _fit(exc: BaseException) -> BaseException:
+def _to_future_exception(exc: BaseException) -> BaseException:
     """*exc* as a future takes it: StopIteration and the signals of asyncio itself would be misread."""
     if isinstance(exc, (StopIteration, asyncio.CancelledError, KeyboardInterrupt)):
         return RuntimeError(type(exc).__name__)

@@ -16,10 +16,10 @@ from functions.domain.types import Model
 from functions.http_client import BlockedRequestError
 from functions.http_client.requests import check_headers, check_url
 from functions.http_client.responses import Response
-from functions.task_types.support.limits import shown
+from functions.task_types.support.limits import redact_nothing
 
 
-class Http(Protocol):
+class HttpRequester(Protocol):
     """The guarded way to an address a user gave us."""
 
     async def request(
@@ -41,14 +41,14 @@ class Http(Protocol):
         ...
 
 
-class Records(Protocol):
+class TaskReader(Protocol):
     """What a task type may know of the other tasks."""
 
-    async def tasks(self) -> Sequence[Task]:
+    async def list_tasks(self) -> Sequence[Task]:
         """Return all tasks, in any order."""
         ...
 
-    async def runs(self, since: datetime) -> Sequence[Run]:
+    async def list_runs(self, since: datetime) -> Sequence[Run]:
         """Return the run records that finished at *since* or later, in any order."""
         ...
 
@@ -60,14 +60,14 @@ class LanguageModel:
     Attributes:
         http: Reaches that server and no other; it may be a private one.
         url: Its address, version included, e.g. `https://api.openai.com/v1`.
-        key: Empty when it asks for none.
-        name: The model for tasks that name none; empty when they must.
+        api_key: Empty when it asks for none.
+        default_model: The model for tasks that name none; empty when they must.
     """
 
-    http: Http
+    http: HttpRequester
     url: str
-    key: str = field(default="", repr=False)
-    name: str = ""
+    api_key: str = field(default="", repr=False)
+    default_model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Tools:
     """Everything outside itself that a task type may use.
 
     Attributes:
-        mask: Masks the secrets this job was given. A type that cuts a text masks it first.
+        redact: Masks the secrets this job was given. A type that cuts a text masks it first.
         secrets: All secrets that tasks may refer to, by name; a type itself is handed none of them.
         allow_commands: Whether the machine's owner lets tasks run commands.
         command_environment: The variables a command starts with: never ours.
@@ -85,9 +85,9 @@ class Tools:
         model: The language model for agents; None when none is set up.
     """
 
-    http: Http
-    records: Records
-    mask: Callable[[str], str] = shown
+    http: HttpRequester
+    store: TaskReader
+    redact: Callable[[str], str] = redact_nothing
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     allow_commands: bool = False
     command_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -97,19 +97,19 @@ class Tools:
     model: LanguageModel | None = None
 
 
-__all__ = ["Http", "LanguageModel", "Records", "Response", "Tools"]
+__all__ = ["HttpRequester", "LanguageModel", "Response", "TaskReader", "Tools"]
 
 
 # The words that params of HTTP-speaking task types are made of: addresses, headers, expected codes.
 
-HEADERS = 30
-STATUSES = 20
-HEADER_CHARS = 8192
+MAX_HEADERS = 30
+MAX_STATUSES = 20
+MAX_HEADER_CHARS = 8192
 _STATUS = re.compile(r"([1-5]\d\d)(?:\s*-\s*([1-5]\d\d))?")
 
 
 @dataclass(frozen=True, slots=True)
-class Statuses:
+class StatusRanges:
     """The answer codes that mean success: ranges, both ends included."""
 
     ranges: tuple[tuple[int, int], ...]
@@ -126,16 +126,16 @@ class Statuses:
         return " or ".join(f"{low}" if low == high else f"{low}-{high}" for low, high in self.ranges)
 
 
-def _statuses(given: Any) -> Statuses:
-    if isinstance(given, Statuses):
+def _parse_statuses(given: Any) -> StatusRanges:
+    if isinstance(given, StatusRanges):
         return given
     codes = given if isinstance(given, (list, tuple)) else [given]
-    if not 1 <= len(codes) <= STATUSES:
-        raise ValueError(f"must name 1 to {STATUSES} codes or ranges")
-    return Statuses(tuple(_range(one) for one in codes))
+    if not 1 <= len(codes) <= MAX_STATUSES:
+        raise ValueError(f"must name 1 to {MAX_STATUSES} codes or ranges")
+    return StatusRanges(tuple(_parse_range(one) for one in codes))
 
 
-def _range(given: Any) -> tuple[int, int]:
+def _parse_range(given: Any) -> tuple[int, int]:
     match = _STATUS.fullmatch(str(given).strip())
     if match is None:
         raise ValueError('must be a code such as 200, a range such as "200-299", or a list of these')
@@ -145,7 +145,7 @@ def _range(given: Any) -> tuple[int, int]:
     return low, high
 
 
-def _headers(headers: dict[str, str]) -> dict[str, str]:
+def _validate_headers(headers: dict[str, str]) -> dict[str, str]:
     try:
         check_headers(headers)
     except BlockedRequestError as exc:
@@ -154,7 +154,7 @@ def _headers(headers: dict[str, str]) -> dict[str, str]:
 
 
 @lru_cache(4096)  # each run of a task checks its params again; 1,000 tasks of a tick share the seconds
-def _url(url: str) -> str:
+def _validate_url(url: str) -> str:
     try:
         check_url(url)
     except BlockedRequestError as exc:
@@ -163,17 +163,17 @@ def _url(url: str) -> str:
 
 
 ExpectedStatus = Annotated[
-    Statuses,
-    PlainValidator(_statuses),
+    StatusRanges,
+    PlainValidator(_parse_statuses),
     WithJsonSchema(
         {"anyOf": [{"type": "integer"}, {"type": "string"}, {"type": "array", "items": {}}]},
     ),
 ]
-_HeaderValue = Annotated[str, StringConstraints(max_length=HEADER_CHARS)]
-Headers = Annotated[dict[str, _HeaderValue], Field(max_length=HEADERS), AfterValidator(_headers)]
-WebUrl = Annotated[str, AfterValidator(_url)]
+_HeaderValue = Annotated[str, StringConstraints(max_length=MAX_HEADER_CHARS)]
+Headers = Annotated[dict[str, _HeaderValue], Field(max_length=MAX_HEADERS), AfterValidator(_validate_headers)]
+WebUrl = Annotated[str, AfterValidator(_validate_url)]
 Seconds = Annotated[float, Field(gt=0, le=300)]
-Wanted = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+ExpectedText = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 # Proving to another side who asks: a bearer token or a password, both known by reference only.
@@ -182,7 +182,7 @@ ONLY_REFERENCES = ("auth.bearer", "auth.basic.password")
 _Secret = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4096)]
 
 
-class Basic(Model):
+class BasicAuth(Model):
     """A user name and a reference to the password."""
 
     user: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^:\x00-\x1f\x7f]+$")]
@@ -193,10 +193,10 @@ class Auth(Model):
     """One way of proving who asks."""
 
     bearer: _Secret | None = None
-    basic: Basic | None = None
+    basic: BasicAuth | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
+    def _check_exactly_one(self) -> Self:
         if (self.bearer is None) == (self.basic is None):
             raise ValueError("give either bearer or basic")
         return self

@@ -11,28 +11,28 @@ from urllib.parse import urlsplit
 
 # Plain text out of what strangers wrote: no markup, no control characters, no link but a web link.
 
-URL_CHARS = 2048
-_RAW_CHARS = 4000  # of the markup, looked at: a summary may be a whole book
-_UNSEEN = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|$)", re.IGNORECASE | re.DOTALL)
+MAX_URL_CHARS = 2048
+_MAX_MARKUP_CHARS = 4000  # of the markup, looked at: a summary may be a whole book
+_INVISIBLE_ELEMENT = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|$)", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<(?:[a-z!/?])[^>]*(?:>|$)", re.IGNORECASE)
 
 
-def plain_text(markup: str, *, limit: int) -> str:
+def html_to_text(markup: str, *, limit: int) -> str:
     """The words of *markup* on one line, at most *limit* characters.
 
     Tags go twice, before and after entities are read, so that no escaping makes a tag of text. A title
     such as `List<T>` loses its `<T>`: the price of never passing markup on.
     """
-    words = _without_tags(html.unescape(_without_tags(markup[:_RAW_CHARS])))
+    words = _strip_tags(html.unescape(_strip_tags(markup[:_MAX_MARKUP_CHARS])))
     printable = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in words)
     text = " ".join(printable.split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
-def web_link(link: str) -> str:
+def safe_http_url(link: str) -> str:
     """*link* when it is an absolute http or https address, else nothing."""
     link = link.strip()
-    if len(link) > URL_CHARS or not link.isprintable() or " " in link:
+    if len(link) > MAX_URL_CHARS or not link.isprintable() or " " in link:
         return ""
     try:
         parts = urlsplit(link)
@@ -41,18 +41,18 @@ def web_link(link: str) -> str:
     return link if parts.scheme in ("http", "https") and parts.netloc else ""
 
 
-def _without_tags(text: str) -> str:
+def _strip_tags(text: str) -> str:
     if "<" not in text:
         return text
-    return _TAG.sub(" ", _UNSEEN.sub(" ", text))
+    return _TAG.sub(" ", _INVISIBLE_ELEMENT.sub(" ", text))
 
 
 # Bytes that should be a feed, read as entries. Alone knows feedparser and its traps.
 
-TITLE_CHARS = 200
-TEXT_CHARS = 300
-SHOWN_ENTRIES = 50  # of the newest; older ones are told apart by their mark alone
-MARKED_ENTRIES = 500
+MAX_TITLE_CHARS = 200
+MAX_TEXT_CHARS = 300
+MAX_ENTRIES = 50  # of the newest; older ones are told apart by their mark alone
+MAX_ENTRY_KEYS = 500
 
 
 class NotAFeedError(Exception):
@@ -60,15 +60,15 @@ class NotAFeedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FeedEntry:
     """One entry, in plain text.
 
     Attributes:
-        mark: Short and stable: a hash of the entry's id, else of its link, else of its title and date.
+        key: Short and stable: a hash of the entry's id, else of its link, else of its title and date.
         url: http or https; empty when the entry links to nothing of the kind.
     """
 
-    mark: str
+    key: str
     title: str
     url: str
     text: str
@@ -80,15 +80,15 @@ class Feed:
 
     Attributes:
         entries: The newest, newest first; entries without a date keep the feed's own order.
-        marks: Of these and of older entries, in the same order.
+        entry_keys: Of these and of older entries, in the same order.
     """
 
     title: str
-    entries: tuple[Entry, ...]
-    marks: tuple[str, ...]
+    entries: tuple[FeedEntry, ...]
+    entry_keys: tuple[str, ...]
 
 
-def read_feed(body: bytes, *, content_type: str, url: str) -> Feed:
+def parse_feed(body: bytes, *, content_type: str, url: str) -> Feed:
     """Read *body* as RSS or Atom. Takes up to seconds of CPU for a big one: call it in a thread.
 
     Raises:
@@ -104,66 +104,67 @@ def read_feed(body: bytes, *, content_type: str, url: str) -> Feed:
         resolve_relative_uris=False,
     )
     if not parsed.version:
-        raise NotAFeedError(_guess(body))
+        raise NotAFeedError(_guess_format(body))
     harmless = (feedparser.NonXMLContentType, feedparser.CharacterEncodingOverride)
     if parsed.bozo and not parsed.entries and not isinstance(parsed.get("bozo_exception"), harmless):
         raise NotAFeedError("a feed broken off before its first entry")
-    newest_first = _newest_first(parsed.entries)[:MARKED_ENTRIES]
+    newest_first = _sort_newest_first(parsed.entries)[:MAX_ENTRY_KEYS]
     return Feed(
-        title=plain_text(_text(parsed.feed, "title"), limit=TITLE_CHARS),
-        entries=tuple(_entry(given) for given in newest_first[:SHOWN_ENTRIES]),
-        marks=tuple(dict.fromkeys(_mark(given) for given in newest_first)),
+        title=html_to_text(_text_field(parsed.feed, "title"), limit=MAX_TITLE_CHARS),
+        entries=tuple(_parse_entry(given) for given in newest_first[:MAX_ENTRIES]),
+        entry_keys=tuple(dict.fromkeys(_entry_key(given) for given in newest_first)),
     )
 
 
-def _guess(body: bytes) -> str:
+def _guess_format(body: bytes) -> str:
     head = body[:1000].lstrip().lower()
     if b"<html" in head or head.startswith(b"<!doctype html"):
         return "a web page"
     return "JSON" if head.startswith((b"{", b"[")) else "something that is neither RSS nor Atom"
 
 
-def _newest_first(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _sort_newest_first(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """By date if every entry has one. Half a set of dates would only shuffle the feed's own order."""
-    dates = [_date(entry) for entry in entries]
+    dates = [_entry_date(entry) for entry in entries]
     if any(date is None for date in dates):
         return entries
     ranked = sorted(enumerate(entries), key=lambda pair: dates[pair[0]] or (), reverse=True)
     return [entry for _, entry in ranked]
 
 
-def _date(entry: dict[str, Any]) -> tuple[int, ...] | None:
-    given = _own(entry, "published_parsed") or _own(entry, "updated_parsed")
+def _entry_date(entry: dict[str, Any]) -> tuple[int, ...] | None:
+    given = _raw_field(entry, "published_parsed") or _raw_field(entry, "updated_parsed")
     return tuple(given[:6]) if isinstance(given, time.struct_time) else None
 
 
-def _entry(given: dict[str, Any]) -> Entry:
-    title = plain_text(_text(given, "title"), limit=TITLE_CHARS)
-    text = plain_text(_text(given, "summary") or _content(given), limit=TEXT_CHARS)
-    return Entry(
-        mark=_mark(given),
+def _parse_entry(given: dict[str, Any]) -> FeedEntry:
+    title = html_to_text(_text_field(given, "title"), limit=MAX_TITLE_CHARS)
+    text = html_to_text(_text_field(given, "summary") or _first_content(given), limit=MAX_TEXT_CHARS)
+    return FeedEntry(
+        key=_entry_key(given),
         title=title or text[:80] or "(no title)",
-        url=web_link(_text(given, "link")),
+        url=safe_http_url(_text_field(given, "link")),
         text=text,
     )
 
 
-def _mark(given: dict[str, Any]) -> str:
-    name = _text(given, "id") or _text(given, "link")
+def _entry_key(given: dict[str, Any]) -> str:
+    name = _text_field(given, "id") or _text_field(given, "link")
     if not name:
-        name = f"{_text(given, 'title')}\n{_text(given, 'published') or _text(given, 'updated')}"
+        date = _text_field(given, "published") or _text_field(given, "updated")
+        name = f"{_text_field(given, 'title')}\n{date}"
     return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:12]
 
 
-def _content(given: dict[str, Any]) -> str:
-    parts = _own(given, "content")
-    return _text(parts[0], "value") if isinstance(parts, list) and parts else ""
+def _first_content(given: dict[str, Any]) -> str:
+    parts = _raw_field(given, "content")
+    return _text_field(parts[0], "value") if isinstance(parts, list) and parts else ""
 
 
-def _text(given: dict[str, Any], name: str) -> str:
-    value = _own(given, name)
+def _text_field(given: dict[str, Any], name: str) -> str:
+    value = _raw_field(given, name)
     return value if isinstance(value, str) else ""
 
 
-def _own(given: dict[str, Any], name: str) -> Any:
+def _raw_field(given: dict[str, Any], name: str) -> Any:
     return dict.get(given, name)  # not feedparser's own `get`: it warns, and answers with another field

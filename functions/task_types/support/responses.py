@@ -8,31 +8,31 @@ from typing import Any, Final
 
 from functions.task_types.support.context import Response
 
-LONGEST_WAIT = timedelta(days=7)  # a wait beyond this is a mistake, or malice
-_WORTH_RETRYING = frozenset({408, 425, 429})
-_CODECS = ("iso-8859-", "windows-125", "cp125", "gb", "big5", "shift_jis", "euc-", "koi8-", "utf-16")
+MAX_RETRY_AFTER = timedelta(days=7)  # a wait beyond this is a mistake, or malice
+_RETRYABLE_STATUSES = frozenset({408, 425, 429})
+_TRUSTED_CODECS = ("iso-8859-", "windows-125", "cp125", "gb", "big5", "shift_jis", "euc-", "koi8-", "utf-16")
 
 
-def worth_retrying(status: int) -> bool:
+def is_retryable_status(status: int) -> bool:
     """Whether the same request may be answered differently a little later."""
-    return status >= 500 or status in _WORTH_RETRYING
+    return status >= 500 or status in _RETRYABLE_STATUSES
 
 
-def wait_asked_for(response: Response, *, now: datetime) -> timedelta | None:
+def retry_after(response: Response, *, now: datetime) -> timedelta | None:
     """The wait in `Retry-After`, seconds or a date; None when there is none, or none to be understood."""
     value = response.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
-        return min(timedelta(seconds=int(value[:9])), LONGEST_WAIT)
+        return min(timedelta(seconds=int(value[:9])), MAX_RETRY_AFTER)
     try:
         at = parsedate_to_datetime(value)
     except (ValueError, TypeError, OverflowError):
         return None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
-    return min(max(at - now, timedelta()), LONGEST_WAIT)
+    return min(max(at - now, timedelta()), MAX_RETRY_AFTER)
 
 
-def text_of(response: Response, *, limit_bytes: int | None = None) -> str:
+def response_text(response: Response, *, limit_bytes: int | None = None) -> str:
     """The body as text: UTF-8 if it is, else in the charset it names, else as well as can be."""
     body = response.body[:limit_bytes]
     try:
@@ -48,7 +48,7 @@ def _charset(content_type: str) -> str:
     """The charset named, if it is one worth trusting: some codecs take quadratic time."""
     _, _, named = content_type.lower().partition("charset=")
     name = named.split(";")[0].strip(" \"'")
-    if not name.startswith(_CODECS):
+    if not name.startswith(_TRUSTED_CODECS):
         return "utf-8"
     try:
         codecs.lookup(name)
@@ -59,30 +59,30 @@ def _charset(content_type: str) -> str:
 
 # Finding and comparing a value inside a JSON document (RFC 6901).
 
-NOTHING: Final = object()  # what is found where there is nothing; null is something
+MISSING: Final = object()  # what is found where there is nothing; null is something
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
-def at_pointer(document: Any, pointer: str) -> Any:
-    """What *pointer* (e.g. `/data/0/state`; empty means all of it) leads to in *document*, or `NOTHING`."""
+def resolve_json_pointer(document: Any, pointer: str) -> Any:
+    """What *pointer* (e.g. `/data/0/state`; empty means all of it) leads to in *document*, or `MISSING`."""
     value = document
     for step in pointer.split("/")[1:]:
         name = step.replace("~1", "/").replace("~0", "~")
         if isinstance(value, dict):
-            value = value.get(name, NOTHING)
+            value = value.get(name, MISSING)
         elif isinstance(value, list) and _INDEX.fullmatch(name) and int(name) < len(value):
             value = value[int(name)]
         else:
-            return NOTHING
+            return MISSING
     return value
 
 
-def same_json(one: Any, other: Any) -> bool:
+def is_json_equal(one: Any, other: Any) -> bool:
     """Whether two values are equal as JSON: 1 and 1.0 are, 1 and true are not."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same_json(one[name], other[name]) for name in one)
+        return one.keys() == other.keys() and all(is_json_equal(one[name], other[name]) for name in one)
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same_json, one, other))
+        return len(one) == len(other) and all(map(is_json_equal, one, other))
     return bool(one == other)

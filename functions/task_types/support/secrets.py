@@ -8,23 +8,27 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from functions.domain.redaction import SECRET_CHARS, Redactor
+from functions.domain.redaction import MIN_SECRET_CHARS, Redactor
 from functions.errors import InputError
 
-REFERENCES = 20  # in the params of one task
-PLACEHOLDER = "placeholder"  # stands for a value that is not known yet; may be part of a host, path or header
+MAX_REFERENCES = 20  # in the params of one task
+EXAMPLE_VALUE = (
+    "placeholder"  # stands for a value that is not known yet; may be part of a host, path or header
+)
 _REFERENCE = re.compile(r"\{\{\s*secret:\s*([A-Za-z_][A-Za-z0-9_]{0,63})\s*\}\}")
-_BEGINNING = re.compile(r"\{\{\s*secret\b")
+_REFERENCE_START = re.compile(r"\{\{\s*secret\b")
 
 Step = str | int
 
 
-def names_in(params: Any) -> tuple[str, ...]:
+def secret_names(params: Any) -> tuple[str, ...]:
     """The secrets that the texts in *params* refer to, each once, in order."""
     if not _has_braces(params):  # as with nearly all tasks
         return ()
     return tuple(
-        dict.fromkeys(name for _, text in _texts(params) if "{{" in text for name in _REFERENCE.findall(text))
+        dict.fromkeys(
+            name for _, text in _iter_texts(params) if "{{" in text for name in _REFERENCE.findall(text)
+        )
     )
 
 
@@ -42,30 +46,30 @@ def _has_braces(given: Any) -> bool:
 
 
 def check_references(
-    params: Mapping[str, Any], *, only: Sequence[str] = (), never: Sequence[str] = ()
+    params: Mapping[str, Any], *, reference_only: Sequence[str] = (), no_references: Sequence[str] = ()
 ) -> None:
     """Return quietly when the references in *params* are well written and where they may be.
 
     Args:
-        only: Dotted names of fields that may hold nothing but a reference, so that no secret is stored.
-        never: Dotted names of fields, with all that is in them, that may hold no reference.
+        reference_only: Dotted names of fields that may hold only a reference, so that no secret is stored.
+        no_references: Dotted names of fields, with all that is in them, that may hold no reference.
 
     Raises:
         InputError: Names the first field that is wrong, and never shows what it holds.
     """
-    for steps, text in _texts(params):
+    for steps, text in _iter_texts(params):
         place = ".".join(str(step) for step in steps)
         rest = _REFERENCE.sub("", text)
-        if _BEGINNING.search(rest):
+        if _REFERENCE_START.search(rest):
             raise InputError(f"params.{place}: write a secret as {{{{secret:NAME}}}}; letters, digits and _")
-        if place in only and not is_reference(text):
+        if place in reference_only and not is_reference(text):
             raise InputError(
                 f"params.{place}: must be a reference such as {{{{secret:NAME}}}}, not the secret"
             )
-        if rest != text and any(place == field or place.startswith(f"{field}.") for field in never):
+        if rest != text and any(place == field or place.startswith(f"{field}.") for field in no_references):
             raise InputError(f"params.{place}: a secret does not belong here, where others could read it")
-    if len(names_in(params)) > REFERENCES:
-        raise InputError(f"params: at most {REFERENCES} secrets may be named")
+    if len(secret_names(params)) > MAX_REFERENCES:
+        raise InputError(f"params: at most {MAX_REFERENCES} secrets may be named")
 
 
 def is_reference(value: object) -> bool:
@@ -73,12 +77,12 @@ def is_reference(value: object) -> bool:
     return isinstance(value, str) and _REFERENCE.fullmatch(value.strip()) is not None
 
 
-def with_placeholders(params: Mapping[str, Any]) -> dict[str, Any]:
+def with_example_values(params: Mapping[str, Any]) -> dict[str, Any]:
     """*params* with a harmless word for each secret: as good as can be checked before a run."""
-    return _replaced(params, lambda name: PLACEHOLDER)
+    return _replace_references(params, lambda name: EXAMPLE_VALUE)
 
 
-def filled(params: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
+def resolve_secrets(params: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
     """*params* with the values in place of the references.
 
     Raises:
@@ -90,26 +94,26 @@ def filled(params: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, An
             raise InputError(f"params: there is no secret {name}; set TASK_SECRET_{name}")
         return values[name]
 
-    return _replaced(params, value)
+    return _replace_references(params, value)
 
 
-def mask_for(values: Sequence[str]) -> Callable[[str], str]:
+def redactor_for(values: Sequence[str]) -> Callable[[str], str]:
     """A function that masks *values* in a text, as they are and as the usual encodings spell them."""
-    return Redactor([*values, *(form for value in values for form in _base64_forms(value))]).known
+    return Redactor([*values, *(form for value in values for form in _base64_encodings(value))]).mask_secrets
 
 
-def _base64_forms(value: str) -> Iterator[str]:
+def _base64_encodings(value: str) -> Iterator[str]:
     """What is seen of *value* in base64, whatever stands before and after it (`user:` in Basic, say)."""
     raw = value.encode("utf-8", "replace")
     for shift in range(3):
         text = base64.b64encode(bytes(shift) + raw).decode()
         own = text[(0, 2, 3)[shift] : (shift + len(raw)) * 8 // 6]
-        if len(own) > SECRET_CHARS:
+        if len(own) > MIN_SECRET_CHARS:
             yield own
             yield own.replace("+", "-").replace("/", "_")
 
 
-def _replaced(params: Mapping[str, Any], value: Callable[[str], str]) -> dict[str, Any]:
+def _replace_references(params: Mapping[str, Any], value: Callable[[str], str]) -> dict[str, Any]:
     def replaced(given: Any) -> Any:
         if isinstance(given, str):
             return _REFERENCE.sub(lambda found: value(found[1]), given) if "{{" in given else given
@@ -120,12 +124,12 @@ def _replaced(params: Mapping[str, Any], value: Callable[[str], str]) -> dict[st
     return {name: replaced(one) for name, one in params.items()}
 
 
-def _texts(given: Any, steps: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step, ...], str]]:
+def _iter_texts(given: Any, steps: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step, ...], str]]:
     if isinstance(given, str):
         yield steps, given
     elif isinstance(given, (dict, Mapping)):
         for name, one in given.items():
-            yield from _texts(one, (*steps, name))
+            yield from _iter_texts(one, (*steps, name))
     elif isinstance(given, (list, tuple)):
         for number, one in enumerate(given):
-            yield from _texts(one, (*steps, number))
+            yield from _iter_texts(one, (*steps, number))

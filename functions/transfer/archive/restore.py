@@ -9,23 +9,31 @@ from pathlib import Path
 from typing import Any, Literal
 
 from functions.domain.run import Run
-from functions.domain.storage import RUNS_PER_ENTRY, Document, LedgerEntry, Result, Stored, Write, Written
+from functions.domain.storage import (
+    RUNS_PER_BATCH,
+    ConditionalWrite,
+    Document,
+    RunBatch,
+    VersionedTask,
+    WriteResult,
+    WriteStatus,
+)
 from functions.domain.task import Task
 from functions.domain.types import Model
 from functions.errors import InputError, StoreUnavailableError
 from functions.services.history import iter_runs
-from functions.transfer.archive.export import Kept
-from functions.transfer.archive.format import FAULT, Line, Totals, check_heading, read_lines
+from functions.transfer.archive.export import ArchiveStore
+from functions.transfer.archive.format import INVALID, ArchiveRecord, RecordCounts, check_header, read_records
 
 # Putting: records of an archive into a store, a batch at a time: what is new, and what differs.
 
-Kind = Literal["tasks", "runs", "documents"]
-Outcome = Literal["created", "unchanged", "replaced", "refused"]
-Told = tuple[Kind, str, Outcome]
-INSTANT = timedelta(microseconds=1)
+RecordKind = Literal["tasks", "runs", "documents"]
+RestoreOutcome = Literal["created", "unchanged", "replaced", "refused"]
+RecordResult = tuple[RecordKind, str, RestoreOutcome]
+TIME_RESOLUTION = timedelta(microseconds=1)
 
 
-class Putting:
+class RecordRestorer:
     """Puts records into *store*. Putting the same again changes nothing.
 
     Args:
@@ -34,80 +42,88 @@ class Putting:
         replace: Whether what differs is replaced, and not left as it is.
     """
 
-    def __init__(self, store: Kept, ticks: Collection[str], *, replace: bool, dry_run: bool) -> None:
+    def __init__(self, store: ArchiveStore, ticks: Collection[str], *, replace: bool, dry_run: bool) -> None:
         self._store = store
         self._ticks = ticks
         self._replace = replace
         self._dry_run = dry_run
 
-    async def put(self, batch: Sequence[Any]) -> list[Told]:
+    async def restore(self, batch: Sequence[Any]) -> list[RecordResult]:
         """Put records of one kind; say what became of each.
 
         Raises:
-            StoreUnavailable: It is not known whether all were written.
+            StoreUnavailableError: It is not known whether all were written.
         """
         match batch[0]:
             case Task():
-                return await self._tasks({task.id: task for task in batch})
+                return await self._restore_tasks({task.id: task for task in batch})
             case Run():
-                return await self._runs({run.key: run for run in batch})
+                return await self._restore_runs({run.key: run for run in batch})
             case _:
-                return await self._documents(batch)
+                return await self._restore_documents(batch)
 
-    async def _tasks(self, tasks: Mapping[str, Task]) -> list[Told]:
+    async def _restore_tasks(self, tasks: Mapping[str, Task]) -> list[RecordResult]:
         found = await self._store.get_tasks(list(tasks))
-        there: dict[str, Stored] = {stored.task.id: stored for stored in found.tasks}
-        told: dict[str, Outcome] = {broken.id: "refused" for broken in found.broken}
+        there: dict[str, VersionedTask] = {stored.task.id: stored for stored in found.tasks}
+        told: dict[str, RestoreOutcome] = {broken.id: "refused" for broken in found.invalid}
         writes = []
         for task_id, task in tasks.items():
             if task_id in told:
                 continue
             known = there.get(task_id)
-            told[task_id] = self._judged(known is not None, known is not None and _same(known.task, task))
+            told[task_id] = self._choose_outcome(
+                known is not None, known is not None and _is_same(known.task, task)
+            )
             if told[task_id] in ("created", "replaced"):
-                writes.append(Write(task, known.revision if known else None))
+                writes.append(ConditionalWrite(task, known.revision if known else None))
         if writes and not self._dry_run:
             written = await self._store.write(writes)
-            told |= await self._refused(writes, written)
+            told |= await self._find_refused(writes, written)
         return [("tasks", task_id, outcome) for task_id, outcome in told.items()]
 
-    async def _refused(self, writes: Sequence[Write], written: Sequence[Written]) -> dict[str, Outcome]:
+    async def _find_refused(
+        self, writes: Sequence[ConditionalWrite], written: Sequence[WriteResult]
+    ) -> dict[str, RestoreOutcome]:
         """What became of the writes that were not applied: an answer may have been lost."""
         doubtful = {
-            write.task.id: (write.task, answer.result)
+            write.task.id: (write.task, answer.status)
             for write, answer in zip(writes, written, strict=True)
-            if answer.result is not Result.APPLIED
+            if answer.status is not WriteStatus.APPLIED
         }
         if not doubtful:
             return {}
         now = {stored.task.id: stored.task for stored in (await self._store.get_tasks(list(doubtful))).tasks}
-        lost = [name for name, (task, _) in doubtful.items() if name not in now or not _same(now[name], task)]
-        if any(doubtful[name][1] is Result.UNKNOWN for name in lost):
+        lost = [
+            name for name, (task, _) in doubtful.items() if name not in now or not _is_same(now[name], task)
+        ]
+        if any(doubtful[name][1] is WriteStatus.UNKNOWN for name in lost):
             raise StoreUnavailableError(f"The store did not say whether it has {lost[0]}; import again")
         return dict.fromkeys(lost, "refused")
 
-    async def _runs(self, runs: Mapping[str, Run]) -> list[Told]:
-        known = await self._known(runs)
+    async def _restore_runs(self, runs: Mapping[str, Run]) -> list[RecordResult]:
+        known = await self._stored_runs(runs)
         told = {
-            key: self._judged(key in known, key in known and _same(known[key], run))
+            key: self._choose_outcome(key in known, key in known and _is_same(known[key], run))
             for key, run in runs.items()
         }
         wanted = [run for key, run in runs.items() if told[key] in ("created", "replaced")]
         if wanted and not self._dry_run:
-            for entry in self._entries(wanted):
+            for entry in self._run_batches(wanted):
                 await self._store.write_with_runs(entry, [])
             if over := {key: runs[key] for key, outcome in told.items() if outcome == "replaced"}:
-                after = await self._known(over)  # of two records of one attempt a store keeps the truer
-                told |= {key: "refused" for key, run in over.items() if not _same(after.get(key, run), run)}
+                after = await self._stored_runs(over)  # of two records of one attempt a store keeps the truer
+                told |= {
+                    key: "refused" for key, run in over.items() if not _is_same(after.get(key, run), run)
+                }
         return [("runs", key, outcome) for key, outcome in told.items()]
 
-    async def _known(self, runs: Mapping[str, Run]) -> dict[str, Run]:
+    async def _stored_runs(self, runs: Mapping[str, Run]) -> dict[str, Run]:
         """Those of *runs* that are in the store, whatever they say there."""
         moments = [run.finished_at for run in runs.values()]
-        between = iter_runs(self._store, since=min(moments), before=max(moments) + INSTANT)
+        between = iter_runs(self._store, since=min(moments), before=max(moments) + TIME_RESOLUTION)
         return {run.key: run async for run in between if run.key in runs}
 
-    def _entries(self, runs: Sequence[Run]) -> list[LedgerEntry]:
+    def _run_batches(self, runs: Sequence[Run]) -> list[RunBatch]:
         """Ledger entries whose names are made from what is in them: writing them again leaves one."""
         groups: dict[str, list[Run]] = {}
         for run in runs:
@@ -117,77 +133,79 @@ class Putting:
         for tick, group in groups.items():
             digest = hashlib.sha256("\n".join(sorted(run.key for run in group)).encode()).hexdigest()
             name = f"{tick}.{10**9 + int(digest[:8], 16)}" if tick else f"import-{digest[:16]}.1"
-            entries.append(LedgerEntry(name, max(run.finished_at for run in group), tuple(group)))
+            entries.append(RunBatch(name, max(run.finished_at for run in group), tuple(group)))
         return entries
 
-    async def _documents(self, documents: Sequence[Document]) -> list[Told]:
-        told: list[Told] = []
+    async def _restore_documents(self, documents: Sequence[Document]) -> list[RecordResult]:
+        told: list[RecordResult] = []
         for kind in dict.fromkeys(one.kind for one in documents):
             mine = {one.id: one for one in documents if one.kind == kind}
             there = {one.id: one for one in await self._store.get_documents(kind, list(mine))}
             puts = []
             for name, one in mine.items():
                 known = there.get(name)
-                wanted = _united(known, one) if known is not None and kind == "listeners" else one
-                same = known is not None and _same_document(known, wanted)
-                outcome = self._judged(known is not None, same, may_replace=kind == "listeners")
+                wanted = _merge_subscribers(known, one) if known is not None and kind == "listeners" else one
+                same = known is not None and _is_same_document(known, wanted)
+                outcome = self._choose_outcome(known is not None, same, always_replace=kind == "listeners")
                 told.append(("documents", f"{kind}/{name}", outcome))
                 if outcome in ("created", "replaced"):
                     puts.append(replaced(wanted, revision=known.revision if known else None))
             if puts and not self._dry_run:
-                await self._put(puts)
+                await self._put_documents(puts)
         return told
 
-    async def _put(self, documents: Sequence[Document]) -> None:
+    async def _put_documents(self, documents: Sequence[Document]) -> None:
         for document, answer in zip(documents, await self._store.put_documents(documents), strict=True):
-            if answer.result is Result.APPLIED:
+            if answer.status is WriteStatus.APPLIED:
                 continue
             [*found] = await self._store.get_documents(document.kind, [document.id])
-            if not found or not _same_document(found[0], document):
+            if not found or not _is_same_document(found[0], document):
                 raise StoreUnavailableError(f"{document.kind} {document.id} changes meanwhile; import again")
 
-    def _judged(self, known: bool, same: bool, *, may_replace: bool = False) -> Outcome:
-        if not known:
+    def _choose_outcome(
+        self, is_known: bool, is_same: bool, *, always_replace: bool = False
+    ) -> RestoreOutcome:
+        if not is_known:
             return "created"
-        if same:
+        if is_same:
             return "unchanged"
-        return "replaced" if self._replace or may_replace else "refused"
+        return "replaced" if self._replace or always_replace else "refused"
 
 
-def _same(one: Model, other: Model) -> bool:
+def _is_same(one: Model, other: Model) -> bool:
     dump: Callable[[Model], str] = lambda model: model.model_dump_json(by_alias=True)  # noqa: E731  # a short name
     return one == other or dump(one) == dump(other)
 
 
-def _same_document(one: Document, other: Document) -> bool:
+def _is_same_document(one: Document, other: Document) -> bool:
     return dict(one.data) == dict(other.data) and one.expire_at == other.expire_at
 
 
-def _united(known: Document, one: Document) -> Document:
+def _merge_subscribers(known: Document, one: Document) -> Document:
     """Who listens by either: a listener too many does no harm, one too few is never started."""
     ids = {str(name) for document in (known, one) for name in document.data.get("tasks", ())}
     return replaced(one, data={"tasks": sorted(ids)})
 
 
-AT_ONCE = RUNS_PER_ENTRY  # what fits one entry of the ledger fits one write of every other kind too
+BATCH_SIZE = RUNS_PER_BATCH  # what fits one entry of the ledger fits one write of every other kind too
 
 
 @dataclass(slots=True)
-class Imported:
+class ImportResult:
     """What became of an archive.
 
     Attributes:
-        of: How many records the file has, those that stand there twice counted twice.
+        total: How many records the file has, those that stand there twice counted twice.
         refused: What is in the store already, and differs.
-        faults: Lines that cannot be read, each with its number; all others were.
+        problems: Lines that cannot be read, each with its number; all others were.
     """
 
-    of: Totals = field(default_factory=Totals)
-    created: Totals = field(default_factory=Totals)
-    unchanged: Totals = field(default_factory=Totals)
-    replaced: Totals = field(default_factory=Totals)
+    total: RecordCounts = field(default_factory=RecordCounts)
+    created: RecordCounts = field(default_factory=RecordCounts)
+    unchanged: RecordCounts = field(default_factory=RecordCounts)
+    replaced: RecordCounts = field(default_factory=RecordCounts)
     refused: list[str] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -195,25 +213,25 @@ class _Survey:
     """What must be known of a file before anything of it is written.
 
     Attributes:
-        again: Of each task that stands there more than once the line that holds.
+        latest_lines: Of each task that stands there more than once the line that holds.
         ticks: The ticks whose claims were in flight: their records must be found by these names.
     """
 
-    totals: Totals = field(default_factory=Totals)
-    end: Totals | None = None
-    again: dict[str, int] = field(default_factory=dict)
+    counts: RecordCounts = field(default_factory=RecordCounts)
+    end: RecordCounts | None = None
+    latest_lines: dict[str, int] = field(default_factory=dict)
     ticks: set[str] = field(default_factory=set)
-    faults: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
 
 async def import_archive(
-    store: Kept,
+    store: ArchiveStore,
     path: Path,
     *,
     replace: bool = False,
     dry_run: bool = False,
-    tell: Callable[[Imported], None],
-) -> Imported:
+    on_progress: Callable[[ImportResult], None],
+) -> ImportResult:
     """Put all that *path* holds into *store*: documents and runs first, for tasks may start at once.
 
     The file is gone through three times, for only so much of it is held as one write takes.
@@ -221,93 +239,93 @@ async def import_archive(
     Args:
         replace: What differs in the store becomes as the file has it; otherwise it stays, and is reported.
         dry_run: Only say what would be done.
-        tell: Hears of the progress now and then.
+        on_progress: Hears of the progress now and then.
 
     Raises:
         InputError: The file is no archive, or not a whole one; nothing was written.
-        StoreUnavailable: The store does not answer; do it again, and it goes on from there.
+        StoreUnavailableError: The store does not answer; do it again, and it goes on from there.
     """
-    survey = _surveyed(path)
-    imported = Imported(of=survey.totals, faults=survey.faults)
-    putting = Putting(store, survey.ticks, replace=replace, dry_run=dry_run)
+    survey = _survey(path)
+    imported = ImportResult(total=survey.counts, problems=survey.problems)
+    putting = RecordRestorer(store, survey.ticks, replace=replace, dry_run=dry_run)
     for kinds in (("document",), ("run",), ("task",)):
-        for batch in _batches(path, kinds, survey):
-            for kind, name, outcome in await putting.put(batch):
-                _count(imported, kind, name, outcome)
-            tell(imported)
+        for batch in _iter_batches(path, kinds, survey):
+            for kind, name, outcome in await putting.restore(batch):
+                _count_outcome(imported, kind, name, outcome)
+            on_progress(imported)
     return imported
 
 
-def _surveyed(path: Path) -> _Survey:
+def _survey(path: Path) -> _Survey:
     survey = _Survey()
-    lines = read_lines(path)
+    lines = read_records(path)
     first = next(lines, None)
     if first is None:
         raise InputError(f"{path}: is empty")
-    check_heading(first)
+    check_header(first)
     for line in lines:
         survey.end = None  # nothing may come behind the end
         try:
-            _look(survey, line)
+            _survey_record(survey, line)
         except InputError as exc:
-            survey.faults.append(str(exc))
+            survey.problems.append(str(exc))
     if survey.end is None:
         raise InputError(
             f"{path}: has no end: the export, or a copy of it, was cut off; nothing was imported"
         )
-    if survey.end != survey.totals and not survey.faults:
-        survey.faults.append(
+    if survey.end != survey.counts and not survey.problems:
+        survey.problems.append(
             "the last line counts other records than there are: lines were added or taken away"
         )
     return survey
 
 
-def _look(survey: _Survey, line: Line) -> None:
-    match line.kind:
+def _survey_record(survey: _Survey, record: ArchiveRecord) -> None:
+    match record.kind:
         case "task":
-            task = line.task()
-            survey.totals.tasks += 1
-            if line.again:
-                survey.again[task.id] = line.number
+            task = record.parse_task()
+            survey.counts.tasks += 1
+            if record.replaces_earlier:
+                survey.latest_lines[task.id] = record.number
             if task.claim is not None:
                 survey.ticks.add(task.claim.token.rpartition(".")[0])
         case "run":
-            line.run()
-            survey.totals.runs += 1
+            record.parse_run()
+            survey.counts.runs += 1
         case "document":
-            line.document()
-            survey.totals.documents += 1
+            record.parse_document()
+            survey.counts.documents += 1
         case "end":
-            figures = (line.values.get(name) for name in ("tasks", "runs", "documents"))
-            survey.end = Totals(*(one if isinstance(one, int) else -1 for one in figures))
+            figures = (record.fields.get(name) for name in ("tasks", "runs", "documents"))
+            survey.end = RecordCounts(*(one if isinstance(one, int) else -1 for one in figures))
         case _:
-            raise InputError(f"line {line.number}: {line.values.get('why', 'is a second heading')}")
+            raise InputError(f"line {record.number}: {record.fields.get('why', 'is a second heading')}")
 
 
-def _batches(path: Path, kinds: tuple[str, ...], survey: _Survey) -> Iterator[list[Any]]:
+def _iter_batches(path: Path, kinds: tuple[str, ...], survey: _Survey) -> Iterator[list[Any]]:
     batch: list[Any] = []
-    for line in read_lines(path):
-        if line.kind not in kinds or line.kind == FAULT:
+    for line in read_records(path):
+        if line.kind not in kinds or line.kind == INVALID:
             continue
         try:
-            one: Any = {"document": line.document, "run": line.run, "task": line.task}[line.kind]()
+            one: Any = {"document": line.parse_document, "run": line.parse_run, "task": line.parse_task}[
+                line.kind
+            ]()
         except InputError:
             continue  # it was told of by the survey
-        if line.kind == "task" and survey.again.get(one.id, line.number) != line.number:
+        if line.kind == "task" and survey.latest_lines.get(one.id, line.number) != line.number:
             continue
         batch.append(one)
-        if len(batch) == AT_ONCE:
+        if len(batch) == BATCH_SIZE:
             yield batch
             batch = []
     if batch:
         yield batch
 
 
-def _count(imported: Imported, kind: Kind, name: str, outcome: Outcome) -> None:
+def _count_outcome(result: ImportResult, kind: RecordKind, name: str, outcome: RestoreOutcome) -> None:
     if outcome == "refused":
-        imported.refused.append(f"{kind.removesuffix('s')} {name}")
+        result.refused.append(f"{kind.removesuffix('s')} {name}")
         return
-    totals = {"created": imported.created, "unchanged": imported.unchanged, "replaced": imported.replaced}[
-        outcome
-    ]
+    totals = {"created": result.created, "unchanged": result.unchanged, "replaced": result.replaced}[outcome]
     setattr(totals, kind, getattr(totals, kind) + 1)

@@ -7,17 +7,17 @@ from datetime import datetime
 from typing import Any, Literal
 
 from functions.domain.task import TaskSpec
-from functions.domain.validation import Place
-from functions.taskfiles import Fault
-from functions.taskfiles.parser import Document
+from functions.domain.validation import FieldPath
+from functions.taskfiles import FileProblem
+from functions.taskfiles.parser import ParsedFile
 
 # What became of somebody's older tasks: a sentence about each field, and what could not be read.
 
-Did = Literal["mapped", "changed", "left out"]
+ImportAction = Literal["mapped", "changed", "left out"]
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ImportDefaults:
     """What a reader must know beside the text.
 
     Attributes:
@@ -31,7 +31,7 @@ class Terms:
     timeout_s: float | None = None
 
     @property
-    def limit(self) -> str:
+    def timeout_remark(self) -> str:
         """A sentence about attempts whose length nobody bounded."""
         most = TaskSpec.model_fields["timeout_seconds"].default if self.timeout_s is None else self.timeout_s
         more = "give one that needs longer timeoutSeconds, and the tick as much (TICK_BUDGET_SECONDS)"
@@ -39,29 +39,33 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class ImportNote:
     """What became of one field, or of a whole entry.
 
     Attributes:
         task: The id it has here, or the name it had there; empty for the file itself.
         field: As the file writes it; empty for the whole entry.
-        why: One sentence; never a value that may be a secret.
+        reason: One sentence; never a value that may be a secret.
     """
 
     task: str
     field: str
-    did: Did
-    why: str
+    action: ImportAction
+    reason: str
     line: int | None = None
 
     def __str__(self) -> str:
         where = "" if self.line is None else f"line {self.line}: "
         about = ": ".join(part for part in (self.task, self.field) if part)
-        return f"{where}{about}: {self.did}: {self.why}" if about else f"{where}{self.did}: {self.why}"
+        return (
+            f"{where}{about}: {self.action}: {self.reason}"
+            if about
+            else f"{where}{self.action}: {self.reason}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class ImportedTask:
     """A task as it comes here.
 
     Attributes:
@@ -75,28 +79,38 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
-class Older:
+class ForeignTasks:
     """What files of one shape hold: all that could be read, and every fault of the rest."""
 
-    shape: str
-    moved: tuple[Moved, ...] = ()
-    notes: tuple[Note, ...] = ()
-    faults: tuple[Fault, ...] = ()
+    format_name: str
+    tasks: tuple[ImportedTask, ...] = ()
+    notes: tuple[ImportNote, ...] = ()
+    problems: tuple[FileProblem, ...] = ()
 
 
-CONTAINERS = ("tasks", "jobs", "schedules", "schedule_jobs", "scheduler", "records", "items", "rows", "data")
+CONTAINER_NAMES = (
+    "tasks",
+    "jobs",
+    "schedules",
+    "schedule_jobs",
+    "scheduler",
+    "records",
+    "items",
+    "rows",
+    "data",
+)
 SEPARATORS = re.compile(r"[\s_.-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FieldValue:
     """A field that was looked for: the name it has in the file, and its value, which is not empty."""
 
     field: str
     value: Any
 
 
-class Entry:
+class ForeignEntry:
     """One older task. Names are compared without case, spaces, hyphens and underscores.
 
     Attributes:
@@ -104,93 +118,95 @@ class Entry:
         notes: What became of its fields so far.
     """
 
-    def __init__(self, given: Mapping[str, Any], *, name: str, place: Place, document: Document) -> None:
-        self.given = given
+    def __init__(
+        self, given: Mapping[str, Any], *, name: str, place: FieldPath, document: ParsedFile
+    ) -> None:
+        self.fields = given
         self.place = place
         self.document = document
-        self._keys = {plain(key): key for key in reversed(list(given))}
-        self._taken: set[str] = set()
-        self.notes: list[tuple[str, Did, str]] = []
-        self.name = name or self._title() or f"entry {int(place[-1]) + 1 if place else 1}"
+        self._keys = {normalize_name(key): key for key in reversed(list(given))}
+        self._used_keys: set[str] = set()
+        self.notes: list[tuple[str, ImportAction, str]] = []
+        self.name = name or self._find_title() or f"entry {int(place[-1]) + 1 if place else 1}"
 
-    def take(self, *names: str) -> Found | None:
+    def take_field(self, *names: str) -> FieldValue | None:
         """The first of the fields *names* that is not empty; all of them count as seen."""
         found = None
         for name in names:
-            key = self._keys.get(plain(name))
+            key = self._keys.get(normalize_name(name))
             if key is None:
                 continue
-            self._taken.add(key)
-            if found is None and self.given[key] not in (None, "", [], {}):
-                found = Found(key, self.given[key])
+            self._used_keys.add(key)
+            if found is None and self.fields[key] not in (None, "", [], {}):
+                found = FieldValue(key, self.fields[key])
         return found
 
-    def has(self, *names: str) -> bool:
+    def has_field(self, *names: str) -> bool:
         """Whether there is any of the fields *names*, empty or not."""
-        return any(plain(name) in self._keys for name in names)
+        return any(normalize_name(name) in self._keys for name in names)
 
-    def mapped(self, field: str, why: str) -> None:
+    def note_mapped(self, field: str, reason: str) -> None:
         """Say that *field* means here what it meant there."""
-        self.notes.append((field, "mapped", why))
+        self.notes.append((field, "mapped", reason))
 
-    def changed(self, field: str, why: str) -> None:
+    def note_changed(self, field: str, reason: str) -> None:
         """Say that *field* does not mean quite the same here."""
-        self.notes.append((field, "changed", why))
+        self.notes.append((field, "changed", reason))
 
-    def left(self, field: str, why: str) -> None:
+    def note_left_out(self, field: str, reason: str) -> None:
         """Say that *field* is not kept."""
-        self.notes.append((field, "left out", why))
+        self.notes.append((field, "left out", reason))
 
-    def leave_rest(self) -> None:
+    def note_unused_fields(self) -> None:
         """Say of all fields nobody asked for that they are not kept."""
-        for key in self.given:
-            if key not in self._taken and self.given[key] not in (None, "", [], {}):
-                self.left(str(key), "a task has no such field here")
+        for key in self.fields:
+            if key not in self._used_keys and self.fields[key] not in (None, "", [], {}):
+                self.note_left_out(str(key), "a task has no such field here")
 
-    def line(self, field: str = "") -> int | None:
+    def line_of(self, field: str = "") -> int | None:
         """Where *field* begins, or the entry."""
-        return self.document.line((*self.place, field) if field else self.place)
+        return self.document.line_of((*self.place, field) if field else self.place)
 
-    def told(self, task: str) -> Iterator[Note]:
+    def iter_notes(self, task: str) -> Iterator[ImportNote]:
         """The notes, under the name that the task has by now."""
         for field, did, why in self.notes:
-            yield Note(task, field, did, why, self.line(field))
+            yield ImportNote(task, field, did, why, self.line_of(field))
 
-    def _title(self) -> str:
+    def _find_title(self) -> str:
         for name in ("id", "name", "title"):
             key = self._keys.get(name)
-            if key is not None and isinstance(self.given[key], str | int) and str(self.given[key]).strip():
-                return str(self.given[key])[:60]
+            if key is not None and isinstance(self.fields[key], str | int) and str(self.fields[key]).strip():
+                return str(self.fields[key])[:60]
         return ""
 
 
-def plain(name: object) -> str:
+def normalize_name(name: object) -> str:
     """*name* without what people write in different ways."""
     return SEPARATORS.sub("", str(name).lower())
 
 
-def entries(document: Document) -> tuple[list[Entry], list[Place], Mapping[str, Any]]:
+def find_entries(document: ParsedFile) -> tuple[list[ForeignEntry], list[FieldPath], Mapping[str, Any]]:
     """The entries of *document*, the places of what can be none, and what stands beside them.
 
     Entries are a list, or a mapping of names to entries; below a name such as `jobs`, or at the top.
     """
-    place, value, beside = _container(document.value, ())
-    found: list[Entry] = []
-    wrong: list[Place] = []
-    for where, name, one in _each(value, place):
+    place, value, beside = _find_container(document.value, ())
+    found: list[ForeignEntry] = []
+    wrong: list[FieldPath] = []
+    for where, name, one in _iter_entries(value, place):
         fields = one.get("fields") if isinstance(one, Mapping) else None
         if isinstance(one, Mapping) and isinstance(fields, Mapping):  # a row as Bitable and Airtable give it
             row_id = one.get("record_id") or one.get("recordId") or one.get("id")
-            cells = {str(key): _cell(value) for key, value in fields.items()}
-            found.append(Entry({"id": row_id, **cells}, name=name, place=where, document=document))
+            cells = {str(key): _cell_text(value) for key, value in fields.items()}
+            found.append(ForeignEntry({"id": row_id, **cells}, name=name, place=where, document=document))
         elif isinstance(one, Mapping):
-            found.append(Entry(one, name=name, place=where, document=document))
+            found.append(ForeignEntry(one, name=name, place=where, document=document))
         else:
             wrong.append(where)
     return found, wrong, beside
 
 
-def _cell(value: Any) -> Any:
+def _cell_text(value: Any) -> Any:
     """The text of a cell that is given as pieces of rich text, or as a link."""
     if isinstance(value, Mapping) and isinstance(value.get("link") or value.get("text"), str):
         return value.get("link") or value["text"]
@@ -199,10 +215,17 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def _container(value: Any, place: Place) -> tuple[Place, Any, Mapping[str, Any]]:
+def _find_container(value: Any, place: FieldPath) -> tuple[FieldPath, Any, Mapping[str, Any]]:
     beside: dict[str, Any] = {}
     while isinstance(value, Mapping):
-        inner = next((key for key in value if plain(key) in _PLAIN and _holds_entries(value[key])), None)
+        inner = next(
+            (
+                key
+                for key in value
+                if normalize_name(key) in _NORMALIZED_CONTAINER_NAMES and _has_entries(value[key])
+            ),
+            None,
+        )
         if inner is None:
             break
         beside |= {key: one for key, one in value.items() if key != inner}
@@ -210,13 +233,13 @@ def _container(value: Any, place: Place) -> tuple[Place, Any, Mapping[str, Any]]
     return place, value, beside
 
 
-def _holds_entries(value: Any) -> bool:
+def _has_entries(value: Any) -> bool:
     if isinstance(value, list):
         return any(isinstance(one, Mapping) for one in value)
     return isinstance(value, Mapping) and any(isinstance(one, Mapping | list) for one in value.values())
 
 
-def _each(value: Any, place: Place) -> Iterator[tuple[Place, str, Any]]:
+def _iter_entries(value: Any, place: FieldPath) -> Iterator[tuple[FieldPath, str, Any]]:
     if isinstance(value, list):
         yield from (((*place, number), "", one) for number, one in enumerate(value))
     elif isinstance(value, Mapping) and value and all(isinstance(one, Mapping) for one in value.values()):
@@ -225,4 +248,4 @@ def _each(value: Any, place: Place) -> Iterator[tuple[Place, str, Any]]:
         yield place, "", value
 
 
-_PLAIN = frozenset(plain(name) for name in CONTAINERS)
+_NORMALIZED_CONTAINER_NAMES = frozenset(normalize_name(name) for name in CONTAINER_NAMES)

@@ -8,103 +8,121 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
-from functions.domain.validation import UnreadableError
+from functions.domain.validation import DocumentSyntaxError
 from functions.errors import InputError
-from functions.taskfiles import Fault, Problem
-from functions.taskfiles.parser import Document, parse
-from functions.transfer.foreign.convert import Draft, define, faults_of
-from functions.transfer.foreign.crontab import has_user, looks_like, read_crontab
-from functions.transfer.foreign.entry import Entry, Moved, Note, Older, Terms, entries
+from functions.taskfiles import FileProblem, Problem
+from functions.taskfiles.parser import ParsedFile, parse_text
+from functions.transfer.foreign.convert import TaskDraft, convert_entry, to_file_problems
+from functions.transfer.foreign.crontab import has_user_column, is_crontab, read_crontab
+from functions.transfer.foreign.entry import (
+    ForeignEntry,
+    ForeignTasks,
+    ImportDefaults,
+    ImportedTask,
+    ImportNote,
+    find_entries,
+)
 from functions.transfer.foreign.rows import draft_frequency, draft_job, draft_row
 from functions.transfer.foreign.scheduler_yaml import draft_function
 from functions.transfer.foreign.timing import NotScheduledError
 
-MOST_CHARS = 16_000_000
-Reader = Callable[[Entry, Terms, Mapping[str, Any]], Draft]
+MAX_CHARS = 16_000_000
+DraftReader = Callable[[ForeignEntry, ImportDefaults, Mapping[str, Any]], TaskDraft]
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ForeignFormat:
     """A list of entries with named fields.
 
     Attributes:
         example: What a file of this shape has, for the error when it has nothing of the kind.
-        fits: Whether an entry looks like one.
+        matches: Whether an entry looks like one.
     """
 
     example: str
-    fits: Callable[[Entry], bool]
-    reader: Reader
+    matches: Callable[[ForeignEntry], bool]
+    draft: DraftReader
 
 
-SHAPES: Mapping[str, Shape] = {
-    "rows": Shape(
+FORMATS: Mapping[str, ForeignFormat] = {
+    "rows": ForeignFormat(
         "rows with scheduleEnabled, nextRunAt or agentType",
-        lambda entry: entry.has("scheduleenabled", "nextrunat", "agenttype"),
+        lambda entry: entry.has_field("scheduleenabled", "nextrunat", "agenttype"),
         draft_row,
     ),
-    "scheduler": Shape(
+    "scheduler": ForeignFormat(
         "YAML with func, and cron or interval",
-        lambda entry: entry.has("func", "function", "callable"),
+        lambda entry: entry.has_field("func", "function", "callable"),
         draft_function,
     ),
-    "jobs": Shape(
+    "jobs": ForeignFormat(
         "YAML with command and schedule",
-        lambda entry: entry.has("command") and entry.has("schedule") and not entry.has("params"),
+        lambda entry: (
+            entry.has_field("command") and entry.has_field("schedule") and not entry.has_field("params")
+        ),
         draft_job,
     ),
-    "tasks": Shape(
+    "tasks": ForeignFormat(
         "tasks.json with frequency or last_run_at",
-        lambda entry: entry.has("frequency", "frequencyminutes", "frequencyseconds", "lastrunat"),
+        lambda entry: entry.has_field("frequency", "frequencyminutes", "frequencyseconds", "lastrunat"),
         draft_frequency,
     ),
 }
-NAMES = (*SHAPES, "crontab", "cron.d")
+FORMAT_NAMES = (*FORMATS, "crontab", "cron.d")
 
 
-def read_older(sources: Sequence[tuple[str, str]], terms: Terms, *, shape: str | None = None) -> Older:
+def read_foreign(
+    sources: Sequence[tuple[str, str]], defaults: ImportDefaults, *, format_name: str | None = None
+) -> ForeignTasks:
     """Read texts of one shape or several; what can be read is, whatever else is wrong.
 
     Args:
         sources: The name of each file, and its text.
-        shape: One of `NAMES`; None means that it is found by looking.
+        format_name: One of `FORMAT_NAMES`; None means that it is found by looking.
 
     Raises:
         InputError: A text is of no shape that is known; nothing was read.
     """
-    if shape is not None and shape not in NAMES:
-        raise InputError(f"--from: must be one of {', '.join(NAMES)}")
+    if format_name is not None and format_name not in FORMAT_NAMES:
+        raise InputError(f"--from: must be one of {', '.join(FORMAT_NAMES)}")
     ids: set[str] = set()
-    found = [_read(text, name, terms, shape, ids) for name, text in sources]
-    return Older(
-        ", ".join(dict.fromkeys(one.shape for one in found)),
-        tuple(moved for one in found for moved in one.moved),
+    found = [_read_source(text, name, defaults, format_name, ids) for name, text in sources]
+    return ForeignTasks(
+        ", ".join(dict.fromkeys(one.format_name for one in found)),
+        tuple(moved for one in found for moved in one.tasks),
         tuple(note for one in found for note in one.notes),
-        tuple(fault for one in found for fault in one.faults),
+        tuple(fault for one in found for fault in one.problems),
     )
 
 
-def _read(text: str, name: str, terms: Terms, shape: str | None, ids: set[str]) -> Older:
-    if len(text) > MOST_CHARS:
+def _read_source(
+    text: str, name: str, defaults: ImportDefaults, format_name: str | None, ids: set[str]
+) -> ForeignTasks:
+    if len(text) > MAX_CHARS:
         raise InputError(f"{name}: is larger than any list of tasks should be; split it")
-    if shape in ("crontab", "cron.d"):
-        return read_crontab(text, name, terms, with_user=shape == "cron.d", ids=ids)
-    if shape is None and PurePath(name).suffix not in (".json", ".yaml", ".yml", ".csv") and looks_like(text):
-        return read_crontab(text, name, terms, with_user=has_user(text, name), ids=ids)
-    document = _document(text, name)
-    listed, wrong, beside = entries(document)
-    chosen = shape or _look(listed, name)
-    older = _listed(chosen, listed, beside, name, terms, ids)
+    if format_name in ("crontab", "cron.d"):
+        return read_crontab(text, name, defaults, with_user=format_name == "cron.d", ids=ids)
+    if (
+        format_name is None
+        and PurePath(name).suffix not in (".json", ".yaml", ".yml", ".csv")
+        and is_crontab(text)
+    ):
+        return read_crontab(text, name, defaults, with_user=has_user_column(text, name), ids=ids)
+    document = _parse_source(text, name)
+    listed, wrong, beside = find_entries(document)
+    chosen = format_name or _detect_format(listed, name)
+    older = _convert_entries(chosen, listed, beside, name, defaults, ids)
     faults = [
-        Fault(name, document.line(one), "", "", "must be a mapping of names to values") for one in wrong
+        FileProblem(name, document.line_of(one), "", "", "must be a mapping of names to values")
+        for one in wrong
     ]
     unsaid = [
-        Note(
+        ImportNote(
             "",
             str(key),
             "left out",
             "stands beside the entries; what it says was not read",
-            document.line((key,)),
+            document.line_of((key,)),
         )
         for key, value in beside.items()
         if key != "timezone" and value not in (None, "", [], {}) and not isinstance(value, bool | int)
@@ -112,55 +130,62 @@ def _read(text: str, name: str, terms: Terms, shape: str | None, ids: set[str]) 
     return replace(
         older,
         notes=(*older.notes, *unsaid),
-        faults=tuple(sorted((*faults, *older.faults), key=lambda fault: fault.line or 0)),
+        problems=tuple(sorted((*faults, *older.problems), key=lambda fault: fault.line or 0)),
     )
 
 
-def _look(listed: Sequence[Entry], name: str) -> str:
-    for shape, one in SHAPES.items():
-        if any(one.fits(entry) for entry in listed):
+def _detect_format(entries: Sequence[ForeignEntry], name: str) -> str:
+    for shape, one in FORMATS.items():
+        if any(one.matches(entry) for entry in entries):
             return shape
-    if any(entry.has("type") and entry.has("schedule") for entry in listed):
+    if any(entry.has_field("type") and entry.has_field("schedule") for entry in entries):
         raise InputError(f"{name}: looks like a task file of Cronfire's own; scheduler apply reads it")
-    known = "; ".join(f"{shape}: {one.example}" for shape, one in SHAPES.items())
+    known = "; ".join(f"{shape}: {one.example}" for shape, one in FORMATS.items())
     raise InputError(f"{name}: is of no shape that is known ({known}; crontab); name it by --from")
 
 
-def _listed(
-    shape: str, listed: Sequence[Entry], beside: Mapping[str, Any], file: str, terms: Terms, ids: set[str]
-) -> Older:
-    moved: list[Moved] = []
-    notes: list[Note] = []
-    faults: list[Fault] = []
-    for entry in listed:
+def _convert_entries(
+    format_name: str,
+    entries: Sequence[ForeignEntry],
+    file_fields: Mapping[str, Any],
+    file: str,
+    defaults: ImportDefaults,
+    ids: set[str],
+) -> ForeignTasks:
+    moved: list[ImportedTask] = []
+    notes: list[ImportNote] = []
+    faults: list[FileProblem] = []
+    for entry in entries:
         try:
-            found = define(entry, SHAPES[shape].reader(entry, terms, beside), terms, ids=ids)
+            found = convert_entry(
+                entry, FORMATS[format_name].draft(entry, defaults, file_fields), defaults, ids=ids
+            )
         except NotScheduledError as exc:
-            notes.append(Note(entry.name, "", "left out", str(exc), entry.line()))
+            notes.append(ImportNote(entry.name, "", "left out", str(exc), entry.line_of()))
             continue
         except InputError as exc:
-            found = [_problem(str(exc))]
-        if isinstance(found, Moved):
+            found = [_to_problem(str(exc))]
+        if isinstance(found, ImportedTask):
             moved.append(found)
-            notes += entry.told(found.spec.id)
+            notes += entry.iter_notes(found.spec.id)
         else:
-            faults += faults_of(entry, found, file=file)
-    return Older(shape, tuple(moved), tuple(notes), tuple(faults))
+            faults += to_file_problems(entry, found, file=file)
+    return ForeignTasks(format_name, tuple(moved), tuple(notes), tuple(faults))
 
 
-def _problem(said: str) -> Problem:
+def _to_problem(message: str) -> Problem:
     """What an error's text `field: reason` tells of."""
-    field, colon, reason = said.partition(": ")
-    return Problem((field,), reason) if colon and " " not in field else Problem((), said)
+    field, colon, reason = message.partition(": ")
+    return Problem((field,), reason) if colon and " " not in field else Problem((), message)
 
 
-def _document(text: str, name: str) -> Document:
+def _parse_source(text: str, name: str) -> ParsedFile:
     suffix = PurePath(name).suffix.lower()
     try:
         if suffix == ".csv":
-            return _table(text)
-        return parse(text.removeprefix("\ufeff"), as_json=suffix == ".json" or _is_json(text))
-    except UnreadableError as exc:
+            return _parse_csv(text)
+        return parse_text(text.removeprefix("\ufeff"), as_json=suffix == ".json" or _is_json(text))
+    except DocumentSyntaxError as exc:
         where = "" if exc.line is None else f":{exc.line}"
         raise InputError(f"{name}{where}: {exc}") from None
 
@@ -175,7 +200,7 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _table(text: str) -> Document:
+def _parse_csv(text: str) -> ParsedFile:
     """A CSV file as a list of rows."""
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
     rows: list[dict[str, Any]] = []
@@ -187,7 +212,7 @@ def _table(text: str) -> Document:
             before = reader.line_num
             rows.append({(key or "cells without a heading").strip(): value for key, value in row.items()})
     except csv.Error as exc:
-        raise UnreadableError(f"this is not CSV: {exc}", reader.line_num) from None
+        raise DocumentSyntaxError(f"this is not CSV: {exc}", reader.line_num) from None
     if not rows:
-        raise UnreadableError("there is no row below the heading")
-    return Document(rows, lines)
+        raise DocumentSyntaxError("there is no row below the heading")
+    return ParsedFile(rows, lines)

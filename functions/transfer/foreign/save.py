@@ -7,41 +7,41 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.domain.lifecycle.complete import rest
-from functions.domain.lifecycle.edit import first_look
+from functions.domain.lifecycle.complete import idle_state
+from functions.domain.lifecycle.edit import new_task
 from functions.domain.schedule.occurrences import next_occurrence
-from functions.domain.storage import Result, Stored, Write
+from functions.domain.storage import ConditionalWrite, VersionedTask, WriteStatus
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import Status
 from functions.errors import InputError
 from functions.services.apply import PlannedChange, apply_plan
 from functions.services.dependencies import LinkedTaskStore
-from functions.taskfiles import Fault
-from functions.transfer.foreign.entry import Moved, Older
+from functions.taskfiles import FileProblem
+from functions.transfer.foreign.entry import ForeignTasks, ImportedTask
 
 ORIGIN = "import"  # task files never remove what came from elsewhere
-INSTANT = timedelta(microseconds=1)
-AT_ONCE = 100
-WAITS = (Status.SCHEDULED, Status.PAUSED, Status.ENDED)
+TIME_RESOLUTION = timedelta(microseconds=1)
+BATCH_SIZE = 100
+IDLE_STATUSES = (Status.SCHEDULED, Status.PAUSED, Status.ENDED)
 
 
-def without_ended(older: Older, *, now: datetime) -> Older:
-    """*older* without the tasks whose schedule has no occurrence left; each is a fault."""
-    kept: list[Moved] = []
-    faults: list[Fault] = []
-    for moved in older.moved:
+def drop_ended(foreign: ForeignTasks, *, now: datetime) -> ForeignTasks:
+    """*foreign* without the tasks whose schedule has no occurrence left; each is a fault."""
+    kept: list[ImportedTask] = []
+    faults: list[FileProblem] = []
+    for moved in foreign.tasks:
         try:
-            first_look(moved.spec, now=now, origin=ORIGIN)
+            new_task(moved.spec, now=now, origin=ORIGIN)
         except InputError as exc:
-            faults.append(Fault("", None, moved.spec.id, "", str(exc)))
+            faults.append(FileProblem("", None, moved.spec.id, "", str(exc)))
         else:
             kept.append(moved)
-    return replace(older, moved=tuple(kept), faults=(*older.faults, *faults))
+    return replace(foreign, tasks=tuple(kept), problems=(*foreign.problems, *faults))
 
 
-async def adopt(
+async def save_tasks(
     store: LinkedTaskStore,
-    moved: Sequence[Moved],
+    tasks: Sequence[ImportedTask],
     *,
     now: datetime,
     new_id: Callable[[], str],
@@ -57,101 +57,101 @@ async def adopt(
     """
     changes = await apply_plan(
         store,
-        [one.spec for one in moved],
+        [one.spec for one in tasks],
         origin=ORIGIN,
         now=now,
         new_id=new_id,
         prune=False,
         dry_run=dry_run,
     )
-    known = [one for one in moved if one.last_run_at or one.next_run_at]
+    known = [one for one in tasks if one.last_run_at or one.next_run_at]
     if dry_run or not known:
         return changes
     after: dict[str, datetime | None] = {}
-    for start in range(0, len(known), AT_ONCE):
-        after |= await _go_on(store, known[start : start + AT_ONCE], now=now)
+    for start in range(0, len(known), BATCH_SIZE):
+        after |= await _carry_over(store, known[start : start + BATCH_SIZE], now=now)
     return [replace(change, after=after.get(change.id, change.after)) for change in changes]
 
 
-async def _go_on(
-    store: LinkedTaskStore, known: Sequence[Moved], *, now: datetime
+async def _carry_over(
+    store: LinkedTaskStore, tasks: Sequence[ImportedTask], *, now: datetime
 ) -> dict[str, datetime | None]:
     found = {
-        stored.task.id: stored for stored in (await store.get_tasks([one.spec.id for one in known])).tasks
+        stored.task.id: stored for stored in (await store.get_tasks([one.spec.id for one in tasks])).tasks
     }
     writes = [
-        Write.changing(found[one.spec.id], changes)
-        for one in known
-        if one.spec.id in found and (changes := carried(found[one.spec.id].task, one, now=now))
+        ConditionalWrite.for_changes(found[one.spec.id], changes)
+        for one in tasks
+        if one.spec.id in found and (changes := changes_to_carry_over(found[one.spec.id].task, one, now=now))
     ]
     written = await store.write(writes) if writes else []
     refused = [
         write.task.id
         for write, answer in zip(writes, written, strict=True)
-        if answer.result is not Result.APPLIED and not await _went_on(store, write.task)
+        if answer.status is not WriteStatus.APPLIED and not await _is_carried_over(store, write.task)
     ]
     if refused:
         raise InputError(f"{', '.join(refused)}: changed by somebody else meanwhile; import again")
     return {write.task.id: write.task.next_run_at for write in writes}
 
 
-def carried(task: Task, moved: Moved, *, now: datetime) -> dict[str, Any]:
+def changes_to_carry_over(task: Task, imported: ImportedTask, *, now: datetime) -> dict[str, Any]:
     """What *task*, new here, takes over; empty when it has run here, or has taken it over already."""
-    if task.last_run_at is not None or task.run_count or task.status not in WAITS:
+    if task.last_run_at is not None or task.run_count or task.status not in IDLE_STATUSES:
         return {}
-    since = moved.next_run_at - INSTANT if moved.next_run_at else moved.last_run_at
+    since = imported.next_run_at - TIME_RESOLUTION if imported.next_run_at else imported.last_run_at
     upcoming = next_occurrence(task, after=since) if since else None
-    changes: dict[str, Any] = {"last_run_at": moved.last_run_at}
+    changes: dict[str, Any] = {"last_run_at": imported.last_run_at}
     if upcoming is not None:
-        changes["upcoming"] = upcoming
-    changes |= rest(task, changes, now=now)
+        changes["next_occurrence"] = upcoming
+    changes |= idle_state(task, changes, now=now)
     return {name: value for name, value in changes.items() if getattr(task, name) != value}
 
 
-async def _went_on(store: LinkedTaskStore, wanted: Task) -> bool:
+async def _is_carried_over(store: LinkedTaskStore, expected: Task) -> bool:
     """Whether the task took over what it should, though the answer was lost, or has run here since."""
-    found: tuple[Stored, ...] = (await store.get_tasks([wanted.id])).tasks
+    found: tuple[VersionedTask, ...] = (await store.get_tasks([expected.id])).tasks
     if not found or found[0].task.run_count:
         return True
     task = found[0].task
-    return (task.last_run_at, task.upcoming) == (wanted.last_run_at, wanted.upcoming)
+    return (task.last_run_at, task.next_occurrence) == (expected.last_run_at, expected.next_occurrence)
 
 
 # A task file: tasks as YAML that people read, keep and apply.
 
-PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_/. -]*[A-Za-z0-9_]")
-WORDS = frozenset(
+PLAIN_SCALAR = re.compile(r"[A-Za-z][A-Za-z0-9_/. -]*[A-Za-z0-9_]")
+RESERVED_WORDS = frozenset(
     {"true", "false", "null", "yes", "no", "on", "off"}
 )  # which older YAML takes for something else
-UNPRINTED = re.compile(
+UNPRINTABLE = re.compile(
     "[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]"
 )  # YAML refuses or breaks at them
 
 
-def task_file(specs: Sequence[TaskSpec], *, about: Sequence[str] = ()) -> str:
-    """The YAML text of *specs*, below *about* as comments. What is at its default is left away."""
-    lines = [f"# {' '.join(line.split())}".rstrip() for line in about]
+def render_task_file(specs: Sequence[TaskSpec], *, comments: Sequence[str] = ()) -> str:
+    """The YAML text of *specs*, below *comments* as comments. What is at its default is left away."""
+    lines = [f"# {' '.join(line.split())}".rstrip() for line in comments]
     if not specs:
         return "\n".join([*lines, "tasks: []", ""])
     lines.append("tasks:")
     for spec in specs:
-        lines += [*_task(spec), ""]
+        lines += [*_render_task(spec), ""]
     return "\n".join(lines)
 
 
-def _task(spec: TaskSpec) -> Iterator[str]:
+def _render_task(spec: TaskSpec) -> Iterator[str]:
     values: dict[str, Any] = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     if not values.get("timezone"):
         values["timezone"] = spec.timezone  # whoever applies the file may have another default
     start = "  - "
     for name, value in values.items():
         whole = int(value) if isinstance(value, float) and value.is_integer() else value
-        yield f"{start}{name}: {_value(whole)}"
+        yield f"{start}{name}: {_render_value(whole)}"
         start = "    "
 
 
-def _value(value: Any) -> str:
-    if isinstance(value, str) and PLAIN.fullmatch(value) and value.lower() not in WORDS:
+def _render_value(value: Any) -> str:
+    if isinstance(value, str) and PLAIN_SCALAR.fullmatch(value) and value.lower() not in RESERVED_WORDS:
         return value
     text = json.dumps(value, ensure_ascii=False)
-    return UNPRINTED.sub(lambda one: f"\\u{ord(one[0]):04x}", text)
+    return UNPRINTABLE.sub(lambda one: f"\\u{ord(one[0]):04x}", text)

@@ -7,23 +7,23 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from functions.domain.schedule.parse import NAMED_SCHEDULES
-from functions.domain.schedule.timezones import zone
+from functions.domain.schedule.timezones import load_zone
 from functions.errors import InputError
-from functions.transfer.foreign.entry import Did
+from functions.transfer.foreign.entry import ImportAction
 
 # Moments and stretches of time as older schedulers write them.
 
-MILLISECONDS_FROM = 100_000_000_000  # a number of seconds as large is of the year 5138
-UNITS = {
+MIN_MILLISECONDS = 100_000_000_000  # a number of seconds as large is of the year 5138
+UNIT_SECONDS = {
     "ms": 0.001, "millisecond": 0.001, "s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60,
     "h": 3600, "hr": 3600, "hour": 3600, "d": 86_400, "day": 86_400, "w": 604_800, "week": 604_800,
 }  # fmt: skip
-STRETCH = re.compile(r"(\d+(?:\.\d+)?)\s*_?\s*([a-z]+)")
-ISO = re.compile(r"p(?:(\d+)w)?(?:(\d+)d)?(?:t(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?)?")
+DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*_?\s*([a-z]+)")
+ISO_DURATION = re.compile(r"p(?:(\d+)w)?(?:(\d+)d)?(?:t(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?)?")
 ISO_UNITS = (604_800, 86_400, 3600, 60, 1)
 
 
-def moment(value: Any, timezone: str) -> datetime | None:
+def parse_instant(value: Any, timezone: str) -> datetime | None:
     """The moment that *value* means, in UTC; None when it means none.
 
     Args:
@@ -35,42 +35,42 @@ def moment(value: Any, timezone: str) -> datetime | None:
             return None
         if isinstance(value, int | float) or re.fullmatch(r"\d{9,13}(\.\d+)?", str(value).strip()):
             seconds = float(value)
-            return datetime.fromtimestamp(seconds / 1000 if seconds >= MILLISECONDS_FROM else seconds, UTC)
+            return datetime.fromtimestamp(seconds / 1000 if seconds >= MIN_MILLISECONDS else seconds, UTC)
         text = str(value).strip().replace("/", "-")
         read = datetime.fromisoformat(text.removesuffix(" UTC") + ("Z" if text.endswith(" UTC") else ""))
-        return (read if read.tzinfo else read.replace(tzinfo=place(timezone))).astimezone(UTC)
+        return (read if read.tzinfo else read.replace(tzinfo=zone_or_utc(timezone))).astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         return None
 
 
-def place(timezone: str) -> ZoneInfo | Any:
+def zone_or_utc(timezone: str) -> ZoneInfo | Any:
     """The zone *timezone*; UTC when it is none, for that is told where the zone itself is checked."""
     try:
-        zone(timezone)
+        load_zone(timezone)
     except InputError:
         return UTC
     return ZoneInfo(timezone)
 
 
-def seconds_in(text: str) -> float | None:
+def parse_seconds(text: str) -> float | None:
     """How long *text* says, such as `5m`, `1h30m`, `2 hours`, `00:05:00`, `PT5M`; None when it is none."""
     text = text.strip().lower()
-    if (iso := ISO.fullmatch(text)) and any(iso.groups()):
+    if (iso := ISO_DURATION.fullmatch(text)) and any(iso.groups()):
         return float(sum(int(n or 0) * unit for n, unit in zip(iso.groups(), ISO_UNITS, strict=True)))
     if clock := re.fullmatch(r"(\d{1,3}):(\d\d):(\d\d)", text):
         return float(int(clock[1]) * 3600 + int(clock[2]) * 60 + int(clock[3]))
-    parts = STRETCH.findall(text)
-    if not parts or STRETCH.sub("", text).strip(" _,") not in ("", "and"):
+    parts = DURATION_PART.findall(text)
+    if not parts or DURATION_PART.sub("", text).strip(" _,") not in ("", "and"):
         return None
-    units = [UNITS.get(unit) or UNITS.get(unit.removesuffix("s")) for _, unit in parts]
+    units = [UNIT_SECONDS.get(unit) or UNIT_SECONDS.get(unit.removesuffix("s")) for _, unit in parts]
     if not all(units):
         return None
     return sum(float(number) * (unit or 0) for (number, _), unit in zip(parts, units, strict=True))
 
 
-def every(stretch: timedelta) -> str:
-    """The schedule of *stretch*, in whole seconds: `every 1h30m`."""
-    seconds = max(1, round(stretch.total_seconds()))
+def format_interval(duration: timedelta) -> str:
+    """The schedule of *duration*, in whole seconds: `every 1h30m`."""
+    seconds = max(1, round(duration.total_seconds()))
     text = ""
     for unit, length in (("w", 604_800), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
         number, seconds = divmod(seconds, length)
@@ -78,8 +78,8 @@ def every(stretch: timedelta) -> str:
     return f"every {text}"
 
 
-SHORTEST = timedelta(minutes=1)
-NEVER = frozenset(
+MIN_INTERVAL = timedelta(minutes=1)
+MANUAL_WORDS = frozenset(
     {"manual", "manually", "never", "none", "once", "on demand", "ondemand", "disabled", "off", "@reboot"}
 )
 DAY = r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*"
@@ -88,8 +88,8 @@ CALENDAR = re.compile(
     rf"|{DAY})"
     rf"(?: on (?P<day>{DAY}))?(?:(?: at)? (?P<hour>\d{{1,2}}):(?P<minute>\d\d)(?::00)?)?"
 )
-WEEK = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-TEXT_OF = {
+WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+INTERVAL_WORDS = {
     "hour": "every 1h", "hourly": "every 1h", "minute": "every 1m", "minutely": "every 1m",
 }  # fmt: skip
 
@@ -108,14 +108,14 @@ class Timing:
     """
 
     schedule: str
-    did: Did
-    why: str
+    action: ImportAction
+    reason: str
     start_at: datetime | None = None
     timezone: str = ""
 
 
-def timing(
-    given: Any, *, timezone: str, anchor: datetime | None = None, unit: str = "", at: str = ""
+def convert_timing(
+    given: Any, *, timezone: str, anchor: datetime | None = None, unit: str = "", time_of_day: str = ""
 ) -> Timing:
     """Return what *given* means.
 
@@ -124,7 +124,7 @@ def timing(
         timezone: The zone that its times are of.
         anchor: A moment at which the task ran, or will: the new schedule keeps its rhythm.
         unit: Of a number, such as `minutes`; empty when the file says none.
-        at: The time of day for what comes daily, weekly or monthly, such as `09:30`; may be empty.
+        time_of_day: The time of day for what comes daily, weekly or monthly, such as `09:30`; may be empty.
 
     Raises:
         NotScheduledError: It says that no schedule starts the task.
@@ -133,35 +133,38 @@ def timing(
     if isinstance(given, bool | list | dict):
         raise InputError("must be a text or a number, such as hourly, every_5_minutes or 0 9 * * 1-5")
     if isinstance(given, int | float) or re.fullmatch(r"\d+(\.\d+)?", str(given).strip()):
-        return _number(float(given), unit, anchor)
+        return _convert_number(float(given), unit, anchor)
     text = " ".join(str(given).split())
     prefix = re.match(r"(?:CRON_)?TZ=(\S+) (.+)", text)
     if prefix:
-        inner = timing(prefix[2], timezone=prefix[1], anchor=anchor, at=at)
+        inner = convert_timing(prefix[2], timezone=prefix[1], anchor=anchor, time_of_day=time_of_day)
         return Timing(
-            inner.schedule, "changed", f"the zone stands as timezone; {inner.why}", inner.start_at, prefix[1]
+            inner.schedule,
+            "changed",
+            f"the zone stands as timezone; {inner.reason}",
+            inner.start_at,
+            prefix[1],
         )
     if text[:1].isdigit() or text.startswith("*"):
         if len(text.split()) in (5, 6, 7) and not re.match(r"\d+ ?[a-z]{3,}", text):
-            return cron(text)
-        if re.match(r"\d{4}-\d\d-\d\d", text) and (once := moment(text, timezone)) is not None:
-            local = once.astimezone(place(timezone)).replace(tzinfo=None)
+            return cron_timing(text)
+        if re.match(r"\d{4}-\d\d-\d\d", text) and (once := parse_instant(text, timezone)) is not None:
+            local = once.astimezone(zone_or_utc(timezone)).replace(tzinfo=None)
             return Timing(f"at {local.isoformat(timespec='minutes')}", "mapped", "runs once, at that moment")
-    return _words(text, timezone, anchor, at)
+    return _convert_words(text, timezone, anchor, time_of_day)
 
 
-def interval(stretch: timedelta, anchor: datetime | None) -> Timing:
-    """What comes again each *stretch*, counted from *anchor*."""
+def interval_timing(duration: timedelta, anchor: datetime | None) -> Timing:
+    """What comes again each *duration*, counted from *anchor*."""
     why = "counted from the moment known of it" if anchor else "counted from when the task is made here"
-    if stretch < SHORTEST:
-        why = (
-            f"{every(stretch).removeprefix('every ')} is shorter than a minute, the shortest there is; {why}"
-        )
+    if duration < MIN_INTERVAL:
+        interval = format_interval(duration).removeprefix("every ")
+        why = f"{interval} is shorter than a minute, the shortest there is; {why}"
         return Timing("every 1m", "changed", why, anchor)
-    return Timing(every(stretch), "mapped", why, anchor)
+    return Timing(format_interval(duration), "mapped", why, anchor)
 
 
-def cron(text: str) -> Timing:
+def cron_timing(text: str) -> Timing:
     """A cron expression; seconds and years are left away where they say nothing.
 
     Raises:
@@ -179,44 +182,46 @@ def cron(text: str) -> Timing:
     return Timing(" ".join(fields[1:6]).replace("?", "*"), "changed", "the seconds, always 0, are left away")
 
 
-def _number(number: float, unit: str, anchor: datetime | None) -> Timing:
+def _convert_number(number: float, unit: str, anchor: datetime | None) -> Timing:
     if unit:
-        seconds = seconds_in(f"{number:g} {unit}")
+        seconds = parse_seconds(f"{number:g} {unit}")
         if seconds is None:
             raise InputError(f"has a unit nobody knows, {unit[:20]!r}; write seconds, minutes, hours or days")
-        return interval(timedelta(seconds=seconds), anchor)
+        return interval_timing(timedelta(seconds=seconds), anchor)
     if number <= 0:
         raise InputError("must be more than 0")
     name, length = ("minutes", 60) if number < 60 else ("seconds", 1)
-    found = interval(timedelta(seconds=number * length), anchor)
+    found = interval_timing(timedelta(seconds=number * length), anchor)
     why = f"a number without a unit is taken for {name} ({'less than' if length > 1 else 'at least'} 60)"
-    return Timing(found.schedule, "changed", f"{why}; {found.why}", anchor)
+    return Timing(found.schedule, "changed", f"{why}; {found.reason}", anchor)
 
 
-def _words(text: str, timezone: str, anchor: datetime | None, at: str) -> Timing:
+def _convert_words(text: str, timezone: str, anchor: datetime | None, time_of_day: str) -> Timing:
     words = " ".join(re.sub(r"[_-]", " ", text.lower()).split())
-    if words in NEVER or not words:
+    if words in MANUAL_WORDS or not words:
         raise NotScheduledError("no schedule starts it: it is run by hand, or by something else")
     if words.startswith("@") and words in NAMED_SCHEDULES and (words != "@hourly" or anchor is None):
         return Timing(words, "mapped", "the same name")
     words = words.removeprefix("@")
     if (found := CALENDAR.fullmatch(words)) is not None:
-        return _calendar(found, words, timezone, anchor, at)
-    stretch = TEXT_OF.get(words.removeprefix("every "), words).removeprefix("every ")
+        return _convert_calendar(found, words, timezone, anchor, time_of_day)
+    stretch = INTERVAL_WORDS.get(words.removeprefix("every "), words).removeprefix("every ")
     if words in ("hourly", "every hour") and anchor is None:
         return Timing("hourly", "mapped", "on the hour")
-    seconds = seconds_in(stretch)
+    seconds = parse_seconds(stretch)
     if seconds is None:
         raise InputError("is no schedule anybody knows; write a cron expression, or such as every_5_minutes")
-    return interval(timedelta(seconds=seconds), anchor)
+    return interval_timing(timedelta(seconds=seconds), anchor)
 
 
-def _calendar(found: re.Match[str], words: str, timezone: str, anchor: datetime | None, at: str) -> Timing:
-    clock = re.fullmatch(r"(\d{1,2}):(\d\d)(?::00)?", at)
+def _convert_calendar(
+    found: re.Match[str], words: str, timezone: str, anchor: datetime | None, time_of_day: str
+) -> Timing:
+    clock = re.fullmatch(r"(\d{1,2}):(\d\d)(?::00)?", time_of_day)
     hour, minute = found["hour"], found["minute"]
     if hour is None and clock is not None:
         hour, minute = clock[1], clock[2]
-    local = anchor.astimezone(place(timezone)) if anchor else None
+    local = anchor.astimezone(zone_or_utc(timezone)) if anchor else None
     why = "at the time of day that it says"
     if hour is None and local is not None:
         hour, minute = str(local.hour), str(local.minute)
@@ -225,12 +230,12 @@ def _calendar(found: re.Match[str], words: str, timezone: str, anchor: datetime 
         hour, minute, why = "0", "0", "at midnight, for the file names no time of day"
     if int(hour) > 23 or int(minute or 0) > 59:
         raise InputError("has a time of day that does not exist")
-    days = _days(found["what"], found["day"], local)
-    did: Did = "mapped" if found["hour"] else "changed"
+    days = _cron_days(found["what"], found["day"], local)
+    did: ImportAction = "mapped" if found["hour"] else "changed"
     return Timing(f"{int(minute or 0)} {int(hour)} {days}", did, f"{words}: {why}")
 
 
-def _days(what: str, day: str | None, local: datetime | None) -> str:
+def _cron_days(what: str, day: str | None, local: datetime | None) -> str:
     """The last three cron fields."""
     if what in ("day", "daily"):
         return "* * *"
@@ -245,5 +250,5 @@ def _days(what: str, day: str | None, local: datetime | None) -> str:
         return f"{date} {local.month if local else 1} *"
     name = day if what.startswith("week") else what
     if name is not None:
-        return f"* * {WEEK.index(name[:3])}"
+        return f"* * {WEEKDAYS.index(name[:3])}"
     return f"* * {local.isoweekday() % 7 if local else 0}"

@@ -8,10 +8,10 @@ from fastapi.openapi.utils import get_openapi
 
 from functions.domain.task import TaskSpec
 from functions.web.api import admin, channels, events, runs, schedules, tasks
-from functions.web.api.auth import Identity
-from functions.web.api.dependencies import ApiParts, Caller, Parts
-from functions.web.api.errors import Problem, ProblemError, answer_problems
-from functions.web.auth import IdTokens
+from functions.web.api.auth import ApiAuth
+from functions.web.api.dependencies import ApiDependencies, CurrentPrincipal, Dependencies
+from functions.web.api.errors import ProblemDetails, ProblemError, add_error_handlers
+from functions.web.auth import GoogleTokenVerifier
 
 # `GET /metrics` for those who come with a key; whoever has the shared secret is answered at the door.
 
@@ -19,38 +19,38 @@ router = APIRouter()
 
 
 @router.get("/metrics", include_in_schema=False)
-async def metrics(caller: Caller, wired: Parts) -> Response:
+async def metrics(principal: CurrentPrincipal, dependencies: Dependencies) -> Response:
     """Figures for Prometheus, of all tasks: a key of one owner may not see them."""
-    if caller.owner or not caller.may("read"):
+    if principal.owner or not principal.has_scope("read"):
         raise ProblemError(403, "This takes a key with the scope read, and of no owner")
-    return Response(await wired.metrics(), media_type="text/plain; version=0.0.4")
+    return Response(await dependencies.metrics(), media_type="text/plain; version=0.0.4")
 
 
-ABOUT = """
+DESCRIPTION = """
 Tasks, their runs and their schedules. Send a key as `Authorization: Bearer cf_...`; `scheduler keys create`
 makes one. Errors are problem details (RFC 9457). Instants are RFC 3339; those returned are in UTC.
 """
 
 
 def build_api(
-    parts: ApiParts,
+    dependencies: ApiDependencies,
     *,
-    administrator: str | None,
+    admin_key: str | None,
     version: str,
     clock: Callable[[], float],
-    google: IdTokens | None = None,
+    token_verifier: GoogleTokenVerifier | None = None,
 ) -> FastAPI:
     """Return the application that answers `/api`, `/openapi.json` and `/docs`.
 
     Args:
-        administrator: The first administrator's key, from the settings; None when there is none.
+        admin_key: The first administrator's key, from the settings; None when there is none.
         clock: Seconds that never run backwards, for the rate of each key.
-        google: The check of ID tokens, for events that are pushed; None when none are accepted.
+        token_verifier: The check of ID tokens, for events that are pushed; None when none are accepted.
     """
-    app = FastAPI(title="Cronfire", description=ABOUT.strip(), version=version, redirect_slashes=False)
-    app.state.parts = parts
-    app.state.google = google
-    app.state.identity = Identity(parts, administrator=administrator, clock=clock)
+    app = FastAPI(title="Cronfire", description=DESCRIPTION.strip(), version=version, redirect_slashes=False)
+    app.state.dependencies = dependencies
+    app.state.token_verifier = token_verifier
+    app.state.auth = ApiAuth(dependencies, admin_key=admin_key, clock=clock)
     routers = (
         tasks.action_router,  # first: /pause must not be taken for the id of a task
         tasks.router,
@@ -64,12 +64,12 @@ def build_api(
     )
     for routes in routers:
         app.include_router(routes)
-    answer_problems(app)
-    app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it
+    add_error_handlers(app)
+    app.openapi = lambda: _build_openapi(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it
     return app
 
 
-def _described(app: FastAPI) -> dict[str, Any]:
+def _build_openapi(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI description, with the shapes that routes read by themselves and the way to sign in."""
     if app.openapi_schema is None:
         found = get_openapi(
@@ -77,7 +77,7 @@ def _described(app: FastAPI) -> dict[str, Any]:
         )
         components = found.setdefault("components", {})
         schemas = components.setdefault("schemas", {})
-        for model in (TaskSpec, events.EventWish, Problem):
+        for model in (TaskSpec, events.EventRequest, ProblemDetails):
             shape = model.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
             schemas.update(shape.pop("$defs", {}))
             schemas[model.__name__] = shape

@@ -5,15 +5,15 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import Field, StringConstraints
 
-from functions.domain.access import Actor, Entry, Key
+from functions.domain.access import ApiKey, AuditEntry, Principal
 from functions.domain.credits import Account
-from functions.domain.task_budget import MOST_CREDITS
+from functions.domain.task_budget import MAX_CREDITS
 from functions.errors import NotAllowedError, NotFoundError
 from functions.services import access
-from functions.web.api.channels import must_administer
-from functions.web.api.dependencies import Caller, Parts
-from functions.web.api.errors import responses
-from functions.web.api.schemas import KeyList, KeyMade, KeyWish, Shape
+from functions.web.api.channels import require_admin
+from functions.web.api.dependencies import CurrentPrincipal, Dependencies
+from functions.web.api.errors import error_responses
+from functions.web.api.schemas import KeyCreated, KeyList, KeyRequest, Schema
 
 owner_router = APIRouter(prefix="/api/owners", tags=["owners"])
 key_router = APIRouter(prefix="/api/keys", tags=["keys"])
@@ -21,113 +21,125 @@ key_router = APIRouter(prefix="/api/keys", tags=["keys"])
 OwnerName = Annotated[str, Path(alias="id", min_length=1, max_length=100, examples=["alice"])]
 
 
-class OwnerOut(Shape):
-    """An owner's account in the month *period* (UTC). No limit is null."""
+class OwnerOut(Schema):
+    """An owner's account in one *month* (UTC). No limit is null."""
 
     name: str
     plan: str
-    period: str = Field(examples=["2026-11"])
+    month: str = Field(examples=["2026-11"])
     monthly_credits: float | None
     used_credits: float
     reserved_credits: float = Field(description="set aside for runs under way")
-    left_credits: float | None
+    remaining_credits: float | None
 
     @classmethod
-    def of(cls, account: Account) -> "OwnerOut":
+    def from_account(cls, account: Account) -> "OwnerOut":
         """*account* without the list of what is set aside."""
         return cls(
             name=account.name,
             plan=account.plan,
-            period=account.period,
+            month=account.month,
             monthly_credits=account.monthly_credits,
             used_credits=account.used_credits,
             reserved_credits=account.reserved_credits,
-            left_credits=None if account.monthly_credits is None else max(0.0, account.left),
+            remaining_credits=None if account.monthly_credits is None else max(0.0, account.remaining),
         )
 
 
-class OwnerList(Shape):
+class OwnerList(Schema):
     """All accounts, by name."""
 
     owners: list[OwnerOut]
 
 
-class OwnerWish(Shape):
+class OwnerRequest(Schema):
     """What is to be changed; what is left out stays. *unlimited* takes the limit away."""
 
     plan: Annotated[str, StringConstraints(max_length=100)] | None = None
-    monthly_credits: Annotated[float, Field(ge=0, le=MOST_CREDITS)] | None = None
+    monthly_credits: Annotated[float, Field(ge=0, le=MAX_CREDITS)] | None = None
     unlimited: bool = False
 
 
-@owner_router.get("", responses=responses(), summary="List owners")
-async def list_owners(caller: Caller, wired: Parts) -> OwnerList:
+@owner_router.get("", responses=error_responses(), summary="List owners")
+async def list_owners(principal: CurrentPrincipal, dependencies: Dependencies) -> OwnerList:
     """All accounts; for a key that is bound to an owner, its own."""
-    _must_read(caller)
-    accounts = [account for account in await wired.accounts.list_accounts() if caller.sees(account.name)]
-    return OwnerList(owners=[OwnerOut.of(account) for account in accounts])
+    _require_read(principal)
+    accounts = [
+        account for account in await dependencies.accounts.list_accounts() if principal.can_see(account.name)
+    ]
+    return OwnerList(owners=[OwnerOut.from_account(account) for account in accounts])
 
 
-@owner_router.get("/{id}", responses=responses(404), summary="One owner")
-async def read_owner(caller: Caller, wired: Parts, owner: OwnerName) -> OwnerOut:
+@owner_router.get("/{id}", responses=error_responses(404), summary="One owner")
+async def read_owner(principal: CurrentPrincipal, dependencies: Dependencies, owner: OwnerName) -> OwnerOut:
     """One account."""
-    _must_read(caller)
-    if not caller.sees(owner):
+    _require_read(principal)
+    if not principal.can_see(owner):
         raise NotFoundError("There is no such account")
-    return OwnerOut.of(await wired.accounts.get(owner))
+    return OwnerOut.from_account(await dependencies.accounts.get(owner))
 
 
-@owner_router.put("/{id}", responses=responses(), summary="Set an owner's plan and credits")
-async def set_owner(caller: Caller, wired: Parts, owner: OwnerName, wish: OwnerWish) -> OwnerOut:
+@owner_router.put("/{id}", responses=error_responses(), summary="Set an owner's plan and credits")
+async def set_owner(
+    principal: CurrentPrincipal, dependencies: Dependencies, owner: OwnerName, body: OwnerRequest
+) -> OwnerOut:
     """Make the account or change it; what is used of the month stays used."""
-    must_administer(caller)
-    account = await wired.accounts.set_plan(
-        owner, plan=wish.plan, monthly_credits=wish.monthly_credits, unlimited=wish.unlimited
+    require_admin(principal)
+    account = await dependencies.accounts.set_plan(
+        owner, plan=body.plan, monthly_credits=body.monthly_credits, unlimited=body.unlimited
     )
-    entry = Entry(at=wired.now(), verb="owner changed", subject=f"owner.{owner}"[:200], by=caller.name)
-    await access.record_entry(wired.store, entry, new_id=wired.new_id)
-    return OwnerOut.of(account)
+    entry = AuditEntry(
+        at=dependencies.now(), verb="owner changed", subject=f"owner.{owner}"[:200], by=principal.name
+    )
+    await access.record_entry(dependencies.store, entry, new_id=dependencies.new_id)
+    return OwnerOut.from_account(account)
 
 
-def _must_read(caller: Actor) -> None:
-    if not caller.may("read"):
+def _require_read(principal: Principal) -> None:
+    if not principal.has_scope("read"):
         raise NotAllowedError("This takes a key with the scope read")
 
 
 # Routes about API keys: for administrators.
 
 
-@key_router.get("", responses=responses(), summary="List keys")
-async def list_keys(caller: Caller, wired: Parts) -> KeyList:
+@key_router.get("", responses=error_responses(), summary="List keys")
+async def list_keys(principal: CurrentPrincipal, dependencies: Dependencies) -> KeyList:
     """All keys, newest first; never the keys themselves, which nobody has but their holders."""
-    return KeyList(keys=await access.list_keys(wired.store, by=caller))
+    return KeyList(keys=await access.list_keys(dependencies.store, by=principal))
 
 
-@key_router.post("", status_code=201, responses=responses(), summary="Make a key")
-async def make_key(caller: Caller, wired: Parts, wish: KeyWish) -> KeyMade:
+@key_router.post("", status_code=201, responses=error_responses(), summary="Make a key")
+async def create_key(principal: CurrentPrincipal, dependencies: Dependencies, body: KeyRequest) -> KeyCreated:
     """Make a key. Its token is in this answer and nowhere else."""
     key, token = await access.create_key(
-        wired.store,
-        name=wish.name,
-        scopes=wish.scopes,
-        owner=wish.owner,
-        expires_at=wish.expires_at,
-        by=caller,
-        now=wired.now(),
-        new_id=wired.new_id,
-        new_secret=wired.new_secret,
+        dependencies.store,
+        name=body.name,
+        scopes=body.scopes,
+        owner=body.owner,
+        expires_at=body.expires_at,
+        by=principal,
+        now=dependencies.now(),
+        new_id=dependencies.new_id,
+        new_secret=dependencies.new_secret,
     )
-    entry = Entry(at=wired.now(), verb="key issued", subject=key.id, by=caller.name, note=key.name)
-    await access.record_entry(wired.store, entry, new_id=wired.new_id)
-    return KeyMade(key=key, token=token)
+    entry = AuditEntry(
+        at=dependencies.now(), verb="key issued", subject=key.id, by=principal.name, note=key.name
+    )
+    await access.record_entry(dependencies.store, entry, new_id=dependencies.new_id)
+    return KeyCreated(key=key, token=token)
 
 
-@key_router.delete("/{id}", responses=responses(404, 409), summary="Revoke a key")
+@key_router.delete("/{id}", responses=error_responses(404, 409), summary="Revoke a key")
 async def revoke_key(
-    caller: Caller, wired: Parts, key_id: Annotated[str, Path(alias="id", min_length=1, max_length=32)]
-) -> Key:
+    principal: CurrentPrincipal,
+    dependencies: Dependencies,
+    key_id: Annotated[str, Path(alias="id", min_length=1, max_length=32)],
+) -> ApiKey:
     """End a key for good, at once."""
-    key = await access.revoke_key(wired.store, key_id, by=caller, now=wired.now())
-    entry = Entry(at=wired.now(), verb="key revoked", subject=key.id, by=caller.name, note=key.name)
-    await access.record_entry(wired.store, entry, new_id=wired.new_id)
+    key = await access.revoke_key(dependencies.store, key_id, by=principal, now=dependencies.now())
+    entry = AuditEntry(
+        at=dependencies.now(), verb="key revoked", subject=key.id, by=principal.name, note=key.name
+    )
+    await access.record_entry(dependencies.store, entry, new_id=dependencies.new_id)
     return key

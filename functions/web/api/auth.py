@@ -6,27 +6,27 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from functions.domain.access import ADMINISTRATOR, PREFIX, Actor, digest_of
+from functions.domain.access import ADMINISTRATOR, KEY_PREFIX, Principal, hash_token
 from functions.services import access
-from functions.web.api.dependencies import ApiParts
+from functions.web.api.dependencies import ApiDependencies
 from functions.web.api.errors import ProblemError
-from functions.web.auth import bearer_token
+from functions.web.auth import parse_bearer_token
 
 # How often one key may ask: a bucket of tokens for each, in this process.
 
-PER_MINUTE = 240
-AT_ONCE = 60
-BUCKETS = 10_000  # the longest unused is forgotten, which fills it
+REQUESTS_PER_MINUTE = 240
+BURST_SIZE = 60
+MAX_BUCKETS = 10_000  # the longest unused is forgotten, which fills it
 
 
 @dataclass(slots=True)
 class _Bucket:
     tokens: float
-    at: float
+    updated_at: float
 
 
-class Rate:
-    """Lets each caller ask *at_once* times at once and *per_minute* times a minute for long.
+class RateLimiter:
+    """Lets each caller ask *burst_size* times at once and *per_minute* times a minute for long.
 
     Every instance of the function counts for itself: it is a brake on a script gone wild, not an account.
 
@@ -35,87 +35,93 @@ class Rate:
     """
 
     def __init__(
-        self, *, clock: Callable[[], float], per_minute: int = PER_MINUTE, at_once: int = AT_ONCE
+        self,
+        *,
+        clock: Callable[[], float],
+        per_minute: int = REQUESTS_PER_MINUTE,
+        burst_size: int = BURST_SIZE,
     ) -> None:
         self._clock = clock
-        self._a_second = per_minute / 60
-        self._at_once = float(at_once)
+        self._per_second = per_minute / 60
+        self._burst_size = float(burst_size)
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
-    def wait(self, caller: str) -> float:
+    def retry_after(self, caller: str) -> float:
         """Take a token of *caller*'s; 0 when there was one, else the seconds until there is."""
         now = self._clock()
-        bucket = self._buckets.setdefault(caller, _Bucket(self._at_once, now))
+        bucket = self._buckets.setdefault(caller, _Bucket(self._burst_size, now))
         self._buckets.move_to_end(caller)
-        if len(self._buckets) > BUCKETS:
+        if len(self._buckets) > MAX_BUCKETS:
             self._buckets.popitem(last=False)
-        bucket.tokens = min(self._at_once, bucket.tokens + (now - bucket.at) * self._a_second)
-        bucket.at = now
+        bucket.tokens = min(self._burst_size, bucket.tokens + (now - bucket.updated_at) * self._per_second)
+        bucket.updated_at = now
         if bucket.tokens >= 1:
             bucket.tokens -= 1
             return 0.0
-        return (1 - bucket.tokens) / self._a_second
+        return (1 - bucket.tokens) / self._per_second
 
 
-STRANGER = Actor("", "somebody unknown", frozenset())
+ANONYMOUS = Principal("", "somebody unknown", frozenset())
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="cronfire"'}
 
 
-class Identity:
+class ApiAuth:
     """Tells callers by their keys.
 
     Args:
-        administrator: The first administrator's key, from the settings; None when there is none.
+        admin_key: The first administrator's key, from the settings; None when there is none.
         clock: Seconds that never run backwards.
     """
 
-    def __init__(self, parts: ApiParts, *, administrator: str | None, clock: Callable[[], float]) -> None:
-        self._parts = parts
-        self._administrator = None if administrator is None else digest_of(administrator)
-        self._rate = Rate(clock=clock)
+    def __init__(
+        self, dependencies: ApiDependencies, *, admin_key: str | None, clock: Callable[[], float]
+    ) -> None:
+        self._dependencies = dependencies
+        self._admin_key_hash = None if admin_key is None else hash_token(admin_key)
+        self._rate_limiter = RateLimiter(clock=clock)
 
-    async def of_headers(self, authorization: Sequence[str]) -> Actor:
+    async def from_headers(self, authorization: Sequence[str]) -> Principal:
         """Who sends these `Authorization` headers.
 
         Raises:
             ProblemError: 401, the same for a missing, a wrong and a revoked key; 429 beyond the rate.
         """
-        token = bearer_token(authorization)
-        actor = None if token is None else await self.of_token(token)
+        token = parse_bearer_token(authorization)
+        actor = None if token is None else await self.from_token(token)
         if actor is None:
             raise ProblemError(401, "Send a key as Authorization: Bearer cf_...", headers=CHALLENGE)
-        self.count(actor)
+        self.limit(actor)
         return actor
 
-    async def of_token(self, token: str) -> Actor | None:
+    async def from_token(self, token: str) -> Principal | None:
         """Whose key *token* is; None when it opens nothing."""
-        if self.is_administrator(digest_of(token)):
+        if self.is_admin_key(hash_token(token)):
             return ADMINISTRATOR
-        if not token.startswith(PREFIX):
+        if not token.startswith(KEY_PREFIX):
             return None  # nothing of ours, so nothing to ask the store for
-        return await access.find_principal(self._parts.store, token, now=self._parts.now())
+        return await access.find_principal(self._dependencies.store, token, now=self._dependencies.now())
 
-    def is_administrator(self, digest: str) -> bool:
+    def is_admin_key(self, token_hash: str) -> bool:
         """Whether this is the digest of the first administrator's key."""
-        return self._administrator is not None and hmac.compare_digest(
-            digest.encode("utf-8", "replace"), self._administrator.encode()
+        return self._admin_key_hash is not None and hmac.compare_digest(
+            token_hash.encode("utf-8", "replace"), self._admin_key_hash.encode()
         )
 
-    def count_stranger(self) -> None:
+    def limit_anonymous(self) -> None:
         """Count one guess of somebody unknown; all of them share one rate.
 
         Raises:
             ProblemError: 429: there are too many.
         """
-        self.count(STRANGER)
+        self.limit(ANONYMOUS)
 
-    def count(self, actor: Actor) -> None:
-        """Count one request of *actor*'s.
+    def limit(self, principal: Principal) -> None:
+        """Count one request of *principal*'s.
 
         Raises:
             ProblemError: 429: he asks too often.
         """
-        wait_s = self._rate.wait(actor.id)
+        wait_s = self._rate_limiter.retry_after(principal.id)
         if wait_s:
             raise ProblemError(
                 429, "This key asks too often; wait a little", headers={"Retry-After": str(math.ceil(wait_s))}

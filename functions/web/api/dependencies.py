@@ -7,11 +7,11 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
-from functions.domain.access import Actor
+from functions.domain.access import Principal
 from functions.domain.events import Event
-from functions.domain.lifecycle.time_budget import Budget
-from functions.domain.schedule.describe import starts
-from functions.domain.storage import Stored
+from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.schedule.describe import describe_trigger
+from functions.domain.storage import VersionedTask
 from functions.domain.task import TaskSpec
 from functions.services.channels import ChannelService
 from functions.services.credits import AccountStore
@@ -24,7 +24,7 @@ from functions.web.api.schemas import TaskOut
 # What the API needs of the rest of the program.
 
 
-class Answered(Protocol):
+class SendResult(Protocol):
     """What a vendor said of a test message."""
 
     @property
@@ -37,19 +37,19 @@ class Answered(Protocol):
     def detail(self) -> str: ...
 
 
-class Tests(Protocol):
+class ChannelTester(Protocol):
     """Sends test messages."""
 
-    async def test(self, name: str, *, within: timedelta) -> Answered:
+    async def test(self, name: str, *, within: timedelta) -> SendResult:
         """Say on the channel *name* that it works."""
         ...
 
 
-class ApiParts(Protocol):
+class ApiDependencies(Protocol):
     """The wired program, as far as requests of people go.
 
     Raises, from every method:
-        StoreUnavailable: The store could not be reached in time.
+        StoreUnavailableError: The store could not be reached in time.
         StoreError: The store refused.
     """
 
@@ -67,7 +67,7 @@ class ApiParts(Protocol):
         ...
 
     @property
-    def dispatcher(self) -> "Tests":
+    def dispatcher(self) -> "ChannelTester":
         """What can send a test message."""
         ...
 
@@ -88,7 +88,7 @@ class ApiParts(Protocol):
         """256 random bits as text that a header can carry."""
         ...
 
-    async def run_tasks(self, ids: Collection[str], budget: Budget) -> Mapping[str, object]:
+    async def run_tasks(self, ids: Collection[str], budget: TimeBudget) -> Mapping[str, object]:
         """Run those of the tasks that are due, now."""
         ...
 
@@ -108,31 +108,31 @@ class ApiParts(Protocol):
 MAX_BODY_BYTES = 65_536
 
 
-async def actor(request: Request) -> Actor:
+async def get_principal(request: Request) -> Principal:
     """Who calls."""
-    found: Actor = await request.app.state.identity.of_headers(request.headers.getlist("authorization"))
+    found: Principal = await request.app.state.auth.from_headers(request.headers.getlist("authorization"))
     return found
 
 
-def parts(request: Request) -> ApiParts:
+def get_dependencies(request: Request) -> ApiDependencies:
     """The wired program."""
-    found: ApiParts = request.app.state.parts
+    found: ApiDependencies = request.app.state.dependencies
     return found
 
 
-Parts = Annotated[ApiParts, Depends(parts)]
-Caller = Annotated[Actor, Depends(actor)]
+Dependencies = Annotated[ApiDependencies, Depends(get_dependencies)]
+CurrentPrincipal = Annotated[Principal, Depends(get_principal)]
 
 
-def desk(caller: Caller, wired: Parts) -> TaskService:
+def get_task_service(principal: CurrentPrincipal, dependencies: Dependencies) -> TaskService:
     """The caller's desk."""
-    return TaskService(wired.store, caller, clock=wired.now, new_id=wired.new_id)
+    return TaskService(dependencies.store, principal, clock=dependencies.now, new_id=dependencies.new_id)
 
 
-DeskOf = Annotated[TaskService, Depends(desk)]
+TaskServiceDep = Annotated[TaskService, Depends(get_task_service)]
 
 
-async def given_task(request: Request) -> dict[str, Any]:
+async def parse_task_body(request: Request) -> dict[str, Any]:
     """The task in a request's body, as plain values.
 
     Raises:
@@ -155,30 +155,30 @@ async def given_task(request: Request) -> dict[str, Any]:
     return given
 
 
-GivenTask = Annotated[dict[str, Any], Depends(given_task)]
+TaskBody = Annotated[dict[str, Any], Depends(parse_task_body)]
 
 
-def spec_of(given: dict[str, Any], *, default_timezone: str) -> TaskSpec:
-    """The task that *given* describes.
+def to_spec(fields: dict[str, Any], *, default_timezone: str) -> TaskSpec:
+    """The task that *fields* describes.
 
     Raises:
         ProblemError: 422, with everything that is wrong with it.
     """
-    spec = check_task(given, default_timezone=default_timezone)
+    spec = check_task(fields, default_timezone=default_timezone)
     if isinstance(spec, TaskSpec):
         return spec
     errors = [FieldProblem(field=one.field, reason=one.reason) for one in spec]
-    raise ProblemError(422, _sentence(errors), errors=errors)
+    raise ProblemError(422, _summarize_errors(errors), errors=errors)
 
 
-def task_out(stored: Stored) -> TaskOut:
+def to_task_out(stored: VersionedTask) -> TaskOut:
     """A task in the API's shape."""
     task = stored.task
     given = {name: getattr(task, name) for name in type(task).model_fields}
-    return TaskOut.model_construct(**given, etag=str(stored.revision), schedule_text=starts(task))
+    return TaskOut.model_construct(**given, etag=str(stored.revision), schedule_text=describe_trigger(task))
 
 
-def _sentence(errors: Sequence[FieldProblem]) -> str:
+def _summarize_errors(errors: Sequence[FieldProblem]) -> str:
     first = errors[0]
     text = f"{first.field}: {first.reason}" if first.field else first.reason
     return text if len(errors) == 1 else f"{text} (and {len(errors) - 1} more)"

@@ -51,7 +51,7 @@ class FieldProblem(BaseModel):
     reason: str = Field(examples=["31 2 never comes; February has 29 days at most"])
 
 
-class Problem(BaseModel):
+class ProblemDetails(BaseModel):
     """Why a request was not done (RFC 9457)."""
 
     type: str = "about:blank"
@@ -79,7 +79,7 @@ class ProblemError(Exception):
         self.headers = dict(headers or {})
 
 
-def problem(
+def problem_response(
     status: int,
     detail: str,
     *,
@@ -88,29 +88,29 @@ def problem(
 ) -> JSONResponse:
     """The answer that says no."""
     title = TITLES.get(status, "The request was not done")
-    body = Problem(title=title, status=status, detail=detail, errors=list(errors))
+    body = ProblemDetails(title=title, status=status, detail=detail, errors=list(errors))
     content = body.model_dump(exclude_defaults=True) | {"type": body.type, "title": title, "status": status}
     return JSONResponse(content, status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
-def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What a route's description says of the refusals all of them share, and of *statuses*."""
-    schema = {"$ref": "#/components/schemas/Problem"}
+    schema = {"$ref": "#/components/schemas/ProblemDetails"}
     return {
         status: {"description": TITLES[status], "content": {MEDIA_TYPE: {"schema": schema}}}
         for status in sorted({400, 401, 403, 413, 422, 429, 503, *statuses})
     }
 
 
-def answer_problems(app: FastAPI) -> None:
+def add_error_handlers(app: FastAPI) -> None:
     """Have *app* answer every error as a problem, and none with a traceback."""
-    app.add_exception_handler(ProblemError, _own)
-    app.add_exception_handler(SchedulerError, _scheduler)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ProblemError, _handle_problem)
+    app.add_exception_handler(SchedulerError, _handle_scheduler_error)
+    app.add_exception_handler(RequestValidationError, _handle_validation_error)
+    app.add_exception_handler(HTTPException, _handle_http_error)
 
 
-def status_of(error: SchedulerError) -> int:
+def http_status_of(error: SchedulerError) -> int:
     """The HTTP status that tells of *error*."""
     match error:
         case NotFoundError():
@@ -127,29 +127,29 @@ def status_of(error: SchedulerError) -> int:
             return 500
 
 
-async def _own(_: Request, error: Exception) -> JSONResponse:
+async def _handle_problem(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ProblemError)
-    return problem(error.status, error.detail, errors=error.errors, headers=error.headers)
+    return problem_response(error.status, error.detail, errors=error.errors, headers=error.headers)
 
 
-async def _scheduler(_: Request, error: Exception) -> JSONResponse:
+async def _handle_scheduler_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, SchedulerError)
-    status = status_of(error)
+    status = http_status_of(error)
     if status == 500 or isinstance(error, StoreError):
         log.error("api_failed", extra={"status": status, "error": str(error)})
         headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
         detail = "Try again in some seconds" if status == 503 else "The scheduler's log says how"
-        return problem(status, detail, headers=headers)
+        return problem_response(status, detail, headers=headers)
     field, colon, reason = str(error).partition(": ")
     named = bool(colon) and " " not in field
     errors = [FieldProblem(field=field, reason=reason)] if named and status == 422 else []
-    return problem(status, str(error), errors=errors)
+    return problem_response(status, str(error), errors=errors)
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
+async def _handle_validation_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     if any(fault["type"] == "json_invalid" for fault in error.errors()):
-        return problem(400, "The body is not JSON")
+        return problem_response(400, "The body is not JSON")
     errors = [
         FieldProblem(
             field=".".join(str(part) for part in fault["loc"] if part not in ("body", "query", "path")),
@@ -157,10 +157,10 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
         )
         for fault in error.errors()
     ]
-    return problem(422, "; ".join(f"{one.field}: {one.reason}" for one in errors), errors=errors)
+    return problem_response(422, "; ".join(f"{one.field}: {one.reason}" for one in errors), errors=errors)
 
 
-async def _http(_: Request, error: Exception) -> JSONResponse:
+async def _handle_http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     title = TITLES.get(error.status_code, "The request was not done")
-    return problem(error.status_code, title, headers=error.headers)
+    return problem_response(error.status_code, title, headers=error.headers)

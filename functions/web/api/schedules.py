@@ -4,21 +4,21 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from functions.domain.schedule.describe import preview
+from functions.domain.schedule.describe import build_preview
 from functions.domain.types import Instant
-from functions.web.api.dependencies import Caller, Parts
-from functions.web.api.errors import responses
-from functions.web.api.schemas import NextRun, PreviewOut, TransitionOut, Zone
+from functions.web.api.dependencies import CurrentPrincipal, Dependencies
+from functions.web.api.errors import error_responses
+from functions.web.api.schemas import ClockChangeOut, NextRun, PreviewOut, TimezoneName
 
 router = APIRouter(prefix="/api/schedule", tags=["schedules"])
 
 
-@router.get("/preview", responses=responses(), summary="What a schedule means")
+@router.get("/preview", responses=error_responses(), summary="What a schedule means")
 async def preview_schedule(
-    _: Caller,
-    wired: Parts,
+    _: CurrentPrincipal,
+    dependencies: Dependencies,
     schedule: Annotated[str, Query(max_length=200, examples=["30 9 * * MON-FRI"])],
-    timezone: Annotated[Zone | None, Query(examples=["Europe/Riga"])] = None,
+    timezone: Annotated[TimezoneName | None, Query(examples=["Europe/Riga"])] = None,
     task: Annotated[
         str, Query(max_length=100, description="the task's id, which `H` is drawn from")
     ] = "preview",
@@ -26,11 +26,11 @@ async def preview_schedule(
     count: Annotated[int, Query(ge=1, le=100)] = 5,
 ) -> PreviewOut:
     """The schedule in words, its next runs, and the changes of the clocks it meets within a year."""
-    zone = timezone or wired.default_timezone
-    found = preview(schedule, timezone=zone, task_id=task, now=after or wired.now(), count=count)
+    zone = timezone or dependencies.default_timezone
+    found = build_preview(schedule, timezone=zone, task_id=task, now=after or dependencies.now(), count=count)
     return PreviewOut(
-        text=found.words,
+        text=found.description,
         timezone=zone,
-        next=[NextRun(utc=at, local=local.isoformat()) for at, local in found.next],
-        transitions=[TransitionOut.of(change) for change in found.transitions],
+        next=[NextRun(utc=at, local=local.isoformat()) for at, local in found.next_runs],
+        transitions=[ClockChangeOut.from_change(change) for change in found.clock_changes],
     )

@@ -5,18 +5,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from functions.domain.access import Entry, Key, Scope
+from functions.domain.access import ApiKey, AuditEntry, Scope
 from functions.domain.run import Run
-from functions.domain.schedule.parse import Transition
+from functions.domain.schedule.parse import ClockChange
 from functions.domain.task import Task
 from functions.domain.types import Instant, Model
 
-Note = Annotated[str, StringConstraints(max_length=400)]
+NoteText = Annotated[str, StringConstraints(max_length=400)]
 TagText = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-Zone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+TimezoneName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
-class Shape(Model):
+class Schema(Model):
     """A shape of the API. FastAPI looks into the checks, so that they must be there from the start."""
 
     model_config = ConfigDict(defer_build=False)
@@ -34,7 +34,7 @@ class TaskOut(Task):
     schedule_text: str = ""
 
 
-class TaskPage(Shape):
+class TaskPage(Schema):
     """Some tasks, by id. *next* is the cursor of the next page; null when there is none."""
 
     tasks: list[TaskOut]
@@ -49,27 +49,27 @@ class RunOut(Run):
     duration: int = Field(description="milliseconds")
 
 
-class RunPage(Shape):
+class RunPage(Schema):
     """Some runs, newest first. *next* is the cursor of the next page; null when there is none."""
 
     runs: list[RunOut]
     next: str | None = None
 
 
-class PauseWish(Shape):
+class PauseRequest(Schema):
     """Why, and until when; without *until* somebody has to resume."""
 
-    note: Note = ""
+    note: NoteText = ""
     until: Instant | None = None
 
 
-class ResumeWish(Shape):
+class ResumeRequest(Schema):
     """Whether to run what was missed meanwhile as well."""
 
     catch_up: bool = False
 
 
-class RunWish(Shape):
+class RunRequest(Schema):
     """How long to wait for the run, in seconds.
 
     It is run here and now when the task's `timeoutSeconds` fits into that; otherwise the next tick runs it.
@@ -78,7 +78,7 @@ class RunWish(Shape):
     wait: Annotated[float, Field(ge=0, le=50)] = 0
 
 
-class RunAnswer(Shape):
+class RunResponse(Schema):
     """What became of a wish to run: the run when it came to its end while we waited, else null."""
 
     state: Literal["queued", "finished"]
@@ -86,7 +86,7 @@ class RunAnswer(Shape):
     run: RunOut | None = None
 
 
-class BackfillWish(Shape):
+class BackfillRequest(Schema):
     """The span of the past, both ends included."""
 
     first: Annotated[Instant, Field(alias="from")]
@@ -94,39 +94,39 @@ class BackfillWish(Shape):
     dry_run: bool = False
 
 
-class BackfillAnswer(Shape):
+class BackfillResponse(Schema):
     """The occurrences that will (with dryRun: would) run, oldest first."""
 
     occurrences: list[datetime]
     dry_run: bool
 
 
-class BulkWish(PauseWish):
+class BulkPauseRequest(PauseRequest):
     """Which tasks, by a tag they share."""
 
     tag: TagText
 
 
-class BulkResumeWish(ResumeWish):
+class BulkResumeRequest(ResumeRequest):
     """Which tasks, by a tag they share."""
 
     tag: TagText
 
 
-class BulkAnswer(Shape):
+class BulkResponse(Schema):
     """The ids of the tasks that were changed."""
 
     ids: list[str]
 
 
-class NextRun(Shape):
+class NextRun(Schema):
     """One occurrence: the instant, and what the clock of the zone shows."""
 
     utc: Instant
     local: str = Field(examples=["2026-11-21T09:30:00+02:00"])
 
 
-class TransitionOut(Shape):
+class ClockChangeOut(Schema):
     """A change of the clocks that the schedule feels."""
 
     instant: Instant
@@ -134,21 +134,21 @@ class TransitionOut(Shape):
     text: str
 
     @classmethod
-    def of(cls, change: Transition) -> "TransitionOut":
+    def from_change(cls, change: ClockChange) -> "ClockChangeOut":
         """*change* in the API's shape."""
         return cls(instant=change.instant, kind=change.kind, text=change.text)
 
 
-class PreviewOut(Shape):
+class PreviewOut(Schema):
     """What a schedule means."""
 
     text: str = Field(examples=["At 09:30, Monday through Friday"])
     timezone: str
     next: list[NextRun]
-    transitions: list[TransitionOut]
+    transitions: list[ClockChangeOut]
 
 
-class KeyWish(Shape):
+class KeyRequest(Schema):
     """A key that is to be made."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -157,23 +157,23 @@ class KeyWish(Shape):
     expires_at: Instant | None = None
 
 
-class KeyMade(Shape):
+class KeyCreated(Schema):
     """A new key. *token* is shown this once and kept nowhere."""
 
-    key: Key
+    key: ApiKey
     token: str
 
 
-class KeyList(Shape):
+class KeyList(Schema):
     """Keys, newest first."""
 
-    keys: list[Key]
+    keys: list[ApiKey]
 
 
-class Trail(Shape):
+class AuditPage(Schema):
     """Who changed it, newest first."""
 
-    entries: list[Entry]
+    entries: list[AuditEntry]
 
 
 Json = dict[str, Any]

@@ -8,86 +8,83 @@ from fastapi import Depends, Request
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from functions.domain.storage import Operations
+from functions.domain.storage import OperationCounts
 from functions.services.tasks import TaskService
-from functions.web.api.dependencies import ApiParts
-from functions.web.dashboard.rendering import away, page
+from functions.web.api.dependencies import ApiDependencies
+from functions.web.dashboard.rendering import redirect, render_page
 from functions.web.dashboard.session import Session, Sessions
 
-FORM_FIELDS = 100
+MAX_FORM_FIELDS = 100
 
 
-class SignInFirst(Exception):
+class LoginRequiredError(Exception):
     """Nobody is signed in; raised by pages, and answered by the way to sign in."""
 
 
-class NotOurForm(Exception):
+class CsrfError(Exception):
     """A form that no page of this session made."""
 
 
 @dataclass(slots=True)
-class Visit:
+class PageContext:
     """One look at one page."""
 
     request: Request
-    parts: ApiParts
+    dependencies: ApiDependencies
     session: Session
-    desk: TaskService
-    operations: Operations
+    service: TaskService
+    operations: OperationCounts
 
-    def page(self, name: str, *, status: int = 200, **values: Any) -> Response:
+    def render(self, name: str, *, status: int = 200, **values: Any) -> Response:
         """The page *name* for this visitor."""
-        return page(
+        return render_page(
             name,
-            now=self.parts.now(),
+            now=self.dependencies.now(),
             session=self.session,
             reads=lambda: self.operations.reads,
             status=status,
             **values,
         )
 
-    async def form(self) -> dict[str, str]:
+    async def read_form(self) -> dict[str, str]:
         """What was typed into the form that was sent.
 
         Raises:
-            NotOurForm: It does not carry the proof of this session.
+            CsrfError: It does not carry the CSRF token of this session.
         """
-        given = await self.request.form(max_files=0, max_fields=FORM_FIELDS)
+        given = await self.request.form(max_files=0, max_fields=MAX_FORM_FIELDS)
         typed = {name: value for name, value in given.items() if not isinstance(value, UploadFile)}
         sessions: Sessions = self.request.app.state.sessions
-        if not await sessions.is_ours(self.session, typed.pop("proof", None)):
-            raise NotOurForm
+        if not await sessions.check_csrf(self.session, typed.pop("csrf_token", None)):
+            raise CsrfError
         return typed
 
 
-async def visit(request: Request) -> AsyncIterator[Visit]:
+async def get_page_context(request: Request) -> AsyncIterator[PageContext]:
     """Let a signed-in visitor in."""
-    parts: ApiParts = request.app.state.parts
+    parts: ApiDependencies = request.app.state.dependencies
     with parts.store.count_operations() as operations:
         session = await request.app.state.sessions.current(request)
         if session is None:
-            raise SignInFirst
-        request.app.state.identity.count(session.actor)
+            raise LoginRequiredError
+        request.app.state.auth.limit(session.principal)
         desk = TaskService(
-            parts.store, session.actor, clock=parts.now, new_id=parts.new_id, origin="dashboard"
+            parts.store, session.principal, clock=parts.now, new_id=parts.new_id, origin="dashboard"
         )
-        yield Visit(request, parts, session, desk, operations)
+        yield PageContext(request, parts, session, desk, operations)
 
 
-Visitor = Annotated[Visit, Depends(visit)]
+CurrentPage = Annotated[PageContext, Depends(get_page_context)]
 
 
-async def sign_in_first(request: Request, _: Exception) -> Response:
+async def redirect_to_login(request: Request, _: Exception) -> Response:
     """Send whoever is not signed in to the form for it, and back afterwards."""
     wanted = request.url.path if request.method == "GET" else "/dashboard"
-    return away(f"/dashboard/sign-in?to={wanted}")
+    return redirect(f"/dashboard/sign-in?to={wanted}")
 
 
-async def not_our_form(request: Request, _: Exception) -> Response:
+async def show_csrf_error(request: Request, _: Exception) -> Response:
     """Refuse a form that came from elsewhere, or from a session that is over."""
-    parts: ApiParts = request.app.state.parts
+    parts: ApiDependencies = request.app.state.dependencies
     text = "This form was made for another session; go back, load the page anew, and send it again"
-    return page("problem", now=parts.now(), session=None, status=403, title="Not sent", text=text)
-
-
-__all__ = ["Visit", "Visitor", "not_our_form", "sign_in_first", "visit"]
+    return render_page("problem", now=parts.now(), session=None, status=403, title="Not sent", text=text)

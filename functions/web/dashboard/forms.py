@@ -7,16 +7,24 @@ from typing import Any, Literal
 
 from functions.domain.task import Task
 from functions.errors import InputError
-from functions.task_types.registry import example, params_schema
+from functions.task_types.registry import example_params, params_schema
 
-PARAM = "param."
-TEXTS = ("title", "id", "description", "schedule", "timezone", "priority", "owner")
-SEEN = {*TEXTS, "type", "params", "tags", "timeout_seconds", "after", "on_event"}  # what the form shows
+PARAM_PREFIX = "param."
+TEXT_FIELDS = ("title", "id", "description", "schedule", "timezone", "priority", "owner")
+SHOWN_FIELDS = {
+    *TEXT_FIELDS,
+    "type",
+    "params",
+    "tags",
+    "timeout_seconds",
+    "after",
+    "on_event",
+}  # what the form shows
 PRIORITIES = ("urgent", "high", "medium", "low")
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class ParamField:
     """One parameter of a type, as a field of the form.
 
     Attributes:
@@ -31,92 +39,94 @@ class Field:
     hint: str
 
 
-def params_fields(type_name: str, typed: Mapping[str, str]) -> list[Field]:
-    """The fields of a type's params, required ones first, filled with what was *typed* or its example.
+def params_fields(type_name: str, values: Mapping[str, str]) -> list[ParamField]:
+    """The fields of a type's params, required ones first, filled with what was *values* or its example.
 
     Raises:
         InputError: There is no such type.
     """
     schema = params_schema(type_name)
-    shown = example(type_name)
+    shown = example_params(type_name)
     required = set(schema.get("required", ()))
     fields = []
     for name, about in schema.get("properties", {}).items():
-        kind = _kind(about)
+        kind = _field_kind(about)
         default = about.get("default")
-        value = typed.get(PARAM + name)
+        value = values.get(PARAM_PREFIX + name)
         if value is None:
-            value = _text(shown[name]) if name in shown and name in required else ""
-        hint = "" if default in (None, "", [], {}) else _text(default)
-        fields.append(Field(name, kind, name in required, value, hint))
+            value = _to_text(shown[name]) if name in shown and name in required else ""
+        hint = "" if default in (None, "", [], {}) else _to_text(default)
+        fields.append(ParamField(name, kind, name in required, value, hint))
     return sorted(fields, key=lambda field: not field.required)
 
 
-def task_of(typed: Mapping[str, str]) -> dict[str, Any]:
+def parse_task_form(values: Mapping[str, str]) -> dict[str, Any]:
     """The task that was typed, as plain values; an empty field is left out, and so gets its default.
 
     Raises:
         InputError: A parameter that takes JSON, or a number, holds none; names it.
     """
-    given: dict[str, Any] = {name: typed[name].strip() for name in TEXTS if typed.get(name, "").strip()}
-    given["type"] = typed.get("type", "")
-    tags = [tag.strip() for tag in typed.get("tags", "").split(",") if tag.strip()]
+    given: dict[str, Any] = {
+        name: values[name].strip() for name in TEXT_FIELDS if values.get(name, "").strip()
+    }
+    given["type"] = values.get("type", "")
+    tags = [tag.strip() for tag in values.get("tags", "").split(",") if tag.strip()]
     if tags:
         given["tags"] = tags
-    if after := _pairs(typed.get("after", "")):
+    if after := _parse_pairs(values.get("after", "")):
         given["after"] = [{"task": task} | ({"on": on} if on else {}) for task, on in after]
-    if heard := _pairs(typed.get("onEvent", "")):
+    if heard := _parse_pairs(values.get("onEvent", "")):
         given["onEvent"] = [{"type": name} | ({"source": source} if source else {}) for name, source in heard]
-    if typed.get("timeoutSeconds", "").strip():
-        given["timeoutSeconds"] = _number("timeoutSeconds", typed["timeoutSeconds"])
-    fields = params_fields(given["type"], typed)
+    if values.get("timeoutSeconds", "").strip():
+        given["timeoutSeconds"] = _parse_number("timeoutSeconds", values["timeoutSeconds"])
+    fields = params_fields(given["type"], values)
     given["params"] = {
-        field.name: _parsed(field, typed[PARAM + field.name])
+        field.name: _parse_value(field, values[PARAM_PREFIX + field.name])
         for field in fields
-        if typed.get(PARAM + field.name, "").strip()
+        if values.get(PARAM_PREFIX + field.name, "").strip()
     }
     return given
 
 
-def typed_of(task: Task) -> dict[str, str]:
+def to_form_values(task: Task) -> dict[str, str]:
     """*task* as if it had just been typed, for editing."""
-    typed = {name: str(getattr(task, name) or "") for name in TEXTS}
+    typed = {name: str(getattr(task, name) or "") for name in TEXT_FIELDS}
     typed["after"] = ", ".join(f"{one.task} {one.on}" for one in task.after)
     typed["onEvent"] = ", ".join(f"{one.type} {one.source}".strip() for one in task.on_event)
     typed |= {"type": task.type, "tags": ", ".join(task.tags), "timeoutSeconds": f"{task.timeout_seconds:g}"}
-    return typed | {PARAM + name: _text(value) for name, value in task.params.items()}
+    return typed | {PARAM_PREFIX + name: _to_text(value) for name, value in task.params.items()}
 
 
-def _pairs(text: str) -> list[tuple[str, str]]:
+def _parse_pairs(text: str) -> list[tuple[str, str]]:
     """What stands between commas, each a word and perhaps another: `backup failure, fetch`."""
     words = [part.split(None, 1) for part in text.split(",") if part.strip()]
     return [(first, rest[0].strip() if rest else "") for first, *rest in words]
 
 
-def _kind(about: Mapping[str, Any]) -> Literal["text", "number", "switch", "json"]:
+def _field_kind(schema: Mapping[str, Any]) -> Literal["text", "number", "switch", "json"]:
     kinds = {"string": "text", "integer": "number", "number": "number", "boolean": "switch"}
-    found: Any = kinds.get(str(about.get("type")), "json")
-    options = {str(option.get("type")) for option in about.get("anyOf", ())} - {"null"}
+    found: Any = kinds.get(str(schema.get("type")), "json")
+    options = {str(option.get("type")) for option in schema.get("anyOf", ())} - {"null"}
     if len(options) == 1:
         found = kinds.get(options.pop(), "json")
-    if found == "json" and ("enum" in about or "const" in about):
+    if found == "json" and ("enum" in schema or "const" in schema):
         found = "text"
     return found  # type: ignore[no-any-return]  # one of the four
 
 
-def _parsed(field: Field, text: str) -> Any:
+def _parse_value(field: ParamField, text: str) -> Any:
     match field.kind:
         case "text":
             return text.strip()
         case "number":
-            return _number(f"params.{field.name}", text)
+            return _parse_number(f"params.{field.name}", text)
         case "switch":
             return text.strip().lower() in ("1", "true", "on", "yes")
         case "json":
-            return _json(field.name, text)
+            return _parse_json(field.name, text)
 
 
-def _json(name: str, text: str) -> Any:
+def _parse_json(name: str, text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
@@ -125,7 +135,7 @@ def _json(name: str, text: str) -> Any:
         return text.strip()
 
 
-def _number(name: str, text: str) -> int | float:
+def _parse_number(name: str, text: str) -> int | float:
     try:
         number = float(text)
     except ValueError:
@@ -133,5 +143,5 @@ def _number(name: str, text: str) -> int | float:
     return int(number) if number.is_integer() else number
 
 
-def _text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

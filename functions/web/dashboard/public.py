@@ -14,98 +14,100 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Request
 from starlette.responses import HTMLResponse, Response
 
-from functions.domain.storage import Filter
+from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import Status
 from functions.errors import NotFoundError
-from functions.web.api.dependencies import ApiParts
-from functions.web.dashboard.rendering import BAD, GOOD, HEADERS, QUIET, rendered
+from functions.web.api.dependencies import ApiDependencies
+from functions.web.dashboard.rendering import BAD, GOOD, HEADERS, QUIET, render
 
 router = APIRouter(include_in_schema=False)
 
-KEPT = timedelta(seconds=60)
-KEPT_LINKS = 1000
-SHOWN = 200  # tasks of one status page
-MAC_CHARS = 32
-CACHE = {"Cache-Control": f"public, max-age={KEPT.seconds}"}
-COLOURS = {GOOD: "#1a7f4b", BAD: "#b42318", QUIET: "#6b675f"}
+CACHE_TTL = timedelta(seconds=60)
+MAX_CACHED_LINKS = 1000
+MAX_TASKS = 200  # tasks of one status page
+SIGNATURE_CHARS = 32
+CACHE_HEADERS = {"Cache-Control": f"public, max-age={CACHE_TTL.seconds}"}
+SEVERITY_COLOURS = {GOOD: "#1a7f4b", BAD: "#b42318", QUIET: "#6b675f"}
 
-Kind = Literal["badge", "page"]
-Name = Annotated[str, Path(max_length=200)]
+LinkKind = Literal["badge", "page"]
+LinkName = Annotated[str, Path(max_length=200)]
 
 
-class Public:
+class PublicLinks:
     """Makes and answers public links."""
 
-    def __init__(self, parts: ApiParts, secret: Callable[[], Awaitable[str]]) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: ApiDependencies, secret: Callable[[], Awaitable[str]]) -> None:
+        self._dependencies = dependencies
         self._secret = secret
-        self._kept: OrderedDict[tuple[Kind, str], tuple[datetime, Response]] = OrderedDict()
+        self._cache: OrderedDict[tuple[LinkKind, str], tuple[datetime, Response]] = OrderedDict()
 
-    async def name(self, kind: Kind, subject: str) -> str:
+    async def sign_name(self, kind: LinkKind, subject: str) -> str:
         """The unguessable name under which *subject*, a task's id or a tag, is shown."""
         signed = hmac.new((await self._secret()).encode(), f"{kind} {subject}".encode(), sha256)
-        return f"{subject}.{signed.hexdigest()[:MAC_CHARS]}"
+        return f"{subject}.{signed.hexdigest()[:SIGNATURE_CHARS]}"
 
-    async def subject(self, kind: Kind, name: str) -> str:
+    async def verify_name(self, kind: LinkKind, name: str) -> str:
         """What a name shows.
 
         Raises:
             NotFoundError: Nobody was given such a name.
         """
         subject = name.rpartition(".")[0]
-        if not hmac.compare_digest(name.encode(), (await self.name(kind, subject)).encode()):
+        if not hmac.compare_digest(name.encode(), (await self.sign_name(kind, subject)).encode()):
             raise NotFoundError("There is nothing at this address")
         return subject
 
-    async def answer(self, kind: Kind, name: str, make: Callable[[str], Awaitable[Response]]) -> Response:
+    async def get_response(
+        self, kind: LinkKind, name: str, build: Callable[[str], Awaitable[Response]]
+    ) -> Response:
         """The answer for *name*, made anew when the last one is a minute old."""
-        now = self._parts.now()
-        kept = self._kept.get((kind, name))
+        now = self._dependencies.now()
+        kept = self._cache.get((kind, name))
         if kept is not None and now < kept[0]:
             return kept[1]
-        response = await make(await self.subject(kind, name))
-        self._kept[kind, name] = (now + KEPT, response)
-        if len(self._kept) > KEPT_LINKS:
-            self._kept.popitem(last=False)
+        response = await build(await self.verify_name(kind, name))
+        self._cache[kind, name] = (now + CACHE_TTL, response)
+        if len(self._cache) > MAX_CACHED_LINKS:
+            self._cache.popitem(last=False)
         return response
 
 
 @router.get("/badge/{name}.svg")
-async def show_badge(request: Request, name: Name) -> Response:
+async def show_badge(request: Request, name: LinkName) -> Response:
     """A small picture of a task's state, for a README or a wiki."""
-    parts: ApiParts = request.app.state.parts
+    parts: ApiDependencies = request.app.state.dependencies
 
     async def make(task_id: str) -> Response:
         found = await parts.store.get_tasks([task_id])
         if not found.tasks:
             raise NotFoundError("There is nothing at this address")
         task = found.tasks[0].task
-        text, tone = state_of(task)
-        svg = rendered("badge.svg", title=task.title[:60], text=text, colour=COLOURS[tone])
-        return Response(svg, media_type="image/svg+xml", headers=CACHE | HEADERS)
+        text, tone = public_state(task)
+        svg = render("badge.svg", title=task.title[:60], text=text, colour=SEVERITY_COLOURS[tone])
+        return Response(svg, media_type="image/svg+xml", headers=CACHE_HEADERS | HEADERS)
 
-    public: Public = request.app.state.public
-    return await public.answer("badge", name, make)
+    public: PublicLinks = request.app.state.public_links
+    return await public.get_response("badge", name, make)
 
 
 @router.get("/public/{name}")
-async def show_page(request: Request, name: Name) -> Response:
+async def show_page(request: Request, name: LinkName) -> Response:
     """The state of all tasks with a tag, for anybody who has the link."""
-    parts: ApiParts = request.app.state.parts
+    parts: ApiDependencies = request.app.state.dependencies
 
     async def make(tag: str) -> Response:
-        found = await parts.store.list_tasks(Filter(tag=tag), limit=SHOWN)
-        rows = [(stored.task, *state_of(stored.task)) for stored in found.tasks]
+        found = await parts.store.list_tasks(TaskFilter(tag=tag), limit=MAX_TASKS)
+        rows = [(stored.task, *public_state(stored.task)) for stored in found.tasks]
         bad = sum(tone == BAD for _, _, tone in rows)
-        html = rendered("public.html", now=parts.now(), session=None, reads=None, tag=tag, rows=rows, bad=bad)
-        return HTMLResponse(html, headers=CACHE | HEADERS)
+        html = render("public.html", now=parts.now(), session=None, reads=None, tag=tag, rows=rows, bad=bad)
+        return HTMLResponse(html, headers=CACHE_HEADERS | HEADERS)
 
-    public: Public = request.app.state.public
-    return await public.answer("page", name, make)
+    public: PublicLinks = request.app.state.public_links
+    return await public.get_response("page", name, make)
 
 
-def state_of(task: Task) -> tuple[str, str]:
+def public_state(task: Task) -> tuple[str, str]:
     """One word for the state of a task, and its tone. No error and no address: strangers read this."""
     if task.status is Status.QUARANTINED:
         return "stopped", BAD

@@ -8,15 +8,15 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.domain.access import ADMINISTRATOR, Actor, digest_of
+from functions.domain.access import ADMINISTRATOR, Principal, hash_token
 from functions.services import access
 from functions.services.meta import get_signing_secret
-from functions.web.api.auth import Identity
-from functions.web.api.dependencies import ApiParts
+from functions.web.api.auth import ApiAuth
+from functions.web.api.dependencies import ApiDependencies
 
-COOKIE = "cronfire_session"
-LASTS_S = 7 * 86_400
-PATH = "/dashboard"
+COOKIE_NAME = "cronfire_session"
+SESSION_LIFETIME_S = 7 * 86_400
+COOKIE_PATH = "/dashboard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,37 +24,39 @@ class Session:
     """Somebody signed in.
 
     Attributes:
-        proof: What every form of this session must send back.
+        csrf_token: What every form of this session must send back.
     """
 
-    actor: Actor
-    proof: str
+    principal: Principal
+    csrf_token: str
 
 
 class Sessions:
     """Makes and reads sessions. The cookie holds the digest of a key, never the key, and is signed."""
 
-    def __init__(self, parts: ApiParts, identity: Identity) -> None:
-        self._parts = parts
-        self._identity = identity
+    def __init__(self, dependencies: ApiDependencies, auth: ApiAuth) -> None:
+        self._dependencies = dependencies
+        self._auth = auth
         self._secret = ""
 
     async def secret(self) -> str:
         """The installation's signing secret; asked of the store once a process."""
         if not self._secret:
-            self._secret = await get_signing_secret(self._parts.store, new_secret=self._parts.new_secret)
+            self._secret = await get_signing_secret(
+                self._dependencies.store, new_secret=self._dependencies.new_secret
+            )
         return self._secret
 
-    async def begin(self, token: str, request: Request, response: Response) -> bool:
+    async def create(self, token: str, request: Request, response: Response) -> bool:
         """Sign in whoever knows the key *token*; whether it is one."""
-        actor = await self._identity.of_token(token)
+        actor = await self._auth.from_token(token)
         if actor is None:
             return False
         response.set_cookie(
-            COOKIE,
-            (await self._signer()).dumps(digest_of(token)),
-            max_age=LASTS_S,
-            path=PATH,
+            COOKIE_NAME,
+            (await self._signer()).dumps(hash_token(token)),
+            max_age=SESSION_LIFETIME_S,
+            path=COOKIE_PATH,
             secure=request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https",
             httponly=True,
             samesite="strict",
@@ -63,32 +65,34 @@ class Sessions:
 
     async def current(self, request: Request) -> Session | None:
         """Who is signed in; None when nobody is, or the key is over."""
-        cookie = request.cookies.get(COOKIE, "")
+        cookie = request.cookies.get(COOKIE_NAME, "")
         if not cookie or len(cookie) > 1000:
             return None
         try:
-            digest = (await self._signer()).loads(cookie, max_age=LASTS_S)
+            digest = (await self._signer()).loads(cookie, max_age=SESSION_LIFETIME_S)
         except BadSignature:
             return None
-        actor = await self._actor(str(digest))
-        return None if actor is None else Session(actor, await self._proof(cookie))
+        actor = await self._find_principal(str(digest))
+        return None if actor is None else Session(actor, await self._csrf_token(cookie))
 
-    async def is_ours(self, session: Session, given: object) -> bool:
+    async def check_csrf(self, session: Session, token: object) -> bool:
         """Whether a form came from a page of this session."""
-        return isinstance(given, str) and hmac.compare_digest(given.encode(), session.proof.encode())
+        return isinstance(token, str) and hmac.compare_digest(token.encode(), session.csrf_token.encode())
 
     @staticmethod
-    def end(response: Response) -> None:
+    def destroy(response: Response) -> None:
         """Sign out."""
-        response.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="strict")
+        response.delete_cookie(COOKIE_NAME, path=COOKIE_PATH, httponly=True, samesite="strict")
 
-    async def _actor(self, digest: str) -> Actor | None:
-        if self._identity.is_administrator(digest):
+    async def _find_principal(self, token_hash: str) -> Principal | None:
+        if self._auth.is_admin_key(token_hash):
             return ADMINISTRATOR
-        return await access.find_principal_by_hash(self._parts.store, digest, now=self._parts.now())
+        return await access.find_principal_by_hash(
+            self._dependencies.store, token_hash, now=self._dependencies.now()
+        )
 
     async def _signer(self) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(await self.secret(), salt="session")
 
-    async def _proof(self, cookie: str) -> str:
+    async def _csrf_token(self, cookie: str) -> str:
         return hmac.new((await self.secret()).encode(), f"form {cookie}".encode(), sha256).hexdigest()

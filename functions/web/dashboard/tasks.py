@@ -6,186 +6,200 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
-from functions.domain.schedule.describe import Preview, preview, starts
-from functions.domain.storage import Filter
-from functions.domain.task import Task, TaskSpec, slug
+from functions.domain.schedule.describe import SchedulePreview, build_preview, describe_trigger
+from functions.domain.storage import TaskFilter
+from functions.domain.task import Task, TaskSpec, slugify
 from functions.domain.types import Status
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError, SchedulerError
 from functions.task_types.registry import type_names
-from functions.web.api.dependencies import spec_of
+from functions.web.api.dependencies import to_spec
 from functions.web.api.errors import ProblemError
-from functions.web.api.runs import run_id
+from functions.web.api.runs import encode_run_id
 from functions.web.api.tasks import run_and_wait
-from functions.web.dashboard.context import Visit, Visitor
-from functions.web.dashboard.forms import PRIORITIES, SEEN, params_fields, task_of, typed_of
-from functions.web.dashboard.rendering import away, matches, moment_typed, said_in
+from functions.web.dashboard.context import CurrentPage, PageContext
+from functions.web.dashboard.forms import (
+    PRIORITIES,
+    SHOWN_FIELDS,
+    params_fields,
+    parse_task_form,
+    to_form_values,
+)
+from functions.web.dashboard.rendering import flash_message, matches_search, parse_local_instant, redirect
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
 TaskId = Annotated[str, Path(alias="id", max_length=100)]
-Word = Annotated[str, Query(max_length=100)]
+QueryText = Annotated[str, Query(max_length=100)]
 
-PAGE = 300  # tasks on one page, which is also the most a search looks at
-RUNS = 20
+PAGE_SIZE = 300  # tasks on one page, which is also the most a search looks at
+MAX_RUNS = 20
 WAIT_S = 30.0  # for a run somebody asked for with the button
-NEXT = 5
-NEW = {"type": "health_check_url", "schedule": "*/5 * * * *", "priority": "medium"}
+PREVIEW_COUNT = 5
+NEW_TASK_VALUES = {"type": "health_check_url", "schedule": "*/5 * * * *", "priority": "medium"}
 
 
 @router.get("")
 async def list_tasks(
-    visit: Visitor,
-    status: Word = "",
-    type: Word = "",
-    tag: Word = "",
-    owner: Word = "",
-    search: Word = "",
-    after: Word = "",
+    context: CurrentPage,
+    status: QueryText = "",
+    type: QueryText = "",
+    tag: QueryText = "",
+    owner: QueryText = "",
+    search: QueryText = "",
+    after: QueryText = "",
 ) -> Response:
     """All tasks with their state, their next run and their last twenty outcomes. Reads a document a task."""
     wanted = status if status in set(Status) else None
-    which = Filter(status=wanted, type=type or None, tag=tag or None, owner=owner or None)
-    found = await visit.desk.list_tasks(which, after=after, limit=PAGE)
-    tasks = [stored.task for stored in found.tasks if matches(stored.task, search)]
-    seen = [stored.task.id for stored in found.tasks] + [one.id for one in found.broken]
-    return visit.page(
+    which = TaskFilter(status=wanted, type=type or None, tag=tag or None, owner=owner or None)
+    found = await context.service.list_tasks(which, after=after, limit=PAGE_SIZE)
+    tasks = [stored.task for stored in found.tasks if matches_search(stored.task, search)]
+    seen = [stored.task.id for stored in found.tasks] + [one.id for one in found.invalid]
+    return context.render(
         "tasks",
         tasks=tasks,
-        broken=found.broken if not visit.desk.principal.owner else (),
+        broken=found.invalid if not context.service.principal.owner else (),
         chosen={"status": status, "type": type, "tag": tag, "owner": owner, "search": search},
         statuses=list(Status),
         types=type_names(),
         tags=sorted({one for task in tasks for one in task.tags}),
-        more=max(seen) if len(seen) >= PAGE else "",
-        public=await visit.request.app.state.public.name("page", tag) if tag and tasks else "",
-        said=said_in(visit.request),
+        more=max(seen) if len(seen) >= PAGE_SIZE else "",
+        public=await context.request.app.state.public_links.sign_name("page", tag) if tag and tasks else "",
+        message=flash_message(context.request),
     )
 
 
 @router.get("/tasks/new")
-async def new_task(visit: Visitor, type: Word = "") -> Response:
+async def new_task(context: CurrentPage, type: QueryText = "") -> Response:
     """The form for a task that is to be made."""
     typed = (
-        NEW | {"timezone": visit.parts.default_timezone} | ({"type": type} if type in type_names() else {})
+        NEW_TASK_VALUES
+        | {"timezone": context.dependencies.default_timezone}
+        | ({"type": type} if type in type_names() else {})
     )
-    return _form(visit, typed)
+    return _render_form(context, typed)
 
 
 @router.post("/tasks/new")
-async def make_task(visit: Visitor) -> Response:
+async def create_task(context: CurrentPage) -> Response:
     """Make the task that was typed, or show what it would be."""
-    typed = await visit.form()
-    shown = _preview(visit, typed)
+    typed = await context.read_form()
+    shown = _preview_schedule(context, typed)
     if typed.get("do") != "save" or isinstance(shown, str):
-        return _form(visit, typed, shown=shown)
+        return _render_form(context, typed, shown=shown)
     try:
-        spec = spec_of(task_of(typed), default_timezone=visit.parts.default_timezone)
-        stored = await visit.desk.create(spec, idempotency_key=typed.get("once", ""))
+        spec = to_spec(parse_task_form(typed), default_timezone=context.dependencies.default_timezone)
+        stored = await context.service.create(spec, idempotency_key=typed.get("once", ""))
     except (ProblemError, InputError, ConflictError, NotAllowedError) as exc:
-        return _form(visit, typed, shown=shown, fault=exc)
-    return away(f"/dashboard/tasks/{stored.task.id}", said="The task is made")
+        return _render_form(context, typed, shown=shown, fault=exc)
+    return redirect(f"/dashboard/tasks/{stored.task.id}", message="The task is made")
 
 
 @router.get("/tasks/{id}/edit")
-async def edit_task(visit: Visitor, task_id: TaskId) -> Response:
+async def edit_task(context: CurrentPage, task_id: TaskId) -> Response:
     """The form for a task that is to be changed."""
-    stored = await visit.desk.get_task(task_id)
-    return _form(visit, typed_of(stored.task) | {"etag": str(stored.revision)}, task=stored.task)
+    stored = await context.service.get_task(task_id)
+    return _render_form(
+        context, to_form_values(stored.task) | {"etag": str(stored.revision)}, task=stored.task
+    )
 
 
 @router.post("/tasks/{id}/edit")
-async def change_task(visit: Visitor, task_id: TaskId) -> Response:
+async def update_task(context: CurrentPage, task_id: TaskId) -> Response:
     """Change the task to what was typed; what the form does not show stays."""
-    typed = await visit.form()
-    stored = await visit.desk.get_task(task_id)
-    shown = _preview(visit, typed)
+    typed = await context.read_form()
+    stored = await context.service.get_task(task_id)
+    shown = _preview_schedule(context, typed)
     if typed.get("do") != "save" or isinstance(shown, str):
-        return _form(visit, typed, task=stored.task, shown=shown)
+        return _render_form(context, typed, task=stored.task, shown=shown)
     try:
-        kept = stored.task.model_dump(mode="json", by_alias=True, exclude_defaults=True, include=UNSEEN)
-        given = kept | task_of(typed) | {"id": task_id}
-        spec = spec_of(given, default_timezone=visit.parts.default_timezone)
-        await visit.desk.edit(task_id, spec, expected=typed.get("etag") or None)
+        kept = stored.task.model_dump(
+            mode="json", by_alias=True, exclude_defaults=True, include=HIDDEN_FIELDS
+        )
+        given = kept | parse_task_form(typed) | {"id": task_id}
+        spec = to_spec(given, default_timezone=context.dependencies.default_timezone)
+        await context.service.edit(task_id, spec, expected=typed.get("etag") or None)
     except (ProblemError, InputError, ConflictError, NotAllowedError) as exc:
-        return _form(visit, typed, task=stored.task, shown=shown, fault=exc)
-    return away(f"/dashboard/tasks/{task_id}", said="The task is changed")
+        return _render_form(context, typed, task=stored.task, shown=shown, fault=exc)
+    return redirect(f"/dashboard/tasks/{task_id}", message="The task is changed")
 
 
 @router.get("/tasks/{id}")
-async def show_task(visit: Visitor, task_id: TaskId) -> Response:
+async def show_task(context: CurrentPage, task_id: TaskId) -> Response:
     """One task: state, history, the error, the schedule in words, the next runs, who changed it."""
-    stored = await visit.desk.get_task(task_id)
+    stored = await context.service.get_task(task_id)
     task = stored.task
-    runs = await visit.desk.list_runs(task_id, limit=RUNS)
-    trail = await visit.desk.audit_trail(task_id, limit=10)
-    return visit.page(
+    runs = await context.service.list_runs(task_id, limit=MAX_RUNS)
+    trail = await context.service.audit_trail(task_id, limit=10)
+    return context.render(
         "task",
         task=task,
-        words=starts(task),
-        preview=_preview(visit, typed_of(task)),
-        runs=[(run, run_id(run)) for run in runs],
+        words=describe_trigger(task),
+        preview=_preview_schedule(context, to_form_values(task)),
+        runs=[(run, encode_run_id(run)) for run in runs],
         trail=trail,
-        badge=await visit.request.app.state.public.name("badge", task_id),
-        said=said_in(visit.request),
+        badge=await context.request.app.state.public_links.sign_name("badge", task_id),
+        message=flash_message(context.request),
     )
 
 
 @router.post("/tasks/{id}/{verb}")
-async def steer_task(visit: Visitor, task_id: TaskId, verb: str) -> Response:
+async def run_task_action(context: CurrentPage, task_id: TaskId, verb: str) -> Response:
     """Do what a button says, and come back to the task."""
-    typed = await visit.form()
+    typed = await context.read_form()
     try:
-        said, where = await _steer(visit, task_id, verb, typed)
+        said, where = await _run_command(context, task_id, verb, typed)
     except NotFoundError:
         raise
     except (InputError, NotAllowedError, ConflictError) as exc:
         said, where = str(exc), f"/dashboard/tasks/{task_id}"
-    return away(where, said=said)
+    return redirect(where, message=said)
 
 
-async def _steer(visit: Visit, task_id: str, verb: str, typed: Mapping[str, str]) -> tuple[str, str]:
+async def _run_command(
+    context: PageContext, task_id: str, verb: str, typed: Mapping[str, str]
+) -> tuple[str, str]:
     """Do *verb*; return what to say, and where to go."""
     here = f"/dashboard/tasks/{task_id}"
     match verb:
         case "run":
-            _, run = await run_and_wait(visit.desk, visit.parts, task_id, wait_s=WAIT_S)
+            _, run = await run_and_wait(context.service, context.dependencies, task_id, wait_s=WAIT_S)
             if run is None:
                 return "It will run at the next tick", here
-            return f"It ran: {run.summary}", f"/dashboard/runs/{run_id(run)}"
+            return f"It ran: {run.summary}", f"/dashboard/runs/{encode_run_id(run)}"
         case "pause":
-            task = (await visit.desk.get_task(task_id)).task
-            until = moment_typed(typed.get("until", ""), task.timezone)
-            await visit.desk.pause(task_id, note=typed.get("note", "")[:400], until=until)
+            task = (await context.service.get_task(task_id)).task
+            until = parse_local_instant(typed.get("until", ""), task.timezone)
+            await context.service.pause(task_id, note=typed.get("note", "")[:400], until=until)
             return "The task is paused", here
         case "resume":
-            await visit.desk.resume(task_id, catch_up=typed.get("catchUp") == "1")
+            await context.service.resume(task_id, catch_up=typed.get("catchUp") == "1")
             return "The task goes on", here
         case "cancel":
-            await visit.desk.cancel(task_id)
+            await context.service.cancel(task_id)
             return "It will be told to stop within seconds", here
         case "delete":
-            await visit.desk.delete(task_id)
+            await context.service.delete(task_id)
             return f"{task_id} is removed", "/dashboard"
         case _:
             raise NotFoundError("There is nothing at this address")
 
 
-UNSEEN = set(TaskSpec.model_fields) - SEEN
+HIDDEN_FIELDS = set(TaskSpec.model_fields) - SHOWN_FIELDS
 
 
-def _form(
-    visit: Visit,
+def _render_form(
+    context: PageContext,
     typed: Mapping[str, str],
     *,
     task: Task | None = None,
-    shown: Preview | str | None = None,
+    shown: SchedulePreview | str | None = None,
     fault: SchedulerError | ProblemError | None = None,
 ) -> Response:
     """The form, with all that was typed still in it."""
     type_name = typed.get("type", "")
-    type_name = type_name if type_name in type_names() else NEW["type"]
+    type_name = type_name if type_name in type_names() else NEW_TASK_VALUES["type"]
     errors = {one.field: one.reason for one in fault.errors} if isinstance(fault, ProblemError) else {}
-    return visit.page(
+    return context.render(
         "form",
         status=200 if fault is None else 422,
         task=task,
@@ -196,18 +210,20 @@ def _form(
         preview=shown,
         fault=str(fault) if fault else "",
         errors=errors,
-        once=typed.get("once") or visit.parts.new_id(),
+        once=typed.get("once") or context.dependencies.new_id(),
     )
 
 
-def _preview(visit: Visit, typed: Mapping[str, str]) -> Preview | str | None:
+def _preview_schedule(context: PageContext, typed: Mapping[str, str]) -> SchedulePreview | str | None:
     """What the typed schedule means, or why it means nothing; None when there is none."""
     schedule = typed.get("schedule", "").strip()
     if not schedule:
         return None
-    timezone = typed.get("timezone", "").strip() or visit.parts.default_timezone
-    task_id = typed.get("id") or slug(typed.get("title", "")) or "preview"
+    timezone = typed.get("timezone", "").strip() or context.dependencies.default_timezone
+    task_id = typed.get("id") or slugify(typed.get("title", "")) or "preview"
     try:
-        return preview(schedule, timezone=timezone, task_id=task_id, now=visit.parts.now(), count=NEXT)
+        return build_preview(
+            schedule, timezone=timezone, task_id=task_id, now=context.dependencies.now(), count=PREVIEW_COUNT
+        )
     except InputError as exc:
         return str(exc)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from functions.app.application import App
 from functions.config.settings import Settings
-from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Run
 
-NO_LIMIT = Budget(stop_starting=None, answer_by=None)
+NO_LIMIT = TimeBudget(start_limit=None, response_limit=None)
 
 
 @asynccontextmanager

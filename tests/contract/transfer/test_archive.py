@@ -13,15 +13,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.domain.run import Run
-from functions.domain.storage import Document, Filter, Kind, LedgerEntry, Result, Write, Written
-from functions.domain.task import Claim, Extra, Task
+from functions.domain.storage import (
+    ConditionalWrite,
+    Document,
+    DocumentKind,
+    RunBatch,
+    TaskFilter,
+    WriteResult,
+    WriteStatus,
+)
+from functions.domain.task import Claim, QueuedRun, Task
 from functions.domain.types import OutcomeKind, Status, Trigger
 from functions.errors import InputError, StoreUnavailableError
 from functions.services.history import iter_runs
 from functions.stores.sqlite.store import SqliteStore
-from functions.transfer.archive.export import Exported, export
-from functions.transfer.archive.format import Totals
-from functions.transfer.archive.restore import Imported, import_archive
+from functions.transfer.archive.export import ExportResult, export_archive
+from functions.transfer.archive.format import RecordCounts
+from functions.transfer.archive.restore import ImportResult, import_archive
 from tests.conftest import NOON
 from tests.contract.documents import create, read
 from tests.contract.places import FullStore, JsonPlace
@@ -38,12 +46,12 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "everything.jsonl"
 
 
-async def exported(store: FullStore, path: Path, *, now: datetime = AFTERWARDS) -> Exported:
-    return await export(store, path, clock=lambda: now, tell=lambda totals: None)
+async def exported(store: FullStore, path: Path, *, now: datetime = AFTERWARDS) -> ExportResult:
+    return await export_archive(store, path, clock=lambda: now, on_progress=lambda totals: None)
 
 
-async def imported(store: FullStore, path: Path, **options: Any) -> Imported:
-    return await import_archive(store, path, tell=lambda so_far: None, **options)
+async def imported(store: FullStore, path: Path, **options: Any) -> ImportResult:
+    return await import_archive(store, path, on_progress=lambda so_far: None, **options)
 
 
 def lines_of(path: Path) -> list[str]:
@@ -66,12 +74,12 @@ def rewrite(path: Path, *lines: str) -> None:
 async def everything(store: FullStore) -> tuple[list[Any], list[Any], list[Any]]:
     """All tasks, runs and documents, in an order that does not depend on the store."""
     after, tasks = "", []
-    while found := (await store.list_tasks(Filter(), after=after, limit=100)).tasks:
+    while found := (await store.list_tasks(TaskFilter(), after=after, limit=100)).tasks:
         tasks += [stored.task for stored in found]
         after = tasks[-1].id
     runs = sorted([run async for run in iter_runs(store)], key=lambda run: run.key)
     documents = []
-    for kind in get_args(Kind):
+    for kind in get_args(DocumentKind):
         after = ""
         while page := await store.list_documents(kind, after=after, limit=100):
             documents += [replace(one, revision=None, data=dict(one.data)) for one in page]
@@ -87,7 +95,7 @@ async def fill(store: FullStore, make_task: MakeTask, make_run: MakeRun) -> None
     ]
     tasks[1] = make_task("t0001", status=Status.PAUSED, next_run_at=None, enabled=False)
     tasks[2] = make_task(
-        "t0002", backlog=(Extra(at=NOON, trigger=Trigger.MANUAL),), recent=("succeeded 5 x",)
+        "t0002", backlog=(QueuedRun(at=NOON, trigger=Trigger.MANUAL),), recent=("succeeded 5 x",)
     )
     tasks[3] = make_task("t0003", status=Status.RETRYING, occurrence=NOON, attempt=1, retry_at=NOON)
     for start in range(0, TASKS, 100):
@@ -101,8 +109,8 @@ async def fill(store: FullStore, make_task: MakeTask, make_run: MakeRun) -> None
         for number in range(RUNS)
     ]
     for number, start in enumerate(range(0, RUNS, 90)):
-        await store.write_with_runs(LedgerEntry(f"aa{number}.1", NOON, tuple(runs[start : start + 90])), [])
-    for kind in get_args(Kind):
+        await store.write_with_runs(RunBatch(f"aa{number}.1", NOON, tuple(runs[start : start + 90])), [])
+    for kind in get_args(DocumentKind):
         data = {"tasks": ["t0001"]} if kind == "listeners" else {"note": "ü", "deep": {"n": [1, 2.5, None]}}
         documents = [Document(kind, f"{kind}-{number:03}", data) for number in range(2)]
         documents[1] = replace(documents[1], expire_at=NOON + timedelta(days=30, microseconds=7))
@@ -117,8 +125,8 @@ async def test_everything_comes_through_to_every_store(
     out = await exported(source, path)
     done = await imported(target, path)
 
-    assert Totals(TASKS, RUNS, 12) == out.totals == done.of == done.created
-    assert ([], []) == (done.refused, done.faults)
+    assert RecordCounts(TASKS, RUNS, 12) == out.counts == done.total == done.created
+    assert ([], []) == (done.refused, done.problems)
     assert await everything(source) == await everything(target)
 
 
@@ -160,7 +168,7 @@ async def test_importing_again_changes_nothing(
 
     done = await imported(target, path)
 
-    assert (Totals(), Totals(TASKS, RUNS, 12)) == (done.created, done.unchanged)
+    assert (RecordCounts(), RecordCounts(TASKS, RUNS, 12)) == (done.created, done.unchanged)
     assert before == (await target.get_tasks(["t0000"])).tasks
     assert RUNS == len([run async for run in iter_runs(target)])
 
@@ -175,10 +183,10 @@ class Cut:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def write(self, writes: Sequence[Write]) -> Any:
+    async def write(self, writes: Sequence[ConditionalWrite]) -> Any:
         return self._counted(await self._store.write(writes))
 
-    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> Any:
+    async def write_with_runs(self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]) -> Any:
         return self._counted(await self._store.write_with_runs(batch, writes))
 
     async def put_documents(self, documents: Sequence[Document]) -> Any:
@@ -199,11 +207,11 @@ async def test_an_import_that_was_cut_off_goes_on_without_doubles(
     await exported(source, path)
     target = SqliteStore(str(tmp_path / "cut.db"))
     with pytest.raises(StoreUnavailableError):
-        await import_archive(Cut(target, calls), path, tell=lambda so_far: None)
+        await import_archive(Cut(target, calls), path, on_progress=lambda so_far: None)
 
     done = await imported(target, path)
 
-    assert ([], []) == (done.refused, done.faults)
+    assert ([], []) == (done.refused, done.problems)
     assert await everything(source) == await everything(target)
     await target.close()
 
@@ -217,10 +225,10 @@ async def test_no_task_may_start_before_its_history_is_there(
     runs_and_documents = 6 + -(-RUNS // 100)
 
     with pytest.raises(StoreUnavailableError):
-        await import_archive(Cut(target, runs_and_documents), path, tell=lambda so_far: None)
+        await import_archive(Cut(target, runs_and_documents), path, on_progress=lambda so_far: None)
 
     assert (0, RUNS) == (
-        len((await target.list_tasks(Filter())).tasks),
+        len((await target.list_tasks(TaskFilter())).tasks),
         len([run async for run in iter_runs(target)]),
     )
     await target.close()
@@ -230,7 +238,7 @@ def in_flight(make_task: MakeTask, **changes: Any) -> Task:
     claim = Claim(token="feed.3", until=NOON + timedelta(minutes=5), started_at=NOON)
     fields = {"type": "command", "params": {"command": "true"}, "status": Status.RUNNING, "claim": claim}
     fields |= {"occurrence": NOON, "attempt": 1, "next_run_at": claim.until}
-    fields |= {"upcoming": NOON + timedelta(minutes=5)}
+    fields |= {"next_occurrence": NOON + timedelta(minutes=5)}
     return make_task("busy", **(fields | changes))
 
 
@@ -240,9 +248,9 @@ async def test_a_task_that_runs_during_the_export_is_due_and_its_record_settles_
     await create(source, in_flight(make_task))
     run = make_run("busy", token="feed.3", attempt=1, finished_at=NOON + timedelta(seconds=1))
     others = [make_run(f"o{number}", token=f"else.{number}") for number in range(150)]
-    await source.write_with_runs(LedgerEntry("feed.1", NOON, (run,)), [])
-    await source.write_with_runs(LedgerEntry("else.1", NOON, tuple(others[:100])), [])
-    await source.write_with_runs(LedgerEntry("else.2", NOON, tuple(others[100:])), [])
+    await source.write_with_runs(RunBatch("feed.1", NOON, (run,)), [])
+    await source.write_with_runs(RunBatch("else.1", NOON, tuple(others[:100])), [])
+    await source.write_with_runs(RunBatch("else.2", NOON, tuple(others[100:])), [])
     target = SqliteStore(str(tmp_path / "to.db"))
 
     out = await exported(source, path, now=NOON + timedelta(seconds=2))
@@ -320,21 +328,23 @@ async def test_what_ran_during_the_export_is_exported_as_it_then_was(
     run = make_run("quick", finished_at=NOON + timedelta(seconds=1))
     changes = {
         "run_count": 2,
-        "upcoming": NOON + timedelta(minutes=5),
+        "next_occurrence": NOON + timedelta(minutes=5),
         "next_run_at": NOON + timedelta(minutes=5),
     }
 
     async def happens() -> None:
-        await lively.write_with_runs(LedgerEntry("ab.1", NOON, (run,)), [Write.changing(stored, changes)])
+        await lively.write_with_runs(
+            RunBatch("ab.1", NOON, (run,)), [ConditionalWrite.for_changes(stored, changes)]
+        )
 
     lively.meanwhile = happens
     ticks = iter(NOON + timedelta(seconds=second) for second in range(1000))
-    out = await export(lively, path, clock=lambda: next(ticks), tell=lambda totals: None)
+    out = await export_archive(lively, path, clock=lambda: next(ticks), on_progress=lambda totals: None)
     target = SqliteStore(str(tmp_path / "to.db"))
 
     done = await imported(target, path)
 
-    assert ([], [], []) == (out.running, out.restless, done.refused)
+    assert ([], [], []) == (out.running, out.changing, done.refused)
     assert await everything(lively) == await everything(target)
     await target.close()
 
@@ -358,9 +368,9 @@ async def test_what_differs_stays_and_is_told_unless_it_is_to_be_replaced(
     replaced = await imported(target, path, replace=True)
 
     assert ["document owners/ann", "task a"] == kept.refused
-    assert Totals(tasks=1, documents=1) == kept.created
+    assert RecordCounts(tasks=1, documents=1) == kept.created
     assert ("Here", {"plan": "tin"}) == (title, dict(plan))
-    assert ([], Totals(tasks=1, documents=1)) == (replaced.refused, replaced.replaced)
+    assert ([], RecordCounts(tasks=1, documents=1)) == (replaced.refused, replaced.replaced)
     assert await everything(source) == await everything(target)
 
 
@@ -376,7 +386,7 @@ async def test_who_listens_in_either_store_listens_afterwards(
 
     [document] = await target.get_documents("listeners", ["order.paid"])
     assert {"tasks": ["a", "b", "c"]} == dict(document.data)
-    assert (Totals(documents=1), Totals(documents=1)) == (first.replaced, second.unchanged)
+    assert (RecordCounts(documents=1), RecordCounts(documents=1)) == (first.replaced, second.unchanged)
 
 
 async def test_a_trial_changes_nothing(
@@ -388,7 +398,7 @@ async def test_a_trial_changes_nothing(
 
     done = await imported(target, path, dry_run=True)
 
-    assert Totals(TASKS, RUNS, 12) == done.created
+    assert RecordCounts(TASKS, RUNS, 12) == done.created
     assert ([], [], []) == await everything(target)
     await target.close()
 
@@ -435,8 +445,8 @@ async def test_a_bad_line_is_told_by_its_number_and_loses_nothing_else(
 
     done = await imported(target, path)
 
-    assert ["c"] == [stored.task.id for stored in (await target.list_tasks(Filter())).tasks]
-    assert ["line 2", "line 3"] == [fault.partition(":")[0] for fault in done.faults]
+    assert ["c"] == [stored.task.id for stored in (await target.list_tasks(TaskFilter())).tasks]
+    assert ["line 2", "line 3"] == [fault.partition(":")[0] for fault in done.problems]
 
 
 async def test_an_export_that_fails_leaves_the_file_that_was_there(tmp_path: Path, path: Path) -> None:
@@ -444,7 +454,7 @@ async def test_an_export_that_fails_leaves_the_file_that_was_there(tmp_path: Pat
     store = SqliteStore(str(tmp_path / "broken.db"))
 
     with pytest.raises(StoreUnavailableError):
-        await export(_Gone(store), path, clock=lambda: NOON, tell=lambda totals: None)
+        await export_archive(_Gone(store), path, clock=lambda: NOON, on_progress=lambda totals: None)
 
     assert (["before"], [path.name]) == (lines_of(path), names_like(path))
     await store.close()
@@ -476,7 +486,7 @@ async def test_a_task_nobody_can_read_is_told(tmp_path: Path, path: Path, make_t
 
     out = await exported(store, path)
 
-    assert (["spoilt"], 1) == ([one.id for one in out.broken], out.totals.tasks)
+    assert (["spoilt"], 1) == ([one.id for one in out.unreadable], out.counts.tasks)
     await store.close()
 
 
@@ -512,7 +522,7 @@ async def test_whatever_a_task_holds_comes_through(
     )
     await create(source, task)
     run = make_run(summary=text, metrics=metrics, occurrence=moments[2], finished_at=moments[0])
-    await source.write_with_runs(LedgerEntry("ab.1", NOON, (run,)), [])
+    await source.write_with_runs(RunBatch("ab.1", NOON, (run,)), [])
     before = await everything(source)
 
     await exported(source, path)
@@ -542,10 +552,10 @@ class Mute(SqliteStore):
 
     deaf = False
 
-    async def write(self, writes: Sequence[Write]) -> list[Written]:
+    async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
         if not self.deaf:
             await super().write(writes)
-        return [Written(Result.UNKNOWN)] * len(writes)
+        return [WriteResult(WriteStatus.UNKNOWN)] * len(writes)
 
 
 async def test_a_write_whose_answer_was_lost_is_looked_up(
@@ -561,5 +571,5 @@ async def test_a_write_whose_answer_was_lost_is_looked_up(
     target.deaf = False
     done = await imported(target, path)
 
-    assert (Totals(tasks=1), []) == (done.created, done.refused)
+    assert (RecordCounts(tasks=1), []) == (done.created, done.refused)
     await target.close()

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from functions.domain.storage import Filter, Result, Write
+from functions.domain.storage import ConditionalWrite, TaskFilter, WriteStatus
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
 from functions.stores.sqlite.store import SqliteStore
-from functions.transfer.foreign.entry import Older, Terms
-from functions.transfer.foreign.formats import read_older
-from functions.transfer.foreign.save import ORIGIN, adopt, without_ended
+from functions.transfer.foreign.entry import ForeignTasks, ImportDefaults
+from functions.transfer.foreign.formats import read_foreign
+from functions.transfer.foreign.save import ORIGIN, drop_ended, save_tasks
 from tests.conftest import NOON
 from tests.contract.documents import read
 from tests.contract.places import FullStore
@@ -39,14 +39,14 @@ async def store(path: Path) -> AsyncIterator[FullStore]:
     await opened.close()
 
 
-def older(**fields: Any) -> Older:
+def older(**fields: Any) -> ForeignTasks:
     entry = {"id": "copy", "command": "true", "frequency": "hourly"} | fields
-    return read_older([("tasks.json", json.dumps([entry]))], Terms(NOON))
+    return read_foreign([("tasks.json", json.dumps([entry]))], ImportDefaults(NOON))
 
 
-async def adopted(store: FullStore, older: Older, ids: NewId, *, now: datetime = NOON) -> Task:
-    await adopt(store, older.moved, now=now, new_id=ids)
-    return (await read(store, older.moved[0].spec.id)).task
+async def adopted(store: FullStore, older: ForeignTasks, ids: NewId, *, now: datetime = NOON) -> Task:
+    await save_tasks(store, older.tasks, now=now, new_id=ids)
+    return (await read(store, older.tasks[0].spec.id)).task
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ async def test_a_last_run_in_the_future_was_none(store: FullStore, ids: NewId) -
     task = await adopted(store, found, ids)
 
     assert (None, NOON + timedelta(hours=1)) == (task.last_run_at, task.next_run_at)
-    assert ["last_run_at"] == [note.field for note in found.notes if note.did == "left out"]
+    assert ["last_run_at"] == [note.field for note in found.notes if note.action == "left out"]
 
 
 async def test_nothing_runs_before_its_time(store: FullStore, path: Path, ids: NewId) -> None:
@@ -106,30 +106,30 @@ async def test_a_next_run_that_was_put_off_stays_put_off(store: FullStore, ids: 
     ]
     rows[0]["command"] = "true"
 
-    task = await adopted(store, read_older([("rows.json", json.dumps(rows))], Terms(NOON)), ids)
+    task = await adopted(store, read_foreign([("rows.json", json.dumps(rows))], ImportDefaults(NOON)), ids)
 
     assert datetime(2026, 11, 23, 9, 0, tzinfo=UTC) == task.next_run_at
 
 
 async def test_importing_again_changes_nothing(store: FullStore, ids: NewId) -> None:
     first = read_sample("tasks.json", "rows.csv", "crontab")
-    await adopt(store, first.moved, now=NOON, new_id=ids)
-    before = await store.list_tasks(Filter())
+    await save_tasks(store, first.tasks, now=NOON, new_id=ids)
+    before = await store.list_tasks(TaskFilter())
 
-    again = await adopt(store, first.moved, now=NOON + timedelta(seconds=5), new_id=ids)
+    again = await save_tasks(store, first.tasks, now=NOON + timedelta(seconds=5), new_id=ids)
 
     assert {"unchanged"} == {change.action for change in again}
-    assert before == await store.list_tasks(Filter())
+    assert before == await store.list_tasks(TaskFilter())
 
 
 async def test_what_an_interrupted_import_left_undone_is_made_good(store: FullStore, ids: NewId) -> None:
     one = older(last_run_at="2026-11-20T11:20:00Z", frequency="0 */3 * * *")
-    await adopt(store, [type(one.moved[0])(one.moved[0].spec)], now=NOON, new_id=ids)
+    await save_tasks(store, [type(one.tasks[0])(one.tasks[0].spec)], now=NOON, new_id=ids)
 
     task = await adopted(store, one, ids, now=NOON + timedelta(seconds=5))
 
     assert datetime(2026, 11, 20, 11, 20, tzinfo=UTC) == task.last_run_at
-    assert NOON == task.upcoming
+    assert NOON == task.next_occurrence
 
 
 async def test_a_task_that_has_run_here_keeps_its_own_state(store: FullStore, path: Path, ids: NewId) -> None:
@@ -138,7 +138,7 @@ async def test_a_task_that_has_run_here_keeps_its_own_state(store: FullStore, pa
     await run_due(path, ["copy"], at=NOON)
     before = await read(store, "copy")
 
-    await adopt(store, one.moved, now=NOON + timedelta(minutes=1), new_id=ids)
+    await save_tasks(store, one.tasks, now=NOON + timedelta(minutes=1), new_id=ids)
 
     assert before == await read(store, "copy")
 
@@ -152,18 +152,18 @@ async def test_a_task_that_was_switched_off_stays_so(store: FullStore, ids: NewI
 async def test_tasks_that_are_there_are_not_removed(
     store: FullStore, ids: NewId, make_task: Callable[..., Task]
 ) -> None:
-    await store.write([Write(make_task("mine", origin=ORIGIN), None)])
+    await store.write([ConditionalWrite(make_task("mine", origin=ORIGIN), None)])
 
     await adopted(store, older(), ids)
 
-    assert ["copy", "mine"] == [stored.task.id for stored in (await store.list_tasks(Filter())).tasks]
+    assert ["copy", "mine"] == [stored.task.id for stored in (await store.list_tasks(TaskFilter())).tasks]
 
 
 async def test_a_trial_changes_nothing(store: FullStore, ids: NewId) -> None:
-    changes = await adopt(store, older().moved, now=NOON, new_id=ids, dry_run=True)
+    changes = await save_tasks(store, older().tasks, now=NOON, new_id=ids, dry_run=True)
 
     assert ["create"] == [change.action for change in changes]
-    assert () == (await store.list_tasks(Filter())).tasks
+    assert () == (await store.list_tasks(TaskFilter())).tasks
 
 
 def test_a_schedule_without_occurrences_is_told_and_loses_nothing_else() -> None:
@@ -172,10 +172,10 @@ def test_a_schedule_without_occurrences_is_told_and_loses_nothing_else() -> None
         {"id": "copy", "command": "true", "frequency": "hourly"},
     ]
 
-    kept = without_ended(read_older([("tasks.json", json.dumps(entries))], Terms(NOON)), now=NOON)
+    kept = drop_ended(read_foreign([("tasks.json", json.dumps(entries))], ImportDefaults(NOON)), now=NOON)
 
-    assert ["copy"] == [one.spec.id for one in kept.moved]
-    assert ["past"] == [fault.task for fault in kept.faults]
+    assert ["copy"] == [one.spec.id for one in kept.tasks]
+    assert ["past"] == [fault.task for fault in kept.problems]
 
 
 class Rival(SqliteStore):
@@ -183,8 +183,8 @@ class Rival(SqliteStore):
 
     async def write(self, writes: Any) -> Any:
         stored = (await super().get_tasks([write.task.id for write in writes])).tasks
-        mine = [Write.changing(one, {"description": "mine"}) for one in stored]
-        assert {Result.APPLIED} == {answer.result for answer in await super().write(mine)}
+        mine = [ConditionalWrite.for_changes(one, {"description": "mine"}) for one in stored]
+        assert {WriteStatus.APPLIED} == {answer.status for answer in await super().write(mine)}
         return await super().write(writes)
 
 
@@ -192,7 +192,7 @@ async def test_somebody_elses_change_meanwhile_is_told(path: Path, ids: NewId) -
     store = Rival(str(path))
 
     with pytest.raises(InputError, match="changed by somebody else meanwhile; import again"):
-        await adopt(store, older(last_run_at="2026-11-20T11:20:00Z").moved, now=NOON, new_id=ids)
+        await save_tasks(store, older(last_run_at="2026-11-20T11:20:00Z").tasks, now=NOON, new_id=ids)
 
     await store.close()
 
@@ -217,10 +217,10 @@ async def test_tasks_of_each_kind_run_in_one_tick(
     crontab = f"0 12 * * * cat > {tmp_path}/said%Hello%you\n"
     job = f"jobs:\n  - name: Note\n    command: echo noted > {tmp_path}/noted\n    schedule: '0 12 * * *'\n"
     sources = [("tasks.json", json.dumps([report])), ("crontab", crontab), ("jobs.yaml", job)]
-    found = read_older(sources, Terms(NOON))
-    await adopt(store, found.moved, now=NOON - timedelta(minutes=5), new_id=ids)
+    found = read_foreign(sources, ImportDefaults(NOON))
+    await save_tasks(store, found.tasks, now=NOON - timedelta(minutes=5), new_id=ids)
 
-    runs = await run_due(path, [one.spec.id for one in found.moved], at=NOON)
+    runs = await run_due(path, [one.spec.id for one in found.tasks], at=NOON)
 
     server.shutdown()
     thread.join()

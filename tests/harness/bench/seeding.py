@@ -8,9 +8,9 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from functions.app.application import Store
-from functions.domain.storage import Write
-from functions.domain.task import RECENT_RUNS, Task, shard_of
-from functions.domain.types import OutcomeKind, instant_text
+from functions.domain.storage import ConditionalWrite
+from functions.domain.task import MAX_RECENT_OUTCOMES, Task, shard_of
+from functions.domain.types import OutcomeKind, format_instant
 from functions.stores import create_store
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ def task(number: int, target: str, *, due: bool) -> Task:
     name = f"check-{number:06d}"
     zone = ZONES[number % len(ZONES)]
     hour = (now.astimezone(ZoneInfo(zone)).hour + 2 + number % 20) % 24  # none comes again within the hour
-    ran_at = [now - timedelta(days=passed) for passed in range(RECENT_RUNS, 0, -1)]
+    ran_at = [now - timedelta(days=passed) for passed in range(MAX_RECENT_OUTCOMES, 0, -1)]
     return Task(
         id=name,
         title=f"Check number {number} answers",
@@ -62,14 +62,14 @@ def task(number: int, target: str, *, due: bool) -> Task:
         created_at=CREATED,
         updated_at=CREATED,
         shard=shard_of(name),
-        upcoming=at,
+        next_occurrence=at,
         next_run_at=at,
         last_run_at=ran_at[-1],
         last_outcome=OutcomeKind.SUCCEEDED,
         last_result_summary="Answered 200 in 51 ms",
         last_duration_ms=53,
-        run_count=RECENT_RUNS,
-        recent=tuple(f"succeeded 53 {instant_text(at)}" for at in ran_at),
+        run_count=MAX_RECENT_OUTCOMES,
+        recent=tuple(f"succeeded 53 {format_instant(at)}" for at in ran_at),
     )
 
 
@@ -88,7 +88,7 @@ async def _write(store: Store, tasks: Sequence[Task]) -> None:
     for some in _slices(tasks):
         found = await store.get_tasks([one.id for one in some])
         revisions = {one.task.id: one.revision for one in found.tasks}
-        await store.write([Write(one, revisions.get(one.id)) for one in some])
+        await store.write([ConditionalWrite(one, revisions.get(one.id)) for one in some])
 
 
 def _slices(tasks: Sequence[Task]) -> Iterator[Sequence[Task]]:

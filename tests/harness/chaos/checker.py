@@ -117,8 +117,8 @@ def _waiting(task: Json, at: datetime) -> list[str]:
         found.append("in hand")
     if any(instant(extra["at"]) == at for extra in task.get("backlog", ())):
         found.append("backlog")
-    if task.get("upcoming") and instant(task["upcoming"]) <= at and not found:
-        found.append("upcoming")
+    if task.get("nextOccurrence") and instant(task["nextOccurrence"]) <= at and not found:
+        found.append("nextOccurrence")
     return found
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from functions.domain.task import TaskSpec
-from functions.domain.types import instant_text
+from functions.domain.types import format_instant
 from functions.services.apply import apply_plan
 from functions.stores.sqlite.store import SqliteStore
 from tests.harness.chaos.clock import Clock
@@ -79,7 +79,7 @@ class Scene:
         await store.close()
         at = self._made.timestamp()
         self._ops = tuple(
-            Op("create", one["id"], at, at, spec=one, at=instant_text(self._made)) for one in wanted
+            Op("create", one["id"], at, at, spec=one, at=format_instant(self._made)) for one in wanted
         )
 
     async def stop(self) -> None:

@@ -41,7 +41,7 @@ def _judge_stuck(task: Json, evidence: Evidence, verdict: Verdict) -> None:
     resting = task["status"] in ("paused", "quarantined")
     waiting = [extra["at"] for extra in task.get("backlog", ()) if not resting]
     waiting += [task["occurrence"]] if task.get("occurrence") else []
-    waiting += [task["upcoming"]] if task.get("upcoming") and not resting else []
+    waiting += [task["nextOccurrence"]] if task.get("nextOccurrence") and not resting else []
     late = [at for at in waiting if instant(at).timestamp() <= healed]
     if late:
         verdict.object("stuck", f"{task['id']} is {task['status']}, waiting: {late}")
@@ -50,7 +50,7 @@ def _judge_stuck(task: Json, evidence: Evidence, verdict: Verdict) -> None:
 
 
 def _judge_next(task: Json, plan: Plan, evidence: Evidence, verdict: Verdict) -> None:
-    upcoming, look = instant(task["upcoming"]), task.get("nextRunAt")
+    upcoming, look = instant(task["nextOccurrence"]), task.get("nextRunAt")
     earliest = [upcoming] + [instant(at) for at in (task["alert"].get("retryAt"),) if at]
     latest = upcoming + timedelta(seconds=task["jitterSeconds"])
     waiting = bool(task.get("backlog"))
@@ -81,8 +81,8 @@ def _judge_punctuality(task_id: str, plan: Plan, evidence: Evidence, verdict: Ve
             if due + 1 < ping.sent
             and ping.answered < begun
             and ping.report.get("status") == "ok"
-            and not ping.report.get("left")
-            and not ping.report.get("taken")
+            and not ping.report.get("postponed")
+            and not ping.report.get("lostClaims")
             and not _claimed_by_then(call, ping, evidence)
         ]
         if thorough and not _busy(task_id, thorough[0].sent, evidence):

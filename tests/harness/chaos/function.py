@@ -4,18 +4,18 @@ import asyncio
 import os
 
 import main
-from functions.web.app import Wired, open_door
+from functions.web.app import SchedulerApp, create_app
 from tests.harness.chaos.clock import Clock, fast_loop
 
 # The server takes its loop from here, once it serves.
 setattr(asyncio, "SelectorEventLoop", fast_loop(Clock.of(os.environ).speed))  # noqa: B010  # mypy would not let a class be assigned
 
 
-def _wire() -> Wired:
+def _wire() -> SchedulerApp:
     from tests.harness.chaos.inside import wire  # in the serving process, as the real one is
 
     return wire(main._settings)
 
 
-main._app = open_door(main._settings, _wire)
+main._app = create_app(main._settings, _wire)
 scheduler = main.scheduler

@@ -79,7 +79,7 @@ def task(**changes: Any) -> Json:
         "schedule": "* * * * *",
         "jitterSeconds": 0,
         "status": "scheduled",
-        "upcoming": text(at(6)),
+        "nextOccurrence": text(at(6)),
         "nextRunAt": text(at(6)),
         "occurrence": None,
         "claim": None,
@@ -123,4 +123,4 @@ def fault(kind: str, minute: int, first: float, last: float, **changes: Any) -> 
 def ping(minute: int, second: float) -> Ping:
     """A ping whose tick saw to all that was due."""
     sent = stamp(minute, second)
-    return Ping("p0", sent, sent + 1, 200, {"status": "ok", "left": 0, "taken": 0})
+    return Ping("p0", sent, sent + 1, 200, {"status": "ok", "postponed": 0, "lostClaims": 0})

@@ -156,7 +156,7 @@ WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
     ),
     "an occurrence still in line at the end": (
         {"stuck", "wrong_next"},
-        without(5) | {"tasks": (task(upcoming=text(at(5)), nextRunAt=None),)},
+        without(5) | {"tasks": (task(nextOccurrence=text(at(5)), nextRunAt=None),)},
     ),
     "notices that nothing will deliver": (
         {"stuck"},
@@ -166,7 +166,7 @@ WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
     "there is no next look": ({"wrong_next"}, {"tasks": (task(nextRunAt=None),)}),
     "the next occurrence is none": (
         {"wrong_next"},
-        {"tasks": (task(upcoming=text(at(6, 30)), nextRunAt=text(at(6, 30))),)},
+        {"tasks": (task(nextOccurrence=text(at(6, 30)), nextRunAt=text(at(6, 30))),)},
     ),
     "a failure nobody was told of": (
         {"not_told"},

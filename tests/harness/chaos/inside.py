@@ -10,11 +10,11 @@ from typing import Any
 
 from functions.app.application import App
 from functions.config.settings import Settings
-from functions.domain.alerts.model import Notice
-from functions.domain.storage import Found, LedgerEntry, Result, Write, Written
+from functions.domain.alerts.model import Notification
+from functions.domain.storage import ConditionalWrite, QueryResult, RunBatch, WriteResult, WriteStatus
 from functions.errors import StoreUnavailableError
 from functions.interfaces import Notify
-from functions.task_types.support.context import Http, Response
+from functions.task_types.support.context import HttpRequester, Response
 from tests.harness.chaos.clock import Clock
 from tests.harness.chaos.mutants import apply
 from tests.harness.chaos.points import Orders
@@ -37,7 +37,7 @@ def wire(settings: Settings) -> App:
 
 
 class ChaosStore:
-    """The store, with places to die at. `finish` is done in its two steps, as Firestore does it."""
+    """The store, with places to die at. `write_with_runs` is done in its two steps, as Firestore does it."""
 
     def __init__(self, inner: Any, orders: Orders) -> None:
         self._inner = inner
@@ -46,49 +46,51 @@ class ChaosStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    async def fetch_due(self, now: datetime, *, limit: int) -> Found:
+    async def fetch_due(self, now: datetime, *, limit: int) -> QueryResult:
         if self._orders.drawn(self._orders.odds().get("before", 0)):
             raise StoreUnavailableError("chaos: no connection")
-        found: Found = await self._inner.due(now, limit=limit)
+        found: QueryResult = await self._inner.fetch_due(now, limit=limit)
         if found.tasks:
             self._orders.reach("after_query")
         return found
 
-    async def write(self, writes: Sequence[Write]) -> list[Written]:
+    async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
         written = await self._faulty(writes)
         if any(write.fields is not None and "claim" in write.fields and write.task.claim for write in writes):
             self._orders.reach("after_claim")
         return written
 
-    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def write_with_runs(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
         if batch is None:
             return await self._faulty(writes)
         self._orders.reach("before_ledger")
-        await self._inner.finish(batch, [])
+        await self._inner.write_with_runs(batch, [])
         self._orders.reach("after_ledger")
         written = await self._faulty(writes)
         self._orders.reach("after_settlement")
         return written
 
-    async def _faulty(self, writes: Sequence[Write]) -> list[Written]:
+    async def _faulty(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
         odds = self._orders.odds()
         if self._orders.drawn(odds.get("before", 0)):
             raise StoreUnavailableError("chaos: no connection")
-        written: list[Written] = await self._inner.write(writes)
+        written: list[WriteResult] = await self._inner.write(writes)
         if self._orders.drawn(odds.get("lost", 0)):
             raise StoreUnavailableError("chaos: the answer was lost")
         if self._orders.drawn(odds.get("hang", 0)):
             await asyncio.sleep(HANG_S)
             raise StoreUnavailableError("chaos: no answer in time")
         if self._orders.drawn(odds.get("unknown", 0)):
-            return [Written(Result.UNKNOWN)] * len(writes)
+            return [WriteResult(WriteStatus.UNKNOWN)] * len(writes)
         return written
 
 
 class ChaosHttp:
     """The guarded client; each request says which process sent it."""
 
-    def __init__(self, inner: Http, orders: Orders) -> None:
+    def __init__(self, inner: HttpRequester, orders: Orders) -> None:
         self._inner = inner
         self._orders = orders
 
@@ -109,7 +111,9 @@ class ChaosTell:
         self._inner = inner
         self._orders = orders
 
-    async def __call__(self, notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+    async def __call__(
+        self, notifications: Sequence[Notification], *, within: timedelta
+    ) -> list[tuple[str, ...]]:
         self._orders.reach("before_notice")
         left = await self._inner(notifications, within=within)
         self._orders.reach("after_notice")

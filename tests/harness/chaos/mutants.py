@@ -7,7 +7,7 @@ from typing import Any
 
 from functions.domain.lifecycle import decide
 from functions.domain.run import Run
-from functions.domain.storage import LedgerEntry, Result, Stored, Write, Written
+from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask, WriteResult, WriteStatus
 from functions.domain.task import Task
 from functions.engine import results, tick, writer
 from functions.engine.writer import PendingTransition, TickWriter
@@ -27,11 +27,13 @@ def _claim_without_precondition(_: Orders) -> None:
     """Whoever writes last has the task."""
     guarded = TickWriter.claim
 
-    async def claim(self: TickWriter, wanted: Sequence[tuple[Stored, Mapping[str, Any]]]) -> list[Stored]:
+    async def claim(
+        self: TickWriter, wanted: Sequence[tuple[VersionedTask, Mapping[str, Any]]]
+    ) -> list[VersionedTask]:
         found = await self._store.get_tasks([stored.task.id for stored, _ in wanted])
         fresh = {stored.task.id: stored.revision for stored in found.tasks}
         return await guarded(
-            self, [(Stored(one.task, fresh.get(one.task.id)), changes) for one, changes in wanted]
+            self, [(VersionedTask(one.task, fresh.get(one.task.id)), changes) for one, changes in wanted]
         )
 
     setattr(TickWriter, "claim", claim)  # noqa: B010  # mypy would not let a method be assigned
@@ -39,36 +41,38 @@ def _claim_without_precondition(_: Orders) -> None:
 
 def _settle_without_fence(_: Orders) -> None:
     """A tick that overslept its claim writes its result all the same."""
-    setattr(writer, "_still_ours", lambda task, ours: task.occurrence is not None)  # noqa: B010
+    setattr(writer, "_claim_is_ours", lambda task, ours: task.occurrence is not None)  # noqa: B010
 
 
 def _advance_before_run(_: Orders) -> None:
     """The claim itself moves the schedule on, as if a start were a result."""
-    judged = getattr(tick, "judge")  # noqa: B009  # it is no export of its module
+    judged = getattr(tick, "decide")  # noqa: B009  # it is no export of its module
 
     def judge(task: Task, *, token: str, now: datetime) -> Any:
         found = judged(task, token=token, now=now)
-        if isinstance(found, decide.Start):
+        if isinstance(found, decide.StartAttempt):
             after = task.model_copy(update=dict(found.changes))
-            moved = {"status": "scheduled", "next_run_at": after.upcoming}
+            moved = {"status": "scheduled", "next_run_at": after.next_occurrence}
             return replace(found, changes={**found.changes, **moved})
         return found
 
-    setattr(tick, "judge", judge)  # noqa: B010
+    setattr(tick, "decide", judge)  # noqa: B010
 
 
 def _ledger_after_settlement(_: Orders) -> None:
     """A crash between the two leaves a task that moved on and no record of why."""
     from tests.harness.chaos.inside import ChaosStore  # it imports this module
 
-    async def finish(self: Any, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
-        written: list[Written] = await self._faulty(writes)
-        if entry is not None:
+    async def write_with_runs(
+        self: Any, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
+        written: list[WriteResult] = await self._faulty(writes)
+        if batch is not None:
             self._orders.reach("after_ledger")
-            await self._inner.finish(entry, [])
+            await self._inner.write_with_runs(batch, [])
         return written
 
-    setattr(ChaosStore, "finish", finish)  # noqa: B010
+    setattr(ChaosStore, "write_with_runs", write_with_runs)  # noqa: B010
 
 
 def _ignore_the_ledger(_: Orders) -> None:
@@ -84,13 +88,15 @@ def _ignore_the_ledger(_: Orders) -> None:
 def _unanswered_claims_are_won(_: Orders) -> None:
     """No answer is taken for a yes, without a look at the token."""
 
-    async def claim(self: TickWriter, wanted: Sequence[tuple[Stored, Mapping[str, Any]]]) -> list[Stored]:
-        writes = [Write.changing(stored, changes) for stored, changes in wanted]
+    async def claim(
+        self: TickWriter, wanted: Sequence[tuple[VersionedTask, Mapping[str, Any]]]
+    ) -> list[VersionedTask]:
+        writes = [ConditionalWrite.for_changes(stored, changes) for stored, changes in wanted]
         answers = await self._send(None, writes)
         return [
-            Stored(write.task, written.revision or write.revision)
+            VersionedTask(write.task, written.revision or write.revision)
             for write, written in zip(writes, answers, strict=True)
-            if written.result is not Result.REFUSED
+            if written.status is not WriteStatus.CONFLICT
         ]
 
     setattr(TickWriter, "claim", claim)  # noqa: B010
@@ -99,13 +105,15 @@ def _unanswered_claims_are_won(_: Orders) -> None:
 def _unanswered_claims_are_lost(_: Orders) -> None:
     """No answer is taken for a no, without a look at the token."""
 
-    async def claim(self: TickWriter, wanted: Sequence[tuple[Stored, Mapping[str, Any]]]) -> list[Stored]:
-        writes = [Write.changing(stored, changes) for stored, changes in wanted]
+    async def claim(
+        self: TickWriter, wanted: Sequence[tuple[VersionedTask, Mapping[str, Any]]]
+    ) -> list[VersionedTask]:
+        writes = [ConditionalWrite.for_changes(stored, changes) for stored, changes in wanted]
         answers = await self._send(None, writes)
         return [
-            Stored(write.task, written.revision)
+            VersionedTask(write.task, written.revision)
             for write, written in zip(writes, answers, strict=True)
-            if written.result is Result.APPLIED
+            if written.status is WriteStatus.APPLIED
         ]
 
     setattr(TickWriter, "claim", claim)  # noqa: B010
@@ -115,30 +123,30 @@ def _skips_without_record(_: Orders) -> None:
     """Only the attempt is recorded, not what was skipped with it."""
     settle = TickWriter.apply
 
-    async def short(self: TickWriter, decided: Sequence[PendingTransition]) -> list[Stored | None]:
+    async def short(self: TickWriter, decided: Sequence[PendingTransition]) -> list[VersionedTask | None]:
         cut = [
             replace(one, transition=replace(one.transition, runs=one.transition.runs[:1])) for one in decided
         ]
         return await settle(self, cut)
 
-    setattr(TickWriter, "settle", short)  # noqa: B010
+    setattr(TickWriter, "apply", short)  # noqa: B010
 
 
 def _told_before_it_is_said(_: Orders) -> None:
     """The duty to tell is struck off first, and then the message is sent."""
-    deliver = getattr(tick, "deliver")  # noqa: B009  # it is no export of its module
+    deliver = getattr(tick, "deliver_notifications")  # noqa: B009  # it is no export of its module
 
-    async def struck(tasks: Any, *, tell: Any, books: TickWriter, **how: Any) -> None:
-        async def done(notices: Sequence[Any], *, within: Any) -> list[tuple[str, ...]]:
-            said.extend(notices)
-            return [() for _ in notices]
+    async def struck(tasks: Any, *, notify: Any, writer: TickWriter, **how: Any) -> None:
+        async def done(notifications: Sequence[Any], *, within: Any) -> list[tuple[str, ...]]:
+            said.extend(notifications)
+            return [() for _ in notifications]
 
         said: list[Any] = []
-        await deliver(tasks, tell=done, books=books, **how)
+        await deliver(tasks, notify=done, writer=writer, **how)
         if said:
-            await tell(said, within=how["answer_by"] - how["clock"]())
+            await notify(said, within=how["answer_by"] - how["clock"]())
 
-    setattr(tick, "deliver", struck)  # noqa: B010
+    setattr(tick, "deliver_notifications", struck)  # noqa: B010
 
 
 def _at_most_once_forgotten(_: Orders) -> None:

@@ -8,12 +8,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from functions.domain.alerts.model import Notice
-from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.alerts.model import Notification
+from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Outcome, failed, succeeded
-from functions.domain.storage import LedgerEntry, Result, Write, Written
+from functions.domain.storage import ConditionalWrite, RunBatch, WriteResult, WriteStatus
 from functions.domain.task import Job, TaskSpec
-from functions.domain.types import instant_text
+from functions.domain.types import format_instant
 from functions.engine.tick import tick
 from functions.errors import StoreError, StoreUnavailableError
 from functions.interfaces import TickDependencies
@@ -24,12 +24,12 @@ from tests.harness.chaos.deaths import spec
 from tests.harness.chaos.history import Call, Fault, History, Op
 from tests.harness.chaos.standstill import StandstillLoop
 
-BUDGET = Budget(stop_starting=timedelta(seconds=18), answer_by=timedelta(seconds=24))
+BUDGET = TimeBudget(start_limit=timedelta(seconds=18), response_limit=timedelta(seconds=24))
 MADE = NOON - timedelta(minutes=20, seconds=20)  # two occurrences are owed at noon, every ten minutes
 PINGS = 9
 PING_EVERY_S = 30.0
 GIVES_UP_AFTER_S = 8.0  # as the real stores do
-READS = {"due", "read", "runs_of_tick"}
+READS = {"fetch_due", "get_tasks", "runs_of_tick"}
 
 # What goes wrong: the call never arrives; or it is done, and the answer is lost, or late, or says "unknown".
 KINDS = ("cut", "lost", "late", "unknown", "dropped", "refused")
@@ -49,19 +49,21 @@ class FailingStore:
         return self._inner.count_operations()
 
     async def fetch_due(self, now: datetime, *, limit: int) -> Any:
-        return await self._call("due", lambda: self._inner.fetch_due(now, limit=limit), 0)
+        return await self._call("fetch_due", lambda: self._inner.fetch_due(now, limit=limit), 0)
 
     async def get_tasks(self, ids: Sequence[str]) -> Any:
-        return await self._call("read", lambda: self._inner.get_tasks(ids), 0)
+        return await self._call("get_tasks", lambda: self._inner.get_tasks(ids), 0)
 
     async def runs_of_tick(self, tick_id: str) -> Any:
         return await self._call("runs_of_tick", lambda: self._inner.runs_of_tick(tick_id), 0)
 
-    async def write(self, writes: Sequence[Write]) -> Any:
+    async def write(self, writes: Sequence[ConditionalWrite]) -> Any:
         return await self._call("write", lambda: self._inner.write(writes), len(writes))
 
-    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> Any:
-        return await self._call("finish", lambda: self._inner.write_with_runs(batch, writes), len(writes))
+    async def write_with_runs(self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]) -> Any:
+        return await self._call(
+            "write_with_runs", lambda: self._inner.write_with_runs(batch, writes), len(writes)
+        )
 
     async def _call(self, name: str, work: Callable[[], Any], writes: int) -> Any:
         self.calls.append(name)
@@ -72,10 +74,10 @@ class FailingStore:
             case "refused":
                 raise StoreError("refused, for good")
             case "dropped" if name not in READS:
-                return [Written(Result.UNKNOWN)] * writes
+                return [WriteResult(WriteStatus.UNKNOWN)] * writes
             case "unknown" if name not in READS:
                 await _in_thread(work)
-                return [Written(Result.UNKNOWN)] * writes
+                return [WriteResult(WriteStatus.UNKNOWN)] * writes
             case "late":
                 await _in_thread(work)
                 await asyncio.sleep(GIVES_UP_AFTER_S)
@@ -140,11 +142,11 @@ async def _seen(
         failing._kind == "refused" and failing.failed_at is not None
     ):  # what is refused for good is not written
         failed_at = NOON.timestamp() + failing.failed_at
-        faults.append(Fault("store", failed_at, failed_at + BUDGET.answer_by.total_seconds()))  # type: ignore[union-attr]  # it is set
+        faults.append(Fault("store", failed_at, failed_at + BUDGET.response_limit.total_seconds()))  # type: ignore[union-attr]  # it is set
     return History(
         healed=NOON.timestamp(),
         read=outside.now().timestamp() + 300,
-        ops=tuple(Op("create", one["id"], at, at, spec=one, at=instant_text(MADE)) for one in wanted),
+        ops=tuple(Op("create", one["id"], at, at, spec=one, at=format_instant(MADE)) for one in wanted),
         calls=tuple(outside.calls),
         faults=tuple(faults),
         told=tuple(outside.told),
@@ -183,6 +185,8 @@ class _Outside:
         self.calls.append(Call(job.idempotency_key, job.attempt, "p0/1", arrived, ended, answer))
         return failed("Answered 500") if ill else succeeded("Answered 200")
 
-    async def tell(self, notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+    async def tell(
+        self, notifications: Sequence[Notification], *, within: timedelta
+    ) -> list[tuple[str, ...]]:
         self.told += [notice.id for notice in notifications]
         return [() for _ in notifications]

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from functions.app.application import Store
-from functions.domain.storage import Filter, Result, Write
+from functions.domain.storage import ConditionalWrite, TaskFilter, WriteStatus
 from functions.domain.task import TaskSpec
-from functions.domain.types import instant_text
+from functions.domain.types import format_instant
 from functions.errors import InputError, StoreError, StoreUnavailableError
 from functions.services import apply
 from functions.services import tasks as control
@@ -47,7 +47,7 @@ class People:
         invoked, now = self._clock.time(), self._clock.now()
         specs = [TaskSpec.model_validate(spec) for spec in self._specs.values()]
         await apply.apply_plan(self._store, specs, origin="chaos", now=now, new_id=new_id, prune=False)
-        completed, at = self._clock.time(), instant_text(now)
+        completed, at = self._clock.time(), format_instant(now)
         self.ops += [
             Op("create", task, invoked, completed, spec=spec, at=at) for task, spec in self._specs.items()
         ]
@@ -60,7 +60,7 @@ class People:
 
     async def resume_all(self) -> None:
         """Resume whatever stands still, so that everything can come to an end."""
-        for stored in await apply.all_tasks(self._store, Filter()):
+        for stored in await apply.all_tasks(self._store, TaskFilter()):
             if stored.task.status in ("paused", "quarantined"):
                 await self._resume(stored.task.id)
 
@@ -110,10 +110,10 @@ class People:
     async def _delete(self, task: str) -> None:
         async def work(now: datetime) -> None:
             stored = (await self._store.get_tasks([task])).tasks[0]
-            [written] = await self._store.write([Write(stored.task, stored.revision, delete=True)])
-            if written.result is Result.REFUSED:
+            [written] = await self._store.write([ConditionalWrite(stored.task, stored.revision, delete=True)])
+            if written.status is WriteStatus.CONFLICT:
                 raise InputError("changed meanwhile")
-            if written.result is Result.UNKNOWN:
+            if written.status is WriteStatus.UNKNOWN:
                 raise StoreUnavailableError("unknown")
 
         if await self._logged("delete", task, work) != "refused":
@@ -144,4 +144,4 @@ class People:
     def _note(
         self, kind: str, task: str, invoked: float, now: datetime, result: str, spec: dict[str, Any] | None
     ) -> None:
-        self.ops.append(Op(kind, task, invoked, self._clock.time(), result, spec, instant_text(now)))
+        self.ops.append(Op(kind, task, invoked, self._clock.time(), result, spec, format_instant(now)))

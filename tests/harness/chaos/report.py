@@ -132,7 +132,7 @@ def _pings(result: Result) -> dict[str, int]:
         "sent": len(pings),
         "not answered": sum(ping.status == 0 for ping in pings),
         "answered: the store was away": sum(ping.report.get("status") == "degraded" for ping in pings),
-        "claims lost to another tick": sum(ping.report.get("taken", 0) for ping in pings),
+        "claims lost to another tick": sum(ping.report.get("lostClaims", 0) for ping in pings),
     }
 
 

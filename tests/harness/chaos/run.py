@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 
 from functions.app.application import Store
-from functions.domain.storage import Filter, Stored
+from functions.domain.storage import TaskFilter, VersionedTask
 from functions.services.apply import all_tasks
 from tests.harness.chaos import tasks
 from tests.harness.chaos.blows import Blows
@@ -152,8 +152,8 @@ class _World:
             runs=tuple(run.model_dump(mode="json", by_alias=True) for run in runs),
         )
 
-    async def _tasks(self) -> list[Stored]:
-        return await all_tasks(self.store, Filter())
+    async def _tasks(self) -> list[VersionedTask]:
+        return await all_tasks(self.store, TaskFilter())
 
     async def _people(self) -> None:
         dice = self.dice("when people act")
@@ -222,7 +222,7 @@ async def _world(setup: Setup, folder: Path, clock: Clock) -> AsyncIterator[_Wor
         await target.stop()
 
 
-def _waits(stored: Stored, healed: float) -> bool:
+def _waits(stored: VersionedTask, healed: float) -> bool:
     """Whether something that was due before *healed*, or a word to people, is not over yet."""
     task, by = stored.task, datetime.fromtimestamp(healed, UTC)
     if task.alert.pending or (task.occurrence is not None and task.occurrence <= by):
@@ -230,7 +230,7 @@ def _waits(stored: Stored, healed: float) -> bool:
     if task.status in ("paused", "quarantined", "ended"):
         return False
     return any(extra.at <= by for extra in task.backlog) or (
-        task.upcoming is not None and task.upcoming <= by
+        task.next_occurrence is not None and task.next_occurrence <= by
     )
 
 

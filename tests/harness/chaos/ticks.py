@@ -11,11 +11,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from functions.config.settings import Settings
-from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.lifecycle.time_budget import TimeBudget
 from tests.harness.chaos.inside import wire
 from tests.harness.chaos.processes import order
 
-BUDGET = Budget(stop_starting=timedelta(seconds=18), answer_by=timedelta(seconds=24))
+BUDGET = TimeBudget(start_limit=timedelta(seconds=18), response_limit=timedelta(seconds=24))
 
 
 async def main(moments: Sequence[str]) -> None:

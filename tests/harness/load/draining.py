@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from functions.app.application import Store
-from functions.domain.sharding import divided
-from functions.domain.storage import Filter
-from functions.domain.task import RECENT_RUNS
+from functions.domain.sharding import split
+from functions.domain.storage import TaskFilter
+from functions.domain.task import MAX_RECENT_OUTCOMES
 from functions.stores import create_store
 from tests.harness.bench.processes import ROOT, Failed, answers, end, free_port, running, wait_until
 from tests.harness.bench.seeding import make_due
@@ -79,7 +79,7 @@ def drain(store_url: str, target: str, *, tasks: int, workers: int) -> Drained:
     """
     make_due(store_url, target, count=tasks)
     _ask(f"{target}/forget", b"")
-    shares = [json.dumps(share.as_json()) for share in divided(SHARES)]
+    shares = [json.dumps(share.to_json()) for share in split(SHARES)]
     crew = [_started(store_url, shares[number::workers]) for number in range(workers)]
     try:
         for one in crew:
@@ -105,7 +105,7 @@ def drain(store_url: str, target: str, *, tasks: int, workers: int) -> Drained:
         workers=workers,
         tasks=tasks,
         seconds=seconds,
-        taken=sums["taken"],
+        taken=sums["lostClaims"],
         again=sums["again"],
         ran_once=asyncio.run(_ran_once(store_url)),
         calls=counts["calls"],
@@ -137,10 +137,11 @@ async def _ran_once(store_url: str) -> int:
     store: Store = create_store(store_url, emulator=os.environ.get("FIRESTORE_EMULATOR_HOST"))
     now = datetime.now(UTC)
     number, after = 0, ""
-    while found := (await store.list_tasks(Filter(), after=after, limit=PAGE)).tasks:
+    while found := (await store.list_tasks(TaskFilter(), after=after, limit=PAGE)).tasks:
         after = found[-1].task.id
         number += sum(
-            one.task.run_count == RECENT_RUNS + 1 and (one.task.next_run_at or now) > now for one in found
+            one.task.run_count == MAX_RECENT_OUTCOMES + 1 and (one.task.next_run_at or now) > now
+            for one in found
         )
     await store.close()
     return number

@@ -9,12 +9,23 @@ from datetime import timedelta
 
 from functions.app.application import build_app
 from functions.config.settings import Settings
-from functions.domain.lifecycle.time_budget import Budget
-from functions.domain.sharding import read_share
+from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.sharding import parse_assignment
 from functions.errors import StoreUnavailableError
 
-BUDGET = Budget(stop_starting=timedelta(seconds=270), answer_by=timedelta(seconds=280))
-FIGURES = ("due", "started", "succeeded", "failed", "retrying", "skipped", "left", "taken", "reads", "writes")
+BUDGET = TimeBudget(start_limit=timedelta(seconds=270), response_limit=timedelta(seconds=280))
+FIGURES = (
+    "due",
+    "started",
+    "succeeded",
+    "failed",
+    "retrying",
+    "skipped",
+    "postponed",
+    "lostClaims",
+    "reads",
+    "writes",
+)
 
 
 async def main(store_url: str, *shares: str) -> None:
@@ -35,7 +46,7 @@ async def main(store_url: str, *shares: str) -> None:
         due = True
         while due:
             try:
-                report = await wired.run_worker(read_share(share.encode()), BUDGET)
+                report = await wired.run_worker(parse_assignment(share.encode()), BUDGET)
             except StoreUnavailableError:  # answered by 503, and so the queue sends the share again
                 sums["again"] += 1
                 continue

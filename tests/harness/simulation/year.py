@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 
-from functions.domain.alerts.model import Notice
-from functions.domain.lifecycle.edit import first_look
-from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.alerts.model import Notification
+from functions.domain.lifecycle.edit import new_task
+from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Run
-from functions.domain.storage import Filter, Write
+from functions.domain.storage import ConditionalWrite, TaskFilter
 from functions.domain.task import Task, TaskSpec
 from functions.engine.tick import tick
 from functions.interfaces import RunTask, TickDependencies
 from functions.stores.sqlite.store import SqliteStore
 
 MINUTE = timedelta(minutes=1)
-BUDGET = Budget(stop_starting=timedelta(seconds=18), answer_by=timedelta(seconds=24))
+BUDGET = TimeBudget(start_limit=timedelta(seconds=18), response_limit=timedelta(seconds=24))
 PAGE = 5000
 
 
@@ -36,7 +36,7 @@ class World:
     away: Sequence[tuple[datetime, datetime]] = ()
     store: SqliteStore = field(default_factory=lambda: SqliteStore(":memory:", auto_prune=False))
     ticks: int = 0
-    told: list[Notice] = field(default_factory=list)
+    told: list[Notification] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.now = self.start
@@ -52,7 +52,7 @@ class World:
 
     async def create(self, *specs: TaskSpec) -> None:
         await self.store.write(
-            [Write(first_look(spec, now=self.start, origin="test"), None) for spec in specs]
+            [ConditionalWrite(new_task(spec, now=self.start, origin="test"), None) for spec in specs]
         )
 
     async def live(self) -> None:
@@ -63,7 +63,7 @@ class World:
             self.now = self._present(await self._next_ping())
 
     async def tasks(self) -> dict[str, Task]:
-        found = await self.store.list_tasks(Filter(), limit=1000)
+        found = await self.store.list_tasks(TaskFilter(), limit=1000)
         return {stored.task.id: stored.task for stored in found.tasks}
 
     async def runs(self, task_id: str) -> list[Run]:
@@ -90,7 +90,9 @@ class World:
                 return _whole_minute(back)
         return ping
 
-    async def _tell(self, notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+    async def _tell(
+        self, notifications: Sequence[Notification], *, within: timedelta
+    ) -> list[tuple[str, ...]]:
         self.told += notifications
         return [() for _ in notifications]
 

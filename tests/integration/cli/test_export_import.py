@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from functions.domain.run import Run
-from functions.domain.storage import Document, LedgerEntry, Write
+from functions.domain.storage import ConditionalWrite, Document, RunBatch
 from functions.domain.types import OutcomeKind
 from functions.stores.jsonfile.store import JsonStore
 from functions.stores.sqlite.store import SqliteStore
-from functions.transfer.archive.export import export
-from functions.transfer.archive.format import SHELVES
-from functions.transfer.archive.restore import Imported, import_archive
+from functions.transfer.archive.export import export_archive
+from functions.transfer.archive.format import DOCUMENT_KINDS
+from functions.transfer.archive.restore import ImportResult, import_archive
 from tests.conftest import NOON
 from tests.contract.places import FirestorePlace
 from tests.contract.test_documents import FULL
@@ -34,28 +34,28 @@ def run_of(number: int) -> Run:
 async def filled(store: Any, *, runs: int = 250) -> None:
     tasks = [FULL, *(FULL.model_copy(update={"id": f"t{number}"}) for number in range(120))]
     for start in range(0, len(tasks), 100):
-        await store.write([Write(task, None) for task in tasks[start : start + 100]])
-    for kind in SHELVES:
+        await store.write([ConditionalWrite(task, None) for task in tasks[start : start + 100]])
+    for kind in DOCUMENT_KINDS:
         data = {"tasks": ["full"]} if kind == "listeners" else {"n": 1, "text": "é", "deep": [{"a": None}]}
-        await store.put([Document(kind, f"{kind}-one", data, None, NOON + timedelta(days=400))])
+        await store.put_documents([Document(kind, f"{kind}-one", data, None, NOON + timedelta(days=400))])
     records = [run_of(number) for number in range(runs)]
     for start in range(0, runs, 100):
-        await store.finish(LedgerEntry(f"a{start}.1", NOON, tuple(records[start : start + 100])), [])
+        await store.write_with_runs(RunBatch(f"a{start}.1", NOON, tuple(records[start : start + 100])), [])
 
 
 async def whole(store: Any, folder: Path) -> list[str]:
     """Everything in a store, in an order of its own."""
     file = folder / "whole.jsonl"
-    await export(store, file, clock=lambda: NOON, tell=lambda totals: None)
+    await export_archive(store, file, clock=lambda: NOON, on_progress=lambda totals: None)
     lines = [json.loads(line) for line in file.read_text().splitlines()[1:-1]]
     return sorted(json.dumps(one, sort_keys=True) for one in lines)
 
 
-async def moved(one: Any, other: Any, folder: Path, **how: Any) -> Imported:
+async def moved(one: Any, other: Any, folder: Path, **how: Any) -> ImportResult:
     """Everything of *one* in *other*, by a file."""
     file = folder / "moved.jsonl"
-    await export(one, file, clock=lambda: NOON, tell=lambda totals: None)
-    return await import_archive(other, file, tell=lambda done: None, **how)
+    await export_archive(one, file, clock=lambda: NOON, on_progress=lambda totals: None)
+    return await import_archive(other, file, on_progress=lambda done: None, **how)
 
 
 @pytest.fixture(params=["sqlite", "json", pytest.param("firestore", marks=pytest.mark.emulator)])
@@ -79,7 +79,11 @@ async def test_nothing_is_lost_between_any_two_stores(tmp_path: Path, other: Any
     for store in (one, other, back):
         await store.close()
 
-    assert (121, 250, len(SHELVES)) == (there.created.tasks, there.created.runs, there.created.documents)
+    assert (121, 250, len(DOCUMENT_KINDS)) == (
+        there.created.tasks,
+        there.created.runs,
+        there.created.documents,
+    )
     assert before == after
 
 
@@ -100,7 +104,7 @@ async def test_doing_it_again_changes_nothing(tmp_path: Path) -> None:
 async def test_what_differs_is_left_and_named_or_replaced(tmp_path: Path) -> None:
     one, other = SqliteStore(str(tmp_path / "one.db")), SqliteStore(str(tmp_path / "other.db"))
     await filled(one, runs=0)
-    await other.write([Write(FULL.model_copy(update={"title": "Mine"}), None)])
+    await other.write([ConditionalWrite(FULL.model_copy(update={"title": "Mine"}), None)])
     await other.put_documents([Document("owners", "owners-one", {"n": 2})])
 
     left = await moved(one, other, tmp_path)

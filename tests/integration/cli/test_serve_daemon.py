@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from functions.cli.serve.command import LOG_FILES_KEPT, LogFile
-from functions.cli.serve.workers import Live
+from functions.cli.serve.command import LOG_BACKUPS, LogFile
+from functions.cli.serve.workers import StatusLine
 from functions.domain.run import Run
-from functions.domain.storage import LedgerEntry
+from functions.domain.storage import RunBatch
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
 from functions.stores.sqlite.store import SqliteStore
@@ -171,14 +171,14 @@ def test_two_on_one_store_run_each_occurrence_once(
 
 
 def test_a_full_log_is_put_aside_and_the_oldest_goes(tmp_path: Path) -> None:
-    log = LogFile(tmp_path / "logs" / "serve.log", most_bytes=2000)
+    log = LogFile(tmp_path / "logs" / "serve.log", max_bytes=2000)
 
     for number in range(500):
-        log.line(f"line {number}")
+        log.write_line(f"line {number}")
     log.close()
 
     files = sorted((tmp_path / "logs").iterdir())
-    assert LOG_FILES_KEPT + 1 == len(files)
+    assert LOG_BACKUPS + 1 == len(files)
     assert all(file.stat().st_size <= 2000 for file in files)
     assert "line 499" in files[0].read_text()
 
@@ -210,24 +210,24 @@ def run_of(task: str, at: datetime, kind: OutcomeKind = OutcomeKind.SUCCEEDED, *
 
 async def test_today_is_counted_whoever_ran_it_and_tomorrow_begins_anew(tmp_path: Path) -> None:
     store, clock = SqliteStore(str(tmp_path / "live.db")), Clock()
-    live = Live(store, clock=clock)
+    live = StatusLine(store, clock=clock)
 
     async def kept(name: str, *runs: Run) -> None:
-        await store.write_with_runs(LedgerEntry(f"{name}.1", clock.at, runs), [])
+        await store.write_with_runs(RunBatch(f"{name}.1", clock.at, runs), [])
 
     yesterday = clock.at - timedelta(hours=13)
     no = OutcomeKind.FAILED
     await kept("a", run_of("old", yesterday), run_of("t1", clock.at), run_of("t2", clock.at, no))
     await kept("b", run_of("t3", clock.at, no, final=False))
-    first = await live.line()
+    first = await live.render()
     clock.at += timedelta(hours=2, minutes=5)
     late = clock.at - timedelta(seconds=30)
     await kept("c", run_of("t4", clock.at))
-    second = await live.line()
+    second = await live.render()
     await kept("d", run_of("t5", late))  # another process, slower to write
-    third = await live.line()
+    third = await live.render()
     clock.at += timedelta(days=1)
-    last = await live.line()
+    last = await live.render()
     await store.close()
 
     assert "0 active, 0 queued, 1 done and 1 failed today, up 0 min" == first

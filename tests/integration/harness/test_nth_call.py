@@ -26,6 +26,10 @@ def test_a_run_without_a_fault_makes_every_kind_of_call(tmp_path: Path) -> None:
     """Else failing "every call" would say little."""
     history, calls = play(tmp_path / "healthy.db", nth=0, kind="cut")
 
-    assert {"due", "write", "finish"} <= set(calls) <= {"due", "write", "finish", *READS}
+    assert (
+        {"fetch_due", "write", "write_with_runs"}
+        <= set(calls)
+        <= {"fetch_due", "write", "write_with_runs", *READS}
+    )
     assert [] == judge(history).violations
     assert {"well", "once", "ill-at-first", "ill", "each"} == {call.task for call in history.calls}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.domain.run import Outcome, Run, failed, succeeded
 from functions.domain.task import Job, Task, TaskSpec
 from functions.domain.types import OutcomeKind, SkipReason
@@ -67,7 +67,7 @@ class Year:
     """What is left of the year."""
 
     ticks: int
-    told: list[Notice]
+    told: list[Notification]
     tasks: dict[str, Task]
     runs: dict[str, list[Run]]
 
@@ -106,7 +106,7 @@ def test_every_occurrence_of_the_year_has_one_end(
         assert number == len(skipped), f"a skip of {number} from {first} to {last}"
         ends.update(skipped)
 
-    waiting = [at for at in due if task.upcoming is not None and at >= task.upcoming]
+    waiting = [at for at in due if task.next_occurrence is not None and at >= task.next_occurrence]
     assert set(due) - set(waiting) == set(ends)
     assert {1} == set(ends.values())
     assert len(waiting) <= 1

@@ -13,9 +13,9 @@ import pytest
 
 from functions.config.settings import Settings
 from functions.domain.lifecycle.decide import CLAIM_MARGIN
-from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.stores.firestore.queries import INDEXES
-from functions.web.app import SCHEDULER_BUDGET, worker_budget
+from functions.web.app import CLOUD_SCHEDULER_BUDGET, worker_time_budget
 
 ROOT = Path(__file__).parents[3]
 INFRA = ROOT / "infra"
@@ -112,12 +112,12 @@ def test_each_rung_of_time_is_longer_than_the_one_before() -> None:
     """Starting ends before answering, that before who waits gives up, and that before the request ends."""
     deadline = seconds(r'attempt_deadline = "(\d+)s"')
     timeout = timedelta(seconds=int(default_of("timeout_s")))
-    work = worker_budget(timedelta(seconds=int(default_of("worker_budget_s"))))
-    rungs: Callable[[Budget], list[timedelta]] = lambda budget: [  # noqa: E731  # a name for two uses
-        one for one in (budget.stop_starting, budget.answer_by) if one is not None
+    work = worker_time_budget(timedelta(seconds=int(default_of("worker_budget_s"))))
+    rungs: Callable[[TimeBudget], list[timedelta]] = lambda budget: [  # noqa: E731  # a name for two uses
+        one for one in (budget.start_limit, budget.response_limit) if one is not None
     ]
 
-    tick = [*rungs(SCHEDULER_BUDGET), deadline, timeout]
+    tick = [*rungs(CLOUD_SCHEDULER_BUDGET), deadline, timeout]
     worker = [*rungs(work), timeout, timedelta(seconds=CLOUD_TASKS_WAITS_S)]
 
     assert sorted(tick) == tick

@@ -35,15 +35,15 @@ from datetime import timedelta
 from functions.domain.storage import Write
 from functions.domain.task import Claim
 from functions.stores.bitable.store import BitableStore
-from functions.stores.bitable.config import Address, FeishuApp
+from functions.stores.bitable.config import FeishuCredentials, TableRef
 from tests.conftest import NOON
 from tests.support.bitable_places import QUICK
 
 app_token, table_id, app_id, secret, url = sys.argv[1:]
-store = BitableStore(Address(app_token, table_id), FeishuApp(app_id, secret, url), bounds=QUICK)
+store = BitableStore(TableRef(app_token, table_id), FeishuCredentials(app_id, secret, url), timeouts=QUICK)
 
 async def main():
-    [stored] = (await store.due(NOON, limit=9)).tasks
+    [stored] = (await store.fetch_due(NOON, limit=9)).tasks
     until = NOON + timedelta(seconds=35)
     claim = Claim(token="dead.1", until=until, started_at=NOON)
     await store.write([Write.changing(stored, {
@@ -62,7 +62,7 @@ async def test_a_killed_pinger_is_followed_by_another_after_the_lease_and_its_ta
     """The lock delays by the lease, no more; the claim in flight is healed as in any other store."""
     sheet = Sheet(feishu)
     store = sheet.store()
-    await create(store, make_task("ping", type="python_tells", upcoming=NOON))
+    await create(store, make_task("ping", type="python_tells", next_occurrence=NOON))
     words = [sheet.base.app_token, sheet.tasks.table_id, feishu.app_id, feishu.app_secret, feishu.url]
     process = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-c", DIES, *words], capture_output=True, text=True, cwd=ROOT

@@ -11,7 +11,14 @@ import pytest
 from functions.app.factories import build_store
 from functions.config.settings import Settings
 from functions.domain.run import Run
-from functions.domain.storage import Broken, Filter, LedgerEntry, Operations, Result, Write
+from functions.domain.storage import (
+    ConditionalWrite,
+    InvalidDocument,
+    OperationCounts,
+    RunBatch,
+    TaskFilter,
+    WriteStatus,
+)
 from functions.domain.task import Claim, Task
 from functions.domain.types import Status
 from functions.errors import StoreError
@@ -41,7 +48,7 @@ async def test_every_field_of_a_task_survives_the_store(
         deep = {"in": deep}
     task = full(make_task).model_copy(update={"memory": {"deep": deep, "__odd__": {"": [[1.0]]}}})
 
-    [created] = await store.write([Write(task, None)])
+    [created] = await store.write([ConditionalWrite(task, None)])
 
     [stored] = (await store.get_tasks([task.id])).tasks
     assert task == stored.task
@@ -52,31 +59,33 @@ async def test_a_write_that_changes_nothing_keeps_the_revision_so_it_guards_noth
     store: FirestoreStore, make_task: Callable[..., Task]
 ) -> None:
     """Why each claim carries a fresh token: of two writes that differ in nothing, Firestore lets both win."""
-    await store.write([Write(make_task(), None)])
+    await store.write([ConditionalWrite(make_task(), None)])
     [stored] = (await store.get_tasks(["water-plants"])).tasks
-    same = Write.changing(stored, {"status": Status.SCHEDULED})
+    same = ConditionalWrite.for_changes(stored, {"status": Status.SCHEDULED})
 
     first, second = [(await store.write([same]))[0] for _ in range(2)]
 
-    assert [Result.APPLIED, Result.APPLIED] == [first.result, second.result]
+    assert [WriteStatus.APPLIED, WriteStatus.APPLIED] == [first.status, second.status]
     assert stored.revision == first.revision == second.revision
 
 
 async def test_of_many_claims_with_tokens_of_their_own_one_wins(
     store: FirestoreStore, make_task: Callable[..., Task]
 ) -> None:
-    await store.write([Write(make_task(), None)])
+    await store.write([ConditionalWrite(make_task(), None)])
     [stored] = (await store.get_tasks(["water-plants"])).tasks
     claims = [
-        Write.changing(stored, {"claim": Claim(token=f"tick-{n}.0", until=NOON, started_at=NOON)})
+        ConditionalWrite.for_changes(
+            stored, {"claim": Claim(token=f"tick-{n}.0", until=NOON, started_at=NOON)}
+        )
         for n in range(10)
     ]
 
     answers = await asyncio.gather(*(store.write([claim]) for claim in claims))
 
-    results = [answer.result for [answer] in answers]
-    assert 1 == results.count(Result.APPLIED)
-    winner = claims[results.index(Result.APPLIED)].task
+    results = [answer.status for [answer] in answers]
+    assert 1 == results.count(WriteStatus.APPLIED)
+    winner = claims[results.index(WriteStatus.APPLIED)].task
     assert [winner] == [each.task for each in (await store.get_tasks(["water-plants"])).tasks]
 
 
@@ -84,11 +93,13 @@ async def test_a_partial_write_leaves_other_fields_and_returns_its_own_to_their_
     store: FirestoreStore, make_task: Callable[..., Task]
 ) -> None:
     task = make_task(attempt=2, description="by the window", next_run_at=NOON)
-    await store.write([Write(task, None)])
+    await store.write([ConditionalWrite(task, None)])
     [stored] = (await store.get_tasks([task.id])).tasks
     blinkered = stored.task.model_copy(update={"attempt": 0, "next_run_at": None, "description": "unseen"})
 
-    await store.write([Write(blinkered, stored.revision, fields=frozenset({"attempt", "next_run_at"}))])
+    await store.write(
+        [ConditionalWrite(blinkered, stored.revision, fields=frozenset({"attempt", "next_run_at"}))]
+    )
 
     [after] = (await store.get_tasks([task.id])).tasks
     assert task.model_copy(update={"attempt": 0, "next_run_at": None}) == after.task
@@ -98,12 +109,12 @@ async def test_a_partial_write_leaves_other_fields_and_returns_its_own_to_their_
 async def test_a_write_of_no_field_changes_nothing(
     store: FirestoreStore, make_task: Callable[..., Task]
 ) -> None:
-    await store.write([Write(make_task(), None)])
+    await store.write([ConditionalWrite(make_task(), None)])
     [stored] = (await store.get_tasks(["water-plants"])).tasks
 
-    [answer] = await store.write([Write.changing(stored, {})])
+    [answer] = await store.write([ConditionalWrite.for_changes(stored, {})])
 
-    assert Result.APPLIED is answer.result
+    assert WriteStatus.APPLIED is answer.status
     assert (stored,) == (await store.get_tasks(["water-plants"])).tasks
 
 
@@ -111,9 +122,9 @@ async def test_more_than_a_request_takes_is_cut_into_several(make_task: Callable
     """The emulator answers 4 MiB and more with an error that Google's library repeats for a minute."""
     tasks = [make_task(f"task-{number}", memory={"page": "x" * 500_000}) for number in range(20)]
     async with faulty_firestore(emulator_host()) as between, fresh_store(emulator=between.host) as store:
-        answers = await store.write([Write(task, None) for task in tasks])
+        answers = await store.write([ConditionalWrite(task, None) for task in tasks])
 
-        assert {Result.APPLIED} == {answer.result for answer in answers}
+        assert {WriteStatus.APPLIED} == {answer.status for answer in answers}
         assert 4 * 2**20 > max(map(len, between.requests))
         assert tasks[13].memory == (await store.get_tasks(["task-13"])).tasks[0].task.memory
 
@@ -122,11 +133,11 @@ async def test_answers_come_in_the_order_of_the_writes_whatever_the_requests(
     store: FirestoreStore, make_task: Callable[..., Task]
 ) -> None:
     tasks = [make_task(f"task-{number}") for number in range(900)]
-    await store.write([Write(task, None) for task in tasks[::2]])
+    await store.write([ConditionalWrite(task, None) for task in tasks[::2]])
 
-    answers = await store.write([Write(task, None) for task in tasks])
+    answers = await store.write([ConditionalWrite(task, None) for task in tasks])
 
-    assert [Result.REFUSED, Result.APPLIED] * 450 == [answer.result for answer in answers]
+    assert [WriteStatus.CONFLICT, WriteStatus.APPLIED] * 450 == [answer.status for answer in answers]
 
 
 async def test_a_document_too_large_stops_no_other(
@@ -135,10 +146,16 @@ async def test_a_document_too_large_stops_no_other(
     tasks = [make_task(f"task-{number}") for number in range(5)]
     tasks[3] = tasks[3].model_copy(update={"memory": {"page": "x" * 1_100_000}})
 
-    answers = await store.write([Write(task, None) for task in tasks])
+    answers = await store.write([ConditionalWrite(task, None) for task in tasks])
 
-    expected = [Result.APPLIED, Result.APPLIED, Result.APPLIED, Result.UNKNOWN, Result.APPLIED]
-    assert expected == [answer.result for answer in answers]
+    expected = [
+        WriteStatus.APPLIED,
+        WriteStatus.APPLIED,
+        WriteStatus.APPLIED,
+        WriteStatus.UNKNOWN,
+        WriteStatus.APPLIED,
+    ]
+    assert expected == [answer.status for answer in answers]
     assert 4 == len((await store.fetch_due(NOON, limit=9)).tasks)
 
 
@@ -146,7 +163,7 @@ async def test_a_document_too_large_alone_is_refused_with_a_remedy(
     store: FirestoreStore, make_task: Callable[..., Task]
 ) -> None:
     with pytest.raises(StoreError, match="1 MiB"):
-        await store.write([Write(make_task(memory={"page": "x" * 1_100_000}), None)])
+        await store.write([ConditionalWrite(make_task(memory={"page": "x" * 1_100_000}), None)])
 
 
 async def test_a_value_that_cannot_be_kept_stops_no_other(
@@ -156,30 +173,38 @@ async def test_a_value_that_cannot_be_kept_stops_no_other(
     itself["self"] = itself
     bad = make_task("bad").model_copy(update={"memory": itself})
 
-    answers = await store.write([Write(make_task("a"), None), Write(bad, None), Write(make_task("b"), None)])
+    answers = await store.write(
+        [
+            ConditionalWrite(make_task("a"), None),
+            ConditionalWrite(bad, None),
+            ConditionalWrite(make_task("b"), None),
+        ]
+    )
 
-    assert [Result.APPLIED, Result.UNKNOWN, Result.APPLIED] == [answer.result for answer in answers]
+    assert [WriteStatus.APPLIED, WriteStatus.UNKNOWN, WriteStatus.APPLIED] == [
+        answer.status for answer in answers
+    ]
     with pytest.raises(StoreError, match=r"Task bad: it holds a value that cannot be kept"):
-        await store.write([Write(bad, None)])
+        await store.write([ConditionalWrite(bad, None)])
 
 
 async def test_a_broken_document_is_reported_and_the_others_are_due(
     store: FirestoreStore, make_task: Callable[..., Task]
 ) -> None:
     odd = make_task("odd").model_copy(update={"max_runs": "hunter2"})
-    await store.write([Write(odd, None), Write(make_task("sound"), None)])
+    await store.write([ConditionalWrite(odd, None), ConditionalWrite(make_task("sound"), None)])
 
     answer = await store.fetch_due(NOON, limit=9)
 
     assert ["sound"] == [each.task.id for each in answer.tasks]
     reason = "maxRuns: Input should be a valid integer, unable to parse string as an integer"
-    assert (Broken("odd", reason),) == answer.broken
+    assert (InvalidDocument("odd", reason),) == answer.invalid
 
 
 async def test_ids_that_can_be_no_document_are_left_out(
     store: FirestoreStore, make_task: Callable[..., Task]
 ) -> None:
-    await store.write([Write(make_task(), None)])
+    await store.write([ConditionalWrite(make_task(), None)])
 
     answer = await store.get_tasks(["a/b", "", "..", "__x__", "water-plants", "water-plants", "none"])
 
@@ -191,7 +216,7 @@ async def test_runs_of_a_tick_are_in_the_order_of_their_flushes(store: Firestore
     """Also from the tenth on, and without those of a tick whose name begins alike."""
     for entry_id in ("t.10", "t.2", "t.0", "t.2.1", "t.x", "ta.0", "t"):
         name = f"of-{entry_id.replace('.', '-')}"
-        await store.write_with_runs(LedgerEntry(entry_id, NOON, (make_run(name),)), [])
+        await store.write_with_runs(RunBatch(entry_id, NOON, (make_run(name),)), [])
 
     assert ["of-t-0", "of-t-2", "of-t-10"] == [run.task_id for run in await store.runs_of_tick("t")]
 
@@ -201,7 +226,7 @@ async def test_history_is_by_the_moment_of_each_run_whatever_entry_holds_it(stor
     minutes = {"t.0": (0, 50), "t.1": (10, 20, 30), "t.2": (40, 5), "t.3": (15,), "t.4": (45,)}
     for entry_id, finished in minutes.items():
         runs = tuple(run_at("a" if at % 10 else "b", at) for at in finished)
-        await store.write_with_runs(LedgerEntry(entry_id, NOON, runs), [])
+        await store.write_with_runs(RunBatch(entry_id, NOON, runs), [])
 
     assert [50, 45] == await minutes_of(store, limit=2)
     assert [40, 30, 20] == await minutes_of(store, before=NOON + 45 * MINUTE, limit=3)
@@ -214,7 +239,7 @@ async def test_history_is_by_the_moment_of_each_run_whatever_entry_holds_it(stor
 
 async def test_history_goes_on_through_many_entries(store: FirestoreStore) -> None:
     for number in range(45):
-        await store.write_with_runs(LedgerEntry(f"t.{number}", NOON, (run_at("a", number),)), [])
+        await store.write_with_runs(RunBatch(f"t.{number}", NOON, (run_at("a", number),)), [])
 
     assert [*range(44, -1, -1)] == await minutes_of(store, limit=100)
     assert [*range(44, 4, -1)] == await minutes_of(store, limit=40)
@@ -224,7 +249,7 @@ async def test_a_page_of_entries_full_of_old_records_is_not_the_end(store: Fires
     """Thirty records are at hand after the first page; newer ones than half of them are on the second."""
     for number in range(25):
         runs = (run_at("a", 100 + number), run_at("b", number))
-        await store.write_with_runs(LedgerEntry(f"t.{number}", NOON, runs), [])
+        await store.write_with_runs(RunBatch(f"t.{number}", NOON, runs), [])
 
     assert [*range(124, 99, -1), *range(24, 19, -1)] == await minutes_of(store, limit=30)
 
@@ -239,10 +264,10 @@ async def test_a_listing_of_given_ids_is_filtered_by_all_the_rest(
         make_task("d", owner="alice", tags=("x",)),
         make_task("e", owner="alice"),
     ]
-    await store.write([Write(task, None) for task in tasks])
+    await store.write([ConditionalWrite(task, None) for task in tasks])
 
     async def listed(**which: Any) -> list[str]:
-        found = await store.list_tasks(Filter(ids=frozenset("abcd"), **which))
+        found = await store.list_tasks(TaskFilter(ids=frozenset("abcd"), **which))
         return [each.task.id for each in found.tasks]
 
     assert ["a", "c", "d"] == await listed(owner="alice")
@@ -258,8 +283,8 @@ async def test_a_listing_by_tag_and_more_misses_nothing_between_its_pages(
         make_task(f"task-{n:03}", owner="alice" if n % 3 else "bob", tags=("odd",) if n % 2 else ())
         for n in range(270)
     ]
-    await store.write([Write(task, None) for task in tasks])
-    which = Filter(owner="alice", tag="odd")
+    await store.write([ConditionalWrite(task, None) for task in tasks])
+    which = TaskFilter(owner="alice", tag="odd")
 
     listed: list[str] = []
     while page := (await store.list_tasks(which, after=listed[-1] if listed else "", limit=7)).tasks:
@@ -272,20 +297,20 @@ async def test_operations_are_counted_as_they_are_billed(
     store: FirestoreStore, make_task: Callable[..., Task]
 ) -> None:
     tasks = [make_task(f"task-{number}") for number in range(3)]
-    entry = LedgerEntry("t.0", NOON, (make_run(),))
+    entry = RunBatch("t.0", NOON, (make_run(),))
 
-    assert Operations(reads=1) == await billed(store, store.fetch_due(NOON, limit=9))
-    assert Operations(writes=4) == await billed(
-        store, store.write_with_runs(entry, [Write(t, None) for t in tasks])
+    assert OperationCounts(reads=1) == await billed(store, store.fetch_due(NOON, limit=9))
+    assert OperationCounts(writes=4) == await billed(
+        store, store.write_with_runs(entry, [ConditionalWrite(t, None) for t in tasks])
     )
-    assert Operations(reads=3) == await billed(store, store.fetch_due(NOON, limit=9))
-    assert Operations(reads=2) == await billed(store, store.get_tasks(["task-1", "missing"]))
-    assert Operations(reads=3) == await billed(store, store.stats(NOON))
-    assert Operations(reads=1) == await billed(store, store.runs_of_tick("none"))
+    assert OperationCounts(reads=3) == await billed(store, store.fetch_due(NOON, limit=9))
+    assert OperationCounts(reads=2) == await billed(store, store.get_tasks(["task-1", "missing"]))
+    assert OperationCounts(reads=3) == await billed(store, store.stats(NOON))
+    assert OperationCounts(reads=1) == await billed(store, store.runs_of_tick("none"))
     [stored] = (await store.get_tasks(["task-1"])).tasks
-    removal = Write(stored.task, stored.revision, delete=True)
-    assert Operations(deletes=1) == await billed(store, store.write([removal]))
-    assert Operations(deletes=1) == await billed(store, store.write([removal]))
+    removal = ConditionalWrite(stored.task, stored.revision, delete=True)
+    assert OperationCounts(deletes=1) == await billed(store, store.write([removal]))
+    assert OperationCounts(deletes=1) == await billed(store, store.write([removal]))
 
 
 async def test_building_a_store_connects_nothing() -> None:
@@ -301,7 +326,7 @@ def test_one_store_serves_one_loop_after_another(make_task: Callable[..., Task])
     store = FirestoreStore(fresh_project(), emulator=emulator_host())
 
     async def use(task_id: str) -> int:
-        await store.write([Write(make_task(task_id), None)])
+        await store.write([ConditionalWrite(make_task(task_id), None)])
         found = len((await store.fetch_due(NOON, limit=9)).tasks)
         await store.close()
         return found
@@ -313,7 +338,7 @@ def test_a_loop_that_ended_without_closing_does_not_disturb_the_next(make_task: 
     store = FirestoreStore(fresh_project(), emulator=emulator_host())
 
     async def use(task_id: str) -> int:
-        await store.write([Write(make_task(task_id), None)])
+        await store.write([ConditionalWrite(make_task(task_id), None)])
         return len((await store.fetch_due(NOON, limit=9)).tasks)
 
     assert [1, 2] == [asyncio.run(use("a")), asyncio.run(use("b"))]
@@ -345,11 +370,11 @@ async def test_a_revision_later_than_the_documents_refuses_a_write_like_any_othe
     store: FirestoreStore, make_task: Callable[..., Task]
 ) -> None:
     """A database restored from a backup knows less than who had read it before."""
-    await store.write([Write(make_task(), None)])
+    await store.write([ConditionalWrite(make_task(), None)])
     [stored] = (await store.get_tasks(["water-plants"])).tasks
-    known_later = Write(stored.task, stored.revision + 10**9)
+    known_later = ConditionalWrite(stored.task, stored.revision + 10**9)
 
-    assert [Result.REFUSED] == [written.result for written in await store.write([known_later])]
+    assert [WriteStatus.CONFLICT] == [written.status for written in await store.write([known_later])]
 
 
 async def test_a_named_database_is_apart_from_the_default(make_task: Callable[..., Task]) -> None:
@@ -358,7 +383,7 @@ async def test_a_named_database_is_apart_from_the_default(make_task: Callable[..
         FirestoreStore(project, name, emulator=emulator_host()) for name in ("(default)", "blue")
     )
 
-    await default.write([Write(make_task(), None)])
+    await default.write([ConditionalWrite(make_task(), None)])
 
     assert 1 == len((await default.fetch_due(NOON, limit=9)).tasks)
     assert () == (await named.fetch_due(NOON, limit=9)).tasks
@@ -370,7 +395,12 @@ async def test_an_instant_before_which_nothing_is_due(
     store: FirestoreStore, make_task: Callable[..., Task]
 ) -> None:
     early = NOON - timedelta(microseconds=1)
-    await store.write([Write(make_task("early", next_run_at=early), None), Write(make_task("noon"), None)])
+    await store.write(
+        [
+            ConditionalWrite(make_task("early", next_run_at=early), None),
+            ConditionalWrite(make_task("noon"), None),
+        ]
+    )
 
     assert ["early"] == [each.task.id for each in (await store.fetch_due(early, limit=9)).tasks]
     assert () == (await store.fetch_due(NOON, limit=0)).tasks
@@ -385,7 +415,7 @@ async def minutes_of(store: FirestoreStore, **which: Any) -> list[int]:
     return [(run.finished_at - NOON) // MINUTE for run in await store.runs(**which)]
 
 
-async def billed(store: FirestoreStore, work: Any) -> Operations:
+async def billed(store: FirestoreStore, work: Any) -> OperationCounts:
     with store.count_operations() as operations:
         await work
     return operations

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from google.cloud.firestore_v1.types import firestore as wrapped
 
-from functions.domain.alerts.model import Notice
-from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.alerts.model import Notification
+from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Outcome, failed, succeeded
-from functions.domain.storage import Write
+from functions.domain.storage import ConditionalWrite
 from functions.domain.task import Job, Task
 from functions.engine.tick import tick
 from functions.interfaces import TickDependencies
@@ -52,7 +52,7 @@ async def report_of_tick(store: FirestoreStore) -> dict[str, Any]:
     async def perform(job: Job) -> Outcome:
         return failed("It is down") if job.task_id.endswith("7") else succeeded("Done")
 
-    async def notify(notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+    async def notify(notifications: Sequence[Notification], *, within: timedelta) -> list[tuple[str, ...]]:
         return [()] * len(notifications)
 
     parts = TickDependencies(
@@ -63,14 +63,14 @@ async def report_of_tick(store: FirestoreStore) -> dict[str, Any]:
         new_tick_id=lambda: f"tick{next(names)}",
         random=random.Random(1).random,
     )
-    return await tick(parts, Budget(None, None))
+    return await tick(parts, TimeBudget(None, None))
 
 
 @pytest.mark.emulator
 @pytest.mark.parametrize("due", [0, 1, 250])
 async def test_the_report_of_a_tick_is_its_bill(make_task: MakeTask, due: int) -> None:
     async with faulty_firestore(emulator_host()) as faulty, fresh_store(emulator=faulty.host) as store:
-        await store.write([Write(make_task(f"t{number}"), None) for number in range(due)])
+        await store.write([ConditionalWrite(make_task(f"t{number}"), None) for number in range(due)])
         for record in (faulty.calls, faulty.requests, faulty.answers):
             record.clear()
 
@@ -83,7 +83,7 @@ async def test_the_report_of_a_tick_is_its_bill(make_task: MakeTask, due: int) -
 @pytest.mark.emulator
 async def test_a_tick_of_successes_writes_twice_a_run_and_once_a_hundred(make_task: MakeTask) -> None:
     async with faulty_firestore(emulator_host()) as faulty, fresh_store(emulator=faulty.host) as store:
-        await store.write([Write(make_task(f"t{number}0"), None) for number in range(200)])
+        await store.write([ConditionalWrite(make_task(f"t{number}0"), None) for number in range(200)])
         for record in (faulty.calls, faulty.requests, faulty.answers):
             record.clear()
 

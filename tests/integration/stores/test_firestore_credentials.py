@@ -32,14 +32,14 @@ from tests.support.authority import SERVER, Authority
 LOOK = """
 import asyncio, sys
 from datetime import datetime, UTC
-from functions.stores.firestore import client as firestore_line
+from functions.stores.firestore import client
 from functions.stores.firestore.store import FirestoreStore
 
-firestore_line.GOOGLE = sys.argv[1]
+client.GOOGLE_HOST = sys.argv[1]
 
 async def look():
     store = FirestoreStore("my-project", "blue")
-    found = await store.due(datetime.now(UTC), limit=9)
+    found = await store.fetch_due(datetime.now(UTC), limit=9)
     await store.close()
     print(len(found.tasks))
 
@@ -172,7 +172,7 @@ async def test_a_server_whose_certificate_nobody_signed_gets_no_token(google: Go
     code, _, complaint = await look(google, GOOGLE_APPLICATION_CREDENTIALS=str(key))
 
     assert 1 == code
-    assert "StoreUnavailable" in complaint
+    assert "StoreUnavailableError" in complaint
     assert [] == google.headers
 
 

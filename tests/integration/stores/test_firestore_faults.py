@@ -7,7 +7,7 @@ from typing import Any
 import grpc  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
-from functions.domain.storage import Filter, LedgerEntry, Result, Write, Written
+from functions.domain.storage import ConditionalWrite, RunBatch, TaskFilter, WriteResult, WriteStatus
 from functions.domain.task import Claim, Task
 from functions.errors import StoreError, StoreUnavailableError
 from functions.stores.firestore.store import FirestoreStore
@@ -25,7 +25,7 @@ from tests.support.firestore_emulator import emulator_host, fresh_project, fresh
 from tests.unit.stores.firestore.test_runs_and_documents import make_run
 
 SOON_S = 0.5  # the bound under test; far above what the emulator takes, far below a test's patience
-ENTRY = LedgerEntry("t.0", NOON, (make_run(),))
+ENTRY = RunBatch("t.0", NOON, (make_run(),))
 
 
 @pytest.fixture
@@ -46,14 +46,14 @@ class TestLostAnswers:
         self, store: FirestoreStore, faulty: FaultyFirestore, make_task: Callable[..., Task]
     ) -> None:
         """Google's library sends it again by itself, is refused by its own first try, and says we lost."""
-        await store.write([Write(make_task(), None)])
+        await store.write([ConditionalWrite(make_task(), None)])
         [stored] = (await store.get_tasks(["water-plants"])).tasks
         claim = Claim(token="ours.0", until=NOON, started_at=NOON)
         faulty.next("BatchWrite", drop_reply())
 
-        answers = await store.write([Write.changing(stored, {"claim": claim})])
+        answers = await store.write([ConditionalWrite.for_changes(stored, {"claim": claim})])
 
-        assert [Written(Result.UNKNOWN)] == answers
+        assert [WriteResult(WriteStatus.UNKNOWN)] == answers
         assert 2 == faulty.calls.count("BatchWrite")
         assert claim == (await store.get_tasks(["water-plants"])).tasks[0].task.claim
 
@@ -61,12 +61,12 @@ class TestLostAnswers:
         self, store: FirestoreStore, faulty: FaultyFirestore, make_task: Callable[..., Task]
     ) -> None:
         faulty.next("BatchWrite", refuse())
-        writes = [Write(make_task(f"task-{number}"), None) for number in range(500)]
+        writes = [ConditionalWrite(make_task(f"task-{number}"), None) for number in range(500)]
 
-        answers = [answer.result for answer in await store.write(writes)]
+        answers = [answer.status for answer in await store.write(writes)]
 
-        assert {Result.UNKNOWN, Result.APPLIED} == set(answers)
-        assert answers.count(Result.APPLIED) == len((await store.fetch_due(NOON, limit=999)).tasks)
+        assert {WriteStatus.UNKNOWN, WriteStatus.APPLIED} == set(answers)
+        assert answers.count(WriteStatus.APPLIED) == len((await store.fetch_due(NOON, limit=999)).tasks)
 
     @pytest.mark.parametrize(
         "code", ["ABORTED", "RESOURCE_EXHAUSTED", "INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED"]
@@ -76,9 +76,9 @@ class TestLostAnswers:
     ) -> None:
         faulty.next("BatchWrite", refuse(grpc.StatusCode[code]))
 
-        answers = await store.write([Write(make_task(), None)])
+        answers = await store.write([ConditionalWrite(make_task(), None)])
 
-        assert [Written(Result.UNKNOWN)] == answers
+        assert [WriteResult(WriteStatus.UNKNOWN)] == answers
         assert ["BatchWrite"] == faulty.calls
 
     async def test_a_ledger_entry_whose_answer_was_lost_is_sent_again_and_is_there_once(
@@ -86,9 +86,9 @@ class TestLostAnswers:
     ) -> None:
         faulty.next("BatchWrite", drop_reply())
 
-        answers = await store.write_with_runs(ENTRY, [Write(make_task(), None)])
+        answers = await store.write_with_runs(ENTRY, [ConditionalWrite(make_task(), None)])
 
-        assert [Result.APPLIED] == [answer.result for answer in answers]
+        assert [WriteStatus.APPLIED] == [answer.status for answer in answers]
         assert [make_run()] == await store.runs_of_tick("t")
         assert ["BatchWrite", "BatchWrite", "BatchWrite", "RunQuery"] == faulty.calls
 
@@ -98,9 +98,9 @@ class TestLostAnswers:
         """A settlement without its record would lose the occurrence from the history."""
         faulty.next("BatchWrite", drop_reply(), drop_reply())
 
-        answers = await store.write_with_runs(ENTRY, [Write(make_task(), None)])
+        answers = await store.write_with_runs(ENTRY, [ConditionalWrite(make_task(), None)])
 
-        assert [Written(Result.UNKNOWN)] == answers
+        assert [WriteResult(WriteStatus.UNKNOWN)] == answers
         assert ["BatchWrite"] * 2 == faulty.calls
         assert () == (await store.get_tasks(["water-plants"])).tasks
 
@@ -117,9 +117,9 @@ class TestLostAnswers:
     ) -> None:
         faulty.next("BatchWrite", Fault(), drop_reply())
 
-        answers = await store.write_with_runs(ENTRY, [Write(make_task(), None)])
+        answers = await store.write_with_runs(ENTRY, [ConditionalWrite(make_task(), None)])
 
-        assert [Written(Result.UNKNOWN)] == answers
+        assert [WriteResult(WriteStatus.UNKNOWN)] == answers
         assert [make_run()] == await store.runs_of_tick("t")
 
 
@@ -130,7 +130,7 @@ class TestReads:
         self, store: FirestoreStore, faulty: FaultyFirestore, make_task: Callable[..., Task], fault: Fault
     ) -> None:
         """Google's library lets the fault of a cut stream through."""
-        await store.write([Write(make_task(f"task-{number}"), None) for number in range(5)])
+        await store.write([ConditionalWrite(make_task(f"task-{number}"), None) for number in range(5)])
         faulty.next("RunQuery", fault)
 
         answer = await store.fetch_due(NOON, limit=9)
@@ -141,7 +141,7 @@ class TestReads:
     async def test_every_kind_of_read_survives_one_lost_connection(
         self, store: FirestoreStore, faulty: FaultyFirestore, make_task: Callable[..., Task]
     ) -> None:
-        await store.write_with_runs(ENTRY, [Write(make_task(), None)])
+        await store.write_with_runs(ENTRY, [ConditionalWrite(make_task(), None)])
 
         faulty.next("BatchGetDocuments", refuse())
         assert 1 == len((await store.get_tasks(["water-plants"])).tasks)
@@ -152,7 +152,7 @@ class TestReads:
         faulty.next("RunQuery", refuse())
         assert 1 == len(await store.runs(task_id="water-plants"))
         faulty.next("RunQuery", refuse())
-        assert 1 == len((await store.list_tasks(Filter())).tasks)
+        assert 1 == len((await store.list_tasks(TaskFilter())).tasks)
 
     async def test_a_store_that_stays_away_is_unavailable(
         self, store: FirestoreStore, faulty: FaultyFirestore
@@ -197,9 +197,9 @@ class TestRefusals:
         with pytest.raises(StoreError, match=remedy) as of_read:
             await store.fetch_due(NOON, limit=9)
         with pytest.raises(StoreError, match=remedy) as of_write:
-            await store.write([Write(make_task(), None)])
+            await store.write([ConditionalWrite(make_task(), None)])
         with pytest.raises(StoreError, match=remedy):
-            await store.write_with_runs(ENTRY, [Write(make_task(), None)])
+            await store.write_with_runs(ENTRY, [ConditionalWrite(make_task(), None)])
 
         assert not isinstance(of_read.value, StoreUnavailableError)
         assert not isinstance(of_write.value, StoreUnavailableError)
@@ -231,12 +231,12 @@ class TestHungServers:
     @pytest.mark.parametrize(
         "read",
         [
-            lambda store: store.due(NOON, limit=9),
-            lambda store: store.read(["water-plants"]),
+            lambda store: store.fetch_due(NOON, limit=9),
+            lambda store: store.get_tasks(["water-plants"]),
             lambda store: store.runs_of_tick("t"),
-            lambda store: store.page(Filter()),
+            lambda store: store.list_tasks(TaskFilter()),
             lambda store: store.runs(),
-            lambda store: store.counts(NOON),
+            lambda store: store.stats(NOON),
         ],
         ids=["due", "read", "runs_of_tick", "page", "runs", "counts"],
     )
@@ -249,13 +249,17 @@ class TestHungServers:
         self, hung: FirestoreStore, make_task: Callable[..., Task]
     ) -> None:
         async with asyncio.timeout(4 * SOON_S):
-            assert [Written(Result.UNKNOWN)] == await hung.write([Write(make_task(), None)])
+            assert [WriteResult(WriteStatus.UNKNOWN)] == await hung.write(
+                [ConditionalWrite(make_task(), None)]
+            )
 
     async def test_a_settlement_ends_in_time_and_is_unknown(
         self, hung: FirestoreStore, make_task: Callable[..., Task]
     ) -> None:
         async with asyncio.timeout(4 * SOON_S):
-            assert [Written(Result.UNKNOWN)] == await hung.write_with_runs(ENTRY, [Write(make_task(), None)])
+            assert [WriteResult(WriteStatus.UNKNOWN)] == await hung.write_with_runs(
+                ENTRY, [ConditionalWrite(make_task(), None)]
+            )
 
 
 class TestConnections:
@@ -264,5 +268,5 @@ class TestConnections:
 
         with pytest.raises(StoreUnavailableError):
             await store.fetch_due(NOON, limit=9)
-        assert [Written(Result.UNKNOWN)] == await store.write([Write(make_task(), None)])
+        assert [WriteResult(WriteStatus.UNKNOWN)] == await store.write([ConditionalWrite(make_task(), None)])
         await store.close()

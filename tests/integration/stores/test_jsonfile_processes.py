@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from functions.domain.storage import Filter, Result, Write
+from functions.domain.storage import ConditionalWrite, TaskFilter, WriteStatus
 from functions.domain.task import Task
 from tests.conftest import NOON
 from tests.contract.documents import create
@@ -48,7 +48,7 @@ def ready():
 CLAIM = """
 async def main():
     ready()
-    found = (await store.due(NOON, limit=1000)).tasks
+    found = (await store.fetch_due(NOON, limit=1000)).tasks
     won = []
     for start in range(0, len(found), 20):
         writes = [
@@ -76,7 +76,7 @@ async def main():
     for number in range(1_000_000):
         ids = [f"{name}-{number}-{n}" for n in range(50)]
         entry = LedgerEntry(f"{name}.{number}", NOON, tuple(run(task_id) for task_id in ids))
-        await store.finish(entry, [Write(task(task_id), None) for task_id in ids])
+        await store.write_with_runs(entry, [Write(task(task_id), None) for task_id in ids])
         print(number, flush=True)
 asyncio.run(main())
 """
@@ -89,7 +89,7 @@ async def main():
     kept = 0
     try:
         for number in range(100):
-            await store.finish(None, [Write(task(f"t{number}", "x" * 10_000), None)])
+            await store.write_with_runs(None, [Write(task(f"t{number}", "x" * 10_000), None)])
             kept += 1
     except StoreError as exc:
         print(json.dumps({"kept": kept, "error": str(exc)}))
@@ -104,7 +104,7 @@ async def main():
     kept = 0
     try:
         for number in range(1000):
-            await store.finish(LedgerEntry(f"fill.{number}", NOON, (run(f"t{number}"),) * 9), [])
+            await store.write_with_runs(LedgerEntry(f"fill.{number}", NOON, (run(f"t{number}"),) * 9), [])
             kept += 1
     except StoreError as exc:
         print(json.dumps({"kept": kept, "error": str(exc)}))
@@ -116,14 +116,14 @@ FILES = {"open", "os.rename", "os.remove", "os.truncate", "os.chmod", "shutil.co
 home = os.path.dirname(path)
 
 async def work():
-    found = {one.task.id: one for one in (await store.due(NOON, limit=10)).tasks}
+    found = {one.task.id: one for one in (await store.fetch_due(NOON, limit=10)).tasks}
     entry = LedgerEntry("dead.1", NOON, (run("changed"), run("new")))
-    await store.finish(entry, [
+    await store.write_with_runs(entry, [
         Write.changing(found["changed"], {"title": "Changed", "run_count": 1}),
         Write(found["removed"].task, found["removed"].revision, delete=True),
         Write(task("new"), None),
     ])
-    await store.put([Document("owners", "alice", {"credits": 1})])
+    await store.put_documents([Document("owners", "alice", {"credits": 1})])
 
 def die_at(step):
     left = step
@@ -235,12 +235,12 @@ async def test_a_killed_process_leaves_what_it_had_answered(tmp_path: Path, make
     found = await store.fetch_due(NOON, limit=1_000_000)
     runs = {run.task_id for run in await store.runs(limit=1_000_000)}
     tasks = {stored.task.id for stored in found.tasks}
-    assert ((), set()) == (found.broken, tasks - runs)
+    assert ((), set()) == (found.invalid, tasks - runs)
     for name, flushes in reported.items():
         answered = {f"{name}-{number}-{n}" for number in range(flushes) for n in range(RUNS_AT_ONCE)}
         assert set() == answered - tasks
-    [written] = await store.write([Write(make_task("afterwards"), None)])
-    assert Result.APPLIED is written.result
+    [written] = await store.write([ConditionalWrite(make_task("afterwards"), None)])
+    assert WriteStatus.APPLIED is written.status
 
 
 async def test_killed_at_any_step_it_leaves_files_that_can_be_read_and_no_result_without_its_record(
@@ -249,26 +249,26 @@ async def test_killed_at_any_step_it_leaves_files_that_can_be_read_and_no_result
     home = tmp_path / "home"
     home.mkdir()
     names = ("changed", "removed", "untouched")
-    await create(Folder(home).store(), *(make_task(name, crashes=7) for name in names))
+    await create(Folder(home).store(), *(make_task(name, expired_claims=7) for name in names))
 
     steps = said(DIE, Folder(home).path)
 
     assert steps > 20  # else the steps are not seen
     for step in range(1, steps + 1):
         store = Folder(tmp_path / f"home-{step}").store()
-        found = await store.list_tasks(Filter())
+        found = await store.list_tasks(TaskFilter())
         tasks = {stored.task.id: stored.task for stored in found.tasks}
         recorded = {run.task_id for run in await store.runs_of_tick("dead")}
-        assert () == found.broken
+        assert () == found.invalid
         assert {"changed", "untouched"} <= tasks.keys()
-        assert {7} == {tasks[name].crashes for name in names if name in tasks}, step
+        assert {7} == {tasks[name].expired_claims for name in names if name in tasks}, step
         if tasks["changed"].run_count or "new" in tasks or "removed" not in tasks:
             assert {"changed", "new"} == recorded, step
         if await store.get_documents("owners", ["alice"]) or step == steps:
             assert ("Changed", 1) == (tasks["changed"].title, tasks["changed"].run_count)
             assert ("new" in tasks, "removed" in tasks) == (True, False)
-        [again] = await store.write([Write.changing(found.tasks[0], {"title": "Afterwards"})])
-        assert Result.APPLIED is again.result
+        [again] = await store.write([ConditionalWrite.for_changes(found.tasks[0], {"title": "Afterwards"})])
+        assert WriteStatus.APPLIED is again.status
 
 
 async def test_a_disk_that_is_full_is_a_refusal_and_what_was_kept_stays_kept(tmp_path: Path) -> None:
@@ -303,8 +303,8 @@ from functions.stores.jsonfile.store import JsonStore
 
 async def main():
     store = JsonStore(sys.argv[1])
-    print([stored.task.id for stored in (await store.page(Filter())).tasks])
-    for ask in (store.due(datetime.now(UTC), limit=1), store.put([])):
+    print([stored.task.id for stored in (await store.list_tasks(Filter())).tasks])
+    for ask in (store.fetch_due(datetime.now(UTC), limit=1), store.put_documents([])):
         try:
             await ask
         except StoreError as exc:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from functions.domain.storage import Result, Write
+from functions.domain.storage import ConditionalWrite, WriteStatus
 from functions.domain.task import Task
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
@@ -45,7 +45,7 @@ def ready():
 CLAIM = """
 async def main():
     ready()
-    found = (await store.due(NOON, limit=1000)).tasks
+    found = (await store.fetch_due(NOON, limit=1000)).tasks
     won = []
     for start in range(0, len(found), 20):
         writes = [
@@ -75,7 +75,7 @@ async def main():
     for number in range(1_000_000):
         ids = [f"{name}-{number}-{n}" for n in range(500)]
         entry = LedgerEntry(f"{name}.{number}", NOON, tuple(run(task_id) for task_id in ids))
-        await store.finish(entry, [Write(task(task_id), None) for task_id in ids])
+        await store.write_with_runs(entry, [Write(task(task_id), None) for task_id in ids])
         print(number, flush=True)
 asyncio.run(main())
 """
@@ -87,7 +87,7 @@ async def main():
     kept = 0
     try:
         for number in range(100):
-            await store.finish(None, [Write(task(f"t{number}", "x" * 10_000), None)])
+            await store.write_with_runs(None, [Write(task(f"t{number}", "x" * 10_000), None)])
             kept += 1
     except StoreError as exc:
         print(json.dumps({"kept": kept, "error": str(exc)}))
@@ -137,7 +137,7 @@ def flush_until_killed(path: Path, name: str, *, after_s: float) -> int:
 async def test_two_processes_win_each_task_exactly_once(tmp_path: Path, make_task: MakeTask) -> None:
     path = tmp_path / "scheduler.db"
     store = SqliteStore(str(path))
-    await store.write([Write(make_task(f"t{number}"), None) for number in range(200)])
+    await store.write([ConditionalWrite(make_task(f"t{number}"), None) for number in range(200)])
 
     one, other = race(CLAIM, path, ["one", "other"])
 
@@ -177,8 +177,8 @@ async def test_a_killed_process_leaves_whole_flushes_only(tmp_path: Path, make_t
         expected = {f"{flush}-{n}" for flush in numbers for n in range(RUNS_AT_ONCE)}
         assert expected == of_tick
         assert {f"{name}-{number}" for number in range(flushes)} <= numbers
-    [written] = await store.write([Write(make_task("afterwards"), None)])
-    assert Result.APPLIED is written.result
+    [written] = await store.write([ConditionalWrite(make_task("afterwards"), None)])
+    assert WriteStatus.APPLIED is written.status
     await store.close()
 
 

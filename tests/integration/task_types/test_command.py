@@ -18,12 +18,19 @@ from functions.domain.run import Outcome
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
-from functions.task_types.command.process import KEPT_CHARS, MARK, SPARE_BYTES, Capture, Family, run
-from functions.task_types.registry import Tools, check_params, perform
+from functions.task_types.command.process import (
+    MARKER_VARIABLE,
+    MAX_CHARS_PER_END,
+    REDACTION_MARGIN_BYTES,
+    OutputBuffer,
+    ProcessGroup,
+    run_process,
+)
+from functions.task_types.registry import Tools, check_params, run_job
 from tests.unit.task_types.conftest import NOON, tools_with
 
 CANARY = "c4nary-value-of-a-secret"
-KEPT = KEPT_CHARS + SPARE_BYTES
+KEPT = MAX_CHARS_PER_END + REDACTION_MARGIN_BYTES
 STUBBORN = "trap '' TERM INT HUP; while :; do sleep 1000; done"
 Do = Callable[..., Any]
 
@@ -41,7 +48,7 @@ def do(make_job: Callable[..., Job]) -> Do:
         command: Any, *, timeout_s: float = 30.0, tools: Tools | None = None, **params: Any
     ) -> Outcome:
         job = make_job("command", {"command": command} | params, timezone="Europe/Riga", timeout_s=timeout_s)
-        return await perform(job, tools or allowing())
+        return await run_job(job, tools or allowing())
 
     return run_one
 
@@ -177,7 +184,7 @@ async def test_nothing_of_our_environment_is_handed_on(do: Do, monkeypatch: pyte
 
     given = json.loads(outcome.metrics["stdout"])
     assert CANARY not in given.values()
-    assert {"PATH", "HOME", "LANG", "TZ", MARK} <= given.keys()
+    assert {"PATH", "HOME", "LANG", "TZ", MARKER_VARIABLE} <= given.keys()
     own = {name for name in given if name.startswith("CRONFIRE_")}
     assert {"PATH", "HOME", "LANG", "TZ", "LC_CTYPE"} >= given.keys() - own
 
@@ -186,7 +193,7 @@ async def test_the_event_that_started_it_is_a_variable(make_job: Callable[..., J
     event = Event(id="7", type="order.paid", source="shop", time=NOON, data={"total": 12})
     job = replace(make_job("command", {"command": "printenv CRONFIRE_EVENT"}), event=event)
 
-    outcome = await perform(job, allowing())
+    outcome = await run_job(job, allowing())
 
     given = json.loads(outcome.metrics["stdout"])
     assert ("order.paid", {"total": 12}, "1.0") == (given["type"], given["data"], given["specversion"])
@@ -217,37 +224,49 @@ sys.stderr.write('e' * 3_000_000)"""
     assert kept.startswith("000000000\n000000001\n")
     assert kept.endswith("000299998\n000299999")
     assert "\n[... 3000000 bytes in all ...]\n" in kept
-    assert 2 * KEPT_CHARS < len(kept) <= 2 * KEPT_CHARS + 60
-    assert 2 * KEPT_CHARS < len(outcome.metrics["stderr"]) <= 2 * KEPT_CHARS + 60
+    assert 2 * MAX_CHARS_PER_END < len(kept) <= 2 * MAX_CHARS_PER_END + 60
+    assert 2 * MAX_CHARS_PER_END < len(outcome.metrics["stderr"]) <= 2 * MAX_CHARS_PER_END + 60
 
 
 @pytest.mark.parametrize(
-    "size", [0, 1, KEPT_CHARS, 2 * KEPT_CHARS, 2 * KEPT_CHARS + 1, 2 * KEPT, 2 * KEPT + 1, 200_000]
+    "size",
+    [
+        0,
+        1,
+        MAX_CHARS_PER_END,
+        2 * MAX_CHARS_PER_END,
+        2 * MAX_CHARS_PER_END + 1,
+        2 * KEPT,
+        2 * KEPT + 1,
+        200_000,
+    ],
 )
 @pytest.mark.parametrize("piece", [1000, 1_000_000])
 def test_a_capture_keeps_both_ends_whatever_the_pieces(size: int, piece: int) -> None:
     data = "".join(f"{n:07} " for n in range(size // 8 + 1))[:size].encode()
-    capture = Capture()
+    capture = OutputBuffer()
 
     for start in range(0, size, piece):
-        capture.feed(data[start : start + piece])
+        capture.append(data[start : start + piece])
 
     text = capture.text(lambda given: given)
     assert sum(len(kept) for kept in (capture._head, capture._tail)) <= 2 * KEPT
     whole = data.decode().strip()
-    if size <= 2 * KEPT_CHARS:
+    if size <= 2 * MAX_CHARS_PER_END:
         assert whole == text
     else:
-        assert text.startswith(whole[: KEPT_CHARS - 1])
-        assert text.endswith(whole[-(KEPT_CHARS - 1) :])
+        assert text.startswith(whole[: MAX_CHARS_PER_END - 1])
+        assert text.endswith(whole[-(MAX_CHARS_PER_END - 1) :])
         assert f"[... {size} bytes in all ...]" in text
-        assert len(text) < 2 * KEPT_CHARS + 60
+        assert len(text) < 2 * MAX_CHARS_PER_END + 60
 
 
-@pytest.mark.parametrize("before", [KEPT_CHARS - 5, KEPT - 5, 100_000 - KEPT_CHARS - 10, 100_000 - KEPT - 10])
+@pytest.mark.parametrize(
+    "before", [MAX_CHARS_PER_END - 5, KEPT - 5, 100_000 - MAX_CHARS_PER_END - 10, 100_000 - KEPT - 10]
+)
 def test_a_secret_at_a_cut_is_masked_whole(before: int) -> None:
-    capture = Capture()
-    capture.feed((b"x" * before + CANARY.encode()).ljust(100_000, b"x"))
+    capture = OutputBuffer()
+    capture.append((b"x" * before + CANARY.encode()).ljust(100_000, b"x"))
 
     text = capture.text(lambda given: given.replace(CANARY, "***"))
 
@@ -317,7 +336,7 @@ async def test_a_cancelled_command_is_ended_and_its_caller_goes_on(
         f"echo $$ > {tmp_path}/a.pid; (sh -c 'echo $$ > {tmp_path}/b.pid; exec sleep 1000' &); sleep 1000"
     )
     job = make_job("command", {"command": script, "shell": True}, timeout_s=1000.0)
-    task = asyncio.create_task(perform(job, allowing()))
+    task = asyncio.create_task(run_job(job, allowing()))
     pids = await started(2)
 
     task.cancel()
@@ -336,7 +355,9 @@ def test_when_the_loop_ends_so_does_a_stubborn_program(tmp_path: Path) -> None:
         words = ["sh", "-c", f"trap '' TERM; echo $$ > {file}; while :; do sleep 0.05; done"]
         environment = {"PATH": os.environ["PATH"]}
         task = asyncio.create_task(
-            run(words, environment=environment, folder=None, stdin=b"", mark="m1", time_s=1000)
+            run_process(
+                words, environment=environment, working_directory=None, stdin=b"", marker="m1", timeout_s=1000
+            )
         )
         await written(tmp_path, 1)
         task.cancel()
@@ -344,10 +365,10 @@ def test_when_the_loop_ends_so_does_a_stubborn_program(tmp_path: Path) -> None:
 
     asyncio.run(main())
 
-    asyncio.run(gone(Family(int(file.read_text()), mark="m1")))
+    asyncio.run(gone(ProcessGroup(int(file.read_text()), marker="m1")))
 
 
-async def gone(family: Family) -> None:
+async def gone(family: ProcessGroup) -> None:
     """Return when nothing of it is left: the kernel takes a moment to bury what was killed."""
     async with asyncio.timeout(20):
         while family.is_alive():  # noqa: ASYNC110  # nobody tells us of its end
@@ -355,7 +376,7 @@ async def gone(family: Family) -> None:
 
 
 async def test_a_strangers_process_is_not_of_the_family() -> None:
-    environments = {"stranger": {MARK: "other"}, "leader": {MARK: "mine"}}
+    environments = {"stranger": {MARKER_VARIABLE: "other"}, "leader": {MARKER_VARIABLE: "mine"}}
     stranger, leader = [
         await asyncio.create_subprocess_exec(
             "sleep", "1000", env={"PATH": os.environ["PATH"]} | own, start_new_session=True
@@ -363,7 +384,7 @@ async def test_a_strangers_process_is_not_of_the_family() -> None:
         for own in environments.values()
     ]
 
-    Family(leader.pid, mark="mine").send(signal.SIGKILL)
+    ProcessGroup(leader.pid, marker="mine").send_signal(signal.SIGKILL)
 
     assert -signal.SIGKILL == await leader.wait()
     assert alive(stranger.pid)
@@ -376,7 +397,7 @@ def test_a_process_that_nobody_has_buried_is_not_alive() -> None:
     process = subprocess.Popen(["true"], start_new_session=True)
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
 
-    assert not Family(process.pid, mark="mine").is_alive()
+    assert not ProcessGroup(process.pid, marker="mine").is_alive()
     process.wait()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import ModuleType
 
 from functions.config.settings import Settings
-from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.errors import StoreUnavailableError
 
 IMPORTED_IN = os.getpid()
@@ -14,7 +14,7 @@ built_in: list[int] = []
 
 
 class Behind:
-    async def tick(self, _: Budget) -> Mapping[str, object]:
+    async def tick(self, _: TimeBudget) -> Mapping[str, object]:
         return {"status": "ok", "importedIn": IMPORTED_IN, "builtIn": built_in, "servedIn": os.getpid()}
 
     async def status(self) -> Mapping[str, object]:

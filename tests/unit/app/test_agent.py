@@ -9,9 +9,9 @@ import pytest
 from functions.app import application
 from functions.app.application import App
 from functions.config.settings import Settings
-from functions.domain.lifecycle.edit import first_look
-from functions.domain.lifecycle.time_budget import Budget
-from functions.domain.storage import Write
+from functions.domain.lifecycle.edit import new_task
+from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.storage import ConditionalWrite
 from functions.domain.task import TaskSpec
 from functions.domain.types import SkipReason
 from functions.taskfiles import check_task
@@ -64,12 +64,12 @@ async def test_an_agent_runs_is_charged_and_is_stopped(
     assert isinstance(spec, TaskSpec), spec
     await scheduler.accounts.set_plan("ann", monthly_credits=22)
     for number, trial in enumerate(("succeeds", "fails", "is refused")):
-        task = first_look(
+        task = new_task(
             spec.model_copy(update={"id": f"flowers-{number}"}), now=scheduler.now(), origin=trial
         )
-        due = task.model_copy(update={"upcoming": scheduler.now(), "next_run_at": scheduler.now()})
-        await scheduler.store.write([Write(due, None)])
-        await scheduler.tick(Budget(None, None))
+        due = task.model_copy(update={"next_occurrence": scheduler.now(), "next_run_at": scheduler.now()})
+        await scheduler.store.write([ConditionalWrite(due, None)])
+        await scheduler.tick(TimeBudget(None, None))
 
     runs = {run.task_id: run for run in await scheduler.store.runs()}
     account = await scheduler.accounts.get("ann")
@@ -87,15 +87,15 @@ async def test_an_agent_runs_is_charged_and_is_stopped(
 
 async def test_a_task_cannot_reach_the_models_server_itself(scheduler: App, model: LlmServer) -> None:
     """Its address is the operator's: no task may use it, as no task may use any private one."""
-    task = first_look(
+    task = new_task(
         check_task({**TASK, "id": "peek", "type": "http", "params": {"url": model.url}}),  # type: ignore[arg-type]  # it is one
         now=scheduler.now(),
         origin="",
     )
-    due = task.model_copy(update={"upcoming": scheduler.now(), "next_run_at": scheduler.now()})
-    await scheduler.store.write([Write(due, None)])
+    due = task.model_copy(update={"next_occurrence": scheduler.now(), "next_run_at": scheduler.now()})
+    await scheduler.store.write([ConditionalWrite(due, None)])
 
-    report = await scheduler.tick(Budget(None, None))
+    report = await scheduler.tick(TimeBudget(None, None))
 
     assert 1 == report["failed"]
     assert [] == model.asked

@@ -12,12 +12,12 @@ from aiohttp import web
 
 from functions.app.application import App, now
 from functions.config.settings import Settings
-from functions.domain.lifecycle.time_budget import Budget
-from functions.domain.storage import Write
+from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.storage import ConditionalWrite
 from functions.domain.task import TaskSpec
 from functions.services.apply import apply_plan
 
-BUDGET = Budget(stop_starting=timedelta(seconds=18), answer_by=timedelta(seconds=24))
+BUDGET = TimeBudget(start_limit=timedelta(seconds=18), response_limit=timedelta(seconds=24))
 
 
 class Outside:
@@ -92,7 +92,7 @@ async def test_a_heartbeat_that_is_not_heard_fails_no_tick(
     nobody = {"HEARTBEAT_URL": "http://127.0.0.1:9/canary"} if fault == "nobody" else {}
 
     async with scheduler(tmp_path, outside, **nobody) as wired:
-        report = await wired.tick(Budget(timedelta(), timedelta()))
+        report = await wired.tick(TimeBudget(timedelta(), timedelta()))
 
     assert "ok" == report["status"]
     assert ["heartbeat_missed"] == [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
@@ -113,7 +113,9 @@ async def test_people_hear_that_the_scheduler_was_silent(tmp_path: Path, outside
     async with scheduler(tmp_path, outside, LATE_AFTER_MINUTES="5") as wired:
         await apply_plan(wired.store, [spec], origin="file", now=past, new_id=lambda: "e2e")
         [stored] = (await wired.store.get_tasks(["ping"])).tasks
-        await wired.store.write([Write.changing(stored, {"upcoming": past, "next_run_at": past})])
+        await wired.store.write(
+            [ConditionalWrite.for_changes(stored, {"next_occurrence": past, "next_run_at": past})]
+        )
 
         await wired.tick(BUDGET)
         await wired.tick(BUDGET)

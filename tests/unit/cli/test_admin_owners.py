@@ -14,7 +14,7 @@ def test_credits_are_given_and_shown(scheduler: Scheduler) -> None:
     assert {"name": "ann", "plan": "pro", "monthlyCredits": 1000.0, "usedCredits": 0.0} == {
         name: shown.data[name] for name in ("name", "plan", "monthlyCredits", "usedCredits")
     }
-    assert (0.0, 1000.0) == (shown.data["reservedCredits"], shown.data["leftCredits"])
+    assert (0.0, 1000.0) == (shown.data["reservedCredits"], shown.data["remainingCredits"])
 
 
 def test_what_is_not_named_stays(scheduler: Scheduler) -> None:
@@ -23,7 +23,7 @@ def test_what_is_not_named_stays(scheduler: Scheduler) -> None:
     said = scheduler("owners", "set", "ann", "--unlimited")
 
     assert "ann has no limit (plan pro)\n" == said.out
-    assert None is scheduler("owners", "show", "ann", "--json").data["leftCredits"]
+    assert None is scheduler("owners", "show", "ann", "--json").data["remainingCredits"]
 
 
 @pytest.mark.parametrize("words", [("owners",), ("owners", "list")])

@@ -96,7 +96,7 @@ def test_faults_are_data_for_programs(scheduler: Scheduler, write_tasks: WriteTa
 
     assert 2 == said.code
     assert [("b", "timeoutSeconds", 1)] == [
-        (one["task"], one["field"], one["line"]) for one in said.data["faults"]
+        (one["task"], one["field"], one["line"]) for one in said.data["problems"]
     ]
 
 

@@ -72,7 +72,7 @@ def test_files_with_faults_are_not_costed(scheduler: Scheduler, tmp_path: Path) 
     said = scheduler("cost", str(tmp_path / "bad.json"), "--json")
 
     assert 2 == said.code
-    assert said.data["faults"]
+    assert said.data["problems"]
     assert "bad.json" in said.err
 
 

@@ -14,7 +14,7 @@ SECRET = "a-secret-of-at-least-thirty-two-characters"
 def findings(said: Said) -> dict[str, list[tuple[str, str]]]:
     found: dict[str, list[tuple[str, str]]] = {}
     for one in said.data:
-        found.setdefault(one["what"], []).append((one["verdict"], f"{one['text']} -> {one['remedy']}"))
+        found.setdefault(one["check"], []).append((one["status"], f"{one['text']} -> {one['remedy']}"))
     return found
 
 
@@ -29,9 +29,9 @@ def test_an_installation_that_works_is_well(scheduler: Scheduler, write_tasks: W
 
     assert 0 == said.code
     assert "FAIL" not in said.out
-    assert {"ok"} == {one["verdict"] for one in data.data}
+    assert {"ok"} == {one["status"] for one in data.data}
     assert {"settings", "secrets", "store", "clock", "pinger", "tasks", "channels", "zones"} == {
-        one["what"] for one in data.data
+        one["check"] for one in data.data
     }
     assert SECRET not in said.out + said.err
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from functions.cli.console import Screen
-from functions.cli.session import Session
+from functions.cli.session import CliContext
 from functions.cli.transfer import export_store, import_file
-from functions.domain.storage import LedgerEntry
+from functions.domain.storage import RunBatch
 from functions.domain.task import Task
 from functions.errors import InputError
 from functions.stores.sqlite.store import SqliteStore
@@ -38,7 +38,7 @@ def command(environment: dict[str, str]) -> Command:
 
         async def carried_out() -> int:
             screen = Screen(out, err, as_json=as_json)
-            session = Session(environment | (variables or {}), screen, clock=lambda: NOON)
+            session = CliContext(environment | (variables or {}), screen, clock=lambda: NOON)
             try:
                 return int(await does(session, **options))
             finally:
@@ -76,10 +76,10 @@ def test_programs_are_answered_in_json(command: Command, tmp_path: Path) -> None
     out = command(export_store, as_json=True, path=file)
     done = command(import_file, as_json=True, paths=[file], variables=other(tmp_path))
 
-    assert ("tasks", True, []) == (older.data["shape"], older.data["applied"], older.data["faults"])
+    assert ("tasks", True, []) == (older.data["format"], older.data["applied"], older.data["problems"])
     assert {"id": "news", "action": "create", "nextRunAt": "2026-11-20T12:20:00Z"} in older.data["changes"]
-    assert ["left out"] == [note["did"] for note in older.data["notes"] if note["field"] == "mood"]
-    assert (5, [], []) == (out.data["tasks"], out.data["running"], out.data["broken"])
+    assert ["left out"] == [note["action"] for note in older.data["notes"] if note["field"] == "mood"]
+    assert (5, [], []) == (out.data["tasks"], out.data["running"], out.data["unreadable"])
     assert {"tasks": 5, "runs": 0, "documents": 0} == done.data["created"]
 
 
@@ -110,7 +110,7 @@ def test_a_task_file_is_written_in_place_of_the_store(command: Command, tmp_path
     stored = command(export_store, as_json=True, path=tmp_path / "all.jsonl")
 
     loaded = read_task_files([file])
-    assert (0, (), 4) == (said.code, loaded.faults, len(loaded.specs))
+    assert (0, (), 4) == (said.code, loaded.problems, len(loaded.specs))
     assert {120} == {spec.timeout_seconds for spec in loaded.specs}
     assert 0 == stored.data["tasks"]
 
@@ -149,7 +149,7 @@ def test_long_work_says_how_far_it_is(command: Command, tmp_path: Path, make_run
         for number in range(52):
             moments = [NOON - timedelta(seconds=number * 100 + one + 1) for one in range(100)]
             runs = tuple(make_run(f"t{number}", token="a.1", occurrence=at, finished_at=at) for at in moments)
-            await store.write_with_runs(LedgerEntry(f"a.{number}", NOON, runs), [])
+            await store.write_with_runs(RunBatch(f"a.{number}", NOON, runs), [])
         await store.close()
 
     asyncio.run(fill())
@@ -165,9 +165,9 @@ def test_long_work_says_how_far_it_is(command: Command, tmp_path: Path, make_run
     ("options", "says"),
     [
         ({"paths": [Path("nowhere.json")]}, "nowhere.json: cannot be read"),
-        ({"paths": [OLDER / "tasks.json"], "shape": "quartz"}, "--from: must be one of archive, rows"),
+        ({"paths": [OLDER / "tasks.json"], "format_name": "quartz"}, "--from: must be one of archive, rows"),
         ({"paths": [OLDER / "tasks.json"], "replace": True}, "--replace: is for archives"),
-        ({"paths": [OLDER / "tasks.json"], "shape": "archive"}, "no heading of an archive"),
+        ({"paths": [OLDER / "tasks.json"], "format_name": "archive"}, "no heading of an archive"),
         (
             {"paths": [OLDER / "tasks.json"], "variables": {"SCHEDULER_URL": "https://x"}},
             "unset SCHEDULER_URL",

@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from functions.domain.task import Claim, Task
-from functions.domain.types import Instant, instant_text
+from functions.domain.types import Instant, format_instant
 from tests.conftest import NOON
 
 CLAIM = Claim(token="a.1", until=NOON, started_at=NOON)
@@ -64,7 +64,7 @@ def test_a_deep_copy_shares_nothing() -> None:
 )
 def test_an_instant_is_written_in_utc(at: datetime, text: str) -> None:
     """The same, however often it is asked for, and from whatever zone."""
-    assert [text, text] == [instant_text(at), instant_text(at)]
+    assert [text, text] == [format_instant(at), format_instant(at)]
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00"])

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from functions.domain.alerts.model import Notice
-from functions.domain.credits import Account, Rates
-from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.alerts.model import Notification
+from functions.domain.credits import Account, PriceList
+from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Outcome, Run, failed, succeeded
-from functions.domain.storage import Document, Stored, Write, Written
+from functions.domain.storage import ConditionalWrite, Document, VersionedTask, WriteResult
 from functions.domain.task import Claim, Job, Retry, Task
-from functions.domain.task_budget import Spent, TaskBudget
+from functions.domain.task_budget import CreditLimit, Spending
 from functions.domain.types import OutcomeKind, SkipReason, Status
 from functions.engine.tick import tick
 from functions.errors import StoreUnavailableError
@@ -27,7 +27,7 @@ from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]
-RATES = Rates({"agent": 5}, per_1k_tokens=2)
+RATES = PriceList({"agent": 5}, per_1k_tokens=2)
 FIVE_MINUTES = timedelta(minutes=5)
 
 
@@ -38,10 +38,10 @@ class World:
     store: SqliteStore
     shelf: DocumentStore
     now: datetime = NOON
-    rates: Rates = RATES
+    rates: PriceList = RATES
     work: Callable[[Job], Awaitable[Outcome]] | None = None
     jobs: list[Job] = field(default_factory=list)
-    told: list[Notice] = field(default_factory=list)
+    told: list[Notification] = field(default_factory=list)
     names: Any = field(default_factory=lambda: count(1))
 
     @property
@@ -49,7 +49,7 @@ class World:
         return AccountStore(self.shelf, clock=lambda: self.now)
 
     async def put(self, *tasks: Task) -> None:
-        await self.store.write([Write(task, None) for task in tasks])
+        await self.store.write([ConditionalWrite(task, None) for task in tasks])
 
     async def task(self, task_id: str) -> Task:
         return (await self.store.get_tasks([task_id])).tasks[0].task
@@ -72,13 +72,15 @@ class World:
         )
 
     async def tick(self, parts: TickDependencies | None = None) -> dict[str, Any]:
-        return await tick(parts or self.parts(), Budget(None, None))
+        return await tick(parts or self.parts(), TimeBudget(None, None))
 
     async def perform(self, job: Job) -> Outcome:
         self.jobs.append(job)
         return await self.work(job) if self.work else uses(1000, 500)
 
-    async def tell(self, notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+    async def tell(
+        self, notifications: Sequence[Notification], *, within: timedelta
+    ) -> list[tuple[str, ...]]:
         self.told += notifications
         return [() for _ in notifications]
 
@@ -196,7 +198,7 @@ async def test_a_new_month_goes_on(world: World, agent: MakeTask) -> None:
     await world.tick()
 
     account = await world.account()
-    assert (2, "2026-12", 8.0) == (len(world.jobs), account.period, account.used_credits)
+    assert (2, "2026-12", 8.0) == (len(world.jobs), account.month, account.used_credits)
 
 
 async def test_a_run_gets_the_tokens_that_are_left(world: World, agent: MakeTask) -> None:
@@ -209,16 +211,16 @@ async def test_a_run_gets_the_tokens_that_are_left(world: World, agent: MakeTask
 
 
 async def test_a_task_stops_at_its_own_budget(world: World, agent: MakeTask) -> None:
-    await world.put(agent("a", owner="", budget=TaskBudget(credits_per_run=9, credits_per_month=12)))
+    await world.put(agent("a", owner="", budget=CreditLimit(credits_per_run=9, credits_per_month=12)))
 
     for _ in range(3):
         await world.tick()
         world.now += FIVE_MINUTES
 
     task = await world.task("a")
-    assert ([2000], Spent(period="2026-11", credits=8)) == (
+    assert ([2000], Spending(month="2026-11", credits=8)) == (
         [job.max_tokens for job in world.jobs],
-        task.spent,
+        task.credits_spent,
     )
     assert "This task has used 8 of 12 credits" in task.last_error
     assert [] == await world.accounts.list_accounts()
@@ -226,14 +228,14 @@ async def test_a_task_stops_at_its_own_budget(world: World, agent: MakeTask) -> 
 
 async def test_credits_set_aside_elsewhere_leave_the_run_due(world: World, agent: MakeTask) -> None:
     await world.accounts.set_plan("ann", monthly_credits=100)
-    await world.accounts.update({"ann": lambda one: one.reserved("other.1", 96, until=NOON)})
+    await world.accounts.update({"ann": lambda one: one.reserve("other.1", 96, until=NOON)})
     await world.put(agent("a"))
 
     first = await world.tick()
-    await world.accounts.update({"ann": lambda one: one.settled("other.1", 3)})
+    await world.accounts.update({"ann": lambda one: one.charge("other.1", 3)})
     second = await world.tick()
 
-    assert (1, 0) == (first["left"], first["started"])
+    assert (1, 0) == (first["postponed"], first["started"])
     assert (1, 11.0) == (second["succeeded"], (await world.account()).used_credits)
     assert 1 == len(await world.runs())
 
@@ -297,14 +299,14 @@ async def test_people_hear_of_80_and_100_percent_once_each(world: World, agent: 
         ("credits", "ann", "32 of the 40 credits of November 2026"),
         ("credits", "ann", "The 40 credits of November 2026"),
     ] == [word for word in words if word[0] == "credits"]
-    assert 100 == (await world.account()).told
+    assert 100 == (await world.account()).notified_level
 
 
 async def test_results_written_at_the_same_time_tell_once(world: World, agent: MakeTask) -> None:
     """A hundred at a time: both batches count beyond 80 % before either is written."""
     await world.accounts.set_plan("ann", monthly_credits=122)
     await world.put(*(agent(f"h{n}", type="http", notify=()) for n in range(120)))
-    world.rates = Rates({"http": 1})
+    world.rates = PriceList({"http": 1})
 
     await world.tick()
 
@@ -328,7 +330,7 @@ async def test_a_month_that_ends_meanwhile_leaves_the_new_one_untold(world: Worl
     await world.put(agent("a"))
     [stored] = (await world.store.get_tasks(["a"])).tasks
     claim = Claim(token="tick.1", until=NOON, started_at=NOON)
-    claimed = Stored(stored.task.model_copy(update={"claim": claim}), stored.revision)
+    claimed = VersionedTask(stored.task.model_copy(update={"claim": claim}), stored.revision)
     credits = world.parts().credits
     await credits.reserve([claimed])
     [charged] = await credits.charge([(claimed, uses(1000, 500))])
@@ -336,23 +338,21 @@ async def test_a_month_that_ends_meanwhile_leaves_the_new_one_untold(world: Worl
 
     await credits.mark_notified(charged.notifications)
 
-    assert ("2026-12", 0) == ((await world.account()).period, (await world.account()).told)
+    assert ("2026-12", 0) == ((await world.account()).month, (await world.account()).notified_level)
     assert ["owner.ann@2026-11#credits80"] == [notice.id for notice in charged.notifications]
 
 
 async def test_a_notice_whose_tick_died_is_carried_by_another_run(world: World, agent: MakeTask) -> None:
     """The account counts before the task is written: what dies between the two has told nobody."""
     await world.accounts.set_plan("ann", monthly_credits=10)
-    await world.accounts.update(
-        {"ann": lambda one: one.reserved("dead.1", 9, until=NOON).settled("dead.1", 9)}
-    )
+    await world.accounts.update({"ann": lambda one: one.reserve("dead.1", 9, until=NOON).charge("dead.1", 9)})
     await world.put(agent("a", params={"maxTokens": 100}, notify=()))
-    world.rates = Rates({"agent": 0.5})
+    world.rates = PriceList({"agent": 0.5})
 
     await world.tick()
 
     assert ["owner.ann@2026-11#credits80"] == [one.id for one in world.told]
-    assert 80 == (await world.account()).told
+    assert 80 == (await world.account()).notified_level
 
 
 # -- when things break ------------------------------------------------------------------------------------
@@ -374,7 +374,7 @@ class Broken:
     async def list_documents(self, *given: Any, **named: Any) -> list[Document]:
         return await self._store.list_documents(*given, **named)
 
-    async def put_documents(self, documents: Sequence[Document]) -> list[Written]:
+    async def put_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
         if self.down:
             raise StoreUnavailableError("down")
         answers = await self._store.put_documents(documents)
@@ -383,7 +383,7 @@ class Broken:
             raise StoreUnavailableError("no answer")
         return answers
 
-    async def delete_documents(self, documents: Sequence[Document]) -> list[Written]:
+    async def delete_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
         return await self._store.delete_documents(documents)
 
 
@@ -414,7 +414,7 @@ async def test_accounts_out_of_reach_leave_priced_runs_due_and_no_others(
     broken.down = False
     second = await world.tick()
 
-    assert (1, 1) == (first["succeeded"], first["left"])
+    assert (1, 1) == (first["succeeded"], first["postponed"])
     assert ["free", "a"] == [job.task_id for job in world.jobs]
     assert 1 == second["succeeded"]
 
@@ -423,7 +423,9 @@ async def test_a_result_is_written_when_it_cannot_be_counted_and_counted_later(
     world: World, agent: MakeTask
 ) -> None:
     world.shelf = broken = Broken(world.store)
-    await world.put(agent("a"), agent("b", next_run_at=NOON + FIVE_MINUTES, upcoming=NOON + FIVE_MINUTES))
+    await world.put(
+        agent("a"), agent("b", next_run_at=NOON + FIVE_MINUTES, next_occurrence=NOON + FIVE_MINUTES)
+    )
     parts = world.parts()
 
     async def breaks(_: Job) -> Outcome:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from functions.domain.event_outbox import CloudEvent
-from functions.domain.events import After, Event, Follower, OnEvent
-from functions.domain.lifecycle.edit import first_look
-from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.events import After, Dependent, Event, OnEvent
+from functions.domain.lifecycle.edit import new_task
+from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Outcome, failed, succeeded
-from functions.domain.storage import LedgerEntry, Result, Write, Written
+from functions.domain.storage import ConditionalWrite, RunBatch, WriteResult, WriteStatus
 from functions.domain.task import Job, Pause, Task, TaskSpec
 from functions.domain.types import Status, Trigger
 from functions.engine.tick import tick
@@ -46,10 +46,10 @@ class World:
         """Make a task as people do, links included."""
         given = {"id": task_id, "title": task_id, "type": "http", "params": {}} | changes
         spec = TaskSpec.model_validate(given)
-        task = first_look(spec, now=self.now - MINUTE, origin="test")
+        task = new_task(spec, now=self.now - MINUTE, origin="test")
         async with sync_links(self.store, spec):
-            [written] = await self.store.write([Write(task, None)])
-        assert written.result is Result.APPLIED
+            [written] = await self.store.write([ConditionalWrite(task, None)])
+        assert written.status is WriteStatus.APPLIED
         return task
 
     async def task(self, task_id: str) -> Task:
@@ -67,7 +67,7 @@ class World:
             publish=self.publish,
             subscribers=partial(subscribers, self.store),
         )
-        return await tick(replace(parts, **changes), Budget(None, None))
+        return await tick(replace(parts, **changes), TimeBudget(None, None))
 
     def clock(self) -> datetime:
         """The present moment: never the same twice."""
@@ -199,7 +199,7 @@ async def test_somebody_who_waits_for_one_task_does_not_wait_for_its_followers(w
     await world.make("fetch", schedule="* * * * *")
     await world.make("report", after=[{"task": "fetch"}])
 
-    await world.tick(takes_others=False)
+    await world.tick(run_dependents=False)
 
     assert ["fetch"] == world.ran
     await world.tick()
@@ -224,14 +224,16 @@ class Dying:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    async def write(self, writes: Sequence[Write]) -> list[Written]:
+    async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
         return await self.write_with_runs(None, writes)
 
-    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def write_with_runs(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
         self._left -= 1
         if self._left < 0 or (self._left == 0 and not self._applied):
             raise DiedError
-        written: list[Written] = await self._inner.finish(batch, writes)
+        written: list[WriteResult] = await self._inner.write_with_runs(batch, writes)
         if self._left == 0:
             raise DiedError
         return written
@@ -269,7 +271,9 @@ async def test_the_end_of_a_run_known_from_the_ledger_alone_is_heard_too(world: 
         def __getattr__(self, name: str) -> Any:
             return getattr(world.store, name)
 
-        async def write_with_runs(self, entry: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+        async def write_with_runs(
+            self, entry: RunBatch | None, writes: Sequence[ConditionalWrite]
+        ) -> list[WriteResult]:
             if entry is None:
                 return await world.store.write_with_runs(None, writes)
             await world.store.write_with_runs(entry, [])
@@ -289,7 +293,7 @@ async def test_a_follower_that_was_deleted_is_let_go(world: World) -> None:
     await world.make("fetch", schedule="* * * * *")
     await world.make("report", after=[{"task": "fetch"}])
     [stored] = (await world.store.get_tasks(["report"])).tasks
-    await world.store.write([Write(stored.task, stored.revision, delete=True)])
+    await world.store.write([ConditionalWrite(stored.task, stored.revision, delete=True)])
 
     await world.tick()
 
@@ -302,7 +306,7 @@ async def test_a_paused_follower_has_it_on_record(world: World) -> None:
     await world.make("report", after=[{"task": "fetch"}])
     [stored] = (await world.store.get_tasks(["report"])).tasks
     changes = {"status": Status.PAUSED, "pause": Pause(note="Holiday")}
-    await world.store.write([Write.changing(stored, changes)])
+    await world.store.write([ConditionalWrite.for_changes(stored, changes)])
 
     report = await world.tick()
 
@@ -417,7 +421,7 @@ async def test_tasks_that_start_one_another_by_events_come_to_an_end(world: Worl
         return succeeded("Sent", events=(event,))
 
     for _ in range(5):
-        await world.tick(perform=answer)
+        await world.tick(run_task=answer)
         world.now += MINUTE
 
     assert 21 == len(world.jobs)
@@ -434,7 +438,7 @@ async def test_links_follow_what_people_write(world: World) -> None:
     await world.make("a", schedule="* * * * *")
     await world.make("b", schedule="* * * * *")
     task = await world.make("c", after=[{"task": "a"}], onEvent=[{"type": "x"}, {"type": "y"}])
-    assert (Follower(task="c", on="success"),) == (await world.task("a")).followers
+    assert (Dependent(task="c", on="success"),) == (await world.task("a")).dependents
     assert {"x": ("c",), "y": ("c",)} == await all_subscribers(world.store)
     changes = {"after": (After(task="b", on="failure"),), "on_event": (OnEvent(type="y"),)}
     written = TaskSpec.model_validate(task.model_dump(include=set(TaskSpec.model_fields)))
@@ -443,8 +447,8 @@ async def test_links_follow_what_people_write(world: World) -> None:
     async with sync_links(world.store, changed, before=task):
         pass
 
-    assert () == (await world.task("a")).followers
-    assert (Follower(task="c", on="failure"),) == (await world.task("b")).followers
+    assert () == (await world.task("a")).dependents
+    assert (Dependent(task="c", on="failure"),) == (await world.task("b")).dependents
     assert {"y": ("c",)} == await all_subscribers(world.store)
 
 

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from functions.domain.lifecycle.decide import CLAIMED_AHEAD
+from functions.domain.lifecycle.decide import CLAIM_LEAD_TIME
 from functions.domain.run import Outcome, succeeded
-from functions.domain.storage import Stored
+from functions.domain.storage import VersionedTask
 from functions.domain.task import Claim, Job, Task
 from functions.engine.executor import SHUT_DOWN, Executor, FinishedAttempt
 from tests.conftest import NOON
@@ -43,7 +43,7 @@ class World:
         state = {"claim": claim, "occurrence": NOON, "attempt": 1, "status": "running"}
         for name in names:
             task = self.make_task(name, **state, last_duration_ms=took_ms, timeout_seconds=timeout_s)
-            self.attempts.start(Stored(task, 1))
+            self.attempts.start(VersionedTask(task, 1))
 
     async def end(self, *names: str) -> None:
         for name in names:
@@ -175,7 +175,7 @@ async def test_what_waited_too_long_for_a_slot_is_given_back(
     soon = world.attempts.take_expired()
     loop, now = asyncio.get_running_loop(), asyncio.get_running_loop().time()
 
-    monkeypatch.setattr(loop, "time", lambda: now + CLAIMED_AHEAD.total_seconds() + 0.1)
+    monkeypatch.setattr(loop, "time", lambda: now + CLAIM_LEAD_TIME.total_seconds() + 0.1)
     late = world.attempts.take_expired()
     await world.end("a")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Outcome, succeeded
 from functions.domain.task import Job, Task
 from functions.domain.types import OutcomeKind, SkipReason
@@ -54,7 +54,7 @@ async def test_a_task_too_long_for_a_tick_is_handed_over_and_stays_due(
     report = await world.tick(PATIENT)
 
     assert [(["backup"], False)] == workers.asked
-    assert (1, 1, 1) == (report["started"], report["left"], report["handed"])
+    assert (1, 1, 1) == (report["started"], report["postponed"], report["handedOff"])
     assert NOON == (await world.task("backup")).next_run_at
 
 
@@ -63,7 +63,7 @@ async def test_a_worker_runs_what_was_handed_over(world: World, make_task: MakeT
     await world.put(make_task("backup", timeout_seconds=200))
     await world.tick(PATIENT)
 
-    report = await world.tick(Budget(timedelta(seconds=270), timedelta(seconds=280)))
+    report = await world.tick(TimeBudget(timedelta(seconds=270), timedelta(seconds=280)))
 
     assert (1, ["backup"]) == (report["succeeded"], [job.task_id for job in world.jobs])
 
@@ -89,7 +89,7 @@ async def test_without_workers_a_task_too_long_is_skipped_as_before(
 
     report = await world.tick(PATIENT)
 
-    assert (1, False) == (report["skipped"], "handed" in report)
+    assert (1, False) == (report["skipped"], "handedOff" in report)
 
 
 async def test_what_a_tick_has_no_time_to_start_is_a_backlog(
@@ -106,8 +106,8 @@ async def test_what_a_tick_has_no_time_to_start_is_a_backlog(
 
     report = await world.tick(PATIENT)
 
-    assert ([([], True)], 4) == (workers.asked, report["handed"])
-    assert report["left"] > 0
+    assert ([([], True)], 4) == (workers.asked, report["handedOff"])
+    assert report["postponed"] > 0
 
 
 async def test_a_tick_that_does_it_all_asks_nobody(
@@ -117,7 +117,7 @@ async def test_a_tick_that_does_it_all_asks_nobody(
 
     report = await world.tick(PATIENT)
 
-    assert ([], 30, False) == (workers.asked, report["succeeded"], "handed" in report)
+    assert ([], 30, False) == (workers.asked, report["succeeded"], "handedOff" in report)
 
 
 async def test_an_idle_tick_asks_nobody(world: World, workers: FakeWorkers) -> None:
@@ -135,7 +135,7 @@ async def test_what_no_queue_takes_is_tried_by_the_next_tick(
     first = await world.tick(PATIENT)
     await world.tick(PATIENT)
 
-    assert ("ok", 1) == (first["status"], first["left"])
+    assert ("ok", 1) == (first["status"], first["postponed"])
     assert [(["backup"], False)] * 2 == workers.asked
 
 
@@ -156,7 +156,7 @@ async def test_the_hand_over_leaves_time_for_the_answer(
 ) -> None:
     await world.put(make_task("backup", timeout_seconds=200))
 
-    await world.tick(Budget(timedelta(seconds=4), timedelta(seconds=5)))
+    await world.tick(TimeBudget(timedelta(seconds=4), timedelta(seconds=5)))
 
     assert workers.within is not None
     assert timedelta(seconds=0.5) <= workers.within <= timedelta(seconds=2)

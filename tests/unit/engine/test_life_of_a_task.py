@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from functions.domain.alerts.model import Notice
-from functions.domain.lifecycle.complete import ASKED_FOR
-from functions.domain.lifecycle.edit import first_look
-from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.alerts.model import Notification
+from functions.domain.lifecycle.complete import REQUESTED_TRIGGERS
+from functions.domain.lifecycle.edit import new_task
+from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Outcome, Run, failed, succeeded
-from functions.domain.storage import LedgerEntry, Write, Written
+from functions.domain.storage import ConditionalWrite, RunBatch, WriteResult
 from functions.domain.task import Job, Task, TaskSpec
 from functions.domain.types import Status
 from functions.engine.tick import tick
@@ -32,7 +32,7 @@ from tests.conftest import NOON
 
 STEP = timedelta(minutes=10)  # between two occurrences
 BORN = NOON + timedelta(seconds=30)  # so that no wish of a person falls upon an occurrence
-BUDGET = Budget(stop_starting=None, answer_by=None)
+BUDGET = TimeBudget(start_limit=None, response_limit=None)
 OUTCOMES = {
     "succeeds": succeeded("Done"),
     "fails": failed("Answered 503"),
@@ -51,7 +51,9 @@ class MortalStore(SqliteStore):
         super().__init__(":memory:")
         self.kills: str | None = None
 
-    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def write_with_runs(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
         if self.kills and batch is not None:  # a claim comes without a record, and is let through
             attempted = any(run.attempt for run in batch.runs)  # a skip alone may be recorded twice, see docs
             if self.kills == "after the record" and attempted:
@@ -112,8 +114,8 @@ class LifeOfATask(RuleBasedStateMachine):
                 "maxRuns": max_runs,
             }
         )
-        task = first_look(self.spec, now=self.now, origin="test")
-        self.do(self.store.write([Write(task, None)]))
+        task = new_task(self.spec, now=self.now, origin="test")
+        self.do(self.store.write([ConditionalWrite(task, None)]))
 
     @rule(minutes=st.integers(1, 45))
     def time_passes(self, minutes: int) -> None:
@@ -219,13 +221,13 @@ class LifeOfATask(RuleBasedStateMachine):
         return found
 
     def waiting(self, task: Task) -> set[datetime]:
-        found = {extra.at for extra in task.backlog if extra.trigger not in ASKED_FOR}
-        if task.occurrence is not None and task.trigger not in ASKED_FOR:
+        found = {extra.at for extra in task.backlog if extra.trigger not in REQUESTED_TRIGGERS}
+        if task.occurrence is not None and task.trigger not in REQUESTED_TRIGGERS:
             found.add(task.occurrence)
         if task.missed is not None:
             found |= {at for at in self.due(task) if task.missed.first <= at <= task.missed.last}
-        if task.upcoming is not None:
-            return found | {at for at in self.due(task) if at >= task.upcoming}
+        if task.next_occurrence is not None:
+            return found | {at for at in self.due(task) if at >= task.next_occurrence}
         ended = self.ends()  # the limit of runs was reached: what comes after it is nobody's
         found |= {at for at in self.due(task) if at not in ended}
         return found
@@ -234,10 +236,10 @@ class LifeOfATask(RuleBasedStateMachine):
         ends: Counter[datetime] = Counter()
         runs = self.runs()
         for run in runs:
-            if run.final and run.skip_reason is None and run.trigger not in ASKED_FOR:
+            if run.final and run.skip_reason is None and run.trigger not in REQUESTED_TRIGGERS:
                 ends[run.occurrence] += 1
         for run in runs:
-            if run.skip_reason is not None and run.trigger not in ASKED_FOR:
+            if run.skip_reason is not None and run.trigger not in REQUESTED_TRIGGERS:
                 at, number = run.occurrence, run.count
                 while number:
                     if ends[at] == 0 or run.last is None:
@@ -273,12 +275,14 @@ class LifeOfATask(RuleBasedStateMachine):
         )
 
     async def perform(self, job: Job) -> Outcome:
-        if job.trigger not in ASKED_FOR:
+        if job.trigger not in REQUESTED_TRIGGERS:
             self.attempts[job.idempotency_key] += 1
         self.now += self.takes
         return self.outcome
 
-    async def tell(self, notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+    async def tell(
+        self, notifications: Sequence[Notification], *, within: timedelta
+    ) -> list[tuple[str, ...]]:
         return [() for _ in notifications]
 
 

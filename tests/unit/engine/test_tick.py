@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from functions.domain.alerts.model import Notice
-from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.alerts.model import Notification
+from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Outcome, failed, succeeded
-from functions.domain.storage import LedgerEntry, Stored, Write
+from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask
 from functions.domain.task import Job, Task
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
 from functions.engine.tick import tick
@@ -26,8 +26,8 @@ from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]
 MINUTE = timedelta(minutes=1)
-UNLIMITED = Budget(None, None)
-PATIENT = Budget(stop_starting=timedelta(seconds=18), answer_by=timedelta(seconds=24))
+UNLIMITED = TimeBudget(None, None)
+PATIENT = TimeBudget(start_limit=timedelta(seconds=18), response_limit=timedelta(seconds=24))
 
 
 @dataclass
@@ -50,7 +50,7 @@ class World:
     store: SqliteStore
     clock: Clock = field(default_factory=Clock)
     jobs: list[Job] = field(default_factory=list)
-    told: list[Notice] = field(default_factory=list)
+    told: list[Notification] = field(default_factory=list)
     unreachable: set[str] = field(default_factory=set)
     work: Callable[[Job], Awaitable[Outcome]] | None = None
     stopping: bool = False
@@ -60,12 +60,12 @@ class World:
     names: Any = field(default_factory=lambda: count(1))
 
     async def put(self, *tasks: Task) -> None:
-        await self.store.write([Write(task, None) for task in tasks])
+        await self.store.write([ConditionalWrite(task, None) for task in tasks])
 
     async def task(self, task_id: str = "water-plants") -> Task:
         return (await self.store.get_tasks([task_id])).tasks[0].task
 
-    async def tick(self, budget: Budget = UNLIMITED) -> dict[str, Any]:
+    async def tick(self, budget: TimeBudget = UNLIMITED) -> dict[str, Any]:
         parts = TickDependencies(
             store=self.store,
             run_task=self.perform,
@@ -84,7 +84,9 @@ class World:
         self.jobs.append(job)
         return await self.work(job) if self.work else succeeded(f"Done {job.task_id}")
 
-    async def tell(self, notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+    async def tell(
+        self, notifications: Sequence[Notification], *, within: timedelta
+    ) -> list[tuple[str, ...]]:
         self.told += notifications
         return [tuple(self.unreachable) for _ in notifications]
 
@@ -102,9 +104,9 @@ async def test_due_tasks_run_once_and_move_on(world: World, make_task: MakeTask)
     report = await world.tick()
 
     assert {f"t{n}" for n in range(30)} == {job.task_id for job in world.jobs}
-    assert (30, 30, 30, 0) == tuple(report[name] for name in ("due", "started", "succeeded", "left"))
+    assert (30, 30, 30, 0) == tuple(report[name] for name in ("due", "started", "succeeded", "postponed"))
     assert [] == list((await world.store.fetch_due(world.clock(), limit=99)).tasks)
-    assert (await world.task("t0")).upcoming == NOON + 5 * MINUTE
+    assert (await world.task("t0")).next_occurrence == NOON + 5 * MINUTE
 
 
 async def test_a_run_costs_one_read_and_two_writes(world: World, make_task: MakeTask) -> None:
@@ -205,7 +207,7 @@ async def test_a_store_that_fails_between_waves_does_not_cut_off_what_runs(
     """The tick reports the failure, but the attempt it had begun is finished and written."""
     claim, broken = TickWriter.claim, asyncio.Event()
 
-    async def only_once(books: TickWriter, wanted: Any) -> list[Stored]:
+    async def only_once(books: TickWriter, wanted: Any) -> list[VersionedTask]:
         if broken.is_set():
             raise StoreUnavailableError("Gone")
         broken.set()
@@ -227,7 +229,7 @@ async def test_a_wave_whose_claims_fail_does_not_cut_off_the_wave_beside_it(
     """More than a hundred are claimed in several waves at once; what one of them won is run and written."""
     claim, sizes = TickWriter.claim, list[int]()
 
-    async def only_the_second(books: TickWriter, wanted: Any) -> list[Stored]:
+    async def only_the_second(books: TickWriter, wanted: Any) -> list[VersionedTask]:
         sizes.append(len(wanted))
         if len(sizes) == 1:
             raise StoreUnavailableError("Gone")
@@ -250,7 +252,9 @@ async def test_an_edit_during_the_run_keeps_the_edit_and_the_result(
 ) -> None:
     async def edit_meanwhile(job: Job) -> Outcome:
         [stored] = (await world.store.get_tasks([job.task_id])).tasks
-        await world.store.write([Write.changing(stored, {"title": "Edited", "schedule": "0 * * * *"})])
+        await world.store.write(
+            [ConditionalWrite.for_changes(stored, {"title": "Edited", "schedule": "0 * * * *"})]
+        )
         return succeeded("Done")
 
     world.work = edit_meanwhile
@@ -265,7 +269,7 @@ async def test_an_edit_during_the_run_keeps_the_edit_and_the_result(
 async def test_a_task_deleted_during_its_run_stays_deleted(world: World, make_task: MakeTask) -> None:
     async def delete_meanwhile(job: Job) -> Outcome:
         [stored] = (await world.store.get_tasks([job.task_id])).tasks
-        await world.store.write([Write(stored.task, stored.revision, delete=True)])
+        await world.store.write([ConditionalWrite(stored.task, stored.revision, delete=True)])
         return succeeded("Done")
 
     world.work = delete_meanwhile
@@ -281,7 +285,7 @@ async def test_a_claim_whose_answer_took_too_long_is_given_back(world: World, ma
     """Nothing was begun, so that even a task that must not run twice has its attempt still before it."""
 
     class Slow(SqliteStore):
-        async def write(self, writes: Sequence[Write]) -> Any:
+        async def write(self, writes: Sequence[ConditionalWrite]) -> Any:
             written = await super().write(writes)
             world.clock.at += MINUTE  # longer than the attempt may take
             return written
@@ -294,7 +298,7 @@ async def test_a_claim_whose_answer_took_too_long_is_given_back(world: World, ma
 
     task = await world.task()
     await world.store.close()
-    assert ([], 0, 1) == (world.jobs, report["started"], report["left"])
+    assert ([], 0, 1) == (world.jobs, report["started"], report["postponed"])
     assert (Status.RETRYING, 0, None) == (task.status, task.attempt, task.claim)
 
 
@@ -327,12 +331,12 @@ async def test_an_expired_claim_with_a_record_is_settled_from_it(world: World, m
             status=Status.RUNNING,
             occurrence=NOON,
             attempt=1,
-            upcoming=NOON + 5 * MINUTE,
+            next_occurrence=NOON + 5 * MINUTE,
             claim={"token": "dead.1", "until": NOON, "started_at": NOON - MINUTE},
         )
     )
     recorded = run.model_copy(update={"task_id": "dead", "token": "dead.1", "summary": "Done before the end"})
-    await world.store.write_with_runs(LedgerEntry("dead.1", NOON, (recorded,)), [])
+    await world.store.write_with_runs(RunBatch("dead.1", NOON, (recorded,)), [])
 
     await world.tick()
 
@@ -345,7 +349,9 @@ async def test_an_expired_claim_without_a_record_is_run_again_in_the_same_tick(
 ) -> None:
     claim = {"token": "dead.1", "until": NOON, "started_at": NOON - MINUTE}
     await world.put(
-        make_task(status=Status.RUNNING, occurrence=NOON, attempt=1, upcoming=NOON + 5 * MINUTE, claim=claim)
+        make_task(
+            status=Status.RUNNING, occurrence=NOON, attempt=1, next_occurrence=NOON + 5 * MINUTE, claim=claim
+        )
     )
 
     await world.tick()
@@ -387,7 +393,7 @@ async def test_what_no_longer_fits_is_left_for_the_next_tick(world: World, make_
 
     report = await world.tick(PATIENT)
 
-    assert (["a"], 1, 1) == ([job.task_id for job in world.jobs], report["started"], report["left"])
+    assert (["a"], 1, 1) == ([job.task_id for job in world.jobs], report["started"], report["postponed"])
 
 
 async def test_nothing_is_started_after_the_time_for_starting(world: World, make_task: MakeTask) -> None:
@@ -400,11 +406,11 @@ async def test_nothing_is_started_after_the_time_for_starting(world: World, make
 
     report = await world.tick(PATIENT)
 
-    assert (1, 1) == (report["started"], report["left"])
+    assert (1, 1) == (report["started"], report["postponed"])
 
 
 async def test_missed_work_waits_until_work_on_time_has_started(world: World, make_task: MakeTask) -> None:
-    late = {"schedule": "0 * * * *", "upcoming": NOON - 60 * MINUTE, "misfire": {"policy": "run_all"}}
+    late = {"schedule": "0 * * * *", "next_occurrence": NOON - 60 * MINUTE, "misfire": {"policy": "run_all"}}
     await world.put(make_task("missed", **late, priority="urgent", next_run_at=NOON - 60 * MINUTE))
     await world.put(make_task("on-time", priority="low"))
 
@@ -428,7 +434,7 @@ async def test_a_process_told_to_stop_while_it_claims_gives_the_claims_back(
 ) -> None:
     claim = TickWriter.claim
 
-    async def told_meanwhile(books: TickWriter, wanted: Any) -> list[Stored]:
+    async def told_meanwhile(books: TickWriter, wanted: Any) -> list[VersionedTask]:
         world.stopping = True
         return await claim(books, wanted)
 
@@ -447,11 +453,11 @@ async def test_a_running_attempt_is_cancelled_when_somebody_asks(
 ) -> None:
     async def wait_for_cancel(job: Job) -> Outcome:
         [stored] = (await world.store.get_tasks([job.task_id])).tasks
-        await world.store.write([Write.changing(stored, {"cancel_requested": True})])
+        await world.store.write([ConditionalWrite.for_changes(stored, {"cancel_requested": True})])
         await asyncio.Event().wait()
         return succeeded("Never")
 
-    monkeypatch.setattr("functions.engine.executor.LOOK_AGAIN", timedelta(seconds=0.05))
+    monkeypatch.setattr("functions.engine.executor.CANCELLATION_POLL", timedelta(seconds=0.05))
     world.work = wait_for_cancel
     await world.put(make_task())
 
@@ -463,7 +469,7 @@ async def test_a_running_attempt_is_cancelled_when_somebody_asks(
 
 async def test_a_run_by_hand_leaves_the_schedule_where_it_is(world: World, make_task: MakeTask) -> None:
     extra = {"at": NOON - timedelta(seconds=5), "trigger": Trigger.MANUAL}
-    await world.put(make_task(upcoming=NOON + 3 * MINUTE, backlog=[extra]))
+    await world.put(make_task(next_occurrence=NOON + 3 * MINUTE, backlog=[extra]))
 
     await world.tick()
 
@@ -537,6 +543,6 @@ async def test_claims_made_ahead_of_a_pace_that_broke_are_given_back_and_made_ag
     go_on.set()
     report = await ticking
 
-    assert (12, 12, 12, 0) == tuple(report[name] for name in ("due", "started", "succeeded", "left"))
+    assert (12, 12, 12, 0) == tuple(report[name] for name in ("due", "started", "succeeded", "postponed"))
     assert 12 == len({job.idempotency_key for job in world.jobs}) == len(world.jobs)
     assert {1} == {job.attempt for job in world.jobs}

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from functions.domain.alerts.model import Notice
-from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.alerts.model import Notification
+from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Outcome, succeeded
-from functions.domain.storage import Write
+from functions.domain.storage import ConditionalWrite
 from functions.domain.task import Job, Task
 from functions.engine.results import FLUSH_AT
 from functions.engine.tick import tick
@@ -41,13 +41,13 @@ async def test_outcomes_are_let_go_as_they_are_written(
     tmp_path: Path, make_task: Callable[..., Task]
 ) -> None:
     store = SqliteStore(str(tmp_path / "tick.db"))
-    await store.write([Write(make_task(f"t{number}"), None) for number in range(DUE)])
+    await store.write([ConditionalWrite(make_task(f"t{number}"), None) for number in range(DUE)])
 
     async def perform(job: Job) -> Outcome:
         await asyncio.sleep(0)
         return succeeded("Done", metrics={"snippet": Counted(job.task_id)})
 
-    async def notify(notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+    async def notify(notifications: Sequence[Notification], *, within: timedelta) -> list[tuple[str, ...]]:
         return [()] * len(notifications)
 
     parts = TickDependencies(
@@ -59,7 +59,7 @@ async def test_outcomes_are_let_go_as_they_are_written(
         random=random.Random(1).random,
         max_concurrency=AT_ONCE,
     )
-    report = await tick(parts, Budget(None, None))
+    report = await tick(parts, TimeBudget(None, None))
     await store.close()
 
     assert DUE == report["succeeded"]

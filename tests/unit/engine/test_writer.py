@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from functions.domain.lifecycle.complete import Settlement, settle
-from functions.domain.lifecycle.decide import Start, judge
-from functions.domain.lifecycle.run_records import missed_run
+from functions.domain.lifecycle.complete import Transition, complete_attempt
+from functions.domain.lifecycle.decide import StartAttempt, decide
+from functions.domain.lifecycle.run_records import run_of_skipped_range
 from functions.domain.run import succeeded
-from functions.domain.storage import LedgerEntry, Result, Stored, Write, Written
-from functions.domain.task import Missed, Task
+from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask, WriteResult, WriteStatus
+from functions.domain.task import SkippedRange, Task
 from functions.engine import writer
 from functions.engine.writer import PendingTransition, TickWriter
 from functions.errors import StoreUnavailableError
@@ -39,10 +39,12 @@ class Forgetful:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.store, name)
 
-    async def write(self, writes: Sequence[Write]) -> list[Written]:
+    async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
         return await self.write_with_runs(None, writes)
 
-    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def write_with_runs(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
         self.entry_sizes += [len(batch.runs)] if batch else []
         loss = self.losses.pop(0) if self.losses else ""
         if loss == "request":
@@ -50,7 +52,7 @@ class Forgetful:
         written = await self.store.write_with_runs(batch, writes)
         if loss == "answer":
             raise StoreUnavailableError("The wire is cut")
-        return [Written(Result.UNKNOWN)] * len(written) if loss == "items" else written
+        return [WriteResult(WriteStatus.UNKNOWN)] * len(written) if loss == "items" else written
 
 
 @pytest.fixture
@@ -65,27 +67,29 @@ def _books(store: Any, name: str) -> TickWriter:
     return TickWriter(store, tick_id=name, clock=lambda: NOON)
 
 
-async def _found(store: Forgetful, task_id: str = "water-plants") -> Stored:
+async def _found(store: Forgetful, task_id: str = "water-plants") -> VersionedTask:
     return (await store.store.get_tasks([task_id])).tasks[0]
 
 
-async def _wanted(ours: TickWriter, store: Forgetful) -> tuple[Stored, dict[str, Any]]:
+async def _wanted(ours: TickWriter, store: Forgetful) -> tuple[VersionedTask, dict[str, Any]]:
     stored = await _found(store)
-    start = judge(stored.task, token=ours.new_claim_token(), now=NOON)
-    assert isinstance(start, Start)
+    start = decide(stored.task, token=ours.new_claim_token(), now=NOON)
+    assert isinstance(start, StartAttempt)
     return stored, dict(start.changes)
 
 
-async def _claimed(store: Forgetful, make_task: MakeTask) -> tuple[TickWriter, Stored]:
-    await store.store.write([Write(make_task(), None)])
+async def _claimed(store: Forgetful, make_task: MakeTask) -> tuple[TickWriter, VersionedTask]:
+    await store.store.write([ConditionalWrite(make_task(), None)])
     ours = _books(store, "ours")
     [stored] = await ours.claim([await _wanted(ours, store)])
     return ours, stored
 
 
-def _decided(stored: Stored) -> PendingTransition:
-    def again(task: Task) -> Settlement:
-        return settle(task, succeeded("Done"), started_at=NOON, now=NOON + timedelta(seconds=1), dice=0.0)
+def _decided(stored: VersionedTask) -> PendingTransition:
+    def again(task: Task) -> Transition:
+        return complete_attempt(
+            task, succeeded("Done"), started_at=NOON, now=NOON + timedelta(seconds=1), random_fraction=0.0
+        )
 
     return PendingTransition(stored, again(stored.task), again)
 
@@ -102,7 +106,7 @@ async def test_a_claim_whose_answer_was_lost_is_ours_when_it_was_applied(
 
 
 async def test_a_claim_that_never_arrived_is_not_ours(store: Forgetful, make_task: MakeTask) -> None:
-    await store.store.write([Write(make_task(), None)])
+    await store.store.write([ConditionalWrite(make_task(), None)])
     ours = _books(store, "ours")
     wanted = [await _wanted(ours, store)]
     store.losses = ["request"]
@@ -113,7 +117,7 @@ async def test_a_claim_that_never_arrived_is_not_ours(store: Forgetful, make_tas
 async def test_a_claim_that_somebody_else_won_is_not_ours_whatever_was_lost(
     store: Forgetful, make_task: MakeTask
 ) -> None:
-    await store.store.write([Write(make_task(), None)])
+    await store.store.write([ConditionalWrite(make_task(), None)])
     ours, theirs = _books(store, "ours"), _books(store, "theirs")
     wanted = [await _wanted(ours, store)]
     await theirs.claim([await _wanted(theirs, store)])
@@ -140,15 +144,15 @@ async def test_a_settlement_is_written_once_whatever_was_lost(
 async def test_a_settlement_without_a_claim_is_sent_again_when_it_never_arrived(
     store: Forgetful, make_task: MakeTask
 ) -> None:
-    await store.store.write([Write(make_task(), None)])
+    await store.store.write([ConditionalWrite(make_task(), None)])
     store.losses = ["request"]
 
     [after] = await _books(store, "ours").apply(
-        [PendingTransition(await _found(store), Settlement({"crashes": 1}, ()))]
+        [PendingTransition(await _found(store), Transition({"expired_claims": 1}, ()))]
     )
 
     assert after == await _found(store)
-    assert 1 == (await _found(store)).task.crashes
+    assert 1 == (await _found(store)).task.expired_claims
 
 
 async def test_a_settlement_that_never_gets_through_is_left_to_the_expiry_of_its_claim(
@@ -163,7 +167,7 @@ async def test_a_settlement_that_never_gets_through_is_left_to_the_expiry_of_its
 
 async def test_a_settlement_after_an_edit_keeps_the_edit(store: Forgetful, make_task: MakeTask) -> None:
     ours, stored = await _claimed(store, make_task)
-    await store.store.write([Write.changing(stored, {"title": "Edited"})])
+    await store.store.write([ConditionalWrite.for_changes(stored, {"title": "Edited"})])
 
     await ours.apply([_decided(stored)])
 
@@ -175,11 +179,11 @@ async def test_more_records_than_an_entry_holds_go_into_several(
     store: Forgetful, make_task: MakeTask
 ) -> None:
     tasks = [make_task(f"t{n}") for n in range(150)]
-    await store.store.write([Write(task, None) for task in tasks])
+    await store.store.write([ConditionalWrite(task, None) for task in tasks])
     ours = _books(store, "ours")
-    found = (await store.due(NOON, limit=200)).tasks
-    starts = [(one, judge(one.task, token=ours.new_claim_token(), now=NOON)) for one in found]
-    won = await ours.claim([(one, start.changes) for one, start in starts if isinstance(start, Start)])
+    found = (await store.fetch_due(NOON, limit=200)).tasks
+    starts = [(one, decide(one.task, token=ours.new_claim_token(), now=NOON)) for one in found]
+    won = await ours.claim([(one, start.changes) for one, start in starts if isinstance(start, StartAttempt)])
 
     await ours.apply([_decided(one) for one in won])
 
@@ -189,12 +193,16 @@ async def test_more_records_than_an_entry_holds_go_into_several(
 
 async def test_a_skip_that_somebody_was_faster_than_is_no_skip(store: Forgetful, make_task: MakeTask) -> None:
     """Its record is struck again: the occurrence may well have run."""
-    await store.store.write([Write(make_task("first"), None), Write(make_task("second"), None)])
+    await store.store.write(
+        [ConditionalWrite(make_task("first"), None), ConditionalWrite(make_task("second"), None)]
+    )
     first, second = [await _found(store, name) for name in ("first", "second")]
-    await store.store.write([Write.changing(first, {"title": "Claimed by somebody else"})])
-    missed = Missed(count=1, first=NOON, last=NOON)
+    await store.store.write([ConditionalWrite.for_changes(first, {"title": "Claimed by somebody else"})])
+    missed = SkippedRange(count=1, first=NOON, last=NOON)
     decided = [
-        PendingTransition(one, Settlement({"next_run_at": None}, (missed_run(one.task, missed, now=NOON),)))
+        PendingTransition(
+            one, Transition({"next_run_at": None}, (run_of_skipped_range(one.task, missed, now=NOON),))
+        )
         for one in (first, second)
     ]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from functions.app.factories import build_google_api
-from functions.domain.sharding import Share
+from functions.domain.sharding import WorkerAssignment
 from functions.domain.task import Task
 from functions.gcp.api import AccessToken, GoogleApi
 from functions.gcp.cloud_tasks import MAX_SINGLE_TASKS, CloudTasksWorkerPool, QueueTarget
@@ -93,7 +93,7 @@ async def test_a_backlog_is_divided_among_the_workers(queue: FakeCloudTasks, pos
 async def test_a_message_says_who_sends_it_to_whom_and_how_long_to_wait(
     queue: FakeCloudTasks, post: TrustedHttpClient, make_task: MakeTask
 ) -> None:
-    to = workers(queue, post, account="worker@p.iam.gserviceaccount.com", audience="cronfire")
+    to = workers(queue, post, service_account="worker@p.iam.gserviceaccount.com", audience="cronfire")
 
     await take(to, make_task())
 
@@ -155,8 +155,8 @@ async def test_a_worker_leaves_its_own_share_to_the_next_one(
 ) -> None:
     to = workers(queue, post)
 
-    await take(to.for_next_worker(Share((16, 31))), backlog=True)
-    await take(to.for_next_worker(Share((16, 31), part=1)), backlog=True)
+    await take(to.for_next_worker(WorkerAssignment((16, 31))), backlog=True)
+    await take(to.for_next_worker(WorkerAssignment((16, 31), part=1)), backlog=True)
 
     assert [{"shards": [16, 31], "part": 1}, {"shards": [16, 31], "part": 2}] == carried(queue)
 
@@ -176,9 +176,9 @@ async def test_an_old_token_is_replaced(queue: FakeCloudTasks, post: TrustedHttp
     tokens = Tokens("good")
     to = workers(queue, post, tokens, clock=lambda: now[0])
 
-    await take(to.for_next_worker(Share()), backlog=True)
+    await take(to.for_next_worker(WorkerAssignment()), backlog=True)
     now[0] += 60 * SECOND
-    await take(to.for_next_worker(Share()), backlog=True, now=now[0] + timedelta(minutes=2))
+    await take(to.for_next_worker(WorkerAssignment()), backlog=True, now=now[0] + timedelta(minutes=2))
 
     assert 2 == tokens.asked
 
@@ -188,8 +188,8 @@ async def test_a_token_that_was_taken_back_is_replaced(
 ) -> None:
     to = workers(queue, post, Tokens("taken back", "good"))
 
-    first = await take(to.for_next_worker(Share()), backlog=True)
-    second = await take(to.for_next_worker(Share()), backlog=True)
+    first = await take(to.for_next_worker(WorkerAssignment()), backlog=True)
+    second = await take(to.for_next_worker(WorkerAssignment()), backlog=True)
 
     assert (0, 1) == (first, second)
 
@@ -207,7 +207,7 @@ async def test_a_queue_that_refuses_stops_nothing_and_is_in_the_log(
     sent = await take(workers(queue, post), make_task(), backlog=True)
 
     [record] = [one for one in caplog.records if one.levelno == logging.ERROR]
-    assert (0, "hand_over_failed", 5) == (sent, record.getMessage(), vars(record)["count"])
+    assert (0, "handoff_failed", 5) == (sent, record.getMessage(), vars(record)["count"])
     assert f"HTTP {status}" in vars(record)["reason"]
     assert "a text that may hold" not in vars(record)["reason"]
 
@@ -221,7 +221,7 @@ async def test_a_queue_that_hangs_costs_no_more_than_its_time(
     sent = await take(workers(queue, post), backlog=True, within=0.1)
 
     assert (0, True) == (sent, asyncio.get_running_loop().time() - started < 3)
-    assert ["hand_over_failed"] == [one.getMessage() for one in caplog.records]
+    assert ["handoff_failed"] == [one.getMessage() for one in caplog.records]
 
 
 async def test_without_a_token_nothing_is_sent(

@@ -63,7 +63,7 @@ async def test_the_runs_of_a_tick_are_published_together(
     [events] = heard.batches
     assert {f"t{n}" for n in range(30)} == {event.subject for event in events}
     assert {(RUN_FINISHED, "succeeded")} == {(event.type, event.data["outcome"]) for event in events}
-    assert "unpublished" not in report
+    assert "publishFailures" not in report
 
 
 async def test_an_event_has_the_id_of_its_run(world: World, heard: FakePublish, make_task: MakeTask) -> None:
@@ -112,7 +112,7 @@ async def test_events_that_are_lost_fail_no_tick_and_are_counted(
 
     report = await world.tick()
 
-    assert ("ok", 2, 2) == (report["status"], report["succeeded"], report["unpublished"])
+    assert ("ok", 2, 2) == (report["status"], report["succeeded"], report["publishFailures"])
 
 
 # -- over the wire ---------------------------------------------------------------------------------------

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.http_client.trusted import TrustedHttpClient
 from tests.fakes.feishu_bot import FeishuBot
 from tests.fakes.webhook_receiver import WebhookReceiver
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
-MakeNotice = Callable[..., Notice]
+MakeNotice = Callable[..., Notification]
 
 
 class Clock:
@@ -38,7 +38,7 @@ def clock() -> Clock:
 def make_notice() -> MakeNotice:
     """Build a notice; a test names only the fields it is about."""
 
-    def make(kind: str = "failure", task_id: str = "shop-front", **changes: Any) -> Notice:
+    def make(kind: str = "failure", task_id: str = "shop-front", **changes: Any) -> Notification:
         defaults: dict[str, Any] = {
             "id": f"{task_id}@2026-11-20T12:00:00Z#{kind}",
             "kind": kind,
@@ -51,7 +51,7 @@ def make_notice() -> MakeNotice:
             "at": NOON,
             "summary": "Answered 503, expected 200",
         }
-        return Notice.model_validate(defaults | changes)
+        return Notification.model_validate(defaults | changes)
 
     return make
 

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
-from functions.domain.alerts.model import Notice
-from functions.domain.lifecycle.edit import first_look
-from functions.domain.lifecycle.time_budget import Budget
-from functions.domain.redaction import Redactor, redacted
+from functions.domain.alerts.model import Notification
+from functions.domain.lifecycle.edit import new_task
+from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.redaction import Redactor, redact_outcome
 from functions.domain.run import Outcome, succeeded
-from functions.domain.storage import Filter, Write
+from functions.domain.storage import ConditionalWrite, TaskFilter
 from functions.domain.task import Job, Task, TaskSpec
 from functions.engine.tick import tick
 from functions.interfaces import TickDependencies, TickStore
@@ -22,7 +22,7 @@ from functions.services.channels import ChannelService
 from functions.stores.sqlite.store import SqliteStore
 from tests.unit.notifications.conftest import NOON, Clock
 
-UNLIMITED = Budget(None, None)
+UNLIMITED = TimeBudget(None, None)
 MINUTE = timedelta(minutes=1)
 
 Work = Callable[[Job], Outcome]
@@ -34,10 +34,10 @@ class Listener:
     def __init__(self, name: str, clock: Clock) -> None:
         self.name = name
         self.answer: SendResult | BaseException = SendResult(ok=True)
-        self.messages: list[tuple[datetime, list[Notice]]] = []
+        self.messages: list[tuple[datetime, list[Notification]]] = []
         self._clock = clock
 
-    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
+    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         if isinstance(self.answer, BaseException):
             raise self.answer
         if self.answer.ok:
@@ -80,8 +80,8 @@ class Engine:
     async def put(self, *specs: Mapping[str, Any]) -> None:
         """Save tasks; each names only what it is about."""
         whole = [TaskSpec.model_validate({**_DEFAULTS, **one}) for one in specs]
-        tasks = [first_look(spec, now=self.clock(), origin="") for spec in whole]
-        await self.store.write([Write(task, None) for task in tasks])
+        tasks = [new_task(spec, now=self.clock(), origin="") for spec in whole]
+        await self.store.write([ConditionalWrite(task, None) for task in tasks])
 
     async def task(self, task_id: str) -> Task:
         return (await self.store.get_tasks([task_id])).tasks[0].task
@@ -104,7 +104,8 @@ class Engine:
         """Ping at each full minute until then at which something is due; the others change nothing."""
         while True:
             looks = [
-                stored.task.next_run_at for stored in (await self.store.list_tasks(Filter(), limit=500)).tasks
+                stored.task.next_run_at
+                for stored in (await self.store.list_tasks(TaskFilter(), limit=500)).tasks
             ]
             wake = min((look for look in looks if look is not None), default=until)
             on_the_minute = NOON + -((NOON - max(wake, self.clock.now)) // MINUTE) * MINUTE
@@ -116,7 +117,7 @@ class Engine:
 
     async def _perform(self, job: Job) -> Outcome:
         self.runs.append(job)
-        return redacted(self.work(job), Redactor(self.secrets))
+        return redact_outcome(self.work(job), Redactor(self.secrets))
 
 
 _DEFAULTS: Mapping[str, Any] = {

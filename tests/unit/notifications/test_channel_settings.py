@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from functions.domain.alerts.routing import ChannelSettings
+from functions.domain.alerts.routing import ChannelPreferences
 from functions.domain.run import Outcome, failed, succeeded
-from functions.domain.storage import Document, Stored, Write
+from functions.domain.storage import ConditionalWrite, Document, VersionedTask
 from functions.domain.task import Job
 from functions.errors import InputError, StoreUnavailableError
 from functions.notifications import channel_config_hashes
@@ -42,7 +42,7 @@ def breaks(first: timedelta, until: timedelta) -> Callable[[Job], Outcome]:
 
 
 async def set_up(engine: Engine, name: str = "chat", **settings: Any) -> None:
-    await engine.channels.update_settings(name, lambda _: ChannelSettings.model_validate(settings))
+    await engine.channels.update_settings(name, lambda _: ChannelPreferences.model_validate(settings))
 
 
 async def maintain(engine: Engine, until: timedelta, name: str = "chat", **window: Any) -> None:
@@ -127,7 +127,7 @@ async def test_channel_that_is_down_is_not_asked_at_every_run(engine: Engine) ->
     )
 
     await engine.live(NOON + 50 * MINUTE)
-    tries = (await engine.task("shop")).alert.tries
+    tries = (await engine.task("shop")).alert.delivery_attempts
     engine.listeners["chat"].answer = SendResult(ok=True)
     await engine.live(NOON + 2 * HOUR)
 
@@ -151,8 +151,8 @@ async def test_rate_of_a_channel_is_kept_and_nothing_is_lost_by_it(engine: Engin
     assert [NOON - MINUTE, NOON] == [at for at, _ in engine.listeners["chat"].messages]
 
 
-def _due_now(stored: Stored, now: datetime) -> Write:
-    return Write.changing(stored, {"upcoming": now, "next_run_at": now})
+def _due_now(stored: VersionedTask, now: datetime) -> ConditionalWrite:
+    return ConditionalWrite.for_changes(stored, {"next_occurrence": now, "next_run_at": now})
 
 
 # -- switched off ----------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ async def test_channel_whose_vendor_refuses_for_good_is_switched_off_and_the_oth
 
     state = (await engine.channels.settings())["chat"]
     assert state.disabled is not None
-    assert ("HTTP 410: the hook is gone", ()) == (state.disabled.reason, state.disabled.untold)
+    assert ("HTTP 410: the hook is gone", ()) == (state.disabled.reason, state.disabled.undelivered)
     assert [["failure"], ["channel"], ["reminder"]] == kinds(engine, "mail")
     assert "scheduler channels enable chat" in engine.listeners["mail"].messages[1][1][0].summary
     assert 1 == sum(record.message == "channel_disabled" for record in caplog.records)
@@ -211,7 +211,7 @@ async def test_notice_for_channels_that_are_all_off_is_logged(
 
     [way] = await engine.channels.route([make_notice(channels=("chat",))])
 
-    assert ((), {}) == (way.send, way.held)
+    assert ((), {}) == (way.send_now, way.hold)
     assert ["notice_unsaid"] == [record.message for record in caplog.records]
 
 
@@ -268,7 +268,7 @@ async def test_store_that_does_not_answer_holds_nothing_back(
     [way] = await channels.route([make_notice()])
     await channels.disable_refused("chat", "gone")
 
-    assert ("chat",) == way.send
+    assert ("chat",) == way.send_now
     assert ["channels_unread", "channel_not_noted"] == [record.message for record in caplog.records]
 
 
@@ -281,7 +281,7 @@ async def test_document_nobody_can_read_silences_nobody(
 
     [way] = await engine.channels.route([make_notice()])
 
-    assert ("chat", "mail") == way.send
+    assert ("chat", "mail") == way.send_now
     assert [["quiet"]] == [getattr(record, "fields", None) for record in caplog.records]
     assert "canary" not in str([record.__dict__ for record in caplog.records])
 

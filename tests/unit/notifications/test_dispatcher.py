@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.domain.redaction import Redactor
 from functions.http_client.trusted import PostError, TrustedHttpClient
 from functions.interfaces import Notify
@@ -30,9 +30,9 @@ class Recorder:
     def __init__(self, name: str, answer: SendResult | Exception | None = None) -> None:
         self.name = name
         self.answer = answer or SendResult(ok=True)
-        self.messages: list[list[Notice]] = []
+        self.messages: list[list[Notification]] = []
 
-    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
+    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         self.messages.append(list(notifications))
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -42,7 +42,7 @@ class Recorder:
 class Silent(Recorder):
     """A channel that never answers."""
 
-    async def send(self, notifications: Sequence[Notice], now: datetime) -> SendResult:
+    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         await asyncio.Event().wait()
         raise AssertionError("it waits for ever")
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.domain.run import Outcome, failed, succeeded
-from functions.domain.storage import LedgerEntry, Write, Written
+from functions.domain.storage import ConditionalWrite, RunBatch, WriteResult
 from functions.domain.task import Job
 from functions.notifications.channel import SendResult
 from functions.stores.sqlite.store import SqliteStore
@@ -47,10 +47,12 @@ class MortalStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def write(self, writes: Sequence[Write]) -> list[Written]:
+    async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
         return await self.write_with_runs(None, writes)
 
-    async def write_with_runs(self, batch: LedgerEntry | None, writes: Sequence[Write]) -> list[Written]:
+    async def write_with_runs(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
         self._life.point()
         written = await self._store.write_with_runs(batch, writes)
         self._life.point()
@@ -64,7 +66,7 @@ class MortalListener(Listener):
         super().__init__("chat", clock)
         self.life = Life(ends_at=10**9)
 
-    async def send(self, notifications: Sequence[Notice], now: Any) -> SendResult:
+    async def send(self, notifications: Sequence[Notification], now: Any) -> SendResult:
         self.life.point()
         sent = await super().send(notifications, now)
         self.life.point()

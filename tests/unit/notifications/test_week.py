@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from functions.domain.run import Outcome, failed, succeeded
-from functions.domain.storage import Filter
+from functions.domain.storage import TaskFilter
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
 from tests.unit.notifications.conftest import Clock
@@ -53,7 +53,7 @@ def nightly(job: Job) -> Outcome:
 def feed(job: Job) -> Outcome:
     now = job.scheduled_at
     if now.hour in (1, 5, 9, 16, 18) and now.weekday() < 5:
-        return succeeded("1 new entry", news=True, items=({"title": f"Entry {CANARY}"},))
+        return succeeded("1 new entry", has_news=True, items=({"title": f"Entry {CANARY}"},))
     if now == at(2, 17):
         return failed("No answer")  # in the night of Shanghai, over before anybody wakes
     return succeeded("Nothing new")
@@ -139,7 +139,7 @@ async def test_a_week_is_a_handful_of_messages_for_each(
         print("\n" + table(engine))  # noqa: T201  # whoever changes a rule wants to see what comes of it
     assert table(engine) in DOC.read_text(encoding="utf-8")
     stored = [
-        one.task.model_dump_json() for one in (await engine.store.list_tasks(Filter(), limit=500)).tasks
+        one.task.model_dump_json() for one in (await engine.store.list_tasks(TaskFilter(), limit=500)).tasks
     ]
     said = [str(listener.messages) for listener in engine.listeners.values()]
     logged = [str(record.__dict__) for record in caplog.records if record.name.startswith("functions")]

@@ -12,9 +12,9 @@ import pytest
 
 from functions.app.application import App, now
 from functions.config.settings import Settings
-from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Outcome, failed, succeeded
-from functions.domain.storage import Counts
+from functions.domain.storage import StoreStats
 from functions.domain.task import Job
 from functions.domain.types import Trigger
 from functions.errors import SettingsError, StoreUnavailableError
@@ -22,7 +22,7 @@ from functions.observability.metrics import Metrics
 from functions.observability.tracing import Tracing, build_tracing
 from tests.conftest import NOON
 
-BUDGET = Budget(timedelta(seconds=18), timedelta(seconds=24))
+BUDGET = TimeBudget(timedelta(seconds=18), timedelta(seconds=24))
 LINE = re.compile(r'^(# (HELP|TYPE) \w+ .+|[a-z_]+(\{[a-z]+="[a-z_]+"\})? -?[0-9.]+)$')
 REPORT: Mapping[str, object] = {"status": "ok", "due": 5, "succeeded": 3, "failed": 1, "durationMs": 250}
 
@@ -49,7 +49,7 @@ def test_reports_add_up() -> None:
 
 
 def test_what_the_store_holds_is_beside_it_and_its_silence_too() -> None:
-    answered, silent = Metrics().render(Counts(15, 3, NOON)), Metrics().render(None)
+    answered, silent = Metrics().render(StoreStats(15, 3, NOON)), Metrics().render(None)
 
     assert (1, 15, 3) == tuple(
         values(answered)[f"cronfire_{name}"] for name in ("store_up", "tasks_scheduled", "tasks_due")
@@ -61,7 +61,7 @@ def test_what_the_store_holds_is_beside_it_and_its_silence_too() -> None:
 def test_the_text_is_what_prometheus_reads() -> None:
     metrics = Metrics()
     metrics.add_report("tick", REPORT, at=NOON)
-    text = metrics.render(Counts(15, 3, NOON))
+    text = metrics.render(StoreStats(15, 3, NOON))
 
     assert [] == [line for line in text.splitlines() if not LINE.match(line)]
     assert text.endswith("\n")
@@ -91,7 +91,7 @@ async def test_a_tick_and_one_that_failed_are_counted(wired: App, monkeypatch: p
     async def down(*_: object, **__: object) -> None:
         raise StoreUnavailableError("down")
 
-    monkeypatch.setattr(wired.store, "due", down)
+    monkeypatch.setattr(wired.store, "fetch_due", down)
     with pytest.raises(StoreUnavailableError):
         await wired.tick(BUDGET)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.domain.storage import Document
 from functions.domain.task import Task
 from functions.engine.scoped_store import OldestDueRecorder
@@ -24,9 +24,11 @@ class Told:
     """A channel that remembers."""
 
     def __init__(self) -> None:
-        self.notices: list[Notice] = []
+        self.notices: list[Notification] = []
 
-    async def __call__(self, notifications: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+    async def __call__(
+        self, notifications: Sequence[Notification], *, within: timedelta
+    ) -> list[tuple[str, ...]]:
         self.notices += notifications
         return [() for _ in notifications]
 

@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 
-from functions.domain.storage import Operations
+from functions.domain.storage import OperationCounts
 from functions.stores.metering import add_operations, count_operations, total_operations
 
 
@@ -34,7 +34,7 @@ def test_a_block_counts_from_nothing_and_keeps_its_figures() -> None:
         add_operations(deletes=1)
     add_operations(writes=5)
 
-    assert (Operations(reads=1), Operations(deletes=1)) == (first, second)
+    assert (OperationCounts(reads=1), OperationCounts(deletes=1)) == (first, second)
 
 
 def test_nested_blocks_each_see_what_is_inside_them() -> None:
@@ -52,7 +52,7 @@ def test_a_block_ends_with_an_error_too() -> None:
         raise ZeroDivisionError
     add_operations(reads=1)
 
-    assert Operations() == operations
+    assert OperationCounts() == operations
 
 
 async def test_a_task_started_before_the_block_is_not_counted() -> None:
@@ -67,7 +67,7 @@ async def test_a_task_started_before_the_block_is_not_counted() -> None:
         go.set()
         await task
 
-    assert Operations() == operations
+    assert OperationCounts() == operations
 
 
 async def test_a_task_started_inside_counts_with_all_it_starts_in_turn() -> None:
@@ -81,7 +81,7 @@ async def test_a_task_started_inside_counts_with_all_it_starts_in_turn() -> None
     with count_operations() as operations:
         await asyncio.create_task(child())
 
-    assert Operations(reads=1, writes=1) == operations
+    assert OperationCounts(reads=1, writes=1) == operations
 
 
 async def test_a_thread_with_the_context_counts_for_the_block() -> None:
@@ -89,7 +89,7 @@ async def test_a_thread_with_the_context_counts_for_the_block() -> None:
     with count_operations() as operations:
         await asyncio.to_thread(add_operations, reads=1)
 
-    assert Operations(reads=1) == operations
+    assert OperationCounts(reads=1) == operations
 
 
 def test_a_bare_thread_counts_for_nobody() -> None:
@@ -98,4 +98,4 @@ def test_a_bare_thread_counts_for_nobody() -> None:
         thread.start()
         thread.join()
 
-    assert Operations() == operations
+    assert OperationCounts() == operations

@@ -79,18 +79,18 @@ class FakeRecords:
     fault: BaseException | None = None
     asked_since: list[datetime] = field(default_factory=list)
 
-    async def tasks(self) -> Sequence[Task]:
+    async def list_tasks(self) -> Sequence[Task]:
         if self.fault is not None:
             raise self.fault
         return self.all_tasks
 
-    async def runs(self, since: datetime) -> Sequence[Run]:
+    async def list_runs(self, since: datetime) -> Sequence[Run]:
         self.asked_since.append(since)
         return self.all_runs
 
 
 def tools_with(*answers: Response | Exception, records: FakeRecords | None = None) -> Tools:
-    return Tools(http=FakeHttp(list(answers)), records=records or FakeRecords())
+    return Tools(http=FakeHttp(list(answers)), store=records or FakeRecords())
 
 
 def calls_of(tools: Tools) -> list[Call]:

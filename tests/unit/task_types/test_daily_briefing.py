@@ -11,9 +11,9 @@ from functions.domain.run import Outcome, Run
 from functions.domain.task import Job, Task
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
-from functions.task_types.daily_briefing.facts import gather
-from functions.task_types.daily_briefing.text import sections, sentence
-from functions.task_types.registry import check_params, perform
+from functions.task_types.daily_briefing.facts import collect_facts
+from functions.task_types.daily_briefing.text import build_sections, build_summary
+from functions.task_types.registry import check_params, run_job
 from tests.unit.task_types.conftest import FakeRecords, tools_with
 
 EIGHT = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)  # in Riga
@@ -55,7 +55,7 @@ def brief(make_job: Callable[..., Job]) -> Callable[..., Any]:
             started_at=EIGHT,
             memory=memory or {},
         )
-        return await perform(job, tools_with(records=FakeRecords(tasks, runs)))
+        return await run_job(job, tools_with(records=FakeRecords(tasks, runs)))
 
     return give
 
@@ -67,8 +67,8 @@ def text_of(outcome: Outcome) -> str:
 
 async def test_a_day_when_all_went_well(brief: Callable[..., Any], make_task: MakeTask) -> None:
     tasks = (
-        make_task("shop-front", upcoming=EIGHT + timedelta(minutes=5), last_outcome="succeeded"),
-        make_task("backup", upcoming=EIGHT + timedelta(hours=17), last_outcome="succeeded"),
+        make_task("shop-front", next_occurrence=EIGHT + timedelta(minutes=5), last_outcome="succeeded"),
+        make_task("backup", next_occurrence=EIGHT + timedelta(hours=17), last_outcome="succeeded"),
     )
     runs = (
         *(run("shop-front", ago=5 * n, took_s=0.084) for n in range(1, 41)),
@@ -92,7 +92,7 @@ Shop front: 84 ms
 # Next (Europe/Riga)
 today 08:05 Shop front
 tomorrow 01:00 Backup""" == text_of(outcome)
-    assert outcome.news
+    assert outcome.has_news
     assert {"runs": 41, "failed": 0, "failing": 0, "stopped": 0} == outcome.metrics
     assert {"lastAt": "2026-11-20T06:00:00Z", "failing": []} == outcome.memory
 
@@ -104,10 +104,10 @@ async def test_a_day_with_troubles(brief: Callable[..., Any], make_task: MakeTas
             consecutive_failures=3,
             last_error="Answered 503, expected 200",
             alert={"failing_since": EIGHT - timedelta(days=2, hours=3)},
-            upcoming=EIGHT + timedelta(minutes=5),
+            next_occurrence=EIGHT + timedelta(minutes=5),
         ),
-        make_task("mirror", consecutive_failures=1, last_error="No answer within 10 s", upcoming=None),
-        make_task("backup", last_outcome="succeeded", upcoming=EIGHT + timedelta(days=3)),
+        make_task("mirror", consecutive_failures=1, last_error="No answer within 10 s", next_occurrence=None),
+        make_task("backup", last_outcome="succeeded", next_occurrence=EIGHT + timedelta(days=3)),
         make_task(
             "report", last_outcome="succeeded", status="retrying", retry_at=EIGHT + timedelta(minutes=1)
         ),
@@ -130,7 +130,7 @@ async def test_a_day_with_troubles(brief: Callable[..., Any], make_task: MakeTas
         run("backup", "abandoned", ago=300),
         run("backup", ago=200, took_s=61),
         run("report", "cancelled"),
-        run("garden-news", news=True, metrics={"new": 5}, items=found),
+        run("garden-news", has_news=True, metrics={"new": 5}, items=found),
         run("gone", took_s=2.26),
         run("winter", "skipped", skip_reason="misfire", attempt=0),
         run("mirror", "skipped", count=3, skip_reason="overlap", attempt=0),
@@ -174,7 +174,9 @@ today 14:00 Mirror""" == text_of(outcome)
 
 async def test_success_that_is_overdue_is_a_problem(brief: Callable[..., Any], make_task: MakeTask) -> None:
     """A digest that says "0 problems" of a task that stands still would be worse than none."""
-    silent = make_task("still", alert={"silent": True, "failing_since": EIGHT - timedelta(hours=26)})
+    silent = make_task(
+        "still", alert={"missing_success_notified": True, "failing_since": EIGHT - timedelta(hours=26)}
+    )
 
     outcome = await brief((silent,))
 
@@ -192,9 +194,9 @@ async def test_nothing_at_all(brief: Callable[..., Any]) -> None:
 )
 def test_the_greeting_follows_the_clock_on_the_wall(hour: int, greeting: str) -> None:
     now = datetime(2026, 7, 1, hour, 30, tzinfo=RIGA)
-    facts = gather((), (), since=now - timedelta(days=1), now=now)
+    facts = collect_facts((), (), since=now - timedelta(days=1), now=now)
 
-    assert sentence(facts, RIGA).startswith(f"{greeting}: ")
+    assert build_summary(facts, RIGA).startswith(f"{greeting}: ")
 
 
 async def test_it_goes_on_where_the_last_one_ended(make_job: Callable[..., Job]) -> None:
@@ -208,7 +210,7 @@ async def test_it_goes_on_where_the_last_one_ended(make_job: Callable[..., Job])
         memory={"lastAt": "2026-11-19T20:00:00Z"},
     )
 
-    outcome = await perform(job, tools_with(records=records))
+    outcome = await run_job(job, tools_with(records=records))
 
     assert [EIGHT - timedelta(minutes=600)] == records.asked_since
     assert (3, 0) == (outcome.metrics["runs"], outcome.metrics["failed"])
@@ -231,7 +233,7 @@ async def test_a_last_time_that_cannot_be_believed_is_not(
     records = FakeRecords()
     job = make_job("daily_briefing", started_at=EIGHT, memory={"lastAt": last_at})
 
-    await perform(job, tools_with(records=records))
+    await run_job(job, tools_with(records=records))
 
     assert [EIGHT - span] == records.asked_since
 
@@ -277,7 +279,7 @@ def test_a_second_try_that_worked_is_no_recovery(make_task: MakeTask) -> None:
     """The occurrence never failed."""
     runs = [run("a", "failed", ago=2, final=False), run("a", ago=1, attempt=2)]
 
-    facts = gather([make_task("a", last_outcome="succeeded")], runs, since=YESTERDAY, now=EIGHT)
+    facts = collect_facts([make_task("a", last_outcome="succeeded")], runs, since=YESTERDAY, now=EIGHT)
 
     assert ((), 1) == (facts.recovered, facts.retries)
 
@@ -292,15 +294,15 @@ def test_a_one_off_that_failed_is_told_of_once(days: int, told: int, make_task: 
         next_run_at=None,
     )
 
-    assert told == len(gather([task], (), since=YESTERDAY, now=EIGHT).failing)
+    assert told == len(collect_facts([task], (), since=YESTERDAY, now=EIGHT).failing)
 
 
 def test_a_running_task_is_announced_for_its_next_occurrence(make_task: MakeTask) -> None:
     """Its `next_run_at` is the end of its claim."""
     upcoming = EIGHT + timedelta(minutes=5)
-    task = make_task(status="running", upcoming=upcoming, next_run_at=EIGHT + timedelta(seconds=30))
+    task = make_task(status="running", next_occurrence=upcoming, next_run_at=EIGHT + timedelta(seconds=30))
 
-    assert ((upcoming, task.title),) == gather([task], (), since=YESTERDAY, now=EIGHT).ahead
+    assert ((upcoming, task.title),) == collect_facts([task], (), since=YESTERDAY, now=EIGHT).upcoming
 
 
 def test_long_lists_are_cut_between_lines_and_counted(make_task: MakeTask) -> None:
@@ -311,16 +313,16 @@ def test_long_lists_are_cut_between_lines_and_counted(make_task: MakeTask) -> No
         )
         for n in range(100)
     ]
-    facts = gather(tasks, (), since=YESTERDAY, now=EIGHT, max_next=20)
+    facts = collect_facts(tasks, (), since=YESTERDAY, now=EIGHT, max_next=20)
 
-    told = {section["title"]: section["text"] for section in sections(facts, RIGA)}
+    told = {section["title"]: section["text"] for section in build_sections(facts, RIGA)}
 
     lines = told["Failing now (100)"].split("\n")
     assert f"and {100 - (len(lines) - 1)} more" == lines[-1]
     assert all(line.endswith("…") for line in lines[:-1])
     assert len(lines) > 2
     assert all(len(text) <= 500 for text in told.values())
-    assert len(sentence(facts, RIGA)) <= 400
+    assert len(build_summary(facts, RIGA)) <= 400
 
 
 async def test_an_unknown_zone_does_not_silence_it(brief: Callable[..., Any]) -> None:
@@ -334,8 +336,8 @@ def test_the_same_facts_make_the_same_words(make_task: MakeTask) -> None:
     tasks = [make_task(name, consecutive_failures=1) for name in ("a", "b", "c")]
     runs = [run(name, "failed") for name in ("a", "b", "c")]
 
-    one = gather(tasks, runs, since=YESTERDAY, now=EIGHT, failing_before=("b", "a"))
-    other = gather(tasks[::-1], runs[::-1], since=YESTERDAY, now=EIGHT, failing_before=("a", "b"))
+    one = collect_facts(tasks, runs, since=YESTERDAY, now=EIGHT, previously_failing=("b", "a"))
+    other = collect_facts(tasks[::-1], runs[::-1], since=YESTERDAY, now=EIGHT, previously_failing=("a", "b"))
 
     assert one == other
 
@@ -343,7 +345,7 @@ def test_the_same_facts_make_the_same_words(make_task: MakeTask) -> None:
 def test_every_way_to_fail_counts_as_failed() -> None:
     kinds = [OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABANDONED]
 
-    facts = gather((), [run("a", kind) for kind in kinds], since=YESTERDAY, now=EIGHT)
+    facts = collect_facts((), [run("a", kind) for kind in kinds], since=YESTERDAY, now=EIGHT)
 
     assert (3, 0, 3) == (facts.failed, facts.succeeded, facts.runs)
 

@@ -15,7 +15,7 @@ from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
 from functions.http_client.client import HttpClient
-from functions.task_types.registry import Tools, check_params, perform
+from functions.task_types.registry import Tools, check_params, run_job
 from tests.unit.task_types.conftest import NOON, FakeRecords, answer, calls_of, tools_with
 
 TOKEN = "ghp_c4nary-token-of-github"
@@ -35,7 +35,7 @@ def ask(make_job: Callable[..., Job]) -> Ask:
     async def run(status: int, body: Any = None, **headers: str) -> Outcome:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         response = answer(status, json.dumps(body).encode() if body is not None else b"", headers=named)
-        return await perform(
+        return await run_job(
             make_job("github_dispatch", PARAMS), replace(tools_with(response), github_token=TOKEN)
         )
 
@@ -65,14 +65,14 @@ async def github() -> AsyncIterator[tuple[str, list[Mapping[str, Any]]]]:
 @pytest.fixture
 async def over_the_wire(github: tuple[str, list[Mapping[str, Any]]]) -> AsyncIterator[Tools]:
     client = HttpClient(clock=time.time, allow_private=True)
-    yield Tools(http=client, records=FakeRecords(), github_token=TOKEN, github_api=f"{github[0]}/")
+    yield Tools(http=client, store=FakeRecords(), github_token=TOKEN, github_api=f"{github[0]}/")
     await client.close()
 
 
 async def test_the_event_arrives_as_github_wants_it(
     over_the_wire: Tools, github: tuple[str, list[Mapping[str, Any]]], make_job: Callable[..., Job]
 ) -> None:
-    outcome = await perform(make_job("github_dispatch", PARAMS), over_the_wire)
+    outcome = await run_job(make_job("github_dispatch", PARAMS), over_the_wire)
 
     assert (OutcomeKind.SUCCEEDED, "GitHub took the event nightly for octo-org/site") == (
         outcome.kind,
@@ -89,7 +89,7 @@ async def test_a_task_may_bring_a_token_of_its_own(
 ) -> None:
     job = make_job("github_dispatch", PARAMS | {"token": "{{secret:SITE}}"})
 
-    outcome = await perform(job, replace(over_the_wire, secrets={"SITE": OWN}))
+    outcome = await run_job(job, replace(over_the_wire, secrets={"SITE": OWN}))
 
     assert OutcomeKind.SUCCEEDED is outcome.kind
     assert [f"Bearer {OWN}"] == [sent["headers"]["Authorization"] for sent in github[1]]
@@ -100,7 +100,7 @@ async def test_a_token_that_is_wrong_is_said_and_not_shown(
 ) -> None:
     tools = replace(over_the_wire, github_token="ghp_c4nary-wrong")
 
-    outcome = await perform(make_job("github_dispatch", PARAMS), tools)
+    outcome = await run_job(make_job("github_dispatch", PARAMS), tools)
 
     assert (OutcomeKind.FAILED, True) == (outcome.kind, outcome.permanent)
     assert "GitHub does not accept the token; it may have expired: Bad credentials" == outcome.summary
@@ -110,7 +110,7 @@ async def test_a_token_that_is_wrong_is_said_and_not_shown(
 async def test_without_a_token_nothing_is_sent(make_job: Callable[..., Job]) -> None:
     tools = tools_with()
 
-    outcome = await perform(make_job("github_dispatch", PARAMS), tools)
+    outcome = await run_job(make_job("github_dispatch", PARAMS), tools)
 
     assert (OutcomeKind.FAILED, True) == (outcome.kind, outcome.permanent)
     assert "set GITHUB_TOKEN" in outcome.summary

@@ -23,7 +23,7 @@ def section(name: str) -> str:
 
 
 def params_of(name: str) -> dict[str, Any]:
-    fields = registry._load(name).params.model_fields
+    fields = registry._find_type(name).params.model_fields
     return {field.alias or python_name: field for python_name, field in fields.items()}
 
 
@@ -67,7 +67,7 @@ def test_the_guide_shows_a_task_that_can_be_applied(name: str) -> None:
 
     assert isinstance(spec, TaskSpec), spec
     assert name == spec.type
-    assert registry.example(name) == spec.params
+    assert registry.example_params(name) == spec.params
 
 
 @pytest.mark.parametrize("name", registry.type_names())

@@ -11,7 +11,7 @@ from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
 from functions.http_client.responses import Response
-from functions.task_types.registry import check_params, perform
+from functions.task_types.registry import check_params, run_job
 from tests.unit.task_types.conftest import answer, calls_of, tools_with
 
 URL = "https://example.com/"
@@ -23,7 +23,7 @@ def check(make_job: Callable[..., Job]) -> Callable[..., Any]:
     """Perform one check of what answers so."""
 
     async def run(response: Response, **params: Any) -> Outcome:
-        return await perform(make_job("health_check_url", {"url": URL} | params), tools_with(response))
+        return await run_job(make_job("health_check_url", {"url": URL} | params), tools_with(response))
 
     return run
 
@@ -34,7 +34,7 @@ async def test_the_expected_answer_is_a_success(check: Callable[..., Any]) -> No
     assert (OutcomeKind.SUCCEEDED, "Answered 200 in 84 ms") == (outcome.kind, outcome.summary)
     assert {"status": 200, "latencyMs": 84, "certificateDaysLeft": 60} == outcome.metrics
     assert outcome.memory is None
-    assert not outcome.news
+    assert not outcome.has_news
 
 
 @pytest.mark.parametrize("status", [204, 301, 404, 500, 503])
@@ -102,8 +102,8 @@ async def test_the_request_is_made_as_asked(make_job: Callable[..., Job]) -> Non
         "followRedirects": False,
     }
 
-    await perform(make_job("health_check_url", params), tools)
-    await perform(make_job("health_check_url", {"url": URL}), tools)
+    await run_job(make_job("health_check_url", params), tools)
+    await run_job(make_job("health_check_url", {"url": URL}), tools)
 
     asked, usual = calls_of(tools)
     assert ("HEAD", URL, {"X-Key": "k"}, 0, 3.0) == (

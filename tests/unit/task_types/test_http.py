@@ -14,7 +14,7 @@ from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
 from functions.http_client.responses import Response
-from functions.task_types.registry import check_params, perform
+from functions.task_types.registry import check_params, run_job
 from tests.unit.task_types.conftest import NOON, Call, answer, calls_of, tools_with
 
 URL = "https://example.com/hook"
@@ -27,7 +27,7 @@ def send(make_job: Callable[..., Job]) -> Callable[..., Any]:
 
     async def run(**params: Any) -> Call:
         tools = tools_with(answer(200))
-        outcome = await perform(make_job("http", {"url": URL} | params, attempt=2), tools)
+        outcome = await run_job(make_job("http", {"url": URL} | params, attempt=2), tools)
         assert OutcomeKind.SUCCEEDED is outcome.kind, outcome.summary
         return calls_of(tools)[0]
 
@@ -39,7 +39,7 @@ def ask(make_job: Callable[..., Job]) -> Callable[..., Any]:
     """Perform one request that is answered so."""
 
     async def run(response: Response, **params: Any) -> Outcome:
-        return await perform(make_job("http", {"url": URL} | params), tools_with(response))
+        return await run_job(make_job("http", {"url": URL} | params), tools_with(response))
 
     return run
 
@@ -244,7 +244,7 @@ async def test_an_event_is_passed_on_as_a_cloud_event_in_binary_mode(make_job: C
     tools = tools_with(answer(200))
     job = replace(make_job("http", {"method": "POST", "url": URL}), event=PAID)
 
-    await perform(job, tools)
+    await run_job(job, tools)
 
     [call] = calls_of(tools)
     sent = {name: value for name, value in call.headers.items() if name.startswith("ce-")}
@@ -266,7 +266,7 @@ async def test_a_request_with_a_body_of_its_own_or_without_any_keeps_it(
 ) -> None:
     tools = tools_with(answer(200))
 
-    await perform(replace(make_job("http", {"url": URL} | params), event=PAID), tools)
+    await run_job(replace(make_job("http", {"url": URL} | params), event=PAID), tools)
 
     [call] = calls_of(tools)
     assert (b'{"own": 1}' if "json" in params else None) == call.body

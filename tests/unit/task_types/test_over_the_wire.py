@@ -10,7 +10,7 @@ from aiohttp import web
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
 from functions.http_client.client import HttpClient
-from functions.task_types.registry import Tools, perform
+from functions.task_types.registry import Tools, run_job
 from tests.unit.task_types.conftest import FakeRecords
 from tests.unit.task_types.support.test_feeds import rss
 
@@ -60,12 +60,12 @@ async def base() -> AsyncIterator[str]:
 @pytest.fixture
 async def tools() -> AsyncIterator[Tools]:
     client = HttpClient(clock=time.time, allow_private=True)
-    yield Tools(http=client, records=FakeRecords())
+    yield Tools(http=client, store=FakeRecords())
     await client.close()
 
 
 async def test_a_healthy_address_is_healthy(base: str, tools: Tools, make_job: Callable[..., Job]) -> None:
-    outcome = await perform(
+    outcome = await run_job(
         make_job("health_check_url", {"url": f"{base}/feed", "bodyContains": "First"}), tools
     )
 
@@ -76,7 +76,7 @@ async def test_a_healthy_address_is_healthy(base: str, tools: Tools, make_job: C
 async def test_a_busy_address_says_when_to_come_back(
     base: str, tools: Tools, make_job: Callable[..., Job]
 ) -> None:
-    outcome = await perform(make_job("health_check_url", {"url": f"{base}/busy"}), tools)
+    outcome = await run_job(make_job("health_check_url", {"url": f"{base}/busy"}), tools)
 
     assert "Answered 503, expected 200" == outcome.summary
     assert outcome.retry_after is not None
@@ -86,8 +86,8 @@ async def test_a_busy_address_says_when_to_come_back(
 async def test_a_redirect_is_followed_or_is_the_answer(
     base: str, tools: Tools, make_job: Callable[..., Job]
 ) -> None:
-    followed = await perform(make_job("health_check_url", {"url": f"{base}/away"}), tools)
-    itself = await perform(make_job("http", {"url": f"{base}/away", "method": "POST"}), tools)
+    followed = await run_job(make_job("health_check_url", {"url": f"{base}/away"}), tools)
+    itself = await run_job(make_job("http", {"url": f"{base}/away", "method": "POST"}), tools)
 
     assert OutcomeKind.SUCCEEDED is followed.kind
     assert "Answered 302, expected 200-299" == itself.summary
@@ -97,9 +97,9 @@ async def test_a_feed_is_fetched_once_and_then_only_asked_about(
     base: str, tools: Tools, make_job: Callable[..., Job]
 ) -> None:
     params = {"feedUrl": f"{base}/feed"}
-    first = await perform(make_job("rss_watch", params), tools)
+    first = await run_job(make_job("rss_watch", params), tools)
 
-    second = await perform(make_job("rss_watch", params, memory=first.memory), tools)
+    second = await run_job(make_job("rss_watch", params, memory=first.memory), tools)
 
     assert "Took note of 1 entry in Example; new ones will be told from now on" == first.summary
     assert "Nothing new: the feed has not changed" == second.summary
@@ -118,7 +118,7 @@ async def test_a_request_arrives_as_written(base: str, tools: Tools, make_job: C
         "/body": "c=%C3%BC",
         "/key": "water-plants@2026-11-20T12:00:00Z",
     }.items():
-        outcome = await perform(make_job("http", params | {"jsonPointer": pointer, "equals": value}), tools)
+        outcome = await run_job(make_job("http", params | {"jsonPointer": pointer, "equals": value}), tools)
 
         assert OutcomeKind.SUCCEEDED is outcome.kind, f"{pointer}: {outcome.metrics}"
 
@@ -132,7 +132,7 @@ async def test_our_own_neighbourhood_is_out_of_reach(
     """The client as deployed refuses it, and no retry will change that."""
     client = HttpClient(clock=time.time)
 
-    outcome = await perform(make_job(name, {field: base}), Tools(http=client, records=FakeRecords()))
+    outcome = await run_job(make_job(name, {field: base}), Tools(http=client, store=FakeRecords()))
 
     await client.close()
     assert (OutcomeKind.FAILED, True) == (outcome.kind, outcome.permanent)
@@ -140,6 +140,6 @@ async def test_our_own_neighbourhood_is_out_of_reach(
 
 
 async def test_nobody_there_is_a_failure_worth_retrying(tools: Tools, make_job: Callable[..., Job]) -> None:
-    outcome = await perform(make_job("http", {"url": "http://127.0.0.1:1/"}), tools)
+    outcome = await run_job(make_job("http", {"url": "http://127.0.0.1:1/"}), tools)
 
     assert (OutcomeKind.FAILED, False) == (outcome.kind, outcome.permanent)

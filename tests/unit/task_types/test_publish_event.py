@@ -8,7 +8,7 @@ import pytest
 
 from functions.domain.task import Job
 from functions.errors import InputError
-from functions.task_types.registry import check_params, perform
+from functions.task_types.registry import check_params, run_job
 from tests.unit.task_types.conftest import tools_with
 
 PARAMS: dict[str, Any] = {"eventType": "order.paid", "data": {"total": 12, "lines": ["ü"]}, "to": "pack"}
@@ -17,7 +17,7 @@ PARAMS: dict[str, Any] = {"eventType": "order.paid", "data": {"total": 12, "line
 async def test_the_event_goes_with_the_outcome(make_job: Callable[..., Job]) -> None:
     job = make_job("publish_event", PARAMS)
 
-    outcome = await perform(job, tools_with())
+    outcome = await run_job(job, tools_with())
 
     [event] = outcome.events
     assert "Sent order.paid to pack" == outcome.summary
@@ -28,10 +28,10 @@ async def test_the_event_goes_with_the_outcome(make_job: Callable[..., Job]) -> 
 async def test_a_further_try_sends_the_same_event(make_job: Callable[..., Job]) -> None:
     job = make_job("publish_event", PARAMS)
 
-    first = await perform(job, tools_with())
-    second = await perform(replace(job, attempt=2), tools_with())
+    first = await run_job(job, tools_with())
+    second = await run_job(replace(job, attempt=2), tools_with())
 
-    assert first.events[0].mark == second.events[0].mark
+    assert first.events[0].key == second.events[0].key
 
 
 @pytest.mark.parametrize(

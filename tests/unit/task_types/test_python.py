@@ -15,8 +15,8 @@ from functions.domain.run import Outcome
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
-from functions.task_types.python.threads import Threads, TooManyError
-from functions.task_types.registry import Tools, check_params, perform
+from functions.task_types.python.threads import TooManyThreadsError, WorkerThreads
+from functions.task_types.registry import Tools, check_params, run_job
 from tests.unit.task_types.conftest import tools_with
 
 CANARY = "c4nary-value-of-a-secret"
@@ -103,7 +103,7 @@ def call(make_job: Callable[..., Job]) -> Call:
         name: str, *args: Any, tools: Tools | None = None, attempt: Any = None, **kwargs: Any
     ) -> Outcome:
         params = {"callable": name, "args": list(args), "kwargs": kwargs}
-        return await perform(make_job("python", params, **(attempt or {})), tools or allowing("garden"))
+        return await run_job(make_job("python", params, **(attempt or {})), tools or allowing("garden"))
 
     return run
 
@@ -205,7 +205,7 @@ async def test_a_dict_may_tell_all_of_an_outcome(call: Call) -> None:
         outcome.items,
         outcome.memory,
         outcome.metrics,
-        outcome.news,
+        outcome.has_news,
     )
 
 
@@ -311,12 +311,12 @@ async def test_cancellation_passes_through_and_a_thread_left_behind_is_logged(
 
 
 async def test_threads_are_counted() -> None:
-    threads = Threads(most=1)
+    threads = WorkerThreads(max_threads=1)
     gate = threading.Event()
     running = asyncio.create_task(threads.run("one", gate.wait))
     await asyncio.sleep(0)  # one step of the loop, in which it starts
 
-    with pytest.raises(TooManyError):
+    with pytest.raises(TooManyThreadsError):
         await threads.run("two", gate.wait)
 
     gate.set()

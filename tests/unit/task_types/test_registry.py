@@ -34,7 +34,7 @@ def test_each_plain_file_is_a_type() -> None:
 @pytest.mark.parametrize("name", actions.type_names())
 def test_every_type_shows_an_example_it_accepts(name: str) -> None:
     """The documentation prints it; it must survive a store, too."""
-    shown = actions.example(name)
+    shown = actions.example_params(name)
 
     actions.check_params(name, shown)
 
@@ -100,7 +100,7 @@ async def test_wrong_params_fail_for_good(make_job: MakeJob) -> None:
     """They were valid once, or came by another way; trying again cannot help."""
     tools = tools_with()
 
-    outcome = await actions.perform(make_job("http", {"url": "nowhere"}), tools)
+    outcome = await actions.run_job(make_job("http", {"url": "nowhere"}), tools)
 
     assert OutcomeKind.FAILED is outcome.kind
     assert outcome.permanent
@@ -108,7 +108,7 @@ async def test_wrong_params_fail_for_good(make_job: MakeJob) -> None:
 
 
 async def test_an_unknown_type_fails_for_good(make_job: MakeJob) -> None:
-    outcome = await actions.perform(make_job("telepathy"), tools_with())
+    outcome = await actions.run_job(make_job("telepathy"), tools_with())
 
     assert (OutcomeKind.FAILED, True) == (outcome.kind, outcome.permanent)
 
@@ -120,7 +120,7 @@ async def test_an_unknown_type_fails_for_good(make_job: MakeJob) -> None:
 async def test_an_address_that_cannot_be_fetched_is_a_failure(
     error: FetchError, permanent: bool, make_job: MakeJob
 ) -> None:
-    outcome = await actions.perform(make_job("http", {"url": "https://example.com"}), tools_with(error))
+    outcome = await actions.run_job(make_job("http", {"url": "https://example.com"}), tools_with(error))
 
     assert (OutcomeKind.FAILED, error.reason, permanent) == (
         outcome.kind,
@@ -132,7 +132,7 @@ async def test_an_address_that_cannot_be_fetched_is_a_failure(
 async def test_a_store_that_is_away_is_a_failure_worth_retrying(make_job: MakeJob) -> None:
     records = FakeRecords(fault=StoreUnavailableError("The store did not answer in time"))
 
-    outcome = await actions.perform(make_job("daily_briefing"), tools_with(records=records))
+    outcome = await actions.run_job(make_job("daily_briefing"), tools_with(records=records))
 
     assert ("The store did not answer in time", False) == (outcome.summary, outcome.permanent)
 
@@ -144,7 +144,7 @@ async def test_a_crash_is_a_failure_and_a_log_without_values(
     """One bad type must not stop the tick, and its error's text may hold what the task was about."""
     job = make_job("daily_briefing", {"title": CANARY})
 
-    outcome = await actions.perform(job, tools_with(records=FakeRecords(fault=fault)))
+    outcome = await actions.run_job(job, tools_with(records=FakeRecords(fault=fault)))
 
     name = type(fault).__name__
     assert f"The task type daily_briefing failed unexpectedly ({name})" == outcome.summary
@@ -163,7 +163,7 @@ async def test_cancellation_passes_through(fault: BaseException, make_job: MakeJ
     seen: list[BaseException] = []
 
     try:
-        await actions.perform(make_job("daily_briefing"), tools)
+        await actions.run_job(make_job("daily_briefing"), tools)
     except (asyncio.CancelledError, KeyboardInterrupt) as exc:
         seen.append(exc)
 
@@ -174,7 +174,7 @@ async def test_what_a_type_returns_is_cut_to_size(make_job: MakeJob) -> None:
     """Another side's text, half of a surrogate pair included, never makes a record no store can keep."""
     odd = answer(body="ok \ud800 \x00".encode("utf-8", "surrogatepass"))
 
-    outcome = await actions.perform(make_job("http", {"url": "https://example.com"}), tools_with(odd))
+    outcome = await actions.run_job(make_job("http", {"url": "https://example.com"}), tools_with(odd))
 
     assert OutcomeKind.SUCCEEDED is outcome.kind
     assert outcome.metrics["snippet"].encode()

@@ -11,7 +11,7 @@ from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
 from functions.http_client.responses import Response
-from functions.task_types.registry import check_params, perform
+from functions.task_types.registry import check_params, run_job
 from tests.unit.task_types.conftest import answer, calls_of, tools_with
 from tests.unit.task_types.support.test_feeds import rss
 
@@ -29,7 +29,7 @@ def watch(make_job: Callable[..., Job]) -> Callable[..., Any]:
 
     async def run(response: Response, memory: Mapping[str, Any] | None = None, **params: Any) -> Outcome:
         job = make_job("rss_watch", {"feedUrl": URL} | params, memory=memory or {})
-        return await perform(job, tools_with(response))
+        return await run_job(job, tools_with(response))
 
     return run
 
@@ -39,7 +39,7 @@ async def test_the_first_look_only_takes_note(watch: Callable[..., Any]) -> None
     outcome = await watch(feed("b", "a"))
 
     assert "Took note of 2 entries in Example; new ones will be told from now on" == outcome.summary
-    assert not outcome.news
+    assert not outcome.has_news
     assert () == outcome.items
     assert 2 == len(outcome.memory["seen"])
 
@@ -49,7 +49,7 @@ async def test_new_entries_are_told_newest_first_and_counted(watch: Callable[...
 
     outcome = await watch(feed("f", "e", "d", "c", "b", "a"), first.memory, maxItems=2)
 
-    assert outcome.news
+    assert outcome.has_news
     assert "5 new in Example: f; e, and 3 more" == outcome.summary
     assert ["f", "e"] == [item["title"] for item in outcome.items]
     assert "https://example.com/f" == outcome.items[0]["url"]
@@ -62,7 +62,7 @@ async def test_what_was_counted_is_not_told_later(watch: Callable[..., Any]) -> 
 
     third = await watch(feed("d", "c", "b", "a"), second.memory, maxItems=1)
 
-    assert ("Nothing new in Example", False) == (third.summary, third.news)
+    assert ("Nothing new in Example", False) == (third.summary, third.has_news)
     assert third.memory is None  # nothing changed, so nothing is written
 
 
@@ -72,7 +72,7 @@ async def test_an_entry_that_vanishes_and_returns_is_told_once(watch: Callable[.
 
     back = await watch(feed("b", "a"), gone.memory or first.memory)
 
-    assert not back.news
+    assert not back.has_news
 
 
 async def test_only_entries_with_a_keyword_are_told(watch: Callable[..., Any]) -> None:
@@ -83,22 +83,22 @@ async def test_only_entries_with_a_keyword_are_told(watch: Callable[..., Any]) -
 
     assert ["Garden-show"] == [item["title"] for item in outcome.items]
     assert 1 == outcome.metrics["new"]
-    assert not later.news  # it was passed over then, and is not dug out now
+    assert not later.has_news  # it was passed over then, and is not dug out now
 
 
 async def test_an_unchanged_feed_is_not_sent_again(make_job: Callable[..., Job]) -> None:
     first = tools_with(feed("a", headers={"etag": '"v1"', "last-modified": "Fri, 20 Nov 2026 11:00:00 GMT"}))
-    noted = await perform(make_job("rss_watch", {"feedUrl": URL}), first)
+    noted = await run_job(make_job("rss_watch", {"feedUrl": URL}), first)
     second = tools_with(answer(304))
 
-    outcome = await perform(make_job("rss_watch", {"feedUrl": URL}, memory=noted.memory), second)
+    outcome = await run_job(make_job("rss_watch", {"feedUrl": URL}, memory=noted.memory), second)
 
     assert "If-None-Match" not in calls_of(first)[0].headers
     sent = calls_of(second)[0].headers
     assert ('"v1"', "Fri, 20 Nov 2026 11:00:00 GMT") == (sent["If-None-Match"], sent["If-Modified-Since"])
     assert OutcomeKind.SUCCEEDED is outcome.kind
     assert outcome.memory is None
-    assert not outcome.news
+    assert not outcome.has_news
 
 
 async def test_another_address_is_another_feed(
@@ -109,10 +109,10 @@ async def test_another_address_is_another_feed(
     tools = tools_with(feed("x"))
 
     moved = make_job("rss_watch", {"feedUrl": f"{URL}?new"}, memory=first.memory)
-    outcome = await perform(moved, tools)
+    outcome = await run_job(moved, tools)
 
     assert "If-None-Match" not in calls_of(tools)[0].headers
-    assert not outcome.news
+    assert not outcome.has_news
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ async def test_a_wait_asked_for_is_passed_on(watch: Callable[..., Any]) -> None:
 async def test_the_request_is_bounded(make_job: Callable[..., Job]) -> None:
     tools = tools_with(feed("a"))
 
-    await perform(make_job("rss_watch", {"feedUrl": URL, "timeoutSeconds": 4}), tools)
+    await run_job(make_job("rss_watch", {"feedUrl": URL, "timeoutSeconds": 4}), tools)
 
     (call,) = calls_of(tools)
     assert ("GET", URL, 2_097_152, 4.0) == (call.method, call.url, call.max_body_bytes, call.timeout_s)

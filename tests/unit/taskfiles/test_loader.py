@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from functions.domain.task import TaskSpec
-from functions.taskfiles import Fault, Loaded, check_task, read_task_files
+from functions.taskfiles import FileProblem, LoadResult, check_task, read_task_files
 
 Write = Callable[..., Path]
 READS_WITHIN_S = 5.0
@@ -53,9 +53,9 @@ def write(tmp_path: Path) -> Write:
     return file
 
 
-def said(loaded: Loaded) -> list[str]:
+def said(loaded: LoadResult) -> list[str]:
     """The faults without the folders of their files."""
-    return [f"{fault.field}: {fault.reason}" if fault.field else fault.reason for fault in loaded.faults]
+    return [f"{fault.field}: {fault.reason}" if fault.field else fault.reason for fault in loaded.problems]
 
 
 def reasons(**changes: Any) -> dict[str, str]:
@@ -72,7 +72,7 @@ def test_the_documented_example_is_a_task(write: Write) -> None:
     loaded = read_task_files([write(EXAMPLE)])
 
     [spec] = loaded.specs
-    assert () == loaded.faults
+    assert () == loaded.problems
     assert ("shop-front", "Europe/Riga", "high") == (spec.id, spec.timezone, spec.priority)
     assert spec.notify is not None
     assert (("failure", "recovery"), ("feishu",)) == (spec.notify[0].on, spec.notify[0].channels)
@@ -101,7 +101,7 @@ def test_a_folder_is_read_whole_in_order_without_hidden_files(write: Write, tmp_
 
     loaded = read_task_files([tmp_path])
 
-    assert () == loaded.faults
+    assert () == loaded.problems
     assert ["a-z.json", "a.yaml", "b.yml"] == sorted(spec.id for spec in loaded.specs)
 
 
@@ -110,7 +110,7 @@ def test_a_file_named_twice_is_read_once(write: Write, tmp_path: Path) -> None:
 
     loaded = read_task_files([file, tmp_path, tmp_path / "." / file.name])
 
-    assert (1, ()) == (len(loaded.specs), loaded.faults)
+    assert (1, ()) == (len(loaded.specs), loaded.problems)
 
 
 def test_the_default_zone_is_for_tasks_that_name_none(write: Write) -> None:
@@ -130,7 +130,7 @@ tasks:
 """
     loaded = read_task_files([write(text)])
 
-    assert () == loaded.faults
+    assert () == loaded.problems
     assert [("a", 5.0), ("b", 7.0)] == [(spec.id, spec.timeout_seconds) for spec in loaded.specs]
 
 
@@ -330,7 +330,7 @@ def test_a_file_that_is_no_task_file_says_why_and_where(
 ) -> None:
     loaded = read_task_files([write(text)])
 
-    [fault] = loaded.faults
+    [fault] = loaded.problems
     assert ((), line) == (loaded.specs, fault.line)
     assert part in fault.reason
 
@@ -349,7 +349,7 @@ def test_a_file_that_is_no_task_file_says_why_and_where(
 def test_a_json_file_that_is_no_task_file_says_why(
     write: Write, text: str, line: int | None, part: str
 ) -> None:
-    [fault] = read_task_files([write(text, "tasks.json")]).faults
+    [fault] = read_task_files([write(text, "tasks.json")]).problems
 
     assert line == fault.line
     assert part in fault.reason
@@ -360,7 +360,7 @@ def test_a_name_given_twice_is_refused_in_yaml_with_both_lines(write: Write) -> 
     loaded = read_task_files([write(ONE + "schedule: hourly\n")])
 
     assert ["schedule: is given twice; the first is on line 5"] == said(loaded)
-    assert 7 == loaded.faults[0].line
+    assert 7 == loaded.problems[0].line
 
 
 def test_a_name_given_twice_is_refused_in_json(write: Write) -> None:
@@ -374,16 +374,16 @@ def test_a_fault_names_file_line_task_and_field(write: Write, name: str) -> None
     tasks = [GOOD, {**GOOD, "id": "b", "retry": {"maxAttempts": 0}}]
     file = write(json.dumps({"tasks": tasks}, indent=1), name)
 
-    [fault] = read_task_files([file]).faults
+    [fault] = read_task_files([file]).problems
 
-    assert Fault(str(file), 21, "b", "retry.maxAttempts", "must be at least 1") == fault
+    assert FileProblem(str(file), 21, "b", "retry.maxAttempts", "must be at least 1") == fault
     assert f"{file}:21: b: retry.maxAttempts: must be at least 1" == str(fault)
 
 
 def test_a_task_without_an_id_is_called_by_its_title_or_number(write: Write) -> None:
     text = "tasks:\n - {title: Water}\n - {}\n"
 
-    assert {"Water", "task 2"} == {fault.task for fault in read_task_files([write(text)]).faults}
+    assert {"Water", "task 2"} == {fault.task for fault in read_task_files([write(text)]).problems}
 
 
 def test_an_id_used_in_two_files_is_refused_and_both_places_named(write: Write, tmp_path: Path) -> None:
@@ -392,7 +392,7 @@ def test_an_id_used_in_two_files_is_refused_and_both_places_named(write: Write, 
 
     loaded = read_task_files([tmp_path])
 
-    [fault] = loaded.faults
+    [fault] = loaded.problems
     assert (f"{tmp_path}/b.yaml", 3, "id") == (fault.file, fault.line, fault.field)
     assert f"{tmp_path}/a.yaml:2" in fault.reason
 
@@ -400,7 +400,7 @@ def test_an_id_used_in_two_files_is_refused_and_both_places_named(write: Write, 
 def test_ids_made_from_titles_must_differ_as_well(write: Write) -> None:
     task = "{title: Water, type: http, schedule: daily, params: {url: 'http://a.example'}}"
 
-    assert ["id"] == [one.field for one in read_task_files([write(f"tasks: [{task}, {task}]")]).faults]
+    assert ["id"] == [one.field for one in read_task_files([write(f"tasks: [{task}, {task}]")]).problems]
 
 
 def test_faults_of_all_files_are_told_and_good_tasks_kept(write: Write, tmp_path: Path) -> None:
@@ -410,7 +410,7 @@ def test_faults_of_all_files_are_told_and_good_tasks_kept(write: Write, tmp_path
 
     loaded = read_task_files([tmp_path, tmp_path / "nowhere.yaml"])
 
-    assert ["a.yaml", "c.json", "nowhere.yaml"] == [Path(fault.file).name for fault in loaded.faults]
+    assert ["a.yaml", "c.json", "nowhere.yaml"] == [Path(fault.file).name for fault in loaded.problems]
     assert ["shop-front"] == [spec.id for spec in loaded.specs]
 
 
@@ -421,7 +421,7 @@ def test_a_path_that_holds_nothing_is_a_fault(tmp_path: Path, write: Write) -> N
 
     loaded = read_task_files([folder, tmp_path / "nope", write("x", "tasks.txt")])
 
-    assert 3 == len(loaded.faults)
+    assert 3 == len(loaded.problems)
     assert () == loaded.specs
 
 
@@ -430,7 +430,7 @@ def test_text_must_be_utf_8_and_a_byte_order_mark_is_no_harm(write: Write) -> No
     bad = read_task_files([write(b"id: a\ntitle: \xff\n", "b.yaml")])
 
     assert 1 == len(good.specs)
-    assert (2, True) == (bad.faults[0].line, "UTF-8" in bad.faults[0].reason)
+    assert (2, True) == (bad.problems[0].line, "UTF-8" in bad.problems[0].reason)
 
 
 # -- what would do harm ----------------------------------------------------------------------------------
@@ -455,7 +455,7 @@ def test_a_hostile_file_is_refused_soon(write: Write, text: str) -> None:
 
     loaded = read_task_files([write(text)])
 
-    assert ((), 1) == (loaded.specs, len(loaded.faults))
+    assert ((), 1) == (loaded.specs, len(loaded.problems))
     assert time.monotonic() - began < READS_WITHIN_S
 
 
@@ -465,5 +465,5 @@ def test_a_hostile_file_is_refused_soon(write: Write, text: str) -> None:
 def test_the_sample_files_have_no_fault() -> None:
     loaded = read_task_files(sorted((Path(__file__).parents[3] / "samples").glob("*.yaml")))
 
-    assert () == loaded.faults
+    assert () == loaded.problems
     assert len(loaded.specs) >= 6

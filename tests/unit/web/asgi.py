@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
-from functions.web.app import Door
+from functions.web.app import TriggerApp
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ async def call(
     return _answer(sent)
 
 
-async def ask(door: Door, method: str, path: str, *headers: tuple[str, str]) -> Answer:
+async def ask(door: TriggerApp, method: str, path: str, *headers: tuple[str, str]) -> Answer:
     """Send a request without a body; a header may be given twice."""
     sent: list[MutableMapping[str, Any]] = []
 

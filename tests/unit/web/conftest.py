@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from functions.web.app import Door
-from functions.web.auth import Gate, IdTokens, SharedSecrets
-from functions.web.google_keys import Certificates
+from functions.web.app import TriggerApp
+from functions.web.auth import Authenticator, GoogleTokenVerifier, SharedSecrets
+from functions.web.google_keys import GoogleKeys
 from tests.unit.web.fakes import ACCOUNT, AUDIENCE, RETIRING, SECRET, FakeClock, FakeGoogle, FakeWired
 
 
@@ -23,30 +23,32 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def certificates(google: FakeGoogle, clock: FakeClock) -> Certificates:
-    return Certificates(google.url, clock=clock, within_s=2.0)
+def certificates(google: FakeGoogle, clock: FakeClock) -> GoogleKeys:
+    return GoogleKeys(google.url, clock=clock, timeout_s=2.0)
 
 
 @pytest.fixture
-def id_tokens(certificates: Certificates) -> IdTokens:
-    return IdTokens(
-        audiences=["https://other.example.com", AUDIENCE], accounts=[ACCOUNT], certificates=certificates
+def id_tokens(certificates: GoogleKeys) -> GoogleTokenVerifier:
+    return GoogleTokenVerifier(
+        audiences=["https://other.example.com", AUDIENCE], accounts=[ACCOUNT], keys=certificates
     )
 
 
 @pytest.fixture
-def make_door() -> Callable[..., Door]:
+def make_door() -> Callable[..., TriggerApp]:
     """Build a door with both secrets and *wired* behind it."""
 
     def make(
         wired: FakeWired | None = None,
         *,
-        id_tokens: IdTokens | None = None,
+        id_tokens: GoogleTokenVerifier | None = None,
         answer_by: timedelta = timedelta(seconds=24),
-    ) -> Door:
+    ) -> TriggerApp:
         behind = wired or FakeWired()
-        return Door(
-            gate=Gate(SharedSecrets(SECRET, RETIRING), id_tokens), wire=lambda: behind, answer_by=answer_by
+        return TriggerApp(
+            authenticator=Authenticator(SharedSecrets(SECRET, RETIRING), id_tokens),
+            build_app=lambda: behind,
+            response_limit=answer_by,
         )
 
     return make

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
-from functions.domain.lifecycle.time_budget import Budget
-from functions.domain.sharding import Share
+from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.sharding import WorkerAssignment
 
 SECRET = "live-secret-0123456789-abcdefghij"
 RETIRING = "retiring-secret-0123456789-abcdef"
@@ -31,14 +31,14 @@ class FakeWired:
     def __init__(self, failure: Exception | None = None, *, hangs: bool = False) -> None:
         self.failure = failure
         self.hangs = hangs
-        self.budgets: list[Budget] = []
-        self.shares: list[Share] = []
+        self.budgets: list[TimeBudget] = []
+        self.shares: list[WorkerAssignment] = []
 
-    async def tick(self, budget: Budget) -> Mapping[str, object]:
+    async def tick(self, budget: TimeBudget) -> Mapping[str, object]:
         self.budgets.append(budget)
         return await self._answer({"status": "ok", "due": 2, "failed": 2})
 
-    async def run_worker(self, assignment: Share, budget: Budget) -> Mapping[str, object]:
+    async def run_worker(self, assignment: WorkerAssignment, budget: TimeBudget) -> Mapping[str, object]:
         self.shares.append(assignment)
         return await self.tick(budget)
 

@@ -9,28 +9,36 @@ from typing import Any
 import pytest
 from starlette.responses import PlainTextResponse
 
-from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.errors import SettingsError, StoreError, StoreUnavailableError
-from functions.web.app import MAX_BODY_BYTES, SCHEDULER_BUDGET, Door, budget_for, shortened
+from functions.web.app import (
+    CLOUD_SCHEDULER_BUDGET,
+    MAX_BODY_BYTES,
+    TriggerApp,
+    remaining_budget,
+    time_budget_for,
+)
 from functions.web.auth import (
     MAX_TOKEN_CHARS,
+    Authenticator,
     Caller,
-    Gate,
-    GoogleCaller,
-    IdTokens,
-    SecretCaller,
+    GooglePrincipal,
+    GoogleTokenVerifier,
+    SecretPrincipal,
     SharedSecrets,
 )
 from tests.unit.web.asgi import Answer, ask
 from tests.unit.web.fakes import RETIRING, SECRET, FakeGoogle, FakeWired, id_token
 
-MakeDoor = Callable[..., Door]
+MakeDoor = Callable[..., TriggerApp]
 KEY = ("Authorization", f"Bearer {SECRET}")
 CANARY = "canary-a-text-nobody-may-see"
 
 
-def seconds(stop_starting: float, answer_by: float) -> Budget:
-    return Budget(stop_starting=timedelta(seconds=stop_starting), answer_by=timedelta(seconds=answer_by))
+def seconds(stop_starting: float, answer_by: float) -> TimeBudget:
+    return TimeBudget(
+        start_limit=timedelta(seconds=stop_starting), response_limit=timedelta(seconds=answer_by)
+    )
 
 
 def events(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
@@ -63,7 +71,11 @@ async def test_healthz_touches_nothing_and_asks_nobody() -> None:
     def wire() -> FakeWired:
         raise AssertionError("nothing is built for a probe")
 
-    door = Door(gate=Gate(SharedSecrets(SECRET)), wire=wire, answer_by=timedelta(seconds=24))
+    door = TriggerApp(
+        authenticator=Authenticator(SharedSecrets(SECRET)),
+        build_app=wire,
+        response_limit=timedelta(seconds=24),
+    )
     answer = await ask(door, "GET", "/healthz")
 
     assert (200, {"status": "ok"}) == (answer.status, answer.json)
@@ -108,8 +120,10 @@ async def test_what_people_use_is_for_the_rest() -> None:
         handed.append(parts)
         return PlainTextResponse("the API")
 
-    gate = Gate(SharedSecrets(SECRET))
-    door = Door(gate=gate, wire=lambda: wired, answer_by=timedelta(seconds=24), rest=rest)
+    gate = Authenticator(SharedSecrets(SECRET))
+    door = TriggerApp(
+        authenticator=gate, build_app=lambda: wired, response_limit=timedelta(seconds=24), build_api=rest
+    )
     answer = await ask(door, "GET", "/api/tasks")
 
     assert (200, b"the API") == (answer.status, answer.body)
@@ -124,8 +138,10 @@ async def test_guesses_of_strangers_load_nothing(path: str) -> None:
     def rest(_: object) -> PlainTextResponse:
         raise AssertionError("nor loaded")
 
-    gate = Gate(SharedSecrets(SECRET))
-    door = Door(gate=gate, wire=wire, answer_by=timedelta(seconds=24), rest=rest)
+    gate = Authenticator(SharedSecrets(SECRET))
+    door = TriggerApp(
+        authenticator=gate, build_app=wire, response_limit=timedelta(seconds=24), build_api=rest
+    )
 
     assert 404 == (await ask(door, "GET", path)).status
 
@@ -216,7 +232,7 @@ async def test_only_the_retiring_secret_leaves_a_line(
     assert 200 == answer.status
 
 
-async def test_google_opens_with_an_id_token(make_door: MakeDoor, id_tokens: IdTokens) -> None:
+async def test_google_opens_with_an_id_token(make_door: MakeDoor, id_tokens: GoogleTokenVerifier) -> None:
     door = make_door(id_tokens=id_tokens)
 
     answers = [
@@ -229,7 +245,7 @@ async def test_google_opens_with_an_id_token(make_door: MakeDoor, id_tokens: IdT
 
 
 async def test_a_caller_nobody_can_verify_may_come_again(
-    make_door: MakeDoor, id_tokens: IdTokens, google: FakeGoogle
+    make_door: MakeDoor, id_tokens: GoogleTokenVerifier, google: FakeGoogle
 ) -> None:
     """To tell a caller who may be right that he is wrong would be a lie."""
     google.status = 500
@@ -243,7 +259,7 @@ async def test_a_caller_nobody_can_verify_may_come_again(
 
 
 async def test_an_overlong_token_never_reaches_the_check(
-    make_door: MakeDoor, id_tokens: IdTokens, google: FakeGoogle
+    make_door: MakeDoor, id_tokens: GoogleTokenVerifier, google: FakeGoogle
 ) -> None:
     token = id_token(filler="x" * MAX_TOKEN_CHARS)
 
@@ -264,7 +280,7 @@ FAILURES = [
 @pytest.mark.parametrize(("failure", "reason"), FAILURES)
 async def test_a_failed_tick_is_degraded_for_each_pinger_in_its_own_way(
     make_door: MakeDoor,
-    id_tokens: IdTokens,
+    id_tokens: GoogleTokenVerifier,
     caplog: pytest.LogCaptureFixture,
     failure: Exception,
     reason: str,
@@ -302,7 +318,7 @@ async def test_a_tick_that_hangs_is_cut_off(
     make_door: MakeDoor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The last line of defence: the pinger hangs up soon after."""
-    monkeypatch.setattr("functions.web.app.OVERTIME", timedelta(seconds=0.05))
+    monkeypatch.setattr("functions.web.app.MAX_OVERRUN", timedelta(seconds=0.05))
     door = make_door(FakeWired(hangs=True), answer_by=timedelta(seconds=0.05))
 
     async with asyncio.timeout(2):
@@ -321,7 +337,11 @@ async def test_parts_that_cannot_be_built_are_tried_again() -> None:
             raise StoreError(CANARY)
         return built[-1]
 
-    door = Door(gate=Gate(SharedSecrets(SECRET)), wire=wire, answer_by=timedelta(seconds=24))
+    door = TriggerApp(
+        authenticator=Authenticator(SharedSecrets(SECRET)),
+        build_app=wire,
+        response_limit=timedelta(seconds=24),
+    )
     answers = [await ask(door, "POST", "/tick", KEY) for _ in range(3)]
 
     assert ["degraded", "ok", "ok"] == [answer.json["status"] for answer in answers]
@@ -336,7 +356,11 @@ def test_parts_are_built_once_for_each_loop() -> None:
         built.append(asyncio.get_running_loop())
         return FakeWired()
 
-    door = Door(gate=Gate(SharedSecrets(SECRET)), wire=wire, answer_by=timedelta(seconds=24))
+    door = TriggerApp(
+        authenticator=Authenticator(SharedSecrets(SECRET)),
+        build_app=wire,
+        response_limit=timedelta(seconds=24),
+    )
 
     async def ask_at_once() -> list[Answer]:
         return await asyncio.gather(*(ask(door, "POST", "/tick", KEY) for _ in range(5)))
@@ -370,45 +394,47 @@ async def test_every_answer_is_json_nobody_keeps(
 
 
 SCHEDULER = {"x-cloudscheduler": "true"}
-GOOGLE = GoogleCaller("pinger@example.com")
+GOOGLE = GooglePrincipal("pinger@example.com")
 
 
 @pytest.mark.parametrize(
     ("caller", "headers", "answer_by", "expected"),
     [
-        (SecretCaller(), {}, 24, seconds(18, 24)),
-        (SecretCaller(), SCHEDULER, 24, seconds(18, 24)),
+        (SecretPrincipal(), {}, 24, seconds(18, 24)),
+        (SecretPrincipal(), SCHEDULER, 24, seconds(18, 24)),
         (GOOGLE, {}, 24, seconds(18, 24)),
         (GOOGLE, {"x-cloudscheduler": "false"}, 24, seconds(18, 24)),
         (GOOGLE, {"x-cloudscheduler-jobname": "tick"}, 24, seconds(18, 24)),
         (GOOGLE, SCHEDULER, 24, seconds(45, 52)),
         (GOOGLE, {"x-cloudscheduler": "True"}, 8, seconds(45, 52)),
-        (SecretCaller(), {}, 300, seconds(294, 300)),
-        (SecretCaller(), {}, 12, seconds(6, 12)),
-        (SecretCaller(), {}, 10, seconds(5, 10)),
-        (SecretCaller(), {}, 4, seconds(2, 4)),
+        (SecretPrincipal(), {}, 300, seconds(294, 300)),
+        (SecretPrincipal(), {}, 12, seconds(6, 12)),
+        (SecretPrincipal(), {}, 10, seconds(5, 10)),
+        (SecretPrincipal(), {}, 4, seconds(2, 4)),
     ],
 )
 def test_the_budget_follows_from_who_is_known_to_be_calling(
-    caller: Caller, headers: Mapping[str, str], answer_by: float, expected: Budget
+    caller: Caller, headers: Mapping[str, str], answer_by: float, expected: TimeBudget
 ) -> None:
     """Anybody can send a header; only with an ID token is it believed."""
-    assert expected == budget_for(caller, headers, answer_by=timedelta(seconds=answer_by))
+    assert expected == time_budget_for(caller, headers, response_limit=timedelta(seconds=answer_by))
 
 
-async def test_the_tick_gets_the_budget_of_its_pinger(make_door: MakeDoor, id_tokens: IdTokens) -> None:
+async def test_the_tick_gets_the_budget_of_its_pinger(
+    make_door: MakeDoor, id_tokens: GoogleTokenVerifier
+) -> None:
     wired = FakeWired()
     door = make_door(wired, id_tokens=id_tokens)
 
     await ask(door, "POST", "/tick", KEY)
     await ask(door, "POST", "/tick", ("Authorization", f"Bearer {id_token()}"), ("X-CloudScheduler", "true"))
 
-    assert [24, 52] == [rounded(budget.answer_by) for budget in wired.budgets]
-    assert [18, 45] == [rounded(budget.stop_starting) for budget in wired.budgets]
+    assert [24, 52] == [rounded(budget.response_limit) for budget in wired.budgets]
+    assert [18, 45] == [rounded(budget.start_limit) for budget in wired.budgets]
 
 
 async def test_time_spent_before_the_tick_is_taken_from_its_budget(
-    make_door: MakeDoor, id_tokens: IdTokens, google: FakeGoogle
+    make_door: MakeDoor, id_tokens: GoogleTokenVerifier, google: FakeGoogle
 ) -> None:
     """The pinger counts from its first byte, however long the check of its token took."""
     wired = FakeWired()
@@ -417,7 +443,7 @@ async def test_time_spent_before_the_tick_is_taken_from_its_budget(
         make_door(wired, id_tokens=id_tokens), "POST", "/tick", ("Authorization", f"Bearer {id_token()}")
     )
 
-    answer_by, stop_starting = wired.budgets[0].answer_by, wired.budgets[0].stop_starting
+    answer_by, stop_starting = wired.budgets[0].response_limit, wired.budgets[0].start_limit
     assert answer_by is not None
     assert stop_starting is not None
     assert timedelta(seconds=23) < answer_by < timedelta(seconds=24)
@@ -425,9 +451,9 @@ async def test_time_spent_before_the_tick_is_taken_from_its_budget(
 
 
 def test_a_budget_is_never_less_than_nothing() -> None:
-    assert seconds(0, 2) == shortened(seconds(18, 24), by=timedelta(seconds=22))
-    assert seconds(0, 0) == shortened(SCHEDULER_BUDGET, by=timedelta(seconds=99))
-    assert Budget(None, None) == shortened(Budget(None, None), by=timedelta(seconds=1))
+    assert seconds(0, 2) == remaining_budget(seconds(18, 24), elapsed=timedelta(seconds=22))
+    assert seconds(0, 0) == remaining_budget(CLOUD_SCHEDULER_BUDGET, elapsed=timedelta(seconds=99))
+    assert TimeBudget(None, None) == remaining_budget(TimeBudget(None, None), elapsed=timedelta(seconds=1))
 
 
 def rounded(span: timedelta | None) -> Any:

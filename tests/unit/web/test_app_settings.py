@@ -3,7 +3,7 @@
 import pytest
 
 from functions.config.settings import Settings
-from functions.web.app import open_door
+from functions.web.app import create_app
 from tests.unit.web.asgi import ask
 from tests.unit.web.fakes import ACCOUNT, AUDIENCE, RETIRING, SECRET, FakeWired, id_token
 
@@ -13,7 +13,7 @@ OIDC = {"OIDC_AUDIENCE": AUDIENCE, "OIDC_SERVICE_ACCOUNTS": ACCOUNT}
 async def test_both_secrets_of_the_settings_open_it_for_the_time_set() -> None:
     wired = FakeWired()
     env = {"CRON_SECRET": SECRET, "CRON_SECRET_PREVIOUS": RETIRING, "TICK_BUDGET_SECONDS": "10"}
-    door = open_door(Settings.from_env(env), lambda: wired)
+    door = create_app(Settings.from_env(env), lambda: wired)
 
     answers = [
         await ask(door, "POST", "/tick", ("Authorization", f"Bearer {token}"))
@@ -22,7 +22,7 @@ async def test_both_secrets_of_the_settings_open_it_for_the_time_set() -> None:
 
     assert [200, 200, 401] == [answer.status for answer in answers]
     assert [10, 10] == [
-        round(budget.answer_by.total_seconds()) for budget in wired.budgets if budget.answer_by
+        round(budget.response_limit.total_seconds()) for budget in wired.budgets if budget.response_limit
     ]
 
 
@@ -30,7 +30,7 @@ async def test_both_secrets_of_the_settings_open_it_for_the_time_set() -> None:
 async def test_id_tokens_are_looked_at_only_when_settings_say_whose(
     oidc: dict[str, str], reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    door = open_door(Settings.from_env({"CRON_SECRET": SECRET} | oidc), FakeWired)
+    door = create_app(Settings.from_env({"CRON_SECRET": SECRET} | oidc), FakeWired)
     token = id_token(header={"alg": "none"})
 
     answer = await ask(door, "POST", "/tick", ("Authorization", f"Bearer {token}"))
@@ -41,4 +41,4 @@ async def test_id_tokens_are_looked_at_only_when_settings_say_whose(
 
 def test_settings_of_the_command_line_open_no_door() -> None:
     with pytest.raises(ValueError, match="CRON_SECRET"):
-        open_door(Settings.from_env({}, serves_http=False), FakeWired)
+        create_app(Settings.from_env({}, serves_http=False), FakeWired)

@@ -11,24 +11,24 @@ from aiohttp.test_utils import TestServer
 from starlette.requests import Request
 
 from functions.app.factories import build_google_api
-from functions.domain.sharding import Share, divided, read_share
+from functions.domain.sharding import WorkerAssignment, parse_assignment, split
 from functions.errors import StoreUnavailableError
 from functions.gcp.cloud_tasks import CloudTasksWorkerPool, QueueTarget
 from functions.http_client.trusted import TrustedHttpClient
-from functions.web.app import MAX_BODY_BYTES, Door
-from functions.web.auth import IdTokens
+from functions.web.app import MAX_BODY_BYTES, TriggerApp
+from functions.web.auth import GoogleTokenVerifier
 from tests.conftest import NOON
 from tests.fakes.cloud_tasks import FakeCloudTasks
 from tests.unit.web.asgi import Answer, call
 from tests.unit.web.fakes import ACCOUNT, AUDIENCE, SECRET, FakeWired, id_token
 
-MakeDoor = Callable[..., Door]
+MakeDoor = Callable[..., TriggerApp]
 KEY = ("Authorization", f"Bearer {SECRET}")
 QUEUE = "projects/p/locations/l/queues/work"
 
 
 async def ask(
-    door: Door, body: bytes = b"", *headers: tuple[str, str], to: str = "POST /work", **how: Any
+    door: TriggerApp, body: bytes = b"", *headers: tuple[str, str], to: str = "POST /work", **how: Any
 ) -> Answer:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await (await door(Request(scope, receive)))(scope, receive, send)
@@ -40,14 +40,16 @@ async def ask(
 @pytest.mark.parametrize(
     ("body", "share"),
     [
-        (b"", Share()),
-        (b"{}", Share()),
-        (b'{"shards": [0, 3]}', Share((0, 3))),
-        (b'{"shards": [16, 31], "part": 2}', Share((16, 31), part=2)),
-        (b'{"tasks": ["backup", "report", "backup"]}', Share(tasks=("backup", "report"))),
+        (b"", WorkerAssignment()),
+        (b"{}", WorkerAssignment()),
+        (b'{"shards": [0, 3]}', WorkerAssignment((0, 3))),
+        (b'{"shards": [16, 31], "part": 2}', WorkerAssignment((16, 31), part=2)),
+        (b'{"tasks": ["backup", "report", "backup"]}', WorkerAssignment(tasks=("backup", "report"))),
     ],
 )
-async def test_a_worker_does_the_share_it_is_sent(make_door: MakeDoor, body: bytes, share: Share) -> None:
+async def test_a_worker_does_the_share_it_is_sent(
+    make_door: MakeDoor, body: bytes, share: WorkerAssignment
+) -> None:
     wired = FakeWired()
 
     answer = await ask(make_door(wired), body, KEY)
@@ -94,14 +96,16 @@ async def test_a_stranger_is_refused_before_his_share_is_read(make_door: MakeDoo
     assert (401, []) == (answer.status, wired.shares)
 
 
-async def test_the_queue_gets_in_with_its_id_token(make_door: MakeDoor, id_tokens: IdTokens) -> None:
+async def test_the_queue_gets_in_with_its_id_token(
+    make_door: MakeDoor, id_tokens: GoogleTokenVerifier
+) -> None:
     wired = FakeWired()
 
     answer = await ask(
         make_door(wired, id_tokens=id_tokens), b"{}", ("Authorization", f"Bearer {id_token()}")
     )
 
-    assert (200, [Share()]) == (answer.status, wired.shares)
+    assert (200, [WorkerAssignment()]) == (answer.status, wired.shares)
 
 
 async def test_a_share_that_is_too_long_is_refused_announced_or_not(make_door: MakeDoor) -> None:
@@ -117,10 +121,10 @@ async def test_a_worker_has_more_time_than_a_tick(make_door: MakeDoor) -> None:
     await ask(make_door(wired), b"", KEY)
 
     [budget] = wired.budgets
-    assert budget.stop_starting is not None
-    assert budget.answer_by is not None
-    assert timedelta(seconds=260) < budget.stop_starting <= timedelta(seconds=270)
-    assert timedelta(seconds=270) < budget.answer_by <= timedelta(seconds=280)
+    assert budget.start_limit is not None
+    assert budget.response_limit is not None
+    assert timedelta(seconds=260) < budget.start_limit <= timedelta(seconds=270)
+    assert timedelta(seconds=270) < budget.response_limit <= timedelta(seconds=280)
 
 
 async def test_a_share_that_could_not_be_done_is_sent_again(make_door: MakeDoor) -> None:
@@ -132,7 +136,7 @@ async def test_a_share_that_could_not_be_done_is_sent_again(make_door: MakeDoor)
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 64, 100])
 def test_shares_divide_everything_without_overlap(count: int) -> None:
-    shares = divided(count)
+    shares = split(count)
 
     covered = [shard for share in shares for shard in range(share.shards[0], share.shards[1] + 1)]
     sizes = {last - first for first, last in (share.shards for share in shares)}
@@ -141,15 +145,24 @@ def test_shares_divide_everything_without_overlap(count: int) -> None:
     assert max(sizes) - min(sizes) <= 1
 
 
-@pytest.mark.parametrize("share", [Share(), Share((3, 9), part=4), Share(tasks=("a", "b"))])
-def test_a_share_is_read_back_as_it_was_sent(share: Share) -> None:
-    assert share == read_share(json.dumps(share.as_json()).encode())
+@pytest.mark.parametrize(
+    "share", [WorkerAssignment(), WorkerAssignment((3, 9), part=4), WorkerAssignment(tasks=("a", "b"))]
+)
+def test_a_share_is_read_back_as_it_was_sent(share: WorkerAssignment) -> None:
+    assert share == parse_assignment(json.dumps(share.to_json()).encode())
 
 
 def test_shares_that_differ_have_names_that_differ() -> None:
-    shares = [*divided(4), *divided(3), Share(), Share(part=1), Share(tasks=("a",)), Share(tasks=("b",))]
+    shares = [
+        *split(4),
+        *split(3),
+        WorkerAssignment(),
+        WorkerAssignment(part=1),
+        WorkerAssignment(tasks=("a",)),
+        WorkerAssignment(tasks=("b",)),
+    ]
 
-    names = {share.name(within=span) for share in shares for span in ("1", "2")}
+    names = {share.dedup_key(window=span) for share in shares for span in ("1", "2")}
 
     assert 2 * len(shares) == len(names)
 
@@ -164,7 +177,9 @@ async def test_figures_are_for_those_who_may_ask(make_door: MakeDoor) -> None:
     assert (401, 401) == (stranger.status, guess.status)
 
 
-async def test_what_the_queue_sends_on_gets_past_the_door(make_door: MakeDoor, id_tokens: IdTokens) -> None:
+async def test_what_the_queue_sends_on_gets_past_the_door(
+    make_door: MakeDoor, id_tokens: GoogleTokenVerifier
+) -> None:
     """From the hand-over to the share, with an ID token such as Google makes for the queue."""
     wired = FakeWired()
     door = make_door(wired, id_tokens=id_tokens)
@@ -191,4 +206,4 @@ async def test_what_the_queue_sends_on_gets_past_the_door(make_door: MakeDoor, i
 
     await post.close()
     assert (2, [200, 200]) == (sent, [status for status, _ in queue.answers])
-    assert {Share((0, 31)), Share((32, 63))} == set(wired.shares)
+    assert {WorkerAssignment((0, 31)), WorkerAssignment((32, 63))} == set(wired.shares)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.web.auth import GoogleCaller, IdTokens, Refusal, looks_like_id_token
+from functions.web.auth import AuthFailure, GooglePrincipal, GoogleTokenVerifier, is_jwt
 from tests.unit.web.fakes import ACCOUNT, AUDIENCE, FakeClock, FakeGoogle, certificate, encoded, id_token
 
 SIGNATURE = encoded(b"signed")
@@ -23,9 +23,9 @@ SIGNATURE = encoded(b"signed")
         {"iat": 5},
     ],
 )
-async def test_a_genuine_token_opens(id_tokens: IdTokens, claims: dict[str, Any]) -> None:
+async def test_a_genuine_token_opens(id_tokens: GoogleTokenVerifier, claims: dict[str, Any]) -> None:
     """Clocks may differ by ten seconds."""
-    assert GoogleCaller(ACCOUNT) == await id_tokens.check(id_token(**claims))
+    assert GooglePrincipal(ACCOUNT) == await id_tokens.verify(id_token(**claims))
 
 
 @pytest.mark.parametrize(
@@ -52,46 +52,50 @@ async def test_a_genuine_token_opens(id_tokens: IdTokens, claims: dict[str, Any]
     ],
 )
 async def test_a_token_with_a_wrong_claim_is_refused(
-    id_tokens: IdTokens, claims: dict[str, Any], reason: str
+    id_tokens: GoogleTokenVerifier, claims: dict[str, Any], reason: str
 ) -> None:
-    assert Refusal(401, reason) == await id_tokens.check(id_token(**claims))
+    assert AuthFailure(401, reason) == await id_tokens.verify(id_token(**claims))
 
 
-async def test_a_genuine_token_of_another_account_is_forbidden(id_tokens: IdTokens) -> None:
+async def test_a_genuine_token_of_another_account_is_forbidden(id_tokens: GoogleTokenVerifier) -> None:
     """Anybody can have Google sign a token for our audience; the account is what counts."""
     token = id_token(email="stranger@elsewhere.iam.gserviceaccount.com")
 
-    assert Refusal(403, "account_not_allowed") == await id_tokens.check(token)
+    assert AuthFailure(403, "account_not_allowed") == await id_tokens.verify(token)
 
 
-async def test_a_token_signed_with_another_key_is_refused(id_tokens: IdTokens) -> None:
+async def test_a_token_signed_with_another_key_is_refused(id_tokens: GoogleTokenVerifier) -> None:
     token = id_token(key_id="second", header={"kid": "first"})
 
-    assert Refusal(401, "malformed_or_forged") == await id_tokens.check(token)
+    assert AuthFailure(401, "malformed_or_forged") == await id_tokens.verify(token)
 
 
-async def test_a_token_whose_claims_were_exchanged_is_refused(id_tokens: IdTokens) -> None:
+async def test_a_token_whose_claims_were_exchanged_is_refused(id_tokens: GoogleTokenVerifier) -> None:
     header, _, signature = id_token().split(".")
     _, payload, _ = id_token(sub="somebody else").split(".")
 
-    assert Refusal(401, "malformed_or_forged") == await id_tokens.check(f"{header}.{payload}.{signature}")
+    assert AuthFailure(401, "malformed_or_forged") == await id_tokens.verify(
+        f"{header}.{payload}.{signature}"
+    )
 
 
 async def test_a_new_key_of_google_is_looked_up(
-    id_tokens: IdTokens, google: FakeGoogle, clock: FakeClock
+    id_tokens: GoogleTokenVerifier, google: FakeGoogle, clock: FakeClock
 ) -> None:
-    await id_tokens.check(id_token())
+    await id_tokens.verify(id_token())
     google.key_ids = ["first", "second"]
     clock.now += 60
 
-    assert GoogleCaller(ACCOUNT) == await id_tokens.check(id_token(key_id="second"))
+    assert GooglePrincipal(ACCOUNT) == await id_tokens.verify(id_token(key_id="second"))
     assert 2 == google.asked
 
 
-async def test_a_key_google_does_not_have_is_refused(id_tokens: IdTokens, google: FakeGoogle) -> None:
-    answers = [await id_tokens.check(id_token(key_id="second")) for _ in range(4)]
+async def test_a_key_google_does_not_have_is_refused(
+    id_tokens: GoogleTokenVerifier, google: FakeGoogle
+) -> None:
+    answers = [await id_tokens.verify(id_token(key_id="second")) for _ in range(4)]
 
-    assert [Refusal(401, "unknown_key")] * 4 == answers
+    assert [AuthFailure(401, "unknown_key")] * 4 == answers
     assert 1 == google.asked
 
 
@@ -99,39 +103,41 @@ async def test_a_key_google_does_not_have_is_refused(id_tokens: IdTokens, google
     "header", [{"alg": "none"}, {"alg": "None"}, {"alg": None}, {"alg": ["RS256"]}, {"alg": "ES256"}]
 )
 async def test_another_algorithm_is_refused_before_google_is_asked(
-    id_tokens: IdTokens, google: FakeGoogle, header: dict[str, Any]
+    id_tokens: GoogleTokenVerifier, google: FakeGoogle, header: dict[str, Any]
 ) -> None:
     token = id_token(header=header)
     unsigned = token.rpartition(".")[0] + "."
 
-    assert [Refusal(401, "wrong_algorithm_or_key")] * 2 == [
-        await id_tokens.check(t) for t in (token, unsigned)
+    assert [AuthFailure(401, "wrong_algorithm_or_key")] * 2 == [
+        await id_tokens.verify(t) for t in (token, unsigned)
     ]
     assert 0 == google.asked
 
 
-async def test_the_certificate_is_no_shared_secret(id_tokens: IdTokens) -> None:
+async def test_the_certificate_is_no_shared_secret(id_tokens: GoogleTokenVerifier) -> None:
     """The old trick: sign with HS256, and the public certificate as the key."""
     body = ".".join(
         [encoded(json.dumps({"alg": "HS256", "kid": "first"}).encode()), id_token().split(".")[1]]
     )
     mac = hmac.new(certificate("first").encode(), body.encode(), hashlib.sha256).digest()
 
-    assert Refusal(401, "wrong_algorithm_or_key") == await id_tokens.check(f"{body}.{encoded(mac)}")
+    assert AuthFailure(401, "wrong_algorithm_or_key") == await id_tokens.verify(f"{body}.{encoded(mac)}")
 
 
 @pytest.mark.parametrize("key_id", [None, 7, ["first"], {"first": 1}])
-async def test_a_key_id_that_is_no_text_is_refused(id_tokens: IdTokens, key_id: object) -> None:
+async def test_a_key_id_that_is_no_text_is_refused(id_tokens: GoogleTokenVerifier, key_id: object) -> None:
     token = id_token(header={"kid": key_id})
 
-    assert Refusal(401, "wrong_algorithm_or_key") == await id_tokens.check(token)
+    assert AuthFailure(401, "wrong_algorithm_or_key") == await id_tokens.verify(token)
 
 
-async def test_a_signature_that_the_platform_removed_is_named_in_the_reason(id_tokens: IdTokens) -> None:
+async def test_a_signature_that_the_platform_removed_is_named_in_the_reason(
+    id_tokens: GoogleTokenVerifier,
+) -> None:
     """A private Cloud Run service checks tokens itself and passes them on without their signature."""
     token = id_token().rpartition(".")[0] + ".SIGNATURE_REMOVED_BY_GOOGLE"
 
-    assert Refusal(401, "signature_removed_by_platform") == await id_tokens.check(token)
+    assert AuthFailure(401, "signature_removed_by_platform") == await id_tokens.verify(token)
 
 
 @pytest.mark.parametrize(
@@ -149,20 +155,20 @@ async def test_a_signature_that_the_platform_removed_is_named_in_the_reason(id_t
     ],
 )
 async def test_nonsense_is_refused_without_an_exception(
-    id_tokens: IdTokens, google: FakeGoogle, token: str
+    id_tokens: GoogleTokenVerifier, google: FakeGoogle, token: str
 ) -> None:
-    answer = await id_tokens.check(token)
+    answer = await id_tokens.verify(token)
 
-    assert isinstance(answer, Refusal)
+    assert isinstance(answer, AuthFailure)
     assert [401, 0] == [answer.status, google.asked]
 
 
 async def test_without_certificates_nobody_can_say(
-    id_tokens: IdTokens, google: FakeGoogle, caplog: pytest.LogCaptureFixture
+    id_tokens: GoogleTokenVerifier, google: FakeGoogle, caplog: pytest.LogCaptureFixture
 ) -> None:
     google.hangs = True
 
-    assert Refusal(503, "certificates_unreachable") == await id_tokens.check(id_token())
+    assert AuthFailure(503, "certificates_unreachable") == await id_tokens.verify(id_token())
     assert ["certificates_unreachable"] == [record.message for record in caplog.records]
 
 
@@ -170,4 +176,4 @@ async def test_without_certificates_nobody_can_say(
     ("token", "expected"), [("a.b.c", True), ("a.b.", True), ("a.b", False), ("a.b.c.d", False)]
 )
 def test_three_parts_look_like_a_token(token: str, expected: bool) -> None:
-    assert expected is looks_like_id_token(token)
+    assert expected is is_jwt(token)

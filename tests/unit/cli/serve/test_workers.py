@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from functions.cli.serve.workers import Pinger
+from functions.cli.serve.workers import TriggerLoop
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -37,8 +37,8 @@ class Answers:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
-    def pinger(self) -> Pinger:
-        return Pinger("127.0.0.1", self.server.server_port, secret="s3cret", clock=lambda: NOON)
+    def pinger(self) -> TriggerLoop:
+        return TriggerLoop("127.0.0.1", self.server.server_port, secret="s3cret", clock=lambda: NOON)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def answers() -> Iterator[Answers]:
 
 
 async def test_a_ping_is_a_post_with_the_secret(answers: Answers) -> None:
-    await answers.pinger().ping()
+    await answers.pinger().trigger_tick()
 
     assert [("POST", "/tick", "Bearer s3cret")] == answers.asked
 
@@ -67,12 +67,12 @@ async def test_a_report_is_told_without_its_zeros(answers: Answers) -> None:
         "started": 3,
         "succeeded": 2,
         "failed": 1,
-        "left": 0,
+        "postponed": 0,
         "durationMs": 214,
     }
     answers.body = json.dumps(report).encode()
 
-    assert "3 due, 3 started, 2 succeeded, 1 failed; 0.21 s" == await answers.pinger().ping()
+    assert "3 due, 3 started, 2 succeeded, 1 failed; 0.21 s" == await answers.pinger().trigger_tick()
 
 
 @pytest.mark.parametrize(
@@ -89,13 +89,13 @@ async def test_what_is_no_report_is_shown_as_it_came(
 ) -> None:
     answers.status, answers.body = status, body
 
-    assert expected == await answers.pinger().ping()
+    assert expected == await answers.pinger().trigger_tick()
 
 
 async def test_no_answer_is_told_and_not_raised(answers: Answers) -> None:
-    pinger = Pinger("127.0.0.1", 1, secret="s3cret", clock=lambda: NOON)
+    pinger = TriggerLoop("127.0.0.1", 1, secret="s3cret", clock=lambda: NOON)
 
-    assert "no answer (ConnectionRefusedError)" == await pinger.ping()
+    assert "no answer (ConnectionRefusedError)" == await pinger.trigger_tick()
 
 
 async def test_a_proxy_of_the_environment_is_not_used(
@@ -105,10 +105,10 @@ async def test_a_proxy_of_the_environment_is_not_used(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     answers.body = b'{"status": "ok", "due": 0}'
 
-    assert "0 due; 0.00 s" == await answers.pinger().ping()
+    assert "0 due; 0.00 s" == await answers.pinger().trigger_tick()
 
 
 async def test_waiting_ends_when_the_server_answers(answers: Answers) -> None:
-    await answers.pinger().until_it_answers()
+    await answers.pinger().wait_until_ready()
 
     assert "/healthz" == answers.asked[0][1]

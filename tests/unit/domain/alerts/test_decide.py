@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from functions.domain.alerts.decide import decide, paused_notice
-from functions.domain.alerts.model import Alert, Notice
-from functions.domain.alerts.outbox import delivered
+from functions.domain.alerts.decide import decide_notifications, paused_notification
+from functions.domain.alerts.model import AlertState, Notification
+from functions.domain.alerts.outbox import after_attempt
 from functions.domain.run import Run
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, SkipReason
@@ -39,14 +39,14 @@ def live(task: Task, *runs: Run) -> tuple[Task, list[list[str]]]:
     for number, run in enumerate(runs):
         at = NOON + number * MINUTE
         run = run.model_copy(update={"occurrence": at, "started_at": at, "finished_at": at + MINUTE / 2})
-        alert, new = decide(task, run, now=run.finished_at)
+        alert, new = decide_notifications(task, run, now=run.finished_at)
         told.append([notice.kind for notice in new])
         failures = task.consecutive_failures
         if run.outcome is OutcomeKind.SUCCEEDED:
             failures = 0
         elif run.outcome in (OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABANDONED):
             failures += 1
-        alert, _ = delivered(alert, [()] * len(alert.pending), now=run.finished_at)
+        alert, _ = after_attempt(alert, [()] * len(alert.pending), now=run.finished_at)
         task = task.model_copy(update={"alert": alert, "consecutive_failures": failures})
     return task, told
 
@@ -63,25 +63,25 @@ def test_failures_are_told_once_and_their_end_too(outcome: str, make_task: MakeT
     task, told = live(make_task(), fine, a_run(outcome), a_run(outcome), a_run(outcome), fine, fine)
 
     assert [[], ["failure"], [], [], ["recovery"], []] == told
-    assert Alert(course=".!!!..") == task.alert
+    assert AlertState(outcome_history=".!!!..") == task.alert
 
 
 def test_recovery_says_since_when_and_how_often(make_task: MakeTask) -> None:
     task, _ = live(make_task(), a_run(), a_run(), a_run())
     end = NOON + 10 * MINUTE
 
-    _, (notice,) = decide(task, a_run("succeeded", "All is well", at=end), now=end)
+    _, (notice,) = decide_notifications(task, a_run("succeeded", "All is well", at=end), now=end)
 
     assert (NOON, 3, end) == (notice.since, notice.failures, notice.at)
 
 
 def test_failure_notice_is_complete(make_task: MakeTask) -> None:
-    task = make_task(title="Water the plants", timezone="Asia/Tokyo", upcoming=NOON + 5 * MINUTE)
+    task = make_task(title="Water the plants", timezone="Asia/Tokyo", next_occurrence=NOON + 5 * MINUTE)
     now = NOON + timedelta(seconds=3)
 
-    alert, (notice,) = decide(task, a_run(attempt=3), now=now)
+    alert, (notice,) = decide_notifications(task, a_run(attempt=3), now=now)
 
-    expected = Notice(
+    expected = Notification(
         id="water-plants@2026-11-20T12:00:00Z#failure",
         kind="failure",
         task_id="water-plants",
@@ -100,7 +100,7 @@ def test_failure_notice_is_complete(make_task: MakeTask) -> None:
     )
     assert expected == notice
     assert (expected,) == alert.pending
-    assert (NOON, True) == (alert.failing_since, alert.told)
+    assert (NOON, True) == (alert.failing_since, alert.notified)
 
 
 def test_changed_error_is_told_once_however_it_alternates(make_task: MakeTask) -> None:
@@ -168,10 +168,12 @@ def test_each_rule_counts_for_itself(make_task: MakeTask) -> None:
     after_two, _ = live(task, a_run(), a_run())
     good = a_run("succeeded", at=NOON + 9 * MINUTE)
 
-    _, (soon,) = decide(after_two, good, now=good.finished_at)
-    after_three, (third,) = decide(after_two, a_run(at=NOON + 2 * MINUTE), now=NOON + 2 * MINUTE)
+    _, (soon,) = decide_notifications(after_two, good, now=good.finished_at)
+    after_three, (third,) = decide_notifications(
+        after_two, a_run(at=NOON + 2 * MINUTE), now=NOON + 2 * MINUTE
+    )
     late_task = after_two.model_copy(update={"alert": after_three, "consecutive_failures": 3})
-    _, (late,) = decide(late_task, good, now=good.finished_at)
+    _, (late,) = decide_notifications(late_task, good, now=good.finished_at)
 
     assert (("chat",), ("pager",), ("chat", "pager")) == (soon.channels, third.channels, late.channels)
 
@@ -179,7 +181,7 @@ def test_each_rule_counts_for_itself(make_task: MakeTask) -> None:
 def test_rule_made_stricter_during_failures_is_still_told(make_task: MakeTask) -> None:
     task = make_task(consecutive_failures=6, **rules({"on": ["failure"], "after": 2}))
 
-    _, new = decide(task, a_run(), now=NOON)
+    _, new = decide_notifications(task, a_run(), now=NOON)
 
     assert ["failure"] == [notice.kind for notice in new]
 
@@ -190,7 +192,7 @@ def test_recovery_after_a_resumed_pause_is_told(make_task: MakeTask) -> None:
     task, _ = live(patient, a_run(), a_run(), a_run())
     resumed = task.model_copy(update={"consecutive_failures": 0})
 
-    _, new = decide(resumed, a_run("succeeded"), now=NOON)
+    _, new = decide_notifications(resumed, a_run("succeeded"), now=NOON)
 
     assert ["recovery"] == [notice.kind for notice in new]
 
@@ -199,7 +201,7 @@ def test_failure_after_a_resumed_pause_is_told_anew(make_task: MakeTask) -> None
     task, _ = live(make_task(), a_run(), a_run())
     resumed = task.model_copy(update={"consecutive_failures": 0})
 
-    _, new = decide(resumed, a_run(), now=NOON)
+    _, new = decide_notifications(resumed, a_run(), now=NOON)
 
     assert ["failure"] == [notice.kind for notice in new]
 
@@ -217,7 +219,7 @@ def test_failure_after_a_resumed_pause_is_told_anew(make_task: MakeTask) -> None
 def test_several_rules_make_one_notice_to_all_their_channels(
     given: list[dict[str, Any]], expected: tuple[str, ...], make_task: MakeTask
 ) -> None:
-    _, (notice,) = decide(make_task(**rules(*given)), a_run(), now=NOON)
+    _, (notice,) = decide_notifications(make_task(**rules(*given)), a_run(), now=NOON)
 
     assert expected == notice.channels
 
@@ -240,7 +242,9 @@ def test_success_is_told_to_those_who_ask_and_news_to_those_who_listen(
     task = make_task() if on is None else make_task(**rules({"on": on}))
     items = ({"title": "Entry", "url": "https://e.com/1"},)
 
-    _, new = decide(task, a_run("succeeded", "1 new entry", news=news, items=items), now=NOON)
+    _, new = decide_notifications(
+        task, a_run("succeeded", "1 new entry", has_news=news, items=items), now=NOON
+    )
 
     assert told == [notice.kind for notice in new]
     assert all(items == notice.items for notice in new)
@@ -255,11 +259,11 @@ def test_who_hears_of_a_recovery_is_not_told_of_the_success_as_well(make_task: M
 
 
 def test_nobody_is_told_when_no_rule_is_wanted(make_task: MakeTask) -> None:
-    task, told = live(make_task(notify=()), a_run(), a_run("succeeded", news=True))
+    task, told = live(make_task(notify=()), a_run(), a_run("succeeded", has_news=True))
 
     assert [[], []] == told
-    assert Alert() == task.alert
-    assert ("nobody",) == paused_notice(task, "Stopped", now=NOON).channels
+    assert AlertState() == task.alert
+    assert ("nobody",) == paused_notification(task, "Stopped", now=NOON).channels
 
 
 @pytest.mark.parametrize("reason", SkipReason)
@@ -290,7 +294,7 @@ def test_pause_is_told_to_rules_on_pauses_and_failures(
 ) -> None:
     changes = {} if on is None else rules({"on": on, "channels": ["chat"]})
 
-    notice = paused_notice(make_task(**changes), "Failed 5 times in a row", now=NOON)
+    notice = paused_notification(make_task(**changes), "Failed 5 times in a row", now=NOON)
 
     assert ("paused", "Failed 5 times in a row", channels) == (notice.kind, notice.summary, notice.channels)
 
@@ -300,8 +304,8 @@ def test_pending_notices_are_limited_and_the_important_ones_stay(make_task: Make
     task = make_task(**rules({"on": ["failure", "recovery", "news"]}))
     for number in range(60):
         at = NOON + number * MINUTE
-        run = a_run("failed", at=at) if number in (0, 2) else a_run("succeeded", at=at, news=True)
-        alert, _ = decide(task, run, now=at)
+        run = a_run("failed", at=at) if number in (0, 2) else a_run("succeeded", at=at, has_news=True)
+        alert, _ = decide_notifications(task, run, now=at)
         task = task.model_copy(update={"alert": alert, "consecutive_failures": int(number in (0, 2))})
 
     kinds = [notice.kind for notice in task.alert.pending]
@@ -318,7 +322,7 @@ def test_items_of_pending_notices_stay_far_below_what_a_store_takes(make_task: M
     task = make_task()
     for number in range(20):
         at = NOON + number * MINUTE
-        alert, _ = decide(task, a_run("succeeded", at=at, news=True, items=items), now=at)
+        alert, _ = decide_notifications(task, a_run("succeeded", at=at, has_news=True, items=items), now=at)
         task = task.model_copy(update={"alert": alert})
 
     assert 20 == len(task.alert.pending)
@@ -329,15 +333,15 @@ def test_items_of_pending_notices_stay_far_below_what_a_store_takes(make_task: M
 
 def test_same_notice_waits_once(make_task: MakeTask) -> None:
     task = make_task()
-    alert, _ = decide(task, a_run(), now=NOON)
-    again, _ = decide(task.model_copy(update={"alert": alert}), a_run(), now=NOON)
+    alert, _ = decide_notifications(task, a_run(), now=NOON)
+    again, _ = decide_notifications(task.model_copy(update={"alert": alert}), a_run(), now=NOON)
 
     assert 1 == len(again.pending)
 
 
-def waiting(*ids: str, tries: int = 0, at: datetime = NOON) -> Alert:
+def waiting(*ids: str, tries: int = 0, at: datetime = NOON) -> AlertState:
     notices = tuple(
-        Notice(
+        Notification(
             id=name,
             kind="failure",
             task_id="water-plants",
@@ -351,43 +355,45 @@ def waiting(*ids: str, tries: int = 0, at: datetime = NOON) -> Alert:
         )
         for name in ids
     )
-    return Alert(pending=notices, tries=tries, retry_at=NOON, told=True, signature="abc")
+    return AlertState(
+        pending=notices, delivery_attempts=tries, retry_at=NOON, notified=True, failure_fingerprints="abc"
+    )
 
 
 def test_delivered_notices_go_and_the_rest_keeps_its_remaining_channels() -> None:
-    alert, given_up = delivered(waiting("a", "b", "c"), [(), ("feishu",), ()], now=NOON)
+    alert, given_up = after_attempt(waiting("a", "b", "c"), [(), ("feishu",), ()], now=NOON)
 
     assert [("b", ("feishu",))] == [(notice.id, notice.channels) for notice in alert.pending]
-    assert (1, NOON + MINUTE) == (alert.tries, alert.retry_at)
+    assert (1, NOON + MINUTE) == (alert.delivery_attempts, alert.retry_at)
     assert () == given_up
 
 
 def test_when_all_is_delivered_nothing_is_waited_for() -> None:
-    alert, given_up = delivered(waiting("a", tries=4), [()], now=NOON)
+    alert, given_up = after_attempt(waiting("a", tries=4), [()], now=NOON)
 
-    assert Alert(told=True, signature="abc") == alert
+    assert AlertState(notified=True, failure_fingerprints="abc") == alert
     assert () == given_up
 
 
 def test_tries_grow_apart_and_end() -> None:
     alert, now, waits = waiting("a"), NOON, []
-    given_up: tuple[Notice, ...] = ()
+    given_up: tuple[Notification, ...] = ()
     while alert.pending:
-        alert, given_up = delivered(alert, [("feishu",)], now=now)
+        alert, given_up = after_attempt(alert, [("feishu",)], now=now)
         if alert.retry_at is not None:
             waits.append(int((alert.retry_at - now) / MINUTE))
             now = alert.retry_at
 
     assert [1, 2, 4, 8, 16, 30] + [60] * 13 == waits
     assert ["a"] == [notice.id for notice in given_up]
-    assert (0, None) == (alert.tries, alert.retry_at)
+    assert (0, None) == (alert.delivery_attempts, alert.retry_at)
 
 
 def test_notice_of_yesterday_is_given_up_alone() -> None:
     old, young = waiting("old", at=NOON - timedelta(hours=24)), waiting("young")
-    both = Alert(pending=(*old.pending, *young.pending), tries=3)
+    both = AlertState(pending=(*old.pending, *young.pending), delivery_attempts=3)
 
-    alert, given_up = delivered(both, [("feishu",), ("feishu",)], now=NOON)
+    alert, given_up = after_attempt(both, [("feishu",), ("feishu",)], now=NOON)
 
     assert (["young"], ["old"]) == ([n.id for n in alert.pending], [n.id for n in given_up])
 
@@ -395,6 +401,6 @@ def test_notice_of_yesterday_is_given_up_alone() -> None:
 def test_new_notice_is_tried_at_once_whatever_became_of_older_ones(make_task: MakeTask) -> None:
     task = make_task(alert=waiting("a", tries=7))
 
-    alert, _ = decide(task, a_run(), now=NOON)
+    alert, _ = decide_notifications(task, a_run(), now=NOON)
 
-    assert (2, 0, None) == (len(alert.pending), alert.tries, alert.retry_at)
+    assert (2, 0, None) == (len(alert.pending), alert.delivery_attempts, alert.retry_at)

@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 
-from functions.domain.alerts.decide import begins, decide, longest_failure, steady, went_on
-from functions.domain.alerts.outbox import delivered
+from functions.domain.alerts.decide import (
+    append_outcome,
+    decide_notifications,
+    is_stable,
+    is_starting,
+    longest_failure,
+)
+from functions.domain.alerts.outbox import after_attempt
 from functions.domain.run import Run
 from functions.domain.task import Task
 
@@ -32,9 +38,9 @@ def told(task: Task, course: str, **changes: Any) -> tuple[Task, str]:
             finished_at=at,
             **changes,
         )
-        alert, new = decide(task, run, now=at)
+        alert, new = decide_notifications(task, run, now=at)
         letters += "+".join(notice.kind[:4] for notice in new).replace("reco", "R") or "-"
-        alert, _ = delivered(alert, [()] * len(alert.pending), now=at)
+        alert, _ = after_attempt(alert, [()] * len(alert.pending), now=at)
         failures = 0 if state == "." else task.consecutive_failures + 1
         task = task.model_copy(update={"alert": alert, "consecutive_failures": failures})
     return task, letters.replace("fail", "F").replace("flap", "X").replace("stab", "S").replace("news", "N")
@@ -61,7 +67,7 @@ def test_one_word_too_many_changes_and_one_when_it_is_over(
 def test_news_is_told_while_a_task_flaps(make_task: MakeTask) -> None:
     task, _ = told(make_task(), "!.!.!.")
 
-    assert "N" == told(task, ".", news=True)[1]
+    assert "N" == told(task, ".", has_news=True)[1]
 
 
 def test_rule_that_waits_for_longer_failures_is_not_told_of_short_ones(make_task: MakeTask) -> None:
@@ -99,14 +105,14 @@ def test_task_that_flaps_forgets_nothing_when_its_settings_are_missing(make_task
         finished_at=NOON,
     )
 
-    _, new = decide(task, skip, now=NOON)
+    _, new = decide_notifications(task, skip, now=NOON)
 
     assert ["failure"] == [notice.kind for notice in new]
 
 
 def test_quiet_is_for_those_who_were_told_and_ends_there(make_task: MakeTask) -> None:
     task, _ = told(make_task(), "!.!.!.")
-    _, new = decide(task, _fine(), now=NOON)
+    _, new = decide_notifications(task, _fine(), now=NOON)
 
     calm, letters = told(task, "....")
 
@@ -126,14 +132,14 @@ def _fine() -> Run:
 
 
 def test_course_is_remembered_only_while_it_holds_a_failure() -> None:
-    course = went_on(went_on("", succeeded=True), succeeded=False)
+    course = append_outcome(append_outcome("", succeeded=True), succeeded=False)
     for _ in range(20):
-        last, course = course, went_on(course, succeeded=True)
+        last, course = course, append_outcome(course, succeeded=True)
 
-    assert (".!", "!" + "." * 19, "") == (went_on("", succeeded=False), last, course)
+    assert (".!", "!" + "." * 19, "") == (append_outcome("", succeeded=False), last, course)
 
 
 def test_figures_of_a_course() -> None:
-    assert (True, False, False) == (begins(".!.!.!."), begins(".!.!.!.."), begins(".!.!.!"))
-    assert (True, False) == (steady("!....."), steady("!...."[:5]))
+    assert (True, False, False) == (is_starting(".!.!.!."), is_starting(".!.!.!.."), is_starting(".!.!.!"))
+    assert (True, False) == (is_stable("!....."), is_stable("!...."[:5]))
     assert (3, 0) == (longest_failure(".!!!.!"), longest_failure("..."))

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from functions.domain.alerts.model import Alert
-from functions.domain.lifecycle.after_delivery import Try, told
-from functions.domain.lifecycle.complete import settle
-from functions.domain.lifecycle.decide import Settle, Start, judge, resume
-from functions.domain.lifecycle.edit import first_look, paused
+from functions.domain.alerts.model import AlertState
+from functions.domain.lifecycle.after_delivery import DeliveryAttempt, after_delivery
+from functions.domain.lifecycle.complete import complete_attempt
+from functions.domain.lifecycle.decide import ApplyTransition, StartAttempt, decide, end_pause
+from functions.domain.lifecycle.edit import new_task, pause
 from functions.domain.run import failed, succeeded
 from functions.domain.task import Pause, Task, TaskSpec
 from functions.domain.types import Status
@@ -23,26 +23,28 @@ MakeTask = Callable[..., Task]
 
 def looked_at(task: Task, now: datetime) -> Task:
     """*task* after a tick's look that starts nothing."""
-    verdict = judge(task, token="t.1", now=now)
-    assert isinstance(verdict, Settle)
-    return task.model_copy(update=dict(verdict.settlement.changes))
+    verdict = decide(task, token="t.1", now=now)
+    assert isinstance(verdict, ApplyTransition)
+    return task.model_copy(update=dict(verdict.transition.changes))
 
 
 def started(task: Task, now: datetime) -> Task:
-    verdict = judge(task, token="t.1", now=now)
-    assert isinstance(verdict, Start)
+    verdict = decide(task, token="t.1", now=now)
+    assert isinstance(verdict, StartAttempt)
     return task.model_copy(update=dict(verdict.changes))
 
 
 def ran(task: Task, now: datetime, *, fails: bool = False) -> Task:
     outcome = failed("Answered 503") if fails else succeeded("Fine")
-    settlement = settle(started(task, now), outcome, started_at=now, now=now, dice=0.5)
+    settlement = complete_attempt(started(task, now), outcome, started_at=now, now=now, random_fraction=0.5)
     return task.model_copy(update=dict(settlement.changes))
 
 
 def delivered(task: Task, now: datetime = NOON) -> Task:
     """*task* after all that is pending was told."""
-    changes, _ = told(task, {notice.id: Try() for notice in task.alert.pending}, now=now)
+    changes, _ = after_delivery(
+        task, {notice.id: DeliveryAttempt() for notice in task.alert.pending}, now=now
+    )
     return task.model_copy(update=dict(changes))
 
 
@@ -59,9 +61,9 @@ def daily(make_task: MakeTask, **changes: Any) -> Task:
 
 
 def test_task_that_never_runs_is_noticed_when_a_success_is_overdue(make_task: MakeTask) -> None:
-    yearly = {"schedule": "0 0 1 1 *", "upcoming": NOON + 42 * DAY, "expect_seconds": 7200}
+    yearly = {"schedule": "0 0 1 1 *", "next_occurrence": NOON + 42 * DAY, "expect_seconds": 7200}
     spec = TaskSpec.model_validate(make_task(**yearly).model_dump(include=set(TaskSpec.model_fields)))
-    task = first_look(spec, now=NOON, origin="")
+    task = new_task(spec, now=NOON, origin="")
 
     looked = looked_at(task, NOON + 2 * HOUR)
 
@@ -74,7 +76,7 @@ def test_task_that_never_runs_is_noticed_when_a_success_is_overdue(make_task: Ma
 
 
 def test_silence_is_told_once_and_its_end_too(make_task: MakeTask) -> None:
-    task = daily(make_task, expect_seconds=7200, upcoming=NOON + DAY, next_run_at=NOON + 2 * HOUR)
+    task = daily(make_task, expect_seconds=7200, next_occurrence=NOON + DAY, next_run_at=NOON + 2 * HOUR)
     silent = delivered(looked_at(task, NOON + 2 * HOUR), NOON + 2 * HOUR)
 
     later = looked_at(silent.model_copy(update={"next_run_at": NOON + 3 * HOUR}), NOON + 3 * HOUR)
@@ -82,7 +84,7 @@ def test_silence_is_told_once_and_its_end_too(make_task: MakeTask) -> None:
 
     assert ([], NOON + DAY) == (kinds(later), later.next_run_at)
     assert (["recovery"], NOON) == (kinds(back), back.alert.pending[0].since)
-    assert (False, NOON + DAY) == (back.alert.silent, back.alert.awaiting_since)
+    assert (False, NOON + DAY) == (back.alert.missing_success_notified, back.alert.awaiting_since)
 
 
 def test_each_success_puts_the_silence_off(make_task: MakeTask) -> None:
@@ -102,7 +104,7 @@ def test_silence_of_a_failure_people_know_is_no_news(make_task: MakeTask) -> Non
 
     assert NOON + HOUR == after.next_run_at
     assert NOON + DAY == looked.next_run_at
-    assert (True, []) == (looked.alert.silent, kinds(looked))
+    assert (True, []) == (looked.alert.missing_success_notified, kinds(looked))
 
 
 def test_silence_is_news_to_rules_that_were_too_patient_for_the_failure(make_task: MakeTask) -> None:
@@ -116,7 +118,9 @@ def test_silence_is_news_to_rules_that_were_too_patient_for_the_failure(make_tas
 
 def test_silence_nobody_listens_to_is_looked_at_once(make_task: MakeTask) -> None:
     """Else each tick would find the task due."""
-    task = daily(make_task, expect_seconds=3600, upcoming=NOON + DAY, notify=(), next_run_at=NOON + HOUR)
+    task = daily(
+        make_task, expect_seconds=3600, next_occurrence=NOON + DAY, notify=(), next_run_at=NOON + HOUR
+    )
 
     looked = looked_at(task, NOON + HOUR)
 
@@ -124,11 +128,11 @@ def test_silence_nobody_listens_to_is_looked_at_once(make_task: MakeTask) -> Non
 
 
 def test_paused_task_is_not_silent_and_is_awaited_anew_afterwards(make_task: MakeTask) -> None:
-    task = daily(make_task, expect_seconds=3600, upcoming=NOON + DAY)
-    changes = paused(task, note="", until=NOON + 5 * HOUR, by="ann", now=NOON).changes
+    task = daily(make_task, expect_seconds=3600, next_occurrence=NOON + DAY)
+    changes = pause(task, note="", until=NOON + 5 * HOUR, by="ann", now=NOON).changes
     stopped = task.model_copy(update=dict(changes))
 
-    going_on = stopped.model_copy(update=dict(resume(stopped, now=NOON + 5 * HOUR).changes))
+    going_on = stopped.model_copy(update=dict(end_pause(stopped, now=NOON + 5 * HOUR).changes))
 
     assert NOON + 5 * HOUR == stopped.next_run_at
     assert NOON + 6 * HOUR == going_on.next_run_at
@@ -140,11 +144,11 @@ def test_paused_task_is_not_silent_and_is_awaited_anew_afterwards(make_task: Mak
         {"pause": Pause(), "status": Status.PAUSED},
         {"enabled": False, "status": Status.PAUSED},
         {"status": Status.QUARANTINED},
-        {"status": Status.ENDED, "upcoming": None},
+        {"status": Status.ENDED, "next_occurrence": None},
     ],
 )
 def test_nothing_is_due_of_a_task_that_is_stopped(changes: dict[str, Any], make_task: MakeTask) -> None:
-    alert = Alert(told=True, told_at=NOON - DAY, reminded_at=NOON - DAY)
+    alert = AlertState(notified=True, first_notified_at=NOON - DAY, reminded_at=NOON - DAY)
     task = daily(make_task, expect_seconds=60, alert=alert, consecutive_failures=2, **changes)
 
     looked = looked_at(task, NOON + DAY)
@@ -171,14 +175,14 @@ def test_task_in_retry_is_noticed_too(make_task: MakeTask) -> None:
 def test_look_that_tells_puts_the_next_one_off(status: Status, make_task: MakeTask) -> None:
     """Of a task that is stopped nothing is said but what it was stopped with."""
     pending = ran(daily(make_task), NOON, fails=True).alert.pending
-    alert = Alert(pending=pending, retry_at=NOON, told_at=NOON - DAY, reminded_at=NOON - DAY)
-    alert = alert.model_copy(update={"told": True})
+    alert = AlertState(pending=pending, retry_at=NOON, first_notified_at=NOON - DAY, reminded_at=NOON - DAY)
+    alert = alert.model_copy(update={"notified": True})
     task = daily(
         make_task,
         alert=alert,
         status=status,
         pause=Pause() if status is Status.PAUSED else None,
-        upcoming=None if status is Status.ENDED else NOON + DAY,
+        next_occurrence=None if status is Status.ENDED else NOON + DAY,
         consecutive_failures=1,
     )
 
@@ -222,7 +226,9 @@ def test_changed_error_is_word_enough_when_a_reminder_is_due(make_task: MakeTask
     claimed = started(broken, NOON + HOUR)
     now = NOON + HOUR
 
-    settlement = settle(claimed, failed("Name not found"), started_at=now, now=now, dice=0.5)
+    settlement = complete_attempt(
+        claimed, failed("Name not found"), started_at=now, now=now, random_fraction=0.5
+    )
 
     assert ["failure"] == [notice.kind for notice in settlement.changes["alert"].pending]
 
@@ -232,7 +238,7 @@ def test_success_ends_reminders(make_task: MakeTask) -> None:
 
     back = delivered(ran(broken, NOON + DAY), NOON + DAY)
 
-    assert (None, NOON + 2 * DAY) == (back.alert.told_at, back.next_run_at)
+    assert (None, NOON + 2 * DAY) == (back.alert.first_notified_at, back.next_run_at)
 
 
 def test_pause_after_too_many_failures_is_the_last_word(make_task: MakeTask) -> None:

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import pytest
 
-from functions.domain.alerts.model import Alert
-from functions.domain.alerts.overdue import next_reminder, remind_at, reminded
+from functions.domain.alerts.model import AlertState
+from functions.domain.alerts.overdue import due_reminders, next_reminder, next_reminder_at
 from functions.domain.task import Task
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -20,7 +20,7 @@ def hours(remind: Literal["auto", "never"] | int, count: int) -> list[float]:
     """When the first reminders are, in hours after the first word."""
     found: list[float] = []
     after = NOON
-    while len(found) < count and (after_ := next_reminder(remind, told_at=NOON, after=after)):
+    while len(found) < count and (after_ := next_reminder(remind, first_notified_at=NOON, after=after)):
         after = after_
         found.append((after - NOON) / HOUR)
     return found
@@ -37,11 +37,11 @@ def test_reminders_grow_apart_or_come_as_asked(
 
 
 def test_reminders_that_were_slept_through_are_one() -> None:
-    assert NOON + 60 * HOUR == next_reminder("auto", told_at=NOON, after=NOON + 47 * HOUR)
+    assert NOON + 60 * HOUR == next_reminder("auto", first_notified_at=NOON, after=NOON + 47 * HOUR)
 
 
 def failing(make_task: MakeTask, **changes: Any) -> Task:
-    alert = Alert(failing_since=NOON, told=True, told_at=NOON, reminded_at=NOON)
+    alert = AlertState(failing_since=NOON, notified=True, first_notified_at=NOON, reminded_at=NOON)
     defaults = {"alert": alert, "consecutive_failures": 3, "last_run_at": NOON + HOUR / 2}
     return make_task(**(defaults | changes))
 
@@ -49,27 +49,27 @@ def failing(make_task: MakeTask, **changes: Any) -> Task:
 def test_task_that_did_not_run_again_is_named_once_a_day(make_task: MakeTask) -> None:
     idle = failing(make_task, last_run_at=NOON)
 
-    assert (NOON + HOUR, NOON + 24 * HOUR) == (remind_at(failing(make_task)), remind_at(idle))
+    assert (NOON + HOUR, NOON + 24 * HOUR) == (next_reminder_at(failing(make_task)), next_reminder_at(idle))
 
 
 def test_who_asks_for_seconds_gets_them_whether_it_runs_or_not(make_task: MakeTask) -> None:
     rule = {"on": ["failure"], "remind": 1800}
 
-    assert NOON + HOUR / 2 == remind_at(failing(make_task, last_run_at=NOON, notify=[rule]))
+    assert NOON + HOUR / 2 == next_reminder_at(failing(make_task, last_run_at=NOON, notify=[rule]))
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"alert": Alert()},
-        {"alert": Alert(failing_since=NOON, told=False, told_at=NOON)},
+        {"alert": AlertState()},
+        {"alert": AlertState(failing_since=NOON, notified=False, first_notified_at=NOON)},
         {"notify": []},
         {"notify": [{"on": ["recovery"]}]},
         {"notify": [{"on": ["failure"], "remind": "never"}]},
     ],
 )
 def test_nobody_is_reminded_of_what_he_was_not_told(changes: dict[str, Any], make_task: MakeTask) -> None:
-    assert remind_at(failing(make_task, **changes)) is None
+    assert next_reminder_at(failing(make_task, **changes)) is None
 
 
 def test_each_rule_has_reminders_of_its_own(make_task: MakeTask) -> None:
@@ -80,6 +80,6 @@ def test_each_rule_has_reminders_of_its_own(make_task: MakeTask) -> None:
     ]
     task = failing(make_task, notify=notify)
 
-    rules, moment = reminded(task, now=NOON + HOUR)
+    rules, moment = due_reminders(task, now=NOON + HOUR)
 
     assert ([("often",), ("auto",)], NOON + HOUR / 6) == ([rule.channels for rule in rules], moment)

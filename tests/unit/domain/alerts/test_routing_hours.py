@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from functions.domain.alerts.model import Notice
-from functions.domain.alerts.routing import Bucket, ChannelSettings, held_until
+from functions.domain.alerts.model import Notification
+from functions.domain.alerts.routing import ChannelPreferences, TokenBucket, earliest_send_time
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)  # a Friday
 NIGHT = {"from": "22:00", "to": "07:00", "timezone": "Europe/Riga"}  # UTC+2 in winter
 
 
-def a_notice(**changes: Any) -> Notice:
+def a_notice(**changes: Any) -> Notification:
     defaults: dict[str, Any] = {
         "id": "shop@2026-11-20T12:00:00Z#failure",
         "kind": "failure",
@@ -26,7 +26,7 @@ def a_notice(**changes: Any) -> Notice:
         "at": NOON,
         "summary": "Answered 503",
     }
-    return Notice.model_validate(defaults | changes)
+    return Notification.model_validate(defaults | changes)
 
 
 def at(text: str) -> datetime:
@@ -34,7 +34,7 @@ def at(text: str) -> datetime:
 
 
 def held(settings: dict[str, Any], now: datetime, **changes: Any) -> datetime | None:
-    return held_until(ChannelSettings.model_validate(settings), a_notice(**changes), now)
+    return earliest_send_time(ChannelPreferences.model_validate(settings), a_notice(**changes), now)
 
 
 @pytest.mark.parametrize(
@@ -146,13 +146,13 @@ def test_what_is_urgent_or_about_channels_waits_for_nothing(changes: dict[str, A
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        ChannelSettings.model_validate(wrong)
+        ChannelPreferences.model_validate(wrong)
 
 
 def test_channel_is_open_unless_somebody_or_its_vendor_says_no() -> None:
-    disabled = {"disabled": {"reason": "gone", "at": NOON, "fingerprint": "one"}}
+    disabled = {"disabled": {"reason": "gone", "at": NOON, "config_hash": "one"}}
     found = [
-        ChannelSettings.model_validate(settings).is_open(mark)
+        ChannelPreferences.model_validate(settings).is_open(mark)
         for settings in ({}, {"enabled": False}, disabled)
         for mark in ("one", "two")
     ]
@@ -161,11 +161,11 @@ def test_channel_is_open_unless_somebody_or_its_vendor_says_no() -> None:
 
 
 def test_bucket_gives_a_minute_at_once_and_then_evenly() -> None:
-    bucket = Bucket.full(2, now=NOON)
+    bucket = TokenBucket.full(2, now=NOON)
     for _ in range(2):
-        assert NOON == bucket.free_at(NOON)
-        bucket = bucket.taken(NOON)
+        assert NOON == bucket.next_token_at(NOON)
+        bucket = bucket.take(NOON)
 
-    assert NOON + timedelta(seconds=30) == bucket.free_at(NOON)
+    assert NOON + timedelta(seconds=30) == bucket.next_token_at(NOON)
     later = NOON + timedelta(hours=1)
-    assert Bucket.full(2, now=later).taken(later) == bucket.taken(later)
+    assert TokenBucket.full(2, now=later).take(later) == bucket.take(later)

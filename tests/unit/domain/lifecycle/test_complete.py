@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from functions.domain.lifecycle.complete import Settlement, settle
+from functions.domain.lifecycle.complete import Transition, complete_attempt
 from functions.domain.run import Outcome, failed, succeeded
-from functions.domain.task import Claim, Extra, Missed, Task
+from functions.domain.task import Claim, QueuedRun, SkippedRange, Task
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
 from tests.conftest import NOON
 
@@ -29,7 +29,7 @@ def claimed(make_task: MakeTask) -> MakeTask:
                 "status": Status.RUNNING,
                 "occurrence": NOON,
                 "attempt": 1,
-                "upcoming": NOON + 5 * MINUTE,
+                "next_occurrence": NOON + 5 * MINUTE,
                 "claim": Claim(token="t.1", until=NOON + 35 * SECOND, started_at=NOON),
                 "next_run_at": NOON + 35 * SECOND,
             }
@@ -39,8 +39,10 @@ def claimed(make_task: MakeTask) -> MakeTask:
     return make
 
 
-def _settled(task: Task, outcome: Outcome, *, seconds: float = 1.0) -> tuple[Task, Settlement]:
-    settlement = settle(task, outcome, started_at=NOON, now=NOON + timedelta(seconds=seconds), dice=0.0)
+def _settled(task: Task, outcome: Outcome, *, seconds: float = 1.0) -> tuple[Task, Transition]:
+    settlement = complete_attempt(
+        task, outcome, started_at=NOON, now=NOON + timedelta(seconds=seconds), random_fraction=0.0
+    )
     return task.model_copy(update=dict(settlement.changes)), settlement
 
 
@@ -77,9 +79,9 @@ def test_the_last_failure_counts_once_and_moves_on(claimed: MakeTask) -> None:
 
 
 def test_a_success_forgets_the_failures(claimed: MakeTask) -> None:
-    after, _ = _settled(claimed(consecutive_failures=4, crashes=2, last_error="Answered 503"), OK)
+    after, _ = _settled(claimed(consecutive_failures=4, expired_claims=2, last_error="Answered 503"), OK)
 
-    assert (0, 0, "") == (after.consecutive_failures, after.crashes, after.last_error)
+    assert (0, 0, "") == (after.consecutive_failures, after.expired_claims, after.last_error)
 
 
 def test_occurrences_that_came_during_the_run_are_skipped_and_counted(claimed: MakeTask) -> None:
@@ -98,7 +100,7 @@ def test_occurrences_that_came_during_the_run_are_skipped_and_counted(claimed: M
 def test_queue_one_keeps_the_newest_of_them_and_skips_the_rest(claimed: MakeTask) -> None:
     after, settlement = _settled(claimed(overlap="queue_one"), OK, seconds=11 * 60)
 
-    assert (Extra(at=NOON + 10 * MINUTE, trigger=Trigger.QUEUED),) == after.backlog
+    assert (QueuedRun(at=NOON + 10 * MINUTE, trigger=Trigger.QUEUED),) == after.backlog
     assert [NOON + 5 * MINUTE] == [run.occurrence for run in settlement.runs[1:]]
     assert NOON + 11 * MINUTE == after.next_run_at
 
@@ -116,11 +118,11 @@ def test_what_was_owed_before_the_attempt_began_did_not_overlap(claimed: MakeTas
     after, settlement = _settled(claimed(claim=late_try, attempt=2), OK, seconds=6 * 60 + 1)
 
     assert 1 == len(settlement.runs)
-    assert (NOON + 5 * MINUTE, NOON + 6 * MINUTE + SECOND) == (after.upcoming, after.next_run_at)
+    assert (NOON + 5 * MINUTE, NOON + 6 * MINUTE + SECOND) == (after.next_occurrence, after.next_run_at)
 
 
 def test_missed_occurrences_are_recorded_with_the_run_that_stood_in_for_them(claimed: MakeTask) -> None:
-    missed = Missed(count=3, first=NOON - 15 * MINUTE, last=NOON - 5 * MINUTE)
+    missed = SkippedRange(count=3, first=NOON - 15 * MINUTE, last=NOON - 5 * MINUTE)
 
     after, settlement = _settled(claimed(missed=missed), OK)
 
@@ -129,7 +131,7 @@ def test_missed_occurrences_are_recorded_with_the_run_that_stood_in_for_them(cla
 
 
 def test_a_retry_keeps_what_was_missed_for_the_last_record(claimed: MakeTask) -> None:
-    missed = Missed(count=3, first=NOON - 15 * MINUTE, last=NOON - 5 * MINUTE)
+    missed = SkippedRange(count=3, first=NOON - 15 * MINUTE, last=NOON - 5 * MINUTE)
 
     after, settlement = _settled(claimed(missed=missed), BROKEN)
 
@@ -140,7 +142,7 @@ def test_a_retry_keeps_what_was_missed_for_the_last_record(claimed: MakeTask) ->
 def test_the_last_of_max_runs_ends_the_task(claimed: MakeTask) -> None:
     after, _ = _settled(claimed(max_runs=3, run_count=2), OK)
 
-    assert (Status.ENDED, None, None) == (after.status, after.upcoming, after.next_run_at)
+    assert (Status.ENDED, None, None) == (after.status, after.next_occurrence, after.next_run_at)
 
 
 def test_runs_a_person_asked_for_do_not_count_towards_max_runs(claimed: MakeTask) -> None:
@@ -150,7 +152,7 @@ def test_runs_a_person_asked_for_do_not_count_towards_max_runs(claimed: MakeTask
 
 
 def test_queued_occurrences_beyond_max_runs_are_skipped_not_forgotten(claimed: MakeTask) -> None:
-    queued = (Extra(at=NOON + MINUTE, trigger=Trigger.QUEUED),)
+    queued = (QueuedRun(at=NOON + MINUTE, trigger=Trigger.QUEUED),)
 
     after, settlement = _settled(claimed(max_runs=1, backlog=queued, overlap="queue_all"), OK)
 
@@ -159,7 +161,7 @@ def test_queued_occurrences_beyond_max_runs_are_skipped_not_forgotten(claimed: M
 
 
 def test_nothing_after_the_end_ends_the_task(claimed: MakeTask) -> None:
-    after, _ = _settled(claimed(end_at=NOON + MINUTE, upcoming=None), OK)
+    after, _ = _settled(claimed(end_at=NOON + MINUTE, next_occurrence=None), OK)
 
     assert (Status.ENDED, None) == (after.status, after.next_run_at)
 

@@ -6,11 +6,17 @@ from typing import Any
 
 import pytest
 
-from functions.domain.alerts.model import Alert, Notice
-from functions.domain.lifecycle.decide import LookUp, Settle, Start, judge, release
-from functions.domain.lifecycle.recover import CRASH_LIMIT, recover
+from functions.domain.alerts.model import AlertState, Notification
+from functions.domain.lifecycle.decide import (
+    ApplyTransition,
+    RecoverClaim,
+    StartAttempt,
+    decide,
+    release_claim,
+)
+from functions.domain.lifecycle.recover import EXPIRED_CLAIM_LIMIT, recover
 from functions.domain.run import Run
-from functions.domain.task import Claim, Extra, Missed, Pause, Task
+from functions.domain.task import Claim, Pause, QueuedRun, SkippedRange, Task
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
 from tests.conftest import NOON
 
@@ -21,20 +27,20 @@ HOUR = timedelta(hours=1)
 
 
 def _started(task: Task, **when: Any) -> Task:
-    verdict = judge(task, token="tick.1", **when)
-    assert isinstance(verdict, Start)
+    verdict = decide(task, token="tick.1", **when)
+    assert isinstance(verdict, StartAttempt)
     return task.model_copy(update=dict(verdict.changes))
 
 
 def _settled(task: Task, **when: Any) -> tuple[Task, tuple[Run, ...]]:
-    verdict = judge(task, token="tick.1", **when)
-    assert isinstance(verdict, Settle)
-    return task.model_copy(update=dict(verdict.settlement.changes)), verdict.settlement.runs
+    verdict = decide(task, token="tick.1", **when)
+    assert isinstance(verdict, ApplyTransition)
+    return task.model_copy(update=dict(verdict.transition.changes)), verdict.transition.runs
 
 
 @pytest.fixture
-def notice() -> Notice:
-    return Notice(
+def notice() -> Notification:
+    return Notification(
         id="water-plants@2026-11-20T12:00:00Z#failure",
         kind="failure",
         task_id="water-plants",
@@ -55,7 +61,7 @@ class TestClaim:
         after = _started(make_task(), now=NOON + SECOND)
 
         assert (Status.RUNNING, NOON, 1) == (after.status, after.occurrence, after.attempt)
-        assert NOON + 5 * MINUTE == after.upcoming
+        assert NOON + 5 * MINUTE == after.next_occurrence
 
     def test_a_claim_outlives_the_attempts_timeout_by_the_margin(self, make_task: MakeTask) -> None:
         after = _started(make_task(timeout_seconds=20), now=NOON)
@@ -66,10 +72,10 @@ class TestClaim:
     def test_jitter_holds_the_start_back_but_not_the_occurrence(self, make_task: MakeTask) -> None:
         task = make_task(jitter_seconds=60)
 
-        early, late = judge(task, token="t.1", now=NOON), judge(task, token="t.1", now=NOON + MINUTE)
+        early, late = decide(task, token="t.1", now=NOON), decide(task, token="t.1", now=NOON + MINUTE)
 
-        assert isinstance(early, Settle)
-        assert isinstance(late, Start)
+        assert isinstance(early, ApplyTransition)
+        assert isinstance(late, StartAttempt)
         assert NOON == late.changes["occurrence"]
 
 
@@ -77,16 +83,16 @@ class TestMisfire:
     def test_run_once_runs_the_newest_and_counts_the_rest(self, make_task: MakeTask) -> None:
         after = _started(make_task(), now=NOON + 22 * MINUTE)
 
-        assert (NOON + 20 * MINUTE, NOON + 25 * MINUTE) == (after.occurrence, after.upcoming)
-        assert after.missed == Missed(count=4, first=NOON, last=NOON + 15 * MINUTE)
+        assert (NOON + 20 * MINUTE, NOON + 25 * MINUTE) == (after.occurrence, after.next_occurrence)
+        assert after.missed == SkippedRange(count=4, first=NOON, last=NOON + 15 * MINUTE)
 
     def test_run_all_runs_each_oldest_first(self, make_task: MakeTask) -> None:
         after = _started(make_task(misfire={"policy": "run_all"}), now=NOON + 11 * MINUTE)
 
         assert (NOON, Trigger.CATCH_UP) == (after.occurrence, after.trigger)
         assert (
-            Extra(at=NOON + 5 * MINUTE, trigger=Trigger.CATCH_UP),
-            Extra(at=NOON + 10 * MINUTE, trigger=Trigger.SCHEDULE),
+            QueuedRun(at=NOON + 5 * MINUTE, trigger=Trigger.CATCH_UP),
+            QueuedRun(at=NOON + 10 * MINUTE, trigger=Trigger.SCHEDULE),
         ) == after.backlog
         assert after.missed is None
 
@@ -96,7 +102,7 @@ class TestMisfire:
         after = _started(task, now=NOON + 149 * MINUTE)
 
         assert 99 == len(after.backlog)
-        assert after.missed == Missed(count=50, first=NOON, last=NOON + 49 * MINUTE)
+        assert after.missed == SkippedRange(count=50, first=NOON, last=NOON + 49 * MINUTE)
 
     def test_skip_leaves_out_what_is_past_its_grace_and_says_so(self, make_task: MakeTask) -> None:
         task = make_task(misfire={"policy": "skip", "grace_seconds": 60}, notify=())
@@ -114,12 +120,12 @@ class TestMisfire:
     def test_late_work_yields_to_work_that_is_on_time(self, make_task: MakeTask) -> None:
         daily = make_task(schedule="0 12 * * *")
 
-        on_time = judge(daily, token="t.1", now=NOON + 2 * HOUR)
-        late = judge(daily, token="t.1", now=NOON + 2 * HOUR + SECOND)
+        on_time = decide(daily, token="t.1", now=NOON + 2 * HOUR)
+        late = decide(daily, token="t.1", now=NOON + 2 * HOUR + SECOND)
 
-        assert isinstance(on_time, Start)
-        assert isinstance(late, Start)
-        assert (False, True) == (on_time.late, late.late)
+        assert isinstance(on_time, StartAttempt)
+        assert isinstance(late, StartAttempt)
+        assert (False, True) == (on_time.is_catch_up, late.is_catch_up)
 
     def test_a_year_away_is_one_run_and_one_count(self, make_task: MakeTask) -> None:
         after = _started(make_task(schedule="* * * * *"), now=NOON + timedelta(days=365))
@@ -135,7 +141,7 @@ class TestRetry:
             occurrence=NOON,
             attempt=1,
             retry_at=NOON + MINUTE,
-            upcoming=NOON + 5 * MINUTE,
+            next_occurrence=NOON + 5 * MINUTE,
         )
 
         after = _started(task, now=NOON + MINUTE)
@@ -148,7 +154,7 @@ class TestRetry:
             occurrence=NOON,
             attempt=1,
             retry_at=NOON + MINUTE,
-            upcoming=NOON + 5 * MINUTE,
+            next_occurrence=NOON + 5 * MINUTE,
             last_outcome=OutcomeKind.FAILED,
             last_error="Answered 503",
         )
@@ -158,7 +164,7 @@ class TestRetry:
         assert [(NOON, OutcomeKind.FAILED, True)] == [(r.occurrence, r.outcome, r.final) for r in runs]
         assert (1, NOON + 5 * MINUTE, NOON + 6 * MINUTE) == (
             after.consecutive_failures,
-            after.upcoming,
+            after.next_occurrence,
             after.next_run_at,
         )
 
@@ -167,16 +173,16 @@ class TestRetry:
             status=Status.RETRYING,
             occurrence=NOON,
             attempt=1,
-            crashes=1,
+            expired_claims=1,
             retry_at=NOON + MINUTE,
-            upcoming=NOON + 5 * MINUTE,
+            next_occurrence=NOON + 5 * MINUTE,
         )
 
         assert NOON == _started(task, now=NOON + 6 * MINUTE).occurrence
 
     def test_a_released_claim_is_the_same_attempt_again(self, make_task: MakeTask) -> None:
         claimed = _started(make_task(), now=NOON)
-        given_back = claimed.model_copy(update=release(claimed, now=NOON + SECOND))
+        given_back = claimed.model_copy(update=release_claim(claimed, now=NOON + SECOND))
 
         again = _started(given_back, now=NOON + 6 * MINUTE)
 
@@ -195,27 +201,31 @@ class TestPause:
         assert (Status.SCHEDULED, NOON + 15 * MINUTE, None) == (after.status, after.next_run_at, after.pause)
 
     def test_a_paused_task_still_runs_when_a_person_asks(self, make_task: MakeTask) -> None:
-        asked = (Extra(at=NOON + SECOND, trigger=Trigger.MANUAL),)
+        asked = (QueuedRun(at=NOON + SECOND, trigger=Trigger.MANUAL),)
         task = make_task(status=Status.PAUSED, pause=Pause(), backlog=asked)
 
         after = _started(task, now=NOON + SECOND)
 
-        assert (NOON + SECOND, Trigger.MANUAL, NOON) == (after.occurrence, after.trigger, after.upcoming)
+        assert (NOON + SECOND, Trigger.MANUAL, NOON) == (
+            after.occurrence,
+            after.trigger,
+            after.next_occurrence,
+        )
 
 
 class TestTelling:
-    def test_only_waiting_notices_mean_no_attempt(self, make_task: MakeTask, notification: Notice) -> None:
-        alert = Alert(pending=(notification,), retry_at=NOON)
+    def test_only_waiting_notices_mean_no_attempt(self, make_task: MakeTask, notice: Notification) -> None:
+        alert = AlertState(pending=(notice,), retry_at=NOON)
 
-        after, runs = _settled(make_task(upcoming=NOON + HOUR, alert=alert), now=NOON)
+        after, runs = _settled(make_task(next_occurrence=NOON + HOUR, alert=alert), now=NOON)
 
-        assert ((notification,), ()) == (after.alert.pending, runs)
+        assert ((notice,), ()) == (after.alert.pending, runs)
 
     @pytest.mark.parametrize(
         ("changes", "next_look"),
         [
             ({}, NOON + MINUTE),
-            ({"upcoming": NOON + SECOND}, NOON + SECOND),
+            ({"next_occurrence": NOON + SECOND}, NOON + SECOND),
             ({"status": Status.RETRYING, "occurrence": NOON, "retry_at": NOON + SECOND}, NOON + SECOND),
             ({"status": Status.QUARANTINED}, NOON + MINUTE),
             ({"status": Status.PAUSED, "pause": Pause()}, NOON + MINUTE),
@@ -223,10 +233,11 @@ class TestTelling:
         ids=["waits", "next-comes-first", "retry-comes-first", "quarantined", "paused"],
     )
     def test_of_several_ticks_one_tells_and_the_others_look_again_in_a_minute(
-        self, make_task: MakeTask, notification: Notice, changes: dict[str, Any], next_look: datetime
+        self, make_task: MakeTask, notice: Notification, changes: dict[str, Any], next_look: datetime
     ) -> None:
         task = make_task(
-            **{"upcoming": NOON + HOUR, "alert": Alert(pending=(notification,), retry_at=NOON)} | changes
+            **{"next_occurrence": NOON + HOUR, "alert": AlertState(pending=(notice,), retry_at=NOON)}
+            | changes
         )
 
         after, _ = _settled(task, now=NOON)
@@ -234,11 +245,11 @@ class TestTelling:
         assert (NOON + MINUTE, next_look) == (after.alert.retry_at, after.next_run_at)
 
     def test_a_due_task_with_waiting_notices_is_attempted(
-        self, make_task: MakeTask, notification: Notice
+        self, make_task: MakeTask, notice: Notification
     ) -> None:
-        alert = Alert(pending=(notification,), retry_at=NOON)
+        alert = AlertState(pending=(notice,), retry_at=NOON)
 
-        assert isinstance(judge(make_task(alert=alert), token="t.1", now=NOON), Start)
+        assert isinstance(decide(make_task(alert=alert), token="t.1", now=NOON), StartAttempt)
 
 
 class TestExpiredClaim:
@@ -250,7 +261,7 @@ class TestExpiredClaim:
         return make
 
     def test_the_ledger_of_the_dead_tick_is_asked_first(self, dead: MakeTask) -> None:
-        assert LookUp("tick") == judge(dead(), token="other.1", now=NOON + 36 * SECOND)
+        assert RecoverClaim("tick") == decide(dead(), token="other.1", now=NOON + 36 * SECOND)
 
     def test_without_a_record_the_occurrence_is_tried_again(self, dead: MakeTask) -> None:
         task = dead()
@@ -294,7 +305,7 @@ class TestExpiredClaim:
         assert Status.SCHEDULED == settlement.changes["status"]
 
     def test_a_task_that_takes_its_process_down_is_quarantined(self, dead: MakeTask) -> None:
-        task = dead().model_copy(update={"crashes": CRASH_LIMIT - 1})
+        task = dead().model_copy(update={"expired_claims": EXPIRED_CLAIM_LIMIT - 1})
 
         settlement = recover(task, None, now=NOON + 36 * SECOND)
 
@@ -309,7 +320,7 @@ class TestExpiredClaim:
         settlement = recover(task, None, now=NOON + 6 * MINUTE)
 
         assert 1 == len(settlement.runs)
-        assert NOON + 5 * MINUTE == settlement.changes["upcoming"]
+        assert NOON + 5 * MINUTE == settlement.changes["next_occurrence"]
 
 
 @pytest.mark.parametrize("status", [Status.RUNNING, Status.RETRYING])
@@ -331,17 +342,17 @@ class TestPromised:
     OFF_GRID = NOON + 17 * SECOND
 
     def test_it_is_run(self, make_task: MakeTask) -> None:
-        after = _started(make_task(upcoming=self.OFF_GRID), now=NOON + MINUTE)
+        after = _started(make_task(next_occurrence=self.OFF_GRID), now=NOON + MINUTE)
 
-        assert (self.OFF_GRID, NOON + 5 * MINUTE) == (after.occurrence, after.upcoming)
+        assert (self.OFF_GRID, NOON + 5 * MINUTE) == (after.occurrence, after.next_occurrence)
 
     def test_it_is_counted_when_it_was_missed(self, make_task: MakeTask) -> None:
-        after = _started(make_task(upcoming=self.OFF_GRID), now=NOON + 11 * MINUTE)
+        after = _started(make_task(next_occurrence=self.OFF_GRID), now=NOON + 11 * MINUTE)
 
-        assert after.missed == Missed(count=2, first=self.OFF_GRID, last=NOON + 5 * MINUTE)
+        assert after.missed == SkippedRange(count=2, first=self.OFF_GRID, last=NOON + 5 * MINUTE)
 
     def test_it_is_queued_with_the_others(self, make_task: MakeTask) -> None:
-        task = make_task(upcoming=self.OFF_GRID, misfire={"policy": "run_all"})
+        task = make_task(next_occurrence=self.OFF_GRID, misfire={"policy": "run_all"})
 
         after = _started(task, now=NOON + 6 * MINUTE)
 
@@ -351,7 +362,9 @@ class TestPromised:
         )
 
     def test_it_is_skipped_and_counted_when_the_task_was_paused(self, make_task: MakeTask) -> None:
-        task = make_task(status=Status.PAUSED, pause=Pause(until=NOON + MINUTE), upcoming=self.OFF_GRID)
+        task = make_task(
+            status=Status.PAUSED, pause=Pause(until=NOON + MINUTE), next_occurrence=self.OFF_GRID
+        )
 
         _, runs = _settled(task, now=NOON + MINUTE)
 

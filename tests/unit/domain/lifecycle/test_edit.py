@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from functions.domain.lifecycle.complete import Settlement
+from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.edit import (
-    asked_to_run,
     backfill_instants,
-    cancelled,
-    edited,
-    first_look,
-    paused,
-    resumed,
+    cancel,
+    edit_task,
+    new_task,
+    pause,
+    queue_runs,
+    resume,
 )
 from functions.domain.task import Pause, Task, TaskSpec
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
@@ -32,7 +32,7 @@ def _spec(task: Task, **changes: Any) -> TaskSpec:
     return TaskSpec.model_validate(fields | changes)
 
 
-def _after(task: Task, settlement: Settlement) -> Task:
+def _after(task: Task, settlement: Transition) -> Task:
     return task.model_copy(update=settlement.changes)
 
 
@@ -43,7 +43,7 @@ def retrying(make_task: MakeTask) -> Task:
         occurrence=NOON,
         attempt=1,
         retry_at=NOON + MINUTE,
-        upcoming=NOON + HOUR,
+        next_occurrence=NOON + HOUR,
         last_outcome=OutcomeKind.FAILED,
         last_error="Answered 503",
     )
@@ -51,19 +51,19 @@ def retrying(make_task: MakeTask) -> Task:
 
 class TestFirstLook:
     def test_a_new_task_waits_for_its_next_occurrence(self, make_task: MakeTask) -> None:
-        task = first_look(_spec(make_task()), now=NOON + MINUTE, origin="file")
+        task = new_task(_spec(make_task()), now=NOON + MINUTE, origin="file")
 
         assert (Status.SCHEDULED, NOON + 5 * MINUTE, "file") == (task.status, task.next_run_at, task.origin)
 
     def test_a_disabled_task_waits_for_nothing(self, make_task: MakeTask) -> None:
-        task = first_look(_spec(make_task(), enabled=False), now=NOON, origin="file")
+        task = new_task(_spec(make_task(), enabled=False), now=NOON, origin="file")
 
         assert (Status.PAUSED, None) == (task.status, task.next_run_at)
 
     def test_a_one_off_time_just_past_runs_at_once(self, make_task: MakeTask) -> None:
         spec = _spec(make_task(), schedule="at 2026-11-20T11:30")
 
-        assert NOON == first_look(spec, now=NOON, origin="file").next_run_at
+        assert NOON == new_task(spec, now=NOON, origin="file").next_run_at
 
     @pytest.mark.parametrize(
         "changes", [{"schedule": "at 2026-11-20T08:00"}, {"end_at": NOON - MINUTE}], ids=["past", "ended"]
@@ -72,70 +72,70 @@ class TestFirstLook:
         self, make_task: MakeTask, changes: dict[str, Any]
     ) -> None:
         with pytest.raises(InputError, match="no occurrence left"):
-            first_look(_spec(make_task(), **changes), now=NOON, origin="file")
+            new_task(_spec(make_task(), **changes), now=NOON, origin="file")
 
     def test_no_occurrence_is_before_the_start(self, make_task: MakeTask) -> None:
-        task = first_look(_spec(make_task(), start_at=NOON + HOUR), now=NOON, origin="file")
+        task = new_task(_spec(make_task(), start_at=NOON + HOUR), now=NOON, origin="file")
 
-        assert NOON + HOUR == task.upcoming
+        assert NOON + HOUR == task.next_occurrence
 
 
 class TestEdit:
     def test_saving_the_same_again_changes_nothing(self, make_task: MakeTask) -> None:
         task = make_task()
 
-        assert Settlement({}, ()) == edited(task, _spec(task), now=NOON + 3 * MINUTE)
+        assert Transition({}, ()) == edit_task(task, _spec(task), now=NOON + 3 * MINUTE)
 
     def test_a_new_title_does_not_move_the_next_run(self, make_task: MakeTask) -> None:
-        task = make_task(upcoming=NOON + HOUR)
+        task = make_task(next_occurrence=NOON + HOUR)
 
-        settlement = edited(task, _spec(task, title="Other"), now=NOON)
+        settlement = edit_task(task, _spec(task, title="Other"), now=NOON)
 
         assert NOON + HOUR == _after(task, settlement).next_run_at
 
     def test_a_new_schedule_counts_from_now(self, make_task: MakeTask) -> None:
-        task = make_task(upcoming=NOON + HOUR)
+        task = make_task(next_occurrence=NOON + HOUR)
 
-        settlement = edited(task, _spec(task, schedule="*/10 * * * *"), now=NOON + MINUTE)
+        settlement = edit_task(task, _spec(task, schedule="*/10 * * * *"), now=NOON + MINUTE)
 
         assert NOON + 10 * MINUTE == _after(task, settlement).next_run_at
 
     def test_an_occurrence_already_owed_stays_owed(self, make_task: MakeTask) -> None:
         task = make_task()
 
-        settlement = edited(task, _spec(task, schedule="0 3 * * *"), now=NOON + MINUTE)
+        settlement = edit_task(task, _spec(task, schedule="0 3 * * *"), now=NOON + MINUTE)
 
         after = _after(task, settlement)
         assert ([NOON], NOON + MINUTE) == ([extra.at for extra in after.backlog], after.next_run_at)
-        assert NOON + 15 * HOUR == after.upcoming
+        assert NOON + 15 * HOUR == after.next_occurrence
 
     def test_an_edit_during_a_run_leaves_the_claim_alone(self, make_task: MakeTask) -> None:
         claim = {"token": "t.1", "until": NOON + MINUTE, "started_at": NOON}
-        task = make_task(status=Status.RUNNING, claim=claim, upcoming=NOON + HOUR, occurrence=NOON)
+        task = make_task(status=Status.RUNNING, claim=claim, next_occurrence=NOON + HOUR, occurrence=NOON)
 
-        settlement = edited(task, _spec(task, schedule="*/10 * * * *"), now=NOON)
+        settlement = edit_task(task, _spec(task, schedule="*/10 * * * *"), now=NOON)
 
         assert not {"claim", "status", "next_run_at"} & settlement.changes.keys()
 
     def test_editing_a_task_its_failures_stopped_starts_it_again(self, make_task: MakeTask) -> None:
         task = make_task(status=Status.PAUSED, pause=Pause(note="Failed 5 times", by="scheduler"))
 
-        after = _after(task, edited(task, _spec(task, title="Mended"), now=NOON + MINUTE))
+        after = _after(task, edit_task(task, _spec(task, title="Mended"), now=NOON + MINUTE))
 
         assert (Status.SCHEDULED, None) == (after.status, after.pause)
 
     def test_editing_a_task_a_person_paused_leaves_it_paused(self, make_task: MakeTask) -> None:
         task = make_task(status=Status.PAUSED, pause=Pause(note="Holiday", by="ann"))
 
-        after = _after(task, edited(task, _spec(task, title="Other"), now=NOON + MINUTE))
+        after = _after(task, edit_task(task, _spec(task, title="Other"), now=NOON + MINUTE))
 
         assert Status.PAUSED == after.status
 
     def test_disabling_and_enabling_skips_what_came_between_and_counts_it(self, make_task: MakeTask) -> None:
-        task = make_task(upcoming=NOON + 5 * MINUTE)
-        off = _after(task, edited(task, _spec(task, enabled=False), now=NOON))
+        task = make_task(next_occurrence=NOON + 5 * MINUTE)
+        off = _after(task, edit_task(task, _spec(task, enabled=False), now=NOON))
 
-        settlement = edited(off, _spec(task), now=NOON + 11 * MINUTE)
+        settlement = edit_task(off, _spec(task), now=NOON + 11 * MINUTE)
 
         assert (Status.PAUSED, None) == (off.status, off.next_run_at)
         assert [(SkipReason.PAUSED, 2)] == [(run.skip_reason, run.count) for run in settlement.runs]
@@ -146,7 +146,7 @@ class TestPause:
     def test_a_paused_task_waits_for_nothing(self, make_task: MakeTask) -> None:
         task = make_task()
 
-        after = _after(task, paused(task, note="Holiday", until=None, by="ann", now=NOON))
+        after = _after(task, pause(task, note="Holiday", until=None, by="ann", now=NOON))
 
         assert (Status.PAUSED, None, "Holiday", "ann") == (
             after.status,
@@ -158,16 +158,16 @@ class TestPause:
     def test_a_pause_with_an_end_wakes_then(self, make_task: MakeTask) -> None:
         task = make_task()
 
-        after = _after(task, paused(task, note="", until=NOON + HOUR, by="", now=NOON))
+        after = _after(task, pause(task, note="", until=NOON + HOUR, by="", now=NOON))
 
         assert NOON + HOUR == after.next_run_at
 
     def test_an_end_in_the_past_is_refused(self, make_task: MakeTask) -> None:
         with pytest.raises(InputError, match="until: must be in the future"):
-            paused(make_task(), note="", until=NOON, by="", now=NOON)
+            pause(make_task(), note="", until=NOON, by="", now=NOON)
 
     def test_a_waiting_retry_is_given_up_and_recorded(self, retrying: Task) -> None:
-        settlement = paused(retrying, note="", until=None, by="", now=NOON)
+        settlement = pause(retrying, note="", until=None, by="", now=NOON)
 
         after = _after(retrying, settlement)
         assert [(NOON, OutcomeKind.FAILED, True)] == [
@@ -178,7 +178,7 @@ class TestPause:
     def test_resuming_skips_what_was_missed_and_counts_it(self, make_task: MakeTask) -> None:
         task = make_task(status=Status.PAUSED, pause=Pause())
 
-        settlement = resumed(task, now=NOON + 11 * MINUTE)
+        settlement = resume(task, now=NOON + 11 * MINUTE)
 
         assert [(SkipReason.PAUSED, 3)] == [(run.skip_reason, run.count) for run in settlement.runs]
         assert NOON + 15 * MINUTE == _after(task, settlement).next_run_at
@@ -186,30 +186,30 @@ class TestPause:
     def test_resuming_may_catch_up(self, make_task: MakeTask) -> None:
         task = make_task(status=Status.PAUSED, pause=Pause())
 
-        settlement = resumed(task, now=NOON + 11 * MINUTE, catch_up=True)
+        settlement = resume(task, now=NOON + 11 * MINUTE, catch_up=True)
 
-        assert ((), NOON) == (settlement.runs, _after(task, settlement).upcoming)
+        assert ((), NOON) == (settlement.runs, _after(task, settlement).next_occurrence)
 
     def test_a_task_that_is_not_paused_cannot_be_resumed(self, make_task: MakeTask) -> None:
         with pytest.raises(InputError, match="is not paused"):
-            resumed(make_task(), now=NOON)
+            resume(make_task(), now=NOON)
 
     def test_a_quarantined_task_is_resumed_with_a_clean_record(self, make_task: MakeTask) -> None:
-        task = make_task(status=Status.QUARANTINED, crashes=3, next_run_at=None)
+        task = make_task(status=Status.QUARANTINED, expired_claims=3, next_run_at=None)
 
-        after = _after(task, resumed(task, now=NOON + MINUTE))
+        after = _after(task, resume(task, now=NOON + MINUTE))
 
-        assert (Status.SCHEDULED, 0) == (after.status, after.crashes)
+        assert (Status.SCHEDULED, 0) == (after.status, after.expired_claims)
 
 
 class TestCancel:
     def test_a_running_attempt_is_asked_to_stop(self, make_task: MakeTask) -> None:
         task = make_task(status=Status.RUNNING)
 
-        assert Settlement({"cancel_requested": True}, ()) == cancelled(task, now=NOON)
+        assert Transition({"cancel_requested": True}, ()) == cancel(task, now=NOON)
 
     def test_a_waiting_retry_is_over(self, retrying: Task) -> None:
-        settlement = cancelled(retrying, now=NOON)
+        settlement = cancel(retrying, now=NOON)
 
         after = _after(retrying, settlement)
         assert [OutcomeKind.CANCELLED] == [run.outcome for run in settlement.runs]
@@ -221,21 +221,21 @@ class TestCancel:
 
     def test_nothing_in_hand_is_an_error_that_says_so(self, make_task: MakeTask) -> None:
         with pytest.raises(InputError, match="there is nothing to cancel"):
-            cancelled(make_task(), now=NOON)
+            cancel(make_task(), now=NOON)
 
 
 class TestRunsByHand:
     def test_a_run_now_waits_for_the_next_tick_only(self, make_task: MakeTask) -> None:
-        task = make_task(upcoming=NOON + HOUR, next_run_at=NOON + HOUR)
+        task = make_task(next_occurrence=NOON + HOUR, next_run_at=NOON + HOUR)
 
-        after = _after(task, asked_to_run(task, [NOON], Trigger.MANUAL, now=NOON))
+        after = _after(task, queue_runs(task, [NOON], Trigger.MANUAL, now=NOON))
 
-        assert (NOON, NOON + HOUR) == (after.next_run_at, after.upcoming)
+        assert (NOON, NOON + HOUR) == (after.next_run_at, after.next_occurrence)
 
     def test_the_same_instant_waits_once(self, make_task: MakeTask) -> None:
         task = make_task(backlog=[{"at": NOON, "trigger": "backfill"}])
 
-        after = _after(task, asked_to_run(task, [NOON, NOON + MINUTE], Trigger.BACKFILL, now=NOON))
+        after = _after(task, queue_runs(task, [NOON, NOON + MINUTE], Trigger.BACKFILL, now=NOON))
 
         assert [NOON, NOON + MINUTE] == [extra.at for extra in after.backlog]
 
@@ -243,7 +243,7 @@ class TestRunsByHand:
         many = [NOON + n * MINUTE for n in range(101)]
 
         with pytest.raises(InputError, match="at most 100"):
-            asked_to_run(make_task(), many, Trigger.BACKFILL, now=NOON)
+            queue_runs(make_task(), many, Trigger.BACKFILL, now=NOON)
 
     def test_a_backfill_lists_the_occurrences_of_its_span(self, make_task: MakeTask) -> None:
         instants = backfill_instants(make_task(), first=NOON - 10 * MINUTE, until=NOON - 5 * MINUTE, now=NOON)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from functions.domain.lifecycle.complete import Settlement
-from functions.domain.lifecycle.edit import edited
+from functions.domain.lifecycle.complete import Transition
+from functions.domain.lifecycle.edit import edit_task
 from functions.domain.task import Pause, Task, TaskSpec
 from functions.domain.types import SkipReason, Status
 from tests.conftest import NOON
@@ -17,13 +17,13 @@ MINUTE = timedelta(minutes=1)
 NOW = NOON + timedelta(minutes=3, seconds=10)  # 12:00 to 12:03 have come, and nobody has pinged
 
 
-def _edited(task: Task, **changes: Any) -> tuple[Task, Settlement]:
+def _edited(task: Task, **changes: Any) -> tuple[Task, Transition]:
     spec = TaskSpec.model_validate({name: getattr(task, name) for name in TaskSpec.model_fields} | changes)
-    settlement = edited(task, spec, now=NOW)
+    settlement = edit_task(task, spec, now=NOW)
     return task.model_copy(update=settlement.changes), settlement
 
 
-def _accounts(after: Task, settlement: Settlement) -> tuple[list[datetime], list[tuple[Any, Any, int]]]:
+def _accounts(after: Task, settlement: Transition) -> tuple[list[datetime], list[tuple[Any, Any, int]]]:
     """What waits, and what was skipped."""
     skipped = [(run.skip_reason, run.occurrence, run.count) for run in settlement.runs]
     return [extra.at for extra in after.backlog], skipped
@@ -35,7 +35,7 @@ def test_of_many_owed_the_newest_waits_and_the_others_are_on_record(make_task: M
     after, settlement = _edited(task, schedule="*/2 * * * *")
 
     assert ([NOON + 3 * MINUTE], [(SkipReason.MISFIRE, NOON, 3)]) == _accounts(after, settlement)
-    assert (NOON + 4 * MINUTE, NOW) == (after.upcoming, after.next_run_at)
+    assert (NOON + 4 * MINUTE, NOW) == (after.next_occurrence, after.next_run_at)
 
 
 def test_where_every_occurrence_counts_all_that_are_owed_wait(make_task: MakeTask) -> None:
@@ -47,7 +47,7 @@ def test_where_every_occurrence_counts_all_that_are_owed_wait(make_task: MakeTas
 
 
 def test_an_occurrence_in_its_jitter_is_not_forgotten(make_task: MakeTask) -> None:
-    task = make_task(schedule="* * * * *", jitter_seconds=3600, upcoming=NOON + 3 * MINUTE)
+    task = make_task(schedule="* * * * *", jitter_seconds=3600, next_occurrence=NOON + 3 * MINUTE)
 
     after, settlement = _edited(task, schedule="*/10 * * * *")
 
@@ -55,11 +55,11 @@ def test_an_occurrence_in_its_jitter_is_not_forgotten(make_task: MakeTask) -> No
 
 
 def test_a_new_jitter_moves_no_occurrence(make_task: MakeTask) -> None:
-    task = make_task(schedule="* * * * *", jitter_seconds=3600, upcoming=NOON + 3 * MINUTE)
+    task = make_task(schedule="* * * * *", jitter_seconds=3600, next_occurrence=NOON + 3 * MINUTE)
 
     after, settlement = _edited(task, jitter_seconds=0)
 
-    assert (NOON + 3 * MINUTE, ()) == (after.upcoming, settlement.runs)
+    assert (NOON + 3 * MINUTE, ()) == (after.next_occurrence, settlement.runs)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_what_came_during_a_run_follows_the_overlap_policy(
         status=Status.RUNNING,
         claim=claim,
         occurrence=NOON,
-        upcoming=NOON + MINUTE,
+        next_occurrence=NOON + MINUTE,
     )
 
     after, settlement = _edited(task, schedule="0 0 * * *")
@@ -123,5 +123,5 @@ def test_a_last_occurrence_that_is_owed_still_runs_when_nothing_is_left_after_it
 
     after, _ = _edited(task, end_at=NOON + 2 * MINUTE)
 
-    assert ([NOON + 3 * MINUTE], None) == ([extra.at for extra in after.backlog], after.upcoming)
+    assert ([NOON + 3 * MINUTE], None) == ([extra.at for extra in after.backlog], after.next_occurrence)
     assert (Status.SCHEDULED, NOW) == (after.status, after.next_run_at)

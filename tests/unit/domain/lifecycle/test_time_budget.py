@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from functions.domain.lifecycle.time_budget import ranked
-from functions.domain.storage import Stored
+from functions.domain.lifecycle.time_budget import by_priority
+from functions.domain.storage import VersionedTask
 from functions.domain.task import Task
 from tests.conftest import NOON
 
 
 def _order(*tasks: Task) -> list[str]:
-    return [stored.task.id for stored in ranked([Stored(task, 1) for task in tasks], now=NOON)]
+    return [stored.task.id for stored in by_priority([VersionedTask(task, 1) for task in tasks], now=NOON)]
 
 
 def test_of_tasks_due_at_once_the_more_urgent_goes_first(make_task: Callable[..., Task]) -> None:

@@ -6,7 +6,7 @@ from functools import cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from functions.domain.schedule.timezones import ZONES, names, zone
+from functions.domain.schedule.timezones import TZDATA_DIR, load_zone, zone_names
 from functions.errors import InputError
 
 FIRST, LAST = datetime(2015, 1, 1, tzinfo=UTC), datetime(2038, 1, 1, tzinfo=UTC)
@@ -35,14 +35,18 @@ class Change:
 
 def load(name: str) -> ZoneInfo:
     """The zone from the pinned tzdata, whatever tables the machine has."""
-    with (ZONES / "zoneinfo" / name).open("rb") as file:
+    with (TZDATA_DIR / "zoneinfo" / name).open("rb") as file:
         return ZoneInfo.from_file(file, key=name)
 
 
 @cache
 def changes() -> tuple[Change, ...]:
     """Every change there is, once for all zones that share the same history."""
-    files = {(ZONES / "zoneinfo" / name).read_bytes(): name for name in sorted(names()) if _accepted(name)}
+    files = {
+        (TZDATA_DIR / "zoneinfo" / name).read_bytes(): name
+        for name in sorted(zone_names())
+        if _accepted(name)
+    }
     histories = {}
     for name in files.values():
         found = _changes_of(name)
@@ -52,7 +56,7 @@ def changes() -> tuple[Change, ...]:
 
 def _accepted(name: str) -> bool:
     try:
-        zone(name)
+        load_zone(name)
     except InputError:
         return False
     return True

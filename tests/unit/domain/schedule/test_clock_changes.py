@@ -6,7 +6,7 @@ from itertools import takewhile
 
 import pytest
 
-from functions.domain.schedule.parse import Transition, read_schedule
+from functions.domain.schedule.parse import ClockChange, parse_schedule
 
 ANCHOR = datetime(2026, 1, 1, tzinfo=UTC)
 YEAR = timedelta(days=365)
@@ -14,7 +14,7 @@ YEAR = timedelta(days=365)
 
 def occurrences(expression: str, zone: str, first: str, until: str) -> list[str]:
     """Those from *first* to *until*, both in UTC and included, as `day hour:minute` in UTC."""
-    schedule = read_schedule(expression, timezone=zone, anchor=ANCHOR)
+    schedule = parse_schedule(expression, timezone=zone, anchor=ANCHOR)
 
     def chain(at: datetime) -> Iterator[datetime]:
         while (found := schedule.next_after(at)) is not None:
@@ -217,24 +217,24 @@ def test_people_are_told_what_becomes_of_their_times(
     expression: str, zone: str, told: list[tuple[str, str]]
 ) -> None:
     """Of those changes only which touch the schedule: a daily nine o'clock needs no warning."""
-    schedule = read_schedule(expression, timezone=zone, anchor=ANCHOR)
+    schedule = parse_schedule(expression, timezone=zone, anchor=ANCHOR)
 
-    met = schedule.transitions(ANCHOR, ANCHOR + YEAR)
+    met = schedule.clock_changes(ANCHOR, ANCHOR + YEAR)
 
     assert told == [(transition.kind, transition.text) for transition in met]
 
 
 @pytest.mark.parametrize("expression", ["30 1 * * *", "at 2026-11-01T01:30"])
 def test_a_change_is_told_within_its_window_only(expression: str) -> None:
-    schedule = read_schedule(expression, timezone="America/New_York", anchor=ANCHOR)
+    schedule = parse_schedule(expression, timezone="America/New_York", anchor=ANCHOR)
     at = datetime(2026, 11, 1, 6, 0, tzinfo=UTC)
     just = timedelta(microseconds=1)
 
-    [told] = schedule.transitions(at - just, at)
+    [told] = schedule.clock_changes(at - just, at)
 
-    assert Transition(at, "repeat", told.text) == told
-    assert [] == schedule.transitions(at - timedelta(hours=9), at - just)
-    assert [] == schedule.transitions(at, at + timedelta(days=30))
+    assert ClockChange(at, "repeat", told.text) == told
+    assert [] == schedule.clock_changes(at - timedelta(hours=9), at - just)
+    assert [] == schedule.clock_changes(at, at + timedelta(days=30))
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_a_change_is_told_within_its_window_only(expression: str) -> None:
     ],
 )
 def test_a_single_time_is_after_the_gap_or_the_first_of_two(written: str, at: str) -> None:
-    schedule = read_schedule(written, timezone="America/New_York", anchor=ANCHOR)
+    schedule = parse_schedule(written, timezone="America/New_York", anchor=ANCHOR)
 
     assert f"at {at}" == schedule.canonical
     assert datetime.fromisoformat(at) == schedule.next_after(ANCHOR)

@@ -4,7 +4,7 @@ import pytest
 
 from functions.domain.schedule.base import ScheduleError
 from functions.domain.schedule.calendar import DAY
-from functions.domain.schedule.cron import at_times_of_day, canonical_cron, wall_times
+from functions.domain.schedule.cron import canonical_cron, has_fixed_times, parse_wall_times
 
 THURSDAY = 0  # day 0 of the count, 1 January 1970
 
@@ -144,7 +144,7 @@ def test_hash_without_a_task_is_refused() -> None:
 @pytest.mark.parametrize("expression", ["0 0 31 2 *", "0 0 30 2 *", "0 0 31 4,6,9,11 *", "0 0 31 4 */2"])
 def test_dates_that_never_come_are_refused(expression: str) -> None:
     with pytest.raises(ScheduleError) as refused:
-        wall_times(expression)
+        parse_wall_times(expression)
 
     _, _, date, month, weekday = expression.split()
     assert (
@@ -156,7 +156,7 @@ def test_dates_that_never_come_are_refused(expression: str) -> None:
 @pytest.mark.parametrize("expression", ["0 0 29 2 *", "0 0 29 2 */7", "0 0 30 2 1", "0 0 * 2 1#5"])
 def test_rare_dates_are_accepted(expression: str) -> None:
     """A leap day that is a Sunday comes every 28 years, and it comes."""
-    assert wall_times(expression).at_or_after(0) is not None
+    assert parse_wall_times(expression).at_or_after(0) is not None
 
 
 @pytest.mark.parametrize(
@@ -174,13 +174,13 @@ def test_rare_dates_are_accepted(expression: str) -> None:
 )
 def test_date_and_weekday_combine_as_in_debian(expression: str, dates: list[int]) -> None:
     """Either will do; but both must match where one of the two begins with a star. January 1970."""
-    times = wall_times(expression)
+    times = parse_wall_times(expression)
 
     assert dates == [day + 1 for day in range(31) if times.count(day * DAY, (day + 1) * DAY)]
 
 
 def test_times_are_found_forwards_and_backwards_and_counted() -> None:
-    times = wall_times("15,45 6,18 * * *")
+    times = parse_wall_times("15,45 6,18 * * *")
     six, eighteen = THURSDAY + 6 * 3600 + 15 * 60, THURSDAY + 18 * 3600 + 45 * 60
 
     assert six == times.at_or_after(six)
@@ -197,7 +197,7 @@ def test_times_are_found_forwards_and_backwards_and_counted() -> None:
 
 def test_the_calendar_has_an_end() -> None:
     """Asking beyond what dates can say is answered, not crashed."""
-    times = wall_times("0 0 29 2 *")
+    times = parse_wall_times("0 0 29 2 *")
     beyond = 3_000_000 * DAY
 
     assert times.at_or_after(beyond) is None
@@ -218,4 +218,4 @@ def test_the_calendar_has_an_end() -> None:
     ],
 )
 def test_a_star_in_front_of_minute_or_hour_means_real_time(expression: str, *, fixed: bool) -> None:
-    assert fixed == at_times_of_day(expression)
+    assert fixed == has_fixed_times(expression)

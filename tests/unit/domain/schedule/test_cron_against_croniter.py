@@ -6,7 +6,7 @@ from random import Random
 
 from croniter import croniter
 
-from functions.domain.schedule.parse import Schedule, read_schedule
+from functions.domain.schedule.parse import Schedule, parse_schedule
 from tests.unit.domain.schedule.cron_samples import Sample, draw, draw_dates
 
 START = datetime(2026, 1, 30, 23, 58, tzinfo=UTC)
@@ -32,7 +32,7 @@ def croniter_reads_days_differently(sample: Sample) -> bool:
 
 
 def following(text: str, count: int) -> list[datetime]:
-    schedule: Schedule = read_schedule(text, timezone="UTC", anchor=START)
+    schedule: Schedule = parse_schedule(text, timezone="UTC", anchor=START)
     found = [START]
     while len(found) <= count and (at := schedule.next_after(found[-1])) is not None:
         found.append(at)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from functions.domain.schedule.parse import read_schedule
+from functions.domain.schedule.parse import parse_schedule
 from tests.unit.domain.schedule.clock_changes import Change, changes, load
 from tests.unit.domain.schedule.cron_samples import Sample, draw, draw_dates
 
@@ -132,7 +132,7 @@ def next_few(text: str, after: datetime, count: int) -> list[datetime]:
 
 
 def chain(text: str, zone: str, at: datetime) -> Iterator[datetime]:
-    schedule = read_schedule(text, timezone=zone, anchor=ANCHOR)
+    schedule = parse_schedule(text, timezone=zone, anchor=ANCHOR)
     while (found := schedule.next_after(at)) is not None:
         yield (at := found)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.domain.schedule.parse import Schedule, Span, read_schedule
+from functions.domain.schedule.parse import OccurrenceRange, Schedule, parse_schedule
 from tests.unit.domain.schedule.cron_samples import draw
 
 ANCHOR = datetime(2026, 1, 1, 0, 0, 7, tzinfo=UTC)
@@ -40,7 +40,7 @@ def schedules(draw_one: st.DrawFn) -> tuple[Schedule, datetime]:
         wall = moment.replace(tzinfo=None)
         text = draw(Random(draw_one(st.integers(0, 2**32))), near=wall).text
     anchor = moment + timedelta(seconds=draw_one(SECONDS))
-    return read_schedule(text, timezone=zone, anchor=anchor), moment
+    return parse_schedule(text, timezone=zone, anchor=anchor), moment
 
 
 @given(schedules(), SECONDS, SECONDS, st.integers(0, 20))
@@ -55,8 +55,10 @@ def test_span_and_tail_say_what_going_through_one_by_one_says(
 
     each = list(one_by_one(schedule, first, until))
 
-    assert (Span(len(each), each[0], each[-1]) if each else None) == schedule.span(first, until)
-    assert each[len(each) - min(limit, len(each)) :] == schedule.tail(first, until, limit)
+    assert (OccurrenceRange(len(each), each[0], each[-1]) if each else None) == schedule.occurrence_range(
+        first, until
+    )
+    assert each[len(each) - min(limit, len(each)) :] == schedule.last_n(first, until, limit)
 
 
 @given(schedules(), SECONDS)
@@ -87,13 +89,13 @@ def test_occurrences_move_forward_and_the_period_is_the_step_between_two(
 )
 def test_years_are_counted_exactly(expression: str, zone: str) -> None:
     """Across changes of the clocks, leap days and the borders at which zones are cut into blocks."""
-    schedule = read_schedule(expression, timezone=zone, anchor=ANCHOR)
+    schedule = parse_schedule(expression, timezone=zone, anchor=ANCHOR)
     first, until = datetime(2023, 11, 9, 5, 3, tzinfo=UTC), datetime(2025, 2, 11, 8, 1, tzinfo=UTC)
 
     each = list(one_by_one(schedule, first, until))
 
-    assert Span(len(each), each[0], each[-1]) == schedule.span(first, until)
-    assert each[-500:] == schedule.tail(first, until, 500)
+    assert OccurrenceRange(len(each), each[0], each[-1]) == schedule.occurrence_range(first, until)
+    assert each[-500:] == schedule.last_n(first, until, 500)
     assert all(early < late for early, late in pairwise(each))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from functions.domain.schedule.describe import in_words
+from functions.domain.schedule.describe import describe_schedule
 from functions.domain.schedule.parse import ScheduleError
 
 
@@ -24,21 +24,21 @@ from functions.domain.schedule.parse import ScheduleError
     ],
 )
 def test_each_form_has_words(written: str, words: str) -> None:
-    assert words == in_words(written, timezone="Europe/Riga")
+    assert words == describe_schedule(written, timezone="Europe/Riga")
 
 
 def test_a_spread_time_is_said_as_it_falls_for_the_task() -> None:
     """Whoever reads it wants to know when, not that it was drawn."""
-    ping, pong = [in_words("H H * * *", timezone="UTC", task_id=name) for name in ("ping", "pong")]
+    ping, pong = [describe_schedule("H H * * *", timezone="UTC", task_id=name) for name in ("ping", "pong")]
 
     assert ping.startswith("At ")
     assert ping != pong
 
 
 def test_what_the_library_would_misread_is_left_as_it_is() -> None:
-    assert "0 0 * * 5L,1#2" == in_words("0 0 * * 5L,1#2", timezone="UTC")
+    assert "0 0 * * 5L,1#2" == describe_schedule("0 0 * * 5L,1#2", timezone="UTC")
 
 
 def test_what_is_no_schedule_has_no_words() -> None:
     with pytest.raises(ScheduleError):
-        in_words("31 2", timezone="UTC")
+        describe_schedule("31 2", timezone="UTC")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from functions.domain.schedule.parse import Schedule, ScheduleError, Span, read_schedule
+from functions.domain.schedule.parse import OccurrenceRange, Schedule, ScheduleError, parse_schedule
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -12,7 +12,7 @@ INSTANT = timedelta(microseconds=1)
 
 
 def read(expression: str, zone: str = "UTC", *, anchor: datetime = NOON, task_id: str = "") -> Schedule:
-    return read_schedule(expression, timezone=zone, anchor=anchor, task_id=task_id)
+    return parse_schedule(expression, timezone=zone, anchor=anchor, task_id=task_id)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_day_of_an_interval_is_24_hours_across_a_change_of_the_clocks() -> Non
     schedule = read("every 1d", "America/New_York", anchor=saturday)
 
     assert saturday + timedelta(hours=48) == schedule.next_after(saturday + timedelta(hours=24))
-    assert [] == schedule.transitions(saturday, saturday + timedelta(days=366))
+    assert [] == schedule.clock_changes(saturday, saturday + timedelta(days=366))
 
 
 def test_an_instant_comes_once() -> None:
@@ -155,39 +155,41 @@ def test_an_instant_comes_once() -> None:
     assert at == schedule.next_after(at - INSTANT)
     assert schedule.next_after(at) is None
     assert schedule.period(NOON) is None
-    assert Span(1, at, at) == schedule.span(at, at)
-    assert schedule.span(at + INSTANT, at + HOUR) is None
-    assert [at] == schedule.tail(NOON, at, 5)
-    assert [] == schedule.tail(NOON, at, 0)
+    assert OccurrenceRange(1, at, at) == schedule.occurrence_range(at, at)
+    assert schedule.occurrence_range(at + INSTANT, at + HOUR) is None
+    assert [at] == schedule.last_n(NOON, at, 5)
+    assert [] == schedule.last_n(NOON, at, 0)
 
 
 def test_a_span_holds_both_its_ends() -> None:
     schedule = read("*/5 * * * *")
 
-    assert Span(13, NOON, NOON + HOUR) == schedule.span(NOON, NOON + HOUR)
-    assert Span(11, NOON + 5 * MINUTE, NOON + 55 * MINUTE) == schedule.span(
+    assert OccurrenceRange(13, NOON, NOON + HOUR) == schedule.occurrence_range(NOON, NOON + HOUR)
+    assert OccurrenceRange(11, NOON + 5 * MINUTE, NOON + 55 * MINUTE) == schedule.occurrence_range(
         NOON + INSTANT, NOON + HOUR - INSTANT
     )
-    assert Span(1, NOON, NOON) == schedule.span(NOON, NOON)
-    assert schedule.span(NOON + INSTANT, NOON + 5 * MINUTE - INSTANT) is None
+    assert OccurrenceRange(1, NOON, NOON) == schedule.occurrence_range(NOON, NOON)
+    assert schedule.occurrence_range(NOON + INSTANT, NOON + 5 * MINUTE - INSTANT) is None
 
 
 def test_a_year_of_every_minute_is_counted_to_the_last_one() -> None:
     """In arithmetic: 525,600 minutes, and neither of the two changed hours is lost or counted twice."""
     schedule = read("* * * * *", "America/New_York")
 
-    span = schedule.span(NOON, NOON + timedelta(days=365))
+    span = schedule.occurrence_range(NOON, NOON + timedelta(days=365))
 
-    assert Span(525_601, NOON, NOON + timedelta(days=365)) == span
+    assert OccurrenceRange(525_601, NOON, NOON + timedelta(days=365)) == span
 
 
 def test_the_tail_is_the_newest_in_order() -> None:
     schedule = read("0 * * * *")
 
-    assert [NOON, NOON + HOUR, NOON + 2 * HOUR] == schedule.tail(NOON - 9 * HOUR, NOON + 2 * HOUR + MINUTE, 3)
-    assert [NOON] == schedule.tail(NOON, NOON + MINUTE, 3)
-    assert [] == schedule.tail(NOON + INSTANT, NOON + MINUTE, 3)
-    assert [] == schedule.tail(NOON - HOUR, NOON + MINUTE, 0)
+    assert [NOON, NOON + HOUR, NOON + 2 * HOUR] == schedule.last_n(
+        NOON - 9 * HOUR, NOON + 2 * HOUR + MINUTE, 3
+    )
+    assert [NOON] == schedule.last_n(NOON, NOON + MINUTE, 3)
+    assert [] == schedule.last_n(NOON + INSTANT, NOON + MINUTE, 3)
+    assert [] == schedule.last_n(NOON - HOUR, NOON + MINUTE, 0)
 
 
 def test_the_period_is_measured_where_one_looks() -> None:
@@ -205,6 +207,6 @@ def test_schedules_end_where_dates_end(expression: str) -> None:
     late = datetime(9999, 12, 31, 23, 0, tzinfo=UTC)
 
     assert schedule.next_after(late) is None
-    assert schedule.span(late, late + MINUTE) is None
+    assert schedule.occurrence_range(late, late + MINUTE) is None
     assert schedule.next_after(datetime(1, 1, 1, tzinfo=UTC)) is not None
-    assert [] == schedule.tail(datetime(1, 1, 1, tzinfo=UTC), datetime(1, 1, 2, tzinfo=UTC), 3)
+    assert [] == schedule.last_n(datetime(1, 1, 1, tzinfo=UTC), datetime(1, 1, 2, tzinfo=UTC), 3)

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta, tzinfo
 import pytest
 
 from functions.domain.schedule.base import instant_at
-from functions.domain.schedule.cron import CronSchedule, at_times_of_day, wall_times
-from functions.domain.schedule.parse import ScheduleError, read_schedule
-from functions.domain.schedule.timezones import BLOCK, Zone, zone
+from functions.domain.schedule.cron import CronSchedule, has_fixed_times, parse_wall_times
+from functions.domain.schedule.parse import ScheduleError, parse_schedule
+from functions.domain.schedule.timezones import BLOCK_BITS, Zone, load_zone
 
-BORDER = 54 << BLOCK  # where two blocks of eras meet, in 2027
+BORDER = 54 << BLOCK_BITS  # where two blocks of eras meet, in 2027
 HOUR = 3600
 
 
@@ -19,7 +19,7 @@ HOUR = 3600
 )
 def test_names_of_places_are_accepted(name: str) -> None:
     """Older names of the same place as well: people have them in their settings."""
-    assert name == zone(name).name
+    assert name == load_zone(name).name
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_names_of_places_are_accepted(name: str) -> None:
 )
 def test_a_refusal_names_the_fault_and_the_remedy(name: str, refusal: str) -> None:
     with pytest.raises(ScheduleError) as refused:
-        read_schedule("0 9 * * *", timezone=name, anchor=datetime(2026, 1, 1, tzinfo=UTC))
+        parse_schedule("0 9 * * *", timezone=name, anchor=datetime(2026, 1, 1, tzinfo=UTC))
 
     assert f"timezone: {refusal}" == str(refused.value)
 
@@ -51,25 +51,25 @@ def test_a_refusal_names_the_fault_and_the_remedy(name: str, refusal: str) -> No
 def test_offsets_are_refused_as_offsets(name: str) -> None:
     """They are right for half of the year, which is worse than never."""
     with pytest.raises(ScheduleError, match="is an offset"):
-        zone(name)
+        load_zone(name)
 
 
 @pytest.mark.parametrize("name", ["../../../etc/passwd", "Europe", "Factory", "zones", "Europe/riga"])
 def test_what_is_not_a_zone_is_refused_before_any_file_is_opened(name: str) -> None:
     with pytest.raises(ScheduleError, match="is not an IANA zone"):
-        zone(name)
+        load_zone(name)
 
 
 def test_eras_join_without_a_hole_and_change_where_the_clocks_do() -> None:
-    new_york = zone("America/New_York")
+    new_york = load_zone("America/New_York")
     first, until = stamp("2026-01-01T00:00"), stamp("2027-01-01T00:00")
 
-    eras = list(new_york.eras(first, until))
+    eras = list(new_york.offset_periods(first, until))
 
     assert [early.end for early in eras[:-1]] == [late.start for late in eras[1:]]
-    assert [early.offset for early in eras[:-1]] == [late.before for late in eras[1:]]
+    assert [early.offset for early in eras[:-1]] == [late.previous_offset for late in eras[1:]]
     assert [stamp("2026-03-08T07:00"), stamp("2026-11-01T06:00")] == [
-        era.start for era in eras if era.before != era.offset and first < era.start
+        era.start for era in eras if era.previous_offset != era.offset and first < era.start
     ]
 
 
@@ -78,7 +78,7 @@ def test_two_changes_in_one_day_are_both_found() -> None:
     noon = BORDER + 100 * 24 * HOUR
     odd = Zone("Odd", Clock([(noon, 0), (noon + 5 * HOUR, HOUR)], at_last=3 * HOUR))
 
-    found = [(era.start, era.offset) for era in odd.eras(noon, noon + 24 * HOUR)]
+    found = [(era.start, era.offset) for era in odd.offset_periods(noon, noon + 24 * HOUR)]
 
     assert [(noon, HOUR), (noon + 5 * HOUR, 3 * HOUR)] == found
 
@@ -88,11 +88,13 @@ def test_fixed_times_run_once_where_a_repeat_meets_the_border_of_a_block(from_bo
     """How the zone is cut for speed must show nowhere."""
     change = (BORDER // 60 + from_border_min) * 60
     zone_ = Zone("Back", Clock([(change, 2 * HOUR)], at_last=HOUR))
-    schedule = CronSchedule("", wall_times("0-59 0-23 * * *"), zone_, at_times_of_day("0-59 0-23 * * *"))
+    schedule = CronSchedule(
+        "", parse_wall_times("0-59 0-23 * * *"), zone_, has_fixed_times("0-59 0-23 * * *")
+    )
     before, after = instant_at(change) - timedelta(minutes=1), instant_at(change) + timedelta(hours=1)
 
     assert after == schedule.next_after(before)
-    assert [before, after] == schedule.tail(before, after, 9)
+    assert [before, after] == schedule.last_n(before, after, 9)
 
 
 def stamp(text: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.errors import SettingsError
 from functions.http_client.trusted import HttpResponse
 from functions.notifications.channels.apprise import MISSING, AppriseChannel, create_channel
@@ -22,8 +22,8 @@ async def no_post(url: str, **how: Any) -> HttpResponse:
     raise AssertionError("the library posts by itself")
 
 
-def notice(summary: str = "Answered 503") -> Notice:
-    return Notice(
+def notice(summary: str = "Answered 503") -> Notification:
+    return Notification(
         id="shop@2026-11-20T12:00:00Z#failure",
         kind="failure",
         task_id="shop",

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.http_client.trusted import PostError
 from functions.notifications.channel import Channel
 from functions.notifications.channels import email
@@ -12,7 +12,7 @@ from functions.notifications.channels.email import parse_smtp_url
 from tests.conftest import NOON
 from tests.fakes.smtp_server import SmtpServer
 
-MakeNotice = Callable[..., Notice]
+MakeNotice = Callable[..., Notification]
 
 
 def channel(server: SmtpServer) -> Channel:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.errors import SettingsError
 from functions.http_client.trusted import HttpResponse, TrustedHttpClient
 from functions.notifications.channels.feishu import (
@@ -27,7 +27,7 @@ from tests.unit.notifications.golden_file import golden
 StartBot = Callable[..., Awaitable[FeishuBot]]
 
 
-def one_failure(make: MakeNotice) -> list[Notice]:
+def one_failure(make: MakeNotice) -> list[Notification]:
     return [
         make(
             title="Shop front answers",
@@ -40,7 +40,7 @@ def one_failure(make: MakeNotice) -> list[Notice]:
     ]
 
 
-def one_of_each(make: MakeNotice) -> list[Notice]:
+def one_of_each(make: MakeNotice) -> list[Notification]:
     items = (
         {"title": "Release 2.0 [stable]", "url": "https://example.com/r(2)", "text": "Breaking *changes*"},
         {"title": "No address", "url": "javascript:alert(1)"},

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from functions.domain.alerts.model import Notice
+from functions.domain.alerts.model import Notification
 from functions.notifications import create_channels
 from functions.notifications.channel import Channel
 from tests.conftest import NOON
 from tests.fakes import vendors
 from tests.fakes.vendors import Reply, Rerouted, Vendor
 
-MakeNotice = Callable[..., Notice]
+MakeNotice = Callable[..., Notification]
 
 
 @dataclass(frozen=True)

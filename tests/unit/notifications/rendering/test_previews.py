@@ -4,10 +4,10 @@ from typing import get_args
 
 import pytest
 
-from functions.domain.alerts.model import NoticeKind, NotificationTrigger
+from functions.domain.alerts.model import NotificationKind, NotificationTrigger
 from tests.harness.previews import GUIDE, KINDS, PICTURES, headings, sample, section, shown
 
-KNOWN = {*get_args(NotificationTrigger), *get_args(get_args(NoticeKind)[1])}
+KNOWN = {*get_args(NotificationTrigger), *get_args(get_args(NotificationKind)[1])}
 
 
 def test_the_guide_shows_what_is_rendered_today() -> None:
@@ -21,7 +21,7 @@ def test_no_kind_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_message_is_one_sentence_first_with_the_tasks_name(kind: NoticeKind) -> None:
+def test_a_message_is_one_sentence_first_with_the_tasks_name(kind: NotificationKind) -> None:
     first = shown([sample(kind)]).splitlines()[0]
 
     assert sample(kind).title in first

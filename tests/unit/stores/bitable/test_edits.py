@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from functions.domain.alerts.model import Notice
-from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.alerts.model import Notification
+from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Outcome, succeeded
-from functions.domain.storage import Filter, Result
+from functions.domain.storage import TaskFilter, WriteStatus
 from functions.domain.task import Job, Pause, Task, shard_of
 from functions.domain.types import Status
 from functions.engine.tick import tick
@@ -75,7 +75,7 @@ async def test_a_row_of_three_cells_is_a_task_and_gets_an_id(sheet: Sheet, store
     found = await store.fetch_due(NOON + MINUTE, limit=10)
 
     task = (await read(store, "water-the-plants")).task
-    assert ((), ()) == (found.tasks, found.broken)
+    assert ((), ()) == (found.tasks, found.invalid)
     assert (Status.SCHEDULED, NOON + HOUR, shard_of(task.id)) == (task.status, task.next_run_at, task.shard)
     assert ("water-the-plants", "scheduled", "True") == (
         row.text("id"),
@@ -128,9 +128,9 @@ async def test_blank_rows_and_columns_of_a_persons_own_are_passed_over(
     own = sheet.add(**{"Who asked": "Bob"})
     await settled(sheet, store, **{"Who asked": "Alice"})
 
-    found = await store.list_tasks(Filter())
+    found = await store.list_tasks(TaskFilter())
 
-    assert (["ping"], ()) == (ids(found), found.broken)
+    assert (["ping"], ()) == (ids(found), found.invalid)
     assert ["Who asked"] == [name for name in own.fields() if name != "id"]
 
 
@@ -154,7 +154,7 @@ async def test_a_slip_is_told_in_its_row_once_and_stops_no_other_task(
     fine = sheet.add(**TASK | {"id": "fine"})
 
     for now in (NOON, NOON + MINUTE, NOON + 2 * FULL_SCAN_INTERVAL):
-        [broken] = (await store.fetch_due(now, limit=10)).broken
+        [broken] = (await store.fetch_due(now, limit=10)).invalid
         assert name in broken.id
         assert reason in broken.reason
 
@@ -201,7 +201,7 @@ async def test_an_id_given_twice_is_told_in_both_rows_and_neither_runs(
     assert all("twice" in row.text("lastError") for row in same)
     copy.set("id", "pong")
     await store.fetch_due(NOON + HOUR, limit=10)
-    assert ["ping", "pong"] == ids(await store.list_tasks(Filter()))
+    assert ["ping", "pong"] == ids(await store.list_tasks(TaskFilter()))
     assert ("scheduled", "") == (copy.text("status"), copy.text("lastError"))
 
 
@@ -323,7 +323,7 @@ async def test_what_the_scheduler_writes_is_put_right_when_a_person_changes_it(
 async def test_spoilt_notes_are_told_and_emptying_them_begins_anew(sheet: Sheet, store: BitableStore) -> None:
     row = await settled(sheet, store)
     row.set("state", "{oops")
-    [broken] = (await store.fetch_due(NOON + FULL_SCAN_INTERVAL, limit=1)).broken
+    [broken] = (await store.fetch_due(NOON + FULL_SCAN_INTERVAL, limit=1)).invalid
     row.clear("state")
     await store.fetch_due(NOON + 2 * FULL_SCAN_INTERVAL, limit=1)
 
@@ -338,7 +338,7 @@ async def test_an_edit_is_a_changed_revision(sheet: Sheet, store: BitableStore) 
 
     [written] = await store.write([changing(stored, run_count=1)])
 
-    assert Result.REFUSED is written.result
+    assert WriteStatus.CONFLICT is written.status
 
 
 async def test_a_settlement_writes_no_cell_that_people_fill_in(sheet: Sheet, store: BitableStore) -> None:
@@ -407,8 +407,8 @@ async def one_tick(sheet: Sheet, now: datetime, work: Callable[[], None]) -> dic
         work()
         return succeeded("Done")
 
-    async def tell(notices: list[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
-        return [() for _ in notices]
+    async def tell(notifications: list[Notification], *, within: timedelta) -> list[tuple[str, ...]]:
+        return [() for _ in notifications]
 
     parts = TickDependencies(
         store=store,
@@ -418,7 +418,7 @@ async def one_tick(sheet: Sheet, now: datetime, work: Callable[[], None]) -> dic
         new_tick_id=lambda: "ab",
         random=lambda: 0.5,
     )
-    report = await tick(parts, Budget(stop_starting=MINUTE, answer_by=MINUTE))
+    report = await tick(parts, TimeBudget(start_limit=MINUTE, response_limit=MINUTE))
     await store.close()
     return report
 
@@ -470,9 +470,9 @@ async def test_a_row_removed_between_guard_and_write_stops_no_other_of_its_batch
     sheet.row("b").delete()
     gate.release()
 
-    results = [one.result for one in await write]
+    results = [one.status for one in await write]
 
-    assert [Result.APPLIED, Result.REFUSED, Result.APPLIED] == results
+    assert [WriteStatus.APPLIED, WriteStatus.CONFLICT, WriteStatus.APPLIED] == results
     assert ["1", "1"] == [sheet.row(name).text("runCount") for name in "ac"]
 
 
@@ -491,7 +491,7 @@ async def test_what_another_writes_between_guard_and_write_is_overwritten(
     store = sheet.store(new_id=while_it_writes)
     [written] = await store.write([changing(stored, run_count=1)])
 
-    assert Result.APPLIED is written.result
+    assert WriteStatus.APPLIED is written.status
     assert 1 == (await read(other, "ping")).task.run_count
     await other.close()
     await store.close()

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from functions.domain.run import Run
-from functions.domain.storage import Document, Filter, LedgerEntry, Result, Write, Written
+from functions.domain.storage import (
+    ConditionalWrite,
+    Document,
+    RunBatch,
+    TaskFilter,
+    WriteResult,
+    WriteStatus,
+)
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
 from functions.errors import StoreError, StoreUnavailableError
@@ -25,7 +32,7 @@ from tests.support.bitable_places import QUICK, Sheet, served
 
 MakeTask = Callable[..., Task]
 SOON = replace(QUICK, call_s=0.5, operation_s=3.0)
-ENTRY = LedgerEntry("ab.1", NOON, ())
+ENTRY = RunBatch("ab.1", NOON, ())
 DOCUMENT = Document("owners", "alice", {"credits": 1})
 
 
@@ -82,7 +89,7 @@ LOSSES: list[Callable[[FakeBitable, str, bool], None]] = [
 READS: dict[str, Callable[[BitableStore], Awaitable[Any]]] = {
     "due": lambda store: store.fetch_due(NOON, limit=9),
     "read": lambda store: store.get_tasks(["ping"]),
-    "page": lambda store: store.list_tasks(Filter()),
+    "page": lambda store: store.list_tasks(TaskFilter()),
     "counts": lambda store: store.stats(NOON),
     "runs": lambda store: store.runs(),
     "runs_of_tick": lambda store: store.runs_of_tick("ab"),
@@ -121,9 +128,9 @@ async def test_a_write_that_is_not_answered_is_unknown_and_done_once_at_most(
 ) -> None:
     [there, _] = await create(store, make_task("there"), make_task("other"))
     write = {
-        "batch_create": Write(make_task("new"), None),
+        "batch_create": ConditionalWrite(make_task("new"), None),
         "batch_update": changing(there, run_count=1),
-        "batch_delete": Write(there.task, there.revision, delete=True),
+        "batch_delete": ConditionalWrite(there.task, there.revision, delete=True),
     }[verb]
     lose(sheet.feishu, of(sheet, verb), after)
 
@@ -137,7 +144,7 @@ async def test_a_write_that_is_not_answered_is_unknown_and_done_once_at_most(
     }
     assert (after, 2 + done["batch_create"] - done["batch_delete"]) == (done[verb], len(rows))
     looked_after = verb == "batch_delete" and after  # gone is gone: that can be seen
-    assert (Result.APPLIED if looked_after else Result.UNKNOWN) is written.result
+    assert (WriteStatus.APPLIED if looked_after else WriteStatus.UNKNOWN) is written.status
 
 
 async def test_a_write_whose_answer_was_lost_once_is_sent_again_under_the_same_token(
@@ -163,7 +170,7 @@ async def test_a_refusal_after_a_lost_answer_is_no_answer_either(
 
     [written] = await store.write([changing(stored, run_count=1)])
 
-    assert (Result.UNKNOWN, "1") == (written.result, sheet.row("ping").text("runCount"))
+    assert (WriteStatus.UNKNOWN, "1") == (written.status, sheet.row("ping").text("runCount"))
 
 
 async def test_the_vendors_own_loss_of_a_write_is_not_taken_for_a_refusal(
@@ -174,7 +181,7 @@ async def test_the_vendors_own_loss_of_a_write_is_not_taken_for_a_refusal(
 
     [written] = await store.write([changing(stored, run_count=1)])
 
-    assert (Result.APPLIED, 2) == (written.result, len(sheet.feishu.asked("batch_update")))
+    assert (WriteStatus.APPLIED, 2) == (written.status, len(sheet.feishu.asked("batch_update")))
 
 
 async def test_the_other_batches_of_a_call_keep_their_answers(
@@ -182,9 +189,9 @@ async def test_the_other_batches_of_a_call_keep_their_answers(
 ) -> None:
     sheet.feishu.drop_next(of(sheet, "batch_create"), times=2)
 
-    answers = await store.write([Write(make_task(f"t{number:03}"), None) for number in range(300)])
+    answers = await store.write([ConditionalWrite(make_task(f"t{number:03}"), None) for number in range(300)])
 
-    assert [Result.UNKNOWN] * 200 + [Result.APPLIED] * 100 == [one.result for one in answers]
+    assert [WriteStatus.UNKNOWN] * 200 + [WriteStatus.APPLIED] * 100 == [one.status for one in answers]
 
 
 async def test_no_settlement_is_sent_before_its_record_is_certainly_kept(
@@ -195,7 +202,7 @@ async def test_no_settlement_is_sent_before_its_record_is_certainly_kept(
 
     answers = await store.write_with_runs(replace(ENTRY, runs=(run(),)), [changing(stored, run_count=1)])
 
-    assert [Written(Result.UNKNOWN)] == answers
+    assert [WriteResult(WriteStatus.UNKNOWN)] == answers
     assert "0" == sheet.row("ping").text("runCount")
     assert [run()] == await store.runs_of_tick("ab")
 
@@ -221,7 +228,7 @@ async def test_an_answer_for_a_document_that_is_lost_is_unknown(sheet: Sheet, st
     sheet.feishu.drop_next(of(sheet, "batch_update", "kept"), times=2)
     changed = await store.put_documents([there])
 
-    assert [Written(Result.UNKNOWN)] == new == changed
+    assert [WriteResult(WriteStatus.UNKNOWN)] == new == changed
 
 
 async def test_a_question_is_bounded_in_all(sheet: Sheet, make_task: MakeTask) -> None:
@@ -231,8 +238,8 @@ async def test_a_question_is_bounded_in_all(sheet: Sheet, make_task: MakeTask) -
 
     async with asyncio.timeout(4):
         with pytest.raises(StoreUnavailableError, match=r"longer than 0\.5 s in all"):
-            await store.list_tasks(Filter())
-        assert [Written(Result.UNKNOWN)] == await store.write([changing(stored, run_count=1)])
+            await store.list_tasks(TaskFilter())
+        assert [WriteResult(WriteStatus.UNKNOWN)] == await store.write([changing(stored, run_count=1)])
     await store.close()
 
 
@@ -253,11 +260,13 @@ async def test_a_token_refused_again_and_again_is_an_error(sheet: Sheet, store: 
     sheet.feishu.fail_next("/records/search", code=99991663, times=2)
 
     with pytest.raises(StoreError, match="99991663"):
-        await store.list_tasks(Filter())
+        await store.list_tasks(TaskFilter())
 
 
 async def test_ten_questions_at_once_need_one_token(sheet: Sheet, store: BitableStore) -> None:
-    await asyncio.gather(*(store.runs() for _ in range(5)), *(store.list_tasks(Filter()) for _ in range(5)))
+    await asyncio.gather(
+        *(store.runs() for _ in range(5)), *(store.list_tasks(TaskFilter()) for _ in range(5))
+    )
 
     assert 1 == len(sheet.feishu.asked("tenant_access_token"))
 
@@ -269,12 +278,12 @@ async def test_calls_that_are_too_many_wait_as_long_as_they_are_told(
     sheet: Sheet, store: BitableStore, code: int, status: int, reset: str
 ) -> None:
     loop = asyncio.get_running_loop()
-    await store.list_tasks(Filter())
+    await store.list_tasks(TaskFilter())
     headers = {"x-ogw-ratelimit-reset": reset or "0.05"}
     sheet.feishu.fail_next("/records/search", code=code, status=status, headers=headers)
     started = loop.time()
 
-    await store.list_tasks(Filter())
+    await store.list_tasks(TaskFilter())
 
     assert 0.05 <= loop.time() - started < 0.5
 
@@ -284,7 +293,7 @@ async def test_calls_that_are_too_many_for_long_are_given_up(sheet: Sheet, store
     sheet.feishu.fail_next("/records/search", code=99991400, headers=headers, times=99)
 
     with pytest.raises(StoreUnavailableError, match="too busy"):
-        await store.list_tasks(Filter())
+        await store.list_tasks(TaskFilter())
     assert 5 == len(sheet.feishu.asked("/records/search"))
 
 
@@ -296,7 +305,7 @@ async def test_a_write_that_meets_another_is_tried_again(
 
     [written] = await store.write([changing(stored, run_count=1)])
 
-    assert (Result.APPLIED, "1") == (written.result, sheet.row("ping").text("runCount"))
+    assert (WriteStatus.APPLIED, "1") == (written.status, sheet.row("ping").text("runCount"))
 
 
 async def test_after_a_conflict_the_guard_is_compared_anew(
@@ -314,7 +323,7 @@ async def test_after_a_conflict_the_guard_is_compared_anew(
             await asyncio.sleep(0)
     gate.release()
 
-    assert [Result.APPLIED, Result.REFUSED] == [(await one)[0].result for one in (first, second)]
+    assert [WriteStatus.APPLIED, WriteStatus.CONFLICT] == [(await one)[0].status for one in (first, second)]
     assert "7" == sheet.row("ping").text("runCount")
     await other.close()
 
@@ -337,7 +346,7 @@ async def test_a_refusal_for_good_names_its_remedy_and_is_not_tried_again(
     sheet.feishu.fail_next("/records/search", code=code, status=403, times=9)
 
     with pytest.raises(StoreError, match=remedy) as caught:
-        await store.list_tasks(Filter())
+        await store.list_tasks(TaskFilter())
 
     assert not isinstance(caught.value, StoreUnavailableError)
     assert 1 == len(sheet.feishu.asked("/records/search"))
@@ -359,7 +368,7 @@ async def test_no_redirect_is_followed(sheet: Sheet, store: BitableStore) -> Non
     sheet.feishu.fail_next("/records/search", status=302, text="", headers={"Location": elsewhere}, times=2)
 
     with pytest.raises(StoreUnavailableError, match="HTTP 302"):
-        await store.list_tasks(Filter())
+        await store.list_tasks(TaskFilter())
 
     assert [] == sheet.feishu.asked("elsewhere")
 
@@ -369,7 +378,7 @@ async def test_a_wrong_secret_is_told_as_such(sheet: Sheet) -> None:
     store = BitableStore(TableRef(sheet.base.app_token, sheet.tasks.table_id), app, timeouts=SOON)
 
     with pytest.raises(StoreError, match="check FEISHU_APP_ID and FEISHU_APP_SECRET") as caught:
-        await store.list_tasks(Filter())
+        await store.list_tasks(TaskFilter())
 
     assert "wrong-canary" not in str(caught.value) + repr(app) + repr(store)
     await store.close()
@@ -383,12 +392,15 @@ async def test_notes_too_large_for_a_cell_stop_no_other_write(
     noise = random.Random(7).randbytes(120_000).hex()
 
     answers = await store.write(
-        [Write(make_task("big", memory={"a": noise}), None), Write(make_task("ok"), None)]
+        [
+            ConditionalWrite(make_task("big", memory={"a": noise}), None),
+            ConditionalWrite(make_task("ok"), None),
+        ]
     )
     with pytest.raises(StoreError, match="Task big: more than a cell holds"):
-        await store.write([Write(make_task("big", memory={"a": noise}), None)])
+        await store.write([ConditionalWrite(make_task("big", memory={"a": noise}), None)])
 
-    assert [Result.UNKNOWN, Result.APPLIED] == [one.result for one in answers]
+    assert [WriteStatus.UNKNOWN, WriteStatus.APPLIED] == [one.status for one in answers]
 
 
 # -- what is hidden --------------------------------------------------------------------------------------
@@ -444,7 +456,7 @@ async def test_a_table_that_the_scheduler_emptied_is_believed(
         row.delete()
     [stored] = await create(store, make_task("ping"))
     await store.fetch_due(NOON, limit=9)
-    await store.write([Write(stored.task, stored.revision, delete=True)])
+    await store.write([ConditionalWrite(stored.task, stored.revision, delete=True)])
 
     assert () == (await store.fetch_due(NOON + FULL_SCAN_INTERVAL, limit=9)).tasks
 
@@ -457,11 +469,11 @@ async def test_an_edit_by_hand_is_noticed_at_the_next_full_look_at_the_latest(
     await store.fetch_due(NOON, limit=9)
     sheet.row("later").set("title", "Edited")
     await store.fetch_due(NOON + timedelta(minutes=1), limit=9)
-    before = sheet.notes("later")["seen"]
+    before = sheet.notes("later")["contentHash"]
 
     await store.fetch_due(NOON + FULL_SCAN_INTERVAL, limit=9)
 
-    assert before != sheet.notes("later")["seen"]
+    assert before != sheet.notes("later")["contentHash"]
 
 
 # -- how much is asked -----------------------------------------------------------------------------------
@@ -544,7 +556,7 @@ async def test_no_secret_is_in_a_log(
     store = sheet.store(SOON)
     sheet.feishu.drop_next("/records/search", times=2)
     with pytest.raises(StoreUnavailableError) as caught:
-        await store.list_tasks(Filter())
+        await store.list_tasks(TaskFilter())
     await create(store, make_task("ping"))
     await store.fetch_due(NOON, limit=9)
     await store.close()

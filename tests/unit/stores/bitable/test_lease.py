@@ -10,8 +10,8 @@ import pytest
 
 from functions.app.application import App
 from functions.config.settings import Settings
-from functions.domain.lifecycle.time_budget import Budget
-from functions.domain.storage import Result
+from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.storage import WriteStatus
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
 from functions.stores.bitable.lease import LEASE_ROW
@@ -50,8 +50,10 @@ async def test_another_process_finds_nothing_says_why_once_and_may_do_all_else(
     [written] = await other.write([changing(stored, title="Edited")])
 
     assert [(), ()] == [each.tasks for each in found]
-    assert ["pinger_lock_held"] == [one.message for one in caplog.records if one.name.startswith("functions")]
-    assert (Result.APPLIED, "Edited") == (written.result, (await read(other, "ping")).task.title)
+    assert ["leader_lease_held"] == [
+        one.message for one in caplog.records if one.name.startswith("functions")
+    ]
+    assert (WriteStatus.APPLIED, "Edited") == (written.status, (await read(other, "ping")).task.title)
     await one.close()
     await other.close()
 
@@ -181,7 +183,7 @@ async def test_two_whole_schedulers_on_one_table_run_each_task_once(feishu: Fake
     environment = {"STORE_URL": sheet.url, **credentials(feishu)}
     times = [NOON]
     both = [App(Settings.from_env(environment, serves_http=False), clock=lambda: times[0]) for _ in range(2)]
-    budget = Budget(stop_starting=MINUTE, answer_by=MINUTE)
+    budget = TimeBudget(start_limit=MINUTE, response_limit=MINUTE)
 
     await asyncio.gather(*(wired.tick(budget) for wired in both))
     times[0] = NOON + 2 * MINUTE

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.domain.run import Run
-from functions.domain.storage import RUNS_KEPT, Document, LedgerEntry
+from functions.domain.storage import RUN_RETENTION, Document, RunBatch
 from functions.domain.types import OutcomeKind
 from functions.stores.bitable.store import PRUNE_EVERY, BitableStore
 from tests.conftest import NOON
@@ -36,7 +36,7 @@ def run(task_id: str = "ping", *, at: datetime = NOON, **changes: Any) -> Run:
 
 
 async def keep(store: BitableStore, number: int, *runs: Run, at: datetime = NOON) -> None:
-    await store.write_with_runs(LedgerEntry(f"ab.{number}", at, runs), [])
+    await store.write_with_runs(RunBatch(f"ab.{number}", at, runs), [])
 
 
 async def test_the_newest_few_are_one_page_of_a_long_history(sheet: Sheet, store: BitableStore) -> None:
@@ -87,13 +87,13 @@ async def test_people_read_what_happened_a_line_a_run(sheet: Sheet, store: Bitab
 async def test_what_is_past_keeping_goes_by_itself(sheet: Sheet, store: BitableStore) -> None:
     await keep(store, 1, run())
     await store.put_documents([Document("audit", "a", {"by": "alice"}, expire_at=NOON)])
-    late = NOON + RUNS_KEPT + SECOND
+    late = NOON + RUN_RETENTION + SECOND
 
     await store.fetch_due(NOON, limit=1)
     kept = len(sheet.runs.rows), len(await store.list_documents("audit"))
     await store.fetch_due(late, limit=1)
     sooner = len(sheet.runs.rows), len(await store.list_documents("audit"))
-    await store.write_with_runs(LedgerEntry("cd.1", NOON, ()), [])
+    await store.write_with_runs(RunBatch("cd.1", NOON, ()), [])
     await store.fetch_due(late + PRUNE_EVERY / 2, limit=1)
 
     assert ((1, 1), (0, 0), 1) == (kept, sooner, len(sheet.runs.rows))

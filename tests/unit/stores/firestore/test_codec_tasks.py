@@ -4,11 +4,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from functions.domain.alerts.model import Alert, Notice
-from functions.domain.events import After, Event, Follower, OnEvent, Outbox
-from functions.domain.storage import Broken, Stored, Write
-from functions.domain.task import Claim, Extra, Missed, NotifyRule, Pause, Retry, Task
-from functions.domain.task_budget import Spent, TaskBudget
+from functions.domain.alerts.model import AlertState, Notification
+from functions.domain.events import After, Dependent, Event, OnEvent, Outbox
+from functions.domain.storage import ConditionalWrite, InvalidDocument, VersionedTask
+from functions.domain.task import Claim, NotifyRule, Pause, QueuedRun, Retry, SkippedRange, Task
+from functions.domain.task_budget import CreditLimit, Spending
 from functions.domain.types import OutcomeKind, Status, Trigger
 from functions.stores.firestore import messages_pb2 as wire
 from functions.stores.firestore.codec import encode_value, encode_write, id_of, revision_of, to_query_result
@@ -21,15 +21,15 @@ def test_every_field_of_a_task_comes_back(make_task: Callable[..., Task]) -> Non
     task = full(make_task)
     assert {name for name in Task.model_fields if getattr(task, name) == default(name)} == set()
 
-    [stored] = to_query_result([document_of(Write(task, None))]).tasks
+    [stored] = to_query_result([document_of(ConditionalWrite(task, None))]).tasks
 
     assert task == stored.task
 
 
 def test_what_has_its_default_is_left_out_save_what_queries_ask_for(make_task: Callable[..., Task]) -> None:
-    task = make_task(next_run_at=None, upcoming=None, shard=0)
+    task = make_task(next_run_at=None, next_occurrence=None, shard=0)
 
-    kept = document_of(Write(task, None)).fields
+    kept = document_of(ConditionalWrite(task, None)).fields
 
     expected = {"id", "title", "type", "params", "schedule", "createdAt", "updatedAt"}
     assert expected | {"nextRunAt", "status", "shard"} == set(kept)
@@ -39,7 +39,7 @@ def test_what_has_its_default_is_left_out_save_what_queries_ask_for(make_task: C
 def test_instants_are_timestamps_wherever_they_are(make_task: Callable[..., Task]) -> None:
     claim = Claim(token="t.1", until=NOON, started_at=NOON)
 
-    kept = document_of(Write(make_task(claim=claim), None)).fields
+    kept = document_of(ConditionalWrite(make_task(claim=claim), None)).fields
 
     assert "timestamp_value" == kept["nextRunAt"].WhichOneof("value_type")
     assert "timestamp_value" == kept["claim"].map_value.fields["startedAt"].WhichOneof("value_type")
@@ -50,9 +50,11 @@ def test_a_field_back_at_its_default_is_in_the_mask_and_not_in_the_document(
 ) -> None:
     """That is how Firestore is told to delete it."""
     claim = Claim(token="t", until=NOON, started_at=NOON)
-    before = Stored(make_task(claim=claim, attempt=2, status=Status.RUNNING), 7)
+    before = VersionedTask(make_task(claim=claim, attempt=2, status=Status.RUNNING), 7)
 
-    write = written(Write.changing(before, {"claim": None, "attempt": 0, "status": Status.SCHEDULED}))
+    write = written(
+        ConditionalWrite.for_changes(before, {"claim": None, "attempt": 0, "status": Status.SCHEDULED})
+    )
 
     assert {"claim", "attempt", "status"} == set(write.update_mask.field_paths)
     assert {"status"} == set(write.update.fields)
@@ -60,22 +62,22 @@ def test_a_field_back_at_its_default_is_in_the_mask_and_not_in_the_document(
 
 def test_a_field_that_stays_as_it_was_is_not_in_the_mask(make_task: Callable[..., Task]) -> None:
     """A document is not sent again for what is the same in it."""
-    before = Stored(make_task(attempt=2), 7)
+    before = VersionedTask(make_task(attempt=2), 7)
 
-    write = written(Write.changing(before, {"attempt": 3, "status": before.task.status}))
+    write = written(ConditionalWrite.for_changes(before, {"attempt": 3, "status": before.task.status}))
 
     assert {"attempt"} == set(write.update_mask.field_paths)
 
 
 def test_a_write_of_no_field_does_not_replace_the_document(make_task: Callable[..., Task]) -> None:
-    write = written(Write.changing(Stored(make_task(), 7), {}))
+    write = written(ConditionalWrite.for_changes(VersionedTask(make_task(), 7), {}))
 
     assert write.HasField("update_mask")
     assert [] == list(write.update_mask.field_paths)
 
 
 def test_a_document_that_is_created_gets_every_field(make_task: Callable[..., Task]) -> None:
-    write = written(Write(make_task(), None, fields=frozenset({"status"})))
+    write = written(ConditionalWrite(make_task(), None, fields=frozenset({"status"})))
 
     assert not write.HasField("update_mask")
     assert "Water plants" == write.update.fields["title"].string_value
@@ -86,14 +88,14 @@ def test_a_document_that_is_created_gets_every_field(make_task: Callable[..., Ta
 def test_the_guard_is_the_revision_to_the_nanosecond(make_task: Callable[..., Task]) -> None:
     revision = 1_795_176_000_123_456_789
 
-    write = written(Write(make_task(), revision, delete=True))
+    write = written(ConditionalWrite(make_task(), revision, delete=True))
 
     assert revision == revision_of(write.current_document.update_time)
     assert NAME == write.delete
 
 
 def test_the_name_is_the_id_whatever_the_field_says(make_task: Callable[..., Task]) -> None:
-    document = document_of(Write(make_task("water-plants"), None))
+    document = document_of(ConditionalWrite(make_task("water-plants"), None))
     encode_value(document.fields["id"], "somebody-else")
 
     [stored] = to_query_result([document]).tasks
@@ -102,7 +104,7 @@ def test_the_name_is_the_id_whatever_the_field_says(make_task: Callable[..., Tas
 
 
 def test_a_field_of_a_newer_version_is_passed_over(make_task: Callable[..., Task]) -> None:
-    document = document_of(Write(make_task(), None))
+    document = document_of(ConditionalWrite(make_task(), None))
     encode_value(document.fields["inventedLater"], 1)
 
     assert 1 == len(to_query_result([document]).tasks)
@@ -111,37 +113,37 @@ def test_a_field_of_a_newer_version_is_passed_over(make_task: Callable[..., Task
 def test_a_broken_document_names_field_and_fault_and_spares_the_others(
     make_task: Callable[..., Task],
 ) -> None:
-    bad_type, bad_kind, bad_json = (document_of(Write(make_task(), None)) for _ in range(3))
+    bad_type, bad_kind, bad_json = (document_of(ConditionalWrite(make_task(), None)) for _ in range(3))
     encode_value(bad_type.fields["maxRuns"], "hunter2")
     bad_kind.fields["params"].bytes_value = b"hunter2"
     encode_value(bad_json.fields["memory"], {"x": 1})
     bad_json.fields["memory"].map_value.fields.clear()
     bad_json.fields["memory"].map_value.fields["$json"].string_value = "hunter2"
-    good = document_of(Write(make_task(), None))
+    good = document_of(ConditionalWrite(make_task(), None))
 
     answer = to_query_result([bad_type, good, bad_kind, bad_json])
 
     assert 1 == len(answer.tasks)
     assert (
-        Broken(
+        InvalidDocument(
             "water-plants", "maxRuns: Input should be a valid integer, unable to parse string as an integer"
         ),
-        Broken("water-plants", "params: a value of the kind bytes_value cannot be read"),
-        Broken("water-plants", "memory: its JSON text cannot be read"),
-    ) == answer.broken
+        InvalidDocument("water-plants", "params: a value of the kind bytes_value cannot be read"),
+        InvalidDocument("water-plants", "memory: its JSON text cannot be read"),
+    ) == answer.invalid
 
 
 def test_an_empty_document_is_broken_with_the_number_of_its_faults() -> None:
     document = wire.Document(name=NAME)
 
-    [broken] = to_query_result([document]).broken
+    [broken] = to_query_result([document]).invalid
 
     assert "title: Field required (and 3 more)" == broken.reason
 
 
 def full(make_task: Callable[..., Task]) -> Task:
     """A task with no field at its default."""
-    notice = Notice(
+    notice = Notification(
         id="water-plants@2026-11-20T12:00:00Z#failure",
         kind="failure",
         task_id="water-plants",
@@ -173,18 +175,18 @@ def full(make_task: Callable[..., Task]) -> Task:
         retry=Retry(max_attempts=5),
         delivery="at_most_once",
         pause_after_failures=9,
-        budget=TaskBudget(credits_per_month=9),
+        budget=CreditLimit(credits_per_month=9),
         expect_seconds=7200,
         notify=(NotifyRule(on=("news",), channels=("feishu",)),),
         after=(After(task="rain"),),
         on_event=(OnEvent(type="dry"),),
         event=dry,
-        followers=(Follower(task="rest", on="failure"),),
-        heard=("sensor 7",),
+        dependents=(Dependent(task="rest", on="failure"),),
+        seen_event_ids=("sensor 7",),
         outbox=Outbox(events=(dry,), retry_at=later),
         enabled=False,
         origin="file",
-        applied="0123456789ab",
+        applied_spec_hash="0123456789ab",
         shard=13,
         status=Status.RETRYING,
         pause=Pause(note="Winter", until=later, by="alice", at=NOON),
@@ -195,9 +197,9 @@ def full(make_task: Callable[..., Task]) -> Task:
         retry_at=later,
         claim=Claim(token="t.0", until=later, started_at=NOON),
         cancel_requested=True,
-        crashes=1,
-        backlog=(Extra(at=NOON, trigger=Trigger.BACKFILL),),
-        missed=Missed(count=2, first=NOON, last=later),
+        expired_claims=1,
+        backlog=(QueuedRun(at=NOON, trigger=Trigger.BACKFILL),),
+        missed=SkippedRange(count=2, first=NOON, last=later),
         last_run_at=NOON,
         last_outcome=OutcomeKind.TIMED_OUT,
         last_result_summary="Wet",
@@ -206,9 +208,11 @@ def full(make_task: Callable[..., Task]) -> Task:
         consecutive_failures=2,
         run_count=40,
         memory={"seen": ["a", "b"], "big": 2**70},
-        spent=Spent(period="2026-11", credits=1.5),
+        credits_spent=Spending(month="2026-11", credits=1.5),
         recent=("failed 12 2026-11-20T12:00:00Z",),
-        alert=Alert(failing_since=NOON, told=True, pending=(notice,), tries=1, retry_at=later),
+        alert=AlertState(
+            failing_since=NOON, notified=True, pending=(notice,), delivery_attempts=1, retry_at=later
+        ),
     )
 
 
@@ -216,11 +220,11 @@ def default(name: str) -> Any:
     return Task.model_fields[name].get_default(call_default_factory=True)
 
 
-def written(write: Write) -> Any:
+def written(write: ConditionalWrite) -> Any:
     slot = wire.Write()
     encode_write(slot, write, name=NAME)
     return slot
 
 
-def document_of(write: Write) -> Any:
+def document_of(write: ConditionalWrite) -> Any:
     return written(write).update

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from functions.domain.run import Run
-from functions.domain.storage import RUNS_KEPT, LedgerEntry
+from functions.domain.storage import RUN_RETENTION, RunBatch
 from functions.domain.types import OutcomeKind
 from functions.stores.codec import merge_newest_first
 from functions.stores.firestore import messages_pb2 as wire
@@ -27,7 +27,7 @@ def make_run(task_id: str = "water-plants", **changes: Any) -> Run:
 
 
 def test_records_come_back_in_order() -> None:
-    runs = (make_run("b", metrics={"ms": 1.5}, items=({"title": "花"},), news=True), make_run("a"))
+    runs = (make_run("b", metrics={"ms": 1.5}, items=({"title": "花"},), has_news=True), make_run("a"))
 
     assert list(runs) == decode_runs(entry_of(*runs))
 
@@ -44,7 +44,7 @@ def test_what_queries_need_stands_beside_the_records() -> None:
         "taskIds": ["a", "b"],
         "earliestAt": NOON,
         "latestAt": late,
-        "expireAt": NOON + RUNS_KEPT,
+        "expireAt": NOON + RUN_RETENTION,
     } == beside
 
 
@@ -115,5 +115,5 @@ def test_a_document_that_is_no_entry_has_no_runs_and_no_moments() -> None:
 
 def entry_of(*runs: Run) -> Any:
     slot = wire.Write()
-    encode_run_batch(slot, LedgerEntry("2026.tick.3", NOON, runs), name="projects/p/x/runs/2026.tick.3")
+    encode_run_batch(slot, RunBatch("2026.tick.3", NOON, runs), name="projects/p/x/runs/2026.tick.3")
     return slot.update

@@ -4,7 +4,7 @@ import grpc  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # it ships no types
 
-from functions.domain.storage import Result, Written
+from functions.domain.storage import WriteResult, WriteStatus
 from functions.errors import StoreError
 from functions.stores.firestore import messages_pb2 as wire
 from functions.stores.firestore.writes import to_write_status
@@ -16,12 +16,12 @@ def test_an_applied_write_brings_its_revision() -> None:
     result = wire.WriteResult()
     result.update_time.seconds, result.update_time.nanos = 12, 34_000
 
-    assert Written(Result.APPLIED, 12_000_034_000) == to_write_status(Status(code=0), result)
+    assert WriteResult(WriteStatus.APPLIED, 12_000_034_000) == to_write_status(Status(code=0), result)
 
 
 @pytest.mark.parametrize("code", ["FAILED_PRECONDITION", "ALREADY_EXISTS", "NOT_FOUND"])
 def test_a_guard_that_did_not_hold_is_a_refusal(code: str) -> None:
-    assert Written(Result.REFUSED) == to_write_status(status(code), NOTHING)
+    assert WriteResult(WriteStatus.CONFLICT) == to_write_status(status(code), NOTHING)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_a_guard_that_did_not_hold_is_a_refusal(code: str) -> None:
 )
 def test_whatever_is_not_certain_is_unknown(code: str) -> None:
     """Lost contention for a lock, above all: whoever must know reads again and compares."""
-    assert Written(Result.UNKNOWN) == to_write_status(status(code), NOTHING)
+    assert WriteResult(WriteStatus.UNKNOWN) == to_write_status(status(code), NOTHING)
 
 
 @pytest.mark.parametrize("code", ["PERMISSION_DENIED", "INVALID_ARGUMENT"])

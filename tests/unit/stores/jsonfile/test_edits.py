@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from functions.domain.alerts.model import Notice
-from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.alerts.model import Notification
+from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Outcome, Run, succeeded
-from functions.domain.storage import LedgerEntry, Result, Stored, Write
+from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask, WriteStatus
 from functions.domain.task import Claim, Job, Pause, Task, shard_of
 from functions.domain.types import OutcomeKind, Status
 from functions.engine.tick import tick
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-async def settled(folder: Folder, **fields: Any) -> Stored:
+async def settled(folder: Folder, **fields: Any) -> VersionedTask:
     """A task a person added at noon, with *fields*, as the scheduler took it in."""
     folder.save({**TASK, **fields}, at=NOON)
     store = folder.store()
@@ -53,9 +53,13 @@ async def test_a_task_of_four_fields_is_scheduled_from_when_it_was_saved(folder:
 
     found = await store.fetch_due(NOON + 10 * MINUTE, limit=10)
 
-    assert ((), ()) == (found.tasks, found.broken)
+    assert ((), ()) == (found.tasks, found.invalid)
     task = (await read(store, "ping")).task
-    assert (Status.SCHEDULED, NOON + HOUR, NOON + HOUR) == (task.status, task.upcoming, task.next_run_at)
+    assert (Status.SCHEDULED, NOON + HOUR, NOON + HOUR) == (
+        task.status,
+        task.next_occurrence,
+        task.next_run_at,
+    )
     assert ("Ping", "", shard_of("ping")) == (task.title, task.origin, task.shard)
     assert NOON + 5 * MINUTE == task.created_at
 
@@ -78,7 +82,7 @@ async def test_what_a_person_wrote_is_left_as_he_wrote_it(folder: Folder) -> Non
 
     [written] = await store.write([changing(await read(store, "ping"), run_count=1)])
 
-    assert (Result.APPLIED, text) == (written.result, folder.path.read_text())
+    assert (WriteStatus.APPLIED, text) == (written.status, folder.path.read_text())
 
 
 async def test_a_file_of_long_ago_owes_nothing(folder: Folder) -> None:
@@ -107,7 +111,7 @@ async def test_it_can_be_changed_before_any_tick_has_seen_it(folder: Folder) -> 
 
     [written] = await store.write([changing(stored, next_run_at=NOON)])
 
-    assert Result.APPLIED is written.result
+    assert WriteStatus.APPLIED is written.status
     assert ["ping"] == ids(await store.fetch_due(NOON, limit=1))
 
 
@@ -133,13 +137,13 @@ async def test_a_slip_is_told_at_every_tick_and_stops_no_other_task(
     store = folder.store()
 
     for now in (NOON, NOON + HOUR):
-        [broken] = (await store.fetch_due(now, limit=10)).broken
+        [broken] = (await store.fetch_due(now, limit=10)).invalid
         assert name == broken.id
         assert reason in broken.reason
 
     [fine] = (await store.fetch_due(NOON + HOUR, limit=10)).tasks
     await store.write(
-        [changing(fine, title="Changed"), Write(fine.task.model_copy(update={"id": "new"}), None)]
+        [changing(fine, title="Changed"), ConditionalWrite(fine.task.model_copy(update={"id": "new"}), None)]
     )
     assert entry in folder.entries()
 
@@ -151,7 +155,7 @@ async def test_an_id_given_twice_is_told_and_neither_is_lost(folder: Folder, mak
     found = await store.fetch_due(NOON, limit=10)
     await create(store, make_task("other"))
 
-    assert (["ping"], True) == (broken_ids(found), "twice" in found.broken[0].reason)
+    assert (["ping"], True) == (broken_ids(found), "twice" in found.invalid[0].reason)
     assert ["other", "ping", "ping"] == [entry["id"] for entry in folder.entries()]
 
 
@@ -174,7 +178,7 @@ async def test_another_schedule_is_kept_to_from_when_it_was_saved(folder: Folder
     await store.fetch_due(NOON + 2 * MINUTE, limit=1)
 
     task = (await read(store, "ping")).task
-    assert (NOON + 30 * MINUTE,) * 2 == (task.upcoming, task.next_run_at)
+    assert (NOON + 30 * MINUTE,) * 2 == (task.next_occurrence, task.next_run_at)
 
 
 async def test_what_the_old_schedule_owed_is_not_forgotten(folder: Folder) -> None:
@@ -184,7 +188,7 @@ async def test_what_the_old_schedule_owed_is_not_forgotten(folder: Folder) -> No
     [stored] = (await folder.store().fetch_due(NOON + HOUR + 2 * MINUTE, limit=1)).tasks
 
     assert [NOON + HOUR] == [extra.at for extra in stored.task.backlog]
-    assert NOON + HOUR + 30 * MINUTE == stored.task.upcoming
+    assert NOON + HOUR + 30 * MINUTE == stored.task.next_occurrence
 
 
 async def test_what_the_old_schedule_owed_in_a_pause_is_recorded(folder: Folder) -> None:
@@ -206,13 +210,13 @@ async def test_an_old_version_put_back_does_not_take_the_schedule_back_past_what
 ) -> None:
     stored = await settled(folder)
     store = folder.store()
-    ran = {"last_run_at": NOON + HOUR, "upcoming": NOON + 2 * HOUR, "next_run_at": NOON + 2 * HOUR}
+    ran = {"last_run_at": NOON + HOUR, "next_occurrence": NOON + 2 * HOUR, "next_run_at": NOON + 2 * HOUR}
     await store.write([changing(stored, **ran)])
 
     folder.edit("0 * * * *", "45 * * * *", at=NOON + MINUTE)
     await store.fetch_due(NOON + HOUR + MINUTE, limit=1)
 
-    assert NOON + HOUR + 45 * MINUTE == (await read(store, "ping")).task.upcoming
+    assert NOON + HOUR + 45 * MINUTE == (await read(store, "ping")).task.next_occurrence
 
 
 async def test_an_edit_of_anything_else_leaves_the_next_run_where_it_is(folder: Folder) -> None:
@@ -223,7 +227,10 @@ async def test_an_edit_of_anything_else_leaves_the_next_run_where_it_is(folder: 
     await store.fetch_due(NOON + 4 * MINUTE, limit=1)
 
     after = (await read(store, "ping")).task
-    assert (before.task.upcoming, before.task.next_run_at) == (after.upcoming, after.next_run_at)
+    assert (before.task.next_occurrence, before.task.next_run_at) == (
+        after.next_occurrence,
+        after.next_run_at,
+    )
     assert {"url": "https://example.org"} == after.params
 
 
@@ -259,7 +266,7 @@ async def test_a_task_the_scheduler_stopped_starts_again_when_a_person_has_edite
 async def test_a_one_off_that_is_over_is_not_run_again_for_a_new_title(folder: Folder) -> None:
     stored = await settled(folder, schedule="at 2026-11-20T12:30")
     store = folder.store()
-    over = {"upcoming": None, "next_run_at": None, "status": Status.ENDED, "run_count": 1}
+    over = {"next_occurrence": None, "next_run_at": None, "status": Status.ENDED, "run_count": 1}
     await store.write([changing(stored, **over, last_run_at=NOON + 30 * MINUTE)])
 
     renamed = {**TASK, "schedule": "at 2026-11-20T12:30", "title": "Renamed"}
@@ -279,7 +286,7 @@ async def test_what_runs_after_others_can_be_edited_but_for_that(folder: Folder,
     await store.fetch_due(NOON + MINUTE, limit=1)
     fine = (await read(store, "ping")).task
     folder.edit('"task": "first"', '"task": "other"', at=NOON + 2 * MINUTE)
-    [broken] = (await store.get_tasks(["ping"])).broken
+    [broken] = (await store.get_tasks(["ping"])).invalid
 
     assert ("Edited", "first") == (fine.title, fine.after[0].task)
     assert broken.reason.startswith("after: cannot be changed by hand")
@@ -291,7 +298,7 @@ async def test_an_edit_is_a_changed_revision(folder: Folder) -> None:
 
     [written] = await folder.store().write([changing(stored, run_count=1)])
 
-    assert Result.REFUSED is written.result
+    assert WriteStatus.CONFLICT is written.status
 
 
 async def test_another_way_to_write_the_same_is_no_edit(folder: Folder) -> None:
@@ -300,7 +307,7 @@ async def test_another_way_to_write_the_same_is_no_edit(folder: Folder) -> None:
 
     [written] = await folder.store().write([changing(stored, run_count=1)])
 
-    assert Result.APPLIED is written.result
+    assert WriteStatus.APPLIED is written.status
 
 
 async def test_an_edit_that_spoils_a_task_is_told_and_its_state_waits(folder: Folder) -> None:
@@ -342,8 +349,8 @@ async def one_tick(folder: Folder, now: datetime, work: Callable[[], None]) -> d
         work()
         return succeeded("Done")
 
-    async def tell(notices: list[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
-        return [() for _ in notices]
+    async def tell(notifications: list[Notification], *, within: timedelta) -> list[tuple[str, ...]]:
+        return [() for _ in notifications]
 
     parts = TickDependencies(
         store=store,
@@ -353,7 +360,7 @@ async def one_tick(folder: Folder, now: datetime, work: Callable[[], None]) -> d
         new_tick_id=lambda: "ab",
         random=lambda: 0.5,
     )
-    report = await tick(parts, Budget(stop_starting=MINUTE, answer_by=MINUTE))
+    report = await tick(parts, TimeBudget(start_limit=MINUTE, response_limit=MINUTE))
     await store.close()
     return report
 
@@ -389,7 +396,7 @@ async def test_a_task_removed_during_its_run_does_not_come_back(folder: Folder) 
 def test_what_a_person_saves_while_we_write_is_not_overwritten(folder: Folder, make_task: MakeTask) -> None:
     folder.save(TASK, at=NOON)
     table = TaskFiles(folder.path, nullcontext)
-    after, _ = apply_writes(table.load_locked(), [Write(make_task("new"), None)])
+    after, _ = apply_writes(table.load_locked(), [ConditionalWrite(make_task("new"), None)])
     folder.save(TASK, {**TASK, "id": "pong"}, at=NOON + MINUTE)
 
     with pytest.raises(StoreUnavailableError, match="somebody saved it at this moment; try again"):
@@ -417,7 +424,7 @@ async def test_a_file_spoiled_during_a_run_costs_no_record(folder: Folder) -> No
 
     with pytest.raises(StoreError, match=r"tasks\.json: line \d+"):
         await store.write_with_runs(
-            LedgerEntry("ab.1", NOON, (record,)), [Write(stored.task, claimed.revision)]
+            RunBatch("ab.1", NOON, (record,)), [ConditionalWrite(stored.task, claimed.revision)]
         )
 
     assert [record] == await store.runs_of_tick("ab")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from functions.domain.run import Run
-from functions.domain.storage import RUNS_KEPT, Document, LedgerEntry, Result, Write
+from functions.domain.storage import RUN_RETENTION, ConditionalWrite, Document, RunBatch, WriteStatus
 from functions.domain.task import Claim, Task
 from functions.domain.types import OutcomeKind, Status
 from functions.errors import StoreError, StoreUnavailableError
@@ -80,7 +80,7 @@ async def test_a_mistake_is_told_with_its_place_and_nothing_is_overwritten(
     for ask in (
         store.fetch_due(NOON, limit=1),
         store.stats(NOON),
-        store.write([Write(make_task("new"), None)]),
+        store.write([ConditionalWrite(make_task("new"), None)]),
     ):
         with pytest.raises(StoreError) as refused:
             await ask
@@ -98,7 +98,7 @@ async def test_bytes_that_are_no_text_are_told_by_their_line(folder: Folder) -> 
         await folder.store().fetch_due(NOON, limit=1)
 
 
-@pytest.mark.parametrize("name", ["tasks.state.json", "tasks.shelf.json"])
+@pytest.mark.parametrize("name", ["tasks.state.json", "tasks.documents.json"])
 async def test_a_mistake_in_another_file_is_told_by_that_file_s_name(
     folder: Folder, make_task: MakeTask, name: str
 ) -> None:
@@ -109,7 +109,7 @@ async def test_a_mistake_in_another_file_is_told_by_that_file_s_name(
     broken.write_text('{\n"tasks": <')
 
     for ask in (
-        folder.store().write([Write(make_task("new"), None)]),
+        folder.store().write([ConditionalWrite(make_task("new"), None)]),
         folder.store().put_documents([Document("owners", "bob", {})]),
     ):
         with suppress(StoreError):
@@ -179,19 +179,19 @@ async def test_what_we_write_leaves_the_version_before(folder: Folder, make_task
 
 
 async def test_a_locked_store_is_unavailable_within_its_bound(folder: Folder, make_task: MakeTask) -> None:
-    store = folder.store(lock_wait_s=0.02)
+    store = folder.store(lock_timeout_s=0.02)
     too_long = pytest.raises(
         StoreUnavailableError, match=r"tasks\.json: locked by another process for too long"
     )
     with locked(folder.path), too_long:
-        await store.write([Write(make_task("ping"), None)])
+        await store.write([ConditionalWrite(make_task("ping"), None)])
 
     await create(store, make_task("ping"))
 
 
 async def test_who_reads_waits_for_who_writes_and_for_no_reader(folder: Folder) -> None:
     folder.save(TASK, at=NOON)
-    store = folder.store(lock_wait_s=0.02)
+    store = folder.store(lock_timeout_s=0.02)
 
     with locked(folder.path), pytest.raises(StoreUnavailableError):
         await store.get_tasks(["ping"])
@@ -203,7 +203,7 @@ async def test_who_reads_waits_for_who_writes_and_for_no_reader(folder: Folder) 
 
 async def test_what_we_wrote_ourselves_is_not_read_again(folder: Folder, make_task: MakeTask) -> None:
     """To read, one would have to wait for the lock."""
-    store = folder.store(lock_wait_s=0.02)
+    store = folder.store(lock_timeout_s=0.02)
     [stored] = await create(store, make_task("ping"))
     await store.write([changing(stored, run_count=1)])
 
@@ -260,7 +260,7 @@ async def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path, make_task:
     store = folder.store()
 
     with pytest.raises(StoreError, match="its folder does not exist; make it first"):
-        await store.write([Write(make_task("ping"), None)])
+        await store.write([ConditionalWrite(make_task("ping"), None)])
 
     assert not folder.path.parent.exists()
 
@@ -292,7 +292,7 @@ async def test_a_claim_and_its_settlement_change_few_lines_of_many(
         "recent": (*recent[1:], "failed 1 x"),
         "run_count": 9,
     }
-    await store.write_with_runs(LedgerEntry("ab.1", NOON, (run("t150"),)), [changing(tasks[150], **changes)])
+    await store.write_with_runs(RunBatch("ab.1", NOON, (run("t150"),)), [changing(tasks[150], **changes)])
 
     assert written == folder.path.read_text()
     assert 12 >= changed_lines(kept, folder.state) >= 6
@@ -375,11 +375,11 @@ async def test_permissions_stay_as_they_were(folder: Folder, make_task: MakeTask
 
 async def test_a_line_cut_short_hides_no_other(folder: Folder) -> None:
     store = folder.store()
-    await store.write_with_runs(LedgerEntry("ab.1", NOON, (run("one"),)), [])
+    await store.write_with_runs(RunBatch("ab.1", NOON, (run("one"),)), [])
     with folder.history.open("a") as file:
-        file.write('{"entry": "ab.2", "at"')
+        file.write('{"batch": "ab.2", "at"')
 
-    await store.write_with_runs(LedgerEntry("ab.3", NOON, (run("three"),)), [])
+    await store.write_with_runs(RunBatch("ab.3", NOON, (run("three"),)), [])
 
     for each in (store, folder.store()):
         assert ["one", "three"] == [one.task_id for one in await each.runs_of_tick("ab")]
@@ -387,7 +387,7 @@ async def test_a_line_cut_short_hides_no_other(folder: Folder) -> None:
 
 async def test_a_line_that_is_being_written_is_read_when_it_is_whole(folder: Folder) -> None:
     store = folder.store()
-    await store.write_with_runs(LedgerEntry("ab.1", NOON, (run("one"),)), [])
+    await store.write_with_runs(RunBatch("ab.1", NOON, (run("one"),)), [])
     whole = folder.history.read_text()
     folder.history.write_text(whole + whole[:40].replace("ab.1", "ab.2"))
     assert 1 == len(await store.runs())
@@ -402,7 +402,7 @@ async def test_of_a_record_kept_three_times_the_last_holds(folder: Folder) -> No
     store = folder.store()
 
     for entry, summary in (("ab.1", "one"), ("cd.1", "two"), ("ab.1", "three")):
-        await store.write_with_runs(LedgerEntry(entry, NOON, (run(summary=summary),)), [])
+        await store.write_with_runs(RunBatch(entry, NOON, (run(summary=summary),)), [])
 
     for each in (store, folder.store()):
         assert ["three"] == [one.summary for one in await each.runs()]
@@ -411,8 +411,8 @@ async def test_of_a_record_kept_three_times_the_last_holds(folder: Folder) -> No
 async def test_history_replaced_by_another_version_is_read_anew(folder: Folder) -> None:
     """So does a pull from a repository."""
     store = folder.store()
-    await store.write_with_runs(LedgerEntry("ab.1", NOON, (run("one"),)), [])
-    await store.write_with_runs(LedgerEntry("ab.2", NOON, (run("two"),)), [])
+    await store.write_with_runs(RunBatch("ab.1", NOON, (run("one"),)), [])
+    await store.write_with_runs(RunBatch("ab.2", NOON, (run("two"),)), [])
     assert 2 == len(await store.runs())
 
     other = folder.history.with_name("other")
@@ -424,9 +424,9 @@ async def test_history_replaced_by_another_version_is_read_anew(folder: Folder) 
 
 async def test_history_forgets_by_itself_what_is_past_keeping(folder: Folder) -> None:
     store = folder.store()
-    old, young = NOON - 1.2 * RUNS_KEPT, NOON - 0.5 * RUNS_KEPT
+    old, young = NOON - 1.2 * RUN_RETENTION, NOON - 0.5 * RUN_RETENTION
     for name, at in (("old", old), ("young", young), ("new", NOON)):
-        await store.write_with_runs(LedgerEntry(f"{name}.1", at, (run(name),)), [])
+        await store.write_with_runs(RunBatch(f"{name}.1", at, (run(name),)), [])
 
     assert {"young", "new"} == {one.task_id for one in await store.runs()}
     assert 2 == folder.history.read_text().count("\n")
@@ -434,11 +434,11 @@ async def test_history_forgets_by_itself_what_is_past_keeping(folder: Folder) ->
 
 async def test_pruning_removes_what_is_past_keeping_and_expired(folder: Folder) -> None:
     store = folder.store()
-    await store.write_with_runs(LedgerEntry("old.1", NOON, (run("old"),)), [])
-    await store.write_with_runs(LedgerEntry("new.1", NOON + MINUTE, (run("new"),)), [])
+    await store.write_with_runs(RunBatch("old.1", NOON, (run("old"),)), [])
+    await store.write_with_runs(RunBatch("new.1", NOON + MINUTE, (run("new"),)), [])
     await store.put_documents([Document("audit", "old", {}, expire_at=NOON), Document("audit", "new", {})])
 
-    removed = await store.prune(NOON + RUNS_KEPT + MINUTE)
+    removed = await store.prune(NOON + RUN_RETENTION + MINUTE)
 
     assert (2, ["new"], ["new"]) == (
         removed,
@@ -454,7 +454,7 @@ async def test_a_document_edited_by_hand_is_another_one(folder: Folder) -> None:
 
     [answer] = await store.put_documents([Document("owners", "alice", {"credits": 0}, written.revision)])
 
-    assert Result.REFUSED is answer.result
+    assert WriteStatus.CONFLICT is answer.status
     assert [{"credits": 5}] == [one.data for one in await store.get_documents("owners", ["alice"])]
 
 
@@ -462,7 +462,7 @@ async def test_what_was_removed_is_not_in_any_file(folder: Folder, make_task: Ma
     store = folder.store()
     [stored] = await create(store, make_task("ping"))
 
-    await store.write([Write(stored.task, stored.revision, delete=True)])
+    await store.write([ConditionalWrite(stored.task, stored.revision, delete=True)])
 
     assert "ping" not in folder.path.read_text() + folder.state.read_text()
     assert folder.path.exists()

@@ -6,7 +6,7 @@ from threading import active_count
 import pytest
 
 from functions.config.settings import Settings
-from functions.domain.storage import Write
+from functions.domain.storage import ConditionalWrite
 from functions.domain.task import Task
 from functions.errors import SettingsError
 from functions.stores import create_store
@@ -26,7 +26,7 @@ async def test_three_slashes_are_a_file_beside_us(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     store = create_store("json:///tasks.json")
 
-    await store.write([Write(task(), None)])
+    await store.write([ConditionalWrite(task(), None)])
     await store.close()
 
     assert isinstance(store, JsonStore)
@@ -36,7 +36,7 @@ async def test_three_slashes_are_a_file_beside_us(tmp_path: Path, monkeypatch: p
 async def test_four_slashes_are_a_file_by_its_whole_name(tmp_path: Path) -> None:
     store = create_store(f"json:///{tmp_path}/with space.json")
 
-    await store.write([Write(task(), None)])
+    await store.write([ConditionalWrite(task(), None)])
     await store.close()
 
     expected = {"with space.json", "with space.state.json", ".with space.json.lock"}

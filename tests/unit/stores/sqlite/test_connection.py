@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from functions.domain.storage import Document, LedgerEntry, Result, Write
+from functions.domain.storage import ConditionalWrite, Document, RunBatch, WriteStatus
 from functions.domain.task import Task
 from functions.errors import StoreError, StoreUnavailableError
 from functions.stores.sqlite.connection import SqliteConnection, StoreTimeoutError
@@ -45,8 +45,8 @@ async def open_store(path: Path) -> AsyncIterator[Callable[..., SqliteStore]]:
 async def open_file(path: Path) -> AsyncIterator[OpenFile]:
     opened: list[SqliteConnection] = []
 
-    def open_with(*, answer_within_s: float = 5) -> SqliteConnection:
-        opened.append(SqliteConnection(str(path), lock_timeout_s=1, operation_timeout_s=answer_within_s))
+    def open_with(*, operation_timeout_s: float = 5) -> SqliteConnection:
+        opened.append(SqliteConnection(str(path), lock_timeout_s=1, operation_timeout_s=operation_timeout_s))
         return opened[-1]
 
     yield open_with
@@ -74,20 +74,20 @@ def answer(connection: sqlite3.Connection) -> Any:
 async def test_a_locked_file_is_unavailable_within_its_bound(
     open_store: Callable[..., SqliteStore], path: Path, make_task: MakeTask
 ) -> None:
-    store = open_store(lock_wait_s=0.05, answer_within_s=5)
+    store = open_store(lock_timeout_s=0.05, operation_timeout_s=5)
     await store.stats(NOON)
 
     with locked(path), pytest.raises(StoreUnavailableError) as refused:
         async with asyncio.timeout(1):
-            await store.write([Write(make_task(), None)])
+            await store.write([ConditionalWrite(make_task(), None)])
 
     assert str(path) in str(refused.value)
-    [written] = await store.write([Write(make_task(), None)])
-    assert Result.APPLIED is written.result
+    [written] = await store.write([ConditionalWrite(make_task(), None)])
+    assert WriteStatus.APPLIED is written.status
 
 
 async def test_a_locked_file_can_be_read(open_store: Callable[..., SqliteStore], path: Path) -> None:
-    store = open_store(lock_wait_s=0.05)
+    store = open_store(lock_timeout_s=0.05)
     await store.stats(NOON)
 
     with locked(path):
@@ -97,7 +97,7 @@ async def test_a_locked_file_can_be_read(open_store: Callable[..., SqliteStore],
 async def test_a_fresh_file_that_is_locked_is_unavailable_and_opens_later(
     open_store: Callable[..., SqliteStore], path: Path
 ) -> None:
-    store = open_store(lock_wait_s=0.02)
+    store = open_store(lock_timeout_s=0.02)
 
     with locked(path), pytest.raises(StoreUnavailableError):
         await store.stats(NOON)
@@ -125,19 +125,19 @@ async def test_a_file_that_exists_is_opened_and_read_while_another_process_write
     await open_store().stats(NOON)
 
     with locked(path):
-        assert 0 == (await open_store(lock_wait_s=0.05).stats(NOON)).due
+        assert 0 == (await open_store(lock_timeout_s=0.05).stats(NOON)).due
 
 
 async def test_a_write_that_is_not_answered_in_time_is_unknown_and_may_yet_be_done(
     open_store: Callable[..., SqliteStore], path: Path, make_task: MakeTask
 ) -> None:
-    patient, store = open_store(), open_store(lock_wait_s=5, answer_within_s=0.3)
+    patient, store = open_store(), open_store(lock_timeout_s=5, operation_timeout_s=0.3)
     await patient.stats(NOON)
 
     with locked(path):
-        [written] = await store.write([Write(make_task("ping"), None)])
+        [written] = await store.write([ConditionalWrite(make_task("ping"), None)])
 
-    assert Result.UNKNOWN is written.result
+    assert WriteStatus.UNKNOWN is written.status
     await store.close()  # waits for what was begun
     assert ["ping"] == [stored.task.id for stored in (await patient.get_tasks(["ping"])).tasks]
 
@@ -145,15 +145,15 @@ async def test_a_write_that_is_not_answered_in_time_is_unknown_and_may_yet_be_do
 async def test_an_entry_alone_that_is_not_answered_in_time_is_unavailable(
     open_store: Callable[..., SqliteStore], path: Path
 ) -> None:
-    patient, store = open_store(), open_store(lock_wait_s=5, answer_within_s=0.3)
+    patient, store = open_store(), open_store(lock_timeout_s=5, operation_timeout_s=0.3)
     await patient.stats(NOON)
 
     with locked(path), pytest.raises(StoreUnavailableError):
-        await store.write_with_runs(LedgerEntry("ab.1", NOON, ()), [])
+        await store.write_with_runs(RunBatch("ab.1", NOON, ()), [])
 
 
 async def test_what_had_not_begun_when_its_time_was_up_is_never_done(open_file: OpenFile) -> None:
-    file = open_file(answer_within_s=0.3)
+    file = open_file(operation_timeout_s=0.3)
     release, begun = Event(), Event()
 
     with pytest.raises(StoreTimeoutError):
@@ -187,14 +187,14 @@ async def test_a_cancelled_question_leaves_the_file_usable(
     tasks = [make_task(f"t{number}") for number in range(10)]
 
     with locked(path):
-        writing = asyncio.create_task(store.write([Write(task, None) for task in tasks]))
+        writing = asyncio.create_task(store.write([ConditionalWrite(task, None) for task in tasks]))
         await asyncio.sleep(0)
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
 
     assert len((await store.fetch_due(NOON, limit=100)).tasks) in (0, 10)
-    [written] = await store.write([Write(make_task("next"), None)])
-    assert Result.APPLIED is written.result
+    [written] = await store.write([ConditionalWrite(make_task("next"), None)])
+    assert WriteStatus.APPLIED is written.status
 
 
 async def test_a_file_serves_one_event_loop_after_another(path: Path) -> None:
@@ -307,7 +307,7 @@ async def test_another_program_s_database_is_refused_and_left_alone(path: Path, 
 
 async def test_a_damaged_file_is_refused(path: Path, make_task: MakeTask) -> None:
     store = SqliteStore(str(path))
-    await store.write([Write(make_task(f"t{number}"), None) for number in range(200)])
+    await store.write([ConditionalWrite(make_task(f"t{number}"), None) for number in range(200)])
     await store.close()
     whole = content(path)
     fill(path, whole[:4096] + b"\xff" * (len(whole) - 4096))
@@ -322,7 +322,7 @@ async def test_a_full_disk_is_a_refusal_that_undoes_what_was_begun(open_file: Op
     def overfill(connection: sqlite3.Connection) -> None:
         with transaction(connection):
             connection.execute("UPDATE revisions SET last = 77")
-            connection.execute("INSERT INTO entries VALUES ('ab.1', 0, ?)", ("x" * 500_000,))
+            connection.execute("INSERT INTO run_batches VALUES ('ab.1', 0, ?)", ("x" * 500_000,))
 
     with pytest.raises(StoreError, match="the disk is full; free some space"):
         await file.run(overfill)
@@ -372,7 +372,7 @@ async def test_a_file_of_the_first_version_gets_its_shelf_and_keeps_what_it_has(
 ) -> None:
     path = tmp_path / "old.db"
     store = SqliteStore(str(path))
-    await store.write([Write(make_task("ping"), None)])
+    await store.write([ConditionalWrite(make_task("ping"), None)])
     await store.close()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DROP TABLE documents")

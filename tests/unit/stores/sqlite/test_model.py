@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from functions.domain.storage import Filter, Result, Stored, Write
+from functions.domain.storage import ConditionalWrite, TaskFilter, VersionedTask, WriteStatus
 from functions.domain.task import Task
 from functions.domain.types import Status
 from functions.stores.sqlite.store import SqliteStore
@@ -47,7 +47,7 @@ class SqliteIsADictionary(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.store = SqliteStore(":memory:")
         self.model: dict[str, Kept] = {}
-        self.known: dict[str, list[Stored]] = {}
+        self.known: dict[str, list[VersionedTask]] = {}
         self.revisions: list[Any] = []
 
     def teardown(self) -> None:
@@ -65,17 +65,21 @@ class SqliteIsADictionary(RuleBasedStateMachine):
             updated_at=NOON,
             next_run_at=at,
         )
-        self.written(Write(task.model_copy(update=changes), None), expected=task_id not in self.model)
+        self.written(
+            ConditionalWrite(task.model_copy(update=changes), None), expected=task_id not in self.model
+        )
 
     @rule(task_id=IDS, which=st.integers(-3, -1), changes=CHANGES)
     def change(self, task_id: str, which: int, changes: dict[str, Any]) -> None:
         for stored in self.known.get(task_id, [])[which:][:1]:
-            self.written(Write.changing(stored, changes), expected=self.is_fresh(stored))
+            self.written(ConditionalWrite.for_changes(stored, changes), expected=self.is_fresh(stored))
 
     @rule(task_id=IDS, which=st.integers(-3, -1))
     def delete(self, task_id: str, which: int) -> None:
         for stored in self.known.get(task_id, [])[which:][:1]:
-            self.written(Write(stored.task, stored.revision, delete=True), expected=self.is_fresh(stored))
+            self.written(
+                ConditionalWrite(stored.task, stored.revision, delete=True), expected=self.is_fresh(stored)
+            )
 
     @rule(now=MOMENTS.filter(bool), limit=st.integers(0, 4))
     def due(self, now: Any, limit: int) -> None:
@@ -88,7 +92,7 @@ class SqliteIsADictionary(RuleBasedStateMachine):
 
     @rule(status=st.none() | st.sampled_from(Status), after=st.sampled_from(["", "a", "b", "zz"]))
     def page(self, status: Status | None, after: str) -> None:
-        found = self.ask(self.store.list_tasks(Filter(status=status), after=after, limit=3))
+        found = self.ask(self.store.list_tasks(TaskFilter(status=status), after=after, limit=3))
 
         matching = [
             self.model[task_id].task
@@ -101,12 +105,12 @@ class SqliteIsADictionary(RuleBasedStateMachine):
     def what_is_stored_is_what_was_written(self) -> None:
         found = self.ask(self.store.get_tasks(["a", "b", "c", "d-1"]))
 
-        assert () == found.broken
+        assert () == found.invalid
         assert self.model == {stored.task.id: Kept(stored.task, stored.revision) for stored in found.tasks}
 
-    def written(self, write: Write, *, expected: bool) -> None:
+    def written(self, write: ConditionalWrite, *, expected: bool) -> None:
         [written] = self.ask(self.store.write([write]))
-        assert expected is (written.result is Result.APPLIED)
+        assert expected is (written.status is WriteStatus.APPLIED)
         if not expected:
             return
         if write.delete:
@@ -115,9 +119,9 @@ class SqliteIsADictionary(RuleBasedStateMachine):
         assert written.revision not in self.revisions
         self.revisions.append(written.revision)
         self.model[write.task.id] = Kept(write.task, written.revision)
-        self.known.setdefault(write.task.id, []).append(Stored(write.task, written.revision))
+        self.known.setdefault(write.task.id, []).append(VersionedTask(write.task, written.revision))
 
-    def is_fresh(self, stored: Stored) -> bool:
+    def is_fresh(self, stored: VersionedTask) -> bool:
         kept = self.model.get(stored.task.id)
         return kept is not None and kept.revision == stored.revision
 

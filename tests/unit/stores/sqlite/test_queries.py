@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from functions.domain.run import Run
-from functions.domain.storage import RUNS_KEPT, Filter, LedgerEntry, Result, Stored, Write
+from functions.domain.storage import (
+    RUN_RETENTION,
+    ConditionalWrite,
+    RunBatch,
+    TaskFilter,
+    VersionedTask,
+    WriteStatus,
+)
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
 from functions.stores.sqlite import runs as ledger
@@ -64,7 +71,7 @@ def plan(path: Path, statement: str, parameters: int) -> list[str]:
         (tasks.SELECT_DUE, 2, "USING INDEX tasks_due (next_run_at<?)"),
         (tasks.COUNT_DUE, 1, "USING COVERING INDEX tasks_due (next_run_at<?)"),
         (tasks.COUNT_SCHEDULED, 0, "USING COVERING INDEX tasks_due"),
-        (tasks.SELECT_LAST_BATCH_AT, 0, "USING COVERING INDEX entries_at"),
+        (tasks.SELECT_LAST_BATCH_AT, 0, "USING COVERING INDEX run_batches_at"),
         (tasks.UPDATE_TASK, 10, "USING INDEX sqlite_autoindex_tasks_1 (id=?)"),
         (ledger.SELECT_RUNS, 3, "USING INDEX runs_by_time (finished_at>? AND finished_at<?)"),
         (
@@ -72,7 +79,7 @@ def plan(path: Path, statement: str, parameters: int) -> list[str]:
             4,
             "USING INDEX runs_by_task (task_id=? AND finished_at>? AND finished_at<?)",
         ),
-        (ledger.SELECT_EXPIRED_BATCHES, 2, "USING INDEX entries_at (at<?)"),
+        (ledger.SELECT_EXPIRED_BATCHES, 2, "USING INDEX run_batches_at (at<?)"),
     ],
 )
 async def test_a_query_costs_what_it_finds_and_not_what_is_stored(
@@ -96,7 +103,7 @@ async def test_a_tick_s_entries_are_a_range_of_the_key(store: SqliteStore, path:
             row[-1] for row in connection.execute(f"EXPLAIN QUERY PLAN {ledger.SELECT_RUNS_OF_TICK}", span)
         ]
 
-    assert "SEARCH entries USING PRIMARY KEY (id>? AND id<?)" in steps
+    assert "SEARCH run_batches USING PRIMARY KEY (id>? AND id<?)" in steps
     assert any("SEARCH runs USING INDEX sqlite_autoindex_runs_1 (key=?)" in step for step in steps)
 
 
@@ -107,11 +114,11 @@ async def test_a_thousand_unreadable_documents_hide_nothing(
     store: SqliteStore, path: Path, make_task: MakeTask
 ) -> None:
     plant(path, 1000)
-    await store.write([Write(make_task(f"t{number}"), None) for number in range(600)])
+    await store.write([ConditionalWrite(make_task(f"t{number}"), None) for number in range(600)])
 
     found = await store.fetch_due(NOON, limit=1000)
 
-    assert (500, 500) == (len(found.tasks), len(found.broken))
+    assert (500, 500) == (len(found.tasks), len(found.invalid))
 
 
 async def test_unreadable_documents_alone_are_reported_up_to_the_limit(
@@ -119,16 +126,16 @@ async def test_unreadable_documents_alone_are_reported_up_to_the_limit(
 ) -> None:
     plant(path, 30)
 
-    assert 10 == len((await store.fetch_due(NOON, limit=10)).broken)
-    assert 1 == len((await store.fetch_due(NOON, limit=1)).broken)
-    assert 0 == len((await store.fetch_due(NOON, limit=0)).broken)
+    assert 10 == len((await store.fetch_due(NOON, limit=10)).invalid)
+    assert 1 == len((await store.fetch_due(NOON, limit=1)).invalid)
+    assert 0 == len((await store.fetch_due(NOON, limit=0)).invalid)
 
 
 async def test_a_look_past_the_unreadable_has_an_end(
     store: SqliteStore, path: Path, make_task: MakeTask
 ) -> None:
     plant(path, tasks.MAX_INVALID_SKIPPED + 10)
-    await store.write([Write(make_task("behind"), None)])
+    await store.write([ConditionalWrite(make_task("behind"), None)])
 
     assert () == (await store.fetch_due(NOON, limit=9)).tasks
     assert 1 == len((await store.fetch_due(NOON, limit=11)).tasks)
@@ -138,19 +145,19 @@ async def test_a_look_past_the_unreadable_has_an_end(
 async def test_whatever_is_in_the_row_is_reported_and_no_error(
     store: SqliteStore, path: Path, make_task: MakeTask, doc: object
 ) -> None:
-    await store.write([Write(make_task("good"), None)])
+    await store.write([ConditionalWrite(make_task("good"), None)])
     plant(path, 1, doc)
 
     found = await store.fetch_due(NOON, limit=10)
 
     assert (["good"], ["spoiled-0"]) == (
         [stored.task.id for stored in found.tasks],
-        [one.id for one in found.broken],
+        [one.id for one in found.invalid],
     )
 
 
 async def test_a_damaged_line_of_history_hides_no_other(store: SqliteStore, path: Path) -> None:
-    await store.write_with_runs(LedgerEntry("ab.1", NOON, (run_of("a"), run_of("b"))), [])
+    await store.write_with_runs(RunBatch("ab.1", NOON, (run_of("a"), run_of("b"))), [])
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE runs SET doc = '{' WHERE task_id = 'a'")
 
@@ -193,10 +200,11 @@ async def test_a_value_json_cannot_hold_stops_neither_its_task_nor_the_others(
     run = run_of("odd").model_copy(update={"metrics": {"x": odd, "bad": "\ud800"}})
 
     answers = await store.write_with_runs(
-        LedgerEntry("ab.1", NOON, (run, run_of("good"))), [Write(task, None), Write(make_task("good"), None)]
+        RunBatch("ab.1", NOON, (run, run_of("good"))),
+        [ConditionalWrite(task, None), ConditionalWrite(make_task("good"), None)],
     )
 
-    assert [Result.APPLIED] * 2 == [written.result for written in answers]
+    assert [WriteStatus.APPLIED] * 2 == [written.status for written in answers]
     [stored] = (await store.get_tasks(["odd"])).tasks
     assert {"x": kept, "bad": "?"} == stored.task.memory
     assert {"odd": {"x": kept, "bad": "?"}, "good": {}} == {
@@ -207,9 +215,9 @@ async def test_a_value_json_cannot_hold_stops_neither_its_task_nor_the_others(
 async def test_a_value_that_contains_itself_is_cut_off(store: SqliteStore, make_task: MakeTask) -> None:
     task = make_task("odd").model_copy(update={"memory": endless()})
 
-    [written] = await store.write([Write(task, None)])
+    [written] = await store.write([ConditionalWrite(task, None)])
 
-    assert Result.APPLIED is written.result
+    assert WriteStatus.APPLIED is written.status
     assert 1 == len((await store.get_tasks(["odd"])).tasks)
 
 
@@ -218,12 +226,12 @@ async def test_a_value_that_contains_itself_is_cut_off(store: SqliteStore, make_
 async def test_a_guard_of_another_make_is_refused(
     store: SqliteStore, make_task: MakeTask, revision: object, fields: frozenset[str] | None
 ) -> None:
-    await store.write([Write(make_task("ping"), None)])
-    await store.write([Write(make_task("pong"), None)])
+    await store.write([ConditionalWrite(make_task("ping"), None)])
+    await store.write([ConditionalWrite(make_task("pong"), None)])
 
-    [written] = await store.write([Write(make_task("pong", title="Mine"), revision, fields)])
+    [written] = await store.write([ConditionalWrite(make_task("pong", title="Mine"), revision, fields)])
 
-    assert Result.REFUSED is written.result
+    assert WriteStatus.CONFLICT is written.status
 
 
 # -- changes of some fields ------------------------------------------------------------------------------
@@ -237,11 +245,11 @@ async def test_a_field_that_is_changed_is_replaced_and_not_mixed_with_what_it_wa
     store: SqliteStore, make_task: MakeTask
 ) -> None:
     before = {"memory": {"seen": [1], "deep": {"a": 1}}, "last_error": "Refused", "attempt": 2}
-    await store.write([Write(make_task("ping").model_copy(update=before), None)])
+    await store.write([ConditionalWrite(make_task("ping").model_copy(update=before), None)])
     [stored] = (await store.get_tasks(["ping"])).tasks
 
     changes = {"memory": {"deep": {"b": None}}, "last_error": "", "attempt": 0}
-    await store.write([Write.changing(stored, changes)])
+    await store.write([ConditionalWrite.for_changes(stored, changes)])
 
     [now] = (await store.get_tasks(["ping"])).tasks
     assert stored.task.model_copy(update=changes) == now.task
@@ -250,12 +258,12 @@ async def test_a_field_that_is_changed_is_replaced_and_not_mixed_with_what_it_wa
 async def test_what_a_newer_version_keeps_in_a_document_stays_there(
     store: SqliteStore, path: Path, make_task: MakeTask
 ) -> None:
-    await store.write([Write(make_task("ping"), None)])
+    await store.write([ConditionalWrite(make_task("ping"), None)])
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE tasks SET doc = json_set(doc, '$.fromTheFuture', 7)")
     [stored] = (await store.get_tasks(["ping"])).tasks
 
-    await store.write([Write.changing(stored, {"attempt": 1})])
+    await store.write([ConditionalWrite.for_changes(stored, {"attempt": 1})])
 
     with closing(sqlite3.connect(path)) as connection:
         [kept] = connection.execute("SELECT json_extract(doc, '$.fromTheFuture') FROM tasks").fetchall()
@@ -266,27 +274,29 @@ async def test_a_document_that_only_we_can_read_is_changed_like_the_others(
     store: SqliteStore, path: Path, make_task: MakeTask
 ) -> None:
     """Somebody wrote NaN into it by hand: no JSON to SQLite."""
-    await store.write([Write(make_task(name, params={"x": 0.5}), None) for name in ("odd", "good")])
+    await store.write(
+        [ConditionalWrite(make_task(name, params={"x": 0.5}), None) for name in ("odd", "good")]
+    )
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE tasks SET doc = replace(doc, '0.5', 'NaN') WHERE id = 'odd'")
     stored = (await store.get_tasks(["odd", "good"])).tasks
 
-    written = await store.write([Write.changing(one, {"attempt": 3}) for one in stored])
+    written = await store.write([ConditionalWrite.for_changes(one, {"attempt": 3}) for one in stored])
 
-    assert [Result.APPLIED] * 2 == [one.result for one in written]
+    assert [WriteStatus.APPLIED] * 2 == [one.status for one in written]
     assert [3, 3] == [one.task.attempt for one in (await store.get_tasks(["odd", "good"])).tasks]
 
 
 async def test_a_changed_value_that_json_cannot_hold_stops_no_other_change(
     store: SqliteStore, make_task: MakeTask
 ) -> None:
-    await store.write([Write(make_task(name), None) for name in ("odd", "good")])
+    await store.write([ConditionalWrite(make_task(name), None) for name in ("odd", "good")])
     stored = (await store.get_tasks(["odd", "good"])).tasks
 
     memory = {"half": "\ud83d", "thing": object()}
-    written = await store.write([Write.changing(one, {"memory": memory}) for one in stored])
+    written = await store.write([ConditionalWrite.for_changes(one, {"memory": memory}) for one in stored])
 
-    assert [Result.APPLIED] * 2 == [one.result for one in written]
+    assert [WriteStatus.APPLIED] * 2 == [one.status for one in written]
     assert 2 == len((await store.get_tasks(["odd", "good"])).tasks)
 
 
@@ -296,9 +306,9 @@ async def test_a_revision_is_never_used_again_not_even_after_a_restart(
     seen = []
     for _ in range(3):
         store = SqliteStore(str(path))
-        [written] = await store.write([Write(make_task("ping"), None)])
+        [written] = await store.write([ConditionalWrite(make_task("ping"), None)])
         seen.append(written.revision)
-        await store.write([Write(make_task("ping"), written.revision, delete=True)])
+        await store.write([ConditionalWrite(make_task("ping"), written.revision, delete=True)])
         await store.close()
 
     assert 3 == len(set(seen))
@@ -307,12 +317,12 @@ async def test_a_revision_is_never_used_again_not_even_after_a_restart(
 async def test_less_than_nothing_is_nothing(store: SqliteStore, make_task: MakeTask) -> None:
     """SQLite itself takes a negative limit for none at all."""
     await store.write_with_runs(
-        LedgerEntry("ab.1", NOON, (run_of("ping"),)), [Write(make_task("ping"), None)]
+        RunBatch("ab.1", NOON, (run_of("ping"),)), [ConditionalWrite(make_task("ping"), None)]
     )
 
     assert [] == await store.runs(limit=-1)
     assert [] == await store.runs(task_id="ping", limit=-1)
-    assert () == (await store.list_tasks(Filter(), limit=-1)).tasks
+    assert () == (await store.list_tasks(TaskFilter(), limit=-1)).tasks
     assert () == (await store.fetch_due(NOON, limit=-1)).tasks
 
 
@@ -332,47 +342,47 @@ async def test_what_really_happened_replaces_a_presumed_abandonment(store: Sqlit
     abandoned = run_of("ping", outcome=OutcomeKind.ABANDONED)
     succeeded = run_of("ping", summary="Answered 200")
 
-    await store.write_with_runs(LedgerEntry("heir.1", NOON, (abandoned,)), [])
-    await store.write_with_runs(LedgerEntry("late.1", NOON, (succeeded,)), [])
+    await store.write_with_runs(RunBatch("heir.1", NOON, (abandoned,)), [])
+    await store.write_with_runs(RunBatch("late.1", NOON, (succeeded,)), [])
     assert [succeeded] == await store.runs()
 
-    await store.write_with_runs(LedgerEntry("heir.2", NOON, (abandoned,)), [])
+    await store.write_with_runs(RunBatch("heir.2", NOON, (abandoned,)), [])
     assert [succeeded] == await store.runs()
 
 
 async def test_entries_come_back_in_the_order_of_their_numbers(store: SqliteStore) -> None:
     for number in (10, 2, 1, 11):
-        await store.write_with_runs(LedgerEntry(f"ab.{number}", NOON, (run_of(f"t{number}"),)), [])
+        await store.write_with_runs(RunBatch(f"ab.{number}", NOON, (run_of(f"t{number}"),)), [])
 
     assert ["t1", "t2", "t10", "t11"] == [run.task_id for run in await store.runs_of_tick("ab")]
 
 
 async def test_an_entry_of_a_tick_whose_name_goes_on_is_not_ours(store: SqliteStore) -> None:
-    await store.write_with_runs(LedgerEntry("ab.1.5", NOON, (run_of("other"),)), [])
+    await store.write_with_runs(RunBatch("ab.1.5", NOON, (run_of("other"),)), [])
 
     assert [] == await store.runs_of_tick("ab")
     assert ["other"] == [run.task_id for run in await store.runs_of_tick("ab.1")]
 
 
 async def test_pruning_removes_what_is_past_keeping_and_nothing_else(store: SqliteStore) -> None:
-    await store.write_with_runs(LedgerEntry("old.1", NOON, (run_of("old"), run_of("both"))), [])
-    await store.write_with_runs(LedgerEntry("new.1", NOON + DAY, (run_of("new"), run_of("both"))), [])
+    await store.write_with_runs(RunBatch("old.1", NOON, (run_of("old"), run_of("both"))), [])
+    await store.write_with_runs(RunBatch("new.1", NOON + DAY, (run_of("new"), run_of("both"))), [])
 
     with store.count_operations() as operations:
-        removed = await store.prune(NOON + RUNS_KEPT + timedelta(microseconds=1))
+        removed = await store.prune(NOON + RUN_RETENTION + timedelta(microseconds=1))
 
     assert (1, 1) == (removed, operations.deletes)
     assert {"new", "both"} == {run.task_id for run in await store.runs()}
     assert [] == [run.task_id for run in await store.runs_of_tick("old") if run.task_id == "old"]
-    assert 0 == await store.prune(NOON + RUNS_KEPT + timedelta(microseconds=1))
-    assert 1 == await store.prune(NOON + 2 * RUNS_KEPT)
+    assert 0 == await store.prune(NOON + RUN_RETENTION + timedelta(microseconds=1))
+    assert 1 == await store.prune(NOON + 2 * RUN_RETENTION)
     assert [] == await store.runs()
 
 
 async def test_pruning_goes_on_until_all_is_removed(store: SqliteStore, path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         rows = [(f"ab.{number}",) for number in range(2 * ledger.PRUNE_BATCH_SIZE + 1)]
-        connection.executemany("INSERT INTO entries VALUES (?, 0, '[]')", rows)
+        connection.executemany("INSERT INTO run_batches VALUES (?, 0, '[]')", rows)
 
     assert len(rows) == await store.prune(NOON)
 
@@ -380,9 +390,9 @@ async def test_pruning_goes_on_until_all_is_removed(store: SqliteStore, path: Pa
 async def test_a_store_in_memory_works_like_any_other(make_task: MakeTask) -> None:
     store = SqliteStore(":memory:")
 
-    [written] = await store.write([Write(make_task(), None)])
+    [written] = await store.write([ConditionalWrite(make_task(), None)])
 
-    assert (Stored(make_task(), written.revision),) == (await store.fetch_due(NOON, limit=1)).tasks
+    assert (VersionedTask(make_task(), written.revision),) == (await store.fetch_due(NOON, limit=1)).tasks
     await store.close()
 
 
@@ -391,11 +401,11 @@ async def test_history_that_is_past_goes_by_itself_as_new_is_kept(tmp_path: Path
     store = SqliteStore(str(tmp_path / "years.db"))
     at = NOON - timedelta(days=100)
     run = Run(task_id="a", occurrence=at, outcome=OutcomeKind.SUCCEEDED, started_at=at, finished_at=at)
-    await store.write_with_runs(LedgerEntry("old.1", at, (run,)), [])
+    await store.write_with_runs(RunBatch("old.1", at, (run,)), [])
 
     for number in range(5 * PRUNE_EVERY_BATCHES):
         fresh = run.model_copy(update={"occurrence": NOON, "finished_at": NOON, "token": f"n.{number}"})
-        await store.write_with_runs(LedgerEntry(f"new{number}.1", NOON, (fresh,)), [])
+        await store.write_with_runs(RunBatch(f"new{number}.1", NOON, (fresh,)), [])
     left = await store.runs_of_tick("old")
     await store.close()
 

@@ -13,7 +13,7 @@ from functions.domain.task import Job
 from functions.http_client.addresses import ANY_PORT
 from functions.http_client.client import HttpClient
 from functions.http_client.lazy import SingleOriginClient
-from functions.task_types.registry import Tools, perform
+from functions.task_types.registry import Tools, run_job
 from functions.task_types.support.context import LanguageModel
 from tests.fakes.llm_server import KEY, MODEL, Answer, LlmServer
 from tests.support.peers import Server, only
@@ -47,14 +47,14 @@ class Agent:
         """One run; what is remembered of the one before is there again."""
         http = HttpClient(clock=time.time, allow=only(*self.reachable), ports=ANY_PORT)
         own = SingleOriginClient(self.model.url, clock=time.time)
-        model = LanguageModel(http=own, url=self.model.url, key=key, name=MODEL)
+        model = LanguageModel(http=own, url=self.model.url, api_key=key, default_model=MODEL)
         memory = next((one.memory for one in reversed(self.outcomes) if one.memory is not None), {})
         try:
-            outcome = await perform(
+            outcome = await run_job(
                 self.make_job(
                     "agent", {"goal": "What is new?"} | dict(params or {}), **{"memory": memory} | job
                 ),
-                Tools(http=http, records=FakeRecords(), model=model),
+                Tools(http=http, store=FakeRecords(), model=model),
             )
         finally:
             await http.close()

@@ -11,7 +11,7 @@ from functions.domain.events import Event
 from functions.domain.run import Outcome
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
-from functions.task_types.registry import check_params, perform
+from functions.task_types.registry import check_params, run_job
 from functions.task_types.support.context import Tools
 from tests.fakes.llm_server import KEY, finds, never, refuses, says, sends
 from tests.unit.task_types.agent.conftest import Agent
@@ -42,7 +42,7 @@ async def test_what_was_found_is_news_best_first(agent: MakeAgent) -> None:
 
     outcome = await one.run()
 
-    assert (OutcomeKind.SUCCEEDED, "Two things", True) == (outcome.kind, outcome.summary, outcome.news)
+    assert (OutcomeKind.SUCCEEDED, "Two things", True) == (outcome.kind, outcome.summary, outcome.has_news)
     assert ["Tulips are in", "Roses are late"] == titles(outcome)
     assert TULIP | {"score": "0.9"} == outcome.items[0]
     assert {
@@ -77,7 +77,7 @@ async def test_items_told_before_are_told_once(agent: MakeAgent) -> None:
     first, second, third = [await one.run() for _ in range(3)]
 
     assert [["Tulips are in"], ["Roses are late"], []] == [titles(run) for run in (first, second, third)]
-    assert [True, True, False] == [run.news for run in (first, second, third)]
+    assert [True, True, False] == [run.has_news for run in (first, second, third)]
     assert "Nothing new: 2 found, all told before" == third.summary
 
 
@@ -86,7 +86,7 @@ async def test_nothing_found_tells_nobody(agent: MakeAgent) -> None:
 
     outcome = await one.run()
 
-    assert (OutcomeKind.SUCCEEDED, False) == (outcome.kind, outcome.news)
+    assert (OutcomeKind.SUCCEEDED, False) == (outcome.kind, outcome.has_news)
     assert "Nothing new: A quiet day" == outcome.summary
 
 
@@ -97,7 +97,7 @@ async def test_who_wants_everything_gets_it_each_time(agent: MakeAgent) -> None:
     first, second = await one.run(params), await one.run(params)
 
     assert ["Tulips are in"] == titles(first) == titles(second)
-    assert (True, 0) == (second.news, second.metrics["new"])
+    assert (True, 0) == (second.has_news, second.metrics["new"])
 
 
 async def test_the_previous_result_is_shown_when_asked_for(agent: MakeAgent) -> None:
@@ -311,7 +311,7 @@ async def test_the_key_is_nowhere_but_on_the_wire(agent: MakeAgent, caplog: pyte
 
 
 async def test_nothing_set_up_is_told(make_job: Callable[..., Any]) -> None:
-    outcome = await perform(make_job("agent", {"goal": "x"}), Tools(http=FakeHttp(), records=FakeRecords()))
+    outcome = await run_job(make_job("agent", {"goal": "x"}), Tools(http=FakeHttp(), store=FakeRecords()))
 
     assert True is outcome.permanent
     assert "Set LLM_BASE_URL and LLM_MODEL" in outcome.summary

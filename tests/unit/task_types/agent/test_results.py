@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from functions.task_types.agent.conversation import LEFT_OUT, fitted, tokens_in
-from functions.task_types.agent.results import Item, Notes, Result, mark, read_result
+from functions.task_types.agent.conversation import OMITTED_RESULT, estimate_tokens, fit_messages
+from functions.task_types.agent.results import AgentResult, ResultItem, SeenItems, item_key, parse_result
 from functions.task_types.agent.tools import page_text
 
 ONE: dict[str, Any] = {"title": "One", "url": "https://example.com/1", "text": "First.", "score": 0.5}
 
 
 def titles(text: str, limit: int = 20) -> list[str] | None:
-    result = read_result(text, limit=limit)
+    result = parse_result(text, limit=limit)
     return None if result is None else [item.title for item in result.items]
 
 
@@ -51,37 +51,39 @@ def test_items_come_best_first_and_those_without_a_score_last() -> None:
 def test_items_are_plain_text_with_links_that_are_web_links() -> None:
     given = {"title": "<b>Bold</b>\n", "url": "javascript:alert(1)", "text": "a\x00b <img src=x>"}
 
-    result = read_result(json.dumps({"items": [given, {"url": "https://a.b/"}, 7, None]}), limit=20)
+    result = parse_result(json.dumps({"items": [given, {"url": "https://a.b/"}, 7, None]}), limit=20)
 
-    assert Result("Found 1: Bold", (Item("Bold", "", "ab", None),)) == result
+    assert AgentResult("Found 1: Bold", (ResultItem("Bold", "", "ab", None),)) == result
 
 
 def test_a_summary_alone_is_a_result() -> None:
-    assert Result("Nothing today", ()) == read_result('{"summary": "Nothing  today"}', limit=5)
-    assert Result("Found nothing", ()) == read_result('{"items": []}', limit=5)
+    assert AgentResult("Nothing today", ()) == parse_result('{"summary": "Nothing  today"}', limit=5)
+    assert AgentResult("Found nothing", ()) == parse_result('{"items": []}', limit=5)
 
 
 def test_an_item_is_known_by_its_address_else_by_its_title() -> None:
-    def item(title: str, url: str = "") -> Item:
-        return Item(title, url, "", None)
+    def item(title: str, url: str = "") -> ResultItem:
+        return ResultItem(title, url, "", None)
 
-    assert mark(item("a", "https://a.b/c")) == mark(item("other", "https://a.b/c/"))
-    assert mark(item("Big  News")) == mark(item("big news"))
-    assert mark(item("a", "https://a.b/c")) != mark(item("a", "https://a.b/d"))
+    assert item_key(item("a", "https://a.b/c")) == item_key(item("other", "https://a.b/c/"))
+    assert item_key(item("Big  News")) == item_key(item("big news"))
+    assert item_key(item("a", "https://a.b/c")) != item_key(item("a", "https://a.b/d"))
 
 
 @pytest.mark.parametrize("memory", [{}, {"seen": "x", "previous": 7, "tokenField": None}, {"seen": [1]}])
 def test_notes_of_any_kind_can_be_read(memory: dict[str, Any]) -> None:
-    item = Item("One", "", "", None)
+    item = ResultItem("One", "", "", None)
 
-    assert (item,) == Notes.from_memory(memory).fresh([item])
+    assert (item,) == SeenItems.from_memory(memory).unseen([item])
 
 
 def test_notes_do_not_grow_for_ever() -> None:
-    items = tuple(Item("x" * 200, f"https://example.com/{n}", "y" * 500, 1.0) for n in range(20))
+    items = tuple(ResultItem("x" * 200, f"https://example.com/{n}", "y" * 500, 1.0) for n in range(20))
     memory: dict[str, Any] = {}
     for _ in range(3):
-        memory = Notes(tuple(f"{n:012}" for n in range(1000))).after(Result("s" * 400, items), token_field="")
+        memory = SeenItems(tuple(f"{n:012}" for n in range(1000))).with_items(
+            AgentResult("s" * 400, items), token_field=""
+        )
 
     assert 1000 == len(memory["seen"])
     assert len(json.dumps(memory)) < 65_536
@@ -91,13 +93,13 @@ def test_what_is_asked_is_never_left_out_of_the_talk() -> None:
     system, asked = {"role": "system", "content": "rules"}, {"role": "user", "content": "goal " * 500}
     findings = [{"role": "tool", "tool_call_id": str(n), "content": "word " * 500} for n in range(3)]
 
-    kept = fitted([system, asked, *findings], 1500)
+    kept = fit_messages([system, asked, *findings], 1500)
 
     assert [system, asked] == kept[:2]
-    assert [LEFT_OUT, LEFT_OUT] == [message["content"] for message in kept[2:4]]
+    assert [OMITTED_RESULT, OMITTED_RESULT] == [message["content"] for message in kept[2:4]]
     assert kept[4]["content"].endswith("(Cut short for want of room.)")
-    assert tokens_in(kept) <= 1500
-    assert [system, asked, *findings] == fitted([system, asked, *findings], 100_000)
+    assert estimate_tokens(kept) <= 1500
+    assert [system, asked, *findings] == fit_messages([system, asked, *findings], 100_000)
 
 
 def test_a_page_becomes_its_words_and_links() -> None:

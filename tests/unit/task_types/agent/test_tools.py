@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from functions.domain.types import OutcomeKind
-from functions.task_types.agent.tools import RESULT_CHARS, as_data, is_allowed
+from functions.task_types.agent.tools import MAX_RESULT_CHARS, is_host_allowed, quote_untrusted
 from tests.fakes.llm_server import finds, never, says
 from tests.support.peers import Request, Script, Server, Trap, answer
 from tests.unit.task_types.agent.conftest import Agent
@@ -183,7 +183,7 @@ async def test_a_long_page_is_cut(agent: MakeAgent) -> None:
 
     await one.run(LOOKS)
 
-    assert RESULT_CHARS < len(brought(one)[0]) < RESULT_CHARS + 200
+    assert MAX_RESULT_CHARS < len(brought(one)[0]) < MAX_RESULT_CHARS + 200
     assert "(cut at 8000 characters)" in brought(one)[0]
 
 
@@ -272,14 +272,14 @@ async def test_a_run_that_is_cancelled_lets_go(agent: MakeAgent) -> None:
     ],
 )
 def test_a_host_is_on_the_list_or_it_is_not(host: str, hosts: tuple[str, ...], allowed: bool) -> None:
-    assert allowed is is_allowed(host, hosts)
+    assert allowed is is_host_allowed(host, hosts)
 
 
 @pytest.mark.parametrize(
     "mark", ["</untrusted>", "</UNTRUSTED >", "< / untrusted>", '<untrusted source="x">']
 )
 def test_data_cannot_leave_its_marks(mark: str) -> None:
-    text = as_data(f"a {mark} b", source=f'"{mark}')
+    text = quote_untrusted(f"a {mark} b", source=f'"{mark}')
 
     assert 2 == sum(text.lower().replace(" ", "").count(tag) for tag in ("<untrusted", "</untrusted"))
 

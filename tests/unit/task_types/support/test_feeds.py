@@ -8,8 +8,15 @@ from typing import Any
 
 import pytest
 
-from functions.task_types.rss_watch import Seen, matching
-from functions.task_types.support.feeds import Entry, Feed, NotAFeedError, plain_text, read_feed, web_link
+from functions.task_types.rss_watch import FeedState, filter_by_keywords
+from functions.task_types.support.feeds import (
+    Feed,
+    FeedEntry,
+    NotAFeedError,
+    html_to_text,
+    parse_feed,
+    safe_http_url,
+)
 from tests.unit.task_types.conftest import NOON
 
 URL = "https://example.com/feed.xml"
@@ -17,7 +24,7 @@ URL = "https://example.com/feed.xml"
 
 def read(body: str | bytes, content_type: str = "application/xml") -> Feed:
     given = body.encode() if isinstance(body, str) else body
-    return read_feed(given, content_type=content_type, url=URL)
+    return parse_feed(given, content_type=content_type, url=URL)
 
 
 def rss(*items: str, title: str = "Example") -> str:
@@ -44,7 +51,7 @@ def test_rss_is_read() -> None:
         entry.url,
         entry.text,
     )
-    assert (entry.mark,) == feed.marks
+    assert (entry.key,) == feed.entry_keys
 
 
 def test_atom_is_read() -> None:
@@ -151,12 +158,12 @@ def test_an_entity_bomb_does_no_harm() -> None:
     ],
 )
 def test_only_web_links_are_kept(link: str) -> None:
-    assert web_link(link) == ""
+    assert safe_http_url(link) == ""
 
 
 @pytest.mark.parametrize("link", ["https://example.com/a?b=c#d", "HTTP://EXAMPLE.COM", " https://a.b/ "])
 def test_web_links_are_kept(link: str) -> None:
-    assert link.strip() == web_link(link)
+    assert link.strip() == safe_http_url(link)
 
 
 def test_a_hostile_link_in_a_feed_is_dropped_with_its_entry_kept() -> None:
@@ -181,18 +188,18 @@ def test_a_hostile_link_in_a_feed_is_dropped_with_its_entry_kept() -> None:
     ],
 )
 def test_markup_becomes_words(markup: str, expected: str) -> None:
-    assert expected == plain_text(markup, limit=200)
+    assert expected == html_to_text(markup, limit=200)
 
 
 def test_words_are_cut() -> None:
-    assert "aaaa…" == plain_text("a" * 9, limit=5)
+    assert "aaaa…" == html_to_text("a" * 9, limit=5)
 
 
 @pytest.mark.parametrize("hostile", ["<script" * 20_000, "<" * 100_000, "<a" * 50_000, "&lt;" * 50_000])
 def test_hostile_markup_takes_no_time(hostile: str) -> None:
     began = time.process_time()
 
-    plain_text(hostile, limit=200)
+    html_to_text(hostile, limit=200)
 
     assert time.process_time() - began < 0.5
 
@@ -218,8 +225,8 @@ def test_the_newest_come_first_and_the_rest_is_only_marked() -> None:
     feed = read(rss(*items))
 
     assert [f"n{number}" for number in range(59, 9, -1)] == [entry.title for entry in feed.entries]
-    assert 60 == len(feed.marks)
-    assert tuple(entry.mark for entry in feed.entries) == feed.marks[:50]
+    assert 60 == len(feed.entry_keys)
+    assert tuple(entry.key for entry in feed.entries) == feed.entry_keys[:50]
 
 
 def test_without_all_dates_the_feed_s_own_order_counts() -> None:
@@ -230,7 +237,7 @@ def test_without_all_dates_the_feed_s_own_order_counts() -> None:
 
 def test_an_entry_is_known_by_id_then_link_then_title_and_date() -> None:
     def mark(item: str) -> str:
-        return read(rss(item)).entries[0].mark
+        return read(rss(item)).entries[0].key
 
     link = "<link>https://example.com/1</link>"
 
@@ -240,41 +247,43 @@ def test_an_entry_is_known_by_id_then_link_then_title_and_date() -> None:
     assert mark("<title>a</title><pubDate>x</pubDate>") != mark("<title>a</title><pubDate>y</pubDate>")
 
 
-def entry(name: str, **changes: Any) -> Entry:
-    return Entry(**{"mark": name, "title": name, "url": "", "text": ""} | changes)
+def entry(name: str, **changes: Any) -> FeedEntry:
+    return FeedEntry(**{"key": name, "title": name, "url": "", "text": ""} | changes)
 
 
 def feed_of(*names: str) -> Feed:
-    return Feed(title="", entries=tuple(map(entry, names)), marks=names)
+    return Feed(title="", entries=tuple(map(entry, names)), entry_keys=names)
 
 
 def test_nothing_is_news_the_first_time() -> None:
-    assert () == Seen().news(feed_of("b", "a"))
+    assert () == FeedState().new_entries(feed_of("b", "a"))
 
 
 def test_news_is_what_was_never_met() -> None:
-    seen = Seen(marks=("b", "a"))
+    seen = FeedState(entry_keys=("b", "a"))
 
-    assert ["d", "c"] == [one.mark for one in seen.news(feed_of("d", "b", "c", "d"))]
+    assert ["d", "c"] == [one.key for one in seen.new_entries(feed_of("d", "b", "c", "d"))]
 
 
 def test_an_empty_feed_was_read_all_the_same() -> None:
     """Its first entry is news, though there was nothing before it."""
-    seen = Seen().after(feed_of(), {})
+    seen = FeedState().with_entries(feed_of(), {})
 
-    again = Seen.from_memory(seen.to_memory(url=URL), url=URL)
+    again = FeedState.from_memory(seen.to_memory(url=URL), url=URL)
 
-    assert ["a"] == [one.mark for one in again.news(feed_of("a"))]
+    assert ["a"] == [one.key for one in again.new_entries(feed_of("a"))]
 
 
 def test_the_newest_500_are_remembered() -> None:
-    seen = Seen(marks=tuple(str(number) for number in range(500)))
+    seen = FeedState(entry_keys=tuple(str(number) for number in range(500)))
 
-    after = seen.after(feed_of("new", "3"), {"etag": '"2"', "last-modified": "Fri, 20 Nov 2026 12:00:00 GMT"})
+    after = seen.with_entries(
+        feed_of("new", "3"), {"etag": '"2"', "last-modified": "Fri, 20 Nov 2026 12:00:00 GMT"}
+    )
 
-    assert after.marks is not None
-    assert ("new", "3", "0", "1", "2", "4") == after.marks[:6]
-    assert 500 == len(after.marks)
+    assert after.entry_keys is not None
+    assert ("new", "3", "0", "1", "2", "4") == after.entry_keys[:6]
+    assert 500 == len(after.entry_keys)
     assert {
         "If-None-Match": '"2"',
         "If-Modified-Since": "Fri, 20 Nov 2026 12:00:00 GMT",
@@ -283,22 +292,22 @@ def test_the_newest_500_are_remembered() -> None:
 
 @pytest.mark.parametrize("etag", ["x" * 1001, "a\r\nb: c", ""])
 def test_a_validator_that_could_harm_is_not_kept(etag: str) -> None:
-    assert {} == Seen().after(feed_of(), {"etag": etag}).conditional_headers
+    assert {} == FeedState().with_entries(feed_of(), {"etag": etag}).conditional_headers
 
 
 def test_notes_survive_being_kept() -> None:
-    seen = Seen(etag='"1"', last_modified="x", marks=("b", "a"))
+    seen = FeedState(etag='"1"', last_modified="x", entry_keys=("b", "a"))
 
-    assert seen == Seen.from_memory(seen.to_memory(url=URL), url=URL)
+    assert seen == FeedState.from_memory(seen.to_memory(url=URL), url=URL)
 
 
 @pytest.mark.parametrize("memory", [{}, {"seen": "a"}, {"etag": '"1"'}, {"feed": "another", "seen": ["a"]}])
 def test_notes_on_another_feed_are_no_notes(memory: dict[str, Any]) -> None:
-    assert Seen() == Seen.from_memory(memory, url=URL)
+    assert FeedState() == FeedState.from_memory(memory, url=URL)
 
 
 def test_notes_never_hold_the_address() -> None:
-    assert "example.com" not in repr(Seen(marks=()).to_memory(url=URL))
+    assert "example.com" not in repr(FeedState(entry_keys=()).to_memory(url=URL))
 
 
 @pytest.mark.parametrize(
@@ -310,7 +319,7 @@ def test_keywords_match_title_or_text_whatever_the_case(
 ) -> None:
     entries = [entry("a", title="New Release"), entry("b", text="in der STRASSE")]
 
-    assert expected == [one.mark for one in matching(entries, keywords)]
+    assert expected == [one.key for one in filter_by_keywords(entries, keywords)]
 
 
 def test_dates_are_compared_as_instants() -> None:

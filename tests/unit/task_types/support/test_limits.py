@@ -7,11 +7,11 @@ import pytest
 
 from functions.domain.run import Outcome, succeeded
 from functions.domain.types import OutcomeKind
-from functions.task_types.support.limits import MEMORY_BYTES, within_limits
+from functions.task_types.support.limits import MAX_MEMORY_BYTES, clamp_outcome
 
 
 def limited(given: object) -> Outcome:
-    return within_limits(given, task_type="odd")
+    return clamp_outcome(given, task_type="odd")
 
 
 @pytest.mark.parametrize("given", [None, True, "done", {"summary": "done"}, Outcome("done", "x")])  # type: ignore[arg-type]  # on purpose
@@ -28,7 +28,7 @@ def test_an_ordinary_outcome_is_left_as_it_is() -> None:
         metrics={"latencyMs": 4, "ok": True, "share": 0.5, "word": "x", "none": None},
         items=({"title": "A", "url": "https://a.example/", "text": "t"},),
         memory={"seen": ["a"], "n": {"m": 1}},
-        news=True,
+        has_news=True,
     )
 
     assert given == limited(given)
@@ -81,8 +81,8 @@ def test_a_wait_that_is_no_span_is_left_out() -> None:
 @pytest.mark.parametrize(
     "memory",
     [
-        {"big": "x" * MEMORY_BYTES},
-        {"big": "é" * (MEMORY_BYTES // 2)},
+        {"big": "x" * MAX_MEMORY_BYTES},
+        {"big": "é" * (MAX_MEMORY_BYTES // 2)},
         {"odd": object()},
         {"odd": float("nan")},
         {"odd": {1, 2}},
@@ -92,7 +92,7 @@ def test_a_wait_that_is_no_span_is_left_out() -> None:
 )
 def test_memory_no_store_can_keep_is_a_failure(memory: Any) -> None:
     """Going on from stale notes in silence would be worse."""
-    outcome = limited(succeeded("ok", memory=memory, metrics={"latencyMs": 4}, news=True))
+    outcome = limited(succeeded("ok", memory=memory, metrics={"latencyMs": 4}, has_news=True))
 
     assert (OutcomeKind.FAILED, True, None) == (outcome.kind, outcome.permanent, outcome.memory)
     assert {"latencyMs": 4} == outcome.metrics

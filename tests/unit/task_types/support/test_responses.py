@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from functions.task_types.support.context import ExpectedStatus, Headers, Statuses
+from functions.task_types.support.context import ExpectedStatus, Headers, StatusRanges
 from functions.task_types.support.responses import (
-    NOTHING,
-    at_pointer,
-    same_json,
-    text_of,
-    wait_asked_for,
-    worth_retrying,
+    MISSING,
+    is_json_equal,
+    is_retryable_status,
+    resolve_json_pointer,
+    response_text,
+    retry_after,
 )
 from tests.unit.task_types.conftest import NOON, answer
 
@@ -41,11 +41,11 @@ from tests.unit.task_types.conftest import NOON, answer
 def test_retry_after_is_seconds_or_a_date(value: str, seconds: int | None) -> None:
     expected = None if seconds is None else timedelta(seconds=seconds)
 
-    assert expected == wait_asked_for(answer(429, headers={"retry-after": value}), now=NOON)
+    assert expected == retry_after(answer(429, headers={"retry-after": value}), now=NOON)
 
 
 def test_no_retry_after_is_no_wait() -> None:
-    assert wait_asked_for(answer(429), now=NOON) is None
+    assert retry_after(answer(429), now=NOON) is None
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_no_retry_after_is_no_wait() -> None:
     ],
 )
 def test_some_answers_are_worth_another_try(status: int, expected: bool) -> None:
-    assert expected is worth_retrying(status)
+    assert expected is is_retryable_status(status)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_some_answers_are_worth_another_try(status: int, expected: bool) -> None
     ],
 )
 def test_a_body_is_read_in_its_own_characters(body: bytes, content_type: str, expected: str) -> None:
-    assert expected == text_of(answer(body=body, headers={"content-type": content_type}))
+    assert expected == response_text(answer(body=body, headers={"content-type": content_type}))
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3])
@@ -79,7 +79,7 @@ def test_a_character_cut_in_two_does_not_spoil_the_rest(cut: int) -> None:
     """64 KB may end in the middle of a letter; the page is UTF-8 all the same."""
     body = "grün 💧".encode()[:-cut]
 
-    assert "grün " == text_of(answer(body=body, truncated=True))
+    assert "grün " == response_text(answer(body=body, truncated=True))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_character_cut_in_two_does_not_spoil_the_rest(cut: int) -> None:
 def test_expected_codes_are_a_code_a_range_or_a_list(
     given: Any, accepted: set[int], refused: set[int], text: str
 ) -> None:
-    statuses: Statuses = TypeAdapter(ExpectedStatus).validate_python(given)
+    statuses: StatusRanges = TypeAdapter(ExpectedStatus).validate_python(given)
 
     assert accepted == {status for status in accepted | refused if status in statuses}
     assert text == str(statuses)
@@ -127,17 +127,17 @@ DOCUMENT = {"a": {"b": [10, {"c": None}]}, "": 1, "x/y": 2, "m~n": 3}
         ("/", 1),
         ("/x~1y", 2),
         ("/m~0n", 3),
-        ("/a/b/2", NOTHING),
-        ("/a/b/-1", NOTHING),
-        ("/a/b/01", NOTHING),
-        ("/a/b/-", NOTHING),
-        ("/a/b/٠", NOTHING),
-        ("/a/none", NOTHING),
-        ("/a/b/0/deeper", NOTHING),
+        ("/a/b/2", MISSING),
+        ("/a/b/-1", MISSING),
+        ("/a/b/01", MISSING),
+        ("/a/b/-", MISSING),
+        ("/a/b/٠", MISSING),
+        ("/a/none", MISSING),
+        ("/a/b/0/deeper", MISSING),
     ],
 )
 def test_a_pointer_finds_a_place_in_json(pointer: str, expected: Any) -> None:
-    assert expected == at_pointer(DOCUMENT, pointer)
+    assert expected == resolve_json_pointer(DOCUMENT, pointer)
 
 
 @pytest.mark.parametrize(
@@ -157,5 +157,5 @@ def test_a_pointer_finds_a_place_in_json(pointer: str, expected: Any) -> None:
     ],
 )
 def test_values_are_compared_as_json(one: Any, other: Any, expected: bool) -> None:
-    assert expected is same_json(one, other)
-    assert expected is same_json(other, one)
+    assert expected is is_json_equal(one, other)
+    assert expected is is_json_equal(other, one)

@@ -13,9 +13,9 @@ from functions.domain.run import Outcome, succeeded
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
-from functions.task_types.registry import Tools, check_params, perform
-from functions.task_types.support.limits import within_limits
-from functions.task_types.support.secrets import check_references, filled, mask_for, names_in
+from functions.task_types.registry import Tools, check_params, run_job
+from functions.task_types.support.limits import clamp_outcome
+from functions.task_types.support.secrets import check_references, redactor_for, resolve_secrets, secret_names
 from tests.unit.task_types.conftest import answer, calls_of, tools_with
 
 CANARY = "c4nary+value/of-a-secret"
@@ -36,11 +36,13 @@ def texts(outcome: Outcome) -> str:
 def test_references_are_found_wherever_texts_are() -> None:
     params = {"a": "{{secret:ONE}}", "b": [{"c": "x {{ secret: two }} {{secret:ONE}}"}], "d": 1, "e": "{{x}}"}
 
-    assert ("ONE", "two") == names_in(params)
+    assert ("ONE", "two") == secret_names(params)
 
 
 def test_a_value_that_looks_like_a_reference_is_not_filled_again() -> None:
-    assert {"a": "<{{secret:B}}>"} == filled({"a": "<{{secret:A}}>"}, {"A": "{{secret:B}}", "B": CANARY})
+    assert {"a": "<{{secret:B}}>"} == resolve_secrets(
+        {"a": "<{{secret:A}}>"}, {"A": "{{secret:B}}", "B": CANARY}
+    )
 
 
 async def test_the_value_arrives_and_nothing_else_of_the_job_holds_it(make_job: MakeJob) -> None:
@@ -52,7 +54,7 @@ async def test_the_value_arrives_and_nothing_else_of_the_job_holds_it(make_job: 
     }
     job, tools = make_job("http", params), knowing(tools_with(answer(200)))
 
-    outcome = await perform(job, tools)
+    outcome = await run_job(job, tools)
 
     assert OutcomeKind.SUCCEEDED is outcome.kind
     [call] = calls_of(tools)
@@ -78,7 +80,7 @@ async def test_who_asks_is_proved_by_reference(
     tools = knowing(tools_with(answer(200)))
     check_params("http", {"url": URL, "auth": auth})
 
-    await perform(make_job("http", {"url": URL, "auth": auth}), tools)
+    await run_job(make_job("http", {"url": URL, "auth": auth}), tools)
 
     assert header == calls_of(tools)[0].headers["Authorization"]
 
@@ -99,7 +101,7 @@ async def test_a_secret_is_never_written_into_a_task(auth: Mapping[str, Any], ma
     with pytest.raises(InputError, match=r"^params\.auth") as told:
         check_params("http", {"url": URL, "auth": auth})
     tools = knowing(tools_with(answer(200)))
-    outcome = await perform(make_job("http", {"url": URL, "auth": auth}), tools)
+    outcome = await run_job(make_job("http", {"url": URL, "auth": auth}), tools)
 
     assert CANARY not in str(told.value)
     assert (OutcomeKind.FAILED, True) == (outcome.kind, outcome.permanent)
@@ -158,7 +160,7 @@ def test_all_else_is_checked_as_ever(name: str, params: dict[str, Any], fault: s
 async def test_an_unknown_secret_fails_for_good_and_is_named(make_job: MakeJob) -> None:
     tools = knowing(tools_with(answer(200)))
 
-    outcome = await perform(make_job("http", {"url": "{{secret:NOBODY}}"}), tools)
+    outcome = await run_job(make_job("http", {"url": "{{secret:NOBODY}}"}), tools)
 
     assert (OutcomeKind.FAILED, True) == (outcome.kind, outcome.permanent)
     assert "params: there is no secret NOBODY; set TASK_SECRET_NOBODY" == outcome.summary
@@ -173,7 +175,7 @@ async def test_nothing_but_the_secrets_of_tasks_can_be_named(
     monkeypatch.setenv(name, CANARY)
     tools = knowing(tools_with(answer(200)))
 
-    outcome = await perform(make_job("http", {"url": f"{URL}?{{{{secret:{name}}}}}"}), tools)
+    outcome = await run_job(make_job("http", {"url": f"{URL}?{{{{secret:{name}}}}}"}), tools)
 
     assert f"params: there is no secret {name}; set TASK_SECRET_{name}" == outcome.summary
 
@@ -181,7 +183,7 @@ async def test_nothing_but_the_secrets_of_tasks_can_be_named(
 async def test_a_value_that_does_not_fit_its_field_is_not_shown(make_job: MakeJob) -> None:
     tools = knowing(tools_with(answer(200)))
 
-    outcome = await perform(make_job("http", {"url": "{{secret:TOKEN}}"}), tools)
+    outcome = await run_job(make_job("http", {"url": "{{secret:TOKEN}}"}), tools)
 
     assert (OutcomeKind.FAILED, True) == (outcome.kind, outcome.permanent)
     assert outcome.summary.startswith("params.url: ")
@@ -206,7 +208,7 @@ async def test_an_answer_that_echoes_a_secret_is_masked(status: int, echo: str, 
     """As it is, encoded, or cut in two by the end of the snippet."""
     tools = knowing(tools_with(answer(status, echo.encode())))
 
-    outcome = await perform(make_job("http", {"url": URL, "body": "{{secret:TOKEN}}"}), tools)
+    outcome = await run_job(make_job("http", {"url": URL, "body": "{{secret:TOKEN}}"}), tools)
 
     snippet = outcome.metrics["snippet"]
     assert "c4nary" not in snippet
@@ -223,7 +225,7 @@ def test_everything_an_outcome_holds_is_masked_before_it_is_cut() -> None:
         memory={"deep": [{CANARY: CANARY}, int(digits), True, None]},
     )
 
-    outcome = within_limits(given, task_type="odd", mask=mask_for([CANARY, digits]))
+    outcome = clamp_outcome(given, task_type="odd", redact=redactor_for([CANARY, digits]))
 
     assert "c4n" not in texts(outcome)
     assert digits not in texts(outcome)
@@ -235,7 +237,7 @@ def test_memory_keeps_what_only_looks_secret() -> None:
     """A feed's ETag such as `token=abc` must come back as it was."""
     given = succeeded("ok", memory={"etag": 'W/"token=abcdef"'})
 
-    assert given.memory == within_limits(given, task_type="odd", mask=mask_for([CANARY])).memory
+    assert given.memory == clamp_outcome(given, task_type="odd", redact=redactor_for([CANARY])).memory
 
 
 @pytest.mark.parametrize("fault", [RuntimeError(CANARY), KeyError(CANARY)])
@@ -245,11 +247,11 @@ async def test_a_crash_tells_no_secret(
     caplog.set_level(logging.DEBUG)
     tools = knowing(tools_with(fault))
 
-    outcome = await perform(make_job("http", {"url": f"{URL}?{{{{secret:TOKEN}}}}"}), tools)
+    outcome = await run_job(make_job("http", {"url": f"{URL}?{{{{secret:TOKEN}}}}"}), tools)
 
     assert CANARY not in texts(outcome)
     assert CANARY not in "".join(repr(vars(record)) for record in caplog.records)
 
 
 def test_a_field_for_references_alone_may_be_left_out() -> None:
-    check_references({"url": URL}, only=("auth.bearer",), never=("command",))
+    check_references({"url": URL}, reference_only=("auth.bearer",), no_references=("command",))

@@ -1,16 +1,16 @@
 """Crontabs: variables, percent signs, users, comments, and what cannot be moved."""
 
-from functions.transfer.foreign.entry import Older, Terms
-from functions.transfer.foreign.formats import read_older
+from functions.transfer.foreign.entry import ForeignTasks, ImportDefaults
+from functions.transfer.foreign.formats import read_foreign
 from tests.conftest import NOON
 
 
-def read(text: str, *, name: str = "crontab", shape: str | None = None) -> Older:
-    return read_older([(name, text)], Terms(NOON), shape=shape)
+def read(text: str, *, name: str = "crontab", shape: str | None = None) -> ForeignTasks:
+    return read_foreign([(name, text)], ImportDefaults(NOON), format_name=shape)
 
 
-def params(older: Older) -> list[dict[str, object]]:
-    return [one.spec.params for one in older.moved]
+def params(older: ForeignTasks) -> list[dict[str, object]]:
+    return [one.spec.params for one in older.tasks]
 
 
 def test_a_percent_sign_ends_the_command_and_lines_of_its_input() -> None:
@@ -41,18 +41,21 @@ def test_variables_hold_for_what_stands_below_them() -> None:
 def test_a_zone_holds_for_what_stands_below_it() -> None:
     older = read("0 1 * * * one\nCRON_TZ=Asia/Tokyo\n0 2 * * * two\n")
 
-    assert ["UTC", "Asia/Tokyo"] == [one.spec.timezone for one in older.moved]
+    assert ["UTC", "Asia/Tokyo"] == [one.spec.timezone for one in older.tasks]
 
 
 def test_cron_tries_nothing_twice_and_neither_do_its_tasks() -> None:
-    assert 1 == read("0 1 * * * one").moved[0].spec.retry.max_attempts
+    assert 1 == read("0 1 * * * one").tasks[0].spec.retry.max_attempts
 
 
 def test_the_sixth_field_is_a_user_where_the_file_lies_in_cron_d() -> None:
     older = read("0 1 * * * shop  php /srv/cron.php --all\n", name="/etc/cron.d/shop")
 
-    assert ("cron.d", [{"command": "php /srv/cron.php --all", "shell": True}]) == (older.shape, params(older))
-    assert ["user"] == [note.field for note in older.notes if note.did == "left out"]
+    assert ("cron.d", [{"command": "php /srv/cron.php --all", "shell": True}]) == (
+        older.format_name,
+        params(older),
+    )
+    assert ["user"] == [note.field for note in older.notes if note.action == "left out"]
 
 
 def test_the_sixth_field_is_a_command_elsewhere() -> None:
@@ -66,31 +69,31 @@ def test_a_comment_right_above_is_the_title_and_headings_are_not() -> None:
     )
 
     assert [("one", ""), ("two", ""), ("Near", "and more of it")] == [
-        (one.spec.title, one.spec.description) for one in older.moved
+        (one.spec.title, one.spec.description) for one in older.tasks
     ]
 
 
 def test_what_starts_with_the_machine_is_left_out_with_the_reason() -> None:
     older = read("@reboot /usr/bin/agent\n@daily ls\n")
 
-    [note] = [note for note in older.notes if note.did == "left out"]
+    [note] = [note for note in older.notes if note.action == "left out"]
     assert (1, "@reboot") == (note.line, note.field)
-    assert ["@daily"] == [one.spec.schedule for one in older.moved]
+    assert ["@daily"] == [one.spec.schedule for one in older.tasks]
 
 
 def test_an_entry_that_was_commented_out_is_told_and_is_no_title() -> None:
     older = read("#0 5 * * 1 tar home\n0 6 * * * ls\n")
 
-    assert [1] == [note.line for note in older.notes if note.did == "left out"]
-    assert "ls" == older.moved[0].spec.title
+    assert [1] == [note.line for note in older.notes if note.action == "left out"]
+    assert "ls" == older.tasks[0].spec.title
 
 
 def test_a_bad_line_is_told_by_its_number_and_loses_nothing_else() -> None:
     older = read("0 1 * * * one\n99 1 * * * two\nrubbish\n0 3 * * * three\n", shape="crontab")
 
-    assert ["one", "three"] == [one.spec.id for one in older.moved]
-    assert [(2, "two"), (3, "")] == [(fault.line, fault.task) for fault in older.faults]
+    assert ["one", "three"] == [one.spec.id for one in older.tasks]
+    assert [(2, "two"), (3, "")] == [(fault.line, fault.task) for fault in older.problems]
 
 
 def test_the_same_command_twice_makes_two_tasks() -> None:
-    assert ["sync", "sync-2"] == [one.spec.id for one in read("0 1 * * * sync\n0 13 * * * sync\n").moved]
+    assert ["sync", "sync-2"] == [one.spec.id for one in read("0 1 * * * sync\n0 13 * * * sync\n").tasks]

@@ -6,9 +6,9 @@ import pytest
 
 from functions.errors import InputError
 from functions.taskfiles import read_task_files
-from functions.transfer.foreign.entry import Terms
-from functions.transfer.foreign.formats import NAMES, read_older
-from functions.transfer.foreign.save import task_file
+from functions.transfer.foreign.entry import ImportDefaults
+from functions.transfer.foreign.formats import FORMAT_NAMES, read_foreign
+from functions.transfer.foreign.save import render_task_file
 from tests.conftest import NOON
 from tests.support.older_samples import read_sample
 
@@ -67,16 +67,16 @@ LEFT_OUT = {
 
 
 def test_every_shape_has_a_sample() -> None:
-    assert set(NAMES) == set(SAMPLES)
+    assert set(FORMAT_NAMES) == set(SAMPLES)
 
 
 @pytest.mark.parametrize("shape", SAMPLES)
 def test_a_sample_is_recognised_and_becomes_tasks(shape: str) -> None:
     older = read_sample(*SAMPLES[shape])
 
-    assert (shape, ()) == (older.shape, older.faults)
-    assert BECOMES[shape] == [(one.spec.id, one.spec.type, one.spec.schedule) for one in older.moved]
-    assert LEFT_OUT[shape] == [(note.task, note.field) for note in older.notes if note.did == "left out"]
+    assert (shape, ()) == (older.format_name, older.problems)
+    assert BECOMES[shape] == [(one.spec.id, one.spec.type, one.spec.schedule) for one in older.tasks]
+    assert LEFT_OUT[shape] == [(note.task, note.field) for note in older.notes if note.action == "left out"]
 
 
 @pytest.mark.parametrize("shape", SAMPLES)
@@ -86,18 +86,18 @@ def test_a_sample_is_the_same_when_its_shape_is_named(shape: str) -> None:
 
 @pytest.mark.parametrize("shape", SAMPLES)
 def test_the_task_file_of_a_sample_loads_again_as_the_same_tasks(shape: str, tmp_path: Path) -> None:
-    specs = tuple(one.spec for one in read_sample(*SAMPLES[shape]).moved)
+    specs = tuple(one.spec for one in read_sample(*SAMPLES[shape]).tasks)
     file = tmp_path / "tasks.yaml"
 
-    file.write_text(task_file(specs, about=["from a sample: yes\nand no"]), encoding="utf-8")
+    file.write_text(render_task_file(specs, comments=["from a sample: yes\nand no"]), encoding="utf-8")
 
     loaded = read_task_files([file], default_timezone="Pacific/Chatham")
-    assert ((), specs) == (loaded.faults, loaded.specs)
+    assert ((), specs) == (loaded.problems, loaded.specs)
 
 
 def test_what_an_entry_says_of_itself_is_kept() -> None:
     older = {
-        one.spec.id: one for one in read_sample("tasks.json", "jobs/nightly.yaml", "scheduler.yaml").moved
+        one.spec.id: one for one in read_sample("tasks.json", "jobs/nightly.yaml", "scheduler.yaml").tasks
     }
 
     assert {"url": "https://example.com/", "expectedStatus": 200} == older["shop_front"].spec.params
@@ -122,26 +122,26 @@ def test_a_bad_entry_is_told_by_name_and_line_and_loses_nothing_else() -> None:
   - {name: Fifth, command: ls, schedule: hourly}
 """
 
-    older = read_older([("jobs.yaml", text)], Terms(NOON))
+    older = read_foreign([("jobs.yaml", text)], ImportDefaults(NOON))
 
-    assert ["first", "fifth"] == [one.spec.id for one in older.moved]
+    assert ["first", "fifth"] == [one.spec.id for one in older.tasks]
     assert [(5, "Second", "schedule"), (6, "", ""), (7, "Fourth", "schedule")] == [
-        (fault.line, fault.task, fault.field) for fault in older.faults
+        (fault.line, fault.task, fault.field) for fault in older.problems
     ]
 
 
 def test_entries_of_one_name_all_come_through() -> None:
     text = "jobs:\n" + '  - {name: Copy, command: "ls", schedule: hourly}\n' * 3
 
-    older = read_older([("jobs.yaml", text)], Terms(NOON))
+    older = read_foreign([("jobs.yaml", text)], ImportDefaults(NOON))
 
-    assert ["copy", "copy-2", "copy-3"] == [one.spec.id for one in older.moved]
+    assert ["copy", "copy-2", "copy-3"] == [one.spec.id for one in older.tasks]
 
 
 def test_a_mapping_of_names_to_jobs_is_read_as_well() -> None:
     text = "Back_Up:\n  command: ls\n  schedule: hourly\n"
 
-    [moved] = read_older([("jobs.yaml", text)], Terms(NOON)).moved
+    [moved] = read_foreign([("jobs.yaml", text)], ImportDefaults(NOON)).tasks
 
     assert "back-up" == moved.spec.id
 
@@ -158,41 +158,41 @@ def test_a_mapping_of_names_to_jobs_is_read_as_well() -> None:
 )
 def test_a_file_of_no_shape_says_so(name: str, text: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        read_older([(name, text)], Terms(NOON))
+        read_foreign([(name, text)], ImportDefaults(NOON))
 
 
 def test_a_shape_nobody_knows_is_refused() -> None:
     with pytest.raises(InputError, match="--from: must be one of"):
-        read_older([("x.json", "[]")], Terms(NOON), shape="quartz")
+        read_foreign([("x.json", "[]")], ImportDefaults(NOON), format_name="quartz")
 
 
 def test_commands_are_told_that_there_was_no_limit_of_time() -> None:
     text = "jobs:\n  - {name: Long, command: ls, schedule: hourly}\n"
 
-    older = read_older([("jobs.yaml", text)], Terms(NOON, timeout_s=600))
+    older = read_foreign([("jobs.yaml", text)], ImportDefaults(NOON, timeout_s=600))
 
-    assert 600 == older.moved[0].spec.timeout_seconds
+    assert 600 == older.tasks[0].spec.timeout_seconds
     assert "an attempt may take 600 s" in next(
-        one.why for one in older.notes if one.field == "timeoutSeconds"
+        one.reason for one in older.notes if one.field == "timeoutSeconds"
     )
 
 
 def test_cells_without_a_heading_are_told() -> None:
     text = "title,schedule,scheduleEnabled,agentType,prompt\nA,hourly,yes,writer,Write,more,still\n"
 
-    older = read_older([("rows.csv", text)], Terms(NOON))
+    older = read_foreign([("rows.csv", text)], ImportDefaults(NOON))
 
-    assert ["cells without a heading"] == [one.field for one in older.notes if one.did == "left out"]
+    assert ["cells without a heading"] == [one.field for one in older.notes if one.action == "left out"]
 
 
 def test_text_that_yaml_cannot_print_survives_a_task_file(tmp_path: Path) -> None:
     odd = 'tab\t "quoted" \x7f \x85 \u2028 \U0001f600 : # - yes'
-    [moved] = read_older(
-        [("x.json", '[{"name": "No", "frequency": "daily", "command": "x"}]')], Terms(NOON)
-    ).moved
+    [moved] = read_foreign(
+        [("x.json", '[{"name": "No", "frequency": "daily", "command": "x"}]')], ImportDefaults(NOON)
+    ).tasks
     spec = moved.spec.model_copy(update={"description": odd, "params": {"command": odd}})
     file = tmp_path / "tasks.yaml"
 
-    file.write_text(task_file([spec]), encoding="utf-8")
+    file.write_text(render_task_file([spec]), encoding="utf-8")
 
     assert (spec,) == read_task_files([file]).specs

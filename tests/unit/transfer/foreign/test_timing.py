@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from functions.errors import InputError
-from functions.transfer.foreign.timing import NotScheduledError, timing
+from functions.transfer.foreign.timing import NotScheduledError, convert_timing
 
 RAN = datetime(2026, 11, 20, 7, 3, 40, tzinfo=UTC)  # a Friday, 09:03 in Riga
 
@@ -42,7 +42,7 @@ RAN = datetime(2026, 11, 20, 7, 3, 40, tzinfo=UTC)  # a Friday, 09:03 in Riga
     ],
 )
 def test_what_older_schedulers_say_becomes_a_schedule(given: Any, schedule: str) -> None:
-    assert schedule == timing(given, timezone="Europe/Riga").schedule
+    assert schedule == convert_timing(given, timezone="Europe/Riga").schedule
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_older_schedulers_say_becomes_a_schedule(given: Any, schedule: str)
     ],
 )
 def test_a_rhythm_goes_on_from_the_last_run(given: str, schedule: str, start_at: datetime | None) -> None:
-    found = timing(given, timezone="Europe/Riga", anchor=RAN)
+    found = convert_timing(given, timezone="Europe/Riga", anchor=RAN)
 
     assert (schedule, start_at) == (found.schedule, start_at and found.start_at)
 
@@ -66,7 +66,7 @@ def test_a_rhythm_goes_on_from_the_last_run(given: str, schedule: str, start_at:
 @pytest.mark.parametrize("given", ["manual", "@reboot", "never", "on_demand"])
 def test_what_no_schedule_started_is_told_apart(given: str) -> None:
     with pytest.raises(NotScheduledError):
-        timing(given, timezone="UTC")
+        convert_timing(given, timezone="UTC")
 
 
 @pytest.mark.parametrize(
@@ -85,20 +85,20 @@ def test_what_no_schedule_started_is_told_apart(given: str) -> None:
 )
 def test_what_cannot_be_kept_is_refused(given: Any) -> None:
     with pytest.raises(InputError):
-        timing(given, timezone="UTC")
+        convert_timing(given, timezone="UTC")
 
 
 def test_a_number_has_the_unit_it_is_given() -> None:
-    assert "every 2h" == timing(120, timezone="UTC", unit="minutes").schedule
+    assert "every 2h" == convert_timing(120, timezone="UTC", unit="minutes").schedule
 
 
 def test_less_than_a_minute_becomes_a_minute_and_says_so() -> None:
-    found = timing("every 20 seconds", timezone="UTC")
+    found = convert_timing("every 20 seconds", timezone="UTC")
 
-    assert ("every 1m", "changed") == (found.schedule, found.did)
+    assert ("every 1m", "changed") == (found.schedule, found.action)
 
 
 def test_a_zone_in_the_text_is_the_tasks_zone() -> None:
-    found = timing("CRON_TZ=Asia/Tokyo 0 9 * * *", timezone="UTC")
+    found = convert_timing("CRON_TZ=Asia/Tokyo 0 9 * * *", timezone="UTC")
 
     assert ("0 9 * * *", "Asia/Tokyo") == (found.schedule, found.timezone)

@@ -10,7 +10,7 @@ import pytest
 
 from functions.app.application import App
 from functions.config.settings import Settings
-from functions.web.api_app import build_rest
+from functions.web.api_app import build_api_app
 from tests.conftest import NOON
 from tests.unit.web.asgi import Answer, call
 
@@ -52,7 +52,7 @@ async def wired(tmp_path: Path, clock: Clock) -> AsyncIterator[App]:
 @pytest.fixture
 def api(wired: App) -> Call:
     """Ask the API; *key* None sends none, *json_* or *raw* is the body."""
-    app = build_rest(Settings.from_env({"API_KEY": ADMIN}, serves_http=False), wired)
+    app = build_api_app(Settings.from_env({"API_KEY": ADMIN}, serves_http=False), wired)
 
     async def ask(
         method: str,

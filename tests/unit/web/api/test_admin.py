@@ -22,7 +22,7 @@ async def test_an_owner_gets_credits_and_keeps_what_is_used(api: Call) -> None:
 
     assert (200, "small", 100) == (made.status, made.json["plan"], made.json["monthlyCredits"])
     assert ("small", 50, 50) == tuple(
-        changed.json[name] for name in ("plan", "monthlyCredits", "leftCredits")
+        changed.json[name] for name in ("plan", "monthlyCredits", "remainingCredits")
     )
     assert changed.json == read.json == (await api("GET", "/api/owners")).json["owners"][0]
     assert 404 == (await api("GET", "/api/owners/bob")).status

@@ -9,9 +9,9 @@ import pytest
 
 from functions.app.application import App
 from functions.config.settings import Settings
-from functions.domain.lifecycle.time_budget import Budget
-from functions.web.api_app import build_rest
-from functions.web.auth import GoogleCaller, Refusal
+from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.web.api_app import build_api_app
+from functions.web.auth import AuthFailure, GooglePrincipal
 from tests.unit.web.api.conftest import ADMIN, HEALTH, Call
 from tests.unit.web.asgi import call
 
@@ -27,8 +27,8 @@ async def test_an_event_starts_who_listens_and_the_same_one_nobody(api: Call, wi
     first = await api("POST", "/api/events", PAID)
     second = await api("POST", "/api/events", PAID)
 
-    assert (200, ["pack"], []) == (first.status, first.json["started"], first.json["known"])
-    assert ([], ["pack"]) == (second.json["started"], second.json["known"])
+    assert (200, ["pack"], []) == (first.status, first.json["started"], first.json["duplicate"])
+    assert ([], ["pack"]) == (second.json["started"], second.json["duplicate"])
     [stored] = (await wired.store.get_tasks(["pack"])).tasks
     [extra] = stored.task.backlog
     assert extra.event is not None
@@ -73,7 +73,7 @@ async def test_what_pubsub_pushes_is_an_event(api: Call, wired: App) -> None:
 
     assert ("55", ["pack"]) == (plain.json["id"], plain.json["started"])
     assert ("7", ["pack"]) == (marked.json["id"], marked.json["started"])
-    assert ["pack"] == again.json["known"]
+    assert ["pack"] == again.json["duplicate"]
 
 
 async def test_our_own_events_that_come_back_are_taken_and_passed_over(api: Call) -> None:
@@ -125,10 +125,10 @@ async def test_sending_takes_the_scope_run(api: Call, make_key: MakeKey) -> None
 
 async def test_a_service_account_that_pushes_gets_in_here_and_nowhere_else(wired: App) -> None:
     class Google:
-        async def check(self, token: str) -> GoogleCaller | Refusal:
-            return GoogleCaller("push@p.example") if token == "a.b.c" else Refusal(403, "account")
+        async def verify(self, token: str) -> GooglePrincipal | AuthFailure:
+            return GooglePrincipal("push@p.example") if token == "a.b.c" else AuthFailure(403, "account")
 
-    app = build_rest(Settings.from_env({"API_KEY": ADMIN}, serves_http=False), wired, Google())  # type: ignore[arg-type]  # it answers as the real one
+    app = build_api_app(Settings.from_env({"API_KEY": ADMIN}, serves_http=False), wired, Google())  # type: ignore[arg-type]  # it answers as the real one
     kind = ("Content-Type", "application/json")
     body = json.dumps(pushed({})).encode()
 
@@ -151,7 +151,7 @@ async def test_after_and_events_are_checked_as_a_task_is_made(api: Call) -> None
 
     assert (422, "after.0.task: there is no task 'nobody'") == (missing.status, missing.json["detail"])
     assert (201, "", None) == (made.status, made.json["schedule"], made.json["nextRunAt"])
-    assert (422, [{"task": "pack", "on": "failure"}]) == (followed.status, upstream.json["followers"])
+    assert (422, [{"task": "pack", "on": "failure"}]) == (followed.status, upstream.json["dependents"])
     assert 204 == free.status
 
 
@@ -172,7 +172,7 @@ async def test_a_task_waits_for_its_event_and_runs_by_the_next_tick(api: Call, w
     await api("POST", "/api/tasks", LISTENS | work)
     await api("POST", "/api/events", PAID)
 
-    report = await wired.tick(Budget(None, None))
+    report = await wired.tick(TimeBudget(None, None))
 
     assert (1, 1) == (report["due"], report["succeeded"])
     [run] = (await api("GET", "/api/runs?task=pack")).json["runs"]

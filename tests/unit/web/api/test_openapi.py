@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 from functions.app import application
 from functions.config.settings import Settings
 from functions.web.api import build_api
-from functions.web.api_app import Walls
+from functions.web.api_app import RequestLimitsMiddleware
 from tests.unit.web.api.conftest import ADMIN, Call
 
 CHECKS = [
@@ -72,11 +72,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         Settings.from_env({"STORE_URL": f"sqlite:///{folder}/api.db"}, serves_http=False)
     )
     hours = itertools.count(step=3600)
-    app = build_api(wired, administrator=ADMIN, version="0", clock=lambda: float(next(hours)))
+    app = build_api(wired, admin_key=ADMIN, version="0", clock=lambda: float(next(hours)))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        server = uvicorn.Server(uvicorn.Config(Walls(app), lifespan="off", log_level="error"))
+        server = uvicorn.Server(
+            uvicorn.Config(RequestLimitsMiddleware(app), lifespan="off", log_level="error")
+        )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
         thread.start()
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -122,6 +124,6 @@ async def test_the_description_is_openapi_3_1_with_examples_and_a_way_to_sign_in
     body = described["paths"]["/api/tasks"]["post"]["requestBody"]["content"]["application/json"]
     assert "#/components/schemas/TaskSpec" == body["schema"]["$ref"]
     assert body["examples"]
-    for shape in ("TaskSpec", "TaskOut", "RunOut", "Problem"):
+    for shape in ("TaskSpec", "TaskOut", "RunOut", "ProblemDetails"):
         assert shape in described["components"]["schemas"]
     assert 200 == (await api("GET", "/docs", key=None)).status

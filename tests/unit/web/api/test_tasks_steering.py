@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from functions.app.application import App
-from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.lifecycle.time_budget import TimeBudget
 from tests.unit.web.api.conftest import HEALTH, Call, Clock
 
 BRIEFING = {
@@ -14,7 +14,7 @@ BRIEFING = {
     "timezone": "UTC",
     "tags": ["office"],
 }
-BUDGET = Budget(stop_starting=timedelta(seconds=40), answer_by=timedelta(seconds=50))
+BUDGET = TimeBudget(start_limit=timedelta(seconds=40), response_limit=timedelta(seconds=50))
 
 
 async def test_a_run_somebody_waits_for_comes_back_with_its_result(api: Call) -> None:

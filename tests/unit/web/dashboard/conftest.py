@@ -8,7 +8,7 @@ import pytest
 
 from functions.app.application import App
 from functions.config.settings import Settings
-from functions.web.api_app import build_rest
+from functions.web.api_app import build_api_app
 from tests.unit.web.api.conftest import ADMIN, Clock, api, clock, make_key, wired
 from tests.unit.web.asgi import Answer, call
 
@@ -27,7 +27,7 @@ class Browser:
         return self._seen(await call(self._app, "GET", path, *self._headers()))  # type: ignore[arg-type]
 
     async def post(self, path: str, *, proof: str | None = None, **typed: str) -> Answer:
-        body = urlencode({"proof": self.proof if proof is None else proof} | typed).encode()
+        body = urlencode({"csrf_token": self.proof if proof is None else proof} | typed).encode()
         headers = [*self._headers(), ("Content-Type", "application/x-www-form-urlencoded")]
         return self._seen(await call(self._app, "POST", path, *headers, body=body))  # type: ignore[arg-type]
 
@@ -42,7 +42,7 @@ class Browser:
     def _seen(self, answer: Answer) -> Answer:
         if given := answer.headers.get("set-cookie"):
             self.cookie = given.partition(";")[0]
-        if found := re.search(rb'name="proof" value="([0-9a-f]+)"', answer.body):
+        if found := re.search(rb'name="csrf_token" value="([0-9a-f]+)"', answer.body):
             self.proof = found[1].decode()
         return answer
 
@@ -53,5 +53,5 @@ def browser(wired: App) -> Browser:
 
 
 def make_browser(wired: App) -> Callable[[], Browser]:
-    app = build_rest(Settings.from_env({"API_KEY": ADMIN}, serves_http=False), wired)
+    app = build_api_app(Settings.from_env({"API_KEY": ADMIN}, serves_http=False), wired)
     return lambda: Browser(app)

@@ -64,8 +64,8 @@ class StoreMachine(RuleBasedStateMachine):
             }
         )
         [written] = self.do(self.store.write([ConditionalWrite(task, None)]))
-        assert (written.result is WriteStatus.APPLIED) == (task_id not in self.tasks)
-        if written.result is WriteStatus.APPLIED:
+        assert (written.status is WriteStatus.APPLIED) == (task_id not in self.tasks)
+        if written.status is WriteStatus.APPLIED:
             self.tasks[task_id] = VersionedTask(task, written.revision)
 
     @rule(task_id=IDS, minutes=st.none() | MINUTES, entry=st.booleans())
@@ -80,7 +80,7 @@ class StoreMachine(RuleBasedStateMachine):
         )
         ledger = RunBatch(f"tick.{len(self.old)}", NOON, ()) if entry else None
         [written] = self.do(self.store.write_with_runs(ledger, [write]))
-        assert written.result is WriteStatus.APPLIED
+        assert written.status is WriteStatus.APPLIED
         self.tasks[task_id] = VersionedTask(write.task, written.revision)
 
     @rule(task_id=IDS, which=st.integers(0, 50))
@@ -90,7 +90,7 @@ class StoreMachine(RuleBasedStateMachine):
             return
         stale = VersionedTask(self.tasks[task_id].task, revision)
         [written] = self.do(self.store.write([ConditionalWrite.for_changes(stale, {"run_count": 999})]))
-        assert written.result is WriteStatus.CONFLICT
+        assert written.status is WriteStatus.CONFLICT
 
     @rule(task_id=IDS)
     def remove(self, task_id: str) -> None:
@@ -99,7 +99,7 @@ class StoreMachine(RuleBasedStateMachine):
         stored = self.tasks.pop(task_id)
         self.old.append(stored.revision)
         [written] = self.do(self.store.write([ConditionalWrite(stored.task, stored.revision, delete=True)]))
-        assert written.result is WriteStatus.APPLIED
+        assert written.status is WriteStatus.APPLIED
 
     @rule(name=IDS, value=st.integers(), fresh=st.booleans())
     def put(self, name: str, value: int, fresh: bool) -> None:
@@ -107,15 +107,15 @@ class StoreMachine(RuleBasedStateMachine):
         revision = known.revision if known and not fresh else None
         document = Document("owners", name, {"value": value}, revision)
         [written] = self.do(self.store.put_documents([document]))
-        assert (written.result is WriteStatus.APPLIED) == (revision is not None or known is None)
-        if written.result is WriteStatus.APPLIED:
+        assert (written.status is WriteStatus.APPLIED) == (revision is not None or known is None)
+        if written.status is WriteStatus.APPLIED:
             self.documents[name] = replace(document, revision=written.revision)
 
     @rule(name=IDS)
     def discard(self, name: str) -> None:
         if name in self.documents:
             [written] = self.do(self.store.delete_documents([self.documents.pop(name)]))
-            assert written.result is WriteStatus.APPLIED
+            assert written.status is WriteStatus.APPLIED
 
     @invariant()
     def they_agree_on_what_there_is(self) -> None:

@@ -16,7 +16,7 @@ from functions.task_types import registry
 from functions.taskfiles import check_task
 
 ROOT = Path(__file__).parents[1]
-GUIDE = (ROOT / "docs" / "task-types.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "reference" / "task-types.md").read_text(encoding="utf-8")
 SECRET = "c4nary-value-of-a-task-secret"
 PINGER = "c4nary-secret-of-the-pinger-32-chars"
 

@@ -109,7 +109,7 @@ async def _base(store: BitableStore) -> Finding:
     try:
         steps = await store.set_up(dry_run=True)
     except StoreError as exc:
-        return Finding("base", "FAIL", str(exc), "docs/bitable-store.md")
+        return Finding("base", "FAIL", str(exc), "docs/how-to/bitable-store.md")
     if wrong := [f"{one.what} {one.state}" for one in steps if one.state != "there"]:
         shown = ", ".join(wrong[:SHOWN]) + (" ..." if len(wrong) > SHOWN else "")
         return Finding("base", "FAIL", shown, "scheduler bitable setup")
@@ -128,7 +128,10 @@ async def _tasks(session: Session) -> AsyncIterator[Finding]:
     now = session.now()
     counts = await session.store.counts(now)
     if counts.last_tick_at is None:
-        text, remedy = "no tick has written anything yet", "start one: docs/deploy.md, or scheduler serve"
+        text, remedy = (
+            "no tick has written anything yet",
+            "start one: docs/guide/deploy.md, or scheduler serve",
+        )
         yield Finding("pinger", "warn" if not counts.due else "FAIL", text, remedy)
     else:
         age = now - counts.last_tick_at
@@ -162,7 +165,7 @@ async def _channels(session: Session, *, send: bool) -> AsyncIterator[Finding]:
         yield Finding("channels", "FAIL", str(exc), "mend the store first")
         return
     if not channels:
-        remedy = "set one up: docs/notices.md"
+        remedy = "set one up: docs/reference/notifications.md"
         yield Finding("channels", "warn", "none is set up; nobody is told of failures", remedy)
     for name, settings in channels.items():
         if not session.wired.channels.is_open(name, settings):
@@ -174,4 +177,9 @@ async def _channels(session: Session, *, send: bool) -> AsyncIterator[Finding]:
             async with asyncio.timeout(PATIENCE.total_seconds() + 1):
                 sent = await session.wired.teller.test(name, within=PATIENCE)
             text = f"{name}: {'took a test message' if sent.ok else sent.detail}"
-            yield Finding("channels", "ok" if sent.ok else "FAIL", text, "" if sent.ok else "docs/notices.md")
+            yield Finding(
+                "channels",
+                "ok" if sent.ok else "FAIL",
+                text,
+                "" if sent.ok else "docs/reference/notifications.md",
+            )

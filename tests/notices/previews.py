@@ -1,4 +1,4 @@
-"""The previews of docs/notices.md: each kind of message as the code renders it today, and pictures of mails.
+"""The previews of docs/reference/notifications.md: each kind of message as it is rendered today, and mails.
 
 python -m tests.notices.previews   writes both anew; the pictures need chromium
 """
@@ -16,7 +16,7 @@ from functions.notifications.rendering.digest import LIMITS, Voice, text
 from tests.conftest import NOON
 
 ROOT = Path(__file__).parents[2]
-GUIDE = ROOT / "docs" / "notices.md"
+GUIDE = ROOT / "docs" / "reference" / "notifications.md"
 PICTURES = ROOT / "docs" / "images"
 MARKS = ("<!-- previews -->\n", "<!-- end of previews -->\n")
 VOICE = Voice.of({"PUBLIC_URL": "https://cron.example.com"})

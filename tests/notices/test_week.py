@@ -15,7 +15,7 @@ from functions.domain.types import OutcomeKind
 from tests.notices.conftest import Clock
 from tests.notices.engine import Engine, Listener
 
-DOC = Path(__file__).parents[2] / "docs" / "notices.md"
+DOC = Path(__file__).parents[2] / "docs" / "reference" / "notifications.md"
 MONDAY = datetime(2026, 11, 16, tzinfo=UTC)
 CANARY = "canary-5ecret"
 HOST = [f"host-{number}" for number in range(40)]

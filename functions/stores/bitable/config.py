@@ -128,7 +128,7 @@ APP = "check FEISHU_APP_ID and FEISHU_APP_SECRET (and FEISHU_BASE_URL: Lark is h
 SCOPE = "give the app the scope bitable:app in the developer console, and publish a version of it"
 BASE = (
     "check STORE_URL: APP_TOKEN stands behind /base/ in the table's address; a base inside a wiki has "
-    "another one, see docs/bitable-store.md"
+    "another one, see docs/how-to/bitable-store.md"
 )
 TYPE = f"a column has another type than it should have; {SETUP}"
 
@@ -155,7 +155,7 @@ REMEDIES: Mapping[int, str] = {
     1254304: SHARE,
     99991403: (
         "this month's calls of the free edition (10,000) are used up; ping less often, or upgrade: "
-        "docs/bitable-store.md has the arithmetic"
+        "docs/how-to/bitable-store.md has the arithmetic"
     ),
     99991672: SCOPE,
     99991679: SCOPE,

@@ -16,7 +16,10 @@ from functions.task_types import registry
 from functions.taskfiles import check_task
 
 ROOT = Path(__file__).parents[1]
-GUIDE = (ROOT / "docs" / "reference" / "task-types.md").read_text(encoding="utf-8")
+DOCS = ROOT / "docs"
+GUIDE = (DOCS / "reference" / "task-types.md").read_text(encoding="utf-8")
+TASK_FILES = (DOCS / "reference" / "task-files.md").read_text(encoding="utf-8")
+HOW_TO_WRITE_ONE = (DOCS / "how-to" / "write-a-task-type.md").read_text(encoding="utf-8")
 SECRET = "c4nary-value-of-a-task-secret"
 PINGER = "c4nary-secret-of-the-pinger-32-chars"
 
@@ -76,11 +79,15 @@ def test_the_guide_shows_a_task_that_can_be_applied(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", registry.type_names())
-def test_the_readme_lists_each_type_with_its_params(name: str) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    [row] = re.findall(rf"^\| `{name}` \|.*$", readme, re.MULTILINE)
+def test_the_page_on_task_files_lists_each_type_with_its_params(name: str) -> None:
+    [row] = re.findall(rf"^\| `{name}` \|.*$", TASK_FILES, re.MULTILINE)
 
     assert [] == [alias for alias in params_of(name) if f"`{alias}`" not in row]
+
+
+@pytest.mark.parametrize("name", registry.type_names())
+def test_the_readme_names_each_type(name: str) -> None:
+    assert f"`{name}`" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_there_is_no_word_of_a_type_that_does_not_exist() -> None:
@@ -129,7 +136,7 @@ def run_once(installation: Installation, type_name: str, params: dict[str, Any])
 
 def test_a_file_in_the_folder_is_a_type_that_a_tick_runs(tmp_path: Path) -> None:
     """The very file that the guide shows."""
-    [source] = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    [source] = re.findall(r"```python\n(.*?)```", HOW_TO_WRITE_ONE, re.DOTALL)
     installation = Installation(tmp_path)
     installation.drop("functions/task_types/greeting.py", source)
 
@@ -179,7 +186,7 @@ def test_commands_and_functions_are_off_unless_switched_on(tmp_path: Path) -> No
 
 def test_a_type_is_handed_no_secret_but_those_in_its_params(tmp_path: Path) -> None:
     """What it does not hold it cannot give away."""
-    [source] = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    [source] = re.findall(r"```python\n(.*?)```", HOW_TO_WRITE_ONE, re.DOTALL)
     installation = Installation(tmp_path, TASK_SECRET_TAP=SECRET, TASK_SECRET_OTHER=f"{SECRET}-2")
     nosy = source.replace("Hello, {params.to_whom}", "{len(params.to_whom)} and {len(tools.secrets)}")
     installation.drop("functions/task_types/greeting.py", nosy)

@@ -1,4 +1,4 @@
-"""What people read is complete: each setting, each command and each form of schedule is in it."""
+"""The documents are complete and their links work: each setting, command, field and schedule is in them."""
 
 import re
 from datetime import UTC, datetime
@@ -10,7 +10,11 @@ from functions.cli.main import build
 from functions.config.dotenv import parse_dotenv
 from functions.config.settings import Settings
 from functions.domain.schedule.parse import NAMED_SCHEDULES, read_schedule
+from functions.domain.task import TaskSpec
+from functions.domain.types import Status
+from functions.notifications import channel_modules
 from functions.stores.bitable.schema import TASKS
+from tests.architecture import LAYERS
 
 ROOT = Path(__file__).parents[1]
 FORMS = (*NAMED_SCHEDULES, "every 15m", "at 2026-12-01T09:00")
@@ -22,16 +26,20 @@ DOCUMENTS = sorted(
 )
 
 
-def readme() -> str:
-    return (ROOT / "README.md").read_text(encoding="utf-8")
+def document(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
 
 
 def env_example() -> dict[str, str]:
-    return parse_dotenv((ROOT / ".env.example").read_text(encoding="utf-8"))
+    return parse_dotenv(document(".env.example"))
 
 
 def commands() -> list[str]:
     return sorted(build().commands)
+
+
+def channel_names() -> list[str]:
+    return [module.__name__.rpartition(".")[2] for module in channel_modules()]
 
 
 def anchors(path: Path) -> set[str]:
@@ -41,13 +49,17 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-def broken_links(document: str) -> list[str]:
+def links(name: str) -> list[str]:
+    """The links of a document to other files of the repository, and to its own headings."""
+    found = re.findall(r"\]\(([^)\s]+)\)", document(name))
+    return [link for link in found if not re.match(r"https?:|mailto:", link)]
+
+
+def broken_links(source: str) -> list[str]:
     """The links of a document to files, or to headings of documents, that do not exist."""
-    path = ROOT / document
+    path = ROOT / source
     broken = []
-    for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
-        if re.match(r"https?:|mailto:", link):
-            continue
+    for link in links(source):
         name, _, anchor = link.partition("#")
         target = (path.parent / name).resolve() if name else path
         if not target.exists() or (anchor and anchor not in anchors(target)):
@@ -55,9 +67,9 @@ def broken_links(document: str) -> list[str]:
     return broken
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_link_of_a_document_has_a_target(document: str) -> None:
-    assert [] == broken_links(document)
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_link_of_a_document_has_a_target(name: str) -> None:
+    assert [] == broken_links(name)
 
 
 def sources() -> list[Path]:
@@ -81,9 +93,9 @@ def test_every_document_that_a_file_names_exists() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
-def test_every_setting_is_in_the_readme(name: str) -> None:
+def test_every_setting_is_in_the_page_on_settings(name: str) -> None:
     """A knob nobody can read about does not exist."""
-    assert f"`{name.upper()}`" in readme()
+    assert f"`{name.upper()}`" in document("docs/settings.md")
 
 
 def test_the_example_of_an_environment_has_every_setting_and_no_other() -> None:
@@ -98,22 +110,60 @@ def test_the_example_of_an_environment_holds_the_defaults() -> None:
 
 
 @pytest.mark.parametrize("name", commands())
-def test_every_command_is_in_the_readme(name: str) -> None:
-    assert re.search(rf"scheduler {name}\b|`{name}\b", readme())
+def test_every_command_is_in_the_page_on_the_command_line(name: str) -> None:
+    assert re.search(rf"^\|.*(scheduler {name}\b|`{name}\b)", document("docs/reference/cli.md"), re.M)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_of_schedule_is_in_the_readme_and_accepted(form: str) -> None:
+def test_every_form_of_schedule_is_in_the_page_on_task_files_and_accepted(form: str) -> None:
     read_schedule(form, timezone="Europe/Riga", anchor=datetime(2026, 11, 20, tzinfo=UTC))
 
-    assert form in readme()
+    assert form in document("docs/reference/task-files.md")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_every_dialect_of_cron_is_in_the_readme(dialect: str) -> None:
-    assert f"`{dialect}`" in readme()
+def test_every_dialect_of_cron_is_in_the_page_on_task_files(dialect: str) -> None:
+    assert f"`{dialect}`" in document("docs/reference/task-files.md")
+
+
+@pytest.mark.parametrize("name", sorted(TaskSpec.model_fields))
+def test_every_field_of_a_task_is_in_the_page_on_task_files(name: str) -> None:
+    alias = TaskSpec.model_fields[name].alias or name
+    assert re.search(rf"^\|[^|]*`{alias}`", document("docs/reference/task-files.md"), re.M)
+
+
+@pytest.mark.parametrize("name", channel_names())
+def test_every_channel_is_in_the_page_on_notifications(name: str) -> None:
+    assert re.search(rf"^\| `{name}` \|", document("docs/reference/notifications.md"), re.M)
+
+
+def test_the_table_of_packages_is_the_rule_that_is_tested() -> None:
+    text = document("docs/architecture.md")
+    table = text.partition("<!-- layers -->")[2].partition("<!-- end of layers -->")[0]
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", table, re.M)
+
+    assert {name: set(re.findall(r"`(\w+)`", allowed)) for name, allowed in rows} == LAYERS
+
+
+@pytest.mark.parametrize("status", Status)
+def test_every_status_is_in_the_picture_and_in_the_table(status: Status) -> None:
+    text = document("docs/architecture.md")
+
+    assert re.search(rf"^ +\w+ --> {status}:|^ +\[\*\] --> {status}:", text, re.M)
+    assert f"| `{status}` |" in text
+
+
+def test_the_readme_can_be_read_in_one_sitting() -> None:
+    assert len(document("README.md").splitlines()) <= 150
+
+
+def test_the_index_of_the_documents_names_each() -> None:
+    linked = {(ROOT / "docs" / link).resolve() for link in links("docs/README.md")}
+    there = {path.resolve() for path in (ROOT / "docs").rglob("*.md")}
+
+    assert {ROOT / "docs" / "README.md"} == there - linked
 
 
 @pytest.mark.parametrize("name", [column.name for column in TASKS])
 def test_every_column_of_a_feishu_table_is_explained(name: str) -> None:
-    assert f"`{name}`" in (ROOT / "docs" / "how-to" / "bitable-store.md").read_text(encoding="utf-8")
+    assert f"`{name}`" in document("docs/how-to/bitable-store.md")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from functions.scheduler import Scheduler
     from functions.task_types.support.context import Tools
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "InputError": "functions.errors",

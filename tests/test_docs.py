@@ -1,11 +1,13 @@
 """The documents are complete and their links work: each setting, command, field and schedule is in them."""
 
 import re
+import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from functions import __version__
 from functions.cli.main import build
 from functions.config.dotenv import parse_dotenv
 from functions.config.settings import Settings
@@ -151,6 +153,13 @@ def test_every_status_is_in_the_picture_and_in_the_table(status: Status) -> None
 
     assert re.search(rf"^ +\w+ --> {status}:|^ +\[\*\] --> {status}:", text, re.M)
     assert f"| `{status}` |" in text
+
+
+def test_one_version_is_in_the_code_the_project_and_the_changelog() -> None:
+    project = tomllib.loads(document("pyproject.toml"))["project"]["version"]
+    [newest, *_] = re.findall(r"^## (\d+\.\d+\.\d+)", document("CHANGELOG.md"), re.M)
+
+    assert __version__ == project == newest
 
 
 def test_the_readme_can_be_read_in_one_sitting() -> None:

@@ -16,6 +16,7 @@ from functions.domain.task import TaskSpec
 from functions.domain.types import Status
 from functions.notifications import channel_modules
 from functions.stores.bitable.schema import TASKS
+from functions.taskfiles import read_task_files
 from tests.architecture import LAYERS
 
 ROOT = Path(__file__).parents[1]
@@ -132,6 +133,23 @@ def test_every_dialect_of_cron_is_in_the_page_on_task_files(dialect: str) -> Non
 def test_every_field_of_a_task_is_in_the_page_on_task_files(name: str) -> None:
     alias = TaskSpec.model_fields[name].alias or name
     assert re.search(rf"^\|[^|]*`{alias}`", document("docs/reference/task-files.md"), re.M)
+
+
+def task_files_in(name: str) -> list[str]:
+    """The YAML in a document that is a task file."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", document(name), re.M | re.S)
+    return [text for text in blocks if re.search(r"^(tasks|id):", text, re.M)]
+
+
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if task_files_in(name)])
+def test_every_task_file_that_a_document_shows_can_be_applied(name: str, tmp_path: Path) -> None:
+    for number, text in enumerate(task_files_in(name)):
+        (tmp_path / f"{number}.yaml").write_text(text, encoding="utf-8")
+
+    loaded = read_task_files([tmp_path], default_timezone="UTC")
+
+    assert [] == list(loaded.faults)
+    assert loaded.specs
 
 
 @pytest.mark.parametrize("name", channel_names())

@@ -3,7 +3,6 @@
 import gc
 import logging
 import os
-import sys
 from pathlib import Path
 
 import functions_framework.aio
@@ -22,8 +21,6 @@ log = logging.getLogger(__name__)
 # New objects. A tick makes hardly any garbage that needs looking for. With Python's 700 a tick of a thousand
 # tasks spends 5 % of its time on it, and a single look at all it has made takes 10 to 20 ms: it makes fewer.
 COLLECT_AFTER = 100_000
-
-SWITCH_AFTER_S = 0.0001  # with Python's 5 ms a write waits longer for the loop than for the disk
 
 try:
     _environment = read_environment(os.environ, Path(".env"))
@@ -52,7 +49,6 @@ def _wire() -> Wired:
         gc.freeze()
         gc.set_threshold(COLLECT_AFTER)
         gc.enable()
-        sys.setswitchinterval(SWITCH_AFTER_S)
 
 
 _door = open_door(_settings, _wire)

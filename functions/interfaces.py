@@ -23,7 +23,6 @@ from functions.domain.storage import (
     Written,
 )
 from functions.domain.task import Job, Task
-from functions.domain.types import value
 
 # What a tick asks about credits: may these attempts be made, and what did those cost.
 
@@ -58,7 +57,7 @@ class Reserved:
     later: Sequence[Stored] = ()
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Charged:
     """An outcome with what it cost among its metrics, and what people are to be told besides."""
 

@@ -49,7 +49,7 @@ locals {
 }
 
 # Everything is exempt from indexes but what queries ask for: that halves the latency of a write, and large notes
-# cost nothing. tests/infra holds this and the code's own list together.
+# cost nothing. tests/integration/infra holds this and the code's own list together.
 resource "google_firestore_database" "main" {
   project                           = var.project_id
   name                              = var.database_name

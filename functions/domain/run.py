@@ -1,7 +1,7 @@
 """What an attempt came to, and the record kept of it. A failed task is a value here, not an exception."""
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -17,11 +17,10 @@ from functions.domain.types import (
     Trigger,
     instant_text,
     occurrence_id,
-    value,
 )
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The result of one attempt. Build it with `succeeded` or `failed`; the tick makes the rest.
 

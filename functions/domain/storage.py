@@ -8,13 +8,12 @@ from typing import Any, Literal
 
 from functions.domain.run import Run
 from functions.domain.task import Task
-from functions.domain.types import value
 
 RUNS_PER_ENTRY = 100  # keeps an entry of long summaries well under a store's limit of 1 MiB a document
 RUNS_KEPT = timedelta(days=90)  # after that a ledger entry may be removed
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Stored:
     """A task as read, with the revision its next write must match.
 
@@ -46,7 +45,7 @@ class Found:
     broken: tuple[Broken, ...] = ()
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Write:
     """One guarded write of one task's document.
 
@@ -83,7 +82,7 @@ class Result(Enum):
     UNKNOWN = "unknown"  #: The store did not answer; the write may have been applied. Re-read, compare.
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Written:
     """The answer to one `Write`. *revision* is the document's new one when applied."""
 

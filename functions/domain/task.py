@@ -3,6 +3,7 @@
 import re
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -28,7 +29,6 @@ from functions.domain.types import (
     TaskId,
     Trigger,
     TypeName,
-    value,
 )
 
 # What a person lays down for the bad days of a task: missed occurrences, failures, who is told.
@@ -285,7 +285,7 @@ def shard_of(task_id: str) -> int:
 # A job: what a task type is handed when it is asked to do its work once.
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Job:
     """One attempt at one occurrence, seen from the task type's side.
 

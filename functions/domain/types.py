@@ -1,11 +1,10 @@
 """The words of the project as types: instants, ids, states, outcomes. Everything else is built from these."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, Any, Self, TypeVar, dataclass_transform
+from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -30,9 +29,6 @@ TypeName = Annotated[str, StringConstraints(pattern=TYPE_NAME)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
-_set = object.__setattr__  # the models' own refuses, for they are frozen
-
-
 class Model(BaseModel):
     """A frozen value that is camelCase outside Python and snake_case inside.
 
@@ -46,21 +42,6 @@ class Model(BaseModel):
         populate_by_name=True,
         defer_build=True,
     )
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """As pydantic's, in a fifth of the time, for a tick makes three copies of each task.
-
-        Values cannot change, so a copy shares all but its dictionary. Which fields had been given
-        (`model_fields_set`) is what it was of the original.
-        """
-        if deep:
-            return super().model_copy(update=update, deep=True)
-        copied = self.__new__(type(self))
-        _set(copied, "__dict__", {**self.__dict__, **update} if update else self.__dict__.copy())
-        _set(copied, "__pydantic_fields_set__", self.__pydantic_fields_set__)
-        _set(copied, "__pydantic_extra__", self.__pydantic_extra__)
-        _set(copied, "__pydantic_private__", self.__pydantic_private__)
-        return copied
 
 
 class Priority(StrEnum):
@@ -134,19 +115,3 @@ def earliest(moments: Iterable[datetime | None]) -> datetime | None:
         if moment is not None and (first is None or moment < first):
             first = moment
     return first
-
-
-# Values of which a tick makes some for every run: frozen to whoever reads the code, quick to make.
-
-T = TypeVar("T")
-
-
-@dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def value(cls: type[T]) -> type[T]:
-    """A dataclass with slots that compares and hashes by its fields, and that nobody changes.
-
-    As `dataclass(frozen=True)`, except that it is the type checker that refuses a change, not the class:
-    one that can refuse must set each field in a roundabout way as it is made. With a dozen such values of
-    up to fifteen fields a run that is 4 % of a tick. Values that are made less often stay frozen.
-    """
-    return dataclass(slots=True, unsafe_hash=True)(cls)

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functions.domain.lifecycle.decide import CLAIMED_AHEAD, job_of, time_left
 from functions.domain.run import Outcome
 from functions.domain.storage import Stored
-from functions.domain.types import OutcomeKind, value
+from functions.domain.types import OutcomeKind
 from functions.errors import StoreError
 from functions.interfaces import Perform, Store
 
@@ -30,7 +30,7 @@ SHUT_DOWN = Outcome(OutcomeKind.ABANDONED, "The process was told to stop while t
 OVERSLEPT = Outcome(OutcomeKind.ABANDONED, "The process slept until its claim had expired; nothing was done")
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Attempted:
     """One attempt that is over."""
 
@@ -40,7 +40,7 @@ class Attempted:
     finished_at: datetime
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class _Waiting:
     stored: Stored
     max_tokens: int | None

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -16,7 +16,6 @@ from typing import Any
 from functions.domain.lifecycle.complete import Settlement
 from functions.domain.storage import RUNS_PER_ENTRY, LedgerEntry, Result, Stored, Write, Written
 from functions.domain.task import Task
-from functions.domain.types import value
 from functions.errors import StoreUnavailable
 from functions.interfaces import Store
 
@@ -27,7 +26,7 @@ FIRST_WAIT_S = 0.2  # before the second try; doubled for each later one
 LEAST_S = 0.5  # what one try gets even when the time is up
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Decided:
     """A settlement on its way into the store.
 

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 from yarl import URL
 
-from functions.domain.types import value
 from functions.http_client import RefusedError
 from functions.http_client.addresses import ANY_PORT, Ports, parse
 
@@ -162,7 +162,7 @@ def _clean(value: str) -> str:
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Call:
     """One request as it will be sent; its method, URL and headers have been checked."""
 

@@ -2,12 +2,12 @@
 
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from functions.domain.types import value
 from functions.http_client import FetchError
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Response:
     """One answer, whatever its status: a 500 is an answer too.
 

@@ -14,8 +14,8 @@ from functions.stores.json_text import digest
 from functions.stores.jsonfile.store import JsonStore
 from functions.stores.sqlite.store import SqliteStore
 from tests.fakes.bitable import FakeBitable
-from tests.store.bitable_places import Sheet, planted
-from tests.store.emulator import emulator_host
+from tests.support.bitable_places import Sheet, planted
+from tests.support.firestore_emulator import emulator_host
 
 
 class FullStore(Sharded, Catalogue, Shelf, Protocol):

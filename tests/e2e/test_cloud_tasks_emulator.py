@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.test_worker_queue import QUEUE, calls, due, function, ping
 from tests.fakes.cloud_tasks import FakeCloudTasks
-from tests.serving import ROOT, free_port
+from tests.support.serving import ROOT, free_port
 
 __all__ = ["calls"]  # the fixture
 

@@ -18,8 +18,8 @@ from functions.domain.storage import Stored, Write
 from functions.domain.task import TaskSpec
 from functions.services.apply import apply
 from functions.stores import open_store
-from tests.serving import ROOT, answered, serving
-from tests.store.emulator import emulator_host, fresh_project
+from tests.support.firestore_emulator import emulator_host, fresh_project
+from tests.support.serving import ROOT, answered, serving
 
 SECRET = "a-secret-of-the-tests-with-32-characters"
 DUE = 200

@@ -21,8 +21,8 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from tests.e2e.browser import chromium
-from tests.serving import ROOT, answered, environment, serving
+from tests.support.browser import chromium
+from tests.support.serving import ROOT, answered, environment, serving
 
 KEY = "the-first-administrators-key-0123456789"
 SECRET = "a-secret-of-the-tests-with-32-characters"
@@ -68,6 +68,7 @@ async def ready(address: str) -> None:
         await answered(session, address)
 
 
+@pytest.mark.browser
 async def test_in_the_browser(function: str, shop: str) -> None:
     await ready(function)
 

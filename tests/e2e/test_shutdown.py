@@ -15,7 +15,7 @@ from functions.domain.task import TaskSpec
 from functions.domain.types import OutcomeKind, Status
 from functions.services.apply import apply
 from functions.stores.sqlite.store import SqliteStore
-from tests.serving import ROOT, answered, environment, free_port
+from tests.support.serving import ROOT, answered, environment, free_port
 
 SECRET = "a-secret-of-the-tests-with-32-characters"
 

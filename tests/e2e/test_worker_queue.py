@@ -18,7 +18,7 @@ from functions.domain.task import TaskSpec
 from functions.services.apply import apply
 from functions.stores import open_store
 from tests.fakes.cloud_tasks import FakeCloudTasks
-from tests.serving import ROOT, answered, free_port, serving
+from tests.support.serving import ROOT, answered, free_port, serving
 
 SECRET = "a-secret-of-the-tests-with-32-characters"
 QUEUE = "projects/p/locations/europe-west1/queues/work"

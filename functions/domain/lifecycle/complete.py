@@ -1,6 +1,7 @@
 """What follows an attempt: the next wake-up, the new state, the records to keep, the people to tell."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from functions.domain.run import Outcome, Run
 from functions.domain.schedule.occurrences import newest, next_occurrence, older, owed, start_of
 from functions.domain.task import RECENT_RUNS, SUMMARY_CHARS, Extra, Missed, Pause, Task
 from functions.domain.task_budget import charged
-from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger, earliest, value
+from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger, earliest
 
 # Whether, and when, a failed occurrence is tried again.
 
@@ -67,7 +68,7 @@ BREAKERS = {"agent": 5}  # failures in a row after which tasks of a type pause, 
 ASKED_FOR = {Trigger.MANUAL, Trigger.BACKFILL}  # by a person, so they count for no limit of runs
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Settlement:
     """What is to be written about one task, and kept in the ledger before that.
 

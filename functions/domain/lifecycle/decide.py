@@ -13,12 +13,12 @@ from functions.domain.run import Run
 from functions.domain.schedule.occurrences import is_on_time, newest, next_occurrence, older, owed, start_of
 from functions.domain.schedule.parse import Span
 from functions.domain.task import Claim, Extra, Job, Missed, Task
-from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger, occurrence_id, value
+from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger, occurrence_id
 
 # What the schedule owes when a task is found due: one occurrence as a rule, many after an outage.
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Owed:
     """What a task at rest owes by now.
 
@@ -79,7 +79,7 @@ CLAIM_MARGIN = timedelta(seconds=15)  # a claim outlives its attempt by this: fl
 CLAIMED_AHEAD = timedelta(seconds=1)  # how long before its attempt a claim may be made
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Start:
     """Claim the task with these changes and make the attempt.
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
-from functions.domain.types import value
 from functions.errors import InputError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -16,7 +15,7 @@ class ScheduleError(InputError):
     """A schedule or a zone cannot be used; the text is one sentence with the fault and the remedy."""
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Span:
     """The occurrences between two instants: how many, the first of them and the last."""
 

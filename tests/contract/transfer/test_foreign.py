@@ -1,0 +1,229 @@
+"""Older tasks in a store: they go on where they were, and doing it again changes nothing."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from functions.domain.storage import Filter, Result, Write
+from functions.domain.task import Task
+from functions.domain.types import OutcomeKind
+from functions.errors import InputError
+from functions.stores.sqlite.store import SqliteStore
+from functions.transfer.foreign.entry import Older, Terms
+from functions.transfer.foreign.formats import read_older
+from functions.transfer.foreign.save import ORIGIN, adopt, without_ended
+from tests.conftest import NOON
+from tests.contract.documents import read
+from tests.contract.places import FullStore
+from tests.contract.transfer.running import run_due
+from tests.support.older_samples import read_sample
+
+NewId = Callable[[], str]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "adopted.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[FullStore]:
+    opened = SqliteStore(str(path))
+    yield opened
+    await opened.close()
+
+
+def older(**fields: Any) -> Older:
+    entry = {"id": "copy", "command": "true", "frequency": "hourly"} | fields
+    return read_older([("tasks.json", json.dumps([entry]))], Terms(NOON))
+
+
+async def adopted(store: FullStore, older: Older, ids: NewId, *, now: datetime = NOON) -> Task:
+    await adopt(store, older.moved, now=now, new_id=ids)
+    return (await read(store, older.moved[0].spec.id)).task
+
+
+@pytest.mark.parametrize(
+    ("frequency", "ran", "next_run_at"),
+    [
+        ("hourly", "2026-11-20T11:20:00Z", datetime(2026, 11, 20, 12, 20, tzinfo=UTC)),
+        ("every_5_minutes", "2026-11-20T11:58:30Z", datetime(2026, 11, 20, 12, 3, 30, tzinfo=UTC)),
+        ("daily", "2026-11-20T09:03:40Z", datetime(2026, 11, 21, 9, 3, tzinfo=UTC)),
+        ("0 * * * *", "2026-11-20T11:00:02Z", NOON),
+        ("weekly", "2026-11-14T10:00:00Z", datetime(2026, 11, 21, 10, 0, tzinfo=UTC)),
+    ],
+)
+async def test_the_next_run_is_the_first_after_the_last_one(
+    store: FullStore, ids: NewId, frequency: str, ran: str, next_run_at: datetime
+) -> None:
+    task = await adopted(store, older(frequency=frequency, last_run_at=ran), ids)
+
+    assert (datetime.fromisoformat(ran), next_run_at) == (task.last_run_at, task.next_run_at)
+    assert ORIGIN == task.origin
+
+
+async def test_what_was_owed_runs_once_and_not_again(store: FullStore, path: Path, ids: NewId) -> None:
+    await adopted(store, older(last_run_at="2026-11-20T07:30:00Z"), ids)
+
+    first = await run_due(path, ["copy"], at=NOON)
+    second = await run_due(path, ["copy"], at=NOON + timedelta(seconds=30))
+
+    attempts = [run for run in second if run.attempt]
+    assert [OutcomeKind.SUCCEEDED] == [run.outcome for run in attempts]
+    assert [datetime(2026, 11, 20, 11, 30, tzinfo=UTC)] == [run.occurrence for run in attempts]
+    assert len(first) == len(second)
+
+
+async def test_a_last_run_in_the_future_was_none(store: FullStore, ids: NewId) -> None:
+    found = older(last_run_at="2027-01-01T00:00:00Z")
+
+    task = await adopted(store, found, ids)
+
+    assert (None, NOON + timedelta(hours=1)) == (task.last_run_at, task.next_run_at)
+    assert ["last_run_at"] == [note.field for note in found.notes if note.did == "left out"]
+
+
+async def test_nothing_runs_before_its_time(store: FullStore, path: Path, ids: NewId) -> None:
+    await adopted(store, older(last_run_at="2026-11-20T11:59:00Z"), ids)
+
+    assert [] == await run_due(path, ["copy"], at=NOON + timedelta(minutes=58))
+
+
+async def test_a_next_run_that_was_put_off_stays_put_off(store: FullStore, ids: NewId) -> None:
+    rows = [
+        {
+            "title": "Copy",
+            "schedule": "0 * * * *",
+            "nextRunAt": "2026-11-23T08:30:00Z",
+            "agentType": "command",
+        }
+    ]
+    rows[0]["command"] = "true"
+
+    task = await adopted(store, read_older([("rows.json", json.dumps(rows))], Terms(NOON)), ids)
+
+    assert datetime(2026, 11, 23, 9, 0, tzinfo=UTC) == task.next_run_at
+
+
+async def test_importing_again_changes_nothing(store: FullStore, ids: NewId) -> None:
+    first = read_sample("tasks.json", "rows.csv", "crontab")
+    await adopt(store, first.moved, now=NOON, new_id=ids)
+    before = await store.page(Filter())
+
+    again = await adopt(store, first.moved, now=NOON + timedelta(seconds=5), new_id=ids)
+
+    assert {"unchanged"} == {change.action for change in again}
+    assert before == await store.page(Filter())
+
+
+async def test_what_an_interrupted_import_left_undone_is_made_good(store: FullStore, ids: NewId) -> None:
+    one = older(last_run_at="2026-11-20T11:20:00Z", frequency="0 */3 * * *")
+    await adopt(store, [type(one.moved[0])(one.moved[0].spec)], now=NOON, new_id=ids)
+
+    task = await adopted(store, one, ids, now=NOON + timedelta(seconds=5))
+
+    assert datetime(2026, 11, 20, 11, 20, tzinfo=UTC) == task.last_run_at
+    assert NOON == task.upcoming
+
+
+async def test_a_task_that_has_run_here_keeps_its_own_state(store: FullStore, path: Path, ids: NewId) -> None:
+    one = older(last_run_at="2026-11-20T07:30:00Z")
+    await adopted(store, one, ids)
+    await run_due(path, ["copy"], at=NOON)
+    before = await read(store, "copy")
+
+    await adopt(store, one.moved, now=NOON + timedelta(minutes=1), new_id=ids)
+
+    assert before == await read(store, "copy")
+
+
+async def test_a_task_that_was_switched_off_stays_so(store: FullStore, ids: NewId) -> None:
+    task = await adopted(store, older(enabled=False, last_run_at="2026-11-20T07:30:00Z"), ids)
+
+    assert ("paused", None) == (task.status, task.next_run_at)
+
+
+async def test_tasks_that_are_there_are_not_removed(
+    store: FullStore, ids: NewId, make_task: Callable[..., Task]
+) -> None:
+    await store.write([Write(make_task("mine", origin=ORIGIN), None)])
+
+    await adopted(store, older(), ids)
+
+    assert ["copy", "mine"] == [stored.task.id for stored in (await store.page(Filter())).tasks]
+
+
+async def test_a_trial_changes_nothing(store: FullStore, ids: NewId) -> None:
+    changes = await adopt(store, older().moved, now=NOON, new_id=ids, dry_run=True)
+
+    assert ["create"] == [change.action for change in changes]
+    assert () == (await store.page(Filter())).tasks
+
+
+def test_a_schedule_without_occurrences_is_told_and_loses_nothing_else() -> None:
+    entries = [
+        {"id": "past", "command": "true", "frequency": "2020-01-01T00:00:00Z"},
+        {"id": "copy", "command": "true", "frequency": "hourly"},
+    ]
+
+    kept = without_ended(read_older([("tasks.json", json.dumps(entries))], Terms(NOON)), now=NOON)
+
+    assert ["copy"] == [one.spec.id for one in kept.moved]
+    assert ["past"] == [fault.task for fault in kept.faults]
+
+
+class Rival(SqliteStore):
+    """A store in which somebody else changes the task just before its state is taken over."""
+
+    async def write(self, writes: Any) -> Any:
+        stored = (await super().read([write.task.id for write in writes])).tasks
+        mine = [Write.changing(one, {"description": "mine"}) for one in stored]
+        assert {Result.APPLIED} == {answer.result for answer in await super().write(mine)}
+        return await super().write(writes)
+
+
+async def test_somebody_elses_change_meanwhile_is_told(path: Path, ids: NewId) -> None:
+    store = Rival(str(path))
+
+    with pytest.raises(InputError, match="changed by somebody else meanwhile; import again"):
+        await adopt(store, older(last_run_at="2026-11-20T11:20:00Z").moved, now=NOON, new_id=ids)
+
+    await store.close()
+
+
+class _Shop(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Nobody reads this log."""
+
+
+async def test_tasks_of_each_kind_run_in_one_tick(
+    store: FullStore, path: Path, ids: NewId, tmp_path: Path
+) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Shop)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    report = {"id": "report", "type": "webhook", "frequency": "hourly", "last_run_at": "2026-11-20T10:30:00Z"}
+    report["config"] = {"url": f"http://127.0.0.1:{server.server_port}/", "method": "POST"}  # type: ignore[assignment]
+    crontab = f"0 12 * * * cat > {tmp_path}/said%Hello%you\n"
+    job = f"jobs:\n  - name: Note\n    command: echo noted > {tmp_path}/noted\n    schedule: '0 12 * * *'\n"
+    sources = [("tasks.json", json.dumps([report])), ("crontab", crontab), ("jobs.yaml", job)]
+    found = read_older(sources, Terms(NOON))
+    await adopt(store, found.moved, now=NOON - timedelta(minutes=5), new_id=ids)
+
+    runs = await run_due(path, [one.spec.id for one in found.moved], at=NOON)
+
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    assert [OutcomeKind.SUCCEEDED] * 3 == [run.outcome for run in runs if run.attempt]
+    assert ("Hello\nyou\n", "noted\n") == ((tmp_path / "said").read_text(), (tmp_path / "noted").read_text())

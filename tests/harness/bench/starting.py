@@ -1,0 +1,114 @@
+"""Cold starts and memory, beside a function that imports two libraries and does nothing."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from tests.harness.bench import seeding
+from tests.harness.bench.measures import Figure, Line, ratio
+from tests.harness.bench.place import Place
+from tests.harness.bench.processes import ROOT, Failed, peak_memory_mib, wait_until
+from tests.harness.bench.served import SECRET, Served, function, product
+
+FLOOR = Path(__file__).parent / "floor" / "main.py"
+FLOOR_IS = "floor: imports functions-framework and google-cloud-firestore"
+COLD_LIMIT = 1.3
+MEMORY_LIMIT = 1.5
+DUE = 1000
+
+
+def cold_start(place: Place) -> Line:
+    """Start processes in turns, each until it has answered; ours has done an idle tick by then."""
+    urls = _urls(place)
+    took: dict[str, list[float]] = {FLOOR_IS: [], **{name: [] for name in urls}}
+    for url in urls.values():  # the first one makes the file, and warms the disk's cache
+        seeding.fill(url, place.target, count=10)
+        _cold_product(url, place)
+    _cold_floor(place)
+    for _ in range(place.rounds):
+        took[FLOOR_IS].append(_cold_floor(place))
+        for name, url in urls.items():
+            took[name].append(_cold_product(url, place))
+    floor, *ours = (Figure(name, tuple(samples), "s") for name, samples in took.items())
+    return Line(
+        "cold-start",
+        "Cold start: process start to the first answered tick",
+        f"<= {COLD_LIMIT} x the floor",
+        tuple(ours),
+        (floor,),
+        tuple(ratio(one.who.split(", ")[1], one, floor, COLD_LIMIT) for one in ours),
+    )
+
+
+def memory(place: Place) -> Line:
+    """The most a serving process has had resident after ticks with 1,000 due."""
+    ours = []
+    for name, url in _urls(place).items():
+        samples = []
+        for _ in range(1 if place.quick else 3):
+            seeding.make_due(url, place.target, count=DUE)
+            with product(url, place.folder) as served:
+                _first_answer(served, {"Authorization": f"Bearer {SECRET}"})
+                samples.append(peak_memory_mib(served.process))
+        ours.append(Figure(name, tuple(samples), "MiB"))
+    with _floor(place) as served:
+        _first_answer(served, {})
+        floor = Figure(FLOOR_IS, (peak_memory_mib(served.process),), "MiB")
+    return Line(
+        "memory",
+        f"Memory: the most resident in a tick of {DUE:,} due tasks",
+        f"<= {MEMORY_LIMIT} x the floor",
+        tuple(ours),
+        (floor,),
+        tuple(ratio(one.who.split(", ")[1], one, floor, MEMORY_LIMIT) for one in ours),
+    )
+
+
+def _urls(place: Place) -> dict[str, str]:
+    urls = {"Cronfire, SQLite": place.sqlite("starting")}
+    if not isinstance(place.emulator, Failed):
+        urls["Cronfire, Firestore emulator"] = place.firestore()
+    return urls
+
+
+def _cold_product(url: str, place: Place) -> float:
+    started = time.perf_counter()
+    with function(ROOT / "main.py", "scheduler", place.folder, **_settings(url)) as served:
+        _first_answer(served, {"Authorization": f"Bearer {SECRET}"})
+        return time.perf_counter() - started
+
+
+def _cold_floor(place: Place) -> float:
+    started = time.perf_counter()
+    with _floor(place) as served:
+        _first_answer(served, {})
+        return time.perf_counter() - started
+
+
+@contextmanager
+def _floor(place: Place) -> Iterator[Served]:
+    with function(FLOOR, "floor", place.folder) as served:
+        yield served
+
+
+def _settings(url: str) -> dict[str, str]:
+    return {"CRON_SECRET": SECRET, "STORE_URL": url, "LOG_LEVEL": "WARNING"}
+
+
+def _first_answer(served: Served, headers: dict[str, str]) -> None:
+    def answered() -> bool:
+        connection = HTTPConnection("127.0.0.1", served.port, timeout=60)
+        try:
+            connection.request("POST", "/tick", headers=headers)
+            response = connection.getresponse()
+            text = response.read()
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
+        assert response.status == 200, text
+        return True
+
+    wait_until(answered, "the first answer", process=served.process)

@@ -1,0 +1,132 @@
+"""Judges attempts: what the target saw against what is on record, one task at a time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from tests.harness.chaos.history import Call, Json
+from tests.harness.chaos.oracle import instant
+from tests.harness.chaos.plans import Plan
+from tests.harness.chaos.verdict import Verdict
+
+if TYPE_CHECKING:
+    from tests.harness.chaos.checker import Evidence
+
+SLACK_S = 0.25  # between the moment a caller has gone and the moment the target notices
+TICKING_S = 1.0  # clocks of one machine agree, but a second is allowed for rounding
+
+
+def judge_attempts(task_id: str, plan: Plan, evidence: Evidence, verdict: Verdict) -> None:
+    """Each request is on record, each success on record was a request, and none was one too many."""
+    records: dict[tuple[str, int], list[Json]] = defaultdict(list)
+    for run in evidence.runs[task_id]:
+        if run["outcome"] != "skipped" and run.get("token"):
+            records[_instant_text(run["occurrence"]), run["attempt"]].append(run)
+    by_key: dict[str, list[Call]] = defaultdict(list)
+    for call in evidence.calls[task_id]:
+        by_key[call.occurrence].append(call)
+        _judge_call(call, records[_instant_text(call.occurrence), call.attempt], plan, evidence, verdict)
+    for calls in by_key.values():
+        verdict.counts["occurrences attempted"] += 1
+        if len(calls) > 1 and plan.spec.get("delivery") == "at_most_once":
+            verdict.object("at_most_once", _seen(calls))
+        for before, after in pairwise(calls):
+            again = records[_instant_text(before.occurrence), before.attempt]
+            _judge_repeat(before, after, again, evidence, verdict)
+    for before, after in pairwise(evidence.calls[task_id]):
+        if before.key != after.key:
+            _judge_overlap(before, after, evidence, verdict)
+    for found in records.values():
+        for run in found:
+            _judge_record(run, by_key, plan, evidence, verdict)
+
+
+def _judge_call(call: Call, records: list[Json], plan: Plan, evidence: Evidence, verdict: Verdict) -> None:
+    at = instant(call.occurrence)
+    if at not in plan.may and at not in plan.by_hand and not plan.vague:
+        verdict.object("phantom", _seen([call]))
+    if call.arrived < at.timestamp() - TICKING_S:
+        if evidence.excuses.foreseen(at.timestamp() - TICKING_S, call.arrived):
+            verdict.counts["early by a fast clock"] += 1
+        else:
+            verdict.object("early", _seen([call]))
+    if not records and not plan.deleted:
+        verdict.object("unrecorded", _seen([call]))
+
+
+def _judge_repeat(
+    before: Call, after: Call, records: list[Json], evidence: Evidence, verdict: Verdict
+) -> None:
+    """A further attempt needs a reason: the one before failed, or was left unfinished."""
+    excuses, until = evidence.excuses, after.arrived
+    frozen = excuses.frozen(after.process, before.arrived - 60, until)  # a sleeper that sent when it woke
+    results = [run for run in records if run["outcome"] != "abandoned"]
+    reason = excuses.overslept if results else excuses.takeover  # what is on record must have been found
+    excused = reason(before.process, before.arrived, until) or frozen
+    if after.arrived < before.ended - SLACK_S:
+        _excused("doubled", "attempts at the same time", excused, [before, after], excuses, verdict)
+        return
+    failed = any(
+        not run["final"] and run["outcome"] in ("failed", "timed_out", "abandoned") for run in records
+    )
+    crashed = any(run["outcome"] == "abandoned" for run in records) or not records
+    if failed and not crashed and after.attempt > before.attempt:
+        verdict.counts["retried after a failure"] += 1
+        return
+    _excused("repeated", "repeated after a fault", excused, [before, after], excuses, verdict)
+
+
+def _judge_overlap(before: Call, after: Call, evidence: Evidence, verdict: Verdict) -> None:
+    """Two occurrences of one task are never in work at the same time."""
+    if after.arrived < before.ended - SLACK_S:
+        excused = evidence.excuses.takeover(before.process, before.arrived, after.arrived)
+        frozen = evidence.excuses.frozen(after.process, before.arrived - 60, after.arrived)
+        _excused(
+            "doubled",
+            "attempts at the same time",
+            excused or frozen,
+            [before, after],
+            evidence.excuses,
+            verdict,
+        )
+
+
+def _excused(
+    code: str, what: str, excused: bool, calls: list[Call], excuses: object, verdict: Verdict
+) -> None:
+    if excused:
+        verdict.counts[f"{what}, explained"] += 1
+    else:
+        verdict.object(code, _seen(calls))
+
+
+def _judge_record(
+    run: Json, by_key: dict[str, list[Call]], plan: Plan, evidence: Evidence, verdict: Verdict
+) -> None:
+    at = instant(run["occurrence"])
+    began, ended = instant(run["startedAt"]).timestamp(), instant(run["finishedAt"]).timestamp()
+    if at not in plan.may and at not in plan.by_hand and not plan.vague:
+        verdict.object("phantom", f"{run['taskId']} has a record of {run['occurrence']}")
+    calls = [call for call in by_key.get(run["occurrence"], ()) if call.attempt == run["attempt"]]
+    if run["outcome"] == "succeeded" and not any(call.answer == "ok" for call in calls):
+        near = [call for call in evidence.calls[run["taskId"]] if began - 60 < call.arrived < ended + 60]
+        found = f"{run['taskId']}@{run['occurrence']}#{run['attempt']} {run['startedAt']}-{run['finishedAt']}"
+        verdict.object("false_record", f"{found} {run['token']}; near it: {_seen(near)}")
+    if run["outcome"] == "abandoned":
+        process = calls[0].process if calls else ""
+        verdict.counts["attempts abandoned"] += 1
+        if not evidence.excuses.takeover(process, began - 1, ended):
+            verdict.object("abandoned_without_cause", f"{run['taskId']}@{run['occurrence']}#{run['attempt']}")
+
+
+def _instant_text(text: str) -> str:
+    return instant(text).isoformat()
+
+
+def _seen(calls: list[Call]) -> str:
+    return "; ".join(
+        f"{call.key}#{call.attempt} by {call.process} {call.arrived:.3f}-{call.ended:.3f} {call.answer}"
+        for call in calls
+    )

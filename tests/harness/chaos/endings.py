@@ -1,0 +1,122 @@
+"""Judges how tasks were left at the end, and how soon healthy ticks saw to what was due."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tests.harness.chaos.history import Call, Json, Ping
+from tests.harness.chaos.oracle import instant
+from tests.harness.chaos.plans import Plan
+from tests.harness.chaos.verdict import Verdict
+
+if TYPE_CHECKING:
+    from tests.harness.chaos.checker import Evidence
+
+LONGEST_TICK_S = 120.0  # one whose pinger has gone may go on for so long
+
+
+def judge_endings(task_id: str, plan: Plan, evidence: Evidence, verdict: Verdict) -> None:
+    """Nothing is left in hand, and the next look is at the next occurrence."""
+    if plan.deleted or plan.vague:
+        return
+    task = evidence.tasks.get(task_id)
+    if task is None:
+        verdict.object("vanished", task_id)
+        return
+    _judge_stuck(task, evidence, verdict)
+    if task["status"] == "scheduled":
+        _judge_next(task, plan, evidence, verdict)
+    _judge_punctuality(task_id, plan, evidence, verdict)
+    for run in evidence.runs[task_id]:
+        if run.get("skipReason") == "overlap":
+            _judge_overlap_skip(run, evidence, verdict)
+
+
+def _judge_stuck(task: Json, evidence: Evidence, verdict: Verdict) -> None:
+    healed, read = evidence.history.healed, evidence.history.read
+    claim = task.get("claim")
+    if claim and instant(claim["until"]).timestamp() < read:
+        verdict.object("stuck", f"{task['id']}: its claim expired at {claim['until']}")
+    resting = task["status"] in ("paused", "quarantined")
+    waiting = [extra["at"] for extra in task.get("backlog", ()) if not resting]
+    waiting += [task["occurrence"]] if task.get("occurrence") else []
+    waiting += [task["upcoming"]] if task.get("upcoming") and not resting else []
+    late = [at for at in waiting if instant(at).timestamp() <= healed]
+    if late:
+        verdict.object("stuck", f"{task['id']} is {task['status']}, waiting: {late}")
+    if task["alert"]["pending"] and task["alert"].get("retryAt") is None:
+        verdict.object("stuck", f"{task['id']}: notices wait and nothing will wake them")
+
+
+def _judge_next(task: Json, plan: Plan, evidence: Evidence, verdict: Verdict) -> None:
+    upcoming, look = instant(task["upcoming"]), task.get("nextRunAt")
+    earliest = [upcoming] + [instant(at) for at in (task["alert"].get("retryAt"),) if at]
+    latest = upcoming + timedelta(seconds=task["jitterSeconds"])
+    waiting = bool(task.get("backlog"))
+    if upcoming not in plan.may:
+        verdict.object("wrong_next", f"{task['id']}: {upcoming} is no occurrence of {task['schedule']}")
+    elif look is None or not (min(earliest) <= instant(look) <= latest or waiting):
+        verdict.object("wrong_next", f"{task['id']}: next look {look}, next occurrence {upcoming}")
+
+
+def _judge_punctuality(task_id: str, plan: Plan, evidence: Evidence, verdict: Verdict) -> None:
+    """With nothing wrong, a tick that saw to everything saw to this occurrence as well."""
+    first: dict[str, Call] = {}
+    for each in evidence.calls[task_id]:
+        first.setdefault(instant(each.occurrence).isoformat(), each)
+    jitter = plan.spec.get("jitterSeconds", 0)
+    for at in plan.must:
+        due = at.timestamp() + jitter
+        call = first.get(at.isoformat())
+        if call is None or plan.edits:
+            continue
+        begun = call.arrived
+        verdict.lateness.append(max(0.0, begun - due))
+        if not evidence.excuses.calm(at.timestamp(), begun):
+            continue
+        thorough = [
+            ping
+            for ping in evidence.history.pings
+            if due + 1 < ping.sent
+            and ping.answered < begun
+            and ping.report.get("status") == "ok"
+            and not ping.report.get("left")
+            and not ping.report.get("taken")
+            and not _claimed_by_then(call, ping, evidence)
+        ]
+        if thorough and not _busy(task_id, thorough[0].sent, evidence):
+            verdict.object("passed_over", f"{task_id}@{at} by the tick of {thorough[0].sent:.1f}")
+
+
+def _claimed_by_then(call: Call, ping: Ping, evidence: Evidence) -> bool:
+    """Whether the tick that made *call* was at work beside *ping*: it may have held the claim already."""
+    return any(
+        other.process == call.process.partition("/")[0]
+        and call.arrived - LONGEST_TICK_S <= other.sent <= ping.answered
+        and not (other.status and other.answered < call.arrived)
+        for other in evidence.history.pings
+        if other is not ping
+    )
+
+
+def _busy(task_id: str, at: float, evidence: Evidence) -> bool:
+    """Whether the task had something else in hand around *at*, or somebody was at work on it."""
+    runs = evidence.runs[task_id]
+    return any(
+        instant(run["startedAt"]).timestamp() - 1 <= at <= instant(run["finishedAt"]).timestamp() + 60
+        for run in runs
+        if run["outcome"] != "skipped" and not run["final"]
+    ) or any(op.task == task_id and op.kind != "create" for op in evidence.history.ops)
+
+
+def _judge_overlap_skip(run: Json, evidence: Evidence, verdict: Verdict) -> None:
+    """A skip for an overlap needs an attempt that was in work as the occurrence came."""
+    at, until = instant(run["occurrence"]).timestamp(), instant(run["finishedAt"]).timestamp()
+    in_work = any(
+        instant(other["startedAt"]).timestamp() - 1 <= at <= instant(other["finishedAt"]).timestamp() + 1
+        for other in evidence.runs[run["taskId"]]
+        if other["outcome"] != "skipped"
+    )
+    if not in_work and not evidence.excuses.takeover("", at - 120, until):
+        verdict.object("skipped_without_cause", f"{run['taskId']}@{run['occurrence']}")

@@ -1,0 +1,280 @@
+"""Histories made by hand: wrong ones, with the codes each must be given, and right ones."""
+
+from dataclasses import replace
+from typing import Any
+
+from tests.harness.chaos.hand_made import (
+    at,
+    call,
+    fault,
+    history,
+    ping,
+    plus,
+    run,
+    skip,
+    stamp,
+    task,
+    text,
+    without,
+)
+from tests.harness.chaos.history import Fault, Json, Op
+
+EDIT = Op(
+    "edit",
+    "t",
+    stamp(3, 20),
+    stamp(3, 21),
+    spec={"id": "t", "schedule": "*/2 * * * *", "timezone": "UTC"},
+    at=text(at(3, 20)),
+)
+EARLY_EDIT = replace(EDIT, invoked=stamp(1, 20), completed=stamp(1, 21), at=text(at(1, 20)))
+MANUAL = Op("run", "t", stamp(3, 30), stamp(3, 31), at=text(at(3, 30)))
+BY_HAND: Json = {"occurrence": text(at(3, 30)), "trigger": "manual", "token": "hand.1"}
+FAILED: Json = {"outcome": "failed", "token": "first.1", "final": False}
+SECOND: Json = {"attempt": 2, "token": "second.1"}
+GONE: Json = {"outcome": "abandoned", "token": "first.1", "final": False, "finishedAt": text(at(3, 29))}
+EVERY_SECOND: Json = {
+    "calls": tuple(call(m) for m in (1, 2, 3, 4)),
+    "runs": tuple(run(m) for m in (1, 2, 3, 4)),
+}
+TOLD = ("t@2026-11-20T12:03:00Z#failure", "t@2026-11-20T12:04:00Z#recovery")
+
+WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
+    "an occurrence without run, skip or place": ({"lost"}, without(3)),
+    "the last one before the end": ({"lost"}, without(5)),
+    "a skip that covers others only": (
+        {"lost", "accounted_twice"},
+        plus(3, runs=(skip(4, 4),)) | {"calls": without(3)["calls"]},
+    ),
+    "two results of one occurrence": (
+        {"accounted_twice", "repeated"},
+        plus(3, calls=(call(3), call(3, 30)), runs=(run(3), run(3, 30, token="other.1"))),
+    ),
+    "a run and a skip of the same": (
+        {"accounted_twice"},
+        plus(3, calls=(call(3),), runs=(run(3), skip(3, 3))),
+    ),
+    "a run, and the occurrence waits all the same": (
+        {"accounted_twice", "stuck"},
+        {"tasks": (task(backlog=[{"at": text(at(4)), "trigger": "queued"}]),)},
+    ),
+    "two skips of one occurrence": (
+        {"accounted_twice"},
+        {
+            "calls": tuple(call(m) for m in (1, 4, 5)),
+            "runs": (run(1), skip(2, 2), skip(2, 3), run(4), run(5)),
+        },
+    ),
+    "two attempts at the same time": (
+        {"doubled", "accounted_twice"},
+        plus(3, calls=(call(3, length=5), call(3, 7)), runs=(run(3), run(3, 7, token="other.1"))),
+    ),
+    "two attempts at the same time, the first cut short by nothing": (
+        {"doubled"},
+        plus(
+            3, calls=(call(3, length=9), call(3, 7, attempt=2)), runs=(run(3, **FAILED), run(3, 7, **SECOND))
+        ),
+    ),
+    "two occurrences of one task at the same time": (
+        {"doubled"},
+        plus(3, calls=(call(3, length=70),), runs=(run(3, length=70),)),
+    ),
+    "a second try after a success": (
+        {"repeated"},
+        plus(3, calls=(call(3), call(3, 30, attempt=2)), runs=(run(3, final=False), run(3, 30, **SECOND))),
+    ),
+    "a second try of what was given up for nothing": (
+        {"repeated", "abandoned_without_cause"},
+        plus(3, calls=(call(3), call(3, 30, attempt=2)), runs=(run(3, **GONE), run(3, 30, **SECOND))),
+    ),
+    "a repeat although the result was on record when the process died": (
+        {"repeated", "accounted_twice"},
+        plus(3, calls=(call(3), call(3, 30, attempt=2)), runs=(run(3), run(3, 30, **SECOND)))
+        | {"faults": (fault("kill", 3, 6, 8),)},
+    ),
+    "a second try where one at most was asked for": (
+        {"at_most_once"},
+        plus(3, calls=(call(3), call(3, 30, attempt=2)), runs=(run(3, **FAILED), run(3, 30, **SECOND)))
+        | {"spec": {"delivery": "at_most_once"}},
+    ),
+    "that, after a crash": (
+        {"at_most_once"},
+        plus(3, calls=(call(3), call(3, 30, attempt=2)), runs=(run(3, **GONE), run(3, 30, **SECOND)))
+        | {"spec": {"delivery": "at_most_once"}, "faults": (fault("kill", 3, 5, 8),)},
+    ),
+    "a request that is not on record": ({"unrecorded"}, plus(3, calls=(call(3),), runs=(skip(3, 3),))),
+    "a success nobody asked for": ({"false_record"}, plus(3, runs=(run(3),))),
+    "a success that was a failure": (
+        {"false_record"},
+        plus(3, calls=(call(3, answer="500"),), runs=(run(3),)),
+    ),
+    "an instant nobody asked for": (
+        {"phantom"},
+        {
+            "calls": (*history().calls, call(3, 30, key=f"t@{text(at(3, 30))}")),
+            "runs": (*history().runs, run(3, 30, **BY_HAND)),
+        },
+    ),
+    "a record of an instant nobody asked for": (
+        {"phantom"},
+        {"runs": (*history().runs, run(3, 30, **BY_HAND, outcome="failed")), "spec": {"notify": []}},
+    ),
+    "an instant of the schedule before": ({"phantom"}, {"ops": (EARLY_EDIT,)}),
+    "an attempt before its time": ({"early"}, plus(3, calls=(call(3, -5),), runs=(run(3, -5),))),
+    "early by more than the clock was fast": (
+        {"early"},
+        plus(3, calls=(call(3, -20),), runs=(run(3, -20),))
+        | {"faults": (fault("clock", 2, 0, 59, size=5.0),)},
+    ),
+    "left alone by a healthy tick": (
+        {"passed_over"},
+        plus(3, calls=(call(3, 40),), runs=(run(3, 40),)) | {"pings": (ping(3, 10),)},
+    ),
+    "skipped for an overlap that was none": (
+        {"skipped_without_cause"},
+        plus(3, runs=(skip(3, 3, "overlap"),)),
+    ),
+    "given up without a reason": (
+        {"abandoned_without_cause"},
+        plus(3, calls=(call(3),), runs=(run(3, outcome="abandoned"),)) | {"spec": {"notify": []}},
+    ),
+    "a wrong count of what was skipped": (
+        {"miscounted"},
+        {"calls": tuple(call(m) for m in (1, 5)), "runs": (run(1), skip(2, 4, count=2), run(5))},
+    ),
+    "a claim that has expired": (
+        {"stuck", "accounted_twice"},
+        {
+            "tasks": (
+                task(
+                    status="running",
+                    occurrence=text(at(5)),
+                    claim={"token": "x.1", "until": text(at(5, 30)), "startedAt": text(at(5, 5))},
+                ),
+            )
+        },
+    ),
+    "an occurrence still in line at the end": (
+        {"stuck", "wrong_next"},
+        without(5) | {"tasks": (task(upcoming=text(at(5)), nextRunAt=None),)},
+    ),
+    "notices that nothing will deliver": (
+        {"stuck"},
+        {"tasks": (task(alert={"pending": [{"id": "x"}], "retryAt": None}),)},
+    ),
+    "the next look is too late": ({"wrong_next"}, {"tasks": (task(nextRunAt=text(at(9))),)}),
+    "there is no next look": ({"wrong_next"}, {"tasks": (task(nextRunAt=None),)}),
+    "the next occurrence is none": (
+        {"wrong_next"},
+        {"tasks": (task(upcoming=text(at(6, 30)), nextRunAt=text(at(6, 30))),)},
+    ),
+    "a failure nobody was told of": (
+        {"not_told"},
+        plus(3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),)) | {"told": TOLD[1:]},
+    ),
+    "a recovery nobody was told of": (
+        {"not_told"},
+        plus(3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),)) | {"told": TOLD[:1]},
+    ),
+    "a recovery nobody was told of, an hour after a message that counted some": (
+        {"not_told"},
+        plus(3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),))
+        | {"told": TOLD[:1], "long_words": (stamp(4) - 3600,)},
+    ),
+    "a task that is gone": ({"vanished"}, {"tasks": ()}),
+}
+
+RIGHT: dict[str, dict[str, Any]] = {
+    "nothing special": {},
+    "a failure and its recovery, told": plus(
+        3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),)
+    )
+    | {"told": TOLD},
+    "a recovery among those that a long message only counted": plus(
+        3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),)
+    )
+    | {"told": TOLD[:1], "long_words": (stamp(4, 30),)},
+    "a failure the target did not see, dated after its recovery by a clock that others of its tick betray": {
+        "calls": tuple(call(m) for m in (1, 2, 4, 5)),
+        "runs": (
+            run(1),
+            run(2, token="fast.1", startedAt=text(at(3, 34)), finishedAt=text(at(3, 35))),
+            run(3, token="fast.2", startedAt=text(at(4, 34)), finishedAt=text(at(4, 35)), outcome="failed"),
+            run(4),
+            run(5),
+        ),
+        "faults": (fault("clock", 2, 0, 100, size=90.0),),
+        "told": TOLD,
+    },
+    "a failure the target did not see, dated after its recovery by a clock that nothing betrays": plus(
+        3,
+        calls=(),
+        runs=(run(3, startedAt=text(at(4, 34)), finishedAt=text(at(4, 35)), outcome="failed"),),
+    )
+    | {"faults": (fault("clock", 3, 0, 20, size=90.0),), "told": TOLD},
+    "a failure the target did not see, dated before the last success by such a clock": plus(
+        3,
+        calls=(),
+        runs=(run(3, startedAt=text(at(1, 34)), finishedAt=text(at(1, 35)), outcome="failed"),),
+    )
+    | {"faults": (fault("clock", 3, 0, 20, size=-90.0),), "told": TOLD},
+    "a retry after a failure": plus(
+        3,
+        calls=(call(3, answer="500"), call(3, 30, attempt=2)),
+        runs=(run(3, **FAILED), run(3, 30, **SECOND)),
+    ),
+    "skipped by misfire": {
+        "calls": tuple(call(m) for m in (1, 5)),
+        "runs": (run(1), skip(2, 4), run(5)),
+    },
+    "skipped for an overlap that was one": {
+        "calls": (call(1), call(2, length=70), call(4), call(5)),
+        "runs": (run(1), run(2, length=70), skip(3, 3, "overlap"), run(4), run(5)),
+    },
+    "repeated after the process was killed in the middle": plus(
+        3,
+        calls=(call(3, answer="gone"), call(3, 30, attempt=2)),
+        runs=(run(3, **GONE), run(3, 30, **SECOND)),
+    )
+    | {"faults": (fault("kill", 3, 5.5, 8),)},
+    "killed before anything was sent": plus(
+        3, calls=(call(3, 30, attempt=2),), runs=(run(3, **GONE), run(3, 30, **SECOND))
+    )
+    | {"faults": (fault("kill", 3, 5.5, 8),)},
+    "given up after a crash, where one try at most was asked for": plus(
+        3, calls=(call(3),), runs=(run(3, outcome="abandoned", finishedAt=text(at(3, 40))),)
+    )
+    | {"spec": {"delivery": "at_most_once", "notify": []}, "faults": (fault("kill", 3, 5.5, 8),)},
+    "a process overslept its claim and reported late": plus(
+        3,
+        calls=(call(3), call(3, 30, attempt=2, process="p1/12")),
+        runs=(run(3, 5, length=40), run(3, **(GONE | {"token": "g.1"})), run(3, 30, **SECOND)),
+    )
+    | {"faults": (fault("freeze", 3, 5.2, 45),)},
+    "an occurrence by hand": {
+        "ops": (MANUAL,),
+        "calls": (*history().calls, call(3, 33, key=f"t@{text(at(3, 30))}")),
+        "runs": (*history().runs, run(3, 33, **BY_HAND)),
+    },
+    "a schedule that was changed": EVERY_SECOND | {"ops": (EDIT,), "tasks": (task(schedule="*/2 * * * *"),)},
+    "a deleted task": EVERY_SECOND | {"ops": (Op("delete", "t", stamp(4, 30), stamp(4, 31)),), "tasks": ()},
+    "early by what the clock was fast": plus(3, calls=(call(3, -20),), runs=(run(3, -20),))
+    | {"faults": (fault("clock", 2, 0, 59, size=30.0),)},
+    "a recovery that a wrong clock dates before its failure": plus(
+        3,
+        calls=(call(3, answer="500"),),
+        runs=(run(3, finishedAt=text(at(4, 35)), startedAt=text(at(4, 34)), outcome="failed"),),
+    )
+    | {"faults": (fault("clock", 3, 0, 20, size=90.0),), "told": TOLD},
+    "early because another's fast clock had put it in line": plus(
+        3, calls=(call(3, -20, process="p1/12"),), runs=(run(3, -20),)
+    )
+    | {"faults": (fault("clock", 1, 30, 40, size=90.0),)},
+    "skipped twice, for the first to do so died before it could move on": {
+        "calls": tuple(call(m) for m in (1, 4, 5)),
+        "runs": (run(1), skip(2, 2), skip(2, 3), run(4), run(5)),
+        "faults": (fault("kill", 2, 5, 8),),
+    },
+    "late because nobody pinged": plus(3, calls=(call(3, 40),), runs=(run(3, 40),))
+    | {"faults": (Fault("pings", stamp(3), stamp(3, 30)),), "pings": (ping(3, 31),)},
+}

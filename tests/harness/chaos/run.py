@@ -1,0 +1,243 @@
+"""One run: everything is started, plagued, healed, let come to its end, read and judged."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import time
+from typing import Any
+
+import aiohttp
+
+from functions.app.application import FullStore
+from functions.domain.storage import Filter, Stored
+from functions.services.apply import everything
+from tests.harness.chaos import tasks
+from tests.harness.chaos.blows import Blows
+from tests.harness.chaos.checker import judge
+from tests.harness.chaos.clock import Clock
+from tests.harness.chaos.history import Fault, History, save
+from tests.harness.chaos.nemesis import plan
+from tests.harness.chaos.people import People
+from tests.harness.chaos.pinging import Pingers
+from tests.harness.chaos.processes import Process, copied
+from tests.harness.chaos.proxy import Proxy
+from tests.harness.chaos.setup import Setup
+from tests.harness.chaos.stands import Stand
+from tests.harness.chaos.stores import reached, stand_for
+from tests.harness.chaos.target import Target
+from tests.harness.chaos.verdict import Verdict
+
+DRAINED_WITHIN_S = 1500.0  # after the last fault; what is not over by then is stuck
+LOOK_S = 6.0
+STALL_LOOK_S, STALL_S = 2.0, 4.0  # a machine that stands still for so long, by the run's clock, is a fault
+FIRST_PINGS = 3  # on a busy machine the first may find the store slow
+RUNS_OF_A_TASK = 100_000
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run came to. *took_s* is real time."""
+
+    setup: Setup
+    history: History
+    verdict: Verdict
+    took_s: float
+
+
+async def run(setup: Setup, folder: Path, *, say: Say) -> Result:
+    """Do the whole of it in *folder*, where logs and the history stay.
+
+    To be run in a loop of `fast_loop(setup.speed)`.
+    """
+    started = time()
+    clock = Clock(began=started, speed=setup.speed)
+    async with _world(setup, folder, clock) as world:
+        say(f"{setup.task_count} tasks, {len(world.processes)} processes, {setup.length_s / 60:.0f} minutes")
+        await world.check()
+        stalls = asyncio.create_task(world.watch_stalls())
+        await world.plague(say)
+        say("healed; waiting until everything has come to its end")
+        history = await world.end()
+        await _end([stalls])
+    save(history, folder / "history.json")
+    return Result(setup, history, judge(history), time() - started)
+
+
+@dataclass(slots=True)
+class _World:
+    setup: Setup
+    clock: Clock
+    dice: Callable[[str], random.Random]
+    stand: Stand
+    store: FullStore
+    ids: Sequence[str]
+    target: Target
+    processes: Sequence[Process]
+    people: People
+    blows: Blows
+    pingers: Pingers
+
+    async def plague(self, say: Say) -> None:
+        """Let everybody at it until the time is over, then heal."""
+        began, length = self.clock.time(), self.setup.length_s
+        planned = plan(
+            self.dice("faults"),
+            until=length,
+            processes=len(self.processes),
+            network=self.stand.proxy is not None,
+            restarts=self.stand.restarts,
+            weights=self.setup.weights,
+            gap_s=self.setup.gap_s,
+            points=self.setup.points,
+            odds=self.setup.odds,
+        )
+        others = [asyncio.create_task(self.pingers.ping_for_ever()), asyncio.create_task(self._progress(say))]
+        if self.setup.people_every_s:
+            others.append(asyncio.create_task(self._people()))
+        try:
+            await self.blows.carry_out(planned, began=began)
+            await asyncio.sleep(max(0.0, began + length - self.clock.time()))
+        finally:
+            await _end(others)
+        await self.blows.heal()
+        if self.setup.people_every_s:
+            await self.people.resume_all()
+
+    async def check(self) -> None:
+        """Raise unless each process answers a ping as it should: else a long run would be for nothing."""
+        for process in self.processes:
+            pings = [await self.pingers.ping(process)]
+            while pings[-1].report.get("status") != "ok" and len(pings) < FIRST_PINGS:
+                pings.append(await self.pingers.ping(process))
+            if pings[-1].report.get("status") != "ok":
+                raise RuntimeError(f"{process.name} does not work ({pings[-1].status}): see its log")
+
+    async def watch_stalls(self) -> None:
+        """Note when the machine itself was too busy: to processes it is as if they had been frozen."""
+        while True:
+            since = self.clock.time()
+            await asyncio.sleep(STALL_LOOK_S)
+            if self.clock.time() - since - STALL_LOOK_S > STALL_S:
+                self.blows.faults.append(Fault("freeze", since, self.clock.time()))
+
+    async def end(self) -> History:
+        """Ping until nothing that was due waits any more; then read everything."""
+        healed = self.clock.time()
+        number = 0
+        while self.clock.time() < healed + DRAINED_WITHIN_S:
+            await self.pingers.ping(self.processes[number % len(self.processes)])
+            number += 1
+            late = self.clock.time() > healed + self.setup.settled_after_s
+            if late and not any(_waits(stored, healed) for stored in await self._tasks()):
+                break
+            await asyncio.sleep(LOOK_S)
+        found = await self._tasks()
+        runs = [run for task in self.ids for run in await self.store.runs(task_id=task, limit=RUNS_OF_A_TASK)]
+        return History(
+            healed=healed,
+            read=self.clock.time(),
+            ops=tuple(self.people.ops),
+            calls=tuple(self.target.calls),
+            faults=(*self.blows.faults, *self.blows.crashes()),
+            pings=tuple(self.pingers.pings),
+            told=tuple(self.target.told),
+            long_words=tuple(self.target.long_words),
+            tasks=tuple(stored.task.model_dump(mode="json", by_alias=True) for stored in found),
+            runs=tuple(run.model_dump(mode="json", by_alias=True) for run in runs),
+        )
+
+    async def _tasks(self) -> list[Stored]:
+        return await everything(self.store, Filter())
+
+    async def _people(self) -> None:
+        dice = self.dice("when people act")
+        while True:
+            await asyncio.sleep(dice.expovariate(1 / self.setup.people_every_s))
+            async with self.blows.people_may:
+                await self.people.act()
+
+    async def _progress(self, say: Say) -> None:
+        began = self.clock.time()
+        while True:
+            await asyncio.sleep(self.clock.real(10))
+            minute = (self.clock.time() - began) / 60
+            figures = f"{len(self.target.calls)} calls, {len(self.pingers.pings)} pings"
+            figures += f", {len(self.blows.faults)} faults, {len(self.people.ops)} acts"
+            say(f"minute {minute:.0f}: {figures}")
+
+
+@asynccontextmanager
+async def _world(setup: Setup, folder: Path, clock: Clock) -> AsyncIterator[_World]:
+    """Everything, started, with the tasks made."""
+
+    def dice(purpose: str) -> random.Random:
+        return random.Random(f"{setup.seed} {purpose}")
+
+    stand = stand_for(setup, folder, clock)
+    target = Target(setup.seed, clock.time)
+    await target.start()
+    proxy = Proxy("127.0.0.1", target.port)
+    await proxy.start()
+    address = f"http://127.0.0.1:{proxy.port}"
+    specs = tasks.specs(dice("tasks"), setup.task_count, target=address)
+    processes: list[Process] = []
+    store: FullStore | None = None
+    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True))
+    try:
+        await stand.start()
+        store = reached(stand)
+        people = People(store, specs, dice("people"), clock)
+        await people.create()
+        variables: Mapping[str, str] = {
+            "STORE_URL": stand.url,
+            "WEBHOOK_URL": f"{address}/notices",
+            "CHAOS_MUTANT": setup.mutant,
+            **stand.variables,
+        }
+        code = copied(folder)
+        processes = [
+            Process(f"p{n}", folder, dict(variables), clock, code=code) for n in range(setup.processes)
+        ]
+        for process in processes:
+            process.start()
+        await asyncio.gather(*(process.ready(session) for process in processes))
+        blows = Blows(processes, stand, proxy, folder=folder, clock=clock, session=session)
+        pingers = Pingers(processes, session, dice=dice("pings"), clock=clock, silent=lambda: blows.silent)
+        ids = [spec["id"] for spec in specs]
+        yield _World(setup, clock, dice, stand, store, ids, target, processes, people, blows, pingers)
+    finally:
+        for process in processes:
+            process.kill()
+        await session.close()
+        if store is not None:
+            await store.close()
+        await stand.stop()
+        await proxy.stop()
+        await target.stop()
+
+
+def _waits(stored: Stored, healed: float) -> bool:
+    """Whether something that was due before *healed*, or a word to people, is not over yet."""
+    task, by = stored.task, datetime.fromtimestamp(healed, UTC)
+    if task.alert.pending or (task.occurrence is not None and task.occurrence <= by):
+        return True
+    if task.status in ("paused", "quarantined", "ended"):
+        return False
+    return any(extra.at <= by for extra in task.backlog) or (
+        task.upcoming is not None and task.upcoming <= by
+    )
+
+
+async def _end(others: Sequence[asyncio.Task[Any]]) -> None:
+    """Stop *others*; what went wrong in one of them is raised."""
+    for one in others:
+        one.cancel()
+    for one in others:
+        with suppress(asyncio.CancelledError):
+            await one

@@ -1,0 +1,43 @@
+"""What a run is to be."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.harness.chaos.nemesis import GAP_S, ODDS, WEIGHTS, Weights
+from tests.harness.chaos.points import POINTS
+from tests.harness.chaos.tasks import A_MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a run is to be; everything drawn in it is drawn from the seed.
+
+    Attributes:
+        store: `sqlite` or `firestore`.
+        occurrences: About how many fall due.
+        speed: How much faster than real time it goes.
+        people_every_s: Seconds between two acts of people, on the average; 0 for none.
+        settled_after_s: Waited at the end even when nothing seems to wait: a sleeper may still speak.
+        shared_emulator: `host:port` of an emulator that others use too, or empty for one of our own.
+        mutant: Name of a deliberate mistake, or empty.
+    """
+
+    store: str
+    seed: int
+    occurrences: int
+    task_count: int
+    speed: float
+    processes: int = 2
+    weights: Weights = field(default_factory=lambda: WEIGHTS)
+    gap_s: float = GAP_S
+    points: Sequence[str] = POINTS
+    odds: Sequence[Mapping[str, float]] = ODDS
+    people_every_s: float = 8.0
+    settled_after_s: float = 60.0
+    shared_emulator: str = ""
+    mutant: str = ""
+
+    @property
+    def length_s(self) -> float:
+        """How long tasks fall due and faults strike, by the run's clock."""
+        return 60.0 * self.occurrences / (self.task_count * A_MINUTE)

@@ -1,0 +1,146 @@
+"""Tasks that are all due at once, and worker processes that drain them: how fast, and whether each once."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from functions.app.application import FullStore
+from functions.domain.sharding import divided
+from functions.domain.storage import Filter
+from functions.domain.task import RECENT_RUNS
+from functions.stores import open_store
+from tests.harness.bench.processes import ROOT, Failed, answers, end, free_port, running, wait_until
+from tests.harness.bench.seeding import make_due
+
+PAGE = 1000
+SHARES = 16  # for all workers together: the emulator's time for a query grows with the shards it names
+
+
+@dataclass(frozen=True)
+class Drained:
+    """What came of one run.
+
+    Attributes:
+        seconds: From the word to the workers until the last of them had found nothing more.
+        calls: Requests the target got, to how many addresses, and the most to one of them.
+        ran_once: Tasks whose document says that they ran once more, and wait for a later time.
+        taken: Claims lost to another worker.
+        again: Shares that had to be sent again, because the store did not answer in time.
+    """
+
+    workers: int
+    tasks: int
+    seconds: float
+    taken: int
+    again: int
+    calls: int
+    addresses: int
+    most: int
+    ran_once: int
+
+    @property
+    def each_once(self) -> bool:
+        """Whether every task ran, and none twice, by the target's count and by the store's."""
+        counts = {self.calls, self.addresses, self.ran_once}
+        return counts == {self.tasks} and self.most == 1
+
+    @property
+    def per_second(self) -> float:
+        """Tasks found, claimed, run, recorded and moved on in a second."""
+        return self.tasks / self.seconds
+
+
+@contextmanager
+def counting(folder: Path) -> Iterator[str]:
+    """The address of a target that counts, while inside."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.harness.load.target", str(port)]
+    with running(command, log=folder / "target.log") as process:
+        wait_until(lambda: answers(port, "/ready"), "the target", process=process)
+        yield f"http://127.0.0.1:{port}"
+
+
+def drain(store_url: str, target: str, *, tasks: int, workers: int) -> Drained:
+    """Make *tasks* due in the store, have as many worker processes drain them, and count.
+
+    Raises:
+        Failed: A worker ended early.
+    """
+    make_due(store_url, target, count=tasks)
+    _ask(f"{target}/forget", b"")
+    shares = [json.dumps(share.as_json()) for share in divided(SHARES)]
+    crew = [_started(store_url, shares[number::workers]) for number in range(workers)]
+    try:
+        for one in crew:
+            if _line(one) != "ready\n":
+                raise Failed(f"a worker ended with code {one.wait(5)}")
+        started = time.perf_counter()
+        for one in crew:
+            assert one.stdin is not None
+            one.stdin.write("go\n")
+            one.stdin.flush()
+        sums: Counter[str] = Counter()
+        for one in crew:
+            sums.update(json.loads(_line(one) or "{}"))
+        seconds = time.perf_counter() - started
+    finally:
+        for one in crew:
+            end(one)
+            for pipe in (one.stdin, one.stdout):
+                assert pipe is not None
+                pipe.close()
+    counts = _ask(f"{target}/counts", None)
+    return Drained(
+        workers=workers,
+        tasks=tasks,
+        seconds=seconds,
+        taken=sums["taken"],
+        again=sums["again"],
+        ran_once=asyncio.run(_ran_once(store_url)),
+        calls=counts["calls"],
+        addresses=counts["addresses"],
+        most=counts["most"],
+    )
+
+
+def _started(store_url: str, shares: Sequence[str]) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tests.harness.load.worker", store_url, *shares]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def _line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def _ask(url: str, body: bytes | None) -> Any:
+    with urllib.request.urlopen(urllib.request.Request(url, data=body), timeout=10) as answer:
+        text = answer.read()
+    return json.loads(text) if text.startswith(b"{") else None
+
+
+async def _ran_once(store_url: str) -> int:
+    """How many tasks ran once more than when they were made, and are not due any longer."""
+    store: FullStore = open_store(store_url, emulator=os.environ.get("FIRESTORE_EMULATOR_HOST"))
+    now = datetime.now(UTC)
+    number, after = 0, ""
+    while found := (await store.page(Filter(), after=after, limit=PAGE)).tasks:
+        after = found[-1].task.id
+        number += sum(
+            one.task.run_count == RECENT_RUNS + 1 and (one.task.next_run_at or now) > now for one in found
+        )
+    await store.close()
+    return number

@@ -1,0 +1,106 @@
+"""The command line against a deployed function: the same words, over the API of the real one on loopback."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.serving import ROOT, answered, serving
+from tests.unit.cli.conftest import Scheduler, WriteTasks
+
+KEY = "the-first-administrators-key-0123456789"
+
+
+async def _ready(address: str) -> None:
+    async with aiohttp.ClientSession() as session:
+        await answered(session, address)
+
+
+@pytest.fixture
+def environment(tmp_path: Path, site: str) -> Iterator[dict[str, str]]:
+    """What a command needs to ask a function of its own."""
+    store = {
+        "CRON_SECRET": "a-secret-of-the-tests-with-32-characters",
+        "API_KEY": KEY,
+        "STORE_URL": f"sqlite:///{tmp_path}/remote.db",
+        "ALLOW_PRIVATE_NETWORKS": "1",
+        "WEBHOOK_URL": site,
+    }
+    with serving(ROOT / "main.py", tmp_path, **store) as address:
+        asyncio.run(_ready(address))
+        yield {"SCHEDULER_URL": address, "SCHEDULER_KEY": KEY}
+
+
+def test_tasks_are_applied_seen_run_and_steered(
+    scheduler: Scheduler, write_tasks: WriteTasks, site: str
+) -> None:
+    path = write_tasks({"id": "one", "params": {"url": site}}, {"id": "two"})
+
+    planned = scheduler("plan", path, "--json")
+    applied = scheduler("apply", path)
+    again = scheduler("apply", path)
+    paused = scheduler("pause", "two", "--note", "Holiday")
+    shown = scheduler("show", "two")
+    resumed = scheduler("resume", "two", "--json")
+    ran = scheduler("run", "one")
+    missing = scheduler("show", "nobody")
+    listed = scheduler("list", "--json")
+
+    assert ["create", "create"] == [change["action"] for change in planned.data["changes"]]
+    assert (0, "2 created") == (applied.code, applied.out.splitlines()[-1].split(",")[0])
+    assert "2 unchanged" in again.out
+    assert (0, True) == (paused.code, "Holiday" in shown.out)
+    assert "scheduled" == resumed.data["status"]
+    assert "one runs at the next tick" in ran.out
+    assert (1, True) == (missing.code, "nobody" in missing.err)
+    assert ["one", "two"] == [task["id"] for task in listed.data]
+    assert 1 == len(next(task for task in listed.data if task["id"] == "one")["backlog"])
+
+
+def test_channels_events_and_history_are_there(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
+    scheduler("apply", write_tasks({"id": "pack", "onEvent": [{"type": "order.paid"}]}, {"id": "daily"}))
+
+    tried = scheduler("channels", "list")
+    heard = scheduler("events", "publish", "order.paid", "--data", '{"total": 12}')
+    listening = scheduler("events")
+    runs = scheduler("runs", "--json")
+    span = ("--from", "2026-11-01T00:00:00Z", "--to", "2026-11-02T12:00:00Z")
+    dry = scheduler("backfill", "daily", *span, "--dry-run", "--json")
+
+    assert "webhook" in tried.out
+    assert "pack run at the next tick" in heard.out
+    assert "order.paid: pack" in listening.out
+    assert [] == runs.data
+    assert 2 == len(dry.data)
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "code", "said"),
+    [
+        (("list",), {"SCHEDULER_KEY": "wrong"}, 1, "SCHEDULER_KEY: "),
+        (("list",), {"SCHEDULER_KEY": ""}, 2, "SCHEDULER_KEY is missing"),
+        (("list",), {"SCHEDULER_URL": "http://127.0.0.1:1"}, 1, "no answer"),
+        (("list",), {"SCHEDULER_URL": "cron.example.com"}, 2, "SCHEDULER_URL: must begin with https://"),
+        (("tick",), {}, 2, "cannot be had over SCHEDULER_URL"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    scheduler: Scheduler, words: tuple[str, ...], variables: dict[str, Any], code: int, said: str
+) -> None:
+    done = scheduler(*words, **variables)
+
+    assert (code, 1) == (done.code, done.err.count("\n"))
+    assert said in done.err
+    assert KEY not in done.err + done.out
+
+
+def test_the_key_may_be_in_a_file(scheduler: Scheduler, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(KEY)
+
+    done = scheduler("list", "--json", SCHEDULER_KEY="", SCHEDULER_KEY_FILE=str(tmp_path / "key"))
+
+    assert (0, []) == (done.code, json.loads(done.out))

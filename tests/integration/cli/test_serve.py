@@ -1,0 +1,119 @@
+"""`serve`: the function and a pinger on this machine, ended together, as a process of its own."""
+
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from functions.cli.serve import command
+from tests.unit.cli.conftest import Scheduler
+
+ROOT = Path(__file__).parents[3]
+SECRET = "a-secret-of-at-least-thirty-two-characters"
+ENDS_WITHIN_S = 8.0
+WORDS = (sys.executable, "-P", "-m", "functions.cli", "serve", "--port", "0")
+
+pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc for the server's id")
+
+
+@pytest.fixture
+def served(environment: dict[str, str], tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """`serve` in a process group of its own, after its first line about a tick."""
+    process = subprocess.Popen(
+        WORDS,
+        env=environment | {"CRON_SECRET": SECRET, "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+    yield process
+
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=ENDS_WITHIN_S)
+
+
+def until_the_first_tick(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    lines = ""
+    for line in process.stdout:
+        lines += line
+        if re.match(r"\d\d:\d\d:\d\d  ", line):
+            break
+    return lines
+
+
+def server_of(process: "subprocess.Popen[str]") -> int:
+    [child] = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return int(child)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_serve_pings_at_once_and_ends_with_its_server(
+    served: "subprocess.Popen[str]", number: signal.Signals
+) -> None:
+    said = until_the_first_tick(served)
+    server = server_of(served)
+    began = time.monotonic()
+    os.killpg(served.pid, number)  # a terminal's Ctrl-C goes to the whole group
+
+    rest, _ = served.communicate(timeout=ENDS_WITHIN_S)
+
+    assert "0 due; " in said
+    assert SECRET not in said + rest
+    assert (0, "Stopped.\n") == (served.returncode, rest)
+    assert time.monotonic() - began < ENDS_WITHIN_S
+    assert not is_alive(server)
+
+
+def test_a_server_that_ends_by_itself_is_not_started_again_in_silence(
+    served: "subprocess.Popen[str]",
+) -> None:
+    until_the_first_tick(served)
+    os.kill(server_of(served), signal.SIGKILL)
+
+    rest, _ = served.communicate(timeout=ENDS_WITHIN_S)
+
+    assert 1 == served.returncode
+    assert "scheduler: the server ended by itself (exit code -9)" in rest
+
+
+def test_a_port_that_is_taken_is_wrong_usage(scheduler: Scheduler) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = scheduler("serve", "--port", str(taken.getsockname()[1]), CRON_SECRET=SECRET)
+
+    assert 2 == said.code
+    assert "--port" in said.err
+
+
+def test_a_generated_secret_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
+    file = tmp_path / "kept" / "secret"
+
+    first, second = command.kept_secret(file), command.kept_secret(file)
+
+    assert first == second
+    assert len(first) >= 32
+    assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+
+
+def test_two_generated_secrets_differ(tmp_path: Path) -> None:
+    assert command.kept_secret(tmp_path / "a") != command.kept_secret(tmp_path / "b")

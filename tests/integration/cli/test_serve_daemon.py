@@ -1,0 +1,236 @@
+"""`serve` as a daemon: task files watched, its state told, its log put aside, signals heeded, two at once."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from functions.cli.serve.command import LOG_FILES_KEPT, LogFile
+from functions.cli.serve.workers import Live
+from functions.domain.run import Run
+from functions.domain.storage import LedgerEntry
+from functions.domain.types import OutcomeKind
+from functions.errors import InputError
+from functions.stores.sqlite.store import SqliteStore
+from tests.unit.cli.conftest import Scheduler, WriteTasks
+
+ROOT = Path(__file__).parents[3]
+SECRET = "a-secret-of-at-least-thirty-two-characters"
+WITHIN_S = 30.0
+ENDS_WITHIN_S = 8.0
+
+Serve = Callable[..., "Daemon"]
+
+
+class Daemon:
+    """`serve` in a process group of its own, with its log in a file."""
+
+    def __init__(self, process: "subprocess.Popen[str]", log: Path) -> None:
+        self.process = process
+        self.log = log
+
+    def said(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+    def until(self, text: str, *, times: int = 1) -> str:
+        """What was said, once *text* was said *times*."""
+        by = time.monotonic() + WITHIN_S
+        while self.said().count(text) < times:
+            if self.process.poll() is not None or time.monotonic() > by:
+                raise AssertionError(f"{text!r} was not said {times} times: {self.said()}")
+            with suppress(subprocess.TimeoutExpired):  # a look each tenth of a second, and sooner at its end
+                self.process.wait(0.1)
+        return self.said()
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(ENDS_WITHIN_S)
+
+
+@pytest.fixture
+def serve(environment: dict[str, str], tmp_path: Path) -> Iterator[Serve]:
+    """Start `serve`; all are ended."""
+    started: list[Daemon] = []
+
+    def start(*words: str) -> Daemon:
+        log = tmp_path / f"serve{len(started)}.log"
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "functions.cli",
+            "serve",
+            "--port",
+            "0",
+            "--log",
+            str(log),
+        ]
+        more = {"CRON_SECRET": SECRET, "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
+        process = subprocess.Popen(
+            [*command, *words],
+            env=environment | more,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(Daemon(process, log))
+        return started[-1]
+
+    yield start
+    for daemon in started:
+        daemon.end()
+        daemon.process.communicate(timeout=ENDS_WITHIN_S)
+
+
+def test_task_files_are_applied_and_applied_again_when_they_change(
+    serve: Serve, write_tasks: WriteTasks, scheduler: Scheduler
+) -> None:
+    path = write_tasks({"id": "one"})
+    daemon = serve("--tasks", path)
+    daemon.until("tasks: 1 created, 0 updated, 0 removed, 0 unchanged")
+    daemon.until("Cronfire answers on")
+
+    write_tasks({"id": "one", "title": "Another"}, {"id": "two"})
+    daemon.until("tasks: 1 created, 1 updated, 0 removed, 0 unchanged")
+    Path(path).write_text('{"tasks": [{"id": "three"}]}')
+    daemon.until("nothing was changed; mend this and save")
+
+    assert "three" not in scheduler("list").out
+    assert {"one", "two"} == {task["id"] for task in scheduler("list", "--json").data}
+    assert 0 == daemon.end()
+    assert daemon.said().endswith("Stopped.\n")
+
+
+def test_faults_at_the_start_are_told_and_nothing_is_served(tmp_path: Path, scheduler: Scheduler) -> None:
+    file = tmp_path / "tasks.json"
+    file.write_text('{"tasks": [{"id": "one", "title": "One", "type": "http"}]}')
+
+    said = scheduler("serve", "--port", "0", "--tasks", str(file), CRON_SECRET=SECRET)
+
+    assert 2 == said.code
+    assert "schedule: is required" in said.err
+
+
+def test_hup_applies_again_and_opens_the_log_anew(serve: Serve, write_tasks: WriteTasks) -> None:
+    daemon = serve("--tasks", write_tasks({"id": "one"}))
+    daemon.until("Cronfire answers on")
+    aside = daemon.log.with_suffix(".aside")
+    daemon.log.rename(aside)
+
+    daemon.process.send_signal(signal.SIGHUP)
+    said = daemon.until("tasks: 0 created, 0 updated, 0 removed, 1 unchanged")
+
+    assert "Cronfire answers on" in aside.read_text()
+    assert "Cronfire answers on" not in said
+    assert daemon.process.poll() is None
+
+
+def test_it_ticks_as_often_as_it_is_told_and_tells_its_state(serve: Serve) -> None:
+    daemon = serve("--every", "5", "--status-every", "1")
+
+    daemon.until("0 active, 0 queued, 0 done and 0 failed today, up 0 min")
+    said = daemon.until("0 due;", times=2)
+
+    assert "a tick every 5 s" in said
+
+
+def test_two_on_one_store_run_each_occurrence_once(
+    serve: Serve, write_tasks: WriteTasks, scheduler: Scheduler, site: str
+) -> None:
+    tasks = [{"id": f"t{n}", "params": {"url": site}} for n in range(8)]
+    scheduler("apply", write_tasks(*tasks))
+    daemons = [serve("--every", "5", "--status-every", "0") for _ in range(2)]
+    for daemon in daemons:
+        daemon.until("Cronfire answers on")
+
+    for task in tasks:
+        scheduler("run", str(task["id"]))
+    by = time.monotonic() + WITHIN_S
+    while len(runs := scheduler("runs", "--json").data) < len(tasks):
+        assert time.monotonic() < by, runs
+        with suppress(subprocess.TimeoutExpired):
+            daemons[0].process.wait(0.2)
+
+    assert {f"t{n}": 1 for n in range(8)} == Counter(run["taskId"] for run in runs)
+    assert {"succeeded"} == {run["outcome"] for run in runs}
+    assert [0, 0] == [daemon.end() for daemon in daemons]
+
+
+# -- the log -----------------------------------------------------------------------------------------------
+
+
+def test_a_full_log_is_put_aside_and_the_oldest_goes(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "logs" / "serve.log", most_bytes=2000)
+
+    for number in range(500):
+        log.line(f"line {number}")
+    log.close()
+
+    files = sorted((tmp_path / "logs").iterdir())
+    assert LOG_FILES_KEPT + 1 == len(files)
+    assert all(file.stat().st_size <= 2000 for file in files)
+    assert "line 499" in files[0].read_text()
+
+
+def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(InputError, match=r"--log: .*cannot be written"):
+        LogFile(tmp_path / "file" / "serve.log")
+
+
+# -- the state ---------------------------------------------------------------------------------------------
+
+
+class Clock:
+    """Says what it is told."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 11, 20, 12, 0).astimezone(UTC)
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+def run_of(task: str, at: datetime, kind: OutcomeKind = OutcomeKind.SUCCEEDED, *, final: bool = True) -> Run:
+    times = {"occurrence": at, "started_at": at, "finished_at": at}
+    return Run(task_id=task, attempt=1, token="a.1", outcome=kind, final=final, **times)
+
+
+async def test_today_is_counted_whoever_ran_it_and_tomorrow_begins_anew(tmp_path: Path) -> None:
+    store, clock = SqliteStore(str(tmp_path / "live.db")), Clock()
+    live = Live(store, clock=clock)
+
+    async def kept(name: str, *runs: Run) -> None:
+        await store.finish(LedgerEntry(f"{name}.1", clock.at, runs), [])
+
+    yesterday = clock.at - timedelta(hours=13)
+    no = OutcomeKind.FAILED
+    await kept("a", run_of("old", yesterday), run_of("t1", clock.at), run_of("t2", clock.at, no))
+    await kept("b", run_of("t3", clock.at, no, final=False))
+    first = await live.line()
+    clock.at += timedelta(hours=2, minutes=5)
+    late = clock.at - timedelta(seconds=30)
+    await kept("c", run_of("t4", clock.at))
+    second = await live.line()
+    await kept("d", run_of("t5", late))  # another process, slower to write
+    third = await live.line()
+    clock.at += timedelta(days=1)
+    last = await live.line()
+    await store.close()
+
+    assert "0 active, 0 queued, 1 done and 1 failed today, up 0 min" == first
+    assert "0 active, 0 queued, 2 done and 1 failed today, up 2 h 5 min" == second
+    assert "3 done and 1 failed" in third
+    assert "0 done and 0 failed today, up 1 d 2 h" in last

@@ -1,0 +1,60 @@
+"""The checker objects to deliberate mistakes in the product, so that its silence means something."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness.chaos.checker import judge
+from tests.harness.chaos.deaths import LATER, Scene
+from tests.harness.chaos.mutants import MUTANTS
+from tests.harness.chaos.mutation import CONDITIONS, PLAYED
+from tests.harness.chaos.sleepers import oversleep
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    scene = Scene(tmp_path, owed=3)
+    await scene.start()
+    yield scene
+    await scene.stop()
+
+
+@pytest.mark.parametrize(
+    ("mutant", "point", "objection"),
+    [
+        ("advance_before_run", "after_claim", "lost"),
+        ("ledger_after_settlement", "after_ledger", "lost"),
+        ("ignore_the_ledger", "after_ledger", "accounted_twice"),
+        ("at_most_once_forgotten", "after_send", "at_most_once"),
+        ("told_before_it_is_said", "before_notice", "not_told"),
+        ("skips_without_record", "after_query", "lost"),
+    ],
+)
+async def test_a_death_brings_it_to_light(scene: Scene, mutant: str, point: str, objection: str) -> None:
+    await scene.dies(point, mutant=mutant)
+    await scene.ticks("heir", LATER, mutant=mutant)
+
+    assert objection in judge(await scene.history()).codes
+
+
+async def test_without_a_mistake_there_is_nothing_to_object_to(scene: Scene) -> None:
+    await scene.dies("after_ledger")
+    await scene.ticks("heir", LATER)
+
+    assert [] == judge(await scene.history()).violations
+
+
+async def test_a_sleeper_that_wakes_disturbs_nobody(tmp_path: Path) -> None:
+    assert [] == judge(await oversleep(tmp_path)).violations
+
+
+async def test_a_sleeper_that_ignores_its_fence_is_noticed(tmp_path: Path) -> None:
+    history = await oversleep(tmp_path, mutant="settle_without_fence")
+
+    assert {"accounted_twice", "repeated"} <= judge(history).codes
+
+
+def test_every_mutant_has_conditions_in_which_it_shows() -> None:
+    """`scripts/chaos --mutants` runs them all, with real servers."""
+    assert set(MUTANTS) == {*CONDITIONS, *PLAYED}

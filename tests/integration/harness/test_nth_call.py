@@ -1,0 +1,31 @@
+"""Whichever call of the store fails, and however, nothing is lost, doubled, or left without an account."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.harness.chaos.checker import judge
+from tests.harness.chaos.nth_call import KINDS, READS, play
+
+BEYOND = 5  # calls after those of a run without a fault: a fault makes further ones
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_nth_call_fails(kind: str, tmp_path: Path) -> None:
+    _, calls = play(tmp_path / "healthy.db", nth=0, kind=kind)
+    objections = {}
+    for nth in range(1, len(calls) + BEYOND):
+        history, made = play(tmp_path / f"{nth}.db", nth=nth, kind=kind)
+        if violations := judge(history).violations:
+            objections[f"{nth} ({made[nth - 1]})"] = violations
+
+    assert {} == objections
+
+
+def test_a_run_without_a_fault_makes_every_kind_of_call(tmp_path: Path) -> None:
+    """Else failing "every call" would say little."""
+    history, calls = play(tmp_path / "healthy.db", nth=0, kind="cut")
+
+    assert {"due", "write", "finish"} <= set(calls) <= {"due", "write", "finish", *READS}
+    assert [] == judge(history).violations
+    assert {"well", "once", "ill-at-first", "ill", "each"} == {call.task for call in history.calls}

@@ -1,0 +1,427 @@
+"""Every pinger does what it says: its file asks the function for one tick, as its platform would run it."""
+
+import configparser
+import json
+import os
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.serving import ROOT, serving
+
+PINGERS = ROOT / "infra" / "pingers"
+SECRET = "a-secret-of-the-tests-with-32-characters"
+WITHIN_S = 60
+NODE = shutil.which("node")
+WITHOUT_NODE = "node is not installed: it runs the Worker and the function of Vercel"
+needs_node = pytest.mark.skipif(NODE is None, reason=WITHOUT_NODE)
+
+Ticks = Callable[[], int]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The function itself over an empty store: its address, and the file of its log."""
+    folder = tmp_path_factory.mktemp("function")
+    known = {"CRON_SECRET": SECRET, "STORE_URL": f"sqlite:///{folder}/pinged.db"}
+    with serving(ROOT / "main.py", folder, **known) as address:
+        ran(
+            "curl", "-fsS", "--retry", "20", "--retry-delay", "1", "--retry-connrefused", f"{address}/healthz"
+        )
+        yield address, folder / "err"
+
+
+@pytest.fixture
+def function(served: tuple[str, Path]) -> str:
+    return served[0]
+
+
+@pytest.fixture
+def ticks(served: tuple[str, Path]) -> Ticks:
+    """How many ticks the function has done."""
+    return lambda: served[1].read_text().count("tick_done")
+
+
+def ran(*words: str | Path, code: int = 0, **how: Any) -> str:
+    """Run a program with no variables but those in *env*; return what it said."""
+    how["env"] = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"} | how.pop("env", {})
+    done = subprocess.run(
+        [str(word) for word in words], capture_output=True, text=True, timeout=WITHIN_S, check=False, **how
+    )
+    assert code == done.returncode, done.stderr + done.stdout
+    said: str = done.stdout
+    return said
+
+
+def bash(script: str, *, code: int = 0, **how: Any) -> str:
+    """Run *script* as GitHub runs a step: with `-e` and `pipefail`."""
+    return ran("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script, code=code, **how)
+
+
+def curl_config(folder: Path, function: str, *, secret: str = SECRET) -> Path:
+    """The file of the crontab and of systemd, filled in."""
+    text = (PINGERS / "crontab" / "pinger.curl").read_text()
+    filled = text.replace("https://cronfire.example.com", function).replace("PUT-CRON_SECRET-HERE", secret)
+    assert filled.count(function) == 1 == filled.count(secret)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pinger.curl").write_text(filled)
+    return folder / "pinger.curl"
+
+
+def unit(name: str) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]  # systemd's names have capitals
+    parser.read(PINGERS / "systemd" / name)
+    return parser
+
+
+def workflow(name: str) -> Any:
+    return yaml.safe_load((PINGERS / "github" / name).read_text())
+
+
+def step(name: str, title: str) -> Any:
+    [job] = workflow(name)["jobs"].values()
+    return next(one for one in job["steps"] if one.get("name") == title)
+
+
+# -- curl: crontab and systemd ---------------------------------------------------------------------------
+
+
+def crontab_line() -> str:
+    [line] = [
+        one
+        for one in (PINGERS / "crontab" / "crontab").read_text().splitlines()
+        if one and not one.startswith("#")
+    ]
+    return line
+
+
+def test_the_crontab_line_is_a_tick(function: str, ticks: Ticks, tmp_path: Path) -> None:
+    minute, hour, day, month, weekday, command = crontab_line().split(maxsplit=5)
+    curl_config(tmp_path / ".config" / "cronfire", function)
+    before = ticks()
+
+    said = ran("sh", "-c", command, env={"HOME": str(tmp_path)})  # cron uses sh
+
+    assert ["*"] * 5 == [minute, hour, day, month, weekday]
+    assert ("", before + 1) == (said, ticks())
+
+
+def test_cron_is_told_of_a_wrong_secret(function: str, ticks: Ticks, tmp_path: Path) -> None:
+    command = crontab_line().split(maxsplit=5)[5]
+    curl_config(tmp_path / ".config" / "cronfire", function, secret="wrong" * 10)
+    before = ticks()
+
+    ran("sh", "-c", command, env={"HOME": str(tmp_path)}, code=22)
+
+    assert before == ticks()
+
+
+def test_a_percent_sign_would_end_the_command_in_a_crontab() -> None:
+    assert "%" not in crontab_line()
+
+
+def test_the_service_of_systemd_is_a_tick(function: str, ticks: Ticks, tmp_path: Path) -> None:
+    command = unit("cronfire-tick.service")["Service"]["ExecStart"]
+    credentials = curl_config(tmp_path, function).parent
+    before = ticks()
+
+    bash(f"exec {command.replace('%d', str(credentials))}")
+
+    assert before + 1 == ticks()
+
+
+def test_systemd_reads_the_secret_from_where_the_readme_puts_it() -> None:
+    service = unit("cronfire-tick.service")["Service"]
+
+    name, path = service["LoadCredential"].split(":")
+
+    assert f"%d/{name}" in service["ExecStart"]
+    assert path in (PINGERS / "systemd" / "README.md").read_text()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_finds_no_fault_with_its_units() -> None:
+    units = sorted((PINGERS / "systemd").glob("cronfire-tick.*"))
+
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *map(str, units)],
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+    )
+
+    assert [] == [line for line in done.stderr.splitlines() if "cronfire-tick" in line]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_the_timer_of_systemd_means_each_minute() -> None:
+    when = unit("cronfire-tick.timer")["Timer"]["OnCalendar"]
+
+    said = ran("systemd-analyze", "calendar", "--iterations=2", "--base-time=2026-11-20 12:00:30 UTC", when)
+
+    assert "12:01:00 UTC" in said
+    assert "12:02:00 UTC" in said
+
+
+# -- JavaScript: Cloudflare and Vercel -------------------------------------------------------------------
+
+CLOUDFLARE = """
+import worker from "{file}";
+await worker.scheduled({{ cron: "* * * * *" }}, {env}, {{ waitUntil() {{}} }});
+"""
+VERCEL = """
+import {{ GET }} from "{file}";
+const headers = {headers};
+const answer = await GET(new Request("https://pinger.example.com/api/tick", {{ headers }}));
+console.log(JSON.stringify({{ status: answer.status, body: await answer.json() }}));
+"""
+
+
+def node(script: str, folder: Path, code: int = 0, /, **env: str) -> str:
+    (folder / "run.mjs").write_text(script)
+    return ran(str(NODE), "run.mjs", cwd=folder, code=code, env=env)
+
+
+def module(path: str, folder: Path) -> str:
+    """A copy that node takes for a module, as the platform does."""
+    shutil.copy(PINGERS / path, folder / "module.mjs")
+    return "./module.mjs"
+
+
+@needs_node
+def test_the_worker_of_cloudflare_is_a_tick(function: str, ticks: Ticks, tmp_path: Path) -> None:
+    main = tomllib.loads((PINGERS / "cloudflare" / "wrangler.toml").read_text())["main"]
+    env = json.dumps({"CRONFIRE_URL": function, "CRON_SECRET": SECRET})
+    before = ticks()
+
+    said = node(CLOUDFLARE.format(file=module(f"cloudflare/{main}", tmp_path), env=env), tmp_path)
+
+    assert before + 1 == ticks()
+    assert '"status":"ok"' in said
+    assert SECRET not in said
+
+
+@needs_node
+def test_a_wrong_secret_is_a_failed_event_at_cloudflare(function: str, tmp_path: Path) -> None:
+    env = json.dumps({"CRONFIRE_URL": function, "CRON_SECRET": "wrong" * 10})
+
+    node(CLOUDFLARE.format(file=module("cloudflare/worker.js", tmp_path), env=env), tmp_path, 1)
+
+
+def test_cloudflare_is_told_to_ping_each_minute_and_has_no_address() -> None:
+    settings = tomllib.loads((PINGERS / "cloudflare" / "wrangler.toml").read_text())
+
+    assert ({"crons": ["* * * * *"]}, False) == (settings["triggers"], settings["workers_dev"])
+    assert "CRON_SECRET" not in settings["vars"]
+
+
+@needs_node
+def test_the_function_of_vercel_is_a_tick(function: str, ticks: Ticks, tmp_path: Path) -> None:
+    [cron] = json.loads((PINGERS / "vercel" / "vercel.json").read_text())["crons"]
+    headers = json.dumps({"authorization": f"Bearer {SECRET}"})
+    script = VERCEL.format(file=module(f"vercel{cron['path']}.js", tmp_path), headers=headers)
+    before = ticks()
+
+    said = node(script, tmp_path, CRONFIRE_URL=function, CRON_SECRET=SECRET)
+
+    assert ("* * * * *", before + 1) == (cron["schedule"], ticks())
+    assert 200 == json.loads(said.splitlines()[-1])["status"]
+
+
+@needs_node
+@pytest.mark.parametrize(
+    "headers", [{}, {"authorization": "Bearer undefined"}, {"authorization": "Bearer no"}]
+)
+@pytest.mark.parametrize("secret", [SECRET, ""])
+def test_a_stranger_gets_no_tick_from_vercel(
+    function: str, ticks: Ticks, tmp_path: Path, headers: dict[str, str], secret: str
+) -> None:
+    script = VERCEL.format(file=module("vercel/api/tick.js", tmp_path), headers=json.dumps(headers))
+    before = ticks()
+
+    said = node(script, tmp_path, CRONFIRE_URL=function, **({"CRON_SECRET": secret} if secret else {}))
+
+    assert (401, before) == (json.loads(said.splitlines()[-1])["status"], ticks())
+
+
+@needs_node
+def test_vercel_says_so_when_nobody_answers(tmp_path: Path) -> None:
+    headers = json.dumps({"authorization": f"Bearer {SECRET}"})
+    script = VERCEL.format(file=module("vercel/api/tick.js", tmp_path), headers=headers)
+
+    said = node(script, tmp_path, CRONFIRE_URL="http://127.0.0.1:9", CRON_SECRET=SECRET)
+
+    assert 504 == json.loads(said.splitlines()[-1])["status"]
+
+
+# -- GitHub Actions --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["ping.yml", "tick.yml"])
+def test_a_workflow_runs_every_five_minutes_by_hand_and_when_told(name: str) -> None:
+    triggers = workflow(name)[True]  # YAML 1.1 takes the word `on` for a switch
+
+    assert [{"cron": "*/5 * * * *"}] == triggers["schedule"]
+    assert {"schedule", "workflow_dispatch", "repository_dispatch"} == set(triggers)
+    assert {"types": ["cronfire-tick"]} == triggers["repository_dispatch"]
+
+
+@pytest.mark.parametrize("name", ["ping.yml", "tick.yml"])
+def test_no_step_puts_a_secret_or_a_strangers_text_into_a_script(name: str) -> None:
+    """What is between braces is pasted into a script before bash sees it."""
+    [job] = workflow(name)["jobs"].values()
+
+    assert [] == [one["name"] for one in job["steps"] if "${{" in one.get("run", "")]
+
+
+def test_the_step_that_pings_is_a_tick(function: str, ticks: Ticks) -> None:
+    before = ticks()
+
+    said = bash(step("ping.yml", "Ping")["run"], env={"CRONFIRE_URL": f"{function}/", "CRON_SECRET": SECRET})
+
+    assert ("ok", before + 1) == (json.loads(said)["status"], ticks())
+
+
+def test_a_wrong_secret_fails_the_workflow(function: str) -> None:
+    env = {"CRONFIRE_URL": function, "CRON_SECRET": "wrong" * 10}
+
+    bash(step("ping.yml", "Ping")["run"], env=env, code=22)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A copy of the product with a task, pushed to a bare repository beside it."""
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "functions").symlink_to(ROOT / "functions")
+    (copy / ".gitignore").write_text((ROOT / ".gitignore").read_text() + "functions\nlogs/\n")
+    task = {"id": "once", "type": "command", "schedule": "@yearly", "params": {"command": ["echo", "hello"]}}
+    (copy / "tasks.json").write_text(json.dumps({"tasks": [task]}))
+    git("init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "origin.git"), folder=tmp_path)
+    git("init", "--quiet", "--initial-branch=main", folder=copy)
+    git("add", "--all", folder=copy)
+    git("commit", "--quiet", "--message=Begin", folder=copy)
+    git("remote", "add", "origin", "../origin.git", folder=copy)
+    git("push", "--quiet", "--set-upstream", "origin", "main", folder=copy)
+    return copy
+
+
+def git(*words: str, folder: Path) -> str:
+    who = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
+    return ran("git", *who, *words, cwd=folder)
+
+
+def actions(repository: Path, script: str, *, code: int = 0) -> str:
+    """Run *script* with the variables of the workflow, in the repository."""
+    env = {
+        "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
+        "PYTHONPATH": str(repository),
+        "ALLOW_COMMANDS": "1",
+        "HOME": str(repository),
+        **workflow("tick.yml")["env"],
+    }
+    return bash(script, code=code, cwd=repository, env=env)
+
+
+def test_without_any_server_a_tick_runs_what_is_due_and_the_store_is_committed(repository: Path) -> None:
+    tick, keep = step("tick.yml", "Tick"), step("tick.yml", "Keep the store")
+
+    actions(repository, "python -P -m functions.cli run once")
+    actions(repository, tick["run"])
+    actions(repository, keep["run"])
+
+    report = json.loads((repository / "logs" / "tick.json").read_text())
+    assert 1 == report["succeeded"]
+    assert "[skip ci]" in git("log", "-1", "--format=%s", "origin/main", folder=repository)
+    pushed = git("ls-tree", "-r", "--name-only", "origin/main", folder=repository).split()
+    assert [".gitignore", "tasks.history.jsonl", "tasks.json", "tasks.state.json"] == pushed
+    assert "" == git("diff", "origin/main~1", "origin/main", "--", "tasks.json", folder=repository)
+
+
+def test_the_next_run_of_the_workflow_finds_the_history_in_the_repository(
+    repository: Path, tmp_path: Path
+) -> None:
+    tick, keep = step("tick.yml", "Tick"), step("tick.yml", "Keep the store")
+    actions(repository, "python -P -m functions.cli run once")
+    actions(repository, tick["run"])
+    actions(repository, keep["run"])
+
+    git("clone", "--quiet", str(tmp_path / "origin.git"), str(tmp_path / "second"), folder=tmp_path)
+    (tmp_path / "second" / "functions").symlink_to(ROOT / "functions")
+    runs = actions(tmp_path / "second", "python -P -m functions.cli runs once --json")
+
+    assert "succeeded" in runs
+
+
+def test_a_tick_with_nothing_to_do_commits_nothing(repository: Path) -> None:
+    tick, keep = step("tick.yml", "Tick"), step("tick.yml", "Keep the store")
+    actions(repository, tick["run"])
+    actions(repository, keep["run"])
+    before = git("rev-parse", "origin/main", folder=repository)
+
+    actions(repository, tick["run"])
+    said = actions(repository, keep["run"])
+
+    assert ("Nothing has changed.\n", before) == (said, git("rev-parse", "origin/main", folder=repository))
+
+
+def test_a_task_edited_while_the_workflow_runs_keeps_the_edit_and_its_result(
+    repository: Path, tmp_path: Path
+) -> None:
+    """The state goes on top of the edit without a conflict: they are in different files."""
+    actions(repository, "python -P -m functions.cli run once")
+    actions(repository, step("tick.yml", "Tick")["run"])
+    person = tmp_path / "person"
+    git("clone", "--quiet", str(tmp_path / "origin.git"), str(person), folder=tmp_path)
+    tasks = person / "tasks.json"
+    tasks.write_text(tasks.read_text().replace("@yearly", "@monthly"))
+    git("commit", "--quiet", "--all", "--message=Once a month is better", folder=person)
+    git("push", "--quiet", folder=person)
+
+    actions(repository, step("tick.yml", "Keep the store")["run"])
+
+    log = git("log", "--format=%s", "origin/main", folder=repository).splitlines()
+    assert ["Keep the state of the scheduler [skip ci]", "Once a month is better", "Begin"] == log
+    actions(repository, step("tick.yml", "Tick")["run"])
+    shown = json.loads(actions(repository, "python -P -m functions.cli show once --json"))
+    assert ("@monthly", "succeeded") == (shown["schedule"], shown["lastOutcome"])
+
+
+def test_a_mistake_in_the_file_fails_the_workflow_by_its_line_and_changes_nothing(repository: Path) -> None:
+    (repository / "tasks.json").write_text('{"tasks": [\n')
+    git("commit", "--quiet", "--all", "--message=Slip", folder=repository)
+
+    actions(repository, "exec 2>said\n" + step("tick.yml", "Tick")["run"], code=1)
+    kept = actions(repository, step("tick.yml", "Keep the store")["run"])
+
+    assert "tasks.json: line 2, column 1" in (repository / "said").read_text()
+    assert "Nothing has changed.\n" == kept
+
+
+def test_the_state_is_kept_in_one_place_alone() -> None:
+    conditions = {
+        title: step("tick.yml", title)["if"] for title in ("Keep the store", "Keep the store in the cache")
+    }
+
+    assert "== 'repo'" in conditions["Keep the store"]
+    assert "!= 'repo'" in conditions["Keep the store in the cache"]
+    assert all("always()" in condition for condition in conditions.values())
+
+
+# -- what is said of them --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(one.name for one in PINGERS.iterdir() if one.is_dir()))
+def test_every_pinger_has_a_short_readme_and_is_in_the_list(name: str) -> None:
+    lines = (PINGERS / name / "README.md").read_text().strip().splitlines()
+
+    assert len([line for line in lines if line and not line.startswith("#")]) <= 5
+    assert f"({name})" in (PINGERS / "README.md").read_text()

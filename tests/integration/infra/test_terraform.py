@@ -1,0 +1,208 @@
+"""Terraform and the code tell one story, and Terraform's own tests see what is wrong with it."""
+
+import os
+import re
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from functions.config.settings import Settings
+from functions.domain.lifecycle.decide import CLAIM_MARGIN
+from functions.domain.lifecycle.time_budget import Budget
+from functions.stores.firestore.queries import INDEXES
+from functions.web.app import SCHEDULER_BUDGET, worker_budget
+
+ROOT = Path(__file__).parents[3]
+INFRA = ROOT / "infra"
+TEXT = "\n".join(file.read_text(encoding="utf-8") for file in sorted(INFRA.glob("*.tf")))
+COLLECTION = re.compile(r'^    "(\w+)" = \{\n(.*?)^    \}', re.M | re.S)
+COMPOSITE = re.compile(r'\[((?:\["\w+", "\w+"\](?:, )?)+)\]')
+PAIR = re.compile(r'\["(\w+)", "(\w+)"\]')
+TICK = "a_tick_each_minute_with_the_invokers_token_and_no_retry"
+DATABASE = "the_database_is_protected_and_has_its_indexes"
+ROLES = "each_account_has_the_roles_it_needs_and_no_others"
+RUN = re.compile(r'^run "(\w+)" \{\n.*?^\}\n', re.M | re.S)
+CLOUD_TASKS_WAITS_S = 600  # for an answer, when a message does not say otherwise
+
+
+def seconds(pattern: str) -> timedelta:
+    """The number of seconds that *pattern* finds in Terraform."""
+    found = re.search(pattern, TEXT)
+    assert found, pattern
+    return timedelta(seconds=int(found[1]))
+
+
+def default_of(variable: str) -> str:
+    found = re.search(rf'variable "{variable}" \{{.*?default\s+= (\S+)', TEXT, re.S)
+    assert found, variable
+    return found[1]
+
+
+# -- one story ---------------------------------------------------------------------------------------------
+
+
+def test_terraform_makes_the_indexes_that_the_code_asks_for_and_no_others() -> None:
+    """The emulator answers queries without an index; Firestore itself refuses them."""
+    made = {
+        name: (
+            {field: (mode,) for field, mode in re.findall(r'"(\w+)"\s+= "(\w+)"', body)}
+            | {field: (mode,) for field, mode in re.findall(r'"(\w+)" = "(\w+)"', body)},
+            tuple(tuple(PAIR.findall(fields)) for fields in COMPOSITE.findall(body)),
+            next(iter(re.findall(r'ttl\s+= "(\w+)"', body)), None),
+        )
+        for name, body in COLLECTION.findall(TEXT)
+    }
+
+    assert made == {name: (dict(one.single), one.composite, one.ttl) for name, one in INDEXES.items()}
+
+
+def test_every_variable_that_terraform_sets_is_a_setting() -> None:
+    block = re.search(r"environment_variables = merge\(\s*\{(.*?)\n      \}", TEXT, re.S)
+    secrets = re.search(r"own_secrets = \{(.*?)\n  \}", TEXT, re.S)
+    assert block
+    assert secrets
+
+    names = re.findall(r"^\s+([A-Z][A-Z0-9_]+)\s+=", block[1] + secrets[1], re.M)
+
+    known = {name.upper() for name in Settings.model_fields}
+    assert 11 <= len(names)
+    assert [] == [name for name in names if name not in known]
+
+
+def test_the_settings_that_terraform_makes_are_accepted() -> None:
+    """With what resources really look like, the function starts."""
+    url = "https://cronfire-123456789012.europe-west1.run.app"
+    account = "cronfire-invoker@example-project.iam.gserviceaccount.com"
+
+    settings = Settings.from_env(
+        {
+            "CRON_SECRET": "s" * 32,
+            "STORE_URL": "firestore://example-project/cronfire",
+            "OIDC_AUDIENCE": url,
+            "OIDC_SERVICE_ACCOUNTS": account,
+            "PUBLIC_URL": url,
+            "WORKER_QUEUE": "projects/example-project/locations/europe-west1/queues/cronfire-work",
+            "WORKER_SERVICE_ACCOUNT": account,
+            "WORKER_BUDGET_SECONDS": "280",
+            "EVENTS_TOPIC": "projects/example-project/topics/cronfire-events",
+            "LATE_AFTER_MINUTES": "5",
+        }
+    )
+
+    assert "projects/example-project/topics/cronfire-events" == settings.events_topic
+
+
+def test_what_alarms_count_is_what_the_code_logs() -> None:
+    counted = re.search(r"counted = \{(.*?)\n  \}", TEXT, re.S)
+    assert counted
+    code = "\n".join(file.read_text(encoding="utf-8") for file in (ROOT / "functions").rglob("*.py"))
+
+    names = re.findall(r'"(\w+)"', counted[1])
+
+    assert {"tick_done", "tick_degraded", "claim_expired"} <= set(names)
+    assert [] == [name for name in names if f'"{name}"' not in code]
+
+
+def test_each_rung_of_time_is_longer_than_the_one_before() -> None:
+    """Starting ends before answering, that before who waits gives up, and that before the request ends."""
+    deadline = seconds(r'attempt_deadline = "(\d+)s"')
+    timeout = timedelta(seconds=int(default_of("timeout_s")))
+    work = worker_budget(timedelta(seconds=int(default_of("worker_budget_s"))))
+    rungs: Callable[[Budget], list[timedelta]] = lambda budget: [  # noqa: E731  # a name for two uses
+        one for one in (budget.stop_starting, budget.answer_by) if one is not None
+    ]
+
+    tick = [*rungs(SCHEDULER_BUDGET), deadline, timeout]
+    worker = [*rungs(work), timeout, timedelta(seconds=CLOUD_TASKS_WAITS_S)]
+
+    assert sorted(tick) == tick
+    assert sorted(worker) == worker
+    assert 4 == len(set(tick)) == len(set(worker))
+    assert deadline <= timedelta(minutes=1)
+    assert timedelta(seconds=10) < CLAIM_MARGIN
+
+
+# -- Terraform's own tests ---------------------------------------------------------------------------------
+
+
+def checked(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(ROOT / "scripts" / "terraform"), str(folder)],
+        capture_output=True,
+        text=True,
+        env=dict(os.environ),
+        timeout=110,
+        check=False,
+    )
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The Terraform, to be spoiled; the test is skipped by name where it cannot be run."""
+    if shutil.which("terraform") is None:
+        pytest.skip("terraform is not installed")
+    folder = tmp_path / "infra"
+    shutil.copytree(INFRA, folder, ignore=shutil.ignore_patterns("pingers", ".terraform*"))
+    return folder
+
+
+def keep_only(folder: Path, *runs: str) -> None:
+    """Leave out Terraform's other tests: each costs a plan of its own, and `scripts/check` runs them all."""
+    file = folder / "tests" / "main.tftest.hcl"
+    kept = RUN.sub(lambda block: block[0] if block[1] in runs else "", file.read_text(encoding="utf-8"))
+    assert set(runs) == {block[1] for block in RUN.finditer(kept)}
+    file.write_text(kept)
+
+
+def test_what_is_right_passes(copy: Path) -> None:
+    """Else it would tell nothing that these runs see what is wrong."""
+    keep_only(copy, TICK, DATABASE, ROLES)
+
+    done = checked(copy)
+
+    if done.stdout.startswith("SKIPPED"):
+        pytest.skip(done.stdout.strip())
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert "3 passed, 0 failed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "run", "seen"),
+    [
+        ("schedule.tf", "attempt_deadline = ", "attempt_deadlin  = ", TICK, "attempt_deadlin"),
+        ("schedule.tf", '"60s"', '"180s"', TICK, "A tick must be given up before the next minute's"),
+        (
+            "store.tf",
+            '        [["shard", "ASCENDING"], ["nextRunAt", "ASCENDING"]]\n',
+            "",
+            DATABASE,
+            "have no index",
+        ),
+        ("identity.tf", "roles/datastore.user", "roles/datastore.owner", ROLES, "its own database alone"),
+    ],
+    ids=["a misspelt argument", "a wrong deadline", "a missing index", "a role too great"],
+)
+def test_what_is_wrong_is_seen(copy: Path, file: str, old: str, new: str, run: str, seen: str) -> None:
+    keep_only(copy, run)
+    text = (copy / file).read_text(encoding="utf-8")
+    assert old in text
+    (copy / file).write_text(text.replace(old, new))
+    subprocess.run(
+        ["terraform", f"-chdir={copy}", "fmt", "-recursive"], capture_output=True, check=False, timeout=60
+    )
+
+    done = checked(copy)
+
+    if done.stdout.startswith("SKIPPED"):
+        pytest.skip(done.stdout.strip())
+    assert 0 != done.returncode
+    assert seen in " ".join((done.stdout + done.stderr).split())
+
+
+def test_the_stand_in_for_the_source_is_a_zip() -> None:
+    assert zipfile.is_zipfile(INFRA / "tests" / "source.zip")

@@ -1,0 +1,92 @@
+"""What a tick reports as its reads and writes is what Firestore was asked, seen from the wire."""
+
+import random
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from google.cloud.firestore_v1.types import firestore as wrapped
+
+from functions.domain.alerts.model import Notice
+from functions.domain.lifecycle.time_budget import Budget
+from functions.domain.run import Outcome, failed, succeeded
+from functions.domain.storage import Write
+from functions.domain.task import Job, Task
+from functions.engine.tick import tick
+from functions.interfaces import Parts
+from functions.stores.firestore.store import FirestoreStore
+from tests.conftest import NOON
+from tests.support.faulty_firestore import FaultyFirestore, faulty_firestore
+from tests.support.firestore_emulator import emulator_host, fresh_store
+
+MakeTask = Callable[..., Task]
+Bill = tuple[int, int]  # reads, writes
+
+
+def seen(faulty: FaultyFirestore) -> Bill:
+    """By the price list: a document read is one, a query that finds none is one, each write is one."""
+    queries = faulty.calls.count("RunQuery")
+    found = [answer for method, answer in faulty.answers if method == "RunQuery"]
+    documents = sum("document" in wrapped.RunQueryResponse.deserialize(answer) for answer in found)
+    asked = list(zip(faulty.calls, faulty.requests, strict=True))
+    named = sum(
+        len(wrapped.BatchGetDocumentsRequest.deserialize(request).documents)
+        for method, request in asked
+        if method == "BatchGetDocuments"
+    )
+    writes = sum(
+        len(wrapped.BatchWriteRequest.deserialize(request).writes)
+        for method, request in asked
+        if method == "BatchWrite"
+    )
+    assert {"RunQuery", "BatchGetDocuments", "BatchWrite"} >= set(faulty.calls)
+    assert queries
+    return max(documents, 1) + named, writes
+
+
+async def report_of_tick(store: FirestoreStore) -> dict[str, Any]:
+    names = count(1)
+
+    async def perform(job: Job) -> Outcome:
+        return failed("It is down") if job.task_id.endswith("7") else succeeded("Done")
+
+    async def tell(notices: Sequence[Notice], *, within: timedelta) -> list[tuple[str, ...]]:
+        return [()] * len(notices)
+
+    parts = Parts(
+        store=store,
+        perform=perform,
+        tell=tell,
+        clock=lambda: NOON,
+        token=lambda: f"tick{next(names)}",
+        dice=random.Random(1).random,
+    )
+    return await tick(parts, Budget(None, None))
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("due", [0, 1, 250])
+async def test_the_report_of_a_tick_is_its_bill(make_task: MakeTask, due: int) -> None:
+    async with faulty_firestore(emulator_host()) as faulty, fresh_store(emulator=faulty.host) as store:
+        await store.write([Write(make_task(f"t{number}"), None) for number in range(due)])
+        for record in (faulty.calls, faulty.requests, faulty.answers):
+            record.clear()
+
+        report = await report_of_tick(store)
+
+        assert due == report["started"]
+        assert seen(faulty) == (report["reads"], report["writes"])
+
+
+@pytest.mark.emulator
+async def test_a_tick_of_successes_writes_twice_a_run_and_once_a_hundred(make_task: MakeTask) -> None:
+    async with faulty_firestore(emulator_host()) as faulty, fresh_store(emulator=faulty.host) as store:
+        await store.write([Write(make_task(f"t{number}0"), None) for number in range(200)])
+        for record in (faulty.calls, faulty.requests, faulty.answers):
+            record.clear()
+
+        await report_of_tick(store)
+
+        assert (200, 2 * 200 + 2) == seen(faulty)

@@ -1,0 +1,188 @@
+"""The way to Google itself: TLS, and a token with each call, from wherever this place has its account.
+
+Google's part is a server of gRPC on loopback with a certificate of our own, which answers no documents. The
+client is a process of its own, because both libraries read the environment when they are loaded.
+"""
+
+import asyncio
+import base64
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc  # type: ignore[import-untyped]  # it ships no types
+import pytest
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from functions.errors import StoreError
+from functions.stores.firestore.store import FirestoreStore
+from tests.conftest import NOON
+from tests.harness.bench.processes import ROOT
+from tests.support.authority import SERVER, Authority
+
+# One look for due tasks, at the server whose address is the first word; prints how many there are.
+LOOK = """
+import asyncio, sys
+from datetime import datetime, UTC
+from functions.stores.firestore import client as firestore_line
+from functions.stores.firestore.store import FirestoreStore
+
+firestore_line.GOOGLE = sys.argv[1]
+
+async def look():
+    store = FirestoreStore("my-project", "blue")
+    found = await store.due(datetime.now(UTC), limit=9)
+    await store.close()
+    print(len(found.tasks))
+
+asyncio.run(look())
+"""
+
+
+@dataclass
+class Google:
+    """What was asked of the server, as headers of each call."""
+
+    address: str
+    roots: Path
+    headers: list[dict[str, str]] = field(default_factory=list)
+
+
+@pytest.fixture
+async def google(tmp_path: Path) -> AsyncIterator[Google]:
+    authority = Authority(tmp_path, now=datetime.now(UTC))
+    authority.server()
+    pem = (tmp_path / SERVER).read_bytes()
+    (tmp_path / "roots.pem").write_text(authority.pem)
+    asked = Google("", tmp_path / "roots.pem")
+
+    async def answer(_: bytes, context: Any) -> AsyncIterator[bytes]:
+        asked.headers.append(dict(context.invocation_metadata()))
+        return
+        yield b""
+
+    class Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
+        def service(self, details: Any) -> Any:
+            known = details.method == "/google.firestore.v1.Firestore/RunQuery"
+            return grpc.unary_stream_rpc_method_handler(answer) if known else None
+
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((Handlers(),))
+    port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(pem, pem)]))
+    asked.address = f"127.0.0.1:{port}"
+    await server.start()
+    yield asked
+    await server.stop(None)
+
+
+async def look(google: Google, **variables: str) -> tuple[int, str, str]:
+    """The exit code, the output and the complaint of `LOOK` with these variables alone."""
+    kept = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "CLOUDSDK_CONFIG": str(google.roots.parent)}
+    done = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", LOOK, google.address,
+        env=kept | {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(google.roots)} | variables,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(60):
+        out, err = await done.communicate()
+    assert done.returncode is not None
+    return done.returncode, out.decode().strip(), err.decode()
+
+
+def key_file(folder: Path) -> Path:
+    """The key of a service account, as Google hands it out."""
+    key = generate_private_key(65537, 2048)
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    path = folder / "key.json"
+    path.write_text(
+        json.dumps(
+            {
+                "type": "service_account",
+                "project_id": "my-project",
+                "private_key_id": "first",
+                "private_key": text,
+                "client_email": "cronfire@my-project.iam.gserviceaccount.com",
+                "token_uri": "https://127.0.0.1:1/token",  # nobody is there, and nobody needs to be
+            }
+        )
+    )
+    return path
+
+
+def claims(headers: dict[str, str]) -> dict[str, Any]:
+    body = headers["authorization"].removeprefix("Bearer ").split(".")[1]
+    told: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    return told
+
+
+@asynccontextmanager
+async def platform(token: str) -> AsyncIterator[str]:
+    """What Cloud Run offers to its instances: their account's token, over plain HTTP; its `host:port`."""
+
+    async def answer(request: web.Request) -> web.Response:
+        headers = {"Metadata-Flavor": "Google"}
+        if request.path.endswith("/token"):
+            told = {"access_token": token, "expires_in": 3600, "token_type": "Bearer"}
+            return web.json_response(told, headers=headers)
+        if request.path.endswith("/service-accounts/default/"):
+            told = {"email": "me@my-project.iam.gserviceaccount.com", "scopes": [], "aliases": ["default"]}
+            return web.json_response(told, headers=headers)
+        return web.Response(text="my-project", headers=headers)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield "127.0.0.1:{1}".format(*runner.addresses[0])
+    await runner.cleanup()
+
+
+async def test_a_key_file_signs_for_firestore_and_asks_nobody_else(google: Google, tmp_path: Path) -> None:
+    code, said, complaint = await look(google, GOOGLE_APPLICATION_CREDENTIALS=str(key_file(tmp_path)))
+
+    assert (0, "0") == (code, said), complaint
+    [headers] = google.headers
+    assert f"https://{google.address}/" == claims(headers)["aud"]
+    assert "projects/my-project/databases/blue" == headers["google-cloud-resource-prefix"]
+    assert "parent=projects/my-project/databases/blue/documents" == headers["x-goog-request-params"]
+
+
+async def test_on_cloud_run_the_account_of_the_service_is_used(google: Google) -> None:
+    async with platform("of-the-service") as host:
+        code, said, complaint = await look(google, GCE_METADATA_HOST=host, GCE_METADATA_IP=host)
+
+    assert (0, "0") == (code, said), complaint
+    assert ["Bearer of-the-service"] == [headers["authorization"] for headers in google.headers]
+
+
+async def test_a_server_whose_certificate_nobody_signed_gets_no_token(google: Google, tmp_path: Path) -> None:
+    key = key_file(tmp_path)
+    stranger = Authority(tmp_path, now=datetime.now(UTC))
+    google.roots.write_text(stranger.pem)
+
+    code, _, complaint = await look(google, GOOGLE_APPLICATION_CREDENTIALS=str(key))
+
+    assert 1 == code
+    assert "StoreUnavailable" in complaint
+    assert [] == google.headers
+
+
+async def test_no_credentials_is_an_error_that_says_how_to_get_some(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "missing.json"))
+    store = FirestoreStore("my-project")
+
+    with pytest.raises(StoreError, match="gcloud auth application-default login") as error:
+        await store.due(NOON, limit=9)
+
+    assert str(tmp_path) not in str(error.value)

@@ -1,0 +1,52 @@
+"""The function on the real functions-framework, as a process of its own on a free port of loopback."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiohttp
+
+ROOT = Path(__file__).parents[2]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | variables
+
+
+def free_port() -> int:
+    """A port of loopback nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(source: Path, folder: Path, port: int | None = None, /, **variables: str) -> Iterator[str]:
+    """Run functions-framework with *source* on *port*, or a free one; its output goes to *folder*."""
+    port = port or free_port()
+    command = [sys.executable, "-m", "functions_framework", "--target", "scheduler", "--source", str(source)]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
+        process = subprocess.Popen(command, env=environment(**variables), cwd=folder, stdout=out, stderr=err)
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+async def answered(session: aiohttp.ClientSession, address: str) -> None:
+    """Return when the server answers."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                async with session.get(f"{address}/healthz"):
+                    return
+            except aiohttp.ClientConnectionError:
+                await asyncio.sleep(0.03)  # between two looks, not instead of one

@@ -1,0 +1,30 @@
+"""The commands about keys."""
+
+import json
+
+from tests.unit.cli.conftest import Scheduler
+
+
+def test_a_key_is_made_shown_once_listed_and_revoked(scheduler: Scheduler) -> None:
+    made = json.loads(scheduler("keys", "create", "Phone", "--scope", "read", "--scope", "run", "--json").out)
+    listed = scheduler("keys", "list")
+    [kept] = json.loads(scheduler("keys", "--json").out)
+    revoked = scheduler("keys", "revoke", kept["id"])
+
+    assert made["token"].startswith(f"cf_{kept['id']}_")
+    assert ["read", "run"] == kept["scopes"]
+    assert "Phone" in listed.out
+    assert made["token"] not in listed.out
+    assert 0 == revoked.code
+    assert "revoked" in scheduler("keys", "list").out
+
+
+def test_what_makes_no_key_says_why(scheduler: Scheduler) -> None:
+    no_scope = scheduler("keys", "create", "Phone")
+    unknown = scheduler("keys", "revoke", "00000000")
+    over = scheduler("keys", "create", "Phone", "--scope", "read", "--expires", "2020-01-01T00:00:00Z")
+
+    assert (2, 1, 1) == (no_scope.code, unknown.code, over.code)
+    assert "--scope" in no_scope.err
+    assert "there is no key" in unknown.err.lower()
+    assert "expiresAt" in over.err

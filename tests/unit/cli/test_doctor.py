@@ -1,0 +1,105 @@
+"""`doctor`: all is well with what is well, and each thing that is not is told with its remedy."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from tests.unit.cli.conftest import Said, Scheduler, WriteTasks
+
+SECRET = "a-secret-of-at-least-thirty-two-characters"
+
+
+def findings(said: Said) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for one in said.data:
+        found.setdefault(one["what"], []).append((one["verdict"], f"{one['text']} -> {one['remedy']}"))
+    return found
+
+
+def test_an_installation_that_works_is_well(scheduler: Scheduler, write_tasks: WriteTasks, site: str) -> None:
+    scheduler("apply", write_tasks({"id": "one", "params": {"url": site}}))
+    scheduler("run", "one")
+    scheduler("tick")
+    sound = {"CRON_SECRET": SECRET, "WEBHOOK_URL": site}
+
+    said = scheduler("doctor", **sound)
+    data = scheduler("doctor", "--json", **sound)
+
+    assert 0 == said.code
+    assert "FAIL" not in said.out
+    assert {"ok"} == {one["verdict"] for one in data.data}
+    assert {"settings", "secrets", "store", "clock", "pinger", "tasks", "channels", "zones"} == {
+        one["what"] for one in data.data
+    }
+    assert SECRET not in said.out + said.err
+
+
+def test_a_wrong_setting_is_named_without_its_value(scheduler: Scheduler) -> None:
+    said = scheduler("doctor", "--json", MAX_CONCURRENCY="canary")
+
+    [(verdict, text)] = findings(said)["settings"]
+    assert (1, "FAIL") == (said.code, verdict)
+    assert "MAX_CONCURRENCY" in text
+    assert "canary" not in said.out
+
+
+def test_a_store_that_is_not_there_fails_and_the_rest_is_still_looked_at(scheduler: Scheduler) -> None:
+    said = scheduler("doctor", "--json", STORE_URL="sqlite:////no/such/folder/tasks.db")
+
+    found = findings(said)
+    assert (1, "FAIL") == (said.code, found["store"][0][0])
+    assert "STORE_URL" in found["store"][0][1]
+    assert "settings" in found
+
+
+def test_what_is_missing_is_a_warning(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
+    scheduler("apply", write_tasks({"id": "one"}))
+
+    said = scheduler("doctor", "--json", CRON_SECRET=SECRET, CRON_SECRET_PREVIOUS=SECRET[::-1])
+
+    found = findings(said)
+    assert 0 == said.code
+    assert ["ok", "warn"] == [verdict for verdict, _ in found["secrets"]]
+    assert "CRON_SECRET_PREVIOUS still opens the door" in found["secrets"][1][1]
+    assert (
+        "warn",
+        "none is set up; nobody is told of failures -> set one up: docs/reference/notifications.md",
+    ) in found["channels"]
+    assert "no tick has written anything yet" in found["pinger"][0][1]
+
+
+def test_tasks_that_cannot_go_on_are_named(
+    scheduler: Scheduler, write_tasks: WriteTasks, tmp_path: Path
+) -> None:
+    scheduler("apply", write_tasks({"id": "spoilt"}, {"id": "stopped"}, {"id": "late"}))
+
+    def change(task_id: str, **fields: Any) -> None:
+        with closing(sqlite3.connect(tmp_path / "tasks.db")) as connection, connection:
+            [[doc]] = connection.execute("SELECT doc FROM tasks WHERE id = ?", (task_id,))
+            text = json.dumps(json.loads(doc) | fields)
+            connection.execute("UPDATE tasks SET doc = ? WHERE id = ?", (text, task_id))
+
+    change("spoilt", timeoutSeconds="soon")
+    change("stopped", status="quarantined", lastError="It took the process with it")
+    change("late", nextRunAt="2026-01-01T00:00:00Z")
+
+    said = scheduler("doctor", "--json")
+
+    texts = [text for _, text in findings(said)["tasks"]]
+    assert 1 == said.code
+    assert any("spoilt cannot be read: timeoutSeconds" in text for text in texts)
+    assert any("scheduler resume stopped" in text for text in texts)
+    assert any("late" in text and "is anybody pinging?" in text for text in texts)
+
+
+def test_channels_are_tried_when_asked_and_what_is_off_is_told(scheduler: Scheduler, site: str) -> None:
+    tried = scheduler("doctor", "--send", "--json", WEBHOOK_URL=f"{site}/broken")
+    scheduler("channels", "disable", "webhook", WEBHOOK_URL=site)
+    off = scheduler("doctor", "--json", WEBHOOK_URL=site)
+
+    assert (1, "FAIL") == (tried.code, findings(tried)["channels"][0][0])
+    assert [
+        ("warn", "webhook is switched off -> mend it, then scheduler channels enable webhook")
+    ] == findings(off)["channels"]

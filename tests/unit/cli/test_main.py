@@ -1,0 +1,88 @@
+"""How the command line answers when it is not used as meant: one line, with the remedy, and an exit code."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import Scheduler
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ((), "Missing command"),
+        (("aply",), "No such command"),
+        (("apply",), "PATH"),
+        (("show",), "ID"),
+        (("list", "--nope"), "--nope"),
+        (("runs", "--limit", "0"), "1 to 1000"),
+        (("runs", "--limit", "x"), "1 to 1000"),
+        (("next", "daily", "--after", "tomorrow"), "2026-12-01T09:00:00Z"),
+        (("next", "daily", "--after", "2026-12-01T09:00:00"), "offset"),
+        (("next", "daily", "--count", "0"), "--count"),
+        (("next", "61 * * * *"), "schedule:"),
+        (("next", "daily", "--timezone", "Nowhere"), "timezone:"),
+        (("pause", "x", "--note", "x" * 401), "400"),
+        (("backfill", "x", "--from", "2026-12-01T09:00:00Z"), "--to"),
+        (("serve", "--port", "99999"), "--port"),
+    ],
+)
+def test_wrong_usage_is_one_line_with_a_remedy_and_code_2(
+    scheduler: Scheduler, words: tuple[str, ...], part: str
+) -> None:
+    said = scheduler(*words)
+
+    assert (2, "") == (said.code, said.out)
+    assert (1, True) == (said.err.count("\n"), said.err.startswith("scheduler: "))
+    assert part in said.err
+
+
+@pytest.mark.parametrize("command", ["list", "status", "tick", "serve", "apply"])
+def test_a_wrong_setting_is_code_2_and_its_value_is_not_told(
+    scheduler: Scheduler, command: str, tmp_path: Path
+) -> None:
+    words = (command, str(tmp_path)) if command == "apply" else (command,)
+
+    said = scheduler(*words, CRON_SECRET="canary-1234", MAX_CONCURRENCY="canary-5678")
+
+    assert 2 == said.code
+    assert "CRON_SECRET" in said.err
+    assert "MAX_CONCURRENCY" in said.err
+    assert "canary" not in said.err + said.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "nobody"),
+        ("runs", "nobody"),
+        ("run", "nobody"),
+        ("pause", "nobody"),
+        ("resume", "nobody"),
+        ("cancel", "nobody"),
+        ("backfill", "nobody", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-02T00:00:00Z"),
+    ],
+)
+def test_a_task_that_does_not_exist_is_a_refusal(scheduler: Scheduler, words: tuple[str, ...]) -> None:
+    said = scheduler(*words)
+
+    assert (1, "") == (said.code, said.out)
+    assert "nobody" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_a_store_that_cannot_be_opened_is_code_1_without_a_traceback(
+    scheduler: Scheduler, tmp_path: Path
+) -> None:
+    said = scheduler("list", STORE_URL=f"sqlite:///{tmp_path}/no/such/folder/tasks.db")
+
+    assert (1, 1) == (said.code, said.err.count("\n"))
+    assert said.err.startswith("scheduler: ")
+
+
+@pytest.mark.parametrize("words", [("--help",), ("apply", "--help"), ("serve", "--help")])
+def test_help_is_an_answer(scheduler: Scheduler, words: tuple[str, ...]) -> None:
+    said = scheduler(*words)
+
+    assert (0, "") == (said.code, said.err)
+    assert "Usage: scheduler" in said.out

@@ -1,0 +1,190 @@
+"""Looking at tasks, steering them, and one tick: the commands over a store, as a person uses them."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from functions.task_types.registry import type_names
+from tests.unit.cli.conftest import Scheduler, WriteTasks
+
+PAST = ("--from", "2026-01-01T00:00:00Z", "--to", "2026-01-03T00:00:00Z")
+
+
+def status_of(scheduler: Scheduler, task_id: str) -> str:
+    return str(scheduler("show", task_id, "--json").data["status"])
+
+
+def test_an_empty_store_says_what_to_do(scheduler: Scheduler) -> None:
+    assert "scheduler apply" in scheduler("list").out
+    assert [] == scheduler("list", "--json").data
+    assert "no runs yet" in scheduler("runs").out
+
+
+def test_list_aligns_its_columns_whatever_the_script(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
+    scheduler("apply", write_tasks({"id": "a", "title": "水"}, {"id": "longer-id", "title": "Water"}))
+
+    head, one, two = scheduler("list").out.splitlines()
+
+    assert head.index("STATUS") == one.index("scheduled") == two.index("scheduled")
+    assert one.endswith("水")
+
+
+def test_a_title_cannot_move_the_cursor(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
+    scheduler("apply", write_tasks({"id": "a", "title": "x\x1b[2J\ny"}))
+
+    assert "\x1b" not in scheduler("list").out + scheduler("show", "a").out
+    assert 2 == len(scheduler("list").out.splitlines())
+
+
+def test_show_has_the_task_in_its_own_zone(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
+    scheduler("apply", write_tasks({"id": "a", "timezone": "Asia/Tokyo", "tags": ["garden"]}))
+
+    said = scheduler("show", "a")
+
+    assert "09:00 JST (in " in said.out
+    assert "garden" in said.out
+
+
+def test_types_are_those_there_are(scheduler: Scheduler) -> None:
+    assert list(type_names()) == [one["type"] for one in scheduler("types", "--json").data]
+
+
+def test_status_has_the_figures_of_the_function(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
+    scheduler("apply", write_tasks({"id": "a"}))
+    scheduler("run", "a")
+
+    figures = scheduler("status", "--json").data
+
+    assert ("healthy", 1, 1) == (figures["status"], figures["scheduledTasks"], figures["tasksCurrentlyDue"])
+
+
+def test_pause_and_resume(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
+    scheduler("apply", write_tasks({"id": "a"}))
+
+    paused = scheduler("pause", "a", "--note", "building works", "--until", "2099-01-01T00:00:00Z")
+    shown = scheduler("show", "a").out
+    resumed = scheduler("resume", "a")
+
+    assert (0, 0) == (paused.code, resumed.code)
+    assert "until 2099-01-01 00:00 UTC" in paused.out
+    assert "by command line until 2099-01-01 00:00 UTC: building works" in shown
+    assert "scheduled" == status_of(scheduler, "a")
+
+
+@pytest.mark.parametrize("words", [("resume", "a"), ("cancel", "a"), ("backfill", "a", *PAST[:3], PAST[1])])
+def test_what_makes_no_sense_is_refused(
+    scheduler: Scheduler, write_tasks: WriteTasks, words: tuple[str, ...]
+) -> None:
+    scheduler("apply", write_tasks({"id": "a"}))
+
+    said = scheduler(*words)
+
+    assert (1, "") == (said.code, said.out)
+    assert said.err.startswith("scheduler: ")
+
+
+def test_backfill_asks_for_the_past_and_dry_run_only_shows_it(
+    scheduler: Scheduler, write_tasks: WriteTasks
+) -> None:
+    scheduler("apply", write_tasks({"id": "a"}))
+
+    shown = scheduler("backfill", "a", *PAST, "--dry-run", "--json").data
+    before = scheduler("show", "a", "--json").data["backlog"]
+    asked = scheduler("backfill", "a", *PAST, "--json").data
+    after = scheduler("show", "a", "--json").data["backlog"]
+
+    assert ["2026-01-01T09:00:00Z", "2026-01-02T09:00:00Z"] == shown == asked
+    assert ([], 2) == (before, len(after))
+
+
+def test_a_tick_runs_what_was_asked_for_and_tells_how_it_went(
+    scheduler: Scheduler, write_tasks: WriteTasks, site: str
+) -> None:
+    scheduler(
+        "apply", write_tasks({"id": "a", "params": {"url": site}}, {"id": "b", "params": {"url": site}})
+    )
+    scheduler("run", "a", "b")
+
+    said = scheduler("tick")
+
+    head, one, two, _, report = said.out.splitlines()
+    assert 0 == said.code
+    assert head.startswith("FINISHED")
+    assert {"a", "b"} == {one.split()[3], two.split()[3]}
+    assert "succeeded" in one
+    assert "Answered 200" in one
+    assert report.startswith("Tick: 2 due, 2 started, 2 succeeded; ")
+    assert 2 == len(scheduler("runs", "--json").data)
+    assert ["a"] == [run["taskId"] for run in scheduler("runs", "a", "--json").data]
+
+
+def test_a_tick_in_which_a_task_fails_is_code_1(
+    scheduler: Scheduler, write_tasks: WriteTasks, site: str
+) -> None:
+    bad = {"id": "bad", "params": {"url": f"{site}/broken"}, "retry": {"maxAttempts": 1}}
+    scheduler("apply", write_tasks({"id": "good", "params": {"url": site}}, bad))
+    scheduler("run", "good", "bad")
+
+    said = scheduler("tick", "--json")
+
+    assert 1 == said.code
+    assert ("ok", 1, 1) == (said.data["status"], said.data["succeeded"], said.data["failed"])
+
+
+def test_a_tick_in_which_an_attempt_fails_is_code_1_even_if_it_is_made_again(
+    scheduler: Scheduler, write_tasks: WriteTasks, site: str
+) -> None:
+    scheduler("apply", write_tasks({"id": "bad", "params": {"url": f"{site}/broken"}}))
+    scheduler("run", "bad")
+
+    said = scheduler("tick")
+
+    assert 1 == said.code
+    assert "failed, retrying" in said.out
+
+
+def test_a_tick_with_nothing_due_is_code_0(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
+    scheduler("apply", write_tasks({"id": "a"}))
+
+    said = scheduler("tick")
+
+    assert 0 == said.code
+    assert said.out.startswith("Tick: 0 due; ")
+
+
+def test_a_waiting_retry_can_be_cancelled(scheduler: Scheduler, write_tasks: WriteTasks, site: str) -> None:
+    scheduler("apply", write_tasks({"id": "bad", "params": {"url": f"{site}/broken"}}))
+    scheduler("run", "bad")
+    scheduler("tick")
+
+    said = scheduler("cancel", "bad")
+
+    assert (0, "bad is cancelled\n") == (said.code, said.out)
+    assert "scheduled" == status_of(scheduler, "bad")
+
+
+def test_what_starts_a_task_and_what_it_starts_are_shown(
+    scheduler: Scheduler, write_tasks: WriteTasks
+) -> None:
+    scheduler("apply", write_tasks({"id": "one"}, {"id": "two", "schedule": "", "after": [{"task": "one"}]}))
+
+    listed, one, two = scheduler("list"), scheduler("show", "one"), scheduler("show", "two")
+
+    assert "After one" in listed.out
+    assert "two (success)" in one.out
+    assert "After one" in two.out
+
+
+def test_a_task_that_cannot_be_read_is_named(
+    scheduler: Scheduler, write_tasks: WriteTasks, tmp_path: Path
+) -> None:
+    scheduler("apply", write_tasks({"id": "spoilt"}))
+    with closing(sqlite3.connect(tmp_path / "tasks.db")) as connection, connection:
+        connection.execute("UPDATE tasks SET doc = '{}'")
+
+    said = scheduler("list")
+
+    assert "spoilt cannot be read" in said.err
+    assert "no tasks yet" not in said.out

@@ -1,0 +1,201 @@
+"""The commands `export` and `import`, as functions: what they answer, warn of, and return."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.cli.console import Screen
+from functions.cli.session import Session
+from functions.cli.transfer import export_store, import_file
+from functions.domain.storage import LedgerEntry
+from functions.domain.task import Task
+from functions.errors import InputError
+from functions.stores.sqlite.store import SqliteStore
+from functions.taskfiles import read_task_files
+from tests.conftest import NOON
+from tests.contract.conftest import make_run as make_run
+from tests.contract.documents import create
+from tests.unit.cli.conftest import Said
+
+OLDER = Path(__file__).parents[3] / "samples" / "older"
+Command = Callable[..., Said]
+
+
+@pytest.fixture
+def command(environment: dict[str, str]) -> Command:
+    """Run one command function at noon; variables are given as a mapping."""
+
+    def run(
+        does: Any, *, as_json: bool = False, variables: dict[str, str] | None = None, **options: Any
+    ) -> Said:
+        out, err = StringIO(), StringIO()
+
+        async def carried_out() -> int:
+            screen = Screen(out, err, as_json=as_json)
+            session = Session(environment | (variables or {}), screen, clock=lambda: NOON)
+            try:
+                return int(await does(session, **options))
+            finally:
+                await session.close()
+
+        return Said(asyncio.run(carried_out()), out.getvalue(), err.getvalue())
+
+    return run
+
+
+def other(tmp_path: Path) -> dict[str, str]:
+    return {"STORE_URL": f"sqlite:///{tmp_path}/other.db"}
+
+
+def test_an_export_goes_into_another_store_and_says_how_much(command: Command, tmp_path: Path) -> None:
+    command(import_file, paths=[OLDER / "tasks.json"])
+    file = tmp_path / "all.jsonl"
+
+    out = command(export_store, path=file)
+    done = command(import_file, paths=[file], variables=other(tmp_path))
+    again = command(import_file, paths=[file], variables=other(tmp_path))
+
+    assert (0, f"{file}: 5 tasks, 0 runs, 0 documents\n", "") == (out.code, out.out, out.err)
+    assert (0, "made: 5 tasks, 0 runs, 0 documents\n", "") == (done.code, done.out, done.err)
+    assert (0, "made: 0 tasks, 0 runs, 0 documents\nas they were: 5 tasks, 0 runs, 0 documents\n") == (
+        again.code,
+        again.out,
+    )
+
+
+def test_programs_are_answered_in_json(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "all.jsonl"
+
+    older = command(import_file, as_json=True, paths=[OLDER / "tasks.json"])
+    out = command(export_store, as_json=True, path=file)
+    done = command(import_file, as_json=True, paths=[file], variables=other(tmp_path))
+
+    assert ("tasks", True, []) == (older.data["shape"], older.data["applied"], older.data["faults"])
+    assert {"id": "news", "action": "create", "nextRunAt": "2026-11-20T12:20:00Z"} in older.data["changes"]
+    assert ["left out"] == [note["did"] for note in older.data["notes"] if note["field"] == "mood"]
+    assert (5, [], []) == (out.data["tasks"], out.data["running"], out.data["broken"])
+    assert {"tasks": 5, "runs": 0, "documents": 0} == done.data["created"]
+
+
+def test_the_report_has_a_sentence_for_each_field_and_the_next_runs(command: Command) -> None:
+    said = command(import_file, paths=[OLDER / "tasks.json"])
+
+    assert 0 == said.code
+    assert "line 28: report: mood: left out: a task has no such field here" in said.out.splitlines()
+    assert "5 created, 0 updated, 0 removed, 0 unchanged" == said.out.splitlines()[-1]
+
+
+def test_a_trial_changes_nothing(command: Command) -> None:
+    said = command(import_file, paths=[OLDER / "crontab"], dry_run=True)
+    real = command(import_file, paths=[OLDER / "crontab"])
+
+    assert "4 to create" in said.out.splitlines()[-1]
+    assert "4 created" in real.out.splitlines()[-1]
+
+
+def test_a_folder_is_read_whole(command: Command) -> None:
+    assert "3 created" in command(import_file, paths=[OLDER / "jobs"]).out
+
+
+def test_a_task_file_is_written_in_place_of_the_store(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "moved.yaml"
+
+    said = command(import_file, paths=[OLDER / "crontab"], write=file, timezone="Asia/Tokyo", timeout_s=120)
+    stored = command(export_store, as_json=True, path=tmp_path / "all.jsonl")
+
+    loaded = read_task_files([file])
+    assert (0, (), 4) == (said.code, loaded.faults, len(loaded.specs))
+    assert {120} == {spec.timeout_seconds for spec in loaded.specs}
+    assert 0 == stored.data["tasks"]
+
+
+def test_faults_are_told_and_the_rest_is_imported(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.yaml"
+    file.write_text(
+        "- {name: Good, command: ls, schedule: daily}\n- {name: Bad, command: ls, schedule: sometimes}\n"
+    )
+
+    said = command(import_file, paths=[file])
+
+    assert 1 == said.code
+    assert "1 created" in said.out
+    assert f"{file}:2: Bad: schedule: is no schedule anybody knows" in said.err
+    assert "scheduler: 1 faults" in said.err
+
+
+def test_what_differs_is_told(command: Command, tmp_path: Path, make_task: Callable[..., Task]) -> None:
+    file = tmp_path / "all.jsonl"
+    command(import_file, paths=[OLDER / "tasks.json"])
+    command(export_store, path=file)
+    file.write_text(file.read_text().replace("Tidy up", "Tidy down"))
+
+    kept = command(import_file, paths=[file])
+    replaced = command(import_file, paths=[file], replace=True)
+
+    assert (1, 0) == (kept.code, replaced.code)
+    assert "task tidy: is there already and differs; it stays, unless --replace is given\n" == kept.err
+    assert "replaced: 1 tasks" in replaced.out
+
+
+def test_long_work_says_how_far_it_is(command: Command, tmp_path: Path, make_run: Callable[..., Any]) -> None:
+    async def fill() -> None:
+        store = SqliteStore(str(tmp_path / "tasks.db"))
+        for number in range(52):
+            moments = [NOON - timedelta(seconds=number * 100 + one + 1) for one in range(100)]
+            runs = tuple(make_run(f"t{number}", token="a.1", occurrence=at, finished_at=at) for at in moments)
+            await store.finish(LedgerEntry(f"a.{number}", NOON, runs), [])
+        await store.close()
+
+    asyncio.run(fill())
+
+    out = command(export_store, path=tmp_path / "all.jsonl")
+    done = command(import_file, paths=[tmp_path / "all.jsonl"], variables=other(tmp_path))
+
+    assert (0, "written: 5100 records\n") == (out.code, out.err)
+    assert (0, "done: 5000 of 5200 records\n") == (done.code, done.err)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"paths": [Path("nowhere.json")]}, "nowhere.json: cannot be read"),
+        ({"paths": [OLDER / "tasks.json"], "shape": "quartz"}, "--from: must be one of archive, rows"),
+        ({"paths": [OLDER / "tasks.json"], "replace": True}, "--replace: is for archives"),
+        ({"paths": [OLDER / "tasks.json"], "shape": "archive"}, "no heading of an archive"),
+        (
+            {"paths": [OLDER / "tasks.json"], "variables": {"SCHEDULER_URL": "https://x"}},
+            "unset SCHEDULER_URL",
+        ),
+    ],
+)
+def test_wrong_usage_says_what_to_do(command: Command, options: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        command(import_file, **options)
+
+
+def test_an_export_to_a_folder_that_is_not_there_says_so(command: Command, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written: No such file or directory"):
+        command(export_store, path=tmp_path / "nowhere" / "all.jsonl")
+
+
+def test_what_was_running_is_told(command: Command, tmp_path: Path, make_task: Callable[..., Task]) -> None:
+    claim = {"token": "a.1", "until": NOON, "startedAt": NOON}
+
+    async def fill() -> None:
+        store = SqliteStore(str(tmp_path / "tasks.db"))
+        await create(store, make_task("busy", status="running", claim=claim, occurrence=NOON, attempt=1))
+        await store.close()
+
+    asyncio.run(fill())
+
+    said = command(export_store, path=tmp_path / "all.jsonl")
+
+    assert (1, "busy: still running; in the file due, as if the process had died\n") == (said.code, said.err)
+    record = json.loads((tmp_path / "all.jsonl").read_text().splitlines()[1])
+    assert "2026-11-20T12:00:00Z" == record["task"]["nextRunAt"]

@@ -1,0 +1,139 @@
+"""Servers that misbehave: each ends in time, in one plain sentence, and tells nothing it should not."""
+
+import asyncio
+import socket
+import time
+
+import pytest
+
+from functions.http_client.client import FetchError
+from tests.support.peers import Request, Script, answer, drip, raw
+from tests.unit.http_client.conftest import Failure, MakeClient, Serve
+
+OK = b"HTTP/1.1 200 OK\r\n"
+SWITCH = b"HTTP/1.1 101 Go\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+NO_HTTP = "The answer is not valid HTTP"
+TOO_LONG = "The answer's headers are too long"
+
+DRIPS = {
+    "headers": drip(OK, b"X-More: 1\r\n"),
+    "one header": drip(OK + b"X-Long: ", b"x"),
+    "status line": drip(b"HTTP/1.1 200 ", b"O"),
+    "informational": drip(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    "body": drip(OK + b"Content-Length: 100000\r\n\r\n", b"x"),
+    "chunks": drip(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    "nothing": drip(b"", b""),
+}
+
+ODD = {
+    "ssh": (raw(b"SSH-2.0-OpenSSH_9.6\r\n"), NO_HTTP),
+    "noise": (raw(bytes(range(256))), NO_HTTP),
+    "redis": (raw(b"-ERR unknown command 'GET'\r\n"), NO_HTTP),
+    "tls": (raw(b"\x15\x03\x01\x00\x02\x02\x46"), NO_HTTP),
+    "bad length": (raw(OK + b"Content-Length: x\r\n\r\n"), NO_HTTP),
+    "two lengths": (
+        raw(OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
+        NO_HTTP,
+    ),
+    "bad chunk": (raw(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"), NO_HTTP),
+    "silent": (raw(b""), "The connection was closed before an answer came"),
+    "half a head": (raw(OK + b"X-A: 1\r\n"), "The connection was closed before an answer came"),
+    "half a body": (answer(200, b"ok", length=100), "The answer ended too early"),
+    "half a chunk": (
+        raw(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab"),
+        "The answer ended too early",
+    ),
+    "huge header": (raw(OK + b"X-Big: " + b"x" * 100_000 + b"\r\n\r\n"), TOO_LONG),
+    "many headers": (raw(OK + b"X-A: 1\r\n" * 1000 + b"\r\n"), TOO_LONG),
+    "huge status": (
+        raw(b"HTTP/1.1 200 " + b"x" * 100_000 + b"\r\n\r\n"),
+        TOO_LONG,
+    ),
+    "brotli": (answer(200, b"xx", headers={"Content-Encoding": "br"}), "The answer is compressed in a way"),
+    "not gzip": (
+        answer(200, b"xx", headers={"Content-Encoding": "gzip"}),
+        "The answer's compression is",
+    ),
+}
+
+
+@pytest.mark.parametrize("script", DRIPS.values(), ids=DRIPS)
+async def test_a_server_that_drips_cannot_outlast_the_deadline(
+    script: Script, serve: Serve, make_client: MakeClient, failure: Failure
+) -> None:
+    server = await serve(script)
+    started = time.monotonic()
+
+    error = await failure(make_client(server), server.url, timeout_s=0.2)
+
+    assert "No answer within 0.2 s" == error.reason
+    assert not error.permanent
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(("script", "reason"), ODD.values(), ids=ODD)
+async def test_what_is_wrong_with_an_answer_is_said(
+    script: Script, reason: str, serve: Serve, make_client: MakeClient, failure: Failure
+) -> None:
+    server = await serve(script)
+
+    error = await failure(make_client(server), server.url)
+
+    assert error.reason.startswith(reason)
+    assert FetchError is type(error)
+
+
+async def test_a_server_that_switches_protocols_unasked_does_not_hang_the_call(
+    serve: Serve, make_client: MakeClient
+) -> None:
+    server = await serve(raw(SWITCH, close=False))
+
+    response = await make_client(server).request("GET", server.url, timeout_s=5)
+
+    assert 101 == response.status
+
+
+async def test_a_refused_connection_says_so(make_client: MakeClient, failure: Failure) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+
+    tried = []
+
+    def allow(address: object, port: int) -> bool:
+        tried.append(port)
+        return True
+
+    error = await failure(make_client(allow=allow), f"http://127.0.0.1:{port}/")
+
+    assert "The connection was refused" == error.reason
+    assert not error.permanent
+    assert 1 == len(tried)  # asked again at once it would refuse again
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_reset_connection_says_so(
+    method: str, serve: Serve, make_client: MakeClient, failure: Failure
+) -> None:
+    server = await serve(reset)
+
+    error = await failure(make_client(server), server.url, method)
+
+    assert "The connection was broken off" == error.reason
+
+
+@pytest.mark.parametrize(("method", "times"), [("GET", 2), ("POST", 1), ("PATCH", 1)])
+async def test_only_what_may_be_repeated_is_sent_once_more(
+    method: str, times: int, serve: Serve, make_client: MakeClient, failure: Failure
+) -> None:
+    server = await serve(reset)
+
+    await failure(make_client(server), server.url, method)
+
+    assert times == len(server.requests)
+
+
+async def reset(_: Request, writer: asyncio.StreamWriter) -> None:
+    transport = writer.transport
+    raw_socket = transport.get_extra_info("socket")
+    raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+    transport.abort()

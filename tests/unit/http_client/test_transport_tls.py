@@ -1,0 +1,132 @@
+"""Certificates: the good are read, the bad refused in plain words."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.authority import Authority
+from tests.support.peers import answer
+from tests.unit.http_client.conftest import Failure, MakeClient, Serve
+
+NOW = datetime.now(UTC)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path, now=NOW)
+
+
+async def test_the_days_a_certificate_has_left_are_counted(
+    authority: Authority, serve: Serve, make_client: MakeClient
+) -> None:
+    server = await serve(answer(), tls=authority.server(ends=NOW + 30 * DAY))
+    client = make_client(server, ssl_context=authority.trusted, clock=lambda: (NOW + 5.5 * DAY).timestamp())
+
+    responses = [await client.request("GET", server.url, timeout_s=5) for _ in range(2)]
+
+    assert [24, 24] == [response.certificate_days_left for response in responses]
+    assert 1 == server.connections
+
+
+async def test_they_are_counted_for_an_answer_without_a_body_too(
+    authority: Authority, serve: Serve, make_client: MakeClient
+) -> None:
+    server = await serve(answer(204, b""), tls=authority.server(ends=NOW + 30 * DAY))
+    client = make_client(server, ssl_context=authority.trusted, clock=NOW.timestamp)
+
+    response = await client.request("HEAD", server.url, timeout_s=5)
+
+    assert response.certificate_days_left in (29, 30)
+
+
+async def test_a_certificate_signed_by_itself_is_refused(
+    authority: Authority, serve: Serve, make_client: MakeClient, failure: Failure
+) -> None:
+    server = await serve(answer(), tls=authority.server(self_signed=True))
+
+    error = await failure(make_client(server, ssl_context=authority.trusted), server.url)
+
+    assert "The TLS certificate is not valid: self-signed" == error.reason
+    assert not error.permanent
+    assert [] == server.requests
+
+
+async def test_an_authority_nobody_knows_is_refused_by_default(
+    authority: Authority, serve: Serve, make_client: MakeClient, failure: Failure
+) -> None:
+    server = await serve(answer(), tls=authority.server())
+
+    error = await failure(make_client(server), server.url)
+
+    assert "The TLS certificate is not valid: signed by an authority that is not trusted" == error.reason
+    assert [] == server.requests
+
+
+async def test_an_expired_certificate_is_refused(
+    authority: Authority, serve: Serve, make_client: MakeClient, failure: Failure
+) -> None:
+    server = await serve(answer(), tls=authority.server(starts=NOW - 3 * DAY, ends=NOW - DAY))
+
+    error = await failure(make_client(server, ssl_context=authority.trusted), server.url)
+
+    assert "The TLS certificate is not valid: expired" == error.reason
+
+
+async def test_a_certificate_from_the_future_is_refused(
+    authority: Authority, serve: Serve, make_client: MakeClient, failure: Failure
+) -> None:
+    server = await serve(answer(), tls=authority.server(starts=NOW + DAY, ends=NOW + 3 * DAY))
+
+    error = await failure(make_client(server, ssl_context=authority.trusted), server.url)
+
+    assert "The TLS certificate is not valid: not valid yet" == error.reason
+
+
+async def test_a_certificate_for_another_address_is_refused(
+    authority: Authority, serve: Serve, make_client: MakeClient, failure: Failure
+) -> None:
+    server = await serve(answer(), tls=authority.server(address="127.0.0.9"))
+
+    error = await failure(make_client(server, ssl_context=authority.trusted), server.url)
+
+    assert "The TLS certificate is not valid: issued for another address" == error.reason
+
+
+async def test_a_certificate_for_another_name_is_refused(
+    authority: Authority, serve: Serve, make_client: MakeClient, failure: Failure
+) -> None:
+    """The name asked for is what counts, not the address it was checked and reached by."""
+
+    async def here(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    server = await serve(answer(), tls=authority.server(address="127.0.0.1"))
+    client = make_client(server, ssl_context=authority.trusted, resolve=here)
+
+    error = await failure(client, f"https://shop.example:{server.port}/")
+
+    assert "The TLS certificate is not valid: issued for another host name" == error.reason
+
+
+async def test_a_server_that_does_not_speak_tls_is_named_so(
+    serve: Serve, make_client: MakeClient, failure: Failure
+) -> None:
+    server = await serve(answer(), greeting=b"220 mail.example ESMTP\r\n")
+
+    error = await failure(make_client(server), server.url.replace("http:", "https:"))
+
+    assert "The TLS handshake failed" == error.reason
+
+
+async def test_a_redirect_from_https_to_http_is_refused(
+    authority: Authority, serve: Serve, make_client: MakeClient, failure: Failure
+) -> None:
+    plain = await serve(answer())
+    server = await serve(answer(302, headers={"Location": plain.url}), tls=authority.server())
+
+    error = await failure(make_client(server, plain, ssl_context=authority.trusted), server.url)
+
+    assert "The redirect was not followed: it leaves https for http" == error.reason
+    assert 0 == plain.connections

@@ -1,0 +1,148 @@
+"""Sentences, moments and spans, and foreign text made harmless."""
+
+import dataclasses
+import string
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from functions.notifications.rendering.digest import LIMITS, digest
+from functions.notifications.rendering.formatting import moment, one_line, span, web_address, zone_name
+from functions.notifications.rendering.phrases import EN, ZH, Words, words_for
+from tests.unit.notifications.conftest import NOON, MakeNotice
+
+
+@pytest.mark.parametrize(
+    ("seconds", "english", "chinese"),
+    [
+        (0.04, "0.0 s", "0.0 秒"),
+        (1.234, "1.2 s", "1.2 秒"),
+        (9.96, "10.0 s", "10.0 秒"),
+        (45.4, "45 s", "45 秒"),
+        (60, "1 min", "1 分"),
+        (61, "1 min 1 s", "1 分 1 秒"),
+        (3 * 3600 + 120, "3 h 2 min", "3 小时 2 分"),
+        (3 * 3600 + 59, "3 h", "3 小时"),
+        (86_400 * 12 + 3 * 3600 + 59, "12 d 3 h", "12 天 3 小时"),
+        (-5, "0.0 s", "0.0 秒"),
+    ],
+)
+def test_span_is_said_in_its_two_largest_units(seconds: float, english: str, chinese: str) -> None:
+    length = timedelta(seconds=seconds)
+
+    assert (english, chinese) == (span(length, EN), span(length, ZH))
+
+
+@pytest.mark.parametrize(
+    ("timezone", "shown", "name"),
+    [
+        ("Asia/Shanghai", "2026-11-20 20:00", "Asia/Shanghai"),
+        ("America/New_York", "2026-11-20 07:00", "America/New_York"),
+        ("UTC", "2026-11-20 12:00", "UTC"),
+        ("No/Where", "2026-11-20 12:00", "UTC"),
+        ("../../etc/passwd", "2026-11-20 12:00", "UTC"),
+    ],
+)
+def test_moment_is_on_the_tasks_own_clock(timezone: str, shown: str, name: str) -> None:
+    assert (shown, name) == (moment(datetime(2026, 11, 20, 12, 0, tzinfo=UTC), timezone), zone_name(timezone))
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "line"),
+    [
+        ("two\n  lines\tand a tab", 99, "two lines and a tab"),
+        ("a\x00b\x1b[31mc\u202ed\ufeff", 99, "ab[31mcd"),
+        ("lone \ud800 surrogate", 99, "lone surrogate"),
+        ("0123456789", 5, "0123…"),
+        ("0123456789", 10, "0123456789"),
+        ("   ", 5, ""),
+    ],
+)
+def test_foreign_text_becomes_one_line(text: str, limit: int, line: str) -> None:
+    assert line == one_line(text, limit)
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://example.com/a?b=c#d", True),
+        (" http://例子.example/路 ", True),
+        ("HTTPS://example.com", True),
+        ("javascript:alert(1)", False),
+        ("data:text/html,x", False),
+        ("//example.com", False),
+        ("/relative", False),
+        ("https://user:pw@example.com/", False),
+        ("https://example.com/ b", False),
+        ("https://example.com/\x00", False),
+        ("https://[::1", False),
+        ("https:///path", False),
+        ("", False),
+    ],
+)
+def test_only_addresses_a_person_may_click_are_kept(url: str, kept: bool) -> None:
+    assert (url.strip() if kept else "") == web_address(url)
+
+
+@pytest.mark.parametrize("words", [EN, ZH])
+def test_every_sentence_names_the_task_and_every_count_counts(words: Words) -> None:
+    sentences = [*words.happened.values(), words.repeated, words.back_after, words.back_after_once]
+
+    assert all("{title}" in sentence for sentence in sentences)
+    assert all("{n}" in phrase for phrase in words.counted.values())
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Words), ids=lambda field: field.name)
+def test_languages_fill_in_the_same_places(field: "dataclasses.Field[object]") -> None:
+    def places(words: Words) -> list[set[str | None]]:
+        value = getattr(words, field.name)
+        phrases = value.values() if isinstance(value, dict) else [value] if isinstance(value, str) else value
+        return [{name for _, name, _, _ in string.Formatter().parse(phrase) if name} for phrase in phrases]
+
+    assert places(EN) == places(ZH)
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("zh", ZH), ("zh-CN", ZH), (" ZH_tw", ZH), ("en", EN), ("", EN), ("fr", EN)]
+)
+def test_language_is_chosen_by_its_tag(language: str, words: Words) -> None:
+    assert words is words_for(language)
+
+
+@pytest.mark.parametrize(("kind", "has_page"), [("failure", True), ("channel", False), ("test", False)])
+def test_only_what_is_said_of_a_task_leads_to_its_page(
+    kind: str, has_page: bool, make_notice: MakeNotice
+) -> None:
+    [row] = digest([make_notice(kind)], EN, LIMITS[0], public_url="https://cron.example").rows
+
+    assert has_page is bool(row.page)
+
+
+def test_headline_counts_tasks_not_notices(make_notice: MakeNotice) -> None:
+    notices = [make_notice(), make_notice(), make_notice(task_id="b"), make_notice("recovery", "c")]
+
+    assert "2 failed, 1 back" == digest(notices, EN, LIMITS[0]).headline
+
+
+@pytest.mark.parametrize(
+    ("failures", "down", "sentence"),
+    [
+        (0, timedelta(hours=3, minutes=2), "“Shop front” is back after 3 h 2 min"),
+        (1, timedelta(minutes=5), "“Shop front” is back after 5 min, 1 failure"),
+        (4, timedelta(days=2), "“Shop front” is back after 2 d, 4 failures"),
+        (4, None, "“Shop front” is back"),
+    ],
+)
+def test_recovery_says_how_long_it_was_down(
+    failures: int, down: timedelta | None, sentence: str, make_notice: MakeNotice
+) -> None:
+    notice = make_notice("recovery", failures=failures, since=None if down is None else NOON - down)
+
+    assert sentence == digest([notice], EN, LIMITS[0]).headline
+
+
+def test_braces_in_a_title_are_letters(make_notice: MakeNotice) -> None:
+    assert (
+        "“{n} {0} {title.x}” failed"
+        == digest([make_notice(title="{n} {0} {title.x}")], EN, LIMITS[0]).headline
+    )

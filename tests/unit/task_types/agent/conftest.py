@@ -1,0 +1,77 @@
+"""A model's server and a web to look into, both on loopback, and an agent between them as it is deployed."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from functions.domain.run import Outcome
+from functions.domain.task import Job
+from functions.http_client.addresses import ANY_PORT
+from functions.http_client.client import HttpClient
+from functions.http_client.lazy import OriginClient
+from functions.task_types.registry import Tools, perform
+from functions.task_types.support.context import LanguageModel
+from tests.fakes.llm_server import KEY, MODEL, Answer, LlmServer
+from tests.support.peers import Server, only
+from tests.unit.task_types.conftest import FakeRecords
+
+Pages = Callable[[Any, Any], Awaitable[None]]
+
+
+@dataclass
+class Agent:
+    """An agent with its model, and what became of its runs.
+
+    Attributes:
+        reachable: Ports of 127.0.0.1 that count as public.
+    """
+
+    model: LlmServer
+    stack: AsyncExitStack
+    make_job: Callable[..., Job]
+    reachable: list[int] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    async def serves(self, script: Pages) -> Server:
+        """Put a site on loopback that the guard takes for a public one."""
+        server = await Server(script).start()
+        self.stack.push_async_callback(server.stop)
+        self.reachable.append(server.port)
+        return server
+
+    async def run(self, params: Mapping[str, Any] | None = None, *, key: str = KEY, **job: Any) -> Outcome:
+        """One run; what is remembered of the one before is there again."""
+        http = HttpClient(clock=time.time, allow=only(*self.reachable), ports=ANY_PORT)
+        own = OriginClient(self.model.url, clock=time.time)
+        model = LanguageModel(http=own, url=self.model.url, key=key, name=MODEL)
+        memory = next((one.memory for one in reversed(self.outcomes) if one.memory is not None), {})
+        try:
+            outcome = await perform(
+                self.make_job(
+                    "agent", {"goal": "What is new?"} | dict(params or {}), **{"memory": memory} | job
+                ),
+                Tools(http=http, records=FakeRecords(), model=model),
+            )
+        finally:
+            await http.close()
+            await own.close()
+        self.outcomes.append(outcome)
+        return outcome
+
+
+@pytest.fixture
+async def agent(make_job: Callable[..., Job]) -> AsyncIterator[Callable[..., Awaitable[Agent]]]:
+    """Make an agent whose model gives these answers."""
+    async with AsyncExitStack() as stack:
+
+        async def make(*answers: Answer, newer: bool = False) -> Agent:
+            model = LlmServer(*answers, newer=newer)
+            await model.server.start_server()
+            stack.push_async_callback(model.server.close)
+            return Agent(model, stack, make_job)
+
+        yield make

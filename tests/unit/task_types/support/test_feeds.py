@@ -1,0 +1,320 @@
+"""Reading feeds: what strangers serve becomes plain entries, and never opens, runs or links anything else."""
+
+import contextlib
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.task_types.rss_watch import Seen, matching
+from functions.task_types.support.feeds import Entry, Feed, NotAFeedError, plain_text, read_feed, web_link
+from tests.unit.task_types.conftest import NOON
+
+URL = "https://example.com/feed.xml"
+
+
+def read(body: str | bytes, content_type: str = "application/xml") -> Feed:
+    given = body.encode() if isinstance(body, str) else body
+    return read_feed(given, content_type=content_type, url=URL)
+
+
+def rss(*items: str, title: str = "Example") -> str:
+    inside = "".join(f"<item>{item}</item>" for item in items)
+    return f'<?xml version="1.0"?><rss version="2.0"><channel><title>{title}</title>{inside}</channel></rss>'
+
+
+def dated(name: str, at: datetime) -> str:
+    return f"<title>{name}</title><guid>{name}</guid><pubDate>{at:%a, %d %b %Y %H:%M:%S} GMT</pubDate>"
+
+
+def test_rss_is_read() -> None:
+    feed = read(
+        rss(
+            "<title>One &amp; two</title><link>https://example.com/1</link><guid>g1</guid>"
+            "<description>&lt;p&gt;Some &lt;b&gt;bold&lt;/b&gt; words&lt;/p&gt;</description>"
+        )
+    )
+
+    (entry,) = feed.entries
+    assert ("Example", "One & two", "https://example.com/1", "Some bold words") == (
+        feed.title,
+        entry.title,
+        entry.url,
+        entry.text,
+    )
+    assert (entry.mark,) == feed.marks
+
+
+def test_atom_is_read() -> None:
+    feed = read(
+        """<feed xmlns="http://www.w3.org/2005/Atom"><title>Atomic</title>
+        <entry><id>urn:1</id><title type="html">&lt;i&gt;Hi&lt;/i&gt; there</title>
+        <link rel="enclosure" href="https://example.com/a.mp3"/><link href="/posts/1"/>
+        <content type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml"><p>Long <em>read</em></p></div>
+        </content></entry></feed>"""
+    )
+
+    (entry,) = feed.entries
+    assert ("Atomic", "Hi there", "https://example.com/posts/1", "Long read") == (
+        feed.title,
+        entry.title,
+        entry.url,
+        entry.text,
+    )
+
+
+def test_an_empty_feed_is_a_feed() -> None:
+    """Some servers call it a web page; it may well get its first entry tomorrow."""
+    assert () == read(rss()).entries
+    assert () == read(rss(), "text/html").entries
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("", "an empty body"),
+        (" \n ", "an empty body"),
+        ("<!DOCTYPE html><html><body><item>x</item></body></html>", "a web page"),
+        ("<html><head><title>Sign in</title></head></html>", "a web page"),
+        ('{"version": "https://jsonfeed.org/version/1.1"}', "JSON"),
+        ("just words", "something that is neither RSS nor Atom"),
+        (b"\x89PNG\r\n\x1a\n\x00", "something that is neither RSS nor Atom"),
+        ('<rss version="2.0"><channel><title>Cut of', "a feed broken off before its first entry"),
+    ],
+)
+def test_what_is_no_feed_is_named(body: str | bytes, reason: str) -> None:
+    with pytest.raises(NotAFeedError, match=f"^{reason}$"):
+        read(body)
+
+
+def test_a_feed_with_a_fault_is_read_as_far_as_it_goes() -> None:
+    broken = rss("<title>A</title><guid>a</guid>", "<title>B & C</title><guid>b</guid>").removesuffix(
+        "</rss>"
+    )
+
+    assert ["A", "B & C"] == [entry.title for entry in read(broken).entries]
+
+
+@pytest.mark.parametrize("prefix", ["", "file://"])
+def test_a_body_that_names_a_file_opens_nothing(prefix: str, tmp_path: Path) -> None:
+    """The feed library opens paths and addresses it is handed as text or bytes."""
+    secret = tmp_path / "secret.xml"
+    secret.write_text(rss("<title>stolen</title>"))
+
+    with pytest.raises(NotAFeedError):
+        read(f"{prefix}{secret}")
+
+
+def test_external_entities_are_not_fetched(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("stolen")
+    body = (
+        f'<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY x SYSTEM "file://{secret}">]>'
+        '<rss version="2.0"><channel><item><title>a &x; b</title></item></channel></rss>'
+    )
+
+    assert "stolen" not in repr(read(body))
+
+
+def test_an_entity_bomb_does_no_harm() -> None:
+    levels = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
+    body = (
+        f'<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY e0 "boom">{levels}]>'
+        '<rss version="2.0"><channel><item><title>&e9;</title></item></channel></rss>'
+    )
+    began = time.process_time()
+
+    with contextlib.suppress(NotAFeedError):  # whichever of the two the installed expat leads to
+        assert len(repr(read(body))) < 10_000
+
+    assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "javascript:alert(1)",
+        " java\nscript:alert(1)",
+        "javascript://example.com/%0aalert(1)",
+        "ftp://example.com/",
+        "//example.com/",
+        "data:text/html,x",
+        "file:///etc/passwd",
+        "http:///nowhere",
+        "https://[broken/",
+        "https://example.com/" + "x" * 2048,
+        "https://example.com/\u202e",
+        "mailto:a@b.c",
+        "",
+    ],
+)
+def test_only_web_links_are_kept(link: str) -> None:
+    assert web_link(link) == ""
+
+
+@pytest.mark.parametrize("link", ["https://example.com/a?b=c#d", "HTTP://EXAMPLE.COM", " https://a.b/ "])
+def test_web_links_are_kept(link: str) -> None:
+    assert link.strip() == web_link(link)
+
+
+def test_a_hostile_link_in_a_feed_is_dropped_with_its_entry_kept() -> None:
+    (entry,) = read(rss("<title>Click</title><link>javascript:alert(1)</link>")).entries
+
+    assert ("Click", "") == (entry.title, entry.url)
+
+
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        ("Hello <script>alert(1)</script>there", "Hello there"),
+        ("<style>p{}</style><p>Text</p><p>more</p>", "Text more"),
+        ("&lt;script&gt;alert(1)&lt;/script&gt;x", "x"),
+        ("<scr<script></script>ipt>alert(1)</script>", "alert(1)"),
+        ("<img src=x onerror=alert(1)", ""),
+        ("<script>never closed", ""),
+        ("a < b &amp; c > d", "a < b & c > d"),
+        ("two\n\t lines\u00a0here", "two lines here"),
+        ("zero\u200bwidth \u202ereversed \x00\x07", "zerowidth reversed"),
+        ("<!-- note -->seen<![CDATA[", "seen"),
+    ],
+)
+def test_markup_becomes_words(markup: str, expected: str) -> None:
+    assert expected == plain_text(markup, limit=200)
+
+
+def test_words_are_cut() -> None:
+    assert "aaaa…" == plain_text("a" * 9, limit=5)
+
+
+@pytest.mark.parametrize("hostile", ["<script" * 20_000, "<" * 100_000, "<a" * 50_000, "&lt;" * 50_000])
+def test_hostile_markup_takes_no_time(hostile: str) -> None:
+    began = time.process_time()
+
+    plain_text(hostile, limit=200)
+
+    assert time.process_time() - began < 0.5
+
+
+def test_markup_in_a_title_is_gone() -> None:
+    body = rss("<title>&lt;script&gt;alert(1)&lt;/script&gt;News &lt;b&gt;today&lt;/b&gt;</title>")
+
+    assert "News today" == read(body).entries[0].title
+
+
+def test_entries_without_a_title_borrow_one() -> None:
+    titles = [
+        entry.title for entry in read(rss("<description>Only text</description>", "<guid>x</guid>")).entries
+    ]
+
+    assert ["Only text", "(no title)"] == titles
+
+
+def test_the_newest_come_first_and_the_rest_is_only_marked() -> None:
+    """A feed may list the oldest first; entries beyond the fifty newest are known but not shown."""
+    items = [dated(f"n{number}", NOON + timedelta(hours=number)) for number in range(60)]
+
+    feed = read(rss(*items))
+
+    assert [f"n{number}" for number in range(59, 9, -1)] == [entry.title for entry in feed.entries]
+    assert 60 == len(feed.marks)
+    assert tuple(entry.mark for entry in feed.entries) == feed.marks[:50]
+
+
+def test_without_all_dates_the_feed_s_own_order_counts() -> None:
+    items = [dated("old", NOON), "<title>undated</title>", dated("new", NOON + timedelta(hours=1))]
+
+    assert ["old", "undated", "new"] == [entry.title for entry in read(rss(*items)).entries]
+
+
+def test_an_entry_is_known_by_id_then_link_then_title_and_date() -> None:
+    def mark(item: str) -> str:
+        return read(rss(item)).entries[0].mark
+
+    link = "<link>https://example.com/1</link>"
+
+    assert mark(f"<guid>1</guid>{link}<title>a</title>") == mark("<guid>1</guid><title>changed</title>")
+    assert mark(f"{link}<title>a</title>") == mark(f"{link}<title>changed</title>")
+    assert mark("<title>a</title>") != mark("<title>b</title>")
+    assert mark("<title>a</title><pubDate>x</pubDate>") != mark("<title>a</title><pubDate>y</pubDate>")
+
+
+def entry(name: str, **changes: Any) -> Entry:
+    return Entry(**{"mark": name, "title": name, "url": "", "text": ""} | changes)
+
+
+def feed_of(*names: str) -> Feed:
+    return Feed(title="", entries=tuple(map(entry, names)), marks=names)
+
+
+def test_nothing_is_news_the_first_time() -> None:
+    assert () == Seen().news(feed_of("b", "a"))
+
+
+def test_news_is_what_was_never_met() -> None:
+    seen = Seen(marks=("b", "a"))
+
+    assert ["d", "c"] == [one.mark for one in seen.news(feed_of("d", "b", "c", "d"))]
+
+
+def test_an_empty_feed_was_read_all_the_same() -> None:
+    """Its first entry is news, though there was nothing before it."""
+    seen = Seen().after(feed_of(), {})
+
+    again = Seen.from_memory(seen.to_memory(url=URL), url=URL)
+
+    assert ["a"] == [one.mark for one in again.news(feed_of("a"))]
+
+
+def test_the_newest_500_are_remembered() -> None:
+    seen = Seen(marks=tuple(str(number) for number in range(500)))
+
+    after = seen.after(feed_of("new", "3"), {"etag": '"2"', "last-modified": "Fri, 20 Nov 2026 12:00:00 GMT"})
+
+    assert after.marks is not None
+    assert ("new", "3", "0", "1", "2", "4") == after.marks[:6]
+    assert 500 == len(after.marks)
+    assert {
+        "If-None-Match": '"2"',
+        "If-Modified-Since": "Fri, 20 Nov 2026 12:00:00 GMT",
+    } == after.conditional_headers
+
+
+@pytest.mark.parametrize("etag", ["x" * 1001, "a\r\nb: c", ""])
+def test_a_validator_that_could_harm_is_not_kept(etag: str) -> None:
+    assert {} == Seen().after(feed_of(), {"etag": etag}).conditional_headers
+
+
+def test_notes_survive_being_kept() -> None:
+    seen = Seen(etag='"1"', last_modified="x", marks=("b", "a"))
+
+    assert seen == Seen.from_memory(seen.to_memory(url=URL), url=URL)
+
+
+@pytest.mark.parametrize("memory", [{}, {"seen": "a"}, {"etag": '"1"'}, {"feed": "another", "seen": ["a"]}])
+def test_notes_on_another_feed_are_no_notes(memory: dict[str, Any]) -> None:
+    assert Seen() == Seen.from_memory(memory, url=URL)
+
+
+def test_notes_never_hold_the_address() -> None:
+    assert "example.com" not in repr(Seen(marks=()).to_memory(url=URL))
+
+
+@pytest.mark.parametrize(
+    ("keywords", "expected"),
+    [((), ["a", "b"]), (("RELEASE",), ["a"]), (("straße", "none"), ["b"]), (("absent",), [])],
+)
+def test_keywords_match_title_or_text_whatever_the_case(
+    keywords: tuple[str, ...], expected: list[str]
+) -> None:
+    entries = [entry("a", title="New Release"), entry("b", text="in der STRASSE")]
+
+    assert expected == [one.mark for one in matching(entries, keywords)]
+
+
+def test_dates_are_compared_as_instants() -> None:
+    at = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+    east = "<title>east</title><pubDate>Fri, 20 Nov 2026 13:00:00 +0300</pubDate>"
+
+    assert ["noon", "east"] == [one.title for one in read(rss(east, dated("noon", at))).entries]

@@ -1,0 +1,161 @@
+"""What an answer says beside its content: waits, characters, codes, and places in JSON."""
+
+import math
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from functions.task_types.support.context import ExpectedStatus, Headers, Statuses
+from functions.task_types.support.responses import (
+    NOTHING,
+    at_pointer,
+    same_json,
+    text_of,
+    wait_asked_for,
+    worth_retrying,
+)
+from tests.unit.task_types.conftest import NOON, answer
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120),
+        (" 0 ", 0),
+        ("Fri, 20 Nov 2026 12:05:00 GMT", 300),
+        ("Friday, 20-Nov-26 12:05:00 GMT", 300),
+        ("Fri, 20 Nov 2026 11:00:00 GMT", 0),
+        ("Fri, 20 Nov 2026 12:05:00", 300),
+        ("99999999999999999999", 604_800),
+        ("Fri, 20 Nov 2099 12:05:00 GMT", 604_800),
+        ("-5", None),
+        ("1.5", None),
+        ("²", None),
+        ("soon", None),
+        ("Fri, 99 Nov 2026 12:05:00 GMT", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value: str, seconds: int | None) -> None:
+    expected = None if seconds is None else timedelta(seconds=seconds)
+
+    assert expected == wait_asked_for(answer(429, headers={"retry-after": value}), now=NOON)
+
+
+def test_no_retry_after_is_no_wait() -> None:
+    assert wait_asked_for(answer(429), now=NOON) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        *((status, True) for status in (408, 425, 429, 500, 503, 599)),
+        *((status, False) for status in (200, 301, 400, 401, 404, 409, 499)),
+    ],
+)
+def test_some_answers_are_worth_another_try(status: int, expected: bool) -> None:
+    assert expected is worth_retrying(status)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "expected"),
+    [
+        ("grün 💧".encode(), "", "grün 💧"),
+        ("grün".encode("latin-1"), "text/html; charset=ISO-8859-1", "grün"),
+        ("привет".encode("windows-1251"), 'text/html; charset="windows-1251"; x=y', "привет"),
+        ("grün".encode("latin-1"), "text/html", "gr\ufffdn"),
+        (b"\xff\xfe", "text/html; charset=punycode", "\ufffd\ufffd"),
+        (b"\xff", "text/html; charset=gb-no-such", "\ufffd"),
+    ],
+)
+def test_a_body_is_read_in_its_own_characters(body: bytes, content_type: str, expected: str) -> None:
+    assert expected == text_of(answer(body=body, headers={"content-type": content_type}))
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_a_character_cut_in_two_does_not_spoil_the_rest(cut: int) -> None:
+    """64 KB may end in the middle of a letter; the page is UTF-8 all the same."""
+    body = "grün 💧".encode()[:-cut]
+
+    assert "grün " == text_of(answer(body=body, truncated=True))
+
+
+@pytest.mark.parametrize(
+    ("given", "accepted", "refused", "text"),
+    [
+        (200, {200}, {199, 201}, "200"),
+        ("200-299", {200, 250, 299}, {199, 300}, "200-299"),
+        ([200, "300 - 302", "404"], {200, 300, 302, 404}, {303, 403}, "200 or 300-302 or 404"),
+    ],
+)
+def test_expected_codes_are_a_code_a_range_or_a_list(
+    given: Any, accepted: set[int], refused: set[int], text: str
+) -> None:
+    statuses: Statuses = TypeAdapter(ExpectedStatus).validate_python(given)
+
+    assert accepted == {status for status in accepted | refused if status in statuses}
+    assert text == str(statuses)
+
+
+@pytest.mark.parametrize(
+    "given", [True, 99, 600, 200.0, None, "", "2xx", "299-200", "200-", [], [[200]], {}, "٢٠٠", [200] * 21]
+)
+def test_anything_else_is_no_code(given: Any) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(ExpectedStatus).validate_python(given)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"a b": "x"}, {"a": "x\r\nb: c"}, {"Metadata-Flavor": "Google"}, {"a": 1}]
+)
+def test_headers_that_could_harm_are_refused(headers: Any) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Headers).validate_python(headers)
+
+
+DOCUMENT = {"a": {"b": [10, {"c": None}]}, "": 1, "x/y": 2, "m~n": 3}
+
+
+@pytest.mark.parametrize(
+    ("pointer", "expected"),
+    [
+        ("", DOCUMENT),
+        ("/a/b/0", 10),
+        ("/a/b/1/c", None),
+        ("/", 1),
+        ("/x~1y", 2),
+        ("/m~0n", 3),
+        ("/a/b/2", NOTHING),
+        ("/a/b/-1", NOTHING),
+        ("/a/b/01", NOTHING),
+        ("/a/b/-", NOTHING),
+        ("/a/b/٠", NOTHING),
+        ("/a/none", NOTHING),
+        ("/a/b/0/deeper", NOTHING),
+    ],
+)
+def test_a_pointer_finds_a_place_in_json(pointer: str, expected: Any) -> None:
+    assert expected == at_pointer(DOCUMENT, pointer)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (1, 1.0, True),
+        (1, True, False),
+        (0, False, False),
+        (True, True, True),
+        ("1", 1, False),
+        (None, None, True),
+        ([1, {"a": True}], [1, {"a": True}], True),
+        ([1, {"a": True}], [1, {"a": 1}], False),
+        ([1], [1, 2], False),
+        ({"a": 1}, {"a": 1, "b": 2}, False),
+        (math.nan, math.nan, False),
+    ],
+)
+def test_values_are_compared_as_json(one: Any, other: Any, expected: bool) -> None:
+    assert expected is same_json(one, other)
+    assert expected is same_json(other, one)

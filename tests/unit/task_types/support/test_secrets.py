@@ -1,0 +1,255 @@
+"""References to secrets: checked unseen, filled in at last, and masked in whatever comes of them."""
+
+import base64
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from functions.domain.run import Outcome, succeeded
+from functions.domain.task import Job
+from functions.domain.types import OutcomeKind
+from functions.errors import InputError
+from functions.task_types.registry import Tools, check_params, perform
+from functions.task_types.support.limits import within_limits
+from functions.task_types.support.secrets import check_references, filled, mask_for, names_in
+from tests.unit.task_types.conftest import answer, calls_of, tools_with
+
+CANARY = "c4nary+value/of-a-secret"
+URL = "https://example.com/hook"
+MakeJob = Callable[..., Job]
+
+
+def knowing(tools: Tools, **secrets: str) -> Tools:
+    return replace(tools, secrets={"TOKEN": CANARY} | secrets)
+
+
+def texts(outcome: Outcome) -> str:
+    return json.dumps(
+        [outcome.summary, dict(outcome.metrics), list(outcome.items), outcome.memory], ensure_ascii=False
+    )
+
+
+def test_references_are_found_wherever_texts_are() -> None:
+    params = {"a": "{{secret:ONE}}", "b": [{"c": "x {{ secret: two }} {{secret:ONE}}"}], "d": 1, "e": "{{x}}"}
+
+    assert ("ONE", "two") == names_in(params)
+
+
+def test_a_value_that_looks_like_a_reference_is_not_filled_again() -> None:
+    assert {"a": "<{{secret:B}}>"} == filled({"a": "<{{secret:A}}>"}, {"A": "{{secret:B}}", "B": CANARY})
+
+
+async def test_the_value_arrives_and_nothing_else_of_the_job_holds_it(make_job: MakeJob) -> None:
+    params = {
+        "url": f"{URL}?k={{{{secret:TOKEN}}}}",
+        "headers": {"X-Key": "{{secret:TOKEN}}"},
+        "method": "POST",
+        "json": {"deep": ["{{secret:TOKEN}}"]},
+    }
+    job, tools = make_job("http", params), knowing(tools_with(answer(200)))
+
+    outcome = await perform(job, tools)
+
+    assert OutcomeKind.SUCCEEDED is outcome.kind
+    [call] = calls_of(tools)
+    assert (f"{URL}?k={CANARY}", CANARY) == (call.url, call.headers["X-Key"])
+    assert {"deep": [CANARY]} == json.loads(call.body or b"")
+    assert CANARY not in repr(job)
+    assert CANARY not in repr(knowing(tools_with()))
+
+
+@pytest.mark.parametrize(
+    ("auth", "header"),
+    [
+        ({"bearer": "{{secret:TOKEN}}"}, f"Bearer {CANARY}"),
+        (
+            {"basic": {"user": "ann", "password": "{{secret:TOKEN}}"}},
+            "Basic " + base64.b64encode(f"ann:{CANARY}".encode()).decode(),
+        ),
+    ],
+)
+async def test_who_asks_is_proved_by_reference(
+    auth: Mapping[str, Any], header: str, make_job: MakeJob
+) -> None:
+    tools = knowing(tools_with(answer(200)))
+    check_params("http", {"url": URL, "auth": auth})
+
+    await perform(make_job("http", {"url": URL, "auth": auth}), tools)
+
+    assert header == calls_of(tools)[0].headers["Authorization"]
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        {"bearer": CANARY},
+        {"bearer": "Bearer {{secret:TOKEN}}"},
+        {"basic": {"user": "ann", "password": CANARY}},
+        {},
+        {"bearer": "{{secret:TOKEN}}", "basic": {"user": "a", "password": "{{secret:TOKEN}}"}},
+        {"basic": {"user": "a:b", "password": "{{secret:TOKEN}}"}},
+    ],
+)
+async def test_a_secret_is_never_written_into_a_task(auth: Mapping[str, Any], make_job: MakeJob) -> None:
+    """Neither by a file, nor by who writes into the store."""
+    with pytest.raises(InputError, match=r"^params\.auth") as told:
+        check_params("http", {"url": URL, "auth": auth})
+    tools = knowing(tools_with(answer(200)))
+    outcome = await perform(make_job("http", {"url": URL, "auth": auth}), tools)
+
+    assert CANARY not in str(told.value)
+    assert (OutcomeKind.FAILED, True) == (outcome.kind, outcome.permanent)
+    assert [] == calls_of(tools)
+
+
+def test_two_ways_of_proving_are_one_too_many() -> None:
+    with pytest.raises(InputError, match="either auth or a header Authorization"):
+        check_params(
+            "http", {"url": URL, "auth": {"bearer": "{{secret:A}}"}, "headers": {"authorization": "x"}}
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("http", {"url": "{{secret:HOOK}}"}),
+        ("http", {"url": "https://{{secret:HOST}}/x/{{secret:PATH}}?{{secret:QUERY}}"}),
+        ("http", {"url": URL, "timeoutSeconds": "{{secret:S}}", "method": "{{secret:M}}"}),
+        ("http", {"url": URL, "expectedStatus": "{{secret:S}}"}),
+        ("http", {"url": URL, "form": {"a": ["{{secret:A}}"]}, "query": {"q": "{{secret:Q}}"}}),
+        ("rss_watch", {"feedUrl": "{{secret:FEED}}"}),
+        ("rss_watch", {"feed_url": "{{secret:FEED}}"}),
+        ("health_check_url", {"url": "{{secret:URL}}", "certificateDaysLeft": 5}),
+    ],
+)
+def test_a_reference_may_stand_in_any_field(name: str, params: dict[str, Any]) -> None:
+    """What it will be is not known when the task is saved, so nothing is wrong with it yet."""
+    check_params(name, params)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "fault"),
+    [
+        ("http", {"url": "{{secret:A}}", "method": "FETCH"}, r"params\.method: "),
+        ("http", {"url": "ftp://{{secret:A}}/"}, r"params\.url: The URL must start with http"),
+        ("http", {"url": URL, "headers": "{{secret:A}}"}, r"params\.headers: "),
+        ("http", {"url": URL, "other": "{{secret:A}}"}, r"params\.other: unknown"),
+        ("http", {"headers": {"X": "{{secret:A}}"}}, r"params\.url: required"),
+        ("http", {"url": URL, "headers": {"X-{{secret:A}}": "x"}}, r"params\.headers: A header's name"),
+        ("http", {"url": "{{secret:bad-name}}"}, r"params\.url: write a secret as \{\{secret:NAME\}\}"),
+        ("http", {"url": "{{secret:}}"}, r"params\.url: write a secret as"),
+        ("http", {"url": URL, "body": " ".join(f"{{{{secret:S{n}}}}}" for n in range(21))}, "at most 20"),
+        ("command", {"command": "curl -H {{secret:A}} x"}, r"params\.command: a secret does not belong"),
+        ("command", {"command": ["curl", "{{secret:A}}"]}, r"params\.command\.1: a secret does not belong"),
+        ("github_dispatch", {"token": CANARY}, r"params\.token: must be a reference"),
+    ],
+)
+def test_all_else_is_checked_as_ever(name: str, params: dict[str, Any], fault: str) -> None:
+    with pytest.raises(InputError, match=fault) as told:
+        check_params(name, params)
+
+    assert CANARY not in str(told.value)
+
+
+async def test_an_unknown_secret_fails_for_good_and_is_named(make_job: MakeJob) -> None:
+    tools = knowing(tools_with(answer(200)))
+
+    outcome = await perform(make_job("http", {"url": "{{secret:NOBODY}}"}), tools)
+
+    assert (OutcomeKind.FAILED, True) == (outcome.kind, outcome.permanent)
+    assert "params: there is no secret NOBODY; set TASK_SECRET_NOBODY" == outcome.summary
+    assert [] == calls_of(tools)
+
+
+@pytest.mark.parametrize("name", ["CRON_SECRET", "STORE_URL", "PATH", "TASK_SECRET_TOKEN", "token"])
+async def test_nothing_but_the_secrets_of_tasks_can_be_named(
+    name: str, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task's author must not be able to read our own secrets, nor the cloud's."""
+    monkeypatch.setenv(name, CANARY)
+    tools = knowing(tools_with(answer(200)))
+
+    outcome = await perform(make_job("http", {"url": f"{URL}?{{{{secret:{name}}}}}"}), tools)
+
+    assert f"params: there is no secret {name}; set TASK_SECRET_{name}" == outcome.summary
+
+
+async def test_a_value_that_does_not_fit_its_field_is_not_shown(make_job: MakeJob) -> None:
+    tools = knowing(tools_with(answer(200)))
+
+    outcome = await perform(make_job("http", {"url": "{{secret:TOKEN}}"}), tools)
+
+    assert (OutcomeKind.FAILED, True) == (outcome.kind, outcome.permanent)
+    assert outcome.summary.startswith("params.url: ")
+    assert CANARY not in texts(outcome)
+
+
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize(
+    "echo",
+    [
+        CANARY,
+        json.dumps({"you": CANARY}),
+        base64.b64encode(f"user:{CANARY}".encode()).decode(),
+        base64.urlsafe_b64encode(f"u:{CANARY} and more".encode()).decode(),
+        "c4nary%2Bvalue%2Fof-a-secret",
+        "x" * 290 + CANARY,
+        "x" * 8185 + CANARY,
+    ],
+    ids=["plain", "json", "basic", "base64url", "url", "cut-short", "cut-long"],
+)
+async def test_an_answer_that_echoes_a_secret_is_masked(status: int, echo: str, make_job: MakeJob) -> None:
+    """As it is, encoded, or cut in two by the end of the snippet."""
+    tools = knowing(tools_with(answer(status, echo.encode())))
+
+    outcome = await perform(make_job("http", {"url": URL, "body": "{{secret:TOKEN}}"}), tools)
+
+    snippet = outcome.metrics["snippet"]
+    assert "c4nary" not in snippet
+    assert "***" in snippet or snippet.endswith(("x*", "x**", "x"))
+    assert base64.b64encode(CANARY.encode())[4:16].decode() not in snippet
+
+
+def test_everything_an_outcome_holds_is_masked_before_it_is_cut() -> None:
+    digits = "8675309867"
+    given = succeeded(
+        "s" * 390 + CANARY,
+        metrics={"word": CANARY, f"n-{CANARY}": 1, "number": int(digits), "ok": True, "share": 0.5},
+        items=({"title": "t" * 195 + CANARY, "url": f"https://example.com/{CANARY}", "text": CANARY},),
+        memory={"deep": [{CANARY: CANARY}, int(digits), True, None]},
+    )
+
+    outcome = within_limits(given, task_type="odd", mask=mask_for([CANARY, digits]))
+
+    assert "c4n" not in texts(outcome)
+    assert digits not in texts(outcome)
+    assert (True, 0.5) == (outcome.metrics["ok"], outcome.metrics["share"])
+    assert {"deep": [{"***": "***"}, "***", True, None]} == outcome.memory
+
+
+def test_memory_keeps_what_only_looks_secret() -> None:
+    """A feed's ETag such as `token=abc` must come back as it was."""
+    given = succeeded("ok", memory={"etag": 'W/"token=abcdef"'})
+
+    assert given.memory == within_limits(given, task_type="odd", mask=mask_for([CANARY])).memory
+
+
+@pytest.mark.parametrize("fault", [RuntimeError(CANARY), KeyError(CANARY)])
+async def test_a_crash_tells_no_secret(
+    fault: Exception, make_job: MakeJob, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    tools = knowing(tools_with(fault))
+
+    outcome = await perform(make_job("http", {"url": f"{URL}?{{{{secret:TOKEN}}}}"}), tools)
+
+    assert CANARY not in texts(outcome)
+    assert CANARY not in "".join(repr(vars(record)) for record in caplog.records)
+
+
+def test_a_field_for_references_alone_may_be_left_out() -> None:
+    check_references({"url": URL}, only=("auth.bearer",), never=("command",))

@@ -1,0 +1,145 @@
+"""The HTTP task types through the real client to a real server on this machine."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from functions.domain.task import Job
+from functions.domain.types import OutcomeKind
+from functions.http_client.client import HttpClient
+from functions.task_types.registry import Tools, perform
+from tests.unit.task_types.conftest import FakeRecords
+from tests.unit.task_types.support.test_feeds import rss
+
+
+async def _feed(request: web.Request) -> web.Response:
+    if request.headers.get("If-None-Match") == '"v1"':
+        return web.Response(status=304)
+    body = rss("<title>First</title><link>/posts/1</link>")
+    return web.Response(text=body, content_type="application/rss+xml", headers={"ETag": '"v1"'})
+
+
+async def _echo(request: web.Request) -> web.Response:
+    return web.json_response(
+        {
+            "method": request.method,
+            "query": dict(request.query),
+            "key": request.headers.get("Idempotency-Key"),
+            "body": await request.text(),
+        }
+    )
+
+
+async def _busy(_request: web.Request) -> web.Response:
+    return web.Response(status=503, headers={"Retry-After": "7"}, text="later")
+
+
+async def _away(_request: web.Request) -> web.Response:
+    raise web.HTTPFound("/feed")
+
+
+@pytest.fixture
+async def base() -> AsyncIterator[str]:
+    """The address of a server that feeds, echoes, is busy and redirects."""
+    app = web.Application()
+    app.router.add_get("/feed", _feed)
+    app.router.add_route("*", "/echo", _echo)
+    app.router.add_get("/busy", _busy)
+    app.router.add_route("*", "/away", _away)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def tools() -> AsyncIterator[Tools]:
+    client = HttpClient(clock=time.time, allow_private=True)
+    yield Tools(http=client, records=FakeRecords())
+    await client.close()
+
+
+async def test_a_healthy_address_is_healthy(base: str, tools: Tools, make_job: Callable[..., Job]) -> None:
+    outcome = await perform(
+        make_job("health_check_url", {"url": f"{base}/feed", "bodyContains": "First"}), tools
+    )
+
+    assert OutcomeKind.SUCCEEDED is outcome.kind
+    assert outcome.metrics.keys() == {"status", "latencyMs"}
+
+
+async def test_a_busy_address_says_when_to_come_back(
+    base: str, tools: Tools, make_job: Callable[..., Job]
+) -> None:
+    outcome = await perform(make_job("health_check_url", {"url": f"{base}/busy"}), tools)
+
+    assert "Answered 503, expected 200" == outcome.summary
+    assert outcome.retry_after is not None
+    assert 7 == outcome.retry_after.total_seconds()
+
+
+async def test_a_redirect_is_followed_or_is_the_answer(
+    base: str, tools: Tools, make_job: Callable[..., Job]
+) -> None:
+    followed = await perform(make_job("health_check_url", {"url": f"{base}/away"}), tools)
+    itself = await perform(make_job("http", {"url": f"{base}/away", "method": "POST"}), tools)
+
+    assert OutcomeKind.SUCCEEDED is followed.kind
+    assert "Answered 302, expected 200-299" == itself.summary
+
+
+async def test_a_feed_is_fetched_once_and_then_only_asked_about(
+    base: str, tools: Tools, make_job: Callable[..., Job]
+) -> None:
+    params = {"feedUrl": f"{base}/feed"}
+    first = await perform(make_job("rss_watch", params), tools)
+
+    second = await perform(make_job("rss_watch", params, memory=first.memory), tools)
+
+    assert "Took note of 1 entry in Example; new ones will be told from now on" == first.summary
+    assert "Nothing new: the feed has not changed" == second.summary
+
+
+async def test_a_request_arrives_as_written(base: str, tools: Tools, make_job: Callable[..., Job]) -> None:
+    params: dict[str, Any] = {
+        "method": "PUT",
+        "url": f"{base}/echo?a=1",
+        "query": {"b": "x y&z"},
+        "form": {"c": "ü"},
+    }
+    for pointer, value in {
+        "/method": "PUT",
+        "/query": {"a": "1", "b": "x y&z"},
+        "/body": "c=%C3%BC",
+        "/key": "water-plants@2026-11-20T12:00:00Z",
+    }.items():
+        outcome = await perform(make_job("http", params | {"jsonPointer": pointer, "equals": value}), tools)
+
+        assert OutcomeKind.SUCCEEDED is outcome.kind, f"{pointer}: {outcome.metrics}"
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("health_check_url", "url"), ("http", "url"), ("rss_watch", "feedUrl")]
+)
+async def test_our_own_neighbourhood_is_out_of_reach(
+    name: str, field: str, base: str, make_job: Callable[..., Job]
+) -> None:
+    """The client as deployed refuses it, and no retry will change that."""
+    client = HttpClient(clock=time.time)
+
+    outcome = await perform(make_job(name, {field: base}), Tools(http=client, records=FakeRecords()))
+
+    await client.close()
+    assert (OutcomeKind.FAILED, True) == (outcome.kind, outcome.permanent)
+    assert "127.0.0.1" not in outcome.summary
+
+
+async def test_nobody_there_is_a_failure_worth_retrying(tools: Tools, make_job: Callable[..., Job]) -> None:
+    outcome = await perform(make_job("http", {"url": "http://127.0.0.1:1/"}), tools)
+
+    assert (OutcomeKind.FAILED, False) == (outcome.kind, outcome.permanent)

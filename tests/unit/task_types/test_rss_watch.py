@@ -1,0 +1,171 @@
+"""`rss_watch`: each entry is told once, whatever the server does in between."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions.domain.run import Outcome
+from functions.domain.task import Job
+from functions.domain.types import OutcomeKind
+from functions.errors import InputError
+from functions.http_client.responses import Response
+from functions.task_types.registry import check_params, perform
+from tests.unit.task_types.conftest import answer, calls_of, tools_with
+from tests.unit.task_types.support.test_feeds import rss
+
+URL = "https://example.com/feed.xml"
+
+
+def feed(*names: str, **changes: Any) -> Response:
+    items = (f"<title>{name}</title><link>https://example.com/{name}</link>" for name in names)
+    return answer(200, rss(*items).encode(), url=URL, **changes)
+
+
+@pytest.fixture
+def watch(make_job: Callable[..., Job]) -> Callable[..., Any]:
+    """Perform one look at the feed with this memory."""
+
+    async def run(response: Response, memory: Mapping[str, Any] | None = None, **params: Any) -> Outcome:
+        job = make_job("rss_watch", {"feedUrl": URL} | params, memory=memory or {})
+        return await perform(job, tools_with(response))
+
+    return run
+
+
+async def test_the_first_look_only_takes_note(watch: Callable[..., Any]) -> None:
+    """Nobody wants twenty old articles on the day the watch is set up."""
+    outcome = await watch(feed("b", "a"))
+
+    assert "Took note of 2 entries in Example; new ones will be told from now on" == outcome.summary
+    assert not outcome.news
+    assert () == outcome.items
+    assert 2 == len(outcome.memory["seen"])
+
+
+async def test_new_entries_are_told_newest_first_and_counted(watch: Callable[..., Any]) -> None:
+    first = await watch(feed("a"))
+
+    outcome = await watch(feed("f", "e", "d", "c", "b", "a"), first.memory, maxItems=2)
+
+    assert outcome.news
+    assert "5 new in Example: f; e, and 3 more" == outcome.summary
+    assert ["f", "e"] == [item["title"] for item in outcome.items]
+    assert "https://example.com/f" == outcome.items[0]["url"]
+    assert (5, 6) == (outcome.metrics["new"], outcome.metrics["entries"])
+
+
+async def test_what_was_counted_is_not_told_later(watch: Callable[..., Any]) -> None:
+    first = await watch(feed("a"))
+    second = await watch(feed("d", "c", "b", "a"), first.memory, maxItems=1)
+
+    third = await watch(feed("d", "c", "b", "a"), second.memory, maxItems=1)
+
+    assert ("Nothing new in Example", False) == (third.summary, third.news)
+    assert third.memory is None  # nothing changed, so nothing is written
+
+
+async def test_an_entry_that_vanishes_and_returns_is_told_once(watch: Callable[..., Any]) -> None:
+    first = await watch(feed("b", "a"))
+    gone = await watch(feed("a"), first.memory)
+
+    back = await watch(feed("b", "a"), gone.memory or first.memory)
+
+    assert not back.news
+
+
+async def test_only_entries_with_a_keyword_are_told(watch: Callable[..., Any]) -> None:
+    first = await watch(feed("a"))
+
+    outcome = await watch(feed("Garden-show", "rain", "a"), first.memory, keywords=["GARDEN"])
+    later = await watch(feed("Garden-show", "rain", "a"), outcome.memory, keywords=["rain"])
+
+    assert ["Garden-show"] == [item["title"] for item in outcome.items]
+    assert 1 == outcome.metrics["new"]
+    assert not later.news  # it was passed over then, and is not dug out now
+
+
+async def test_an_unchanged_feed_is_not_sent_again(make_job: Callable[..., Job]) -> None:
+    first = tools_with(feed("a", headers={"etag": '"v1"', "last-modified": "Fri, 20 Nov 2026 11:00:00 GMT"}))
+    noted = await perform(make_job("rss_watch", {"feedUrl": URL}), first)
+    second = tools_with(answer(304))
+
+    outcome = await perform(make_job("rss_watch", {"feedUrl": URL}, memory=noted.memory), second)
+
+    assert "If-None-Match" not in calls_of(first)[0].headers
+    sent = calls_of(second)[0].headers
+    assert ('"v1"', "Fri, 20 Nov 2026 11:00:00 GMT") == (sent["If-None-Match"], sent["If-Modified-Since"])
+    assert OutcomeKind.SUCCEEDED is outcome.kind
+    assert outcome.memory is None
+    assert not outcome.news
+
+
+async def test_another_address_is_another_feed(
+    make_job: Callable[..., Job], watch: Callable[..., Any]
+) -> None:
+    """Neither its entries nor its server's words about freshness carry over."""
+    first = await watch(feed("a", headers={"etag": '"v1"'}))
+    tools = tools_with(feed("x"))
+
+    moved = make_job("rss_watch", {"feedUrl": f"{URL}?new"}, memory=first.memory)
+    outcome = await perform(moved, tools)
+
+    assert "If-None-Match" not in calls_of(tools)[0].headers
+    assert not outcome.news
+
+
+@pytest.mark.parametrize(
+    ("response", "reason", "permanent"),
+    [
+        (answer(404), "Answered 404, expected 200", True),
+        (answer(500), "Answered 500, expected 200", False),
+        (answer(304), "Answered 304, expected 200", False),
+        (answer(200, b""), "The address answered with an empty body, not a readable feed", False),
+        (answer(200, b"<html></html>"), "The address answered with a web page, not a readable feed", False),
+        (answer(200, b"<rss", truncated=True), "The feed is larger than 2 MB, the most that is read", True),
+    ],
+)
+async def test_what_is_no_feed_is_a_failure_that_changes_no_note(
+    response: Response, reason: str, permanent: bool, watch: Callable[..., Any]
+) -> None:
+    outcome = await watch(response)
+
+    assert (OutcomeKind.FAILED, reason, permanent) == (outcome.kind, outcome.summary, outcome.permanent)
+    assert outcome.memory is None
+
+
+async def test_a_wait_asked_for_is_passed_on(watch: Callable[..., Any]) -> None:
+    outcome = await watch(answer(429, headers={"retry-after": "60"}))
+
+    assert timedelta(seconds=60) == outcome.retry_after
+
+
+async def test_the_request_is_bounded(make_job: Callable[..., Job]) -> None:
+    tools = tools_with(feed("a"))
+
+    await perform(make_job("rss_watch", {"feedUrl": URL, "timeoutSeconds": 4}), tools)
+
+    (call,) = calls_of(tools)
+    assert ("GET", URL, 2_097_152, 4.0) == (call.method, call.url, call.max_body_bytes, call.timeout_s)
+
+
+@pytest.mark.parametrize(
+    ("params", "fault"),
+    [
+        ({"maxItems": 0}, "params.maxItems"),
+        ({"maxItems": 21}, "params.maxItems"),
+        ({"keywords": [" "]}, "params.keywords"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused(params: dict[str, Any], fault: str) -> None:
+    with pytest.raises(InputError, match=fault):
+        check_params("rss_watch", {"feedUrl": URL} | params)
+
+
+async def test_notes_on_a_big_feed_stay_small(watch: Callable[..., Any]) -> None:
+    """They are read and written with every run."""
+    outcome = await watch(feed(*(f"{'long' * 50}{number}" for number in range(600))))
+
+    assert 500 == len(outcome.memory["seen"])
+    assert len(repr(outcome.memory)) < 10_000

@@ -1,0 +1,196 @@
+"""The library: what it exports, and a program that makes tasks of its own type and runs them."""
+
+import ast
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import functions
+from functions import InputError, NotFoundError, Scheduler, SettingsError, Task
+from functions.task_types import registry
+
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs" / "how-to" / "library.md").read_text(encoding="utf-8")
+GREETS = '''
+"""Greets whom it is told to."""
+
+from functions import Job, Outcome, Params as Model, Tools, succeeded
+
+
+class Params(Model):
+    whom: str
+
+
+async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
+    return succeeded(f"Hello {params.whom}", metrics={"attempt": job.attempt})
+'''
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A package of the user's own, with task types."""
+    package = tmp_path / "shop_of_mine"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "greet.py").write_text(GREETS)
+    (package / "empty.py").write_text("")
+    (package / "http.py").write_text(GREETS)
+    (package / "Loud.py").write_text(GREETS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = dict(registry._own)
+    yield package
+    registry._own.clear()
+    registry._own.update(before)
+    registry._imported.cache_clear()
+    for name in [name for name in sys.modules if name.startswith("shop_of_mine")]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+async def scheduler(tmp_path: Path, shop: Path) -> AsyncIterator[Scheduler]:
+    async with Scheduler(f"sqlite:///{tmp_path}/shop.db", types=["shop_of_mine.greet"]) as one:
+        yield one
+
+
+LISTENS = Task.model_validate(
+    {
+        "id": "listens",
+        "title": "Listens",
+        "type": "greet",
+        "params": {"whom": "Bob"},
+        "onEvent": [{"type": "door.bell"}],
+    }
+)
+GREETING = Task(id="hello", title="Say hello", type="greet", schedule="@yearly", params={"whom": "Ann"})
+
+
+# -- what there is -----------------------------------------------------------------------------------------
+
+
+def test_all_names_are_there_and_no_others_are_promised() -> None:
+    assert sorted([*functions._HOMES, "__version__"]) == functions.__all__
+    for name in functions.__all__:
+        assert getattr(functions, name) is not None
+
+
+def test_each_name_has_a_type_for_whoever_checks_types() -> None:
+    tree = ast.parse((ROOT / "functions" / "__init__.py").read_text())
+    guarded = next(node for node in tree.body if isinstance(node, ast.If))
+    imports = [node for node in ast.walk(guarded) if isinstance(node, ast.ImportFrom)]
+    typed = {alias.asname or alias.name for node in imports for alias in node.names}
+
+    assert typed == set(functions._HOMES)
+
+
+def test_the_guide_tells_of_every_name_and_every_method() -> None:
+    methods = [name for name in vars(Scheduler) if not name.startswith("_")]
+
+    assert [] == [name for name in [*functions.__all__, *methods] if f"`{name}" not in GUIDE]
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        functions.Nonsense  # noqa: B018  # the access is the test
+
+
+# -- what it does ------------------------------------------------------------------------------------------
+
+
+async def test_a_task_of_ones_own_type_runs(scheduler: Scheduler) -> None:
+    [change] = await scheduler.apply([GREETING])
+
+    run = await scheduler.run("hello")
+
+    assert ("hello", "create") == (change.id, change.action)
+    assert run is not None
+    assert ("succeeded", "Hello Ann", {"attempt": 1}) == (run.outcome, run.summary, run.metrics)
+    assert [run.key] == [one.key for one in await scheduler.runs("hello")]
+    assert "Hello Ann" == (await scheduler.task("hello")).last_result_summary
+
+
+async def test_a_tick_reports_what_it_found(scheduler: Scheduler) -> None:
+    await scheduler.apply([GREETING])
+
+    report = await scheduler.tick(within=timedelta(seconds=24))
+
+    assert ("ok", 0) == (report["status"], report["due"])
+
+
+async def test_a_task_is_paused_resumed_changed_and_removed(scheduler: Scheduler) -> None:
+    await scheduler.apply([GREETING])
+
+    paused = await scheduler.pause("hello", note="Holiday")
+    resumed = await scheduler.resume("hello")
+    [change] = await scheduler.apply([GREETING.model_copy(update={"title": "Greet"})])
+    await scheduler.remove("hello")
+
+    assert paused.pause is not None
+    assert ("paused", "Holiday", "scheduled") == (paused.status, paused.pause.note, resumed.status)
+    assert ("update", ("title",)) == (change.action, change.fields)
+    assert [] == await scheduler.tasks()
+    with pytest.raises(NotFoundError):
+        await scheduler.task("hello")
+
+
+async def test_only_what_it_made_itself_is_ever_pruned(scheduler: Scheduler) -> None:
+    await scheduler.apply([GREETING, GREETING.model_copy(update={"id": "bye"})])
+
+    changes = await scheduler.apply([GREETING], prune=True)
+
+    assert [("bye", "remove"), ("hello", "unchanged")] == [(one.id, one.action) for one in changes]
+
+
+async def test_events_start_tasks(scheduler: Scheduler) -> None:
+    await scheduler.apply([LISTENS])
+
+    heard = await scheduler.publish("door.bell", {"times": 2})
+    report = await scheduler.tick()
+
+    assert ("listens",) == heard.started
+    assert 1 == report["succeeded"]
+
+
+async def test_every_fault_is_named_and_nothing_written(scheduler: Scheduler) -> None:
+    wrong = GREETING.model_copy(update={"id": "wrong", "params": {"who": "Ann"}})
+
+    with pytest.raises(InputError, match=r"wrong: params\.who"):
+        await scheduler.apply([GREETING, wrong])
+
+    assert [] == await scheduler.tasks()
+
+
+async def test_it_runs_for_ever_until_it_is_cancelled(scheduler: Scheduler) -> None:
+    await scheduler.apply([LISTENS])
+    forever = asyncio.create_task(scheduler.run_forever(every=timedelta(milliseconds=50)))
+    await scheduler.publish("door.bell")
+
+    async with asyncio.timeout(20):
+        while not await scheduler.runs("listens"):  # noqa: ASYNC110  # a store rings no bell
+            await asyncio.sleep(0.05)
+    forever.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await forever
+
+
+@pytest.mark.parametrize(
+    ("module", "fault"),
+    [
+        ("shop_of_mine.missing", "cannot be imported"),
+        ("shop_of_mine.empty", "is no task type; it needs a model Params and an async perform"),
+        ("shop_of_mine.http", "there is a task type http already"),
+        ("shop_of_mine.Loud", "is no name for a type"),
+    ],
+)
+def test_what_is_no_type_of_ones_own_is_refused(shop: Path, module: str, fault: str) -> None:
+    with pytest.raises(InputError, match=fault):
+        Scheduler("sqlite://:memory:", types=[module])
+
+
+def test_a_wrong_setting_is_named() -> None:
+    with pytest.raises(SettingsError, match="STORE_URL"):
+        Scheduler("mysql://here")

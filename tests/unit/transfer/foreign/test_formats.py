@@ -1,0 +1,198 @@
+"""Each older shape, from its sample: what it becomes, what is said of it, and that it loads again."""
+
+from pathlib import Path
+
+import pytest
+
+from functions.errors import InputError
+from functions.taskfiles import read_task_files
+from functions.transfer.foreign.entry import Terms
+from functions.transfer.foreign.formats import NAMES, read_older
+from functions.transfer.foreign.save import task_file
+from tests.conftest import NOON
+from tests.support.older_samples import read_sample
+
+SAMPLES = {
+    "tasks": ("tasks.json",),
+    "jobs": ("jobs/nightly.yaml", "jobs/certificates.yml"),
+    "scheduler": ("scheduler.yaml",),
+    "rows": ("rows.csv", "rows.json"),
+    "crontab": ("crontab",),
+    "cron.d": ("cron.d",),
+}
+BECOMES = {
+    "tasks": [
+        ("shop_front", "health_check_url", "every 5m"),
+        ("news", "rss_watch", "every 1h"),
+        ("report", "http", "3 9 * * *"),
+        ("sync", "command", "every 15m"),
+        ("tidy", "command", "0 0 * * 0"),
+    ],
+    "jobs": [
+        ("nightly-backup", "command", "30 2 * * *"),
+        ("warm-the-cache", "command", "every 15m"),
+        ("renew-certificates", "command", "0 4 * * MON"),
+    ],
+    "scheduler": [
+        ("send_reminders", "python", "30 9 * * 1-5"),
+        ("refresh_rates", "python", "every 15m"),
+        ("weekly_digest", "python", "0 8 * * mon"),
+        ("heartbeat", "python", "every 1m"),
+    ],
+    "rows": [
+        ("market-notes", "agent", "0 9 * * 1-5"),
+        ("site-watch", "health_check_url", "every 30m"),
+        ("reca1", "agent", "0 10 * * MON"),
+        ("recb2", "agent", "0 */6 * * *"),
+    ],
+    "crontab": [
+        ("nightly-backup-of-the-shop", "command", "30 2 * * *"),
+        ("usr-local-bin-copy-orders-all", "command", "*/15 * * * *"),
+        ("logrotate-home-shop-logrotate-conf", "command", "@daily"),
+        ("tell-the-team", "command", "0 9 * * 1-5"),
+    ],
+    "cron.d": [
+        ("cd-run-parts-report-etc-cron-hourly", "command", "17 * * * *"),
+        ("usr-bin-php-srv-shop-cron-php", "command", "25 6 * * *"),
+    ],
+}
+LEFT_OUT = {
+    "tasks": [("report", "mood"), ("by-hand", "")],
+    "jobs": [("renew-certificates", "retain_logs")],
+    "scheduler": [],
+    "rows": [("Old idea", "")],
+    "crontab": [("", "MAILTO"), ("/usr/local/bin/start-agent", "@reboot"), ("", "")],
+    "cron.d": [("cd-run-parts-report-etc-cron-hourly", "user"), ("usr-bin-php-srv-shop-cron-php", "user")],
+}
+
+
+def test_every_shape_has_a_sample() -> None:
+    assert set(NAMES) == set(SAMPLES)
+
+
+@pytest.mark.parametrize("shape", SAMPLES)
+def test_a_sample_is_recognised_and_becomes_tasks(shape: str) -> None:
+    older = read_sample(*SAMPLES[shape])
+
+    assert (shape, ()) == (older.shape, older.faults)
+    assert BECOMES[shape] == [(one.spec.id, one.spec.type, one.spec.schedule) for one in older.moved]
+    assert LEFT_OUT[shape] == [(note.task, note.field) for note in older.notes if note.did == "left out"]
+
+
+@pytest.mark.parametrize("shape", SAMPLES)
+def test_a_sample_is_the_same_when_its_shape_is_named(shape: str) -> None:
+    assert read_sample(*SAMPLES[shape]) == read_sample(*SAMPLES[shape], shape=shape)
+
+
+@pytest.mark.parametrize("shape", SAMPLES)
+def test_the_task_file_of_a_sample_loads_again_as_the_same_tasks(shape: str, tmp_path: Path) -> None:
+    specs = tuple(one.spec for one in read_sample(*SAMPLES[shape]).moved)
+    file = tmp_path / "tasks.yaml"
+
+    file.write_text(task_file(specs, about=["from a sample: yes\nand no"]), encoding="utf-8")
+
+    loaded = read_task_files([file], default_timezone="Pacific/Chatham")
+    assert ((), specs) == (loaded.faults, loaded.specs)
+
+
+def test_what_an_entry_says_of_itself_is_kept() -> None:
+    older = {
+        one.spec.id: one for one in read_sample("tasks.json", "jobs/nightly.yaml", "scheduler.yaml").moved
+    }
+
+    assert {"url": "https://example.com/", "expectedStatus": 200} == older["shop_front"].spec.params
+    assert "urgent" == older["shop_front"].spec.priority
+    assert "Europe/Riga" == older["report"].spec.timezone
+    assert not older["sync"].spec.enabled
+    assert 3 == older["nightly-backup"].spec.retry.max_attempts
+    assert 900 == older["nightly-backup"].spec.timeout_seconds
+    assert {"callable": "jobs.rates:refresh"} == older["refresh_rates"].spec.params
+    assert 120 == older["refresh_rates"].spec.misfire.grace_seconds
+    assert "Europe/Riga" == older["refresh_rates"].spec.timezone
+
+
+def test_a_bad_entry_is_told_by_name_and_line_and_loses_nothing_else() -> None:
+    text = """jobs:
+  - {name: First, command: ls, schedule: daily}
+  - name: Second
+    command: ls
+    schedule: whenever it suits
+  - just a word
+  - {name: Fourth, command: ls, schedule: "0 9 31 2 *"}
+  - {name: Fifth, command: ls, schedule: hourly}
+"""
+
+    older = read_older([("jobs.yaml", text)], Terms(NOON))
+
+    assert ["first", "fifth"] == [one.spec.id for one in older.moved]
+    assert [(5, "Second", "schedule"), (6, "", ""), (7, "Fourth", "schedule")] == [
+        (fault.line, fault.task, fault.field) for fault in older.faults
+    ]
+
+
+def test_entries_of_one_name_all_come_through() -> None:
+    text = "jobs:\n" + '  - {name: Copy, command: "ls", schedule: hourly}\n' * 3
+
+    older = read_older([("jobs.yaml", text)], Terms(NOON))
+
+    assert ["copy", "copy-2", "copy-3"] == [one.spec.id for one in older.moved]
+
+
+def test_a_mapping_of_names_to_jobs_is_read_as_well() -> None:
+    text = "Back_Up:\n  command: ls\n  schedule: hourly\n"
+
+    [moved] = read_older([("jobs.yaml", text)], Terms(NOON)).moved
+
+    assert "back-up" == moved.spec.id
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("x.json", '{"hello": "world"}', "of no shape that is known"),
+        ("x.yaml", "tasks:\n  - {id: a, type: http, schedule: hourly, params: {url: x}}", "scheduler apply"),
+        ("x.json", "{", "not JSON"),
+        ("notes", "Dear diary", "of no shape that is known"),
+        ("x.csv", "a,b\n", "no row"),
+    ],
+)
+def test_a_file_of_no_shape_says_so(name: str, text: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        read_older([(name, text)], Terms(NOON))
+
+
+def test_a_shape_nobody_knows_is_refused() -> None:
+    with pytest.raises(InputError, match="--from: must be one of"):
+        read_older([("x.json", "[]")], Terms(NOON), shape="quartz")
+
+
+def test_commands_are_told_that_there_was_no_limit_of_time() -> None:
+    text = "jobs:\n  - {name: Long, command: ls, schedule: hourly}\n"
+
+    older = read_older([("jobs.yaml", text)], Terms(NOON, timeout_s=600))
+
+    assert 600 == older.moved[0].spec.timeout_seconds
+    assert "an attempt may take 600 s" in next(
+        one.why for one in older.notes if one.field == "timeoutSeconds"
+    )
+
+
+def test_cells_without_a_heading_are_told() -> None:
+    text = "title,schedule,scheduleEnabled,agentType,prompt\nA,hourly,yes,writer,Write,more,still\n"
+
+    older = read_older([("rows.csv", text)], Terms(NOON))
+
+    assert ["cells without a heading"] == [one.field for one in older.notes if one.did == "left out"]
+
+
+def test_text_that_yaml_cannot_print_survives_a_task_file(tmp_path: Path) -> None:
+    odd = 'tab\t "quoted" \x7f \x85 \u2028 \U0001f600 : # - yes'
+    [moved] = read_older(
+        [("x.json", '[{"name": "No", "frequency": "daily", "command": "x"}]')], Terms(NOON)
+    ).moved
+    spec = moved.spec.model_copy(update={"description": odd, "params": {"command": odd}})
+    file = tmp_path / "tasks.yaml"
+
+    file.write_text(task_file([spec]), encoding="utf-8")
+
+    assert (spec,) == read_task_files([file]).specs

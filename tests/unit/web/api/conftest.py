@@ -1,0 +1,85 @@
+"""The API over a real store in a file and a real tick; the time stands still."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.app.application import Wired
+from functions.config.settings import Settings
+from functions.web.api_app import build_rest
+from tests.conftest import NOON
+from tests.unit.web.asgi import Answer, call
+
+ADMIN = "an-administrators-key-of-32-characters"
+HEALTH = {
+    "title": "Shop front answers",
+    "type": "health_check_url",
+    "schedule": "*/5 * * * *",
+    "timezone": "Europe/Riga",
+    "params": {"url": "https://shop.example.com"},
+}
+
+Call = Callable[..., Awaitable[Answer]]
+
+
+class Clock:
+    """A moment that passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def wired(tmp_path: Path, clock: Clock) -> AsyncIterator[Wired]:
+    settings = Settings.from_env({"STORE_URL": f"sqlite:///{tmp_path}/api.db"}, door=False)
+    wired = Wired(settings, clock=clock)
+    yield wired
+    await wired.close()
+
+
+@pytest.fixture
+def api(wired: Wired) -> Call:
+    """Ask the API; *key* None sends none, *json_* or *raw* is the body."""
+    app = build_rest(Settings.from_env({"API_KEY": ADMIN}, door=False), wired)
+
+    async def ask(
+        method: str,
+        target: str,
+        json_: Any = None,
+        *,
+        key: str | None = ADMIN,
+        headers: dict[str, str] | None = None,
+        raw: bytes = b"",
+    ) -> Answer:
+        sent = [("Authorization", f"Bearer {key}")] if key else []
+        body = raw if json_ is None else json.dumps(json_).encode()
+        if json_ is not None:
+            sent.append(("Content-Type", "application/json"))
+        return await call(app, method, target, *sent, *(headers or {}).items(), body=body)
+
+    return ask
+
+
+@pytest.fixture
+def make_key(api: Call) -> Callable[..., Awaitable[str]]:
+    """Make a key with these scopes; return its token."""
+
+    async def make(*scopes: str, **more: Any) -> str:
+        made = await api("POST", "/api/keys", {"name": "test", "scopes": scopes} | more)
+        assert 201 == made.status, made.body
+        token: str = made.json["token"]
+        return token
+
+    return make

@@ -1,0 +1,93 @@
+"""Channels and owners over the API and on the dashboard."""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from functions.app.application import Wired
+from functions.config.settings import Settings
+from tests.fakes.webhook_receiver import WebhookReceiver
+from tests.unit.web.api.conftest import ADMIN, Call, Clock
+from tests.unit.web.dashboard.conftest import Browser, make_browser
+
+MakeKey = Callable[..., Awaitable[str]]
+
+
+async def test_an_owner_gets_credits_and_keeps_what_is_used(api: Call) -> None:
+    made = await api("PUT", "/api/owners/alice", {"plan": "small", "monthlyCredits": 100})
+    changed = await api("PUT", "/api/owners/alice", {"monthlyCredits": 50})
+    read = await api("GET", "/api/owners/alice")
+
+    assert (200, "small", 100) == (made.status, made.json["plan"], made.json["monthlyCredits"])
+    assert ("small", 50, 50) == tuple(
+        changed.json[name] for name in ("plan", "monthlyCredits", "leftCredits")
+    )
+    assert changed.json == read.json == (await api("GET", "/api/owners")).json["owners"][0]
+    assert 404 == (await api("GET", "/api/owners/bob")).status
+    assert 422 == (await api("PUT", "/api/owners/alice", {"monthlyCredits": -1})).status
+
+
+async def test_an_owner_sees_his_own_account_and_changes_none(api: Call, make_key: MakeKey) -> None:
+    for name in ("alice", "bob"):
+        await api("PUT", f"/api/owners/{name}", {"monthlyCredits": 10})
+    alice = await make_key("admin", owner="alice")
+
+    assert ["alice"] == [one["name"] for one in (await api("GET", "/api/owners", key=alice)).json["owners"]]
+    assert 404 == (await api("GET", "/api/owners/bob", key=alice)).status
+    assert 403 == (await api("PUT", "/api/owners/alice", {"unlimited": True}, key=alice)).status
+    assert 403 == (await api("GET", "/api/channels", key=alice)).status
+
+
+async def test_without_channels_there_is_nothing_to_list_or_test(api: Call) -> None:
+    assert {"channels": []} == (await api("GET", "/api/channels")).json
+    assert 404 == (await api("POST", "/api/channels/feishu/test")).status
+    assert 404 == (await api("PATCH", "/api/channels/feishu", {"enabled": False})).status
+
+
+@pytest.fixture
+async def receiver(clock: Clock) -> AsyncIterator[WebhookReceiver]:
+    receiver = WebhookReceiver(clock)
+    await receiver.server.start_server()
+    yield receiver
+    await receiver.server.close()
+
+
+@pytest.fixture
+async def browser(tmp_path: Path, clock: Clock, receiver: WebhookReceiver) -> AsyncIterator[Browser]:
+    """A signed-in administrator, of an installation that has a webhook."""
+    env = {"STORE_URL": f"sqlite:///{tmp_path}/channels.db", "WEBHOOK_URL": receiver.url}
+    wired = Wired(Settings.from_env(env, door=False), clock=clock)
+    signed_in = make_browser(wired)()
+    await signed_in.sign_in(ADMIN)
+    yield signed_in
+    await wired.close()
+
+
+async def test_a_channel_is_tested_and_switched_off_and_on_from_its_page(
+    browser: Browser, receiver: WebhookReceiver
+) -> None:
+    tested = await browser.post("/dashboard/channels/webhook/test")
+    await browser.post("/dashboard/channels/webhook/disable")
+    off = await browser.get("/dashboard/channels")
+    await browser.post("/dashboard/channels/webhook/enable")
+    on = await browser.get("/dashboard/channels")
+
+    assert "taken" in tested.headers["location"]
+    assert 1 == len(receiver.messages)
+    assert (["off"], ["open"]) == tuple(
+        re.findall(r'class="state \w+">(\w+)<', page.body.decode()) for page in (off, on)
+    )
+    assert receiver.url.encode() not in on.body
+
+
+async def test_credits_are_given_on_the_owners_page(browser: Browser) -> None:
+    await browser.post("/dashboard/owners", name="alice", credits="100", plan="small")
+    wrong = await browser.post("/dashboard/owners", name="bob", credits="many")
+
+    page = (await browser.get("/dashboard/owners")).body
+    assert b"alice" in page
+    assert b"100.0" in page
+    assert "must%20be%20a%20number" in wrong.headers["location"]
+    assert b"bob" not in page

@@ -1,0 +1,179 @@
+"""Events over the API: in every shape they come in, heard once, and by nobody else's tasks."""
+
+import base64
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from functions.app.application import Wired
+from functions.config.settings import Settings
+from functions.domain.lifecycle.time_budget import Budget
+from functions.web.api_app import build_rest
+from functions.web.auth import GoogleCaller, Refusal
+from tests.unit.web.api.conftest import ADMIN, HEALTH, Call
+from tests.unit.web.asgi import call
+
+MakeKey = Callable[..., Awaitable[str]]
+PACK = {"title": "Pack", "type": "http", "params": {"url": "https://shop.example.com"}}
+LISTENS = PACK | {"onEvent": [{"type": "order.paid"}]}
+PAID: dict[str, Any] = {"type": "order.paid", "source": "shop", "id": "7", "data": {"total": 12}}
+
+
+async def test_an_event_starts_who_listens_and_the_same_one_nobody(api: Call, wired: Wired) -> None:
+    await api("POST", "/api/tasks", LISTENS)
+
+    first = await api("POST", "/api/events", PAID)
+    second = await api("POST", "/api/events", PAID)
+
+    assert (200, ["pack"], []) == (first.status, first.json["started"], first.json["known"])
+    assert ([], ["pack"]) == (second.json["started"], second.json["known"])
+    [stored] = (await wired.store.read(["pack"])).tasks
+    [extra] = stored.task.backlog
+    assert extra.event is not None
+    assert {"total": 12} == extra.event.data
+
+
+async def test_without_an_id_each_request_is_an_event(api: Call) -> None:
+    await api("POST", "/api/tasks", LISTENS)
+
+    answers = [await api("POST", "/api/events", {"type": "order.paid"}) for _ in range(2)]
+
+    assert [["pack"], ["pack"]] == [answer.json["started"] for answer in answers]
+    assert answers[0].json["id"] != answers[1].json["id"]
+
+
+async def test_attributes_may_be_headers(api: Call, wired: Wired) -> None:
+    await api("POST", "/api/tasks", LISTENS)
+    headers = {"ce-type": "order.paid", "ce-id": "9", "ce-source": "shop", "ce-subject": "%C3%A9"}
+
+    heard = await api("POST", "/api/events", {"total": 3}, headers=headers)
+
+    assert ("9", ["pack"]) == (heard.json["id"], heard.json["started"])
+    [stored] = (await wired.store.read(["pack"])).tasks
+    event = stored.task.backlog[0].event
+    assert event is not None
+    assert ({"total": 3}, "é") == (event.data, event.subject)
+
+
+def pushed(data: object, **attributes: str) -> dict[str, Any]:
+    text = base64.b64encode(json.dumps(data).encode()).decode()
+    message = {"data": text, "attributes": attributes, "messageId": "55"}
+    return {"message": message, "subscription": "projects/p/subscriptions/s"}
+
+
+async def test_what_pubsub_pushes_is_an_event(api: Call, wired: Wired) -> None:
+    await api("POST", "/api/tasks", PACK | {"onEvent": [{"type": "pubsub.message"}, {"type": "order.paid"}]})
+
+    plain = await api("POST", "/api/events", pushed({"n": 1}))
+    ours = {"ce-type": "order.paid", "ce-id": "7", "ce-source": "shop"}
+    marked = await api("POST", "/api/events", pushed({"n": 2}, **ours))
+    again = await api("POST", "/api/events", PAID)
+
+    assert ("55", ["pack"]) == (plain.json["id"], plain.json["started"])
+    assert ("7", ["pack"]) == (marked.json["id"], marked.json["started"])
+    assert ["pack"] == again.json["known"]
+
+
+async def test_our_own_events_that_come_back_are_taken_and_passed_over(api: Call) -> None:
+    """Anything but a 2xx would be pushed again and again."""
+    answer = await api(
+        "POST", "/api/events", pushed({}, **{"ce-type": "cronfire.run.finished", "ce-id": "1"})
+    )
+
+    assert (200, True) == (answer.status, answer.json["ignored"])
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ({"type": "cronfire.run.finished"}, "own events"),
+        ({"type": "Order Paid"}, "type"),
+        ({}, "type"),
+        ({"type": "a", "data": {"x": "y" * 5000}}, "4096 bytes"),
+        ({"type": "a", "time": "yesterday"}, "time"),
+        ({"type": "a", "to": "nobody"}, "to: there is no task 'nobody'"),
+        ({"message": {"data": "!"}, "subscription": "s"}, "message.data: must be JSON"),
+    ],
+)
+async def test_what_is_no_event_is_refused_by_name(api: Call, body: dict[str, Any], fault: str) -> None:
+    refused = await api("POST", "/api/events", body)
+
+    assert 422 == refused.status
+    assert fault in refused.json["detail"]
+
+
+async def test_a_bound_key_reaches_its_owners_tasks_alone(api: Call, make_key: MakeKey) -> None:
+    alice, bob = [await make_key("write", "run", owner=owner) for owner in ("alice", "bob")]
+    await api("POST", "/api/tasks", LISTENS | {"id": "alices"}, key=alice)
+    await api("POST", "/api/tasks", LISTENS | {"id": "bobs"}, key=bob)
+
+    heard = await api("POST", "/api/events", PAID, key=alice)
+    listed = await api("GET", "/api/events", key=bob)
+    addressed = await api("POST", "/api/events", PAID | {"to": "bobs"}, key=alice)
+
+    assert ["alices"] == heard.json["started"]
+    assert [{"type": "order.paid", "tasks": ["bobs"]}] == listed.json["events"]
+    assert addressed.status in (404, 422)
+
+
+async def test_sending_takes_the_scope_run(api: Call, make_key: MakeKey) -> None:
+    assert 403 == (await api("POST", "/api/events", PAID, key=await make_key("read"))).status
+    assert 200 == (await api("POST", "/api/events", PAID, key=await make_key("run"))).status
+
+
+async def test_a_service_account_that_pushes_gets_in_here_and_nowhere_else(wired: Wired) -> None:
+    class Google:
+        async def check(self, token: str) -> GoogleCaller | Refusal:
+            return GoogleCaller("push@p.example") if token == "a.b.c" else Refusal(403, "account")
+
+    app = build_rest(Settings.from_env({"API_KEY": ADMIN}, door=False), wired, Google())  # type: ignore[arg-type]  # it answers as the real one
+    kind = ("Content-Type", "application/json")
+    body = json.dumps(pushed({})).encode()
+
+    taken = await call(app, "POST", "/api/events", ("Authorization", "Bearer a.b.c"), kind, body=body)
+    other = await call(app, "POST", "/api/events", ("Authorization", "Bearer x.y.z"), kind, body=body)
+    elsewhere = await call(app, "GET", "/api/tasks", ("Authorization", "Bearer a.b.c"))
+
+    assert (200, 403, 401) == (taken.status, other.status, elsewhere.status)
+
+
+async def test_after_and_events_are_checked_as_a_task_is_made(api: Call) -> None:
+    after = [{"task": "shop-front-answers", "on": "failure"}]
+    missing = await api("POST", "/api/tasks", PACK | {"after": [{"task": "nobody"}]})
+    await api("POST", "/api/tasks", HEALTH)
+    made = await api("POST", "/api/tasks", PACK | {"after": after})
+    followed = await api("DELETE", "/api/tasks/shop-front-answers")
+    upstream = await api("GET", "/api/tasks/shop-front-answers")
+    await api("DELETE", "/api/tasks/pack")
+    free = await api("DELETE", "/api/tasks/shop-front-answers")
+
+    assert (422, "after.0.task: there is no task 'nobody'") == (missing.status, missing.json["detail"])
+    assert (201, "", None) == (made.status, made.json["schedule"], made.json["nextRunAt"])
+    assert (422, [{"task": "pack", "on": "failure"}]) == (followed.status, upstream.json["followers"])
+    assert 204 == free.status
+
+
+async def test_bound_keys_follow_nobody_elses_tasks(api: Call, make_key: MakeKey) -> None:
+    alice, bob = [await make_key("write", owner=owner) for owner in ("alice", "bob")]
+    await api("POST", "/api/tasks", HEALTH, key=alice)
+
+    refused = await api("POST", "/api/tasks", PACK | {"after": [{"task": "shop-front-answers"}]}, key=bob)
+
+    assert (422, "after.0.task: there is no task 'shop-front-answers'") == (
+        refused.status,
+        refused.json["detail"],
+    )
+
+
+async def test_a_task_waits_for_its_event_and_runs_by_the_next_tick(api: Call, wired: Wired) -> None:
+    work = {"type": "publish_event", "params": {"eventType": "packed"}}
+    await api("POST", "/api/tasks", LISTENS | work)
+    await api("POST", "/api/events", PAID)
+
+    report = await wired.tick(Budget(None, None))
+
+    assert (1, 1) == (report["due"], report["succeeded"])
+    [run] = (await api("GET", "/api/runs?task=pack")).json["runs"]
+    assert ("event", "order.paid from shop") == (run["trigger"], run["cause"])

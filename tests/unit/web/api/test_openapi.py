@@ -1,0 +1,125 @@
+"""The API against its own description: whatever is sent, no 5xx, and no answer that the description lacks."""
+
+import itertools
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck, given, settings
+from schemathesis import Case
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from functions.app import application
+from functions.config.settings import Settings
+from functions.web.api import build_api
+from functions.web.api_app import Walls
+from tests.unit.web.api.conftest import ADMIN, Call
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+OPERATIONS = (
+    ("GET", "/api/tasks"),
+    ("POST", "/api/tasks"),
+    ("GET", "/api/tasks/{id}"),
+    ("PUT", "/api/tasks/{id}"),
+    ("PATCH", "/api/tasks/{id}"),
+    ("DELETE", "/api/tasks/{id}"),
+    ("POST", "/api/tasks/pause"),
+    ("POST", "/api/tasks/resume"),
+    ("POST", "/api/tasks/{id}/pause"),
+    ("POST", "/api/tasks/{id}/resume"),
+    ("POST", "/api/tasks/{id}/run"),
+    ("POST", "/api/tasks/{id}/cancel"),
+    ("POST", "/api/tasks/{id}/backfill"),
+    ("GET", "/api/tasks/{id}/audit"),
+    ("GET", "/api/runs"),
+    ("GET", "/api/runs/{id}"),
+    ("GET", "/api/schedule/preview"),
+    ("GET", "/api/events"),
+    ("POST", "/api/events"),
+    ("GET", "/api/channels"),
+    ("POST", "/api/channels/{name}/test"),
+    ("PATCH", "/api/channels/{name}"),
+    ("GET", "/api/owners"),
+    ("GET", "/api/owners/{id}"),
+    ("PUT", "/api/owners/{id}"),
+    ("GET", "/api/keys"),
+    ("POST", "/api/keys"),
+    ("DELETE", "/api/keys/{id}"),
+)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API on a real server in a thread; its clock runs so fast that nobody asks too often."""
+    folder: Path = tmp_path_factory.mktemp("contract")
+    wired = application.build(Settings.from_env({"STORE_URL": f"sqlite:///{folder}/api.db"}, door=False))
+    hours = itertools.count(step=3600)
+    app = build_api(wired, administrator=ADMIN, version="0", clock=lambda: float(next(hours)))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        server = uvicorn.Server(uvicorn.Config(Walls(app), lifespan="off", log_level="error"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
+        thread.start()
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def schema(address: str) -> schemathesis.BaseSchema:
+    return schemathesis.openapi.from_url(f"{address}/openapi.json")
+
+
+def test_every_operation_is_put_to_the_test(schema: schemathesis.BaseSchema) -> None:
+    operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
+
+    assert set(OPERATIONS) == {(one.method.upper(), one.path) for one in operations}
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_no_request_breaks_the_contract(schema: schemathesis.BaseSchema, method: str, path: str) -> None:
+    operation = schema[path][method]
+
+    @given(case=operation.as_strategy())
+    @settings(
+        max_examples=20,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    def keep_it(case: Case[Any]) -> None:
+        response = case.call(headers={"Authorization": f"Bearer {ADMIN}"}, timeout=20)
+        case.validate_response(response, checks=CHECKS)
+
+    keep_it()
+
+
+async def test_the_description_is_openapi_3_1_with_examples_and_a_way_to_sign_in(api: Call) -> None:
+    described = (await api("GET", "/openapi.json", key=None)).json
+
+    assert described["openapi"].startswith("3.1")
+    assert {"key": {"type": "http", "scheme": "bearer"}} == described["components"]["securitySchemes"]
+    body = described["paths"]["/api/tasks"]["post"]["requestBody"]["content"]["application/json"]
+    assert "#/components/schemas/TaskSpec" == body["schema"]["$ref"]
+    assert body["examples"]
+    for shape in ("TaskSpec", "TaskOut", "RunOut", "Problem"):
+        assert shape in described["components"]["schemas"]
+    assert 200 == (await api("GET", "/docs", key=None)).status

@@ -1,0 +1,180 @@
+"""Steering tasks over the API: run, pause, resume, cancel, backfill, all with a tag, and who did it."""
+
+from datetime import timedelta
+
+from functions.app.application import Wired
+from functions.domain.lifecycle.time_budget import Budget
+from tests.unit.web.api.conftest import HEALTH, Call, Clock
+
+BRIEFING = {
+    "id": "briefing",
+    "title": "Briefing",
+    "type": "daily_briefing",
+    "schedule": "0 9 * * *",
+    "timezone": "UTC",
+    "tags": ["office"],
+}
+BUDGET = Budget(stop_starting=timedelta(seconds=40), answer_by=timedelta(seconds=50))
+
+
+async def test_a_run_somebody_waits_for_comes_back_with_its_result(api: Call) -> None:
+    await api("POST", "/api/tasks", BRIEFING)
+
+    answer = await api("POST", "/api/tasks/briefing/run", {"wait": 30})
+
+    assert 200 == answer.status
+    assert "finished" == answer.json["state"]
+    assert ("succeeded", "manual") == (answer.json["run"]["outcome"], answer.json["run"]["trigger"])
+    assert "2026-11-21T09:00:00Z" == (await api("GET", "/api/tasks/briefing")).json["nextRunAt"]
+
+
+async def test_waiting_runs_no_other_task(api: Call, clock: Clock) -> None:
+    await api("POST", "/api/tasks", BRIEFING)
+    await api("POST", "/api/tasks", BRIEFING | {"id": "other"})
+    clock.now += timedelta(days=1)
+
+    await api("POST", "/api/tasks/briefing/run", {"wait": 30})
+
+    assert 0 == (await api("GET", "/api/tasks/other")).json["runCount"]
+
+
+async def test_a_run_nobody_waits_for_is_done_by_the_next_tick(api: Call, wired: Wired) -> None:
+    await api("POST", "/api/tasks", BRIEFING)
+
+    asked = await api("POST", "/api/tasks/briefing/run")
+    await wired.tick(BUDGET)
+
+    assert {"state": "queued", "occurrence": "2026-11-20T12:00:00Z", "run": None} == asked.json
+    [run] = (await api("GET", "/api/runs?task=briefing")).json["runs"]
+    assert ("succeeded", "2026-11-20T12:00:00Z") == (run["outcome"], run["occurrence"])
+
+
+async def test_a_run_longer_than_anybody_waits_is_left_to_the_next_tick(api: Call) -> None:
+    await api("POST", "/api/tasks", BRIEFING | {"timeoutSeconds": 31})
+
+    answer = await api("POST", "/api/tasks/briefing/run", {"wait": 30})
+
+    assert ("queued", None) == (answer.json["state"], answer.json["run"])
+    assert 0 == (await api("GET", "/api/tasks/briefing")).json["runCount"]
+
+
+async def test_a_task_can_be_made_and_run_in_one_go(api: Call) -> None:
+    made = await api("POST", "/api/tasks?run=true&wait=30", BRIEFING)
+
+    assert (201, "succeeded") == (made.status, made.json["lastOutcome"])
+
+
+async def test_a_pause_says_who_when_and_why(api: Call, clock: Clock) -> None:
+    await api("POST", "/api/tasks", BRIEFING)
+
+    clock.now += timedelta(hours=1)
+    paused = await api(
+        "POST", "/api/tasks/briefing/pause", {"note": "Holidays", "until": "2026-12-01T00:00:00Z"}
+    )
+    clock.now += timedelta(hours=1)
+    resumed = await api("POST", "/api/tasks/briefing/resume")
+    trail = (await api("GET", "/api/tasks/briefing/audit")).json["entries"]
+
+    assert ("paused", "Holidays", "administrator") == (
+        paused.json["status"],
+        paused.json["pause"]["note"],
+        paused.json["pause"]["by"],
+    )
+    assert ("scheduled", None) == (resumed.json["status"], resumed.json["pause"])
+    assert [("resumed", ""), ("paused", "Holidays"), ("created", "")] == [
+        (entry["verb"], entry.get("note", "")) for entry in trail
+    ]
+    assert {"administrator"} == {entry["by"] for entry in trail}
+
+
+async def test_what_makes_no_sense_is_refused_with_the_reason(api: Call) -> None:
+    await api("POST", "/api/tasks", BRIEFING)
+
+    resumed = await api("POST", "/api/tasks/briefing/resume")
+    cancelled = await api("POST", "/api/tasks/briefing/cancel")
+    paused = await api("POST", "/api/tasks/briefing/pause", {"until": "2020-01-01T00:00:00Z"})
+
+    assert [422, 422, 422] == [resumed.status, cancelled.status, paused.status]
+    assert "briefing is not paused (it is scheduled)" == resumed.json["detail"]
+    assert [{"field": "until", "reason": "must be in the future"}] == paused.json["errors"]
+
+
+async def test_a_tag_stops_and_starts_all_that_have_it(api: Call) -> None:
+    for name in ("one", "two"):
+        await api("POST", "/api/tasks", BRIEFING | {"id": name})
+    await api("POST", "/api/tasks", HEALTH)
+
+    paused = await api("POST", "/api/tasks/pause", {"tag": "office", "note": "Move"})
+    again = await api("POST", "/api/tasks/pause", {"tag": "office"})
+    resumed = await api("POST", "/api/tasks/resume", {"tag": "office"})
+    unknown = await api("POST", "/api/tasks/pause", {"tag": "nobody"})
+
+    assert (["one", "two"], [], ["one", "two"]) == (
+        paused.json["ids"],
+        again.json["ids"],
+        resumed.json["ids"],
+    )
+    assert 422 == unknown.status
+
+
+async def test_a_backfill_shows_first_and_runs_then(api: Call, clock: Clock, wired: Wired) -> None:
+    await api("POST", "/api/tasks", BRIEFING)
+    span = {"from": "2026-11-17T00:00:00Z", "to": "2026-11-20T00:00:00Z"}
+    past = [f"2026-11-{day}T09:00:00Z" for day in (17, 18, 19)]
+
+    shown = await api("POST", "/api/tasks/briefing/backfill", span | {"dryRun": True})
+    asked = await api("POST", "/api/tasks/briefing/backfill", span)
+    await wired.tick(BUDGET)
+    again = await api("POST", "/api/tasks/briefing/backfill", span)
+
+    assert past == shown.json["occurrences"] == asked.json["occurrences"]
+    runs = (await api("GET", "/api/runs?task=briefing")).json["runs"]
+    assert set(past) == {run["occurrence"] for run in runs if run["outcome"] == "succeeded"}
+    assert [] == again.json["occurrences"]
+
+
+async def test_history_has_every_run_once_however_it_is_paged(api: Call, wired: Wired) -> None:
+    """All of them finished at the same moment, which is where a page by time alone would lose some."""
+    await api("POST", "/api/tasks", BRIEFING)
+    await api(
+        "POST", "/api/tasks/briefing/backfill", {"from": "2026-11-10T00:00:00Z", "to": "2026-11-20T00:00:00Z"}
+    )
+    await wired.tick(BUDGET)
+
+    everything = [run["id"] for run in (await api("GET", "/api/runs?limit=500")).json["runs"]]
+    paged, cursor = [], ""
+    while True:
+        page = (await api("GET", f"/api/runs?limit=3&cursor={cursor}")).json
+        paged += [run["id"] for run in page["runs"]]
+        if page["next"] is None:
+            break
+        cursor = page["next"]
+
+    assert 10 == len(everything)
+    assert everything == paged
+    assert [] == (await api("GET", "/api/runs?outcome=failed")).json["runs"]
+    assert 422 == (await api("GET", "/api/runs?cursor=nonsense")).status
+
+
+async def test_one_run_is_found_by_its_id(api: Call) -> None:
+    await api("POST", "/api/tasks", BRIEFING)
+    run = (await api("POST", "/api/tasks/briefing/run", {"wait": 30})).json["run"]
+
+    assert run == (await api("GET", f"/api/runs/{run['id']}")).json
+    assert 404 == (await api("GET", f"/api/runs/{run['id'][:-4]}AAAA")).status
+    assert 404 == (await api("GET", "/api/runs/nonsense")).status
+
+
+async def test_a_schedule_is_explained_before_it_is_saved(api: Call) -> None:
+    shown = await api(
+        "GET", "/api/schedule/preview?schedule=30%201%20*%20*%20*&timezone=America/New_York&count=2"
+    )
+    wrong = await api("GET", "/api/schedule/preview?schedule=0%200%2031%202%20*&timezone=America/New_York")
+
+    assert "At 01:30" == shown.json["text"]
+    assert [
+        {"utc": "2026-11-21T06:30:00Z", "local": "2026-11-21T01:30:00-05:00"},
+        {"utc": "2026-11-22T06:30:00Z", "local": "2026-11-22T01:30:00-05:00"},
+    ] == shown.json["next"]
+    assert ["repeat"] == [change["kind"] for change in shown.json["transitions"]]
+    assert (422, "schedule") == (wrong.status, wrong.json["errors"][0]["field"])

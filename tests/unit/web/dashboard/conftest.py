@@ -1,0 +1,57 @@
+"""The dashboard over a real store; cookies are kept as a browser keeps them."""
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+import pytest
+
+from functions.app.application import Wired
+from functions.config.settings import Settings
+from functions.web.api_app import build_rest
+from tests.unit.web.api.conftest import ADMIN, Clock, api, clock, make_key, wired
+from tests.unit.web.asgi import Answer, call
+
+__all__ = ["Browser", "Clock", "api", "clock", "make_key", "wired"]
+
+
+class Browser:
+    """Asks for pages and sends forms, with the cookie and the proof it was given."""
+
+    def __init__(self, app: object) -> None:
+        self._app = app
+        self.cookie = ""
+        self.proof = ""
+
+    async def get(self, path: str) -> Answer:
+        return self._seen(await call(self._app, "GET", path, *self._headers()))  # type: ignore[arg-type]
+
+    async def post(self, path: str, *, proof: str | None = None, **typed: str) -> Answer:
+        body = urlencode({"proof": self.proof if proof is None else proof} | typed).encode()
+        headers = [*self._headers(), ("Content-Type", "application/x-www-form-urlencoded")]
+        return self._seen(await call(self._app, "POST", path, *headers, body=body))  # type: ignore[arg-type]
+
+    async def sign_in(self, key: str = ADMIN, to: str = "/dashboard") -> Answer:
+        answer = await self.post("/dashboard/sign-in", key=key, to=to)
+        await self.get("/dashboard")
+        return answer
+
+    def _headers(self) -> list[tuple[str, str]]:
+        return [("Cookie", self.cookie)] if self.cookie else []
+
+    def _seen(self, answer: Answer) -> Answer:
+        if given := answer.headers.get("set-cookie"):
+            self.cookie = given.partition(";")[0]
+        if found := re.search(rb'name="proof" value="([0-9a-f]+)"', answer.body):
+            self.proof = found[1].decode()
+        return answer
+
+
+@pytest.fixture
+def browser(wired: Wired) -> Browser:
+    return make_browser(wired)()
+
+
+def make_browser(wired: Wired) -> Callable[[], Browser]:
+    app = build_rest(Settings.from_env({"API_KEY": ADMIN}, door=False), wired)
+    return lambda: Browser(app)

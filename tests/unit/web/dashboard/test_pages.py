@@ -1,0 +1,301 @@
+"""Pages: who may see them, what they show, what they refuse, and what they never do."""
+
+import re
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+
+from tests.unit.web.api.conftest import ADMIN, HEALTH, Call, Clock
+from tests.unit.web.dashboard.conftest import Browser
+
+MakeKey = Callable[..., Awaitable[str]]
+PAGES = (
+    "/dashboard",
+    "/dashboard/agenda",
+    "/dashboard/tasks/new",
+    "/dashboard/keys",
+    "/dashboard/tasks/ping",
+    "/dashboard/channels",
+    "/dashboard/owners",
+)
+TASK = HEALTH | {"id": "ping", "title": "<script>alert(1)</script> & co", "tags": ["shop"]}
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_stranger_is_asked_to_sign_in_and_brought_back(browser: Browser, path: str) -> None:
+    answer = await browser.get(path)
+
+    assert (303, f"/dashboard/sign-in?to={path}") == (answer.status, answer.headers["location"])
+
+
+async def test_the_cookie_is_for_this_site_alone_and_holds_no_key(browser: Browser) -> None:
+    answer = await browser.sign_in()
+
+    cookie = answer.headers["set-cookie"].lower()
+    assert all(word in cookie for word in ("httponly", "samesite=strict", "secure", "path=/dashboard"))
+    assert ADMIN not in answer.headers["set-cookie"]
+
+
+@pytest.mark.parametrize("key", ["", "wrong", "cf_00000000_wrong"])
+async def test_a_wrong_key_signs_nobody_in(browser: Browser, key: str) -> None:
+    answer = await browser.post("/dashboard/sign-in", key=key, to="/dashboard")
+
+    assert 401 == answer.status
+    assert "set-cookie" not in answer.headers
+    assert 303 == (await browser.get("/dashboard")).status
+
+
+async def test_guessing_keys_is_slowed_down(browser: Browser) -> None:
+    answers = [await browser.post("/dashboard/sign-in", key="wrong", to="") for _ in range(70)]
+
+    assert 429 == answers[-1].status
+
+
+async def test_a_forged_cookie_opens_nothing(browser: Browser) -> None:
+    await browser.sign_in()
+    name, _, value = browser.cookie.partition("=")
+    browser.cookie = f"{name}={value[:-2]}xx"
+
+    assert 303 == (await browser.get("/dashboard")).status
+
+
+async def test_a_revoked_key_ends_its_sessions(browser: Browser, api: Call, make_key: MakeKey) -> None:
+    await browser.sign_in(await make_key("read"))
+    [key] = (await api("GET", "/api/keys")).json["keys"]
+    before = await browser.get("/dashboard")
+
+    await api("DELETE", f"/api/keys/{key['id']}")
+
+    assert (200, 303) == (before.status, (await browser.get("/dashboard")).status)
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_page_keeps_everything_else_out(browser: Browser, api: Call, path: str) -> None:
+    """No script, nothing from elsewhere, in nobody's frame, kept by nobody; what users wrote is text."""
+    await api("POST", "/api/tasks", TASK)
+    await browser.sign_in()
+
+    answer = await browser.get(path)
+
+    assert 200 == answer.status
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'")
+    assert "script-src" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "no-store" == answer.headers["cache-control"]
+    assert b"<script" not in answer.body
+    assert not re.search(rb"\son\w+=|javascript:|style=", answer.body)
+    assert not re.search(rb'(?:src|href)="(?:https?:)?//', answer.body)
+
+
+async def test_a_form_from_elsewhere_changes_nothing(browser: Browser, api: Call) -> None:
+    await api("POST", "/api/tasks", TASK)
+    await browser.sign_in()
+
+    answers = [
+        await browser.post(f"/dashboard/tasks/ping/{verb}", proof=proof)
+        for verb in ("run", "pause", "delete")
+        for proof in ("", "0" * 64)
+    ]
+
+    assert {403} == {answer.status for answer in answers}
+    assert "scheduled" == (await api("GET", "/api/tasks/ping")).json["status"]
+
+
+async def test_a_reader_sees_no_buttons_and_may_press_none(
+    browser: Browser, api: Call, make_key: MakeKey
+) -> None:
+    await api("POST", "/api/tasks", TASK)
+    await browser.sign_in(await make_key("read"))
+
+    page = await browser.get("/dashboard/tasks/ping")
+    answer = await browser.post("/dashboard/tasks/ping/pause")
+    keys = await browser.get("/dashboard/keys")
+
+    assert b"Run now" not in page.body
+    assert "scope%20run" in answer.headers["location"]
+    assert "scheduled" == (await api("GET", "/api/tasks/ping")).json["status"]
+    assert 403 == keys.status
+
+
+async def test_somebody_elses_task_is_nowhere(browser: Browser, api: Call, make_key: MakeKey) -> None:
+    await api("POST", "/api/tasks", TASK | {"owner": "alice"})
+    await browser.sign_in(await make_key("admin", owner="bob"))
+
+    assert b"ping" not in (await browser.get("/dashboard")).body
+    assert b"ping" not in (await browser.get("/dashboard/agenda")).body
+    assert 404 == (await browser.get("/dashboard/tasks/ping")).status
+
+
+async def test_the_list_reads_a_document_a_task_and_says_so(browser: Browser, api: Call) -> None:
+    for number in range(5):
+        await api("POST", "/api/tasks", TASK | {"id": f"task-{number}"})
+    await browser.sign_in()
+
+    page = await browser.get("/dashboard")
+
+    assert b"5 documents read for this page" in page.body
+
+
+async def test_an_edit_keeps_what_the_form_does_not_show(browser: Browser, api: Call) -> None:
+    unseen = {"retry": {"maxAttempts": 7}, "jitterSeconds": 30, "expectSeconds": 900, "notify": []}
+    unseen |= {"budget": {"creditsPerRun": 2}, "maxRuns": 9, "overlap": "queue_all"}
+    await api("POST", "/api/tasks", TASK | unseen)
+    before = (await api("GET", "/api/tasks/ping")).json
+    await browser.sign_in()
+    form = await browser.get("/dashboard/tasks/ping/edit")
+    typed = dict(re.findall(r'name="([\w.]+)" value="([^"]*)"', form.body.decode()))
+
+    answer = await browser.post(
+        "/dashboard/tasks/ping/edit",
+        **{name: value for name, value in typed.items() if name != "proof"} | {"title": "New", "do": "save"},
+    )
+
+    task = (await api("GET", "/api/tasks/ping")).json
+    assert 303 == answer.status
+    assert "New" == task["title"]
+    assert {name: before[name] for name in unseen} == {name: task[name] for name in unseen}
+
+
+async def test_what_starts_a_task_besides_its_schedule_is_typed_and_shown(
+    browser: Browser, api: Call
+) -> None:
+    await api("POST", "/api/tasks", TASK)
+    await browser.sign_in()
+    typed = {"title": "Pack", "type": "http", "param.url": "https://shop.example.com", "do": "save"}
+    typed |= {"after": "ping failure", "onEvent": "order.paid, stock.counted warehouse", "once": "1"}
+
+    made = await browser.post("/dashboard/tasks/new", **typed)
+    task = (await api("GET", "/api/tasks/pack")).json
+    page = (await browser.get("/dashboard/tasks/pack")).body.decode()
+    listed = (await browser.get("/dashboard")).body.decode()
+    upstream = (await browser.get("/dashboard/tasks/ping")).body.decode()
+    form = (await browser.get("/dashboard/tasks/pack/edit")).body.decode()
+
+    assert 303 == made.status
+    assert [{"task": "ping", "on": "failure"}] == task["after"]
+    assert [("order.paid", ""), ("stock.counted", "warehouse")] == [
+        (one["type"], one["source"]) for one in task["onEvent"]
+    ]
+    words = "When ping fails, or on order.paid, or on stock.counted from warehouse"
+    assert (words in page, words in listed, words == task["scheduleText"]) == (True, True, True)
+    assert "/dashboard/tasks/pack" in upstream
+    assert 'value="order.paid, stock.counted warehouse"' in form
+
+
+async def test_a_task_that_nothing_starts_is_not_made(browser: Browser) -> None:
+    await browser.sign_in()
+    typed = {"title": "Pack", "type": "http", "param.url": "https://shop.example.com", "do": "save"}
+
+    refused = await browser.post("/dashboard/tasks/new", **typed)
+
+    assert 422 == refused.status
+    assert "is required; only a task with after or onEvent can do without" in refused.body.decode()
+
+
+async def test_two_people_editing_do_not_overwrite_each_other(browser: Browser, api: Call) -> None:
+    await api("POST", "/api/tasks", TASK)
+    await browser.sign_in()
+    form = await browser.get("/dashboard/tasks/ping/edit")
+    typed = dict(re.findall(r'name="([\w.]+)" value="([^"]*)"', form.body.decode()))
+    await api("PATCH", "/api/tasks/ping", {"title": "Theirs"})
+
+    answer = await browser.post(
+        "/dashboard/tasks/ping/edit",
+        **{name: value for name, value in typed.items() if name != "proof"} | {"title": "Mine", "do": "save"},
+    )
+
+    assert 422 == answer.status
+    assert b"no longer what you saw" in answer.body
+    assert b'value="Mine"' in answer.body, "what was typed is not lost"
+    assert "Theirs" == (await api("GET", "/api/tasks/ping")).json["title"]
+
+
+async def test_what_is_wrong_is_said_beside_its_field(browser: Browser, api: Call) -> None:
+    await browser.sign_in()
+    typed = {"type": "health_check_url", "title": "Ping", "schedule": "@daily", "param.url": "ftp://x"}
+
+    answer = await browser.post("/dashboard/tasks/new", do="save", **typed)
+
+    assert 422 == answer.status
+    assert b"params.url" in answer.body
+    assert b'value="ftp://x"' in answer.body
+    assert [] == (await api("GET", "/api/tasks")).json["tasks"]
+
+
+async def test_a_form_sent_twice_makes_one_task(browser: Browser, api: Call) -> None:
+    await browser.sign_in()
+    typed = {
+        "type": "health_check_url",
+        "title": "Ping",
+        "schedule": "@daily",
+        "param.url": "https://example.com",
+    }
+
+    answers = [await browser.post("/dashboard/tasks/new", do="save", once="one", **typed) for _ in range(2)]
+
+    assert [303, 303] == [answer.status for answer in answers]
+    assert 1 == len((await api("GET", "/api/tasks")).json["tasks"])
+
+
+async def test_an_administrator_makes_and_revokes_keys(browser: Browser, api: Call) -> None:
+    await browser.sign_in()
+
+    made = await browser.post("/dashboard/keys", name="Phone", scope="read", owner="")
+    found = re.search(rb'<code id="token">(cf_\w+?_[\w-]+)</code>', made.body)
+    assert found is not None
+    token = found[1].decode()
+    opened = await api("GET", "/api/tasks", key=token)
+    [key] = (await api("GET", "/api/keys")).json["keys"]
+    await browser.post(f"/dashboard/keys/{key['id']}/revoke")
+
+    assert 200 == opened.status
+    assert 401 == (await api("GET", "/api/tasks", key=token)).status
+    assert token.encode() not in (await browser.get("/dashboard/keys")).body
+
+
+async def test_a_badge_is_for_whoever_has_its_link(browser: Browser, api: Call, clock: Clock) -> None:
+    await api("POST", "/api/tasks", TASK)
+    await browser.sign_in()
+    page = (await browser.get("/dashboard/tasks/ping")).body.decode()
+    found = re.search(r"<code>(/badge/ping\.[0-9a-f]{32}\.svg)</code>", page)
+    assert found is not None
+    browser.cookie = ""
+
+    badge = await browser.get(found[1])
+    guessed = await browser.get("/badge/ping.00000000000000000000000000000000.svg")
+    await api("DELETE", "/api/tasks/ping")
+    kept = await browser.get(found[1])
+    clock.now += timedelta(minutes=2)
+    gone = await browser.get(found[1])
+
+    assert (200, "image/svg+xml", "public, max-age=60") == (
+        badge.status,
+        badge.headers["content-type"],
+        badge.headers["cache-control"],
+    )
+    assert b"new" in badge.body
+    assert b"<script" not in badge.body
+    assert 404 == guessed.status
+    assert badge.body == kept.body
+    assert 404 == gone.status
+
+
+async def test_a_status_page_shows_a_tag_and_tells_no_errors(browser: Browser, api: Call) -> None:
+    await api("POST", "/api/tasks", TASK | {"params": {"url": "http://127.0.0.1:1/secret"}})
+    await api("POST", "/api/tasks", HEALTH)
+    await api("POST", "/api/tasks/ping/run", {"wait": 30})
+    await browser.sign_in()
+    listed = (await browser.get("/dashboard?tag=shop")).body.decode()
+    found = re.search(r'href="(/public/shop\.[0-9a-f]{32})"', listed)
+    assert found is not None
+    browser.cookie = ""
+
+    page = await browser.get(found[1])
+
+    assert 200 == page.status
+    assert b"1 of 1 has a problem" in page.body
+    assert b"Shop front" not in page.body
+    assert b"127.0.0.1" not in page.body
+    assert 404 == (await browser.get("/public/office.00000000000000000000000000000000")).status

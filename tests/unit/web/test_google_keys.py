@@ -1,0 +1,158 @@
+"""Google's certificates: when they are fetched, and when not."""
+
+import asyncio
+
+import pytest
+
+from functions.web.google_keys import Certificates, CertificatesUnreachable, keep_s
+from tests.unit.web.fakes import FakeClock, FakeGoogle, certificate
+
+
+async def test_a_known_key_is_fetched_once(certificates: Certificates, google: FakeGoogle) -> None:
+    found = [await certificates.find("first") for _ in range(3)]
+
+    assert [certificate("first")] * 3 == found
+    assert 1 == google.asked
+
+
+async def test_callers_at_once_share_one_fetch(certificates: Certificates, google: FakeGoogle) -> None:
+    found = await asyncio.gather(*(certificates.find("first") for _ in range(20)))
+
+    assert {certificate("first")} == set(found)
+    assert 1 == google.asked
+
+
+async def test_certificates_are_fetched_anew_when_their_time_is_up(
+    certificates: Certificates, google: FakeGoogle, clock: FakeClock
+) -> None:
+    await certificates.find("first")
+    clock.now += 3599
+    await certificates.find("first")
+    asked_in_time = google.asked
+    clock.now += 2
+    google.key_ids = ["second"]
+
+    assert await certificates.find("first") is None
+    assert [1, 2] == [asked_in_time, google.asked]
+
+
+async def test_an_unknown_key_makes_us_look_once_a_minute(
+    certificates: Certificates, google: FakeGoogle, clock: FakeClock
+) -> None:
+    """Google changes keys at any time; strangers with made-up keys must not make us ask at their pace."""
+    await certificates.find("first")
+    google.key_ids = ["first", "second"]
+    too_early = [await certificates.find("second") for _ in range(5)]
+    asked_too_early = google.asked
+    clock.now += 60
+
+    assert [None] * 5 == too_early
+    assert 1 == asked_too_early
+    assert certificate("second") == await certificates.find("second")
+    assert [await certificates.find("third") for _ in range(5)] == [None] * 5
+    assert 2 == google.asked
+
+
+async def test_a_failed_look_for_an_unknown_key_keeps_the_known_ones(
+    certificates: Certificates, google: FakeGoogle, clock: FakeClock
+) -> None:
+    await certificates.find("first")
+    google.status = 500
+    clock.now += 60
+
+    with pytest.raises(CertificatesUnreachable):
+        await certificates.find("second")
+    assert certificate("first") == await certificates.find("first")
+
+
+async def test_a_server_that_hangs_is_given_up(certificates: Certificates, google: FakeGoogle) -> None:
+    google.hangs = True
+
+    async with asyncio.timeout(20):  # ten times the bound it was given
+        with pytest.raises(CertificatesUnreachable, match="TimeoutError"):
+            await certificates.find("first")
+
+
+async def test_after_a_failure_nobody_waits_again_for_ten_seconds(
+    certificates: Certificates, google: FakeGoogle, clock: FakeClock
+) -> None:
+    google.status = 503
+    for _ in range(3):
+        with pytest.raises(CertificatesUnreachable):
+            await certificates.find("first")
+    asked_while_down = google.asked
+    google.status = 200
+    clock.now += 10
+
+    assert 1 == asked_while_down
+    assert certificate("first") == await certificates.find("first")
+
+
+async def test_old_certificates_are_not_used_when_new_ones_cannot_be_had(
+    certificates: Certificates, google: FakeGoogle, clock: FakeClock
+) -> None:
+    """A key that Google has withdrawn must not open for longer than Google said."""
+    await certificates.find("first")
+    google.status = 500
+    clock.now += 3601
+
+    for _ in range(2):
+        with pytest.raises(CertificatesUnreachable):
+            await certificates.find("first")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "not json",
+        "[]",
+        "{}",
+        '{"first": 1}',
+        '{"keys": []}',
+        "[" * 60_000,
+        '{"first": "' + "x" * 70_000 + '"}',
+    ],
+)
+async def test_an_answer_that_is_no_table_of_certificates_is_a_failure(
+    certificates: Certificates, google: FakeGoogle, body: str
+) -> None:
+    google.body = body or " "
+
+    with pytest.raises(CertificatesUnreachable):
+        await certificates.find("first")
+
+
+async def test_a_redirect_is_not_followed(certificates: Certificates, google: FakeGoogle) -> None:
+    google.status = 302
+    google.headers = {"Location": google.url}
+
+    with pytest.raises(CertificatesUnreachable, match="302"):
+        await certificates.find("first")
+    assert 1 == google.asked
+
+
+async def test_nobody_listening_is_a_failure() -> None:
+    with pytest.raises(CertificatesUnreachable):
+        await Certificates("http://127.0.0.1:1/certs").find("first")
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, 3600),
+        ({"Cache-Control": "no-store"}, 3600),
+        ({"Cache-Control": "s-maxage=9"}, 3600),
+        ({"Cache-Control": "public, max-age=22000, must-revalidate"}, 22_000),
+        ({"Cache-Control": "MAX-AGE=22000"}, 22_000),
+        ({"Cache-Control": "max-age=22000", "Age": "2000"}, 20_000),
+        ({"Cache-Control": "max-age=22000", "Age": "soon"}, 22_000),
+        ({"Cache-Control": "max-age=0"}, 60),
+        ({"Cache-Control": "max-age=100", "Age": "200"}, 60),
+        ({"Cache-Control": "max-age=9999999999"}, 86_400),
+    ],
+)
+def test_certificates_are_kept_as_long_as_google_says_within_reason(
+    headers: dict[str, str], expected: float
+) -> None:
+    assert expected == keep_s(headers)

@@ -180,6 +180,21 @@ def test_one_version_is_in_the_code_the_project_and_the_changelog() -> None:
     assert __version__ == project == newest
 
 
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "scripts").iterdir() if path.is_file()))
+def test_every_script_is_in_the_page_on_the_command_line(name: str) -> None:
+    assert f"`scripts/{name}`" in document("docs/reference/cli.md")
+
+
+def test_the_index_of_decisions_has_each_with_its_date_and_status() -> None:
+    text = document("docs/decisions.md")
+    index = re.findall(r"^\| (\d+) \| \[(.+)\]\(#.+\) \| (\S+) \| (.+) \|$", text, re.M)
+    entries = re.findall(r"^## (\d+)\. (.+)\n\n\*(\S+), (.+)\*$", text, re.M)
+
+    assert index == entries
+    assert [str(number) for number in range(1, len(entries) + 1)] == [number for number, *_ in entries]
+    assert len(re.findall(r"^## ", text, re.M)) == len(entries)
+
+
 def test_the_readme_can_be_read_in_one_sitting() -> None:
     assert len(document("README.md").splitlines()) <= 150
 

@@ -1,7 +1,7 @@
 """Cronfire: a serverless task scheduler. Start reading at `tick.py`, which holds the order of one tick.
 
-What a program that uses it as a library needs is here by name, see `docs/library.md`; each name is loaded
-when it is first used, for a tick needs none of them.
+What a program that uses it as a library needs is here by name, see `docs/how-to/library.md`; each name is
+loaded when it is first used, for a tick needs none of them.
 """
 
 from importlib import import_module
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from functions.scheduler import Scheduler
     from functions.task_types.support.context import Tools
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "InputError": "functions.errors",

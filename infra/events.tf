@@ -19,7 +19,7 @@ resource "google_pubsub_topic_iam_member" "runtime" {
   member  = google_service_account.runtime.member
 }
 
-# What others publish comes in as events; what comes back of our own is recognised, see docs/events.md.
+# What others publish comes in as events; what comes back of our own is recognised, see docs/how-to/events.md.
 resource "google_pubsub_subscription" "push" {
   count                = var.push_events ? 1 : 0
   project              = var.project_id

@@ -1,4 +1,4 @@
-# Long tasks and backlogs: each message is a share of work, see docs/scale.md. What cannot be delivered is still due.
+# Long tasks and backlogs: each message is a share of work, see docs/explanation/scale.md. What cannot be delivered is still due.
 resource "google_cloud_tasks_queue" "work" {
   project  = var.project_id
   location = var.region

@@ -1,5 +1,5 @@
 # Terraform makes the places of the secrets, never their values: those would be in its state. scripts/deploy puts a
-# first value into each; docs/deploy.md says how to change one.
+# first value into each; docs/guide/deploy.md says how to change one.
 
 locals {
   own_secrets = {

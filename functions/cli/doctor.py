@@ -109,7 +109,7 @@ async def _check_base(store: BitableStore) -> Finding:
     try:
         steps = await store.set_up(dry_run=True)
     except StoreError as exc:
-        return Finding("base", "FAIL", str(exc), "docs/bitable-store.md")
+        return Finding("base", "FAIL", str(exc), "docs/how-to/bitable-store.md")
     if wrong := [f"{one.subject} {one.state}" for one in steps if one.state != "there"]:
         shown = ", ".join(wrong[:MAX_NAMED]) + (" ..." if len(wrong) > MAX_NAMED else "")
         return Finding("base", "FAIL", shown, "scheduler bitable setup")
@@ -128,7 +128,10 @@ async def _check_tasks(context: CliContext) -> AsyncIterator[Finding]:
     now = context.now()
     counts = await context.store.stats(now)
     if counts.last_tick_at is None:
-        text, remedy = "no tick has written anything yet", "start one: docs/deploy.md, or scheduler serve"
+        text, remedy = (
+            "no tick has written anything yet",
+            "start one: docs/guide/deploy.md, or scheduler serve",
+        )
         yield Finding("pinger", "warn" if not counts.due else "FAIL", text, remedy)
     else:
         age = now - counts.last_tick_at
@@ -164,7 +167,7 @@ async def _check_channels(context: CliContext, *, send: bool) -> AsyncIterator[F
         yield Finding("channels", "FAIL", str(exc), "mend the store first")
         return
     if not channels:
-        remedy = "set one up: docs/notices.md"
+        remedy = "set one up: docs/reference/notifications.md"
         yield Finding("channels", "warn", "none is set up; nobody is told of failures", remedy)
     for name, settings in channels.items():
         if not context.app.channels.is_open(name, settings):
@@ -176,4 +179,9 @@ async def _check_channels(context: CliContext, *, send: bool) -> AsyncIterator[F
             async with asyncio.timeout(TEST_TIMEOUT.total_seconds() + 1):
                 sent = await context.app.dispatcher.test(name, within=TEST_TIMEOUT)
             text = f"{name}: {'took a test message' if sent.ok else sent.detail}"
-            yield Finding("channels", "ok" if sent.ok else "FAIL", text, "" if sent.ok else "docs/notices.md")
+            yield Finding(
+                "channels",
+                "ok" if sent.ok else "FAIL",
+                text,
+                "" if sent.ok else "docs/reference/notifications.md",
+            )

@@ -291,7 +291,8 @@ def feishu_problems(values: Mapping[str, str]) -> list[str]:
         return []
     missing = [name for name in ("feishu_app_id", "feishu_app_secret") if not values.get(name)]
     return [
-        f"{name.upper()} is missing: bitable:// is opened with it; docs/bitable-store.md says where it is."
+        f"{name.upper()} is missing: bitable:// is opened with it; "
+        "docs/how-to/bitable-store.md says where it is."
         for name in missing
     ]
 

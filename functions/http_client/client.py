@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["BlockedRequestError", "FetchError", "HttpClient", "Response"]
 
 
-USER_AGENT = "Cronfire/0.1.0"
+USER_AGENT = "Cronfire/0.2.0"
 
 
 class HttpClient:

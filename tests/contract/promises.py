@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 NO_CONDITIONAL_WRITE = (
-    "Bitable has no conditional write: of two processes that change one row within the same instant both may "
-    "be told that they did"
+    "Bitable has no conditional write: when two processes change one row at the same instant, both may get a "
+    "success"
 )
 NOT_PROMISED: Mapping[str, Mapping[str, str]] = {
     "bitable": {

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize("kind", sorted(NOT_PROMISED))
 def test_every_reason_is_in_the_docs(kind: str) -> None:
-    text = " ".join((ROOT / "docs" / f"{kind}-store.md").read_text(encoding="utf-8").split())
+    text = " ".join((ROOT / "docs" / "how-to" / f"{kind}-store.md").read_text(encoding="utf-8").split())
 
     assert [] == [reason for reason in set(NOT_PROMISED[kind].values()) if reason not in text]
 

@@ -1,4 +1,4 @@
-"""The previews of docs/notices.md: each kind of message as the code renders it today, and pictures of mails.
+"""The previews of docs/reference/notifications.md: each kind of message as it is rendered today, and mails.
 
 python -m tests.harness.previews   writes both anew; the pictures need chromium
 """
@@ -16,7 +16,7 @@ from functions.notifications.rendering.digest import LIMITS, Locale, to_plain_te
 from tests.conftest import NOON
 
 ROOT = Path(__file__).parents[2]
-GUIDE = ROOT / "docs" / "notices.md"
+GUIDE = ROOT / "docs" / "reference" / "notifications.md"
 PICTURES = ROOT / "docs" / "images"
 MARKS = ("<!-- previews -->\n", "<!-- end of previews -->\n")
 VOICE = Locale.from_settings({"PUBLIC_URL": "https://cron.example.com"})

@@ -14,7 +14,7 @@ from functions import InputError, NotFoundError, Scheduler, SettingsError, Task
 from functions.task_types import registry
 
 ROOT = Path(__file__).parents[2]
-GUIDE = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "how-to" / "library.md").read_text(encoding="utf-8")
 GREETS = '''
 """Greets whom it is told to."""
 

@@ -132,7 +132,7 @@ CREDENTIALS_HINT = (
 SCOPE_HINT = "give the app the scope bitable:app in the developer console, and publish a version of it"
 BASE_HINT = (
     "check STORE_URL: APP_TOKEN stands behind /base/ in the table's address; a base inside a wiki has "
-    "another one, see docs/bitable-store.md"
+    "another one, see docs/how-to/bitable-store.md"
 )
 COLUMN_TYPE_HINT = f"a column has another type than it should have; {SETUP_HINT}"
 
@@ -159,7 +159,7 @@ REMEDIES: Mapping[int, str] = {
     1254304: SHARE_HINT,
     99991403: (
         "this month's calls of the free edition (10,000) are used up; ping less often, or upgrade: "
-        "docs/bitable-store.md has the arithmetic"
+        "docs/how-to/bitable-store.md has the arithmetic"
     ),
     99991672: SCOPE_HINT,
     99991679: SCOPE_HINT,

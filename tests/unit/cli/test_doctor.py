@@ -63,9 +63,10 @@ def test_what_is_missing_is_a_warning(scheduler: Scheduler, write_tasks: WriteTa
     assert 0 == said.code
     assert ["ok", "warn"] == [verdict for verdict, _ in found["secrets"]]
     assert "CRON_SECRET_PREVIOUS still opens the door" in found["secrets"][1][1]
-    assert ("warn", "none is set up; nobody is told of failures -> set one up: docs/notices.md") in found[
-        "channels"
-    ]
+    assert (
+        "warn",
+        "none is set up; nobody is told of failures -> set one up: docs/reference/notifications.md",
+    ) in found["channels"]
     assert "no tick has written anything yet" in found["pinger"][0][1]
 
 

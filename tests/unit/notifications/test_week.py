@@ -15,17 +15,17 @@ from functions.domain.types import OutcomeKind
 from tests.unit.notifications.conftest import Clock
 from tests.unit.notifications.engine import Engine, Listener
 
-DOC = Path(__file__).parents[3] / "docs" / "notices.md"
+DOC = Path(__file__).parents[3] / "docs" / "reference" / "notifications.md"
 MONDAY = datetime(2026, 11, 16, tzinfo=UTC)
 CANARY = "canary-5ecret"
 HOST = [f"host-{number}" for number in range(40)]
 PEOPLE = {
-    "anna": "one flaky site, looked at each quarter of an hour",
-    "greta": "the same site, told of from the second failure in a row (`after: 2`)",
-    "ben": "a nightly job that breaks on Tuesday and is mended on Friday",
+    "anna": "one flaky site, checked every quarter of an hour",
+    "greta": "the same site, notified from the second consecutive failure (`after: 2`)",
+    "ben": "a nightly job that breaks on Tuesday and is repaired on Friday",
     "chen": "a feed, quiet from 22:00 to 07:00 in Shanghai",
-    "dora": "a task of each half hour that never recovers",
-    "emil": "40 tasks on a host that is dead for nine hours",
+    "dora": "a task that runs every half hour and never recovers",
+    "emil": "40 tasks on a host that is down for nine hours",
 }
 
 
@@ -110,7 +110,7 @@ def _quiet_at_night(settings: Any) -> Any:
 
 def table(engine: Engine) -> str:
     """The table as it stands in the documentation."""
-    lines = ["| who | one per run | one per failure | Cronfire | which are |", "|---|--:|--:|--:|---|"]
+    lines = ["| who | one per run | one per failure | Cronfire | of which |", "|---|--:|--:|--:|---|"]
     for name, what in PEOPLE.items():
         jobs = [job for job in engine.runs if owner(job.task_id) == name]
         bad = sum(work(job).kind is not OutcomeKind.SUCCEEDED for job in jobs)

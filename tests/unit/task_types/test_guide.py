@@ -1,4 +1,4 @@
-"""Task types as people meet them: the guide and the README have each of them whole."""
+"""Task types as people meet them: the documents have each of them whole."""
 
 import json
 import re
@@ -13,7 +13,8 @@ from functions.task_types import registry
 from functions.taskfiles import check_task
 
 ROOT = Path(__file__).parents[3]
-GUIDE = (ROOT / "docs" / "task-types.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "reference" / "task-types.md").read_text(encoding="utf-8")
+TASK_FILES = (ROOT / "docs" / "reference" / "task-files.md").read_text(encoding="utf-8")
 
 
 def section(name: str) -> str:
@@ -71,11 +72,15 @@ def test_the_guide_shows_a_task_that_can_be_applied(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", registry.type_names())
-def test_the_readme_lists_each_type_with_its_params(name: str) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    [row] = re.findall(rf"^\| `{name}` \|.*$", readme, re.MULTILINE)
+def test_the_page_on_task_files_lists_each_type_with_its_params(name: str) -> None:
+    [row] = re.findall(rf"^\| `{name}` \|.*$", TASK_FILES, re.MULTILINE)
 
     assert [] == [alias for alias in params_of(name) if f"`{alias}`" not in row]
+
+
+@pytest.mark.parametrize("name", registry.type_names())
+def test_the_readme_names_each_type(name: str) -> None:
+    assert f"`{name}`" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_there_is_no_word_of_a_type_that_does_not_exist() -> None:

@@ -4,9 +4,9 @@ import hmac
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from functions.domain.access import ADMINISTRATOR, KEY_PREFIX, Principal, hash_token
+from functions.domain.token_bucket import TokenBucket
 from functions.services import access
 from functions.web.api.dependencies import ApiDependencies
 from functions.web.api.errors import ProblemError
@@ -17,12 +17,6 @@ from functions.web.auth import parse_bearer_token
 REQUESTS_PER_MINUTE = 240
 BURST_SIZE = 60
 MAX_BUCKETS = 10_000  # the longest unused is forgotten, which fills it
-
-
-@dataclass(slots=True)
-class _Bucket:
-    tokens: float
-    updated_at: float
 
 
 class RateLimiter:
@@ -42,23 +36,21 @@ class RateLimiter:
         burst_size: int = BURST_SIZE,
     ) -> None:
         self._clock = clock
-        self._per_second = per_minute / 60
-        self._burst_size = float(burst_size)
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._per_minute = per_minute
+        self._burst_size = burst_size
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def retry_after(self, caller: str) -> float:
         """Take a token of *caller*'s; 0 when there was one, else the seconds until there is."""
         now = self._clock()
-        bucket = self._buckets.setdefault(caller, _Bucket(self._burst_size, now))
-        self._buckets.move_to_end(caller)
+        bucket = self._buckets.pop(caller, None) or TokenBucket.full(
+            capacity=self._burst_size, per_minute=self._per_minute, now=now
+        )
+        wait_s = bucket.wait_s(now)
+        self._buckets[caller] = bucket if wait_s else bucket.take(now)
         if len(self._buckets) > MAX_BUCKETS:
             self._buckets.popitem(last=False)
-        bucket.tokens = min(self._burst_size, bucket.tokens + (now - bucket.updated_at) * self._per_second)
-        bucket.updated_at = now
-        if bucket.tokens >= 1:
-            bucket.tokens -= 1
-            return 0.0
-        return (1 - bucket.tokens) / self._per_second
+        return wait_s
 
 
 ANONYMOUS = Principal("", "somebody unknown", frozenset())

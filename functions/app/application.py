@@ -19,6 +19,7 @@ from functions.app.factories import (
     build_store,
     build_workers,
 )
+from functions.app.notifications import Notifications
 from functions.config.settings import Settings
 from functions.domain.event_outbox import to_cloud_event
 from functions.domain.events import Event
@@ -35,16 +36,15 @@ from functions.errors import StoreError
 from functions.http_client.lazy import LazyHttpClient
 from functions.http_client.trusted import TrustedHttpClient
 from functions.interfaces import DocumentStore, ShardedTickStore, TaskStore, TickDependencies
-from functions.notifications import channel_config_hashes, create_channels
-from functions.notifications.dispatcher import NotificationDispatcher
 from functions.observability.metrics import Metrics
 from functions.observability.tracing import build_tracing
-from functions.services.channels import ChannelService
 from functions.services.dependencies import subscribers
 from functions.services.watchdog import Watchdog
 from functions.task_types.registry import Tools, register, run_job
 
 if TYPE_CHECKING:
+    from functions.notifications.dispatcher import NotificationDispatcher
+    from functions.services.channels import ChannelService
     from functions.services.credits import AccountStore
     from functions.services.events import PublishResult
 
@@ -101,11 +101,8 @@ class App:
             model=self._model_client.model,
         )
         self._post = TrustedHttpClient()
-        channels = create_channels(settings.channel_settings(), self._post)
-        marks = channel_config_hashes(settings.channel_settings(), channels)
-        self.channels = ChannelService(self.store, marks, clock=clock)
-        self.dispatcher = NotificationDispatcher(
-            channels, clock=clock, redact=self._redact, observer=self.channels
+        self._notifications = Notifications(
+            settings, self.store, self._post, clock=clock, redact=self._redact
         )
         self._last_tick_at: datetime | None = None
         self._shutdown = ShutdownSignal()
@@ -114,14 +111,14 @@ class App:
         endpoint = settings.otel_exporter_otlp_endpoint
         self._tracing = build_tracing(endpoint) if endpoint else None
         late_after = timedelta(minutes=settings.late_after_minutes)
-        self._watchdog = Watchdog(self.store, self.dispatcher, clock=clock, late_after=late_after)
+        self._watchdog = Watchdog(self.store, self._notifications, clock=clock, late_after=late_after)
         self._heartbeat = build_heartbeat(settings, self._post)
         self._workers = build_workers(settings, self._post, clock=clock)
         self.tick_dependencies = TickDependencies(
             store=self.store,
             run_task=self._tracing.span(self._run_task) if self._tracing else self._run_task,
-            notify=self.dispatcher,
-            routing=self.channels,
+            notify=self._notifications,
+            routing=self._notifications,
             clock=clock,
             new_tick_id=new_id,
             random=random.random,
@@ -132,6 +129,16 @@ class App:
             publish=build_publisher(settings, self._post, clock=clock),
             subscribers=partial(subscribers, self.store),
         )
+
+    @property
+    def channels(self) -> "ChannelService":
+        """The preferences of the channels, and which of them are disabled."""
+        return self._notifications.channels
+
+    @property
+    def dispatcher(self) -> "NotificationDispatcher":
+        """What sends messages to the channels."""
+        return self._notifications.dispatcher
 
     async def tick(self, budget: TimeBudget) -> Mapping[str, object]:
         """Run what is due, once; return the report."""

@@ -30,7 +30,8 @@ from functions.domain.sharding import WorkerAssignment
 from functions.domain.storage import StoreStats
 from functions.domain.task import Job
 from functions.domain.types import format_instant
-from functions.engine.scoped_store import OldestDueRecorder, ShardRangeStore, TaskSubsetStore
+from functions.engine.report import TickReport
+from functions.engine.scoped_store import ShardRangeStore, TaskSubsetStore
 from functions.engine.tick import tick
 from functions.errors import StoreError
 from functions.http_client.lazy import LazyHttpClient
@@ -59,9 +60,7 @@ def build_app(settings: Settings) -> "App":
     return App(settings, clock=now)
 
 
-def now() -> datetime:
-    """The present moment. Everybody else is told the time."""
-    return datetime.now(UTC)
+now = partial(datetime.now, UTC)  # the present moment; everything else is handed the clock
 
 
 def new_id() -> str:
@@ -122,7 +121,7 @@ class App:
             clock=clock,
             new_tick_id=new_id,
             random=random.random,
-            is_shutting_down=self._shutdown,
+            is_shutting_down=self._shutdown.received.is_set,
             max_concurrency=settings.max_concurrency,
             workers=self._workers,
             credits=build_credit_ledger(settings, lambda: self.accounts, clock=clock),
@@ -144,11 +143,10 @@ class App:
         """Run what is due, once; return the report."""
         self._shutdown.install()
         began_at = self._clock()
-        seen = OldestDueRecorder(self.store)
-        report = await self._with_metrics("tick", replace(self.tick_dependencies, store=seen), budget)
-        await self._after_tick(seen.oldest_due_at, began_at, budget)
+        report = await self._with_metrics("tick", self.tick_dependencies, budget)
+        await self._after_tick(report.oldest_due_at, began_at, budget)
         self._last_tick_at = self._clock()
-        return report
+        return report.as_json()
 
     async def _after_tick(
         self, oldest_due_at: datetime | None, started_at: datetime, budget: TimeBudget
@@ -178,7 +176,7 @@ class App:
             "work", replace(self.tick_dependencies, store=store, workers=after), budget
         )
         await self._flush_traces()
-        return report
+        return report.as_json()
 
     async def metrics(self) -> str:
         """The figures of `GET /metrics`; those of the store are at most half a minute old."""
@@ -193,13 +191,13 @@ class App:
 
     async def _with_metrics(
         self, kind: str, dependencies: TickDependencies, budget: TimeBudget
-    ) -> Mapping[str, object]:
+    ) -> TickReport:
         try:
             report = await tick(dependencies, budget)
         except (Exception, asyncio.CancelledError):
             self._metrics.unfinished += 1
             raise
-        self._metrics.add_report(kind, report, at=self._clock())
+        self._metrics.add_report(kind, report.as_json(), at=self._clock())
         return report
 
     async def _flush_traces(self) -> None:
@@ -208,10 +206,9 @@ class App:
 
     async def run_tasks(self, ids: Collection[str], budget: TimeBudget) -> Mapping[str, object]:
         """Run those of the tasks that are due, for somebody who waits for them; return the report."""
-        return await tick(
-            replace(self.tick_dependencies, store=TaskSubsetStore(self.store, ids), run_dependents=False),
-            budget,
-        )
+        store = TaskSubsetStore(self.store, ids)
+        dependencies = replace(self.tick_dependencies, store=store, run_dependents=False)
+        return (await tick(dependencies, budget)).as_json()
 
     @cached_property
     def accounts(self) -> "AccountStore":

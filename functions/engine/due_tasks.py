@@ -8,6 +8,7 @@ from datetime import datetime
 
 from functions.domain.lifecycle.time_budget import by_priority
 from functions.domain.storage import VersionedTask
+from functions.domain.types import earliest
 from functions.engine.report import TickReport
 from functions.interfaces import TickStore
 
@@ -74,6 +75,8 @@ class DueTasks:
         tasks = [stored for stored in result.tasks if stored.task.id not in self._seen_ids]
         self._seen_ids.update(one.id for one in invalid)
         self._seen_ids.update(stored.task.id for stored in tasks)
+        due_at = (stored.task.next_run_at for stored in tasks)
+        self._report.oldest_due_at = earliest([self._report.oldest_due_at, *due_at])
         self._report.due += len(tasks) + len(invalid)
         self._report.unreadable += len(invalid)
         self.on_time.add(by_priority(tasks, now=now))

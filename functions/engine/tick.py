@@ -37,8 +37,8 @@ POLL_S = 0.25  # how often a waiting tick checks the time, and whether the proce
 SHUTDOWN_GRACE_S = 4.0  # what running attempts get when the process is told to stop
 
 
-async def tick(dependencies: TickDependencies, budget: TimeBudget) -> dict[str, Any]:
-    """Run what is due, once, and return the report as JSON values.
+async def tick(dependencies: TickDependencies, budget: TimeBudget) -> TickReport:
+    """Run what is due, once, and return the report.
 
     1. Fetch the tasks that are due, the most urgent first.
     2. Decide for each: an attempt, a transition without one, or the recovery of an expired claim.
@@ -63,10 +63,10 @@ async def tick(dependencies: TickDependencies, budget: TimeBudget) -> dict[str, 
         finally:
             await run.shut_down()
         run.raise_failure()
-        duration_ms = round((dependencies.clock() - run.deadline.started_at).total_seconds() * 1000)
-        report = run.report.as_json(duration_ms=duration_ms, operations=operations)
-    log.info("tick_done", extra=report)
-    return report
+    run.report.operations = operations
+    run.report.duration_ms = round(run.deadline.elapsed(dependencies.clock()).total_seconds() * 1000)
+    log.info("tick_done", extra=run.report.as_json())
+    return run.report
 
 
 @dataclass(slots=True)

@@ -78,7 +78,7 @@ class World:
             workers=self.workers,
             publish=self.publish,
         )
-        return await tick(parts, budget)
+        return (await tick(parts, budget)).as_json()
 
     async def perform(self, job: Job) -> Outcome:
         self.jobs.append(job)

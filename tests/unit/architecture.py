@@ -13,7 +13,7 @@ MAX_LINES = 500
 LAYERS: Mapping[str, set[str]] = {
     "errors": set(),
     "__version__": set(),
-    "config": set(),
+    "config": {"domain"},
     "domain": set(),
     "interfaces": {"domain"},
     "http_client": {"domain"},
@@ -29,6 +29,7 @@ LAYERS: Mapping[str, set[str]] = {
     "app": {"config", "domain", "interfaces", "http_client", "engine", "services", "stores", "task_types"}
     | {"notifications", "gcp", "observability", "taskfiles"},
     "scheduler": {"app", "config", "domain", "services", "task_types", "__version__"},
+    "testing": {"domain", "http_client", "services", "stores", "task_types"},
     "web": {"config", "domain", "interfaces", "http_client", "observability", "services", "task_types"}
     | {"taskfiles", "__version__"},
     "cli": {"app", "config", "domain", "interfaces", "http_client", "notifications", "observability"}
@@ -91,7 +92,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "croniter": ("functions/domain/schedule/",),
     "feedparser": ("functions/task_types/",),
     "cron_descriptor": ("functions/domain/schedule/describe.py",),
-    "jinja2": ("functions/web/",),
+    "jinja2": ("functions/web/", "functions/notifications/channels/email.py"),
     "httpx": (),
     "requests": (),
 }

@@ -13,10 +13,11 @@ from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.schedule.describe import describe_trigger
 from functions.domain.storage import VersionedTask
 from functions.domain.task import TaskSpec
+from functions.interfaces import Store
 from functions.services.channels import ChannelService
 from functions.services.credits import AccountStore
 from functions.services.events import PublishResult
-from functions.services.tasks import TaskService, TaskServiceStore
+from functions.services.tasks import TaskService
 from functions.taskfiles.validation import check_task
 from functions.web.api.errors import FieldProblem, ProblemError
 from functions.web.api.schemas import TaskOut
@@ -54,7 +55,7 @@ class ApiDependencies(Protocol):
     """
 
     @property
-    def store(self) -> TaskServiceStore: ...
+    def store(self) -> Store: ...
 
     @property
     def channels(self) -> ChannelService:

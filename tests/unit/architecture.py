@@ -29,6 +29,7 @@ LAYERS: Mapping[str, set[str]] = {
     "app": {"config", "domain", "interfaces", "http_client", "engine", "services", "stores", "task_types"}
     | {"notifications", "gcp", "observability", "taskfiles"},
     "scheduler": {"app", "config", "domain", "services", "task_types", "__version__"},
+    "testing": {"domain", "http_client", "services", "stores", "task_types"},
     "web": {"config", "domain", "interfaces", "observability", "services", "task_types", "taskfiles"}
     | {"__version__"},
     "cli": {"app", "config", "domain", "interfaces", "http_client", "notifications", "observability"}

@@ -1,23 +1,20 @@
 """The Discord channel: a webhook, one message with an embed for each notice."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from functions.domain.alerts.model import Notification
 from functions.http_client.trusted import HttpResponse, PostRequest
-from functions.notifications.channel import (
+from functions.notifications.channel import SendResult, retry_after_header
+from functions.notifications.json_webhook import (
     ClassifiedResponse,
-    SendResult,
-    json_poster,
+    JsonWebhookChannel,
     parse_json_object,
-    post_with_fallback,
     retry_after,
-    retry_after_header,
     to_json_bytes,
-    webhook_url,
 )
 from functions.notifications.rendering.digest import (
     LOCALE_SETTINGS,
@@ -141,42 +138,6 @@ PERMANENT_ERRORS = {
 REMEDY = "; make a new webhook and set DISCORD_WEBHOOK_URL"
 
 
-def create_channel(settings: Mapping[str, str], post: PostRequest) -> "DiscordChannel | None":
-    """The channel, or None when it is not set up.
-
-    Raises:
-        SettingsError: The address is not one.
-    """
-    url = webhook_url(settings, "DISCORD_WEBHOOK_URL")
-    return DiscordChannel(with_wait_parameter(url), Locale.from_settings(settings), post) if url else None
-
-
-class DiscordChannel:
-    """One webhook, which writes to one Discord channel or thread."""
-
-    name = "discord"
-
-    def __init__(self, url: str, locale: Locale, post: PostRequest) -> None:
-        self._post_body = json_poster(post, url)
-        self._locale = locale
-
-    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
-        """Send one message of embeds; if Discord cannot read it, the same as plain text, once.
-
-        Raises:
-            PostError: No answer came; the message may have arrived.
-        """
-        return await post_with_fallback(
-            self._post_body,
-            lambda answer: classify_response(answer, now=now),
-            lambda: render(notifications, self._locale),
-            lambda: render_plain(notifications, self._locale),
-        )
-
-    def __repr__(self) -> str:
-        return "DiscordChannel()"
-
-
 def with_wait_parameter(url: str) -> str:
     """*url* with `wait=true`: Discord then answers with the message it made, not before it tried."""
     parts = urlsplit(url)
@@ -235,3 +196,18 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
     return ClassifiedResponse(
         SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: not an answer of Discord's")
     )
+
+
+class DiscordChannel(JsonWebhookChannel):
+    """One webhook, which writes to one Discord channel or thread."""
+
+    name = "discord"
+    url_setting = "DISCORD_WEBHOOK_URL"
+    renderings = (render, render_plain)
+    classify_response = staticmethod(classify_response)
+
+    def __init__(self, url: str, locale: Locale, post: PostRequest) -> None:
+        super().__init__(with_wait_parameter(url), locale, post)
+
+
+create_channel = DiscordChannel.from_settings

@@ -154,7 +154,7 @@ class FeishuChannel:
             return sent
         plain, _ = await self._send_once(render_text(notifications, self._locale), now)
         return (
-            SendResult(ok=True, detail=f"sent as plain text; of the card it said: {sent.detail}")
+            SendResult(ok=True, detail=f"sent as plain text; the card was refused: {sent.detail}")
             if plain.ok
             else plain
         )

@@ -8,14 +8,13 @@ from functions.domain.alerts.model import Notification
 from functions.domain.types import Priority
 from functions.errors import SettingsError
 from functions.http_client.trusted import HttpResponse, PostRequest
-from functions.notifications.channel import (
+from functions.notifications.channel import SendResult, retry_after_header
+from functions.notifications.json_webhook import (
     JSON_HEADERS,
     ClassifiedResponse,
-    SendResult,
     json_poster,
     parse_json_object,
     post_with_fallback,
-    retry_after_header,
     to_json_bytes,
     webhook_url,
 )

@@ -9,13 +9,12 @@ from functions.domain.alerts.model import Notification
 from functions.domain.types import Priority, format_instant
 from functions.errors import SettingsError
 from functions.http_client.trusted import HttpResponse, PostRequest
-from functions.notifications.channel import (
+from functions.notifications.channel import SendResult, retry_after_header
+from functions.notifications.json_webhook import (
     ClassifiedResponse,
     PostBody,
-    SendResult,
     json_poster,
     parse_json_object,
-    retry_after_header,
     to_json_bytes,
 )
 from functions.notifications.rendering.digest import LIMITS, LOCALE_SETTINGS, Locale, to_plain_text

@@ -1,20 +1,13 @@
 """The Slack channel: an incoming webhook, one message of blocks; plain text when Slack refuses those."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from functions.domain.alerts.model import Notification
-from functions.http_client.trusted import HttpResponse, PostRequest
-from functions.notifications.channel import (
-    ClassifiedResponse,
-    SendResult,
-    json_poster,
-    post_with_fallback,
-    retry_after_header,
-    to_json_bytes,
-    webhook_url,
-)
+from functions.http_client.trusted import HttpResponse
+from functions.notifications.channel import SendResult, retry_after_header
+from functions.notifications.json_webhook import ClassifiedResponse, JsonWebhookChannel, to_json_bytes
 from functions.notifications.rendering.digest import (
     LOCALE_SETTINGS,
     Item,
@@ -146,42 +139,6 @@ LAYOUT_ERRORS = frozenset(
 )
 
 
-def create_channel(settings: Mapping[str, str], post: PostRequest) -> "SlackChannel | None":
-    """The channel, or None when it is not set up.
-
-    Raises:
-        SettingsError: The address is not one.
-    """
-    url = webhook_url(settings, "SLACK_WEBHOOK_URL")
-    return SlackChannel(url, Locale.from_settings(settings), post) if url else None
-
-
-class SlackChannel:
-    """One incoming webhook, which writes to one Slack channel."""
-
-    name = "slack"
-
-    def __init__(self, url: str, locale: Locale, post: PostRequest) -> None:
-        self._post_body = json_poster(post, url)
-        self._locale = locale
-
-    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
-        """Send one message of blocks; if Slack cannot read it, the same as plain text, once.
-
-        Raises:
-            PostError: No answer came; the message may have arrived.
-        """
-        return await post_with_fallback(
-            self._post_body,
-            lambda answer: classify_response(answer, now=now),
-            lambda: render(notifications, self._locale),
-            lambda: render_plain(notifications, self._locale),
-        )
-
-    def __repr__(self) -> str:
-        return "SlackChannel()"
-
-
 def render(notifications: Sequence[Notification], locale: Locale) -> bytes:
     """The message in at most 12,000 characters."""
 
@@ -230,3 +187,15 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
     return ClassifiedResponse(
         SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: not an answer of Slack's")
     )
+
+
+class SlackChannel(JsonWebhookChannel):
+    """One incoming webhook, which writes to one Slack channel."""
+
+    name = "slack"
+    url_setting = "SLACK_WEBHOOK_URL"
+    renderings = (render, render_plain)
+    classify_response = staticmethod(classify_response)
+
+
+create_channel = SlackChannel.from_settings

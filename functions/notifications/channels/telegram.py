@@ -7,9 +7,9 @@ from datetime import datetime
 from functions.domain.alerts.model import Notification
 from functions.errors import SettingsError
 from functions.http_client.trusted import HttpResponse, PostRequest
-from functions.notifications.channel import (
+from functions.notifications.channel import SendResult
+from functions.notifications.json_webhook import (
     ClassifiedResponse,
-    SendResult,
     json_poster,
     parse_json_object,
     post_with_fallback,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from functions.domain.alerts.model import Notification
 from functions.domain.alerts.routing import Route
-from functions.domain.event_outbox import CloudEvent
+from functions.domain.cloud_events import CloudEvent
 from functions.domain.run import Outcome, Run
 from functions.domain.storage import (
     ConditionalWrite,

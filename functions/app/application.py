@@ -20,7 +20,7 @@ from functions.app.factories import (
     build_workers,
 )
 from functions.config.settings import Settings
-from functions.domain.event_outbox import to_cloud_event
+from functions.domain.event_outbox import to_published_event
 from functions.domain.events import Event
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.redaction import Redactor, redact_outcome
@@ -215,7 +215,7 @@ class App:
 
         heard = await publish_event(self.store, event, now=self._clock(), new_id=new_id)
         if forward and self.tick_dependencies.publish is not None:
-            await self.tick_dependencies.publish([to_cloud_event(event)], within=AFTER_TICK_TIMEOUT)
+            await self.tick_dependencies.publish([to_published_event(event)], within=AFTER_TICK_TIMEOUT)
         return heard
 
     def now(self) -> datetime:

@@ -13,10 +13,10 @@ from functions.domain.alerts.routing import (
     Disabled,
     Route,
     RoutingTable,
-    TokenBucket,
     route,
 )
 from functions.domain.storage import Document
+from functions.domain.token_bucket import TokenBucket
 from functions.domain.types import Priority
 from functions.errors import InputError, StoreError
 from functions.interfaces import DocumentStore
@@ -64,7 +64,7 @@ class ChannelService:
                 log.warning("channels_unread", extra={"reason": str(exc)})
         routes = [route(notice, self._routing_table(now), now=now) for notice in notifications]
         for name in {name for one in routes for name in one.send_now} & self._buckets.keys():
-            self._buckets[name] = self._buckets[name].take(now)
+            self._buckets[name] = self._buckets[name].take(now.timestamp())
         for notice, one in zip(notifications, routes, strict=True):
             if not one.send_now and not one.hold:
                 extra = {"task_id": notice.task_id, "kind": notice.kind}
@@ -172,13 +172,15 @@ class ChannelService:
     def _routing_table(self, now: datetime) -> RoutingTable:
         busy = {name: until for name, until in self._backed_off_until.items() if until > now}
         for name, settings in self._cached.items():
-            if settings.rate_per_minute is None:
+            rate = settings.rate_per_minute
+            if rate is None:
                 self._buckets.pop(name, None)
                 continue
             bucket = self._buckets.get(name)
-            if bucket is None or bucket.per_minute != settings.rate_per_minute:
-                bucket = self._buckets[name] = TokenBucket.full(settings.rate_per_minute, now=now)
-            if (free_at := bucket.next_token_at(now)) > now:
+            if bucket is None or bucket.per_minute != rate:
+                bucket = TokenBucket.full(capacity=rate, per_minute=rate, now=now.timestamp())
+                self._buckets[name] = bucket
+            if (free_at := now + timedelta(seconds=bucket.wait_s(now.timestamp()))) > now:
                 busy[name] = max(free_at, busy.get(name, now))
         return RoutingTable(self._cached, self._config_hashes, busy)
 

@@ -13,7 +13,7 @@ MAX_LINES = 500
 LAYERS: Mapping[str, set[str]] = {
     "errors": set(),
     "__version__": set(),
-    "config": set(),
+    "config": {"domain"},
     "domain": set(),
     "interfaces": {"domain"},
     "http_client": {"domain"},

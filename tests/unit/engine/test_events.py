@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from functions.domain.event_outbox import CloudEvent
+from functions.domain.cloud_events import CloudEvent
 from functions.domain.events import After, Dependent, Event, OnEvent
 from functions.domain.lifecycle.edit import new_task
 from functions.domain.lifecycle.time_budget import TimeBudget

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -166,15 +167,15 @@ def build_google_api(
 
 
 class ShutdownSignal:
-    """Remembers that the process was told to end, and lets the server's own handler know as well."""
+    """Remembers SIGTERM, and passes it on to the server's own handler.
+
+    Attributes:
+        received: Set once SIGTERM has been received.
+    """
 
     def __init__(self) -> None:
-        self._received = False
+        self.received = Event()
         self._is_installed = False
-
-    def __call__(self) -> bool:
-        """Whether SIGTERM has come."""
-        return self._received
 
     def install(self) -> None:
         """Listen from now on. Called when serving, because the server installs its handlers late."""
@@ -184,7 +185,7 @@ class ShutdownSignal:
         before = signal.getsignal(signal.SIGTERM)
 
         def handle(number: int, frame: FrameType | None) -> None:
-            self._received = True
+            self.received.set()
             if callable(before):
                 before(number, frame)
             elif before is signal.SIG_DFL:

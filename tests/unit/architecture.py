@@ -97,7 +97,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "croniter": ("functions/domain/schedule/",),
     "feedparser": ("functions/task_types/",),
     "cron_descriptor": ("functions/domain/schedule/describe.py",),
-    "jinja2": ("functions/web/",),
+    "jinja2": ("functions/web/", "functions/notifications/channels/email.py"),
     "httpx": (),
     "requests": (),
 }

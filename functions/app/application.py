@@ -1,4 +1,4 @@
-"""Builds the scheduler from its settings, once and lazily. The only package that reads the clock or rolls dice."""
+"""Builds the scheduler from its settings, once and lazily. Only here and in `cli` the clock is read."""
 
 import asyncio
 import random
@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from functions.app.factories import (
     ModelClient,
@@ -36,7 +36,7 @@ from functions.engine.tick import tick
 from functions.errors import StoreError
 from functions.http_client.lazy import LazyHttpClient
 from functions.http_client.trusted import TrustedHttpClient
-from functions.interfaces import DocumentStore, ShardedTickStore, TaskStore, TickDependencies
+from functions.interfaces import Store, TickDependencies
 from functions.observability.metrics import Metrics
 from functions.observability.tracing import build_tracing
 from functions.services.dependencies import subscribers
@@ -66,10 +66,6 @@ now = partial(datetime.now, UTC)  # the present moment; everything else is hande
 def new_id() -> str:
     """Return a new id for a tick or a run batch: 64 random bits."""
     return secrets.token_hex(8)
-
-
-class Store(ShardedTickStore, TaskStore, DocumentStore, Protocol):
-    """What ticks and services need of a store, in one protocol: every store fulfils it."""
 
 
 class App:

@@ -167,7 +167,7 @@ async def test_an_answer_broken_off_is_not_asked_for_again(agent: MakeAgent, fin
         (402, True, "has no credit left (402)"),
         (403, True, "check LLM_API_KEY"),
         (404, True, "has no model little-model"),
-        (307, True, "set LLM_BASE_URL to where it leads"),
+        (307, True, "set LLM_BASE_URL to the target"),
         (429, False, "is busy (429)"),
         (500, False, "has a fault (500)"),
         (503, False, "has a fault (503)"),

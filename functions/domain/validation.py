@@ -178,7 +178,7 @@ def problems_of(
     """Return what is wrong with *given*, one problem a path, in the order of the model's fields.
 
     Args:
-        given: The input; None when it is not at hand. It tells apart the branches of a union, which are no
+        given: The input; None when it is not available. It identifies the branches of a union, which are no
             fields.
         model: The model that was asked for, whose fields are suggested in place of unknown ones.
     """

@@ -234,6 +234,10 @@ class DocumentStore(Protocol):
         ...
 
 
+class Store(ShardedTickStore, TaskStore, DocumentStore, Protocol):
+    """All that a store does: what a tick needs, and what services need."""
+
+
 class RunTask(Protocol):
     """Do a job's work once. Never raises for a fault of the work; cancellation passes through."""
 

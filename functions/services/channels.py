@@ -15,17 +15,17 @@ from functions.domain.alerts.routing import (
     RoutingTable,
     route,
 )
-from functions.domain.storage import Document, WriteStatus
+from functions.domain.storage import Document
 from functions.domain.token_bucket import TokenBucket
 from functions.domain.types import Priority
 from functions.domain.validation import problems_of
-from functions.errors import InputError, StoreError, StoreUnavailableError
+from functions.errors import InputError, StoreError
 from functions.interfaces import DocumentStore
+from functions.services.compare_and_set import update_document
 
 log = logging.getLogger(__name__)
 
 CACHE_TTL = timedelta(minutes=1)  # then a change made by another process is seen
-MAX_TRIES = 5  # at a write somebody else got in the way of
 REASON_CHARS = 300
 
 Update = Callable[[ChannelPreferences], ChannelPreferences]
@@ -139,24 +139,17 @@ class ChannelService:
         if name not in self._cached:
             there = ", ".join(self._cached) or "none: set FEISHU_WEBHOOK_URL or another channel's variable"
             raise InputError(f"there is no channel {name!r}; there is {there}")
-        for _ in range(MAX_TRIES):
-            found = await self._store.get_documents("channels", [name])
-            old = _parse_settings(name, found[0]) if found else ChannelPreferences()
+        new = self._cached[name]
+
+        def decide(document: Document | None) -> dict[str, object] | None:
+            nonlocal new
+            old = _parse_settings(name, document) if document else ChannelPreferences()
             new = update(old)
-            if new == old:
-                self._cached[name] = new
-                return new
-            data = new.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-            revision = found[0].revision if found else None
-            [written] = await self._store.put_documents([Document("channels", name, data, revision)])
-            if written.status is WriteStatus.APPLIED:
-                self._cached[name] = new
-                return new
-            if written.status is WriteStatus.UNKNOWN:
-                raise StoreUnavailableError(
-                    f"It is not known whether {name} was changed; look, and try again"
-                )
-        raise StoreUnavailableError(f"{name} changes too quickly; try again")
+            return None if new == old else new.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+        await update_document(self._store, "channels", name, decide)
+        self._cached[name] = new
+        return new
 
     # -- what is known -----------------------------------------------------------------------------------
 

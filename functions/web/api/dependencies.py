@@ -17,11 +17,12 @@ from functions.domain.schedule.describe import describe_trigger
 from functions.domain.storage import VersionedTask
 from functions.domain.task import TaskSpec
 from functions.domain.token_bucket import TokenBucket
+from functions.interfaces import Store
 from functions.services import access
 from functions.services.channels import ChannelService
 from functions.services.credits import AccountStore
 from functions.services.events import PublishResult
-from functions.services.tasks import TaskService, TaskServiceStore
+from functions.services.tasks import TaskService
 from functions.taskfiles.validation import check_task
 from functions.web.api.errors import FieldProblem, ProblemError
 from functions.web.api.schemas import TaskOut
@@ -60,7 +61,7 @@ class ApiDependencies(Protocol):
     """
 
     @property
-    def store(self) -> TaskServiceStore: ...
+    def store(self) -> Store: ...
 
     @property
     def channels(self) -> ChannelService: ...

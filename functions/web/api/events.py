@@ -17,7 +17,7 @@ from functions.domain.events import RESERVED_PREFIX, Event, EventData, EventId, 
 from functions.domain.types import Instant, TaskId
 from functions.domain.validation import problems_of
 from functions.errors import NotAllowedError
-from functions.services import tasks as task_service
+from functions.services.compare_and_set import get_task
 from functions.services.dependencies import all_subscribers
 from functions.web.api.dependencies import CurrentPrincipal, Dependencies, parse_task_body
 from functions.web.api.errors import FieldProblem, ProblemError, error_responses
@@ -136,7 +136,7 @@ async def send_event(
         return EventResult(id=str(fields.get("id", "")), type=str(fields["type"]), ignored=True)
     event = _parse_event(fields, principal, now=dependencies.now(), new_id=dependencies.new_id())
     if event.to and principal.owner:
-        stored = await task_service.get_task(dependencies.store, event.to)
+        stored = await get_task(dependencies.store, event.to)
         if not principal.can_see(stored.task.owner):
             raise ProblemError(422, f"to: there is no task {event.to!r}")
     heard = await dependencies.publish_event(event, forward=not pushed)

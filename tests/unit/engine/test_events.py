@@ -67,7 +67,7 @@ class World:
             publish=self.publish,
             subscribers=partial(subscribers, self.store),
         )
-        return await tick(replace(parts, **changes), TimeBudget(None, None))
+        return (await tick(replace(parts, **changes), TimeBudget(None, None))).as_json()
 
     def clock(self) -> datetime:
         """The present moment: never the same twice."""

@@ -13,7 +13,7 @@ from functions.cli.session import CliContext
 from functions.domain.storage import Document, TaskFilter, WriteStatus
 from functions.domain.types import Status
 from functions.errors import SettingsError, StoreError
-from functions.services.apply import all_tasks
+from functions.services.paging import all_tasks
 from functions.stores.bitable.store import BitableStore
 
 TEST_TIMEOUT = timedelta(seconds=15)  # for a vendor's answer to a test

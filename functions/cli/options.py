@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
 from functions.domain.task import MAX_SUMMARY_CHARS
+from functions.domain.types import timezone_or_utc
 from functions.errors import InputError
 
 # Instants as people type and read them.
@@ -35,7 +35,7 @@ def format_local(at: datetime | None, timezone: str) -> str:
     """*at* on the clocks of *timezone*, e.g. `2026-11-20 14:05 EET`; a hyphen for None."""
     if at is None:
         return "-"
-    there = at.astimezone(_load_timezone(timezone))
+    there = at.astimezone(timezone_or_utc(timezone))
     return f"{there:%Y-%m-%d %H:%M:%S %Z}" if there.second else f"{there:%Y-%m-%d %H:%M %Z}"
 
 
@@ -52,13 +52,6 @@ def format_duration(duration: timedelta) -> str:
         if seconds >= size:
             return f"{seconds // size:.0f} {unit}"
     return f"{seconds * 1000:.0f} ms"
-
-
-def _load_timezone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError):  # a document edited by hand may name any zone
-        return ZoneInfo("UTC")
 
 
 # Completion of task ids in the shell: quick, and silent whatever goes wrong.

@@ -12,7 +12,6 @@ from functions.domain.task import SHARDS
 from functions.errors import InputError
 
 MAX_TASKS = 500
-MAX_BODY_BYTES = 65_536
 ASSIGNMENT_FIELDS = {"shards", "tasks", "part"}
 DEDUP_KEY_CHARS = 40  # of a hash: no two shares ever meet
 

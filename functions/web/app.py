@@ -1,16 +1,20 @@
-"""The door: which address does what, for whom, and within what time."""
+"""The HTTP application: routes requests, authenticates the callers of ticks, and limits time and size."""
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, cast
 
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.types import ASGIApp
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from functions import __version__
 from functions.config.settings import Settings
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.sharding import WorkerAssignment, parse_assignment
@@ -30,20 +34,20 @@ if TYPE_CHECKING:
     from functions.web.api.dependencies import ApiDependencies
 
 
-# Budgets: how long a request may work, by what is known of who waits for the answer.
+# Time limits of a request. They depend on how long its caller is known to wait for the response.
 
-RESPONSE_MARGIN = timedelta(seconds=6)  # between the last start and the answer
+RESPONSE_MARGIN = timedelta(seconds=6)  # between the last start and the response
 WORKER_RESPONSE_MARGIN = timedelta(seconds=10)
 CLOUD_SCHEDULER_BUDGET = TimeBudget(start_limit=timedelta(seconds=45), response_limit=timedelta(seconds=52))
 
 
 def time_budget_for(caller: Caller, headers: Mapping[str, str], *, response_limit: timedelta) -> TimeBudget:
-    """Return the time a tick has. Cloud Scheduler waits a minute; nobody else is known to wait over 30 s.
+    """Return the time a tick has. Cloud Scheduler waits a minute; no other caller is known to wait over 30 s.
 
     Args:
-        caller: Only a caller with an ID token is believed to be Cloud Scheduler.
-        headers: Of the request, by lower-case names.
-        response_limit: What everybody else gets, at least half of it for starting work.
+        caller: Only a caller with an ID token can be Cloud Scheduler.
+        headers: The request's headers, by lower-case names.
+        response_limit: The limit for all other callers; at least half of it is for starting work.
     """
     if isinstance(caller, GooglePrincipal) and headers.get("x-cloudscheduler", "").lower() == "true":
         return CLOUD_SCHEDULER_BUDGET
@@ -53,12 +57,14 @@ def time_budget_for(caller: Caller, headers: Mapping[str, str], *, response_limi
 
 
 def remaining_budget(budget: TimeBudget, *, elapsed: timedelta) -> TimeBudget:
-    """Return what is left of *budget* when *elapsed* has passed; never less than nothing."""
+    """Return *budget* less *elapsed*; no limit is negative."""
 
-    def left(limit: timedelta | None) -> timedelta | None:
+    def remaining(limit: timedelta | None) -> timedelta | None:
         return None if limit is None else max(limit - elapsed, timedelta())
 
-    return TimeBudget(start_limit=left(budget.start_limit), response_limit=left(budget.response_limit))
+    return TimeBudget(
+        start_limit=remaining(budget.start_limit), response_limit=remaining(budget.response_limit)
+    )
 
 
 def worker_time_budget(response_limit: timedelta) -> TimeBudget:
@@ -66,18 +72,18 @@ def worker_time_budget(response_limit: timedelta) -> TimeBudget:
     return TimeBudget(start_limit=response_limit - WORKER_RESPONSE_MARGIN, response_limit=response_limit)
 
 
-MAX_BODY_BYTES = 65_536  # more is somebody's mistake
-MAX_OVERRUN = timedelta(seconds=3)  # after which a tick that should have answered is cut off
+MAX_BODY_BYTES = 65_536  # of any request
+MAX_OVERRUN = timedelta(seconds=3)  # past its response limit, a tick is cancelled
 STATUS_TIMEOUT = timedelta(seconds=10)
-API_PATHS = ("/api/", "/openapi.json", "/docs", "/dashboard", "/badge/", "/public/")  # not the door's own
+API_PATHS = ("/api/", "/openapi.json", "/docs", "/dashboard", "/badge/", "/public/")
 
 log = logging.getLogger(__name__)
 
 
 class SchedulerApp(Protocol):
-    """What the door needs of the rest: both answers are small JSON objects.
+    """The operations behind the scheduler's own routes. Reports are small JSON objects.
 
-    Raises, from either:
+    Raises, from every method:
         StoreUnavailableError: The store could not be reached in time.
         StoreError: The store refused.
     """
@@ -93,10 +99,10 @@ class SchedulerApp(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Degraded:
-    """The work could not be done.
+    """The operation failed.
 
     Attributes:
-        reason: One neutral sentence for the caller; what happened is in the log.
+        reason: One neutral sentence for the caller; the log has the details.
     """
 
     reason: str
@@ -108,15 +114,15 @@ TimedSchedulerCall = Callable[[SchedulerApp, TimeBudget], Awaitable[Mapping[str,
 
 
 class TriggerApp:
-    """Answers `/tick`, `/work`, `/status` and `/healthz`, and hands on what is not its own.
+    """Answers `/tick`, `/work`, `/status`, `/metrics` and `/healthz`; passes `API_PATHS` on to the API.
 
     Args:
-        authenticator: Who may come in.
-        build_app: Builds the parts. Called in the first request that needs them, inside the loop that serves:
+        authenticator: Identifies the caller of a route that needs one.
+        build_app: Builds the scheduler. Called in the first request that needs it, in the loop that serves:
             clients made before the server forks, or for another loop, do not work.
-        response_limit: How long a tick may take when its pinger is not known to wait longer.
+        response_limit: How long a tick may take when its caller is not known to wait longer.
         worker_limit: How long a worker may take.
-        build_api: What answers the addresses of `API_PATHS`, over the same parts: an ASGI application.
+        build_api: Builds the application for `API_PATHS` over the same scheduler, in the first such request.
     """
 
     def __init__(
@@ -133,7 +139,9 @@ class TriggerApp:
         self._response_limit = response_limit
         self._worker_limit = worker_limit
         self._build_api = build_api
-        self._app: tuple[asyncio.AbstractEventLoop, SchedulerApp] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._app: SchedulerApp | None = None
+        self._api: ASGIApp | None = None
         self._routes: Mapping[str, Mapping[str, Handler]] = {
             "/": {"POST": self._tick},
             "/tick": {"POST": self._tick},
@@ -144,10 +152,10 @@ class TriggerApp:
         }
 
     async def __call__(self, request: Request) -> ASGIApp:
-        """Return the answer to *request*; no exception of the work passes."""
+        """Return the response to *request*; errors become responses."""
         routes = self._routes.get(request.scope["path"].rstrip("/") or "/")
         if routes is None:
-            return self._route(request.scope["path"])
+            return self._respond_from_api(request.scope["path"])
         respond = routes.get("GET" if request.method == "HEAD" else request.method)
         if respond is None:
             return responses.not_allowed([*routes, "HEAD"] if "GET" in routes else routes)
@@ -155,12 +163,12 @@ class TriggerApp:
             return responses.too_large(MAX_BODY_BYTES)
         return await respond(request)
 
-    def _route(self, path: str) -> ASGIApp:
-        """What people use, loaded when it is first asked for; strangers' guesses load nothing."""
+    def _respond_from_api(self, path: str) -> ASGIApp:
+        """Return the API for one of its paths; any other path is a 404 and loads nothing."""
         if self._build_api is None or not path.startswith(API_PATHS):
             return responses.not_found()
         try:
-            return self._build_api(self._get_app())
+            return self._get_api(self._build_api)
         except SchedulerError as exc:
             log.error("rest_degraded", extra={"error": str(exc)})  # noqa: TRY400  # known, and no secret in it
             return responses.degraded_response(_failure_reason(exc), status=503)
@@ -171,49 +179,40 @@ class TriggerApp:
         if isinstance(caller, AuthFailure):
             return responses.auth_failure_response(caller)
         budget = time_budget_for(caller, request.headers, response_limit=self._response_limit)
-        done = await self._with_deadline(
-            "tick_degraded", lambda wired, left: wired.tick(left), budget, arrived
+        report = await self._run_within_budget(
+            "tick_degraded", lambda app, remaining: app.tick(remaining), budget, arrived
         )
-        if isinstance(done, Degraded):
-            # cron-job.org switches a job off after repeated HTTP errors; Google's callers report them
-            return responses.degraded_response(
-                done.reason, status=503 if isinstance(caller, GooglePrincipal) else 200
-            )
-        return responses.json_response(done)
+        # cron-job.org switches a job off after repeated HTTP errors; Google's callers report them
+        return _report_response(report, degraded_status=503 if isinstance(caller, GooglePrincipal) else 200)
 
     async def _worker(self, request: Request) -> Response:
-        """A worker's share. Whoever sent it tries again after any answer but 2xx."""
+        """Run a worker's assignment. Its sender retries after any status but 2xx."""
         arrived = asyncio.get_running_loop().time()
         caller = await self._authenticate(request)
         if isinstance(caller, AuthFailure):
             return responses.auth_failure_response(caller)
         try:
             body = await _read_body(request)
-            share = parse_assignment(body) if body is not None else None
+            assignment = parse_assignment(body) if body is not None else None
         except InputError as exc:
             return responses.invalid(str(exc))
-        if share is None:
+        if assignment is None:
             return responses.too_large(MAX_BODY_BYTES)
         budget = worker_time_budget(self._worker_limit)
-        done = await self._with_deadline(
-            "work_degraded", lambda wired, left: wired.run_worker(share, left), budget, arrived
+        report = await self._run_within_budget(
+            "work_degraded", lambda app, remaining: app.run_worker(assignment, remaining), budget, arrived
         )
-        return (
-            responses.degraded_response(done.reason, status=503)
-            if isinstance(done, Degraded)
-            else responses.json_response(done)
-        )
+        return _report_response(report)
 
-    async def _with_deadline(
+    async def _run_within_budget(
         self, event: str, call: TimedSchedulerCall, budget: TimeBudget, arrived_at: float
     ) -> Mapping[str, object] | Degraded:
-        """Do *call* in what is left of *budget*, which began when the request arrived."""
+        """Run *call* in what remains of *budget*, which began when the request arrived."""
 
-        def begin(wired: SchedulerApp) -> Awaitable[Mapping[str, object]]:
-            spent = (
-                asyncio.get_running_loop().time() - arrived_at
-            )  # checking a token and wiring take time, too
-            return call(wired, remaining_budget(budget, elapsed=timedelta(seconds=spent)))
+        def begin(app: SchedulerApp) -> Awaitable[Mapping[str, object]]:
+            # authenticating the caller and building the scheduler took part of the budget
+            elapsed = asyncio.get_running_loop().time() - arrived_at
+            return call(app, remaining_budget(budget, elapsed=timedelta(seconds=elapsed)))
 
         assert budget.response_limit is not None
         return await self._run_until(
@@ -221,25 +220,22 @@ class TriggerApp:
         )
 
     async def _status(self, request: Request) -> Response:
-        until = asyncio.get_running_loop().time() + STATUS_TIMEOUT.total_seconds()
+        deadline = asyncio.get_running_loop().time() + STATUS_TIMEOUT.total_seconds()
         caller = await self._authenticate(request)
         if isinstance(caller, AuthFailure):
             return responses.auth_failure_response(caller)
-        done = await self._run_until("status_degraded", lambda wired: wired.status(), deadline=until)
-        return (
-            responses.degraded_response(done.reason, status=503)
-            if isinstance(done, Degraded)
-            else responses.json_response(done)
+        return _report_response(
+            await self._run_until("status_degraded", lambda app: app.status(), deadline=deadline)
         )
 
     async def _metrics(self, request: Request) -> ASGIApp:
-        """Figures for Prometheus. Who has no shared secret may have a key, which others know how to check."""
+        """Return figures for Prometheus. A bearer token that is no shared secret may be an API key."""
         caller = await self._authenticator.authenticate(request.headers.getlist("authorization"))
         if not isinstance(caller, AuthFailure):
             return PlainTextResponse(await self._get_app().metrics(), headers={"Cache-Control": "no-store"})
         if self._build_api is None or not caller.has_token:
             return responses.auth_failure_response(caller)
-        return self._build_api(self._get_app())
+        return self._get_api(self._build_api)
 
     async def _authenticate(self, request: Request) -> Caller | AuthFailure:
         caller = await self._authenticator.authenticate(request.headers.getlist("authorization"))
@@ -250,28 +246,40 @@ class TriggerApp:
     async def _run_until(
         self, event: str, call: SchedulerCall, *, deadline: float
     ) -> Mapping[str, object] | Degraded:
-        """Do *call* until *deadline*, in the loop's time, at the latest; a failure is logged as *event*."""
+        """Run *call*, cancelled at *deadline* in the loop's time; a failure is logged as *event*."""
         failure: Exception
-        bound = asyncio.timeout_at(deadline)
+        timeout = asyncio.timeout_at(deadline)
         try:
-            async with bound:
+            async with timeout:
                 return await call(self._get_app())
-        except Exception as exc:  # noqa: BLE001  # a caller gets an answer, never a traceback
+        except Exception as exc:  # noqa: BLE001  # the caller gets a response, never a traceback
             failure = exc
-        reason = "It took too long" if bound.expired() else _failure_reason(failure)
-        ours = isinstance(failure, SchedulerError) or bound.expired()
+        reason = "It took too long" if timeout.expired() else _failure_reason(failure)
+        is_expected = isinstance(failure, SchedulerError) or timeout.expired()
         log.error(
             event,
-            extra={"reason": reason, "error": (ours and str(failure)) or type(failure).__name__},
-            exc_info=None if ours else failure,
+            extra={"reason": reason, "error": (is_expected and str(failure)) or type(failure).__name__},
+            exc_info=None if is_expected else failure,
         )
         return Degraded(reason)
 
     def _get_app(self) -> SchedulerApp:
         loop = asyncio.get_running_loop()
-        if self._app is None or self._app[0] is not loop:
-            self._app = (loop, self._build_app())
-        return self._app[1]
+        if self._app is None or self._loop is not loop:
+            self._loop, self._app, self._api = loop, self._build_app(), None
+        return self._app
+
+    def _get_api(self, build_api: Callable[[SchedulerApp], ASGIApp]) -> ASGIApp:
+        app = self._get_app()
+        if self._api is None:
+            self._api = build_api(app)
+        return self._api
+
+
+def _report_response(report: Mapping[str, object] | Degraded, *, degraded_status: int = 503) -> Response:
+    if isinstance(report, Degraded):
+        return responses.degraded_response(report.reason, status=degraded_status)
+    return JSONResponse(report, headers=responses.COMMON_HEADERS)
 
 
 def _failure_reason(failure: Exception) -> str:
@@ -285,7 +293,7 @@ def _failure_reason(failure: Exception) -> str:
 
 
 async def _read_body(request: Request) -> bytes | None:
-    """What was sent; None when it is more than `MAX_BODY_BYTES`, announced or not."""
+    """Return the body; None when it is larger than `MAX_BODY_BYTES`, whatever Content-Length says."""
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -300,10 +308,10 @@ def _content_length(request: Request) -> int:
 
 
 async def _healthz(_: Request) -> Response:
-    return responses.json_response({"status": "ok"})
+    return JSONResponse({"status": "ok"}, headers=responses.COMMON_HEADERS)
 
 
-# Requests: the only room that knows headers and status codes.
+# Construction, from settings.
 
 
 def create_app(settings: Settings, build_app: Callable[[], SchedulerApp]) -> TriggerApp:
@@ -313,40 +321,76 @@ def create_app(settings: Settings, build_app: Callable[[], SchedulerApp]) -> Tri
         ValueError: There is no shared secret; such settings are for the command line.
     """
     if settings.cron_secret is None:
-        raise ValueError("a door without CRON_SECRET would be open to nobody")
+        raise ValueError("without CRON_SECRET no caller could be authenticated")
     previous = settings.cron_secret_previous
     secrets = SharedSecrets(
         settings.cron_secret.get_secret_value(), previous.get_secret_value() if previous else None
     )
-    id_tokens = GoogleTokenVerifier(
-        audiences=settings.oidc_audience,
-        accounts=settings.oidc_service_accounts,
-        keys=GoogleKeys(),
-    )
-    google = id_tokens if settings.oidc_audience else None
+    token_verifier = None
+    if settings.oidc_audience:
+        token_verifier = GoogleTokenVerifier(
+            audiences=settings.oidc_audience, accounts=settings.oidc_service_accounts, keys=GoogleKeys()
+        )
+
+    def build_api(app: SchedulerApp) -> ASGIApp:
+        return build_api_app(settings, cast("ApiDependencies", app), token_verifier)
+
     return TriggerApp(
-        authenticator=Authenticator(secrets, google),
+        authenticator=Authenticator(secrets, token_verifier),
         build_app=build_app,
         response_limit=timedelta(seconds=settings.tick_budget_seconds),
         worker_limit=timedelta(seconds=settings.worker_budget_seconds),
-        build_api=_LazyApiApp(settings, google),
+        build_api=build_api,
     )
 
 
-class _LazyApiApp:
-    """The application that people use. FastAPI takes 250 ms to import, and no tick needs it."""
+def build_api_app(
+    settings: Settings, dependencies: "ApiDependencies", token_verifier: GoogleTokenVerifier | None = None
+) -> ASGIApp:
+    """Return the API and the dashboard; *token_verifier* authenticates Pub/Sub's pushes of events.
 
-    def __init__(self, settings: Settings, token_verifier: GoogleTokenVerifier | None) -> None:
-        self._settings = settings
-        self._token_verifier = token_verifier
-        self._built: tuple[SchedulerApp, ASGIApp] | None = None
+    The imports are here because FastAPI takes 250 ms to import, and no tick needs it.
+    """
+    from functions.web.api import build_api
+    from functions.web.dashboard import add_dashboard
 
-    def __call__(self, wired: SchedulerApp) -> ASGIApp:
-        if self._built is None or self._built[0] is not wired:
-            from functions.web.api_app import build_api_app
+    api = build_api(
+        dependencies,
+        admin_key=None if settings.api_key is None else settings.api_key.get_secret_value(),
+        version=__version__,
+        clock=time.monotonic,
+        token_verifier=token_verifier,
+    )
+    add_dashboard(api, dependencies)
+    return with_limits(api)
 
-            self._built = (
-                wired,
-                build_api_app(self._settings, cast("ApiDependencies", wired), self._token_verifier),
-            )
-        return self._built[1]
+
+def with_limits(app: ASGIApp) -> ASGIApp:
+    """Return *app* with a limit on request bodies and safe headers on its responses.
+
+    The limit counts the bytes received, because a body may come without a Content-Length. A route may
+    override the headers.
+    """
+
+    def limited(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        received_bytes = 0
+
+        async def receive_limited() -> Message:
+            nonlocal received_bytes
+            message = await receive()
+            received_bytes += len(message.get("body", b""))
+            if received_bytes > MAX_BODY_BYTES:
+                raise HTTPException(413, f"Send at most {MAX_BODY_BYTES // 1024} KB")
+            return message
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+                headers.setdefault("Referrer-Policy", "no-referrer")
+            await send(message)
+
+        return app(scope, receive_limited, send_with_headers)
+
+    return limited

@@ -1,4 +1,4 @@
-"""Answers: every response the door gives by itself, with the headers all of them carry."""
+"""Error responses of the scheduler's own routes, with the headers that all of its responses carry."""
 
 from collections.abc import Iterable, Mapping
 
@@ -8,23 +8,16 @@ from functions.web.auth import AuthFailure
 
 REALM = 'Bearer realm="cronfire"'
 RETRY_AFTER_S = 30
-_COMMON_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-
-
-def json_response(
-    body: Mapping[str, object], *, status: int = 200, headers: Mapping[str, str] | None = None
-) -> Response:
-    """Return *body* as JSON."""
-    return JSONResponse(body, status_code=status, headers=_COMMON_HEADERS | dict(headers or {}))
+COMMON_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 def not_found() -> Response:
-    """Nothing lives at this address."""
+    """Return a 404: no route has this path."""
     return _error_response(404, "not_found", "There is nothing at this address")
 
 
 def not_allowed(methods: Iterable[str]) -> Response:
-    """The address exists, for other methods."""
+    """Return a 405: the route accepts only *methods*."""
     allowed = ", ".join(methods)
     return _error_response(
         405, "method_not_allowed", f"This address answers to {allowed}", {"Allow": allowed}
@@ -32,19 +25,19 @@ def not_allowed(methods: Iterable[str]) -> Response:
 
 
 def too_large(limit_bytes: int) -> Response:
-    """The request has a body nobody asked for."""
+    """Return a 413: the body exceeds *limit_bytes*."""
     return _error_response(
         413, "too_large", f"Send at most {limit_bytes // 1024} KB", {"Connection": "close"}
     )
 
 
 def invalid(reason: str) -> Response:
-    """What was sent cannot be used; *reason* names the field."""
+    """Return a 422: the body is invalid; *reason* names the field."""
     return _error_response(422, "invalid", reason)
 
 
 def auth_failure_response(failure: AuthFailure) -> Response:
-    """Say no. What exactly was wrong is for the log, so that guessing is not helped."""
+    """Return a 401, 403 or 503. Its text does not say what was wrong, so that guessing gains nothing."""
     if failure.status == 503:
         wait = {"Retry-After": str(RETRY_AFTER_S)}
         return _error_response(503, "unavailable", "The caller cannot be verified now; try again", wait)
@@ -58,11 +51,15 @@ def auth_failure_response(failure: AuthFailure) -> Response:
 
 
 def degraded_response(reason: str, *, status: int) -> Response:
-    """The scheduler is up, and could not do its work; *reason* is one neutral sentence."""
-    return json_response({"status": "degraded", "reason": reason}, status=status)
+    """Return a response for a failed operation; *reason* is one neutral sentence."""
+    return JSONResponse({"status": "degraded", "reason": reason}, status_code=status, headers=COMMON_HEADERS)
 
 
 def _error_response(
     status: int, code: str, message: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    return json_response({"error": code, "message": message}, status=status, headers=headers)
+    return JSONResponse(
+        {"error": code, "message": message},
+        status_code=status,
+        headers=COMMON_HEADERS | dict(headers or {}),
+    )

@@ -4,7 +4,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions import Job, Outcome, Params, Run, Scheduler, StoredTask, Task, Tools, failed, succeeded
+from functions import (
+    Job,
+    Outcome,
+    Params,
+    Run,
+    Scheduler,
+    StoredTask,
+    Task,
+    Tools,
+    failed,
+    succeeded,
+    testing,
+)
 
 
 class Own(Params):
@@ -40,3 +52,20 @@ async def program() -> None:
         await scheduler.remove("a")
         print(all_tasks, report, run, runs, started)  # noqa: T201  # it is never run
         await scheduler.run_forever(every=timedelta(seconds=30))
+
+
+async def own_types_test() -> None:
+    """The test doubles, as the test of a type of one's own uses them."""
+    http = testing.ScriptedHttp()
+    http.respond("https://example.com/", status=200, body="{}", headers={"ETag": "1"})
+    http.fail("https://example.com/gone", "No connection", permanent=True)
+    clock = testing.FixedClock()
+    later: datetime = clock.advance(timedelta(hours=1))
+    async with testing.InMemoryStore() as store:
+        await store.add_tasks(Task(id="a", title="A", type="own", schedule="@daily"), now=later)
+        tools: Tools = testing.make_tools(http, store, secrets={"KEY": "x"})
+        outcome: Outcome = await testing.run("shop.own", {"depth": 1}, tools=tools, clock=clock)
+        job: Job = testing.make_job("own", {"depth": 1}, clock=clock, memory=outcome.memory, attempt=2)
+        again: Outcome = await testing.run_job(job, tools)
+    sent: testing.SentRequest = http.requests[0]
+    print(again, sent.url)  # noqa: T201  # it is never run

@@ -1,20 +1,13 @@
 """The Slack channel: an incoming webhook, one message of blocks; plain text when Slack refuses those."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from functions.domain.alerts.model import Notification
-from functions.http_client.trusted import HttpResponse, PostRequest
-from functions.notifications.channel import (
-    ClassifiedResponse,
-    SendResult,
-    json_poster,
-    post_with_fallback,
-    retry_after_header,
-    to_json_bytes,
-    webhook_url,
-)
+from functions.http_client.trusted import HttpResponse
+from functions.notifications.channel import SendResult, retry_after_header
+from functions.notifications.json_webhook import ClassifiedResponse, JsonWebhookChannel, to_json_bytes
 from functions.notifications.rendering.digest import (
     LOCALE_SETTINGS,
     Item,
@@ -27,7 +20,7 @@ from functions.notifications.rendering.digest import (
 )
 from functions.notifications.rendering.formatting import truncate
 
-# A digest as Slack's blocks. Foreign text is only ever in elements that Slack does not parse.
+# A message as Slack's blocks. Foreign text is only in elements that Slack does not parse.
 
 HEADER_UNITS = 150
 CONTEXT_UNITS = 2000
@@ -36,7 +29,7 @@ Block = dict[str, Any]
 
 
 def message(notification_message: Message) -> dict[str, Any]:
-    """The message of *digest*: at most 41 blocks, of 50 that may be."""
+    """Return the message: at most 41 blocks, of the 50 that Slack allows."""
     alone = len(notification_message.rows) == 1 and not notification_message.omitted
     icon = f"{notification_message.rows[0].icon} " if alone else ""
     blocks: list[Block] = [_header(icon + notification_message.headline)]
@@ -51,17 +44,17 @@ def message(notification_message: Message) -> dict[str, Any]:
 
 
 def plain_message(notification_message: Message) -> dict[str, Any]:
-    """The same without blocks or markup."""
+    """Return the message without blocks or markup."""
     return _no_unfurl({"text": escape(to_plain_text(notification_message)), "mrkdwn": False})
 
 
 def escape(foreign: str) -> str:
-    """*foreign* without the three letters that begin a mention, a link or an entity."""
+    """Return *foreign* with the three characters escaped that begin a mention, a link or an entity."""
     return foreign.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _no_unfurl(message: dict[str, Any]) -> dict[str, Any]:
-    """Slack would fetch and show what foreign links lead to."""
+    """Return *message* with previews of foreign links switched off."""
     return message | {"unfurl_links": False, "unfurl_media": False}
 
 
@@ -71,7 +64,7 @@ def _header(plain: str) -> Block:
 
 
 def _blocks(row: Row, link_label: str, *, alone: bool) -> list[Block]:
-    """The blocks of *row*. The only row has its sentence in the header already."""
+    """Return the blocks of *row*. With *alone*, its sentence is in the header already."""
     parts: list[Block] = []
     if not alone:
         parts.append(_section(_text(f"{row.icon} {row.sentence}", bold=True)))
@@ -125,7 +118,7 @@ PERMANENT_ERRORS = {
     "no_service": "the webhook is gone or switched off",
     "no_service_id": "the webhook's address is not complete",
     "no_team": "the workspace is gone",
-    "posting_to_general_channel_denied": "who made the webhook may not write to #general",
+    "posting_to_general_channel_denied": "the webhook's creator may not write to #general",
     "team_disabled": "the workspace is gone",
     "token_revoked": "the app was removed from the workspace",
     "user_not_found": "the webhook's user is gone",
@@ -146,62 +139,26 @@ LAYOUT_ERRORS = frozenset(
 )
 
 
-def create_channel(settings: Mapping[str, str], post: PostRequest) -> "SlackChannel | None":
-    """The channel, or None when it is not set up.
-
-    Raises:
-        SettingsError: The address is not one.
-    """
-    url = webhook_url(settings, "SLACK_WEBHOOK_URL")
-    return SlackChannel(url, Locale.from_settings(settings), post) if url else None
-
-
-class SlackChannel:
-    """One incoming webhook, which writes to one Slack channel."""
-
-    name = "slack"
-
-    def __init__(self, url: str, locale: Locale, post: PostRequest) -> None:
-        self._post_body = json_poster(post, url)
-        self._locale = locale
-
-    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
-        """Send one message of blocks; if Slack cannot read it, the same as plain text, once.
-
-        Raises:
-            PostError: No answer came; the message may have arrived.
-        """
-        return await post_with_fallback(
-            self._post_body,
-            lambda answer: classify_response(answer, now=now),
-            lambda: render(notifications, self._locale),
-            lambda: render_plain(notifications, self._locale),
-        )
-
-    def __repr__(self) -> str:
-        return "SlackChannel()"
-
-
 def render(notifications: Sequence[Notification], locale: Locale) -> bytes:
-    """The message in at most 12,000 characters."""
+    """Return the message in at most 12,000 characters."""
 
-    def drawn(limits: Limits) -> bytes:
+    def render_within(limits: Limits) -> bytes:
         return to_json_bytes(message(locale.build_message(notifications, limits)))
 
-    return render_fullest(drawn, lambda body: len(body.decode()) <= MAX_CHARS)
+    return render_fullest(render_within, lambda body: len(body.decode()) <= MAX_CHARS)
 
 
 def render_plain(notifications: Sequence[Notification], locale: Locale) -> bytes:
-    """The message without blocks."""
+    """Return the message without blocks."""
 
-    def drawn(limits: Limits) -> bytes:
+    def render_within(limits: Limits) -> bytes:
         return to_json_bytes(plain_message(locale.build_message(notifications, limits)))
 
-    return render_fullest(drawn, lambda body: len(body.decode()) <= PLAIN_CHARS)
+    return render_fullest(render_within, lambda body: len(body.decode()) <= PLAIN_CHARS)
 
 
 def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedResponse:
-    """What Slack says: the word `ok`, or another word that names the fault."""
+    """Read Slack's response: the word `ok`, or a word that names the fault."""
     word = response.body[:80].decode("ascii", "replace").strip()
     if response.status == 200 and word == "ok":
         return ClassifiedResponse(SendResult(ok=True))
@@ -228,5 +185,17 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
         )
     wait = retry_after_header(response, now=now)
     return ClassifiedResponse(
-        SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: not an answer of Slack's")
+        SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: not a response of Slack's")
     )
+
+
+class SlackChannel(JsonWebhookChannel):
+    """One incoming webhook, which writes to one Slack channel."""
+
+    name = "slack"
+    url_setting = "SLACK_WEBHOOK_URL"
+    renderings = (render, render_plain)
+    classify_response = staticmethod(classify_response)
+
+
+create_channel = SlackChannel.from_settings

@@ -1,20 +1,13 @@
 """The Microsoft Teams channel: a webhook of Workflows, which posts an Adaptive Card."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from functions.domain.alerts.model import Notification
-from functions.http_client.trusted import HttpResponse, PostRequest
-from functions.notifications.channel import (
-    ClassifiedResponse,
-    SendResult,
-    json_poster,
-    post_with_fallback,
-    retry_after_header,
-    to_json_bytes,
-    webhook_url,
-)
+from functions.http_client.trusted import HttpResponse
+from functions.notifications.channel import SendResult, retry_after_header
+from functions.notifications.json_webhook import ClassifiedResponse, JsonWebhookChannel, to_json_bytes
 from functions.notifications.rendering.digest import (
     LOCALE_SETTINGS,
     Limits,
@@ -39,45 +32,13 @@ REMEDY = "; make a new webhook in Workflows and set TEAMS_WEBHOOK_URL"
 Element = dict[str, Any]
 
 
-def create_channel(settings: Mapping[str, str], post: PostRequest) -> "TeamsChannel | None":
-    """The channel, or None when it is not set up.
-
-    Raises:
-        SettingsError: The address is not one.
-    """
-    url = webhook_url(settings, "TEAMS_WEBHOOK_URL")
-    return TeamsChannel(url, Locale.from_settings(settings), post) if url else None
-
-
-class TeamsChannel:
-    """One workflow, which posts to one chat or channel."""
-
-    name = "teams"
-
-    def __init__(self, url: str, locale: Locale, post: PostRequest) -> None:
-        self._post_body = json_poster(post, url)
-        self._locale = locale
-
-    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
-        """Send one card.
-
-        Raises:
-            PostError: No answer came; the message may have arrived.
-        """
-        return await post_with_fallback(
-            self._post_body,
-            lambda answer: classify_response(answer, now=now),
-            lambda: render(notifications, self._locale),
-        )
-
-    def __repr__(self) -> str:
-        return "TeamsChannel()"
-
-
 def render(notifications: Sequence[Notification], locale: Locale) -> bytes:
-    """The message as an Adaptive Card of at most 24 KB. Foreign text is only in runs, which nobody parses."""
+    """Return the message as an Adaptive Card of at most 24 KB.
 
-    def drawn(limits: Limits) -> bytes:
+    Foreign text is only in text runs, which Teams does not parse.
+    """
+
+    def render_within(limits: Limits) -> bytes:
         content = card(locale.build_message(notifications, limits))
         attachment = {
             "contentType": "application/vnd.microsoft.card.adaptive",
@@ -86,11 +47,11 @@ def render(notifications: Sequence[Notification], locale: Locale) -> bytes:
         }
         return to_json_bytes({"type": "message", "attachments": [attachment]})
 
-    return fit_to_limit(drawn, max_bytes=MAX_BYTES)
+    return fit_to_limit(render_within, max_bytes=MAX_BYTES)
 
 
 def card(message: Message) -> Element:
-    """*digest* as an Adaptive Card of version 1.4."""
+    """Return *message* as an Adaptive Card of version 1.4."""
     body: list[Element] = []
     if len(message.rows) > 1:
         body.append(_line(_text_run(message.headline, weight="Bolder", size="Large")))
@@ -109,7 +70,7 @@ def card(message: Message) -> Element:
 
 
 def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedResponse:
-    """What Workflows says. It answers before Teams has seen the card: a yes means that it was taken."""
+    """Read the response of Workflows, which accepts a card before Teams has seen it."""
     if response.status in (200, 202):
         return ClassifiedResponse(SendResult(ok=True))
     wait = retry_after_header(response, now=now)
@@ -152,3 +113,15 @@ def _text_run(plain: str, **look: Any) -> Element:
 
 def _open_url_action(url: str) -> Element:
     return {"selectAction": {"type": "Action.OpenUrl", "url": url}} if url else {}
+
+
+class TeamsChannel(JsonWebhookChannel):
+    """One workflow, which posts to one chat or channel."""
+
+    name = "teams"
+    url_setting = "TEAMS_WEBHOOK_URL"
+    renderings = (render,)
+    classify_response = staticmethod(classify_response)
+
+
+create_channel = TeamsChannel.from_settings

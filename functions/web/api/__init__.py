@@ -8,8 +8,7 @@ from fastapi.openapi.utils import get_openapi
 
 from functions.domain.task import TaskSpec
 from functions.web.api import admin, channels, events, runs, schedules, tasks
-from functions.web.api.auth import ApiAuth
-from functions.web.api.dependencies import ApiDependencies, CurrentPrincipal, Dependencies
+from functions.web.api.dependencies import ApiAuth, ApiDependencies, CurrentPrincipal, Dependencies
 from functions.web.api.errors import ProblemDetails, ProblemError, add_error_handlers
 from functions.web.auth import GoogleTokenVerifier
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -163,4 +164,5 @@ async def _handle_validation_error(_: Request, error: Exception) -> JSONResponse
 async def _handle_http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     title = TITLES.get(error.status_code, "The request was not done")
-    return problem_response(error.status_code, title, headers=error.headers)
+    is_default = error.detail == HTTPStatus(error.status_code).phrase
+    return problem_response(error.status_code, title if is_default else error.detail, headers=error.headers)

@@ -11,8 +11,7 @@ from starlette.responses import Response
 from functions.domain.access import ADMINISTRATOR, Principal, hash_token
 from functions.services import access
 from functions.services.meta import get_signing_secret
-from functions.web.api.auth import ApiAuth
-from functions.web.api.dependencies import ApiDependencies
+from functions.web.api.dependencies import ApiAuth, ApiDependencies
 
 COOKIE_NAME = "cronfire_session"
 SESSION_LIFETIME_S = 7 * 86_400

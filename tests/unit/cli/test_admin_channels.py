@@ -56,7 +56,7 @@ def test_list_names_the_channels_and_never_their_addresses(scheduler: Scheduler,
     ("path", "code", "words"),
     [
         ("/", 0, "was taken"),
-        ("/gone", 1, "HTTP 410: the receiver wants no more; unset WEBHOOK_URL; trying again will not help"),
+        ("/gone", 1, "HTTP 410: the receiver accepts no more; unset WEBHOOK_URL; trying again will not help"),
         ("/busy", 1, "HTTP 503; it may work later"),
     ],
 )

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 from functions.app import application
 from functions.config.settings import Settings
 from functions.web.api import build_api
-from functions.web.api_app import RequestLimitsMiddleware
+from functions.web.app import with_limits
 from tests.unit.web.api.conftest import ADMIN, Call
 
 pytestmark = pytest.mark.xdist_group("openapi")  # its fixture is built once
@@ -79,7 +79,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         server = uvicorn.Server(
-            uvicorn.Config(RequestLimitsMiddleware(app), lifespan="off", log_level="error")
+            uvicorn.Config(with_limits(app), interface="asgi3", lifespan="off", log_level="error")
         )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
         thread.start()

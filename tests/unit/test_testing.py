@@ -1,0 +1,186 @@
+"""The test doubles for authors of task types, and the example that their document shows."""
+
+import re
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from functions import testing
+from functions.domain.run import Run
+from functions.domain.task import TaskSpec
+from functions.domain.types import OutcomeKind
+from functions.errors import InputError
+from functions.http_client import BlockedRequestError, FetchError
+from functions.task_types import registry
+from functions.testing import (
+    START,
+    FixedClock,
+    InMemoryStore,
+    ScriptedHttp,
+    make_job,
+    make_tools,
+    run,
+    run_job,
+)
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "how-to" / "testing.md"
+URL = "https://example.com/feed"
+
+
+@pytest.fixture
+def own_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A package of the user's own on the import path; what it registers is forgotten afterwards."""
+    package = tmp_path / "shop_of_mine"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = dict(registry._registered_modules)
+    yield package
+    registry._registered_modules.clear()
+    registry._registered_modules.update(before)
+    registry._import_type.cache_clear()
+    for name in [name for name in sys.modules if name.startswith("shop_of_mine")]:
+        del sys.modules[name]
+
+
+async def test_the_documents_example_passes(own_package: Path) -> None:
+    type_source, test_source = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+    (own_package / "count_stock.py").write_text(type_source)
+    names: dict[str, object] = {}
+    exec(compile(test_source, str(DOCUMENT), "exec"), names)  # the document's own example
+    tests = [value for name, value in names.items() if name.startswith("test_")]
+
+    assert 2 == len(tests)
+    for test in tests:
+        await test()  # type: ignore[operator]  # each is an async function
+
+
+def test_the_document_names_everything_that_is_exported() -> None:
+    text = DOCUMENT.read_text("utf-8")
+
+    assert [] == [name for name in testing.__all__ if name != "SentRequest" and f"`{name}" not in text]
+
+
+async def test_a_module_that_is_no_type_is_refused(own_package: Path) -> None:
+    (own_package / "empty.py").write_text("")
+
+    with pytest.raises(InputError, match="is not a task type"):
+        await run("shop_of_mine.empty")
+
+
+async def test_wrong_params_are_an_outcome_that_names_the_field() -> None:
+    outcome = await run("health_check_url", {"url": URL, "expectedStatus": "often"})
+
+    assert OutcomeKind.FAILED == outcome.kind
+    assert outcome.permanent
+    assert "expectedStatus" in outcome.summary
+
+
+async def test_a_request_without_a_response_is_a_failure_that_names_it() -> None:
+    outcome = await run("health_check_url", {"url": URL})
+
+    assert f"ScriptedHttp has no response for GET {URL}" == outcome.summary
+
+
+async def test_responses_come_in_order_and_the_last_one_repeats() -> None:
+    http = ScriptedHttp()
+    http.respond(URL, status=500)
+    http.fail(URL, "Name not found", permanent=True)
+    http.respond(URL, status=204, headers={"X-Next": "1"})
+
+    assert 500 == (await http.request("GET", URL, timeout_s=1)).status
+    with pytest.raises(FetchError, match="Name not found") as caught:
+        await http.request("GET", URL, timeout_s=1)
+    assert caught.value.permanent
+    for _ in range(2):
+        response = await http.request("POST", URL, body=b"x", headers={"A": "b"}, timeout_s=1)
+        assert (204, {"x-next": "1"}) == (response.status, response.headers)
+    assert ["GET", "GET", "POST", "POST"] == [sent.method for sent in http.requests]
+    assert (b"x", {"A": "b"}) == (http.requests[-1].body, http.requests[-1].headers)
+
+
+async def test_a_body_is_cut_as_by_the_real_client() -> None:
+    http = ScriptedHttp()
+    http.respond(URL, body="ä" * 3)
+
+    whole = await http.request("GET", URL, max_body_bytes=6, timeout_s=1)
+    cut = await http.request("GET", URL, max_body_bytes=4, timeout_s=1)
+
+    assert ("äää".encode(), False) == (whole.body, whole.truncated)
+    assert ("ää".encode(), True) == (cut.body, cut.truncated)
+
+
+@pytest.mark.parametrize(
+    ("url", "headers"), [("ftp://example.com/", {}), (URL, {"Host": "other.example.com"})]
+)
+async def test_what_the_real_client_refuses_is_refused(url: str, headers: dict[str, str]) -> None:
+    http = ScriptedHttp()
+    http.respond(url)
+
+    with pytest.raises(BlockedRequestError):
+        await http.request("GET", url, headers=headers, timeout_s=1)
+
+
+def test_a_clock_moves_only_when_it_is_advanced() -> None:
+    clock = FixedClock(datetime(2026, 3, 1, 8, 0, tzinfo=UTC))
+
+    assert clock() == clock() == datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+    assert clock.advance(timedelta(minutes=90)) == clock() == datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+
+
+def test_a_clock_needs_a_time_zone() -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        FixedClock(datetime(2026, 3, 1))  # noqa: DTZ001  # that is the test
+
+
+def test_a_job_is_on_time_unless_the_test_says_otherwise() -> None:
+    clock = FixedClock()
+    on_time = make_job("http", clock=clock)
+    late = make_job("http", clock=clock, scheduled_at=START - timedelta(hours=1))
+
+    assert on_time.scheduled_at == on_time.started_at == START
+    assert "task-1@2026-11-20T12:00:00Z" == on_time.idempotency_key
+    assert (START, "task-1@2026-11-20T11:00:00Z") == (late.started_at, late.idempotency_key)
+
+
+async def test_a_type_reads_the_tasks_and_runs_of_the_store() -> None:
+    record = Run(
+        task_id="shop",
+        occurrence=START - timedelta(hours=1),
+        attempt=1,
+        token="t",
+        outcome=OutcomeKind.FAILED,
+        summary="Answered 503",
+        started_at=START - timedelta(hours=1),
+        finished_at=START - timedelta(minutes=59),
+    )
+    async with InMemoryStore() as store:
+        await store.add_tasks(
+            TaskSpec(
+                id="shop", title="Shop", type="health_check_url", schedule="@hourly", params={"url": URL}
+            )
+        )
+        await store.add_runs(record)
+        reader = store.reader()
+
+        assert ["shop"] == [task.id for task in await reader.list_tasks()]
+        assert [record] == list(await reader.list_runs(START - timedelta(days=1)))
+        assert [] == list(await reader.list_runs(START))
+        outcome = await run_job(make_job("daily_briefing", timezone="Europe/Riga"), make_tools(store=store))
+    assert "Shop" in str(outcome.items) + outcome.summary
+
+
+async def test_without_a_store_there_are_no_tasks_and_no_runs() -> None:
+    reader = make_tools().store
+
+    assert ([], []) == (list(await reader.list_tasks()), list(await reader.list_runs(START)))
+
+
+async def test_two_stores_share_nothing() -> None:
+    async with InMemoryStore() as one, InMemoryStore() as other:
+        await one.add_tasks(TaskSpec(id="a", title="A", type="http", schedule="@daily", params={"url": URL}))
+
+        assert [] == list(await other.reader().list_tasks())

@@ -149,14 +149,14 @@ async def _handle_scheduler_error(_: Request, error: Exception) -> JSONResponse:
 
 async def _handle_validation_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    if any(fault["type"] == "json_invalid" for fault in error.errors()):
+    if any(one["type"] == "json_invalid" for one in error.errors()):
         return problem_response(400, "The body is not JSON")
     errors = [
         FieldProblem(
-            field=".".join(str(part) for part in fault["loc"] if part not in ("body", "query", "path")),
-            reason=fault["msg"].removeprefix("Value error, "),
+            field=".".join(str(part) for part in one["loc"] if part not in ("body", "query", "path")),
+            reason=one["msg"].removeprefix("Value error, "),
         )
-        for fault in error.errors()
+        for one in error.errors()
     ]
     return problem_response(422, "; ".join(f"{one.field}: {one.reason}" for one in errors), errors=errors)
 

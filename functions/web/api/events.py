@@ -160,8 +160,8 @@ def _parse_event(fields: Mapping[str, Any], principal: Principal, *, now: dateti
         return Event.model_validate(defaults | known | {"owner": principal.owner, "hops": 1})
     except ValidationError as exc:
         errors = [
-            FieldProblem(field=".".join(str(step) for step in fault["loc"]), reason=fault["msg"])
-            for fault in exc.errors(include_url=False, include_context=False, include_input=False)
+            FieldProblem(field=".".join(str(step) for step in one["loc"]), reason=one["msg"])
+            for one in exc.errors(include_url=False, include_context=False, include_input=False)
         ]
         raise ProblemError(422, f"{errors[0].field}: {errors[0].reason}", errors=errors) from None
 

@@ -4,6 +4,7 @@
       SettingsError       the environment is incomplete or wrong; the process must not start
       StoreError          the store did not do what it was asked
         StoreUnavailableError  it could not be reached in time; the same call may work later
+          StoreTimeoutError      the call had begun; it may have been done all the same
       NotAllowedError     the caller may not do this
       ConflictError       what a person wants to change is no longer what he saw
       InputError          what a person gave us is wrong; the message names field and remedy
@@ -27,6 +28,10 @@ class StoreError(SchedulerError):
 
 class StoreUnavailableError(StoreError):
     """The store could not be reached, or not in time. A write may have been applied all the same."""
+
+
+class StoreTimeoutError(StoreUnavailableError):
+    """The call had begun when its time was up; it may have been done all the same."""
 
 
 class NotAllowedError(SchedulerError):

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from functions.domain.alerts.model import Notification
 from functions.domain.alerts.routing import Route
-from functions.domain.event_outbox import CloudEvent
+from functions.domain.cloud_events import CloudEvent
 from functions.domain.run import Outcome, Run
 from functions.domain.storage import (
     ConditionalWrite,
@@ -232,6 +232,10 @@ class DocumentStore(Protocol):
     async def delete_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
         """Remove each document whose revision is the stored one; answers as from `put`."""
         ...
+
+
+class Store(ShardedTickStore, TaskStore, DocumentStore, Protocol):
+    """All that a store does: what a tick needs, and what services need."""
 
 
 class RunTask(Protocol):

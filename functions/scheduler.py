@@ -15,10 +15,12 @@ from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, TaskFilter, WriteStatus
 from functions.domain.task import Task, TaskSpec
 from functions.errors import InputError, StoreError
-from functions.services import tasks as control
-from functions.services.apply import PlannedChange, all_tasks, apply_plan
+from functions.services import tasks as task_service
+from functions.services.apply import PlannedChange, apply_plan
+from functions.services.compare_and_set import get_task
 from functions.services.dependencies import sync_links
 from functions.services.events import PublishResult
+from functions.services.paging import all_tasks
 from functions.task_types import registry
 
 log = logging.getLogger(__name__)
@@ -98,7 +100,7 @@ class Scheduler:
 
     async def task(self, task_id: str) -> Task:
         """One task. Raises NotFoundError when there is none."""
-        return (await control.get_task(self._app.store, task_id)).task
+        return (await get_task(self._app.store, task_id)).task
 
     async def remove(self, task_id: str) -> None:
         """Remove a task; its history stays.
@@ -106,7 +108,7 @@ class Scheduler:
         Raises:
             InputError: Other tasks run after it, or it was changed at the same moment.
         """
-        stored = await control.get_task(self._app.store, task_id)
+        stored = await get_task(self._app.store, task_id)
         async with sync_links(self._app.store, None, before=stored.task):
             [written] = await self._app.store.write(
                 [ConditionalWrite(stored.task, stored.revision, delete=True)]
@@ -156,7 +158,7 @@ class Scheduler:
             The record of its last attempt; None when another process runs it.
         """
         asked_at = self._app.now()
-        await control.request_run(self._app.store, task_id, now=asked_at, new_id=self._app.new_id)
+        await task_service.request_run(self._app.store, task_id, now=asked_at, new_id=self._app.new_id)
         await self._app.run_tasks([task_id], TimeBudget(None, None))
         runs = await self._app.store.runs(task_id=task_id, since=asked_at)
         return next((run for run in runs if run.occurrence == asked_at), None)
@@ -164,13 +166,13 @@ class Scheduler:
     async def pause(self, task_id: str, *, note: str = "", until: datetime | None = None) -> Task:
         """Stop a task, until *until* or until it is resumed. A run in work is let finish."""
         how: dict[str, Any] = {"note": note, "until": until, "by": "library"}
-        return await control.pause_task(
+        return await task_service.pause_task(
             self._app.store, task_id, now=self._app.now(), new_id=self._app.new_id, **how
         )
 
     async def resume(self, task_id: str, *, catch_up: bool = False) -> Task:
         """End a pause; what was missed is skipped, or run with *catch_up*."""
-        return await control.resume_task(
+        return await task_service.resume_task(
             self._app.store,
             task_id,
             catch_up=catch_up,
@@ -180,7 +182,7 @@ class Scheduler:
 
     async def cancel(self, task_id: str) -> Task:
         """End the occurrence in hand, wherever it runs, within seconds."""
-        return await control.cancel_task(
+        return await task_service.cancel_task(
             self._app.store, task_id, now=self._app.now(), new_id=self._app.new_id
         )
 

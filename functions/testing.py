@@ -27,8 +27,8 @@ from functions.domain.types import Trigger, occurrence_id
 from functions.http_client import FetchError
 from functions.http_client.requests import check_headers, check_url
 from functions.http_client.responses import Response
-from functions.services.apply import all_tasks, apply_plan
-from functions.services.history import iter_runs
+from functions.services.apply import apply_plan
+from functions.services.paging import all_tasks, iter_runs
 from functions.stores.sqlite.store import SqliteStore
 from functions.task_types.registry import register, run_job
 from functions.task_types.support.context import HttpRequester, LanguageModel, TaskReader, Tools

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from functions.app.factories import (
     ModelClient,
@@ -19,8 +19,9 @@ from functions.app.factories import (
     build_store,
     build_workers,
 )
+from functions.app.notifications import Notifications
 from functions.config.settings import Settings
-from functions.domain.event_outbox import to_cloud_event
+from functions.domain.event_outbox import to_published_event
 from functions.domain.events import Event
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.redaction import Redactor, redact_outcome
@@ -29,22 +30,22 @@ from functions.domain.sharding import WorkerAssignment
 from functions.domain.storage import StoreStats
 from functions.domain.task import Job
 from functions.domain.types import format_instant
-from functions.engine.scoped_store import OldestDueRecorder, ShardRangeStore, TaskSubsetStore
+from functions.engine.report import TickReport
+from functions.engine.scoped_store import ShardRangeStore, TaskSubsetStore
 from functions.engine.tick import tick
 from functions.errors import StoreError
 from functions.http_client.lazy import LazyHttpClient
 from functions.http_client.trusted import TrustedHttpClient
-from functions.interfaces import DocumentStore, ShardedTickStore, TaskStore, TickDependencies
-from functions.notifications import channel_config_hashes, create_channels
-from functions.notifications.dispatcher import NotificationDispatcher
+from functions.interfaces import Store, TickDependencies
 from functions.observability.metrics import Metrics
 from functions.observability.tracing import build_tracing
-from functions.services.channels import ChannelService
 from functions.services.dependencies import subscribers
 from functions.services.watchdog import Watchdog
 from functions.task_types.registry import Tools, register, run_job
 
 if TYPE_CHECKING:
+    from functions.notifications.dispatcher import NotificationDispatcher
+    from functions.services.channels import ChannelService
     from functions.services.credits import AccountStore
     from functions.services.events import PublishResult
 
@@ -59,18 +60,12 @@ def build_app(settings: Settings) -> "App":
     return App(settings, clock=now)
 
 
-def now() -> datetime:
-    """The present moment. Everybody else is told the time."""
-    return datetime.now(UTC)
+now = partial(datetime.now, UTC)  # the present moment; everything else is handed the clock
 
 
 def new_id() -> str:
     """A fresh name for a tick or a ledger entry: 64 random bits."""
     return secrets.token_hex(8)
-
-
-class Store(ShardedTickStore, TaskStore, DocumentStore, Protocol):
-    """What a tick and people's commands need, in one: every store has it all."""
 
 
 class App:
@@ -101,11 +96,8 @@ class App:
             model=self._model_client.model,
         )
         self._post = TrustedHttpClient()
-        channels = create_channels(settings.channel_settings(), self._post)
-        marks = channel_config_hashes(settings.channel_settings(), channels)
-        self.channels = ChannelService(self.store, marks, clock=clock)
-        self.dispatcher = NotificationDispatcher(
-            channels, clock=clock, redact=self._redact, observer=self.channels
+        self._notifications = Notifications(
+            settings, self.store, self._post, clock=clock, redact=self._redact
         )
         self._last_tick_at: datetime | None = None
         self._shutdown = ShutdownSignal()
@@ -114,18 +106,18 @@ class App:
         endpoint = settings.otel_exporter_otlp_endpoint
         self._tracing = build_tracing(endpoint) if endpoint else None
         late_after = timedelta(minutes=settings.late_after_minutes)
-        self._watchdog = Watchdog(self.store, self.dispatcher, clock=clock, late_after=late_after)
+        self._watchdog = Watchdog(self.store, self._notifications, clock=clock, late_after=late_after)
         self._heartbeat = build_heartbeat(settings, self._post)
         self._workers = build_workers(settings, self._post, clock=clock)
         self.tick_dependencies = TickDependencies(
             store=self.store,
             run_task=self._tracing.span(self._run_task) if self._tracing else self._run_task,
-            notify=self.dispatcher,
-            routing=self.channels,
+            notify=self._notifications,
+            routing=self._notifications,
             clock=clock,
             new_tick_id=new_id,
             random=random.random,
-            is_shutting_down=self._shutdown,
+            is_shutting_down=self._shutdown.received.is_set,
             max_concurrency=settings.max_concurrency,
             workers=self._workers,
             credits=build_credit_ledger(settings, lambda: self.accounts, clock=clock),
@@ -133,15 +125,24 @@ class App:
             subscribers=partial(subscribers, self.store),
         )
 
+    @property
+    def channels(self) -> "ChannelService":
+        """The preferences of the channels, and which of them are disabled."""
+        return self._notifications.channels
+
+    @property
+    def dispatcher(self) -> "NotificationDispatcher":
+        """What sends messages to the channels."""
+        return self._notifications.dispatcher
+
     async def tick(self, budget: TimeBudget) -> Mapping[str, object]:
         """Run what is due, once; return the report."""
         self._shutdown.install()
         began_at = self._clock()
-        seen = OldestDueRecorder(self.store)
-        report = await self._with_metrics("tick", replace(self.tick_dependencies, store=seen), budget)
-        await self._after_tick(seen.oldest_due_at, began_at, budget)
+        report = await self._with_metrics("tick", self.tick_dependencies, budget)
+        await self._after_tick(report.oldest_due_at, began_at, budget)
         self._last_tick_at = self._clock()
-        return report
+        return report.as_json()
 
     async def _after_tick(
         self, oldest_due_at: datetime | None, started_at: datetime, budget: TimeBudget
@@ -171,7 +172,7 @@ class App:
             "work", replace(self.tick_dependencies, store=store, workers=after), budget
         )
         await self._flush_traces()
-        return report
+        return report.as_json()
 
     async def metrics(self) -> str:
         """The figures of `GET /metrics`; those of the store are at most half a minute old."""
@@ -186,13 +187,13 @@ class App:
 
     async def _with_metrics(
         self, kind: str, dependencies: TickDependencies, budget: TimeBudget
-    ) -> Mapping[str, object]:
+    ) -> TickReport:
         try:
             report = await tick(dependencies, budget)
         except (Exception, asyncio.CancelledError):
             self._metrics.unfinished += 1
             raise
-        self._metrics.add_report(kind, report, at=self._clock())
+        self._metrics.add_report(kind, report.as_json(), at=self._clock())
         return report
 
     async def _flush_traces(self) -> None:
@@ -201,10 +202,9 @@ class App:
 
     async def run_tasks(self, ids: Collection[str], budget: TimeBudget) -> Mapping[str, object]:
         """Run those of the tasks that are due, for somebody who waits for them; return the report."""
-        return await tick(
-            replace(self.tick_dependencies, store=TaskSubsetStore(self.store, ids), run_dependents=False),
-            budget,
-        )
+        store = TaskSubsetStore(self.store, ids)
+        dependencies = replace(self.tick_dependencies, store=store, run_dependents=False)
+        return (await tick(dependencies, budget)).as_json()
 
     @cached_property
     def accounts(self) -> "AccountStore":
@@ -219,7 +219,7 @@ class App:
 
         heard = await publish_event(self.store, event, now=self._clock(), new_id=new_id)
         if forward and self.tick_dependencies.publish is not None:
-            await self.tick_dependencies.publish([to_cloud_event(event)], within=AFTER_TICK_TIMEOUT)
+            await self.tick_dependencies.publish([to_published_event(event)], within=AFTER_TICK_TIMEOUT)
         return heard
 
     def now(self) -> datetime:

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from functions.http_client.lazy import SingleOriginClient
 from functions.http_client.trusted import PostRequest
 from functions.interfaces import CreditLedger, NoCredits, TaskStore
 from functions.observability.heartbeat import Heartbeat
-from functions.services.history import iter_runs
+from functions.services.paging import all_tasks, iter_runs
 from functions.stores import create_store
 from functions.stores.bitable.config import CellParser, FeishuCredentials
 from functions.task_types.support.context import LanguageModel
@@ -106,8 +107,6 @@ class StoreReader:
 
     async def list_tasks(self) -> Sequence[Task]:
         """All tasks that can be read."""
-        from functions.services.apply import all_tasks  # 1.5 ms, for the briefing alone
-
         return [stored.task for stored in await all_tasks(self._store, TaskFilter())]
 
     async def list_runs(self, since: datetime) -> Sequence[Run]:
@@ -168,15 +167,15 @@ def build_google_api(
 
 
 class ShutdownSignal:
-    """Remembers that the process was told to end, and lets the server's own handler know as well."""
+    """Remembers SIGTERM, and passes it on to the server's own handler.
+
+    Attributes:
+        received: Set once SIGTERM has been received.
+    """
 
     def __init__(self) -> None:
-        self._received = False
+        self.received = Event()
         self._is_installed = False
-
-    def __call__(self) -> bool:
-        """Whether SIGTERM has come."""
-        return self._received
 
     def install(self) -> None:
         """Listen from now on. Called when serving, because the server installs its handlers late."""
@@ -186,7 +185,7 @@ class ShutdownSignal:
         before = signal.getsignal(signal.SIGTERM)
 
         def handle(number: int, frame: FrameType | None) -> None:
-            self._received = True
+            self.received.set()
             if callable(before):
                 before(number, frame)
             elif before is signal.SIG_DFL:

@@ -1,12 +1,11 @@
-"""A deployed function's API, and what looks at tasks and runs over it as if it were a store."""
+"""The client of a deployed function's API, and a read-only store on top of it."""
 
-import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-import aiohttp
+from urllib.parse import urlencode
 
 from functions.domain.run import Run
 from functions.domain.storage import InvalidDocument, QueryResult, TaskFilter, VersionedTask
@@ -20,15 +19,17 @@ from functions.errors import (
     SettingsError,
     StoreUnavailableError,
 )
+from functions.http_client.trusted import PostError, TrustedHttpClient
 
-REQUEST_TIMEOUT_S = 60.0  # for one question, its answer included
+REQUEST_TIMEOUT_S = 60.0  # for one request, its response included
+MAX_RESPONSE_BYTES = 64 << 20  # a page of the largest tasks is smaller
 
 
 class ApiClient:
     """A deployed function's API.
 
-    Every call raises InputError with the API's own sentence when it refuses, and StoreUnavailableError when
-    there is no answer.
+    Every call raises InputError with the API's own message when the API refuses it, and
+    StoreUnavailableError when there is no answer.
     """
 
     def __init__(self, url: str, key: str) -> None:
@@ -36,49 +37,56 @@ class ApiClient:
         self._headers = {"Authorization": f"Bearer {key}"}
 
     async def request(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
-        """The answer as JSON values; None where there is none."""
-        asked = {name: str(value) for name, value in query.items() if value not in (None, "")}
+        """Return the response's JSON value; None when it has no body."""
+        parameters = {name: str(value) for name, value in query.items() if value not in (None, "")}
+        headers = dict(self._headers)
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         try:
-            async with (
-                asyncio.timeout(REQUEST_TIMEOUT_S),
-                aiohttp.ClientSession(headers=self._headers) as session,
-                session.request(
-                    method, f"{self._url}{path}", json=body, params=asked, allow_redirects=False
-                ) as response,
-            ):
-                given = await response.json(content_type=None) if response.status != 204 else None
-                status = response.status
-        except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
-            why = "it took too long" if isinstance(exc, TimeoutError) else type(exc).__name__
-            raise StoreUnavailableError(f"SCHEDULER_URL: no answer of Cronfire's came ({why})") from None
-        if status < 300:
-            return given
-        detail = given.get("detail") if isinstance(given, dict) else None
-        raise _to_error(status, str(detail or f"the function answered {status}"))
+            async with TrustedHttpClient() as client:
+                response = await client.request(
+                    method,
+                    f"{self._url}{path}{'?' + urlencode(parameters) if parameters else ''}",
+                    headers=headers,
+                    body=None if body is None else json.dumps(body).encode(),
+                    timeout_s=REQUEST_TIMEOUT_S,
+                    max_bytes=MAX_RESPONSE_BYTES,
+                )
+        except PostError as exc:
+            raise StoreUnavailableError(f"SCHEDULER_URL: {exc}") from None
+        if response.truncated:
+            raise StoreUnavailableError("SCHEDULER_URL: the answer is too long; ask for fewer rows")
+        value = None if response.status == 204 else _parse_json(response.body)
+        if response.status < 300:
+            return value
+        detail = value.get("detail") if isinstance(value, dict) else None
+        raise _to_error(response.status, str(detail or f"the function answered {response.status}"))
 
 
 class RemoteStore:
-    """What looks at tasks and runs, over the API."""
+    """Tasks and runs of a deployed function, read over its API."""
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
 
     async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
-        """As in `Catalogue`; by status, type, owner and tag."""
-        wanted = {"status": which.status, "type": which.type, "owner": which.owner, "tag": which.tag}
-        given = await self._client.request("GET", "/api/tasks", cursor=after, limit=limit, **wanted)
-        broken = tuple(InvalidDocument(one, "it cannot be read") for one in given.get("unreadable", ()))
-        return QueryResult(tuple(_parse_stored_task(one) for one in given["tasks"]), broken)
+        """As in `TaskStore`; by status, type, owner and tag."""
+        filters = {"status": which.status, "type": which.type, "owner": which.owner, "tag": which.tag}
+        page = await self._client.request("GET", "/api/tasks", cursor=after, limit=limit, **filters)
+        unreadable = tuple(
+            InvalidDocument(task_id, "it cannot be read") for task_id in page.get("unreadable", ())
+        )
+        return QueryResult(tuple(_parse_stored_task(one) for one in page["tasks"]), unreadable)
 
     async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
-        """As in `Catalogue`."""
-        found = []
+        """As in `TaskStore`."""
+        tasks = []
         for task_id in ids:
             try:
-                found.append(_parse_stored_task(await self._client.request("GET", f"/api/tasks/{task_id}")))
+                tasks.append(_parse_stored_task(await self._client.request("GET", f"/api/tasks/{task_id}")))
             except NotFoundError:
                 continue
-        return QueryResult(tuple(found))
+        return QueryResult(tuple(tasks))
 
     async def runs(
         self,
@@ -88,20 +96,29 @@ class RemoteStore:
         before: datetime | None = None,
         limit: int = 100,
     ) -> list[Run]:
-        """As in `Catalogue`."""
+        """As in `TaskStore`."""
         span = {"since": since and format_instant(since), "before": before and format_instant(before)}
-        given = await self._client.request("GET", "/api/runs", task=task_id, limit=limit, **span)
-        return [Run.model_validate(_known_fields(one, Run)) for one in given["runs"]]
+        page = await self._client.request("GET", "/api/runs", task=task_id, limit=limit, **span)
+        return [Run.model_validate(_known_fields(one, Run)) for one in page["runs"]]
 
     async def close(self) -> None:
-        """Nothing is kept open."""
+        """Nothing to release: no connection stays open."""
+
+
+def _parse_json(body: bytes) -> Any:
+    if not body.strip():
+        return None
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise StoreUnavailableError("SCHEDULER_URL: the answer is not JSON; check the address") from None
 
 
 def create_api_client(environment: Mapping[str, str]) -> ApiClient | None:
     """The API that SCHEDULER_URL names; None when it is not set.
 
     Raises:
-        SettingsError: The key is missing, or the address is none.
+        SettingsError: The key is missing, or SCHEDULER_URL is not an address.
     """
     url = environment.get("SCHEDULER_URL", "").strip()
     if not url:
@@ -120,7 +137,7 @@ def create_api_client(environment: Mapping[str, str]) -> ApiClient | None:
 
 
 def parse_task(given: Mapping[str, Any]) -> Task:
-    """The task in an answer of the API's."""
+    """Parse a task of an API response."""
     return Task.model_validate(_known_fields(given, Task))
 
 
@@ -129,7 +146,7 @@ def _parse_stored_task(given: Mapping[str, Any]) -> VersionedTask:
 
 
 def _known_fields(given: Mapping[str, Any], model: type[Task] | type[Run]) -> dict[str, Any]:
-    """*given* without what the API adds."""
+    """Return *given* without the fields that the API adds."""
     known = {field.alias or name for name, field in model.model_fields.items()}
     return {name: value for name, value in given.items() if name in known}
 

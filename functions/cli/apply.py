@@ -15,7 +15,8 @@ from functions.domain.storage import TaskFilter
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import format_instant
 from functions.errors import InputError
-from functions.services.apply import PlannedChange, all_tasks, apply_plan
+from functions.services.apply import PlannedChange, apply_plan
+from functions.services.paging import all_tasks
 from functions.taskfiles import FileProblem, read_task_files
 
 # The command `cost`, and the line about cost in `plan`: the price of tasks on Google Cloud.

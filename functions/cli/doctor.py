@@ -14,7 +14,7 @@ from functions.domain.storage import Document, StoreStats, TaskFilter, WriteStat
 from functions.domain.task import Task
 from functions.domain.types import Status
 from functions.errors import SettingsError, StoreError
-from functions.services.apply import all_tasks
+from functions.services.paging import all_tasks
 from functions.stores.bitable.store import BitableStore
 
 TEST_TIMEOUT = timedelta(seconds=15)  # for the vendor's response

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
 from functions.domain.task import MAX_SUMMARY_CHARS
+from functions.domain.types import timezone_or_utc
 from functions.errors import InputError
 
 # Instants in options and in output.
@@ -35,7 +35,7 @@ def format_local(at: datetime | None, timezone: str) -> str:
     """Return *at* in *timezone*, e.g. `2026-11-20 14:05 EET`; a hyphen for None."""
     if at is None:
         return "-"
-    local = at.astimezone(_load_timezone(timezone))
+    local = at.astimezone(timezone_or_utc(timezone))
     return f"{local:%Y-%m-%d %H:%M:%S %Z}" if local.second else f"{local:%Y-%m-%d %H:%M %Z}"
 
 
@@ -52,13 +52,6 @@ def format_duration(duration: timedelta) -> str:
         if seconds >= size:
             return f"{seconds // size:.0f} {unit}"
     return f"{seconds * 1000:.0f} ms"
-
-
-def _load_timezone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError):  # a document may be edited by hand
-        return ZoneInfo("UTC")
 
 
 # Completion of task ids in the shell: quick, and silent on any error.

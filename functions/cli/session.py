@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import cast
 
 from functions.app import application
-from functions.app.application import App, Store
+from functions.app.application import App
 from functions.cli.console import Screen
 from functions.config.settings import Settings
 from functions.domain.task import Task
 from functions.errors import InputError
+from functions.interfaces import Store
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 STATE_FOLDER = PROJECT_ROOT / ".cronfire"  # local state, never committed

@@ -17,7 +17,7 @@ from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, Status, format_instant
 from functions.errors import InputError
 from functions.services import tasks as task_service
-from functions.services.apply import all_tasks
+from functions.services.paging import all_tasks
 from functions.task_types.registry import example_params, type_names
 
 PAGE_SIZE = 500  # documents read for those that are no valid tasks

@@ -24,10 +24,10 @@ from functions.config.types import (
     LogLevel,
     NameList,
     SecretHttpUrl,
-    TimezoneName,
     read_text,
     split_list,
 )
+from functions.domain.types import TimezoneName
 from functions.errors import SettingsError
 
 # Settings of the channels of notices: which there are, and what may be in them.

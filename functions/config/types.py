@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
@@ -32,14 +31,6 @@ def _parse_flag(value: object) -> object:
     return FLAG_VALUES.get(value.lower(), value) if isinstance(value, str) else value
 
 
-def _check_timezone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, OSError) as exc:  # unknown; a folder of zones, like "Europe"
-        raise ValueError from exc
-    return name
-
-
 def _check_http_url(value: str) -> str:
     if not _HTTP_URL.fullmatch(value):
         raise ValueError
@@ -64,4 +55,3 @@ NameList = Annotated[
 ]
 SecretHttpUrl = Annotated[SecretStr, AfterValidator(_check_secret_http_url)]
 Flag = Annotated[bool, BeforeValidator(_parse_flag)]
-TimezoneName = Annotated[str, AfterValidator(_check_timezone)]

@@ -135,19 +135,17 @@ def level_notification(account: Account, level: int, task: Task, *, now: datetim
         )
     else:
         summary = f"{account.used_credits:g} of the {whole:g} credits of {month} are used"
-    at = task.occurrence or now
-    return Notification(
-        id=f"{notification_id_prefix(account)}{level}",
-        kind="credits",
-        task_id=task.id,
-        title=account.name,
-        type=task.type,
-        schedule="",  # the task only carries it; its schedule says nothing of an account
-        timezone=task.timezone,
-        occurrence=at,
-        at=now,
+    return Notification.about(
+        task,
+        "credits",
+        occurrence=task.occurrence or now,
+        now=now,
         summary=summary,
-        priority=task.priority,
+        id=f"{notification_id_prefix(account)}{level}",
+        title=account.name,
+        schedule="",  # the account's, which has none; the task only carries the notification
+        next_run_at=None,
+        tags=(),
     )
 
 

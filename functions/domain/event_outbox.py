@@ -1,17 +1,18 @@
-"""What a task passes on to others at its end: put down with the result, gone when it was heard."""
+"""The events of a task: the outbox that is written with a result, and what programs outside see of it."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from functions.domain.cloud_events import CloudEvent
 from functions.domain.events import MAX_DATA_BYTES, RUN_FINISHED, TASK_PAUSED, Event, Outbox
 from functions.domain.run import Run
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, Status, format_instant
 
-EVENT_DELIVERY_GRACE = timedelta(minutes=1)  # then another tick passes on what this one did not
-MAX_OUTBOX_EVENTS = 100  # events waiting in one task; the oldest give way
+EVENT_DELIVERY_GRACE = timedelta(minutes=1)  # then another tick delivers what this one did not
+MAX_OUTBOX_EVENTS = 100  # events waiting in one task; the oldest are dropped
 MAX_SUMMARY_CHARS, MAX_ITEM_CHARS = 400, 200
 
 
@@ -33,14 +34,14 @@ def enqueue_events(task: Task, run: Run, *, now: datetime) -> Outbox:
 
 
 def postpone(outbox: Outbox, *, now: datetime) -> Outbox:
-    """*outbox* with its time put off when it has come: whoever writes that passes its events on."""
+    """*outbox* with its retry put off when it is due: the tick whose write succeeds delivers the events."""
     if outbox.retry_at is None or outbox.retry_at > now:
         return outbox
     return outbox.model_copy(update={"retry_at": now + EVENT_DELIVERY_GRACE if outbox.events else None})
 
 
 def remove_delivered(task: Task, delivered: Collection[tuple[str, str]]) -> Outbox:
-    """The outbox of *task* without the events of these marks, each with whom it was for."""
+    """The outbox of *task* without the events *delivered*, each a pair of `Event.key` and `Event.to`."""
     left = tuple(event for event in task.outbox.events if (event.key, event.to) not in delivered)
     return Outbox(events=left, retry_at=task.outbox.retry_at if left else None)
 
@@ -70,13 +71,13 @@ def _event_for_dependent(task: Task, run: Run, *, to: str) -> Event:
 
 
 def _truncate_items(data: dict[str, Any], run: Run) -> dict[str, Any]:
-    """*data* with as many of the run's items as an event has room for."""
-    room = MAX_DATA_BYTES - 1500  # what the other fields need at most is less, in any script
+    """*data* with as many of the run's items as fit into an event."""
+    free = MAX_DATA_BYTES - 1500  # what the other fields need at most is less, in any script
     items: list[dict[str, str]] = []
     for item in run.items:
         cut = {name: text[:MAX_ITEM_CHARS] for name, text in item.items()}
-        room -= sum(len(name) + len(text.encode("utf-8", "replace")) + 8 for name, text in cut.items()) + 4
-        if room < 0:
+        free -= sum(len(name) + len(text.encode("utf-8", "replace")) + 8 for name, text in cut.items()) + 4
+        if free < 0:
             break
         items.append(cut)
     return data | {"items": items} if items else data
@@ -86,47 +87,13 @@ def _hop_count(task: Task) -> int:
     return 1 if task.event is None else task.event.hops + 1
 
 
-# What happened, as CloudEvents 1.0: for programs that listen, where notices are for people.
-
-
-@dataclass(frozen=True, slots=True)
-class CloudEvent:
-    """One event. Together with its source its id is unique; an event sent twice has the same one.
-
-    Attributes:
-        subject: The task's id.
-        data: JSON values.
-        source: Who sent it; empty for the scheduler itself.
-    """
-
-    id: str
-    type: str
-    subject: str
-    time: datetime
-    data: Mapping[str, Any]
-    source: str = ""
-
-    def attributes(self, *, default_source: str) -> dict[str, str]:
-        """The context attributes, as text."""
-        return {
-            "specversion": "1.0",
-            "id": self.id,
-            "type": self.type,
-            "source": self.source or default_source,
-            "subject": self.subject,
-            "time": format_instant(self.time),
-        }
-
-
-def to_cloud_event(event: Event) -> CloudEvent:
-    """An event of the users' own."""
-    return CloudEvent(
-        event.id, event.type, event.subject or event.source, event.time, event.data, event.source
-    )
+def to_published_event(event: Event) -> CloudEvent:
+    """A user's event as programs outside see it: without a subject of its own it is about its source."""
+    return replace(event.to_cloud_event(), subject=event.subject or event.source)
 
 
 def run_finished_event(task: Task, run: Run) -> CloudEvent:
-    """An attempt is over, or an occurrence was skipped."""
+    """The event of *run*: an attempt is over, or an occurrence was skipped."""
     data = {
         "taskId": task.id,
         "title": task.title,

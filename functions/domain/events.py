@@ -1,4 +1,4 @@
-"""Events that tasks start on: what they are, who listens to which, and what waits to be passed on."""
+"""Events that start tasks: their shape, which tasks subscribe to which, and what waits for delivery."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,13 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
-from functions.domain.types import Instant, Model, OutcomeKind, TaskId, format_instant
+from functions.domain.cloud_events import CloudEvent
+from functions.domain.types import Instant, Model, OutcomeKind, TaskId
 
 RUN_FINISHED = "cronfire.run.finished"
 TASK_PAUSED = "cronfire.task.paused"
-RESERVED_PREFIX = "cronfire."  # types that begin so are the scheduler's own; nobody else sends them
+RESERVED_PREFIX = "cronfire."  # types that begin so are the scheduler's own; users cannot send them
 MAX_DATA_BYTES = 4096  # as JSON; an event travels inside the documents of tasks
-MAX_HOPS = 20  # events that led to one another: a circle ends there
+MAX_HOPS = 20  # events that led to one another: a cycle ends there
 MAX_SUBSCRIBERS = 100  # of one event, and of one task's end
 
 
@@ -37,7 +38,7 @@ class After(Model):
 
     Attributes:
         task: Its id.
-        on: How it has to end; `finished` is any end of an attempt that is the last one. A skip is no end.
+        on: How it must end; `finished` is any outcome of its last attempt. A skip is not an end.
     """
 
     task: TaskId
@@ -69,11 +70,11 @@ class Event(Model):
     """Something that happened, on its way to the tasks that start on it.
 
     Attributes:
-        id: Unique within its source: the same event sent twice has the same one, and is heard once.
-        source: Who sent it: a task's id, an API key's name, whatever a program outside calls itself.
+        id: Unique within its source: the same event sent twice has the same one, and starts a task once.
+        source: The sender: a task's id, an API key's name, or the name a program outside gives itself.
         subject: What it is about; of the end of a run the task's id.
-        to: The one task that it is for; empty means all that listen.
-        owner: Whose it is: only tasks of the same owner hear it. Empty means everybody's.
+        to: The one task that it is for; empty means all subscribers.
+        owner: Only tasks of the same owner receive it; empty means those of any owner.
         hops: How many events led to one another, this one included.
     """
 
@@ -87,24 +88,13 @@ class Event(Model):
     owner: str = ""
     hops: int = 1
 
-    def attributes(self) -> dict[str, str]:
-        """The context attributes of CloudEvents 1.0, as text."""
-        given = {
-            "specversion": "1.0",
-            "id": self.id,
-            "type": self.type,
-            "source": self.source or "cronfire",
-            "time": format_instant(self.time),
-        }
-        return given | ({"subject": self.subject} if self.subject else {})
-
-    def to_structured_json(self) -> dict[str, Any]:
-        """The whole event as CloudEvents writes it in JSON."""
-        return {**self.attributes(), "datacontenttype": "application/json", "data": self.data}
+    def to_cloud_event(self) -> CloudEvent:
+        """The event as CloudEvents has it, without whom it is for."""
+        return CloudEvent(self.id, self.type, self.subject, self.time, self.data, self.source)
 
     @property
     def key(self) -> str:
-        """What it is known by to those who have heard it."""
+        """What its receivers remember it by."""
         return f"{self.source} {self.id}"
 
 
@@ -120,21 +110,20 @@ class Dependent(Model):
 
 
 class Outbox(Model):
-    """Events of a task that are still to be passed on; written together with the result they tell of.
+    """Events of a task that are not delivered yet; written together with the result they are about.
 
     Attributes:
-        retry_at: When somebody must look again, should the process at it not live to pass them on.
+        retry_at: When another tick delivers them, should the process that wrote them die before.
     """
 
     events: tuple[Event, ...] = ()
     retry_at: Instant | None = None
 
 
-# Which tasks run after which, and whether that goes in a circle.
-
-
 def find_cycle(after: Mapping[str, Iterable[str]]) -> Sequence[str]:
-    """A circle in *after*: ids in the order in which they would start one another; empty when there is none.
+    """A cycle in *after*: ids in the order in which they would start one another; empty without one.
+
+    `{"a": ["c"], "b": ["a"], "c": ["b"]}` has the cycle a, b, c, a.
 
     Args:
         after: For each task the ids of those that it runs after; ids that are no keys run after nothing.

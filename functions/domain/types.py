@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -27,6 +28,31 @@ TaskId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$"
 TYPE_NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 TypeName = Annotated[str, StringConstraints(pattern=TYPE_NAME_PATTERN)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+def find_timezone(name: str) -> ZoneInfo | None:
+    """The time zone called *name*; None when there is none. Any zone that local times can be shown in.
+
+    A schedule asks for more (a place, no offset or abbreviation): see `schedule.timezones.load_zone`.
+    """
+    try:
+        return ZoneInfo(name)
+    except (KeyError, OSError, ValueError):  # unknown; a folder of zones, like "Europe"; not a name at all
+        return None
+
+
+def timezone_or_utc(name: str) -> ZoneInfo:
+    """The time zone called *name*; UTC when there is none: a stored document may name a zone that is gone."""
+    return find_timezone(name) or ZoneInfo("UTC")
+
+
+def _check_timezone(name: str) -> str:
+    if find_timezone(name) is None:
+        raise ValueError("must be the name of a time zone, such as Europe/Riga")
+    return name
+
+
+TimezoneName = Annotated[str, AfterValidator(_check_timezone)]
 
 
 class Model(BaseModel):

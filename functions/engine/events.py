@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from functions.domain.event_outbox import CloudEvent, run_finished_event, task_paused_event, to_cloud_event
+from functions.domain.cloud_events import CloudEvent
+from functions.domain.event_outbox import run_finished_event, task_paused_event, to_published_event
 from functions.domain.events import RUN_FINISHED, Event
 from functions.domain.lifecycle.after_delivery import remove_delivered_events
 from functions.domain.lifecycle.receive_event import receive_events
@@ -160,7 +161,7 @@ class EventBuffer:
     def add(self, events: Sequence[Event]) -> None:
         """Take note of events that tasks have sent to all."""
         if self._publish is not None:
-            self._events += (to_cloud_event(event) for event in events)
+            self._events += (to_published_event(event) for event in events)
 
     async def publish(self, *, answer_by: datetime | None) -> int:
         """Publish what was gathered; return how many events were lost. Never raises."""

@@ -1,6 +1,7 @@
 """What one tick has to say about itself, in under 2 KB."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from functions.domain.run import Run
@@ -14,15 +15,17 @@ class TickReport:
 
     Attributes:
         due: Tasks found due, unreadable ones included.
-        started: Attempts begun.
+        started: Attempts started.
         failed: Occurrences that ended in failure, a time-out, or with their process.
         retrying: Attempts that failed and will be made again.
         skipped: Occurrences recorded as skipped.
-        left: Due tasks left for the next tick, for want of time.
-        taken: Tasks another tick claimed, or somebody changed, before this one could.
-        handed: Messages to workers, about long tasks and about a backlog.
-        unpublished: Events that no program will hear of.
-        broken: Documents that could not be read as tasks.
+        postponed: Due tasks left for the next tick, for want of time.
+        lost_claims: Tasks that another tick claimed, or a user changed, before this one could.
+        handed_off: Messages to workers, about long tasks and about a backlog.
+        publish_failures: Events that reach no program.
+        unreadable: Documents that could not be read as tasks.
+        oldest_due_at: The earliest moment at which one of the tasks was due; None when none was.
+        operations: What the store was asked to do.
     """
 
     due: int = 0
@@ -36,6 +39,9 @@ class TickReport:
     unreadable: int = 0
     handed_off: int = 0
     publish_failures: int = 0
+    oldest_due_at: datetime | None = None
+    duration_ms: int = 0
+    operations: OperationCounts = field(default_factory=OperationCounts)
 
     def count(self, run: Run) -> None:
         """Add one record to the figures."""
@@ -48,8 +54,8 @@ class TickReport:
         elif run.outcome is not OutcomeKind.CANCELLED:
             self.failed += 1
 
-    def as_json(self, *, duration_ms: int, operations: OperationCounts) -> dict[str, Any]:
-        """The report as the pinger gets it."""
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as the caller of the function gets it."""
         figures = {
             "status": "ok",
             "due": self.due,
@@ -60,9 +66,9 @@ class TickReport:
             "skipped": self.skipped,
             "postponed": self.postponed,
             "lostClaims": self.lost_claims,
-            "durationMs": duration_ms,
-            "reads": operations.reads,
-            "writes": operations.writes,
+            "durationMs": self.duration_ms,
+            "reads": self.operations.reads,
+            "writes": self.operations.writes,
         }
         rare = {
             "unreadable": self.unreadable,

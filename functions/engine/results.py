@@ -1,9 +1,10 @@
-"""The results of one tick on their way into the store: gathered, settled in batches, records first."""
+"""Writes what follows from the attempts of one tick: batches of finished attempts, run records first."""
 
 import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
@@ -11,6 +12,7 @@ from functions.domain.alerts.model import AlertState
 from functions.domain.events import Outbox
 from functions.domain.lifecycle.complete import complete_attempt
 from functions.domain.lifecycle.recover import recover, skip_without_credits
+from functions.domain.run import Run
 from functions.domain.storage import VersionedTask
 from functions.engine.events import EventBuffer, deliver_events
 from functions.engine.executor import FinishedAttempt
@@ -20,140 +22,165 @@ from functions.interfaces import ChargedOutcome, DeniedAttempt, TickDependencies
 
 log = logging.getLogger(__name__)
 
-FLUSH_EVERY_S = 0.25  # a result waits this long for company
-FLUSH_AT = 100
+FLUSH_EVERY_S = 0.25  # how long a finished attempt waits for others
+FLUSH_AT = 100  # finished attempts, which are written at once
 MAX_RERUNS = 150  # times one task is due again within a tick: a full backlog, and an end to any mistake
 
 
 class Results:
-    """Takes attempts that are over and writes what follows from them.
+    """Collects finished attempts and writes the transitions of a tick.
+
+    `run` collects in the background; `flush` writes at once what has been collected and waits for all writes.
 
     Attributes:
-        to_tell: Tasks with notices that wait for delivery, by id, as last written.
-        to_pass: Tasks with events that wait for others, by id, as last written.
-        events: What programs are to hear of all that was written.
+        finished: The attempts that the executor has ended, in that order.
+        tasks_to_notify: Tasks with notifications to deliver in this tick, by id, as last written.
+        event_buffer: What programs are to receive of all that was written.
     """
 
     def __init__(self, writer: TickWriter, report: TickReport, dependencies: TickDependencies) -> None:
+        self.finished: asyncio.Queue[FinishedAttempt] = asyncio.Queue()
         self.tasks_to_notify: dict[str, VersionedTask] = {}
-        self.tasks_with_events: dict[str, VersionedTask] = {}
+        self.event_buffer = EventBuffer(dependencies.publish, clock=dependencies.clock)
+        self._tasks_with_events: dict[str, VersionedTask] = {}
         self._writer = writer
         self._report = report
         self._dependencies = dependencies
-        self._clock = dependencies.clock
-        self._random = dependencies.random
-        self._credits = dependencies.credits
-        self.event_buffer = EventBuffer(dependencies.publish, clock=dependencies.clock)
         self._rerun_counts: Counter[str] = Counter()
-        self._finished: list[FinishedAttempt] = []
-        self._flushes: list[asyncio.Task[list[VersionedTask]]] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._collected: list[FinishedAttempt] = []  # taken from the queue, to be written together
+        self._writes: list[asyncio.Task[list[VersionedTask]]] = []
 
     @property
     def has_unwritten(self) -> bool:
-        """Whether anything is not written yet."""
-        return bool(self._finished or self._flushes or self.tasks_with_events)
+        """Whether anything is not written, or not delivered to other tasks, yet."""
+        waiting = self._collected or self._writes or self._tasks_with_events
+        return bool(waiting) or not self.finished.empty()
 
-    def add(self, attempt: FinishedAttempt) -> None:
-        """Take a result in; it is written with others, soon."""
-        self._finished.append(attempt)
-        if len(self._finished) >= FLUSH_AT:
-            self._start_flush()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(FLUSH_EVERY_S, self._start_flush)
+    async def run(self) -> None:
+        """Start a write whenever `FLUSH_AT` attempts have finished, or the first has waited long enough.
+
+        Runs until it is cancelled; what has been collected by then is left for `flush`.
+        """
+        while True:
+            await self._collect_one()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_EVERY_S):
+                    while len(self._collected) < FLUSH_AT:
+                        await self._collect_one()
+            self._start_write()
 
     async def flush(self) -> list[VersionedTask]:
-        """Write all that was taken in; return the tasks that are due again at once."""
-        self._start_flush()
-        flushes, self._flushes = self._flushes, []
-        due_again = [stored for some in await asyncio.gather(*flushes) for stored in some]
+        """Write all finished attempts; return the tasks that are due again at once.
+
+        Raises:
+            StoreError: The store refused.
+        """
+        self._start_write()
+        writes, self._writes = self._writes, []
+        due_again = [stored for tasks in await asyncio.gather(*writes) for stored in tasks]
         return due_again + await self._deliver_events()
 
     async def apply(self, transitions: Sequence[PendingTransition]) -> list[VersionedTask]:
-        """Write *decided* and count it; return the tasks that are due again at once."""
-        due_again, credit_notices = [], []
-        now = self._clock()
-        for item, stored in zip(transitions, await self._writer.apply(transitions), strict=True):
-            if stored is None and item.recompute is None:
+        """Write *transitions* and count their runs; return the tasks that are due again at once."""
+        now = self._dependencies.clock()
+        due_again: list[VersionedTask] = []
+        credit_notifications = []
+        for item, after in zip(transitions, await self._writer.apply(transitions), strict=True):
+            if after is None and item.recompute is None:
                 self._report.lost_claims += 1
                 continue
             for run in item.transition.runs:
                 self._report.count(run)
-            if stored is None:  # the attempt was made; who settles it is another tick's business now
+            if after is None:  # the attempt was made; another tick writes the rest of it
                 continue
-            self.event_buffer.collect(item.task, stored, item.transition.runs)
-            credit_notices += [notice for notice in stored.task.alert.pending if notice.kind == "credits"]
-            if _is_delivery_due(stored.task.alert, item.task.task.alert, now=now):
-                self.tasks_to_notify[stored.task.id] = stored
-            if _are_events_due(stored.task.outbox, item.task.task.outbox, now=now):
-                self.tasks_with_events[stored.task.id] = stored
-            if stored.task.next_run_at is not None and stored.task.next_run_at <= now:
-                self._rerun_counts[stored.task.id] += 1
-                if self._rerun_counts[stored.task.id] <= MAX_RERUNS:
-                    due_again.append(stored)
-        if credit_notices:
-            await self._credits.mark_notified(credit_notices)
+            self._note_followups(item.task, after, item.transition.runs, now=now)
+            credit_notifications += [one for one in after.task.alert.pending if one.kind == "credits"]
+            if self._is_due_again(after, now=now):
+                due_again.append(after)
+        if credit_notifications:
+            await self._dependencies.credits.mark_notified(credit_notifications)
         return due_again
 
     async def skip(self, denied: Sequence[DeniedAttempt]) -> list[VersionedTask]:
-        """Settle claims that there are no credits for; return the tasks that are due again at once."""
-        now = self._clock()
-        decided = []
+        """Write the skips of claims that have no credits; return the tasks that are due again at once."""
+        now = self._dependencies.clock()
+        transitions = []
         for one in denied:
-            again = partial(skip_without_credits, reason=one.reason, notifications=one.notifications, now=now)
-            decided.append(PendingTransition(one.stored, again(one.stored.task), again))
-        return await self.apply(decided) if decided else []
+            recompute = partial(
+                skip_without_credits, reason=one.reason, notifications=one.notifications, now=now
+            )
+            transitions.append(PendingTransition(one.stored, recompute(one.stored.task), recompute))
+        return await self.apply(transitions) if transitions else []
 
     async def recover(
         self, expired: Mapping[str, Sequence[VersionedTask]], *, now: datetime
     ) -> list[PendingTransition]:
-        """Settle expired claims from what their ticks had recorded, if anything."""
-        decided = []
+        """Return the transitions of *expired* claims, by the id of their tick, from what it had recorded."""
+        transitions = []
         for tick_id, tasks in expired.items():
-            recorded = {
-                (run.task_id, run.token): run for run in await self._dependencies.store.runs_of_tick(tick_id)
-            }
+            runs = await self._dependencies.store.runs_of_tick(tick_id)
+            recorded = {(run.task_id, run.token): run for run in runs}
             for stored in tasks:
                 claim = stored.task.claim
                 run = recorded.get((stored.task.id, claim.token if claim else ""))
                 log.warning("claim_expired", extra={"task_id": stored.task.id, "recorded": run is not None})
-                decided.append(PendingTransition(stored, recover(stored.task, run, now=now)))
-        return decided
+                transitions.append(PendingTransition(stored, recover(stored.task, run, now=now)))
+        return transitions
 
-    async def _deliver_events(self) -> list[VersionedTask]:
-        """Bring events to those they are for; return the tasks that are due now because of it."""
-        tasks, self.tasks_with_events = list(self.tasks_with_events.values()), {}
-        if not tasks:
-            return []
-        passed = await deliver_events(
-            tasks, dependencies=self._dependencies, writer=self._writer, report=self._report
-        )
-        self.event_buffer.add(passed.delivered)
-        return [stored for stored in passed.now_due if self._dependencies.run_dependents]
+    async def _collect_one(self) -> None:
+        attempt = await self.finished.get()
+        self._collected.append(attempt)  # looked up after the wait: a flush meanwhile began another list
 
-    def _start_flush(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._finished:
-            gathered, self._finished = self._finished, []
-            self._flushes.append(asyncio.create_task(self._charge_and_apply(gathered)))
+    def _start_write(self) -> None:
+        while not self.finished.empty():
+            self._collected.append(self.finished.get_nowait())
+        collected, self._collected = self._collected, []
+        for start in range(0, len(collected), FLUSH_AT):
+            batch = collected[start : start + FLUSH_AT]
+            self._writes.append(asyncio.create_task(self._charge_and_apply(batch)))
 
     async def _charge_and_apply(self, finished: Sequence[FinishedAttempt]) -> list[VersionedTask]:
-        """Count what the attempts cost, then write what they came to: a crash between has counted them."""
-        charged = await self._credits.charge([(one.stored, one.outcome) for one in finished])
+        """Charge what the attempts cost, then write their outcomes: a crash in between has charged them."""
+        charged = await self._dependencies.credits.charge([(one.stored, one.outcome) for one in finished])
         return await self.apply([self._to_transition(*pair) for pair in zip(finished, charged, strict=True)])
 
     def _to_transition(self, attempt: FinishedAttempt, charged: ChargedOutcome) -> PendingTransition:
-        again = partial(
+        recompute = partial(
             complete_attempt,
             outcome=charged.outcome,
             notifications=charged.notifications,
             started_at=attempt.started_at,
             now=attempt.finished_at,
-            random_fraction=self._random(),
+            random_fraction=self._dependencies.random(),
         )
-        return PendingTransition(attempt.stored, again(attempt.stored.task), again)
+        return PendingTransition(attempt.stored, recompute(attempt.stored.task), recompute)
+
+    def _note_followups(
+        self, before: VersionedTask, after: VersionedTask, runs: Sequence[Run], *, now: datetime
+    ) -> None:
+        """Remember what a written transition asks for: events, notifications, deliveries to other tasks."""
+        self.event_buffer.collect(before, after, runs)
+        if _is_delivery_due(after.task.alert, before.task.alert, now=now):
+            self.tasks_to_notify[after.task.id] = after
+        if _are_events_due(after.task.outbox, before.task.outbox, now=now):
+            self._tasks_with_events[after.task.id] = after
+
+    def _is_due_again(self, after: VersionedTask, *, now: datetime) -> bool:
+        if after.task.next_run_at is None or after.task.next_run_at > now:
+            return False
+        self._rerun_counts[after.task.id] += 1
+        return self._rerun_counts[after.task.id] <= MAX_RERUNS
+
+    async def _deliver_events(self) -> list[VersionedTask]:
+        """Deliver events to the tasks they are for; return those that are due now because of it."""
+        tasks, self._tasks_with_events = list(self._tasks_with_events.values()), {}
+        if not tasks:
+            return []
+        delivery = await deliver_events(
+            tasks, dependencies=self._dependencies, writer=self._writer, report=self._report
+        )
+        self.event_buffer.add(delivery.delivered)
+        return [stored for stored in delivery.now_due if self._dependencies.run_dependents]
 
 
 def _is_delivery_due(alert: AlertState, before: AlertState, *, now: datetime) -> bool:
@@ -166,6 +193,6 @@ def _is_delivery_due(alert: AlertState, before: AlertState, *, now: datetime) ->
 
 
 def _are_events_due(outbox: Outbox, before: Outbox, *, now: datetime) -> bool:
-    """Whether this tick passes on what waits: it is new, or its time has come."""
+    """Whether this tick delivers the events that wait: they are new, or their time has come."""
     at = outbox.retry_at
     return bool(outbox.events) and (at is None or at <= now or at != before.retry_at)

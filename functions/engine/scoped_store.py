@@ -56,24 +56,3 @@ class ShardRangeStore(TaskSubsetStore):
     async def fetch_due(self, now: datetime, *, limit: int) -> QueryResult:
         """Those of the shards' tasks whose next look has come."""
         return await self._sharded.fetch_due(now, limit=limit, shards=self._shards)
-
-
-class OldestDueRecorder(TaskSubsetStore):
-    """*store*, which remembers the earliest look that was due in it.
-
-    Attributes:
-        oldest: None when nothing was due.
-    """
-
-    def __init__(self, store: TickStore) -> None:
-        super().__init__(store, ())
-        self.oldest_due_at: datetime | None = None
-
-    async def fetch_due(self, now: datetime, *, limit: int) -> QueryResult:
-        """As in `Store`."""
-        found = await self._store.fetch_due(now, limit=limit)
-        looks = [one.task.next_run_at for one in found.tasks if one.task.next_run_at is not None]
-        self.oldest_due_at = min(
-            [*looks, *([self.oldest_due_at] if self.oldest_due_at else [])], default=None
-        )
-        return found

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from functions.domain.event_outbox import CloudEvent
+from functions.domain.cloud_events import CloudEvent
 from functions.gcp.api import GoogleApi, GoogleApiError
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class PubSubPublisher:
         return ""
 
     def _build_message(self, event: CloudEvent) -> dict[str, Any]:
-        named = event.attributes(default_source=self._source).items()
-        attributes = {"content-type": "application/json"} | {f"ce-{name}": value for name, value in named}
+        headers = event.to_headers(default_source=self._source)
+        attributes = {"content-type": "application/json"} | headers
         data = json.dumps(event.data, ensure_ascii=False).encode(errors="replace")
         return {"data": base64.b64encode(data).decode(), "attributes": attributes}

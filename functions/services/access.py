@@ -22,7 +22,6 @@ from functions.domain.access import (
 )
 from functions.domain.storage import Document, WriteStatus
 from functions.errors import (
-    ConflictError,
     InputError,
     NotAllowedError,
     NotFoundError,
@@ -30,8 +29,9 @@ from functions.errors import (
     StoreUnavailableError,
 )
 from functions.interfaces import DocumentStore
+from functions.services.compare_and_set import update_document
+from functions.services.paging import iter_documents
 
-PAGE_SIZE = 300
 KIND: Final = "keys"
 
 
@@ -109,33 +109,37 @@ async def revoke_key(store: DocumentStore, key_id: str, *, by: Principal, now: d
     Raises:
         NotAllowedError: *by* is no administrator.
         NotFoundError: There is no such key that *by* may know of.
-        ConflictError: Somebody else changed it at the same moment.
+        StoreUnavailableError: It is not known whether the key was changed.
     """
     for document in await _all_key_documents(store, by=by):
         key = _parse_key(document)
-        if key is None or key.id != key_id or not by.can_see(key.owner):
-            continue
-        if key.revoked_at is not None:
-            return key
-        ended = key.model_copy(update={"revoked_at": now})
-        [written] = await store.put_documents(
-            [Document(KIND, document.id, _to_document_data(ended), document.revision)]
-        )
-        if written.status is not WriteStatus.APPLIED:
-            raise ConflictError("The key was changed at the same moment; look, and try again")
-        return ended
+        if key is not None and key.id == key_id and by.can_see(key.owner):
+            return await _revoke(store, document.id, key, now=now)
     raise NotFoundError(f"There is no key {key_id!r}")
+
+
+async def _revoke(store: DocumentStore, document_id: str, key: ApiKey, *, now: datetime) -> ApiKey:
+    revoked = key
+
+    def decide(document: Document | None) -> dict[str, object] | None:
+        nonlocal revoked
+        stored = _parse_key(document) if document else None
+        if stored is None:
+            raise NotFoundError(f"There is no key {key.id!r}")
+        if stored.revoked_at is not None:
+            revoked = stored
+            return None
+        revoked = stored.model_copy(update={"revoked_at": now})
+        return _to_document_data(revoked)
+
+    await update_document(store, KIND, document_id, decide)
+    return revoked
 
 
 async def _all_key_documents(store: DocumentStore, *, by: Principal) -> list[Document]:
     if not by.has_scope("admin"):
         raise NotAllowedError("Keys take the scope admin")
-    found: list[Document] = []
-    while True:
-        page = await store.list_documents(KIND, after=found[-1].id if found else "", limit=PAGE_SIZE)
-        found += page
-        if len(page) < PAGE_SIZE:
-            return found
+    return [document async for document in iter_documents(store, KIND)]
 
 
 def _to_document_data(key: ApiKey) -> dict[str, object]:
@@ -171,15 +175,9 @@ async def record_entry(store: DocumentStore, entry: AuditEntry, *, new_id: Calla
 
 async def list_entries(store: DocumentStore, subject: str, *, limit: int = 100) -> list[AuditEntry]:
     """The newest entries about *subject*, newest first."""
-    after = audit_id_prefix(subject)
-    found: list[AuditEntry] = []
-    while True:
-        page = await store.list_documents("audit", after=after, limit=PAGE_SIZE)
-        mine = [document for document in page if document.id.startswith(audit_id_prefix(subject))]
-        found += [entry for document in mine if (entry := _parse_entry(document))]
-        if len(mine) < PAGE_SIZE:
-            return found[::-1][:limit]
-        after = mine[-1].id
+    documents = iter_documents(store, "audit", prefix=audit_id_prefix(subject))
+    entries = [entry async for document in documents if (entry := _parse_entry(document))]
+    return entries[::-1][:limit]
 
 
 def _parse_entry(document: Document) -> AuditEntry | None:

@@ -19,10 +19,10 @@ from functions.domain.storage import (
 )
 from functions.domain.task import NotifyRule, TaskFields, TaskSpec
 from functions.errors import InputError
-from functions.interfaces import TaskStore
-from functions.services.dependencies import LinkedTaskStore, link_problems, update_links, with_dependents
+from functions.interfaces import Store, TaskStore
+from functions.services.dependencies import link_problems, update_links, with_dependents
+from functions.services.paging import all_tasks
 
-PAGE_SIZE = 300
 SPEC_FIELDS = set(TaskSpec.model_fields)
 
 
@@ -46,7 +46,7 @@ class PlannedChange:
 
 
 async def apply_plan(
-    store: LinkedTaskStore,
+    store: Store,
     specs: Sequence[TaskSpec],
     *,
     origin: str,
@@ -94,18 +94,6 @@ async def apply_plan(
         await _write_all(store, followed, now=now, new_id=new_id)
         await update_links(store, kept, existing, removed)
     return sorted(changes, key=lambda change: change.id)
-
-
-async def all_tasks(store: TaskStore, which: TaskFilter) -> list[VersionedTask]:
-    """All tasks that match *which*, by id. Unreadable documents are left out."""
-    tasks: list[VersionedTask] = []
-    after = ""
-    while True:
-        found = await store.list_tasks(which, after=after, limit=PAGE_SIZE)
-        tasks += found.tasks
-        if len(found.tasks) + len(found.invalid) < PAGE_SIZE:
-            return tasks
-        after = max([stored.task.id for stored in found.tasks] + [broken.id for broken in found.invalid])
 
 
 def _plan_task(
@@ -168,7 +156,7 @@ async def _write_all(
 
 
 async def sync_digest_task(
-    store: LinkedTaskStore, name: str, digest: DailyDigest | None, *, now: datetime, new_id: Callable[[], str]
+    store: Store, name: str, digest: DailyDigest | None, *, now: datetime, new_id: Callable[[], str]
 ) -> None:
     """Make the task of channel *name*'s digest what is wished for; None removes it.
 

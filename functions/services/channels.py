@@ -13,18 +13,18 @@ from functions.domain.alerts.routing import (
     Disabled,
     Route,
     RoutingTable,
-    TokenBucket,
     route,
 )
-from functions.domain.storage import Document, WriteStatus
+from functions.domain.storage import Document
+from functions.domain.token_bucket import TokenBucket
 from functions.domain.types import Priority
-from functions.errors import InputError, StoreError, StoreUnavailableError
+from functions.errors import InputError, StoreError
 from functions.interfaces import DocumentStore
+from functions.services.compare_and_set import update_document
 
 log = logging.getLogger(__name__)
 
 CACHE_TTL = timedelta(minutes=1)  # then a change made by another process is seen
-MAX_TRIES = 5  # at a write somebody else got in the way of
 REASON_CHARS = 300
 
 Update = Callable[[ChannelPreferences], ChannelPreferences]
@@ -64,7 +64,7 @@ class ChannelService:
                 log.warning("channels_unread", extra={"reason": str(exc)})
         routes = [route(notice, self._routing_table(now), now=now) for notice in notifications]
         for name in {name for one in routes for name in one.send_now} & self._buckets.keys():
-            self._buckets[name] = self._buckets[name].take(now)
+            self._buckets[name] = self._buckets[name].take(now.timestamp())
         for notice, one in zip(notifications, routes, strict=True):
             if not one.send_now and not one.hold:
                 extra = {"task_id": notice.task_id, "kind": notice.kind}
@@ -138,24 +138,17 @@ class ChannelService:
         if name not in self._cached:
             there = ", ".join(self._cached) or "none: set FEISHU_WEBHOOK_URL or another channel's variable"
             raise InputError(f"there is no channel {name!r}; there is {there}")
-        for _ in range(MAX_TRIES):
-            found = await self._store.get_documents("channels", [name])
-            old = _parse_settings(name, found[0]) if found else ChannelPreferences()
+        new = self._cached[name]
+
+        def decide(document: Document | None) -> dict[str, object] | None:
+            nonlocal new
+            old = _parse_settings(name, document) if document else ChannelPreferences()
             new = update(old)
-            if new == old:
-                self._cached[name] = new
-                return new
-            data = new.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-            revision = found[0].revision if found else None
-            [written] = await self._store.put_documents([Document("channels", name, data, revision)])
-            if written.status is WriteStatus.APPLIED:
-                self._cached[name] = new
-                return new
-            if written.status is WriteStatus.UNKNOWN:
-                raise StoreUnavailableError(
-                    f"It is not known whether {name} was changed; look, and try again"
-                )
-        raise StoreUnavailableError(f"{name} changes too quickly; try again")
+            return None if new == old else new.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+        await update_document(self._store, "channels", name, decide)
+        self._cached[name] = new
+        return new
 
     # -- what is known -----------------------------------------------------------------------------------
 
@@ -179,13 +172,15 @@ class ChannelService:
     def _routing_table(self, now: datetime) -> RoutingTable:
         busy = {name: until for name, until in self._backed_off_until.items() if until > now}
         for name, settings in self._cached.items():
-            if settings.rate_per_minute is None:
+            rate = settings.rate_per_minute
+            if rate is None:
                 self._buckets.pop(name, None)
                 continue
             bucket = self._buckets.get(name)
-            if bucket is None or bucket.per_minute != settings.rate_per_minute:
-                bucket = self._buckets[name] = TokenBucket.full(settings.rate_per_minute, now=now)
-            if (free_at := bucket.next_token_at(now)) > now:
+            if bucket is None or bucket.per_minute != rate:
+                bucket = TokenBucket.full(capacity=rate, per_minute=rate, now=now.timestamp())
+                self._buckets[name] = bucket
+            if (free_at := now + timedelta(seconds=bucket.wait_s(now.timestamp()))) > now:
                 busy[name] = max(free_at, busy.get(name, now))
         return RoutingTable(self._cached, self._config_hashes, busy)
 

@@ -34,10 +34,9 @@ from functions.interfaces import (
     GrantedAttempt,
     ReservationResult,
 )
+from functions.services.compare_and_set import compare_and_set
+from functions.services.paging import iter_documents
 
-MAX_TRIES = 8  # at a write that others get in the way of; each time on what they left
-FIRST_WAIT_S = 0.02  # before the third try; doubled for each later one
-PAGE_SIZE = 100
 CACHE_SIZE = 1000  # accounts known from the last write, which saves a read when nobody else writes
 _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
 
@@ -66,13 +65,7 @@ class AccountStore:
 
     async def list_accounts(self) -> list[Account]:
         """Return all accounts by name; those that cannot be read are left out."""
-        documents: list[Document] = []
-        while True:
-            after = documents[-1].id if documents else ""
-            page = await self._store.list_documents("owners", after=after, limit=PAGE_SIZE)
-            documents += page
-            if len(page) < PAGE_SIZE:
-                break
+        documents = [document async for document in iter_documents(self._store, "owners")]
         now = self._clock()
         accounts = [_parse_account_or_none(document) for document in documents]
         return sorted((one.as_of(now) for one in accounts if one is not None), key=lambda one: one.name)
@@ -102,58 +95,70 @@ class AccountStore:
     async def update(
         self, updates: Mapping[str, Update], *, fresh: bool = True
     ) -> dict[str, Account | StoreError]:
-        """Apply each change to its owner's account; return the accounts as written, or why one is not.
+        """Apply each update to its owner's account; return the accounts as written, or why one is not.
 
-        A change may be applied several times, to the account as others left it, and once more after a write
-        that was not answered: it must come to the same when it has been applied already.
+        An update may be applied several times: to the account as another writer left it, and after a write
+        without an answer. It must return an account that holds it already unchanged.
 
         Args:
-            fresh: False to try first on what was written last from here.
+            fresh: False to decide the first time on what this process wrote last.
         """
         done: dict[str, Account | StoreError] = {}
+        unavailable: StoreUnavailableError | None = None
         if fresh:
             self._evict(updates)
-        for round_ in range(MAX_TRIES):
-            if round_ > 1:
-                await asyncio.sleep(FIRST_WAIT_S * 2 ** (round_ - 2))
-            left = [owner for owner in updates if owner not in done]
-            if not left:
-                break
-            try:
-                await self._try_once({owner: updates[owner] for owner in left}, done)
-            except StoreUnavailableError as exc:
-                self._evict(left)
-                if round_ == MAX_TRIES - 1:
-                    return done | dict.fromkeys(left, exc)
-        busy = StoreUnavailableError("The accounts change too quickly; try again")
-        return dict.fromkeys(updates, busy) | done
 
-    async def _try_once(self, updates: Mapping[str, Update], done: dict[str, Account | StoreError]) -> None:
+        async def attempt() -> dict[str, Account | StoreError] | None:
+            nonlocal unavailable
+            remaining = {owner: update for owner, update in updates.items() if owner not in done}
+            try:
+                done.update(await self._try_once(remaining))
+            except StoreUnavailableError as exc:
+                self._evict(remaining)
+                unavailable = exc
+            else:
+                unavailable = None
+            return done if len(done) == len(updates) else None
+
+        try:
+            return await compare_and_set(attempt, subject="the accounts")
+        except StoreUnavailableError as busy:
+            return dict.fromkeys(updates, unavailable or busy) | done
+
+    async def _try_once(self, updates: Mapping[str, Update]) -> dict[str, Account | StoreError]:
+        """Read, decide and write, all owners together; owners whose write was not applied are left out."""
         now = self._clock()
         stored = await self._load_documents(list(updates))
-        writes: dict[str, tuple[Account, Document]] = {}
-        for owner, change in updates.items():
+        done: dict[str, Account | StoreError] = {}
+        writes: list[tuple[Account, Document]] = []
+        for owner, update in updates.items():
             document = stored[owner]
             try:
                 before = _parse_account(owner, document)
             except StoreError as exc:
                 done[owner] = exc
                 continue
-            after = change(before.as_of(now))
+            after = update(before.as_of(now))
             if after == before and document.revision is not None:
                 done[owner] = after
             else:
                 data = after.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-                writes[owner] = after, Document("owners", document.id, data, document.revision)
-        written = (
-            await self._store.put_documents([document for _, document in writes.values()]) if writes else []
-        )
-        for (owner, (after, document)), answer in zip(writes.items(), written, strict=True):
-            if answer.status is WriteStatus.APPLIED:
-                done[owner] = after
-                self._cache(owner, Document("owners", document.id, document.data, answer.revision))
-            else:  # refused, or unknown: either way what is stored now is to be looked at
-                self._evict([owner])
+                writes.append((after, replace(document, data=data)))
+        return done | await self._write_accounts(writes)
+
+    async def _write_accounts(self, writes: Sequence[tuple[Account, Document]]) -> dict[str, Account]:
+        """Write the accounts; return those that were applied, by owner."""
+        if not writes:
+            return {}
+        written = await self._store.put_documents([document for _, document in writes])
+        applied: dict[str, Account] = {}
+        for (account, document), result in zip(writes, written, strict=True):
+            if result.status is WriteStatus.APPLIED:
+                applied[account.name] = account
+                self._cache(account.name, replace(document, revision=result.revision))
+            else:  # a conflict, or no answer: the cached document is not the stored one
+                self._evict([account.name])
+        return applied
 
     async def _load_documents(self, owners: Sequence[str]) -> dict[str, Document]:
         """The document of each owner; an empty one, without a revision, of who has none."""

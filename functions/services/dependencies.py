@@ -9,20 +9,16 @@ the task is written, and removed after.
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Protocol
 
 from functions.domain.events import MAX_SUBSCRIBERS, Dependent, find_cycle
 from functions.domain.storage import ConditionalWrite, Document, VersionedTask, WriteStatus
 from functions.domain.task import Task, TaskFields, TaskSpec
-from functions.errors import InputError, StoreUnavailableError
-from functions.interfaces import DocumentStore, TaskStore
+from functions.errors import InputError
+from functions.interfaces import DocumentStore, Store, TaskStore
+from functions.services.compare_and_set import compare_and_set
+from functions.services.paging import iter_documents
 
-MAX_TRIES = 5  # at a document somebody else changes at the same moment
-MAX_SEARCHED_TASKS = 200  # tasks looked at for a circle
-
-
-class LinkedTaskStore(TaskStore, DocumentStore, Protocol):
-    """Tasks, and what is kept beside them."""
+MAX_SEARCHED_TASKS = 200  # tasks read in search of a cycle
 
 
 async def check_links(
@@ -71,7 +67,7 @@ def check_no_dependents(task: Task, *, removed: Collection[str] = ()) -> None:
         raise InputError(f"{task.id}: {', '.join(left)} run after it; change or remove them first")
 
 
-async def add_links(store: LinkedTaskStore, spec: TaskSpec, *, before: TaskFields | None = None) -> None:
+async def add_links(store: Store, spec: TaskSpec, *, before: TaskFields | None = None) -> None:
     """Make the links that *spec* needs and *before* did not; to be called before the task is written."""
     for task_id in sorted({one.task for one in spec.after}):
         ours = tuple(Dependent(task=spec.id, on=one.on) for one in spec.after if one.task == task_id)
@@ -81,7 +77,7 @@ async def add_links(store: LinkedTaskStore, spec: TaskSpec, *, before: TaskField
         await _update_subscribers(store, type_, lambda ids: ids | {spec.id})
 
 
-async def remove_links(store: LinkedTaskStore, before: TaskFields, *, spec: TaskSpec | None = None) -> None:
+async def remove_links(store: Store, before: TaskFields, *, spec: TaskSpec | None = None) -> None:
     """Remove the links that *before* had and *spec* has not; to be called after the task was written."""
     kept = {one.task for one in spec.after} if spec else set()
     for task_id in sorted({one.task for one in before.after} - kept):
@@ -93,7 +89,7 @@ async def remove_links(store: LinkedTaskStore, before: TaskFields, *, spec: Task
 
 @asynccontextmanager
 async def sync_links(
-    store: LinkedTaskStore,
+    store: Store,
     spec: TaskSpec | None,
     *,
     before: Task | None = None,
@@ -115,7 +111,7 @@ async def sync_links(
 
 
 async def link_problems(
-    store: LinkedTaskStore,
+    store: Store,
     kept: Mapping[str, TaskSpec],
     existing: Mapping[str, VersionedTask],
     removed: Collection[str],
@@ -150,7 +146,7 @@ def with_dependents(write: ConditionalWrite, kept: Mapping[str, TaskSpec]) -> Co
 
 
 async def update_links(
-    store: LinkedTaskStore,
+    store: Store,
     kept: Mapping[str, TaskSpec],
     before: Mapping[str, VersionedTask],
     removed: Collection[str],
@@ -171,54 +167,54 @@ async def subscribers(store: DocumentStore, types: Collection[str]) -> Mapping[s
 
 
 async def all_subscribers(store: DocumentStore) -> Mapping[str, Collection[str]]:
-    """All types of events that some task may listen to, with these tasks."""
-    heard: dict[str, Collection[str]] = {}
-    after = ""
-    while page := await store.list_documents("listeners", after=after):
-        heard |= {document.id: _subscriber_ids(document) for document in page if _subscriber_ids(document)}
-        after = page[-1].id
-    return heard
+    """Return every event type that some task may start on, with the ids of these tasks."""
+    return {
+        document.id: ids
+        async for document in iter_documents(store, "listeners")
+        if (ids := _subscriber_ids(document))
+    }
 
 
 async def _update_dependent(
-    store: TaskStore, task_id: str, dependent_id: str, dependents: Iterable[Dependent]
+    store: TaskStore, task_id: str, dependent_id: str, links: Iterable[Dependent]
 ) -> None:
-    """Let *task_id* know that *follower* runs after it as *ours* say, and in no other way."""
-    for _ in range(MAX_TRIES):
+    """Make *links* the only entries for *dependent_id* among the dependents of *task_id*."""
+
+    async def attempt() -> bool | None:
         found = await store.get_tasks([task_id])
         if not found.tasks:
-            return
+            return True
         stored = found.tasks[0]
-        others = [one for one in stored.task.dependents if one.task != dependent_id]
-        followers = (*others, *dependents)
-        if followers == stored.task.dependents:
-            return
-        if len(followers) > MAX_SUBSCRIBERS:
+        dependents = (*(one for one in stored.task.dependents if one.task != dependent_id), *links)
+        if dependents == stored.task.dependents:
+            return True
+        if len(dependents) > MAX_SUBSCRIBERS:
             raise InputError(f"after: {task_id} is followed by {MAX_SUBSCRIBERS} tasks already")
-        [written] = await store.write([ConditionalWrite.for_changes(stored, {"dependents": followers})])
-        if written.status is WriteStatus.APPLIED:
-            return
-    raise StoreUnavailableError(f"{task_id} changes too quickly; try again")
+        [written] = await store.write([ConditionalWrite.for_changes(stored, {"dependents": dependents})])
+        return True if written.status is WriteStatus.APPLIED else None
+
+    await compare_and_set(attempt, subject=task_id)
 
 
 async def _update_subscribers(
     store: DocumentStore, type_: str, update: Callable[[set[str]], set[str]]
 ) -> None:
-    """Change who listens to events of *type_*."""
-    for _ in range(MAX_TRIES):
+    """Apply *update* to the ids of the tasks that start on events of *type_*; delete the document of none."""
+
+    async def attempt() -> bool | None:
         found = await store.get_documents("listeners", [type_])
-        ids = set(_subscriber_ids(found[0])) if found else set()
-        after = update(ids)
-        if after == ids:
-            return
+        before = set(_subscriber_ids(found[0])) if found else set()
+        after = update(before)
+        if after == before:
+            return True
         if len(after) > MAX_SUBSCRIBERS:
             raise InputError(f"onEvent: {MAX_SUBSCRIBERS} tasks listen to {type_} already")
-        data = {"tasks": sorted(after)}
-        document = Document("listeners", type_, data, found[0].revision if found else None)
+        revision = found[0].revision if found else None
+        document = Document("listeners", type_, {"tasks": sorted(after)}, revision)
         [written] = await (store.put_documents([document]) if after else store.delete_documents([document]))
-        if written.status is WriteStatus.APPLIED:
-            return
-    raise StoreUnavailableError(f"The listeners of {type_} change too quickly; try again")
+        return True if written.status is WriteStatus.APPLIED else None
+
+    await compare_and_set(attempt, subject=f"the listeners of {type_}")
 
 
 def _subscriber_ids(document: Document) -> tuple[str, ...]:

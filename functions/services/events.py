@@ -10,8 +10,9 @@ from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.receive_event import matches, receive_events
 from functions.domain.task import Task
 from functions.errors import InputError, NotFoundError
-from functions.services.dependencies import LinkedTaskStore, subscribers
-from functions.services.tasks import update_task
+from functions.interfaces import Store
+from functions.services.compare_and_set import update_task
+from functions.services.dependencies import subscribers
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class PublishResult:
 
 
 async def publish_event(
-    store: LinkedTaskStore, event: Event, *, now: datetime, new_id: Callable[[], str]
+    store: Store, event: Event, *, now: datetime, new_id: Callable[[], str]
 ) -> PublishResult:
     """Let all tasks that listen hear *event*, or the one it is for. The same event is heard once.
 
@@ -55,7 +56,7 @@ async def publish_event(
 
 
 async def _deliver(
-    store: LinkedTaskStore, task_id: str, event: Event, *, now: datetime, new_id: Callable[[], str]
+    store: Store, task_id: str, event: Event, *, now: datetime, new_id: Callable[[], str]
 ) -> str:
     """Let one task hear *event*; say what became of it, as `Announced` names that."""
     became = "known"

@@ -1,11 +1,9 @@
 """What somebody who is signed in does to tasks: under his rights, guarded, and noted in the audit trail."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from types import MappingProxyType
-from typing import Any, Protocol
+from functools import partial
 
 from functions.domain.access import AuditEntry, AuditVerb, Principal, Scope
 from functions.domain.lifecycle.complete import Transition
@@ -21,9 +19,7 @@ from functions.domain.lifecycle.edit import (
 from functions.domain.run import Run
 from functions.domain.storage import (
     ConditionalWrite,
-    OperationCounts,
     QueryResult,
-    RunBatch,
     TaskFilter,
     VersionedTask,
     WriteStatus,
@@ -31,15 +27,14 @@ from functions.domain.storage import (
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import OutcomeKind, Status, Trigger
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError, StoreUnavailableError
-from functions.interfaces import TaskStore
+from functions.interfaces import Store, TaskStore
 from functions.services import access
-from functions.services.dependencies import LinkedTaskStore, sync_links
-from functions.services.history import iter_runs
+from functions.services.compare_and_set import get_task, update_task, write_transition
+from functions.services.dependencies import sync_links
 from functions.services.meta import is_duplicate_request
+from functions.services.paging import iter_runs
 
-# What people do to tasks: pause, resume, cancel, ask for runs.
-
-MAX_TRIES = 5  # at a write somebody else got in the way of; each time on what they left
+# Commands without a principal, for the command line and the library: pause, resume, cancel, request runs.
 
 
 async def pause_task(
@@ -53,38 +48,27 @@ async def pause_task(
     new_id: Callable[[], str],
 ) -> Task:
     """Stop a task; see `lifecycle.edit.pause`."""
-    return await update_task(
-        store,
-        task_id,
-        lambda task: pause(task, note=note, until=until, by=by, now=now),
-        now=now,
-        new_id=new_id,
-    )
+    decide = partial(pause, note=note, until=until, by=by, now=now)
+    return (await update_task(store, task_id, decide, now=now, new_id=new_id)).task
 
 
 async def resume_task(
     store: TaskStore, task_id: str, *, catch_up: bool, now: datetime, new_id: Callable[[], str]
 ) -> Task:
     """End a pause or a quarantine; see `lifecycle.edit.resume`."""
-    return await update_task(
-        store, task_id, lambda task: resume(task, now=now, catch_up=catch_up), now=now, new_id=new_id
-    )
+    decide = partial(resume, catch_up=catch_up, now=now)
+    return (await update_task(store, task_id, decide, now=now, new_id=new_id)).task
 
 
 async def cancel_task(store: TaskStore, task_id: str, *, now: datetime, new_id: Callable[[], str]) -> Task:
-    """End the occurrence in hand; see `lifecycle.edit.cancel`."""
-    return await update_task(store, task_id, lambda task: cancel(task, now=now), now=now, new_id=new_id)
+    """End the current occurrence; see `lifecycle.edit.cancel`."""
+    return (await update_task(store, task_id, partial(cancel, now=now), now=now, new_id=new_id)).task
 
 
 async def request_run(store: TaskStore, task_id: str, *, now: datetime, new_id: Callable[[], str]) -> Task:
-    """Ask for a run at the next tick; the schedule stays where it is."""
-    return await update_task(
-        store,
-        task_id,
-        lambda task: queue_runs(task, [now], Trigger.MANUAL, now=now),
-        now=now,
-        new_id=new_id,
-    )
+    """Request a run at the next tick; the schedule stays as it is."""
+    decide = partial(queue_runs, instants=[now], trigger=Trigger.MANUAL, now=now)
+    return (await update_task(store, task_id, decide, now=now, new_id=new_id)).task
 
 
 async def backfill_task(
@@ -117,77 +101,6 @@ async def backfill_task(
     return wanted
 
 
-async def update_task(
-    store: TaskStore,
-    task_id: str,
-    update: Callable[[Task], Transition],
-    *,
-    now: datetime,
-    new_id: Callable[[], str],
-) -> Task:
-    """Apply *decide* to the task as it stands, again if somebody else was faster.
-
-    Raises:
-        InputError: There is no such task, or what was asked makes no sense for it.
-        StoreUnavailableError: It is not known whether the change was made.
-    """
-    for _ in range(MAX_TRIES):
-        stored = await get_task(store, task_id)
-        settlement = update(stored.task)
-        if not settlement.changes:
-            return stored.task
-        changed = await write_update(store, stored, settlement, now=now, new_id=new_id)
-        if changed is not None:
-            return changed.task
-    raise StoreUnavailableError(f"{task_id} changes too quickly; try again")
-
-
-async def write_update(
-    store: TaskStore,
-    stored: VersionedTask,
-    transition: Transition,
-    *,
-    now: datetime,
-    new_id: Callable[[], str],
-) -> VersionedTask | None:
-    """Write what was decided about *stored*, once; None when somebody else has changed it meanwhile.
-
-    Raises:
-        StoreUnavailableError: It is not known whether the change was made.
-    """
-    write = ConditionalWrite.for_changes(stored, transition.changes)
-    entry = RunBatch(f"{new_id()}.1", now, transition.runs) if transition.runs else None
-    [written] = await store.write_with_runs(entry, [write])
-    if written.status is WriteStatus.UNKNOWN:
-        raise StoreUnavailableError(
-            f"The store did not say whether {stored.task.id} was changed; look, and try again"
-        )
-    return VersionedTask(write.task, written.revision) if written.status is WriteStatus.APPLIED else None
-
-
-async def get_task(store: TaskStore, task_id: str) -> VersionedTask:
-    """Return a task.
-
-    Raises:
-        NotFoundError: There is none of this id.
-        InputError: Its document cannot be read.
-    """
-    found = await store.get_tasks([task_id])
-    if found.invalid:
-        raise InputError(f"{task_id} cannot be read: {found.invalid[0].reason}")
-    if not found.tasks:
-        raise NotFoundError(f"There is no task {task_id!r}")
-    return found.tasks[0]
-
-
-class TaskServiceStore(LinkedTaskStore, Protocol):
-    """Tasks, their history, and what is kept beside them."""
-
-    def count_operations(self) -> AbstractContextManager[OperationCounts]:
-        """As in `Store`."""
-        ...
-
-
 class TaskService:
     """The desk of one caller.
 
@@ -200,7 +113,7 @@ class TaskService:
 
     def __init__(
         self,
-        store: TaskServiceStore,
+        store: Store,
         principal: Principal,
         *,
         clock: Callable[[], datetime],
@@ -229,8 +142,7 @@ class TaskService:
         """
         self._require_scope("read")
         stored = await get_task(self._store, task_id)
-        if not self.principal.can_see(stored.task.owner):
-            raise NotFoundError(f"There is no task {task_id!r}")
+        self._require_visible(stored.task)
         return stored
 
     async def list_runs(
@@ -295,7 +207,7 @@ class TaskService:
         if not settlement.changes:
             return stored
         async with sync_links(self._store, spec, before=stored.task, can_see=self.principal.can_see):
-            changed = await write_update(
+            changed = await write_transition(
                 self._store, stored, settlement, now=self._clock(), new_id=self._new_id
             )
         if changed is None:
@@ -322,21 +234,23 @@ class TaskService:
 
     async def pause(self, task_id: str, *, note: str = "", until: datetime | None = None) -> VersionedTask:
         """Stop a task; see `lifecycle.edit.pause`."""
-        how = {"note": note, "until": until, "by": self.principal.name}
-        return await self._run_command("paused", task_id, pause_task, note=note, options=how)
+        decide = partial(pause, note=note, until=until, by=self.principal.name, now=self._clock())
+        return await self._update("paused", task_id, decide, note=note)
 
     async def resume(self, task_id: str, *, catch_up: bool = False) -> VersionedTask:
         """End a pause or a quarantine; see `lifecycle.edit.resume`."""
-        return await self._run_command("resumed", task_id, resume_task, options={"catch_up": catch_up})
+        decide = partial(resume, catch_up=catch_up, now=self._clock())
+        return await self._update("resumed", task_id, decide)
 
     async def cancel(self, task_id: str) -> VersionedTask:
-        """End the occurrence in hand; see `lifecycle.edit.cancel`."""
-        return await self._run_command("cancelled", task_id, cancel_task)
+        """End the current occurrence; see `lifecycle.edit.cancel`."""
+        return await self._update("cancelled", task_id, partial(cancel, now=self._clock()))
 
     async def request_run(self, task_id: str) -> datetime:
-        """Ask for a run at the next tick; return the instant that names it."""
+        """Request a run at the next tick; return the instant that names its occurrence."""
         now = self._clock()
-        await self._run_command("run", task_id, request_run, now=now)
+        decide = partial(queue_runs, instants=[now], trigger=Trigger.MANUAL, now=now)
+        await self._update("run", task_id, decide)
         return now
 
     async def backfill(
@@ -370,22 +284,25 @@ class TaskService:
             raise NotAllowedError(f"owner: this key makes tasks of {self.principal.owner} alone")
         return spec.model_copy(update={"owner": self.principal.owner})
 
-    async def _run_command(
-        self,
-        verb: AuditVerb,
-        task_id: str,
-        command: Callable[..., Awaitable[object]],
-        *,
-        note: str = "",
-        now: datetime | None = None,
-        options: Mapping[str, Any] = MappingProxyType({}),
+    async def _update(
+        self, verb: AuditVerb, task_id: str, decide: Callable[[Task], Transition], *, note: str = ""
     ) -> VersionedTask:
-        """Do one of `control`'s changes, if the caller may and the task is his; return what it is then."""
+        """Write the transition that *decide* returns, if the caller may see the task; return the new task."""
         self._require_scope("run")
-        await self.get_task(task_id)
-        await command(self._store, task_id, now=now or self._clock(), new_id=self._new_id, **options)
+
+        def decide_if_visible(task: Task) -> Transition:
+            self._require_visible(task)
+            return decide(task)
+
+        changed = await update_task(
+            self._store, task_id, decide_if_visible, now=self._clock(), new_id=self._new_id
+        )
         await self._audit(verb, task_id, note=note)
-        return await self.get_task(task_id)
+        return changed
+
+    def _require_visible(self, task: Task) -> None:
+        if not self.principal.can_see(task.owner):
+            raise NotFoundError(f"There is no task {task.id!r}")
 
     async def _check_revision(self, task_id: str, expected: str | None) -> VersionedTask:
         stored = await self.get_task(task_id)

@@ -1,13 +1,12 @@
 """Task type `http`: one request, a webhook call for instance, and whether it was answered as expected."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlencode
 
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
-from functions.domain.events import Event
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model, format_instant
@@ -160,10 +159,8 @@ def _request_headers(job: Job, content_type: str | None, params: Params) -> dict
         "X-Attempt": str(job.attempt),
     }
     if job.event is not None:
-        headers |= {
-            f"ce-{name}": quote(value, safe=_HEADER_SAFE_CHARS)
-            for name, value in _event_attributes(job.event)
-        }
+        encoded = job.event.to_cloud_event().to_headers()
+        headers |= {name: quote(value, safe=_HEADER_SAFE_CHARS) for name, value in encoded.items()}
     if content_type is not None:
         headers["Content-Type"] = content_type
     if params.auth is not None:
@@ -172,10 +169,6 @@ def _request_headers(job: Job, content_type: str | None, params: Params) -> dict
         return headers
     names = {name.lower() for name in params.headers}
     return {name: value for name, value in headers.items() if name.lower() not in names} | params.headers
-
-
-def _event_attributes(event: Event) -> Iterable[tuple[str, str]]:
-    return event.attributes().items()
 
 
 def _to_outcome(job: Job, params: Params, response: Response, redact: Callable[[str], str]) -> Outcome:

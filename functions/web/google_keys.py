@@ -1,4 +1,4 @@
-"""Google's public keys: fetched when needed, kept as long as Google says, never asked for in a hurry."""
+"""Google's public keys: fetched when needed, cached as long as Google says, at most one fetch a minute."""
 
 import asyncio
 import json
@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from functions.errors import SchedulerError
+from functions.http_client.trusted import PostError, TrustedHttpClient
 
 GOOGLE_KEYS_URL = "https://www.googleapis.com/oauth2/v1/certs"
 FETCH_TIMEOUT_S = 5.0
@@ -14,12 +15,12 @@ MAX_BODY_BYTES = 65_536  # Google's answer has about 3 KB
 DEFAULT_CACHE_S = 3600.0  # when Google does not say
 MIN_CACHE_S = 60.0
 MAX_CACHE_S = 86_400.0
-REFETCH_INTERVAL_S = 60.0  # an unknown key makes us ask, but made-up ones must not make us ask all the time
-RETRY_DELAY_S = 10.0  # after a failure; the next pings should not wait for a server that is down
+REFETCH_INTERVAL_S = 60.0  # an unknown key causes a fetch, but made-up ones must not cause one each
+RETRY_DELAY_S = 10.0  # after a failure; the next callers must not wait for a server that is down
 
 
 class KeysUnavailableError(SchedulerError):
-    """Google's keys could not be had, so that no ID token can be judged."""
+    """Google's keys cannot be fetched, so no ID token can be verified."""
 
 
 class GoogleKeys:
@@ -44,7 +45,7 @@ class GoogleKeys:
         self._by_id: Mapping[str, str] = {}
         self._expires_at = float("-inf")
         self._next_fetch_at = float("-inf")
-        self._fetch_lock = asyncio.Lock()  # callers that come at once share one fetch
+        self._fetch_lock = asyncio.Lock()  # concurrent callers share one fetch
 
     async def get(self, key_id: str) -> str | None:
         """Return the certificate with *key_id* as PEM; None when Google does not know that key.
@@ -72,41 +73,35 @@ class GoogleKeys:
 
 
 async def _fetch_keys(url: str, timeout_s: float) -> tuple[Mapping[str, str], float]:
-    import aiohttp  # here: 130 ms, which only a service that takes ID tokens should pay
-
     try:
-        async with (
-            asyncio.timeout(timeout_s),
-            aiohttp.ClientSession() as session,
-            session.get(url, allow_redirects=False) as response,
-        ):
-            if response.status != 200:
-                raise KeysUnavailableError(f"Google's certificates: status {response.status}")
-            body = bytearray()
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise KeysUnavailableError("Google's certificates: the answer is too long")
-            return _parse_keys(bytes(body)), cache_seconds(response.headers)
-    except (aiohttp.ClientError, OSError, TimeoutError) as exc:
-        raise KeysUnavailableError(f"Google's certificates: {type(exc).__name__}") from exc
+        async with TrustedHttpClient() as client:
+            response = await client.request(
+                "GET", url, headers={}, timeout_s=timeout_s, max_bytes=MAX_BODY_BYTES
+            )
+    except PostError as exc:
+        raise KeysUnavailableError(f"Google's certificates: {exc}") from None
+    if response.status != 200:
+        raise KeysUnavailableError(f"Google's certificates: status {response.status}")
+    if response.truncated:
+        raise KeysUnavailableError("Google's certificates: the answer is too long")
+    return _parse_keys(response.body), cache_seconds(response.headers)
 
 
 def _parse_keys(body: bytes) -> Mapping[str, str]:
     try:
-        found = json.loads(body)
+        keys = json.loads(body)
     except (ValueError, RecursionError):
         raise KeysUnavailableError("Google's certificates: the answer is not JSON") from None
-    if not isinstance(found, dict) or not found or not all(isinstance(pem, str) for pem in found.values()):
+    if not isinstance(keys, dict) or not keys or not all(isinstance(pem, str) for pem in keys.values()):
         raise KeysUnavailableError("Google's certificates: the answer is not a table of certificates")
-    return found
+    return keys
 
 
 def cache_seconds(headers: Mapping[str, str]) -> float:
-    """Seconds to keep an answer with *headers*: `max-age` less `Age`, from a minute to a day."""
-    match = re.search(r"(?:^|[\s,])max-age=(\d{1,10})\b", headers.get("Cache-Control", "").lower())
+    """Seconds to cache an answer with *headers*, named in lower case: `max-age` less `age`, bounded."""
+    match = re.search(r"(?:^|[\s,])max-age=(\d{1,10})\b", headers.get("cache-control", "").lower())
     if match is None:
         return DEFAULT_CACHE_S
-    age = headers.get("Age", "")
+    age = headers.get("age", "")
     spent = int(age) if age.isascii() and age.isdigit() and len(age) < 10 else 0
     return min(max(int(match[1]) - spent, MIN_CACHE_S), MAX_CACHE_S)

@@ -13,9 +13,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from functions.app.application import Store
 from functions.domain.storage import ConditionalWrite, VersionedTask
 from functions.domain.task import TaskSpec
+from functions.interfaces import Store
 from functions.services.apply import apply_plan
 from functions.stores import create_store
 from tests.support.firestore_emulator import emulator_host, fresh_project

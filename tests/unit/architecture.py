@@ -13,7 +13,7 @@ MAX_LINES = 500
 LAYERS: Mapping[str, set[str]] = {
     "errors": set(),
     "__version__": set(),
-    "config": set(),
+    "config": {"domain"},
     "domain": set(),
     "interfaces": {"domain"},
     "http_client": {"domain"},
@@ -30,8 +30,8 @@ LAYERS: Mapping[str, set[str]] = {
     | {"notifications", "gcp", "observability", "taskfiles"},
     "scheduler": {"app", "config", "domain", "services", "task_types", "__version__"},
     "testing": {"domain", "http_client", "services", "stores", "task_types"},
-    "web": {"config", "domain", "interfaces", "observability", "services", "task_types", "taskfiles"}
-    | {"__version__"},
+    "web": {"config", "domain", "interfaces", "http_client", "observability", "services", "task_types"}
+    | {"taskfiles", "__version__"},
     "cli": {"app", "config", "domain", "interfaces", "http_client", "notifications", "observability"}
     | {"services", "stores", "task_types", "taskfiles", "transfer", "__version__"},
     "main": {"app", "config", "domain", "observability", "web"},
@@ -79,12 +79,7 @@ STRANGERS = (
 )
 
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
-    "aiohttp": (
-        "functions/cli/api_client.py",
-        "functions/http_client/",
-        "functions/stores/bitable/http.py",  # Feishu has no library fit for a cold start: its own costs 2.9 s
-        "functions/web/google_keys.py",
-    ),
+    "aiohttp": ("functions/http_client/",),
     "apprise": ("functions/notifications/channels/apprise.py",),
     "aiosmtplib": ("functions/notifications/channels/email.py",),
     "google": ("functions/stores/firestore/", "functions/web/auth.py", "functions/gcp/"),
@@ -97,7 +92,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "croniter": ("functions/domain/schedule/",),
     "feedparser": ("functions/task_types/",),
     "cron_descriptor": ("functions/domain/schedule/describe.py",),
-    "jinja2": ("functions/web/",),
+    "jinja2": ("functions/web/", "functions/notifications/channels/email.py"),
     "httpx": (),
     "requests": (),
 }

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from functions.app.application import Store
 from functions.cli.apply import ACTION_RESULTS, ORIGIN
 from functions.cli.session import CliContext
 from functions.cli.tasks import format_report
@@ -18,8 +17,9 @@ from functions.domain.run import Run
 from functions.domain.storage import TaskFilter
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
-from functions.services.apply import all_tasks, apply_plan
-from functions.services.history import iter_runs
+from functions.interfaces import Store
+from functions.services.apply import apply_plan
+from functions.services.paging import all_tasks, iter_runs
 from functions.taskfiles import read_task_files
 from functions.taskfiles.loader import TASK_FILE_SUFFIXES
 

@@ -1,8 +1,8 @@
-"""Whom to tell of what: the decision that follows the last record of an occurrence, as pure rules.
+"""The notifications that follow the last record of an occurrence: which, and to which channels.
 
-A task's run of failures is told once: when it begins (or has lasted as long as a rule asks for), again
-for each failure that looks different from those told, and at its end. A task that changes too often is
-told of once, then no more until it is steady. The state for that is `Alert`.
+A run of failures is notified of when it begins (or has lasted as long as a rule asks for), again for each
+failure that looks different, and at its end. A task that changes too often is notified of once as flapping,
+then no more until it is stable. `AlertState` holds what that takes.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby, pairwise
+from typing import Any
 
 from functions.domain.alerts.model import AlertState, Notification, NotificationKind, NotificationTrigger
 from functions.domain.alerts.outbox import append
@@ -22,45 +23,45 @@ from functions.domain.alerts.subscriptions import (
 )
 from functions.domain.run import Run
 from functions.domain.task import MAX_SUMMARY_CHARS, NotifyRule, Task
-from functions.domain.types import OutcomeKind, SkipReason, format_instant, occurrence_id
+from functions.domain.types import OutcomeKind, SkipReason
 
-# Tasks that change too often between success and failure: how often that is, and what is steady.
+# Flapping: a task that changes too often between success and failure.
 
-HISTORY_LENGTH = 20  # occurrences looked back upon
-MAX_STATE_CHANGES = 5  # of state among those; people follow that many, and one more is flapping
+HISTORY_LENGTH = 20  # occurrences that count
+MAX_STATE_CHANGES = 5  # among those; one more is flapping
 STABLE_LENGTH = 5  # occurrences in a row with the same result end it
 
 SUCCESS_SYMBOL, FAILURE_SYMBOL = ".", "!"
 
 
 def append_outcome(history: str, *, succeeded: bool) -> str:
-    """*course* with one more occurrence; empty while no failure is remembered: all was well before."""
+    """*history* with one more occurrence, e.g. `..!` and a success make `..!.`; empty while none failed."""
     before = history or (SUCCESS_SYMBOL if not succeeded else "")
     after = (before + (SUCCESS_SYMBOL if succeeded else FAILURE_SYMBOL))[-HISTORY_LENGTH:]
     return after if FAILURE_SYMBOL in after else ""
 
 
 def is_starting(history: str) -> bool:
-    """Whether the last occurrence was one change too many."""
+    """Whether the last occurrence changed the state, and that was one change too many."""
     return history[-1:] != history[-2:-1] and state_changes(history) > MAX_STATE_CHANGES
 
 
 def is_stable(history: str) -> bool:
-    """Whether the last occurrences all had the same result."""
+    """Whether the last STABLE_LENGTH occurrences had the same result, or there were fewer."""
     return len(history) < STABLE_LENGTH or len(set(history[-STABLE_LENGTH:])) == 1
 
 
 def longest_failure(history: str) -> int:
-    """The most failures in a row."""
+    """The length of the longest run of failures in *history*."""
     return max((len(list(run)) for state, run in groupby(history) if state == FAILURE_SYMBOL), default=0)
 
 
 def state_changes(history: str) -> int:
-    """How often the state changed."""
+    """How often the state changed in *history*."""
     return sum(one != other for one, other in pairwise(history))
 
 
-# The signature of a failure: equal for two failures that a person would call the same.
+# The fingerprint of a failure: equal for two failures that a reader would call the same.
 
 FINGERPRINT_CHARS = 12  # of a hash: enough to tell a task's own failures apart
 
@@ -83,7 +84,8 @@ _VOLATILE = re.compile(
 def failure_fingerprint(run: Run, *, task_type: str) -> str:
     """Return a short hash of what failed, without what differs from one failure to the next.
 
-    Digits, ids, hosts and moments do not count; an HTTP status does: 404 after 503 is another failure.
+    Digits, ids, hosts and instants do not count, so `GET /a7 timed out after 3 s` equals `GET /b9 timed out
+    after 5 s`; an HTTP status does: 404 after 503 is another failure.
     """
     text = run.summary.lower()
     statuses = " ".join(_HTTP_STATUS.findall(text))
@@ -93,16 +95,23 @@ def failure_fingerprint(run: Run, *, task_type: str) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()[:FINGERPRINT_CHARS]
 
 
-MAX_FINGERPRINTS = 8  # different failures remembered as told; an error that alternates is told once each
+MAX_FINGERPRINTS = 8  # different failures remembered; of errors that alternate each is notified once
 
 FAILURES = frozenset({OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABANDONED})
-NOTIFIED_SKIPS = frozenset({SkipReason.BUDGET, SkipReason.CONFIG})  # will not mend by themselves
+NOTIFIED_SKIPS = frozenset({SkipReason.BUDGET, SkipReason.CONFIG})  # need a change of plan or settings
+
+_NOTHING_NOTIFIED: dict[str, Any] = {
+    "notified": False,
+    "failure_fingerprints": "",
+    "first_notified_at": None,
+    "reminded_at": None,
+}
 
 
 def decide_notifications(
     task: Task, run: Run, *, now: datetime
 ) -> tuple[AlertState, tuple[Notification, ...]]:
-    """Return what people know and must be told after *run*, and the notices that are new in it.
+    """Return the task's alert after *run*, and the notifications that are new in it.
 
     Args:
         task: As it was before *run* is counted: `consecutive_failures` are those before this one.
@@ -116,62 +125,87 @@ def decide_notifications(
 
 
 def paused_notification(task: Task, note: str, *, now: datetime) -> Notification:
-    """Tell that *task* stopped itself, or was stopped because it takes its process down.
+    """Notify that the scheduler paused *task*, or quarantined it because it takes its process down.
 
-    It goes to the rules that listen to pauses or to failures, for a stop is the last word of a failure.
+    It goes to the rules for pauses and for failures: a pause is the last news of a run of failures.
     """
-    told = subscribed_to(task, "paused", "failure")
-    at = task.occurrence or task.next_occurrence or now
-    return Notification(
-        id=f"{occurrence_id(task.id, at)}#paused",
-        kind="paused",
-        task_id=task.id,
-        title=task.title,
-        type=task.type,
-        schedule=task.schedule,
-        timezone=task.timezone,
-        occurrence=at,
-        at=now,
+    rules = subscribed_to(task, "paused", "failure")
+    return Notification.about(
+        task,
+        "paused",
+        occurrence=task.occurrence or task.next_occurrence or now,
+        now=now,
         summary=note,
-        channels=omit_default_channel(channel_names(told)) if told else (NO_CHANNEL,),
+        channels=omit_default_channel(channel_names(rules)) if rules else (NO_CHANNEL,),
         since=task.alert.failing_since,
         failures=task.consecutive_failures,
-        priority=task.priority,
-        tags=task.tags,
+        next_run_at=None,
     )
 
 
 def _after_failure(task: Task, run: Run, *, now: datetime) -> tuple[AlertState, tuple[Notification, ...]]:
-    counted = run.outcome in FAILURES
-    failures = task.consecutive_failures + counted
+    """The state and the notification after a failure, or after a skip that needs a remedy.
+
+    One "flapping" notification when the task changes too often, otherwise one "failure" notification to the
+    channels of all rules that are due. With rule A (`after: 1`), rule B (`after: 3`) and the errors x and y:
+
+        failure        1 (x)   2 (x)   3 (x)   4 (y)   5 (x)
+        rules due      A       -       B       A, B    -
+        because        new     known   3rd     new     known
+    """
+    is_failure = run.outcome in FAILURES
     alert = task.alert.model_copy(update={"failing_since": task.alert.failing_since or run.started_at})
-    if counted and subscribed_to(task, "failure"):
-        alert = alert.model_copy(
-            update={"outcome_history": append_outcome(alert.outcome_history, succeeded=False)}
-        )
+    if is_failure and subscribed_to(task, "failure"):
+        alert = _record_failure(alert)
         if rules := _rules_for_flapping(task, alert):
             return _notify_flapping(task, run, alert, rules, now=now)
-        if alert.flapping and is_stable(alert.outcome_history):  # it is no longer unstable but broken: news
-            alert = alert.model_copy(
-                update={"flapping": (), "outcome_history": FAILURE_SYMBOL, "failure_fingerprints": ""}
-            )
-    looks = failure_fingerprint(run, task_type=task.type)
-    seen = alert.failure_fingerprints.split()
-    # A skip for want of budget or settings is no flicker to be waited out: it reaches every threshold.
-    rules = _unmuted_rules(task, alert, "failure") if counted else subscribed_to(task, "failure")
-    reached = [rule for rule in rules if not counted or failures >= rule.after]
-    due = [rule for rule in reached if looks not in seen or (counted and failures == rule.after)]
+        alert = _end_flapping_if_broken(alert)
+    known = alert.failure_fingerprints.split()
+    fingerprint = failure_fingerprint(run, task_type=task.type)
+    find_due = _rules_due_on_failure if is_failure else _rules_due_on_skip
+    due = find_due(task, alert, is_new=fingerprint not in known)
     if not due:
         return alert, ()
+    failures = task.consecutive_failures + is_failure
     notice = _notification(
         task, run, "failure", channel_names(due), now=now, since=alert.failing_since, failures=failures
     )
-    told = [other for other in seen if other != looks] + [looks]
-    update = {"notified": True, "failure_fingerprints": " ".join(told[-MAX_FINGERPRINTS:])}
-    alert = alert.model_copy(
-        update=update | {"first_notified_at": alert.first_notified_at or now, "reminded_at": now}
-    )
-    return append(alert, notice), (notice,)
+    known = [*(other for other in known if other != fingerprint), fingerprint]
+    update = {
+        "notified": True,
+        "failure_fingerprints": " ".join(known[-MAX_FINGERPRINTS:]),
+        "first_notified_at": alert.first_notified_at or now,
+        "reminded_at": now,
+    }
+    return append(alert.model_copy(update=update), notice), (notice,)
+
+
+def _record_failure(alert: AlertState) -> AlertState:
+    history = append_outcome(alert.outcome_history, succeeded=False)
+    return alert.model_copy(update={"outcome_history": history})
+
+
+def _end_flapping_if_broken(alert: AlertState) -> AlertState:
+    """A flapping task that now fails each time is no longer unstable but broken, and that is news."""
+    if not alert.flapping or not is_stable(alert.outcome_history):
+        return alert
+    update = {"flapping": (), "outcome_history": FAILURE_SYMBOL, "failure_fingerprints": ""}
+    return alert.model_copy(update=update)
+
+
+def _rules_due_on_failure(task: Task, alert: AlertState, *, is_new: bool) -> list[NotifyRule]:
+    """The rules whose threshold is reached by just this failure, or was before and the error is new."""
+    failures = task.consecutive_failures + 1
+    return [
+        rule
+        for rule in _unmuted_rules(task, alert, "failure")
+        if failures == rule.after or (is_new and failures > rule.after)
+    ]
+
+
+def _rules_due_on_skip(task: Task, _: AlertState, *, is_new: bool) -> list[NotifyRule]:
+    """All rules for failures: want of credits or settings does not pass by itself, so no threshold counts."""
+    return subscribed_to(task, "failure") if is_new else []
 
 
 def _after_success(task: Task, run: Run, *, now: datetime) -> tuple[AlertState, tuple[Notification, ...]]:
@@ -179,14 +213,8 @@ def _after_success(task: Task, run: Run, *, now: datetime) -> tuple[AlertState, 
     failing = alert.failing_since is not None or alert.notified
     if not failing and not run.has_news and task.notify is None and not alert.flapping:
         return alert, ()  # by far the most frequent case
-    over = {
-        "failing_since": None,
-        "notified": False,
-        "failure_fingerprints": "",
-        "first_notified_at": None,
-        "reminded_at": None,
-    }
-    if recovered := _rules_for_flapping(task, alert):  # who is told that it changes is told enough
+    over = {"failing_since": None} | _NOTHING_NOTIFIED
+    if recovered := _rules_for_flapping(task, alert):  # that notification stands for the recovery, too
         alert, notices = _notify_flapping(task, run, alert, recovered, now=now)
         alert = alert.model_copy(update=over)
     else:
@@ -201,25 +229,25 @@ def _after_success(task: Task, run: Run, *, now: datetime) -> tuple[AlertState, 
 
 
 def _record_success(task: Task, run: Run) -> AlertState:
-    """The alert after a success that nobody needs to hear of."""
+    """The alert after a success, before any notification of it."""
     alert = task.alert
-    course = append_outcome(alert.outcome_history, succeeded=True)
+    history = append_outcome(alert.outcome_history, succeeded=True)
     awaiting = run.finished_at if task.expect_seconds else None
-    if (course, awaiting, False) == (
+    if (history, awaiting, False) == (
         alert.outcome_history,
         alert.awaiting_since,
         alert.missing_success_notified,
     ):
         return alert
     return alert.model_copy(
-        update={"outcome_history": course, "awaiting_since": awaiting, "missing_success_notified": False}
+        update={"outcome_history": history, "awaiting_since": awaiting, "missing_success_notified": False}
     )
 
 
 def _notify_recovery(
     task: Task, run: Run, alert: AlertState, recovered: Sequence[NotifyRule], *, now: datetime
 ) -> tuple[AlertState, tuple[Notification, ...]]:
-    """Tell of the end of failures, and of the end of flapping."""
+    """Notify of the end of failures, and of the end of flapping."""
     notices: list[Notification] = []
     if recovered:
         since, failures = alert.failing_since, task.consecutive_failures
@@ -243,23 +271,23 @@ def _notify_success(
     *,
     now: datetime,
 ) -> tuple[AlertState, tuple[Notification, ...]]:
-    """Tell of the success itself, where it is news or somebody asked for it."""
+    """Notify of the success itself, where it is news or a rule asks for it."""
     if run.has_news:
-        readers = subscribed_to(task, "news", "success")
+        rules = subscribed_to(task, "news", "success")
         kind: NotificationKind = "news"
-    else:  # who is told that the task is back need not be told that it succeeded
-        readers = [rule for rule in subscribed_to(task, "success") if rule not in recovered]
+    else:  # the recovery already says that the task succeeded
+        rules = [rule for rule in subscribed_to(task, "success") if rule not in recovered]
         kind = "success"
-    if not readers:
+    if not rules:
         return alert, notifications
-    notice = _notification(task, run, kind, channel_names(readers), now=now)
+    notice = _notification(task, run, kind, channel_names(rules), now=now)
     return append(alert, notice), (*notifications, notice)
 
 
 def _rules_for_flapping(task: Task, alert: AlertState) -> list[NotifyRule]:
-    """Whom to tell that the task changes too often; nobody when it does not, or is known to.
+    """The rules to notify that the task begins to flap; none when it does not, or did before.
 
-    A rule that waits for longer failures than there were never heard of any, and need not hear of this.
+    A rule with a threshold above the longest run of failures was notified of none, nor is it of this.
     """
     if alert.flapping or not is_starting(alert.outcome_history):
         return []
@@ -270,26 +298,20 @@ def _rules_for_flapping(task: Task, alert: AlertState) -> list[NotifyRule]:
 def _notify_flapping(
     task: Task, run: Run, alert: AlertState, rules: Sequence[NotifyRule], *, now: datetime
 ) -> tuple[AlertState, tuple[Notification, ...]]:
-    """Tell of one change too many, in place of it."""
-    told = channel_names(rules)
+    """Notify of the flapping instead of the failure or the success that completed it."""
+    names = channel_names(rules)
     history = alert.outcome_history
     summary = f"Changed {state_changes(history)} times in {len(history)} runs; last: {run.summary}"
     run = run.model_copy(update={"summary": summary[:MAX_SUMMARY_CHARS]})
-    notice = _notification(task, run, "flapping", told, now=now)
-    quiet = {
-        "flapping": told,
-        "notified": False,
-        "failure_fingerprints": "",
-        "first_notified_at": None,
-        "reminded_at": None,
-    }
-    return append(alert.model_copy(update=quiet), notice), (notice,)
+    notice = _notification(task, run, "flapping", names, now=now)
+    update = {"flapping": names} | _NOTHING_NOTIFIED
+    return append(alert.model_copy(update=update), notice), (notice,)
 
 
-def _unmuted_rules(task: Task, alert: AlertState, event: NotificationTrigger) -> list[NotifyRule]:
-    """The rules that listen to *event* and were not promised quiet until the task is steady."""
+def _unmuted_rules(task: Task, alert: AlertState, trigger: NotificationTrigger) -> list[NotifyRule]:
+    """The rules for *trigger*, without those whose channels are silent until the task is stable."""
     return [
-        rule for rule in subscribed_to(task, event) if not set(channel_names([rule])) <= set(alert.flapping)
+        rule for rule in subscribed_to(task, trigger) if not set(channel_names([rule])) <= set(alert.flapping)
     ]
 
 
@@ -303,16 +325,11 @@ def _notification(
     since: datetime | None = None,
     failures: int = 0,
 ) -> Notification:
-    return Notification(
-        id=f"{task.id}@{format_instant(run.occurrence)}#{kind}",
-        kind=kind,
-        task_id=task.id,
-        title=task.title,
-        type=task.type,
-        schedule=task.schedule,
-        timezone=task.timezone,
+    return Notification.about(
+        task,
+        kind,
         occurrence=run.occurrence,
-        at=now,
+        now=now,
         summary=run.summary,
         channels=omit_default_channel(names),
         since=since,
@@ -320,15 +337,12 @@ def _notification(
         last_success_at=_last_success_at(task),
         attempt=run.attempt,
         duration_ms=run.duration_ms,
-        next_run_at=task.next_occurrence if task.next_occurrence and task.next_occurrence > now else None,
         items=run.items if kind in ("news", "success") else (),
-        priority=task.priority,
-        tags=task.tags,
     )
 
 
 def _last_success_at(task: Task) -> datetime | None:
-    """When *task* last succeeded, by what it keeps of its last outcomes."""
+    """When *task* last succeeded, by `Task.recent`, e.g. `succeeded 42 2026-11-20T12:00:00Z`."""
     for compact in reversed(task.recent):
         outcome, _, rest = compact.partition(" ")
         if outcome == OutcomeKind.SUCCEEDED:

@@ -1,10 +1,12 @@
-"""What people know about a task, and what they must still be told: the state of its alerts."""
+"""The state of a task's alerts: the notification as a value, and what has been and must be delivered."""
 
-from typing import Literal
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
 
-from functions.domain.types import Instant, Model, Priority, Tag, TaskId, TypeName
+from functions.domain.types import Instant, Model, Priority, Tag, TaskId, TypeName, occurrence_id
 
-# A notice: something people should be told about a task, in no channel's own language yet.
+if TYPE_CHECKING:
+    from functions.domain.task import Task
 
 NotificationTrigger = Literal[
     "failure", "recovery", "success", "paused", "news", "flapping", "late", "silent"
@@ -18,12 +20,12 @@ class Notification(Model):
     Attributes:
         id: `<occurrence id>#<kind>`; the same for every attempt at delivery.
         summary: One sentence: what happened.
-        channels: Names of the channels still to be told; empty means the default ones.
+        channels: Names of the channels it must still be delivered to; empty means the default ones.
         since: When the present (or just ended) run of failures began; None when there was none.
         failures: Failed occurrences in a row, this one included.
-        last_good: When the task last succeeded, as far as its own notes reach; None when they do not.
+        last_success_at: When the task last succeeded, as far as `Task.recent` reaches; None beyond it.
         attempt: Attempts made at the occurrence.
-        items: What was found, for people to read; each with `title` and perhaps `url` and `text`.
+        items: What the run found; each with `title` and perhaps `url` and `text`.
         priority: The task's; what is urgent passes through quiet hours and maintenance.
         tags: The task's, by which maintenance may name it.
     """
@@ -49,28 +51,67 @@ class Notification(Model):
     priority: Priority = Priority.MEDIUM
     tags: tuple[Tag, ...] = ()
 
+    @classmethod
+    def about(
+        cls,
+        task: "Task",
+        kind: NotificationKind,
+        *,
+        occurrence: datetime,
+        now: datetime,
+        summary: str,
+        **details: Any,
+    ) -> "Notification":
+        """The notification of *kind* about *task*.
+
+        Args:
+            occurrence: The instant it belongs to, which makes its id.
+            details: Further fields, and those that differ from the task's.
+        """
+        upcoming = task.next_occurrence
+        fields: dict[str, Any] = {
+            "id": f"{occurrence_id(task.id, occurrence)}#{kind}",
+            "title": task.title,
+            "schedule": task.schedule,
+            "next_run_at": upcoming if upcoming and upcoming > now else None,
+            "priority": task.priority,
+            "tags": task.tags,
+        }
+        return cls(
+            kind=kind,
+            task_id=task.id,
+            type=task.type,
+            timezone=task.timezone,
+            occurrence=occurrence,
+            at=now,
+            summary=summary,
+            **fields | details,
+        )
+
 
 class AlertState(Model):
-    """What people know about this task, and what they must still be told.
+    """What has been said of a task, and what must still be delivered.
 
     Attributes:
-        failing_since: When the present run of failures began; None while all is well.
-        told: Whether somebody was told of the present failures, so that a recovery is news.
-        signature: What the last told failure looked like, to notice a changed error.
-        pending: Notices decided and not yet delivered. Written with the result they tell of, so a
-            crash between run and delivery loses none.
-        tries: How often delivery of the pending notices failed.
+        failing_since: When the present run of failures began; None while the task succeeds.
+        notified: Whether a notification of the present failures exists, so that a recovery is news.
+        failure_fingerprints: Of the failures notified of, oldest first, so that a changed error is noticed.
+        pending: Notifications decided and not yet delivered. They are written with the result they are
+            about, so a crash between run and delivery loses none.
+        delivery_attempts: How often delivery of the pending notifications failed.
         retry_at: When to try again; None when nothing is pending.
         held_until: When the last of the channels that are closed to them opens; None when none is closed.
-        told_at: When the first word of the present failures was said, which reminders count from.
+        first_notified_at: When the first notification of the present failures was made; reminders count
+            from it.
         reminded_at: Reminders due until then were given, or were not needed.
-        course: The last occurrences, oldest first: `.` succeeded, `!` failed; empty while none failed.
-        flapping: The channels told that the task changes too often, and told nothing more until it is
-            steady; empty while it does not.
-        late: Whether people know that the task starts late.
-        silent: Whether people know that a success is overdue.
+        outcome_history: The last occurrences, oldest first: `.` succeeded, `!` failed; empty while none
+            failed.
+        flapping: The channels notified that the task changes too often, which get nothing more until it is
+            stable; empty while it does not.
+        late_notified: Whether a notification says that the task starts late.
+        missing_success_notified: Whether a notification says that a success is overdue.
         awaiting_since: Since when a success is awaited: the last one, or the end of a pause. None when
-            there was neither, or nobody waits for one.
+            there was neither, or when no success is expected within a time.
     """
 
     failing_since: Instant | None = None

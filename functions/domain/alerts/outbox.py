@@ -1,13 +1,13 @@
-"""The notices that wait in a task for their delivery: how many, how large, and which give way."""
+"""The outbox of a task: the notifications that wait for delivery, their limits, retries and expiry."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from functions.domain.alerts.model import AlertState, Notification, NotificationKind
 
-PENDING_LIMIT = 20  # notices waiting in one task; they are written with every result of it
-ITEMS_LIMIT = 50  # items kept of one notice
-TOTAL_ITEMS_LIMIT = 150  # items kept of all waiting notices, so that the document stays far below 1 MiB
+PENDING_LIMIT = 20  # notifications waiting in one task; they are written with every result of it
+ITEMS_LIMIT = 50  # items of one notification
+TOTAL_ITEMS_LIMIT = 150  # items of all waiting notifications, so that the document stays far below 1 MiB
 MAX_ITEM_CHARS = {"title": 200, "url": 1000, "text": 500}
 
 _IMPORTANCE: dict[NotificationKind, int] = {
@@ -28,10 +28,10 @@ _IMPORTANCE: dict[NotificationKind, int] = {
 
 
 def append(alert: AlertState, *notifications: Notification) -> AlertState:
-    """Return *alert* with *notices* waiting, and no memory of earlier vain tries: there is something new.
+    """Return *alert* with *notifications* pending; what is new resets the count of vain deliveries.
 
-    When too many wait, the least important give way (successes and news, then reminders and what is over,
-    then failures and pauses), the oldest of them first. A notice decided twice waits once.
+    When too many wait, the least important are dropped (successes and news, then reminders and recoveries,
+    then failures and pauses), the oldest of them first. A notification decided twice waits once.
     """
     if not notifications:
         return alert
@@ -53,31 +53,29 @@ def _truncate(notification: Notification) -> Notification:
 
 
 def _truncate_item(item: dict[str, str]) -> dict[str, str]:
-    """*item* with its texts cut; an address that is too long is left out, for half of one leads nowhere."""
-    kept = {name: item[name][:chars] for name, chars in MAX_ITEM_CHARS.items() if item.get(name)}
+    """*item* with its texts cut; a URL that is too long is left out, for half of one leads nowhere."""
+    texts = {name: item[name][:chars] for name, chars in MAX_ITEM_CHARS.items() if item.get(name)}
     if len(item.get("url", "")) > MAX_ITEM_CHARS["url"]:
-        del kept["url"]
-    return kept
+        del texts["url"]
+    return texts
 
 
 def _strip_details(waiting: Sequence[Notification]) -> tuple[Notification, ...]:
-    """*waiting* with the items of older notices left out when there are too many in all."""
-    room = TOTAL_ITEMS_LIMIT
+    """*waiting* without the items of the oldest notifications, when there are too many in all."""
+    free = TOTAL_ITEMS_LIMIT
     slim: list[Notification] = []
     for notice in reversed(waiting):
-        items = notice.items[: max(room, 0)]
-        room -= len(notice.items)
+        items = notice.items[: max(free, 0)]
+        free -= len(notice.items)
         slim.append(notice if items == notice.items else notice.model_copy(update={"items": items}))
     return tuple(reversed(slim))
 
-
-# How long delivery of a task's notices is tried, and how long they wait for a channel to open.
 
 GIVE_UP_AFTER = timedelta(hours=24)
 GIVE_UP_ATTEMPTS = 20
 RETRY_MINUTES = (1, 2, 4, 8, 16, 30, 60)
 
-ChannelHolds = Mapping[str, datetime]  # until when channels are closed to a notice, by name
+ChannelHolds = Mapping[str, datetime]  # by channel: until when it is closed to a notification
 
 
 def after_attempt(
@@ -87,43 +85,46 @@ def after_attempt(
     now: datetime,
     channel_holds: Sequence[ChannelHolds] | None = None,
 ) -> tuple[AlertState, tuple[Notification, ...]]:
-    """Return *alert* after one try to deliver its pending notices, and the notices given up.
+    """Return *alert* after one attempt to deliver its pending notifications, and those given up.
 
-    A notice is given up when it is a day old; all are after 20 tries that brought no word of anything new.
-    What waits for a channel to open was not tried, and does not age.
+    What becomes of a notification depends on its channels. Delivery to B failed, C is closed until 8:00:
+
+        failed   held      afterwards
+        -        -         delivered, gone
+        B        -         waits for B; given up after a day or 20 attempts
+        -        C         waits for C until 8:00; neither ages nor counts as an attempt
+        B        C         waits for both; when given up, for C alone
+
+    The task is due again at the first of: the next attempt (1, 2, 4 ... 60 minutes on), the opening of C.
 
     Args:
-        remaining: For each pending notice the channels that could not be told; empty when done.
-        held: For each pending notice the channels that are closed to it; None when none is.
+        failed_channels: For each pending notification the channels that took no delivery; empty when done.
+        channel_holds: For each pending notification the channels that are closed to it; None when none is.
     """
-    kept: list[Notification] = []
+    all_holds = channel_holds or [{}] * len(failed_channels)
+    waiting: list[Notification] = []
     given_up: list[Notification] = []
-    wakes: set[datetime] = set()
-    in_vain = False
-    for notice, failed, holds in zip(
-        alert.pending, failed_channels, channel_holds or [{}] * len(failed_channels), strict=True
-    ):
-        wakes.update(holds.values())
+    has_failed = False
+    for notice, failed, holds in zip(alert.pending, failed_channels, all_holds, strict=True):
         if failed and _is_expired(notice, alert, now=now):
             given_up.append(notice.model_copy(update={"channels": failed}))
             failed = ()
-        in_vain = in_vain or bool(failed)
+        has_failed = has_failed or bool(failed)
         if failed or holds:
-            kept.append(notice.model_copy(update={"channels": (*failed, *holds)}))
-    if in_vain:
-        wakes.add(
-            now + timedelta(minutes=RETRY_MINUTES[min(alert.delivery_attempts, len(RETRY_MINUTES) - 1)])
-        )
-    opens = max((until for holds in channel_holds or () for until in holds.values()), default=None)
-    after = alert.model_copy(
-        update={
-            "pending": tuple(kept),
-            "delivery_attempts": alert.delivery_attempts + 1 if in_vain else 0,
-            "retry_at": min(wakes) if kept else None,
-            "held_until": (opens or alert.held_until) if kept else None,
-        }
-    )
-    return after, tuple(given_up)
+            waiting.append(notice.model_copy(update={"channels": (*failed, *holds)}))
+    openings = [until for holds in all_holds for until in holds.values()]
+    attempts = [now + _retry_wait(alert)] if has_failed else []
+    update = {
+        "pending": tuple(waiting),
+        "delivery_attempts": alert.delivery_attempts + 1 if has_failed else 0,
+        "retry_at": min(openings + attempts) if waiting else None,
+        "held_until": max(openings, default=alert.held_until) if waiting else None,
+    }
+    return alert.model_copy(update=update), tuple(given_up)
+
+
+def _retry_wait(alert: AlertState) -> timedelta:
+    return timedelta(minutes=RETRY_MINUTES[min(alert.delivery_attempts, len(RETRY_MINUTES) - 1)])
 
 
 def _is_expired(notification: Notification, alert: AlertState, *, now: datetime) -> bool:

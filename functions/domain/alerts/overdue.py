@@ -1,4 +1,4 @@
-"""What must be said of a task without a run to say it: reminders, a success overdue, a start that is late."""
+"""Notifications that no run causes: reminders, a success that is overdue, a start that is late."""
 
 from datetime import datetime, timedelta
 from typing import Literal
@@ -15,16 +15,21 @@ from functions.domain.schedule.occurrences import MIN_GRACE, is_within_grace, ji
 from functions.domain.task import MAX_SUMMARY_CHARS, NotifyRule, Task
 from functions.domain.types import earliest, format_instant
 
-# When people are reminded of a failure that lasts: at moments that grow apart.
-
-REMINDER_DELAYS = (timedelta(hours=1), timedelta(hours=4), timedelta(hours=12))  # after the first word
+REMINDER_DELAYS = (
+    timedelta(hours=1),
+    timedelta(hours=4),
+    timedelta(hours=12),
+)
 REMINDER_PERIOD = timedelta(days=1)
 
 
 def next_reminder(
     remind: Literal["auto", "never"] | int, *, first_notified_at: datetime, after: datetime
 ) -> datetime | None:
-    """The first reminder later than *after* of a failure told first at *told_at*."""
+    """The first reminder later than *after* of a failure first notified of at *first_notified_at*.
+
+    With "auto" they come 1, 4 and 12 hours after that, then each day; otherwise every *remind* seconds.
+    """
     if remind == "never":
         return None
     if remind == "auto":
@@ -38,14 +43,14 @@ def next_reminder(
 
 
 def next_reminder_at(task: Task) -> datetime | None:
-    """The next moment at which some rule of *task* wants a reminder; None when none does."""
-    return earliest(moment for _, moment in _reminders(task))
+    """When the next reminder of *task* is due by any of its rules; None when none will be."""
+    return earliest(due_at for _, due_at in _reminders(task))
 
 
 def due_reminders(task: Task, *, now: datetime) -> tuple[list[NotifyRule], datetime | None]:
-    """The rules whose reminders have come due by *now*, and the earliest moment of those."""
-    due = [(rule, moment) for rule, moment in _reminders(task) if moment <= now]
-    return [rule for rule, _ in due], earliest(moment for _, moment in due)
+    """The rules whose reminders are due by *now*, and when the first of these was due."""
+    due = [(rule, due_at) for rule, due_at in _reminders(task) if due_at <= now]
+    return [rule for rule, _ in due], earliest(due_at for _, due_at in due)
 
 
 def _reminders(task: Task) -> list[tuple[NotifyRule, datetime]]:
@@ -54,19 +59,19 @@ def _reminders(task: Task) -> list[tuple[NotifyRule, datetime]]:
         return []
     after = alert.reminded_at or alert.first_notified_at
     ran_again = task.last_run_at is not None and task.last_run_at > after
-    found = []
+    reminders = []
     for rule in subscribed_to(task, "failure"):
-        moment = next_reminder(rule.remind, first_notified_at=alert.first_notified_at, after=after)
-        if moment is None or not has_reached_threshold(rule, task, task.consecutive_failures):
+        due_at = next_reminder(rule.remind, first_notified_at=alert.first_notified_at, after=after)
+        if due_at is None or not has_reached_threshold(rule, task, task.consecutive_failures):
             continue
         if rule.remind == "auto" and not ran_again:  # there is nothing to add yet: once a day will do
-            moment = max(moment, after + REMINDER_PERIOD)
-        found.append((rule, moment))
-    return found
+            due_at = max(due_at, after + REMINDER_PERIOD)
+        reminders.append((rule, due_at))
+    return reminders
 
 
 def next_notification_at(task: Task) -> datetime | None:
-    """The next moment at which something is to be said of a task that is neither paused nor at its end."""
+    """When the next notification about *task*, or the next delivery of one, is due; None when none is."""
     if not _is_monitored(task):
         return next_delivery_retry_at(task)
     return earliest(
@@ -75,37 +80,38 @@ def next_notification_at(task: Task) -> datetime | None:
 
 
 def next_delivery_retry_at(task: Task) -> datetime | None:
-    """When to try again what people, or other tasks, have not been told yet."""
+    """When to try again to deliver what waits in *task*: notifications, and events for other tasks."""
     return earliest((task.alert.retry_at, task.outbox.retry_at))
 
 
 def with_due_notifications(task: Task, *, now: datetime) -> AlertState:
-    """The task's alert with what has come due to be said by *now*; of a task that was stopped nothing does.
+    """The task's alert with the notifications due by *now*; a task that is stopped has none.
 
-    Whatever is due is due no more afterwards, even if nobody listens.
+    What is due counts as done afterwards, even when no rule subscribes to it.
     """
     if not _is_monitored(task):
         return task.alert
     alert = _with_missing_success_notification(task, now=now)
-    rules, moment = due_reminders(task, now=now)
-    if moment is None:
+    rules, due_at = due_reminders(task, now=now)
+    if due_at is None:
         return alert
     summary, failures = task.last_error, task.consecutive_failures
-    notice = _notification(task, "reminder", rules, at=moment, now=now, summary=summary, failures=failures)
+    notice = _notification(task, "reminder", rules, at=due_at, now=now, summary=summary, failures=failures)
     return append(alert.model_copy(update={"reminded_at": now}), notice)
 
 
 def with_late_start_notification(task: Task, *, now: datetime) -> AlertState:
-    """The alert of a task that is about to start what its schedule owes, or to skip it.
+    """The alert of a task whose due occurrences are about to be started or skipped.
 
-    Late is what begins later than its grace after it could: people hear of it once, until one is on time.
+    A start is late when its grace is over before a tick finds it. One notification says so, and no other
+    follows until a start is on time.
     """
     if task.next_occurrence is None:
         return task.alert
     due = max(jittered_start(task, task.next_occurrence), task.next_run_at or task.next_occurrence)
     if due > now:
         return task.alert
-    spare = due - jittered_start(task, task.next_occurrence)  # nobody could have looked at it before then
+    spare = due - jittered_start(task, task.next_occurrence)  # no tick could have found it before then
     late = now - due > MIN_GRACE and not is_within_grace(task, task.next_occurrence, now=now - spare)
     if late is task.alert.late_notified:
         return task.alert
@@ -121,7 +127,7 @@ def with_late_start_notification(task: Task, *, now: datetime) -> AlertState:
 
 
 def restart_monitoring(task: Task, *, now: datetime) -> AlertState:
-    """The alert of a task that goes on after a pause: a success is awaited anew, and nobody is reminded."""
+    """The alert of a task whose pause ends: the wait for a success begins anew, reminders are over."""
     since = now if task.expect_seconds else None
     update = {
         "awaiting_since": since,
@@ -135,7 +141,7 @@ def restart_monitoring(task: Task, *, now: datetime) -> AlertState:
 
 
 def _is_monitored(task: Task) -> bool:
-    """Whether the task is meant to run again."""
+    """Whether anything can still start the task."""
     stopped = task.pause is not None or not task.enabled
     return not stopped and bool(
         task.next_occurrence or task.occurrence or task.backlog or task.has_event_triggers
@@ -192,22 +198,14 @@ def _notification(
     summary: str,
     failures: int = 0,
 ) -> Notification:
-    """A notice that belongs to the moment *at*, and is the same whoever finds that it has come."""
-    return Notification(
-        id=f"{task.id}@{format_instant(at)}#{kind}",
-        kind=kind,
-        task_id=task.id,
-        title=task.title,
-        type=task.type,
-        schedule=task.schedule,
-        timezone=task.timezone,
+    """The notification that belongs to the instant *at*, the same whichever tick makes it."""
+    return Notification.about(
+        task,
+        kind,
         occurrence=at,
-        at=now,
+        now=now,
         summary=summary[:MAX_SUMMARY_CHARS],
         channels=omit_default_channel(channel_names(rules)),
         since=task.alert.failing_since,
         failures=failures,
-        next_run_at=task.next_occurrence if task.next_occurrence and task.next_occurrence > now else None,
-        priority=task.priority,
-        tags=task.tags,
     )

@@ -6,12 +6,12 @@ from datetime import datetime, time, timedelta
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from functions.domain.alerts.model import Notification, NotificationKind
 from functions.domain.alerts.outbox import ChannelHolds
 from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL
-from functions.domain.types import Instant, Model, Priority, Tag, TaskId
+from functions.domain.types import Instant, Model, Priority, Tag, TaskId, TimezoneName
 
 MAX_ADJOINING_WINDOWS = 50  # that follow one another without a gap; then the notice is let through
 NEVER_HELD_KINDS = frozenset({"channel", "test"})  # said about channels, to who looks after them
@@ -19,17 +19,6 @@ NEVER_HELD_KINDS = frozenset({"channel", "test"})  # said about channels, to who
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
-
-
-def _check_timezone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, OSError, ValueError):
-        raise ValueError("must be the name of a time zone, such as Europe/Riga") from None
-    return name
-
-
-TimezoneName = Annotated[str, AfterValidator(_check_timezone)]
 
 
 class QuietHours(Model):
@@ -270,33 +259,3 @@ def _remove_superseded(
 def _remove_channel(kept: list[Route], name: str, number: int) -> None:
     held = {other: until for other, until in kept[number].hold.items() if other != name}
     kept[number] = replace(kept[number], hold=held)
-
-
-# A bound on how often something is done: a bucket that fills evenly and is emptied one by one.
-
-
-@dataclass(frozen=True, slots=True)
-class TokenBucket:
-    """What is left of *per_minute* at *at*; never more than a minute's worth."""
-
-    per_minute: int
-    tokens: float
-    updated_at: datetime
-
-    @classmethod
-    def full(cls, per_minute: int, *, now: datetime) -> "TokenBucket":
-        """A bucket nobody has taken from."""
-        return cls(per_minute, per_minute, now)
-
-    def next_token_at(self, now: datetime) -> datetime:
-        """When the next one may be taken; *now* when it may be now."""
-        missing = 1 - self._tokens_at(now)
-        return now if missing <= 0 else now + timedelta(minutes=missing / self.per_minute)
-
-    def take(self, now: datetime) -> "TokenBucket":
-        """The bucket after one was taken."""
-        return TokenBucket(self.per_minute, self._tokens_at(now) - 1, now)
-
-    def _tokens_at(self, now: datetime) -> float:
-        minutes = max((now - self.updated_at) / timedelta(minutes=1), 0)
-        return min(self.tokens + minutes * self.per_minute, self.per_minute)

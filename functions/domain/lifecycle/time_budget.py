@@ -36,6 +36,10 @@ class Deadline:
         """The longest attempt that fits into a whole invocation; None when any does."""
         return None if self.budget.response_limit is None else self.budget.response_limit - FINISH_MARGIN
 
+    def elapsed(self, now: datetime) -> timedelta:
+        """Return how long the invocation has run."""
+        return now - self.started_at
+
     def can_start(self, now: datetime) -> bool:
         """Whether attempts may still be started."""
         return self.budget.start_limit is None or now < self.started_at + self.budget.start_limit

@@ -1,12 +1,14 @@
 """The mail channel: one message to a few people, as HTML and as plain text."""
 
-import html
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from functions.domain.alerts.model import Notification
@@ -18,10 +20,12 @@ from functions.notifications.rendering.digest import (
     LOCALE_SETTINGS,
     Locale,
     Message,
-    Row,
     to_plain_text,
 )
 from functions.notifications.rendering.phrases import Severity
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 # Sending mail: the only module that speaks SMTP, bounded in time, with TLS wherever a password goes.
 
@@ -111,6 +115,7 @@ def _failure(code: int, hint: str) -> SendResult:
 
 SETTINGS = ("SMTP_URL", "NOTIFY_EMAIL_TO", "NOTIFY_EMAIL_FROM", *LOCALE_SETTINGS)
 SUBJECT_CHARS = 150
+TEMPLATES = Path(__file__).parents[1] / "rendering" / "templates"
 COLOURS: dict[Severity, str] = {
     "bad": "#b42318",
     "warning": "#b5460f",
@@ -183,7 +188,7 @@ def render(
     message["Message-ID"] = _message_id(notifications, sender)
     message["Auto-Submitted"] = "auto-generated"  # so that nobody's absence is answered to us
     message.set_content(to_plain_text(digest) + "\n")
-    message.add_alternative(_page(digest), subtype="html")
+    message.add_alternative(_render_html(digest), subtype="html")
     return message
 
 
@@ -200,41 +205,19 @@ def _parse_address(text_: str) -> str:
     return found if sound else ""
 
 
-def _page(message: Message) -> str:
-    rows = "".join(_row(row, message.link_label) for row in message.rows)
-    head = f"<h2 style='font-size:18px'>{_escape(message.headline)}</h2>" if len(message.rows) > 1 else ""
-    more = f"<p>{_escape(message.omitted)}</p>" if message.omitted else ""
-    return (
-        "<!doctype html><html><body style='font-family:system-ui,sans-serif;font-size:15px;line-height:1.5'>"
-        f"{head}{rows}{more}</body></html>"
+def _render_html(message: Message) -> str:
+    return _load_template().render(message=message, colours=COLOURS)
+
+
+@cache
+def _load_template() -> "Template":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only a tick that sends mail needs it
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-
-
-def _row(row: Row, link_label: str) -> str:
-    parts = [
-        f"<p style='margin:12px 0 2px;color:{COLOURS[row.severity]}'>"
-        f"<b>{row.icon} {_escape(row.sentence)}</b></p>"
-    ]
-    parts += [f"<p style='margin:2px 0'>{_escape(row.summary)}</p>"] if row.summary else []
-    parts += [f"<p style='margin:2px 0;color:#6b675f'>{_escape(row.details)}</p>"] if row.details else []
-    if row.items:
-        kind = "ol" if row.is_ranked else "ul"
-        parts.append(
-            f"<{kind}>{''.join(_item(item.title, item.url, item.text) for item in row.items)}</{kind}>"
-        )
-    parts += [f"<p style='margin:2px 0'>{_escape(row.omitted)}</p>"] if row.omitted else []
-    parts += [f"<p style='margin:2px 0'>{_link(link_label, row.page_url)}</p>"] if row.page_url else []
-    return "".join(parts)
-
-
-def _item(title: str, url: str, text_: str) -> str:
-    shown = _link(title, url) if url else _escape(title)
-    return f"<li>{shown}{f'<br>{_escape(text_)}' if text_ else ''}</li>"
-
-
-def _link(title: str, url: str) -> str:
-    return f"<a href='{html.escape(url)}'>{_escape(title)}</a>"
-
-
-def _escape(foreign: str) -> str:
-    return html.escape(foreign)
+    return environment.get_template("mail.html")

@@ -2,10 +2,10 @@
 
 import re
 import unicodedata
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from urllib.parse import quote, urlsplit
-from zoneinfo import ZoneInfo
 
+from functions.domain.types import timezone_or_utc
 from functions.notifications.rendering.phrases import Phrases
 
 _JOINER = "\u2060"
@@ -71,12 +71,12 @@ DAY_S, HOUR_S, MINUTE_S = 86_400, 3_600, 60
 
 def format_instant(at: datetime, timezone: str) -> str:
     """*at* on a clock in *timezone*, to the minute, e.g. `2026-11-20 20:00`."""
-    return at.astimezone(_load_timezone(timezone)[0]).strftime("%Y-%m-%d %H:%M")
+    return at.astimezone(timezone_or_utc(timezone)).strftime("%Y-%m-%d %H:%M")
 
 
 def zone_name(timezone: str) -> str:
     """The name to print beside a moment: *timezone*, or UTC when there is no such zone."""
-    return _load_timezone(timezone)[1]
+    return timezone_or_utc(timezone).key
 
 
 def format_duration(duration: timedelta, phrases: Phrases) -> str:
@@ -95,13 +95,6 @@ def format_duration(duration: timedelta, phrases: Phrases) -> str:
             rest = whole_s % size // smaller
             return f"{whole_s // size}{unit}" + (f" {rest}{small_unit}" if rest else "")
     raise AssertionError("a span of a minute or more has a unit")
-
-
-def _load_timezone(timezone: str) -> tuple[tzinfo, str]:
-    try:
-        return ZoneInfo(timezone), timezone
-    except (KeyError, OSError, ValueError):  # no such zone, or no name of a zone at all
-        return UTC, "UTC"
 
 
 # Links in notices: to our own pages, and foreign ones sealed so that they cannot end early.

@@ -1,12 +1,15 @@
-"""Calls to one base: with a token that is renewed, bounded in time and in tries, errors as ours."""
+"""The client of Feishu's API for one base: authentication, retries, and errors of this program."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from functions.errors import StoreError
+from functions.http_client.trusted import PostError, TrustedHttpClient
 from functions.stores.bitable.config import (
     CONFLICT_CODES,
     QUOTA_EXCEEDED,
@@ -20,9 +23,35 @@ from functions.stores.bitable.config import (
     TableRef,
     WriteConflictError,
 )
-from functions.stores.bitable.http import FeishuResponse, HttpConnection
 
-# One at a time in this process, whichever loop it runs.
+log = logging.getLogger(__name__)
+
+TOKEN_PATH = "/open-apis/auth/v3/tenant_access_token/internal"  # noqa: S105  # an address
+APPS_PATH = "/open-apis/bitable/v1/apps"
+RENEW_BEFORE_S = 600.0  # as the vendor's own library; a token lives two hours
+MAX_REFUSALS = 5  # at a call that is refused for now
+MAX_LOST_CALLS = 2  # tries at a call that is not answered
+MAX_WAIT_S = 5.0  # no rate limit of Feishu's is reset later
+MIN_WAIT_S = 0.02
+
+MAX_RESPONSE_BYTES = 64 << 20  # a page of 500 rows with long notes is smaller
+KEEPALIVE_S = 10.0  # a connection kept longer may be dead after the freeze between two ticks
+
+ResponseData = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FeishuResponse:
+    """One response of Feishu's.
+
+    Attributes:
+        headers: By lower-case name.
+        body: A JSON object; empty when the response holds none.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: Mapping[str, Any]
 
 
 class LoopLock:
@@ -43,19 +72,6 @@ class LoopLock:
         return self._lock
 
 
-log = logging.getLogger(__name__)
-
-TOKEN_PATH = "/open-apis/auth/v3/tenant_access_token/internal"  # noqa: S105  # an address
-APPS_PATH = "/open-apis/bitable/v1/apps"
-RENEW_BEFORE_S = 600.0  # as the vendor's own library; a token lives two hours
-MAX_REFUSALS = 5  # at a call that is refused for now
-MAX_LOST_CALLS = 2  # tries at a call that is not answered
-MAX_WAIT_S = 5.0  # no rate limit of Feishu's is reset later
-MIN_WAIT_S = 0.02
-
-ResponseData = Mapping[str, Any]
-
-
 class FeishuClient:
     """Makes calls to the base of *table* as *credentials*. Building it opens nothing, so it survives a fork.
 
@@ -69,7 +85,8 @@ class FeishuClient:
     ) -> None:
         self._credentials = credentials
         self._base_path = f"{APPS_PATH}/{table.app_token}"
-        self._connection = HttpConnection(credentials.base_url)
+        self._base_url = credentials.base_url.rstrip("/")
+        self._http = TrustedHttpClient(keepalive_s=KEEPALIVE_S, compressed=True)
         self._call_timeout_s = call_timeout_s
         self._retry_delay_s = max(retry_delay_s, MIN_WAIT_S)
         self._token = ""
@@ -115,7 +132,7 @@ class FeishuClient:
 
     async def close(self) -> None:
         """Release connections."""
-        await self._connection.close()
+        await self._http.close()
 
     async def _with_retries(
         self, request: Callable[[], Awaitable[FeishuResponse]], *, max_lost: int, conditional: bool = False
@@ -161,11 +178,25 @@ class FeishuClient:
 
     async def _request(self, method: str, path: str, query: Mapping[str, Any], body: Any) -> FeishuResponse:
         token = await self._get_token()
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json; charset=utf-8"}
-        full = f"{self._base_path}{path}{'?' + urlencode(query) if query else ''}"
-        return await self._connection.request(
-            method, full, headers=headers, body=body, timeout_s=self._call_timeout_s
-        )
+        full_path = f"{self._base_path}{path}{'?' + urlencode(query) if query else ''}"
+        return await self._send(method, full_path, {"Authorization": f"Bearer {token}"}, body)
+
+    async def _send(self, method: str, path: str, headers: Mapping[str, str], body: Any) -> FeishuResponse:
+        content = None if body is None else json.dumps(body, ensure_ascii=False).encode(errors="replace")
+        try:
+            response = await self._http.request(
+                method,
+                f"{self._base_url}{path}",
+                headers={"Content-Type": "application/json; charset=utf-8", **headers},
+                body=content,
+                timeout_s=self._call_timeout_s,
+                max_bytes=MAX_RESPONSE_BYTES,
+            )
+        except PostError as exc:
+            raise NoAnswerError(f"Feishu: {exc}") from None
+        if response.truncated:
+            raise NoAnswerError(f"Feishu: the answer is longer than {MAX_RESPONSE_BYTES} bytes")
+        return FeishuResponse(response.status, response.headers, _parse_object(response.body))
 
     async def _get_token(self) -> str:
         time = asyncio.get_running_loop().time
@@ -177,10 +208,7 @@ class FeishuClient:
 
     async def _fetch_token(self) -> tuple[str, float]:
         body = {"app_id": self._credentials.app_id, "app_secret": self._credentials.secret}
-        headers = {"Content-Type": "application/json; charset=utf-8"}
-        answer = await self._connection.request(
-            "POST", TOKEN_PATH, headers=headers, body=body, timeout_s=self._call_timeout_s
-        )
+        answer = await self._send("POST", TOKEN_PATH, {}, body)
         if code := _result_code(answer):
             raise FeishuRequestError(code)
         token, lasts_s = answer.body.get("tenant_access_token"), answer.body.get("expire", 0)
@@ -206,3 +234,11 @@ def _result_code(answer: FeishuResponse) -> int:
     if answer.status == 429 and code not in (0, QUOTA_EXCEEDED):
         return 99991400
     return code
+
+
+def _parse_object(text: bytes) -> Mapping[str, Any]:
+    try:
+        body = json.loads(text or b"{}")
+    except ValueError:  # an HTML page of a gateway
+        return {}
+    return body if isinstance(body, dict) else {}

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -12,7 +12,6 @@ from functions.domain.storage import (
     ConditionalWrite,
     Document,
     DocumentKind,
-    OperationCounts,
     QueryResult,
     RunBatch,
     StoreStats,
@@ -42,7 +41,7 @@ from functions.stores.bitable.tasks import TaskTable, TaskWriter
 from functions.stores.codec import encode_documents
 from functions.stores.editable import queries
 from functions.stores.editable.model import EditableTasks
-from functions.stores.metering import add_operations, count_operations, operation_cost
+from functions.stores.metering import MeteredStore, add_operations
 
 # A walk through all tasks, page by page, over one reading of the table.
 
@@ -105,7 +104,7 @@ class Pruner:
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class BitableStore:
+class BitableStore(MeteredStore):
     """Tasks in the table at *table_ref*, history and the rest in two tables beside it.
 
     Operations are counted as Firestore would bill them. Bitable has no conditional write: a guard is compared
@@ -159,11 +158,10 @@ class BitableStore:
         self._last_seen_at = now
         async with self._limit_time():
             if not await self._lease.acquire(now):
-                add_operations(reads=1)
                 return QueryResult(())
             async with self._task_lock.acquire():
                 found, accepted = await self._fetch_due(now, limit, shards)
-        add_operations(reads=operation_cost(found), writes=accepted)
+        add_operations(writes=accepted)
         return found
 
     async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
@@ -172,7 +170,6 @@ class BitableStore:
             return QueryResult(())
         async with self._limit_time():
             looked = await self._task_table.fetch_by_id(ids, self._last_seen_at)
-        add_operations(reads=len(ids))
         return queries.get_tasks(looked.tasks, ids)
 
     async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
@@ -197,16 +194,12 @@ class BitableStore:
         except StoreUnavailableError:  # what was answered counts; of the rest nobody knows
             if not writes:
                 raise
-        deletes = sum(write.delete for write in writes)
-        add_operations(writes=len(writes) - deletes + (batch is not None), deletes=deletes)
         return results
 
     async def runs_of_tick(self, tick_id: str) -> list[Run]:
         """All runs in the ledger entries of one tick."""
         async with self._limit_time():
-            found = await self._run_table.of_tick(tick_id)
-        add_operations(reads=1)
-        return found
+            return await self._run_table.of_tick(tick_id)
 
     async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
         """Tasks that match *which*, by id, those with ids greater than *after* only."""
@@ -216,7 +209,6 @@ class BitableStore:
                 tasks = (await self._task_table.fetch_all(self._last_seen_at)).tasks
         found = queries.list_tasks(tasks, which, after, limit)
         self._page_snapshot.save(found, tasks)
-        add_operations(reads=operation_cost(found))
         return found
 
     async def runs(
@@ -229,16 +221,13 @@ class BitableStore:
     ) -> list[Run]:
         """Run records, newest first; of one task, or of all."""
         async with self._limit_time():
-            found = await self._run_table.runs(task_id, since, before, limit)
-        add_operations(reads=max(1, len(found)))
-        return found
+            return await self._run_table.runs(task_id, since, before, limit)
 
     async def stats(self, now: datetime) -> StoreStats:
         """The figures of the status page."""
         async with self._limit_time():
             looked = await self._task_table.fetch_all(now)
             last_at = await self._run_table.last_saved_at()
-        add_operations(reads=3)  # two counts and the last entry
         return queries.compute_stats(looked.tasks, now, last_at)
 
     async def get_documents(self, kind: DocumentKind, ids: Sequence[str]) -> list[Document]:
@@ -246,52 +235,38 @@ class BitableStore:
         if not ids:
             return []
         async with self._limit_time():
-            found = await self._document_table.get_documents(kind, ids)
-        add_operations(reads=len(ids))
-        return found
+            return await self._document_table.get_documents(kind, ids)
 
     async def list_documents(
         self, kind: DocumentKind, *, after: str = "", limit: int = 100
     ) -> list[Document]:
         """Documents of *kind* by id, those behind *after*."""
         async with self._limit_time():
-            found = await self._document_table.list_documents(kind, after, limit)
-        add_operations(reads=max(1, len(found)))
-        return found
+            return await self._document_table.list_documents(kind, after, limit)
 
     async def put_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
         """Create or replace each document whose guard holds by what is read just before."""
         rows = encode_documents(documents)
-        written = await self._apply_document_changes(
+        return await self._apply_document_changes(
             documents, lambda: self._document_table.put_documents(documents, rows)
         )
-        add_operations(writes=len(documents))
-        return written
 
     async def delete_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
         """Remove each document whose guard holds by what is read just before."""
-        written = await self._apply_document_changes(
+        return await self._apply_document_changes(
             documents, lambda: self._document_table.delete_documents(documents)
         )
-        add_operations(deletes=len(documents))
-        return written
 
     async def prune(self, now: datetime) -> int:
         """Remove ledger entries past `storage.RUNS_KEPT` and expired documents; return how many."""
         async with self._limit_time():
-            removed = await self._pruner.prune_all(now)
-        add_operations(deletes=removed)
-        return removed
+            return await self._pruner.prune_all(now)
 
     async def set_up(self, *, types: Sequence[str] = (), dry_run: bool = False) -> list[Step]:
         """Make the columns and tables that are missing, or only say which are; see `Setup`."""
         one = Setup(self._catalog, self._client, self._meta, types=types)
         async with limit_time(self._timeouts.setup_s):
             return await (one.plan() if dry_run else one.apply())
-
-    def count_operations(self) -> AbstractContextManager[OperationCounts]:
-        """Count the operations of this asyncio task, and those it starts, while inside."""
-        return count_operations()
 
     async def close(self) -> None:
         """Let others ping, and release connections. The store is not used afterwards."""

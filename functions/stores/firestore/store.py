@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, aclosing
+from contextlib import aclosing
 from datetime import datetime
 from functools import partial
 
@@ -12,7 +12,6 @@ from functions.domain.storage import (
     Document,
     DocumentKind,
     InvalidDocument,
-    OperationCounts,
     QueryResult,
     RunBatch,
     StoreStats,
@@ -36,10 +35,10 @@ from functions.stores.firestore.runs_and_documents import (
     get_timestamp,
 )
 from functions.stores.firestore.writes import UNKNOWN, save_run_batch, write_documents, write_tasks
-from functions.stores.metering import add_operations, count_operations
+from functions.stores.metering import CountingStore, add_operations
 
 
-class FirestoreStore:
+class FirestoreStore(CountingStore):
     """Tasks in the collection `<prefix>tasks`, the ledger in `<prefix>runs`.
 
     Nothing is connected before the first call, and each event loop gets a connection of its own: so the
@@ -126,10 +125,6 @@ class FirestoreStore:
         by_number = {id_of(entry).removeprefix(f"{tick_id}."): entry for entry in entries}
         numbers = sorted((number for number in by_number if number.isdecimal()), key=int)
         return [run for number in numbers for run in decode_runs(by_number[number])]
-
-    def count_operations(self) -> AbstractContextManager[OperationCounts]:
-        """Count operations as Google bills them, by this asyncio task and those it starts, while inside."""
-        return count_operations()
 
     async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
         """Tasks by id; what Firestore does not filter without an index of its own is filtered here."""

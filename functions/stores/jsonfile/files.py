@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
 
-from functions.errors import StoreError, StoreUnavailableError
+from functions.errors import StoreError, StoreTimeoutError, StoreUnavailableError
 from functions.stores.json_text import InvalidJsonError, parse_json
 
 READ_ATTEMPTS = 4  # at a text that is no JSON: an editor may be in the middle of saving it
@@ -208,10 +208,6 @@ def to_store_error(exc: OSError, path: Path) -> StoreError:
 # The one thread that works on the files; what is asked of it is bounded in time, and its errors are ours.
 
 T = TypeVar("T")
-
-
-class StoreTimeoutError(StoreUnavailableError):
-    """The work had begun when the time was up; it may have been done all the same."""
 
 
 class FileThread:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,6 @@ from functions.domain.storage import (
     ConditionalWrite,
     Document,
     DocumentKind,
-    OperationCounts,
     QueryResult,
     RunBatch,
     StoreStats,
@@ -21,19 +19,20 @@ from functions.domain.storage import (
     WriteResult,
     WriteStatus,
 )
+from functions.errors import StoreTimeoutError
 from functions.stores.codec import encode_documents
 from functions.stores.editable import queries as tasks
 from functions.stores.jsonfile.documents import DocumentFile
-from functions.stores.jsonfile.files import FileThread, StoreTimeoutError, hold_lock
+from functions.stores.jsonfile.files import FileThread, hold_lock
 from functions.stores.jsonfile.runs import RunLog
 from functions.stores.jsonfile.tasks import TaskFiles
-from functions.stores.metering import add_operations, count_operations, operation_cost
+from functions.stores.metering import MeteredStore, add_operations
 
 LOCK_TIMEOUT_S = 5.0
 OPERATION_TIMEOUT_S = 8.0  # the wait for a lock and the work itself, and those of what was asked before
 
 
-class JsonStore:
+class JsonStore(MeteredStore):
     """Tasks in the file at *path*, which people edit; what the scheduler keeps, in three files beside it.
 
     `tasks.json` is what to do and when, `tasks.state.json` where each task stands, `tasks.history.jsonl` what
@@ -60,16 +59,14 @@ class JsonStore:
     ) -> QueryResult:
         """Tasks whose next look has come, earliest first. What people did by hand is taken in before."""
         found, accepted = await self._thread.run(partial(self._fetch_due, now, limit, shards))
-        add_operations(reads=operation_cost(found), writes=accepted)
+        add_operations(writes=accepted)
         return found
 
     async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
         """The tasks with these ids; those that do not exist are left out."""
         if not ids:
             return QueryResult(())
-        found = await self._thread.run(lambda: tasks.get_tasks(self._task_files.load(), ids))
-        add_operations(reads=len(ids))
-        return found
+        return await self._thread.run(lambda: tasks.get_tasks(self._task_files.load(), ids))
 
     async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
         """Do each write whose guard holds; all of them at once."""
@@ -87,21 +84,15 @@ class JsonStore:
             written = [WriteResult(WriteStatus.UNKNOWN)] * len(writes)
             if not written:
                 raise
-        deletes = sum(write.delete for write in writes)
-        add_operations(writes=len(writes) - deletes + (batch is not None), deletes=deletes)
         return written
 
     async def runs_of_tick(self, tick_id: str) -> list[Run]:
         """All runs in the ledger entries of one tick."""
-        found = await self._thread.run(lambda: self._run_log.of_tick(tick_id))
-        add_operations(reads=1)
-        return found
+        return await self._thread.run(lambda: self._run_log.of_tick(tick_id))
 
     async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
         """Tasks that match *which*, by id, those with ids greater than *after* only."""
-        found = await self._thread.run(lambda: tasks.list_tasks(self._task_files.load(), which, after, limit))
-        add_operations(reads=operation_cost(found))
-        return found
+        return await self._thread.run(lambda: tasks.list_tasks(self._task_files.load(), which, after, limit))
 
     async def runs(
         self,
@@ -112,60 +103,42 @@ class JsonStore:
         limit: int = 100,
     ) -> list[Run]:
         """Run records, newest first; of one task, or of all."""
-        found = await self._thread.run(lambda: self._run_log.runs(task_id, since, before, limit))
-        add_operations(reads=max(1, len(found)))
-        return found
+        return await self._thread.run(lambda: self._run_log.runs(task_id, since, before, limit))
 
     async def stats(self, now: datetime) -> StoreStats:
         """The figures of the status page."""
-        found = await self._thread.run(
+        return await self._thread.run(
             lambda: tasks.compute_stats(self._task_files.load(), now, self._run_log.last_saved_at())
         )
-        add_operations(reads=3)  # two counts and the last entry
-        return found
 
     async def get_documents(self, kind: DocumentKind, ids: Sequence[str]) -> list[Document]:
         """The documents of *kind* with these ids."""
         if not ids:
             return []
-        found = await self._thread.run(lambda: self._document_file.get_documents(kind, ids))
-        add_operations(reads=len(ids))
-        return found
+        return await self._thread.run(lambda: self._document_file.get_documents(kind, ids))
 
     async def list_documents(
         self, kind: DocumentKind, *, after: str = "", limit: int = 100
     ) -> list[Document]:
         """Documents of *kind* by id, those behind *after*."""
-        found = await self._thread.run(lambda: self._document_file.list_documents(kind, after, limit))
-        add_operations(reads=max(1, len(found)))
-        return found
+        return await self._thread.run(lambda: self._document_file.list_documents(kind, after, limit))
 
     async def put_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
         """Create or replace each document whose guard holds; all of them at once."""
         rows = encode_documents(documents)
-        written = await self._apply_document_changes(
+        return await self._apply_document_changes(
             documents, lambda: self._document_file.put_documents(documents, rows)
         )
-        add_operations(writes=len(documents))
-        return written
 
     async def delete_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
         """Remove each document whose guard holds; all of them at once."""
-        written = await self._apply_document_changes(
+        return await self._apply_document_changes(
             documents, lambda: self._document_file.delete_documents(documents)
         )
-        add_operations(deletes=len(documents))
-        return written
 
     async def prune(self, now: datetime) -> int:
         """Remove ledger entries past `storage.RUNS_KEPT` and expired documents; return how many."""
-        removed = await self._thread.run(partial(self._prune, now))
-        add_operations(deletes=removed)
-        return removed
-
-    def count_operations(self) -> AbstractContextManager[OperationCounts]:
-        """Count the operations of this asyncio task, and those it starts, while inside."""
-        return count_operations()
+        return await self._thread.run(partial(self._prune, now))
 
     async def close(self) -> None:
         """Take no more questions. Nothing is open in between."""

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from functions.errors import StoreError, StoreUnavailableError
+from functions.errors import StoreError, StoreTimeoutError, StoreUnavailableError
 from functions.stores.sqlite.schema import migrate
 
 # SQLite's own errors as ours: what may work later, what will not, and what a person can do about it.
@@ -51,10 +51,6 @@ def _explain_open_failure(path: Path) -> str:
 
 
 T = TypeVar("T")
-
-
-class StoreTimeoutError(StoreUnavailableError):
-    """The work had begun when the time was up; it may have been done all the same."""
 
 
 class SqliteConnection:

@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 
 from functions.domain.run import Run
 from functions.domain.storage import RUN_RETENTION, RunBatch
-from functions.stores.codec import decode_runs, to_microseconds
-from functions.stores.sqlite.tasks import encode_runs
+from functions.stores.codec import decode_runs, encode_model, to_microseconds
 
 PRUNE_BATCH_SIZE = 500  # entries removed in one transaction, so that nobody waits long for the lock
 
@@ -65,8 +64,9 @@ BatchRows = tuple[tuple[str, int, str], str]
 
 def encode_batch(batch: RunBatch) -> BatchRows:
     """The row of *batch* and those of its runs: all that can be made before taking the lock."""
-    keys = [run.key for run in batch.runs]
-    return (batch.id, to_microseconds(batch.at), json.dumps(keys)), encode_runs(batch.runs, keys)
+    rows = [(run.key, run.task_id, to_microseconds(run.finished_at), encode_model(run)) for run in batch.runs]
+    keys = [key for key, *_ in rows]
+    return (batch.id, to_microseconds(batch.at), json.dumps(keys)), json.dumps(rows)
 
 
 def save_batch(connection: sqlite3.Connection, rows: BatchRows) -> None:

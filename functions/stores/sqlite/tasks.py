@@ -1,4 +1,4 @@
-"""The questions about tasks, as SQL."""
+"""The tasks table: its queries and its conditional writes."""
 
 import json
 import sqlite3
@@ -6,13 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
-import orjson
-from pydantic import BaseModel
-
-from functions.domain.run import Run
 from functions.domain.storage import (
     ConditionalWrite,
     InvalidDocument,
@@ -25,94 +20,6 @@ from functions.domain.storage import (
 )
 from functions.domain.task import Task
 from functions.stores.codec import decode_task, encode_model, from_microseconds, to_microseconds
-
-# Many rows as one text of JSON, which a single statement takes apart: SQLite works while Python goes on.
-
-COLUMN_FIELDS = frozenset(
-    {"type", "owner", "origin", "tags"}
-)  # fields with a column of their own; they rarely change
-_NO_DEFAULT = object()
-
-
-def encode_updates(writes: Iterable[tuple[int, ConditionalWrite]]) -> str | None:
-    """Each write's place, id, guard, next look, status, the fields it clears, and what it says in them.
-
-    None when some value is none of JSON.
-
-    Args:
-        writes: Those that name the fields they change, each with its place among the writes of a call.
-    """
-    return _to_json([_encode_update(place, write, write.fields or frozenset()) for place, write in writes])
-
-
-def encode_runs(runs: Sequence[Run], keys: Sequence[str]) -> str:
-    """The key, which is given for each, the task, the end and the document of *runs*."""
-    heads = [
-        (key, run.task_id, to_microseconds(run.finished_at)) for key, run in zip(keys, runs, strict=True)
-    ]
-    rows = [(*head, _changed_values(run, Run.model_fields)) for head, run in zip(heads, runs, strict=True)]
-    text = _to_json(rows)
-    if text is None:  # then one of them is written with something else in the place of that value
-        whole = [(*head, json.loads(encode_model(run))) for head, run in zip(heads, runs, strict=True)]
-        text = json.dumps(whole)
-    return text
-
-
-def _encode_update(position: int, write: ConditionalWrite, fields: frozenset[str]) -> tuple[Any, ...]:
-    task = write.task
-    look_at = None if task.next_run_at is None else to_microseconds(task.next_run_at)
-    # The guard as text, which SQLite compares by its value: one of another make is refused, whatever it is.
-    return (
-        position,
-        task.id,
-        str(write.revision),
-        look_at,
-        task.status,
-        _null_patch(fields),
-        _changed_values(task, fields),
-    )
-
-
-def _changed_values(document: BaseModel, fields: Iterable[str]) -> dict[str, Any]:
-    """What *document* says in *fields*, save for what is evidently at its default."""
-    values, known = document.__dict__, _field_aliases(type(document))
-    said = {}
-    for name in fields:
-        alias, default = known[name]
-        if (value := values[name]) is not default:
-            said[alias] = value
-    return said
-
-
-def _to_json(rows: Sequence[Sequence[Any]]) -> str | None:
-    # Five times as quick as pydantic's, and a twelfth of a tick: it knows instants, words and plain values.
-    try:
-        return orjson.dumps(rows, default=_encode_nested_model, option=orjson.OPT_UTC_Z).decode()
-    except orjson.JSONEncodeError:
-        return None
-
-
-def _encode_nested_model(value: Any) -> dict[str, Any]:
-    """What a part of a document, such as a claim, says."""
-    if isinstance(value, BaseModel):
-        return _changed_values(value, type(value).model_fields)
-    raise TypeError
-
-
-@lru_cache
-def _field_aliases(model: type[BaseModel]) -> dict[str, tuple[str, Any]]:
-    """Under which name each field is kept, and its default."""
-    return {
-        name: (field.alias or name, _NO_DEFAULT if field.is_required() else field.default)
-        for name, field in model.model_fields.items()
-    }
-
-
-@lru_cache(maxsize=256)
-def _null_patch(fields: frozenset[str]) -> str:
-    known = _field_aliases(Task)
-    return json.dumps({known[name][0]: None for name in fields})
-
 
 MAX_INVALID_SKIPPED = 10_000  # unreadable documents a due query looks past for the readable ones behind them
 
@@ -151,26 +58,26 @@ INSERT_TASK = """
     INSERT INTO tasks (rev, next_run_at, status, type, owner, origin, tags, doc, id)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 """
-UPDATE_TASK = """
+# Documents are replaced whole, many in one statement; see `encode_writes` for the rows. Fields that only a
+# newer version knows are kept. A document that SQLite cannot parse (it may hold a NaN, which Python reads)
+# has to be left out of the merge, or the statement fails.
+UPDATE_TASKS = """
     UPDATE tasks
-    SET rev = ?, next_run_at = ?, status = ?, type = ?, owner = ?, origin = ?, tags = ?, doc = ?
-    WHERE id = ? AND rev = ?
-"""
-# What a tick changes, of many tasks in one statement; see `encode_updates`. New fields come first.
-UPDATE_TASK_FIELDS = """
-    UPDATE tasks
-    SET rev = :first + given.place, next_run_at = given.next_run_at, status = given.status,
-        doc = CASE given.said WHEN '{}' THEN '{' ELSE substr(given.said, 1, length(given.said) - 1) || ',' END
-            || substr(json_patch(doc, given.cleared), 2)
+    SET rev = :first + changed.position, next_run_at = changed.next_run_at, status = changed.status,
+        type = changed.type, owner = changed.owner, origin = changed.origin, tags = changed.tags,
+        doc = CASE WHEN json_valid(tasks.doc)
+            THEN json_patch(changed.doc, json_patch(tasks.doc, :known_fields)) ELSE changed.doc END
     FROM (
-        SELECT json_extract(value, '$[0]') AS place, json_extract(value, '$[1]') AS id,
-            json_extract(value, '$[2]') AS rev, json_extract(value, '$[3]') AS next_run_at,
-            json_extract(value, '$[4]') AS status, json_extract(value, '$[5]') AS cleared,
-            json_extract(value, '$[6]') AS said
+        SELECT json_extract(value, '$[0]') AS position, json_extract(value, '$[1]') AS expected,
+            json_extract(value, '$[2]') AS next_run_at, json_extract(value, '$[3]') AS status,
+            json_extract(value, '$[4]') AS type, json_extract(value, '$[5]') AS owner,
+            json_extract(value, '$[6]') AS origin, json_extract(value, '$[7]') AS tags,
+            json_extract(value, '$[8]') AS doc, json_extract(value, '$[9]') AS id
         FROM json_each(:rows)
-    ) AS given
-    WHERE tasks.id = given.id AND tasks.rev = given.rev
+    ) AS changed
+    WHERE tasks.id = changed.id AND tasks.rev = changed.expected
 """
+KNOWN_FIELDS = json.dumps({field.alias or name: None for name, field in Task.model_fields.items()})
 SELECT_REVISIONS = "SELECT id, rev FROM tasks WHERE id IN (SELECT value FROM json_each(?))"
 DELETE_TASK = "DELETE FROM tasks WHERE id = ? AND rev = ?"
 
@@ -236,97 +143,88 @@ def read_stats(connection: sqlite3.Connection, now: datetime) -> StoreStats:
 
 @dataclass(frozen=True, slots=True)
 class EncodedWrites:
-    """Writes as SQL takes them.
+    """Conditional writes as SQL takes them.
 
     Attributes:
-        updates: Those that change some fields of a task, as `encode_updates`; empty for none.
-        positions: Where each of them stands among all writes, by the task's id.
-        full_rows: The columns of the others, by their place; empty for a removal.
+        updates: The writes that replace a document, as one JSON array for `UPDATE_TASKS`.
+        update_positions: The position of each update among all writes, by the task's id.
+        inserts: The columns of the writes that create a task, by their position.
     """
 
     updates: str
-    positions: Mapping[bytes, int]
-    full_rows: Mapping[int, tuple[Any, ...]]
+    update_positions: Mapping[bytes, int]
+    inserts: Mapping[int, tuple[Any, ...]]
 
 
 def encode_writes(writes: Sequence[ConditionalWrite]) -> EncodedWrites:
-    """All that can be made of *writes* before taking the lock."""
-    some = {place: write for place, write in enumerate(writes) if _is_partial_update(write)}
-    changes = encode_updates(some.items()) if some else ""
-    if changes is None:
-        some, changes = {}, ""
-    places = {write.task.id.encode(): place for place, write in some.items()}
-    whole = {place: _encode_row(write) for place, write in enumerate(writes) if place not in some}
-    return EncodedWrites(changes, places, whole)
+    """Encode *writes* before the lock is taken.
+
+    One row of the updates: `[0, "41", 1763640000000000, "running", "http", "", "", "[]", "{...}", "ping"]`,
+    which is the position, the expected revision and the columns as in `INSERT_TASK`.
+
+    Raises:
+        StoreError: A task cannot be written as JSON.
+    """
+    changed = {
+        position: write
+        for position, write in enumerate(writes)
+        if write.revision is not None and not write.delete
+    }
+    # The revision as text: SQLite compares it by its value, so that one of another type is a conflict.
+    rows = [
+        (position, str(write.revision), *_column_values(write.task)) for position, write in changed.items()
+    ]
+    inserts = {
+        position: _column_values(write.task)
+        for position, write in enumerate(writes)
+        if write.revision is None and not write.delete
+    }
+    positions = {write.task.id.encode(): position for position, write in changed.items()}
+    return EncodedWrites(json.dumps(rows), positions, inserts)
 
 
 def apply_writes(
     connection: sqlite3.Connection, writes: Sequence[ConditionalWrite], encoded: EncodedWrites
 ) -> list[WriteResult]:
-    """Do each write whose guard holds. To be called in a transaction."""
+    """Apply each write whose precondition holds. To be called in a transaction."""
     [[last]] = connection.execute(ALLOCATE_REVISIONS, (len(writes),)).fetchall()
     first = last - len(writes) + 1
-    written = [WriteResult(WriteStatus.CONFLICT)] * len(writes)
-    whole = encoded.full_rows
-    try:
-        for place in _update_fields(connection, encoded, first):
-            written[place] = WriteResult(WriteStatus.APPLIED, first + place)
-    except sqlite3.OperationalError as exc:
-        if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_ERROR:
-            raise
-        # A document that we can read and SQLite cannot (it has a NaN in it, say) must not stop the others.
-        whole = {place: _encode_row(write) for place, write in enumerate(writes)}
-    for place, row in whole.items():
-        written[place] = _apply_write(connection, writes[place], row, first + place)
-    return written
+    results = [WriteResult(WriteStatus.CONFLICT)] * len(writes)
+    for position in _apply_updates(connection, encoded, first):
+        results[position] = WriteResult(WriteStatus.APPLIED, first + position)
+    for position, row in encoded.inserts.items():
+        if connection.execute(INSERT_TASK, (first + position, *row)).rowcount == 1:
+            results[position] = WriteResult(WriteStatus.APPLIED, first + position)
+    for position, write in enumerate(writes):
+        if write.delete and _delete_task(connection, write):
+            results[position] = WriteResult(WriteStatus.APPLIED)
+    return results
 
 
-def _is_partial_update(write: ConditionalWrite) -> bool:
-    if write.fields is None or write.revision is None or write.delete:
-        return False
-    return write.fields.isdisjoint(COLUMN_FIELDS)
-
-
-def _update_fields(
+def _apply_updates(
     connection: sqlite3.Connection, encoded: EncodedWrites, first_revision: int
 ) -> Collection[int]:
-    """Change some fields of tasks; return the places of the writes whose guard held.
+    """Replace documents; return the positions of the writes whose precondition held.
 
-    Mostly all: then no row is asked for. For each that SQLite hands out, Python gives the interpreter away
-    and waits to have it back from a busy loop.
+    Usually all hold: then no row is fetched. The interpreter lock is released for each row that SQLite
+    returns, and a busy event loop gives it back late.
     """
-    if not encoded.updates:
+    if not encoded.update_positions:
         return ()
-    cursor = connection.execute(UPDATE_TASK_FIELDS, {"first": first_revision, "rows": encoded.updates})
-    if cursor.rowcount == len(encoded.positions):
-        return encoded.positions.values()
-    names = json.dumps([name.decode() for name in encoded.positions])
-    found = connection.execute(SELECT_REVISIONS, (names,)).fetchall()
+    parameters = {"first": first_revision, "rows": encoded.updates, "known_fields": KNOWN_FIELDS}
+    if connection.execute(UPDATE_TASKS, parameters).rowcount == len(encoded.update_positions):
+        return encoded.update_positions.values()
+    ids = json.dumps([task_id.decode() for task_id in encoded.update_positions])
+    stored = connection.execute(SELECT_REVISIONS, (ids,)).fetchall()
     return [
-        encoded.positions[name]
-        for name, revision in found
-        if revision == first_revision + encoded.positions[name]
+        encoded.update_positions[task_id]
+        for task_id, revision in stored
+        if revision == first_revision + encoded.update_positions[task_id]
     ]
 
 
-def _encode_row(write: ConditionalWrite) -> tuple[Any, ...]:
-    return () if write.delete else _column_values(write.task)
-
-
-def _apply_write(
-    connection: sqlite3.Connection, write: ConditionalWrite, row: tuple[Any, ...], revision: int
-) -> WriteResult:
-    # As text, which SQLite compares by its value: a guard of another make is refused, whatever it is.
-    expected = str(write.revision)
-    if write.delete:
-        cursor = connection.execute(DELETE_TASK, (write.task.id, expected))
-    elif write.revision is None:
-        cursor = connection.execute(INSERT_TASK, (revision, *row))
-    else:
-        cursor = connection.execute(UPDATE_TASK, (revision, *row, expected))
-    if cursor.rowcount != 1:
-        return WriteResult(WriteStatus.CONFLICT)
-    return WriteResult(WriteStatus.APPLIED, None if write.delete else revision)
+def _delete_task(connection: sqlite3.Connection, write: ConditionalWrite) -> bool:
+    return connection.execute(DELETE_TASK, (write.task.id, str(write.revision))).rowcount == 1
 
 
 def _column_values(task: Task) -> tuple[Any, ...]:

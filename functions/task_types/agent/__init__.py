@@ -108,7 +108,7 @@ def _build_conversation(
         timezone=job.timezone,
         limit=params.max_items,
         previous=previous,
-        event=job.event.to_structured_json() if job.event else None,
+        event=job.event.to_cloud_event().to_structured_json() if job.event else None,
     )
     margin_s = min(_MAX_TIME_MARGIN_S, job.timeout_s * _TIME_MARGIN)
     limited = job.max_tokens is not None and job.max_tokens < params.max_tokens

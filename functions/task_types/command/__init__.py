@@ -110,7 +110,7 @@ def _run_environment(job: Job) -> dict[str, str]:
         "CRONFIRE_SCHEDULED_AT": format_instant(job.scheduled_at),
     }
     if job.event is not None:  # no shell takes a null byte, and JSON writes none
-        about["CRONFIRE_EVENT"] = json.dumps(job.event.to_structured_json())
+        about["CRONFIRE_EVENT"] = json.dumps(job.event.to_cloud_event().to_structured_json())
     return about
 
 

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints
 
 from functions.domain.run import Outcome, succeeded
 from functions.domain.task import Job
-from functions.domain.types import Model, Tag, format_instant
+from functions.domain.types import Model, Tag, format_instant, timezone_or_utc
 from functions.task_types.daily_briefing.facts import collect_facts
 from functions.task_types.daily_briefing.text import build_sections, build_summary
 from functions.task_types.support.context import Tools
@@ -59,7 +58,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         previously_failing=_previously_failing(job.memory),
         max_next=params.max_next if params.include_next else 0,
     )
-    zone = _load_timezone(job.timezone)
+    zone = timezone_or_utc(job.timezone)
     return succeeded(
         build_summary(facts, zone, title=params.title),
         metrics={
@@ -92,10 +91,3 @@ def _period_start(job: Job) -> datetime:
 def _previously_failing(memory: Mapping[str, Any]) -> frozenset[str]:
     ids = memory.get("failing")
     return frozenset(one for one in ids if isinstance(one, str)) if isinstance(ids, list) else frozenset()
-
-
-def _load_timezone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError):  # a zone that is gone from tzdata is no reason to say nothing
-        return ZoneInfo("UTC")

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
 from functions.domain.storage import InvalidDocument, TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import Status
 from functions.errors import InputError
-from functions.interfaces import DocumentStore, TaskStore
-from functions.services.history import iter_runs
+from functions.interfaces import Store
+from functions.services.paging import PAGE_SIZE, iter_documents, iter_runs, iter_task_pages
 from functions.transfer.archive.format import (
     DOCUMENT_KINDS,
     RecordCounts,
@@ -24,12 +24,7 @@ from functions.transfer.archive.format import (
     task_line,
 )
 
-PAGE_SIZE = 300
 MAX_ROUNDS = 3  # looks at what ran during the export; who never rests is told
-
-
-class ArchiveStore(TaskStore, DocumentStore, Protocol):
-    """All that is to be moved."""
 
 
 @dataclass(slots=True)
@@ -49,7 +44,7 @@ class ExportResult:
 
 
 async def export_archive(
-    store: ArchiveStore,
+    store: Store,
     path: Path,
     *,
     clock: Callable[[], datetime],
@@ -86,7 +81,7 @@ async def export_archive(
 class _Exporter:
     def __init__(
         self,
-        store: ArchiveStore,
+        store: Store,
         file: IO[str],
         clock: Callable[[], datetime],
         on_progress: Callable[[RecordCounts], None],
@@ -120,27 +115,20 @@ class _Exporter:
 
     async def _write_documents(self) -> None:
         for kind in DOCUMENT_KINDS:
-            after = ""
-            while page := await self._store.list_documents(kind, after=after, limit=PAGE_SIZE):
-                for document in page:
-                    self._file.write(document_line(document))
-                self._result.counts.documents += len(page)
-                self._on_progress(self._result.counts)
-                after = page[-1].id
+            async for document in iter_documents(self._store, kind):
+                self._file.write(document_line(document))
+                self._result.counts.documents += 1
+            self._on_progress(self._result.counts)
 
     async def _write_tasks(self) -> set[str]:
         """Write all tasks but those that are running; return the ids of these."""
         busy: set[str] = set()
-        after = ""
-        while True:
-            found = await self._store.list_tasks(TaskFilter(), after=after, limit=PAGE_SIZE)
-            self._result.unreadable += found.invalid
-            tasks = [stored.task for stored in found.tasks]
+        async for page in iter_task_pages(self._store, TaskFilter()):
+            self._result.unreadable += page.invalid
+            tasks = [stored.task for stored in page.tasks]
             busy |= {task.id for task in tasks if task.status is Status.RUNNING}
             self._write_task_records([task for task in tasks if task.id not in busy])
-            if len(tasks) + len(found.invalid) < PAGE_SIZE:
-                return busy
-            after = max([task.id for task in tasks] + [broken.id for broken in found.invalid])
+        return busy
 
     async def _rewrite_tasks(self, ids: Sequence[str]) -> set[str]:
         """Write the tasks of *ids* as they are now; return those that are running."""

@@ -21,8 +21,8 @@ from functions.domain.storage import (
 from functions.domain.task import Task
 from functions.domain.types import Model
 from functions.errors import InputError, StoreUnavailableError
-from functions.services.history import iter_runs
-from functions.transfer.archive.export import ArchiveStore
+from functions.interfaces import Store
+from functions.services.paging import iter_runs
 from functions.transfer.archive.format import INVALID, ArchiveRecord, RecordCounts, check_header, read_records
 
 # Putting: records of an archive into a store, a batch at a time: what is new, and what differs.
@@ -42,7 +42,7 @@ class RecordRestorer:
         replace: Whether what differs is replaced, and not left as it is.
     """
 
-    def __init__(self, store: ArchiveStore, ticks: Collection[str], *, replace: bool, dry_run: bool) -> None:
+    def __init__(self, store: Store, ticks: Collection[str], *, replace: bool, dry_run: bool) -> None:
         self._store = store
         self._ticks = ticks
         self._replace = replace
@@ -225,7 +225,7 @@ class _Survey:
 
 
 async def import_archive(
-    store: ArchiveStore,
+    store: Store,
     path: Path,
     *,
     replace: bool = False,

@@ -14,8 +14,8 @@ from functions.domain.storage import ConditionalWrite, VersionedTask, WriteStatu
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import Status
 from functions.errors import InputError
+from functions.interfaces import Store
 from functions.services.apply import PlannedChange, apply_plan
-from functions.services.dependencies import LinkedTaskStore
 from functions.taskfiles import FileProblem
 from functions.transfer.foreign.entry import ForeignTasks, ImportedTask
 
@@ -40,7 +40,7 @@ def drop_ended(foreign: ForeignTasks, *, now: datetime) -> ForeignTasks:
 
 
 async def save_tasks(
-    store: LinkedTaskStore,
+    store: Store,
     tasks: Sequence[ImportedTask],
     *,
     now: datetime,
@@ -74,7 +74,7 @@ async def save_tasks(
 
 
 async def _carry_over(
-    store: LinkedTaskStore, tasks: Sequence[ImportedTask], *, now: datetime
+    store: Store, tasks: Sequence[ImportedTask], *, now: datetime
 ) -> dict[str, datetime | None]:
     found = {
         stored.task.id: stored for stored in (await store.get_tasks([one.spec.id for one in tasks])).tasks
@@ -108,7 +108,7 @@ def changes_to_carry_over(task: Task, imported: ImportedTask, *, now: datetime) 
     return {name: value for name, value in changes.items() if getattr(task, name) != value}
 
 
-async def _is_carried_over(store: LinkedTaskStore, expected: Task) -> bool:
+async def _is_carried_over(store: Store, expected: Task) -> bool:
     """Whether the task took over what it should, though the answer was lost, or has run here since."""
     found: tuple[VersionedTask, ...] = (await store.get_tasks([expected.id])).tasks
     if not found or found[0].task.run_count:

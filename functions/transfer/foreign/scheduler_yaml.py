@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from functions.domain.types import timezone_or_utc
 from functions.errors import InputError
 from functions.transfer.foreign.convert import TaskDraft, convert_function
 from functions.transfer.foreign.entry import FieldValue, ForeignEntry, ImportDefaults, normalize_name
 from functions.transfer.foreign.rows import read_timing, run_times_of, timezone_of
-from functions.transfer.foreign.timing import Timing, interval_timing, parse_instant, zone_or_utc
+from functions.transfer.foreign.timing import Timing, interval_timing, parse_instant
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")  # as APScheduler counts them, from 0
 CRON_FIELDS = ("minute", "hour", "day", "month", "dayofweek")
@@ -73,7 +74,8 @@ def _convert_trigger(
         at = parse_instant(values.get("rundate"), timezone)
         if at is None:
             raise InputError(f"{found.field}: run_date must be a moment, such as 2026-12-01 09:00")
-        text = f"at {at.astimezone(zone_or_utc(timezone)).replace(tzinfo=None).isoformat(timespec='minutes')}"
+        local = at.astimezone(timezone_or_utc(timezone)).replace(tzinfo=None)
+        text = f"at {local.isoformat(timespec='minutes')}"
         return _note_timing(entry, found, Timing(text, "mapped", "once"), "")
     zone = str(values.pop("timezone", "") or "")
     if kind in ("interval", "every") or (not kind and set(UNITS) & values.keys()):

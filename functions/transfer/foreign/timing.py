@@ -4,10 +4,9 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from functions.domain.schedule.parse import NAMED_SCHEDULES
-from functions.domain.schedule.timezones import load_zone
+from functions.domain.types import timezone_or_utc
 from functions.errors import InputError
 from functions.transfer.foreign.entry import ImportAction
 
@@ -38,18 +37,9 @@ def parse_instant(value: Any, timezone: str) -> datetime | None:
             return datetime.fromtimestamp(seconds / 1000 if seconds >= MIN_MILLISECONDS else seconds, UTC)
         text = str(value).strip().replace("/", "-")
         read = datetime.fromisoformat(text.removesuffix(" UTC") + ("Z" if text.endswith(" UTC") else ""))
-        return (read if read.tzinfo else read.replace(tzinfo=zone_or_utc(timezone))).astimezone(UTC)
+        return (read if read.tzinfo else read.replace(tzinfo=timezone_or_utc(timezone))).astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         return None
-
-
-def zone_or_utc(timezone: str) -> ZoneInfo | Any:
-    """The zone *timezone*; UTC when it is none, for that is told where the zone itself is checked."""
-    try:
-        load_zone(timezone)
-    except InputError:
-        return UTC
-    return ZoneInfo(timezone)
 
 
 def parse_seconds(text: str) -> float | None:
@@ -149,7 +139,7 @@ def convert_timing(
         if len(text.split()) in (5, 6, 7) and not re.match(r"\d+ ?[a-z]{3,}", text):
             return cron_timing(text)
         if re.match(r"\d{4}-\d\d-\d\d", text) and (once := parse_instant(text, timezone)) is not None:
-            local = once.astimezone(zone_or_utc(timezone)).replace(tzinfo=None)
+            local = once.astimezone(timezone_or_utc(timezone)).replace(tzinfo=None)
             return Timing(f"at {local.isoformat(timespec='minutes')}", "mapped", "runs once, at that moment")
     return _convert_words(text, timezone, anchor, time_of_day)
 
@@ -221,7 +211,7 @@ def _convert_calendar(
     hour, minute = found["hour"], found["minute"]
     if hour is None and clock is not None:
         hour, minute = clock[1], clock[2]
-    local = anchor.astimezone(zone_or_utc(timezone)) if anchor else None
+    local = anchor.astimezone(timezone_or_utc(timezone)) if anchor else None
     why = "at the time of day that it says"
     if hour is None and local is not None:
         hour, minute = str(local.hour), str(local.minute)

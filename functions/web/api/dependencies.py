@@ -5,7 +5,6 @@ import json
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Protocol
 
@@ -17,11 +16,13 @@ from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.schedule.describe import describe_trigger
 from functions.domain.storage import VersionedTask
 from functions.domain.task import TaskSpec
+from functions.domain.token_bucket import TokenBucket
+from functions.interfaces import Store
 from functions.services import access
 from functions.services.channels import ChannelService
 from functions.services.credits import AccountStore
 from functions.services.events import PublishResult
-from functions.services.tasks import TaskService, TaskServiceStore
+from functions.services.tasks import TaskService
 from functions.taskfiles.validation import check_task
 from functions.web.api.errors import FieldProblem, ProblemError
 from functions.web.api.schemas import TaskOut
@@ -60,7 +61,7 @@ class ApiDependencies(Protocol):
     """
 
     @property
-    def store(self) -> TaskServiceStore: ...
+    def store(self) -> Store: ...
 
     @property
     def channels(self) -> ChannelService: ...
@@ -112,12 +113,6 @@ ANONYMOUS = Principal("", "anonymous", frozenset())
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="cronfire"'}
 
 
-@dataclass(slots=True)
-class _Bucket:
-    tokens: float
-    updated_at: float
-
-
 class RateLimiter:
     """Allows each caller *burst_size* requests at once and *per_minute* requests a minute in the long run.
 
@@ -135,23 +130,21 @@ class RateLimiter:
         burst_size: int = BURST_SIZE,
     ) -> None:
         self._clock = clock
-        self._per_second = per_minute / 60
-        self._burst_size = float(burst_size)
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._per_minute = per_minute
+        self._burst_size = burst_size
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def retry_after(self, caller: str) -> float:
         """Take a token of *caller*; return 0 when there was one, else the seconds until there is."""
         now = self._clock()
-        bucket = self._buckets.setdefault(caller, _Bucket(self._burst_size, now))
-        self._buckets.move_to_end(caller)
+        bucket = self._buckets.pop(caller, None) or TokenBucket.full(
+            capacity=self._burst_size, per_minute=self._per_minute, now=now
+        )
+        wait_s = bucket.wait_s(now)
+        self._buckets[caller] = bucket if wait_s else bucket.take(now)
         if len(self._buckets) > MAX_BUCKETS:
             self._buckets.popitem(last=False)
-        bucket.tokens = min(self._burst_size, bucket.tokens + (now - bucket.updated_at) * self._per_second)
-        bucket.updated_at = now
-        if bucket.tokens >= 1:
-            bucket.tokens -= 1
-            return 0.0
-        return (1 - bucket.tokens) / self._per_second
+        return wait_s
 
 
 class ApiAuth:

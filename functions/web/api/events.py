@@ -12,10 +12,11 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from functions.domain.access import Principal
+from functions.domain.cloud_events import ATTRIBUTES, parse_headers
 from functions.domain.events import RESERVED_PREFIX, Event, EventData, EventId, EventSource, EventType
 from functions.domain.types import Instant, TaskId
 from functions.errors import NotAllowedError
-from functions.services import tasks as task_service
+from functions.services.compare_and_set import get_task
 from functions.services.dependencies import all_subscribers
 from functions.web.api.dependencies import CurrentPrincipal, Dependencies, parse_task_body
 from functions.web.api.errors import FieldProblem, ProblemError, error_responses
@@ -24,7 +25,6 @@ from functions.web.auth import MAX_TOKEN_CHARS, AuthFailure, is_jwt, parse_beare
 
 router = APIRouter(prefix="/api/events", tags=["events"])
 
-ATTRIBUTES = ("id", "type", "source", "subject", "time")
 EXAMPLE = {"type": "order.paid", "source": "shop", "id": "order-7", "data": {"total": 12}}
 EVENT_BODY = {
     "requestBody": {
@@ -135,7 +135,7 @@ async def send_event(
         return EventResult(id=str(fields.get("id", "")), type=str(fields["type"]), ignored=True)
     event = _parse_event(fields, principal, now=dependencies.now(), new_id=dependencies.new_id())
     if event.to and principal.owner:
-        stored = await task_service.get_task(dependencies.store, event.to)
+        stored = await get_task(dependencies.store, event.to)
         if not principal.can_see(stored.task.owner):
             raise ProblemError(422, f"to: there is no task {event.to!r}")
     result = await dependencies.publish_event(event, forward=not pushed)
@@ -168,8 +168,7 @@ def _parse_event(fields: Mapping[str, Any], principal: Principal, *, now: dateti
 
 def _parse_binary_mode(request: Request, data: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return an event whose attributes are headers; None when they are not."""
-    headers = {name: request.headers.get(f"ce-{name}") for name in ATTRIBUTES}
-    attributes = {name: unquote(value) for name, value in headers.items() if value is not None}
+    attributes = {name: unquote(value) for name, value in parse_headers(request.headers.get).items()}
     return {**attributes, "data": data} if "type" in attributes else None
 
 
@@ -181,7 +180,7 @@ def _parse_pubsub_push(envelope: Mapping[str, Any]) -> dict[str, Any]:
     """
     message = envelope["message"]
     attributes = message.get("attributes") if isinstance(message.get("attributes"), dict) else {}
-    found = {name: attributes[f"ce-{name}"] for name in ATTRIBUTES if f"ce-{name}" in attributes}
+    found = parse_headers(attributes.get)
     plain = {
         "id": str(message.get("messageId", "")) or None,
         "type": attributes.get("type") or "pubsub.message",

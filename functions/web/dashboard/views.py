@@ -10,7 +10,7 @@ from functions.domain.schedule.describe import build_agenda
 from functions.domain.storage import TaskFilter
 from functions.errors import InputError, NotAllowedError, SchedulerError
 from functions.services import access
-from functions.services.apply import all_tasks
+from functions.services.paging import all_tasks
 from functions.web.api.admin import OwnerOut
 from functions.web.api.channels import apply_channel_changes, require_admin, send_test
 from functions.web.api.dependencies import ApiDependencies

@@ -25,7 +25,7 @@ from functions.domain.storage import (
 from functions.domain.task import Claim, QueuedRun, Task
 from functions.domain.types import OutcomeKind, Status, Trigger
 from functions.errors import InputError, StoreUnavailableError
-from functions.services.history import iter_runs
+from functions.services.paging import iter_runs
 from functions.stores.sqlite.store import SqliteStore
 from functions.transfer.archive.export import ExportResult, export_archive
 from functions.transfer.archive.format import RecordCounts

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from functions.app.application import Store
 from functions.domain.storage import ConditionalWrite
 from functions.domain.task import MAX_RECENT_OUTCOMES, Task, shard_of
 from functions.domain.types import OutcomeKind, format_instant
+from functions.interfaces import Store
 from functions.stores import create_store
 
 T = TypeVar("T")

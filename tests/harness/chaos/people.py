@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from functions.app.application import Store
 from functions.domain.storage import ConditionalWrite, TaskFilter, WriteStatus
 from functions.domain.task import TaskSpec
 from functions.domain.types import format_instant
 from functions.errors import InputError, StoreError, StoreUnavailableError
+from functions.interfaces import Store
 from functions.services import apply
 from functions.services import tasks as control
+from functions.services.paging import all_tasks
 from tests.harness.chaos.clock import Clock
 from tests.harness.chaos.history import Op
 
@@ -60,7 +61,7 @@ class People:
 
     async def resume_all(self) -> None:
         """Resume whatever stands still, so that everything can come to an end."""
-        for stored in await apply.all_tasks(self._store, TaskFilter()):
+        for stored in await all_tasks(self._store, TaskFilter()):
             if stored.task.status in ("paused", "quarantined"):
                 await self._resume(stored.task.id)
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import aiohttp
 
-from functions.app.application import Store
 from functions.domain.storage import TaskFilter, VersionedTask
-from functions.services.apply import all_tasks
+from functions.interfaces import Store
+from functions.services.paging import all_tasks
 from tests.harness.chaos import tasks
 from tests.harness.chaos.blows import Blows
 from tests.harness.chaos.checker import judge

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from functions.app.application import Store
+from functions.interfaces import Store
 from functions.stores.firestore.store import FirestoreStore
 from functions.stores.sqlite.store import SqliteStore
 from tests.harness.chaos.clock import Clock

@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from functions.app.application import Store
 from functions.domain.sharding import split
 from functions.domain.storage import TaskFilter
 from functions.domain.task import MAX_RECENT_OUTCOMES
+from functions.interfaces import Store
 from functions.stores import create_store
 from tests.harness.bench.processes import ROOT, Failed, answers, end, free_port, running, wait_until
 from tests.harness.bench.seeding import make_due

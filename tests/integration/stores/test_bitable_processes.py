@@ -32,7 +32,7 @@ def feishu() -> Iterator[FakeBitable]:
 DIES = """
 import asyncio, os, signal, sys
 from datetime import timedelta
-from functions.domain.storage import Write
+from functions.domain.storage import ConditionalWrite
 from functions.domain.task import Claim
 from functions.stores.bitable.store import BitableStore
 from functions.stores.bitable.config import FeishuCredentials, TableRef
@@ -46,7 +46,7 @@ async def main():
     [stored] = (await store.fetch_due(NOON, limit=9)).tasks
     until = NOON + timedelta(seconds=35)
     claim = Claim(token="dead.1", until=until, started_at=NOON)
-    await store.write([Write.changing(stored, {
+    await store.write([ConditionalWrite.for_changes(stored, {
         "status": "running", "claim": claim, "next_run_at": until, "occurrence": NOON, "attempt": 1,
     })])
     print("claimed", flush=True)

@@ -63,7 +63,7 @@ async def report_of_tick(store: FirestoreStore) -> dict[str, Any]:
         new_tick_id=lambda: f"tick{next(names)}",
         random=random.Random(1).random,
     )
-    return await tick(parts, TimeBudget(None, None))
+    return (await tick(parts, TimeBudget(None, None))).as_json()
 
 
 @pytest.mark.emulator

@@ -25,7 +25,7 @@ import asyncio, json, os, shutil, signal, sys
 from datetime import UTC, datetime, timedelta
 from functions.errors import StoreError
 from functions.domain.run import Run
-from functions.domain.storage import Document, LedgerEntry, Result, Write
+from functions.domain.storage import Document, RunBatch, WriteStatus, ConditionalWrite
 from functions.domain.task import Claim, Task
 from functions.stores.jsonfile.store import JsonStore
 
@@ -52,14 +52,14 @@ async def main():
     won = []
     for start in range(0, len(found), 20):
         writes = [
-            Write.changing(stored, {
+            ConditionalWrite.for_changes(stored, {
                 "next_run_at": UNTIL,
                 "claim": Claim(token=f"{name}.{stored.task.id}", until=UNTIL, started_at=NOON),
             })
             for stored in found[start : start + 20]
         ]
         answers = await store.write(writes)
-        won += [w.task.id for w, a in zip(writes, answers) if a.result is Result.APPLIED]
+        won += [w.task.id for w, a in zip(writes, answers) if a.status is WriteStatus.APPLIED]
     print(json.dumps(won))
 asyncio.run(main())
 """
@@ -67,16 +67,16 @@ CREATE = """
 async def main():
     ready()
     tasks = [task("shared"), *(task(f"{name}-{n}") for n in range(20))]
-    answers = [(await store.write([Write(each, None)]))[0] for each in tasks]
-    print(json.dumps([answer.result.value for answer in answers]))
+    answers = [(await store.write([ConditionalWrite(each, None)]))[0] for each in tasks]
+    print(json.dumps([answer.status.value for answer in answers]))
 asyncio.run(main())
 """
 FLUSH_FOR_EVER = """
 async def main():
     for number in range(1_000_000):
         ids = [f"{name}-{number}-{n}" for n in range(50)]
-        entry = LedgerEntry(f"{name}.{number}", NOON, tuple(run(task_id) for task_id in ids))
-        await store.write_with_runs(entry, [Write(task(task_id), None) for task_id in ids])
+        entry = RunBatch(f"{name}.{number}", NOON, tuple(run(task_id) for task_id in ids))
+        await store.write_with_runs(entry, [ConditionalWrite(task(task_id), None) for task_id in ids])
         print(number, flush=True)
 asyncio.run(main())
 """
@@ -89,7 +89,7 @@ async def main():
     kept = 0
     try:
         for number in range(100):
-            await store.write_with_runs(None, [Write(task(f"t{number}", "x" * 10_000), None)])
+            await store.write_with_runs(None, [ConditionalWrite(task(f"t{number}", "x" * 10_000), None)])
             kept += 1
     except StoreError as exc:
         print(json.dumps({"kept": kept, "error": str(exc)}))
@@ -104,7 +104,7 @@ async def main():
     kept = 0
     try:
         for number in range(1000):
-            await store.write_with_runs(LedgerEntry(f"fill.{number}", NOON, (run(f"t{number}"),) * 9), [])
+            await store.write_with_runs(RunBatch(f"fill.{number}", NOON, (run(f"t{number}"),) * 9), [])
             kept += 1
     except StoreError as exc:
         print(json.dumps({"kept": kept, "error": str(exc)}))
@@ -117,11 +117,11 @@ home = os.path.dirname(path)
 
 async def work():
     found = {one.task.id: one for one in (await store.fetch_due(NOON, limit=10)).tasks}
-    entry = LedgerEntry("dead.1", NOON, (run("changed"), run("new")))
+    entry = RunBatch("dead.1", NOON, (run("changed"), run("new")))
     await store.write_with_runs(entry, [
-        Write.changing(found["changed"], {"title": "Changed", "run_count": 1}),
-        Write(found["removed"].task, found["removed"].revision, delete=True),
-        Write(task("new"), None),
+        ConditionalWrite.for_changes(found["changed"], {"title": "Changed", "run_count": 1}),
+        ConditionalWrite(found["removed"].task, found["removed"].revision, delete=True),
+        ConditionalWrite(task("new"), None),
     ])
     await store.put_documents([Document("owners", "alice", {"credits": 1})])
 
@@ -298,12 +298,12 @@ READ_ONLY = """
 import asyncio, os, sys
 from datetime import UTC, datetime
 from functions.errors import StoreError
-from functions.domain.storage import Filter, Write
+from functions.domain.storage import TaskFilter, ConditionalWrite
 from functions.stores.jsonfile.store import JsonStore
 
 async def main():
     store = JsonStore(sys.argv[1])
-    print([stored.task.id for stored in (await store.list_tasks(Filter())).tasks])
+    print([stored.task.id for stored in (await store.list_tasks(TaskFilter())).tasks])
     for ask in (store.fetch_due(datetime.now(UTC), limit=1), store.put_documents([])):
         try:
             await ask

@@ -22,7 +22,7 @@ import asyncio, json, sys
 from datetime import UTC, datetime, timedelta
 from functions.errors import StoreError
 from functions.domain.run import Run
-from functions.domain.storage import LedgerEntry, Result, Write
+from functions.domain.storage import RunBatch, WriteStatus, ConditionalWrite
 from functions.domain.task import Claim, Task
 from functions.stores.sqlite.store import SqliteStore
 
@@ -49,14 +49,14 @@ async def main():
     won = []
     for start in range(0, len(found), 20):
         writes = [
-            Write.changing(stored, {
+            ConditionalWrite.for_changes(stored, {
                 "next_run_at": UNTIL,
                 "claim": Claim(token=f"{name}.{stored.task.id}", until=UNTIL, started_at=NOON),
             })
             for stored in found[start : start + 20]
         ]
         answers = await store.write(writes)
-        won += [w.task.id for w, a in zip(writes, answers) if a.result is Result.APPLIED]
+        won += [w.task.id for w, a in zip(writes, answers) if a.status is WriteStatus.APPLIED]
     print(json.dumps(won))
     await store.close()
 asyncio.run(main())
@@ -65,8 +65,8 @@ CREATE = """
 async def main():
     ready()
     tasks = [task("shared"), *(task(f"{name}-{n}") for n in range(20))]
-    answers = await store.write([Write(each, None) for each in tasks])
-    print(json.dumps([answer.result.value for answer in answers]))
+    answers = await store.write([ConditionalWrite(each, None) for each in tasks])
+    print(json.dumps([answer.status.value for answer in answers]))
     await store.close()
 asyncio.run(main())
 """
@@ -74,8 +74,8 @@ FLUSH_FOR_EVER = """
 async def main():
     for number in range(1_000_000):
         ids = [f"{name}-{number}-{n}" for n in range(500)]
-        entry = LedgerEntry(f"{name}.{number}", NOON, tuple(run(task_id) for task_id in ids))
-        await store.write_with_runs(entry, [Write(task(task_id), None) for task_id in ids])
+        entry = RunBatch(f"{name}.{number}", NOON, tuple(run(task_id) for task_id in ids))
+        await store.write_with_runs(entry, [ConditionalWrite(task(task_id), None) for task_id in ids])
         print(number, flush=True)
 asyncio.run(main())
 """
@@ -87,7 +87,7 @@ async def main():
     kept = 0
     try:
         for number in range(100):
-            await store.write_with_runs(None, [Write(task(f"t{number}", "x" * 10_000), None)])
+            await store.write_with_runs(None, [ConditionalWrite(task(f"t{number}", "x" * 10_000), None)])
             kept += 1
     except StoreError as exc:
         print(json.dumps({"kept": kept, "error": str(exc)}))

@@ -72,7 +72,7 @@ class World:
         )
 
     async def tick(self, parts: TickDependencies | None = None) -> dict[str, Any]:
-        return await tick(parts or self.parts(), TimeBudget(None, None))
+        return (await tick(parts or self.parts(), TimeBudget(None, None))).as_json()
 
     async def perform(self, job: Job) -> Outcome:
         self.jobs.append(job)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from functions.domain.event_outbox import CloudEvent
+from functions.domain.cloud_events import CloudEvent
 from functions.domain.events import After, Dependent, Event, OnEvent
 from functions.domain.lifecycle.edit import new_task
 from functions.domain.lifecycle.time_budget import TimeBudget
@@ -67,7 +67,7 @@ class World:
             publish=self.publish,
             subscribers=partial(subscribers, self.store),
         )
-        return await tick(replace(parts, **changes), TimeBudget(None, None))
+        return (await tick(replace(parts, **changes), TimeBudget(None, None))).as_json()
 
     def clock(self) -> datetime:
         """The present moment: never the same twice."""

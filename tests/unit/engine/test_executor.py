@@ -1,12 +1,9 @@
-"""Attempts of one tick: slots, the claims made ahead of them, and what becomes of those no slot came for."""
+"""Attempts of one tick: slots, deadlines, cancellation."""
 
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-import pytest
-
-from functions.domain.lifecycle.decide import CLAIM_LEAD_TIME
 from functions.domain.run import Outcome, succeeded
 from functions.domain.storage import VersionedTask
 from functions.domain.task import Claim, Job, Task
@@ -21,16 +18,21 @@ class World:
 
     def __init__(self, make_task: MakeTask, *, limit: int) -> None:
         self.make_task = make_task
-        self.done: list[FinishedAttempt] = []
+        self.finished: asyncio.Queue[FinishedAttempt] = asyncio.Queue()
+        self._done: list[FinishedAttempt] = []
         self.ends: dict[str, asyncio.Event] = {}
-        self.most = 0
-        self.attempts = Executor(self.perform, clock=self.clock, limit=limit, on_finished=self.done.append)
+        self.attempts = Executor(self.perform, clock=self.clock, limit=limit, finished=self.finished)
+
+    @property
+    def done(self) -> list[FinishedAttempt]:
+        while not self.finished.empty():
+            self._done.append(self.finished.get_nowait())
+        return self._done
 
     def clock(self) -> datetime:
         return NOON + timedelta(seconds=asyncio.get_running_loop().time() % 1)
 
     async def perform(self, job: Job) -> Outcome:
-        self.most = max(self.most, len(self.ends) + 1)
         self.ends[job.task_id] = asyncio.Event()
         try:
             await self.ends[job.task_id].wait()
@@ -38,11 +40,11 @@ class World:
             del self.ends[job.task_id]
         return succeeded("Done")
 
-    def start(self, *names: str, took_ms: int | None = None, timeout_s: float = 20.0) -> None:
+    def start(self, *names: str, timeout_s: float = 20.0) -> None:
         claim = Claim(token="a.1", until=NOON + timedelta(seconds=60), started_at=NOON)
         state = {"claim": claim, "occurrence": NOON, "attempt": 1, "status": "running"}
         for name in names:
-            task = self.make_task(name, **state, last_duration_ms=took_ms, timeout_seconds=timeout_s)
+            task = self.make_task(name, **state, timeout_seconds=timeout_s)
             self.attempts.start(VersionedTask(task, 1))
 
     async def end(self, *names: str) -> None:
@@ -52,7 +54,9 @@ class World:
 
     async def until_over(self, many: int) -> list[str]:
         """What became of the first *many* that end, in their order."""
-        await self.attempts.wait_until(lambda: len(self.done) >= many, within_s=5)
+        async with asyncio.timeout(5):
+            while len(self._done) < many:
+                self._done.append(await self.finished.get())
         return [f"{one.stored.task.id}: {one.outcome.summary}" for one in self.done]
 
     @property
@@ -66,133 +70,59 @@ async def turn() -> None:
         await asyncio.sleep(0)
 
 
-async def test_no_more_run_at_once_than_the_limit(make_task: MakeTask) -> None:
-    """The next begins as one ends."""
-    world = World(make_task, limit=2)
-
-    world.start("a", "b", "c", "d")
-    await turn()
-    first = world.running
-    await world.end("a")
-    second = world.running
-    await world.end("b", "c")
-    await world.end("d")
-
-    assert (["a", "b"], ["b", "c"]) == (first, second)
-    assert (2, 4, 4, 0) == (world.most, world.attempts.started, len(world.done), len(world.attempts))
-
-
-async def test_without_a_pace_there_is_room_for_what_is_free_and_no_more(make_task: MakeTask) -> None:
-    """Nothing has ended yet: it may be long until something does."""
+async def test_free_slots_are_what_the_limit_leaves(make_task: MakeTask) -> None:
     world = World(make_task, limit=4)
 
-    rooms = [world.attempts.capacity]
+    free = [world.attempts.free_slots]
     world.start("a", "b", "c")
-    rooms.append(world.attempts.capacity)
-    world.start("d")
+    free.append(world.attempts.free_slots)
     await turn()
-    rooms.append(world.attempts.capacity)
-
-    assert [4, 1, 0] == rooms
-
-
-async def test_room_is_made_ahead_at_the_pace_of_the_moment_up_to_half_the_slots(make_task: MakeTask) -> None:
-    world = World(make_task, limit=4)
-    world.start("a", "b", "c", "d", "e")
-    await turn()
-
-    await world.end("a")
-    one_ended = world.attempts.capacity
-    world.start("f", "g", "h")
-    await turn()
-    await world.end("b", "c", "d")
-    all_ended = world.attempts.capacity
-
-    assert 1 == one_ended  # four run, none waits, one ended just now
-    assert ["e", "f", "g", "h"] == world.running
-    assert 2 == all_ended
-
-
-async def test_a_few_that_would_be_left_over_are_started_with_the_others(make_task: MakeTask) -> None:
-    """Claimed alone they would come last, and everybody waits for them."""
-    world = World(make_task, limit=4)
-    world.start("a", "b", "c", "d")
-    await turn()
-
-    without_a_pace = [world.attempts.batch_size(line) for line in (0, 1, 9)]
     await world.end("a", "b")
+    free.append(world.attempts.free_slots)
 
-    assert [0, 0, 0] == without_a_pace
-    assert 4 == world.attempts.capacity  # two are free, and two more will be
-    assert [0, 3, 4, 5, 6, 4, 4] == [world.attempts.batch_size(line) for line in (0, 3, 4, 5, 6, 7, 99)]
+    assert ([4, 1, 3], 3) == (free, world.attempts.started)
     await world.attempts.cancel_all(SHUT_DOWN)
 
 
-async def test_room_is_made_for_what_ends_about_now_by_how_long_it_took_before(make_task: MakeTask) -> None:
-    """The first wave has no pace yet, and would be over before the next is claimed."""
-    world = World(make_task, limit=4)
-
-    world.start("a", took_ms=60)
-    world.start("b", took_ms=5_000)
-    world.start("c", "d")
-    one_is_quick = world.attempts.capacity
-    world.start("e", took_ms=60)
-    it_waits_for_a_slot = world.attempts.capacity
-
-    assert (1, 0) == (one_is_quick, it_waits_for_a_slot)
-    await world.attempts.cancel_all(SHUT_DOWN)
-
-
-async def test_room_is_made_for_half_the_slots_at_most(make_task: MakeTask) -> None:
-    world = World(make_task, limit=4)
-
-    world.start("a", "b", "c", "d", took_ms=60)
-
-    assert 2 == world.attempts.capacity
-    await world.attempts.cancel_all(SHUT_DOWN)
-
-
-async def test_an_old_pace_says_nothing(make_task: MakeTask, monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World(make_task, limit=2)
+async def test_waiting_for_slots_ends_with_the_attempt_that_frees_the_last_one(make_task: MakeTask) -> None:
+    world = World(make_task, limit=3)
     world.start("a", "b", "c")
     await turn()
+
+    waiting = asyncio.create_task(world.attempts.wait_for_slots(2, within_s=5))
     await world.end("a")
-    loop, now = asyncio.get_running_loop(), asyncio.get_running_loop().time()
-    before = world.attempts.capacity
+    after_one = waiting.done()
+    await world.end("b")
 
-    monkeypatch.setattr(loop, "time", lambda: now + 0.2)
+    assert (False, True) == (after_one, await waiting)
+    await world.attempts.cancel_all(SHUT_DOWN)
 
-    assert (1, 0) == (before, world.attempts.capacity)
 
-
-async def test_what_waited_too_long_for_a_slot_is_given_back(
-    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its claim was made for an attempt begun soon; begun late, it would lose time of its own."""
+async def test_waiting_for_slots_ends_when_its_time_is_up(make_task: MakeTask) -> None:
     world = World(make_task, limit=1)
-    world.start("a", "b")
-    await turn()
-    soon = world.attempts.take_expired()
-    loop, now = asyncio.get_running_loop(), asyncio.get_running_loop().time()
-
-    monkeypatch.setattr(loop, "time", lambda: now + CLAIM_LEAD_TIME.total_seconds() + 0.1)
-    late = world.attempts.take_expired()
-    await world.end("a")
-
-    assert ([], ["b"]) == (soon, [stored.task.id for stored in late])
-    assert ([], 1) == (world.running, world.attempts.started)
-
-
-async def test_at_the_end_nothing_that_waits_is_begun(make_task: MakeTask) -> None:
-    world = World(make_task, limit=1)
-    world.start("a", "b")
+    world.start("a")
     await turn()
 
-    await asyncio.gather(world.attempts.cancel_all(SHUT_DOWN), turn())
-    back = world.attempts.take_expired(include_all=True)
+    assert not await world.attempts.wait_for_slots(1, within_s=0.01)
+    await world.attempts.cancel_all(SHUT_DOWN)
 
-    assert ["b"] == [stored.task.id for stored in back]
-    assert (["a"], 0) == ([one.stored.task.id for one in world.done], len(world.attempts))
+
+async def test_waiting_for_more_slots_than_there_are_is_waiting_for_all(make_task: MakeTask) -> None:
+    world = World(make_task, limit=2)
+
+    assert await world.attempts.wait_for_slots(9, within_s=0.01)
+
+
+async def test_cancelling_all_ends_each_attempt_with_the_outcome_given(make_task: MakeTask) -> None:
+    world = World(make_task, limit=2)
+    world.start("a", "b")
+    await turn()
+
+    await world.attempts.cancel_all(SHUT_DOWN)
+
+    assert ["a", "b"] == sorted(one.stored.task.id for one in world.done)
+    assert [SHUT_DOWN] * 2 == [one.outcome for one in world.done]
+    assert 0 == world.attempts.running
 
 
 async def test_each_ends_at_its_own_deadline_whatever_the_order_they_were_begun_in(

@@ -78,7 +78,7 @@ class World:
             workers=self.workers,
             publish=self.publish,
         )
-        return await tick(parts, budget)
+        return (await tick(parts, budget)).as_json()
 
     async def perform(self, job: Job) -> Outcome:
         self.jobs.append(job)
@@ -513,36 +513,3 @@ def _always(outcome: Outcome) -> Callable[[Job], Awaitable[Outcome]]:
         return outcome
 
     return work
-
-
-async def test_claims_made_ahead_of_a_pace_that_broke_are_given_back_and_made_again(
-    world: World, make_task: MakeTask
-) -> None:
-    """Four quick ones promise two slots more; what follows is slow, so two claims come too early."""
-    entered, go_on = asyncio.Event(), asyncio.Event()
-
-    async def work(job: Job) -> Outcome:
-        if job.task_id.startswith("slow"):
-            entered.set()
-            await go_on.wait()
-        return succeeded("Done")
-
-    world.work, world.max_concurrency = work, 4
-    quick = [make_task(f"quick{n}", priority="urgent") for n in range(4)]
-    await world.put(*quick, *(make_task(f"slow{n}") for n in range(8)))
-    ticking = asyncio.create_task(world.tick())
-    await entered.wait()
-
-    async def attempted() -> set[int]:
-        tasks = [await world.task(f"slow{n}") for n in range(8)]
-        return {task.attempt for task in tasks if task.status is Status.RETRYING}
-
-    async with asyncio.timeout(10):
-        while await attempted() != {0}:  # noqa: ASYNC110  # a store rings no bell
-            await asyncio.sleep(0.05)
-    go_on.set()
-    report = await ticking
-
-    assert (12, 12, 12, 0) == tuple(report[name] for name in ("due", "started", "succeeded", "postponed"))
-    assert 12 == len({job.idempotency_key for job in world.jobs}) == len(world.jobs)
-    assert {1} == {job.attempt for job in world.jobs}

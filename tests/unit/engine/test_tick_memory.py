@@ -59,7 +59,7 @@ async def test_outcomes_are_let_go_as_they_are_written(
         random=random.Random(1).random,
         max_concurrency=AT_ONCE,
     )
-    report = await tick(parts, TimeBudget(None, None))
+    report = (await tick(parts, TimeBudget(None, None))).as_json()
     await store.close()
 
     assert DUE == report["succeeded"]

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from functions.app.factories import build_google_api
-from functions.domain.event_outbox import CloudEvent
+from functions.domain.cloud_events import CloudEvent
 from functions.domain.events import RUN_FINISHED, TASK_PAUSED
 from functions.domain.run import Outcome, failed
 from functions.domain.task import Job, Task

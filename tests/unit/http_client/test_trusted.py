@@ -1,4 +1,4 @@
-"""The call to a vendor: bounded in time and size, straight, and without company."""
+"""The client for addresses of the settings: bounded in time and size, no redirects, no cookies."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -125,3 +125,56 @@ async def test_closed_post_opens_anew(serve: Serve, post: TrustedHttpClient) -> 
     await post.close()
 
     assert 200 == (await post(url, headers={}, body=b"", timeout_s=5)).status
+
+
+async def test_request_without_a_body_is_sent_with_its_method(serve: Serve, post: TrustedHttpClient) -> None:
+    async def method(request: web.Request) -> web.Response:
+        return web.json_response([request.method, request.headers.get("Content-Type")])
+
+    answer = await post.request("GET", await serve(method), headers={}, timeout_s=5)
+
+    assert b'["GET", null]' == answer.body
+
+
+@pytest.mark.parametrize(("size", "truncated"), [(999, False), (1000, False), (1001, True)])
+async def test_body_longer_than_allowed_is_cut_and_marked(
+    serve: Serve, post: TrustedHttpClient, size: int, truncated: bool
+) -> None:
+    async def long(request: web.Request) -> web.Response:
+        return web.Response(body=b"x" * size)
+
+    answer = await post.request("GET", await serve(long), headers={}, timeout_s=5, max_bytes=1000)
+
+    assert (min(size, 1000), truncated) == (len(answer.body), answer.truncated)
+
+
+@pytest.mark.parametrize(("keepalive_s", "connections"), [(None, 2), (10.0, 1)])
+async def test_connection_is_kept_only_when_asked_for(
+    serve: Serve, keepalive_s: float | None, connections: int
+) -> None:
+    transports: list[object] = []
+
+    async def fine(request: web.Request) -> web.Response:
+        transports.append(request.transport)
+        return web.Response()
+
+    url = await serve(fine)
+    async with TrustedHttpClient(keepalive_s=keepalive_s) as client:
+        for _ in range(2):
+            await client.request("GET", url, headers={}, timeout_s=5)
+
+    assert connections == len(set(transports))
+
+
+async def test_compressed_body_is_unpacked_within_the_limit(serve: Serve) -> None:
+    """A small body that unpacks to a large one is cut like any other."""
+
+    async def bomb(request: web.Request) -> web.Response:
+        response = web.Response(body=b"x" * 1_000_000)
+        response.enable_compression()
+        return response
+
+    async with TrustedHttpClient(compressed=True) as client:
+        answer = await client.request("GET", await serve(bomb), headers={}, timeout_s=5, max_bytes=1000)
+
+    assert (b"x" * 1000, True) == (answer.body, answer.truncated)

@@ -96,7 +96,7 @@ class Engine:
             new_tick_id=lambda: f"tick{next(self.names)}",
             random=random.Random(1).random,
         )
-        report = await tick(parts, UNLIMITED)
+        report = (await tick(parts, UNLIMITED)).as_json()
         self.reports.append(report)
         return report
 

@@ -9,12 +9,10 @@ import pytest
 from functions.domain.alerts.model import Notification
 from functions.domain.storage import Document
 from functions.domain.task import Task
-from functions.engine.scoped_store import OldestDueRecorder
 from functions.errors import StoreUnavailableError
 from functions.services.watchdog import Watchdog
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
-from tests.contract.documents import create
 
 MakeTask = Callable[..., Task]
 MINUTE = timedelta(minutes=1)
@@ -130,14 +128,3 @@ async def test_a_store_that_is_down_again_fails_no_tick(
     assert [] == told.notices
     assert ["scheduler_late", "scheduler_late_untold"] == [one.getMessage() for one in caplog.records]
     await down.close()
-
-
-async def test_the_oldest_of_all_windows_is_remembered(store: SqliteStore, make_task: MakeTask) -> None:
-    await create(store, make_task("a", next_run_at=NOON), make_task("b", next_run_at=NOON - MINUTE))
-    seen = OldestDueRecorder(store)
-
-    await seen.fetch_due(NOON, limit=1)
-    await store.write([])
-    await seen.fetch_due(NOON, limit=5)
-
-    assert NOON - MINUTE == seen.oldest_due_at

@@ -69,7 +69,7 @@ async def test_a_server_that_hangs_is_given_up(certificates: GoogleKeys, google:
     google.hangs = True
 
     async with asyncio.timeout(20):  # ten times the bound it was given
-        with pytest.raises(KeysUnavailableError, match="TimeoutError"):
+        with pytest.raises(KeysUnavailableError, match="no answer within"):
             await certificates.get("first")
 
 
@@ -141,15 +141,15 @@ async def test_nobody_listening_is_a_failure() -> None:
     ("headers", "expected"),
     [
         ({}, 3600),
-        ({"Cache-Control": "no-store"}, 3600),
-        ({"Cache-Control": "s-maxage=9"}, 3600),
-        ({"Cache-Control": "public, max-age=22000, must-revalidate"}, 22_000),
-        ({"Cache-Control": "MAX-AGE=22000"}, 22_000),
-        ({"Cache-Control": "max-age=22000", "Age": "2000"}, 20_000),
-        ({"Cache-Control": "max-age=22000", "Age": "soon"}, 22_000),
-        ({"Cache-Control": "max-age=0"}, 60),
-        ({"Cache-Control": "max-age=100", "Age": "200"}, 60),
-        ({"Cache-Control": "max-age=9999999999"}, 86_400),
+        ({"cache-control": "no-store"}, 3600),
+        ({"cache-control": "s-maxage=9"}, 3600),
+        ({"cache-control": "public, max-age=22000, must-revalidate"}, 22_000),
+        ({"cache-control": "MAX-AGE=22000"}, 22_000),
+        ({"cache-control": "max-age=22000", "age": "2000"}, 20_000),
+        ({"cache-control": "max-age=22000", "age": "soon"}, 22_000),
+        ({"cache-control": "max-age=0"}, 60),
+        ({"cache-control": "max-age=100", "age": "200"}, 60),
+        ({"cache-control": "max-age=9999999999"}, 86_400),
     ],
 )
 def test_certificates_are_kept_as_long_as_google_says_within_reason(

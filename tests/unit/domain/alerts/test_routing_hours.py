@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from functions.domain.alerts.model import Notification
-from functions.domain.alerts.routing import ChannelPreferences, TokenBucket, earliest_send_time
+from functions.domain.alerts.routing import ChannelPreferences, earliest_send_time
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)  # a Friday
 NIGHT = {"from": "22:00", "to": "07:00", "timezone": "Europe/Riga"}  # UTC+2 in winter
@@ -158,14 +158,3 @@ def test_channel_is_open_unless_somebody_or_its_vendor_says_no() -> None:
     ]
 
     assert [True, True, False, False, False, True] == found
-
-
-def test_bucket_gives_a_minute_at_once_and_then_evenly() -> None:
-    bucket = TokenBucket.full(2, now=NOON)
-    for _ in range(2):
-        assert NOON == bucket.next_token_at(NOON)
-        bucket = bucket.take(NOON)
-
-    assert NOON + timedelta(seconds=30) == bucket.next_token_at(NOON)
-    later = NOON + timedelta(hours=1)
-    assert TokenBucket.full(2, now=later).take(later) == bucket.take(later)

@@ -1,6 +1,7 @@
 """Mail: what stands in it, what a server's answers mean, and that nobody waits for ever."""
 
 from collections.abc import Callable
+from html.parser import HTMLParser
 
 import pytest
 
@@ -59,6 +60,38 @@ async def test_an_agents_finds_are_ranked_the_top_five(make_notice: MakeNotice) 
 
     assert 5 == part(server, "html").count("<li>")
     assert "<ol>" in part(server, "html")
+
+
+async def test_foreign_text_and_addresses_end_no_element_of_the_html(make_notice: MakeNotice) -> None:
+    item = {"title": "<b>x</b>", "url": "https://example.com/?a='b'&c=\"d\"", "text": "{{ 7 * 7 }}</li>"}
+    async with SmtpServer() as server:
+        await channel(server).send([make_notice("news", summary="</p>'\"&amp;", items=(item,))], NOON)
+
+    page = part(server, "html")
+    assert [] == [text for text in ("<b>x", "</p>'", "?a='b'", "49", "}}</li>") if text in page]
+    links = _Links()
+    links.feed(page)
+    assert item["url"] == links.targets[0]
+    assert page.count("<p") == page.count("</p>")
+
+
+class _Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[str | None] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.targets.append(dict(attrs)["href"])
+
+
+async def test_a_headline_stands_over_several_rows_only(make_notice: MakeNotice) -> None:
+    async with SmtpServer() as server:
+        await channel(server).send([make_notice("failure")], NOON)
+        await channel(server).send([make_notice("failure"), make_notice("recovery", task_id="b")], NOON)
+
+    alone, several = (str(mail.get_body(("html",))) for mail in server.mails)
+    assert [0, 1] == [page.count("<h2") for page in (alone, several)]
 
 
 async def test_the_same_news_make_the_same_message_id(make_notice: MakeNotice) -> None:

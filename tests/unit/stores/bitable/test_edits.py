@@ -418,7 +418,7 @@ async def one_tick(sheet: Sheet, now: datetime, work: Callable[[], None]) -> dic
         new_tick_id=lambda: "ab",
         random=lambda: 0.5,
     )
-    report = await tick(parts, TimeBudget(start_limit=MINUTE, response_limit=MINUTE))
+    report = (await tick(parts, TimeBudget(start_limit=MINUTE, response_limit=MINUTE))).as_json()
     await store.close()
     return report
 

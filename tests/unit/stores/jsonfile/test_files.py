@@ -17,9 +17,9 @@ from functions.domain.run import Run
 from functions.domain.storage import RUN_RETENTION, ConditionalWrite, Document, RunBatch, WriteStatus
 from functions.domain.task import Claim, Task
 from functions.domain.types import OutcomeKind, Status
-from functions.errors import StoreError, StoreUnavailableError
+from functions.errors import StoreError, StoreTimeoutError, StoreUnavailableError
 from functions.stores.json_text import InvalidJsonError, dump_json, parse_json, to_file_bytes
-from functions.stores.jsonfile.files import FileThread, JsonFile, StoreTimeoutError, lock_path, to_store_error
+from functions.stores.jsonfile.files import FileThread, JsonFile, lock_path, to_store_error
 from tests.conftest import NOON
 from tests.contract.documents import changing, create, ids, read
 from tests.support.json_places import TASK, Folder

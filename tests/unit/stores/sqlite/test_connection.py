@@ -13,8 +13,8 @@ import pytest
 
 from functions.domain.storage import ConditionalWrite, Document, RunBatch, WriteStatus
 from functions.domain.task import Task
-from functions.errors import StoreError, StoreUnavailableError
-from functions.stores.sqlite.connection import SqliteConnection, StoreTimeoutError
+from functions.errors import StoreError, StoreTimeoutError, StoreUnavailableError
+from functions.stores.sqlite.connection import SqliteConnection
 from functions.stores.sqlite.schema import APPLICATION_ID, SCHEMA_VERSION, transaction
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON

@@ -26,7 +26,7 @@ from functions.stores.sqlite.store import PRUNE_EVERY_BATCHES, SqliteStore
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]
-CHANGES = tasks.UPDATE_TASK_FIELDS.replace(":first", "1").replace(":rows", "'[]'")
+CHANGES = tasks.UPDATE_TASKS.replace(":first", "1").replace(":rows", "'[]'").replace(":known_fields", "'{}'")
 DAY = timedelta(days=1)
 
 
@@ -72,7 +72,6 @@ def plan(path: Path, statement: str, parameters: int) -> list[str]:
         (tasks.COUNT_DUE, 1, "USING COVERING INDEX tasks_due (next_run_at<?)"),
         (tasks.COUNT_SCHEDULED, 0, "USING COVERING INDEX tasks_due"),
         (tasks.SELECT_LAST_BATCH_AT, 0, "USING COVERING INDEX run_batches_at"),
-        (tasks.UPDATE_TASK, 10, "USING INDEX sqlite_autoindex_tasks_1 (id=?)"),
         (ledger.SELECT_RUNS, 3, "USING INDEX runs_by_time (finished_at>? AND finished_at<?)"),
         (
             ledger.SELECT_RUNS_OF_TASK,

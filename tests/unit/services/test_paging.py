@@ -1,16 +1,22 @@
-"""History, whole: whatever pages it comes in, nothing is missing and nothing is there twice."""
+"""Paging: whatever the size of the pages, nothing is missing and nothing is there twice."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.domain.run import Run
+from functions.domain.storage import Document, TaskFilter
+from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
-from functions.services.history import iter_runs
+from functions.services import paging
+from functions.services.paging import all_tasks, iter_documents, iter_runs
+from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
+from tests.contract.documents import create
 
 
 def run_at(number: int, seconds: float) -> Run:
@@ -76,3 +82,30 @@ async def test_the_span_is_kept() -> None:
     found = [run async for run in iter_runs(Ledger(runs), since=bound(2), before=bound(6), page_size=2)]
 
     assert ["t5", "t4", "t3", "t2"] == [run.task_id for run in found]
+
+
+@pytest.fixture
+async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SqliteStore]:
+    monkeypatch.setattr(paging, "PAGE_SIZE", 3)
+    one = SqliteStore(str(tmp_path / "pages.db"))
+    yield one
+    await one.close()
+
+
+@pytest.mark.parametrize("many", [1, 3, 6, 7])
+async def test_every_document_and_task_comes_once(
+    store: SqliteStore, make_task: Callable[..., Task], many: int
+) -> None:
+    ids = [f"n{number}" for number in range(many)]
+    await store.put_documents([Document("meta", id_, {"n": 1}) for id_ in ids])
+    await create(store, *(make_task(id=id_) for id_ in ids))
+
+    assert ids == [document.id async for document in iter_documents(store, "meta")]
+    assert ids == [stored.task.id for stored in await all_tasks(store, TaskFilter())]
+
+
+async def test_documents_of_a_prefix_end_with_it(store: SqliteStore) -> None:
+    ids = ["a.1", "b", *(f"b.{number}" for number in range(7)), "c.1"]
+    await store.put_documents([Document("meta", id_, {"n": 1}) for id_ in ids])
+
+    assert ids[2:9] == [document.id async for document in iter_documents(store, "meta", prefix="b.")]

@@ -1,0 +1,84 @@
+"""The channels of the settings, opened when there is something to send: most ticks have nothing."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from functions.config.settings import Settings
+from functions.domain.alerts.model import Notification
+from functions.domain.alerts.routing import Route
+from functions.http_client.trusted import PostRequest
+from functions.interfaces import DocumentStore
+
+if TYPE_CHECKING:
+    from functions.notifications.channel import Channel
+    from functions.notifications.dispatcher import NotificationDispatcher
+    from functions.services.channels import ChannelService
+
+
+class Notifications:
+    """Fulfils a tick's `Notify` (as a call) and `NotificationRouting`, and holds what does the work.
+
+    Args:
+        redact: Masks secrets in what is sent.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: DocumentStore,
+        post: PostRequest,
+        *,
+        clock: Callable[[], datetime],
+        redact: Callable[[str], str],
+    ) -> None:
+        self._settings = settings.channel_settings()
+        self._store = store
+        self._post = post
+        self._clock = clock
+        self._redact = redact
+
+    async def __call__(
+        self, notifications: Sequence[Notification], *, within: timedelta
+    ) -> list[tuple[str, ...]]:
+        """As in `Notify`."""
+        return await self.dispatcher(notifications, within=within)
+
+    async def route(self, notifications: Sequence[Notification]) -> list[Route]:
+        """As in `NotificationRouting`."""
+        return await self.channels.route(notifications)
+
+    def undelivered(self) -> list[Notification]:
+        """As in `NotificationRouting`."""
+        return self.channels.undelivered()
+
+    async def mark_delivered(
+        self, notifications: Sequence[Notification], remaining: Sequence[tuple[str, ...]]
+    ) -> None:
+        """As in `NotificationRouting`."""
+        await self.channels.mark_delivered(notifications, remaining)
+
+    @cached_property
+    def channels(self) -> "ChannelService":
+        """The preferences of the channels, and which of them are disabled."""
+        from functions.notifications import channel_config_hashes  # a tick without news imports no channel
+        from functions.services.channels import ChannelService
+
+        hashes = channel_config_hashes(self._settings, self._opened)
+        return ChannelService(self._store, hashes, clock=self._clock)
+
+    @cached_property
+    def dispatcher(self) -> "NotificationDispatcher":
+        """What sends messages."""
+        from functions.notifications.dispatcher import NotificationDispatcher
+
+        return NotificationDispatcher(
+            self._opened, clock=self._clock, redact=self._redact, observer=self.channels
+        )
+
+    @cached_property
+    def _opened(self) -> "dict[str, Channel]":
+        from functions.notifications import create_channels
+
+        return create_channels(self._settings, self._post)

@@ -1,0 +1,135 @@
+"""Optimistic writes: read, decide, write under a precondition, and repeat when another writer was first."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from functions.domain.lifecycle.complete import Transition
+from functions.domain.storage import (
+    ConditionalWrite,
+    Document,
+    DocumentKind,
+    RunBatch,
+    VersionedTask,
+    WriteStatus,
+)
+from functions.domain.task import Task
+from functions.errors import InputError, NotFoundError, StoreUnavailableError
+from functions.interfaces import DocumentStore, TaskStore
+
+MAX_ATTEMPTS = 8
+FIRST_WAIT_S = 0.02  # before the third attempt; doubled for each later one, 1.3 s in all
+
+T = TypeVar("T")
+
+
+async def compare_and_set(attempt: Callable[[], Awaitable[T | None]], *, subject: str) -> T:
+    """Repeat *attempt* until it returns a result; None means that its write was not applied.
+
+    Each attempt reads anew, so that it decides on what the other writer left. The second one follows at once,
+    the later ones after a wait.
+
+        attempt 1  reads revision 7, writes "if 7": conflict, another process has written revision 8
+        attempt 2  reads revision 8, writes "if 8": applied, and its result is returned
+
+    Raises:
+        StoreUnavailableError: No attempt was applied. Whatever *attempt* raises passes through.
+    """
+    for number in range(MAX_ATTEMPTS):
+        if number > 1:
+            await asyncio.sleep(FIRST_WAIT_S * 2 ** (number - 2))
+        if (result := await attempt()) is not None:
+            return result
+    raise StoreUnavailableError(f"{subject}: other writers change it too quickly; try again")
+
+
+async def update_document(
+    store: DocumentStore,
+    kind: DocumentKind,
+    document_id: str,
+    decide: Callable[[Document | None], dict[str, Any] | None],
+) -> None:
+    """Write the data that *decide* returns for the document as it is stored, or for None without one.
+
+    *decide* returns None to leave the document as it is. It is called again after a write without an answer,
+    so it returns None for a document that holds the change already.
+
+    Raises:
+        StoreUnavailableError: It is not known whether the document was changed.
+    """
+
+    async def attempt() -> bool | None:
+        found = await store.get_documents(kind, [document_id])
+        data = decide(found[0] if found else None)
+        if data is None:
+            return True
+        revision = found[0].revision if found else None
+        [written] = await store.put_documents([Document(kind, document_id, data, revision)])
+        return True if written.status is WriteStatus.APPLIED else None
+
+    await compare_and_set(attempt, subject=document_id)
+
+
+async def update_task(
+    store: TaskStore,
+    task_id: str,
+    decide: Callable[[Task], Transition],
+    *,
+    now: datetime,
+    new_id: Callable[[], str],
+) -> VersionedTask:
+    """Write the transition that *decide* returns for the task as it is stored; return the task after it.
+
+    Raises:
+        NotFoundError: There is no such task.
+        InputError: The task cannot be read, or *decide* refuses the change.
+        StoreUnavailableError: It is not known whether the task was changed.
+    """
+
+    async def attempt() -> VersionedTask | None:
+        stored = await get_task(store, task_id)
+        transition = decide(stored.task)
+        if not transition.changes:
+            return stored
+        return await write_transition(store, stored, transition, now=now, new_id=new_id)
+
+    return await compare_and_set(attempt, subject=task_id)
+
+
+async def write_transition(
+    store: TaskStore,
+    stored: VersionedTask,
+    transition: Transition,
+    *,
+    now: datetime,
+    new_id: Callable[[], str],
+) -> VersionedTask | None:
+    """Write *transition* with its runs, once; None when the task is no longer the revision of *stored*.
+
+    Raises:
+        StoreUnavailableError: It is not known whether the task was changed.
+    """
+    write = ConditionalWrite.for_changes(stored, transition.changes)
+    batch = RunBatch(f"{new_id()}.1", now, transition.runs) if transition.runs else None
+    [written] = await store.write_with_runs(batch, [write])
+    if written.status is WriteStatus.UNKNOWN:
+        raise StoreUnavailableError(
+            f"The store did not say whether {stored.task.id} was changed; look, and try again"
+        )
+    return VersionedTask(write.task, written.revision) if written.status is WriteStatus.APPLIED else None
+
+
+async def get_task(store: TaskStore, task_id: str) -> VersionedTask:
+    """Return a task.
+
+    Raises:
+        NotFoundError: There is no task of this id.
+        InputError: Its document cannot be read.
+    """
+    found = await store.get_tasks([task_id])
+    if found.invalid:
+        raise InputError(f"{task_id} cannot be read: {found.invalid[0].reason}")
+    if not found.tasks:
+        raise NotFoundError(f"There is no task {task_id!r}")
+    return found.tasks[0]

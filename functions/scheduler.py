@@ -26,14 +26,14 @@ from functions.task_types import registry
 log = logging.getLogger(__name__)
 
 MINUTE = timedelta(minutes=1)
-RESPONSE_MARGIN = timedelta(seconds=6)  # between the last start and the answer, as in a tick that is pinged
+RESPONSE_MARGIN = timedelta(seconds=6)  # between the last start and the end, as in a tick over HTTP
 
 
 class Scheduler:
     """Tasks in a store, and the ticks that run them. Use it from one event loop, as a context manager.
 
     Several schedulers, in one process or many, may work on one store at the same time, beside deployed
-    functions: what one has claimed no other runs.
+    functions: a task that one has claimed, no other runs.
 
     Every method raises StoreUnavailableError when the store cannot be reached, StoreError when it refuses.
 
@@ -41,8 +41,8 @@ class Scheduler:
         store: As the setting `STORE_URL`.
         settings: Other settings by their names, e.g. `{"ALLOW_PRIVATE_NETWORKS": "1"}`. The environment is
             not read.
-        types: Modules with task types of your own, e.g. `shop.tasks.count_stock`; the last part is the
-            type's name.
+        types: Modules with your task types, e.g. `shop.tasks.count_stock`; the last part is the name of
+            the type.
 
     Raises:
         SettingsError: A setting is wrong.
@@ -70,7 +70,7 @@ class Scheduler:
         await self.close()
 
     async def close(self) -> None:
-        """Let go of connections. The scheduler is not used afterwards."""
+        """Close all connections. The scheduler is not used afterwards."""
         await self._app.close()
 
     async def apply(self, tasks: Sequence[TaskSpec], *, prune: bool = False) -> list[PlannedChange]:
@@ -80,11 +80,11 @@ class Scheduler:
             prune: Remove tasks that an earlier call made and that are not in *tasks*. Others never are.
 
         Raises:
-            InputError: A task cannot be as it is; every fault is named, nothing was written.
+            InputError: A task has a problem; the text names every problem, and nothing was written.
         """
-        faults = [text for task in tasks for text in _params_problems(task)]
-        if faults:
-            raise InputError("\n".join(faults))
+        problems = [text for task in tasks for text in _params_problems(task)]
+        if problems:
+            raise InputError("\n".join(problems))
         return await apply_plan(
             self._app.store,
             tasks,
@@ -95,15 +95,15 @@ class Scheduler:
         )
 
     async def tasks(self, *, tag: str = "") -> list[Task]:
-        """All tasks, those with *tag* alone if it is given, by id."""
+        """Return all tasks by id, or with *tag* those that have it."""
         return [stored.task for stored in await all_tasks(self._app.store, TaskFilter(tag=tag or None))]
 
     async def task(self, task_id: str) -> Task:
-        """One task. Raises NotFoundError when there is none."""
+        """Return a task. Raises NotFoundError when there is none."""
         return (await get_task(self._app.store, task_id)).task
 
     async def remove(self, task_id: str) -> None:
-        """Remove a task; its history stays.
+        """Delete a task; its run records stay.
 
         Raises:
             InputError: Other tasks run after it, or it was changed at the same moment.
@@ -119,15 +119,15 @@ class Scheduler:
     async def runs(
         self, task_id: str | None = None, *, since: datetime | None = None, limit: int = 100
     ) -> list[Run]:
-        """Records of runs, newest first, of one task or of all."""
+        """Return the run records of one task or of all, newest first."""
         return await self._app.store.runs(task_id=task_id, since=since, limit=limit)
 
     async def tick(self, *, within: timedelta | None = None) -> Mapping[str, Any]:
         """Run what is due, once; return the report.
 
         Args:
-            within: When the tick is to be over at the latest; None lets every attempt come to its end. What
-                does not fit into it stays due.
+            within: The longest duration of the tick; None lets every attempt end. Tasks that do not fit stay
+                due.
         """
         budget = (
             TimeBudget(None, None)
@@ -139,7 +139,7 @@ class Scheduler:
     async def run_forever(self, *, every: timedelta = MINUTE) -> None:
         """Tick at once, and then each time *every* has passed, until cancelled.
 
-        A tick that cannot reach the store is not the last: the next one tries again.
+        When a tick cannot reach the store, the next one tries again.
         """
         loop = asyncio.get_running_loop()
         due = loop.time()
@@ -152,7 +152,7 @@ class Scheduler:
             await asyncio.sleep(due - loop.time())
 
     async def run(self, task_id: str) -> Run | None:
-        """Run a task now, whatever its schedule says, and wait for it.
+        """Run a task now, apart from its schedule, and wait for it.
 
         Returns:
             The record of its last attempt; None when another process runs it.
@@ -164,14 +164,14 @@ class Scheduler:
         return next((run for run in runs if run.occurrence == asked_at), None)
 
     async def pause(self, task_id: str, *, note: str = "", until: datetime | None = None) -> Task:
-        """Stop a task, until *until* or until it is resumed. A run in work is let finish."""
+        """Stop a task, until *until* or until it is resumed. A running attempt ends normally."""
         how: dict[str, Any] = {"note": note, "until": until, "by": "library"}
         return await task_service.pause_task(
             self._app.store, task_id, now=self._app.now(), new_id=self._app.new_id, **how
         )
 
     async def resume(self, task_id: str, *, catch_up: bool = False) -> Task:
-        """End a pause; what was missed is skipped, or run with *catch_up*."""
+        """End a pause. Missed occurrences are skipped, or run with *catch_up*."""
         return await task_service.resume_task(
             self._app.store,
             task_id,
@@ -181,7 +181,7 @@ class Scheduler:
         )
 
     async def cancel(self, task_id: str) -> Task:
-        """End the occurrence in hand, wherever it runs, within seconds."""
+        """Cancel the current occurrence within seconds, in whichever process it runs."""
         return await task_service.cancel_task(
             self._app.store, task_id, now=self._app.now(), new_id=self._app.new_id
         )
@@ -189,7 +189,7 @@ class Scheduler:
     async def publish(
         self, event_type: str, data: Mapping[str, Any] | None = None, *, event_id: str = "", to: str = ""
     ) -> PublishResult:
-        """Let the tasks that listen to an event hear it; the same *event_id* is heard once."""
+        """Publish an event to the tasks that start on it; a repeated *event_id* starts nothing."""
         event = Event(
             id=event_id or self._app.new_id(),
             type=event_type,

@@ -1,1 +1,1 @@
-"""app."""
+"""The composition root: builds the real parts from the settings, once and lazily."""

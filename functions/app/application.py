@@ -1,4 +1,4 @@
-"""Builds the real parts: once, lazily, in the serving process's loop. The only room with clock and dice."""
+"""Builds the scheduler from its settings, once and lazily. Only here and in `cli` the clock is read."""
 
 import asyncio
 import random
@@ -56,7 +56,7 @@ AFTER_TICK_MIN_TIMEOUT = timedelta(seconds=0.3)
 
 
 def build_app(settings: Settings) -> "App":
-    """Put the parts together. Nothing is opened yet: each part connects when it is first used."""
+    """Return the scheduler. Nothing is opened yet: each part connects when it is first used."""
     return App(settings, clock=now)
 
 
@@ -64,7 +64,7 @@ now = partial(datetime.now, UTC)  # the present moment; everything else is hande
 
 
 def new_id() -> str:
-    """A fresh name for a tick or a ledger entry: 64 random bits."""
+    """Return a new id for a tick or a run batch: 64 random bits."""
     return secrets.token_hex(8)
 
 
@@ -147,7 +147,7 @@ class App:
     async def _after_tick(
         self, oldest_due_at: datetime | None, started_at: datetime, budget: TimeBudget
     ) -> None:
-        """Let those know who watch the scheduler itself, in time for the answer."""
+        """Check for lateness, send the heartbeat and the traces, in time for the answer."""
         within = AFTER_TICK_TIMEOUT
         if budget.response_limit is not None:
             left = started_at + budget.response_limit + AFTER_TICK_OVERRUN - self._clock()
@@ -159,7 +159,7 @@ class App:
         await asyncio.gather(late, beat, self._flush_traces())
 
     async def run_worker(self, assignment: WorkerAssignment, budget: TimeBudget) -> Mapping[str, object]:
-        """Run what is due of *share*, as a worker; return the report."""
+        """Run what is due of *assignment*, as a worker; return the report."""
         self._shutdown.install()
         some = (
             TaskSubsetStore(self.store, assignment.tasks)
@@ -175,7 +175,7 @@ class App:
         return report.as_json()
 
     async def metrics(self) -> str:
-        """The figures of `GET /metrics`; those of the store are at most half a minute old."""
+        """Return the text of `GET /metrics`; the store's figures are at most half a minute old."""
         now = self._clock()
         if self._stats is None or now - self._stats[0] >= STATS_CACHE_TTL:
             try:
@@ -201,20 +201,20 @@ class App:
             await self._tracing.flush()
 
     async def run_tasks(self, ids: Collection[str], budget: TimeBudget) -> Mapping[str, object]:
-        """Run those of the tasks that are due, for somebody who waits for them; return the report."""
+        """Run those of the tasks that are due, for a caller who waits for them; return the report."""
         store = TaskSubsetStore(self.store, ids)
         dependencies = replace(self.tick_dependencies, store=store, run_dependents=False)
         return (await tick(dependencies, budget)).as_json()
 
     @cached_property
     def accounts(self) -> "AccountStore":
-        """Whose tasks there are, and their credits."""
+        """The owners of tasks, and their credits."""
         from functions.services.credits import AccountStore  # 0.5 ms, and most ticks need no accounts
 
         return AccountStore(self.store, clock=self._clock)
 
     async def publish_event(self, event: Event, *, forward: bool = True) -> "PublishResult":
-        """Let tasks hear *event* and, with *forward*, the topic for programs outside."""
+        """Deliver *event* to its subscribers and, with *forward*, to the topic for programs outside."""
         from functions.services.events import publish_event  # 1.5 ms, and no tick needs it
 
         heard = await publish_event(self.store, event, now=self._clock(), new_id=new_id)
@@ -227,15 +227,15 @@ class App:
         return self._clock()
 
     def new_id(self) -> str:
-        """A fresh name: 64 random bits."""
+        """Return a new id: 64 random bits."""
         return new_id()
 
     def new_secret(self) -> str:
-        """A fresh secret: 256 random bits, in letters, digits, `-` and `_`."""
+        """Return a new secret: 256 random bits, in letters, digits, `-` and `_`."""
         return secrets.token_urlsafe(32)
 
     async def status(self) -> Mapping[str, object]:
-        """The figures of `GET /status`."""
+        """Return the fields of `GET /status`."""
         moment = self._clock()
         counts = await self.store.stats(moment)
         ticks = [at for at in (counts.last_tick_at, self._last_tick_at) if at is not None]
@@ -248,7 +248,7 @@ class App:
         }
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Release the connections."""
         await self._http.close()
         await self._model_client.close()
         await self._post.close()

@@ -1,4 +1,4 @@
-"""Builds what agents need, as far as the settings ask for it: a model's server and the accounts."""
+"""Builds each optional part that the settings ask for: store, model, accounts, queue, topic, heartbeat."""
 
 import signal
 from collections.abc import Callable, Sequence
@@ -51,7 +51,7 @@ class ModelClient:
             )
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Release the connections."""
         if self._client is not None:
             await self._client.close()
 
@@ -59,7 +59,7 @@ class ModelClient:
 def build_credit_ledger(
     settings: Settings, accounts: "Callable[[], AccountStore]", *, clock: Callable[[], datetime]
 ) -> CreditLedger:
-    """The accounts for a tick; without prices there is nothing to keep."""
+    """Return the credit ledger of a tick; one that does nothing when there are no prices."""
     rates = PriceList(settings.credits_per_run, settings.credits_per_1k_tokens)
     if any(rates.has_price(name) for name in (*rates.per_run, *TOKEN_PRICED_TYPES)):
         from functions.services.credits import StoredCreditLedger  # 2 ms, and most have no prices
@@ -68,11 +68,8 @@ def build_credit_ledger(
     return NoCredits()
 
 
-# The store that the settings name, opened with what it needs, and what task types may read of it.
-
-
 def build_store(settings: Settings) -> "Store":
-    """The store of `STORE_URL`. Nothing is connected yet."""
+    """Return the store of `STORE_URL`. Nothing is connected yet."""
     secret = settings.feishu_app_secret
     app = None
     if settings.feishu_app_id and secret:
@@ -83,7 +80,7 @@ def build_store(settings: Settings) -> "Store":
 
 
 def parse_cell(text: str) -> Any:
-    """What a cell's text says as YAML, by the rules of task files.
+    """Return the value of a cell's text, read as YAML by the rules of task files.
 
     Raises:
         ValueError: It is none; the text says why.
@@ -106,25 +103,22 @@ class StoreReader:
         self._store = store
 
     async def list_tasks(self) -> Sequence[Task]:
-        """All tasks that can be read."""
+        """Return all tasks that can be read."""
         return [stored.task for stored in await all_tasks(self._store, TaskFilter())]
 
     async def list_runs(self, since: datetime) -> Sequence[Run]:
-        """The records of what ended at *since* or later."""
+        """Return the runs that ended at *since* or later."""
         return [run async for run in iter_runs(self._store, since=since)]
-
-
-# Builds what lies beyond one instance, as far as the settings ask for it: nothing of it is opened yet.
 
 
 def build_workers(
     settings: Settings, post: PostRequest, *, clock: Callable[[], datetime]
 ) -> CloudTasksWorkerPool | None:
-    """The workers behind `WORKER_QUEUE`; None when it is not set."""
+    """Return the workers behind `WORKER_QUEUE`; None when it is not set."""
     if settings.worker_queue is None:
         return None
     emulator = settings.cloud_tasks_emulator_host
-    # An emulator makes no ID tokens: its calls get past the door with the shared secret.
+    # An emulator makes no ID tokens: its calls authenticate with the shared secret.
     secret = settings.cron_secret.get_secret_value() if emulator and settings.cron_secret else ""
     to = QueueTarget(
         queue=settings.worker_queue,
@@ -141,7 +135,7 @@ def build_workers(
 def build_publisher(
     settings: Settings, post: PostRequest, *, clock: Callable[[], datetime]
 ) -> PubSubPublisher | None:
-    """The topic of `EVENTS_TOPIC`; None when it is not set."""
+    """Return the publisher of `EVENTS_TOPIC`; None when it is not set."""
     if settings.events_topic is None:
         return None
     api = build_google_api(TOPICS, settings.pubsub_emulator_host, post, clock=clock)
@@ -149,7 +143,7 @@ def build_publisher(
 
 
 def build_heartbeat(settings: Settings, post: PostRequest) -> Heartbeat | None:
-    """The outside watch of `HEARTBEAT_URL`; None when it is not set."""
+    """Return the client of `HEARTBEAT_URL`; None when it is not set."""
     url = settings.heartbeat_url
     return Heartbeat(url.get_secret_value(), post) if url else None
 
@@ -157,13 +151,10 @@ def build_heartbeat(settings: Settings, post: PostRequest) -> Heartbeat | None:
 def build_google_api(
     address: str, emulator: str | None, post: PostRequest, *, clock: Callable[[], datetime]
 ) -> GoogleApi:
-    """The service at *address*, or its emulator at `host:port`."""
+    """Return the client of the service at *address*, or of its emulator at `host:port`."""
     if emulator:
         return GoogleApi(f"http://{emulator}", post=post, fetch_token=None, clock=clock)
     return GoogleApi(address, post=post, fetch_token=fetch_access_token, clock=clock)
-
-
-# The wish to end: SIGTERM, remembered for whoever may start nothing more.
 
 
 class ShutdownSignal:
@@ -178,7 +169,7 @@ class ShutdownSignal:
         self._is_installed = False
 
     def install(self) -> None:
-        """Listen from now on. Called when serving, because the server installs its handlers late."""
+        """Handle SIGTERM from now on. Called when serving, because the server installs its handlers late."""
         if self._is_installed:
             return
         self._is_installed = True

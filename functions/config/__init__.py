@@ -1,1 +1,1 @@
-"""config."""
+"""Configuration: environment variables and `.env`, read once and checked."""

@@ -1,4 +1,4 @@
-"""The environment: the process's own variables, completed by a `.env` file on a person's machine."""
+"""The environment: the variables of the process, completed by a `.env` file outside the cloud."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ _QUOTED = re.compile(r"""(?:'([^']*)'|"((?:[^"\\]|\\.)*)")\s*(?:#.*)?""")
 
 
 def read_environment(env: Mapping[str, str], dotenv: Path) -> dict[str, str]:
-    """Return *env*, completed by the file *dotenv* where there is one; on Cloud Run the file is not read.
+    """Return *env*, completed by the file *dotenv* if it exists; on Cloud Run the file is not read.
 
     Raises:
         SettingsError: The file cannot be read, or a line of it is not `NAME=value`.

@@ -1,4 +1,4 @@
-"""Settings: the one place that knows the environment's variables, their defaults and what they may hold."""
+"""Settings: all environment variables of the scheduler, with their defaults and checks."""
 
 import re
 from collections.abc import Mapping
@@ -30,17 +30,17 @@ from functions.config.types import (
 from functions.domain.types import TimezoneName
 from functions.errors import SettingsError
 
-# Settings of the channels of notices: which there are, and what may be in them.
+# Notification channels.
 
 
 class ChannelConfig(BaseModel):
-    """What channels are told, and nothing else is: each checks the rest of its own when it is opened.
+    """The variables of notification channels. A channel checks its own further when it is created.
 
     Attributes:
         webhook_secret_previous: The key being retired; messages are signed with both.
-        notify_email_to: Who gets mail.
+        notify_email_to: The recipients of mail.
         notify_email_from: The sender; None for the user of `smtp_url`, if that is an address.
-        public_url: Where people reach this service, for links in notices; None when nobody said.
+        public_url: The address of this service for links in notifications; None for no links.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
@@ -66,19 +66,19 @@ class ChannelConfig(BaseModel):
     public_url: HttpUrl | None = Field(None, description=HTTP_URL)
 
     def channel_settings(self) -> dict[str, str]:
-        """The variables that set up the channels of notices, as in the environment; only those set."""
+        """Return the variables of channels that are set, by their names in the environment."""
         found = {name.upper(): unwrap(getattr(self, name)) for name in ChannelConfig.model_fields}
         return {name: value for name, value in found.items() if value}
 
 
 def unwrap(value: SecretStr | str | tuple[str, ...] | None) -> str:
-    """*value* as its variable holds it; empty for None."""
+    """Return *value* as the text of its variable; empty for None."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return ",".join(value) if isinstance(value, tuple) else value or ""
 
 
-# Settings of the task types: what tasks may do on this machine, and the secrets they may use by name.
+# Task types: what tasks may do on this machine, and the secrets they may use by name.
 
 SECRET_PREFIX = "TASK_SECRET_"  # noqa: S105  # no variable without it can be read by a task
 MAX_TASK_SECRET_CHARS = 8192
@@ -95,14 +95,14 @@ def _check_modules(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class TaskSettings(BaseModel):
-    """What task types are allowed, and what they are given.
+    """The variables of task types.
 
     Attributes:
         allow_commands: Whether tasks may run programs, with all that this process may do.
         python_tasks: Packages, modules or `module:function` that tasks may call; empty means none.
-        task_types: Modules with task types of one's own; the last part of each is the type's name.
-        github_token: For `github_dispatch`, where a task brings none of its own.
-        github_api_url: Where GitHub is asked; an Enterprise server has an address of its own.
+        task_types: Modules with additional task types; the last part of each is the type's name.
+        github_token: For `github_dispatch` tasks without a token of their own.
+        github_api_url: The address of GitHub's API, or of an Enterprise server.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
@@ -120,30 +120,30 @@ class TaskSettings(BaseModel):
     _command_environment: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
     def read_task_environment(self, env: Mapping[str, str]) -> None:
-        """Keep what *env* holds beside the fields, for the methods below."""
+        """Read the variables that are no fields, for the methods below."""
         self._task_secrets, _ = _read_task_secrets(env)
         given = {name: env.get(name, "") for name in ("HOME", "LANG", "PATH")}
         defaults = {"HOME": "/tmp", "LANG": "C.UTF-8", "PATH": DEFAULT_PATH}  # noqa: S108  # a home that always is
         self._command_environment = defaults | {name: value for name, value in given.items() if value}
 
     def task_secrets(self) -> dict[str, str]:
-        """The values that params may refer to, by name."""
+        """Return the values that params may refer to, by name."""
         return {name: value.get_secret_value() for name, value in self._task_secrets.items()}
 
     def command_environment(self) -> dict[str, str]:
-        """The variables a command starts with: where programs and a home are, and no other of ours."""
+        """Return the variables that a command starts with: PATH, HOME and LANG alone."""
         return dict(self._command_environment)
 
 
 def secret_problems(env: Mapping[str, str]) -> list[str]:
-    """What is wrong with the secrets of tasks in *env*, without showing one."""
+    """Return the problems of the task secrets in *env*, without their values."""
     return _read_task_secrets(env)[1]
 
 
 def _read_task_secrets(env: Mapping[str, str]) -> tuple[dict[str, SecretStr], list[str]]:
-    """Each `TASK_SECRET_<NAME>`, or the content of the file `TASK_SECRET_<NAME>_FILE`, and what is wrong."""
+    """Return each `TASK_SECRET_<NAME>`, or the content of its `TASK_SECRET_<NAME>_FILE`, and the problems."""
     found: dict[str, SecretStr] = {}
-    faults: list[str] = []
+    problems: list[str] = []
     for variable in sorted(env):
         given = env[variable].strip()
         if not variable.startswith(SECRET_PREFIX) or not given:
@@ -153,41 +153,41 @@ def _read_task_secrets(env: Mapping[str, str]) -> tuple[dict[str, SecretStr], li
             name = name.removesuffix("_FILE")
             given = read_text(Path(given))
         if name in found:
-            faults.append(f"Set {SECRET_PREFIX}{name} or {variable}, not both.")
+            problems.append(f"Set {SECRET_PREFIX}{name} or {variable}, not both.")
         elif not _NAME.fullmatch(name):
-            faults.append(f"After {SECRET_PREFIX} must come 1 to 64 letters, digits and _.")
+            problems.append(f"After {SECRET_PREFIX} must come 1 to 64 letters, digits and _.")
         elif from_file and not given:
-            faults.append(f"{variable} must be the path of a readable file that is not empty.")
+            problems.append(f"{variable} must be the path of a readable file that is not empty.")
         elif not MIN_TASK_SECRET_CHARS <= len(given) <= MAX_TASK_SECRET_CHARS:
-            faults.append(
+            problems.append(
                 f"{variable} must have {MIN_TASK_SECRET_CHARS} to {MAX_TASK_SECRET_CHARS} characters "
                 "to be masked."
             )
         else:
             found[name] = SecretStr(given)
-    return found, faults
+    return found, problems
 
 
-# Settings for more than one instance: the queue of workers, the topic of events, the outside watch.
+# More than one instance, and monitoring: worker queue, event topic, traces, heartbeat.
 
 SECONDS = "a number of seconds from 30 to 3300"
 
 
 class ScaleSettings(BaseModel):
-    """What a single function with a single pinger does not need.
+    """The variables that a single function with a single caller of its ticks does not need.
 
     Attributes:
         worker_queue: The Cloud Tasks queue that long tasks and backlogs are handed to; None for none.
-        worker_url: Where the queue sends work; None means `/work` of `public_url`.
-        worker_service_account: Whose ID token the queue sends along; one of `oidc_service_accounts` there.
-        worker_budget_seconds: A worker answers within it: at least 20 less than the function's time-out.
+        worker_url: The address that the queue calls; None means `/work` of `public_url`.
+        worker_service_account: The account of the queue's ID token; one of `oidc_service_accounts` there.
+        worker_budget_seconds: A worker answers within it; at least 20 less than the function's time-out.
         worker_shares: How many workers a backlog is divided among.
         cloud_tasks_emulator_host: `host:port` of an emulator to use instead of Google.
         events_topic: The Pub/Sub topic that finished runs and paused tasks are published to; None for none.
         pubsub_emulator_host: `host:port` of an emulator to use instead of Google.
         otel_exporter_otlp_endpoint: The OpenTelemetry collector that gets a span for each run; None for none.
-        heartbeat_url: What is asked for after each complete tick, so that somebody outside notices silence.
-        late_after_minutes: A tick that finds the one before it older than this tells people; 0 for never.
+        heartbeat_url: Requested after each complete tick, for an outside dead-man's switch; None for none.
+        late_after_minutes: A tick notifies when due tasks waited longer than this; 0 for never.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
@@ -216,25 +216,25 @@ class ScaleSettings(BaseModel):
 
 
 def queue_problems(values: Mapping[str, str]) -> list[str]:
-    """What is missing for a queue to be of use."""
+    """Return which variables a worker queue lacks."""
     if "worker_queue" not in values:
         return []
-    faults = []
+    problems = []
     if not {"worker_url", "public_url"} & values.keys():
-        faults.append("WORKER_URL is missing: WORKER_QUEUE sends work there (PUBLIC_URL would do as well).")
+        problems.append("WORKER_URL is missing: WORKER_QUEUE sends work there (PUBLIC_URL would do as well).")
     if not {"worker_service_account", "cloud_tasks_emulator_host"} & values.keys():
-        faults.append("WORKER_SERVICE_ACCOUNT is missing: with its ID token WORKER_QUEUE gets past the door.")
-    return faults
+        problems.append("WORKER_SERVICE_ACCOUNT is missing: WORKER_QUEUE authenticates with its ID token.")
+    return problems
 
 
-# Settings of agents: where a language model is asked, and what runs cost in credits.
+# Agents: the language model, and what runs cost in credits.
 
 _PRICE = re.compile(r"([a-z][a-z0-9_]{0,62})\s*=\s*(\d{1,6}(?:\.\d{1,3})?)")
 _PRICES = "task types with credits, such as agent=5,http=0"
 
 
 def _parse_prices(value: object) -> object:
-    """`agent=5,http=0` as a mapping; the text itself when it is no such list, to be refused."""
+    """Return `agent=5,http=0` as a mapping; any other text unchanged, for pydantic to refuse."""
     if not isinstance(value, str):
         return value
     parts = split_list(value)
@@ -243,11 +243,11 @@ def _parse_prices(value: object) -> object:
 
 
 class AgentSettings(BaseModel):
-    """What agents are given.
+    """The variables of agents and of credits.
 
     Attributes:
         llm_base_url: An OpenAI-compatible server, its version included; None means there are no agents.
-        llm_api_key: Sent to that server alone; None for one that asks for none.
+        llm_api_key: Sent to that server alone; None for a server without keys.
         llm_model: For tasks that name no model.
         credits_per_run: What an attempt costs, by task type; a type that is not named costs nothing.
         credits_per_1k_tokens: What a thousand tokens of a model cost, prompts and answers alike.
@@ -264,18 +264,18 @@ class AgentSettings(BaseModel):
     credits_per_1k_tokens: float = Field(0.0, ge=0, le=1e6, description="a number of credits, 0 or more")
 
 
-# Settings of the Feishu app that a table of tasks was shared with.
+# The Feishu app that opens a table of tasks.
 
 BITABLE_SCHEME = "bitable://"
 
 
 class FeishuSettings(BaseModel):
-    """How a table of Feishu, or Lark, is opened; of use only where `store_url` names one.
+    """The variables that open a table of Feishu or Lark; used only when `store_url` names one.
 
     Attributes:
         feishu_app_id: The app, `cli_...`; None when there is none.
-        feishu_app_secret: What it gets its tokens with; None when there is none.
-        feishu_base_url: Where the API is asked: Lark has another address than Feishu.
+        feishu_app_secret: The secret of the app; None when there is none.
+        feishu_base_url: The address of the API; Lark has another one than Feishu.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
@@ -286,7 +286,7 @@ class FeishuSettings(BaseModel):
 
 
 def feishu_problems(values: Mapping[str, str]) -> list[str]:
-    """What is missing for a table to be opened."""
+    """Return which variables a table lacks."""
     if not values.get("store_url", "").startswith(BITABLE_SCHEME):
         return []
     missing = [name for name in ("feishu_app_id", "feishu_app_secret") if not values.get(name)]
@@ -311,16 +311,16 @@ MAKE_A_SECRET = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"' 
 
 
 class Settings(ChannelConfig, TaskSettings, ScaleSettings, AgentSettings, FeishuSettings):
-    """Every knob. A field is its variable in lower case; its description completes "VARIABLE must be ...".
+    """All settings. A field is its variable in lower case; its description completes "VARIABLE must be ...".
 
     Attributes:
-        cron_secret: What pingers send as a bearer token; None only on the command line.
+        cron_secret: The bearer token of tick requests; None only where no HTTP is served.
         cron_secret_previous: The secret being retired, accepted as well; None when there is none.
-        oidc_audience: Audiences of Google's ID tokens that are ours; empty means no ID token is accepted.
-        oidc_service_accounts: Who may call with an ID token. Never empty when there is an audience.
-        api_key: The first administrator's key, to make others with; None when the API has only those.
+        oidc_audience: The accepted audiences of Google's ID tokens; empty means no ID token is accepted.
+        oidc_service_accounts: The accounts that may call with an ID token; not empty with an audience.
+        api_key: The first administrator's key, to create others with; None for only those in the store.
         firestore_emulator_host: `host:port` of an emulator to use instead of Google.
-        tick_budget_seconds: A tick answers within it, unless Cloud Scheduler is known to be calling.
+        tick_budget_seconds: A tick answers within it, unless the caller is Cloud Scheduler.
     """
 
     cron_secret: SecretStr | None = None
@@ -350,31 +350,31 @@ class Settings(ChannelConfig, TaskSettings, ScaleSettings, AgentSettings, Feishu
         Where a secret `X` is expected, `X_FILE` may name a file that holds it.
 
         Args:
-            env: All variables; those that are not ours are ignored.
-            door: Whether HTTP requests will be answered, which takes `CRON_SECRET`.
+            env: All variables; unknown ones are ignored.
+            serves_http: Whether the process answers HTTP requests, which takes `CRON_SECRET`.
 
         Raises:
             SettingsError: One or more variables are wrong. The text names all of them, and no value.
         """
-        values, faults = _read_values(env)
-        faults += _split_cron_secret(values, serves_http=serves_http)
-        faults += _oidc_problems(values)
-        faults += queue_problems(values)
-        faults += feishu_problems(values)
-        faults += secret_problems(env)
+        values, problems = _read_values(env)
+        problems += _split_cron_secret(values, serves_http=serves_http)
+        problems += _oidc_problems(values)
+        problems += queue_problems(values)
+        problems += feishu_problems(values)
+        problems += secret_problems(env)
         settings: Self | None = None
         try:
             settings = cls.model_validate(values)
         except ValidationError as exc:
             wrong = dict.fromkeys(str(error["loc"][0]) for error in exc.errors(include_input=False))
-            faults += [f"{name.upper()} must be {cls.model_fields[name].description}." for name in wrong]
-        if settings is None or faults:
-            raise SettingsError(" ".join(faults))
+            problems += [f"{name.upper()} must be {cls.model_fields[name].description}." for name in wrong]
+        if settings is None or problems:
+            raise SettingsError(" ".join(problems))
         settings.read_task_environment(env)
         return settings
 
     def secrets(self) -> tuple[str, ...]:
-        """Every secret value in use, tasks' included, for masking it in all that leaves the process."""
+        """Return every secret value, those of tasks included, for masking in all output."""
         own = [value for name in SECRET_VARIABLES if (value := unwrap(getattr(self, name.lower())))]
         token = base_token(self.store_url)
         return (*own, *((token,) if token else ()), *self.task_secrets().values())
@@ -386,25 +386,25 @@ SECRET_VARIABLES = tuple(
 
 
 def _read_values(env: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """The variables that are ours and not empty, by field name, and what is wrong with their files."""
-    values, faults = {}, []
+    """Return the variables that are not empty, by field name, and the problems of their files."""
+    values, problems = {}, []
     for field in Settings.model_fields:
         name = field.upper()
         value = env.get(name, "").strip()
         path = env.get(f"{name}_FILE", "").strip() if name in SECRET_VARIABLES else ""
         if path and value:
-            faults.append(f"Set {name} or {name}_FILE, not both.")
+            problems.append(f"Set {name} or {name}_FILE, not both.")
         elif path:
             value = read_text(Path(path))
             if not value:
-                faults.append(f"{name}_FILE must be the path of a readable file that is not empty.")
+                problems.append(f"{name}_FILE must be the path of a readable file that is not empty.")
         if value:
             values[field] = value
-    return values, faults
+    return values, problems
 
 
 def _split_cron_secret(values: dict[str, str], *, serves_http: bool) -> list[str]:
-    """Move the second line of the secret to where the retiring one belongs; say what is wrong with either."""
+    """Move a second line of the secret to `cron_secret_previous`; return the problems of both."""
     lines = [line.strip() for line in values.pop("cron_secret", "").splitlines() if line.strip()]
     previous = values.pop("cron_secret_previous", "")
     if (len(lines) > 1 and previous) or len(lines) > 2:

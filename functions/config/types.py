@@ -1,4 +1,4 @@
-"""What a variable may hold: the kinds of settings, each read from text and refused without being shown."""
+"""The types of settings: each is parsed from text, and refused without showing the value."""
 
 import re
 from pathlib import Path
@@ -13,14 +13,14 @@ HTTP_URL = "an address that begins with https:// or http://"
 
 
 def split_list(value: object) -> object:
-    """The parts of a text between commas; what is no text is left alone."""
+    """Return the parts of a text between commas; any other value unchanged."""
     if isinstance(value, str):
         return tuple(item for item in (part.strip() for part in value.split(",")) if item)
     return value
 
 
 def read_text(path: Path) -> str:
-    """The text in a file, without white space around it; empty when it cannot be read."""
+    """Return the text of a file, stripped; empty when it cannot be read."""
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError, ValueError):

@@ -2,13 +2,11 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
 
 from functions.domain.lifecycle.time_budget import by_priority
 from functions.domain.storage import VersionedTask
-from functions.domain.types import earliest
 from functions.engine.report import TickReport
 from functions.interfaces import TickStore
 
@@ -17,41 +15,18 @@ log = logging.getLogger(__name__)
 QUERY_LIMIT = 1000  # due tasks read at once
 
 
-@dataclass(slots=True)
-class Queue:
-    """Tasks that wait for their start.
-
-    Attributes:
-        is_backlog: Whether they were missed and are caught up, after all tasks that are on time.
-        start_until: When no more of them may start, besides the tick's own limit; None without one.
-    """
-
-    is_backlog: bool
-    start_until: datetime | None = None
-    _tasks: deque[VersionedTask] = field(default_factory=deque)
-
-    def __len__(self) -> int:
-        return len(self._tasks)
-
-    def add(self, tasks: Iterable[VersionedTask]) -> None:
-        """Add *tasks* behind those that wait."""
-        self._tasks.extend(tasks)
-
-    def take(self, count: int) -> list[VersionedTask]:
-        """Remove and return the first *count* tasks, or all when there are fewer."""
-        return [self._tasks.popleft() for _ in range(min(count, len(self._tasks)))]
-
-
 class DueTasks:
     """Reads what is due, a window at a time, and keeps it in two queues.
 
     Attributes:
+        on_time: Tasks to start first, in this order.
+        backlog: Tasks that were missed and are caught up, after all that are on time.
         may_have_more: Whether the store may hold due tasks that were not read yet.
     """
 
     def __init__(self, store: TickStore, report: TickReport) -> None:
-        self.on_time = Queue(is_backlog=False)
-        self.backlog = Queue(is_backlog=True)
+        self.on_time: deque[VersionedTask] = deque()
+        self.backlog: deque[VersionedTask] = deque()
         self.may_have_more = True
         self._store = store
         self._report = report
@@ -75,11 +50,11 @@ class DueTasks:
         tasks = [stored for stored in result.tasks if stored.task.id not in self._seen_ids]
         self._seen_ids.update(one.id for one in invalid)
         self._seen_ids.update(stored.task.id for stored in tasks)
-        due_at = (stored.task.next_run_at for stored in tasks)
-        self._report.oldest_due_at = earliest([self._report.oldest_due_at, *due_at])
+        due_at = [self._report.oldest_due_at, *(stored.task.next_run_at for stored in tasks)]
+        self._report.oldest_due_at = min((at for at in due_at if at is not None), default=None)
         self._report.due += len(tasks) + len(invalid)
         self._report.unreadable += len(invalid)
-        self.on_time.add(by_priority(tasks, now=now))
+        self.on_time.extend(by_priority(tasks, now=now))
         self.may_have_more = bool(tasks) and _is_full(result.tasks, result.invalid)
 
 

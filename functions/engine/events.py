@@ -1,4 +1,4 @@
-"""Passes on what tasks have put down for others, and strikes it out of their outboxes when it was heard."""
+"""Delivers the events in the outboxes of tasks to the tasks they are for, and publishes them to programs."""
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,16 +20,18 @@ from functions.interfaces import PublishEvents, TickDependencies
 
 log = logging.getLogger(__name__)
 
-MAX_TRIES = 3  # tries at a task that somebody else changes at the same moment
+MAX_TRIES = 3  # at a task that another writer changes at the same moment
+MAX_TIMEOUT = timedelta(seconds=5)  # for publishing
+MIN_TIMEOUT = timedelta(seconds=0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class EventDelivery:
-    """What one round of passing on came to.
+    """The result of one round of delivery.
 
     Attributes:
-        due: Tasks that are to run now because of it.
-        told: What was sent to all that listen, as programs outside hear it.
+        now_due: Tasks that are due because of it.
+        delivered: Events for all subscribers that have reached all of them, for programs outside.
     """
 
     now_due: tuple[VersionedTask, ...] = ()
@@ -39,38 +41,39 @@ class EventDelivery:
 async def deliver_events(
     tasks: Sequence[VersionedTask], *, dependencies: TickDependencies, writer: TickWriter, report: TickReport
 ) -> EventDelivery:
-    """Bring the events in the outboxes of *tasks* to whom they are for.
+    """Deliver the events in the outboxes of *tasks* to the tasks they are for.
 
-    First those who listen are given their run, then the event is struck out: who dies between the two
-    leaves it to a later tick, and those who have heard it do not hear it again. What cannot be brought to
-    somebody now stays; a later tick tries again.
+    First the subscribers get their run, then the event is removed from the outbox: a process that dies in
+    between leaves it to a later tick, and a task that has seen an event ignores it the second time. What
+    cannot be delivered now stays; a later tick tries again.
     """
     try:
-        listeners = await _find_subscribers(tasks, dependencies)
-        reach = {stored.task.id: _targets(stored, listeners) for stored in tasks}
-        reached, due = await _deliver_to(
-            _group_by_target(tasks, reach), dependencies=dependencies, writer=writer, report=report
+        subscribers = await _find_subscribers(tasks, dependencies)
+        targets = {stored.task.id: _targets(stored, subscribers) for stored in tasks}
+        reached, now_due = await _deliver_to(
+            _group_by_target(tasks, targets), dependencies=dependencies, writer=writer, report=report
         )
     except StoreError as exc:
         log.warning("events_wait", extra={"tasks": len(tasks), "error": type(exc).__name__})
         return EventDelivery()
     now = dependencies.clock()
-    decided, told = [], []
+    transitions: list[PendingTransition] = []
+    delivered: list[Event] = []
     for stored in tasks:
-        done = [event for event, ids in reach[stored.task.id] if reached.issuperset(ids)]
-        told += [event for event in done if event.type != RUN_FINISHED and not event.to]
-        marks = {(event.key, event.to) for event in done}
-        again = partial(remove_delivered_events, delivered=marks, now=now)
-        if marks:
-            decided.append(PendingTransition(stored, again(stored.task), again))
-    await writer.apply(decided)
-    return EventDelivery(due, tuple(told))
+        done = [event for event, ids in targets[stored.task.id] if reached.issuperset(ids)]
+        delivered += [event for event in done if event.type != RUN_FINISHED and not event.to]
+        if done:
+            keys = {(event.key, event.to) for event in done}
+            recompute = partial(remove_delivered_events, delivered=keys, now=now)
+            transitions.append(PendingTransition(stored, recompute(stored.task), recompute))
+    await writer.apply(transitions)
+    return EventDelivery(now_due, tuple(delivered))
 
 
 async def _find_subscribers(
     tasks: Sequence[VersionedTask], dependencies: TickDependencies
 ) -> Mapping[str, Collection[str]]:
-    """Who listens to the events that are for nobody in particular, by type."""
+    """Return the subscribers of the events that name no task, by type."""
     types = {event.type for stored in tasks for event in stored.task.outbox.events if not event.to}
     return await dependencies.subscribers(types) if types and dependencies.subscribers else {}
 
@@ -78,7 +81,7 @@ async def _find_subscribers(
 def _targets(
     stored: VersionedTask, subscribers: Mapping[str, Collection[str]]
 ) -> list[tuple[Event, tuple[str, ...]]]:
-    """Each event of an outbox with the tasks that may listen to it."""
+    """Return each event of an outbox with the ids of the tasks it is for."""
     return [
         (event, (event.to,) if event.to else tuple(subscribers.get(event.type, ())))
         for event in stored.task.outbox.events
@@ -88,12 +91,12 @@ def _targets(
 def _group_by_target(
     tasks: Sequence[VersionedTask], targets: Mapping[str, Sequence[tuple[Event, tuple[str, ...]]]]
 ) -> dict[str, list[Event]]:
-    wanted: dict[str, list[Event]] = {}
+    events_by_target: dict[str, list[Event]] = {}
     for stored in tasks:
         for event, ids in targets[stored.task.id]:
             for task_id in ids:
-                wanted.setdefault(task_id, []).append(event)
-    return wanted
+                events_by_target.setdefault(task_id, []).append(event)
+    return events_by_target
 
 
 async def _deliver_to(
@@ -103,46 +106,41 @@ async def _deliver_to(
     writer: TickWriter,
     report: TickReport,
 ) -> tuple[set[str], tuple[VersionedTask, ...]]:
-    """Let each task hear its events; return who has heard all of them, and who is due because of it."""
-    left, reached, due = dict(events_by_target), set(), []
+    """Give each task its events; return the ids of those that have all of them, and the tasks now due."""
+    remaining, reached = dict(events_by_target), set[str]()
+    now_due: list[VersionedTask] = []
     for _ in range(MAX_TRIES):
-        if not left:
+        if not remaining:
             break
         now = dependencies.clock()
-        found = await dependencies.store.get_tasks(list(left))
-        there = {stored.task.id for stored in found.tasks}
-        reached |= left.keys() - there  # deleted, or unreadable: nobody is there to hear it
-        decided = []
-        for stored in found.tasks:
-            again = partial(receive_events, events=left[stored.task.id], now=now)
-            settlement = again(stored.task)
-            if settlement.changes:
-                decided.append(PendingTransition(stored, settlement, again))
+        result = await dependencies.store.get_tasks(list(remaining))
+        existing = {stored.task.id for stored in result.tasks}
+        reached |= remaining.keys() - existing  # deleted, or unreadable: nothing can receive the event
+        transitions = []
+        for stored in result.tasks:
+            recompute = partial(receive_events, events=remaining[stored.task.id], now=now)
+            transition = recompute(stored.task)
+            if transition.changes:
+                transitions.append(PendingTransition(stored, transition, recompute))
             else:
                 reached.add(stored.task.id)
-        for item, written in zip(decided, await writer.apply(decided), strict=True):
-            if written is None:
+        for item, after in zip(transitions, await writer.apply(transitions), strict=True):
+            if after is None:
                 continue
-            reached.add(written.task.id)
+            reached.add(after.task.id)
             for run in item.transition.runs:
                 report.count(run)
-            if written.task.next_run_at is not None and written.task.next_run_at <= now:
-                due.append(written)
-        left = {task_id: events for task_id, events in left.items() if task_id not in reached}
-    return reached, tuple(due)
-
-
-# The events of one tick: gathered as settlements are written, published together when all of them are.
-
-MAX_TIMEOUT = timedelta(seconds=5)
-MIN_TIMEOUT = timedelta(seconds=0.5)
+            if after.task.next_run_at is not None and after.task.next_run_at <= now:
+                now_due.append(after)
+        remaining = {task_id: events for task_id, events in remaining.items() if task_id not in reached}
+    return reached, tuple(now_due)
 
 
 class EventBuffer:
-    """Gathers nothing, and costs nothing, when nobody listens.
+    """The events of one tick for programs outside, published together when all transitions are written.
 
     Args:
-        publish: None when nobody does.
+        publish: None when there is no topic; then nothing is collected.
     """
 
     def __init__(self, publish: PublishEvents | None, *, clock: Callable[[], datetime]) -> None:
@@ -151,7 +149,7 @@ class EventBuffer:
         self._events: list[CloudEvent] = []
 
     def collect(self, before: VersionedTask, after: VersionedTask, runs: Sequence[Run]) -> None:
-        """Take note of a settlement that was written, and of the records that were kept before it."""
+        """Collect the events of a transition that was written with its *runs*."""
         if self._publish is None:
             return
         self._events += (run_finished_event(after.task, run) for run in runs)
@@ -159,12 +157,12 @@ class EventBuffer:
             self._events.append(paused)
 
     def add(self, events: Sequence[Event]) -> None:
-        """Take note of events that tasks have sent to all."""
+        """Collect events that tasks have sent to all subscribers."""
         if self._publish is not None:
             self._events += (to_published_event(event) for event in events)
 
     async def publish(self, *, answer_by: datetime | None) -> int:
-        """Publish what was gathered; return how many events were lost. Never raises."""
+        """Publish what was collected; return how many events were lost. Never raises."""
         events, self._events = self._events, []
         if self._publish is None or not events:
             return 0

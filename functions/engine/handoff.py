@@ -1,4 +1,4 @@
-"""What a tick cannot do itself and hands to workers: attempts longer than it, and the backlog behind it."""
+"""Hands to workers what a tick cannot do itself: attempts longer than a tick, and the backlog behind it."""
 
 import logging
 from collections.abc import Callable
@@ -16,10 +16,10 @@ RESPONSE_MARGIN = timedelta(seconds=3)  # before the answer is due
 
 
 class Handoff:
-    """Gathers what one tick will hand over. Whatever is handed over stays due until a worker claims it.
+    """Collects what one tick hands over. A task that is handed over stays due until a worker claims it.
 
     Args:
-        workers: None when there are none; then nothing is taken.
+        workers: None when there are none; then nothing is accepted.
     """
 
     def __init__(self, workers: WorkerPool | None, *, clock: Callable[[], datetime]) -> None:
@@ -29,7 +29,7 @@ class Handoff:
 
     @property
     def max_duration(self) -> timedelta | None:
-        """The longest attempt that a worker takes; None without workers."""
+        """The longest attempt that a worker accepts; None without workers."""
         return self._workers.max_duration if self._workers else None
 
     @property
@@ -38,7 +38,7 @@ class Handoff:
         return len(self._long_tasks)
 
     def accepts(self, stored: VersionedTask) -> bool:
-        """Whether *stored*, for which no tick is long enough, is a worker's task; if so it is kept for it."""
+        """Collect *stored*, which no tick has time for; return False when no worker has it either."""
         if (
             self._workers is None
             or timedelta(seconds=stored.task.timeout_seconds) > self._workers.max_duration
@@ -48,7 +48,7 @@ class Handoff:
         return True
 
     async def submit(self, *, backlog: bool, answer_by: datetime | None) -> int:
-        """Hand over what was gathered, and with *backlog* all that is due; return how many messages went."""
+        """Hand over what was collected, and with *backlog* all that is due; return the messages sent."""
         if self._workers is None or not (self._long_tasks or backlog):
             return 0
         now = self._clock()

@@ -1,4 +1,4 @@
-"""Delivers the notices that wait in tasks, and writes down what is left of them."""
+"""Delivers the notifications that wait in tasks, and writes which of them are left."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from functions.interfaces import NotificationRouting, Notify
 
 log = logging.getLogger(__name__)
 
-MAX_TIMEOUT = timedelta(seconds=10)  # for all channels together; they are told in parallel
+MAX_TIMEOUT = timedelta(seconds=10)  # for all channels together; they receive in parallel
 MIN_TIMEOUT = timedelta(seconds=0.5)  # even of a tick that has used up its time
 
 
@@ -27,53 +27,51 @@ async def deliver_notifications(
     clock: Callable[[], datetime],
     answer_by: datetime | None,
 ) -> None:
-    """Tell people what is pending in *tasks*: one message a channel. What fails waits for a later tick.
+    """Deliver what is pending in *tasks*: one message per channel. What fails waits for a later tick.
 
     Args:
-        routes: Knows which channels are closed to what; None when all are always open.
+        routing: Knows which channels are closed to what; None when all are always open.
     """
     if not any(stored.task.alert.pending for stored in tasks):
         return
-    ways = await _route(tasks, routing)
-    notices = [notice for stored in tasks for notice in stored.task.alert.pending]
+    routes = await _route(tasks, routing)
+    pending = [one for stored in tasks for one in stored.task.alert.pending]
     ready = [
-        notice.model_copy(update={"channels": ways[notice.id].send_now}) if ways else notice
-        for notice in notices
-        if not ways or ways[notice.id].send_now
+        one.model_copy(update={"channels": routes[one.id].send_now}) if routes else one
+        for one in pending
+        if not routes or routes[one.id].send_now
     ]
     remaining = await notify(ready, within=_timeout(clock, answer_by)) if ready else []
-    failed = {notice.id: left for notice, left in zip(ready, remaining, strict=True)}
-    held = {id_: way.hold for id_, way in ways.items()}
-    tried = {
-        notice.id: DeliveryAttempt(failed.get(notice.id, ()), held.get(notice.id, {})) for notice in notices
-    }
+    failed = {one.id: channels for one, channels in zip(ready, remaining, strict=True)}
+    held = {id_: route.hold for id_, route in routes.items()}
+    attempts = {one.id: DeliveryAttempt(failed.get(one.id, ()), held.get(one.id, {})) for one in pending}
     now = clock()
-    await writer.apply([_after_delivery(stored, tried, now=now) for stored in tasks])
+    await writer.apply([_after_delivery(stored, attempts, now=now) for stored in tasks])
     if routing is not None:
         await _report_disabled_channels(routing, notify, within=_timeout(clock, answer_by))
 
 
 async def _route(tasks: Sequence[VersionedTask], routing: NotificationRouting | None) -> Mapping[str, Route]:
-    """The way of each notice by its id; nothing when all channels are open."""
+    """Return the route of each notification by its id; nothing when all channels are open."""
     if routing is None:
         return {}
-    notices = [notice for stored in tasks for notice in stored.task.alert.pending]
-    ways = dict(zip((notice.id for notice in notices), await routing.route(notices), strict=True))
+    notifications = [one for stored in tasks for one in stored.task.alert.pending]
+    routes = dict(zip((one.id for one in notifications), await routing.route(notifications), strict=True))
     for stored in tasks:
         pending = stored.task.alert.pending
-        if any(ways[notice.id].hold for notice in pending):
-            kept = drop_superseded(pending, [ways[notice.id] for notice in pending])
-            ways.update(zip((notice.id for notice in pending), kept, strict=True))
-    return ways
+        if any(routes[one.id].hold for one in pending):
+            kept = drop_superseded(pending, [routes[one.id] for one in pending])
+            routes.update(zip((one.id for one in pending), kept, strict=True))
+    return routes
 
 
 async def _report_disabled_channels(
     routing: NotificationRouting, notify: Notify, *, within: timedelta
 ) -> None:
-    """Tell on the channels that are left of those that were switched off."""
-    notices = routing.undelivered()
-    if notices:
-        await routing.mark_delivered(notices, await notify(notices, within=within))
+    """Say on the other channels which ones were disabled."""
+    notifications = routing.undelivered()
+    if notifications:
+        await routing.mark_delivered(notifications, await notify(notifications, within=within))
 
 
 def _timeout(clock: Callable[[], datetime], answer_by: datetime | None) -> timedelta:
@@ -84,10 +82,10 @@ def _after_delivery(
     stored: VersionedTask, attempts: Mapping[str, DeliveryAttempt], *, now: datetime
 ) -> PendingTransition:
     changes, given_up = after_delivery(stored.task, attempts, now=now)
-    for notice in given_up:
-        log.error("notice_given_up", extra={"task_id": notice.task_id, "kind": notice.kind})
+    for one in given_up:
+        log.error("notice_given_up", extra={"task_id": one.task_id, "kind": one.kind})
 
-    def again(task: Task) -> Transition:
+    def recompute(task: Task) -> Transition:
         return Transition(after_delivery(task, attempts, now=now)[0], ())
 
-    return PendingTransition(stored, Transition(changes, ()), again)
+    return PendingTransition(stored, Transition(changes, ()), recompute)

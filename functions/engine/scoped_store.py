@@ -1,4 +1,4 @@
-"""Stores that show a tick some tasks alone: for a run that somebody waits for, and for a worker's share."""
+"""Views of a store in which only some tasks are due: for a run that a user waits for, and for a worker."""
 
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
@@ -10,43 +10,43 @@ from functions.interfaces import ShardedTickStore, TickStore
 
 
 class TaskSubsetStore:
-    """*store*, in which nothing is due but *ids*. A tick claims and settles them as it does any task."""
+    """*store*, in which nothing is due but *ids*. A tick claims and writes them as it does any task."""
 
     def __init__(self, store: TickStore, ids: Collection[str]) -> None:
         self._store = store
         self._ids = tuple(ids)
 
     async def fetch_due(self, now: datetime, *, limit: int) -> QueryResult:
-        """Those of the tasks whose next look has come."""
-        found = await self._store.get_tasks(self._ids[:limit])
-        tasks = (one for one in found.tasks if one.task.next_run_at and one.task.next_run_at <= now)
-        return QueryResult(tuple(tasks), found.invalid)
+        """Return those of the tasks that are due."""
+        result = await self._store.get_tasks(self._ids[:limit])
+        tasks = (one for one in result.tasks if one.task.next_run_at and one.task.next_run_at <= now)
+        return QueryResult(tuple(tasks), result.invalid)
 
     async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
-        """As in `Store`."""
+        """As in `TickStore`."""
         return await self._store.get_tasks(ids)
 
     async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
-        """As in `Store`."""
+        """As in `TickStore`."""
         return await self._store.write(writes)
 
     async def write_with_runs(
         self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
     ) -> list[WriteResult]:
-        """As in `Store`."""
+        """As in `TickStore`."""
         return await self._store.write_with_runs(batch, writes)
 
     async def runs_of_tick(self, tick_id: str) -> list[Run]:
-        """As in `Store`."""
+        """As in `TickStore`."""
         return await self._store.runs_of_tick(tick_id)
 
     def count_operations(self) -> AbstractContextManager[OperationCounts]:
-        """As in `Store`."""
+        """As in `TickStore`."""
         return self._store.count_operations()
 
 
 class ShardRangeStore(TaskSubsetStore):
-    """*store*, in which nothing is due but what is in *shards*, from the first to the last."""
+    """*store*, in which nothing is due but the tasks of *shards*, from the first to the last."""
 
     def __init__(self, store: ShardedTickStore, shards: tuple[int, int]) -> None:
         super().__init__(store, ())
@@ -54,5 +54,5 @@ class ShardRangeStore(TaskSubsetStore):
         self._shards = shards
 
     async def fetch_due(self, now: datetime, *, limit: int) -> QueryResult:
-        """Those of the shards' tasks whose next look has come."""
+        """Return those of the shards' tasks that are due."""
         return await self._sharded.fetch_due(now, limit=limit, shards=self._shards)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from functions.domain.lifecycle.decide import (
 from functions.domain.lifecycle.recover import pause_unreadable, skip_too_long
 from functions.domain.lifecycle.time_budget import Deadline, TimeBudget
 from functions.domain.storage import VersionedTask
-from functions.engine.due_tasks import DueTasks, Queue
+from functions.engine.due_tasks import DueTasks
 from functions.engine.executor import OUT_OF_TIME, SHUT_DOWN, Executor, watch_cancellations
 from functions.engine.handoff import Handoff
 from functions.engine.notify import deliver_notifications
@@ -105,6 +106,7 @@ class _Tick:
             finished=self._results.finished,
         )
         self._handoff = Handoff(dependencies.workers, clock=dependencies.clock)
+        self._backlog_until: datetime | None = None  # when no more of the backlog may start
         self._failure: StoreError | None = None
         self._background = [
             asyncio.create_task(self._results.run()),
@@ -116,9 +118,9 @@ class _Tick:
     async def start_due_tasks(self) -> None:
         """Start all that is due. When the store fails, running attempts still end and are written."""
         try:
-            while self._due.may_have_more and self._has_time_to_start(self._due.on_time):
+            while self._due.may_have_more and self._has_time_to_start():
                 await self._due.fetch(now=self._clock())
-                await self._process_queue(self._due.on_time)
+                await self._process_on_time()
             await self._process_backlog()
         except StoreError as exc:
             self._failure = exc
@@ -158,12 +160,18 @@ class _Tick:
 
     # -- from the queue to the executor -------------------------------------------------------------------
 
-    async def _process_queue(self, queue: Queue) -> None:
+    async def _process_on_time(self) -> None:
+        """Start what is on time; what was missed goes into the backlog."""
+        await self._process_queue(self._due.on_time, is_backlog=False)
+
+    async def _process_queue(
+        self, queue: deque[VersionedTask], *, is_backlog: bool, until: datetime | None = None
+    ) -> None:
         """Start the tasks of *queue* as slots get free, while there is time; leave the rest in it."""
-        while queue and self._has_time_to_start(queue):
-            tasks = queue.take(self._executor.free_slots)
+        while queue and self._has_time_to_start(until=until):
+            tasks = [queue.popleft() for _ in range(min(len(queue), self._executor.free_slots))]
             batches = (tasks[start : start + BATCH_SIZE] for start in range(0, len(tasks), BATCH_SIZE))
-            processed = (self._process_batch(batch, is_backlog=queue.is_backlog) for batch in batches)
+            processed = (self._process_batch(batch, is_backlog=is_backlog) for batch in batches)
             for failure in await asyncio.gather(*processed, return_exceptions=True):
                 if failure is not None:
                     raise failure
@@ -172,9 +180,9 @@ class _Tick:
 
     async def _process_backlog(self) -> None:
         """Start what was missed, after all that is on time; within its share of the tick."""
-        if self._due.backlog and self._due.backlog.start_until is None:
-            self._due.backlog.start_until = self.deadline.catch_up_deadline(self._clock())
-        await self._process_queue(self._due.backlog)
+        if self._due.backlog and self._backlog_until is None:
+            self._backlog_until = self.deadline.catch_up_deadline(self._clock())
+        await self._process_queue(self._due.backlog, is_backlog=True, until=self._backlog_until)
 
     async def _process_batch(self, tasks: Sequence[VersionedTask], *, is_backlog: bool) -> None:
         """Take *tasks* through the steps from the decision to the start of their attempts."""
@@ -190,7 +198,7 @@ class _Tick:
         for stored in tasks:
             match self._decide(stored, now=now):
                 case StartAttempt(is_catch_up=True) if not is_backlog:
-                    self._due.backlog.add([stored])
+                    self._due.backlog.append(stored)
                 case StartAttempt() as start if not self.deadline.fits_any_tick(stored.task.timeout_seconds):
                     if not self._handoff.accepts(stored):
                         longest = self._handoff.max_duration or self.deadline.max_duration
@@ -216,7 +224,7 @@ class _Tick:
     async def _apply_transitions(self, batch: _Batch) -> None:
         recovered = await self._results.recover(batch.expired, now=self._clock())
         if transitions := batch.transitions + recovered:
-            self._due.on_time.add(await self._results.apply(transitions))
+            self._due.on_time.extend(await self._results.apply(transitions))
 
     async def _claim(self, batch: _Batch) -> list[VersionedTask]:
         """Claim the tasks to start; return those whose claim is won."""
@@ -232,7 +240,7 @@ class _Tick:
             return []
         reserved = await self._dependencies.credits.reserve(claimed)
         await self._release_claims(reserved.postponed)
-        self._due.on_time.add(await self._results.skip(reserved.denied))
+        self._due.on_time.extend(await self._results.skip(reserved.denied))
         return reserved.granted
 
     async def _start_attempts(self, granted: Sequence[GrantedAttempt]) -> None:
@@ -253,18 +261,18 @@ class _Tick:
         self.report.postponed += len(released)
         await self._writer.apply(released)
 
-    def _has_time_to_start(self, queue: Queue) -> bool:
+    def _has_time_to_start(self, *, until: datetime | None = None) -> bool:
         now = self._clock()
         is_open = self._failure is None and not self._dependencies.is_shutting_down()
-        return is_open and self.deadline.can_start(now) and (not queue.start_until or now < queue.start_until)
+        return is_open and self.deadline.can_start(now) and (until is None or now < until)
 
     # -- while attempts run -------------------------------------------------------------------------------
 
     async def _run_to_the_end(self) -> None:
         while self._executor.running or self._results.has_unwritten:
             await self._wait_for_attempts()
-            self._due.on_time.add(await self._results.flush())
-            await self._process_queue(self._due.on_time)
+            self._due.on_time.extend(await self._results.flush())
+            await self._process_on_time()
             await self._process_backlog()
 
     async def _wait_for_attempts(self) -> None:

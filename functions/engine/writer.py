@@ -1,7 +1,7 @@
-"""The guarded writes of one tick: claims won or lost, settlements fenced, answers that never came.
+"""The conditional writes of one tick: claims won or lost, transitions fenced by the claim's token.
 
-A store that does not answer has said "unknown", not "no": the write may have been applied. Here such
-writes are settled by reading the document again and comparing the claim's token.
+A store that does not answer has said "unknown", not "no": the write may have been applied. Such a write is
+resolved by reading the document again and comparing the token.
 """
 
 import asyncio
@@ -28,20 +28,20 @@ from functions.interfaces import TickStore
 
 log = logging.getLogger(__name__)
 
-MAX_TRIES = 5  # tries at one settlement; the claim's expiry, or another tick, heals what is left
+MAX_TRIES = 5  # at one transition; the claim's expiry, or another tick, heals what is left
 FIRST_WAIT_S = 0.2  # before the second try; doubled for each later one
-MIN_TIMEOUT_S = 0.5  # what one try gets even when the time is up
+MIN_TIMEOUT_S = 0.5  # of one try, even when the time is up
 
 
 @dataclass(frozen=True, slots=True)
 class PendingTransition:
-    """A settlement on its way into the store.
+    """A transition that is not in the store yet.
 
     Attributes:
-        stored: The task as this tick last knew it.
-        again: Decides anew for a task that changed meanwhile, as long as the claim (if it was claimed) is
-            still ours; None when a changed task is no longer this tick's business.
-        unsure: Whether an earlier try went unanswered, so that a refusal may be our own doing.
+        task: The task as this tick last read or wrote it.
+        recompute: Decides again for a task that has changed, as long as the claim (if there was one) is still
+            this tick's; None when a changed task is no longer this tick's business.
+        maybe_applied: Whether an earlier try was not answered, so that a conflict may be with our own write.
     """
 
     task: VersionedTask
@@ -54,7 +54,7 @@ class TickWriter:
     """The writes of one tick. Not shared between ticks.
 
     Args:
-        until: When trying must end, because somebody waits for the tick's answer; None means never.
+        deadline: When trying ends, because a caller waits for the tick's answer; None means never.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class TickWriter:
         self._claim_numbers = count(1)
 
     def new_claim_token(self) -> str:
-        """A token for a claim, never used before; its front part finds this tick's ledger entries."""
+        """Return a token that was never used; the part before its dot names this tick's run batches."""
         return f"{self._tick_id}.{next(self._claim_numbers)}"
 
     async def claim(self, wanted: Sequence[tuple[VersionedTask, Mapping[str, Any]]]) -> list[VersionedTask]:
-        """Try to claim each task; return those that are now ours, as claimed.
+        """Try to claim each task; return those whose claim was won, as claimed.
 
         Raises:
             StoreUnavailableError: It is not known what became of the claims. Those that were applied expire.
@@ -96,89 +96,89 @@ class TickWriter:
         return won
 
     async def apply(self, transitions: Sequence[PendingTransition]) -> list[VersionedTask | None]:
-        """Keep the records and write the settlements; answer in the same order.
+        """Write the run records and then the transitions; answer in the same order.
 
         Returns:
-            The task as it now stands, or None where somebody else has taken over or the store did
-            not answer to the end: the claim's expiry and the ledger heal that.
+            The task as it is now, or None where another writer has taken over or the store did not answer
+            until the deadline: the claim's expiry and the run batch heal that.
         """
-        settled: list[VersionedTask | None] = []
+        applied: list[VersionedTask | None] = []
         for group in _group_by_batch_size(transitions):
-            settled += await self._apply_group(group)
-        return settled
+            applied += await self._apply_group(group)
+        return applied
 
     async def _apply_group(self, transitions: Sequence[PendingTransition]) -> list[VersionedTask | None]:
-        settled: list[VersionedTask | None] = [None] * len(transitions)
-        open_items = dict(enumerate(transitions))
-        for round_ in range(MAX_TRIES):
-            if round_:
+        applied: list[VersionedTask | None] = [None] * len(transitions)
+        remaining = dict(enumerate(transitions))
+        for tries in range(MAX_TRIES):
+            if tries:
                 if self._seconds_left() <= MIN_TIMEOUT_S:
                     break
-                await asyncio.sleep(FIRST_WAIT_S * 2 ** (round_ - 1))
-            open_items = await self._apply_once(open_items, settled)
-            if not open_items:
-                return settled
-        log.error("settlements_not_written", extra={"count": len(open_items)})
-        return settled
+                await asyncio.sleep(FIRST_WAIT_S * 2 ** (tries - 1))
+            remaining = await self._apply_once(remaining, applied)
+            if not remaining:
+                return applied
+        log.error("settlements_not_written", extra={"count": len(remaining)})
+        return applied
 
     async def _apply_once(
         self, items: Mapping[int, PendingTransition], applied: list[VersionedTask | None]
     ) -> dict[int, PendingTransition]:
-        """Try each item once; fill in *settled* what is done and return what is to be tried again."""
+        """Try each item once; fill in *applied* what is done and return what is to be tried again."""
         runs = tuple(run for item in items.values() for run in item.transition.runs)
-        entry = self._run_batch(runs) if runs else None
+        batch = self._run_batch(runs) if runs else None
         writes = [ConditionalWrite.for_changes(item.task, item.transition.changes) for item in items.values()]
-        answers = await self._send(entry, writes)
-        if entry is not None:
-            await self._remove_void_runs(entry, items.values(), answers)
-        unsettled: dict[int, PendingTransition] = {}
-        for (index, item), write, written in zip(items.items(), writes, answers, strict=True):
-            if written.status is WriteStatus.APPLIED:
-                applied[index] = VersionedTask(write.task, written.revision)
+        results = await self._send(batch, writes)
+        if batch is not None:
+            await self._remove_void_runs(batch, items.values(), results)
+        remaining: dict[int, PendingTransition] = {}
+        for (index, item), write, result in zip(items.items(), writes, results, strict=True):
+            if result.status is WriteStatus.APPLIED:
+                applied[index] = VersionedTask(write.task, result.revision)
             else:
-                unsure = item.maybe_applied or written.status is WriteStatus.UNKNOWN
-                unsettled[index] = replace(item, maybe_applied=unsure)
-        return await self._reread_conflicts(unsettled, applied) if unsettled else {}
+                maybe_applied = item.maybe_applied or result.status is WriteStatus.UNKNOWN
+                remaining[index] = replace(item, maybe_applied=maybe_applied)
+        return await self._reread_conflicts(remaining, applied) if remaining else {}
 
     async def _remove_void_runs(
         self, batch: RunBatch, items: Iterable[PendingTransition], results: Sequence[WriteResult]
     ) -> None:
-        """Strike from *entry* what was decided and did not come to pass: somebody else had been faster.
+        """Remove from *batch* the runs of decisions that were not applied: another writer was first.
 
-        An attempt was made, whoever settles it; but a skip, or a claim given up, is only a decision.
+        An attempt was made, whichever tick writes it; a skip, or a claim given up, is only a decision.
         """
-        vain = {
+        void = {
             id(run)
-            for item, answer in zip(items, results, strict=True)
-            if answer.status is WriteStatus.CONFLICT and item.recompute is None and not item.maybe_applied
+            for item, result in zip(items, results, strict=True)
+            if result.status is WriteStatus.CONFLICT and item.recompute is None and not item.maybe_applied
             for run in item.transition.runs
             if run.has_no_result
         }
-        if vain:
-            await self._send(replace(batch, runs=tuple(run for run in batch.runs if id(run) not in vain)), ())
+        if void:
+            await self._send(replace(batch, runs=tuple(run for run in batch.runs if id(run) not in void)), ())
 
     async def _reread_conflicts(
         self, items: Mapping[int, PendingTransition], applied: list[VersionedTask | None]
     ) -> dict[int, PendingTransition]:
-        """Read what was refused or unanswered; return what is still ours to write."""
+        """Read again what met a conflict or no answer; return what this tick still has to write."""
         try:
-            found = await self._store.get_tasks([item.task.task.id for item in items.values()])
+            result = await self._store.get_tasks([item.task.task.id for item in items.values()])
         except StoreUnavailableError:
             return dict(items)
-        fresh = {stored.task.id: stored for stored in found.tasks}
+        stored_now = {stored.task.id: stored for stored in result.tasks}
         ours: dict[int, PendingTransition] = {}
         for index, item in items.items():
-            now = fresh.get(item.task.task.id)
-            if now is None:
-                continue  # deleted, or no longer readable: its run is in the ledger, nothing more to do
-            if now.revision == item.task.revision:
+            current = stored_now.get(item.task.task.id)
+            if current is None:
+                continue  # deleted, or no longer readable: its run is recorded, nothing more to do
+            if current.revision == item.task.revision:
                 ours[index] = item
-            elif item.recompute and _claim_is_ours(now.task, item.task.task):
-                ours[index] = replace(item, task=now, transition=item.recompute(now.task))
+            elif item.recompute and _claim_is_ours(current.task, item.task.task):
+                ours[index] = replace(item, task=current, transition=item.recompute(current.task))
             elif item.maybe_applied:
-                applied[index] = now  # most likely our own write, whose answer was lost
+                applied[index] = current  # most likely our own write, whose answer was lost
             else:
-                log.warning("settlement_overtaken", extra={"task_id": now.task.id})
+                log.warning("settlement_overtaken", extra={"task_id": current.task.id})
         return ours
 
     def _run_batch(self, runs: Sequence[Any]) -> RunBatch:
@@ -194,7 +194,7 @@ class TickWriter:
             return [WriteResult(WriteStatus.UNKNOWN)] * len(writes)
 
     def _seconds_left(self) -> float:
-        """Seconds until the answer is due."""
+        """Return the seconds until the deadline."""
         return math.inf if self._deadline is None else (self._deadline - self._clock()).total_seconds()
 
 
@@ -203,7 +203,7 @@ def _timeout_or_none(seconds_left: float) -> float | None:
 
 
 def _group_by_batch_size(transitions: Sequence[PendingTransition]) -> Iterator[list[PendingTransition]]:
-    """*decided* in groups whose records fit one ledger entry each."""
+    """Yield *transitions* in groups whose runs fit one batch each."""
     group: list[PendingTransition] = []
     size = 0
     for item in transitions:

@@ -1,1 +1,1 @@
-"""Beyond one instance: Cloud Tasks for work, Pub/Sub for events; all of it optional."""
+"""Google Cloud services, all optional: Cloud Tasks hands work to workers, Pub/Sub publishes events."""

@@ -1,4 +1,4 @@
-"""Calls to Google's REST interfaces: JSON there, JSON back, with the token of the account we run as."""
+"""Calls to Google's REST APIs with the token of the account this process runs as."""
 
 import asyncio
 import json
@@ -75,7 +75,7 @@ class GoogleApi:
         except PostError as exc:
             raise GoogleApiError(str(exc)) from None
         if answer.status == 401:
-            self._token = None  # taken back: the next call asks for another
+            self._token = None  # revoked: the next call fetches another
         if not 200 <= answer.status < 300:
             reason = f"HTTP {answer.status} {_error_status(answer.body)}".strip()
             raise GoogleApiError(reason, status=answer.status)
@@ -95,7 +95,7 @@ class GoogleApi:
 
 
 async def fetch_access_token() -> AccessToken:
-    """The token of the account this process runs as: asked of the platform, or of a key on this machine."""
+    """The token of the account this process runs as, from the platform or from a key file."""
     return await asyncio.to_thread(_fetch_access_token)  # the library knows only calls that block
 
 

@@ -1,4 +1,4 @@
-"""The hand-over by Cloud Tasks: messages to workers, named so that the same one twice is one."""
+"""Handing work to workers through Cloud Tasks, with names that make a repeated message one."""
 
 import asyncio
 import base64
@@ -81,7 +81,7 @@ class CloudTasksWorkerPool:
         return self._worker_timeout - FINISH_MARGIN
 
     def for_next_worker(self, assignment: WorkerAssignment) -> "CloudTasksWorkerPool":
-        """The workers that the worker of *assignment* may ask for: those after itself."""
+        """The workers that the worker of *assignment* may start: those after itself."""
         return CloudTasksWorkerPool(
             self._api,
             self._target,

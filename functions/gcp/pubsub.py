@@ -1,4 +1,4 @@
-"""Events to Pub/Sub: CloudEvents in binary mode, a tick's together; what is not taken is lost, and logged."""
+"""Publishing events to Pub/Sub as CloudEvents in binary mode; a failed batch is logged and lost."""
 
 import asyncio
 import base64

@@ -1,17 +1,15 @@
-"""The guarded HTTP client: the only place in the program that opens addresses given by users.
+"""HTTP clients: a guarded one for addresses given by users, and a plain one for addresses of the settings.
 
-client       what others use: `HttpClient`, `Response`, `FetchError`, `BlockedRequestError`
-exchange     one call from first request to last answer
-calls, urls, headers, redirects     what may be asked for: rules, no network
-addresses    which addresses may be connected to: the rule itself
-connections  aiohttp, with that rule at the moment of connecting
-names        host names to addresses, on threads of their own
-body         reading and unpacking within a bound
-faults       every library's errors as one plain sentence
+client      `HttpClient`, the guarded client: one call from the first request to the last response
+requests    what a user's request may hold: URL, headers, redirects; no network
+addresses   which addresses may be connected to
+transport   aiohttp connections that apply this rule when they connect; errors of libraries as `FetchError`
+responses   `Response`, and reading a body within a bound
+lazy        the guarded client, imported when it is first needed
+trusted     `TrustedHttpClient`, for addresses that come from the settings
+
+No other package imports aiohttp.
 """
-
-
-# What a call to a user's address can fail with.
 
 
 class FetchError(Exception):
@@ -29,7 +27,7 @@ class FetchError(Exception):
 
 
 class BlockedRequestError(FetchError):
-    """We would not make the call: its address, scheme, port, header or user name is not allowed."""
+    """The call was not made: its address, scheme, port, header or user name is not allowed."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, permanent=True)

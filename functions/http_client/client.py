@@ -1,4 +1,4 @@
-"""The guarded HTTP client: what the rest of the program holds when it calls an address given by a user."""
+"""`HttpClient`, the guarded client: one call to a user's address, redirects included."""
 
 import asyncio
 import ssl
@@ -148,7 +148,7 @@ class HttpClient:
         return self._runner
 
 
-# One call from first request to last answer: redirects followed by hand, the body read within its bound.
+# -- one call: redirects followed here, the body read within its bound ----------------------
 
 _SECONDS_A_DAY = 86_400
 

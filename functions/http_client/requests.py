@@ -1,4 +1,4 @@
-"""A request that is fit to be sent."""
+"""Checks of a user's request before it is sent: URL, headers, redirects."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from yarl import URL
 from functions.http_client import BlockedRequestError
 from functions.http_client.addresses import ANY_PORT, Ports, parse_ip
 
-# What a URL given by a user may look like, before anything touches the network.
+# -- URLs -----------------------------------------------------------------------------------
 
 _MAX_URL_LENGTH = 2048
 _INVALID_URL_CHARACTERS = re.compile(r"[\x00-\x20\x7f-\xa0\\\u2028\u2029\ud800-\udfff]")
@@ -87,7 +87,7 @@ def _check_host(host: str) -> None:
         raise BlockedRequestError("The URL's host is not allowed")
 
 
-# Which headers a user may send, which may go on to another origin, and how those of answers read.
+# -- headers --------------------------------------------------------------------------------
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _INVALID_HEADER_CHARACTERS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
@@ -181,7 +181,7 @@ class Request:
 def validate_request(
     method: str, url: str, headers: Mapping[str, str], body: bytes | None, ports: Ports
 ) -> Request:
-    """Return the call a user asks for.
+    """Return the request that a user describes.
 
     Raises:
         BlockedRequestError: Something about it is not allowed; the reason says what to change.
@@ -193,13 +193,13 @@ def validate_request(
     return Request(method, check_url(url, ports), headers, body)
 
 
-# Where a redirect leads, and what of the call may go along.
+# -- redirects ------------------------------------------------------------------------------
 
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 
 
 def next_request(request: Request, status: int, location: str | None, ports: Ports) -> Request | None:
-    """Return the call that an answer asks for instead of *request*, or None when it asks for none.
+    """Return the request that a redirect leads to, or None when the response is no redirect.
 
     303 becomes GET, and so does a POST answered with 301 or 302; 307 and 308 repeat method and body.
     Headers that may hold a secret do not leave the origin.

@@ -1,4 +1,4 @@
-"""What came back from a user's address."""
+"""Responses from users' addresses: `Response`, and reading a body within a bound."""
 
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ class Response:
     certificate_days_left: int | None
 
 
-# Reading a body within a bound: how much is kept, and how far compressed data may unfold.
+# -- reading a body within a bound, decompression included ----------------------------------
 
 ReadChunk = Callable[[], Awaitable[bytes]]
 

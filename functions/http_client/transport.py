@@ -25,7 +25,7 @@ from functions.http_client import BlockedRequestError, FetchError
 from functions.http_client.addresses import AddressPolicy, parse_ip
 from functions.http_client.requests import Request
 
-# Turning host names into addresses without letting a slow name server hold up anybody else.
+# -- resolving host names, without a slow name server delaying other calls ------------------
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 

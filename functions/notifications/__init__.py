@@ -1,4 +1,7 @@
-"""Notices to people: one module per channel, registered by being here."""
+"""Notifications: the channels that are set up, found by their modules in `channels/`.
+
+The dispatcher sends; each channel renders a message for its vendor and posts it once.
+"""
 
 import hashlib
 import importlib
@@ -16,9 +19,9 @@ log = logging.getLogger(__name__)
 
 
 def create_channels(settings: Mapping[str, str], post: PostRequest) -> dict[str, Channel]:
-    """Return every channel that is set up, by name; the first of its `SETTINGS` is what switches one on.
+    """Return every channel that is set up, by name; the first of its `SETTINGS` enables it.
 
-    A channel whose settings are wrong is left out with an ERROR in the log: tasks must run all the same.
+    A channel whose settings are wrong is left out with an ERROR in the log: tasks run without it.
     """
     channels: dict[str, Channel] = {}
     for module in channel_modules():
@@ -33,33 +36,34 @@ def create_channels(settings: Mapping[str, str], post: PostRequest) -> dict[str,
 
 
 def setting_names() -> tuple[str, ...]:
-    """The settings all channels read, each once."""
+    """Return the names of the settings that channels read, each once."""
     return tuple(dict.fromkeys(name for module in channel_modules() for name in module.SETTINGS))
 
 
 def channel_modules() -> list[ModuleType]:
-    """The modules that are channels: those with `SETTINGS` and `create_channel`."""
-    found = sorted(info.name for info in pkgutil.iter_modules(channels.__path__))
-    return [importlib.import_module(f"{channels.__name__}.{name}") for name in found]
+    """Return the modules of channels; each has `SETTINGS` and `create_channel`."""
+    names = sorted(info.name for info in pkgutil.iter_modules(channels.__path__))
+    return [importlib.import_module(f"{channels.__name__}.{name}") for name in names]
 
 
 def _module_name(module: ModuleType) -> str:
     return module.__name__.rpartition(".")[2]
 
 
-# The fingerprint of a channel's settings: it changes when they do, and gives nothing of them away.
+# A hash of a channel's settings, stored beside its state: it changes when they do and does not reveal them.
 
-HASH_DIGITS = (
-    8  # of a hash: tells two settings apart, and fits so many others that none can be guessed from it
-)
+HASH_DIGITS = 8  # enough to distinguish two settings, too few to confirm a guess of one
 
 
 def channel_config_hashes(settings: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    """The fingerprint of each channel in *names*, made of the settings its module reads."""
-    read = {module.__name__.rpartition(".")[2]: module.SETTINGS for module in channel_modules()}
-    return {name: _config_hash({key: settings.get(key, "") for key in read.get(name, ())}) for name in names}
+    """Return the hash of each channel in *names*, over the settings that its module reads."""
+    settings_by_channel = {_module_name(module): module.SETTINGS for module in channel_modules()}
+    return {
+        name: _config_hash({key: settings.get(key, "") for key in settings_by_channel.get(name, ())})
+        for name in names
+    }
 
 
 def _config_hash(settings: Mapping[str, str]) -> str:
-    whole = "\n".join(f"{name}={value}" for name, value in sorted(settings.items()))
-    return hashlib.sha256(whole.encode()).hexdigest()[:HASH_DIGITS]
+    lines = "\n".join(f"{name}={value}" for name, value in sorted(settings.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()[:HASH_DIGITS]

@@ -1,4 +1,4 @@
-"""The teller: one message per channel, all channels at once, however many notices there are."""
+"""The dispatcher: one message per channel, all channels at once, however many notifications there are."""
 
 import asyncio
 import logging
@@ -31,24 +31,24 @@ KINDS_BY_SEVERITY: tuple[NotificationKind, ...] = (  # the worst first
 
 
 class ChannelObserver(Protocol):
-    """Hears what vendors ask for."""
+    """Receives what vendors request."""
 
     async def disable_refused(self, name: str, reason: str) -> None:
-        """A vendor takes no more, for the *reason*, until a setting is changed."""
+        """Record that a vendor refuses all messages, for *reason*, until a setting is changed."""
         ...
 
     def back_off(self, name: str, until: datetime) -> None:
-        """A vendor asked to be left alone until then."""
+        """Record that a vendor accepts no message before *until*."""
         ...
 
 
 class NotificationDispatcher:
-    """Delivers notices; fulfils the tick's `Tell`.
+    """Delivers the notifications of a tick.
 
     Args:
         channels: By name; all of them are the default ones.
-        redact: Masks secrets: the last wall before a text leaves the house.
-        watch: None when nobody wants to hear what vendors ask for.
+        redact: Masks secrets in every text that leaves the program.
+        observer: Receives waits and refusals; None when they are not recorded.
     """
 
     def __init__(
@@ -63,39 +63,39 @@ class NotificationDispatcher:
         self._clock = clock
         self._redact = redact
         self._observer = observer
-        self._not_before: dict[str, datetime] = {}  # channels that asked to be left alone until then
+        self._not_before: dict[str, datetime] = {}  # by the name of a channel whose vendor requested a wait
         self._has_logged_no_channels = False
 
     async def __call__(
         self, notifications: Sequence[Notification], *, within: timedelta
     ) -> list[tuple[str, ...]]:
-        """Say *notices*; return for each the names of the channels still to be told, () when done.
+        """Send *notifications*; return for each the channels that have not accepted it, () when done.
 
-        Never raises for a fault of a channel. A name no channel has, and a refusal that trying again
-        cannot mend, count as done: they are in the log.
+        Never raises for a fault of a channel. An unknown channel and a permanent refusal count as done:
+        they are in the log.
         """
         if not notifications:
             return []
-        clean = [self._redact_notification(notice) for notice in notifications]
-        wanted = [self._channels_for(notice) for notice in clean]
-        self._log_unknown_channels(wanted)
-        shares = {
-            name: [notice for notice, names in zip(clean, wanted, strict=True) if name in names]
+        redacted = [self._redact_notification(notification) for notification in notifications]
+        targets = [self._channels_for(notification) for notification in redacted]
+        self._log_unknown_channels(targets)
+        by_channel = {
+            name: [one for one, names in zip(redacted, targets, strict=True) if name in names]
             for name in self._channels
         }
-        busy = [name for name, share in shares.items() if share]
-        done = await asyncio.gather(*(self._deliver_to(name, shares[name], within) for name in busy))
-        left = {name for name, is_done in zip(busy, done, strict=True) if not is_done}
-        return [tuple(name for name in names if name in left) for names in wanted]
+        used = [name for name, share in by_channel.items() if share]
+        done = await asyncio.gather(*(self._deliver_to(name, by_channel[name], within) for name in used))
+        pending = {name for name, is_done in zip(used, done, strict=True) if not is_done}
+        return [tuple(name for name in names if name in pending) for names in targets]
 
     async def test(self, name: str, *, within: timedelta) -> SendResult:
-        """Say on the channel that it works, once, whatever its settings; return what its vendor answers.
+        """Send a test message to the channel, even if it is switched off; return the result.
 
         Raises:
             KeyError: No channel has this name.
         """
         now = self._clock()
-        notice = Notification(
+        notification = Notification(
             id=f"channel.{name}@{now.isoformat()}#test",
             kind="test",
             task_id=f"channel.{name}",
@@ -107,10 +107,10 @@ class NotificationDispatcher:
             at=now,
             summary="Notices of your tasks will look like this",
         )
-        return await self._send(self._channels[name], [notice], now, within)
+        return await self._send(self._channels[name], [notification], now, within)
 
     def _channels_for(self, notification: Notification) -> tuple[str, ...]:
-        """The names *notice* asks for, each once, with the default channels spelt out."""
+        """Return the channels of *notification*, each once, the default ones by name."""
         names: list[str] = []
         for name in notification.channels or (DEFAULT_CHANNEL,):
             names.extend(
@@ -118,18 +118,18 @@ class NotificationDispatcher:
             )
         return tuple(dict.fromkeys(names))
 
-    def _log_unknown_channels(self, wanted: Sequence[tuple[str, ...]]) -> None:
+    def _log_unknown_channels(self, targets: Sequence[tuple[str, ...]]) -> None:
         if not self._channels and not self._has_logged_no_channels:
             self._has_logged_no_channels = True
-            log.info("notice_nowhere", extra={"hint": "no channel has its settings; nobody is told anything"})
-        named = {name for names in wanted for name in names}
+            log.info("notice_nowhere", extra={"hint": "no channel is set up; no notification is sent"})
+        named = {name for names in targets for name in names}
         for name in sorted(named - self._channels.keys() - {NO_CHANNEL}):
             log.warning(
-                "notice_refused", extra={"channel": name, "detail": "no channel of this name is set up"}
+                "notice_refused", extra={"channel": name, "detail": "no channel with this name is set up"}
             )
 
     async def _deliver_to(self, name: str, notifications: Sequence[Notification], within: timedelta) -> bool:
-        """Send one message; return whether there is nothing left to do for this channel."""
+        """Send one message; return whether this channel is done: accepted, or refused for good."""
         now = self._clock()
         if now < self._not_before.get(name, now):
             return False
@@ -154,11 +154,11 @@ class NotificationDispatcher:
             async with asyncio.timeout(within.total_seconds()):
                 return await channel.send(notifications, now)
         except TimeoutError:
-            return SendResult(ok=False, detail="the tick had no time left for it")
+            return SendResult(ok=False, detail="the tick had no time left")
         except PostError as exc:
             return SendResult(ok=False, detail=str(exc))
-        except Exception as exc:  # noqa: BLE001  # a fault in one channel must not silence the others
-            return SendResult(ok=False, detail=f"a fault of ours ({type(exc).__name__})")
+        except Exception as exc:  # noqa: BLE001  # a fault in one channel must not stop the others
+            return SendResult(ok=False, detail=f"internal error ({type(exc).__name__})")
 
     def _redact_notification(self, notification: Notification) -> Notification:
         return notification.model_copy(

@@ -1,4 +1,4 @@
-"""API keys in the store: made, found by what their holder sends, listed, revoked."""
+"""API keys and the audit trail in the store. Keys are created, found by their token, listed and revoked."""
 
 import logging
 from collections.abc import Callable
@@ -47,11 +47,11 @@ async def create_key(
     new_id: Callable[[], str],
     new_secret: Callable[[], str],
 ) -> tuple[ApiKey, str]:
-    """Make a key and return it with its token, which nobody can read a second time.
+    """Create a key; return it with its token, of which only the digest is stored.
 
     Raises:
-        NotAllowedError: *by* is no administrator, or asks for more than he has himself.
-        InputError: The key would be over before it begins.
+        NotAllowedError: *by* lacks the scope admin, or the key would be for another owner.
+        InputError: *expires_at* is not in the future.
     """
     if not by.has_scope("admin"):
         raise NotAllowedError("Making keys takes the scope admin")
@@ -78,24 +78,24 @@ async def create_key(
 
 
 async def find_principal(store: DocumentStore, token: str, *, now: datetime) -> Principal | None:
-    """Who comes with *token*; None when it is no key of ours, or over, or revoked."""
+    """Return the principal of *token*; None when no key has it, or the key has expired or is revoked."""
     if len(token) > MAX_TOKEN_CHARS:
         return None
     return await find_principal_by_hash(store, hash_token(token), now=now)
 
 
 async def find_principal_by_hash(store: DocumentStore, token_hash: str, *, now: datetime) -> Principal | None:
-    """Whose key has this digest; None as for `holder`."""
+    """Return the principal of the key with this digest; None as in `find_principal`."""
     found = [_parse_key(document) for document in await store.get_documents(KIND, [token_hash])]
     live = [key for key in found if key is not None and key.is_active(now)]
     return principal_of(live[0]) if live else None
 
 
 async def list_keys(store: DocumentStore, *, by: Principal) -> list[ApiKey]:
-    """All keys that *by* may know of, newest first.
+    """Return all keys that *by* may see, newest first.
 
     Raises:
-        NotAllowedError: *by* is no administrator.
+        NotAllowedError: *by* lacks the scope admin.
     """
     keys = [key for document in await _all_key_documents(store, by=by) if (key := _parse_key(document))]
     return sorted(
@@ -104,11 +104,11 @@ async def list_keys(store: DocumentStore, *, by: Principal) -> list[ApiKey]:
 
 
 async def revoke_key(store: DocumentStore, key_id: str, *, by: Principal, now: datetime) -> ApiKey:
-    """End a key for good, at once.
+    """Revoke a key, at once and for good.
 
     Raises:
-        NotAllowedError: *by* is no administrator.
-        NotFoundError: There is no such key that *by* may know of.
+        NotAllowedError: *by* lacks the scope admin.
+        NotFoundError: No such key exists that *by* may see.
         StoreUnavailableError: It is not known whether the key was changed.
     """
     for document in await _all_key_documents(store, by=by):
@@ -150,19 +150,18 @@ def _parse_key(document: Document) -> ApiKey | None:
     try:
         return ApiKey.model_validate(document.data)
     except ValidationError:
-        return None  # somebody's hand was in the store: such a key opens nothing
+        return None  # the document was edited by hand: such a key grants nothing
 
 
-# The audit trail in the store: entries are added after the change they tell of, and read by subject.
+# The audit trail: an entry is added after the change that it records, and entries are read by subject.
 
 log = logging.getLogger(__name__)
 
 
 async def record_entry(store: DocumentStore, entry: AuditEntry, *, new_id: Callable[[], str]) -> None:
-    """Keep *entry*, and put it into the log as well.
+    """Write *entry* to the store and to the log. Never raises for a fault of the store.
 
-    The change it tells of is done by now: a store that cannot keep the entry does not undo it, and the log
-    has it all the same.
+    The change is done already: it stays when the store refuses the entry, and the log has the entry.
     """
     log.info("audit", extra=entry.model_dump(mode="json", exclude_defaults=True))
     data = entry.model_dump(mode="json", by_alias=True, exclude_defaults=True)
@@ -174,7 +173,7 @@ async def record_entry(store: DocumentStore, entry: AuditEntry, *, new_id: Calla
 
 
 async def list_entries(store: DocumentStore, subject: str, *, limit: int = 100) -> list[AuditEntry]:
-    """The newest entries about *subject*, newest first."""
+    """Return the newest entries about *subject*, newest first."""
     documents = iter_documents(store, "audit", prefix=audit_id_prefix(subject))
     entries = [entry async for document in documents if (entry := _parse_entry(document))]
     return entries[::-1][:limit]

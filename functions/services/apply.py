@@ -1,7 +1,7 @@
-"""Makes a store match task files: what is created, updated and removed, and nothing else."""
+"""Makes a store match task files: plans what to create, update and remove, then writes the plan."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -28,13 +28,13 @@ SPEC_FIELDS = set(TaskSpec.model_fields)
 
 @dataclass(frozen=True, slots=True)
 class PlannedChange:
-    """What `apply` did, or would do, to one task.
+    """What `apply_plan` did, or with `dry_run` would do, to one task.
 
     Attributes:
         fields: camelCase names of the fields that differ; empty for a creation or a removal.
         before: The next wake-up before; None when there was none.
         after: The next wake-up after.
-        drifted: Whether somebody else has changed the task since a file was last applied to it.
+        drifted: Whether the task was changed by other means since a file was last applied to it.
     """
 
     id: str
@@ -43,6 +43,15 @@ class PlannedChange:
     before: datetime | None = None
     after: datetime | None = None
     drifted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _PlannedWrite:
+    """A change with what is written for it: nothing when the task is unchanged."""
+
+    change: PlannedChange
+    write: ConditionalWrite | None = None
+    runs: tuple[Run, ...] = ()
 
 
 async def apply_plan(
@@ -60,107 +69,123 @@ async def apply_plan(
     With *prune*, tasks of the same *origin* that are not in *specs* are removed; others never are.
 
     Raises:
-        InputError: A spec's schedule has no occurrence left, or what it runs after is not there; every fault
-            is named, nothing was written.
+        InputError: A spec's schedule has no occurrence left, or a task that it runs after does not exist; the
+            text names every problem, and nothing was written.
     """
     existing = {stored.task.id: stored for stored in await all_tasks(store, TaskFilter())}
-    changes: list[PlannedChange] = []
-    writes: list[tuple[ConditionalWrite, tuple[Run, ...]]] = []
-    faults: list[str] = []
-    for spec in specs:
-        try:
-            change, write, runs = _plan_task(existing.get(spec.id), spec, origin=origin, now=now)
-        except InputError as exc:
-            faults.append(f"{spec.id}: {exc}")
-            continue
-        changes.append(change)
-        if write is not None:
-            writes.append((write, runs))
     kept = {spec.id: spec for spec in specs}
     removed = {
         stored.task.id
         for stored in (existing.values() if prune else ())
         if stored.task.origin == origin and stored.task.id not in kept
     }
-    faults += await link_problems(store, kept, existing, removed)
-    if faults:
-        raise InputError("\n".join(faults))
-    for task_id in sorted(removed):
-        stored = existing[task_id]
-        changes.append(PlannedChange(task_id, "remove", before=stored.task.next_run_at))
-        writes.append((ConditionalWrite(stored.task, stored.revision, delete=True), ()))
+    plan, problems = _plan_specs(specs, existing, origin=origin, now=now)
+    problems += await link_problems(store, kept, existing, removed)
+    if problems:
+        raise InputError("\n".join(problems))
+    plan += [_plan_removal(existing[task_id]) for task_id in sorted(removed)]
     if not dry_run:
-        followed = [(with_dependents(write, kept), runs) for write, runs in writes]
-        await _write_all(store, followed, now=now, new_id=new_id)
+        await _write_all(store, plan, kept, now=now, new_id=new_id)
         await update_links(store, kept, existing, removed)
-    return sorted(changes, key=lambda change: change.id)
+    return sorted((planned.change for planned in plan), key=lambda change: change.id)
 
 
-def _plan_task(
-    stored: VersionedTask | None, spec: TaskSpec, *, origin: str, now: datetime
-) -> tuple[PlannedChange, ConditionalWrite | None, tuple[Run, ...]]:
-    applied = _spec_hash(spec)
-    if stored is None:
-        task = new_task(spec, now=now, origin=origin).model_copy(update={"applied_spec_hash": applied})
-        return PlannedChange(spec.id, "create", after=task.next_run_at), ConditionalWrite(task, None), ()
-    settlement = edit_task(stored.task, spec, now=now)
-    if not settlement.changes:
-        return (
-            PlannedChange(
-                spec.id, "unchanged", before=stored.task.next_run_at, after=stored.task.next_run_at
-            ),
-            None,
-            (),
-        )
-    write = ConditionalWrite.for_changes(stored, settlement.changes | {"applied_spec_hash": applied})
-    names = tuple(
-        sorted(
-            TaskSpec.model_fields[name].alias or name
-            for name in settlement.changes
-            if name in TaskSpec.model_fields
-        )
+def _plan_specs(
+    specs: Sequence[TaskSpec], existing: Mapping[str, VersionedTask], *, origin: str, now: datetime
+) -> tuple[list[_PlannedWrite], list[str]]:
+    """Return what to write for each of *specs*, and the problems of those that cannot be written."""
+    plan: list[_PlannedWrite] = []
+    problems: list[str] = []
+    for spec in specs:
+        stored = existing.get(spec.id)
+        try:
+            plan.append(
+                _plan_creation(spec, origin=origin, now=now)
+                if stored is None
+                else _plan_update(stored, spec, now=now)
+            )
+        except InputError as exc:
+            problems.append(f"{spec.id}: {exc}")
+    return plan, problems
+
+
+def _plan_creation(spec: TaskSpec, *, origin: str, now: datetime) -> _PlannedWrite:
+    task = new_task(spec, now=now, origin=origin)
+    task = task.model_copy(update={"applied_spec_hash": _spec_hash(spec)})
+    return _PlannedWrite(
+        PlannedChange(spec.id, "create", after=task.next_run_at), ConditionalWrite(task, None)
     )
-    drifted = stored.task.applied_spec_hash not in ("", _spec_hash(stored.task))
-    change = PlannedChange(spec.id, "update", names, stored.task.next_run_at, write.task.next_run_at, drifted)
-    return change, write, settlement.runs
+
+
+def _plan_update(stored: VersionedTask, spec: TaskSpec, *, now: datetime) -> _PlannedWrite:
+    task = stored.task
+    transition = edit_task(task, spec, now=now)
+    if not transition.changes:
+        same = PlannedChange(spec.id, "unchanged", before=task.next_run_at, after=task.next_run_at)
+        return _PlannedWrite(same)
+    write = ConditionalWrite.for_changes(stored, transition.changes | {"applied_spec_hash": _spec_hash(spec)})
+    changed = [name for name in transition.changes if name in SPEC_FIELDS]
+    change = PlannedChange(
+        spec.id,
+        "update",
+        fields=tuple(sorted(TaskSpec.model_fields[name].alias or name for name in changed)),
+        before=task.next_run_at,
+        after=write.task.next_run_at,
+        drifted=task.applied_spec_hash not in ("", _spec_hash(task)),
+    )
+    return _PlannedWrite(change, write, transition.runs)
+
+
+def _plan_removal(stored: VersionedTask) -> _PlannedWrite:
+    change = PlannedChange(stored.task.id, "remove", before=stored.task.next_run_at)
+    return _PlannedWrite(change, ConditionalWrite(stored.task, stored.revision, delete=True))
 
 
 def _spec_hash(spec: TaskFields) -> str:
-    """What a file says of a task, in a few digits."""
+    """Return a short digest of the fields that a task file sets."""
     text = spec.model_dump_json(by_alias=True, include=SPEC_FIELDS, exclude_defaults=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 async def _write_all(
     store: TaskStore,
-    writes: Sequence[tuple[ConditionalWrite, tuple[Run, ...]]],
+    plan: Sequence[_PlannedWrite],
+    kept: Mapping[str, TaskSpec],
     *,
     now: datetime,
     new_id: Callable[[], str],
 ) -> None:
+    """Write the plan, a batch at a time.
+
+    Raises:
+        InputError: Another writer changed one of the tasks since it was read.
+    """
+    writes = [
+        (with_dependents(planned.write, kept), planned.runs) for planned in plan if planned.write is not None
+    ]
     for start in range(0, len(writes), RUNS_PER_BATCH):
         part = writes[start : start + RUNS_PER_BATCH]
-        runs = tuple(run for _, kept in part for run in kept)
-        entry = RunBatch(f"{new_id()}.1", now, runs) if runs else None
-        written = await store.write_with_runs(entry, [write for write, _ in part])
+        runs = tuple(run for _, ended in part for run in ended)
+        batch = RunBatch(f"{new_id()}.1", now, runs) if runs else None
+        written = await store.write_with_runs(batch, [write for write, _ in part])
         refused = [
             write.task.id
-            for (write, _), answer in zip(part, written, strict=True)
-            if answer.status is not WriteStatus.APPLIED
+            for (write, _), result in zip(part, written, strict=True)
+            if result.status is not WriteStatus.APPLIED
         ]
         if refused:
             raise InputError(f"{', '.join(refused)}: changed by somebody else meanwhile; apply again")
 
 
-# The daily digest of a channel: a briefing task that exists as long as the channel asks for one.
+# The daily digest of a channel: a briefing task that exists while the channel's preferences have one.
 
 
 async def sync_digest_task(
     store: Store, name: str, digest: DailyDigest | None, *, now: datetime, new_id: Callable[[], str]
 ) -> None:
-    """Make the task of channel *name*'s digest what is wished for; None removes it.
+    """Create or change the digest task of channel *name*; a *digest* of None removes it.
 
-    It is a task like any other, so it costs an idle tick nothing, is made up for after an outage, and says
+    It is a task like any other: an idle tick pays nothing for it, an outage delays it, and its message says
     "0 problems" when there are none.
 
     Raises:

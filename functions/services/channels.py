@@ -1,4 +1,4 @@
-"""The channels as people set them: read for each delivery, kept for a minute, switched off when refused."""
+"""Preferences of channels: cached for a minute for routing, changed by users, disabled on a refusal."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -24,17 +24,17 @@ from functions.services.compare_and_set import update_document
 
 log = logging.getLogger(__name__)
 
-CACHE_TTL = timedelta(minutes=1)  # then a change made by another process is seen
+CACHE_TTL = timedelta(minutes=1)  # after which a change by another process is read
 REASON_CHARS = 300
 
 Update = Callable[[ChannelPreferences], ChannelPreferences]
 
 
 class ChannelService:
-    """What is open, for the tick's `Routes`; and what people may change.
+    """Routes notifications for a tick (`NotificationRouting`), and changes preferences for users.
 
     Args:
-        fingerprints: Of each channel that is set up, by name; see `functions.notifications`.
+        config_hashes: Of each channel that is configured, by name; see `functions.notifications`.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class ChannelService:
         self._backed_off_until: dict[str, datetime] = {}
         self._buckets: dict[str, TokenBucket] = {}
 
-    # -- for deliveries ----------------------------------------------------------------------------------
+    # -- routing -----------------------------------------------------------------------------------------
 
     async def route(self, notifications: Sequence[Notification]) -> list[Route]:
-        """Say for each notice where it goes now and where it waits.
+        """Return for each notification the channels that get it now, and those that hold it.
 
-        What the store does not tell is taken as it was last known, at first as open: better a message at
-        night than none.
+        While the store does not answer, the last known preferences count, at first the defaults: a message in
+        quiet hours is better than none.
         """
         now = self._clock()
         if self._cached and (self._cached_until is None or now >= self._cached_until):
@@ -72,7 +72,7 @@ class ChannelService:
         return routes
 
     def undelivered(self) -> list[Notification]:
-        """Notices of channels that were switched off, for those that are left."""
+        """Return notifications that a channel was disabled, for the channels that remain."""
         return [
             _disabled_notification(name, settings.disabled)
             for name, settings in self._cached.items()
@@ -82,12 +82,12 @@ class ChannelService:
     async def mark_delivered(
         self, notifications: Sequence[Notification], remaining: Sequence[tuple[str, ...]]
     ) -> None:
-        """Note who still has to be told; never raises: whoever is told twice is told."""
-        for notice, left in zip(notifications, remaining, strict=True):
-            await self._update_quietly(notice.title, partial(_with_undelivered, left))
+        """Store which channels still lack each notification. Never raises: a second delivery does no harm."""
+        for notice, missing in zip(notifications, remaining, strict=True):
+            await self._update_quietly(notice.title, partial(_with_undelivered, missing))
 
     async def disable_refused(self, name: str, reason: str) -> None:
-        """Switch *name* off: its vendor takes no more. Never raises; the vendor will refuse again."""
+        """Disable *name*, which its vendor refuses for good. Never raises: the next refusal repeats it."""
         others = tuple(other for other in self._cached if other != name and self._is_cached_open(other))
         disabled = Disabled(
             reason=reason[:REASON_CHARS],
@@ -104,35 +104,35 @@ class ChannelService:
             log.error("channel_disabled", extra={"channel": name, "reason": disabled.reason})
 
     def back_off(self, name: str, until: datetime) -> None:
-        """Leave *name* alone until then: its vendor asked for it."""
+        """Send nothing on *name* until then, as its vendor asks."""
         self._backed_off_until[name] = until
 
-    # -- for people --------------------------------------------------------------------------------------
+    # -- preferences -------------------------------------------------------------------------------------
 
     async def settings(self) -> Mapping[str, ChannelPreferences]:
-        """The settings of each channel that is set up, as they are now."""
+        """Return the preferences of each configured channel, as stored now."""
         await self._load()
         return dict(self._cached)
 
     def is_open(self, name: str, settings: ChannelPreferences) -> bool:
-        """Whether anything may be said on the channel, were these its settings."""
+        """Whether the channel sends anything with these preferences."""
         return settings.is_open(self._config_hashes.get(name, ""))
 
     async def enable(self, name: str) -> ChannelPreferences:
-        """Switch *name* on, whoever switched it off."""
+        """Enable *name*, whether a user or a refusal disabled it."""
         return await self.update_settings(
             name, lambda old: old.model_copy(update={"enabled": True, "disabled": None})
         )
 
     async def disable(self, name: str) -> ChannelPreferences:
-        """Switch *name* off until somebody enables it."""
+        """Disable *name* until a user enables it."""
         return await self.update_settings(name, lambda old: old.model_copy(update={"enabled": False}))
 
     async def update_settings(self, name: str, update: Update) -> ChannelPreferences:
-        """Apply *decide* to the channel's settings as they stand, again if somebody else was faster.
+        """Apply *update* to the stored preferences, again after a conflict; return the new ones.
 
         Raises:
-            InputError: There is no such channel.
+            InputError: No such channel is configured.
             StoreUnavailableError: It is not known whether the change was made.
         """
         if name not in self._cached:
@@ -150,7 +150,7 @@ class ChannelService:
         self._cached[name] = new
         return new
 
-    # -- what is known -----------------------------------------------------------------------------------
+    # -- cache -------------------------------------------------------------------------------------------
 
     async def _load(self) -> None:
         found = await self._store.get_documents("channels", list(self._cached))
@@ -161,7 +161,7 @@ class ChannelService:
         self._cached_until = self._clock() + CACHE_TTL
 
     async def _update_quietly(self, name: str, update: Update) -> bool:
-        """Apply a change of our own; whether it changed anything."""
+        """Apply *update*, log a failure; return whether it changed anything."""
         before = self._cached.get(name)
         try:
             return await self.update_settings(name, update) != before
@@ -189,7 +189,7 @@ class ChannelService:
 
 
 def _parse_settings(name: str, document: Document) -> ChannelPreferences:
-    """What the document says; the defaults when it cannot be read: a fault of it silences nobody."""
+    """Return the stored preferences; the defaults when unreadable, so that the channel keeps sending."""
     try:
         return ChannelPreferences.model_validate(document.data)
     except ValidationError as exc:

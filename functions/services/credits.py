@@ -1,4 +1,4 @@
-"""Owners' accounts in the store: read, changed under a guard, changed again when somebody was faster."""
+"""Credits: the owners' accounts in the store, and the ledger by which a tick reserves and charges."""
 
 import asyncio
 import hashlib
@@ -37,14 +37,14 @@ from functions.interfaces import (
 from functions.services.compare_and_set import compare_and_set
 from functions.services.paging import iter_documents
 
-CACHE_SIZE = 1000  # accounts known from the last write, which saves a read when nobody else writes
+CACHE_SIZE = 1000  # accounts as this process wrote them last; saves a read while no other process writes
 _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
 
 Update = Callable[[Account], Account]
 
 
 class AccountStore:
-    """The accounts. Safe to share between ticks; others may write to the same store."""
+    """The accounts. Safe to share between ticks, and between processes that use the same store."""
 
     def __init__(self, store: DocumentStore, *, clock: Callable[[], datetime]) -> None:
         self._store = store
@@ -52,11 +52,11 @@ class AccountStore:
         self._cached: dict[str, Document] = {}
 
     async def get(self, owner: str) -> Account:
-        """Return the account as it stands now.
+        """Return the account as of now.
 
         Raises:
-            NotFoundError: The owner has none.
-            StoreError: It cannot be read.
+            NotFoundError: The owner has no account.
+            StoreError: The account cannot be read.
         """
         found = await self._store.get_documents("owners", [account_document_id(owner)])
         if not found:
@@ -78,10 +78,10 @@ class AccountStore:
         monthly_credits: float | None = None,
         unlimited: bool = False,
     ) -> Account:
-        """Give the owner a plan, or credits a month; what is not named stays. Makes the account if need be.
+        """Set the plan or the monthly credits; what is not named stays. Creates the account if there is none.
 
         Raises:
-            InputError: The owner has no name.
+            InputError: *owner* is empty.
             StoreError: The account cannot be read, or it is not known whether it was changed.
         """
         if not owner.strip():
@@ -161,7 +161,7 @@ class AccountStore:
         return applied
 
     async def _load_documents(self, owners: Sequence[str]) -> dict[str, Document]:
-        """The document of each owner; an empty one, without a revision, of who has none."""
+        """Return the document of each owner; without an account an empty one that has no revision."""
         unknown = [owner for owner in owners if owner not in self._cached]
         ids = {account_document_id(owner): owner for owner in unknown}
         found = await self._store.get_documents("owners", list(ids)) if ids else []
@@ -180,7 +180,7 @@ class AccountStore:
 
 
 def account_document_id(owner: str) -> str:
-    """The name an account is kept under: the owner's own where a store can take it."""
+    """Return the id of an account's document: the owner itself where a store accepts it, else its digest."""
     if _PLAIN_ID.fullmatch(owner) and not owner.startswith("sha256-"):
         return owner
     return f"sha256-{hashlib.sha256(owner.encode('utf-8', 'replace')).hexdigest()[:40]}"
@@ -207,13 +207,12 @@ def _or_raise(result: Account | StoreError) -> Account:
     return result
 
 
-# Credits in a tick: set aside before attempts, counted after them, and people told when they run out.
+# The ledger of a tick: credits are reserved before attempts and charged after them, with usage notifications.
 
 log = logging.getLogger(__name__)
 
-ACCOUNTS_TIMEOUT_S = 5.0  # for the accounts' part in starting or settling: claims do not wait for ever
-
-CARRIED_FOR = timedelta(minutes=1)  # a notice whose task is not written by then is carried by another one
+ACCOUNTS_TIMEOUT_S = 5.0  # for a reservation or a charge; claims expire meanwhile
+PENDING_FOR = timedelta(minutes=1)  # then a notification whose task was not written is made again
 
 CreditDecision = Granted | Denied | Postponed
 
@@ -224,52 +223,53 @@ class _LevelReached:
     period: str
     level: int
     at: datetime
-    is_recorded: bool = False  # in the account; kept even so, for results that were counted before that
+    is_recorded: bool = False  # in the account; stays pending for results charged before that
 
 
 class StoredCreditLedger:
-    """The accounts as a tick sees them; fulfils its `Spending`.
+    """The `CreditLedger` over the accounts of a store.
 
-    A reservation is settled once: what was settled, or has expired, is not there to be settled again. What an
-    attempt cost is counted before its result is written, so that a process that dies between the two has
-    counted it; of one that dies earlier the reservation expires.
+    A reservation is charged once: a charge removes it, and so does its expiry. The charge is written before
+    the attempt's result, so that a process that dies between the two has charged it; if a process dies
+    earlier, the reservation expires.
+
+        before                                   usedCredits 10
+        reserve 5 for the claim with token t.1   usedCredits 10, reservations {t: {1: 5}}
+        charge 3, which the attempt cost         usedCredits 13
     """
 
     def __init__(self, accounts: AccountStore, prices: PriceList, *, clock: Callable[[], datetime]) -> None:
         self._accounts = accounts
         self._prices = prices
         self._clock = clock
-        self._reserved: dict[str, float] = {}  # by token, for attempts under way in this process
-        self._uncharged: dict[
-            str, dict[str, float]
-        ] = {}  # by owner and token: counts that could not be written
-        self._pending_levels: dict[str, _LevelReached] = {}  # by the id of a notice that a task carries
+        self._reserved: dict[str, float] = {}  # by token, for running attempts of this process
+        self._uncharged: dict[str, dict[str, float]] = {}  # by owner and token: charges not written yet
+        self._pending_levels: dict[str, _LevelReached] = {}  # by the id of the notification
 
     async def reserve(self, claimed: Sequence[VersionedTask]) -> ReservationResult:
-        """Say which attempts may be made, and set aside what they may cost."""
+        """Decide which attempts may be made, and reserve what they may cost."""
         priced = [stored for stored in claimed if self._prices.has_price(stored.task.type)]
         if not priced:
             return ReservationResult([GrantedAttempt(stored) for stored in claimed])
         now = self._clock()
-        answers: dict[str, CreditDecision] = {}
-        waves: dict[str, list[Task]] = defaultdict(list)
+        decisions: dict[str, CreditDecision] = {}
+        by_owner: dict[str, list[Task]] = defaultdict(list)
         for stored in priced:
             if stored.task.owner:
-                waves[stored.task.owner].append(stored.task)
+                by_owner[stored.task.owner].append(stored.task)
             else:
-                answers[stored.task.id] = decide_admission(stored.task, None, self._prices, now=now)
-        changes = {owner: self._reserve_batch(tasks, answers, now=now) for owner, tasks in waves.items()}
-        accounts = await self._update(changes, fresh=True)
-        for owner, tasks in waves.items():
-            if isinstance(fault := accounts[owner], StoreError):
-                later = isinstance(fault, StoreUnavailableError)
-                answers |= {task.id: Postponed() if later else Denied(str(fault)) for task in tasks}
-        return self._partition(claimed, answers, accounts, now=now)
+                decisions[stored.task.id] = decide_admission(stored.task, None, self._prices, now=now)
+        updates = {owner: self._reserve_batch(tasks, decisions, now=now) for owner, tasks in by_owner.items()}
+        accounts = await self._update(updates, fresh=True)
+        for owner, tasks in by_owner.items():
+            if isinstance(error := accounts[owner], StoreError):
+                decisions |= dict.fromkeys((task.id for task in tasks), _without_account(error))
+        return self._partition(claimed, decisions, accounts, now=now)
 
     async def charge(self, done: Sequence[tuple[VersionedTask, Outcome]]) -> list[ChargedOutcome]:
-        """Count what attempts cost, and put it among their metrics."""
-        costs: dict[str, float] = {}
-        owed: dict[str, dict[str, float]] = {}
+        """Charge what attempts cost, and add it to their metrics."""
+        costs: dict[str, float] = {}  # by task
+        uncharged: dict[str, dict[str, float]] = {}  # by owner and token
         for stored, outcome in done:
             task = stored.task
             if task.claim is None or not self._prices.has_price(task.type):
@@ -278,42 +278,39 @@ class StoredCreditLedger:
             reserved = self._reserved.pop(token, 0.0)
             costs[task.id] = self._prices.charge(task.type, outcome, reserved=reserved)
             if task.owner:
-                owed.setdefault(task.owner, {})[token] = costs[task.id]
+                uncharged.setdefault(task.owner, {})[token] = costs[task.id]
         if not costs:
             return [ChargedOutcome(outcome) for _, outcome in done]
-        accounts = await self._charge_owed(owed) if owed else {}
+        accounts = await self._charge_owners(uncharged) if uncharged else {}
         return [self._with_cost(stored.task, outcome, costs, accounts) for stored, outcome in done]
 
     async def mark_notified(self, notifications: Sequence[Notification]) -> None:
-        """Note in the accounts which levels people will hear of."""
-        words = {notice.id: self._pending_levels.get(notice.id) for notice in notifications}
+        """Write to the accounts which usage levels these notifications announce."""
+        reached = {one.id: self._pending_levels.get(one.id) for one in notifications}
         changes: dict[str, Update] = {}
-        for id_, word in words.items():
-            if word is not None and not word.is_recorded:
-                self._pending_levels[id_] = replace(word, is_recorded=True)
-                changes[word.owner] = _mark_notified(word)  # of two levels the higher one comes later
+        for id_, level in reached.items():
+            if level is not None and not level.is_recorded:
+                self._pending_levels[id_] = replace(level, is_recorded=True)
+                changes[level.owner] = _mark_notified(level)  # of two levels the higher one comes later
         await self._update(changes, fresh=False)
 
-    # -- before ------------------------------------------------------------------------------------------
+    # -- reserving ---------------------------------------------------------------------------------------
 
     def _reserve_batch(
         self, tasks: Sequence[Task], decisions: dict[str, CreditDecision], *, now: datetime
     ) -> Update:
-        def change(account: Account) -> Account:
+        def reserve(account: Account) -> Account:
             for task in tasks:
                 assert task.claim is not None  # only claimed tasks are about to be attempted
-                answer = (
-                    Postponed()
-                    if account.has_too_many_reservations
-                    else decide_admission(task, account, self._prices, now=now)
-                )
-                decisions[task.id] = answer
-                if isinstance(answer, Granted):
-                    until = task.claim.until
-                    account = account.reserve(task.claim.token, answer.credits, until=until)
+                decision: CreditDecision = Postponed()
+                if not account.has_too_many_reservations:
+                    decision = decide_admission(task, account, self._prices, now=now)
+                decisions[task.id] = decision
+                if isinstance(decision, Granted):
+                    account = account.reserve(task.claim.token, decision.credits, until=task.claim.until)
             return account
 
-        return change
+        return reserve
 
     def _partition(
         self,
@@ -323,34 +320,29 @@ class StoredCreditLedger:
         *,
         now: datetime,
     ) -> ReservationResult:
-        granted, denied, later = [], [], []
+        granted, denied, postponed = [], [], []
         for stored in claimed:
             match decisions.get(stored.task.id):
-                case None:
+                case None:  # it has no price
                     granted.append(GrantedAttempt(stored))
                 case Granted(credits, tokens):
                     assert stored.task.claim is not None  # as above
                     self._reserved[stored.task.claim.token] = credits
                     granted.append(GrantedAttempt(stored, tokens))
                 case Denied(reason, owner_spent):
-                    account = accounts.get(stored.task.owner)
-                    spent = owner_spent and isinstance(account, Account)
-                    notices = (
-                        self._level_notification(account, max(USAGE_LEVELS), stored.task, now=now)
-                        if spent
-                        else ()
-                    )
-                    denied.append(DeniedAttempt(stored, reason, notices))
+                    account = accounts.get(stored.task.owner) if owner_spent else None
+                    notifications = self._level_notification(account, max(USAGE_LEVELS), stored.task, now=now)
+                    denied.append(DeniedAttempt(stored, reason, notifications))
                 case Postponed():
-                    later.append(stored)
-        return ReservationResult(granted, denied, later)
+                    postponed.append(stored)
+        return ReservationResult(granted, denied, postponed)
 
-    # -- after -------------------------------------------------------------------------------------------
+    # -- charging ----------------------------------------------------------------------------------------
 
-    async def _charge_owed(
+    async def _charge_owners(
         self, uncharged: Mapping[str, Mapping[str, float]]
     ) -> Mapping[str, Account | StoreError]:
-        """Count *owed*, and with it what could not be counted before."""
+        """Charge *uncharged*, and with it the charges that could not be written before."""
         whole: dict[str, dict[str, float]] = {
             owner: {**self._uncharged.pop(owner, {}), **costs} for owner, costs in uncharged.items()
         }
@@ -382,20 +374,20 @@ class StoredCreditLedger:
         notices = self._level_notification(account, account.level, task, now=self._clock())
         return ChargedOutcome(replace(outcome, metrics=metrics), notices)
 
-    # -- both --------------------------------------------------------------------------------------------
+    # -- common ------------------------------------------------------------------------------------------
 
     def _level_notification(
         self, account: Account | StoreError | None, level: int, task: Task, *, now: datetime
     ) -> tuple[Notification, ...]:
-        """The notice of a level that people have not heard of; none while another task carries it."""
+        """Return the notification of a new usage level; none while one for it is pending."""
         if not isinstance(account, Account) or level <= account.notified_level:
             return ()
         self._pending_levels = {
-            id_: word for id_, word in self._pending_levels.items() if now - word.at < CARRIED_FOR
+            id_: pending for id_, pending in self._pending_levels.items() if now - pending.at < PENDING_FOR
         }
         prefix = notification_id_prefix(account)
-        carried = [word.level for id_, word in self._pending_levels.items() if id_.startswith(prefix)]
-        if level <= max(carried, default=0):
+        pending = [one.level for id_, one in self._pending_levels.items() if id_.startswith(prefix)]
+        if level <= max(pending, default=0):
             return ()
         notice = level_notification(account, level, task, now=now)
         self._pending_levels[notice.id] = _LevelReached(task.owner, account.month, level, now)
@@ -413,6 +405,11 @@ class StoredCreditLedger:
             return dict.fromkeys(updates, StoreUnavailableError("The accounts did not answer in time"))
         except StoreError as exc:
             return dict.fromkeys(updates, exc)
+
+
+def _without_account(error: StoreError) -> CreditDecision:
+    """Decide on attempts whose account was not written: a later tick tries again if the store may recover."""
+    return Postponed() if isinstance(error, StoreUnavailableError) else Denied(str(error))
 
 
 def _charge_costs(costs: Mapping[str, float]) -> Update:

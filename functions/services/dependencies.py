@@ -1,9 +1,14 @@
-"""Who starts on whom: kept where it is needed when something happens, as tasks are made, edited and removed.
+"""Links between tasks: which tasks run after which, and which start on events of which types.
 
-A task says `after` and `onEvent` itself. The other side is kept as well, so that the end of a run costs
-nothing where nobody follows: `dependents` in the task that is followed, and one document for each type of
-event. A link too many does no harm, for the task is asked whether it listens; so links are made before
-the task is written, and removed after.
+A task stores its own `after` and `onEvent`. The opposite direction is stored as well, so that the end of a
+run costs nothing without followers: `dependents` in the task that is followed, and a document of kind
+`listeners` for each event type.
+
+    report  {"after": [{"task": "backup"}]}     ->  backup     {"dependents": [{"task": "report"}]}
+    report  {"onEvent": [{"type": "shop.sold"}]} ->  listeners  shop.sold {"tasks": ["report"]}
+
+A link too many does no harm, because the task itself decides whether an event starts it. So links are added
+before the task is written, and removed after it.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
@@ -29,38 +34,55 @@ async def check_links(
     removed: Collection[str] = (),
     can_see: Callable[[str], bool] = lambda owner: True,
 ) -> None:
-    """Return quietly when what *specs* run after is there, and does not run after them in turn.
+    """Check that the tasks that *specs* run after exist, and do not run after *specs* in turn.
 
     Args:
-        known: Tasks that need not be read: those of the same files, say; *specs* included.
-        gone: Tasks that will be there no more.
-        sees: Whether who asks may know of the tasks of an owner; others are not there for him.
+        known: Tasks that need not be read, such as those of the same files; *specs* included.
+        removed: Ids of tasks that are about to be removed.
+        can_see: Whether the caller may see the tasks of an owner; other tasks do not exist for the caller.
 
     Raises:
-        InputError: A task to run after does not exist, or they start one another in a circle.
+        InputError: A task to run after does not exist, or tasks start one another in a cycle.
     """
-    after = {spec.id: [one.task for one in spec.after] for spec in known.values() if spec.after}
-    unread = {one.task for spec in specs for one in spec.after} - known.keys() - set(removed)
-    missing = set(removed)
-    while unread and len(after) < MAX_SEARCHED_TASKS:
-        found = await store.get_tasks(sorted(unread))
-        there = {stored.task.id: stored.task for stored in found.tasks if can_see(stored.task.owner)}
-        missing |= unread - there.keys() - {broken.id for broken in found.invalid}
-        after |= {task.id: [one.task for one in task.after] for task in there.values()}
-        unread = {one.task for task in there.values() for one in task.after} - known.keys() - after.keys()
+    graph, missing = await _read_predecessors(store, specs, known, removed=removed, can_see=can_see)
     for spec in specs:
         for number, one in enumerate(spec.after):
             if one.task in missing:
                 raise InputError(f"after.{number}.task: there is no task {one.task!r}")
-    if round_trip := find_cycle(after):
-        raise InputError(f"after: these tasks would start one another in a circle: {' -> '.join(round_trip)}")
+    if cycle := find_cycle(graph):
+        raise InputError(f"after: these tasks would start one another in a circle: {' -> '.join(cycle)}")
+
+
+async def _read_predecessors(
+    store: TaskStore,
+    specs: Sequence[TaskSpec],
+    known: Mapping[str, TaskFields],
+    *,
+    removed: Collection[str],
+    can_see: Callable[[str], bool],
+) -> tuple[dict[str, list[str]], set[str]]:
+    """Follow `after` from *specs*, one read a level; return the tasks that each runs after, and missing ones.
+
+    For "report after backup" with backup stored as "after mount", and mount not stored:
+    `({"report": ["backup"], "backup": ["mount"]}, {"mount"})`.
+    """
+    graph = {spec.id: [one.task for one in spec.after] for spec in known.values() if spec.after}
+    missing = set(removed)
+    unread = {one.task for spec in specs for one in spec.after} - known.keys() - missing
+    while unread and len(graph) < MAX_SEARCHED_TASKS:
+        found = await store.get_tasks(sorted(unread))
+        visible = {stored.task.id: stored.task for stored in found.tasks if can_see(stored.task.owner)}
+        missing |= unread - visible.keys() - {document.id for document in found.invalid}
+        graph |= {task.id: [one.task for one in task.after] for task in visible.values()}
+        unread = {one.task for task in visible.values() for one in task.after} - known.keys() - graph.keys()
+    return graph, missing
 
 
 def check_no_dependents(task: Task, *, removed: Collection[str] = ()) -> None:
-    """Return quietly when no task runs after *task*, those that are *removed* with it aside.
+    """Check that no task runs after *task*, except those *removed* together with it.
 
     Raises:
-        InputError: Some do.
+        InputError: Other tasks run after it.
     """
     left = sorted({follower.task for follower in task.dependents} - set(removed))
     if left:
@@ -68,7 +90,7 @@ def check_no_dependents(task: Task, *, removed: Collection[str] = ()) -> None:
 
 
 async def add_links(store: Store, spec: TaskSpec, *, before: TaskFields | None = None) -> None:
-    """Make the links that *spec* needs and *before* did not; to be called before the task is written."""
+    """Add the links that *spec* needs and *before* did not. Call it before the task is written."""
     for task_id in sorted({one.task for one in spec.after}):
         ours = tuple(Dependent(task=spec.id, on=one.on) for one in spec.after if one.task == task_id)
         await _update_dependent(store, task_id, spec.id, ours)
@@ -78,7 +100,7 @@ async def add_links(store: Store, spec: TaskSpec, *, before: TaskFields | None =
 
 
 async def remove_links(store: Store, before: TaskFields, *, spec: TaskSpec | None = None) -> None:
-    """Remove the links that *before* had and *spec* has not; to be called after the task was written."""
+    """Remove the links that *before* needed and *spec* does not. Call it after the task was written."""
     kept = {one.task for one in spec.after} if spec else set()
     for task_id in sorted({one.task for one in before.after} - kept):
         await _update_dependent(store, task_id, before.id, ())
@@ -95,10 +117,10 @@ async def sync_links(
     before: Task | None = None,
     can_see: Callable[[str], bool] = lambda owner: True,
 ) -> AsyncIterator[None]:
-    """Inside, *spec* may be written in place of *before*, or *before* be removed; links are seen to.
+    """Keep the links right around a write of *spec* in place of *before*, or a removal of *before*.
 
     Raises:
-        InputError: See `check_links` and `check_unfollowed`.
+        InputError: See `check_links` and `check_no_dependents`.
     """
     if spec is not None:
         await check_links(store, [spec], known={spec.id: spec}, can_see=can_see)
@@ -116,24 +138,24 @@ async def link_problems(
     existing: Mapping[str, VersionedTask],
     removed: Collection[str],
 ) -> list[str]:
-    """What is wrong with what tasks run after, once *kept* is written and *removed* is gone."""
+    """Return the problems of links once *kept* is written and *removed* is deleted."""
     known: dict[str, TaskFields] = {id_: one.task for id_, one in existing.items() if id_ not in removed}
     known |= kept
-    faults = []
+    problems = []
     try:
         await check_links(store, list(kept.values()), known=known, removed=removed)
     except InputError as exc:
-        faults.append(str(exc))
+        problems.append(str(exc))
     for task_id in sorted(removed):
         followers = {one.task for one in existing[task_id].task.dependents if one.task in known}
         left = [id_ for id_ in sorted(followers - kept.keys()) if _runs_after(known[id_], task_id)]
         if left:
-            faults.append(f"{task_id}: {', '.join(left)} run after it; change or remove them as well")
-    return faults
+            problems.append(f"{task_id}: {', '.join(left)} run after it; change or remove them as well")
+    return problems
 
 
 def with_dependents(write: ConditionalWrite, kept: Mapping[str, TaskSpec]) -> ConditionalWrite:
-    """*write* so that a task that it makes knows from its first moment which of *kept* run after it."""
+    """Return *write* with the dependents among *kept* already in a task that it creates."""
     if write.revision is not None or write.delete:
         return write
     mine = tuple(
@@ -151,7 +173,7 @@ async def update_links(
     before: Mapping[str, VersionedTask],
     removed: Collection[str],
 ) -> None:
-    """See to the links of all that was written; also to any that a crash had left undone."""
+    """Add and remove the links of all that was written, and those that a crash left undone."""
     for spec in kept.values():
         if spec.has_event_triggers:
             await add_links(store, spec)
@@ -161,7 +183,7 @@ async def update_links(
 
 
 async def subscribers(store: DocumentStore, types: Collection[str]) -> Mapping[str, Collection[str]]:
-    """The tasks that may listen to events of these types, by type."""
+    """Return the ids of the tasks that may start on events of these types, by type."""
     found = await store.get_documents("listeners", sorted(types))
     return {document.id: _subscriber_ids(document) for document in found}
 

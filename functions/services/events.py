@@ -1,9 +1,10 @@
-"""An event from outside, or from a person, is brought to the tasks that start on it."""
+"""Publishes events from outside the scheduler: delivers each to the tasks that start on it."""
 
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from functions.domain.events import RESERVED_PREFIX, Event
 from functions.domain.lifecycle.complete import Transition
@@ -14,15 +15,17 @@ from functions.interfaces import Store
 from functions.services.compare_and_set import update_task
 from functions.services.dependencies import subscribers
 
+Delivery = Literal["started", "skipped", "duplicate"]
+
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
-    """Who heard an event.
+    """Which tasks received an event.
 
     Attributes:
-        started: Tasks that will run because of it, now or when their turn comes.
-        skipped: Tasks that listen but did not heed it (paused, say): it is on record with each.
-        known: Tasks that had heard the same event before.
+        started: Tasks that will run because of it, now or after the runs before it.
+        skipped: Tasks that do not run on it (paused ones, say); each has a run record of the skip.
+        duplicate: Tasks that had received the same event before.
     """
 
     started: tuple[str, ...] = ()
@@ -33,39 +36,38 @@ class PublishResult:
 async def publish_event(
     store: Store, event: Event, *, now: datetime, new_id: Callable[[], str]
 ) -> PublishResult:
-    """Let all tasks that listen hear *event*, or the one it is for. The same event is heard once.
+    """Deliver *event* to all tasks that start on it, or to the one it names; a duplicate starts nothing.
 
     Raises:
-        InputError: Its type is one of the scheduler's own, or the one task it is for is not there.
-        StoreUnavailableError: Not all could be told; send the same event again.
+        InputError: Its type is one of the scheduler's own, or the task it names does not exist.
+        StoreUnavailableError: Not all tasks received it; send the same event again.
     """
     if event.type.startswith(RESERVED_PREFIX):
         raise InputError(f"type: {RESERVED_PREFIX}* are the scheduler's own events; choose another name")
-    all_ = await subscribers(store, [event.type]) if not event.to else {}
-    found = await store.get_tasks([event.to] if event.to else list(all_.get(event.type, ())))
+    ids = [event.to] if event.to else list((await subscribers(store, [event.type])).get(event.type, ()))
+    found = await store.get_tasks(ids)
     if event.to and not any(event.owner in ("", one.task.owner) for one in found.tasks):
         raise InputError(f"to: there is no task {event.to!r}")
-    told: dict[str, list[str]] = {"started": [], "skipped": [], "known": []}
-    for stored in found.tasks:
-        if matches(stored.task, event):
-            with suppress(NotFoundError):  # deleted meanwhile: nobody is there to hear it
-                told[await _deliver(store, stored.task.id, event, now=now, new_id=new_id)].append(
-                    stored.task.id
-                )
-    return PublishResult(tuple(told["started"]), tuple(told["skipped"]), tuple(told["known"]))
+    delivered: dict[Delivery, list[str]] = {"started": [], "skipped": [], "duplicate": []}
+    for task_id in [stored.task.id for stored in found.tasks if matches(stored.task, event)]:
+        with suppress(NotFoundError):  # the task was deleted since it was read
+            delivered[await _deliver(store, task_id, event, now=now, new_id=new_id)].append(task_id)
+    return PublishResult(
+        tuple(delivered["started"]), tuple(delivered["skipped"]), tuple(delivered["duplicate"])
+    )
 
 
 async def _deliver(
     store: Store, task_id: str, event: Event, *, now: datetime, new_id: Callable[[], str]
-) -> str:
-    """Let one task hear *event*; say what became of it, as `Announced` names that."""
-    became = "known"
+) -> Delivery:
+    """Let one task receive *event*; return how it did."""
+    delivery: Delivery = "duplicate"
 
     def decide(task: Task) -> Transition:
-        nonlocal became
-        settlement = receive_events(task, [event], now=now)
-        became = "skipped" if settlement.runs else "started" if settlement.changes else "known"
-        return settlement
+        nonlocal delivery
+        transition = receive_events(task, [event], now=now)
+        delivery = "skipped" if transition.runs else "started" if transition.changes else "duplicate"
+        return transition
 
     await update_task(store, task_id, decide, now=now, new_id=new_id)
-    return became
+    return delivery

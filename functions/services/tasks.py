@@ -1,4 +1,4 @@
-"""What somebody who is signed in does to tasks: under his rights, guarded, and noted in the audit trail."""
+"""Commands on tasks. `TaskService` carries them out for a principal: authorized, conditional and audited."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -81,7 +81,7 @@ async def backfill_task(
     new_id: Callable[[], str],
     dry_run: bool = False,
 ) -> list[datetime]:
-    """Ask for runs of past occurrences that have not succeeded; return those, oldest first."""
+    """Request runs of past occurrences that have not succeeded; return those, oldest first."""
     stored = await get_task(store, task_id)
     instants = backfill_instants(stored.task, first=first, until=until, now=now)
     succeeded = {
@@ -89,26 +89,26 @@ async def backfill_task(
         async for run in iter_runs(store, task_id=task_id, since=first)
         if run.outcome is OutcomeKind.SUCCEEDED
     }
-    wanted = [at for at in instants if at not in succeeded]
-    if wanted and not dry_run:
+    missed = [at for at in instants if at not in succeeded]
+    if missed and not dry_run:
         await update_task(
             store,
             task_id,
-            lambda task: queue_runs(task, wanted, Trigger.BACKFILL, now=now),
+            lambda task: queue_runs(task, missed, Trigger.BACKFILL, now=now),
             now=now,
             new_id=new_id,
         )
-    return wanted
+    return missed
 
 
 class TaskService:
-    """The desk of one caller.
+    """The commands and queries on tasks that one principal may use.
 
-    Every method raises NotAllowedError without the scope it takes, NotFoundError for what is not there or
-    not the caller's to know of, and StoreError as `Store` does.
+    Every method raises NotAllowedError without its scope, NotFoundError for a task that does not exist or
+    that the caller may not see, and StoreError as `Store` does.
 
     Args:
-        origin: Where tasks made here are said to come from.
+        origin: The origin of the tasks created here.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class TaskService:
         self._origin = origin
 
     async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
-        """Tasks by id that match *which* and are the caller's."""
+        """Return the tasks by id that match *which* and that the caller may see."""
         self._require_scope("read")
         mine = replace(which, owner=self.principal.owner) if self.principal.owner else which
         if which.owner and not self.principal.can_see(which.owner):
@@ -135,7 +135,7 @@ class TaskService:
         return await self._store.list_tasks(mine, after=after, limit=limit)
 
     async def get_task(self, task_id: str) -> VersionedTask:
-        """One task.
+        """Return a task.
 
         Raises:
             InputError: Its document cannot be read.
@@ -148,7 +148,7 @@ class TaskService:
     async def list_runs(
         self, task_id: str, *, since: datetime | None = None, before: datetime | None = None, limit: int = 100
     ) -> list[Run]:
-        """History of one task, newest first; without a task, of all, for whoever sees all."""
+        """Return the run records of one task, newest first; with an empty *task_id* those of all tasks."""
         self._require_scope("read")
         if task_id:
             await self.get_task(task_id)
@@ -157,15 +157,15 @@ class TaskService:
         return await self._store.runs(task_id=task_id or None, since=since, before=before, limit=limit)
 
     async def audit_trail(self, task_id: str, *, limit: int = 50) -> list[AuditEntry]:
-        """Who changed a task, when and why, newest first."""
+        """Return who changed a task, when and why, newest first."""
         await self.get_task(task_id)
         return await access.list_entries(self._store, task_id, limit=limit)
 
     async def create(self, spec: TaskSpec, *, idempotency_key: str = "") -> VersionedTask:
-        """Make a task. The same under the same *idempotency_key* within a day returns the task made first.
+        """Create a task. The same request under the same *idempotency_key* within a day returns that task.
 
         Raises:
-            ConflictError: There is a task of this id.
+            ConflictError: A task of this id exists.
             InputError: The schedule has no occurrence left, or the key was used for another task.
         """
         self._require_scope("write")
@@ -189,13 +189,13 @@ class TaskService:
         return VersionedTask(task, written.revision)
 
     async def edit(self, task_id: str, spec: TaskSpec, *, expected: str | None = None) -> VersionedTask:
-        """Give a task what *spec* says; its state and history stay.
+        """Give a task the fields of *spec*; its state and history stay.
 
         Args:
             expected: The revision the caller saw, as text; None changes whatever there is.
 
         Raises:
-            ConflictError: It is another revision by now.
+            ConflictError: The task is another revision now.
             InputError: The id differs, or the schedule has no occurrence left.
         """
         self._require_scope("write")
@@ -203,26 +203,26 @@ class TaskService:
             raise InputError(f"id: must be {task_id!r}, as in the address; an id never changes")
         spec = self._with_owner(spec)
         stored = await self._check_revision(task_id, expected)
-        settlement = edit_task(stored.task, spec, now=self._clock())
-        if not settlement.changes:
+        transition = edit_task(stored.task, spec, now=self._clock())
+        if not transition.changes:
             return stored
         async with sync_links(self._store, spec, before=stored.task, can_see=self.principal.can_see):
             changed = await write_transition(
-                self._store, stored, settlement, now=self._clock(), new_id=self._new_id
+                self._store, stored, transition, now=self._clock(), new_id=self._new_id
             )
         if changed is None:
             raise ConflictError(f"{task_id} was changed at the same moment; read it again")
         names = {
-            TaskSpec.model_fields[name].alias or name for name in settlement.changes if name in SPEC_FIELDS
+            TaskSpec.model_fields[name].alias or name for name in transition.changes if name in SPEC_FIELDS
         }
         await self._audit("edited", task_id, fields=tuple(sorted(names)))
         return changed
 
     async def delete(self, task_id: str, *, expected: str | None = None) -> None:
-        """Remove a task; its history stays as long as any history does.
+        """Delete a task; its run records stay until they expire.
 
         Raises:
-            ConflictError: It is another revision by now, or was changed at the same moment.
+            ConflictError: The task is another revision now, or was changed at the same moment.
         """
         self._require_scope("write")
         stored = await self._check_revision(task_id, expected)
@@ -256,10 +256,10 @@ class TaskService:
     async def backfill(
         self, task_id: str, *, first: datetime, until: datetime, dry_run: bool = False
     ) -> list[datetime]:
-        """Ask for runs of past occurrences that have not succeeded; return those, oldest first."""
+        """Request runs of past occurrences that have not succeeded; return those, oldest first."""
         self._require_scope("read" if dry_run else "run")
         await self.get_task(task_id)
-        wanted = await backfill_task(
+        missed = await backfill_task(
             self._store,
             task_id,
             first=first,
@@ -268,16 +268,16 @@ class TaskService:
             new_id=self._new_id,
             dry_run=dry_run,
         )
-        if wanted and not dry_run:
-            await self._audit("backfilled", task_id, note=f"{len(wanted)} occurrences")
-        return wanted
+        if missed and not dry_run:
+            await self._audit("backfilled", task_id, note=f"{len(missed)} occurrences")
+        return missed
 
     def _require_scope(self, scope: Scope) -> None:
         if not self.principal.has_scope(scope):
             raise NotAllowedError(f"This takes a key with the scope {scope}")
 
     def _with_owner(self, spec: TaskSpec) -> TaskSpec:
-        """*spec* with the caller's owner in it, when he is bound to one."""
+        """Return *spec* with the caller's owner, if the caller is bound to one."""
         if not self.principal.owner or spec.owner == self.principal.owner:
             return spec
         if spec.owner:
@@ -327,9 +327,9 @@ class TaskService:
 SPEC_FIELDS = frozenset(TaskSpec.model_fields)
 
 
-# Steering many tasks at once, by a tag they share.
+# Commands on all tasks with a tag.
 
-MAX_TASKS_PER_REQUEST = 1000  # tasks one wish may be about
+MAX_TASKS_PER_REQUEST = 1000
 
 
 async def pause_by_tag(
@@ -338,7 +338,7 @@ async def pause_by_tag(
     """Stop all tasks with *tag* that are not stopped; return their ids.
 
     Raises:
-        InputError: There are too many, or none has the tag. As `Desk.pause` otherwise.
+        InputError: There are too many, or none has the tag. As `TaskService.pause` otherwise.
     """
     tasks = await _find_by_tag(service, tag)
     ids = [task.id for task in tasks if task.pause is None and task.status is not Status.ENDED]
@@ -351,7 +351,7 @@ async def resume_by_tag(service: TaskService, tag: str, *, catch_up: bool = Fals
     """End the pauses of all tasks with *tag*; return their ids.
 
     Raises:
-        InputError: There are too many, or none has the tag. As `Desk.resume` otherwise.
+        InputError: There are too many, or none has the tag. As `TaskService.resume` otherwise.
     """
     ids = [task.id for task in await _find_by_tag(service, tag) if task.pause is not None]
     for task_id in ids:

@@ -1,7 +1,7 @@
-"""Notices that the scheduler itself was late, and tells people once: the dead man's switch from within.
+"""Detects that the scheduler itself was late, and notifies once: a dead-man's switch inside the scheduler.
 
-It costs nothing while all is well: what is due is read in any case, and shows by its age how long nobody
-looked. Only when it is too old is anything read or written for the purpose.
+It costs nothing while ticks come in time: a tick reads the due tasks anyway, and the age of the oldest one is
+the time without a tick. Only above the limit does the watchdog read or write a document.
 """
 
 import logging
@@ -20,10 +20,10 @@ DOCUMENT_ID = "scheduler-late"
 
 
 class Watchdog:
-    """Tells people that due work was left lying, once for each time it was.
+    """Notifies that due tasks waited too long, once for each delay.
 
     Args:
-        after: For so long it may lie; nothing, to tell never.
+        late_after: The longest wait without a notification; zero switches the watchdog off.
     """
 
     def __init__(
@@ -37,12 +37,12 @@ class Watchdog:
     async def check(
         self, oldest: datetime | None, *, found_at: datetime, last_tick: datetime | None, within: timedelta
     ) -> None:
-        """Judge what a tick found. Never raises for a fault of the store or a channel.
+        """Compare the oldest due time of a tick with the limit. Never raises for a fault of store or channel.
 
         Args:
-            oldest: The earliest look that was due.
-            found_at: When it was found.
-            last_tick: When this process last finished a tick; None when it has not.
+            oldest: The earliest `next_run_at` among the due tasks; None when none is due.
+            found_at: When the tick read it.
+            last_tick: When this process last finished a tick; None before its first one.
         """
         if not self._late_after or oldest is None or found_at - oldest <= self._late_after:
             return
@@ -57,16 +57,20 @@ class Watchdog:
             await self._notify([_late_notification(oldest, found_at, busy=busy)], within=within)
 
     async def _claim_notification(self, oldest: datetime, now: datetime) -> bool:
-        """Whether nobody has told since *oldest* was due, and no other tick is about to."""
+        """Write that this tick notifies; False when another one has done so since *oldest* was due.
+
+        A write without an answer counts as written: two notifications are better than none. So this is one
+        conditional write, and not the loop of `compare_and_set`.
+        """
         [known, *_] = await self._store.get_documents("meta", [DOCUMENT_ID]) or [
             Document("meta", DOCUMENT_ID, {})
         ]
-        told_at = known.data.get("notifiedAt")
-        if isinstance(told_at, str) and datetime.fromisoformat(told_at) > oldest:
+        notified_at = known.data.get("notifiedAt")
+        if isinstance(notified_at, str) and datetime.fromisoformat(notified_at) > oldest:
             return False
-        told = Document("meta", DOCUMENT_ID, {"notifiedAt": format_instant(now)}, known.revision)
-        [written] = await self._store.put_documents([told])
-        return written.status is not WriteStatus.CONFLICT  # told twice is better than not at all
+        claim = Document("meta", DOCUMENT_ID, {"notifiedAt": format_instant(now)}, known.revision)
+        [written] = await self._store.put_documents([claim])
+        return written.status is not WriteStatus.CONFLICT
 
 
 def _late_notification(oldest: datetime, now: datetime, *, busy: bool) -> Notification:

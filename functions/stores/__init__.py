@@ -1,4 +1,4 @@
-"""The only room that knows databases: one file per store, chosen by the URL's scheme."""
+"""The stores, one sub-package each; `create_store` chooses one by the scheme of STORE_URL."""
 
 from pathlib import PurePath
 from typing import TYPE_CHECKING, TypeAlias
@@ -36,11 +36,11 @@ def create_store(
 
     Args:
         feishu: The app that a table of Feishu was shared with; None where there is none.
-        cell_parser: How people's cells in a table are to be understood.
+        cell_parser: How cells that users wrote are parsed.
         emulator: `host:port` of a Firestore emulator; None means Google.
 
     Raises:
-        SettingsError: The URL is none that is known; the text does not repeat it.
+        SettingsError: No store has this URL's form; the text does not repeat the URL.
     """
     scheme, found, rest = url.partition("://")
     if found and scheme == "sqlite":

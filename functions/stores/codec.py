@@ -1,4 +1,4 @@
-"""Run records as text, and several records of one attempt as the truest of them."""
+"""Tasks, runs and documents as JSON text, and back; used by every store that keeps text."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,16 +19,16 @@ RUN_FIELDS = {field.alias or name for name, field in Run.model_fields.items()}
 
 
 def merge_newest_first(runs: Iterable[Run]) -> list[Run]:
-    """*runs* by the moment they finished, newest first, each record once."""
+    """Return *runs* by the time they finished, newest first, each record once."""
     once: dict[str, Run] = {}
     for run in runs:
-        kept = once.get(run.key)
-        once[run.key] = run if kept is None or _precedence(run) > _precedence(kept) else kept
+        known = once.get(run.key)
+        once[run.key] = run if known is None or _precedence(run) > _precedence(known) else known
     return sorted(once.values(), key=lambda run: (run.finished_at, run.key), reverse=True)
 
 
 def _precedence(run: Run) -> tuple[bool, bool, datetime]:
-    """Of two records of one attempt the greater holds: a claim given up may have been alive after all."""
+    """Of two records of one attempt the greater is valid: an abandoned attempt may have ended after all."""
     return run.outcome is not OutcomeKind.ABANDONED, run.final, run.finished_at
 
 
@@ -53,7 +53,7 @@ def encode_run(run: Run) -> str:
     """The record as JSON, without what is at its default."""
     try:
         return run.model_dump_json(by_alias=True, exclude_defaults=True)
-    except ValueError:  # metrics that are no JSON, or half a surrogate pair: keep what can be kept
+    except ValueError:  # metrics that are no JSON, or half a surrogate pair: store the rest
         return truncate_run(run).model_dump_json(by_alias=True, exclude_defaults=True)
 
 
@@ -63,11 +63,9 @@ def truncate_run(run: Run) -> Run:
     return run.model_copy(update={"summary": summary, "metrics": TRUNCATED_METRICS, "items": ()})
 
 
-# Tasks and runs as the JSON text of a row, and back; a row that is no task becomes a report of why.
-
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-MAX_DEPTH = 50  # levels kept of a value that JSON cannot hold as it is (it may contain itself)
+MAX_DEPTH = 50  # levels stored of a value that JSON cannot hold as it is (it may contain itself)
 
 Record = TypeVar("Record", Task, Run)
 
@@ -105,7 +103,7 @@ def decode_task(task_id: bytes, revision: int, text: bytes) -> VersionedTask | I
     except ValidationError as exc:
         return InvalidDocument(name, _describe_validation_error(exc))
     if task.id != name:
-        return InvalidDocument(name, "id: it differs from the name the document is kept under")
+        return InvalidDocument(name, "id: it differs from the name of the stored document")
     return VersionedTask(task, revision)
 
 
@@ -154,7 +152,7 @@ def _to_json_value(value: Any, depth: int = 0) -> Any:
 
 
 def encode_documents(documents: Sequence[Document]) -> list[Mapping[str, Any]]:
-    """What each put sets, its new revision aside.
+    """Encode what each put sets, without the new revision.
 
     Raises:
         InputError: Data that are no JSON values; nothing is written.

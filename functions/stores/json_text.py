@@ -1,4 +1,4 @@
-"""JSON as people read and edit it: one field a line, and where in the text a mistake is."""
+"""JSON that users read and edit: one field a line, and errors with their position in the text."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Task type `github_dispatch`: starts GitHub workflows that listen to `repository_dispatch`."""
+"""Task type `github_dispatch`: starts GitHub workflows that run on `repository_dispatch`."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -19,11 +19,11 @@ EXAMPLE: dict[str, Any] = {
 }
 ONLY_REFERENCES = ("token",)
 TOKEN_MISSING = "There is no token; set GITHUB_TOKEN, or give params.token as {{secret:NAME}}"  # noqa: S105  # a remedy
-MAX_PAYLOAD_FIELDS = 10  # GitHub takes no more
+MAX_PAYLOAD_FIELDS = 10  # GitHub's limit
 MAX_PAYLOAD_BYTES = 65_535
 _TIMEOUT_S = 20.0
 _MAX_MESSAGE_CHARS = 200
-_SECONDARY_LIMIT_WAIT = timedelta(minutes=1)  # GitHub asks for it where a secondary limit names none
+_SECONDARY_LIMIT_WAIT = timedelta(minutes=1)  # GitHub's advice for a secondary limit without a wait
 
 
 def _check_size(payload: dict[str, Any]) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def _check_size(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 class Params(Model):
-    """Which event, for which repository.
+    """The event, and the repository.
 
     Attributes:
         repository: `owner/name`.
@@ -59,7 +59,7 @@ class Params(Model):
 
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
-    """Send the event once. GitHub does not say which workflows it starts."""
+    """Send the event. GitHub's response does not name the workflows it starts."""
     token = params.token or tools.github_token
     if not token:
         return failed(TOKEN_MISSING, permanent=True)
@@ -79,7 +79,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     metrics = {"status": response.status, "latencyMs": response.elapsed_ms}
     if response.status == 204:
         return succeeded(
-            f"GitHub took the event {params.event_type} for {params.repository}", metrics=metrics
+            f"GitHub accepted the event {params.event_type} for {params.repository}", metrics=metrics
         )
     return _failure_outcome(response, params, metrics, job)
 
@@ -114,10 +114,10 @@ def _is_rate_limited(response: Response) -> bool:
 
 
 def _rate_limit_wait(response: Response, *, now: datetime) -> timedelta:
-    """How long GitHub asks us to wait: its own word, else until the limit is renewed, else a minute."""
-    asked = retry_after(response, now=now)
-    if asked is not None:
-        return asked
+    """Return the wait: that of Retry-After, else until the limit is reset, else a minute."""
+    requested = retry_after(response, now=now)
+    if requested is not None:
+        return requested
     reset = response.headers.get("x-ratelimit-reset", "")
     if response.headers.get("x-ratelimit-remaining") == "0" and reset.isascii() and reset.isdigit():
         until = datetime.fromtimestamp(int(reset[:10]), UTC)
@@ -126,7 +126,7 @@ def _rate_limit_wait(response: Response, *, now: datetime) -> timedelta:
 
 
 def _github_message(response: Response) -> str:
-    """What GitHub says itself, after a colon."""
+    """Return GitHub's own message, after a colon."""
     try:
         message = json.loads(response.body)["message"]
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Task type `health_check_url`: does an address answer as it should?"""
+"""Task type `health_check_url`: checks that an address answers as expected."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -35,11 +35,11 @@ class Params(Model):
         url: The address; http or https.
         timeout_seconds: Time for the whole exchange, redirects included.
         expected_status: A code, a range such as "200-299", or a list of these.
-        method: HEAD asks for no body, so it cannot be searched.
-        headers: Sent along.
-        body_contains: Text that the first 64 KB of the answer must contain, as it stands.
+        method: With HEAD there is no body for body_contains.
+        headers: Sent with the request.
+        body_contains: Text that the first 64 KB of the body must contain, character for character.
         certificate_days_left: The check fails when the certificate ends sooner than this many days.
-        follow_redirects: Up to three; otherwise the redirect itself is the answer.
+        follow_redirects: Up to three; otherwise the redirect itself is checked.
     """
 
     url: WebUrl
@@ -61,7 +61,7 @@ class Params(Model):
 
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
-    """Ask once. Any unexpected answer may be retried, since what a check waits for is a change."""
+    """Send one request. Every unexpected response may be retried, since the address may recover."""
     response = await tools.http.request(
         params.method,
         params.url,
@@ -80,7 +80,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
 
 
 def _find_problem(response: Response, params: Params) -> str | None:
-    """What is wrong with the answer; None when it is as expected."""
+    """Return what is wrong with the response; None when it is as expected."""
     if response.status not in params.expected_status:
         return f"Answered {response.status}, expected {params.expected_status}"
     if params.body_contains is not None and params.body_contains not in response_text(response):

@@ -42,30 +42,28 @@ EXAMPLE: dict[str, Any] = {
     "equals": "accepted",
 }
 MAX_SNIPPET_CHARS = 300
-MAX_FAILED_SNIPPET_CHARS = 8192  # what a person looks into
-MAX_BODY_BYTES = 262_144  # enough for an API's answer, little enough to parse without holding up the others
-_REDACTION_MARGIN_BYTES = 8192  # read beyond a snippet's end, so that a secret there is seen whole
-_HEADER_SAFE_CHARS = (
-    " !#$&'()*+,/:;<=>?@[]^_`{|}~-."  # what CloudEvents leaves as it is; % and quotes it does not
-)
+MAX_FAILED_SNIPPET_CHARS = 8192  # enough to find the fault
+MAX_BODY_BYTES = 262_144  # enough for an API; parsing it does not block the loop for long
+_REDACTION_MARGIN_BYTES = 8192  # read beyond a snippet's end, so that a secret there is whole and is masked
+_HEADER_SAFE_CHARS = " !#$&'()*+,/:;<=>?@[]^_`{|}~-."  # characters that CloudEvents does not percent-encode
 _BODY_FIELDS = frozenset({"json_body", "body", "form"})
 _Scalar = str | int | float | bool
 _Text = Annotated[str, StringConstraints(max_length=65_536)]
 
 
 class Params(Model):
-    """What to send and what to expect.
+    """The request, and the response that means success.
 
     Attributes:
         auth: A bearer token or a password, given as references to secrets.
         query: Added to the url's own; a list gives its name several times, true and false in lower case.
         json_body: Called `json`: sent as JSON; null is sent too. At most one of json, body, form.
-        body: Sent as it stands, as UTF-8.
+        body: Sent unchanged, as UTF-8.
         form: Sent as a web form.
         expected_status: A code, a range such as "200-299", or a list of these.
-        body_contains: Text that the answer must contain, as it stands.
-        json_pointer: Where in the JSON answer (RFC 6901, e.g. `/data/0/state`) something must be.
-        equals: What must be there; without it, anything will do.
+        body_contains: Text that the body must contain, character for character.
+        json_pointer: Where in the JSON body (RFC 6901, e.g. `/data/0/state`) a value must be.
+        equals: The value that must be there; any value when not given.
         follow_redirects: Up to three; by default only for GET and HEAD.
     """
 
@@ -98,7 +96,7 @@ class Params(Model):
 
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
-    """Send the request once, marked with the occurrence's key so that its receiver can tell repeats."""
+    """Send one request, with the idempotency key by which the receiver recognises repetitions."""
     content_type, body = _request_body(job, params)
     follow = params.follow_redirects
     if follow is None:
@@ -116,9 +114,9 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
 
 
 def _request_body(job: Job, params: Params) -> tuple[str | None, bytes | None]:
-    """The type and bytes of the body; None and None for a request without one.
+    """Return the content type and the body; None and None for a request without one.
 
-    An event that started the task is the body where the task gives none: CloudEvents in binary mode.
+    Without a body in the params, the event that started the task is sent: CloudEvents in binary mode.
     """
     if "json_body" in params.model_fields_set:
         return "application/json", json.dumps(params.json_body, ensure_ascii=False).encode()
@@ -152,7 +150,7 @@ def _form_value(value: _Scalar) -> str:
 
 
 def _request_headers(job: Job, content_type: str | None, params: Params) -> dict[str, str]:
-    """Ours, unless the task gives a header of the same name itself."""
+    """Return the headers; the task's own replace default ones of the same name."""
     headers = {
         "Idempotency-Key": job.idempotency_key,
         "X-Scheduled-Time": format_instant(job.scheduled_at),
@@ -192,15 +190,15 @@ def _to_outcome(job: Job, params: Params, response: Response, redact: Callable[[
 
 
 def _snippet(response: Response, redact: Callable[[str], str], limit: int) -> str:
-    """The beginning of the answer, printable and on one line; masked before it is cut."""
-    words = " ".join(
-        redact(response_text(response, limit_bytes=4 * limit + _REDACTION_MARGIN_BYTES)).split()
-    )[:limit]
-    return words if words.isprintable() else "".join(c for c in words if c.isprintable())
+    """Return the start of the body, printable and on one line; masked before it is cut."""
+    text = " ".join(redact(response_text(response, limit_bytes=4 * limit + _REDACTION_MARGIN_BYTES)).split())[
+        :limit
+    ]
+    return text if text.isprintable() else "".join(c for c in text if c.isprintable())
 
 
 def _content_problem(params: Params, response: Response) -> str | None:
-    """What is wrong with the answer's content, never quoting it; None when nothing is."""
+    """Return what is wrong with the body, without quoting it; None when nothing is."""
     if params.body_contains is not None and params.body_contains not in response_text(response):
         return "the expected text is not in its body"
     if params.json_pointer is None:

@@ -1,4 +1,4 @@
-"""Task type `publish_event`: tells other tasks, and programs on the topic, that something happened."""
+"""Task type `publish_event`: sends an event to other tasks and to the Pub/Sub topic."""
 
 from typing import Annotated, Any, Literal
 
@@ -14,7 +14,7 @@ EXAMPLE: dict[str, Any] = {
     "eventType": "stock.counted",
     "data": {"warehouse": "Riga"},
 }
-NO_REFERENCES = ("eventType", "source", "subject", "to", "data")  # an event is kept by all who hear it
+NO_REFERENCES = ("eventType", "source", "subject", "to", "data")  # every subscriber stores the event
 
 
 def _check_not_reserved(name: str) -> str:
@@ -24,14 +24,14 @@ def _check_not_reserved(name: str) -> str:
 
 
 class Params(Model):
-    """What happened.
+    """The event.
 
     Attributes:
         event_type: Tasks that list it under `onEvent` start on it.
-        data: What they are handed; at most 4096 bytes as JSON.
-        source: Who says so; the task's own id by default.
+        data: The event's data; at most 4096 bytes as JSON.
+        source: The sender; the task's own id by default.
         subject: What it is about.
-        to: The one task that it is for; by default all that listen.
+        to: The one task that receives it; by default all subscribers.
     """
 
     event_type: Annotated[EventType, AfterValidator(_check_not_reserved)]
@@ -42,9 +42,9 @@ class Params(Model):
 
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
-    """Hand the event over with the outcome: both are written at once, and it is passed on after that.
+    """Return the event with the outcome: both are stored in one write, and the event is sent after that.
 
-    Each try at an occurrence sends the same event, so those who have heard it do not hear it again.
+    Every attempt at an occurrence returns an event with the same id, so subscribers process it once.
     """
     event = Event(
         id=job.idempotency_key,

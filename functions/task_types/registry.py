@@ -1,16 +1,15 @@
-"""Users' work: the task types, one file each, and how a job finds its own.
+"""The registry of task types: finds them by name, checks params, runs one attempt.
 
-Every plain module in this folder is a task type, registered by being there. It has
+Every module in this folder but `registry` and `support` is a task type, registered by being there. It has
 
     Params             a `Model`: what the task's `params` may be
     perform            async (job, params, tools) -> Outcome
-    EXAMPLE            params that show the type at work, for the documentation
+    EXAMPLE            valid params, for the documentation
     ONLY_REFERENCES    optional: params (dotted names) that must be `{{secret:NAME}}`: no secret is stored
-    NO_REFERENCES      optional: params in which a secret would be seen by others
+    NO_REFERENCES      optional: params that others can read, so that no secret may be in them
 
-A type may also live in a package of the user's own: `register` adds it by the name of its module.
-Packages in this folder are what the types share. A type is imported when it is first needed, so that a
-tick pays for the libraries of the types it runs and no others.
+`register` adds a type from a package of the user's own. A type is imported when it is first needed: a tick
+loads only the libraries of the types it runs.
 """
 
 import difflib
@@ -55,38 +54,38 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
-NON_TYPE_MODULES = {"registry", "support"}  # all else in this folder is a task type
+NON_TYPE_MODULES = {"registry", "support"}  # every other module here is a task type
 
-_registered_modules: dict[str, str] = {}  # modules of the user's own, by the type's name
+_registered_modules: dict[str, str] = {}  # modules of the user's own, by type name
 
 
 def type_names() -> tuple[str, ...]:
-    """The names of all task types, in order, without importing one."""
+    """Return the names of all task types, without importing one."""
     return (*_built_in_types(), *sorted(_registered_modules)) if _registered_modules else _built_in_types()
 
 
 def register(module_name: str) -> None:
     """Add the task type in a module of the user's own; the last part of its name is the type's.
 
-    Doing so again changes nothing.
+    A second call changes nothing.
 
     Raises:
-        InputError: It cannot be imported, is no task type, or the name is taken.
+        InputError: The module cannot be imported or is not a task type, or the name is taken.
     """
     name = module_name.rpartition(".")[2]
     if _registered_modules.get(name) == module_name:
         return
     if name in type_names():
-        raise InputError(f"{module_name}: there is a task type {name} already; choose another name")
+        raise InputError(f"{module_name}: a task type {name} exists already; choose another name")
     try:
         module = import_module(module_name)
     except ImportError as exc:
         raise InputError(f"{module_name}: cannot be imported ({exc.name or 'something'} is missing)") from exc
-    params, work = getattr(module, "Params", None), getattr(module, "perform", None)
-    if not (isinstance(params, type) and issubclass(params, BaseModel) and iscoroutinefunction(work)):
-        raise InputError(f"{module_name}: is no task type; it needs a model Params and an async perform")
+    params, perform = getattr(module, "Params", None), getattr(module, "perform", None)
+    if not (isinstance(params, type) and issubclass(params, BaseModel) and iscoroutinefunction(perform)):
+        raise InputError(f"{module_name}: is not a task type; it needs a model Params and an async perform")
     if not re.fullmatch(TYPE_NAME_PATTERN, name):
-        raise InputError(f"{module_name}: {name} is no name for a type; use lower-case letters, digits and _")
+        raise InputError(f"{module_name}: {name} cannot name a type; use lower-case letters, digits and _")
     _registered_modules[name] = module_name
 
 
@@ -99,12 +98,12 @@ def _built_in_types() -> tuple[str, ...]:
 
 
 def check_params(type_name: str, params: Mapping[str, Any]) -> None:
-    """Return quietly when *params* are what the type asks for, as far as that can be told without secrets.
+    """Check *params* against the type's model, as far as possible without the values of secrets.
 
-    A value that is a secret as a whole is checked when it is known: as an attempt begins.
+    A param that is a secret as a whole is checked when an attempt starts and its value is known.
 
     Raises:
-        InputError: There is no such type, or a parameter is wrong; names each wrong one and why.
+        InputError: The type is unknown, or a param is wrong; the text names each wrong one and why.
     """
     kind = _find_type(type_name)
     if not secret_names(params):
@@ -118,30 +117,30 @@ def check_params(type_name: str, params: Mapping[str, Any]) -> None:
 
 
 def example_params(type_name: str) -> dict[str, Any]:
-    """Params that show the type at work; empty when it gives none.
+    """Return valid params of the type; empty when it has no example.
 
     Raises:
-        InputError: There is no such type.
+        InputError: The type is unknown.
     """
     return dict(_find_type(type_name).example)
 
 
 def params_schema(type_name: str) -> dict[str, Any]:
-    """The JSON Schema of a type's params, for forms and descriptions.
+    """Return the JSON Schema of a type's params, for forms and descriptions.
 
     Raises:
-        InputError: There is no such type.
+        InputError: The type is unknown.
     """
     return _find_type(type_name).params.model_json_schema(by_alias=True)
 
 
 async def run_job(job: Job, tools: Tools) -> Outcome:
-    """Do *job*'s work once and say what came of it. Whatever goes wrong is an outcome too.
+    """Make one attempt and return its outcome; every exception but cancellation becomes an outcome.
 
-    Only cancellation passes through: ending an attempt is the tick's business. The secrets that the job's
-    params refer to are filled in here, and masked in the outcome; a type never sees another one.
+    Secrets that the job's params refer to are inserted here and masked in the outcome; the type receives
+    no others.
     """
-    mask: Redact = redact_nothing
+    redact: Redact = redact_nothing
     try:
         kind = _find_type(job.type)
         params, names = job.params, secret_names(job.params)
@@ -149,19 +148,19 @@ async def run_job(job: Job, tools: Tools) -> Outcome:
             check_references(params, reference_only=kind.only_references, no_references=kind.no_references)
         if names:
             params = resolve_secrets(job.params, tools.secrets)
-            mask = redactor_for([tools.secrets[name] for name in names])
-        own = replace(tools, secrets={}, redact=mask) if tools.secrets or names else tools
-        given = await kind.perform(job, _parse_params(kind, params), own)
-        return clamp_outcome(given, task_type=job.type, redact=mask)
+            redact = redactor_for([tools.secrets[name] for name in names])
+        own_tools = replace(tools, secrets={}, redact=redact) if tools.secrets or names else tools
+        outcome = await kind.perform(job, _parse_params(kind, params), own_tools)
+        return clamp_outcome(outcome, task_type=job.type, redact=redact)
     except FetchError as exc:
         outcome = failed(exc.reason, permanent=exc.permanent)
     except InputError as exc:
         outcome = failed(str(exc), permanent=True)
     except SchedulerError as exc:
         outcome = failed(str(exc))
-    except (Exception, SystemExit) as exc:  # noqa: BLE001  # one bad task must not stop the others
+    except (Exception, SystemExit) as exc:  # noqa: BLE001  # one task must not stop the others
         outcome = _crash_outcome(exc, job)
-    return clamp_outcome(outcome, task_type=job.type, redact=mask)
+    return clamp_outcome(outcome, task_type=job.type, redact=redact)
 
 
 @dataclass(frozen=True)
@@ -174,15 +173,15 @@ class _TaskType:
 
     @cached_property
     def secret_fields(self) -> frozenset[str]:
-        """The params with anything in them that may only be a reference."""
+        """The top-level params that contain a value that must be a reference."""
         return frozenset(name.partition(".")[0] for name in self.only_references)
 
 
 def _find_type(type_name: str) -> _TaskType:
-    if type_name not in type_names():  # also the reason why a name can never reach another module
+    if type_name not in type_names():  # so no name reaches a module that is not a type
         near = difflib.get_close_matches(type_name, type_names())
         known = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(type_names())}"
-        raise InputError(f"type: there is no task type of this name; {known}")
+        raise InputError(f"type: no task type has this name; {known}")
     return _import_type(type_name)
 
 
@@ -204,7 +203,7 @@ def _parse_params(
     *,
     is_excused: Callable[[FieldPath], bool] = lambda place: False,
 ) -> BaseModel | None:
-    """The params as the type's own model; None when all that is wrong with them is *is_placeholder*."""
+    """Return the params as the type's model; None when only values that *is_excused* names are wrong."""
     try:
         return task_type.params.model_validate(params)
     except ValidationError as exc:
@@ -214,7 +213,7 @@ def _parse_params(
 
 
 def _is_secret_reference(place: FieldPath, params: Any) -> bool:
-    """Whether what is at *path* in *params* is a secret as a whole."""
+    """Whether the value at *place* in *params* is a secret as a whole."""
     value = params
     for step in place:
         if isinstance(value, Mapping):
@@ -225,7 +224,7 @@ def _is_secret_reference(place: FieldPath, params: Any) -> bool:
 
 
 def _crash_outcome(exc: BaseException, job: Job) -> Outcome:
-    """The outcome of a fault in the type itself. The log gets where it happened, not what it was about."""
+    """Return the outcome of an error in the type itself; the log gets its traceback, not its message."""
     name = type(exc).__name__
     log.error(
         "task_type_crashed",

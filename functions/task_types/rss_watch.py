@@ -1,4 +1,4 @@
-"""Task type `rss_watch`: what is new in a feed, told once."""
+"""Task type `rss_watch`: reports each new entry of a feed once."""
 
 import asyncio
 import hashlib
@@ -15,7 +15,7 @@ from functions.task_types.support.context import Response, Seconds, Tools, WebUr
 from functions.task_types.support.feeds import Feed, FeedEntry, NotAFeedError, parse_feed
 from functions.task_types.support.responses import is_retryable_status, retry_after
 
-# What a feed watch remembers between runs, and what is news against it.
+# What the task remembers between runs, and which entries are new.
 
 MAX_SEEN_ENTRIES = 500
 MAX_VALIDATOR_CHARS = 1000
@@ -23,12 +23,12 @@ MAX_VALIDATOR_CHARS = 1000
 
 @dataclass(frozen=True, slots=True)
 class FeedState:
-    """The notes on one feed.
+    """The memory of one feed.
 
     Attributes:
-        etag: What the feed's server called its last answer; empty when it said nothing.
-        last_modified: Likewise.
-        entry_keys: Of entries met before, newest first; None when the feed was never read.
+        etag: The ETag of the last response; empty when it had none.
+        last_modified: The Last-Modified of the last response; empty when it had none.
+        entry_keys: Keys of the entries seen before, newest first; None before the first run.
     """
 
     etag: str = ""
@@ -37,18 +37,18 @@ class FeedState:
 
     @classmethod
     def from_memory(cls, memory: Mapping[str, Any], *, url: str) -> Self:
-        """The notes kept in *memory*; none at all when they are about another feed than *url*."""
-        marks = memory.get("seen")
-        if not isinstance(marks, list) or memory.get("feed", _url_hash(url)) != _url_hash(url):
+        """Return the state in *memory*; an empty one when that is of another feed than *url*."""
+        keys = memory.get("seen")
+        if not isinstance(keys, list) or memory.get("feed", _url_hash(url)) != _url_hash(url):
             return cls()
         return cls(
             etag=str(memory.get("etag", "")),
             last_modified=str(memory.get("lastModified", "")),
-            entry_keys=tuple(str(mark) for mark in marks),
+            entry_keys=tuple(str(key) for key in keys),
         )
 
     def to_memory(self, *, url: str) -> dict[str, Any]:
-        """The notes as a task's memory, naming the feed by a hash: its address may hold a secret."""
+        """Return the state as a task's memory; the feed's address, which may hold a secret, as a hash."""
         return {
             "feed": _url_hash(url),
             "etag": self.etag,
@@ -57,7 +57,7 @@ class FeedState:
         }
 
     def new_entries(self, feed: Feed) -> tuple[FeedEntry, ...]:
-        """The entries of *feed* never met before, newest first; none when it is read for the first time."""
+        """Return the entries of *feed* not seen before, newest first; none at the first run."""
         if self.entry_keys is None:
             return ()
         known = set(self.entry_keys)
@@ -68,30 +68,30 @@ class FeedState:
         return tuple(fresh.values())
 
     def with_entries(self, feed: Feed, headers: Mapping[str, str]) -> Self:
-        """The notes once *feed*, answered with *headers*, has been read."""
-        marks = dict.fromkeys((*feed.entry_keys, *(self.entry_keys or ())))
+        """Return the state after *feed*, whose response had *headers*."""
+        keys = dict.fromkeys((*feed.entry_keys, *(self.entry_keys or ())))
         return type(self)(
             etag=_bounded_validator(headers.get("etag", "")),
             last_modified=_bounded_validator(headers.get("last-modified", "")),
-            entry_keys=tuple(marks)[:MAX_SEEN_ENTRIES],
+            entry_keys=tuple(keys)[:MAX_SEEN_ENTRIES],
         )
 
     @property
     def conditional_headers(self) -> dict[str, str]:
-        """What asks the server to answer 304 when nothing changed."""
-        given = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
-        return {name: value for name, value in given.items() if value}
+        """The headers by which the server responds 304 when nothing has changed."""
+        validators = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in validators.items() if value}
 
 
 def filter_by_keywords(entries: Sequence[FeedEntry], keywords: Sequence[str]) -> tuple[FeedEntry, ...]:
-    """The entries with one of *keywords* in title or text, whatever the case; all when there are none."""
-    wanted = [word.casefold() for word in keywords]
-    if not wanted:
+    """Return the entries with one of *keywords* in title or text, in any case; all without keywords."""
+    folded = [word.casefold() for word in keywords]
+    if not folded:
         return tuple(entries)
     return tuple(
         entry
         for entry in entries
-        if any(word in f"{entry.title}\n{entry.text}".casefold() for word in wanted)
+        if any(word in f"{entry.title}\n{entry.text}".casefold() for word in folded)
     )
 
 
@@ -108,18 +108,18 @@ EXAMPLE: dict[str, Any] = {
     "maxItems": 5,
     "keywords": ["release", "security"],
 }
-MAX_FEED_BYTES = 2_097_152  # a second or two to read
+MAX_FEED_BYTES = 2_097_152  # takes a second or two to parse
 _ACCEPT = "application/atom+xml, application/rss+xml, application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5"
 _MAX_TITLE_CHARS = 80  # of a title in the summary
 
 
 class Params(Model):
-    """Which feed, and what of it matters.
+    """The feed, and which of its entries are reported.
 
     Attributes:
         feed_url: RSS or Atom; http or https.
-        max_items: New entries shown at most; the others are counted, and not told again later.
-        keywords: Only entries with one of these in title or text are told; empty means all.
+        max_items: New entries shown at most; the others are only counted.
+        keywords: Only entries with one of these in title or text are reported; empty means all.
     """
 
     feed_url: WebUrl
@@ -132,17 +132,17 @@ class Params(Model):
 
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
-    """Fetch the feed if it changed, and tell entries never met before. The first run only takes note."""
-    seen = FeedState.from_memory(job.memory, url=params.feed_url)
+    """Fetch the feed if it has changed, and report new entries. The first run only records them."""
+    state = FeedState.from_memory(job.memory, url=params.feed_url)
     response = await tools.http.request(
         "GET",
         params.feed_url,
-        headers={"Accept": _ACCEPT} | seen.conditional_headers,
+        headers={"Accept": _ACCEPT} | state.conditional_headers,
         max_body_bytes=MAX_FEED_BYTES,
         timeout_s=params.timeout_seconds,
     )
     metrics = {"status": response.status, "latencyMs": response.elapsed_ms}
-    if response.status == 304 and seen.conditional_headers:
+    if response.status == 304 and state.conditional_headers:
         return succeeded("Nothing new: the feed has not changed", metrics=metrics | {"new": 0})
     if response.status != 200:
         return _failure_outcome(response, job)
@@ -150,7 +150,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         size = f"{MAX_FEED_BYTES // 1_048_576} MB"
         return failed(f"The feed is larger than {size}, the most that is read", permanent=True)
     try:
-        # In a thread, as reading takes a second of CPU a megabyte and the loop serves all other tasks.
+        # Parsing takes a second of CPU per megabyte: in a thread, as the loop serves all other tasks.
         feed = await asyncio.to_thread(
             parse_feed,
             response.body,
@@ -159,7 +159,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         )
     except NotAFeedError as exc:
         return failed(f"The address answered with {exc}, not a readable feed", metrics=metrics)
-    return _to_outcome(feed, seen, params, response)
+    return _to_outcome(feed, state, params, response)
 
 
 def _failure_outcome(response: Response, job: Job) -> Outcome:
@@ -175,7 +175,7 @@ def _failure_outcome(response: Response, job: Job) -> Outcome:
 def _to_outcome(feed: Feed, state: FeedState, params: Params, response: Response) -> Outcome:
     news = filter_by_keywords(state.new_entries(feed), params.keywords)
     shown = news[: params.max_items]
-    after = state.with_entries(feed, response.headers)
+    new_state = state.with_entries(feed, response.headers)
     return succeeded(
         _build_summary(feed, news, shown, is_first_run=state.entry_keys is None),
         metrics={
@@ -185,7 +185,7 @@ def _to_outcome(feed: Feed, state: FeedState, params: Params, response: Response
             "new": len(news),
         },
         items=tuple({"title": entry.title, "url": entry.url, "text": entry.text} for entry in shown),
-        memory=None if after == state else after.to_memory(url=params.feed_url),
+        memory=None if new_state == state else new_state.to_memory(url=params.feed_url),
         has_news=bool(news),
     )
 
@@ -197,7 +197,7 @@ def _build_summary(
     if is_first_run:
         count = len(feed.entry_keys)
         entries = "1 entry" if count == 1 else f"{count} entries"
-        return f"Took note of {entries} in {name}; new ones will be told from now on"
+        return f"Recorded {entries} of {name}; new ones are reported from now on"
     if not new_entries:
         return f"Nothing new in {name}"
     titles = "; ".join(entry.title[:_MAX_TITLE_CHARS] for entry in shown[:3])

@@ -1,4 +1,4 @@
-"""Task files: YAML or JSON that people keep, read whole and checked until every fault in them is known."""
+"""Task files: YAML or JSON files of tasks, parsed and checked so that every problem is reported at once."""
 
 from functions.domain.validation import FileProblem, Problem
 from functions.taskfiles.loader import LoadResult, read_task_files

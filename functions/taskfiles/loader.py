@@ -1,4 +1,4 @@
-"""Loading: files and folders become the tasks they hold, or the list of all that is wrong with them."""
+"""Loads task files and folders: returns the tasks in them, and all problems with file and line."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ TASK_FILE_SUFFIXES = (".yaml", ".yml", ".json")
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What files hold: all tasks without a fault, and every fault of the others."""
+    """The tasks of files: those without a problem, and every problem of the others."""
 
     specs: tuple[TaskSpec, ...]
     problems: tuple[FileProblem, ...]
@@ -27,7 +27,7 @@ def read_task_files(paths: Sequence[Path], *, default_timezone: str = "UTC") -> 
 
     Args:
         paths: A folder means all .yaml, .yml and .json files in it and below, hidden ones left out.
-        default_timezone: For tasks that name none.
+        default_timezone: For tasks without one.
     """
     reading = _TaskFileLoader(default_timezone)
     for path in paths:
@@ -41,7 +41,7 @@ class _TaskFileLoader:
         self.problems: list[FileProblem] = []
         self._default_timezone = default_timezone
         self._loaded_files: set[Path] = set()
-        self._first_place_of_id: dict[str, str] = {}  # where each id was met first
+        self._first_location: dict[str, str] = {}
 
     def load(self, path: Path) -> None:
         if path.is_dir():
@@ -55,7 +55,7 @@ class _TaskFileLoader:
                 self._loaded_files.add(file.resolve())
                 before = len(self.problems)
                 self._load_file(file)
-                self.problems[before:] = sorted(self.problems[before:], key=lambda fault: fault.line or 0)
+                self.problems[before:] = sorted(self.problems[before:], key=lambda problem: problem.line or 0)
 
     def _load_file(self, file: Path) -> None:
         try:
@@ -84,7 +84,7 @@ class _TaskFileLoader:
                 self._report(file, problem.reason, line=line, task=name, field=problem.field)
         line = document.line_of((*place, "id"))
         here = str(file) if line is None else f"{file}:{line}"
-        if task_id and (first := self._first_place_of_id.setdefault(task_id, here)) is not here:
+        if task_id and (first := self._first_location.setdefault(task_id, here)) is not here:
             reason = f"{task_id} is already the id of a task in {first}; ids must differ"
             self._report(file, reason, line=line, task=name, field="id")
         elif isinstance(checked, TaskSpec):
@@ -125,7 +125,7 @@ def _read_text(file: Path) -> str:
 
 
 def _iter_tasks(value: Any) -> Iterator[tuple[FieldPath, Any]]:
-    """The tasks of a document with their places; a `Problem` in place of what cannot hold any."""
+    """Yield the tasks of a document with their paths; a `Problem` for what is not a task."""
     if not isinstance(value, dict):
         yield (), Problem((), "a task file is a list under tasks:, or one task's fields")
     elif "tasks" not in value:
@@ -142,7 +142,7 @@ def _iter_tasks(value: Any) -> Iterator[tuple[FieldPath, Any]]:
 
 
 def _display_name(given: Any, place: FieldPath) -> str:
-    """What to call a task that may have neither id nor title."""
+    """Return a name for a task that may have neither id nor title."""
     for field in ("id", "title"):
         if isinstance(given, dict) and isinstance(given.get(field), str) and given[field].strip():
             return str(given[field])[:60]

@@ -1,4 +1,4 @@
-"""Documents: the text of a task file as plain values with their lines, within bounds of size and depth."""
+"""Parses the text of a task file into plain values with their lines, limited in size and depth."""
 
 import json
 import math
@@ -23,12 +23,12 @@ from yaml.events import (
 
 from functions.domain.validation import DocumentSyntaxError, FieldPath, Problem
 
-# YAML as task files need it: the plain values of YAML 1.2, with lines, and nothing that can do harm.
+# YAML: the plain values of YAML 1.2 with their lines; no tags, no objects, bounded aliases.
 
 MAX_DEPTH = 20
 MAX_EXPANDED_VALUES = 100_000  # once aliases are expanded; some ten thousand tasks
 
-_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # five times as fast, where PyYAML was built with it
+_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # five times as fast, if PyYAML is built with it
 _KEYWORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9]\d{0,17})")
 _DECIMAL = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=e))(?:e[-+]?\d+)?", re.IGNORECASE)
@@ -37,7 +37,7 @@ _BAD_START_MESSAGES = ("while scanning an alias", "cannot start any token")
 
 
 class YamlReader:
-    """What a YAML text says; see `ParsedFile`."""
+    """Reads the value of a YAML text from its events; see `ParsedFile`."""
 
     def __init__(self, events: Iterator[Event]) -> None:
         self.lines: dict[FieldPath, int] = {}
@@ -127,10 +127,10 @@ class YamlReader:
 
 
 def read_yaml(text: str) -> YamlReader:
-    """Return what *text* says.
+    """Return the value of *text* with its lines and problems.
 
     Raises:
-        UnreadableError: It is not one YAML document, or larger or deeper than any task file should be.
+        DocumentSyntaxError: *text* is not one YAML document, or is too large or too deep.
     """
     try:
         return YamlReader(yaml.parse(text, Loader=_PARSER))
@@ -142,12 +142,12 @@ def read_yaml(text: str) -> YamlReader:
 
 
 def _syntax_problem(exc: yaml.MarkedYAMLError) -> str:
-    said = " ".join(part for part in (exc.context, exc.problem) if part)
-    if any(sign in said for sign in _BAD_START_MESSAGES):
+    message = " ".join(part for part in (exc.context, exc.problem) if part)
+    if any(sign in message for sign in _BAD_START_MESSAGES):
         return "this is not YAML: a text that starts with *, @, % or ` goes in quotes, and tabs do not indent"
-    if "mapping values are not allowed" in said:
+    if "mapping values are not allowed" in message:
         return "this is not YAML: a text with a colon and a space goes in quotes, and fields line up"
-    return f"this is not YAML: {said}"
+    return f"this is not YAML: {message}"
 
 
 def _field_name(event: Event) -> str:
@@ -157,7 +157,7 @@ def _field_name(event: Event) -> str:
 
 
 def _merge_key_values(value: Any, event: Event) -> dict[str, Any]:
-    """What `<<` brings in: of several mappings the earlier wins."""
+    """Return the fields that `<<` merges; of several mappings the first wins."""
     parts = value if isinstance(value, list) else [value]
     found: dict[str, Any] = {}
     for part in reversed(parts):
@@ -202,12 +202,12 @@ def _line(event: Event) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ParsedFile:
-    """What a file says.
+    """The content of a file.
 
     Attributes:
         value: Mappings, lists, texts, numbers, true, false and None; nothing else.
-        lines: Where each place begins, from 1. What an alias stands for has no lines of its own.
-        problems: What is wrong though the text can be read, e.g. a name given twice.
+        lines: The first line of each path, from 1. Values of an alias have no lines of their own.
+        problems: Problems of a text that can be read, e.g. a name given twice.
     """
 
     value: Any
@@ -215,7 +215,7 @@ class ParsedFile:
     problems: tuple[Problem, ...] = ()
 
     def line_of(self, place: FieldPath) -> int | None:
-        """The line of *path*, or of what it is in; None when not even that is known."""
+        """Return the line of *place*, or of the nearest value around it; None when none is known."""
         for length in range(len(place), -1, -1):
             if place[:length] in self.lines:
                 return self.lines[place[:length]]
@@ -223,10 +223,10 @@ class ParsedFile:
 
 
 def parse_text(text: str, *, as_json: bool) -> ParsedFile:
-    """Return what *text* says.
+    """Return the value of *text* with its lines and problems.
 
     Raises:
-        UnreadableError: It is empty, not YAML (or JSON), or larger or deeper than any task file should be.
+        DocumentSyntaxError: *text* is empty, not YAML (or JSON), or too large or too deep.
     """
     if not text.strip():
         raise DocumentSyntaxError("the file is empty; write a list under tasks:, or one task")
@@ -266,7 +266,7 @@ def _reject_constant(name: str) -> NoReturn:
 
 
 def _json_lines(text: str) -> Mapping[FieldPath, int]:
-    """Nearly all JSON is YAML, whose reader knows lines; where it is not, there are none."""
+    """Return the lines by the YAML reader, as nearly all JSON is YAML; none for the rest."""
     try:
         return read_yaml(text).lines
     except DocumentSyntaxError:
@@ -274,7 +274,7 @@ def _json_lines(text: str) -> Mapping[FieldPath, int]:
 
 
 def _depth(value: Any) -> int:
-    """How deep *value* goes, measured level by level: aliases make depth that no text shows."""
+    """Return the depth of *value*, measured level by level, because aliases nest deeper than the text."""
     level, depth = [value], 0
     while level and depth <= MAX_DEPTH + 1:
         level = [item for one in level for item in _children(one)]

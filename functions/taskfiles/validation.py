@@ -1,4 +1,4 @@
-"""Checking: what a person wrote about one task becomes a spec, or all that is wrong with it."""
+"""Checks the fields of one task: returns its spec, or all problems."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -21,11 +21,11 @@ _FIELD = re.compile(r"([A-Za-z][\w.]*(?:, \w+)*): (.+)", re.DOTALL)
 
 
 def check_task(fields: object, *, default_timezone: str = "UTC") -> TaskSpec | list[Problem]:
-    """Return the task that *fields* describes, or everything that is wrong with it.
+    """Return the task that *fields* describes, or all its problems.
 
     Args:
         fields: Plain values with the camelCase names of task files.
-        default_timezone: For a task that names none.
+        default_timezone: For a task without one.
     """
     if not isinstance(fields, Mapping):
         return [Problem((), "a task must be a mapping of names to values, such as title: Water the plants")]
@@ -39,7 +39,7 @@ def check_task(fields: object, *, default_timezone: str = "UTC") -> TaskSpec | l
     found = [*_check_schedule(whole), *_check_type_params(whole), *found, *_find_mistyped_values(whole)]
     unique: dict[FieldPath, Problem] = {}
     for one in found:
-        unique.setdefault(one.path, one)  # the first about a place knows most
+        unique.setdefault(one.path, one)  # the first about a path is the most specific
     return spec if spec is not None and not found else list(unique.values())
 
 
@@ -49,7 +49,7 @@ def _lacks_derivable_id(problem: Problem, given: Mapping[str, Any]) -> bool:
 
 
 def _find_mistyped_values(given: object, place: FieldPath = ()) -> Iterator[Problem]:
-    """What pydantic would take for a number or a moment, and nobody meant: true as 1, 2026 as 1970."""
+    """Yield values that pydantic would accept against their meaning: true as 1, 2026 as a time in 1970."""
     if place in (("enabled",), ("params",)):
         return
     if isinstance(given, bool):
@@ -65,7 +65,7 @@ def _find_mistyped_values(given: object, place: FieldPath = ()) -> Iterator[Prob
 
 
 def _check_schedule(given: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with the schedule and, apart from it, with the zone."""
+    """Yield the problems of the schedule and, apart from it, of the zone."""
     expression, timezone = given.get("schedule"), given.get("timezone")
     if isinstance(expression, str) and expression:
         yield from _check_expression(expression, "UTC")
@@ -91,10 +91,10 @@ def _check_type_params(given: Mapping[str, Any]) -> Iterator[Problem]:
             yield _to_problem(text, "params")
 
 
-def _to_problem(said: object, field: str) -> Problem:
-    """The problem that an error's text `field: reason` tells of; *field* when it names none."""
-    match = _FIELD.fullmatch(str(said))
+def _to_problem(text: object, field: str) -> Problem:
+    """Split an error's text `field: reason` into a problem; of *field* when the text names none."""
+    match = _FIELD.fullmatch(str(text))
     if match is None:
-        return Problem((field,), str(said))
+        return Problem((field,), str(text))
     steps = (int(step) if step.isdecimal() else step for step in match[1].split("."))
     return Problem(tuple(steps), match[2])

@@ -1,1 +1,1 @@
-"""Moving: what other schedulers keep becomes tasks, and what one store keeps goes into another, whole."""
+"""Moves tasks between installations: archives of a whole store, and task lists of other schedulers."""

@@ -181,9 +181,9 @@ async def test_it_runs_for_ever_until_it_is_cancelled(scheduler: Scheduler) -> N
     ("module", "fault"),
     [
         ("shop_of_mine.missing", "cannot be imported"),
-        ("shop_of_mine.empty", "is no task type; it needs a model Params and an async perform"),
-        ("shop_of_mine.http", "there is a task type http already"),
-        ("shop_of_mine.Loud", "is no name for a type"),
+        ("shop_of_mine.empty", "is not a task type; it needs a model Params and an async perform"),
+        ("shop_of_mine.http", "a task type http exists already"),
+        ("shop_of_mine.Loud", "cannot name a type"),
     ],
 )
 def test_what_is_no_type_of_ones_own_is_refused(shop: Path, module: str, fault: str) -> None:

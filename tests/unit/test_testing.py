@@ -67,7 +67,7 @@ def test_the_document_names_everything_that_is_exported() -> None:
 async def test_a_module_that_is_no_type_is_refused(own_package: Path) -> None:
     (own_package / "empty.py").write_text("")
 
-    with pytest.raises(InputError, match="no task type"):
+    with pytest.raises(InputError, match="is not a task type"):
         await run("shop_of_mine.empty")
 
 

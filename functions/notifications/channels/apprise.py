@@ -1,8 +1,8 @@
-"""The apprise channel: services without a channel of their own here, through the library of that name.
+"""The apprise channel: services without a channel of their own, through the library of that name.
 
-The library is an extra (`requirements-apprise.txt`), loaded when the first message is sent. Of its many
-schemes those are let through that talk to a messaging service; none that runs a program, writes to this
-machine, or posts to any address at all (for that there is `WEBHOOK_URL`).
+The library is an extra (`requirements-apprise.txt`), loaded when the first message is sent. Of its schemes
+those of messaging services are allowed; none that runs a program, writes to this machine, or posts to an
+arbitrary address (`WEBHOOK_URL` is for that).
 """
 
 import asyncio
@@ -38,31 +38,31 @@ SCHEMES = frozenset(
         *("zulip",),
     }
 )
-MAX_CHARS = 2_000  # most services take more; those that do not are sent parts by the library
+MAX_CHARS = 2_000  # most services accept more; for the others the library splits the message
 TITLE_UNITS = 200
-MAX_REMEMBERED = 50  # messages of which some services have said yes and others no
+MAX_REMEMBERED = 50  # messages that some services have accepted and others have not
 MISSING = "the package is not installed: pip install -r requirements-apprise.txt"
 
 
 def create_channel(settings: Mapping[str, str], post: PostRequest) -> "AppriseChannel | None":
-    """The channel, or None when it is not set up.
+    """Return the channel; None when it is not set up.
 
     Raises:
-        SettingsError: An address is none, or its scheme is not let through; never quotes one.
+        SettingsError: An address is malformed, or its scheme is not allowed; the text never quotes one.
     """
     urls = settings.get("APPRISE_URLS", "").split()
     for number, url in enumerate(urls, 1):
         scheme, found, rest = url.partition("://")
         if not found or not rest:
-            raise SettingsError(f"APPRISE_URLS: number {number} is no address such as pover://user@token")
+            raise SettingsError(f"APPRISE_URLS: number {number} is not an address such as pover://user@token")
         if scheme.lower() not in SCHEMES:
             known = "; WEBHOOK_URL posts to any address" if scheme.lower() in ("json", "jsons") else ""
-            raise SettingsError(f"APPRISE_URLS: number {number} has a scheme that is not let through{known}")
+            raise SettingsError(f"APPRISE_URLS: number {number} has a scheme that is not allowed{known}")
     return AppriseChannel(urls, Locale.from_settings(settings)) if urls else None
 
 
 class AppriseChannel:
-    """Some services, each told of everything."""
+    """Several services; each gets every message."""
 
     name = "apprise"
 
@@ -73,7 +73,7 @@ class AppriseChannel:
         self._accepted: OrderedDict[tuple[str, ...], set[int]] = OrderedDict()
 
     async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
-        """Say one message on each service that has not taken it yet."""
+        """Send one message to each service that has not accepted it yet."""
         try:
             services = self._load_services()
         except ImportError:
@@ -82,23 +82,23 @@ class AppriseChannel:
             detail = f"APPRISE_URLS: number {unknown[0]} is not complete; see apprise's own page on it"
             return SendResult(ok=False, permanent=True, detail=detail)
         title, body = render(notifications, self._locale)
-        took = self._accepted_by(tuple(notice.id for notice in notifications))
-        open_ones = [number for number in range(len(services)) if number not in took]
-        said = await asyncio.gather(*(_notify(services[number], title, body) for number in open_ones))
-        took.update(number for number, yes in zip(open_ones, said, strict=True) if yes)
-        if len(took) == len(services):
+        accepted = self._accepted_by(tuple(notification.id for notification in notifications))
+        pending = [number for number in range(len(services)) if number not in accepted]
+        results = await asyncio.gather(*(_notify(services[number], title, body) for number in pending))
+        accepted.update(number for number, is_ok in zip(pending, results, strict=True) if is_ok)
+        if len(accepted) == len(services):
             return SendResult(ok=True)
-        left = [str(number + 1) for number in range(len(services)) if number not in took]
-        return SendResult(ok=False, detail=f"not taken by number {', '.join(left)} of APPRISE_URLS")
+        refused = [str(number + 1) for number in range(len(services)) if number not in accepted]
+        return SendResult(ok=False, detail=f"not accepted by number {', '.join(refused)} of APPRISE_URLS")
 
     def _load_services(self) -> list[Any]:
-        """The services; None for an address that the library cannot use.
+        """Return the services; None for an address that the library cannot use.
 
         Raises:
             ImportError: The library is not installed.
         """
         if self._services is None:
-            import apprise  # 0.3 s and some megabytes, for an extra
+            import apprise  # takes 0.3 s and some megabytes
 
             logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # its lines quote addresses
             asset = apprise.AppriseAsset(secure_logging=True, interpret_escapes=False, interpret_emojis=False)
@@ -108,29 +108,29 @@ class AppriseChannel:
         return self._services
 
     def _accepted_by(self, key: tuple[str, ...]) -> set[int]:
-        """Which services have taken this message: they are not told again because others have not."""
-        took = self._accepted.setdefault(key, set())
+        """Return the services that have accepted this message: they do not get it again."""
+        accepted = self._accepted.setdefault(key, set())
         self._accepted.move_to_end(key)
         while len(self._accepted) > MAX_REMEMBERED:
             self._accepted.popitem(last=False)
-        return took
+        return accepted
 
     def __repr__(self) -> str:
         return "AppriseChannel()"
 
 
 def render(notifications: Sequence[Notification], locale: Locale) -> tuple[str, str]:
-    """The title and the text."""
+    """Return the title and the text."""
 
-    def drawn(limits: Limits) -> tuple[str, str]:
+    def render_within(limits: Limits) -> tuple[str, str]:
         digest = locale.build_message(notifications, limits)
         return truncate(defuse_links(digest.headline), TITLE_UNITS), defuse_links(to_plain_text(digest))
 
-    return render_fullest(drawn, lambda message: len(message[1]) <= MAX_CHARS)
+    return render_fullest(render_within, lambda message: len(message[1]) <= MAX_CHARS)
 
 
 async def _notify(service: Any, title: str, body: str) -> bool:
-    """Whether the service took it in time. The library blocks, so it gets a thread, and bounds of its own."""
+    """Return whether the service accepted in time. The library blocks, so it runs in a thread."""
 
     def blocking() -> bool:
         service.socket_connect_timeout = service.socket_read_timeout = POST_TIMEOUT_S / 2
@@ -139,5 +139,5 @@ async def _notify(service: Any, title: str, body: str) -> bool:
     try:
         async with asyncio.timeout(POST_TIMEOUT_S):
             return await asyncio.to_thread(blocking)
-    except Exception:  # noqa: BLE001  # whatever a plugin of the library raises: not taken, and no text of it
+    except Exception:  # noqa: BLE001  # a plugin may raise anything; its text may hold an address
         return False

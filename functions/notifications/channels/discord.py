@@ -1,4 +1,4 @@
-"""The Discord channel: a webhook, one message with an embed for each notice."""
+"""The Discord channel: a webhook, one message with an embed for each notification."""
 
 import re
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from functions.notifications.rendering.digest import (
 from functions.notifications.rendering.formatting import escape_url, truncate, utf16_length
 from functions.notifications.rendering.phrases import Severity
 
-# A digest as Discord's embeds, with the limits and the markup that Discord knows.
+# A message as Discord's embeds, with Discord's limits and markup.
 
 CONTENT_UNITS = 2000
 TITLE_UNITS = 256
@@ -45,13 +45,13 @@ COLOURS: dict[Severity, int] = {
     "calm": 0x36C5F0,
 }
 
-NO_MENTIONS: dict[str, Any] = {"parse": []}  # a message wakes nobody, whatever is in it
+NO_MENTIONS: dict[str, Any] = {"parse": []}  # no text in a message can mention a user
 
 _MARKUP = re.compile(r"[\\*_~`|>#\[\]()<@]|:(?=//)|(?<!\w)-(?=\s)")
 
 
 def message(notification_message: Message) -> dict[str, Any]:
-    """The message of *digest*; it may be too long, see `sound`."""
+    """Return the message; it may be too long, see `is_sendable`."""
     content = (
         ""
         if len(notification_message.rows) == 1 and not notification_message.omitted
@@ -66,7 +66,7 @@ def message(notification_message: Message) -> dict[str, Any]:
 
 
 def plain_message(notification_message: Message) -> dict[str, Any]:
-    """The same without embeds."""
+    """Return the message without embeds."""
     return {
         "content": escape(to_plain_text(notification_message), CONTENT_UNITS + 1),
         "allowed_mentions": NO_MENTIONS,
@@ -74,7 +74,7 @@ def plain_message(notification_message: Message) -> dict[str, Any]:
 
 
 def is_sendable(message: dict[str, Any]) -> bool:
-    """Whether *message* keeps the limits that depend on how much there is to say."""
+    """Whether *message* keeps Discord's limits of length."""
     embeds = message.get("embeds", [])
     return (
         utf16_length(message["content"]) <= CONTENT_UNITS
@@ -84,7 +84,7 @@ def is_sendable(message: dict[str, Any]) -> bool:
 
 
 def escape(foreign: str, limit: int) -> str:
-    """*foreign* as Discord shows it letter by letter, in at most *limit* units; no escape is cut in two."""
+    """Return *foreign* with markup escaped, in at most *limit* units; no escape is cut in two."""
     parts: list[str] = []
     left = limit - 1
     for index, letter in enumerate(foreign):
@@ -139,44 +139,44 @@ REMEDY = "; make a new webhook and set DISCORD_WEBHOOK_URL"
 
 
 def with_wait_parameter(url: str) -> str:
-    """*url* with `wait=true`: Discord then answers with the message it made, not before it tried."""
+    """Return *url* with `wait=true`: Discord then responds after it has posted the message, not before."""
     parts = urlsplit(url)
     query = [(name, value) for name, value in parse_qsl(parts.query) if name != "wait"]
     return urlunsplit(parts._replace(query=urlencode([*query, ("wait", "true")])))
 
 
 def render(notifications: Sequence[Notification], locale: Locale) -> bytes:
-    """The message, in all of Discord's limits; its letters are counted as Discord counts them."""
+    """Return the fullest message that keeps Discord's limits."""
 
-    def drawn(limits: Limits) -> dict[str, object]:
+    def render_within(limits: Limits) -> dict[str, Any]:
         return message(locale.build_message(notifications, limits))
 
-    chosen = render_fullest(drawn, is_sendable)
-    return to_json_bytes(chosen)
+    fullest = render_fullest(render_within, is_sendable)
+    return to_json_bytes(fullest)
 
 
 def render_plain(notifications: Sequence[Notification], locale: Locale) -> bytes:
-    """The message without embeds."""
+    """Return the message without embeds."""
 
-    def drawn(limits: Limits) -> dict[str, object]:
+    def render_within(limits: Limits) -> dict[str, Any]:
         return plain_message(locale.build_message(notifications, limits))
 
-    chosen = render_fullest(drawn, is_sendable)
-    return to_json_bytes(chosen)
+    fullest = render_fullest(render_within, is_sendable)
+    return to_json_bytes(fullest)
 
 
 def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedResponse:
-    """What Discord says: the message it made, or a code.
+    """Read Discord's response: the message that was posted, or a code.
 
-    Ten thousand refused requests in ten minutes get an address banned, with all who share it: what cannot
-    become better is permanent.
+    Discord bans an IP address after 10,000 refused requests in 10 minutes, with all who share it: a refusal
+    that another attempt cannot change is permanent.
     """
-    said = parse_json_object(response.body)
-    code = said.get("code")
-    if response.status == 204 or (response.status == 200 and "id" in said):
+    body = parse_json_object(response.body)
+    code = body.get("code")
+    if response.status == 204 or (response.status == 200 and "id" in body):
         return ClassifiedResponse(SendResult(ok=True))
     if response.status == 429:
-        wait = retry_after(said.get("retry_after")) or retry_after_header(response, now=now)
+        wait = retry_after(body.get("retry_after")) or retry_after_header(response, now=now)
         return ClassifiedResponse(
             SendResult(ok=False, retry_after=wait, detail="HTTP 429: too many messages")
         )
@@ -184,7 +184,7 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
         return ClassifiedResponse(
             SendResult(ok=False, permanent=True, detail=f"code {code}: {PERMANENT_ERRORS[code]}{REMEDY}")
         )
-    if response.status in (401, 404) or (response.status == 403 and said):
+    if response.status in (401, 404) or (response.status == 403 and body):
         detail = f"HTTP {response.status}: the webhook is gone or not valid{REMEDY}"
         return ClassifiedResponse(SendResult(ok=False, permanent=True, detail=detail))
     if response.status in (400, 413):
@@ -194,7 +194,7 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
         )
     wait = retry_after_header(response, now=now)
     return ClassifiedResponse(
-        SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: not an answer of Discord's")
+        SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: not a response of Discord's")
     )
 
 

@@ -1,4 +1,4 @@
-"""The mail channel: one message to a few people, as HTML and as plain text."""
+"""The mail channel: one message to a few recipients, as HTML and as plain text."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -27,17 +27,17 @@ from functions.notifications.rendering.phrases import Severity
 if TYPE_CHECKING:
     from jinja2 import Template
 
-# Sending mail: the only module that speaks SMTP, bounded in time, with TLS wherever a password goes.
+# Sending mail over SMTP: bounded in time, with TLS wherever a password is sent.
 
 DEFAULT_PORTS = {"smtps": 465, "smtp+starttls": 587, "smtp": 25}
 
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """Where mail is handed in.
+    """The SMTP server that accepts the mail.
 
     Attributes:
-        scheme: smtps is TLS from the start, smtp+starttls after a greeting, smtp none at all.
+        scheme: smtps is TLS from the start, smtp+starttls after the greeting, smtp without TLS.
     """
 
     scheme: str
@@ -51,10 +51,10 @@ class MailServer:
 
 
 def parse_smtp_url(url: str) -> MailServer:
-    """Return what *url* means, such as smtps://user:password@host:465.
+    """Return the server of *url*, such as smtps://user:password@host:465.
 
     Raises:
-        SettingsError: It is no such address, or would send a password without TLS.
+        SettingsError: *url* is not of that form, or would send a password without TLS.
     """
     try:
         parts = urlsplit(url.strip())
@@ -67,7 +67,7 @@ def parse_smtp_url(url: str) -> MailServer:
             "user and password write @ as %40, / as %2F and : as %3A"
         )
     if parts.scheme == "smtp" and parts.password:
-        raise SettingsError("SMTP_URL: smtp:// would send the password for all to read; use smtp+starttls://")
+        raise SettingsError("SMTP_URL: smtp:// would send the password unencrypted; use smtp+starttls://")
     return MailServer(
         parts.scheme,
         parts.hostname,
@@ -78,12 +78,12 @@ def parse_smtp_url(url: str) -> MailServer:
 
 
 async def send_mail(server: MailServer, message: EmailMessage) -> SendResult:
-    """Hand *message* in, once.
+    """Send *message*, once.
 
     Raises:
-        PostError: There was no answer in time, or none at all; the message may have arrived.
+        PostError: No response came in time; the message may have arrived.
     """
-    import aiosmtplib  # 30 ms, and most ticks send no mail
+    import aiosmtplib  # takes 30 ms to import, and most ticks send no mail
 
     try:
         await aiosmtplib.send(
@@ -97,19 +97,19 @@ async def send_mail(server: MailServer, message: EmailMessage) -> SendResult:
             timeout=POST_TIMEOUT_S,
         )
     except aiosmtplib.SMTPAuthenticationError as exc:
-        return _failure(exc.code, "the server does not take the user and password of SMTP_URL")
+        return _failure(exc.code, "the server does not accept the user and password of SMTP_URL")
     except aiosmtplib.SMTPRecipientsRefused as exc:
         codes = [one.code for one in exc.recipients]
-        return _failure(min(codes, default=0), "no recipient was taken; check NOTIFY_EMAIL_TO")
+        return _failure(min(codes, default=0), "no recipient was accepted; check NOTIFY_EMAIL_TO")
     except aiosmtplib.SMTPResponseException as exc:
         return _failure(exc.code, "the server refused the message; check NOTIFY_EMAIL_FROM")
     except (aiosmtplib.SMTPException, OSError, TimeoutError) as exc:
-        raise PostError(f"no answer ({type(exc).__name__})") from None  # the cause may hold the address
+        raise PostError(f"no response ({type(exc).__name__})") from None  # the cause may hold the address
     return SendResult(ok=True)
 
 
 def _failure(code: int, hint: str) -> SendResult:
-    """A code from 500 on is for good, one below means that it may work later."""
+    """Return the failure; a code from 500 on is permanent, a lower one may pass later."""
     return SendResult(ok=False, permanent=code >= 500, detail=f"code {code}: {hint}")
 
 
@@ -126,10 +126,10 @@ COLOURS: dict[Severity, str] = {
 
 
 def create_channel(settings: Mapping[str, str], post: PostRequest) -> "EmailChannel | None":
-    """The channel, or None when it is not set up. *post* is for other channels.
+    """Return the channel; None when it is not set up. *post* is not used.
 
     Raises:
-        SettingsError: The server is none, or there is no recipient or no sender.
+        SettingsError: The server's address is wrong, or a recipient or the sender is missing.
     """
     url = settings.get("SMTP_URL", "").strip()
     if not url:
@@ -137,15 +137,17 @@ def create_channel(settings: Mapping[str, str], post: PostRequest) -> "EmailChan
     server = parse_smtp_url(url)
     recipients = [_parse_address(one) for one in settings.get("NOTIFY_EMAIL_TO", "").split(",")]
     if not recipients or not all(recipients):
-        raise SettingsError("NOTIFY_EMAIL_TO: give who gets the mail, one address or several with commas")
+        raise SettingsError(
+            "NOTIFY_EMAIL_TO: give the recipients, one address or several, separated by commas"
+        )
     sender = _parse_address(settings.get("NOTIFY_EMAIL_FROM", "") or server.user)
     if not sender:
-        raise SettingsError("NOTIFY_EMAIL_FROM: give the sender's address; the user of SMTP_URL is none")
+        raise SettingsError("NOTIFY_EMAIL_FROM: give the sender's address; the user of SMTP_URL is not one")
     return EmailChannel(server, sender, recipients, Locale.from_settings(settings))
 
 
 class EmailChannel:
-    """A few people's mailboxes."""
+    """A few mailboxes."""
 
     name = "email"
 
@@ -156,10 +158,10 @@ class EmailChannel:
         self._locale = locale
 
     async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
-        """Send one mail to all.
+        """Send one mail to all recipients.
 
         Raises:
-            PostError: No answer came; the message may have arrived.
+            PostError: No response came; the message may have arrived.
         """
         message = render(
             notifications, self._locale, sender=self._sender, recipients=self._recipients, now=now
@@ -178,7 +180,7 @@ def render(
     recipients: Sequence[str],
     now: datetime,
 ) -> EmailMessage:
-    """The mail. The same notices make the same Message-ID: so a second try is told from a second mail."""
+    """Return the mail. The same notifications give the same Message-ID, so a repetition is recognised."""
     digest = locale.build_message(notifications, LIMITS[0])
     message = EmailMessage()
     message["Subject"] = f"{digest.rows[0].icon} {digest.headline}"[:SUBJECT_CHARS]
@@ -186,7 +188,7 @@ def render(
     message["To"] = ", ".join(recipients)
     message["Date"] = format_datetime(now)
     message["Message-ID"] = _message_id(notifications, sender)
-    message["Auto-Submitted"] = "auto-generated"  # so that nobody's absence is answered to us
+    message["Auto-Submitted"] = "auto-generated"  # no out-of-office replies to this mail
     message.set_content(to_plain_text(digest) + "\n")
     message.add_alternative(_render_html(digest), subtype="html")
     return message
@@ -197,12 +199,12 @@ def _message_id(notifications: Sequence[Notification], sender: str) -> str:
     return f"<{name}@{sender.rpartition('@')[2]}>"
 
 
-def _parse_address(text_: str) -> str:
-    """The bare address in *text_*; empty when there is none."""
-    found = parseaddr(text_.strip())[1]
-    user, at, host = found.rpartition("@")
-    sound = user and at and host and not any(character.isspace() for character in found)
-    return found if sound else ""
+def _parse_address(text: str) -> str:
+    """Return the bare address in *text*; empty when there is none."""
+    address = parseaddr(text.strip())[1]
+    user, at, host = address.rpartition("@")
+    is_address = user and at and host and not any(character.isspace() for character in address)
+    return address if is_address else ""
 
 
 def _render_html(message: Message) -> str:

@@ -13,6 +13,7 @@ from functions.domain.alerts.model import Notification
 from functions.errors import SettingsError
 from functions.http_client.trusted import HttpResponse, PostRequest
 from functions.notifications.channel import POST_TIMEOUT_S, SendResult, retry_after_header
+from functions.notifications.json_webhook import JSON_HEADERS, parse_json_object, to_json_bytes
 from functions.notifications.rendering.digest import (
     LOCALE_SETTINGS,
     Item,
@@ -26,7 +27,7 @@ from functions.notifications.rendering.digest import to_plain_text as plain_text
 from functions.notifications.rendering.formatting import escape_url, safe_http_url
 from functions.notifications.rendering.phrases import Severity
 
-# A digest as a Feishu card of schema 2.0, and as the plain text that stands in for one.
+# A message as a Feishu card of schema 2.0, and as plain text in case the card is refused.
 
 COLOURS: dict[Severity, str] = {
     "bad": "red",
@@ -42,7 +43,7 @@ _MARKUP = re.compile(r"[&<>*_~`\[\]()!#|\\$]|^[-+=]|(?<=\w):(?=//)")
 
 
 def card(message: Message) -> dict[str, Any]:
-    """The card of *digest*. Schema 2.0 refuses a card for one property it does not know."""
+    """Return the message as a card. Feishu refuses a card of schema 2.0 that has an unknown property."""
     headline = _defuse_mentions(message.headline)
     elements: list[dict[str, Any]] = []
     for row in message.rows:
@@ -64,17 +65,17 @@ def card(message: Message) -> dict[str, Any]:
 
 
 def plain_message(message: Message) -> str:
-    """The same without any markup, one line for each thing."""
+    """Return the message without markup, one line for each fact."""
     return _defuse_mentions(f"{plain_text(message)}\n— {KEYWORD}")
 
 
 def escape(foreign: str) -> str:
-    """*foreign* as the markdown component shows it letter by letter: no markup, mention or link in it."""
+    """Return *foreign* escaped for the markdown component: no markup, mention or link in it."""
     return _MARKUP.sub(lambda letter: f"&#{ord(letter[0])};", foreign)
 
 
 def _elements(row: Row, link_label: str, *, alone: bool) -> list[dict[str, Any]]:
-    """The elements of *row*; never none. The only row has its sentence in the header already."""
+    """Return the elements of *row*, at least one. With *alone*, its sentence is in the header already."""
     lines = [] if alone else [f"{row.icon} **{escape(row.sentence)}**"]
     lines += [escape(row.summary)] if row.summary else []
     lines += [_line(item) for item in row.items]
@@ -101,27 +102,27 @@ def _note(plain: str, link: str = "") -> dict[str, Any]:
 
 
 def _defuse_mentions(plain: str) -> str:
-    """*plain* without the one thing that is markup even in plain text: a mention of the whole group."""
+    """Return *plain* without mentions of the whole group, which Feishu reads even in plain text."""
     return re.sub(r"<(?=\s*/?\s*at\b)", "＜", plain, flags=re.IGNORECASE)
 
 
 SETTINGS = ("FEISHU_WEBHOOK_URL", "FEISHU_WEBHOOK_SECRET", *LOCALE_SETTINGS)
-MAX_BYTES = 18_000  # the vendor takes 20 KB with everything; the rest is for the signature and for doubt
+MAX_BYTES = 18_000  # Feishu's limit is 20 KB, signature included; the rest is margin
 
 RATE_LIMIT_CODES = frozenset({11232, 99991400})
 PERMANENT_ERRORS = {
     19001: "the bot is gone or FEISHU_WEBHOOK_URL is wrong; copy the address from the group's bot settings",
     19021: "the signature does not match; check FEISHU_WEBHOOK_SECRET and this machine's clock",
     19022: "this address is not on the bot's IP allow-list; use a signature instead",
-    19024: "the bot wants a keyword; make it Cronfire, which every message holds, or use a signature",
+    19024: "the bot requires a keyword; make it Cronfire, which every message contains, or use a signature",
 }
 
 
 def create_channel(settings: Mapping[str, str], post: PostRequest) -> "FeishuChannel | None":
-    """The channel, or None when it is not set up.
+    """Return the channel; None when it is not set up.
 
     Raises:
-        SettingsError: The address is not one.
+        SettingsError: The setting is not an address.
     """
     url = settings.get("FEISHU_WEBHOOK_URL", "").strip()
     if not url:
@@ -133,7 +134,7 @@ def create_channel(settings: Mapping[str, str], post: PostRequest) -> "FeishuCha
 
 
 class FeishuChannel:
-    """One group's bot."""
+    """The custom bot of one group."""
 
     name = "feishu"
 
@@ -144,10 +145,10 @@ class FeishuChannel:
         self._post = post
 
     async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
-        """Send one card; if the vendor cannot read it, the same as plain text, once.
+        """Send one card; if Feishu cannot read it, the same as plain text, once.
 
         Raises:
-            PostError: No answer came; the message may have arrived.
+            PostError: No response came; the message may have arrived.
         """
         sent, code = await self._send_once(render_card(notifications, self._locale), now)
         if sent.ok or sent.permanent or code is None or code in RATE_LIMIT_CODES:
@@ -161,19 +162,18 @@ class FeishuChannel:
 
     async def _send_once(self, message: bytes, now: datetime) -> tuple[SendResult, int | None]:
         body = add_signature(message, self._secret, now=now)
-        headers = {"Content-Type": "application/json; charset=utf-8"}
-        answer = await self._post(self._url, headers=headers, body=body, timeout_s=POST_TIMEOUT_S)
-        return classify_response(answer, now=now)
+        response = await self._post(self._url, headers=JSON_HEADERS, body=body, timeout_s=POST_TIMEOUT_S)
+        return classify_response(response, now=now)
 
     def __repr__(self) -> str:
         return "FeishuChannel()"
 
 
 def render_card(notifications: Sequence[Notification], locale: Locale) -> bytes:
-    """The message as a card of at most 18 KB, cut by bytes: a Chinese letter takes three."""
+    """Return the message as a card of at most 18 KB."""
 
     def render(limits: Limits) -> bytes:
-        return _to_json_bytes(
+        return to_json_bytes(
             {"msg_type": "interactive", "card": card(locale.build_message(notifications, limits))}
         )
 
@@ -181,10 +181,10 @@ def render_card(notifications: Sequence[Notification], locale: Locale) -> bytes:
 
 
 def render_text(notifications: Sequence[Notification], locale: Locale) -> bytes:
-    """The message as plain text, for when the card is refused."""
+    """Return the message as plain text of at most 18 KB."""
 
     def render(limits: Limits) -> bytes:
-        return _to_json_bytes(
+        return to_json_bytes(
             {
                 "msg_type": "text",
                 "content": {"text": plain_message(locale.build_message(notifications, limits))},
@@ -195,22 +195,22 @@ def render_text(notifications: Sequence[Notification], locale: Locale) -> bytes:
 
 
 def add_signature(message: bytes, secret: str, *, now: datetime) -> bytes:
-    """*message* with the vendor's signature in it; as it is when there is no secret.
+    """Return *message* with Feishu's signature in it; unchanged when there is no secret.
 
-    The key is time and secret, and what is signed is nothing at all: the vendor's own way round.
+    Feishu's algorithm signs an empty text with a key made of the time and the secret.
     """
     if not secret:
         return message
     timestamp = str(int(now.timestamp()))
-    digest_ = hmac.new(f"{timestamp}\n{secret}".encode(), b"", hashlib.sha256).digest()
-    sign = base64.b64encode(digest_).decode()
-    return _to_json_bytes({"timestamp": timestamp, "sign": sign, **json.loads(message)})
+    digest = hmac.new(f"{timestamp}\n{secret}".encode(), b"", hashlib.sha256).digest()
+    sign = base64.b64encode(digest).decode()
+    return to_json_bytes({"timestamp": timestamp, "sign": sign, **json.loads(message)})
 
 
 def classify_response(response: HttpResponse, *, now: datetime) -> tuple[SendResult, int | None]:
-    """What the vendor says became of the message, and its code; None when it gave none.
+    """Return the result and Feishu's code; None when the response has none.
 
-    Its HTTP status says little: most refusals come with 200.
+    The HTTP status is not enough: most refusals have 200.
     """
     code = _code(response.body)
     if code == 0:
@@ -224,26 +224,17 @@ def classify_response(response: HttpResponse, *, now: datetime) -> tuple[SendRes
         ), code or 429
     if code is None:
         gone = response.status in (404, 410)
-        hint = "no bot at this address; check FEISHU_WEBHOOK_URL" if gone else "not an answer of a bot"
+        hint = "no bot at this address; check FEISHU_WEBHOOK_URL" if gone else "not a response of a bot"
         return SendResult(ok=False, permanent=gone, detail=f"HTTP {response.status}: {hint}"), None
     return SendResult(ok=False, detail=f"code {code}: the message was not understood"), code
 
 
 def _code(body: bytes) -> int | None:
-    try:
-        answer: Any = json.loads(body)
-    except ValueError:
-        return None
-    if not isinstance(answer, dict):
-        return None
-    code = answer.get("code", answer.get("StatusCode"))
+    response = parse_json_object(body)
+    code = response.get("code", response.get("StatusCode"))
     return code if type(code) is int else None
 
 
 def _rate_limit_reset(response: HttpResponse) -> timedelta | None:
     seconds = response.headers.get("x-ogw-ratelimit-reset", "")
     return timedelta(seconds=min(int(seconds), 3600)) if seconds.isdecimal() else None
-
-
-def _to_json_bytes(message: dict[str, Any]) -> bytes:
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""The ntfy channel: one topic on ntfy.sh or a server of one's own, published to as JSON."""
+"""The ntfy channel: one topic on ntfy.sh or a server of the user's own, published to as JSON."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -29,18 +29,18 @@ from functions.notifications.rendering.formatting import defuse_links, truncate
 from functions.notifications.rendering.phrases import Severity
 
 SETTINGS = ("NTFY_URL", "NTFY_TOKEN", *LOCALE_SETTINGS)
-MAX_BYTES = 4_000  # of the message; from 4,096 on ntfy makes an attachment of it
+MAX_BYTES = 4_000  # of the message; ntfy turns one of 4,096 or more into an attachment
 TITLE_UNITS = 200
 
 PRIORITIES: dict[Severity, int] = {"bad": 4, "warning": 4, "good": 3, "news": 3, "calm": 2}
-URGENT_PRIORITY = 5  # rings through a phone's silence: for problems of urgent tasks
+URGENT_PRIORITY = 5  # overrides a phone's silent mode: for problems of urgent tasks
 
 
 def create_channel(settings: Mapping[str, str], post: PostRequest) -> "NtfyChannel | None":
-    """The channel, or None when it is not set up.
+    """Return the channel; None when it is not set up.
 
     Raises:
-        SettingsError: The address names no topic.
+        SettingsError: The setting is not the address of a topic.
     """
     url = webhook_url(settings, "NTFY_URL")
     if not url:
@@ -63,8 +63,8 @@ class NtfyChannel:
     name = "ntfy"
 
     def __init__(self, server: str, topic: str, token: str, locale: Locale, post: PostRequest) -> None:
-        signed = {"Authorization": f"Bearer {token}"} if token else {}
-        self._post_body = json_poster(post, server, JSON_HEADERS | signed)
+        authorization = {"Authorization": f"Bearer {token}"} if token else {}
+        self._post_body = json_poster(post, server, JSON_HEADERS | authorization)
         self._topic = topic
         self._locale = locale
 
@@ -72,11 +72,11 @@ class NtfyChannel:
         """Publish one message.
 
         Raises:
-            PostError: No answer came; the message may have arrived.
+            PostError: No response came; the message may have arrived.
         """
         return await post_with_fallback(
             self._post_body,
-            lambda answer: classify_response(answer, now=now),
+            lambda response: classify_response(response, now=now),
             lambda: render(notifications, self._locale, topic=self._topic),
         )
 
@@ -85,9 +85,9 @@ class NtfyChannel:
 
 
 def render(notifications: Sequence[Notification], locale: Locale, *, topic: str) -> bytes:
-    """The message; its text has at most 4,000 bytes."""
+    """Return the message; its text has at most 4,000 bytes."""
 
-    def drawn(limits: Limits) -> dict[str, object]:
+    def render_within(limits: Limits) -> dict[str, object]:
         digest = locale.build_message(notifications, limits)
         problem = digest.severity in ("bad", "warning")
         urgent = problem and any(notice.priority is Priority.URGENT for notice in notifications)
@@ -101,13 +101,13 @@ def render(notifications: Sequence[Notification], locale: Locale, *, topic: str)
         return message | ({"click": page} if page else {})
 
     chosen = render_fullest(
-        drawn, lambda message: len(str(message["message"]).encode(errors="replace")) <= MAX_BYTES
+        render_within, lambda message: len(str(message["message"]).encode(errors="replace")) <= MAX_BYTES
     )
     return to_json_bytes(chosen)
 
 
 def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedResponse:
-    """What ntfy says: the message with its id, or a code."""
+    """Read ntfy's response: the message with its id, or a code."""
     body = parse_json_object(response.body)
     if response.status == 200 and body.get("id"):
         return ClassifiedResponse(SendResult(ok=True))
@@ -117,7 +117,7 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
             SendResult(ok=False, retry_after=wait, detail="HTTP 429: too many messages")
         )
     if response.status in (401, 403):
-        hint = "the topic is not ours to write to; check NTFY_TOKEN"
+        hint = "no permission to write to this topic; check NTFY_TOKEN"
         return ClassifiedResponse(
             SendResult(ok=False, permanent=True, detail=f"HTTP {response.status}: {hint}")
         )
@@ -127,5 +127,5 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
             SendResult(ok=False, permanent=True, detail=f"HTTP {response.status}: {hint}")
         )
     return ClassifiedResponse(
-        SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: not an answer of ntfy's")
+        SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: not a response of ntfy's")
     )

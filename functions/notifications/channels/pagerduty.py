@@ -1,4 +1,4 @@
-"""The PagerDuty channel: an incident a task, opened when it fails and closed when it is back."""
+"""The PagerDuty channel: one incident per task, opened when it fails and resolved when it recovers."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -30,10 +30,10 @@ SOURCE = "cronfire"
 
 
 def create_channel(settings: Mapping[str, str], post: PostRequest) -> "PagerDutyChannel | None":
-    """The channel, or None when it is not set up.
+    """Return the channel; None when it is not set up.
 
     Raises:
-        SettingsError: The key is no integration key.
+        SettingsError: The setting is not an integration key.
     """
     key = settings.get("PAGERDUTY_ROUTING_KEY", "").strip()
     if not key:
@@ -46,7 +46,7 @@ def create_channel(settings: Mapping[str, str], post: PostRequest) -> "PagerDuty
 
 
 class PagerDutyChannel:
-    """One service."""
+    """One PagerDuty service."""
 
     name = "pagerduty"
 
@@ -56,12 +56,12 @@ class PagerDutyChannel:
         self._locale = locale
 
     async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
-        """Send an event for each notice of a problem or of its end; news wake nobody up.
+        """Send an event for each notification of a problem or of its end; others open no incident.
 
-        One that was sent before changes nothing when it is sent again: incidents go by the task's id.
+        An event sent twice changes nothing: an incident is identified by the task's id.
 
         Raises:
-            PostError: No answer came; events may have arrived.
+            PostError: No response came; events may have arrived.
         """
         latest = {notice.task_id: notice for notice in sorted(notifications, key=lambda notice: notice.at)}
         events = [
@@ -69,16 +69,16 @@ class PagerDutyChannel:
             for notice in latest.values()
             if (event := render(notice, self._locale, key=self._key)) is not None
         ]
-        answers = await asyncio.gather(*(self._post_body(to_json_bytes(event)) for event in events))
-        verdicts = [classify_response(answer, now=now).result for answer in answers]
-        return next((sent for sent in verdicts if not sent.ok), SendResult(ok=True))
+        responses = await asyncio.gather(*(self._post_body(to_json_bytes(event)) for event in events))
+        results = [classify_response(response, now=now).result for response in responses]
+        return next((result for result in results if not result.ok), SendResult(ok=True))
 
     def __repr__(self) -> str:
         return "PagerDutyChannel()"
 
 
 def render(notification: Notification, locale: Locale, *, key: str) -> dict[str, Any] | None:
-    """The event of *notice*; None when it is neither a problem nor the end of one."""
+    """Return the event of *notification*; None when it is neither a problem nor the end of one."""
     tone = STYLES[notification.kind].severity
     event: dict[str, Any] = {"routing_key": key, "dedup_key": notification.task_id[:255]}
     if tone == "good":
@@ -106,7 +106,7 @@ def render(notification: Notification, locale: Locale, *, key: str) -> dict[str,
 
 
 def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedResponse:
-    """What PagerDuty says: 202, and `success`."""
+    """Read PagerDuty's response: 202 with `success` accepts."""
     body = parse_json_object(response.body)
     if response.status == 202 and body.get("status") == "success":
         return ClassifiedResponse(SendResult(ok=True))

@@ -20,7 +20,7 @@ from functions.notifications.rendering.digest import (
 )
 from functions.notifications.rendering.formatting import truncate
 
-# A digest as Slack's blocks. Foreign text is only ever in elements that Slack does not parse.
+# A message as Slack's blocks. Foreign text is only in elements that Slack does not parse.
 
 HEADER_UNITS = 150
 CONTEXT_UNITS = 2000
@@ -29,7 +29,7 @@ Block = dict[str, Any]
 
 
 def message(notification_message: Message) -> dict[str, Any]:
-    """The message of *digest*: at most 41 blocks, of 50 that may be."""
+    """Return the message: at most 41 blocks, of the 50 that Slack allows."""
     alone = len(notification_message.rows) == 1 and not notification_message.omitted
     icon = f"{notification_message.rows[0].icon} " if alone else ""
     blocks: list[Block] = [_header(icon + notification_message.headline)]
@@ -44,17 +44,17 @@ def message(notification_message: Message) -> dict[str, Any]:
 
 
 def plain_message(notification_message: Message) -> dict[str, Any]:
-    """The same without blocks or markup."""
+    """Return the message without blocks or markup."""
     return _no_unfurl({"text": escape(to_plain_text(notification_message)), "mrkdwn": False})
 
 
 def escape(foreign: str) -> str:
-    """*foreign* without the three letters that begin a mention, a link or an entity."""
+    """Return *foreign* with the three characters escaped that begin a mention, a link or an entity."""
     return foreign.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _no_unfurl(message: dict[str, Any]) -> dict[str, Any]:
-    """Slack would fetch and show what foreign links lead to."""
+    """Return *message* with previews of foreign links switched off."""
     return message | {"unfurl_links": False, "unfurl_media": False}
 
 
@@ -64,7 +64,7 @@ def _header(plain: str) -> Block:
 
 
 def _blocks(row: Row, link_label: str, *, alone: bool) -> list[Block]:
-    """The blocks of *row*. The only row has its sentence in the header already."""
+    """Return the blocks of *row*. With *alone*, its sentence is in the header already."""
     parts: list[Block] = []
     if not alone:
         parts.append(_section(_text(f"{row.icon} {row.sentence}", bold=True)))
@@ -118,7 +118,7 @@ PERMANENT_ERRORS = {
     "no_service": "the webhook is gone or switched off",
     "no_service_id": "the webhook's address is not complete",
     "no_team": "the workspace is gone",
-    "posting_to_general_channel_denied": "who made the webhook may not write to #general",
+    "posting_to_general_channel_denied": "the webhook's creator may not write to #general",
     "team_disabled": "the workspace is gone",
     "token_revoked": "the app was removed from the workspace",
     "user_not_found": "the webhook's user is gone",
@@ -140,25 +140,25 @@ LAYOUT_ERRORS = frozenset(
 
 
 def render(notifications: Sequence[Notification], locale: Locale) -> bytes:
-    """The message in at most 12,000 characters."""
+    """Return the message in at most 12,000 characters."""
 
-    def drawn(limits: Limits) -> bytes:
+    def render_within(limits: Limits) -> bytes:
         return to_json_bytes(message(locale.build_message(notifications, limits)))
 
-    return render_fullest(drawn, lambda body: len(body.decode()) <= MAX_CHARS)
+    return render_fullest(render_within, lambda body: len(body.decode()) <= MAX_CHARS)
 
 
 def render_plain(notifications: Sequence[Notification], locale: Locale) -> bytes:
-    """The message without blocks."""
+    """Return the message without blocks."""
 
-    def drawn(limits: Limits) -> bytes:
+    def render_within(limits: Limits) -> bytes:
         return to_json_bytes(plain_message(locale.build_message(notifications, limits)))
 
-    return render_fullest(drawn, lambda body: len(body.decode()) <= PLAIN_CHARS)
+    return render_fullest(render_within, lambda body: len(body.decode()) <= PLAIN_CHARS)
 
 
 def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedResponse:
-    """What Slack says: the word `ok`, or another word that names the fault."""
+    """Read Slack's response: the word `ok`, or a word that names the fault."""
     word = response.body[:80].decode("ascii", "replace").strip()
     if response.status == 200 and word == "ok":
         return ClassifiedResponse(SendResult(ok=True))
@@ -185,7 +185,7 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
         )
     wait = retry_after_header(response, now=now)
     return ClassifiedResponse(
-        SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: not an answer of Slack's")
+        SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: not a response of Slack's")
     )
 
 

@@ -33,9 +33,12 @@ Element = dict[str, Any]
 
 
 def render(notifications: Sequence[Notification], locale: Locale) -> bytes:
-    """The message as an Adaptive Card of at most 24 KB. Foreign text is only in runs, which nobody parses."""
+    """Return the message as an Adaptive Card of at most 24 KB.
 
-    def drawn(limits: Limits) -> bytes:
+    Foreign text is only in text runs, which Teams does not parse.
+    """
+
+    def render_within(limits: Limits) -> bytes:
         content = card(locale.build_message(notifications, limits))
         attachment = {
             "contentType": "application/vnd.microsoft.card.adaptive",
@@ -44,11 +47,11 @@ def render(notifications: Sequence[Notification], locale: Locale) -> bytes:
         }
         return to_json_bytes({"type": "message", "attachments": [attachment]})
 
-    return fit_to_limit(drawn, max_bytes=MAX_BYTES)
+    return fit_to_limit(render_within, max_bytes=MAX_BYTES)
 
 
 def card(message: Message) -> Element:
-    """*digest* as an Adaptive Card of version 1.4."""
+    """Return *message* as an Adaptive Card of version 1.4."""
     body: list[Element] = []
     if len(message.rows) > 1:
         body.append(_line(_text_run(message.headline, weight="Bolder", size="Large")))
@@ -67,7 +70,7 @@ def card(message: Message) -> Element:
 
 
 def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedResponse:
-    """What Workflows says. It answers before Teams has seen the card: a yes means that it was taken."""
+    """Read the response of Workflows, which accepts a card before Teams has seen it."""
     if response.status in (200, 202):
         return ClassifiedResponse(SendResult(ok=True))
     wait = retry_after_header(response, now=now)

@@ -29,7 +29,7 @@ from functions.notifications.rendering.formatting import defuse_links, truncate,
 
 SETTINGS = ("TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID", *LOCALE_SETTINGS)
 API = "https://api.telegram.org"
-MAX_UNITS = 4096  # of the text after its tags are taken out; counted with them, for doubt
+MAX_UNITS = 4096  # Telegram counts them without tags, this module with them: never too many
 
 PERMANENT_ERRORS = (
     "chat not found",
@@ -41,10 +41,10 @@ PERMANENT_ERRORS = (
 
 
 def create_channel(settings: Mapping[str, str], post: PostRequest) -> "TelegramChannel | None":
-    """The channel, or None when it is not set up.
+    """Return the channel; None when it is not set up.
 
     Raises:
-        SettingsError: There is a token and no chat, or the token is none.
+        SettingsError: The chat is missing, or the token is not of Telegram's form.
     """
     token = settings.get("TELEGRAM_BOT_TOKEN", "").strip()
     if not token:
@@ -55,7 +55,7 @@ def create_channel(settings: Mapping[str, str], post: PostRequest) -> "TelegramC
     number, colon, secret = token.partition(":")
     if not (number.isdecimal() and colon and secret.replace("-", "").replace("_", "").isalnum()):
         raise SettingsError(
-            "TELEGRAM_BOT_TOKEN: give the whole token of @BotFather, a number, a colon and more"
+            "TELEGRAM_BOT_TOKEN: give the whole token from @BotFather: a number, a colon and a key"
         )
     return TelegramChannel(token, chat, Locale.from_settings(settings), post)
 
@@ -74,7 +74,7 @@ class TelegramChannel:
         """Send one message; if Telegram cannot read it, the same as plain text, once.
 
         Raises:
-            PostError: No answer came; the message may have arrived.
+            PostError: No response came; the message may have arrived.
         """
         return await post_with_fallback(
             self._post_body,
@@ -88,44 +88,44 @@ class TelegramChannel:
 
 
 def render(notifications: Sequence[Notification], locale: Locale, *, chat: str) -> bytes:
-    """The message in HTML, of at most 4,096 units."""
+    """Return the message in HTML, of at most 4,096 units."""
 
-    def drawn(limits: Limits) -> str:
+    def render_within(limits: Limits) -> str:
         return _to_html(locale.build_message(notifications, limits))
 
-    chosen = render_fullest(drawn, lambda body: utf16_length(body) <= MAX_UNITS)
+    chosen = render_fullest(render_within, lambda body: utf16_length(body) <= MAX_UNITS)
     return to_json_bytes(_message(chat, chosen) | {"parse_mode": "HTML"})
 
 
 def render_plain(notifications: Sequence[Notification], locale: Locale, *, chat: str) -> bytes:
-    """The message without any markup."""
+    """Return the message without markup."""
 
-    def drawn(limits: Limits) -> str:
+    def render_within(limits: Limits) -> str:
         return defuse_links(to_plain_text(locale.build_message(notifications, limits)))
 
-    chosen = render_fullest(drawn, lambda body: utf16_length(body) <= MAX_UNITS)
+    chosen = render_fullest(render_within, lambda body: utf16_length(body) <= MAX_UNITS)
     return to_json_bytes(_message(chat, truncate(chosen, MAX_UNITS)))
 
 
 def classify_response(response: HttpResponse) -> ClassifiedResponse:
-    """What Telegram says: `ok`, or a code and a sentence."""
+    """Read Telegram's response: `ok`, or a code and a sentence."""
     body = parse_json_object(response.body)
     if body.get("ok") is True:
         return ClassifiedResponse(SendResult(ok=True))
     code = body.get("error_code", response.status)
-    said = str(body.get("description", "")).lower()
+    description = str(body.get("description", "")).lower()
     parameters = body.get("parameters")
-    given = parameters if isinstance(parameters, dict) else {}
+    hints = parameters if isinstance(parameters, dict) else {}
     if code == 429:
-        wait = retry_after(given.get("retry_after"))
+        wait = retry_after(hints.get("retry_after"))
         return ClassifiedResponse(
             SendResult(ok=False, retry_after=wait, detail="code 429: too many messages")
         )
-    if isinstance(moved := given.get("migrate_to_chat_id"), int):
+    if isinstance(moved := hints.get("migrate_to_chat_id"), int):
         return _permanent_failure(f"the chat has another id now; set TELEGRAM_CHAT_ID={moved}")
     if code in (401, 404):
         return _permanent_failure(f"code {code}: the token is not valid; check TELEGRAM_BOT_TOKEN")
-    if code == 403 or any(word in said for word in PERMANENT_ERRORS):
+    if code == 403 or any(word in description for word in PERMANENT_ERRORS):
         return _permanent_failure(
             f"code {code}: the bot may not write there; add it to the chat, or set TELEGRAM_CHAT_ID"
         )
@@ -134,7 +134,7 @@ def classify_response(response: HttpResponse) -> ClassifiedResponse:
             SendResult(ok=False, detail="code 400: the message was not understood"), try_plain_text=True
         )
     return ClassifiedResponse(
-        SendResult(ok=False, detail=f"HTTP {response.status}: not an answer of Telegram's")
+        SendResult(ok=False, detail=f"HTTP {response.status}: not a response of Telegram's")
     )
 
 
@@ -170,5 +170,5 @@ def _link(title: str, url: str) -> str:
 
 
 def _escape(foreign: str) -> str:
-    """*foreign* without markup, and without what Telegram would make a mention or a link of."""
+    """Return *foreign* escaped, and without what Telegram turns into a mention or a link."""
     return html.escape(defuse_links(foreign))

@@ -1,4 +1,4 @@
-"""The generic webhook channel: JSON to any address, signed as the Standard Webhooks specification says."""
+"""The generic webhook channel: JSON to any address, signed by the Standard Webhooks specification."""
 
 import base64
 import hashlib
@@ -16,9 +16,9 @@ from functions.notifications.channel import POST_TIMEOUT_S, SendResult, retry_af
 from functions.notifications.rendering.formatting import safe_http_url
 
 SETTINGS = ("WEBHOOK_URL", "WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS")
-MAX_BYTES = 20_000  # what the specification advises not to exceed
+MAX_BYTES = 20_000  # the specification's advice
 
-# Items of each notice, characters of each text, notices: from all that could fit to what always does.
+# Items of each notification, characters of each text, notifications: from everything to what always fits.
 _TRUNCATION_STEPS: tuple[tuple[int, int, int], ...] = (
     (50, 500, 60),
     (10, 300, 60),
@@ -32,10 +32,10 @@ _TRUNCATION_STEPS: tuple[tuple[int, int, int], ...] = (
 
 
 def create_channel(settings: Mapping[str, str], post: PostRequest) -> "WebhookChannel | None":
-    """The channel, or None when it is not set up.
+    """Return the channel; None when it is not set up.
 
     Raises:
-        SettingsError: The address is not one, or a `whsec_` secret is not base64.
+        SettingsError: The setting is not an address, or a `whsec_` secret is not base64.
     """
     url = settings.get("WEBHOOK_URL", "").strip()
     if not url:
@@ -49,7 +49,7 @@ def create_channel(settings: Mapping[str, str], post: PostRequest) -> "WebhookCh
 
 
 class WebhookChannel:
-    """One address, signed with every key there is, so that the receiver can change its key at leisure."""
+    """One address; requests are signed with every key, so that the receiver can change its key."""
 
     name = "webhook"
 
@@ -59,26 +59,26 @@ class WebhookChannel:
         self._post = post
 
     async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
-        """Send all notices in one request.
+        """Send all notifications in one request.
 
         Raises:
-            PostError: No answer came; the message may have arrived.
+            PostError: No response came; the message may have arrived.
         """
         body = render(notifications)
         headers = {"Content-Type": "application/json"}
         if self._keys:
             headers |= signature_headers(body, self._keys, message_id=message_id(notifications), now=now)
-        answer = await self._post(self._url, headers=headers, body=body, timeout_s=POST_TIMEOUT_S)
-        return classify_response(answer, now=now)
+        response = await self._post(self._url, headers=headers, body=body, timeout_s=POST_TIMEOUT_S)
+        return classify_response(response, now=now)
 
     def __repr__(self) -> str:
         return "WebhookChannel()"
 
 
 def render(notifications: Sequence[Notification]) -> bytes:
-    """The body, below 20 KB: items are cut first, then texts, then notices, which are counted in `more`.
+    """Return the body, below 20 KB: items are cut first, then texts, then notifications, counted in `more`.
 
-    Its `timestamp` is that of the latest notice: a message sent again is the same, byte for byte.
+    Its `timestamp` is that of the latest notification: a repeated message is the same, byte for byte.
     """
     body = b""
     for cut in _TRUNCATION_STEPS:
@@ -89,7 +89,7 @@ def render(notifications: Sequence[Notification]) -> bytes:
 
 
 def message_id(notifications: Sequence[Notification]) -> str:
-    """The same for the same notices, at every attempt; the receiver tells by it what it has seen."""
+    """Return an id that is the same at every attempt, by which the receiver recognises repetitions."""
     ids = "\n".join(notice.id for notice in notifications)
     return f"msg_{hashlib.sha256(ids.encode()).hexdigest()[:32]}"
 
@@ -97,7 +97,7 @@ def message_id(notifications: Sequence[Notification]) -> str:
 def signature_headers(
     body: bytes, keys: Sequence[bytes], *, message_id: str, now: datetime
 ) -> dict[str, str]:
-    """The specification's three headers. *now* is the moment of this attempt."""
+    """Return the specification's three headers. *now* is the time of this attempt."""
     timestamp = str(int(now.timestamp()))
     content = f"{message_id}.{timestamp}.".encode() + body
     signatures = (base64.b64encode(hmac.digest(key, content, hashlib.sha256)).decode() for key in keys)
@@ -109,12 +109,12 @@ def signature_headers(
 
 
 def classify_response(response: HttpResponse, *, now: datetime) -> SendResult:
-    """What the answer means: 2xx is taken, 410 is never again, all else may be better later."""
+    """Read the response: 2xx accepts, 410 refuses for good, anything else is tried again."""
     if 200 <= response.status < 300:
         return SendResult(ok=True)
     if response.status == 410:
         return SendResult(
-            ok=False, permanent=True, detail="HTTP 410: the receiver wants no more; unset WEBHOOK_URL"
+            ok=False, permanent=True, detail="HTTP 410: the receiver accepts no more; unset WEBHOOK_URL"
         )
     if 300 <= response.status < 400:
         hint = "redirects are not followed; set WEBHOOK_URL to the final address"
@@ -148,7 +148,7 @@ def _build_body(notifications: Sequence[Notification], items: int, chars: int, c
 
 
 def _to_json(notification: Notification, items: int, chars: int) -> dict[str, Any]:
-    """*notice* as JSON; without its channels, which are nobody's business outside."""
+    """Return *notification* as JSON, without its channels, which do not concern the receiver."""
     whole = notification.model_dump(mode="json", by_alias=True, exclude={"channels", "items"})
     whole |= {"title": notification.title[:chars], "summary": notification.summary[:chars]}
     whole["items"] = [

@@ -1,4 +1,4 @@
-"""The words of notices: sentences people read, before any channel's own markup."""
+"""The content of a message: sentences in the user's language, without the markup of any channel."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,21 +18,21 @@ from functions.notifications.rendering.formatting import (
 )
 from functions.notifications.rendering.phrases import EN, STYLES, Phrases, Severity, phrases_for
 
-# A digest: all notices of one message as sentences and rows, in one language and no markup.
+# A message: all its notifications as sentences and rows, in one language and without markup.
 
-TITLE_CHARS = 120  # of a task or an item; the first words say which one it is
+TITLE_CHARS = 120  # of a task or an item; its first words identify it
 SCHEDULE_CHARS = 80
-MAX_URL_CHARS = 2000  # more is no address for people, and more than vendors take
+MAX_URL_CHARS = 2000  # vendors refuse longer ones
 BULLET = "•"
 RANKED_TYPES = frozenset({"agent"})  # types whose items come best first
-TOP_ITEMS = 5  # of those; who asked for a ranking wants its top
+TOP_ITEMS = 5  # of those
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of everything a message shows."""
+    """How much a message shows."""
 
     rows: int
     items: int
@@ -40,7 +40,7 @@ class Limits:
     item_chars: int
 
 
-# From all there is to show to what always fits, for channels that count bytes.
+# From everything to what always fits, for channels with a limit of bytes.
 LIMITS = (
     Limits(rows=10, items=10, summary_chars=400, item_chars=200),
     Limits(rows=10, items=10, summary_chars=300, item_chars=0),
@@ -54,11 +54,11 @@ LIMITS = (
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing found.
+    """One result of a run, e.g. a feed's entry.
 
     Attributes:
-        mark: Its number among ranked ones, else a bullet.
-        url: Empty, or http(s) as it was given: a channel must still escape it.
+        marker: Its number among ranked ones, else a bullet.
+        url: Empty, or http(s) as the source wrote it: a channel must escape it.
     """
 
     marker: str
@@ -69,14 +69,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One notice.
+    """One notification.
 
     Attributes:
         sentence: What happened to which task.
-        summary: What the run itself says; may be empty.
-        details: Since when, how often, what next; may be empty.
-        more: Items there are beyond those shown; empty when there are none.
-        page: Where to read on, an address of ours; may be empty.
+        summary: The run's own summary; may be empty.
+        details: Since when, how often, what is next; may be empty.
+        omitted: A sentence that counts the items not shown; empty when all are.
+        page_url: The task's page on this service; may be empty.
     """
 
     kind: NotificationKind
@@ -97,13 +97,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """All rows, the first being the worst.
+    """All rows, the most severe first.
 
     Attributes:
-        tone: That of the worst.
+        severity: That of the first row.
         headline: The whole message in one sentence.
-        more: Notices there are beyond the rows; empty when there are none.
-        read_on: What a link to a row's page is called.
+        omitted: A sentence that counts the notifications without a row; empty when all have one.
+        link_label: The text of a link to a row's page.
     """
 
     severity: Severity
@@ -116,7 +116,7 @@ class Message:
 def build_message(
     notifications: Sequence[Notification], phrases: Phrases, limits: Limits, *, public_url: str = ""
 ) -> Message:
-    """Put *notices*, at least one and the most important first, into *words*."""
+    """Return *notifications*, at least one and the most important first, as a message in *phrases*."""
     hidden = len(notifications) - limits.rows
     return Message(
         severity=STYLES[notifications[0].kind].severity,
@@ -128,12 +128,12 @@ def build_message(
 
 
 def fit_to_limit(render: Callable[[Limits], bytes], *, max_bytes: int) -> bytes:
-    """The fullest rendering of at most *max_bytes*; the smallest there is when none fits."""
+    """Return the fullest rendering of at most *max_bytes*; the smallest when none fits."""
     return render_fullest(render, lambda body: len(body) <= max_bytes)
 
 
 def render_fullest(render: Callable[[Limits], _T], fits: Callable[[_T], bool]) -> _T:
-    """The fullest rendering that *fits*; the smallest there is when none does."""
+    """Return the fullest rendering that *fits*; the smallest when none does."""
     for limits in LIMITS[:-1]:
         if fits(rendering := render(limits)):
             return rendering
@@ -221,7 +221,7 @@ def _details(notification: Notification, phrases: Phrases) -> str:
 
 
 def _schedule(notification: Notification, phrases: Phrases) -> str:
-    """The schedule in words, where there are words in the language; as it was written otherwise."""
+    """Return the schedule as a phrase where the language has one; otherwise as it was written."""
     if phrases is not EN:
         return notification.schedule
     try:
@@ -240,17 +240,17 @@ def _item(item: dict[str, str], marker: str, limits: Limits) -> Item:
     return Item(marker, title, url, text)
 
 
-# A voice: the language we speak in, and the address we call our own; what every rendering needs.
+# What every rendering needs: the language and this service's own address.
 
 LOCALE_SETTINGS = ("NOTICE_LANGUAGE", "PUBLIC_URL")
 
 
 @dataclass(frozen=True, slots=True)
 class Locale:
-    """How a channel speaks.
+    """The language of messages, and the base of links in them.
 
     Attributes:
-        public_url: Where people reach this service; empty for notices without links to it.
+        public_url: This service's address; empty for messages without links to it.
     """
 
     phrases: Phrases
@@ -258,21 +258,21 @@ class Locale:
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, str]) -> Self:
-        """The voice that *settings* ask for."""
+        """Return the locale that *settings* name."""
         return cls(phrases_for(settings.get("NOTICE_LANGUAGE", "")), settings.get("PUBLIC_URL", ""))
 
     def build_message(self, notifications: Sequence[Notification], limits: Limits) -> Message:
-        """*notices*, at least one and the most important first, in this voice."""
+        """Return *notifications*, at least one and the most important first, as a message."""
         return build_message(notifications, self.phrases, limits, public_url=self.public_url)
 
 
-# A digest as plain text, for channels without a layout and for layouts a vendor refuses.
+# A message as plain text, for channels without a layout and for layouts that a vendor refuses.
 
 
 def to_plain_text(message: Message) -> str:
-    """All there is to say without any markup, one line for each thing.
+    """Return *message* without markup, one line for each fact.
 
-    Plain, but not harmless everywhere: a channel whose vendor finds mentions in it must still break them.
+    A channel whose vendor finds mentions or links in plain text must still defuse them.
     """
     lines = [] if len(message.rows) == 1 else [message.headline]
     for row in message.rows:

@@ -1,4 +1,4 @@
-"""Foreign text made harmless in the one way every channel needs: one line, of letters that print."""
+"""Text, addresses, instants and durations, formatted safely for every channel."""
 
 import re
 import unicodedata
@@ -14,37 +14,37 @@ _DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u
 
 
 def single_line(text: str, limit: int) -> str:
-    """*text* on one line, at most *limit* characters; no control characters, none that turn text around."""
-    kept = "".join(
+    """Return *text* on one line of at most *limit* characters, without control or direction characters."""
+    printable = "".join(
         " " if character.isspace() else character
         for character in text[: limit * 4]  # a text of megabytes is not read to its end
         if character.isspace()
         or not (character in _DIRECTION_MARKS or unicodedata.category(character) in ("Cc", "Cs"))
     )
-    line = " ".join(kept.split())
+    line = " ".join(printable.split())
     return line if len(line) <= limit else line[: max(limit - 1, 0)].rstrip() + "…"
 
 
 def safe_http_url(url: str) -> str:
-    """*url* when it is one to be followed by a person's click: http or https with a host; else empty."""
+    """Return *url* when it is safe as a link: http or https, with a host, without a user name; else empty."""
     url = url.strip()
     try:
         parts = urlsplit(url)
     except ValueError:
         return ""
-    sound = parts.scheme in ("http", "https") and parts.netloc and not parts.username
-    if not sound or any(character.isspace() or not character.isprintable() for character in url):
+    is_web_url = parts.scheme in ("http", "https") and parts.netloc and not parts.username
+    if not is_web_url or any(character.isspace() or not character.isprintable() for character in url):
         return ""
     return url
 
 
 def utf16_length(text: str) -> int:
-    """The length of *text* as most vendors count it: in UTF-16, where an emoji is two."""
+    """Return the length of *text* in UTF-16 units, as most vendors count: an emoji is two."""
     return len(text) + sum(character > "\uffff" for character in text)
 
 
 def truncate(text: str, limit: int) -> str:
-    """*text* in at most *limit* UTF-16 units; no letter is cut in two, and what was cut shows as `…`."""
+    """Return *text* in at most *limit* UTF-16 units; no letter is cut in two, and `…` marks a cut."""
     if utf16_length(text) <= limit:
         return text
     used = 1
@@ -56,31 +56,31 @@ def truncate(text: str, limit: int) -> str:
 
 
 def defuse_links(text: str) -> str:
-    """*text* with nothing a chat program makes a mention or a link of by itself; it looks the same.
+    """Return *text* with nothing that a chat program turns into a mention or a link; it looks the same.
 
-    For vendors without a way to switch that off: an invisible letter stands after `@`, `://` and the dot of
+    For vendors without an option for that: an invisible letter is inserted after `@`, `://` and the dot of
     a host's name.
     """
     return _LINK_PATTERN.sub(lambda found: found[0] + _JOINER, text)
 
 
-# Moments and spans as people read them.
+# Instants and durations.
 
 DAY_S, HOUR_S, MINUTE_S = 86_400, 3_600, 60
 
 
 def format_instant(at: datetime, timezone: str) -> str:
-    """*at* on a clock in *timezone*, to the minute, e.g. `2026-11-20 20:00`."""
+    """Return *at* in *timezone*, to the minute, e.g. `2026-11-20 20:00`."""
     return at.astimezone(timezone_or_utc(timezone)).strftime("%Y-%m-%d %H:%M")
 
 
 def zone_name(timezone: str) -> str:
-    """The name to print beside a moment: *timezone*, or UTC when there is no such zone."""
+    """Return the name to print beside an instant: *timezone*, or UTC when that zone is unknown."""
     return timezone_or_utc(timezone).key
 
 
 def format_duration(duration: timedelta, phrases: Phrases) -> str:
-    """*length* in its two largest units, e.g. `3 h 2 min`; below a minute in seconds, e.g. `1.2 s`."""
+    """Return *duration* in its two largest units, e.g. `3 h 2 min`; below a minute, `1.2 s`."""
     day, hour, minute, second = phrases.units
     total_s = max(duration.total_seconds(), 0)
     if total_s < MINUTE_S:
@@ -94,20 +94,20 @@ def format_duration(duration: timedelta, phrases: Phrases) -> str:
         if whole_s >= size:
             rest = whole_s % size // smaller
             return f"{whole_s // size}{unit}" + (f" {rest}{small_unit}" if rest else "")
-    raise AssertionError("a span of a minute or more has a unit")
+    raise AssertionError("a duration of a minute or more has a unit")
 
 
-# Links in notices: to our own pages, and foreign ones sealed so that they cannot end early.
+# Links: to this service's pages, and foreign ones that cannot end the link's markup.
 
 _UNSAFE_IN_LINK = re.compile(r"[()<>\[\]\\*`'\"|{}^]|&(?=#)")
 
 
 def task_page_url(public_url: str, task_id: str) -> str:
-    """The address of the task's page on the dashboard; empty when nobody said where we are reached."""
+    """Return the address of the task's page on the dashboard; empty without a *public_url*."""
     root = safe_http_url(public_url).rstrip("/")
     return f"{root}/dashboard/tasks/{quote(task_id, safe='')}" if root else ""
 
 
 def escape_url(url: str) -> str:
-    """*url* with every character that could end a link, or begin something else, in percent form."""
+    """Return *url* with every character that has a meaning in markup percent-encoded."""
     return _UNSAFE_IN_LINK.sub(lambda letter: f"%{ord(letter[0]):02X}", url)

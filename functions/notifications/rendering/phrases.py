@@ -1,4 +1,4 @@
-"""Every phrase a notice can hold, in each language; the only place with texts to translate."""
+"""Every phrase of a message, in each language; the only module with texts to translate."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,10 +11,10 @@ class Phrases:
     """One language.
 
     Attributes:
-        happened: A sentence about one task, with `{title}`.
-        counted: A phrase about several tasks, with `{n}`.
-        repeated: As `happened`, for a failure that is not the first, with `{n}` in a row.
-        back_after: As `happened`, for a recovery, with `{span}` and `{n}` failures.
+        one_task: A sentence about one task, with `{title}`.
+        several_tasks: A phrase about several tasks, with `{n}`.
+        repeated: As `one_task`, for a failure that is not the first, with `{n}` in a row.
+        back_after: As `one_task`, for a recovery, with `{span}` and `{n}` failures.
         units: Day, hour, minute and second, each with its leading space if it needs one.
     """
 
@@ -132,21 +132,21 @@ ZH = Phrases(
 
 
 def phrases_for(language: str) -> Phrases:
-    """The table for a language tag such as `en` or `zh-CN`; English for any other."""
+    """Return the phrases for a language tag such as `en` or `zh-CN`; English for any other."""
     return ZH if language.strip().lower().startswith("zh") else EN
 
 
-# How each kind of notice looks: a sign before its sentence, and a tone each channel has a colour for.
+# How each kind of notification looks: its icon, and the severity that a channel has a colour for.
 
 Severity = Literal["bad", "warning", "good", "news", "calm"]
 
 
 @dataclass(frozen=True, slots=True)
 class SeverityStyle:
-    """What is common to all channels.
+    """The icon and severity of a kind of notification, the same in all channels.
 
     Attributes:
-        tone: `bad` and `warning` are problems, `good` ends one, the other two are neither.
+        severity: `bad` and `warning` are problems, `good` ends one, the other two are neither.
     """
 
     icon: str

@@ -1,4 +1,4 @@
-"""What is in a cell as a value, and a value as what goes into a cell."""
+"""Cell values of Feishu as Python values, and back."""
 
 import base64
 import json

@@ -55,7 +55,7 @@ class FeishuResponse:
 
 
 class LoopLock:
-    """One at a time in this process: between reading a guard and writing, say, nobody else here writes.
+    """One holder at a time in this process, say between reading a precondition and writing.
 
     Build it anywhere. A process that runs one loop after another has a lock of each.
     """
@@ -137,7 +137,7 @@ class FeishuClient:
     async def _with_retries(
         self, request: Callable[[], Awaitable[FeishuResponse]], *, max_lost: int, conditional: bool = False
     ) -> ResponseData:
-        """What *request* brings, asked again as long as that is of use."""
+        """Return the data of *request*, repeated as long as that can help."""
         lost, renewed = 0, False
         refused = 0
         while True:
@@ -221,7 +221,7 @@ class FeishuClient:
 
 
 def _result_code(answer: FeishuResponse) -> int:
-    """The vendor's number for what became of it; 0 means done.
+    """Return Feishu's result code; 0 means done.
 
     Raises:
         NoAnswerError: There is none, or it says that the vendor's own servers do not know.

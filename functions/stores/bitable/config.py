@@ -1,4 +1,4 @@
-"""Who asks Feishu, for which base, within which bounds; what is secret in it never shows."""
+"""Credentials, table, time limits and error codes of the Bitable store."""
 
 import asyncio
 import re
@@ -108,7 +108,7 @@ def parse_table_ref(location: str) -> TableRef:
     return TableRef(app_token, table_id)
 
 
-# Feishu's refusals as our errors: what may work later, what will not, and what a person can do about it.
+# -- error codes of Feishu as StoreErrors with a remedy -------------------------------------
 
 STALE_TOKEN_CODES = frozenset({99991661, 99991663, 99991664, 99991668, 99991671, 99991677})
 RATE_LIMIT_CODES = frozenset({99991400, 1254290})
@@ -167,7 +167,7 @@ REMEDIES: Mapping[int, str] = {
 
 
 class NoAnswerError(StoreUnavailableError):
-    """No usable answer: what was asked may have been done all the same."""
+    """No usable answer; the call may have been done all the same."""
 
 
 class BusyError(StoreUnavailableError):

@@ -1,4 +1,4 @@
-"""The small documents beside the tasks, each a row of a table of their own."""
+"""The table of the small documents: owners, channels, keys and the others, one row each."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""One pinger at a time: a row of the base says who it is, and until when.
+"""One process at a time runs ticks: a row of the base names it, and until when.
 
 Bitable writes without a condition, so a lock is taken by Fischer's rule: see that it is free, write your
 name, wait, and go on only if it is still yours. That is safe as long as nobody's name arrives later, after he
@@ -21,7 +21,7 @@ from functions.stores.bitable.table import Record, RecordsApi, RowUpdate, equals
 from functions.stores.editable.model import parse_instant
 from functions.stores.json_text import as_mapping
 
-# Two rows that a base which was set up always has: who pings, and whether there ever were tasks.
+# -- the two rows that every base has after setup: the lease, and whether there ever were tasks
 
 META_KIND = "note"  # no kind of document that anybody else asks for
 LEASE_ROW = "leader-lease"

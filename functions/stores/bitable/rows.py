@@ -1,4 +1,4 @@
-"""Rows of the table as tasks that people write by hand, and what is to be written into their cells."""
+"""Rows of the table as editable tasks, and tasks as cells to write."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

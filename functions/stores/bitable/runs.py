@@ -1,4 +1,4 @@
-"""The history: a row for each entry of the ledger, or several where the records of one are long."""
+"""The run log: a row for each batch of runs, or several where its records are long."""
 
 import json
 import zlib

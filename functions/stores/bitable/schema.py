@@ -1,4 +1,4 @@
-"""The columns of the tables: what a person fills in, what he reads, and what is the scheduler's alone."""
+"""The columns of the tables: those the user fills in, those the user reads, those of the scheduler."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The base: which tables are in it, and which three of them are ours."""
+"""The tables of the base: finding them, and creating what is missing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ class TableCatalog:
         return items
 
 
-# Makes in a base what the store needs there, and says what is in the way.
+# -- creating what is missing, and reporting what prevents it -------------------------------
 
 NAME_TAKEN_CODE = 1254014  # somebody made the column in between
 COLUMN_TYPE_NAMES: Mapping[int, str] = {

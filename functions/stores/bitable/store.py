@@ -1,4 +1,4 @@
-"""The store that is a table of Feishu's: people write tasks and read results there; one process pings."""
+"""The store in a Feishu table, where users write tasks and read results; one process ticks."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -43,9 +43,7 @@ from functions.stores.editable import queries
 from functions.stores.editable.model import EditableTasks
 from functions.stores.metering import MeteredStore, add_operations
 
-# A walk through all tasks, page by page, over one reading of the table.
-
-SNAPSHOT_TTL_S = 10.0  # a page asked for later is a question of its own
+SNAPSHOT_TTL_S = 10.0  # a page requested later reads the table again
 
 
 class PageSnapshot:
@@ -112,7 +110,7 @@ class BitableStore(MeteredStore):
     that they did; of two callers in one process never.
 
     Args:
-        cell_parser: How people's cells are to be understood.
+        cell_parser: How cells that users wrote are parsed.
     """
 
     def __init__(
@@ -151,9 +149,9 @@ class BitableStore(MeteredStore):
     async def fetch_due(
         self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None
     ) -> QueryResult:
-        """Tasks whose next look has come, earliest first. What people did by hand is taken in before.
+        """Tasks whose next look has come, earliest first. Edits made by hand are imported first.
 
-        Nothing, as long as another process is the pinger.
+        Nothing, as long as another process holds the lease.
         """
         self._last_seen_at = now
         async with self._limit_time():
@@ -191,7 +189,7 @@ class BitableStore(MeteredStore):
                     await self._run_table.save(batch)
                 if writes:
                     await self._task_writer.write(writes, results, self._last_seen_at)
-        except StoreUnavailableError:  # what was answered counts; of the rest nobody knows
+        except StoreUnavailableError:  # answered writes have their result; the others stay UNKNOWN
             if not writes:
                 raise
         return results

@@ -1,4 +1,4 @@
-"""The records of one table: read by pages, written in batches, one call after the other."""
+"""The records of one table: read by pages, written in batches, one call at a time."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from uuid import UUID
 from functions.stores.bitable.client import FeishuClient, LoopLock
 from functions.stores.bitable.config import CELL_TOO_LARGE, RECORD_MISSING, FeishuRequestError, NoAnswerError
 
-# Conditions of a search, as Feishu takes them.
+# -- conditions of a search -----------------------------------------------------------------
 
 MAX_CONDITIONS = 45  # of one filter; it takes 50, and 2,000 characters of JSON
 MAX_FILTER_CHARACTERS = 1_700

@@ -1,4 +1,4 @@
-"""The table of tasks: looked at for what is due and for what people did, written under guard."""
+"""The table of tasks: due tasks, edits by users, and conditional writes."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -200,7 +200,7 @@ class TaskTable:
         return Snapshot(*parse_rows(found, at=at, parser=self._parser))
 
 
-# Guarded writes to the table of tasks, in batches, and what the answers mean.
+# -- conditional writes, in batches ---------------------------------------------------------
 
 T = TypeVar("T")
 

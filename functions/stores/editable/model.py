@@ -1,4 +1,4 @@
-"""A task in its two parts: what a person wrote by hand, and what the scheduler keeps beside it."""
+"""A task in two parts: what a user wrote by hand, and what the scheduler stores beside it."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ Section = Mapping[str, Any]
 
 
 def user_section(task: Task) -> dict[str, Any]:
-    """What a person would write about *task*."""
+    """Return what a user would write to define *task*."""
     return {name: value for name, value in _to_document(task).items() if name in USER_FIELDS}
 
 
@@ -69,7 +69,7 @@ def _to_document(task: Task) -> dict[str, Any]:
     return document
 
 
-# What people did by hand: a task new to the scheduler, or one that says something else now.
+# -- importing edits: a task new to the scheduler, or one whose text has changed ------------
 
 STATE_FIELDS = frozenset(field.alias or name for name, field in Task.model_fields.items()) - USER_FIELDS
 
@@ -77,12 +77,12 @@ MAX_REPORTED_PROBLEMS = 3  # faults of one task in one message
 
 
 class InvalidTaskError(Exception):
-    """What a person wrote is no task; says field and fault, never the value."""
+    """What the user wrote is not a task; the text names field and fault, never the value."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedEdit:
-    """What a person wrote, as the task it makes.
+    """Return the task that a user's text defines.
 
     Attributes:
         runs: What is recorded of the schedule that an edit has put an end to.
@@ -93,7 +93,7 @@ class ImportedEdit:
 
 
 def import_new(task_id: str, written: Section, *, now: datetime) -> ImportedEdit:
-    """The task of somebody who wrote only what to do and when; its schedule counts from *now*.
+    """Return the task of a user who wrote only what to do and when; its schedule counts from *now*.
 
     Raises:
         InvalidTaskError: It is no task, or has no occurrence left.
@@ -107,7 +107,7 @@ def import_new(task_id: str, written: Section, *, now: datetime) -> ImportedEdit
 
 
 def import_edit(task_id: str, written: Section, kept: Section, *, now: datetime) -> ImportedEdit:
-    """The task of somebody who edited it at *now*: his words and its state, as by any other edit.
+    """Return the task as edited at *now*: the user's text and the stored state, as after any other edit.
 
     Raises:
         InvalidTaskError: It is no task any more, or has no occurrence left.
@@ -127,11 +127,11 @@ def import_edit(task_id: str, written: Section, kept: Section, *, now: datetime)
 def validation_message(exc: ValidationError) -> str:
     """Fields and faults, the first few; never a value."""
     faults = exc.errors(include_url=False, include_context=False, include_input=False)
-    told = "; ".join(_describe_problem(fault) for fault in faults[:MAX_REPORTED_PROBLEMS])
+    text = "; ".join(_describe_problem(fault) for fault in faults[:MAX_REPORTED_PROBLEMS])
     return (
-        told
+        text
         if len(faults) <= MAX_REPORTED_PROBLEMS
-        else f"{told} (and {len(faults) - MAX_REPORTED_PROBLEMS} more)"
+        else f"{text} (and {len(faults) - MAX_REPORTED_PROBLEMS} more)"
     )
 
 
@@ -185,20 +185,20 @@ def default_title(task_id: str) -> str:
     return task_id.replace("-", " ").replace("_", " ").strip().capitalize() or task_id
 
 
-# One task as a person wrote it, with what is kept beside it, understood when somebody asks.
+# -- one task, parsed when first used -------------------------------------------------------
 
-ALWAYS_DUE = datetime(1970, 1, 1, tzinfo=UTC)  # what nobody can read is due until somebody mends it
+ALWAYS_DUE = datetime(1970, 1, 1, tzinfo=UTC)  # an unreadable task is due until it is repaired
 
 
 class EditableRow:
     """One entry, under the name it is known by.
 
     Args:
-        entries: What he wrote; more than one where an id is given twice.
+        entries: What the user wrote; more than one where an id is given twice.
         state: What the scheduler keeps of it; None when it has not seen it yet.
-        saved_at: When he saved it: from then on a new task's, or an edited one's, schedule counts.
+        saved_at: When the user saved it: from then on a new task's, or an edited one's, schedule counts.
         is_unnamed: It has neither id nor title; *task_id* is its place.
-        row_id: Where it is kept, if that has a name of its own which no later task is given; else empty.
+        row_id: The name of its place in the store, if no later task reuses that name; else empty.
         problem: Why it can be no task, where that is known before anybody tries; else empty.
     """
 
@@ -223,7 +223,7 @@ class EditableRow:
 
     @cached_property
     def has_user_edit(self) -> bool:
-        """Whether a person has added or edited it since the scheduler wrote last."""
+        """Whether a user has added or edited it since the scheduler wrote last."""
         return self.state is None or self.state.get("contentHash") != content_hash(self.entries[0])
 
     @cached_property
@@ -257,7 +257,7 @@ class EditableRow:
     def import_edit(self, revision: int, *, now: datetime) -> "tuple[EditableRow, tuple[Run, ...]] | None":
         """The row with the state that a person's edit makes at *now*, and what is to be recorded of it.
 
-        None when what he wrote is no task, or when he has not touched it.
+        None when the text is not a task, or when the user has not changed it.
         """
         if not self.has_user_edit or isinstance(self.parsed, InvalidDocument):
             return None
@@ -288,7 +288,7 @@ class EditableRow:
             raise InvalidTaskError(validation_message(exc)) from None
 
 
-# Tasks that people write by hand, as rows by name.
+# -- all tasks, by name ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +311,7 @@ def replace_rows(
 
 
 def id_of(entry: Any) -> str:
-    """The id a person gave, or the one his title makes; empty when he gave neither."""
+    """The id the user gave, or the one derived from the title; empty when neither is given."""
     name = as_mapping(entry).get("id")
     if name is None and isinstance(as_mapping(entry).get("title"), str):
         return slugify(entry["title"])

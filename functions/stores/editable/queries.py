@@ -1,4 +1,4 @@
-"""The questions about tasks, and the guarded writes, over the rows in memory."""
+"""The queries and the conditional writes of a store, over rows in memory."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -32,7 +32,7 @@ MAX_EDIT_AGE = timedelta(hours=1)  # an edit counts from when it was saved, if t
 def fetch_due(tasks: EditableTasks, now: datetime, limit: int, shards: tuple[int, int] | None) -> QueryResult:
     """Tasks to look at by *now*, earliest first; of *shards* alone (first and last), if they are given.
 
-    Unreadable ones stay due until somebody mends them. At most half of *limit* is theirs, so that they
+    Unreadable ones stay due until they are repaired. At most half of *limit* is theirs, so that they
     never hide the readable ones behind them.
     """
     if limit <= 0:
@@ -77,14 +77,14 @@ def compute_stats(tasks: EditableTasks, now: datetime, last_tick_at: datetime | 
 
 
 def find_user_edits(tasks: EditableTasks) -> list[EditableRow]:
-    """What people have added or edited, and the scheduler has not taken in yet."""
+    """Return the rows that users added or edited and that are not imported yet."""
     return [
         row for row in tasks.rows.values() if row.has_user_edit and isinstance(row.versioned, VersionedTask)
     ]
 
 
 def import_edits(tasks: EditableTasks, now: datetime) -> tuple[EditableTasks, list[Run]]:
-    """*tasks* with what people did to them taken in, and what is to be recorded of it."""
+    """Return *tasks* with the users' edits imported, and the runs to record for them."""
     rows: dict[str, EditableRow | None] = {}
     runs: list[Run] = []
     last = tasks.last_revision
@@ -127,7 +127,7 @@ def _precondition_holds(write: ConditionalWrite, before: EditableRow | None) -> 
 
 
 def _row_after_write(write: ConditionalWrite, before: EditableRow | None, revision: int) -> EditableRow:
-    """The row *write* makes. The person's words, and how he put them, stay where they mean the same."""
+    """Return the row that *write* makes. The user's own wording stays where its meaning is unchanged."""
     task = write.task
     written = user_section(task)
     if (
@@ -146,9 +146,9 @@ def _row_after_write(write: ConditionalWrite, before: EditableRow | None, revisi
 
 def _matches_filter(row: EditableRow, which: TaskFilter) -> bool:
     has = _listing_fields(row)
-    wanted = {"status": which.status, "type": which.type, "owner": which.owner, "origin": which.origin}
+    expected = {"status": which.status, "type": which.type, "owner": which.owner, "origin": which.origin}
     tags = has["tags"] if isinstance(has["tags"], list | tuple) else ()
-    return all(not value or has[name] == value for name, value in wanted.items()) and (
+    return all(not value or has[name] == value for name, value in expected.items()) and (
         not which.tag or which.tag in tags
     )
 

@@ -113,7 +113,7 @@ def _routing_header(field: str, resource: str) -> tuple[str, str]:
     return "x-goog-request-params", f"{field}={quote(resource)}"
 
 
-# Calls to Firestore: one connection per event loop, every call bounded in time, every error translated.
+# -- calls: one connection per event loop, bounded in time, errors translated ---------------
 
 T = TypeVar("T")
 
@@ -150,7 +150,7 @@ class FirestoreClient:
 
     @property
     def stub(self) -> FirestoreStub:
-        """The running loop's connection, made when first asked for.
+        """Return the running loop's connection; the first call makes it.
 
         Raises:
             StoreError: There are no credentials.
@@ -214,7 +214,7 @@ def _raise_if_permanent(error: grpc.aio.AioRpcError) -> StoreUnavailableError:
     return fault
 
 
-# Who this place is to Google: a service account, or a person who has logged in.
+# -- credentials: a service account, or a user who has logged in ----------------------------
 
 # For accounts that must name some. A person's login keeps what it was given; a key file signs for itself.
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform", "https://www.googleapis.com/auth/datastore")

@@ -58,7 +58,7 @@ def encode_value(slot: wire.Value, value: Any, *, depth: int = 0) -> None:
 
 
 def decode_value(value: wire.Value) -> Any:
-    """The Python value of a message that `encode_value`, or a person in the console, has written.
+    """The Python value of a message that `encode_value`, or a user of the console, has written.
 
     Raises:
         ValueError: A kind of value no task has: a place on Earth, a reference, bytes.
@@ -88,7 +88,7 @@ def encode_timestamp(slot: wire.Timestamp, instant: datetime) -> None:
 
 
 def decode_timestamp(timestamp: wire.Timestamp) -> datetime:
-    """The moment a timestamp stands for, in UTC, to the microsecond."""
+    """Return the instant of a timestamp, in UTC, to the microsecond."""
     return EPOCH + timedelta(seconds=timestamp.seconds, microseconds=timestamp.nanos // 1000)
 
 
@@ -146,7 +146,7 @@ def _to_jsonable(value: Any) -> Any:
 
 
 def _is_valid_key(key: Any) -> bool:
-    """Whether Firestore takes *key* as a map's key, and nobody takes it for our own."""
+    """Whether Firestore takes *key* as a map's key, and it is not one of the keys used here."""
     if not isinstance(key, str) or not key or key == JSON_KEY or RESERVED_KEY.fullmatch(key):
         return False
     if key.isascii():
@@ -163,7 +163,7 @@ def _decode_map(fields: Mapping[str, wire.Value]) -> Any:
     return {key: decode_value(item) for key, item in fields.items()}
 
 
-# Tasks as Firestore documents, and back.
+# -- tasks as documents, and back -----------------------------------------------------------
 
 ALIASES = {name: field.alias or name for name, field in Task.model_fields.items()}
 ALWAYS_WRITTEN = frozenset({"next_run_at", "status", "shard"})  # queries do not find what is not there

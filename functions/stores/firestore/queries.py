@@ -195,7 +195,7 @@ def _add_order(query: Query, field: str, direction: str) -> None:
     order.direction = getattr(Query, direction)
 
 
-# How the documents of one database are named, and which names Firestore can take.
+# -- names of documents, and which names Firestore accepts ----------------------------------
 
 PROJECT_PATTERN = re.compile(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]{1,61}[a-z0-9]")
 DATABASE_PATTERN = re.compile(r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]")

@@ -15,9 +15,9 @@ from functions.stores.metering import add_operations
 
 T = TypeVar("T")
 
-DocumentPages = AsyncGenerator[list[wire.Document], None]  # to be closed by whoever stops early
+DocumentPages = AsyncGenerator[list[wire.Document], None]  # a caller that stops early closes it
 
-PAGE_SIZE = 100  # documents asked for at once where nobody knows how many will do
+PAGE_SIZE = 100  # documents in one request where the number needed is unknown
 MAX_INVALID_SKIPPED = 1000  # unreadable documents at most, on the way to a readable one that is due
 BATCH_PAGE_SIZE = 20  # the same for ledger entries, each of which may hold 100 records
 INDEX_ENTRIES_PER_READ = 1000  # index entries that a count visits for the price of one read

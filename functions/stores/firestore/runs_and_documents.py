@@ -62,7 +62,7 @@ def _encode_runs(runs: Iterable[Run]) -> list[str]:
     return texts
 
 
-# The small documents beside the tasks, in Firestore: one collection a kind, data as fields of their own.
+# -- small documents: one collection a kind, each key of the data a field --------------------
 
 log = logging.getLogger(__name__)
 

@@ -86,8 +86,8 @@ class FirestoreStore(CountingStore):
     async def _fetch_due(self, now: datetime, limit: int, shards: Sequence[int]) -> QueryResult:
         tasks: list[VersionedTask] = []
         broken: list[InvalidDocument] = []
-        asked = self._reader.iter_due(now, limit=limit, shards=shards)
-        async with self._client.limit_read_time(), aclosing(asked) as pages:
+        due_pages = self._reader.iter_due(now, limit=limit, shards=shards)
+        async with self._client.limit_read_time(), aclosing(due_pages) as pages:
             while len(tasks) + min(len(broken), limit // 2) < limit and (page := await anext(pages, None)):
                 tasks += [one for one in page if isinstance(one, VersionedTask)]
                 broken += [one for one in page if isinstance(one, InvalidDocument)]
@@ -151,7 +151,7 @@ class FirestoreStore(CountingStore):
         before: datetime | None = None,
         limit: int = 100,
     ) -> list[Run]:
-        """Run records by `finished_at`, newest first, whatever order their entries were kept in."""
+        """Run records by `finished_at`, newest first, whatever order their batches were saved in."""
         if limit <= 0:
             return []
         newest: list[Run] = []
@@ -163,8 +163,8 @@ class FirestoreStore(CountingStore):
         ):
             async for entries in pages:
                 runs = (run for entry in entries for run in decode_runs(entry))
-                wanted = (run for run in runs if _is_requested_run(run, task_id, since, before))
-                newest = merge_newest_first([*newest, *wanted])
+                matching = (run for run in runs if _is_requested_run(run, task_id, since, before))
+                newest = merge_newest_first([*newest, *matching])
                 latest = get_timestamp(entries[-1], "latestAt")
                 if len(newest) >= limit and latest and newest[limit - 1].finished_at >= latest:
                     break  # no later page holds a newer run

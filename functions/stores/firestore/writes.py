@@ -50,7 +50,7 @@ async def save_run_batch(
         deadlines: One for each try, in the running loop's time.
 
     Raises:
-        StoreError: It cannot be kept, and trying again will not mend it.
+        StoreError: It cannot be stored, and trying again does not help.
     """
     request = wire.BatchWriteRequest(database=paths.database)
     encode_run_batch(request.writes.add(), batch, name=paths.run_batch_path(batch.id))
@@ -163,7 +163,7 @@ async def _send_halves(
 
 
 def to_write_status(status: wire.Status, result: wire.WriteResult) -> WriteStatusResult:
-    """What one write came to. A lock held by somebody else, say, leaves it open: UNKNOWN."""
+    """Return the result of one write. A lock held by another client, say, leaves it open: UNKNOWN."""
     if status.code == OK:
         return WriteResult(WriteStatus.APPLIED, revision_of(result.update_time))
     if status.code in CONFLICT_CODES or status.message.startswith(FUTURE_REVISION_MESSAGE):

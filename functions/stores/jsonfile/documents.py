@@ -1,4 +1,4 @@
-"""The small documents beside the tasks, in a file of their own."""
+"""The file of the small documents: owners, channels, keys and the others."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -99,7 +99,7 @@ class JsonFile:
         """Make the file as it is now the backup. It must be a good one."""
         spare = self.backup.with_name(f".{self.backup.name}.tmp")
         with suppress(FileNotFoundError):  # the first version has none before it
-            # A copy where somebody edits in place: what he spoils must not be the backup as well.
+            # A copy and not a link: an editor that writes in place must not spoil the backup as well.
             shutil.copy2(self.path, spare)
             spare.replace(self.backup)
 
@@ -129,7 +129,7 @@ def _version_stamp(stat: os.stat_result) -> VersionStamp:
     return (stat.st_mtime_ns, stat.st_size, stat.st_ino)
 
 
-# The lock beside the file: one process at a time writes, none reads while files are being changed.
+# -- the lock file: one process at a time writes, none reads meanwhile ----------------------
 
 LOCK_RETRY_S = 0.005  # a write is a few milliseconds; the lock is asked for as often
 
@@ -142,7 +142,7 @@ def hold_lock(path: Path, *, timeout_s: float, shared: bool = False) -> Iterator
     let two processes hold two locks of one name.
 
     Raises:
-        StoreUnavailableError: Others held it for *wait_s*.
+        StoreUnavailableError: Another process held it for *timeout_s*.
         OSError: The lock's file cannot be made. Who only reads then goes without: nobody writes there.
     """
     try:
@@ -176,7 +176,7 @@ def _acquire_lock(lock: int, kind: int, path: Path, timeout_s: float) -> None:
     raise StoreUnavailableError(f"{path}: locked by another process for too long; try again")
 
 
-# The operating system's errors as ours: what is wrong with the file, and what a person can do about it.
+# -- the operating system's errors as StoreErrors with a remedy -----------------------------
 
 DISK_FULL = "the disk is full; free some space"
 ACCESS_DENIED = "it cannot be read or written; check the permissions of the file and of its folder"
@@ -195,7 +195,7 @@ REMEDIES = {
 
 
 def to_store_error(exc: OSError, path: Path) -> StoreError:
-    """The error of ours that says what *exc* means for the store at *path*."""
+    """Return the StoreError for *exc*, with a remedy where one is known."""
     name = errno.errorcode.get(exc.errno or 0, type(exc).__name__)
     if exc.errno in (errno.ENOENT, errno.ENOTDIR) and not path.parent.is_dir():
         return StoreError(f"{path}: its folder does not exist; make it first ({name})")
@@ -205,19 +205,19 @@ def to_store_error(exc: OSError, path: Path) -> StoreError:
     return StoreError(f"{path}: {remedy} ({name})")
 
 
-# The one thread that works on the files; what is asked of it is bounded in time, and its errors are ours.
+# -- the thread that works on the files -----------------------------------------------------
 
 T = TypeVar("T")
 
 
 class FileThread:
-    """A thread for the files of *path*, started at the first question: a fork in between does no harm.
+    """A thread for the files of *path*, started by the first call, so that a fork before it does no harm.
 
-    The event loop never waits for a disk, and a question is either not begun or done whole, whatever
-    becomes of the asyncio task that asked it.
+    The event loop never waits for a disk, and a call either has not begun or completes, even if the
+    caller's asyncio task is cancelled.
 
     Args:
-        operation_timeout_s: After this a question is given up, whatever it waits for.
+        operation_timeout_s: How long a caller waits for one call in all.
     """
 
     def __init__(self, path: Path, *, operation_timeout_s: float) -> None:
@@ -230,7 +230,7 @@ class FileThread:
         """Return what *work* returns.
 
         Raises:
-            StoreTimeoutError: No answer in time, and it cannot be said whether the work will yet be done.
+            StoreTimeoutError: No result in time; the work has begun and may still be done.
             StoreUnavailableError: Locked for too long, or no answer in time; the work was not done.
             StoreError: The files cannot be used as they are; the text says why.
         """
@@ -241,12 +241,12 @@ class FileThread:
             async with asyncio.timeout(self._operation_timeout_s):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
-            begun = not future.cancelled()  # giving up waiting has cancelled what was not begun
+            begun = not future.cancelled()  # the timeout has cancelled work that had not begun
             kind = StoreTimeoutError if begun else StoreUnavailableError
             raise kind(f"{self._path}: no answer within {self._operation_timeout_s:g} s") from None
 
     def close(self) -> None:
-        """Take no more questions; those asked before are answered. Closing twice is closing once."""
+        """Accept no more calls; those made before complete. A second close does nothing."""
         self._closed = True
         self._thread.shutdown(wait=False)
 

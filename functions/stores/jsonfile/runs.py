@@ -1,4 +1,4 @@
-"""The history: one line of JSON for each entry of the ledger, appended; what is read stays in memory."""
+"""The run log: one appended line of JSON for each batch of runs, cached in memory."""
 
 import json
 import os

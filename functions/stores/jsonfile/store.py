@@ -1,4 +1,4 @@
-"""The store a person can read: files of JSON to edit and to commit, safe for the processes of one machine."""
+"""The store in JSON files to read, edit and commit, safe for the processes of one machine."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -29,11 +29,11 @@ from functions.stores.jsonfile.tasks import TaskFiles
 from functions.stores.metering import MeteredStore, add_operations
 
 LOCK_TIMEOUT_S = 5.0
-OPERATION_TIMEOUT_S = 8.0  # the wait for a lock and the work itself, and those of what was asked before
+OPERATION_TIMEOUT_S = 8.0  # the wait for a lock and the work itself, and those of earlier calls
 
 
 class JsonStore(MeteredStore):
-    """Tasks in the file at *path*, which people edit; what the scheduler keeps, in three files beside it.
+    """Tasks in the file at *path*, which users edit; the scheduler's own data in three files beside it.
 
     `tasks.json` is what to do and when, `tasks.state.json` where each task stands, `tasks.history.jsonl` what
     happened, `tasks.documents.json` the rest. Errors and bounds are those of `FileThread.run`; operations are
@@ -57,7 +57,7 @@ class JsonStore(MeteredStore):
     async def fetch_due(
         self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None
     ) -> QueryResult:
-        """Tasks whose next look has come, earliest first. What people did by hand is taken in before."""
+        """Tasks whose next look has come, earliest first. Edits made by hand are imported first."""
         found, accepted = await self._thread.run(partial(self._fetch_due, now, limit, shards))
         add_operations(writes=accepted)
         return found

@@ -1,4 +1,4 @@
-"""All tasks: the file people edit and the one beside it, kept in memory for as long as neither changes."""
+"""The task files: the one users edit and the one beside it, cached until one of them changes."""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager

@@ -1,4 +1,4 @@
-"""One SQLite file, open in a thread of its own; its questions are bounded in time, its errors are ours."""
+"""One SQLite file, open in a thread of its own; calls are bounded in time, errors are StoreErrors."""
 
 import asyncio
 import sqlite3
@@ -11,10 +11,8 @@ from typing import TypeVar
 from functions.errors import StoreError, StoreTimeoutError, StoreUnavailableError
 from functions.stores.sqlite.schema import migrate
 
-# SQLite's own errors as ours: what may work later, what will not, and what a person can do about it.
-
 BUSY_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
-SQLITE_ERRORS = (sqlite3.Error, OverflowError, UnicodeError)  # the last two: a value SQLite has no room for
+SQLITE_ERRORS = (sqlite3.Error, OverflowError, UnicodeError)  # the last two: a value that SQLite cannot hold
 REMEDIES = {
     sqlite3.SQLITE_FULL: "the disk is full; free some space",
     sqlite3.SQLITE_READONLY: "it cannot be written; check the permissions of the file and of its folder",
@@ -28,9 +26,9 @@ REMEDIES = {
 
 
 def to_store_error(exc: Exception, path: str) -> StoreError:
-    """The error of ours that says what *exc* means for the database at *path*.
+    """Return the StoreError for *exc*, with a remedy where one is known.
 
-    SQLite's text is left out: it can quote what is stored.
+    SQLite's text is left out: it can quote stored data.
     """
     code = getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest says which kind of it
     if code in BUSY_CODES:
@@ -54,15 +52,15 @@ T = TypeVar("T")
 
 
 class SqliteConnection:
-    """The file, opened at the first question and not before, so that a fork in between does no harm.
+    """The file, opened by the first call, so that a fork before it does no harm.
 
-    The one thread owns the connection: the event loop never waits for a disk, and a question is either
-    not begun or done whole, whatever becomes of the asyncio task that asked it.
+    One thread owns the connection: the event loop never waits for a disk, and a call either has not begun
+    or completes, even if the caller's asyncio task is cancelled.
 
     Args:
         path: Of the file, or `:memory:`.
-        lock_timeout_s: How long another process's lock is waited for, in a question.
-        operation_timeout_s: After this a question is given up, whatever it waits for.
+        lock_timeout_s: How long one call waits for another process's lock.
+        operation_timeout_s: How long a caller waits for one call in all.
     """
 
     def __init__(self, path: str, *, lock_timeout_s: float, operation_timeout_s: float) -> None:
@@ -74,10 +72,10 @@ class SqliteConnection:
         self._connection: sqlite3.Connection | None = None  # touched in the thread alone
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what *work* makes of the connection. Text comes as bytes, for it may be no UTF-8.
+        """Return the result of *work*. Text is returned as bytes, because it may not be UTF-8.
 
         Raises:
-            StoreTimeoutError: No answer in time, and it cannot be said whether the work will yet be done.
+            StoreTimeoutError: No result in time; the work has begun and may still be done.
             StoreUnavailableError: Locked for too long, or no answer in time; the work was not done.
             StoreError: The file cannot be used as it is; the text says why.
         """
@@ -86,12 +84,12 @@ class SqliteConnection:
             async with asyncio.timeout(self._operation_timeout_s):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
-            begun = not future.cancelled()  # giving up waiting has cancelled what was not begun
+            begun = not future.cancelled()  # the timeout has cancelled work that had not begun
             kind = StoreTimeoutError if begun else StoreUnavailableError
             raise kind(f"{self.path}: no answer within {self._operation_timeout_s:g} s") from None
 
     async def close(self) -> None:
-        """Close the file once the questions asked before are answered. Closing twice is closing once."""
+        """Close the file after the calls made before. A second close does nothing."""
         if self._closed:
             return
         future = self._submit(self._close)
@@ -113,7 +111,7 @@ class SqliteConnection:
         try:
             return work(self._get_connection())
         except SQLITE_ERRORS as exc:
-            raise to_store_error(exc, self.path) from None  # SQLite's text may quote what is stored
+            raise to_store_error(exc, self.path) from None  # SQLite's text may quote stored data
 
     def _get_connection(self) -> sqlite3.Connection:
         if self._connection is None:

@@ -1,4 +1,4 @@
-"""The small documents beside the tasks, as SQL."""
+"""The documents table: owners, channels, keys and the other small documents."""
 
 import json
 import logging
@@ -50,7 +50,7 @@ def list_documents(
 
 
 def encode_rows(documents: Sequence[Document]) -> list[tuple[Any, ...]]:
-    """What each put sets, its new revision aside: all that can be made before taking the lock.
+    """Encode what each put sets, without the new revision, before the lock is taken.
 
     Raises:
         InputError: Data that are no JSON values; nothing is written.
@@ -61,7 +61,7 @@ def encode_rows(documents: Sequence[Document]) -> list[tuple[Any, ...]]:
 def put_documents(
     connection: sqlite3.Connection, documents: Sequence[Document], rows: Sequence[tuple[Any, ...]]
 ) -> list[WriteResult]:
-    """Create or replace each document whose guard holds. To be called in a transaction."""
+    """Create or replace each document whose precondition holds. Call it in a transaction."""
     [[last]] = connection.execute(ALLOCATE_REVISIONS, (len(documents),)).fetchall()
     revisions = range(last - len(documents) + 1, last + 1)
     return [
@@ -71,7 +71,7 @@ def put_documents(
 
 
 def delete_documents(connection: sqlite3.Connection, documents: Sequence[Document]) -> list[WriteResult]:
-    """Remove each document whose guard holds. To be called in a transaction."""
+    """Remove each document whose precondition holds. Call it in a transaction."""
     removed = [
         connection.execute(DELETE_DOCUMENT, (one.kind, one.id, str(one.revision))).rowcount
         for one in documents
@@ -80,7 +80,7 @@ def delete_documents(connection: sqlite3.Connection, documents: Sequence[Documen
 
 
 def delete_expired(connection: sqlite3.Connection, now: datetime) -> int:
-    """Remove some documents that have expired; how many. To be called in a transaction."""
+    """Remove some expired documents; return how many. Call it in a transaction."""
     return connection.execute(DELETE_EXPIRED, (to_microseconds(now), PRUNE_BATCH_SIZE)).rowcount
 
 

@@ -1,4 +1,4 @@
-"""The ledger of runs, as SQL."""
+"""The run log: its tables, queries and pruning."""
 
 import json
 import sqlite3
@@ -9,10 +9,10 @@ from functions.domain.run import Run
 from functions.domain.storage import RUN_RETENTION, RunBatch
 from functions.stores.codec import decode_runs, encode_model, to_microseconds
 
-PRUNE_BATCH_SIZE = 500  # entries removed in one transaction, so that nobody waits long for the lock
+PRUNE_BATCH_SIZE = 500  # entries removed in one transaction, so that no other process waits long for the lock
 
 UPSERT_BATCH = "INSERT OR REPLACE INTO run_batches (id, at, keys) VALUES (?, ?, ?)"
-# A claim given up as abandoned may have been alive after all: then what it came to is the truer record.
+# An attempt recorded as abandoned may have ended after all: its own record replaces the presumed one.
 INSERT_RUNS = """
     INSERT INTO runs (key, task_id, finished_at, batch_id, doc)
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), :batch_id,
@@ -63,14 +63,14 @@ BatchRows = tuple[tuple[str, int, str], str]
 
 
 def encode_batch(batch: RunBatch) -> BatchRows:
-    """The row of *batch* and those of its runs: all that can be made before taking the lock."""
+    """Encode the row of *batch* and those of its runs, before the lock is taken."""
     rows = [(run.key, run.task_id, to_microseconds(run.finished_at), encode_model(run)) for run in batch.runs]
     keys = [key for key, *_ in rows]
     return (batch.id, to_microseconds(batch.at), json.dumps(keys)), json.dumps(rows)
 
 
 def save_batch(connection: sqlite3.Connection, rows: BatchRows) -> None:
-    """Keep an entry; what it held before and holds no more is struck. To be called in a transaction."""
+    """Save a batch; runs that it held before and no longer holds are removed. Call it in a transaction."""
     name, at, keys = rows[0]
     for (key,) in connection.execute(SELECT_REMOVED_KEYS, (name, keys)).fetchall():
         gone = {
@@ -85,7 +85,7 @@ def save_batch(connection: sqlite3.Connection, rows: BatchRows) -> None:
 
 
 def runs_of_tick(connection: sqlite3.Connection, tick_id: str) -> list[Run]:
-    """The runs in the entries of one tick."""
+    """Return the runs in the batches of one tick."""
     span = {"first": f"{tick_id}.", "after": f"{tick_id}/"}  # in ASCII the slash comes right after the point
     return _decode_runs(connection.execute(SELECT_RUNS_OF_TICK, span))
 
@@ -97,7 +97,7 @@ def runs(
     before: datetime | None,
     limit: int,
 ) -> list[Run]:
-    """History, newest first."""
+    """Return runs, newest first."""
     span = (
         MIN_INT64 if since is None else to_microseconds(since),
         MAX_INT64 if before is None else to_microseconds(before),
@@ -108,14 +108,14 @@ def runs(
 
 
 def select_expired(connection: sqlite3.Connection, now: datetime) -> list[tuple[bytes, bytes]]:
-    """Some entries that are past keeping, with their keys; empty when none is left."""
+    """Return some batches past their retention, with their keys; empty when none is left."""
     return connection.execute(
         SELECT_EXPIRED_BATCHES, (to_microseconds(now - RUN_RETENTION), PRUNE_BATCH_SIZE)
     ).fetchall()
 
 
 def delete_expired(connection: sqlite3.Connection, batches: Sequence[tuple[bytes, bytes]]) -> None:
-    """Remove *batches* and their runs, save those that a later entry keeps too. In a transaction."""
+    """Remove *batches* and their runs, except runs of a later batch. Call it in a transaction."""
     for entry_id, keys in batches:
         name = entry_id.decode()
         connection.execute(DELETE_EXPIRED_RUNS, (name, keys.decode()))

@@ -1,4 +1,4 @@
-"""The tables of the SQLite store, and the check that a file is ours to use."""
+"""The tables of the SQLite store, their migration, and transactions."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -6,15 +6,13 @@ from contextlib import contextmanager
 
 from functions.errors import StoreError
 
-# All or nothing, and one moment for many looks, in SQLite.
-
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Commit what is done inside, or undo it when anything raises.
+    """Commit the statements inside, or roll back when anything raises.
 
     The lock for writing is taken at the start: taken later, at the first write, SQLite would refuse it
-    without waiting when somebody else has written meanwhile.
+    without waiting when another process has written meanwhile.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -27,7 +25,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
-    """Look several times inside and see the same moment each time. Nothing may be written."""
+    """Let several reads inside see the same state. Nothing may be written."""
     connection.execute("BEGIN")
     try:
         yield

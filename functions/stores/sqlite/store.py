@@ -26,9 +26,9 @@ from functions.stores.sqlite import tasks as task_sql
 from functions.stores.sqlite.connection import SqliteConnection
 from functions.stores.sqlite.schema import transaction
 
-PRUNE_EVERY_BATCHES = 200  # entries; as each is kept, some of those that are past go
+PRUNE_EVERY_BATCHES = 200  # batches; saving one in so many removes some expired ones
 LOCK_TIMEOUT_S = 5.0
-OPERATION_TIMEOUT_S = 8.0  # the wait for a lock and the work itself, and those of what was asked before
+OPERATION_TIMEOUT_S = 8.0  # the wait for a lock and the work itself, and those of earlier calls
 
 
 class SqliteStore(MeteredStore):
@@ -38,7 +38,7 @@ class SqliteStore(MeteredStore):
     of production.
 
     Args:
-        auto_prune: Whether history past its time goes by itself as new is kept.
+        auto_prune: Whether saving new runs removes expired ones.
     """
 
     def __init__(
@@ -79,11 +79,11 @@ class SqliteStore(MeteredStore):
         if batch is None and not writes:
             return []
         # Python's part is done here: in the thread it would wait for the loop to let go of the interpreter.
-        kept = None if batch is None else run_sql.encode_batch(batch)
+        batch_rows = None if batch is None else run_sql.encode_batch(batch)
         rows = task_sql.encode_writes(writes)
         try:
             written = await self._connection.run(
-                lambda connection: _write_with_runs(connection, kept, writes, rows)
+                lambda connection: _write_with_runs(connection, batch_rows, writes, rows)
             )
         except StoreTimeoutError:
             written = [WriteResult(WriteStatus.UNKNOWN)] * len(writes)
@@ -99,7 +99,7 @@ class SqliteStore(MeteredStore):
         return written
 
     async def runs_of_tick(self, tick_id: str) -> list[Run]:
-        """All runs in the ledger entries of one tick, in the order they were kept."""
+        """All runs in the ledger entries of one tick, in the order they were saved."""
         return await self._connection.run(lambda connection: run_sql.runs_of_tick(connection, tick_id))
 
     async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:

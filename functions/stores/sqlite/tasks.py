@@ -26,7 +26,7 @@ MAX_INVALID_SKIPPED = 10_000  # unreadable documents a due query looks past for 
 SELECT_DUE = """
     SELECT id, rev, doc FROM tasks WHERE next_run_at <= ? ORDER BY next_run_at, id LIMIT ?
 """
-# What is at its default is not in a document. One that is no JSON has no shard.
+# A document does not hold fields at their default. A document that is not JSON has no shard.
 SELECT_DUE_IN_SHARDS = """
     SELECT id, rev, doc FROM tasks
     WHERE next_run_at <= ?

@@ -1,4 +1,4 @@
-"""Task type `daily_briefing`: what happened since the last one, what is wrong now, what comes next."""
+"""Task type `daily_briefing`: what happened since the last briefing, what is wrong, which runs are next."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -15,18 +15,18 @@ from functions.task_types.support.context import Tools
 
 EXAMPLE: dict[str, Any] = {"title": "Garden", "maxNext": 3, "tags": ["garden"]}
 DEFAULT_PERIOD = timedelta(hours=24)
-MAX_PERIOD = timedelta(days=31)  # a briefing that stood still for a year need not read the whole ledger
+MAX_PERIOD = timedelta(days=31)  # after a long pause not all of the history is read
 MAX_REMEMBERED = 500
 
 
 class Params(Model):
-    """What the briefing is about.
+    """The content of the briefing.
 
     Attributes:
-        title: Opens the briefing, in place of a greeting.
-        max_next: Coming runs to name.
+        title: Begins the briefing, in place of a greeting.
+        max_next: The number of next runs to list.
         tags: Only tasks with one of these tags; empty means all.
-        include_next: False leaves out what comes next.
+        include_next: False leaves out the next runs.
     """
 
     title: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)] = ""
@@ -36,19 +36,19 @@ class Params(Model):
 
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
-    """Tell of everything but the briefing itself, from the last one (at first: a day ago) until now."""
+    """Summarise all other tasks, from the last briefing (at first: a day ago) until now."""
     since = _period_start(job)
-    wanted = frozenset(params.tags)
+    tags = frozenset(params.tags)
     tasks = [
         task
         for task in await tools.store.list_tasks()
-        if task.id != job.task_id and (not wanted or not wanted.isdisjoint(task.tags))
+        if task.id != job.task_id and (not tags or not tags.isdisjoint(task.tags))
     ]
     ids = {task.id for task in tasks}
     runs = [
         run
         for run in await tools.store.list_runs(since)
-        if run.task_id != job.task_id and (not wanted or run.task_id in ids)
+        if run.task_id != job.task_id and (not tags or run.task_id in ids)
     ]
     facts = collect_facts(
         tasks,
@@ -77,7 +77,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
 
 
 def _period_start(job: Job) -> datetime:
-    """When the last briefing was given, if its memory can be believed."""
+    """Return the time of the last briefing, a day ago when the memory holds none that is valid."""
     earliest = job.started_at - MAX_PERIOD
     try:
         last = datetime.fromisoformat(str(job.memory.get("lastAt")))

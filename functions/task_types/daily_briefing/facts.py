@@ -1,4 +1,4 @@
-"""The daily briefing: pure functions from tasks and runs to facts, and from facts to words."""
+"""The facts of a briefing: pure functions that count runs and select tasks."""
 
 import heapq
 from collections import Counter, defaultdict
@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from functions.domain.run import Run
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, Status
-
-# What is worth telling about a span of time: counted from tasks and runs, not yet in words.
 
 MAX_SLOWEST = 3
 _FAILED_OUTCOMES = frozenset({OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABANDONED})
@@ -30,7 +28,7 @@ class FailingTask:
 
 @dataclass(frozen=True, slots=True)
 class PausedTask:
-    """A task that will not run until somebody acts. *by_user* tells a choice from a problem."""
+    """A task that does not run until a user acts; *by_user* when a user paused it."""
 
     title: str
     status: Status
@@ -40,7 +38,7 @@ class PausedTask:
 
 @dataclass(frozen=True, slots=True)
 class NewItems:
-    """News a task told: how many pieces, and their titles as far as they were kept."""
+    """New items that a task found: how many, and the titles that its runs hold."""
 
     title: str
     count: int
@@ -49,14 +47,14 @@ class NewItems:
 
 @dataclass(frozen=True, slots=True)
 class BriefingFacts:
-    """Everything a briefing says, about runs that finished from *since* until just before *now*.
+    """Everything in a briefing, about runs that finished from *since* until just before *now*.
 
     Attributes:
-        succeeded: Occurrences, like failed and cancelled; attempts that were tried again are retries.
+        succeeded: Occurrences, like failed and cancelled; attempts that were retried count as retries.
         skipped: Occurrences by reason, the most frequent first.
-        recovered: Titles of tasks that failed in this span, or at the last briefing, and do so no more.
+        recovered: Titles of tasks that failed in this period, or at the last briefing, and succeed now.
         slowest: Titles and durations in ms, each task's longest attempt, the slowest first.
-        upcoming: The next moments and titles, soonest first.
+        upcoming: The next instants and titles, soonest first.
     """
 
     since: datetime
@@ -88,25 +86,25 @@ def collect_facts(
     previously_failing: Collection[str] = (),
     max_next: int = 5,
 ) -> BriefingFacts:
-    """Count *runs* and look through *tasks*.
+    """Return the facts of *tasks* and *runs*.
 
     Args:
-        previously_failing: Ids of the tasks that failed at the last briefing, to tell who recovered.
-        max_next: How many coming runs to name; 0 for none.
+        previously_failing: Ids of the tasks that failed at the last briefing; some may have recovered.
+        max_next: How many next runs to list.
     """
     known = {task.id: task for task in tasks}
-    spanned = sorted((run for run in runs if since <= run.finished_at < now), key=_finish_order)
-    attempts = [run for run in spanned if run.outcome is not OutcomeKind.SKIPPED]
-    over = Counter(run.outcome for run in attempts if run.final)
+    in_period = sorted((run for run in runs if since <= run.finished_at < now), key=_finish_order)
+    attempts = [run for run in in_period if run.outcome is not OutcomeKind.SKIPPED]
+    finished = Counter(run.outcome for run in attempts if run.final)
     failed_ids = {run.task_id for run in attempts if run.final and run.outcome in _FAILED_OUTCOMES}
     return BriefingFacts(
         since=since,
         now=now,
-        succeeded=over[OutcomeKind.SUCCEEDED],
-        failed=sum(over[kind] for kind in _FAILED_OUTCOMES),
-        cancelled=over[OutcomeKind.CANCELLED],
+        succeeded=finished[OutcomeKind.SUCCEEDED],
+        failed=sum(finished[kind] for kind in _FAILED_OUTCOMES),
+        cancelled=finished[OutcomeKind.CANCELLED],
         retries=sum(not run.final for run in attempts),
-        skipped=_count_skipped(spanned),
+        skipped=_count_skipped(in_period),
         failing=_find_failing(known.values(), since=since),
         recovered=_find_recovered(known, failed_ids | set(previously_failing)),
         paused=_find_paused(known.values()),
@@ -129,8 +127,8 @@ def _count_skipped(runs: Iterable[Run]) -> tuple[tuple[str, int], ...]:
 
 
 def _find_failing(tasks: Iterable[Task], *, since: datetime) -> tuple[FailingTask, ...]:
-    """Longest failing first. A task that has ended is told of once, in the span it ended in."""
-    told = (
+    """Return failing tasks, longest first; a task that has ended only in the period it ended in."""
+    failing = (
         FailingTask(task.id, task.title, task.consecutive_failures, task.alert.failing_since, task.last_error)
         for task in tasks
         if (task.consecutive_failures or task.alert.missing_success_notified)
@@ -140,7 +138,7 @@ def _find_failing(tasks: Iterable[Task], *, since: datetime) -> tuple[FailingTas
         )
     )
     latest = datetime.max.replace(tzinfo=UTC)
-    return tuple(sorted(told, key=lambda one: (one.since or latest, one.title)))
+    return tuple(sorted(failing, key=lambda one: (one.since or latest, one.title)))
 
 
 def _find_recovered(known: dict[str, Task], previously_failing: Iterable[str]) -> tuple[str, ...]:
@@ -155,17 +153,17 @@ def _find_recovered(known: dict[str, Task], previously_failing: Iterable[str]) -
 
 
 def _find_paused(tasks: Iterable[Task]) -> tuple[PausedTask, ...]:
-    """What was stopped for its faults first, then what people paused."""
-    told = []
+    """Return tasks that the scheduler stopped, then those that users paused."""
+    paused = []
     for task in tasks:
         if task.status is Status.QUARANTINED:
             note = (task.pause.note if task.pause else "") or task.last_error
-            told.append(PausedTask(task.title, task.status, note, by_user=False))
+            paused.append(PausedTask(task.title, task.status, note, by_user=False))
         elif task.status is Status.PAUSED:
             note = task.pause.note if task.pause else ""
-            by_person = task.pause is None or task.pause.by != "scheduler"
-            told.append(PausedTask(task.title, task.status, note, by_user=by_person))
-    return tuple(sorted(told, key=lambda one: (one.by_user, one.title)))
+            by_user = task.pause is None or task.pause.by != "scheduler"
+            paused.append(PausedTask(task.title, task.status, note, by_user=by_user))
+    return tuple(sorted(paused, key=lambda one: (one.by_user, one.title)))
 
 
 def _collect_new_items(attempts: Iterable[Run], known: dict[str, Task]) -> tuple[NewItems, ...]:
@@ -191,15 +189,18 @@ def _find_slowest(attempts: Iterable[Run], known: dict[str, Task]) -> tuple[tupl
 
 
 def _find_upcoming(tasks: Iterable[Task], limit: int) -> tuple[tuple[datetime, str], ...]:
-    """By the occurrence itself where there is one: `next_run_at` may be a claim's end or a late notice."""
-    moments: list[tuple[datetime, str]] = []
+    """Return the next runs, soonest first.
+
+    `next_run_at` alone is not enough: it may be the expiry of a claim or a late notification.
+    """
+    upcoming: list[tuple[datetime, str]] = []
     for task in tasks:
         at = task.retry_at if task.status is Status.RETRYING else task.next_occurrence
         at = at or task.next_run_at
         if at is not None and task.status in _UPCOMING_STATUSES:
-            moments.append((at, task.title))
-    return tuple(heapq.nsmallest(limit, moments))
+            upcoming.append((at, task.title))
+    return tuple(heapq.nsmallest(limit, upcoming))
 
 
 def _title_of(task_id: str, known: dict[str, Task]) -> str:
-    return known[task_id].title if task_id in known else task_id  # it was removed since
+    return known[task_id].title if task_id in known else task_id  # the task was removed meanwhile

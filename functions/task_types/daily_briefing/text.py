@@ -1,4 +1,4 @@
-"""The words of a briefing: one sentence that says it all, and a section for each thing worth reading."""
+"""The text of a briefing: one sentence as a summary, and a section for each kind of fact."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -7,17 +7,17 @@ from zoneinfo import ZoneInfo
 from functions.task_types.daily_briefing.facts import BriefingFacts, FailingTask, NewItems, PausedTask
 
 MAX_SECTION_CHARS = 500
-MAX_NAMED = 3  # problems called by name in the sentence
+MAX_NAMED = 3  # problems that the summary names
 _MAX_TITLE_CHARS = 60
 _MAX_NOTE_CHARS = 120
 _RELATIVE_DAYS = {-1: "yesterday", 0: "today", 1: "tomorrow"}
 
 
 def build_summary(facts: BriefingFacts, zone: ZoneInfo, *, title: str = "") -> str:
-    """E.g. `Good morning: 42 runs since yesterday 08:00, all went well; 0 problems`.
+    """Return the summary, e.g. `Good morning: 42 runs since yesterday 08:00, all went well; 0 problems`.
 
     Args:
-        title: Stands in place of the greeting.
+        title: In place of the greeting.
     """
     opening = title or _greeting(facts.now.astimezone(zone))
     since = _format_instant(facts.since, facts.now, zone)
@@ -25,8 +25,8 @@ def build_summary(facts: BriefingFacts, zone: ZoneInfo, *, title: str = "") -> s
 
 
 def build_sections(facts: BriefingFacts, zone: ZoneInfo) -> tuple[dict[str, str], ...]:
-    """What to read below the sentence: titles and texts, the troubles first; empty sections are left out."""
-    told = (
+    """Return the sections below the summary, problems first; empty ones are left out."""
+    sections = (
         (f"Failing now ({len(facts.failing)})", [_failing_line(one, facts, zone) for one in facts.failing]),
         (f"Stopped ({len(facts.paused)})", [_paused_line(one) for one in facts.paused]),
         (f"Recovered ({len(facts.recovered)})", [_short_title(title) for title in facts.recovered]),
@@ -38,7 +38,7 @@ def build_sections(facts: BriefingFacts, zone: ZoneInfo) -> tuple[dict[str, str]
             [f"{_format_instant(at, facts.now, zone)} {_short_title(title)}" for at, title in facts.upcoming],
         ),
     )
-    return tuple({"title": title, "text": _fit_lines(lines)} for title, lines in told if lines)
+    return tuple({"title": title, "text": _fit_lines(lines)} for title, lines in sections if lines)
 
 
 def _greeting(local: datetime) -> str:
@@ -52,7 +52,7 @@ def _count_runs(facts: BriefingFacts) -> str:
 
 
 def _result_summary(facts: BriefingFacts) -> str:
-    """How the runs went, then what needs somebody now."""
+    """Return the results of the runs, then the problems that need a user."""
     went = ""
     if facts.failed:
         went = f", {facts.failed} failed"
@@ -66,7 +66,7 @@ def _result_summary(facts: BriefingFacts) -> str:
 
 def _failing_line(one: FailingTask, facts: BriefingFacts, zone: ZoneInfo) -> str:
     since = f" since {_format_instant(one.since, facts.now, zone)}" if one.since else ""
-    if not one.failures:  # it did not fail: it did not run, or not to its end
+    if not one.failures:  # it did not run, or not to its end
         return f"{_short_title(one.title)}: no success{since}"
     times = "once" if one.failures == 1 else f"{one.failures} times in a row"
     return f"{_short_title(one.title)}: failed {times}{since}" + (
@@ -98,15 +98,15 @@ def _count_lines(facts: BriefingFacts) -> list[str]:
 
 
 def _fit_lines(lines: Sequence[str]) -> str:
-    """As many whole lines as fit, and how many more there are."""
-    kept: list[str] = []
+    """Return as many whole lines as fit, and the number of the others."""
+    fitting: list[str] = []
     for line in lines:
-        left = len(lines) - len(kept) - 1
-        longer = "\n".join((*kept, line, *_omitted_lines(left)))
+        left = len(lines) - len(fitting) - 1
+        longer = "\n".join((*fitting, line, *_omitted_lines(left)))
         if len(longer) > MAX_SECTION_CHARS:
             break
-        kept.append(line)
-    return "\n".join((*kept, *_omitted_lines(len(lines) - len(kept))))
+        fitting.append(line)
+    return "\n".join((*fitting, *_omitted_lines(len(lines) - len(fitting))))
 
 
 def _omitted_lines(left: int) -> Iterable[str]:
@@ -114,7 +114,7 @@ def _omitted_lines(left: int) -> Iterable[str]:
 
 
 def _format_instant(at: datetime, now: datetime, zone: ZoneInfo) -> str:
-    """*at* on the clocks of *zone*, its day as said on the day of *now*."""
+    """Return *at* in *zone*, e.g. `tomorrow 08:00`; the day is relative to *now* where it can be."""
     local = at.astimezone(zone)
     days: timedelta = local.date() - now.astimezone(zone).date()
     day = _RELATIVE_DAYS.get(days.days) or f"{local:%a} {local.day} {local:%b}"
@@ -140,5 +140,5 @@ def _short_note(text: str) -> str:
 
 
 def _single_line(text: str, limit: int) -> str:
-    words = " ".join(text.split())
-    return words if len(words) <= limit else words[: limit - 1].rstrip() + "…"
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"

@@ -1,4 +1,4 @@
-"""What a task type is handed to do its work with. The types know these protocols, never a library."""
+"""The tools of a task type, and the param types for addresses, headers, status codes and authentication."""
 
 import base64
 import re
@@ -20,7 +20,7 @@ from functions.task_types.support.limits import redact_nothing
 
 
 class HttpRequester(Protocol):
-    """The guarded way to an address a user gave us."""
+    """The guarded HTTP client, for addresses that users give."""
 
     async def request(
         self,
@@ -33,16 +33,16 @@ class HttpRequester(Protocol):
         max_body_bytes: int = 65_536,
         timeout_s: float,
     ) -> Response:
-        """Return the answer, whatever its status; its body cut at *max_body_bytes*.
+        """Return the response, whatever its status; its body cut at *max_body_bytes*.
 
         Raises:
-            FetchError: There was no answer: refused address, no connection, no end in time.
+            FetchError: No response came: the address was refused, or there was no connection or no time.
         """
         ...
 
 
 class TaskReader(Protocol):
-    """What a task type may know of the other tasks."""
+    """What a task type may read of other tasks."""
 
     async def list_tasks(self) -> Sequence[Task]:
         """Return all tasks, in any order."""
@@ -55,13 +55,13 @@ class TaskReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LanguageModel:
-    """A model's server, as the machine's owner set it up.
+    """The server of a language model, from the settings.
 
     Attributes:
         http: Reaches that server and no other; it may be a private one.
         url: Its address, version included, e.g. `https://api.openai.com/v1`.
-        api_key: Empty when it asks for none.
-        default_model: The model for tasks that name none; empty when they must.
+        api_key: Empty when it needs none.
+        default_model: The model for tasks that name none; empty when every task must name one.
     """
 
     http: HttpRequester
@@ -72,17 +72,17 @@ class LanguageModel:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Everything outside itself that a task type may use.
+    """Everything that a task type may use.
 
     Attributes:
-        redact: Masks the secrets this job was given. A type that cuts a text masks it first.
-        secrets: All secrets that tasks may refer to, by name; a type itself is handed none of them.
-        allow_commands: Whether the machine's owner lets tasks run commands.
-        command_environment: The variables a command starts with: never ours.
-        python_tasks: Modules, packages and functions that tasks may call; empty means none.
-        github_token: Used when a task brings none of its own; empty when there is none.
-        github_api: Where GitHub, or an Enterprise server, is asked.
-        model: The language model for agents; None when none is set up.
+        redact: Masks the secrets of this job. A type masks a text before it cuts it.
+        secrets: All secrets that tasks may refer to, by name; empty in the tools that a type receives.
+        allow_commands: Whether tasks may run commands (ALLOW_COMMANDS).
+        command_environment: The variables a command starts with; never those of this process.
+        python_tasks: Modules, packages and functions that tasks may call (PYTHON_TASKS); empty means none.
+        github_token: For tasks without a token of their own; may be empty.
+        github_api: The base URL of GitHub's API, or of an Enterprise server's.
+        model: The language model for agents; None when it is not set up.
     """
 
     http: HttpRequester
@@ -100,7 +100,7 @@ class Tools:
 __all__ = ["HttpRequester", "LanguageModel", "Response", "TaskReader", "Tools"]
 
 
-# The words that params of HTTP-speaking task types are made of: addresses, headers, expected codes.
+# Params of task types that make HTTP requests: addresses, headers, expected status codes.
 
 MAX_HEADERS = 30
 MAX_STATUSES = 20
@@ -110,19 +110,19 @@ _STATUS = re.compile(r"([1-5]\d\d)(?:\s*-\s*([1-5]\d\d))?")
 
 @dataclass(frozen=True, slots=True)
 class StatusRanges:
-    """The answer codes that mean success: ranges, both ends included."""
+    """The status codes that mean success: ranges, both ends included."""
 
     ranges: tuple[tuple[int, int], ...]
 
     def __contains__(self, status: int) -> bool:
         """Whether *status* is one of them."""
-        for low, high in self.ranges:  # noqa: SIM110  # a generator costs as much again as the look
+        for low, high in self.ranges:  # noqa: SIM110  # a generator doubles the time
             if low <= status <= high:
                 return True
         return False
 
     def __str__(self) -> str:
-        """As a person would write them, e.g. `200-299 or 304`."""
+        """The ranges as a phrase, e.g. `200-299 or 304`."""
         return " or ".join(f"{low}" if low == high else f"{low}-{high}" for low, high in self.ranges)
 
 
@@ -153,7 +153,7 @@ def _validate_headers(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
-@lru_cache(4096)  # each run of a task checks its params again; 1,000 tasks of a tick share the seconds
+@lru_cache(4096)  # every attempt checks its params again
 def _validate_url(url: str) -> str:
     try:
         check_url(url)
@@ -176,7 +176,7 @@ Seconds = Annotated[float, Field(gt=0, le=300)]
 ExpectedText = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
-# Proving to another side who asks: a bearer token or a password, both known by reference only.
+# Authentication of a request: a bearer token or a password, both given by reference only.
 
 ONLY_REFERENCES = ("auth.bearer", "auth.basic.password")
 _Secret = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4096)]
@@ -190,7 +190,7 @@ class BasicAuth(Model):
 
 
 class Auth(Model):
-    """One way of proving who asks."""
+    """A bearer token, or a user name and a password."""
 
     bearer: _Secret | None = None
     basic: BasicAuth | None = None

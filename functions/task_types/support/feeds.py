@@ -1,4 +1,4 @@
-"""Reading feeds: pure functions from the bytes of an answer to entries, and from entries to what is new."""
+"""Reading feeds: pure functions from the bytes of a response to entries in plain text."""
 
 import hashlib
 import html
@@ -9,28 +9,28 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-# Plain text out of what strangers wrote: no markup, no control characters, no link but a web link.
+# Foreign markup as plain text: no tags, no control characters, only web links.
 
 MAX_URL_CHARS = 2048
-_MAX_MARKUP_CHARS = 4000  # of the markup, looked at: a summary may be a whole book
+_MAX_MARKUP_CHARS = 4000  # of markup that are read: a summary may be a whole book
 _INVISIBLE_ELEMENT = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|$)", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<(?:[a-z!/?])[^>]*(?:>|$)", re.IGNORECASE)
 
 
 def html_to_text(markup: str, *, limit: int) -> str:
-    """The words of *markup* on one line, at most *limit* characters.
+    """Return the text of *markup* on one line, at most *limit* characters.
 
-    Tags go twice, before and after entities are read, so that no escaping makes a tag of text. A title
-    such as `List<T>` loses its `<T>`: the price of never passing markup on.
+    Tags are removed before and after entities are decoded, so that escaped tags do not survive. A title
+    such as `List<T>` loses its `<T>`.
     """
-    words = _strip_tags(html.unescape(_strip_tags(markup[:_MAX_MARKUP_CHARS])))
-    printable = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in words)
+    text = _strip_tags(html.unescape(_strip_tags(markup[:_MAX_MARKUP_CHARS])))
+    printable = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in text)
     text = " ".join(printable.split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
 def safe_http_url(link: str) -> str:
-    """*link* when it is an absolute http or https address, else nothing."""
+    """Return *link* when it is an absolute http or https address, else an empty text."""
     link = link.strip()
     if len(link) > MAX_URL_CHARS or not link.isprintable() or " " in link:
         return ""
@@ -47,16 +47,16 @@ def _strip_tags(text: str) -> str:
     return _TAG.sub(" ", _INVISIBLE_ELEMENT.sub(" ", text))
 
 
-# Bytes that should be a feed, read as entries. Alone knows feedparser and its traps.
+# Parsing a feed with feedparser.
 
 MAX_TITLE_CHARS = 200
 MAX_TEXT_CHARS = 300
-MAX_ENTRIES = 50  # of the newest; older ones are told apart by their mark alone
+MAX_ENTRIES = 50  # the newest; of older ones only the keys
 MAX_ENTRY_KEYS = 500
 
 
 class NotAFeedError(Exception):
-    """What was fetched cannot be read as a feed; the text says what it seems to be."""
+    """The body is not a readable feed; the text says what it seems to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class FeedEntry:
 
     Attributes:
         key: Short and stable: a hash of the entry's id, else of its link, else of its title and date.
-        url: http or https; empty when the entry links to nothing of the kind.
+        url: http or https; empty when the entry has no such link.
     """
 
     key: str
@@ -76,7 +76,7 @@ class FeedEntry:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A feed as read.
+    """A parsed feed.
 
     Attributes:
         entries: The newest, newest first; entries without a date keep the feed's own order.
@@ -92,9 +92,9 @@ def parse_feed(body: bytes, *, content_type: str, url: str) -> Feed:
     """Read *body* as RSS or Atom. Takes up to seconds of CPU for a big one: call it in a thread.
 
     Raises:
-        NotAFeedError: It is something else, or too broken to hold any entry.
+        NotAFeedError: *body* is something else, or too broken to hold an entry.
     """
-    import feedparser  # here: 20 ms, and more on a cold disk, that only a feed to read is worth
+    import feedparser  # takes 20 ms to import, more on a cold disk
 
     if not body.strip():
         raise NotAFeedError("an empty body")
@@ -124,7 +124,7 @@ def _guess_format(body: bytes) -> str:
 
 
 def _sort_newest_first(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """By date if every entry has one. Half a set of dates would only shuffle the feed's own order."""
+    """Sort by date if every entry has one; otherwise keep the feed's order."""
     dates = [_entry_date(entry) for entry in entries]
     if any(date is None for date in dates):
         return entries
@@ -167,4 +167,4 @@ def _text_field(given: dict[str, Any], name: str) -> str:
 
 
 def _raw_field(given: dict[str, Any], name: str) -> Any:
-    return dict.get(given, name)  # not feedparser's own `get`: it warns, and answers with another field
+    return dict.get(given, name)  # feedparser's own `get` warns, and may return another field

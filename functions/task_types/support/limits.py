@@ -1,4 +1,4 @@
-"""How big and of what kind an outcome may be, whatever a task type hands back."""
+"""Limits of an outcome: whatever a task type returns becomes something that every store can hold."""
 
 import json
 import math
@@ -19,28 +19,27 @@ MAX_OUTPUT_CHARS = {
     "snippet": 8192,
     "stdout": 16_500,
     "stderr": 16_500,
-}  # metrics that are another side's words
+}  # metrics that quote the output of a server or a program
 MAX_METRIC_NAME_CHARS = 40
 MAX_MEMORY_BYTES = 65_536  # as JSON; the memory is read and written with each run of the task
-_INT64 = 2**63  # no store keeps a larger integer
+_INT64 = 2**63  # the limit of every store
 
 Redact = Callable[[str], str]
 
 
 def redact_nothing(text: str) -> str:
-    """*text* as it is: the mask of a task that was given no secrets."""
+    """Return *text* unchanged: for a task without secrets."""
     return text
 
 
 def clamp_outcome(outcome: object, *, task_type: str, redact: Redact = redact_nothing) -> Outcome:
-    """Return *outcome* as an outcome every store can keep: texts cut, metrics and items thinned out.
+    """Return *outcome* as an outcome that every store can hold: texts cut, metrics and items limited.
 
-    Every text, those of the memory included, goes through *redact* before it is cut: half a secret
-    would not be found any more.
+    Every text, the memory's included, is redacted before it is cut: half a secret would not be recognised.
 
-    Memory that is too big, or not JSON, makes the outcome a permanent failure. The task's memory
-    stays as it was, and a type that goes on from stale notes without a word (announcing the same
-    entries every time, say) would be worse than one that is seen to fail.
+    Memory that is too big, or not JSON, makes the outcome a permanent failure, and the stored memory does
+    not change. Success with stale memory would be worse: the type would, for example, announce the same
+    entries at every run.
     """
     if not isinstance(outcome, Outcome) or not isinstance(outcome.kind, OutcomeKind):
         return failed(
@@ -68,27 +67,27 @@ def clamp_outcome(outcome: object, *, task_type: str, redact: Redact = redact_no
 
 
 def truncate(text: str, limit: int) -> str:
-    """*text* in at most *limit* characters, an ellipsis showing that there was more; always valid UTF-8."""
+    """Return *text* in at most *limit* characters, with an ellipsis when it was cut; always valid UTF-8."""
     if not text.isascii():
-        text = text.encode("utf-8", "replace").decode()  # half a surrogate pair would spoil a whole batch
+        text = text.encode("utf-8", "replace").decode()  # a lone surrogate would make a whole batch fail
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
 def _bounded_memory(memory: Mapping[str, Any]) -> dict[str, Any]:
-    """*memory* as it will be read back.
+    """Return *memory* as it will be read back.
 
     Raises:
-        TypeError, ValueError: It is not JSON, not an object, or too big.
+        TypeError, ValueError: *memory* is not JSON, not an object, or too big.
     """
     text = json.dumps(dict(memory), ensure_ascii=False, allow_nan=False)
     if len(text.encode()) > MAX_MEMORY_BYTES:
         raise ValueError("too big")
-    kept: dict[str, Any] = json.loads(text)
-    return kept
+    parsed: dict[str, Any] = json.loads(text)
+    return parsed
 
 
 def _redact_json(value: Any, redact: Redact) -> Any:
-    """JSON with every text in it masked, names too."""
+    """Return *value*, which is JSON, with every text in it masked, names included."""
     if redact is redact_nothing or value is None or isinstance(value, bool):
         return value
     if isinstance(value, dict):
@@ -100,30 +99,30 @@ def _redact_json(value: Any, redact: Redact) -> Any:
 
 
 def _bounded_metrics(metrics: object, redact: Redact) -> dict[str, Any]:
-    """The first metrics that are small scalars, by name; *metrics* itself where all of them are."""
+    """Return the first metrics that are small scalars, by name; *metrics* itself when all of them are."""
     if redact is redact_nothing and _are_bounded(metrics):
         return metrics
     if not isinstance(metrics, Mapping):
         return {}
-    kept: dict[str, Any] = {}
+    bounded: dict[str, Any] = {}
     for given_name, given in metrics.items():
-        if len(kept) == MAX_METRICS:
+        if len(bounded) == MAX_METRICS:
             break
         name = truncate(redact(str(given_name)), MAX_METRIC_NAME_CHARS)
         value = _redact_json(given, redact) if isinstance(given, str | int | float) else given
         if isinstance(value, str):
-            kept[name] = truncate(value, MAX_OUTPUT_CHARS.get(name, MAX_METRIC_CHARS))
+            bounded[name] = truncate(value, MAX_OUTPUT_CHARS.get(name, MAX_METRIC_CHARS))
         elif (
             value is None
             or (isinstance(value, int) and -_INT64 <= value < _INT64)
             or (isinstance(value, float) and math.isfinite(value))
         ):
-            kept[name] = value
-    return kept
+            bounded[name] = value
+    return bounded
 
 
 def _are_bounded(metrics: object) -> TypeGuard[dict[str, Any]]:
-    """Whether all of *metrics* can be kept as they are; true of nearly all, and quickly told."""
+    """Whether *metrics* need no change: a fast check that passes for nearly all."""
     if type(metrics) is not dict or len(metrics) > MAX_METRICS:
         return False
     for name, value in metrics.items():
@@ -138,20 +137,20 @@ def _are_bounded(metrics: object) -> TypeGuard[dict[str, Any]]:
 
 
 def _bounded_items(items: object, redact: Redact) -> tuple[dict[str, str], ...]:
-    """The first items, each with the known fields only. What is not an item is left out."""
+    """Return the first items, each with the known fields only; values that are not items are left out."""
     if not items or not isinstance(items, Iterable):
         return ()
-    kept: list[dict[str, str]] = []
+    bounded: list[dict[str, str]] = []
     for item in items:
-        if len(kept) == MAX_ITEMS:
+        if len(bounded) == MAX_ITEMS:
             break
         if isinstance(item, Mapping) and (fields := _bounded_item(item, redact)):
-            kept.append(fields)
-    return tuple(kept)
+            bounded.append(fields)
+    return tuple(bounded)
 
 
 def _bounded_item(item: Mapping[Any, Any], redact: Redact) -> dict[str, str]:
-    """A title, url and text of *item*; a url that is too long is dropped, since half a link is no link."""
+    """Return the known fields of *item*; a url that is too long is left out, not cut."""
     fields = {name: redact(str(item[name])) for name in MAX_ITEM_CHARS if item.get(name)}
     if len(fields.get("url", "")) > MAX_ITEM_CHARS["url"]:
         del fields["url"]

@@ -1,4 +1,4 @@
-"""What an HTTP answer says beside its content: whether to come back, when, and in which characters."""
+"""Reading an HTTP response: retryable statuses, Retry-After, text, and values inside JSON."""
 
 import codecs
 import re
@@ -8,18 +8,18 @@ from typing import Any, Final
 
 from functions.task_types.support.context import Response
 
-MAX_RETRY_AFTER = timedelta(days=7)  # a wait beyond this is a mistake, or malice
+MAX_RETRY_AFTER = timedelta(days=7)  # a longer wait is a mistake, or malice
 _RETRYABLE_STATUSES = frozenset({408, 425, 429})
 _TRUSTED_CODECS = ("iso-8859-", "windows-125", "cp125", "gb", "big5", "shift_jis", "euc-", "koi8-", "utf-16")
 
 
 def is_retryable_status(status: int) -> bool:
-    """Whether the same request may be answered differently a little later."""
+    """Whether a later attempt of the same request may succeed."""
     return status >= 500 or status in _RETRYABLE_STATUSES
 
 
 def retry_after(response: Response, *, now: datetime) -> timedelta | None:
-    """The wait in `Retry-After`, seconds or a date; None when there is none, or none to be understood."""
+    """Return the wait of `Retry-After` (seconds or a date); None without a valid one."""
     value = response.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
         return min(timedelta(seconds=int(value[:9])), MAX_RETRY_AFTER)
@@ -33,7 +33,7 @@ def retry_after(response: Response, *, now: datetime) -> timedelta | None:
 
 
 def response_text(response: Response, *, limit_bytes: int | None = None) -> str:
-    """The body as text: UTF-8 if it is, else in the charset it names, else as well as can be."""
+    """Return the body as text: UTF-8 if it is valid, else the declared charset, with replacements."""
     body = response.body[:limit_bytes]
     try:
         return body.decode()
@@ -45,7 +45,7 @@ def response_text(response: Response, *, limit_bytes: int | None = None) -> str:
 
 
 def _charset(content_type: str) -> str:
-    """The charset named, if it is one worth trusting: some codecs take quadratic time."""
+    """Return the declared charset if it is on the list; others may take quadratic time to decode."""
     _, _, named = content_type.lower().partition("charset=")
     name = named.split(";")[0].strip(" \"'")
     if not name.startswith(_TRUSTED_CODECS):
@@ -57,14 +57,14 @@ def _charset(content_type: str) -> str:
     return name
 
 
-# Finding and comparing a value inside a JSON document (RFC 6901).
+# Values inside a JSON document (RFC 6901).
 
-MISSING: Final = object()  # what is found where there is nothing; null is something
+MISSING: Final = object()  # the result for a pointer to nothing; null is a value
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 def resolve_json_pointer(document: Any, pointer: str) -> Any:
-    """What *pointer* (e.g. `/data/0/state`; empty means all of it) leads to in *document*, or `MISSING`."""
+    """Return the value at *pointer*, e.g. `/data/0/state`, or `MISSING`; empty means the whole document."""
     value = document
     for step in pointer.split("/")[1:]:
         name = step.replace("~1", "/").replace("~0", "~")

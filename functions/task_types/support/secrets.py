@@ -1,6 +1,6 @@
-"""References to secrets in params, `{{secret:NAME}}`: found, checked without their values, filled in at last.
+"""References to secrets in params, `{{secret:NAME}}`: finds, checks and resolves them.
 
-A task keeps the reference for ever; the value exists only between the start of an attempt and its end.
+A stored task holds the reference; the value exists only during an attempt.
 """
 
 import base64
@@ -12,9 +12,7 @@ from functions.domain.redaction import MIN_SECRET_CHARS, Redactor
 from functions.errors import InputError
 
 MAX_REFERENCES = 20  # in the params of one task
-EXAMPLE_VALUE = (
-    "placeholder"  # stands for a value that is not known yet; may be part of a host, path or header
-)
+EXAMPLE_VALUE = "placeholder"  # in place of an unknown value; valid in a host, path or header
 _REFERENCE = re.compile(r"\{\{\s*secret:\s*([A-Za-z_][A-Za-z0-9_]{0,63})\s*\}\}")
 _REFERENCE_START = re.compile(r"\{\{\s*secret\b")
 
@@ -22,8 +20,8 @@ Step = str | int
 
 
 def secret_names(params: Any) -> tuple[str, ...]:
-    """The secrets that the texts in *params* refer to, each once, in order."""
-    if not _has_braces(params):  # as with nearly all tasks
+    """Return the names of the secrets that *params* refer to, each once, in order."""
+    if not _has_braces(params):  # true of nearly all tasks
         return ()
     return tuple(
         dict.fromkeys(
@@ -39,7 +37,7 @@ def _has_braces(given: Any) -> bool:
         given = given.values()
     elif not isinstance(given, (list, tuple)):
         return False
-    for one in given:  # noqa: SIM110  # a generator costs as much again as the look
+    for one in given:  # noqa: SIM110  # a generator doubles the time
         if _has_braces(one):
             return True
     return False
@@ -48,14 +46,14 @@ def _has_braces(given: Any) -> bool:
 def check_references(
     params: Mapping[str, Any], *, reference_only: Sequence[str] = (), no_references: Sequence[str] = ()
 ) -> None:
-    """Return quietly when the references in *params* are well written and where they may be.
+    """Check that the references in *params* are well-formed and in fields where they may be.
 
     Args:
         reference_only: Dotted names of fields that may hold only a reference, so that no secret is stored.
-        no_references: Dotted names of fields, with all that is in them, that may hold no reference.
+        no_references: Dotted names of fields that may hold no reference, nested values included.
 
     Raises:
-        InputError: Names the first field that is wrong, and never shows what it holds.
+        InputError: A field is wrong; the text names the first one and does not show its value.
     """
     for steps, text in _iter_texts(params):
         place = ".".join(str(step) for step in steps)
@@ -73,20 +71,20 @@ def check_references(
 
 
 def is_reference(value: object) -> bool:
-    """Whether *value* is one reference and nothing else, so that all of it is unknown until it is filled."""
+    """Whether *value* is one reference and nothing else."""
     return isinstance(value, str) and _REFERENCE.fullmatch(value.strip()) is not None
 
 
 def with_example_values(params: Mapping[str, Any]) -> dict[str, Any]:
-    """*params* with a harmless word for each secret: as good as can be checked before a run."""
+    """Return *params* with `EXAMPLE_VALUE` for each secret, to be checked before a run."""
     return _replace_references(params, lambda name: EXAMPLE_VALUE)
 
 
 def resolve_secrets(params: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
-    """*params* with the values in place of the references.
+    """Return *params* with the values in place of the references.
 
     Raises:
-        InputError: There is no secret of a name; the text says which, and where to put it.
+        InputError: A secret is not set; the text names it and its setting.
     """
 
     def value(name: str) -> str:
@@ -98,12 +96,12 @@ def resolve_secrets(params: Mapping[str, Any], values: Mapping[str, str]) -> dic
 
 
 def redactor_for(values: Sequence[str]) -> Callable[[str], str]:
-    """A function that masks *values* in a text, as they are and as the usual encodings spell them."""
+    """Return a function that masks *values* in a text, plain and in the usual encodings."""
     return Redactor([*values, *(form for value in values for form in _base64_encodings(value))]).mask_secrets
 
 
 def _base64_encodings(value: str) -> Iterator[str]:
-    """What is seen of *value* in base64, whatever stands before and after it (`user:` in Basic, say)."""
+    """Yield what base64 makes of *value* at each alignment, e.g. after `user:` in HTTP Basic."""
     raw = value.encode("utf-8", "replace")
     for shift in range(3):
         text = base64.b64encode(bytes(shift) + raw).decode()

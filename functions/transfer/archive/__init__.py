@@ -1,1 +1,1 @@
-"""archive."""
+"""Archives: everything in a store as one file of JSON lines, exported and restored."""

@@ -1,4 +1,4 @@
-"""Exporting: all that a store keeps, into a file that is there whole or not at all."""
+"""Exports a store to an archive file, which appears complete or not at all."""
 
 import contextlib
 import os
@@ -24,12 +24,12 @@ from functions.transfer.archive.format import (
     task_line,
 )
 
-MAX_ROUNDS = 3  # looks at what ran during the export; who never rests is told
+MAX_ROUNDS = 3  # of writing again tasks that ran during the export; the rest is reported
 
 
 @dataclass(slots=True)
 class ExportResult:
-    """What came into the file.
+    """What an export wrote.
 
     Attributes:
         unreadable: Documents that cannot be read as tasks: they are not in the file.
@@ -52,13 +52,13 @@ async def export_archive(
 ) -> ExportResult:
     """Write all of *store* to *path*, which is replaced only when everything is written.
 
-    Tasks are read before the records of runs, so that no record is missing that a task counts on. What ran
-    meanwhile is read again and stands in the file once more. A task that is running is written as due, with
-    its claim: who imports it finds the claim expired and the run's record, if there is one, and otherwise
-    treats the run as one whose process died. So it is neither stuck, nor run again once its end is known.
+    Tasks are read before run records, so that no record is missing that a task refers to. Tasks that ran
+    meanwhile are read and written once more. A running task is written as due, with its claim: a tick after
+    the import finds the claim expired and looks for the run's record; without one it treats the run as one
+    whose process died. So the task is neither stuck, nor run again once its end is known.
 
     Args:
-        on_progress: Hears of the progress now and then.
+        on_progress: Called from time to time with the counts so far.
 
     Raises:
         InputError: The file cannot be written.
@@ -105,7 +105,7 @@ class _Exporter:
                 break
             now_busy = await self._rewrite_tasks(sorted(ran | busy))
             await self._write_runs(before)
-            if not ran and now_busy == busy:  # still at the same work; waiting is not our business
+            if not ran and now_busy == busy:  # the same runs still go on; an export does not wait
                 break
             busy = now_busy
         self._result.running = sorted(busy)
@@ -160,7 +160,7 @@ class _Exporter:
 
 
 def to_due_task(task: Task, *, now: datetime) -> Task:
-    """*task* as it is exported: when it is running, its claim ends now, as that of a process that died."""
+    """Return *task* as exported: the claim of a running one expires now, as if its process had died."""
     if task.status is not Status.RUNNING or task.claim is None:
         return task
     until = min(task.claim.until, now)
@@ -169,6 +169,6 @@ def to_due_task(task: Task, *, now: datetime) -> Task:
 
 
 def _create_private_file(path: Path) -> IO[str]:
-    """A new file that nobody else may read: params and owners are in it."""
+    """Create a file that only its owner may read, because it holds params and owners."""
     path.unlink(missing_ok=True)
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")

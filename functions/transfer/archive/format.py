@@ -1,4 +1,4 @@
-"""An archive: all that a store keeps as lines of JSON, one record a line, first what it is and last how much.
+"""The archive format: one JSON record a line, with a header first and the counts last.
 
     {"kind":"cronfire","version":1,"exportedAt":...}      the heading
     {"kind":"document","documentKind":"owners","id":...,"data":{...}}
@@ -28,11 +28,11 @@ VERSION = 1
 DOCUMENT_KINDS: tuple[DocumentKind, ...] = get_args(DocumentKind)
 RECORD_KINDS = ("cronfire", "document", "task", "run", "end")
 INVALID = "fault"
-MAX_LINE_BYTES = 8_000_000  # of one line; no store keeps a larger record
+MAX_LINE_BYTES = 8_000_000  # no store has a larger record
 
 
 class ArchiveHeader(Model):
-    """What an archive says of itself."""
+    """The header of an archive."""
 
     kind: Literal["cronfire"] = "cronfire"
     version: int = VERSION
@@ -41,20 +41,20 @@ class ArchiveHeader(Model):
 
 @dataclass(slots=True)
 class RecordCounts:
-    """How many records there are."""
+    """The number of records of each kind."""
 
     tasks: int = 0
     runs: int = 0
     documents: int = 0
 
     def to_json(self) -> dict[str, int]:
-        """The figures by name."""
+        """Return the counts by name."""
         return {"tasks": self.tasks, "runs": self.runs, "documents": self.documents}
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveRecord:
-    """One record as it stands in the file."""
+    """One line of an archive."""
 
     number: int
     kind: str
@@ -62,25 +62,25 @@ class ArchiveRecord:
 
     @property
     def replaces_earlier(self) -> bool:
-        """Whether an earlier line has the same task as it was before."""
+        """Whether an earlier line has an earlier state of the same task."""
         return self.fields.get("replacesEarlier") is True
 
     def parse_task(self) -> Task:
-        """The task; raises InputError when it is none."""
+        """Return the task; raises InputError when the record is none."""
         try:
             return Task.model_validate(self.fields.get("task"))
         except ValidationError as exc:
             raise InputError(f"line {self.number}: is no task: {_first_problem(exc)}") from None
 
     def parse_run(self) -> Run:
-        """The record of a run; raises InputError when it is none."""
+        """Return the run; raises InputError when the record is none."""
         try:
             return Run.model_validate(self.fields.get("run"))
         except ValidationError as exc:
             raise InputError(f"line {self.number}: is no record of a run: {_first_problem(exc)}") from None
 
     def parse_document(self) -> Document:
-        """The document; raises InputError when it is none."""
+        """Return the document; raises InputError when the record is none."""
         shelf, name, data = (self.fields.get(one) for one in ("documentKind", "id", "data"))
         if shelf not in DOCUMENT_KINDS or not isinstance(name, str) or not isinstance(data, dict):
             raise InputError(
@@ -95,23 +95,23 @@ class ArchiveRecord:
 
 
 def header_line(at: datetime) -> str:
-    """The first line."""
+    """Return the first line."""
     return _to_json_line({"kind": "cronfire", "version": VERSION, "exportedAt": format_instant(at)})
 
 
 def task_line(task: Task, *, replaces_earlier: bool = False) -> str:
-    """The line of a task; *replaces_earlier* when an earlier line has it as it was before."""
+    """Return the line of a task; *replaces_earlier* if an earlier line has an earlier state of it."""
     more = '"replacesEarlier":true,' if replaces_earlier else ""
     return f'{{"kind":"task",{more}"task":{task.model_dump_json(by_alias=True, exclude_defaults=True)}}}\n'
 
 
 def run_line(run: Run) -> str:
-    """The line of a run."""
+    """Return the line of a run."""
     return f'{{"kind":"run","run":{run.model_dump_json(by_alias=True, exclude_defaults=True)}}}\n'
 
 
 def document_line(document: Document) -> str:
-    """The line of a document."""
+    """Return the line of a document."""
     values = {
         "kind": "document",
         "documentKind": document.kind,
@@ -124,7 +124,7 @@ def document_line(document: Document) -> str:
 
 
 def end_line(counts: RecordCounts) -> str:
-    """The last line."""
+    """Return the last line."""
     return _to_json_line({"kind": "end", **counts.to_json()})
 
 
@@ -147,7 +147,7 @@ def read_records(path: Path) -> Iterator[ArchiveRecord]:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether *path* begins as an archive does."""
+    """Whether *path* begins like an archive."""
     try:
         with path.open("rb") as file:
             first = file.readline(1000)
@@ -157,7 +157,7 @@ def is_archive(path: Path) -> bool:
 
 
 def check_header(record: ArchiveRecord) -> None:
-    """Return quietly when *record* is the heading of an archive that can be read.
+    """Check that *record* is the header of an archive that can be read.
 
     Raises:
         InputError: It is another file, or of a later version.
@@ -192,6 +192,6 @@ def _to_json_line(values: Mapping[str, Any]) -> str:
 
 
 def _first_problem(exc: ValidationError) -> str:
-    """Field and fault of the first error, without the value."""
+    """Return the field and the reason of the first error, without the value."""
     error = exc.errors(include_url=False, include_input=False, include_context=False)[0]
     return f"{'.'.join(str(one) for one in error['loc']) or 'all of it'}: {error['msg']}"

@@ -1,4 +1,4 @@
-"""Importing: an archive into a store. What is there already stays, so that it may be done again."""
+"""Restores an archive into a store. Records that exist stay, so that a restore may be repeated."""
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ from functions.interfaces import Store
 from functions.services.paging import iter_runs
 from functions.transfer.archive.format import INVALID, ArchiveRecord, RecordCounts, check_header, read_records
 
-# Putting: records of an archive into a store, a batch at a time: what is new, and what differs.
+# Writing the records of an archive, a batch at a time.
 
 RecordKind = Literal["tasks", "runs", "documents"]
 RestoreOutcome = Literal["created", "unchanged", "replaced", "refused"]
@@ -34,12 +34,12 @@ TIME_RESOLUTION = timedelta(microseconds=1)
 
 
 class RecordRestorer:
-    """Puts records into *store*. Putting the same again changes nothing.
+    """Writes records to *store*. Writing the same ones again changes nothing.
 
     Args:
-        ticks: Records of these ticks are kept under their names: a tick that finds one of their claims
-            expired looks for them there.
-        replace: Whether what differs is replaced, and not left as it is.
+        ticks: Runs of these ticks are written under the tick's id, where a tick that finds one of their
+            claims expired looks for them.
+        replace: Whether a stored record that differs is replaced.
     """
 
     def __init__(self, store: Store, ticks: Collection[str], *, replace: bool, dry_run: bool) -> None:
@@ -49,7 +49,7 @@ class RecordRestorer:
         self._dry_run = dry_run
 
     async def restore(self, batch: Sequence[Any]) -> list[RecordResult]:
-        """Put records of one kind; say what became of each.
+        """Write records of one kind; return the outcome of each.
 
         Raises:
             StoreUnavailableError: It is not known whether all were written.
@@ -65,26 +65,26 @@ class RecordRestorer:
     async def _restore_tasks(self, tasks: Mapping[str, Task]) -> list[RecordResult]:
         found = await self._store.get_tasks(list(tasks))
         there: dict[str, VersionedTask] = {stored.task.id: stored for stored in found.tasks}
-        told: dict[str, RestoreOutcome] = {broken.id: "refused" for broken in found.invalid}
+        outcomes: dict[str, RestoreOutcome] = {broken.id: "refused" for broken in found.invalid}
         writes = []
         for task_id, task in tasks.items():
-            if task_id in told:
+            if task_id in outcomes:
                 continue
             known = there.get(task_id)
-            told[task_id] = self._choose_outcome(
+            outcomes[task_id] = self._choose_outcome(
                 known is not None, known is not None and _is_same(known.task, task)
             )
-            if told[task_id] in ("created", "replaced"):
+            if outcomes[task_id] in ("created", "replaced"):
                 writes.append(ConditionalWrite(task, known.revision if known else None))
         if writes and not self._dry_run:
             written = await self._store.write(writes)
-            told |= await self._find_refused(writes, written)
-        return [("tasks", task_id, outcome) for task_id, outcome in told.items()]
+            outcomes |= await self._find_refused(writes, written)
+        return [("tasks", task_id, outcome) for task_id, outcome in outcomes.items()]
 
     async def _find_refused(
         self, writes: Sequence[ConditionalWrite], written: Sequence[WriteResult]
     ) -> dict[str, RestoreOutcome]:
-        """What became of the writes that were not applied: an answer may have been lost."""
+        """Return the refused ones of the writes without success; some were applied without an answer."""
         doubtful = {
             write.task.id: (write.task, answer.status)
             for write, answer in zip(writes, written, strict=True)
@@ -102,29 +102,29 @@ class RecordRestorer:
 
     async def _restore_runs(self, runs: Mapping[str, Run]) -> list[RecordResult]:
         known = await self._stored_runs(runs)
-        told = {
+        outcomes = {
             key: self._choose_outcome(key in known, key in known and _is_same(known[key], run))
             for key, run in runs.items()
         }
-        wanted = [run for key, run in runs.items() if told[key] in ("created", "replaced")]
+        wanted = [run for key, run in runs.items() if outcomes[key] in ("created", "replaced")]
         if wanted and not self._dry_run:
             for entry in self._run_batches(wanted):
                 await self._store.write_with_runs(entry, [])
-            if over := {key: runs[key] for key, outcome in told.items() if outcome == "replaced"}:
-                after = await self._stored_runs(over)  # of two records of one attempt a store keeps the truer
-                told |= {
+            if over := {key: runs[key] for key, outcome in outcomes.items() if outcome == "replaced"}:
+                after = await self._stored_runs(over)  # the store keeps one record an attempt
+                outcomes |= {
                     key: "refused" for key, run in over.items() if not _is_same(after.get(key, run), run)
                 }
-        return [("runs", key, outcome) for key, outcome in told.items()]
+        return [("runs", key, outcome) for key, outcome in outcomes.items()]
 
     async def _stored_runs(self, runs: Mapping[str, Run]) -> dict[str, Run]:
-        """Those of *runs* that are in the store, whatever they say there."""
+        """Return the stored records of *runs*, in their stored state."""
         moments = [run.finished_at for run in runs.values()]
         between = iter_runs(self._store, since=min(moments), before=max(moments) + TIME_RESOLUTION)
         return {run.key: run async for run in between if run.key in runs}
 
     def _run_batches(self, runs: Sequence[Run]) -> list[RunBatch]:
-        """Ledger entries whose names are made from what is in them: writing them again leaves one."""
+        """Return batches whose ids derive from their content, so that writing one twice leaves one."""
         groups: dict[str, list[Run]] = {}
         for run in runs:
             tick = run.token.rpartition(".")[0]
@@ -137,7 +137,7 @@ class RecordRestorer:
         return entries
 
     async def _restore_documents(self, documents: Sequence[Document]) -> list[RecordResult]:
-        told: list[RecordResult] = []
+        outcomes: list[RecordResult] = []
         for kind in dict.fromkeys(one.kind for one in documents):
             mine = {one.id: one for one in documents if one.kind == kind}
             there = {one.id: one for one in await self._store.get_documents(kind, list(mine))}
@@ -147,12 +147,12 @@ class RecordRestorer:
                 wanted = _merge_subscribers(known, one) if known is not None and kind == "listeners" else one
                 same = known is not None and _is_same_document(known, wanted)
                 outcome = self._choose_outcome(known is not None, same, always_replace=kind == "listeners")
-                told.append(("documents", f"{kind}/{name}", outcome))
+                outcomes.append(("documents", f"{kind}/{name}", outcome))
                 if outcome in ("created", "replaced"):
                     puts.append(replaced(wanted, revision=known.revision if known else None))
             if puts and not self._dry_run:
                 await self._put_documents(puts)
-        return told
+        return outcomes
 
     async def _put_documents(self, documents: Sequence[Document]) -> None:
         for document, answer in zip(documents, await self._store.put_documents(documents), strict=True):
@@ -182,17 +182,17 @@ def _is_same_document(one: Document, other: Document) -> bool:
 
 
 def _merge_subscribers(known: Document, one: Document) -> Document:
-    """Who listens by either: a listener too many does no harm, one too few is never started."""
+    """Return the subscribers of both: one too many does no harm, a missing one is never started."""
     ids = {str(name) for document in (known, one) for name in document.data.get("tasks", ())}
     return replaced(one, data={"tasks": sorted(ids)})
 
 
-BATCH_SIZE = RUNS_PER_BATCH  # what fits one entry of the ledger fits one write of every other kind too
+BATCH_SIZE = RUNS_PER_BATCH  # other kinds of records are smaller than runs
 
 
 @dataclass(slots=True)
 class ImportResult:
-    """What became of an archive.
+    """The outcome of a restore.
 
     Attributes:
         total: How many records the file has, those that stand there twice counted twice.
@@ -210,7 +210,7 @@ class ImportResult:
 
 @dataclass(slots=True)
 class _Survey:
-    """What must be known of a file before anything of it is written.
+    """What a first pass over the file finds before anything is written.
 
     Attributes:
         latest_lines: Of each task that stands there more than once the line that holds.
@@ -232,14 +232,14 @@ async def import_archive(
     dry_run: bool = False,
     on_progress: Callable[[ImportResult], None],
 ) -> ImportResult:
-    """Put all that *path* holds into *store*: documents and runs first, for tasks may start at once.
+    """Write the records of *path* to *store*: documents and runs first, because tasks may start at once.
 
     The file is gone through three times, for only so much of it is held as one write takes.
 
     Args:
         replace: What differs in the store becomes as the file has it; otherwise it stays, and is reported.
         dry_run: Only say what would be done.
-        on_progress: Hears of the progress now and then.
+        on_progress: Called from time to time with the result so far.
 
     Raises:
         InputError: The file is no archive, or not a whole one; nothing was written.
@@ -247,10 +247,10 @@ async def import_archive(
     """
     survey = _survey(path)
     imported = ImportResult(total=survey.counts, problems=survey.problems)
-    putting = RecordRestorer(store, survey.ticks, replace=replace, dry_run=dry_run)
+    restorer = RecordRestorer(store, survey.ticks, replace=replace, dry_run=dry_run)
     for kinds in (("document",), ("run",), ("task",)):
         for batch in _iter_batches(path, kinds, survey):
-            for kind, name, outcome in await putting.restore(batch):
+            for kind, name, outcome in await restorer.restore(batch):
                 _count_outcome(imported, kind, name, outcome)
             on_progress(imported)
     return imported
@@ -264,7 +264,7 @@ def _survey(path: Path) -> _Survey:
         raise InputError(f"{path}: is empty")
     check_header(first)
     for line in lines:
-        survey.end = None  # nothing may come behind the end
+        survey.end = None  # no line may follow the end
         try:
             _survey_record(survey, line)
         except InputError as exc:
@@ -312,7 +312,7 @@ def _iter_batches(path: Path, kinds: tuple[str, ...], survey: _Survey) -> Iterat
                 line.kind
             ]()
         except InputError:
-            continue  # it was told of by the survey
+            continue  # the survey has reported it
         if line.kind == "task" and survey.latest_lines.get(one.id, line.number) != line.number:
             continue
         batch.append(one)

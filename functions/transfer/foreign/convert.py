@@ -1,4 +1,4 @@
-"""Defining: an entry whose work and timing are known becomes a checked task, or faults with their lines."""
+"""Converts an entry of another scheduler to a checked task, or to problems with their lines."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from functions.transfer.foreign.timing import parse_instant, parse_seconds
 
 MAX_TIMEOUT_S = 3000
 TIMEOUT_FIELDS = ("timeoutseconds", "timeout", "timeouts", "maxruntime", "maxruntimeseconds")
-UNBOUNDED_TYPES = ("command", "python")  # what may well have taken long
+UNBOUNDED_TYPES = ("command", "python")  # without a limit in most other schedulers
 PRIORITY_WORDS = {
     "critical": "urgent", "highest": "urgent", "p0": "urgent", "p1": "high", "p2": "medium", "p3": "low",
     "normal": "medium", "default": "medium", "lowest": "low", "minor": "low", "background": "low",
@@ -28,7 +28,7 @@ FALSE_WORDS = frozenset({"false", "no", "n", "0", "off", "disabled", "inactive",
 
 @dataclass(frozen=True, slots=True)
 class TaskDraft:
-    """What a shape's reader found out: fields of the task, and the moments that go on."""
+    """What the reader of a format found: fields of the task, and the times to carry over."""
 
     type: str
     params: Mapping[str, Any]
@@ -41,9 +41,9 @@ class TaskDraft:
 def convert_entry(
     entry: ForeignEntry, draft: TaskDraft, defaults: ImportDefaults, *, ids: set[str]
 ) -> ImportedTask | list[Problem]:
-    """Return the task, or all that is wrong with it. Its id is none of *ids*, and is added to them.
+    """Return the task, or all its problems. Its id is none of *ids*, and is added to them.
 
-    Faults of a draft's own fields have the names of those fields, in a mapping of `params` perhaps.
+    Problems of the draft's own fields have the names of those fields, perhaps below `params`.
     """
     given: dict[str, Any] = {"type": draft.type, "params": dict(draft.params), **draft.fields}
     if draft.schedule:
@@ -72,7 +72,7 @@ def convert_entry(
 
 
 def to_file_problems(entry: ForeignEntry, problems: Iterable[Problem], *, file: str) -> list[FileProblem]:
-    """*problems* of *entry* as faults, at the lines of its own fields as far as they are known."""
+    """Return *problems* of *entry* with the lines of its fields, as far as they are known."""
     return [
         FileProblem(
             file, entry.line_of(str(one.path[0]) if one.path else ""), entry.name, one.field, one.reason
@@ -90,23 +90,25 @@ def _take_title(entry: ForeignEntry, draft: TaskDraft) -> str:
 
 
 def _take_id(entry: ForeignEntry, title: str, ids: set[str]) -> str:
+    """Return an id that is none of *ids*: the entry's own if valid here, else one from its name or title.
+
+    "Nightly Backup"                      nightly-backup
+    the same again                        nightly-backup-2
+    "备份" as the second entry of a list    moved-2
+    """
     found = entry.take_field("id", "key", "taskid", "jobid", "uid", "slug", "recordid")
-    named = bool(entry.place) and isinstance(entry.place[-1], str)  # a mapping of names to entries
-    wanted = str(found.value) if found else entry.name if named else title
-    name = slugify(wanted) or slugify(title)
-    if found and _is_valid_id(str(found.value)):
-        name = str(found.value)
-    if not name:
-        name = f"moved-{int(entry.place[-1]) + 1 if entry.place and isinstance(entry.place[-1], int) else 1}"
-    free, number = name, 1
+    key = entry.place[-1] if entry.place else 0  # a name in a mapping of entries, or a number in a list
+    given = str(found.value) if found else entry.name if isinstance(key, str) else title
+    wanted = given if found and _is_valid_id(given) else slugify(given) or slugify(title)
+    wanted = wanted or f"moved-{key + 1 if isinstance(key, int) else 1}"
+    free, number = wanted, 1
     while free in ids:
         number += 1
-        free = f"{name[:90]}-{number}"
-    if free != name:
-        entry.note_changed(
-            found.field if found else "id", f"{name} is the id of an earlier entry; this one is {free}"
-        )
-    elif found and free == str(found.value):
+        free = f"{wanted[:90]}-{number}"
+    if free != wanted:
+        remark = f"{wanted} is the id of an earlier entry; this one is {free}"
+        entry.note_changed(found.field if found else "id", remark)
+    elif found and free == given:
         entry.note_mapped(found.field, "the id")
     elif found:
         entry.note_changed(found.field, f"an id has small letters, digits, points and hyphens here: {free}")
@@ -125,7 +127,7 @@ def _is_valid_id(text: str) -> bool:
 
 
 def _convert_common_fields(entry: ForeignEntry) -> dict[str, Any]:
-    """The fields that mean the same whatever the task does."""
+    """Return the fields that mean the same for every type of task."""
     given: dict[str, Any] = {}
     if (found := entry.take_field("description", "notes", "note", "comment")) is not None:
         given["description"] = str(found.value)[:2000]
@@ -139,35 +141,43 @@ def _convert_common_fields(entry: ForeignEntry) -> dict[str, Any]:
         entry.note_mapped(found.field, "tags, the first ten")
     _convert_enabled(entry, given)
     _convert_priority(entry, given)
-    _convert_limits(entry, given)
+    _convert_timeout(entry, given)
+    _convert_retries(entry, given)
     return given
 
 
+ENABLED_FIELDS = ("enabled", "active", "isactive", "isenabled", "scheduleenabled")
+DISABLED_FIELDS = ("disabled", "paused", "ispaused", "suspended")
+
+
 def _convert_enabled(entry: ForeignEntry, given: dict[str, Any]) -> None:
-    found = entry.take_field("enabled", "active", "isactive", "isenabled", "scheduleenabled")
-    state = str(found.value).strip().lower() if found else ""
-    if found and state in TRUE_WORDS | FALSE_WORDS:
-        given["enabled"] = state in TRUE_WORDS
-    elif found:
+    """Set `enabled` from a field that means so, or from one that means the opposite, which has precedence."""
+    enabled = entry.take_field(*ENABLED_FIELDS)
+    word = _word(enabled.value) if enabled else ""
+    if enabled and word in TRUE_WORDS | FALSE_WORDS:
+        given["enabled"] = word in TRUE_WORDS
+    elif enabled:
         given["enabled"] = False
-        entry.note_changed(
-            found.field, "is neither yes nor no, so the task is switched off; look, and switch it on"
-        )
-    elif entry.has_field("enabled", "active", "isactive", "isenabled", "scheduleenabled"):
-        given["enabled"] = False  # a cell without a tick is empty in a table
-    if (off := entry.take_field("disabled", "paused", "ispaused", "suspended")) is not None:
-        given["enabled"] = str(off.value).strip().lower() not in TRUE_WORDS
+        remark = "is neither yes nor no, so the task is switched off; look, and switch it on"
+        entry.note_changed(enabled.field, remark)
+    elif entry.has_field(*ENABLED_FIELDS):
+        given["enabled"] = False  # an unchecked cell of a table is empty
+    if (disabled := entry.take_field(*DISABLED_FIELDS)) is not None:
+        given["enabled"] = _word(disabled.value) not in TRUE_WORDS
     if given.get("enabled") is False:
-        entry.note_mapped(
-            found.field if found else off.field if off else "enabled", "the task is switched off here too"
-        )
+        source = enabled or disabled
+        entry.note_mapped(source.field if source else "enabled", "the task is switched off here too")
+
+
+def _word(value: Any) -> str:
+    return str(value).strip().lower()
 
 
 def _convert_priority(entry: ForeignEntry, given: dict[str, Any]) -> None:
     found = entry.take_field("priority", "importance", "urgency")
     if found is None:
         return
-    word = str(found.value).strip().lower()
+    word = _word(found.value)
     if word in set(Priority):
         given["priority"] = word
         entry.note_mapped(found.field, word)
@@ -183,28 +193,31 @@ def _convert_priority(entry: ForeignEntry, given: dict[str, Any]) -> None:
         entry.note_left_out(found.field, "is none of urgent, high, medium and low; the task has medium")
 
 
-def _convert_limits(entry: ForeignEntry, given: dict[str, Any]) -> None:
-    """How long an attempt may take, and how many there may be."""
+def _convert_timeout(entry: ForeignEntry, given: dict[str, Any]) -> None:
     found = entry.take_field(*TIMEOUT_FIELDS)
-    if found is not None:
-        value = found.value
-        seconds = float(value) if _is_number(value) else parse_seconds(str(value))
-        if seconds is None or seconds <= 0:
-            entry.note_left_out(found.field, "is no number of seconds; the task has the usual limit")
-        elif seconds > MAX_TIMEOUT_S:
-            given["timeoutSeconds"] = MAX_TIMEOUT_S
-            entry.note_changed(found.field, f"{MAX_TIMEOUT_S} s is the longest an attempt may take here")
-        else:
-            given["timeoutSeconds"] = int(seconds) if seconds == int(seconds) else seconds
-            entry.note_mapped(found.field, f"an attempt may take {seconds:g} s")
+    if found is None:
+        return
+    seconds = float(found.value) if _is_number(found.value) else parse_seconds(str(found.value))
+    if seconds is None or seconds <= 0:
+        entry.note_left_out(found.field, "is no number of seconds; the task has the usual limit")
+    elif seconds > MAX_TIMEOUT_S:
+        given["timeoutSeconds"] = MAX_TIMEOUT_S
+        entry.note_changed(found.field, f"{MAX_TIMEOUT_S} s is the longest an attempt may take here")
+    else:
+        given["timeoutSeconds"] = int(seconds) if seconds == int(seconds) else seconds
+        entry.note_mapped(found.field, f"an attempt may take {seconds:g} s")
+
+
+def _convert_retries(entry: ForeignEntry, given: dict[str, Any]) -> None:
     found = entry.take_field("maxretries", "retries", "retrycount", "retrylimit")
-    if found is not None:
-        if not _is_number(found.value) or float(found.value) < 0:
-            entry.note_left_out(found.field, "is no number of retries; the task has the usual ones")
-            return
-        attempts = min(20, int(float(found.value)) + 1)
-        given["retry"] = {"maxAttempts": attempts}
-        entry.note_mapped(found.field, f"retry.maxAttempts {attempts}: the first counts as well")
+    if found is None:
+        return
+    if not _is_number(found.value) or float(found.value) < 0:
+        entry.note_left_out(found.field, "is no number of retries; the task has the usual ones")
+        return
+    attempts = min(20, int(float(found.value)) + 1)
+    given["retry"] = {"maxAttempts": attempts}
+    entry.note_mapped(found.field, f"retry.maxAttempts {attempts}: the first counts as well")
 
 
 def _is_number(value: Any) -> bool:
@@ -214,7 +227,7 @@ def _is_number(value: Any) -> bool:
         return False
 
 
-# Work: what an older task does, as one of the task types there are here.
+# The task type and its params.
 
 TypeAndParams = tuple[str, dict[str, Any]]
 
@@ -245,7 +258,7 @@ RESERVED_FIELDS = (
     "timeoutSeconds",
     "goal",
     "prompt",
-)  # they are of the task, or were asked for
+)  # of the task itself, or read elsewhere
 COMMAND_REQUIREMENT = "runs where ALLOW_COMMANDS=1 is set"
 FUNCTION_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z]\w*")
 
@@ -253,13 +266,19 @@ FUNCTION_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z]\w*")
 def convert_work(
     entry: ForeignEntry, *, type_fields: tuple[str, ...] = ("type", "tasktype", "action", "kind", "agenttype")
 ) -> TypeAndParams:
-    """Return the type of *entry* and its params.
+    """Return the type of *entry* and its params, by the first that applies.
+
+        type `command`, or no known type and a field `command`     command
+        type `python`, or no known type and a field `func`         python
+        another known type                                         that type
+        no type and a field `url`                                  http
+        otherwise                                                  agent, with the text as its goal
 
     Args:
         type_fields: The names under which the file may say what kind of task it is.
 
     Raises:
-        InputError: It does not say what there is to do; the text names the field.
+        InputError: The entry has nothing to run; the text names the field.
     """
     kind = entry.take_field(*type_fields)
     given = _take_params(entry)
@@ -268,24 +287,24 @@ def convert_work(
         return convert_command(entry, given)
     if type_name == "python" or (not type_name and entry.has_field("func", "function", "callable")):
         return convert_function(entry, given)
-    if type_name and type_name != "agent":
-        entry.note_mapped(kind.field if kind else "type", f"the type {type_name}")
+    if kind and type_name not in ("", "agent"):
+        entry.note_mapped(kind.field, f"the type {type_name}")
         return type_name, _rename_params(entry, type_name, given)
-    if not type_name and not kind and (url := entry.take_field("url", "endpoint", "webhookurl", "target")):
-        entry.note_changed(url.field, "an address without a type is asked by the type http")
+    if not kind and (url := entry.take_field("url", "endpoint", "webhookurl", "target")):
+        entry.note_changed(url.field, "an address without a type is requested by the type http")
         return "http", {"url": url.value, **given, **_take_loose_params(entry, "http", given)}
     return _convert_agent(entry, given, str(kind.value) if kind else "", kind.field if kind else "")
 
 
 def convert_command(entry: ForeignEntry, given: Mapping[str, Any] | None = None) -> TypeAndParams:
-    """A task that runs a program."""
+    """Return the params of a task that runs a program."""
     found = entry.take_field("command", "cmd", "script", "run")
-    words = found.value if found else (given or {}).get("command")
-    if not words:
+    command = found.value if found else (given or {}).get("command")
+    if not command:
         raise InputError("command: is missing; there is nothing to run")
-    params: dict[str, Any] = {**(given or {}), "command": words}
-    if isinstance(words, str):
-        params.setdefault("shell", True)  # as the older scheduler gave it to a shell
+    params: dict[str, Any] = {**(given or {}), "command": command}
+    if isinstance(command, str):
+        params.setdefault("shell", True)  # as the other scheduler did
     if (folder := entry.take_field("workingdirectory", "workdir", "cwd", "dir", "directory")) is not None:
         params["workingDirectory"] = folder.value
         entry.note_mapped(folder.field, "the working directory")
@@ -297,7 +316,7 @@ def convert_command(entry: ForeignEntry, given: Mapping[str, Any] | None = None)
 
 
 def convert_function(entry: ForeignEntry, given: Mapping[str, Any] | None = None) -> TypeAndParams:
-    """A task that calls a function."""
+    """Return the params of a task that calls a function."""
     found = entry.take_field("func", "function", "callable", "task", "handler", "target", "ref")
     text = str(found.value if found else (given or {}).get("callable", "")).strip().removesuffix("()")
     name = text if ":" in text else ":".join(text.rsplit(".", 1))
@@ -342,7 +361,7 @@ def _find_type(name: str) -> str:
 
 
 def _rename_params(entry: ForeignEntry, type_name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The params under the names that the type has, with those that stand beside them in the entry."""
+    """Return the params by the names of the type, with those given as fields of the entry itself."""
     names = {normalize_name(name): name for name in _param_names(type_name)}
     if type_name == "rss_watch":
         names |= {"url": "feedUrl", "feed": "feedUrl"}
@@ -352,11 +371,13 @@ def _rename_params(entry: ForeignEntry, type_name: str, given: Mapping[str, Any]
 
 def _take_loose_params(entry: ForeignEntry, type_name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     loose: dict[str, Any] = {}
-    wanted = {name: (name,) for name in _param_names(type_name) if name not in RESERVED_FIELDS}
+    names: dict[str, tuple[str, ...]] = {
+        name: (name,) for name in _param_names(type_name) if name not in RESERVED_FIELDS
+    }
     if type_name == "rss_watch":
-        wanted["feedUrl"] = ("feedUrl", "url", "feed")  # type: ignore[assignment]  # longer than the others
-    for name, others in wanted.items():
-        if name not in given and (found := entry.take_field(*others)) is not None:
+        names["feedUrl"] = ("feedUrl", "url", "feed")
+    for name, spellings in names.items():
+        if name not in given and (found := entry.take_field(*spellings)) is not None:
             loose[name] = found.value
             entry.note_mapped(found.field, f"params.{name}")
     return loose

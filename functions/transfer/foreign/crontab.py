@@ -1,4 +1,4 @@
-"""The shape of crontabs: a user's own, and those of `/etc/cron.d` with the user as the sixth field."""
+"""Reads crontabs: those of a user, and those of `/etc/cron.d` with the user as the sixth field."""
 
 import re
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ NO_REBOOT_REASON = "there is no start of a machine here; start it by the machine
 
 @dataclass
 class _CrontabReader:
-    """What is known by the line that is read."""
+    """The state of a reader between lines."""
 
     file: str
     defaults: ImportDefaults
@@ -38,14 +38,14 @@ class _CrontabReader:
 
 
 def is_crontab(text: str) -> bool:
-    """Whether there is a line such as a crontab has."""
+    """Whether *text* has a line of a crontab."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     entries = [line for line in lines if ENTRY_LINE.match(line)]
     return bool(entries) and all(line in entries or VARIABLE_LINE.match(line) for line in lines[:3])
 
 
 def has_user_column(text: str, file: str) -> bool:
-    """Whether the sixth field is a user: by the file's place, or because every entry has an account there."""
+    """Whether the sixth field is a user: by the file's path, or because every entry has an account there."""
     if "cron.d/" in file.replace("\\", "/") or file.replace("\\", "/").endswith("/etc/crontab"):
         return True
     sixth = [
@@ -60,7 +60,7 @@ def has_user_column(text: str, file: str) -> bool:
 def read_crontab(
     text: str, file: str, defaults: ImportDefaults, *, with_user: bool, ids: set[str]
 ) -> ForeignTasks:
-    """Return the tasks of a crontab; *ids* are taken already, and those of the tasks are added."""
+    """Return the tasks of a crontab; *ids* are in use, and those of the tasks are added."""
     reading = _CrontabReader(file, defaults, with_user, ids=ids)
     for number, line in enumerate(text.splitlines(), 1):
         _read_line(reading, number, line.strip())
@@ -92,7 +92,7 @@ def _read_line(reader: _CrontabReader, number: int, line: str) -> None:
 
 
 def _read_comment(reader: _CrontabReader, number: int, text: str) -> None:
-    if COLUMN_HEADING.match(text):  # what stands above it is about the file
+    if COLUMN_HEADING.match(text):  # the comments above it are about the file
         reader.comment.clear()
     elif re.match(r"(@\w+|[\d*][\d*/,-]*(\s+[\d*/,A-Za-z-]+){4})\s+\S", text):
         reader.notes.append(ImportNote("", "", "left out", "is an entry that was commented out", number))
@@ -173,7 +173,7 @@ def _add_task(
         "params": params,
         "schedule": schedule,
         "timezone": reader.timezone or reader.defaults.timezone,
-        "retry": {"maxAttempts": 1},  # cron tries nothing twice
+        "retry": {"maxAttempts": 1},  # cron does not retry
     }
     if reader.defaults.timeout_s is not None:
         given["timeoutSeconds"] = reader.defaults.timeout_s
@@ -196,7 +196,7 @@ def _add_task(
 
 
 def split_command(text: str) -> tuple[str, str]:
-    r"""The command, and what it reads: `%` ends it, further ones end lines, `\%` is a percent sign."""
+    r"""Return the command and its input: `%` ends the command, further ones end lines, `\%` is literal."""
     parts = [part.replace("\\%", "%") for part in re.split(r"(?<!\\)%", text)]
     stdin = "\n".join(parts[1:])
     return parts[0].strip(), f"{stdin}\n" if len(parts) > 1 else ""

@@ -1,4 +1,4 @@
-"""An entry: one older task as plain values, of which nothing goes by unseen."""
+"""An entry of another scheduler: plain values, and a note about each field, so that none is lost silently."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,14 +11,14 @@ from functions.domain.validation import FieldPath
 from functions.taskfiles import FileProblem
 from functions.taskfiles.parser import ParsedFile
 
-# What became of somebody's older tasks: a sentence about each field, and what could not be read.
+# The result of an import: a sentence about each field, and the problems.
 
 ImportAction = Literal["mapped", "changed", "left out"]
 
 
 @dataclass(frozen=True, slots=True)
 class ImportDefaults:
-    """What a reader must know beside the text.
+    """The options of an import.
 
     Attributes:
         now: A moment after which nothing has happened yet.
@@ -32,7 +32,7 @@ class ImportDefaults:
 
     @property
     def timeout_remark(self) -> str:
-        """A sentence about attempts whose length nobody bounded."""
+        """A sentence about attempts without a limit of time."""
         most = TaskSpec.model_fields["timeout_seconds"].default if self.timeout_s is None else self.timeout_s
         more = "give one that needs longer timeoutSeconds, and the tick as much (TICK_BUDGET_SECONDS)"
         return f"there was no limit of time; an attempt may take {most:g} s here: {more}"
@@ -40,7 +40,7 @@ class ImportDefaults:
 
 @dataclass(frozen=True, slots=True)
 class ImportNote:
-    """What became of one field, or of a whole entry.
+    """What an import did with one field, or with a whole entry.
 
     Attributes:
         task: The id it has here, or the name it had there; empty for the file itself.
@@ -66,7 +66,7 @@ class ImportNote:
 
 @dataclass(frozen=True, slots=True)
 class ImportedTask:
-    """A task as it comes here.
+    """A task as imported.
 
     Attributes:
         last_run_at: When the other scheduler last ran it; None when that is not known.
@@ -80,7 +80,7 @@ class ImportedTask:
 
 @dataclass(frozen=True, slots=True)
 class ForeignTasks:
-    """What files of one shape hold: all that could be read, and every fault of the rest."""
+    """The tasks of files of one format: those that can be read, and every problem of the others."""
 
     format_name: str
     tasks: tuple[ImportedTask, ...] = ()
@@ -104,14 +104,14 @@ SEPARATORS = re.compile(r"[\s_.-]+")
 
 @dataclass(frozen=True, slots=True)
 class FieldValue:
-    """A field that was looked for: the name it has in the file, and its value, which is not empty."""
+    """A field that was found: its name in the file, and its value, which is not empty."""
 
     field: str
     value: Any
 
 
 class ForeignEntry:
-    """One older task. Names are compared without case, spaces, hyphens and underscores.
+    """One task of another scheduler. Names are compared without case, spaces, hyphens and underscores.
 
     Attributes:
         name: What to call it until it has an id.
@@ -130,7 +130,7 @@ class ForeignEntry:
         self.name = name or self._find_title() or f"entry {int(place[-1]) + 1 if place else 1}"
 
     def take_field(self, *names: str) -> FieldValue | None:
-        """The first of the fields *names* that is not empty; all of them count as seen."""
+        """Return the first of the fields *names* that is not empty; all of them count as used."""
         found = None
         for name in names:
             key = self._keys.get(normalize_name(name))
@@ -142,33 +142,33 @@ class ForeignEntry:
         return found
 
     def has_field(self, *names: str) -> bool:
-        """Whether there is any of the fields *names*, empty or not."""
+        """Whether the entry has one of the fields *names*, empty or not."""
         return any(normalize_name(name) in self._keys for name in names)
 
     def note_mapped(self, field: str, reason: str) -> None:
-        """Say that *field* means here what it meant there."""
+        """Note that *field* means the same here."""
         self.notes.append((field, "mapped", reason))
 
     def note_changed(self, field: str, reason: str) -> None:
-        """Say that *field* does not mean quite the same here."""
+        """Note that *field* means something slightly different here."""
         self.notes.append((field, "changed", reason))
 
     def note_left_out(self, field: str, reason: str) -> None:
-        """Say that *field* is not kept."""
+        """Note that *field* is not imported."""
         self.notes.append((field, "left out", reason))
 
     def note_unused_fields(self) -> None:
-        """Say of all fields nobody asked for that they are not kept."""
+        """Note that fields that were never read are not imported."""
         for key in self.fields:
             if key not in self._used_keys and self.fields[key] not in (None, "", [], {}):
                 self.note_left_out(str(key), "a task has no such field here")
 
     def line_of(self, field: str = "") -> int | None:
-        """Where *field* begins, or the entry."""
+        """Return the line of *field*, or of the entry."""
         return self.document.line_of((*self.place, field) if field else self.place)
 
     def iter_notes(self, task: str) -> Iterator[ImportNote]:
-        """The notes, under the name that the task has by now."""
+        """Return the notes, with the id of the task."""
         for field, did, why in self.notes:
             yield ImportNote(task, field, did, why, self.line_of(field))
 
@@ -181,12 +181,12 @@ class ForeignEntry:
 
 
 def normalize_name(name: object) -> str:
-    """*name* without what people write in different ways."""
+    """Return *name* without case, spaces, hyphens and underscores."""
     return SEPARATORS.sub("", str(name).lower())
 
 
 def find_entries(document: ParsedFile) -> tuple[list[ForeignEntry], list[FieldPath], Mapping[str, Any]]:
-    """The entries of *document*, the places of what can be none, and what stands beside them.
+    """Return the entries of *document*, the paths of values that are no entries, and the fields beside them.
 
     Entries are a list, or a mapping of names to entries; below a name such as `jobs`, or at the top.
     """
@@ -207,7 +207,7 @@ def find_entries(document: ParsedFile) -> tuple[list[ForeignEntry], list[FieldPa
 
 
 def _cell_text(value: Any) -> Any:
-    """The text of a cell that is given as pieces of rich text, or as a link."""
+    """Return the text of a cell of rich text or of a link."""
     if isinstance(value, Mapping) and isinstance(value.get("link") or value.get("text"), str):
         return value.get("link") or value["text"]
     if isinstance(value, list) and value and all(isinstance(one, Mapping) and "text" in one for one in value):

@@ -1,4 +1,4 @@
-"""Shapes: what an older scheduler's file is, by looking at it or by name, and its reader."""
+"""The formats of other schedulers: detects the format of a file, or takes it by name, and reads the file."""
 
 import csv
 import io
@@ -32,7 +32,7 @@ DraftReader = Callable[[ForeignEntry, ImportDefaults, Mapping[str, Any]], TaskDr
 
 @dataclass(frozen=True, slots=True)
 class ForeignFormat:
-    """A list of entries with named fields.
+    """A format that is a list of entries with named fields.
 
     Attributes:
         example: What a file of this shape has, for the error when it has nothing of the kind.
@@ -74,7 +74,7 @@ FORMAT_NAMES = (*FORMATS, "crontab", "cron.d")
 def read_foreign(
     sources: Sequence[tuple[str, str]], defaults: ImportDefaults, *, format_name: str | None = None
 ) -> ForeignTasks:
-    """Read texts of one shape or several; what can be read is, whatever else is wrong.
+    """Read texts of one format or several; a problem in one entry does not stop the others.
 
     Args:
         sources: The name of each file, and its text.
@@ -174,7 +174,7 @@ def _convert_entries(
 
 
 def _to_problem(message: str) -> Problem:
-    """What an error's text `field: reason` tells of."""
+    """Split an error's text `field: reason` into a problem."""
     field, colon, reason = message.partition(": ")
     return Problem((field,), reason) if colon and " " not in field else Problem((), message)
 
@@ -201,7 +201,7 @@ def _is_json(text: str) -> bool:
 
 
 def _parse_csv(text: str) -> ParsedFile:
-    """A CSV file as a list of rows."""
+    """Return a CSV file as a list of rows."""
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
     rows: list[dict[str, Any]] = []
     lines: dict[tuple[str | int, ...], int] = {}

@@ -1,4 +1,4 @@
-"""The shapes that are lists of entries with named fields: what each calls its timing, and what it alone has.
+"""Reads the formats that are lists of entries with named fields: their timing, and their own fields.
 
 `tasks.json` with `frequency`, jobs with `command` and `schedule`, and rows of a table with `nextRunAt`.
 """
@@ -20,7 +20,7 @@ UNIT_NAMES = ("seconds", "minutes", "hours", "days", "weeks")
 
 @dataclass(frozen=True, slots=True)
 class RunTimes:
-    """What is known of an entry's past and future."""
+    """The last and the next run of an entry."""
 
     last_run_at: Any = None
     next_run_at: Any = None
@@ -29,28 +29,28 @@ class RunTimes:
 def draft_frequency(
     entry: ForeignEntry, defaults: ImportDefaults, file_fields: Mapping[str, Any]
 ) -> TaskDraft:
-    """An entry of `tasks.json`."""
+    """Read an entry of `tasks.json`."""
     return _build_draft(
         entry, defaults, file_fields, ("frequency", "schedule", "cron", "interval", "every"), convert_work
     )
 
 
 def draft_job(entry: ForeignEntry, defaults: ImportDefaults, file_fields: Mapping[str, Any]) -> TaskDraft:
-    """An entry of `jobs/*.yaml`."""
+    """Read an entry of `jobs/*.yaml`."""
     return _build_draft(
         entry, defaults, file_fields, ("schedule", "cron", "frequency", "interval", "every"), convert_command
     )
 
 
 def draft_row(entry: ForeignEntry, defaults: ImportDefaults, file_fields: Mapping[str, Any]) -> TaskDraft:
-    """A row of a table."""
+    """Read a row of a table."""
     return _build_draft(
         entry, defaults, file_fields, ("schedule", "cron", "frequency", "interval"), _convert_row_work
     )
 
 
 def timezone_of(entry: ForeignEntry, defaults: ImportDefaults, file_fields: Mapping[str, Any]) -> str:
-    """The zone of *entry*: its own, the file's, or else the usual one."""
+    """Return the zone of *entry*: its own, the file's, or else the default."""
     if (found := entry.take_field(*TIMEZONE_FIELDS)) is not None:
         entry.note_mapped(found.field, "the zone its times are of")
         return str(found.value).strip()
@@ -58,7 +58,7 @@ def timezone_of(entry: ForeignEntry, defaults: ImportDefaults, file_fields: Mapp
 
 
 def run_times_of(entry: ForeignEntry, timezone: str, defaults: ImportDefaults) -> RunTimes:
-    """When *entry* ran last, and is to run next; what cannot be so is left out."""
+    """Return when *entry* ran last and runs next; impossible times are left out."""
     last, next_ = entry.take_field(*LAST_RUN_FIELDS), entry.take_field(*NEXT_RUN_FIELDS)
     kept: dict[str, Any] = {}
     for name, found in (("last_run_at", last), ("next_run_at", next_)):
@@ -79,7 +79,7 @@ def run_times_of(entry: ForeignEntry, timezone: str, defaults: ImportDefaults) -
 def read_timing(
     entry: ForeignEntry, names: tuple[str, ...], timezone: str, run_times: RunTimes, defaults: ImportDefaults
 ) -> Timing:
-    """When *entry* runs, as the first of the fields *names* says.
+    """Return the timing of *entry* by the first of the fields *names*.
 
     Raises:
         InputError: It says nothing that can be understood; the text names the field.
@@ -143,7 +143,7 @@ def _key_of(entry: ForeignEntry, name: str) -> str:
 
 
 def _take_with_unit(entry: ForeignEntry, names: tuple[str, ...]) -> tuple[FieldValue | None, str]:
-    """A field such as `frequency_minutes`, with its unit."""
+    """Return the timing of a field such as `frequency_minutes`, with its unit."""
     for name in names:
         for unit in UNIT_NAMES:
             if (found := entry.take_field(f"{name}{unit}")) is not None:

@@ -1,4 +1,4 @@
-"""Adopting: older tasks become tasks of the store, and go on where the older scheduler left them."""
+"""Saves imported tasks: in the store, continuing where the other scheduler stopped, or as a task file."""
 
 import json
 import re
@@ -19,24 +19,24 @@ from functions.services.apply import PlannedChange, apply_plan
 from functions.taskfiles import FileProblem
 from functions.transfer.foreign.entry import ForeignTasks, ImportedTask
 
-ORIGIN = "import"  # task files never remove what came from elsewhere
+ORIGIN = "import"  # so that applying task files never removes them
 TIME_RESOLUTION = timedelta(microseconds=1)
 BATCH_SIZE = 100
 IDLE_STATUSES = (Status.SCHEDULED, Status.PAUSED, Status.ENDED)
 
 
 def drop_ended(foreign: ForeignTasks, *, now: datetime) -> ForeignTasks:
-    """*foreign* without the tasks whose schedule has no occurrence left; each is a fault."""
+    """Return *foreign* without tasks whose schedule has no occurrence left; each becomes a problem."""
     kept: list[ImportedTask] = []
-    faults: list[FileProblem] = []
-    for moved in foreign.tasks:
+    problems: list[FileProblem] = []
+    for imported in foreign.tasks:
         try:
-            new_task(moved.spec, now=now, origin=ORIGIN)
+            new_task(imported.spec, now=now, origin=ORIGIN)
         except InputError as exc:
-            faults.append(FileProblem("", None, moved.spec.id, "", str(exc)))
+            problems.append(FileProblem("", None, imported.spec.id, "", str(exc)))
         else:
-            kept.append(moved)
-    return replace(foreign, tasks=tuple(kept), problems=(*foreign.problems, *faults))
+            kept.append(imported)
+    return replace(foreign, tasks=tuple(kept), problems=(*foreign.problems, *problems))
 
 
 async def save_tasks(
@@ -47,13 +47,13 @@ async def save_tasks(
     new_id: Callable[[], str],
     dry_run: bool = False,
 ) -> list[PlannedChange]:
-    """Make or change the tasks in *store*; others stay as they are. Doing so again changes nothing.
+    """Create or change the tasks in *store*; others stay as they are. Saving twice changes nothing.
 
-    A task that never ran here takes over when it last ran, and its next run: the first occurrence after
-    that. When that has passed, it is run once, late, as its misfire policy says.
+    A task that never ran here gets the time of its last run from the other scheduler, and as its next run the
+    first occurrence after that. If that has passed, its misfire policy decides about one late run.
 
     Raises:
-        InputError: Somebody else changed one of the tasks meanwhile.
+        InputError: Another writer changed one of the tasks meanwhile.
     """
     changes = await apply_plan(
         store,
@@ -96,7 +96,7 @@ async def _carry_over(
 
 
 def changes_to_carry_over(task: Task, imported: ImportedTask, *, now: datetime) -> dict[str, Any]:
-    """What *task*, new here, takes over; empty when it has run here, or has taken it over already."""
+    """Return what *task* takes over; empty when it has run here, or has it already."""
     if task.last_run_at is not None or task.run_count or task.status not in IDLE_STATUSES:
         return {}
     since = imported.next_run_at - TIME_RESOLUTION if imported.next_run_at else imported.last_run_at
@@ -109,7 +109,7 @@ def changes_to_carry_over(task: Task, imported: ImportedTask, *, now: datetime) 
 
 
 async def _is_carried_over(store: Store, expected: Task) -> bool:
-    """Whether the task took over what it should, though the answer was lost, or has run here since."""
+    """Whether a write without an answer was applied, or the task has run here since."""
     found: tuple[VersionedTask, ...] = (await store.get_tasks([expected.id])).tasks
     if not found or found[0].task.run_count:
         return True
@@ -117,7 +117,7 @@ async def _is_carried_over(store: Store, expected: Task) -> bool:
     return (task.last_run_at, task.next_occurrence) == (expected.last_run_at, expected.next_occurrence)
 
 
-# A task file: tasks as YAML that people read, keep and apply.
+# Task files: tasks as YAML.
 
 PLAIN_SCALAR = re.compile(r"[A-Za-z][A-Za-z0-9_/. -]*[A-Za-z0-9_]")
 RESERVED_WORDS = frozenset(
@@ -129,7 +129,7 @@ UNPRINTABLE = re.compile(
 
 
 def render_task_file(specs: Sequence[TaskSpec], *, comments: Sequence[str] = ()) -> str:
-    """The YAML text of *specs*, below *comments* as comments. What is at its default is left away."""
+    """Return *specs* as YAML below *comments*. Fields with default values are left out."""
     lines = [f"# {' '.join(line.split())}".rstrip() for line in comments]
     if not specs:
         return "\n".join([*lines, "tasks: []", ""])
@@ -142,7 +142,7 @@ def render_task_file(specs: Sequence[TaskSpec], *, comments: Sequence[str] = ())
 def _render_task(spec: TaskSpec) -> Iterator[str]:
     values: dict[str, Any] = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     if not values.get("timezone"):
-        values["timezone"] = spec.timezone  # whoever applies the file may have another default
+        values["timezone"] = spec.timezone  # the default may differ where the file is applied
     start = "  - "
     for name, value in values.items():
         whole = int(value) if isinstance(value, float) and value.is_integer() else value

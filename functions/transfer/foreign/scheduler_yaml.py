@@ -1,4 +1,4 @@
-"""The shape of schedulers inside a program: `cron` or `interval`, and the path of a function to call."""
+"""Reads job lists of schedulers inside a program: a `cron` or `interval` trigger, and a function to call."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -19,7 +19,7 @@ UNITS = ("weeks", "days", "hours", "minutes", "seconds")
 def draft_function(
     entry: ForeignEntry, defaults: ImportDefaults, file_fields: Mapping[str, Any]
 ) -> TaskDraft:
-    """An entry with `func`."""
+    """Read an entry with `func`."""
     timezone = timezone_of(entry, defaults, file_fields)
     moments = run_times_of(entry, timezone, defaults)
     when = _convert_timing(entry, defaults, timezone, moments)
@@ -57,7 +57,7 @@ def _convert_timing(entry: ForeignEntry, defaults: ImportDefaults, timezone: str
 
 
 def _take_trigger_fields(entry: ForeignEntry) -> dict[str, Any]:
-    """The fields of a trigger that stand in the entry itself."""
+    """Return the fields of a trigger that are fields of the entry itself."""
     return {
         name: found.value
         for name in (*CRON_FIELDS, *UNITS, "second", "week", "year", "rundate")
@@ -96,7 +96,7 @@ def _convert_interval(
 
 
 def _convert_cron(entry: ForeignEntry, found: FieldValue, values: Mapping[str, Any], zone: str) -> Timing:
-    """Five fields. What is finer than the finest given is at its least, as APScheduler has it."""
+    """Return five cron fields; those finer than the finest given are at their minimum, as in APScheduler."""
     if values.get("week", "*") != "*" or values.get("year", "*") != "*":
         raise InputError(f"{found.field}: weeks of the year, and years, cannot be kept")
     if str(values.get("second", "0")) not in ("0", "00"):
@@ -145,7 +145,7 @@ def _convert_bounds(entry: ForeignEntry, fields: dict[str, Any], timezone: str) 
 
 
 def _convert_late_runs(entry: ForeignEntry, fields: dict[str, Any]) -> None:
-    """What becomes of runs that are late or that overlap."""
+    """Return the policies for late and overlapping runs."""
     grace, coalesce = entry.take_field("misfiregracetime"), entry.take_field("coalesce")
     misfire: dict[str, Any] = {}
     if grace is not None and isinstance(grace.value, int | float):

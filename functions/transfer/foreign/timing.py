@@ -1,4 +1,4 @@
-"""Timing: the many ways in which older schedulers say how often, as schedules that go on where they were."""
+"""Converts the timing of other schedulers to schedules that continue where those stopped."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from functions.domain.types import timezone_or_utc
 from functions.errors import InputError
 from functions.transfer.foreign.entry import ImportAction
 
-# Moments and stretches of time as older schedulers write them.
+# Instants and durations as other schedulers write them.
 
 MIN_MILLISECONDS = 100_000_000_000  # a number of seconds as large is of the year 5138
 UNIT_SECONDS = {
@@ -23,7 +23,7 @@ ISO_UNITS = (604_800, 86_400, 3600, 60, 1)
 
 
 def parse_instant(value: Any, timezone: str) -> datetime | None:
-    """The moment that *value* means, in UTC; None when it means none.
+    """Return the instant that *value* means, in UTC; None when it is no time.
 
     Args:
         value: ISO 8601 text, with or without an offset, or seconds or milliseconds since 1970.
@@ -43,7 +43,7 @@ def parse_instant(value: Any, timezone: str) -> datetime | None:
 
 
 def parse_seconds(text: str) -> float | None:
-    """How long *text* says, such as `5m`, `1h30m`, `2 hours`, `00:05:00`, `PT5M`; None when it is none."""
+    """Return the seconds of a duration: `5m`, `1h30m`, `2 hours`, `00:05:00`, `PT5M`; None for other text."""
     text = text.strip().lower()
     if (iso := ISO_DURATION.fullmatch(text)) and any(iso.groups()):
         return float(sum(int(n or 0) * unit for n, unit in zip(iso.groups(), ISO_UNITS, strict=True)))
@@ -59,7 +59,7 @@ def parse_seconds(text: str) -> float | None:
 
 
 def format_interval(duration: timedelta) -> str:
-    """The schedule of *duration*, in whole seconds: `every 1h30m`."""
+    """Return the schedule of *duration*, in whole seconds: `every 1h30m`."""
     seconds = max(1, round(duration.total_seconds()))
     text = ""
     for unit, length in (("w", 604_800), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
@@ -85,7 +85,7 @@ INTERVAL_WORDS = {
 
 
 class NotScheduledError(InputError):
-    """An entry that no schedule ever started: there is nothing to move, and nothing wrong with it."""
+    """Raised for an entry without a schedule: there is nothing to import, and no problem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Timing:
 def convert_timing(
     given: Any, *, timezone: str, anchor: datetime | None = None, unit: str = "", time_of_day: str = ""
 ) -> Timing:
-    """Return what *given* means.
+    """Return the timing that *given* means.
 
     Args:
         given: Words, a number, a cron expression, or a moment.
@@ -145,7 +145,7 @@ def convert_timing(
 
 
 def interval_timing(duration: timedelta, anchor: datetime | None) -> Timing:
-    """What comes again each *duration*, counted from *anchor*."""
+    """Return a schedule of every *duration*, counted from *anchor*."""
     why = "counted from the moment known of it" if anchor else "counted from when the task is made here"
     if duration < MIN_INTERVAL:
         interval = format_interval(duration).removeprefix("every ")
@@ -155,7 +155,7 @@ def interval_timing(duration: timedelta, anchor: datetime | None) -> Timing:
 
 
 def cron_timing(text: str) -> Timing:
-    """A cron expression; seconds and years are left away where they say nothing.
+    """Return a cron expression; fields for seconds and years are dropped where they restrict nothing.
 
     Raises:
         InputError: They say something, or the days of the week are counted in another way.
@@ -226,14 +226,14 @@ def _convert_calendar(
 
 
 def _cron_days(what: str, day: str | None, local: datetime | None) -> str:
-    """The last three cron fields."""
+    """Return the last three cron fields."""
     if what in ("day", "daily"):
         return "* * *"
     if what.startswith("weekday"):
         return "* * 1-5"
     if what.startswith("weekend"):
         return "* * 0,6"
-    date = min(local.day, 28) if local else 1  # every month has it
+    date = min(local.day, 28) if local else 1  # every month has a 28th
     if what.startswith("month"):
         return f"{date} * *"
     if what.startswith(("year", "annual")):

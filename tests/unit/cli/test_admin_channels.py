@@ -56,7 +56,7 @@ def test_list_names_the_channels_and_never_their_addresses(scheduler: Scheduler,
     ("path", "code", "words"),
     [
         ("/", 0, "was accepted"),
-        ("/gone", 1, "HTTP 410: the receiver wants no more; unset WEBHOOK_URL; a retry will not help"),
+        ("/gone", 1, "HTTP 410: the receiver accepts no more; unset WEBHOOK_URL; a retry will not help"),
         ("/busy", 1, "HTTP 503; a retry may help"),
     ],
 )

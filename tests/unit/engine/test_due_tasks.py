@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from functions.domain.storage import ConditionalWrite, VersionedTask
+from functions.domain.storage import ConditionalWrite
 from functions.domain.task import Task
 from functions.engine import due_tasks
-from functions.engine.due_tasks import DueTasks, Queue
+from functions.engine.due_tasks import DueTasks
 from functions.engine.report import TickReport
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
@@ -53,12 +53,3 @@ async def test_a_task_in_two_windows_is_queued_once(
     due, report = await read_all(tmp_path, *(make_task(f"t{n}", next_run_at=NOON) for n in range(2)))
 
     assert (2, 2) == (report.due, due.waiting)
-
-
-def test_taking_more_than_there_is_takes_all_in_order(make_task: MakeTask) -> None:
-    queue = Queue(is_backlog=False)
-    tasks = [VersionedTask(make_task(f"t{n}"), 1) for n in range(3)]
-    queue.add(tasks)
-
-    assert tasks[:2] == queue.take(2)
-    assert (tasks[2:], []) == (queue.take(9), queue.take(1))

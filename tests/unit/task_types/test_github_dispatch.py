@@ -74,7 +74,7 @@ async def test_the_event_arrives_as_github_wants_it(
 ) -> None:
     outcome = await run_job(make_job("github_dispatch", PARAMS), over_the_wire)
 
-    assert (OutcomeKind.SUCCEEDED, "GitHub took the event nightly for octo-org/site") == (
+    assert (OutcomeKind.SUCCEEDED, "GitHub accepted the event nightly for octo-org/site") == (
         outcome.kind,
         outcome.summary,
     )

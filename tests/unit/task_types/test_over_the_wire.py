@@ -101,7 +101,7 @@ async def test_a_feed_is_fetched_once_and_then_only_asked_about(
 
     second = await run_job(make_job("rss_watch", params, memory=first.memory), tools)
 
-    assert "Took note of 1 entry in Example; new ones will be told from now on" == first.summary
+    assert "Recorded 1 entry of Example; new ones are reported from now on" == first.summary
     assert "Nothing new: the feed has not changed" == second.summary
 
 

@@ -46,7 +46,7 @@ def test_every_type_shows_an_example_it_accepts(name: str) -> None:
 )
 def test_only_types_can_be_named(name: str) -> None:
     """A name from a task never reaches another module."""
-    with pytest.raises(InputError, match="no task type of this name"):
+    with pytest.raises(InputError, match="no task type has this name"):
         actions.check_params(name, {})
 
 

@@ -38,7 +38,7 @@ async def test_the_first_look_only_takes_note(watch: Callable[..., Any]) -> None
     """Nobody wants twenty old articles on the day the watch is set up."""
     outcome = await watch(feed("b", "a"))
 
-    assert "Took note of 2 entries in Example; new ones will be told from now on" == outcome.summary
+    assert "Recorded 2 entries of Example; new ones are reported from now on" == outcome.summary
     assert not outcome.has_news
     assert () == outcome.items
     assert 2 == len(outcome.memory["seen"])

@@ -88,7 +88,7 @@ async def test_who_has_taken_a_message_is_not_told_again_because_another_has_not
     first, second = await one.send([notice()], NOON), await one.send([notice()], NOON)
 
     assert (False, False, 1) == (first.ok, second.ok, len(service.taken))
-    assert "not taken by number 2 of APPRISE_URLS" == first.detail
+    assert "not accepted by number 2 of APPRISE_URLS" == first.detail
     assert not first.permanent
 
 

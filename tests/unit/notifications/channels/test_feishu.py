@@ -220,7 +220,7 @@ async def test_card_nobody_can_read_is_said_in_plain_text(
             "19021: the signature does not match",
         ),
         ({"secret": "theirs"}, {}, "19021"),
-        ({"keyword": "Sesame"}, {}, "19024: the bot wants a keyword"),
+        ({"keyword": "Sesame"}, {}, "19024: the bot requires a keyword"),
     ],
 )
 async def test_refusal_by_a_setting_is_permanent_and_says_which(

@@ -17,6 +17,7 @@ from functions.domain.alerts.routing import ChannelPreferences
 from functions.domain.credits import Account
 from functions.domain.events import Event
 from functions.domain.task_budget import MAX_CREDITS
+from functions.domain.validation import validation_sentence
 from functions.errors import InputError
 from functions.services import access
 from functions.services.apply import sync_digest_task
@@ -77,7 +78,7 @@ async def set_channel(context: CliContext, *, name: str, settings: str) -> int:
         try:
             return ChannelPreferences.model_validate(whole)
         except ValidationError as exc:
-            raise InputError(_first_problem(exc)) from None
+            raise InputError(validation_sentence(exc, whole, model=ChannelPreferences)) from None
 
     new = await channels.update_settings(name, decide)
     if "digest" in changes:
@@ -103,11 +104,6 @@ def _parse_changes(settings: str) -> dict[str, Any]:
             f"{unknown[0]}: is not a setting; the settings are {', '.join(sorted(CHANNEL_FIELDS))}"
         )
     return changes
-
-
-def _first_problem(exc: ValidationError) -> str:
-    first = exc.errors(include_input=False, include_url=False)[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _channel_state(context: CliContext, name: str, settings: ChannelPreferences) -> Cell:
@@ -181,7 +177,7 @@ def _parse_event(given: dict[str, object]) -> Event:
     try:
         return Event.model_validate(given)
     except ValidationError as exc:
-        raise InputError(_first_problem(exc)) from None
+        raise InputError(validation_sentence(exc, given)) from None
 
 
 def parse_json_object(text: str) -> dict[str, object]:

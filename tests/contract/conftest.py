@@ -17,11 +17,14 @@ from tests.fakes.bitable import FakeBitable
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Name what a store cannot promise, with its reason, in the summary of every run."""
+    """Skip what a store cannot promise, with its reason in the summary of every run.
+
+    Not an expected failure: whether such a race is lost depends on the moment, so neither end is certain.
+    """
     for item in items:
         name, _, kind = item.name.removesuffix("]").partition("[")
         if reason := NOT_PROMISED.get(kind, {}).get(name):
-            item.add_marker(pytest.mark.xfail(reason=f"{kind}: {reason}", strict=False))
+            item.add_marker(pytest.mark.skip(reason=f"{kind}: {reason}"))
 
 
 @pytest.fixture(params=["sqlite", "json", "bitable", pytest.param("firestore", marks=pytest.mark.emulator)])

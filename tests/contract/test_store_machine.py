@@ -24,6 +24,7 @@ from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 from tests.contract.places import FullStore
 from tests.fakes.bitable import FakeBitable
+from tests.support import profile
 from tests.support.bitable_places import Sheet
 from tests.support.firestore_emulator import emulator_host
 
@@ -160,7 +161,7 @@ class BitableMachine(StoreMachine):
 
 def play(machine: type[StoreMachine], *, examples: int, steps: int) -> None:
     chosen = settings(
-        max_examples=examples,
+        max_examples=profile.examples(examples),
         stateful_step_count=steps,
         deadline=None,
         derandomize=True,

@@ -2,22 +2,22 @@
 
 import pytest
 
-SKIPPED = pytest.StashKey[list[str]]()
+REASON = "there is no Firestore emulator"
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the tests marked `emulator`."""
-    skipped = [item for item in items if item.get_closest_marker("emulator")]
-    for item in skipped:
-        item.add_marker(pytest.mark.skip(reason="there is no Firestore emulator"))
-    config.stash[SKIPPED] = [item.nodeid for item in skipped]
+    for item in items:
+        if item.get_closest_marker("emulator"):
+            item.add_marker(pytest.mark.skip(reason=REASON))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Name every one of them at the end, where nobody can miss it."""
-    skipped = config.stash.get(SKIPPED, [])
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name every one of them at the end; read from the reports, which also come from other processes."""
+    reports = terminalreporter.stats.get("skipped", [])
+    skipped = sorted(report.nodeid for report in reports if REASON in str(report.longrepr))
     if skipped:
-        terminalreporter.section("NOT TESTED: there is no Firestore emulator", yellow=True, bold=True)
+        terminalreporter.section(f"NOT TESTED: {REASON}", yellow=True, bold=True)
         for name in skipped:
             terminalreporter.write_line(f"not run: {name}")
         terminalreporter.write_line(

@@ -1,8 +1,9 @@
 """The rules of the layout, each as a function from a module's source to what is wrong with it."""
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -104,14 +105,19 @@ VAGUE = frozenset({"utils", "util", "helpers", "helper", "common", "manager", "m
 
 @dataclass(frozen=True)
 class Module:
-    """A source file; *path* is relative to the root, with slashes."""
+    """A source file, parsed once; *path* is relative to the root, with slashes."""
 
     path: str
     source: str
 
-    @property
+    @cached_property
     def tree(self) -> ast.Module:
         return ast.parse(self.source)
+
+    @cached_property
+    def nodes(self) -> Sequence[ast.AST]:
+        """All nodes of the tree, parents before children."""
+        return tuple(ast.walk(self.tree))
 
     @property
     def package(self) -> str:
@@ -119,7 +125,8 @@ class Module:
         return parts[1] if parts[0] == "functions" and len(parts) > 1 else parts[0]
 
 
-def product() -> list[Module]:
+@cache
+def product() -> Sequence[Module]:
     """All modules that are deployed, save what scripts/protos makes."""
     files = [ROOT / "main.py", *sorted((ROOT / "functions").rglob("*.py"))]
     files = [file for file in files if not file.name.endswith("_pb2.py")]
@@ -173,7 +180,7 @@ def reads_no_environment(module: Module) -> Iterator[str]:
     """Variables are read once, at the entries, and handed on."""
     if module.path in ENVIRONMENT:
         return
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv", "putenv"):
             yield f"line {node.lineno}: {node.attr}"
         elif isinstance(node, ast.ImportFrom) and node.module == "os":
@@ -190,7 +197,7 @@ def prints_nothing(module: Module) -> Iterator[str]:
     """Only the command line speaks to a screen; the rest has logs."""
     if module.path.startswith(SCREEN):
         return
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
             yield f"line {node.lineno}: print"
 
@@ -231,7 +238,7 @@ RULES: tuple[Callable[[Module], Iterator[str]], ...] = (
 
 def _imports(module: Module) -> Iterator[str]:
     """Full names of what is imported, also inside functions, and for types alone."""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level:
@@ -242,7 +249,7 @@ def _imports(module: Module) -> Iterator[str]:
 
 def _called(module: Module, names: Mapping[str, set[str]]) -> Iterator[str]:
     """Uses of `owner.name`, however the owner was reached, and `from owner import name`."""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Attribute) and node.attr in names.get(_last_name(node.value), ()):
             yield f"line {node.lineno}: {_last_name(node.value)}.{node.attr}"
         elif isinstance(node, ast.ImportFrom):

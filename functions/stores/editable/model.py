@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from functions.domain.lifecycle.edit import edit_task, new_task
 from functions.domain.run import Run
 from functions.domain.storage import InvalidDocument, VersionedTask
 from functions.domain.task import Task, TaskSpec, slugify
+from functions.domain.validation import Problem, join_problems, problems_of
 from functions.errors import InputError
 from functions.stores.codec import encode_model
 from functions.stores.json_text import as_mapping, content_hash
@@ -125,23 +125,14 @@ def import_edit(task_id: str, written: Section, kept: Section, *, now: datetime)
 
 
 def validation_message(exc: ValidationError) -> str:
-    """Fields and faults, the first few; never a value."""
-    faults = exc.errors(include_url=False, include_context=False, include_input=False)
-    text = "; ".join(_describe_problem(fault) for fault in faults[:MAX_REPORTED_PROBLEMS])
-    return (
-        text
-        if len(faults) <= MAX_REPORTED_PROBLEMS
-        else f"{text} (and {len(faults) - MAX_REPORTED_PROBLEMS} more)"
-    )
-
-
-def _describe_problem(problem: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in problem["loc"]) or "document"
-    if problem["type"] == "extra_forbidden":
-        known = where in STATE_FIELDS
-        remedy = "the scheduler keeps it elsewhere; leave it out" if known else "check its spelling"
-        return f"{where}: unknown field; {remedy}"
-    return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
+    """The first problems; a field of the scheduler's own has a remedy of its own."""
+    problems = [
+        Problem(problem.path, "unknown field; the scheduler keeps it elsewhere; leave it out")
+        if problem.field in STATE_FIELDS and problem.reason.startswith("unknown field")
+        else problem
+        for problem in problems_of(exc, model=TaskSpec)
+    ]
+    return join_problems(problems, limit=MAX_REPORTED_PROBLEMS)
 
 
 def _previous_task(task: Task, written: Section, kept: Section, state: Section) -> Task:

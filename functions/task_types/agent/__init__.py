@@ -1,4 +1,4 @@
-"""What the task type `agent` is made of: a model's server, the talk with it, tools, answers and notes."""
+"""Task type `agent`: a language model does a task, with tools that only read, and reports ranked items."""
 
 import asyncio
 from typing import Annotated, Any, Literal, Self
@@ -16,16 +16,14 @@ from functions.task_types.agent.tools import AgentTools
 from functions.task_types.support.context import Tools
 from functions.task_types.support.limits import truncate
 
-# Task type `agent`: a language model does a task, perhaps with tools that read, and reports ranked items.
-
-NO_REFERENCES = ("goal", "prompt", "system")  # what a model is told, others read
+NO_REFERENCES = ("goal", "prompt", "system")  # the model's server reads prompts
 EXAMPLE: dict[str, Any] = {
     "goal": "Which of today's stories matter to somebody who runs a small web shop? Say why.",
     "tools": ["rss_read"],
     "hosts": ["example.com"],
     "maxItems": 5,
 }
-_TIME_MARGIN = 0.1  # of the time, kept for coming to an end, so that what was used is known
+_TIME_MARGIN = 0.1  # of the time, reserved for the end, so that the tokens used are recorded
 _MAX_TIME_MARGIN_S = 1.0
 _MAX_MODEL_CHARS = 80
 
@@ -39,18 +37,18 @@ _Host = Annotated[
 
 
 class Params(Model):
-    """What is asked of which model, and how far it may go.
+    """The goal, the model, and the limits of the run.
 
     Attributes:
-        goal: What to find out or decide; or *prompt*, which is the same under another name.
-        system: Added to the scheduler's own rules for the model.
+        goal: What to find out or decide; *prompt* is another name for it.
+        system: Added to the scheduler's own instructions.
         model: None for LLM_MODEL.
-        max_steps: Rounds of tools; 0 means an answer from what the model knows.
-        max_tokens: In one run, prompts and answers together.
-        tools: What the model may use. All of them only read.
-        hosts: Whom the tools may reach: names, or `*.example.com` for all below one.
-        use_previous_result: Show the model what the last run came to.
-        silent_when_nothing_new: Items told before are left out, and without others nobody is told.
+        max_steps: Rounds of tool calls; 0 means an answer without tools.
+        max_tokens: Of one run, prompts and replies together.
+        tools: What the model may call. All of them only read.
+        hosts: The hosts that tools may reach: names, or `*.example.com` for all below one.
+        use_previous_result: Show the model the result of the last run.
+        silent_when_nothing_new: Leave out items reported before; without new ones no notification is sent.
     """
 
     goal: _Text | None = None
@@ -71,28 +69,27 @@ class Params(Model):
             raise ValueError("give either goal or prompt")
         if bool(self.tools) != bool(self.hosts):
             raise ValueError(
-                "tools and hosts go together: what the model may use, and whom it may reach with it"
+                "tools and hosts go together: what the model may call, and the hosts it may reach"
             )
         return self
 
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
-    """Let the model work, within tokens, steps and time, and tell what it found."""
+    """Run the model within its limits, and report what it found."""
     model = tools.model
     name = params.model or (model.default_model if model else "")
     if model is None or not name:
         return failed("Set LLM_BASE_URL and LLM_MODEL (and LLM_API_KEY): no model is set up", permanent=True)
-    notes = SeenItems.from_memory(job.memory)
-    endpoint = ChatCompletionsClient(model, name, token_field=notes.token_field, now=job.started_at)
-    work = _build_conversation(job, params, tools, endpoint, notes)
-    about = {"model": truncate(name, _MAX_MODEL_CHARS)}
+    seen_items = SeenItems.from_memory(job.memory)
+    client = ChatCompletionsClient(model, name, token_field=seen_items.token_field, now=job.started_at)
+    conversation = _build_conversation(job, params, tools, client, seen_items)
+    base_metrics = {"model": truncate(name, _MAX_MODEL_CHARS)}
     try:
-        result = await work.run()
+        result = await conversation.run()
     except ModelError as exc:
-        metrics = about | work.usage.metrics()
-        wait = exc.retry_after
-        return failed(exc.reason, permanent=exc.permanent, retry_after=wait, metrics=metrics)
-    return _to_outcome(result, params, notes, work.usage, endpoint, about)
+        metrics = base_metrics | conversation.usage.metrics()
+        return failed(exc.reason, permanent=exc.permanent, retry_after=exc.retry_after, metrics=metrics)
+    return _to_outcome(result, params, seen_items, conversation.usage, client, base_metrics)
 
 
 def _build_conversation(
@@ -102,7 +99,7 @@ def _build_conversation(
     if params.tools and params.max_steps:
         toolbox = AgentTools(tools.http, tuple(dict.fromkeys(params.tools)), params.hosts, tools.redact)
     previous = seen_items.previous_result if params.use_previous_result else None
-    asked = task_message(
+    task = task_message(
         params.goal or params.prompt or "",
         at=job.scheduled_at,
         timezone=job.timezone,
@@ -111,19 +108,17 @@ def _build_conversation(
         event=job.event.to_cloud_event().to_structured_json() if job.event else None,
     )
     margin_s = min(_MAX_TIME_MARGIN_S, job.timeout_s * _TIME_MARGIN)
-    limited = job.max_tokens is not None and job.max_tokens < params.max_tokens
-    bounds = AgentLimits(
-        max_tokens=min(params.max_tokens, job.max_tokens)
-        if job.max_tokens is not None
-        else params.max_tokens,
-        tokens_exceeded_reason="the credits for this run are used up"
-        if limited
-        else "maxTokens allows no more",
+    max_tokens, tokens_exceeded_reason = params.max_tokens, "maxTokens allows no more"
+    if job.max_tokens is not None and job.max_tokens < max_tokens:
+        max_tokens, tokens_exceeded_reason = job.max_tokens, "the credits for this run are used up"
+    limits = AgentLimits(
+        max_tokens=max_tokens,
+        tokens_exceeded_reason=tokens_exceeded_reason,
         max_steps=params.max_steps,
         deadline=asyncio.get_running_loop().time() + job.timeout_s - margin_s,
         max_items=params.max_items,
     )
-    return AgentConversation(client, toolbox, [system_message(params.system), asked], bounds)
+    return AgentConversation(client, toolbox, [system_message(params.system), task], limits)
 
 
 def _to_outcome(
@@ -134,15 +129,15 @@ def _to_outcome(
     client: ChatCompletionsClient,
     base_metrics: dict[str, Any],
 ) -> Outcome:
-    fresh = seen_items.unseen(result.items)
-    told = fresh if params.silent_when_nothing_new else result.items
-    news = bool(told) or not params.silent_when_nothing_new
+    new = seen_items.unseen(result.items)
+    reported = new if params.silent_when_nothing_new else result.items
+    has_news = bool(reported) or not params.silent_when_nothing_new
     count = len(result.items)
-    quiet = f"Nothing new: {count} found, all told before" if count else f"Nothing new: {result.summary}"
+    quiet = f"Nothing new: {count} found, all reported before" if count else f"Nothing new: {result.summary}"
     return succeeded(
-        result.summary if news else quiet,
-        metrics=base_metrics | usage.metrics() | {"items": count, "new": len(fresh)},
-        items=tuple(item.to_json() for item in told),
+        result.summary if has_news else quiet,
+        metrics=base_metrics | usage.metrics() | {"items": count, "new": len(new)},
+        items=tuple(item.to_json() for item in reported),
         memory=seen_items.with_items(result, token_field=client.token_field),
-        has_news=news,
+        has_news=has_news,
     )

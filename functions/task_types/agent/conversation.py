@@ -1,4 +1,4 @@
-"""The work of an agent: a short plan, at most so many rounds of tools, an answer; within tokens and time."""
+"""The conversation of an agent: a plan, rounds of tool calls, an answer; within tokens, steps and time."""
 
 import asyncio
 import json
@@ -12,9 +12,9 @@ from functions.task_types.agent.results import AgentResult, parse_result
 from functions.task_types.agent.tools import AgentTools, ToolResult
 from functions.task_types.support.limits import truncate
 
-# The talk with a model as it fits into a number of tokens, estimated: old findings give way first.
+# Fitting messages into a number of tokens, estimated: the oldest tool results are left out first.
 
-BYTES_PER_TOKEN = 3  # on the safe side for English, about right for Chinese
+BYTES_PER_TOKEN = 3  # an overestimate for English, about right for Chinese
 OMITTED_RESULT = "(An earlier finding, left out for want of room.)"
 _TRUNCATION_NOTE = "\n(Cut short for want of room.)"
 _MIN_CHARS = 200
@@ -23,41 +23,41 @@ ChatMessage = Mapping[str, Any]
 
 
 def estimate_tokens(value: object) -> int:
-    """About how many tokens *value*, written as JSON, takes."""
+    """Return the estimated number of tokens of *value* as JSON."""
     text = json.dumps(value, ensure_ascii=False)
     return -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
 
 
 def fit_messages(messages: Sequence[ChatMessage], limit: int) -> list[ChatMessage]:
-    """*messages* with findings left out, oldest first, then the newest cut, until they take *limit* tokens.
+    """Return *messages* with tool results left out, oldest first, and the newest cut, to fit *limit* tokens.
 
-    What was asked is never touched: where that alone is too long, more than *limit* is returned.
+    Other messages never change: when they alone are too long, the result exceeds *limit*.
     """
-    kept = list(messages)
-    findings = [place for place, message in enumerate(kept) if message.get("role") == "tool"]
-    for place in findings[:-1]:
-        if estimate_tokens(kept) <= limit:
-            return kept
-        kept[place] = {**kept[place], "content": OMITTED_RESULT}
-    over = estimate_tokens(kept) - limit
-    if over > 0 and findings:
-        last = kept[findings[-1]]
-        kept[findings[-1]] = {**last, "content": _truncate_by_tokens(str(last.get("content", "")), over)}
-    return kept
+    fitted = list(messages)
+    tool_places = [place for place, message in enumerate(fitted) if message.get("role") == "tool"]
+    for place in tool_places[:-1]:
+        if estimate_tokens(fitted) <= limit:
+            return fitted
+        fitted[place] = {**fitted[place], "content": OMITTED_RESULT}
+    over = estimate_tokens(fitted) - limit
+    if over > 0 and tool_places:
+        last = fitted[tool_places[-1]]
+        fitted[tool_places[-1]] = {**last, "content": _truncate_by_tokens(str(last.get("content", "")), over)}
+    return fitted
 
 
 def _truncate_by_tokens(text: str, tokens: int) -> str:
-    """*text* with at least *tokens* fewer, where it has so many."""
-    room = len(text.encode("utf-8", "replace")) - (tokens + len(_TRUNCATION_NOTE)) * BYTES_PER_TOKEN
-    head = text.encode("utf-8", "replace")[: max(room, _MIN_CHARS)].decode("utf-8", "ignore")
+    """Return *text* shortened by about *tokens*, to no less than `_MIN_CHARS`."""
+    max_bytes = len(text.encode("utf-8", "replace")) - (tokens + len(_TRUNCATION_NOTE)) * BYTES_PER_TOKEN
+    head = text.encode("utf-8", "replace")[: max(max_bytes, _MIN_CHARS)].decode("utf-8", "ignore")
     return head + _TRUNCATION_NOTE
 
 
-MAX_CONTEXT_TOKENS = 24_000  # of one request: the oldest findings give way
-MAX_REPLY_TOKENS = 8192  # of one reply, its thoughts included
-MIN_REPLY_TOKENS = 200  # fewer are no answer
+MAX_CONTEXT_TOKENS = 24_000  # of one request
+MAX_REPLY_TOKENS = 8192  # of one reply, reasoning included
+MIN_REPLY_TOKENS = 200  # fewer do not hold an answer
 MAX_PLAN_TOKENS = 1024
-MAX_CONCURRENT_CALLS = 4  # of the tools a reply asks for; the others it may ask for again
+MAX_CONCURRENT_CALLS = 4  # of one reply's tool calls; the model may repeat the others
 REPLY_TIMEOUT_S = 120.0
 MIN_TIMEOUT_S = 0.5
 _MAX_PLAN_CHARS = 300
@@ -65,12 +65,12 @@ _MAX_PLAN_CHARS = 300
 
 @dataclass(slots=True)
 class Usage:
-    """What was used so far.
+    """Tokens and steps used so far.
 
     Attributes:
-        steps: Rounds of tools.
-        refused_calls: Calls of tools that were not made, as the task does not allow them.
-        is_estimated: Whether the server left some tokens uncounted, so that they were estimated.
+        steps: Rounds of tool calls.
+        refused_calls: Tool calls that the task does not allow; they were not made.
+        is_estimated: Whether some tokens are estimated, as the server did not report them.
     """
 
     prompt_tokens: int = 0
@@ -82,11 +82,11 @@ class Usage:
 
     @property
     def tokens(self) -> int:
-        """Prompts and answers together."""
+        """Prompts and replies together."""
         return self.prompt_tokens + self.completion_tokens
 
     def metrics(self) -> dict[str, Any]:
-        """As metrics of a run."""
+        """Return the usage as metrics of a run."""
         metrics: dict[str, Any] = {
             "promptTokens": self.prompt_tokens,
             "completionTokens": self.completion_tokens,
@@ -102,11 +102,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class AgentLimits:
-    """How far the work may go.
+    """The limits of one run.
 
     Attributes:
-        max_tokens: In all, prompts and answers.
-        tokens_exceeded_reason: What is told when they are used up.
+        max_tokens: Prompts and replies together.
+        tokens_exceeded_reason: For the outcome when they are used up.
         deadline: By the loop's clock.
         max_items: In the answer.
     """
@@ -122,7 +122,7 @@ class AgentConversation:
     """One run of an agent.
 
     Attributes:
-        usage: Kept up to date, so that a run that fails has used what it used.
+        usage: Current at all times, also when the run fails.
     """
 
     def __init__(
@@ -140,10 +140,10 @@ class AgentConversation:
         self._limits = limits
 
     async def run(self) -> AgentResult:
-        """Do the work and return what it came to.
+        """Run the model and return its result.
 
         Raises:
-            ModelError: It came to nothing: no reply, no usable answer, no tokens or no time left.
+            ModelError: There is no result: no reply, no usable answer, no tokens or no time left.
         """
         if self._tools is not None:
             await self._request_plan()
@@ -154,14 +154,15 @@ class AgentConversation:
                 return result
             if not again or reply.finish_reason in ("length", "content_filter"):
                 break
-            wish = results.ANSWER_NOW_PROMPT if reply.tool_calls else results.JSON_ONLY_PROMPT
-            self._messages += [*([{"role": "assistant", "content": reply.text}] if reply.text else [])]
-            self._messages += [results.user_message(wish)]
+            prompt = results.ANSWER_NOW_PROMPT if reply.tool_calls else results.JSON_ONLY_PROMPT
+            if reply.text:
+                self._messages.append({"role": "assistant", "content": reply.text})
+            self._messages.append(results.user_message(prompt))
             reply = await self._request_reply(can_call_tools=False)
         raise self._fail_without_answer(reply)
 
     async def _request_plan(self) -> None:
-        """Let the model say what it is up to: it keeps to it better, and people can read it afterwards."""
+        """Request a plan first: the model follows it, and users read it in the run's metrics."""
         self._messages.append(results.user_message(results.PLAN_PROMPT))
         reply = await self._request_reply(can_call_tools=False, max_tokens=MAX_PLAN_TOKENS)
         self.usage.plan = truncate(" ".join(reply.text.split()), _MAX_PLAN_CHARS)
@@ -169,7 +170,7 @@ class AgentConversation:
         self._messages.append(results.user_message(results.CONTINUE_PROMPT))
 
     async def _collect_results(self) -> ModelReply:
-        """Let the model use its tools; return its first reply without a wish for one, or the last allowed."""
+        """Run the model's tool calls; return its first reply without one, or the last reply allowed."""
         while True:
             may_call = (
                 bool(self._tools) and self.usage.steps < self._limits.max_steps and self._can_afford_step()
@@ -182,23 +183,25 @@ class AgentConversation:
             await self._run_tool_calls(reply)
 
     async def _run_tool_calls(self, reply: ModelReply) -> None:
-        assert self._tools is not None  # without tools no call is let through
+        assert self._tools is not None  # without tools no call is allowed
         self.usage.steps += 1
         self._messages.append(reply.to_message())
         now, rest = reply.tool_calls[:MAX_CONCURRENT_CALLS], reply.tool_calls[MAX_CONCURRENT_CALLS:]
-        found = await asyncio.gather(*(self._tools.run(call, timeout_s=self._seconds_left()) for call in now))
-        found += [ToolResult("Too many calls at once; ask again for this one")] * len(rest)
-        for call, one in zip(reply.tool_calls, found, strict=True):
-            self.usage.refused_calls += one.is_refused
-            self._messages.append({"role": "tool", "tool_call_id": call.id, "content": one.text})
+        answers = await asyncio.gather(
+            *(self._tools.run(call, timeout_s=self._seconds_left()) for call in now)
+        )
+        answers += [ToolResult("Too many calls at once; ask again for this one")] * len(rest)
+        for call, answer in zip(reply.tool_calls, answers, strict=True):
+            self.usage.refused_calls += answer.is_refused
+            self._messages.append({"role": "tool", "tool_call_id": call.id, "content": answer.text})
 
     async def _request_reply(self, *, can_call_tools: bool, max_tokens: int = MAX_REPLY_TOKENS) -> ModelReply:
         left = self._limits.max_tokens - self.usage.tokens
         overhead = estimate_tokens(self._tool_schemas) if self._tool_schemas else 0
         messages = fit_messages(self._messages, min(MAX_CONTEXT_TOKENS, left - MIN_REPLY_TOKENS) - overhead)
         prompt = estimate_tokens(messages) + overhead
-        room = min(max_tokens, left - prompt)
-        if room < min(max_tokens, MIN_REPLY_TOKENS):
+        reply_tokens = min(max_tokens, left - prompt)
+        if reply_tokens < min(max_tokens, MIN_REPLY_TOKENS):
             raise ModelError(
                 f"Stopped after {self.usage.tokens} tokens: {self._limits.tokens_exceeded_reason}",
                 permanent=True,
@@ -210,14 +213,13 @@ class AgentConversation:
                 messages,
                 tools=self._tool_schemas,
                 can_call_tools=can_call_tools,
-                max_tokens=room,
+                max_tokens=reply_tokens,
                 timeout_s=within_s,
             )
         except ModelError:
             if asyncio.get_running_loop().time() - started >= within_s:
-                self._count_tokens(
-                    None, None, prompt=prompt, answer=room
-                )  # it may well have been made, and be billed
+                # The server may have produced the reply, and bill it.
+                self._count_tokens(None, None, prompt=prompt, answer=reply_tokens)
             raise
         self._count_tokens(
             reply.prompt_tokens, reply.completion_tokens, prompt=prompt, answer=estimate_tokens(reply.text)
@@ -232,7 +234,7 @@ class AgentConversation:
         self.usage.completion_tokens += answer if completion_tokens is None else completion_tokens
 
     def _can_afford_step(self) -> bool:
-        """Whether there are tokens for one more finding and an answer after it."""
+        """Whether the tokens suffice for one more tool result and an answer after it."""
         return self._limits.max_tokens - self.usage.tokens >= 2 * (
             estimate_tokens(self._messages) + MIN_REPLY_TOKENS
         )
@@ -240,7 +242,7 @@ class AgentConversation:
     def _seconds_left(self) -> float:
         left_s = self._limits.deadline - asyncio.get_running_loop().time()
         if left_s < MIN_TIMEOUT_S:
-            raise ModelError(f"Stopped after {self.usage.steps} steps: the time was up (timeoutSeconds)")
+            raise ModelError(f"Stopped after {self.usage.steps} steps: the time is up (timeoutSeconds)")
         return left_s
 
     def _fail_without_answer(self, reply: ModelReply) -> ModelError:
@@ -249,5 +251,5 @@ class AgentConversation:
         if reply.finish_reason == "content_filter":
             return ModelError("The model's server withheld the answer (content filter)", permanent=True)
         if reply.tool_calls:
-            return ModelError("The model asked for more tools than maxSteps allows, and gave no answer")
-        return ModelError("The model's answer was not the JSON that was asked for, twice")
+            return ModelError("The model called more tools than maxSteps allows, and gave no answer")
+        return ModelError("The model's answer was not the required JSON, twice")

@@ -1,4 +1,4 @@
-"""A model's server that speaks OpenAI's chat completions: one request, one reply, faults explained."""
+"""The client of a model's server with OpenAI's chat completions: one request, one reply or a clear error."""
 
 import asyncio
 import json
@@ -13,18 +13,16 @@ from functions.task_types.support.context import LanguageModel, Response
 from functions.task_types.support.limits import truncate
 from functions.task_types.support.responses import is_retryable_status, response_text, retry_after
 
-# What a model's server answers: a reply with text and wishes for tools, or a fault explained.
-
-MAX_CALLS = 20  # read of one reply
+MAX_CALLS = 20  # of one reply; the others are dropped
 
 
 class ModelError(Exception):
-    """The model gave no reply that could be used.
+    """The model gave no usable reply.
 
     Attributes:
         reason: One sentence for the task's owner; never the key.
         permanent: True when trying again cannot help.
-        retry_after: The wait the server asked for; None when it asked for none.
+        retry_after: The wait that the server requests; None when it requests none.
     """
 
     def __init__(self, reason: str, *, permanent: bool = False, retry_after: timedelta | None = None) -> None:
@@ -36,11 +34,11 @@ class ModelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A wish for a tool.
+    """A tool call that the model requests.
 
     Attributes:
-        arguments: JSON as the model wrote it, so perhaps none.
-        raw: The wish as it came: some servers want to see it again with all that they put in.
+        arguments: As the model wrote them; perhaps not valid JSON.
+        raw: The call as received: some servers require it back with all their own fields.
     """
 
     id: str
@@ -54,7 +52,7 @@ class ModelReply:
     """One reply of a model.
 
     Attributes:
-        finish_reason: Why it ended, as servers say it: `stop`, `length`, `tool_calls`, `content_filter`.
+        finish_reason: The server's word for why it ended: `stop`, `length`, `tool_calls`, `content_filter`.
         prompt_tokens: None when the server did not count.
     """
 
@@ -65,7 +63,7 @@ class ModelReply:
     completion_tokens: int | None = None
 
     def to_message(self) -> dict[str, Any]:
-        """The reply as a message of the talk that goes on."""
+        """Return the reply as a message of the conversation."""
         message: dict[str, Any] = {"role": "assistant", "content": self.text or None}
         if self.tool_calls:
             message["tool_calls"] = [dict(call.raw) for call in self.tool_calls]
@@ -75,10 +73,10 @@ class ModelReply:
 
 
 def parse_reply(body: bytes) -> ModelReply:
-    """Read a chat completion.
+    """Parse a chat completion.
 
     Raises:
-        ValueError: It is none.
+        ValueError: *body* is not a chat completion.
     """
     try:
         document = json.loads(body)
@@ -88,7 +86,7 @@ def parse_reply(body: bytes) -> ModelReply:
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(choice, dict) or not isinstance(message, dict):
-        raise ValueError("no choices[0].message")  # noqa: TRY004  # a document's fault, not a caller's
+        raise ValueError("no choices[0].message")  # noqa: TRY004  # the document is wrong, not the caller
     usage = document.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     return ModelReply(
@@ -101,7 +99,7 @@ def parse_reply(body: bytes) -> ModelReply:
 
 
 def _message_text(content: object) -> str:
-    """The text of a message, whole or in parts."""
+    """Return the text of a message, which may come in parts."""
     if isinstance(content, list):
         return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else ""
@@ -126,21 +124,21 @@ def _count_or_none(given: object) -> int | None:
 
 
 MAX_RESPONSE_BYTES = 1_048_576
-MAX_WAIT = timedelta(seconds=5)  # a wait asked for, up to this, is waited within the attempt
+MAX_WAIT = timedelta(seconds=5)  # a requested wait up to this is spent within the attempt
 MAX_TRIES = 3
 _MAX_DETAIL_CHARS = 200
-# Newer models take only the second, many servers only the first.
+# Newer models accept only the second, many servers only the first.
 _TOKEN_FIELDS = ("max_tokens", "max_completion_tokens")
 
 
 class ChatCompletionsClient:
-    """Asks one model.
+    """Sends requests to one model.
 
     Attributes:
-        token_field: What this server calls the most tokens of a reply, as far as is known.
+        token_field: This server's name for the limit of a reply's tokens, as far as known.
 
     Args:
-        now: When the attempt began, to read a wait given as a date.
+        now: The start of the attempt, to read a wait given as a date.
     """
 
     def __init__(self, model: LanguageModel, name: str, *, token_field: str, now: datetime) -> None:
@@ -161,11 +159,11 @@ class ChatCompletionsClient:
         """Return the model's reply to *messages*.
 
         Args:
-            tools: Those the talk is about; servers want them named as long as it holds calls.
-            can_call_tools: Whether the model may ask for one now.
+            tools: All tools of the conversation; servers require them while it holds calls.
+            can_call_tools: Whether the model may call one now.
 
         Raises:
-            ModelError: There was none that could be used.
+            ModelError: There was no usable reply.
         """
         body: dict[str, Any] = {"model": self._name, "messages": list(messages)}
         if tools:
@@ -178,11 +176,11 @@ class ChatCompletionsClient:
                 return self._to_reply(response)
             if response.status == 400 and not last and self._needs_max_completion_tokens(response):
                 continue
-            fault = self._to_error(response)
-            wait = fault.retry_after
+            error = self._to_error(response)
+            wait = error.retry_after
             left_s = deadline - asyncio.get_running_loop().time()
             if last or wait is None or wait > MAX_WAIT or wait.total_seconds() >= left_s:
-                raise fault
+                raise error
             await asyncio.sleep(wait.total_seconds())
         raise AssertionError("the last try returns or raises")
 
@@ -213,12 +211,12 @@ class ChatCompletionsClient:
         except ValueError:
             kind = response.headers.get("content-type", "").partition(";")[0].strip() or "something"
             raise ModelError(
-                f"The model's server answered with {truncate(kind, 60)} that is no chat completion; "
-                "if it does so each time, check LLM_BASE_URL"
+                f"The model's server answered with {truncate(kind, 60)} that is not a chat completion; "
+                "if this repeats, check LLM_BASE_URL"
             ) from None
 
     def _needs_max_completion_tokens(self, response: Response) -> bool:
-        """Whether the refusal is about how the most tokens are named; if so the other name is used on."""
+        """Whether the server refuses the name of the token limit; then the other name is used from now on."""
         other = next(name for name in _TOKEN_FIELDS if name != self.token_field)
         text = response_text(response, limit_bytes=8192)
         if other not in text and f"'{self.token_field}'" not in text:
@@ -232,31 +230,29 @@ class ChatCompletionsClient:
             reason = f"The model's server refused the key ({status}): check LLM_API_KEY"
         elif status == 404:
             name = truncate(self._name, 80)
-            reason = f"The model's server knows no model {name}, or is not at LLM_BASE_URL (404)"
+            reason = f"The model's server has no model {name}, or is not at LLM_BASE_URL (404)"
         elif status == 402 or (
             status == 429 and "insufficient_quota" in response_text(response, limit_bytes=8192)
         ):
-            reason = (
-                f"The account at the model's server has nothing left ({status}): its bill must be seen to"
-            )
+            reason = f"The account at the model's server has no credit left ({status}): check its billing"
         elif 300 <= status < 400:
-            reason = f"The model's server redirects ({status}): set LLM_BASE_URL to where it leads"
+            reason = f"The model's server redirects ({status}): set LLM_BASE_URL to the target"
         elif is_retryable_status(status):
             wait = retry_after(response, now=self._now)
-            busy = "asks for patience" if status == 429 else "has a fault"
-            return ModelError(f"The model's server {busy} ({status})", retry_after=wait)
+            state = "is busy" if status == 429 else "has a fault"
+            return ModelError(f"The model's server {state} ({status})", retry_after=wait)
         else:
             reason = f"The model's server refused the request ({status}){self._error_detail(response)}"
         return ModelError(reason, permanent=True)
 
     def _error_detail(self, response: Response) -> str:
-        """What the server says is wrong; never with the key, which some servers repeat."""
+        """Return the server's own message, after a colon; without the key, which some servers repeat."""
         try:
             error = json.loads(response.body)["error"]
-            words = error["message"] if isinstance(error, dict) else error
+            message = error["message"] if isinstance(error, dict) else error
         except (ValueError, KeyError, TypeError, RecursionError):
             return ""
-        text = " ".join(str(words).split())
+        text = " ".join(str(message).split())
         if self._model.api_key:
             text = text.replace(self._model.api_key, "***")
         return f": {truncate(text, _MAX_DETAIL_CHARS)}"

@@ -1,4 +1,4 @@
-"""What a model is told: the rules it works under, what is asked of it, and what comes next."""
+"""The prompts of an agent, the result read from a reply, and the items reported before."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from functions.task_types.agent.tools import quote_untrusted
 from functions.task_types.support.feeds import html_to_text, safe_http_url
 
-# A model's answer read as a result: JSON found wherever it is in the text, items cleaned and ranked.
+# The result in a model's reply: JSON anywhere in the text, items cleaned and ranked.
 
 RESULT_FORMAT = """{
   "summary": "one sentence, at most 300 characters: what was found",
@@ -23,13 +23,13 @@ RESULT_FORMAT = """{
 }"""
 MAX_ITEMS = 20
 _MAX_TITLE_CHARS, _MAX_TEXT_CHARS, _MAX_SUMMARY_CHARS = 200, 500, 400
-_MAX_STARTS = 200  # places in a text that are tried as the beginning of JSON
+_MAX_STARTS = 200  # places in a text where JSON may begin
 _JSON_START = re.compile(r"[{\[]")
 
 
 @dataclass(frozen=True, slots=True)
 class ResultItem:
-    """One thing found; *score* is how much it matters, None when the model did not say."""
+    """One item found; *score* is how much it matters, None when the model gave none."""
 
     title: str
     url: str
@@ -37,23 +37,23 @@ class ResultItem:
     score: float | None
 
     def to_json(self) -> dict[str, str]:
-        """The item as outcomes have it."""
+        """Return the item as in an outcome."""
         score = {} if self.score is None else {"score": f"{self.score:g}"}
         return {"title": self.title, "url": self.url, "text": self.text} | score
 
 
 @dataclass(frozen=True, slots=True)
 class AgentResult:
-    """What a model came to: one sentence, and items, the best first."""
+    """The result of a run: one sentence, and items, the best first."""
 
     summary: str
     items: tuple[ResultItem, ...]
 
 
 def parse_result(text: str, *, limit: int) -> AgentResult | None:
-    """The result in *text*, with at most *limit* items; None when there is none.
+    """Return the result in *text*, with at most *limit* items; None when there is none.
 
-    Fences, prose around the JSON, a bare list and items that are mere titles are understood.
+    Code fences, prose around the JSON, a bare list and items that are only titles are accepted.
     """
     for value in _iter_json_values(text):
         given = {"items": value} if isinstance(value, list) else value
@@ -70,17 +70,17 @@ def parse_result(text: str, *, limit: int) -> AgentResult | None:
 
 
 def _iter_json_values(text: str) -> Iterator[dict[str, Any] | list[Any]]:
-    """Each object and list of objects that begins somewhere in *text*, not within another one."""
+    """Yield each object and list of objects in *text* that is not within another one."""
     decoder = json.JSONDecoder()
     place = 0
     for _ in range(_MAX_STARTS):
-        found = _JSON_START.search(text, place)
-        if found is None:
+        start = _JSON_START.search(text, place)
+        if start is None:
             return
         try:
-            value, place = decoder.raw_decode(text, found.start())
+            value, place = decoder.raw_decode(text, start.start())
         except (ValueError, RecursionError):
-            place = found.end()
+            place = start.end()
             continue
         if isinstance(value, dict) or (isinstance(value, list) and all(isinstance(v, dict) for v in value)):
             yield value
@@ -139,7 +139,7 @@ JSON_ONLY_PROMPT = (
 
 
 def system_message(extra_instructions: str) -> dict[str, Any]:
-    """The first message; what the task adds comes after our own rules."""
+    """Return the first message: the scheduler's instructions, then the task's."""
     return {
         "role": "system",
         "content": f"{SYSTEM_PROMPT}\n\n{extra_instructions}" if extra_instructions else SYSTEM_PROMPT,
@@ -155,7 +155,7 @@ def task_message(
     previous: Mapping[str, Any] | None,
     event: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What is asked, when it is, what the last run came to, and what event this one was started by."""
+    """Return the message with the goal, the time, the last result, and the event that started the run."""
     local = at.astimezone(ZoneInfo(timezone))
     parts = [goal, f"Give at most {limit} items. It is now {local:%A, %Y-%m-%d %H:%M} ({timezone})."]
     if previous:
@@ -172,11 +172,11 @@ def task_message(
 
 
 def user_message(text: str) -> dict[str, Any]:
-    """A message of ours."""
+    """Return a message in the user's role."""
     return {"role": "user", "content": text}
 
 
-# What an agent remembers between runs: items that people have seen, and its last result.
+# What an agent remembers between runs: the items reported, and its last result.
 
 MAX_SEEN_ITEMS = 1000
 _MAX_PREVIOUS_ITEMS = 20
@@ -185,10 +185,10 @@ _MAX_PREVIOUS_TEXT_CHARS = 200
 
 @dataclass(frozen=True, slots=True)
 class SeenItems:
-    """The notes of one task.
+    """The memory of one task.
 
     Attributes:
-        item_keys: Marks of items that were told, newest first.
+        item_keys: Keys of the items reported, newest first.
         previous_result: The last result as JSON values; empty before the first.
         token_field: See `ChatCompletionsClient`; empty while unknown.
     """
@@ -199,22 +199,22 @@ class SeenItems:
 
     @classmethod
     def from_memory(cls, memory: Mapping[str, Any]) -> Self:
-        """The notes in a task's memory; what cannot be understood is left out."""
+        """Return what *memory* holds; invalid values are left out."""
         seen, previous = memory.get("seen"), memory.get("previous")
         return cls(
-            item_keys=tuple(str(mark) for mark in seen) if isinstance(seen, list) else (),
+            item_keys=tuple(str(key) for key in seen) if isinstance(seen, list) else (),
             previous_result=previous if isinstance(previous, Mapping) else None,
             token_field=str(memory.get("tokenField", "")),
         )
 
     def unseen(self, items: Sequence[ResultItem]) -> tuple[ResultItem, ...]:
-        """Those of *items* that were never told, in their order."""
+        """Return those of *items* that were not reported before, in their order."""
         known = set(self.item_keys)
         return tuple(item for item in items if item_key(item) not in known)
 
     def with_items(self, result: AgentResult, *, token_field: str) -> dict[str, Any]:
-        """The task's memory once *result* is told."""
-        marks = dict.fromkeys([*(item_key(item) for item in result.items), *self.item_keys])
+        """Return the task's memory after *result* is reported."""
+        keys = dict.fromkeys([*(item_key(item) for item in result.items), *self.item_keys])
         previous = {
             "summary": result.summary,
             "items": [
@@ -222,10 +222,10 @@ class SeenItems:
                 for item in result.items[:_MAX_PREVIOUS_ITEMS]
             ],
         }
-        return {"seen": list(marks)[:MAX_SEEN_ITEMS], "previous": previous, "tokenField": token_field}
+        return {"seen": list(keys)[:MAX_SEEN_ITEMS], "previous": previous, "tokenField": token_field}
 
 
 def item_key(item: ResultItem) -> str:
-    """Short and stable: a hash of the item's address, else of its title, whatever its case."""
+    """Return a short, stable key: a hash of the item's address, else of its title in any case."""
     name = item.url.rstrip("/") if item.url else " ".join(item.title.casefold().split())
     return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:12]

@@ -1,7 +1,7 @@
-"""The tools a model may use: they only read, reach only hosts that the task names, and mark what they bring.
+"""The tools of an agent: they only read, and reach only the hosts that the task names.
 
-What they bring was written by strangers. It is handed over as data between marks that it cannot close
-itself, and whatever it talks the model into, the hosts stay the same ones.
+Their results are foreign text. The model receives them as data between tags that the text cannot close, and
+whatever the text makes the model do, the hosts stay the same.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ from functions.task_types.support.context import HttpRequester, Response
 from functions.task_types.support.feeds import NotAFeedError, parse_feed, safe_http_url
 from functions.task_types.support.responses import response_text
 
-# A web page as plain text with its links written out: what a model reads of it.
+# A web page as plain text with its links.
 
-# Every pattern is bounded or runs to the end of the text at most once: pages are written by strangers.
+# Every pattern is bounded or scans to the end of the text at most once, as pages may be hostile.
 _INVISIBLE_ELEMENT = re.compile(
     r"<(script|style|noscript|template|svg)\b.*?(?:</\1\s*>|$)|<!--.*?(?:-->|$)", re.IGNORECASE | re.DOTALL
 )
@@ -33,7 +33,7 @@ _TAG = re.compile(r"<[a-z!/?][^>]*(?:>|$)", re.IGNORECASE)
 
 
 def page_text(markup: str, *, url: str) -> str:
-    """The words of *markup*, a line a block; each link's address in brackets before its words.
+    """Return the text of *markup*, one line per block; each link's address in brackets before its text.
 
     Takes tenths of a second for a big page: call it in a thread.
     """
@@ -50,7 +50,7 @@ def _absolute_url(base: str, link: str) -> str:
         return ""
 
 
-MAX_RESULT_CHARS = 8000  # of what one call brings
+MAX_RESULT_CHARS = 8000  # of one call
 MAX_PAGE_BYTES = 262_144
 MAX_FEED_BYTES = 2_097_152
 CALL_TIMEOUT_S = 20.0
@@ -64,7 +64,7 @@ _DESCRIPTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a call brought; *is_refused* when it was not made, as the task does not allow it."""
+    """The text of a call's result; *is_refused* when the task does not allow the call."""
 
     text: str
     is_refused: bool = False
@@ -76,7 +76,7 @@ class AgentTools:
 
     Attributes:
         hosts: Names, or `*.name` for all names below one; in lower case.
-        redact: Masks what the task must not give away.
+        redact: Masks the task's secrets.
     """
 
     http: HttpRequester
@@ -85,7 +85,7 @@ class AgentTools:
     redact: Callable[[str], str]
 
     def schemas(self) -> list[dict[str, Any]]:
-        """The tools as a model's server wants them described."""
+        """Return the descriptions of the tools for the model's server."""
         hosts = f"Only these hosts can be reached: {', '.join(self.hosts)}."
         return [
             {
@@ -104,7 +104,7 @@ class AgentTools:
         ]
 
     async def run(self, call: ToolCall, *, timeout_s: float) -> ToolResult:
-        """Do what the model asks for; whatever goes wrong is told to it as text."""
+        """Make the call; an error is a text for the model."""
         if call.name not in self.names:
             return ToolResult(
                 f"There is no tool of this name; there are: {', '.join(self.names)}", is_refused=True
@@ -137,7 +137,7 @@ class AgentTools:
     async def _fetch_feed(self, url: str) -> str:
         response = await self._fetch(url, max_body_bytes=MAX_FEED_BYTES)
         if response.status != 200 or response.truncated:
-            return f"Status {response.status}; no feed of at most {MAX_FEED_BYTES // 1_048_576} MB"
+            return f"Status {response.status}; not a feed of at most {MAX_FEED_BYTES // 1_048_576} MB"
         kind = response.headers.get("content-type", "")
         try:
             feed = await asyncio.to_thread(parse_feed, response.body, content_type=kind, url=response.url)
@@ -180,15 +180,15 @@ def is_host_allowed(host: str, hosts: Sequence[str]) -> bool:
 
 
 def quote_untrusted(text: str, *, source: str) -> str:
-    """*text* between marks that say it is no instruction; it cannot hold such a mark itself."""
+    """Return *text* between tags that mark it as data; it cannot contain such a tag itself."""
     plain = _UNTRUSTED_TAG.sub(r"(\1untrusted", text)
-    kept = (
+    bounded = (
         plain
         if len(plain) <= MAX_RESULT_CHARS
         else f"{plain[:MAX_RESULT_CHARS]}\n(cut at {MAX_RESULT_CHARS} characters)"
     )
     name = _UNTRUSTED_TAG.sub("", source).replace('"', "%22")[:300]
-    return f'<untrusted source="{name}">\n{kept}\n</untrusted>'
+    return f'<untrusted source="{name}">\n{bounded}\n</untrusted>'
 
 
 def _parse_url_argument(arguments: str) -> str:

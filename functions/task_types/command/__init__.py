@@ -1,4 +1,4 @@
-"""Task type `command`: a program on this machine, for those who run Cronfire on a machine of their own."""
+"""Task type `command`: runs a program on this machine; for installations on a machine of one's own."""
 
 import itertools
 import json
@@ -28,14 +28,14 @@ _run_numbers = itertools.count(1)
 
 
 class Params(Model):
-    """What to run.
+    """The program and its surroundings.
 
     Attributes:
         command: A list of words, or one text that is split into words as a shell would split it.
-        shell: True hands the text to /bin/sh as it stands.
+        shell: True passes the text to /bin/sh unchanged.
         working_directory: An absolute path; by default the folder the scheduler runs in.
         env: Variables beside PATH, HOME, LANG and TZ; secrets belong here.
-        stdin: What the program reads; nothing by default.
+        stdin: The program's input; empty by default.
         success_codes: Exit codes that mean success.
     """
 
@@ -53,7 +53,7 @@ class Params(Model):
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
         if self.shell and not isinstance(self.command, str):
-            raise ValueError("shell needs the command as one text; a list of words is run as it is")
+            raise ValueError("shell needs the command as one text; a list of words is run without a shell")
         if not any(self.argv()):
             raise ValueError("command names no program")
         return self
@@ -75,12 +75,12 @@ class Params(Model):
 
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
-    """Run the program once. It is told to end a little before the attempt's time is up."""
+    """Run the program once. It gets SIGTERM a little before the attempt's time is up."""
     if not tools.allow_commands:
         return failed(COMMANDS_DISABLED, permanent=True)
     time_s = max(job.timeout_s - TIMEOUT_MARGIN_S, job.timeout_s / 2)
     try:
-        finished = await run_process(
+        result = await run_process(
             params.argv(),
             environment={
                 **tools.command_environment,
@@ -95,23 +95,23 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         )
     except OSError as exc:
         return failed(_start_failure(exc, params), permanent=True)
-    outcome = _to_outcome(params, finished, tools)
-    if finished.ended_in_time:
+    outcome = _to_outcome(params, result, tools)
+    if result.ended_in_time:
         return outcome
-    reason = f"Not over after {time_s:g} s; it was ended, and all that it had started"
+    reason = f"Not over after {time_s:g} s; it was ended, with every process it had started"
     return Outcome(OutcomeKind.TIMED_OUT, reason, metrics=outcome.metrics)
 
 
 def _run_environment(job: Job) -> dict[str, str]:
-    """What the program may want to know of its own run."""
-    about = {
+    """Return the variables that describe the run to the program."""
+    variables = {
         "CRONFIRE_TASK": job.task_id,
         "CRONFIRE_IDEMPOTENCY_KEY": job.idempotency_key,
         "CRONFIRE_SCHEDULED_AT": format_instant(job.scheduled_at),
     }
-    if job.event is not None:  # no shell takes a null byte, and JSON writes none
-        about["CRONFIRE_EVENT"] = json.dumps(job.event.to_cloud_event().to_structured_json())
-    return about
+    if job.event is not None:  # as JSON it contains no null byte, which a variable cannot hold
+        variables["CRONFIRE_EVENT"] = json.dumps(job.event.to_cloud_event().to_structured_json())
+    return variables
 
 
 def _start_failure(exc: OSError, params: Params) -> str:
@@ -119,7 +119,7 @@ def _start_failure(exc: OSError, params: Params) -> str:
     if folder is not None and exc.filename == folder:
         return "The working directory does not exist, or cannot be entered"
     if isinstance(exc, FileNotFoundError):
-        return "The program was not found; write its whole path, or look at PATH"
+        return "The program was not found; give its absolute path, or check PATH"
     if isinstance(exc, PermissionError):
         return "The program may not be executed; check its permissions"
     return f"The program could not be started ({type(exc).__name__})"
@@ -137,13 +137,15 @@ def _to_outcome(params: Params, result: ProcessResult, tools: Tools) -> Outcome:
     if result.signal:
         return failed(f"Ended by the signal {result.signal}", metrics=metrics)
     if result.exit_code not in params.success_codes:
-        wanted = " or ".join(str(code) for code in params.success_codes)
+        expected = " or ".join(str(code) for code in params.success_codes)
         reason = _last_line(metrics.get("stderr", ""))
-        return failed(f"Ended with exit code {result.exit_code}, expected {wanted}{reason}", metrics=metrics)
+        return failed(
+            f"Ended with exit code {result.exit_code}, expected {expected}{reason}", metrics=metrics
+        )
     return succeeded(f"Ended with exit code {result.exit_code}", metrics=metrics)
 
 
 def _last_line(text: str) -> str:
-    """The last line of *text* after a colon: where most programs say what went wrong."""
+    """Return the last line of *text* after a colon: most programs print their error there."""
     last = text.rpartition("\n")[2].strip()
     return f": {last[:200]}" if last else ""

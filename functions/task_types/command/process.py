@@ -1,4 +1,4 @@
-"""Running a program on this machine: its output within bounds, its end certain, with all it started."""
+"""Running a program on this machine: bounded output, and a certain end with all its descendants."""
 
 import asyncio
 import contextlib
@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-# A program and all that it started, found and ended together, wherever its descendants went.
+# A program and its descendants, found and signalled together.
 
-MARKER_VARIABLE = "CRONFIRE_ATTEMPT"  # the variable by which descendants are known that left the session
+MARKER_VARIABLE = "CRONFIRE_ATTEMPT"  # identifies descendants that have left the session
 _PROC = Path("/proc")
-_ENDED_STATES = "ZX"  # states of processes that have ended: waiting for a parent to notice, or gone
+_ENDED_STATES = "ZX"  # zombie or dead
 
 
 class ProcessGroup:
@@ -43,7 +43,7 @@ class ProcessGroup:
         return True
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal to each of them; those that are gone by then do not matter."""
+        """Send a signal to each of them; ended ones are ignored."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._leader, number)
         for pid in self._member_pids():
@@ -59,25 +59,25 @@ class ProcessGroup:
                 related = self._leader in (group, session)
                 if related or self._marker in (folder / "environ").read_bytes().split(b"\0"):
                     yield int(folder.name)
-            except (OSError, ValueError):  # it ended meanwhile, or belongs to somebody else
+            except (OSError, ValueError):  # it has ended, or belongs to another user
                 continue
 
 
 def _stat(folder: Path) -> tuple[str, int, int, int]:
-    """State, parent, group and session; the name before them may hold spaces and brackets itself."""
+    """Return state, parent, group and session; the name before them may contain spaces and brackets."""
     state, parent, group, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
     return state, int(parent), int(group), int(session)
 
 
-# What is kept of a stream of output: its beginning and its end, however long it was.
+# The stored part of an output stream: its beginning and its end.
 
 MAX_CHARS_PER_END = 8192  # at each end
-REDACTION_MARGIN_BYTES = 8192  # read beyond, so that a secret at the cut is seen whole and can be masked
+REDACTION_MARGIN_BYTES = 8192  # stored beyond the cut, so that a secret there is whole and is masked
 _CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class OutputBuffer:
-    """Takes in any number of bytes and remembers few of them."""
+    """Accepts any number of bytes and stores the first and last of them."""
 
     def __init__(self) -> None:
         self._head = bytearray()
@@ -85,17 +85,17 @@ class OutputBuffer:
         self.size = 0
 
     def append(self, data: bytes) -> None:
-        """Take in the next bytes."""
+        """Add the next bytes."""
         self.size += len(data)
-        room = MAX_CHARS_PER_END + REDACTION_MARGIN_BYTES - len(self._head)
-        self._head += data[:room]
-        self._tail += data[room:] if room > 0 else data
+        free = MAX_CHARS_PER_END + REDACTION_MARGIN_BYTES - len(self._head)
+        self._head += data[:free]
+        self._tail += data[free:] if free > 0 else data
         excess = len(self._tail) - MAX_CHARS_PER_END - REDACTION_MARGIN_BYTES
         if excess > 0:
             del self._tail[:excess]
 
     def text(self, redact: Callable[[str], str]) -> str:
-        """What was kept, masked, without control characters; a line in the middle says what is missing."""
+        """Return the output, masked, without control characters; a line in the middle marks a gap."""
         if self.size == len(self._head) + len(self._tail):
             whole = _printable_text(bytes(self._head + self._tail), redact)
             if len(whole) <= 2 * MAX_CHARS_PER_END:
@@ -113,13 +113,13 @@ def _printable_text(data: bytes, redact: Callable[[str], str]) -> str:
     return redact(_CONTROL_SEQUENCE.sub("", data.decode("utf-8", "replace").replace("\r\n", "\n"))).strip()
 
 
-# One run of a program: started in a session of its own, read without pause, ended with its descendants.
+# One run of a program: started in its own session, read as it writes, ended with its descendants.
 
 TERMINATION_GRACE_S = 2.0  # between SIGTERM and SIGKILL
-CANCEL_WAIT_S = 0.5  # of it, how long a cancelled run makes its caller wait
-_POLL_INTERVAL_S = 0.02  # between two looks at whether descendants are gone: nobody but their parent is told
+CANCEL_WAIT_S = 0.5  # how long a cancelled run delays its caller
+_POLL_INTERVAL_S = 0.02  # no event reports the end of a descendant
 _READ_BYTES = 65_536
-_cleanup_tasks: set[asyncio.Task[None]] = set()  # the loop itself holds its tasks but weakly
+_cleanup_tasks: set[asyncio.Task[None]] = set()  # the loop holds only weak references to tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class ProcessResult:
     Attributes:
         exit_code: Its exit code; None when a signal ended it.
         signal: The name of that signal, e.g. SIGKILL; empty when it exited by itself.
-        ended_in_time: False when its time was up and it was ended.
+        ended_in_time: False when it was ended because its time was up.
     """
 
     exit_code: int | None
@@ -156,18 +156,18 @@ async def run_process(
     marker: str,
     timeout_s: float,
 ) -> ProcessResult:
-    """Run a program to its end and return how it ended; nothing it started is left behind.
+    """Run a program to its end and return its result; no process it started is left running.
 
     When *timeout_s* is up, and when the caller is cancelled, it and its descendants get SIGTERM, and
-    `TERMINATION_GRACE_S` later SIGKILL. What it left running when it exited by itself is ended likewise.
+    `TERMINATION_GRACE_S` later SIGKILL. Descendants that outlive it are ended in the same way.
 
     Args:
-        argv: The program and its arguments; no shell reads them.
-        environment: All its variables, but for the mark.
-        marker: Unlike that of any other run on this machine.
+        argv: The program and its arguments; no shell interprets them.
+        environment: All its variables except the marker.
+        marker: Unique among the runs on this machine.
 
     Raises:
-        OSError: It could not be started.
+        OSError: The program could not be started.
     """
     stdout, stderr = OutputBuffer(), OutputBuffer()
     started = _start_process(argv, {**environment, MARKER_VARIABLE: marker}, working_directory, stdin, marker)
@@ -177,14 +177,14 @@ async def run_process(
         in_time = await _wait_with_timeout(started.exited.wait(), timeout_s)
         await _end_process(started)
     except asyncio.CancelledError:
-        # Whoever cancels should not wait for a stubborn program; it is ended all the same.
+        # The caller does not wait for a program that ignores SIGTERM; it is ended in the background.
         closing = asyncio.ensure_future(_end_process(started))
         _cleanup_tasks.add(closing)
         closing.add_done_callback(_cleanup_tasks.discard)
         await asyncio.wait({closing}, timeout=CANCEL_WAIT_S)
         raise
     code = started.process.returncode
-    assert code is not None  # it has exited, of its own will or not
+    assert code is not None  # it has exited
     return ProcessResult(
         exit_code=code if code >= 0 else None,
         signal=signal.Signals(-code).name if code < 0 else "",
@@ -201,12 +201,12 @@ def _start_process(
     stdin: bytes,
     marker: str,
 ) -> _RunningProcess:
-    with tempfile.TemporaryFile() as given:  # a file, because a pipe would have to be fed meanwhile
-        given.write(stdin)
-        given.seek(0)
-        process = subprocess.Popen(  # noqa: S603  # running what the task says is this module's purpose
+    with tempfile.TemporaryFile() as stdin_file:  # a pipe would have to be fed while the program runs
+        stdin_file.write(stdin)
+        stdin_file.seek(0)
+        process = subprocess.Popen(  # noqa: S603  # running the user's program is this module's purpose
             list(argv),
-            stdin=given,
+            stdin=stdin_file,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=dict(environment),
@@ -221,23 +221,23 @@ def _start_process(
         process.wait()
         try:
             loop.call_soon_threadsafe(started.exited.set)
-        except RuntimeError:  # the loop was closed, so nobody waits any more
+        except RuntimeError:  # the loop is closed, so no caller waits
             return
 
-    # asyncio's own processes are not told apart from their pipes: `wait` may hang while one is open.
+    # Not asyncio's subprocesses: their `wait` may hang while a descendant holds a pipe open.
     threading.Thread(target=wait, name=f"waits-for-{process.pid}", daemon=True).start()
     return started
 
 
 def _read_stream(running: _RunningProcess, stream: IO[bytes] | None, append: Callable[[bytes], None]) -> None:
-    """Feed what comes, as it comes, until the last holder of the other end has closed it."""
+    """Pass output to *append* as it arrives, until the last holder of the other end has closed it."""
     assert stream is not None  # every stream is a pipe
     loop = asyncio.get_running_loop()
     number = stream.fileno()
     os.set_blocking(number, False)
     ended = running.streams[number] = asyncio.Event()
 
-    def take() -> None:
+    def read_available() -> None:
         try:
             data = os.read(number, _READ_BYTES)
         except BlockingIOError:
@@ -250,11 +250,11 @@ def _read_stream(running: _RunningProcess, stream: IO[bytes] | None, append: Cal
             loop.remove_reader(number)
             ended.set()
 
-    loop.add_reader(number, take)
+    loop.add_reader(number, read_available)
 
 
 async def _end_process(running: _RunningProcess) -> None:
-    """End whatever is left, read what was written last, and let go of the pipes."""
+    """End the remaining processes, read the last output, and close the pipes."""
     try:
         if running.group.is_alive():
             running.group.send_signal(signal.SIGTERM)
@@ -262,9 +262,8 @@ async def _end_process(running: _RunningProcess) -> None:
             await _wait_with_timeout(_kill_group(running.group), TERMINATION_GRACE_S)
         await running.exited.wait()
         for ended in running.streams.values():
-            await _wait_with_timeout(
-                ended.wait(), CANCEL_WAIT_S
-            )  # somebody out of reach may hold the other end
+            # A process of another user may hold the other end.
+            await _wait_with_timeout(ended.wait(), CANCEL_WAIT_S)
     except asyncio.CancelledError:
         running.group.send_signal(signal.SIGKILL)
         raise
@@ -278,12 +277,12 @@ async def _end_process(running: _RunningProcess) -> None:
 
 
 async def _wait_for_exit(group: ProcessGroup) -> None:
-    while group.is_alive():  # noqa: ASYNC110  # no event tells of the end of somebody else's child
+    while group.is_alive():  # noqa: ASYNC110  # no event reports the end of another process's child
         await asyncio.sleep(_POLL_INTERVAL_S)
 
 
 async def _kill_group(group: ProcessGroup) -> None:
-    while group.is_alive():  # more than once, for it may have started another one meanwhile
+    while group.is_alive():  # repeated, as a process may start another one meanwhile
         group.send_signal(signal.SIGKILL)
         await asyncio.sleep(_POLL_INTERVAL_S)
 

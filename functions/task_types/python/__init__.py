@@ -1,4 +1,4 @@
-"""Task type `python`: a function of your own, from the modules that PYTHON_TASKS lists."""
+"""Task type `python`: calls a function of the user's own, from the modules that PYTHON_TASKS lists."""
 
 import asyncio
 import importlib
@@ -16,17 +16,17 @@ from functions.errors import InputError
 from functions.task_types.python.threads import TooManyThreadsError, WorkerThreads
 from functions.task_types.support.context import Tools
 
-# What a user's function handed back, or raised, as an outcome.
+# The outcome of what a user's function returns or raises.
 
 _RESULT_FIELDS = ("summary", "items", "memory", "metrics")
 _MAX_MESSAGE_CHARS = 300
 
 
 def outcome_of_return_value(value: object, name: str) -> Outcome:
-    """The outcome that *value* of the function *name* stands for.
+    """Return the outcome for *value*, which the function *name* returned.
 
-    None and a text mean success, a dict success with some of `summary`, `items`, `memory` and
-    `metrics`, an outcome itself. Anything else is a permanent failure, as it was not meant so.
+    None and a text mean success, a dict means success with some of `summary`, `items`, `memory` and
+    `metrics`, and an Outcome is itself. Anything else is a permanent failure.
     """
     if isinstance(value, Outcome):
         return value
@@ -57,12 +57,12 @@ def _outcome_of_dict(value: Mapping[Any, Any], name: str) -> Outcome:
 
 
 def outcome_of_exception(exc: BaseException) -> Outcome:
-    """The failure that an exception stands for: its type and the first line of what it says."""
-    said = str(exc).strip().partition("\n")[0][:_MAX_MESSAGE_CHARS]
-    return failed(f"{type(exc).__name__}: {said}" if said else type(exc).__name__)
+    """Return the failure for an exception: its type and the first line of its message."""
+    message = str(exc).strip().partition("\n")[0][:_MAX_MESSAGE_CHARS]
+    return failed(f"{type(exc).__name__}: {message}" if message else type(exc).__name__)
 
 
-# From `package.module:function` to the function itself, for those that the machine's owner listed.
+# Loading `package.module:function`, if PYTHON_TASKS lists it.
 
 CALLABLE_PATTERN = (
     r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z]\w*$"  # a function with a leading _ is not for others
@@ -70,12 +70,12 @@ CALLABLE_PATTERN = (
 
 
 def check_allowed(name: str, allowed: Sequence[str]) -> None:
-    """Return quietly when *name* is one of *allowed* or within one of them.
+    """Check that *name* is one of *allowed* or within one of them.
 
     `jobs` allows `jobs:f` and `jobs.daily:f` but not `jobsite:f`; `jobs.daily:f` allows itself alone.
 
     Raises:
-        InputError: It is not; the text names the setting.
+        InputError: *name* is not; the text names the setting.
     """
     if not allowed:
         raise InputError("No function may be called here; list modules in PYTHON_TASKS")
@@ -84,11 +84,11 @@ def check_allowed(name: str, allowed: Sequence[str]) -> None:
 
 
 def load_function(name: str, allowed: Sequence[str]) -> Callable[..., Any]:
-    """Import the module of *name* and return the function. May take long, so call it in a thread.
+    """Import the module of *name* and return the function. An import may block: call it in a thread.
 
     Raises:
-        InputError: There is no such module or function, or it was only imported there from a module that
-            is not *allowed*: a list of modules would otherwise open whatever these happen to import.
+        InputError: There is no such module or function, or the module only imports the function from one
+            that is not *allowed*: otherwise a listed module would open everything it imports.
     """
     module_name, _, attribute = name.partition(":")
     try:
@@ -101,20 +101,20 @@ def load_function(name: str, allowed: Sequence[str]) -> Callable[..., Any]:
     home = getattr(function, "__module__", None)
     if name not in allowed and not _is_within(str(home), allowed):
         raise InputError(f"{name} is defined in {home}, which PYTHON_TASKS does not list")
-    return function  # type: ignore[no-any-return]  # any callable will do
+    return function  # type: ignore[no-any-return]  # any callable is accepted
 
 
 def check_arguments(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> None:
-    """Return quietly when *function* takes these arguments.
+    """Check that *function* takes these arguments.
 
     Raises:
-        InputError: It does not; the text says which argument is missing or too much.
+        InputError: It does not; the text names the argument that is missing or too many.
     """
     try:
         inspect.signature(function).bind(*args, **kwargs)
     except TypeError as exc:
         raise InputError(f"params: the function does not take these arguments: {exc}") from None
-    except ValueError:  # a function of C that has no signature; calling it will tell
+    except ValueError:  # a C function without a signature; the call itself checks
         return
 
 
@@ -145,17 +145,17 @@ EXAMPLE: dict[str, Any] = {
     "kwargs": {"limit": 50},
 }
 NO_REFERENCES = ("callable",)
-TIMEOUT_MARGIN_S = 0.25  # before the attempt's own end, to say that the thread goes on
+TIMEOUT_MARGIN_S = 0.25  # before the attempt's end, to report that the thread goes on
 log = logging.getLogger(__name__)
 _worker_threads = WorkerThreads()
 
 
 class Params(Model):
-    """What to call.
+    """The function and its arguments.
 
     Attributes:
         callable: `package.module:function`.
-        kwargs: Arguments by name. A function with a parameter `job` is given the job as well.
+        kwargs: Arguments by name. A function with a parameter `job` receives the job as well.
     """
 
     callable: Annotated[str, StringConstraints(pattern=CALLABLE_PATTERN, max_length=200)]
@@ -170,21 +170,21 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         return failed("An earlier run's thread has not ended yet; nothing was started beside it")
     try:
         async with asyncio.timeout(max(job.timeout_s - TIMEOUT_MARGIN_S, job.timeout_s / 2)) as time:
-            answer = await _call_function(job, params, tools)
+            value = await _call_function(job, params, tools)
     except TimeoutError as exc:
         return _timed_out_outcome(job, params) if time.expired() else outcome_of_exception(exc)
     except asyncio.CancelledError as exc:
         if (task := asyncio.current_task()) is not None and task.cancelling():
             _log_if_still_running(job, params)
             raise
-        return outcome_of_exception(exc)  # the function's own doing
+        return outcome_of_exception(exc)  # the function itself raised it
     except InputError:
         raise
     except TooManyThreadsError:
-        return failed("Too many functions are under way in this process; it is tried again later")
-    except (Exception, SystemExit) as exc:  # noqa: BLE001  # whatever the function raises is its outcome
+        return failed("Too many functions are running in this process; another attempt follows")
+    except (Exception, SystemExit) as exc:  # noqa: BLE001  # every exception of the function is an outcome
         return outcome_of_exception(exc)
-    return outcome_of_return_value(answer, params.callable)
+    return outcome_of_return_value(value, params.callable)
 
 
 async def _call_function(job: Job, params: Params, tools: Tools) -> Any:
@@ -196,10 +196,8 @@ async def _call_function(job: Job, params: Params, tools: Tools) -> Any:
         check_arguments(function, params.args, kwargs)
         return function(*params.args, **kwargs)
 
-    answer = await _worker_threads.run(
-        job.task_id, blocking
-    )  # of an async function: what is still to be awaited
-    return await answer if inspect.isawaitable(answer) else answer
+    value = await _worker_threads.run(job.task_id, blocking)
+    return await value if inspect.isawaitable(value) else value  # an async function returns a coroutine
 
 
 def _timed_out_outcome(job: Job, params: Params) -> Outcome:
@@ -210,7 +208,7 @@ def _timed_out_outcome(job: Job, params: Params) -> Outcome:
 
 
 def _log_if_still_running(job: Job, params: Params) -> bool:
-    """Whether a thread is left behind; then the log says so as well."""
+    """Return whether the thread still runs; if so, log it."""
     if not _worker_threads.is_running(job.task_id):
         return False
     log.warning("python_task_goes_on", extra={"task_id": job.task_id, "callable": params.callable})

@@ -1,4 +1,4 @@
-"""Threads for functions that block: one each, so that one that never ends takes no place from the others."""
+"""One thread per blocking function, so that one that never returns does not block the others."""
 
 import asyncio
 import contextvars
@@ -6,15 +6,15 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-MAX_THREADS = 64  # under way or left behind in one process: each keeps its memory until the process ends
+MAX_THREADS = 64  # of one process, those that outlive their attempt included
 
 
 class TooManyThreadsError(Exception):
-    """There are as many threads as may be."""
+    """The limit of threads is reached."""
 
 
 class WorkerThreads:
-    """The threads of one process. None of them keeps the process from ending."""
+    """The threads of one process, all daemons: the process can end while they run."""
 
     def __init__(self, max_threads: int = MAX_THREADS) -> None:
         self._max_threads = max_threads
@@ -22,7 +22,7 @@ class WorkerThreads:
         self._lock = threading.Lock()
 
     def is_running(self, owner: str) -> bool:
-        """Whether a thread of *owner* has not come back yet."""
+        """Whether a thread of *owner* has not returned yet."""
         with self._lock:
             return owner in self._running.values()
 
@@ -32,28 +32,28 @@ class WorkerThreads:
         When the caller is cancelled the thread goes on: nothing can end a thread from outside.
 
         Raises:
-            TooManyThreadsError: Too many threads are under way or were left behind.
+            TooManyThreadsError: The limit of threads is reached.
         """
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Any] = loop.create_future()
+        future: asyncio.Future[Any] = loop.create_future()
         context = contextvars.copy_context()
 
-        def settle(how: Callable[[Any], None], what: Any) -> None:
-            if not answer.done():  # the caller may have gone meanwhile
-                how(what)
+        def resolve(set_value: Callable[[Any], None], value: Any) -> None:
+            if not future.done():  # the caller may have been cancelled
+                set_value(value)
 
         def work() -> None:
             try:
                 result = context.run(function)
-            except BaseException as exc:  # noqa: BLE001  # all of it is the caller's to judge
-                told = (answer.set_exception, _to_future_exception(exc))
+            except BaseException as exc:  # noqa: BLE001  # the caller handles every exception
+                resolution = (future.set_exception, _to_future_exception(exc))
             else:
-                told = (answer.set_result, result)
+                resolution = (future.set_result, result)
             with self._lock:
                 del self._running[threading.current_thread()]
             try:
-                loop.call_soon_threadsafe(settle, *told)
-            except RuntimeError:  # the loop was closed, so nobody waits any more
+                loop.call_soon_threadsafe(resolve, *resolution)
+            except RuntimeError:  # the loop is closed, so no caller waits
                 return
 
         thread = threading.Thread(target=work, name=f"task {owner}", daemon=True)
@@ -62,11 +62,11 @@ class WorkerThreads:
                 raise TooManyThreadsError
             self._running[thread] = owner
         thread.start()
-        return await answer
+        return await future
 
 
 def _to_future_exception(exc: BaseException) -> BaseException:
-    """*exc* as a future takes it: StopIteration and the signals of asyncio itself would be misread."""
+    """Return *exc* as a future accepts it: StopIteration and cancellation have another meaning there."""
     if isinstance(exc, (StopIteration, asyncio.CancelledError, KeyboardInterrupt)):
         return RuntimeError(type(exc).__name__)
     return exc

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from functions.domain.access import AuditEntry, AuditVerb, Principal
 from functions.domain.alerts.routing import ChannelPreferences, DailyDigest, Maintenance, QuietHours
+from functions.domain.validation import validation_sentence
 from functions.errors import InputError, NotAllowedError, NotFoundError
 from functions.services import access
 from functions.services.apply import sync_digest_task
@@ -108,8 +109,7 @@ async def apply_channel_changes(
         try:
             return ChannelPreferences.model_validate(defaults)
         except ValidationError as exc:
-            first = exc.errors(include_input=False, include_url=False)[0]
-            raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise InputError(validation_sentence(exc, defaults, model=ChannelPreferences)) from None
 
     settings = await dependencies.channels.update_settings(name, decide)
     if "digest" in given:

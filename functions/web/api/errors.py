@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from functions.domain.validation import problems_from
 from functions.errors import (
     ConflictError,
     InputError,
@@ -152,11 +154,8 @@ async def _handle_validation_error(_: Request, error: Exception) -> JSONResponse
     if any(one["type"] == "json_invalid" for one in error.errors()):
         return problem_response(400, "The body is not JSON")
     errors = [
-        FieldProblem(
-            field=".".join(str(part) for part in one["loc"] if part not in ("body", "query", "path")),
-            reason=one["msg"].removeprefix("Value error, "),
-        )
-        for one in error.errors()
+        FieldProblem(field=replace(problem, path=problem.path[1:]).field, reason=problem.reason)
+        for problem in problems_from(error.errors())
     ]
     return problem_response(422, "; ".join(f"{one.field}: {one.reason}" for one in errors), errors=errors)
 

@@ -15,6 +15,7 @@ from functions.domain.access import Principal
 from functions.domain.cloud_events import ATTRIBUTES, parse_headers
 from functions.domain.events import RESERVED_PREFIX, Event, EventData, EventId, EventSource, EventType
 from functions.domain.types import Instant, TaskId
+from functions.domain.validation import problems_of
 from functions.errors import NotAllowedError
 from functions.services.compare_and_set import get_task
 from functions.services.dependencies import all_subscribers
@@ -159,10 +160,7 @@ def _parse_event(fields: Mapping[str, Any], principal: Principal, *, now: dateti
     try:
         return Event.model_validate(defaults | known | {"owner": principal.owner, "hops": 1})
     except ValidationError as exc:
-        errors = [
-            FieldProblem(field=".".join(str(step) for step in one["loc"]), reason=one["msg"])
-            for one in exc.errors(include_url=False, include_context=False, include_input=False)
-        ]
+        errors = [FieldProblem(field=one.field, reason=one.reason) for one in problems_of(exc)]
         raise ProblemError(422, f"{errors[0].field}: {errors[0].reason}", errors=errors) from None
 
 

@@ -34,6 +34,7 @@ from tests.conftest import NOON
 from tests.contract.documents import create, read
 from tests.contract.places import FullStore, JsonPlace
 from tests.contract.transfer.running import run_due
+from tests.support.profile import examples
 
 MakeTask = Callable[..., Task]
 MakeRun = Callable[..., Run]
@@ -500,7 +501,9 @@ JSON_VALUES = st.recursive(
 MOMENTS = st.integers(-(10**15), 10**15).map(lambda micros: NOON + timedelta(microseconds=micros))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     text=st.text(st.characters(codec="utf-8"), min_size=1, max_size=30),
     memory=st.dictionaries(TEXTS, JSON_VALUES, max_size=4),

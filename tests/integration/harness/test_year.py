@@ -16,6 +16,8 @@ from functions.domain.types import OutcomeKind, SkipReason
 from tests.harness.chaos.oracle import occurrences
 from tests.harness.simulation.year import World, spans
 
+pytestmark = pytest.mark.xdist_group("year")  # its fixture is built once
+
 START = datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC)
 END = datetime(2027, 1, 1, tzinfo=UTC)
 AWAY = (

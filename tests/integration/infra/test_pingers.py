@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 from tests.support.serving import ROOT, serving
+
+pytestmark = pytest.mark.xdist_group("pingers")  # its fixture is built once
 
 PINGERS = ROOT / "infra" / "pingers"
 SECRET = "a-secret-of-the-tests-with-32-characters"
@@ -59,9 +61,12 @@ def ran(*words: str | Path, code: int = 0, **how: Any) -> str:
     return said
 
 
-def bash(script: str, *, code: int = 0, **how: Any) -> str:
-    """Run *script* as GitHub runs a step: with `-e` and `pipefail`."""
-    return ran("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script, code=code, **how)
+def bash(script: str | Mapping[str, Any], *, code: int = 0, **how: Any) -> str:
+    """Run a script or a step as GitHub does: with `-e`; with `pipefail` only where it says `shell: bash`."""
+    if isinstance(script, str):
+        return ran("bash", "-e", "-c", script, code=code, **how)
+    words = ("--noprofile", "--norc", "-eo", "pipefail") if script.get("shell") == "bash" else ("-e",)
+    return ran("bash", *words, "-c", script["run"], code=code, **how)
 
 
 def curl_config(folder: Path, function: str, *, secret: str = SECRET) -> Path:
@@ -285,7 +290,7 @@ def test_no_step_puts_a_secret_or_a_strangers_text_into_a_script(name: str) -> N
 def test_the_step_that_pings_is_a_tick(function: str, ticks: Ticks) -> None:
     before = ticks()
 
-    said = bash(step("ping.yml", "Ping")["run"], env={"CRONFIRE_URL": f"{function}/", "CRON_SECRET": SECRET})
+    said = bash(step("ping.yml", "Ping"), env={"CRONFIRE_URL": f"{function}/", "CRON_SECRET": SECRET})
 
     assert ("ok", before + 1) == (json.loads(said)["status"], ticks())
 
@@ -293,7 +298,7 @@ def test_the_step_that_pings_is_a_tick(function: str, ticks: Ticks) -> None:
 def test_a_wrong_secret_fails_the_workflow(function: str) -> None:
     env = {"CRONFIRE_URL": function, "CRON_SECRET": "wrong" * 10}
 
-    bash(step("ping.yml", "Ping")["run"], env=env, code=22)
+    bash(step("ping.yml", "Ping"), env=env, code=22)
 
 
 @pytest.fixture
@@ -319,11 +324,10 @@ def git(*words: str, folder: Path) -> str:
     return ran("git", *who, *words, cwd=folder)
 
 
-def actions(repository: Path, script: str, *, code: int = 0) -> str:
+def actions(repository: Path, script: str | Mapping[str, Any], *, code: int = 0) -> str:
     """Run *script* with the variables of the workflow, in the repository."""
     env = {
         "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
-        "PYTHONPATH": str(repository),
         "ALLOW_COMMANDS": "1",
         "HOME": str(repository),
         **workflow("tick.yml")["env"],
@@ -334,9 +338,9 @@ def actions(repository: Path, script: str, *, code: int = 0) -> str:
 def test_without_any_server_a_tick_runs_what_is_due_and_the_store_is_committed(repository: Path) -> None:
     tick, keep = step("tick.yml", "Tick"), step("tick.yml", "Keep the store")
 
-    actions(repository, "python -P -m functions.cli run once")
-    actions(repository, tick["run"])
-    actions(repository, keep["run"])
+    actions(repository, "python -m functions.cli run once")
+    actions(repository, tick)
+    actions(repository, keep)
 
     report = json.loads((repository / "logs" / "tick.json").read_text())
     assert 1 == report["succeeded"]
@@ -350,25 +354,25 @@ def test_the_next_run_of_the_workflow_finds_the_history_in_the_repository(
     repository: Path, tmp_path: Path
 ) -> None:
     tick, keep = step("tick.yml", "Tick"), step("tick.yml", "Keep the store")
-    actions(repository, "python -P -m functions.cli run once")
-    actions(repository, tick["run"])
-    actions(repository, keep["run"])
+    actions(repository, "python -m functions.cli run once")
+    actions(repository, tick)
+    actions(repository, keep)
 
     git("clone", "--quiet", str(tmp_path / "origin.git"), str(tmp_path / "second"), folder=tmp_path)
     (tmp_path / "second" / "functions").symlink_to(ROOT / "functions")
-    runs = actions(tmp_path / "second", "python -P -m functions.cli runs once --json")
+    runs = actions(tmp_path / "second", "python -m functions.cli runs once --json")
 
     assert "succeeded" in runs
 
 
 def test_a_tick_with_nothing_to_do_commits_nothing(repository: Path) -> None:
     tick, keep = step("tick.yml", "Tick"), step("tick.yml", "Keep the store")
-    actions(repository, tick["run"])
-    actions(repository, keep["run"])
+    actions(repository, tick)
+    actions(repository, keep)
     before = git("rev-parse", "origin/main", folder=repository)
 
-    actions(repository, tick["run"])
-    said = actions(repository, keep["run"])
+    actions(repository, tick)
+    said = actions(repository, keep)
 
     assert ("Nothing has changed.\n", before) == (said, git("rev-parse", "origin/main", folder=repository))
 
@@ -377,8 +381,8 @@ def test_a_task_edited_while_the_workflow_runs_keeps_the_edit_and_its_result(
     repository: Path, tmp_path: Path
 ) -> None:
     """The state goes on top of the edit without a conflict: they are in different files."""
-    actions(repository, "python -P -m functions.cli run once")
-    actions(repository, step("tick.yml", "Tick")["run"])
+    actions(repository, "python -m functions.cli run once")
+    actions(repository, step("tick.yml", "Tick"))
     person = tmp_path / "person"
     git("clone", "--quiet", str(tmp_path / "origin.git"), str(person), folder=tmp_path)
     tasks = person / "tasks.json"
@@ -386,12 +390,12 @@ def test_a_task_edited_while_the_workflow_runs_keeps_the_edit_and_its_result(
     git("commit", "--quiet", "--all", "--message=Once a month is better", folder=person)
     git("push", "--quiet", folder=person)
 
-    actions(repository, step("tick.yml", "Keep the store")["run"])
+    actions(repository, step("tick.yml", "Keep the store"))
 
     log = git("log", "--format=%s", "origin/main", folder=repository).splitlines()
     assert ["Keep the state of the scheduler [skip ci]", "Once a month is better", "Begin"] == log
-    actions(repository, step("tick.yml", "Tick")["run"])
-    shown = json.loads(actions(repository, "python -P -m functions.cli show once --json"))
+    actions(repository, step("tick.yml", "Tick"))
+    shown = json.loads(actions(repository, "python -m functions.cli show once --json"))
     assert ("@monthly", "succeeded") == (shown["schedule"], shown["lastOutcome"])
 
 
@@ -399,8 +403,9 @@ def test_a_mistake_in_the_file_fails_the_workflow_by_its_line_and_changes_nothin
     (repository / "tasks.json").write_text('{"tasks": [\n')
     git("commit", "--quiet", "--all", "--message=Slip", folder=repository)
 
-    actions(repository, "exec 2>said\n" + step("tick.yml", "Tick")["run"], code=1)
-    kept = actions(repository, step("tick.yml", "Keep the store")["run"])
+    tick = step("tick.yml", "Tick")
+    actions(repository, tick | {"run": f"exec 2>said\n{tick['run']}"}, code=1)
+    kept = actions(repository, step("tick.yml", "Keep the store"))
 
     assert "tasks.json: line 2, column 1" in (repository / "said").read_text()
     assert "Nothing has changed.\n" == kept

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.firestore_emulator import emulator_host
+from tests.support.signals import WITH_CTRL_C
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "emulator"
 NOWHERE = "/nonexistent"  # a PATH on which neither gcloud nor npx is found
@@ -59,7 +60,8 @@ async def test_ctrl_c_reaches_the_command_and_no_emulator_is_left_behind() -> No
     emulator_host()
     wait = "import os, sys; print(os.environ['FIRESTORE_EMULATOR_HOST'], flush=True); sys.stdin.read()"
     process = await asyncio.create_subprocess_exec(
-        SCRIPT, "run", "--", sys.executable, "-c", f"try:\n {wait}\nexcept KeyboardInterrupt:\n sys.exit(5)",
+        *WITH_CTRL_C, SCRIPT, "run", "--",
+        sys.executable, "-c", f"try:\n {wait}\nexcept KeyboardInterrupt:\n sys.exit(5)",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         env=os.environ | {"FIRESTORE_EMULATOR_HOST": ""}, start_new_session=True,
     )  # fmt: skip

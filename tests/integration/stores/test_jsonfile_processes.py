@@ -295,10 +295,10 @@ async def test_a_record_the_disk_has_no_room_for_leaves_no_part_of_itself(tmp_pa
 
 
 READ_ONLY = """
-import asyncio, os, sys
+import asyncio, ctypes, os, sys
 from datetime import UTC, datetime
 from functions.errors import StoreError
-from functions.domain.storage import TaskFilter, ConditionalWrite
+from functions.domain.storage import TaskFilter
 from functions.stores.jsonfile.store import JsonStore
 
 async def main():
@@ -309,8 +309,12 @@ async def main():
             await ask
         except StoreError as exc:
             print(exc)
-if os.geteuid() == 0:  # whom no permission stops
-    os.seteuid(65534)
+if os.geteuid() == 0:  # no permission stops root; without CAP_DAC_OVERRIDE it may still read all
+    libc = ctypes.CDLL(None)
+    version_3, capabilities = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    assert 0 == libc.capget(version_3, capabilities)
+    capabilities[0] &= ~(1 << 1)
+    assert 0 == libc.capset(version_3, capabilities)
 asyncio.run(main())
 """
 

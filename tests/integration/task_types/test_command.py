@@ -293,7 +293,7 @@ async def test_when_time_is_up_a_program_is_asked_and_then_ended(
     outcome = await do(polite, shell=True, timeout_s=4)
 
     assert (OutcomeKind.TIMED_OUT, "hello\nbye") == (outcome.kind, outcome.metrics["stdout"])
-    assert "Not over after 2 s; it was ended, and all that it had started" == outcome.summary
+    assert "Not over after 2 s; it was ended, with every process it had started" == outcome.summary
     assert [False] == [alive(pid) for pid in await started(1)]
 
 

@@ -127,7 +127,7 @@ def test_digest_of_a_day_on_which_all_was_well_says_so(scheduler: Scheduler, hoo
         (("set", "webhook", "[]"), "settings: must be a JSON object"),
         (("set", "webhook", "{"), "settings: must be a JSON object"),
         (("set", "webhook", '{"enabled": false}'), "enabled: is not a setting"),
-        (("set", "webhook", '{"quiet": [{"from": "25:00", "to": "07:00"}]}'), "quiet.0.from: "),
+        (("set", "webhook", '{"quiet": [{"from": "25:00", "to": "07:00"}]}'), "quiet[0].from: "),
         (("set", "webhook", '{"digest": {"timezone": "Mars"}}'), "digest.timezone: "),
     ],
 )

@@ -29,6 +29,7 @@ from functions.interfaces import TickDependencies
 from functions.services import tasks
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
+from tests.support.profile import examples
 
 STEP = timedelta(minutes=10)  # between two occurrences
 BORN = NOON + timedelta(seconds=30)  # so that no wish of a person falls upon an occurrence
@@ -288,7 +289,7 @@ class LifeOfATask(RuleBasedStateMachine):
 
 TestLifeOfATask = LifeOfATask.TestCase
 TestLifeOfATask.settings = settings(
-    max_examples=25,
+    max_examples=examples(25),
     stateful_step_count=25,
     deadline=None,
     derandomize=True,

@@ -10,7 +10,8 @@ from functions.domain.schedule.timezones import TZDATA_DIR, load_zone, zone_name
 from functions.errors import InputError
 
 FIRST, LAST = datetime(2015, 1, 1, tzinfo=UTC), datetime(2038, 1, 1, tzinfo=UTC)
-DAYS = [FIRST + timedelta(days=n) for n in range((LAST - FIRST).days + 1)]
+# No zone changes its offset and back within a week.
+WEEKS = [FIRST + timedelta(weeks=n) for n in range((LAST - FIRST).days // 7 + 2)]
 SECOND = timedelta(seconds=1)
 
 
@@ -71,7 +72,7 @@ def _changes_of(name: str) -> list[Change]:
         return found
 
     found = []
-    for (early, old), (late, new) in pairwise((day, offset(day)) for day in DAYS):
+    for (early, old), (late, new) in pairwise((week, offset(week)) for week in WEEKS):
         if old != new:
             while late - early > SECOND:
                 middle = early + (late - early) // 2 // SECOND * SECOND

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.domain.schedule.parse import OccurrenceRange, Schedule, parse_schedule
+from tests.support.profile import examples
 from tests.unit.domain.schedule.cron_samples import draw
 
 ANCHOR = datetime(2026, 1, 1, 0, 0, 7, tzinfo=UTC)
@@ -44,7 +45,7 @@ def schedules(draw_one: st.DrawFn) -> tuple[Schedule, datetime]:
 
 
 @given(schedules(), SECONDS, SECONDS, st.integers(0, 20))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 def test_span_and_tail_say_what_going_through_one_by_one_says(
     given_schedule: tuple[Schedule, datetime], from_s: int, to_s: int, limit: int
 ) -> None:
@@ -62,7 +63,7 @@ def test_span_and_tail_say_what_going_through_one_by_one_says(
 
 
 @given(schedules(), SECONDS)
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 def test_occurrences_move_forward_and_the_period_is_the_step_between_two(
     given_schedule: tuple[Schedule, datetime], from_s: int
 ) -> None:

@@ -15,6 +15,7 @@ from functions.domain.task import Task
 from functions.domain.types import Status
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
+from tests.support.profile import examples
 
 T = TypeVar("T")
 IDS = st.sampled_from(["a", "b", "c", "d-1"])
@@ -133,4 +134,4 @@ class SqliteIsADictionary(RuleBasedStateMachine):
 
 
 TestSqliteIsADictionary = SqliteIsADictionary.TestCase
-TestSqliteIsADictionary.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+TestSqliteIsADictionary.settings = settings(max_examples=examples(30), stateful_step_count=20, deadline=None)

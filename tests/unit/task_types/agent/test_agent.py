@@ -78,7 +78,7 @@ async def test_items_told_before_are_told_once(agent: MakeAgent) -> None:
 
     assert [["Tulips are in"], ["Roses are late"], []] == [titles(run) for run in (first, second, third)]
     assert [True, True, False] == [run.has_news for run in (first, second, third)]
-    assert "Nothing new: 2 found, all told before" == third.summary
+    assert "Nothing new: 2 found, all reported before" == third.summary
 
 
 async def test_nothing_found_tells_nobody(agent: MakeAgent) -> None:
@@ -142,7 +142,7 @@ async def test_an_answer_that_never_is_json_is_a_failure(agent: MakeAgent, text:
     outcome = await one.run()
 
     assert (OutcomeKind.FAILED, False) == (outcome.kind, outcome.permanent)
-    assert "The model's answer was not the JSON that was asked for, twice" == outcome.summary
+    assert "The model's answer was not the required JSON, twice" == outcome.summary
     assert 2 == len(one.model.asked)
     assert [] == one.model.faults
 
@@ -164,11 +164,11 @@ async def test_an_answer_broken_off_is_not_asked_for_again(agent: MakeAgent, fin
     ("status", "permanent", "said"),
     [
         (400, True, "refused the request (400): bad things"),
-        (402, True, "has nothing left (402)"),
+        (402, True, "has no credit left (402)"),
         (403, True, "check LLM_API_KEY"),
-        (404, True, "knows no model little-model"),
-        (307, True, "set LLM_BASE_URL to where it leads"),
-        (429, False, "asks for patience (429)"),
+        (404, True, "has no model little-model"),
+        (307, True, "set LLM_BASE_URL to the target"),
+        (429, False, "is busy (429)"),
         (500, False, "has a fault (500)"),
         (503, False, "has a fault (503)"),
     ],
@@ -249,7 +249,7 @@ async def test_an_answer_that_is_no_completion_is_told_as_such(
     outcome = await one.run()
 
     assert (OutcomeKind.FAILED, False) == (outcome.kind, outcome.permanent)
-    assert f"answered with {named} that is no chat completion" in outcome.summary
+    assert f"answered with {named} that is not a chat completion" in outcome.summary
 
 
 async def test_an_answer_without_end_is_not_read_to_it(agent: MakeAgent) -> None:

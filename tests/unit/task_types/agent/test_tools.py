@@ -86,7 +86,7 @@ async def test_a_model_that_only_wants_tools_fails(agent: MakeAgent) -> None:
 
     outcome = await one.run(LOOKS | {"maxSteps": 1})
 
-    assert "The model asked for more tools than maxSteps allows, and gave no answer" == outcome.summary
+    assert "The model called more tools than maxSteps allows, and gave no answer" == outcome.summary
     assert 1 == len(site.requests)
     assert [] == one.model.faults
 

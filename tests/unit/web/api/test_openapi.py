@@ -26,6 +26,8 @@ from functions.web.api import build_api
 from functions.web.app import with_limits
 from tests.unit.web.api.conftest import ADMIN, Call
 
+pytestmark = pytest.mark.xdist_group("openapi")  # its fixture is built once
+
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -97,6 +99,7 @@ def test_every_operation_is_put_to_the_test(schema: schemathesis.BaseSchema) -> 
     assert set(OPERATIONS) == {(one.method.upper(), one.path) for one in operations}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_no_request_breaks_the_contract(schema: schemathesis.BaseSchema, method: str, path: str) -> None:
     operation = schema[path][method]

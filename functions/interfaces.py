@@ -1,4 +1,4 @@
-"""What a tick, and people's commands, need of the rooms around them: a store, work done, people told."""
+"""The protocols that engine and services need fulfilled: stores, task types, notifications, workers."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -24,12 +24,10 @@ from functions.domain.storage import (
 )
 from functions.domain.task import Job, Task
 
-# What a tick asks about credits: may these attempts be made, and what did those cost.
-
 
 @dataclass(frozen=True, slots=True)
 class GrantedAttempt:
-    """An attempt that may be made, with the tokens it may use; None means no limit."""
+    """An attempt that may start, with the tokens it may use; None means no limit."""
 
     stored: VersionedTask
     max_tokens: int | None = None
@@ -37,7 +35,7 @@ class GrantedAttempt:
 
 @dataclass(frozen=True, slots=True)
 class DeniedAttempt:
-    """An occurrence to be skipped, why, and what people are to be told besides."""
+    """An occurrence to skip, the reason, and what to notify besides."""
 
     stored: VersionedTask
     reason: str
@@ -46,10 +44,10 @@ class DeniedAttempt:
 
 @dataclass(frozen=True, slots=True)
 class ReservationResult:
-    """What became of a wave of claims.
+    """The credits of a batch of claims.
 
     Attributes:
-        later: To be given back: a later tick may have credits for them, or be able to ask.
+        postponed: Claims to release: a later tick may have credits for them, or reach the accounts.
     """
 
     granted: Sequence[GrantedAttempt]
@@ -59,7 +57,7 @@ class ReservationResult:
 
 @dataclass(frozen=True, slots=True)
 class ChargedOutcome:
-    """An outcome with what it cost among its metrics, and what people are to be told besides."""
+    """An outcome with its cost among its metrics, and what to notify besides."""
 
     outcome: Outcome
     notifications: tuple[Notification, ...] = ()
@@ -69,20 +67,20 @@ class CreditLedger(Protocol):
     """Keeps the accounts. Never raises; tasks that cost nothing cost no operation of the store either."""
 
     async def reserve(self, claimed: Sequence[VersionedTask]) -> ReservationResult:
-        """Set aside what the attempts may cost: one read and one write an owner, however many they are."""
+        """Reserve what the attempts may cost: one read and one write per owner, however many they are."""
         ...
 
     async def charge(self, done: Sequence[tuple[VersionedTask, Outcome]]) -> list[ChargedOutcome]:
-        """Count what attempts really cost, each once; answer in the same order."""
+        """Charge what attempts really cost, each once; answer in the same order."""
         ...
 
     async def mark_notified(self, notifications: Sequence[Notification]) -> None:
-        """Take note that these are written with their tasks, and will be delivered."""
+        """Record that these are written with their tasks, and will be delivered."""
         ...
 
 
 class NoCredits:
-    """The accounts of an installation without prices."""
+    """The ledger of an installation without prices."""
 
     async def reserve(self, claimed: Sequence[VersionedTask]) -> ReservationResult:
         """Everything may be attempted."""
@@ -93,22 +91,22 @@ class NoCredits:
         return [ChargedOutcome(outcome) for _, outcome in done]
 
     async def mark_notified(self, notifications: Sequence[Notification]) -> None:
-        """There is nothing to note."""
+        """Nothing has to be recorded."""
 
 
 class TickStore(Protocol):
-    """What a tick needs of a store. Every call is bounded in time; none retries past its bound.
+    """What a tick needs of a store. Every call is bounded in time; none retries beyond its bound.
 
     Raises, from every method:
         StoreUnavailableError: No answer in time, or a connection lost. For a write that means *unknown*:
-            `write` and `finish` say so item by item instead, with `Result.UNKNOWN`, when they can.
+            `write` and `write_with_runs` say so per item instead, with `WriteStatus.UNKNOWN`, when they can.
         StoreError: A refusal that trying again will not mend.
     """
 
     async def fetch_due(self, now: datetime, *, limit: int) -> QueryResult:
         """Return tasks whose `next_run_at` is not after *now*, earliest first, at most *limit*.
 
-        A document that cannot be read as a task is in `Found.broken` and counts towards *limit*. Such
+        A document that cannot be read as a task is in `QueryResult.invalid` and counts towards *limit*. Such
         documents stay due for ever, so they get at most half of *limit*: tasks behind them are found.
         """
         ...
@@ -118,12 +116,12 @@ class TickStore(Protocol):
         ...
 
     async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
-        """Do each write whose guard holds, independently of the others; answer in the same order.
+        """Apply each write whose precondition holds, independently of the others; answer in the same order.
 
         A write is applied when the document's revision is the expected one (or when it does not
         exist and none is expected). No two writes of one call are for the same task. A write sent
-        again after a lost answer may be refused by its own first try: whoever must know compares
-        the claim's token after a `read`.
+        again after a lost answer may conflict with its own first try: a caller who must know compares the
+        claim's token after `get_tasks`.
         """
         ...
 
@@ -139,7 +137,7 @@ class TickStore(Protocol):
         ...
 
     async def runs_of_tick(self, tick_id: str) -> list[Run]:
-        """Return all runs in ledger entries whose id is `<tick_id>.<number>`; empty when none."""
+        """Return all runs in the batches whose id is `<tick_id>.<number>`; empty when there are none."""
         ...
 
     def count_operations(self) -> AbstractContextManager[OperationCounts]:
@@ -148,12 +146,12 @@ class TickStore(Protocol):
 
 
 class ShardedTickStore(TickStore, Protocol):
-    """A store whose due tasks can be asked for by shard: workers do not stand in one another's way."""
+    """A store whose due tasks can be queried by shard, so that workers do not compete for the same ones."""
 
     async def fetch_due(
         self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None
     ) -> QueryResult:
-        """As in `Store`; of the shards from the first to the last of *shards* alone, if it is given.
+        """As in `TickStore`; only of the shards from the first to the last of *shards*, if it is given.
 
         A document that cannot be read, and so may have no shard, need not be found by shard.
         """
@@ -161,26 +159,26 @@ class ShardedTickStore(TickStore, Protocol):
 
 
 class TaskStore(Protocol):
-    """What people's commands need of a store; errors as in `Store`."""
+    """What services need of a store; errors as in `TickStore`."""
 
     async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
-        """As in `Store`."""
+        """As in `TickStore`."""
         ...
 
     async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
-        """As in `Store`."""
+        """As in `TickStore`."""
         ...
 
     async def write_with_runs(
         self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
     ) -> list[WriteResult]:
-        """As in `Store`."""
+        """As in `TickStore`."""
         ...
 
     async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
         """Return tasks that match *which*, by id, those with ids greater than *after* only.
 
-        At most *limit* tasks; fewer than *limit* (broken ones included) means there are no more.
+        At most *limit* tasks; fewer than *limit* (invalid ones included) means there are no more.
         """
         ...
 
@@ -196,11 +194,11 @@ class TaskStore(Protocol):
         ...
 
     async def stats(self, now: datetime) -> StoreStats:
-        """Return the figures of the status page."""
+        """Return the counts of the status page."""
         ...
 
     async def prune(self, now: datetime) -> int:
-        """Remove ledger entries past `storage.RUNS_KEPT`; return how many. A store may do it by itself."""
+        """Remove run batches that have expired; return how many. A store may do it by itself."""
         ...
 
     async def close(self) -> None:
@@ -209,10 +207,10 @@ class TaskStore(Protocol):
 
 
 class DocumentStore(Protocol):
-    """What a store keeps beside tasks and their history: small documents, by kind; errors as in `Store`."""
+    """Small documents that a store holds beside tasks and runs, by kind; errors as in `TickStore`."""
 
     async def get_documents(self, kind: DocumentKind, ids: Sequence[str]) -> list[Document]:
-        """Return the documents of *kind* with these ids, in any order; who does not exist is left out."""
+        """Return the documents of *kind* with these ids, in any order; ids that do not exist are left out."""
         ...
 
     async def list_documents(
@@ -224,8 +222,8 @@ class DocumentStore(Protocol):
     async def put_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
         """Create each document whose revision is None, replace each whose revision is the stored one.
 
-        Independently of one another, and answered in the same order, as by `Store.write`; no two are the
-        same document. Use it to read, decide, and put again when refused.
+        Independently of one another, and answered in the same order, as by `TickStore.write`; no two are the
+        same document. Use it to read, decide, and put again after a conflict.
         """
         ...
 
@@ -239,16 +237,16 @@ class Store(ShardedTickStore, TaskStore, DocumentStore, Protocol):
 
 
 class RunTask(Protocol):
-    """Do a job's work once. Never raises for a fault of the work; cancellation passes through."""
+    """Run a job once. Never raises for a failure of the work; cancellation passes through."""
 
     def __call__(self, job: Job) -> Awaitable[Outcome]: ...
 
 
 class Notify(Protocol):
-    """Deliver *notices* within *within*; return for each the channels that could not be told.
+    """Deliver *notifications* within *within*; return for each the channels that did not take it.
 
-    An empty tuple means done (or that nobody can ever be told: no such channel, refused for good).
-    One message a channel, however many notices. Never raises for a fault of a channel.
+    An empty tuple means done, or never deliverable: there is no such channel, or it refused for good.
+    One message per channel, however many notifications. Never raises for a failure of a channel.
     """
 
     def __call__(
@@ -257,25 +255,25 @@ class Notify(Protocol):
 
 
 class NotificationRouting(Protocol):
-    """Knows which channels there are, which of them are closed to what, and which were switched off."""
+    """Knows which channels exist, which of them are closed to what, and which were disabled."""
 
     async def route(self, notifications: Sequence[Notification]) -> list[Route]:
-        """Say for each notice where it goes now and where it waits. Never raises for a fault of the store."""
+        """Return where each notification goes now and where it waits. Never raises for a failing store."""
         ...
 
     def undelivered(self) -> list[Notification]:
-        """Return notices of channels that were switched off, for those that are left."""
+        """Return notifications of channels that were disabled, for the others."""
         ...
 
     async def mark_delivered(
         self, notifications: Sequence[Notification], remaining: Sequence[tuple[str, ...]]
     ) -> None:
-        """Take in what became of notices from `untold`: for each the channels that could not be told."""
+        """Record the delivery of what `undelivered` returned: for each the channels that did not take it."""
         ...
 
 
 class WorkerPool(Protocol):
-    """Invocations with more time than a tick, asked for by message."""
+    """Invocations with more time than a tick, requested by message."""
 
     @property
     def max_duration(self) -> timedelta:
@@ -283,16 +281,15 @@ class WorkerPool(Protocol):
         ...
 
     async def submit(self, tasks: Sequence[Task], *, backlog: bool, now: datetime, within: timedelta) -> int:
-        """Ask for *tasks* to be run, and with *backlog* for all that is due; return how many messages went.
+        """Request that *tasks* run, and with *backlog* all that is due; return how many messages were sent.
 
-        Asking twice for the same is asking once. Never raises for a fault of the queue: what is not handed
-        over stays due.
+        The same request twice is one. Never raises for a failing queue: what is not handed over stays due.
         """
         ...
 
 
 class PublishEvents(Protocol):
-    """Tell programs of *events* within *within*; return how many could not be told. Never raises."""
+    """Publish *events* within *within*; return how many were lost. Never raises."""
 
     async def __call__(self, events: Sequence[CloudEvent], *, within: timedelta) -> int: ...
 
@@ -302,18 +299,18 @@ class TickDependencies:
     """Everything a tick works with.
 
     Attributes:
-        workers: None when there are none: what no tick is long enough for is skipped.
-        publish: None when no program listens.
-        listeners: Which tasks may listen to these types of events, by type; errors as in `Store`. None
-            when no task can.
-        takes_others: Whether tasks that become due by what others do are run as well, in the same tick.
-        routes: None when all channels are open to everything.
-        credits: Keeps the accounts of what attempts cost.
         clock: The present moment, aware and in UTC.
-        token: A fresh random name for this tick: at least 64 bits, lower-case letters and digits.
-        dice: A random number in [0, 1), for backoff.
-        stopping: Whether the process was told to end; a tick then starts nothing more.
-        max_concurrency: Attempts under way at once.
+        new_tick_id: A new random id for this tick: at least 64 bits, lower-case letters and digits.
+        random: A random number in [0, 1), for backoff.
+        is_shutting_down: Whether the process was told to end; a tick then starts nothing more.
+        max_concurrency: Attempts that may run at once.
+        routing: None when all channels are open to everything.
+        workers: None when there are none: a task that no tick is long enough for is skipped.
+        publish: None when there is no topic for programs outside.
+        subscribers: The tasks that subscribe to types of events, by type; errors as in `TickStore`. None
+            when no task can.
+        run_dependents: Whether tasks that become due because of others run as well, in the same tick.
+        credits: The ledger of what attempts cost.
     """
 
     store: TickStore

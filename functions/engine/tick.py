@@ -269,11 +269,14 @@ class _Tick:
     # -- while attempts run -------------------------------------------------------------------------------
 
     async def _run_to_the_end(self) -> None:
-        while self._executor.running or self._results.has_unwritten:
+        """Write what ends and start what that leaves due, until nothing runs and nothing was left due."""
+        is_busy = True
+        while is_busy:
             await self._wait_for_attempts()
             self._due.on_time.extend(await self._results.flush())
             await self._process_on_time()
             await self._process_backlog()
+            is_busy = bool(self._executor.running) or self._results.has_unwritten
 
     async def _wait_for_attempts(self) -> None:
         """Wait until nothing runs; end what still does when the tick must respond, or the process stop."""

@@ -1,6 +1,6 @@
 """Guarded clients that import aiohttp with their first call, which saves 100 ms of a cold start."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ class LazyHttpClient:
         self._allow_private = allow_private
         self._client: HttpClient | None = None
 
-    async def request(self, method: str, url: str, **options: Any) -> Response:
+    def request(self, method: str, url: str, **options: Any) -> Coroutine[Any, Any, Response]:
         """As `HttpClient.request`."""
         if self._client is None:
             # Imported with the first call: a tick with nothing due need not wait for it.
@@ -32,7 +32,7 @@ class LazyHttpClient:
             self._client = HttpClient(
                 clock=lambda: self._clock().timestamp(), allow_private=self._allow_private
             )
-        return await self._client.request(method, url, **options)
+        return self._client.request(method, url, **options)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -174,7 +174,7 @@ async def _write_all(
             if result.status is not WriteStatus.APPLIED
         ]
         if refused:
-            raise InputError(f"{', '.join(refused)}: changed by somebody else meanwhile; apply again")
+            raise InputError(f"{', '.join(refused)}: changed by another writer meanwhile; apply again")
 
 
 # The daily digest of a channel: a briefing task that exists while the channel's preferences have one.

@@ -78,7 +78,7 @@ def _late_notification(oldest: datetime, now: datetime, *, busy: bool) -> Notifi
     why = (
         "Ticks come, but have no time for all that is due: raise MAX_CONCURRENCY, or set WORKER_QUEUE"
         if busy
-        else "Nobody asked for a tick: look at the pingers"
+        else "No tick was requested: check the jobs that call POST /tick"
     )
     return Notification(
         id=f"scheduler@{format_instant(oldest)}#late",

@@ -99,14 +99,14 @@ def _take_id(entry: ForeignEntry, title: str, ids: set[str]) -> str:
     found = entry.take_field("id", "key", "taskid", "jobid", "uid", "slug", "recordid")
     key = entry.place[-1] if entry.place else 0  # a name in a mapping of entries, or a number in a list
     given = str(found.value) if found else entry.name if isinstance(key, str) else title
-    wanted = given if found and _is_valid_id(given) else slugify(given) or slugify(title)
-    wanted = wanted or f"moved-{key + 1 if isinstance(key, int) else 1}"
-    free, number = wanted, 1
+    name = given if found and _is_valid_id(given) else slugify(given) or slugify(title)
+    name = name or f"moved-{key + 1 if isinstance(key, int) else 1}"
+    free, number = name, 1
     while free in ids:
         number += 1
-        free = f"{wanted[:90]}-{number}"
-    if free != wanted:
-        remark = f"{wanted} is the id of an earlier entry; this one is {free}"
+        free = f"{name[:90]}-{number}"
+    if free != name:
+        remark = f"{name} is the id of an earlier entry; this one is {free}"
         entry.note_changed(found.field if found else "id", remark)
     elif found and free == given:
         entry.note_mapped(found.field, "the id")

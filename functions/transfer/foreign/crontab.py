@@ -108,7 +108,7 @@ def _read_variable(reader: _CrontabReader, number: int, name: str, value: str) -
         reader.timezone = value
         reader.notes.append(ImportNote("", name, "mapped", "the timezone of the tasks below it", number))
     elif name in ("MAILTO", "MAILFROM"):
-        why = "people are told through channels here, of failures and recoveries: see notify"
+        why = "failures and recoveries are notified through channels here: see notify"
         reader.notes.append(ImportNote("", name, "left out", why, number))
     else:
         reader.variables[name] = value

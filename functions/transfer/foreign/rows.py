@@ -90,18 +90,16 @@ def read_timing(
         found, unit = _take_with_unit(entry, names)
     if found is None:
         if entry.has_field("scheduleenabled") or run_times.next_run_at is None:
-            raise NotScheduledError("it has no schedule: nothing but a person ever started it")
+            raise NotScheduledError("it has no schedule: it is only started by hand")
         raise InputError(f"{names[0]}: is missing; write a cron expression, or such as every_5_minutes")
-    at, said = (
-        entry.take_field("time", "at", "timeofday", "runat"),
-        entry.take_field("unit", f"{names[0]}unit", "intervalunit"),
-    )
+    at = entry.take_field("time", "at", "timeofday", "runat")
+    unit_field = entry.take_field("unit", f"{names[0]}unit", "intervalunit")
     try:
         read = convert_timing(
             found.value,
             timezone=timezone,
             anchor=run_times.next_run_at or run_times.last_run_at,
-            unit=unit or (str(said.value) if said else ""),
+            unit=unit or (str(unit_field.value) if unit_field else ""),
             time_of_day=str(at.value) if at else "",
         )
     except NotScheduledError:

@@ -91,7 +91,7 @@ async def _carry_over(
         if answer.status is not WriteStatus.APPLIED and not await _is_carried_over(store, write.task)
     ]
     if refused:
-        raise InputError(f"{', '.join(refused)}: changed by somebody else meanwhile; import again")
+        raise InputError(f"{', '.join(refused)}: changed by another writer meanwhile; import again")
     return {write.task.id: write.task.next_run_at for write in writes}
 
 

@@ -120,5 +120,5 @@ async def test_people_hear_that_the_scheduler_was_silent(tmp_path: Path, outside
         await wired.tick(BUDGET)
         await wired.tick(BUDGET)
 
-    late = [text for text in outside.said if "Nobody asked for a tick" in text]
+    late = [text for text in outside.said if "No tick was requested" in text]
     assert (1, 2) == (len(late), outside.asked["/beat"])

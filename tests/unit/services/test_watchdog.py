@@ -61,7 +61,7 @@ async def test_silence_is_told_with_its_length_and_what_to_look_at(store: Sqlite
 
     [notice] = told.notices
     assert ("late", "The scheduler") == (notice.kind, notice.title)
-    assert "2026-11-20T11:48:00Z was found 12 minutes later. Nobody asked for a tick" in notice.summary
+    assert "2026-11-20T11:48:00Z was found 12 minutes later. No tick was requested" in notice.summary
 
 
 async def test_too_much_work_is_told_apart_from_silence(store: SqliteStore, told: Told) -> None:

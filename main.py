@@ -1,4 +1,4 @@
-"""The entry point Google calls: reads the environment once, starts the logs, opens the door."""
+"""The entry point of the function: reads the environment, configures logs, and answers requests."""
 
 import gc
 import logging
@@ -18,15 +18,15 @@ from functions.web.app import SchedulerApp, create_app
 
 log = logging.getLogger(__name__)
 
-# New objects. A tick makes hardly any garbage that needs looking for. With Python's 700 a tick of a thousand
-# tasks spends 5 % of its time on it, and a single look at all it has made takes 10 to 20 ms: it makes fewer.
+# New objects between two collections. A tick makes little cyclic garbage. With Python's 700 a tick of a
+# thousand tasks spends 5 % of its time on collections, and a full one takes 10 to 20 ms.
 GC_THRESHOLD = 100_000
 
 try:
     _environment = read_environment(os.environ, Path(".env"))
     _settings = Settings.from_env(_environment)
-except SettingsError as fault:
-    raise SystemExit(f"Cronfire cannot start. {fault}") from None  # text and exit code 1, no traceback
+except SettingsError as exc:
+    raise SystemExit(f"Cronfire cannot start. {exc}") from None  # text and exit code 1, no traceback
 
 _log_handler = logs.configure(_environment, Redactor(_settings.secrets()))
 if "K_SERVICE" in _environment and _settings.store_url.startswith("sqlite:"):
@@ -36,10 +36,9 @@ if "K_SERVICE" in _environment and _settings.store_url.startswith("sqlite:"):
 
 
 def _build_app() -> SchedulerApp:
-    # Imported in the first request that needs it: the store's and the HTTP libraries take about 400 ms,
-    # and this module is loaded before the server forks.
-    # What imports make lives as long as the process: looking for garbage in it takes 15 ms more, and later
-    # something of every tick.
+    # Imported in the first request that needs it: the libraries of the store and of HTTP take about 400 ms,
+    # and this module is loaded before the server forks. Imported objects live as long as the process: without
+    # the freeze their first collection takes 15 ms, and later ones a part of every tick.
     gc.disable()
     try:
         from functions.app import application
@@ -54,14 +53,14 @@ def _build_app() -> SchedulerApp:
 _app = create_app(_settings, _build_app)
 
 
-@functions_framework.aio.http  # type: ignore[arg-type]  # any ASGI application will do; the hint says less
+@functions_framework.aio.http  # type: ignore[arg-type]  # any ASGI application is a valid response; the hint is narrower
 async def scheduler(request: Request) -> ASGIApp:
-    """Answer one request."""
+    """Return the response to *request*."""
     logs.install_handler(_log_handler)
     logs.use_request_context(request.headers)
     return await _app(request)
 
 
-# The server forks after this module is loaded. Collecting garbage touches every object it looks at, which
-# would copy the shared pages into each worker: 6 MiB in a tick of a thousand tasks. It skips frozen ones.
+# The server forks after this module is loaded. A collection writes to every object it visits, which would
+# copy the shared pages into each worker: 6 MiB in a tick of a thousand tasks. It skips frozen objects.
 gc.freeze()

@@ -1,4 +1,4 @@
-"""Everything that can go wrong on our side.
+"""The tree of errors: what can go wrong in the scheduler itself.
 
     SchedulerError
       SettingsError       the environment is incomplete or wrong; the process must not start
@@ -6,8 +6,8 @@
         StoreUnavailableError  it could not be reached in time; the same call may work later
           StoreTimeoutError      the call had begun; it may have been done all the same
       NotAllowedError     the caller may not do this
-      ConflictError       what a person wants to change is no longer what he saw
-      InputError          what a person gave us is wrong; the message names field and remedy
+      ConflictError       what the caller wants to change has changed since it was read
+      InputError          the input is wrong; the message names field and remedy
         NotFoundError     there is no such task, run, key or owner
 
 A task that fails is not here: that is an `Outcome`, a value.
@@ -15,7 +15,7 @@ A task that fails is not here: that is an `Outcome`, a value.
 
 
 class SchedulerError(Exception):
-    """Base of all our errors. The text is fit for a person and never holds a secret."""
+    """Base of all errors of the scheduler. The text is for users and never holds a secret."""
 
 
 class SettingsError(SchedulerError):
@@ -23,7 +23,7 @@ class SettingsError(SchedulerError):
 
 
 class StoreError(SchedulerError):
-    """The store refused a call in a way that trying again will not mend (full disk, no permission)."""
+    """The store refused a call, and trying again will not help (full disk, no permission)."""
 
 
 class StoreUnavailableError(StoreError):
@@ -39,12 +39,12 @@ class NotAllowedError(SchedulerError):
 
 
 class InputError(SchedulerError):
-    """What a person gave us is wrong; the text names the field and the remedy."""
+    """The input is wrong; the text names the field and the remedy."""
 
 
 class NotFoundError(InputError):
-    """What was asked for does not exist, or is not the caller's to know of."""
+    """What was asked for does not exist, or the caller may not see it."""
 
 
 class ConflictError(SchedulerError):
-    """Somebody else was faster: what is to be changed is no longer what the caller saw."""
+    """What the caller wants to change was changed by another since it was read."""

@@ -1,4 +1,4 @@
-"""The commands about channels: `channels list`, `test`, `enable`, `disable` and `set`."""
+"""The commands for administration: channels, events, API keys, owners, and the Feishu table as a store."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +17,7 @@ from functions.domain.alerts.routing import ChannelPreferences
 from functions.domain.credits import Account
 from functions.domain.events import Event
 from functions.domain.task_budget import MAX_CREDITS
+from functions.domain.validation import validation_sentence
 from functions.errors import InputError
 from functions.services import access
 from functions.services.apply import sync_digest_task
@@ -24,7 +25,7 @@ from functions.services.dependencies import all_subscribers
 from functions.stores.bitable.store import BitableStore
 from functions.task_types.registry import type_names
 
-TEST_TIMEOUT = timedelta(seconds=15)  # for a vendor's answer to a test
+TEST_TIMEOUT = timedelta(seconds=15)  # for the vendor's response
 CHANNEL_FIELDS = {"quiet", "maintenance", "ratePerMinute", "digest"}
 
 
@@ -35,7 +36,7 @@ async def list_channels(context: CliContext) -> int:
         (name, _channel_state(context, name, one), _describe_settings(one)) for name, one in found.items()
     ]
     lines = context.screen.format_table(("CHANNEL", "STATE", "SETTINGS"), rows)
-    none = ["No channel is set up: FEISHU_WEBHOOK_URL, SLACK_WEBHOOK_URL or another variable makes one"]
+    none = ["No channel is set up: set FEISHU_WEBHOOK_URL, SLACK_WEBHOOK_URL or another variable"]
     context.screen.show(
         [_channel_to_json(context, name, one) for name, one in found.items()], lines if rows else none
     )
@@ -43,16 +44,16 @@ async def list_channels(context: CliContext) -> int:
 
 
 async def test_channel(context: CliContext, *, name: str) -> int:
-    """Say on one channel that it works, once; 1 when its vendor did not take it."""
+    """Send one test message on a channel; 1 when its vendor refuses it."""
     await _require_channel(context, name)
-    with context.screen.show_progress(f"{name} is told"):
+    with context.screen.show_progress(f"Sending to {name}"):
         sent = await context.app.dispatcher.test(name, within=TEST_TIMEOUT)
     data = {"channel": name, "ok": sent.ok, "permanent": sent.permanent, "detail": sent.detail}
     if sent.ok:
-        line = f"{name}: the test message was taken" + (f" ({sent.detail})" if sent.detail else "")
+        line = f"{name}: the test message was accepted" + (f" ({sent.detail})" if sent.detail else "")
     else:
-        again = "; trying again will not help" if sent.permanent else "; it may work later"
-        line = f"{name}: the test message was not taken: {sent.detail or 'no reason given'}{again}"
+        advice = "; a retry will not help" if sent.permanent else "; a retry may help"
+        line = f"{name}: the test message was not accepted: {sent.detail or 'no reason given'}{advice}"
     context.screen.show(data, [line])
     return 0 if sent.ok else 1
 
@@ -63,24 +64,24 @@ async def enable_channel(context: CliContext, *, name: str) -> int:
 
 
 async def disable_channel(context: CliContext, *, name: str) -> int:
-    """Switch a channel off until somebody enables it; what is said meanwhile is not said there later."""
+    """Switch a channel off until it is enabled; notifications meanwhile are not sent on it later."""
     return _show_channel(context, name, await context.app.channels.disable(name), "is off")
 
 
 async def set_channel(context: CliContext, *, name: str, settings: str) -> int:
-    """Change some of a channel's settings; those that are not named stay."""
-    wishes = _parse_changes(settings)
+    """Change the named settings of a channel; the others stay."""
+    changes = _parse_changes(settings)
     channels = context.app.channels
 
     def decide(old: ChannelPreferences) -> ChannelPreferences:
-        whole = old.model_dump(mode="json", by_alias=True) | wishes
+        whole = old.model_dump(mode="json", by_alias=True) | changes
         try:
             return ChannelPreferences.model_validate(whole)
         except ValidationError as exc:
-            raise InputError(_first_problem(exc)) from None
+            raise InputError(validation_sentence(exc, whole, model=ChannelPreferences)) from None
 
     new = await channels.update_settings(name, decide)
-    if "digest" in wishes:
+    if "digest" in changes:
         await sync_digest_task(context.store, name, new.digest, now=context.now(), new_id=context.new_id)
     return _show_channel(context, name, new, "is set")
 
@@ -93,19 +94,16 @@ async def _require_channel(context: CliContext, name: str) -> None:
 
 def _parse_changes(settings: str) -> dict[str, Any]:
     try:
-        wishes = json.loads(settings)
+        changes = json.loads(settings)
     except ValueError:
-        wishes = None
-    if not isinstance(wishes, dict):
+        changes = None
+    if not isinstance(changes, dict):
         raise InputError('settings: must be a JSON object, such as {"ratePerMinute": 10}')
-    if unknown := sorted(wishes.keys() - CHANNEL_FIELDS):
-        raise InputError(f"{unknown[0]}: is not a setting; those are {', '.join(sorted(CHANNEL_FIELDS))}")
-    return wishes
-
-
-def _first_problem(exc: ValidationError) -> str:
-    first = exc.errors(include_input=False, include_url=False)[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    if unknown := sorted(changes.keys() - CHANNEL_FIELDS):
+        raise InputError(
+            f"{unknown[0]}: is not a setting; the settings are {', '.join(sorted(CHANNEL_FIELDS))}"
+        )
+    return changes
 
 
 def _channel_state(context: CliContext, name: str, settings: ChannelPreferences) -> Cell:
@@ -117,7 +115,7 @@ def _channel_state(context: CliContext, name: str, settings: ChannelPreferences)
 
 
 def _describe_settings(settings: ChannelPreferences) -> str:
-    """What was asked for, in a few words."""
+    """Return the settings that differ from the defaults, in a few words."""
     days = [f"quiet {one.start}-{one.end} {one.timezone}" for one in settings.quiet]
     spans = [f"maintenance until {one.end:%Y-%m-%d %H:%M} UTC" for one in settings.maintenance]
     rate = [f"{settings.rate_per_minute} a minute"] if settings.rate_per_minute else []
@@ -139,18 +137,19 @@ def _show_channel(context: CliContext, name: str, settings: ChannelPreferences, 
 
 
 async def list_events(context: CliContext) -> int:
-    """Show the types of events that tasks listen to, with these tasks."""
-    heard = await all_subscribers(context.store)
-    none = ["No task listens to an event: give one onEvent: [{type: order.paid}]"]
-    told = [f"{type_}: {', '.join(tasks)}" for type_, tasks in heard.items()] or none
-    context.screen.show([{"type": type_, "tasks": list(tasks)} for type_, tasks in heard.items()], told)
+    """Show the event types that start tasks, with these tasks."""
+    subscribers = await all_subscribers(context.store)
+    none = ["No task subscribes to an event: give one onEvent: [{type: order.paid}]"]
+    lines = [f"{type_}: {', '.join(tasks)}" for type_, tasks in subscribers.items()] or none
+    data = [{"type": type_, "tasks": list(tasks)} for type_, tasks in subscribers.items()]
+    context.screen.show(data, lines)
     return 0
 
 
 async def publish_event(
     context: CliContext, *, event_type: str, data: str, source: str, subject: str, to: str, event_id: str
 ) -> int:
-    """Let the tasks that listen hear an event; the same one, by source and id, is heard once."""
+    """Start the tasks that subscribe to an event; the same event, by source and id, starts a task once."""
     event = _parse_event(
         {
             "id": event_id or context.new_id(),
@@ -162,15 +161,15 @@ async def publish_event(
             "to": to,
         }
     )
-    heard = await context.app.publish_event(event)
-    answer = {
+    published = await context.app.publish_event(event)
+    result = {
         "id": event.id,
         "type": event.type,
-        "started": list(heard.started),
-        "skipped": list(heard.skipped),
-        "duplicate": list(heard.duplicate),
+        "started": list(published.started),
+        "skipped": list(published.skipped),
+        "duplicate": list(published.duplicate),
     }
-    context.screen.show(answer, list(result_lines(event.type, answer)))
+    context.screen.show(result, result_lines(event.type, result))
     return 0
 
 
@@ -178,12 +177,11 @@ def _parse_event(given: dict[str, object]) -> Event:
     try:
         return Event.model_validate(given)
     except ValidationError as exc:
-        fault = exc.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise InputError(f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}") from None
+        raise InputError(validation_sentence(exc, given)) from None
 
 
 def parse_json_object(text: str) -> dict[str, object]:
-    """The JSON object that was typed. Raises InputError when it is none."""
+    """Return the JSON object in *text*; raises InputError when it is none."""
     try:
         data = json.loads(text or "{}")
     except ValueError:
@@ -193,26 +191,26 @@ def parse_json_object(text: str) -> dict[str, object]:
     return data
 
 
-def result_lines(event_type: str, answer: Mapping[str, Any]) -> list[str]:
-    """What became of an event, in sentences."""
-    said = {
+def result_lines(event_type: str, result: Mapping[str, Any]) -> list[str]:
+    """Return the result of an event in sentences."""
+    phrases = {
         "started": "run at the next tick",
-        "skipped": "listen, but are paused or have ended; it is on record",
-        "duplicate": "had received it before",
+        "skipped": "subscribe, but are paused or have ended; the skip is recorded",
+        "duplicate": "have received it before",
     }
-    told = [f"{', '.join(answer[name])} {words}" for name, words in said.items() if answer[name]]
-    return told or [f"No task listens to {event_type}"]
+    lines = [f"{', '.join(result[name])} {phrase}" for name, phrase in phrases.items() if result[name]]
+    return lines or [f"No task subscribes to {event_type}"]
 
 
 # The commands about API keys: `keys create`, `keys list` and `keys revoke`.
 
-PRINCIPAL = ADMINISTRATOR  # whoever reaches the store itself may do anything in it
+PRINCIPAL = ADMINISTRATOR  # access to the store is access to everything in it
 
 
 async def create_key(
     context: CliContext, *, name: str, scopes: Sequence[Scope], owner: str, expires: datetime | None
 ) -> int:
-    """Make a key and show it, this once."""
+    """Create a key and show its token once."""
     key, token = await access.create_key(
         context.store,
         name=name,
@@ -226,7 +224,7 @@ async def create_key(
     )
     await _audit_key(context, "key issued", key)
     data = {"key": key.model_dump(mode="json", by_alias=True), "token": token}
-    context.screen.show(data, [token, "Keep it now: it is shown this once, and kept nowhere."])
+    context.screen.show(data, [token, "Save it now: it is shown only once and is not stored."])
     return 0
 
 
@@ -238,31 +236,31 @@ async def list_keys(context: CliContext) -> int:
             key.id,
             key.name,
             ", ".join(key.scopes),
-            key.owner or "everybody",
+            key.owner or "all",
             format_local(key.created_at.replace(microsecond=0), "UTC"),
             _key_state(key, context.now()),
         )
         for key in found
     ]
-    table = context.screen.format_table(("KEY", "NAME", "MAY", "OWNER", "MADE", "STATE"), rows)
-    none = ["There are no keys yet: scheduler keys create NAME makes one"]
+    table = context.screen.format_table(("KEY", "NAME", "SCOPES", "OWNER", "CREATED", "STATE"), rows)
+    none = ["There are no keys yet: scheduler keys create NAME creates one"]
     data = [key.model_dump(mode="json", by_alias=True) for key in found]
     context.screen.show(data, table if rows else none)
     return 0
 
 
 async def revoke_key(context: CliContext, *, key_id: str) -> int:
-    """End a key for good."""
+    """Revoke a key permanently."""
     key = await access.revoke_key(context.store, key_id, by=PRINCIPAL, now=context.now())
     await _audit_key(context, "key revoked", key)
-    context.screen.show(key.model_dump(mode="json", by_alias=True), [f"{key.name} opens nothing any more"])
+    context.screen.show(key.model_dump(mode="json", by_alias=True), [f"{key.name} is revoked"])
     return 0
 
 
 def _key_state(key: ApiKey, now: datetime) -> Cell:
     if key.revoked_at is not None:
         return Cell("revoked", "red")
-    return Cell("live", "green") if key.is_active(now) else Cell("over", "dim")
+    return Cell("active", "green") if key.is_active(now) else Cell("expired", "dim")
 
 
 async def _audit_key(context: CliContext, verb: AuditVerb, key: ApiKey) -> None:
@@ -276,7 +274,7 @@ async def _audit_key(context: CliContext, verb: AuditVerb, key: ApiKey) -> None:
 async def list_owners(context: CliContext) -> int:
     """Show all accounts, by name."""
     accounts = await context.app.accounts.list_accounts()
-    none = ["No owner has an account yet: scheduler owners set ID --monthly-credits N makes one"]
+    none = ["No owner has an account yet: scheduler owners set ID --monthly-credits N creates one"]
     lines = _format_accounts(context.screen, accounts) if accounts else none
     context.screen.show([account_to_json(account) for account in accounts], lines)
     return 0
@@ -292,9 +290,9 @@ async def show_owner(context: CliContext, *, owner: str) -> int:
 async def set_owner(
     context: CliContext, *, owner: str, plan: str | None, monthly_credits: float | None, unlimited: bool
 ) -> int:
-    """Give an owner a plan or credits a month; what is not named stays."""
+    """Set an owner's plan or monthly credits; an option that is not given changes nothing."""
     if plan is None and monthly_credits is None and not unlimited:
-        raise InputError("owners set: say what to change: --plan, --monthly-credits or --unlimited")
+        raise InputError("owners set: nothing to change; give --plan, --monthly-credits or --unlimited")
     if monthly_credits is not None and not 0 <= monthly_credits <= MAX_CREDITS:
         raise InputError(f"--monthly-credits: must be a number from 0 to {MAX_CREDITS:.0f}")
     account = await context.app.accounts.set_plan(
@@ -309,10 +307,10 @@ async def set_owner(
 
 
 def account_to_json(account: Account) -> dict[str, Any]:
-    """*account* as JSON values, without the list of what is set aside."""
+    """Return *account* as JSON values, without its list of reservations."""
     data = account.model_dump(mode="json", by_alias=True, exclude={"reservations", "notified_level"})
-    left = None if account.monthly_credits is None else max(0.0, account.remaining)
-    return data | {"remainingCredits": left}
+    remaining = None if account.monthly_credits is None else max(0.0, account.remaining)
+    return data | {"remainingCredits": remaining}
 
 
 def _format_accounts(screen: Screen, accounts: Iterable[Account]) -> list[str]:
@@ -327,19 +325,19 @@ def _format_accounts(screen: Screen, accounts: Iterable[Account]) -> list[str]:
         )
         for one in accounts
     ]
-    return screen.format_table(("OWNER", "PLAN", "MONTH", "USED", "SET ASIDE", "CREDITS"), rows)
+    return screen.format_table(("OWNER", "PLAN", "MONTH", "USED", "RESERVED", "CREDITS"), rows)
 
 
-# The command `bitable setup`: makes in a Feishu base what the store needs, or says what is in the way.
+# The command `bitable setup`: creates the columns and tables that the store needs in a Feishu base.
 
 STATE_COLOURS = {"there": "dim", "made": "green", "missing": "yellow", "wrong": "red"}
 
 
 async def set_up_bitable(context: CliContext, *, dry_run: bool) -> int:
-    """Make the columns and tables that are missing; 1 when something is in the way, or is left to make."""
+    """Create the missing columns and tables; 1 when one has a wrong type or is still missing."""
     store = context.store
     if not isinstance(store, BitableStore):
-        raise InputError("STORE_URL: names no table of Feishu; write bitable://APP_TOKEN/TABLE_ID")
+        raise InputError("STORE_URL: names no Feishu table; write bitable://APP_TOKEN/TABLE_ID")
     steps = await store.set_up(types=type_names(), dry_run=dry_run)
     screen = context.screen
     rows = [(Cell(one.state, STATE_COLOURS[one.state]), one.subject, one.remedy) for one in steps]
@@ -347,10 +345,10 @@ async def set_up_bitable(context: CliContext, *, dry_run: bool) -> int:
     wrong = sum(one.state == "wrong" for one in steps)
     made = sum(one.state in ("made", "missing") for one in steps)
     if wrong:
-        last = f"{wrong} in the way, so nothing was made: mend that, then run this again"
+        last = f"{wrong} wrong, so nothing was created: fix that, then run this again"
     elif not made:
-        last = "Everything was there"
+        last = "Everything exists"
     else:
-        last = f"{made} to make: leave out --dry-run" if dry_run else f"{made} made; the rest was there"
+        last = f"{made} to create: leave out --dry-run" if dry_run else f"{made} created; the rest exists"
     screen.show([asdict(one) for one in steps], [*lines, "", last])
     return 1 if wrong or (dry_run and made) else 0

@@ -1,4 +1,4 @@
-"""The commands about task files: `apply` and `plan`."""
+"""The commands about task files: `apply`, `plan` and `cost`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -19,7 +19,7 @@ from functions.services.apply import PlannedChange, apply_plan
 from functions.services.paging import all_tasks
 from functions.taskfiles import FileProblem, read_task_files
 
-# The command `cost`, and the line about cost in `plan`: what tasks come to on Google's bill.
+# The command `cost`, and the line about cost in `plan`: the price of tasks on Google Cloud.
 
 
 async def show_cost(context: CliContext, *, paths: Sequence[Path]) -> int:
@@ -28,8 +28,8 @@ async def show_cost(context: CliContext, *, paths: Sequence[Path]) -> int:
     if paths:
         loaded = read_task_files(paths, default_timezone=context.settings.default_timezone)
         if loaded.problems:
-            context.screen.show({"problems": [asdict(fault) for fault in loaded.problems]}, ())
-            context.screen.warn("\n".join(str(fault) for fault in loaded.problems))
+            context.screen.show({"problems": [asdict(problem) for problem in loaded.problems]}, ())
+            context.screen.warn("\n".join(str(problem) for problem in loaded.problems))
             return 2
         tasks = _to_new_tasks(loaded.specs, now=now)
     else:
@@ -45,29 +45,29 @@ async def show_cost(context: CliContext, *, paths: Sequence[Path]) -> int:
 async def plan_costs(
     context: CliContext, specs: Sequence[TaskSpec], changes: Sequence[PlannedChange]
 ) -> tuple[CostEstimate, CostEstimate]:
-    """The cost of what is stored, and of what would be stored after *changes* made it match *specs*."""
+    """Return the cost of the stored tasks, and of those after *changes* made them match *specs*."""
     now = context.now()
     before = await _stored_tasks(context)
-    gone = {change.id for change in changes if change.action == "remove"} | {spec.id for spec in specs}
-    after = [task for task in before if task.id not in gone] + _to_new_tasks(specs, now=now)
+    replaced = {change.id for change in changes if change.action == "remove"} | {spec.id for spec in specs}
+    after = [task for task in before if task.id not in replaced] + _to_new_tasks(specs, now=now)
     return estimate_cost(before, now=now), estimate_cost(after, now=now)
 
 
 def cost_change_line(before: CostEstimate, after: CostEstimate) -> str:
-    """One line about both: runs, the fullest part of the free tier, and the price."""
+    """Return both in one line: runs, the most used part of the free tier, and the price."""
     fullest = max(after.items, key=lambda item: item.fraction_of_free)
-    [was] = [item for item in before.items if item.name == fullest.name]
+    [earlier] = [item for item in before.items if item.name == fullest.name]
     return "cost: " + ", ".join(
         (
             f"{_format_number(before.runs_per_day)} → {_format_number(after.runs_per_day)} runs a day",
-            f"{was.fraction_of_free:.1%} → {fullest.fraction_of_free:.1%} of the free {fullest.name}",
+            f"{earlier.fraction_of_free:.1%} → {fullest.fraction_of_free:.1%} of the free {fullest.name}",
             f"{before.usd_per_month:.2f} → {after.usd_per_month:.2f} USD a month",
         )
     )
 
 
 def cost_to_json(cost: CostEstimate) -> dict[str, Any]:
-    """*cost* as JSON values."""
+    """Return *cost* as JSON values."""
     return {
         "runsADay": round(cost.runs_per_day, 2),
         "usdAMonth": round(cost.usd_per_month, 2),
@@ -112,7 +112,7 @@ async def _stored_tasks(context: CliContext) -> list[Task]:
 
 
 def _to_new_tasks(specs: Sequence[TaskSpec], *, now: datetime) -> list[Task]:
-    """*specs* as the tasks they would be. One whose schedule is over runs no more, so it costs nothing."""
+    """Return the tasks that *specs* would become, without those that have no run left and cost nothing."""
     tasks = []
     for spec in specs:
         try:
@@ -132,14 +132,14 @@ ACTION_RESULTS = {"create": "created", "update": "updated", "remove": "removed",
 
 
 async def apply_files(context: CliContext, *, paths: Sequence[Path], prune: bool, dry_run: bool) -> int:
-    """Make the store match the files, or with *dry_run* say what that would change.
+    """Make the store match the files, or with *dry_run* show what that would change.
 
-    Nothing at all is changed when there is a fault in any of the files.
+    An error in any file means that nothing is changed.
     """
     loaded = read_task_files(paths, default_timezone=context.settings.default_timezone)
     if loaded.problems:
         return report_problems(context.screen, loaded.problems)
-    with context.screen.show_progress(f"{len(loaded.specs)} tasks are compared with the store"):
+    with context.screen.show_progress(f"{len(loaded.specs)} tasks: comparing with the store"):
         changes = await apply_plan(
             context.store,
             loaded.specs,
@@ -164,18 +164,18 @@ async def apply_files(context: CliContext, *, paths: Sequence[Path], prune: bool
 
 
 def report_problems(screen: Screen, problems: Sequence[FileProblem]) -> int:
-    """Tell of all *problems*; return the exit code."""
-    screen.show({"applied": False, "problems": [asdict(fault) for fault in problems]}, ())
-    screen.warn("\n".join(str(fault) for fault in problems))
-    many = "is 1 fault" if len(problems) == 1 else f"are {len(problems)} faults"
-    screen.error(f"there {many} in the files: mend all of them first; nothing was changed")
+    """Show all *problems*; return the exit code."""
+    screen.show({"applied": False, "problems": [asdict(problem) for problem in problems]}, ())
+    screen.warn("\n".join(str(problem) for problem in problems))
+    count = "is 1 error" if len(problems) == 1 else f"are {len(problems)} errors"
+    screen.error(f"there {count} in the files: fix all of them first; nothing was changed")
     return 2
 
 
 def show_changes(
     screen: Screen, changes: Sequence[PlannedChange], specs: Sequence[TaskSpec], *, dry_run: bool
 ) -> None:
-    """Tell what was changed, or would be."""
+    """Show what was changed, or would be."""
     data = {"applied": not dry_run, "changes": [_change_to_json(change) for change in changes]}
     zones = {spec.id: spec.timezone for spec in specs}
     screen.show(data, list(_plan_lines(screen, changes, zones, dry_run=dry_run)))

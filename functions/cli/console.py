@@ -1,4 +1,4 @@
-"""The screen: where answers go, as aligned text for people or as JSON for programs."""
+"""The screen: prints results as aligned text or as JSON, and errors."""
 
 import json
 import shutil
@@ -21,11 +21,11 @@ class Cell(NamedTuple):
 
 
 class Screen:
-    """Writes answers to *out* and complaints to *err*.
+    """Writes results to *out*, errors and warnings to *err*.
 
     Args:
         use_colour: Whether *out* shows colours.
-        as_json: Whether answers are for a program.
+        as_json: Whether results are JSON.
     """
 
     def __init__(self, out: TextIO, err: TextIO, *, use_colour: bool = False, as_json: bool = False) -> None:
@@ -35,7 +35,7 @@ class Screen:
         self.as_json = as_json
 
     def show(self, data: object, lines: Iterable[str]) -> None:
-        """Show *data* as JSON when that was asked for, *lines* otherwise."""
+        """Write *data* with `as_json`, *lines* otherwise."""
         if self.as_json:
             self.write_line(json.dumps(data, ensure_ascii=False))
             return
@@ -43,7 +43,7 @@ class Screen:
             self.write_line(line)
 
     def write_line(self, text: str) -> None:
-        """Write one line, at once: whoever reads a pipe should not wait for a buffer."""
+        """Write one line and flush it, so that the reader of a pipe gets it at once."""
         print(text, file=self._out, flush=True)
 
     def error(self, text: str) -> None:
@@ -51,13 +51,13 @@ class Screen:
         self.warn("\n".join(f"scheduler: {line}" for line in text.splitlines()))
 
     def warn(self, text: str) -> None:
-        """Write *text* to the error stream as it is: `file:line: ...` is what editors jump to."""
+        """Write *text* to the error stream without a prefix: editors jump to `file:line: ...`."""
         for line in text.splitlines():
             print(replace_unprintable(line), file=self._err, flush=True)
 
     @contextmanager
     def show_progress(self, text: str) -> Iterator[None]:
-        """Show that *text* is being done, where somebody watches; nothing of it stays."""
+        """Show *text* while the block runs, on a terminal only."""
         if not self._err.isatty():
             yield
             return
@@ -67,11 +67,11 @@ class Screen:
             yield
 
     def paint(self, text: str, colour: str) -> str:
-        """*text* in *colour* where colours are shown."""
+        """Return *text* in *colour* when colours are on."""
         return f"{COLOURS[colour]}{text}{RESET}" if self._use_colour and colour else text
 
     def format_table(self, head: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> list[str]:
-        """The lines of a table; its last column is cut at the edge of a terminal."""
+        """Return the lines of a table; the last column is truncated at the edge of the terminal."""
         cells = [[_to_cell(one) for one in row] for row in [[Cell(name, "dim") for name in head], *rows]]
         widths = [max(display_width(row[column].text) for row in cells) for column in range(len(head))]
         widths[-1] = min(
@@ -81,9 +81,9 @@ class Screen:
 
     def _format_row(self, row: Sequence[Cell], widths: Sequence[int]) -> str:
         parts = []
-        for (text, colour), room in zip(row, widths, strict=True):
-            shown = truncate(text, room)
-            parts.append(self.paint(shown, colour) + " " * (room - display_width(shown)))
+        for (text, colour), width in zip(row, widths, strict=True):
+            shown = truncate(text, width)
+            parts.append(self.paint(shown, colour) + " " * (width - display_width(shown)))
         return COLUMN_GAP.join(parts).rstrip()
 
     def _terminal_width(self) -> int:
@@ -91,12 +91,12 @@ class Screen:
 
 
 def display_width(text: str) -> int:
-    """How many columns of a terminal *text* takes: Chinese characters take two."""
+    """Return the columns that *text* takes on a terminal: Chinese characters take two."""
     return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
 
 
 def truncate(text: str, max_width: int) -> str:
-    """*text* in at most *max_width* columns, with an ellipsis where something is missing."""
+    """Return *text* in at most *max_width* columns, with an ellipsis when it is truncated."""
     if display_width(text) <= max_width:
         return text
     while text and display_width(text) > max_width - 1:
@@ -105,7 +105,7 @@ def truncate(text: str, max_width: int) -> str:
 
 
 def replace_unprintable(text: str) -> str:
-    """*text* without what would move the cursor: titles and answers may be a stranger's."""
+    """Return *text* without control characters: titles and responses are untrusted."""
     return "".join(char if char.isprintable() else " " for char in text)
 
 

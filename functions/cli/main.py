@@ -1,4 +1,4 @@
-"""The command line: reads the words typed, runs the command, says what went wrong in one line."""
+"""The entry point of the command line: parses arguments, runs the command, reports an error in one line."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ INTERRUPTED = 130
 def main(
     argv: Sequence[str], environment: Mapping[str, str], *, out: TextIO, err: TextIO, use_colour: bool = False
 ) -> int:
-    """Run the command that *argv* ask for; return its exit code.
+    """Run the command in *argv*; return its exit code.
 
     0 done; 1 a task failed, or the command was refused; 2 wrong usage, settings or task files.
 
@@ -36,57 +36,57 @@ def main(
         use_colour: Whether *out* shows colours.
     """
     try:
-        with redirect_stdout(out):  # where help goes
-            wish = build_command().main(list(argv), prog_name="scheduler", standalone_mode=False)
+        with redirect_stdout(out):  # typer prints help to the standard output
+            command = build_command().main(list(argv), prog_name="scheduler", standalone_mode=False)
     except TyperException as exc:
         Screen(out, err).error(_usage_error(exc))
         return EXIT_USAGE
-    if not isinstance(wish, CommandContext):  # help, or a completion, was all that was asked for
+    if not isinstance(command, CommandContext):  # help, or a completion
         return EXIT_OK
-    screen = Screen(out, err, use_colour=use_colour, as_json=wish.as_json)
+    screen = Screen(out, err, use_colour=use_colour, as_json=command.as_json)
     try:
-        return asyncio.run(_run_command(wish, CliContext(environment, screen)))
+        return asyncio.run(_run_command(command, CliContext(environment, screen)))
     except (InputError, SettingsError) as exc:
         screen.error(str(exc))
-        return EXIT_USAGE if isinstance(exc, SettingsError) else wish.input_error_code
+        return EXIT_USAGE if isinstance(exc, SettingsError) else command.input_error_code
     except SchedulerError as exc:
         screen.error(str(exc))
         return EXIT_FAILED
 
 
 def build_command() -> Any:
-    """What knows all commands and their options."""
+    """Return the parser of all commands and their options."""
     return typer.main.get_command(app)
 
 
-async def _run_command(wish: CommandContext, context: CliContext) -> int:
+async def _run_command(command: CommandContext, context: CliContext) -> int:
     try:
-        does = wish.handler
+        handler = command.handler
         if context.is_remote:
-            from functions.cli.remote import remote_command_for  # with a library that no other command needs
+            from functions.cli.remote import remote_command_for  # imports an HTTP client
 
-            does = remote_command_for(does)
-        return await does(context, **wish.options)
+            handler = remote_command_for(handler)
+        return await handler(context, **command.options)
     finally:
         await context.close()
 
 
 def _usage_error(exc: Any) -> str:
-    """What is wrong with the words typed, in one line, and what to type for help."""
+    """Return the error of usage in one line, with the command that shows help."""
     context = getattr(exc, "ctx", None)
-    where = context.command_path if context else "scheduler"
-    fault = " ".join(str(exc.format_message()).split()).rstrip(".")
-    return f"{fault}: {where} --help shows what can be typed"
+    command = context.command_path if context else "scheduler"
+    reason = " ".join(str(exc.format_message()).split()).rstrip(".")
+    return f"{reason}: {command} --help shows arguments and options"
 
 
 def start() -> int:
-    """Run with the process's own words, variables and streams."""
+    """Run with the process's arguments, variables and streams; return the exit code."""
     try:
         environment = read_environment(os.environ, PROJECT_ROOT / ".env")
     except SettingsError as exc:
         Screen(sys.stdout, sys.stderr).error(str(exc))
         return EXIT_USAGE
-    if not environment.get("STORE_URL"):  # the same file from whatever folder we are called
+    if not environment.get("STORE_URL"):  # the same file from every working folder
         environment["STORE_URL"] = f"sqlite:///{PROJECT_ROOT}/scheduler.db"
     options.configure_completion(environment)
     _configure_logs(environment)
@@ -95,13 +95,13 @@ def start() -> int:
         return main(sys.argv[1:], environment, out=sys.stdout, err=sys.stderr, use_colour=coloured)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read us, such as head, has enough
+    except BrokenPipeError:  # the reader of the pipe, such as head, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
 
 
 def _configure_logs(environment: Mapping[str, str]) -> None:
-    """Let warnings through, and no secret; settings that are wrong are told by whoever needs them."""
+    """Log warnings without secrets; a wrong setting is reported by the command that needs it."""
     try:
         settings = Settings.from_env(environment, serves_http=False)
     except SettingsError:

@@ -1,4 +1,4 @@
-"""What somebody typed, as values: what the words of the command line are made of."""
+"""Arguments and options: their types and parsers, formats of times, and completion of task ids."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,7 +13,7 @@ from functions.domain.task import MAX_SUMMARY_CHARS
 from functions.domain.types import timezone_or_utc
 from functions.errors import InputError
 
-# Instants as people type and read them.
+# Instants in options and in output.
 
 
 def parse_instant(text: str) -> datetime:
@@ -25,28 +25,28 @@ def parse_instant(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise InputError(f"{text!r} is not a moment: write it like 2026-12-01T09:00:00Z") from None
+        raise InputError(f"{text!r} is not an instant: write it like 2026-12-01T09:00:00Z") from None
     if found.tzinfo is None:
         raise InputError(f"{text!r} has no offset: write it like {found.isoformat()}Z or with +02:00")
     return found.astimezone(UTC)
 
 
 def format_local(at: datetime | None, timezone: str) -> str:
-    """*at* on the clocks of *timezone*, e.g. `2026-11-20 14:05 EET`; a hyphen for None."""
+    """Return *at* in *timezone*, e.g. `2026-11-20 14:05 EET`; a hyphen for None."""
     if at is None:
         return "-"
-    there = at.astimezone(timezone_or_utc(timezone))
-    return f"{there:%Y-%m-%d %H:%M:%S %Z}" if there.second else f"{there:%Y-%m-%d %H:%M %Z}"
+    local = at.astimezone(timezone_or_utc(timezone))
+    return f"{local:%Y-%m-%d %H:%M:%S %Z}" if local.second else f"{local:%Y-%m-%d %H:%M %Z}"
 
 
 def relative_time(at: datetime, now: datetime) -> str:
-    """How far *at* is from *now*, in its largest unit: `in 4 min`, `2 h ago`."""
+    """Return the distance from *now* to *at* in its largest unit: `in 4 min`, `2 h ago`."""
     span = format_duration(abs(at - now))
     return f"in {span}" if at >= now else f"{span} ago"
 
 
 def format_duration(duration: timedelta) -> str:
-    """*duration* in its largest whole unit."""
+    """Return *duration* in its largest whole unit."""
     seconds = duration.total_seconds()
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
         if seconds >= size:
@@ -54,29 +54,29 @@ def format_duration(duration: timedelta) -> str:
     return f"{seconds * 1000:.0f} ms"
 
 
-# Completion of task ids in the shell: quick, and silent whatever goes wrong.
+# Completion of task ids in the shell: quick, and silent on any error.
 
-COMPLETION_TIMEOUT_S = 1.0  # somebody waits with a finger on the key
+COMPLETION_TIMEOUT_S = 1.0  # the user waits at the prompt
 MAX_COMPLETIONS = 200
 _environment: Mapping[str, str] = {}
 
 
 def configure_completion(environment: Mapping[str, str]) -> None:
-    """Say by which variables the tasks are found; before that nothing is completed."""
-    global _environment  # the shell's question comes in by a library that hands nothing on
+    """Set the variables that name the store; before that nothing is completed."""
+    global _environment  # typer calls the completion without a context of ours
     _environment = environment
 
 
 def complete_task_ids(incomplete: str) -> list[str]:
-    """Ids of tasks that begin with *incomplete*; none when the store does not answer at once."""
+    """Return the task ids that begin with *incomplete*; none when the store does not answer in time."""
     try:
         return asyncio.run(_find_task_ids(incomplete))
-    except Exception:  # noqa: BLE001  # a shell that completes nothing is better than one that shows a fault
+    except Exception:  # noqa: BLE001  # no completion is better than a traceback at the prompt
         return []
 
 
 async def _find_task_ids(incomplete: str) -> list[str]:
-    # Only where somebody completes: these load the whole program.
+    # Imported for a completion only: they load the whole program.
     from functions.app.factories import build_store
     from functions.config.settings import Settings
     from functions.domain.storage import TaskFilter
@@ -91,28 +91,39 @@ async def _find_task_ids(incomplete: str) -> list[str]:
 
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+Handler = Callable[..., Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """What somebody typed.
+    """A parsed command line.
 
     Attributes:
-        handler: What carries it out, given the session and *options*; returns the exit code.
-        input_error_code: The exit code when what was given is refused.
+        handler: Runs the command, given a CliContext and *options*; returns the exit code.
+        input_error_code: The exit code when the handler raises InputError.
     """
 
-    handler: Callable[..., Awaitable[int]]
+    handler: Handler
     as_json: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     input_error_code: int = EXIT_USAGE
 
 
+def invoke(handler: Handler, as_json: bool, /, **options: Any) -> CommandContext:
+    """Return the call of *handler*; input that it refuses is wrong usage (exit code 2)."""
+    return CommandContext(handler, as_json, options)
+
+
+def invoke_refusable(handler: Handler, as_json: bool, /, **options: Any) -> CommandContext:
+    """Return the call of *handler*; input that it refuses, such as an unknown task, is exit code 1."""
+    return CommandContext(handler, as_json, options, EXIT_FAILED)
+
+
 def option_parser(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """*parse*, with its fault told as one of usage."""
+    """Return *parse* with its InputError as an error of usage."""
 
     def read(text: Any) -> Any:
-        if not isinstance(text, str):  # a default is not typed
+        if not isinstance(text, str):  # a default is a value already
             return text
         try:
             return parse(text)
@@ -123,7 +134,7 @@ def option_parser(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def parse_note(text: str) -> str:
-    """A note that fits a task."""
+    """Return *text* when it is short enough for a task's note."""
     if len(text) > MAX_SUMMARY_CHARS:
         raise InputError(f"must have at most {MAX_SUMMARY_CHARS} characters")
     return text
@@ -136,21 +147,21 @@ def _parse_int(text: str, minimum: int, maximum: int, what: str) -> int:
 
 
 def parse_limit(text: str) -> int:
-    """How many to show."""
+    """Return the number of rows to show."""
     return _parse_int(text, 1, 1000, "a number")
 
 
 def parse_seconds(text: str) -> int:
-    """A pause between two ticks."""
+    """Return the seconds between two ticks."""
     return _parse_int(text, 5, 86_400, "a number of seconds")
 
 
 def parse_optional_seconds(text: str) -> int:
-    """A pause, or 0 for never."""
+    """Return the seconds between two lines, or 0 for none."""
     return _parse_int(text, 0, 86_400, "a number of seconds")
 
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TaskIdArgument = Annotated[
     str, typer.Argument(metavar="ID", autocompletion=complete_task_ids, show_default=False)
 ]
@@ -165,5 +176,8 @@ InstantOption = Annotated[
     datetime | None, typer.Option(metavar="INSTANT", parser=option_parser(parse_instant), show_default=False)
 ]
 PruneOption = Annotated[
-    bool, typer.Option(help="Remove tasks that came from files and are no longer in them; others never are.")
+    bool,
+    typer.Option(
+        help="Remove tasks that came from files and are no longer in them. Other tasks are never removed."
+    ),
 ]

@@ -1,7 +1,7 @@
-"""Commands against a deployed function: with SCHEDULER_URL they go over its API in place of a store.
+"""Commands against a deployed function: with SCHEDULER_URL they call its API instead of a store.
 
-What looks at tasks and runs works as it does on a store, for `RemoteStore` answers the same questions. What
-changes something has a counterpart here that asks the API, whose rules and audit trail then hold.
+Commands that show tasks and runs are the same, because `RemoteStore` has the same methods. A command that
+changes something has a counterpart here that calls the API, so that its rules and audit trail apply.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -30,20 +30,22 @@ SHARED_COMMANDS = (
 
 
 def remote_command_for(command: Command) -> Command:
-    """What does the same over the API.
+    """Return the handler that does the same over the API.
 
     Raises:
-        InputError: Nothing does.
+        InputError: There is none.
     """
     if command in SHARED_COMMANDS:
         return command
     if command not in REMOTE_COMMANDS:
-        raise InputError("this cannot be had over SCHEDULER_URL; unset it, and name the store by STORE_URL")
+        raise InputError(
+            "this command does not work over SCHEDULER_URL; unset it, and name the store by STORE_URL"
+        )
     return REMOTE_COMMANDS[command]
 
 
 async def _apply(context: CliContext, *, paths: Sequence[Path], prune: bool, dry_run: bool) -> int:
-    """Make what is deployed match the files. Nothing is removed: what came from files is not known there."""
+    """Make the deployed tasks match the files. Nothing is removed: tasks made over the API have no origin."""
     loaded = read_task_files(paths, default_timezone=context.settings.default_timezone)
     if loaded.problems:
         return files.report_problems(context.screen, loaded.problems)
@@ -83,7 +85,9 @@ async def _resume(context: CliContext, *, task_id: str, catch_up: bool) -> int:
 
 async def _cancel(context: CliContext, *, task_id: str) -> int:
     given = await _require_client(context).request("POST", f"/api/tasks/{task_id}/cancel")
-    return tasks.show_task_result(context, parse_task(given), f"{task_id} is told to stop, or is cancelled")
+    return tasks.show_task_result(
+        context, parse_task(given), f"{task_id} is cancelled, or stops within seconds"
+    )
 
 
 async def _run(context: CliContext, *, task_ids: Sequence[str]) -> int:
@@ -116,8 +120,8 @@ async def _channels(context: CliContext) -> int:
 
 async def _test_channel(context: CliContext, *, name: str) -> int:
     given = await _require_client(context).request("POST", f"/api/channels/{name}/test")
-    said = "the test message was taken" if given["ok"] else f"not taken: {given['detail']}"
-    context.screen.show(given, [f"{name}: {said}"])
+    result = "was accepted" if given["ok"] else f"was not accepted: {given['detail']}"
+    context.screen.show(given, [f"{name}: the test message {result}"])
     return 0 if given["ok"] else 1
 
 
@@ -152,7 +156,7 @@ REMOTE_COMMANDS: Mapping[Command, Command] = {
 
 def _require_client(context: CliContext) -> ApiClient:
     found = create_api_client(context.environment)
-    assert found is not None  # who came here found it set
+    assert found is not None  # `is_remote` is true
     return found
 
 

@@ -1,4 +1,4 @@
-"""A session: the settings, the store and the screen of one command, each made when it is first needed."""
+"""The context of one command: its settings, store and screen, each made when it is first needed."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -14,15 +14,15 @@ from functions.errors import InputError
 from functions.interfaces import Store
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
-STATE_FOLDER = PROJECT_ROOT / ".cronfire"  # what the project keeps on this machine: never committed
+STATE_FOLDER = PROJECT_ROOT / ".cronfire"  # local state, never committed
 
 
 class CliContext:
-    """What a command works with.
+    """The context of a command.
 
     Attributes:
         environment: The variables, those of `.env` included.
-        screen: Where the answer goes.
+        screen: The output.
     """
 
     def __init__(
@@ -39,11 +39,11 @@ class CliContext:
         self._app: App | None = None
 
     def now(self) -> datetime:
-        """The present moment."""
+        """Return the current instant."""
         return self._clock()
 
     def new_id(self) -> str:
-        """A fresh random name."""
+        """Return a new random id."""
         return application.new_id()
 
     @property
@@ -55,19 +55,19 @@ class CliContext:
 
     @property
     def app(self) -> App:
-        """The parts of the scheduler."""
+        """The scheduler."""
         if self._app is None:
             self._app = application.build_app(self.settings)
         return self._app
 
     @property
     def is_remote(self) -> bool:
-        """Whether a deployed function is asked in place of a store."""
+        """Whether commands call a deployed function instead of a store."""
         return bool(self.environment.get("SCHEDULER_URL", "").strip())
 
     @property
     def store(self) -> Store:
-        """The store that `STORE_URL` names; what can be asked of `SCHEDULER_URL` when that is set."""
+        """The store that `STORE_URL` names, or the API at `SCHEDULER_URL` as a store."""
         if not self.is_remote:
             return self.app.store
         from functions.cli.api_client import RemoteStore, create_api_client  # as in `cli`
@@ -86,6 +86,6 @@ class CliContext:
         return found.tasks[0].task
 
     async def close(self) -> None:
-        """Let go of what was opened."""
+        """Close what was opened."""
         if self._app is not None:
             await self._app.close()

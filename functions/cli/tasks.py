@@ -1,4 +1,4 @@
-"""The commands that look at what there is: `list`, `show`, `runs`, `status` and `types`."""
+"""The commands about tasks, runs, schedules and ticks, those that change tasks included."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from functions.services import tasks as task_service
 from functions.services.paging import all_tasks
 from functions.task_types.registry import example_params, type_names
 
-PAGE_SIZE = 500  # tasks looked at for those that cannot be read
+PAGE_SIZE = 500  # documents read for those that are no valid tasks
 STATUS_COLOURS = {
     Status.RUNNING: "green",
     Status.RETRYING: "yellow",
@@ -32,7 +32,7 @@ OUTCOME_COLOURS = {OutcomeKind.SUCCEEDED: "green", OutcomeKind.SKIPPED: "dim", O
 
 async def list_tasks(context: CliContext) -> int:
     """Show all tasks, by id."""
-    found = await context.store.list_tasks(TaskFilter(), limit=PAGE_SIZE)
+    page = await context.store.list_tasks(TaskFilter(), limit=PAGE_SIZE)
     tasks = [stored.task for stored in await all_tasks(context.store, TaskFilter())]
     rows = [
         (
@@ -46,15 +46,15 @@ async def list_tasks(context: CliContext) -> int:
         for task in tasks
     ]
     lines = context.screen.format_table(("TASK", "STATUS", "NEXT RUN", "LAST", "SCHEDULE", "TITLE"), rows)
-    none = ["There are no tasks yet: scheduler apply samples/local.yaml makes some"]
-    for broken in found.invalid:
-        context.screen.warn(f"{broken.id} cannot be read: {broken.reason}")
-    context.screen.show([task_to_json(task) for task in tasks], lines if tasks or found.invalid else none)
+    none = ["There are no tasks yet: scheduler apply samples/local.yaml creates some"]
+    for invalid in page.invalid:
+        context.screen.warn(f"{invalid.id} cannot be read: {invalid.reason}")
+    context.screen.show([task_to_json(task) for task in tasks], lines if tasks or page.invalid else none)
     return 0
 
 
 async def show_task(context: CliContext, *, task_id: str) -> int:
-    """Show one task whole."""
+    """Show one task with all its fields."""
     task = await context.get_task(task_id)
     context.screen.show(task_to_json(task), _task_lines(context.screen, task, now=context.now()))
     return 0
@@ -86,7 +86,7 @@ async def show_status(context: CliContext) -> int:
 
 
 async def list_types(context: CliContext) -> int:
-    """Show the task types, each with params that show it at work."""
+    """Show the task types, each with an example of its params."""
     types = [{"type": name, "params": example_params(name)} for name in type_names()]
     rows = [(str(one["type"]), json.dumps(one["params"], ensure_ascii=False)) for one in types]
     context.screen.show(types, context.screen.format_table(("TYPE", "EXAMPLE OF PARAMS"), rows))
@@ -94,7 +94,7 @@ async def list_types(context: CliContext) -> int:
 
 
 def format_runs(screen: Screen, runs: Sequence[Run]) -> list[str]:
-    """The lines that tell of *runs*; times are in UTC, for they are of tasks in many zones."""
+    """Return *runs* as lines of a table, in UTC because the tasks are in many zones."""
     rows = [
         (
             format_local(run.finished_at.replace(microsecond=0), "UTC"),
@@ -109,12 +109,12 @@ def format_runs(screen: Screen, runs: Sequence[Run]) -> list[str]:
 
 
 def task_to_json(task: Task) -> dict[str, Any]:
-    """*task* as JSON values, under the names of task files."""
+    """Return *task* as JSON values, with the names of task files."""
     return task.model_dump(mode="json", by_alias=True)
 
 
 def run_to_json(run: Run) -> dict[str, Any]:
-    """*run* as JSON values."""
+    """Return *run* as JSON values."""
     return run.model_dump(mode="json", by_alias=True)
 
 
@@ -151,7 +151,7 @@ def _task_rows(task: Task, *, now: datetime) -> Iterable[tuple[str, str]]:
     yield "status", task.status
     if task.pause is not None:
         until = f" until {format_local(task.pause.until, task.timezone)}" if task.pause.until else ""
-        yield "pause", f"by {task.pause.by or 'somebody'}{until}: {task.pause.note or 'no note'}"
+        yield "pause", f"by {task.pause.by or 'unknown'}{until}: {task.pause.note or 'no note'}"
     yield "next run", f"{format_local(wake, task.timezone)} ({relative_time(wake, now)})" if wake else "-"
     if task.last_run_at is not None:
         took = "" if task.last_duration_ms is None else f", {task.last_duration_ms} ms"
@@ -165,7 +165,7 @@ def _task_rows(task: Task, *, now: datetime) -> Iterable[tuple[str, str]]:
     yield "from", task.origin
 
 
-# The command `next`: when a schedule's occurrences are. It needs no store.
+# The command `next`: the occurrences of a schedule. It needs no store.
 
 MAX_OCCURRENCES = 10_000
 
@@ -185,8 +185,8 @@ async def show_next(
     Args:
         timezone: None means `DEFAULT_TIMEZONE`.
         after: None means now.
-        anchor: Where an interval counts from; None means *after*.
-        task_id: What `H` is drawn from; empty when the expression has none.
+        anchor: The start of an interval; None means *after*.
+        task_id: `H` is derived from it; empty when the expression has none.
 
     Raises:
         InputError: The expression, the zone or the count cannot be used.
@@ -216,30 +216,28 @@ def _occurrence_lines(
         yield context.screen.paint(f"{format_local(change.instant, zone)}: {change.text}", "yellow")
 
 
-# The command `tick`: one tick in this process, and how everything in it went.
+# The command `tick`: one tick in this process, with its runs and its report.
 
-NO_LIMIT = TimeBudget(
-    start_limit=None, response_limit=None
-)  # nobody waits for the answer but the one who asked
+NO_LIMIT = TimeBudget(start_limit=None, response_limit=None)  # no HTTP client waits for the response
 MAX_RUNS = 200
-REPORT_FIELDS = (
-    "due",
-    "started",
-    "succeeded",
-    "failed",
-    "retrying",
-    "skipped",
-    "postponed",
-    "lostClaims",
-    "unreadable",
-)
+REPORT_LABELS = {
+    "due": "due",
+    "started": "started",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "retrying": "retrying",
+    "skipped": "skipped",
+    "postponed": "postponed",
+    "lostClaims": "claimed by another tick",
+    "unreadable": "unreadable",
+}
 FAILURE_FIELDS = ("failed", "retrying", "unreadable")
 
 
 async def run_tick(context: CliContext) -> int:
     """Run what is due, once; 1 when an attempt failed or a task could not be read."""
     started_at = context.now()
-    with context.screen.show_progress("What is due is run"):
+    with context.screen.show_progress("Running due tasks"):
         report = await context.app.tick(NO_LIMIT)
     runs = await context.store.runs(since=started_at, limit=MAX_RUNS)
     context.screen.show(report, _report_lines(context.screen, report, list(reversed(runs))))
@@ -247,8 +245,15 @@ async def run_tick(context: CliContext) -> int:
 
 
 def format_report(report: Mapping[str, Any]) -> str:
-    """A tick's report in one line: what is zero goes without saying, but for what is due."""
-    figures = [f"{report[name]} {name}" for name in REPORT_FIELDS if report.get(name) or name == "due"]
+    """Return a tick's report in one line, without its zeros but for `due`.
+
+    Example: `3 due, 2 started, 2 succeeded, 1 claimed by another tick; 0.41 s`.
+    """
+    figures = [
+        f"{report[name]} {label}"
+        for name, label in REPORT_LABELS.items()
+        if report.get(name) or name == "due"
+    ]
     return f"{', '.join(figures)}; {report.get('durationMs', 0) / 1000:.2f} s"
 
 
@@ -259,13 +264,13 @@ def _report_lines(screen: Screen, report: Mapping[str, Any], runs: Sequence[Run]
     yield f"Tick: {format_report(report)}"
 
 
-# The commands that steer tasks: `pause`, `resume`, `cancel`, `run` and `backfill`.
+# The commands that control tasks: `pause`, `resume`, `cancel`, `run` and `backfill`.
 
 PRINCIPAL_NAME = "command line"
 
 
 async def pause_task(context: CliContext, *, task_id: str, note: str, until: datetime | None) -> int:
-    """Stop a task until *until*, or until it is resumed."""
+    """Pause a task until *until*, or until it is resumed."""
     task = await task_service.pause_task(
         context.store,
         task_id,
@@ -275,7 +280,7 @@ async def pause_task(context: CliContext, *, task_id: str, note: str, until: dat
         now=context.now(),
         new_id=context.new_id,
     )
-    end = f"until {format_local(until, task.timezone)}" if until else "until somebody resumes it"
+    end = f"until {format_local(until, task.timezone)}" if until else "until it is resumed"
     return show_task_result(context, task, f"{task_id} is paused {end}")
 
 
@@ -285,19 +290,19 @@ async def resume_task(context: CliContext, *, task_id: str, catch_up: bool) -> i
         context.store, task_id, catch_up=catch_up, now=context.now(), new_id=context.new_id
     )
     return show_task_result(
-        context, task, f"{task_id} is resumed; next look {format_local(task.next_run_at, task.timezone)}"
+        context, task, f"{task_id} is resumed; next run {format_local(task.next_run_at, task.timezone)}"
     )
 
 
 async def cancel_task(context: CliContext, *, task_id: str) -> int:
-    """End the occurrence in hand."""
+    """Cancel the current occurrence."""
     task = await task_service.cancel_task(context.store, task_id, now=context.now(), new_id=context.new_id)
-    done = "will be told to stop within seconds" if task.cancel_requested else "is cancelled"
+    done = "stops within seconds" if task.cancel_requested else "is cancelled"
     return show_task_result(context, task, f"{task_id} {done}")
 
 
 async def request_runs(context: CliContext, *, task_ids: Sequence[str]) -> int:
-    """Ask for one run of each task at the next tick."""
+    """Request one run of each task at the next tick."""
     tasks = [
         await task_service.request_run(context.store, task_id, now=context.now(), new_id=context.new_id)
         for task_id in task_ids
@@ -310,8 +315,8 @@ async def request_runs(context: CliContext, *, task_ids: Sequence[str]) -> int:
 async def backfill_task(
     context: CliContext, *, task_id: str, first: datetime, until: datetime, dry_run: bool
 ) -> int:
-    """Ask for runs of past occurrences that have not succeeded."""
-    wanted = await task_service.backfill_task(
+    """Request runs of past occurrences that have not succeeded."""
+    occurrences = await task_service.backfill_task(
         context.store,
         task_id,
         first=first,
@@ -321,13 +326,14 @@ async def backfill_task(
         dry_run=dry_run,
     )
     done = "would run" if dry_run else "run at the next ticks"
-    many = "occurrence" if len(wanted) == 1 else "occurrences"
-    lines = [f"{len(wanted)} {many} of {task_id} {done}", *(f"  {format_instant(at)}" for at in wanted)]
-    context.screen.show([format_instant(at) for at in wanted], lines)
+    noun = "occurrence" if len(occurrences) == 1 else "occurrences"
+    instants = [format_instant(at) for at in occurrences]
+    lines = [f"{len(instants)} {noun} of {task_id} {done}", *(f"  {at}" for at in instants)]
+    context.screen.show(instants, lines)
     return 0
 
 
 def show_task_result(context: CliContext, task: Task, text: str) -> int:
-    """Tell what became of a task; return the exit code."""
+    """Show *task* or *text*; return the exit code."""
     context.screen.show(task_to_json(task), [text])
     return 0

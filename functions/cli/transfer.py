@@ -1,4 +1,4 @@
-"""The commands `export` and `import`: between stores, and from other schedulers."""
+"""The commands `export` and `import`: from store to store, and from other schedulers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -23,17 +23,17 @@ SUFFIXES = (".yaml", ".yml", ".json", ".csv", ".cron", ".crontab")
 
 
 async def export_store(context: CliContext, *, path: Path) -> int:
-    """Write all that the store keeps to *path*; 1 when something could not be read, or went on running."""
+    """Write the whole store to *path*; 1 when a document could not be read, or a task was running."""
     _require_local_store(context, "export")
     progress = _Progress(context)
     done = await export_archive(
         context.store, path, clock=context.now, on_progress=lambda totals: progress.report("written", totals)
     )
     for broken in done.unreadable:
-        context.screen.warn(f"{broken.id}: is not in the file, for it cannot be read: {broken.reason}")
+        context.screen.warn(f"{broken.id}: is not in the file, because it cannot be read: {broken.reason}")
     if done.running:
         names = _first_names(done.running)
-        context.screen.warn(f"{names}: still running; in the file due, as if the process had died")
+        context.screen.warn(f"{names}: still running; the file has them as due, as after a crash")
     if done.changing:
         context.screen.warn(
             f"{_first_names(done.changing)}: ran during the export; stop the pinger, and export again"
@@ -63,11 +63,11 @@ async def import_file(
     """Import an archive, or files of an older scheduler; 1 when some of it was refused or could not be read.
 
     Args:
-        format_name: One of `FORMATS`; None means that it is found by looking.
-        replace: Of an archive: what differs in the store becomes as the file has it.
-        write: Of older files: write a task file there in place of changing the store.
-        timezone: Of whatever names none; None means DEFAULT_TIMEZONE.
-        timeout_s: How long an attempt may take where nothing says so; None means the usual limit.
+        format_name: One of `FORMATS`; None means that it is detected.
+        replace: For an archive: replace what differs in the store.
+        write: For other files: write a task file there instead of changing the store.
+        timezone: The zone of tasks without one; None means DEFAULT_TIMEZONE.
+        timeout_s: The timeout of tasks without one; None means the default.
     """
     if write is None:
         _require_local_store(context, "import")
@@ -75,11 +75,13 @@ async def import_file(
         raise InputError(f"--from: must be one of {', '.join(FORMATS)}")
     if format_name == ARCHIVE or (format_name is None and len(paths) == 1 and is_archive(paths[0])):
         if write is not None or len(paths) != 1:
-            raise InputError("import: an archive goes alone, and into a store; --write is for older files")
+            raise InputError(
+                "import: give an archive alone and without --write, which is for files of other schedulers"
+            )
         return await _import_archive(context, paths[0], dry_run=dry_run, replace=replace)
     if replace:
         raise InputError(
-            "--replace: is for archives; tasks of older files are always made as the file has them"
+            "--replace: is for archives; tasks from other schedulers always replace those with the same id"
         )
     terms = ImportDefaults(context.now(), timezone or context.settings.default_timezone, timeout_s)
     older = read_foreign(
@@ -91,32 +93,34 @@ async def import_file(
 async def _import_archive(context: CliContext, path: Path, *, dry_run: bool, replace: bool) -> int:
     progress = _Progress(context)
 
-    def tell(so_far: ImportResult) -> None:
+    def report_progress(so_far: ImportResult) -> None:
         done = (so_far.created, so_far.unchanged, so_far.replaced)
         sums = RecordCounts(
             *(sum(getattr(one, name) for one in done) for name in ("tasks", "runs", "documents"))
         )
-        progress.report("looked at" if dry_run else "done", sums, total=so_far.total)
+        progress.report("checked" if dry_run else "done", sums, total=so_far.total)
 
-    done = await import_archive(context.store, path, replace=replace, dry_run=dry_run, on_progress=tell)
-    for fault in done.problems:
-        context.screen.warn(f"{path}: {fault}")
+    done = await import_archive(
+        context.store, path, replace=replace, dry_run=dry_run, on_progress=report_progress
+    )
+    for problem in done.problems:
+        context.screen.warn(f"{path}: {problem}")
     for name in done.refused:
-        context.screen.warn(f"{name}: is there already and differs; it stays, unless --replace is given")
+        context.screen.warn(f"{name}: exists and differs; it stays unless --replace is given")
     context.screen.show({"imported": not dry_run, **asdict(done)}, list(_result_lines(done, dry_run=dry_run)))
     return 1 if done.refused or done.problems else 0
 
 
 def _result_lines(done: ImportResult, *, dry_run: bool) -> Iterator[str]:
-    to_do = "to make" if dry_run else "made"
+    to_do = "to create" if dry_run else "created"
     yield f"{to_do}: {_format_counts(done.created)}"
-    for text, totals in (("as they were", done.unchanged), ("replaced", done.replaced)):
+    for text, totals in (("unchanged", done.unchanged), ("replaced", done.replaced)):
         if totals != RecordCounts():
             yield f"{text}: {_format_counts(totals)}"
     if done.refused:
         yield f"refused: {len(done.refused)}"
     if done.created.runs:
-        yield f"History is kept for {RUN_RETENTION.days} days; what is older may go any time"
+        yield f"History is kept for {RUN_RETENTION.days} days; older runs may be deleted at any time"
 
 
 async def _import_foreign(
@@ -127,7 +131,7 @@ async def _import_foreign(
     data: dict[str, Any] = {
         "format": foreign.format_name,
         "notes": [asdict(note) for note in foreign.notes],
-        "problems": [asdict(fault) for fault in foreign.problems],
+        "problems": [asdict(problem) for problem in foreign.problems],
     }
     for line in (str(note) for note in foreign.notes if not screen.as_json):
         screen.write_line(line)
@@ -138,7 +142,7 @@ async def _import_foreign(
         )
         if not dry_run:
             _write_file(write, text)
-        lines = [f"{write}: {len(foreign.tasks)} tasks; when they ran last is in no task file"]
+        lines = [f"{write}: {len(foreign.tasks)} tasks; a task file does not hold when they last ran"]
         screen.show(data | {"applied": False, "written": str(write), "tasks": len(foreign.tasks)}, lines)
     else:
         specs = [one.spec for one in foreign.tasks]
@@ -150,23 +154,23 @@ async def _import_foreign(
             screen.show(_format_next_runs(data | {"applied": not dry_run, "changes": moved}), ())
         else:
             show_changes(screen, changes, specs, dry_run=dry_run)
-    screen.warn("\n".join(str(fault) for fault in foreign.problems))
+    screen.warn("\n".join(str(problem) for problem in foreign.problems))
     if foreign.problems:
         screen.error(
-            f"{len(foreign.problems)} faults: mend them and import again; all else is as it says above"
+            f"{len(foreign.problems)} errors: fix them and import again; the rest is done as shown above"
         )
     return 1 if foreign.problems else 0
 
 
 class _Progress:
-    """Says on the error stream how far long work is."""
+    """Reports the progress of long work on the error stream."""
 
     def __init__(self, context: CliContext) -> None:
         self._screen = context.screen
         self._last_reported = 0
 
     def report(self, what: str, totals: RecordCounts, *, total: RecordCounts | None = None) -> None:
-        """Say how much is done, every so many records."""
+        """Write how much is done, every PROGRESS_INTERVAL records."""
         done = totals.tasks + totals.runs + totals.documents
         if done - self._last_reported >= PROGRESS_INTERVAL:
             self._last_reported = done
@@ -176,7 +180,7 @@ class _Progress:
 
 def _require_local_store(context: CliContext, verb: str) -> None:
     if context.is_remote:
-        raise InputError(f"{verb}: works on a store; unset SCHEDULER_URL, and set STORE_URL")
+        raise InputError(f"{verb}: needs a store; unset SCHEDULER_URL, and set STORE_URL")
 
 
 def _iter_files(paths: Sequence[Path]) -> Iterator[Path]:
@@ -184,7 +188,7 @@ def _iter_files(paths: Sequence[Path]) -> Iterator[Path]:
         if path.is_dir():
             found = sorted(one for one in path.rglob("*") if one.suffix in SUFFIXES and one.is_file())
             if not found:
-                raise InputError(f"{path}: there is no file in it that could be one of an older scheduler")
+                raise InputError(f"{path}: has no file that could come from another scheduler")
             yield from found
         else:
             yield path

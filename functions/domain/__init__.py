@@ -1,1 +1,1 @@
-"""The decisions of a scheduler, true on paper: no network, no clock, no dice in here."""
+"""The data and decisions of the scheduler: pure functions, without I/O, clock or randomness."""

@@ -1,4 +1,4 @@
-"""API keys: what one may do, whom it belongs to, and what is kept of it."""
+"""API keys and their principals, and the audit trail of what these changed."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from functions.domain.types import Instant, Model
 
 Scope = Literal["read", "run", "write", "admin"]
 
-KEY_PREFIX = "cf_"  # so that people, and scanners of leaked secrets, know one when they see it
+KEY_PREFIX = "cf_"  # by which users, and scanners of leaked secrets, recognise a key
 MAX_TOKEN_CHARS = 200  # nothing longer is worth hashing
 
 _IMPLIED_SCOPES: dict[Scope, frozenset[Scope]] = {
@@ -23,13 +23,13 @@ _IMPLIED_SCOPES: dict[Scope, frozenset[Scope]] = {
 
 
 class ApiKey(Model):
-    """An API key as it is kept: everything but the key itself.
+    """An API key as it is stored: everything but the key itself.
 
     Attributes:
         id: Its public name, the part between the prefix and the secret.
-        name: What people call it: whose it is, or what for.
+        name: The user's name for it: its holder or its purpose.
         scopes: What it may do. run and write include read; admin includes all.
-        owner: Whose tasks it sees; empty means everybody's.
+        owner: It sees only the tasks of this owner; empty means all tasks.
         created_by: The name of the key that made it.
     """
 
@@ -43,18 +43,18 @@ class ApiKey(Model):
     revoked_at: Instant | None = None
 
     def is_active(self, now: datetime) -> bool:
-        """Whether it opens anything at *now*."""
+        """Whether it is neither revoked nor expired at *now*."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is doing something, and what he may do.
+    """The authenticated caller and its permissions.
 
     Attributes:
-        id: The key's public name: what its rate is counted by.
+        id: The key's public name, by which its rate is limited.
         name: For the audit trail.
-        owner: Whose tasks he sees; empty means everybody's.
+        owner: It sees only the tasks of this owner; empty means all tasks.
     """
 
     id: str
@@ -63,11 +63,11 @@ class Principal:
     owner: str = ""
 
     def has_scope(self, scope: Scope) -> bool:
-        """Whether he may do what takes *scope*."""
+        """Whether *scope* is among its permissions."""
         return scope in self.scopes
 
     def can_see(self, owner: str) -> bool:
-        """Whether what belongs to *owner* is his to know of."""
+        """Whether it may see what belongs to *owner*."""
         return self.owner in ("", owner)
 
 
@@ -75,24 +75,22 @@ ADMINISTRATOR = Principal("administrator", "administrator", _IMPLIED_SCOPES["adm
 
 
 def principal_of(key: ApiKey) -> Principal:
-    """Who comes with *key*."""
+    """The principal that holds *key*."""
     scopes = frozenset(implied for scope in key.scopes for implied in _IMPLIED_SCOPES[scope])
     return Principal(key.id, key.name, scopes, key.owner)
 
 
 def format_token(key_id: str, secret: str) -> str:
-    """The key as its holder gets it, once."""
+    """The key in the form that is shown to its holder, once."""
     return f"{KEY_PREFIX}{key_id}_{secret}"
 
 
 def hash_token(token: str) -> str:
-    """What a key is found by. A plain hash will do: a key is 256 random bits, not a password."""
+    """The hash a key is stored under. A plain one will do: a key is 256 random bits, not a password."""
     return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-# The audit trail: who changed what, when, and the note he left.
-
-AUDIT_RETENTION = timedelta(days=400)  # more than a year, so that last year's same day can be looked up
+AUDIT_RETENTION = timedelta(days=400)  # more than a year, so that the same day of last year is still there
 
 AuditVerb = Literal[
     "created",
@@ -116,8 +114,8 @@ class AuditEntry(Model):
 
     Attributes:
         subject: The id of the task (key, channel, owner) that was changed.
-        by: The name of whoever did it.
-        fields: camelCase names of what was changed, where that can be said.
+        by: The name of the principal.
+        fields: camelCase names of the fields that were changed, where they are known.
     """
 
     at: Instant
@@ -129,15 +127,15 @@ class AuditEntry(Model):
 
 
 def audit_entry_id(entry: AuditEntry, suffix: str) -> str:
-    """A document id by which the entries of one subject lie together, oldest first."""
+    """A document id that sorts the entries of one subject together, oldest first."""
     return f"{entry.subject}@{entry.at:%Y%m%dT%H%M%S%f}.{suffix}"
 
 
 def audit_id_prefix(subject: str) -> str:
-    """What all ids of *subject*'s entries come after, and those of nobody before it."""
+    """The prefix of the ids of all entries of *subject*, and of no others."""
     return f"{subject}@"
 
 
 def audit_expiry(entry: AuditEntry) -> datetime:
-    """When the store may forget it."""
+    """When the store may remove *entry*."""
     return entry.at + AUDIT_RETENTION

@@ -1,4 +1,4 @@
-"""Credits: what an attempt may cost and did cost, and whether a task may make one."""
+"""Credits: an owner's account, the price of an attempt, and whether a task may make one."""
 
 import math
 from collections.abc import Mapping
@@ -14,18 +14,16 @@ from functions.domain.task import Task
 from functions.domain.task_budget import Credits, format_month, month_of, round_credits
 from functions.domain.types import Instant, Model, OutcomeKind
 
-# An owner's account: the credits of a month, what is used of them, what is set aside for attempts.
-
-USAGE_LEVELS = (80, 100)  # percent of the month's credits at which people are told
-RESERVATION_GRACE = timedelta(minutes=10)  # a reservation outlives its claim by this, then its tick has died
-MAX_RESERVATIONS = 3000  # reservations at once, so that the document stays far below its limit of 64 KB
+USAGE_LEVELS = (80, 100)  # percent of the month's credits that cause a notification
+RESERVATION_GRACE = timedelta(minutes=10)  # a reservation outlives its claim by this; then its tick has died
+MAX_RESERVATIONS = 3000  # at once, so that the document stays far below its limit of 64 KB
 
 
 class Reservation(Model):
-    """Credits set aside by one tick.
+    """The credits that one tick has reserved.
 
     Attributes:
-        until: When they are free again, should the tick not live to settle them.
+        expires_at: When they are free again, should the tick die before it charges them.
         credits: By the number in the claim's token, `<tick id>.<number>`.
     """
 
@@ -34,17 +32,21 @@ class Reservation(Model):
 
 
 class Account(Model):
-    """What an owner has. Everything is counted in the month `month`, in UTC.
+    """An owner's plan and use of credits. Everything is counted in the month `month`, in UTC.
+
+    The life of an attempt's credits, of 100 a month: `reserve("t1.0", 5)` leaves 100 remaining, 5 of them
+    reserved; `charge("t1.0", 3)` leaves 97 remaining, none reserved. A second charge of the token changes
+    nothing.
 
     Attributes:
         name: The owner as tasks name it.
-        plan: A word for people and bills; it decides nothing here.
+        plan: A name for users and bills; it decides nothing here.
         monthly_credits: None means no limit.
-        held: What is set aside, by tick id.
-        told: The highest of LEVELS that people were told of in this month; 0 for none.
+        reservations: By tick id.
+        notified_level: The highest of USAGE_LEVELS notified of in this month; 0 for none.
     """
 
-    model_config = ConfigDict(extra="ignore")  # a newer version's field, and sums that are kept for readers
+    model_config = ConfigDict(extra="ignore")  # a newer version's field, and sums stored for readers
 
     name: str = ""
     plan: str = ""
@@ -57,12 +59,12 @@ class Account(Model):
     @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated property; pydantic does
     @property
     def reserved_credits(self) -> float:
-        """What is set aside in all."""
+        """The sum of all reservations."""
         return round_credits(sum(sum(held.credits.values()) for held in self.reservations.values()))
 
     @property
     def remaining(self) -> float:
-        """What is not used yet, reserved or not; infinite without a limit."""
+        """The credits not used yet, reserved or not; infinite without a limit."""
         return (
             math.inf
             if self.monthly_credits is None
@@ -71,7 +73,7 @@ class Account(Model):
 
     @property
     def level(self) -> int:
-        """The highest of LEVELS that has been reached; 0 for none."""
+        """The highest of USAGE_LEVELS that has been reached; 0 for none."""
         if self.monthly_credits is None:
             return 0
         reached = [level for level in USAGE_LEVELS if self.used_credits * 100 >= self.monthly_credits * level]
@@ -79,11 +81,11 @@ class Account(Model):
 
     @property
     def has_too_many_reservations(self) -> bool:
-        """Whether no more can be set aside at the same time."""
+        """Whether no more can be reserved at the same time."""
         return sum(len(held.credits) for held in self.reservations.values()) >= MAX_RESERVATIONS
 
     def as_of(self, now: datetime) -> "Account":
-        """The account as it stands *now*: of a new month, and without reservations whose tick has died."""
+        """The account at *now*: in the month of that, and without expired reservations."""
         held = {tick: one for tick, one in self.reservations.items() if one.expires_at > now}
         changes: dict[str, Any] = {} if held == self.reservations else {"reservations": held}
         if self.month < month_of(now):
@@ -91,7 +93,7 @@ class Account(Model):
         return self.model_copy(update=changes) if changes else self
 
     def reserve(self, token: str, credits: float, *, until: datetime) -> "Account":
-        """Set *credits* aside for the attempt claimed with *token*, whose claim ends at *until*."""
+        """Reserve *credits* for the attempt claimed with *token*, whose claim ends at *until*."""
         tick, _, number = token.rpartition(".")
         before = self.reservations.get(tick)
         until = max(until + RESERVATION_GRACE, before.expires_at if before else until)
@@ -103,7 +105,7 @@ class Account(Model):
         )
 
     def charge(self, token: str, credits: float) -> "Account":
-        """Count what the attempt really used. A token that nothing is set aside for was settled before."""
+        """Replace the reservation of *token* by what was used. Without one it was charged before."""
         tick, _, number = token.rpartition(".")
         held = self.reservations.get(tick)
         if held is None or number not in held.credits:
@@ -116,7 +118,7 @@ class Account(Model):
         )
 
     def with_plan(self, *, plan: str | None, monthly_credits: float | None, unlimited: bool) -> "Account":
-        """Change what is given. Credits raised above a level that was told may be told of again."""
+        """Change what is given. A level that a larger limit takes back may be notified of again."""
         changes: dict[str, Any] = {} if plan is None else {"plan": plan}
         if unlimited or monthly_credits is not None:
             changes["monthly_credits"] = None if unlimited else monthly_credits
@@ -125,7 +127,7 @@ class Account(Model):
 
 
 def level_notification(account: Account, level: int, task: Task, *, now: datetime) -> Notification:
-    """Tell that *level* percent of an owner's credits are used; it travels with *task*, which crossed it."""
+    """Notify that *level* percent of an owner's credits are used; *task*, which crossed it, carries it."""
     whole = account.monthly_credits or 0
     month = format_month(account.month)
     if level >= max(USAGE_LEVELS):
@@ -150,11 +152,11 @@ def level_notification(account: Account, level: int, task: Task, *, now: datetim
 
 
 def notification_id_prefix(account: Account) -> str:
-    """What the ids of an account's notices of this month begin with."""
+    """What the ids of an account's notifications of this month begin with."""
     return f"owner.{account.name}@{account.month}#credits"
 
 
-TOKEN_PRICED_TYPES = frozenset({"agent"})  # whose metrics tell tokens; no other type's are believed
+TOKEN_PRICED_TYPES = frozenset({"agent"})  # the types whose metrics count tokens; no others are trusted
 DEFAULT_MAX_TOKENS = 30_000  # what an attempt may use when its params do not say
 MIN_TOKENS = 500  # fewer are not worth an attempt
 
@@ -176,11 +178,11 @@ class PriceList:
         return self.per_run.get(task_type, 0) > 0 or self._price_per_token(task_type) > 0
 
     def max_cost(self, task: Task) -> float:
-        """What an attempt of *task* costs when it uses all the tokens it may."""
+        """The cost of an attempt of *task* that uses all the tokens it may."""
         return self._price(task.type, _max_tokens(task.params))
 
     def min_cost(self, task: Task) -> float:
-        """What must be there for an attempt of *task* to be worth making."""
+        """The credits without which an attempt of *task* is not worth making."""
         return self._price(task.type, min(MIN_TOKENS, _max_tokens(task.params)))
 
     def token_allowance(self, task_type: str, credits: float) -> int | None:
@@ -191,10 +193,13 @@ class PriceList:
         return int(round_credits(credits - self.per_run.get(task_type, 0)) / per_token)
 
     def charge(self, task_type: str, outcome: Outcome, *, reserved: float) -> float:
-        """What the attempt that came to *outcome* is charged.
+        """The credits an attempt with *outcome* is charged: the first row that applies.
 
-        What our own process broke off costs nothing, nor does a model that was never reached. Of an attempt
-        that somebody else ended, nobody knows the tokens: it costs what was set aside for it.
+        abandoned (our process died)              nothing
+        type without tokens                       the price of a run
+        timed out or cancelled, tokens unknown    what was reserved for it
+        not succeeded, no tokens used             nothing: the model was never reached
+        otherwise                                 the price of a run and of its tokens
         """
         if outcome.kind is OutcomeKind.ABANDONED:
             return 0.0
@@ -219,7 +224,7 @@ class Granted:
     """The attempt may be made.
 
     Attributes:
-        credits: What is set aside for it.
+        credits: To reserve for it.
         tokens: The most it may use; None means no limit.
     """
 
@@ -233,7 +238,7 @@ class Denied:
 
     Attributes:
         reason: One sentence for the task's owner.
-        owner_spent: True when it is the owner's credits that are used up, not the task's budget.
+        is_owner_exhausted: True when the owner's credits are used up, False for the task's budget.
     """
 
     reason: str
@@ -242,45 +247,74 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """The credits there are have been set aside for attempts under way: a later tick may start it."""
+    """The remaining credits are reserved for attempts in progress: a later tick may start it."""
 
 
 def decide_admission(
     task: Task, account: Account | None, prices: PriceList, *, now: datetime
 ) -> Granted | Denied | Postponed:
-    """Say whether the attempt that *task* was claimed for may be made.
+    """Decide whether the attempt that *task* was claimed for may be made.
+
+    Each limit denies when it leaves less than the least cost of an attempt; otherwise the smallest is
+    granted. An agent costs 1 a run and 1 per 1,000 tokens, up to 30,000 tokens: from 1.5 to 31 credits.
+
+        creditsPerRun   creditsPerMonth left   owner has left (reserved)   decision
+        -               -                      100 (0)                     granted 31, no limit of tokens
+        11              -                      100 (0)                     granted 11, 10,000 tokens
+        1               -                      100 (0)                     denied: raise creditsPerRun
+        -               1                      100 (0)                     denied: new ones next month
+        -               -                      1 (0)                       denied: the owner's are used up
+        -               -                      100 (99)                    postponed
 
     Args:
-        account: The owner's, as it stands in the month of *now*; None when the task has no owner.
+        account: The owner's, at *now*; None when the task has no owner.
     """
     most, least = prices.max_cost(task), prices.min_cost(task)
     limits = [most]
-    if task.budget is not None and task.budget.credits_per_run is not None:
-        limits.append(task.budget.credits_per_run)
-        if limits[-1] < least:
-            return Denied(
-                f"A run takes {_format_credits(least)} or more, "
-                f"but budget.creditsPerRun is {limits[-1]:g}; raise it"
-            )
-    if task.budget is not None and task.budget.credits_per_month is not None:
-        spent = task.credits_spent.in_month_of(now)
-        limits.append(round_credits(task.budget.credits_per_month - spent))
-        if limits[-1] < least:
-            whole = _format_credits(task.budget.credits_per_month)
-            return Denied(
-                _exhausted_reason("This task", spent, whole, "budget.creditsPerMonth", least, now=now)
-            )
-    if account is not None and account.monthly_credits is not None:
-        limits.append(round_credits(account.remaining - account.reserved_credits))
-        if account.remaining < least:
-            whole = _format_credits(account.monthly_credits)
-            who = account.name or "The owner"
-            reason = _exhausted_reason(who, account.used_credits, whole, "the plan", least, now=now)
-            return Denied(reason, is_owner_exhausted=True)
-        if limits[-1] < least:
-            return Postponed()
+    for limit in (
+        _run_limit(task, least),
+        _month_limit(task, least, now=now),
+        _owner_limit(account, least, now=now),
+    ):
+        if isinstance(limit, Denied | Postponed):
+            return limit
+        limits.append(limit)
     credits = max(0.0, min(limits))
     return Granted(credits, None if credits >= most else prices.token_allowance(task.type, credits))
+
+
+def _run_limit(task: Task, least: float) -> float | Denied:
+    if task.budget is None or task.budget.credits_per_run is None:
+        return math.inf
+    limit = task.budget.credits_per_run
+    if limit >= least:
+        return limit
+    return Denied(
+        f"A run takes {_format_credits(least)} or more, but budget.creditsPerRun is {limit:g}; raise it"
+    )
+
+
+def _month_limit(task: Task, least: float, *, now: datetime) -> float | Denied:
+    if task.budget is None or task.budget.credits_per_month is None:
+        return math.inf
+    spent = task.credits_spent.in_month_of(now)
+    left = round_credits(task.budget.credits_per_month - spent)
+    if left >= least:
+        return left
+    whole = _format_credits(task.budget.credits_per_month)
+    return Denied(_exhausted_reason("This task", spent, whole, "budget.creditsPerMonth", least, now=now))
+
+
+def _owner_limit(account: Account | None, least: float, *, now: datetime) -> float | Denied | Postponed:
+    if account is None or account.monthly_credits is None:
+        return math.inf
+    if account.remaining < least:
+        whole = _format_credits(account.monthly_credits)
+        who = account.name or "The owner"
+        reason = _exhausted_reason(who, account.used_credits, whole, "the plan", least, now=now)
+        return Denied(reason, is_owner_exhausted=True)
+    free = round_credits(account.remaining - account.reserved_credits)
+    return Postponed() if free < least else free
 
 
 def _exhausted_reason(

@@ -1,7 +1,7 @@
 """What a set of tasks costs on Google Cloud: operations and seconds, against the free tier and above it.
 
 Sources: Firestore's and Cloud Run's public price lists for us-central1 and the free quotas named there, as of
-October 2026. A run is one document read and two written; the runs of a tick share ledger entries of a
+October 2026. A run is one document read and two written; the runs of a tick share batches of a
 hundred; a tick that finds nothing pays for the one read of its query.
 """
 
@@ -78,14 +78,14 @@ def estimate_cost(tasks: Sequence[Task], *, now: datetime) -> CostEstimate:
     runs = sum(per_minute.values())
     ticks = SAMPLE_PERIOD / timedelta(minutes=1)
     idle = ticks - len(per_minute)
-    ledger = sum(math.ceil(count / RUNS_PER_BATCH) for count in per_minute.values())
+    batches = sum(math.ceil(count / RUNS_PER_BATCH) for count in per_minute.values())
     busy_s = sum(OVERHEAD_S + ATTEMPT_S * math.ceil(count / CONCURRENCY) for count in per_minute.values())
     seconds = (busy_s + idle * IDLE_TICK_S) / days
     return CostEstimate(
         runs / days,
         (
             CostItem("Firestore reads", (runs + idle) / days, 50_000, 0.30),
-            CostItem("Firestore writes", (2 * runs + ledger) / days, 20_000, 0.90),
+            CostItem("Firestore writes", (2 * runs + batches) / days, 20_000, 0.90),
             CostItem("Cloud Run requests", ticks / days, 2e6 / DAYS_PER_MONTH, 0.40),
             CostItem("Cloud Run vCPU-seconds", seconds, 180_000 / DAYS_PER_MONTH, 24.0),
             CostItem("Cloud Run GiB-seconds", seconds * MEMORY_GIB, 360_000 / DAYS_PER_MONTH, 2.5),

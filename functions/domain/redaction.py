@@ -1,4 +1,4 @@
-"""Redaction: what must not be read by people or kept in a store is masked in every text on its way out."""
+"""Redaction: secrets are masked in every text before it is shown, logged, sent or stored."""
 
 import json
 import re
@@ -51,7 +51,7 @@ _REPLACEMENTS = tuple(
 
 
 class Redactor:
-    """Masks the values it was told are secret, and whatever looks like one.
+    """Masks the given secrets, and whatever looks like one.
 
     Args:
         secrets: Values of settings. Each line or word of a value counts by itself; those shorter than
@@ -72,7 +72,7 @@ class Redactor:
         return text
 
     def mask_secrets(self, text: str) -> str:
-        """Return *text* with the values it was told of masked, and whatever only looks secret left alone."""
+        """Return *text* with the given secrets masked; what only looks like one stays."""
         for secret in self._secrets:
             if secret in text:
                 text = text.replace(secret, MASK)
@@ -125,11 +125,8 @@ def _lower_hex(encoded: str) -> str:
     return re.sub(r"%[0-9A-F]{2}", lambda code: code[0].lower(), encoded)
 
 
-# An outcome fit to be stored and shown: every text in it has been redacted.
-
-
 def redact_outcome(outcome: Outcome, redact: Callable[[str], str]) -> Outcome:
-    """*outcome* with *redact* applied to all that people or a store will see.
+    """*outcome* with *redact* applied to all that is shown or stored.
 
     Nearly all outcomes hold nothing to redact, and are returned as they are.
     """

@@ -1,4 +1,4 @@
-"""What an attempt came to, and the record kept of it. A failed task is a value here, not an exception."""
+"""The outcome of an attempt and its record, the run. A task that fails is a value, not an exception."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,14 +25,14 @@ class Outcome:
     """The result of one attempt. Build it with `succeeded` or `failed`; the tick makes the rest.
 
     Attributes:
-        summary: One sentence a person understands. Never a secret, never a traceback.
+        summary: One sentence for the user. Never a secret, never a traceback.
         permanent: True when trying again cannot help.
         retry_after: The wait the other side asked for; None when it asked for none.
         metrics: Small numbers and words about the attempt, e.g. `{"latencyMs": 42}`.
-        items: What was found, for people to read; each with `title` and perhaps `url` and `text`.
-        memory: The type's notes to keep for its next run; None leaves them as they are.
-        news: True when the summary and items are themselves the message, e.g. new feed entries.
-        events: What other tasks are to hear of.
+        items: What was found, for users to read; each with `title` and perhaps `url` and `text`.
+        memory: The type's data for its next run; None leaves them as they are.
+        has_news: True when the summary and items are themselves the message, e.g. new feed entries.
+        events: To send to other tasks.
     """
 
     kind: OutcomeKind
@@ -55,7 +55,7 @@ def succeeded(
     has_news: bool = False,
     events: tuple[Event, ...] = (),
 ) -> Outcome:
-    """The action did what was asked."""
+    """The outcome of an attempt that did what was asked."""
     return Outcome(
         OutcomeKind.SUCCEEDED,
         summary,
@@ -74,7 +74,7 @@ def failed(
     retry_after: timedelta | None = None,
     metrics: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """The action did not do what was asked."""
+    """The outcome of an attempt that did not do what was asked."""
     return Outcome(
         OutcomeKind.FAILED,
         reason,
@@ -85,7 +85,7 @@ def failed(
 
 
 class Run(Model):
-    """The record of one attempt, or of occurrences that were skipped, in the ledger.
+    """The record of one attempt, or of occurrences that were skipped.
 
     Attributes:
         occurrence: The instant attempted, or the first one skipped.
@@ -95,8 +95,8 @@ class Run(Model):
         token: The claim the attempt was made under; empty for a skip.
         final: True when the occurrence is over with this record, False when a retry follows.
         summary: One sentence, at most 400 characters.
-        news: True when the summary and items are themselves a message to people.
-        cause: The type of the event that asked for it, and where that came from; empty for any other trigger.
+        has_news: True when the summary and items are themselves a message to users.
+        cause: The type and source of the event that caused it; empty for any other trigger.
         events: What the attempt sends to other tasks.
     """
 
@@ -121,13 +121,13 @@ class Run(Model):
 
     @property
     def key(self) -> str:
-        """What makes this record unique: writing it twice must leave one."""
+        """The unique key of this record: writing it twice leaves one."""
         until = "" if self.last is None else f"-{format_instant(self.last)}"
         return f"{occurrence_id(self.task_id, self.occurrence)}#{self.attempt}{self.token}{until}"
 
     @property
     def has_no_result(self) -> bool:
-        """Whether nothing was done: a skip, a retry given up, a claim given up. No claim, or no result."""
+        """Whether there is no result: a skip, a dropped retry, an abandoned claim."""
         return not self.token or self.outcome is OutcomeKind.ABANDONED
 
     @property
@@ -137,5 +137,5 @@ class Run(Model):
 
     @property
     def outcome_line(self) -> str:
-        """This record in one short line, as kept in `Task.recent`."""
+        """This record in one short line, as in `Task.recent`."""
         return f"{self.outcome} {self.duration_ms} {format_instant(self.started_at)}"

@@ -1,4 +1,4 @@
-"""The values that pass between the scheduler and any store: what was read, what is to be written."""
+"""The values that pass between the scheduler and a store: what was read, what is to be written."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ from typing import Any, Literal
 from functions.domain.run import Run
 from functions.domain.task import Task
 
-RUNS_PER_BATCH = 100  # keeps an entry of long summaries well under a store's limit of 1 MiB a document
-RUN_RETENTION = timedelta(days=90)  # after that a ledger entry may be removed
+RUNS_PER_BATCH = 100  # keeps a batch of long summaries well under a store's limit of 1 MiB a document
+RUN_RETENTION = timedelta(days=90)  # after that a batch of runs may be removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class InvalidDocument:
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """What a query brought: the readable tasks in order, and the documents that are not."""
+    """The result of a query: the readable tasks in order, and the documents that are not."""
 
     tasks: tuple[VersionedTask, ...]
     invalid: tuple[InvalidDocument, ...] = ()
@@ -47,7 +47,7 @@ class QueryResult:
 
 @dataclass(frozen=True, slots=True)
 class ConditionalWrite:
-    """One guarded write of one task's document.
+    """One conditional write of one task's document.
 
     Attributes:
         task: The whole task as it is to be.
@@ -64,7 +64,7 @@ class ConditionalWrite:
 
     @classmethod
     def for_changes(cls, versioned: VersionedTask, changes: Mapping[str, Any]) -> "ConditionalWrite":
-        """*stored* with *changes* applied, guarded by the revision it was read at."""
+        """*versioned* with *changes* applied, on condition that its revision is still the one read."""
         before = versioned.task.__dict__
         differing = [name for name, now in changes.items() if before[name] is not now]
         return cls(
@@ -75,16 +75,16 @@ class ConditionalWrite:
 
 
 class WriteStatus(Enum):
-    """What became of one guarded write."""
+    """The result of one conditional write."""
 
     APPLIED = "applied"
-    CONFLICT = "refused"  #: The guard did not hold: changed, created or deleted by somebody else.
+    CONFLICT = "refused"  #: The precondition failed: changed, created or deleted by another writer.
     UNKNOWN = "unknown"  #: The store did not answer; the write may have been applied. Re-read, compare.
 
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """The answer to one `Write`. *revision* is the document's new one when applied."""
+    """The status of one `ConditionalWrite`. *revision* is the document's new one when applied."""
 
     status: WriteStatus
     revision: Any = None
@@ -95,8 +95,8 @@ class RunBatch:
     """The runs of one flush.
 
     Attributes:
-        id: `<tick id>.<number of the flush>`. Writing the same entry twice leaves one.
-        runs: At most RUNS_PER_ENTRY.
+        id: `<tick id>.<number of the flush>`. Writing the same batch twice leaves one.
+        runs: At most RUNS_PER_BATCH.
     """
 
     id: str
@@ -114,7 +114,7 @@ class Document:
     Attributes:
         id: Unique within its kind; letters, digits, `.`, `_`, `-`, `@`, at most 200 of them.
         data: JSON values, at most 64 KB of them.
-        revision: As in `Stored`; None for a document that is to be created.
+        revision: As in `VersionedTask`; None for a document that is to be created.
         expire_at: When the store may remove it by itself; None means never.
     """
 
@@ -130,9 +130,9 @@ class StoreStats:
     """The figures of `GET /status`.
 
     Attributes:
-        scheduled: Tasks that wait, run or retry: all that will be looked at again.
-        due: Tasks whose next look has come.
-        last_tick_at: When a tick last wrote to the ledger; None when none did.
+        scheduled: Tasks that wait, run or retry: all that will be due again.
+        due: Tasks that are due now.
+        last_tick_at: When a tick last wrote runs; None when none did.
     """
 
     scheduled: int

@@ -1,4 +1,4 @@
-"""What a task is: the part a person writes (`TaskSpec`), and that with what the scheduler keeps (`Task`)."""
+"""The task: what the user writes (`TaskSpec`), that with the scheduler's state (`Task`), and its `Job`."""
 
 import re
 import zlib
@@ -31,11 +31,9 @@ from functions.domain.types import (
     TypeName,
 )
 
-# What a person lays down for the bad days of a task: missed occurrences, failures, who is told.
-
 
 class Misfire(Model):
-    """What becomes of occurrences nobody pinged for.
+    """What becomes of occurrences for which no tick came in time.
 
     Attributes:
         policy: run_once runs the newest and records the rest as skipped; run_all runs each;
@@ -69,14 +67,14 @@ class Retry(Model):
 
 
 class NotifyRule(Model):
-    """Who is told of what.
+    """Which notifications go to which channels.
 
     Attributes:
-        on: The kinds of event this rule listens to.
+        on: The kinds of notification this rule asks for.
         channels: Names of channels; empty means the default ones.
-        after: Failures in a row before the first word of them.
+        after: Failures in a row before the first notification.
         remind: Seconds between reminders while a failure lasts; auto is 1 h, 4 h and 12 h after the first
-            word, then each day, and each day only while the task does not run.
+            notification, then each day, and each day only while the task does not run.
     """
 
     on: tuple[NotificationTrigger, ...] = ("failure", "recovery")
@@ -86,19 +84,19 @@ class NotifyRule(Model):
 
 
 SHARDS = 64  # virtual shards; fixed for ever, so that growing needs no migration of data
-MAX_RECENT_OUTCOMES = 20  # outcomes kept in the task itself, for a sparkline without reading the ledger
+MAX_RECENT_OUTCOMES = 20  # outcomes in the task itself, for a sparkline without reading the runs
 MAX_SUMMARY_CHARS = 400
 
 
 class TaskFields(Model):
-    """What a person decides about a task: what to do, when, and how to treat failure.
+    """What the user decides about a task: what to do, when, and how to treat failure.
 
     Attributes:
         schedule: Five cron fields, a macro, `every 15m`, or `at 2026-12-01T09:00`; may be left out by a task
             that starts `after` others or `on_event`.
         timezone: IANA name of the zone the schedule is read in.
-        start_at: No occurrence before this moment; also the anchor of an interval.
-        end_at: No occurrence after this moment.
+        start_at: No occurrence before this instant; also the anchor of an interval.
+        end_at: No occurrence after this instant.
         max_runs: Scheduled runs after which the task has ended; None means no limit.
         jitter_seconds: A run starts up to this much after its occurrence, the same for each try.
         timeout_seconds: Total time one attempt may take.
@@ -106,8 +104,8 @@ class TaskFields(Model):
         pause_after_failures: Failed occurrences in a row after which the task pauses itself; None means
             never, and 5 for the types that cost most, see `complete.DEFAULT_PAUSE_AFTER_FAILURES`.
         budget: The credits it may spend; None means all that its owner has.
-        expect_seconds: People are told when so long passed without a success, even if nothing ever ran;
-            None means never.
+        expect_seconds: So long without a success causes a notification, even if nothing ever ran; None means
+            never.
         notify: None means the default channels on all but success.
     """
 
@@ -140,19 +138,19 @@ class TaskFields(Model):
 
     @property
     def has_event_triggers(self) -> bool:
-        """Whether something else than its schedule can start it."""
+        """Whether an event or another task can start it."""
         return bool(self.after or self.on_event)
 
 
 class TaskSpec(TaskFields):
-    """A task as a person writes it, checked as a whole. What is stored was checked before it was."""
+    """A task as the user writes it, checked as a whole; what is stored was checked before."""
 
     schedule: Annotated[str, StringConstraints(max_length=200), Field(validate_default=True)] = ""
 
     @model_validator(mode="before")
     @classmethod
     def _id_from_title(cls, given: Any) -> Any:
-        """A task without an id is named after its title."""
+        """Derive the id of a task without one from its title."""
         if isinstance(given, dict) and "id" not in given and isinstance(given.get("title"), str):
             return {**given, "id": slugify(given["title"])}
         return given
@@ -175,7 +173,7 @@ class Claim(Model):
     """The exclusive, expiring right to make one attempt.
 
     Attributes:
-        token: `<tick id>.<number>`, fresh for each claim: what later writes are fenced by.
+        token: `<tick id>.<number>`, fresh for each claim: the precondition of later writes.
         until: When the right expires; also the task's `nextRunAt` until then.
     """
 
@@ -185,7 +183,7 @@ class Claim(Model):
 
 
 class Pause(Model):
-    """Why a task stands still. `until` None means until somebody resumes it."""
+    """Why a task is paused. `until` None means until a user resumes it."""
 
     note: Annotated[str, StringConstraints(max_length=400)] = ""
     until: Instant | None = None
@@ -194,7 +192,7 @@ class Pause(Model):
 
 
 class SkippedRange(Model):
-    """Occurrences that came and went while nobody pinged; first and last included."""
+    """Occurrences that are skipped together; first and last included."""
 
     count: Annotated[int, Field(ge=1)]
     first: Instant
@@ -202,7 +200,7 @@ class SkippedRange(Model):
 
 
 class QueuedRun(Model):
-    """An occurrence that waits its turn beside the schedule's next one, with the event that asked for it."""
+    """An occurrence that waits beside the schedule's next one, with the event that caused it, if any."""
 
     at: Instant
     trigger: Trigger
@@ -210,29 +208,28 @@ class QueuedRun(Model):
 
 
 class Task(TaskFields):
-    """A task as it is stored: the spec and what the scheduler keeps beside it, in one flat document.
+    """A task as it is stored: the spec and the scheduler's state, in one flat document.
 
     Attributes:
         origin: Where the task came from, e.g. `file`; only tasks from files are removed by `apply`.
-        applied: The fingerprint of what a file last said of it; another one now means that somebody else
-            has changed it since.
-        upcoming: The schedule's next occurrence not yet run, skipped or queued; None when it has ended.
-        next_run_at: The next moment the scheduler must look at this task: an occurrence (with its
-            jitter), a retry, the expiry of a claim, the end of a pause, an undelivered notice; None when
-            there is nothing to wait for.
-        occurrence: The occurrence in hand while running or retrying.
-        attempt: Attempts begun at the occurrence in hand.
-        retry_at: When to try the occurrence in hand again; None unless retrying.
-        crashes: Attempts in a row whose claim expired without a result.
+        applied_spec_hash: Of the spec that a file last applied; another hash now means that it was changed
+            elsewhere since.
+        next_occurrence: The schedule's next one not yet run, skipped or queued; None when it has ended.
+        next_run_at: When the task is due next: for an occurrence (with its jitter), a retry, the expiry of a
+            claim, the end of a pause, an undelivered notification; None when there is nothing to wait for.
+        occurrence: The current occurrence, while running or retrying.
+        attempt: Attempts begun at the current occurrence.
+        retry_at: When to try the current occurrence again; None unless retrying.
+        expired_claims: Attempts in a row whose claim expired without a result.
         backlog: Occurrences waiting beside the schedule, oldest first.
-        missed: What the occurrence in hand stands in for; recorded with it.
-        event: The event that asked for the occurrence in hand.
-        followers: The tasks that run after this one.
-        heard: The last events it was started by: one that comes again is not heard again.
-        outbox: What others are to hear of it.
-        spent: The credits it has spent this month, where it has a budget.
+        missed: Skipped occurrences for which the current one stands in; recorded with it.
+        event: The event that caused the current occurrence.
+        dependents: The tasks that run after this one.
+        seen_event_ids: Of the last events that started it; one of these that is sent again is ignored.
+        outbox: Its events that are not delivered yet.
+        credits_spent: In this month, where it has a budget.
         recent: The last outcomes, oldest first, each `<outcome> <duration in ms> <instant>`.
-        memory: The task type's own notes, e.g. ids of feed items already seen.
+        memory: The task type's own data, e.g. ids of feed items already seen.
     """
 
     model_config = ConfigDict(extra="ignore")  # a newer version's field must not stop an older tick
@@ -273,16 +270,13 @@ class Task(TaskFields):
 
 
 def slugify(title: str) -> str:
-    """The id a title makes: lower case, words joined by hyphens; empty when nothing is left."""
+    """The id derived from *title*: lower case, words joined by hyphens; empty when nothing is left."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60].strip("-")
 
 
 def shard_of(task_id: str) -> int:
     """Which of the virtual shards a task belongs to, for ever."""
     return zlib.crc32(task_id.encode()) % SHARDS
-
-
-# A job: what a task type is handed when it is asked to do its work once.
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,8 +289,8 @@ class Job:
         started_at: When this attempt began: the only "now" a task type needs.
         attempt: From 1.
         missed: Occurrences this one stands in for; None when there are none.
-        event: What asked for this occurrence, where an event did.
-        memory: The type's own notes from its last successful run; empty at first.
+        event: The event that caused this occurrence, if any.
+        memory: The type's own data from its last successful run; empty at first.
         timeout_s: Seconds this attempt may take; the tick ends it then, whatever it is doing.
         max_tokens: Tokens of a model that credits allow it; None means no limit.
     """

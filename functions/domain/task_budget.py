@@ -1,4 +1,4 @@
-"""What one task may spend, and what it has spent this month: credits, by calendar month in UTC."""
+"""The credits one task may spend, and has spent this month: by calendar month in UTC."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -34,19 +34,19 @@ class Spending(Model):
     """What a task has spent.
 
     Attributes:
-        period: The month meant, such as `2026-11`; empty when nothing was spent yet.
-        credits: What was spent in it.
+        month: Such as `2026-11`; empty when nothing was spent yet.
+        credits: Those spent in it.
     """
 
     month: str = ""
     credits: float = 0.0
 
     def in_month_of(self, now: datetime) -> float:
-        """What was spent in the month of *now*."""
+        """The credits spent in the month of *now*."""
         return self.credits if self.month >= month_of(now) else 0.0
 
     def add(self, credits: float, *, now: datetime) -> "Spending":
-        """What is spent with *credits* more. A clock that lags does not bring a past month back."""
+        """The spending with *credits* more. A clock that lags does not bring a past month back."""
         period = max(self.month, month_of(now))
         return Spending(month=period, credits=round_credits(self.in_month_of(now) + credits))
 
@@ -57,7 +57,7 @@ def month_of(now: datetime) -> str:
 
 
 def format_month(month: str) -> str:
-    """`2026-11` as people write it: `November 2026`."""
+    """*month* in words: `2026-11` is `November 2026`."""
     return f"{datetime.strptime(month, '%Y-%m').replace(tzinfo=UTC):%B %Y}"
 
 
@@ -67,6 +67,6 @@ def round_credits(credits: float) -> float:
 
 
 def charged_credits(metrics: Mapping[str, Any]) -> float:
-    """The credits that a run's metrics say it cost; 0 when they say nothing."""
+    """The credits in a run's metrics; 0 when they have none."""
     credits = metrics.get("credits")
     return float(credits) if isinstance(credits, int | float) and credits > 0 else 0.0

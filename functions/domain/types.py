@@ -1,4 +1,4 @@
-"""The words of the project as types: instants, ids, states, outcomes. Everything else is built from these."""
+"""The basic types: instants, time zones, ids, states, outcomes. Everything else is built from these."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 
 
 def to_utc(instant: datetime) -> datetime:
-    """*moment*, which is aware, as the same instant in UTC.
+    """*instant*, which is aware, in UTC.
 
     Raises:
         ValueError: In UTC it would lie before the year 1 or after the year 9999.
@@ -58,7 +58,7 @@ TimezoneName = Annotated[str, AfterValidator(_check_timezone)]
 class Model(BaseModel):
     """A frozen value that is camelCase outside Python and snake_case inside.
 
-    What checks it is built when it is first needed: a cold start with nothing due needs hardly any of them.
+    Its validator is built when it is first needed: a cold start with nothing due needs hardly any of them.
     """
 
     model_config = ConfigDict(
@@ -80,29 +80,29 @@ class Priority(StrEnum):
 
 
 class Status(StrEnum):
-    """Where a task stands between two looks of the scheduler."""
+    """The state of a task."""
 
     SCHEDULED = "scheduled"  #: Waits for its next occurrence.
     RUNNING = "running"  #: Claimed; when the claim expires the task is due again.
     RETRYING = "retrying"  #: An attempt failed; the same occurrence is tried again at `retry_at`.
-    PAUSED = "paused"  #: Somebody, or too many failures, stopped it.
+    PAUSED = "paused"  #: A user, or too many failures, stopped it.
     ENDED = "ended"  #: Its schedule yields no further occurrence.
-    QUARANTINED = "quarantined"  #: It took the process down with it too often; a person must look.
+    QUARANTINED = "quarantined"  #: It took the process down too often; only a user can resume it.
 
 
 class Trigger(StrEnum):
     """Why an occurrence exists."""
 
     SCHEDULE = "schedule"  #: The schedule implied it.
-    CATCH_UP = "catch_up"  #: The schedule implied it while nobody pinged; run late, one by one.
-    QUEUED = "queued"  #: It fell into an earlier run and waited for its end.
-    MANUAL = "manual"  #: A person asked for a run now.
-    BACKFILL = "backfill"  #: A person asked for the runs of a span of the past.
-    EVENT = "event"  #: An event asked for it, or the end of another task.
+    CATCH_UP = "catch_up"  #: The schedule implied it while no tick came; run late, one by one.
+    QUEUED = "queued"  #: It became due during an earlier run and waited for its end.
+    MANUAL = "manual"  #: A user asked for a run now.
+    BACKFILL = "backfill"  #: A user asked for the runs of a span of the past.
+    EVENT = "event"  #: An event caused it, or the end of another task.
 
 
 class OutcomeKind(StrEnum):
-    """What an attempt, or an occurrence nobody attempted, came to."""
+    """The outcome of an attempt, or of an occurrence without one."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -137,7 +137,7 @@ def format_instant(at: datetime) -> str:
 def earliest(instants: Iterable[datetime | None]) -> datetime | None:
     """The first of those that are known; None when none is."""
     first = None
-    for moment in instants:
-        if moment is not None and (first is None or moment < first):
-            first = moment
+    for instant in instants:
+        if instant is not None and (first is None or instant < first):
+            first = instant
     return first

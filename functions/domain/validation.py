@@ -1,4 +1,7 @@
-"""What is wrong with a task's params, in words that name the field and never its value."""
+"""Invalid input in sentences: where it is wrong and what to do, in words that never show the value.
+
+`{"retry": {"maxAttempts": "x"}}` makes the problem `retry.maxAttempts: must be a whole number`.
+"""
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,52 +21,10 @@ _MAX_NAME_CHARS = 60
 
 FieldPath = tuple[str | int, ...]
 
-# Faults that no text whatever could mend.
+# Errors that no text in place of a placeholder could repair.
 _STRUCTURAL_ERRORS = frozenset(
     {"extra_forbidden", "missing", "dict_type", "list_type", "tuple_type", "model_type"}
 )
-
-
-def validation_message(
-    error: ValidationError,
-    params: type[BaseModel],
-    *,
-    is_placeholder: Callable[[FieldPath], bool] = lambda place: False,
-) -> str:
-    """Every fault as `params.<field>: reason`, joined by semicolons; empty when all are *excused*.
-
-    Args:
-        excused: Whether the text at a place is not known yet, so that nothing can be wrong with it but
-            being a text at all.
-    """
-    known = [field.alias or name for name, field in params.model_fields.items()]
-    faults = [
-        fault
-        for fault in error.errors(include_url=False, include_context=False, include_input=False)
-        if fault["type"] in _STRUCTURAL_ERRORS or not is_placeholder(fault["loc"])
-    ]
-    told = [
-        f"{_format_params_path(fault)}: {_params_reason(fault, known)}" for fault in faults[:MAX_PROBLEMS]
-    ]
-    if len(faults) > MAX_PROBLEMS:
-        told.append(f"and {len(faults) - MAX_PROBLEMS} more faults")
-    return "; ".join(told)
-
-
-def _format_params_path(detail: ErrorDetails) -> str:
-    return ".".join(("params", *(str(step)[:_MAX_NAME_CHARS] for step in detail["loc"])))
-
-
-def _params_reason(detail: ErrorDetails, known: Iterable[str]) -> str:
-    if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
-        near = difflib.get_close_matches(str(detail["loc"][0]), known, n=1)
-        return f"unknown; did you mean {near[0]}?" if near else f"unknown; known are {', '.join(known)}"
-    if detail["type"] == "missing":
-        return "required"
-    return detail["msg"].removeprefix("Value error, ")
-
-
-# What is wrong in a task file, and where: for a person who wants to mend all of it in one go.
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +32,7 @@ class Problem:
     """One thing wrong within a task, or within a document.
 
     Attributes:
-        place: The names and numbers (from 0) that lead to it; empty means the whole.
+        path: The names and numbers (from 0) that lead to it; empty means the whole.
         reason: What is wrong and what to do; never the value itself where that may be a secret.
     """
 
@@ -80,7 +41,7 @@ class Problem:
 
     @property
     def field(self) -> str:
-        """The place as people write it, e.g. `notify[0].on`; empty for the whole."""
+        """The path as text, e.g. `notify[0].on`; empty for the whole."""
         text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path)
         return text.removeprefix(".")
 
@@ -117,8 +78,6 @@ class DocumentSyntaxError(InputError):
         super().__init__(reason)
         self.line = line
 
-
-# Wording: what pydantic found wrong with a task, said in sentences for the person who wrote it.
 
 NESTED_MODELS: Mapping[str, type[BaseModel]] = {
     "retry": Retry,
@@ -166,49 +125,113 @@ _MESSAGES = {
 }
 
 
-def problems_of(error: ValidationError, given: Mapping[str, Any]) -> list[Problem]:
-    """Return what is wrong with *given*, one problem a place, in the order of *given*'s model."""
-    found: dict[FieldPath, list[str]] = {}
-    for fault in error.errors(include_url=False):
-        place = _path_in(fault, given)
-        reason = _reason(fault, place)
-        reasons = found.setdefault(place, [])
-        if reason not in reasons:
-            reasons.append(reason)
-    return [Problem(place, " or ".join(_join_alternatives(reasons))) for place, reasons in found.items()]
+def validation_sentence(
+    error: ValidationError,
+    given: Any = None,
+    *,
+    model: type[BaseModel] | None = None,
+    limit: int = 1,
+    whole: str = "document",
+) -> str:
+    """The first *limit* problems, e.g. `title: is required (and 3 more)`; see `problems_of`.
+
+    Args:
+        whole: The name of what is wrong where no field is.
+    """
+    return join_problems(problems_of(error, given, model=model), limit=limit, whole=whole)
+
+
+def params_sentence(
+    error: ValidationError,
+    given: Mapping[str, Any],
+    *,
+    model: type[BaseModel],
+    is_placeholder: Callable[[FieldPath], bool] = lambda path: False,
+) -> str:
+    """The problems of a task's params, each as `params.<field>: reason`; empty when all are excused.
+
+    Args:
+        is_placeholder: Whether the text at a path is not known yet, so that nothing can be wrong with it but
+            that it is a text.
+    """
+    details = [
+        detail
+        for detail in error.errors(include_url=False)
+        if detail["type"] in _STRUCTURAL_ERRORS or not is_placeholder(detail["loc"])
+    ]
+    problems = [
+        Problem(("params", *map(_shorten, problem.path)), problem.reason)
+        for problem in problems_from(details, given, model=model)
+    ]
+    return join_problems(problems, limit=MAX_PROBLEMS)
+
+
+def join_problems(problems: Sequence[Problem], *, limit: int, whole: str = "document") -> str:
+    """The first *limit* of *problems* in one line, and how many more there are."""
+    text = "; ".join(f"{problem.field or whole}: {problem.reason}" for problem in problems[:limit])
+    return f"{text} (and {len(problems) - limit} more)" if len(problems) > limit else text
+
+
+def problems_of(
+    error: ValidationError, given: Any = None, *, model: type[BaseModel] | None = None
+) -> list[Problem]:
+    """Return what is wrong with *given*, one problem a path, in the order of the model's fields.
+
+    Args:
+        given: The input; None when it is not available. It identifies the branches of a union, which are no
+            fields.
+        model: The model that was asked for, whose fields are suggested in place of unknown ones.
+    """
+    return problems_from(error.errors(include_url=False), given, model=model)
+
+
+def problems_from(
+    details: Iterable[Any], given: Any = None, *, model: type[BaseModel] | None = None
+) -> list[Problem]:
+    """Return the problems that *details* (`error.errors()`) stand for, as `problems_of` does."""
+    reasons: dict[FieldPath, list[str]] = {}
+    for detail in details:
+        path = tuple(detail["loc"]) if given is None else _path_in(detail, given)
+        reason = _reason(detail, path, model)
+        if reason not in reasons.setdefault(path, []):
+            reasons[path].append(reason)
+    return [Problem(path, " or ".join(_join_alternatives(some))) for path, some in reasons.items()]
 
 
 def suggest(name: str, known: Sequence[str]) -> str:
-    """A question that offers the likeliest of *known*; empty when none is like *name*."""
+    """The question whether the likeliest of *known* is meant; empty when none is like *name*."""
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]}?" if close else ""
 
 
 def _path_in(detail: ErrorDetails, given: Any) -> FieldPath:
-    """Where the fault is in what was given: pydantic adds the branch of a union, which nobody wrote."""
-    place: list[str | int] = []
+    """Where the error is in *given*: pydantic adds the branch of a union, which is no field of it."""
+    path: list[str | int] = []
     for step in detail["loc"]:
-        if isinstance(given, Mapping) and (step in given or not place or detail["type"] == "missing"):
+        if isinstance(given, Mapping) and (step in given or not path or detail["type"] == "missing"):
             given = given.get(step)
         elif isinstance(given, list | tuple) and isinstance(step, int) and step < len(given):
             given = given[step]
         else:
             break
-        place.append(step)
-    return tuple(place)
+        path.append(step)
+    return tuple(path)
 
 
-def _reason(detail: ErrorDetails, path: FieldPath) -> str:
+def _shorten(step: str | int) -> str | int:
+    return step if isinstance(step, int) else step[:_MAX_NAME_CHARS]
+
+
+def _reason(detail: ErrorDetails, path: FieldPath, model: type[BaseModel] | None) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown_field_reason(path)
+        return _unknown_field_reason(path, model)
     if kind == "string_type":
         return "must be text" + ("; put the value in quotes" if _is_unquoted(detail["input"]) else "")
     if kind == "string_too_short":
         return "must not be empty"
     if kind == "string_pattern_mismatch":
-        deep = _PATTERN_MESSAGES.get(f"{path[0]}.{path[-1]}")
-        return deep or _PATTERN_MESSAGES.get(str(path[-1]), "is not of the right form")
+        return _pattern_reason(path, model, str(context["pattern"]))
     if kind in ("literal_error", "enum"):
         return _choice_reason(str(context["expected"]), detail["input"])
     if kind.startswith(("datetime_", "timezone_")):
@@ -219,25 +242,32 @@ def _reason(detail: ErrorDetails, path: FieldPath) -> str:
     return sentence.format(**context) if sentence else detail["msg"][:1].lower() + detail["msg"][1:]
 
 
-def _unknown_field_reason(path: FieldPath) -> str:
-    part = NESTED_MODELS.get(str(path[0])) if len(path) > 1 else TaskSpec
-    known = [field.alias or name for name, field in part.model_fields.items()] if part else []
+def _pattern_reason(path: FieldPath, model: type[BaseModel] | None, pattern: str) -> str:
+    if model is TaskSpec:
+        nested = _PATTERN_MESSAGES.get(f"{path[0]}.{path[-1]}")
+        return nested or _PATTERN_MESSAGES.get(str(path[-1]), "is not of the right form")
+    return f"must match {pattern}"
+
+
+def _unknown_field_reason(path: FieldPath, model: type[BaseModel] | None) -> str:
+    is_task = model is TaskSpec
+    if len(path) > 1:
+        model = NESTED_MODELS.get(str(path[0])) if is_task else None
+    known = [field.alias or name for name, field in model.model_fields.items()] if model else []
     name = str(path[-1])
-    if len(path) == 1 and name in FIELD_SUGGESTIONS:
+    if is_task and len(path) == 1 and name in FIELD_SUGGESTIONS:
         return f"unknown field; did you mean {FIELD_SUGGESTIONS[name]}?"
     if question := suggest(name, known):
         return f"unknown field; {question}"
-    if len(path) == 1:
-        return f"unknown field; known are {', '.join(known)}; what the task type needs goes under params"
-    return f"unknown field; known are {', '.join(known)}"
+    if not known:
+        return "unknown field; check its spelling"
+    elsewhere = "; what the task type needs goes under params" if is_task and len(path) == 1 else ""
+    return f"unknown field; known are {', '.join(known)}{elsewhere}"
 
 
 def _choice_reason(expected: str, given: object) -> str:
-    question = (
-        suggest(given, [word.strip(" '") for word in expected.replace(" or ", ",").split(",")])
-        if (isinstance(given, str))
-        else ""
-    )
+    choices = [word.strip(" '") for word in expected.replace(" or ", ",").split(",")]
+    question = suggest(given, choices) if isinstance(given, str) else ""
     expected = expected.replace("'", "")
     choice = f"must be one of {expected}" if "," in expected or " or " in expected else f"must be {expected}"
     return f"{choice}; {question}" if question else choice

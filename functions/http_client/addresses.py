@@ -90,7 +90,7 @@ def is_public_or_private_address(address: IpAddress, port: int) -> bool:
     """Say yes to public, private, loopback and link-local addresses, but never to cloud metadata.
 
     For installations that watch their own network. The metadata service stays shut even then: it
-    hands the machine's credentials to whoever asks, which no task needs.
+    hands the machine's credentials to every caller, which no task needs.
     """
     address = unmap_ipv4(address)
     return _is_public(address) or (_is_private(address) and not _is_metadata(address))

@@ -90,7 +90,7 @@ def _is_gzip(encodings: Sequence[str]) -> bool:
 
 
 class _GzipDecoder:
-    """Unpacks gzip, several members one after the other included, never past the room it is given."""
+    """Unpacks gzip, several members one after the other included, never past the given limit."""
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(_GZIP_WINDOW)

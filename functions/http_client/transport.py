@@ -263,7 +263,7 @@ class _GuardedResolver(AbstractResolver):
         return [_resolve_result(host, address, port) for address in found]
 
     async def close(self) -> None:
-        """Nothing is ours to close: whoever gave us `resolve` closes it."""
+        """Do nothing: the owner of `resolve` closes it."""
 
 
 def _guarded_socket_factory(allow: AddressPolicy) -> aiohttp.SocketFactoryType:

@@ -1,1 +1,1 @@
-"""observability."""
+"""Logs, metrics, traces and the heartbeat of an outside monitor."""

@@ -1,4 +1,4 @@
-"""The heartbeat: an address outside that is asked for after each tick, and misses it when there is none."""
+"""The heartbeat: a request to an outside monitor after each tick, which alerts when it stays away."""
 
 import logging
 from datetime import timedelta
@@ -9,10 +9,10 @@ log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Whoever is at *url* tells people when nothing comes any more: healthchecks.io, Uptime Kuma or so.
+    """Sends heartbeats to a monitor at *url*, such as healthchecks.io or Uptime Kuma.
 
     Attributes:
-        missed: How often it could not be reached, by this process.
+        missed: How many heartbeats of this process failed.
     """
 
     def __init__(self, url: str, post: PostRequest) -> None:
@@ -21,14 +21,14 @@ class Heartbeat:
         self._post = post
 
     async def send(self, *, within: timedelta) -> None:
-        """Ask once. Never raises; the address, which is as good as a secret, is in no log."""
+        """Send one heartbeat. Never raises; the URL, which is as good as a secret, is not logged."""
         try:
-            answer = await self._post(self._url, headers={}, body=b"", timeout_s=within.total_seconds())
+            response = await self._post(self._url, headers={}, body=b"", timeout_s=within.total_seconds())
         except PostError as exc:
             self._count_failure(str(exc))
             return
-        if not 200 <= answer.status < 300:
-            self._count_failure(f"HTTP {answer.status}")
+        if not 200 <= response.status < 300:
+            self._count_failure(f"HTTP {response.status}")
 
     def _count_failure(self, reason: str) -> None:
         self.missed += 1

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line where Cloud Logging reads them, short lines for people elsewhere."""
+"""Logs: JSON lines for Cloud Logging, short text lines elsewhere; secrets are redacted in both."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ QUIET_LOGGERS = (
     "httpcore",
     "httpx",
     "urllib3",
-)  # at INFO they print whole addresses
+)  # at INFO they log complete URLs
 COLOURS = {"WARNING": "\033[33m", "ERROR": "\033[31m", "CRITICAL": "\033[31m", "DEBUG": "\033[2m"}
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"asctime", "message", "taskName"}
 _TRACE_HEADERS = (
@@ -33,7 +33,7 @@ def configure(env: Mapping[str, str], redact: Redact) -> logging.Handler:
 
     Args:
         env: On Cloud Run (`K_SERVICE`) lines are JSON on standard output, otherwise text on standard error.
-        redact: Masks what is secret; applied to every text of a line.
+        redact: Masks secrets; applied to every text of a line.
     """
     root = logging.getLogger()
     for handler in root.handlers[:]:
@@ -50,16 +50,16 @@ def configure(env: Mapping[str, str], redact: Redact) -> logging.Handler:
 
 
 def install_handler(handler: logging.Handler) -> None:
-    """Put *handler* back if something has replaced it, and switch silenced loggers on again.
+    """Add *handler* again if it was removed, and enable disabled loggers.
 
-    functions-framework configures logging anew after it has loaded our code when `LOG_EXECUTION_ID` is
-    set, as Cloud Run functions does; that removes our handler and disables every logger there is.
+    With `LOG_EXECUTION_ID` set, as on Cloud Run functions, functions-framework configures logging again
+    after it has loaded our code; that removes our handler and disables all loggers.
     """
     root = logging.getLogger()
     if handler in root.handlers:
         return
     for other in root.handlers[:]:
-        if type(other) is logging.StreamHandler:  # each line once; the handlers of a test's tools stay
+        if type(other) is logging.StreamHandler:  # avoids duplicate lines; the handlers of test tools stay
             root.removeHandler(other)
     root.addHandler(handler)
     root.setLevel(handler.level)
@@ -68,11 +68,11 @@ def install_handler(handler: logging.Handler) -> None:
             logger.disabled = False
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
-        logging.getLogger(name).propagate = True  # Google's libraries switch theirs off when imported first
+        logging.getLogger(name).propagate = True  # Google's libraries disable it on import
 
 
 def use_request_context(headers: Mapping[str, str]) -> None:
-    """Let the lines of the current request carry the trace that *headers* (lower-case names) speak of."""
+    """Add the trace in *headers* (lower-case names) to the log lines of the current request."""
     matches = (shape.fullmatch(headers.get(name, "")) for name, shape in _TRACE_HEADERS)
     _trace.set(next((match[1].lower() for match in matches if match), ""))
 
@@ -86,7 +86,7 @@ class CloudFormatter(logging.Formatter):
         self._traces = f"projects/{project}/traces/" if project else ""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line of JSON, whatever the record holds."""
+        """Return one line of JSON; values of any type become JSON values or text."""
         line = {name: _to_json_value(value, self._redact) for name, value in _fields(record).items()}
         line["severity"] = record.levelname
         line["message"] = self._redact(record.getMessage())
@@ -100,7 +100,7 @@ class CloudFormatter(logging.Formatter):
 
 
 class TerminalFormatter(logging.Formatter):
-    """One short line for a person: `12:00:01 INFO  tick_done due=5 started=5`."""
+    """One short line: `12:00:01 INFO  tick_done due=5 started=5`."""
 
     def __init__(self, redact: Redact, *, coloured: bool = False) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class TerminalFormatter(logging.Formatter):
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Writes to whatever the standard stream is at that moment: tests and the framework exchange it."""
+    """Writes to the current standard stream: tests and the framework replace it."""
 
     def __init__(self, name: str) -> None:
         logging.Handler.__init__(self)
@@ -144,7 +144,7 @@ def _stack(formatter: logging.Formatter, record: logging.LogRecord) -> str:
 
 
 def _to_json_value(value: Any, redact: Redact) -> Any:
-    """*value* as JSON can hold it, with its texts redacted."""
+    """Return *value* as a JSON value with redacted texts."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):

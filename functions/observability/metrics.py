@@ -1,4 +1,4 @@
-"""Figures for Prometheus: what this process has done since it began, and what the store holds."""
+"""Metrics for Prometheus: counters of this process, and gauges of the store."""
 
 import re
 from collections import Counter
@@ -12,13 +12,13 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 RUN_COUNTERS = {
     "succeeded": "runs that succeeded",
     "failed": "occurrences that ended in failure",
-    "retrying": "attempts that failed and are made again",
+    "retrying": "attempts that failed and are retried",
     "skipped": "occurrences skipped",
 }
 REPORT_COUNTERS = {
     "due": "tasks found due",
-    "started": "attempts begun",
-    "postponed": "due tasks left for want of time",
+    "started": "attempts started",
+    "postponed": "due tasks postponed for lack of time",
     "lostClaims": "claims lost to another tick",
     "unreadable": "documents that could not be read",
     "handedOff": "messages to workers",
@@ -33,9 +33,11 @@ class Metrics:
     """The counters of one process.
 
     Attributes:
-        sums: Of the figures of all its reports, by their names.
-        unfinished: Ticks and shares that the store, or their time, brought to an end.
-        heartbeats_missed: Times the outside watch could not be reached.
+        report_totals: The sums of all reports, by field.
+        invocations: Finished ticks and workers.
+        unfinished: Ticks and workers ended by a store error or a timeout.
+        heartbeats_missed: Failed requests to the outside monitor.
+        last_tick_at: When the last tick or worker ended.
     """
 
     report_totals: Counter[str] = field(default_factory=Counter)
@@ -51,19 +53,20 @@ class Metrics:
         self.last_tick_at = at
 
     def render(self, stats: StoreStats | None) -> str:
-        """Everything in Prometheus' text format; *stats* is None when the store did not answer."""
+        """Return the metrics in Prometheus' text format; *stats* is None when the store did not respond."""
         return "\n".join([*self._lines(), *_store_lines(stats)]) + "\n"
 
     def _lines(self) -> Iterator[str]:
-        yield from _header(
-            "cronfire_invocations_total", "counter", "ticks and shares of work that were finished"
-        )
+        yield from _header("cronfire_invocations_total", "counter", "finished ticks and workers")
         for kind in ("tick", "work"):
             yield f'cronfire_invocations_total{{kind="{kind}"}} {self.invocations[kind]}'
         yield from _sample(
-            "cronfire_invocations_unfinished_total", "counter", "those that were not", self.unfinished
+            "cronfire_invocations_unfinished_total",
+            "counter",
+            "ticks and workers that did not finish",
+            self.unfinished,
         )
-        yield from _header("cronfire_runs_total", "counter", "what became of occurrences")
+        yield from _header("cronfire_runs_total", "counter", "occurrences by outcome")
         for name in RUN_COUNTERS:
             yield f'cronfire_runs_total{{outcome="{name}"}} {self.report_totals[name]}'
         for name, about in REPORT_COUNTERS.items():
@@ -72,26 +75,31 @@ class Metrics:
             )
         seconds = self.report_totals["durationMs"] / 1000
         yield from _sample(
-            "cronfire_busy_seconds_total", "counter", "time spent in ticks and shares", seconds
+            "cronfire_busy_seconds_total", "counter", "time spent in ticks and workers", seconds
         )
         missed = self.heartbeats_missed
-        yield from _sample("cronfire_heartbeats_missed_total", "counter", "heartbeats nobody took", missed)
+        yield from _sample(
+            "cronfire_heartbeats_missed_total", "counter", "heartbeats that could not be sent", missed
+        )
         if self.last_tick_at is not None:
             at = self.last_tick_at.timestamp()
             yield from _sample(
-                "cronfire_last_invocation_seconds", "gauge", "when this process last finished one", at
+                "cronfire_last_invocation_seconds",
+                "gauge",
+                "when this process last finished a tick or worker",
+                at,
             )
 
 
 def _store_lines(stats: StoreStats | None) -> Iterator[str]:
-    yield from _sample("cronfire_store_up", "gauge", "whether the store answered", int(stats is not None))
+    yield from _sample("cronfire_store_up", "gauge", "whether the store responded", int(stats is not None))
     if stats is None:
         return
-    yield from _sample("cronfire_tasks_scheduled", "gauge", "tasks that will be looked at", stats.scheduled)
-    yield from _sample("cronfire_tasks_due", "gauge", "tasks that wait to be looked at", stats.due)
+    yield from _sample("cronfire_tasks_scheduled", "gauge", "tasks with a next run", stats.scheduled)
+    yield from _sample("cronfire_tasks_due", "gauge", "tasks that are due", stats.due)
     if stats.last_tick_at is not None:
         at = stats.last_tick_at.timestamp()
-        yield from _sample("cronfire_last_run_seconds", "gauge", "when anything was last recorded", at)
+        yield from _sample("cronfire_last_run_seconds", "gauge", "when the last tick was recorded", at)
 
 
 def _sample(name: str, kind: str, about: str, value: float) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Traces: one span for each run, sent by OpenTelemetry where it is installed and wanted."""
+"""Traces: one span for each run, exported by OpenTelemetry if it is installed and configured."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ FLUSH_WITHIN_MS = 2000
 
 
 class Span(Protocol):
-    """What is used of a span."""
+    """The methods of a span that are used."""
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None: ...
 
@@ -23,17 +23,17 @@ class Span(Protocol):
 
 
 class Tracer(Protocol):
-    """What is used of a tracer."""
+    """The methods of a tracer that are used."""
 
-    def start_as_current_span(self, name: str, **how: Any) -> AbstractContextManager[Any]: ...
+    def start_as_current_span(self, name: str, **options: Any) -> AbstractContextManager[Any]: ...
 
 
 class Tracing:
-    """The way of spans to a collector.
+    """Exports spans to a collector.
 
     Args:
-        error: The library's word for a span that ended badly.
-        flush: Sends what waits, within so many milliseconds; blocks.
+        error: The library's status of a failed span.
+        flush: Exports the pending spans within the given milliseconds; blocks.
     """
 
     def __init__(self, tracer: Tracer, *, error: Any, flush: Callable[[int], object]) -> None:
@@ -42,7 +42,7 @@ class Tracing:
         self._flush = flush
 
     def span(self, run_task: RunTask) -> RunTask:
-        """*perform*, each time within a span of its own."""
+        """Return *run_task* with a span around each call."""
 
         async def traced(job: Job) -> Outcome:
             with self._tracer.start_as_current_span(
@@ -57,17 +57,17 @@ class Tracing:
         return traced
 
     async def flush(self) -> None:
-        """Send what waits: after the answer, the platform takes the processor away."""
+        """Export the pending spans: after the response the platform takes the processor away."""
         await asyncio.to_thread(self._flush, FLUSH_WITHIN_MS)
 
 
 def build_tracing(endpoint: str) -> Tracing:
-    """The way to the collector at *endpoint*, by OTLP over HTTP.
+    """Return the exporter to the collector at *endpoint*, by OTLP over HTTP.
 
     Raises:
         SettingsError: OpenTelemetry is not installed.
     """
-    try:  # an extra, and 150 ms of cold start: for those who ask for it
+    try:  # an extra, and 150 ms of cold start: imported only when configured
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider

@@ -18,6 +18,7 @@ from functions.domain.alerts.routing import (
 from functions.domain.storage import Document
 from functions.domain.token_bucket import TokenBucket
 from functions.domain.types import Priority
+from functions.domain.validation import problems_of
 from functions.errors import InputError, StoreError
 from functions.interfaces import DocumentStore
 from functions.services.compare_and_set import update_document
@@ -193,7 +194,7 @@ def _parse_settings(name: str, document: Document) -> ChannelPreferences:
     try:
         return ChannelPreferences.model_validate(document.data)
     except ValidationError as exc:
-        places = sorted({".".join(map(str, error["loc"])) for error in exc.errors(include_input=False)})
+        places = sorted(problem.field for problem in problems_of(exc))
         log.warning("channel_unreadable", extra={"channel": name, "fields": places})
         return ChannelPreferences()
 

@@ -26,6 +26,7 @@ from functions.domain.credits import (
 from functions.domain.run import Outcome
 from functions.domain.storage import Document, VersionedTask, WriteStatus
 from functions.domain.task import Task
+from functions.domain.validation import problems_of
 from functions.errors import InputError, NotFoundError, StoreError, StoreUnavailableError
 from functions.interfaces import (
     ChargedOutcome,
@@ -190,8 +191,9 @@ def _parse_account(owner: str, document: Document) -> Account:
     try:
         return Account.model_validate({**document.data, "name": owner})
     except ValidationError as exc:
-        place = ".".join(str(step) for step in exc.errors(include_input=False)[0]["loc"])
-        raise StoreError(f"The account of {owner} cannot be read: {place} is wrong") from None
+        raise StoreError(
+            f"The account of {owner} cannot be read: {problems_of(exc)[0].field} is wrong"
+        ) from None
 
 
 def _parse_account_or_none(document: Document) -> Account | None:

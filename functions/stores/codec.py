@@ -12,6 +12,7 @@ from functions.domain.run import Run
 from functions.domain.storage import Document, InvalidDocument, VersionedTask
 from functions.domain.task import MAX_SUMMARY_CHARS, Task
 from functions.domain.types import OutcomeKind, format_instant
+from functions.domain.validation import validation_sentence
 from functions.errors import InputError, StoreError
 
 TRUNCATED_METRICS = {"note": "Metrics and items were too large to keep"}
@@ -101,7 +102,7 @@ def decode_task(task_id: bytes, revision: int, text: bytes) -> VersionedTask | I
     try:
         task = Task.model_validate_json(text)
     except ValidationError as exc:
-        return InvalidDocument(name, _describe_validation_error(exc))
+        return InvalidDocument(name, validation_sentence(exc))
     if task.id != name:
         return InvalidDocument(name, "id: it differs from the name of the stored document")
     return VersionedTask(task, revision)
@@ -116,14 +117,6 @@ def decode_runs(texts: list[bytes]) -> list[Run]:
         except ValidationError:
             continue
     return runs
-
-
-def _describe_validation_error(exc: ValidationError) -> str:
-    """Field and fault of the first error; pydantic's messages say what was expected, not what was found."""
-    faults = exc.errors(include_url=False, include_context=False, include_input=False)
-    where = ".".join(str(part) for part in faults[0]["loc"]) or "document"
-    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    return f"{where}: {faults[0]['msg']}{more}"
 
 
 def _encode_lossy(document: Record) -> str:

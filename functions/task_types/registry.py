@@ -29,7 +29,7 @@ from pydantic import BaseModel, ValidationError
 from functions.domain.run import Outcome, failed
 from functions.domain.task import Job
 from functions.domain.types import TYPE_NAME_PATTERN
-from functions.domain.validation import FieldPath, validation_message
+from functions.domain.validation import FieldPath, params_sentence
 from functions.errors import InputError, SchedulerError
 from functions.http_client import FetchError
 from functions.task_types.support.context import Tools
@@ -207,8 +207,9 @@ def _parse_params(
     try:
         return task_type.params.model_validate(params)
     except ValidationError as exc:
-        if faults := validation_message(exc, task_type.params, is_placeholder=is_excused):
-            raise InputError(faults) from None  # the cause would show the values
+        message = params_sentence(exc, params, model=task_type.params, is_placeholder=is_excused)
+        if message:
+            raise InputError(message) from None  # the cause would show the values
         return None
 
 

@@ -34,7 +34,7 @@ def check_task(fields: object, *, default_timezone: str = "UTC") -> TaskSpec | l
         spec: TaskSpec | None = TaskSpec.model_validate(whole, by_alias=True, by_name=False)
         found = []
     except ValidationError as exc:
-        spec, found = None, problems_of(exc, whole)
+        spec, found = None, problems_of(exc, whole, model=TaskSpec)
     found = [Problem(("id",), NO_ID_REASON) if _lacks_derivable_id(one, fields) else one for one in found]
     found = [*_check_schedule(whole), *_check_type_params(whole), *found, *_find_mistyped_values(whole)]
     unique: dict[FieldPath, Problem] = {}

@@ -1,1 +1,1 @@
-"""web."""
+"""HTTP: the routes that trigger the scheduler, the API under `/api`, and the dashboard."""

@@ -289,7 +289,7 @@ def _failure_reason(failure: Exception) -> str:
         case StoreError():
             return "The store refused the work"
         case _:
-            return "The scheduler failed; its log says how"
+            return "The scheduler failed; its log has the details"
 
 
 async def _read_body(request: Request) -> bytes | None:

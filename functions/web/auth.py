@@ -1,4 +1,4 @@
-"""Bearer tokens: how one is read from a request, and how it is compared with the shared secrets."""
+"""Authentication of the callers of ticks: by a shared secret, or by an ID token of Google's."""
 
 import hmac
 import logging
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from functions.web.google_keys import GoogleKeys, KeysUnavailableError
 
-MAX_TOKEN_CHARS = 8192  # Google's ID tokens have about 1,000; nothing longer is worth hashing
+MAX_TOKEN_CHARS = 8192  # Google's ID tokens have about 1,000; a longer one is not hashed
 
 
 def parse_bearer_token(authorization: Sequence[str]) -> str | None:
@@ -24,23 +24,23 @@ def parse_bearer_token(authorization: Sequence[str]) -> str | None:
 
 
 class SharedSecrets:
-    """The secrets that open the door, as digests.
+    """The shared secrets, as digests.
 
     Args:
         current: The secret in use.
-        previous: The one before it, or None.
+        previous: The one that is being retired, or None.
     """
 
     def __init__(self, current: str, previous: str | None = None) -> None:
         self._hashes = [_hash(secret) for secret in (current, previous) if secret]
 
     def match(self, token: str) -> int | None:
-        """Return 0 when *token* is the live secret, 1 when it is the retiring one, None otherwise.
+        """Return 0 when *token* is the current secret, 1 when it is the previous one, None otherwise.
 
         Takes as long for a wrong token as for a right one, and as long for either right one.
         """
         presented = _hash(token[:MAX_TOKEN_CHARS])
-        # Digests are of one length, and every one is compared: time tells nothing about any secret.
+        # Digests have one length and all are compared, so that timing reveals nothing about a secret.
         matches = [hmac.compare_digest(presented, digest) for digest in self._hashes]
         if len(token) > MAX_TOKEN_CHARS or True not in matches:
             return None
@@ -51,17 +51,17 @@ def _hash(text: str) -> bytes:
     return sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
-# Who is calling: the values that the checks of a request end in.
+# The results of authentication.
 
 
 @dataclass(frozen=True, slots=True)
 class SecretPrincipal:
-    """Whoever knows the shared secret: cron-job.org, a crontab, a person."""
+    """A caller with a shared secret: cron-job.org, a crontab, an operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class GooglePrincipal:
-    """A service account of ours, vouched for by Google.
+    """A service account, authenticated by an ID token.
 
     Attributes:
         email: The account, one of those allowed.
@@ -75,12 +75,12 @@ Caller = SecretPrincipal | GooglePrincipal
 
 @dataclass(frozen=True, slots=True)
 class AuthFailure:
-    """Why the door stays shut.
+    """Why a caller is not authenticated.
 
     Attributes:
-        status: 401 not known, 403 known but not allowed, 503 nobody could say.
-        reason: For the log alone; the answer does not say it.
-        has_token: Whether there was a bearer token at all.
+        status: 401 not authenticated, 403 authenticated but not allowed, 503 could not be verified.
+        reason: For the log only; the response does not contain it.
+        has_token: Whether the request has a bearer token.
     """
 
     status: Literal[401, 403, 503]
@@ -88,19 +88,18 @@ class AuthFailure:
     has_token: bool = True
 
 
-# Google's ID tokens: which are genuine, meant for us, and from an account we let in.
+# Google's ID tokens.
 
 ISSUERS = ("https://accounts.google.com", "accounts.google.com")
 CLOCK_SKEW_S = 10
-SIGNATURE_REMOVED = (
-    "SIGNATURE_REMOVED_BY_GOOGLE"  # what a Cloud Run service that checks callers itself passes on
-)
+# Cloud Run replaces the signature when it authenticates callers itself.
+SIGNATURE_REMOVED = "SIGNATURE_REMOVED_BY_GOOGLE"
 
 log = logging.getLogger(__name__)
 
 
 class InvalidTokenError(Exception):
-    """The token is not one of Google's, or no longer valid; the text says why in one word."""
+    """The token is not issued by Google, or is no longer valid; the text is the reason in one word."""
 
 
 def is_jwt(token: str) -> bool:
@@ -109,12 +108,12 @@ def is_jwt(token: str) -> bool:
 
 
 class GoogleTokenVerifier:
-    """The check of an ID token.
+    """Verifies ID tokens.
 
     Args:
-        audiences: What a token may be meant for; one of them must be in it.
-        accounts: E-mail addresses of those allowed in.
-        keys: Google's keys.
+        audiences: The accepted audiences; a token must name one of them.
+        accounts: The e-mail addresses of the accepted service accounts.
+        keys: Google's public keys.
     """
 
     def __init__(self, *, audiences: Sequence[str], accounts: Sequence[str], keys: GoogleKeys) -> None:
@@ -123,13 +122,13 @@ class GoogleTokenVerifier:
         self._keys = keys
 
     async def verify(self, token: str) -> GooglePrincipal | AuthFailure:
-        """Say who sent *token*, or why nobody is let in with it. Never raises for a fault of the token.
+        """Return the account that *token* authenticates, or the failure. Never raises for a bad token.
 
-        1. Its header must name RS256 and a key that Google has now; without Google's keys the answer is
-           503, because a caller who may be right must not be told that he is wrong.
-        2. Signature and time must be good.
-        3. It must be Google's, meant for us, and for a verified address: anything else is 401.
-        4. The address must be one we let in: otherwise 403.
+        1. The header must name RS256 and a current key of Google's. When Google's keys cannot be fetched
+           the failure is 503, not 401: the token may be valid.
+        2. Signature and time must be valid.
+        3. Issuer, audience and verified address must match: otherwise 401.
+        4. The address must be an accepted account: otherwise 403.
         """
         try:
             claims = _verify_claims(token, await self._keys.get(_key_id(token)))
@@ -153,8 +152,8 @@ class GoogleTokenVerifier:
 
 
 def _key_id(token: str) -> str:
-    """The key that *token* claims to be signed with; nothing is verified yet."""
-    from google.auth import jwt  # here: 60 ms, which only a service that takes ID tokens should pay
+    """Return the id of the key that *token* names; nothing is verified yet."""
+    from google.auth import jwt  # imported here: 60 ms, which only a service that takes ID tokens pays
 
     if token.endswith(f".{SIGNATURE_REMOVED}"):
         raise InvalidTokenError("signature_removed_by_platform")
@@ -183,15 +182,12 @@ def _verify_claims(token: str, certificate: str | None) -> Mapping[str, Any]:
     return claims
 
 
-# The gate: decides from a request's `Authorization` headers who is calling.
-
-
 class Authenticator:
-    """Lets in whoever has a shared secret, or an ID token of an account that is allowed.
+    """Authenticates a caller by a shared secret or an ID token.
 
     Args:
         secrets: The shared secrets.
-        token_verifier: The check of ID tokens; None when none are accepted.
+        token_verifier: Verifies ID tokens; None when none are accepted.
     """
 
     def __init__(self, secrets: SharedSecrets, token_verifier: GoogleTokenVerifier | None = None) -> None:
@@ -199,7 +195,7 @@ class Authenticator:
         self._token_verifier = token_verifier
 
     async def authenticate(self, authorization: Sequence[str]) -> Caller | AuthFailure:
-        """Say who is calling, given all `Authorization` headers of the request, or why he may not."""
+        """Return the caller of a request with these `Authorization` headers, or the failure."""
         token = parse_bearer_token(authorization)
         if token is None:
             return AuthFailure(401, "no_token" if not authorization else "malformed", has_token=False)

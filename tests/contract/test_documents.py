@@ -161,7 +161,7 @@ SPOILED = [
     pytest.param(
         spoiled(retry={"maxAttempts": 0}), "retry.maxAttempts", id="a nested field is out of bounds"
     ),
-    pytest.param(spoiled(tags=["fine", {"a": CANARY}]), "tags.1", id="an element is of the wrong kind"),
+    pytest.param(spoiled(tags=["fine", {"a": CANARY}]), "tags[1]", id="an element is of the wrong kind"),
     pytest.param({}, "required", id="nothing at all"),
     pytest.param(b'{"title": "' + CANARY.encode(), "", id="bytes"),
     pytest.param(b"\xff\xfe" + CANARY.encode(), "", id="bytes that are no text"),

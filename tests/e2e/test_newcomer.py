@@ -102,7 +102,7 @@ def _click_through(function: str, shop: str) -> None:
         assert "schedule" in _text(window, "#preview .fault")
         _type(window, "schedule", "30 1 * * *")
         _press(window, "Make the task")
-        assert "The task is made" == _text(window, ".said")
+        assert "The task is created" == _text(window, ".said")
         assert "It has not run yet." in _text(window, "main")
 
         _press(window, "Run now")

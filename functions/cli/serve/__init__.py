@@ -1,1 +1,1 @@
-"""serve."""
+"""The command `serve`: the function on this machine, its trigger loop, and watched task files."""

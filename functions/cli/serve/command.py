@@ -1,4 +1,4 @@
-"""The command `serve`: the function on this machine with its own pinger, for as long as one likes."""
+"""The command `serve`: runs the function on this machine and triggers its ticks until it is stopped."""
 
 import asyncio
 import logging
@@ -19,18 +19,18 @@ from functions.cli.serve.workers import StatusLine, TriggerLoop, WatchedFiles
 from functions.cli.session import PROJECT_ROOT, STATE_FOLDER, CliContext
 from functions.errors import InputError, SchedulerError, SettingsError, StoreError
 
-# The function on functions-framework, as a process of this machine that ends with whoever started it.
+# The server: functions-framework as a child process.
 
-HOST = "127.0.0.1"  # for one's own machine: what others should reach is deployed
+HOST = "127.0.0.1"  # local only: a function that others reach is deployed
 STOP_TIMEOUT_S = 6.0  # then it is killed, so that `serve` itself ends within 8 s
-MAX_LINE_BYTES = 1_048_576  # bytes of what the server says
+MAX_LINE_BYTES = 1_048_576  # of the server's output
 
 
 def find_free_port(port: int) -> int:
-    """*port*, or one that is free for 0.
+    """Return *port*, or a free port for 0.
 
     Raises:
-        InputError: It is taken, or no port.
+        InputError: It is in use, or no port.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -38,21 +38,21 @@ def find_free_port(port: int) -> int:
             probe.bind((HOST, port))
         except (OSError, OverflowError):
             raise InputError(f"--port: {port} cannot be used; choose another, or 0 for any") from None
-        chosen: int = probe.getsockname()[1]
-        return chosen
+        bound: int = probe.getsockname()[1]
+        return bound
 
 
 @asynccontextmanager
 async def run_server(
     port: int, environment: Mapping[str, str], on_line: Callable[[str], None] | None
 ) -> AsyncIterator[Process]:
-    """The server, in a process group of its own: Ctrl-C is for `serve`, which then ends it in order.
+    """Run the server in a process group of its own: `serve` handles Ctrl-C and then stops the server.
 
     Args:
-        on_line: Gets each line the server says; None leaves them where ours go.
+        on_line: Receives each line of the server's output; None sends the output to our own streams.
     """
-    says = None if on_line is None else asyncio.subprocess.PIPE
-    words = (
+    output = None if on_line is None else asyncio.subprocess.PIPE
+    arguments = (
         "--target",
         "scheduler",
         "--source",
@@ -63,24 +63,24 @@ async def run_server(
         str(port),
     )
     server = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "functions_framework", *words),
+        *(sys.executable, "-m", "functions_framework", *arguments),
         env=dict(environment),
         start_new_session=True,
         limit=MAX_LINE_BYTES,
-        stdout=says,
-        stderr=None if says is None else asyncio.subprocess.STDOUT,
+        stdout=output,
+        stderr=None if output is None else asyncio.subprocess.STDOUT,
     )
-    listening = None if on_line is None else asyncio.create_task(_forward_output(server, on_line))
+    forwarding = None if on_line is None else asyncio.create_task(_forward_output(server, on_line))
     try:
         yield server
     finally:
         await _stop_server(server)
-        if listening is not None:
-            await listening
+        if forwarding is not None:
+            await forwarding
 
 
 async def _forward_output(server: Process, on_line: Callable[[str], None]) -> None:
-    """Pass on what the server says, until it has ended."""
+    """Pass each line of the server's output to *on_line* until it ends."""
     assert server.stdout is not None
     async for line in server.stdout:
         on_line(line.decode(errors="replace").rstrip())
@@ -96,14 +96,14 @@ async def _stop_server(server: Process) -> None:
         pass
     finally:
         with suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)  # and whatever it had started
+            os.killpg(server.pid, signal.SIGKILL)  # with its child processes
         await server.wait()
 
 
-# A log file that does not grow for ever: full, it is put aside under a number, and the oldest goes.
+# The log file, rotated when it is full.
 
 MAX_LOG_BYTES = 10_000_000
-LOG_BACKUPS = 5  # files put aside: FILE.1, the newest, to FILE.5
+LOG_BACKUPS = 5  # rotated files: FILE.1, the newest, to FILE.5
 
 
 class LogFile:
@@ -124,12 +124,12 @@ class LogFile:
         self._handler.handle(record)
 
     def reopen(self) -> None:
-        """Open the file anew: somebody else may have moved it away."""
+        """Reopen the file: another program, such as logrotate, may have moved it."""
         self._handler.close()
         self._handler = self._open()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._handler.close()
 
     def _open(self) -> RotatingFileHandler:
@@ -145,20 +145,20 @@ class LogFile:
 
 
 START_TIMEOUT_S = 30.0
-WATCH_INTERVAL_S = 2.0  # at watched files
+WATCH_INTERVAL_S = 2.0  # between two checks of watched files
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """How to serve.
+    """The options of `serve`.
 
     Attributes:
-        port: 0 means any that is free.
-        tick_interval_s: Seconds between two pings.
-        status_interval_s: Seconds between two lines about the state; 0 means none.
+        port: 0 means any free port.
+        tick_interval_s: Seconds between two ticks.
+        status_interval_s: Seconds between two status lines; 0 means none.
         task_paths: Task files and folders that are applied, and applied again when they change.
-        log_path: Where lines go, those of the server included; None means the screen.
+        log_path: The log file, for the server's output as well; None means the screen.
     """
 
     port: int = 8080
@@ -169,44 +169,46 @@ class ServeOptions:
 
 
 async def serve(context: CliContext, *, options: ServeOptions) -> int:
-    """Serve and ping until a signal to stop; 1 when the server ended by itself.
+    """Serve and trigger ticks until a signal to stop; 1 when the server ended by itself.
 
-    SIGHUP applies the task files again, whether they changed or not, and opens the log file anew.
+    SIGHUP applies the task files again, changed or not, and reopens the log file.
 
     Raises:
-        InputError: The port is taken, the log cannot be written, or there is a fault in the task files.
-        SettingsError: A setting is wrong; the server is not even started.
-        SchedulerError: The server started and does not answer.
+        InputError: The port is in use, the log cannot be written, or a task file has an error.
+        SettingsError: A setting is wrong; the server is not started.
+        SchedulerError: The server started and does not respond.
     """
     port = find_free_port(options.port)
     log = LogFile(options.log_path) if options.log_path else None
-    tell = log.write_line if log else context.screen.write_line
+    write_line = log.write_line if log else context.screen.write_line
     if log:
-        context.screen.write_line(f"What happens is written to {options.log_path}.")
+        context.screen.write_line(f"Output is written to {options.log_path}.")
     secret, extra = _find_secret(context)
     files = WatchedFiles(context, options.task_paths)
     if options.task_paths:
-        tell(await files.apply())
+        write_line(await files.apply())
     signals = _Signals()
-    pinger = TriggerLoop(HOST, port, secret=secret, clock=context.now)
-    # Ticks are told here, a line each; of the server's own lines those that warn are enough.
+    trigger = TriggerLoop(HOST, port, secret=secret, clock=context.now)
+    # Each tick gets a line here; of the server's own log, warnings are enough.
     environment = {"LOG_LEVEL": "WARNING", **_server_environment(context.environment), **extra}
-    async with run_server(port, environment, tell if log else None) as server:
+    async with run_server(port, environment, write_line if log else None) as server:
         ended = asyncio.create_task(server.wait())
         stopping = asyncio.create_task(signals.stop.wait())
-        work = asyncio.create_task(_run_loops(context, options, pinger, files, signals, log, tell))
+        loops = asyncio.create_task(_run_loops(context, options, trigger, files, signals, log, write_line))
         try:
-            await asyncio.wait({ended, stopping, work}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ended, stopping, loops}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (work, stopping, ended):
+            for task in (loops, stopping, ended):
                 task.cancel()
     if signals.stop.is_set():
-        tell("Stopped.")
+        write_line("Stopped.")
         return 0
-    if work.done() and not work.cancelled():
-        work.result()  # raises what ended it
-    why = f"the server ended by itself (exit code {server.returncode})"
-    context.screen.error(f"{why}: what it said is {f'in {options.log_path}' if log else 'above'}")
+    if loops.done() and not loops.cancelled():
+        loops.result()  # raises what ended it
+    output = f"in {options.log_path}" if log else "above"
+    context.screen.error(
+        f"the server ended by itself (exit code {server.returncode}): its output is {output}"
+    )
     return 1
 
 
@@ -219,65 +221,63 @@ async def _run_loops(
     log: LogFile | None,
     write_line: Callable[[str], None],
 ) -> None:
-    """Ping, tell the state and watch the files, each at its own pace; the first fault ends all three."""
+    """Trigger ticks, report the status and watch the files, concurrently; the first error ends all three."""
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
             await trigger.wait_until_ready()
     except TimeoutError:
-        raise SchedulerError(f"the server does not answer within {START_TIMEOUT_S:g} s") from None
-    often = "each minute" if options.tick_interval_s == 60 else f"every {options.tick_interval_s} s"
-    write_line(f"Cronfire answers on {trigger.address}; a tick {often}; Ctrl-C ends it.")
+        raise SchedulerError(f"the server does not respond within {START_TIMEOUT_S:g} s") from None
+    interval = "each minute" if options.tick_interval_s == 60 else f"every {options.tick_interval_s} s"
+    write_line(f"Cronfire answers on {trigger.address}; a tick {interval}; Ctrl-C ends it.")
 
-    def timed(text: str) -> None:
-        write_line(
-            text if log else f"{context.now().astimezone():%H:%M:%S}  {text}"
-        )  # a log has its own times
+    def write_timed(text: str) -> None:  # the log file has its own times
+        write_line(text if log else f"{context.now().astimezone():%H:%M:%S}  {text}")
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(trigger.run_forever(interval_s=options.tick_interval_s, write_line=timed))
+        group.create_task(trigger.run_forever(interval_s=options.tick_interval_s, write_line=write_timed))
         group.create_task(_watch_files(files, signals, log, write_line))
         if options.status_interval_s:
-            group.create_task(_report_status(context, options.status_interval_s, timed))
+            group.create_task(_report_status(context, options.status_interval_s, write_timed))
 
 
 async def _report_status(context: CliContext, interval_s: int, write_line: Callable[[str], None]) -> None:
-    live = StatusLine(context.store, clock=context.now)
+    status = StatusLine(context.store, clock=context.now)
     while True:
         await asyncio.sleep(interval_s)
         try:
-            write_line(await live.render())
+            write_line(await status.render())
         except StoreError as exc:
-            write_line(f"the store does not say how things are: {exc}")
+            write_line(f"the status cannot be read: {exc}")
 
 
 async def _watch_files(
     files: WatchedFiles, signals: "_Signals", log: LogFile | None, write_line: Callable[[str], None]
 ) -> None:
-    """Apply task files when they change or SIGHUP comes; with faults in them what was there stays."""
+    """Apply task files when they change or on SIGHUP; an error in them changes nothing."""
     while True:
         with suppress(TimeoutError):
             async with asyncio.timeout(WATCH_INTERVAL_S):
                 await signals.reload.wait()
-        asked = signals.reload.is_set()
+        is_requested = signals.reload.is_set()
         signals.reload.clear()
-        if asked and log is not None:
+        if is_requested and log is not None:
             log.reopen()
-        if not files or not (asked or files.has_changed()):
+        if not files or not (is_requested or files.has_changed()):
             continue
         try:
             write_line(await files.apply())
         except (InputError, StoreError) as exc:
             for line in str(exc).splitlines():
                 write_line(f"tasks: {line}")
-            write_line("tasks: nothing was changed; mend this and save, or send SIGHUP")
+            write_line("tasks: nothing was changed; fix this and save, or send SIGHUP")
 
 
 class _Signals:
-    """What other processes ask of this one, by signals.
+    """The signals that this process receives.
 
     Attributes:
-        stop: Somebody wants it to end.
-        reload: Somebody wants task files applied and the log file opened anew.
+        stop: SIGINT or SIGTERM: shut down.
+        reload: SIGHUP: apply the task files and reopen the log file.
     """
 
     def __init__(self) -> None:
@@ -293,10 +293,10 @@ def _server_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _find_secret(context: CliContext) -> tuple[str, Mapping[str, str]]:
-    """The secret to ping with, and the variables the server needs beside those there are."""
-    given = context.settings.cron_secret
-    if given is not None:
-        return given.get_secret_value(), {}
+    """Return the secret for ticks, and the variables to add to the server's environment."""
+    secret_setting = context.settings.cron_secret
+    if secret_setting is not None:
+        return secret_setting.get_secret_value(), {}
     file = STATE_FOLDER / "secret"
     secret = read_or_create_secret(file)
     context.screen.write_line(f"CRON_SECRET is not set; the one in {_display_path(file)} is used.")
@@ -304,7 +304,7 @@ def _find_secret(context: CliContext) -> tuple[str, Mapping[str, str]]:
 
 
 def read_or_create_secret(file: Path) -> str:
-    """The secret in *file*, made and kept there the first time, readable by its owner alone."""
+    """Return the secret in *file*; created the first time, readable by its owner only."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
@@ -313,7 +313,7 @@ def read_or_create_secret(file: Path) -> str:
                 opened.write(secrets.token_urlsafe(32))
         return file.read_text().strip()
     except OSError as exc:
-        raise SettingsError(f"CRON_SECRET is not set and cannot be kept in {file} ({exc.strerror})") from exc
+        raise SettingsError(f"CRON_SECRET is not set and cannot be saved in {file} ({exc.strerror})") from exc
 
 
 def _display_path(file: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Task files that are watched: what a person saves there is applied within seconds, or said to be wrong."""
+"""The loops of `serve`: watched task files, the status line, and the trigger of ticks."""
 
 import asyncio
 import http.client
@@ -27,7 +27,7 @@ FileSignature = frozenset[tuple[str, int, int]]
 
 
 class WatchedFiles:
-    """Task files and folders, and how they looked when they were last applied."""
+    """Task files and folders, and their state when they were last applied."""
 
     def __init__(self, context: CliContext, paths: Sequence[Path]) -> None:
         self._context = context
@@ -38,21 +38,20 @@ class WatchedFiles:
         return bool(self._paths)
 
     def has_changed(self) -> bool:
-        """Whether a file was saved, added or removed since `apply`, as its time and size tell."""
+        """Whether a file was saved, added or removed since `apply`, by modification time and size."""
         return self._signature() != self._applied_signature
 
     async def apply(self) -> str:
         """Make the store match the files; return what changed, in one line.
 
         Raises:
-            InputError: There is a fault in them; each is named, nothing was changed.
+            InputError: They have errors; the text has each, and nothing was changed.
         """
-        self._applied_signature = (
-            self._signature()
-        )  # before they are read: what changes meanwhile is seen again
+        # taken before the files are read: a change during the read is applied the next time
+        self._applied_signature = self._signature()
         loaded = read_task_files(self._paths, default_timezone=self._context.settings.default_timezone)
         if loaded.problems:
-            raise InputError("\n".join(str(fault) for fault in loaded.problems))
+            raise InputError("\n".join(str(problem) for problem in loaded.problems))
         changes = await apply_plan(
             self._context.store,
             loaded.specs,
@@ -87,20 +86,20 @@ class WatchedFiles:
 def _stat_or_none(file: Path) -> os.stat_result | None:
     try:
         return file.stat()
-    except OSError:  # gone between the two looks
+    except OSError:  # deleted meanwhile
         return None
 
 
-# What a scheduler that runs for days has to say of itself: what is in work, and what today came to.
+# The status line: what is running, and the results of today.
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 RECORDING_DELAY = 2 * MINUTE  # how long after a run another process may take to record it
 
 
 class StatusLine:
-    """Counts the runs of the present day, whoever made them; a day is one of this machine's zone.
+    """Counts the runs of the current day in this machine's zone, also those of other processes.
 
-    Each look reads the records that are new since the last, the tasks in work, and the counts.
+    Each call reads the runs recorded since the last one, the running tasks, and the store's counts.
     """
 
     def __init__(self, store: Store, *, clock: Callable[[], datetime]) -> None:
@@ -112,7 +111,7 @@ class StatusLine:
         self._today: Counter[str] = Counter()
 
     async def render(self) -> str:
-        """The state in one line."""
+        """Return the status in one line."""
         now = self._clock()
         await self._count_new_runs(now)
         counts = await self._store.stats(now)
@@ -122,7 +121,7 @@ class StatusLine:
         return f"{active} active, {counts.due} queued, {done} done and {failed} failed today, up {up}"
 
     async def _count_new_runs(self, now: datetime) -> None:
-        """Count what was recorded since the last look, and what came to light of the minutes before it."""
+        """Count the runs recorded since the last call, and those recorded late within RECORDING_DELAY."""
         midnight = _midnight(now)
         if midnight != self._day:
             self._day, self._latest_finish = midnight, midnight
@@ -157,17 +156,17 @@ def _format_duration(duration: timedelta) -> str:
     return f"{duration // DAY} d {duration % DAY // HOUR} h"
 
 
-# The local pinger: asks a server on this machine for a tick, at once and then at even intervals.
+# The trigger: requests a tick of a server on this machine, at once and then at even intervals.
 
 RESPONSE_TIMEOUT_S = 90.0  # more than any tick takes
 POLL_INTERVAL_S = 0.1
 
 
 class TriggerLoop:
-    """Knows the server's address and secret.
+    """Requests ticks of the server at *host* and *port*.
 
     Args:
-        clock: The present moment.
+        clock: Returns the current instant.
     """
 
     def __init__(self, host: str, port: int, *, secret: str, clock: Callable[[], datetime]) -> None:
@@ -178,7 +177,7 @@ class TriggerLoop:
         self._clock = clock
 
     async def wait_until_ready(self) -> None:
-        """Return when the server answers; until then ask again and again."""
+        """Poll the server until it responds."""
         while True:
             try:
                 status, _ = await asyncio.to_thread(self._request, "GET", "/healthz")
@@ -189,21 +188,20 @@ class TriggerLoop:
             await asyncio.sleep(POLL_INTERVAL_S)
 
     async def run_forever(self, *, interval_s: int, write_line: Callable[[str], None]) -> None:
-        """Ping now, and then every *interval_s* seconds by the clock; *write_line* gets a line each time."""
+        """Trigger a tick now and then every *interval_s* seconds by the clock; write a line for each."""
         while True:
-            said = await self.trigger_tick()
-            write_line(said)
+            write_line(await self.trigger_tick())
             await asyncio.sleep(interval_s - self._clock().timestamp() % interval_s)
 
     async def trigger_tick(self) -> str:
-        """Ask for one tick; return what came of it, in one line."""
+        """Request one tick; return its result in one line."""
         try:
-            status, answer = await asyncio.to_thread(self._request, "POST", "/tick")
+            status, report = await asyncio.to_thread(self._request, "POST", "/tick")
         except (OSError, http.client.HTTPException) as exc:
-            return f"no answer ({type(exc).__name__})"
-        if answer.get("status") == "ok":
-            return format_report(answer)
-        return f"HTTP {status}: {json.dumps(answer, ensure_ascii=False)}"
+            return f"no response ({type(exc).__name__})"
+        if report.get("status") == "ok":
+            return format_report(report)
+        return f"HTTP {status}: {json.dumps(report, ensure_ascii=False)}"
 
     def _request(self, method: str, path: str) -> tuple[int, Mapping[str, Any]]:
         # The standard library's client, because it takes no proxy from the environment.

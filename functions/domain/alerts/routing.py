@@ -1,4 +1,4 @@
-"""What people may ask of a channel: quiet hours, maintenance, a rate; and whether it is open to a notice."""
+"""Routing: which channels a notification goes to now, where it is held, and when it is superseded."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,8 +13,8 @@ from functions.domain.alerts.outbox import ChannelHolds
 from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL
 from functions.domain.types import Instant, Model, Priority, Tag, TaskId, TimezoneName
 
-MAX_ADJOINING_WINDOWS = 50  # that follow one another without a gap; then the notice is let through
-NEVER_HELD_KINDS = frozenset({"channel", "test"})  # said about channels, to who looks after them
+MAX_ADJOINING_WINDOWS = 50  # that follow one another without a gap; then the notification is sent
+NEVER_HELD_KINDS = frozenset({"channel", "test"})  # these are about channels themselves
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -22,12 +22,12 @@ TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$
 
 
 class QuietHours(Model):
-    """Hours of each day in which a channel says nothing that can wait.
+    """Hours of each day in which a channel sends nothing but urgent notifications.
 
     Attributes:
         start: Named `from` outside Python; on a clock in *timezone*.
         end: Named `to`; on the next day when it is not later than *start*.
-        days: On which such hours begin; empty means every day.
+        days: The days on which they begin; empty means every day.
     """
 
     start: TimeOfDay = Field(alias="from")
@@ -37,13 +37,13 @@ class QuietHours(Model):
 
 
 class Maintenance(Model):
-    """A span of time in which tasks may fail without a word, and are run all the same.
+    """A span of time in which tasks run as usual and their notifications are held.
 
     Attributes:
         start: Named `from` outside Python.
-        end: Named `to`; what is still wrong then is told.
-        tasks: Ids it is about; with *tags* empty as well it is about all.
-        tags: It is also about tasks with one of these.
+        end: Named `to`; what is still wrong then is sent.
+        tasks: Ids it applies to; with *tags* empty as well it applies to all.
+        tags: It also applies to tasks with one of these.
     """
 
     start: Instant = Field(alias="from")
@@ -67,11 +67,11 @@ class DailyDigest(Model):
 
 
 class Disabled(Model):
-    """Why the vendor will take no more.
+    """Why and when a channel was disabled: its vendor refused for good.
 
     Attributes:
-        fingerprint: Of the settings that were refused; other settings are tried again.
-        untold: Channels that have not been told of it yet.
+        config_hash: Of the settings that were refused; with other settings the channel is open again.
+        undelivered: Channels that the notification of it must still be delivered to.
     """
 
     reason: Annotated[str, StringConstraints(max_length=400)]
@@ -84,10 +84,10 @@ class ChannelPreferences(Model):
     """A document of kind `channels`; a channel without one has these defaults.
 
     Attributes:
-        enabled: False when a person wants nothing said here.
-        disabled: Set when the vendor refused for good; None while it does not.
-        rate_per_minute: Messages; None means as many as there are, which is one a tick.
-        digest: None when nobody asked for a daily summary.
+        enabled: False when a user switched it off.
+        disabled: Set when the vendor refused for good; None otherwise.
+        rate_per_minute: Messages; None means no limit, which is one a tick.
+        digest: None for no daily summary.
     """
 
     model_config = ConfigDict(extra="ignore")  # a newer version's field must not silence a channel
@@ -100,16 +100,17 @@ class ChannelPreferences(Model):
     digest: DailyDigest | None = None
 
     def is_open(self, config_hash: str) -> bool:
-        """Whether anything may be said here, with the settings of this fingerprint."""
+        """Whether it takes messages, with the settings of this hash."""
         return self.enabled and (self.disabled is None or self.disabled.config_hash != config_hash)
 
 
 def earliest_send_time(
     channel: ChannelPreferences, notification: Notification, now: datetime
 ) -> datetime | None:
-    """When *notice* may be said at the earliest; None when it may be said now.
+    """When *channel* may send *notification* at the earliest; None when it may now.
 
-    What is urgent waits for nothing, and neither does what is said about channels themselves.
+    What is urgent is never held, nor are notifications about channels themselves. At 23:00, quiet hours from
+    22:00 to 07:00 and maintenance from 06:30 to 08:00 hold the others until 08:00.
     """
     if notification.priority is Priority.URGENT or notification.kind in NEVER_HELD_KINDS:
         return None
@@ -123,7 +124,7 @@ def earliest_send_time(
 
 
 def _window_ends(channel: ChannelPreferences, notification: Notification, at: datetime) -> Iterator[datetime]:
-    """The ends of all windows that *at* is in."""
+    """The ends of all windows that contain *at*."""
     for window in channel.maintenance:
         if window.start <= at < window.end and _applies_to(window, notification):
             yield window.end
@@ -146,27 +147,23 @@ def _quiet_hours_ends(hours: QuietHours, at: datetime) -> Iterator[datetime]:
             continue
         begins = datetime.combine(day, start, zone)
         ends = datetime.combine(day if end > start else day + timedelta(days=1), end, zone)
-        # Compared as instants: two moments of one zone are compared by their clocks, whatever the offset.
+        # Compared as instants: two datetimes of one zone are compared by their clocks, whatever the offset.
         if begins.timestamp() <= at.timestamp() < ends.timestamp():
             yield ends.astimezone(at.tzinfo)
 
 
-# Where each notice goes now, where it waits, and what need not be said any more once the wait is over.
-
-MIN_RECOVERED_FAILURE = timedelta(
-    hours=2
-)  # what was over sooner, while nobody was to be disturbed, is not worth a word
+MIN_RECOVERED_FAILURE = timedelta(hours=2)  # a shorter failure that was over while held is not sent
 
 _FAILURE_KINDS: frozenset[NotificationKind] = frozenset({"failure", "reminder", "silent"})
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way of one notice.
+    """The route of one notification.
 
     Attributes:
-        send: Channels to tell now; empty for none.
-        held: Until when others are closed to it.
+        send_now: Channels to send it to now; empty for none.
+        hold: Until when others are closed to it.
     """
 
     send_now: tuple[str, ...]
@@ -175,12 +172,12 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class RoutingTable:
-    """All that is known of the channels.
+    """The state of all channels.
 
     Attributes:
-        settings: Of each channel there is.
-        fingerprints: Of what each channel was set up with.
-        busy: Until when channels take no message, whatever it is.
+        preferences: Of each channel there is.
+        config_hashes: Of the settings of each channel.
+        backed_off_until: Until when channels take no message, whatever it is.
     """
 
     preferences: Mapping[str, ChannelPreferences]
@@ -188,17 +185,17 @@ class RoutingTable:
     backed_off_until: Mapping[str, datetime] = field(default_factory=dict)
 
     def is_open(self, name: str) -> bool:
-        """Whether there is such a channel and anything may be said there."""
+        """Whether there is such a channel and it takes messages."""
         return name in self.preferences and self.preferences[name].is_open(self.config_hashes.get(name, ""))
 
 
 def route(notification: Notification, table: RoutingTable, *, now: datetime) -> Route:
-    """Where *notice* goes. Channels that are off are left out; names that no channel has are kept."""
+    """The route of *notification*, without channels that are off; unknown names stay, to be reported."""
     send: list[str] = []
     held: dict[str, datetime] = {}
     for name in _channel_names(notification, table):
         if name not in table.preferences:
-            send.append(name)  # whoever sends says that there is no such channel
+            send.append(name)  # the dispatcher reports that there is no such channel
             continue
         if not table.is_open(name):
             continue
@@ -212,50 +209,54 @@ def route(notification: Notification, table: RoutingTable, *, now: datetime) -> 
 
 
 def drop_superseded(pending: Sequence[Notification], routes: Sequence[Route]) -> list[Route]:
-    """*routes* of one task's *pending* notices, without those that a later one has made idle.
+    """*routes* of one task's *pending* notifications, without those that a later one supersedes.
 
-    Of a failure that nobody was told of, because its channel was closed, the newest word stands for all. If
-    it is over as well, only its end is told, and not even that if it lasted less than LONG.
+    While a channel is closed, the newest notification of a failure stands for all of it; a recovery stands
+    for them, and is itself dropped if the failure lasted less than MIN_RECOVERED_FAILURE. Held all night:
+
+        failure 1:00, reminder 5:00                    the reminder is left
+        failure 1:00, reminder 5:00, recovery 5:30     the recovery is left
+        failure 1:00, recovery 1:20                    nothing is left
     """
-    kept = list(routes)
+    remaining = list(routes)
     for name in dict.fromkeys(name for one in routes for name in one.hold):
         waiting: list[int] = []
         for number, notice in enumerate(pending):
             if name not in routes[number].hold:
                 continue
             if notice.kind in _FAILURE_KINDS:
-                waiting = _remove_superseded(kept, name, waiting, pending, since=notice.since)
+                waiting = _remove_superseded(remaining, name, waiting, pending, since=notice.since)
                 waiting.append(number)
             elif notice.kind == "recovery" and any(pending[one].since == notice.since for one in waiting):
-                waiting = _remove_superseded(kept, name, waiting, pending, since=notice.since)
+                waiting = _remove_superseded(remaining, name, waiting, pending, since=notice.since)
                 if notice.since is not None and notice.at - notice.since < MIN_RECOVERED_FAILURE:
-                    _remove_channel(kept, name, number)
-    return kept
+                    _remove_channel(remaining, name, number)
+    return remaining
 
 
 def _channel_names(notification: Notification, table: RoutingTable) -> tuple[str, ...]:
     names: list[str] = []
     for name in notification.channels or (DEFAULT_CHANNEL,):
-        spelt_out = name == DEFAULT_CHANNEL and name not in table.preferences and bool(table.preferences)
-        names.extend(table.preferences if spelt_out else (name,))
+        is_default = name == DEFAULT_CHANNEL and name not in table.preferences and bool(table.preferences)
+        names.extend(table.preferences if is_default else (name,))
     return tuple(dict.fromkeys(names))
 
 
 def _remove_superseded(
-    kept: list[Route],
+    remaining: list[Route],
     name: str,
     waiting: Sequence[int],
     pending: Sequence[Notification],
     *,
     since: datetime | None,
 ) -> list[int]:
-    """Drop those of *waiting* that tell of the failure that began at *since*; return the others."""
+    """Drop those of *waiting* about the failure that began at *since*; return the others."""
     for number in waiting:
         if pending[number].since == since:
-            _remove_channel(kept, name, number)
+            _remove_channel(remaining, name, number)
     return [number for number in waiting if pending[number].since != since]
 
 
-def _remove_channel(kept: list[Route], name: str, number: int) -> None:
-    held = {other: until for other, until in kept[number].hold.items() if other != name}
-    kept[number] = replace(kept[number], hold=held)
+def _remove_channel(remaining: list[Route], name: str, number: int) -> None:
+    held = {other: until for other, until in remaining[number].hold.items() if other != name}
+    remaining[number] = replace(remaining[number], hold=held)

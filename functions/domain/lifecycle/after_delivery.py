@@ -1,4 +1,4 @@
-"""What a try at delivering a task's notices means for the task, before and after it."""
+"""The transitions around a delivery: claim it before, keep what failed or waits after."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -22,11 +22,11 @@ from functions.domain.types import Status
 
 @dataclass(frozen=True, slots=True)
 class DeliveryAttempt:
-    """What became of one notice.
+    """The result of one attempt to deliver one notification.
 
     Attributes:
-        failed: Channels that could not be told.
-        held: Until when others are closed to it.
+        failed_channels: Channels that did not take it.
+        held_until: Until when others are closed to it.
     """
 
     failed_channels: tuple[str, ...] = ()
@@ -36,21 +36,21 @@ class DeliveryAttempt:
 def after_delivery(
     task: Task, attempts: Mapping[str, DeliveryAttempt], *, now: datetime
 ) -> tuple[dict[str, Any], tuple[Notification, ...]]:
-    """The changes that follow one try at delivery, and the notices given up for good.
+    """The changes that follow one attempt at delivery, and the notifications given up for good.
 
     Args:
-        task: As it stands now; it may hold notices decided since the try began. They stay.
-        tried: Each notice tried, by id.
+        task: As it is now; notifications decided since the attempt began stay pending.
+        attempts: By the id of the notification.
     """
-    tries = [
+    in_order = [
         attempts.get(notice.id) or DeliveryAttempt(failed_channels=notice.channels or (DEFAULT_CHANNEL,))
         for notice in task.alert.pending
     ]
     alert, given_up = after_attempt(
         task.alert,
-        [one.failed_channels for one in tries],
+        [one.failed_channels for one in in_order],
         now=now,
-        channel_holds=[one.held_until for one in tries],
+        channel_holds=[one.held_until for one in in_order],
     )
     return {"alert": alert} | next_wake_up(task, {"alert": alert}, now=now), given_up
 
@@ -58,15 +58,15 @@ def after_delivery(
 def remove_delivered_events(
     task: Task, delivered: Collection[tuple[str, str]], *, now: datetime
 ) -> Transition:
-    """Take from the task's outbox the events of these marks, each with whom it was for."""
+    """Remove the events *delivered* from the task's outbox, each a pair of `Event.key` and `Event.to`."""
     changes: dict[str, Any] = {"outbox": remove_delivered(task, delivered)}
     return Transition(changes | next_wake_up(task, changes, now=now), ())
 
 
 def claim_delivery(task: Task, *, now: datetime) -> Transition:
-    """Add what has come due to be said, and put it off by a minute, so that of several ticks one tells.
+    """Add the notifications that are due and postpone delivery by a minute, so that one tick delivers.
 
-    Who gets this write through tells; should it not live to do so, the next tick after that minute will.
+    The tick whose write succeeds delivers; if it dies before that, the first tick after the minute does.
     """
     alert = task.alert if task.status is Status.QUARANTINED else with_due_notifications(task, now=now)
     changes: dict[str, Any] = {"alert": schedule_delivery(alert, now=now)}
@@ -76,10 +76,10 @@ def claim_delivery(task: Task, *, now: datetime) -> Transition:
 
 
 def next_wake_up(task: Task, changes: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
-    """When to look at a task again after *changes* to what is to be said of it."""
+    """When the task is due next after *changes* to its alert or outbox."""
     match task.status:
         case Status.RUNNING:
-            return {}  # its claim's expiry stands
+            return {}  # the expiry of its claim stays
         case Status.RETRYING:
             return {"next_run_at": next_check_while_retrying(task.model_copy(update=dict(changes)))}
         case Status.QUARANTINED:

@@ -1,4 +1,4 @@
-"""What follows an attempt: the next wake-up, the new state, the records to keep, the people to tell."""
+"""The transition that follows an attempt: records, next wake-up, new state, notifications and events."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,24 +27,21 @@ from functions.domain.task import MAX_RECENT_OUTCOMES, MAX_SUMMARY_CHARS, Pause,
 from functions.domain.task_budget import charged_credits
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger, earliest
 
-# Whether, and when, a failed occurrence is tried again.
-
-TICK_INTERVAL = timedelta(
-    minutes=1
-)  # how often a pinger comes; a retry waits for its tick like everything else
+TICK_INTERVAL = timedelta(minutes=1)  # a retry waits for the next tick like everything else
 NOT_RETRIED = {OutcomeKind.SUCCEEDED, OutcomeKind.CANCELLED, OutcomeKind.SKIPPED}
 
 
 def next_retry_at(task: Task, outcome: Outcome, *, now: datetime, random_fraction: float) -> datetime | None:
-    """When to try the occurrence in hand again, or None when it is over.
+    """When to try the current occurrence again, or None when it is over.
 
     The wait is drawn between the least backoff and a ceiling that doubles with each attempt, and is
-    never shorter than the other side asked for. There is no retry on errors that trying again cannot
-    mend, nor one whose tick would come later than half-way to the next occurrence: the next occurrence
-    is the better retry.
+    never shorter than the other side asked for. Permanent errors are not retried, nor is anything whose tick
+    would come later than half-way to the next occurrence: the next occurrence is the better retry.
+
+    Example: `minBackoffSeconds: 10`, second attempt failed, fraction 0.5: from 10 s to 40 s, wait 25 s.
 
     Args:
-        dice: In [0, 1); where between floor and ceiling this wait falls.
+        random_fraction: In [0, 1); where between floor and ceiling this wait falls.
     """
     if (
         outcome.kind in NOT_RETRIED
@@ -68,27 +65,25 @@ def _backoff(task: Task, random_fraction: float) -> timedelta:
 
 
 def _tick_after(at: datetime) -> datetime:
-    """The first whole minute not before *at*: when a pinger that comes each minute will find it."""
+    """The first whole minute not before *at*: when a tick each minute finds it."""
     floored = at.replace(second=0, microsecond=0)
     return floored if floored == at else floored + TICK_INTERVAL
 
 
-BACKLOG_LIMIT = 100  # occurrences that may wait beside the schedule; older ones are skipped and counted
-DELIVERY_GRACE = timedelta(minutes=1)  # then another tick delivers the notices this one did not
+BACKLOG_LIMIT = 100  # runs that may wait beside the schedule; older ones are skipped and counted
+DELIVERY_GRACE = timedelta(minutes=1)  # then another tick delivers the notifications this one did not
 
-DEFAULT_PAUSE_AFTER_FAILURES = {
-    "agent": 5
-}  # failures in a row after which tasks of a type pause, unless they say otherwise
-REQUESTED_TRIGGERS = {Trigger.MANUAL, Trigger.BACKFILL}  # by a person, so they count for no limit of runs
+DEFAULT_PAUSE_AFTER_FAILURES = {"agent": 5}  # by task type, where the task says nothing: a run is expensive
+REQUESTED_TRIGGERS = {Trigger.MANUAL, Trigger.BACKFILL}  # by a user, so they do not count for `maxRuns`
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What is to be written about one task, and kept in the ledger before that.
+    """What is to be written of one task; its runs are saved before the task is.
 
     Attributes:
         changes: Fields of the task by Python name, with their new values.
-        runs: The attempt's record first, then those of occurrences skipped with it.
+        runs: The record of the attempt first, then those of occurrences skipped with it.
     """
 
     changes: dict[str, Any]
@@ -104,73 +99,96 @@ def complete_attempt(
     random_fraction: float,
     notifications: Sequence[Notification] = (),
 ) -> Transition:
-    """Decide what follows when the attempt in hand came to *outcome*.
+    """Decide what follows an attempt that ended with *outcome*.
 
     Args:
         task: As claimed: `claim`, `occurrence` and `attempt` say which attempt this was.
         now: When the attempt ended; also the one "now" of the whole decision.
-        dice: In [0, 1), for the backoff.
-        notices: What people are to be told besides.
+        random_fraction: In [0, 1), for the backoff.
+        notifications: Others that are to be delivered with the task's own.
     """
     task = with_notifications(task, notifications, now=now)
-    again = next_retry_at(task, outcome, now=now, random_fraction=random_fraction)
-    run = run_of_attempt(task, outcome, started_at=started_at, now=now, final=again is None)
-    if again is not None:
-        word = {"alert": task.alert} if notifications else {}
-        return Transition(_retry_state(task, _attempt_facts(task, run), again) | word, (run,))
+    retry_at = next_retry_at(task, outcome, now=now, random_fraction=random_fraction)
+    run = run_of_attempt(task, outcome, started_at=started_at, now=now, final=retry_at is None)
+    if retry_at is not None:
+        alert = {"alert": task.alert} if notifications else {}
+        return Transition(_retry_state(task, _attempt_facts(task, run), retry_at) | alert, (run,))
     return complete_occurrence(task, run, now=now, memory=outcome.memory)
 
 
 def complete_occurrence(
     task: Task, run: Run, *, now: datetime, memory: Mapping[str, Any] | None = None
 ) -> Transition:
-    """Decide what follows *run*, the last record of the occurrence in hand.
+    """Decide what follows *run*, the last record of the current occurrence.
+
+    The changes are made in this order, for later ones depend on earlier ones: what the attempt leaves, what
+    became due meanwhile, the counts, the pause, the alert, the events, and the state that all this makes.
+
+    Example: `*/5`, `overlap: skip`, `pauseAfterFailures: 3`, started at 12:00, the same failure a third time
+    at 12:11: the runs are 12:00 (failed) and 12:05 with 12:10 (skipped, overlap); next_occurrence is 12:15;
+    the status is paused, by the scheduler; a notification of that is pending; next_run_at is 12:12, to
+    deliver it if this process does not.
 
     Args:
-        memory: The type's new notes; None leaves them, as when only the record survived a crash.
+        memory: The task type's new memory; None leaves it, as when only the record survived a crash.
     """
-    skipped = [] if task.missed is None else [run_of_skipped_range(task, task.missed, now=now)]
-    after, overlapped = apply_overlap_policy(task, now=now)
+    run_count = task.run_count + _counts_for_max_runs(run)
+    timing, skipped = _timing_after(task, run_count, now=now)
     failures = _count_failures(task, run)
-    counted = task.run_count + (
-        run.trigger not in REQUESTED_TRIGGERS and run.outcome is not OutcomeKind.SKIPPED
-    )
-    alert, _ = decide_notifications(task, run, now=now)
-    if task.max_runs is not None and counted >= task.max_runs:
-        after, dropped = _ended_state(task, after["backlog"], now=now)
-        overlapped += dropped
-    pause = task.pause or _circuit_breaker(task, run, failures, now=now)
-    if pause is not None and pause is not task.pause:
-        alert = append(alert, paused_notification(task, pause.note, now=now))
-    changes = _attempt_facts(task, run) | after
+    breaker = None if task.pause else _circuit_breaker(task, run, failures, now=now)
+    changes = _attempt_facts(task, run) | timing | _NO_CURRENT_OCCURRENCE
     changes |= {
-        "occurrence": None,
-        "trigger": Trigger.SCHEDULE,
-        "attempt": 0,
-        "retry_at": None,
-        "claim": None,
-        "cancel_requested": False,
-        "missed": None,
-        "expired_claims": 0 if run.outcome is not OutcomeKind.ABANDONED else task.expired_claims,
+        "expired_claims": task.expired_claims if run.outcome is OutcomeKind.ABANDONED else 0,
         "consecutive_failures": failures,
-        "run_count": counted,
-        "pause": pause,
-        "alert": alert,
+        "run_count": run_count,
+        "pause": task.pause or breaker,
     }
-    if alert.first_notified_at or task.expect_seconds:
-        changes["alert"] = with_due_notifications(task.model_copy(update=changes), now=now)
-    changes["alert"] = schedule_delivery(changes["alert"], now=now)
+    changes["alert"] = _alert_after(task, run, breaker, changes, now=now)
     if (outbox := enqueue_events(task, run, now=now)) is not task.outbox:
         changes["outbox"] = outbox
     if task.event is not None:
         changes["event"] = None
     if memory is not None:
         changes["memory"] = dict(memory)
-    return Transition(changes | idle_state(task, changes, now=now), (run, *skipped, *overlapped))
+    return Transition(changes | idle_state(task, changes, now=now), (run, *skipped))
+
+
+_NO_CURRENT_OCCURRENCE: dict[str, Any] = {
+    "occurrence": None,
+    "trigger": Trigger.SCHEDULE,
+    "attempt": 0,
+    "retry_at": None,
+    "claim": None,
+    "cancel_requested": False,
+    "missed": None,
+}
+
+
+def _timing_after(task: Task, run_count: int, *, now: datetime) -> tuple[dict[str, Any], list[Run]]:
+    """The schedule and the backlog after the current occurrence, and the records of what is skipped."""
+    skipped = [] if task.missed is None else [run_of_skipped_range(task, task.missed, now=now)]
+    timing, overlapped = apply_overlap_policy(task, now=now)
+    skipped += overlapped
+    if task.max_runs is not None and run_count >= task.max_runs:
+        timing, dropped = _ended_state(task, timing["backlog"], now=now)
+        skipped += dropped
+    return timing, skipped
+
+
+def _alert_after(
+    task: Task, run: Run, breaker: Pause | None, changes: Mapping[str, Any], *, now: datetime
+) -> AlertState:
+    """The alert with the notifications of *run*, of the *breaker*, and of what is overdue after *changes*."""
+    alert, _ = decide_notifications(task, run, now=now)
+    if breaker is not None:
+        alert = append(alert, paused_notification(task, breaker.note, now=now))
+    if alert.first_notified_at or task.expect_seconds:
+        alert = with_due_notifications(task.model_copy(update={**changes, "alert": alert}), now=now)
+    return schedule_delivery(alert, now=now)
 
 
 def idle_state(task: Task, changes: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
-    """The status and the next wake-up of a task with nothing in hand, after *changes*."""
+    """The status and the next wake-up of a task without a current occurrence, after *changes*."""
     after = task.model_copy(update=changes)
     if after.pause is not None or not after.enabled:
         status = Status.PAUSED
@@ -182,25 +200,25 @@ def idle_state(task: Task, changes: Mapping[str, Any], *, now: datetime) -> dict
 
 
 def _has_ended(task: Task, *, now: datetime) -> bool:
-    """Whether nothing can start a task any more but a person."""
+    """Whether only a user can still start the task."""
     if task.next_occurrence is not None or any(
         extra.trigger not in REQUESTED_TRIGGERS for extra in task.backlog
     ):
         return False
-    spent = task.max_runs is not None and task.run_count >= task.max_runs
-    late = task.end_at is not None and now > task.end_at
-    return spent or late or not task.has_event_triggers
+    is_used_up = task.max_runs is not None and task.run_count >= task.max_runs
+    is_past_end = task.end_at is not None and now > task.end_at
+    return is_used_up or is_past_end or not task.has_event_triggers
 
 
 def next_manual_run(task: Task) -> QueuedRun | None:
-    """The oldest waiting run that a person asked for: it is made even of a task that is paused."""
+    """The oldest waiting run that a user asked for: it starts even while the task is paused."""
     return next((extra for extra in task.backlog if extra.trigger in REQUESTED_TRIGGERS), None)
 
 
 def schedule_delivery(alert: AlertState, *, now: datetime) -> AlertState:
-    """*alert* with a wake-up for its pending notices, should this process not live to deliver them.
+    """*alert* with a wake-up for its pending notifications, in case this process dies before delivery.
 
-    Notices that wait for a better moment keep it.
+    A wake-up in the future stays.
     """
     if alert.pending and (alert.retry_at is None or alert.retry_at <= now):
         return alert.model_copy(update={"retry_at": now + DELIVERY_GRACE})
@@ -208,7 +226,7 @@ def schedule_delivery(alert: AlertState, *, now: datetime) -> AlertState:
 
 
 def with_notifications(task: Task, notifications: Sequence[Notification], *, now: datetime) -> Task:
-    """*task* with *notices* that wait in it, to be delivered with its own."""
+    """*task* with *notifications* pending in it, to be delivered with its own."""
     if not notifications:
         return task
     alert = schedule_delivery(append(task.alert, *notifications), now=now)
@@ -216,12 +234,12 @@ def with_notifications(task: Task, notifications: Sequence[Notification], *, now
 
 
 def next_check_while_retrying(task: Task) -> datetime | None:
-    """When to look at a task with an occurrence that is to be tried again: for that, or to tell of it."""
+    """When a task that waits for a retry is due next: for the retry, or for a notification."""
     return earliest((task.retry_at, next_notification_at(task)))
 
 
 def add_spending(task: Task, run: Run) -> dict[str, Any]:
-    """What a task with a budget has spent after *run*; nothing for one without."""
+    """The credits spent by a task with a budget after *run*; no change for one without."""
     credits = charged_credits(run.metrics)
     if task.budget is None or not credits:
         return {}
@@ -229,17 +247,19 @@ def add_spending(task: Task, run: Run) -> dict[str, Any]:
 
 
 def apply_overlap_policy(task: Task, *, now: datetime) -> tuple[dict[str, Any], list[Run]]:
-    """Deal with the occurrences that came while the one in hand was still in work.
+    """Skip or queue the occurrences that became due during the attempt; return changes and records.
 
-    What was owed before this attempt began (it was a second try, say) did not overlap: it stays owed.
+    Those due before the attempt began (it was a retry, say) did not overlap and stay due. With 12:05 and
+    12:10 due during the run of 12:00, `skip` skips both, `queue_one` skips 12:05 and queues 12:10,
+    `queue_all` queues both.
     """
     began = task.claim.started_at if task.claim else now
     overlaps = task.next_occurrence is not None and task.next_occurrence > began
     span = due_range(task, until=now) if overlaps else None
     if span is None:
         return {"next_occurrence": task.next_occurrence, "backlog": task.backlog}, []
-    room = {"skip": 0, "queue_one": 1, "queue_all": BACKLOG_LIMIT}[task.overlap]
-    free = max(0, room - sum(extra.trigger is Trigger.QUEUED for extra in task.backlog))
+    limit = {"skip": 0, "queue_one": 1, "queue_all": BACKLOG_LIMIT}[task.overlap]
+    free = max(0, limit - sum(extra.trigger is Trigger.QUEUED for extra in task.backlog))
     queued = last_n(task, span, free) if free else []
     left_out = range_before(task, span, than=queued[0]) if queued else span
     after = {
@@ -249,12 +269,12 @@ def apply_overlap_policy(task: Task, *, now: datetime) -> tuple[dict[str, Any], 
     if left_out is None:
         return after, []
     which = SkippedRange(count=left_out.count, first=left_out.first, last=left_out.last)
-    summary = "The run before was still in work"
+    summary = "The previous run was still in progress"
     return after, [skipped_run(task, which, SkipReason.OVERLAP, summary, now=now)]
 
 
 def _attempt_facts(task: Task, run: Run) -> dict[str, Any]:
-    """What every attempt leaves behind, whether it was the last one or not."""
+    """The fields that every attempt changes, whether it was the last one or not."""
     fields: dict[str, Any] = {
         "last_run_at": run.started_at,
         "last_outcome": run.outcome,
@@ -274,7 +294,7 @@ def _retry_state(task: Task, facts: dict[str, Any], retry_at: datetime) -> dict[
 def _ended_state(
     task: Task, backlog: tuple[QueuedRun, ...], *, now: datetime
 ) -> tuple[dict[str, Any], list[Run]]:
-    """What is left when the last of `maxRuns` is done: only what a person asked for."""
+    """The schedule and backlog after the last of `maxRuns`: only what a user asked for is left."""
     waiting = [extra.at for extra in backlog if extra.trigger not in REQUESTED_TRIGGERS]
     after = {
         "next_occurrence": None,
@@ -285,6 +305,10 @@ def _ended_state(
     which = SkippedRange(count=len(waiting), first=min(waiting), last=max(waiting))
     summary = f"The task has had its {task.max_runs} runs"
     return after, [skipped_run(task, which, SkipReason.ENDED, summary, now=now)]
+
+
+def _counts_for_max_runs(run: Run) -> bool:
+    return run.trigger not in REQUESTED_TRIGGERS and run.outcome is not OutcomeKind.SKIPPED
 
 
 def _count_failures(task: Task, run: Run) -> int:
@@ -303,7 +327,7 @@ def _circuit_breaker(task: Task, run: Run, failures: int, *, now: datetime) -> P
 
 
 def _next_wake_up(task: Task, status: Status, *, now: datetime) -> datetime | None:
-    """The earliest of all reasons to look at a task with nothing in hand; never in the past."""
+    """When a task without a current occurrence is due next, for whatever reason; never in the past."""
     reasons = [next_notification_at(task) if status is Status.SCHEDULED else next_delivery_retry_at(task)]
     if (status is Status.SCHEDULED and task.backlog) or next_manual_run(task):
         reasons.append(now)

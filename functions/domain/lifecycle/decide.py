@@ -1,10 +1,11 @@
-"""What to do with a task the due query found: attempt it, settle it without an attempt, or look first."""
+"""The decision on a task that the due query returned: attempt it, write without an attempt, or recover."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from functions.domain.alerts.model import AlertState
 from functions.domain.alerts.overdue import (
     next_notification_at,
     restart_monitoring,
@@ -33,18 +34,16 @@ from functions.domain.schedule.parse import OccurrenceRange
 from functions.domain.task import Claim, Job, QueuedRun, SkippedRange, Task
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger, occurrence_id
 
-# What the schedule owes when a task is found due: one occurrence as a rule, many after an outage.
-
 
 @dataclass(frozen=True, slots=True)
 class DueOccurrences:
-    """What a task at rest owes by now.
+    """The occurrences of an idle task that are due: one as a rule, many after an outage.
 
     Attributes:
-        chosen: What to attempt first; None when nothing is due.
+        to_run: What to attempt first; None when nothing is due.
         backlog: What waits behind it.
-        upcoming: The schedule's next occurrence after all of these.
-        missed: Occurrences nobody will attempt; recorded with the run that stands in for them.
+        next_occurrence: The schedule's next occurrence after all of these.
+        skipped: Occurrences that will not be attempted; recorded with the run that stands in for them.
     """
 
     to_run: QueuedRun | None
@@ -54,33 +53,55 @@ class DueOccurrences:
 
 
 def due_occurrences(task: Task, *, now: datetime) -> DueOccurrences:
-    """Gather the occurrences that have come by *now* and apply the misfire policy to them."""
+    """Apply the misfire policy to the occurrences of *task* that are due by *now*.
+
+    An hourly task with a grace of 30 min that was not ticked since 9:30 has 10:00, 11:00 and 12:00 due:
+
+        policy     at 12:10                           at 12:40
+        run_once   run 12:00; skip 10:00, 11:00       run 12:00 as catch-up; skip 10:00, 11:00
+        run_all    run 10:00, 11:00 as catch-up,      run 10:00, 11:00, 12:00 as catch-up
+                   then 12:00
+        skip       run 12:00; skip 10:00, 11:00       skip 10:00, 11:00, 12:00
+
+    Runs that wait in the backlog already go first.
+    """
     span = due_range(task, until=now)
-    if span is not None and jittered_start(task, span.last) > now:  # its jitter has not run out yet
+    if span is not None and jittered_start(task, span.last) > now:  # the newest still waits for its jitter
         span = range_before(task, span, than=span.last)
     if span is None:
         return _take_oldest(DueOccurrences(None, task.backlog, task.next_occurrence))
-    upcoming = next_occurrence(task, after=span.last)
     on_time = is_within_grace(task, span.last, now=now)
-    if task.misfire.policy == "run_all" and (span.count > 1 or task.backlog or not on_time):
-        room = BACKLOG_LIMIT - len(task.backlog)
-        if room <= 0:  # the schedule waits until the backlog is shorter
-            return _take_oldest(DueOccurrences(None, task.backlog, task.next_occurrence))
-        times = last_n(task, span, room)
-        waiting = [QueuedRun(at=at, trigger=Trigger.CATCH_UP) for at in times]
-        if on_time:
-            waiting[-1] = QueuedRun(at=times[-1], trigger=Trigger.SCHEDULE)
-        left_out = range_before(task, span, than=times[0])
-        missed = _to_skipped_range(left_out)
-        return _take_oldest(DueOccurrences(None, (*task.backlog, *waiting), upcoming, missed))
+    if task.misfire.policy == "run_all":
+        return _run_all(task, span, on_time=on_time)
     if task.misfire.policy == "skip" and not on_time:
-        missed = _to_skipped_range(span)
-        return replace(_take_oldest(DueOccurrences(None, task.backlog, upcoming)), skipped=missed)
-    chosen = QueuedRun(at=span.last, trigger=Trigger.SCHEDULE if on_time else Trigger.CATCH_UP)
-    missed = _to_skipped_range(range_before(task, span, than=span.last))
-    if task.backlog:  # whoever waits longest goes first
-        return _take_oldest(DueOccurrences(None, (*task.backlog, chosen), upcoming, missed))
-    return DueOccurrences(chosen, (), upcoming, missed)
+        return _run_none(task, span)
+    return _run_newest(task, span, on_time=on_time)
+
+
+def _run_newest(task: Task, span: OccurrenceRange, *, on_time: bool) -> DueOccurrences:
+    newest = QueuedRun(at=span.last, trigger=Trigger.SCHEDULE if on_time else Trigger.CATCH_UP)
+    skipped = _to_skipped_range(range_before(task, span, than=span.last))
+    upcoming = next_occurrence(task, after=span.last)
+    return _take_oldest(DueOccurrences(None, (*task.backlog, newest), upcoming, skipped))
+
+
+def _run_none(task: Task, span: OccurrenceRange) -> DueOccurrences:
+    upcoming = next_occurrence(task, after=span.last)
+    return _take_oldest(DueOccurrences(None, task.backlog, upcoming, _to_skipped_range(span)))
+
+
+def _run_all(task: Task, span: OccurrenceRange, *, on_time: bool) -> DueOccurrences:
+    """All of *span*, as far as the backlog has space: the oldest that have none are skipped."""
+    free = BACKLOG_LIMIT - len(task.backlog)
+    if free <= 0:  # the schedule stands still until the backlog is shorter
+        return _take_oldest(DueOccurrences(None, task.backlog, task.next_occurrence))
+    instants = last_n(task, span, free)
+    queued = [QueuedRun(at=at, trigger=Trigger.CATCH_UP) for at in instants]
+    if on_time:
+        queued[-1] = QueuedRun(at=instants[-1], trigger=Trigger.SCHEDULE)
+    skipped = _to_skipped_range(range_before(task, span, than=instants[0]))
+    upcoming = next_occurrence(task, after=span.last)
+    return _take_oldest(DueOccurrences(None, (*task.backlog, *queued), upcoming, skipped))
 
 
 def _take_oldest(due: DueOccurrences) -> DueOccurrences:
@@ -93,7 +114,7 @@ def _to_skipped_range(span: OccurrenceRange | None) -> SkippedRange | None:
     return None if span is None else SkippedRange(count=span.count, first=span.first, last=span.last)
 
 
-CLAIM_MARGIN = timedelta(seconds=15)  # a claim outlives its attempt by this: flushing, and clocks that differ
+CLAIM_MARGIN = timedelta(seconds=15)  # a claim outlives its attempt by this: writing, and clocks that differ
 CLAIM_LEAD_TIME = timedelta(seconds=1)  # how long before its attempt a claim may be made
 
 
@@ -102,7 +123,7 @@ class StartAttempt:
     """Claim the task with these changes and make the attempt.
 
     Attributes:
-        late: True for work that was missed and is being caught up; it yields to work that is on time.
+        is_catch_up: True for an occurrence that was missed; it yields to those that are on time.
     """
 
     changes: Mapping[str, Any]
@@ -111,14 +132,14 @@ class StartAttempt:
 
 @dataclass(frozen=True, slots=True)
 class ApplyTransition:
-    """Write this without an attempt. The task may be due again right after."""
+    """Write the transition without an attempt. The task may be due again right after."""
 
     transition: Transition
 
 
 @dataclass(frozen=True, slots=True)
 class RecoverClaim:
-    """The claim has expired: ask the ledger what the tick with this id recorded, then see `recovery`."""
+    """The claim has expired: look up what the tick with this id recorded, then see `recover`."""
 
     tick_id: str
 
@@ -127,10 +148,10 @@ Decision = StartAttempt | ApplyTransition | RecoverClaim
 
 
 def decide(task: Task, *, token: str, now: datetime) -> Decision:
-    """Say what *task*, found due at *now*, needs next.
+    """Return what to do with *task*, which is due at *now*.
 
     Args:
-        token: For the claim, should there be one: `<tick id>.<number>`, never used before.
+        token: For the claim, if one is made: `<tick id>.<number>`, never used before.
     """
     match task.status:
         case Status.RUNNING if task.claim is not None:
@@ -158,7 +179,7 @@ def decide(task: Task, *, token: str, now: datetime) -> Decision:
 
 
 def end_pause(task: Task, *, now: datetime, catch_up: bool = False) -> Transition:
-    """End a pause. What was missed in it is skipped and counted, unless it is to be caught up."""
+    """End a pause. Occurrences missed in it are recorded as skipped, or stay due with *catch_up*."""
     runs: tuple[Run, ...] = ()
     upcoming = task.next_occurrence
     span = None if catch_up else due_range(task, until=now)
@@ -174,7 +195,7 @@ def end_pause(task: Task, *, now: datetime, catch_up: bool = False) -> Transitio
 
 
 def release_claim(task: Task, *, now: datetime) -> dict[str, Any]:
-    """The changes that give back a claim whose attempt was never begun; the occurrence is due at once."""
+    """The changes that release a claim whose attempt never began; the occurrence is due at once."""
     return {
         "status": Status.RETRYING,
         "attempt": task.attempt - 1,
@@ -191,8 +212,8 @@ def time_left(task: Task, *, now: datetime) -> timedelta:
 
 
 def build_job(task: Task, *, started_at: datetime, timeout_s: float, max_tokens: int | None = None) -> Job:
-    """What the task's type is handed for the attempt just claimed."""
-    assert task.occurrence is not None  # claimed tasks have one in hand
+    """The job of the attempt just claimed, as the task type receives it."""
+    assert task.occurrence is not None  # a claim always has one
     return Job(
         task_id=task.id,
         title=task.title,
@@ -213,40 +234,41 @@ def build_job(task: Task, *, started_at: datetime, timeout_s: float, max_tokens:
 
 
 def _decide_scheduled(task: Task, *, token: str, now: datetime) -> Decision:
-    """A task at rest: gather what the schedule owes by now, then take the oldest thing that waits."""
-    owed = due_occurrences(task, now=now)
-    alert = (
-        with_late_start_notification(task, now=now)
-        if owed.next_occurrence != task.next_occurrence
-        else task.alert
-    )
-    if owed.to_run is None:
-        changes: dict[str, Any] = {"next_occurrence": owed.next_occurrence, "backlog": owed.backlog}
-        runs = () if owed.skipped is None else (run_of_skipped_range(task, owed.skipped, now=now),)
-        word = next_notification_at(task)
-        if not runs and word is not None and word <= now:
-            return ApplyTransition(claim_delivery(task, now=now))
-        if alert is not task.alert:
-            changes["alert"] = schedule_delivery(alert, now=now)
-        return ApplyTransition(Transition(changes | idle_state(task, changes, now=now), runs))
-    changes = {
-        "next_occurrence": owed.next_occurrence,
-        "backlog": owed.backlog,
-        "missed": owed.skipped,
-        "occurrence": owed.to_run.at,
-        "trigger": owed.to_run.trigger,
+    due = due_occurrences(task, now=now)
+    has_moved = due.next_occurrence != task.next_occurrence
+    alert = with_late_start_notification(task, now=now) if has_moved else task.alert
+    if due.to_run is None:
+        return ApplyTransition(_skip_due(task, due, alert, now=now))
+    changes: dict[str, Any] = {
+        "next_occurrence": due.next_occurrence,
+        "backlog": due.backlog,
+        "missed": due.skipped,
+        "occurrence": due.to_run.at,
+        "trigger": due.to_run.trigger,
         "attempt": 1,
     }
-    if owed.to_run.event is not task.event:
-        changes["event"] = owed.to_run.event
+    if due.to_run.event is not task.event:
+        changes["event"] = due.to_run.event
     if alert is not task.alert:
         changes["alert"] = alert
-    late = owed.to_run.trigger in (Trigger.CATCH_UP, Trigger.BACKFILL)
-    return StartAttempt(_claim(task, changes, token=token, now=now), is_catch_up=late)
+    is_catch_up = due.to_run.trigger in (Trigger.CATCH_UP, Trigger.BACKFILL)
+    return StartAttempt(_claim(task, changes, token=token, now=now), is_catch_up=is_catch_up)
+
+
+def _skip_due(task: Task, due: DueOccurrences, alert: AlertState, *, now: datetime) -> Transition:
+    """Nothing is to run: record what is skipped, or else deliver the notifications that are due."""
+    runs = () if due.skipped is None else (run_of_skipped_range(task, due.skipped, now=now),)
+    notify_at = next_notification_at(task)
+    if not runs and notify_at is not None and notify_at <= now:
+        return claim_delivery(task, now=now)
+    changes: dict[str, Any] = {"next_occurrence": due.next_occurrence, "backlog": due.backlog}
+    if alert is not task.alert:
+        changes["alert"] = schedule_delivery(alert, now=now)
+    return Transition(changes | idle_state(task, changes, now=now), runs)
 
 
 def _start_queued_run(task: Task, queued: QueuedRun) -> dict[str, Any]:
-    """Hand out *extra*, which a person asked for; the schedule stays where it is."""
+    """Start *queued*, which a user asked for; the schedule stays where it is."""
     backlog = tuple(other for other in task.backlog if other is not queued)
     return {
         "backlog": backlog,
@@ -258,7 +280,7 @@ def _start_queued_run(task: Task, queued: QueuedRun) -> dict[str, Any]:
 
 
 def _repair_state(task: Task, *, now: datetime) -> dict[str, Any]:
-    """A state no tick leaves behind (a document edited by hand), made one that it could have left."""
+    """A valid state in place of one that no tick writes, such as a document edited by hand."""
     if task.status not in (Status.RUNNING, Status.RETRYING):
         return {"next_run_at": None}
     changes = {"claim": None, "occurrence": None, "event": None, "attempt": 0, "retry_at": None}
@@ -276,9 +298,9 @@ def _claim(task: Task, changes: dict[str, Any], *, token: str, now: datetime) ->
 
 
 def _next_run_supersedes_retry(task: Task, *, now: datetime) -> bool:
-    """Whether the next occurrence is the better retry: the one in hand was tried, and failed.
+    """Whether the next occurrence replaces the retry: it is due, and the current one was tried and failed.
 
-    An occurrence nobody knows to have been tried (its process died) does not give way, and none does
+    An occurrence whose attempt is not known to have ended (its process died) is never replaced, and none is
     where every occurrence counts.
     """
     if task.next_occurrence is None or task.occurrence is None or task.misfire.policy == "run_all":
@@ -287,7 +309,7 @@ def _next_run_supersedes_retry(task: Task, *, now: datetime) -> bool:
 
 
 def _drop_retry(task: Task, *, now: datetime) -> Transition:
-    """The next occurrence has come before the retry: the occurrence in hand is over, as it last failed."""
+    """Complete the current occurrence as it last failed: the next one is due before the retry."""
     why = "No further try, the next occurrence has come"
     run = run_of_dropped_retry(task, task.last_outcome or OutcomeKind.FAILED, why, now=now)
     return complete_occurrence(task, run, now=now)

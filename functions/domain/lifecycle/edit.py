@@ -1,6 +1,6 @@
-"""What people do to a task: make it, edit it, pause it, cancel it, ask for runs."""
+"""The transitions that users ask for: create, edit, pause, resume, cancel, extra runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,18 +20,21 @@ from functions.domain.task import Pause, QueuedRun, SkippedRange, Task, TaskSpec
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
 from functions.errors import InputError
 
-# What a change of schedule leaves of the old one: occurrences that had come are settled by the old rules.
 
+def close_old_schedule(task: Task, *, now: datetime) -> tuple[tuple[QueuedRun, ...], list[Run]]:
+    """The backlog and the records that remain of the schedule of *task* when another replaces it *now*.
 
-def settle_old_schedule(task: Task, *, now: datetime) -> tuple[tuple[QueuedRun, ...], list[Run]]:
-    """The backlog and the records that remain of *task*'s schedule when another takes its place *now*.
+    Occurrences that are due by the old schedule keep its rules, and the new one does not reach back:
 
-    What it owes waits in the backlog, is skipped as the misfire and overlap policies say, or, in a pause, is
-    skipped as at any resumption. None of it is forgotten, and the new schedule does not reach back.
+        state of the task                     due occurrences
+        paused, quarantined, ended            skipped, as when a pause ends
+        running since before they were due    skipped or queued, by the overlap policy
+        otherwise                             queued or skipped, by the misfire policy, without jitter
+        any, with an unreadable schedule       the one that is known is skipped
     """
     try:
         return _apply_old_schedule(task, now=now)
-    except InputError as exc:  # nobody can read the old schedule: one occurrence of it is known at most
+    except InputError as exc:  # of an unreadable schedule at most one occurrence is known
         if task.next_occurrence is None or task.next_occurrence > now:
             return task.backlog, []
         which = SkippedRange(count=1, first=task.next_occurrence, last=task.next_occurrence)
@@ -49,14 +52,17 @@ def _apply_old_schedule(task: Task, *, now: datetime) -> tuple[tuple[QueuedRun, 
     if task.status is Status.RUNNING and task.claim is not None and span.first > task.claim.started_at:
         after, runs = apply_overlap_policy(task, now=now)
         return after["backlog"], runs
-    # Somebody is waiting for these already: none waits for the end of its jitter any more.
-    waiting = due_occurrences(task.model_copy(update={"jitter_seconds": 0}), now=now)
-    backlog = waiting.backlog if waiting.to_run is None else (waiting.to_run, *waiting.backlog)
-    if (
-        waiting.next_occurrence is not None and waiting.next_occurrence <= now
-    ):  # so much waits that there is no room
-        return backlog, [run_of_skipped_range(task, _to_skipped_range(span), now=now)]
-    return backlog, [] if waiting.skipped is None else [run_of_skipped_range(task, waiting.skipped, now=now)]
+    return _queue_due(task, span, now=now)
+
+
+def _queue_due(
+    task: Task, span: OccurrenceRange, *, now: datetime
+) -> tuple[tuple[QueuedRun, ...], list[Run]]:
+    due = due_occurrences(task.model_copy(update={"jitter_seconds": 0}), now=now)
+    backlog = due.backlog if due.to_run is None else (due.to_run, *due.backlog)
+    is_full = due.next_occurrence is not None and due.next_occurrence <= now
+    skipped = _to_skipped_range(span) if is_full else due.skipped
+    return backlog, [] if skipped is None else [run_of_skipped_range(task, skipped, now=now)]
 
 
 def _to_skipped_range(span: OccurrenceRange) -> SkippedRange:
@@ -70,7 +76,7 @@ ACTIVE_STATUSES = (Status.RUNNING, Status.RETRYING)
 
 
 def new_task(spec: TaskSpec, *, now: datetime, origin: str) -> Task:
-    """Make the stored task of *spec*, with its first wake-up.
+    """Create the task of *spec*, with its first wake-up.
 
     Raises:
         InputError: The schedule has no occurrence left.
@@ -87,34 +93,22 @@ def new_task(spec: TaskSpec, *, now: datetime, origin: str) -> Task:
 
 
 def edit_task(task: Task, spec: TaskSpec, *, now: datetime) -> Transition:
-    """Give *task* what *spec* says and keep its state. No difference means no changes at all.
+    """Replace the spec of *task* and keep its state. Without a difference there are no changes at all.
 
-    What the old schedule owes by now is settled by the old schedule, see `closed_account`; the new one
-    counts from now. Editing a task that the scheduler itself stopped (too many failures, quarantine) starts
-    it again: a person has looked.
+    Occurrences that are due keep the old schedule's rules, see `close_old_schedule`; the new schedule counts
+    from now. Editing a task that the scheduler itself stopped (too many failures, quarantine) resumes it.
 
     Raises:
         InputError: The new schedule has no occurrence left.
     """
-    new = {
-        name: getattr(spec, name)
-        for name in TaskSpec.model_fields
-        if getattr(spec, name) != getattr(task, name)
-    }
+    new = _differing_fields(task, spec)
     if not new:
         return Transition({}, ())
     changes: dict[str, Any] = new | {"updated_at": now}
+    timing, runs = _new_timing(task, changes, now=now)
+    changes |= timing
     after = task.model_copy(update=changes)
-    runs: list[Run] = []
-    if TIMING_FIELDS & new.keys():
-        changes["backlog"], runs = settle_old_schedule(task, now=now)
-        find = _next_after if changes["backlog"] else _first_occurrence
-        changes["next_occurrence"] = find(after, now=now)
-    elif LIMIT_FIELDS & new.keys() and task.next_occurrence is None:
-        changes["next_occurrence"] = _first_occurrence(after, now=now)
-    after = task.model_copy(update=changes)
-    stopped = task.status is Status.QUARANTINED or (task.pause is not None and task.pause.by == "scheduler")
-    if stopped or (new.get("enabled") and task.pause is None):
+    if _is_stopped_by_scheduler(task) or (new.get("enabled") and task.pause is None):
         resumed = end_pause(after, now=now)
         return Transition(changes | resumed.changes, (*runs, *resumed.runs))
     if task.status not in ACTIVE_STATUSES:
@@ -122,8 +116,30 @@ def edit_task(task: Task, spec: TaskSpec, *, now: datetime) -> Transition:
     return Transition(changes, tuple(runs))
 
 
+def _differing_fields(task: Task, spec: TaskSpec) -> dict[str, Any]:
+    given = {name: getattr(spec, name) for name in TaskSpec.model_fields}
+    return {name: value for name, value in given.items() if value != getattr(task, name)}
+
+
+def _new_timing(task: Task, changes: Mapping[str, Any], *, now: datetime) -> tuple[dict[str, Any], list[Run]]:
+    """What *changes* of the spec mean for schedule and backlog, and the records of what is skipped."""
+    after = task.model_copy(update=changes)
+    if TIMING_FIELDS & changes.keys():
+        backlog, runs = close_old_schedule(task, now=now)
+        find = _next_after if backlog else _first_occurrence
+        return {"backlog": backlog, "next_occurrence": find(after, now=now)}, runs
+    if LIMIT_FIELDS & changes.keys() and task.next_occurrence is None:
+        return {"next_occurrence": _first_occurrence(after, now=now)}, []
+    return {}, []
+
+
+def _is_stopped_by_scheduler(task: Task) -> bool:
+    is_paused_by_scheduler = task.pause is not None and task.pause.by == "scheduler"
+    return task.status is Status.QUARANTINED or is_paused_by_scheduler
+
+
 def pause(task: Task, *, note: str, until: datetime | None, by: str, now: datetime) -> Transition:
-    """Stop *task*. A run in work is let finish; a retry that waits is given up.
+    """Pause *task*. A run in progress finishes; a waiting retry is dropped.
 
     Raises:
         InputError: *until* is not in the future, or the task has ended.
@@ -159,10 +175,10 @@ def resume(task: Task, *, now: datetime, catch_up: bool = False) -> Transition:
 
 
 def cancel(task: Task, *, now: datetime) -> Transition:
-    """End the occurrence in hand. A running attempt is told within seconds; a waiting retry is given up.
+    """Cancel the current occurrence. A running attempt ends within seconds; a waiting retry is dropped.
 
     Raises:
-        InputError: Nothing is in hand.
+        InputError: There is no current occurrence.
     """
     if task.status is Status.RUNNING:
         return Transition({"cancel_requested": True}, ())
@@ -173,7 +189,7 @@ def cancel(task: Task, *, now: datetime) -> Transition:
 
 
 def queue_runs(task: Task, instants: Sequence[datetime], trigger: Trigger, *, now: datetime) -> Transition:
-    """Put runs a person asked for in front of *task*; its schedule stays where it is.
+    """Queue the runs that a user asked for; the schedule of *task* stays where it is.
 
     Raises:
         InputError: Too many wait already, or the task is quarantined.

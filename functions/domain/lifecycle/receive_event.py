@@ -14,7 +14,7 @@ from functions.domain.task import QueuedRun, SkippedRange, Task
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
 
 MAX_WAITING_RUNS = 50  # events that wait in one task: each may be some kilobytes
-MAX_SEEN_EVENTS = 50  # of events that were heard
+MAX_SEEN_EVENTS = 50  # of events that started the task
 
 
 def matches(task: Task, event: Event) -> bool:
@@ -28,9 +28,9 @@ def matches(task: Task, event: Event) -> bool:
 
 
 def receive_events(task: Task, events: Sequence[Event], *, now: datetime) -> Transition:
-    """Let *events* reach *task*; each that it listens to, and has not heard yet, makes one run or one skip.
+    """Deliver *events* to *task*: each that matches, and was not seen yet, makes one run or one skip.
 
-    Whatever `overlap` says, events wait for one another: none stands in for the next.
+    Runs of events wait for one another, whatever `overlap` says: none stands in for the next.
     """
     marks, backlog = list(task.seen_event_ids), list(task.backlog)
     taken = {extra.at for extra in backlog} | ({task.occurrence} if task.occurrence else set())
@@ -59,7 +59,7 @@ def receive_events(task: Task, events: Sequence[Event], *, now: datetime) -> Tra
 
 
 def _why_ignored(task: Task, event: Event, *, waiting: int, now: datetime) -> tuple[SkipReason, str] | None:
-    """Why *task* does not heed *event*, as reason and sentence; None when it does."""
+    """Why *task* does not start on *event*, as reason and sentence; None when it does."""
     if event.hops > MAX_HOPS:
         return SkipReason.CONFIG, f"{MAX_HOPS} events led to one another; do these tasks start in a circle?"
     if task.status in (Status.PAUSED, Status.QUARANTINED) or task.pause is not None or not task.enabled:

@@ -21,29 +21,32 @@ from functions.domain.run import Run
 from functions.domain.task import MAX_SUMMARY_CHARS, Pause, SkippedRange, Task
 from functions.domain.types import OutcomeKind, SkipReason, Status
 
-EXPIRED_CLAIM_LIMIT = 3  # claims in a row that expired without a result; then a person must look
+EXPIRED_CLAIM_LIMIT = 3  # claims in a row that expired without a result; then the task is quarantined
 
 
 def recover(task: Task, recorded: Run | None, *, now: datetime) -> Transition:
-    """Settle a claim that expired: from its record when there is one, as abandoned when there is none.
+    """Decide what follows a claim that expired, by the run that its tick *recorded*, if any.
 
-    An abandoned occurrence is tried again at once, for the work may not have happened; unless the task
-    asks for at most one try, somebody cancelled it, or it took the process with it too often.
+    recorded, final              complete the occurrence with that run
+    recorded, a retry follows    retry now
+    not recorded                 abandoned: retry now, for the work may not have happened
+    - third time in a row        quarantine the task
+    - `at_most_once`, cancelled  complete the occurrence as abandoned
     """
-    idle = task.model_copy(update={"claim": None})  # nothing ran since: what came meanwhile did not overlap
+    idle = task.model_copy(update={"claim": None})  # nothing ran since, so nothing overlapped
     if recorded is not None:
         if recorded.final:
             return complete_occurrence(idle, recorded, now=now)
         again = _retry_expired(task, recorded, now=now, expired_claims=0)
         return Transition(again | add_spending(task, recorded), ())
     run = _record_abandoned(task, now=now)
-    crashes = task.expired_claims + 1
-    if crashes >= EXPIRED_CLAIM_LIMIT:
+    expired = task.expired_claims + 1
+    if expired >= EXPIRED_CLAIM_LIMIT:
         return _quarantine(idle, run, now=now)
     if task.delivery == "at_most_once" or task.cancel_requested:
         return complete_occurrence(idle, run, now=now)
     run = run.model_copy(update={"final": False})
-    return Transition(_retry_expired(task, run, now=now, expired_claims=crashes), (run,))
+    return Transition(_retry_expired(task, run, now=now, expired_claims=expired), (run,))
 
 
 def _retry_expired(task: Task, run: Run, *, now: datetime, expired_claims: int) -> dict[str, Any]:
@@ -75,33 +78,30 @@ def _record_abandoned(task: Task, *, now: datetime) -> Run:
 
 
 def _quarantine(task: Task, run: Run, *, now: datetime) -> Transition:
-    settlement = complete_occurrence(task, run, now=now)
+    completed = complete_occurrence(task, run, now=now)
     note = f"Stopped: {EXPIRED_CLAIM_LIMIT} attempts in a row ended with the process that ran them"
-    alert = append(settlement.changes["alert"], paused_notification(task, note, now=now))
-    changes = dict(settlement.changes) | {
+    alert = append(completed.changes["alert"], paused_notification(task, note, now=now))
+    changes = dict(completed.changes) | {
         "status": Status.QUARANTINED,
         "last_error": note,
         "expired_claims": EXPIRED_CLAIM_LIMIT,
         "alert": schedule_delivery(alert, now=now),
     }
     changes["next_run_at"] = next_delivery_retry_at(task.model_copy(update=changes))
-    return Transition(changes, settlement.runs)
-
-
-# What becomes of a task that cannot be attempted as it is written.
+    return Transition(changes, completed.runs)
 
 
 def skip_too_long(
     task: Task, start: StartAttempt, *, max_duration: timedelta | None, now: datetime
 ) -> Transition:
     """Skip the occurrence *start* would attempt: no tick is long enough for it."""
-    room_s = max_duration.total_seconds() if max_duration else 0
+    limit_s = max_duration.total_seconds() if max_duration else 0
     summary = (
-        f"timeoutSeconds is {task.timeout_seconds:g}, but a tick here has room for "
-        f"{room_s:g} s; shorten it, raise TICK_BUDGET_SECONDS or set WORKER_QUEUE"
+        f"timeoutSeconds is {task.timeout_seconds:g}, but a tick here has time for "
+        f"{limit_s:g} s; shorten it, raise TICK_BUDGET_SECONDS or set WORKER_QUEUE"
     )
     claimed = task.model_copy(update=dict(start.changes))
-    assert claimed.occurrence is not None  # a start always has one in hand
+    assert claimed.occurrence is not None  # a start always has one
     which = SkippedRange(count=1, first=claimed.occurrence, last=claimed.occurrence)
     run = skipped_run(task, which, SkipReason.BUDGET, summary, now=now)
     return complete_occurrence(claimed, run, now=now)
@@ -114,18 +114,18 @@ def skip_without_credits(
 
     Args:
         reason: One sentence that says whose credits are used up, and until when.
-        notices: What people are to be told besides.
+        notifications: Others to be delivered with the task's own.
     """
-    assert task.occurrence is not None  # a claimed task has one in hand
+    assert task.occurrence is not None  # a claimed task has one
     which = SkippedRange(count=1, first=task.occurrence, last=task.occurrence)
     run = skipped_run(task, which, SkipReason.BUDGET, reason, now=now)
     return complete_occurrence(with_notifications(task, notifications, now=now), run, now=now)
 
 
 def pause_unreadable(task: Task, reason: str, *, now: datetime) -> Transition:
-    """Pause a task whose schedule cannot be read (edited by hand, or by an older version), and tell.
+    """Pause a task whose schedule cannot be read (edited by hand, or by an older version), and notify.
 
-    Nothing that needs the schedule is asked here. Saving the task again with a good one resumes it.
+    Saving the task again with a readable schedule resumes it.
     """
     note = f"schedule: {reason}"[:MAX_SUMMARY_CHARS]
     runs: tuple[Run, ...] = ()

@@ -1,4 +1,4 @@
-"""The records that go into the ledger: of an attempt, and of occurrences nobody attempted."""
+"""The runs that transitions record: of an attempt, of skipped occurrences, of a dropped retry."""
 
 from datetime import datetime
 
@@ -8,12 +8,12 @@ from functions.domain.types import OutcomeKind, SkipReason
 
 
 def run_of_attempt(task: Task, outcome: Outcome, *, started_at: datetime, now: datetime, final: bool) -> Run:
-    """The record of the attempt in hand, which came to *outcome*.
+    """The record of the current attempt, which ended with *outcome*.
 
     Args:
         final: Whether no further attempt at the same occurrence will follow.
     """
-    assert task.occurrence is not None  # only a task with an occurrence in hand is settled
+    assert task.occurrence is not None  # an attempted task has one
     return Run(
         task_id=task.id,
         occurrence=task.occurrence,
@@ -34,26 +34,26 @@ def run_of_attempt(task: Task, outcome: Outcome, *, started_at: datetime, now: d
 
 
 def cause(task: Task) -> str:
-    """What asked for the occurrence in hand, where an event did."""
+    """The event that caused the current occurrence, in words; empty without one."""
     if task.event is None:
         return ""
     return f"{task.event.type} from {task.event.source or 'nowhere'}"
 
 
 def run_of_skipped_range(task: Task, skipped: SkippedRange, *, now: datetime) -> Run:
-    """The record of occurrences that passed while nobody pinged."""
+    """The record of occurrences for which no tick came in time."""
     what = "1 occurrence" if skipped.count == 1 else f"{skipped.count} occurrences"
     return skipped_run(
         task,
         skipped,
         SkipReason.MISFIRE,
-        f"Nobody pinged the scheduler in time for {what}; a later run stands in",
+        f"No tick came in time for {what}; a later run stands in",
         now=now,
     )
 
 
 def skipped_run(task: Task, skipped: SkippedRange, reason: SkipReason, summary: str, *, now: datetime) -> Run:
-    """One record for the occurrences of *which*, none of which was attempted."""
+    """One record for the occurrences *skipped*, none of which was attempted."""
     return Run(
         task_id=task.id,
         occurrence=skipped.first,
@@ -69,7 +69,7 @@ def skipped_run(task: Task, skipped: SkippedRange, reason: SkipReason, summary: 
 
 def run_of_dropped_retry(task: Task, outcome: OutcomeKind, why: str, *, now: datetime) -> Run:
     """The last record of an occurrence that waited for a retry which will not be made."""
-    assert task.occurrence is not None  # a retrying task has one in hand
+    assert task.occurrence is not None  # a retrying task has one
     return Run(
         task_id=task.id,
         occurrence=task.occurrence,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functions.domain.storage import VersionedTask
 from functions.domain.types import Priority
 
-FINISH_MARGIN = timedelta(seconds=1.5)  # kept free before the answer is due: last flush, notices, report
+FINISH_MARGIN = timedelta(seconds=1.5)  # before the answer is due: last flush, notifications, report
 CATCH_UP_FRACTION = 0.2  # of the time for starting, for work that was missed, after all that is on time
 
 
@@ -21,14 +21,14 @@ class TimeBudget:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A budget that has begun to run."""
+    """A time budget with its start."""
 
     started_at: datetime
     budget: TimeBudget
 
     @property
     def respond_by(self) -> datetime | None:
-        """When the pinger must have its answer; None when it waits for ever."""
+        """When the caller must have its answer; None when it waits for ever."""
         return None if self.budget.response_limit is None else self.started_at + self.budget.response_limit
 
     @property
@@ -45,7 +45,7 @@ class Deadline:
         return self.budget.start_limit is None or now < self.started_at + self.budget.start_limit
 
     def must_wind_up(self, now: datetime) -> bool:
-        """Whether attempts must come to their end, for the rest is needed to write and to tell."""
+        """Whether attempts must end now: the rest of the time is for writing and notifying."""
         return self.respond_by is not None and now >= self.respond_by - FINISH_MARGIN
 
     def fits_any_tick(self, timeout_s: float) -> bool:
@@ -65,8 +65,6 @@ class Deadline:
         return now + self.budget.start_limit * CATCH_UP_FRACTION
 
 
-# In what order due tasks are started when a tick cannot start them all at once.
-
 # How much lateness a priority is worth. Lateness grows and this does not, so nothing starves: a low task
 # ten minutes late goes before an urgent one that is due now.
 PRIORITY_HEAD_START = {
@@ -78,11 +76,11 @@ PRIORITY_HEAD_START = {
 
 
 def by_priority(tasks: Iterable[VersionedTask], *, now: datetime) -> list[VersionedTask]:
-    """*tasks*, the one to be started first in front."""
+    """*tasks* in the order in which they start, by priority and lateness."""
 
-    def standing(stored: VersionedTask) -> tuple[timedelta, str]:
+    def rank(stored: VersionedTask) -> tuple[timedelta, str]:
         task = stored.task
         lateness = now - task.next_run_at if task.next_run_at else timedelta(0)
         return -(lateness + PRIORITY_HEAD_START[task.priority]), task.id
 
-    return sorted(tasks, key=standing)
+    return sorted(tasks, key=rank)

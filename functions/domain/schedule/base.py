@@ -1,4 +1,4 @@
-"""What every kind of schedule answers, in which terms, and how one that is refused says so."""
+"""The protocol of every kind of schedule, its values, and the error of one that is invalid."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -48,7 +48,7 @@ class Schedule(Protocol):
         ...
 
     def next_after(self, instant: datetime) -> datetime | None:
-        """Return the first occurrence strictly later than *instant*; None when there is none any more."""
+        """Return the first occurrence strictly later than *instant*; None when there is no further one."""
         ...
 
     def occurrence_range(self, first: datetime, until: datetime) -> OccurrenceRange | None:
@@ -67,7 +67,7 @@ class Schedule(Protocol):
         ...
 
     def clock_changes(self, after: datetime, until: datetime) -> list[ClockChange]:
-        """Return the changes of the clocks later than *after*, up to *until*, that this schedule feels."""
+        """Return the changes of the clocks later than *after*, up to *until*, that affect this schedule."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Cron expressions: five fields in a canonical form, which croniter reads as sets of numbers."""
+"""Cron schedules: five fields read by croniter, and their instants across clock changes as in Debian."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -103,20 +103,18 @@ def _parse_nth_weekday(term: str) -> tuple[int, int]:
     return weekday, LAST_IN_MONTH if which == "l" else which
 
 
-# A cron schedule: wall-clock times as instants, across changes of the clocks as Debian's cron does it.
-
 HOUR = 3600
-CACHE_SIZE = 64  # answers of one schedule; those of one tick are fewer
+CACHE_SIZE = 64  # results of one schedule; one tick needs fewer
 
 
 @dataclass(frozen=True, slots=True)
 class CronSchedule:
-    """See `Schedule`. The wall clock is cut into eras of one offset, in each of which it is plain arithmetic.
+    """See `Schedule`. Within a period of one offset, instants are plain arithmetic on wall-clock times.
 
     Attributes:
-        fixed: Whether the expression names times of day (neither minute nor hour begins with `*`). Such a
-            time runs once a day: at the end of the gap when it does not exist, the first time when it comes
-            twice. Otherwise real time counts: nothing in the gap, both passes of what comes twice.
+        has_fixed_times: Whether the expression names times of day (neither minute nor hour begins with `*`).
+            Such a time runs once a day: at the end of the gap when it does not exist, the first time when it
+            comes twice. Otherwise real time counts: nothing in the gap, both passes of what comes twice.
     """
 
     canonical: str
@@ -139,7 +137,8 @@ class CronSchedule:
             return OccurrenceRange(1, instant_at(earliest), instant_at(earliest))
         latest = self._at_or_before(high)
         assert latest is not None
-        count = sum(self._count(era, earliest, latest) for era in self.zone.offset_periods(earliest, latest))
+        periods = self.zone.offset_periods(earliest, latest)
+        count = sum(self._count(period, earliest, latest) for period in periods)
         return OccurrenceRange(count, instant_at(earliest), instant_at(latest))
 
     def last_n(self, first: datetime, until: datetime, limit: int) -> list[datetime]:
@@ -159,13 +158,13 @@ class CronSchedule:
     def clock_changes(self, after: datetime, until: datetime) -> list[ClockChange]:
         low, high = second_at_or_before(after) + 1, second_at_or_before(until)
         return [
-            transition
-            for era in self.zone.offset_periods(max(low, FIRST_SECOND), min(high, LAST_SECOND))
-            if low <= era.start <= high and (transition := self._clock_change(era))
+            change
+            for period in self.zone.offset_periods(max(low, FIRST_SECOND), min(high, LAST_SECOND))
+            if low <= period.start <= high and (change := self._clock_change(period))
         ]
 
     def _at_or_after(self, second: int) -> int | None:
-        """The first occurrence at *second* or later. A tick asks the same for all tasks of one schedule."""
+        """The first occurrence at *second* or later; cached, as one tick needs the same for many tasks."""
         if second in self._cache:
             return self._cache[second]
         if len(self._cache) >= CACHE_SIZE:
@@ -174,32 +173,43 @@ class CronSchedule:
         return found
 
     def _search(self, second: int) -> int | None:
+        """The first occurrence at *second* or later, by one period of constant offset after the other.
+
+        In each period: convert *second* to wall-clock time, find the next wall time that matches, and convert
+        it back if it lies within the period; otherwise go on at the start of the next one.
+
+        Example: `30 2 * * *` in Berlin from 2026-03-29 00:00 UTC. In winter time (+1 h, until 01:00 UTC) the
+        wall shows 01:00, the match 02:30 lies beyond the period's end (02:00). Summer time (+2 h) starts at
+        01:00 UTC; fixed times in the gap belong to it, so its first wall time is 02:00, the match is 02:30
+        again, that is 00:30 UTC: before the period, so the occurrence is its start, 01:00 UTC (03:00).
+        """
         second = max(second, FIRST_SECOND)
-        searched = found = None
+        searched_from = match = None
         while second <= LAST_SECOND:
-            era = self.zone.offset_period(second)
-            opening = self._first_wall_time(era)
-            wall = opening if second <= era.start else max(opening, second + era.offset)
-            # What was found from an earlier time is still the answer; far-away dates cross many eras.
-            if searched is None or found is None or not searched <= wall <= found:
-                searched, found = wall, self.times.at_or_after(wall)
-            if found is None:
+            period = self.zone.offset_period(second)
+            wall = self._first_wall_time(period)
+            if second > period.start:
+                wall = max(wall, second + period.offset)
+            # A match found from an earlier time still holds; dates far away cross many periods.
+            if searched_from is None or match is None or not searched_from <= wall <= match:
+                searched_from, match = wall, self.times.at_or_after(wall)
+            if match is None:
                 return None
-            if found < era.end + era.offset:
-                return max(era.start, found - era.offset)
-            second = era.end
+            if match < period.end + period.offset:
+                return max(period.start, match - period.offset)
+            second = period.end
         return None
 
     def _at_or_before(self, second: int) -> int | None:
         second = min(second, LAST_SECOND)
         while second >= FIRST_SECOND:
-            era = self.zone.offset_period(second)
-            found = self.times.before(second + 1 + era.offset)
+            period = self.zone.offset_period(second)
+            found = self.times.before(second + 1 + period.offset)
             if found is None:
                 return None
-            if found >= self._first_wall_time(era):
-                return max(era.start, found - era.offset)
-            second = era.start - 1
+            if found >= self._first_wall_time(period):
+                return max(period.start, found - period.offset)
+            second = period.start - 1
         return None
 
     def _count(self, period: OffsetPeriod, first: int, until: int) -> int:
@@ -210,22 +220,22 @@ class CronSchedule:
         if opening < period.start + period.offset and low == opening:
             together = self.times.count(
                 opening, period.start + period.offset + 1
-            )  # all at the end of the gap
+            )  # these all run at the end of the gap
             found -= max(together - 1, 0)
         return found
 
     def _first_wall_time(self, period: OffsetPeriod) -> int:
-        """The first wall-clock time that belongs to *era*.
+        """The first wall-clock time that belongs to *period*.
 
-        A fixed time belongs to exactly one era: those in a gap to the one after it, those that come twice to
-        the one before. In real time an era begins with what the clock shows then.
+        A fixed time belongs to exactly one period: those in a gap to the one after it, those that come twice
+        to the one before. In real time a period begins with what the clock shows then.
         """
         return period.valid_from_local if self.has_fixed_times else period.start + period.offset
 
     def _clock_change(self, period: OffsetPeriod) -> ClockChange | None:
         low, high = sorted((period.start + period.previous_offset, period.start + period.offset))
         if not self.has_fixed_times and len(self.times.hours) == 24 and (high - low) % HOUR == 0:
-            return None  # every hour of real time has its runs, before and after
+            return None  # every hour of real time has the same runs
         count = self.times.count(low, high)
         first, last = self.times.at_or_after(low), self.times.before(high)
         if count == 0 or first is None or last is None:

@@ -17,12 +17,12 @@ class CronField:
     """One of the five.
 
     Attributes:
-        name: What people call it; also part of what `H` is drawn from, so it must never change.
+        name: Its name in messages; also part of what `H` is drawn from, so it must never change.
         high: The greatest number that may be written: Sunday is 7 as well as 0.
         last: The greatest number that means something of its own.
         hashed_high: The greatest number `H` may draw.
         names: Names that stand for numbers, from *low* on.
-        interval: An interval for people who want a longer step than the field has; empty when there is none.
+        interval: An interval to suggest for a step longer than the field; empty when there is none.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A schedule in words, for whoever does not read cron."""
+"""Schedules for users: in words, as a preview of the next runs, and as the agenda of a day."""
 
 import re
 from collections import Counter
@@ -72,7 +72,7 @@ AFTER_PHRASES = {
 
 
 def describe_trigger(task: TaskFields) -> str:
-    """What starts *task*, e.g. `Every hour, or after fetch`; a schedule nobody can read stays as it is."""
+    """What starts *task*, e.g. `Every hour, or after fetch`; an unreadable schedule stays as it is."""
     found = []
     if task.schedule:
         try:
@@ -87,7 +87,7 @@ def describe_trigger(task: TaskFields) -> str:
 
 # A preview of a schedule: in words, its next runs, and the changes of the clocks it will meet.
 
-PREVIEW_HORIZON = timedelta(days=366)  # how far changes of the clocks are looked for
+PREVIEW_HORIZON = timedelta(days=366)  # how far ahead clock changes are listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class SchedulePreview:
 def build_preview(
     expression: str, *, timezone: str, task_id: str, now: datetime, count: int
 ) -> SchedulePreview:
-    """Say what *expression* means from *now* on.
+    """Return what *expression* means from *now* on.
 
     Raises:
         ScheduleError: The expression or the zone cannot be used.
@@ -140,7 +140,7 @@ def next_occurrences(schedule: Schedule, after: datetime, count: int) -> Iterato
 MINUTE = timedelta(minutes=1)
 AGENDA_HORIZON = timedelta(hours=24)
 MAX_RUNS_PER_TASK = 1440  # a schedule is never denser than the minute
-MAX_RUNS_IN_ALL = 200_000  # occurrences looked at; beyond that the agenda says that it is cut
+MAX_RUNS_IN_ALL = 200_000  # occurrences counted; beyond that the agenda is truncated
 MAX_NAMED_TASKS = 20  # tasks named for one minute
 
 
@@ -161,7 +161,7 @@ class AgendaMinute:
 
 @dataclass(frozen=True, slots=True)
 class Agenda:
-    """The minutes with runs, in order; *cut* when there were too many occurrences to look at all."""
+    """The minutes with runs, in order; truncated when there were too many occurrences to count."""
 
     first: datetime
     minutes: tuple[AgendaMinute, ...]
@@ -175,26 +175,26 @@ class Agenda:
 
 
 def build_agenda(tasks: Iterable[Task], *, now: datetime) -> Agenda:
-    """Say when *tasks* will run in the 24 hours from *now*. Those that stand still have no place in it."""
+    """Return when *tasks* will run in the 24 hours from *now*, without those that are stopped."""
     first = now.replace(second=0, microsecond=0)
     counts: Counter[datetime] = Counter()
     names: dict[datetime, list[str]] = {}
-    room = MAX_RUNS_IN_ALL
+    free = MAX_RUNS_IN_ALL
     for task in tasks:
-        for at in _occurrences(task, now=now, room=room):
+        for at in _occurrences(task, now=now, free=free):
             minute = at.replace(second=0, microsecond=0)
             counts[minute] += 1
             names.setdefault(minute, []).append(task.id)
-            room -= 1
-        if room <= 0:
+            free -= 1
+        if free <= 0:
             break
     minutes = (
         AgendaMinute(at, counts[at], tuple(sorted(names[at])[:MAX_NAMED_TASKS])) for at in sorted(counts)
     )
-    return Agenda(first, tuple(minutes), is_truncated=room <= 0)
+    return Agenda(first, tuple(minutes), is_truncated=free <= 0)
 
 
-def _occurrences(task: Task, *, now: datetime, room: int) -> list[datetime]:
+def _occurrences(task: Task, *, now: datetime, free: int) -> list[datetime]:
     if task.status in (Status.PAUSED, Status.ENDED, Status.QUARANTINED) or task.next_occurrence is None:
         return []
     until = min(now + AGENDA_HORIZON, task.end_at or now + AGENDA_HORIZON)
@@ -203,7 +203,7 @@ def _occurrences(task: Task, *, now: datetime, room: int) -> list[datetime]:
         schedule = schedule_of(task)
         span = schedule.occurrence_range(max(task.next_occurrence, now - jitter), until)
     except InputError:
-        return []  # a schedule nobody can read got into the store; the tick reports it
+        return []  # unreadable, as from an edit by hand; the tick reports it
     if span is None:
         return []
-    return schedule.last_n(span.first, span.last, min(span.count, MAX_RUNS_PER_TASK, max(room, 0)))
+    return schedule.last_n(span.first, span.last, min(span.count, MAX_RUNS_PER_TASK, max(free, 0)))

@@ -8,7 +8,7 @@ from functions.domain.schedule.simple import NEVER
 from functions.domain.task import Task
 from functions.domain.types import occurrence_id
 
-TIME_RESOLUTION = timedelta(microseconds=1)  # the smallest step of time we can tell apart
+TIME_RESOLUTION = timedelta(microseconds=1)  # the smallest difference between two instants
 MIN_GRACE, MAX_GRACE = timedelta(seconds=120), timedelta(hours=2)
 
 
@@ -35,8 +35,8 @@ def next_occurrence(task: Task, *, after: datetime) -> datetime | None:
 def due_range(task: Task, *, until: datetime) -> OccurrenceRange | None:
     """The occurrences from `next_occurrence` to *until*, both included; None when there are none.
 
-    `next_occurrence` counts whatever the schedule says now: it was promised before somebody edited the
-    schedule, or before a new release of the zone data.
+    `next_occurrence` counts even if the schedule no longer yields it: it was computed before the schedule was
+    edited, or before a new release of the zone data.
     """
     if task.next_occurrence is None or task.next_occurrence > until:
         return None
@@ -54,13 +54,13 @@ def range_between(task: Task, *, first: datetime, until: datetime) -> Occurrence
 
 
 def last_n(task: Task, span: OccurrenceRange, limit: int) -> list[datetime]:
-    """The *limit* newest occurrences of what is owed, oldest first."""
+    """The *limit* newest occurrences of the due range *span*, oldest first."""
     later = schedule_of(task).last_n(span.first + TIME_RESOLUTION, span.last, limit)
     return later if len(later) >= limit else [span.first, *later]
 
 
 def range_before(task: Task, span: OccurrenceRange, *, than: datetime) -> OccurrenceRange | None:
-    """The part of what is owed that is earlier than *than*; None when there is none."""
+    """The part of the due range *span* that is earlier than *than*; None when there is none."""
     if span.first >= than:
         return None
     later = schedule_of(task).occurrence_range(span.first + TIME_RESOLUTION, than - TIME_RESOLUTION)
@@ -82,8 +82,8 @@ def jittered_start(task: Task, occurrence: datetime) -> datetime:
 def is_within_grace(task: Task, at: datetime, *, now: datetime) -> bool:
     """Whether the occurrence *at*, if it started now, would still count as on time."""
     late = now - jittered_start(task, at)
-    # Nearly all start within the least grace there is. The schedule's period, a third of the work of judging
-    # a task, need not be known then.
+    # Nearly all start within the least grace there is; then the schedule's period, a third of the work of a
+    # decision, need not be computed.
     if task.misfire.grace_seconds == "auto" and late <= MIN_GRACE:
         return True
     return late <= grace_period(task, around=at)

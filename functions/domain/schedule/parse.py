@@ -1,4 +1,4 @@
-"""Schedules: what a person writes under `schedule` becomes the rule that yields a task's occurrences."""
+"""The parser of schedules: from the text under `schedule` to the rule that yields occurrences."""
 
 import re
 from datetime import datetime, timedelta

@@ -157,16 +157,16 @@ def parse_once(text: str, zone: Zone) -> OnceSchedule:
 
 
 def _clock_change_at(zone: Zone, wall: int, second: int) -> ClockChange | None:
-    era = zone.offset_period(second)
-    if second + era.offset != wall:
-        return describe_dst_gap(zone.name, era, first=wall, last=wall, count=1, has_fixed_times=True)
-    later = zone.offset_period(era.end)
+    period = zone.offset_period(second)
+    if second + period.offset != wall:
+        return describe_dst_gap(zone.name, period, first=wall, last=wall, count=1, has_fixed_times=True)
+    later = zone.offset_period(period.end)
     if wall >= later.start + later.offset:
         return describe_dst_overlap(zone.name, later, first=wall, last=wall, has_fixed_times=True)
     return None
 
 
-# The schedule of a task that has none: only events, the end of other tasks, and people start it.
+# The schedule of a task that has none: only events, other tasks and users start it.
 
 
 class _NeverSchedule:

@@ -1,4 +1,4 @@
-"""Time zones as what a schedule needs of them: which offset holds from when until when."""
+"""Time zones as a schedule needs them: the offset from UTC in each period, and names that are no zone."""
 
 import re
 from bisect import bisect_left
@@ -16,11 +16,11 @@ import tzdata
 from functions.domain.schedule.base import FIRST_SECOND, LAST_SECOND, ClockChange, ScheduleError, instant_at
 
 DAY = 86_400
-BLOCK_BITS = 25  # eras are worked out in blocks of 2**25 seconds, about a year, when first needed
+BLOCK_BITS = 25  # periods are computed in blocks of 2**25 seconds, about a year, when first needed
 # From tzdata itself, not from the machine's own tables: every machine must reach the same answer.
 TZDATA_DIR = Path(tzdata.__file__).parent
 OFFSET_PATTERN = re.compile(r"(?:(?:Etc/)?(?:UTC|GMT))?[+-]?\d{1,2}(?::?\d{2})?", re.IGNORECASE)
-ABBREVIATIONS = {  # what people mean who write an abbreviation; several zones share each of them
+ABBREVIATIONS = {  # the likeliest place; several zones share each abbreviation
     "AEST": "Australia/Sydney",
     "BST": "Europe/London",
     "CDT": "America/Chicago",
@@ -55,8 +55,8 @@ class OffsetPeriod:
         start: Its first second.
         end: The first second after it.
         offset: What is added to UTC to get the wall clock, in seconds.
-        before: The offset until *start*; the same as *offset* where only a block begins.
-        reached: How far the wall clock had come before *start*: from here on it shows what is new.
+        previous_offset: The offset until *start*; the same as *offset* where only a block begins.
+        valid_from_local: The latest wall-clock time shown before *start*; later ones are new in this period.
     """
 
     start: int
@@ -67,7 +67,7 @@ class OffsetPeriod:
 
 
 class Zone:
-    """One IANA zone. Eras are found once by looking at each day, and kept."""
+    """One IANA zone. Its periods are computed once, day by day, and cached."""
 
     def __init__(self, name: str, info: tzinfo) -> None:
         self.name = name
@@ -78,30 +78,30 @@ class Zone:
         return f"Zone({self.name!r})"
 
     def offset_period(self, second: int) -> OffsetPeriod:
-        """Return the era that *second* lies in."""
+        """Return the period that *second* lies in."""
         number = second >> BLOCK_BITS
         block = self._blocks.get(number)
         if block is None:
             block = self._blocks[number] = tuple(
                 self._find_offset_periods(number << BLOCK_BITS, (number + 1) << BLOCK_BITS)
             )
-        for era in block:
-            if second < era.end:
-                return era
+        for period in block:
+            if second < period.end:
+                return period
         raise AssertionError("a block has no hole")
 
     def offset_periods(self, first: int, until: int) -> Iterator[OffsetPeriod]:
-        """Yield the eras that share a second with *first* to *until*, both included, in order."""
+        """Yield the periods that share a second with *first* to *until*, both included, in order."""
         while first <= until:
-            era = self.offset_period(first)
-            yield era
-            first = era.end
+            period = self.offset_period(first)
+            yield period
+            first = period.end
 
     def utc_second(self, wall: int) -> int:
         """When the wall clock shows *wall*: the first time if it does twice, the end of the gap if never."""
-        for era in self.offset_periods(wall - 2 * DAY, wall + 2 * DAY):
-            if wall < era.end + era.offset:
-                return max(era.start, wall - era.offset)
+        for period in self.offset_periods(wall - 2 * DAY, wall + 2 * DAY):
+            if wall < period.end + period.offset:
+                return max(period.start, wall - period.offset)
         raise AssertionError("no zone is two days away from UTC")
 
     def _find_offset_periods(self, begin: int, end: int) -> Iterator[OffsetPeriod]:
@@ -182,15 +182,12 @@ def _similar_names(name: str) -> list[str]:
     return list(dict.fromkeys(by_key[key] for key in found))
 
 
-# What people are told when a schedule meets a change of the clocks.
-
-
 def describe_dst_gap(
     zone_name: str, period: OffsetPeriod, *, first: int, last: int, count: int, has_fixed_times: bool
 ) -> ClockChange:
-    """The clocks go forward where *era* begins; *count* wall-clock times from *first* to *last* are missing.
+    """The clocks go forward as *period* begins; *count* wall-clock times from *first* to *last* are missing.
 
-    With *fixed* they run once, at the end of the gap; otherwise not at all.
+    Fixed times run once, at the end of the gap; otherwise not at all.
     """
     left_out = "this run is left out" if count == 1 else f"these {count} runs are left out"
     fate = f"runs once, at {instant_at(period.start + period.offset):%H:%M}" if has_fixed_times else left_out
@@ -201,9 +198,9 @@ def describe_dst_gap(
 def describe_dst_overlap(
     zone_name: str, period: OffsetPeriod, *, first: int, last: int, has_fixed_times: bool
 ) -> ClockChange:
-    """The clocks go back where *era* begins; wall-clock times from *first* to *last* come twice.
+    """The clocks go back where *period* begins; wall-clock times from *first* to *last* come twice.
 
-    With *fixed* they run the first time only; otherwise both times.
+    Fixed times run the first time only; otherwise both times.
     """
     fate = "runs once, the first time" if has_fixed_times else "runs both times"
     return ClockChange(

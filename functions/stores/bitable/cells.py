@@ -74,7 +74,7 @@ def _to_number(raw: Any) -> int | float | None:
 def parse_user_cells(
     fields: Fields, *, imported: bool, parser: CellParser
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """What a person wrote, as in a task file, and what is wrong with cells that cannot be read.
+    """Return what the user wrote, as in a task file, and the problems of unreadable cells.
 
     Args:
         imported: Whether the scheduler has taken the row in. Before, a checkbox that is not checked was not
@@ -194,19 +194,19 @@ def _reject_constant(name: str) -> Any:
     raise ValueError(name)
 
 
-def changed_cells(wanted: Mapping[str, Any], there: Fields) -> dict[str, Any]:
-    """Those of the cells *wanted* that say something else than *there*."""
+def changed_cells(target: Mapping[str, Any], there: Fields) -> dict[str, Any]:
+    """Return the cells of *target* whose value differs from *there*."""
     return {
         name: one
-        for name, one in wanted.items()
+        for name, one in target.items()
         if not _is_same_value(TASK_COLUMNS_BY_NAME[name], one, there.get(name))
     }
 
 
-def _is_same_value(column: Column, wanted: Any, raw: Any) -> bool:
+def _is_same_value(column: Column, target: Any, raw: Any) -> bool:
     found = decode_cell(column, raw)
-    if isinstance(wanted, str):
-        return bool(found == (to_text(wanted) or None))
+    if isinstance(target, str):
+        return bool(found == (to_text(target) or None))
     if column.type is ColumnType.CHECKBOX:
-        return bool((found is True) == (wanted is True)) and found is not None
-    return bool(found == wanted)
+        return bool((found is True) == (target is True)) and found is not None
+    return bool(found == target)

@@ -111,13 +111,13 @@ class FeishuClient:
         """Post *body* to *path* of the base; return the data of the answer.
 
         Args:
-            repeatable: Whether asking twice is asking once: it is then asked again after a lost answer.
-            conditional: Whether it is right only as long as nobody else writes; it is then not asked again
-                after a conflict.
+            repeatable: Whether the call may be sent twice: it is then sent again after a lost answer.
+            conditional: Whether the call is right only while no other client writes; it is then not
+                sent again after a conflict.
 
         Raises:
             NoAnswerError: It may have been done.
-            WriteConflictError: Somebody else wrote; nothing was done.
+            WriteConflictError: Another client wrote; nothing was done.
             BusyError: Feishu would not do it now; nothing was done.
             FeishuRequestError: Feishu will not do it; nothing was done.
         """

@@ -47,11 +47,11 @@ class Timeouts:
 
     Attributes:
         call_s: One call to Feishu.
-        operation_s: One question to the store, with all the calls it takes.
+        operation_s: One call of the store, with all the requests it takes.
         setup_s: Setting a base up: some sixty calls.
         write_gap_s: Between two writes of one table, as the vendor's own tools leave.
-        lease: Of the pinger's lock: renewed at every second or third ping of one a minute, and how long
-            others wait when a process has died.
+        lease: The shortest lease: at one tick a minute it is renewed at every second or third tick; other
+            processes wait that long when its holder has died.
         settle_s: What a name in the lock may take to arrive, and how long taking it waits.
     """
 
@@ -73,11 +73,11 @@ def parse_json_only(text: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class CellParser:
-    """How people's cells are to be understood.
+    """How cells that users wrote are parsed.
 
     Attributes:
-        parse_text: Reads a cell's text that is not JSON as values; raises ValueError, with a reason for a
-            person, when it cannot.
+        parse_text: Reads a cell's text that is not JSON as values; raises ValueError, with a reason for
+            the user, when it cannot.
         timezone: Of a new row that names none.
     """
 
@@ -175,7 +175,7 @@ class BusyError(StoreUnavailableError):
 
 
 class WriteConflictError(BusyError):
-    """Somebody else wrote the table in that instant; nothing was done. What was read before may be old."""
+    """Another client wrote the table at the same instant; nothing was done. Earlier reads may be stale."""
 
 
 class FeishuRequestError(StoreError):

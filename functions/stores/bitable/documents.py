@@ -92,8 +92,8 @@ class DocumentTable:
         found: dict[tuple[str, str], Record] = {}
         for some in any_of("id", dict.fromkeys(name for _, name in names)):
             found |= _index_by_key(await self._records.search(*some))
-        wanted = set(names)
-        return {name: record for name, record in found.items() if name in wanted}
+        requested = set(names)
+        return {name: record for name, record in found.items() if name in requested}
 
     async def _create(self, new: Sequence[tuple[int, dict[str, Any]]], results: list[WriteResult]) -> None:
         for index, _ in new:

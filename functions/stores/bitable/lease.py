@@ -1,8 +1,8 @@
 """One process at a time runs ticks: a row of the base names it, and until when.
 
 Bitable writes without a condition, so a lock is taken by Fischer's rule: see that it is free, write your
-name, wait, and go on only if it is still yours. That is safe as long as nobody's name arrives later, after he
-saw the lock free, than the others wait; who took longer steps back and tries again.
+name, wait, and go on only if it is still yours. That is safe as long as no name arrives later, after its
+writer saw the lock free, than the others wait; a slower writer gives up and tries again.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ NO_DATA = (
 
 
 class MetaRows:
-    """Small notes, each a row of the table with what is kept."""
+    """Small notes, each a row of the table of documents."""
 
     def __init__(self, records: RecordsApi) -> None:
         self._records = records
@@ -41,7 +41,7 @@ class MetaRows:
         self._values: dict[str, Mapping[str, Any]] = {}
 
     async def read(self, name: str) -> Mapping[str, Any]:
-        """What the note says.
+        """Return the note.
 
         Raises:
             StoreError: It is not there, so that nothing else can be believed to be missing either.
@@ -58,7 +58,7 @@ class MetaRows:
         return self._values[name]
 
     def cached(self, name: str) -> Mapping[str, Any]:
-        """What the note said when any of them was read last; nothing when none was."""
+        """Return the note as last read; empty when it was not read."""
         return self._values.get(name, {})
 
     async def write(self, name: str, value: Mapping[str, Any]) -> None:
@@ -94,16 +94,16 @@ log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3  # tries to write a name in time
 LEASE_TICKS = 2.5  # a lease outlasts so many of them: taking the lock costs more than keeping it
-SAME_TICK_WINDOW = timedelta(seconds=30)  # questions nearer to one another tell nothing of the pinger's pace
+SAME_TICK_WINDOW = timedelta(seconds=30)  # calls closer together say nothing about the interval of ticks
 MAX_LEASE = timedelta(hours=1)
 RELEASE_TIMEOUT_S = 3.0
 
 
 class LeaderLease:
-    """The right to look for due tasks.
+    """The right of one process to run ticks.
 
     Args:
-        min_duration: The least it lasts without being renewed: so long others wait for a process that died.
+        min_duration: How long it lasts at least without renewal: the others wait that long for one that died.
         settle_s: What a name may take to arrive, and how long one waits for others'.
     """
 
@@ -116,7 +116,7 @@ class LeaderLease:
         self._new_id = new_id
         self._holder_id = ""
         self._expires_at: datetime | None = None
-        self._last_seen: tuple[datetime, float] | None = None  # the last time told, in two clocks
+        self._last_seen: tuple[datetime, float] | None = None  # the time of the last call, on two clocks
         self._logged_holder = ""
 
     async def acquire(self, now: datetime) -> bool:

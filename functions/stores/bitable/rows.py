@@ -51,7 +51,7 @@ def parse_rows(
 
 
 def is_blank(record: Record) -> bool:
-    """Whether nobody has written anything of a task into the row."""
+    """Whether the row holds nothing of a task."""
     return not any(cell_text(record, name) for name in CONTENT_COLUMNS)
 
 
@@ -69,7 +69,7 @@ def _generate_id(record: Record, taken: Iterable[str]) -> str:
     """An id for a row that has none. Titles in Chinese, say, make none: then it is the row's own name."""
     known, number = set(taken), 2
     before = as_mapping(decode_notes(cell_text(record, "state"))).get("id")
-    if isinstance(before, str) and before not in known:  # somebody emptied the cell
+    if isinstance(before, str) and before not in known:  # a user emptied the cell
         return before
     name = slugify(cell_text(record, "title")) or f"task-{slugify(record.id)}"
     if name not in known:
@@ -126,7 +126,7 @@ def encode_row(
 ) -> EncodedRow:
     """*row*, as it was decided on, with all that is kept of it.
 
-    Only cells that come to mean something else are written: a person's own way to put it stays. A cell does
+    Only cells whose meaning changes are written: the user's own wording stays. A cell does
     not hold every value exactly (a date has no microseconds); what it was meant to say is kept beside it, and
     counts for as long as the cell is not touched.
 
@@ -158,24 +158,24 @@ def with_row_id(row: EditableRow, row_id: str) -> EditableRow:
 
 
 def _cells_to_write(entry: Section, before: Section | None) -> dict[str, Any]:
-    wanted = encode_cells(entry)
+    target = encode_cells(entry)
     if before is None:
-        return wanted
+        return target
     always = ("id", "enabled", "timezone")  # a new row gets its id and zone, and its box is checked
     return {
-        name: one for name, one in wanted.items() if name in always or entry.get(name) != before.get(name)
+        name: one for name, one in target.items() if name in always or entry.get(name) != before.get(name)
     }
 
 
 def status_cells(row: EditableRow) -> dict[str, Any]:
-    """What people are to see of *row* in the columns that the scheduler writes."""
+    """Return the cells of *row* in the columns that the scheduler writes for users."""
     if isinstance(row.versioned, InvalidDocument):
         return {"status": INVALID_STATUS, "lastError": sanitize(row.versioned.reason)}
     return _task_status_cells(row.versioned.task)
 
 
 def status_updates(row: EditableRow, records: Sequence[Record]) -> list[RowUpdate]:
-    """What has to be written so that people see how *row* stands, and its id; nothing where they do."""
+    """Return the cells to write so that users see the state and the id of *row*; empty when they do."""
     look = status_cells(row)
     if not isinstance(row.versioned, InvalidDocument):
         look["id"] = row.task_id

@@ -28,12 +28,12 @@ from functions.stores.json_text import as_mapping
 
 MAX_ROW_CHARACTERS = 80_000  # of records in one row; a cell holds 100,000
 MAX_ROWS = 19_000  # a table holds 20,000
-SPACE_CHECK_EVERY = 100  # entries; at each of these it is seen to that there is room
+SPACE_CHECK_EVERY = 100  # batches between two checks that the table is not full
 PRUNE_BATCH_SIZE = 500  # rows removed at once, the oldest
 MAX_CACHED_BATCHES = 200  # entries whose rows are known, should one be kept again
-NEWEST_ROWS_READ = 5  # rows looked at for the last moment: `at` is whole seconds
+NEWEST_ROWS_READ = 5  # rows read for the time of the last batch: `at` holds whole seconds
 MIN_PAGE_SIZE = 20
-MAX_SUMMARY_RUNS = 20  # runs in the line for people
+MAX_SUMMARY_RUNS = 20  # runs in the line for users
 LATE_RESULT_WINDOW = timedelta(
     hours=1
 )  # of an attempt that was given up, its own record may come so much earlier
@@ -91,8 +91,8 @@ class RunTable:
             *conditions, match_all=True, newest_by="latestAt", size=size
         ):
             runs = (run for record in page for run in _decode_runs(record))
-            wanted = (run for run in runs if _is_requested_run(run, task_id, since, before))
-            newest = merge_newest_first([*newest, *wanted])
+            matching = (run for run in runs if _is_requested_run(run, task_id, since, before))
+            newest = merge_newest_first([*newest, *matching])
             if page and _is_complete(newest[:limit], limit, page[-1]):
                 break
         return newest[:limit]

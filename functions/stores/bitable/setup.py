@@ -53,7 +53,7 @@ class TableCatalog:
         return {str(item.get("field_name")): int(item.get("type", 0)) for item in items}
 
     def invalidate(self) -> None:
-        """Ask again for what there is: somebody has made something."""
+        """List the tables again, after something was created."""
         self._table_ids = None
 
     async def _find_table(self, name: str) -> str:
@@ -78,7 +78,7 @@ class TableCatalog:
 
 # -- creating what is missing, and reporting what prevents it -------------------------------
 
-NAME_TAKEN_CODE = 1254014  # somebody made the column in between
+NAME_TAKEN_CODE = 1254014  # another client made the column in between
 COLUMN_TYPE_NAMES: Mapping[int, str] = {
     ColumnType.TEXT: "Text",
     ColumnType.NUMBER: "Number",
@@ -95,7 +95,7 @@ class Step:
 
     Attributes:
         state: Whether it is there, is missing, was made, or is there as something else.
-        remedy: What a person has to do; empty when nothing.
+        remedy: What the user has to do; empty when nothing.
     """
 
     subject: str

@@ -103,11 +103,11 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class BitableStore(MeteredStore):
-    """Tasks in the table at *table_ref*, history and the rest in two tables beside it.
+    """Tasks in the table at *table_ref*, runs and documents in two tables beside it.
 
-    Operations are counted as Firestore would bill them. Bitable has no conditional write: a guard is compared
-    with what is read just before. Of two processes that write one task in the same instant both may be told
-    that they did; of two callers in one process never.
+    Operations are counted as Firestore would bill them. Bitable has no conditional write: a revision is
+    compared with what is read just before. Two processes that write one task at the same instant may both
+    get a success; two callers in one process never do.
 
     Args:
         cell_parser: How cells that users wrote are parsed.
@@ -167,8 +167,8 @@ class BitableStore(MeteredStore):
         if not ids:
             return QueryResult(())
         async with self._limit_time():
-            looked = await self._task_table.fetch_by_id(ids, self._last_seen_at)
-        return queries.get_tasks(looked.tasks, ids)
+            snapshot = await self._task_table.fetch_by_id(ids, self._last_seen_at)
+        return queries.get_tasks(snapshot.tasks, ids)
 
     async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
         """Do each write whose guard holds by what is read just before."""
@@ -224,9 +224,9 @@ class BitableStore(MeteredStore):
     async def stats(self, now: datetime) -> StoreStats:
         """The figures of the status page."""
         async with self._limit_time():
-            looked = await self._task_table.fetch_all(now)
+            snapshot = await self._task_table.fetch_all(now)
             last_at = await self._run_table.last_saved_at()
-        return queries.compute_stats(looked.tasks, now, last_at)
+        return queries.compute_stats(snapshot.tasks, now, last_at)
 
     async def get_documents(self, kind: DocumentKind, ids: Sequence[str]) -> list[Document]:
         """The documents of *kind* with these ids."""
@@ -274,9 +274,9 @@ class BitableStore(MeteredStore):
     async def _fetch_due(
         self, now: datetime, limit: int, shards: tuple[int, int] | None
     ) -> tuple[QueryResult, int]:
-        looked = await self._task_table.fetch_due(now)
+        snapshot = await self._task_table.fetch_due(now)
         await self._pruner.prune_sometimes(now)
-        after, runs, changes = await self._task_table.import_edits(looked, now)
+        after, runs, changes = await self._task_table.import_edits(snapshot, now)
         for start in range(0, len(runs), RUNS_PER_BATCH):
             some = tuple(runs[start : start + RUNS_PER_BATCH])
             await self._run_table.save(RunBatch(f"edit-{self._new_id()}.1", now, some))
@@ -286,7 +286,7 @@ class BitableStore(MeteredStore):
             self._page_snapshot.clear()
         return queries.fetch_due(
             EditableTasks(certain), now, limit, shards
-        ), after.last_revision - looked.tasks.last_revision
+        ), after.last_revision - snapshot.tasks.last_revision
 
     async def _apply_document_changes(
         self, documents: Sequence[Document], change: Callable[[], Awaitable[list[WriteResult]]]

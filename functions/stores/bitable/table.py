@@ -71,8 +71,8 @@ class Record:
 
     Attributes:
         fields: What is in its cells, by column, as the API shows it; empty cells are left out.
-        modified_at: When it was changed last; None where that was not said.
-        created_ms: When it was made, in milliseconds since 1970; 0 where that was not said.
+        modified_at: When it was changed last; None where it is unknown.
+        created_ms: When it was made, in milliseconds since 1970; 0 where it is unknown.
     """
 
     id: str
@@ -197,11 +197,11 @@ class RecordsApi:
         """Change at most `BATCH_SIZE` rows, all or none.
 
         Args:
-            conditional: Whether it is right only as long as nobody else writes.
+            conditional: Whether the call is right only while no other client writes.
 
         Raises:
             NoAnswerError: They may have been changed.
-            WriteConflictError: Somebody else wrote; only where it is guarded.
+            WriteConflictError: Another client wrote; only for a conditional call.
             FeishuRequestError: With the code `RECORD_MISSING`: a row does not exist.
         """
         records = [{"record_id": one.record_id, "fields": dict(one.fields)} for one in updates]

@@ -80,7 +80,7 @@ class TaskTable:
         self._is_set_up = False
 
     async def fetch_due(self, now: datetime) -> Snapshot:
-        """What is due by *now*, or was never looked at; now and then all there is."""
+        """Return rows that are due by *now* or were never read; at intervals, all rows."""
         if self._full_scan_at is None or not timedelta() <= now - self._full_scan_at < FULL_SCAN_INTERVAL:
             return await self._full_scan(now)
         canary = [equals("id", self._canary)] if self._canary else []
@@ -113,7 +113,7 @@ class TaskTable:
     async def import_edits(
         self, snapshot: Snapshot, now: datetime
     ) -> tuple[EditableTasks, list[Run], list[RowUpdate]]:
-        """What people did by hand, as the tasks it makes, what is to be recorded, what is to be written."""
+        """Return the tasks that users' edits make, the runs to record and the rows to write."""
         after, runs = queries.import_edits(snapshot.tasks, now)
         changes: list[RowUpdate] = []
         rows: dict[str, EditableRow | None] = {}
@@ -138,7 +138,7 @@ class TaskTable:
         )
 
     async def write_updates(self, updates: Sequence[RowUpdate]) -> frozenset[str]:
-        """Write *updates* as far as that goes; return the rows it cannot be said of."""
+        """Write *updates*; return the rows whose result is unknown."""
         doubtful: set[str] = set()
         left = split_into_batches(updates)
         while left:

@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from functions.domain.lifecycle.edit import edit_task, new_task
 from functions.domain.run import Run
 from functions.domain.storage import InvalidDocument, VersionedTask
 from functions.domain.task import Task, TaskSpec, slugify
+from functions.domain.validation import Problem, join_problems, problems_of
 from functions.errors import InputError
 from functions.stores.codec import encode_model
 from functions.stores.json_text import as_mapping, content_hash
@@ -38,15 +38,15 @@ def state_section(task: Task, written: Section, *, revision: int) -> dict[str, A
     """
     document = _to_document(task)
     timing = {name: document[name] for name in (*SCHEDULE_FIELDS, *LINK_FIELDS) if name in document}
-    kept = {name: value for name, value in document.items() if name not in USER_FIELDS}
+    stored_state = {name: value for name, value in document.items() if name not in USER_FIELDS}
     title = {} if "title" in written else {"title": task.title}
     head = {"revision": revision, "contentHash": content_hash(written), "timing": timing}
-    return head | title | {"nextRunAt": None} | kept
+    return head | title | {"nextRunAt": None} | stored_state
 
 
-def merge(task_id: str, written: Section, kept: Section) -> dict[str, Any]:
+def merge(task_id: str, written: Section, stored_state: Section) -> dict[str, Any]:
     """Both parts as one document."""
-    return {**written, **kept, "id": task_id}
+    return {**written, **stored_state, "id": task_id}
 
 
 def parse_instant(value: Any) -> datetime | None:
@@ -58,9 +58,9 @@ def parse_instant(value: Any) -> datetime | None:
     return at if at is not None and at.tzinfo is not None else None
 
 
-def revision_of(kept: Section | None) -> int:
+def revision_of(stored_state: Section | None) -> int:
     """How many writes the store had seen when this part was written; 0 when it never was."""
-    number = as_mapping(kept).get("revision", 0)
+    number = as_mapping(stored_state).get("revision", 0)
     return number if type(number) is int else 0
 
 
@@ -106,47 +106,38 @@ def import_new(task_id: str, written: Section, *, now: datetime) -> ImportedEdit
         raise InvalidTaskError(str(exc)) from None
 
 
-def import_edit(task_id: str, written: Section, kept: Section, *, now: datetime) -> ImportedEdit:
+def import_edit(task_id: str, written: Section, stored_state: Section, *, now: datetime) -> ImportedEdit:
     """Return the task as edited at *now*: the user's text and the stored state, as after any other edit.
 
     Raises:
         InvalidTaskError: It is no task any more, or has no occurrence left.
     """
     spec = _parse_spec(task_id, written)
-    _check_links(spec, as_mapping(kept.get("timing")))
-    state = {name: value for name, value in kept.items() if name in STATE_FIELDS}
+    _check_links(spec, as_mapping(stored_state.get("timing")))
+    state = {name: value for name, value in stored_state.items() if name in STATE_FIELDS}
     task = _parse_task(merge(task_id, {**written, "title": spec.title}, state))
     now = max(at for at in (now, task.updated_at, task.last_run_at) if at is not None)
     try:
-        settlement = edit_task(_previous_task(task, written, kept, state), spec, now=now)
+        settlement = edit_task(_previous_task(task, written, stored_state, state), spec, now=now)
     except InputError as exc:
         raise InvalidTaskError(str(exc)) from None
     return ImportedEdit(task.model_copy(update=dict(settlement.changes)), settlement.runs)
 
 
 def validation_message(exc: ValidationError) -> str:
-    """Fields and faults, the first few; never a value."""
-    faults = exc.errors(include_url=False, include_context=False, include_input=False)
-    text = "; ".join(_describe_problem(fault) for fault in faults[:MAX_REPORTED_PROBLEMS])
-    return (
-        text
-        if len(faults) <= MAX_REPORTED_PROBLEMS
-        else f"{text} (and {len(faults) - MAX_REPORTED_PROBLEMS} more)"
-    )
+    """The first problems; a field of the scheduler's own has a remedy of its own."""
+    problems = [
+        Problem(problem.path, "unknown field; the scheduler keeps it elsewhere; leave it out")
+        if problem.field in STATE_FIELDS and problem.reason.startswith("unknown field")
+        else problem
+        for problem in problems_of(exc, model=TaskSpec)
+    ]
+    return join_problems(problems, limit=MAX_REPORTED_PROBLEMS)
 
 
-def _describe_problem(problem: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in problem["loc"]) or "document"
-    if problem["type"] == "extra_forbidden":
-        known = where in STATE_FIELDS
-        remedy = "the scheduler keeps it elsewhere; leave it out" if known else "check its spelling"
-        return f"{where}: unknown field; {remedy}"
-    return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
-
-
-def _previous_task(task: Task, written: Section, kept: Section, state: Section) -> Task:
+def _previous_task(task: Task, written: Section, stored_state: Section, state: Section) -> Task:
     """The task as it was scheduled; of the rest only that it was different is known."""
-    timing = kept.get("timing")
+    timing = stored_state.get("timing")
     if not isinstance(timing, dict):
         return task.model_copy(update={"title": ""})
     rest = {name: value for name, value in written.items() if name not in SCHEDULE_FIELDS}
@@ -158,7 +149,7 @@ def _previous_task(task: Task, written: Section, kept: Section, state: Section) 
 
 
 def _check_links(spec: TaskSpec, timing: Section) -> None:
-    """What starts a task is told of it by who makes the task; nobody is when people write by hand."""
+    """Refuse changed links: an edit by hand would not update the tasks at their other end."""
     links = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     for name in LINK_FIELDS:
         if links.get(name, []) != timing.get(name, []):
@@ -247,7 +238,7 @@ class EditableRow:
 
     @cached_property
     def due_at(self) -> datetime | None:
-        """When it must be looked at; None when there is nothing to wait for."""
+        """When the task is due; None when it waits for nothing."""
         if not self.has_user_edit and self.state is not None and len(self.entries) == 1 and not self.problem:
             at = self.state.get("nextRunAt")
             return None if at is None else (parse_instant(at) or ALWAYS_DUE)
@@ -255,7 +246,7 @@ class EditableRow:
         return ALWAYS_DUE if isinstance(one, InvalidDocument) else one.task.next_run_at
 
     def import_edit(self, revision: int, *, now: datetime) -> "tuple[EditableRow, tuple[Run, ...]] | None":
-        """The row with the state that a person's edit makes at *now*, and what is to be recorded of it.
+        """Return the row with the state after the user's edit at *now*, and the runs to record for it.
 
         None when the text is not a task, or when the user has not changed it.
         """
@@ -265,9 +256,9 @@ class EditableRow:
             one = self._import_at(now)
         except InvalidTaskError:
             return None
-        kept = state_section(one.task, self.entries[0], revision=revision)
+        stored_state = state_section(one.task, self.entries[0], revision=revision)
         return EditableRow(
-            self.task_id, self.entries, kept, saved_at=self.saved_at, row_id=self.row_id
+            self.task_id, self.entries, stored_state, saved_at=self.saved_at, row_id=self.row_id
         ), one.runs
 
     def _import_at(self, now: datetime) -> ImportedEdit:
@@ -282,7 +273,7 @@ class EditableRow:
             return import_new(self.task_id, written, now=now)
         if self.has_user_edit:
             return import_edit(self.task_id, written, self.state, now=now)
-        try:  # as we wrote it, or a newer version of ours did: its fields are no slips of a person's pen
+        try:  # written by this or a newer version: an unknown field is not a user's mistake
             return ImportedEdit(Task.model_validate(merge(self.task_id, written, self.state)))
         except ValidationError as exc:
             raise InvalidTaskError(validation_message(exc)) from None

@@ -16,6 +16,7 @@ from pydantic_core import to_jsonable_python
 
 from functions.domain.storage import ConditionalWrite, InvalidDocument, QueryResult, VersionedTask
 from functions.domain.task import Task
+from functions.domain.validation import validation_sentence
 from functions.stores.firestore import messages_pb2 as wire
 
 JSON_KEY = "$json"  # the one field of the map that stands for a value Firestore has no shape for
@@ -218,7 +219,7 @@ def decode_task(document: wire.Document) -> VersionedTask | InvalidDocument:
     try:
         return _decode_versioned_task(document)
     except ValidationError as error:
-        return InvalidDocument(id_of(document), _describe_validation_error(error))
+        return InvalidDocument(id_of(document), validation_sentence(error))
     except ValueError as error:
         return InvalidDocument(id_of(document), str(error))
 
@@ -255,11 +256,3 @@ def _decode_versioned_task(document: wire.Document) -> VersionedTask:
 
 def _describe_value_error(error: ValueError) -> str:
     return "its JSON text cannot be read" if hasattr(error, "doc") else str(error)
-
-
-def _describe_validation_error(error: ValidationError) -> str:
-    """The first fault in one sentence, and how many more there are. Never the values."""
-    faults = error.errors(include_url=False, include_input=False, include_context=False)
-    where = ".".join(str(part) for part in faults[0]["loc"]) or "the document"
-    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    return f"{where}: {faults[0]['msg']}{more}"

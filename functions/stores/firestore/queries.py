@@ -159,7 +159,7 @@ def _filter_terms(which: TaskFilter) -> list[tuple[str, str, str]]:
 
 def _equality_terms(which: TaskFilter) -> list[tuple[str, str, str]]:
     given = {"status": which.status, "type": which.type, "owner": which.owner, "origin": which.origin}
-    return [(field, "EQUAL", wanted) for field, wanted in given.items() if wanted]
+    return [(field, "EQUAL", condition) for field, condition in given.items() if condition]
 
 
 def _build_query(collection: str, filters: Sequence[Query.Filter]) -> Query:
@@ -182,11 +182,11 @@ def _name_filter(operator: str, name: str) -> Query.Filter:
 
 
 def _comparison_filter(field: str, operator: str, value: wire.Value) -> Query.Filter:
-    wanted = Query.Filter()
-    wanted.field_filter.field.field_path = field
-    wanted.field_filter.op = getattr(Query.FieldFilter, operator)
-    wanted.field_filter.value.CopyFrom(value)
-    return wanted
+    condition = Query.Filter()
+    condition.field_filter.field.field_path = field
+    condition.field_filter.op = getattr(Query.FieldFilter, operator)
+    condition.field_filter.value.CopyFrom(value)
+    return condition
 
 
 def _add_order(query: Query, field: str, direction: str) -> None:

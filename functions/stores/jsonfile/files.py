@@ -80,7 +80,7 @@ class JsonFile:
             mark = self._write(content)
             self.save_backup()
         except OSError:
-            self._temporary.unlink(missing_ok=True)  # on a full disk it takes what room there is
+            self._temporary.unlink(missing_ok=True)  # on a full disk it takes the space that is left
             raise
         self._temporary.replace(self.path)
         sync_folder(self.path)
@@ -143,7 +143,7 @@ def hold_lock(path: Path, *, timeout_s: float, shared: bool = False) -> Iterator
 
     Raises:
         StoreUnavailableError: Another process held it for *timeout_s*.
-        OSError: The lock's file cannot be made. Who only reads then goes without: nobody writes there.
+        OSError: The lock file cannot be made. A reader then goes without it: no process can write there.
     """
     try:
         lock = os.open(lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)

@@ -170,7 +170,7 @@ class JsonStore(MeteredStore):
         return tasks.fetch_due(known, now, limit, shards), accepted
 
     def _import_edits(self, now: datetime) -> int:
-        """Take in what people did by hand; return how many tasks that was."""
+        """Import edits made by hand; return how many tasks changed."""
         before = self._task_files.load_locked()
         after, runs = tasks.import_edits(before, now)
         self._task_files.save_backup()

@@ -13,7 +13,7 @@ from functions.stores.jsonfile.files import JsonFile, VersionStamp, saved_at
 
 
 class TaskFiles:
-    """The two files of tasks: `tasks.json`, which people edit, and `tasks.state.json`.
+    """The two files of tasks: `tasks.json`, which users edit, and `tasks.state.json`.
 
     Args:
         read_lock: Holds the store's lock for reading, inside.
@@ -43,7 +43,7 @@ class TaskFiles:
         return self._tasks
 
     def save_backup(self) -> None:
-        """Keep what a person saved and we could read, in case his next edit spoils it. With the lock."""
+        """Back up what a user saved and is readable, in case the next edit spoils it. Needs the lock."""
         if self._user_file.is_newer_than_backup():
             self._user_file.save_backup()
 
@@ -115,7 +115,7 @@ def _entries_differ(before: EditableRow | None, after: EditableRow) -> bool:
 
 
 def _highest_revision(last: Any, rows: Iterable[EditableRow]) -> int:
-    """The last revision given; a person may have lost the line that says so."""
+    """Return the last revision given; a user may have removed the line that holds it."""
     known = (revision_of(row.state) for row in rows)
     return max([last if type(last) is int else 0, *known])
 

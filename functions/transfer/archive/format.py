@@ -22,6 +22,7 @@ from functions.domain.run import Run
 from functions.domain.storage import Document, DocumentKind
 from functions.domain.task import Task
 from functions.domain.types import Instant, Model, format_instant
+from functions.domain.validation import validation_sentence
 from functions.errors import InputError
 
 VERSION = 1
@@ -70,14 +71,18 @@ class ArchiveRecord:
         try:
             return Task.model_validate(self.fields.get("task"))
         except ValidationError as exc:
-            raise InputError(f"line {self.number}: is no task: {_first_problem(exc)}") from None
+            raise InputError(
+                f"line {self.number}: is no task: {validation_sentence(exc, whole='all of it')}"
+            ) from None
 
     def parse_run(self) -> Run:
         """Return the run; raises InputError when the record is none."""
         try:
             return Run.model_validate(self.fields.get("run"))
         except ValidationError as exc:
-            raise InputError(f"line {self.number}: is no record of a run: {_first_problem(exc)}") from None
+            raise InputError(
+                f"line {self.number}: is no record of a run: {validation_sentence(exc, whole='all of it')}"
+            ) from None
 
     def parse_document(self) -> Document:
         """Return the document; raises InputError when the record is none."""
@@ -189,9 +194,3 @@ def _parse_line(number: int, text: bytes) -> ArchiveRecord:
 
 def _to_json_line(values: Mapping[str, Any]) -> str:
     return json.dumps(values, ensure_ascii=False, separators=(",", ":")) + "\n"
-
-
-def _first_problem(exc: ValidationError) -> str:
-    """Return the field and the reason of the first error, without the value."""
-    error = exc.errors(include_url=False, include_input=False, include_context=False)[0]
-    return f"{'.'.join(str(one) for one in error['loc']) or 'all of it'}: {error['msg']}"

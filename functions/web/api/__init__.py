@@ -1,4 +1,4 @@
-"""The API: FastAPI routes over the desk, described by OpenAPI, refused with problem details."""
+"""The API: FastAPI routes over the services, described by OpenAPI; errors are problem details."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,22 +12,23 @@ from functions.web.api.dependencies import ApiAuth, ApiDependencies, CurrentPrin
 from functions.web.api.errors import ProblemDetails, ProblemError, add_error_handlers
 from functions.web.auth import GoogleTokenVerifier
 
-# `GET /metrics` for those who come with a key; whoever has the shared secret is answered at the door.
-
 router = APIRouter()
 
 
 @router.get("/metrics", include_in_schema=False)
 async def metrics(principal: CurrentPrincipal, dependencies: Dependencies) -> Response:
-    """Figures for Prometheus, of all tasks: a key of one owner may not see them."""
+    """Return figures for Prometheus about all tasks, for a key that is bound to no owner.
+
+    `web.app` answers a caller with the shared secret itself.
+    """
     if principal.owner or not principal.has_scope("read"):
-        raise ProblemError(403, "This takes a key with the scope read, and of no owner")
+        raise ProblemError(403, "This needs a key with the scope read that is bound to no owner")
     return Response(await dependencies.metrics(), media_type="text/plain; version=0.0.4")
 
 
 DESCRIPTION = """
 Tasks, their runs and their schedules. Send a key as `Authorization: Bearer cf_...`; `scheduler keys create`
-makes one. Errors are problem details (RFC 9457). Instants are RFC 3339; those returned are in UTC.
+creates one. Errors are problem details (RFC 9457). Instants are RFC 3339; those returned are in UTC.
 """
 
 
@@ -51,7 +52,7 @@ def build_api(
     app.state.token_verifier = token_verifier
     app.state.auth = ApiAuth(dependencies, admin_key=admin_key, clock=clock)
     routers = (
-        tasks.action_router,  # first: /pause must not be taken for the id of a task
+        tasks.action_router,  # first: otherwise /pause would match /{id}
         tasks.router,
         runs.router,
         schedules.router,

@@ -1,4 +1,4 @@
-"""Routes about owners: their plan, their credits of the month, and what is used of them."""
+"""Routes for administration: owners with their plan and credits, and API keys."""
 
 from typing import Annotated
 
@@ -22,19 +22,19 @@ OwnerName = Annotated[str, Path(alias="id", min_length=1, max_length=100, exampl
 
 
 class OwnerOut(Schema):
-    """An owner's account in one *month* (UTC). No limit is null."""
+    """An owner's account in one *month* (UTC). Null means no limit."""
 
     name: str
     plan: str
     month: str = Field(examples=["2026-11"])
     monthly_credits: float | None
     used_credits: float
-    reserved_credits: float = Field(description="set aside for runs under way")
+    reserved_credits: float = Field(description="reserved for current runs")
     remaining_credits: float | None
 
     @classmethod
     def from_account(cls, account: Account) -> "OwnerOut":
-        """*account* without the list of what is set aside."""
+        """Return *account* without its list of reservations."""
         return cls(
             name=account.name,
             plan=account.plan,
@@ -53,7 +53,7 @@ class OwnerList(Schema):
 
 
 class OwnerRequest(Schema):
-    """What is to be changed; what is left out stays. *unlimited* takes the limit away."""
+    """The values to change; an absent one stays. *unlimited* removes the limit."""
 
     plan: Annotated[str, StringConstraints(max_length=100)] | None = None
     monthly_credits: Annotated[float, Field(ge=0, le=MAX_CREDITS)] | None = None
@@ -62,7 +62,7 @@ class OwnerRequest(Schema):
 
 @owner_router.get("", responses=error_responses(), summary="List owners")
 async def list_owners(principal: CurrentPrincipal, dependencies: Dependencies) -> OwnerList:
-    """All accounts; for a key that is bound to an owner, its own."""
+    """Return all accounts; for a key that is bound to an owner, its own."""
     _require_read(principal)
     accounts = [
         account for account in await dependencies.accounts.list_accounts() if principal.can_see(account.name)
@@ -70,9 +70,9 @@ async def list_owners(principal: CurrentPrincipal, dependencies: Dependencies) -
     return OwnerList(owners=[OwnerOut.from_account(account) for account in accounts])
 
 
-@owner_router.get("/{id}", responses=error_responses(404), summary="One owner")
+@owner_router.get("/{id}", responses=error_responses(404), summary="Read an owner")
 async def read_owner(principal: CurrentPrincipal, dependencies: Dependencies, owner: OwnerName) -> OwnerOut:
-    """One account."""
+    """Return an account."""
     _require_read(principal)
     if not principal.can_see(owner):
         raise NotFoundError("There is no such account")
@@ -83,7 +83,7 @@ async def read_owner(principal: CurrentPrincipal, dependencies: Dependencies, ow
 async def set_owner(
     principal: CurrentPrincipal, dependencies: Dependencies, owner: OwnerName, body: OwnerRequest
 ) -> OwnerOut:
-    """Make the account or change it; what is used of the month stays used."""
+    """Create or change the account; the credits used this month stay."""
     require_admin(principal)
     account = await dependencies.accounts.set_plan(
         owner, plan=body.plan, monthly_credits=body.monthly_credits, unlimited=body.unlimited
@@ -97,21 +97,21 @@ async def set_owner(
 
 def _require_read(principal: Principal) -> None:
     if not principal.has_scope("read"):
-        raise NotAllowedError("This takes a key with the scope read")
+        raise NotAllowedError("This needs a key with the scope read")
 
 
-# Routes about API keys: for administrators.
+# API keys.
 
 
 @key_router.get("", responses=error_responses(), summary="List keys")
 async def list_keys(principal: CurrentPrincipal, dependencies: Dependencies) -> KeyList:
-    """All keys, newest first; never the keys themselves, which nobody has but their holders."""
+    """Return all keys, newest first, without their tokens, which are not stored."""
     return KeyList(keys=await access.list_keys(dependencies.store, by=principal))
 
 
-@key_router.post("", status_code=201, responses=error_responses(), summary="Make a key")
+@key_router.post("", status_code=201, responses=error_responses(), summary="Create a key")
 async def create_key(principal: CurrentPrincipal, dependencies: Dependencies, body: KeyRequest) -> KeyCreated:
-    """Make a key. Its token is in this answer and nowhere else."""
+    """Create a key. Its token is in this response only."""
     key, token = await access.create_key(
         dependencies.store,
         name=body.name,
@@ -136,7 +136,7 @@ async def revoke_key(
     dependencies: Dependencies,
     key_id: Annotated[str, Path(alias="id", min_length=1, max_length=32)],
 ) -> ApiKey:
-    """End a key for good, at once."""
+    """Revoke a key permanently, effective at once."""
     key = await access.revoke_key(dependencies.store, key_id, by=principal, now=dependencies.now())
     entry = AuditEntry(
         at=dependencies.now(), verb="key revoked", subject=key.id, by=principal.name, note=key.name

@@ -1,4 +1,4 @@
-"""Routes about channels: which there are, a test send, and their settings. For administrators."""
+"""Routes about channels: list them, send a test message, change settings. For administrators."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from functions.domain.access import AuditEntry, AuditVerb, Principal
 from functions.domain.alerts.routing import ChannelPreferences, DailyDigest, Maintenance, QuietHours
+from functions.domain.validation import validation_sentence
 from functions.errors import InputError, NotAllowedError, NotFoundError
 from functions.services import access
 from functions.services.apply import sync_digest_task
@@ -18,25 +19,25 @@ from functions.web.api.schemas import Schema
 
 router = APIRouter(prefix="/api/channels", tags=["channels"])
 
-TEST_TIMEOUT = timedelta(seconds=15)  # for a vendor's answer to a test
+TEST_TIMEOUT = timedelta(seconds=15)  # for the vendor's response
 ChannelName = Annotated[str, Path(min_length=1, max_length=50, examples=["feishu"])]
 
 
 class ChannelOut(ChannelPreferences):
-    """A channel that is set up. *open* says whether anything is told on it now."""
+    """A configured channel. *open* is whether it sends notifications now."""
 
     name: str
     open: bool
 
 
 class ChannelList(Schema):
-    """All channels that are set up."""
+    """The configured channels."""
 
     channels: list[ChannelOut]
 
 
 class ChannelRequest(Schema):
-    """What is to be changed; what is left out stays, null is the default."""
+    """The settings to change; an absent one stays, null means the default."""
 
     enabled: bool | None = None
     quiet: Annotated[tuple[QuietHours, ...], Field(max_length=20)] | None = None
@@ -46,17 +47,17 @@ class ChannelRequest(Schema):
 
 
 class TestResult(Schema):
-    """What became of a test message, in the vendor's words explained."""
+    """The result of a test message, with the vendor's response explained."""
 
     channel: str
     ok: bool
-    permanent: bool = Field(description="whether trying again cannot help")
+    permanent: bool = Field(description="whether a retry cannot help")
     detail: str
 
 
 @router.get("", responses=error_responses(), summary="List channels")
 async def list_channels(principal: CurrentPrincipal, dependencies: Dependencies) -> ChannelList:
-    """All channels whose variables are set, with their settings."""
+    """Return the channels whose variables are set, with their settings."""
     require_admin(principal)
     found = await dependencies.channels.settings()
     return ChannelList(channels=[_to_channel_out(dependencies, name, one) for name, one in found.items()])
@@ -66,7 +67,7 @@ async def list_channels(principal: CurrentPrincipal, dependencies: Dependencies)
 async def test_channel(
     principal: CurrentPrincipal, dependencies: Dependencies, name: ChannelName
 ) -> TestResult:
-    """Say on the channel that it works, once, whatever its settings."""
+    """Send one test message on the channel, whatever its settings."""
     return await send_test(principal, dependencies, name)
 
 
@@ -74,14 +75,14 @@ async def test_channel(
 async def update_channel(
     principal: CurrentPrincipal, dependencies: Dependencies, name: ChannelName, body: ChannelRequest
 ) -> ChannelOut:
-    """Switch a channel on or off, or set its quiet hours, maintenance windows, rate or daily digest."""
-    wishes = body.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    settings = await apply_channel_changes(principal, dependencies, name, wishes)
+    """Enable or disable a channel, or set its quiet hours, maintenance windows, rate or daily digest."""
+    changes = body.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    settings = await apply_channel_changes(principal, dependencies, name, changes)
     return _to_channel_out(dependencies, name, settings)
 
 
 async def send_test(principal: Principal, dependencies: ApiDependencies, name: str) -> TestResult:
-    """Send a test message and note who did.
+    """Send a test message and record who did.
 
     Raises:
         NotAllowedError: *principal* is no administrator.
@@ -96,11 +97,11 @@ async def send_test(principal: Principal, dependencies: ApiDependencies, name: s
 async def apply_channel_changes(
     principal: Principal, dependencies: ApiDependencies, name: str, changes: Mapping[str, Any]
 ) -> ChannelPreferences:
-    """Change what *changes* names, as JSON values under the API's names; errors as for `send_test`."""
+    """Change the settings in *changes*, JSON values by the API's names; raises as `send_test` does."""
     await _require_channel(principal, dependencies, name)
     given = {key: value for key, value in changes.items() if value is not None or key not in ("enabled",)}
     if given.get("enabled"):
-        given["disabled"] = None  # a person has looked: what the vendor refused is tried again
+        given["disabled"] = None  # enabled by a user: forget the vendor's last refusal
 
     def decide(old: ChannelPreferences) -> ChannelPreferences:
         whole = old.model_dump(mode="json", by_alias=True) | given
@@ -108,8 +109,7 @@ async def apply_channel_changes(
         try:
             return ChannelPreferences.model_validate(defaults)
         except ValidationError as exc:
-            first = exc.errors(include_input=False, include_url=False)[0]
-            raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise InputError(validation_sentence(exc, defaults, model=ChannelPreferences)) from None
 
     settings = await dependencies.channels.update_settings(name, decide)
     if "digest" in given:
@@ -121,13 +121,13 @@ async def apply_channel_changes(
 
 
 def require_admin(principal: Principal) -> None:
-    """Let administrators of everything pass.
+    """Require an administrator of all owners.
 
     Raises:
-        NotAllowedError: *principal* is none, or one of a single owner's.
+        NotAllowedError: *principal* is none, or is bound to an owner.
     """
     if not principal.has_scope("admin") or principal.owner:
-        raise NotAllowedError("This takes a key with the scope admin that is bound to no owner")
+        raise NotAllowedError("This needs a key with the scope admin that is bound to no owner")
 
 
 async def _require_channel(principal: Principal, dependencies: ApiDependencies, name: str) -> None:

@@ -1,7 +1,8 @@
-"""Problem details (RFC 9457): how the API says no, in one shape, whatever went wrong."""
+"""Errors of the API as problem details (RFC 9457)."""
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from functions.domain.validation import problems_from
 from functions.errors import (
     ConflictError,
     InputError,
@@ -31,12 +33,12 @@ TITLES = {
     403: "This key may not do this",
     404: "There is nothing at this address",
     405: "This address answers to other methods",
-    409: "Somebody was faster",
-    412: "It has changed meanwhile",
+    409: "It conflicts with another change",
+    412: "It has changed since",
     413: "The request is too large",
     415: "Send JSON",
-    422: "The request asks for something wrong",
-    428: "Say which version you saw",
+    422: "The request is invalid",
+    428: "If-Match is required",
     429: "Too many requests",
     500: "The scheduler failed",
     503: "The store could not be reached",
@@ -44,26 +46,26 @@ TITLES = {
 
 
 class FieldProblem(BaseModel):
-    """One thing wrong in a request."""
+    """One invalid field of a request."""
 
     field: str = Field(
-        description="where, e.g. `params.url`; empty when it is the whole", examples=["schedule"]
+        description="e.g. `params.url`; empty when it is the whole request", examples=["schedule"]
     )
     reason: str = Field(examples=["31 2 never comes; February has 29 days at most"])
 
 
 class ProblemDetails(BaseModel):
-    """Why a request was not done (RFC 9457)."""
+    """Why a request failed (RFC 9457)."""
 
     type: str = "about:blank"
-    title: str = Field(examples=["The request asks for something wrong"])
+    title: str = Field(examples=["The request is invalid"])
     status: int = Field(examples=[422])
-    detail: str = Field(description="one sentence: what is wrong, and the remedy")
+    detail: str = Field(description="one sentence with the reason and the remedy")
     errors: list[FieldProblem] = Field(default_factory=list)
 
 
 class ProblemError(Exception):
-    """Raised by routes to say no in their own words."""
+    """A problem with a status and text of its own; raised by routes."""
 
     def __init__(
         self,
@@ -87,15 +89,15 @@ def problem_response(
     errors: Sequence[FieldProblem] = (),
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """The answer that says no."""
-    title = TITLES.get(status, "The request was not done")
+    """Return a response with a problem."""
+    title = TITLES.get(status, "The request failed")
     body = ProblemDetails(title=title, status=status, detail=detail, errors=list(errors))
     content = body.model_dump(exclude_defaults=True) | {"type": body.type, "title": title, "status": status}
     return JSONResponse(content, status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What a route's description says of the refusals all of them share, and of *statuses*."""
+    """Return OpenAPI responses for the errors that all routes share, and for *statuses*."""
     schema = {"$ref": "#/components/schemas/ProblemDetails"}
     return {
         status: {"description": TITLES[status], "content": {MEDIA_TYPE: {"schema": schema}}}
@@ -104,7 +106,7 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Have *app* answer every error as a problem, and none with a traceback."""
+    """Add handlers to *app* that answer every error with a problem, never with a traceback."""
     app.add_exception_handler(ProblemError, _handle_problem)
     app.add_exception_handler(SchedulerError, _handle_scheduler_error)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
@@ -112,7 +114,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 def http_status_of(error: SchedulerError) -> int:
-    """The HTTP status that tells of *error*."""
+    """Return the HTTP status of *error*."""
     match error:
         case NotFoundError():
             return 404
@@ -139,7 +141,7 @@ async def _handle_scheduler_error(_: Request, error: Exception) -> JSONResponse:
     if status == 500 or isinstance(error, StoreError):
         log.error("api_failed", extra={"status": status, "error": str(error)})
         headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
-        detail = "Try again in some seconds" if status == 503 else "The scheduler's log says how"
+        detail = "Try again in some seconds" if status == 503 else "The scheduler's log has the details"
         return problem_response(status, detail, headers=headers)
     field, colon, reason = str(error).partition(": ")
     named = bool(colon) and " " not in field
@@ -149,20 +151,17 @@ async def _handle_scheduler_error(_: Request, error: Exception) -> JSONResponse:
 
 async def _handle_validation_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    if any(fault["type"] == "json_invalid" for fault in error.errors()):
+    if any(one["type"] == "json_invalid" for one in error.errors()):
         return problem_response(400, "The body is not JSON")
     errors = [
-        FieldProblem(
-            field=".".join(str(part) for part in fault["loc"] if part not in ("body", "query", "path")),
-            reason=fault["msg"].removeprefix("Value error, "),
-        )
-        for fault in error.errors()
+        FieldProblem(field=replace(problem, path=problem.path[1:]).field, reason=problem.reason)
+        for problem in problems_from(error.errors())
     ]
     return problem_response(422, "; ".join(f"{one.field}: {one.reason}" for one in errors), errors=errors)
 
 
 async def _handle_http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    title = TITLES.get(error.status_code, "The request was not done")
+    title = TITLES.get(error.status_code, "The request failed")
     is_default = error.detail == HTTPStatus(error.status_code).phrase
     return problem_response(error.status_code, title if is_default else error.detail, headers=error.headers)

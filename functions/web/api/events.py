@@ -1,4 +1,4 @@
-"""Routes about events: one comes in, from a person, a program or Pub/Sub, and starts who listens."""
+"""Routes about events: list the subscriptions of tasks, and receive events from clients and Pub/Sub."""
 
 import base64
 import binascii
@@ -15,6 +15,7 @@ from functions.domain.access import Principal
 from functions.domain.cloud_events import ATTRIBUTES, parse_headers
 from functions.domain.events import RESERVED_PREFIX, Event, EventData, EventId, EventSource, EventType
 from functions.domain.types import Instant, TaskId
+from functions.domain.validation import problems_of
 from functions.errors import NotAllowedError
 from functions.services.compare_and_set import get_task
 from functions.services.dependencies import all_subscribers
@@ -38,31 +39,29 @@ EVENT_BODY = {
 
 
 class EventRequest(BaseModel):
-    """A CloudEvent 1.0 in JSON. Attributes that are not named here are passed over."""
+    """A CloudEvent 1.0 in JSON. Other attributes are ignored."""
 
     model_config = ConfigDict(extra="allow")
 
     type: EventType
-    id: EventId | None = Field(
-        default=None, description="the same event has the same one; a fresh one if null"
-    )
+    id: EventId | None = Field(default=None, description="identifies the event; a new one if null")
     source: EventSource | None = Field(default=None, description="the key's name, if null")
     subject: str | None = Field(default=None, max_length=200)
     time: Instant | None = Field(default=None, description="now, if null")
     data: EventData | None = Field(default=None, description="at most 4096 bytes as JSON")
     to: TaskId | None = Field(
-        default=None, description="the one task that it is for; all that listen, if null"
+        default=None, description="the only task to start; all subscribed tasks if null"
     )
 
 
 class EventResult(Schema):
-    """What became of an event.
+    """The result of an event.
 
     Attributes:
-        started: Tasks that run because of it, now or when their turn comes.
-        skipped: Tasks that listen but were paused, say; it is on record with each.
-        duplicate: Tasks that had heard this event before.
-        ignored: True for the scheduler's own events, which come back where a topic is pushed to us.
+        started: Tasks that it starts, now or after their current run.
+        skipped: Subscribed tasks that it does not start, such as paused ones; each has a record of it.
+        duplicate: Tasks that have received this event before.
+        ignored: True for the scheduler's own events, which return when its topic is pushed to it.
     """
 
     id: str
@@ -74,44 +73,46 @@ class EventResult(Schema):
 
 
 class Subscription(Schema):
-    """A type of event, and the tasks that start on it."""
+    """An event type, and the tasks that it starts."""
 
     type: str
     tasks: list[str]
 
 
 class SubscriptionList(Schema):
-    """All types of events that some task of the caller's listens to."""
+    """The event types that start a task of the caller."""
 
     events: list[Subscription]
 
 
 async def get_sender(request: Request) -> Principal:
-    """Who sends an event: the holder of a key, or a service account of ours that pushes from a topic."""
+    """Return the sender of an event: the holder of a key, or a service account that pushes from a topic."""
     authorization = request.headers.getlist("authorization")
-    token, google = parse_bearer_token(authorization), request.app.state.token_verifier
-    if google is None or token is None or not is_jwt(token) or len(token) > MAX_TOKEN_CHARS:
-        found: Principal = await request.app.state.auth.from_headers(authorization)
-        return found
-    account = await google.verify(token)
+    token, verifier = parse_bearer_token(authorization), request.app.state.token_verifier
+    if verifier is None or token is None or not is_jwt(token) or len(token) > MAX_TOKEN_CHARS:
+        principal: Principal = await request.app.state.auth.from_headers(authorization)
+        return principal
+    account = await verifier.verify(token)
     if isinstance(account, AuthFailure):
         raise ProblemError(account.status, "This account may not send events here")
     return Principal(account.email, account.email, frozenset({"run"}))
 
 
-@router.get("", responses=error_responses(), summary="List what tasks listen to")
+@router.get("", responses=error_responses(), summary="List event subscriptions")
 async def list_events(principal: CurrentPrincipal, dependencies: Dependencies) -> SubscriptionList:
-    """All types of events that start tasks the caller sees."""
+    """Return the event types that start a task the caller may see."""
     if not principal.has_scope("read"):
-        raise NotAllowedError("This takes a key with the scope read")
-    heard = await all_subscribers(dependencies.store)
+        raise NotAllowedError("This needs a key with the scope read")
+    subscribers = await all_subscribers(dependencies.store)
     if principal.owner:
-        ids = sorted({task_id for tasks in heard.values() for task_id in tasks})
+        ids = sorted({task_id for tasks in subscribers.values() for task_id in tasks})
         found = await dependencies.store.get_tasks(ids)
-        seen = {stored.task.id for stored in found.tasks if principal.can_see(stored.task.owner)}
-        heard = {type_: [task for task in tasks if task in seen] for type_, tasks in heard.items()}
+        visible = {stored.task.id for stored in found.tasks if principal.can_see(stored.task.owner)}
+        subscribers = {
+            type_: [task for task in tasks if task in visible] for type_, tasks in subscribers.items()
+        }
     return SubscriptionList(
-        events=[Subscription(type=name, tasks=list(tasks)) for name, tasks in heard.items() if tasks]
+        events=[Subscription(type=name, tasks=list(tasks)) for name, tasks in subscribers.items() if tasks]
     )
 
 
@@ -122,13 +123,13 @@ async def send_event(
     request: Request,
     body: Annotated[dict[str, Any], Depends(parse_task_body)],
 ) -> EventResult:
-    """Start the tasks that listen to an event, once for each event however often it is sent.
+    """Start the tasks that subscribe to an event, once for each event however often it is sent.
 
-    A CloudEvent in JSON, the data alone with `ce-` headers (binary mode), or what Pub/Sub pushes. Without
-    an `id` each request is an event of its own.
+    The body is a CloudEvent in JSON, its data alone with `ce-` headers (binary mode), or a Pub/Sub push.
+    Without an `id` each request is a new event.
     """
     if not principal.has_scope("run"):
-        raise NotAllowedError("This takes a key with the scope run")
+        raise NotAllowedError("This needs a key with the scope run")
     pushed = isinstance(body.get("message"), dict) and "subscription" in body
     fields = _parse_pubsub_push(body) if pushed else _parse_binary_mode(request, body) or dict(body)
     if pushed and str(fields.get("type", "")).startswith(RESERVED_PREFIX):
@@ -138,18 +139,18 @@ async def send_event(
         stored = await get_task(dependencies.store, event.to)
         if not principal.can_see(stored.task.owner):
             raise ProblemError(422, f"to: there is no task {event.to!r}")
-    heard = await dependencies.publish_event(event, forward=not pushed)
+    result = await dependencies.publish_event(event, forward=not pushed)
     return EventResult(
         id=event.id,
         type=event.type,
-        started=list(heard.started),
-        skipped=list(heard.skipped),
-        duplicate=list(heard.duplicate),
+        started=list(result.started),
+        skipped=list(result.skipped),
+        duplicate=list(result.duplicate),
     )
 
 
 def _parse_event(fields: Mapping[str, Any], principal: Principal, *, now: datetime, new_id: str) -> Event:
-    """The event of these attributes.
+    """Return the event with these attributes.
 
     Raises:
         ProblemError: 422, with everything that is wrong with it.
@@ -159,21 +160,18 @@ def _parse_event(fields: Mapping[str, Any], principal: Principal, *, now: dateti
     try:
         return Event.model_validate(defaults | known | {"owner": principal.owner, "hops": 1})
     except ValidationError as exc:
-        errors = [
-            FieldProblem(field=".".join(str(step) for step in fault["loc"]), reason=fault["msg"])
-            for fault in exc.errors(include_url=False, include_context=False, include_input=False)
-        ]
+        errors = [FieldProblem(field=one.field, reason=one.reason) for one in problems_of(exc)]
         raise ProblemError(422, f"{errors[0].field}: {errors[0].reason}", errors=errors) from None
 
 
 def _parse_binary_mode(request: Request, data: Mapping[str, Any]) -> dict[str, Any] | None:
-    """An event whose attributes are headers; None when they are not."""
-    found = {name: unquote(value) for name, value in parse_headers(request.headers.get).items()}
-    return {**found, "data": data} if "type" in found else None
+    """Return an event whose attributes are headers; None when they are not."""
+    attributes = {name: unquote(value) for name, value in parse_headers(request.headers.get).items()}
+    return {**attributes, "data": data} if "type" in attributes else None
 
 
 def _parse_pubsub_push(envelope: Mapping[str, Any]) -> dict[str, Any]:
-    """An event in a message of Pub/Sub: attributes as our own topic has them, or a plain message.
+    """Return the event in a Pub/Sub push: attributes of our own topic, or a plain message.
 
     Raises:
         ProblemError: 422: its data is no JSON object.

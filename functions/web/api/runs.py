@@ -1,4 +1,4 @@
-"""Routes about runs: history, a page at a time, and one run whole."""
+"""Routes about runs: the history, a page at a time, and one run."""
 
 import base64
 import binascii
@@ -17,20 +17,20 @@ from functions.web.api.dependencies import TaskServiceDep
 from functions.web.api.errors import error_responses
 from functions.web.api.schemas import RunOut, RunPage
 
-# Names of runs and cursors of pages: opaque to callers, and good for one exact question to the store.
+# Run ids and page cursors: opaque to clients; each holds what one query needs.
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-CURSOR = re.compile(r"(-?[0-9]{1,17}) ([0-9]{1,6})")  # instants far beyond any that were ever written
+CURSOR = re.compile(r"(-?[0-9]{1,17}) ([0-9]{1,6})")  # instants far beyond any stored one
 
 
 def encode_run_id(run: Run) -> str:
-    """The name of a run in addresses: when it finished, which finds it, and its key, which proves it."""
+    """Return the id of *run* in the API: the instant it finished, which finds it, and its key."""
     return _encode(f"{(run.finished_at - EPOCH) // MICROSECOND} {run.key}")
 
 
 def decode_run_id(run_id: str) -> tuple[datetime, str, str]:
-    """When the run of this id finished, its task, and its key.
+    """Return when the run with this id finished, its task, and its key.
 
     Raises:
         NotFoundError: No run has such an id.
@@ -43,7 +43,7 @@ def decode_run_id(run_id: str) -> tuple[datetime, str, str]:
 
 
 def next_cursor(runs: Sequence[Run], cursor: str | None) -> str:
-    """The cursor behind *runs*, newest first: the last one's moment, and how many of it were seen."""
+    """Return the cursor after *runs* (newest first): the last one's instant, and how many had it so far."""
     last = runs[-1].finished_at
     seen = sum(run.finished_at == last for run in runs)
     if cursor is not None:
@@ -53,17 +53,17 @@ def next_cursor(runs: Sequence[Run], cursor: str | None) -> str:
 
 
 def decode_cursor(cursor: str) -> tuple[datetime, int]:
-    """The moment a page begins at, going back, and how many runs of it to leave out.
+    """Return the instant a page starts at, backwards, and how many runs of that instant to skip.
 
     Raises:
-        InputError: It is no cursor of ours.
+        InputError: It is no valid cursor.
     """
     try:
         match = CURSOR.fullmatch(_decode(cursor))
     except NotFoundError:
         match = None
     if match is None:
-        raise InputError("cursor: use the one that came with the page before")
+        raise InputError("cursor: use `next` of the previous page")
     return EPOCH + int(match[1]) * MICROSECOND, int(match[2])
 
 
@@ -90,20 +90,20 @@ async def list_runs(
     task: Annotated[str, Query(max_length=100, description="of this task only")] = "",
     outcome: Annotated[OutcomeKind | None, Query()] = None,
     since: Annotated[Instant | None, Query(description="finished at this instant or later")] = None,
-    cursor: Annotated[str, Query(max_length=100, description="`next` of the page before")] = "",
+    cursor: Annotated[str, Query(max_length=100, description="`next` of the previous page")] = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> RunPage:
-    """Runs and skips by the moment they finished, newest first."""
+    """Return runs and skips by the instant they finished, newest first."""
     found: list[Run] = []
     at: str | None = cursor or None
     for _ in range(max(1, MAX_RUNS_SCANNED // limit)):
         page = await _read_page(service, task, since, at, limit)
-        kept = [run for run in page if outcome is None or run.outcome is outcome]
-        room = limit - len(found)
-        if len(kept) > room:
-            page = page[: page.index(kept[room])]
-            kept = kept[:room]
-        found += kept
+        matching = [run for run in page if outcome is None or run.outcome is outcome]
+        missing = limit - len(found)
+        if len(matching) > missing:  # the next page starts at the first run that does not fit
+            page = page[: page.index(matching[missing])]
+            matching = matching[:missing]
+        found += matching
         at = next_cursor(page, at) if page else None
         if len(page) < limit or len(found) >= limit:
             break
@@ -111,19 +111,19 @@ async def list_runs(
     return RunPage.model_construct(runs=[to_run_out(run) for run in found], next=at if more else None)
 
 
-@router.get("/{id}", responses=error_responses(404), summary="One run")
+@router.get("/{id}", responses=error_responses(404), summary="Read a run")
 async def read_run(
     service: TaskServiceDep, run_id: Annotated[str, Path(alias="id", min_length=1, max_length=500)]
 ) -> RunOut:
-    """One run, or one record of occurrences that were skipped."""
+    """Return a run, or a record of skipped occurrences."""
     return to_run_out(await find_run(service, run_id))
 
 
 async def find_run(service: TaskService, run_id: str) -> Run:
-    """The run of this id.
+    """Return the run with this id.
 
     Raises:
-        NotFoundError: There is none, or its task is not the caller's.
+        NotFoundError: There is none, or the caller may not see its task.
     """
     at, task_id, key = decode_run_id(run_id)
     for run in await service.list_runs(task_id, since=at, before=at + TIME_RESOLUTION, limit=500):
@@ -133,9 +133,9 @@ async def find_run(service: TaskService, run_id: str) -> Run:
 
 
 def to_run_out(run: Run) -> RunOut:
-    """A run in the API's shape."""
-    given = {name: getattr(run, name) for name in type(run).model_fields}
-    return RunOut.model_construct(**given, id=encode_run_id(run), duration=run.duration_ms)
+    """Return *run* as a response."""
+    fields = {name: getattr(run, name) for name in type(run).model_fields}
+    return RunOut.model_construct(**fields, id=encode_run_id(run), duration=run.duration_ms)
 
 
 async def _read_page(

@@ -1,4 +1,4 @@
-"""The route that says what a schedule means, before anybody saves it."""
+"""The route that previews a schedule before it is saved."""
 
 from typing import Annotated
 
@@ -13,24 +13,26 @@ from functions.web.api.schemas import ClockChangeOut, NextRun, PreviewOut, Timez
 router = APIRouter(prefix="/api/schedule", tags=["schedules"])
 
 
-@router.get("/preview", responses=error_responses(), summary="What a schedule means")
+@router.get("/preview", responses=error_responses(), summary="Preview a schedule")
 async def preview_schedule(
     _: CurrentPrincipal,
     dependencies: Dependencies,
     schedule: Annotated[str, Query(max_length=200, examples=["30 9 * * MON-FRI"])],
     timezone: Annotated[TimezoneName | None, Query(examples=["Europe/Riga"])] = None,
     task: Annotated[
-        str, Query(max_length=100, description="the task's id, which `H` is drawn from")
+        str, Query(max_length=100, description="the task id that `H` is derived from")
     ] = "preview",
-    after: Annotated[Instant | None, Query(description="now, when not given")] = None,
+    after: Annotated[Instant | None, Query(description="now if not given")] = None,
     count: Annotated[int, Query(ge=1, le=100)] = 5,
 ) -> PreviewOut:
-    """The schedule in words, its next runs, and the changes of the clocks it meets within a year."""
+    """Return the schedule in words, its next runs, and the clock changes it meets within a year."""
     zone = timezone or dependencies.default_timezone
-    found = build_preview(schedule, timezone=zone, task_id=task, now=after or dependencies.now(), count=count)
+    preview = build_preview(
+        schedule, timezone=zone, task_id=task, now=after or dependencies.now(), count=count
+    )
     return PreviewOut(
-        text=found.description,
+        text=preview.description,
         timezone=zone,
-        next=[NextRun(utc=at, local=local.isoformat()) for at, local in found.next_runs],
-        transitions=[ClockChangeOut.from_change(change) for change in found.clock_changes],
+        next=[NextRun(utc=at, local=local.isoformat()) for at, local in preview.next_runs],
+        transitions=[ClockChangeOut.from_change(change) for change in preview.clock_changes],
     )

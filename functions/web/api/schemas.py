@@ -1,7 +1,7 @@
-"""The shapes of the API that are not the store's own: pages, wishes, previews."""
+"""Requests and responses of the API."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
@@ -17,16 +17,16 @@ TimezoneName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
 class Schema(Model):
-    """A shape of the API. FastAPI looks into the checks, so that they must be there from the start."""
+    """A body of the API. FastAPI reads the validators of a model, so they are built with the class."""
 
     model_config = ConfigDict(defer_build=False)
 
 
 class TaskOut(Task):
-    """A task: what a person wrote, and what the scheduler keeps beside it.
+    """A task: its definition and its state.
 
     Attributes:
-        etag: Its version, for `If-Match`.
+        etag: The version, for `If-Match`.
         schedule_text: What starts it, in words.
     """
 
@@ -35,36 +35,38 @@ class TaskOut(Task):
 
 
 class TaskPage(Schema):
-    """Some tasks, by id. *next* is the cursor of the next page; null when there is none."""
+    """A page of tasks, by id. *next* is the cursor of the next page; null when there is none."""
 
     tasks: list[TaskOut]
     next: str | None = None
-    unreadable: list[str] = Field(default_factory=list, description="ids of documents that are no tasks")
+    unreadable: list[str] = Field(
+        default_factory=list, description="ids of documents that are no valid tasks"
+    )
 
 
 class RunOut(Run):
-    """A run, or occurrences that were skipped. *id* is what `/api/runs/{id}` takes."""
+    """A run, or skipped occurrences. *id* is the one in `/api/runs/{id}`."""
 
     id: str
     duration: int = Field(description="milliseconds")
 
 
 class RunPage(Schema):
-    """Some runs, newest first. *next* is the cursor of the next page; null when there is none."""
+    """A page of runs, newest first. *next* is the cursor of the next page; null when there is none."""
 
     runs: list[RunOut]
     next: str | None = None
 
 
 class PauseRequest(Schema):
-    """Why, and until when; without *until* somebody has to resume."""
+    """The reason and the end of a pause; without *until* it ends when the task is resumed."""
 
     note: NoteText = ""
     until: Instant | None = None
 
 
 class ResumeRequest(Schema):
-    """Whether to run what was missed meanwhile as well."""
+    """Whether to also run the occurrences missed during the pause."""
 
     catch_up: bool = False
 
@@ -72,14 +74,14 @@ class ResumeRequest(Schema):
 class RunRequest(Schema):
     """How long to wait for the run, in seconds.
 
-    It is run here and now when the task's `timeoutSeconds` fits into that; otherwise the next tick runs it.
+    The task runs in this request if its `timeoutSeconds` fits into that; otherwise the next tick runs it.
     """
 
     wait: Annotated[float, Field(ge=0, le=50)] = 0
 
 
 class RunResponse(Schema):
-    """What became of a wish to run: the run when it came to its end while we waited, else null."""
+    """The result of a request to run: *run* is null when it has not finished within the wait."""
 
     state: Literal["queued", "finished"]
     occurrence: Instant
@@ -87,7 +89,7 @@ class RunResponse(Schema):
 
 
 class BackfillRequest(Schema):
-    """The span of the past, both ends included."""
+    """A past period, both ends included."""
 
     first: Annotated[Instant, Field(alias="from")]
     until: Annotated[Instant, Field(alias="to")]
@@ -102,32 +104,32 @@ class BackfillResponse(Schema):
 
 
 class BulkPauseRequest(PauseRequest):
-    """Which tasks, by a tag they share."""
+    """Selects the tasks that have *tag*."""
 
     tag: TagText
 
 
 class BulkResumeRequest(ResumeRequest):
-    """Which tasks, by a tag they share."""
+    """Selects the tasks that have *tag*."""
 
     tag: TagText
 
 
 class BulkResponse(Schema):
-    """The ids of the tasks that were changed."""
+    """The ids of the changed tasks."""
 
     ids: list[str]
 
 
 class NextRun(Schema):
-    """One occurrence: the instant, and what the clock of the zone shows."""
+    """An occurrence, in UTC and in local time."""
 
     utc: Instant
     local: str = Field(examples=["2026-11-21T09:30:00+02:00"])
 
 
 class ClockChangeOut(Schema):
-    """A change of the clocks that the schedule feels."""
+    """A change of the clocks that affects the schedule."""
 
     instant: Instant
     kind: Literal["gap", "repeat"]
@@ -135,12 +137,12 @@ class ClockChangeOut(Schema):
 
     @classmethod
     def from_change(cls, change: ClockChange) -> "ClockChangeOut":
-        """*change* in the API's shape."""
+        """Return *change* as a response."""
         return cls(instant=change.instant, kind=change.kind, text=change.text)
 
 
 class PreviewOut(Schema):
-    """What a schedule means."""
+    """A schedule in words, its next occurrences, and the clock changes it meets."""
 
     text: str = Field(examples=["At 09:30, Monday through Friday"])
     timezone: str
@@ -149,7 +151,7 @@ class PreviewOut(Schema):
 
 
 class KeyRequest(Schema):
-    """A key that is to be made."""
+    """A key to create."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=4)]
@@ -158,7 +160,7 @@ class KeyRequest(Schema):
 
 
 class KeyCreated(Schema):
-    """A new key. *token* is shown this once and kept nowhere."""
+    """A new key. *token* is in this response only and is not stored."""
 
     key: ApiKey
     token: str
@@ -171,9 +173,6 @@ class KeyList(Schema):
 
 
 class AuditPage(Schema):
-    """Who changed it, newest first."""
+    """The changes, newest first."""
 
     entries: list[AuditEntry]
-
-
-Json = dict[str, Any]

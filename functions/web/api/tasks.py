@@ -1,4 +1,4 @@
-"""Routes about tasks: making, reading, editing, removing them."""
+"""Routes about tasks: create, read, edit, remove, and the actions pause, resume, run, cancel and backfill."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -36,7 +36,7 @@ from functions.web.api.schemas import (
     TaskPage,
 )
 
-# A run that somebody waits for: asked for, ticked alone, and looked up when it is over.
+# A run that the client waits for: requested, run at once in a tick of its own, then read from the history.
 
 START_MARGIN = timedelta(seconds=1)  # for finding and claiming the task
 
@@ -44,13 +44,13 @@ START_MARGIN = timedelta(seconds=1)  # for finding and claiming the task
 async def run_and_wait(
     service: TaskService, dependencies: ApiDependencies, task_id: str, *, wait_s: float
 ) -> tuple[datetime, Run | None]:
-    """Ask for a run and, if the task's longest run fits into *wait_s* seconds, do it here and now.
+    """Request a run and, if the task's timeout fits into *wait_s* seconds, run it in this request.
 
-    Otherwise the next tick does it. It is never begun here and left to itself: where this runs, a process
-    has no processor once it has answered.
+    Otherwise the next tick runs it. It is never started here without waiting for its end: a Cloud Run
+    instance has no processor after its response.
 
     Returns:
-        The instant that names the run, and its record; None when it has not come to its end.
+        The occurrence, and its final run; None when there is none yet.
     """
     occurrence = await service.request_run(task_id)
     task = (await service.get_task(task_id)).task
@@ -59,15 +59,16 @@ async def run_and_wait(
     longest = timedelta(seconds=wait_s) + FINISH_MARGIN + START_MARGIN
     await dependencies.run_tasks([task_id], TimeBudget(start_limit=longest, response_limit=longest))
     runs = await service.list_runs(task_id, since=occurrence)
-    ended = [run for run in runs if run.occurrence == occurrence and run.final]
-    return occurrence, ended[0] if ended else None
+    return occurrence, next((run for run in runs if run.occurrence == occurrence and run.final), None)
 
 
 router = APIRouter(prefix="/api/tasks", tags=["tasks"])
 action_router = APIRouter(prefix="/api/tasks", tags=["task actions"])
 
 TaskId = Annotated[str, Path(alias="id", min_length=1, max_length=100, examples=["shop-front"])]
-IfMatch = Annotated[str | None, Header(alias="If-Match", description="the `ETag` you saw", max_length=200)]
+IfMatch = Annotated[
+    str | None, Header(alias="If-Match", description="the `ETag` of the version you read", max_length=200)
+]
 
 EXAMPLE: dict[str, Any] = {
     "title": "Shop front answers",
@@ -96,17 +97,17 @@ async def list_tasks(
     type_: Annotated[str, Query(alias="type", max_length=63)] = "",
     owner: Annotated[str, Query(max_length=100)] = "",
     tag: Annotated[str, Query(max_length=64)] = "",
-    cursor: Annotated[str, Query(max_length=100, description="`next` of the page before")] = "",
+    cursor: Annotated[str, Query(max_length=100, description="`next` of the previous page")] = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> TaskPage:
-    """Tasks by id, a page at a time."""
+    """Return tasks by id, a page at a time."""
     which = TaskFilter(status=status, type=type_ or None, owner=owner or None, tag=tag or None)
-    found = await service.list_tasks(which, after=cursor, limit=limit)
-    ids = [stored.task.id for stored in found.tasks] + [one.id for one in found.invalid]
+    page = await service.list_tasks(which, after=cursor, limit=limit)
+    ids = [stored.task.id for stored in page.tasks] + [one.id for one in page.invalid]
     return TaskPage.model_construct(
-        tasks=[to_task_out(stored) for stored in found.tasks],
+        tasks=[to_task_out(stored) for stored in page.tasks],
         next=max(ids) if len(ids) >= limit else None,
-        unreadable=sorted(one.id for one in found.invalid) if not service.principal.owner else [],
+        unreadable=sorted(one.id for one in page.invalid) if not service.principal.owner else [],
     )
 
 
@@ -114,9 +115,9 @@ async def list_tasks(
     "",
     status_code=201,
     responses=error_responses(409, 415)
-    | {200: {"description": "Made before under the same key", "model": TaskOut}},
+    | {200: {"description": "Created before with the same key", "model": TaskOut}},
     openapi_extra=TASK_BODY,
-    summary="Make a task",
+    summary="Create a task",
 )
 async def create_task(
     service: TaskServiceDep,
@@ -125,12 +126,16 @@ async def create_task(
     response: Response,
     idempotency_key: Annotated[
         str,
-        Header(alias="Idempotency-Key", max_length=200, description="asking again under it changes nothing"),
+        Header(
+            alias="Idempotency-Key",
+            max_length=200,
+            description="a repeated request with the same key changes nothing",
+        ),
     ] = "",
-    run: Annotated[bool, Query(description="run it at once as well")] = False,
+    run: Annotated[bool, Query(description="also run it at once")] = False,
     wait: Annotated[float, Query(ge=0, le=50, description="with `run`: seconds to wait for its end")] = 0,
 ) -> TaskOut:
-    """Make a task; with `run`, run it once at once, beside its schedule."""
+    """Create a task; with `run`, also run it once at once. Its schedule is unchanged."""
     spec = to_spec(body, default_timezone=dependencies.default_timezone)
     stored = await service.create(spec, idempotency_key=idempotency_key)
     if run:
@@ -140,9 +145,9 @@ async def create_task(
     return _with_etag(stored, response)
 
 
-@router.get("/{id}", responses=error_responses(404), summary="One task")
+@router.get("/{id}", responses=error_responses(404), summary="Read a task")
 async def read_task(service: TaskServiceDep, task_id: TaskId, response: Response) -> TaskOut:
-    """One task, with its `ETag`."""
+    """Return a task and its `ETag`."""
     return _with_etag(await service.get_task(task_id), response)
 
 
@@ -157,7 +162,7 @@ async def replace_task(
     response: Response,
     if_match: IfMatch = None,
 ) -> TaskOut:
-    """Give a task a whole new description; its state and history stay."""
+    """Replace the definition of a task; its state and history stay."""
     spec = to_spec({"id": task_id} | body, default_timezone=dependencies.default_timezone)
     await _get_unchanged_task(service, task_id, if_match)
     return _with_etag(await service.edit(task_id, spec, expected=_parse_etag(if_match)), response)
@@ -177,7 +182,7 @@ async def update_task(
     response: Response,
     if_match: IfMatch = None,
 ) -> TaskOut:
-    """Change the fields that are given, each as a whole (RFC 7396 at the first level; null: the default)."""
+    """Change the given fields, each as a whole (RFC 7396 at the first level; null means the default)."""
     stored = await _get_unchanged_task(service, task_id, if_match)
     spec = to_spec(_merge_fields(stored.task, body), default_timezone=dependencies.default_timezone)
     return _with_etag(await service.edit(task_id, spec, expected=str(stored.revision)), response)
@@ -185,16 +190,16 @@ async def update_task(
 
 @router.delete("/{id}", status_code=204, responses=error_responses(404, 409, 412), summary="Remove a task")
 async def delete_task(service: TaskServiceDep, task_id: TaskId, if_match: IfMatch = None) -> None:
-    """Remove a task. Its history stays in the ledger for as long as any does."""
+    """Remove a task. Its history stays until it expires."""
     await _get_unchanged_task(service, task_id, if_match)
     await service.delete(task_id, expected=_parse_etag(if_match))
 
 
 async def _get_unchanged_task(service: TaskService, task_id: str, if_match: str | None) -> VersionedTask:
-    """The task, if it is still the version the caller saw.
+    """Return the task if it still has the version of *if_match*.
 
     Raises:
-        ProblemError: 412: it is not.
+        ProblemError: 412: it has another version.
     """
     stored = await service.get_task(task_id)
     if if_match is not None and _parse_etag(if_match) not in (None, str(stored.revision)):
@@ -203,7 +208,7 @@ async def _get_unchanged_task(service: TaskService, task_id: str, if_match: str 
 
 
 def _parse_etag(if_match: str | None) -> str | None:
-    """The revision in an `If-Match`; None for none, and for `*`."""
+    """Return the revision in an `If-Match`; None for none, and for `*`."""
     given = (if_match or "").strip().removeprefix("W/").strip('"')
     return None if given in ("", "*") else given
 
@@ -221,26 +226,26 @@ def _with_etag(stored: VersionedTask, response: Response) -> TaskOut:
     return to_task_out(stored)
 
 
-# Routes that steer tasks: pause, resume, run, cancel, backfill, and the same for all with a tag.
+# Actions: pause, resume, run, cancel and backfill; pause and resume also for all tasks with a tag.
 
 
 @action_router.post("/pause", responses=error_responses(), summary="Pause all tasks with a tag")
 async def pause_many(service: TaskServiceDep, body: BulkPauseRequest) -> BulkResponse:
-    """Stop every task that has the tag and is not stopped."""
+    """Pause every task that has the tag and is not paused."""
     return BulkResponse(ids=await pause_by_tag(service, body.tag, note=body.note, until=body.until))
 
 
 @action_router.post("/resume", responses=error_responses(), summary="Resume all tasks with a tag")
 async def resume_many(service: TaskServiceDep, body: BulkResumeRequest) -> BulkResponse:
-    """End the pause of every task that has the tag."""
+    """Resume every paused task that has the tag."""
     return BulkResponse(ids=await resume_by_tag(service, body.tag, catch_up=body.catch_up))
 
 
 @action_router.post("/{id}/pause", responses=error_responses(404), summary="Pause a task")
 async def pause_task(service: TaskServiceDep, task_id: TaskId, body: PauseRequest | None = None) -> TaskOut:
-    """Stop a task, with a note for whoever wonders. A run in work is let finish."""
-    asked = body or PauseRequest()
-    return to_task_out(await service.pause(task_id, note=asked.note, until=asked.until))
+    """Pause a task, with a note for other users. A current run finishes."""
+    request = body or PauseRequest()
+    return to_task_out(await service.pause(task_id, note=request.note, until=request.until))
 
 
 @action_router.post("/{id}/resume", responses=error_responses(404), summary="Resume a task")
@@ -253,27 +258,27 @@ async def resume_task(service: TaskServiceDep, task_id: TaskId, body: ResumeRequ
 async def run_task(
     service: TaskServiceDep, dependencies: Dependencies, task_id: TaskId, body: RunRequest | None = None
 ) -> RunResponse:
-    """Run a task once, beside its schedule: at the next tick, or here and now with `wait`."""
+    """Run a task once: at the next tick, or in this request with `wait`. Its schedule is unchanged."""
     occurrence, run = await run_and_wait(service, dependencies, task_id, wait_s=(body or RunRequest()).wait)
     return RunResponse.model_construct(
         state="finished" if run else "queued", occurrence=occurrence, run=to_run_out(run) if run else None
     )
 
 
-@action_router.post("/{id}/cancel", responses=error_responses(404), summary="Cancel what runs")
+@action_router.post("/{id}/cancel", responses=error_responses(404), summary="Cancel the current run")
 async def cancel_task(service: TaskServiceDep, task_id: TaskId) -> TaskOut:
-    """End the run in hand: a running attempt within seconds, a waiting retry at once."""
+    """Cancel the current run: a running attempt within seconds, a waiting retry at once."""
     return to_task_out(await service.cancel(task_id))
 
 
 @action_router.post("/{id}/backfill", responses=error_responses(404), summary="Run past occurrences")
 async def backfill_task(service: TaskServiceDep, task_id: TaskId, body: BackfillRequest) -> BackfillResponse:
-    """Run the occurrences of a span of the past that have not succeeded."""
-    found = await service.backfill(task_id, first=body.first, until=body.until, dry_run=body.dry_run)
-    return BackfillResponse(occurrences=found, dry_run=body.dry_run)
+    """Run the past occurrences of a period that have not succeeded."""
+    occurrences = await service.backfill(task_id, first=body.first, until=body.until, dry_run=body.dry_run)
+    return BackfillResponse(occurrences=occurrences, dry_run=body.dry_run)
 
 
 @router.get("/{id}/audit", responses=error_responses(404), summary="Who changed a task")
 async def read_audit_trail(service: TaskServiceDep, task_id: TaskId) -> AuditPage:
-    """Who changed the task, when and why, newest first."""
+    """Return who changed the task, when and why, newest first."""
     return AuditPage(entries=await service.audit_trail(task_id))

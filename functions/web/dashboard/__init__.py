@@ -1,4 +1,4 @@
-"""The dashboard: pages people look at, rendered here, without a line of script."""
+"""The dashboard: HTML pages rendered on the server, without scripts."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,11 +18,11 @@ SERVER_ERROR = 500
 
 
 def add_dashboard(app: FastAPI, dependencies: ApiDependencies) -> None:
-    """Give *app*, which has the API already, the pages under `/dashboard`."""
+    """Add the pages under `/dashboard` to *app*, which has the API already."""
     app.state.sessions = Sessions(dependencies, app.state.auth)
     app.state.public_links = public.PublicLinks(dependencies, app.state.sessions.secret)
-    for room in (views, public, tasks):
-        app.include_router(room.router)
+    for module in (views, public, tasks):
+        app.include_router(module.router)
     app.add_exception_handler(LoginRequiredError, redirect_to_login)
     app.add_exception_handler(CsrfError, show_csrf_error)
     for error in (SchedulerError, ProblemError):
@@ -32,16 +32,16 @@ def add_dashboard(app: FastAPI, dependencies: ApiDependencies) -> None:
 def _as_page(
     dependencies: ApiDependencies, problem_handler: Any
 ) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """Show what went wrong on a page as a page. The API's answer stays what it is, and gets logged."""
+    """Return a handler that shows an error of a dashboard page as a page; other errors stay problems."""
 
-    async def answer(request: Request, fault: Exception) -> Response:
-        problem: Response = await problem_handler(request, fault)
+    async def handle(request: Request, error: Exception) -> Response:
+        problem: Response = await problem_handler(request, error)
         if not request.url.path.startswith("/dashboard"):
             return problem
-        status = http_status_of(fault) if isinstance(fault, SchedulerError) else problem.status_code
-        text = str(fault) if status < SERVER_ERROR else "Try again in some seconds"
+        status = http_status_of(error) if isinstance(error, SchedulerError) else problem.status_code
+        text = str(error) if status < SERVER_ERROR else "Try again in some seconds"
         return render_page(
             "problem", now=dependencies.now(), session=None, status=status, title=TITLES[status], text=text
         )
 
-    return answer
+    return handle

@@ -1,4 +1,4 @@
-"""What every page is handed: who looks, at which desk, and how much was read so far."""
+"""The context of a page: the session, the services, and the count of documents read."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ MAX_FORM_FIELDS = 100
 
 
 class LoginRequiredError(Exception):
-    """Nobody is signed in; raised by pages, and answered by the way to sign in."""
+    """No user is signed in; the handler redirects to the sign-in page."""
 
 
 class CsrfError(Exception):
-    """A form that no page of this session made."""
+    """A form without the CSRF token of this session."""
 
 
 @dataclass(slots=True)
 class PageContext:
-    """One look at one page."""
+    """One request for a page."""
 
     request: Request
     dependencies: ApiDependencies
@@ -36,7 +36,7 @@ class PageContext:
     operations: OperationCounts
 
     def render(self, name: str, *, status: int = 200, **values: Any) -> Response:
-        """The page *name* for this visitor."""
+        """Return the page *name* for this user."""
         return render_page(
             name,
             now=self.dependencies.now(),
@@ -47,44 +47,55 @@ class PageContext:
         )
 
     async def read_form(self) -> dict[str, str]:
-        """What was typed into the form that was sent.
+        """Return the fields of the form in the request.
 
         Raises:
             CsrfError: It does not carry the CSRF token of this session.
         """
-        given = await self.request.form(max_files=0, max_fields=MAX_FORM_FIELDS)
-        typed = {name: value for name, value in given.items() if not isinstance(value, UploadFile)}
+        form = await self.request.form(max_files=0, max_fields=MAX_FORM_FIELDS)
+        fields = {name: value for name, value in form.items() if not isinstance(value, UploadFile)}
         sessions: Sessions = self.request.app.state.sessions
-        if not await sessions.check_csrf(self.session, typed.pop("csrf_token", None)):
+        if not await sessions.check_csrf(self.session, fields.pop("csrf_token", None)):
             raise CsrfError
-        return typed
+        return fields
 
 
 async def get_page_context(request: Request) -> AsyncIterator[PageContext]:
-    """Let a signed-in visitor in."""
-    parts: ApiDependencies = request.app.state.dependencies
-    with parts.store.count_operations() as operations:
+    """Yield the context of a signed-in user.
+
+    Raises:
+        LoginRequiredError: No user is signed in.
+        ProblemError: 429: the user exceeds the rate.
+    """
+    dependencies: ApiDependencies = request.app.state.dependencies
+    with dependencies.store.count_operations() as operations:
         session = await request.app.state.sessions.current(request)
         if session is None:
             raise LoginRequiredError
         request.app.state.auth.limit(session.principal)
-        desk = TaskService(
-            parts.store, session.principal, clock=parts.now, new_id=parts.new_id, origin="dashboard"
+        service = TaskService(
+            dependencies.store,
+            session.principal,
+            clock=dependencies.now,
+            new_id=dependencies.new_id,
+            origin="dashboard",
         )
-        yield PageContext(request, parts, session, desk, operations)
+        yield PageContext(request, dependencies, session, service, operations)
 
 
 CurrentPage = Annotated[PageContext, Depends(get_page_context)]
 
 
 async def redirect_to_login(request: Request, _: Exception) -> Response:
-    """Send whoever is not signed in to the form for it, and back afterwards."""
-    wanted = request.url.path if request.method == "GET" else "/dashboard"
-    return redirect(f"/dashboard/sign-in?to={wanted}")
+    """Redirect to the sign-in page, which returns to the requested page."""
+    target = request.url.path if request.method == "GET" else "/dashboard"
+    return redirect(f"/dashboard/sign-in?to={target}")
 
 
 async def show_csrf_error(request: Request, _: Exception) -> Response:
-    """Refuse a form that came from elsewhere, or from a session that is over."""
-    parts: ApiDependencies = request.app.state.dependencies
-    text = "This form was made for another session; go back, load the page anew, and send it again"
-    return render_page("problem", now=parts.now(), session=None, status=403, title="Not sent", text=text)
+    """Return an error page for a form of another site or of an expired session."""
+    dependencies: ApiDependencies = request.app.state.dependencies
+    text = "This form belongs to another session; go back, reload the page, and send it again"
+    return render_page(
+        "problem", now=dependencies.now(), session=None, status=403, title="Not sent", text=text
+    )

@@ -1,4 +1,4 @@
-"""The task form: which fields a type's params have, and a task made of what was typed."""
+"""The task form: the fields of a type's params, and the conversion between form and task."""
 
 import json
 from collections.abc import Mapping
@@ -28,8 +28,8 @@ class ParamField:
     """One parameter of a type, as a field of the form.
 
     Attributes:
-        kind: json is for lists, mappings and what may be of several kinds.
-        hint: Its default, or what the type's example holds.
+        kind: json is for lists, mappings and unions.
+        hint: The default; empty when there is none.
     """
 
     name: str
@@ -40,13 +40,13 @@ class ParamField:
 
 
 def params_fields(type_name: str, values: Mapping[str, str]) -> list[ParamField]:
-    """The fields of a type's params, required ones first, filled with what was *values* or its example.
+    """Return the fields of a type's params, required ones first, filled from *values* or its example.
 
     Raises:
         InputError: There is no such type.
     """
     schema = params_schema(type_name)
-    shown = example_params(type_name)
+    example = example_params(type_name)
     required = set(schema.get("required", ()))
     fields = []
     for name, about in schema.get("properties", {}).items():
@@ -54,17 +54,17 @@ def params_fields(type_name: str, values: Mapping[str, str]) -> list[ParamField]
         default = about.get("default")
         value = values.get(PARAM_PREFIX + name)
         if value is None:
-            value = _to_text(shown[name]) if name in shown and name in required else ""
+            value = _to_text(example[name]) if name in example and name in required else ""
         hint = "" if default in (None, "", [], {}) else _to_text(default)
         fields.append(ParamField(name, kind, name in required, value, hint))
     return sorted(fields, key=lambda field: not field.required)
 
 
 def parse_task_form(values: Mapping[str, str]) -> dict[str, Any]:
-    """The task that was typed, as plain values; an empty field is left out, and so gets its default.
+    """Return the fields of the task in the form; an empty field is left out and gets its default.
 
     Raises:
-        InputError: A parameter that takes JSON, or a number, holds none; names it.
+        InputError: A field for JSON or a number holds neither; the text names it.
     """
     given: dict[str, Any] = {
         name: values[name].strip() for name in TEXT_FIELDS if values.get(name, "").strip()
@@ -75,8 +75,10 @@ def parse_task_form(values: Mapping[str, str]) -> dict[str, Any]:
         given["tags"] = tags
     if after := _parse_pairs(values.get("after", "")):
         given["after"] = [{"task": task} | ({"on": on} if on else {}) for task, on in after]
-    if heard := _parse_pairs(values.get("onEvent", "")):
-        given["onEvent"] = [{"type": name} | ({"source": source} if source else {}) for name, source in heard]
+    if events := _parse_pairs(values.get("onEvent", "")):
+        given["onEvent"] = [
+            {"type": name} | ({"source": source} if source else {}) for name, source in events
+        ]
     if values.get("timeoutSeconds", "").strip():
         given["timeoutSeconds"] = _parse_number("timeoutSeconds", values["timeoutSeconds"])
     fields = params_fields(given["type"], values)
@@ -89,7 +91,7 @@ def parse_task_form(values: Mapping[str, str]) -> dict[str, Any]:
 
 
 def to_form_values(task: Task) -> dict[str, str]:
-    """*task* as if it had just been typed, for editing."""
+    """Return *task* as values of the form."""
     typed = {name: str(getattr(task, name) or "") for name in TEXT_FIELDS}
     typed["after"] = ", ".join(f"{one.task} {one.on}" for one in task.after)
     typed["onEvent"] = ", ".join(f"{one.type} {one.source}".strip() for one in task.on_event)
@@ -98,7 +100,7 @@ def to_form_values(task: Task) -> dict[str, str]:
 
 
 def _parse_pairs(text: str) -> list[tuple[str, str]]:
-    """What stands between commas, each a word and perhaps another: `backup failure, fetch`."""
+    """Return comma-separated pairs, the second word optional: `backup failure, fetch`."""
     words = [part.split(None, 1) for part in text.split(",") if part.strip()]
     return [(first, rest[0].strip() if rest else "") for first, *rest in words]
 

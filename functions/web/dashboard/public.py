@@ -1,7 +1,7 @@
-"""What anybody may see who has the link: a task's badge, and the status page of all tasks with a tag.
+"""Public pages for anyone with the link: a task's badge, and the status page of all tasks with a tag.
 
-A link holds a signature of what it shows, so that nobody can guess one, and nothing is kept for it. Answers
-are kept for a minute, here and by whoever asked: a badge in a much-read page costs a read a minute.
+A link contains a signature of its subject, so that it cannot be guessed and needs no storage. Responses are
+cached for a minute, here and by clients: a badge on a popular page costs one read a minute.
 """
 
 import hmac
@@ -35,7 +35,7 @@ LinkName = Annotated[str, Path(max_length=200)]
 
 
 class PublicLinks:
-    """Makes and answers public links."""
+    """Signs public links, and caches their responses."""
 
     def __init__(self, dependencies: ApiDependencies, secret: Callable[[], Awaitable[str]]) -> None:
         self._dependencies = dependencies
@@ -43,15 +43,15 @@ class PublicLinks:
         self._cache: OrderedDict[tuple[LinkKind, str], tuple[datetime, Response]] = OrderedDict()
 
     async def sign_name(self, kind: LinkKind, subject: str) -> str:
-        """The unguessable name under which *subject*, a task's id or a tag, is shown."""
+        """Return the signed name of *subject*, a task's id or a tag."""
         signed = hmac.new((await self._secret()).encode(), f"{kind} {subject}".encode(), sha256)
         return f"{subject}.{signed.hexdigest()[:SIGNATURE_CHARS]}"
 
     async def verify_name(self, kind: LinkKind, name: str) -> str:
-        """What a name shows.
+        """Return the subject of a signed name.
 
         Raises:
-            NotFoundError: Nobody was given such a name.
+            NotFoundError: The signature is wrong.
         """
         subject = name.rpartition(".")[0]
         if not hmac.compare_digest(name.encode(), (await self.sign_name(kind, subject)).encode()):
@@ -61,11 +61,11 @@ class PublicLinks:
     async def get_response(
         self, kind: LinkKind, name: str, build: Callable[[str], Awaitable[Response]]
     ) -> Response:
-        """The answer for *name*, made anew when the last one is a minute old."""
+        """Return the response for *name*, rebuilt when it is a minute old."""
         now = self._dependencies.now()
-        kept = self._cache.get((kind, name))
-        if kept is not None and now < kept[0]:
-            return kept[1]
+        cached = self._cache.get((kind, name))
+        if cached is not None and now < cached[0]:
+            return cached[1]
         response = await build(await self.verify_name(kind, name))
         self._cache[kind, name] = (now + CACHE_TTL, response)
         if len(self._cache) > MAX_CACHED_LINKS:
@@ -75,11 +75,11 @@ class PublicLinks:
 
 @router.get("/badge/{name}.svg")
 async def show_badge(request: Request, name: LinkName) -> Response:
-    """A small picture of a task's state, for a README or a wiki."""
-    parts: ApiDependencies = request.app.state.dependencies
+    """Return a badge with a task's state, for a README or a wiki."""
+    dependencies: ApiDependencies = request.app.state.dependencies
 
-    async def make(task_id: str) -> Response:
-        found = await parts.store.get_tasks([task_id])
+    async def build(task_id: str) -> Response:
+        found = await dependencies.store.get_tasks([task_id])
         if not found.tasks:
             raise NotFoundError("There is nothing at this address")
         task = found.tasks[0].task
@@ -88,27 +88,29 @@ async def show_badge(request: Request, name: LinkName) -> Response:
         return Response(svg, media_type="image/svg+xml", headers=CACHE_HEADERS | HEADERS)
 
     public: PublicLinks = request.app.state.public_links
-    return await public.get_response("badge", name, make)
+    return await public.get_response("badge", name, build)
 
 
 @router.get("/public/{name}")
 async def show_page(request: Request, name: LinkName) -> Response:
-    """The state of all tasks with a tag, for anybody who has the link."""
-    parts: ApiDependencies = request.app.state.dependencies
+    """Return a page with the state of all tasks with a tag."""
+    dependencies: ApiDependencies = request.app.state.dependencies
 
-    async def make(tag: str) -> Response:
-        found = await parts.store.list_tasks(TaskFilter(tag=tag), limit=MAX_TASKS)
+    async def build(tag: str) -> Response:
+        found = await dependencies.store.list_tasks(TaskFilter(tag=tag), limit=MAX_TASKS)
         rows = [(stored.task, *public_state(stored.task)) for stored in found.tasks]
         bad = sum(tone == BAD for _, _, tone in rows)
-        html = render("public.html", now=parts.now(), session=None, reads=None, tag=tag, rows=rows, bad=bad)
+        html = render(
+            "public.html", now=dependencies.now(), session=None, reads=None, tag=tag, rows=rows, bad=bad
+        )
         return HTMLResponse(html, headers=CACHE_HEADERS | HEADERS)
 
     public: PublicLinks = request.app.state.public_links
-    return await public.get_response("page", name, make)
+    return await public.get_response("page", name, build)
 
 
 def public_state(task: Task) -> tuple[str, str]:
-    """One word for the state of a task, and its tone. No error and no address: strangers read this."""
+    """Return the state of a task in one word, and its colour class. It is public: no error text, no URL."""
     if task.status is Status.QUARANTINED:
         return "stopped", BAD
     if task.consecutive_failures:

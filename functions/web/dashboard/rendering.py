@@ -1,4 +1,4 @@
-"""Pages: templates filled in, with the headers that keep everything else out of them."""
+"""Rendering: templates, their filters, and the security headers of pages."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,38 +19,38 @@ from functions.domain.types import OutcomeKind
 from functions.errors import InputError
 from functions.web.dashboard.session import Session
 
-# A moment typed into a form, on the clock of the task's zone.
+# An instant from a form, in the task's zone.
 
 
 def parse_local_instant(text: str, timezone: str) -> datetime | None:
-    """The instant meant by *text*, such as 2026-12-01T09:00 from a browser's field; None for no text.
+    """Return the instant in *text*, such as 2026-12-01T09:00 from a browser's field; None for no text.
 
     Raises:
-        InputError: It is no moment.
+        InputError: It is no instant.
     """
     if not text.strip():
         return None
     try:
-        typed = datetime.fromisoformat(text.strip())
+        parsed = datetime.fromisoformat(text.strip())
     except ValueError:
         raise InputError("until: write it like 2026-12-01T09:00") from None
-    return (typed if typed.tzinfo else typed.replace(tzinfo=ZoneInfo(timezone))).astimezone(UTC)
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=ZoneInfo(timezone))).astimezone(UTC)
 
 
-# How values look on a page: times near and far, states, sparklines. Pure; the templates do the rest.
+# Presentation of values: times, states, sparklines. Pure; used as filters in templates.
 
 BAR_WIDTH = 5  # width of one bar of a sparkline, and the gap after it
 BAR_GAP = 2
 SPARKLINE_HEIGHT = 24
-AGENDA_ROWS = 25  # hours a day touches
-MIN_BAR_HEIGHT = 4  # even a run that took no time is seen
+AGENDA_ROWS = 25  # 24 hours from now touch 25 clock hours
+MIN_BAR_HEIGHT = 4  # so that a run of 0 ms is visible
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 GOOD, BAD, QUIET = "good", "bad", "quiet"
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar of a sparkline, in the units of its view box."""
+    """A bar of a sparkline, in the units of its view box."""
 
     x: int
     y: int
@@ -60,7 +60,7 @@ class Bar:
 
 
 def severity(outcome: str) -> str:
-    """The tone an outcome is shown in; never the only sign of it."""
+    """Return the colour class of an outcome; the page also names the outcome."""
     match outcome:
         case OutcomeKind.SUCCEEDED:
             return GOOD
@@ -71,7 +71,10 @@ def severity(outcome: str) -> str:
 
 
 def sparkline(recent: Sequence[str]) -> tuple[Bar, ...]:
-    """Bars for outcomes as `Task.recent` keeps them, oldest first; the slowest run is the highest bar."""
+    """Return a bar for each outcome in `Task.recent`, oldest first; the slowest run has the highest bar.
+
+    A line of *recent* is `succeeded 120 2026-11-20T12:00:00Z`: outcome, milliseconds, instant.
+    """
     runs = [one.split(" ") for one in recent if one.count(" ") == 2]
     slowest = max((int(took) for _, took, _ in runs if took.isdecimal()), default=0)
     return tuple(
@@ -81,25 +84,25 @@ def sparkline(recent: Sequence[str]) -> tuple[Bar, ...]:
 
 
 def sparkline_width(bars: Sequence[Bar]) -> int:
-    """The width of the view box."""
+    """Return the width of the view box."""
     return max(1, len(bars) * (BAR_WIDTH + BAR_GAP) - BAR_GAP)
 
 
 def relative_time(at: datetime | None, now: datetime) -> str:
-    """*at* as seen from *now*: `in 4 min`, `2 h ago`, `now`; a dash for never."""
+    """Return *at* relative to *now*: `in 4 min`, `2 h ago`, `now`; a dash for never."""
     if at is None:
         return "–"
-    away = at - now
-    seconds = round(abs(away).total_seconds())
+    distance = at - now
+    seconds = round(abs(distance).total_seconds())
     if seconds < 5:
         return "now"
     size, unit = next((size, unit) for size, unit in _UNITS if seconds >= size)
     span = f"{seconds // size} {unit}"
-    return f"in {span}" if away > timedelta() else f"{span} ago"
+    return f"in {span}" if distance > timedelta() else f"{span} ago"
 
 
 def absolute_time(at: datetime | None, zone: str) -> str:
-    """*at* on the clock of *zone*, with the zone's name; UTC when nobody knows the zone."""
+    """Return *at* in *zone*, with its name; in UTC when the zone is unknown."""
     if at is None:
         return "–"
     try:
@@ -110,7 +113,7 @@ def absolute_time(at: datetime | None, zone: str) -> str:
 
 
 def duration(milliseconds: int | None) -> str:
-    """A duration for people."""
+    """Return a duration as text: `120 ms`, `1.5 s`, `2 min 5 s`."""
     if milliseconds is None:
         return "–"
     if milliseconds < 1000:
@@ -120,7 +123,7 @@ def duration(milliseconds: int | None) -> str:
 
 
 def matches_search(task: Task, words: str) -> bool:
-    """Whether *task* has all of the searched *words* in its id, title, description, tags or type."""
+    """Whether *task* has all *words* in its id, title, description, type, owner or tags."""
     text = " ".join((task.id, task.title, task.description, task.type, task.owner, *task.tags)).casefold()
     return all(word in text for word in words.casefold().split())
 
@@ -135,7 +138,7 @@ def _build_bar(number: int, outcome: str, milliseconds: int, at: str, slowest: i
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One minute of the agenda's picture; *heat* from 1 to 4."""
+    """One minute of the agenda; *heat* is from 1 to 4."""
 
     row: int
     column: int
@@ -144,7 +147,7 @@ class Cell:
 
 
 def agenda_row_labels(agenda: Agenda, zone: str) -> tuple[str, ...]:
-    """What the clock of *zone* shows at the beginning of each row."""
+    """Return the local time in *zone* at the start of each row."""
     first = _first_hour(agenda)
     return tuple(
         f"{(first + timedelta(hours=row)).astimezone(ZoneInfo(zone)):%H:%M}" for row in range(AGENDA_ROWS)
@@ -152,7 +155,7 @@ def agenda_row_labels(agenda: Agenda, zone: str) -> tuple[str, ...]:
 
 
 def agenda_cells(agenda: Agenda) -> tuple[Cell, ...]:
-    """The minutes with runs in them; the fullest of the day is the hottest, if it holds more than one."""
+    """Return the minutes with runs; the fullest minute has heat 4, a single run heat 1."""
     first = _first_hour(agenda)
     fullest = max((minute.count for minute in agenda.minutes), default=1)
     cells = []
@@ -214,36 +217,36 @@ def render_page(
     status: int = 200,
     **values: Any,
 ) -> Response:
-    """The page *name*, filled with *values*.
+    """Return the page *name*, rendered with *values*.
 
     Args:
-        reads: How many documents were read for it so far; asked while the foot of the page is made.
+        reads: Returns the number of documents read so far; called when the footer is rendered.
     """
     html = render(f"{name}.html", now=now, session=session, reads=reads, **values)
     return HTMLResponse(html, status_code=status, headers=HEADERS)
 
 
 def render(template: str, **values: Any) -> str:
-    """*template* filled with *values*; a value it names and does not get is an error."""
+    """Return *template* rendered with *values*; a missing value is an error."""
     return _template_environment().get_template(template).render(**values)
 
 
 def redirect(address: str, *, message: str = "") -> Response:
-    """Go on to *address*, which is one of ours, after a form was taken; *message* is shown there once."""
+    """Redirect to *address*, a page of the dashboard, which shows *message* once."""
     from urllib.parse import quote
 
-    mark = "&" if "?" in address else "?"
-    target = f"{address}{mark}message={quote(message)}" if message else address
+    separator = "&" if "?" in address else "?"
+    target = f"{address}{separator}message={quote(message)}" if message else address
     return RedirectResponse(target, status_code=303, headers=HEADERS)
 
 
 def flash_message(request: Request) -> str:
-    """What the page before wanted said; at most one line of it."""
+    """Return the message of the previous page, truncated."""
     return request.query_params.get("message", "")[:200]
 
 
 def asset_response(name: str, media_type: str) -> Response:
-    """One of the files beside the templates, which browsers may keep for a day."""
+    """Return a file beside the templates, cacheable for a day."""
     content = (TEMPLATES / name).read_text(encoding="utf-8")
     headers = {"Cache-Control": f"public, max-age={ASSET_MAX_AGE_S}"}
     return Response(content, media_type=media_type, headers=headers)

@@ -1,4 +1,4 @@
-"""Sessions: a key typed once becomes a signed cookie, and every form carries proof that it is ours."""
+"""Sessions: a signed cookie in exchange for an API key, and a CSRF token for every form."""
 
 import hmac
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ COOKIE_PATH = "/dashboard"
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody signed in.
+    """A signed-in user.
 
     Attributes:
-        csrf_token: What every form of this session must send back.
+        csrf_token: The token that every form of this session must send.
     """
 
     principal: Principal
@@ -31,7 +31,7 @@ class Session:
 
 
 class Sessions:
-    """Makes and reads sessions. The cookie holds the digest of a key, never the key, and is signed."""
+    """Creates and reads sessions. The cookie is signed and holds the digest of a key, never the key."""
 
     def __init__(self, dependencies: ApiDependencies, auth: ApiAuth) -> None:
         self._dependencies = dependencies
@@ -39,7 +39,7 @@ class Sessions:
         self._secret = ""
 
     async def secret(self) -> str:
-        """The installation's signing secret; asked of the store once a process."""
+        """Return the installation's signing secret; read from the store once a process."""
         if not self._secret:
             self._secret = await get_signing_secret(
                 self._dependencies.store, new_secret=self._dependencies.new_secret
@@ -47,9 +47,9 @@ class Sessions:
         return self._secret
 
     async def create(self, token: str, request: Request, response: Response) -> bool:
-        """Sign in whoever knows the key *token*; whether it is one."""
-        actor = await self._auth.from_token(token)
-        if actor is None:
+        """Sign in with the key *token*; return whether it is valid."""
+        principal = await self._auth.from_token(token)
+        if principal is None:
             return False
         response.set_cookie(
             COOKIE_NAME,
@@ -63,7 +63,7 @@ class Sessions:
         return True
 
     async def current(self, request: Request) -> Session | None:
-        """Who is signed in; None when nobody is, or the key is over."""
+        """Return the session of *request*; None without one, or when its key has expired or is revoked."""
         cookie = request.cookies.get(COOKIE_NAME, "")
         if not cookie or len(cookie) > 1000:
             return None
@@ -71,16 +71,16 @@ class Sessions:
             digest = (await self._signer()).loads(cookie, max_age=SESSION_LIFETIME_S)
         except BadSignature:
             return None
-        actor = await self._find_principal(str(digest))
-        return None if actor is None else Session(actor, await self._csrf_token(cookie))
+        principal = await self._find_principal(str(digest))
+        return None if principal is None else Session(principal, await self._csrf_token(cookie))
 
     async def check_csrf(self, session: Session, token: object) -> bool:
-        """Whether a form came from a page of this session."""
+        """Whether *token*, from a form, belongs to this session."""
         return isinstance(token, str) and hmac.compare_digest(token.encode(), session.csrf_token.encode())
 
     @staticmethod
     def destroy(response: Response) -> None:
-        """Sign out."""
+        """Delete the session's cookie."""
         response.delete_cookie(COOKIE_NAME, path=COOKIE_PATH, httponly=True, samesite="strict")
 
     async def _find_principal(self, token_hash: str) -> Principal | None:

@@ -1,4 +1,4 @@
-"""Pages about tasks: the list, one task, the form to make or edit one, and the buttons that steer them."""
+"""Pages about tasks: the list, one task, the form to create or edit one, and the actions on it."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -31,9 +31,9 @@ router = APIRouter(prefix="/dashboard", include_in_schema=False)
 TaskId = Annotated[str, Path(alias="id", max_length=100)]
 QueryText = Annotated[str, Query(max_length=100)]
 
-PAGE_SIZE = 300  # tasks on one page, which is also the most a search looks at
+PAGE_SIZE = 300  # tasks on a page; a search covers one page
 MAX_RUNS = 20
-WAIT_S = 30.0  # for a run somebody asked for with the button
+WAIT_S = 30.0  # for a run requested with the button
 PREVIEW_COUNT = 5
 NEW_TASK_VALUES = {"type": "health_check_url", "schedule": "*/5 * * * *", "priority": "medium"}
 
@@ -48,12 +48,12 @@ async def list_tasks(
     search: QueryText = "",
     after: QueryText = "",
 ) -> Response:
-    """All tasks with their state, their next run and their last twenty outcomes. Reads a document a task."""
-    wanted = status if status in set(Status) else None
-    which = TaskFilter(status=wanted, type=type or None, tag=tag or None, owner=owner or None)
+    """Show all tasks with state, next run and last twenty outcomes. Reads one document per task."""
+    known_status = status if status in set(Status) else None
+    which = TaskFilter(status=known_status, type=type or None, tag=tag or None, owner=owner or None)
     found = await context.service.list_tasks(which, after=after, limit=PAGE_SIZE)
     tasks = [stored.task for stored in found.tasks if matches_search(stored.task, search)]
-    seen = [stored.task.id for stored in found.tasks] + [one.id for one in found.invalid]
+    ids = [stored.task.id for stored in found.tasks] + [one.id for one in found.invalid]
     return context.render(
         "tasks",
         tasks=tasks,
@@ -62,7 +62,7 @@ async def list_tasks(
         statuses=list(Status),
         types=type_names(),
         tags=sorted({one for task in tasks for one in task.tags}),
-        more=max(seen) if len(seen) >= PAGE_SIZE else "",
+        more=max(ids) if len(ids) >= PAGE_SIZE else "",
         public=await context.request.app.state.public_links.sign_name("page", tag) if tag and tasks else "",
         message=flash_message(context.request),
     )
@@ -70,7 +70,7 @@ async def list_tasks(
 
 @router.get("/tasks/new")
 async def new_task(context: CurrentPage, type: QueryText = "") -> Response:
-    """The form for a task that is to be made."""
+    """Show the form for a new task."""
     typed = (
         NEW_TASK_VALUES
         | {"timezone": context.dependencies.default_timezone}
@@ -81,7 +81,7 @@ async def new_task(context: CurrentPage, type: QueryText = "") -> Response:
 
 @router.post("/tasks/new")
 async def create_task(context: CurrentPage) -> Response:
-    """Make the task that was typed, or show what it would be."""
+    """Create the task in the form, or preview its schedule."""
     typed = await context.read_form()
     shown = _preview_schedule(context, typed)
     if typed.get("do") != "save" or isinstance(shown, str):
@@ -91,12 +91,12 @@ async def create_task(context: CurrentPage) -> Response:
         stored = await context.service.create(spec, idempotency_key=typed.get("once", ""))
     except (ProblemError, InputError, ConflictError, NotAllowedError) as exc:
         return _render_form(context, typed, shown=shown, fault=exc)
-    return redirect(f"/dashboard/tasks/{stored.task.id}", message="The task is made")
+    return redirect(f"/dashboard/tasks/{stored.task.id}", message="The task is created")
 
 
 @router.get("/tasks/{id}/edit")
 async def edit_task(context: CurrentPage, task_id: TaskId) -> Response:
-    """The form for a task that is to be changed."""
+    """Show the form for an existing task."""
     stored = await context.service.get_task(task_id)
     return _render_form(
         context, to_form_values(stored.task) | {"etag": str(stored.revision)}, task=stored.task
@@ -105,18 +105,18 @@ async def edit_task(context: CurrentPage, task_id: TaskId) -> Response:
 
 @router.post("/tasks/{id}/edit")
 async def update_task(context: CurrentPage, task_id: TaskId) -> Response:
-    """Change the task to what was typed; what the form does not show stays."""
+    """Change the task to the values of the form; fields that it does not show stay."""
     typed = await context.read_form()
     stored = await context.service.get_task(task_id)
     shown = _preview_schedule(context, typed)
     if typed.get("do") != "save" or isinstance(shown, str):
         return _render_form(context, typed, task=stored.task, shown=shown)
     try:
-        kept = stored.task.model_dump(
+        hidden = stored.task.model_dump(
             mode="json", by_alias=True, exclude_defaults=True, include=HIDDEN_FIELDS
         )
-        given = kept | parse_task_form(typed) | {"id": task_id}
-        spec = to_spec(given, default_timezone=context.dependencies.default_timezone)
+        fields = hidden | parse_task_form(typed) | {"id": task_id}
+        spec = to_spec(fields, default_timezone=context.dependencies.default_timezone)
         await context.service.edit(task_id, spec, expected=typed.get("etag") or None)
     except (ProblemError, InputError, ConflictError, NotAllowedError) as exc:
         return _render_form(context, typed, task=stored.task, shown=shown, fault=exc)
@@ -125,7 +125,7 @@ async def update_task(context: CurrentPage, task_id: TaskId) -> Response:
 
 @router.get("/tasks/{id}")
 async def show_task(context: CurrentPage, task_id: TaskId) -> Response:
-    """One task: state, history, the error, the schedule in words, the next runs, who changed it."""
+    """Show a task: state, error, schedule in words, next runs, history and audit trail."""
     stored = await context.service.get_task(task_id)
     task = stored.task
     runs = await context.service.list_runs(task_id, limit=MAX_RUNS)
@@ -144,21 +144,21 @@ async def show_task(context: CurrentPage, task_id: TaskId) -> Response:
 
 @router.post("/tasks/{id}/{verb}")
 async def run_task_action(context: CurrentPage, task_id: TaskId, verb: str) -> Response:
-    """Do what a button says, and come back to the task."""
+    """Run the action of a button, and return to the task."""
     typed = await context.read_form()
     try:
-        said, where = await _run_command(context, task_id, verb, typed)
+        message, target = await _run_command(context, task_id, verb, typed)
     except NotFoundError:
         raise
     except (InputError, NotAllowedError, ConflictError) as exc:
-        said, where = str(exc), f"/dashboard/tasks/{task_id}"
-    return redirect(where, message=said)
+        message, target = str(exc), f"/dashboard/tasks/{task_id}"
+    return redirect(target, message=message)
 
 
 async def _run_command(
     context: PageContext, task_id: str, verb: str, typed: Mapping[str, str]
 ) -> tuple[str, str]:
-    """Do *verb*; return what to say, and where to go."""
+    """Run the action *verb*; return a message and the next page."""
     here = f"/dashboard/tasks/{task_id}"
     match verb:
         case "run":
@@ -173,10 +173,10 @@ async def _run_command(
             return "The task is paused", here
         case "resume":
             await context.service.resume(task_id, catch_up=typed.get("catchUp") == "1")
-            return "The task goes on", here
+            return "The task is resumed", here
         case "cancel":
             await context.service.cancel(task_id)
-            return "It will be told to stop within seconds", here
+            return "It stops within seconds", here
         case "delete":
             await context.service.delete(task_id)
             return f"{task_id} is removed", "/dashboard"
@@ -195,7 +195,7 @@ def _render_form(
     shown: SchedulePreview | str | None = None,
     fault: SchedulerError | ProblemError | None = None,
 ) -> Response:
-    """The form, with all that was typed still in it."""
+    """Return the form with the values *typed*."""
     type_name = typed.get("type", "")
     type_name = type_name if type_name in type_names() else NEW_TASK_VALUES["type"]
     errors = {one.field: one.reason for one in fault.errors} if isinstance(fault, ProblemError) else {}
@@ -215,7 +215,7 @@ def _render_form(
 
 
 def _preview_schedule(context: PageContext, typed: Mapping[str, str]) -> SchedulePreview | str | None:
-    """What the typed schedule means, or why it means nothing; None when there is none."""
+    """Return the preview of the schedule in the form, or its error; None when the field is empty."""
     schedule = typed.get("schedule", "").strip()
     if not schedule:
         return None

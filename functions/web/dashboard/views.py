@@ -1,4 +1,4 @@
-"""The other pages: signing in and out, the agenda of a day, one run, keys."""
+"""The other pages: sign-in, agenda, one run, and for administrators keys, channels and owners."""
 
 from typing import Annotated
 
@@ -34,13 +34,13 @@ SCOPES: tuple[Scope, ...] = ("read", "run", "write", "admin")
 
 @router.get("/style.css")
 async def style() -> Response:
-    """How the pages look."""
+    """Return the style sheet."""
     return asset_response("style.css", "text/css")
 
 
 @router.get("/icon.svg")
 async def icon() -> Response:
-    """What a browser shows beside the title."""
+    """Return the icon of the pages."""
     return asset_response("icon.svg", "image/svg+xml")
 
 
@@ -48,26 +48,26 @@ async def icon() -> Response:
 async def sign_in_form(
     request: Request, to: Annotated[str, Query(max_length=200)] = DASHBOARD_PATH
 ) -> Response:
-    """Where somebody shows a key."""
+    """Show the sign-in form."""
     return _render_sign_in(request, to)
 
 
 @router.post("/sign-in")
 async def sign_in(request: Request) -> Response:
-    """Take a key and remember, in a cookie, that it was shown."""
-    given = await request.form(max_files=0, max_fields=4)
-    token, to = str(given.get("key", "")).strip(), str(given.get("to", DASHBOARD_PATH))
+    """Sign in with a key and set the session's cookie."""
+    form = await request.form(max_files=0, max_fields=4)
+    token, to = str(form.get("key", "")).strip(), str(form.get("to", DASHBOARD_PATH))
     request.app.state.auth.limit_anonymous()
     response = redirect(to if _is_dashboard_path(to) else DASHBOARD_PATH)
     sessions: Sessions = request.app.state.sessions
     if await sessions.create(token, request, response):
         return response
-    return _render_sign_in(request, to, fault="This key opens nothing: it is wrong, revoked, or over")
+    return _render_sign_in(request, to, fault="This key is not valid: it is wrong, revoked or expired")
 
 
 @router.post("/sign-out")
 async def sign_out(context: CurrentPage) -> Response:
-    """Forget the session in this browser."""
+    """Sign out."""
     await context.read_form()
     response = redirect("/dashboard/sign-in")
     Sessions.destroy(response)
@@ -76,13 +76,13 @@ async def sign_out(context: CurrentPage) -> Response:
 
 @router.get("/agenda")
 async def show_agenda(context: CurrentPage) -> Response:
-    """The next 24 hours by the minute. Reads a document a task."""
+    """Show the runs of the next 24 hours by the minute. Reads one document per task."""
     owner = context.service.principal.owner or None
     tasks = [stored.task for stored in await all_tasks(context.dependencies.store, TaskFilter(owner=owner))]
-    found = build_agenda(tasks, now=context.dependencies.now())
+    agenda = build_agenda(tasks, now=context.dependencies.now())
     zone = context.dependencies.default_timezone
     return context.render(
-        "agenda", agenda=found, zone=zone, rows=agenda_row_labels(found, zone), cells=agenda_cells(found)
+        "agenda", agenda=agenda, zone=zone, rows=agenda_row_labels(agenda, zone), cells=agenda_cells(agenda)
     )
 
 
@@ -90,11 +90,11 @@ async def show_agenda(context: CurrentPage) -> Response:
 async def show_run(
     context: CurrentPage, encoded_run_id: Annotated[str, Path(alias="id", max_length=500)]
 ) -> Response:
-    """One run: its attempts and what came out of it."""
+    """Show a run: its result and its attempts."""
     run = await find_run(context.service, encoded_run_id)
     stored = await context.service.get_task(run.task_id)
-    near = await context.service.list_runs(run.task_id, since=run.occurrence, limit=100)
-    attempts = [one for one in near if one.occurrence == run.occurrence]
+    nearby = await context.service.list_runs(run.task_id, since=run.occurrence, limit=100)
+    attempts = [one for one in nearby if one.occurrence == run.occurrence]
     return context.render(
         "run",
         run=run,
@@ -106,16 +106,15 @@ async def show_run(
 
 @router.get("/keys")
 async def list_keys(context: CurrentPage) -> Response:
-    """All keys, and a form for another one. For administrators."""
+    """Show all keys and the form for a new one."""
     return await _render_keys(context)
 
 
 @router.post("/keys")
 async def create_key(context: CurrentPage) -> Response:
-    """Make a key and show it, this once."""
+    """Create a key and show its token once."""
     typed = await context.read_form()
-    asked = typed.get("scope", "")
-    scope = next((one for one in SCOPES if one == asked), SCOPES[0])
+    scope = next((one for one in SCOPES if one == typed.get("scope")), SCOPES[0])
     try:
         key, token = await access.create_key(
             context.dependencies.store,
@@ -138,7 +137,7 @@ async def create_key(context: CurrentPage) -> Response:
 async def revoke_key(
     context: CurrentPage, key_id: Annotated[str, Path(alias="id", max_length=32)]
 ) -> Response:
-    """End a key."""
+    """Revoke a key."""
     await context.read_form()
     key = await access.revoke_key(
         context.dependencies.store, key_id, by=context.service.principal, now=context.dependencies.now()
@@ -149,7 +148,7 @@ async def revoke_key(
 
 async def _render_keys(context: CurrentPage, *, token: str = "", fault: str = "") -> Response:
     if not context.service.principal.has_scope("admin"):
-        raise NotAllowedError("Keys take the scope admin")
+        raise NotAllowedError("Keys need the scope admin")
     found = await access.list_keys(context.dependencies.store, by=context.service.principal)
     return context.render(
         "keys", keys=found, token=token, fault=fault, scopes=SCOPES, message=flash_message(context.request)
@@ -170,10 +169,10 @@ async def _audit(context: CurrentPage, verb: str, subject: str, note: str) -> No
 
 
 def _render_sign_in(request: Request, to: str, *, fault: str = "") -> Response:
-    parts: ApiDependencies = request.app.state.dependencies
+    dependencies: ApiDependencies = request.app.state.dependencies
     return render_page(
         "sign_in",
-        now=parts.now(),
+        now=dependencies.now(),
         session=None,
         status=401 if fault else 200,
         to=to if _is_dashboard_path(to) else DASHBOARD_PATH,
@@ -182,20 +181,20 @@ def _render_sign_in(request: Request, to: str, *, fault: str = "") -> Response:
 
 
 def _is_dashboard_path(address: str) -> bool:
-    """Whether *address* is a page of the dashboard, so that nobody is sent on to a stranger's."""
+    """Whether *address* is a page of the dashboard: the sign-in page never redirects to another site."""
     return address == DASHBOARD_PATH or (
         address.startswith(f"{DASHBOARD_PATH}/") and "//" not in address and "\\" not in address
     )
 
 
-# Pages for administrators: channels with a test send, and owners with their credits.
+# Pages for administrators: channels, and owners with their credits.
 
 ChannelName = Annotated[str, Path(max_length=50)]
 
 
 @router.get("/channels")
 async def list_channels(context: CurrentPage) -> Response:
-    """The channels that are set up, and whether they are open."""
+    """Show the configured channels and whether they are open."""
     require_admin(context.service.principal)
     found = await context.dependencies.channels.settings()
     rows = [(name, one, context.dependencies.channels.is_open(name, one)) for name, one in found.items()]
@@ -204,26 +203,26 @@ async def list_channels(context: CurrentPage) -> Response:
 
 @router.post("/channels/{name}/{verb}")
 async def run_channel_action(context: CurrentPage, name: ChannelName, verb: str) -> Response:
-    """Send a test message, or switch the channel on or off."""
+    """Send a test message, or enable or disable the channel."""
     await context.read_form()
     try:
         if verb == "test":
             sent = await send_test(context.service.principal, context.dependencies, name)
-            said = f"{name}: {'the test message was taken' if sent.ok else 'not taken'}"
-            said += f" ({sent.detail})" if sent.detail else ""
+            message = f"{name}: the test message was {'accepted' if sent.ok else 'not accepted'}"
+            message += f" ({sent.detail})" if sent.detail else ""
         else:
             await apply_channel_changes(
                 context.service.principal, context.dependencies, name, {"enabled": verb == "enable"}
             )
-            said = f"{name} is {'on' if verb == 'enable' else 'off'}"
+            message = f"{name} is {'on' if verb == 'enable' else 'off'}"
     except InputError as exc:
-        said = str(exc)
-    return redirect("/dashboard/channels", message=said)
+        message = str(exc)
+    return redirect("/dashboard/channels", message=message)
 
 
 @router.get("/owners")
 async def list_owners(context: CurrentPage) -> Response:
-    """The accounts with what is used of the month's credits."""
+    """Show the accounts and the credits used this month."""
     require_admin(context.service.principal)
     accounts = await context.dependencies.accounts.list_accounts()
     rows = [(OwnerOut.from_account(one), one.level) for one in accounts]
@@ -232,7 +231,7 @@ async def list_owners(context: CurrentPage) -> Response:
 
 @router.post("/owners")
 async def set_owner(context: CurrentPage) -> Response:
-    """Make an account, or change its credits."""
+    """Create an account, or change its credits."""
     require_admin(context.service.principal)
     typed = await context.read_form()
     name, text = typed.get("name", "").strip()[:100], typed.get("credits", "").strip()
@@ -242,9 +241,9 @@ async def set_owner(context: CurrentPage) -> Response:
         await context.dependencies.accounts.set_plan(
             name, plan=plan, monthly_credits=amount, unlimited=amount is None
         )
-        said = f"{name} is set"
+        message = f"{name} is set"
     except ValueError:
-        said = "credits: must be a number, or empty for no limit"
+        message = "credits: must be a number, or empty for no limit"
     except SchedulerError as exc:
-        said = str(exc)
-    return redirect("/dashboard/owners", message=said)
+        message = str(exc)
+    return redirect("/dashboard/owners", message=message)

@@ -130,7 +130,7 @@ def test_a_file_is_whole_or_not_there_and_comes_back(
     listed = scheduler("list", "--json", **there)
 
     assert (0, 1, 0) == (written.code, nowhere.code, read.code)
-    assert "made: 2 tasks" in read.out
+    assert "created: 2 tasks" in read.out
     assert ["one", "two"] == [task["id"] for task in listed.data]
     assert [] == list(tmp_path.glob("*.part"))
 

@@ -104,7 +104,7 @@ def test_task_files_are_applied_and_applied_again_when_they_change(
     write_tasks({"id": "one", "title": "Another"}, {"id": "two"})
     daemon.until("tasks: 1 created, 1 updated, 0 removed, 0 unchanged")
     Path(path).write_text('{"tasks": [{"id": "three"}]}')
-    daemon.until("nothing was changed; mend this and save")
+    daemon.until("nothing was changed; fix this and save")
 
     assert "three" not in scheduler("list").out
     assert {"one", "two"} == {task["id"] for task in scheduler("list", "--json").data}

@@ -197,7 +197,7 @@ async def test_a_broken_document_is_reported_and_the_others_are_due(
     answer = await store.fetch_due(NOON, limit=9)
 
     assert ["sound"] == [each.task.id for each in answer.tasks]
-    reason = "maxRuns: Input should be a valid integer, unable to parse string as an integer"
+    reason = "maxRuns: must be a whole number"
     assert (InvalidDocument("odd", reason),) == answer.invalid
 
 

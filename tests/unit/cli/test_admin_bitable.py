@@ -43,7 +43,7 @@ def test_setup_makes_what_is_missing_once(scheduler: Scheduler, base: Base, tabl
     again = scheduler("bitable", "setup", "--json")
 
     assert (1, ["文本", "单选", "日期"]) == (dry.code, columns_before)
-    assert f"{len(TASK_COLUMNS) + 2} to make" in dry.out
+    assert f"{len(TASK_COLUMNS) + 2} to create" in dry.out
     assert (0, 0) == (first.code, again.code)
     assert {"there"} == {step["state"] for step in again.data}
     assert {column.name: int(column.type) for column in TASK_COLUMNS} == {
@@ -71,7 +71,7 @@ def test_setup_touches_no_column_of_a_persons_own_and_refuses_one_of_another_typ
 def test_setup_of_another_store_is_refused(scheduler: Scheduler, tmp_path: object) -> None:
     said = scheduler("bitable", "setup", STORE_URL=f"sqlite:///{tmp_path}/x.db")
 
-    assert (1, "STORE_URL: names no table of Feishu" in said.err) == (said.code, True)
+    assert (1, "STORE_URL: names no Feishu table" in said.err) == (said.code, True)
 
 
 def test_without_setup_every_command_says_so(scheduler: Scheduler, base: Base) -> None:

@@ -55,9 +55,9 @@ def test_list_names_the_channels_and_never_their_addresses(scheduler: Scheduler,
 @pytest.mark.parametrize(
     ("path", "code", "words"),
     [
-        ("/", 0, "was taken"),
-        ("/gone", 1, "HTTP 410: the receiver accepts no more; unset WEBHOOK_URL; trying again will not help"),
-        ("/busy", 1, "HTTP 503; it may work later"),
+        ("/", 0, "was accepted"),
+        ("/gone", 1, "HTTP 410: the receiver accepts no more; unset WEBHOOK_URL; a retry will not help"),
+        ("/busy", 1, "HTTP 503; a retry may help"),
     ],
 )
 def test_test_says_what_the_vendor_answered(
@@ -127,7 +127,7 @@ def test_digest_of_a_day_on_which_all_was_well_says_so(scheduler: Scheduler, hoo
         (("set", "webhook", "[]"), "settings: must be a JSON object"),
         (("set", "webhook", "{"), "settings: must be a JSON object"),
         (("set", "webhook", '{"enabled": false}'), "enabled: is not a setting"),
-        (("set", "webhook", '{"quiet": [{"from": "25:00", "to": "07:00"}]}'), "quiet.0.from: "),
+        (("set", "webhook", '{"quiet": [{"from": "25:00", "to": "07:00"}]}'), "quiet[0].from: "),
         (("set", "webhook", '{"digest": {"timezone": "Mars"}}'), "digest.timezone: "),
     ],
 )

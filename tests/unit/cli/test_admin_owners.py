@@ -35,7 +35,7 @@ def test_all_owners_are_listed(scheduler: Scheduler, words: tuple[str, ...]) -> 
     said = scheduler(*words)
 
     [head, ann, bob] = said.out.splitlines()
-    assert ["OWNER", "PLAN", "MONTH", "USED", "SET", "ASIDE", "CREDITS"] == head.split()
+    assert ["OWNER", "PLAN", "MONTH", "USED", "RESERVED", "CREDITS"] == head.split()
     assert ("ann", "5.5") == (ann.split()[0], ann.split()[-1])
     assert ["bob", "free"] == bob.split()[:2]
     assert ["ann", "bob"] == [one["name"] for one in scheduler(*words, "--json").data]
@@ -45,7 +45,7 @@ def test_all_owners_are_listed(scheduler: Scheduler, words: tuple[str, ...]) -> 
     ("words", "said"),
     [
         (("show", "nobody"), "nobody has no account: scheduler owners set nobody makes one"),
-        (("set", "ann"), "say what to change"),
+        (("set", "ann"), "nothing to change"),
         (("set", "ann", "--monthly-credits=-1"), "must be a number from 0"),
         (("set", "ann", "--monthly-credits", "nan"), "must be a number from 0"),
         (("set", " ", "--plan", "x"), "owner: must not be empty"),

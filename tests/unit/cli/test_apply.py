@@ -87,7 +87,7 @@ def test_with_one_fault_nothing_at_all_is_applied_and_all_faults_are_listed(
     assert (2, "") == (said.code, said.out)
     assert f"{bad}:1: b: timeoutSeconds: must be greater than 0\n" in said.err
     assert f"{bad}:1: c: schedul: unknown field; did you mean schedule?\n" in said.err
-    assert said.err.splitlines()[-1].startswith("scheduler: there are 2 faults")
+    assert said.err.splitlines()[-1].startswith("scheduler: there are 2 errors")
     assert ["kept"] == ids(scheduler)
 
 

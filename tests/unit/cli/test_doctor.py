@@ -62,10 +62,10 @@ def test_what_is_missing_is_a_warning(scheduler: Scheduler, write_tasks: WriteTa
     found = findings(said)
     assert 0 == said.code
     assert ["ok", "warn"] == [verdict for verdict, _ in found["secrets"]]
-    assert "CRON_SECRET_PREVIOUS still opens the door" in found["secrets"][1][1]
+    assert "CRON_SECRET_PREVIOUS is still accepted" in found["secrets"][1][1]
     assert (
         "warn",
-        "none is set up; nobody is told of failures -> set one up: docs/reference/notifications.md",
+        "none is set up; failures are not notified -> set one up: docs/reference/notifications.md",
     ) in found["channels"]
     assert "no tick has written anything yet" in found["pinger"][0][1]
 
@@ -91,7 +91,7 @@ def test_tasks_that_cannot_go_on_are_named(
     assert 1 == said.code
     assert any("spoilt cannot be read: timeoutSeconds" in text for text in texts)
     assert any("scheduler resume stopped" in text for text in texts)
-    assert any("late" in text and "is anybody pinging?" in text for text in texts)
+    assert any("late" in text and "do ticks arrive?" in text for text in texts)
 
 
 def test_channels_are_tried_when_asked_and_what_is_off_is_told(scheduler: Scheduler, site: str) -> None:
@@ -101,5 +101,5 @@ def test_channels_are_tried_when_asked_and_what_is_off_is_told(scheduler: Schedu
 
     assert (1, "FAIL") == (tried.code, findings(tried)["channels"][0][0])
     assert [
-        ("warn", "webhook is switched off -> mend it, then scheduler channels enable webhook")
+        ("warn", "webhook is switched off -> fix it, then scheduler channels enable webhook")
     ] == findings(off)["channels"]

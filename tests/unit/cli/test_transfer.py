@@ -62,8 +62,8 @@ def test_an_export_goes_into_another_store_and_says_how_much(command: Command, t
     again = command(import_file, paths=[file], variables=other(tmp_path))
 
     assert (0, f"{file}: 5 tasks, 0 runs, 0 documents\n", "") == (out.code, out.out, out.err)
-    assert (0, "made: 5 tasks, 0 runs, 0 documents\n", "") == (done.code, done.out, done.err)
-    assert (0, "made: 0 tasks, 0 runs, 0 documents\nas they were: 5 tasks, 0 runs, 0 documents\n") == (
+    assert (0, "created: 5 tasks, 0 runs, 0 documents\n", "") == (done.code, done.out, done.err)
+    assert (0, "created: 0 tasks, 0 runs, 0 documents\nunchanged: 5 tasks, 0 runs, 0 documents\n") == (
         again.code,
         again.out,
     )
@@ -126,7 +126,7 @@ def test_faults_are_told_and_the_rest_is_imported(command: Command, tmp_path: Pa
     assert 1 == said.code
     assert "1 created" in said.out
     assert f"{file}:2: Bad: schedule: is no schedule anybody knows" in said.err
-    assert "scheduler: 1 faults" in said.err
+    assert "scheduler: 1 errors" in said.err
 
 
 def test_what_differs_is_told(command: Command, tmp_path: Path, make_task: Callable[..., Task]) -> None:
@@ -139,7 +139,7 @@ def test_what_differs_is_told(command: Command, tmp_path: Path, make_task: Calla
     replaced = command(import_file, paths=[file], replace=True)
 
     assert (1, 0) == (kept.code, replaced.code)
-    assert "task tidy: is there already and differs; it stays, unless --replace is given\n" == kept.err
+    assert "task tidy: exists and differs; it stays unless --replace is given\n" == kept.err
     assert "replaced: 1 tasks" in replaced.out
 
 
@@ -196,6 +196,6 @@ def test_what_was_running_is_told(command: Command, tmp_path: Path, make_task: C
 
     said = command(export_store, path=tmp_path / "all.jsonl")
 
-    assert (1, "busy: still running; in the file due, as if the process had died\n") == (said.code, said.err)
+    assert (1, "busy: still running; the file has them as due, as after a crash\n") == (said.code, said.err)
     record = json.loads((tmp_path / "all.jsonl").read_text().splitlines()[1])
     assert "2026-11-20T12:00:00Z" == record["task"]["nextRunAt"]

@@ -63,8 +63,8 @@ def test_every_fault_is_told_with_its_field() -> None:
         actions.check_params("health_check_url", params)
 
     text = str(told.value)
-    assert "params.url: required" in text
-    assert "params.uri: unknown; did you mean url?" in text
+    assert "params.url: is required" in text
+    assert "params.uri: unknown field; did you mean url?" in text
     assert "params.timeoutSeconds: " in text
     assert 'params.expectedStatus: must be a code such as 200, a range such as "200-299"' in text
     assert "params.headers: The header Host is not allowed" in text

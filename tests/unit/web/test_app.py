@@ -271,9 +271,9 @@ async def test_an_overlong_token_never_reaches_the_check(
 FAILURES = [
     (StoreUnavailableError(CANARY), "The store could not be reached in time"),
     (StoreError(CANARY), "The store refused the work"),
-    (SettingsError(CANARY), "The scheduler failed; its log says how"),
-    (RuntimeError(CANARY), "The scheduler failed; its log says how"),
-    (TimeoutError(CANARY), "The scheduler failed; its log says how"),
+    (SettingsError(CANARY), "The scheduler failed; its log has the details"),
+    (RuntimeError(CANARY), "The scheduler failed; its log has the details"),
+    (TimeoutError(CANARY), "The scheduler failed; its log has the details"),
 ]
 
 

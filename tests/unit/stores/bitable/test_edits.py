@@ -139,7 +139,7 @@ async def test_blank_rows_and_columns_of_a_persons_own_are_passed_over(
     [
         ({**TASK, "schedule": "0 25 * * *"}, "ping", "schedule: "),
         ({**TASK, "params": "{url: "}, "ping", "params: this is not JSON"),
-        ({**TASK, "params": "[1]"}, "ping", "params: Input should be a valid dictionary"),
+        ({**TASK, "params": "[1]"}, "ping", "params: must be a mapping of names to values"),
         ({"id": "ping", "schedule": "daily"}, "ping", "type: "),
         ({**TASK, "id": "Not An Id"}, "Not An Id", "id: "),
         ({**TASK, "maxRuns": 0}, "ping", "maxRuns: "),

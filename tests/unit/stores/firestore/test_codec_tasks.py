@@ -125,9 +125,7 @@ def test_a_broken_document_names_field_and_fault_and_spares_the_others(
 
     assert 1 == len(answer.tasks)
     assert (
-        InvalidDocument(
-            "water-plants", "maxRuns: Input should be a valid integer, unable to parse string as an integer"
-        ),
+        InvalidDocument("water-plants", "maxRuns: must be a whole number"),
         InvalidDocument("water-plants", "params: a value of the kind bytes_value cannot be read"),
         InvalidDocument("water-plants", "memory: its JSON text cannot be read"),
     ) == answer.invalid
@@ -138,7 +136,7 @@ def test_an_empty_document_is_broken_with_the_number_of_its_faults() -> None:
 
     [broken] = to_query_result([document]).invalid
 
-    assert "title: Field required (and 3 more)" == broken.reason
+    assert "title: is required (and 3 more)" == broken.reason
 
 
 def full(make_task: Callable[..., Task]) -> Task:

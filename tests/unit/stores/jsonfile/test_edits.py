@@ -118,7 +118,7 @@ async def test_it_can_be_changed_before_any_tick_has_seen_it(folder: Folder) -> 
 @pytest.mark.parametrize(
     ("entry", "name", "reason"),
     [
-        ({**TASK, "prioritty": "high"}, "ping", "prioritty: unknown field; check its spelling"),
+        ({**TASK, "prioritty": "high"}, "ping", "prioritty: unknown field; did you mean priority?"),
         ({"id": "ping", "type": "http", "schedul": "daily"}, "ping", "schedul: unknown field"),
         ({**TASK, "runCount": 3}, "ping", "runCount: unknown field; the scheduler keeps it"),
         ({**TASK, "schedule": "0 25 * * *"}, "ping", "schedule: "),

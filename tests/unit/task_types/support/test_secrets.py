@@ -140,7 +140,7 @@ def test_a_reference_may_stand_in_any_field(name: str, params: dict[str, Any]) -
         ("http", {"url": "ftp://{{secret:A}}/"}, r"params\.url: The URL must start with http"),
         ("http", {"url": URL, "headers": "{{secret:A}}"}, r"params\.headers: "),
         ("http", {"url": URL, "other": "{{secret:A}}"}, r"params\.other: unknown"),
-        ("http", {"headers": {"X": "{{secret:A}}"}}, r"params\.url: required"),
+        ("http", {"headers": {"X": "{{secret:A}}"}}, r"params\.url: is required"),
         ("http", {"url": URL, "headers": {"X-{{secret:A}}": "x"}}, r"params\.headers: A header's name"),
         ("http", {"url": "{{secret:bad-name}}"}, r"params\.url: write a secret as \{\{secret:NAME\}\}"),
         ("http", {"url": "{{secret:}}"}, r"params\.url: write a secret as"),

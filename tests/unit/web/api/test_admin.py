@@ -74,7 +74,7 @@ async def test_a_channel_is_tested_and_switched_off_and_on_from_its_page(
     await browser.post("/dashboard/channels/webhook/enable")
     on = await browser.get("/dashboard/channels")
 
-    assert "taken" in tested.headers["location"]
+    assert "accepted" in tested.headers["location"]
     assert 1 == len(receiver.messages)
     assert (["off"], ["open"]) == tuple(
         re.findall(r'class="state \w+">(\w+)<', page.body.decode()) for page in (off, on)

@@ -1,0 +1,203 @@
+"""The groups of commands for administration: `channels`, `events`, `keys`, `owners` and `bitable`."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from functions.cli import admin
+from functions.cli.options import (
+    CommandContext,
+    Handler,
+    InstantOption,
+    JsonOption,
+    NameArgument,
+    invoke_refusable,
+)
+
+CHANNELS = typer.Typer(help="Notification channels, and whether they are open.", invoke_without_command=True)
+EVENTS = typer.Typer(help="Events that start tasks.", invoke_without_command=True)
+KEYS = typer.Typer(help="Keys for the API and the dashboard.", invoke_without_command=True)
+OWNERS = typer.Typer(help="Owners and their credits.", invoke_without_command=True)
+BITABLE = typer.Typer(help="A Feishu table as the store.", no_args_is_help=True)
+
+
+GROUPS = {"channels": CHANNELS, "events": EVENTS, "keys": KEYS, "owners": OWNERS, "bitable": BITABLE}
+
+
+def _default_command(context: typer.Context, handler: Handler, *, as_json: bool) -> CommandContext | None:
+    """Return the command of a group that is typed without a verb."""
+    return invoke_refusable(handler, as_json) if context.invoked_subcommand is None else None
+
+
+class ScopeName(StrEnum):
+    """What a key may do."""
+
+    READ = "read"
+    RUN = "run"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
+@CHANNELS.callback()
+def _channels_default(context: typer.Context, as_json: JsonOption = False) -> CommandContext | None:
+    return _default_command(context, admin.list_channels, as_json=as_json)
+
+
+@CHANNELS.command(name="list")
+def channels_list(as_json: JsonOption = False) -> CommandContext:
+    """List the channels that are set up."""
+    return invoke_refusable(admin.list_channels, as_json)
+
+
+@CHANNELS.command(name="test")
+def channels_test(name: NameArgument, as_json: JsonOption = False) -> CommandContext:
+    """Send a test message, and show the vendor's response."""
+    return invoke_refusable(admin.test_channel, as_json, name=name)
+
+
+@CHANNELS.command(name="enable")
+def channels_enable(name: NameArgument, as_json: JsonOption = False) -> CommandContext:
+    """Switch a channel on, also one that was switched off after an error."""
+    return invoke_refusable(admin.enable_channel, as_json, name=name)
+
+
+@CHANNELS.command(name="disable")
+def channels_disable(name: NameArgument, as_json: JsonOption = False) -> CommandContext:
+    """Switch a channel off."""
+    return invoke_refusable(admin.disable_channel, as_json, name=name)
+
+
+@CHANNELS.command(name="set")
+def channels_set(
+    name: NameArgument,
+    settings: Annotated[str, typer.Argument(metavar="JSON", help="Such as '{\"ratePerMinute\": 10}'.")],
+    as_json: JsonOption = False,
+) -> CommandContext:
+    """Set quiet hours, maintenance, a rate or a daily digest."""
+    return invoke_refusable(admin.set_channel, as_json, name=name, settings=settings)
+
+
+@EVENTS.callback()
+def _events_default(context: typer.Context, as_json: JsonOption = False) -> CommandContext | None:
+    return _default_command(context, admin.list_events, as_json=as_json)
+
+
+@EVENTS.command(name="list")
+def events_list(as_json: JsonOption = False) -> CommandContext:
+    """List the event types that start tasks."""
+    return invoke_refusable(admin.list_events, as_json)
+
+
+@EVENTS.command(name="publish")
+def events_publish(
+    event_type: Annotated[str, typer.Argument(metavar="TYPE", help="Such as order.paid.")],
+    data: Annotated[str, typer.Option(metavar="JSON", help="Such as '{\"total\": 12}'.")] = "",
+    source: Annotated[str, typer.Option(metavar="NAME", help="The event's source.")] = "cli",
+    subject: Annotated[str, typer.Option(metavar="TEXT", help="The event's subject.")] = "",
+    to: Annotated[str, typer.Option(metavar="ID", help="Start this task only.")] = "",
+    event_id: Annotated[
+        str, typer.Option("--id", metavar="ID", help="Publishing the same id again starts nothing.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> CommandContext:
+    """Send an event."""
+    return invoke_refusable(
+        admin.publish_event,
+        as_json,
+        event_type=event_type,
+        data=data,
+        source=source,
+        subject=subject,
+        to=to,
+        event_id=event_id,
+    )
+
+
+@KEYS.callback()
+def _keys_default(context: typer.Context, as_json: JsonOption = False) -> CommandContext | None:
+    return _default_command(context, admin.list_keys, as_json=as_json)
+
+
+@KEYS.command(name="list")
+def keys_list(as_json: JsonOption = False) -> CommandContext:
+    """List the keys."""
+    return invoke_refusable(admin.list_keys, as_json)
+
+
+@KEYS.command(name="create")
+def keys_create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The holder or the purpose.")],
+    scope: Annotated[list[ScopeName], typer.Option(help="What the key may do; may be repeated.")],
+    owner: Annotated[str, typer.Option(metavar="ID", help="Restrict it to this owner's tasks.")] = "",
+    expires: InstantOption = None,
+    as_json: JsonOption = False,
+) -> CommandContext:
+    """Create a key and show it once."""
+    scopes = [str(one) for one in scope]
+    return invoke_refusable(admin.create_key, as_json, name=name, scopes=scopes, owner=owner, expires=expires)
+
+
+@KEYS.command(name="revoke")
+def keys_revoke(
+    key_id: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, as keys list shows it.")],
+    as_json: JsonOption = False,
+) -> CommandContext:
+    """Revoke a key permanently."""
+    return invoke_refusable(admin.revoke_key, as_json, key_id=key_id)
+
+
+@OWNERS.callback()
+def _owners_default(context: typer.Context, as_json: JsonOption = False) -> CommandContext | None:
+    return _default_command(context, admin.list_owners, as_json=as_json)
+
+
+@OWNERS.command(name="list")
+def owners_list(as_json: JsonOption = False) -> CommandContext:
+    """List the owners that have an account."""
+    return invoke_refusable(admin.list_owners, as_json)
+
+
+@OWNERS.command(name="show")
+def owners_show(
+    owner: Annotated[str, typer.Argument(metavar="ID")], as_json: JsonOption = False
+) -> CommandContext:
+    """Show an owner's credits: used, reserved and available."""
+    return invoke_refusable(admin.show_owner, as_json, owner=owner)
+
+
+@OWNERS.command(name="set")
+def owners_set(
+    owner: Annotated[str, typer.Argument(metavar="ID")],
+    plan: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The plan's name, for information.")
+    ] = None,
+    monthly_credits: Annotated[
+        float | None, typer.Option(metavar="N", help="Credits for a calendar month, in UTC.")
+    ] = None,
+    unlimited: Annotated[bool, typer.Option("--unlimited", help="No credit limit.")] = False,
+    as_json: JsonOption = False,
+) -> CommandContext:
+    """Set an owner's plan or monthly credits."""
+    return invoke_refusable(
+        admin.set_owner,
+        as_json,
+        owner=owner,
+        plan=plan,
+        monthly_credits=monthly_credits,
+        unlimited=unlimited,
+    )
+
+
+@BITABLE.callback()
+def _bitable_group() -> None:
+    """A Feishu table as the store."""  # without it, typer makes a group of one command that command
+
+
+@BITABLE.command(name="setup")
+def bitable_setup(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what is missing.")] = False,
+    as_json: JsonOption = False,
+) -> CommandContext:
+    """Create the columns and tables that the store needs; repeating it is harmless."""
+    return invoke_refusable(admin.set_up_bitable, as_json, dry_run=dry_run)

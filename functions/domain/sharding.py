@@ -59,16 +59,16 @@ def parse_assignment(body: bytes) -> WorkerAssignment:
     try:
         given = json.loads(body) if body.strip() else {}
     except (ValueError, RecursionError):
-        raise InputError("body: it is not JSON") from None
+        raise InputError("body: must be JSON") from None
     if not isinstance(given, Mapping) or given.keys() - ASSIGNMENT_FIELDS:
         raise InputError(
-            f"body: an object with {', '.join(sorted(ASSIGNMENT_FIELDS))} and nothing else is wanted"
+            f"body: must be an object with {', '.join(sorted(ASSIGNMENT_FIELDS))} and nothing else"
         )
     if "shards" in given and "tasks" in given:
         raise InputError("shards, tasks: give one or the other")
     part = given.get("part", 0)
     if type(part) is not int or not 0 <= part < 1_000_000:
-        raise InputError("part: a whole number from 0 is wanted")
+        raise InputError("part: must be a whole number from 0")
     shards = _parse_shards(given["shards"]) if "shards" in given else (0, SHARDS - 1)
     return WorkerAssignment(shards, _parse_tasks(given["tasks"]) if "tasks" in given else (), part)
 
@@ -90,10 +90,10 @@ def _parse_shards(given: Any) -> tuple[int, int]:
         first, last = given
         if 0 <= first <= last < SHARDS:
             return first, last
-    raise InputError(f"shards: [first, last] is wanted, from 0 to {SHARDS - 1}")
+    raise InputError(f"shards: must be [first, last], from 0 to {SHARDS - 1}")
 
 
 def _parse_tasks(given: Any) -> tuple[str, ...]:
     if isinstance(given, list) and 0 < len(given) <= MAX_TASKS and all(type(one) is str for one in given):
         return tuple(dict.fromkeys(given))
-    raise InputError(f"tasks: a list of 1 to {MAX_TASKS} ids is wanted")
+    raise InputError(f"tasks: must be a list of 1 to {MAX_TASKS} ids")

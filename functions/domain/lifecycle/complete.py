@@ -269,7 +269,7 @@ def apply_overlap_policy(task: Task, *, now: datetime) -> tuple[dict[str, Any], 
     if left_out is None:
         return after, []
     which = SkippedRange(count=left_out.count, first=left_out.first, last=left_out.last)
-    summary = "The run before was still in work"
+    summary = "The previous run was still in progress"
     return after, [skipped_run(task, which, SkipReason.OVERLAP, summary, now=now)]
 
 

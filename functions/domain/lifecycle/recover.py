@@ -97,7 +97,7 @@ def skip_too_long(
     """Skip the occurrence *start* would attempt: no tick is long enough for it."""
     limit_s = max_duration.total_seconds() if max_duration else 0
     summary = (
-        f"timeoutSeconds is {task.timeout_seconds:g}, but a tick here has room for "
+        f"timeoutSeconds is {task.timeout_seconds:g}, but a tick here has time for "
         f"{limit_s:g} s; shorten it, raise TICK_BUDGET_SECONDS or set WORKER_QUEUE"
     )
     claimed = task.model_copy(update=dict(start.changes))

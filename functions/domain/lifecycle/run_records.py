@@ -47,7 +47,7 @@ def run_of_skipped_range(task: Task, skipped: SkippedRange, *, now: datetime) ->
         task,
         skipped,
         SkipReason.MISFIRE,
-        f"Nobody pinged the scheduler in time for {what}; a later run stands in",
+        f"No tick came in time for {what}; a later run stands in",
         now=now,
     )
 

@@ -195,7 +195,7 @@ def render(
 
 
 def _message_id(notifications: Sequence[Notification], sender: str) -> str:
-    name = uuid.uuid5(uuid.NAMESPACE_URL, " ".join(notice.id for notice in notifications))
+    name = uuid.uuid5(uuid.NAMESPACE_URL, " ".join(notification.id for notification in notifications))
     return f"<{name}@{sender.rpartition('@')[2]}>"
 
 

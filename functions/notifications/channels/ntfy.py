@@ -90,7 +90,7 @@ def render(notifications: Sequence[Notification], locale: Locale, *, topic: str)
     def render_within(limits: Limits) -> dict[str, object]:
         digest = locale.build_message(notifications, limits)
         problem = digest.severity in ("bad", "warning")
-        urgent = problem and any(notice.priority is Priority.URGENT for notice in notifications)
+        urgent = problem and any(notification.priority is Priority.URGENT for notification in notifications)
         message: dict[str, object] = {
             "topic": topic,
             "title": truncate(defuse_links(digest.headline), TITLE_UNITS),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from functions.domain.alerts.model import Notification
@@ -63,11 +64,11 @@ class PagerDutyChannel:
         Raises:
             PostError: No response came; events may have arrived.
         """
-        latest = {notice.task_id: notice for notice in sorted(notifications, key=lambda notice: notice.at)}
+        latest = {one.task_id: one for one in sorted(notifications, key=attrgetter("at"))}
         events = [
             event
-            for notice in latest.values()
-            if (event := render(notice, self._locale, key=self._key)) is not None
+            for notification in latest.values()
+            if (event := render(notification, self._locale, key=self._key)) is not None
         ]
         responses = await asyncio.gather(*(self._post_body(to_json_bytes(event)) for event in events))
         results = [classify_response(response, now=now).result for response in responses]

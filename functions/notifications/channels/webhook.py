@@ -90,7 +90,7 @@ def render(notifications: Sequence[Notification]) -> bytes:
 
 def message_id(notifications: Sequence[Notification]) -> str:
     """Return an id that is the same at every attempt, by which the receiver recognises repetitions."""
-    ids = "\n".join(notice.id for notice in notifications)
+    ids = "\n".join(notification.id for notification in notifications)
     return f"msg_{hashlib.sha256(ids.encode()).hexdigest()[:32]}"
 
 
@@ -136,12 +136,12 @@ def _parse_key(name: str, secret: str) -> bytes:
 
 
 def _build_body(notifications: Sequence[Notification], items: int, chars: int, count: int) -> bytes:
-    data: dict[str, Any] = {"notices": [_to_json(notice, items, chars) for notice in notifications[:count]]}
+    data: dict[str, Any] = {"notices": [_to_json(one, items, chars) for one in notifications[:count]]}
     if len(notifications) > count:
         data["more"] = len(notifications) - count
     message = {
         "type": "cronfire.notices",
-        "timestamp": format_instant(max(notice.at for notice in notifications)),
+        "timestamp": format_instant(max(notification.at for notification in notifications)),
         "data": data,
     }
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self, TypeVar
 
 from functions.domain.alerts.model import Notification, NotificationKind
@@ -121,7 +121,7 @@ def build_message(
     return Message(
         severity=STYLES[notifications[0].kind].severity,
         headline=_headline(notifications, phrases),
-        rows=tuple(_row(notice, phrases, limits, public_url) for notice in notifications[: limits.rows]),
+        rows=tuple(_row(one, phrases, limits, public_url) for one in notifications[: limits.rows]),
         omitted=phrases.omitted.format(n=hidden) if hidden > 0 else "",
         link_label=phrases.open_task,
     )
@@ -142,8 +142,8 @@ def render_fullest(render: Callable[[Limits], _T], fits: Callable[[_T], bool]) -
 
 def _headline(notifications: Sequence[Notification], phrases: Phrases) -> str:
     tasks: dict[NotificationKind, set[str]] = {}
-    for notice in notifications:
-        tasks.setdefault(notice.kind, set()).add(notice.task_id)
+    for notification in notifications:
+        tasks.setdefault(notification.kind, set()).add(notification.task_id)
     if len(notifications) == 1:
         return _sentence(notifications[0], phrases)
     return phrases.separator.join(
@@ -186,38 +186,43 @@ def _sentence(notification: Notification, phrases: Phrases) -> str:
 
 
 def _details(notification: Notification, phrases: Phrases) -> str:
-    """What helps to judge a failure or a stop; good news needs none. Moments are in the task's zone."""
+    """Return what a user wants to know of a problem; empty for any other notification.
+
+    Instants are in the task's zone, which ends the line, e.g.
+    `since 2026-11-20 19:45, 3 attempts, took 1.2 s, next run 2026-11-20 20:05 (Asia/Shanghai)`.
+    """
     if STYLES[notification.kind].severity not in ("bad", "warning"):
         return ""
-    parts: list[str] = []
-    if notification.since is not None and notification.failures > 1:
-        parts.append(phrases.since.format(time=format_instant(notification.since, notification.timezone)))
-    if notification.last_success_at is not None:
-        parts.append(
-            phrases.last_good.format(time=format_instant(notification.last_success_at, notification.timezone))
-        )
-    if notification.attempt > 1:
-        parts.append(phrases.attempts.format(n=notification.attempt))
-    if notification.duration_ms:
-        parts.append(
-            phrases.took.format(
-                span=format_duration(timedelta(milliseconds=notification.duration_ms), phrases)
-            )
-        )
+    with_time = _dated_details(notification, phrases)
+    parts = [
+        *with_time[:2],
+        phrases.attempts.format(n=notification.attempt) if notification.attempt > 1 else "",
+        phrases.took.format(span=format_duration(timedelta(milliseconds=notification.duration_ms), phrases))
+        if notification.duration_ms
+        else "",
+        *with_time[2:],
+    ]
+    zone = f" ({zone_name(notification.timezone)})" if any(with_time) else ""
+    return phrases.separator.join(part for part in parts if part) + zone
+
+
+def _dated_details(notification: Notification, phrases: Phrases) -> tuple[str, str, str, str]:
+    """Return since when, the last success, the schedule and the next run; empty where unknown."""
+
+    def dated(phrase: str, at: datetime | None) -> str:
+        return "" if at is None else phrase.format(time=format_instant(at, notification.timezone))
+
+    schedule = ""
     if notification.schedule:
-        parts.append(
-            phrases.schedule.format(schedule=single_line(_schedule(notification, phrases), SCHEDULE_CHARS))
+        schedule = phrases.schedule.format(
+            schedule=single_line(_schedule(notification, phrases), SCHEDULE_CHARS)
         )
-    if notification.next_run_at is not None:
-        parts.append(
-            phrases.next_run.format(time=format_instant(notification.next_run_at, notification.timezone))
-        )
-    has_since = notification.since is not None and notification.failures > 1
-    has_time = bool(
-        notification.schedule or notification.next_run_at or notification.last_success_at or has_since
+    return (
+        dated(phrases.since, notification.since if notification.failures > 1 else None),
+        dated(phrases.last_good, notification.last_success_at),
+        schedule,
+        dated(phrases.next_run, notification.next_run_at),
     )
-    zone = f" ({zone_name(notification.timezone)})" if has_time else ""
-    return phrases.separator.join(parts) + zone
 
 
 def _schedule(notification: Notification, phrases: Phrases) -> str:

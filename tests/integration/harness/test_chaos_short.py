@@ -15,6 +15,8 @@ from tests.harness.chaos.run import Result, run
 from tests.harness.chaos.setup import Setup
 from tests.support.firestore_emulator import emulator_host
 
+pytestmark = pytest.mark.xdist_group("chaos")  # many processes each: one after the other
+
 SHORT = Setup(
     store="sqlite",
     seed=7,

@@ -52,7 +52,9 @@ async def test_a_sleeper_that_wakes_disturbs_nobody(tmp_path: Path) -> None:
 async def test_a_sleeper_that_ignores_its_fence_is_noticed(tmp_path: Path) -> None:
     history = await oversleep(tmp_path, mutant="settle_without_fence")
 
-    assert {"accounted_twice", "repeated"} <= judge(history).codes
+    codes = judge(history).codes
+    assert "accounted_twice" in codes
+    assert codes & {"doubled", "repeated"}  # by how long the second is at work after the third has begun
 
 
 def test_every_mutant_has_conditions_in_which_it_shows() -> None:

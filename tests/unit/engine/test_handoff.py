@@ -77,7 +77,7 @@ async def test_a_task_too_long_for_any_worker_is_skipped_with_the_reason(
 
     [run] = await world.store.runs(task_id="backup")
     assert (OutcomeKind.SKIPPED, SkipReason.BUDGET) == (run.outcome, run.skip_reason)
-    assert "room for 278 s" in run.summary
+    assert "time for 278 s" in run.summary
     assert [] == workers.asked
 
 

@@ -1,0 +1,51 @@
+"""Commands of a principal: only on tasks that the principal may see, and recorded for audit."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from functions.domain.access import Principal
+from functions.domain.task import Task
+from functions.errors import NotFoundError
+from functions.services.tasks import TaskService
+from functions.stores.sqlite.store import SqliteStore
+from tests.conftest import NOON
+from tests.contract.documents import create, read
+
+MakeTask = Callable[..., Task]
+
+
+@pytest.fixture
+async def store(tmp_path: Path, make_task: MakeTask) -> AsyncIterator[SqliteStore]:
+    one = SqliteStore(str(tmp_path / "tasks.db"))
+    await create(one, make_task(id="one", owner="ann"))
+    yield one
+    await one.close()
+
+
+def service_of(store: SqliteStore, owner: str) -> TaskService:
+    principal = Principal(id="k", name="key", scopes=frozenset({"read", "run"}), owner=owner)
+    return TaskService(store, principal, clock=lambda: NOON, new_id=lambda: "id")
+
+
+@pytest.mark.parametrize("command", [TaskService.pause, TaskService.request_run, TaskService.cancel])
+async def test_task_of_another_owner_is_not_found_and_stays(
+    store: SqliteStore, command: Callable[[TaskService, str], Awaitable[object]]
+) -> None:
+    before = await read(store, "one")
+
+    with pytest.raises(NotFoundError, match="no task 'one'"):
+        await command(service_of(store, "bob"), "one")
+
+    assert before == await read(store, "one")
+
+
+async def test_pause_returns_the_stored_task_and_is_audited(store: SqliteStore) -> None:
+    service = service_of(store, "ann")
+
+    paused = await service.pause("one", note="holiday")
+
+    assert paused == await read(store, "one")
+    assert paused.task.pause is not None
+    assert [("paused", "holiday")] == [(one.verb, one.note) for one in await service.audit_trail("one")]

@@ -85,7 +85,7 @@ def test_channels_events_and_history_are_there(scheduler: Scheduler, write_tasks
         (("list",), {"SCHEDULER_KEY": ""}, 2, "SCHEDULER_KEY is missing"),
         (("list",), {"SCHEDULER_URL": "http://127.0.0.1:1"}, 1, "no answer"),
         (("list",), {"SCHEDULER_URL": "cron.example.com"}, 2, "SCHEDULER_URL: must begin with https://"),
-        (("tick",), {}, 2, "cannot be had over SCHEDULER_URL"),
+        (("tick",), {}, 2, "does not work over SCHEDULER_URL"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(

@@ -345,9 +345,17 @@ def create_app(settings: Settings, build_app: Callable[[], SchedulerApp]) -> Tri
 
 
 def build_api_app(
-    settings: Settings, dependencies: "ApiDependencies", token_verifier: GoogleTokenVerifier | None = None
+    settings: Settings,
+    dependencies: "ApiDependencies",
+    token_verifier: GoogleTokenVerifier | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
 ) -> ASGIApp:
-    """Return the API and the dashboard; *token_verifier* authenticates Pub/Sub's pushes of events.
+    """Return the API and the dashboard.
+
+    Args:
+        token_verifier: Authenticates Pub/Sub's pushes of events; None when none are accepted.
+        clock: A monotonic clock in seconds, for the rate of each key.
 
     The imports are here because FastAPI takes 250 ms to import, and no tick needs it.
     """
@@ -358,7 +366,7 @@ def build_api_app(
         dependencies,
         admin_key=None if settings.api_key is None else settings.api_key.get_secret_value(),
         version=__version__,
-        clock=time.monotonic,
+        clock=clock,
         token_verifier=token_verifier,
     )
     add_dashboard(api, dependencies)

@@ -50,9 +50,11 @@ async def wired(tmp_path: Path, clock: Clock) -> AsyncIterator[App]:
 
 
 @pytest.fixture
-def api(wired: App) -> Call:
+def api(wired: App, clock: Clock) -> Call:
     """Ask the API; *key* None sends none, *json_* or *raw* is the body."""
-    app = build_api_app(Settings.from_env({"API_KEY": ADMIN}, serves_http=False), wired)
+    app = build_api_app(
+        Settings.from_env({"API_KEY": ADMIN}, serves_http=False), wired, clock=lambda: clock.now.timestamp()
+    )
 
     async def ask(
         method: str,

@@ -53,5 +53,7 @@ def browser(wired: App) -> Browser:
 
 
 def make_browser(wired: App) -> Callable[[], Browser]:
-    app = build_api_app(Settings.from_env({"API_KEY": ADMIN}, serves_http=False), wired)
+    app = build_api_app(
+        Settings.from_env({"API_KEY": ADMIN}, serves_http=False), wired, clock=lambda: wired.now().timestamp()
+    )
     return lambda: Browser(app)

@@ -128,11 +128,11 @@ class TickStore(Protocol):
     async def write_with_runs(
         self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
     ) -> list[WriteResult]:
-        """Keep *entry* in the ledger, then do *writes* as `write` does.
+        """Store *batch*, then apply *writes* as `write` does.
 
-        No write is applied unless the entry is kept. Keeping an entry twice leaves one, with the runs of
-        the second time. The entry is kept even if some writes are refused: whoever wrote it strikes what
-        did not come to pass.
+        No write is applied unless the batch is stored. Storing a batch twice leaves one, with the runs of the
+        second time. The batch stays even if some writes meet conflicts: the caller removes the runs of what
+        was not applied.
         """
         ...
 

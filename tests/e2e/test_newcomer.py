@@ -80,7 +80,7 @@ def _click_through(function: str, shop: str) -> None:
         window.get(f"{function}/dashboard/agenda")
         _type(window, "key", "wrong")
         _press(window, "Sign in")
-        assert "This key opens nothing" in _text(window, ".fault")
+        assert "This key is not valid" in _text(window, ".fault")
         _type(window, "key", KEY)
         _press(window, "Sign in")
         assert "The next 24 hours" == _text(window, "h1"), "back to the page that was wanted"

@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from functions.domain.run import Run
 from functions.domain.storage import TaskFilter, VersionedTask
 from functions.interfaces import Store
 from functions.services.paging import all_tasks
@@ -137,8 +138,7 @@ class _World:
             if late and not any(_waits(stored, healed) for stored in await self._tasks()):
                 break
             await asyncio.sleep(LOOK_S)
-        found = await self._tasks()
-        runs = [run for task in self.ids for run in await self.store.runs(task_id=task, limit=RUNS_OF_A_TASK)]
+        found, runs = await self._read_all()
         return History(
             healed=healed,
             read=self.clock.time(),
@@ -151,6 +151,17 @@ class _World:
             tasks=tuple(stored.task.model_dump(mode="json", by_alias=True) for stored in found),
             runs=tuple(run.model_dump(mode="json", by_alias=True) for run in runs),
         )
+
+    async def _read_all(self) -> tuple[list[VersionedTask], list[Run]]:
+        """Read all tasks and runs as they were at one moment: a tick whose caller gave up may still write."""
+        while True:
+            found = await self._tasks()
+            runs = [
+                run for task in self.ids for run in await self.store.runs(task_id=task, limit=RUNS_OF_A_TASK)
+            ]
+            if found == await self._tasks():
+                return found, runs
+            await asyncio.sleep(LOOK_S)
 
     async def _tasks(self) -> list[VersionedTask]:
         return await all_tasks(self.store, TaskFilter())

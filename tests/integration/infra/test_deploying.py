@@ -11,6 +11,8 @@ import yaml
 
 from functions.config.settings import Settings
 
+pytestmark = pytest.mark.xdist_group("deploying")  # all pack the same file of the checkout
+
 ROOT = Path(__file__).parents[3]
 CONTAINER = ROOT / "infra" / "container"
 GCLOUD = r"""#!/usr/bin/env bash

@@ -6,11 +6,14 @@ import pytest
 
 HERE = Path(__file__).parent
 SLOW = ("harness",)
-# What needs an emulator or much time, and no second process.
+# What needs an emulator, a server with real waits, or much time, and no second process.
 IN_PROCESS = (
     "cli/test_export_import.py",
     "harness/test_nth_call.py",
     "harness/test_year.py",
+    "stores/test_bitable_edits.py",
+    "stores/test_bitable_faults.py",
+    "stores/test_bitable_lease.py",
     "stores/test_firestore.py",
     "stores/test_firestore_bill.py",
     "stores/test_firestore_faults.py",

@@ -128,6 +128,7 @@ def owner(task_id: str) -> str:
     return OWNERS.get(task_id, "emil")
 
 
+@pytest.mark.slow
 async def test_a_week_is_a_handful_of_messages_for_each(
     engine: Engine, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,9 +1,11 @@
 """`scripts/deploy` with stand-ins for gcloud and terraform; the container as far as a machine allows."""
 
+import fcntl
 import os
 import re
 import subprocess
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import yaml
 
 from functions.config.settings import Settings
 
-pytestmark = pytest.mark.xdist_group("deploying")  # all pack the same file of the checkout
+pytestmark = pytest.mark.timeout(400)  # each waits for the others: all pack the same file of the checkout
 
 ROOT = Path(__file__).parents[3]
 CONTAINER = ROOT / "infra" / "container"
@@ -30,14 +32,18 @@ printf '%s\n' "terraform $*" >>"$CALLS"
 
 
 @pytest.fixture
-def calls(tmp_path: Path) -> Path:
-    """Where the stand-ins write down how they were called."""
+def calls(tmp_path: Path) -> Iterator[Path]:
+    """The file in which the stand-ins write how they were called; one test at a time, in all processes."""
     for name, text in (("gcloud", GCLOUD), ("terraform", TERRAFORM)):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     file = tmp_path / "calls"
     file.touch()
-    return file
+    lock = ROOT / ".cronfire" / "deploying.lock"
+    lock.parent.mkdir(exist_ok=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield file
 
 
 def deploy(calls: Path, *words: str, given: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
@@ -77,8 +83,9 @@ def test_it_packs_tries_asks_applies_and_ticks_in_this_order(calls: Path) -> Non
 
 
 def test_secrets_that_have_a_value_keep_it_and_others_get_a_long_one(calls: Path) -> None:
-    deploy(calls, *WHERE, "--yes")
+    done = deploy(calls, *WHERE, "--yes")
 
+    assert 0 == done.returncode, done.stderr
     added = re.findall(r"secrets versions add (\S+)", calls.read_text())
     lengths = [int(text) for text in re.findall(r"^value (\d+)$", calls.read_text(), re.M)]
     assert ["cronfire-cron-secret", "cronfire-cron-secret-previous"] == added

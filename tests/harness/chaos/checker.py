@@ -67,7 +67,7 @@ def _judge_accounts(task_id: str, plan: Plan, evidence: Evidence, verdict: Verdi
             ends[instant(run["occurrence"])].append(run)
     for at in sorted(plan.must | (plan.by_hand if task else set())):
         covering = [run for run in skips if _covers(run, at, plan)]
-        waiting = [] if task is None else _waiting(task, at)
+        waiting = [] if task is None else _waiting(task, at, plan)
         verdict.counts["occurrences due"] += at in plan.must
         _one_end(f"{task_id}@{at:%FT%TZ}", at, [*ends[at], *covering], waiting, evidence, verdict)
     for run in skips:
@@ -110,14 +110,19 @@ def _covers(run: Json, at: datetime, plan: Plan) -> bool:
     return first <= at <= last and (at == first or at not in plan.by_hand)
 
 
-def _waiting(task: Json, at: datetime) -> list[str]:
-    """Where in the task's document *at* still stands in line."""
+def _waiting(task: Json, at: datetime, plan: Plan) -> list[str]:
+    """Where in the task's document *at* still stands in line.
+
+    The schedule's own place says nothing of a run that a user asked for: that one goes first, and may end while an
+    older occurrence of the schedule waits (in a task that its failures have paused, say).
+    """
     found = []
     if task.get("occurrence") and instant(task["occurrence"]) == at:
         found.append("in hand")
     if any(instant(extra["at"]) == at for extra in task.get("backlog", ())):
         found.append("backlog")
-    if task.get("nextOccurrence") and instant(task["nextOccurrence"]) <= at and not found:
+    scheduled = at in plan.must and task.get("nextOccurrence")
+    if scheduled and instant(task["nextOccurrence"]) <= at and not found:
         found.append("nextOccurrence")
     return found
 

@@ -186,6 +186,13 @@ WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
 
 RIGHT: dict[str, dict[str, Any]] = {
     "nothing special": {},
+    "a run by hand that paused the task, with an older occurrence in line": {
+        "calls": (*(call(m) for m in (1, 2)), call(3, 30, key=f"t@{text(at(3, 30))}", answer="500")),
+        "runs": (*(run(m) for m in (1, 2)), run(3, 30, **BY_HAND, outcome="failed")),
+        "ops": (MANUAL,),
+        "tasks": (task(status="paused", nextOccurrence=text(at(3)), nextRunAt=None),),
+        "spec": {"notify": []},
+    },
     "a failure and its recovery, told": plus(
         3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),)
     )

@@ -1,15 +1,16 @@
 """One SQLite file, open in a thread of its own; calls are bounded in time, errors are StoreErrors."""
 
 import asyncio
+import secrets
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from functions.errors import StoreError, StoreTimeoutError, StoreUnavailableError
-from functions.stores.sqlite.schema import migrate
 
 BUSY_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 SQLITE_ERRORS = (sqlite3.Error, OverflowError, UnicodeError)  # the last two: a value that SQLite cannot hold
@@ -48,6 +49,43 @@ def _explain_open_failure(path: Path) -> str:
     return "it cannot be opened; check the permissions of the file and of its folder"
 
 
+def new_revisions(count: int) -> range:
+    """Return *count* revisions in a row that no document of any store file has had.
+
+    Drawn from 62 random bits: a counter in the file would be one statement more in each transaction, and each
+    statement waits for the interpreter lock, up to 5 ms while the event loop is busy.
+    """
+    first = secrets.randbits(62)
+    return range(first, first + count)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit the statements inside, or roll back when anything raises.
+
+    The lock for writing is taken at the start: taken later, at the first write, SQLite would refuse it
+    without waiting when another process has written meanwhile.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+@contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let several reads inside see the same state. Nothing may be written."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
 T = TypeVar("T")
 
 
@@ -59,12 +97,21 @@ class SqliteConnection:
 
     Args:
         path: Of the file, or `:memory:`.
+        prepare: Makes a fresh connection to the file at a path fit for use, and an empty file a store.
         lock_timeout_s: How long one call waits for another process's lock.
         operation_timeout_s: How long a caller waits for one call in all.
     """
 
-    def __init__(self, path: str, *, lock_timeout_s: float, operation_timeout_s: float) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        prepare: Callable[[sqlite3.Connection, str], None],
+        lock_timeout_s: float,
+        operation_timeout_s: float,
+    ) -> None:
         self.path = path
+        self._prepare = prepare
         self._lock_timeout_s = lock_timeout_s
         self._operation_timeout_s = operation_timeout_s
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
@@ -79,7 +126,17 @@ class SqliteConnection:
             StoreUnavailableError: Locked for too long, or no answer in time; the work was not done.
             StoreError: The file cannot be used as it is; the text says why.
         """
-        future = self._submit(partial(self._execute, work))
+        return await self._wait_for(self._submit(partial(self._execute, work)))
+
+    async def run_in_transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return the result of *work*, whose statements are committed, or undone when it raises.
+
+        Raises:
+            StoreTimeoutError, StoreUnavailableError, StoreError: As from `run`.
+        """
+        return await self._wait_for(self._submit(partial(self._execute_in_transaction, work)))
+
+    async def _wait_for(self, future: Future[T]) -> T:
         try:
             async with asyncio.timeout(self._operation_timeout_s):
                 return await asyncio.wrap_future(future)
@@ -113,11 +170,19 @@ class SqliteConnection:
         except SQLITE_ERRORS as exc:
             raise to_store_error(exc, self.path) from None  # SQLite's text may quote stored data
 
+    def _execute_in_transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            connection = self._get_connection()
+            with transaction(connection):
+                return work(connection)
+        except SQLITE_ERRORS as exc:
+            raise to_store_error(exc, self.path) from None
+
     def _get_connection(self) -> sqlite3.Connection:
         if self._connection is None:
             connection = sqlite3.connect(self.path, timeout=self._lock_timeout_s, isolation_level=None)
             try:
-                migrate(connection, self.path)
+                self._prepare(connection, self.path)
             except BaseException:
                 connection.close()
                 raise

@@ -10,6 +10,7 @@ from typing import Any
 from functions.domain.storage import Document, DocumentKind, WriteResult, WriteStatus
 from functions.errors import InputError
 from functions.stores.codec import from_microseconds, to_microseconds
+from functions.stores.sqlite.connection import new_revisions
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +23,6 @@ SELECT_DOCUMENTS = """
 SELECT_DOCUMENTS_OF_KIND = """
     SELECT id, rev, expire_at, data FROM documents WHERE kind = ? AND id > ? ORDER BY id LIMIT ?
 """
-ALLOCATE_REVISIONS = "UPDATE revisions SET last = last + ? RETURNING last"
 INSERT_DOCUMENT = """
     INSERT INTO documents (rev, expire_at, data, kind, id) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (kind, id) DO NOTHING
@@ -62,11 +62,9 @@ def put_documents(
     connection: sqlite3.Connection, documents: Sequence[Document], rows: Sequence[tuple[Any, ...]]
 ) -> list[WriteResult]:
     """Create or replace each document whose precondition holds. Call it in a transaction."""
-    [[last]] = connection.execute(ALLOCATE_REVISIONS, (len(documents),)).fetchall()
-    revisions = range(last - len(documents) + 1, last + 1)
     return [
         _put_document(connection, document, row, rev)
-        for document, row, rev in zip(documents, rows, revisions, strict=True)
+        for document, row, rev in zip(documents, rows, new_revisions(len(documents)), strict=True)
     ]
 
 

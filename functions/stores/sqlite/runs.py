@@ -11,7 +11,8 @@ from functions.stores.codec import decode_runs, encode_model, to_microseconds
 
 PRUNE_BATCH_SIZE = 500  # entries removed in one transaction, so that no other process waits long for the lock
 
-UPSERT_BATCH = "INSERT OR REPLACE INTO run_batches (id, at, keys) VALUES (?, ?, ?)"
+INSERT_BATCH = "INSERT OR IGNORE INTO run_batches (id, at, keys) VALUES (?, ?, ?)"
+REPLACE_BATCH = "INSERT OR REPLACE INTO run_batches (id, at, keys) VALUES (?, ?, ?)"
 # An attempt recorded as abandoned may have ended after all: its own record replaces the presumed one.
 INSERT_RUNS = """
     INSERT INTO runs (key, task_id, finished_at, batch_id, doc)
@@ -71,7 +72,15 @@ def encode_batch(batch: RunBatch) -> BatchRows:
 
 def save_batch(connection: sqlite3.Connection, rows: BatchRows) -> None:
     """Save a batch; runs that it held before and no longer holds are removed. Call it in a transaction."""
-    name, at, keys = rows[0]
+    is_new = connection.execute(INSERT_BATCH, rows[0]).rowcount == 1
+    if not is_new:
+        _remove_runs_not_in(connection, rows[0])
+        connection.execute(REPLACE_BATCH, rows[0])
+    connection.execute(INSERT_RUNS, {"batch_id": rows[0][0], "runs": rows[1]})
+
+
+def _remove_runs_not_in(connection: sqlite3.Connection, batch: tuple[str, int, str]) -> None:
+    name, at, keys = batch
     for (key,) in connection.execute(SELECT_REMOVED_KEYS, (name, keys)).fetchall():
         gone = {
             "key": key.decode(),
@@ -80,8 +89,6 @@ def save_batch(connection: sqlite3.Connection, rows: BatchRows) -> None:
         }
         connection.execute(REASSIGN_RUN, gone)
         connection.execute(DELETE_RUN, gone)
-    connection.execute(UPSERT_BATCH, rows[0])
-    connection.execute(INSERT_RUNS, {"batch_id": name, "runs": rows[1]})
 
 
 def runs_of_tick(connection: sqlite3.Connection, tick_id: str) -> list[Run]:

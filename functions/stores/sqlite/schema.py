@@ -1,47 +1,17 @@
-"""The tables of the SQLite store, their migration, and transactions."""
+"""The tables of the SQLite store, and their migration."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from functions.errors import StoreError
-
-
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Commit the statements inside, or roll back when anything raises.
-
-    The lock for writing is taken at the start: taken later, at the first write, SQLite would refuse it
-    without waiting when another process has written meanwhile.
-    """
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-
-
-@contextmanager
-def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
-    """Let several reads inside see the same state. Nothing may be written."""
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-
+from functions.stores.sqlite.connection import snapshot, transaction
 
 SCHEMA_VERSION = 2
 APPLICATION_ID = 0x43524F4E  # "CRON", in the file's header: tells our file from another program's
 MAX_WAL_ATTEMPTS = 10  # at switching to WAL while other processes open the same new file
 
-# Instants are microseconds since 1970. `rev` comes from one counter for all tasks, so that no revision ever
-# comes twice, not even when a task is deleted and made again. An entry lists its runs by key: a run that
-# two entries keep (a flush sent again, a result recovered by another tick) is one line of history and is
-# found through both.
+# Instants are microseconds since 1970. `rev` is drawn by `connection.new_revisions`. A batch lists its runs
+# by key: a run that two batches keep (a flush sent again, a result recovered by another tick) is one line of
+# history and is found through both.
 CORE_TABLES = (
     """
     CREATE TABLE tasks (
@@ -50,8 +20,6 @@ CORE_TABLES = (
     )
     """,
     "CREATE INDEX tasks_due ON tasks (next_run_at, id, status) WHERE next_run_at IS NOT NULL",
-    "CREATE TABLE revisions (last INTEGER NOT NULL)",
-    "INSERT INTO revisions VALUES (0)",
     "CREATE TABLE run_batches (id TEXT PRIMARY KEY, at INTEGER NOT NULL, keys TEXT NOT NULL) WITHOUT ROWID",
     "CREATE INDEX run_batches_at ON run_batches (at)",
     """

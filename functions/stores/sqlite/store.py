@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 from functions.domain.run import Run
 from functions.domain.storage import (
@@ -24,7 +25,7 @@ from functions.stores.sqlite import documents as document_sql
 from functions.stores.sqlite import runs as run_sql
 from functions.stores.sqlite import tasks as task_sql
 from functions.stores.sqlite.connection import SqliteConnection
-from functions.stores.sqlite.schema import transaction
+from functions.stores.sqlite.schema import migrate
 
 PRUNE_EVERY_BATCHES = 200  # batches; saving one in so many removes some expired ones
 LOCK_TIMEOUT_S = 5.0
@@ -51,7 +52,10 @@ class SqliteStore(MeteredStore):
     ) -> None:
         self._auto_prune = auto_prune
         self._connection = SqliteConnection(
-            path, lock_timeout_s=lock_timeout_s, operation_timeout_s=operation_timeout_s
+            path,
+            prepare=migrate,
+            lock_timeout_s=lock_timeout_s,
+            operation_timeout_s=operation_timeout_s,
         )
 
     async def fetch_due(
@@ -82,7 +86,7 @@ class SqliteStore(MeteredStore):
         batch_rows = None if batch is None else run_sql.encode_batch(batch)
         rows = task_sql.encode_writes(writes)
         try:
-            written = await self._connection.run(
+            written = await self._connection.run_in_transaction(
                 lambda connection: _write_with_runs(connection, batch_rows, writes, rows)
             )
         except StoreTimeoutError:
@@ -95,7 +99,7 @@ class SqliteStore(MeteredStore):
             and zlib.crc32(batch.id.encode()) % PRUNE_EVERY_BATCHES == 0
         ):
             with suppress(StoreTimeoutError):  # the next one's turn comes as well
-                await self._connection.run(lambda connection: _prune_batch(connection, batch.at))
+                await self._connection.run_in_transaction(partial(_prune_batch, now=batch.at))
         return written
 
     async def runs_of_tick(self, tick_id: str) -> list[Run]:
@@ -157,7 +161,7 @@ class SqliteStore(MeteredStore):
     async def prune(self, now: datetime) -> int:
         """Remove ledger entries past `storage.RUNS_KEPT` and expired documents; return how many."""
         removed = 0
-        while some := await self._connection.run(lambda connection: _prune_batch(connection, now)):
+        while some := await self._connection.run_in_transaction(partial(_prune_batch, now=now)):
             removed += some
         return removed
 
@@ -167,7 +171,7 @@ class SqliteStore(MeteredStore):
         if not documents:
             return []
         try:
-            return await self._connection.run(lambda connection: _run_in_transaction(connection, change))
+            return await self._connection.run_in_transaction(change)
         except StoreTimeoutError:
             return [WriteResult(WriteStatus.UNKNOWN)] * len(documents)
 
@@ -182,21 +186,12 @@ def _write_with_runs(
     writes: Sequence[ConditionalWrite],
     rows: task_sql.EncodedWrites,
 ) -> list[WriteResult]:
-    with transaction(connection):
-        if encoded_batch is not None:
-            run_sql.save_batch(connection, encoded_batch)
-        return task_sql.apply_writes(connection, writes, rows)
+    if encoded_batch is not None:
+        run_sql.save_batch(connection, encoded_batch)
+    return task_sql.apply_writes(connection, writes, rows)
 
 
-def _run_in_transaction(
-    connection: sqlite3.Connection, change: Callable[[sqlite3.Connection], list[WriteResult]]
-) -> list[WriteResult]:
-    with transaction(connection):
-        return change(connection)
-
-
-def _prune_batch(connection: sqlite3.Connection, now: datetime) -> int:
-    with transaction(connection):
-        entries = run_sql.select_expired(connection, now)
-        run_sql.delete_expired(connection, entries)
-        return len(entries) + document_sql.delete_expired(connection, now)
+def _prune_batch(connection: sqlite3.Connection, *, now: datetime) -> int:
+    entries = run_sql.select_expired(connection, now)
+    run_sql.delete_expired(connection, entries)
+    return len(entries) + document_sql.delete_expired(connection, now)

@@ -15,7 +15,7 @@ from functions.domain.storage import ConditionalWrite, Document, RunBatch, Write
 from functions.domain.task import Task
 from functions.errors import StoreError, StoreTimeoutError, StoreUnavailableError
 from functions.stores.sqlite.connection import SqliteConnection
-from functions.stores.sqlite.schema import APPLICATION_ID, SCHEMA_VERSION, transaction
+from functions.stores.sqlite.schema import APPLICATION_ID, SCHEMA_VERSION, migrate
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
@@ -46,7 +46,11 @@ async def open_file(path: Path) -> AsyncIterator[OpenFile]:
     opened: list[SqliteConnection] = []
 
     def open_with(*, operation_timeout_s: float = 5) -> SqliteConnection:
-        opened.append(SqliteConnection(str(path), lock_timeout_s=1, operation_timeout_s=operation_timeout_s))
+        opened.append(
+            SqliteConnection(
+                str(path), prepare=migrate, lock_timeout_s=1, operation_timeout_s=operation_timeout_s
+            )
+        )
         return opened[-1]
 
     yield open_with
@@ -199,7 +203,7 @@ async def test_a_cancelled_question_leaves_the_file_usable(
 
 async def test_a_file_serves_one_event_loop_after_another(path: Path) -> None:
     """The command line runs each command in a loop of its own."""
-    file = SqliteConnection(str(path), lock_timeout_s=1, operation_timeout_s=5)
+    file = SqliteConnection(str(path), prepare=migrate, lock_timeout_s=1, operation_timeout_s=5)
 
     answers = [await asyncio.to_thread(asyncio.run, file.run(answer)) for _ in range(3)]
 
@@ -227,14 +231,13 @@ async def test_what_raises_inside_a_transaction_undoes_it(open_file: OpenFile) -
     file = open_file()
 
     def half(connection: sqlite3.Connection) -> None:
-        with transaction(connection):
-            connection.execute("UPDATE revisions SET last = 77")
-            raise ValueError
+        connection.execute("INSERT INTO run_batches VALUES ('ab.1', 0, '[]')")
+        raise ValueError
 
     with pytest.raises(ValueError):  # noqa: PT011  # it is our own
-        await file.run(half)
+        await file.run_in_transaction(half)
 
-    assert (0,) == await file.run(lambda c: c.execute("SELECT last FROM revisions").fetchone())
+    assert (0,) == await file.run(lambda c: c.execute("SELECT count(*) FROM run_batches").fetchone())
 
 
 # -- errors ----------------------------------------------------------------------------------------------
@@ -320,14 +323,13 @@ async def test_a_full_disk_is_a_refusal_that_undoes_what_was_begun(open_file: Op
     await file.run(lambda c: c.execute("PRAGMA max_page_count = 30").fetchone())
 
     def overfill(connection: sqlite3.Connection) -> None:
-        with transaction(connection):
-            connection.execute("UPDATE revisions SET last = 77")
-            connection.execute("INSERT INTO run_batches VALUES ('ab.1', 0, ?)", ("x" * 500_000,))
+        connection.execute("INSERT INTO run_batches VALUES ('ab.1', 0, '[]')")
+        connection.execute("INSERT INTO run_batches VALUES ('ab.2', 0, ?)", ("x" * 500_000,))
 
     with pytest.raises(StoreError, match="the disk is full; free some space"):
-        await file.run(overfill)
+        await file.run_in_transaction(overfill)
 
-    assert (0,) == await file.run(lambda c: c.execute("SELECT last FROM revisions").fetchone())
+    assert (0,) == await file.run(lambda c: c.execute("SELECT count(*) FROM run_batches").fetchone())
 
 
 async def test_a_file_that_cannot_be_written_is_a_refusal(open_file: OpenFile) -> None:
@@ -336,7 +338,7 @@ async def test_a_file_that_cannot_be_written_is_a_refusal(open_file: OpenFile) -
     await file.run(lambda c: c.execute("PRAGMA query_only = 1").fetchone())
 
     with pytest.raises(StoreError, match="it cannot be written; check the permissions"):
-        await file.run(lambda c: c.execute("UPDATE revisions SET last = 1"))
+        await file.run(lambda c: c.execute("DELETE FROM run_batches"))
 
 
 @pytest.mark.parametrize("value", [2**70, "\ud800"], ids=["a number", "half a character"])

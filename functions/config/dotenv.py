@@ -1,13 +1,10 @@
 """The environment: the variables of the process, completed by a `.env` file outside the cloud."""
 
-import re
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 
 from functions.errors import SettingsError
-
-_ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)")
-_QUOTED = re.compile(r"""(?:'([^']*)'|"((?:[^"\\]|\\.)*)")\s*(?:#.*)?""")
 
 
 def read_environment(env: Mapping[str, str], dotenv: Path) -> dict[str, str]:
@@ -26,29 +23,24 @@ def read_environment(env: Mapping[str, str], dotenv: Path) -> dict[str, str]:
 
 
 def parse_dotenv(text: str) -> dict[str, str]:
-    r"""Return the variables of a `.env` file: `NAME=value`, `#` comments, quotes; `\n` within double quotes.
+    """Return the variables of a `.env` file: `NAME=value`, comments, quotes, and more lines within quotes.
+
+    A `$` is a `$`: no value refers to another one.
 
     Raises:
         SettingsError: A line is none of these. The text has its number, not its content.
     """
+    from dotenv.parser import parse_stream  # 19 ms, which only a process with such a file pays
+
     found = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
+    for binding in parse_stream(StringIO(text)):
+        name, value = binding.key, binding.value
+        if name is None and not binding.error:  # comments and empty lines
             continue
-        match = _ASSIGNMENT.fullmatch(line.strip())
-        value = None if match is None else _unquote(match[2])
-        if match is None or value is None:
+        if name is None or value is None or not name.isidentifier():
+            # The parser counts the empty lines before an assignment as a part of it.
+            blank = len(binding.original.string) - len(binding.original.string.lstrip())
+            number = binding.original.line + binding.original.string.count("\n", 0, blank)
             raise SettingsError(f"Line {number} of .env must be NAME=value, with both quotes or none.")
-        found[match[1]] = value
+        found[name] = value
     return found
-
-
-def _unquote(value: str) -> str | None:
-    if value[:1] not in ("'", '"'):
-        return re.split(r"(?:^|\s)#", value, maxsplit=1)[0].strip()
-    match = _QUOTED.fullmatch(value)
-    if match is None:
-        return None
-    if match[1] is not None:
-        return match[1]
-    return re.sub(r"\\(.)", lambda escaped: "\n" if escaped[1] == "n" else escaped[1], match[2])

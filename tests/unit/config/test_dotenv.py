@@ -25,6 +25,9 @@ ESCAPED="say \\"yes\\" \\\\ no"
 EMPTY=
 EMPTY_WITH_COMMENT= # nothing
 EQUALS=a=b==
+DOLLAR=$PLAIN-${{PLAIN}}
+LINES="{SECRET}
+{PREVIOUS}"
 """
 
     assert {
@@ -37,6 +40,8 @@ EQUALS=a=b==
         "EMPTY": "",
         "EMPTY_WITH_COMMENT": "",
         "EQUALS": "a=b==",
+        "DOLLAR": "$PLAIN-${PLAIN}",
+        "LINES": f"{SECRET}\n{PREVIOUS}",
     } == parse_dotenv(text)
 
 
@@ -48,6 +53,11 @@ def test_a_line_that_is_no_assignment_is_named_by_its_number(line: str) -> None:
         parse_dotenv(f"GOOD=1\n{line}\n")
 
     assert CANARY not in str(caught.value)
+
+
+def test_the_number_of_a_line_counts_lines_that_are_empty_or_within_quotes() -> None:
+    with pytest.raises(SettingsError, match=r"Line 6 of \.env"):
+        parse_dotenv('A="1\n2"\n\n# a comment\n\nlonely\n')
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:

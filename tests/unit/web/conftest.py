@@ -23,14 +23,14 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def certificates(google: FakeGoogle, clock: FakeClock) -> GoogleKeys:
+def keys(google: FakeGoogle, clock: FakeClock) -> GoogleKeys:
     return GoogleKeys(google.url, clock=clock, timeout_s=2.0)
 
 
 @pytest.fixture
-def id_tokens(certificates: GoogleKeys) -> GoogleTokenVerifier:
+def id_tokens(keys: GoogleKeys) -> GoogleTokenVerifier:
     return GoogleTokenVerifier(
-        audiences=["https://other.example.com", AUDIENCE], accounts=[ACCOUNT], keys=certificates
+        audiences=["https://other.example.com", AUDIENCE], accounts=[ACCOUNT], keys=keys
     )
 
 

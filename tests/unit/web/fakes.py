@@ -1,4 +1,4 @@
-"""What stands behind the door in tests, and what stands in for Google's certificates."""
+"""What stands behind the door in tests, and what stands in for Google's keys."""
 
 import asyncio
 import base64
@@ -6,15 +6,13 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
+import jwt
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.x509.oid import NameOID
 
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.sharding import WorkerAssignment
@@ -62,19 +60,15 @@ def private_key(key_id: str) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-@cache
-def certificate(key_id: str) -> str:
-    """A self-signed certificate for the key of that name, as Google publishes them."""
-    key = private_key(key_id)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, key_id)])
-    today = datetime.now(UTC)
-    built = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(today - timedelta(days=1))
-        .not_valid_after(today + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    return built.public_bytes(serialization.Encoding.PEM).decode()
+def public_key(key_id: str) -> rsa.RSAPublicKey:
+    """The public half of the key of that name."""
+    return private_key(key_id).public_key()
+
+
+def web_key(key_id: str) -> dict[str, Any]:
+    """The public half as Google publishes it."""
+    key = jwt.algorithms.RSAAlgorithm.to_jwk(public_key(key_id), as_dict=True)
+    return {"kid": key_id, "kty": "RSA", "alg": "RS256", "use": "sig", "n": key["n"], "e": key["e"]}
 
 
 def id_token(*, key_id: str = "first", header: Mapping[str, Any] | None = None, **claims: Any) -> str:
@@ -109,7 +103,7 @@ def _part(content: Mapping[str, Any]) -> str:
 
 
 class FakeGoogle:
-    """A certificate server on loopback.
+    """A server of keys on loopback.
 
     Attributes:
         key_ids: Keys it knows.
@@ -129,17 +123,17 @@ class FakeGoogle:
         self.asked += 1
         if self.hangs:
             await asyncio.Event().wait()
-        body = self.body or json.dumps({key_id: certificate(key_id) for key_id in self.key_ids})
+        body = self.body or json.dumps({"keys": [web_key(key_id) for key_id in self.key_ids]})
         return web.Response(text=body, status=self.status, headers=self.headers)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator["FakeGoogle"]:
         app = web.Application()
-        app.router.add_get("/certs", self.answer)
+        app.router.add_get("/keys", self.answer)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/certs"
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/keys"
         try:
             yield self
         finally:

@@ -3,12 +3,14 @@
 import hashlib
 import hmac
 import json
+import time
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from functions.web.auth import AuthFailure, GooglePrincipal, GoogleTokenVerifier, is_jwt
-from tests.unit.web.fakes import ACCOUNT, AUDIENCE, FakeClock, FakeGoogle, certificate, encoded, id_token
+from tests.unit.web.fakes import ACCOUNT, AUDIENCE, FakeClock, FakeGoogle, encoded, id_token, public_key
 
 SIGNATURE = encoded(b"signed")
 
@@ -35,6 +37,9 @@ async def test_a_genuine_token_opens(id_tokens: GoogleTokenVerifier, claims: dic
         ({"iat": 600}, "expired_or_too_early"),
         ({"exp": None}, "malformed_or_forged"),
         ({"exp": "later"}, "malformed_or_forged"),
+        ({"iat": None}, "malformed_or_forged"),
+        ({"iat": "soon"}, "malformed_or_forged"),
+        ({"nbf": int(time.time()) + 600}, "expired_or_too_early"),
         ({"aud": "https://somebody.example.com"}, "wrong_audience"),
         ({"aud": None}, "wrong_audience"),
         ({"aud": ""}, "wrong_audience"),
@@ -100,7 +105,7 @@ async def test_a_key_google_does_not_have_is_refused(
 
 
 @pytest.mark.parametrize(
-    "header", [{"alg": "none"}, {"alg": "None"}, {"alg": None}, {"alg": ["RS256"]}, {"alg": "ES256"}]
+    "header", [{"alg": "none"}, {"alg": "None"}, {"alg": None}, {"alg": ["RS256"]}, {"alg": "ES256"}, {"alg": "PS256"}]
 )
 async def test_another_algorithm_is_refused_before_google_is_asked(
     id_tokens: GoogleTokenVerifier, google: FakeGoogle, header: dict[str, Any]
@@ -114,12 +119,13 @@ async def test_another_algorithm_is_refused_before_google_is_asked(
     assert 0 == google.asked
 
 
-async def test_the_certificate_is_no_shared_secret(id_tokens: GoogleTokenVerifier) -> None:
-    """The old trick: sign with HS256, and the public certificate as the key."""
+async def test_the_public_key_is_no_shared_secret(id_tokens: GoogleTokenVerifier) -> None:
+    """The old trick: sign with HS256, and the public key as the secret."""
     body = ".".join(
         [encoded(json.dumps({"alg": "HS256", "kid": "first"}).encode()), id_token().split(".")[1]]
     )
-    mac = hmac.new(certificate("first").encode(), body.encode(), hashlib.sha256).digest()
+    pem = public_key("first").public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    mac = hmac.new(pem, body.encode(), hashlib.sha256).digest()
 
     assert AuthFailure(401, "wrong_algorithm_or_key") == await id_tokens.verify(f"{body}.{encoded(mac)}")
 
@@ -152,6 +158,8 @@ async def test_a_signature_that_the_platform_removed_is_named_in_the_reason(
         f"{encoded(b'[' * 3000)}.{encoded(b'{}')}.{SIGNATURE}",
         f"{encoded(b'{}')}.{encoded(b'[' * 3000)}.{SIGNATURE}",
         f"{encoded(bytes([255]))}.{encoded(b'{}')}.{SIGNATURE}",
+        f"{encoded(b'null')}.{encoded(b'{}')}.{SIGNATURE}",
+        f"{encoded(b'[' * 100_000)}.{encoded(b'{}')}.{SIGNATURE}",
     ],
 )
 async def test_nonsense_is_refused_without_an_exception(
@@ -163,13 +171,13 @@ async def test_nonsense_is_refused_without_an_exception(
     assert [401, 0] == [answer.status, google.asked]
 
 
-async def test_without_certificates_nobody_can_say(
+async def test_without_keys_nobody_can_say(
     id_tokens: GoogleTokenVerifier, google: FakeGoogle, caplog: pytest.LogCaptureFixture
 ) -> None:
     google.hangs = True
 
-    assert AuthFailure(503, "certificates_unreachable") == await id_tokens.verify(id_token())
-    assert ["certificates_unreachable"] == [record.message for record in caplog.records]
+    assert AuthFailure(503, "keys_unreachable") == await id_tokens.verify(id_token())
+    assert ["keys_unreachable"] == [record.message for record in caplog.records]
 
 
 @pytest.mark.parametrize(

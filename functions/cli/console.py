@@ -2,15 +2,19 @@
 
 import json
 import shutil
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 COLOURS = {"red": "\033[31m", "green": "\033[32m", "yellow": "\033[33m", "dim": "\033[2m"}
 RESET = "\033[0m"
-COLUMN_GAP = "  "
+COLUMN_GAP = 2
 MAX_CELL_WIDTH = 100  # a summary may be longer; `show` and `--json` have it whole
+MIN_LAST_WIDTH = 20
+UNLIMITED_WIDTH = 10_000  # of a file or a pipe: programs that read a table want whole cells
 
 
 class Cell(NamedTuple):
@@ -72,36 +76,33 @@ class Screen:
 
     def format_table(self, head: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> list[str]:
         """Return the lines of a table; the last column is truncated at the edge of the terminal."""
-        cells = [[_to_cell(one) for one in row] for row in [[Cell(name, "dim") for name in head], *rows]]
-        widths = [max(display_width(row[column].text) for row in cells) for column in range(len(head))]
-        widths[-1] = min(
-            widths[-1], max(20, self._terminal_width() - sum(widths[:-1]) - len(COLUMN_GAP) * (len(head) - 1))
+        from rich.console import Console  # 24 ms, which only a table pays
+        from rich.table import Table
+
+        lines = [[_to_text(cell) for cell in row] for row in [[Cell(name, "dim") for name in head], *rows]]
+        *others, _ = zip(*lines, strict=True)
+        widths = [
+            max(cell.cell_len for cell in column) for column in others
+        ]  # ids are copied: never truncated
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, COLUMN_GAP, 0, 0))
+        for width in widths:
+            table.add_column(width=width)
+        table.add_column(min_width=MIN_LAST_WIDTH)
+        for line in lines:
+            table.add_row(*line)
+        console = Console(
+            width=max(self._width(), sum(widths) + COLUMN_GAP * len(widths) + MIN_LAST_WIDTH),
+            force_terminal=self._use_colour,
+            color_system="standard" if self._use_colour else None,
+            no_color=not self._use_colour,
+            legacy_windows=False,
         )
-        return [self._format_row(row, widths) for row in cells]
+        with console.capture() as captured:
+            console.print(table)
+        return [line.rstrip() for line in captured.get().splitlines()]
 
-    def _format_row(self, row: Sequence[Cell], widths: Sequence[int]) -> str:
-        parts = []
-        for (text, colour), width in zip(row, widths, strict=True):
-            shown = truncate(text, width)
-            parts.append(self.paint(shown, colour) + " " * (width - display_width(shown)))
-        return COLUMN_GAP.join(parts).rstrip()
-
-    def _terminal_width(self) -> int:
-        return shutil.get_terminal_size().columns if self._out.isatty() else 10_000
-
-
-def display_width(text: str) -> int:
-    """Return the columns that *text* takes on a terminal: Chinese characters take two."""
-    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
-
-
-def truncate(text: str, max_width: int) -> str:
-    """Return *text* in at most *max_width* columns, with an ellipsis when it is truncated."""
-    if display_width(text) <= max_width:
-        return text
-    while text and display_width(text) > max_width - 1:
-        text = text[:-1]
-    return f"{text}…"
+    def _width(self) -> int:
+        return shutil.get_terminal_size().columns if self._out.isatty() else UNLIMITED_WIDTH
 
 
 def replace_unprintable(text: str) -> str:
@@ -109,6 +110,11 @@ def replace_unprintable(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text)
 
 
-def _to_cell(one: str | Cell) -> Cell:
-    text, colour = one if isinstance(one, Cell) else (one, "")
-    return Cell(truncate(replace_unprintable(text), MAX_CELL_WIDTH), colour)
+def _to_text(cell: str | Cell) -> "Text":
+    """Return *cell* as one line that a table truncates; brackets in it are no markup."""
+    from rich.text import Text
+
+    text, colour = cell if isinstance(cell, Cell) else (cell, "")
+    line = Text(no_wrap=True, overflow="ellipsis").append(replace_unprintable(text), style=colour)
+    line.truncate(MAX_CELL_WIDTH, overflow="ellipsis")
+    return line

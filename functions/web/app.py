@@ -19,6 +19,7 @@ from functions.config.settings import Settings
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.sharding import WorkerAssignment, parse_assignment
 from functions.errors import InputError, SchedulerError, StoreError, StoreUnavailableError
+from functions.observability.metrics import CONTENT_TYPE
 from functions.web import responses
 from functions.web.auth import (
     Authenticator,
@@ -232,7 +233,11 @@ class TriggerApp:
         """Return figures for Prometheus. A bearer token that is no shared secret may be an API key."""
         caller = await self._authenticator.authenticate(request.headers.getlist("authorization"))
         if not isinstance(caller, AuthFailure):
-            return PlainTextResponse(await self._get_app().metrics(), headers={"Cache-Control": "no-store"})
+            return PlainTextResponse(
+                await self._get_app().metrics(),
+                media_type=CONTENT_TYPE,
+                headers={"Cache-Control": "no-store"},
+            )
         if self._build_api is None or not caller.has_token:
             return responses.auth_failure_response(caller)
         return self._get_api(self._build_api)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
 from functions.domain.task import TaskSpec
+from functions.observability.metrics import CONTENT_TYPE
 from functions.web.api import admin, channels, events, runs, schedules, tasks
 from functions.web.api.dependencies import ApiAuth, ApiDependencies, CurrentPrincipal, Dependencies
 from functions.web.api.errors import ProblemDetails, ProblemError, add_error_handlers
@@ -23,7 +24,7 @@ async def metrics(principal: CurrentPrincipal, dependencies: Dependencies) -> Re
     """
     if principal.owner or not principal.has_scope("read"):
         raise ProblemError(403, "This needs a key with the scope read that is bound to no owner")
-    return Response(await dependencies.metrics(), media_type="text/plain; version=0.0.4")
+    return Response(await dependencies.metrics(), media_type=CONTENT_TYPE)
 
 
 DESCRIPTION = """

@@ -4,7 +4,7 @@ from io import StringIO
 
 import pytest
 
-from functions.cli.console import Cell, Screen, display_width, truncate
+from functions.cli.console import Cell, Screen
 
 
 class Terminal(StringIO):
@@ -34,13 +34,46 @@ def test_the_last_column_is_cut_at_the_edge_of_a_terminal(monkeypatch: pytest.Mo
     assert 93 == len(in_file[1])
 
 
-@pytest.mark.parametrize(
-    ("text", "room", "expected"),
-    [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("水水", 4, "水水"), ("水水水", 4, "水…"), ("", 0, "")],
-)
-def test_cut_counts_columns_and_not_characters(text: str, room: int, expected: str) -> None:
-    assert expected == truncate(text, room)
-    assert display_width(truncate(text, room)) <= room
+def test_columns_line_up_by_what_a_terminal_shows() -> None:
+    """A Chinese character takes two columns, an accent of its own none."""
+    rows = [("水水", "x"), ("e\N{COMBINING ACUTE ACCENT}", "x"), ("abcd", "x")]
+
+    table = Screen(StringIO(), StringIO()).format_table(("A", "B"), rows)
+
+    assert ["A     B", "水水  x", "e\N{COMBINING ACUTE ACCENT}     x", "abcd  x"] == table
+
+
+def test_a_cut_counts_columns_and_not_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "24")
+
+    table = Screen(Terminal(), StringIO()).format_table(("A", "B"), [("xx", "水" * 30), ("x", "y" * 20)])
+
+    assert ["xx  " + "水" * 9 + " …", "x   " + "y" * 20] == table[1:]
+
+
+def test_a_terminal_that_is_too_narrow_does_not_cut_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An id is copied into the next command."""
+    monkeypatch.setenv("COLUMNS", "20")
+
+    table = Screen(Terminal(), StringIO()).format_table(("TASK", "TITLE"), [("shop-front-answers", "x" * 30)])
+
+    assert ["TASK                TITLE", "shop-front-answers  " + "x" * 19 + "…"] == table
+
+
+def test_a_cell_is_cut_where_nobody_reads_on() -> None:
+    [_, line] = Screen(StringIO(), StringIO()).format_table(("A", "B"), [("x" * 200, "y")])
+
+    assert "x" * 99 + "…  y" == line
+
+
+@pytest.mark.parametrize("text", ["[red]x[/red]", "[/]", ":smile:", "[link=https://example.com]x[/link]"])
+def test_what_looks_like_markup_is_shown_as_it_is(text: str) -> None:
+    """Titles come from strangers."""
+    assert text == Screen(StringIO(), StringIO()).format_table(("A",), [(text,)])[1]
+
+
+def test_a_cell_cannot_move_the_cursor_or_begin_a_line() -> None:
+    assert "a [2Jb c" == Screen(StringIO(), StringIO()).format_table(("A",), [("a\x1b[2Jb\nc",)])[1]
 
 
 def test_json_is_one_line_and_replaces_the_text() -> None:

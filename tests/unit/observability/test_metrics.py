@@ -1,6 +1,5 @@
 """Figures and traces: what is counted, who may see it, and that nobody pays who did not ask."""
 
-import re
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families as parse
 
 from functions.app.application import App, now
 from functions.config.settings import Settings
@@ -18,12 +18,12 @@ from functions.domain.storage import StoreStats
 from functions.domain.task import Job
 from functions.domain.types import Trigger
 from functions.errors import SettingsError, StoreUnavailableError
+from functions.observability.exposition import render_metrics
 from functions.observability.metrics import Metrics
 from functions.observability.tracing import Tracing, build_tracing
 from tests.conftest import NOON
 
 BUDGET = TimeBudget(timedelta(seconds=18), timedelta(seconds=24))
-LINE = re.compile(r'^(# (HELP|TYPE) \w+ .+|[a-z_]+(\{[a-z]+="[a-z_]+"\})? -?[0-9.]+)$')
 REPORT: Mapping[str, object] = {"status": "ok", "due": 5, "succeeded": 3, "failed": 1, "durationMs": 250}
 
 
@@ -38,7 +38,7 @@ def test_reports_add_up() -> None:
     metrics.add_report("tick", REPORT, at=NOON)
     metrics.add_report("work", REPORT, at=NOON)
 
-    found = values(metrics.render(None))
+    found = values(render_metrics(metrics, None))
     assert (1, 1) == tuple(found[f'cronfire_invocations_total{{kind="{kind}"}}'] for kind in ("tick", "work"))
     assert (6, 10, 0.5) == (
         found['cronfire_runs_total{outcome="succeeded"}'],
@@ -49,7 +49,7 @@ def test_reports_add_up() -> None:
 
 
 def test_what_the_store_holds_is_beside_it_and_its_silence_too() -> None:
-    answered, silent = Metrics().render(StoreStats(15, 3, NOON)), Metrics().render(None)
+    answered, silent = (render_metrics(Metrics(), stats) for stats in (StoreStats(15, 3, NOON), None))
 
     assert (1, 15, 3) == tuple(
         values(answered)[f"cronfire_{name}"] for name in ("store_up", "tasks_scheduled", "tasks_due")
@@ -61,12 +61,25 @@ def test_what_the_store_holds_is_beside_it_and_its_silence_too() -> None:
 def test_the_text_is_what_prometheus_reads() -> None:
     metrics = Metrics()
     metrics.add_report("tick", REPORT, at=NOON)
-    text = metrics.render(StoreStats(15, 3, NOON))
 
-    assert [] == [line for line in text.splitlines() if not LINE.match(line)]
-    assert text.endswith("\n")
-    typed = re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE)
-    assert sorted({name.partition("{")[0] for name in values(text)}) == sorted(typed)
+    families = {family.name: family for family in parse(render_metrics(metrics, StoreStats(15, 3, NOON)))}
+
+    assert ("counter", "gauge") == (families["cronfire_due"].type, families["cronfire_tasks_due"].type)
+    assert [({"kind": "tick"}, 1), ({"kind": "work"}, 0)] == [
+        (sample.labels, sample.value) for sample in families["cronfire_invocations"].samples
+    ]
+    assert NOON.timestamp() == families["cronfire_last_invocation_seconds"].samples[0].value
+
+
+def test_nothing_but_our_own_figures_is_shown() -> None:
+    """The library's global registry has collectors for the Python process."""
+    text = render_metrics(Metrics(), None)
+
+    assert [] == [
+        line
+        for line in text.splitlines()
+        if not line.removeprefix("# HELP ").removeprefix("# TYPE ").startswith("cronfire_")
+    ]
 
 
 @pytest.fixture

@@ -173,7 +173,7 @@ async def test_figures_are_for_those_who_may_ask(make_door: MakeDoor) -> None:
     guess = await ask(make_door(), b"", ("Authorization", "Bearer cf_guess"), to="GET /metrics")
 
     assert (200, b"cronfire_tasks_due 3\n") == (known.status, known.body)
-    assert known.headers["content-type"].startswith("text/plain")
+    assert "text/plain; version=0.0.4; charset=utf-8" == known.headers["content-type"]
     assert (401, 401) == (stranger.status, guess.status)
 
 

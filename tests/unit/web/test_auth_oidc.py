@@ -105,7 +105,8 @@ async def test_a_key_google_does_not_have_is_refused(
 
 
 @pytest.mark.parametrize(
-    "header", [{"alg": "none"}, {"alg": "None"}, {"alg": None}, {"alg": ["RS256"]}, {"alg": "ES256"}, {"alg": "PS256"}]
+    "header",
+    [{"alg": "none"}, {"alg": "None"}, {"alg": None}, {"alg": ["RS256"]}, {"alg": "ES256"}, {"alg": "PS256"}],
 )
 async def test_another_algorithm_is_refused_before_google_is_asked(
     id_tokens: GoogleTokenVerifier, google: FakeGoogle, header: dict[str, Any]

@@ -130,7 +130,9 @@ async def test_an_answer_that_is_no_set_of_keys_is_a_failure(
 async def test_a_key_of_another_kind_is_passed_over(keys: GoogleKeys, google: FakeGoogle) -> None:
     """A symmetric key in the set would make every reader of the set a signer."""
     shared = {"kid": "shared", "kty": "oct", "alg": "HS256", "k": "c2VjcmV0"}
-    google.body = json.dumps({"keys": [shared, {"kid": "odd"}, {**web_key("second"), "kid": None}, web_key("first")]})
+    google.body = json.dumps(
+        {"keys": [shared, {"kid": "odd"}, {**web_key("second"), "kid": None}, web_key("first")]}
+    )
 
     assert [public_key("first"), None, None] == [await keys.get(one) for one in ("first", "shared", "odd")]
 
@@ -164,7 +166,5 @@ async def test_nobody_listening_is_a_failure() -> None:
         ({"cache-control": "max-age=9999999999"}, 86_400),
     ],
 )
-def test_keys_are_kept_as_long_as_google_says_within_reason(
-    headers: dict[str, str], expected: float
-) -> None:
+def test_keys_are_kept_as_long_as_google_says_within_reason(headers: dict[str, str], expected: float) -> None:
     assert expected == cache_seconds(headers)

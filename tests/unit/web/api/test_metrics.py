@@ -7,7 +7,7 @@ async def test_a_key_that_may_read_sees_the_figures(api: Call) -> None:
     answer = await api("GET", "/metrics")
 
     assert 200 == answer.status
-    assert "cronfire_tasks_due 0" in answer.body.decode().splitlines()
+    assert "cronfire_tasks_due 0.0" in answer.body.decode().splitlines()
 
 
 async def test_a_key_of_one_owner_does_not_see_everybody_s_figures(api: Call) -> None:

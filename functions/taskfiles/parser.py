@@ -30,8 +30,8 @@ MAX_EXPANDED_VALUES = 100_000  # once aliases are expanded; some ten thousand ta
 
 _PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # five times as fast, if PyYAML is built with it
 _KEYWORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
-_INTEGER = re.compile(r"[-+]?(?:0|[1-9]\d{0,17})")
-_DECIMAL = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=e))(?:e[-+]?\d+)?", re.IGNORECASE)
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9]\d*)", re.ASCII)
+_DECIMAL = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=e))(?:e[-+]?\d+)?", re.IGNORECASE | re.ASCII)
 _TEXT_TAGS = (None, "!", "tag:yaml.org,2002:str")
 _BAD_START_MESSAGES = ("while scanning an alias", "cannot start any token")
 
@@ -176,10 +176,17 @@ def _parse_scalar(event: ScalarEvent) -> Any:
     if text.lower() in _KEYWORDS and text in (text.lower(), text.upper(), text.capitalize()):
         return _KEYWORDS[text.lower()]
     if _INTEGER.fullmatch(text):
-        return int(text)
+        return _parse_integer(text, event)
     if _DECIMAL.fullmatch(text) and math.isfinite(number := float(text)):
         return number
     return text
+
+
+def _parse_integer(text: str, event: ScalarEvent) -> int:
+    try:
+        return int(text)
+    except ValueError:  # of thousands of digits
+        raise DocumentSyntaxError("a number is too long; put it in quotes", _line(event)) from None
 
 
 def _is_plain(event: ScalarEvent) -> bool:

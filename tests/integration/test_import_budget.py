@@ -57,7 +57,6 @@ HEAVY = (
     "jwt",
     "dotenv",
     "prometheus_client",
-    "watchfiles",
     "sqlalchemy",
     "apprise",
     "cronsim",

@@ -93,7 +93,6 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "jwt": ("functions/web/auth.py", "functions/web/google_keys.py"),
     "dotenv": ("functions/config/dotenv.py",),
     "prometheus_client": ("functions/observability/exposition.py",),
-    "watchfiles": ("functions/cli/serve/",),
     "rich": ("functions/cli/",),
     "typer": ("functions/cli/",),
     "croniter": ("functions/domain/schedule/",),

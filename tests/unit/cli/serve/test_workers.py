@@ -1,15 +1,21 @@
-"""The local pinger says in one line what came of each ping, whatever came of it."""
+"""The loops of `serve`: watched files are seen to change, and each ping gets one line."""
 
 import json
-from collections.abc import Iterator
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 
-from functions.cli.serve.workers import TriggerLoop
+from functions.cli.console import Screen
+from functions.cli.serve.workers import TriggerLoop, WatchedFiles
+from functions.cli.session import CliContext
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -112,3 +118,93 @@ async def test_waiting_ends_when_the_server_answers(answers: Answers) -> None:
     await answers.pinger().wait_until_ready()
 
     assert "/healthz" == answers.asked[0][1]
+
+
+# -- watched files ---------------------------------------------------------------------------------------
+
+TASK = "{id: a, title: %s, type: http, schedule: daily, params: {url: 'http://a.example'}}"
+
+
+@pytest.fixture
+async def context(tmp_path: Path) -> AsyncIterator[CliContext]:
+    context = CliContext({"STORE_URL": f"sqlite:///{tmp_path}/watch.db"}, Screen(StringIO(), StringIO()))
+    yield context
+    await context.close()
+
+
+def replace_file(file: Path, text: str) -> None:
+    """Save as most editors do: a new file takes the name of the old one."""
+    new = file.with_name("new.tmp")
+    new.write_text(text)
+    new.replace(file)
+
+
+def restore_folder(file: Path) -> None:
+    """What changing a branch does to a folder."""
+    shutil.rmtree(file.parent)
+    file.parent.mkdir()
+    file.write_text(TASK % "Restored")
+
+
+@pytest.mark.parametrize("watched", ["file", "folder"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file.write_text(TASK % "Longer"),
+        lambda file: replace_file(file, TASK % "Longer"),
+        lambda file: file.unlink(),
+        restore_folder,
+    ],
+    ids=["saved", "replaced", "removed", "restored"],
+)
+async def test_a_changed_file_is_seen_each_time(
+    context: CliContext, tmp_path: Path, watched: str, change: Callable[[Path], None]
+) -> None:
+    file = tmp_path / "tasks" / "a.yaml"
+    file.parent.mkdir()
+    files = WatchedFiles(context, [file if watched == "file" else file.parent])
+
+    for _ in range(2):
+        file.write_text(TASK % "A")
+        await files.apply()
+        before = files.has_changed()
+        change(file)
+
+        assert (False, True) == (before, files.has_changed())
+
+
+async def test_two_saves_within_a_second_are_both_seen(context: CliContext, tmp_path: Path) -> None:
+    """Some file systems and libraries count whole seconds; a formatter saves sooner than that."""
+    file = tmp_path / "a.yaml"
+    file.write_text(TASK % "A")
+    files = WatchedFiles(context, [file])
+    await files.apply()
+    os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))
+
+    assert files.has_changed()
+
+
+async def test_a_file_behind_a_moved_link_has_changed(context: CliContext, tmp_path: Path) -> None:
+    """Kubernetes mounts a config map as links to a folder that is exchanged as a whole."""
+    for version in ("old", "newer"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "a.yaml").write_text(TASK % version)
+    (tmp_path / "data").symlink_to("old")
+    (tmp_path / "mount").mkdir()
+    (tmp_path / "mount" / "a.yaml").symlink_to("../data/a.yaml")
+    files = WatchedFiles(context, [tmp_path / "mount"])
+    await files.apply()
+    (tmp_path / "next").symlink_to("newer")
+    (tmp_path / "next").replace(tmp_path / "data")
+
+    assert files.has_changed()
+
+
+async def test_a_file_of_another_kind_is_not_watched(context: CliContext, tmp_path: Path) -> None:
+    """The store may lie beside the tasks, and changes with each tick."""
+    (tmp_path / "a.yaml").write_text(TASK % "A")
+    files = WatchedFiles(context, [tmp_path])
+    await files.apply()
+    (tmp_path / "notes.txt").write_text("x")
+
+    assert not files.has_changed()

@@ -87,7 +87,7 @@ class Screen:
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, COLUMN_GAP, 0, 0))
         for width in widths:
             table.add_column(width=width)
-        table.add_column(min_width=MIN_LAST_WIDTH)
+        table.add_column()
         for line in lines:
             table.add_row(*line)
         console = Console(

@@ -189,7 +189,7 @@ def _verify_token(token: str, key: "RSAPublicKey | None") -> Mapping[str, Any]:
         )
     except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError):
         raise InvalidTokenError("expired_or_too_early") from None
-    except (jwt.InvalidTokenError, RecursionError):  # RecursionError: JSON nested a thousand deep
+    except jwt.InvalidTokenError:
         raise InvalidTokenError("malformed_or_forged") from None
 
 

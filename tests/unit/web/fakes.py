@@ -89,17 +89,19 @@ def id_token(*, key_id: str = "first", header: Mapping[str, Any] | None = None, 
         "exp": now + 3540,
     }
     payload = {name: value for name, value in (genuine | claims).items() if value is not None}
-    signed = ".".join(_part(item) for item in ({"alg": "RS256", "kid": key_id} | dict(header or {}), payload))
+    return sign(json.dumps(payload).encode(), key_id=key_id, header=header)
+
+
+def sign(payload: bytes, *, key_id: str = "first", header: Mapping[str, Any] | None = None) -> str:
+    """A token of *payload*, whatever it holds, signed with the key of that name."""
+    head = json.dumps({"alg": "RS256", "kid": key_id} | dict(header or {})).encode()
+    signed = f"{encoded(head)}.{encoded(payload)}"
     signature = private_key(key_id).sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
     return f"{signed}.{encoded(signature)}"
 
 
 def encoded(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
-
-
-def _part(content: Mapping[str, Any]) -> str:
-    return encoded(json.dumps(content).encode())
 
 
 class FakeGoogle:

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from functions.web.auth import AuthFailure, GooglePrincipal, GoogleTokenVerifier, is_jwt
-from tests.unit.web.fakes import ACCOUNT, AUDIENCE, FakeClock, FakeGoogle, encoded, id_token, public_key
+from tests.unit.web.fakes import ACCOUNT, AUDIENCE, FakeClock, FakeGoogle, encoded, id_token, public_key, sign
 
 SIGNATURE = encoded(b"signed")
 
@@ -170,6 +170,13 @@ async def test_nonsense_is_refused_without_an_exception(
 
     assert isinstance(answer, AuthFailure)
     assert [401, 0] == [answer.status, google.asked]
+
+
+@pytest.mark.parametrize("payload", [b"", b"[]", b"null", b"\xff", b"[" * 100_000])
+async def test_nonsense_is_refused_even_when_it_is_signed(
+    id_tokens: GoogleTokenVerifier, payload: bytes
+) -> None:
+    assert AuthFailure(401, "malformed_or_forged") == await id_tokens.verify(sign(payload))
 
 
 async def test_without_keys_nobody_can_say(

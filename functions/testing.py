@@ -1,19 +1,16 @@
-"""Test doubles for authors of task types: a store in memory, a fixed clock, a scripted HTTP client.
+"""Test doubles for authors of task types: a store in memory, a fixed clock, a mocked HTTP client.
 
 A test of a type calls `run`, which does what an attempt does (checks the params, inserts secrets, turns
 exceptions into outcomes, bounds the outcome) without a tick:
 
-    http = ScriptedHttp()
-    http.respond("https://example.com/stock", body='{"pears": 3}')
+    http = mock_http(lambda request: httpx.Response(200, json={"pears": 3}))
     outcome = await run("shop_of_mine.count_stock", {"shop": "example.com"}, tools=make_tools(http))
     assert outcome.summary == "3 pears"
-    assert http.requests[0].method == "GET"
 
 See `docs/how-to/testing.md`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from types import TracebackType
@@ -25,21 +22,24 @@ from functions.domain.storage import RunBatch, TaskFilter
 from functions.domain.task import Job, SkippedRange, Task, TaskSpec
 from functions.domain.types import Trigger, occurrence_id
 from functions.http_client import FetchError
-from functions.http_client.requests import check_headers, check_url
-from functions.http_client.responses import Response
+from functions.http_client.addresses import ANY_PORT
+from functions.http_client.client import HttpClient
+from functions.http_client.errors import as_httpx_error
+from functions.http_client.httpx import httpx
+from functions.http_client.redirects import checked_request
 from functions.services.apply import apply_plan
 from functions.services.paging import all_tasks, iter_runs
 from functions.stores.sqlite.store import SqliteStore
 from functions.task_types.registry import register, run_job
-from functions.task_types.support.context import HttpRequester, LanguageModel, TaskReader, Tools
+from functions.task_types.support.context import LanguageModel, TaskReader, Tools
 
 __all__ = [
     "FixedClock",
     "InMemoryStore",
-    "ScriptedHttp",
-    "SentRequest",
+    "httpx",
     "make_job",
     "make_tools",
+    "mock_http",
     "run",
     "run_job",
 ]
@@ -65,88 +65,22 @@ class FixedClock:
         return self._now
 
 
-@dataclass(frozen=True, slots=True)
-class SentRequest:
-    """One request that a task type made, as it made it."""
+def mock_http(handler: Callable[[httpx.Request], httpx.Response]) -> httpx.AsyncClient:
+    """Return a client whose responses come from *handler*, by `httpx.MockTransport`; it opens no connection.
 
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes | None
-    timeout_s: float
-    max_redirects: int
-    max_body_bytes: int
-
-
-class ScriptedHttp:
-    """An HTTP client that answers from a script, by URL, and opens no connection.
-
-    Several responses for one URL are given one after the other; the last one is given from then on. URLs
-    and headers that the real client refuses are refused; addresses are not looked up, and a redirect is a
-    response like any other.
-
-    Attributes:
-        requests: Every request, in order, those without a response included.
+    URLs and headers that the real client refuses are refused. Addresses are not looked up, and a redirect is
+    a response like any other. An exception from *handler* takes the place of a response, for example
+    `httpx.ConnectError("no route")`.
     """
 
-    def __init__(self) -> None:
-        self.requests: list[SentRequest] = []
-        self._script: dict[str, list[Response | FetchError]] = {}
+    def respond(request: httpx.Request) -> httpx.Response:
+        try:
+            checked_request(request, request.content, ANY_PORT)
+        except FetchError as exc:
+            raise as_httpx_error(exc, request) from None
+        return handler(request)
 
-    def respond(
-        self,
-        url: str,
-        *,
-        status: int = 200,
-        body: str | bytes = b"",
-        headers: Mapping[str, str] | None = None,
-        elapsed_ms: int = 1,
-        certificate_days_left: int | None = None,
-    ) -> None:
-        """Add a response for *url*; a text is sent as UTF-8."""
-        response = Response(
-            status=status,
-            headers={name.lower(): value for name, value in (headers or {}).items()},
-            body=body.encode() if isinstance(body, str) else body,
-            truncated=False,
-            url=url,
-            elapsed_ms=elapsed_ms,
-            certificate_days_left=certificate_days_left,
-        )
-        self._script.setdefault(url, []).append(response)
-
-    def fail(self, url: str, reason: str = "No connection", *, permanent: bool = False) -> None:
-        """Add a failure for *url*: the request gets no response."""
-        self._script.setdefault(url, []).append(FetchError(reason, permanent=permanent))
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        max_redirects: int = 3,
-        max_body_bytes: int = 65_536,
-        timeout_s: float,
-    ) -> Response:
-        """Return the next response for *url*, its body cut at *max_body_bytes*.
-
-        Raises:
-            FetchError: The script says so, has nothing for this URL, or the real client would refuse it.
-        """
-        self.requests.append(
-            SentRequest(method, url, dict(headers or {}), body, timeout_s, max_redirects, max_body_bytes)
-        )
-        check_url(url)
-        check_headers(headers or {})
-        script = self._script.get(url)
-        if not script:
-            raise FetchError(f"ScriptedHttp has no response for {method} {url}", permanent=True)
-        reply = script.pop(0) if len(script) > 1 else script[0]
-        if isinstance(reply, FetchError):
-            raise reply
-        return _truncate_body(reply, max_body_bytes)
+    return HttpClient(httpx.MockTransport(respond))
 
 
 class InMemoryStore(SqliteStore):
@@ -198,6 +132,10 @@ class _StoreReader:
         return [run async for run in iter_runs(self._store, since=since)]
 
 
+def _no_connection(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("make_tools was given no HTTP client")
+
+
 class _EmptyReader:
     async def list_tasks(self) -> Sequence[Task]:
         return ()
@@ -207,7 +145,7 @@ class _EmptyReader:
 
 
 def make_tools(
-    http: HttpRequester | None = None,
+    http: httpx.AsyncClient | None = None,
     store: InMemoryStore | None = None,
     *,
     secrets: Mapping[str, str] | None = None,
@@ -218,12 +156,12 @@ def make_tools(
     """Return the tools of an attempt; see `Tools` for what each is.
 
     Args:
-        http: None for a client without any response.
+        http: None for a client without any connection.
         store: None for a store without tasks and runs.
         secrets: What `{{secret:NAME}}` in params stands for, by name.
     """
     return Tools(
-        http=http or ScriptedHttp(),
+        open_http=lambda: http or mock_http(_no_connection),
         store=store.reader() if store else _EmptyReader(),
         secrets=secrets or {},
         python_tasks=tuple(python_tasks),
@@ -301,10 +239,3 @@ async def run(
         register(type_name)
     job = make_job(type_name.rpartition(".")[2], params, clock=clock, attempt=attempt, memory=memory)
     return await run_job(job, tools or make_tools())
-
-
-def _truncate_body(response: Response, max_bytes: int) -> Response:
-    """Return *response* as a client with this limit gives it."""
-    if len(response.body) <= max_bytes:
-        return response
-    return replace(response, body=response.body[:max_bytes], truncated=True)

@@ -34,7 +34,7 @@ from functions.engine.report import TickReport
 from functions.engine.scoped_store import ShardRangeStore, TaskSubsetStore
 from functions.engine.tick import tick
 from functions.errors import StoreError
-from functions.http_client.lazy import LazyHttpClient
+from functions.http_client.lazy import guarded_client
 from functions.http_client.trusted import TrustedHttpClient
 from functions.interfaces import Store, TickDependencies
 from functions.observability.metrics import Metrics
@@ -82,10 +82,10 @@ class App:
         self.default_timezone = settings.default_timezone
         self._redact = Redactor(settings.secrets())
         self.store: Store = build_store(settings)
-        self._http = LazyHttpClient(clock=clock, allow_private=settings.allow_private_networks)
-        self._model_client = ModelClient(settings, clock=clock)
+        self._http = guarded_client(allow_private=settings.allow_private_networks)
+        self._model_client = ModelClient(settings)
         self._tools = Tools(
-            http=self._http,
+            open_http=self._http,
             store=StoreReader(self.store),
             secrets=settings.task_secrets(),
             allow_commands=settings.allow_commands,

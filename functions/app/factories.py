@@ -17,7 +17,7 @@ from functions.gcp.api import GoogleApi, fetch_access_token
 from functions.gcp.cloud_tasks import BASE_URL, CloudTasksWorkerPool, QueueTarget
 from functions.gcp.pubsub import BASE_URL as TOPICS
 from functions.gcp.pubsub import PubSubPublisher
-from functions.http_client.lazy import SingleOriginClient
+from functions.http_client.lazy import LazyClient, single_origin_client
 from functions.http_client.trusted import PostRequest
 from functions.interfaces import CreditLedger, NoCredits, TaskStore
 from functions.observability.heartbeat import Heartbeat
@@ -38,13 +38,13 @@ class ModelClient:
         model: None when there is none.
     """
 
-    def __init__(self, settings: Settings, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.model: LanguageModel | None = None
-        self._client: SingleOriginClient | None = None
+        self._client: LazyClient | None = None
         if settings.llm_base_url is not None:
-            self._client = SingleOriginClient(settings.llm_base_url, clock=lambda: clock().timestamp())
+            self._client = single_origin_client(settings.llm_base_url)
             self.model = LanguageModel(
-                http=self._client,
+                open_http=self._client,
                 url=settings.llm_base_url,
                 api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else "",
                 default_model=settings.llm_model or "",

@@ -1,19 +1,26 @@
-"""HTTP clients: a guarded one for addresses given by users, and a plain one for addresses of the settings.
+"""HTTP: one client, httpx, over transports of our own.
 
-client      `HttpClient`, the guarded client: one call from the first request to the last response
-requests    what a user's request may hold: URL, headers, redirects; no network
-addresses   which addresses may be connected to
-transport   aiohttp connections that apply this rule when they connect; errors of libraries as `FetchError`
-responses   `Response`, and reading a body within a bound
-lazy        the guarded client, imported when it is first needed
-trusted     `TrustedHttpClient`, for addresses that come from the settings
+httpx        the library, imported here alone
+client       `HttpClient` for addresses given by users, and the function that builds one
+transport    httpx's transport over aiohttp, and the guarded one: checks, redirects, limits, one deadline
+connections  aiohttp's connections, which check each address as they connect
+redirects    the rule of redirects: what is sent on, and where to
+requests     what a user's request may hold: URL and headers; no network
+addresses    which addresses may be connected to
+responses    reading a body within a bound
+errors       errors of aiohttp, TLS and the system, each as one plain sentence that is also an httpx error
+lazy         clients that are built, and their libraries imported, with their first use
+trusted      `TrustedHttpClient`, for addresses that come from the settings
 
-No other package imports aiohttp.
+No other package imports aiohttp or httpx2.
 """
 
 
 class FetchError(Exception):
     """No usable answer came.
+
+    What the clients raise is this and an httpx error (`errors`); checks that need no network raise it as it
+    is, so that whoever checks an address does not load httpx.
 
     Attributes:
         reason: One sentence for the task's owner. Never an IP address, a URL, a header or a traceback.

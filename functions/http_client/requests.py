@@ -1,8 +1,7 @@
-"""Checks of a user's request before it is sent: URL, headers, redirects."""
+"""Checks of a user's request before it is sent: URL and headers; without the HTTP library."""
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import lru_cache
 
 from yarl import URL
@@ -31,8 +30,7 @@ def check_url(text: str, ports: Ports = ANY_PORT) -> URL:
 
 @lru_cache(maxsize=2048)  # the same tasks come again and again, often a thousand in a tick
 def _parse_and_check(text: str) -> URL:
-    if len(text) > _MAX_URL_LENGTH:
-        raise BlockedRequestError(f"The URL is longer than {_MAX_URL_LENGTH} characters")
+    check_length(text)
     if _INVALID_URL_CHARACTERS.search(text):
         raise BlockedRequestError(
             "The URL holds a space, a control character or a backslash; percent-encode it"
@@ -41,6 +39,12 @@ def _parse_and_check(text: str) -> URL:
     if url is None:
         raise BlockedRequestError("The URL cannot be read; write it like https://example.com/path")
     return check_parsed_url(url)
+
+
+def check_length(text: str) -> None:
+    """Return quietly when a URL may be as long as *text*."""
+    if len(text) > _MAX_URL_LENGTH:
+        raise BlockedRequestError(f"The URL is longer than {_MAX_URL_LENGTH} characters")
 
 
 def parse_url(text: str) -> URL | None:
@@ -113,140 +117,37 @@ _FORBIDDEN = frozenset(
 )
 _FORBIDDEN_PREFIXES = ("proxy-", "x-aws-ec2-metadata-", "x-google-")
 
-# Everything else stays with the origin it was meant for: a secret may sit in a header of any name.
-_CROSS_ORIGIN_HEADERS = frozenset(
-    {
-        "accept",
-        "accept-language",
-        "cache-control",
-        "content-type",
-        "if-modified-since",
-        "if-none-match",
-        "user-agent",
-    }
-)
+METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Return quietly when a user may send *headers*.
+    """Return quietly when a user may send *headers*; errors as from `check_header`."""
+    for name, value in headers.items():
+        check_header(name, value)
+
+
+def check_header(name: str, value: str) -> None:
+    """Return quietly when a user may send this header.
 
     Raises:
-        BlockedRequestError: One of them is not allowed; the reason names it but never shows its value.
+        BlockedRequestError: It is not allowed; the reason names it but never shows its value.
     """
-    for name, content in headers.items():
-        if not _NAME.fullmatch(name):
-            raise BlockedRequestError("A header's name holds a character that is not allowed")
-        lower = name.lower()
-        if lower in _FORBIDDEN or lower.startswith(_FORBIDDEN_PREFIXES):
-            raise BlockedRequestError(f"The header {name[:64]} is not allowed; remove it")
-        if _INVALID_HEADER_CHARACTERS.search(content):
-            raise BlockedRequestError(
-                f"The value of the header {name[:64]} holds a line break or control character"
-            )
+    _check_header_name(name)
+    if _INVALID_HEADER_CHARACTERS.search(value):
+        raise BlockedRequestError(
+            f"The value of the header {name[:64]} holds a line break or control character"
+        )
 
 
-def strip_credentials(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return what may be sent on when a redirect leaves the origin: nothing that could be a secret."""
-    return {name: value for name, value in headers.items() if name.lower() in _CROSS_ORIGIN_HEADERS}
-
-
-def strip_body_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return *headers* without those that describe a body, for a redirect that drops the body."""
-    return {name: value for name, value in headers.items() if not name.lower().startswith("content-")}
-
-
-def decode_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return an answer's headers under lower-case names; of a repeated one the last."""
-    return {name.lower(): value if value.isascii() else _replace_surrogates(value) for name, value in pairs}
-
-
-def _replace_surrogates(value: str) -> str:
-    # Bytes that are no UTF-8 arrive as lone surrogates, which no store or message could encode again.
-    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request as it will be sent; its method, URL and headers have been checked."""
-
-    method: str
-    url: URL
-    headers: Mapping[str, str]
-    body: bytes | None
-
-
-def validate_request(
-    method: str, url: str, headers: Mapping[str, str], body: bytes | None, ports: Ports
-) -> Request:
-    """Return the request that a user describes.
-
-    Raises:
-        BlockedRequestError: Something about it is not allowed; the reason says what to change.
-    """
-    method = method.upper()
-    if method not in _METHODS:
-        raise BlockedRequestError(f"The method is not allowed; allowed are {', '.join(sorted(_METHODS))}")
-    check_headers(headers)
-    return Request(method, check_url(url, ports), headers, body)
-
-
-# -- redirects ------------------------------------------------------------------------------
-
-REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
-
-
-def next_request(request: Request, status: int, location: str | None, ports: Ports) -> Request | None:
-    """Return the request that a redirect leads to, or None when the response is no redirect.
-
-    303 becomes GET, and so does a POST answered with 301 or 302; 307 and 308 repeat method and body.
-    Headers that may hold a secret do not leave the origin.
-
-    Raises:
-        BlockedRequestError: The target is no URL, is not allowed, or would leave https for http.
-    """
-    if status not in REDIRECT_STATUSES or not location:
-        return None
-    url = _resolve_target(request.url, location, ports)
-    headers = request.headers
-    if not _same_origin(request.url, url):
-        headers = strip_credentials(headers)
-    if _changes_to_get(request.method, status):
-        return Request("GET", url, strip_body_headers(headers), None)
-    return Request(request.method, url, headers, request.body)
-
-
-def _resolve_target(current: URL, location: str, ports: Ports) -> URL:
-    location = location.strip(" \t").replace(" ", "%20")
-    target = parse_url(location) if location.isprintable() else None
-    if target is None:
-        raise BlockedRequestError("The redirect was not followed: its target is not a URL")
-    try:
-        url = check_parsed_url(current.join(target), ports)
-    except BlockedRequestError as exc:
-        raise BlockedRequestError(f"The redirect was not followed: {lower_first(exc.reason)}") from None
-    if current.scheme == "https" and url.scheme == "http":
-        raise BlockedRequestError("The redirect was not followed: it leaves https for http")
-    return url
+@lru_cache(maxsize=512)
+def _check_header_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise BlockedRequestError("A header's name holds a character that is not allowed")
+    lower = name.lower()
+    if lower in _FORBIDDEN or lower.startswith(_FORBIDDEN_PREFIXES):
+        raise BlockedRequestError(f"The header {name[:64]} is not allowed; remove it")
 
 
 def lower_first(sentence: str) -> str:
     """Return *sentence* fit to follow a colon."""
     return sentence[:1].lower() + sentence[1:]
-
-
-def _same_origin(one: URL, other: URL) -> bool:
-    if one.raw_host != other.raw_host:
-        return False
-    if (one.scheme, one.port) == (other.scheme, other.port):
-        return True
-    # The usual step from http to https of one site is no change of hands.
-    return (one.scheme, one.port) == ("http", 80) and (other.scheme, other.port) == ("https", 443)
-
-
-def _changes_to_get(method: str, status: int) -> bool:
-    if status == 303:
-        return method != "HEAD"
-    return status in (301, 302) and method == "POST"

@@ -1,35 +1,10 @@
-"""Responses from users' addresses: `Response`, and reading a body within a bound."""
+"""Reading a response within bounds: its body, decompression included, and the charset of its text."""
 
+import codecs
 import zlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 
 from functions.http_client import FetchError
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """One answer, whatever its status: a 500 is an answer too.
-
-    Attributes:
-        headers: Lower-case names; of a repeated header the last one.
-        body: Decompressed, at most as long as was asked for.
-        truncated: True when the body was longer than that.
-        url: Where the answer came from, after redirects; may hold a query, so do not log it.
-        elapsed_ms: From the start of the call, redirects included, to the headers of this answer.
-        certificate_days_left: Whole days until the TLS certificate ends; None on plain http.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    truncated: bool
-    url: str
-    elapsed_ms: int
-    certificate_days_left: int | None
-
-
-# -- reading a body within a bound, decompression included ----------------------------------
 
 ReadChunk = Callable[[], Awaitable[bytes]]
 
@@ -113,3 +88,19 @@ class _GzipDecoder:
                 raise FetchError("The answer's compression is broken") from None
             data = self._member.unused_data
         return bytes(out)
+
+
+_TRUSTED_CODECS = ("iso-8859-", "windows-125", "cp125", "gb", "big5", "shift_jis", "euc-", "koi8-", "utf-16")
+
+
+def trusted_charset(content_type: str) -> str:
+    """Return the declared charset if it is on the list; others may take quadratic time to decode."""
+    _, _, named = content_type.lower().partition("charset=")
+    name = named.split(";")[0].strip(" \"'")
+    if not name.startswith(_TRUSTED_CODECS):
+        return "utf-8"
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        return "utf-8"
+    return name

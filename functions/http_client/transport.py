@@ -1,288 +1,219 @@
-"""The connections themselves: those of aiohttp, which can only reach allowed addresses here.
+"""httpx's transport over aiohttp's connections, and the guarded one for addresses that users give.
 
-The guard stands twice, both times in front of an address and never of a name, so it does not matter
-how the name was written or what its server says the next time:
-- every address a name resolves to is checked, and one that is not allowed refuses the name;
-- every socket is checked as it is made, which also catches addresses written as numbers.
-A connection that is used again was checked when it was made, and its other end cannot change.
-Nor can the short-lived memory of resolved names do harm: it holds checked addresses only.
+What a caller may set for one request:
+
+    timeout=5                               seconds for everything together: name, connection, TLS, redirects,
+                                            headers and body; of an `httpx.Timeout` the longest of the four
+    extensions={"max_body_bytes": 262_144}  kept of the decompressed body, the rest is not read; else 65,536
+    extensions={"max_redirects": 1}         followed at most, one more is an error; default 3, or 0 with
+                                            `follow_redirects=False`
+
+What a response has in `extensions`:
+
+    elapsed_ms           from the start of the call, redirects included, to the headers of this answer
+    certificate_ends_at  when the TLS certificate ends; absent on plain http
+    truncated            once the body is read: True when it was longer than max_body_bytes
+    last_request         when redirects were followed: the request that this answer belongs to
 """
 
 import asyncio
-import errno
-import socket
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.helpers import TimerNoop
-from multidict import CIMultiDict
+from yarl import URL
 
 from functions.http_client import BlockedRequestError, FetchError
-from functions.http_client.addresses import AddressPolicy, parse_ip
-from functions.http_client.requests import Request
+from functions.http_client.addresses import Ports
+from functions.http_client.connections import Connections, current_certificate
+from functions.http_client.errors import as_httpx_error, timeout_error, to_fetch_error
+from functions.http_client.httpx import httpx
+from functions.http_client.redirects import (
+    REDIRECT_STATUSES,
+    OutgoingRequest,
+    checked_request,
+    next_request,
+    outgoing_request,
+)
+from functions.http_client.requests import lower_first
+from functions.http_client.responses import read_body, trusted_charset
 
-# -- resolving host names, without a slow name server delaying other calls ------------------
-
-Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
-
-# The system's resolver blocks a thread and knows no deadline; a name whose server never answers keeps
-# its thread for what resolv.conf says (10 s and more) even after the caller has given up. The threads
-# are ours alone, so that such names cannot take those that read files and databases; and they are many
-# (asyncio's own pool has five on one CPU), so that a few such names cannot stop all others.
-_RESOLVER_THREADS = 32
-
-
-class ThreadedResolver:
-    """The system's resolver (hosts file, search domains and all) on threads of its own."""
-
-    def __init__(self) -> None:
-        self._threads: ThreadPoolExecutor | None = None
-
-    async def __call__(self, host: str, port: int) -> Sequence[str]:
-        """Return every address of *host*. Raises OSError when there is none."""
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(_RESOLVER_THREADS, thread_name_prefix="names")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _resolve, host, port)
-
-    def close(self) -> None:
-        """Let the threads go; one that still waits for a name server ends when that answers or gives up."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
-            self._threads = None
+MAX_BODY_BYTES = 65_536
+MAX_REDIRECTS = 3
 
 
-def _resolve(host: str, port: int) -> list[str]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+class AiohttpTransport(httpx.AsyncBaseTransport):
+    """Sends one request, following no redirect. Build it anywhere; it opens nothing before the first."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Return the answer once its headers are here, whatever its status.
+
+        Raises:
+            FetchError: No usable answer came, or not in time. It is an `httpx.TransportError` too.
+        """
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        timeout_s = _total_timeout(request.extensions.get("timeout"))
+        deadline = None if timeout_s is None else started + timeout_s
+        try:
+            async with asyncio.timeout_at(deadline):
+                call = self._prepare(request, await request.aread())
+                last, answer = await self._exchange(call, request.extensions)
+        except TimeoutError:
+            raise timeout_error(timeout_s or 0, request) from None
+        except FetchError as exc:
+            raise as_httpx_error(exc, request) from None
+        extensions: dict[str, Any] = {"elapsed_ms": round((loop.time() - started) * 1000)}
+        if last.url.scheme == "https":
+            extensions |= _certificate_extension()
+        if last is not call:
+            extensions["last_request"] = httpx.Request(last.method, str(last.url))
+        max_bytes = request.extensions.get("max_body_bytes", MAX_BODY_BYTES)
+        return _to_response(answer, _Body(request, answer, max_bytes, timeout_s, deadline), extensions)
+
+    async def aclose(self) -> None:
+        """Close every connection; calls under way fail."""
+        await self._connections.close()
+
+    def _prepare(self, request: httpx.Request, body: bytes) -> OutgoingRequest:
+        return outgoing_request(request, body)
+
+    async def _exchange(
+        self, call: OutgoingRequest, options: Mapping[str, Any]
+    ) -> tuple[OutgoingRequest, aiohttp.ClientResponse]:
+        """Return the answer, and the request it belongs to."""
+        return call, await self._connections.send(call)
 
 
-# aiohttp's, TLS's and the system's errors, each as one plain sentence.
+class GuardedTransport(AiohttpTransport):
+    """Checks each request before it is sent, and follows redirects by our rule.
 
-ADDRESS_NOT_ALLOWED = "The address is private, local or reserved, and so not allowed"
+    Args:
+        ports: Those that may be called, by redirects too.
+        only_origin: A scheme, host and port that alone may be called; None for any.
+    """
 
-_CONNECT_MESSAGES = {
-    errno.ECONNREFUSED: "The connection was refused",
-    errno.ECONNRESET: "The connection was broken off",
-    errno.EHOSTUNREACH: "The host cannot be reached",
-    errno.ENETUNREACH: "The host cannot be reached",
-    errno.ETIMEDOUT: "The host did not answer in time",
-}
-_CERTIFICATE_MESSAGES = {  # OpenSSL's X509_V_ERR_* numbers; its own texts may hold the address
-    9: "not valid yet",
-    10: "expired",
-    18: "self-signed",
-    19: "signed by an authority that is not trusted",
-    20: "signed by an authority that is not trusted",
-    21: "its chain is incomplete",
-    23: "revoked",
-    62: "issued for another host name",
-    64: "issued for another address",
-}
+    def __init__(self, connections: Connections, *, ports: Ports, only_origin: URL | None = None) -> None:
+        super().__init__(connections)
+        self._ports = ports
+        self._only_origin = only_origin
 
+    def _prepare(self, request: httpx.Request, body: bytes) -> OutgoingRequest:
+        call = checked_request(request, body, self._ports)
+        if self._only_origin is not None and call.url.origin() != self._only_origin:
+            raise BlockedRequestError("The URL is not on the server that was set up")
+        return call
 
-class AddressNotAllowedError(OSError):
-    """The guard's refusal, shaped so that it passes through the connecting code of aiohttp."""
+    async def _exchange(
+        self, call: OutgoingRequest, options: Mapping[str, Any]
+    ) -> tuple[OutgoingRequest, aiohttp.ClientResponse]:
+        answer = await self._connections.send(call)
+        max_redirects = options.get("max_redirects", MAX_REDIRECTS)
+        if answer.status in REDIRECT_STATUSES and max_redirects > 0 and self._only_origin is None:
+            return await self._follow_redirects(call, answer, max_redirects)
+        return call, answer
 
+    async def _follow_redirects(
+        self, request: OutgoingRequest, response: aiohttp.ClientResponse, max_redirects: int
+    ) -> tuple[OutgoingRequest, aiohttp.ClientResponse]:
+        seen = {(request.method, request.url)}
+        while (following := self._next_request(request, response)) is not None:
+            response.release()
+            request = following
+            if (request.method, request.url) in seen:
+                raise FetchError("It redirects in a circle")
+            if len(seen) > max_redirects:
+                raise FetchError(f"It redirects more than {max_redirects} times")
+            seen.add((request.method, request.url))
+            response = await self._send_redirected(request)
+        return request, response
 
-def to_fetch_error(exc: BaseException) -> FetchError:
-    """Return what to tell the task's owner about *exc*: no address, no URL, no text of the other side."""
-    match exc:
-        case FetchError():
-            return exc
-        case aiohttp.ClientConnectorCertificateError():
-            return _certificate_error(exc.certificate_error)
-        case aiohttp.ClientConnectorSSLError():
-            return FetchError("The TLS handshake failed")
-        case aiohttp.ClientConnectorDNSError():
-            return FetchError("The name does not resolve")
-        case aiohttp.ClientConnectorError():
-            return _connect_error(exc.os_error)
-        case aiohttp.ServerDisconnectedError():
-            return FetchError("The connection was closed before an answer came")
-        case aiohttp.ClientPayloadError():
-            return FetchError("The answer ended too early")
-        case aiohttp.ClientResponseError():
-            return _protocol_error(exc.message)
-        case aiohttp.InvalidURL() | ValueError():
-            return BlockedRequestError("The URL's host is not a valid name or address")
-        case _:
-            return FetchError("The connection was broken off")
+    def _next_request(
+        self, request: OutgoingRequest, response: aiohttp.ClientResponse
+    ) -> OutgoingRequest | None:
+        try:
+            return next_request(request, response.status, response.headers.get("Location"), self._ports)
+        except FetchError:
+            response.close()
+            raise
 
-
-def _connect_error(exc: OSError) -> FetchError:
-    if isinstance(exc, AddressNotAllowedError):
-        return BlockedRequestError(ADDRESS_NOT_ALLOWED)
-    return FetchError(_CONNECT_MESSAGES.get(exc.errno or 0, "Could not connect"))
-
-
-def _certificate_error(exc: BaseException) -> FetchError:
-    code = exc.verify_code if isinstance(exc, ssl.SSLCertVerificationError) else 0
-    why = _CERTIFICATE_MESSAGES.get(code)
-    return FetchError(
-        f"The TLS certificate is not valid: {why}" if why else "The TLS certificate is not valid"
-    )
+    async def _send_redirected(self, request: OutgoingRequest) -> aiohttp.ClientResponse:
+        try:
+            return await self._connections.send(request)
+        except BlockedRequestError as exc:
+            raise BlockedRequestError(f"The redirect was not followed: {lower_first(exc.reason)}") from None
 
 
-def _protocol_error(message: str) -> FetchError:
-    if "Got more than" in message or "Too many" in message:
-        return FetchError("The answer's headers are too long")
-    return FetchError("The answer is not valid HTTP")
-
-
-_DNS_CACHE_S = 10  # long enough to ask once for many tasks of one tick, short enough for a failover
-_MAX_HEADER_BYTES = 16_384
-_MAX_HEADERS = 100
-_BUFFER_BYTES = 65_536
-_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None)
-_NO_TIMER = TimerNoop()  # the caller's one deadline is over everything
-_IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110, 9.2.2
-
-
-class GuardedResponse(aiohttp.ClientResponse):
-    """An answer whose headers are here and whose body is not read yet.
+class _Body(httpx.AsyncByteStream):
+    """Reads a body within its bound and the call's deadline, all at once.
 
     Attributes:
-        certificate: The other side's certificate as `ssl` describes it; None on plain http.
+        extensions: Those of the response.
     """
 
-    certificate: dict[str, Any] | None = None
-
-    def start(self, connection: Any) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
-        """Keep the certificate: once a short body is complete, the connection is no longer ours."""
-        if connection.transport is not None:
-            self.certificate = connection.transport.get_extra_info("peercert")
-        return super().start(connection)
-
-
-class GuardedConnector:
-    """All connections of one process. Make it inside the running loop.
-
-    A call goes to aiohttp's connector and request one by one, as its session would hand it on. What a session
-    sees to besides (cookies, redirects, proxies, traces, timeouts) has no part here, and takes a seventh
-    of a request's time.
-    """
+    extensions: dict[str, Any]
 
     def __init__(
         self,
-        *,
-        allow: AddressPolicy,
-        resolve: Resolver,
-        max_connections: int,
-        user_agent: str,
-        ssl_context: ssl.SSLContext | None,
+        request: httpx.Request,
+        answer: aiohttp.ClientResponse,
+        max_bytes: int,
+        timeout_s: float | None,
+        deadline: float | None,
     ) -> None:
-        self._connector = aiohttp.TCPConnector(
-            limit=max_connections,
-            resolver=_GuardedResolver(resolve, allow),
-            socket_factory=_guarded_socket_factory(allow),
-            ssl=ssl_context or True,
-            ttl_dns_cache=_DNS_CACHE_S,
-        )
-        self._loop = asyncio.get_running_loop()
-        self._headers = CIMultiDict({"User-Agent": user_agent, "Accept-Encoding": "gzip"})
-        # Requests and answers know of a session; it sends nothing, and closes the connector.
-        self._session = aiohttp.ClientSession(connector=self._connector, cookie_jar=aiohttp.DummyCookieJar())
+        self._request = request
+        self._answer = answer
+        self._max_bytes = max_bytes
+        self._timeout_s = timeout_s
+        self._deadline = deadline
 
-    async def send(self, call: Request) -> GuardedResponse:
-        """Return the answer to *call* once its headers are here; redirects are answers.
-
-        Raises:
-            FetchError: No answer came; BlockedRequestError when its address is not allowed.
-        """
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        encodings = self._answer.headers.getall("Content-Encoding", ())
+        content = self._answer.content
+        deadline = None if content.is_eof() else self._deadline  # what is here already needs no timer
         try:
-            try:
-                return await self._send_once(call)
-            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as exc:
-                if call.method not in _IDEMPOTENT_METHODS or isinstance(exc, aiohttp.ClientConnectorError):
-                    raise
-            return await self._send_once(call)  # it may have been closed just as we used it again
-        except (aiohttp.ClientError, OSError, ValueError) as exc:
-            raise to_fetch_error(exc) from None  # the cause would show the address
+            async with asyncio.timeout_at(deadline):
+                body, truncated = await read_body(content.readany, encodings, self._max_bytes)
+        except TimeoutError:
+            raise timeout_error(self._timeout_s or 0, self._request) from None
+        except FetchError as exc:
+            raise as_httpx_error(exc, self._request) from None
+        except (aiohttp.ClientError, OSError) as exc:
+            raise as_httpx_error(to_fetch_error(exc), self._request) from None
+        finally:
+            self._answer.close()  # one that is read to its end has given its connection back already
+        self.extensions["truncated"] = truncated
+        yield body
 
-    async def _send_once(self, call: Request) -> GuardedResponse:
-        headers = self._headers.copy()
-        for name, value in call.headers.items():
-            headers[name] = value
-        request = aiohttp.ClientRequest(
-            call.method,
-            call.url,
-            headers=headers,
-            data=call.body,
-            loop=self._loop,
-            response_class=GuardedResponse,
-            timer=_NO_TIMER,
-            session=self._session,
-            traces=[],
-        )
-        connection = await self._connector.connect(request, traces=[], timeout=_NO_TIMEOUT)
-        answer = None
-        try:
-            assert connection.protocol is not None  # it is fresh from the connector
-            connection.protocol.set_response_params(
-                timer=_NO_TIMER,
-                skip_payload=call.method == "HEAD",
-                read_until_eof=True,
-                auto_decompress=False,
-                read_bufsize=_BUFFER_BYTES,
-                max_line_size=_MAX_HEADER_BYTES,
-                max_field_size=_MAX_HEADER_BYTES,
-                max_headers=_MAX_HEADERS,
-            )
-            answer = await request.send(connection)
-            await answer.start(connection)
-        except BaseException:
-            if answer is not None:
-                answer.close()
-            connection.close()
-            raise
-        assert isinstance(answer, GuardedResponse)  # we set response_class
-        return answer
-
-    async def close(self) -> None:
-        """Close every connection; calls under way fail."""
-        await self._session.close()
+    async def aclose(self) -> None:
+        self._answer.close()
 
 
-class _GuardedResolver(AbstractResolver):
-    def __init__(self, resolve: Resolver, allow: AddressPolicy) -> None:
-        self._resolve = resolve
-        self._allow = allow
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        found = await self._resolve(host, port)
-        if not found:
-            raise FetchError("The name does not resolve")
-        if not all(_is_allowed(address, port, self._allow) for address in found):
-            raise BlockedRequestError(ADDRESS_NOT_ALLOWED)
-        return [_resolve_result(host, address, port) for address in found]
-
-    async def close(self) -> None:
-        """Do nothing: the owner of `resolve` closes it."""
+def _to_response(
+    answer: aiohttp.ClientResponse, body: _Body, extensions: Mapping[str, Any]
+) -> httpx.Response:
+    # Without Content-Encoding: the body is unpacked here, within its bound, and httpx must not try again.
+    headers = [pair for pair in answer.raw_headers if pair[0].lower() != b"content-encoding"]
+    response = httpx.Response(answer.status, headers=headers, stream=body, extensions=extensions)
+    body.extensions = response.extensions
+    if "=" in (content_type := answer.headers.get("Content-Type", "")):
+        response.encoding = trusted_charset(content_type)  # `response.text` is quick with these
+    return response
 
 
-def _guarded_socket_factory(allow: AddressPolicy) -> aiohttp.SocketFactoryType:
-    def make(info: aiohttp.AddrInfoType) -> socket.socket:
-        family, kind, protocol, _, (host, port, *_) = info
-        if not _is_allowed(str(host), int(port), allow):
-            raise AddressNotAllowedError
-        return socket.socket(family, kind, protocol)
-
-    return make
+def _certificate_extension() -> dict[str, Any]:
+    certificate = current_certificate()
+    if not certificate:
+        return {}
+    ends = ssl.cert_time_to_seconds(certificate["notAfter"])
+    return {"certificate_ends_at": datetime.fromtimestamp(ends, UTC)}
 
 
-def _is_allowed(text: str, port: int, allow: AddressPolicy) -> bool:
-    address = parse_ip(text)
-    return address is not None and allow(address, port)
-
-
-def _resolve_result(host: str, address: str, port: int) -> ResolveResult:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return ResolveResult(
-        hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST
-    )
+def _total_timeout(timeout: Mapping[str, float | None] | None) -> float | None:
+    """Return the longest of httpx's four times; None for no limit but the attempt's own."""
+    return max((value for value in (timeout or {}).values() if value is not None), default=None)

@@ -16,7 +16,9 @@ QUIET_LOGGERS = (
     "aiohttp.access",
     "google",
     "httpcore",
+    "httpcore2",
     "httpx",
+    "httpx2",
     "urllib3",
 )  # at INFO they log complete URLs
 COLOURS = {"WARNING": "\033[33m", "ERROR": "\033[31m", "CRITICAL": "\033[31m", "DEBUG": "\033[2m"}

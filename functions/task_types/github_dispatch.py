@@ -9,8 +9,14 @@ from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model
-from functions.task_types.support.context import Response, Tools
-from functions.task_types.support.responses import MAX_RETRY_AFTER, is_retryable_status, retry_after
+from functions.http_client.httpx import httpx
+from functions.task_types.support.context import Tools
+from functions.task_types.support.responses import (
+    MAX_RETRY_AFTER,
+    elapsed_ms,
+    is_retryable_status,
+    retry_after,
+)
 
 EXAMPLE: dict[str, Any] = {
     "repository": "octo-org/website",
@@ -64,8 +70,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     if not token:
         return failed(TOKEN_MISSING, permanent=True)
     body = {"event_type": params.event_type, "client_payload": params.client_payload}
-    response = await tools.http.request(
-        "POST",
+    response = await tools.http.post(
         f"{tools.github_api.rstrip('/')}/repos/{params.repository}/dispatches",
         headers={
             "Accept": "application/vnd.github+json",
@@ -73,19 +78,19 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
             "Content-Type": "application/json",
             "X-GitHub-Api-Version": "2022-11-28",
         },
-        body=json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
-        timeout_s=min(_TIMEOUT_S, job.timeout_s),
+        content=json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
+        timeout=min(_TIMEOUT_S, job.timeout_s),
     )
-    metrics = {"status": response.status, "latencyMs": response.elapsed_ms}
-    if response.status == 204:
+    metrics = {"status": response.status_code, "latencyMs": elapsed_ms(response)}
+    if response.status_code == 204:
         return succeeded(
             f"GitHub accepted the event {params.event_type} for {params.repository}", metrics=metrics
         )
     return _failure_outcome(response, params, metrics, job)
 
 
-def _failure_outcome(response: Response, params: Params, metrics: dict[str, Any], job: Job) -> Outcome:
-    status = response.status
+def _failure_outcome(response: httpx.Response, params: Params, metrics: dict[str, Any], job: Job) -> Outcome:
+    status = response.status_code
     if status == 429 or (status == 403 and _is_rate_limited(response)):
         return failed(
             "GitHub's rate limit is used up",
@@ -104,16 +109,16 @@ def _failure_outcome(response: Response, params: Params, metrics: dict[str, Any]
     return failed(f"{reason}{_github_message(response)}", permanent=True, metrics=metrics)
 
 
-def _is_rate_limited(response: Response) -> bool:
+def _is_rate_limited(response: httpx.Response) -> bool:
     headers = response.headers
     return (
         "retry-after" in headers
         or headers.get("x-ratelimit-remaining") == "0"
-        or b"rate limit" in response.body.lower()
+        or b"rate limit" in response.content.lower()
     )
 
 
-def _rate_limit_wait(response: Response, *, now: datetime) -> timedelta:
+def _rate_limit_wait(response: httpx.Response, *, now: datetime) -> timedelta:
     """Return the wait: that of Retry-After, else until the limit is reset, else a minute."""
     requested = retry_after(response, now=now)
     if requested is not None:
@@ -125,10 +130,10 @@ def _rate_limit_wait(response: Response, *, now: datetime) -> timedelta:
     return _SECONDARY_LIMIT_WAIT
 
 
-def _github_message(response: Response) -> str:
+def _github_message(response: httpx.Response) -> str:
     """Return GitHub's own message, after a colon."""
     try:
-        message = json.loads(response.body)["message"]
+        message = json.loads(response.content)["message"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
     return f": {' '.join(str(message).split())[:_MAX_MESSAGE_CHARS]}" if message else ""

@@ -1,5 +1,6 @@
 """Task type `health_check_url`: checks that an address answers as expected."""
 
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -7,17 +8,23 @@ from pydantic import Field, model_validator
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model
+from functions.http_client.httpx import httpx
 from functions.task_types.support.context import (
     ExpectedStatus,
     ExpectedText,
     Headers,
-    Response,
     Seconds,
     StatusRanges,
     Tools,
     WebUrl,
 )
-from functions.task_types.support.responses import response_text, retry_after
+from functions.task_types.support.responses import (
+    elapsed_ms,
+    is_truncated,
+    response_text,
+    retry_after,
+    utf8_headers,
+)
 
 EXAMPLE: dict[str, Any] = {
     "url": "https://example.com/",
@@ -26,6 +33,7 @@ EXAMPLE: dict[str, Any] = {
     "certificateDaysLeft": 14,
 }
 _RETRY_AFTER_STATUSES = frozenset({429, 503})
+_DAY = timedelta(days=1)
 
 
 class Params(Model):
@@ -61,32 +69,46 @@ class Params(Model):
 
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
-    """Send one request. Every unexpected response may be retried, since the address may recover."""
-    response = await tools.http.request(
+    """Send one request. Every unexpected response may be retried, since the address may recover.
+
+    The body is read only when a text must be in it: a status check is decided at the headers.
+    """
+    async with tools.http.stream(
         params.method,
         params.url,
-        headers=params.headers,
-        max_redirects=3 if params.follow_redirects else 0,
-        timeout_s=params.timeout_seconds,
-    )
-    metrics = {"status": response.status, "latencyMs": response.elapsed_ms}
-    if response.certificate_days_left is not None:
-        metrics["certificateDaysLeft"] = response.certificate_days_left
-    fault = _find_problem(response, params)
+        headers=utf8_headers(params.headers),
+        follow_redirects=params.follow_redirects,
+        timeout=params.timeout_seconds,
+    ) as response:
+        if params.body_contains is not None and response.status_code in params.expected_status:
+            await response.aread()
+    days_left = _certificate_days_left(response, now=job.started_at)
+    metrics = {"status": response.status_code, "latencyMs": elapsed_ms(response)}
+    if days_left is not None:
+        metrics["certificateDaysLeft"] = days_left
+    fault = _find_problem(response, days_left, params)
     if fault is None:
-        return succeeded(f"Answered {response.status} in {response.elapsed_ms} ms", metrics=metrics)
-    wait = retry_after(response, now=job.started_at) if response.status in _RETRY_AFTER_STATUSES else None
+        summary = f"Answered {response.status_code} in {elapsed_ms(response)} ms"
+        return succeeded(summary, metrics=metrics)
+    is_temporary = response.status_code in _RETRY_AFTER_STATUSES
+    wait = retry_after(response, now=job.started_at) if is_temporary else None
     return failed(fault, retry_after=wait, metrics=metrics)
 
 
-def _find_problem(response: Response, params: Params) -> str | None:
+def _find_problem(response: httpx.Response, days_left: int | None, params: Params) -> str | None:
     """Return what is wrong with the response; None when it is as expected."""
-    if response.status not in params.expected_status:
-        return f"Answered {response.status}, expected {params.expected_status}"
+    if response.status_code not in params.expected_status:
+        return f"Answered {response.status_code}, expected {params.expected_status}"
     if params.body_contains is not None and params.body_contains not in response_text(response):
-        where = "in the first 64 KB of its body" if response.truncated else "in its body"
-        return f"Answered {response.status}, but the expected text is not {where}"
-    return _certificate_problem(response.certificate_days_left, params.certificate_days_left)
+        where = "in the first 64 KB of its body" if is_truncated(response) else "in its body"
+        return f"Answered {response.status_code}, but the expected text is not {where}"
+    return _certificate_problem(days_left, params.certificate_days_left)
+
+
+def _certificate_days_left(response: httpx.Response, *, now: datetime) -> int | None:
+    """Return the whole days until the TLS certificate ends; None on plain http."""
+    ends_at = response.extensions.get("certificate_ends_at")
+    return None if ends_at is None else (ends_at - now) // _DAY
 
 
 def _certificate_problem(days_left: int | None, min_days_left: int | None) -> str | None:

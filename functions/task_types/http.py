@@ -10,13 +10,13 @@ from pydantic import Field, JsonValue, StringConstraints, model_validator
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model, format_instant
+from functions.http_client.httpx import httpx
 from functions.task_types.support.context import (
     ONLY_REFERENCES,
     Auth,
     ExpectedStatus,
     ExpectedText,
     Headers,
-    Response,
     Seconds,
     StatusRanges,
     Tools,
@@ -24,11 +24,14 @@ from functions.task_types.support.context import (
 )
 from functions.task_types.support.responses import (
     MISSING,
+    elapsed_ms,
     is_json_equal,
     is_retryable_status,
+    is_truncated,
     resolve_json_pointer,
     response_text,
     retry_after,
+    utf8_headers,
 )
 
 __all__ = ["EXAMPLE", "ONLY_REFERENCES", "Params", "perform"]
@@ -104,11 +107,11 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     response = await tools.http.request(
         params.method,
         _with_query(params.url, params.query),
-        headers=_request_headers(job, content_type, params),
-        body=body,
-        max_redirects=3 if follow else 0,
-        max_body_bytes=MAX_BODY_BYTES,
-        timeout_s=params.timeout_seconds,
+        headers=utf8_headers(_request_headers(job, content_type, params)),
+        content=body,
+        follow_redirects=follow,
+        timeout=params.timeout_seconds,
+        extensions={"max_body_bytes": MAX_BODY_BYTES},
     )
     return _to_outcome(job, params, response, tools.redact)
 
@@ -169,11 +172,11 @@ def _request_headers(job: Job, content_type: str | None, params: Params) -> dict
     return {name: value for name, value in headers.items() if name.lower() not in names} | params.headers
 
 
-def _to_outcome(job: Job, params: Params, response: Response, redact: Callable[[str], str]) -> Outcome:
-    status = response.status
+def _to_outcome(job: Job, params: Params, response: httpx.Response, redact: Callable[[str], str]) -> Outcome:
+    status = response.status_code
     fault = None if status not in params.expected_status else _content_problem(params, response)
     succeeding = status in params.expected_status and fault is None
-    metrics: dict[str, Any] = {"status": status, "latencyMs": response.elapsed_ms}
+    metrics: dict[str, Any] = {"status": status, "latencyMs": elapsed_ms(response)}
     if snippet := _snippet(response, redact, MAX_SNIPPET_CHARS if succeeding else MAX_FAILED_SNIPPET_CHARS):
         metrics["snippet"] = snippet
     if status not in params.expected_status:
@@ -186,10 +189,10 @@ def _to_outcome(job: Job, params: Params, response: Response, redact: Callable[[
         )
     if fault is not None:
         return failed(f"Answered {status}, but {fault}", metrics=metrics)
-    return succeeded(f"Answered {status} in {response.elapsed_ms} ms", metrics=metrics)
+    return succeeded(f"Answered {status} in {elapsed_ms(response)} ms", metrics=metrics)
 
 
-def _snippet(response: Response, redact: Callable[[str], str], limit: int) -> str:
+def _snippet(response: httpx.Response, redact: Callable[[str], str], limit: int) -> str:
     """Return the start of the body, printable and on one line; masked before it is cut."""
     text = " ".join(redact(response_text(response, limit_bytes=4 * limit + _REDACTION_MARGIN_BYTES)).split())[
         :limit
@@ -197,16 +200,16 @@ def _snippet(response: Response, redact: Callable[[str], str], limit: int) -> st
     return text if text.isprintable() else "".join(c for c in text if c.isprintable())
 
 
-def _content_problem(params: Params, response: Response) -> str | None:
+def _content_problem(params: Params, response: httpx.Response) -> str | None:
     """Return what is wrong with the body, without quoting it; None when nothing is."""
     if params.body_contains is not None and params.body_contains not in response_text(response):
         return "the expected text is not in its body"
     if params.json_pointer is None:
         return None
-    if response.truncated:
+    if is_truncated(response):
         return f"its body is longer than the {MAX_BODY_BYTES // 1024} KB that are read as JSON"
     try:
-        document = json.loads(response.body)
+        document = json.loads(response.content)
     except (ValueError, RecursionError):
         return "its body is not JSON"
     value = resolve_json_pointer(document, params.json_pointer)

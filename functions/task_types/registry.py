@@ -159,7 +159,7 @@ async def run_job(job: Job, tools: Tools) -> Outcome:
     except SchedulerError as exc:
         outcome = failed(str(exc))
     except (Exception, SystemExit) as exc:  # noqa: BLE001  # one task must not stop the others
-        outcome = _crash_outcome(exc, job)
+        outcome = _http_outcome(exc, job) or _crash_outcome(exc, job)
     return clamp_outcome(outcome, task_type=job.type, redact=redact)
 
 
@@ -222,6 +222,13 @@ def _is_secret_reference(place: FieldPath, params: Any) -> bool:
         elif isinstance(value, list) and isinstance(step, int) and step < len(value):
             value = value[step]
     return is_reference(value)
+
+
+def _http_outcome(exc: BaseException, job: Job) -> Outcome | None:
+    """Return the outcome of an error of the HTTP library's; None for any other."""
+    from functions.task_types.support.responses import http_failure  # with httpx, which most ticks do without
+
+    return http_failure(exc, now=job.started_at)
 
 
 def _crash_outcome(exc: BaseException, job: Job) -> Outcome:

@@ -11,9 +11,16 @@ from pydantic import Field, StringConstraints
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model
-from functions.task_types.support.context import Response, Seconds, Tools, WebUrl
+from functions.http_client.httpx import httpx
+from functions.task_types.support.context import Seconds, Tools, WebUrl
 from functions.task_types.support.feeds import Feed, FeedEntry, NotAFeedError, parse_feed
-from functions.task_types.support.responses import is_retryable_status, retry_after
+from functions.task_types.support.responses import (
+    elapsed_ms,
+    is_retryable_status,
+    is_truncated,
+    retry_after,
+    utf8_headers,
+)
 
 # What the task remembers between runs, and which entries are new.
 
@@ -134,53 +141,52 @@ class Params(Model):
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     """Fetch the feed if it has changed, and report new entries. The first run only records them."""
     state = FeedState.from_memory(job.memory, url=params.feed_url)
-    response = await tools.http.request(
-        "GET",
+    response = await tools.http.get(
         params.feed_url,
-        headers={"Accept": _ACCEPT} | state.conditional_headers,
-        max_body_bytes=MAX_FEED_BYTES,
-        timeout_s=params.timeout_seconds,
+        headers=utf8_headers({"Accept": _ACCEPT} | state.conditional_headers),
+        timeout=params.timeout_seconds,
+        extensions={"max_body_bytes": MAX_FEED_BYTES},
     )
-    metrics = {"status": response.status, "latencyMs": response.elapsed_ms}
-    if response.status == 304 and state.conditional_headers:
+    metrics = {"status": response.status_code, "latencyMs": elapsed_ms(response)}
+    if response.status_code == 304 and state.conditional_headers:
         return succeeded("Nothing new: the feed has not changed", metrics=metrics | {"new": 0})
-    if response.status != 200:
+    if response.status_code != 200:
         return _failure_outcome(response, job)
-    if response.truncated:
+    if is_truncated(response):
         size = f"{MAX_FEED_BYTES // 1_048_576} MB"
         return failed(f"The feed is larger than {size}, the most that is read", permanent=True)
     try:
         # Parsing takes a second of CPU per megabyte: in a thread, as the loop serves all other tasks.
         feed = await asyncio.to_thread(
             parse_feed,
-            response.body,
+            response.content,
             content_type=response.headers.get("content-type", ""),
-            url=response.url,
+            url=str(response.url),
         )
     except NotAFeedError as exc:
         return failed(f"The address answered with {exc}, not a readable feed", metrics=metrics)
     return _to_outcome(feed, state, params, response)
 
 
-def _failure_outcome(response: Response, job: Job) -> Outcome:
-    retryable = is_retryable_status(response.status)
+def _failure_outcome(response: httpx.Response, job: Job) -> Outcome:
+    retryable = is_retryable_status(response.status_code)
     return failed(
-        f"Answered {response.status}, expected 200",
-        permanent=400 <= response.status < 500 and not retryable,
+        f"Answered {response.status_code}, expected 200",
+        permanent=400 <= response.status_code < 500 and not retryable,
         retry_after=retry_after(response, now=job.started_at) if retryable else None,
-        metrics={"status": response.status, "latencyMs": response.elapsed_ms},
+        metrics={"status": response.status_code, "latencyMs": elapsed_ms(response)},
     )
 
 
-def _to_outcome(feed: Feed, state: FeedState, params: Params, response: Response) -> Outcome:
+def _to_outcome(feed: Feed, state: FeedState, params: Params, response: httpx.Response) -> Outcome:
     news = filter_by_keywords(state.new_entries(feed), params.keywords)
     shown = news[: params.max_items]
     new_state = state.with_entries(feed, response.headers)
     return succeeded(
         _build_summary(feed, news, shown, is_first_run=state.entry_keys is None),
         metrics={
-            "status": response.status,
-            "latencyMs": response.elapsed_ms,
+            "status": response.status_code,
+            "latencyMs": elapsed_ms(response),
             "entries": len(feed.entry_keys),
             "new": len(news),
         },

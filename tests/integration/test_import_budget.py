@@ -40,6 +40,8 @@ print(json.dumps({"report": asyncio.run(tick()), "modules": sorted(sys.modules)}
 HEAVY = (
     "fastapi",
     "aiohttp",
+    "httpx2",
+    "httpcore2",
     "feedparser",
     "google.cloud.firestore",
     "google.cloud.firestore_v1",

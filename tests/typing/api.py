@@ -56,9 +56,7 @@ async def program() -> None:
 
 async def own_types_test() -> None:
     """The test doubles, as the test of a type of one's own uses them."""
-    http = testing.ScriptedHttp()
-    http.respond("https://example.com/", status=200, body="{}", headers={"ETag": "1"})
-    http.fail("https://example.com/gone", "No connection", permanent=True)
+    http = testing.mock_http(lambda request: testing.httpx.Response(200, json={"url": str(request.url)}))
     clock = testing.FixedClock()
     later: datetime = clock.advance(timedelta(hours=1))
     async with testing.InMemoryStore() as store:
@@ -67,5 +65,5 @@ async def own_types_test() -> None:
         outcome: Outcome = await testing.run("shop.own", {"depth": 1}, tools=tools, clock=clock)
         job: Job = testing.make_job("own", {"depth": 1}, clock=clock, memory=outcome.memory, attempt=2)
         again: Outcome = await testing.run_job(job, tools)
-    sent: testing.SentRequest = http.requests[0]
-    print(again, sent.url)  # noqa: T201  # it is never run
+    response: testing.httpx.Response = await tools.http.get("https://example.com/", timeout=5)
+    print(again, response.json())  # noqa: T201  # it is never run

@@ -81,6 +81,9 @@ STRANGERS = (
 
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "aiohttp": ("functions/http_client/",),
+    "httpx2": ("functions/http_client/httpx.py",),
+    "multidict": ("functions/http_client/",),
+    "yarl": ("functions/http_client/",),
     "apprise": ("functions/notifications/channels/apprise.py",),
     "aiosmtplib": ("functions/notifications/channels/email.py",),
     "google": ("functions/stores/firestore/", "functions/gcp/"),

@@ -50,6 +50,8 @@ BROKEN: list[tuple[Rule, str, str]] = [
         "from google.cloud import firestore",
     ),
     (rules.imports_libraries_of_its_own, "functions/app/application.py", "import sqlite3"),
+    (rules.imports_libraries_of_its_own, "functions/http_client/client.py", "import httpx2"),
+    (rules.imports_libraries_of_its_own, "functions/task_types/http.py", "from httpx2 import AsyncClient"),
     (
         rules.imports_libraries_of_its_own,
         "functions/task_types/http.py",

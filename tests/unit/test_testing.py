@@ -19,9 +19,10 @@ from functions.testing import (
     START,
     FixedClock,
     InMemoryStore,
-    ScriptedHttp,
+    httpx,
     make_job,
     make_tools,
+    mock_http,
     run,
     run_job,
 )
@@ -61,7 +62,7 @@ async def test_the_documents_example_passes(own_package: Path) -> None:
 def test_the_document_names_everything_that_is_exported() -> None:
     text = DOCUMENT.read_text("utf-8")
 
-    assert [] == [name for name in testing.__all__ if name != "SentRequest" and f"`{name}" not in text]
+    assert [] == [name for name in testing.__all__ if f"`{name}" not in text]
 
 
 async def test_a_module_that_is_no_type_is_refused(own_package: Path) -> None:
@@ -79,49 +80,49 @@ async def test_wrong_params_are_an_outcome_that_names_the_field() -> None:
     assert "expectedStatus" in outcome.summary
 
 
-async def test_a_request_without_a_response_is_a_failure_that_names_it() -> None:
+async def test_without_a_client_there_is_no_connection() -> None:
     outcome = await run("health_check_url", {"url": URL})
 
-    assert f"ScriptedHttp has no response for GET {URL}" == outcome.summary
+    assert (OutcomeKind.FAILED, False) == (outcome.kind, outcome.permanent)
+    assert "No usable answer came" == outcome.summary
 
 
-async def test_responses_come_in_order_and_the_last_one_repeats() -> None:
-    http = ScriptedHttp()
-    http.respond(URL, status=500)
-    http.fail(URL, "Name not found", permanent=True)
-    http.respond(URL, status=204, headers={"X-Next": "1"})
+async def test_the_handler_gives_the_response_and_sees_the_request() -> None:
+    requests: list[httpx.Request] = []
 
-    assert 500 == (await http.request("GET", URL, timeout_s=1)).status
-    with pytest.raises(FetchError, match="Name not found") as caught:
-        await http.request("GET", URL, timeout_s=1)
-    assert caught.value.permanent
-    for _ in range(2):
-        response = await http.request("POST", URL, body=b"x", headers={"A": "b"}, timeout_s=1)
-        assert (204, {"x-next": "1"}) == (response.status, response.headers)
-    assert ["GET", "GET", "POST", "POST"] == [sent.method for sent in http.requests]
-    assert (b"x", {"A": "b"}) == (http.requests[-1].body, http.requests[-1].headers)
+    def respond(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(204, headers={"X-Next": "1"})
+
+    response = await mock_http(respond).post(URL, content=b"x", headers={"A": "b"}, timeout=3)
+
+    assert (204, "1") == (response.status_code, response.headers["x-next"])
+    assert ("POST", b"x", "b") == (requests[0].method, requests[0].content, requests[0].headers["a"])
 
 
-async def test_a_body_is_cut_as_by_the_real_client() -> None:
-    http = ScriptedHttp()
-    http.respond(URL, body="ä" * 3)
+@pytest.mark.parametrize(
+    ("error", "summary"),
+    [
+        (httpx.ConnectError("canary"), "No usable answer came"),
+        (httpx.ReadTimeout("canary"), "No answer in time"),
+        (FetchError("Name not found"), "Name not found"),
+    ],
+)
+async def test_an_error_of_the_handler_is_a_failure(error: Exception, summary: str) -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise error
 
-    whole = await http.request("GET", URL, max_body_bytes=6, timeout_s=1)
-    cut = await http.request("GET", URL, max_body_bytes=4, timeout_s=1)
+    outcome = await run("health_check_url", {"url": URL}, tools=make_tools(mock_http(fail)))
 
-    assert ("äää".encode(), False) == (whole.body, whole.truncated)
-    assert ("ää".encode(), True) == (cut.body, cut.truncated)
+    assert (OutcomeKind.FAILED, summary) == (outcome.kind, outcome.summary)
 
 
 @pytest.mark.parametrize(
     ("url", "headers"), [("ftp://example.com/", {}), (URL, {"Host": "other.example.com"})]
 )
 async def test_what_the_real_client_refuses_is_refused(url: str, headers: dict[str, str]) -> None:
-    http = ScriptedHttp()
-    http.respond(url)
-
     with pytest.raises(BlockedRequestError):
-        await http.request("GET", url, headers=headers, timeout_s=1)
+        await mock_http(lambda _: httpx.Response(200)).get(url, headers=headers)
 
 
 def test_a_clock_moves_only_when_it_is_advanced() -> None:

@@ -1,7 +1,6 @@
 """The loops of `serve`: watched task files, the status line, and the trigger of ticks."""
 
 import asyncio
-import http.client
 import json
 import os
 from collections import Counter
@@ -17,6 +16,7 @@ from functions.domain.run import Run
 from functions.domain.storage import TaskFilter
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
+from functions.http_client.trusted import PostError, TrustedHttpClient
 from functions.interfaces import Store
 from functions.services.apply import apply_plan
 from functions.services.paging import all_tasks, iter_runs
@@ -171,8 +171,6 @@ class TriggerLoop:
 
     def __init__(self, host: str, port: int, *, secret: str, clock: Callable[[], datetime]) -> None:
         self.address = f"http://{host}:{port}"
-        self._host = host
-        self._port = port
         self._secret = secret
         self._clock = clock
 
@@ -180,10 +178,10 @@ class TriggerLoop:
         """Poll the server until it responds."""
         while True:
             try:
-                status, _ = await asyncio.to_thread(self._request, "GET", "/healthz")
-            except (OSError, http.client.HTTPException):
+                status, _ = await self._request("GET", "/healthz")
+            except PostError:
                 status = 0
-            if status == http.client.OK:
+            if status == 200:
                 return
             await asyncio.sleep(POLL_INTERVAL_S)
 
@@ -196,22 +194,22 @@ class TriggerLoop:
     async def trigger_tick(self) -> str:
         """Request one tick; return its result in one line."""
         try:
-            status, report = await asyncio.to_thread(self._request, "POST", "/tick")
-        except (OSError, http.client.HTTPException) as exc:
-            return f"no response ({type(exc).__name__})"
+            status, report = await self._request("POST", "/tick")
+        except PostError as exc:
+            return f"no response ({exc})"
         if report.get("status") == "ok":
             return format_report(report)
         return f"HTTP {status}: {json.dumps(report, ensure_ascii=False)}"
 
-    def _request(self, method: str, path: str) -> tuple[int, Mapping[str, Any]]:
-        # The standard library's client, because it takes no proxy from the environment.
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=RESPONSE_TIMEOUT_S)
-        try:
-            connection.request(method, path, headers={"Authorization": f"Bearer {self._secret}"})
-            response = connection.getresponse()
-            return response.status, _parse_object(response.read())
-        finally:
-            connection.close()
+    async def _request(self, method: str, path: str) -> tuple[int, Mapping[str, Any]]:
+        async with TrustedHttpClient() as client:
+            response = await client.request(
+                method,
+                f"{self.address}{path}",
+                headers={"Authorization": f"Bearer {self._secret}"},
+                timeout_s=RESPONSE_TIMEOUT_S,
+            )
+        return response.status, _parse_object(response.body)
 
 
 def _parse_object(body: bytes) -> Mapping[str, Any]:

@@ -86,7 +86,7 @@ class FeishuClient:
         self._credentials = credentials
         self._base_path = f"{APPS_PATH}/{table.app_token}"
         self._base_url = credentials.base_url.rstrip("/")
-        self._http = TrustedHttpClient(keepalive_s=KEEPALIVE_S, compressed=True)
+        self._http = TrustedHttpClient(keepalive_s=KEEPALIVE_S)
         self._call_timeout_s = call_timeout_s
         self._retry_delay_s = max(retry_delay_s, MIN_WAIT_S)
         self._token = ""

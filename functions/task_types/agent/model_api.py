@@ -8,10 +8,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from functions.http_client import FetchError
+from functions.http_client.httpx import httpx
 from functions.http_client.requests import lower_first
-from functions.task_types.support.context import LanguageModel, Response
+from functions.task_types.support.context import LanguageModel
 from functions.task_types.support.limits import truncate
-from functions.task_types.support.responses import is_retryable_status, response_text, retry_after
+from functions.task_types.support.responses import (
+    is_retryable_status,
+    is_truncated,
+    response_text,
+    retry_after,
+)
 
 MAX_CALLS = 20  # of one reply; the others are dropped
 
@@ -172,9 +178,9 @@ class ChatCompletionsClient:
         for last in [False] * (MAX_TRIES - 1) + [True]:
             left_s = deadline - asyncio.get_running_loop().time()
             response = await self._send(body | {self.token_field: max_tokens}, timeout_s=left_s)
-            if response.status == 200:
+            if response.status_code == 200:
                 return self._to_reply(response)
-            if response.status == 400 and not last and self._needs_max_completion_tokens(response):
+            if response.status_code == 400 and not last and self._needs_max_completion_tokens(response):
                 continue
             error = self._to_error(response)
             wait = error.retry_after
@@ -184,30 +190,29 @@ class ChatCompletionsClient:
             await asyncio.sleep(wait.total_seconds())
         raise AssertionError("the last try returns or raises")
 
-    async def _send(self, body: Mapping[str, Any], *, timeout_s: float) -> Response:
+    async def _send(self, body: Mapping[str, Any], *, timeout_s: float) -> httpx.Response:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if self._model.api_key:
             headers["Authorization"] = f"Bearer {self._model.api_key}"
         try:
-            return await self._model.http.request(
-                "POST",
+            return await self._model.http.post(
                 f"{self._model.url.rstrip('/')}/chat/completions",
                 headers=headers,
-                body=json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
-                max_redirects=0,
-                max_body_bytes=MAX_RESPONSE_BYTES,
-                timeout_s=max(0.01, timeout_s),
+                content=json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
+                follow_redirects=False,
+                timeout=max(0.01, timeout_s),
+                extensions={"max_body_bytes": MAX_RESPONSE_BYTES},
             )
         except FetchError as exc:
             raise ModelError(
                 f"The model's server: {lower_first(exc.reason)}", permanent=exc.permanent
             ) from None
 
-    def _to_reply(self, response: Response) -> ModelReply:
-        if response.truncated:
+    def _to_reply(self, response: httpx.Response) -> ModelReply:
+        if is_truncated(response):
             raise ModelError("The model's server answered with more than 1 MB")
         try:
-            return parse_reply(response.body)
+            return parse_reply(response.content)
         except ValueError:
             kind = response.headers.get("content-type", "").partition(";")[0].strip() or "something"
             raise ModelError(
@@ -215,7 +220,7 @@ class ChatCompletionsClient:
                 "if this repeats, check LLM_BASE_URL"
             ) from None
 
-    def _needs_max_completion_tokens(self, response: Response) -> bool:
+    def _needs_max_completion_tokens(self, response: httpx.Response) -> bool:
         """Whether the server refuses the name of the token limit; then the other name is used from now on."""
         other = next(name for name in _TOKEN_FIELDS if name != self.token_field)
         text = response_text(response, limit_bytes=8192)
@@ -224,8 +229,8 @@ class ChatCompletionsClient:
         self.token_field = other
         return True
 
-    def _to_error(self, response: Response) -> ModelError:
-        status = response.status
+    def _to_error(self, response: httpx.Response) -> ModelError:
+        status = response.status_code
         if status in (401, 403):
             reason = f"The model's server refused the key ({status}): check LLM_API_KEY"
         elif status == 404:
@@ -245,10 +250,10 @@ class ChatCompletionsClient:
             reason = f"The model's server refused the request ({status}){self._error_detail(response)}"
         return ModelError(reason, permanent=True)
 
-    def _error_detail(self, response: Response) -> str:
+    def _error_detail(self, response: httpx.Response) -> str:
         """Return the server's own message, after a colon; without the key, which some servers repeat."""
         try:
-            error = json.loads(response.body)["error"]
+            error = json.loads(response.content)["error"]
             message = error["message"] if isinstance(error, dict) else error
         except (ValueError, KeyError, TypeError, RecursionError):
             return ""

@@ -15,11 +15,12 @@ from urllib.parse import urljoin
 
 from functions.http_client import BlockedRequestError, FetchError
 from functions.http_client.addresses import ANY_PORT
-from functions.http_client.requests import REDIRECT_STATUSES, Request, next_request, validate_request
+from functions.http_client.httpx import httpx
+from functions.http_client.redirects import OutgoingRequest, checked_request, next_request
+from functions.http_client.requests import check_url
 from functions.task_types.agent.model_api import ToolCall
-from functions.task_types.support.context import HttpRequester, Response
 from functions.task_types.support.feeds import NotAFeedError, parse_feed, safe_http_url
-from functions.task_types.support.responses import response_text
+from functions.task_types.support.responses import is_truncated, response_text
 
 # A web page as plain text with its links.
 
@@ -79,7 +80,7 @@ class AgentTools:
         redact: Masks the task's secrets.
     """
 
-    http: HttpRequester
+    http: httpx.AsyncClient
     names: tuple[str, ...]
     hosts: tuple[str, ...]
     redact: Callable[[str], str]
@@ -127,48 +128,47 @@ class AgentTools:
         response = await self._fetch(url, max_body_bytes=MAX_PAGE_BYTES)
         kind = response.headers.get("content-type", "").lower()
         if kind and not any(word in kind for word in ("text", "json", "xml", "javascript")):
-            return f"Status {response.status}; the content is no text"
+            return f"Status {response.status_code}; the content is no text"
         text = response_text(response)
         if "html" in kind:
             # In a thread, as a big page takes a while and the loop serves all other tasks.
-            text = await asyncio.to_thread(page_text, text, url=response.url)
-        return f"Status {response.status}\n{text}"
+            text = await asyncio.to_thread(page_text, text, url=str(response.url))
+        return f"Status {response.status_code}\n{text}"
 
     async def _fetch_feed(self, url: str) -> str:
         response = await self._fetch(url, max_body_bytes=MAX_FEED_BYTES)
-        if response.status != 200 or response.truncated:
-            return f"Status {response.status}; not a feed of at most {MAX_FEED_BYTES // 1_048_576} MB"
+        if response.status_code != 200 or is_truncated(response):
+            return f"Status {response.status_code}; not a feed of at most {MAX_FEED_BYTES // 1_048_576} MB"
         kind = response.headers.get("content-type", "")
         try:
-            feed = await asyncio.to_thread(parse_feed, response.body, content_type=kind, url=response.url)
+            feed = await asyncio.to_thread(
+                parse_feed, response.content, content_type=kind, url=str(response.url)
+            )
         except NotAFeedError as exc:
             return f"It answered with {exc}, not a readable feed"
         entries = (f"- {one.title}\n  {one.url}\n  {one.text}" for one in feed.entries)
         return "\n".join([feed.title, *entries])
 
-    async def _fetch(self, url: str, *, max_body_bytes: int) -> Response:
+    async def _fetch(self, url: str, *, max_body_bytes: int) -> httpx.Response:
         """Fetch *url*, following redirects to hosts that are allowed and to no other."""
-        call = validate_request("GET", url, {"Accept": "*/*"}, None, ANY_PORT)
+        check_url(url)  # before httpx encodes what is odd about it
+        call = checked_request(self.http.build_request("GET", url), b"", ANY_PORT)
         for _ in range(MAX_REQUESTS):
             self._check_host(call)
-            response = await self.http.request(
-                "GET",
+            response = await self.http.get(
                 str(call.url),
-                headers=call.headers,
-                max_redirects=0,
-                max_body_bytes=max_body_bytes,
-                timeout_s=CALL_TIMEOUT_S,
+                follow_redirects=False,
+                timeout=CALL_TIMEOUT_S,
+                extensions={"max_body_bytes": max_body_bytes},
             )
-            target = response.headers.get("location") if response.status in REDIRECT_STATUSES else None
-            following = next_request(call, response.status, target, ANY_PORT)
+            following = next_request(call, response.status_code, response.headers.get("location"), ANY_PORT)
             if following is None:
                 return response
             call = following
         raise FetchError(f"It redirects more than {MAX_REQUESTS - 1} times")
 
-    def _check_host(self, request: Request) -> None:
-        host = (request.url.raw_host or "").lower()
-        if not is_host_allowed(host, self.hosts):
+    def _check_host(self, call: OutgoingRequest) -> None:
+        if not is_host_allowed((call.url.raw_host or "").lower(), self.hosts):
             raise BlockedRequestError(
                 f"the host is not among those this task may reach: {', '.join(self.hosts)}"
             )

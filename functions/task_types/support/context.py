@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self
 
 from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, WithJsonSchema, model_validator
 
@@ -15,30 +15,12 @@ from functions.domain.task import Task
 from functions.domain.types import Model
 from functions.http_client import BlockedRequestError
 from functions.http_client.requests import check_headers, check_url
-from functions.http_client.responses import Response
 from functions.task_types.support.limits import redact_nothing
 
+if TYPE_CHECKING:
+    from functions.http_client.httpx import httpx
 
-class HttpRequester(Protocol):
-    """The guarded HTTP client, for addresses that users give."""
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        max_redirects: int = 3,
-        max_body_bytes: int = 65_536,
-        timeout_s: float,
-    ) -> Response:
-        """Return the response, whatever its status; its body cut at *max_body_bytes*.
-
-        Raises:
-            FetchError: No response came: the address was refused, or there was no connection or no time.
-        """
-        ...
+OpenHttp = Callable[[], "httpx.AsyncClient"]  # returns one client; the first call imports and builds it
 
 
 class TaskReader(Protocol):
@@ -58,16 +40,21 @@ class LanguageModel:
     """The server of a language model, from the settings.
 
     Attributes:
-        http: Reaches that server and no other; it may be a private one.
+        open_http: Returns the client that reaches that server and no other; it may be a private one.
         url: Its address, version included, e.g. `https://api.openai.com/v1`.
         api_key: Empty when it needs none.
         default_model: The model for tasks that name none; empty when every task must name one.
     """
 
-    http: HttpRequester
+    open_http: OpenHttp
     url: str
     api_key: str = field(default="", repr=False)
     default_model: str = ""
+
+    @property
+    def http(self) -> "httpx.AsyncClient":
+        """The client of that server."""
+        return self.open_http()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +62,7 @@ class Tools:
     """Everything that a task type may use.
 
     Attributes:
+        open_http: Returns the client behind `http`.
         redact: Masks the secrets of this job. A type masks a text before it cuts it.
         secrets: All secrets that tasks may refer to, by name; empty in the tools that a type receives.
         allow_commands: Whether tasks may run commands (ALLOW_COMMANDS).
@@ -85,7 +73,7 @@ class Tools:
         model: The language model for agents; None when it is not set up.
     """
 
-    http: HttpRequester
+    open_http: OpenHttp
     store: TaskReader
     redact: Callable[[str], str] = redact_nothing
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -96,8 +84,13 @@ class Tools:
     github_api: str = "https://api.github.com"
     model: LanguageModel | None = None
 
+    @property
+    def http(self) -> "httpx.AsyncClient":
+        """The guarded HTTP client, for addresses that users give; what it adds to httpx is in `transport`."""
+        return self.open_http()
 
-__all__ = ["HttpRequester", "LanguageModel", "Response", "TaskReader", "Tools"]
+
+__all__ = ["LanguageModel", "OpenHttp", "TaskReader", "Tools"]
 
 
 # Params of task types that make HTTP requests: addresses, headers, expected status codes.

@@ -1,16 +1,17 @@
-"""Reading an HTTP response: retryable statuses, Retry-After, text, and values inside JSON."""
+"""Reading an HTTP response: retryable statuses, Retry-After, text, errors, and values inside JSON."""
 
-import codecs
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from functions.task_types.support.context import Response
+from functions.domain.run import Outcome, failed
+from functions.http_client.httpx import httpx
+from functions.http_client.responses import trusted_charset
 
 MAX_RETRY_AFTER = timedelta(days=7)  # a longer wait is a mistake, or malice
 _RETRYABLE_STATUSES = frozenset({408, 425, 429})
-_TRUSTED_CODECS = ("iso-8859-", "windows-125", "cp125", "gb", "big5", "shift_jis", "euc-", "koi8-", "utf-16")
 
 
 def is_retryable_status(status: int) -> bool:
@@ -18,7 +19,7 @@ def is_retryable_status(status: int) -> bool:
     return status >= 500 or status in _RETRYABLE_STATUSES
 
 
-def retry_after(response: Response, *, now: datetime) -> timedelta | None:
+def retry_after(response: httpx.Response, *, now: datetime) -> timedelta | None:
     """Return the wait of `Retry-After` (seconds or a date); None without a valid one."""
     value = response.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
@@ -32,29 +33,53 @@ def retry_after(response: Response, *, now: datetime) -> timedelta | None:
     return min(max(at - now, timedelta()), MAX_RETRY_AFTER)
 
 
-def response_text(response: Response, *, limit_bytes: int | None = None) -> str:
+def response_text(response: httpx.Response, *, limit_bytes: int | None = None) -> str:
     """Return the body as text: UTF-8 if it is valid, else the declared charset, with replacements."""
-    body = response.body[:limit_bytes]
+    body = response.content[:limit_bytes]
     try:
         return body.decode()
     except UnicodeDecodeError as exc:
-        whole = not response.truncated and limit_bytes is None
+        whole = not is_truncated(response) and limit_bytes is None
         if not whole and exc.start > len(body) - 4:  # only the last character was cut in two
             return body[: exc.start].decode()
-    return body.decode(_charset(response.headers.get("content-type", "")), "replace")
+    return body.decode(trusted_charset(response.headers.get("content-type", "")), "replace")
 
 
-def _charset(content_type: str) -> str:
-    """Return the declared charset if it is on the list; others may take quadratic time to decode."""
-    _, _, named = content_type.lower().partition("charset=")
-    name = named.split(";")[0].strip(" \"'")
-    if not name.startswith(_TRUSTED_CODECS):
-        return "utf-8"
-    try:
-        codecs.lookup(name)
-    except LookupError:
-        return "utf-8"
-    return name
+def is_truncated(response: httpx.Response) -> bool:
+    """Whether the body was longer than what is kept of it."""
+    return bool(response.extensions.get("truncated"))
+
+
+def elapsed_ms(response: httpx.Response) -> int:
+    """Return the time from the start of the call, redirects included, to the headers."""
+    return int(response.extensions.get("elapsed_ms", 0))
+
+
+def utf8_headers(headers: Mapping[str, str]) -> httpx.Headers:
+    """Return *headers* for a request; httpx by itself encodes values as ASCII only."""
+    return httpx.Headers(headers, encoding="utf-8")
+
+
+def http_failure(exc: BaseException, *, now: datetime) -> Outcome | None:
+    """Return the outcome of an error of httpx's that a type let pass; None for any other error.
+
+    httpx's own texts hold the URL, which may hold a secret, so none of them is used.
+    """
+    match exc:
+        case httpx.HTTPStatusError():  # of `raise_for_status`
+            status = exc.response.status_code
+            retryable = is_retryable_status(status)
+            return failed(
+                f"Answered {status}",
+                permanent=400 <= status < 500 and not retryable,
+                retry_after=retry_after(exc.response, now=now) if retryable else None,
+            )
+        case httpx.TimeoutException():
+            return failed("No answer in time")
+        case httpx.HTTPError():
+            return failed("No usable answer came")
+        case _:
+            return None
 
 
 # Values inside a JSON document (RFC 6901).

@@ -11,20 +11,20 @@ from collections.abc import Awaitable, Callable
 
 import aiohttp
 
-from functions.http_client.client import HttpClient
+from functions.http_client.client import build_guarded_client
 
 Call = Callable[[], Awaitable[None]]
 
 
 async def main(which: str, target: str, calls: int, rounds: int, concurrency: int) -> list[float]:
     """Processor milliseconds a call, once for each round but the first, which warms up."""
-    guarded = HttpClient(clock=time.time, allow_private=True, max_connections=concurrency)
+    guarded = build_guarded_client(allow_private=True, max_connections=concurrency)
     connector = aiohttp.TCPConnector(limit=concurrency)
     async with aiohttp.ClientSession(connector=connector) as session:
 
         async def through_ours() -> None:
-            response = await guarded.request("GET", target, timeout_s=20)
-            assert response.status == 200
+            response = await guarded.get(target)
+            assert response.status_code == 200
 
         async def through_aiohttp() -> None:
             async with session.get(target) as response:
@@ -33,7 +33,7 @@ async def main(which: str, target: str, calls: int, rounds: int, concurrency: in
 
         call: Call = through_ours if which == "guarded" else through_aiohttp
         costs = [await _round(call, calls, concurrency) for _ in range(rounds + 1)]
-        await guarded.close()
+        await guarded.aclose()
     return costs[1:]
 
 

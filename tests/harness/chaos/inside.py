@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,8 +13,10 @@ from functions.config.settings import Settings
 from functions.domain.alerts.model import Notification
 from functions.domain.storage import ConditionalWrite, QueryResult, RunBatch, WriteResult, WriteStatus
 from functions.errors import StoreUnavailableError
+from functions.http_client.client import HttpClient
+from functions.http_client.httpx import httpx
+from functions.http_client.lazy import LazyClient
 from functions.interfaces import Notify
-from functions.task_types.support.context import HttpRequester, Response
 from tests.harness.chaos.clock import Clock
 from tests.harness.chaos.mutants import apply
 from tests.harness.chaos.points import Orders
@@ -29,7 +31,8 @@ def wire(settings: Settings) -> App:
     wired = App(settings, clock=orders.now)
     store: Any = ChaosStore(wired.store, orders)
     wired.store = store
-    wired._tools = replace(wired._tools, http=ChaosHttp(wired._http, orders))
+    client = HttpClient(ChaosTransport(wired._http, orders))
+    wired._tools = replace(wired._tools, open_http=lambda: client)
     wired.tick_dependencies = replace(
         wired.tick_dependencies, store=store, notify=ChaosTell(wired.tick_dependencies.notify, orders)
     )
@@ -87,19 +90,17 @@ class ChaosStore:
         return written
 
 
-class ChaosHttp:
-    """The guarded client; each request says which process sent it."""
+class ChaosTransport(httpx.AsyncBaseTransport):
+    """The guarded client as a transport; each request says which process sent it."""
 
-    def __init__(self, inner: HttpRequester, orders: Orders) -> None:
+    def __init__(self, inner: LazyClient, orders: Orders) -> None:
         self._inner = inner
         self._orders = orders
 
-    async def request(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **how: Any
-    ) -> Response:
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self._orders.reach("before_send")
-        named = {**(headers or {}), "X-Process": self._orders.process}
-        response = await self._inner.request(method, url, headers=named, **how)
+        request.headers["X-Process"] = self._orders.process
+        response = await self._inner().send(request, stream=True)
         self._orders.reach("after_send")
         return response
 

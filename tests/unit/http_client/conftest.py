@@ -1,13 +1,14 @@
 """Servers, a trap and clients that are closed after each test."""
 
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 
+from functions.http_client import FetchError
 from functions.http_client.addresses import ANY_PORT
-from functions.http_client.client import FetchError, HttpClient
+from functions.http_client.client import HttpClient, build_guarded_client
+from functions.http_client.httpx import httpx
 from tests.support.peers import Script, Server, Trap, only
 from tests.unit.notifications.conftest import post as post
 
@@ -45,16 +46,15 @@ async def make_client() -> AsyncIterator[MakeClient]:
 
     def make(*servers: Server, **arguments: Any) -> HttpClient:
         defaults: dict[str, Any] = {
-            "clock": time.time,
             "allow": only(*(server.port for server in servers)),
             "ports": ANY_PORT,
         }
-        clients.append(HttpClient(**(defaults | arguments)))
+        clients.append(build_guarded_client(**(defaults | arguments)))
         return clients[-1]
 
     yield make
     for client in clients:
-        await client.close()
+        await client.aclose()
 
 
 @pytest.fixture
@@ -63,8 +63,9 @@ def failure() -> Failure:
 
     async def fail(client: HttpClient, url: str, method: str = "GET", **arguments: Any) -> FetchError:
         with pytest.raises(FetchError) as caught:
-            await client.request(method, url, **({"timeout_s": 5} | arguments))
+            await client.request(method, url, **({"timeout": 5} | arguments))
         reason = caught.value.reason
+        assert isinstance(caught.value, httpx.HTTPError | httpx.InvalidURL)  # for those who know httpx
         assert reason == str(caught.value)
         assert caught.value.__cause__ is None  # a log would print it
         for secret in ("127.0.0", "169.254", "::1", "canary", "token", "a9fe"):

@@ -1,14 +1,11 @@
-"""Which headers may be sent, and how answers' headers read."""
+"""Which headers may be sent."""
 
 import pytest
+from multidict import CIMultiDict
 
 from functions.http_client import BlockedRequestError
-from functions.http_client.requests import (
-    check_headers,
-    decode_headers,
-    strip_body_headers,
-    strip_credentials,
-)
+from functions.http_client.redirects import strip_body_headers, strip_credentials
+from functions.http_client.requests import check_headers
 
 FORBIDDEN = [
     "Host",
@@ -69,22 +66,16 @@ def test_ordinary_headers_may_be_sent() -> None:
 
 
 def test_nothing_that_could_be_a_secret_goes_to_another_origin() -> None:
-    headers = {"AUTHORIZATION": "a", "Cookie": "b", "X-Api-Key": "c", "Accept": "d", "user-agent": "e"}
+    headers = CIMultiDict(
+        {"AUTHORIZATION": "a", "Cookie": "b", "X-Api-Key": "c", "Accept": "d", "user-agent": "e"}
+    )
 
     kept = strip_credentials(headers)
 
-    assert {"Accept": "d", "user-agent": "e"} == kept
+    assert {"Accept": "d", "user-agent": "e"} == dict(kept)
 
 
 def test_headers_about_a_body_go_with_the_body() -> None:
-    kept = strip_body_headers({"Content-Type": "a/b", "content-language": "de", "X-Note": "c"})
+    kept = strip_body_headers(CIMultiDict({"Content-Type": "a/b", "content-language": "de", "X-Note": "c"}))
 
-    assert {"X-Note": "c"} == kept
-
-
-def test_of_a_repeated_header_the_last_one_is_read_in_text_that_can_be_stored() -> None:
-    latin = b"caf\xe9".decode("utf-8", "surrogateescape")
-
-    headers = decode_headers([("ETag", "1"), ("etag", "2"), ("X-Name", "中"), ("X-Latin", latin)])
-
-    assert {"etag": "2", "x-name": "中", "x-latin": "caf\ufffd"} == headers
+    assert {"X-Note": "c"} == dict(kept)

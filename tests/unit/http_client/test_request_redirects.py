@@ -4,18 +4,24 @@ import pytest
 
 from functions.http_client import BlockedRequestError
 from functions.http_client.addresses import ANY_PORT, WEB_PORTS
-from functions.http_client.requests import Request, next_request, validate_request
+from functions.http_client.httpx import httpx
+from functions.http_client.redirects import OutgoingRequest, checked_request, next_request
 
 SECRETS = {"Authorization": "Bearer canary", "Cookie": "sid=canary", "X-Api-Key": "canary"}
 
 
 def call(
     method: str = "GET", url: str = "https://shop.example/a/b?c=1", body: bytes | None = None
-) -> Request:
-    return validate_request(method, url, SECRETS | {"Accept": "text/html"}, body, ANY_PORT)
+) -> OutgoingRequest:
+    headers = SECRETS | {"Accept": "text/html"}
+    return checked_request(httpx.Request(method, url, headers=headers, content=body), body or b"", ANY_PORT)
 
 
-def followed(start: Request, status: int, location: str) -> Request:
+def sent(request: OutgoingRequest) -> dict[str, str]:
+    return {name: value for name, value in request.headers.items() if name != "Accept-Encoding"}
+
+
+def followed(start: OutgoingRequest, status: int, location: str) -> OutgoingRequest:
     following = next_request(start, status, location, ANY_PORT)
     assert following is not None
     return following
@@ -79,7 +85,7 @@ def test_the_target_is_read_from_where_we_are(location: str, expected: str) -> N
 def test_secrets_stay_with_their_origin(url: str) -> None:
     following = followed(call(), 307, url)
 
-    assert {"Accept": "text/html"} == following.headers
+    assert {"Accept": "text/html"} == sent(following)
 
 
 @pytest.mark.parametrize(
@@ -94,14 +100,14 @@ def test_secrets_stay_with_their_origin(url: str) -> None:
 def test_secrets_go_on_within_a_site(start: str, target: str) -> None:
     following = followed(call(url=start), 302, target)
 
-    assert SECRETS | {"Accept": "text/html"} == following.headers
+    assert SECRETS | {"Accept": "text/html"} == sent(following)
 
 
 @pytest.mark.parametrize("target", ["https://shop.example:8443/", "https://other.example/"])
 def test_an_upgrade_to_https_elsewhere_is_another_origin(target: str) -> None:
     following = followed(call(url="http://shop.example/"), 302, target)
 
-    assert {"Accept": "text/html"} == following.headers
+    assert {"Accept": "text/html"} == sent(following)
 
 
 @pytest.mark.parametrize(
@@ -115,9 +121,9 @@ def test_an_upgrade_to_https_elsewhere_is_another_origin(target: str) -> None:
         ("https://shop.example:22/", "the URL's port 22 is not allowed here"),
         ("https://metadata.google.internal/", "the URL's host is not allowed"),
         ("https://[::1", "its target is not a URL"),
-        ("https://[6]@/", "its target is not a URL"),
+        ("https://[6]@/", "the URL has no host"),
         ("/no-utf-8\udce9", "its target is not a URL"),
-        ("https://shop.example:99999/", "its target is not a URL"),
+        ("https://shop.example:99999/", "the URL cannot be read"),
         ("https://exa\udce9mple.com/", "its target is not a URL"),
         ("/\udce9", "its target is not a URL"),
     ],

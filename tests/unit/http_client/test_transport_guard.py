@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from functions.http_client import BlockedRequestError, FetchError
-from functions.http_client.transport import ThreadedResolver
+from functions.http_client.connections import ThreadedResolver
 from tests.support.peers import Request, Trap, answer
 from tests.unit.http_client.conftest import Failure, MakeClient, Serve
 from tests.unit.http_client.vectors import (
@@ -127,10 +127,10 @@ async def test_the_address_that_was_checked_is_the_one_connected_to(
     rebinding = Rebinding(["127.0.0.1"], ["127.0.0.2"])
     client = make_client(server, resolve=rebinding)
 
-    first = await client.request("GET", f"http://rebind.example:{server.port}/", timeout_s=5)
-    second = await client.request("GET", f"http://rebind.example:{server.port}/", timeout_s=5)
+    first = await client.request("GET", f"http://rebind.example:{server.port}/", timeout=5)
+    second = await client.request("GET", f"http://rebind.example:{server.port}/", timeout=5)
 
-    assert [first.body, second.body] == [b"ok", b"ok"]
+    assert [first.content, second.content] == [b"ok", b"ok"]
     assert server.connections == 2
     assert rebinding.asked == 1
 
@@ -142,10 +142,10 @@ async def test_a_name_that_moves_to_a_forbidden_address_is_refused(
     rebinding = Rebinding(["127.0.0.1"], ["127.0.0.2"])
     url = f"http://rebind.example:{server.port}/"
 
-    first = await make_client(server, resolve=rebinding).request("GET", url, timeout_s=5)
+    first = await make_client(server, resolve=rebinding).request("GET", url, timeout=5)
     error = await failure(make_client(server, resolve=rebinding), url)
 
-    assert first.body == b"ok"
+    assert first.content == b"ok"
     assert isinstance(error, BlockedRequestError)
     assert rebinding.asked == 2
     assert server.connections == 1
@@ -196,9 +196,9 @@ async def test_private_addresses_connect_where_that_is_asked_for(
     server = await serve(answer())
     client = make_client(allow=None, ports=None, allow_private=True)
 
-    response = await client.request("GET", f"http://localhost:{server.port}/", timeout_s=5)
+    response = await client.request("GET", f"http://localhost:{server.port}/", timeout=5)
 
-    assert response.body == b"ok"
+    assert response.content == b"ok"
 
 
 async def test_by_default_a_server_on_this_machine_is_out_of_reach(
@@ -226,9 +226,9 @@ async def test_a_proxy_named_in_the_environment_is_ignored(
     server = await serve(answer())
     monkeypatch.setenv(name, f"http://127.0.0.1:{trap.port}")
 
-    response = await make_client(server).request("GET", server.url, timeout_s=5)
+    response = await make_client(server).request("GET", server.url, timeout=5)
 
-    assert response.body == b"ok"
+    assert response.content == b"ok"
     assert trap.touched == 0
 
 
@@ -257,6 +257,6 @@ async def test_a_name_server_that_never_answers_costs_the_deadline_and_no_more(
         await asyncio.Event().wait()
         return []
 
-    error = await failure(make_client(resolve=never), "http://slow.example/", timeout_s=0.1)
+    error = await failure(make_client(resolve=never), "http://slow.example/", timeout=0.1)
 
     assert error.reason == "No answer within 0.1 s"

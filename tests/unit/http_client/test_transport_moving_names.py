@@ -66,10 +66,10 @@ async def test_a_name_that_was_good_and_moves_is_refused_before_any_connection(
     client = make_client(server, resolve=Moving("127.0.0.1", address))
 
     with connections() as made:
-        good = await client.request("GET", f"http://moving.example:{server.port}/", timeout_s=5)
+        good = await client.request("GET", f"http://moving.example:{server.port}/", timeout=5)
         error = await failure(client, f"http://moving.example:{trap.port}/")
 
-    assert 200 == good.status
+    assert 200 == good.status_code
     assert isinstance(error, BlockedRequestError)
     assert [("127.0.0.1", server.port)] == made
     assert 0 == trap.touched
@@ -101,6 +101,6 @@ async def test_no_credentials_are_taken_from_a_netrc(
     monkeypatch.setenv("HOME", str(tmp_path))
     server = await serve(answer())
 
-    await make_client(server).request("GET", server.url, timeout_s=5)
+    await make_client(server).request("GET", server.url, timeout=5)
 
     assert "authorization" not in server.requests[0].headers

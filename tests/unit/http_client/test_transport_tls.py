@@ -18,27 +18,28 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path, now=NOW)
 
 
-async def test_the_days_a_certificate_has_left_are_counted(
+async def test_the_end_of_the_certificate_is_known(
     authority: Authority, serve: Serve, make_client: MakeClient
 ) -> None:
     server = await serve(answer(), tls=authority.server(ends=NOW + 30 * DAY))
-    client = make_client(server, ssl_context=authority.trusted, clock=lambda: (NOW + 5.5 * DAY).timestamp())
+    client = make_client(server, ssl_context=authority.trusted)
 
-    responses = [await client.request("GET", server.url, timeout_s=5) for _ in range(2)]
+    responses = [await client.request("GET", server.url, timeout=5) for _ in range(2)]
 
-    assert [24, 24] == [response.certificate_days_left for response in responses]
+    ends = (NOW + 30 * DAY).replace(microsecond=0)
+    assert [ends, ends] == [response.extensions["certificate_ends_at"] for response in responses]
     assert 1 == server.connections
 
 
-async def test_they_are_counted_for_an_answer_without_a_body_too(
+async def test_it_is_known_for_an_answer_without_a_body_too(
     authority: Authority, serve: Serve, make_client: MakeClient
 ) -> None:
     server = await serve(answer(204, b""), tls=authority.server(ends=NOW + 30 * DAY))
-    client = make_client(server, ssl_context=authority.trusted, clock=NOW.timestamp)
+    client = make_client(server, ssl_context=authority.trusted)
 
-    response = await client.request("HEAD", server.url, timeout_s=5)
+    response = await client.request("HEAD", server.url, timeout=5)
 
-    assert response.certificate_days_left in (29, 30)
+    assert (NOW + 30 * DAY).replace(microsecond=0) == response.extensions["certificate_ends_at"]
 
 
 async def test_a_certificate_signed_by_itself_is_refused(

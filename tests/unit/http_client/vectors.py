@@ -55,6 +55,9 @@ ODD_URLS = (
     "ftp://127.0.0.1:{port}/",
     "file:///etc/passwd",
     "unix:///var/run/docker.sock",
+    "http://127.0.0.1:99999/",
+    "http://127.0.0.1:-1/",
+    "http://[6]@/",
 )
 ODD_ONLY_ALONE = (  # as the target of a redirect these are references to the same site, and harmless
     "http:127.0.0.1:{port}/",

@@ -10,64 +10,52 @@ import pytest
 from functions.domain.run import Run
 from functions.domain.task import Job, Task
 from functions.domain.types import Trigger
-from functions.http_client.responses import Response
+from functions.http_client.client import HttpClient
+from functions.http_client.httpx import httpx
 from functions.task_types.registry import Tools
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
-def answer(status: int = 200, body: bytes = b"", **changes: Any) -> Response:
+# What httpx writes into a request by itself.
+AUTOMATIC_HEADERS = {"accept", "content-length", "host", "user-agent"}
+
+
+def answer(
+    status: int = 200,
+    body: bytes = b"",
+    *,
+    headers: Mapping[str, str] | None = None,
+    truncated: bool = False,
+    certificate_ends_at: datetime | None = None,
+) -> httpx.Response:
     """An answer as the client gives it; a test names only what it is about."""
-    given: dict[str, Any] = {
-        "status": status,
-        "headers": {},
-        "body": body,
-        "truncated": False,
-        "url": "https://example.com/",
-        "elapsed_ms": 84,
-        "certificate_days_left": None,
-    }
-    return Response(**given | changes)
+    extensions: dict[str, Any] = {"elapsed_ms": 84, "truncated": truncated}
+    if certificate_ends_at is not None:
+        extensions["certificate_ends_at"] = certificate_ends_at
+    named = httpx.Headers(headers, encoding="utf-8")
+    return httpx.Response(status, headers=named, content=body, extensions=extensions)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request a task type made."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes | None
-    max_redirects: int
-    max_body_bytes: int
-    timeout_s: float
-
-
-@dataclass(slots=True)
-class FakeHttp:
+class FakeHttp(HttpClient):
     """Plays back answers in order; an exception among them is raised instead."""
 
-    answers: list[Response | Exception] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
+    def __init__(self, *answers: httpx.Response | Exception) -> None:
+        super().__init__(httpx.MockTransport(self._play))
+        self.answers = list(answers)
+        self.calls: list[httpx.Request] = []
 
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        max_redirects: int = 3,
-        max_body_bytes: int = 65_536,
-        timeout_s: float,
-    ) -> Response:
-        self.calls.append(
-            Call(method, url, dict(headers or {}), body, max_redirects, max_body_bytes, timeout_s)
-        )
+    def _play(self, request: httpx.Request) -> httpx.Response:
+        self.calls.append(request)
         reply = self.answers.pop(0)
         if isinstance(reply, Exception):
             raise reply
         return reply
+
+
+def given_headers(call: httpx.Request) -> dict[str, str]:
+    """The headers that the task type gave; names in lower case."""
+    return {name: value for name, value in call.headers.items() if name not in AUTOMATIC_HEADERS}
 
 
 @dataclass(slots=True)
@@ -89,13 +77,15 @@ class FakeRecords:
         return self.all_runs
 
 
-def tools_with(*answers: Response | Exception, records: FakeRecords | None = None) -> Tools:
-    return Tools(http=FakeHttp(list(answers)), store=records or FakeRecords())
+def tools_with(*answers: httpx.Response | Exception, records: FakeRecords | None = None) -> Tools:
+    http = FakeHttp(*answers)
+    return Tools(open_http=lambda: http, store=records or FakeRecords())
 
 
-def calls_of(tools: Tools) -> list[Call]:
-    assert isinstance(tools.http, FakeHttp)
-    return tools.http.calls
+def calls_of(tools: Tools) -> list[httpx.Request]:
+    http = tools.http
+    assert isinstance(http, FakeHttp)
+    return http.calls
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """`github_dispatch`: what GitHub is sent, and what each of its answers means for the next try."""
 
 import json
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +13,7 @@ from functions.domain.run import Outcome
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
-from functions.http_client.client import HttpClient
+from functions.http_client.client import build_guarded_client
 from functions.task_types.registry import Tools, check_params, run_job
 from tests.unit.task_types.conftest import NOON, FakeRecords, answer, calls_of, tools_with
 
@@ -64,9 +63,9 @@ async def github() -> AsyncIterator[tuple[str, list[Mapping[str, Any]]]]:
 
 @pytest.fixture
 async def over_the_wire(github: tuple[str, list[Mapping[str, Any]]]) -> AsyncIterator[Tools]:
-    client = HttpClient(clock=time.time, allow_private=True)
-    yield Tools(http=client, store=FakeRecords(), github_token=TOKEN, github_api=f"{github[0]}/")
-    await client.close()
+    client = build_guarded_client(allow_private=True)
+    yield Tools(open_http=lambda: client, store=FakeRecords(), github_token=TOKEN, github_api=f"{github[0]}/")
+    await client.aclose()
 
 
 async def test_the_event_arrives_as_github_wants_it(

@@ -1,6 +1,6 @@
 """`health_check_url`: what counts as healthy, and what is said when it is not."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -10,9 +10,10 @@ from functions.domain.run import Outcome
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
-from functions.http_client.responses import Response
+from functions.http_client import FetchError
+from functions.http_client.httpx import httpx
 from functions.task_types.registry import check_params, run_job
-from tests.unit.task_types.conftest import answer, calls_of, tools_with
+from tests.unit.task_types.conftest import NOON, answer, calls_of, given_headers, tools_with
 
 URL = "https://example.com/"
 CANARY = "s3cret-canary"
@@ -22,14 +23,14 @@ CANARY = "s3cret-canary"
 def check(make_job: Callable[..., Job]) -> Callable[..., Any]:
     """Perform one check of what answers so."""
 
-    async def run(response: Response, **params: Any) -> Outcome:
+    async def run(response: httpx.Response, **params: Any) -> Outcome:
         return await run_job(make_job("health_check_url", {"url": URL} | params), tools_with(response))
 
     return run
 
 
 async def test_the_expected_answer_is_a_success(check: Callable[..., Any]) -> None:
-    outcome = await check(answer(200, certificate_days_left=60))
+    outcome = await check(answer(200, certificate_ends_at=NOON + timedelta(days=60)))
 
     assert (OutcomeKind.SUCCEEDED, "Answered 200 in 84 ms") == (outcome.kind, outcome.summary)
     assert {"status": 200, "latencyMs": 84, "certificateDaysLeft": 60} == outcome.metrics
@@ -87,7 +88,9 @@ async def test_a_certificate_about_to_end_is_a_failure(
     left: int | None, expected: str, check: Callable[..., Any]
 ) -> None:
     """And one that could not be looked at is never said to be fine."""
-    outcome = await check(answer(200, certificate_days_left=left), certificateDaysLeft=14)
+    ends_at = None if left is None else NOON + timedelta(days=left, hours=23)
+
+    outcome = await check(answer(200, certificate_ends_at=ends_at), certificateDaysLeft=14)
 
     assert expected == outcome.summary
 
@@ -106,14 +109,33 @@ async def test_the_request_is_made_as_asked(make_job: Callable[..., Job]) -> Non
     await run_job(make_job("health_check_url", {"url": URL}), tools)
 
     asked, usual = calls_of(tools)
-    assert ("HEAD", URL, {"X-Key": "k"}, 0, 3.0) == (
+    assert ("HEAD", URL, {"x-key": "k"}, 0, 3.0) == (
         asked.method,
-        asked.url,
-        asked.headers,
-        asked.max_redirects,
-        asked.timeout_s,
+        str(asked.url),
+        given_headers(asked),
+        asked.extensions["max_redirects"],
+        asked.extensions["timeout"]["read"],
     )
-    assert ("GET", {}, 3, 10.0) == (usual.method, usual.headers, usual.max_redirects, usual.timeout_s)
+    assert ("GET", {}, 3, 10.0) == (
+        usual.method,
+        given_headers(usual),
+        usual.extensions["max_redirects"],
+        usual.extensions["timeout"]["read"],
+    )
+
+
+async def test_a_body_that_does_not_matter_is_not_read(make_job: Callable[..., Job]) -> None:
+    """What is up is known at the headers; the body of a page may be large, or break off."""
+
+    async def broken() -> AsyncIterator[bytes]:
+        raise FetchError("The answer ended too early")
+        yield b""
+
+    for params in ({}, {"bodyContains": "x"}):
+        response = httpx.Response(200, content=broken())
+        outcome = await run_job(make_job("health_check_url", {"url": URL} | params), tools_with(response))
+
+        assert (OutcomeKind.FAILED if params else OutcomeKind.SUCCEEDED) is outcome.kind
 
 
 @pytest.mark.parametrize(

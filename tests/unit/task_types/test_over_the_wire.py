@@ -1,6 +1,5 @@
 """The HTTP task types through the real client to a real server on this machine."""
 
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -9,7 +8,7 @@ from aiohttp import web
 
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
-from functions.http_client.client import HttpClient
+from functions.http_client.client import build_guarded_client
 from functions.task_types.registry import Tools, run_job
 from tests.unit.task_types.conftest import FakeRecords
 from tests.unit.task_types.support.test_feeds import rss
@@ -59,9 +58,9 @@ async def base() -> AsyncIterator[str]:
 
 @pytest.fixture
 async def tools() -> AsyncIterator[Tools]:
-    client = HttpClient(clock=time.time, allow_private=True)
-    yield Tools(http=client, store=FakeRecords())
-    await client.close()
+    client = build_guarded_client(allow_private=True)
+    yield Tools(open_http=lambda: client, store=FakeRecords())
+    await client.aclose()
 
 
 async def test_a_healthy_address_is_healthy(base: str, tools: Tools, make_job: Callable[..., Job]) -> None:
@@ -130,11 +129,12 @@ async def test_our_own_neighbourhood_is_out_of_reach(
     name: str, field: str, base: str, make_job: Callable[..., Job]
 ) -> None:
     """The client as deployed refuses it, and no retry will change that."""
-    client = HttpClient(clock=time.time)
+    client = build_guarded_client()
+    tools = Tools(open_http=lambda: client, store=FakeRecords())
 
-    outcome = await run_job(make_job(name, {field: base}), Tools(http=client, store=FakeRecords()))
+    outcome = await run_job(make_job(name, {field: base}), tools)
 
-    await client.close()
+    await client.aclose()
     assert (OutcomeKind.FAILED, True) == (outcome.kind, outcome.permanent)
     assert "127.0.0.1" not in outcome.summary
 

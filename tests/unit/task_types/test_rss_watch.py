@@ -10,7 +10,7 @@ from functions.domain.run import Outcome
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
-from functions.http_client.responses import Response
+from functions.http_client.httpx import httpx
 from functions.task_types.registry import check_params, run_job
 from tests.unit.task_types.conftest import answer, calls_of, tools_with
 from tests.unit.task_types.support.test_feeds import rss
@@ -18,16 +18,18 @@ from tests.unit.task_types.support.test_feeds import rss
 URL = "https://example.com/feed.xml"
 
 
-def feed(*names: str, **changes: Any) -> Response:
+def feed(*names: str, **changes: Any) -> httpx.Response:
     items = (f"<title>{name}</title><link>https://example.com/{name}</link>" for name in names)
-    return answer(200, rss(*items).encode(), url=URL, **changes)
+    return answer(200, rss(*items).encode(), **changes)
 
 
 @pytest.fixture
 def watch(make_job: Callable[..., Job]) -> Callable[..., Any]:
     """Perform one look at the feed with this memory."""
 
-    async def run(response: Response, memory: Mapping[str, Any] | None = None, **params: Any) -> Outcome:
+    async def run(
+        response: httpx.Response, memory: Mapping[str, Any] | None = None, **params: Any
+    ) -> Outcome:
         job = make_job("rss_watch", {"feedUrl": URL} | params, memory=memory or {})
         return await run_job(job, tools_with(response))
 
@@ -127,7 +129,7 @@ async def test_another_address_is_another_feed(
     ],
 )
 async def test_what_is_no_feed_is_a_failure_that_changes_no_note(
-    response: Response, reason: str, permanent: bool, watch: Callable[..., Any]
+    response: httpx.Response, reason: str, permanent: bool, watch: Callable[..., Any]
 ) -> None:
     outcome = await watch(response)
 
@@ -147,7 +149,12 @@ async def test_the_request_is_bounded(make_job: Callable[..., Job]) -> None:
     await run_job(make_job("rss_watch", {"feedUrl": URL, "timeoutSeconds": 4}), tools)
 
     (call,) = calls_of(tools)
-    assert ("GET", URL, 2_097_152, 4.0) == (call.method, call.url, call.max_body_bytes, call.timeout_s)
+    assert ("GET", URL, 2_097_152, 4.0) == (
+        call.method,
+        str(call.url),
+        call.extensions["max_body_bytes"],
+        call.extensions["timeout"]["read"],
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """A model's server and a web to look into, both on loopback, and an agent between them as it is deployed."""
 
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -11,8 +10,7 @@ import pytest
 from functions.domain.run import Outcome
 from functions.domain.task import Job
 from functions.http_client.addresses import ANY_PORT
-from functions.http_client.client import HttpClient
-from functions.http_client.lazy import SingleOriginClient
+from functions.http_client.client import build_guarded_client, build_single_origin_client
 from functions.task_types.registry import Tools, run_job
 from functions.task_types.support.context import LanguageModel
 from tests.fakes.llm_server import KEY, MODEL, Answer, LlmServer
@@ -45,20 +43,20 @@ class Agent:
 
     async def run(self, params: Mapping[str, Any] | None = None, *, key: str = KEY, **job: Any) -> Outcome:
         """One run; what is remembered of the one before is there again."""
-        http = HttpClient(clock=time.time, allow=only(*self.reachable), ports=ANY_PORT)
-        own = SingleOriginClient(self.model.url, clock=time.time)
-        model = LanguageModel(http=own, url=self.model.url, api_key=key, default_model=MODEL)
+        http = build_guarded_client(allow=only(*self.reachable), ports=ANY_PORT)
+        own = build_single_origin_client(self.model.url)
+        model = LanguageModel(open_http=lambda: own, url=self.model.url, api_key=key, default_model=MODEL)
         memory = next((one.memory for one in reversed(self.outcomes) if one.memory is not None), {})
         try:
             outcome = await run_job(
                 self.make_job(
                     "agent", {"goal": "What is new?"} | dict(params or {}), **{"memory": memory} | job
                 ),
-                Tools(http=http, store=FakeRecords(), model=model),
+                Tools(open_http=lambda: http, store=FakeRecords(), model=model),
             )
         finally:
-            await http.close()
-            await own.close()
+            await http.aclose()
+            await own.aclose()
         self.outcomes.append(outcome)
         return outcome
 

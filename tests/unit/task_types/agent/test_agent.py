@@ -12,10 +12,9 @@ from functions.domain.run import Outcome
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
 from functions.task_types.registry import check_params, run_job
-from functions.task_types.support.context import Tools
 from tests.fakes.llm_server import KEY, finds, never, refuses, says, sends
 from tests.unit.task_types.agent.conftest import Agent
-from tests.unit.task_types.conftest import NOON, FakeHttp, FakeRecords
+from tests.unit.task_types.conftest import NOON, tools_with
 
 MakeAgent = Callable[..., Awaitable[Agent]]
 
@@ -311,7 +310,7 @@ async def test_the_key_is_nowhere_but_on_the_wire(agent: MakeAgent, caplog: pyte
 
 
 async def test_nothing_set_up_is_told(make_job: Callable[..., Any]) -> None:
-    outcome = await run_job(make_job("agent", {"goal": "x"}), Tools(http=FakeHttp(), store=FakeRecords()))
+    outcome = await run_job(make_job("agent", {"goal": "x"}), tools_with())
 
     assert True is outcome.permanent
     assert "Set LLM_BASE_URL and LLM_MODEL" in outcome.summary

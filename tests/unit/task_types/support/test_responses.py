@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from functions.http_client.httpx import httpx
 from functions.task_types.support.context import ExpectedStatus, Headers, StatusRanges
 from functions.task_types.support.responses import (
     MISSING,
+    http_failure,
     is_json_equal,
     is_retryable_status,
     resolve_json_pointer,
@@ -159,3 +161,25 @@ def test_a_pointer_finds_a_place_in_json(pointer: str, expected: Any) -> None:
 def test_values_are_compared_as_json(one: Any, other: Any, expected: bool) -> None:
     assert expected is is_json_equal(one, other)
     assert expected is is_json_equal(other, one)
+
+
+@pytest.mark.parametrize(
+    ("status", "permanent", "wait"), [(404, True, None), (503, False, 9), (429, False, 9), (302, False, None)]
+)
+def test_a_status_that_a_type_raises_is_a_failure_without_the_url(
+    status: int, permanent: bool, wait: int | None
+) -> None:
+    response = answer(status, headers={"retry-after": "9"})
+    response.request = httpx.Request("GET", "https://example.com/?key=canary")
+    with pytest.raises(httpx.HTTPStatusError) as caught:
+        response.raise_for_status()
+
+    outcome = http_failure(caught.value, now=NOON)
+
+    assert outcome is not None
+    assert (f"Answered {status}", permanent) == (outcome.summary, outcome.permanent)
+    assert (wait and timedelta(seconds=wait)) == outcome.retry_after
+
+
+def test_an_error_of_another_kind_is_none_of_httpx() -> None:
+    assert http_failure(ValueError("x"), now=NOON) is None

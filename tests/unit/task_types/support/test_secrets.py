@@ -58,8 +58,8 @@ async def test_the_value_arrives_and_nothing_else_of_the_job_holds_it(make_job: 
 
     assert OutcomeKind.SUCCEEDED is outcome.kind
     [call] = calls_of(tools)
-    assert (f"{URL}?k={CANARY}", CANARY) == (call.url, call.headers["X-Key"])
-    assert {"deep": [CANARY]} == json.loads(call.body or b"")
+    assert (f"{URL}?k={CANARY}", CANARY) == (str(call.url), call.headers["X-Key"])
+    assert {"deep": [CANARY]} == json.loads(call.content)
     assert CANARY not in repr(job)
     assert CANARY not in repr(knowing(tools_with()))
 

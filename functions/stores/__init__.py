@@ -55,7 +55,7 @@ def create_store(
 
 
 def _create_sqlite_store(location: str) -> "SqliteStore":
-    # Each store's library is imported only where it is used: Firestore's costs 0.1 s of a cold start.
+    # Each store's library is imported only where it is used: Firestore's costs 0.2 s of a cold start.
     from functions.stores.sqlite.store import SqliteStore
 
     path = location.removeprefix("/")

@@ -70,6 +70,7 @@ class FaultyFirestore:
         calls: The methods called so far, in order, e.g. `["RunQuery", "BatchWrite"]`.
         requests: What they were called with, as bytes of the wire.
         headers: And with which metadata.
+        seconds_left: How long each call might still take when it arrived; None means for ever.
         answers: The messages of streamed answers that came from the store, each with its method.
     """
 
@@ -78,6 +79,7 @@ class FaultyFirestore:
         self.calls: list[str] = []
         self.requests: list[bytes] = []
         self.headers: list[dict[str, str]] = []
+        self.seconds_left: list[float | None] = []
         self.answers: list[tuple[str, bytes]] = []
         self._upstream = upstream
         self._planned: defaultdict[str, deque[Fault]] = defaultdict(deque)
@@ -110,6 +112,7 @@ class FaultyFirestore:
         self.calls.append(method)
         self.requests.append(request)
         self.headers.append(dict(context.invocation_metadata()))
+        self.seconds_left.append(context.time_remaining())
         fault = self._planned[method].popleft() if self._planned[method] else Fault()
         await asyncio.sleep(fault.delay_s)
         if not fault.applied and fault.after_messages is None:

@@ -135,9 +135,8 @@ class Module:
 
 @cache
 def product() -> Sequence[Module]:
-    """All modules that are deployed, save what scripts/protos makes."""
+    """All modules that are deployed."""
     files = [ROOT / "main.py", *sorted((ROOT / "functions").rglob("*.py"))]
-    files = [file for file in files if not file.name.endswith("_pb2.py")]
     return [Module(file.relative_to(ROOT).as_posix(), file.read_text(encoding="utf-8")) for file in files]
 
 

@@ -1,27 +1,24 @@
-"""A connection to Firestore: where it goes, which headers it carries, which methods it has.
+"""A connection to Firestore by google-cloud-firestore: one client per event loop, each call bounded in time.
 
-It is made of gRPC and of messages of our own (`firestore_messages.proto`). Google's client would open it as
-well, but has neither BatchWrite nor messages without wrappers, and takes 0.3 s to import.
+The client is `FirestoreAsyncClient`, the library's own form of Firestore's interface: its `AsyncClient` has
+no BatchWrite.
 """
 
 import asyncio
-import weakref
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, TypeVar
-from urllib.parse import quote
+from functools import partial
+from typing import Any, TypedDict, TypeVar
 
 import google.auth
 import grpc  # type: ignore[import-untyped]  # it ships no types
+from google.api_core.exceptions import GoogleAPICallError
+from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.exceptions import GoogleAuthError
-from google.auth.transport.grpc import AuthMetadataPlugin
-from google.auth.transport.requests import Request
+from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
+from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcAsyncIOTransport
 
 from functions.errors import StoreError, StoreUnavailableError
-from functions.stores.firestore import messages_pb2 as wire
-
-GOOGLE_HOST = "firestore.googleapis.com"
 
 # gRPC waits up to 2 minutes before it looks for a lost server again; the next tick comes sooner.
 CHANNEL_OPTIONS = (
@@ -32,91 +29,6 @@ CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", -1),
 )
 EMULATOR_AUTH = ("authorization", "Bearer owner")  # what an emulator takes for an administrator
-
-
-@dataclass(frozen=True, slots=True)
-class FirestoreStub:
-    """A connection, good for the event loop that made it, with the methods this store calls.
-
-    They never try again by themselves: a second try of a guarded write whose answer was lost is refused by
-    the first, which had been applied.
-
-    Attributes:
-        batch_write: Takes bytes, because the sender must know their number beforehand.
-    """
-
-    channel: grpc.aio.Channel
-    run_query: Callable[[wire.RunQueryRequest], AsyncIterable[wire.RunQueryResponse]]
-    run_aggregation_query: Callable[
-        [wire.RunAggregationQueryRequest], AsyncIterable[wire.RunAggregationQueryResponse]
-    ]
-    batch_get_documents: Callable[
-        [wire.BatchGetDocumentsRequest], AsyncIterable[wire.BatchGetDocumentsResponse]
-    ]
-    batch_write: Callable[[bytes], Awaitable[wire.BatchWriteResponse]]
-
-
-def open_channel(database: str, emulator: str | None) -> FirestoreStub:
-    """Open a connection to *database*, which is `projects/PROJECT/databases/NAME`.
-
-    Args:
-        emulator: `host:port` of an emulator; None means Google, with the credentials of this place.
-
-    Raises:
-        StoreError: There are no credentials.
-    """
-    if emulator:
-        return _create_stub(
-            grpc.aio.insecure_channel(emulator, options=CHANNEL_OPTIONS), database, EMULATOR_AUTH
-        )
-    # 60 ms, which an emulator does without
-
-    return _create_stub(
-        grpc.aio.secure_channel(GOOGLE_HOST, channel_credentials(GOOGLE_HOST), options=CHANNEL_OPTIONS),
-        database,
-    )
-
-
-def _create_stub(channel: grpc.aio.Channel, database: str, *extra_headers: tuple[str, str]) -> FirestoreStub:
-    headers = (("google-cloud-resource-prefix", database), *extra_headers)
-    to_database = (*headers, _routing_header("database", database))
-    to_parent = (*headers, _routing_header("parent", f"{database}/documents"))
-
-    def streamed(name: str, answer: Any, metadata: tuple[tuple[str, str], ...]) -> Any:
-        call = channel.unary_stream(
-            f"/google.firestore.v1.Firestore/{name}",
-            request_serializer=_serialize,
-            response_deserializer=answer.FromString,
-        )
-        return lambda request: call(request, metadata=metadata)
-
-    write = channel.unary_unary(
-        "/google.firestore.v1.Firestore/BatchWrite",
-        response_deserializer=wire.BatchWriteResponse.FromString,
-    )
-    return FirestoreStub(
-        channel=channel,
-        run_query=streamed("RunQuery", wire.RunQueryResponse, to_parent),
-        run_aggregation_query=streamed("RunAggregationQuery", wire.RunAggregationQueryResponse, to_parent),
-        batch_get_documents=streamed("BatchGetDocuments", wire.BatchGetDocumentsResponse, to_database),
-        batch_write=lambda request: write(request, metadata=to_database),
-    )
-
-
-def _serialize(message: Any) -> bytes:
-    body: bytes = message.SerializeToString()
-    return body
-
-
-def _routing_header(field: str, resource: str) -> tuple[str, str]:
-    """The header by which Google's front end finds the database (https://google.aip.dev/client-libraries/4222)."""
-    return "x-goog-request-params", f"{field}={quote(resource)}"
-
-
-# -- calls: one connection per event loop, bounded in time, errors translated ---------------
-
-T = TypeVar("T")
-
 RETRY_DELAYS_S = (0.1, 0.4, 1.0)  # before a read is tried again
 
 REMEDIES = {
@@ -131,41 +43,71 @@ REMEDIES = {
     grpc.StatusCode.UNIMPLEMENTED: "use a database in native mode",
 }
 
+T = TypeVar("T")
 
-class FirestoreClient:
-    """Makes calls to one database. Building it opens nothing, so it survives a fork.
+
+class CallOptions(TypedDict):
+    """The keyword arguments of every call to Google's client.
+
+    Attributes:
+        retry: None: the library does not repeat the call. A second try of a guarded write whose response
+            was lost is refused by the first, which had been applied.
+        timeout: Seconds the call may take.
+    """
+
+    retry: None
+    timeout: float
+    metadata: Sequence[tuple[str, str]]
+
+
+class FirestoreConnection:
+    """Opens and closes Google's clients of one database, and bounds and repeats reads.
+
+    Building it opens nothing, so it survives a fork. Each event loop gets a client of its own.
 
     Args:
         database: `projects/PROJECT/databases/NAME`.
-        emulator: `host:port` of an emulator; None means Google.
+        emulator: `host:port` of an emulator; None means Google, with the credentials of this place.
         read_timeout_s: Seconds one read may take, all its tries and pages together.
     """
 
     def __init__(self, database: str, *, emulator: str | None, read_timeout_s: float) -> None:
         self._read_timeout_s = read_timeout_s
-        self._address = (database, emulator)
-        self._stubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, FirestoreStub] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._emulator = emulator
+        database_header = ("google-cloud-resource-prefix", database)
+        self._metadata = (database_header, EMULATOR_AUTH) if emulator else (database_header,)
+        self._clients: dict[asyncio.AbstractEventLoop, FirestoreAsyncClient] = {}
 
-    @property
-    def stub(self) -> FirestoreStub:
-        """Return the running loop's connection; the first call makes it.
+    async def client(self) -> FirestoreAsyncClient:
+        """Return the running loop's client; the first call makes it.
 
         Raises:
             StoreError: There are no credentials.
         """
         loop = asyncio.get_running_loop()
-        line = self._stubs.get(loop)
-        if line is None:
-            line = self._stubs[loop] = open_channel(*self._address)
-        return line
+        if loop not in self._clients:
+            # The search for credentials may wait seconds for a metadata server that does not exist.
+            credentials = (
+                AnonymousCredentials()  # type: ignore[no-untyped-call]  # it has no types
+                if self._emulator
+                else await asyncio.to_thread(find_credentials)
+            )
+            if loop not in self._clients:  # another call may have opened it meanwhile
+                self._clients = {
+                    each: client for each, client in self._clients.items() if not each.is_closed()
+                }
+                self._clients[loop] = open_client(credentials, self._emulator)
+        return self._clients[loop]
+
+    def call_options(self, timeout_s: float) -> CallOptions:
+        """Return the keyword arguments of a call that may take *timeout_s* seconds."""
+        return {"retry": None, "timeout": timeout_s, "metadata": self._metadata}
 
     async def close(self) -> None:
-        """Close the running loop's connection. Those of other loops went with their loops."""
-        line = self._stubs.pop(asyncio.get_running_loop(), None)
-        if line is not None:
-            await line.channel.close()
+        """Close the running loop's client. Those of other loops went with their loops."""
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.transport.close()  # type: ignore[no-untyped-call]  # it has no types
 
     @asynccontextmanager
     async def limit_read_time(self) -> AsyncIterator[None]:
@@ -178,20 +120,22 @@ class FirestoreClient:
                 f"Firestore did not answer within {self._read_timeout_s:g} s"
             ) from None
 
-    async def read_with_retries(self, attempt: Callable[[FirestoreStub], Awaitable[T]]) -> T:
-        """What *attempt* brings, tried again after a lost connection or a cut answer.
+    async def read_with_retries(
+        self, attempt: Callable[[FirestoreAsyncClient, CallOptions], Awaitable[T]]
+    ) -> T:
+        """Return what *attempt* returns, tried again after a lost connection or a cut response.
 
         Use it in `limit_read_time`.
         """
+        timeout_s = self._read_timeout_s / 2  # a try that hangs leaves time for another
         for pause_s in (*RETRY_DELAYS_S, None):
             fault = StoreUnavailableError("Firestore is slow to answer")
             try:
-                # A try that hangs leaves time for another.
-                async with asyncio.timeout(self._read_timeout_s / 2):
-                    return await attempt(self.stub)
+                async with asyncio.timeout(timeout_s):
+                    return await attempt(await self.client(), self.call_options(timeout_s))
             except TimeoutError:
                 pass
-            except grpc.aio.AioRpcError as error:
+            except GoogleAPICallError as error:
                 fault = _raise_if_permanent(error)
             if pause_s is None:
                 raise fault
@@ -199,44 +143,53 @@ class FirestoreClient:
         raise AssertionError("the last try returns or raises")
 
 
-def to_store_error(error: grpc.aio.AioRpcError) -> StoreError:
-    """Our error for the wire's. One that has a remedy will not mend by itself; all others may."""
-    code, details = error.code(), (error.details() or "")[:300]
+def open_client(credentials: Credentials, emulator: str | None) -> FirestoreAsyncClient:
+    """Open a client for the running loop; it connects with its first call.
+
+    Args:
+        emulator: `host:port` of an emulator; None means Google.
+    """
+    channel = partial(_open_emulator_channel, emulator) if emulator else _open_google_channel
+    transport = partial(FirestoreGrpcAsyncIOTransport, channel=channel)
+    return FirestoreAsyncClient(credentials=credentials, transport=transport)
+
+
+def find_credentials() -> Credentials:
+    """Return the application default credentials: a key file, a user's login, or the function's account.
+
+    Raises:
+        StoreError: There are none.
+    """
+    try:
+        credentials, _ = google.auth.default(default_scopes=FirestoreGrpcAsyncIOTransport.AUTH_SCOPES)
+    except GoogleAuthError:
+        raise StoreError(
+            "No Google credentials: give the function a service account, run "
+            "`gcloud auth application-default login`, or set FIRESTORE_EMULATOR_HOST"
+        ) from None  # the cause names files of this machine
+    return credentials
+
+
+def to_store_error(error: GoogleAPICallError) -> StoreError:
+    """Return our error for Google's. One that has a remedy will not mend by itself; all others may."""
+    code = error.grpc_status_code or grpc.StatusCode.UNKNOWN
     if code in REMEDIES:
+        details = (error.message or "")[:300]
         return StoreError(f"Firestore refused the call ({code.name}): {REMEDIES[code]}. It said: {details}")
     return StoreUnavailableError(f"Firestore could not be reached ({code.name})")
 
 
-def _raise_if_permanent(error: grpc.aio.AioRpcError) -> StoreUnavailableError:
+def _raise_if_permanent(error: GoogleAPICallError) -> StoreUnavailableError:
     fault = to_store_error(error)
     if not isinstance(fault, StoreUnavailableError):
         raise fault from None
     return fault
 
 
-# -- credentials: a service account, or a user who has logged in ----------------------------
+def _open_google_channel(host: str, **arguments: Any) -> grpc.aio.Channel:
+    """Open the library's channel (TLS, a token with each call) with our options."""
+    return FirestoreGrpcAsyncIOTransport.create_channel(host, **arguments | {"options": CHANNEL_OPTIONS})
 
-# For accounts that must name some. A person's login keeps what it was given; a key file signs for itself.
-SCOPES = ("https://www.googleapis.com/auth/cloud-platform", "https://www.googleapis.com/auth/datastore")
 
-
-def channel_credentials(host: str) -> grpc.ChannelCredentials:
-    """TLS, and with each call a token of this place's own, which is renewed in a thread when it ends.
-
-    Args:
-        host: Who is called; a key file signs its tokens for it, and needs nobody else.
-
-    Raises:
-        StoreError: There are no credentials.
-    """
-    try:
-        found, _ = google.auth.default(default_scopes=SCOPES)
-    except GoogleAuthError:
-        raise StoreError(
-            "No Google credentials: give the function a service account, run "
-            "`gcloud auth application-default login`, or set FIRESTORE_EMULATOR_HOST"
-        ) from None  # the cause names files of this machine
-    plugin = AuthMetadataPlugin(found, Request(), default_host=host)  # type: ignore[no-untyped-call]  # it has no types
-    return grpc.composite_channel_credentials(
-        grpc.ssl_channel_credentials(), grpc.metadata_call_credentials(plugin)
-    )
+def _open_emulator_channel(emulator: str, _: str, **__: Any) -> grpc.aio.Channel:
+    return grpc.aio.insecure_channel(emulator, options=CHANNEL_OPTIONS)

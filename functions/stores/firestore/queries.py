@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args
 
+from google.cloud.firestore_v1.types import Cursor, StructuredAggregationQuery, Value
+from google.cloud.firestore_v1.types import StructuredQuery as Query
+from google.protobuf.wrappers_pb2 import Int32Value
+
 from functions.domain.storage import DocumentKind, TaskFilter
 from functions.domain.types import Status
 from functions.errors import SettingsError
-from functions.stores.firestore import messages_pb2 as wire
-from functions.stores.firestore.codec import to_value
-
-Query = wire.StructuredQuery
+from functions.stores.firestore.codec import RawDocument, to_value
 
 MAX_SHARDS_PER_QUERY = 30  # values that one IN may have
 ACTIVE_STATUSES = (Status.SCHEDULED, Status.RUNNING, Status.RETRYING)
@@ -71,10 +72,7 @@ def due_query(collection: str, now: datetime, *, shards: Sequence[int] = ()) -> 
     filters = [_field_filter("nextRunAt", "LESS_THAN_OR_EQUAL", now)]
     if shards:
         filters.insert(0, _field_filter("shard", "IN", shards))
-    query = _build_query(collection, filters)
-    _add_order(query, "nextRunAt", "ASCENDING")
-    _add_order(query, "__name__", "ASCENDING")
-    return query
+    return _build_query(collection, filters, ("nextRunAt", "ASCENDING"), ("__name__", "ASCENDING"))
 
 
 def chunk_shards(shards: tuple[int, int]) -> list[list[int]]:
@@ -97,10 +95,10 @@ def list_query(collection: str, which: TaskFilter, *, after: str | None) -> Quer
     Firestore filters by equalities (answered from the single-field indexes, merged) or, when there is no
     other filter, by the tag; a tag beside others would need an index for each pair.
     """
-    query = _build_query(collection, [_field_filter(*each) for each in _filter_terms(which)])
-    _add_order(query, "__name__", "ASCENDING")
+    filters = [_field_filter(*each) for each in _filter_terms(which)]
+    query = _build_query(collection, filters, ("__name__", "ASCENDING"))
     if after is not None:
-        query.start_at.values.add().reference_value = after
+        query.start_at = Cursor(values=[Value(reference_value=after)])
     return query
 
 
@@ -111,15 +109,8 @@ def is_fully_filtered(which: TaskFilter) -> bool:
 
 def batches_between_query(collection: str, first: str, end: str) -> Query:
     """Ledger entries whose names are not before *first* and before *end*."""
-    query = _build_query(
-        collection,
-        [
-            _name_filter("GREATER_THAN_OR_EQUAL", first),
-            _name_filter("LESS_THAN", end),
-        ],
-    )
-    _add_order(query, "__name__", "ASCENDING")
-    return query
+    filters = [_name_filter("GREATER_THAN_OR_EQUAL", first), _name_filter("LESS_THAN", end)]
+    return _build_query(collection, filters, ("__name__", "ASCENDING"))
 
 
 def batches_query(collection: str, *, task_id: str | None, since: datetime | None, before: datetime) -> Query:
@@ -128,28 +119,33 @@ def batches_query(collection: str, *, task_id: str | None, since: datetime | Non
     filters.append(_field_filter("earliestAt", "LESS_THAN", before))
     if since is not None:
         filters.append(_field_filter("latestAt", "GREATER_THAN_OR_EQUAL", since))
-    query = _build_query(collection, filters)
-    _add_order(query, "latestAt", "DESCENDING")
-    _add_order(query, "earliestAt", "DESCENDING")
-    _add_order(query, "__name__", "DESCENDING")
-    return query
+    newest_first = (("latestAt", "DESCENDING"), ("earliestAt", "DESCENDING"), ("__name__", "DESCENDING"))
+    return _build_query(collection, filters, *newest_first)
 
 
 def newest_batch_query(collection: str) -> Query:
     """The ledger entry written last."""
-    query = _build_query(collection, [])
-    query.limit.value = 1
-    _add_order(query, "at", "DESCENDING")
+    query = _build_query(collection, [], ("at", "DESCENDING"))
+    query.limit = Int32Value(value=1)
     return query
 
 
-def start_after(query: Query, document: wire.Document) -> None:
+def count_query(query: Query, alias: str) -> StructuredAggregationQuery:
+    """How many documents *query* finds; the number is in the result's field *alias*."""
+    count = StructuredAggregationQuery.Aggregation.Count()
+    aggregation = StructuredAggregationQuery.Aggregation(alias=alias, count=count)
+    return StructuredAggregationQuery(structured_query=query, aggregations=[aggregation])
+
+
+def start_after(query: Query, document: RawDocument) -> None:
     """Have *query*, which is ordered by name at last, begin behind *document*."""
-    del query.start_at.values[:]
-    for order in query.order_by:
-        field = order.field.field_path
-        last = wire.Value(reference_value=document.name) if field == "__name__" else document.fields[field]
-        query.start_at.values.append(last)
+    fields = [order.field.field_path for order in query.order_by]
+    query.start_at = Cursor(
+        values=[
+            Value(reference_value=document.name) if field == "__name__" else document.fields[field]
+            for field in fields
+        ]
+    )
 
 
 def _filter_terms(which: TaskFilter) -> list[tuple[str, str, str]]:
@@ -162,14 +158,17 @@ def _equality_terms(which: TaskFilter) -> list[tuple[str, str, str]]:
     return [(field, "EQUAL", condition) for field, condition in given.items() if condition]
 
 
-def _build_query(collection: str, filters: Sequence[Query.Filter]) -> Query:
-    query = Query()
-    query.from_.add().collection_id = collection
+def _build_query(collection: str, filters: Sequence[Query.Filter], *order: tuple[str, str]) -> Query:
+    """Documents of *collection* that pass all *filters*, by the fields of *order* with their directions."""
+    query = Query(
+        from_=[Query.CollectionSelector(collection_id=collection)],
+        order_by=[Query.Order(field=_field(name), direction=direction) for name, direction in order],
+    )
     if len(filters) == 1:
-        query.where.CopyFrom(filters[0])
+        query.where = filters[0]
     elif filters:
-        query.where.composite_filter.op = Query.CompositeFilter.AND
-        query.where.composite_filter.filters.extend(filters)
+        both = Query.CompositeFilter(op="AND", filters=filters)
+        query.where = Query.Filter(composite_filter=both)
     return query
 
 
@@ -178,21 +177,15 @@ def _field_filter(field: str, operator: str, value: Any) -> Query.Filter:
 
 
 def _name_filter(operator: str, name: str) -> Query.Filter:
-    return _comparison_filter("__name__", operator, wire.Value(reference_value=name))
+    return _comparison_filter("__name__", operator, Value(reference_value=name))
 
 
-def _comparison_filter(field: str, operator: str, value: wire.Value) -> Query.Filter:
-    condition = Query.Filter()
-    condition.field_filter.field.field_path = field
-    condition.field_filter.op = getattr(Query.FieldFilter, operator)
-    condition.field_filter.value.CopyFrom(value)
-    return condition
+def _comparison_filter(field: str, operator: str, value: Any) -> Query.Filter:
+    return Query.Filter(field_filter=Query.FieldFilter(field=_field(field), op=operator, value=value))
 
 
-def _add_order(query: Query, field: str, direction: str) -> None:
-    order = query.order_by.add()
-    order.field.field_path = field
-    order.direction = getattr(Query, direction)
+def _field(name: str) -> Query.FieldReference:
+    return Query.FieldReference(field_path=name)
 
 
 # -- names of documents, and which names Firestore accepts ----------------------------------

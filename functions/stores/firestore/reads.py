@@ -5,17 +5,27 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
+from google.cloud.firestore_v1.types import (
+    BatchGetDocumentsRequest,
+    BatchGetDocumentsResponse,
+    RunAggregationQueryRequest,
+    RunQueryRequest,
+    RunQueryResponse,
+    StructuredQuery,
+)
+from google.protobuf.wrappers_pb2 import Int32Value
+
 from functions.domain.storage import InvalidDocument, TaskFilter, VersionedTask
-from functions.stores.firestore import messages_pb2 as wire
 from functions.stores.firestore import queries
-from functions.stores.firestore.client import FirestoreClient, FirestoreStub
-from functions.stores.firestore.codec import decode_task, id_of
+from functions.stores.firestore.client import CallOptions, FirestoreConnection
+from functions.stores.firestore.codec import RawDocument, decode_task, id_of
 from functions.stores.firestore.queries import ResourcePaths, is_document_id
 from functions.stores.metering import add_operations
 
 T = TypeVar("T")
 
-DocumentPages = AsyncGenerator[list[wire.Document], None]  # a caller that stops early closes it
+DocumentPages = AsyncGenerator[list[RawDocument], None]  # a caller that stops early closes it
 
 PAGE_SIZE = 100  # documents in one request where the number needed is unknown
 MAX_INVALID_SKIPPED = 1000  # unreadable documents at most, on the way to a readable one that is due
@@ -27,50 +37,51 @@ MAX_INSTANT = datetime(9999, 12, 31, tzinfo=UTC)
 class FirestoreReader:
     """Reads of one database, counted as they are billed.
 
-    All are for use inside `FirestoreClient.limit_read_time`.
+    All are for use inside `FirestoreConnection.limit_read_time`.
     """
 
-    def __init__(self, client: FirestoreClient, paths: ResourcePaths) -> None:
-        self._client = client
+    def __init__(self, connection: FirestoreConnection, paths: ResourcePaths) -> None:
+        self._connection = connection
         self._paths = paths
 
-    async def run_query(self, query: wire.StructuredQuery) -> list[wire.Document]:
+    async def run_query(self, query: StructuredQuery) -> list[RawDocument]:
         """The documents *query* finds, in its order."""
         documents, _ = await self._collect(query, _identity)
         return documents
 
-    async def get_task_documents(self, ids: Sequence[str]) -> list[wire.Document]:
+    async def get_task_documents(self, ids: Sequence[str]) -> list[RawDocument]:
         """The tasks' documents with these ids, in any order; those that do not exist are left out."""
         return await self.get_by_path(
             [self._paths.task_path(each) for each in set(ids) if is_document_id(each)]
         )
 
-    async def get_by_path(self, paths: Sequence[str]) -> list[wire.Document]:
+    async def get_by_path(self, paths: Sequence[str]) -> list[RawDocument]:
         """The documents with these full names, in any order; those that do not exist are left out."""
         if not paths:
             return []
-        request = wire.BatchGetDocumentsRequest(database=self._paths.database, documents=paths)
+        request = BatchGetDocumentsRequest(database=self._paths.database, documents=paths)
 
-        async def attempt(line: FirestoreStub) -> list[wire.Document]:
-            answers = [answer async for answer in line.batch_get_documents(request)]
-            return [answer.found for answer in answers if answer.HasField("found")]
+        async def attempt(client: FirestoreAsyncClient, options: CallOptions) -> list[RawDocument]:
+            responses = await client.batch_get_documents(request, **options)
+            found = [BatchGetDocumentsResponse.pb(response) async for response in responses]
+            return [response.found for response in found if response.HasField("found")]
 
-        documents = await self._client.read_with_retries(attempt)
+        documents = await self._connection.read_with_retries(attempt)
         add_operations(reads=len(paths))  # what is missing is billed as well
         return documents
 
-    async def count_matches(self, query: wire.StructuredQuery) -> int:
+    async def count_matches(self, query: StructuredQuery) -> int:
         """How many documents *query* finds."""
-        request = wire.RunAggregationQueryRequest(parent=self._paths.documents_root)
-        counted = request.structured_aggregation_query
-        counted.structured_query.CopyFrom(query)
-        counted.aggregations.add(alias="n").count.SetInParent()
+        request = RunAggregationQueryRequest(
+            parent=self._paths.documents_root, structured_aggregation_query=queries.count_query(query, "n")
+        )
 
-        async def attempt(line: FirestoreStub) -> int:
-            answers = [answer async for answer in line.run_aggregation_query(request)]
-            return sum(answer.result.aggregate_fields["n"].integer_value for answer in answers)
+        async def attempt(client: FirestoreAsyncClient, options: CallOptions) -> int:
+            responses = await client.run_aggregation_query(request, **options)
+            counts = [response.result.aggregate_fields["n"] async for response in responses]
+            return sum(count.integer_value for count in counts)
 
-        number = await self._client.read_with_retries(attempt)
+        number = await self._connection.read_with_retries(attempt)
         add_operations(reads=max(1, -(-number // INDEX_ENTRIES_PER_READ)))
         return number
 
@@ -79,7 +90,7 @@ class FirestoreReader:
     ) -> AsyncGenerator[list[VersionedTask | InvalidDocument], None]:
         """Tasks whose next look has come, earliest first, *limit* at a time; not without end.
 
-        Read as they come: all documents of the wire together take as much memory again as their tasks.
+        Read as they come: all documents together take as much memory again as their tasks.
         """
         query = queries.due_query(self._paths.task_collection, now, shards=shards)
         return self._iter_pages(query, limit, decode_task, max_documents=limit + MAX_INVALID_SKIPPED)
@@ -94,11 +105,11 @@ class FirestoreReader:
             queries.list_query(self._paths.task_collection, which, after=name), size, _identity
         )
 
-    async def list_documents(self, kind: str, *, after: str, limit: int) -> list[wire.Document]:
+    async def list_documents(self, kind: str, *, after: str, limit: int) -> list[RawDocument]:
         """Small documents of one kind by id, after *after*."""
         name = self._paths.document_path(kind, after) if is_document_id(after) else None
         query = queries.list_query(f"{self._paths.prefix}{kind}", TaskFilter(), after=name)
-        query.limit.value = limit
+        query.limit = Int32Value(value=limit)
         return await self.run_query(query)
 
     def iter_run_batches(
@@ -114,13 +125,13 @@ class FirestoreReader:
 
     async def _iter_pages(
         self,
-        query: wire.StructuredQuery,
+        query: StructuredQuery,
         size: int,
-        convert: Callable[[wire.Document], T],
+        convert: Callable[[RawDocument], T],
         *,
         max_documents: float = math.inf,
     ) -> AsyncGenerator[list[T], None]:
-        query.limit.value = size
+        query.limit = Int32Value(value=size)
         read = 0
         while read < max_documents:
             kept, last = await self._collect(query, convert)
@@ -132,21 +143,24 @@ class FirestoreReader:
             queries.start_after(query, last)
 
     async def _collect(
-        self, query: wire.StructuredQuery, convert: Callable[[wire.Document], T]
-    ) -> tuple[list[T], wire.Document | None]:
+        self, query: StructuredQuery, convert: Callable[[RawDocument], T]
+    ) -> tuple[list[T], RawDocument | None]:
         """What *convert* makes of each document *query* finds, in order; and the last document, if any."""
-        request = wire.RunQueryRequest(parent=self._paths.documents_root, structured_query=query)
+        request = RunQueryRequest(parent=self._paths.documents_root, structured_query=query)
 
-        async def attempt(line: FirestoreStub) -> tuple[list[T], wire.Document | None]:
+        async def attempt(
+            client: FirestoreAsyncClient, options: CallOptions
+        ) -> tuple[list[T], RawDocument | None]:
             kept: list[T] = []
             last = None
-            async for answer in line.run_query(request):
-                if answer.HasField("document"):
-                    last = answer.document
+            async for response in await client.run_query(request, **options):
+                found = RunQueryResponse.pb(response)
+                if found.HasField("document"):
+                    last = found.document
                     kept.append(convert(last))
             return kept, last
 
-        kept, last = await self._client.read_with_retries(attempt)
+        kept, last = await self._connection.read_with_retries(attempt)
         add_operations(reads=max(1, len(kept)))
         return kept, last
 
@@ -156,5 +170,5 @@ class FirestoreReader:
             yield sorted(await self.get_task_documents(in_order[start : start + PAGE_SIZE]), key=id_of)
 
 
-def _identity(document: wire.Document) -> wire.Document:
+def _identity(document: RawDocument) -> RawDocument:
     return document

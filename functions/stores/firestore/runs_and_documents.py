@@ -13,13 +13,20 @@ from typing import Any
 from functions.domain.run import Run
 from functions.domain.storage import RUN_RETENTION, Document, DocumentKind, RunBatch
 from functions.stores.codec import decode_run, encode_run, truncate_run
-from functions.stores.firestore import messages_pb2 as wire
-from functions.stores.firestore.codec import decode_value, encode_value, id_of, revision_of, set_precondition
+from functions.stores.firestore.codec import (
+    RawDocument,
+    RawWrite,
+    decode_value,
+    encode_value,
+    id_of,
+    revision_of,
+    set_precondition,
+)
 
 MAX_BATCH_BYTES = 900_000  # of records in one entry; Firestore refuses documents above 1 MiB
 
 
-def encode_run_batch(slot: wire.Write, batch: RunBatch, *, name: str) -> None:
+def encode_run_batch(slot: RawWrite, batch: RunBatch, *, name: str) -> None:
     """Fill the empty message *slot* with an unguarded write of *batch*: sent twice, it leaves one."""
     finished = [run.finished_at for run in batch.runs] or [batch.at]
     slot.update.name = name
@@ -33,14 +40,14 @@ def encode_run_batch(slot: wire.Write, batch: RunBatch, *, name: str) -> None:
     encode_value(fields["runs"], _encode_runs(batch.runs))
 
 
-def decode_runs(document: wire.Document) -> list[Run]:
+def decode_runs(document: RawDocument) -> list[Run]:
     """The records of a ledger document, in order; one that was spoilt by hand is left out."""
     kept = document.fields["runs"].array_value.values if "runs" in document.fields else ()
     runs = (decode_run(value.string_value) for value in kept)
     return [run for run in runs if run is not None]
 
 
-def get_timestamp(document: wire.Document, field: str) -> datetime | None:
+def get_timestamp(document: RawDocument, field: str) -> datetime | None:
     """The timestamp kept in *field*; None when there is none."""
     given = decode_value(document.fields[field]) if field in document.fields else None
     return given if isinstance(given, datetime) else None
@@ -67,7 +74,7 @@ def _encode_runs(runs: Iterable[Run]) -> list[str]:
 log = logging.getLogger(__name__)
 
 
-def encode_document(slot: wire.Write, document: Document, *, name: str) -> None:
+def encode_document(slot: RawWrite, document: Document, *, name: str) -> None:
     """Fill the empty message *slot* with a guarded write of *document*.
 
     Raises:
@@ -81,13 +88,13 @@ def encode_document(slot: wire.Write, document: Document, *, name: str) -> None:
     set_precondition(slot, document.revision)
 
 
-def encode_delete(slot: wire.Write, document: Document, *, name: str) -> None:
+def encode_delete(slot: RawWrite, document: Document, *, name: str) -> None:
     """Fill the empty message *slot* with a guarded removal of *document*."""
     slot.delete = name
     set_precondition(slot, document.revision)
 
 
-def decode_documents(kind: DocumentKind, documents_read: list[wire.Document]) -> list[Document]:
+def decode_documents(kind: DocumentKind, documents_read: list[RawDocument]) -> list[Document]:
     """What was found, as documents; one that was spoilt by hand is left out and reported."""
     documents = []
     for one in documents_read:
@@ -108,7 +115,7 @@ def decode_documents(kind: DocumentKind, documents_read: list[wire.Document]) ->
     return documents
 
 
-def _decode_field(document: wire.Document, field: str) -> Any:
+def _decode_field(document: RawDocument, field: str) -> Any:
     try:
         return decode_value(document.fields[field]) if field in document.fields else None
     except ValueError:

@@ -23,7 +23,7 @@ from functions.domain.task import Task
 from functions.errors import StoreUnavailableError
 from functions.stores.codec import merge_newest_first
 from functions.stores.firestore import queries
-from functions.stores.firestore.client import FirestoreClient
+from functions.stores.firestore.client import FirestoreConnection
 from functions.stores.firestore.codec import id_of, to_query_result
 from functions.stores.firestore.queries import is_document_id, resource_paths
 from functions.stores.firestore.reads import FirestoreReader
@@ -65,8 +65,10 @@ class FirestoreStore(CountingStore):
     ) -> None:
         self._paths = resource_paths(project, database, prefix)
         self._write_timeout_s = write_timeout_s
-        self._client = FirestoreClient(self._paths.database, emulator=emulator, read_timeout_s=read_timeout_s)
-        self._reader = FirestoreReader(self._client, self._paths)
+        self._connection = FirestoreConnection(
+            self._paths.database, emulator=emulator, read_timeout_s=read_timeout_s
+        )
+        self._reader = FirestoreReader(self._connection, self._paths)
 
     async def fetch_due(
         self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None
@@ -87,7 +89,7 @@ class FirestoreStore(CountingStore):
         tasks: list[VersionedTask] = []
         broken: list[InvalidDocument] = []
         due_pages = self._reader.iter_due(now, limit=limit, shards=shards)
-        async with self._client.limit_read_time(), aclosing(due_pages) as pages:
+        async with self._connection.limit_read_time(), aclosing(due_pages) as pages:
             while len(tasks) + min(len(broken), limit // 2) < limit and (page := await anext(pages, None)):
                 tasks += [one for one in page if isinstance(one, VersionedTask)]
                 broken += [one for one in page if isinstance(one, InvalidDocument)]
@@ -95,12 +97,12 @@ class FirestoreStore(CountingStore):
 
     async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
         """The tasks with these ids, in any order."""
-        async with self._client.limit_read_time():
+        async with self._connection.limit_read_time():
             return to_query_result(await self._reader.get_task_documents(ids))
 
     async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
         """Guarded writes by BatchWrite; what is not answered in time is UNKNOWN."""
-        return await write_tasks(self._client, self._paths, writes, deadline=self._write_deadline())
+        return await write_tasks(self._connection, self._paths, writes, deadline=self._write_deadline())
 
     async def write_with_runs(
         self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
@@ -108,7 +110,7 @@ class FirestoreStore(CountingStore):
         """The entry, then the writes; when the entry's fate is unknown the writes are UNKNOWN, and unsent."""
         deadline = self._write_deadline()
         if batch is None or await self._save_batch(batch, deadline=deadline):
-            return await write_tasks(self._client, self._paths, writes, deadline=deadline)
+            return await write_tasks(self._connection, self._paths, writes, deadline=deadline)
         if not writes:
             raise StoreUnavailableError("Firestore did not say whether the ledger entry was kept")
         return [UNKNOWN] * len(writes)
@@ -118,7 +120,7 @@ class FirestoreStore(CountingStore):
         if not is_document_id(tick_id):
             return []
         name = self._paths.run_batch_path(tick_id)
-        async with self._client.limit_read_time():
+        async with self._connection.limit_read_time():
             # Names of entries end in a number, and the colon is the character after 9.
             query = queries.batches_between_query(self._paths.run_collection, f"{name}.0", f"{name}.:")
             entries = await self._reader.run_query(query)
@@ -131,7 +133,7 @@ class FirestoreStore(CountingStore):
         tasks: list[VersionedTask] = []
         broken: list[InvalidDocument] = []
         async with (
-            self._client.limit_read_time(),
+            self._connection.limit_read_time(),
             aclosing(self._reader.iter_tasks(which, after=after, limit=limit)) as pages,
         ):
             while len(tasks) + len(broken) < limit and (documents := await anext(pages, None)) is not None:
@@ -156,7 +158,7 @@ class FirestoreStore(CountingStore):
             return []
         newest: list[Run] = []
         async with (
-            self._client.limit_read_time(),
+            self._connection.limit_read_time(),
             aclosing(
                 self._reader.iter_run_batches(task_id=task_id, since=since, before=before, limit=limit)
             ) as pages,
@@ -173,7 +175,7 @@ class FirestoreStore(CountingStore):
     async def get_documents(self, kind: DocumentKind, ids: Sequence[str]) -> list[Document]:
         """The documents of *kind* with these ids."""
         asked = [self._paths.document_path(kind, each) for each in set(ids) if is_document_id(each)]
-        async with self._client.limit_read_time():
+        async with self._connection.limit_read_time():
             return decode_documents(kind, await self._reader.get_by_path(asked))
 
     async def list_documents(
@@ -182,7 +184,7 @@ class FirestoreStore(CountingStore):
         """Documents of *kind* by id, those behind *after*."""
         if limit <= 0:
             return []
-        async with self._client.limit_read_time():
+        async with self._connection.limit_read_time():
             return decode_documents(kind, await self._reader.list_documents(kind, after=after, limit=limit))
 
     async def put_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
@@ -198,7 +200,7 @@ class FirestoreStore(CountingStore):
     async def stats(self, now: datetime) -> StoreStats:
         """The figures of the status page, by three queries at once."""
         tasks, runs = self._paths.task_collection, self._paths.run_collection
-        async with self._client.limit_read_time():
+        async with self._connection.limit_read_time():
             scheduled, due, entries = await asyncio.gather(
                 self._reader.count_matches(queries.active_tasks_query(tasks)),
                 self._reader.count_matches(queries.due_query(tasks, now)),
@@ -212,7 +214,7 @@ class FirestoreStore(CountingStore):
 
     async def close(self) -> None:
         """Close the running loop's connection."""
-        await self._client.close()
+        await self._connection.close()
 
     async def _write_documents(
         self, documents: Sequence[Document], encode: Callable[..., None]
@@ -224,12 +226,12 @@ class FirestoreStore(CountingStore):
             )
             for one in documents
         ]
-        return await write_documents(self._client, self._paths, fills, deadline=self._write_deadline())
+        return await write_documents(self._connection, self._paths, fills, deadline=self._write_deadline())
 
     async def _save_batch(self, batch: RunBatch, *, deadline: float) -> bool:
         """Whether *batch* is certainly in the ledger; its two tries leave time for the writes."""
         tries = (deadline - 0.6 * self._write_timeout_s, deadline - 0.3 * self._write_timeout_s)
-        return await save_run_batch(self._client, self._paths, batch, deadlines=tries)
+        return await save_run_batch(self._connection, self._paths, batch, deadlines=tries)
 
     def _write_deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._write_timeout_s

@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any, TypeAlias
 
 import grpc  # type: ignore[import-untyped]  # it ships no types
+from google.api_core.exceptions import GoogleAPICallError
+from google.cloud.firestore_v1.types import BatchWriteRequest, BatchWriteResponse
 
 from functions.domain.storage import ConditionalWrite, RunBatch, WriteResult, WriteStatus
 from functions.errors import StoreError, StoreUnavailableError
-from functions.stores.firestore import messages_pb2 as wire
-from functions.stores.firestore.client import FirestoreClient, to_store_error
-from functions.stores.firestore.codec import encode_write, revision_of
+from functions.stores.firestore.client import FirestoreConnection, to_store_error
+from functions.stores.firestore.codec import RawWrite, encode_write, revision_of
 from functions.stores.firestore.queries import ResourcePaths
 from functions.stores.firestore.runs_and_documents import encode_run_batch
 from functions.stores.metering import add_operations
@@ -35,14 +37,18 @@ PERMANENT_CODES = {
     grpc.StatusCode.PERMISSION_DENIED.value[0],
 }
 
-EncodeWrite = Callable[[wire.Write], None]
+RawBatchWriteRequest: TypeAlias = Any
+RawStatus: TypeAlias = Any
+RawWriteResult: TypeAlias = Any
+
+EncodeWrite = Callable[[RawWrite], None]
 
 #: What became of one write. An error is its own fault, and trying again will not mend it.
 WriteStatusResult = WriteResult | StoreError
 
 
 async def save_run_batch(
-    client: FirestoreClient, paths: ResourcePaths, batch: RunBatch, *, deadlines: Sequence[float]
+    connection: FirestoreConnection, paths: ResourcePaths, batch: RunBatch, *, deadlines: Sequence[float]
 ) -> bool:
     """Leave *batch* in the ledger; whether it is certainly there. Leaving it there again changes nothing.
 
@@ -52,10 +58,10 @@ async def save_run_batch(
     Raises:
         StoreError: It cannot be stored, and trying again does not help.
     """
-    request = wire.BatchWriteRequest(database=paths.database)
+    request = BatchWriteRequest.pb()(database=paths.database)
     encode_run_batch(request.writes.add(), batch, name=paths.run_batch_path(batch.id))
     for deadline in deadlines:
-        [answer] = await _send(client, request, deadline=deadline)
+        [answer] = await _send(connection, request, deadline=deadline)
         add_operations(writes=1)
         if isinstance(answer, StoreError):
             raise answer
@@ -65,7 +71,11 @@ async def save_run_batch(
 
 
 async def write_tasks(
-    client: FirestoreClient, paths: ResourcePaths, writes: Sequence[ConditionalWrite], *, deadline: float
+    connection: FirestoreConnection,
+    paths: ResourcePaths,
+    writes: Sequence[ConditionalWrite],
+    *,
+    deadline: float,
 ) -> list[WriteResult]:
     """Do each write whose guard holds, in parallel requests; answer in the same order.
 
@@ -84,11 +94,11 @@ async def write_tasks(
         for write in writes
     ]
     add_operations(writes=len(writes) - deletes, deletes=deletes)  # refused ones too: a bill may hold them
-    return await write_documents(client, paths, fills, deadline=deadline)
+    return await write_documents(connection, paths, fills, deadline=deadline)
 
 
 async def write_documents(
-    client: FirestoreClient,
+    connection: FirestoreConnection,
     paths: ResourcePaths,
     encoders: Sequence[tuple[str, EncodeWrite]],
     *,
@@ -100,7 +110,9 @@ async def write_documents(
         encoders: For each write what it is about, for an error, and what fills an empty message with it.
     """
     chunks = [encoders[start : start + CHUNK_WRITES] for start in range(0, len(encoders), CHUNK_WRITES)]
-    parts = await asyncio.gather(*(_send_chunk(client, paths, chunk, deadline=deadline) for chunk in chunks))
+    parts = await asyncio.gather(
+        *(_send_chunk(connection, paths, chunk, deadline=deadline) for chunk in chunks)
+    )
     answers = [answer for part in parts for answer in part]
     faults = [answer for answer in answers if isinstance(answer, StoreError)]
     if faults and len(faults) == len(answers):
@@ -109,14 +121,14 @@ async def write_documents(
 
 
 async def _send_chunk(
-    client: FirestoreClient,
+    connection: FirestoreConnection,
     paths: ResourcePaths,
     encoders: Sequence[tuple[str, EncodeWrite]],
     *,
     deadline: float,
 ) -> list[WriteStatusResult]:
     """Encode and send some writes; one that cannot be encoded is left out."""
-    request = wire.BatchWriteRequest(database=paths.database)
+    request = BatchWriteRequest.pb()(database=paths.database)
     faults: dict[int, StoreError] = {}
     for index, (subject, fill) in enumerate(encoders):
         try:
@@ -125,44 +137,46 @@ async def _send_chunk(
             del request.writes[-1]
             why = f"it holds a value that cannot be kept ({type(error).__name__})"
             faults[index] = StoreError(f"{subject}: {why}")
-    sent = iter(await _send(client, request, deadline=deadline) if request.writes else ())
+    sent = iter(await _send(connection, request, deadline=deadline) if request.writes else ())
     return [faults.get(index) or next(sent) for index in range(len(encoders))]
 
 
 async def _send(
-    client: FirestoreClient, request: wire.BatchWriteRequest, *, deadline: float
+    connection: FirestoreConnection, request: RawBatchWriteRequest, *, deadline: float
 ) -> list[WriteStatusResult]:
     """Send *request*, in halves when it is too large or one of its writes spoils it."""
     size = len(request.writes)
-    body = request.SerializeToString()
-    if len(body) > CHUNK_BYTES and size > 1:
-        return await _send_halves(client, request, deadline=deadline)
+    if request.ByteSize() > CHUNK_BYTES and size > 1:
+        return await _send_halves(connection, request, deadline=deadline)
     try:
         async with asyncio.timeout_at(deadline):
-            response = await client.stub.batch_write(body)
+            client = await connection.client()
+            options = connection.call_options(deadline - asyncio.get_running_loop().time())
+            answer = await client.batch_write(BatchWriteRequest.wrap(request), **options)
     except TimeoutError:
         return [UNKNOWN] * size
-    except grpc.aio.AioRpcError as error:
-        if error.code() is grpc.StatusCode.INVALID_ARGUMENT and size > 1:
-            return await _send_halves(client, request, deadline=deadline)
+    except GoogleAPICallError as error:
+        if error.grpc_status_code is grpc.StatusCode.INVALID_ARGUMENT and size > 1:
+            return await _send_halves(connection, request, deadline=deadline)
         fault = to_store_error(error)
         return [UNKNOWN if isinstance(fault, StoreUnavailableError) else fault] * size
+    response = BatchWriteResponse.pb(answer)
     return [to_write_status(*each) for each in zip(response.status, response.write_results, strict=True)]
 
 
 async def _send_halves(
-    client: FirestoreClient, request: wire.BatchWriteRequest, *, deadline: float
+    connection: FirestoreConnection, request: RawBatchWriteRequest, *, deadline: float
 ) -> list[WriteStatusResult]:
     middle = len(request.writes) // 2
     halves = (
-        wire.BatchWriteRequest(database=request.database, writes=part)
+        BatchWriteRequest.pb()(database=request.database, writes=part)
         for part in (request.writes[:middle], request.writes[middle:])
     )
-    first, second = await asyncio.gather(*(_send(client, half, deadline=deadline) for half in halves))
+    first, second = await asyncio.gather(*(_send(connection, half, deadline=deadline) for half in halves))
     return [*first, *second]
 
 
-def to_write_status(status: wire.Status, result: wire.WriteResult) -> WriteStatusResult:
+def to_write_status(status: RawStatus, result: RawWriteResult) -> WriteStatusResult:
     """Return the result of one write. A lock held by another client, say, leaves it open: UNKNOWN."""
     if status.code == OK:
         return WriteResult(WriteStatus.APPLIED, revision_of(result.update_time))

@@ -1,12 +1,15 @@
 """What is Firestore's own in the store, against the official emulator."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
 
+import grpc  # type: ignore[import-untyped]  # it ships no types
 import pytest
+from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcAsyncIOTransport
 
 from functions.app.factories import build_store
 from functions.config.settings import Settings
@@ -22,6 +25,7 @@ from functions.domain.storage import (
 from functions.domain.task import Claim, Task
 from functions.domain.types import Status
 from functions.errors import StoreError
+from functions.observability import logs
 from functions.stores.firestore.store import FirestoreStore
 from tests.conftest import NOON
 from tests.support.faulty_firestore import faulty_firestore
@@ -319,7 +323,7 @@ async def test_building_a_store_connects_nothing() -> None:
         store = FirestoreStore(fresh_project(), emulator=between.host)
 
         assert [] == between.calls
-        assert {} == dict(store._client._stubs)
+        assert {} == store._connection._clients
 
 
 def test_one_store_serves_one_loop_after_another(make_task: Callable[..., Task]) -> None:
@@ -342,6 +346,7 @@ def test_a_loop_that_ended_without_closing_does_not_disturb_the_next(make_task: 
         return len((await store.fetch_due(NOON, limit=9)).tasks)
 
     assert [1, 2] == [asyncio.run(use("a")), asyncio.run(use("b"))]
+    assert 1 == len(store._connection._clients)  # the first loop's client is released
 
 
 async def test_the_settings_say_where_the_emulator_is() -> None:
@@ -364,6 +369,46 @@ async def test_calls_carry_the_headers_by_which_google_finds_the_database() -> N
         assert [f"parent={database}/documents", f"database={database}"] == [
             unquote(each["x-goog-request-params"]) for each in (of_query, of_get)
         ]
+
+
+async def test_a_closed_store_holds_no_connection_and_opens_another_when_used(store: FirestoreStore) -> None:
+    await store.fetch_due(NOON, limit=1)
+    transport = (await store._connection.client()).transport
+    assert isinstance(transport, FirestoreGrpcAsyncIOTransport)
+
+    await store.close()
+
+    assert grpc.ChannelConnectivity.SHUTDOWN is transport.grpc_channel.get_state()
+    assert () == (await store.fetch_due(NOON, limit=1)).tasks
+
+
+async def test_every_call_tells_the_server_how_long_it_may_take(make_task: Callable[..., Task]) -> None:
+    """Without our bound the library waits 60 to 300 s."""
+    async with faulty_firestore(emulator_host()) as between, fresh_store(emulator=between.host) as store:
+        await store.write_with_runs(
+            RunBatch("t.0", NOON, (make_run(),)), [ConditionalWrite(make_task(), None)]
+        )
+        await store.get_tasks(["water-plants"])
+        await store.stats(NOON)
+
+    assert {"BatchWrite", "BatchGetDocuments", "RunQuery", "RunAggregationQuery"} == set(between.calls)
+    assert [] == [limit for limit in between.seconds_left if limit is None or limit > 8]
+
+
+async def test_what_is_stored_is_not_logged_whatever_the_level(
+    store: FirestoreStore, make_task: Callable[..., Task], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Google's client would log requests and responses, parameters of tasks among them."""
+    root = logging.getLogger()
+    handler = logs.configure({"LOG_LEVEL": "DEBUG"}, str)
+    try:
+        await store.write([ConditionalWrite(make_task(params={"url": "https://example.com/canary"}), None)])
+        await store.get_tasks(["water-plants"])
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(logging.WARNING)
+
+    assert "canary" not in capsys.readouterr().err
 
 
 async def test_a_revision_later_than_the_documents_refuses_a_write_like_any_other(

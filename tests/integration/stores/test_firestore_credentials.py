@@ -9,7 +9,8 @@ import base64
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,8 +22,12 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from google.auth.credentials import AnonymousCredentials
 
-from functions.errors import StoreError
+from functions.domain.storage import ConditionalWrite, WriteStatus
+from functions.domain.task import Task
+from functions.errors import StoreError, StoreUnavailableError
+from functions.stores.firestore.client import FirestoreConnection
 from functions.stores.firestore.store import FirestoreStore
 from tests.conftest import NOON
 from tests.harness.bench.processes import ROOT
@@ -30,12 +35,13 @@ from tests.support.authority import SERVER, Authority
 
 # One look for due tasks, at the server whose address is the first word; prints how many there are.
 LOOK = """
-import asyncio, sys
+import asyncio, functools, sys
 from datetime import datetime, UTC
 from functions.stores.firestore import client
 from functions.stores.firestore.store import FirestoreStore
 
-client.GOOGLE_HOST = sys.argv[1]
+here = {"api_endpoint": sys.argv[1]}
+client.FirestoreAsyncClient = functools.partial(client.FirestoreAsyncClient, client_options=here)
 
 async def look():
     store = FirestoreStore("my-project", "blue")
@@ -151,7 +157,7 @@ async def test_a_key_file_signs_for_firestore_and_asks_nobody_else(google: Googl
 
     assert (0, "0") == (code, said), complaint
     [headers] = google.headers
-    assert f"https://{google.address}/" == claims(headers)["aud"]
+    assert "https://firestore.googleapis.com/" == claims(headers)["aud"]
     assert "projects/my-project/databases/blue" == headers["google-cloud-resource-prefix"]
     assert "parent=projects/my-project/databases/blue/documents" == headers["x-goog-request-params"]
 
@@ -186,3 +192,39 @@ async def test_no_credentials_is_an_error_that_says_how_to_get_some(
         await store.fetch_due(NOON, limit=9)
 
     assert str(tmp_path) not in str(error.value)
+
+
+async def test_a_slow_search_for_credentials_holds_nothing_up(
+    monkeypatch: pytest.MonkeyPatch, make_task: Callable[..., Task]
+) -> None:
+    """Google's library looks seconds for a metadata server that is not there."""
+    end = threading.Event()
+
+    def search(**_: Any) -> tuple[AnonymousCredentials, None]:
+        end.wait(10)
+        return AnonymousCredentials(), None  # type: ignore[no-untyped-call]  # it has no types
+
+    monkeypatch.setattr("google.auth.default", search)
+    store = FirestoreStore("my-project", read_timeout_s=0.2, write_timeout_s=0.2)
+
+    try:
+        async with asyncio.timeout(5):
+            with pytest.raises(StoreUnavailableError, match=r"within 0\.2 s"):
+                await store.fetch_due(NOON, limit=9)
+            written = await store.write([ConditionalWrite(make_task(), None)])
+    finally:
+        end.set()
+
+    assert [WriteStatus.UNKNOWN] == [one.status for one in written]
+
+
+async def test_calls_that_begin_together_share_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three queries at once are the first thing the status page does."""
+    found = AnonymousCredentials(), None  # type: ignore[no-untyped-call]  # it has no types
+    monkeypatch.setattr("google.auth.default", lambda **_: found)
+    connection = FirestoreConnection("projects/p/databases/d", emulator=None, read_timeout_s=1)
+
+    clients = await asyncio.gather(*(connection.client() for _ in range(3)))
+    await connection.close()
+
+    assert 1 == len({*map(id, clients)})

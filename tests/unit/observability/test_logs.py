@@ -216,7 +216,16 @@ def test_the_level_is_a_setting(level: str, expected: int, capsys: pytest.Captur
 
 @pytest.mark.parametrize(
     "name",
-    ["httpx", "httpcore", "httpx2", "httpcore2", "aiohttp.access", "google.auth", "urllib3.connectionpool"],
+    [
+        "httpx",
+        "httpcore",
+        "httpx2",
+        "httpcore2",
+        "aiohttp.access",
+        "google.auth",
+        "google.cloud.firestore_v1",
+        "urllib3.connectionpool",
+    ],
 )
 def test_libraries_that_print_addresses_are_kept_quiet(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Addresses of bots are secrets."""

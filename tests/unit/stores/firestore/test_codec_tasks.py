@@ -4,13 +4,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from google.cloud.firestore_v1.types import Document, Write
+
 from functions.domain.alerts.model import AlertState, Notification
 from functions.domain.events import After, Dependent, Event, OnEvent, Outbox
 from functions.domain.storage import ConditionalWrite, InvalidDocument, VersionedTask
 from functions.domain.task import Claim, NotifyRule, Pause, QueuedRun, Retry, SkippedRange, Task
 from functions.domain.task_budget import CreditLimit, Spending
 from functions.domain.types import OutcomeKind, Status, Trigger
-from functions.stores.firestore import messages_pb2 as wire
 from functions.stores.firestore.codec import encode_value, encode_write, id_of, revision_of, to_query_result
 from tests.conftest import NOON
 
@@ -132,7 +133,7 @@ def test_a_broken_document_names_field_and_fault_and_spares_the_others(
 
 
 def test_an_empty_document_is_broken_with_the_number_of_its_faults() -> None:
-    document = wire.Document(name=NAME)
+    document = Document.pb()(name=NAME)
 
     [broken] = to_query_result([document]).invalid
 
@@ -219,7 +220,7 @@ def default(name: str) -> Any:
 
 
 def written(write: ConditionalWrite) -> Any:
-    slot = wire.Write()
+    slot = Write.pb()()
     encode_write(slot, write, name=NAME)
     return slot
 

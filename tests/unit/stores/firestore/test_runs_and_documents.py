@@ -3,11 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
+from google.cloud.firestore_v1.types import Write
+
 from functions.domain.run import Run
 from functions.domain.storage import RUN_RETENTION, RunBatch
 from functions.domain.types import OutcomeKind
 from functions.stores.codec import merge_newest_first
-from functions.stores.firestore import messages_pb2 as wire
 from functions.stores.firestore.codec import decode_value
 from functions.stores.firestore.runs_and_documents import decode_runs, encode_run_batch, get_timestamp
 from tests.conftest import NOON
@@ -107,13 +108,13 @@ def test_a_record_kept_twice_is_listed_once() -> None:
 
 
 def test_a_document_that_is_no_entry_has_no_runs_and_no_moments() -> None:
-    document = wire.Write().update
+    document = Write.pb()().update
 
     assert [] == decode_runs(document)
     assert get_timestamp(document, "at") is None
 
 
 def entry_of(*runs: Run) -> Any:
-    slot = wire.Write()
+    slot = Write.pb()()
     encode_run_batch(slot, RunBatch("2026.tick.3", NOON, runs), name="projects/p/x/runs/2026.tick.3")
     return slot.update

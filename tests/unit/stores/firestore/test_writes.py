@@ -2,18 +2,18 @@
 
 import grpc  # type: ignore[import-untyped]  # it ships no types
 import pytest
+from google.cloud.firestore_v1 import types
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # it ships no types
 
 from functions.domain.storage import WriteResult, WriteStatus
 from functions.errors import StoreError
-from functions.stores.firestore import messages_pb2 as wire
 from functions.stores.firestore.writes import to_write_status
 
-NOTHING = wire.WriteResult()
+NOTHING = types.WriteResult.pb()()
 
 
 def test_an_applied_write_brings_its_revision() -> None:
-    result = wire.WriteResult()
+    result = types.WriteResult.pb()()
     result.update_time.seconds, result.update_time.nanos = 12, 34_000
 
     assert WriteResult(WriteStatus.APPLIED, 12_000_034_000) == to_write_status(Status(code=0), result)

@@ -13,8 +13,8 @@ from tests.harness.bench.served import Served, product
 
 DUE = 1000
 SLOW_ROUNDS = 5
-LIMIT_S = 0.65
-FIRESTORE_LIMIT = 1.5
+LIMIT = 1.5  # times bare aiohttp
+FIRESTORE_LIMIT = 1.2  # times the bare client
 
 
 class WrongError(Exception):
@@ -51,13 +51,14 @@ def embedded(place: Place) -> Line:
             for _ in range(place.rounds):
                 turn()
     mine_in_all = Figure("Cronfire, SQLite", tuple(ours), "s")
+    bare_figure = Figure("floor: bare aiohttp", tuple(bare), "s")
     return Line(
         "embedded",
         f"{DUE:,} due HTTP tasks, 50 ms target, SQLite, `POST /tick` until all are recorded",
-        f"<= {LIMIT_S} s, ahead of every peer",
+        f"<= {LIMIT} x bare aiohttp, ahead of every peer",
         (mine_in_all,),
-        (Figure("floor: bare aiohttp", tuple(bare), "s"), *beside),
-        (Check("", mine_in_all.median, LIMIT_S, "s"), *closest(checks)),
+        (bare_figure, *beside),
+        (ratio("of the floor", mine_in_all, bare_figure, LIMIT), *closest(checks)),
     )
 
 

@@ -1,4 +1,4 @@
-"""The floor on Firestore: Google's client, one query, two BatchWrites, and bare aiohttp in between."""
+"""The floor on Firestore: google-cloud-firestore, one query, two BatchWrites, and bare aiohttp in between."""
 
 # One more of the peers.
 # mypy: ignore-errors
@@ -8,22 +8,47 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
+import grpc
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.firestore import AsyncClient
-from google.cloud.firestore_v1 import _helpers
+from google.cloud.firestore_v1 import types
 from google.cloud.firestore_v1.base_query import FieldFilter
+from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
+from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcAsyncIOTransport
 
 from tests.harness.bench.peers.driving import Timed, drive_async
 
 TARGET = os.environ["TARGET"]
 CONCURRENCY = int(os.environ["CONCURRENCY"])
 PROJECT = os.environ["PROJECT"]
+DATABASE = f"projects/{PROJECT}/databases/(default)"
+EMULATOR = os.environ["FIRESTORE_EMULATOR_HOST"]
 AT_ONCE = 500  # the most writes one request may hold
+HEADERS = (("authorization", "Bearer owner"),)
 SETTLED = {"status": "scheduled", "claim": None, "lastOutcome": "succeeded", "lastDurationMs": 53}
+
+
+def value(given: object) -> types.Value:
+    match given:
+        case None:
+            return types.Value(null_value=0)
+        case datetime():
+            return types.Value(timestamp_value=given)
+        case int():
+            return types.Value(integer_value=given)
+        case dict():
+            return types.Value(
+                map_value=types.MapValue(fields={key: value(one) for key, one in given.items()})
+            )
+        case _:
+            return types.Value(string_value=given)
 
 
 async def _main() -> None:
     client = AsyncClient(project=PROJECT, credentials=AnonymousCredentials())
+    channel = grpc.aio.insecure_channel(EMULATOR)
+    transport = FirestoreGrpcAsyncIOTransport(channel=channel)
+    writer = FirestoreAsyncClient(transport=transport)  # the only one of the library's that has BatchWrite
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONCURRENCY))
 
     async def fetch(number: int) -> int:
@@ -32,28 +57,33 @@ async def _main() -> None:
             return response.status
 
     async def send(writes: list) -> list:
-        request = {"database": client._database_string, "writes": writes}
-        response = await client._firestore_api.batch_write(request=request, metadata=client._rpc_metadata)
+        request = types.BatchWriteRequest(database=DATABASE, writes=writes)
+        response = await writer.batch_write(request, metadata=HEADERS)
         assert all(status.code == 0 for status in response.status)
         return [result.update_time for result in response.write_results]
 
     async def write(found: list, fields: dict) -> list:
         """Update *fields* of documents, each guarded by the time of its last update."""
         writes = [
-            _helpers.pbs_for_update(
-                reference._document_path, fields, client.write_option(last_update_time=updated_at)
-            )[0]
-            for reference, updated_at in found
+            types.Write(
+                update=types.Document(
+                    name=f"{DATABASE}/documents/{path}",
+                    fields={key: value(one) for key, one in fields.items()},
+                ),
+                update_mask=types.DocumentMask(field_paths=fields),
+                current_document=types.Precondition(update_time=updated_at),
+            )
+            for path, updated_at in found
         ]
         parts = [writes[start : start + AT_ONCE] for start in range(0, len(writes), AT_ONCE)]
         times = [at for part in await asyncio.gather(*map(send, parts)) for at in part]
-        return [(reference, at) for (reference, _), at in zip(found, times, strict=True)]
+        return [(path, at) for (path, _), at in zip(found, times, strict=True)]
 
     async def once(count: int) -> Timed:
         now = datetime.now(UTC)
         started = time.perf_counter()
-        due = client.collection("tasks").where(filter=FieldFilter("nextRunAt", "<=", now))
-        found = [(one.reference, one.update_time) async for one in due.limit(count).stream()]
+        due = client.collection("tasks").where(filter=FieldFilter("nextRunAt", "<=", now)).limit(count)
+        found = [(one.reference.path, one.update_time) async for one in due.stream()]
         assert len(found) == count
         until = now + timedelta(seconds=60)
         claimed = await write(

@@ -10,7 +10,8 @@ from functools import partial
 
 from functions.domain.alerts.model import AlertState
 from functions.domain.events import Outbox
-from functions.domain.lifecycle.complete import complete_attempt
+from functions.domain.lifecycle.complete import Transition, complete_attempt
+from functions.domain.lifecycle.decide import release_claim
 from functions.domain.lifecycle.recover import recover, skip_without_credits
 from functions.domain.run import Run
 from functions.domain.storage import VersionedTask
@@ -141,10 +142,13 @@ class Results:
 
     async def _charge_and_apply(self, finished: Sequence[FinishedAttempt]) -> list[VersionedTask]:
         """Charge what the attempts cost, then write their outcomes: a crash in between has charged them."""
-        charged = await self._dependencies.credits.charge([(one.stored, one.outcome) for one in finished])
-        return await self.apply([self._to_transition(*pair) for pair in zip(finished, charged, strict=True)])
+        outcomes = [(one.stored, one.outcome) for one in finished if one.outcome is not None]
+        charged = iter(await self._dependencies.credits.charge(outcomes))
+        return await self.apply(
+            [_release(one) if one.outcome is None else self._complete(one, next(charged)) for one in finished]
+        )
 
-    def _to_transition(self, attempt: FinishedAttempt, charged: ChargedOutcome) -> PendingTransition:
+    def _complete(self, attempt: FinishedAttempt, charged: ChargedOutcome) -> PendingTransition:
         recompute = partial(
             complete_attempt,
             outcome=charged.outcome,
@@ -181,6 +185,11 @@ class Results:
         )
         self.event_buffer.add(delivery.delivered)
         return [stored for stored in delivery.now_due if self._dependencies.run_dependents]
+
+
+def _release(attempt: FinishedAttempt) -> PendingTransition:
+    changes = release_claim(attempt.stored.task, now=attempt.finished_at)
+    return PendingTransition(attempt.stored, Transition(changes, ()))
 
 
 def _is_delivery_due(alert: AlertState, before: AlertState, *, now: datetime) -> bool:

@@ -43,7 +43,7 @@ async def tick(dependencies: TickDependencies, budget: TimeBudget) -> TickReport
 
     1. Fetch the tasks that are due, the most urgent first.
     2. Decide for each: an attempt, a transition without one, or the recovery of an expired claim.
-    3. Claim no more than can start at once; only a task whose claim is won runs.
+    3. Claim no more than can start at once, or very soon; only a task whose claim is won runs.
     4. Run, each attempt under its own deadline.
     5. Write results in batches as they arrive, run records first.
     6. Notify: one message per channel.
@@ -149,9 +149,9 @@ class _Tick:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        await self._results.flush()
+        still_due = await self._results.flush()
         self.report.started = self._executor.started
-        self.report.postponed += self._due.waiting
+        self.report.postponed += self._due.waiting + len(still_due)
 
     def raise_failure(self) -> None:
         """Raise the store's failure that ended the start of due tasks, if there was one."""
@@ -167,16 +167,16 @@ class _Tick:
     async def _process_queue(
         self, queue: deque[VersionedTask], *, is_backlog: bool, until: datetime | None = None
     ) -> None:
-        """Start the tasks of *queue* as slots get free, while there is time; leave the rest in it."""
+        """Start the tasks of *queue* as there is capacity, while there is time; leave the rest in it."""
         while queue and self._has_time_to_start(until=until):
-            tasks = [queue.popleft() for _ in range(min(len(queue), self._executor.free_slots))]
+            tasks = [queue.popleft() for _ in range(min(len(queue), self._executor.capacity))]
             batches = (tasks[start : start + BATCH_SIZE] for start in range(0, len(tasks), BATCH_SIZE))
             processed = (self._process_batch(batch, is_backlog=is_backlog) for batch in batches)
             for failure in await asyncio.gather(*processed, return_exceptions=True):
                 if failure is not None:
                     raise failure
             wanted = min(len(queue), max(1, self._dependencies.max_concurrency // 4))
-            await self._executor.wait_for_slots(wanted, within_s=POLL_S)
+            await self._executor.wait_for_capacity(wanted, within_s=POLL_S)
 
     async def _process_backlog(self) -> None:
         """Start what was missed, after all that is on time; within its share of the tick."""

@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import pytest
+
 from functions.domain.run import Outcome, succeeded
 from functions.domain.storage import VersionedTask
 from functions.domain.task import Claim, Job, Task
+from functions.engine import executor
 from functions.engine.executor import SHUT_DOWN, Executor, FinishedAttempt
 from tests.conftest import NOON
 
@@ -57,7 +60,7 @@ class World:
         async with asyncio.timeout(5):
             while len(self._done) < many:
                 self._done.append(await self.finished.get())
-        return [f"{one.stored.task.id}: {one.outcome.summary}" for one in self.done]
+        return [f"{one.stored.task.id}: {one.outcome and one.outcome.summary}" for one in self.done]
 
     @property
     def running(self) -> list[str]:
@@ -70,26 +73,96 @@ async def turn() -> None:
         await asyncio.sleep(0)
 
 
-async def test_free_slots_are_what_the_limit_leaves(make_task: MakeTask) -> None:
+async def test_the_capacity_is_what_the_limit_leaves_until_an_attempt_has_ended(make_task: MakeTask) -> None:
     world = World(make_task, limit=4)
 
-    free = [world.attempts.free_slots]
+    capacity = [world.attempts.capacity]
     world.start("a", "b", "c")
-    free.append(world.attempts.free_slots)
     await turn()
-    await world.end("a", "b")
-    free.append(world.attempts.free_slots)
+    capacity.append(world.attempts.capacity)
 
-    assert ([4, 1, 3], 3) == (free, world.attempts.started)
+    assert ([4, 1], 3) == (capacity, world.attempts.started)
     await world.attempts.cancel_all(SHUT_DOWN)
 
 
-async def test_waiting_for_slots_ends_with_the_attempt_that_frees_the_last_one(make_task: MakeTask) -> None:
-    world = World(make_task, limit=3)
-    world.start("a", "b", "c")
+async def test_some_may_wait_for_a_slot_once_attempts_have_ended(make_task: MakeTask) -> None:
+    """As many as have ended, at most half as many as there are slots."""
+    world = World(make_task, limit=4)
+    world.start("a", "b", "c", "d")
     await turn()
 
-    waiting = asyncio.create_task(world.attempts.wait_for_slots(2, within_s=5))
+    capacity = []
+    for name in ("a", "b", "c"):
+        await world.end(name)
+        capacity.append(world.attempts.capacity)
+
+    assert [1 + 1, 2 + 2, 3 + 2] == capacity
+    await world.attempts.cancel_all(SHUT_DOWN)
+
+
+async def test_those_that_wait_begin_in_turn_as_slots_get_free(make_task: MakeTask) -> None:
+    world = World(make_task, limit=2)
+    world.start("a", "b", "c", "d")
+    await turn()
+
+    running = [world.running]
+    await world.end("b")
+    running.append(world.running)
+    await world.end("a")
+    running.append(world.running)
+
+    assert [["a", "b"], ["a", "c"], ["c", "d"]] == running
+    assert 4 == world.attempts.started
+    await world.attempts.cancel_all(SHUT_DOWN)
+
+
+async def test_one_that_waits_in_vain_is_given_back_and_none_waits_after_it(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "MAX_SLOT_WAIT_S", 0.02)
+    world = World(make_task, limit=2)
+    world.start("a", "b")
+    await turn()
+    await world.end("a")
+    world.start("c", "d")
+
+    over = await world.until_over(2)
+
+    assert ["a: Done", "d: None"] == over
+    assert (["b", "c"], 3, 0) == (world.running, world.attempts.started, world.attempts.capacity)
+    await world.attempts.cancel_all(SHUT_DOWN)
+
+
+async def test_cancelling_all_gives_back_those_that_wait(make_task: MakeTask) -> None:
+    world = World(make_task, limit=1)
+    world.start("a", "b")
+    await turn()
+
+    await world.attempts.cancel_all(SHUT_DOWN)
+
+    assert {"a": SHUT_DOWN, "b": None} == {one.stored.task.id: one.outcome for one in world.done}
+    assert 1 == world.attempts.started
+
+
+async def test_one_that_waits_has_not_run_for_long(make_task: MakeTask) -> None:
+    world = World(make_task, limit=1)
+    world.start("a", "b")
+    await turn()
+
+    long = world.attempts.running_longer_than(timedelta(seconds=-1))
+
+    assert ["a"] == [stored.task.id for stored in long]
+    await world.attempts.cancel_all(SHUT_DOWN)
+
+
+async def test_waiting_for_capacity_ends_with_the_attempt_that_makes_enough_of_it(
+    make_task: MakeTask,
+) -> None:
+    world = World(make_task, limit=6)
+    world.start("a", "b", "c", "d", "e", "f")
+    await turn()
+
+    waiting = asyncio.create_task(world.attempts.wait_for_capacity(4, within_s=5))
     await world.end("a")
     after_one = waiting.done()
     await world.end("b")
@@ -98,19 +171,19 @@ async def test_waiting_for_slots_ends_with_the_attempt_that_frees_the_last_one(m
     await world.attempts.cancel_all(SHUT_DOWN)
 
 
-async def test_waiting_for_slots_ends_when_its_time_is_up(make_task: MakeTask) -> None:
+async def test_waiting_for_capacity_ends_when_its_time_is_up(make_task: MakeTask) -> None:
     world = World(make_task, limit=1)
     world.start("a")
     await turn()
 
-    assert not await world.attempts.wait_for_slots(1, within_s=0.01)
+    assert not await world.attempts.wait_for_capacity(1, within_s=0.01)
     await world.attempts.cancel_all(SHUT_DOWN)
 
 
-async def test_waiting_for_more_slots_than_there_are_is_waiting_for_all(make_task: MakeTask) -> None:
+async def test_waiting_for_more_than_the_limit_is_waiting_for_the_limit(make_task: MakeTask) -> None:
     world = World(make_task, limit=2)
 
-    assert await world.attempts.wait_for_slots(9, within_s=0.01)
+    assert await world.attempts.wait_for_capacity(9, within_s=0.01)
 
 
 async def test_cancelling_all_ends_each_attempt_with_the_outcome_given(make_task: MakeTask) -> None:

@@ -17,6 +17,7 @@ from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask
 from functions.domain.task import Job, Task
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
+from functions.engine import executor
 from functions.engine.tick import tick
 from functions.engine.writer import TickWriter
 from functions.errors import StoreUnavailableError
@@ -132,6 +133,32 @@ async def test_ticks_that_overlap_run_nothing_twice(world: World, make_task: Mak
 
     assert 100 == len(world.jobs) == len({job.task_id for job in world.jobs})
     assert 100 == sum(report["succeeded"] for report in reports)
+
+
+async def test_a_claim_that_got_no_slot_is_released_and_its_task_left_due(
+    world: World, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two short attempts let two more tasks be claimed ahead, behind attempts that then hold all slots."""
+    monkeypatch.setattr(executor, "MAX_SLOT_WAIT_S", 0.05)
+    world.max_concurrency = 4
+    await world.put(*(make_task(f"{kind}{n}", timeout_seconds=1) for kind in "ab" for n in range(4)))
+
+    async def work(job: Job) -> Outcome:
+        if job.task_id not in ("a0", "a1") and not world.stopping:
+            await asyncio.sleep(60)
+        return succeeded("Done")
+
+    world.work = work
+    report = await world.tick(TimeBudget(timedelta(seconds=0.5), timedelta(seconds=3)))
+    left = (await world.store.fetch_due(world.clock(), limit=99)).tasks
+    world.stopping, world.work = False, None
+    world.clock.at += timedelta(minutes=30)
+    await world.tick()
+
+    assert (6, 2) == (report["started"], report["postponed"])
+    assert 2 <= len([one for one in left if one.task.claim is None and one.task.attempt == 0])
+    assert {f"{kind}{n}" for kind in "ab" for n in range(4)} == {job.task_id for job in world.jobs}
+    assert all(job.attempt == 1 for job in world.jobs if job.task_id in ("b2", "b3"))
 
 
 async def test_runs_are_in_the_ledger(world: World, make_task: MakeTask) -> None:

@@ -24,11 +24,9 @@ from functions.config.settings import Settings
 from functions.domain.event_outbox import to_published_event
 from functions.domain.events import Event
 from functions.domain.lifecycle.time_budget import TimeBudget
-from functions.domain.redaction import Redactor, redact_outcome
-from functions.domain.run import Outcome
+from functions.domain.redaction import Redactor
 from functions.domain.sharding import WorkerAssignment
 from functions.domain.storage import StoreStats
-from functions.domain.task import Job
 from functions.domain.types import format_instant
 from functions.engine.report import TickReport
 from functions.engine.scoped_store import ShardRangeStore, TaskSubsetStore
@@ -61,11 +59,8 @@ def build_app(settings: Settings) -> "App":
 
 
 now = partial(datetime.now, UTC)  # the present moment; everything else is handed the clock
-
-
-def new_id() -> str:
-    """Return a new id for a tick or a run batch: 64 random bits."""
-    return secrets.token_hex(8)
+new_id = partial(secrets.token_hex, 8)  # an id for a tick, a run or a key: 64 random bits
+new_secret = partial(secrets.token_urlsafe, 32)  # 256 random bits, in letters, digits, `-` and `_`
 
 
 class App:
@@ -73,12 +68,18 @@ class App:
 
     Args:
         clock: The present moment, aware and in UTC.
+
+    Attributes:
+        now: The same clock.
+        new_id: Returns 64 random bits as text.
+        new_secret: Returns 256 random bits as text.
     """
 
     def __init__(self, settings: Settings, *, clock: Callable[[], datetime]) -> None:
         for module in settings.task_types:
             register(module)
-        self._clock = clock
+        self._clock = self.now = clock
+        self.new_id, self.new_secret = new_id, new_secret
         self.default_timezone = settings.default_timezone
         self._redact = Redactor(settings.secrets())
         self.store: Store = build_store(settings)
@@ -109,9 +110,10 @@ class App:
         self._watchdog = Watchdog(self.store, self._notifications, clock=clock, late_after=late_after)
         self._heartbeat = build_heartbeat(settings, self._post)
         self._workers = build_workers(settings, self._post, clock=clock)
+        run_task = partial(run_job, tools=self._tools, redact_shown=self._redact)
         self.tick_dependencies = TickDependencies(
             store=self.store,
-            run_task=self._tracing.span(self._run_task) if self._tracing else self._run_task,
+            run_task=self._tracing.span(run_task) if self._tracing else run_task,
             notify=self._notifications,
             routing=self._notifications,
             clock=clock,
@@ -224,18 +226,6 @@ class App:
             await self.tick_dependencies.publish([to_published_event(event)], within=AFTER_TICK_TIMEOUT)
         return result
 
-    def now(self) -> datetime:
-        """The present moment."""
-        return self._clock()
-
-    def new_id(self) -> str:
-        """Return a new id: 64 random bits."""
-        return new_id()
-
-    def new_secret(self) -> str:
-        """Return a new secret: 256 random bits, in letters, digits, `-` and `_`."""
-        return secrets.token_urlsafe(32)
-
     async def status(self) -> Mapping[str, object]:
         """Return the fields of `GET /status`."""
         moment = self._clock()
@@ -255,6 +245,3 @@ class App:
         await self._model_client.close()
         await self._post.close()
         await self.store.close()
-
-    async def _run_task(self, job: Job) -> Outcome:
-        return redact_outcome(await run_job(job, self._tools), self._redact)

@@ -1,5 +1,6 @@
 """API keys and their principals, and the audit trail of what these changed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -83,6 +84,17 @@ def principal_of(key: ApiKey) -> Principal:
 def format_token(key_id: str, secret: str) -> str:
     """The key in the form that is shown to its holder, once."""
     return f"{KEY_PREFIX}{key_id}_{secret}"
+
+
+def parse_bearer_token(authorization: Sequence[str]) -> str | None:
+    """Return the token of all *authorization* headers of a request; None unless there is exactly one."""
+    if len(authorization) != 1:
+        return None
+    scheme, _, token = authorization[0].strip().partition(" ")
+    token = token.strip(" ")
+    if scheme.lower() != "bearer" or not token or any(char.isspace() for char in token):
+        return None
+    return token
 
 
 def hash_token(token: str) -> str:

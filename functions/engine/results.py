@@ -111,7 +111,7 @@ class Results:
                 skip_without_credits, reason=one.reason, notifications=one.notifications, now=now
             )
             transitions.append(PendingTransition(one.stored, recompute(one.stored.task), recompute))
-        return await self.apply(transitions) if transitions else []
+        return await self.apply(transitions)
 
     async def recover(
         self, expired: Mapping[str, Sequence[VersionedTask]], *, now: datetime

@@ -222,7 +222,7 @@ class _Tick:
             return ApplyTransition(pause_unreadable(stored.task, str(exc), now=now))
 
     async def _apply_transitions(self, batch: _Batch) -> None:
-        recovered = await self._results.recover(batch.expired, now=self._clock())
+        recovered = await self._results.recover(batch.expired, now=self._clock()) if batch.expired else []
         if transitions := batch.transitions + recovered:
             self._due.on_time.extend(await self._results.apply(transitions))
 
@@ -240,7 +240,8 @@ class _Tick:
             return []
         reserved = await self._dependencies.credits.reserve(claimed)
         await self._release_claims(reserved.postponed)
-        self._due.on_time.extend(await self._results.skip(reserved.denied))
+        if reserved.denied:
+            self._due.on_time.extend(await self._results.skip(reserved.denied))
         return reserved.granted
 
     async def _start_attempts(self, granted: Sequence[GrantedAttempt]) -> None:
@@ -256,6 +257,8 @@ class _Tick:
 
     async def _release_claims(self, tasks: Sequence[VersionedTask]) -> None:
         """Release claims whose attempts do not start: their tasks need not wait for the claims to expire."""
+        if not tasks:
+            return
         now = self._clock()
         released = [PendingTransition(one, Transition(release_claim(one.task, now=now), ())) for one in tasks]
         self.report.postponed += len(released)

@@ -26,6 +26,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from functions.domain.redaction import redact_outcome
 from functions.domain.run import Outcome, failed
 from functions.domain.task import Job
 from functions.domain.types import TYPE_NAME_PATTERN
@@ -134,11 +135,15 @@ def params_schema(type_name: str) -> dict[str, Any]:
     return _find_type(type_name).params.model_json_schema(by_alias=True)
 
 
-async def run_job(job: Job, tools: Tools) -> Outcome:
+async def run_job(job: Job, tools: Tools, *, redact_shown: Redact = redact_nothing) -> Outcome:
     """Make one attempt and return its outcome; every exception but cancellation becomes an outcome.
 
     Secrets that the job's params refer to are inserted here and masked in the outcome; the type receives
     no others.
+
+    Args:
+        redact_shown: Masks the operator's secrets, and what looks like one, in all that is shown or stored of
+            the outcome but the memory, whose ids are to be the same at the next run.
     """
     redact: Redact = redact_nothing
     try:
@@ -150,8 +155,7 @@ async def run_job(job: Job, tools: Tools) -> Outcome:
             params = resolve_secrets(job.params, tools.secrets)
             redact = redactor_for([tools.secrets[name] for name in names])
         own_tools = replace(tools, secrets={}, redact=redact) if tools.secrets or names else tools
-        outcome = await kind.perform(job, _parse_params(kind, params), own_tools)
-        return clamp_outcome(outcome, task_type=job.type, redact=redact)
+        outcome: object = await kind.perform(job, _parse_params(kind, params), own_tools)
     except FetchError as exc:
         outcome = failed(exc.reason, permanent=exc.permanent)
     except InputError as exc:
@@ -160,7 +164,7 @@ async def run_job(job: Job, tools: Tools) -> Outcome:
         outcome = failed(str(exc))
     except (Exception, SystemExit) as exc:  # noqa: BLE001  # one task must not stop the others
         outcome = _http_outcome(exc, job) or _crash_outcome(exc, job)
-    return clamp_outcome(outcome, task_type=job.type, redact=redact)
+    return redact_outcome(clamp_outcome(outcome, task_type=job.type, redact=redact), redact_shown)
 
 
 @dataclass(frozen=True)

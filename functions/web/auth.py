@@ -7,23 +7,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
+from functions.domain.access import parse_bearer_token
 from functions.web.google_keys import GoogleKeys, KeysUnavailableError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 MAX_TOKEN_CHARS = 8192  # Google's ID tokens have about 1,000; a longer one is not hashed
-
-
-def parse_bearer_token(authorization: Sequence[str]) -> str | None:
-    """Return the token of all *authorization* headers of a request; None unless there is exactly one."""
-    if len(authorization) != 1:
-        return None
-    scheme, _, token = authorization[0].strip().partition(" ")
-    token = token.strip(" ")
-    if scheme.lower() != "bearer" or not token or any(char.isspace() for char in token):
-        return None
-    return token
 
 
 class SharedSecrets:

@@ -47,15 +47,17 @@ class Trace:
     _last: dict[int, str] = field(default_factory=dict)
 
     def __enter__(self) -> "Trace":
-        threading.setprofile(self._record)
-        sys.setprofile(self._record)
+        _open.append(self)
+        threading.setprofile(_profile)
+        sys.setprofile(_profile)
         return self
 
     def __exit__(self, *_: object) -> None:
         sys.setprofile(None)
         threading.setprofile(None)
+        _open.remove(self)
 
-    def _record(self, frame: FrameType, event: str, _: Any) -> None:
+    def record(self, frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code
         if event != "call" or not code.co_flags & OPTIMIZED:
             return
@@ -66,6 +68,15 @@ class Trace:
                 self.hops += 1
             self.modules.add(path)
             self._last[thread] = path
+
+
+_open: list[Trace] = []
+
+
+def _profile(frame: FrameType, event: str, arg: Any) -> None:
+    """Pass a call on to what records now: a thread keeps the function that was set when it began."""
+    for trace in _open:
+        trace.record(frame, event, arg)
 
 
 def sizes(root: Path) -> list[tuple[str, int | str]]:

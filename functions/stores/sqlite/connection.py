@@ -1,7 +1,6 @@
 """One SQLite file, open in a thread of its own; calls are bounded in time, errors are StoreErrors."""
 
 import asyncio
-import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -47,16 +46,6 @@ def _explain_open_failure(path: Path) -> str:
     if not path.parent.is_dir():
         return "its folder does not exist; make it first"
     return "it cannot be opened; check the permissions of the file and of its folder"
-
-
-def new_revisions(count: int) -> range:
-    """Return *count* revisions in a row that no document of any store file has had.
-
-    Drawn from 62 random bits: a counter in the file would be one statement more in each transaction, and each
-    statement waits for the interpreter lock, up to 5 ms while the event loop is busy.
-    """
-    first = secrets.randbits(62)
-    return range(first, first + count)
 
 
 @contextmanager

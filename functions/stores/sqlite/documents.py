@@ -2,6 +2,7 @@
 
 import json
 import logging
+import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import Any
 from functions.domain.storage import Document, DocumentKind, WriteResult, WriteStatus
 from functions.errors import InputError
 from functions.stores.codec import from_microseconds, to_microseconds
-from functions.stores.sqlite.connection import new_revisions
+from functions.stores.sqlite.schema import REVISION_BITS
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +63,10 @@ def put_documents(
     connection: sqlite3.Connection, documents: Sequence[Document], rows: Sequence[tuple[Any, ...]]
 ) -> list[WriteResult]:
     """Create or replace each document whose precondition holds. Call it in a transaction."""
+    first = secrets.randbits(REVISION_BITS)
     return [
-        _put_document(connection, document, row, rev)
-        for document, row, rev in zip(documents, rows, new_revisions(len(documents)), strict=True)
+        _put_document(connection, document, row, first + position)
+        for position, (document, row) in enumerate(zip(documents, rows, strict=True))
     ]
 
 

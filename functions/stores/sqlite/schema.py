@@ -9,9 +9,13 @@ SCHEMA_VERSION = 2
 APPLICATION_ID = 0x43524F4E  # "CRON", in the file's header: tells our file from another program's
 MAX_WAL_ATTEMPTS = 10  # at switching to WAL while other processes open the same new file
 
-# Instants are microseconds since 1970. `rev` is drawn by `connection.new_revisions`. A batch lists its runs
-# by key: a run that two batches keep (a flush sent again, a result recovered by another tick) is one line of
-# history and is found through both.
+# Revisions (`rev`) are drawn at random, so that none ever comes twice, not even when a document is deleted
+# and made again. A counter in the file would be one statement more in each transaction, and each statement
+# waits for the interpreter lock, up to 5 ms while the event loop is busy.
+REVISION_BITS = 62
+
+# Instants are microseconds since 1970. A batch lists its runs by key: a run that two batches keep (a flush
+# sent again, a result recovered by another tick) is one line of history and is found through both.
 CORE_TABLES = (
     """
     CREATE TABLE tasks (

@@ -1,6 +1,7 @@
 """The tasks table: its queries and its conditional writes."""
 
 import json
+import secrets
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -20,7 +21,7 @@ from functions.domain.storage import (
 )
 from functions.domain.task import Task
 from functions.stores.codec import decode_task, encode_model, from_microseconds, to_microseconds
-from functions.stores.sqlite.connection import new_revisions
+from functions.stores.sqlite.schema import REVISION_BITS
 
 MAX_INVALID_SKIPPED = 10_000  # unreadable documents a due query looks past for the readable ones behind them
 
@@ -187,13 +188,13 @@ def apply_writes(
     connection: sqlite3.Connection, writes: Sequence[ConditionalWrite], encoded: EncodedWrites
 ) -> list[WriteResult]:
     """Apply each write whose precondition holds. To be called in a transaction."""
-    revisions = new_revisions(len(writes))
+    first = secrets.randbits(REVISION_BITS)
     results = [WriteResult(WriteStatus.CONFLICT)] * len(writes)
-    for position in _apply_updates(connection, encoded, revisions):
-        results[position] = WriteResult(WriteStatus.APPLIED, revisions[position])
+    for position in _apply_updates(connection, encoded, first):
+        results[position] = WriteResult(WriteStatus.APPLIED, first + position)
     for position, row in encoded.inserts.items():
-        if connection.execute(INSERT_TASK, (revisions[position], *row)).rowcount == 1:
-            results[position] = WriteResult(WriteStatus.APPLIED, revisions[position])
+        if connection.execute(INSERT_TASK, (first + position, *row)).rowcount == 1:
+            results[position] = WriteResult(WriteStatus.APPLIED, first + position)
     for position, write in enumerate(writes):
         if write.delete and _delete_task(connection, write):
             results[position] = WriteResult(WriteStatus.APPLIED)
@@ -201,7 +202,7 @@ def apply_writes(
 
 
 def _apply_updates(
-    connection: sqlite3.Connection, encoded: EncodedWrites, revisions: range
+    connection: sqlite3.Connection, encoded: EncodedWrites, first_revision: int
 ) -> Collection[int]:
     """Replace documents; return the positions of the writes whose precondition held.
 
@@ -210,7 +211,7 @@ def _apply_updates(
     """
     if not encoded.update_positions:
         return ()
-    parameters = {"first": revisions.start, "rows": encoded.updates, "known_fields": KNOWN_FIELDS}
+    parameters = {"first": first_revision, "rows": encoded.updates, "known_fields": KNOWN_FIELDS}
     if connection.execute(UPDATE_TASKS, parameters).rowcount == len(encoded.update_positions):
         return encoded.update_positions.values()
     ids = json.dumps([task_id.decode() for task_id in encoded.update_positions])
@@ -218,7 +219,7 @@ def _apply_updates(
     return [
         encoded.update_positions[task_id]
         for task_id, revision in stored
-        if revision == revisions[encoded.update_positions[task_id]]
+        if revision == first_revision + encoded.update_positions[task_id]
     ]
 
 

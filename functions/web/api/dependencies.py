@@ -10,7 +10,7 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
-from functions.domain.access import ADMINISTRATOR, KEY_PREFIX, Principal, hash_token
+from functions.domain.access import ADMINISTRATOR, KEY_PREFIX, Principal, hash_token, parse_bearer_token
 from functions.domain.events import Event
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.schedule.describe import describe_trigger
@@ -26,7 +26,6 @@ from functions.services.tasks import TaskService
 from functions.taskfiles.validation import check_task
 from functions.web.api.errors import FieldProblem, ProblemError
 from functions.web.api.schemas import TaskOut
-from functions.web.auth import parse_bearer_token
 
 # The scheduler, as the API and the dashboard use it.
 
@@ -77,14 +76,19 @@ class ApiDependencies(Protocol):
         """The zone of a task that names none."""
         ...
 
-    def now(self) -> datetime: ...
-
-    def new_id(self) -> str:
-        """Return 64 random bits as lower-case letters and digits."""
+    @property
+    def now(self) -> Callable[[], datetime]:
+        """The clock."""
         ...
 
-    def new_secret(self) -> str:
-        """Return 256 random bits as text that a header can carry."""
+    @property
+    def new_id(self) -> Callable[[], str]:
+        """Returns 64 random bits as lower-case letters and digits."""
+        ...
+
+    @property
+    def new_secret(self) -> Callable[[], str]:
+        """Returns 256 random bits as text that a header can carry."""
         ...
 
     async def run_tasks(self, ids: Collection[str], budget: TimeBudget) -> Mapping[str, object]:

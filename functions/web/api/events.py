@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from functions.domain.access import Principal
+from functions.domain.access import Principal, parse_bearer_token
 from functions.domain.cloud_events import ATTRIBUTES, parse_headers
 from functions.domain.events import RESERVED_PREFIX, Event, EventData, EventId, EventSource, EventType
 from functions.domain.types import Instant, TaskId
@@ -22,7 +22,7 @@ from functions.services.dependencies import all_subscribers
 from functions.web.api.dependencies import CurrentPrincipal, Dependencies, parse_task_body
 from functions.web.api.errors import FieldProblem, ProblemError, error_responses
 from functions.web.api.schemas import Schema
-from functions.web.auth import MAX_TOKEN_CHARS, AuthFailure, is_jwt, parse_bearer_token
+from functions.web.auth import MAX_TOKEN_CHARS, AuthFailure, is_jwt
 
 router = APIRouter(prefix="/api/events", tags=["events"])
 

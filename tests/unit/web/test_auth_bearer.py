@@ -4,7 +4,8 @@ import hmac
 
 import pytest
 
-from functions.web.auth import MAX_TOKEN_CHARS, SharedSecrets, parse_bearer_token
+from functions.domain.access import parse_bearer_token
+from functions.web.auth import MAX_TOKEN_CHARS, SharedSecrets
 from tests.unit.web.fakes import RETIRING, SECRET
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from functions.domain.task import Task, shard_of
+from functions.services import compare_and_set
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -31,3 +32,9 @@ def make_task() -> Callable[..., Task]:
         return Task.model_validate(defaults | changes)
 
     return make
+
+
+@pytest.fixture
+def retries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that was not applied is repeated without a wait."""
+    monkeypatch.setattr(compare_and_set, "FIRST_WAIT_S", 0.0)

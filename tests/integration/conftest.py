@@ -8,6 +8,7 @@ HERE = Path(__file__).parent
 SLOW = ("harness",)
 # What needs an emulator, a server with real waits, or much time, and no second process.
 IN_PROCESS = (
+    "cli/test_admin_bitable.py",
     "cli/test_export_import.py",
     "harness/test_nth_call.py",
     "harness/test_year.py",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from functions.app import application
 from functions.app.application import App, now
 from functions.config.settings import Settings
 from functions.domain.lifecycle.time_budget import TimeBudget
@@ -85,8 +86,13 @@ async def test_a_tick_that_failed_is_no_heartbeat(tmp_path: Path, outside: Outsi
 
 @pytest.mark.parametrize("fault", ["refused", "hangs", "nobody"])
 async def test_a_heartbeat_that_is_not_heard_fails_no_tick(
-    tmp_path: Path, outside: Outside, caplog: pytest.LogCaptureFixture, fault: str
+    tmp_path: Path,
+    outside: Outside,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
 ) -> None:
+    monkeypatch.setattr(application, "AFTER_TICK_OVERRUN", timedelta())
     outside.status = 500 if fault == "refused" else 200
     outside.hangs = fault == "hangs"
     nobody = {"HEARTBEAT_URL": "http://127.0.0.1:9/canary"} if fault == "nobody" else {}

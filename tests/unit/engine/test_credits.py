@@ -403,6 +403,7 @@ async def test_answers_that_were_lost_change_no_sum(world: World, agent: MakeTas
     assert (16.0, 0.0) == (account.used_credits, account.reserved_credits)
 
 
+@pytest.mark.usefixtures("retries_at_once")
 async def test_accounts_out_of_reach_leave_priced_runs_due_and_no_others(
     world: World, agent: MakeTask, make_task: MakeTask
 ) -> None:
@@ -419,6 +420,7 @@ async def test_accounts_out_of_reach_leave_priced_runs_due_and_no_others(
     assert 1 == second["succeeded"]
 
 
+@pytest.mark.usefixtures("retries_at_once")
 async def test_a_result_is_written_when_it_cannot_be_counted_and_counted_later(
     world: World, agent: MakeTask
 ) -> None:

@@ -125,10 +125,8 @@ def test_doctor_looks_at_the_base(scheduler: Scheduler, table: Table) -> None:
     table.remove_field("startAt")
     spoiled = scheduler("doctor", "--json", CRON_SECRET=SECRET)
 
-    assert [("ok", "34 columns")] == [
-        (verdict, text[:10]) for verdict, text in findings(well)["base"]
-    ] or True
-    assert "ok" == findings(well)["base"][0][0]
+    [(verdict, text)] = findings(well)["base"]
+    assert ("ok", True) == (verdict, "columns and tables exist, with the right types" in text)
     assert ("FAIL", "column startAt missing -> scheduler bitable setup") == findings(spoiled)["base"][0]
 
 

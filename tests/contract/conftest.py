@@ -10,21 +10,11 @@ import pytest
 
 from functions.domain.run import Run
 from functions.domain.types import OutcomeKind
+from functions.interfaces import Store
 from tests.conftest import NOON
-from tests.contract.places import BitablePlace, FirestorePlace, FullStore, JsonPlace, Place, SqlitePlace
-from tests.contract.promises import NOT_PROMISED
+from tests.contract.places import BitablePlace, FirestorePlace, JsonPlace, Place, SqlitePlace
+from tests.contract.promises import NO_CONDITIONAL_WRITE
 from tests.fakes.bitable import FakeBitable
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what a store cannot promise, with its reason in the summary of every run.
-
-    Not an expected failure: whether such a race is lost depends on the moment, so neither end is certain.
-    """
-    for item in items:
-        name, _, kind = item.name.removesuffix("]").partition("[")
-        if reason := NOT_PROMISED.get(kind, {}).get(name):
-            item.add_marker(pytest.mark.skip(reason=f"{kind}: {reason}"))
 
 
 @pytest.fixture(params=["sqlite", "json", "bitable", pytest.param("firestore", marks=pytest.mark.emulator)])
@@ -32,6 +22,12 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     """A fresh place for documents, of each kind in turn."""
     async with place_of(request.param, tmp_path) as place:
         yield place
+
+
+@pytest.fixture
+def one_writer_wins(request: pytest.FixtureRequest) -> bool:
+    """Whether the store promises that of several writes at the same instant one succeeds."""
+    return request.node.callspec.params["place"] not in NO_CONDITIONAL_WRITE
 
 
 @asynccontextmanager
@@ -49,11 +45,11 @@ async def place_of(kind: str, folder: Path) -> AsyncIterator[Place]:
 
 
 @pytest.fixture
-async def open_store(place: Place) -> AsyncIterator[Callable[[], FullStore]]:
+async def open_store(place: Place) -> AsyncIterator[Callable[[], Store]]:
     """Open the place once more, as another process would. Closed at the end."""
-    opened: list[FullStore] = []
+    opened: list[Store] = []
 
-    def open_once_more() -> FullStore:
+    def open_once_more() -> Store:
         opened.append(place.open())
         return opened[-1]
 
@@ -63,7 +59,7 @@ async def open_store(place: Place) -> AsyncIterator[Callable[[], FullStore]]:
 
 
 @pytest.fixture
-def store(open_store: Callable[[], FullStore]) -> FullStore:
+def store(open_store: Callable[[], Store]) -> Store:
     """An empty store."""
     return open_store()
 

@@ -4,17 +4,17 @@ from typing import Any
 
 from functions.domain.storage import ConditionalWrite, QueryResult, VersionedTask, WriteStatus
 from functions.domain.task import Task
-from tests.contract.places import FullStore
+from functions.interfaces import Store
 
 
-async def create(store: FullStore, *tasks: Task) -> list[VersionedTask]:
+async def create(store: Store, *tasks: Task) -> list[VersionedTask]:
     """Put new *tasks* into *store* and return them as stored."""
     written = await store.write([ConditionalWrite(task, None) for task in tasks])
     assert {WriteStatus.APPLIED} == {answer.status for answer in written}
     return [VersionedTask(task, answer.revision) for task, answer in zip(tasks, written, strict=True)]
 
 
-async def read(store: FullStore, task_id: str) -> VersionedTask:
+async def read(store: Store, task_id: str) -> VersionedTask:
     """The one task with this id, which must be there and readable."""
     found = await store.get_tasks([task_id])
     assert [] == list(found.invalid)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-from functions.interfaces import DocumentStore, ShardedTickStore, TaskStore
+from functions.interfaces import Store
 from functions.stores.json_text import content_hash
 from functions.stores.jsonfile.store import JsonStore
 from functions.stores.sqlite.store import SqliteStore
@@ -18,14 +18,10 @@ from tests.support.bitable_places import Sheet, planted
 from tests.support.firestore_emulator import emulator_host
 
 
-class FullStore(ShardedTickStore, TaskStore, DocumentStore, Protocol):
-    """All that a store must do: what a tick needs, and what people need."""
-
-
 class Place(Protocol):
     """Where one test's documents are kept."""
 
-    def open(self) -> FullStore:
+    def open(self) -> Store:
         """A store over this place; each has its own connection, as in a process of its own."""
         ...
 
@@ -40,7 +36,7 @@ class SqlitePlace:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "contract.db"
 
-    def open(self) -> FullStore:
+    def open(self) -> Store:
         return SqliteStore(str(self.path))
 
     async def plant(self, task_id: str, raw: Mapping[str, Any] | bytes, *, at: datetime) -> None:
@@ -64,7 +60,7 @@ class JsonPlace:
         self.path = folder / "contract.json"
         self._kept = folder / "contract.state.json"
 
-    def open(self) -> FullStore:
+    def open(self) -> Store:
         return JsonStore(str(self.path))
 
     async def plant(self, task_id: str, raw: Mapping[str, Any] | bytes, *, at: datetime) -> None:
@@ -89,7 +85,7 @@ class BitablePlace:
     def __init__(self, feishu: FakeBitable) -> None:
         self.sheet = Sheet(feishu)
 
-    def open(self) -> FullStore:
+    def open(self) -> Store:
         return self.sheet.store()
 
     async def plant(self, task_id: str, raw: Mapping[str, Any] | bytes, *, at: datetime) -> None:
@@ -103,7 +99,7 @@ class FirestorePlace:
         self.host = emulator_host()
         self.project = f"contract-{uuid4().hex[:12]}"
 
-    def open(self) -> FullStore:
+    def open(self) -> Store:
         from functions.stores.firestore.store import (
             FirestoreStore,  # not needed, and slow, without an emulator
         )

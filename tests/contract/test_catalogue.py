@@ -9,29 +9,29 @@ from functions.domain.run import Run
 from functions.domain.storage import RUN_RETENTION, RunBatch, StoreStats, TaskFilter
 from functions.domain.task import Pause, Task
 from functions.domain.types import Status
+from functions.interfaces import Store
 from tests.conftest import NOON
 from tests.contract.documents import changing, create, ids
-from tests.contract.places import FullStore
 
 MakeTask = Callable[..., Task]
 MakeRun = Callable[..., Run]
 SECOND = timedelta(seconds=1)
 
 
-async def keep(store: FullStore, *runs: Run, entry_id: str = "ab.1", at: datetime = NOON) -> None:
+async def keep(store: Store, *runs: Run, entry_id: str = "ab.1", at: datetime = NOON) -> None:
     await store.write_with_runs(RunBatch(entry_id, at, runs), [])
 
 
 # -- pages of tasks --------------------------------------------------------------------------------------
 
 
-async def test_a_page_is_in_the_order_of_ids(store: FullStore, make_task: MakeTask) -> None:
+async def test_a_page_is_in_the_order_of_ids(store: Store, make_task: MakeTask) -> None:
     await create(store, *(make_task(task_id) for task_id in ["b", "a.b", "a", "a-b", "c", "10", "9", "a_b"]))
 
     assert ["10", "9", "a", "a-b", "a.b", "a_b", "b", "c"] == ids(await store.list_tasks(TaskFilter()))
 
 
-async def test_a_page_begins_after_the_id_given(store: FullStore, make_task: MakeTask) -> None:
+async def test_a_page_begins_after_the_id_given(store: Store, make_task: MakeTask) -> None:
     await create(store, *(make_task(task_id) for task_id in "abcde"))
 
     assert ["c", "d"] == ids(await store.list_tasks(TaskFilter(), after="b", limit=2))
@@ -39,7 +39,7 @@ async def test_a_page_begins_after_the_id_given(store: FullStore, make_task: Mak
     assert [] == ids(await store.list_tasks(TaskFilter(), after="e"))
 
 
-async def test_a_short_page_is_the_last_one(store: FullStore, make_task: MakeTask) -> None:
+async def test_a_short_page_is_the_last_one(store: Store, make_task: MakeTask) -> None:
     await create(store, *(make_task(f"t{number:03}", origin="file") for number in range(7)))
 
     for which in (TaskFilter(), TaskFilter(origin="file")):
@@ -50,7 +50,7 @@ async def test_a_short_page_is_the_last_one(store: FullStore, make_task: MakeTas
         assert [3, 3, 1] == pages
 
 
-async def test_pages_add_up_to_everything(store: FullStore, make_task: MakeTask) -> None:
+async def test_pages_add_up_to_everything(store: Store, make_task: MakeTask) -> None:
     tasks = [make_task(f"t{number:03}") for number in range(301)]
     await create(store, *tasks)
     walked: list[str] = []
@@ -80,7 +80,7 @@ async def test_pages_add_up_to_everything(store: FullStore, make_task: MakeTask)
     ],
 )
 async def test_a_page_holds_what_matches_all_that_is_asked(
-    store: FullStore, make_task: MakeTask, which: TaskFilter, expected: list[str]
+    store: Store, make_task: MakeTask, which: TaskFilter, expected: list[str]
 ) -> None:
     await create(
         store,
@@ -92,7 +92,7 @@ async def test_a_page_holds_what_matches_all_that_is_asked(
     assert expected == ids(await store.list_tasks(which))
 
 
-async def test_a_filter_sees_what_was_last_written(store: FullStore, make_task: MakeTask) -> None:
+async def test_a_filter_sees_what_was_last_written(store: Store, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping", tags=["old"], owner="alice"))
 
     await store.write([changing(stored, status=Status.PAUSED, tags=("new",), owner="bob")])
@@ -101,7 +101,7 @@ async def test_a_filter_sees_what_was_last_written(store: FullStore, make_task: 
     assert [] == ids(await store.list_tasks(TaskFilter(tag="old")))
 
 
-async def test_filtered_pages_add_up_past_what_does_not_match(store: FullStore, make_task: MakeTask) -> None:
+async def test_filtered_pages_add_up_past_what_does_not_match(store: Store, make_task: MakeTask) -> None:
     """A filter must not end the list early because a stretch of tasks happens not to match."""
     await create(
         store,
@@ -119,9 +119,7 @@ async def test_filtered_pages_add_up_past_what_does_not_match(store: FullStore, 
 # -- history ---------------------------------------------------------------------------------------------
 
 
-async def test_history_is_newest_first_whatever_order_it_was_kept_in(
-    store: FullStore, make_run: MakeRun
-) -> None:
+async def test_history_is_newest_first_whatever_order_it_was_kept_in(store: Store, make_run: MakeRun) -> None:
     runs = [make_run(f"t{n}", finished_at=NOON + n * timedelta(microseconds=1)) for n in range(6)]
     await keep(store, runs[1], runs[5], entry_id="ab.1", at=NOON + SECOND)
     await keep(store, runs[4], runs[0], entry_id="ab.2", at=NOON - SECOND)
@@ -132,7 +130,7 @@ async def test_history_is_newest_first_whatever_order_it_was_kept_in(
     assert [] == await store.runs(limit=0)
 
 
-async def test_history_is_from_since_and_before_before(store: FullStore, make_run: MakeRun) -> None:
+async def test_history_is_from_since_and_before_before(store: Store, make_run: MakeRun) -> None:
     runs = [make_run(f"t{n}", finished_at=NOON + n * SECOND) for n in range(5)]
     await keep(store, *runs)
 
@@ -143,7 +141,7 @@ async def test_history_is_from_since_and_before_before(store: FullStore, make_ru
     assert runs[1::-1] == await store.runs(before=NOON + 2 * SECOND)
 
 
-async def test_history_of_one_task_is_of_that_task(store: FullStore, make_run: MakeRun) -> None:
+async def test_history_of_one_task_is_of_that_task(store: Store, make_run: MakeRun) -> None:
     mine = [make_run("ping", finished_at=NOON + n * SECOND, token=f"ab.{n}") for n in range(3)]
     others = [make_run("pin", finished_at=NOON), make_run("ping-2", finished_at=NOON)]
     await keep(store, others[0], *mine, others[1])
@@ -154,7 +152,7 @@ async def test_history_of_one_task_is_of_that_task(store: FullStore, make_run: M
     assert [] == await store.runs(task_id="nobody")
 
 
-async def test_history_can_be_walked_to_its_beginning(store: FullStore, make_run: MakeRun) -> None:
+async def test_history_can_be_walked_to_its_beginning(store: Store, make_run: MakeRun) -> None:
     runs = [make_run("ping", finished_at=NOON + n * SECOND, token=f"ab.{n}") for n in range(25)]
     for start in range(0, 25, 5):
         await keep(store, *runs[start : start + 5], entry_id=f"ab.{start}")
@@ -168,7 +166,7 @@ async def test_history_can_be_walked_to_its_beginning(store: FullStore, make_run
     assert runs[::-1] == walked
 
 
-async def test_history_outlives_its_task(store: FullStore, make_run: MakeRun) -> None:
+async def test_history_outlives_its_task(store: Store, make_run: MakeRun) -> None:
     await keep(store, make_run("deleted-long-ago"))
 
     assert [make_run("deleted-long-ago")] == await store.runs(task_id="deleted-long-ago")
@@ -177,11 +175,11 @@ async def test_history_outlives_its_task(store: FullStore, make_run: MakeRun) ->
 # -- figures ---------------------------------------------------------------------------------------------
 
 
-async def test_an_empty_store_counts_nothing(store: FullStore) -> None:
+async def test_an_empty_store_counts_nothing(store: Store) -> None:
     assert StoreStats(scheduled=0, due=0, last_tick_at=None) == await store.stats(NOON)
 
 
-async def test_counts_say_what_waits_and_what_is_due(store: FullStore, make_task: MakeTask) -> None:
+async def test_counts_say_what_waits_and_what_is_due(store: Store, make_task: MakeTask) -> None:
     later = NOON + timedelta(microseconds=1)
     await create(
         store,
@@ -199,7 +197,7 @@ async def test_counts_say_what_waits_and_what_is_due(store: FullStore, make_task
     assert (4, 3) == (counts.scheduled, counts.due)
 
 
-async def test_the_last_tick_is_the_one_that_wrote_last(store: FullStore, make_run: MakeRun) -> None:
+async def test_the_last_tick_is_the_one_that_wrote_last(store: Store, make_run: MakeRun) -> None:
     late = NOON + timedelta(hours=1, microseconds=7)
     await keep(store, make_run(), entry_id="b.1", at=late)
     await keep(store, make_run("other"), entry_id="a.1", at=NOON)
@@ -207,7 +205,7 @@ async def test_the_last_tick_is_the_one_that_wrote_last(store: FullStore, make_r
     assert late == (await store.stats(NOON)).last_tick_at
 
 
-async def test_pruning_keeps_what_is_young_enough(store: FullStore, make_run: MakeRun) -> None:
+async def test_pruning_keeps_what_is_young_enough(store: Store, make_run: MakeRun) -> None:
     """A store may forget by itself when the time has come; none may forget sooner."""
     await keep(store, make_run())
 

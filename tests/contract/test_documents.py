@@ -14,9 +14,10 @@ from functions.domain.storage import ConditionalWrite, QueryResult, TaskFilter, 
 from functions.domain.task import Claim, Misfire, NotifyRule, Pause, QueuedRun, Retry, SkippedRange, Task
 from functions.domain.task_budget import CreditLimit, Spending
 from functions.domain.types import OutcomeKind, Priority, Status, Trigger
+from functions.interfaces import Store
 from tests.conftest import NOON
 from tests.contract.documents import broken_ids, changing, create, ids, read
-from tests.contract.places import FullStore, Place
+from tests.contract.places import Place
 
 MakeTask = Callable[..., Task]
 LATER = NOON + timedelta(days=1, microseconds=123_457)
@@ -173,7 +174,7 @@ def as_json(task: Task) -> str:
     return json.dumps(json.loads(task.model_dump_json()), sort_keys=True)
 
 
-async def test_every_field_of_a_task_comes_back(store: FullStore) -> None:
+async def test_every_field_of_a_task_comes_back(store: Store) -> None:
     for name, field in Task.model_fields.items():
         default = field.get_default(call_default_factory=True)
         assert default is PydanticUndefined or default != getattr(FULL, name), name
@@ -184,7 +185,7 @@ async def test_every_field_of_a_task_comes_back(store: FullStore) -> None:
     assert as_json(FULL) == as_json((await read(store, "full")).task)  # here 1 is not 1.0
 
 
-async def test_every_field_of_a_task_can_be_changed(store: FullStore, make_task: MakeTask) -> None:
+async def test_every_field_of_a_task_can_be_changed(store: Store, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("full"))
     changes = {name: getattr(FULL, name) for name in Task.model_fields}
 
@@ -193,13 +194,13 @@ async def test_every_field_of_a_task_can_be_changed(store: FullStore, make_task:
     assert as_json(FULL) == as_json((await read(store, "full")).task)
 
 
-async def test_a_task_of_defaults_comes_back(store: FullStore, make_task: MakeTask) -> None:
+async def test_a_task_of_defaults_comes_back(store: Store, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("plain"))
 
     assert as_json(stored.task) == as_json((await read(store, "plain")).task)
 
 
-async def test_big_notes_are_kept(store: FullStore, make_task: MakeTask) -> None:
+async def test_big_notes_are_kept(store: Store, make_task: MakeTask) -> None:
     memory = {"seen": [f"https://example.com/articles/{number:07}" for number in range(5000)]}
 
     await create(store, make_task("feed", memory=memory))
@@ -207,7 +208,7 @@ async def test_big_notes_are_kept(store: FullStore, make_task: MakeTask) -> None
     assert memory == (await read(store, "feed")).task.memory
 
 
-async def test_a_field_of_a_newer_version_is_no_fault(store: FullStore, place: Place) -> None:
+async def test_a_field_of_a_newer_version_is_no_fault(store: Store, place: Place) -> None:
     await place.plant("spoiled", spoiled(fieldOfTomorrow={"a": 1}), at=NOON)
 
     found = await store.fetch_due(NOON, limit=10)
@@ -217,7 +218,7 @@ async def test_a_field_of_a_newer_version_is_no_fault(store: FullStore, place: P
 
 @pytest.mark.parametrize(("raw", "field"), SPOILED)
 async def test_an_unreadable_document_is_reported_by_field_and_without_values(
-    store: FullStore, place: Place, make_task: MakeTask, raw: dict[str, Any] | bytes, field: str
+    store: Store, place: Place, make_task: MakeTask, raw: dict[str, Any] | bytes, field: str
 ) -> None:
     await create(store, make_task("before", next_run_at=NOON - timedelta(seconds=2)), make_task("zafter"))
     await place.plant("spoiled", raw, at=NOON - timedelta(seconds=1))
@@ -240,7 +241,7 @@ async def test_an_unreadable_document_is_reported_by_field_and_without_values(
     ids=["read", "page", "due"],
 )
 async def test_an_unreadable_document_is_reported_wherever_it_is_met(
-    store: FullStore, place: Place, make_task: MakeTask, ask: Callable[[FullStore], Any]
+    store: Store, place: Place, make_task: MakeTask, ask: Callable[[Store], Any]
 ) -> None:
     await create(store, make_task("good"))
     await place.plant("spoiled", spoiled(title=None), at=NOON)
@@ -251,7 +252,7 @@ async def test_an_unreadable_document_is_reported_wherever_it_is_met(
 
 
 async def test_a_document_whose_own_id_differs_is_known_by_the_name_it_is_kept_under(
-    store: FullStore, place: Place
+    store: Store, place: Place
 ) -> None:
     """Known by the other one, it would be due for ever: each write would miss it, or hit a stranger."""
     await place.plant("kept-as", spoiled(id="calls-itself"), at=NOON)
@@ -262,7 +263,7 @@ async def test_a_document_whose_own_id_differs_is_known_by_the_name_it_is_kept_u
 
 
 async def test_an_unreadable_document_counts_towards_the_limit(
-    store: FullStore, place: Place, make_task: MakeTask
+    store: Store, place: Place, make_task: MakeTask
 ) -> None:
     await create(store, *(make_task(f"t{n}", next_run_at=NOON) for n in range(5)))
     await place.plant("spoiled", {}, at=NOON - timedelta(hours=1))
@@ -273,7 +274,7 @@ async def test_an_unreadable_document_counts_towards_the_limit(
 
 
 async def test_unreadable_documents_do_not_hide_the_tasks_behind_them(
-    store: FullStore, place: Place, make_task: MakeTask
+    store: Store, place: Place, make_task: MakeTask
 ) -> None:
     """They are due for ever; were they all that a full query shows, nothing else would ever run."""
     for number in range(6):
@@ -287,7 +288,7 @@ async def test_unreadable_documents_do_not_hide_the_tasks_behind_them(
 
 
 async def test_a_page_that_is_cut_counts_the_unreadable(
-    store: FullStore, place: Place, make_task: MakeTask
+    store: Store, place: Place, make_task: MakeTask
 ) -> None:
     await create(store, make_task("a"), make_task("c"), make_task("d"))
     await place.plant("b", {}, at=NOON)
@@ -300,7 +301,7 @@ async def test_a_page_that_is_cut_counts_the_unreadable(
 
 
 async def test_an_unreadable_document_is_not_overwritten_by_a_creation(
-    store: FullStore, place: Place, make_task: MakeTask
+    store: Store, place: Place, make_task: MakeTask
 ) -> None:
     await place.plant("spoiled", {}, at=NOON)
 
@@ -310,7 +311,7 @@ async def test_an_unreadable_document_is_not_overwritten_by_a_creation(
     assert ["spoiled"] == broken_ids(await store.get_tasks(["spoiled"]))
 
 
-async def test_an_unreadable_document_is_counted_as_due(store: FullStore, place: Place) -> None:
+async def test_an_unreadable_document_is_counted_as_due(store: Store, place: Place) -> None:
     await place.plant("spoiled", spoiled(title=None), at=NOON)
 
     assert 1 == (await store.stats(NOON)).due

@@ -5,21 +5,21 @@ from datetime import timedelta
 
 from functions.domain.storage import WriteStatus
 from functions.domain.task import Task
+from functions.interfaces import Store
 from tests.conftest import NOON
 from tests.contract.documents import changing, create, ids
-from tests.contract.places import FullStore
 
 MakeTask = Callable[..., Task]
 MICROSECOND = timedelta(microseconds=1)
 
 
-async def test_an_empty_store_has_nothing_due(store: FullStore) -> None:
+async def test_an_empty_store_has_nothing_due(store: Store) -> None:
     found = await store.fetch_due(NOON, limit=10)
 
     assert ((), ()) == (found.tasks, found.invalid)
 
 
-async def test_a_task_is_due_from_the_very_microsecond_on(store: FullStore, make_task: MakeTask) -> None:
+async def test_a_task_is_due_from_the_very_microsecond_on(store: Store, make_task: MakeTask) -> None:
     at = NOON + 123_457 * MICROSECOND
     await create(store, make_task("ping", next_run_at=at))
 
@@ -28,13 +28,13 @@ async def test_a_task_is_due_from_the_very_microsecond_on(store: FullStore, make
     assert ["ping"] == ids(await store.fetch_due(at + timedelta(days=400), limit=10))
 
 
-async def test_a_task_that_waits_for_nothing_is_never_due(store: FullStore, make_task: MakeTask) -> None:
+async def test_a_task_that_waits_for_nothing_is_never_due(store: Store, make_task: MakeTask) -> None:
     await create(store, make_task(next_run_at=None))
 
     assert [] == ids(await store.fetch_due(NOON + timedelta(days=9000), limit=10))
 
 
-async def test_a_task_that_no_longer_waits_is_no_longer_due(store: FullStore, make_task: MakeTask) -> None:
+async def test_a_task_that_no_longer_waits_is_no_longer_due(store: Store, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping"))
 
     await store.write([changing(stored, next_run_at=None)])
@@ -42,7 +42,7 @@ async def test_a_task_that_no_longer_waits_is_no_longer_due(store: FullStore, ma
     assert [] == ids(await store.fetch_due(NOON, limit=10))
 
 
-async def test_the_earliest_comes_first(store: FullStore, make_task: MakeTask) -> None:
+async def test_the_earliest_comes_first(store: Store, make_task: MakeTask) -> None:
     moments = {"a": 3, "b": 1, "c": -1, "d": 2, "e": 0}
     await create(
         store, *(make_task(task_id, next_run_at=NOON - at * MICROSECOND) for task_id, at in moments.items())
@@ -51,7 +51,7 @@ async def test_the_earliest_comes_first(store: FullStore, make_task: MakeTask) -
     assert ["a", "d", "b", "e"] == ids(await store.fetch_due(NOON, limit=10))
 
 
-async def test_the_limit_leaves_out_the_latest(store: FullStore, make_task: MakeTask) -> None:
+async def test_the_limit_leaves_out_the_latest(store: Store, make_task: MakeTask) -> None:
     await create(
         store, *(make_task(f"t{number}", next_run_at=NOON + number * MICROSECOND) for number in range(5))
     )
@@ -59,7 +59,7 @@ async def test_the_limit_leaves_out_the_latest(store: FullStore, make_task: Make
     assert ["t0", "t1", "t2"] == ids(await store.fetch_due(NOON + timedelta(hours=1), limit=3))
 
 
-async def test_instants_before_1970_and_far_ahead_are_kept(store: FullStore, make_task: MakeTask) -> None:
+async def test_instants_before_1970_and_far_ahead_are_kept(store: Store, make_task: MakeTask) -> None:
     early, late = NOON.replace(year=1969), NOON.replace(year=9998)
     await create(store, make_task("early", next_run_at=early), make_task("late", next_run_at=late))
 
@@ -68,9 +68,7 @@ async def test_instants_before_1970_and_far_ahead_are_kept(store: FullStore, mak
     assert [early, late] == [stored.task.next_run_at for stored in found.tasks]
 
 
-async def test_what_is_due_can_be_written_without_being_read_again(
-    store: FullStore, make_task: MakeTask
-) -> None:
+async def test_what_is_due_can_be_written_without_being_read_again(store: Store, make_task: MakeTask) -> None:
     await create(store, make_task("ping"))
     [found] = (await store.fetch_due(NOON, limit=10)).tasks
 

@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 
 from functions.domain.task import SHARDS, Task
+from functions.interfaces import Store
 from tests.conftest import NOON
 from tests.contract.documents import create, ids
-from tests.contract.places import FullStore, Place
+from tests.contract.places import Place
 
 MakeTask = Callable[..., Task]
 MICROSECOND = timedelta(microseconds=1)
 
 
-async def one_in_each_shard(store: FullStore, make_task: MakeTask) -> None:
+async def one_in_each_shard(store: Store, make_task: MakeTask) -> None:
     """The higher the shard, the earlier it is due."""
     tasks = [
         make_task(f"t{shard:02}", shard=shard, next_run_at=NOON - shard * MICROSECOND)
@@ -26,7 +27,7 @@ async def one_in_each_shard(store: FullStore, make_task: MakeTask) -> None:
 
 @pytest.mark.parametrize("shards", [(0, 0), (0, 15), (17, 40), (40, 63), (63, 63), (0, 63), (1, 62)])
 async def test_a_worker_finds_its_shards_and_the_earliest_first(
-    store: FullStore, make_task: MakeTask, shards: tuple[int, int]
+    store: Store, make_task: MakeTask, shards: tuple[int, int]
 ) -> None:
     await one_in_each_shard(store, make_task)
 
@@ -36,7 +37,7 @@ async def test_a_worker_finds_its_shards_and_the_earliest_first(
     assert [f"t{shard:02}" for shard in range(last, first - 1, -1)] == ids(found)
 
 
-async def test_the_shares_of_all_workers_are_everything(store: FullStore, make_task: MakeTask) -> None:
+async def test_the_shares_of_all_workers_are_everything(store: Store, make_task: MakeTask) -> None:
     await one_in_each_shard(store, make_task)
 
     found = [
@@ -48,7 +49,7 @@ async def test_the_shares_of_all_workers_are_everything(store: FullStore, make_t
     )
 
 
-async def test_the_limit_leaves_out_the_latest_of_many_shards(store: FullStore, make_task: MakeTask) -> None:
+async def test_the_limit_leaves_out_the_latest_of_many_shards(store: Store, make_task: MakeTask) -> None:
     """More shards than one query may name are asked for one after the other."""
     await one_in_each_shard(store, make_task)
 
@@ -57,7 +58,7 @@ async def test_the_limit_leaves_out_the_latest_of_many_shards(store: FullStore, 
     assert ["t60", "t59", "t58"] == ids(found)
 
 
-async def test_what_is_not_due_is_not_found_by_shard_either(store: FullStore, make_task: MakeTask) -> None:
+async def test_what_is_not_due_is_not_found_by_shard_either(store: Store, make_task: MakeTask) -> None:
     await create(
         store,
         make_task("late", shard=5, next_run_at=NOON + MICROSECOND),
@@ -69,7 +70,7 @@ async def test_what_is_not_due_is_not_found_by_shard_either(store: FullStore, ma
 
 @pytest.mark.parametrize("raw", [b"no JSON at all", {"shard": "seven"}])
 async def test_a_document_nobody_can_read_hides_nothing_from_a_worker(
-    store: FullStore, place: Place, make_task: MakeTask, raw: Any
+    store: Store, place: Place, make_task: MakeTask, raw: Any
 ) -> None:
     await place.plant("broken", raw, at=NOON)
     await create(store, make_task("fine", shard=7))

@@ -8,9 +8,9 @@ from functions.domain.run import Run
 from functions.domain.storage import RUNS_PER_BATCH, ConditionalWrite, RunBatch, WriteStatus
 from functions.domain.task import MAX_SUMMARY_CHARS, Task
 from functions.domain.types import OutcomeKind, SkipReason, Trigger
+from functions.interfaces import Store
 from tests.conftest import NOON
 from tests.contract.documents import changing, create, ids, read
-from tests.contract.places import FullStore
 
 MakeTask = Callable[..., Task]
 MakeRun = Callable[..., Run]
@@ -28,7 +28,7 @@ def some(make_run: MakeRun, count: int, **changes: object) -> list[Run]:
 
 
 async def test_a_result_and_its_record_are_both_kept(
-    store: FullStore, make_task: MakeTask, make_run: MakeRun
+    store: Store, make_task: MakeTask, make_run: MakeRun
 ) -> None:
     [stored] = await create(store, make_task("ping"))
     run = make_run("ping")
@@ -41,7 +41,7 @@ async def test_a_result_and_its_record_are_both_kept(
     assert [run] == await store.runs()
 
 
-async def test_the_answered_revision_guards_the_next_finish(store: FullStore, make_task: MakeTask) -> None:
+async def test_the_answered_revision_guards_the_next_finish(store: Store, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping"))
     [first] = await store.write_with_runs(None, [changing(stored, run_count=1)])
 
@@ -54,7 +54,7 @@ async def test_the_answered_revision_guards_the_next_finish(store: FullStore, ma
 
 
 async def test_the_record_is_kept_even_when_every_write_is_refused(
-    store: FullStore, make_task: MakeTask, make_run: MakeRun
+    store: Store, make_task: MakeTask, make_run: MakeRun
 ) -> None:
     """The attempt was made, whoever settles it."""
     [stored] = await create(store, make_task("ping"))
@@ -67,7 +67,7 @@ async def test_the_record_is_kept_even_when_every_write_is_refused(
     assert 0 == (await read(store, "ping")).task.run_count
 
 
-async def test_keeping_an_entry_twice_leaves_one(store: FullStore, make_run: MakeRun) -> None:
+async def test_keeping_an_entry_twice_leaves_one(store: Store, make_run: MakeRun) -> None:
     runs = some(make_run, 3)
 
     await store.write_with_runs(entry("ab.1", *runs), [])
@@ -78,7 +78,7 @@ async def test_keeping_an_entry_twice_leaves_one(store: FullStore, make_run: Mak
 
 
 async def test_writes_are_done_even_when_their_entry_was_kept_before(
-    store: FullStore, make_task: MakeTask, make_run: MakeRun
+    store: Store, make_task: MakeTask, make_run: MakeRun
 ) -> None:
     """The try before got as far as the entry; this one must not stop there."""
     [stored] = await create(store, make_task("ping"))
@@ -90,7 +90,7 @@ async def test_writes_are_done_even_when_their_entry_was_kept_before(
 
 
 async def test_a_record_two_ticks_kept_is_one_line_of_history_found_by_both(
-    store: FullStore, make_run: MakeRun
+    store: Store, make_run: MakeRun
 ) -> None:
     """A tick that settles from another's record keeps it too, and may itself die before it is done."""
     run = make_run("ping")
@@ -103,7 +103,7 @@ async def test_a_record_two_ticks_kept_is_one_line_of_history_found_by_both(
     assert [run] == await store.runs_of_tick("heir")
 
 
-async def test_without_an_entry_nothing_is_recorded(store: FullStore, make_task: MakeTask) -> None:
+async def test_without_an_entry_nothing_is_recorded(store: Store, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping"))
 
     [written] = await store.write_with_runs(None, [changing(stored, run_count=1)])
@@ -113,12 +113,12 @@ async def test_without_an_entry_nothing_is_recorded(store: FullStore, make_task:
     assert (await store.stats(NOON)).last_tick_at is None
 
 
-async def test_with_neither_entry_nor_writes_nothing_happens(store: FullStore) -> None:
+async def test_with_neither_entry_nor_writes_nothing_happens(store: Store) -> None:
     assert [] == await store.write_with_runs(None, [])
 
 
 async def test_a_finish_creates_and_deletes_as_well(
-    store: FullStore, make_task: MakeTask, make_run: MakeRun
+    store: Store, make_task: MakeTask, make_run: MakeRun
 ) -> None:
     [stored] = await create(store, make_task("old"))
 
@@ -134,7 +134,7 @@ async def test_a_finish_creates_and_deletes_as_well(
     assert ["new"] == ids(await store.get_tasks(["old", "new"]))
 
 
-async def test_a_tick_finds_its_own_entries_and_no_others(store: FullStore, make_run: MakeRun) -> None:
+async def test_a_tick_finds_its_own_entries_and_no_others(store: Store, make_run: MakeRun) -> None:
     for number, entry_id in enumerate(["ab.1", "ab.2", "ab.10", "abc.1", "a.1", "b.1", "ac.1", "aab.1"]):
         run = make_run(entry_id.replace(".", "-"), token=f"x.{number}")
         await store.write_with_runs(entry(entry_id, run), [])
@@ -146,7 +146,7 @@ async def test_a_tick_finds_its_own_entries_and_no_others(store: FullStore, make
     assert [] == await store.runs_of_tick("nobody")
 
 
-async def test_a_full_entry_of_long_records_is_kept(store: FullStore, make_run: MakeRun) -> None:
+async def test_a_full_entry_of_long_records_is_kept(store: Store, make_run: MakeRun) -> None:
     items = tuple({"title": "Ü" * 200, "url": "https://example.com/" + "a" * 200} for _ in range(5))
     runs = some(make_run, RUNS_PER_BATCH, summary="Ü" * MAX_SUMMARY_CHARS, items=items)
 
@@ -155,7 +155,7 @@ async def test_a_full_entry_of_long_records_is_kept(store: FullStore, make_run: 
     assert {run.key: run for run in runs} == {run.key: run for run in await store.runs_of_tick("ab")}
 
 
-async def test_every_field_of_a_record_comes_back(store: FullStore) -> None:
+async def test_every_field_of_a_record_comes_back(store: Store) -> None:
     run = Run(
         task_id="ping",
         occurrence=NOON + timedelta(microseconds=1),
@@ -190,9 +190,7 @@ async def test_every_field_of_a_record_comes_back(store: FullStore) -> None:
     assert "1.0" in repr((await store.runs())[0].metrics["ratio"])
 
 
-async def test_an_entry_kept_again_holds_the_runs_of_the_second_time(
-    store: FullStore, make_run: MakeRun
-) -> None:
+async def test_an_entry_kept_again_holds_the_runs_of_the_second_time(store: Store, make_run: MakeRun) -> None:
     """What was decided and did not come to pass is struck; what others keep stays."""
     vain, done, shared = some(make_run, 3)
     await store.write_with_runs(entry("other.1", shared), [])
@@ -204,7 +202,7 @@ async def test_an_entry_kept_again_holds_the_runs_of_the_second_time(
     assert {done.key, shared.key} == {run.key for run in await store.runs()}
 
 
-async def test_of_two_records_of_one_attempt_the_truer_holds(store: FullStore, make_run: MakeRun) -> None:
+async def test_of_two_records_of_one_attempt_the_truer_holds(store: Store, make_run: MakeRun) -> None:
     """Given up and to be tried again, then given up for good, and then it reported after all."""
     waits = make_run("ping", outcome=OutcomeKind.ABANDONED, final=False, finished_at=NOON)
     over = make_run("ping", outcome=OutcomeKind.ABANDONED, finished_at=NOON + timedelta(seconds=9))
@@ -219,7 +217,7 @@ async def test_of_two_records_of_one_attempt_the_truer_holds(store: FullStore, m
     assert ([over], [done]) == (given_up, await store.runs())
 
 
-async def test_what_another_entry_holds_as_well_is_not_struck(store: FullStore, make_run: MakeRun) -> None:
+async def test_what_another_entry_holds_as_well_is_not_struck(store: Store, make_run: MakeRun) -> None:
     """Two ticks decided the same; the settlement of one came to pass."""
     skipped = make_run(
         "ping", outcome=OutcomeKind.SKIPPED, skip_reason=SkipReason.MISFIRE, token="", attempt=0
@@ -236,7 +234,7 @@ async def test_what_another_entry_holds_as_well_is_not_struck(store: FullStore, 
     )
 
 
-async def test_skips_of_different_spans_are_different_records(store: FullStore, make_run: MakeRun) -> None:
+async def test_skips_of_different_spans_are_different_records(store: Store, make_run: MakeRun) -> None:
     skipped = {"outcome": OutcomeKind.SKIPPED, "skip_reason": SkipReason.MISFIRE, "token": "", "attempt": 0}
     narrow = make_run("ping", **skipped)
     wide = make_run("ping", **skipped, last=NOON + timedelta(minutes=5), count=2)

@@ -6,22 +6,22 @@ from collections.abc import Callable
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, OperationCounts, RunBatch, TaskFilter, VersionedTask
 from functions.domain.task import Task
+from functions.interfaces import Store
 from tests.conftest import NOON
 from tests.contract.documents import changing, create
-from tests.contract.places import FullStore
 
 MakeTask = Callable[..., Task]
 MakeRun = Callable[..., Run]
 
 
-async def test_an_idle_look_costs_one_read(store: FullStore) -> None:
+async def test_an_idle_look_costs_one_read(store: Store) -> None:
     with store.count_operations() as operations:
         await store.fetch_due(NOON, limit=1000)
 
     assert OperationCounts(reads=1) == operations
 
 
-async def test_a_look_costs_one_read_for_each_task_found(store: FullStore, make_task: MakeTask) -> None:
+async def test_a_look_costs_one_read_for_each_task_found(store: Store, make_task: MakeTask) -> None:
     await create(store, *(make_task(f"t{number}") for number in range(7)))
 
     with store.count_operations() as operations:
@@ -31,7 +31,7 @@ async def test_a_look_costs_one_read_for_each_task_found(store: FullStore, make_
 
 
 async def test_a_run_costs_one_read_and_two_writes_and_its_share_of_an_entry(
-    store: FullStore, make_task: MakeTask, make_run: MakeRun
+    store: Store, make_task: MakeTask, make_run: MakeRun
 ) -> None:
     await create(store, *(make_task(f"t{number}") for number in range(10)))
 
@@ -48,7 +48,7 @@ async def test_a_run_costs_one_read_and_two_writes_and_its_share_of_an_entry(
     assert OperationCounts(reads=10, writes=21) == operations
 
 
-async def test_reading_costs_what_is_read(store: FullStore, make_task: MakeTask) -> None:
+async def test_reading_costs_what_is_read(store: Store, make_task: MakeTask) -> None:
     await create(store, make_task("a"), make_task("b"), make_task("c"))
 
     with store.count_operations() as operations:
@@ -59,7 +59,7 @@ async def test_reading_costs_what_is_read(store: FullStore, make_task: MakeTask)
     assert OperationCounts(reads=2 + 3 + 1) == operations
 
 
-async def test_deletions_are_counted_apart(store: FullStore, make_task: MakeTask) -> None:
+async def test_deletions_are_counted_apart(store: Store, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping"))
 
     with store.count_operations() as operations:
@@ -73,7 +73,7 @@ async def test_deletions_are_counted_apart(store: FullStore, make_task: MakeTask
     assert OperationCounts(writes=1, deletes=1) == operations
 
 
-async def test_what_costs_nothing_is_not_counted(store: FullStore) -> None:
+async def test_what_costs_nothing_is_not_counted(store: Store) -> None:
     with store.count_operations() as operations:
         await store.write([])
         await store.write_with_runs(None, [])
@@ -83,7 +83,7 @@ async def test_what_costs_nothing_is_not_counted(store: FullStore) -> None:
 
 
 async def test_a_block_counts_the_tasks_started_in_it_and_no_others(
-    store: FullStore, make_task: MakeTask
+    store: Store, make_task: MakeTask
 ) -> None:
     """Two ticks in one process, each with flushes of its own in the background."""
     both_inside = asyncio.Barrier(2)
@@ -102,7 +102,7 @@ async def test_a_block_counts_the_tasks_started_in_it_and_no_others(
     assert (OperationCounts(reads=1, writes=3), OperationCounts(reads=1, writes=5)) == (one, other)
 
 
-async def test_an_outer_block_counts_what_an_inner_one_counts(store: FullStore) -> None:
+async def test_an_outer_block_counts_what_an_inner_one_counts(store: Store) -> None:
     with store.count_operations() as outer:
         await store.fetch_due(NOON, limit=5)
         with store.count_operations() as inner:

@@ -9,12 +9,12 @@ import pytest
 from functions.domain.credits import Account
 from functions.domain.storage import Document
 from functions.errors import InputError, NotFoundError, StoreError, StoreUnavailableError
+from functions.interfaces import Store
 from functions.services.credits import AccountStore, Update, account_document_id
 from tests.conftest import NOON
-from tests.contract.places import FullStore
 
 
-def owners(store: FullStore, now: datetime = NOON) -> AccountStore:
+def owners(store: Store, now: datetime = NOON) -> AccountStore:
     return AccountStore(store, clock=lambda: now)
 
 
@@ -26,7 +26,7 @@ def reserving(token: str, credits: float) -> Update:
     return lambda account: account.reserve(token, credits, until=NOON)
 
 
-async def test_an_account_comes_back_as_it_was_set(store: FullStore) -> None:
+async def test_an_account_comes_back_as_it_was_set(store: Store) -> None:
     await owners(store).set_plan("ann", plan="pro", monthly_credits=100.5)
     await owners(store).update({"ann": reserving("tick.1", 2.5)})
 
@@ -42,7 +42,7 @@ async def test_an_account_comes_back_as_it_was_set(store: FullStore) -> None:
     assert [account] == await owners(store).list_accounts()
 
 
-async def test_what_is_not_named_stays(store: FullStore) -> None:
+async def test_what_is_not_named_stays(store: Store) -> None:
     await owners(store).set_plan("ann", plan="pro", monthly_credits=100)
     await owners(store).update({"ann": using(30)})
 
@@ -51,7 +51,7 @@ async def test_what_is_not_named_stays(store: FullStore) -> None:
     assert ("pro", 200.0, 30.0) == (account.plan, account.monthly_credits, account.used_credits)
 
 
-async def test_an_owner_without_an_account_is_told_how_to_get_one(store: FullStore) -> None:
+async def test_an_owner_without_an_account_is_told_how_to_get_one(store: Store) -> None:
     with pytest.raises(NotFoundError, match="scheduler owners set ann"):
         await owners(store).get("ann")
     with pytest.raises(InputError, match="owner"):
@@ -60,7 +60,7 @@ async def test_an_owner_without_an_account_is_told_how_to_get_one(store: FullSto
 
 
 @pytest.mark.parametrize("name", ["Ann Lee", "安", "a/b", "x" * 100, "ann@example.com", "sha256-abc", ".."])
-async def test_an_owner_may_have_any_name(store: FullStore, name: str) -> None:
+async def test_an_owner_may_have_any_name(store: Store, name: str) -> None:
     await owners(store).set_plan(name, monthly_credits=7)
     await owners(store).set_plan("ann", monthly_credits=8)
 
@@ -68,14 +68,14 @@ async def test_an_owner_may_have_any_name(store: FullStore, name: str) -> None:
     assert {name, "ann"} == {account.name for account in await owners(store).list_accounts()}
 
 
-async def test_all_accounts_are_listed_however_many(store: FullStore) -> None:
+async def test_all_accounts_are_listed_however_many(store: Store) -> None:
     names = [f"owner-{number:03}" for number in range(205)]
     await owners(store).update({name: using(1) for name in names})
 
     assert names == [account.name for account in await owners(store).list_accounts()]
 
 
-async def test_nobody_overwrites_another(store: FullStore) -> None:
+async def test_nobody_overwrites_another(store: Store) -> None:
     """Six writers, each with a memory of its own that the others make stale."""
     writers = [owners(store) for _ in range(6)]
     for writer in writers:
@@ -87,7 +87,7 @@ async def test_nobody_overwrites_another(store: FullStore) -> None:
     assert 12.0 == (await owners(store).get("ann")).used_credits
 
 
-async def test_a_new_month_begins_with_the_first_change_in_it(store: FullStore) -> None:
+async def test_a_new_month_begins_with_the_first_change_in_it(store: Store) -> None:
     await owners(store).set_plan("ann", monthly_credits=100)
     await owners(store).update({"ann": using(90)})
     december = owners(store, NOON + timedelta(days=30))
@@ -98,7 +98,7 @@ async def test_a_new_month_begins_with_the_first_change_in_it(store: FullStore) 
     assert ("2026-12", 5.0, 100.0) == (account.month, account.used_credits, account.monthly_credits)
 
 
-async def test_an_account_nobody_can_read_stops_no_other(store: FullStore) -> None:
+async def test_an_account_nobody_can_read_stops_no_other(store: Store) -> None:
     await store.put_documents([Document("owners", "ann", {"usedCredits": "many"})])
 
     answers = await owners(store).update({"ann": using(1), "bob": using(1)})
@@ -109,7 +109,7 @@ async def test_an_account_nobody_can_read_stops_no_other(store: FullStore) -> No
     assert ["bob"] == [account.name for account in await owners(store).list_accounts()]
 
 
-async def test_a_change_that_changes_nothing_writes_nothing(store: FullStore) -> None:
+async def test_a_change_that_changes_nothing_writes_nothing(store: Store) -> None:
     one = owners(store)
     await one.set_plan("ann", plan="pro")
 
@@ -119,7 +119,7 @@ async def test_a_change_that_changes_nothing_writes_nothing(store: FullStore) ->
     assert (0, 0) == (operations.reads, operations.writes)
 
 
-async def test_an_account_is_read_once_and_written_once(store: FullStore) -> None:
+async def test_an_account_is_read_once_and_written_once(store: Store) -> None:
     one = owners(store)
     await one.set_plan("ann", plan="pro")
 
@@ -133,7 +133,7 @@ async def test_an_account_is_read_once_and_written_once(store: FullStore) -> Non
 class Unanswered:
     """A shelf whose writes are done, and not answered; the first *lost* of them."""
 
-    def __init__(self, store: FullStore, *, lost: int) -> None:
+    def __init__(self, store: Store, *, lost: int) -> None:
         self._store = store
         self.lost = lost
 
@@ -148,7 +148,7 @@ class Unanswered:
         return answers
 
 
-async def test_a_write_that_was_not_answered_counts_once(store: FullStore) -> None:
+async def test_a_write_that_was_not_answered_counts_once(store: Store) -> None:
     unanswered: Callable[[int], AccountStore] = lambda lost: AccountStore(  # noqa: E731  # two of them
         Unanswered(store, lost=lost),  # type: ignore[arg-type]  # the rest is the store's
         clock=lambda: NOON,
@@ -164,7 +164,8 @@ async def test_a_write_that_was_not_answered_counts_once(store: FullStore) -> No
     assert (0.0, 8.0) == (account.reserved_credits, account.used_credits)
 
 
-async def test_a_store_that_never_answers_is_told(store: FullStore) -> None:
+@pytest.mark.usefixtures("retries_at_once")
+async def test_a_store_that_never_answers_is_told(store: Store) -> None:
     never = AccountStore(Unanswered(store, lost=99), clock=lambda: NOON)  # type: ignore[arg-type]  # as above
 
     answers = await never.update(

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from functions.domain.storage import Document, DocumentKind, WriteStatus
+from functions.interfaces import Store
 from tests.conftest import NOON
-from tests.contract.places import FullStore
 
 NESTED: dict[str, Any] = {
     "credits": 100,
@@ -27,22 +27,22 @@ def owner(name: str = "alice", **data: Any) -> Document:
     return Document("owners", name, data or NESTED)
 
 
-async def results(store: FullStore, *documents: Document) -> list[WriteStatus]:
+async def results(store: Store, *documents: Document) -> list[WriteStatus]:
     return [written.status for written in await store.put_documents(documents)]
 
 
-async def kept(store: FullStore, name: str = "alice", kind: DocumentKind = "owners") -> Document:
+async def kept(store: Store, name: str = "alice", kind: DocumentKind = "owners") -> Document:
     [document] = await store.get_documents(kind, [name])
     return document
 
 
-async def test_a_document_comes_back_as_it_was_put(store: FullStore) -> None:
+async def test_a_document_comes_back_as_it_was_put(store: Store) -> None:
     [written] = await store.put_documents([replace(owner(), expire_at=NOON)])
 
     assert Document("owners", "alice", NESTED, written.revision, NOON) == await kept(store)
 
 
-async def test_what_is_not_there_is_left_out(store: FullStore) -> None:
+async def test_what_is_not_there_is_left_out(store: Store) -> None:
     await store.put_documents([owner()])
 
     assert ["alice"] == [one.id for one in await store.get_documents("owners", ["nobody", "alice"])]
@@ -52,13 +52,13 @@ async def test_what_is_not_there_is_left_out(store: FullStore) -> None:
     assert [] == await store.delete_documents([])
 
 
-async def test_nothing_is_created_twice(store: FullStore) -> None:
+async def test_nothing_is_created_twice(store: Store) -> None:
     assert [WriteStatus.APPLIED] == await results(store, owner(credits=1))
     assert [WriteStatus.CONFLICT] == await results(store, owner(credits=2))
     assert {"credits": 1} == (await kept(store)).data
 
 
-async def test_a_replacement_replaces_the_whole(store: FullStore) -> None:
+async def test_a_replacement_replaces_the_whole(store: Store) -> None:
     await store.put_documents([replace(owner(credits=1, plan="free"), expire_at=NOON)])
     before = await kept(store)
 
@@ -68,7 +68,7 @@ async def test_a_replacement_replaces_the_whole(store: FullStore) -> None:
     assert written.revision != before.revision
 
 
-async def test_a_stale_revision_changes_nothing(store: FullStore) -> None:
+async def test_a_stale_revision_changes_nothing(store: Store) -> None:
     await store.put_documents([owner(credits=1)])
     before = await kept(store)
     await store.put_documents([replace(before, data={"credits": 2})])
@@ -78,7 +78,7 @@ async def test_a_stale_revision_changes_nothing(store: FullStore) -> None:
     assert {"credits": 2} == (await kept(store)).data
 
 
-async def test_what_does_not_exist_cannot_be_replaced(store: FullStore) -> None:
+async def test_what_does_not_exist_cannot_be_replaced(store: Store) -> None:
     await store.put_documents([owner()])
     other = replace(await kept(store), id="bob")
 
@@ -86,7 +86,7 @@ async def test_what_does_not_exist_cannot_be_replaced(store: FullStore) -> None:
     assert [] == await store.get_documents("owners", ["bob"])
 
 
-async def test_what_is_made_again_is_another_one(store: FullStore) -> None:
+async def test_what_is_made_again_is_another_one(store: Store) -> None:
     """A guard from a former life must not hold."""
     await store.put_documents([owner(credits=1)])
     before = await kept(store)
@@ -98,7 +98,7 @@ async def test_what_is_made_again_is_another_one(store: FullStore) -> None:
     assert {"credits": 2} == (await kept(store)).data
 
 
-async def test_one_refusal_stops_no_other_write(store: FullStore) -> None:
+async def test_one_refusal_stops_no_other_write(store: Store) -> None:
     await store.put_documents([owner("bob")])
 
     answers = await results(store, owner("alice"), owner("bob"), owner("carol"))
@@ -106,7 +106,8 @@ async def test_one_refusal_stops_no_other_write(store: FullStore) -> None:
     assert [WriteStatus.APPLIED, WriteStatus.CONFLICT, WriteStatus.APPLIED] == answers
 
 
-async def test_of_many_at_once_one_wins(open_store: Callable[[], FullStore]) -> None:
+async def test_of_many_at_once_one_wins(open_store: Callable[[], Store], one_writer_wins: bool) -> None:
+    """Where several may get a success, one of them is what is stored."""
     stores = [open_store() for _ in range(4)]
     await stores[0].put_documents([owner(credits=0)])
     before = await kept(stores[0])
@@ -119,11 +120,11 @@ async def test_of_many_at_once_one_wins(open_store: Callable[[], FullStore]) -> 
     )
 
     won = [number for number, [written] in enumerate(answers, 1) if written.status is WriteStatus.APPLIED]
-    assert 1 == len(won)
-    assert {"credits": won[0]} == (await kept(stores[0])).data
+    assert (await kept(stores[0])).data in [{"credits": number} for number in won]
+    assert 1 == len(won) or not one_writer_wins
 
 
-async def test_kinds_are_listed_apart_and_by_id(store: FullStore) -> None:
+async def test_kinds_are_listed_apart_and_by_id(store: Store) -> None:
     await store.put_documents([owner(name) for name in ("d", "b", "a", "c")])
     await store.put_documents(
         [Document("audit", name, {"by": "alice"}) for name in ("a", "task@2.x", "task@1.y")]
@@ -136,7 +137,7 @@ async def test_kinds_are_listed_apart_and_by_id(store: FullStore) -> None:
     assert [] == await store.list_documents("channels")
 
 
-async def test_operations_are_counted_as_they_are_billed(store: FullStore) -> None:
+async def test_operations_are_counted_as_they_are_billed(store: Store) -> None:
     with store.count_operations() as operations:
         await store.put_documents([owner("alice"), owner("bob")])
         await store.get_documents("owners", ["alice", "nobody"])
@@ -147,7 +148,7 @@ async def test_operations_are_counted_as_they_are_billed(store: FullStore) -> No
     assert (2 + 2 + 1 + 1, 2, 1) == (operations.reads, operations.writes, operations.deletes)
 
 
-async def test_what_has_expired_may_be_removed_and_nothing_else(store: FullStore) -> None:
+async def test_what_has_expired_may_be_removed_and_nothing_else(store: Store) -> None:
     late, early = NOON + timedelta(days=1), NOON - timedelta(days=1)
     await store.put_documents(
         [replace(owner("late"), expire_at=late), replace(owner("early"), expire_at=early)]
@@ -160,7 +161,7 @@ async def test_what_has_expired_may_be_removed_and_nothing_else(store: FullStore
 
 
 @pytest.mark.parametrize("document_id", ["a.b-c_d@2026-11-20", "x" * 200])
-async def test_ids_may_be_what_the_contract_says(store: FullStore, document_id: str) -> None:
+async def test_ids_may_be_what_the_contract_says(store: Store, document_id: str) -> None:
     await store.put_documents([Document("meta", document_id, {"a": 1})])
 
     assert [document_id] == [one.id for one in await store.list_documents("meta")]

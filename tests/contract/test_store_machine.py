@@ -20,9 +20,9 @@ from functions.domain.storage import (
     WriteStatus,
 )
 from functions.domain.task import Task, shard_of
+from functions.interfaces import Store
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
-from tests.contract.places import FullStore
 from tests.fakes.bitable import FakeBitable
 from tests.support import profile
 from tests.support.bitable_places import Sheet
@@ -43,7 +43,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.documents: dict[str, Document] = {}
         self.old: list[Any] = [None]  # revisions there were, and none
 
-    def open(self) -> FullStore:
+    def open(self) -> Store:
         return SqliteStore(":memory:")
 
     def teardown(self) -> None:
@@ -137,7 +137,7 @@ class StoreMachine(RuleBasedStateMachine):
 class FirestoreMachine(StoreMachine):
     """The same on the emulator."""
 
-    def open(self) -> FullStore:
+    def open(self) -> Store:
         from functions.stores.firestore.store import (
             FirestoreStore,  # not needed, and slow, without an emulator
         )
@@ -148,7 +148,7 @@ class FirestoreMachine(StoreMachine):
 class BitableMachine(StoreMachine):
     """The same in a table of the local Feishu."""
 
-    def open(self) -> FullStore:
+    def open(self) -> Store:
         self.feishu = FakeBitable()
         self.do(self.feishu.start())
         return Sheet(self.feishu).store()

@@ -9,9 +9,9 @@ import pytest
 from functions.domain.storage import ConditionalWrite, VersionedTask, WriteStatus
 from functions.domain.task import Claim, Task
 from functions.domain.types import Status
+from functions.interfaces import Store
 from tests.conftest import NOON
 from tests.contract.documents import changing, create, ids, read
-from tests.contract.places import FullStore
 
 MakeTask = Callable[..., Task]
 UNTIL = NOON + timedelta(seconds=35)
@@ -22,21 +22,21 @@ def claiming(stored: VersionedTask, token: str = "tick.1") -> ConditionalWrite:
     return changing(stored, status=Status.RUNNING, claim=claim, next_run_at=UNTIL)
 
 
-async def results(store: FullStore, *writes: ConditionalWrite) -> list[WriteStatus]:
+async def results(store: Store, *writes: ConditionalWrite) -> list[WriteStatus]:
     return [written.status for written in await store.write(writes)]
 
 
-async def test_nothing_to_write_is_no_answers(store: FullStore) -> None:
+async def test_nothing_to_write_is_no_answers(store: Store) -> None:
     assert [] == await store.write([])
 
 
-async def test_a_created_task_is_there(store: FullStore, make_task: MakeTask) -> None:
+async def test_a_created_task_is_there(store: Store, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping"))
 
     assert stored == await read(store, "ping")
 
 
-async def test_ids_that_do_not_exist_are_left_out(store: FullStore, make_task: MakeTask) -> None:
+async def test_ids_that_do_not_exist_are_left_out(store: Store, make_task: MakeTask) -> None:
     await create(store, make_task("ping"), make_task("pong"))
 
     assert {"ping", "pong"} == set(ids(await store.get_tasks(["nobody", "pong", "ping"])))
@@ -44,7 +44,7 @@ async def test_ids_that_do_not_exist_are_left_out(store: FullStore, make_task: M
     assert [] == ids(await store.get_tasks([]))
 
 
-async def test_creating_what_exists_is_refused(store: FullStore, make_task: MakeTask) -> None:
+async def test_creating_what_exists_is_refused(store: Store, make_task: MakeTask) -> None:
     await create(store, make_task("ping", title="First"))
 
     assert [WriteStatus.CONFLICT] == await results(
@@ -53,14 +53,14 @@ async def test_creating_what_exists_is_refused(store: FullStore, make_task: Make
     assert "First" == (await read(store, "ping")).task.title
 
 
-async def test_changing_what_does_not_exist_is_refused(store: FullStore, make_task: MakeTask) -> None:
+async def test_changing_what_does_not_exist_is_refused(store: Store, make_task: MakeTask) -> None:
     [other] = await create(store, make_task("other"))
 
     assert [WriteStatus.CONFLICT] == await results(store, ConditionalWrite(make_task("ping"), other.revision))
     assert ["other"] == ids(await store.get_tasks(["ping", "other"]))
 
 
-async def test_a_change_is_applied_to_the_revision_it_expects(store: FullStore, make_task: MakeTask) -> None:
+async def test_a_change_is_applied_to_the_revision_it_expects(store: Store, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping"))
 
     [written] = await store.write([claiming(stored)])
@@ -69,7 +69,7 @@ async def test_a_change_is_applied_to_the_revision_it_expects(store: FullStore, 
     assert VersionedTask(claiming(stored).task, written.revision) == await read(store, "ping")
 
 
-async def test_the_answered_revision_guards_the_next_write(store: FullStore, make_task: MakeTask) -> None:
+async def test_the_answered_revision_guards_the_next_write(store: Store, make_task: MakeTask) -> None:
     """A settlement follows its claim without a read in between: that is what keeps a run at one read."""
     [stored] = await create(store, make_task("ping"))
     [claimed] = await store.write([claiming(stored)])
@@ -78,7 +78,7 @@ async def test_the_answered_revision_guards_the_next_write(store: FullStore, mak
     assert [WriteStatus.APPLIED] == await results(store, changing(mine, claim=None, status=Status.SCHEDULED))
 
 
-async def test_every_applied_write_makes_another_revision(store: FullStore, make_task: MakeTask) -> None:
+async def test_every_applied_write_makes_another_revision(store: Store, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping"))
     revisions = [stored.revision]
 
@@ -90,7 +90,7 @@ async def test_every_applied_write_makes_another_revision(store: FullStore, make
     assert 6 == len(set(revisions))
 
 
-async def test_a_stale_revision_is_refused(store: FullStore, make_task: MakeTask) -> None:
+async def test_a_stale_revision_is_refused(store: Store, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping"))
     await store.write([claiming(stored, "first.1")])
 
@@ -100,14 +100,14 @@ async def test_a_stale_revision_is_refused(store: FullStore, make_task: MakeTask
     assert "first.1" == claim.token
 
 
-async def test_the_same_write_twice_is_refused_the_second_time(store: FullStore, make_task: MakeTask) -> None:
+async def test_the_same_write_twice_is_refused_the_second_time(store: Store, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping"))
 
     assert [WriteStatus.APPLIED] == await results(store, claiming(stored))
     assert [WriteStatus.CONFLICT] == await results(store, claiming(stored))
 
 
-async def test_a_deleted_task_is_gone(store: FullStore, make_task: MakeTask) -> None:
+async def test_a_deleted_task_is_gone(store: Store, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping"))
 
     assert [WriteStatus.APPLIED] == await results(
@@ -117,7 +117,7 @@ async def test_a_deleted_task_is_gone(store: FullStore, make_task: MakeTask) -> 
     assert [] == ids(await store.fetch_due(NOON, limit=10))
 
 
-async def test_deleting_what_has_changed_is_refused(store: FullStore, make_task: MakeTask) -> None:
+async def test_deleting_what_has_changed_is_refused(store: Store, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping"))
     await store.write([claiming(stored)])
 
@@ -127,7 +127,7 @@ async def test_deleting_what_has_changed_is_refused(store: FullStore, make_task:
     assert ["ping"] == ids(await store.get_tasks(["ping"]))
 
 
-async def test_a_write_after_the_deletion_is_refused(store: FullStore, make_task: MakeTask) -> None:
+async def test_a_write_after_the_deletion_is_refused(store: Store, make_task: MakeTask) -> None:
     """A person who deletes a running task does not find it back when the run ends."""
     [stored] = await create(store, make_task("ping"))
     [claimed] = await store.write([claiming(stored)])
@@ -141,7 +141,7 @@ async def test_a_write_after_the_deletion_is_refused(store: FullStore, make_task
 
 
 async def test_a_write_meant_for_the_deleted_task_does_not_hit_its_successor(
-    store: FullStore, make_task: MakeTask
+    store: Store, make_task: MakeTask
 ) -> None:
     """Deleted and made again, word for word: still another document, with revisions of its own."""
     [first] = await create(store, make_task("ping"))
@@ -152,7 +152,7 @@ async def test_a_write_meant_for_the_deleted_task_does_not_hit_its_successor(
     assert Status.SCHEDULED is (await read(store, "ping")).task.status
 
 
-async def test_a_partial_write_leaves_the_rest_as_it_was(store: FullStore, make_task: MakeTask) -> None:
+async def test_a_partial_write_leaves_the_rest_as_it_was(store: Store, make_task: MakeTask) -> None:
     task = make_task(
         "ping", description="Kept", tags=["a"], memory={"seen": [1, None]}, retry={"maxAttempts": 7}
     )
@@ -177,7 +177,7 @@ async def test_a_partial_write_leaves_the_rest_as_it_was(store: FullStore, make_
     ],
 )
 async def test_a_field_can_go_back_to_its_default(
-    store: FullStore, make_task: MakeTask, field: str, value: Any, default: Any
+    store: Store, make_task: MakeTask, field: str, value: Any, default: Any
 ) -> None:
     await create(store, make_task("ping").model_copy(update={field: value}))
     stored = await read(store, "ping")
@@ -188,7 +188,7 @@ async def test_a_field_can_go_back_to_its_default(
     assert default == getattr((await read(store, "ping")).task, field)
 
 
-async def test_a_mapping_is_replaced_and_not_merged(store: FullStore, make_task: MakeTask) -> None:
+async def test_a_mapping_is_replaced_and_not_merged(store: Store, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping", memory={"old": 1, "both": {"old": 1}}))
 
     await store.write([changing(stored, memory={"both": {"new": 2}})])
@@ -197,7 +197,7 @@ async def test_a_mapping_is_replaced_and_not_merged(store: FullStore, make_task:
 
 
 async def test_an_edit_made_meanwhile_is_kept_and_the_result_written_on_top(
-    store: FullStore, make_task: MakeTask
+    store: Store, make_task: MakeTask
 ) -> None:
     [stored] = await create(store, make_task("ping"))
     [claimed] = await store.write([claiming(stored)])
@@ -212,7 +212,7 @@ async def test_an_edit_made_meanwhile_is_kept_and_the_result_written_on_top(
 
 
 async def test_each_write_stands_alone_and_is_answered_in_its_place(
-    store: FullStore, make_task: MakeTask
+    store: Store, make_task: MakeTask
 ) -> None:
     stale, gone, fine = await create(store, make_task("stale"), make_task("gone"), make_task("fine"))
     await store.write([claiming(stale), ConditionalWrite(gone.task, gone.revision, delete=True)])
@@ -231,7 +231,7 @@ async def test_each_write_stands_alone_and_is_answered_in_its_place(
     assert {"stale", "fine", "new"} == set(ids(await store.get_tasks(["stale", "gone", "fine", "new"])))
 
 
-async def test_a_thousand_writes_go_through_in_one_call(store: FullStore, make_task: MakeTask) -> None:
+async def test_a_thousand_writes_go_through_in_one_call(store: Store, make_task: MakeTask) -> None:
     tasks = [make_task(f"t{number}") for number in range(1000)]
 
     await create(store, *tasks)

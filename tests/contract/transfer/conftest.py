@@ -5,16 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from functions.interfaces import Store
 from functions.stores.sqlite.store import SqliteStore
 from tests.contract.conftest import make_run as make_run
 from tests.contract.conftest import place_of
-from tests.contract.places import FullStore, Place
+from tests.contract.places import Place
 
-Opened = Callable[[str], FullStore]
+Opened = Callable[[str], Store]
 
 
 @pytest.fixture
-async def source(tmp_path: Path) -> AsyncIterator[FullStore]:
+async def source(tmp_path: Path) -> AsyncIterator[Store]:
     """The store that is moved from, in a file of its own."""
     store = SqliteStore(str(tmp_path / "source.db"))
     yield store
@@ -31,7 +32,7 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 @pytest.fixture
-async def target(place: Place) -> AsyncIterator[FullStore]:
+async def target(place: Place) -> AsyncIterator[Store]:
     """The store that is moved to, empty."""
     store = place.open()
     yield store

@@ -25,6 +25,7 @@ from functions.domain.storage import (
 from functions.domain.task import Claim, QueuedRun, Task
 from functions.domain.types import OutcomeKind, Status, Trigger
 from functions.errors import InputError, StoreUnavailableError
+from functions.interfaces import Store
 from functions.services.paging import iter_runs
 from functions.stores.sqlite.store import SqliteStore
 from functions.transfer.archive.export import ExportResult, export_archive
@@ -32,7 +33,7 @@ from functions.transfer.archive.format import RecordCounts
 from functions.transfer.archive.restore import ImportResult, import_archive
 from tests.conftest import NOON
 from tests.contract.documents import create, read
-from tests.contract.places import FullStore, JsonPlace
+from tests.contract.places import JsonPlace
 from tests.contract.transfer.running import run_due
 from tests.support.profile import examples
 
@@ -47,11 +48,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "everything.jsonl"
 
 
-async def exported(store: FullStore, path: Path, *, now: datetime = AFTERWARDS) -> ExportResult:
+async def exported(store: Store, path: Path, *, now: datetime = AFTERWARDS) -> ExportResult:
     return await export_archive(store, path, clock=lambda: now, on_progress=lambda totals: None)
 
 
-async def imported(store: FullStore, path: Path, **options: Any) -> ImportResult:
+async def imported(store: Store, path: Path, **options: Any) -> ImportResult:
     return await import_archive(store, path, on_progress=lambda so_far: None, **options)
 
 
@@ -72,7 +73,7 @@ def rewrite(path: Path, *lines: str) -> None:
     path.write_text("".join(lines), encoding="utf-8")
 
 
-async def everything(store: FullStore) -> tuple[list[Any], list[Any], list[Any]]:
+async def everything(store: Store) -> tuple[list[Any], list[Any], list[Any]]:
     """All tasks, runs and documents, in an order that does not depend on the store."""
     after, tasks = "", []
     while found := (await store.list_tasks(TaskFilter(), after=after, limit=100)).tasks:
@@ -88,7 +89,7 @@ async def everything(store: FullStore) -> tuple[list[Any], list[Any], list[Any]]
     return tasks, runs, documents
 
 
-async def fill(store: FullStore, make_task: MakeTask, make_run: MakeRun) -> None:
+async def fill(store: Store, make_task: MakeTask, make_run: MakeRun) -> None:
     """Tasks in many states, history with moments that many share, and something on every shelf."""
     tasks = [
         make_task(f"t{number:04}", run_count=number, memory={"seen": [number, "ü", 0.5]})
@@ -119,7 +120,7 @@ async def fill(store: FullStore, make_task: MakeTask, make_run: MakeRun) -> None
 
 
 async def test_everything_comes_through_to_every_store(
-    source: FullStore, target: FullStore, path: Path, make_task: MakeTask, make_run: MakeRun
+    source: Store, target: Store, path: Path, make_task: MakeTask, make_run: MakeRun
 ) -> None:
     await fill(source, make_task, make_run)
 
@@ -132,7 +133,7 @@ async def test_everything_comes_through_to_every_store(
 
 
 async def test_everything_comes_through_a_store_and_on_to_another(
-    source: FullStore, target: FullStore, path: Path, tmp_path: Path, make_task: MakeTask, make_run: MakeRun
+    source: Store, target: Store, path: Path, tmp_path: Path, make_task: MakeTask, make_run: MakeRun
 ) -> None:
     """What a store hands on is as whole as what it was given."""
     await fill(source, make_task, make_run)
@@ -149,7 +150,7 @@ async def test_everything_comes_through_a_store_and_on_to_another(
 
 
 async def test_everything_comes_back_from_every_store(
-    source: FullStore, target: FullStore, path: Path, make_task: MakeTask, make_run: MakeRun
+    source: Store, target: Store, path: Path, make_task: MakeTask, make_run: MakeRun
 ) -> None:
     await fill(target, make_task, make_run)
 
@@ -160,7 +161,7 @@ async def test_everything_comes_back_from_every_store(
 
 
 async def test_importing_again_changes_nothing(
-    source: FullStore, target: FullStore, path: Path, make_task: MakeTask, make_run: MakeRun
+    source: Store, target: Store, path: Path, make_task: MakeTask, make_run: MakeRun
 ) -> None:
     await fill(source, make_task, make_run)
     await exported(source, path)
@@ -177,7 +178,7 @@ async def test_importing_again_changes_nothing(
 class Cut:
     """A store whose connection is cut at its *calls*-th write, after that was done."""
 
-    def __init__(self, store: FullStore, calls: int) -> None:
+    def __init__(self, store: Store, calls: int) -> None:
         self._store = store
         self._left = calls
 
@@ -202,7 +203,7 @@ class Cut:
 
 @pytest.mark.parametrize("calls", [1, 3, 7, 12, 15])
 async def test_an_import_that_was_cut_off_goes_on_without_doubles(
-    source: FullStore, tmp_path: Path, path: Path, make_task: MakeTask, make_run: MakeRun, calls: int
+    source: Store, tmp_path: Path, path: Path, make_task: MakeTask, make_run: MakeRun, calls: int
 ) -> None:
     await fill(source, make_task, make_run)
     await exported(source, path)
@@ -218,7 +219,7 @@ async def test_an_import_that_was_cut_off_goes_on_without_doubles(
 
 
 async def test_no_task_may_start_before_its_history_is_there(
-    source: FullStore, tmp_path: Path, path: Path, make_task: MakeTask, make_run: MakeRun
+    source: Store, tmp_path: Path, path: Path, make_task: MakeTask, make_run: MakeRun
 ) -> None:
     await fill(source, make_task, make_run)
     await exported(source, path)
@@ -244,7 +245,7 @@ def in_flight(make_task: MakeTask, **changes: Any) -> Task:
 
 
 async def test_a_task_that_runs_during_the_export_is_due_and_its_record_settles_it(
-    source: FullStore, tmp_path: Path, path: Path, make_task: MakeTask, make_run: MakeRun
+    source: Store, tmp_path: Path, path: Path, make_task: MakeTask, make_run: MakeRun
 ) -> None:
     await create(source, in_flight(make_task))
     run = make_run("busy", token="feed.3", attempt=1, finished_at=NOON + timedelta(seconds=1))
@@ -267,7 +268,7 @@ async def test_a_task_that_runs_during_the_export_is_due_and_its_record_settles_
 
 
 async def test_a_task_whose_end_nobody_recorded_is_tried_again(
-    source: FullStore, tmp_path: Path, path: Path, make_task: MakeTask
+    source: Store, tmp_path: Path, path: Path, make_task: MakeTask
 ) -> None:
     await create(source, in_flight(make_task))
     target = SqliteStore(str(tmp_path / "to.db"))
@@ -283,7 +284,7 @@ async def test_a_task_whose_end_nobody_recorded_is_tried_again(
 
 
 async def test_a_task_that_must_not_run_twice_is_not_tried_again(
-    source: FullStore, tmp_path: Path, path: Path, make_task: MakeTask
+    source: Store, tmp_path: Path, path: Path, make_task: MakeTask
 ) -> None:
     await create(source, in_flight(make_task, delivery="at_most_once"))
     target = SqliteStore(str(tmp_path / "to.db"))
@@ -351,7 +352,7 @@ async def test_what_ran_during_the_export_is_exported_as_it_then_was(
 
 
 async def test_what_differs_stays_and_is_told_unless_it_is_to_be_replaced(
-    source: FullStore, target: FullStore, path: Path, make_task: MakeTask
+    source: Store, target: Store, path: Path, make_task: MakeTask
 ) -> None:
     await create(source, make_task("a", title="There"), make_task("b"))
     await source.put_documents(
@@ -376,7 +377,7 @@ async def test_what_differs_stays_and_is_told_unless_it_is_to_be_replaced(
 
 
 async def test_who_listens_in_either_store_listens_afterwards(
-    source: FullStore, target: FullStore, path: Path
+    source: Store, target: Store, path: Path
 ) -> None:
     await source.put_documents([Document("listeners", "order.paid", {"tasks": ["a", "b"]})])
     await target.put_documents([Document("listeners", "order.paid", {"tasks": ["b", "c"]})])
@@ -391,7 +392,7 @@ async def test_who_listens_in_either_store_listens_afterwards(
 
 
 async def test_a_trial_changes_nothing(
-    source: FullStore, tmp_path: Path, path: Path, make_task: MakeTask, make_run: MakeRun
+    source: Store, tmp_path: Path, path: Path, make_task: MakeTask, make_run: MakeRun
 ) -> None:
     await fill(source, make_task, make_run)
     await exported(source, path)
@@ -405,7 +406,7 @@ async def test_a_trial_changes_nothing(
 
 
 async def test_a_file_without_its_end_is_refused_before_anything_is_written(
-    source: FullStore, target: FullStore, path: Path, make_task: MakeTask
+    source: Store, target: Store, path: Path, make_task: MakeTask
 ) -> None:
     await create(source, make_task("a"), make_task("b"))
     await exported(source, path)
@@ -426,7 +427,7 @@ async def test_a_file_without_its_end_is_refused_before_anything_is_written(
     ],
 )
 async def test_a_file_that_is_no_archive_of_ours_is_refused(
-    target: FullStore, path: Path, heading: str, says: str
+    target: Store, path: Path, heading: str, says: str
 ) -> None:
     rewrite(path, heading)
 
@@ -435,7 +436,7 @@ async def test_a_file_that_is_no_archive_of_ours_is_refused(
 
 
 async def test_a_bad_line_is_told_by_its_number_and_loses_nothing_else(
-    source: FullStore, target: FullStore, path: Path, make_task: MakeTask
+    source: Store, target: Store, path: Path, make_task: MakeTask
 ) -> None:
     await create(source, make_task("a"), make_task("b"), make_task("c"))
     await exported(source, path)
@@ -464,14 +465,14 @@ async def test_an_export_that_fails_leaves_the_file_that_was_there(tmp_path: Pat
 class _Gone(Cut):
     """A store that goes away once history is asked for."""
 
-    def __init__(self, store: FullStore) -> None:
+    def __init__(self, store: Store) -> None:
         super().__init__(store, 10**6)
 
     async def runs(self, **_: Any) -> list[Run]:
         raise StoreUnavailableError("gone")
 
 
-async def test_nobody_else_can_read_the_file(source: FullStore, path: Path) -> None:
+async def test_nobody_else_can_read_the_file(source: Store, path: Path) -> None:
     await exported(source, path)
 
     assert 0o600 == mode_of(path)
@@ -537,7 +538,7 @@ async def test_whatever_a_task_holds_comes_through(
 
 
 async def test_an_archive_is_lines_of_json_that_people_can_read(
-    source: FullStore, path: Path, make_task: MakeTask
+    source: Store, path: Path, make_task: MakeTask
 ) -> None:
     await create(source, make_task("a"))
     await exported(source, path)
@@ -562,7 +563,7 @@ class Mute(SqliteStore):
 
 
 async def test_a_write_whose_answer_was_lost_is_looked_up(
-    source: FullStore, tmp_path: Path, path: Path, make_task: MakeTask
+    source: Store, tmp_path: Path, path: Path, make_task: MakeTask
 ) -> None:
     await create(source, make_task("a"))
     await exported(source, path)

@@ -14,13 +14,13 @@ from functions.domain.storage import ConditionalWrite, TaskFilter, WriteStatus
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
+from functions.interfaces import Store
 from functions.stores.sqlite.store import SqliteStore
 from functions.transfer.foreign.entry import ForeignTasks, ImportDefaults
 from functions.transfer.foreign.formats import read_foreign
 from functions.transfer.foreign.save import ORIGIN, drop_ended, save_tasks
 from tests.conftest import NOON
 from tests.contract.documents import read
-from tests.contract.places import FullStore
 from tests.contract.transfer.running import run_due
 from tests.support.older_samples import read_sample
 
@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def store(path: Path) -> AsyncIterator[FullStore]:
+async def store(path: Path) -> AsyncIterator[Store]:
     opened = SqliteStore(str(path))
     yield opened
     await opened.close()
@@ -44,7 +44,7 @@ def older(**fields: Any) -> ForeignTasks:
     return read_foreign([("tasks.json", json.dumps([entry]))], ImportDefaults(NOON))
 
 
-async def adopted(store: FullStore, older: ForeignTasks, ids: NewId, *, now: datetime = NOON) -> Task:
+async def adopted(store: Store, older: ForeignTasks, ids: NewId, *, now: datetime = NOON) -> Task:
     await save_tasks(store, older.tasks, now=now, new_id=ids)
     return (await read(store, older.tasks[0].spec.id)).task
 
@@ -60,7 +60,7 @@ async def adopted(store: FullStore, older: ForeignTasks, ids: NewId, *, now: dat
     ],
 )
 async def test_the_next_run_is_the_first_after_the_last_one(
-    store: FullStore, ids: NewId, frequency: str, ran: str, next_run_at: datetime
+    store: Store, ids: NewId, frequency: str, ran: str, next_run_at: datetime
 ) -> None:
     task = await adopted(store, older(frequency=frequency, last_run_at=ran), ids)
 
@@ -68,7 +68,7 @@ async def test_the_next_run_is_the_first_after_the_last_one(
     assert ORIGIN == task.origin
 
 
-async def test_what_was_owed_runs_once_and_not_again(store: FullStore, path: Path, ids: NewId) -> None:
+async def test_what_was_owed_runs_once_and_not_again(store: Store, path: Path, ids: NewId) -> None:
     await adopted(store, older(last_run_at="2026-11-20T07:30:00Z"), ids)
 
     first = await run_due(path, ["copy"], at=NOON)
@@ -80,7 +80,7 @@ async def test_what_was_owed_runs_once_and_not_again(store: FullStore, path: Pat
     assert len(first) == len(second)
 
 
-async def test_a_last_run_in_the_future_was_none(store: FullStore, ids: NewId) -> None:
+async def test_a_last_run_in_the_future_was_none(store: Store, ids: NewId) -> None:
     found = older(last_run_at="2027-01-01T00:00:00Z")
 
     task = await adopted(store, found, ids)
@@ -89,13 +89,13 @@ async def test_a_last_run_in_the_future_was_none(store: FullStore, ids: NewId) -
     assert ["last_run_at"] == [note.field for note in found.notes if note.action == "left out"]
 
 
-async def test_nothing_runs_before_its_time(store: FullStore, path: Path, ids: NewId) -> None:
+async def test_nothing_runs_before_its_time(store: Store, path: Path, ids: NewId) -> None:
     await adopted(store, older(last_run_at="2026-11-20T11:59:00Z"), ids)
 
     assert [] == await run_due(path, ["copy"], at=NOON + timedelta(minutes=58))
 
 
-async def test_a_next_run_that_was_put_off_stays_put_off(store: FullStore, ids: NewId) -> None:
+async def test_a_next_run_that_was_put_off_stays_put_off(store: Store, ids: NewId) -> None:
     rows = [
         {
             "title": "Copy",
@@ -111,7 +111,7 @@ async def test_a_next_run_that_was_put_off_stays_put_off(store: FullStore, ids: 
     assert datetime(2026, 11, 23, 9, 0, tzinfo=UTC) == task.next_run_at
 
 
-async def test_importing_again_changes_nothing(store: FullStore, ids: NewId) -> None:
+async def test_importing_again_changes_nothing(store: Store, ids: NewId) -> None:
     first = read_sample("tasks.json", "rows.csv", "crontab")
     await save_tasks(store, first.tasks, now=NOON, new_id=ids)
     before = await store.list_tasks(TaskFilter())
@@ -122,7 +122,7 @@ async def test_importing_again_changes_nothing(store: FullStore, ids: NewId) -> 
     assert before == await store.list_tasks(TaskFilter())
 
 
-async def test_what_an_interrupted_import_left_undone_is_made_good(store: FullStore, ids: NewId) -> None:
+async def test_what_an_interrupted_import_left_undone_is_made_good(store: Store, ids: NewId) -> None:
     one = older(last_run_at="2026-11-20T11:20:00Z", frequency="0 */3 * * *")
     await save_tasks(store, [type(one.tasks[0])(one.tasks[0].spec)], now=NOON, new_id=ids)
 
@@ -132,7 +132,7 @@ async def test_what_an_interrupted_import_left_undone_is_made_good(store: FullSt
     assert NOON == task.next_occurrence
 
 
-async def test_a_task_that_has_run_here_keeps_its_own_state(store: FullStore, path: Path, ids: NewId) -> None:
+async def test_a_task_that_has_run_here_keeps_its_own_state(store: Store, path: Path, ids: NewId) -> None:
     one = older(last_run_at="2026-11-20T07:30:00Z")
     await adopted(store, one, ids)
     await run_due(path, ["copy"], at=NOON)
@@ -143,14 +143,14 @@ async def test_a_task_that_has_run_here_keeps_its_own_state(store: FullStore, pa
     assert before == await read(store, "copy")
 
 
-async def test_a_task_that_was_switched_off_stays_so(store: FullStore, ids: NewId) -> None:
+async def test_a_task_that_was_switched_off_stays_so(store: Store, ids: NewId) -> None:
     task = await adopted(store, older(enabled=False, last_run_at="2026-11-20T07:30:00Z"), ids)
 
     assert ("paused", None) == (task.status, task.next_run_at)
 
 
 async def test_tasks_that_are_there_are_not_removed(
-    store: FullStore, ids: NewId, make_task: Callable[..., Task]
+    store: Store, ids: NewId, make_task: Callable[..., Task]
 ) -> None:
     await store.write([ConditionalWrite(make_task("mine", origin=ORIGIN), None)])
 
@@ -159,7 +159,7 @@ async def test_tasks_that_are_there_are_not_removed(
     assert ["copy", "mine"] == [stored.task.id for stored in (await store.list_tasks(TaskFilter())).tasks]
 
 
-async def test_a_trial_changes_nothing(store: FullStore, ids: NewId) -> None:
+async def test_a_trial_changes_nothing(store: Store, ids: NewId) -> None:
     changes = await save_tasks(store, older().tasks, now=NOON, new_id=ids, dry_run=True)
 
     assert ["create"] == [change.action for change in changes]
@@ -207,7 +207,7 @@ class _Shop(BaseHTTPRequestHandler):
 
 
 async def test_tasks_of_each_kind_run_in_one_tick(
-    store: FullStore, path: Path, ids: NewId, tmp_path: Path
+    store: Store, path: Path, ids: NewId, tmp_path: Path
 ) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Shop)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("import_budget")  # its fixture is built once
-
 ROOT = Path(__file__).parents[2]
 
 # A process of its own: this one has loaded everything already.

@@ -14,8 +14,6 @@ from functions.http_client.trusted import TrustedHttpClient
 from tests.support.pubsub_emulator import emulated
 from tests.unit.gcp.test_pubsub import TOPIC, WITHIN, event, post, publisher
 
-pytestmark = pytest.mark.xdist_group("pubsub")  # its fixture is built once
-
 __all__ = ["post"]
 SUBSCRIPTION = "projects/cronfire-test/subscriptions/reader"
 

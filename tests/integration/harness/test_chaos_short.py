@@ -14,8 +14,9 @@ from tests.harness.chaos.report import as_json, as_markdown, as_text
 from tests.harness.chaos.run import Result, run
 from tests.harness.chaos.setup import Setup
 from tests.support.firestore_emulator import emulator_host
+from tests.support.shared import one_at_a_time
 
-pytestmark = pytest.mark.xdist_group("chaos")  # many processes each: one after the other
+pytestmark = pytest.mark.timeout(400)  # many processes each, one after the other
 
 SHORT = Setup(
     store="sqlite",
@@ -30,7 +31,7 @@ SHORT = Setup(
 
 
 def _chaos(setup: Setup, folder: Path) -> Result:
-    with asyncio.Runner(loop_factory=fast_loop(setup.speed)) as runner:
+    with one_at_a_time("chaos"), asyncio.Runner(loop_factory=fast_loop(setup.speed)) as runner:
         return runner.run(run(setup, folder, say=lambda _: None))
 
 

@@ -15,8 +15,7 @@ from functions.domain.task import Job, Task, TaskSpec
 from functions.domain.types import OutcomeKind, SkipReason
 from tests.harness.chaos.oracle import occurrences
 from tests.harness.simulation.year import World, spans
-
-pytestmark = pytest.mark.xdist_group("year")  # its fixture is built once
+from tests.support.shared import once_per_run
 
 START = datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC)
 END = datetime(2027, 1, 1, tzinfo=UTC)
@@ -85,9 +84,9 @@ async def live() -> Year:
 
 
 @pytest.fixture(scope="module")
-def year() -> Year:
-    """The year, lived once."""
-    return asyncio.run(live())
+def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
+    """The year, lived once: it takes some 20 seconds."""
+    return once_per_run(tmp_path_factory, "year", lambda: asyncio.run(live()))
 
 
 @pytest.mark.parametrize("policy", POLICIES)

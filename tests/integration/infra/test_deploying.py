@@ -1,6 +1,5 @@
 """`scripts/deploy` with stand-ins for gcloud and terraform; the container as far as a machine allows."""
 
-import fcntl
 import os
 import re
 import subprocess
@@ -12,6 +11,7 @@ import pytest
 import yaml
 
 from functions.config.settings import Settings
+from tests.support.shared import one_at_a_time
 
 pytestmark = pytest.mark.timeout(400)  # each waits for the others: all pack the same file of the checkout
 
@@ -39,10 +39,7 @@ def calls(tmp_path: Path) -> Iterator[Path]:
         (tmp_path / name).chmod(0o755)
     file = tmp_path / "calls"
     file.touch()
-    lock = ROOT / ".cronfire" / "deploying.lock"
-    lock.parent.mkdir(exist_ok=True)
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with one_at_a_time("deploying"):
         yield file
 
 

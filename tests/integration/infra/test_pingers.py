@@ -15,8 +15,6 @@ import yaml
 
 from tests.support.serving import ROOT, serving
 
-pytestmark = pytest.mark.xdist_group("pingers")  # its fixture is built once
-
 PINGERS = ROOT / "infra" / "pingers"
 SECRET = "a-secret-of-the-tests-with-32-characters"
 WITHIN_S = 60

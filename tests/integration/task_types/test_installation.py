@@ -22,8 +22,7 @@ class Installation:
     def __init__(self, folder: Path, **variables: str) -> None:
         self._folder = folder
         self._variables = variables
-        nothing = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / "functions", folder / "functions", ignore=nothing)
+        shutil.copytree(ROOT / "functions", folder / "functions")
 
     def drop(self, path: str, text: str) -> None:
         file = self._folder / path

@@ -1,24 +1,17 @@
 """The API against its own description: whatever is sent, no 5xx, and no answer that the description lacks."""
 
+from __future__ import annotations
+
 import itertools
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import schemathesis
 import uvicorn
 from hypothesis import HealthCheck, given, settings
-from schemathesis import Case
-from schemathesis.checks import not_a_server_error
-from schemathesis.core.result import Ok
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from functions.app import application
 from functions.config.settings import Settings
@@ -26,14 +19,9 @@ from functions.web.api import build_api
 from functions.web.app import with_limits
 from tests.unit.web.api.conftest import ADMIN, Call
 
-pytestmark = pytest.mark.xdist_group("openapi")  # its fixture is built once
+if TYPE_CHECKING:
+    import schemathesis  # half a second: only the process that runs these tests loads it
 
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-]
 OPERATIONS = (
     ("GET", "/api/tasks"),
     ("POST", "/api/tasks"),
@@ -90,10 +78,14 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def schema(address: str) -> schemathesis.BaseSchema:
+    import schemathesis
+
     return schemathesis.openapi.from_url(f"{address}/openapi.json")
 
 
 def test_every_operation_is_put_to_the_test(schema: schemathesis.BaseSchema) -> None:
+    from schemathesis.core.result import Ok
+
     operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
 
     assert set(OPERATIONS) == {(one.method.upper(), one.path) for one in operations}
@@ -102,7 +94,16 @@ def test_every_operation_is_put_to_the_test(schema: schemathesis.BaseSchema) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_no_request_breaks_the_contract(schema: schemathesis.BaseSchema, method: str, path: str) -> None:
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi import checks
+
     operation = schema[path][method]
+    kept = [
+        not_a_server_error,
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_schema_conformance,
+    ]
 
     @given(case=operation.as_strategy())
     @settings(
@@ -112,9 +113,9 @@ def test_no_request_breaks_the_contract(schema: schemathesis.BaseSchema, method:
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    def keep_it(case: Case[Any]) -> None:
+    def keep_it(case: schemathesis.Case[Any]) -> None:
         response = case.call(headers={"Authorization": f"Bearer {ADMIN}"}, timeout=20)
-        case.validate_response(response, checks=CHECKS)
+        case.validate_response(response, checks=kept)
 
     keep_it()
 

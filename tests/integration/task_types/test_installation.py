@@ -57,7 +57,7 @@ def run_once(installation: Installation, type_name: str, params: dict[str, Any])
 
 def test_a_file_in_the_folder_is_a_type_that_a_tick_runs(tmp_path: Path) -> None:
     """The very file that the guide shows."""
-    [source] = re.findall(r"```python\n(.*?)```", HOW_TO_WRITE_ONE, re.DOTALL)
+    source, *_ = re.findall(r"```python\n(.*?)```", HOW_TO_WRITE_ONE, re.DOTALL)
     installation = Installation(tmp_path)
     installation.drop("functions/task_types/greeting.py", source)
 
@@ -107,7 +107,7 @@ def test_commands_and_functions_are_off_unless_switched_on(tmp_path: Path) -> No
 
 def test_a_type_is_handed_no_secret_but_those_in_its_params(tmp_path: Path) -> None:
     """What it does not hold it cannot give away."""
-    [source] = re.findall(r"```python\n(.*?)```", HOW_TO_WRITE_ONE, re.DOTALL)
+    source, *_ = re.findall(r"```python\n(.*?)```", HOW_TO_WRITE_ONE, re.DOTALL)
     installation = Installation(tmp_path, TASK_SECRET_TAP=SECRET, TASK_SECRET_OTHER=f"{SECRET}-2")
     nosy = source.replace("Hello, {params.to_whom}", "{len(params.to_whom)} and {len(tools.secrets)}")
     installation.drop("functions/task_types/greeting.py", nosy)

@@ -118,13 +118,24 @@ def test_the_same_source_makes_the_same_zip_of_what_is_deployed_alone(calls: Pat
         deploy(calls, *WHERE, "--plan")
         zips.append((ROOT / ".cronfire" / "source.zip").read_bytes())
 
-    names = zipfile.ZipFile(ROOT / ".cronfire" / "source.zip").namelist()
+    packed = zipfile.ZipFile(ROOT / ".cronfire" / "source.zip")
+    names = packed.namelist()
     assert zips[0] == zips[1]
     assert {"main.py", "requirements.txt", "functions/engine/tick.py"} <= set(names)
     assert [] == [name for name in names if name.startswith("tests") or "__pycache__" in name]
     assert [] == [
         name for name in names if not name.startswith(("functions/", "main.py", "requirements.txt"))
     ]
+
+
+def test_google_installs_what_was_tested(calls: Path) -> None:
+    """It reads requirements.txt; the lock in its place has every package with version and hashes."""
+    deploy(calls, *WHERE, "--plan")
+
+    packed = zipfile.ZipFile(ROOT / ".cronfire" / "source.zip").read("requirements.txt")
+    assert (ROOT / "requirements.lock").read_bytes() == packed
+    # So Google's builder finds that the framework is among them, and adds none of its own.
+    assert re.search(rb"(?m)^functions-framework\b([^-]|$)", packed)
 
 
 # -- the container -----------------------------------------------------------------------------------------
@@ -135,7 +146,7 @@ def test_the_image_runs_as_a_user_of_its_own_and_holds_what_is_deployed() -> Non
     kept = (CONTAINER / "Dockerfile.dockerignore").read_text().split()
 
     assert text.index("USER cronfire") < text.index('CMD ["sh"')
-    assert {"*", "!main.py", "!requirements.txt", "!functions"} <= set(kept)
+    assert {"*", "!main.py", "!requirements.lock", "!functions"} <= set(kept)
     for source in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.M):
         assert all((ROOT / one).exists() for one in source.split())
 

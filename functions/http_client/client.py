@@ -53,9 +53,46 @@ class HttpClient(httpx.AsyncClient):
         for name in ("Accept-Encoding", "Connection"):  # the transport's own affair
             del self.headers[name]
 
-    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
-        """As httpx's, but each URL is parsed once: the same tasks come again and again."""
-        return super().build_request(method, _parse_url(url) if isinstance(url, str) else url, **options)
+    def build_request(
+        self,
+        method: str,
+        url: httpx.URL | str,
+        *,
+        content: Any = None,
+        headers: Any = None,
+        timeout: Any = _DEFAULT,
+        extensions: Any = None,
+        **others: Any,
+    ) -> httpx.Request:
+        """As httpx's, but values of headers may be any text, sent as UTF-8.
+
+        Each URL is parsed once, as the same tasks come again and again; and without `params`, `cookies` and
+        the other bodies there is less to merge: a third of the time.
+        """
+        if isinstance(url, str):
+            url = _parse_url(url)
+        headers = httpx.Headers(headers, encoding="utf-8")
+        if url.is_relative_url or any(value is not None for value in others.values()):
+            return super().build_request(
+                method,
+                url,
+                content=content,
+                headers=headers,
+                timeout=timeout,
+                extensions=extensions,
+                **others,
+            )
+        given = headers.raw
+        names = {name.lower() for name, _ in given}
+        merged = [pair for pair in self.headers.raw if pair[0].lower() not in names] + given
+        limits = self.timeout if timeout is _DEFAULT else httpx.Timeout(timeout)
+        return httpx.Request(
+            method,
+            url,
+            content=content,
+            headers=merged,
+            extensions={"timeout": limits.as_dict(), **(extensions or {})},
+        )
 
     async def send(
         self,

@@ -3,6 +3,7 @@
 import codecs
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 
 from functions.http_client import FetchError
 
@@ -93,6 +94,7 @@ class _GzipDecoder:
 _TRUSTED_CODECS = ("iso-8859-", "windows-125", "cp125", "gb", "big5", "shift_jis", "euc-", "koi8-", "utf-16")
 
 
+@lru_cache(maxsize=256)
 def trusted_charset(content_type: str) -> str:
     """Return the declared charset if it is on the list; others may take quadratic time to decode."""
     _, _, named = content_type.lower().partition("charset=")

@@ -82,14 +82,11 @@ class TrustedHttpClient:
         Raises:
             PostError: No answer within *timeout_s* seconds, or none at all.
         """
-        client = self._client()
-        from functions.http_client.httpx import httpx  # loaded by now
-
         try:
-            response = await client.request(
+            response = await self._client().request(
                 method,
                 url,
-                headers=httpx.Headers(headers, encoding="utf-8"),
+                headers=dict(headers),
                 content=body,
                 timeout=timeout_s,
                 extensions={"max_body_bytes": max_bytes},

@@ -23,7 +23,6 @@ from functions.task_types.support.responses import (
     is_truncated,
     response_text,
     retry_after,
-    utf8_headers,
 )
 
 EXAMPLE: dict[str, Any] = {
@@ -76,7 +75,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     async with tools.http.stream(
         params.method,
         params.url,
-        headers=utf8_headers(params.headers),
+        headers=params.headers,
         follow_redirects=params.follow_redirects,
         timeout=params.timeout_seconds,
     ) as response:

@@ -31,7 +31,6 @@ from functions.task_types.support.responses import (
     resolve_json_pointer,
     response_text,
     retry_after,
-    utf8_headers,
 )
 
 __all__ = ["EXAMPLE", "ONLY_REFERENCES", "Params", "perform"]
@@ -107,7 +106,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     response = await tools.http.request(
         params.method,
         _with_query(params.url, params.query),
-        headers=utf8_headers(_request_headers(job, content_type, params)),
+        headers=_request_headers(job, content_type, params),
         content=body,
         follow_redirects=follow,
         timeout=params.timeout_seconds,

@@ -19,7 +19,6 @@ from functions.task_types.support.responses import (
     is_retryable_status,
     is_truncated,
     retry_after,
-    utf8_headers,
 )
 
 # What the task remembers between runs, and which entries are new.
@@ -143,7 +142,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     state = FeedState.from_memory(job.memory, url=params.feed_url)
     response = await tools.http.get(
         params.feed_url,
-        headers=utf8_headers({"Accept": _ACCEPT} | state.conditional_headers),
+        headers={"Accept": _ACCEPT} | state.conditional_headers,
         timeout=params.timeout_seconds,
         extensions={"max_body_bytes": MAX_FEED_BYTES},
     )

@@ -1,7 +1,6 @@
 """Reading an HTTP response: retryable statuses, Retry-After, text, errors, and values inside JSON."""
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -53,11 +52,6 @@ def is_truncated(response: httpx.Response) -> bool:
 def elapsed_ms(response: httpx.Response) -> int:
     """Return the time from the start of the call, redirects included, to the headers."""
     return int(response.extensions.get("elapsed_ms", 0))
-
-
-def utf8_headers(headers: Mapping[str, str]) -> httpx.Headers:
-    """Return *headers* for a request; httpx by itself encodes values as ASCII only."""
-    return httpx.Headers(headers, encoding="utf-8")
 
 
 def http_failure(exc: BaseException, *, now: datetime) -> Outcome | None:

@@ -512,3 +512,16 @@ def test_a_tick_builds_its_client_once_and_anew_after_it_is_closed() -> None:
         return first
 
     asyncio.run(use())
+
+
+async def test_query_json_and_form_are_httpx_s(serve: Serve, make_client: MakeClient) -> None:
+    server = await serve(answer())
+    client = make_client(server)
+
+    await client.post(server.url, params={"q": "a b"}, json={"n": 1}, headers={"X-Note": "ü"})
+    await client.put(server.url, data={"a": "b c"})
+
+    first, second = server.requests
+    assert ("POST /?q=a+b HTTP/1.1", b'{"n":1}') == (first.line, first.body)
+    assert ("ü", "application/json") == (first.headers["x-note"], first.headers["content-type"])
+    assert (b"a=b+c", USER_AGENT) == (second.body, second.headers["user-agent"])

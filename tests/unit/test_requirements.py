@@ -104,16 +104,15 @@ def test_what_is_declared_is_imported() -> None:
 
 @pytest.mark.parametrize(("lock", "requirements"), LOCKS.items())
 def test_a_lock_has_each_requirement_in_its_version(lock: str, requirements: str) -> None:
-    """scripts/lock writes it anew after a change of the requirements."""
-    wanted = direct(["requirements.txt", requirements])
+    wanted = direct(["requirements.txt", requirements]).items()
 
-    assert wanted == {name: version for name, version in locked(lock_text(lock)).items() if name in wanted}
+    assert set() == wanted - locked(lock_text(lock)).items(), "run scripts/lock"
 
 
 def test_what_is_tested_is_what_is_deployed() -> None:
     deployed, tested = (locked(lock_text(name)) for name in LOCKS)
 
-    assert deployed.items() <= tested.items()
+    assert set() == deployed.items() - tested.items(), "run scripts/lock"
 
 
 @pytest.mark.parametrize("lock", LOCKS)

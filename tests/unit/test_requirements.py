@@ -37,7 +37,7 @@ LOCKED = re.compile(
 
 
 def canonical(name: str) -> str:
-    """PyPI takes `PyJWT`, `pyjwt` and `typing_extensions`, `typing-extensions` for the same."""
+    """pip takes `PyJWT`, `pyjwt` and `typing_extensions`, `typing-extensions` for the same."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

@@ -32,7 +32,7 @@ def main(port: int, emulator: str, queue: str) -> None:
             request = tasks_v2.CreateTaskRequest()
             status, answer = 200, "{}"
             try:
-                json_format.ParseDict(body, request._pb)
+                json_format.ParseDict(body, tasks_v2.CreateTaskRequest.pb(request))
                 request.parent = self.path.removeprefix("/v2/").removesuffix("/tasks")
                 client.create_task(request, timeout=WITHIN_S)
             except json_format.ParseError as exc:

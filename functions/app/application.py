@@ -157,8 +157,13 @@ class App:
         late = self._watchdog.check(
             oldest_due_at, found_at=started_at, last_tick=self._last_tick_at, within=within
         )
-        beat = self._heartbeat.send(within=within) if self._heartbeat else asyncio.sleep(0)
-        await asyncio.gather(late, beat, self._flush_traces())
+        others = [self._heartbeat.send(within=within)] if self._heartbeat else []
+        if self._tracing is not None:
+            others.append(self._tracing.flush())
+        if others:
+            await asyncio.gather(late, *others)
+        else:
+            await late
 
     async def run_worker(self, assignment: WorkerAssignment, budget: TimeBudget) -> Mapping[str, object]:
         """Run what is due of *assignment*, as a worker; return the report."""

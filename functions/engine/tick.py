@@ -89,13 +89,14 @@ class _Tick:
     def __init__(self, dependencies: TickDependencies, budget: TimeBudget) -> None:
         self.report = TickReport()
         self.deadline = Deadline(dependencies.clock(), budget)
+        self._respond_by = self.deadline.respond_by
         self._dependencies = dependencies
         self._clock = dependencies.clock
         self._writer = TickWriter(
             dependencies.store,
             tick_id=dependencies.new_tick_id(),
             clock=dependencies.clock,
-            deadline=self.deadline.respond_by,
+            deadline=self._respond_by,
         )
         self._due = DueTasks(dependencies.store, self.report)
         self._results = Results(self._writer, self.report, dependencies)
@@ -131,16 +132,15 @@ class _Tick:
 
     async def notify(self) -> None:
         """Deliver the notifications of what was written, then publish its events."""
-        respond_by = self.deadline.respond_by
         await deliver_notifications(
             list(self._results.tasks_to_notify.values()),
             notify=self._dependencies.notify,
             routing=self._dependencies.routing,
             writer=self._writer,
             clock=self._clock,
-            answer_by=respond_by,
+            answer_by=self._respond_by,
         )
-        self.report.publish_failures = await self._results.event_buffer.publish(answer_by=respond_by)
+        self.report.publish_failures = await self._results.event_buffer.publish(answer_by=self._respond_by)
 
     async def shut_down(self) -> None:
         """Leave nothing running and nothing decided unwritten, whatever ended the tick."""
@@ -301,6 +301,4 @@ class _Tick:
             return
         backlog = bool(self._due.may_have_more or self._due.waiting or self.report.postponed)
         self.report.postponed += self._handoff.pending
-        self.report.handed_off = await self._handoff.submit(
-            backlog=backlog, answer_by=self.deadline.respond_by
-        )
+        self.report.handed_off = await self._handoff.submit(backlog=backlog, answer_by=self._respond_by)

@@ -26,7 +26,7 @@ from functions.http_client.addresses import ANY_PORT
 from functions.http_client.client import HttpClient
 from functions.http_client.errors import as_httpx_error
 from functions.http_client.httpx import httpx
-from functions.http_client.redirects import checked_request
+from functions.http_client.requests import checked_request
 from functions.services.apply import apply_plan
 from functions.services.paging import all_tasks, iter_runs
 from functions.stores.sqlite.store import SqliteStore

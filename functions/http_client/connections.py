@@ -22,8 +22,7 @@ from aiohttp.connector import Connection
 
 from functions.http_client import BlockedRequestError, FetchError
 from functions.http_client.addresses import AddressPolicy, parse_ip
-from functions.http_client.errors import ADDRESS_NOT_ALLOWED, AddressNotAllowedError, to_fetch_error
-from functions.http_client.redirects import OutgoingRequest
+from functions.http_client.errors import ADDRESS_NOT_ALLOWED, AddressNotAllowedError
 
 # -- resolving host names, without a slow name server delaying other calls ------------------
 
@@ -105,24 +104,11 @@ class Connections:
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def send(self, call: OutgoingRequest) -> aiohttp.ClientResponse:
-        """Return the answer to *call* once its headers are here; redirects are answers.
-
-        aiohttp sends a GET, HEAD, OPTIONS, PUT or DELETE once more when its connection breaks before any
-        answer, as RFC 9110 allows: the other side may have closed a connection just as it was used again.
-
-        Raises:
-            FetchError: No answer came; BlockedRequestError when its address is not allowed.
-        """
-        session = self._session
-        if session is None or self._loop is not asyncio.get_running_loop():
-            session = self._open_session()
-        try:
-            return await session.request(
-                call.method, call.url, headers=call.headers, data=call.body, allow_redirects=False
-            )
-        except (aiohttp.ClientError, OSError, ValueError) as exc:
-            raise to_fetch_error(exc) from None  # the cause would show the address
+    def session(self) -> aiohttp.ClientSession:
+        """Return the session of the running loop, in which calls are made."""
+        if self._session is None or self._loop is not asyncio.get_running_loop():
+            self._session = self._open_session()
+        return self._session
 
     async def close(self) -> None:
         """Close every connection; calls under way fail. A later call opens new ones."""
@@ -135,7 +121,7 @@ class Connections:
         if self._session is not None:
             self._session.detach()  # its loop has ended, and its connections with it
         self._loop = asyncio.get_running_loop()
-        self._session = aiohttp.ClientSession(
+        return aiohttp.ClientSession(
             connector=self._build_connector(),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=_NO_TIMEOUT,
@@ -147,7 +133,6 @@ class Connections:
             max_field_size=_MAX_HEADER_BYTES,
             max_headers=_MAX_HEADERS,
         )
-        return self._session
 
     def _build_connector(self) -> aiohttp.TCPConnector:
         options: dict[str, Any] = {"keepalive_timeout": self._keepalive_s}
@@ -165,7 +150,7 @@ class Connections:
 
 
 def current_certificate() -> Certificate | None:
-    """Return the certificate behind the latest answer of `Connections.send` to this task; None on http."""
+    """Return the certificate behind the latest answer to this task; None on http."""
     return _certificate.get()
 
 

@@ -1,7 +1,4 @@
-"""One request as it goes out, and the rule of redirects: what is sent on, and where to."""
-
-from dataclasses import dataclass
-from functools import lru_cache
+"""The rule of redirects: what is sent on, and where to."""
 
 from multidict import CIMultiDict
 from yarl import URL
@@ -9,82 +6,7 @@ from yarl import URL
 from functions.http_client import BlockedRequestError
 from functions.http_client.addresses import Ports
 from functions.http_client.httpx import httpx
-from functions.http_client.requests import METHODS, check_header, check_length, check_parsed_url, lower_first
-
-
-@dataclass(frozen=True, slots=True)
-class OutgoingRequest:
-    """One request as it will be sent.
-
-    Attributes:
-        url: Encoded already: its path and query go out byte for byte.
-    """
-
-    method: str
-    url: URL
-    headers: CIMultiDict[str]
-    body: bytes | None
-
-
-def outgoing_request(request: httpx.Request, body: bytes) -> OutgoingRequest:
-    """Return *request* as it will be sent, unchecked.
-
-    What frames the message (`Host`, `Content-Length`, `Transfer-Encoding`) is left to the connection.
-    """
-    headers = CIMultiDict(
-        (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
-        for name, value in request.headers.raw
-        if name.lower() not in _FRAMING
-    )
-    headers.setdefault("Accept-Encoding", "gzip")  # what can be unpacked within a bound
-    return OutgoingRequest(request.method, _parse(str(request.url)), headers, body or None)
-
-
-def checked_request(request: httpx.Request, body: bytes, ports: Ports) -> OutgoingRequest:
-    """Return *request* as it will be sent, once everything about it is found to be allowed.
-
-    Raises:
-        BlockedRequestError: Something about it is not; the reason says what to change.
-    """
-    if request.method not in METHODS:
-        raise BlockedRequestError(f"The method is not allowed; allowed are {', '.join(sorted(METHODS))}")
-    headers = CIMultiDict[str]()
-    for raw_name, raw_value in request.headers.raw:
-        if (framing := raw_name.lower()) in _FRAMING and raw_value == _own_framing(framing, request, body):
-            continue  # httpx's own
-        name, value = raw_name.decode("latin-1"), raw_value.decode("utf-8", "surrogateescape")
-        check_header(name, value)
-        headers.add(name, value)
-    headers.add("Accept-Encoding", "gzip")
-    return OutgoingRequest(request.method, _parse_and_check(str(request.url), ports), headers, body or None)
-
-
-_FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding"})
-
-
-def _own_framing(name: bytes, request: httpx.Request, body: bytes) -> bytes:
-    """Return what httpx itself writes into the header *name*; any other value is a user's."""
-    if name == b"host":
-        return request.url.netloc
-    return b"%d" % len(body) if name == b"content-length" else b"chunked"
-
-
-@lru_cache(maxsize=2048)  # the same tasks come again and again, often a thousand in a tick
-def _parse_and_check(text: str, ports: Ports) -> URL:
-    check_length(text)
-    return check_parsed_url(_parse(text), ports)
-
-
-def _parse(text: str) -> URL:
-    try:
-        url = URL(text, encoded=True)
-        _ = url.port  # of an encoded URL, host and port are read only when they are asked for
-    except ValueError:
-        raise BlockedRequestError("The URL cannot be read; write it like https://example.com/path") from None
-    return url
-
-
-# -- redirects ------------------------------------------------------------------------------
+from functions.http_client.requests import OutgoingRequest, check_parsed_url, lower_first, parse_encoded_url
 
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 
@@ -147,7 +69,7 @@ def _resolve_target(current: URL, location: str, ports: Ports) -> URL:
     except (httpx.InvalidURL, ValueError):
         raise BlockedRequestError("The redirect was not followed: its target is not a URL") from None
     try:
-        url = check_parsed_url(_parse(target), ports)
+        url = check_parsed_url(parse_encoded_url(target), ports)
     except BlockedRequestError as exc:
         raise BlockedRequestError(f"The redirect was not followed: {lower_first(exc.reason)}") from None
     if current.scheme == "https" and url.scheme == "http":

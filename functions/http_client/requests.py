@@ -1,13 +1,19 @@
-"""Checks of a user's request before it is sent: URL and headers; without the HTTP library."""
+"""A request before it is sent: the checks of what a user gave, and its form on the way out."""
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
+from multidict import CIMultiDict
 from yarl import URL
 
 from functions.http_client import BlockedRequestError
 from functions.http_client.addresses import ANY_PORT, Ports, parse_ip
+
+if TYPE_CHECKING:  # a URL is also checked where no client is loaded
+    from functions.http_client.httpx import httpx
 
 # -- URLs -----------------------------------------------------------------------------------
 
@@ -146,6 +152,82 @@ def _check_header_name(name: str) -> None:
     lower = name.lower()
     if lower in _FORBIDDEN or lower.startswith(_FORBIDDEN_PREFIXES):
         raise BlockedRequestError(f"The header {name[:64]} is not allowed; remove it")
+
+
+# -- the request on its way out ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingRequest:
+    """One request as it will be sent.
+
+    Attributes:
+        url: Encoded already: its path and query go out byte for byte.
+    """
+
+    method: str
+    url: URL
+    headers: CIMultiDict[str]
+    body: bytes | None
+
+
+def outgoing_request(request: "httpx.Request", body: bytes) -> OutgoingRequest:
+    """Return *request* as it will be sent, unchecked.
+
+    What frames the message (`Host`, `Content-Length`, `Transfer-Encoding`) is left to the connection.
+    """
+    headers = CIMultiDict(
+        (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
+        for name, value in request.headers.raw
+        if name.lower() not in _FRAMING
+    )
+    headers.setdefault("Accept-Encoding", "gzip")  # what can be unpacked within a bound
+    return OutgoingRequest(request.method, parse_encoded_url(str(request.url)), headers, body or None)
+
+
+def checked_request(request: "httpx.Request", body: bytes, ports: Ports) -> OutgoingRequest:
+    """Return *request* as it will be sent, once everything about it is found to be allowed.
+
+    Raises:
+        BlockedRequestError: Something about it is not; the reason says what to change.
+    """
+    if request.method not in METHODS:
+        raise BlockedRequestError(f"The method is not allowed; allowed are {', '.join(sorted(METHODS))}")
+    headers = CIMultiDict[str]()
+    for raw_name, raw_value in request.headers.raw:
+        if (framing := raw_name.lower()) in _FRAMING and raw_value == _own_framing(framing, request, body):
+            continue  # httpx's own
+        name, value = raw_name.decode("latin-1"), raw_value.decode("utf-8", "surrogateescape")
+        check_header(name, value)
+        headers.add(name, value)
+    headers.add("Accept-Encoding", "gzip")
+    return OutgoingRequest(request.method, _check_encoded_url(str(request.url), ports), headers, body or None)
+
+
+_FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding"})
+
+
+def _own_framing(name: bytes, request: "httpx.Request", body: bytes) -> bytes:
+    """Return what httpx itself writes into the header *name*; any other value is a user's."""
+    if name == b"host":
+        return request.url.netloc
+    return b"%d" % len(body) if name == b"content-length" else b"chunked"
+
+
+@lru_cache(maxsize=2048)  # the same tasks come again and again, often a thousand in a tick
+def _check_encoded_url(text: str, ports: Ports) -> URL:
+    check_length(text)
+    return check_parsed_url(parse_encoded_url(text), ports)
+
+
+def parse_encoded_url(text: str) -> URL:
+    """Return *text* as a URL that goes out byte for byte; encoded as it is."""
+    try:
+        url = URL(text, encoded=True)
+        _ = url.port  # of an encoded URL, host and port are read only when they are asked for
+    except ValueError:
+        raise BlockedRequestError("The URL cannot be read; write it like https://example.com/path") from None
+    return url
 
 
 def lower_first(sentence: str) -> str:

@@ -30,14 +30,8 @@ from functions.http_client.addresses import Ports
 from functions.http_client.connections import Connections, current_certificate
 from functions.http_client.errors import as_httpx_error, timeout_error, to_fetch_error
 from functions.http_client.httpx import httpx
-from functions.http_client.redirects import (
-    REDIRECT_STATUSES,
-    OutgoingRequest,
-    checked_request,
-    next_request,
-    outgoing_request,
-)
-from functions.http_client.requests import lower_first
+from functions.http_client.redirects import REDIRECT_STATUSES, next_request
+from functions.http_client.requests import OutgoingRequest, checked_request, lower_first, outgoing_request
 from functions.http_client.responses import read_body, trusted_charset
 
 MAX_BODY_BYTES = 65_536
@@ -87,7 +81,24 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self, call: OutgoingRequest, options: Mapping[str, Any]
     ) -> tuple[OutgoingRequest, aiohttp.ClientResponse]:
         """Return the answer, and the request it belongs to."""
-        return call, await self._connections.send(call)
+        return call, await self._send(call)
+
+    async def _send(self, call: OutgoingRequest) -> aiohttp.ClientResponse:
+        """Return the answer to *call* once its headers are here; redirects are answers.
+
+        aiohttp sends a GET, HEAD, OPTIONS, PUT or DELETE once more when its connection breaks before any
+        answer, as RFC 9110 allows: the other side may have closed a connection just as it was used again.
+
+        Raises:
+            FetchError: No answer came; BlockedRequestError when its address is not allowed.
+        """
+        session = self._connections.session()
+        try:
+            return await session.request(
+                call.method, call.url, headers=call.headers, data=call.body, allow_redirects=False
+            )
+        except (aiohttp.ClientError, OSError, ValueError) as exc:
+            raise to_fetch_error(exc) from None  # the cause would show the address
 
 
 class GuardedTransport(AiohttpTransport):
@@ -112,7 +123,7 @@ class GuardedTransport(AiohttpTransport):
     async def _exchange(
         self, call: OutgoingRequest, options: Mapping[str, Any]
     ) -> tuple[OutgoingRequest, aiohttp.ClientResponse]:
-        answer = await self._connections.send(call)
+        answer = await self._send(call)
         max_redirects = options.get("max_redirects", MAX_REDIRECTS)
         if answer.status in REDIRECT_STATUSES and max_redirects > 0 and self._only_origin is None:
             return await self._follow_redirects(call, answer, max_redirects)
@@ -144,7 +155,7 @@ class GuardedTransport(AiohttpTransport):
 
     async def _send_redirected(self, request: OutgoingRequest) -> aiohttp.ClientResponse:
         try:
-            return await self._connections.send(request)
+            return await self._send(request)
         except BlockedRequestError as exc:
             raise BlockedRequestError(f"The redirect was not followed: {lower_first(exc.reason)}") from None
 

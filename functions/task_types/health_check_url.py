@@ -81,14 +81,14 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     ) as response:
         if params.body_contains is not None and response.status_code in params.expected_status:
             await response.aread()
+    latency_ms = elapsed_ms(response)
     days_left = _certificate_days_left(response, now=job.started_at)
-    metrics = {"status": response.status_code, "latencyMs": elapsed_ms(response)}
+    metrics = {"status": response.status_code, "latencyMs": latency_ms}
     if days_left is not None:
         metrics["certificateDaysLeft"] = days_left
     fault = _find_problem(response, days_left, params)
     if fault is None:
-        summary = f"Answered {response.status_code} in {elapsed_ms(response)} ms"
-        return succeeded(summary, metrics=metrics)
+        return succeeded(f"Answered {response.status_code} in {latency_ms} ms", metrics=metrics)
     is_temporary = response.status_code in _RETRY_AFTER_STATUSES
     wait = retry_after(response, now=job.started_at) if is_temporary else None
     return failed(fault, retry_after=wait, metrics=metrics)

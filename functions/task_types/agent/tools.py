@@ -16,8 +16,8 @@ from urllib.parse import urljoin
 from functions.http_client import BlockedRequestError, FetchError
 from functions.http_client.addresses import ANY_PORT
 from functions.http_client.httpx import httpx
-from functions.http_client.redirects import OutgoingRequest, checked_request, next_request
-from functions.http_client.requests import check_url
+from functions.http_client.redirects import next_request
+from functions.http_client.requests import OutgoingRequest, check_url, checked_request
 from functions.task_types.agent.model_api import ToolCall
 from functions.task_types.support.feeds import NotAFeedError, parse_feed, safe_http_url
 from functions.task_types.support.responses import is_truncated, response_text

@@ -59,7 +59,7 @@ class Trace:
 
     def record(self, frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code
-        if event != "call" or not code.co_flags & OPTIMIZED:
+        if event != "call" or not code.co_flags & OPTIMIZED or _is_import(frame.f_back):
             return
         path = code.co_filename
         if path.startswith(f"{self.root}/functions/") or path == f"{self.root}/main.py":
@@ -68,6 +68,11 @@ class Trace:
                 self.hops += 1
             self.modules.add(path)
             self._last[thread] = path
+
+
+def _is_import(caller: FrameType | None) -> bool:
+    """Whether *caller* is a module's own code: what it calls is a part of the import."""
+    return caller is not None and caller.f_code.co_name == "<module>"
 
 
 _open: list[Trace] = []

@@ -1,114 +1,29 @@
-"""Real processes on the readable files: they race, they are killed at every step, they run out of disk."""
+"""Real processes on the readable files: they are killed at every step, and find disks full and read-only.
 
-import json
-import signal
+See test_file_processes.py for what all files must bear.
+"""
+
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from functions.domain.storage import ConditionalWrite, TaskFilter, WriteStatus
 from functions.domain.task import Task
 from tests.conftest import NOON
 from tests.contract.documents import create
 from tests.support.json_places import TASK, Folder
+from tests.support.store_processes import ROOT, flush_until_killed, said
 
 MakeTask = Callable[..., Task]
-ROOT = Path(__file__).parents[3]
 RUNS_AT_ONCE = 50
 
-PRELUDE = """
-import asyncio, json, os, shutil, signal, sys
-from datetime import UTC, datetime, timedelta
-from functions.errors import StoreError
-from functions.domain.run import Run
-from functions.domain.storage import Document, RunBatch, WriteStatus, ConditionalWrite
-from functions.domain.task import Claim, Task
-from functions.stores.jsonfile.store import JsonStore
-
-NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-UNTIL = NOON + timedelta(seconds=35)
-path, name = sys.argv[1:]
-store = JsonStore(path)
-
-def task(task_id, notes=""):
-    return Task(id=task_id, title="T", type="http", schedule="@hourly", memory={"notes": notes},
-                created_at=NOON, updated_at=NOON, next_run_at=NOON)
-
-def run(task_id):
-    return Run(task_id=task_id, occurrence=NOON, outcome="succeeded", started_at=NOON, finished_at=NOON)
-
-def ready():
-    print("ready", flush=True)
-    sys.stdin.readline()
-"""
-CLAIM = """
-async def main():
-    ready()
-    found = (await store.fetch_due(NOON, limit=1000)).tasks
-    won = []
-    for start in range(0, len(found), 20):
-        writes = [
-            ConditionalWrite.for_changes(stored, {
-                "next_run_at": UNTIL,
-                "claim": Claim(token=f"{name}.{stored.task.id}", until=UNTIL, started_at=NOON),
-            })
-            for stored in found[start : start + 20]
-        ]
-        answers = await store.write(writes)
-        won += [w.task.id for w, a in zip(writes, answers) if a.status is WriteStatus.APPLIED]
-    print(json.dumps(won))
-asyncio.run(main())
-"""
-CREATE = """
-async def main():
-    ready()
-    tasks = [task("shared"), *(task(f"{name}-{n}") for n in range(20))]
-    answers = [(await store.write([ConditionalWrite(each, None)]))[0] for each in tasks]
-    print(json.dumps([answer.status.value for answer in answers]))
-asyncio.run(main())
-"""
-FLUSH_FOR_EVER = """
-async def main():
-    for number in range(1_000_000):
-        ids = [f"{name}-{number}-{n}" for n in range(50)]
-        entry = RunBatch(f"{name}.{number}", NOON, tuple(run(task_id) for task_id in ids))
-        await store.write_with_runs(entry, [ConditionalWrite(task(task_id), None) for task_id in ids])
-        print(number, flush=True)
-asyncio.run(main())
-"""
-FILL = """
-import resource
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-
-async def main():
-    kept = 0
-    try:
-        for number in range(100):
-            await store.write_with_runs(None, [ConditionalWrite(task(f"t{number}", "x" * 10_000), None)])
-            kept += 1
-    except StoreError as exc:
-        print(json.dumps({"kept": kept, "error": str(exc)}))
-asyncio.run(main())
-"""
 FILL_HISTORY = """
-import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-
-async def main():
-    kept = 0
-    try:
-        for number in range(1000):
-            await store.write_with_runs(RunBatch(f"fill.{number}", NOON, (run(f"t{number}"),) * 9), [])
-            kept += 1
-    except StoreError as exc:
-        print(json.dumps({"kept": kept, "error": str(exc)}))
-asyncio.run(main())
+asyncio.run(fill(1000, lambda number: store.write_with_runs(
+    RunBatch(f"fill.{number}", NOON, (run(f"t{number}"),) * 9), []
+)))
 """
 # The process is killed at the first, second, third ... thing it does to a file; each time on a fresh copy.
 DIE = """
@@ -145,7 +60,7 @@ def copies():
         if not child:
             global store
             globals()["home"] = copy
-            store = JsonStore(os.path.join(copy, "tasks.json"))
+            store = create_store(f"json:///{copy}/tasks.json")
             die_at(step)
             asyncio.run(work())
             os._exit(0)
@@ -156,80 +71,15 @@ print(json.dumps(copies()))
 """
 
 
-def start(script: str, path: Path, name: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", PRELUDE + script, str(path), name],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-
-
-def race(script: str, path: Path, names: list[str]) -> list[list[str]]:
-    """Start one process a name, let them go at the same moment, and return what each printed."""
-    processes = [start(script, path, name) for name in names]
-    for process in processes:
-        assert process.stdout is not None
-        assert "ready\n" == process.stdout.readline()
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    answers = [json.loads(process.communicate(timeout=30)[0]) for process in processes]
-    assert [0] * len(names) == [process.returncode for process in processes]
-    return answers
-
-
-def said(script: str, path: Path) -> Any:
-    with start(script, path, "one") as process:
-        return json.loads(process.communicate(timeout=60)[0])
-
-
-def flush_until_killed(path: Path, name: str, *, after_s: float) -> int:
-    """Start a process that flushes without end, kill it *after_s* into one; return how many it reported."""
-    with start(FLUSH_FOR_EVER, path, name) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=after_s)
-        process.kill()
-        rest = process.stdout.read().count("\n")
-    assert -signal.SIGKILL == process.returncode
-    return 1 + rest
-
-
-async def test_two_processes_win_each_task_exactly_once(tmp_path: Path, make_task: MakeTask) -> None:
-    folder = Folder(tmp_path)
-    store = folder.store()
-    await create(store, *(make_task(f"t{number}") for number in range(200)))
-
-    one, other = race(CLAIM, folder.path, ["one", "other"])
-
-    assert 200 == len(one) + len(other)
-    found = (await store.get_tasks([f"t{number}" for number in range(200)])).tasks
-    tokens = {stored.task.claim.token for stored in found if stored.task.claim}
-    assert {f"one.{task_id}" for task_id in one} | {f"other.{task_id}" for task_id in other} == tokens
-
-
-async def test_processes_that_make_the_same_new_file_agree_on_it(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
-
-    answers = race(CREATE, folder.path, ["a", "b", "c"])
-
-    assert ["applied", "refused", "refused"] == sorted(shared for shared, *_ in answers)
-    assert {"applied"} == {answer for _, *own in answers for answer in own}
-    assert 61 == len((await folder.store().fetch_due(NOON, limit=1000)).tasks)
+def url_of(folder: Folder) -> str:
+    return f"json:///{folder.path}"
 
 
 async def test_a_killed_process_leaves_what_it_had_answered(tmp_path: Path, make_task: MakeTask) -> None:
     """What was answered is there; of the rest there may be a record, but no task without its record."""
     folder = Folder(tmp_path)
 
-    delays = {"first": 0.01, "second": 0.02, "third": 0.03}
-    reported = {
-        name: flush_until_killed(folder.path, name, after_s=after_s) for name, after_s in delays.items()
-    }
+    reported = flush_until_killed(url_of(folder), at_once=RUNS_AT_ONCE)
 
     store = folder.store()
     found = await store.fetch_due(NOON, limit=1_000_000)
@@ -251,7 +101,7 @@ async def test_killed_at_any_step_it_leaves_files_that_can_be_read_and_no_result
     names = ("changed", "removed", "untouched")
     await create(Folder(home).store(), *(make_task(name, expired_claims=7) for name in names))
 
-    steps = said(DIE, Folder(home).path)
+    steps = said(DIE, url_of(Folder(home)))
 
     assert steps > 20  # else the steps are not seen
     for step in range(1, steps + 1):
@@ -271,22 +121,10 @@ async def test_killed_at_any_step_it_leaves_files_that_can_be_read_and_no_result
         assert WriteStatus.APPLIED is again.status
 
 
-async def test_a_disk_that_is_full_is_a_refusal_and_what_was_kept_stays_kept(tmp_path: Path) -> None:
-    """The disk is a limit on the size of files here, which the store meets as an error of writing."""
-    folder = Folder(tmp_path)
-
-    printed = said(FILL, folder.path)
-
-    assert printed["error"].startswith(f"{folder.path}: the disk ")
-    assert 5 < printed["kept"] < 100
-    assert printed["kept"] == len((await folder.store().fetch_due(NOON, limit=1000)).tasks)
-    assert not folder.path.with_name(".tasks.state.json.tmp").exists()
-
-
 async def test_a_record_the_disk_has_no_room_for_leaves_no_part_of_itself(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
 
-    printed = said(FILL_HISTORY, folder.path)
+    printed = said(FILL_HISTORY, url_of(folder))
 
     assert printed["error"].startswith(f"{folder.path}: the disk ")
     text = folder.history.read_text()

@@ -19,7 +19,7 @@ from tests.support.serving import ROOT, free_port
 __all__ = ["calls"]  # the fixture
 
 WITHOUT = "CLOUD_TASKS_EMULATOR_PYTHON names no Python of an environment with gcloud-tasks-emulator"
-READY_WITHIN_S = 30
+READY_WITHIN_S = 90
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.serving import free_port
 
-READY_WITHIN_S = 40
+READY_WITHIN_S = 90
 
 
 @contextmanager

@@ -38,12 +38,12 @@ def serving(source: Path, folder: Path, port: int | None = None, /, **variables:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(40)
 
 
 async def answered(session: aiohttp.ClientSession, address: str) -> None:
     """Return when the server answers."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 async with session.get(f"{address}/healthz"):

@@ -16,7 +16,7 @@ from tests.harness.chaos.clock import Clock
 
 ROOT = Path(__file__).parents[3]
 SECRET = "chaos-" + "s" * 40
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 90.0
 
 
 class Process:

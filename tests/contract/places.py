@@ -104,7 +104,8 @@ class FirestorePlace:
             FirestoreStore,  # not needed, and slow, without an emulator
         )
 
-        return FirestoreStore(self.project, emulator=self.host)
+        # An emulator that has just started, beside other work, may take longer than the usual eight seconds.
+        return FirestoreStore(self.project, emulator=self.host, read_timeout_s=40, write_timeout_s=40)
 
     async def plant(self, task_id: str, raw: Mapping[str, Any] | bytes, *, at: datetime) -> None:
         from google.cloud.firestore import Client  # not needed, and slow, without an emulator

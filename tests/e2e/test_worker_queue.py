@@ -122,12 +122,15 @@ async def test_a_backlog_is_worked_off_by_shares(tmp_path: Path, calls: tuple[st
     """Forty tasks of 100 ms one after the other are too many for a tick of four seconds."""
     target, counted = calls
     names = [f"t{number}" for number in range(40)]
-    await due(tmp_path, target, timeouts=dict.fromkeys(names, 1))
 
     async with (
         FakeCloudTasks().serving() as queue,
         function(tmp_path, queue, TICK_BUDGET_SECONDS="4", MAX_CONCURRENCY="1") as address,
     ):
+        await due(tmp_path, target, timeouts={"warm-up": 20})
+        await ping(address)  # or the first of the forty would pay for the libraries, of its one second
+        counted.clear()
+        await due(tmp_path, target, timeouts=dict.fromkeys(names, 1))
         report = await ping(address)
         await queue.drained()
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from functions.domain.storage import ConditionalWrite, QueryResult, RunBatch, Wr
 from functions.errors import StoreUnavailableError
 from functions.http_client.client import HttpClient
 from functions.http_client.httpx import httpx
-from functions.http_client.lazy import LazyClient
-from functions.interfaces import Notify
+from functions.interfaces import Notify, RunTask
+from functions.task_types.support.context import Tools
 from tests.harness.chaos.clock import Clock
 from tests.harness.chaos.mutants import apply
 from tests.harness.chaos.points import Orders
@@ -31,12 +32,22 @@ def wire(settings: Settings) -> App:
     wired = App(settings, clock=orders.now)
     store: Any = ChaosStore(wired.store, orders)
     wired.store = store
-    client = HttpClient(ChaosTransport(wired._http, orders))
-    wired._tools = replace(wired._tools, open_http=lambda: client)
+    parts = wired.tick_dependencies
     wired.tick_dependencies = replace(
-        wired.tick_dependencies, store=store, notify=ChaosTell(wired.tick_dependencies.notify, orders)
+        parts,
+        store=store,
+        run_task=_through_chaos(parts.run_task, orders),
+        notify=ChaosTell(parts.notify, orders),
     )
     return wired
+
+
+def _through_chaos(run_task: RunTask, orders: Orders) -> RunTask:
+    """*run_task* with a client that has places to die at."""
+    assert isinstance(run_task, partial)
+    tools: Tools = run_task.keywords["tools"]
+    client = HttpClient(ChaosTransport(tools.open_http, orders))
+    return partial(run_task, tools=replace(tools, open_http=lambda: client))
 
 
 class ChaosStore:
@@ -93,7 +104,7 @@ class ChaosStore:
 class ChaosTransport(httpx.AsyncBaseTransport):
     """The guarded client as a transport; each request says which process sent it."""
 
-    def __init__(self, inner: LazyClient, orders: Orders) -> None:
+    def __init__(self, inner: Callable[[], httpx.AsyncClient], orders: Orders) -> None:
         self._inner = inner
         self._orders = orders
 

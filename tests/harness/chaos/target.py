@@ -12,7 +12,8 @@ from tests.harness.chaos.history import Call
 
 QUIET = logging.getLogger("chaos.target")  # connections that are cut are no news here
 QUIET.disabled = True
-ANSWERED = "answered"  # set as the answer leaves: what comes after that does not take it back
+# Set as the answer leaves: what comes after that does not take it back.
+ANSWERED = web.RequestKey("answered", bool)
 HANG_S = 30.0  # longer than any timeout in these runs
 MIXED = (
     ("ok",) * 80 + ("500",) * 5 + ("503",) * 4 + ("hang",) * 2 + ("reset",) * 3 + ("slow",) * 5 + ("drip",)

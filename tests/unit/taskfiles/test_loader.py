@@ -465,12 +465,12 @@ def test_text_must_be_utf_8_and_a_byte_order_mark_is_no_harm(write: Write) -> No
     ids=["doubling", "merging", "deep", "brackets", "hyphens", "braces", "many", "large"],
 )
 def test_a_hostile_file_is_refused_soon(write: Write, text: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
 
     loaded = read_task_files([write(text)])
 
     assert ((), 1) == (loaded.specs, len(loaded.problems))
-    assert time.monotonic() - began < READS_WITHIN_S
+    assert time.process_time() - began < READS_WITHIN_S
 
 
 # -- what we ship ----------------------------------------------------------------------------------------

@@ -116,11 +116,7 @@ class HttpClient(httpx.AsyncClient):
             response = await self._wire.handle_async_request(request)
             response.request = request
             if not stream:
-                try:
-                    await response.aread()
-                except BaseException:
-                    await response.aclose()
-                    raise
+                await response.aread()  # which closes the response, whatever happens
         if "last_request" in response.extensions:
             response.request = response.extensions["last_request"]
         return response

@@ -196,12 +196,11 @@ class _Body(httpx.AsyncByteStream):
             raise as_httpx_error(exc, self._request) from None
         except (aiohttp.ClientError, OSError) as exc:
             raise as_httpx_error(to_fetch_error(exc), self._request) from None
-        finally:
-            self._answer.close()  # one that is read to its end has given its connection back already
         self.extensions["truncated"] = truncated
         yield body
 
     async def aclose(self) -> None:
+        """Close the connection, unless the whole body came: then it has been given back already."""
         self._answer.close()
 
 

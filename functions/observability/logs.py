@@ -13,7 +13,6 @@ from typing import Any, TextIO
 Redact = Callable[[str], str]
 
 QUIET_LOGGERS = (
-    "aiohttp.access",
     "google",
     "httpcore",
     "httpcore2",

@@ -65,6 +65,8 @@ def failure() -> Failure:
         with pytest.raises(FetchError) as caught:
             await client.request(method, url, **({"timeout": 5} | arguments))
         reason = caught.value.reason
+        if isinstance(caught.value, httpx.HTTPError):
+            assert caught.value.request.method == method.upper()
         assert isinstance(caught.value, httpx.HTTPError | httpx.InvalidURL)  # for those who know httpx
         assert reason == str(caught.value)
         assert caught.value.__cause__ is None  # a log would print it

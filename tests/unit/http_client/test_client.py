@@ -96,6 +96,18 @@ async def test_odd_methods_are_refused(
     assert error.reason.startswith("The method is not allowed; allowed are DELETE, GET, HEAD,")
 
 
+async def test_a_url_too_long_to_be_one_is_refused(
+    serve: Serve, make_client: MakeClient, failure: Failure
+) -> None:
+    server = await serve(answer())
+
+    error = await failure(make_client(server), f"{server.url}{'a' * 2048}")
+
+    assert isinstance(error, BlockedRequestError)
+    assert "The URL is longer than 2048 characters" == error.reason
+    assert 0 == server.connections
+
+
 async def test_a_forbidden_header_stops_the_call(
     serve: Serve, make_client: MakeClient, failure: Failure
 ) -> None:
@@ -109,13 +121,19 @@ async def test_a_forbidden_header_stops_the_call(
 
 async def test_no_cookie_is_kept(serve: Serve, make_client: MakeClient) -> None:
     """One owner's session must not answer for another's."""
+
+    async def here(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
     server = await serve(answer(headers={"Set-Cookie": "sid=1; Path=/"}))
-    client = make_client(server)
+    client = make_client(server, resolve=here)
+    url = f"http://shop.example:{server.port}/"
 
-    for _ in range(2):
-        await client.request("GET", server.url, timeout=5)
+    for auth in (None, ("ann", "pw")):
+        await client.get(url)
+        await client.get(url, params={"n": 1}, auth=auth)
 
-    assert ["cookie" in request.headers for request in server.requests] == [False, False]
+    assert ["cookie" in request.headers for request in server.requests] == [False] * 4
 
 
 async def test_a_connection_is_used_again(serve: Serve, make_client: MakeClient) -> None:
@@ -362,10 +380,14 @@ async def test_httpx_never_follows_a_redirect_itself(serve: Serve, make_client: 
     other = await serve(answer())
     server = await serve(moved(other.url))
 
+    client = make_client(server, other)
+
     for auth in (None, ("ann", "canary")):
-        await make_client(server, other).get(
-            server.url, headers=SECRETS, follow_redirects=True, auth=auth, timeout=5
+        await client.get(server.url, headers=SECRETS, follow_redirects=True, auth=auth)
+        itself = await client.get(
+            server.url, follow_redirects=True, auth=auth, extensions={"max_redirects": 0}
         )
+        assert 302 == itself.status_code
 
     assert 2 == len(other.requests)
     assert "canary" not in "".join(request.head.partition("\r\n")[2] for request in other.requests)

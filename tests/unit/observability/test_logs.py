@@ -221,7 +221,6 @@ def test_the_level_is_a_setting(level: str, expected: int, capsys: pytest.Captur
         "httpcore",
         "httpx2",
         "httpcore2",
-        "aiohttp.access",
         "google.auth",
         "google.cloud.firestore_v1",
         "urllib3.connectionpool",

@@ -159,7 +159,7 @@ class Executor:
     async def _run_in_slot(self, attempt: _Attempt) -> Outcome | None:
         """Return the outcome; None when there was no slot in time."""
         try:
-            async with asyncio.timeout(MAX_SLOT_WAIT_S):
+            async with asyncio.timeout(MAX_SLOT_WAIT_S if self._slots.locked() else None):
                 await self._slots.acquire()
         except TimeoutError:
             self._waits_in_vain = True

@@ -234,7 +234,7 @@ def _column_values(task: Task) -> tuple[Any, ...]:
         task.type,
         task.owner,
         task.origin,
-        json.dumps(task.tags),
+        json.dumps(task.tags) if task.tags else "[]",
         encode_model(task),
         task.id,
     )

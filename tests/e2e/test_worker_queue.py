@@ -129,6 +129,7 @@ async def test_a_backlog_is_worked_off_by_shares(tmp_path: Path, calls: tuple[st
     ):
         await due(tmp_path, target, timeouts={"warm-up": 20})
         await ping(address)  # or the first of the forty would pay for the libraries, of its one second
+        await queue.drained()
         counted.clear()
         await due(tmp_path, target, timeouts=dict.fromkeys(names, 1))
         report = await ping(address)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -15,11 +16,22 @@ def emulator_host() -> str:
     """`host:port` of the emulator; without one the test is skipped by name, or fails if one is required."""
     host = os.environ.get("FIRESTORE_EMULATOR_HOST")
     if host:
+        _warm_up(host)
         return host
     without = "FIRESTORE_EMULATOR_HOST is not set: run the tests by `scripts/emulator run -- ...`"
     if os.environ.get("REQUIRE_EMULATOR") == "1":
         pytest.fail(without)
     pytest.skip(without)
+
+
+@cache
+def _warm_up(host: str) -> None:
+    """Write once: beside other work, a fresh emulator takes longer for that than a store waits."""
+    from google.cloud.firestore import Client  # not needed, and slow, without an emulator
+
+    client = Client(project=f"warm-up-{host.rpartition(':')[2]}")
+    client.collection("tasks").document("first").set({"written": True}, timeout=90)
+    client.close()  # type: ignore[no-untyped-call]  # the library leaves it without types
 
 
 def fresh_project() -> str:

@@ -168,13 +168,24 @@ async def _write_all(
         runs = tuple(run for _, ended in part for run in ended)
         batch = RunBatch(f"{new_id()}.1", now, runs) if runs else None
         written = await store.write_with_runs(batch, [write for write, _ in part])
-        refused = [
-            write.task.id
+        unanswered = [
+            write
             for (write, _), result in zip(part, written, strict=True)
             if result.status is not WriteStatus.APPLIED
         ]
-        if refused:
-            raise InputError(f"{', '.join(refused)}: changed by another writer meanwhile; apply again")
+        if unanswered and (missing := await _not_in_effect(store, unanswered)):
+            raise InputError(f"{', '.join(missing)}: changed by another writer meanwhile; apply again")
+
+
+async def _not_in_effect(store: TaskStore, writes: Sequence[ConditionalWrite]) -> list[str]:
+    """Return the ids of those *writes* that the store does not show: one without an answer may be applied."""
+    found = await store.get_tasks([write.task.id for write in writes])
+    stored = {one.task.id: one.task for one in found.tasks}
+    return [
+        write.task.id
+        for write in writes
+        if stored.get(write.task.id) != (None if write.delete else write.task)
+    ]
 
 
 # The daily digest of a channel: a briefing task that exists while the channel's preferences have one.

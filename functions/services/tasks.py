@@ -223,12 +223,17 @@ class TaskService:
 
         Raises:
             ConflictError: The task is another revision now, or was changed at the same moment.
+            StoreUnavailableError: It is not known whether the task was deleted.
         """
         self._require_scope("write")
         stored = await self._check_revision(task_id, expected)
         async with sync_links(self._store, None, before=stored.task):
             [written] = await self._store.write([ConditionalWrite(stored.task, stored.revision, delete=True)])
-        if written.status is not WriteStatus.APPLIED:
+        if written.status is WriteStatus.UNKNOWN:
+            raise StoreUnavailableError(
+                f"The store did not say whether {task_id} was deleted; look, and try again"
+            )
+        if written.status is WriteStatus.CONFLICT:
             raise ConflictError(f"{task_id} was changed at the same moment; read it again")
         await self._audit("deleted", task_id)
 

@@ -1,0 +1,83 @@
+"""Applying task files to a store whose answers are lost, or to which somebody else writes."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from functions.domain.storage import ConditionalWrite, RunBatch, TaskFilter, WriteResult, WriteStatus
+from functions.domain.task import TaskSpec
+from functions.errors import InputError, StoreUnavailableError
+from functions.services.apply import PlannedChange, apply_plan
+from functions.services.paging import all_tasks
+from functions.services.tasks import TaskService
+from functions.stores.sqlite.store import SqliteStore
+from tests.conftest import NOON
+from tests.unit.services.test_tasks import service_of
+
+
+class UnreliableStore(SqliteStore):
+    """Does as told with the next write: applies it, or not, and gives no answer."""
+
+    applies = True
+    answers = True
+
+    async def write_with_runs(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
+        if self.answers:
+            return await super().write_with_runs(batch, writes)
+        if self.applies:
+            await super().write_with_runs(batch, writes)
+        return [WriteResult(WriteStatus.UNKNOWN)] * len(writes)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[UnreliableStore]:
+    one = UnreliableStore(str(tmp_path / "tasks.db"))
+    yield one
+    await one.close()
+
+
+def spec(task_id: str, title: str = "Front page") -> TaskSpec:
+    fields = {"id": task_id, "title": title, "type": "http", "schedule": "hourly"}
+    return TaskSpec.model_validate(fields | {"params": {"url": "https://example.com/"}})
+
+
+async def apply(store: SqliteStore, *specs: TaskSpec) -> list[PlannedChange]:
+    numbers = count()
+    return await apply_plan(store, specs, origin="tasks", now=NOON, new_id=lambda: f"id{next(numbers)}")
+
+
+async def titles(store: SqliteStore) -> dict[str, str]:
+    return {stored.task.id: stored.task.title for stored in await all_tasks(store, TaskFilter())}
+
+
+async def test_lost_answers_to_applied_writes_are_no_conflict(store: UnreliableStore) -> None:
+    await apply(store, spec("a"), spec("b"))
+    store.answers = False
+
+    changes = await apply(store, spec("a", "Changed"), spec("c"))
+
+    assert ["update", "remove", "create"] == [change.action for change in changes]
+    assert {"a": "Changed", "c": "Front page"} == await titles(store)
+
+
+async def test_writes_that_are_not_in_effect_are_named(store: UnreliableStore) -> None:
+    await apply(store, spec("a"), spec("b"))
+    store.answers = store.applies = False
+
+    with pytest.raises(InputError, match="a, c, b: changed by another writer meanwhile"):
+        await apply(store, spec("a", "Changed"), spec("c"))
+
+
+async def test_a_deletion_without_an_answer_is_no_conflict_either(store: UnreliableStore) -> None:
+    await apply(store, spec("a"))
+    service: TaskService = service_of(store, "")
+    service.principal = replace(service.principal, scopes=frozenset({"read", "write"}))
+    store.answers = False
+
+    with pytest.raises(StoreUnavailableError, match="did not say whether a was deleted"):
+        await service.delete("a")

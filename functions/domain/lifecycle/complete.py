@@ -9,7 +9,6 @@ from functions.domain.alerts.decide import FAILURES, decide_notifications, pause
 from functions.domain.alerts.model import AlertState, Notification
 from functions.domain.alerts.outbox import append
 from functions.domain.alerts.overdue import (
-    next_delivery_retry_at,
     next_notification_at,
     with_due_notifications,
 )
@@ -328,12 +327,13 @@ def _circuit_breaker(task: Task, run: Run, failures: int, *, now: datetime) -> P
 
 def _next_wake_up(task: Task, status: Status, *, now: datetime) -> datetime | None:
     """When a task without a current occurrence is due next, for whatever reason; never in the past."""
-    reasons = [next_notification_at(task) if status is Status.SCHEDULED else next_delivery_retry_at(task)]
+    reasons = [task.alert.retry_at, task.outbox.retry_at]
     if (status is Status.SCHEDULED and task.backlog) or next_manual_run(task):
         reasons.append(now)
     if status is Status.PAUSED:
         reasons.append(task.pause.until if task.pause else None)
     if status is Status.SCHEDULED:
+        reasons.append(next_notification_at(task))
         reasons.append(jittered_start(task, task.next_occurrence) if task.next_occurrence else None)
     first = earliest(reasons)
     return None if first is None else max(first, now)

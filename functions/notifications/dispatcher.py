@@ -121,7 +121,7 @@ class NotificationDispatcher:
     def _log_unknown_channels(self, targets: Sequence[tuple[str, ...]]) -> None:
         if not self._channels and not self._has_logged_no_channels:
             self._has_logged_no_channels = True
-            log.info("notice_nowhere", extra={"hint": "no channel is set up; no notification is sent"})
+            log.info("no_channel_set_up", extra={"hint": "no channel is set up; no notification is sent"})
         named = {name for names in targets for name in names}
         for name in sorted(named - self._channels.keys() - {NO_CHANNEL}):
             log.warning(

@@ -69,7 +69,7 @@ class ChannelService:
         for notice, one in zip(notifications, routes, strict=True):
             if not one.send_now and not one.hold:
                 extra = {"task_id": notice.task_id, "kind": notice.kind}
-                log.warning("notice_unsaid", extra=extra | {"detail": "all its channels are switched off"})
+                log.warning("notice_dropped", extra=extra | {"detail": "all its channels are switched off"})
         return routes
 
     def undelivered(self) -> list[Notification]:

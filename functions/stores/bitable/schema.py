@@ -82,7 +82,8 @@ USER_COLUMNS: tuple[Column, ...] = (
     Column("priority", ColumnType.SELECT, "Who goes first", tuple(Priority)),
     Column("tags", ColumnType.TAGS, "For people, lists and status pages"),
     _json_column(
-        "notify", "Who is told of what, as YAML or JSON; empty: all channels, of failure and recovery"
+        "notify",
+        "Which channels are notified of what, as YAML or JSON; empty: all channels, of failure and recovery",
     ),
     Column("description", ColumnType.TEXT, "For people"),
     Column("owner", ColumnType.TEXT, "Whose task it is"),
@@ -101,7 +102,7 @@ USER_COLUMNS: tuple[Column, ...] = (
     Column("delivery", ColumnType.SELECT, "Whether a try may be repeated", ("at_least_once", "at_most_once")),
     Column("pauseAfterFailures", ColumnType.NUMBER, "Failures in a row after which it pauses itself"),
     _json_column("budget", "creditsPerRun, creditsPerMonth"),
-    Column("expectSeconds", ColumnType.NUMBER, "People are told when so long passed without a success"),
+    Column("expectSeconds", ColumnType.NUMBER, "Notify when so long passed without a success (seconds)"),
 )
 STATUS_COLUMNS: tuple[Column, ...] = (
     Column(

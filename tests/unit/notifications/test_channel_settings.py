@@ -212,7 +212,7 @@ async def test_notice_for_channels_that_are_all_off_is_logged(
     [way] = await engine.channels.route([make_notice(channels=("chat",))])
 
     assert ((), {}) == (way.send_now, way.hold)
-    assert ["notice_unsaid"] == [record.message for record in caplog.records]
+    assert ["notice_dropped"] == [record.message for record in caplog.records]
 
 
 # -- reading ---------------------------------------------------------------------------------------------

@@ -191,7 +191,7 @@ async def test_without_channels_all_is_done_and_said_once(
     left = [await tell([make_notice()], within=TEN_S) for _ in range(3)]
 
     assert [[()]] * 3 == left
-    assert [("INFO", "notice_nowhere", "")] == events(caplog)
+    assert [("INFO", "no_channel_set_up", "")] == events(caplog)
 
 
 async def test_nothing_to_say_is_not_said(clock: Clock) -> None:

@@ -88,6 +88,7 @@ class App:
         self._tools = Tools(
             open_http=self._http,
             store=StoreReader(self.store),
+            redact=self._redact,
             secrets=settings.task_secrets(),
             allow_commands=settings.allow_commands,
             command_environment=settings.command_environment(),
@@ -110,7 +111,7 @@ class App:
         self._watchdog = Watchdog(self.store, self._notifications, clock=clock, late_after=late_after)
         self._heartbeat = build_heartbeat(settings, self._post)
         self._workers = build_workers(settings, self._post, clock=clock)
-        run_task = partial(run_job, tools=self._tools, redact_shown=self._redact)
+        run_task = partial(run_job, tools=self._tools)
         self.tick_dependencies = TickDependencies(
             store=self.store,
             run_task=self._tracing.span(run_task) if self._tracing else run_task,

@@ -1,16 +1,16 @@
 """Redaction: secrets are masked in every text before it is shown, logged, sent or stored."""
 
-import json
+import html
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from typing import Any
-from urllib.parse import quote, quote_plus, unquote, urlsplit
-
-from functions.domain.run import Outcome
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
 
 MASK = "***"
 MIN_SECRET_CHARS = 6  # a shorter value would also mask innocent words
+_REST_LENGTHS = range(13)  # of a character's spelling, when a text begins within it, e.g. `uot;`
+_REST_DIGITS = "0123456789abcdefABCDEFu"  # what it consists of, unless a semicolon ends it
+_ELLIPSES = ("…", "...")  # at the end of a text that somebody cut
 MIN_PATH_CHARS = 12  # of a secret address's path; shorter ones, like /notify, are no secret by themselves
 
 # One of these is in every text that a pattern below could change, so that a text without them is done.
@@ -53,14 +53,26 @@ _REPLACEMENTS = tuple(
 class Redactor:
     """Masks the given secrets, and whatever looks like one.
 
+    The rule: of a secret of six characters or more, no six in a row are shown, wherever it stands and
+    however each character is spelt: as HTML, in a URL, in JSON, or in one of these within another. It holds
+    as well for a text that begins or ends within a secret because somebody cut it; what is cut at both ends
+    is recognised when it is all of the text. Of a secret address the path counts, from twelve characters.
+
     Args:
         secrets: Values of settings. Each line or word of a value counts by itself; those shorter than
             six characters are not searched for. Of an address the path is secret by itself, too.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets for form in _patterns(secret)}
-        self._secrets = tuple(sorted(forms, key=len, reverse=True))  # a part must not spoil the whole
+        forms = {form: chars for secret in secrets for form, chars in _forms(secret)}
+        self._secrets = tuple(sorted(forms, key=len, reverse=True))
+        self._cut_forms = tuple((form, chars) for form, chars in forms.items() if chars)
+        # One of these begins or ends every text that was cut within a secret.
+        self._runs = frozenset(
+            form[index : index + MIN_SECRET_CHARS]
+            for form, _ in self._cut_forms
+            for index in range(len(form) - MIN_SECRET_CHARS + 1)
+        )
 
     def __call__(self, text: str) -> str:
         """Return *text* with every secret in it replaced by `***`."""
@@ -73,13 +85,75 @@ class Redactor:
 
     def mask_secrets(self, text: str) -> str:
         """Return *text* with the given secrets masked; what only looks like one stays."""
-        for secret in self._secrets:
-            if secret in text:
-                text = text.replace(secret, MASK)
-        return text
+        if not self._secrets:
+            return text
+        spans = self._spans(text) if self._has_secret(text) else []
+        if "%" in text or "&" in text or "\\" in text:
+            spans += self._spelt_spans(text)
+        return _masked_at(text, spans) if spans else text
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._secrets)} values)"
+
+    def _has_secret(self, text: str) -> bool:
+        for secret in self._secrets:
+            if secret in text:
+                return True
+        return self._may_be_cut(text)
+
+    def _may_be_cut(self, text: str) -> bool:
+        """Whether a run of a secret is at either end, beyond what may be left of a character's spelling."""
+        if text[-MIN_SECRET_CHARS:] in self._runs:
+            return True
+        reference_end = text.rfind(";", 0, len(_REST_LENGTHS))
+        for index in _REST_LENGTHS:
+            if text[index : index + MIN_SECRET_CHARS] in self._runs:
+                return True
+            if index > reference_end and text[index : index + 1] not in _REST_DIGITS:
+                break
+        return text.endswith(_ELLIPSES) and any(
+            shown[-MIN_SECRET_CHARS:] in self._runs for shown in _without_ellipsis(text)
+        )
+
+    def _spans(self, text: str) -> list[tuple[int, int]]:
+        """Return where secrets and parts of cut ones are in *text*, in no order; they may overlap."""
+        spans: list[tuple[int, int]] = []
+        for secret in self._secrets:
+            start = text.find(secret)
+            while start >= 0:
+                spans.append((start, start + len(secret)))
+                start = text.find(secret, start + 1)
+        if self._may_be_cut(text):
+            for form, min_chars in self._cut_forms:
+                for shown in _without_ellipsis(text):
+                    spans += _cut_end(shown, form, min_chars)
+                    spans += _cut_start(shown, form, min_chars)
+        return spans
+
+    def _spelt_spans(self, text: str) -> list[tuple[int, int]]:
+        """Return where secrets are in *text* in one spelling, or in one within another."""
+        spans: list[tuple[int, int]] = []
+        for outer in _SPELLINGS:
+            once = outer.decode(text)
+            if once == text:
+                continue
+            spans += self._decoded_spans(text, once, (outer,))
+            for inner in _SPELLINGS:
+                twice = inner.decode(once)
+                if twice != once:
+                    spans += self._decoded_spans(text, twice, (outer, inner))
+        return spans
+
+    def _decoded_spans(
+        self, text: str, plain: str, spellings: Sequence["_Spelling"]
+    ) -> Iterator[tuple[int, int]]:
+        """Yield where *text* has the secrets that are in *plain*, which *spellings* make of it."""
+        if self._has_secret(plain):
+            plain, places = text, list(range(len(text) + 1))
+            for spelling in spellings:
+                plain, places = spelling.decode_with_places(plain, places)
+            for start, end in self._spans(plain):
+                yield places[start], places[end]
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -93,25 +167,59 @@ def _mask_patterns(text: str) -> str:
     return text
 
 
-def _patterns(secret: str) -> Iterable[str]:
-    """All ways a secret may be spelt: as it is, in a URL, in JSON; and the path of an address alone."""
+def _forms(secret: str) -> Iterator[tuple[str, int]]:
+    """Yield the texts to search for, each with how many of its characters count when it is cut.
+
+    0 means that a part of it is no secret: `https://` is how many innocent texts end.
+    """
     for word in (secret.strip(), *secret.split()):
-        yield from _encodings(word, min_chars=MIN_SECRET_CHARS)
-        if "://" in word:
-            path = word.split("://", 1)[1].partition("/")[2]
-            yield from _encodings(path, min_chars=MIN_PATH_CHARS)
-            password = _password(word)
-            yield from _encodings(password, min_chars=MIN_SECRET_CHARS)
-            yield from _encodings(unquote(password), min_chars=MIN_SECRET_CHARS)
+        is_address = "://" in word
+        yield from _spaced(word, MIN_SECRET_CHARS, cut_chars=0 if is_address else MIN_SECRET_CHARS)
+        if is_address:
+            path, password = word.split("://", 1)[1].partition("/")[2], _password(word)
+            for part in {path, unquote(path)}:
+                yield from _spaced(part, MIN_PATH_CHARS, cut_chars=MIN_PATH_CHARS)
+            for part in {password, unquote(password)}:
+                yield from _spaced(part, MIN_SECRET_CHARS, cut_chars=MIN_SECRET_CHARS)
 
 
-def _encodings(value: str, *, min_chars: int) -> Iterable[str]:
-    if len(value) < min_chars:
-        return
-    encoded = quote(value, safe="")
-    yield from (value, quote(value), encoded, quote_plus(value), _lower_hex(encoded))
-    yield json.dumps(value)[1:-1]
-    yield json.dumps(value, ensure_ascii=False)[1:-1]
+def _spaced(value: str, min_chars: int, *, cut_chars: int) -> Iterator[tuple[str, int]]:
+    """Yield *value* with its spaces, and with the plus signs that a form sends in their place."""
+    if len(value) >= min_chars:
+        for form in {value, value.replace(" ", "+")}:
+            yield form, cut_chars
+
+
+def _without_ellipsis(text: str) -> set[str]:
+    """Return *text* as it is, for its dots may be a secret's, and without the ellipsis that ends it."""
+    return {text, *(text.removesuffix(ellipsis) for ellipsis in _ELLIPSES)}
+
+
+def _cut_end(text: str, secret: str, min_chars: int) -> Iterator[tuple[int, int]]:
+    """Yield where *text* ends with the beginning of *secret*, of at least *min_chars*."""
+    for start in range(max(0, len(text) - len(secret) + 1), len(text) - min_chars + 1):
+        if secret.startswith(text[start:]):
+            yield start, len(text)
+            return
+
+
+def _cut_start(text: str, secret: str, min_chars: int) -> Iterator[tuple[int, int]]:
+    """Yield where *text* begins with the end of *secret*, or is a part of it."""
+    for start in _REST_LENGTHS:
+        for end in range(min(len(text), start + len(secret) - 1), start + min_chars - 1, -1):
+            if secret.endswith(text[start:end]) or (end == len(text) and text[start:end] in secret):
+                yield start, end
+                return
+
+
+def _masked_at(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """Return *text* with one mask in place of each of *spans*, or of several that overlap."""
+    pieces, shown = [], 0
+    for start, end in sorted(spans):
+        if start >= shown:
+            pieces += [text[shown:start], MASK]
+        shown = max(shown, end)
+    return "".join([*pieces, text[shown:]])
 
 
 def _password(address: str) -> str:
@@ -121,26 +229,72 @@ def _password(address: str) -> str:
         return ""
 
 
-def _lower_hex(encoded: str) -> str:
-    return re.sub(r"%[0-9A-F]{2}", lambda code: code[0].lower(), encoded)
+# How a character may be spelt. Every expression below reads a bounded number of characters at each place,
+# so none of them can be made slow. What is left of a character at the end of a cut text decodes to nothing.
 
 
-def redact_outcome(outcome: Outcome, redact: Callable[[str], str]) -> Outcome:
-    """*outcome* with *redact* applied to all that is shown or stored.
+@dataclass(frozen=True, slots=True)
+class _Spelling:
+    """One way of writing a character with several."""
 
-    Nearly all outcomes hold nothing to redact, and are returned as they are.
-    """
-    summary = redact(outcome.summary)
-    metrics = _redact_texts(outcome.metrics, redact)
-    items = tuple(_redact_texts(item, redact) for item in outcome.items)
-    if (summary, metrics, items) == (outcome.summary, outcome.metrics, outcome.items):
-        return outcome
-    return replace(outcome, summary=summary, metrics=metrics, items=items)
+    pattern: re.Pattern[str]
+    to_plain: Callable[[str], str]
+
+    def decode(self, text: str) -> str:
+        """Return *text* with plain characters in place of those spelt like this."""
+        return self.pattern.sub(lambda found: self.to_plain(found[0]), text)
+
+    def decode_with_places(self, text: str, places: Sequence[int]) -> tuple[str, list[int]]:
+        """Return what `decode` does, and the place of each of its characters, and of its end."""
+        plain: list[str] = []
+        found_places: list[int] = []
+        done = 0
+        for found in self.pattern.finditer(text):
+            piece = self.to_plain(found[0])
+            plain += [text[done : found.start()], piece]
+            found_places += places[done : found.start()]
+            found_places += [places[found.start()]] * len(piece)
+            done = found.end()
+        return "".join([*plain, text[done:]]), [*found_places, *places[done:]]
 
 
-def _redact_texts(values: Mapping[str, Any], redact: Callable[[str], str]) -> Mapping[str, Any]:
-    masked = {}
-    for name, value in values.items():
-        if isinstance(value, str) and (text := redact(value)) != value:
-            masked[name] = text
-    return {**values, **masked} if masked else values
+def _plain_percent(found: str) -> str:
+    if len(found) == 3:
+        return chr(code) if (code := int(found[1:], 16)) < 0x80 else ""
+    return bytes.fromhex(found.replace("%", "")).decode(errors="ignore") if len(found) > 3 else ""
+
+
+def _plain_json(found: str) -> str:
+    if found[1:2] in ("u", "x"):
+        digits = found.replace("\\u", "").replace("\\x", "00")
+        return bytes.fromhex(digits).decode("utf-16-be", "ignore") if len(digits) % 4 == 0 else ""
+    return _JSON_ESCAPES.get(found[1:], found[1:])
+
+
+_JSON_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_HEX = "[0-9A-Fa-f]"
+_END = r"(?=(?:…|\.\.\.)?\Z)"
+_MORE = rf"%[89ABab]{_HEX}"  # a further byte of a character in UTF-8
+_URL = _Spelling(
+    re.compile(
+        rf"%[0-7]{_HEX}|%[C-Dc-d]{_HEX}{_MORE}|%[Ee]{_HEX}(?:{_MORE}){{2}}|%[Ff]{_HEX}(?:{_MORE}){{3}}"
+        rf"|%{_HEX}{{2}}|%{_HEX}?{_END}"
+    ),
+    _plain_percent,
+)
+_HTML = _Spelling(
+    re.compile(
+        rf"&(?:#[0-9]{{1,10}}|#[xX]{_HEX}{{1,10}}|[A-Za-z][0-9A-Za-z]{{1,31}});"
+        rf"|&(?:#[xX]?)?[0-9A-Za-z]{{0,8}}{_END}"
+    ),
+    lambda found: html.unescape(found) if found.endswith(";") else "",
+)
+_JSON = _Spelling(
+    re.compile(
+        rf"\\u[Dd][89ABab]{_HEX}{{2}}\\u[Dd][C-Fc-f]{_HEX}{{2}}|\\u{_HEX}{{4}}|\\x{_HEX}{{2}}"
+        rf"|\\[^ux]|\\(?:u{_HEX}{{0,3}}|x{_HEX}?)?{_END}",
+        re.DOTALL,
+    ),
+    _plain_json,
+)
+_SPELLINGS = (_HTML, _URL, _JSON)

@@ -111,7 +111,9 @@ class TerminalFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, and the stack of an exception below it."""
         moment = time.strftime("%H:%M:%S", time.localtime(record.created))
-        fields = [f"{name}={_format_value(value)}" for name, value in _fields(record).items()]
+        fields = [
+            f"{name}={_format_value(self._redact(str(value)))}" for name, value in _fields(record).items()
+        ]
         line = " ".join([moment, f"{record.levelname:<5}", record.getMessage(), *fields])
         if stack := _stack(self, record):
             line = f"{line}\n{stack}"
@@ -157,6 +159,5 @@ def _to_json_value(value: Any, redact: Redact) -> Any:
     return redact(str(value))
 
 
-def _format_value(value: Any) -> str:
-    text = str(value)
+def _format_value(text: str) -> str:
     return text if text and text.isprintable() and " " not in text else json.dumps(text, ensure_ascii=False)

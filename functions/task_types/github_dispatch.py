@@ -1,6 +1,7 @@
 """Task type `github_dispatch`: starts GitHub workflows that run on `repository_dispatch`."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -86,10 +87,16 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         return succeeded(
             f"GitHub accepted the event {params.event_type} for {params.repository}", metrics=metrics
         )
-    return _failure_outcome(response, params, metrics, job)
+    return _failure_outcome(response, params, metrics, job, tools.redact)
 
 
-def _failure_outcome(response: httpx.Response, params: Params, metrics: dict[str, Any], job: Job) -> Outcome:
+def _failure_outcome(
+    response: httpx.Response,
+    params: Params,
+    metrics: dict[str, Any],
+    job: Job,
+    redact: Callable[[str], str],
+) -> Outcome:
     status = response.status_code
     if status == 429 or (status == 403 and _is_rate_limited(response)):
         return failed(
@@ -106,7 +113,7 @@ def _failure_outcome(response: httpx.Response, params: Params, metrics: dict[str
         404: f"There is no repository {params.repository}, or the token may not see it",
         422: "GitHub does not accept the event type or the payload",
     }.get(status, f"GitHub answered {status} instead of 204")
-    return failed(f"{reason}{_github_message(response)}", permanent=True, metrics=metrics)
+    return failed(f"{reason}{_github_message(response, redact)}", permanent=True, metrics=metrics)
 
 
 def _is_rate_limited(response: httpx.Response) -> bool:
@@ -130,10 +137,10 @@ def _rate_limit_wait(response: httpx.Response, *, now: datetime) -> timedelta:
     return _SECONDARY_LIMIT_WAIT
 
 
-def _github_message(response: httpx.Response) -> str:
+def _github_message(response: httpx.Response, redact: Callable[[str], str]) -> str:
     """Return GitHub's own message, after a colon."""
     try:
         message = json.loads(response.content)["message"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
-    return f": {' '.join(str(message).split())[:_MAX_MESSAGE_CHARS]}" if message else ""
+    return f": {' '.join(redact(str(message)).split())[:_MAX_MESSAGE_CHARS]}" if message else ""

@@ -26,7 +26,6 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from functions.domain.redaction import redact_outcome
 from functions.domain.run import Outcome, failed
 from functions.domain.task import Job
 from functions.domain.types import TYPE_NAME_PATTERN
@@ -34,7 +33,7 @@ from functions.domain.validation import FieldPath, params_sentence
 from functions.errors import InputError, SchedulerError
 from functions.http_client import FetchError
 from functions.task_types.support.context import Tools
-from functions.task_types.support.limits import Redact, clamp_outcome, redact_nothing
+from functions.task_types.support.limits import Redact, clamp_outcome, compose, redact_nothing
 from functions.task_types.support.secrets import (
     check_references,
     is_reference,
@@ -135,17 +134,15 @@ def params_schema(type_name: str) -> dict[str, Any]:
     return _find_type(type_name).params.model_json_schema(by_alias=True)
 
 
-async def run_job(job: Job, tools: Tools, *, redact_shown: Redact = redact_nothing) -> Outcome:
+async def run_job(job: Job, tools: Tools) -> Outcome:
     """Make one attempt and return its outcome; every exception but cancellation becomes an outcome.
 
     Secrets that the job's params refer to are inserted here and masked in the outcome; the type receives
-    no others.
-
-    Args:
-        redact_shown: Masks the operator's secrets, and what looks like one, in all that is shown or stored of
-            the outcome but the memory, whose ids are to be the same at the next run.
+    no others. The operator's, and what looks like one, are masked in all that is shown or stored of the
+    outcome but the memory, whose ids are to be the same at the next run.
     """
-    redact: Redact = redact_nothing
+    redact: Redact = tools.redact
+    redact_memory: Redact = redact_nothing
     try:
         kind = _find_type(job.type)
         params, names = job.params, secret_names(job.params)
@@ -153,7 +150,8 @@ async def run_job(job: Job, tools: Tools, *, redact_shown: Redact = redact_nothi
             check_references(params, reference_only=kind.only_references, no_references=kind.no_references)
         if names:
             params = resolve_secrets(job.params, tools.secrets)
-            redact = redactor_for([tools.secrets[name] for name in names])
+            redact_memory = redactor_for([tools.secrets[name] for name in names])
+            redact = compose(redact_memory, tools.redact)
         own_tools = replace(tools, secrets={}, redact=redact) if tools.secrets or names else tools
         outcome: object = await kind.perform(job, _parse_params(kind, params), own_tools)
     except FetchError as exc:
@@ -164,7 +162,7 @@ async def run_job(job: Job, tools: Tools, *, redact_shown: Redact = redact_nothi
         outcome = failed(str(exc))
     except (Exception, SystemExit) as exc:  # noqa: BLE001  # one task must not stop the others
         outcome = _http_outcome(exc, job) or _crash_outcome(exc, job)
-    return redact_outcome(clamp_outcome(outcome, task_type=job.type, redact=redact), redact_shown)
+    return clamp_outcome(outcome, task_type=job.type, redact=redact, redact_memory=redact_memory)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -164,7 +164,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         )
     except NotAFeedError as exc:
         return failed(f"The address answered with {exc}, not a readable feed", metrics=metrics)
-    return _to_outcome(feed, state, params, response)
+    return _to_outcome(feed, state, params, response, tools.redact)
 
 
 def _failure_outcome(response: httpx.Response, job: Job) -> Outcome:
@@ -177,12 +177,14 @@ def _failure_outcome(response: httpx.Response, job: Job) -> Outcome:
     )
 
 
-def _to_outcome(feed: Feed, state: FeedState, params: Params, response: httpx.Response) -> Outcome:
+def _to_outcome(
+    feed: Feed, state: FeedState, params: Params, response: httpx.Response, redact: Callable[[str], str]
+) -> Outcome:
     news = filter_by_keywords(state.new_entries(feed), params.keywords)
     shown = news[: params.max_items]
     new_state = state.with_entries(feed, response.headers)
     return succeeded(
-        _build_summary(feed, news, shown, is_first_run=state.entry_keys is None),
+        _build_summary(feed, news, shown, redact, is_first_run=state.entry_keys is None),
         metrics={
             "status": response.status_code,
             "latencyMs": elapsed_ms(response),
@@ -196,15 +198,20 @@ def _to_outcome(feed: Feed, state: FeedState, params: Params, response: httpx.Re
 
 
 def _build_summary(
-    feed: Feed, new_entries: Sequence[FeedEntry], shown: Sequence[FeedEntry], *, is_first_run: bool
+    feed: Feed,
+    new_entries: Sequence[FeedEntry],
+    shown: Sequence[FeedEntry],
+    redact: Callable[[str], str],
+    *,
+    is_first_run: bool,
 ) -> str:
-    name = feed.title[:_MAX_TITLE_CHARS] or "the feed"
+    name = redact(feed.title)[:_MAX_TITLE_CHARS] or "the feed"
     if is_first_run:
         count = len(feed.entry_keys)
         entries = "1 entry" if count == 1 else f"{count} entries"
         return f"Recorded {entries} of {name}; new ones are reported from now on"
     if not new_entries:
         return f"Nothing new in {name}"
-    titles = "; ".join(entry.title[:_MAX_TITLE_CHARS] for entry in shown[:3])
+    titles = "; ".join(redact(entry.title)[:_MAX_TITLE_CHARS] for entry in shown[:3])
     hidden = len(new_entries) - len(shown[:3])
     return f"{len(new_entries)} new in {name}: {titles}" + (f", and {hidden} more" if hidden else "")

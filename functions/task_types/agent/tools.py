@@ -146,8 +146,11 @@ class AgentTools:
             )
         except NotAFeedError as exc:
             return f"It answered with {exc}, not a readable feed"
-        entries = (f"- {one.title}\n  {one.url}\n  {one.text}" for one in feed.entries)
-        return "\n".join([feed.title, *entries])
+        # Titles and texts are cut, so each is masked by itself.
+        entries = (
+            f"- {self.redact(one.title)}\n  {one.url}\n  {self.redact(one.text)}" for one in feed.entries
+        )
+        return "\n".join([self.redact(feed.title), *entries])
 
     async def _fetch(self, url: str, *, max_body_bytes: int) -> httpx.Response:
         """Fetch *url*, following redirects to hosts that are allowed and to no other."""

@@ -22,7 +22,7 @@ _RESULT_FIELDS = ("summary", "items", "memory", "metrics")
 _MAX_MESSAGE_CHARS = 300
 
 
-def outcome_of_return_value(value: object, name: str) -> Outcome:
+def outcome_of_return_value(value: object, name: str, redact: Callable[[str], str]) -> Outcome:
     """Return the outcome for *value*, which the function *name* returned.
 
     None and a text mean success, a dict means success with some of `summary`, `items`, `memory` and
@@ -33,15 +33,15 @@ def outcome_of_return_value(value: object, name: str) -> Outcome:
     if value is None or isinstance(value, str):
         return succeeded(value or f"{name} returned")
     if isinstance(value, dict):
-        return _outcome_of_dict(value, name)
+        return _outcome_of_dict(value, name, redact)
     return failed(
         f"{name} returned {type(value).__name__}; return nothing, a text, a dict or an Outcome",
         permanent=True,
     )
 
 
-def _outcome_of_dict(value: Mapping[Any, Any], name: str) -> Outcome:
-    unknown = ", ".join(sorted(str(key)[:40] for key in value if key not in _RESULT_FIELDS)[:5])
+def _outcome_of_dict(value: Mapping[Any, Any], name: str, redact: Callable[[str], str]) -> Outcome:
+    unknown = ", ".join(sorted(redact(str(key))[:40] for key in value if key not in _RESULT_FIELDS)[:5])
     if unknown:
         return failed(
             f"{name} returned a dict with {unknown}; known are {', '.join(_RESULT_FIELDS)}", permanent=True
@@ -56,9 +56,9 @@ def _outcome_of_dict(value: Mapping[Any, Any], name: str) -> Outcome:
     )
 
 
-def outcome_of_exception(exc: BaseException) -> Outcome:
+def outcome_of_exception(exc: BaseException, redact: Callable[[str], str]) -> Outcome:
     """Return the failure for an exception: its type and the first line of its message."""
-    message = str(exc).strip().partition("\n")[0][:_MAX_MESSAGE_CHARS]
+    message = redact(str(exc)).strip().partition("\n")[0][:_MAX_MESSAGE_CHARS]
     return failed(f"{type(exc).__name__}: {message}" if message else type(exc).__name__)
 
 
@@ -172,19 +172,19 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         async with asyncio.timeout(max(job.timeout_s - TIMEOUT_MARGIN_S, job.timeout_s / 2)) as time:
             value = await _call_function(job, params, tools)
     except TimeoutError as exc:
-        return _timed_out_outcome(job, params) if time.expired() else outcome_of_exception(exc)
+        return _timed_out_outcome(job, params) if time.expired() else outcome_of_exception(exc, tools.redact)
     except asyncio.CancelledError as exc:
         if (task := asyncio.current_task()) is not None and task.cancelling():
             _log_if_still_running(job, params)
             raise
-        return outcome_of_exception(exc)  # the function itself raised it
+        return outcome_of_exception(exc, tools.redact)  # the function itself raised it
     except InputError:
         raise
     except TooManyThreadsError:
         return failed("Too many functions are running in this process; another attempt follows")
     except (Exception, SystemExit) as exc:  # noqa: BLE001  # every exception of the function is an outcome
-        return outcome_of_exception(exc)
-    return outcome_of_return_value(value, params.callable)
+        return outcome_of_exception(exc, tools.redact)
+    return outcome_of_return_value(value, params.callable, tools.redact)
 
 
 async def _call_function(job: Job, params: Params, tools: Tools) -> Any:

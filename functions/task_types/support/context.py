@@ -63,7 +63,7 @@ class Tools:
 
     Attributes:
         open_http: Returns the client behind `http`.
-        redact: Masks the secrets of this job. A type masks a text before it cuts it.
+        redact: Masks this job's secrets and the operator's. A type masks a text before it cuts it.
         secrets: All secrets that tasks may refer to, by name; empty in the tools that a type receives.
         allow_commands: Whether tasks may run commands (ALLOW_COMMANDS).
         command_environment: The variables a command starts with; never those of this process.

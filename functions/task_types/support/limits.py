@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeGuard
 
+from functions.domain.events import Event
+from functions.domain.redaction import MIN_SECRET_CHARS
 from functions.domain.run import Outcome, failed
 from functions.domain.task import MAX_SUMMARY_CHARS
 from functions.domain.types import OutcomeKind
@@ -22,6 +24,8 @@ MAX_OUTPUT_CHARS = {
 }  # metrics that quote the output of a server or a program
 MAX_METRIC_NAME_CHARS = 40
 MAX_MEMORY_BYTES = 65_536  # as JSON; the memory is read and written with each run of the task
+REDACTION_MARGIN_CHARS = 8192  # read beyond a cut, so that a secret there is whole and is masked
+_SHORT_NUMBERS = 10 ** (MIN_SECRET_CHARS - 1)  # a number below is too short for a secret
 _INT64 = 2**63  # the limit of every store
 
 Redact = Callable[[str], str]
@@ -32,10 +36,26 @@ def redact_nothing(text: str) -> str:
     return text
 
 
-def clamp_outcome(outcome: object, *, task_type: str, redact: Redact = redact_nothing) -> Outcome:
+def compose(first: Redact, second: Redact) -> Redact:
+    """Return a function that masks what *first* masks, and then what *second* masks."""
+    return lambda text: second(first(text))
+
+
+def clamp_outcome(
+    outcome: object,
+    *,
+    task_type: str,
+    redact: Redact = redact_nothing,
+    redact_memory: Redact = redact_nothing,
+) -> Outcome:
     """Return *outcome* as an outcome that every store can hold: texts cut, metrics and items limited.
 
-    Every text, the memory's included, is redacted before it is cut: half a secret would not be recognised.
+    Every text, those of events and of the memory included, is redacted before it is cut: of a secret that
+    somebody cut, only six characters in a row are recognised.
+
+    Args:
+        redact: Masks secrets in what is shown.
+        redact_memory: Masks secrets in the memory.
 
     Memory that is too big, or not JSON, makes the outcome a permanent failure, and the stored memory does
     not change. Success with stale memory would be worse: the type would, for example, announce the same
@@ -47,7 +67,9 @@ def clamp_outcome(outcome: object, *, task_type: str, redact: Redact = redact_no
             permanent=True,
         )
     try:
-        memory = None if outcome.memory is None else _redact_json(_bounded_memory(outcome.memory), redact)
+        memory = (
+            None if outcome.memory is None else _redact_json(_bounded_memory(outcome.memory), redact_memory)
+        )
     except (TypeError, ValueError, RecursionError):
         return failed(
             f"The work was done, but its memory is not a JSON object of at most {MAX_MEMORY_BYTES} bytes"
@@ -56,10 +78,11 @@ def clamp_outcome(outcome: object, *, task_type: str, redact: Redact = redact_no
             metrics=_bounded_metrics(outcome.metrics, redact),
         )
     fit: dict[str, Any] = {
-        "summary": truncate(redact(str(outcome.summary)), MAX_SUMMARY_CHARS),
+        "summary": _shown(str(outcome.summary), MAX_SUMMARY_CHARS, redact),
         "retry_after": outcome.retry_after if isinstance(outcome.retry_after, timedelta) else None,
         "metrics": _bounded_metrics(outcome.metrics, redact),
         "items": _bounded_items(outcome.items, redact),
+        "events": _redacted_events(outcome.events, redact),
         "memory": memory,
     }
     changed = {name: value for name, value in fit.items() if getattr(outcome, name) is not value}
@@ -71,6 +94,11 @@ def truncate(text: str, limit: int) -> str:
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode()  # a lone surrogate would make a whole batch fail
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def _shown(text: str, limit: int, redact: Redact) -> str:
+    """Return *text* masked and in at most *limit* characters; not all of a text of megabytes is read."""
+    return truncate(redact(text[: limit + REDACTION_MARGIN_CHARS]), limit)
 
 
 def _bounded_memory(memory: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,13 +122,28 @@ def _redact_json(value: Any, redact: Redact) -> Any:
         return {redact(name): _redact_json(one, redact) for name, one in value.items()}
     if isinstance(value, list):
         return [_redact_json(one, redact) for one in value]
+    if isinstance(value, str):
+        return redact(value)
+    return _redact_number(value, redact)
+
+
+def _is_masked(value: str | int, redact: Redact) -> bool:
+    if isinstance(value, str):
+        return redact(value) != value
+    return not -_SHORT_NUMBERS < value < _SHORT_NUMBERS and redact(str(value)) != str(value)
+
+
+def _redact_number(value: Any, redact: Redact) -> Any:
+    """Return *value*, or a mask when its digits are a secret."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
     text = str(value)
-    return value if redact(text) == text else redact(text)  # a number may be a secret as well
+    return value if (masked := redact(text)) == text else masked
 
 
 def _bounded_metrics(metrics: object, redact: Redact) -> dict[str, Any]:
-    """Return the first metrics that are small scalars, by name; *metrics* itself when all of them are."""
-    if redact is redact_nothing and _are_bounded(metrics):
+    """Return the first metrics that are small scalars, by name; *metrics* itself when nothing changes."""
+    if _are_bounded(metrics) and not any(_is_masked(value, redact) for value in metrics.values()):
         return metrics
     if not isinstance(metrics, Mapping):
         return {}
@@ -108,10 +151,11 @@ def _bounded_metrics(metrics: object, redact: Redact) -> dict[str, Any]:
     for given_name, given in metrics.items():
         if len(bounded) == MAX_METRICS:
             break
-        name = truncate(redact(str(given_name)), MAX_METRIC_NAME_CHARS)
-        value = _redact_json(given, redact) if isinstance(given, str | int | float) else given
+        name = _shown(str(given_name), MAX_METRIC_NAME_CHARS, redact)
+        limit = MAX_OUTPUT_CHARS.get(name, MAX_METRIC_CHARS)
+        value = _shown(given, limit, redact) if isinstance(given, str) else _redact_number(given, redact)
         if isinstance(value, str):
-            bounded[name] = truncate(value, MAX_OUTPUT_CHARS.get(name, MAX_METRIC_CHARS))
+            bounded[name] = truncate(value, limit)
         elif (
             value is None
             or (isinstance(value, int) and -_INT64 <= value < _INT64)
@@ -151,7 +195,19 @@ def _bounded_items(items: object, redact: Redact) -> tuple[dict[str, str], ...]:
 
 def _bounded_item(item: Mapping[Any, Any], redact: Redact) -> dict[str, str]:
     """Return the known fields of *item*; a url that is too long is left out, not cut."""
-    fields = {name: redact(str(item[name])) for name in MAX_ITEM_CHARS if item.get(name)}
+    fields = {name: str(item[name]) for name in MAX_ITEM_CHARS if item.get(name)}
     if len(fields.get("url", "")) > MAX_ITEM_CHARS["url"]:
         del fields["url"]
-    return {name: truncate(value, MAX_ITEM_CHARS[name]) for name, value in fields.items()}
+    return {name: _shown(value, MAX_ITEM_CHARS[name], redact) for name, value in fields.items()}
+
+
+def _redacted_events(events: object, redact: Redact) -> tuple[Event, ...]:
+    """Return the events with every text masked that a receiver or a reader sees; no other values."""
+    if not events or not isinstance(events, Iterable):
+        return ()
+    return tuple(_redacted_event(event, redact) for event in events if isinstance(event, Event))
+
+
+def _redacted_event(event: Event, redact: Redact) -> Event:
+    shown = {name: redact(getattr(event, name)) for name in ("id", "source", "subject")}
+    return event.model_copy(update={**shown, "data": _redact_json(event.data, redact)})

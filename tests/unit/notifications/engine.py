@@ -10,7 +10,7 @@ from typing import Any
 from functions.domain.alerts.model import Notification
 from functions.domain.lifecycle.edit import new_task
 from functions.domain.lifecycle.time_budget import TimeBudget
-from functions.domain.redaction import Redactor, redact_outcome
+from functions.domain.redaction import Redactor
 from functions.domain.run import Outcome, succeeded
 from functions.domain.storage import ConditionalWrite, TaskFilter
 from functions.domain.task import Job, Task, TaskSpec
@@ -20,6 +20,7 @@ from functions.notifications.channel import SendResult
 from functions.notifications.dispatcher import NotificationDispatcher
 from functions.services.channels import ChannelService
 from functions.stores.sqlite.store import SqliteStore
+from functions.task_types.support.limits import clamp_outcome
 from tests.unit.notifications.conftest import NOON, Clock
 
 UNLIMITED = TimeBudget(None, None)
@@ -117,7 +118,7 @@ class Engine:
 
     async def _perform(self, job: Job) -> Outcome:
         self.runs.append(job)
-        return redact_outcome(self.work(job), Redactor(self.secrets))
+        return clamp_outcome(self.work(job), task_type=job.type, redact=Redactor(self.secrets))
 
 
 _DEFAULTS: Mapping[str, Any] = {

@@ -5,10 +5,13 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from functions.domain.events import Event
+from functions.domain.redaction import Redactor
 from functions.domain.run import Outcome, succeeded
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
@@ -20,6 +23,7 @@ from tests.unit.task_types.conftest import answer, calls_of, tools_with
 
 CANARY = "c4nary+value/of-a-secret"
 URL = "https://example.com/hook"
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MakeJob = Callable[..., Job]
 
 
@@ -225,7 +229,9 @@ def test_everything_an_outcome_holds_is_masked_before_it_is_cut() -> None:
         memory={"deep": [{CANARY: CANARY}, int(digits), True, None]},
     )
 
-    outcome = clamp_outcome(given, task_type="odd", redact=redactor_for([CANARY, digits]))
+    redact = redactor_for([CANARY, digits])
+
+    outcome = clamp_outcome(given, task_type="odd", redact=redact, redact_memory=redact)
 
     assert "c4n" not in texts(outcome)
     assert digits not in texts(outcome)
@@ -233,11 +239,37 @@ def test_everything_an_outcome_holds_is_masked_before_it_is_cut() -> None:
     assert {"deep": [{"***": "***"}, "***", True, None]} == outcome.memory
 
 
+def test_events_are_masked_before_anybody_receives_them() -> None:
+    event = Event(
+        id=f"id-{CANARY}", type="order.paid", subject=CANARY, time=NOON, data={CANARY: [{"deep": CANARY}, 1]}
+    )
+
+    outcome = clamp_outcome(succeeded("ok", events=(event,)), task_type="odd", redact=redactor_for([CANARY]))
+
+    assert [{"***": [{"deep": "***"}, 1]}] == [one.data for one in outcome.events]
+    assert [("id-***", "***", "order.paid")] == [(one.id, one.subject, one.type) for one in outcome.events]
+
+
+async def test_operators_secrets_are_masked_before_a_type_cuts_its_text(make_job: MakeJob) -> None:
+    """A name that is cut after 40 characters would otherwise show the secret's beginning."""
+    tools = replace(tools_with(), redact=Redactor([CANARY]), python_tasks=("tests",))
+    job = make_job("python", {"callable": f"{__name__}:returns_an_odd_name"})
+
+    outcome = await run_job(job, tools)
+
+    assert CANARY[:3] not in outcome.summary
+    assert "***" in outcome.summary
+
+
+def returns_an_odd_name() -> dict[str, str]:
+    return {"x" * 25 + CANARY: ""}
+
+
 def test_memory_keeps_what_only_looks_secret() -> None:
     """A feed's ETag such as `token=abc` must come back as it was."""
     given = succeeded("ok", memory={"etag": 'W/"token=abcdef"'})
 
-    assert given.memory == clamp_outcome(given, task_type="odd", redact=redactor_for([CANARY])).memory
+    assert given.memory == clamp_outcome(given, task_type="odd", redact=Redactor([CANARY])).memory
 
 
 @pytest.mark.parametrize("fault", [RuntimeError(CANARY), KeyError(CANARY)])

@@ -14,6 +14,7 @@ Scope = Literal["read", "run", "write", "admin"]
 
 KEY_PREFIX = "cf_"  # by which users, and scanners of leaked secrets, recognise a key
 MAX_TOKEN_CHARS = 200  # nothing longer is worth hashing
+CHECK_CHARS = 6  # of 16 million guesses one passes; they are no secret, and prove nothing
 
 _IMPLIED_SCOPES: dict[Scope, frozenset[Scope]] = {
     "read": frozenset({"read"}),
@@ -82,8 +83,23 @@ def principal_of(key: ApiKey) -> Principal:
 
 
 def format_token(key_id: str, secret: str) -> str:
-    """The key in the form that is shown to its holder, once."""
-    return f"{KEY_PREFIX}{key_id}_{secret}"
+    """The key in the form that is shown to its holder, once: `cf_<id>_<secret><check>`."""
+    unchecked = f"{KEY_PREFIX}{key_id}_{secret}"
+    return unchecked + _check_characters(unchecked)
+
+
+def is_well_formed(token: str) -> bool:
+    """Whether *token* may be a key: nothing else is worth a read of the store."""
+    unchecked, check = token[:-CHECK_CHARS], token[-CHECK_CHARS:]
+    return (
+        token.startswith(KEY_PREFIX)
+        and len(token) <= MAX_TOKEN_CHARS
+        and check == _check_characters(unchecked)
+    )
+
+
+def _check_characters(unchecked: str) -> str:
+    return sha256(b"check " + unchecked.encode("utf-8", "surrogatepass")).hexdigest()[:CHECK_CHARS]
 
 
 def parse_bearer_token(authorization: Sequence[str]) -> str | None:

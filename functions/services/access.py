@@ -8,7 +8,6 @@ from typing import Final
 from pydantic import ValidationError
 
 from functions.domain.access import (
-    MAX_TOKEN_CHARS,
     ApiKey,
     AuditEntry,
     Principal,
@@ -18,6 +17,7 @@ from functions.domain.access import (
     audit_id_prefix,
     format_token,
     hash_token,
+    is_well_formed,
     principal_of,
 )
 from functions.domain.storage import Document, WriteStatus
@@ -79,7 +79,7 @@ async def create_key(
 
 async def find_principal(store: DocumentStore, token: str, *, now: datetime) -> Principal | None:
     """Return the principal of *token*; None when no key has it, or the key has expired or is revoked."""
-    if len(token) > MAX_TOKEN_CHARS:
+    if not is_well_formed(token):
         return None
     return await find_principal_by_hash(store, hash_token(token), now=now)
 

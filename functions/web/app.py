@@ -74,6 +74,7 @@ def worker_time_budget(response_limit: timedelta) -> TimeBudget:
 
 
 MAX_BODY_BYTES = 65_536  # of any request
+BODY_TIMEOUT = timedelta(seconds=10)  # from the first read of a body to its end
 MAX_OVERRUN = timedelta(seconds=3)  # past its response limit, a tick is cancelled
 STATUS_TIMEOUT = timedelta(seconds=10)
 API_PATHS = ("/api/", "/openapi.json", "/docs", "/dashboard", "/badge/", "/public/")
@@ -193,8 +194,11 @@ class TriggerApp:
         if isinstance(caller, AuthFailure):
             return responses.auth_failure_response(caller)
         try:
-            body = await _read_body(request)
+            async with asyncio.timeout(BODY_TIMEOUT.total_seconds()):
+                body = await _read_body(request)
             assignment = parse_assignment(body) if body is not None else None
+        except TimeoutError:
+            return responses.too_slow(BODY_TIMEOUT)
         except InputError as exc:
             return responses.invalid(str(exc))
         if assignment is None:
@@ -379,7 +383,7 @@ def build_api_app(
 
 
 def with_limits(app: ASGIApp) -> ASGIApp:
-    """Return *app* with a limit on request bodies and safe headers on its responses.
+    """Return *app* with limits on request bodies, in bytes and time, and safe headers on its responses.
 
     The limit counts the bytes received, because a body may come without a Content-Length. A route may
     override the headers.
@@ -387,10 +391,23 @@ def with_limits(app: ASGIApp) -> ASGIApp:
 
     def limited(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         received_bytes = 0
+        is_whole = False
+        deadline: float | None = None
 
         async def receive_limited() -> Message:
-            nonlocal received_bytes
-            message = await receive()
+            nonlocal received_bytes, is_whole, deadline
+            if is_whole:
+                return await receive()  # the end of the connection, for which a response may wait
+            if deadline is None:
+                deadline = asyncio.get_running_loop().time() + BODY_TIMEOUT.total_seconds()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(
+                    408, f"Send the body within {BODY_TIMEOUT.seconds} s", headers={"Connection": "close"}
+                ) from None
+            is_whole = not message.get("more_body", False)
             received_bytes += len(message.get("body", b""))
             if received_bytes > MAX_BODY_BYTES:
                 raise HTTPException(413, f"Send at most {MAX_BODY_BYTES // 1024} KB")

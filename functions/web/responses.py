@@ -1,6 +1,7 @@
 """Error responses of the scheduler's own routes, with the headers that all of its responses carry."""
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 
 from starlette.responses import JSONResponse, Response
 
@@ -28,6 +29,13 @@ def too_large(limit_bytes: int) -> Response:
     """Return a 413: the body exceeds *limit_bytes*."""
     return _error_response(
         413, "too_large", f"Send at most {limit_bytes // 1024} KB", {"Connection": "close"}
+    )
+
+
+def too_slow(limit: timedelta) -> Response:
+    """Return a 408: the body did not arrive within *limit*."""
+    return _error_response(
+        408, "too_slow", f"Send the body within {limit.seconds} s", {"Connection": "close"}
     )
 
 

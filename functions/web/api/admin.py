@@ -11,12 +11,12 @@ from functions.domain.task_budget import MAX_CREDITS
 from functions.errors import NotAllowedError, NotFoundError
 from functions.services import access
 from functions.web.api.channels import require_admin
-from functions.web.api.dependencies import CurrentPrincipal, Dependencies
+from functions.web.api.dependencies import AuthenticatedRoute, CurrentPrincipal, Dependencies
 from functions.web.api.errors import error_responses
 from functions.web.api.schemas import KeyCreated, KeyList, KeyRequest, Schema
 
-owner_router = APIRouter(prefix="/api/owners", tags=["owners"])
-key_router = APIRouter(prefix="/api/keys", tags=["keys"])
+owner_router = APIRouter(prefix="/api/owners", tags=["owners"], route_class=AuthenticatedRoute)
+key_router = APIRouter(prefix="/api/keys", tags=["keys"], route_class=AuthenticatedRoute)
 
 OwnerName = Annotated[str, Path(alias="id", min_length=1, max_length=100, examples=["alice"])]
 

@@ -13,11 +13,11 @@ from functions.domain.validation import validation_sentence
 from functions.errors import InputError, NotAllowedError, NotFoundError
 from functions.services import access
 from functions.services.apply import sync_digest_task
-from functions.web.api.dependencies import ApiDependencies, CurrentPrincipal, Dependencies
+from functions.web.api.dependencies import ApiDependencies, AuthenticatedRoute, CurrentPrincipal, Dependencies
 from functions.web.api.errors import error_responses
 from functions.web.api.schemas import Schema
 
-router = APIRouter(prefix="/api/channels", tags=["channels"])
+router = APIRouter(prefix="/api/channels", tags=["channels"], route_class=AuthenticatedRoute)
 
 TEST_TIMEOUT = timedelta(seconds=15)  # for the vendor's response
 ChannelName = Annotated[str, Path(min_length=1, max_length=50, examples=["feishu"])]

@@ -4,13 +4,21 @@ import hmac
 import json
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Annotated, Any, Protocol
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
+from fastapi.routing import APIRoute
 
-from functions.domain.access import ADMINISTRATOR, KEY_PREFIX, Principal, hash_token, parse_bearer_token
+from functions.domain.access import (
+    ADMINISTRATOR,
+    Principal,
+    hash_token,
+    is_well_formed,
+    parse_bearer_token,
+)
 from functions.domain.events import Event
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.schedule.describe import describe_trigger
@@ -113,7 +121,9 @@ class ApiDependencies(Protocol):
 REQUESTS_PER_MINUTE = 240
 BURST_SIZE = 60
 MAX_BUCKETS = 10_000  # beyond it the least recently used bucket is dropped, which refills it
-ANONYMOUS = Principal("", "anonymous", frozenset())
+FAILURES_PER_MINUTE = 10  # of one address
+FAILURE_BURST = 20
+UNCERTAIN = "uncertain"  # the callers, together, whose address has failed too often
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="cronfire"'}
 
 
@@ -141,14 +151,23 @@ class RateLimiter:
     def retry_after(self, caller: str) -> float:
         """Take a token of *caller*; return 0 when there was one, else the seconds until there is."""
         now = self._clock()
-        bucket = self._buckets.pop(caller, None) or TokenBucket.full(
-            capacity=self._burst_size, per_minute=self._per_minute, now=now
-        )
+        bucket = self._bucket(caller, now)
+        self._buckets.pop(caller, None)
         wait_s = bucket.wait_s(now)
         self._buckets[caller] = bucket if wait_s else bucket.take(now)
         if len(self._buckets) > MAX_BUCKETS:
             self._buckets.popitem(last=False)
         return wait_s
+
+    def is_exhausted(self, caller: str) -> bool:
+        """Whether there is no token of *caller* now; takes none."""
+        now = self._clock()
+        return self._bucket(caller, now).wait_s(now) > 0
+
+    def _bucket(self, caller: str, now: float) -> TokenBucket:
+        return self._buckets.get(caller) or TokenBucket.full(
+            capacity=self._burst_size, per_minute=self._per_minute, now=now
+        )
 
 
 class ApiAuth:
@@ -165,41 +184,50 @@ class ApiAuth:
         self._dependencies = dependencies
         self._admin_key_hash = None if admin_key is None else hash_token(admin_key)
         self._rate_limiter = RateLimiter(clock=clock)
+        self._failures = RateLimiter(clock=clock, per_minute=FAILURES_PER_MINUTE, burst_size=FAILURE_BURST)
 
-    async def from_headers(self, authorization: Sequence[str]) -> Principal:
-        """Return the principal of all *authorization* headers of a request.
+    async def from_request(self, request: Request) -> Principal:
+        """Return the principal of the key in the headers of *request*.
 
         Raises:
-            ProblemError: 401, the same for a missing, a wrong and a revoked key; 429 beyond the rate.
+            ProblemError: 401, the same for a missing, a wrong and a revoked key; 429 beyond the rate, or
+                when the caller's address sends too many wrong keys.
         """
-        token = parse_bearer_token(authorization)
-        principal = None if token is None else await self.from_token(token)
+        token = parse_bearer_token(request.headers.getlist("authorization"))
+        principal = None if token is None else await self.from_token(token, request)
         if principal is None:
             raise ProblemError(401, "Send a key as Authorization: Bearer cf_...", headers=CHALLENGE)
         self.limit(principal)
         return principal
 
-    async def from_token(self, token: str) -> Principal | None:
-        """Return the principal of the key *token*; None when it is no valid key."""
+    async def from_token(self, token: str, request: Request) -> Principal | None:
+        """Return the principal of the key *token*, sent in *request*; None when it is no valid key.
+
+        Only wrong keys are counted, by address, so that a right key passes whoever else guesses. The store
+        is read for a key that is well-formed; for addresses that fail too often, at one rate for them all.
+
+        Raises:
+            ProblemError: 429: there are too many wrong keys from this address.
+        """
         if self.is_admin_key(hash_token(token)):
             return ADMINISTRATOR
-        if not token.startswith(KEY_PREFIX):
-            return None  # no key of the store's, so no read
-        return await access.find_principal(self._dependencies.store, token, now=self._dependencies.now())
+        address = client_address(request)
+        may_read = not self._failures.is_exhausted(address) or not self._rate_limiter.retry_after(UNCERTAIN)
+        if may_read and is_well_formed(token):
+            principal = await access.find_principal(
+                self._dependencies.store, token, now=self._dependencies.now()
+            )
+            if principal is not None:
+                return principal
+        if wait_s := self._failures.retry_after(address):
+            raise _too_many("There are too many wrong keys from this address; wait a little", wait_s)
+        return None
 
     def is_admin_key(self, token_hash: str) -> bool:
         """Whether *token_hash* is the digest of the first administrator's key."""
         return self._admin_key_hash is not None and hmac.compare_digest(
             token_hash.encode("utf-8", "replace"), self._admin_key_hash.encode()
         )
-
-    def limit_anonymous(self) -> None:
-        """Count one sign-in attempt; all anonymous callers share one rate.
-
-        Raises:
-            ProblemError: 429: there are too many.
-        """
-        self.limit(ANONYMOUS)
 
     def limit(self, principal: Principal) -> None:
         """Count one request of *principal*.
@@ -209,20 +237,64 @@ class ApiAuth:
         """
         wait_s = self._rate_limiter.retry_after(principal.id)
         if wait_s:
-            raise ProblemError(
-                429,
-                "This key sends too many requests; wait a little",
-                headers={"Retry-After": str(math.ceil(wait_s))},
-            )
+            raise _too_many("This key sends too many requests; wait a little", wait_s)
+
+
+def _too_many(reason: str, wait_s: float) -> ProblemError:
+    return ProblemError(429, reason, headers={"Retry-After": str(math.ceil(wait_s))})
+
+
+def client_address(request: Request) -> str:
+    """Return the address that *request* comes from; of IPv6 the network that one customer has.
+
+    A peer without a public address is a proxy, such as Cloud Run's, which adds the caller's address at the
+    end of X-Forwarded-For. What stands before it the caller may have written.
+    """
+    peer = _parse_address(request.client.host if request.client else "")
+    if peer is None or not peer.is_global:
+        forwarded = ",".join(request.headers.getlist("x-forwarded-for")).rpartition(",")[2].strip()
+        peer = _parse_address(forwarded) or peer
+    if isinstance(peer, IPv6Address):
+        return str(IPv6Network((peer, 64), strict=False))
+    return str(peer)
+
+
+def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
 
 
 # FastAPI's dependencies. All are coroutines: FastAPI runs a plain function in a thread of its own pool.
 
 
 async def get_principal(request: Request) -> Principal:
-    """Return the caller."""
-    auth: ApiAuth = request.app.state.auth
-    return await auth.from_headers(request.headers.getlist("authorization"))
+    """Return the caller; authenticated once a request."""
+    if not hasattr(request.state, "principal"):
+        auth: ApiAuth = request.app.state.auth
+        request.state.principal = await auth.from_request(request)
+    principal: Principal = request.state.principal
+    return principal
+
+
+class AuthenticatedRoute(APIRoute):
+    """A route whose caller is authenticated before its body is read.
+
+    FastAPI reads the body of a route that declares one before it calls any dependency.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler of requests."""
+        handle = super().get_route_handler()
+        if self.body_field is None:
+            return handle
+
+        async def authenticate_first(request: Request) -> Response:
+            await get_principal(request)
+            return await handle(request)
+
+        return authenticate_first
 
 
 async def get_dependencies(request: Request) -> ApiDependencies:

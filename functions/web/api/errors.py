@@ -33,6 +33,7 @@ TITLES = {
     403: "This key may not do this",
     404: "There is nothing at this address",
     405: "This address answers to other methods",
+    408: "The request took too long",
     409: "It conflicts with another change",
     412: "It has changed since",
     413: "The request is too large",

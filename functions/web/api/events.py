@@ -19,12 +19,12 @@ from functions.domain.validation import problems_of
 from functions.errors import NotAllowedError
 from functions.services.compare_and_set import get_task
 from functions.services.dependencies import all_subscribers
-from functions.web.api.dependencies import CurrentPrincipal, Dependencies, parse_task_body
+from functions.web.api.dependencies import AuthenticatedRoute, CurrentPrincipal, Dependencies, parse_task_body
 from functions.web.api.errors import FieldProblem, ProblemError, error_responses
 from functions.web.api.schemas import Schema
 from functions.web.auth import MAX_TOKEN_CHARS, AuthFailure, is_jwt
 
-router = APIRouter(prefix="/api/events", tags=["events"])
+router = APIRouter(prefix="/api/events", tags=["events"], route_class=AuthenticatedRoute)
 
 EXAMPLE = {"type": "order.paid", "source": "shop", "id": "order-7", "data": {"total": 12}}
 EVENT_BODY = {
@@ -90,7 +90,7 @@ async def get_sender(request: Request) -> Principal:
     authorization = request.headers.getlist("authorization")
     token, verifier = parse_bearer_token(authorization), request.app.state.token_verifier
     if verifier is None or token is None or not is_jwt(token) or len(token) > MAX_TOKEN_CHARS:
-        principal: Principal = await request.app.state.auth.from_headers(authorization)
+        principal: Principal = await request.app.state.auth.from_request(request)
         return principal
     account = await verifier.verify(token)
     if isinstance(account, AuthFailure):

@@ -13,7 +13,7 @@ from functions.domain.run import Run
 from functions.domain.types import Instant, OutcomeKind
 from functions.errors import InputError, NotFoundError
 from functions.services.tasks import TaskService
-from functions.web.api.dependencies import TaskServiceDep
+from functions.web.api.dependencies import AuthenticatedRoute, TaskServiceDep
 from functions.web.api.errors import error_responses
 from functions.web.api.schemas import RunOut, RunPage
 
@@ -78,7 +78,7 @@ def _decode(text: str) -> str:
         raise NotFoundError("There is no such run") from None
 
 
-router = APIRouter(prefix="/api/runs", tags=["runs"])
+router = APIRouter(prefix="/api/runs", tags=["runs"], route_class=AuthenticatedRoute)
 
 TIME_RESOLUTION = timedelta(microseconds=1)
 MAX_RUNS_SCANNED = 5000  # runs read for one page of those with a rare outcome

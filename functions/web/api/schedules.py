@@ -6,11 +6,11 @@ from fastapi import APIRouter, Query
 
 from functions.domain.schedule.describe import build_preview
 from functions.domain.types import Instant
-from functions.web.api.dependencies import CurrentPrincipal, Dependencies
+from functions.web.api.dependencies import AuthenticatedRoute, CurrentPrincipal, Dependencies
 from functions.web.api.errors import error_responses
 from functions.web.api.schemas import ClockChangeOut, NextRun, PreviewOut, TimezoneName
 
-router = APIRouter(prefix="/api/schedule", tags=["schedules"])
+router = APIRouter(prefix="/api/schedule", tags=["schedules"], route_class=AuthenticatedRoute)
 
 
 @router.get("/preview", responses=error_responses(), summary="Preview a schedule")

@@ -13,6 +13,7 @@ from functions.domain.types import Status
 from functions.services.tasks import TaskService, pause_by_tag, resume_by_tag
 from functions.web.api.dependencies import (
     ApiDependencies,
+    AuthenticatedRoute,
     Dependencies,
     TaskBody,
     TaskServiceDep,
@@ -62,8 +63,8 @@ async def run_and_wait(
     return occurrence, next((run for run in runs if run.occurrence == occurrence and run.final), None)
 
 
-router = APIRouter(prefix="/api/tasks", tags=["tasks"])
-action_router = APIRouter(prefix="/api/tasks", tags=["task actions"])
+router = APIRouter(prefix="/api/tasks", tags=["tasks"], route_class=AuthenticatedRoute)
+action_router = APIRouter(prefix="/api/tasks", tags=["task actions"], route_class=AuthenticatedRoute)
 
 TaskId = Annotated[str, Path(alias="id", min_length=1, max_length=100, examples=["shop-front"])]
 IfMatch = Annotated[

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from starlette.datastructures import UploadFile
@@ -22,7 +23,7 @@ class LoginRequiredError(Exception):
 
 
 class CsrfError(Exception):
-    """A form without the CSRF token of this session."""
+    """A form of another site, or without the CSRF token of this session."""
 
 
 @dataclass(slots=True)
@@ -50,14 +51,32 @@ class PageContext:
         """Return the fields of the form in the request.
 
         Raises:
-            CsrfError: It does not carry the CSRF token of this session.
+            CsrfError: It comes from another site, or does not carry the CSRF token of this session.
         """
+        check_origin(self.request)
         form = await self.request.form(max_files=0, max_fields=MAX_FORM_FIELDS)
         fields = {name: value for name, value in form.items() if not isinstance(value, UploadFile)}
         sessions: Sessions = self.request.app.state.sessions
         if not await sessions.check_csrf(self.session, fields.pop("csrf_token", None)):
             raise CsrfError
         return fields
+
+
+def check_origin(request: Request) -> None:
+    """Check that a form comes from a page of ours, as far as the browser says where it comes from.
+
+    Only a browser has a session that another site could use, and each one sends one of these headers.
+
+    Raises:
+        CsrfError: It comes from another site.
+    """
+    if site := request.headers.get("sec-fetch-site"):
+        if site not in ("same-origin", "none"):
+            raise CsrfError
+        return
+    source = request.headers.get("origin") or request.headers.get("referer")
+    if source is not None and urlsplit(source).netloc.lower() != request.headers.get("host", "").lower():
+        raise CsrfError
 
 
 async def get_page_context(request: Request) -> AsyncIterator[PageContext]:

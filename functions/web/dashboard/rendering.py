@@ -182,6 +182,7 @@ HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",  # with no-referrer a browser sends `Origin: null` with our own forms
 }
 ASSET_MAX_AGE_S = 86_400
 

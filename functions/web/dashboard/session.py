@@ -48,7 +48,7 @@ class Sessions:
 
     async def create(self, token: str, request: Request, response: Response) -> bool:
         """Sign in with the key *token*; return whether it is valid."""
-        principal = await self._auth.from_token(token)
+        principal = await self._auth.from_token(token, request)
         if principal is None:
             return False
         response.set_cookie(

@@ -15,7 +15,7 @@ from functions.web.api.admin import OwnerOut
 from functions.web.api.channels import apply_channel_changes, require_admin, send_test
 from functions.web.api.dependencies import ApiDependencies
 from functions.web.api.runs import encode_run_id, find_run
-from functions.web.dashboard.context import CurrentPage
+from functions.web.dashboard.context import CurrentPage, check_origin
 from functions.web.dashboard.rendering import (
     agenda_cells,
     agenda_row_labels,
@@ -55,9 +55,9 @@ async def sign_in_form(
 @router.post("/sign-in")
 async def sign_in(request: Request) -> Response:
     """Sign in with a key and set the session's cookie."""
+    check_origin(request)
     form = await request.form(max_files=0, max_fields=4)
     token, to = str(form.get("key", "")).strip(), str(form.get("to", DASHBOARD_PATH))
-    request.app.state.auth.limit_anonymous()
     response = redirect(to if _is_dashboard_path(to) else DASHBOARD_PATH)
     sessions: Sessions = request.app.state.sessions
     if await sessions.create(token, request, response):

@@ -1,11 +1,20 @@
 """Keys: what each scope opens, whose tasks a bound key sees, and when a key is over."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import AbstractContextManager
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 from functions.app.application import App
+from functions.config.settings import Settings
+from functions.domain.access import format_token
+from functions.domain.storage import OperationCounts
+from functions.web.api.dependencies import BURST_SIZE, FAILURE_BURST, client_address
+from functions.web.app import build_api_app
 from tests.unit.web.api.conftest import ADMIN, HEALTH, Call, Clock
 
 MakeKey = Callable[..., Awaitable[str]]
@@ -120,3 +129,129 @@ async def test_a_key_gone_wild_is_slowed_down(api: Call, make_key: MakeKey) -> N
     assert 429 == answers[-1].status
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
     assert 200 == (await api("GET", "/api/schedule/preview?schedule=daily", key=calm)).status
+
+
+# What callers without a key may cost.
+
+
+def reads_of(wired: App) -> AbstractContextManager[OperationCounts]:
+    return wired.store.count_operations()
+
+
+async def test_a_guessed_key_costs_no_read(api: Call, wired: App) -> None:
+    with reads_of(wired) as operations:
+        answer = await api("GET", "/api/tasks", key="cf_abcdefgh_" + "x" * 43)
+
+    assert (401, 0) == (answer.status, operations.reads)
+
+
+async def test_a_key_with_a_wrong_character_is_recognised_without_a_read(
+    api: Call, make_key: MakeKey, wired: App
+) -> None:
+    token = await make_key("read")
+    wrong = token[:20] + ("a" if token[20] != "a" else "b") + token[21:]
+
+    with reads_of(wired) as operations:
+        answer = await api("GET", "/api/tasks", key=wrong)
+
+    assert (401, 0) == (answer.status, operations.reads)
+
+
+async def test_wrong_keys_of_one_address_are_bounded_and_the_right_one_passes(
+    api: Call, make_key: MakeKey, clock: Clock, wired: App
+) -> None:
+    right = await make_key("read")
+    with reads_of(wired) as operations:
+        answers = [
+            await api("GET", "/api/tasks", key=format_token(f"guess{number:03}", "x" * 43))
+            for number in range(500)
+        ]
+
+    assert [401] * FAILURE_BURST + [429] * 480 == [answer.status for answer in answers]
+    assert operations.reads <= FAILURE_BURST + BURST_SIZE
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+    assert 200 == (await api("GET", "/api/tasks", key=ADMIN)).status
+    clock.now += timedelta(seconds=1)
+    assert 200 == (await api("GET", "/api/tasks", key=right)).status
+
+
+async def test_wrong_keys_of_one_address_are_not_counted_against_another(api: Call) -> None:
+    for _ in range(30):
+        await api("GET", "/api/tasks", key="wrong")
+
+    behind_a_proxy = {"X-Forwarded-For": "203.0.113.1, 198.51.100.7"}
+    assert 429 == (await api("GET", "/api/tasks", key="wrong")).status
+    assert 401 == (await api("GET", "/api/tasks", key="wrong", headers=behind_a_proxy)).status
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        ("8.8.8.8", "1.1.1.1", "8.8.8.8"),
+        ("169.254.1.1", "1.1.1.1, 9.9.9.9", "9.9.9.9"),
+        ("127.0.0.1", "", "127.0.0.1"),
+        ("127.0.0.1", "nonsense", "127.0.0.1"),
+        ("2a00:1450:4001:81b::200e", "", "2a00:1450:4001:81b::/64"),
+        ("", "", "None"),
+    ],
+)
+def test_failures_are_counted_for_the_address_that_a_caller_cannot_choose(
+    peer: str, forwarded: str, address: str
+) -> None:
+    headers = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []
+
+    assert address == client_address(Request({"type": "http", "client": (peer, 1), "headers": headers}))
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("POST", "/api/keys"),
+        ("PUT", "/api/owners/alice"),
+        ("POST", "/api/tasks"),
+        ("POST", "/api/tasks/pause"),
+        ("POST", "/api/tasks/ping/backfill"),
+        ("POST", "/api/events"),
+        ("PATCH", "/api/channels/feishu"),
+    ],
+)
+async def test_a_caller_without_a_key_is_refused_before_its_body_is_read(
+    wired: App, method: str, target: str
+) -> None:
+    app = build_api_app(Settings.from_env({"API_KEY": ADMIN}, serves_http=False), wired)
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        raise AssertionError("the body was read")
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"10")]
+    scope = {"type": "http", "method": method, "path": target, "query_string": b"", "headers": headers}
+    await app(scope | {"client": ("8.8.8.8", 1), "root_path": ""}, receive, send)
+
+    assert 401 == sent[0]["status"]
+
+
+async def test_a_body_that_does_not_arrive_ends_the_request(
+    wired: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("functions.web.app.BODY_TIMEOUT", timedelta(seconds=0.05))
+    app = build_api_app(Settings.from_env({"API_KEY": ADMIN}, serves_http=False), wired)
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        """Send a byte every 20 ms, without end."""
+        await asyncio.sleep(0.02)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    headers = [(b"authorization", f"Bearer {ADMIN}".encode())]
+    scope = {"type": "http", "method": "POST", "path": "/api/tasks", "query_string": b"", "headers": headers}
+    async with asyncio.timeout(5):
+        await app(scope | {"client": ("8.8.8.8", 1), "root_path": ""}, receive, send)
+
+    assert 408 == sent[0]["status"]

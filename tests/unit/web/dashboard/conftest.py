@@ -22,6 +22,7 @@ class Browser:
         self._app = app
         self.cookie = ""
         self.proof = ""
+        self.extra_headers: dict[str, str] = {}
 
     async def get(self, path: str) -> Answer:
         return self._seen(await call(self._app, "GET", path, *self._headers()))  # type: ignore[arg-type]
@@ -37,7 +38,7 @@ class Browser:
         return answer
 
     def _headers(self) -> list[tuple[str, str]]:
-        return [("Cookie", self.cookie)] if self.cookie else []
+        return [*([("Cookie", self.cookie)] if self.cookie else []), *self.extra_headers.items()]
 
     def _seen(self, answer: Answer) -> Answer:
         if given := answer.headers.get("set-cookie"):

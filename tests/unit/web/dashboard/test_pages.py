@@ -46,10 +46,49 @@ async def test_a_wrong_key_signs_nobody_in(browser: Browser, key: str) -> None:
     assert 303 == (await browser.get("/dashboard")).status
 
 
-async def test_guessing_keys_is_slowed_down(browser: Browser) -> None:
+async def test_guessing_keys_is_slowed_down_and_the_right_key_still_signs_in(
+    browser: Browser, make_key: MakeKey
+) -> None:
+    token = await make_key("read")
     answers = [await browser.post("/dashboard/sign-in", key="wrong", to="") for _ in range(70)]
 
     assert 429 == answers[-1].status
+    assert "set-cookie" in (await browser.sign_in()).headers
+    assert "set-cookie" in (await browser.sign_in(token)).headers
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_ours"),
+    [
+        ({}, True),
+        ({"Origin": "https://cronfire.example"}, True),
+        ({"Referer": "https://cronfire.example/dashboard/keys"}, True),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://behind.a.proxy"}, True),
+        ({"Origin": "https://evil.example"}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": "https://cronfire.example.evil.example"}, False),
+        ({"Referer": "https://evil.example/https://cronfire.example/"}, False),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site", "Origin": "https://cronfire.example"}, False),
+    ],
+)
+@pytest.mark.parametrize("path", ["/dashboard/sign-in", "/dashboard/keys", "/dashboard/sign-out"])
+async def test_forms_of_other_sites_are_refused(
+    browser: Browser, path: str, headers: dict[str, str], *, is_ours: bool
+) -> None:
+    await browser.sign_in()
+    browser.extra_headers = {"Host": "cronfire.example"} | headers
+
+    answer = await browser.post(path, key=ADMIN, name="a key", scopes="read")
+
+    assert is_ours == (answer.status != 403)
+
+
+async def test_our_pages_let_the_browser_say_where_their_forms_come_from(browser: Browser) -> None:
+    """With no-referrer a browser sends `Origin: null` with the forms of this very site."""
+    answer = await browser.get("/dashboard/sign-in")
+
+    assert "same-origin" == answer.headers["referrer-policy"]
 
 
 async def test_a_forged_cookie_opens_nothing(browser: Browser) -> None:

@@ -24,9 +24,6 @@ CANCELLATION_POLL = timedelta(
 CANCELLED = Outcome(OutcomeKind.CANCELLED, "It was cancelled on request")
 OUT_OF_TIME = Outcome(OutcomeKind.TIMED_OUT, "The tick's time was up")
 SHUT_DOWN = Outcome(OutcomeKind.ABANDONED, "The process was told to stop while this ran")
-CLAIM_EXPIRED = Outcome(
-    OutcomeKind.ABANDONED, "The process slept until its claim had expired; nothing was done"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,7 @@ class FinishedAttempt:
     """One attempt that is over.
 
     Attributes:
-        outcome: None when it never began, for want of a slot: its claim is to be released.
+        outcome: None when it never began, for want of a slot or of time: its claim is to be released.
     """
 
     stored: VersionedTask
@@ -157,7 +154,7 @@ class Executor:
             self._attempt_ended.set()
 
     async def _run_in_slot(self, attempt: _Attempt) -> Outcome | None:
-        """Return the outcome; None when there was no slot in time."""
+        """Return the outcome; None when there was no slot in time, or the claim expired during the wait."""
         try:
             async with asyncio.timeout(MAX_SLOT_WAIT_S if self._slots.locked() else None):
                 await self._slots.acquire()
@@ -169,22 +166,20 @@ class Executor:
                 raise
             return None
         try:
-            attempt.has_begun, attempt.started_at = True, self._clock()
+            attempt.started_at = self._clock()
+            left_s = time_left(attempt.stored.task, now=attempt.started_at).total_seconds()
+            if left_s <= 0:
+                return None
+            attempt.has_begun = True
             self.started += 1
-            return await self._run_with_timeout(attempt)
+            return await self._run_with_timeout(attempt, min(attempt.stored.task.timeout_seconds, left_s))
         finally:
             self._ended += 1
             self._slots.release()
 
-    async def _run_with_timeout(self, attempt: _Attempt) -> Outcome:
-        task = attempt.stored.task
-        left_s = time_left(task, now=attempt.started_at).total_seconds()
-        timeout_s = min(task.timeout_seconds, left_s)
-        if timeout_s <= 0:
-            return CLAIM_EXPIRED
-        job = build_job(
-            task, started_at=attempt.started_at, timeout_s=timeout_s, max_tokens=attempt.max_tokens
-        )
+    async def _run_with_timeout(self, attempt: _Attempt, timeout_s: float) -> Outcome:
+        task, started_at = attempt.stored.task, attempt.started_at
+        job = build_job(task, started_at=started_at, timeout_s=timeout_s, max_tokens=attempt.max_tokens)
         try:
             async with asyncio.timeout(timeout_s) as timeout:
                 return await self._run_task(job)

@@ -21,6 +21,7 @@ class World:
 
     def __init__(self, make_task: MakeTask, *, limit: int) -> None:
         self.make_task = make_task
+        self.slept = timedelta()
         self.finished: asyncio.Queue[FinishedAttempt] = asyncio.Queue()
         self._done: list[FinishedAttempt] = []
         self.ends: dict[str, asyncio.Event] = {}
@@ -33,7 +34,7 @@ class World:
         return self._done
 
     def clock(self) -> datetime:
-        return NOON + timedelta(seconds=asyncio.get_running_loop().time() % 1)
+        return NOON + timedelta(seconds=asyncio.get_running_loop().time() % 1) + self.slept
 
     async def perform(self, job: Job) -> Outcome:
         self.ends[job.task_id] = asyncio.Event()
@@ -131,6 +132,18 @@ async def test_one_that_waits_in_vain_is_given_back_and_none_waits_after_it(
     assert ["a: Done", "d: None"] == over
     assert (["b", "c"], 3, 0) == (world.running, world.attempts.started, world.attempts.capacity)
     await world.attempts.cancel_all(SHUT_DOWN)
+
+
+async def test_one_whose_claim_expires_while_it_waits_is_given_back(make_task: MakeTask) -> None:
+    world = World(make_task, limit=1)
+    world.start("a", "b")
+    await turn()
+
+    world.slept = timedelta(seconds=50)  # the claim lasts for 60 s, 15 of them to write the result
+    await world.end("a")
+
+    assert ["a: Done", "b: None"] == await world.until_over(2)
+    assert 1 == world.attempts.started
 
 
 async def test_cancelling_all_gives_back_those_that_wait(make_task: MakeTask) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functions.domain.lifecycle.decide import build_job, time_left
 from functions.domain.run import Outcome
 from functions.domain.storage import VersionedTask
+from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
 from functions.errors import StoreError
 from functions.interfaces import RunTask, TickStore
@@ -166,22 +167,26 @@ class Executor:
                 raise
             return None
         try:
-            attempt.started_at = self._clock()
-            left_s = time_left(attempt.stored.task, now=attempt.started_at).total_seconds()
+            task, attempt.started_at = attempt.stored.task, self._clock()
+            left_s = time_left(task, now=attempt.started_at).total_seconds()
             if left_s <= 0:
                 return None
+            job = build_job(
+                task,
+                started_at=attempt.started_at,
+                timeout_s=min(task.timeout_seconds, left_s),
+                max_tokens=attempt.max_tokens,
+            )
             attempt.has_begun = True
             self.started += 1
-            return await self._run_with_timeout(attempt, min(attempt.stored.task.timeout_seconds, left_s))
+            return await self._run_with_timeout(attempt, job)
         finally:
             self._ended += 1
             self._slots.release()
 
-    async def _run_with_timeout(self, attempt: _Attempt, timeout_s: float) -> Outcome:
-        task, started_at = attempt.stored.task, attempt.started_at
-        job = build_job(task, started_at=started_at, timeout_s=timeout_s, max_tokens=attempt.max_tokens)
+    async def _run_with_timeout(self, attempt: _Attempt, job: Job) -> Outcome:
         try:
-            async with asyncio.timeout(timeout_s) as timeout:
+            async with asyncio.timeout(job.timeout_s) as timeout:
                 return await self._run_task(job)
         except asyncio.CancelledError:
             if attempt.cancel_outcome is None:
@@ -190,7 +195,7 @@ class Executor:
         except TimeoutError:
             if not timeout.expired():
                 raise
-            return Outcome(OutcomeKind.TIMED_OUT, f"No result within {timeout_s:g} s")
+            return Outcome(OutcomeKind.TIMED_OUT, f"No result within {job.timeout_s:g} s")
 
 
 async def watch_cancellations(store: TickStore, executor: Executor) -> None:

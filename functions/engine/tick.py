@@ -299,6 +299,7 @@ class _Tick:
         """Give workers what this tick is too short for; it stays due until one of them claims it."""
         if self._failure is not None or self._dependencies.is_shutting_down():
             return
-        backlog = bool(self._due.may_have_more or self._due.waiting or self.report.postponed)
+        due = self._due
+        backlog = bool(due.may_have_more or due.on_time or due.backlog or self.report.postponed)
         self.report.postponed += self._handoff.pending
         self.report.handed_off = await self._handoff.submit(backlog=backlog, answer_by=self._respond_by)

@@ -368,6 +368,7 @@ def build_api_app(
 
     The imports are here because FastAPI takes 250 ms to import, and no tick needs it.
     """
+    from functions.web import reference
     from functions.web.api import build_api
     from functions.web.dashboard import add_dashboard
 
@@ -379,6 +380,7 @@ def build_api_app(
         token_verifier=token_verifier,
     )
     add_dashboard(api, dependencies)
+    api.include_router(reference.router)
     return with_limits(api)
 
 

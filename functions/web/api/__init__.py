@@ -41,14 +41,21 @@ def build_api(
     clock: Callable[[], float],
     token_verifier: GoogleTokenVerifier | None = None,
 ) -> FastAPI:
-    """Return the application that answers `/api`, `/openapi.json` and `/docs`.
+    """Return the application that answers `/api` and `/openapi.json`.
 
     Args:
         admin_key: The first administrator's key, from the settings; None when there is none.
         clock: Seconds that never run backwards, for the rate of each key.
         token_verifier: The check of ID tokens, for events that are pushed; None when none are accepted.
     """
-    app = FastAPI(title="Cronfire", description=DESCRIPTION.strip(), version=version, redirect_slashes=False)
+    app = FastAPI(
+        title="Cronfire",
+        description=DESCRIPTION.strip(),
+        version=version,
+        redirect_slashes=False,
+        docs_url=None,  # FastAPI's pages load scripts from elsewhere
+        redoc_url=None,
+    )
     app.state.dependencies = dependencies
     app.state.token_verifier = token_verifier
     app.state.auth = ApiAuth(dependencies, admin_key=admin_key, clock=clock)

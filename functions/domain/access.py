@@ -134,6 +134,7 @@ AuditVerb = Literal[
     "channel tested",
     "channel changed",
     "owner changed",
+    "link revoked",
 ]
 
 

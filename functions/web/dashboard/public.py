@@ -1,7 +1,8 @@
 """Public pages for anyone with the link: a task's badge, and the status page of all tasks with a tag.
 
-A link contains a signature of its subject, so that it cannot be guessed and needs no storage. Responses are
-cached for a minute, here and by clients: a badge on a popular page costs one read a minute.
+A link contains a signature of its subject, so that it cannot be guessed and needs no storage; once one was
+revoked, also how many were. Responses are cached for a minute, here and by clients: a badge on a popular page
+costs two reads a minute, and a revoked link works for up to a minute.
 """
 
 import hmac
@@ -9,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import HTMLResponse, Response
@@ -18,6 +19,7 @@ from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import Status
 from functions.errors import NotFoundError
+from functions.services.public_links import LinkKind, count_revocations
 from functions.web.api.dependencies import ApiDependencies
 from functions.web.dashboard.rendering import BAD, GOOD, HEADERS, QUIET, render
 
@@ -27,10 +29,10 @@ CACHE_TTL = timedelta(seconds=60)
 MAX_CACHED_LINKS = 1000
 MAX_TASKS = 200  # tasks of one status page
 SIGNATURE_CHARS = 32
+MAX_DIGITS = 10  # of the number in a name
 CACHE_HEADERS = {"Cache-Control": f"public, max-age={CACHE_TTL.seconds}"}
 SEVERITY_COLOURS = {GOOD: "#1a7f4b", BAD: "#b42318", QUIET: "#6b675f"}
 
-LinkKind = Literal["badge", "page"]
 LinkName = Annotated[str, Path(max_length=200)]
 
 
@@ -43,20 +45,34 @@ class PublicLinks:
         self._cache: OrderedDict[tuple[LinkKind, str], tuple[datetime, Response]] = OrderedDict()
 
     async def sign_name(self, kind: LinkKind, subject: str) -> str:
-        """Return the signed name of *subject*, a task's id or a tag."""
-        signed = hmac.new((await self._secret()).encode(), f"{kind} {subject}".encode(), sha256)
-        return f"{subject}.{signed.hexdigest()[:SIGNATURE_CHARS]}"
+        """Return the signed name of *subject*, a task's id or a tag.
+
+        For the tag `shop` it is `shop.SIGNATURE`, and `shop.2-SIGNATURE` once two were revoked.
+        """
+        return await self._sign(
+            kind, subject, await count_revocations(self._dependencies.store, kind, subject)
+        )
 
     async def verify_name(self, kind: LinkKind, name: str) -> str:
-        """Return the subject of a signed name.
+        """Return the subject of a signed name. A wrong signature costs no read.
 
         Raises:
-            NotFoundError: The signature is wrong.
+            NotFoundError: The signature is wrong, or the link is revoked.
         """
-        subject = name.rpartition(".")[0]
-        if not hmac.compare_digest(name.encode(), (await self.sign_name(kind, subject)).encode()):
+        subject, _, signature = name.rpartition(".")
+        number = signature.rpartition("-")[0] or "0"
+        revoked = int(number) if number.isascii() and number.isdigit() and len(number) < MAX_DIGITS else 0
+        is_signed = hmac.compare_digest(name.encode(), (await self._sign(kind, subject, revoked)).encode())
+        if not is_signed or revoked != await count_revocations(self._dependencies.store, kind, subject):
             raise NotFoundError("There is nothing at this address")
         return subject
+
+    async def _sign(self, kind: LinkKind, subject: str, revoked: int) -> str:
+        text, prefix = (
+            (f"{kind}\n{revoked}\n{subject}", f"{revoked}-") if revoked else (f"{kind} {subject}", "")
+        )
+        signed = hmac.new((await self._secret()).encode(), text.encode(), sha256)
+        return f"{subject}.{prefix}{signed.hexdigest()[:SIGNATURE_CHARS]}"
 
     async def get_response(
         self, kind: LinkKind, name: str, build: Callable[[str], Awaitable[Response]]

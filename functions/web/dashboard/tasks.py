@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
+from functions.domain.access import AuditEntry
 from functions.domain.schedule.describe import SchedulePreview, build_preview, describe_trigger
 from functions.domain.storage import TaskFilter
 from functions.domain.task import Task, TaskSpec, slugify
 from functions.domain.types import Status
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError, SchedulerError
+from functions.services.access import record_entry
+from functions.services.public_links import LinkKind, revoke_link
 from functions.task_types.registry import type_names
 from functions.web.api.dependencies import to_spec
 from functions.web.api.errors import ProblemError
@@ -66,6 +70,26 @@ async def list_tasks(
         public=await context.request.app.state.public_links.sign_name("page", tag) if tag and tasks else "",
         message=flash_message(context.request),
     )
+
+
+@router.post("/links/revoke")
+async def revoke_page_link(context: CurrentPage) -> Response:
+    """Revoke the link of a tag's status page. The page shows the tasks of all owners."""
+    tag = (await context.read_form()).get("tag", "")[:100]
+    if context.service.principal.owner:
+        raise NotAllowedError("The link of a tag needs a key that is bound to no owner")
+    await _revoke_link(context, "page", tag, subject=f"tag.{tag}")
+    return redirect(f"/dashboard?tag={quote(tag, safe='')}", message="The old link ends within a minute")
+
+
+async def _revoke_link(context: PageContext, kind: LinkKind, name: str, *, subject: str) -> None:
+    """Revoke a public link, and record it in the audit trail of *subject*."""
+    principal, store = context.service.principal, context.dependencies.store
+    if not principal.has_scope("write"):
+        raise NotAllowedError("Revoking a link needs the scope write")
+    await revoke_link(store, kind, name)
+    entry = AuditEntry(at=context.dependencies.now(), verb="link revoked", subject=subject, by=principal.name)
+    await record_entry(store, entry, new_id=context.dependencies.new_id)
 
 
 @router.get("/tasks/new")
@@ -177,6 +201,10 @@ async def _run_command(
         case "cancel":
             await context.service.cancel(task_id)
             return "It stops within seconds", here
+        case "revoke-badge":
+            await context.service.get_task(task_id)  # refused when the user may not see it
+            await _revoke_link(context, "badge", task_id, subject=task_id)
+            return "The old address of the badge ends within a minute", here
         case "delete":
             await context.service.delete(task_id)
             return f"{task_id} is removed", "/dashboard"

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from functions.app.application import App
 from tests.unit.web.api.conftest import ADMIN, HEALTH, Call, Clock
 from tests.unit.web.dashboard.conftest import Browser
 
@@ -340,3 +341,83 @@ async def test_a_status_page_shows_a_tag_and_tells_no_errors(browser: Browser, a
     assert b"Shop front" not in page.body
     assert b"127.0.0.1" not in page.body
     assert 404 == (await browser.get("/public/office.00000000000000000000000000000000")).status
+
+
+async def badge_address(browser: Browser) -> str:
+    found = re.search(
+        r"<code>(/badge/ping\.[0-9a-f-]+\.svg)</code>",
+        (await browser.get("/dashboard/tasks/ping")).body.decode(),
+    )
+    assert found is not None
+    return found[1]
+
+
+async def test_a_badge_gets_another_address_and_the_old_one_ends(
+    browser: Browser, api: Call, clock: Clock
+) -> None:
+    await api("POST", "/api/tasks", TASK)
+    await browser.sign_in()
+    addresses = []
+    for _ in range(3):
+        addresses.append(await badge_address(browser))
+        assert 200 == (await browser.get(addresses[-1])).status
+        await browser.post("/dashboard/tasks/ping/revoke-badge")
+        clock.now += timedelta(minutes=2)
+        assert 404 == (await browser.get(addresses[-1])).status
+
+    assert 3 == len(set(addresses))
+    assert 200 == (await browser.get(await badge_address(browser))).status
+    trail = (await api("GET", "/api/tasks/ping/audit")).json
+    assert 3 == sum(entry["verb"] == "link revoked" for entry in trail["entries"])
+
+
+async def test_a_status_page_gets_another_link_and_the_old_one_ends(
+    browser: Browser, api: Call, clock: Clock
+) -> None:
+    await api("POST", "/api/tasks", TASK)
+    await browser.sign_in()
+
+    async def link() -> str:
+        found = re.search(
+            r'href="(/public/shop\.[0-9a-f-]+)"', (await browser.get("/dashboard?tag=shop")).body.decode()
+        )
+        assert found is not None
+        return found[1]
+
+    old = await link()
+    answer = await browser.post("/dashboard/links/revoke", tag="shop")
+    clock.now += timedelta(minutes=2)
+
+    assert answer.headers["location"].startswith("/dashboard?tag=shop&message=")
+    assert (404, 200) == ((await browser.get(old)).status, (await browser.get(await link())).status)
+
+
+async def test_a_link_is_revoked_only_by_who_may_write_and_see_all_it_shows(
+    browser: Browser, api: Call, make_key: MakeKey
+) -> None:
+    await api("POST", "/api/tasks", TASK | {"owner": "alice"})
+    await browser.sign_in()
+    before = await badge_address(browser)
+
+    await browser.sign_in(await make_key("read"))
+    await browser.post("/dashboard/tasks/ping/revoke-badge")
+    await browser.sign_in(await make_key("write", owner="bob"))
+    hidden = await browser.post("/dashboard/tasks/ping/revoke-badge")
+    bound = await browser.post("/dashboard/links/revoke", tag="shop")
+    await browser.sign_in()
+
+    assert (404, 403) == (hidden.status, bound.status)
+    assert before == await badge_address(browser)
+
+
+async def test_a_guessed_link_costs_no_read(browser: Browser, wired: App) -> None:
+    await browser.get("/public/shop.00000000000000000000000000000000")  # reads the signing secret, once
+
+    with wired.store.count_operations() as operations:
+        answers = [
+            await browser.get(f"/public/shop.{name}")
+            for name in ("0" * 32, "1-" + "0" * 32, "²-" + "0" * 32, "9" * 50 + "-" + "0" * 32, "-")
+        ]
+
+    assert [404] * 5 == [answer.status for answer in answers]
+    assert 0 == operations.reads

@@ -27,6 +27,7 @@ from functions.http_client.client import HttpClient
 from functions.http_client.errors import as_httpx_error
 from functions.http_client.httpx import httpx
 from functions.http_client.requests import checked_request
+from functions.parsing.pool import parse_here
 from functions.services.apply import apply_plan
 from functions.services.paging import all_tasks, iter_runs
 from functions.stores.sqlite.store import SqliteStore
@@ -163,6 +164,7 @@ def make_tools(
     return Tools(
         open_http=lambda: http or mock_http(_no_connection),
         store=store.reader() if store else _EmptyReader(),
+        parse=parse_here,
         secrets=secrets or {},
         python_tasks=tuple(python_tasks),
         github_token=github_token,

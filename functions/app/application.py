@@ -37,6 +37,7 @@ from functions.http_client.trusted import TrustedHttpClient
 from functions.interfaces import Store, TickDependencies
 from functions.observability.metrics import Metrics
 from functions.observability.tracing import build_tracing
+from functions.parsing.pool import ParserPool
 from functions.services.dependencies import subscribers
 from functions.services.watchdog import Watchdog
 from functions.task_types.registry import Tools, register, run_job
@@ -85,9 +86,11 @@ class App:
         self.store: Store = build_store(settings)
         self._http = guarded_client(allow_private=settings.allow_private_networks)
         self._model_client = ModelClient(settings)
+        self._parsers = ParserPool()
         self._tools = Tools(
             open_http=self._http,
             store=StoreReader(self.store),
+            parse=self._parsers,
             redact=self._redact,
             secrets=settings.task_secrets(),
             allow_commands=settings.allow_commands,
@@ -246,7 +249,8 @@ class App:
         }
 
     async def close(self) -> None:
-        """Release the connections."""
+        """Release the connections, and end the processes that parse."""
+        await self._parsers.close()
         await self._http.close()
         await self._model_client.close()
         await self._post.close()

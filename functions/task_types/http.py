@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
+from functions.domain.json_depth import parse_json
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model, format_instant
@@ -208,8 +209,8 @@ def _content_problem(params: Params, response: httpx.Response) -> str | None:
     if is_truncated(response):
         return f"its body is longer than the {MAX_BODY_BYTES // 1024} KB that are read as JSON"
     try:
-        document = json.loads(response.content)
-    except (ValueError, RecursionError):
+        document = parse_json(response.content)
+    except ValueError:
         return "its body is not JSON"
     value = resolve_json_pointer(document, params.json_pointer)
     if value is MISSING:

@@ -1,9 +1,9 @@
 """Task type `rss_watch`: reports each new entry of a feed once."""
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints
@@ -12,8 +12,10 @@ from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model
 from functions.http_client.httpx import httpx
+from functions.parsing.errors import ParsingStoppedError, UnreadableError
+from functions.parsing.feeds import Feed, FeedEntry, parse_feed
+from functions.parsing.pool import parsing_time
 from functions.task_types.support.context import Seconds, Tools, WebUrl
-from functions.task_types.support.feeds import Feed, FeedEntry, NotAFeedError, parse_feed
 from functions.task_types.support.responses import (
     elapsed_ms,
     is_retryable_status,
@@ -155,15 +157,19 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         size = f"{MAX_FEED_BYTES // 1_048_576} MB"
         return failed(f"The feed is larger than {size}, the most that is read", permanent=True)
     try:
-        # Parsing takes a second of CPU per megabyte: in a thread, as the loop serves all other tasks.
-        feed = await asyncio.to_thread(
-            parse_feed,
+        feed = await tools.parse(
+            partial(
+                parse_feed,
+                content_type=response.headers.get("content-type", ""),
+                url=str(response.url),
+            ),
             response.content,
-            content_type=response.headers.get("content-type", ""),
-            url=str(response.url),
+            timeout_s=parsing_time(job.timeout_s),
         )
-    except NotAFeedError as exc:
+    except UnreadableError as exc:
         return failed(f"The address answered with {exc}, not a readable feed", metrics=metrics)
+    except ParsingStoppedError as exc:
+        return failed(f"The feed could not be read {exc.why}", metrics=metrics)
     return _to_outcome(feed, state, params, response, tools.redact)
 
 

@@ -9,9 +9,10 @@ from functions.domain.credits import DEFAULT_MAX_TOKENS
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model
+from functions.parsing.replies import AgentResult
 from functions.task_types.agent.conversation import AgentConversation, AgentLimits, Usage
 from functions.task_types.agent.model_api import ChatCompletionsClient, ModelError
-from functions.task_types.agent.results import AgentResult, SeenItems, system_message, task_message
+from functions.task_types.agent.results import SeenItems, system_message, task_message
 from functions.task_types.agent.tools import AgentTools
 from functions.task_types.support.context import Tools
 from functions.task_types.support.limits import truncate
@@ -81,7 +82,9 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     if model is None or not name:
         return failed("Set LLM_BASE_URL and LLM_MODEL (and LLM_API_KEY): no model is set up", permanent=True)
     seen_items = SeenItems.from_memory(job.memory)
-    client = ChatCompletionsClient(model, name, token_field=seen_items.token_field, now=job.started_at)
+    client = ChatCompletionsClient(
+        model, name, parse=tools.parse, token_field=seen_items.token_field, now=job.started_at
+    )
     conversation = _build_conversation(job, params, tools, client, seen_items)
     base_metrics = {"model": truncate(name, _MAX_MODEL_CHARS)}
     try:
@@ -97,7 +100,8 @@ def _build_conversation(
 ) -> AgentConversation:
     toolbox = None
     if params.tools and params.max_steps:
-        toolbox = AgentTools(tools.http, tuple(dict.fromkeys(params.tools)), params.hosts, tools.redact)
+        names = tuple(dict.fromkeys(params.tools))
+        toolbox = AgentTools(tools.http, tools.parse, names, params.hosts, tools.redact)
     previous = seen_items.previous_result if params.use_previous_result else None
     task = task_message(
         params.goal or params.prompt or "",
@@ -118,7 +122,7 @@ def _build_conversation(
         deadline=asyncio.get_running_loop().time() + job.timeout_s - margin_s,
         max_items=params.max_items,
     )
-    return AgentConversation(client, toolbox, [system_message(params.system), task], limits)
+    return AgentConversation(client, toolbox, [system_message(params.system), task], limits, tools.parse)
 
 
 def _to_outcome(

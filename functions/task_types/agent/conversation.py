@@ -4,11 +4,14 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from functions.parsing.errors import ParsingStoppedError
+from functions.parsing.pool import Parse, parsing_time
+from functions.parsing.replies import AgentResult, ModelReply, parse_result
 from functions.task_types.agent import results
-from functions.task_types.agent.model_api import ChatCompletionsClient, ModelError, ModelReply
-from functions.task_types.agent.results import AgentResult, parse_result
+from functions.task_types.agent.model_api import ChatCompletionsClient, ModelError
 from functions.task_types.agent.tools import AgentTools, ToolResult
 from functions.task_types.support.limits import truncate
 
@@ -131,9 +134,11 @@ class AgentConversation:
         tools: AgentTools | None,
         messages: list[ChatMessage],
         limits: AgentLimits,
+        parse: Parse,
     ) -> None:
         self.usage = Usage()
         self._client = client
+        self._parse = parse
         self._tools = tools
         self._tool_schemas = tools.schemas() if tools else []
         self._messages = messages
@@ -149,7 +154,7 @@ class AgentConversation:
             await self._request_plan()
         reply = await self._collect_results()
         for again in (True, False):
-            result = parse_result(reply.text, limit=self._limits.max_items)
+            result = await self._parse_result(reply.text)
             if result is not None:
                 return result
             if not again or reply.finish_reason in ("length", "content_filter"):
@@ -160,6 +165,16 @@ class AgentConversation:
             self._messages.append(results.user_message(prompt))
             reply = await self._request_reply(can_call_tools=False)
         raise self._fail_without_answer(reply)
+
+    async def _parse_result(self, text: str) -> AgentResult | None:
+        try:
+            return await self._parse(
+                partial(parse_result, limit=self._limits.max_items),
+                text.encode("utf-8", "replace"),
+                timeout_s=parsing_time(self._seconds_left()),
+            )
+        except ParsingStoppedError as exc:
+            raise ModelError(f"The model's answer could not be read {exc.why}") from None
 
     async def _request_plan(self) -> None:
         """Request a plan first: the model follows it, and users read it in the run's metrics."""

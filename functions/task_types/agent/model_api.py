@@ -3,13 +3,16 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from functions.domain.json_depth import parse_json
 from functions.http_client import FetchError
 from functions.http_client.httpx import httpx
 from functions.http_client.requests import lower_first
+from functions.parsing.errors import ParsingStoppedError, UnreadableError
+from functions.parsing.pool import Parse, parsing_time
+from functions.parsing.replies import ModelReply, parse_reply
 from functions.task_types.support.context import LanguageModel
 from functions.task_types.support.limits import truncate
 from functions.task_types.support.responses import (
@@ -18,8 +21,6 @@ from functions.task_types.support.responses import (
     response_text,
     retry_after,
 )
-
-MAX_CALLS = 20  # of one reply; the others are dropped
 
 
 class ModelError(Exception):
@@ -38,97 +39,6 @@ class ModelError(Exception):
         self.retry_after = retry_after
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A tool call that the model requests.
-
-    Attributes:
-        arguments: As the model wrote them; perhaps not valid JSON.
-        raw: The call as received: some servers require it back with all their own fields.
-    """
-
-    id: str
-    name: str
-    arguments: str
-    raw: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelReply:
-    """One reply of a model.
-
-    Attributes:
-        finish_reason: The server's word for why it ended: `stop`, `length`, `tool_calls`, `content_filter`.
-        prompt_tokens: None when the server did not count.
-    """
-
-    text: str
-    tool_calls: tuple[ToolCall, ...] = ()
-    finish_reason: str = ""
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-    def to_message(self) -> dict[str, Any]:
-        """Return the reply as a message of the conversation."""
-        message: dict[str, Any] = {"role": "assistant", "content": self.text or None}
-        if self.tool_calls:
-            message["tool_calls"] = [dict(call.raw) for call in self.tool_calls]
-        else:
-            message["content"] = self.text
-        return message
-
-
-def parse_reply(body: bytes) -> ModelReply:
-    """Parse a chat completion.
-
-    Raises:
-        ValueError: *body* is not a chat completion.
-    """
-    try:
-        document = json.loads(body)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    choices = document.get("choices") if isinstance(document, dict) else None
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(choice, dict) or not isinstance(message, dict):
-        raise ValueError("no choices[0].message")  # noqa: TRY004  # the document is wrong, not the caller
-    usage = document.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
-    return ModelReply(
-        text=_message_text(message.get("content")),
-        tool_calls=_parse_tool_calls(message.get("tool_calls")),
-        finish_reason=str(choice.get("finish_reason") or ""),
-        prompt_tokens=_count_or_none(usage.get("prompt_tokens")),
-        completion_tokens=_count_or_none(usage.get("completion_tokens")),
-    )
-
-
-def _message_text(content: object) -> str:
-    """Return the text of a message, which may come in parts."""
-    if isinstance(content, list):
-        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    return content if isinstance(content, str) else ""
-
-
-def _parse_tool_calls(given: object) -> tuple[ToolCall, ...]:
-    calls = []
-    for number, raw in enumerate(given[:MAX_CALLS] if isinstance(given, list) else ()):
-        function = raw.get("function") if isinstance(raw, dict) else None
-        if not isinstance(function, dict):
-            continue
-        arguments = function.get("arguments")
-        text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-        id_ = str(raw.get("id") or f"call-{number}")
-        whole = {**raw, "id": id_, "type": "function", "function": {**function, "arguments": text}}
-        calls.append(ToolCall(id_, str(function.get("name", "")), text, whole))
-    return tuple(calls)
-
-
-def _count_or_none(given: object) -> int | None:
-    return given if isinstance(given, int) and not isinstance(given, bool) and given >= 0 else None
-
-
 MAX_RESPONSE_BYTES = 1_048_576
 MAX_WAIT = timedelta(seconds=5)  # a requested wait up to this is spent within the attempt
 MAX_TRIES = 3
@@ -144,12 +54,16 @@ class ChatCompletionsClient:
         token_field: This server's name for the limit of a reply's tokens, as far as known.
 
     Args:
+        parse: See `Tools`.
         now: The start of the attempt, to read a wait given as a date.
     """
 
-    def __init__(self, model: LanguageModel, name: str, *, token_field: str, now: datetime) -> None:
+    def __init__(
+        self, model: LanguageModel, name: str, *, parse: Parse, token_field: str, now: datetime
+    ) -> None:
         self.token_field = token_field if token_field in _TOKEN_FIELDS else _TOKEN_FIELDS[0]
         self._model = model
+        self._parse = parse
         self._name = name
         self._now = now
 
@@ -179,7 +93,7 @@ class ChatCompletionsClient:
             left_s = deadline - asyncio.get_running_loop().time()
             response = await self._send(body | {self.token_field: max_tokens}, timeout_s=left_s)
             if response.status_code == 200:
-                return self._to_reply(response)
+                return await self._to_reply(response, timeout_s=parsing_time(timeout_s))
             if response.status_code == 400 and not last and self._needs_max_completion_tokens(response):
                 continue
             error = self._to_error(response)
@@ -208,12 +122,14 @@ class ChatCompletionsClient:
                 f"The model's server: {lower_first(exc.reason)}", permanent=exc.permanent
             ) from None
 
-    def _to_reply(self, response: httpx.Response) -> ModelReply:
+    async def _to_reply(self, response: httpx.Response, *, timeout_s: float) -> ModelReply:
         if is_truncated(response):
             raise ModelError("The model's server answered with more than 1 MB")
         try:
-            return parse_reply(response.content)
-        except ValueError:
+            return await self._parse(parse_reply, response.content, timeout_s=timeout_s)
+        except ParsingStoppedError as exc:
+            raise ModelError(f"The model's reply could not be read {exc.why}") from None
+        except UnreadableError:
             kind = response.headers.get("content-type", "").partition(";")[0].strip() or "something"
             raise ModelError(
                 f"The model's server answered with {truncate(kind, 60)} that is not a chat completion; "
@@ -253,9 +169,9 @@ class ChatCompletionsClient:
     def _error_detail(self, response: httpx.Response) -> str:
         """Return the server's own message, after a colon; without the key, which some servers repeat."""
         try:
-            error = json.loads(response.content)["error"]
+            error = parse_json(response.content)["error"]
             message = error["message"] if isinstance(error, dict) else error
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             return ""
         text = " ".join(str(message).split())
         if self._model.api_key:

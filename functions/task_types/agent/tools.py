@@ -5,58 +5,31 @@ whatever the text makes the model do, the hosts stay the same.
 """
 
 import asyncio
-import html
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
-from urllib.parse import urljoin
 
+from functions.domain.json_depth import parse_json
 from functions.http_client import BlockedRequestError, FetchError
 from functions.http_client.addresses import ANY_PORT
 from functions.http_client.httpx import httpx
 from functions.http_client.redirects import next_request
 from functions.http_client.requests import OutgoingRequest, check_url, checked_request
-from functions.task_types.agent.model_api import ToolCall
-from functions.task_types.support.feeds import NotAFeedError, parse_feed, safe_http_url
+from functions.parsing.errors import ParsingStoppedError, UnreadableError
+from functions.parsing.feeds import parse_feed
+from functions.parsing.markup import page_text
+from functions.parsing.pool import Parse, parsing_time
+from functions.parsing.replies import ToolCall
 from functions.task_types.support.responses import is_truncated, response_text
-
-# A web page as plain text with its links.
-
-# Every pattern is bounded or scans to the end of the text at most once, as pages may be hostile.
-_INVISIBLE_ELEMENT = re.compile(
-    r"<(script|style|noscript|template|svg)\b.*?(?:</\1\s*>|$)|<!--.*?(?:-->|$)", re.IGNORECASE | re.DOTALL
-)
-_LINK = re.compile(r"<a\b[^<>]{0,500}?\bhref\s*=\s*[\"']?([^\"'\s<>]{1,2048})[^<>]{0,500}>", re.IGNORECASE)
-_BLOCK_END = re.compile(r"<(?:/p|/div|/li|/h[1-6]|/tr|br)\b[^<>]{0,200}>", re.IGNORECASE)
-_TAG = re.compile(r"<[a-z!/?][^>]*(?:>|$)", re.IGNORECASE)
-
-
-def page_text(markup: str, *, url: str) -> str:
-    """Return the text of *markup*, one line per block; each link's address in brackets before its text.
-
-    Takes tenths of a second for a big page: call it in a thread.
-    """
-    text = _LINK.sub(lambda found: f" [{_absolute_url(url, found[1])}] ", _INVISIBLE_ELEMENT.sub(" ", markup))
-    text = html.unescape(_TAG.sub(" ", _BLOCK_END.sub("\n", text)))
-    lines = (" ".join(line.split()) for line in text.replace("[]", "").splitlines())
-    return "\n".join(line for line in lines if line)
-
-
-def _absolute_url(base: str, link: str) -> str:
-    try:
-        return safe_http_url(urljoin(base, html.unescape(link)))
-    except ValueError:
-        return ""
-
 
 MAX_RESULT_CHARS = 8000  # of one call
 MAX_PAGE_BYTES = 262_144
 MAX_FEED_BYTES = 2_097_152
 CALL_TIMEOUT_S = 20.0
 MAX_REQUESTS = 4  # a request and three redirects
-_UNTRUSTED_TAG = re.compile(r"<\s*(/?)\s*untrusted", re.IGNORECASE)
+_UNTRUSTED_TAG = re.compile(r"<(?=[\s/]*+untrusted)", re.IGNORECASE)  # possessive: each space is read once
 _DESCRIPTIONS = {
     "http_get": "Fetch a web page or an API's answer (GET) and return it as text.",
     "rss_read": "Read an RSS or Atom feed and return its newest entries.",
@@ -81,6 +54,7 @@ class AgentTools:
     """
 
     http: httpx.AsyncClient
+    parse: Parse
     names: tuple[str, ...]
     hosts: tuple[str, ...]
     redact: Callable[[str], str]
@@ -114,37 +88,46 @@ class AgentTools:
         if not url:
             return ToolResult('The arguments must be JSON such as {"url": "https://..."}')
         try:
-            async with asyncio.timeout(min(CALL_TIMEOUT_S, timeout_s)):
-                text = await (self._fetch_feed(url) if call.name == "rss_read" else self._fetch_page(url))
+            call_s = min(CALL_TIMEOUT_S, timeout_s)
+            fetch = self._fetch_feed if call.name == "rss_read" else self._fetch_page
+            async with asyncio.timeout(call_s):
+                text = await fetch(url, parsing_s=parsing_time(call_s))
         except TimeoutError:
             return ToolResult("No answer in time")
+        except ParsingStoppedError as exc:
+            return ToolResult(f"The answer could not be read {exc.why}")
         except BlockedRequestError as exc:
             return ToolResult(f"Refused: {exc.reason}", is_refused=True)
         except FetchError as exc:
             return ToolResult(f"It did not work: {exc.reason}")
         return ToolResult(quote_untrusted(self.redact(text), source=url))
 
-    async def _fetch_page(self, url: str) -> str:
+    async def _fetch_page(self, url: str, *, parsing_s: float) -> str:
         response = await self._fetch(url, max_body_bytes=MAX_PAGE_BYTES)
         kind = response.headers.get("content-type", "").lower()
         if kind and not any(word in kind for word in ("text", "json", "xml", "javascript")):
             return f"Status {response.status_code}; the content is no text"
         text = response_text(response)
         if "html" in kind:
-            # In a thread, as a big page takes a while and the loop serves all other tasks.
-            text = await asyncio.to_thread(page_text, text, url=str(response.url))
+            text = await self.parse(
+                partial(page_text, url=str(response.url)),
+                text.encode("utf-8", "replace"),
+                timeout_s=parsing_s,
+            )
         return f"Status {response.status_code}\n{text}"
 
-    async def _fetch_feed(self, url: str) -> str:
+    async def _fetch_feed(self, url: str, *, parsing_s: float) -> str:
         response = await self._fetch(url, max_body_bytes=MAX_FEED_BYTES)
         if response.status_code != 200 or is_truncated(response):
             return f"Status {response.status_code}; not a feed of at most {MAX_FEED_BYTES // 1_048_576} MB"
         kind = response.headers.get("content-type", "")
         try:
-            feed = await asyncio.to_thread(
-                parse_feed, response.content, content_type=kind, url=str(response.url)
+            feed = await self.parse(
+                partial(parse_feed, content_type=kind, url=str(response.url)),
+                response.content,
+                timeout_s=parsing_s,
             )
-        except NotAFeedError as exc:
+        except UnreadableError as exc:
             return f"It answered with {exc}, not a readable feed"
         # Titles and texts are cut, so each is masked by itself.
         entries = (
@@ -184,7 +167,7 @@ def is_host_allowed(host: str, hosts: Sequence[str]) -> bool:
 
 def quote_untrusted(text: str, *, source: str) -> str:
     """Return *text* between tags that mark it as data; it cannot contain such a tag itself."""
-    plain = _UNTRUSTED_TAG.sub(r"(\1untrusted", text)
+    plain = _UNTRUSTED_TAG.sub("(", text)
     bounded = (
         plain
         if len(plain) <= MAX_RESULT_CHARS
@@ -196,8 +179,8 @@ def quote_untrusted(text: str, *, source: str) -> str:
 
 def _parse_url_argument(arguments: str) -> str:
     try:
-        given = json.loads(arguments)
-    except (ValueError, RecursionError):
+        given = parse_json(arguments)
+    except ValueError:
         return ""
     url = given.get("url") if isinstance(given, Mapping) else None
     return url.strip() if isinstance(url, str) else ""

@@ -15,6 +15,7 @@ from functions.domain.task import Task
 from functions.domain.types import Model
 from functions.http_client import BlockedRequestError
 from functions.http_client.requests import check_headers, check_url
+from functions.parsing.pool import Parse
 from functions.task_types.support.limits import redact_nothing
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Tools:
 
     Attributes:
         open_http: Returns the client behind `http`.
+        parse: Calls a function on what strangers wrote, in a process that is killed when its time is up. No
+            library parses it in this process, where one document could stop every task.
         redact: Masks this job's secrets and the operator's. A type masks a text before it cuts it.
         secrets: All secrets that tasks may refer to, by name; empty in the tools that a type receives.
         allow_commands: Whether tasks may run commands (ALLOW_COMMANDS).
@@ -75,6 +78,7 @@ class Tools:
 
     open_http: OpenHttp
     store: TaskReader
+    parse: Parse
     redact: Callable[[str], str] = redact_nothing
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     allow_commands: bool = False

@@ -1,7 +1,6 @@
 """What FastAPI passes to the routes: the caller within its rate, the services, and task bodies."""
 
 import hmac
-import json
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
@@ -20,6 +19,7 @@ from functions.domain.access import (
     parse_bearer_token,
 )
 from functions.domain.events import Event
+from functions.domain.json_depth import parse_json
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.schedule.describe import describe_trigger
 from functions.domain.storage import VersionedTask
@@ -326,8 +326,8 @@ async def parse_task_body(request: Request) -> dict[str, Any]:
     if kind != "application/json" and not kind.endswith("+json"):
         raise ProblemError(415, "Send the task as application/json")
     try:
-        fields = json.loads(await request.body())
-    except (ValueError, RecursionError):
+        fields = parse_json(await request.body())
+    except ValueError:
         raise ProblemError(400, "The body is not JSON") from None
     if not isinstance(fields, dict):
         raise ProblemError(422, "The body must be a JSON object: one task")

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from functions.domain.access import Principal, parse_bearer_token
 from functions.domain.cloud_events import ATTRIBUTES, parse_headers
 from functions.domain.events import RESERVED_PREFIX, Event, EventData, EventId, EventSource, EventType
+from functions.domain.json_depth import parse_json
 from functions.domain.types import Instant, TaskId
 from functions.domain.validation import problems_of
 from functions.errors import NotAllowedError
@@ -186,7 +186,7 @@ def _parse_pubsub_push(envelope: Mapping[str, Any]) -> dict[str, Any]:
     }
     try:
         text = base64.b64decode(str(message.get("data", "")), validate=True)
-        data = json.loads(text) if text else {}
-    except (binascii.Error, ValueError, RecursionError):
+        data = parse_json(text) if text else {}
+    except (binascii.Error, ValueError):
         raise ProblemError(422, "message.data: must be JSON") from None
     return {**plain, **found, "data": data if isinstance(data, dict) else {"value": data}}

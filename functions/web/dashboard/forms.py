@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from functions.domain.json_depth import parse_json
 from functions.domain.task import Task
 from functions.errors import InputError
 from functions.task_types.registry import example_params, params_schema
@@ -130,7 +131,7 @@ def _parse_value(field: ParamField, text: str) -> Any:
 
 def _parse_json(name: str, text: str) -> Any:
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         if text.strip()[:1] in '[{"':
             raise InputError(f"params.{name}: is not JSON; look for a missing quote or bracket") from None

@@ -12,6 +12,7 @@ from functions.domain.task import Job, Task
 from functions.domain.types import Trigger
 from functions.http_client.client import HttpClient
 from functions.http_client.httpx import httpx
+from functions.parsing.pool import parse_here
 from functions.task_types.registry import Tools
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -79,7 +80,7 @@ class FakeRecords:
 
 def tools_with(*answers: httpx.Response | Exception, records: FakeRecords | None = None) -> Tools:
     http = FakeHttp(*answers)
-    return Tools(open_http=lambda: http, store=records or FakeRecords())
+    return Tools(open_http=lambda: http, store=records or FakeRecords(), parse=parse_here)
 
 
 def calls_of(tools: Tools) -> list[httpx.Request]:

@@ -14,6 +14,7 @@ from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
 from functions.http_client.client import build_guarded_client
+from functions.parsing.pool import parse_here
 from functions.task_types.registry import Tools, check_params, run_job
 from tests.unit.task_types.conftest import NOON, FakeRecords, answer, calls_of, tools_with
 
@@ -64,7 +65,13 @@ async def github() -> AsyncIterator[tuple[str, list[Mapping[str, Any]]]]:
 @pytest.fixture
 async def over_the_wire(github: tuple[str, list[Mapping[str, Any]]]) -> AsyncIterator[Tools]:
     client = build_guarded_client(allow_private=True)
-    yield Tools(open_http=lambda: client, store=FakeRecords(), github_token=TOKEN, github_api=f"{github[0]}/")
+    yield Tools(
+        open_http=lambda: client,
+        store=FakeRecords(),
+        parse=parse_here,
+        github_token=TOKEN,
+        github_api=f"{github[0]}/",
+    )
     await client.aclose()
 
 

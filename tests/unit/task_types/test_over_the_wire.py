@@ -9,9 +9,10 @@ from aiohttp import web
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
 from functions.http_client.client import build_guarded_client
+from functions.parsing.pool import parse_here
 from functions.task_types.registry import Tools, run_job
+from tests.unit.parsing.test_feeds import rss
 from tests.unit.task_types.conftest import FakeRecords
-from tests.unit.task_types.support.test_feeds import rss
 
 
 async def _feed(request: web.Request) -> web.Response:
@@ -59,7 +60,7 @@ async def base() -> AsyncIterator[str]:
 @pytest.fixture
 async def tools() -> AsyncIterator[Tools]:
     client = build_guarded_client(allow_private=True)
-    yield Tools(open_http=lambda: client, store=FakeRecords())
+    yield Tools(open_http=lambda: client, store=FakeRecords(), parse=parse_here)
     await client.aclose()
 
 
@@ -130,7 +131,7 @@ async def test_our_own_neighbourhood_is_out_of_reach(
 ) -> None:
     """The client as deployed refuses it, and no retry will change that."""
     client = build_guarded_client()
-    tools = Tools(open_http=lambda: client, store=FakeRecords())
+    tools = Tools(open_http=lambda: client, store=FakeRecords(), parse=parse_here)
 
     outcome = await run_job(make_job(name, {field: base}), tools)
 

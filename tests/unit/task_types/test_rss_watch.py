@@ -12,8 +12,8 @@ from functions.domain.types import OutcomeKind
 from functions.errors import InputError
 from functions.http_client.httpx import httpx
 from functions.task_types.registry import check_params, run_job
+from tests.unit.parsing.test_feeds import rss
 from tests.unit.task_types.conftest import answer, calls_of, tools_with
-from tests.unit.task_types.support.test_feeds import rss
 
 URL = "https://example.com/feed.xml"
 

@@ -11,6 +11,7 @@ from functions.domain.run import Outcome
 from functions.domain.task import Job
 from functions.http_client.addresses import ANY_PORT
 from functions.http_client.client import build_guarded_client, build_single_origin_client
+from functions.parsing.pool import parse_here
 from functions.task_types.registry import Tools, run_job
 from functions.task_types.support.context import LanguageModel
 from tests.fakes.llm_server import KEY, MODEL, Answer, LlmServer
@@ -52,7 +53,7 @@ class Agent:
                 self.make_job(
                     "agent", {"goal": "What is new?"} | dict(params or {}), **{"memory": memory} | job
                 ),
-                Tools(open_http=lambda: http, store=FakeRecords(), model=model),
+                Tools(open_http=lambda: http, store=FakeRecords(), parse=parse_here, model=model),
             )
         finally:
             await http.aclose()

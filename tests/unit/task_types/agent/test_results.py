@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 
+from functions.parsing.markup import page_text
+from functions.parsing.replies import AgentResult, ResultItem, parse_result
 from functions.task_types.agent.conversation import OMITTED_RESULT, estimate_tokens, fit_messages
-from functions.task_types.agent.results import AgentResult, ResultItem, SeenItems, item_key, parse_result
-from functions.task_types.agent.tools import page_text
+from functions.task_types.agent.results import SeenItems, item_key
 
 ONE: dict[str, Any] = {"title": "One", "url": "https://example.com/1", "text": "First.", "score": 0.5}
 
 
 def titles(text: str, limit: int = 20) -> list[str] | None:
-    result = parse_result(text, limit=limit)
+    result = parse_result(text.encode(), limit=limit)
     return None if result is None else [item.title for item in result.items]
 
 
@@ -51,14 +52,14 @@ def test_items_come_best_first_and_those_without_a_score_last() -> None:
 def test_items_are_plain_text_with_links_that_are_web_links() -> None:
     given = {"title": "<b>Bold</b>\n", "url": "javascript:alert(1)", "text": "a\x00b <img src=x>"}
 
-    result = parse_result(json.dumps({"items": [given, {"url": "https://a.b/"}, 7, None]}), limit=20)
+    result = parse_result(json.dumps({"items": [given, {"url": "https://a.b/"}, 7, None]}).encode(), limit=20)
 
     assert AgentResult("Found 1: Bold", (ResultItem("Bold", "", "ab", None),)) == result
 
 
 def test_a_summary_alone_is_a_result() -> None:
-    assert AgentResult("Nothing today", ()) == parse_result('{"summary": "Nothing  today"}', limit=5)
-    assert AgentResult("Found nothing", ()) == parse_result('{"items": []}', limit=5)
+    assert AgentResult("Nothing today", ()) == parse_result(b'{"summary": "Nothing  today"}', limit=5)
+    assert AgentResult("Found nothing", ()) == parse_result(b'{"items": []}', limit=5)
 
 
 def test_an_item_is_known_by_its_address_else_by_its_title() -> None:
@@ -106,7 +107,7 @@ def test_a_page_becomes_its_words_and_links() -> None:
     markup = """<html><style>p{}</style><h1>Big &amp; small</h1><!-- no --><p>One<br>two
       <a class=x href='/a?b=1&amp;c=2'>three</a> <a href="javascript:x()">four</a></p>"""
 
-    text = page_text(markup, url="https://example.com/d/e")
+    text = page_text(markup.encode(), url="https://example.com/d/e")
 
     assert "Big & small\nOne\ntwo\n[https://example.com/a?b=1&c=2] three four" == text
 
@@ -114,4 +115,4 @@ def test_a_page_becomes_its_words_and_links() -> None:
 @pytest.mark.parametrize("evil", ["<a ", "<a href=", "<script>", "<!--", "<", "<p", "&#", "<a href='x' "])
 def test_a_page_made_to_be_slow_is_not(evil: str) -> None:
     """Within the test's own limit of time: a quadratic pattern would take hours."""
-    page_text(evil * (260_000 // len(evil)), url="https://example.com/")
+    page_text(evil.encode() * (260_000 // len(evil)), url="https://example.com/")

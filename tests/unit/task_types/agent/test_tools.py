@@ -11,8 +11,8 @@ from functions.domain.types import OutcomeKind
 from functions.task_types.agent.tools import MAX_RESULT_CHARS, is_host_allowed, quote_untrusted
 from tests.fakes.llm_server import finds, never, says
 from tests.support.peers import Request, Script, Server, Trap, answer
+from tests.unit.parsing.test_feeds import rss
 from tests.unit.task_types.agent.conftest import Agent
-from tests.unit.task_types.support.test_feeds import rss
 
 MakeAgent = Callable[..., Awaitable[Agent]]
 

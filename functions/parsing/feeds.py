@@ -1,62 +1,18 @@
 """Reading feeds: pure functions from the bytes of a response to entries in plain text."""
 
 import hashlib
-import html
 import io
-import re
 import time
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-# Foreign markup as plain text: no tags, no control characters, only web links.
-
-MAX_URL_CHARS = 2048
-_MAX_MARKUP_CHARS = 4000  # of markup that are read: a summary may be a whole book
-_INVISIBLE_ELEMENT = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|$)", re.IGNORECASE | re.DOTALL)
-_TAG = re.compile(r"<(?:[a-z!/?])[^>]*(?:>|$)", re.IGNORECASE)
-
-
-def html_to_text(markup: str, *, limit: int) -> str:
-    """Return the text of *markup* on one line, at most *limit* characters.
-
-    Tags are removed before and after entities are decoded, so that escaped tags do not survive. A title
-    such as `List<T>` loses its `<T>`.
-    """
-    text = _strip_tags(html.unescape(_strip_tags(markup[:_MAX_MARKUP_CHARS])))
-    printable = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in text)
-    text = " ".join(printable.split())
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
-
-
-def safe_http_url(link: str) -> str:
-    """Return *link* when it is an absolute http or https address, else an empty text."""
-    link = link.strip()
-    if len(link) > MAX_URL_CHARS or not link.isprintable() or " " in link:
-        return ""
-    try:
-        parts = urlsplit(link)
-    except ValueError:
-        return ""
-    return link if parts.scheme in ("http", "https") and parts.netloc else ""
-
-
-def _strip_tags(text: str) -> str:
-    if "<" not in text:
-        return text
-    return _TAG.sub(" ", _INVISIBLE_ELEMENT.sub(" ", text))
-
-
-# Parsing a feed with feedparser.
+from functions.parsing.errors import UnreadableError
+from functions.parsing.markup import html_to_text, safe_http_url
 
 MAX_TITLE_CHARS = 200
 MAX_TEXT_CHARS = 300
 MAX_ENTRIES = 50  # the newest; of older ones only the keys
 MAX_ENTRY_KEYS = 500
-
-
-class NotAFeedError(Exception):
-    """The body is not a readable feed; the text says what it seems to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +45,25 @@ class Feed:
 
 
 def parse_feed(body: bytes, *, content_type: str, url: str) -> Feed:
-    """Read *body* as RSS or Atom. Takes up to seconds of CPU for a big one: call it in a thread.
+    """Read *body* as RSS or Atom. Some bodies of 100 KB take minutes: call it by a `Parse`.
 
     Raises:
-        NotAFeedError: *body* is something else, or too broken to hold an entry.
+        UnreadableError: *body* is something else, or too broken to hold an entry.
     """
     import feedparser  # takes 20 ms to import, more on a cold disk
 
     if not body.strip():
-        raise NotAFeedError("an empty body")
+        raise UnreadableError("an empty body")
     parsed = feedparser.parse(
         io.BytesIO(body),  # never the bytes themselves: feedparser opens files and addresses they name
         response_headers={"content-type": content_type, "content-location": url},
         resolve_relative_uris=False,
     )
     if not parsed.version:
-        raise NotAFeedError(_guess_format(body))
+        raise UnreadableError(_guess_format(body))
     harmless = (feedparser.NonXMLContentType, feedparser.CharacterEncodingOverride)
     if parsed.bozo and not parsed.entries and not isinstance(parsed.get("bozo_exception"), harmless):
-        raise NotAFeedError("a feed broken off before its first entry")
+        raise UnreadableError("a feed broken off before its first entry")
     newest_first = _sort_newest_first(parsed.entries)[:MAX_ENTRY_KEYS]
     return Feed(
         title=html_to_text(_text_field(parsed.feed, "title"), limit=MAX_TITLE_CHARS),

@@ -1,0 +1,4 @@
+"""Parsing what strangers write, in processes that can be stopped.
+
+`pool` starts them; `worker` and the readers (`feeds`, `markup`, `replies`) run in them, and import little.
+"""

@@ -1,0 +1,210 @@
+"""The processes that parse: started when first needed, kept for the next document, killed when time is up."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, Generic, Protocol, Self, TypeVar, cast, get_type_hints
+
+from pydantic import TypeAdapter
+
+from functions.parsing.errors import ParsingStoppedError, UnreadableError
+from functions.parsing.worker import MAX_RESULT_BYTES, to_json
+
+T = TypeVar("T")
+
+MAX_PROCESSES = 2
+MAX_MEMORY_BYTES = 268_435_456  # address space of one process; a feed of 2 MB takes a third of it
+MAX_PARSING_S = 8.0  # for one document, whatever the attempt has
+PARSING_SHARE = 0.4  # of an attempt's time; what fetches the document needs its own
+
+
+def parsing_time(attempt_s: float) -> float:
+    """Return the seconds that parsing may take in an attempt of *attempt_s*."""
+    return min(MAX_PARSING_S, attempt_s * PARSING_SHARE)
+
+
+class Parse(Protocol):
+    """Calls a function on a document of strangers' where it can be stopped."""
+
+    async def __call__(self, function: Callable[[bytes], T], document: bytes, *, timeout_s: float) -> T:
+        """Return what *function* returns for *document*.
+
+        Args:
+            function: One of a module, or a `partial` of it with named options that JSON can hold. Its return
+                type, which it declares, is of JSON values and dataclasses. It imports little, as it runs in
+                a process of its own, without the settings and secrets of this one.
+            timeout_s: From when a process is free; then the parsing is stopped.
+
+        Raises:
+            UnreadableError: *function* raised it.
+            ParsingStoppedError: It took too long or too much memory, or failed in another way.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A function of a module, and its options."""
+
+    function: Callable[..., Any]
+    options: dict[str, Any]
+
+    @classmethod
+    def of(cls, function: Callable[[bytes], Any]) -> Self:
+        options: dict[str, Any] = {}
+        if isinstance(function, partial):
+            if function.args:
+                raise TypeError("give the options of a partial by name")
+            options = function.keywords
+            function = function.func
+        name = getattr(function, "__qualname__", "")
+        if not name.isidentifier() or "return" not in getattr(function, "__annotations__", {}):
+            raise TypeError(f"{name or function!r} is not a function of a module with a declared return type")
+        return cls(function, options)
+
+    def header(self, document: bytes, timeout_s: float) -> bytes:
+        fields = {
+            "module": self.function.__module__,
+            "function": self.function.__name__,
+            "options": self.options,
+            "cpuSeconds": timeout_s,
+            "bytes": len(document),
+        }
+        return to_json(fields) + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer(Generic[T]):
+    """What a process answered: a result, or why there is none."""
+
+    result: T | None = None
+    unreadable: str | None = None
+    failed: str | None = None
+    spent: bool = False
+
+    def unwrap(self, memory_bytes: int) -> T:
+        if self.unreadable is not None:
+            raise UnreadableError(self.unreadable)
+        if self.failed == "MemoryError":
+            raise ParsingStoppedError(f"in {memory_bytes // 1_048_576} MB of memory")
+        if self.failed is not None:
+            raise ParsingStoppedError(f"because its parser failed ({self.failed})")
+        return cast(T, self.result)
+
+
+@cache
+def _answer_type(function: Callable[..., Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(_Answer[get_type_hints(function)["return"]])  # type: ignore[misc, arg-type]  # known at run time
+
+
+async def parse_here(function: Callable[[bytes], T], document: bytes, *, timeout_s: float) -> T:
+    """Do what a `ParserPool` does in this process, without its limits: for tests of task types."""
+    call = _Call.of(function)
+    call.header(document, timeout_s)
+    answer = to_json({"result": function(document)})
+    return cast(T, _answer_type(call.function).validate_json(answer).result)
+
+
+class ParserPool:
+    """Processes that parse, each one document at a time; used from one event loop.
+
+    A process starts when a document finds none free, with an environment that holds `PYTHONPATH` alone. It
+    ends when it is stopped, when it has taken much memory, when the pool is closed, and with this process.
+    """
+
+    def __init__(self, *, max_processes: int = MAX_PROCESSES, memory_bytes: int = MAX_MEMORY_BYTES) -> None:
+        self._slots = asyncio.Semaphore(max_processes)
+        self._memory_bytes = memory_bytes
+        self._processes: set[Process] = set()
+        self._free: list[Process] = []
+
+    @property
+    def process_ids(self) -> frozenset[int]:
+        """The ids of the processes that run."""
+        return frozenset(process.pid for process in self._processes)
+
+    async def __call__(self, function: Callable[[bytes], T], document: bytes, *, timeout_s: float) -> T:
+        """See `Parse`."""
+        call = _Call.of(function)
+        header = call.header(document, timeout_s)
+        async with self._slots:
+            process = await self._free_process()
+            answer: _Answer[T] | None = None
+            try:
+                async with asyncio.timeout(timeout_s):
+                    answer = _answer_type(call.function).validate_json(
+                        await _exchange(process, header, document)
+                    )
+            except TimeoutError:
+                raise ParsingStoppedError(f"in {timeout_s:.3g} s: its parsing was stopped") from None
+            except (OSError, EOFError, ValueError) as exc:  # it has ended, or writes what is no answer
+                raise ParsingStoppedError("because its parser ended unexpectedly") from exc
+            finally:  # also when the attempt is cancelled
+                if answer is None or answer.spent:
+                    self._stop(process)
+                else:
+                    self._free.append(process)
+        return answer.unwrap(self._memory_bytes)
+
+    async def close(self) -> None:
+        """End the processes."""
+        processes = [*self._processes]
+        self._free.clear()
+        for process in processes:
+            self._stop(process)
+        await asyncio.gather(*(process.wait() for process in processes))
+
+    async def _free_process(self) -> Process:
+        while self._free:
+            process = self._free.pop()
+            if process.returncode is None:
+                return process
+            self._processes.discard(process)  # somebody else has ended it
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # of modules in the working directory only those that this process finds, too
+            "-m",
+            "functions.parsing.worker",
+            str(self._memory_bytes),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # a traceback would quote what strangers wrote
+            env={"PYTHONPATH": _module_path()},
+            start_new_session=True,  # Ctrl-C is for this process
+        )
+        self._processes.add(process)
+        return process
+
+    def _stop(self, process: Process) -> None:
+        self._processes.discard(process)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+
+
+def _module_path() -> str:
+    """Return where this process finds modules; the empty entry, for the working directory, written out."""
+    return os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path)
+
+
+async def _exchange(process: Process, header: bytes, document: bytes) -> bytes:
+    """Send a call; return its answer.
+
+    Raises:
+        OSError, EOFError, ValueError: The process has ended, or its answer has no sensible length.
+    """
+    assert process.stdin is not None  # both are pipes
+    assert process.stdout is not None
+    process.stdin.write(header)
+    process.stdin.write(document)
+    await process.stdin.drain()
+    length = int(await process.stdout.readline())
+    if not 0 < length <= MAX_RESULT_BYTES:
+        raise ValueError(f"an answer of {length} bytes")
+    return await process.stdout.readexactly(length)

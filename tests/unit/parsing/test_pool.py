@@ -1,0 +1,217 @@
+"""Processes that parse: a result for each document or a reason why not, and nothing left behind."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.parsing.errors import ParsingStoppedError, UnreadableError
+from functions.parsing.feeds import parse_feed
+from functions.parsing.pool import Parse, ParserPool, parse_here, parsing_time
+from tests.unit.parsing import readers
+from tests.unit.parsing.readers import Word
+
+ROOT = Path(__file__).parents[3]
+LONG_S = 30.0  # never reached
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[ParserPool]:
+    pool = ParserPool(max_processes=1)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture(params=["process", "here"])
+def parse(request: pytest.FixtureRequest, pool: ParserPool) -> Parse:
+    """Both ways to parse, which sign the same contract."""
+    return pool if request.param == "process" else parse_here
+
+
+async def test_a_result_comes_back_as_it_was_made(parse: Parse) -> None:
+    shouted = partial(readers.read_words, shout=True)
+
+    assert (Word("ÄB", ("ä", "b")),) == await parse(shouted, "äb".encode(), timeout_s=LONG_S)
+    assert await parse(readers.read_words, b" ", timeout_s=LONG_S) is None
+
+
+async def test_half_a_character_becomes_a_question_mark(parse: Parse) -> None:
+    """No store takes a lone surrogate, nor does JSON in UTF-8."""
+    assert (Word("a?", ("a", "?")),) == await parse(readers.read_words, b"a\xff", timeout_s=LONG_S)
+
+
+async def test_what_cannot_be_read_says_so(parse: Parse) -> None:
+    read = partial(parse_feed, content_type="", url="https://example.com/")
+
+    with pytest.raises(UnreadableError, match=r"^JSON$"):
+        await parse(read, b"{}", timeout_s=LONG_S)
+
+
+@pytest.mark.parametrize(
+    "function", [lambda document: 1, partial(readers.read_words, b"x"), {}.get, print, ParserPool.close]
+)
+async def test_only_functions_of_modules_are_called(parse: Parse, function: Callable[..., Any]) -> None:
+    with pytest.raises(TypeError):
+        await parse(function, b"", timeout_s=LONG_S)
+
+
+async def test_a_process_is_started_when_needed_and_kept(pool: ParserPool) -> None:
+    assert not pool.process_ids
+
+    first = await pool(readers.process_id, b"", timeout_s=LONG_S)
+    second = await pool(readers.process_id, b"", timeout_s=LONG_S)
+
+    assert first == second
+    assert {first} == pool.process_ids
+    assert first != os.getpid()
+
+
+async def test_one_document_at_a_time(pool: ParserPool) -> None:
+    """More wait for a process; their time counts from when they have one."""
+    calls = (pool(readers.process_id, b"", timeout_s=LONG_S) for _ in range(5))
+
+    assert 1 == len(set(await asyncio.gather(*calls)))
+
+
+async def test_one_that_does_not_end_is_killed_and_replaced(pool: ParserPool) -> None:
+    await pool(readers.process_id, b"", timeout_s=LONG_S)
+    (before,) = pool.process_ids
+
+    with pytest.raises(ParsingStoppedError, match=r"could not be read in 0\.2 s: its parsing was stopped$"):
+        await pool(readers.never_end, b"", timeout_s=0.2)
+
+    assert before != await pool(readers.process_id, b"", timeout_s=LONG_S)
+    assert await has_ended(before)
+
+
+async def test_one_whose_attempt_is_cancelled_is_killed(pool: ParserPool) -> None:
+    await pool(readers.process_id, b"", timeout_s=LONG_S)
+    (before,) = pool.process_ids
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await pool(readers.never_end, b"", timeout_s=LONG_S)
+
+    assert not pool.process_ids
+    assert await has_ended(before)
+
+
+async def test_memory_is_bounded(pool: ParserPool) -> None:
+    with pytest.raises(ParsingStoppedError, match=r"could not be read in 256 MB of memory$"):
+        await pool(readers.take_memory, b"", timeout_s=LONG_S)
+
+    assert await pool(readers.process_id, b"", timeout_s=LONG_S)
+
+
+async def test_one_that_keeps_much_memory_is_ended_after_its_answer(pool: ParserPool) -> None:
+    assert 150_000_000 == await pool(readers.keep_memory, b"", timeout_s=LONG_S)
+
+    assert not pool.process_ids
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (readers.crash, "because its parser ended unexpectedly"),
+        (readers.fail, r"because its parser failed \(RecursionError\)"),
+        (readers.answer_much, r"because its parser failed \(its result is too big\)"),
+    ],
+)
+async def test_one_that_fails_says_how_and_harms_no_other(
+    pool: ParserPool, function: Callable[[bytes], Any], reason: str
+) -> None:
+    """A text of the document's is never part of it."""
+    with pytest.raises(ParsingStoppedError, match=f"^The document could not be read {reason}$"):
+        await pool(function, b"s3cret", timeout_s=LONG_S)
+
+    assert await pool(readers.process_id, b"", timeout_s=LONG_S)
+
+
+async def test_one_that_somebody_else_ended_is_replaced(pool: ParserPool) -> None:
+    before = await pool(readers.process_id, b"", timeout_s=LONG_S)
+    os.kill(before, signal.SIGKILL)
+    assert await has_ended(before)
+
+    assert before != await pool(readers.process_id, b"", timeout_s=LONG_S)
+
+
+async def test_no_variable_of_this_process_is_passed_on(
+    pool: ParserPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRON_SECRET", "canary")
+
+    variables = await pool(readers.read_environment, b"", timeout_s=LONG_S)
+
+    assert variables.keys() <= {"PYTHONPATH", "LC_CTYPE"}  # Python sets the second by itself
+
+
+async def test_closing_ends_them_all() -> None:
+    pool = ParserPool(max_processes=2)
+    calls = (pool(readers.read_words, b"x" * 100_000, timeout_s=LONG_S) for _ in range(2))
+    await asyncio.gather(*calls)
+    ids = pool.process_ids
+
+    await pool.close()
+
+    assert 2 == len(ids)
+    assert [True, True] == [await has_ended(one) for one in ids]
+
+
+def test_one_whose_parent_is_gone_ends_by_its_own_limit() -> None:
+    """Nobody is left to kill it: at most two seconds of processor time more than it was given."""
+    call = {
+        "module": readers.__name__,
+        "function": "never_end",
+        "options": {},
+        "cpuSeconds": -1.9,
+        "bytes": 0,
+    }
+
+    done = subprocess.run(
+        [sys.executable, "-m", "functions.parsing.worker", str(1 << 28)],
+        input=json.dumps(call).encode() + b"\n",
+        cwd=ROOT,
+        check=False,
+        timeout=60,
+    )
+
+    assert -signal.SIGXCPU == done.returncode
+
+
+def test_a_process_imports_what_parsing_needs_and_no_more() -> None:
+    """It starts in a few hundredths of a second of processor time."""
+    script = (
+        "import sys, functions.parsing.worker, functions.parsing.feeds, functions.parsing.replies;"
+        "print(sorted({'pydantic', 'asyncio', 'feedparser', 'lxml', 'httpx2', 'aiohttp'} & {*sys.modules}))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+
+    assert "[]" == done.stdout.strip()
+
+
+def test_parsing_leaves_time_for_the_rest() -> None:
+    assert (8.0, 2.0) == (parsing_time(300.0), parsing_time(5.0))
+
+
+async def has_ended(process: int) -> bool:
+    """Whether a process of ours is gone; it is reaped in the background."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        await asyncio.sleep(0.01)
+    return False

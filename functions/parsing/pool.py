@@ -124,6 +124,7 @@ class ParserPool:
         self._memory_bytes = memory_bytes
         self._processes: set[Process] = set()
         self._free: list[Process] = []
+        self._ending: set[asyncio.Task[None]] = set()
 
     @property
     def process_ids(self) -> frozenset[int]:
@@ -155,18 +156,17 @@ class ParserPool:
 
     async def close(self) -> None:
         """End the processes."""
-        processes = [*self._processes]
         self._free.clear()
-        for process in processes:
+        for process in [*self._processes]:
             self._stop(process)
-        await asyncio.gather(*(process.wait() for process in processes))
+        await asyncio.gather(*self._ending)
 
     async def _free_process(self) -> Process:
         while self._free:
             process = self._free.pop()
             if process.returncode is None:
                 return process
-            self._processes.discard(process)  # somebody else has ended it
+            self._stop(process)  # somebody else has ended it
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # of modules in the working directory only those that this process finds, too
@@ -186,11 +186,25 @@ class ParserPool:
         self._processes.discard(process)
         with contextlib.suppress(ProcessLookupError):
             process.kill()
+        ending = asyncio.create_task(_wait_for_end(process))
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
 
 
 def _module_path() -> str:
     """Return where this process finds modules; the empty entry, for the working directory, written out."""
     return os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path)
+
+
+async def _wait_for_end(process: Process) -> None:
+    """Wait until a killed process and its pipes are gone: what is left of them outlives no event loop."""
+    assert process.stdin is not None  # both are pipes
+    assert process.stdout is not None
+    process.stdin.transport.abort()
+    with contextlib.suppress(OSError):
+        await process.stdin.wait_closed()
+    await process.stdout.read()
+    await process.wait()
 
 
 async def _exchange(process: Process, header: bytes, document: bytes) -> bytes:

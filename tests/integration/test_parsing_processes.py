@@ -54,11 +54,8 @@ async def tick_with(scheduler: App, task_id: str, type_name: str, params: dict[s
 def parsing_processes() -> set[str]:
     """Ids of the processes that this one, or a thread of it, has started to parse."""
     children = " ".join(one.read_text() for one in Path("/proc/self/task").glob("*/children"))
-    return {
-        one
-        for one in children.split()
-        if b"functions.parsing.worker" in Path(f"/proc/{one}/cmdline").read_bytes()
-    }
+    command_lines = {one: Path(f"/proc/{one}/cmdline").read_bytes() for one in children.split()}
+    return {one for one, line in command_lines.items() if b"functions.parsing.worker" in line}
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in /proc")

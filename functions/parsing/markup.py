@@ -115,7 +115,7 @@ class _PageReader(_TextReader):
 
 
 def _read(markup: str, reader: _TextReader) -> str:
-    """Return what *reader* keeps of *markup*, by libxml2's parser: html.parser is quadratic in unclosed tags."""
+    """Return what *reader* keeps; by lxml, as html.parser is quadratic in unclosed tags."""
     from lxml import etree  # 16 ms
 
     parser: Any = etree.HTMLParser(target=reader, encoding="utf-8", no_network=True)

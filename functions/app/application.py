@@ -85,8 +85,8 @@ class App:
         self._redact = Redactor(settings.secrets())
         self.store: Store = build_store(settings)
         self._http = guarded_client(allow_private=settings.allow_private_networks)
-        self._model_client = ModelClient(settings)
         self._parsers = ParserPool()
+        self._model_client = ModelClient(settings)
         self._tools = Tools(
             open_http=self._http,
             store=StoreReader(self.store),

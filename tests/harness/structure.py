@@ -59,10 +59,11 @@ class Trace:
 
     def record(self, frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code
-        if event != "call" or not code.co_flags & OPTIMIZED or _is_import(frame.f_back):
+        if event != "call" or not code.co_flags & OPTIMIZED:
             return
         path = code.co_filename
-        if path.startswith(f"{self.root}/functions/") or path == f"{self.root}/main.py":
+        is_ours = path.startswith(f"{self.root}/functions/") or path == f"{self.root}/main.py"
+        if is_ours and not _is_import(frame, f"{self.root}/functions/"):
             thread = threading.get_ident()
             if self._last.setdefault(thread, path) != path:
                 self.hops += 1
@@ -70,9 +71,13 @@ class Trace:
             self._last[thread] = path
 
 
-def _is_import(caller: FrameType | None) -> bool:
-    """Whether *caller* is a module's own code: what it calls is a part of the import."""
-    return caller is not None and caller.f_code.co_name == "<module>"
+def _is_import(frame: FrameType | None, folder: str) -> bool:
+    """Whether *frame* was called by the code of a module below *folder* while that was imported."""
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_code.co_filename.startswith(folder):
+            return True
+        frame = frame.f_back
+    return False
 
 
 _open: list[Trace] = []

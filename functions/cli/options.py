@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from functions.domain.task import MAX_SUMMARY_CHARS
-from functions.domain.types import timezone_or_utc
+from functions.domain.types import check_instant, timezone_or_utc, to_local
 from functions.errors import InputError
 
 # Instants in options and in output.
@@ -20,7 +20,7 @@ def parse_instant(text: str) -> datetime:
     """Return the instant *text* names, in UTC.
 
     Raises:
-        InputError: It is not ISO 8601, or has no offset.
+        InputError: It is not ISO 8601, has no offset, or is out of range.
     """
     try:
         found = datetime.fromisoformat(text)
@@ -28,14 +28,17 @@ def parse_instant(text: str) -> datetime:
         raise InputError(f"{text!r} is not an instant: write it like 2026-12-01T09:00:00Z") from None
     if found.tzinfo is None:
         raise InputError(f"{text!r} has no offset: write it like {found.isoformat()}Z or with +02:00")
-    return found.astimezone(UTC)
+    try:
+        return check_instant(found)
+    except ValueError as exc:
+        raise InputError(f"{text!r} {exc}") from None
 
 
 def format_local(at: datetime | None, timezone: str) -> str:
     """Return *at* in *timezone*, e.g. `2026-11-20 14:05 EET`; a hyphen for None."""
     if at is None:
         return "-"
-    local = at.astimezone(timezone_or_utc(timezone))
+    local = to_local(at, timezone_or_utc(timezone))
     return f"{local:%Y-%m-%d %H:%M:%S %Z}" if local.second else f"{local:%Y-%m-%d %H:%M %Z}"
 
 

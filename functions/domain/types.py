@@ -1,7 +1,7 @@
 """The basic types: instants, time zones, ids, states, outcomes. Everything else is built from these."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated
@@ -10,20 +10,37 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 
+# Far enough inside of what a datetime can hold that no zone and no wait leads out of it.
+FIRST_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_INSTANT = datetime(9000, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+OUT_OF_RANGE = "is out of range; use a year from 1970 to 9000"
 
-def to_utc(instant: datetime) -> datetime:
-    """*instant*, which is aware, in UTC.
+
+def check_instant(at: datetime) -> datetime:
+    """*at*, which is aware, in UTC. Every instant that is read from outside or from a store passes here.
 
     Raises:
-        ValueError: In UTC it would lie before the year 1 or after the year 9999.
+        ValueError: It lies before the year 1970 or after the year 9000.
     """
     try:
-        return instant.astimezone(UTC)  # itself, where it is in UTC already
+        instant = at.astimezone(UTC)  # itself, where it is in UTC already
     except OverflowError:
-        raise ValueError("the moment is too far away") from None
+        raise ValueError(OUT_OF_RANGE) from None
+    if not FIRST_INSTANT <= instant <= LAST_INSTANT:
+        raise ValueError(OUT_OF_RANGE)
+    return instant
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(to_utc)]
+def parse_stored_instant(text: object) -> datetime | None:
+    """The instant that *text* names, in UTC; None for anything else. Stores are edited by hand."""
+    try:
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return None if at is None or at.tzinfo is None else check_instant(at)
+    except ValueError:
+        return None
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(check_instant)]
 TaskId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
 TYPE_NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 TypeName = Annotated[str, StringConstraints(pattern=TYPE_NAME_PATTERN)]
@@ -50,6 +67,14 @@ def _check_timezone(name: str) -> str:
     if find_timezone(name) is None:
         raise ValueError("must be the name of a time zone, such as Europe/Riga")
     return name
+
+
+def to_local(at: datetime, zone: tzinfo) -> datetime:
+    """*at* on the clock of *zone*, for readers; unchanged where a datetime cannot hold it. Never raises."""
+    try:
+        return at.astimezone(zone)
+    except OverflowError:
+        return at
 
 
 TimezoneName = Annotated[str, AfterValidator(_check_timezone)]
@@ -131,13 +156,14 @@ def occurrence_id(task_id: str, at: datetime) -> str:
 @lru_cache(maxsize=1024)  # an occurrence is named four times in a run, and a minute's tasks share it
 def format_instant(at: datetime) -> str:
     """*at* in UTC as RFC 3339, with a fraction only where there is one."""
-    return f"{to_utc(at).isoformat()[:-6]}Z"
+    text = to_local(at, UTC).isoformat()
+    return f"{text[:-6]}Z" if text.endswith("+00:00") else text
 
 
 def earliest(instants: Iterable[datetime | None]) -> datetime | None:
-    """The first of those that are known; None when none is."""
+    """The first of those that are known; None when none is. Beyond the last instant means never."""
     first = None
     for instant in instants:
-        if instant is not None and (first is None or instant < first):
+        if instant is not None and instant <= LAST_INSTANT and (first is None or instant < first):
             first = instant
     return first

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from functions.domain.alerts.model import Notification
 from functions.domain.storage import Document, WriteStatus
-from functions.domain.types import Priority, format_instant
+from functions.domain.types import Priority, format_instant, parse_stored_instant
 from functions.errors import StoreError
 from functions.interfaces import DocumentStore, Notify
 
@@ -65,8 +65,8 @@ class Watchdog:
         [known, *_] = await self._store.get_documents("meta", [DOCUMENT_ID]) or [
             Document("meta", DOCUMENT_ID, {})
         ]
-        notified_at = known.data.get("notifiedAt")
-        if isinstance(notified_at, str) and datetime.fromisoformat(notified_at) > oldest:
+        notified_at = parse_stored_instant(known.data.get("notifiedAt"))
+        if notified_at is not None and notified_at > oldest:
             return False
         claim = Document("meta", DOCUMENT_ID, {"notifiedAt": format_instant(now)}, known.revision)
         [written] = await self._store.put_documents([claim])

@@ -1,7 +1,7 @@
 """Tasks, runs and documents as JSON text, and back; used by every store that keeps text."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -11,9 +11,10 @@ from pydantic_core import PydanticSerializationError
 from functions.domain.run import Run
 from functions.domain.storage import Document, InvalidDocument, VersionedTask
 from functions.domain.task import MAX_SUMMARY_CHARS, Task
-from functions.domain.types import OutcomeKind, format_instant
+from functions.domain.types import OutcomeKind, check_instant, format_instant
 from functions.domain.validation import validation_sentence
 from functions.errors import InputError, StoreError
+from functions.stores.json_text import replace_half_pairs
 
 TRUNCATED_METRICS = {"note": "Metrics and items were too large to keep"}
 RUN_FIELDS = {field.alias or name for name, field in Run.model_fields.items()}
@@ -42,9 +43,9 @@ def decode_run(text: str) -> Run | None:
 
 
 def _decode_known_fields(text: str) -> Run | None:
-    """The record without fields of a newer version, which must not hide from an older tick what happened."""
+    """The record without what a newer version added or no page can show: it still says what happened."""
     try:
-        given = json.loads(text)
+        given = replace_half_pairs(json.loads(text))
         return Run.model_validate({name: given[name] for name in RUN_FIELDS & given.keys()})
     except (ValueError, AttributeError):
         return None
@@ -76,9 +77,12 @@ def to_microseconds(at: datetime) -> int:
     return (at - EPOCH) // MICROSECOND
 
 
-def from_microseconds(at: int) -> datetime:
-    """The instant *at* microseconds after 1970."""
-    return EPOCH + at * MICROSECOND
+def from_microseconds(at: Any) -> datetime | None:
+    """The instant *at* microseconds after 1970; None for what is out of range, or no number."""
+    try:
+        return check_instant(EPOCH + at * MICROSECOND)
+    except (TypeError, OverflowError, ValueError):
+        return None
 
 
 def encode_model(document: Record) -> str:
@@ -108,15 +112,13 @@ def decode_task(task_id: bytes, revision: int, text: bytes) -> VersionedTask | I
     return VersionedTask(task, revision)
 
 
-def decode_runs(texts: list[bytes]) -> list[Run]:
+def decode_runs(texts: Iterable[bytes]) -> Iterator[Run]:
     """The readable ones of *texts*: a damaged line of history must not hide the others."""
-    runs = []
     for text in texts:
         try:
-            runs.append(Run.model_validate_json(text))
+            yield Run.model_validate_json(text)
         except ValidationError:
             continue
-    return runs
 
 
 def _encode_lossy(document: Record) -> str:

@@ -1,6 +1,7 @@
 """JSON that users read and edit: one field a line, and errors with their position in the text."""
 
 import json
+import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, NoReturn
@@ -73,6 +74,28 @@ def content_hash(value: Any) -> str:
     """A short name of *value*: the same for the same value, however it is written down."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def may_hold_half_pairs(text: bytes) -> bool:
+    """Whether JSON *text* has an escape of a surrogate; without one it holds no half of a pair."""
+    return _SURROGATE_ESCAPE.search(text) is not None
+
+
+def replace_half_pairs(value: Any) -> Any:
+    """*value* with a question mark for each half of a surrogate pair, which no page or answer can hold."""
+    return json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+
+
+def has_half_pairs(value: Any) -> bool:
+    """Whether *value* holds half of a surrogate pair."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def as_mapping(value: Any) -> Mapping[str, Any]:

@@ -23,7 +23,7 @@ from functions.domain.alerts.subscriptions import (
 )
 from functions.domain.run import Run
 from functions.domain.task import MAX_SUMMARY_CHARS, NotifyRule, Task
-from functions.domain.types import OutcomeKind, SkipReason
+from functions.domain.types import OutcomeKind, SkipReason, parse_stored_instant
 
 # Flapping: a task that changes too often between success and failure.
 
@@ -346,5 +346,5 @@ def _last_success_at(task: Task) -> datetime | None:
     for compact in reversed(task.recent):
         outcome, _, rest = compact.partition(" ")
         if outcome == OutcomeKind.SUCCEEDED:
-            return datetime.fromisoformat(rest.partition(" ")[2])
+            return parse_stored_instant(rest.partition(" ")[2])
     return None

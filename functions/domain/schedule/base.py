@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
+from functions.domain.types import LAST_INSTANT
 from functions.errors import InputError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-FIRST_SECOND, LAST_SECOND = -62_135_424_000, 253_402_128_000  # two days inside of what a datetime can hold
+# Occurrences end a day before the last instant, so that jitter does not carry them beyond it.
+FIRST_SECOND = -62_135_424_000  # two days inside of what a datetime can hold
+LAST_SECOND = (LAST_INSTANT - EPOCH) // SECOND - 86_400
 
 
 class ScheduleError(InputError):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from functions.domain.schedule.base import (
+    LAST_SECOND,
     ClockChange,
     OccurrenceRange,
     Schedule,
@@ -13,8 +14,10 @@ from functions.domain.schedule.base import (
     second_at_or_before,
 )
 from functions.domain.schedule.timezones import Zone, describe_dst_gap, describe_dst_overlap
-from functions.domain.types import format_instant
+from functions.domain.types import check_instant, format_instant
 
+LAST_OCCURRENCE = instant_at(LAST_SECOND)
+ROOM_FOR_JITTER = timedelta(days=1)
 MIN_INTERVAL_S, MAX_INTERVAL_S = 60, 3650 * 86_400
 UNIT_SECONDS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 INTERVAL_PATTERN = re.compile(r"every\s+((?:[0-9]{1,9}\s*[wdhms]\s*)+)")
@@ -53,13 +56,13 @@ class IntervalSchedule:
         return []
 
     def _range(self, first: datetime, until: datetime) -> tuple[int, int]:
-        return max(-((self.anchor - first) // self.step), 0), (until - self.anchor) // self.step
+        return max(-((self.anchor - first) // self.step), 0), self._last_number(until)
 
     def _nth(self, number: int) -> datetime | None:
-        try:
-            return self.anchor + number * self.step
-        except OverflowError:  # after the year 9999
-            return None
+        return self.anchor + number * self.step if number <= self._last_number(LAST_OCCURRENCE) else None
+
+    def _last_number(self, until: datetime) -> int:
+        return (min(until, LAST_OCCURRENCE) - self.anchor) // self.step
 
 
 def parse_interval(text: str) -> timedelta:
@@ -102,7 +105,6 @@ ONCE_PATTERN = re.compile(
     r"at\s+([0-9]{4}-[0-9]{2}-[0-9]{2})[t\s]\s*([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)\s*(z|[+-][0-9]{2}:[0-9]{2})?",
     re.IGNORECASE,
 )
-VALID_YEARS = range(1970, 9999)
 ONCE_EXAMPLE = "write it like at 2026-12-01T09:00, in the task's zone"
 
 
@@ -145,15 +147,27 @@ def parse_once(text: str, zone: Zone) -> OnceSchedule:
         raise ScheduleError(
             f'schedule: "{text}" is not in the calendar or on the clock; {ONCE_EXAMPLE}'
         ) from None
-    if given.year not in VALID_YEARS:
-        raise ScheduleError(f'schedule: "{text}" is out of range; use a year from 1970 to 9998')
-    if given.tzinfo is not None:
-        return OnceSchedule(f"at {format_instant(given)}", given.astimezone(UTC), None)
-    wall = second_at_or_before(given.replace(tzinfo=UTC))
-    second = zone.utc_second(wall)
-    return OnceSchedule(
-        f"at {format_instant(instant_at(second))}", instant_at(second), _clock_change_at(zone, wall, second)
-    )
+    try:
+        if given.tzinfo is not None:
+            instant = _check_occurrence(given)
+            return OnceSchedule(f"at {format_instant(instant)}", instant, None)
+        wall = second_at_or_before(_check_occurrence(given.replace(tzinfo=UTC)))
+        second = zone.utc_second(wall)
+        instant = _check_occurrence(instant_at(second))
+    except ValueError as exc:
+        raise ScheduleError(f'schedule: "{text}" {exc}') from None
+    return OnceSchedule(f"at {format_instant(instant)}", instant, _clock_change_at(zone, wall, second))
+
+
+def _check_occurrence(at: datetime) -> datetime:
+    """*at* in UTC; its last day is kept for jitter.
+
+    Raises:
+        ValueError: It is out of range.
+    """
+    instant = check_instant(at)
+    check_instant(instant + ROOM_FOR_JITTER)
+    return instant
 
 
 def _clock_change_at(zone: Zone, wall: int, second: int) -> ClockChange | None:

@@ -5,7 +5,7 @@ import unicodedata
 from datetime import datetime, timedelta
 from urllib.parse import quote, urlsplit
 
-from functions.domain.types import timezone_or_utc
+from functions.domain.types import timezone_or_utc, to_local
 from functions.notifications.rendering.phrases import Phrases
 
 _JOINER = "\u2060"
@@ -71,7 +71,7 @@ DAY_S, HOUR_S, MINUTE_S = 86_400, 3_600, 60
 
 def format_instant(at: datetime, timezone: str) -> str:
     """Return *at* in *timezone*, to the minute, e.g. `2026-11-20 20:00`."""
-    return at.astimezone(timezone_or_utc(timezone)).strftime("%Y-%m-%d %H:%M")
+    return to_local(at, timezone_or_utc(timezone)).strftime("%Y-%m-%d %H:%M")
 
 
 def zone_name(timezone: str) -> str:

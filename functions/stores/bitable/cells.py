@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from functions.domain.types import format_instant
+from functions.domain.types import format_instant, parse_stored_instant
 from functions.errors import StoreError
 from functions.stores.bitable.config import CellParser
 from functions.stores.bitable.schema import TASK_COLUMNS_BY_NAME, USER_COLUMNS, Column, ColumnType
-from functions.stores.editable.model import Section, parse_instant
+from functions.stores.editable.model import Section
 from functions.stores.json_text import as_mapping, dump_json
 
 MAX_CELL_CHARACTERS = 100_000  # of one cell
@@ -110,7 +110,7 @@ def _encode_cell(column: Column, given: Any) -> Any:
         case ColumnType.CHECKBOX:
             return given is not False
         case ColumnType.DATE:
-            at = parse_instant(given)
+            at = parse_stored_instant(given)
             return None if at is None else to_milliseconds(at)
         case ColumnType.NUMBER:
             return given if isinstance(given, int | float) else None

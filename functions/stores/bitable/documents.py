@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from functions.domain.storage import Document, DocumentKind, WriteResult, WriteStatus
+from functions.domain.types import parse_stored_instant
 from functions.stores.bitable.cells import to_seconds, to_text
 from functions.stores.bitable.config import BusyError, FeishuRequestError, NoAnswerError, WriteConflictError
 from functions.stores.bitable.table import (
@@ -19,8 +20,7 @@ from functions.stores.bitable.table import (
     is_missing,
     split_into_batches,
 )
-from functions.stores.editable.model import parse_instant
-from functions.stores.json_text import as_mapping, content_hash
+from functions.stores.json_text import as_mapping, content_hash, replace_half_pairs
 
 log = logging.getLogger(__name__)
 
@@ -183,12 +183,16 @@ def _decode_documents(records: Iterable[Record]) -> Iterable[Document]:
         kind: Any = to_text(record.fields.get("kind"))
         name = to_text(record.fields.get("id"))
         try:
-            kept = as_mapping(json.loads(to_text(record.fields.get("data"))))
+            kept = as_mapping(replace_half_pairs(json.loads(to_text(record.fields.get("data")))))
         except ValueError:
             kept = {}
         if isinstance(data := kept.get("data"), dict):
             yield Document(
-                kind, name, data, _row_revision(record.fields, record.id), parse_instant(kept.get("expireAt"))
+                kind,
+                name,
+                data,
+                _row_revision(record.fields, record.id),
+                parse_stored_instant(kept.get("expireAt")),
             )
         else:
             log.warning("document_unreadable", extra={"kind": kind, "document": name})

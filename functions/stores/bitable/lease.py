@@ -13,12 +13,11 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.domain.types import format_instant
+from functions.domain.types import format_instant, parse_stored_instant
 from functions.errors import StoreError
 from functions.stores.bitable.cells import to_text
 from functions.stores.bitable.config import SETUP_HINT, SHARE_HINT
 from functions.stores.bitable.table import Record, RecordsApi, RowUpdate, equals
-from functions.stores.editable.model import parse_instant
 from functions.stores.json_text import as_mapping
 
 # -- the two rows that every base has after setup: the lease, and whether there ever were tasks
@@ -180,7 +179,7 @@ class LeaderLease:
         loop = asyncio.get_running_loop()
         started = loop.time()
         note = await self._meta.read(LEASE_ROW)
-        holder, until = str(note.get("holder", "")), parse_instant(note.get("until"))
+        holder, until = str(note.get("holder", "")), parse_stored_instant(note.get("until"))
         if holder not in ("", self._holder_id) and until is not None and now < until:
             if self._logged_holder != holder:
                 log.warning("leader_lease_held", extra={"until": format_instant(until)})

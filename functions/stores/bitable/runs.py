@@ -9,7 +9,7 @@ from typing import Any
 
 from functions.domain.run import Run
 from functions.domain.storage import RUN_RETENTION, RunBatch
-from functions.domain.types import OutcomeKind, format_instant
+from functions.domain.types import OutcomeKind, format_instant, parse_stored_instant
 from functions.stores.bitable.cells import sanitize, to_milliseconds, to_seconds, to_text
 from functions.stores.bitable.config import TABLE_FULL, FeishuRequestError, NoAnswerError
 from functions.stores.bitable.table import (
@@ -23,7 +23,6 @@ from functions.stores.bitable.table import (
     split_into_batches,
 )
 from functions.stores.codec import decode_run, encode_run, merge_newest_first, truncate_run
-from functions.stores.editable.model import parse_instant
 from functions.stores.json_text import as_mapping
 
 MAX_ROW_CHARACTERS = 80_000  # of records in one row; a cell holds 100,000
@@ -100,7 +99,9 @@ class RunTable:
     async def last_saved_at(self) -> datetime | None:
         """When an entry was last kept; None when none was."""
         newest = await self._records.search(newest_by="at", max_rows=NEWEST_ROWS_READ)
-        return max((at for one in newest if (at := parse_instant(_content(one).get("at")))), default=None)
+        return max(
+            (at for one in newest if (at := parse_stored_instant(_content(one).get("at")))), default=None
+        )
 
     async def prune(self, now: datetime) -> int:
         """Remove what is past keeping; return how many entries went."""

@@ -13,10 +13,11 @@ from functions.domain.lifecycle.edit import edit_task, new_task
 from functions.domain.run import Run
 from functions.domain.storage import InvalidDocument, VersionedTask
 from functions.domain.task import Task, TaskSpec, slugify
+from functions.domain.types import parse_stored_instant
 from functions.domain.validation import Problem, join_problems, problems_of
 from functions.errors import InputError
 from functions.stores.codec import encode_model
-from functions.stores.json_text import as_mapping, content_hash
+from functions.stores.json_text import as_mapping, content_hash, has_half_pairs
 
 USER_FIELDS = frozenset(field.alias or name for name, field in TaskSpec.model_fields.items())
 SCHEDULE_FIELDS = ("schedule", "timezone", "startAt", "endAt", "maxRuns", "jitterSeconds", "enabled")
@@ -47,15 +48,6 @@ def state_section(task: Task, written: Section, *, revision: int) -> dict[str, A
 def merge(task_id: str, written: Section, stored_state: Section) -> dict[str, Any]:
     """Both parts as one document."""
     return {**written, **stored_state, "id": task_id}
-
-
-def parse_instant(value: Any) -> datetime | None:
-    """The instant that *value* tells of; None when it tells of none."""
-    try:
-        at = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return at if at is not None and at.tzinfo is not None else None
 
 
 def revision_of(stored_state: Section | None) -> int:
@@ -241,7 +233,7 @@ class EditableRow:
         """When the task is due; None when it waits for nothing."""
         if not self.has_user_edit and self.state is not None and len(self.entries) == 1 and not self.problem:
             at = self.state.get("nextRunAt")
-            return None if at is None else (parse_instant(at) or ALWAYS_DUE)
+            return None if at is None else (parse_stored_instant(at) or ALWAYS_DUE)
         one = self.parsed
         return ALWAYS_DUE if isinstance(one, InvalidDocument) else one.task.next_run_at
 
@@ -265,6 +257,10 @@ class EditableRow:
         written = self.entries[0]
         if self.problem:
             raise InvalidTaskError(self.problem)
+        if has_half_pairs([written, self.state]):
+            raise InvalidTaskError(
+                "a text holds half of a surrogate pair (\\ud800 to \\udfff); write it anew"
+            )
         if self.is_unnamed or not isinstance(written, dict):
             raise InvalidTaskError("id: is required; write an id, or a title to make it of")
         if len(self.entries) > 1:

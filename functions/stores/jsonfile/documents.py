@@ -4,12 +4,21 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from functions.domain.storage import Document, DocumentKind, WriteResult, WriteStatus
-from functions.stores.editable.model import parse_instant
-from functions.stores.json_text import as_mapping, content_hash, dump_json, format_block, to_file_bytes
+from functions.domain.types import parse_stored_instant
+from functions.stores.json_text import (
+    as_mapping,
+    content_hash,
+    dump_json,
+    format_block,
+    has_half_pairs,
+    replace_half_pairs,
+    to_file_bytes,
+)
 from functions.stores.jsonfile.files import JsonFile, VersionStamp
 
 log = logging.getLogger(__name__)
@@ -37,10 +46,10 @@ class DocumentFile:
         return list(_decode_documents(kind, {name: there[name] for name in ids if name in there}))
 
     def list_documents(self, kind: DocumentKind, after: str, limit: int) -> list[Document]:
-        """Documents of *kind* by id, those behind *after*."""
+        """Documents of *kind* by id, those behind *after*. A page is short only at the end of the list."""
         there = self._load().get(kind, {})
-        names = sorted(name for name in there if name > after)[: max(0, limit)]
-        return list(_decode_documents(kind, {name: there[name] for name in names}))
+        names = sorted(name for name in there if name > after)
+        return list(islice(_decode_documents(kind, {name: there[name] for name in names}), max(0, limit)))
 
     def put_documents(
         self, documents: Sequence[Document], rows: Sequence[Mapping[str, Any]]
@@ -80,7 +89,7 @@ class DocumentFile:
             (kind, name)
             for kind, there in kinds.items()
             for name, row in there.items()
-            if (at := parse_instant(as_mapping(row).get("expireAt"))) and at < now
+            if (at := parse_stored_instant(as_mapping(row).get("expireAt"))) and at < now
         ]
         for kind, name in past:
             del kinds[kind][name]
@@ -135,7 +144,8 @@ def _decode_documents(kind: DocumentKind, rows: Mapping[str, Any]) -> Iterator[D
     for name, row in rows.items():
         data = as_mapping(row).get("data")
         if isinstance(data, dict):
-            yield Document(kind, name, data, _row_revision(row), parse_instant(row.get("expireAt")))
+            data = replace_half_pairs(data) if has_half_pairs(data) else data
+            yield Document(kind, name, data, _row_revision(row), parse_stored_instant(row.get("expireAt")))
         else:
             log.warning("document_unreadable", extra={"kind": kind, "document": name})
 

@@ -12,10 +12,9 @@ from pydantic import ValidationError
 
 from functions.domain.run import Run
 from functions.domain.storage import RUN_RETENTION, RunBatch
-from functions.domain.types import OutcomeKind, format_instant
+from functions.domain.types import OutcomeKind, format_instant, parse_stored_instant
 from functions.stores.codec import encode_model
-from functions.stores.editable.model import parse_instant
-from functions.stores.json_text import as_mapping
+from functions.stores.json_text import as_mapping, may_hold_half_pairs, replace_half_pairs
 from functions.stores.jsonfile.files import JsonFile, sync_folder
 
 NEWLINE = b"\n"
@@ -160,10 +159,11 @@ def _belongs_to_tick(batch_id: str, tick_id: str) -> bool:
 
 def _decode_entry(text: bytes) -> HistoryEntry | None:
     try:
-        document = as_mapping(json.loads(text))
-    except ValueError:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
         return None
-    name, at, runs = document.get("batch"), parse_instant(document.get("at")), document.get("runs")
+    document = as_mapping(replace_half_pairs(content) if may_hold_half_pairs(text) else content)
+    name, at, runs = document.get("batch"), parse_stored_instant(document.get("at")), document.get("runs")
     if not isinstance(name, str) or at is None or not isinstance(runs, list):
         return None
     return HistoryEntry(name, at, tuple(run for one in runs if (run := _decode_run(one))), text)

@@ -4,14 +4,17 @@ import json
 import logging
 import secrets
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from functions.domain.storage import Document, DocumentKind, WriteResult, WriteStatus
 from functions.errors import InputError
 from functions.stores.codec import from_microseconds, to_microseconds
-from functions.stores.sqlite.schema import REVISION_BITS
+from functions.stores.json_text import may_hold_half_pairs, replace_half_pairs
+from functions.stores.sqlite.schema import MAX_INVALID_SKIPPED, REVISION_BITS
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +43,18 @@ DELETE_EXPIRED = """
 
 def get_documents(connection: sqlite3.Connection, kind: DocumentKind, ids: Sequence[str]) -> list[Document]:
     """The documents of *kind* with these ids."""
-    return _decode_rows(kind, connection.execute(SELECT_DOCUMENTS, (kind, json.dumps(list(ids)))))
+    return list(_decode_rows(kind, connection.execute(SELECT_DOCUMENTS, (kind, json.dumps(list(ids))))))
 
 
 def list_documents(
     connection: sqlite3.Connection, kind: DocumentKind, after: str, limit: int
 ) -> list[Document]:
-    """Documents of *kind* by id, those behind *after*."""
-    return _decode_rows(kind, connection.execute(SELECT_DOCUMENTS_OF_KIND, (kind, after, max(0, limit))))
+    """Documents of *kind* by id, those behind *after*. A page is short only at the end of the list."""
+    limit = max(0, limit)
+    with closing(
+        connection.execute(SELECT_DOCUMENTS_OF_KIND, (kind, after, limit + MAX_INVALID_SKIPPED))
+    ) as rows:
+        return list(islice(_decode_rows(kind, rows), limit))
 
 
 def encode_rows(documents: Sequence[Document]) -> list[tuple[Any, ...]]:
@@ -107,22 +114,21 @@ def _encode_row(document: Document) -> tuple[Any, ...]:
     return expire_at, data.encode(errors="replace").decode(), document.kind, document.id
 
 
-def _decode_rows(kind: DocumentKind, rows: sqlite3.Cursor) -> list[Document]:
-    found = []
+def _decode_rows(kind: DocumentKind, rows: sqlite3.Cursor) -> Iterator[Document]:
     for name, rev, expire_at, text in rows:
         document_id = name.decode(errors="replace")
         data = _decode_data(text)
         if data is None:
             log.warning("document_unreadable", extra={"kind": kind, "document": document_id})
             continue
-        expires = None if expire_at is None else from_microseconds(expire_at)
-        found.append(Document(kind, document_id, data, rev, expires))
-    return found
+        yield Document(kind, document_id, data, rev, from_microseconds(expire_at))
 
 
 def _decode_data(text: bytes) -> Mapping[str, Any] | None:
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):  # TypeError: a number or nothing in the column
         return None
+    if may_hold_half_pairs(text):
+        data = replace_half_pairs(data)
     return data if isinstance(data, dict) else None

@@ -2,12 +2,15 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
+from itertools import islice
 
 from functions.domain.run import Run
 from functions.domain.storage import RUN_RETENTION, RunBatch
 from functions.stores.codec import decode_runs, encode_model, to_microseconds
+from functions.stores.sqlite.schema import MAX_INVALID_SKIPPED
 
 PRUNE_BATCH_SIZE = 500  # entries removed in one transaction, so that no other process waits long for the lock
 
@@ -94,7 +97,7 @@ def _remove_runs_not_in(connection: sqlite3.Connection, batch: tuple[str, int, s
 def runs_of_tick(connection: sqlite3.Connection, tick_id: str) -> list[Run]:
     """Return the runs in the batches of one tick."""
     span = {"first": f"{tick_id}.", "after": f"{tick_id}/"}  # in ASCII the slash comes right after the point
-    return _decode_runs(connection.execute(SELECT_RUNS_OF_TICK, span))
+    return list(_decode_runs(connection.execute(SELECT_RUNS_OF_TICK, span)))
 
 
 def runs(
@@ -104,14 +107,15 @@ def runs(
     before: datetime | None,
     limit: int,
 ) -> list[Run]:
-    """Return runs, newest first."""
+    """Return runs, newest first. Fewer than *limit* are all that there are."""
     span = (
         MIN_INT64 if since is None else to_microseconds(since),
         MAX_INT64 if before is None else to_microseconds(before),
     )
-    if task_id is None:
-        return _decode_runs(connection.execute(SELECT_RUNS, (*span, max(0, limit))))
-    return _decode_runs(connection.execute(SELECT_RUNS_OF_TASK, (task_id, *span, max(0, limit))))
+    query, which = (SELECT_RUNS, ()) if task_id is None else (SELECT_RUNS_OF_TASK, (task_id,))
+    limit = max(0, limit)
+    with closing(connection.execute(query, (*which, *span, limit + MAX_INVALID_SKIPPED))) as rows:
+        return list(islice(_decode_runs(rows), limit))
 
 
 def select_expired(connection: sqlite3.Connection, now: datetime) -> list[tuple[bytes, bytes]]:
@@ -129,5 +133,5 @@ def delete_expired(connection: sqlite3.Connection, batches: Sequence[tuple[bytes
         connection.execute(DELETE_BATCH, (name,))
 
 
-def _decode_runs(cursor: sqlite3.Cursor) -> list[Run]:
-    return decode_runs([text for [text] in cursor])
+def _decode_runs(cursor: sqlite3.Cursor) -> Iterator[Run]:
+    return decode_runs(text for [text] in cursor)

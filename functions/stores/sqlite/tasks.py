@@ -21,9 +21,7 @@ from functions.domain.storage import (
 )
 from functions.domain.task import Task
 from functions.stores.codec import decode_task, encode_model, from_microseconds, to_microseconds
-from functions.stores.sqlite.schema import REVISION_BITS
-
-MAX_INVALID_SKIPPED = 10_000  # unreadable documents a due query looks past for the readable ones behind them
+from functions.stores.sqlite.schema import MAX_INVALID_SKIPPED, REVISION_BITS
 
 SELECT_DUE = """
     SELECT id, rev, doc FROM tasks WHERE next_run_at <= ? ORDER BY next_run_at, id LIMIT ?
@@ -139,7 +137,7 @@ def read_stats(connection: sqlite3.Connection, now: datetime) -> StoreStats:
     [scheduled] = connection.execute(COUNT_SCHEDULED).fetchone()
     [late] = connection.execute(COUNT_DUE, (to_microseconds(now),)).fetchone()
     [last] = connection.execute(SELECT_LAST_BATCH_AT).fetchone()
-    return StoreStats(scheduled, late, None if last is None else from_microseconds(last))
+    return StoreStats(scheduled, late, from_microseconds(last))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
-from zoneinfo import ZoneInfo
 
+from functions.domain.types import timezone_or_utc, to_local
 from functions.parsing.replies import AgentResult, ResultItem
 from functions.task_types.agent.tools import quote_untrusted
 
@@ -57,7 +57,7 @@ def task_message(
     event: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the message with the goal, the time, the last result, and the event that started the run."""
-    local = at.astimezone(ZoneInfo(timezone))
+    local = to_local(at, timezone_or_utc(timezone))
     parts = [goal, f"Give at most {limit} items. It is now {local:%A, %Y-%m-%d %H:%M} ({timezone})."]
     if previous:
         text = quote_untrusted(

@@ -1,14 +1,14 @@
 """Task type `daily_briefing`: what happened since the last briefing, what is wrong, which runs are next."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
 from functions.domain.run import Outcome, succeeded
 from functions.domain.task import Job
-from functions.domain.types import Model, Tag, format_instant, timezone_or_utc
+from functions.domain.types import Model, Tag, format_instant, parse_stored_instant, timezone_or_utc
 from functions.task_types.daily_briefing.facts import collect_facts
 from functions.task_types.daily_briefing.text import build_sections, build_summary
 from functions.task_types.support.context import Tools
@@ -79,13 +79,8 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
 def _period_start(job: Job) -> datetime:
     """Return the time of the last briefing, a day ago when the memory holds none that is valid."""
     earliest = job.started_at - MAX_PERIOD
-    try:
-        last = datetime.fromisoformat(str(job.memory.get("lastAt")))
-    except ValueError:
-        return job.started_at - DEFAULT_PERIOD
-    if last.tzinfo is None or last > job.started_at:
-        return job.started_at - DEFAULT_PERIOD
-    return max(last.astimezone(UTC), earliest)
+    last = parse_stored_instant(job.memory.get("lastAt"))
+    return job.started_at - DEFAULT_PERIOD if last is None or last > job.started_at else max(last, earliest)
 
 
 def _previously_failing(memory: Mapping[str, Any]) -> frozenset[str]:

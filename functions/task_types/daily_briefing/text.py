@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from functions.domain.types import to_local
 from functions.task_types.daily_briefing.facts import BriefingFacts, FailingTask, NewItems, PausedTask
 
 MAX_SECTION_CHARS = 500
@@ -115,8 +116,8 @@ def _omitted_lines(left: int) -> Iterable[str]:
 
 def _format_instant(at: datetime, now: datetime, zone: ZoneInfo) -> str:
     """Return *at* in *zone*, e.g. `tomorrow 08:00`; the day is relative to *now* where it can be."""
-    local = at.astimezone(zone)
-    days: timedelta = local.date() - now.astimezone(zone).date()
+    local = to_local(at, zone)
+    days: timedelta = local.date() - to_local(now, zone).date()
     day = _RELATIVE_DAYS.get(days.days) or f"{local:%a} {local.day} {local:%b}"
     return f"{day} {local:%H:%M}"
 

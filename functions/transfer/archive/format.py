@@ -21,8 +21,8 @@ from pydantic import ValidationError
 from functions.domain.run import Run
 from functions.domain.storage import Document, DocumentKind
 from functions.domain.task import Task
-from functions.domain.types import Instant, Model, format_instant
-from functions.domain.validation import validation_sentence
+from functions.domain.types import Instant, Model, format_instant, parse_stored_instant
+from functions.domain.validation import INSTANT_MESSAGE, validation_sentence
 from functions.errors import InputError
 
 VERSION = 1
@@ -92,10 +92,9 @@ class ArchiveRecord:
                 f"line {self.number}: is no document of {', '.join(DOCUMENT_KINDS)} with an id and data"
             )
         expires = self.fields.get("expireAt")
-        try:
-            at = None if expires is None else datetime.fromisoformat(expires)
-        except (TypeError, ValueError):
-            raise InputError(f"line {self.number}: expireAt is no instant") from None
+        at = parse_stored_instant(expires)
+        if at is None and expires is not None:
+            raise InputError(f"line {self.number}: expireAt {INSTANT_MESSAGE}")
         return Document(shelf, name, data, expire_at=at)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from functions.domain.types import timezone_or_utc
+from functions.domain.types import timezone_or_utc, to_local
 from functions.errors import InputError
 from functions.transfer.foreign.convert import TaskDraft, convert_function
 from functions.transfer.foreign.entry import FieldValue, ForeignEntry, ImportDefaults, normalize_name
@@ -74,7 +74,7 @@ def _convert_trigger(
         at = parse_instant(values.get("rundate"), timezone)
         if at is None:
             raise InputError(f"{found.field}: run_date must be a moment, such as 2026-12-01 09:00")
-        local = at.astimezone(timezone_or_utc(timezone)).replace(tzinfo=None)
+        local = to_local(at, timezone_or_utc(timezone)).replace(tzinfo=None)
         text = f"at {local.isoformat(timespec='minutes')}"
         return _note_timing(entry, found, Timing(text, "mapped", "once"), "")
     zone = str(values.pop("timezone", "") or "")

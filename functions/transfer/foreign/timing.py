@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from functions.domain.schedule.parse import NAMED_SCHEDULES
-from functions.domain.types import timezone_or_utc
+from functions.domain.types import check_instant, timezone_or_utc, to_local
 from functions.errors import InputError
 from functions.transfer.foreign.entry import ImportAction
 
@@ -23,7 +23,7 @@ ISO_UNITS = (604_800, 86_400, 3600, 60, 1)
 
 
 def parse_instant(value: Any, timezone: str) -> datetime | None:
-    """Return the instant that *value* means, in UTC; None when it is no time.
+    """Return the instant that *value* means, in UTC; None when it is no time, or out of range.
 
     Args:
         value: ISO 8601 text, with or without an offset, or seconds or milliseconds since 1970.
@@ -34,10 +34,11 @@ def parse_instant(value: Any, timezone: str) -> datetime | None:
             return None
         if isinstance(value, int | float) or re.fullmatch(r"\d{9,13}(\.\d+)?", str(value).strip()):
             seconds = float(value)
-            return datetime.fromtimestamp(seconds / 1000 if seconds >= MIN_MILLISECONDS else seconds, UTC)
+            seconds = seconds / 1000 if seconds >= MIN_MILLISECONDS else seconds
+            return check_instant(datetime.fromtimestamp(seconds, UTC))
         text = str(value).strip().replace("/", "-")
         read = datetime.fromisoformat(text.removesuffix(" UTC") + ("Z" if text.endswith(" UTC") else ""))
-        return (read if read.tzinfo else read.replace(tzinfo=timezone_or_utc(timezone))).astimezone(UTC)
+        return check_instant(read if read.tzinfo else read.replace(tzinfo=timezone_or_utc(timezone)))
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -139,7 +140,7 @@ def convert_timing(
         if len(text.split()) in (5, 6, 7) and not re.match(r"\d+ ?[a-z]{3,}", text):
             return cron_timing(text)
         if re.match(r"\d{4}-\d\d-\d\d", text) and (once := parse_instant(text, timezone)) is not None:
-            local = once.astimezone(timezone_or_utc(timezone)).replace(tzinfo=None)
+            local = to_local(once, timezone_or_utc(timezone)).replace(tzinfo=None)
             return Timing(f"at {local.isoformat(timespec='minutes')}", "mapped", "runs once, at that moment")
     return _convert_words(text, timezone, anchor, time_of_day)
 
@@ -211,7 +212,7 @@ def _convert_calendar(
     hour, minute = found["hour"], found["minute"]
     if hour is None and clock is not None:
         hour, minute = clock[1], clock[2]
-    local = anchor.astimezone(timezone_or_utc(timezone)) if anchor else None
+    local = to_local(anchor, timezone_or_utc(timezone)) if anchor else None
     why = "at the time of day that it says"
     if hour is None and local is not None:
         hour, minute = str(local.hour), str(local.minute)

@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from functions.domain.run import Run
-from functions.domain.types import Instant, OutcomeKind
+from functions.domain.types import OUT_OF_RANGE, Instant, OutcomeKind, check_instant
 from functions.errors import InputError, NotFoundError
 from functions.services.tasks import TaskService
 from functions.web.api.dependencies import AuthenticatedRoute, TaskServiceDep
@@ -21,7 +21,8 @@ from functions.web.api.schemas import RunOut, RunPage
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-CURSOR = re.compile(r"(-?[0-9]{1,17}) ([0-9]{1,6})")  # instants far beyond any stored one
+MICROSECONDS = re.compile(r"[0-9]{1,18}")
+CURSOR = re.compile(r"([0-9]{1,18}) ([0-9]{1,6})")
 
 
 def encode_run_id(run: Run) -> str:
@@ -37,9 +38,12 @@ def decode_run_id(run_id: str) -> tuple[datetime, str, str]:
     """
     micros, _, key = _decode(run_id).partition(" ")
     task_id, at, _ = key.partition("@")
-    if not at or not micros.removeprefix("-").isdecimal() or len(micros) > 18:
+    if not at:
         raise NotFoundError("There is no such run")
-    return EPOCH + int(micros) * MICROSECOND, task_id, key
+    try:
+        return _instant_at(micros), task_id, key
+    except ValueError:
+        raise NotFoundError("There is no such run") from None
 
 
 def next_cursor(runs: Sequence[Run], cursor: str | None) -> str:
@@ -59,12 +63,25 @@ def decode_cursor(cursor: str) -> tuple[datetime, int]:
         InputError: It is no valid cursor.
     """
     try:
-        match = CURSOR.fullmatch(_decode(cursor))
-    except NotFoundError:
-        match = None
-    if match is None:
-        raise InputError("cursor: use `next` of the previous page")
-    return EPOCH + int(match[1]) * MICROSECOND, int(match[2])
+        if match := CURSOR.fullmatch(_decode(cursor)):
+            return _instant_at(match[1]), int(match[2])
+    except (NotFoundError, ValueError):
+        pass
+    raise InputError("cursor: use `next` of the previous page")
+
+
+def _instant_at(microseconds: str) -> datetime:
+    """Return the instant so many microseconds after 1970.
+
+    Raises:
+        ValueError: It is no number, or out of range.
+    """
+    if not MICROSECONDS.fullmatch(microseconds):
+        raise ValueError("must be a number of microseconds")
+    try:
+        return check_instant(EPOCH + int(microseconds) * MICROSECOND)
+    except OverflowError:
+        raise ValueError(OUT_OF_RANGE) from None
 
 
 def _encode(text: str) -> str:

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.requests import Request
@@ -15,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from functions import __version__
 from functions.domain.schedule.describe import Agenda, describe_trigger
 from functions.domain.task import Task
-from functions.domain.types import OutcomeKind
+from functions.domain.types import OutcomeKind, check_instant, timezone_or_utc, to_local
 from functions.errors import InputError
 from functions.web.dashboard.session import Session
 
@@ -26,7 +25,7 @@ def parse_local_instant(text: str, timezone: str) -> datetime | None:
     """Return the instant in *text*, such as 2026-12-01T09:00 from a browser's field; None for no text.
 
     Raises:
-        InputError: It is no instant.
+        InputError: It is no instant, or is out of range.
     """
     if not text.strip():
         return None
@@ -34,7 +33,10 @@ def parse_local_instant(text: str, timezone: str) -> datetime | None:
         parsed = datetime.fromisoformat(text.strip())
     except ValueError:
         raise InputError("until: write it like 2026-12-01T09:00") from None
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=ZoneInfo(timezone))).astimezone(UTC)
+    try:
+        return check_instant(parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone_or_utc(timezone)))
+    except ValueError as exc:
+        raise InputError(f"until: {exc}") from None
 
 
 # Presentation of values: times, states, sparklines. Pure; used as filters in templates.
@@ -105,11 +107,8 @@ def absolute_time(at: datetime | None, zone: str) -> str:
     """Return *at* in *zone*, with its name; in UTC when the zone is unknown."""
     if at is None:
         return "–"
-    try:
-        local = at.astimezone(ZoneInfo(zone))
-    except (KeyError, OSError, ValueError):
-        local, zone = at, "UTC"
-    return f"{local:%a %d %b %Y, %H:%M} {zone}"
+    known = timezone_or_utc(zone)
+    return f"{to_local(at, known):%a %d %b %Y, %H:%M} {known.key}"
 
 
 def duration(milliseconds: int | None) -> str:
@@ -150,7 +149,7 @@ def agenda_row_labels(agenda: Agenda, zone: str) -> tuple[str, ...]:
     """Return the local time in *zone* at the start of each row."""
     first = _first_hour(agenda)
     return tuple(
-        f"{(first + timedelta(hours=row)).astimezone(ZoneInfo(zone)):%H:%M}" for row in range(AGENDA_ROWS)
+        f"{to_local(first + timedelta(hours=row), timezone_or_utc(zone)):%H:%M}" for row in range(AGENDA_ROWS)
     )
 
 

@@ -188,3 +188,39 @@ def test_a_task_that_cannot_be_read_is_named(
 
     assert "spoilt cannot be read" in said.err
     assert "no tasks yet" not in said.out
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:00:00Z", "1969-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00"])
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("pause", "a", "--until"), "--until"),
+        (("next", "@daily", "--after"), "--after"),
+        (("next", "every 5m", "--anchor"), "--anchor"),
+        (("keys", "create", "x", "--expires"), "--expires"),
+        (("backfill", "a", "--to", "2026-01-03T00:00:00Z", "--from"), "--from"),
+        (("backfill", "a", "--from", "2026-01-03T00:00:00Z", "--to"), "--to"),
+    ],
+)
+def test_an_instant_out_of_range_is_wrong_usage(
+    scheduler: Scheduler, write_tasks: WriteTasks, words: tuple[str, ...], option: str, at: str
+) -> None:
+    scheduler("apply", write_tasks({"id": "a"}))
+
+    said = scheduler(*words, at)
+
+    assert 2 == said.code
+    assert option in said.err
+    assert "is out of range; use a year from 1970 to 9000" in said.err
+
+
+def test_a_task_file_with_an_instant_out_of_range_is_refused(
+    scheduler: Scheduler, write_tasks: WriteTasks
+) -> None:
+    path = write_tasks({"id": "a", "startAt": "9999-12-31T23:00:00Z", "timezone": "Pacific/Kiritimati"})
+
+    said = scheduler("apply", path)
+
+    assert 0 != said.code
+    assert "startAt: is out of range; use a year from 1970 to 9000" in said.err + said.out
+    assert [] == scheduler("list", "--json").data

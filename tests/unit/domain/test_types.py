@@ -6,7 +6,15 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from functions.domain.task import Claim, Task
-from functions.domain.types import Instant, format_instant
+from functions.domain.types import (
+    LAST_INSTANT,
+    Instant,
+    earliest,
+    format_instant,
+    parse_stored_instant,
+    timezone_or_utc,
+    to_local,
+)
 from tests.conftest import NOON
 
 CLAIM = Claim(token="a.1", until=NOON, started_at=NOON)
@@ -67,8 +75,41 @@ def test_an_instant_is_written_in_utc(at: datetime, text: str) -> None:
     assert [text, text] == [format_instant(at), format_instant(at)]
 
 
-@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0001-01-01T00:00:00+10:00",
+        "9999-12-31T23:59:59-10:00",
+        "1969-12-31T23:59:59.999999Z",
+        "1970-01-01T00:00:00+00:01",
+        "9001-01-01T00:00:00Z",
+        "9000-12-31T23:59:59-00:01",
+    ],
+)
 def test_a_moment_that_utc_cannot_hold_is_refused_as_any_wrong_value_is(text: str) -> None:
     """An OverflowError would go through every check, and one such document would stop a tick."""
-    with pytest.raises(ValidationError, match="too far away"):
+    with pytest.raises(ValidationError, match="is out of range; use a year from 1970 to 9000"):
         TypeAdapter(Instant).validate_python(text)
+
+
+@pytest.mark.parametrize("at", [datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)])
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_no_instant_is_too_far_to_be_shown(at: datetime, zone: str) -> None:
+    """A formatter that raises takes all notices of a tick and the whole page with it."""
+    shown = to_local(at, timezone_or_utc(zone))
+
+    assert abs(shown.replace(tzinfo=UTC) - at) <= timedelta(hours=14)
+
+
+@pytest.mark.parametrize(
+    "text", ["9999-12-31T23:00:00Z", "1969-12-31T23:59:59Z", "2026-11-20T12:00:00", "soon", "", 5, None, {}]
+)
+def test_what_a_store_holds_as_an_instant_may_be_none(text: object) -> None:
+    assert parse_stored_instant(text) is None
+
+
+def test_what_lies_beyond_the_last_instant_is_never() -> None:
+    beyond = LAST_INSTANT + timedelta(days=1)
+
+    assert earliest([beyond]) is None
+    assert LAST_INSTANT == earliest([beyond, LAST_INSTANT, None])

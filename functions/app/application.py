@@ -44,8 +44,8 @@ from functions.task_types.registry import Tools, register, run_job
 
 if TYPE_CHECKING:
     from functions.notifications.dispatcher import NotificationDispatcher
+    from functions.services.accounts import AccountStore
     from functions.services.channels import ChannelService
-    from functions.services.credits import AccountStore
     from functions.services.events import PublishResult
 
 STATS_CACHE_TTL = timedelta(seconds=30)
@@ -222,7 +222,7 @@ class App:
     @cached_property
     def accounts(self) -> "AccountStore":
         """The owners of tasks, and their credits."""
-        from functions.services.credits import AccountStore  # 0.5 ms, and most ticks need no accounts
+        from functions.services.accounts import AccountStore  # 0.5 ms, and most ticks need no accounts
 
         return AccountStore(self.store, clock=self._clock)
 

@@ -27,7 +27,7 @@ from functions.stores.bitable.config import CellParser, FeishuCredentials
 from functions.task_types.support.context import LanguageModel
 
 if TYPE_CHECKING:
-    from functions.services.credits import AccountStore
+    from functions.services.accounts import AccountStore
     from functions.stores import Store
 
 

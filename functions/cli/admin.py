@@ -16,10 +16,10 @@ from functions.domain.access import ADMINISTRATOR, ApiKey, AuditEntry, AuditVerb
 from functions.domain.alerts.routing import ChannelPreferences
 from functions.domain.credits import Account
 from functions.domain.events import Event
-from functions.domain.task_budget import MAX_CREDITS
 from functions.domain.validation import validation_sentence
 from functions.errors import InputError
 from functions.services import access
+from functions.services.accounts import set_owner_plan
 from functions.services.apply import sync_digest_task
 from functions.services.dependencies import all_subscribers
 from functions.stores.bitable.store import BitableStore
@@ -273,10 +273,14 @@ async def _audit_key(context: CliContext, verb: AuditVerb, key: ApiKey) -> None:
 
 async def list_owners(context: CliContext) -> int:
     """Show all accounts, by name."""
-    accounts = await context.app.accounts.list_accounts()
+    found = await context.app.accounts.list_accounts()
     none = ["No owner has an account yet: scheduler owners set ID --monthly-credits N creates one"]
-    lines = _format_accounts(context.screen, accounts) if accounts else none
-    context.screen.show([account_to_json(account) for account in accounts], lines)
+    lines = _format_accounts(context.screen, found.accounts) if found.accounts else none
+    for name in found.unreadable:
+        context.screen.warn(
+            f"The account of {name} cannot be read: scheduler owners set ID --monthly-credits N repairs it"
+        )
+    context.screen.show([account_to_json(account) for account in found.accounts], lines)
     return 0
 
 
@@ -293,10 +297,14 @@ async def set_owner(
     """Set an owner's plan or monthly credits; an option that is not given changes nothing."""
     if plan is None and monthly_credits is None and not unlimited:
         raise InputError("owners set: nothing to change; give --plan, --monthly-credits or --unlimited")
-    if monthly_credits is not None and not 0 <= monthly_credits <= MAX_CREDITS:
-        raise InputError(f"--monthly-credits: must be a number from 0 to {MAX_CREDITS:.0f}")
-    account = await context.app.accounts.set_plan(
-        owner, plan=plan, monthly_credits=monthly_credits, unlimited=unlimited
+    account = await set_owner_plan(
+        context.app.accounts,
+        context.store,
+        owner,
+        {"plan": plan, "monthly_credits": monthly_credits, "unlimited": unlimited},
+        by=PRINCIPAL_NAME,
+        now=context.now(),
+        new_id=context.new_id,
     )
     credits = (
         "no limit" if account.monthly_credits is None else f"{account.monthly_credits:g} credits a month"

@@ -27,6 +27,7 @@ from functions.config.types import (
     read_text,
     split_list,
 )
+from functions.domain.task_budget import Credits
 from functions.domain.types import TimezoneName
 from functions.errors import SettingsError
 
@@ -258,7 +259,7 @@ class AgentSettings(BaseModel):
     llm_base_url: HttpUrl | None = Field(None, description=HTTP_URL)
     llm_api_key: SecretStr | None = None
     llm_model: str | None = None
-    credits_per_run: Annotated[Mapping[str, float], BeforeValidator(_parse_prices)] = Field(
+    credits_per_run: Annotated[Mapping[str, Credits], BeforeValidator(_parse_prices)] = Field(
         {}, description=_PRICES
     )
     credits_per_1k_tokens: float = Field(0.0, ge=0, le=1e6, description="a number of credits, 0 or more")

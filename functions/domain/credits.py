@@ -4,14 +4,22 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, computed_field
+from pydantic import ConfigDict, Field, StringConstraints, ValidationError, computed_field
 
 from functions.domain.alerts.model import Notification
 from functions.domain.run import Outcome
 from functions.domain.task import Task
-from functions.domain.task_budget import Credits, format_month, month_of, round_credits
+from functions.domain.task_budget import (
+    Credits,
+    Month,
+    UsedCredits,
+    add_credits,
+    format_month,
+    month_of,
+    round_credits,
+)
 from functions.domain.types import Instant, Model, OutcomeKind
 
 USAGE_LEVELS = (80, 100)  # percent of the month's credits that cause a notification
@@ -28,7 +36,23 @@ class Reservation(Model):
     """
 
     expires_at: Instant
-    credits: dict[str, float] = Field(default_factory=dict)
+    credits: dict[str, Credits] = Field(default_factory=dict)
+
+
+PlanName = Annotated[str, StringConstraints(max_length=100)]
+
+
+class PlanChange(Model):
+    """What an administrator changes of an account; None stays as it is. *unlimited* removes the limit."""
+
+    plan: PlanName | None = None
+    monthly_credits: Credits | None = None
+    unlimited: bool = False
+
+    @property
+    def sets_credits(self) -> bool:
+        """Whether the account's limit is decided by this change alone."""
+        return self.unlimited or self.monthly_credits is not None
 
 
 class Account(Model):
@@ -49,10 +73,10 @@ class Account(Model):
     model_config = ConfigDict(extra="ignore")  # a newer version's field, and sums stored for readers
 
     name: str = ""
-    plan: str = ""
+    plan: PlanName = ""
     monthly_credits: Credits | None = None
-    used_credits: float = 0.0
-    month: str = ""
+    used_credits: UsedCredits = 0.0
+    month: Month = ""
     reservations: dict[str, Reservation] = Field(default_factory=dict)
     notified_level: int = 0
 
@@ -114,14 +138,14 @@ class Account(Model):
         others = {name: one for name, one in self.reservations.items() if name != tick}
         after = {**others, tick: held.model_copy(update={"credits": rest})} if rest else others
         return self.model_copy(
-            update={"reservations": after, "used_credits": round_credits(self.used_credits + credits)}
+            update={"reservations": after, "used_credits": add_credits(self.used_credits, credits)}
         )
 
-    def with_plan(self, *, plan: str | None, monthly_credits: float | None, unlimited: bool) -> "Account":
+    def with_plan(self, change: PlanChange) -> "Account":
         """Change what is given. A level that a larger limit takes back may be notified of again."""
-        changes: dict[str, Any] = {} if plan is None else {"plan": plan}
-        if unlimited or monthly_credits is not None:
-            changes["monthly_credits"] = None if unlimited else monthly_credits
+        changes: dict[str, Any] = {} if change.plan is None else {"plan": change.plan}
+        if change.sets_credits:
+            changes["monthly_credits"] = None if change.unlimited else change.monthly_credits
         after = self.model_copy(update=changes)
         return after.model_copy(update={"notified_level": min(after.notified_level, after.level)})
 
@@ -158,7 +182,16 @@ def notification_id_prefix(account: Account) -> str:
 
 TOKEN_PRICED_TYPES = frozenset({"agent"})  # the types whose metrics count tokens; no others are trusted
 DEFAULT_MAX_TOKENS = 30_000  # what an attempt may use when its params do not say
-MIN_TOKENS = 500  # fewer are not worth an attempt
+MIN_TOKENS, MAX_TOKENS = 500, 1_000_000  # fewer are not worth an attempt; no attempt may use more
+MaxTokens = Annotated[int, Field(ge=MIN_TOKENS, le=MAX_TOKENS)]
+
+
+class TokenParams(Model):
+    """The param that decides what an attempt may cost, read as its type reads it: as `"1000000"` too."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    max_tokens: MaxTokens = DEFAULT_MAX_TOKENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +218,14 @@ class PriceList:
         """The credits without which an attempt of *task* is not worth making."""
         return self._price(task.type, min(MIN_TOKENS, _max_tokens(task.params)))
 
-    def token_allowance(self, task_type: str, credits: float) -> int | None:
-        """How many tokens an attempt may use for *credits*; None when tokens cost nothing."""
-        per_token = self._price_per_token(task_type)
+    def token_allowance(self, task: Task, credits: float) -> int | None:
+        """How many tokens an attempt of *task* may use for *credits*; None when tokens cost nothing."""
+        per_token = self._price_per_token(task.type)
         if not per_token:
             return None
-        return int(round_credits(credits - self.per_run.get(task_type, 0)) / per_token)
+        if credits >= self.max_cost(task):
+            return _max_tokens(task.params)
+        return int(round_credits(credits - self.per_run.get(task.type, 0)) / per_token)
 
     def charge(self, task_type: str, outcome: Outcome, *, reserved: float) -> float:
         """The credits an attempt with *outcome* is charged: the first row that applies.
@@ -225,7 +260,7 @@ class Granted:
 
     Attributes:
         credits: To reserve for it.
-        tokens: The most it may use; None means no limit.
+        tokens: The most it may use, whatever its params say; None where tokens cost nothing.
     """
 
     credits: float
@@ -259,7 +294,7 @@ def decide_admission(
     granted. An agent costs 1 a run and 1 per 1,000 tokens, up to 30,000 tokens: from 1.5 to 31 credits.
 
         creditsPerRun   creditsPerMonth left   owner has left (reserved)   decision
-        -               -                      100 (0)                     granted 31, no limit of tokens
+        -               -                      100 (0)                     granted 31, 30,000 tokens
         11              -                      100 (0)                     granted 11, 10,000 tokens
         1               -                      100 (0)                     denied: raise creditsPerRun
         -               1                      100 (0)                     denied: new ones next month
@@ -280,7 +315,7 @@ def decide_admission(
             return limit
         limits.append(limit)
     credits = max(0.0, min(limits))
-    return Granted(credits, None if credits >= most else prices.token_allowance(task.type, credits))
+    return Granted(credits, prices.token_allowance(task, credits))
 
 
 def _run_limit(task: Task, least: float) -> float | Denied:
@@ -338,8 +373,11 @@ def _format_credits(number: float) -> str:
 
 
 def _max_tokens(params: Mapping[str, Any]) -> int:
-    wanted = params.get("maxTokens")
-    return wanted if isinstance(wanted, int) and wanted > 0 else DEFAULT_MAX_TOKENS
+    """The tokens that *params* allow; the usual number where they name none, or an unknown secret."""
+    try:
+        return TokenParams.model_validate(params).max_tokens
+    except ValidationError:
+        return DEFAULT_MAX_TOKENS
 
 
 def _tokens_used(metrics: Mapping[str, Any]) -> int | None:

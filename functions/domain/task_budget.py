@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from functions.domain.types import Model
 
-MAX_CREDITS = 1e9
+MAX_CREDITS, MAX_USED = 1e9, 1e12
+# Amounts of credits, whoever writes them: a limit or a plan, and a sum of what was used. Neither is negative,
+# infinite or not a number.
 Credits = Annotated[float, Field(ge=0, le=MAX_CREDITS)]
+UsedCredits = Annotated[float, Field(ge=0, le=MAX_USED)]
+Month = Annotated[str, StringConstraints(pattern=r"^([0-9]{4}-(0[1-9]|1[0-2]))?$")]
 
 
 class CreditLimit(Model):
@@ -38,8 +42,8 @@ class Spending(Model):
         credits: Those spent in it.
     """
 
-    month: str = ""
-    credits: float = 0.0
+    month: Month = ""
+    credits: UsedCredits = 0.0
 
     def in_month_of(self, now: datetime) -> float:
         """The credits spent in the month of *now*."""
@@ -48,7 +52,7 @@ class Spending(Model):
     def add(self, credits: float, *, now: datetime) -> "Spending":
         """The spending with *credits* more. A clock that lags does not bring a past month back."""
         period = max(self.month, month_of(now))
-        return Spending(month=period, credits=round_credits(self.in_month_of(now) + credits))
+        return Spending(month=period, credits=add_credits(self.in_month_of(now), credits))
 
 
 def month_of(now: datetime) -> str:
@@ -66,7 +70,12 @@ def round_credits(credits: float) -> float:
     return round(credits, 3)
 
 
+def add_credits(used: float, credits: float) -> float:
+    """The sum, and at most what can be stored."""
+    return min(round_credits(used + credits), MAX_USED)
+
+
 def charged_credits(metrics: Mapping[str, Any]) -> float:
     """The credits in a run's metrics; 0 when they have none."""
     credits = metrics.get("credits")
-    return float(credits) if isinstance(credits, int | float) and credits > 0 else 0.0
+    return float(credits) if isinstance(credits, int | float) and 0 < credits <= MAX_CREDITS else 0.0

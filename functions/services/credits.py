@@ -1,15 +1,11 @@
-"""Credits: the owners' accounts in the store, and the ledger by which a tick reserves and charges."""
+"""The ledger of a tick: credits are reserved before attempts and charged after them, with notifications."""
 
 import asyncio
-import hashlib
 import logging
-import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-
-from pydantic import ValidationError
 
 from functions.domain.alerts.model import Notification
 from functions.domain.credits import (
@@ -24,192 +20,11 @@ from functions.domain.credits import (
     notification_id_prefix,
 )
 from functions.domain.run import Outcome
-from functions.domain.storage import Document, VersionedTask, WriteStatus
+from functions.domain.storage import VersionedTask
 from functions.domain.task import Task
-from functions.domain.validation import problems_of
-from functions.errors import InputError, NotFoundError, StoreError, StoreUnavailableError
-from functions.interfaces import (
-    ChargedOutcome,
-    DeniedAttempt,
-    DocumentStore,
-    GrantedAttempt,
-    ReservationResult,
-)
-from functions.services.compare_and_set import compare_and_set
-from functions.services.paging import iter_documents
-
-CACHE_SIZE = 1000  # accounts as this process wrote them last; saves a read while no other process writes
-_PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
-
-Update = Callable[[Account], Account]
-
-
-class AccountStore:
-    """The accounts. Safe to share between ticks, and between processes that use the same store."""
-
-    def __init__(self, store: DocumentStore, *, clock: Callable[[], datetime]) -> None:
-        self._store = store
-        self._clock = clock
-        self._cached: dict[str, Document] = {}
-
-    async def get(self, owner: str) -> Account:
-        """Return the account as of now.
-
-        Raises:
-            NotFoundError: The owner has no account.
-            StoreError: The account cannot be read.
-        """
-        found = await self._store.get_documents("owners", [account_document_id(owner)])
-        if not found:
-            raise NotFoundError(f"{owner} has no account: scheduler owners set {owner} makes one")
-        return _parse_account(owner, found[0]).as_of(self._clock())
-
-    async def list_accounts(self) -> list[Account]:
-        """Return all accounts by name; those that cannot be read are left out."""
-        documents = [document async for document in iter_documents(self._store, "owners")]
-        now = self._clock()
-        accounts = [_parse_account_or_none(document) for document in documents]
-        return sorted((one.as_of(now) for one in accounts if one is not None), key=lambda one: one.name)
-
-    async def set_plan(
-        self,
-        owner: str,
-        *,
-        plan: str | None = None,
-        monthly_credits: float | None = None,
-        unlimited: bool = False,
-    ) -> Account:
-        """Set the plan or the monthly credits; what is not named stays. Creates the account if there is none.
-
-        Raises:
-            InputError: *owner* is empty.
-            StoreError: The account cannot be read, or it is not known whether it was changed.
-        """
-        if not owner.strip():
-            raise InputError("owner: must not be empty")
-
-        def change(account: Account) -> Account:
-            return account.with_plan(plan=plan, monthly_credits=monthly_credits, unlimited=unlimited)
-
-        return _or_raise((await self.update({owner: change}))[owner])
-
-    async def update(
-        self, updates: Mapping[str, Update], *, fresh: bool = True
-    ) -> dict[str, Account | StoreError]:
-        """Apply each update to its owner's account; return the accounts as written, or why one is not.
-
-        An update may be applied several times: to the account as another writer left it, and after a write
-        without an answer. It must return an account that holds it already unchanged.
-
-        Args:
-            fresh: False to decide the first time on what this process wrote last.
-        """
-        done: dict[str, Account | StoreError] = {}
-        unavailable: StoreUnavailableError | None = None
-        if fresh:
-            self._evict(updates)
-
-        async def attempt() -> dict[str, Account | StoreError] | None:
-            nonlocal unavailable
-            remaining = {owner: update for owner, update in updates.items() if owner not in done}
-            try:
-                done.update(await self._try_once(remaining))
-            except StoreUnavailableError as exc:
-                self._evict(remaining)
-                unavailable = exc
-            else:
-                unavailable = None
-            return done if len(done) == len(updates) else None
-
-        try:
-            return await compare_and_set(attempt, subject="the accounts")
-        except StoreUnavailableError as busy:
-            return dict.fromkeys(updates, unavailable or busy) | done
-
-    async def _try_once(self, updates: Mapping[str, Update]) -> dict[str, Account | StoreError]:
-        """Read, decide and write, all owners together; owners whose write was not applied are left out."""
-        now = self._clock()
-        stored = await self._load_documents(list(updates))
-        done: dict[str, Account | StoreError] = {}
-        writes: list[tuple[Account, Document]] = []
-        for owner, update in updates.items():
-            document = stored[owner]
-            try:
-                before = _parse_account(owner, document)
-            except StoreError as exc:
-                done[owner] = exc
-                continue
-            after = update(before.as_of(now))
-            if after == before and document.revision is not None:
-                done[owner] = after
-            else:
-                data = after.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-                writes.append((after, replace(document, data=data)))
-        return done | await self._write_accounts(writes)
-
-    async def _write_accounts(self, writes: Sequence[tuple[Account, Document]]) -> dict[str, Account]:
-        """Write the accounts; return those that were applied, by owner."""
-        if not writes:
-            return {}
-        written = await self._store.put_documents([document for _, document in writes])
-        applied: dict[str, Account] = {}
-        for (account, document), result in zip(writes, written, strict=True):
-            if result.status is WriteStatus.APPLIED:
-                applied[account.name] = account
-                self._cache(account.name, replace(document, revision=result.revision))
-            else:  # a conflict, or no answer: the cached document is not the stored one
-                self._evict([account.name])
-        return applied
-
-    async def _load_documents(self, owners: Sequence[str]) -> dict[str, Document]:
-        """Return the document of each owner; without an account an empty one that has no revision."""
-        unknown = [owner for owner in owners if owner not in self._cached]
-        ids = {account_document_id(owner): owner for owner in unknown}
-        found = await self._store.get_documents("owners", list(ids)) if ids else []
-        empty = {owner: Document("owners", id_, {}) for id_, owner in ids.items()}
-        known = {owner: self._cached[owner] for owner in owners if owner in self._cached}
-        return known | empty | {ids[document.id]: document for document in found}
-
-    def _cache(self, owner: str, document: Document) -> None:
-        if len(self._cached) >= CACHE_SIZE:
-            self._cached.clear()
-        self._cached[owner] = document
-
-    def _evict(self, owners: Sequence[str] | Mapping[str, object]) -> None:
-        for owner in owners:
-            self._cached.pop(owner, None)
-
-
-def account_document_id(owner: str) -> str:
-    """Return the id of an account's document: the owner itself where a store accepts it, else its digest."""
-    if _PLAIN_ID.fullmatch(owner) and not owner.startswith("sha256-"):
-        return owner
-    return f"sha256-{hashlib.sha256(owner.encode('utf-8', 'replace')).hexdigest()[:40]}"
-
-
-def _parse_account(owner: str, document: Document) -> Account:
-    try:
-        return Account.model_validate({**document.data, "name": owner})
-    except ValidationError as exc:
-        raise StoreError(
-            f"The account of {owner} cannot be read: {problems_of(exc)[0].field} is wrong"
-        ) from None
-
-
-def _parse_account_or_none(document: Document) -> Account | None:
-    try:
-        return _parse_account(str(document.data.get("name") or document.id), document)
-    except StoreError:
-        return None
-
-
-def _or_raise(result: Account | StoreError) -> Account:
-    if isinstance(result, StoreError):
-        raise result
-    return result
-
-
-# The ledger of a tick: credits are reserved before attempts and charged after them, with usage notifications.
+from functions.errors import StoreError, StoreUnavailableError
+from functions.interfaces import ChargedOutcome, DeniedAttempt, GrantedAttempt, ReservationResult
+from functions.services.accounts import AccountStore, Update
 
 log = logging.getLogger(__name__)
 

@@ -1,8 +1,10 @@
 """Owners' accounts in every store: guarded, counted once, whoever else writes at the same moment."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from functions.domain.credits import Account
 from functions.domain.storage import Document
 from functions.errors import InputError, NotFoundError, StoreError, StoreUnavailableError
 from functions.interfaces import Store
-from functions.services.credits import AccountStore, Update, account_document_id
+from functions.services.accounts import AccountStore, Update, account_document_id
 from tests.conftest import NOON
 
 
@@ -39,7 +41,7 @@ async def test_an_account_comes_back_as_it_was_set(store: Store) -> None:
         account.month,
     )
     assert 2.5 == account.reserved_credits
-    assert [account] == await owners(store).list_accounts()
+    assert [account] == (await owners(store).list_accounts()).accounts
 
 
 async def test_what_is_not_named_stays(store: Store) -> None:
@@ -56,7 +58,7 @@ async def test_an_owner_without_an_account_is_told_how_to_get_one(store: Store) 
         await owners(store).get("ann")
     with pytest.raises(InputError, match="owner"):
         await owners(store).set_plan(" ")
-    assert [] == await owners(store).list_accounts()
+    assert [] == (await owners(store).list_accounts()).accounts
 
 
 @pytest.mark.parametrize("name", ["Ann Lee", "安", "a/b", "x" * 100, "ann@example.com", "sha256-abc", ".."])
@@ -65,14 +67,14 @@ async def test_an_owner_may_have_any_name(store: Store, name: str) -> None:
     await owners(store).set_plan("ann", monthly_credits=8)
 
     assert 7.0 == (await owners(store).get(name)).monthly_credits
-    assert {name, "ann"} == {account.name for account in await owners(store).list_accounts()}
+    assert {name, "ann"} == {account.name for account in (await owners(store).list_accounts()).accounts}
 
 
 async def test_all_accounts_are_listed_however_many(store: Store) -> None:
     names = [f"owner-{number:03}" for number in range(205)]
     await owners(store).update({name: using(1) for name in names})
 
-    assert names == [account.name for account in await owners(store).list_accounts()]
+    assert names == [account.name for account in (await owners(store).list_accounts()).accounts]
 
 
 async def test_nobody_overwrites_another(store: Store) -> None:
@@ -104,9 +106,48 @@ async def test_an_account_nobody_can_read_stops_no_other(store: Store) -> None:
     answers = await owners(store).update({"ann": using(1), "bob": using(1)})
 
     assert isinstance(answers["ann"], StoreError)
-    assert "The account of ann cannot be read: usedCredits is wrong" == str(answers["ann"])
+    assert str(answers["ann"]).startswith("The account of ann cannot be read: usedCredits is wrong. Set its")
     assert isinstance(answers["bob"], Account)
-    assert ["bob"] == [account.name for account in await owners(store).list_accounts()]
+    assert ["bob"] == [account.name for account in (await owners(store).list_accounts()).accounts]
+
+
+@pytest.mark.parametrize(
+    ("stored", "used_credits"),
+    [
+        ({"name": "ann", "plan": "pro", "monthlyCredits": -5, "usedCredits": 3, "month": "2026-11"}, 3.0),
+        (
+            {"name": "ann", "plan": "pro", "monthlyCredits": 10, "usedCredits": "many", "month": "2026-11"},
+            0.0,
+        ),
+        ({"name": "ann", "plan": "pro", "usedCredits": 3, "month": "never"}, 0.0),
+        ({"name": "ann", "plan": "pro", "reservations": {"t": {"credits": {"0": -1}}}}, 0.0),
+        ({"name": "ann", "plan": "pro", "usedCredits": 1e300, "notifiedLevel": []}, 0.0),
+    ],
+)
+async def test_an_account_nobody_can_read_is_repaired_by_setting_its_credits(
+    store: Store, stored: dict[str, Any], used_credits: float
+) -> None:
+    """What is wrong in it is left out; what an administrator does not set must not become "no limit"."""
+    await store.put_documents([Document("owners", "ann", stored)])
+    assert ["ann"] == (await owners(store).list_accounts()).unreadable
+
+    with pytest.raises(InputError, match="cannot be read"):
+        await owners(store).set_plan("ann", plan="pro")
+    with pytest.raises(InputError, match="scheduler owners set ann --monthly-credits N"):
+        await owners(store).get("ann")
+    await owners(store).set_plan("ann", monthly_credits=100)
+
+    account = await owners(store).get("ann")
+    assert ("pro", 100.0, used_credits) == (account.plan, account.monthly_credits, account.used_credits)
+    assert [] == (await owners(store).list_accounts()).unreadable
+
+
+@pytest.mark.parametrize("amount", [-5, -0.001, math.nan, math.inf, -math.inf, 1e10])
+async def test_an_amount_out_of_bounds_is_refused_and_nothing_is_written(store: Store, amount: float) -> None:
+    with pytest.raises(InputError, match=r"monthlyCredits: must be at (least 0|most 1000000000)"):
+        await owners(store).set_plan("ann", monthly_credits=amount)
+
+    assert [] == await store.list_documents("owners", limit=9)
 
 
 async def test_a_change_that_changes_nothing_writes_nothing(store: Store) -> None:

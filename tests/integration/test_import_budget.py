@@ -70,7 +70,7 @@ OURS = (
     "functions.services.apply",
     "functions.cli.main",
     "functions.cli.commands",
-    "functions.services.credits",
+    "functions.services.accounts",
     "functions.services.credits",
     "functions.taskfiles",
     "functions.web.api",

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from functions.domain.credits import DEFAULT_MAX_TOKENS
+from functions.domain.credits import DEFAULT_MAX_TOKENS, MaxTokens
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model
@@ -57,7 +57,7 @@ class Params(Model):
     system: Annotated[str, StringConstraints(max_length=8000)] = ""
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     max_steps: Annotated[int, Field(ge=0, le=15)] = 5
-    max_tokens: Annotated[int, Field(ge=500, le=1_000_000)] = DEFAULT_MAX_TOKENS
+    max_tokens: MaxTokens = DEFAULT_MAX_TOKENS
     max_items: Annotated[int, Field(ge=1, le=20)] = 10
     tools: Annotated[tuple[Literal["http_get", "rss_read"], ...], Field(max_length=2)] = ()
     hosts: Annotated[tuple[_Host, ...], Field(max_length=50)] = ()

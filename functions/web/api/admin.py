@@ -3,13 +3,13 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from functions.domain.access import ApiKey, AuditEntry, Principal
-from functions.domain.credits import Account
-from functions.domain.task_budget import MAX_CREDITS
+from functions.domain.credits import Account, PlanChange
 from functions.errors import NotAllowedError, NotFoundError
 from functions.services import access
+from functions.services.accounts import set_owner_plan
 from functions.web.api.channels import require_admin
 from functions.web.api.dependencies import AuthenticatedRoute, CurrentPrincipal, Dependencies
 from functions.web.api.errors import error_responses
@@ -50,24 +50,25 @@ class OwnerList(Schema):
     """All accounts, by name."""
 
     owners: list[OwnerOut]
+    unreadable: list[str] = Field(
+        default_factory=list,
+        description="owners whose account cannot be read; a PUT that sets credits repairs it",
+    )
 
 
-class OwnerRequest(Schema):
+class OwnerRequest(PlanChange, Schema):
     """The values to change; an absent one stays. *unlimited* removes the limit."""
-
-    plan: Annotated[str, StringConstraints(max_length=100)] | None = None
-    monthly_credits: Annotated[float, Field(ge=0, le=MAX_CREDITS)] | None = None
-    unlimited: bool = False
 
 
 @owner_router.get("", responses=error_responses(), summary="List owners")
 async def list_owners(principal: CurrentPrincipal, dependencies: Dependencies) -> OwnerList:
     """Return all accounts; for a key that is bound to an owner, its own."""
     _require_read(principal)
-    accounts = [
-        account for account in await dependencies.accounts.list_accounts() if principal.can_see(account.name)
-    ]
-    return OwnerList(owners=[OwnerOut.from_account(account) for account in accounts])
+    found = await dependencies.accounts.list_accounts()
+    return OwnerList(
+        owners=[OwnerOut.from_account(one) for one in found.accounts if principal.can_see(one.name)],
+        unreadable=[name for name in found.unreadable if principal.can_see(name)],
+    )
 
 
 @owner_router.get("/{id}", responses=error_responses(404), summary="Read an owner")
@@ -83,15 +84,17 @@ async def read_owner(principal: CurrentPrincipal, dependencies: Dependencies, ow
 async def set_owner(
     principal: CurrentPrincipal, dependencies: Dependencies, owner: OwnerName, body: OwnerRequest
 ) -> OwnerOut:
-    """Create or change the account; the credits used this month stay."""
+    """Create or change the account; the credits used this month stay. Repairs one that cannot be read."""
     require_admin(principal)
-    account = await dependencies.accounts.set_plan(
-        owner, plan=body.plan, monthly_credits=body.monthly_credits, unlimited=body.unlimited
+    account = await set_owner_plan(
+        dependencies.accounts,
+        dependencies.store,
+        owner,
+        body.model_dump(),
+        by=principal.name,
+        now=dependencies.now(),
+        new_id=dependencies.new_id,
     )
-    entry = AuditEntry(
-        at=dependencies.now(), verb="owner changed", subject=f"owner.{owner}"[:200], by=principal.name
-    )
-    await access.record_entry(dependencies.store, entry, new_id=dependencies.new_id)
     return OwnerOut.from_account(account)
 
 

@@ -27,8 +27,8 @@ from functions.domain.task import TaskSpec
 from functions.domain.token_bucket import TokenBucket
 from functions.interfaces import Store
 from functions.services import access
+from functions.services.accounts import AccountStore
 from functions.services.channels import ChannelService
-from functions.services.credits import AccountStore
 from functions.services.events import PublishResult
 from functions.services.tasks import TaskService
 from functions.taskfiles.validation import check_task

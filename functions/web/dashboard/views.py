@@ -10,6 +10,7 @@ from functions.domain.schedule.describe import build_agenda
 from functions.domain.storage import TaskFilter
 from functions.errors import InputError, NotAllowedError, SchedulerError
 from functions.services import access
+from functions.services.accounts import set_owner_plan
 from functions.services.paging import all_tasks
 from functions.web.api.admin import OwnerOut
 from functions.web.api.channels import apply_channel_changes, require_admin, send_test
@@ -224,9 +225,11 @@ async def run_channel_action(context: CurrentPage, name: ChannelName, verb: str)
 async def list_owners(context: CurrentPage) -> Response:
     """Show the accounts and the credits used this month."""
     require_admin(context.service.principal)
-    accounts = await context.dependencies.accounts.list_accounts()
-    rows = [(OwnerOut.from_account(one), one.level) for one in accounts]
-    return context.render("owners", rows=rows, fault="", message=flash_message(context.request))
+    found = await context.dependencies.accounts.list_accounts()
+    rows = [(OwnerOut.from_account(one), one.level) for one in found.accounts]
+    return context.render(
+        "owners", rows=rows, unreadable=found.unreadable, message=flash_message(context.request)
+    )
 
 
 @router.post("/owners")
@@ -238,8 +241,14 @@ async def set_owner(context: CurrentPage) -> Response:
     try:
         amount = float(text) if text else None
         plan = typed.get("plan", "").strip()[:100] or None
-        await context.dependencies.accounts.set_plan(
-            name, plan=plan, monthly_credits=amount, unlimited=amount is None
+        await set_owner_plan(
+            context.dependencies.accounts,
+            context.dependencies.store,
+            name,
+            {"plan": plan, "monthly_credits": amount, "unlimited": amount is None},
+            by=context.service.principal.name,
+            now=context.dependencies.now(),
+            new_id=context.dependencies.new_id,
         )
         message = f"{name} is set"
     except ValueError:

@@ -46,8 +46,8 @@ def test_all_owners_are_listed(scheduler: Scheduler, words: tuple[str, ...]) -> 
     [
         (("show", "nobody"), "nobody has no account: scheduler owners set nobody makes one"),
         (("set", "ann"), "nothing to change"),
-        (("set", "ann", "--monthly-credits=-1"), "must be a number from 0"),
-        (("set", "ann", "--monthly-credits", "nan"), "must be a number from 0"),
+        (("set", "ann", "--monthly-credits=-1"), "monthlyCredits: must be at least 0"),
+        (("set", "ann", "--monthly-credits", "nan"), "monthlyCredits: must be at most 1000000000"),
         (("set", " ", "--plan", "x"), "owner: must not be empty"),
     ],
 )

@@ -1,6 +1,7 @@
 """What attempts cost, what owners and tasks may spend, and what is said when it is spent."""
 
 import json
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from functions.domain.credits import (
     Account,
     Denied,
     Granted,
+    PlanChange,
     Postponed,
     PriceList,
     decide_admission,
@@ -25,6 +27,7 @@ from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Claim, Task
 from functions.domain.task_budget import CreditLimit, Spending, format_month
 from functions.domain.types import OutcomeKind, SkipReason, Status
+from functions.task_types.agent import Params as AgentParams
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]
@@ -87,10 +90,62 @@ def test_an_attempt_costs_what_it_used(task_type: str, outcome: Outcome, cost: f
 
 
 def test_all_that_a_run_may_use_is_set_aside(make_task: MakeTask) -> None:
-    assert Granted(25.0, None) == decide_admission(agent(make_task), account(), RATES, now=NOON)
-    assert Granted(65.0, None) == decide_admission(
+    assert Granted(25.0, 10_000) == decide_admission(agent(make_task), account(), RATES, now=NOON)
+    assert Granted(65.0, 30_000) == decide_admission(
         agent(make_task, params={"goal": "x"}), account(), RATES, now=NOON
     )
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"maxTokens": "1000000"},
+        {"maxTokens": 1_000_000.0},
+        {"max_tokens": 1_000_000},
+        {"maxTokens": " 1000000 "},
+    ],
+)
+def test_tokens_are_counted_as_the_attempt_reads_them(make_task: MakeTask, params: dict[str, Any]) -> None:
+    task = agent(make_task, params={"goal": "x"} | params)
+
+    assert 1_000_000 == AgentParams.model_validate(task.params).max_tokens
+    assert 2005.0 == RATES.max_cost(task)
+    assert Granted(100.0, 47_500) == decide_admission(task, account(), RATES, now=NOON)
+
+
+@pytest.mark.parametrize("tokens", ["{{secret:TOKENS}}", "many", -1, 10**9, None, [], math.nan])
+def test_an_attempt_is_granted_no_more_than_what_is_set_aside(make_task: MakeTask, tokens: Any) -> None:
+    """Whatever the param turns out to be, such as a secret: the allowance is said, never left open."""
+    task = agent(make_task, params={"goal": "x", "maxTokens": tokens})
+
+    assert Granted(65.0, 30_000) == decide_admission(task, account(), RATES, now=NOON)
+
+
+@pytest.mark.parametrize("amount", [-1, math.nan, math.inf, -math.inf, 1e300, "x"])
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        (Account, "monthlyCredits"),
+        (Account, "usedCredits"),
+        (PlanChange, "monthlyCredits"),
+        (CreditLimit, "creditsPerRun"),
+        (CreditLimit, "creditsPerMonth"),
+        (Spending, "credits"),
+    ],
+)
+def test_amounts_are_finite_not_negative_and_within_bounds(model: Any, field: str, amount: Any) -> None:
+    with pytest.raises(ValidationError):
+        model.model_validate({field: amount})
+
+
+def test_a_sum_that_cannot_be_stored_stays_at_the_most() -> None:
+    """Beyond it the account would be unreadable, and free."""
+    full = account(used_credits=1e12).reserve("t.1", 5, until=NOON)
+
+    charged = full.charge("t.1", 1e9)
+
+    assert 1e12 == charged.used_credits == Spending(month="2026-11", credits=1e12).add(5, now=NOON).credits
+    assert charged == Account.model_validate(charged.model_dump(mode="json"))
 
 
 def test_what_is_left_is_granted_in_tokens_when_it_is_less(make_task: MakeTask) -> None:
@@ -118,8 +173,8 @@ def test_credits_set_aside_for_others_are_waited_for(make_task: MakeTask) -> Non
 def test_no_limit_is_no_limit(make_task: MakeTask) -> None:
     unlimited = account(monthly_credits=None, used_credits=1e6)
 
-    assert Granted(25.0, None) == decide_admission(agent(make_task), unlimited, RATES, now=NOON)
-    assert Granted(25.0, None) == decide_admission(agent(make_task, owner=""), None, RATES, now=NOON)
+    assert Granted(25.0, 10_000) == decide_admission(agent(make_task), unlimited, RATES, now=NOON)
+    assert Granted(25.0, 10_000) == decide_admission(agent(make_task, owner=""), None, RATES, now=NOON)
 
 
 def test_no_credits_at_all_stop_everything(make_task: MakeTask) -> None:
@@ -131,8 +186,8 @@ def test_no_credits_at_all_stop_everything(make_task: MakeTask) -> None:
     [
         ({"credits_per_run": 10}, Spending(), Granted(10.0, 2500)),
         ({"credits_per_month": 30}, Spending(month="2026-11", credits=22), Granted(8.0, 1500)),
-        ({"credits_per_month": 30}, Spending(month="2026-10", credits=30), Granted(25.0, None)),
-        ({"credits_per_month": 90, "credits_per_run": 90}, Spending(), Granted(25.0, None)),
+        ({"credits_per_month": 30}, Spending(month="2026-10", credits=30), Granted(25.0, 10_000)),
+        ({"credits_per_month": 90, "credits_per_run": 90}, Spending(), Granted(25.0, 10_000)),
         (
             {"credits_per_run": 5},
             Spending(),
@@ -232,11 +287,13 @@ def test_levels_are_reached_exactly(used_credits: float, level: int) -> None:
 def test_raised_credits_may_be_told_of_again() -> None:
     spent = account(used_credits=100, notified_level=100)
 
-    raised = spent.with_plan(plan="pro", monthly_credits=1000, unlimited=False)
+    raised = spent.with_plan(PlanChange(plan="pro", monthly_credits=1000, unlimited=False))
 
     assert ("pro", 1000.0, 0) == (raised.plan, raised.monthly_credits, raised.notified_level)
-    assert None is raised.with_plan(plan=None, monthly_credits=None, unlimited=True).monthly_credits
-    assert raised == raised.with_plan(plan=None, monthly_credits=None, unlimited=False)
+    assert (
+        None is raised.with_plan(PlanChange(plan=None, monthly_credits=None, unlimited=True)).monthly_credits
+    )
+    assert raised == raised.with_plan(PlanChange(plan=None, monthly_credits=None, unlimited=False))
 
 
 def test_a_full_account_still_fits_its_document() -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from functions.app.application import App
 from functions.config.settings import Settings
+from functions.domain.storage import Document
+from functions.services import access
 from tests.fakes.webhook_receiver import WebhookReceiver
 from tests.unit.web.api.conftest import ADMIN, Call, Clock
 from tests.unit.web.dashboard.conftest import Browser, make_browser
@@ -91,3 +93,54 @@ async def test_credits_are_given_on_the_owners_page(browser: Browser) -> None:
     assert b"100.0" in page
     assert "must%20be%20a%20number" in wrong.headers["location"]
     assert b"bob" not in page
+
+
+@pytest.fixture
+async def signed_in(wired: App) -> Browser:
+    """A signed-in administrator, at the store of `api`."""
+    one = make_browser(wired)()
+    await one.sign_in(ADMIN)
+    return one
+
+
+@pytest.mark.parametrize("typed", ["-5", "nan", "inf", "1e300"])
+async def test_the_owners_form_stores_no_amount_out_of_bounds(
+    signed_in: Browser, wired: App, typed: str
+) -> None:
+    """Stored as it was, no route could read the account again, nor repair it."""
+    answer = await signed_in.post("/dashboard/owners", name="alice", credits=typed)
+
+    assert "monthlyCredits%3A%20must%20be%20at" in answer.headers["location"]
+    assert [] == await wired.store.list_documents("owners", limit=9)
+
+
+async def test_an_account_that_cannot_be_read_is_shown_and_repaired(
+    signed_in: Browser, api: Call, wired: App
+) -> None:
+    broken = {"name": "alice", "monthlyCredits": -5, "usedCredits": 7, "month": "2026-11"}
+    await wired.store.put_documents(
+        [Document("owners", name, broken | {"name": name}) for name in ("alice", "bob")]
+    )
+
+    page = (await signed_in.get("/dashboard/owners")).body
+    listed = (await api("GET", "/api/owners")).json
+    refused = await api("PUT", "/api/owners/alice", {"plan": "small"})
+    repaired = await api("PUT", "/api/owners/alice", {"monthlyCredits": 50})
+    await signed_in.post("/dashboard/owners", name="bob", credits="60")
+
+    assert b"The account of <code>alice</code> cannot be read" in page
+    assert ([], ["alice", "bob"]) == (listed["owners"], listed["unreadable"])
+    assert "cannot be read" in refused.json["detail"]
+    assert (50.0, 7.0) == (repaired.json["monthlyCredits"], repaired.json["usedCredits"])
+    after = (await api("GET", "/api/owners")).json
+    assert ([50.0, 60.0], []) == ([one["monthlyCredits"] for one in after["owners"]], after["unreadable"])
+
+
+async def test_a_change_of_credits_is_in_the_audit_trail(signed_in: Browser, api: Call, wired: App) -> None:
+    await api("PUT", "/api/owners/alice", {"monthlyCredits": 50})
+    await signed_in.post("/dashboard/owners", name="alice", credits="60", plan="pro")
+
+    trail = await access.list_entries(wired.store, "owner.alice")
+
+    assert {("plan", "monthlyCredits"), ("monthlyCredits",)} == {entry.fields for entry in trail}
+    assert {"owner changed"} == {entry.verb for entry in trail}

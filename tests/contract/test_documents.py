@@ -159,6 +159,7 @@ SPOILED = [
     pytest.param(spoiled(type={"name": CANARY}), "type", id="a field is of the wrong kind"),
     pytest.param(spoiled(status=CANARY), "status", id="a word nobody knows"),
     pytest.param(spoiled(nextOccurrence=CANARY), "nextOccurrence", id="a date that is none"),
+    pytest.param(spoiled(startAt="9999-12-31T23:00:00Z"), "startAt", id="an instant out of range"),
     pytest.param(
         spoiled(retry={"maxAttempts": 0}), "retry.maxAttempts", id="a nested field is out of bounds"
     ),

@@ -11,7 +11,7 @@ from datetime import timedelta
 from io import StringIO
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -21,7 +21,7 @@ from functions.cli.main import main
 from functions.config.settings import Settings
 from functions.domain.access import AuditEntry, Principal
 from functions.domain.run import Run
-from functions.domain.storage import ConditionalWrite, RunBatch
+from functions.domain.storage import ConditionalWrite, DocumentKind, RunBatch
 from functions.domain.task import Task, shard_of
 from functions.domain.types import OutcomeKind, Trigger
 from functions.services import access
@@ -97,7 +97,7 @@ POISON_DOCUMENTS: Mapping[str, Any] = {
     "list": [],
     "text": "x",
 }
-KINDS = ("owners", "channels", "keys", "audit")
+KINDS = get_args(DocumentKind)
 
 
 def task(task_id: str, **changes: Any) -> Task:

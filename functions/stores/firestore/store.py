@@ -181,11 +181,16 @@ class FirestoreStore(CountingStore):
     async def list_documents(
         self, kind: DocumentKind, *, after: str = "", limit: int = 100
     ) -> list[Document]:
-        """Documents of *kind* by id, those behind *after*."""
-        if limit <= 0:
-            return []
+        """Documents of *kind* by id, those behind *after*. A page is short only at the end of the list."""
+        documents: list[Document] = []
         async with self._connection.limit_read_time():
-            return decode_documents(kind, await self._reader.list_documents(kind, after=after, limit=limit))
+            while (left := limit - len(documents)) > 0:
+                page = await self._reader.list_documents(kind, after=after, limit=left)
+                documents += decode_documents(kind, page)
+                if len(page) < left:
+                    break
+                after = id_of(page[-1])
+        return documents
 
     async def put_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
         """Guarded writes by BatchWrite, as of tasks."""

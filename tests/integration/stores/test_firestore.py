@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import grpc  # type: ignore[import-untyped]  # it ships no types
 import pytest
+from google.cloud.firestore import Client
 from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcAsyncIOTransport
 
 from functions.app.factories import build_store
@@ -464,3 +465,19 @@ async def billed(store: FirestoreStore, work: Any) -> OperationCounts:
     with store.count_operations() as operations:
         await work
     return operations
+
+
+async def test_a_page_of_documents_is_short_only_at_the_end() -> None:
+    """Documents that cannot be read do not fill it: whoever reads page by page would stop there."""
+    project = fresh_project()
+    client = Client(project=project)
+    for number in range(6):
+        good = number in (0, 4, 5)
+        client.collection("owners").document(f"o{number}").set({"data": {} if good else "x"})
+    client.close()  # type: ignore[no-untyped-call]  # the library leaves it without types
+    store = FirestoreStore(project, emulator=emulator_host())
+
+    pages = [await store.list_documents("owners", after=after, limit=2) for after in ("", "o4", "o5")]
+    await store.close()
+
+    assert [["o0", "o4"], ["o5"], []] == [[one.id for one in page] for page in pages]

@@ -139,7 +139,7 @@ def poison_sqlite(path: Path) -> None:
         columns = "id, rev, next_run_at, status, type, owner, origin, tags, doc"
         [row] = database.execute(f"SELECT {columns} FROM tasks WHERE id = 'good'")
         good = json.loads(row[-1])
-        texts = {name: json.dumps(poisoned(good, {"id": name} | one)) for name, one in POISON_TASKS.items()}
+        texts = {name: json.dumps(poisoned(good, {"id": name, **one})) for name, one in POISON_TASKS.items()}
         texts |= {"a-brace": "{", "a-null": "null", "nothing": "", "a-nan": '{"timeoutSeconds": NaN}'}
         for name, text in texts.items():
             marks = ", ".join("?" * 9)
@@ -149,7 +149,7 @@ def poison_sqlite(path: Path) -> None:
         )
         good = json.loads(run[-1])
         runs = {
-            name: json.dumps(poisoned(good, {"attempt": number} | one))
+            name: json.dumps(poisoned(good, {"attempt": number, **one}))
             for number, (name, one) in enumerate(POISON_RUNS.items(), 2)
         }
         for name, text in (runs | {"brace": "{"}).items():
@@ -197,7 +197,7 @@ def poison_json(path: Path) -> None:
     line |= {
         "batch": "bad.1",
         "runs": [
-            poisoned(run, {"attempt": number} | one) for number, one in enumerate(POISON_RUNS.values(), 2)
+            poisoned(run, {"attempt": number, **one}) for number, one in enumerate(POISON_RUNS.values(), 2)
         ]
         + [None, 5, "x"],
     }

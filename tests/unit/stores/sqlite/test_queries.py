@@ -22,6 +22,7 @@ from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
 from functions.stores.sqlite import runs as ledger
 from functions.stores.sqlite import tasks
+from functions.stores.sqlite.schema import MAX_INVALID_SKIPPED
 from functions.stores.sqlite.store import PRUNE_EVERY_BATCHES, SqliteStore
 from tests.conftest import NOON
 
@@ -133,7 +134,7 @@ async def test_unreadable_documents_alone_are_reported_up_to_the_limit(
 async def test_a_look_past_the_unreadable_has_an_end(
     store: SqliteStore, path: Path, make_task: MakeTask
 ) -> None:
-    plant(path, tasks.MAX_INVALID_SKIPPED + 10)
+    plant(path, MAX_INVALID_SKIPPED + 10)
     await store.write([ConditionalWrite(make_task("behind"), None)])
 
     assert () == (await store.fetch_due(NOON, limit=9)).tasks

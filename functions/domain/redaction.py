@@ -53,10 +53,10 @@ _REPLACEMENTS = tuple(
 class Redactor:
     """Masks the given secrets, and whatever looks like one.
 
-    The rule: of a secret of six characters or more, no six in a row are shown, wherever it stands and
-    however each character is spelt: as HTML, in a URL, in JSON, or in one of these within another. It holds
-    as well for a text that begins or ends within a secret because somebody cut it; what is cut at both ends
-    is recognised when it is all of the text. Of a secret address the path counts, from twelve characters.
+    A secret is found wherever it stands and however each character is spelt: as HTML, in a URL, in JSON, or
+    in one of these within another. Where a text begins or ends within a secret, because somebody cut it,
+    half of the secret is enough; what is cut at both ends is recognised when it is all of the text. Less
+    would tell whoever can have texts masked, character by character, what the secret is.
 
     Args:
         secrets: Values of settings. Each line or word of a value counts by itself; those shorter than
@@ -168,26 +168,27 @@ def _mask_patterns(text: str) -> str:
 
 
 def _forms(secret: str) -> Iterator[tuple[str, int]]:
-    """Yield the texts to search for, each with how many of its characters count when it is cut.
+    """Yield the texts to search for, each with how many of its characters are enough when it is cut.
 
-    0 means that a part of it is no secret: `https://` is how many innocent texts end.
+    0 means that a part is never enough: the beginning of an address is known to others.
     """
     for word in (secret.strip(), *secret.split()):
-        is_address = "://" in word
-        yield from _spaced(word, MIN_SECRET_CHARS, cut_chars=0 if is_address else MIN_SECRET_CHARS)
-        if is_address:
-            path, password = word.split("://", 1)[1].partition("/")[2], _password(word)
-            for part in {path, unquote(path)}:
-                yield from _spaced(part, MIN_PATH_CHARS, cut_chars=MIN_PATH_CHARS)
-            for part in {password, unquote(password)}:
-                yield from _spaced(part, MIN_SECRET_CHARS, cut_chars=MIN_SECRET_CHARS)
+        if "://" not in word:
+            yield from _spaced(word, MIN_SECRET_CHARS, may_be_cut=True)
+            continue
+        path, password = word.split("://", 1)[1].partition("/")[2], _password(word)
+        yield from _spaced(word, MIN_SECRET_CHARS, may_be_cut=False)
+        for part in {path, unquote(path)}:
+            yield from _spaced(part, MIN_PATH_CHARS, may_be_cut=False)
+        for part in {password, unquote(password)}:
+            yield from _spaced(part, MIN_SECRET_CHARS, may_be_cut=True)
 
 
-def _spaced(value: str, min_chars: int, *, cut_chars: int) -> Iterator[tuple[str, int]]:
+def _spaced(value: str, min_chars: int, *, may_be_cut: bool) -> Iterator[tuple[str, int]]:
     """Yield *value* with its spaces, and with the plus signs that a form sends in their place."""
     if len(value) >= min_chars:
         for form in {value, value.replace(" ", "+")}:
-            yield form, cut_chars
+            yield form, max(MIN_SECRET_CHARS, (len(value) + 1) // 2) if may_be_cut else 0
 
 
 def _without_ellipsis(text: str) -> set[str]:

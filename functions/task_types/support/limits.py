@@ -50,8 +50,8 @@ def clamp_outcome(
 ) -> Outcome:
     """Return *outcome* as an outcome that every store can hold: texts cut, metrics and items limited.
 
-    Every text, those of events and of the memory included, is redacted before it is cut: of a secret that
-    somebody cut, only six characters in a row are recognised.
+    Every text, those of events and of the memory included, is redacted before it is cut: less than half
+    of a secret is not recognised.
 
     Args:
         redact: Masks secrets in what is shown.

@@ -94,7 +94,7 @@ class ArchiveRecord:
         expires = self.fields.get("expireAt")
         at = parse_stored_instant(expires)
         if at is None and expires is not None:
-            raise InputError(f"line {self.number}: expireAt {INSTANT_MESSAGE}")
+            raise InputError(f"line {self.number}: expireAt {INSTANT_MESSAGE}, of the years 1970 to 9000")
         return Document(shelf, name, data, expire_at=at)
 
 

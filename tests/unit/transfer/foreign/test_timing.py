@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from functions.errors import InputError
-from functions.transfer.foreign.timing import NotScheduledError, convert_timing
+from functions.transfer.foreign.timing import NotScheduledError, convert_timing, parse_instant
 
 RAN = datetime(2026, 11, 20, 7, 3, 40, tzinfo=UTC)  # a Friday, 09:03 in Riga
 
@@ -102,3 +102,22 @@ def test_a_zone_in_the_text_is_the_tasks_zone() -> None:
     found = convert_timing("CRON_TZ=Asia/Tokyo 0 9 * * *", timezone="UTC")
 
     assert ("0 9 * * *", "Asia/Tokyo") == (found.schedule, found.timezone)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "9999-12-31T23:00:00Z",
+        "9999-12-31 23:00",
+        "1969-12-31T23:59:59+00:00",
+        "0001-01-01T00:00:00+14:00",
+        "999999999999999",
+        1e300,
+        float("nan"),
+        float("inf"),
+        -1,
+    ],
+)
+def test_a_time_out_of_range_is_none(given: Any) -> None:
+    """The entry says that its time cannot be used; the task is not made unreadable by it."""
+    assert parse_instant(given, "Pacific/Kiritimati") is None

@@ -400,6 +400,18 @@ def test_no_command_falls(
     assert shown in out.getvalue()
 
 
+@pytest.mark.parametrize("kind", ["owners", "keys", "audit"])
+async def test_a_page_of_documents_is_short_only_at_the_end(wired: App, kind: DocumentKind) -> None:
+    whole = [document.id for document in await wired.store.list_documents(kind, limit=1000)]
+    after, paged = "", []
+    while page := await wired.store.list_documents(kind, after=after, limit=1):
+        after = page[-1].id
+        paged.append(after)
+
+    assert whole == paged
+    assert len(POISON_DOCUMENTS) - 1 == len(paged)  # with the good one, without a list and a text
+
+
 async def test_a_tick_runs_the_good_ones_and_says_so(wired: App) -> None:
     report = await wired.tick(CLOUD_SCHEDULER_BUDGET)
 

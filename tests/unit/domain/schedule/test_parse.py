@@ -205,6 +205,16 @@ def test_the_period_is_measured_where_one_looks() -> None:
     assert 16 * HOUR == schedule.period(datetime(2026, 11, 20, 9, 0, tzinfo=UTC))
 
 
+@pytest.mark.parametrize("expression", ["* * * * *", "every 1m"])
+def test_the_last_occurrence_leaves_a_day_for_jitter(expression: str) -> None:
+    last = datetime(9000, 12, 30, 23, 59, tzinfo=UTC)
+    schedule = read(expression)
+
+    assert last == schedule.next_after(last - MINUTE)
+    assert schedule.next_after(last) is None
+    assert [last] == schedule.last_n(last - MINUTE / 2, datetime(9999, 12, 30, tzinfo=UTC), 3)
+
+
 @pytest.mark.parametrize("expression", ["0 0 29 2 *", "every 3650d"])
 def test_schedules_end_where_dates_end(expression: str) -> None:
     """A day before the last instant, so that jitter does not lead beyond it."""

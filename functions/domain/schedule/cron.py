@@ -196,7 +196,8 @@ class CronSchedule:
             if match is None:
                 return None
             if match < period.end + period.offset:
-                return max(period.start, match - period.offset)
+                found = max(period.start, match - period.offset)
+                return found if found <= LAST_SECOND else None
             second = period.end
         return None
 

@@ -12,7 +12,7 @@ class Word:
 
 def read_words(document: bytes, *, shout: bool = False) -> tuple[Word, ...] | None:
     words = document.decode("utf-8", "surrogateescape").split()
-    print("a library that prints")  # noqa: T201
+    print("a library that prints", flush=True)  # noqa: T201
     return tuple(Word(word.upper() if shout else word, tuple(word)) for word in words) or None
 
 

@@ -76,6 +76,8 @@ class Results:
         Raises:
             StoreError: The store refused.
         """
+        while not self.finished.empty():
+            self._collected.append(self.finished.get_nowait())
         self._start_write()
         writes, self._writes = self._writes, []
         due_again = [stored for tasks in await asyncio.gather(*writes) for stored in tasks]
@@ -133,8 +135,6 @@ class Results:
         self._collected.append(attempt)  # looked up after the wait: a flush meanwhile began another list
 
     def _start_write(self) -> None:
-        while not self.finished.empty():
-            self._collected.append(self.finished.get_nowait())
         collected, self._collected = self._collected, []
         for start in range(0, len(collected), FLUSH_AT):
             batch = collected[start : start + FLUSH_AT]

@@ -17,7 +17,7 @@ from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask
 from functions.domain.task import Job, Task
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
-from functions.engine import executor
+from functions.engine import executor, results
 from functions.engine.tick import tick
 from functions.engine.writer import TickWriter
 from functions.errors import StoreUnavailableError
@@ -116,6 +116,29 @@ async def test_a_run_costs_one_read_and_two_writes(world: World, make_task: Make
     report = await world.tick()
 
     assert (30, 61) == (report["reads"], report["writes"])
+
+
+async def test_attempts_that_end_in_bursts_are_written_by_full_hundreds(
+    world: World, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each batch costs a write: what a burst has beyond a hundred waits a moment for the next burst."""
+    monkeypatch.setattr(results, "FLUSH_EVERY_S", 5.0)
+    world.max_concurrency = 300
+    await world.put(*(make_task(f"t{n}") for n in range(300)))
+    bursts = [asyncio.Event(), asyncio.Event()]
+
+    async def work(job: Job) -> Outcome:
+        burst = len(world.jobs) > 160
+        if len(world.jobs) == 300:
+            bursts[0].set()
+            asyncio.get_running_loop().call_later(0.05, bursts[1].set)
+        await bursts[burst].wait()
+        return succeeded("Done")
+
+    world.work = work
+    report = await world.tick()
+
+    assert 2 * 300 + 3 == report["writes"]
 
 
 async def test_an_idle_tick_costs_one_read(world: World, make_task: MakeTask) -> None:

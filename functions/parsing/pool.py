@@ -166,7 +166,7 @@ class ParserPool:
             process = self._free.pop()
             if process.returncode is None:
                 return process
-            self._stop(process)  # somebody else has ended it
+            self._stop(process)  # it has ended already
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # of modules in the working directory only those that this process finds, too

@@ -212,8 +212,7 @@ class ApiAuth:
         if self.is_admin_key(hash_token(token)):
             return ADMINISTRATOR
         address = client_address(request)
-        may_read = not self._failures.is_exhausted(address) or not self._rate_limiter.retry_after(UNCERTAIN)
-        if may_read and is_well_formed(token):
+        if is_well_formed(token) and self._may_read(address):
             principal = await access.find_principal(
                 self._dependencies.store, token, now=self._dependencies.now()
             )
@@ -222,6 +221,9 @@ class ApiAuth:
         if wait_s := self._failures.retry_after(address):
             raise _too_many("There are too many wrong keys from this address; wait a little", wait_s)
         return None
+
+    def _may_read(self, address: str) -> bool:
+        return not self._failures.is_exhausted(address) or not self._rate_limiter.retry_after(UNCERTAIN)
 
     def is_admin_key(self, token_hash: str) -> bool:
         """Whether *token_hash* is the digest of the first administrator's key."""

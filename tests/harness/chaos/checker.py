@@ -111,7 +111,7 @@ def _covers(run: Json, at: datetime, plan: Plan) -> bool:
 
 
 def _waiting(task: Json, at: datetime, plan: Plan) -> list[str]:
-    """Where in the task's document *at* still stands in line.
+    """Return the places of the task's document in which *at* still waits.
 
     The schedule's own place says nothing of a run that a user asked for: that one goes first, and may end
     while an older occurrence of the schedule waits (in a task that its failures have paused, say).

@@ -1,4 +1,4 @@
-"""Applying task files to a store whose answers are lost, or to which somebody else writes."""
+"""Applying task files to a store whose answers are lost, or whose writes are not applied."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ from tests.unit.services.test_tasks import service_of
 
 
 class UnreliableStore(SqliteStore):
-    """Does as told with the next write: applies it, or not, and gives no answer."""
+    """Applies the next write, or not, and gives no answer."""
 
     applies = True
     answers = True

@@ -175,6 +175,16 @@ async def test_wrong_keys_of_one_address_are_bounded_and_the_right_one_passes(
     assert 200 == (await api("GET", "/api/tasks", key=right)).status
 
 
+async def test_guesses_that_are_no_keys_do_not_use_up_the_reads_for_right_ones(
+    api: Call, make_key: MakeKey
+) -> None:
+    right = await make_key("read")
+    for _ in range(FAILURE_BURST + BURST_SIZE + 10):
+        await api("GET", "/api/tasks", key="cf_00000000_guessed")
+
+    assert 200 == (await api("GET", "/api/tasks", key=right)).status
+
+
 async def test_wrong_keys_of_one_address_are_not_counted_against_another(api: Call) -> None:
     for _ in range(30):
         await api("GET", "/api/tasks", key="wrong")

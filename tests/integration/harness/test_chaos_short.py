@@ -49,9 +49,12 @@ def test_the_embedded_store_comes_through(tmp_path: Path) -> None:
 
 @pytest.mark.emulator
 def test_firestore_comes_through(tmp_path: Path) -> None:
-    """The emulator is shared with other tests: it is not stopped, but the network before it fails."""
+    """The emulator is shared with other tests: it is not stopped, but the network before it fails.
+
+    At twice the speed a claim that the emulator grants late, beside other tests, looks like one given up.
+    """
     setup = dataclasses.replace(
-        SHORT, store="firestore", shared_emulator=emulator_host(), speed=12.0, occurrences=40
+        SHORT, store="firestore", shared_emulator=emulator_host(), speed=6.0, occurrences=40
     )
 
     result = _chaos(setup, tmp_path)

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from functions.config.dotenv import read_environment
 from functions.config.settings import Settings
 from functions.domain.redaction import Redactor
+from functions.domain.types import timezone_or_utc
 from functions.errors import SettingsError
 from functions.observability import logs
 from functions.web.app import SchedulerApp, create_app
@@ -28,7 +29,9 @@ try:
 except SettingsError as exc:
     raise SystemExit(f"Cronfire cannot start. {exc}") from None  # text and exit code 1, no traceback
 
-_log_handler = logs.configure(_environment, Redactor(_settings.secrets()))
+_log_handler = logs.configure(
+    _environment, Redactor(_settings.secrets()), zone=timezone_or_utc(_settings.default_timezone)
+)
 if "K_SERVICE" in _environment and _settings.store_url.startswith("sqlite:"):
     log.warning(
         "store_not_durable", extra={"remedy": "set STORE_URL; Cloud Run forgets files with the instance"}

@@ -18,6 +18,7 @@ from functions.cli.session import PROJECT_ROOT, CliContext
 from functions.config.dotenv import read_environment
 from functions.config.settings import Settings
 from functions.domain.redaction import Redactor
+from functions.domain.types import timezone_or_utc
 from functions.errors import InputError, SchedulerError, SettingsError
 from functions.observability import logs
 
@@ -106,4 +107,6 @@ def _configure_logs(environment: Mapping[str, str]) -> None:
         settings = Settings.from_env(environment, serves_http=False)
     except SettingsError:
         return
-    logs.configure({"LOG_LEVEL": environment.get("LOG_LEVEL") or "WARNING"}, Redactor(settings.secrets()))
+    level = {"LOG_LEVEL": environment.get("LOG_LEVEL") or "WARNING"}
+    zone = timezone_or_utc(settings.default_timezone)
+    logs.configure(level, Redactor(settings.secrets()), zone=zone)

@@ -27,8 +27,8 @@ from functions.config.types import (
     read_text,
     split_list,
 )
+from functions.domain.schedule.timezones import PlaceName
 from functions.domain.task_budget import Credits
-from functions.domain.types import TimezoneName
 from functions.errors import SettingsError
 
 # Notification channels.
@@ -338,7 +338,9 @@ class Settings(ChannelConfig, TaskSettings, ScaleSettings, AgentSettings, Feishu
         "firestore://PROJECT/DATABASE",
     )
     firestore_emulator_host: str | None = Field(None, pattern=HOST_AND_PORT, description="host:port")
-    default_timezone: TimezoneName = Field("UTC", description="the name of a time zone, such as Europe/Riga")
+    default_timezone: PlaceName = Field(
+        "UTC", description="a place such as Europe/Riga, or UTC; no offset and no abbreviation"
+    )
     tick_budget_seconds: float = Field(24.0, ge=4, le=3300, description="a number of seconds from 4 to 3300")
     max_concurrency: int = Field(200, ge=1, le=1000, description="a whole number from 1 to 1000")
     allow_private_networks: Flag = Field(False, strict=True, description="1, 0, true or false")

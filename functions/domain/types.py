@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
+import tzdata
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 
@@ -14,6 +16,8 @@ from pydantic.alias_generators import to_camel
 FIRST_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_INSTANT = datetime(9000, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 OUT_OF_RANGE = "is out of range; use a year from 1970 to 9000"
+# The only zone data that is read. The machine's own may be older, and then shows other times than it runs at.
+TZDATA_DIR = Path(tzdata.__file__).parent
 
 
 def check_instant(at: datetime) -> datetime:
@@ -47,20 +51,30 @@ TypeName = Annotated[str, StringConstraints(pattern=TYPE_NAME_PATTERN)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
+@lru_cache(maxsize=1024)
 def find_timezone(name: str) -> ZoneInfo | None:
     """The time zone called *name*; None when there is none. Any zone that local times can be shown in.
 
-    A schedule asks for more (a place, no offset or abbreviation): see `schedule.timezones.load_zone`.
+    This function alone opens zones. A schedule asks for more (a place, no offset or abbreviation): see
+    `schedule.timezones.load_zone`.
     """
-    try:
-        return ZoneInfo(name)
-    except (KeyError, OSError, ValueError):  # unknown; a folder of zones, like "Europe"; not a name at all
+    if name not in timezone_names():
         return None
+    with (TZDATA_DIR / "zoneinfo" / name).open("rb") as file:
+        return ZoneInfo.from_file(file, key=name)
+
+
+@cache
+def timezone_names() -> frozenset[str]:
+    """All IANA names, links and legacy ones included."""
+    return frozenset((TZDATA_DIR / "zones").read_text(encoding="utf-8").split())
 
 
 def timezone_or_utc(name: str) -> ZoneInfo:
     """The time zone called *name*; UTC when there is none: a stored document may name a zone that is gone."""
-    return find_timezone(name) or ZoneInfo("UTC")
+    found = find_timezone(name) or find_timezone("UTC")
+    assert found is not None  # tzdata has UTC
+    return found
 
 
 def _check_timezone(name: str) -> str:

@@ -4,10 +4,9 @@ import json
 import logging
 import re
 import sys
-import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, TextIO
 
 Redact = Callable[[str], str]
@@ -29,12 +28,13 @@ _TRACE_HEADERS = (
 _trace: ContextVar[str] = ContextVar("trace", default="")
 
 
-def configure(env: Mapping[str, str], redact: Redact) -> logging.Handler:
+def configure(env: Mapping[str, str], redact: Redact, *, zone: tzinfo = UTC) -> logging.Handler:
     """Send all logs from `LOG_LEVEL` up through one handler and return it; a second call replaces the first.
 
     Args:
         env: On Cloud Run (`K_SERVICE`) lines are JSON on standard output, otherwise text on standard error.
         redact: Masks secrets; applied to every text of a line.
+        zone: Of the times in text lines; JSON lines are in UTC.
     """
     root = logging.getLogger()
     for handler in root.handlers[:]:
@@ -45,7 +45,7 @@ def configure(env: Mapping[str, str], redact: Redact) -> logging.Handler:
     if "K_SERVICE" in env:
         handler.setFormatter(CloudFormatter(redact, project=env.get("GOOGLE_CLOUD_PROJECT", "")))
     else:
-        handler.setFormatter(TerminalFormatter(redact, coloured=sys.stderr.isatty()))
+        handler.setFormatter(TerminalFormatter(redact, zone=zone, coloured=sys.stderr.isatty()))
     install_handler(handler)
     return handler
 
@@ -103,14 +103,15 @@ class CloudFormatter(logging.Formatter):
 class TerminalFormatter(logging.Formatter):
     """One short line: `12:00:01 INFO  tick_done due=5 started=5`."""
 
-    def __init__(self, redact: Redact, *, coloured: bool = False) -> None:
+    def __init__(self, redact: Redact, *, zone: tzinfo = UTC, coloured: bool = False) -> None:
         super().__init__()
         self._redact = redact
+        self._zone = zone
         self._coloured = coloured
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, and the stack of an exception below it."""
-        moment = time.strftime("%H:%M:%S", time.localtime(record.created))
+        moment = f"{datetime.fromtimestamp(record.created, self._zone):%H:%M:%S}"
         fields = [
             f"{name}={_format_value(self._redact(str(value)))}" for name, value in _fields(record).items()
         ]

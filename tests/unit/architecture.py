@@ -119,6 +119,12 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
 }
 CLOCK = ("functions/app/", "functions/cli/")
 ENVIRONMENT = ("main.py", "functions/cli/main.py")
+ZONES = "functions/domain/types.py"
+ZONE_READERS = {"available_timezones", "reset_tzpath", "TZPATH"}
+LOCAL_WITHOUT_ZONE = {
+    "astimezone": 1,
+    "fromtimestamp": 2,
+}  # with fewer arguments they take the machine's zone
 SCREEN = ("functions/cli/",)
 VAGUE = frozenset({"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"})
 
@@ -195,6 +201,26 @@ def reads_no_clock(module: Module) -> Iterator[str]:
         yield from _called(module, {"time": {"time", "time_ns"}})
 
 
+def opens_no_zone(module: Module) -> Iterator[str]:
+    """Zones have one source: the machine's own may be older, and show other times than a schedule has."""
+    if module.path == ZONES:
+        return
+    yield from _called(module, {"time": {"localtime", "ctime", "mktime", "tzset", "tzname"}})
+    yield from _called(module, {"ZoneInfo": {"from_file", "no_cache"}, "zoneinfo": ZONE_READERS})
+    for name in _imports(module):
+        if name.split(".")[0] in ("dateutil", "pytz", "tzdata", "tzlocal"):
+            yield f"imports {name}"
+    for node in module.nodes:
+        if isinstance(node, ast.alias) and node.name == "ZoneInfo" and node.asname:
+            yield f"line {node.lineno}: ZoneInfo under another name"
+        if not isinstance(node, ast.Call):
+            continue
+        name, given = _last_name(node.func), [*node.args, *(one.value for one in node.keywords)]
+        known = [one for one in given if not (isinstance(one, ast.Constant) and one.value is None)]
+        if name == "ZoneInfo" or len(known) < LOCAL_WITHOUT_ZONE.get(name, 0):
+            yield f"line {node.lineno}: {name}"
+
+
 def reads_no_environment(module: Module) -> Iterator[str]:
     """Variables are read once, at the entries, and handed on."""
     if module.path in ENVIRONMENT:
@@ -246,6 +272,7 @@ RULES: tuple[Callable[[Module], Iterator[str]], ...] = (
     imports_no_stranger,
     imports_libraries_of_its_own,
     reads_no_clock,
+    opens_no_zone,
     reads_no_environment,
     sleeps_never,
     prints_nothing,

@@ -17,6 +17,7 @@ from pathlib import Path
 from functions.cli.console import replace_unprintable
 from functions.cli.serve.workers import StatusLine, TriggerLoop, WatchedFiles
 from functions.cli.session import PROJECT_ROOT, STATE_FOLDER, CliContext
+from functions.domain.types import timezone_or_utc, to_local
 from functions.errors import InputError, SchedulerError, SettingsError, StoreError
 
 # The server: functions-framework as a child process.
@@ -230,8 +231,10 @@ async def _run_loops(
     interval = "each minute" if options.tick_interval_s == 60 else f"every {options.tick_interval_s} s"
     write_line(f"Cronfire answers on {trigger.address}; a tick {interval}; Ctrl-C ends it.")
 
+    zone = timezone_or_utc(context.settings.default_timezone)
+
     def write_timed(text: str) -> None:  # the log file has its own times
-        write_line(text if log else f"{context.now().astimezone():%H:%M:%S}  {text}")
+        write_line(text if log else f"{to_local(context.now(), zone):%H:%M:%S}  {text}")
 
     async with asyncio.TaskGroup() as group:
         group.create_task(trigger.run_forever(interval_s=options.tick_interval_s, write_line=write_timed))
@@ -241,7 +244,9 @@ async def _run_loops(
 
 
 async def _report_status(context: CliContext, interval_s: int, write_line: Callable[[str], None]) -> None:
-    status = StatusLine(context.store, clock=context.now)
+    status = StatusLine(
+        context.store, clock=context.now, zone=timezone_or_utc(context.settings.default_timezone)
+    )
     while True:
         await asyncio.sleep(interval_s)
         try:

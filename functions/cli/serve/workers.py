@@ -5,7 +5,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from functions.cli.session import CliContext
 from functions.cli.tasks import format_report
 from functions.domain.run import Run
 from functions.domain.storage import TaskFilter
-from functions.domain.types import OutcomeKind
+from functions.domain.types import OutcomeKind, to_local
 from functions.errors import InputError
 from functions.http_client.trusted import PostError, TrustedHttpClient
 from functions.interfaces import Store
@@ -97,16 +97,17 @@ RECORDING_DELAY = 2 * MINUTE  # how long after a run another process may take to
 
 
 class StatusLine:
-    """Counts the runs of the current day in this machine's zone, also those of other processes.
+    """Counts the runs of the current day in *zone*, also those of other processes.
 
     Each call reads the runs recorded since the last one, the running tasks, and the store's counts.
     """
 
-    def __init__(self, store: Store, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, *, clock: Callable[[], datetime], zone: tzinfo) -> None:
         self._store = store
         self._clock = clock
+        self._zone = zone
         self._started_at = clock()
-        self._day = self._latest_finish = _midnight(self._started_at)
+        self._day = self._latest_finish = _midnight(self._started_at, zone)
         self._counted_runs: dict[str, datetime] = {}
         self._today: Counter[str] = Counter()
 
@@ -122,7 +123,7 @@ class StatusLine:
 
     async def _count_new_runs(self, now: datetime) -> None:
         """Count the runs recorded since the last call, and those recorded late within RECORDING_DELAY."""
-        midnight = _midnight(now)
+        midnight = _midnight(now, self._zone)
         if midnight != self._day:
             self._day, self._latest_finish = midnight, midnight
             self._today.clear()
@@ -144,8 +145,8 @@ def _count_key(run: Run) -> str:
     return "skipped" if run.outcome is OutcomeKind.SKIPPED else "failed"
 
 
-def _midnight(at: datetime) -> datetime:
-    return at.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+def _midnight(at: datetime, zone: tzinfo) -> datetime:
+    return to_local(at, zone).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _format_duration(duration: timedelta) -> str:

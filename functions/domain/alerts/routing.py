@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from functions.domain.alerts.model import Notification, NotificationKind
 from functions.domain.alerts.outbox import ChannelHolds
 from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL
-from functions.domain.types import Instant, Model, Priority, Tag, TaskId, TimezoneName
+from functions.domain.schedule.timezones import PlaceName
+from functions.domain.types import Instant, Model, Priority, Tag, TaskId, TimezoneName, timezone_or_utc
 
 MAX_ADJOINING_WINDOWS = 50  # that follow one another without a gap; then the notification is sent
 NEVER_HELD_KINDS = frozenset({"channel", "test"})  # these are about channels themselves
@@ -63,7 +63,7 @@ class DailyDigest(Model):
     """A summary each day, also of a day on which all was well."""
 
     at: TimeOfDay = "08:00"
-    timezone: TimezoneName = "UTC"
+    timezone: PlaceName = "UTC"
 
 
 class Disabled(Model):
@@ -139,7 +139,7 @@ def _applies_to(window: Maintenance, notification: Notification) -> bool:
 
 
 def _quiet_hours_ends(hours: QuietHours, at: datetime) -> Iterator[datetime]:
-    zone = ZoneInfo(hours.timezone)
+    zone = timezone_or_utc(hours.timezone)
     start, end = time.fromisoformat(hours.start), time.fromisoformat(hours.end)
     today = at.astimezone(zone).date()
     for day in (today - timedelta(days=1), today):

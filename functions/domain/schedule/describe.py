@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 from functions.domain.schedule.base import EPOCH
 from functions.domain.schedule.occurrences import schedule_of
 from functions.domain.schedule.parse import HASH_TERM, NAMED_SCHEDULES, ClockChange, Schedule, parse_schedule
 from functions.domain.task import Task, TaskFields
-from functions.domain.types import Status
+from functions.domain.types import Status, timezone_or_utc, to_local
 from functions.errors import InputError
 
 _MISREAD_LIST = re.compile(r"[L#].*,|,.*[L#]")  # the library misreads a list with such a day in it
@@ -118,11 +117,11 @@ def build_preview(
     schedule = parse_schedule(
         expression, timezone=timezone, task_id=task_id, anchor=now.replace(microsecond=0)
     )
-    zone = ZoneInfo(timezone)
+    zone = timezone_or_utc(timezone)
     return SchedulePreview(
         description=describe_schedule(expression, timezone=timezone, task_id=task_id),
         timezone=timezone,
-        next_runs=tuple((at, at.astimezone(zone)) for at in next_occurrences(schedule, now, count)),
+        next_runs=tuple((at, to_local(at, zone)) for at in next_occurrences(schedule, now, count)),
         clock_changes=tuple(schedule.clock_changes(now, now + PREVIEW_HORIZON)),
     )
 

@@ -6,19 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from difflib import get_close_matches
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from itertools import pairwise
-from pathlib import Path
-from zoneinfo import ZoneInfo
+from typing import Annotated
 
-import tzdata
+from pydantic import AfterValidator
 
 from functions.domain.schedule.base import FIRST_SECOND, LAST_SECOND, ClockChange, ScheduleError, instant_at
+from functions.domain.types import find_timezone, timezone_names
 
 DAY = 86_400
 BLOCK_BITS = 25  # periods are computed in blocks of 2**25 seconds, about a year, when first needed
-# From tzdata itself, not from the machine's own tables: every machine must reach the same answer.
-TZDATA_DIR = Path(tzdata.__file__).parent
 OFFSET_PATTERN = re.compile(r"(?:(?:Etc/)?(?:UTC|GMT))?[+-]?\d{1,2}(?::?\d{2})?", re.IGNORECASE)
 ABBREVIATIONS = {  # the likeliest place; several zones share each abbreviation
     "AEST": "Australia/Sydney",
@@ -140,21 +138,20 @@ def load_zone(name: str) -> Zone:
     Raises:
         ScheduleError: It is not an IANA name, or one that stands for an offset and not for a place.
     """
-    if (
-        name not in zone_names()
-        or name in ABBREVIATIONS
-        or name == "Factory"
-        or OFFSET_PATTERN.fullmatch(name)
-    ):
+    info = find_timezone(name)
+    if info is None or name in ABBREVIATIONS or name == "Factory" or OFFSET_PATTERN.fullmatch(name):
         raise ScheduleError(_rejection_message(name))
-    with (TZDATA_DIR / "zoneinfo" / name).open("rb") as file:
-        return Zone(name, ZoneInfo.from_file(file, key=name))
+    return Zone(name, info)
 
 
-@cache
-def zone_names() -> frozenset[str]:
-    """All IANA names, links and legacy ones included."""
-    return frozenset((TZDATA_DIR / "zones").read_text(encoding="utf-8").split())
+def _check_place(name: str) -> str:
+    try:
+        return load_zone(name).name
+    except ScheduleError as exc:
+        raise ValueError(str(exc).removeprefix("timezone: ")) from None
+
+
+PlaceName = Annotated[str, AfterValidator(_check_place)]  # what the `timezone` of a task may be
 
 
 def _rejection_message(name: str) -> str:
@@ -175,7 +172,7 @@ def _rejection_message(name: str) -> str:
 def _similar_names(name: str) -> list[str]:
     wanted = name.strip().replace(" ", "_").lower()
     by_key = {}
-    for known in sorted(zone_names() - ABBREVIATIONS.keys() - {"Factory"}):
+    for known in sorted(timezone_names() - ABBREVIATIONS.keys() - {"Factory"}):
         by_key[known.rpartition("/")[2].lower()] = known
         by_key[known.lower()] = known
     found = [wanted] if wanted in by_key else get_close_matches(wanted, by_key, n=2, cutoff=0.75)

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
-from functions.domain.types import Model, OutcomeKind, format_instant
+from functions.domain.types import TZDATA_DIR, Model, OutcomeKind, format_instant
 from functions.task_types.command.process import TERMINATION_GRACE_S, ProcessResult, run_process
 from functions.task_types.support.context import Tools
 
@@ -34,7 +34,7 @@ class Params(Model):
         command: A list of words, or one text that is split into words as a shell would split it.
         shell: True passes the text to /bin/sh unchanged.
         working_directory: An absolute path; by default the folder the scheduler runs in.
-        env: Variables beside PATH, HOME, LANG and TZ; secrets belong here.
+        env: Variables beside PATH, HOME, LANG, TZ and TZDIR; secrets belong here.
         stdin: The program's input; empty by default.
         success_codes: Exit codes that mean success.
     """
@@ -85,6 +85,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
             environment={
                 **tools.command_environment,
                 "TZ": job.timezone,
+                "TZDIR": str(TZDATA_DIR / "zoneinfo"),  # else `date` reads the machine's own zones
                 **_run_environment(job),
                 **params.env,
             },

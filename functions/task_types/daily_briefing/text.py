@@ -20,7 +20,7 @@ def build_summary(facts: BriefingFacts, zone: ZoneInfo, *, title: str = "") -> s
     Args:
         title: In place of the greeting.
     """
-    opening = title or _greeting(facts.now.astimezone(zone))
+    opening = title or _greeting(to_local(facts.now, zone))
     since = _format_instant(facts.since, facts.now, zone)
     return f"{opening}: {_count_runs(facts)} since {since}{_result_summary(facts)}"
 

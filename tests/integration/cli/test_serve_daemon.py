@@ -197,7 +197,7 @@ class Clock:
     """Says what it is told."""
 
     def __init__(self) -> None:
-        self.at = datetime(2026, 11, 20, 12, 0).astimezone(UTC)
+        self.at = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
     def __call__(self) -> datetime:
         return self.at
@@ -210,7 +210,7 @@ def run_of(task: str, at: datetime, kind: OutcomeKind = OutcomeKind.SUCCEEDED, *
 
 async def test_today_is_counted_whoever_ran_it_and_tomorrow_begins_anew(tmp_path: Path) -> None:
     store, clock = SqliteStore(str(tmp_path / "live.db")), Clock()
-    live = StatusLine(store, clock=clock)
+    live = StatusLine(store, clock=clock, zone=UTC)
 
     async def kept(name: str, *runs: Run) -> None:
         await store.write_with_runs(RunBatch(f"{name}.1", clock.at, runs), [])

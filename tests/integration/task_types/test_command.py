@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from functions.domain.events import Event
 from functions.domain.run import Outcome
 from functions.domain.task import Job
-from functions.domain.types import OutcomeKind
+from functions.domain.types import OutcomeKind, find_timezone
 from functions.errors import InputError
 from functions.task_types.command.process import (
     MARKER_VARIABLE,
@@ -186,7 +187,7 @@ async def test_nothing_of_our_environment_is_handed_on(do: Do, monkeypatch: pyte
     assert CANARY not in given.values()
     assert {"PATH", "HOME", "LANG", "TZ", MARKER_VARIABLE} <= given.keys()
     own = {name for name in given if name.startswith("CRONFIRE_")}
-    assert {"PATH", "HOME", "LANG", "TZ", "LC_CTYPE"} >= given.keys() - own
+    assert {"PATH", "HOME", "LANG", "TZ", "TZDIR", "LC_CTYPE"} >= given.keys() - own
 
 
 async def test_the_event_that_started_it_is_a_variable(make_job: Callable[..., Job]) -> None:
@@ -415,3 +416,15 @@ async def test_many_at_once_keep_their_output_apart(do: Do) -> None:
     outcomes = await asyncio.gather(*(do(["echo", str(n)]) for n in range(20)))
 
     assert [str(n) for n in range(20)] == [outcome.metrics["stdout"] for outcome in outcomes]
+
+
+async def test_a_program_has_the_zones_of_the_scheduler(make_job: Callable[..., Job]) -> None:
+    """British Columbia stays on summer time from 2026 on; a machine's older tables do not know."""
+    command = "date -d 2026-12-15T17:00Z +%H:%M"
+
+    outcome = await run_job(
+        make_job("command", {"command": command}, timezone="America/Vancouver"), allowing()
+    )
+
+    local = datetime(2026, 12, 15, 17, 0, tzinfo=UTC).astimezone(find_timezone("America/Vancouver"))
+    assert f"{local:%H:%M}" == outcome.metrics["stdout"].strip()

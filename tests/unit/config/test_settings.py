@@ -133,6 +133,8 @@ def test_a_variable_becomes_its_field(variable: str, value: str, expected: Any) 
         ("STORE_URL", CANARY),
         ("DEFAULT_TIMEZONE", CANARY),
         ("DEFAULT_TIMEZONE", "Europe"),
+        ("DEFAULT_TIMEZONE", "CET"),  # what no task may have
+        ("DEFAULT_TIMEZONE", "Etc/GMT+5"),
         ("DEFAULT_TIMEZONE", "../../etc/passwd"),
         ("TICK_BUDGET_SECONDS", CANARY),
         ("TICK_BUDGET_SECONDS", "nan"),

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from functions.domain.alerts.model import Notification
-from functions.domain.alerts.routing import ChannelPreferences, earliest_send_time
+from functions.domain.alerts.routing import ChannelPreferences, DailyDigest, earliest_send_time
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)  # a Friday
 NIGHT = {"from": "22:00", "to": "07:00", "timezone": "Europe/Riga"}  # UTC+2 in winter
@@ -158,3 +158,9 @@ def test_channel_is_open_unless_somebody_or_its_vendor_says_no() -> None:
     ]
 
     assert [True, True, False, False, False, True] == found
+
+
+@pytest.mark.parametrize("zone", ["CET", "Etc/GMT+5", "+02:00", "Nowhere"])
+def test_a_digest_has_a_zone_that_its_task_can_have(zone: str) -> None:
+    with pytest.raises(ValidationError, match="write a place such as"):
+        DailyDigest.model_validate({"at": "08:00", "timezone": zone})

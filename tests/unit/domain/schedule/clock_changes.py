@@ -6,7 +6,8 @@ from functools import cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from functions.domain.schedule.timezones import TZDATA_DIR, load_zone, zone_names
+from functions.domain.schedule.timezones import load_zone
+from functions.domain.types import TZDATA_DIR, timezone_names
 from functions.errors import InputError
 
 FIRST, LAST = datetime(2015, 1, 1, tzinfo=UTC), datetime(2038, 1, 1, tzinfo=UTC)
@@ -45,7 +46,7 @@ def changes() -> tuple[Change, ...]:
     """Every change there is, once for all zones that share the same history."""
     files = {
         (TZDATA_DIR / "zoneinfo" / name).read_bytes(): name
-        for name in sorted(zone_names())
+        for name in sorted(timezone_names())
         if _accepted(name)
     }
     histories = {}

@@ -22,6 +22,16 @@ resource "google_logging_metric" "counted" {
   depends_on = [google_project_service.needed]
 }
 
+# An alert on a metric that Monitoring does not know yet is an error 404, up to ten minutes after it was made. It waits
+# beside the function and the database, which take as long.
+resource "terraform_data" "metrics_known" {
+  triggers_replace = [for metric in google_logging_metric.counted : metric.id]
+
+  provisioner "local-exec" {
+    command = "sleep 600"
+  }
+}
+
 resource "google_monitoring_notification_channel" "email" {
   count        = var.alarm_email == "" ? 0 : 1
   project      = var.project_id
@@ -51,6 +61,8 @@ resource "google_monitoring_alert_policy" "silent" {
       }
     }
   }
+
+  depends_on = [terraform_data.metrics_known]
 
   documentation {
     content = "Nobody pings, or ticks fail: look at the job ${var.name}-tick of Cloud Scheduler and at the function's log. Nothing is lost: what was due is run, or recorded as missed, by the next tick."
@@ -84,13 +96,17 @@ resource "google_monitoring_alert_policy" "counted" {
     }
   }
 
+  depends_on = [terraform_data.metrics_known]
+
   documentation {
     content = each.value.doc
   }
 }
 
+# In the currency of the billing account: another one is refused.
 resource "google_billing_budget" "month" {
   count           = var.billing_account == "" ? 0 : 1
+  provider        = google.billing
   billing_account = var.billing_account
   display_name    = "${var.name}: a month"
 
@@ -100,8 +116,7 @@ resource "google_billing_budget" "month" {
 
   amount {
     specified_amount {
-      currency_code = "USD"
-      units         = tostring(floor(var.budget_usd))
+      units = tostring(var.budget)
     }
   }
 
@@ -111,4 +126,5 @@ resource "google_billing_budget" "month" {
   threshold_rules {
     threshold_percent = 1.0
   }
+  depends_on = [google_project_service.needed]
 }

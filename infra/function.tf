@@ -3,24 +3,33 @@ locals {
   url = "https://${var.name}-${var.project_number}.${var.region}.run.app"
 }
 
+# The rest is made by these two: with one of them off, enabling the others, or the first account, is an error.
+resource "google_project_service" "first" {
+  for_each           = toset(["cloudresourcemanager.googleapis.com", "iam.googleapis.com"])
+  project            = var.project_id
+  service            = each.value
+  disable_on_destroy = false
+}
+
 resource "google_project_service" "needed" {
-  for_each = toset([
+  for_each = toset(concat(var.billing_account == "" ? [] : ["billingbudgets.googleapis.com"], [
     "artifactregistry.googleapis.com",
     "cloudbuild.googleapis.com",
     "cloudfunctions.googleapis.com",
     "cloudscheduler.googleapis.com",
     "cloudtasks.googleapis.com",
     "firestore.googleapis.com",
-    "iam.googleapis.com",
     "logging.googleapis.com",
     "monitoring.googleapis.com",
     "pubsub.googleapis.com",
     "run.googleapis.com",
     "secretmanager.googleapis.com",
-  ])
+    "storage.googleapis.com",
+  ]))
   project            = var.project_id
   service            = each.value
   disable_on_destroy = false
+  depends_on         = [google_project_service.first]
 }
 
 resource "google_storage_bucket" "source" {
@@ -29,18 +38,22 @@ resource "google_storage_bucket" "source" {
   location                    = var.region
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
+  force_destroy               = var.force_destroy
 
+  # A deploy replaces the object: the one before stays as a noncurrent version, to go back to, and then goes.
+  versioning {
+    enabled = true
+  }
   lifecycle_rule {
     condition {
-      num_newer_versions = 5
+      days_since_noncurrent_time = 30
+      with_state                 = "ARCHIVED"
     }
     action {
       type = "Delete"
     }
   }
-  versioning {
-    enabled = true
-  }
+  depends_on = [google_project_service.needed]
 }
 
 # The name changes with the content: a new source is a new object, and so a new revision.
@@ -109,7 +122,7 @@ resource "google_cloudfunctions2_function" "main" {
   depends_on = [
     google_project_service.needed,
     google_project_iam_member.deployer,
-    google_storage_bucket_iam_member.deployer_source,
     google_secret_manager_secret_iam_member.runtime,
+    google_secret_manager_secret_version.first,
   ]
 }

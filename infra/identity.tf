@@ -5,18 +5,21 @@ resource "google_service_account" "runtime" {
   project      = var.project_id
   account_id   = "${var.name}-runtime"
   display_name = "${var.name}: runs the function"
+  depends_on   = [google_project_service.first]
 }
 
 resource "google_service_account" "invoker" {
   project      = var.project_id
   account_id   = "${var.name}-invoker"
   display_name = "${var.name}: calls the function"
+  depends_on   = [google_project_service.first]
 }
 
 resource "google_service_account" "deployer" {
   project      = var.project_id
   account_id   = "${var.name}-deployer"
   display_name = "${var.name}: builds the function"
+  depends_on   = [google_project_service.first]
 }
 
 resource "google_project_iam_member" "runtime_store" {
@@ -30,18 +33,13 @@ resource "google_project_iam_member" "runtime_store" {
   }
 }
 
-# A build writes its log and an image, and reads the source; these have no smaller place to be given.
+# A build writes its log and an image, and reads the source. Cloud Functions copies that into a bucket of its own
+# (gcf-v2-sources-NUMBER-REGION), which is there only after the first deploy: the role cannot be given on it before.
 resource "google_project_iam_member" "deployer" {
-  for_each = toset(["roles/logging.logWriter", "roles/artifactregistry.writer"])
+  for_each = toset(["roles/logging.logWriter", "roles/artifactregistry.writer", "roles/storage.objectViewer"])
   project  = var.project_id
   role     = each.value
   member   = google_service_account.deployer.member
-}
-
-resource "google_storage_bucket_iam_member" "deployer_source" {
-  bucket = google_storage_bucket.source.name
-  role   = "roles/storage.objectViewer"
-  member = google_service_account.deployer.member
 }
 
 resource "google_cloud_run_service_iam_member" "invoker" {

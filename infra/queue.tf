@@ -2,7 +2,7 @@
 resource "google_cloud_tasks_queue" "work" {
   project  = var.project_id
   location = var.region
-  name     = "${var.name}-work"
+  name     = coalesce(var.queue_name, "${var.name}-work")
 
   rate_limits {
     max_dispatches_per_second = 10

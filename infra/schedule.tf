@@ -21,5 +21,10 @@ resource "google_cloud_scheduler_job" "tick" {
       audience              = local.url
     }
   }
-  depends_on = [google_project_service.needed]
+  # A tick before its caller may call would be the first thing that the log says.
+  depends_on = [
+    google_project_service.needed,
+    google_cloudfunctions2_function.main,
+    google_cloud_run_service_iam_member.invoker,
+  ]
 }

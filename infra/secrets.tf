@@ -1,5 +1,5 @@
-# Terraform makes the places of the secrets, never their values: those would be in its state. scripts/deploy puts a
-# first value into each; docs/guide/deploy.md says how to change one.
+# Terraform makes the secrets and their first values. A value is random and write-only: it is neither in the plan nor
+# in the state. docs/guide/deploy.md says how to change one.
 
 locals {
   own_secrets = {
@@ -22,6 +22,19 @@ resource "google_secret_manager_secret" "own" {
     auto {}
   }
   depends_on = [google_project_service.needed]
+}
+
+# 244 random bits. They are others at every plan, and are sent once: a version changes only with its number.
+resource "google_secret_manager_secret_version" "first" {
+  for_each               = local.own_secrets
+  secret                 = google_secret_manager_secret.own[each.key].id
+  secret_data_wo         = replace("${uuid()}${uuid()}", "-", "")
+  secret_data_wo_version = 1
+  deletion_policy        = "ABANDON" # a version that was rotated away is disabled by hand, never destroyed by a plan
+
+  lifecycle {
+    ignore_changes = [enabled]
+  }
 }
 
 resource "google_secret_manager_secret_iam_member" "runtime" {

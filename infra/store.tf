@@ -61,6 +61,15 @@ resource "google_firestore_database" "main" {
   depends_on                        = [google_project_service.needed]
 }
 
+resource "google_firestore_backup_schedule" "daily" {
+  count     = var.daily_backups > 0 ? 1 : 0
+  project   = var.project_id
+  database  = google_firestore_database.main.name
+  retention = "${var.daily_backups * 86400}s"
+
+  daily_recurrence {}
+}
+
 resource "google_firestore_index" "composite" {
   for_each = merge([for name, one in local.collections : {
     for fields in one.composite : "${name}:${join(",", [for f in fields : f[0]])}" => { collection = name, fields = fields }

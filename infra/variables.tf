@@ -40,8 +40,9 @@ variable "name" {
 }
 
 variable "source_zip" {
-  description = "The path of the zip that is deployed; scripts/deploy makes it."
+  description = "The path of the zip that is deployed, from this folder; scripts/deploy makes it."
   type        = string
+  default     = "../.cronfire/source.zip"
 
   validation {
     condition     = endswith(var.source_zip, ".zip")
@@ -148,10 +149,38 @@ variable "protect_database" {
   default     = true
 }
 
+variable "daily_backups" {
+  description = "How many days a daily backup of the database is kept, 1 to 98; 0 for none. Costs storage."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.daily_backups >= 0 && var.daily_backups <= 98 && floor(var.daily_backups) == var.daily_backups
+    error_message = "daily_backups: give whole days from 1 to 98, or 0 for no backups."
+  }
+}
+
 variable "point_in_time_recovery" {
   description = "Whether the last 7 days can be read back; costs storage."
   type        = bool
   default     = false
+}
+
+variable "force_destroy" {
+  description = "Whether destroy may delete the bucket with the sources in it."
+  type        = bool
+  default     = true
+}
+
+variable "queue_name" {
+  description = "The name of the Cloud Tasks queue; empty for NAME-work. A name that was deleted cannot be used again for a week."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.queue_name == "" || can(regex("^[A-Za-z0-9-]{1,100}$", var.queue_name))
+    error_message = "queue_name: give letters, digits and hyphens, or leave it empty."
+  }
 }
 
 variable "push_events" {
@@ -182,13 +211,13 @@ variable "billing_account" {
   }
 }
 
-variable "budget_usd" {
-  description = "The budget of a month, in US dollars: people are told at half of it and at all of it."
+variable "budget" {
+  description = "The budget of a month, in whole units of the billing account's currency: people are told at half of it and at all of it."
   type        = number
   default     = 5
 
   validation {
-    condition     = var.budget_usd >= 1
-    error_message = "budget_usd: give at least 1."
+    condition     = var.budget >= 1 && floor(var.budget) == var.budget
+    error_message = "budget: give a whole number of at least 1, in the billing account's currency."
   }
 }

@@ -10,7 +10,14 @@ from functions.cli.console import Cell, Screen
 from functions.cli.options import format_local
 from functions.cli.session import CliContext
 from functions.domain.lifecycle.edit import new_task
-from functions.domain.pricing import ASSUMPTIONS, CostEstimate, CostItem, estimate_cost
+from functions.domain.pricing import (
+    ASSUMPTIONS,
+    FIXED_COSTS,
+    CostEstimate,
+    CostItem,
+    FixedCost,
+    estimate_cost,
+)
 from functions.domain.storage import TaskFilter
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import format_instant
@@ -36,7 +43,12 @@ async def show_cost(context: CliContext, *, paths: Sequence[Path]) -> int:
         tasks = await _stored_tasks(context)
     cost = estimate_cost(tasks, now=now)
     context.screen.show(
-        {"tasks": len(tasks), **cost_to_json(cost), "assumptions": list(ASSUMPTIONS)},
+        {
+            "tasks": len(tasks),
+            **cost_to_json(cost),
+            "fixed": [_fixed_to_json(item) for item in FIXED_COSTS],
+            "assumptions": list(ASSUMPTIONS),
+        },
         _cost_lines(context.screen, len(tasks), cost),
     )
     return 0
@@ -87,6 +99,16 @@ def _item_to_json(item: CostItem) -> dict[str, Any]:
     }
 
 
+def _fixed_to_json(item: FixedCost) -> dict[str, Any]:
+    return {
+        "name": item.name,
+        "amount": item.amount,
+        "free": item.free,
+        "usdEach": item.usd_each,
+        "usdAMonth": round(item.usd_per_month, 2),
+    }
+
+
 def _cost_lines(screen: Screen, tasks: int, cost: CostEstimate) -> Iterator[str]:
     many = "1 task" if tasks == 1 else f"{tasks:,} tasks"
     yield f"{many}, {_format_number(cost.runs_per_day)} runs a day: {cost.usd_per_month:.2f} USD a month"
@@ -95,7 +117,7 @@ def _cost_lines(screen: Screen, tasks: int, cost: CostEstimate) -> Iterator[str]
             item.name,
             _format_number(item.per_day),
             _format_number(item.per_month),
-            f"{item.fraction_of_free:.1%}",
+            f"{item.fraction_of_free:.1%}" if item.free_per_day else "none is free",
             f"{item.usd_per_million:.2f}",
             f"{item.usd_per_month:.2f}",
         )
@@ -103,6 +125,9 @@ def _cost_lines(screen: Screen, tasks: int, cost: CostEstimate) -> Iterator[str]
     ]
     head = ("WHAT", "A DAY", "A MONTH", "OF FREE TIER", "USD A MILLION ABOVE", "USD A MONTH")
     yield from screen.format_table(head, rows)
+    yield "beside them, whether tasks run or not, in USD a month:"
+    for fixed in FIXED_COSTS:
+        yield f"  {fixed.usd_per_month:.2f} for {fixed.amount:g} {fixed.name}; {fixed.free:g} are free"
     yield "assuming:"
     yield from (f"  {assumption}" for assumption in ASSUMPTIONS)
 

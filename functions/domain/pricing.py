@@ -21,6 +21,7 @@ ASSUMPTIONS = (
     "each occurrence succeeds at its first attempt, and an attempt takes 0.5 s",
     "one ping a minute, answered by an instance of 1 vCPU and 0.5 GiB; an idle tick takes 0.1 s",
     "200 attempts at once; no notices, pages or commands",
+    "the database is the first of its project: others have no free quota; no backups, paid by the GiB",
 )
 ATTEMPT_S, IDLE_TICK_S, OVERHEAD_S = 0.5, 0.1, 0.2
 CONCURRENCY, MEMORY_GIB = 200, 0.5
@@ -49,13 +50,44 @@ class CostItem:
 
     @property
     def fraction_of_free(self) -> float:
-        """1.0 when the free quota is just used up."""
-        return self.per_day / self.free_per_day
+        """1.0 when the free quota is just used up; 0.0 where there is none."""
+        return self.per_day / self.free_per_day if self.free_per_day else 0.0
 
     @property
     def usd_per_month(self) -> float:
         """What is to be paid for all above the free quota."""
         return max(0.0, self.per_day - self.free_per_day) * DAYS_PER_MONTH * self.usd_per_million / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class FixedCost:
+    """What an installation has whether tasks run or not.
+
+    Attributes:
+        name: What it is.
+        amount: How many, or how many GiB.
+        free: How many of them cost nothing.
+        usd_each: The price of each above that, a month.
+    """
+
+    name: str
+    amount: float
+    free: float
+    usd_each: float
+
+    @property
+    def usd_per_month(self) -> float:
+        """What is to be paid for all above the free amount."""
+        return max(0.0, self.amount - self.free) * self.usd_each
+
+
+# What infra/ makes. The free amounts of jobs are for a billing account, the others for a project.
+FIXED_COSTS = (
+    FixedCost("Cloud Scheduler jobs", 1, 3, 0.10),
+    FixedCost("secret versions", 3, 6, 0.06),
+    FixedCost("alert conditions", 3, 0, 0.10),
+    FixedCost("GiB of images in Artifact Registry, one for each deploy that is kept", 0.3, 0.5, 0.10),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +118,8 @@ def estimate_cost(tasks: Sequence[Task], *, now: datetime) -> CostEstimate:
         (
             CostItem("Firestore reads", (runs + idle) / days, 50_000, 0.30),
             CostItem("Firestore writes", (2 * runs + batches) / days, 20_000, 0.90),
+            # History expires by TTL, whose deletes have no free quota: one for each ledger document.
+            CostItem("Firestore TTL deletes", batches / days, 0, 0.10),
             CostItem("Cloud Run requests", ticks / days, 2e6 / DAYS_PER_MONTH, 0.40),
             CostItem("Cloud Run vCPU-seconds", seconds, 180_000 / DAYS_PER_MONTH, 24.0),
             CostItem("Cloud Run GiB-seconds", seconds * MEMORY_GIB, 360_000 / DAYS_PER_MONTH, 2.5),

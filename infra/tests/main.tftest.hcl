@@ -11,6 +11,11 @@ mock_provider "google" {
   }
 }
 
+mock_provider "google" {
+  alias           = "billing"
+  override_during = plan
+}
+
 variables {
   project_id     = "example-project"
   project_number = "123456789012"
@@ -132,8 +137,8 @@ run "each_account_has_the_roles_it_needs_and_no_others" {
     error_message = "The runtime may use its own database alone."
   }
   assert {
-    condition     = toset([for one in google_project_iam_member.deployer : one.role]) == toset(["roles/logging.logWriter", "roles/artifactregistry.writer"])
-    error_message = "The deployer has other roles on the project."
+    condition     = toset([for one in google_project_iam_member.deployer : one.role]) == toset(["roles/logging.logWriter", "roles/artifactregistry.writer", "roles/storage.objectViewer"])
+    error_message = "The deployer has not the roles of a build: log, image, and Cloud Functions' own bucket of sources."
   }
   assert {
     condition     = google_cloud_run_service_iam_member.invoker.role == "roles/run.invoker" && length(google_cloud_run_service_iam_member.anybody) == 0
@@ -203,6 +208,14 @@ run "somebody_is_told_when_it_is_silent" {
     condition     = length(google_monitoring_notification_channel.email) == 1 && length(google_billing_budget.month) == 1
     error_message = "Nobody would be told."
   }
+  assert {
+    condition     = google_billing_budget.month[0].amount[0].specified_amount[0].currency_code == null
+    error_message = "A budget in another currency than the account's is refused."
+  }
+  assert {
+    condition     = contains(keys(google_project_service.needed), "billingbudgets.googleapis.com")
+    error_message = "The API of budgets is off."
+  }
 }
 
 run "a_name_in_place_of_the_projects_id_is_refused" {
@@ -262,5 +275,66 @@ run "a_setting_that_only_sounds_secret_comes_in" {
   assert {
     condition     = google_cloudfunctions2_function.main.service_config[0].environment_variables["CREDITS_PER_1K_TOKENS"] == "0.5"
     error_message = "The setting did not reach the function."
+  }
+}
+
+run "a_first_apply_stops_nowhere_and_destroy_neither" {
+  command = plan
+
+  assert {
+    condition     = toset(keys(google_project_service.first)) == toset(["cloudresourcemanager.googleapis.com", "iam.googleapis.com"])
+    error_message = "On a new project the APIs by which the others are enabled, and accounts made, are off."
+  }
+  assert {
+    condition     = !contains(keys(google_project_service.needed), "billingbudgets.googleapis.com")
+    error_message = "An API is enabled that nothing here uses."
+  }
+  assert {
+    condition     = toset(keys(google_secret_manager_secret_version.first)) == toset(keys(local.own_secrets))
+    error_message = "The function cannot start: a secret that it reads has no version."
+  }
+  assert {
+    condition     = alltrue([for one in google_secret_manager_secret_version.first : one.secret_data_wo_version == 1 && one.deletion_policy == "ABANDON"])
+    error_message = "A value would be made anew, or destroyed."
+  }
+  assert {
+    condition     = google_storage_bucket.source.force_destroy
+    error_message = "destroy stops at a bucket that is not empty."
+  }
+  assert {
+    condition     = one(flatten([for rule in google_storage_bucket.source.lifecycle_rule : [for one in rule.condition : one.days_since_noncurrent_time]])) == 30
+    error_message = "Replaced sources are kept for ever."
+  }
+  assert {
+    condition     = google_cloud_tasks_queue.work.name == "cronfire-work" && length(google_firestore_backup_schedule.daily) == 0
+    error_message = "The queue has another name than documented, or backups are paid for that nobody asked for."
+  }
+}
+
+# Cloud Tasks refuses the name of a queue that was deleted less than seven days ago.
+run "another_queue_and_backups_when_asked_for" {
+  command = plan
+
+  variables {
+    queue_name    = "cronfire-work-2"
+    daily_backups = 7
+  }
+
+  assert {
+    condition     = google_cloud_tasks_queue.work.name == "cronfire-work-2"
+    error_message = "A name that was deleted cannot be used again for a week, and no other was taken."
+  }
+  assert {
+    condition     = google_firestore_backup_schedule.daily[0].retention == "604800s"
+    error_message = "Backups are kept for another time than asked."
+  }
+}
+
+run "wrong_amounts_are_refused" {
+  command         = plan
+  expect_failures = [var.daily_backups, var.budget]
+  variables {
+    daily_backups = 99 # Firestore keeps them for 14 weeks at most
+    budget        = 4.5
   }
 }

@@ -17,37 +17,61 @@ pytestmark = pytest.mark.timeout(400)  # each waits for the others: all pack the
 
 ROOT = Path(__file__).parents[3]
 CONTAINER = ROOT / "infra" / "container"
+# Cloud Scheduler's attempts: one of before the deploy, and from the second look after it a newer one.
 GCLOUD = r"""#!/usr/bin/env bash
 printf '%s\n' "gcloud $*" >>"$CALLS"
 case "$*" in
+    "auth print-access-token" | "auth application-default print-access-token") exit "${SIGNED_OUT:-0}" ;;
+    "config get-value project") echo "${GCLOUD_PROJECT:-}" ;;
+    "config get-value run/region") echo "" ;;
     "projects describe"*) echo 123456789012 ;;
-    "secrets versions list cronfire-api-key"*) echo 1 ;;
-    "secrets versions add"*) printf '%s\n' "value $(wc -c)" >>"$CALLS" ;;
-    "scheduler jobs describe"*) echo "2026-11-20T12:00:00Z	${TICK_CODE:-}" ;;
+    "billing projects describe"*) echo "${BILLING:-True}" ;;
+    "scheduler jobs describe"*)
+        looks="$(grep -c 'scheduler jobs describe' "$CALLS")"
+        if ((looks > ${STALE_LOOKS:-2})); then
+            echo "2026-11-20T12:01:00.5Z	${TICK_CODE:-}"
+        else
+            echo "2026-11-20T12:00:00.9Z	${STALE_CODE:-}"
+        fi
+        ;;
 esac
 """
 TERRAFORM = r"""#!/usr/bin/env bash
 printf '%s\n' "terraform $*" >>"$CALLS"
+for word in "$@"; do
+    [[ "$word" == -out=* ]] && echo plan >"${word#-out=}"
+done
+exit 0
 """
+SLEEP = "#!/usr/bin/env bash\n"
+VARIABLES = ROOT / "infra" / "terraform.tfvars"
 
 
 @pytest.fixture
 def calls(tmp_path: Path) -> Iterator[Path]:
     """The file in which the stand-ins write how they were called; one test at a time, in all processes."""
-    for name, text in (("gcloud", GCLOUD), ("terraform", TERRAFORM)):
+    for name, text in (("gcloud", GCLOUD), ("terraform", TERRAFORM), ("sleep", SLEEP)):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     file = tmp_path / "calls"
     file.touch()
     with one_at_a_time("deploying"):
+        kept = VARIABLES.read_bytes() if VARIABLES.exists() else None
+        VARIABLES.unlink(missing_ok=True)
         yield file
+        VARIABLES.unlink(missing_ok=True)
+        if kept is not None:
+            VARIABLES.write_bytes(kept)
 
 
-def deploy(calls: Path, *words: str, given: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+def deploy(
+    calls: Path, *words: str, given: str = "", folder: Path = ROOT, **variables: str
+) -> subprocess.CompletedProcess[str]:
     path = f"{calls.parent}:{os.environ['PATH']}"
     return subprocess.run(
         [str(ROOT / "scripts" / "deploy"), *words],
         input=given,
+        cwd=folder,
         capture_output=True,
         text=True,
         env={**os.environ, "PATH": path, "CALLS": str(calls), **variables},
@@ -59,34 +83,96 @@ def deploy(calls: Path, *words: str, given: str = "", **variables: str) -> subpr
 WHERE = ("--project", "example-project", "--region", "europe-west1", "--no-checks")
 
 
-def test_it_packs_tries_asks_applies_and_ticks_in_this_order(calls: Path) -> None:
-    done = deploy(calls, *WHERE, "--yes", "--", "-var", "rotating=true")
+def test_it_packs_tries_asks_applies_what_was_shown_and_ticks_in_this_order(calls: Path) -> None:
+    done = deploy(calls, *WHERE, "--yes", "--", "-lock-timeout=30s")
 
     assert 0 == done.returncode, done.stderr
     said = calls.read_text()
     steps = [
         "projects describe",
         "init",
-        "plan -input=false",
-        "-target=google_secret_manager_secret.own",
-        "secrets versions add cronfire-cron-secret ",
-        "apply -input=false -auto-approve -var project_id=example-project -var project_number=123456789012",
+        f"plan -input=false -out={ROOT}/.cronfire/plan -lock-timeout=30s",
+        f"apply -input=false {ROOT}/.cronfire/plan\n",
+        "scheduler jobs describe",
         "scheduler jobs run cronfire-tick",
+        "output -raw next",
     ]
     places = [said.index(step) for step in steps]
     assert sorted(places) == places
-    assert "-var rotating=true" in said
     assert "Tick: 0 due" in done.stdout
+    assert not (ROOT / ".cronfire" / "plan").exists()
 
 
-def test_secrets_that_have_a_value_keep_it_and_others_get_a_long_one(calls: Path) -> None:
-    done = deploy(calls, *WHERE, "--yes")
+def test_what_was_given_once_is_remembered(calls: Path) -> None:
+    first = deploy(
+        calls,
+        *WHERE,
+        "--plan",
+        "--",
+        "-var",
+        "bearer_pingers=true",
+        '-var=secrets={SLACK_WEBHOOK_URL="slack"}',
+        "-var",
+        "alarm_email=a${b}%{c}",
+    )
+    remembered = VARIABLES.read_text()
+    VARIABLES.write_text(remembered + 'max_instances = 9 # mine\nsettings = {\n  A = "b"\n}\n')
+    second = deploy(calls, "--no-checks", "--plan", "--", "-var", "bearer_pingers=false")
+
+    assert (0, 0) == (first.returncode, second.returncode), first.stderr + second.stderr
+    assert [
+        "# Kept by scripts/deploy; yours to edit.",
+        'project_id = "example-project"',
+        'project_number = "123456789012"',
+        'region = "europe-west1"',
+        'name = "cronfire"',
+        'source_zip = "../.cronfire/source.zip"',
+        'bearer_pingers = "true"',
+        'secrets = {SLACK_WEBHOOK_URL="slack"}',
+        'alarm_email = "a$${b}%%{c}"',
+    ] == remembered.splitlines()
+    expected = remembered.replace('bearer_pingers = "true"', 'bearer_pingers = "false"')
+    assert VARIABLES.read_text() == expected + 'max_instances = 9 # mine\nsettings = {\n  A = "b"\n}\n'
+
+
+def test_what_a_person_wrote_over_several_lines_is_left_to_them(calls: Path) -> None:
+    VARIABLES.write_text('settings = {\n  A = "b"\n}\n')
+
+    done = deploy(calls, *WHERE, "--plan", "--", "-var", 'settings={A="c"}')
+
+    assert 1 == done.returncode
+    assert "settings is written over several lines" in done.stderr
+    assert VARIABLES.read_text() == 'settings = {\n  A = "b"\n}\n'
+
+
+def test_a_file_of_variables_is_looked_for_where_the_person_stands(calls: Path, tmp_path: Path) -> None:
+    (tmp_path / "prod.tfvars").write_text("max_instances = 2\n")
+
+    found = deploy(calls, *WHERE, "--plan", "--", "-var-file", "prod.tfvars", folder=tmp_path)
+    missing = deploy(calls, *WHERE, "--plan", "--", "-var-file=prod.tfvars", folder=ROOT)
+
+    assert 0 == found.returncode, found.stderr
+    assert f"-var-file={tmp_path}/prod.tfvars" in calls.read_text()
+    assert (2, True) == (missing.returncode, "there is no file prod.tfvars here" in missing.stderr)
+
+
+def test_the_project_of_gcloud_is_taken_where_none_is_given(calls: Path) -> None:
+    done = deploy(calls, "--region", "europe-west1", "--no-checks", "--plan", GCLOUD_PROJECT="my-own")
 
     assert 0 == done.returncode, done.stderr
-    added = re.findall(r"secrets versions add (\S+)", calls.read_text())
-    lengths = [int(text) for text in re.findall(r"^value (\d+)$", calls.read_text(), re.M)]
-    assert ["cronfire-cron-secret", "cronfire-cron-secret-previous"] == added
-    assert all(length >= 36 for length in lengths)
+    assert 'project_id = "my-own"' in VARIABLES.read_text()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "remedy"),
+    [("SIGNED_OUT", "1", "gcloud auth login"), ("BILLING", "False", "has no billing account")],
+)
+def test_what_would_fail_late_is_said_first(calls: Path, variable: str, value: str, remedy: str) -> None:
+    done = deploy(calls, *WHERE, "--yes", folder=ROOT, given="", **{variable: value})
+
+    assert 2 == done.returncode
+    assert remedy in done.stderr
+    assert "terraform" not in calls.read_text()
 
 
 def test_only_yes_changes_anything(calls: Path) -> None:
@@ -105,11 +191,28 @@ def test_a_tick_that_fails_is_the_end_of_it(calls: Path) -> None:
     assert "the tick failed (code 13)" in done.stderr
 
 
+def test_an_attempt_of_before_the_deploy_says_nothing(calls: Path) -> None:
+    """It had failed, as it does until the function is there; the new one has not."""
+    done = deploy(calls, *WHERE, "--yes", STALE_CODE="13", STALE_LOOKS="5")
+
+    assert 0 == done.returncode, done.stderr
+    assert "the function answered" in done.stdout
+
+
+def test_no_attempt_at_all_is_an_error(calls: Path) -> None:
+    done = deploy(calls, *WHERE, "--yes", STALE_LOOKS="1000")
+
+    assert 1 == done.returncode
+    assert "made no attempt within two minutes" in done.stderr
+
+
 def test_wrong_words_are_told(calls: Path) -> None:
     done = deploy(calls, "--region", "europe-west1")
+    without = deploy(calls, "--project")
 
-    assert 2 == done.returncode
+    assert (2, 2) == (done.returncode, without.returncode)
     assert "--project is missing" in done.stderr
+    assert "--project takes a value" in without.stderr
 
 
 def test_the_same_source_makes_the_same_zip_of_what_is_deployed_alone(calls: Path) -> None:
@@ -121,11 +224,48 @@ def test_the_same_source_makes_the_same_zip_of_what_is_deployed_alone(calls: Pat
     packed = zipfile.ZipFile(ROOT / ".cronfire" / "source.zip")
     names = packed.namelist()
     assert zips[0] == zips[1]
-    assert {"main.py", "requirements.txt", "functions/engine/tick.py"} <= set(names)
-    assert [] == [name for name in names if name.startswith("tests") or "__pycache__" in name]
-    assert [] == [
-        name for name in names if not name.startswith(("functions/", "main.py", "requirements.txt"))
+    own = [
+        file.relative_to(ROOT).as_posix()
+        for file in (ROOT / "functions").rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
     ]
+    assert sorted(["main.py", "requirements.txt", *own]) == sorted(names)
+    assert {0o644} == {entry.external_attr >> 16 & 0o777 for entry in packed.infolist()}
+
+
+def test_what_lies_about_in_the_source_is_not_packed(calls: Path) -> None:
+    stray = [ROOT / "functions" / name for name in (".env", "tasks.json", "my.tfvars", "scheduler.db")]
+    for file in stray:
+        file.write_text("SECRET=1")
+    try:
+        done = deploy(calls, "--pack")
+    finally:
+        for file in stray:
+            file.unlink()
+
+    packed = zipfile.ZipFile(ROOT / ".cronfire" / "source.zip").namelist()
+    assert (0, ".cronfire/source.zip\n") == (done.returncode, done.stdout)
+    assert [] == [file.name for file in stray if f"functions/{file.name}" in packed]
+
+
+def test_gcloud_uploads_the_same_files(tmp_path: Path) -> None:
+    """`gcloud run deploy --source .` takes what .gcloudignore leaves; each rule is tried as git reads it."""
+    for name in (
+        "main.py", "requirements.txt", "functions/engine/tick.py", "functions/web/a.html",
+        ".env", "tasks.json", "scheduler.db", "infra/terraform.tfvars", "functions/.env",
+        "functions/__pycache__/a.pyc", "tests/a.py", "requirements-dev.txt", "functions/tasks.state.json",
+    ):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / ".gitignore").write_bytes((ROOT / ".gcloudignore").read_bytes())
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+
+    left = subprocess.run(
+        ["git", "ls-files", "--others", "--exclude-standard"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+
+    assert ["functions/engine/tick.py", "functions/web/a.html", "main.py", "requirements.txt"] == sorted(left)
 
 
 def test_google_installs_what_was_tested(calls: Path) -> None:

@@ -26,6 +26,8 @@ PAIR = re.compile(r'\["(\w+)", "(\w+)"\]')
 TICK = "a_tick_each_minute_with_the_invokers_token_and_no_retry"
 DATABASE = "the_database_is_protected_and_has_its_indexes"
 ROLES = "each_account_has_the_roles_it_needs_and_no_others"
+FIRST = "a_first_apply_stops_nowhere_and_destroy_neither"
+RESOURCE = re.compile(r'^resource "(\w+)" "(\w+)" \{\n(.*?)^\}', re.M | re.S)
 RUN = re.compile(r'^run "(\w+)" \{\n.*?^\}\n', re.M | re.S)
 CLOUD_TASKS_WAITS_S = 600  # for an answer, when a message does not say otherwise
 
@@ -127,6 +129,55 @@ def test_each_rung_of_time_is_longer_than_the_one_before() -> None:
     assert timedelta(seconds=10) < CLAIM_MARGIN
 
 
+# -- the order of a first apply, which a plan does not show -------------------------------------------------
+
+
+def waits_for(kind: str, name: str) -> str:
+    """What a resource names in depends_on."""
+    [body] = [body for one, own, body in RESOURCE.findall(TEXT) if (one, own) == (kind, name)]
+    found = re.search(r"depends_on\s+= \[(.*?)\]", body, re.S)
+    return found[1] if found else ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "first"),
+    [
+        ("google_project_service", "needed", "google_project_service.first"),
+        ("google_service_account", "runtime", "google_project_service.first"),
+        ("google_service_account", "invoker", "google_project_service.first"),
+        ("google_service_account", "deployer", "google_project_service.first"),
+        ("google_cloudfunctions2_function", "main", "google_secret_manager_secret_version.first"),
+        ("google_cloudfunctions2_function", "main", "google_project_iam_member.deployer"),
+        ("google_cloud_scheduler_job", "tick", "google_cloudfunctions2_function.main"),
+        ("google_cloud_scheduler_job", "tick", "google_cloud_run_service_iam_member.invoker"),
+        ("google_monitoring_alert_policy", "silent", "terraform_data.metrics_known"),
+        ("google_monitoring_alert_policy", "counted", "terraform_data.metrics_known"),
+        ("google_storage_bucket", "source", "google_project_service.needed"),
+        ("google_billing_budget", "month", "google_project_service.needed"),
+    ],
+)
+def test_what_must_be_there_before(kind: str, name: str, first: str) -> None:
+    assert first in waits_for(kind, name)
+
+
+def test_whoever_deploys_is_told_a_role_for_each_kind_of_resource() -> None:
+    """The table of infra/README.md: a resource without a row is a role that somebody is refused for."""
+    table = (INFRA / "README.md").read_text(encoding="utf-8").split("## Who deploys")[1].split("\n## ")[0]
+
+    made = {kind for kind, _, _ in RESOURCE.findall(TEXT) if kind.startswith("google_")}
+
+    assert 20 <= len(made)
+    assert [] == sorted(kind for kind in made if f"`{kind}`" not in table)
+
+
+def test_the_provider_is_pinned_for_every_platform() -> None:
+    text = (INFRA / ".terraform.lock.hcl").read_text(encoding="utf-8")
+
+    [version] = re.findall(r'version     = "(.*)"', text)
+    assert version.startswith("7.")
+    assert 11 <= len(re.findall(r'"zh:[0-9a-f]{64}"', text))
+
+
 # -- Terraform's own tests ---------------------------------------------------------------------------------
 
 
@@ -184,8 +235,33 @@ def test_what_is_right_passes(copy: Path) -> None:
             "have no index",
         ),
         ("identity.tf", "roles/datastore.user", "roles/datastore.owner", ROLES, "its own database alone"),
+        ("identity.tf", ', "roles/storage.objectViewer"', "", ROLES, "own bucket of sources"),
+        (
+            "function.tf",
+            '"iam.googleapis.com"]',
+            '"run.googleapis.com"]',
+            FIRST,
+            "and accounts made, are off",
+        ),
+        (
+            "secrets.tf",
+            "= local.own_secrets\n  secret  ",
+            '= { A = "a" }\n  secret  ',
+            FIRST,
+            "has no version",
+        ),
+        ("function.tf", "days_since_noncurrent_time = 30", "num_newer_versions = 5", FIRST, "kept for ever"),
     ],
-    ids=["a misspelt argument", "a wrong deadline", "a missing index", "a role too great"],
+    ids=[
+        "a misspelt argument",
+        "a wrong deadline",
+        "a missing index",
+        "a role too great",
+        "a build that cannot read its source",
+        "an API too late",
+        "a secret without a value",
+        "a bucket that grows",
+    ],
 )
 def test_what_is_wrong_is_seen(copy: Path, file: str, old: str, new: str, run: str, seen: str) -> None:
     keep_only(copy, run)

@@ -1,10 +1,12 @@
 """The forecast of a bill: what is counted, and where the free tier ends."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from functions.domain.pricing import CostEstimate, estimate_cost
+from functions.domain.pricing import FIXED_COSTS, CostEstimate, estimate_cost
 from functions.domain.task import Task
 from tests.conftest import NOON
 
@@ -53,7 +55,7 @@ def test_the_free_tier_ends_with_its_writes(make_task: MakeTask, tasks: int, fre
     """Seven tasks of every minute, at 2,880 writes each a day and 1,440 for the ledger, are too many."""
     cost = estimate_cost([make_task(f"t{n}", schedule="* * * * *") for n in range(tasks)], now=NOON)
 
-    assert free is (cost.usd_per_month == 0)
+    assert free is (cost.usd_per_month < 0.01)
 
 
 def test_what_is_above_the_free_quota_has_its_price(make_task: MakeTask) -> None:
@@ -62,3 +64,29 @@ def test_what_is_above_the_free_quota_has_its_price(make_task: MakeTask) -> None
     [writes] = [item for item in cost.items if item.name == "Firestore writes"]
     above = 100 * 2880 + 1440 - 20_000
     assert pytest.approx(above * 30.4 * 0.9 / 1e6) == writes.usd_per_month
+
+
+def test_history_that_expires_is_paid_from_the_first_delete(make_task: MakeTask) -> None:
+    cost = estimate_cost([make_task(schedule="* * * * *")], now=NOON)
+
+    [deletes] = [item for item in cost.items if item.name == "Firestore TTL deletes"]
+    assert (1440, 0.0) == (deletes.per_day, deletes.fraction_of_free)
+    assert pytest.approx(1440 * 30.4 * 0.1 / 1e6) == deletes.usd_per_month
+
+
+def test_alert_conditions_are_paid_and_the_one_job_is_not() -> None:
+    prices = {item.name: round(item.usd_per_month, 2) for item in FIXED_COSTS}
+
+    assert 0.3 == prices["alert conditions"]
+    assert 0 == prices["Cloud Scheduler jobs"] == prices["secret versions"]
+
+
+def test_what_is_counted_as_fixed_is_what_terraform_makes() -> None:
+    infra = Path(__file__).parents[3] / "infra"
+    alarms = (infra / "alarms.tf").read_text(encoding="utf-8")
+    secrets = (infra / "secrets.tf").read_text(encoding="utf-8").split("own_secrets = {")[1].split("\n  }")[0]
+
+    amounts = {item.name: item.amount for item in FIXED_COSTS}
+    assert 1 + len(["degraded", "lost"]) == amounts["alert conditions"]
+    assert 1 == alarms.count("condition_absent {") == alarms.count("condition_threshold {")
+    assert len(re.findall(r"^    [A-Z_]+ += ", secrets, re.M)) == amounts["secret versions"]

@@ -246,7 +246,7 @@ def test_what_is_right_passes(copy: Path) -> None:
         (
             "secrets.tf",
             "= local.own_secrets\n  secret  ",
-            '= { A = "a" }\n  secret  ',
+            '= { API_KEY = "a" }\n  secret  ',
             FIRST,
             "has no version",
         ),

@@ -3,6 +3,7 @@
 import configparser
 import json
 import os
+import re
 import shutil
 import subprocess
 import tomllib
@@ -60,7 +61,10 @@ def ran(*words: str | Path, code: int = 0, **how: Any) -> str:
 
 
 def bash(script: str | Mapping[str, Any], *, code: int = 0, **how: Any) -> str:
-    """Run a script or a step as GitHub does: with `-e`; with `pipefail` only where it says `shell: bash`."""
+    """Run a script or a step as GitHub does: with `-e`; with `pipefail` only where it says `shell: bash`.
+
+    https://docs.github.com/actions/reference/workflow-syntax-for-github-actions, "steps[*].shell"
+    """
     if isinstance(script, str):
         return ran("bash", "-e", "-c", script, code=code, **how)
     words = ("--noprofile", "--norc", "-eo", "pipefail") if script.get("shell") == "bash" else ("-e",)
@@ -89,8 +93,10 @@ def workflow(name: str) -> Any:
 
 
 def step(name: str, title: str) -> Any:
-    [job] = workflow(name)["jobs"].values()
-    return next(one for one in job["steps"] if one.get("name") == title)
+    whole = workflow(name)
+    [job] = whole["jobs"].values()
+    defaults = whole.get("defaults", {}).get("run", {})
+    return defaults | next(one for one in job["steps"] if one.get("name") == title)
 
 
 # -- curl: crontab and systemd ---------------------------------------------------------------------------
@@ -304,8 +310,8 @@ def repository(tmp_path: Path) -> Path:
     """A copy of the product with a task, pushed to a bare repository beside it."""
     copy = tmp_path / "copy"
     copy.mkdir()
-    (copy / "functions").symlink_to(ROOT / "functions")
-    (copy / ".gitignore").write_text((ROOT / ".gitignore").read_text() + "functions\nlogs/\n")
+    shutil.copytree(ROOT / "functions", copy / "functions", ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / ".gitignore").write_text((ROOT / ".gitignore").read_text() + "logs/\n")
     task = {"id": "once", "type": "command", "schedule": "@yearly", "params": {"command": ["echo", "hello"]}}
     (copy / "tasks.json").write_text(json.dumps({"tasks": [task]}))
     git("init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "origin.git"), folder=tmp_path)
@@ -328,6 +334,7 @@ def actions(repository: Path, script: str | Mapping[str, Any], *, code: int = 0)
         "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
         "ALLOW_COMMANDS": "1",
         "HOME": str(repository),
+        "GITHUB_STEP_SUMMARY": str(repository / "logs" / "summary"),
         **workflow("tick.yml")["env"],
     }
     return bash(script, code=code, cwd=repository, env=env)
@@ -340,12 +347,44 @@ def test_without_any_server_a_tick_runs_what_is_due_and_the_store_is_committed(r
     actions(repository, tick)
     actions(repository, keep)
 
-    report = json.loads((repository / "logs" / "tick.json").read_text())
-    assert 1 == report["succeeded"]
+    assert "1 due, 1 started, 1 succeeded" in (repository / "logs" / "tick.txt").read_text()
     assert "[skip ci]" in git("log", "-1", "--format=%s", "origin/main", folder=repository)
     pushed = git("ls-tree", "-r", "--name-only", "origin/main", folder=repository).split()
-    assert [".gitignore", "tasks.history.jsonl", "tasks.json", "tasks.state.json"] == pushed
+    state = [name for name in pushed if not name.startswith("functions/")]
+    assert [".gitignore", "tasks.history.jsonl", "tasks.json", "tasks.state.json"] == state
     assert "" == git("diff", "origin/main~1", "origin/main", "--", "tasks.json", folder=repository)
+
+
+@pytest.fixture
+def failing(repository: Path) -> Path:
+    task = {"id": "no", "type": "command", "schedule": "@yearly", "params": {"command": ["false"]}}
+    (repository / "tasks.json").write_text(json.dumps({"tasks": [task]}))
+    actions(repository, "python -m functions.cli run no")
+    return repository
+
+
+def test_a_task_that_failed_fails_the_step_and_is_named_in_what_is_kept(failing: Path) -> None:
+    actions(failing, step("tick.yml", "Tick"), code=1)
+    actions(failing, step("tick.yml", "Say what ran"))
+
+    logs = failing / "logs"
+    assert re.search(r"\bno +failed\b", (logs / "tick.txt").read_text())
+    assert re.search(r"^    .*\bno +failed\b", (logs / "summary").read_text(), re.M)
+    assert "no" in (logs / "runs.json").read_text()
+
+
+def test_without_pipefail_the_failure_would_be_hidden(failing: Path) -> None:
+    """What GitHub runs where a workflow names no shell: so the line that names one is needed."""
+    tick = step("tick.yml", "Tick")
+
+    actions(failing, tick | {"shell": None}, code=0)
+
+
+def test_a_run_by_hand_may_choose_where_the_state_is_kept() -> None:
+    choice = workflow("tick.yml")[True]["workflow_dispatch"]["inputs"]["keep_state"]
+
+    assert ("choice", {"as configured", "repo", "cache"}) == (choice["type"], set(choice["options"]))
+    assert "inputs.keep_state" in workflow("tick.yml")["env"]["KEEP_STATE"]
 
 
 def test_the_next_run_of_the_workflow_finds_the_history_in_the_repository(
@@ -357,7 +396,6 @@ def test_the_next_run_of_the_workflow_finds_the_history_in_the_repository(
     actions(repository, keep)
 
     git("clone", "--quiet", str(tmp_path / "origin.git"), str(tmp_path / "second"), folder=tmp_path)
-    (tmp_path / "second" / "functions").symlink_to(ROOT / "functions")
     runs = actions(tmp_path / "second", "python -m functions.cli runs once --json")
 
     assert "succeeded" in runs

@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
@@ -272,6 +272,45 @@ class Task(TaskFields):
 def slugify(title: str) -> str:
     """The id derived from *title*: lower case, words joined by hyphens; empty when nothing is left."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60].strip("-")
+
+
+def default_title(task_id: str) -> str:
+    """The title of a task that was given none."""
+    return task_id.replace("-", " ").replace("_", " ").strip().capitalize() or task_id
+
+
+# Fields as files of an older scheduler name them: they are read as they are, wherever a task is written.
+
+TYPES_BY_ID = frozenset({"daily_briefing", "health_check_url", "rss_watch"})
+TYPES_WITH_TIMEOUT = frozenset({"health_check_url", "rss_watch", "http"})  # as a param of their own
+
+
+def with_current_names(
+    given: Mapping[str, Any], *, types: Collection[str] = TYPES_BY_ID
+) -> Mapping[str, Any]:
+    """Return *given* with the names of today for what older files call otherwise; nothing else changes.
+
+        frequency                      schedule
+        an id that is a type's name    also the type, where none is given
+        params.timeout_sec             the param timeoutSeconds of the type, or else the task's own
+
+    Args:
+        types: The names that say the type when they are an id.
+    """
+    found = dict(given)
+    if "frequency" in found and "schedule" not in found:
+        found["schedule"] = found.pop("frequency")
+    if "type" not in found and found.get("id") in types:
+        found["type"] = found["id"]
+    params = found.get("params")
+    if isinstance(params, Mapping) and "timeout_sec" in params:
+        others = {name: value for name, value in params.items() if name != "timeout_sec"}
+        if found.get("type") in TYPES_WITH_TIMEOUT:
+            others.setdefault("timeoutSeconds", params["timeout_sec"])
+        else:
+            found.setdefault("timeoutSeconds", params["timeout_sec"])
+        found["params"] = others
+    return found
 
 
 def shard_of(task_id: str) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from functions.domain.task import TaskSpec
+from functions.domain.task import TaskSpec, default_title
 from functions.domain.validation import DocumentSyntaxError, FieldPath, FileProblem, Problem
 from functions.taskfiles.parser import ParsedFile, parse_text
 from functions.taskfiles.validation import check_task
@@ -74,7 +74,7 @@ class _TaskFileLoader:
 
     def _add_task(self, file: Path, document: ParsedFile, place: FieldPath, given: Any) -> None:
         name = _display_name(given, place)
-        checked = check_task(given, default_timezone=self._default_timezone)
+        checked = check_task(_with_title(given), default_timezone=self._default_timezone)
         if isinstance(checked, TaskSpec):
             task_id = checked.id
         else:
@@ -126,8 +126,10 @@ def _read_text(file: Path) -> str:
 
 def _iter_tasks(value: Any) -> Iterator[tuple[FieldPath, Any]]:
     """Yield the tasks of a document with their paths; a `Problem` for what is not a task."""
-    if not isinstance(value, dict):
-        yield (), Problem((), "a task file is a list under tasks:, or one task's fields")
+    if isinstance(value, list):
+        yield from (((number,), given) for number, given in enumerate(value))
+    elif not isinstance(value, dict):
+        yield (), Problem((), "a task file is a list of tasks, with or without tasks: above it, or one task")
     elif "tasks" not in value:
         yield (), value
     else:
@@ -139,6 +141,13 @@ def _iter_tasks(value: Any) -> Iterator[tuple[FieldPath, Any]]:
                 yield ("tasks", number), given
         else:
             yield (), Problem(("tasks",), "must be a list; each task begins with a hyphen")
+
+
+def _with_title(given: Any) -> Any:
+    """Return the task with a title made of its id: files of older schedulers do without one."""
+    if isinstance(given, dict) and isinstance(given.get("id"), str) and given["id"] and "title" not in given:
+        return {**given, "title": default_title(given["id"])}
+    return given
 
 
 def _display_name(given: Any, place: FieldPath) -> str:

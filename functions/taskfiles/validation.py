@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from functions.domain.schedule.parse import parse_schedule
-from functions.domain.task import TaskSpec, slugify
+from functions.domain.task import TaskSpec, slugify, with_current_names
 from functions.domain.validation import INSTANT_MESSAGE, FieldPath, Problem, problems_of
 from functions.errors import InputError
-from functions.task_types.registry import check_params
+from functions.task_types.registry import check_params, type_names
 
 SAMPLE_ANCHOR = datetime(
     2000, 1, 1, tzinfo=UTC
@@ -29,6 +29,9 @@ def check_task(fields: object, *, default_timezone: str = "UTC") -> TaskSpec | l
     """
     if not isinstance(fields, Mapping):
         return [Problem((), "a task must be a mapping of names to values, such as title: Water the plants")]
+    if "frequency" in fields and "schedule" in fields:
+        return [Problem(("frequency",), "is another name of schedule; write one of the two")]
+    fields = with_current_names(fields, types=type_names())
     whole = fields if fields.get("timezone") is not None else {**fields, "timezone": default_timezone}
     try:
         spec: TaskSpec | None = TaskSpec.model_validate(whole, by_alias=True, by_name=False)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from functions.domain.lifecycle.edit import edit_task, new_task
 from functions.domain.run import Run
 from functions.domain.storage import InvalidDocument, VersionedTask
-from functions.domain.task import Task, TaskSpec, slugify
+from functions.domain.task import Task, TaskSpec, default_title, slugify, with_current_names
 from functions.domain.types import parse_stored_instant
 from functions.domain.validation import Problem, join_problems, problems_of
 from functions.errors import InputError
@@ -163,11 +163,6 @@ def _parse_task(document: dict[str, Any]) -> Task:
         raise InvalidTaskError(validation_message(exc)) from None
 
 
-def default_title(task_id: str) -> str:
-    """The title of a task that was given none."""
-    return task_id.replace("-", " ").replace("_", " ").strip().capitalize() or task_id
-
-
 # -- one task, parsed when first used -------------------------------------------------------
 
 ALWAYS_DUE = datetime(1970, 1, 1, tzinfo=UTC)  # an unreadable task is due until it is repaired
@@ -263,6 +258,7 @@ class EditableRow:
             )
         if self.is_unnamed or not isinstance(written, dict):
             raise InvalidTaskError("id: is required; write an id, or a title to make it of")
+        written = with_current_names(written)
         if len(self.entries) > 1:
             raise InvalidTaskError("id: it is given twice; remove one of the two, or give it another id")
         if self.state is None:

@@ -83,14 +83,26 @@ class TaskFiles:
                     f"it is gone, while {self._state_file.path.name} knows of {len(state)} tasks"
                 )
             return EditableTasks(last_revision=_highest_revision(last, ()))
-        entries = as_mapping(user_content).get("tasks")
+        entries, others = _entries_of(user_content)
         if not isinstance(entries, list):
             raise self._user_file.invalid_file_error(
                 'line 1: it must be {"tasks": [...]}, with a list of tasks'
             )
         rows = _parse_rows(entries, state, saved_at(stamp))
-        others = {name: value for name, value in user_content.items() if name != "tasks"}
         return EditableTasks(rows, others, _highest_revision(last, rows.values()))
+
+
+def _entries_of(content: Any) -> tuple[Any, Mapping[str, Any]]:
+    """The entries of a user's file, and what stands beside them: a list under `tasks`, a list, or one task.
+
+    The first change by the scheduler itself, as of a task made by the API, writes the first of the three.
+    """
+    if isinstance(content, list):
+        return content, {}
+    fields = as_mapping(content)
+    if "tasks" not in fields and id_of(fields):
+        return [fields], {}
+    return fields.get("tasks"), {name: value for name, value in fields.items() if name != "tasks"}
 
 
 def _parse_rows(

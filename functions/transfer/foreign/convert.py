@@ -11,11 +11,18 @@ from functions.domain.types import Priority
 from functions.errors import InputError
 from functions.task_types.registry import params_schema, type_names
 from functions.taskfiles import FileProblem, Problem, check_task
-from functions.transfer.foreign.entry import ForeignEntry, ImportDefaults, ImportedTask, normalize_name
+from functions.transfer.foreign.entry import (
+    FieldValue,
+    ForeignEntry,
+    ImportDefaults,
+    ImportedTask,
+    normalize_name,
+)
 from functions.transfer.foreign.timing import parse_instant, parse_seconds
 
 MAX_TIMEOUT_S = 3000
 TIMEOUT_FIELDS = ("timeoutseconds", "timeout", "timeouts", "maxruntime", "maxruntimeseconds")
+TRIED_ONCE = "maxAttempts: 1: it was tried once; give it more where a second try does no harm"
 UNBOUNDED_TYPES = ("command", "python")  # without a limit in most other schedulers
 PRIORITY_WORDS = {
     "critical": "urgent", "highest": "urgent", "p0": "urgent", "p1": "high", "p2": "medium", "p3": "low",
@@ -59,6 +66,9 @@ def convert_entry(
         given["timeoutSeconds"] = defaults.timeout_s
     if draft.type in UNBOUNDED_TYPES and not entry.has_field(*TIMEOUT_FIELDS):
         entry.note_changed("timeoutSeconds", defaults.timeout_remark)
+    if draft.type in UNBOUNDED_TYPES and "retry" not in given:
+        given["retry"] = {"maxAttempts": 1}
+        entry.note_mapped("retry", TRIED_ONCE)
     checked = check_task(given)
     if not isinstance(checked, TaskSpec):
         return checked
@@ -132,14 +142,17 @@ def _convert_common_fields(entry: ForeignEntry) -> dict[str, Any]:
     if (found := entry.take_field("description", "notes", "note", "comment")) is not None:
         given["description"] = str(found.value)[:2000]
         entry.note_mapped(found.field, "the description")
-    if (found := entry.take_field("owner", "user", "createdby")) is not None and isinstance(found.value, str):
-        given["owner"] = found.value[:100]
+    if (
+        found := entry.take_field("owner", "ownerid", "userid", "user", "createdby")
+    ) is not None and isinstance(found.value, str | int):
+        given["owner"] = str(found.value)[:100]
         entry.note_mapped(found.field, "the owner")
     if (found := entry.take_field("tags", "labels", "tag", "category", "group")) is not None:
         many = found.value if isinstance(found.value, list) else str(found.value).split(",")
         given["tags"] = [str(tag).strip()[:64] for tag in many if str(tag).strip()][:10]
         entry.note_mapped(found.field, "tags, the first ten")
     _convert_enabled(entry, given)
+    _convert_status(entry, given)
     _convert_priority(entry, given)
     _convert_timeout(entry, given)
     _convert_retries(entry, given)
@@ -167,6 +180,25 @@ def _convert_enabled(entry: ForeignEntry, given: dict[str, Any]) -> None:
     if given.get("enabled") is False:
         source = enabled or disabled
         entry.note_mapped(source.field if source else "enabled", "the task is switched off here too")
+
+
+STATUS_FIELDS = ("status", "state")
+PAUSED_STATUSES = frozenset({
+    "cancelled", "canceled", "paused", "disabled", "inactive", "stopped", "suspended", "archived", "off",
+    "已取消", "取消", "已暂停", "暂停", "已停用", "停用", "禁用", "已禁用",
+})  # fmt: skip
+
+
+def _convert_status(entry: ForeignEntry, given: dict[str, Any]) -> None:
+    """Pause what the other scheduler had stopped; a state such as running or failed is of a run there."""
+    found = entry.take_field(*STATUS_FIELDS)
+    if found is None:
+        return
+    if _word(found.value) in PAUSED_STATUSES:
+        given["enabled"] = False
+        entry.note_mapped(found.field, f"{_word(found.value)}: the task is paused; resume starts it again")
+    else:
+        entry.note_left_out(found.field, "is the state of a run there; the task is scheduled here")
 
 
 def _word(value: Any) -> str:
@@ -208,8 +240,11 @@ def _convert_timeout(entry: ForeignEntry, given: dict[str, Any]) -> None:
         entry.note_mapped(found.field, f"an attempt may take {seconds:g} s")
 
 
+RETRY_FIELDS = ("maxretries", "retries", "retrycount", "retrylimit")
+
+
 def _convert_retries(entry: ForeignEntry, given: dict[str, Any]) -> None:
-    found = entry.take_field("maxretries", "retries", "retrycount", "retrylimit")
+    found = entry.take_field(*RETRY_FIELDS)
     if found is None:
         return
     if not _is_number(found.value) or float(found.value) < 0:
@@ -260,6 +295,7 @@ RESERVED_FIELDS = (
     "prompt",
 )  # of the task itself, or read elsewhere
 COMMAND_REQUIREMENT = "runs where ALLOW_COMMANDS=1 is set"
+FUNCTION_FIELDS = ("func", "functionpath", "funcpath", "function", "callable")
 FUNCTION_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z]\w*")
 
 
@@ -271,6 +307,7 @@ def convert_work(
         type `command`, or no known type and a field `command`     command
         type `python`, or no known type and a field `func`         python
         another known type                                         that type
+        no type, and an id that is a type's name                   that type
         no type and a field `url`                                  http
         otherwise                                                  agent, with the text as its goal
 
@@ -280,12 +317,12 @@ def convert_work(
     Raises:
         InputError: The entry has nothing to run; the text names the field.
     """
-    kind = entry.take_field(*type_fields)
+    kind = entry.take_field(*type_fields) or _type_as_id(entry)
     given = _take_params(entry)
     type_name = _find_type(str(kind.value)) if kind else ""
     if type_name == "command" or (not type_name and entry.has_field("command", "cmd", "script")):
         return convert_command(entry, given)
-    if type_name == "python" or (not type_name and entry.has_field("func", "function", "callable")):
+    if type_name == "python" or (not type_name and entry.has_field(*FUNCTION_FIELDS)):
         return convert_function(entry, given)
     if kind and type_name not in ("", "agent"):
         entry.note_mapped(kind.field, f"the type {type_name}")
@@ -317,7 +354,7 @@ def convert_command(entry: ForeignEntry, given: Mapping[str, Any] | None = None)
 
 def convert_function(entry: ForeignEntry, given: Mapping[str, Any] | None = None) -> TypeAndParams:
     """Return the params of a task that calls a function."""
-    found = entry.take_field("func", "function", "callable", "task", "handler", "target", "ref")
+    found = entry.take_field(*FUNCTION_FIELDS, "task", "handler", "target", "ref")
     text = str(found.value if found else (given or {}).get("callable", "")).strip().removesuffix("()")
     name = text if ":" in text else ":".join(text.rsplit(".", 1))
     if not FUNCTION_NAME.fullmatch(name):
@@ -353,6 +390,11 @@ def _take_params(entry: ForeignEntry) -> dict[str, Any]:
     if found:
         entry.note_mapped(found.field, "the params of the task")
     return dict(value or {})
+
+
+def _type_as_id(entry: ForeignEntry) -> FieldValue | None:
+    found = entry.take_field("id")
+    return found if found and found.value in type_names() else None
 
 
 def _find_type(name: str) -> str:

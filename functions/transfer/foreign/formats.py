@@ -12,7 +12,12 @@ from functions.domain.validation import DocumentSyntaxError
 from functions.errors import InputError
 from functions.taskfiles import FileProblem, Problem
 from functions.taskfiles.parser import ParsedFile, parse_text
-from functions.transfer.foreign.convert import TaskDraft, convert_entry, to_file_problems
+from functions.transfer.foreign.convert import (
+    FUNCTION_FIELDS,
+    TaskDraft,
+    convert_entry,
+    to_file_problems,
+)
 from functions.transfer.foreign.crontab import has_user_column, is_crontab, read_crontab
 from functions.transfer.foreign.entry import (
     ForeignEntry,
@@ -52,7 +57,7 @@ FORMATS: Mapping[str, ForeignFormat] = {
     ),
     "scheduler": ForeignFormat(
         "YAML with func, and cron or interval",
-        lambda entry: entry.has_field("func", "function", "callable"),
+        lambda entry: entry.has_field(*FUNCTION_FIELDS),
         draft_function,
     ),
     "jobs": ForeignFormat(
@@ -111,7 +116,7 @@ def _read_source(
     document = _parse_source(text, name)
     listed, wrong, beside = find_entries(document)
     chosen = format_name or _detect_format(listed, name)
-    older = _convert_entries(chosen, listed, beside, name, defaults, ids)
+    older = _convert_entries(chosen, listed, beside, name, defaults, ids, is_certain=format_name is not None)
     faults = [
         FileProblem(name, document.line_of(one), "", "", "must be a mapping of names to values")
         for one in wrong
@@ -135,13 +140,17 @@ def _read_source(
 
 
 def _detect_format(entries: Sequence[ForeignEntry], name: str) -> str:
-    for shape, one in FORMATS.items():
-        if any(one.matches(entry) for entry in entries):
+    for shape in FORMATS:
+        if any(_find_format(entry) == shape for entry in entries):
             return shape
     if any(entry.has_field("type") and entry.has_field("schedule") for entry in entries):
         raise InputError(f"{name}: looks like a task file of Cronfire's own; scheduler apply reads it")
     known = "; ".join(f"{shape}: {one.example}" for shape, one in FORMATS.items())
     raise InputError(f"{name}: is of no shape that is known ({known}; crontab); name it by --from")
+
+
+def _find_format(entry: ForeignEntry) -> str | None:
+    return next((shape for shape, one in FORMATS.items() if one.matches(entry)), None)
 
 
 def _convert_entries(
@@ -151,15 +160,17 @@ def _convert_entries(
     file: str,
     defaults: ImportDefaults,
     ids: set[str],
+    *,
+    is_certain: bool,
 ) -> ForeignTasks:
+    """Convert each entry by the format it looks like; with *is_certain*, all by *format_name*."""
     moved: list[ImportedTask] = []
     notes: list[ImportNote] = []
     faults: list[FileProblem] = []
     for entry in entries:
+        own = format_name if is_certain else _find_format(entry) or format_name
         try:
-            found = convert_entry(
-                entry, FORMATS[format_name].draft(entry, defaults, file_fields), defaults, ids=ids
-            )
+            found = convert_entry(entry, FORMATS[own].draft(entry, defaults, file_fields), defaults, ids=ids)
         except NotScheduledError as exc:
             notes.append(ImportNote(entry.name, "", "left out", str(exc), entry.line_of()))
             continue

@@ -331,8 +331,8 @@ def test_what_is_not_a_mapping_is_not_a_task(given: object) -> None:
         ("? [a]\n: b\n", 1, "name of a field"),
         ("<<: 5\n", 1, "<<"),
         ("id: \x01\n", None, "character"),
-        ("- id: a\n", 1, "a list under tasks:"),
-        ("hello\n", 1, "a list under tasks:"),
+        ("- hello\n", 1, "mapping of names to values"),
+        ("hello\n", 1, "a list of tasks"),
         ("tasks:\n", 1, "must be a list"),
         ("tasks: {a: b}\n", 1, "must be a list"),
         ("tasks: []\nschedule: daily\n", 2, "inside the list"),
@@ -357,7 +357,7 @@ def test_a_file_that_is_no_task_file_says_why_and_where(
         ('{"id": ' + "9" * 5000 + "}", None, "too long"),
         ("[" * 100_000, None, "levels deep"),
         ('{"a": ' + "[" * 30 + "]" * 30 + "}", None, "levels deep"),
-        ("[]", 1, "a list under tasks:"),
+        ('"tasks"', 1, "a list of tasks"),
     ],
 )
 def test_a_json_file_that_is_no_task_file_says_why(
@@ -481,3 +481,60 @@ def test_the_sample_files_have_no_fault() -> None:
 
     assert () == loaded.problems
     assert len(loaded.specs) >= 6
+
+
+OLDER = [
+    {"id": "daily_briefing", "frequency": "daily", "params": {"timeout_sec": 30}},
+    {
+        "id": "health_check_url",
+        "frequency": "every_minute",
+        "params": {"url": "https://example.com/", "expected_status": 204, "timeout_sec": 7},
+    },
+    {
+        "id": "rss_watch",
+        "frequency": "hourly",
+        "params": {"feed_url": "https://example.com/f", "max_items": 3},
+    },
+]
+
+
+@pytest.mark.parametrize("content", [OLDER, {"tasks": OLDER}], ids=["a list", "a list under tasks"])
+def test_a_file_of_an_older_scheduler_is_read_as_it_is(tmp_path: Path, content: object) -> None:
+    (tmp_path / "tasks.json").write_text(json.dumps(content))
+
+    loaded = read_task_files([tmp_path / "tasks.json"])
+
+    assert () == loaded.problems
+    briefing, check, feed = loaded.specs
+    assert ("daily_briefing", "daily", 30.0, {}) == (
+        briefing.type,
+        briefing.schedule,
+        briefing.timeout_seconds,
+        briefing.params,
+    )
+    assert {"url": "https://example.com/", "expected_status": 204, "timeoutSeconds": 7} == check.params
+    assert ("rss_watch", "hourly", "Rss watch") == (feed.type, feed.schedule, feed.title)
+
+
+def test_one_task_of_an_older_scheduler_is_a_file_as_well(tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_text(json.dumps(OLDER[1]))
+
+    [spec] = read_task_files([tmp_path / "one.json"]).specs
+
+    assert ("health_check_url", "every_minute") == (spec.type, spec.schedule)
+
+
+def test_two_names_of_the_schedule_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "two.json").write_text(json.dumps({**OLDER[2], "schedule": "daily"}))
+
+    [problem] = read_task_files([tmp_path / "two.json"]).problems
+
+    assert "frequency: is another name of schedule; write one of the two" in str(problem)
+
+
+def test_an_id_that_is_no_types_name_says_nothing_about_the_type(tmp_path: Path) -> None:
+    (tmp_path / "no.json").write_text(json.dumps({"id": "shop_front", "frequency": "hourly"}))
+
+    [problem] = read_task_files([tmp_path / "no.json"]).problems
+
+    assert "type: is required" in str(problem)

@@ -430,3 +430,45 @@ async def test_a_file_spoiled_during_a_run_costs_no_record(folder: Folder) -> No
     assert [record] == await store.runs_of_tick("ab")
     folder.save_text(good, at=NOON)
     assert Status.RUNNING is (await read(store, "ping")).task.status
+
+
+# -- files of older schedulers ---------------------------------------------------------------------------
+
+OLDER = {
+    "id": "health_check_url",
+    "frequency": "every_minute",
+    "params": {"url": "https://example.com/", "expected_status": 204, "timeout_sec": 7},
+}
+
+
+@pytest.mark.parametrize("content", [[OLDER], {"tasks": [OLDER]}, OLDER], ids=["list", "tasks", "one"])
+async def test_a_file_of_an_older_scheduler_is_a_store_as_it_is(folder: Folder, content: Any) -> None:
+    text = json.dumps(content)
+    folder.save_text(text, at=NOON)
+    store = folder.store()
+
+    found = await store.fetch_due(NOON + 2 * MINUTE, limit=10)
+    again = await folder.store().fetch_due(NOON + 2 * MINUTE, limit=10)
+
+    assert () == found.invalid == again.invalid
+    [stored] = found.tasks
+    assert ("health_check_url", "every_minute", "Health check url") == (
+        stored.task.type,
+        stored.task.schedule,
+        stored.task.title,
+    )
+    assert {"url": "https://example.com/", "expected_status": 204, "timeoutSeconds": 7} == stored.task.params
+    assert text == folder.path.read_text()
+
+
+async def test_a_task_made_beside_older_ones_puts_all_under_tasks_and_loses_none(
+    folder: Folder, make_task: MakeTask
+) -> None:
+    folder.save_text(json.dumps([OLDER]), at=NOON)
+    store = folder.store()
+
+    [result] = await store.write([ConditionalWrite(make_task("new"), None)])
+
+    assert WriteStatus.APPLIED is result.status
+    written = json.loads(folder.path.read_text())["tasks"]
+    assert [OLDER, "new"] == [written[0], written[1]["id"]]

@@ -64,7 +64,7 @@ def locked(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
         ),
         ('{"tasks": [', "line 1, column 12: expecting value"),
         ("", "line 1: the file is empty"),
-        ("[]", 'line 1: it must be {"tasks": [...]}'),
+        ('"tasks"', 'line 1: it must be {"tasks": [...]}'),
         ('{"tasks": {}}', 'line 1: it must be {"tasks": [...]}'),
         ('{"tasks": [NaN]}', "a number is too long or not finite"),
         ("[" * 100_000, "nested too deep"),

@@ -1,9 +1,11 @@
 """Each older shape, from its sample: what it becomes, what is said of it, and that it loads again."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from functions.domain.task import TaskSpec
 from functions.errors import InputError
 from functions.taskfiles import read_task_files
 from functions.transfer.foreign.entry import ImportDefaults
@@ -13,7 +15,7 @@ from tests.conftest import NOON
 from tests.support.older_samples import read_sample
 
 SAMPLES = {
-    "tasks": ("tasks.json",),
+    "tasks": ("tasks.json", "watchers.json"),
     "jobs": ("jobs/nightly.yaml", "jobs/certificates.yml"),
     "scheduler": ("scheduler.yaml",),
     "rows": ("rows.csv", "rows.json"),
@@ -27,6 +29,9 @@ BECOMES = {
         ("report", "http", "3 9 * * *"),
         ("sync", "command", "every 15m"),
         ("tidy", "command", "0 0 * * 0"),
+        ("daily_briefing", "daily_briefing", "0 0 * * *"),
+        ("health_check_url", "health_check_url", "every 1m"),
+        ("rss_watch", "rss_watch", "hourly"),
     ],
     "jobs": [
         ("nightly-backup", "command", "30 2 * * *"),
@@ -196,3 +201,61 @@ def test_text_that_yaml_cannot_print_survives_a_task_file(tmp_path: Path) -> Non
     file.write_text(render_task_file([spec]), encoding="utf-8")
 
     assert (spec,) == read_task_files([file]).specs
+
+
+def _imported(entries: object) -> dict[str, TaskSpec]:
+    read = read_foreign([("older.json", json.dumps(entries))], ImportDefaults(now=NOON))
+    assert () == read.problems
+    return {one.spec.id: one.spec for one in read.tasks}
+
+
+def test_a_job_without_retries_was_tried_once_and_the_report_says_so() -> None:
+    jobs = [
+        {"name": "once", "command": "true", "schedule": "@daily"},
+        {"name": "thrice", "command": "true", "schedule": "@daily", "max_retries": 2},
+        {"id": "page", "type": "http", "url": "https://example.com/", "frequency": "daily"},
+    ]
+
+    read = read_foreign([("jobs.json", json.dumps(jobs))], ImportDefaults(now=NOON))
+
+    attempts = {one.spec.id: one.spec.retry.max_attempts for one in read.tasks}
+    assert (1, 3) == (attempts["once"], attempts["thrice"])
+    assert attempts["page"] == TaskSpec.model_fields["retry"].default.max_attempts
+    [note] = [note for note in read.notes if (note.task, note.field) == ("once", "retry")]
+    assert "tried once" in note.reason
+
+
+@pytest.mark.parametrize("status", ["cancelled", "Canceled", "paused", "disabled", "已取消", "暂停"])
+def test_what_was_stopped_there_is_paused_here(status: str) -> None:
+    row = {"id": "a", "type": "http", "url": "https://example.com/", "frequency": "daily", "status": status}
+
+    assert _imported([row])["a"].enabled is False
+
+
+@pytest.mark.parametrize("status", ["pending", "running", "failed", "active", "等待中"])
+def test_the_state_of_a_run_there_stops_nothing_here(status: str) -> None:
+    row = {"id": "a", "type": "http", "url": "https://example.com/", "frequency": "daily", "status": status}
+
+    assert _imported([row])["a"].enabled is True
+
+
+@pytest.mark.parametrize("user", ["ou_7d8a6e", 42])
+def test_the_user_becomes_the_owner(user: object) -> None:
+    row = {"id": "a", "type": "http", "url": "https://example.com/", "frequency": "daily", "userId": user}
+
+    assert str(user) == _imported([row])["a"].owner
+
+
+def test_a_path_of_a_function_is_a_function_and_a_file_may_hold_several_shapes() -> None:
+    tasks = _imported(
+        [
+            {"id": "a", "function_path": "jobs.mail.digest", "cron": "0 9 * * *"},
+            {"id": "rss_watch", "frequency": "hourly", "params": {"feed_url": "https://example.com/f"}},
+            {"id": "c", "command": "true", "schedule": "@daily"},
+        ]
+    )
+
+    assert {"a": "python", "rss_watch": "rss_watch", "c": "command"} == {
+        name: task.type for name, task in tasks.items()
+    }
+    assert {"callable": "jobs.mail:digest"} == tasks["a"].params

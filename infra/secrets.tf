@@ -3,12 +3,15 @@
 
 locals {
   own_secrets = {
-    CRON_SECRET          = "${var.name}-cron-secret"
-    CRON_SECRET_PREVIOUS = "${var.name}-cron-secret-previous"
-    API_KEY              = "${var.name}-api-key"
+    CRON_SECRET             = "${var.name}-cron-secret"
+    CRON_SECRET_PREVIOUS    = "${var.name}-cron-secret-previous"
+    API_KEY                 = "${var.name}-api-key"
+    SIGNING_SECRET          = "${var.name}-signing-secret"
+    SIGNING_SECRET_PREVIOUS = "${var.name}-signing-secret-previous"
   }
+  retiring_secrets = { CRON_SECRET_PREVIOUS = var.rotating, SIGNING_SECRET_PREVIOUS = var.rotating_signing }
   used_secrets = merge(
-    { for name, id in local.own_secrets : name => id if var.rotating || name != "CRON_SECRET_PREVIOUS" },
+    { for name, id in local.own_secrets : name => id if lookup(local.retiring_secrets, name, true) },
     var.secrets,
   )
 }

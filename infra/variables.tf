@@ -87,6 +87,12 @@ variable "rotating" {
   default     = false
 }
 
+variable "rotating_signing" {
+  description = "Whether keys and sessions signed with the signing secret before the present one are accepted; true until each key was used once."
+  type        = bool
+  default     = false
+}
+
 variable "bearer_pingers" {
   description = "Whether pingers without a Google account, such as cron-job.org, and people may reach the function; the program itself then asks for a secret or a key."
   type        = bool

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from functions.services.accounts import AccountStore
     from functions.services.channels import ChannelService
     from functions.services.events import PublishResult
+    from functions.services.keys import KeyStore
+    from functions.services.signing import Signer
 
 STATS_CACHE_TTL = timedelta(seconds=30)
 AFTER_TICK_TIMEOUT = timedelta(seconds=3)  # for those who watch the scheduler itself
@@ -82,6 +84,8 @@ class App:
         self.now = clock
         self.new_id, self.new_secret = new_id, new_secret
         self.default_timezone = settings.default_timezone
+        self._signing_secrets = settings.signing_secrets()
+        self._keys_refusal = settings.keys_refusal()
         self._redact = Redactor(settings.secrets())
         self.store: Store = build_store(settings)
         self._http = guarded_client(allow_private=settings.allow_private_networks)
@@ -225,6 +229,27 @@ class App:
         from functions.services.accounts import AccountStore  # 0.5 ms, and most ticks need no accounts
 
         return AccountStore(self.store, clock=self.now)
+
+    @cached_property
+    def signer(self) -> "Signer":
+        """What sessions, rows of keys and public links are signed with."""
+        from functions.services.signing import Signer  # as above: no tick signs anything
+
+        return Signer(self.store, self._signing_secrets, new_secret=new_secret)
+
+    @cached_property
+    def keys(self) -> "KeyStore":
+        """The API keys."""
+        from functions.services.keys import KeyStore
+
+        return KeyStore(
+            self.store,
+            self.signer,
+            clock=self.now,
+            new_id=new_id,
+            new_secret=new_secret,
+            refusal=self._keys_refusal,
+        )
 
     async def publish_event(self, event: Event, *, forward: bool = True) -> "PublishResult":
         """Deliver *event* to its subscribers and, with *forward*, to the topic for programs outside."""

@@ -12,7 +12,7 @@ from functions.cli.console import Cell, Screen
 from functions.cli.options import format_local
 from functions.cli.session import CliContext
 from functions.cli.tasks import PRINCIPAL_NAME
-from functions.domain.access import ADMINISTRATOR, ApiKey, AuditEntry, AuditVerb, Scope
+from functions.domain.access import ADMINISTRATOR, ApiKey, AuditEntry, AuditVerb, ListedKey, Scope
 from functions.domain.alerts.routing import ChannelPreferences
 from functions.domain.credits import Account
 from functions.domain.events import Event
@@ -211,16 +211,9 @@ async def create_key(
     context: CliContext, *, name: str, scopes: Sequence[Scope], owner: str, expires: datetime | None
 ) -> int:
     """Create a key and show its token once."""
-    key, token = await access.create_key(
-        context.store,
-        name=name,
-        scopes=tuple(scopes),
-        owner=owner,
-        expires_at=expires,
-        by=PRINCIPAL,
-        now=context.now(),
-        new_id=context.new_id,
-        new_secret=context.app.new_secret,
+    context.make_signing_secret()
+    key, token = await context.app.keys.create(
+        name=name, scopes=tuple(scopes), owner=owner, expires_at=expires, by=PRINCIPAL
     )
     await _audit_key(context, "key issued", key)
     data = {"key": key.model_dump(mode="json", by_alias=True), "token": token}
@@ -230,7 +223,7 @@ async def create_key(
 
 async def list_keys(context: CliContext) -> int:
     """Show all keys, newest first."""
-    found = await access.list_keys(context.store, by=PRINCIPAL)
+    found = await context.app.keys.list_keys(by=PRINCIPAL)
     rows = [
         (
             key.id,
@@ -251,15 +244,19 @@ async def list_keys(context: CliContext) -> int:
 
 async def revoke_key(context: CliContext, *, key_id: str) -> int:
     """Revoke a key permanently."""
-    key = await access.revoke_key(context.store, key_id, by=PRINCIPAL, now=context.now())
+    key = await context.app.keys.revoke(key_id, by=PRINCIPAL)
     await _audit_key(context, "key revoked", key)
     context.screen.show(key.model_dump(mode="json", by_alias=True), [f"{key.name} is revoked"])
     return 0
 
 
-def _key_state(key: ApiKey, now: datetime) -> Cell:
+def _key_state(key: ListedKey, now: datetime) -> Cell:
     if key.revoked_at is not None:
         return Cell("revoked", "red")
+    if key.signature == "invalid":
+        return Cell("refused: not signed", "red")
+    if key.signature == "previous" and key.is_active(now):
+        return Cell("active, signed by the secret being retired", "yellow")
     return Cell("active", "green") if key.is_active(now) else Cell("expired", "dim")
 
 

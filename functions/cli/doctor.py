@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
 from functions.cli.options import format_duration
-from functions.cli.session import CliContext
+from functions.cli.session import LOCAL_STORES, CliContext
+from functions.domain.access import ADMINISTRATOR
 from functions.domain.storage import Document, StoreStats, TaskFilter, WriteStatus
 from functions.domain.task import Task
 from functions.domain.types import Status
@@ -60,6 +62,9 @@ async def _run_checks(context: CliContext, *, send: bool) -> AsyncIterator[Findi
     if settings.cron_secret_previous is not None:
         text = "CRON_SECRET_PREVIOUS is still accepted"
         yield Finding("secrets", "warn", text, "unset it when every caller uses the new one")
+    yield _check_signing(context)
+    for finding in _check_file_modes(context):
+        yield finding
     yield Finding("zones", "ok", f"tzdata {version('tzdata')}")
     is_reachable = True
     async for finding in _check_store(context):
@@ -67,6 +72,8 @@ async def _run_checks(context: CliContext, *, send: bool) -> AsyncIterator[Findi
         yield finding
     if is_reachable:
         async for finding in _check_tasks(context):
+            yield finding
+        async for finding in _check_keys(context):
             yield finding
     async for finding in _check_channels(context, send=send):
         yield finding
@@ -77,6 +84,55 @@ def _check_secret(context: CliContext) -> Finding:
         remedy = "set CRON_SECRET where the function runs: openssl rand -hex 32"
         return Finding("secrets", "warn", "CRON_SECRET is not set; serve creates its own", remedy)
     return Finding("secrets", "ok", "CRON_SECRET is long enough")
+
+
+def _check_signing(context: CliContext) -> Finding:
+    """Check that there is a secret that sessions and keys are signed with, outside the store."""
+    settings = context.settings
+    if settings.signing_secret is None:
+        remedy = "set SIGNING_SECRET, to one value here and where the function runs: openssl rand -hex 32"
+        if settings.api_key is None and settings.store_url.startswith(LOCAL_STORES):
+            return Finding("signing", "ok", "no SIGNING_SECRET yet: serve and keys create make one here")
+        if settings.api_key is None:
+            return Finding(
+                "signing", "warn", "SIGNING_SECRET is not set: no key can be made or checked", remedy
+            )
+        text = "SIGNING_SECRET is derived from API_KEY: another API_KEY ends all keys and sessions"
+        return Finding("signing", "warn", text, remedy)
+    if settings.signing_secret_previous is not None:
+        text = "what SIGNING_SECRET_PREVIOUS signed is still accepted"
+        return Finding("signing", "warn", text, "unset it when keys list shows no key of it")
+    return Finding("signing", "ok", "SIGNING_SECRET is set")
+
+
+def _check_file_modes(context: CliContext) -> Iterator[Finding]:
+    """Check that others on this machine cannot read the files of the store."""
+    place = context.settings.store_url.partition(":///")[2]
+    if not context.settings.store_url.startswith(LOCAL_STORES) or not place:
+        return
+    file = Path(place)
+    open_files = [
+        one
+        for one in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm", ".bak")))
+        if one.exists() and one.stat().st_mode & 0o077
+    ]
+    if open_files:
+        text = f"others on this machine can read {_first_names([one.name for one in open_files])}"
+        yield Finding("files", "warn", text, f"chmod go= {' '.join(map(str, open_files))}")
+
+
+async def _check_keys(context: CliContext) -> AsyncIterator[Finding]:
+    """Check that every key that could be used is signed."""
+    found = [
+        key for key in await context.app.keys.list_keys(by=ADMINISTRATOR) if key.is_active(context.now())
+    ]
+    if refused := [f"{key.id} ({key.name})" for key in found if key.signature == "invalid"]:
+        text = f"without a valid signature, so refused: {_first_names(refused)}"
+        remedy = (
+            context.app.keys.problem
+            or "make new ones with keys create, and revoke these: they are older, or another's"
+        )
+        yield Finding("keys", "warn", text, remedy)
 
 
 async def _check_store(context: CliContext) -> AsyncIterator[Finding]:

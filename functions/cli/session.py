@@ -1,6 +1,9 @@
 """The context of one command: its settings, store and screen, each made when it is first needed."""
 
+import os
+import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import cast
@@ -10,11 +13,13 @@ from functions.app.application import App
 from functions.cli.console import Screen
 from functions.config.settings import Settings
 from functions.domain.task import Task
-from functions.errors import InputError
+from functions.errors import InputError, SettingsError
 from functions.interfaces import Store
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 STATE_FOLDER = PROJECT_ROOT / ".cronfire"  # local state, never committed
+SIGNING_FILE = "signing-secret"  # for a store on this machine, whose users set no SIGNING_SECRET
+LOCAL_STORES = ("sqlite:", "json:")
 
 
 class CliContext:
@@ -31,10 +36,12 @@ class CliContext:
         screen: Screen,
         *,
         clock: Callable[[], datetime] = application.now,
+        state_folder: Path = STATE_FOLDER,
     ) -> None:
         self.environment = environment
         self.screen = screen
         self._clock = clock
+        self._signing_file = state_folder / SIGNING_FILE
         self._settings: Settings | None = None
         self._app: App | None = None
 
@@ -50,8 +57,40 @@ class CliContext:
     def settings(self) -> Settings:
         """The settings; raises SettingsError when one is wrong."""
         if self._settings is None:
-            self._settings = Settings.from_env(self.environment, serves_http=False)
+            self._settings = Settings.from_env(
+                {**self.environment, **self.local_signing_secret()}, serves_http=False
+            )
         return self._settings
+
+    def local_signing_secret(self, *, create: bool = False) -> Mapping[str, str]:
+        """Return SIGNING_SECRET as it is kept in a file for stores on this machine; empty where it is set.
+
+        `serve` and the other commands take the same one. A deployed function does not see the file, so for
+        its store the setting is needed.
+
+        Args:
+            create: Whether to make the file when there is none.
+        """
+        if self._is_set("SIGNING_SECRET") or not self._has_local_store():
+            return {}
+        if create:
+            return {"SIGNING_SECRET": read_or_create_secret(self._signing_file, "SIGNING_SECRET")}
+        with suppress(OSError):
+            if kept := self._signing_file.read_text().strip():
+                return {"SIGNING_SECRET": kept}
+        return {}
+
+    def make_signing_secret(self) -> None:
+        """Make the file of `local_signing_secret` where otherwise nothing could be signed."""
+        if not self._is_set("API_KEY"):
+            self.local_signing_secret(create=True)
+
+    def _is_set(self, name: str) -> bool:
+        return any(self.environment.get(one, "").strip() for one in (name, f"{name}_FILE"))
+
+    def _has_local_store(self) -> bool:
+        default = Settings.model_fields["store_url"].default
+        return (self.environment.get("STORE_URL", "").strip() or default).startswith(LOCAL_STORES)
 
     @property
     def app(self) -> App:
@@ -89,3 +128,20 @@ class CliContext:
         """Close what was opened."""
         if self._app is not None:
             await self._app.close()
+
+
+def read_or_create_secret(file: Path, name: str = "CRON_SECRET") -> str:
+    """Return the secret in *file*; created the first time, readable by its owner only.
+
+    Raises:
+        SettingsError: The file cannot be made or read.
+    """
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w") as opened:
+                opened.write(secrets.token_urlsafe(32))
+        return file.read_text().strip()
+    except OSError as exc:
+        raise SettingsError(f"{name} is not set and cannot be saved in {file} ({exc.strerror})") from exc

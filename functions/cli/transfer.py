@@ -117,6 +117,8 @@ def _result_lines(done: ImportResult, *, dry_run: bool) -> Iterator[str]:
     for text, totals in (("unchanged", done.unchanged), ("replaced", done.replaced)):
         if totals != RecordCounts():
             yield f"{text}: {_format_counts(totals)}"
+    if done.left_out:
+        yield f"left out: {done.left_out}; keys belong to the store that they were made in, so make new ones"
     if done.refused:
         yield f"refused: {len(done.refused)}"
     if done.created.runs:

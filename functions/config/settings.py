@@ -277,6 +277,7 @@ class FeishuSettings(BaseModel):
         feishu_app_id: The app, `cli_...`; None when there is none.
         feishu_app_secret: The secret of the app; None when there is none.
         feishu_base_url: The address of the API; Lark has another one than Feishu.
+        bitable_keys: Whether rows of API keys may lie in a base, which people share.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
@@ -284,6 +285,7 @@ class FeishuSettings(BaseModel):
     feishu_app_id: str | None = None
     feishu_app_secret: SecretStr | None = None
     feishu_base_url: HttpUrl = Field("https://open.feishu.cn", description=HTTP_URL)
+    bitable_keys: Flag = Field(False, strict=True, description="1, 0, true or false")
 
 
 def feishu_problems(values: Mapping[str, str]) -> list[str]:
@@ -320,6 +322,8 @@ class Settings(ChannelConfig, TaskSettings, ScaleSettings, AgentSettings, Feishu
         oidc_audience: The accepted audiences of Google's ID tokens; empty means no ID token is accepted.
         oidc_service_accounts: The accounts that may call with an ID token; not empty with an audience.
         api_key: The first administrator's key, to create others with; None for only those in the store.
+        signing_secret: Sessions, rows of keys and public links are signed with keys derived from it.
+        signing_secret_previous: The secret being retired: what it signed is accepted as well.
         firestore_emulator_host: `host:port` of an emulator to use instead of Google.
         tick_budget_seconds: A tick answers within it, unless the caller is Cloud Scheduler.
     """
@@ -329,6 +333,12 @@ class Settings(ChannelConfig, TaskSettings, ScaleSettings, AgentSettings, Feishu
     oidc_audience: NameList = ()
     oidc_service_accounts: NameList = ()
     api_key: SecretStr | None = Field(
+        None, min_length=MIN_SECRET_CHARS, description=f"at least {MIN_SECRET_CHARS} characters"
+    )
+    signing_secret: SecretStr | None = Field(
+        None, min_length=MIN_SECRET_CHARS, description=f"at least {MIN_SECRET_CHARS} characters"
+    )
+    signing_secret_previous: SecretStr | None = Field(
         None, min_length=MIN_SECRET_CHARS, description=f"at least {MIN_SECRET_CHARS} characters"
     )
     store_url: str = Field(
@@ -375,6 +385,21 @@ class Settings(ChannelConfig, TaskSettings, ScaleSettings, AgentSettings, Feishu
             raise SettingsError(" ".join(problems))
         settings.read_task_environment(env)
         return settings
+
+    def signing_secrets(self) -> tuple[str, ...]:
+        """Return what signing keys are derived from, the one in use first; empty when nothing is set.
+
+        API_KEY is the last: its holder is the administrator, who may make keys anyway, and where it was the
+        only one before, what it signed stays valid.
+        """
+        given = (self.signing_secret, self.signing_secret_previous, self.api_key)
+        return tuple(dict.fromkeys(value for one in given if (value := unwrap(one))))
+
+    def keys_refusal(self) -> str:
+        """Return why the store keeps no API keys; empty when it does."""
+        if not self.store_url.startswith(BITABLE_SCHEME) or self.bitable_keys:
+            return ""
+        return "A Feishu base is shared, so it keeps no keys: sign in with API_KEY, or set BITABLE_KEYS=1"
 
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value, those of tasks included, for masking in all output."""

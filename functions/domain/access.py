@@ -1,10 +1,12 @@
 """API keys and their principals, and the audit trail of what these changed."""
 
-from collections.abc import Sequence
+import hmac
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -14,6 +16,7 @@ Scope = Literal["read", "run", "write", "admin"]
 
 KEY_PREFIX = "cf_"  # by which users, and scanners of leaked secrets, recognise a key
 MAX_TOKEN_CHARS = 200  # nothing longer is worth hashing
+MAX_KEY_ID_CHARS = 32
 CHECK_CHARS = 6  # of 16 million guesses one passes; they are no secret, and prove nothing
 
 _IMPLIED_SCOPES: dict[Scope, frozenset[Scope]] = {
@@ -47,6 +50,27 @@ class ApiKey(Model):
     def is_active(self, now: datetime) -> bool:
         """Whether it is neither revoked nor expired at *now*."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+KeySignature = Literal["current", "previous", "invalid"]
+
+
+class ListedKey(ApiKey):
+    """A key as it is listed.
+
+    Attributes:
+        signature: current, or previous: by a secret being retired, until the key is used. A key whose row
+            has no valid signature (it was made before rows were signed, with a secret that is gone, or by a
+            writer of the store) is refused: revoke it and make another one.
+    """
+
+    signature: KeySignature
+
+
+def row_mac(secret: bytes, row: Mapping[str, Any]) -> str:
+    """Return the MAC of a key's *row*, all of its fields but the MAC itself, under *secret*."""
+    text = json.dumps(row, sort_keys=True, separators=(",", ":"))
+    return hmac.new(secret, text.encode(), sha256).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +122,14 @@ def is_well_formed(token: str) -> bool:
     )
 
 
+def key_id_of(token: str) -> str | None:
+    """Return the public name of the key *token*; None when it cannot be a key."""
+    if not is_well_formed(token):
+        return None
+    name = token.removeprefix(KEY_PREFIX).partition("_")[0]
+    return name if name.isascii() and name.isalnum() and len(name) <= MAX_KEY_ID_CHARS else None
+
+
 def _check_characters(unchecked: str) -> str:
     return sha256(b"check " + unchecked.encode("utf-8", "surrogatepass")).hexdigest()[:CHECK_CHARS]
 
@@ -114,7 +146,7 @@ def parse_bearer_token(authorization: Sequence[str]) -> str | None:
 
 
 def hash_token(token: str) -> str:
-    """The hash a key is stored under. A plain one will do: a key is 256 random bits, not a password."""
+    """The hash that is stored of a key. A plain one will do: a key is 256 random bits, not a password."""
     return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -84,7 +84,7 @@ class FixedCost:
 # What infra/ makes. The free amounts of jobs are for a billing account, the others for a project.
 FIXED_COSTS = (
     FixedCost("Cloud Scheduler jobs", 1, 3, 0.10),
-    FixedCost("secret versions", 3, 6, 0.06),
+    FixedCost("secret versions", 5, 6, 0.06),
     FixedCost("alert conditions", 3, 0, 0.10),
     FixedCost("GiB of images in Artifact Registry, one for each deploy that is kept", 0.3, 0.5, 0.10),
 )

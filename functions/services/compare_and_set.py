@@ -49,6 +49,8 @@ async def update_document(
     kind: DocumentKind,
     document_id: str,
     decide: Callable[[Document | None], dict[str, Any] | None],
+    *,
+    expire_at: datetime | None = None,
 ) -> None:
     """Write the data that *decide* returns for the document as it is stored, or for None without one.
 
@@ -65,7 +67,7 @@ async def update_document(
         if data is None:
             return True
         revision = found[0].revision if found else None
-        [written] = await store.put_documents([Document(kind, document_id, data, revision)])
+        [written] = await store.put_documents([Document(kind, document_id, data, revision, expire_at)])
         return True if written.status is WriteStatus.APPLIED else None
 
     await compare_and_set(attempt, subject=document_id)

@@ -1,6 +1,5 @@
-"""Small documents of the installation itself: its signing secret, and the idempotency keys of requests."""
+"""Small documents of the installation itself: the idempotency keys of requests, and sessions that ended."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -8,30 +7,6 @@ from functions.domain.storage import Document, WriteStatus
 from functions.errors import InputError
 from functions.interfaces import DocumentStore
 from functions.services.compare_and_set import update_document
-
-SIGNING_DOCUMENT_ID = "signing"
-
-
-async def get_signing_secret(store: DocumentStore, *, new_secret: Callable[[], str]) -> str:
-    """Return the secret that sessions and public links are signed with.
-
-    It is none of the settings' secrets, so that rotating those breaks no link. When several processes make
-    one at the same moment, the first write counts.
-
-    Raises:
-        StoreUnavailableError: It can be neither read nor written.
-    """
-    secret = ""
-
-    def decide(document: Document | None) -> dict[str, object] | None:
-        nonlocal secret
-        stored = document.data.get("secret") if document else None
-        secret = stored if isinstance(stored, str) and stored else new_secret()
-        return None if secret == stored else {"secret": secret}
-
-    await update_document(store, "meta", SIGNING_DOCUMENT_ID, decide)
-    return secret
-
 
 # Idempotency keys: each is kept for a day with a digest of its first request.
 
@@ -55,3 +30,50 @@ async def is_duplicate_request(store: DocumentStore, key: str, request: str, *, 
     if found and found[0].data.get("asked") != digest:
         raise InputError("Idempotency-Key: it was used for something else; make a new one")
     return True
+
+
+# Sessions that ended by signing out, one document for each key: a copy of their cookie opens nothing.
+
+MAX_ENDED_SESSIONS = 100  # of one key; beyond it all its sessions begun until now end
+
+
+async def end_session(
+    store: DocumentStore, key_id: str, session_id: str, *, began_at: int, now: datetime, lifetime: timedelta
+) -> None:
+    """End a session of the key *key_id*, which *began_at* so many seconds since 1970.
+
+    Raises:
+        StoreUnavailableError: It is not known whether it was ended.
+    """
+
+    def decide(document: Document | None) -> dict[str, object] | None:
+        ended, before = _parse_ended(document)
+        if session_id in ended or began_at < before:
+            return None
+        kept = {name: began for name, began in ended.items() if began > (now - lifetime).timestamp()}
+        if len(kept) >= MAX_ENDED_SESSIONS:
+            return {"before": int(now.timestamp()) + 1}
+        return {"ended": kept | {session_id: began_at}, "before": before}
+
+    await update_document(store, "meta", _sessions_document_id(key_id), decide, expire_at=now + lifetime)
+
+
+async def has_session_ended(store: DocumentStore, key_id: str, session_id: str, *, began_at: int) -> bool:
+    """Whether a session was ended; reads one document."""
+    found = await store.get_documents("meta", [_sessions_document_id(key_id)])
+    ended, before = _parse_ended(found[0] if found else None)
+    return session_id in ended or began_at < before
+
+
+def _sessions_document_id(key_id: str) -> str:
+    return f"sessions.{key_id}"
+
+
+def _parse_ended(document: Document | None) -> tuple[dict[str, int], int]:
+    """Return when each ended session began, and before when a session must have begun to be over."""
+    data = document.data if document else {}
+    ended, before = data.get("ended"), data.get("before")
+    sessions = {str(name): began for name, began in (ended.items() if isinstance(ended, dict) else ())}
+    return {name: began for name, began in sessions.items() if isinstance(began, int)}, (
+        before if isinstance(before, int) else 0
+    )

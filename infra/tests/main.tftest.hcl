@@ -99,7 +99,7 @@ run "the_function_is_bounded_and_gets_secrets_by_reference" {
     error_message = "Instances are not bounded, or are paid for while nothing happens."
   }
   assert {
-    condition     = toset([for one in google_cloudfunctions2_function.main.service_config[0].secret_environment_variables : one.key]) == toset(["CRON_SECRET", "API_KEY", "SLACK_WEBHOOK_URL"])
+    condition     = toset([for one in google_cloudfunctions2_function.main.service_config[0].secret_environment_variables : one.key]) == toset(["CRON_SECRET", "API_KEY", "SIGNING_SECRET", "SLACK_WEBHOOK_URL"])
     error_message = "The function does not get exactly its secrets."
   }
   assert {
@@ -111,7 +111,7 @@ run "the_function_is_bounded_and_gets_secrets_by_reference" {
     error_message = "main.py exports scheduler."
   }
   assert {
-    condition     = toset(keys(google_secret_manager_secret_iam_member.runtime)) == toset(["CRON_SECRET", "CRON_SECRET_PREVIOUS", "API_KEY", "SLACK_WEBHOOK_URL"])
+    condition     = toset(keys(google_secret_manager_secret_iam_member.runtime)) == toset(["CRON_SECRET", "CRON_SECRET_PREVIOUS", "API_KEY", "SIGNING_SECRET", "SIGNING_SECRET_PREVIOUS", "SLACK_WEBHOOK_URL"])
     error_message = "The runtime may read other secrets than its own, or not all of them."
   }
 }

@@ -19,7 +19,7 @@ from functions.app.application import App
 from functions.app.factories import StoreReader
 from functions.cli.main import main
 from functions.config.settings import Settings
-from functions.domain.access import AuditEntry, Principal
+from functions.domain.access import ADMINISTRATOR, AuditEntry
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, DocumentKind, RunBatch
 from functions.domain.task import Task, shard_of
@@ -216,7 +216,11 @@ def poison_json(path: Path) -> None:
 @pytest.fixture(params=["sqlite", "json"])
 def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     name = "tasks.db" if request.param == "sqlite" else "tasks.json"
-    return {"STORE_URL": f"{request.param}:///{tmp_path}/{name}", "CREDITS_PER_RUN": "publish_event=1"}
+    return {
+        "STORE_URL": f"{request.param}:///{tmp_path}/{name}",
+        "CREDITS_PER_RUN": "publish_event=1",
+        "API_KEY": ADMIN,
+    }
 
 
 async def fill(wired: App) -> None:
@@ -228,18 +232,7 @@ async def fill(wired: App) -> None:
         RunBatch("t.1", NOON, tuple(runs)), [ConditionalWrite(one, None) for one in tasks]
     )
     await wired.accounts.set_plan("good-owner", monthly_credits=100)
-    admin = Principal("admin", "admin", frozenset({"admin", "read", "run", "write"}))
-    await access.create_key(
-        store,
-        name="good-key",
-        scopes=("read",),
-        owner="",
-        expires_at=None,
-        by=admin,
-        now=NOON,
-        new_id=lambda: "goodkey123",
-        new_secret=lambda: "s" * 40,
-    )
+    await wired.keys.create(name="good-key", scopes=("read",), owner="", expires_at=None, by=ADMINISTRATOR)
     entry = AuditEntry(at=NOON, verb="edited", subject="good", by="good-person")
     await access.record_entry(store, entry, new_id=lambda: "e1")
 

@@ -24,7 +24,6 @@ OPTIONAL = {
 ELSEWHERE = ("tests/harness/bench/peers/", "tests/fakes/cloud_tasks_bridge.py")
 # Needed by a library of ours without an import of our own.
 NOT_IMPORTED = {
-    "cryptography",  # PyJWT's RSA; imported for types alone
     "python-multipart",  # starlette's forms
 }
 

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import secrets
 import signal
 import socket
 import sys
@@ -16,9 +15,9 @@ from pathlib import Path
 
 from functions.cli.console import replace_unprintable
 from functions.cli.serve.workers import StatusLine, TriggerLoop, WatchedFiles
-from functions.cli.session import PROJECT_ROOT, STATE_FOLDER, CliContext
+from functions.cli.session import PROJECT_ROOT, STATE_FOLDER, CliContext, read_or_create_secret
 from functions.domain.types import timezone_or_utc, to_local
-from functions.errors import InputError, SchedulerError, SettingsError, StoreError
+from functions.errors import InputError, SchedulerError, StoreError
 
 # The server: functions-framework as a child process.
 
@@ -135,14 +134,27 @@ class LogFile:
 
     def _open(self) -> RotatingFileHandler:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _create_private(self._path)
             handler = RotatingFileHandler(
                 self._path, maxBytes=self._max_bytes, backupCount=LOG_BACKUPS, encoding="utf-8"
             )
         except OSError as exc:
             raise InputError(f"--log: {self._path} cannot be written ({exc.strerror})") from None
+        handler.rotator = _rotate
         handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s"))
         return handler
+
+
+def _create_private(path: str | Path) -> None:
+    """Create the file, readable by its owner only; the mode of one that exists is its user's matter."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def _rotate(source: str, dest: str) -> None:
+    if os.path.exists(source):  # noqa: PTH110  # the handler's own interface has names
+        os.rename(source, dest)  # noqa: PTH104
+    _create_private(source)
 
 
 START_TIMEOUT_S = 30.0
@@ -299,26 +311,14 @@ def _server_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
 
 def _find_secret(context: CliContext) -> tuple[str, Mapping[str, str]]:
     """Return the secret for ticks, and the variables to add to the server's environment."""
+    signing = context.local_signing_secret(create=True)
     secret_setting = context.settings.cron_secret
     if secret_setting is not None:
-        return secret_setting.get_secret_value(), {}
+        return secret_setting.get_secret_value(), signing
     file = STATE_FOLDER / "secret"
     secret = read_or_create_secret(file)
     context.screen.write_line(f"CRON_SECRET is not set; the one in {_display_path(file)} is used.")
-    return secret, {"CRON_SECRET": secret}
-
-
-def read_or_create_secret(file: Path) -> str:
-    """Return the secret in *file*; created the first time, readable by its owner only."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w") as opened:
-                opened.write(secrets.token_urlsafe(32))
-        return file.read_text().strip()
-    except OSError as exc:
-        raise SettingsError(f"CRON_SECRET is not set and cannot be saved in {file} ({exc.strerror})") from exc
+    return secret, {"CRON_SECRET": secret, **signing}
 
 
 def _display_path(file: Path) -> Path:

@@ -87,7 +87,7 @@ class JsonFile:
         return mark
 
     def _write(self, content: bytes) -> VersionStamp:
-        with self._temporary.open("wb") as file:
+        with os.fdopen(_open_private(self._temporary), "wb") as file:
             file.write(content)
             file.flush()
             with suppress(FileNotFoundError):
@@ -109,6 +109,11 @@ class JsonFile:
             return self.path.stat().st_mtime_ns > self.backup.stat().st_mtime_ns
         except FileNotFoundError:
             return self.path.exists()
+
+
+def _open_private(path: Path) -> int:
+    """Open a file for writing anew; one that did not exist is readable by its owner only."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
 
 
 def saved_at(stamp: VersionStamp) -> datetime:
@@ -146,7 +151,7 @@ def hold_lock(path: Path, *, timeout_s: float, shared: bool = False) -> Iterator
         OSError: The lock file cannot be made. A reader then goes without it: no process can write there.
     """
     try:
-        lock = os.open(lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        lock = os.open(lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as exc:
         if not shared or exc.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise

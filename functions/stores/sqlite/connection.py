@@ -1,10 +1,11 @@
 """One SQLite file, open in a thread of its own; calls are bounded in time, errors are StoreErrors."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -73,6 +74,16 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def _create_private(path: str) -> None:
+    """Create the file, readable by its owner only; SQLite gives its -wal and -shm files the same mode.
+
+    The mode of a file that exists stays. What cannot be created here is reported by SQLite.
+    """
+    if path != ":memory:":
+        with suppress(OSError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 T = TypeVar("T")
@@ -169,6 +180,7 @@ class SqliteConnection:
 
     def _get_connection(self) -> sqlite3.Connection:
         if self._connection is None:
+            _create_private(self.path)
             connection = sqlite3.connect(self.path, timeout=self._lock_timeout_s, isolation_level=None)
             try:
                 self._prepare(connection, self.path)

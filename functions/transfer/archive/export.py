@@ -20,6 +20,7 @@ from functions.transfer.archive.format import (
     document_line,
     end_line,
     header_line,
+    is_local,
     run_line,
     task_line,
 )
@@ -116,6 +117,8 @@ class _Exporter:
     async def _write_documents(self) -> None:
         for kind in DOCUMENT_KINDS:
             async for document in iter_documents(self._store, kind):
+                if is_local(document):
+                    continue
                 self._file.write(document_line(document))
                 self._result.counts.documents += 1
             self._on_progress(self._result.counts)

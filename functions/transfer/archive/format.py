@@ -27,9 +27,19 @@ from functions.errors import InputError
 
 VERSION = 1
 DOCUMENT_KINDS: tuple[DocumentKind, ...] = get_args(DocumentKind)
+# Rows of keys are signed for one installation, and what signs sessions or says which have ended is its own.
+LOCAL_KINDS: frozenset[DocumentKind] = frozenset({"keys"})
+LOCAL_META = ("signing", "sessions.")
 RECORD_KINDS = ("cronfire", "document", "task", "run", "end")
 INVALID = "fault"
 MAX_LINE_BYTES = 8_000_000  # no store has a larger record
+
+
+def is_local(document: Document) -> bool:
+    """Whether *document* belongs to one installation: it is neither exported nor imported."""
+    return document.kind in LOCAL_KINDS or (
+        document.kind == "meta" and (document.id == LOCAL_META[0] or document.id.startswith(LOCAL_META[1]))
+    )
 
 
 class ArchiveHeader(Model):

@@ -23,7 +23,14 @@ from functions.domain.types import Model
 from functions.errors import InputError, StoreUnavailableError
 from functions.interfaces import Store
 from functions.services.paging import iter_runs
-from functions.transfer.archive.format import INVALID, ArchiveRecord, RecordCounts, check_header, read_records
+from functions.transfer.archive.format import (
+    INVALID,
+    ArchiveRecord,
+    RecordCounts,
+    check_header,
+    is_local,
+    read_records,
+)
 
 # Writing the records of an archive, a batch at a time.
 
@@ -196,6 +203,7 @@ class ImportResult:
 
     Attributes:
         total: How many records the file has, those that stand there twice counted twice.
+        left_out: How many records belong to the installation that made them, such as its keys.
         refused: What is in the store already, and differs.
         problems: Lines that cannot be read, each with its number; all others were.
     """
@@ -204,6 +212,7 @@ class ImportResult:
     created: RecordCounts = field(default_factory=RecordCounts)
     unchanged: RecordCounts = field(default_factory=RecordCounts)
     replaced: RecordCounts = field(default_factory=RecordCounts)
+    left_out: int = 0
     refused: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -219,6 +228,7 @@ class _Survey:
 
     counts: RecordCounts = field(default_factory=RecordCounts)
     end: RecordCounts | None = None
+    left_out: int = 0
     latest_lines: dict[str, int] = field(default_factory=dict)
     ticks: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
@@ -246,7 +256,7 @@ async def import_archive(
         StoreUnavailableError: The store does not answer; do it again, and it goes on from there.
     """
     survey = _survey(path)
-    imported = ImportResult(total=survey.counts, problems=survey.problems)
+    imported = ImportResult(total=survey.counts, left_out=survey.left_out, problems=survey.problems)
     restorer = RecordRestorer(store, survey.ticks, replace=replace, dry_run=dry_run)
     for kinds in (("document",), ("run",), ("task",)):
         for batch in _iter_batches(path, kinds, survey):
@@ -293,7 +303,7 @@ def _survey_record(survey: _Survey, record: ArchiveRecord) -> None:
             record.parse_run()
             survey.counts.runs += 1
         case "document":
-            record.parse_document()
+            survey.left_out += is_local(record.parse_document())
             survey.counts.documents += 1
         case "end":
             figures = (record.fields.get(name) for name in ("tasks", "runs", "documents"))
@@ -313,6 +323,8 @@ def _iter_batches(path: Path, kinds: tuple[str, ...], survey: _Survey) -> Iterat
             ]()
         except InputError:
             continue  # the survey has reported it
+        if line.kind == "document" and is_local(one):
+            continue
         if line.kind == "task" and survey.latest_lines.get(one.id, line.number) != line.number:
             continue
         batch.append(one)

@@ -109,22 +109,18 @@ def _require_read(principal: Principal) -> None:
 @key_router.get("", responses=error_responses(), summary="List keys")
 async def list_keys(principal: CurrentPrincipal, dependencies: Dependencies) -> KeyList:
     """Return all keys, newest first, without their tokens, which are not stored."""
-    return KeyList(keys=await access.list_keys(dependencies.store, by=principal))
+    return KeyList(keys=await dependencies.keys.list_keys(by=principal))
 
 
 @key_router.post("", status_code=201, responses=error_responses(), summary="Create a key")
 async def create_key(principal: CurrentPrincipal, dependencies: Dependencies, body: KeyRequest) -> KeyCreated:
     """Create a key. Its token is in this response only."""
-    key, token = await access.create_key(
-        dependencies.store,
+    key, token = await dependencies.keys.create(
         name=body.name,
         scopes=body.scopes,
         owner=body.owner,
         expires_at=body.expires_at,
         by=principal,
-        now=dependencies.now(),
-        new_id=dependencies.new_id,
-        new_secret=dependencies.new_secret,
     )
     entry = AuditEntry(
         at=dependencies.now(), verb="key issued", subject=key.id, by=principal.name, note=key.name
@@ -140,7 +136,7 @@ async def revoke_key(
     key_id: Annotated[str, Path(alias="id", min_length=1, max_length=32)],
 ) -> ApiKey:
     """Revoke a key permanently, effective at once."""
-    key = await access.revoke_key(dependencies.store, key_id, by=principal, now=dependencies.now())
+    key = await dependencies.keys.revoke(key_id, by=principal)
     entry = AuditEntry(
         at=dependencies.now(), verb="key revoked", subject=key.id, by=principal.name, note=key.name
     )

@@ -26,10 +26,11 @@ from functions.domain.storage import VersionedTask
 from functions.domain.task import TaskSpec
 from functions.domain.token_bucket import TokenBucket
 from functions.interfaces import Store
-from functions.services import access
 from functions.services.accounts import AccountStore
 from functions.services.channels import ChannelService
 from functions.services.events import PublishResult
+from functions.services.keys import KeyStore
+from functions.services.signing import Signer
 from functions.services.tasks import TaskService
 from functions.taskfiles.validation import check_task
 from functions.web.api.errors import FieldProblem, ProblemError
@@ -75,6 +76,12 @@ class ApiDependencies(Protocol):
 
     @property
     def accounts(self) -> AccountStore: ...
+
+    @property
+    def signer(self) -> Signer: ...
+
+    @property
+    def keys(self) -> KeyStore: ...
 
     @property
     def dispatcher(self) -> ChannelTester: ...
@@ -176,13 +183,16 @@ class ApiAuth:
     Args:
         admin_key: The first administrator's key, from the settings; None when there is none.
         clock: A monotonic clock, in seconds.
+
+    Attributes:
+        admin_key_hash: The digest of that key; None without one.
     """
 
     def __init__(
         self, dependencies: ApiDependencies, *, admin_key: str | None, clock: Callable[[], float]
     ) -> None:
         self._dependencies = dependencies
-        self._admin_key_hash = None if admin_key is None else hash_token(admin_key)
+        self.admin_key_hash = None if admin_key is None else hash_token(admin_key)
         self._rate_limiter = RateLimiter(clock=clock)
         self._failures = RateLimiter(clock=clock, per_minute=FAILURES_PER_MINUTE, burst_size=FAILURE_BURST)
 
@@ -213,9 +223,7 @@ class ApiAuth:
             return ADMINISTRATOR
         address = client_address(request)
         if is_well_formed(token) and self._may_read(address):
-            principal = await access.find_principal(
-                self._dependencies.store, token, now=self._dependencies.now()
-            )
+            principal = await self._dependencies.keys.find(token)
             if principal is not None:
                 return principal
         if wait_s := self._failures.retry_after(address):
@@ -227,8 +235,8 @@ class ApiAuth:
 
     def is_admin_key(self, token_hash: str) -> bool:
         """Whether *token_hash* is the digest of the first administrator's key."""
-        return self._admin_key_hash is not None and hmac.compare_digest(
-            token_hash.encode("utf-8", "replace"), self._admin_key_hash.encode()
+        return self.admin_key_hash is not None and hmac.compare_digest(
+            token_hash.encode("utf-8", "replace"), self.admin_key_hash.encode()
         )
 
     def limit(self, principal: Principal) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from functions.domain.access import ApiKey, AuditEntry, Scope
+from functions.domain.access import ApiKey, AuditEntry, ListedKey, Scope
 from functions.domain.run import Run
 from functions.domain.schedule.parse import ClockChange
 from functions.domain.task import Task
@@ -169,7 +169,7 @@ class KeyCreated(Schema):
 class KeyList(Schema):
     """Keys, newest first."""
 
-    keys: list[ApiKey]
+    keys: list[ListedKey]
 
 
 class AuditPage(Schema):

@@ -20,7 +20,7 @@ SERVER_ERROR = 500
 def add_dashboard(app: FastAPI, dependencies: ApiDependencies) -> None:
     """Add the pages under `/dashboard` to *app*, which has the API already."""
     app.state.sessions = Sessions(dependencies, app.state.auth)
-    app.state.public_links = public.PublicLinks(dependencies, app.state.sessions.secret)
+    app.state.public_links = public.PublicLinks(dependencies)
     for module in (views, public, tasks):
         app.include_router(module.router)
     app.add_exception_handler(LoginRequiredError, redirect_to_login)

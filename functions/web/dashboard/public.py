@@ -39,19 +39,20 @@ LinkName = Annotated[str, Path(max_length=200)]
 class PublicLinks:
     """Signs public links, and caches their responses."""
 
-    def __init__(self, dependencies: ApiDependencies, secret: Callable[[], Awaitable[str]]) -> None:
+    def __init__(self, dependencies: ApiDependencies) -> None:
         self._dependencies = dependencies
-        self._secret = secret
         self._cache: OrderedDict[tuple[LinkKind, str], tuple[datetime, Response]] = OrderedDict()
 
     async def sign_name(self, kind: LinkKind, subject: str) -> str:
         """Return the signed name of *subject*, a task's id or a tag.
 
-        For the tag `shop` it is `shop.SIGNATURE`, and `shop.2-SIGNATURE` once two were revoked.
+        For the tag `shop` it is `shop.SIGNATURE`, and `shop.2-SIGNATURE` once two were revoked; empty when
+        there is no secret to sign with.
         """
-        return await self._sign(
-            kind, subject, await count_revocations(self._dependencies.store, kind, subject)
-        )
+        if not self._dependencies.signer.is_ready:
+            return ""
+        revoked = await count_revocations(self._dependencies.store, kind, subject)
+        return (await self._sign(kind, subject, revoked))[0]
 
     async def verify_name(self, kind: LinkKind, name: str) -> str:
         """Return the subject of a signed name. A wrong signature costs no read.
@@ -62,17 +63,23 @@ class PublicLinks:
         subject, _, signature = name.rpartition(".")
         number = signature.rpartition("-")[0] or "0"
         revoked = int(number) if number.isascii() and number.isdigit() and len(number) < MAX_DIGITS else 0
-        is_signed = hmac.compare_digest(name.encode(), (await self._sign(kind, subject, revoked)).encode())
+        presented = name.encode("utf-8", "replace")
+        valid = await self._sign(kind, subject, revoked) if self._dependencies.signer.is_ready else []
+        is_signed = any(hmac.compare_digest(presented, one.encode("utf-8", "replace")) for one in valid)
         if not is_signed or revoked != await count_revocations(self._dependencies.store, kind, subject):
             raise NotFoundError("There is nothing at this address")
         return subject
 
-    async def _sign(self, kind: LinkKind, subject: str, revoked: int) -> str:
+    async def _sign(self, kind: LinkKind, subject: str, revoked: int) -> list[str]:
+        """Return the name as it is signed now, then as secrets being retired sign it."""
         text, prefix = (
             (f"{kind}\n{revoked}\n{subject}", f"{revoked}-") if revoked else (f"{kind} {subject}", "")
         )
-        signed = hmac.new((await self._secret()).encode(), text.encode(), sha256)
-        return f"{subject}.{prefix}{signed.hexdigest()[:SIGNATURE_CHARS]}"
+        return [
+            f"{subject}.{prefix}{signed.hexdigest()[:SIGNATURE_CHARS]}"
+            for keys in await self._dependencies.signer.keys()
+            for signed in [hmac.new(keys.link, text.encode("utf-8", "replace"), sha256)]
+        ]
 
     async def get_response(
         self, kind: LinkKind, name: str, build: Callable[[str], Awaitable[Response]]

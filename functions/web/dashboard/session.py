@@ -1,21 +1,22 @@
 """Sessions: a signed cookie in exchange for an API key, and a CSRF token for every form."""
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from hashlib import sha256
 
-from itsdangerous import BadSignature, URLSafeTimedSerializer
+from itsdangerous import BadSignature, URLSafeSerializer
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.domain.access import ADMINISTRATOR, Principal, hash_token
-from functions.services import access
-from functions.services.meta import get_signing_secret
+from functions.domain.access import ADMINISTRATOR, Principal
+from functions.services.meta import end_session, has_session_ended
 from functions.web.api.dependencies import ApiAuth, ApiDependencies
 
 COOKIE_NAME = "cronfire_session"
-SESSION_LIFETIME_S = 7 * 86_400
+SESSION_LIFETIME = timedelta(days=7)
 COOKIE_PATH = "/dashboard"
+MAX_COOKIE_CHARS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,37 +25,45 @@ class Session:
 
     Attributes:
         csrf_token: The token that every form of this session must send.
+        id: Random, so that this session can be ended and no other.
+        began_at: Seconds since 1970.
     """
 
     principal: Principal
-    csrf_token: str
+    csrf_token: str = field(repr=False)
+    id: str = ""
+    began_at: int = 0
 
 
 class Sessions:
-    """Creates and reads sessions. The cookie is signed and holds the digest of a key, never the key."""
+    """Creates, reads and ends sessions.
+
+    The cookie says which key, which session and since when, and is signed with a key derived from a secret
+    outside the store. Nothing that the store holds is in it, nor enough to make one. Of the administrator
+    the signature includes API_KEY, so that another value ends the sessions of the old one.
+
+        ["k3f9a0c2d1e4b5f6", "9b1d...", 1795867200]      before it is encoded and signed
+    """
 
     def __init__(self, dependencies: ApiDependencies, auth: ApiAuth) -> None:
         self._dependencies = dependencies
         self._auth = auth
-        self._secret = ""
 
-    async def secret(self) -> str:
-        """Return the installation's signing secret; read from the store once a process."""
-        if not self._secret:
-            self._secret = await get_signing_secret(
-                self._dependencies.store, new_secret=self._dependencies.new_secret
-            )
-        return self._secret
+    @property
+    def problem(self) -> str:
+        """Why keys of the store open no session; empty when they do."""
+        return self._dependencies.keys.problem
 
     async def create(self, token: str, request: Request, response: Response) -> bool:
         """Sign in with the key *token*; return whether it is valid."""
         principal = await self._auth.from_token(token, request)
         if principal is None:
             return False
+        payload = [principal.id, self._dependencies.new_id(), int(self._dependencies.now().timestamp())]
         response.set_cookie(
             COOKIE_NAME,
-            (await self._signer()).dumps(hash_token(token)),
-            max_age=SESSION_LIFETIME_S,
+            (await self._serializers(principal.id))[0].dumps(payload),
+            max_age=int(SESSION_LIFETIME.total_seconds()),
             path=COOKIE_PATH,
             secure=request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https",
             httponly=True,
@@ -63,35 +72,76 @@ class Sessions:
         return True
 
     async def current(self, request: Request) -> Session | None:
-        """Return the session of *request*; None without one, or when its key has expired or is revoked."""
+        """Return the session of *request*.
+
+        None without one, when it is too old or was ended, or when its key has expired or is revoked.
+        """
         cookie = request.cookies.get(COOKIE_NAME, "")
-        if not cookie or len(cookie) > 1000:
+        if not cookie or len(cookie) > MAX_COOKIE_CHARS:
             return None
-        try:
-            digest = (await self._signer()).loads(cookie, max_age=SESSION_LIFETIME_S)
-        except BadSignature:
+        found = await self._parse(cookie)
+        if found is None:
             return None
-        principal = await self._find_principal(str(digest))
-        return None if principal is None else Session(principal, await self._csrf_token(cookie))
+        key_id, session_id, began_at = found
+        age = self._dependencies.now().timestamp() - began_at
+        if not 0 <= age < SESSION_LIFETIME.total_seconds():
+            return None
+        principal = ADMINISTRATOR
+        if key_id != ADMINISTRATOR.id:
+            known = await self._dependencies.keys.find_by_id(key_id)
+            if known is None:
+                return None
+            principal = known
+        if await has_session_ended(self._dependencies.store, key_id, session_id, began_at=began_at):
+            return None
+        return Session(principal, await self._csrf_token(cookie), session_id, began_at)
 
     async def check_csrf(self, session: Session, token: object) -> bool:
         """Whether *token*, from a form, belongs to this session."""
-        return isinstance(token, str) and hmac.compare_digest(token.encode(), session.csrf_token.encode())
-
-    @staticmethod
-    def destroy(response: Response) -> None:
-        """Delete the session's cookie."""
-        response.delete_cookie(COOKIE_NAME, path=COOKIE_PATH, httponly=True, samesite="strict")
-
-    async def _find_principal(self, token_hash: str) -> Principal | None:
-        if self._auth.is_admin_key(token_hash):
-            return ADMINISTRATOR
-        return await access.find_principal_by_hash(
-            self._dependencies.store, token_hash, now=self._dependencies.now()
+        return isinstance(token, str) and hmac.compare_digest(
+            token.encode("utf-8", "replace"), session.csrf_token.encode()
         )
 
-    async def _signer(self) -> URLSafeTimedSerializer:
-        return URLSafeTimedSerializer(await self.secret(), salt="session")
+    async def end(self, session: Session, response: Response) -> None:
+        """Sign out: end the session, for every copy of its cookie, and delete the cookie.
+
+        Raises:
+            StoreUnavailableError: It is not known whether it was ended.
+        """
+        await end_session(
+            self._dependencies.store,
+            session.principal.id,
+            session.id,
+            began_at=session.began_at,
+            now=self._dependencies.now(),
+            lifetime=SESSION_LIFETIME,
+        )
+        response.delete_cookie(COOKIE_NAME, path=COOKIE_PATH, httponly=True, samesite="strict")
+
+    async def _parse(self, cookie: str) -> tuple[str, str, int] | None:
+        """Return key, session and beginning of *cookie*; None when none of our keys signed it."""
+        if not self._dependencies.signer.is_ready:
+            return None
+        for key_id in (ADMINISTRATOR.id, ""):
+            for serializer in await self._serializers(key_id):
+                try:
+                    name, session_id, began_at = serializer.loads(cookie)
+                except BadSignature:
+                    continue
+                is_administrator = name == ADMINISTRATOR.id
+                return (name, session_id, began_at) if is_administrator == bool(key_id) else None
+        return None
+
+    async def _serializers(self, key_id: str) -> list[URLSafeSerializer]:
+        """Return what signs cookies of the key *key_id*, and what is still accepted; empty for none."""
+        keys = [keys.session for keys in await self._dependencies.signer.keys()]
+        if key_id == ADMINISTRATOR.id:
+            admin = self._auth.admin_key_hash
+            keys = [] if admin is None else [hmac.digest(key, admin.encode(), "sha256") for key in keys]
+        return [
+            URLSafeSerializer(key, salt="session", signer_kwargs={"digest_method": sha256}) for key in keys
+        ]
 
     async def _csrf_token(self, cookie: str) -> str:
-        return hmac.new((await self.secret()).encode(), f"form {cookie}".encode(), sha256).hexdigest()
+        key = (await self._dependencies.signer.keys())[0].session
+        return hmac.new(key, f"form {cookie}".encode(), sha256).hexdigest()

@@ -63,7 +63,8 @@ async def sign_in(request: Request) -> Response:
     sessions: Sessions = request.app.state.sessions
     if await sessions.create(token, request, response):
         return response
-    return _render_sign_in(request, to, fault="This key is not valid: it is wrong, revoked or expired")
+    fault = "This key is not valid: it is wrong, revoked or expired"
+    return _render_sign_in(request, to, fault=f"{fault}. {sessions.problem}".removesuffix(". "))
 
 
 @router.post("/sign-out")
@@ -71,7 +72,8 @@ async def sign_out(context: CurrentPage) -> Response:
     """Sign out."""
     await context.read_form()
     response = redirect("/dashboard/sign-in")
-    Sessions.destroy(response)
+    sessions: Sessions = context.request.app.state.sessions
+    await sessions.end(context.session, response)
     return response
 
 
@@ -117,16 +119,12 @@ async def create_key(context: CurrentPage) -> Response:
     typed = await context.read_form()
     scope = next((one for one in SCOPES if one == typed.get("scope")), SCOPES[0])
     try:
-        key, token = await access.create_key(
-            context.dependencies.store,
+        key, token = await context.dependencies.keys.create(
             name=typed.get("name", "").strip()[:100] or "unnamed",
             scopes=(scope,),
             owner=typed.get("owner", "").strip()[:100],
             expires_at=None,
             by=context.service.principal,
-            now=context.dependencies.now(),
-            new_id=context.dependencies.new_id,
-            new_secret=context.dependencies.new_secret,
         )
     except SchedulerError as exc:
         return await _render_keys(context, fault=str(exc))
@@ -140,9 +138,7 @@ async def revoke_key(
 ) -> Response:
     """Revoke a key."""
     await context.read_form()
-    key = await access.revoke_key(
-        context.dependencies.store, key_id, by=context.service.principal, now=context.dependencies.now()
-    )
+    key = await context.dependencies.keys.revoke(key_id, by=context.service.principal)
     await _audit(context, "key revoked", key.id, key.name)
     return redirect("/dashboard/keys", message=f"{key.name} is revoked")
 
@@ -150,7 +146,7 @@ async def revoke_key(
 async def _render_keys(context: CurrentPage, *, token: str = "", fault: str = "") -> Response:
     if not context.service.principal.has_scope("admin"):
         raise NotAllowedError("Keys need the scope admin")
-    found = await access.list_keys(context.dependencies.store, by=context.service.principal)
+    found = await context.dependencies.keys.list_keys(by=context.service.principal)
     return context.render(
         "keys", keys=found, token=token, fault=fault, scopes=SCOPES, message=flash_message(context.request)
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.cli.serve import command
+from functions.cli.session import read_or_create_secret
 from tests.unit.cli.conftest import Scheduler
 
 ROOT = Path(__file__).parents[3]
@@ -108,7 +108,7 @@ def test_a_port_that_is_taken_is_wrong_usage(scheduler: Scheduler) -> None:
 def test_a_generated_secret_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
     file = tmp_path / "kept" / "secret"
 
-    first, second = command.read_or_create_secret(file), command.read_or_create_secret(file)
+    first, second = read_or_create_secret(file), read_or_create_secret(file)
 
     assert first == second
     assert len(first) >= 32
@@ -116,4 +116,4 @@ def test_a_generated_secret_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 def test_two_generated_secrets_differ(tmp_path: Path) -> None:
-    assert command.read_or_create_secret(tmp_path / "a") != command.read_or_create_secret(tmp_path / "b")
+    assert read_or_create_secret(tmp_path / "a") != read_or_create_secret(tmp_path / "b")

@@ -30,7 +30,7 @@ def test_an_installation_that_works_is_well(scheduler: Scheduler, write_tasks: W
     assert 0 == said.code
     assert "FAIL" not in said.out
     assert {"ok"} == {one["status"] for one in data.data}
-    assert {"settings", "secrets", "store", "clock", "pinger", "tasks", "channels", "zones"} == {
+    assert {"settings", "secrets", "store", "clock", "pinger", "tasks", "channels", "zones", "signing"} == {
         one["check"] for one in data.data
     }
     assert SECRET not in said.out + said.err

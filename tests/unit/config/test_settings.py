@@ -42,6 +42,9 @@ def test_one_secret_is_enough() -> None:
         "feishu_app_id": None,
         "feishu_app_secret": None,
         "feishu_base_url": "https://open.feishu.cn",
+        "bitable_keys": False,
+        "signing_secret": None,
+        "signing_secret_previous": None,
         "feishu_webhook_url": None,
         "feishu_webhook_secret": None,
         "webhook_url": None,
@@ -336,6 +339,8 @@ def test_all_secrets_are_named_for_masking() -> None:
     assert {
         "CRON_SECRET",
         "CRON_SECRET_PREVIOUS",
+        "SIGNING_SECRET",
+        "SIGNING_SECRET_PREVIOUS",
         "API_KEY",
         "FEISHU_APP_SECRET",
         "FEISHU_WEBHOOK_URL",

@@ -43,7 +43,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def wired(tmp_path: Path, clock: Clock) -> AsyncIterator[App]:
-    settings = Settings.from_env({"STORE_URL": f"sqlite:///{tmp_path}/api.db"}, serves_http=False)
+    settings = Settings.from_env(
+        {"STORE_URL": f"sqlite:///{tmp_path}/api.db", "API_KEY": ADMIN}, serves_http=False
+    )
     wired = App(settings, clock=clock)
     yield wired
     await wired.close()

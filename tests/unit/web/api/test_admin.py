@@ -59,7 +59,7 @@ async def receiver(clock: Clock) -> AsyncIterator[WebhookReceiver]:
 @pytest.fixture
 async def browser(tmp_path: Path, clock: Clock, receiver: WebhookReceiver) -> AsyncIterator[Browser]:
     """A signed-in administrator, of an installation that has a webhook."""
-    env = {"STORE_URL": f"sqlite:///{tmp_path}/channels.db", "WEBHOOK_URL": receiver.url}
+    env = {"STORE_URL": f"sqlite:///{tmp_path}/channels.db", "WEBHOOK_URL": receiver.url, "API_KEY": ADMIN}
     wired = App(Settings.from_env(env, serves_http=False), clock=clock)
     signed_in = make_browser(wired)()
     await signed_in.sign_in(ADMIN)

@@ -175,7 +175,7 @@ async def test_the_list_reads_a_document_a_task_and_says_so(browser: Browser, ap
 
     page = await browser.get("/dashboard")
 
-    assert b"5 documents read for this page" in page.body
+    assert b"6 documents read for this page" in page.body  # and whether the session was ended
 
 
 async def test_an_edit_keeps_what_the_form_does_not_show(browser: Browser, api: Call) -> None:
@@ -421,3 +421,24 @@ async def test_a_guessed_link_costs_no_read(browser: Browser, wired: App) -> Non
 
     assert [404] * 5 == [answer.status for answer in answers]
     assert 0 == operations.reads
+
+
+async def test_signing_out_ends_every_copy_of_the_cookie(browser: Browser) -> None:
+    await browser.sign_in()
+    stolen = browser.cookie
+    await browser.post("/dashboard/sign-out")
+    browser.cookie = stolen
+
+    assert 303 == (await browser.get("/dashboard")).status
+    await browser.sign_in()
+    assert 200 == (await browser.get("/dashboard")).status
+
+
+async def test_a_session_ends_when_it_is_old(browser: Browser, clock: Clock) -> None:
+    await browser.sign_in()
+    clock.now += timedelta(days=7, seconds=-1)
+    assert 200 == (await browser.get("/dashboard")).status
+
+    clock.now += timedelta(seconds=2)
+
+    assert 303 == (await browser.get("/dashboard")).status

@@ -1,0 +1,199 @@
+"""API keys in the store: created, found by their token or id, listed and revoked.
+
+A row carries a MAC made with a secret that is not in the store. A row without a valid one grants nothing.
+"""
+
+import hmac
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from pydantic import ValidationError
+
+from functions.domain.access import (
+    ApiKey,
+    KeySignature,
+    ListedKey,
+    Principal,
+    Scope,
+    format_token,
+    hash_token,
+    key_id_of,
+    principal_of,
+    row_mac,
+)
+from functions.domain.storage import Document, WriteStatus
+from functions.errors import InputError, NotAllowedError, NotFoundError, StoreError, StoreUnavailableError
+from functions.interfaces import DocumentStore
+from functions.services.compare_and_set import update_document
+from functions.services.paging import iter_documents
+from functions.services.signing import NOTHING_TO_SIGN_WITH, Signer
+
+KIND: Final = "keys"
+DIGEST, MAC = "tokenHash", "mac"  # fields of a row that are not the key's own
+
+log = logging.getLogger(__name__)
+
+
+class KeyStore:
+    """The API keys. Each is a document under the key's public id.
+
+    Args:
+        signer: Derives what rows are signed with.
+        refusal: Why this store keeps no keys; empty when it does.
+
+    Attributes:
+        problem: Why no key of the store can be made or checked; empty when they can.
+    """
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        signer: Signer,
+        *,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+        new_secret: Callable[[], str],
+        refusal: str = "",
+    ) -> None:
+        self._store = store
+        self._signer = signer
+        self._clock = clock
+        self._new_id = new_id
+        self._new_secret = new_secret
+        self.problem = refusal or ("" if signer.is_ready else NOTHING_TO_SIGN_WITH)
+
+    async def create(
+        self, *, name: str, scopes: tuple[Scope, ...], owner: str, expires_at: datetime | None, by: Principal
+    ) -> tuple[ApiKey, str]:
+        """Create a key; return it with its token, of which only the digest is stored.
+
+        Raises:
+            NotAllowedError: *by* lacks the scope admin, or the key would be for another owner.
+            InputError: *expires_at* is not in the future, or no key can be made here.
+        """
+        if not by.has_scope("admin"):
+            raise NotAllowedError("Making keys takes the scope admin")
+        if by.owner and owner != by.owner:
+            raise NotAllowedError(f"owner: a key of {by.owner} makes keys for {by.owner} alone")
+        now = self._clock()
+        if expires_at is not None and expires_at <= now:
+            raise InputError("expiresAt: must be in the future")
+        if self.problem:
+            raise InputError(self.problem)
+        key = ApiKey(
+            id=self._new_id(),
+            name=name,
+            scopes=scopes,
+            owner=owner,
+            created_at=now,
+            created_by=by.name,
+            expires_at=expires_at,
+        )
+        token = format_token(key.id, self._new_secret())
+        data = await self._to_row(key, hash_token(token))
+        [written] = await self._store.put_documents([Document(KIND, key.id, data, expire_at=expires_at)])
+        if written.status is not WriteStatus.APPLIED:
+            raise StoreUnavailableError("The store did not say whether the key was kept; make another one")
+        return key, token
+
+    async def find(self, token: str) -> Principal | None:
+        """Return the principal of *token*; None when it is no key, or one that is expired or revoked."""
+        key_id = key_id_of(token)
+        return None if key_id is None else await self._find(key_id, hash_token(token))
+
+    async def find_by_id(self, key_id: str) -> Principal | None:
+        """Return the principal of the key of this id, which the caller proved before; None as in `find`."""
+        return await self._find(key_id, None)
+
+    async def _find(self, key_id: str, token_hash: str | None) -> Principal | None:
+        if self.problem:
+            log.warning("keys_not_checked", extra={"reason": self.problem})
+            return None
+        for document in await self._store.get_documents(KIND, [key_id]):
+            key, signature = await self._read_row(document)
+            if key is None or signature == "invalid" or not key.is_active(self._clock()):
+                continue
+            if token_hash is None or hmac.compare_digest(str(document.data[DIGEST]), token_hash):
+                if signature == "previous":
+                    await self._sign_again(document, key)
+                return principal_of(key)
+        return None
+
+    async def list_keys(self, *, by: Principal) -> list[ListedKey]:
+        """Return all keys that *by* may see, newest first.
+
+        Raises:
+            NotAllowedError: *by* lacks the scope admin.
+        """
+        if not by.has_scope("admin"):
+            raise NotAllowedError("Keys take the scope admin")
+        found = []
+        async for document in iter_documents(self._store, KIND):
+            key, signature = await self._read_row(document)
+            if key is not None and by.can_see(key.owner):
+                found.append(ListedKey(**key.model_dump(), signature=signature))
+        return sorted(found, key=lambda key: key.created_at, reverse=True)
+
+    async def revoke(self, key_id: str, *, by: Principal) -> ApiKey:
+        """Revoke a key, at once and for good. One without a valid signature is removed.
+
+        Raises:
+            NotAllowedError: *by* lacks the scope admin.
+            NotFoundError: No such key exists that *by* may see.
+            StoreUnavailableError: It is not known whether the key was changed.
+        """
+        if not by.has_scope("admin"):
+            raise NotAllowedError("Keys take the scope admin")
+        async for document in iter_documents(self._store, KIND):
+            key, signature = await self._read_row(document)
+            if key is None or key.id != key_id or not by.can_see(key.owner):
+                continue
+            if signature == "invalid":
+                await self._store.delete_documents([document])
+                return key.model_copy(update={"revoked_at": self._clock()})
+            return await self._revoke(key)
+        raise NotFoundError(f"There is no key {key_id!r}")
+
+    async def _revoke(self, key: ApiKey) -> ApiKey:
+        revoked = key.model_copy(update={"revoked_at": key.revoked_at or self._clock()})
+        [before] = await self._store.get_documents(KIND, [key.id])
+        data = await self._to_row(revoked, str(before.data.get(DIGEST)))
+
+        def decide(document: Document | None) -> dict[str, object] | None:
+            if document is None:
+                raise NotFoundError(f"There is no key {key.id!r}")
+            return None if document.data.get("revokedAt") else data
+
+        await update_document(self._store, KIND, key.id, decide)
+        return revoked
+
+    async def _to_row(self, key: ApiKey, token_hash: str) -> dict[str, object]:
+        data = key.model_dump(mode="json", by_alias=True, exclude_defaults=True) | {DIGEST: token_hash}
+        return data | {MAC: row_mac((await self._signer.keys())[0].row, data)}
+
+    async def _read_row(self, document: Document) -> tuple[ApiKey | None, KeySignature]:
+        """Return the key of *document*, None when it cannot be read, and whether it is signed."""
+        data = {name: value for name, value in document.data.items() if name not in (DIGEST, MAC)}
+        try:
+            key = ApiKey.model_validate(data)
+        except ValidationError:
+            return None, "invalid"  # edited by hand
+        if self.problem or key.id != document.id:  # of an older version, which kept it under its digest
+            return key, "invalid"
+        signed = {name: value for name, value in document.data.items() if name != MAC}
+        stored = str(document.data.get(MAC, "")).encode("utf-8", "replace")
+        for index, keys in enumerate(await self._signer.keys()):
+            if hmac.compare_digest(stored, row_mac(keys.row, signed).encode()):
+                return key, "previous" if index else "current"
+        return key, "invalid"
+
+    async def _sign_again(self, document: Document, key: ApiKey) -> None:
+        """Replace a signature of a secret that is being retired; a later use does it when this one cannot."""
+        data = await self._to_row(key, str(document.data[DIGEST]))
+        try:
+            await self._store.put_documents([replace(document, data=data)])
+        except StoreError as exc:
+            log.warning("key_not_signed_again", extra={"error": str(exc)})

@@ -22,9 +22,9 @@ from functions.domain.storage import TaskFilter
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import format_instant
 from functions.errors import InputError
-from functions.services.apply import PlannedChange, apply_plan
+from functions.services.apply import FILE_ORIGIN, PlannedChange, TaskSource, apply_plan
 from functions.services.paging import all_tasks
-from functions.taskfiles import FileProblem, read_task_files
+from functions.taskfiles import FileProblem, LoadResult, read_task_files
 
 # The command `cost`, and the line about cost in `plan`: the price of tasks on Google Cloud.
 
@@ -151,12 +151,44 @@ def _format_number(amount: float) -> str:
     return f"{amount:,.0f}" if amount >= 100 or amount == int(amount) else f"{amount:,.1f}"
 
 
-ORIGIN = "file"  # of tasks that come from files: only these are ever removed
-ACTION_SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "remove": ("-", "red")}
+ACTION_SIGNS = {
+    "create": ("+", "green"),
+    "update": ("~", "yellow"),
+    "remove": ("-", "red"),
+    "orphaned": ("!", "magenta"),
+}
 ACTION_RESULTS = {"create": "created", "update": "updated", "remove": "removed", "unchanged": "unchanged"}
 
 
-async def apply_files(context: CliContext, *, paths: Sequence[Path], prune: bool, dry_run: bool) -> int:
+def sources_of(loaded: LoadResult, paths: Sequence[Path], name: str) -> dict[str, TaskSource]:
+    """Return the source of each task, by id; those of paths without tasks by names that are no ids.
+
+        tasks/             tasks
+        shop/tasks.yaml    shop/tasks.yaml, with the name of its folder: many files are called tasks.yaml
+
+    Args:
+        name: What all of them are to be known by; empty for the names of *paths*.
+    """
+    if name:
+        return {task_id: TaskSource.named(name) for task_id in ("/", *loaded.paths)}
+    sources = {path: _source_of(path) for path in paths}
+    used = set(loaded.paths.values())
+    empty = {f"/{path}": sources[path] for path in paths if path not in used}
+    return empty | {task_id: sources[path] for task_id, path in loaded.paths.items()}
+
+
+def _source_of(path: Path) -> TaskSource:
+    whole = path.resolve()
+    if path.is_dir():
+        return TaskSource.named(whole.name, folders=[folder.name for folder in whole.parents])
+    return TaskSource.named(
+        "/".join(whole.parts[-2:]).lstrip("/"), folders=[folder.name for folder in whole.parents]
+    )
+
+
+async def apply_files(
+    context: CliContext, *, paths: Sequence[Path], prune: bool, dry_run: bool, source: str = ""
+) -> int:
     """Make the store match the files, or with *dry_run* show what that would change.
 
     An error in any file means that nothing is changed.
@@ -168,7 +200,7 @@ async def apply_files(context: CliContext, *, paths: Sequence[Path], prune: bool
         changes = await apply_plan(
             context.store,
             loaded.specs,
-            origin=ORIGIN,
+            sources=sources_of(loaded, paths, source),
             now=context.now(),
             new_id=context.new_id,
             prune=prune,
@@ -212,6 +244,7 @@ def _change_to_json(change: PlannedChange) -> dict[str, Any]:
         "action": change.action,
         "fields": list(change.fields),
         "drifted": change.drifted,
+        "movedFrom": change.moved_from.removeprefix(FILE_ORIGIN),
         "nextRunAtBefore": format_instant(change.before) if change.before else None,
         "nextRunAt": format_instant(change.after) if change.after else None,
     }
@@ -225,7 +258,7 @@ def _plan_lines(
         if change.action != "unchanged":
             sign, colour = ACTION_SIGNS[change.action]
             what = _next_run_text(change, zones.get(change.id, "UTC"))
-            changed = ", ".join(change.fields) or change.action
+            changed = _what_changes(change)
             changed += " (changed elsewhere since the last apply)" if change.drifted else ""
             rows.append((Cell(sign, colour), change.id, changed, what))
     if rows:
@@ -236,6 +269,24 @@ def _plan_lines(
         for to_do in [dry_run and action != "unchanged"]
     ]
     yield ", ".join(counts)
+    left = [change for change in changes if change.action == "orphaned"]
+    for origin in sorted({change.moved_from for change in left}):
+        names = ", ".join(change.id for change in left if change.moved_from == origin)
+        yield (
+            f"{_source_name(origin)} lost tasks to another file; these are in none that was applied, "
+            f"and go on: {names}. Apply the file that has them, or remove them one by one"
+        )
+
+
+def _what_changes(change: PlannedChange) -> str:
+    moved = f"from {_source_name(change.moved_from)}" if change.moved_from else ""
+    if change.action == "orphaned":
+        return f"left of {_source_name(change.moved_from)}"
+    return ", ".join([*change.fields, *([moved] if moved else [])]) or change.action
+
+
+def _source_name(origin: str) -> str:
+    return origin.removeprefix(FILE_ORIGIN)
 
 
 def _next_run_text(change: PlannedChange, zone: str) -> str:

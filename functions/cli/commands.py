@@ -20,6 +20,7 @@ from functions.cli.options import (
     JsonOption,
     PathsArgument,
     PruneOption,
+    SourceOption,
     TaskIdArgument,
     TaskIdsArgument,
     complete_task_ids,
@@ -48,15 +49,19 @@ app = typer.Typer(
 
 
 @app.command()
-def apply(paths: PathsArgument, prune: PruneOption = True, as_json: JsonOption = False) -> CommandContext:
+def apply(
+    paths: PathsArgument, prune: PruneOption = True, source: SourceOption = "", as_json: JsonOption = False
+) -> CommandContext:
     """Make the store match task files."""
-    return invoke(files.apply_files, as_json, paths=paths, prune=prune, dry_run=False)
+    return invoke(files.apply_files, as_json, paths=paths, prune=prune, dry_run=False, source=source)
 
 
 @app.command()
-def plan(paths: PathsArgument, prune: PruneOption = True, as_json: JsonOption = False) -> CommandContext:
+def plan(
+    paths: PathsArgument, prune: PruneOption = True, source: SourceOption = "", as_json: JsonOption = False
+) -> CommandContext:
     """Show what apply would change, in run times as well as fields, and what it would cost."""
-    return invoke(files.apply_files, as_json, paths=paths, prune=prune, dry_run=True)
+    return invoke(files.apply_files, as_json, paths=paths, prune=prune, dry_run=True, source=source)
 
 
 @app.command()
@@ -227,10 +232,11 @@ def serve(
         typer.Option(metavar="PATH", help="Task files to apply, and to apply again when they change."),
     ] = None,
     log: Annotated[Path | None, typer.Option(metavar="FILE", help="Log file, rotated when full.")] = None,
+    source: SourceOption = "",
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Serve the function on this machine and trigger its ticks."""
-    options = command.ServeOptions(port, every, status_every, tuple(tasks or ()), log)
+    options = command.ServeOptions(port, every, status_every, tuple(tasks or ()), log, source)
     return invoke(command.serve, as_json, options=options)
 
 

@@ -181,6 +181,13 @@ InstantOption = Annotated[
 PruneOption = Annotated[
     bool,
     typer.Option(
-        help="Remove tasks that came from files and are no longer in them. Other tasks are never removed."
+        help="Remove tasks that came from these files and are no longer in them. No others are ever removed."
+    ),
+]
+SourceOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="What these files are known by, whatever they are called: only tasks of it are removed.",
     ),
 ]

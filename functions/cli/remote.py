@@ -44,7 +44,9 @@ def remote_command_for(command: Command) -> Command:
     return REMOTE_COMMANDS[command]
 
 
-async def _apply(context: CliContext, *, paths: Sequence[Path], prune: bool, dry_run: bool) -> int:
+async def _apply(
+    context: CliContext, *, paths: Sequence[Path], prune: bool, dry_run: bool, source: str = ""
+) -> int:
     """Make the deployed tasks match the files. Nothing is removed: tasks made over the API have no origin."""
     loaded = read_task_files(paths, default_timezone=context.settings.default_timezone)
     if loaded.problems:
@@ -53,7 +55,6 @@ async def _apply(context: CliContext, *, paths: Sequence[Path], prune: bool, dry
     changes = await apply_plan(
         store,
         loaded.specs,
-        origin=files.ORIGIN,
         now=context.now(),
         new_id=context.new_id,
         prune=False,

@@ -211,7 +211,8 @@ class Task(TaskFields):
     """A task as it is stored: the spec and the scheduler's state, in one flat document.
 
     Attributes:
-        origin: Where the task came from, e.g. `file`; only tasks from files are removed by `apply`.
+        origin: Where the task came from, e.g. `file:shop/tasks.yaml`; `apply` removes only what came from
+            the same.
         applied_spec_hash: Of the spec that a file last applied; another hash now means that it was changed
             elsewhere since.
         next_occurrence: The schedule's next one not yet run, skipped or queued; None when it has ended.

@@ -1,10 +1,10 @@
 """Makes a store match task files: plans what to create, update and remove, then writes the plan."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
 from functions.domain.alerts.routing import DailyDigest
 from functions.domain.lifecycle.edit import edit_task, new_task
@@ -24,25 +24,57 @@ from functions.services.dependencies import link_problems, update_links, with_de
 from functions.services.paging import all_tasks
 
 SPEC_FIELDS = set(TaskSpec.model_fields)
+FILE_ORIGIN = "file:"
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedChange:
     """What `apply_plan` did, or with `dry_run` would do, to one task.
 
+    `orphaned` is a task that came from a file whose other tasks have moved to another one: nothing is done.
+
     Attributes:
         fields: camelCase names of the fields that differ; empty for a creation or a removal.
         before: The next wake-up before; None when there was none.
         after: The next wake-up after.
         drifted: Whether the task was changed by other means since a file was last applied to it.
+        moved_from: The source that it came from until now, or is left of; empty when that is the same.
     """
 
     id: str
-    action: Literal["create", "update", "remove", "unchanged"]
+    action: Literal["create", "update", "remove", "unchanged", "orphaned"]
     fields: tuple[str, ...] = ()
     before: datetime | None = None
     after: datetime | None = None
     drifted: bool = False
+    moved_from: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSource:
+    """Where tasks come from: a file or folder by its name, so that several applications share one store.
+
+    Attributes:
+        origin: What is stored with each of its tasks; `apply_plan` removes what is of it and no longer in it.
+        enclosing: Origins of folders around it: a task that is of one of these stays so.
+    """
+
+    origin: str
+    enclosing: frozenset[str] = frozenset()
+
+    @classmethod
+    def named(cls, name: str, *, folders: Iterable[str] = ()) -> Self:
+        """Return the source that people know by *name*, such as `shop/tasks.yaml`."""
+        return cls(FILE_ORIGIN + name, frozenset(FILE_ORIGIN + folder for folder in folders))
+
+    def takes_from(self, origin: str) -> bool:
+        """Whether a task of *origin* becomes one of this source: files take tasks from files alone."""
+        return (
+            origin != self.origin
+            and origin not in self.enclosing
+            and origin.startswith("file")
+            and self.origin.startswith(FILE_ORIGIN)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +90,8 @@ async def apply_plan(
     store: Store,
     specs: Sequence[TaskSpec],
     *,
-    origin: str,
+    origin: str = "",
+    sources: Mapping[str, TaskSource] | None = None,
     now: datetime,
     new_id: Callable[[], str],
     prune: bool = True,
@@ -66,7 +99,11 @@ async def apply_plan(
 ) -> list[PlannedChange]:
     """Make the store match *specs*; return what changed, by id.
 
-    With *prune*, tasks of the same *origin* that are not in *specs* are removed; others never are.
+    With *prune*, tasks of the same origins that are not in *specs* are removed; others never are.
+
+    Args:
+        origin: Where all specs come from that *sources* does not name.
+        sources: Where specs come from, by id; names that are no ids are for sources without tasks.
 
     Raises:
         InputError: A spec's schedule has no occurrence left, or a task that it runs after does not exist; the
@@ -74,24 +111,50 @@ async def apply_plan(
     """
     existing = {stored.task.id: stored for stored in await all_tasks(store, TaskFilter())}
     kept = {spec.id: spec for spec in specs}
+    source_of = {spec.id: TaskSource(origin) for spec in specs} | dict(sources or {})
+    origins = {origin, *(source.origin for source in source_of.values())} - {""}
     removed = {
         stored.task.id
         for stored in (existing.values() if prune else ())
-        if stored.task.origin == origin and stored.task.id not in kept
+        if stored.task.origin in origins and stored.task.id not in kept
     }
-    plan, problems = _plan_specs(specs, existing, origin=origin, now=now)
+    plan, problems = _plan_specs(specs, existing, source_of, now=now)
     problems += await link_problems(store, kept, existing, removed)
     if problems:
         raise InputError("\n".join(problems))
     plan += [_plan_removal(existing[task_id]) for task_id in sorted(removed)]
+    plan += _find_orphans(existing, kept.keys() | removed, {planned.change.moved_from for planned in plan})
     if not dry_run:
         await _write_all(store, plan, kept, now=now, new_id=new_id)
         await update_links(store, kept, existing, removed)
     return sorted((planned.change for planned in plan), key=lambda change: change.id)
 
 
+def _find_orphans(
+    existing: Mapping[str, VersionedTask], planned: Collection[str], emptied: Collection[str]
+) -> list[_PlannedWrite]:
+    """Return what else came from sources that lost a task to another one: a file that was moved, perhaps."""
+    return [
+        _PlannedWrite(
+            PlannedChange(
+                stored.task.id,
+                "orphaned",
+                before=stored.task.next_run_at,
+                after=stored.task.next_run_at,
+                moved_from=stored.task.origin,
+            )
+        )
+        for stored in existing.values()
+        if stored.task.origin and stored.task.origin in emptied and stored.task.id not in planned
+    ]
+
+
 def _plan_specs(
-    specs: Sequence[TaskSpec], existing: Mapping[str, VersionedTask], *, origin: str, now: datetime
+    specs: Sequence[TaskSpec],
+    existing: Mapping[str, VersionedTask],
+    source_of: Mapping[str, TaskSource],
+    *,
+    now: datetime,
 ) -> tuple[list[_PlannedWrite], list[str]]:
     """Return what to write for each of *specs*, and the problems of those that cannot be written."""
     plan: list[_PlannedWrite] = []
@@ -100,9 +163,9 @@ def _plan_specs(
         stored = existing.get(spec.id)
         try:
             plan.append(
-                _plan_creation(spec, origin=origin, now=now)
+                _plan_creation(spec, origin=source_of[spec.id].origin, now=now)
                 if stored is None
-                else _plan_update(stored, spec, now=now)
+                else _plan_update(stored, spec, source_of[spec.id], now=now)
             )
         except InputError as exc:
             problems.append(f"{spec.id}: {exc}")
@@ -117,13 +180,18 @@ def _plan_creation(spec: TaskSpec, *, origin: str, now: datetime) -> _PlannedWri
     )
 
 
-def _plan_update(stored: VersionedTask, spec: TaskSpec, *, now: datetime) -> _PlannedWrite:
+def _plan_update(
+    stored: VersionedTask, spec: TaskSpec, source: TaskSource, *, now: datetime
+) -> _PlannedWrite:
     task = stored.task
     transition = edit_task(task, spec, now=now)
-    if not transition.changes:
+    moved: dict[str, str] = {"origin": source.origin} if source.takes_from(task.origin) else {}
+    if not transition.changes and not moved:
         same = PlannedChange(spec.id, "unchanged", before=task.next_run_at, after=task.next_run_at)
         return _PlannedWrite(same)
-    write = ConditionalWrite.for_changes(stored, transition.changes | {"applied_spec_hash": _spec_hash(spec)})
+    write = ConditionalWrite.for_changes(
+        stored, transition.changes | moved | {"applied_spec_hash": _spec_hash(spec)}
+    )
     changed = [name for name in transition.changes if name in SPEC_FIELDS]
     change = PlannedChange(
         spec.id,
@@ -132,6 +200,7 @@ def _plan_update(stored: VersionedTask, spec: TaskSpec, *, now: datetime) -> _Pl
         before=task.next_run_at,
         after=write.task.next_run_at,
         drifted=task.applied_spec_hash not in ("", _spec_hash(task)),
+        moved_from=task.origin if moved else "",
     )
     return _PlannedWrite(change, write, transition.runs)
 

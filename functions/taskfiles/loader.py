@@ -1,7 +1,7 @@
 """Loads task files and folders: returns the tasks in them, and all problems with file and line."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,15 @@ TASK_FILE_SUFFIXES = (".yaml", ".yml", ".json")
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """The tasks of files: those without a problem, and every problem of the others."""
+    """The tasks of files: those without a problem, and every problem of the others.
+
+    Attributes:
+        paths: The path, of those that were given, from which each task comes, by id.
+    """
 
     specs: tuple[TaskSpec, ...]
     problems: tuple[FileProblem, ...]
+    paths: Mapping[str, Path] = field(default_factory=dict)
 
 
 def read_task_files(paths: Sequence[Path], *, default_timezone: str = "UTC") -> LoadResult:
@@ -32,13 +37,14 @@ def read_task_files(paths: Sequence[Path], *, default_timezone: str = "UTC") -> 
     reading = _TaskFileLoader(default_timezone)
     for path in paths:
         reading.load(path)
-    return LoadResult(tuple(reading.specs), tuple(reading.problems))
+    return LoadResult(tuple(reading.specs), tuple(reading.problems), reading.paths)
 
 
 class _TaskFileLoader:
     def __init__(self, default_timezone: str) -> None:
         self.specs: list[TaskSpec] = []
         self.problems: list[FileProblem] = []
+        self.paths: dict[str, Path] = {}
         self._default_timezone = default_timezone
         self._loaded_files: set[Path] = set()
         self._first_location: dict[str, str] = {}
@@ -53,8 +59,9 @@ class _TaskFileLoader:
         for file in files:
             if file.resolve() not in self._loaded_files:
                 self._loaded_files.add(file.resolve())
-                before = len(self.problems)
+                before, known = len(self.problems), len(self.specs)
                 self._load_file(file)
+                self.paths |= {spec.id: path for spec in self.specs[known:]}
                 self.problems[before:] = sorted(self.problems[before:], key=lambda problem: problem.line or 0)
 
     def _load_file(self, file: Path) -> None:
@@ -152,7 +159,7 @@ def _with_title(given: Any) -> Any:
 
 def _display_name(given: Any, place: FieldPath) -> str:
     """Return a name for a task that may have neither id nor title."""
-    for field in ("id", "title"):
-        if isinstance(given, dict) and isinstance(given.get(field), str) and given[field].strip():
-            return str(given[field])[:60]
+    for name in ("id", "title"):
+        if isinstance(given, dict) and isinstance(given.get(name), str) and given[name].strip():
+            return str(given[name])[:60]
     return f"task {int(place[-1]) + 1}" if place else "task 1"

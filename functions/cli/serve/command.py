@@ -172,6 +172,7 @@ class ServeOptions:
         status_interval_s: Seconds between two status lines; 0 means none.
         task_paths: Task files and folders that are applied, and applied again when they change.
         log_path: The log file, for the server's output as well; None means the screen.
+        source: What the task files are known by; empty for their names.
     """
 
     port: int = 8080
@@ -179,6 +180,7 @@ class ServeOptions:
     status_interval_s: int = 30
     task_paths: tuple[Path, ...] = ()
     log_path: Path | None = None
+    source: str = ""
 
 
 async def serve(context: CliContext, *, options: ServeOptions) -> int:
@@ -197,7 +199,7 @@ async def serve(context: CliContext, *, options: ServeOptions) -> int:
     if log:
         context.screen.write_line(f"Output is written to {options.log_path}.")
     secret, extra = _find_secret(context)
-    files = WatchedFiles(context, options.task_paths)
+    files = WatchedFiles(context, options.task_paths, source=options.source)
     if options.task_paths:
         write_line(await files.apply())
     signals = _Signals()

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
-from functions.cli.apply import ACTION_RESULTS, ORIGIN
+from functions.cli.apply import ACTION_RESULTS, sources_of
 from functions.cli.session import CliContext
 from functions.cli.tasks import format_report
 from functions.domain.run import Run
@@ -29,9 +29,10 @@ FileSignature = frozenset[tuple[str, int, int]]
 class WatchedFiles:
     """Task files and folders, and their state when they were last applied."""
 
-    def __init__(self, context: CliContext, paths: Sequence[Path]) -> None:
+    def __init__(self, context: CliContext, paths: Sequence[Path], *, source: str = "") -> None:
         self._context = context
         self._paths = tuple(paths)
+        self._source = source
         self._applied_signature: FileSignature | None = None
 
     def __bool__(self) -> bool:
@@ -55,7 +56,7 @@ class WatchedFiles:
         changes = await apply_plan(
             self._context.store,
             loaded.specs,
-            origin=ORIGIN,
+            sources=sources_of(loaded, self._paths, self._source),
             now=self._context.now(),
             new_id=self._context.new_id,
         )

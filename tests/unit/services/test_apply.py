@@ -10,7 +10,7 @@ import pytest
 from functions.domain.storage import ConditionalWrite, RunBatch, TaskFilter, WriteResult, WriteStatus
 from functions.domain.task import TaskSpec
 from functions.errors import InputError, StoreUnavailableError
-from functions.services.apply import PlannedChange, apply_plan
+from functions.services.apply import PlannedChange, TaskSource, apply_plan
 from functions.services.paging import all_tasks
 from functions.services.tasks import TaskService
 from functions.stores.sqlite.store import SqliteStore
@@ -81,3 +81,70 @@ async def test_a_deletion_without_an_answer_is_no_conflict_either(store: Unrelia
 
     with pytest.raises(StoreUnavailableError, match="did not say whether a was deleted"):
         await service.delete("a")
+
+
+# -- several applications, each with its own files, on one store -------------------------------------------
+
+
+async def apply_from(store: SqliteStore, source: TaskSource, *ids: str, prune: bool = True) -> dict[str, str]:
+    """Apply tasks of one source; return what was done to each that was not left as it is."""
+    numbers = count()
+    changes = await apply_plan(
+        store,
+        [spec(task_id) for task_id in ids],
+        sources=dict.fromkeys(("", *ids), source),
+        now=NOON,
+        new_id=lambda: f"id{next(numbers)}",
+        prune=prune,
+    )
+    return {change.id: change.action for change in changes if change.action != "unchanged"}
+
+
+SHOP, BLOG = TaskSource.named("shop/tasks.yaml"), TaskSource.named("blog/tasks.yaml")
+
+
+async def test_a_file_removes_what_came_from_it_and_nothing_of_another(store: UnreliableStore) -> None:
+    await apply_from(store, SHOP, "a", "b")
+    await apply_from(store, BLOG, "c")
+
+    assert {"b": "remove"} == await apply_from(store, SHOP, "a")
+    assert {} == await apply_from(store, BLOG, "c")
+    assert {"a", "c"} == set(await titles(store))
+
+
+async def test_a_file_that_was_emptied_removes_its_own(store: UnreliableStore) -> None:
+    await apply_from(store, SHOP, "a")
+    await apply_from(store, BLOG, "c")
+
+    assert {"a": "remove"} == await apply_from(store, SHOP)
+
+
+async def test_a_file_that_was_moved_takes_its_tasks_along_and_names_what_is_left(
+    store: UnreliableStore,
+) -> None:
+    await apply_from(store, SHOP, "a", "b")
+
+    moved = await apply_from(store, TaskSource.named("shop/all.yaml"), "a")
+
+    assert {"a": "update", "b": "orphaned"} == moved
+    assert {"a": "file:shop/all.yaml", "b": "file:shop/tasks.yaml"} == {
+        stored.task.id: stored.task.origin for stored in await all_tasks(store, TaskFilter())
+    }
+    assert {} == await apply_from(store, TaskSource.named("shop/all.yaml"), "a")
+
+
+async def test_one_file_of_a_folder_leaves_the_others_to_the_folder(store: UnreliableStore) -> None:
+    folder = TaskSource.named("tasks")
+    await apply_from(store, folder, "a", "b")
+
+    one = await apply_from(store, TaskSource.named("tasks/a.yaml", folders=["tasks"]), "a")
+
+    assert {} == one
+    assert {"a": "remove"} == await apply_from(store, folder, "b")
+
+
+async def test_tasks_that_were_not_made_from_files_stay_what_they_are(store: UnreliableStore) -> None:
+    await apply_plan(store, [spec("a"), spec("b")], origin="library", now=NOON, new_id=lambda: "id")
+
+    assert {} == await apply_from(store, SHOP, "a")
+    assert {"library"} == {stored.task.origin for stored in await all_tasks(store, TaskFilter())}

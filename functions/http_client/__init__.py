@@ -25,16 +25,18 @@ class FetchError(Exception):
     Attributes:
         reason: One sentence for the task's owner. Never an IP address, a URL, a header or a traceback.
         permanent: True when trying again cannot help.
+        is_sent: False when no connection was made, so that the other side cannot have the request.
     """
 
-    def __init__(self, reason: str, *, permanent: bool = False) -> None:
+    def __init__(self, reason: str, *, permanent: bool = False, is_sent: bool = True) -> None:
         super().__init__(reason)
         self.reason = reason
         self.permanent = permanent
+        self.is_sent = is_sent
 
 
 class BlockedRequestError(FetchError):
     """The call was not made: its address, scheme, port, header or user name is not allowed."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason, permanent=True)
+        super().__init__(reason, permanent=True, is_sent=False)

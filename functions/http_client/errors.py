@@ -38,7 +38,7 @@ def as_httpx_error(exc: FetchError, request: httpx.Request) -> FetchError:
     if isinstance(exc, BlockedRequestError):
         error = TransportBlockedError(exc.reason)
     else:
-        error = TransportFetchError(exc.reason, permanent=exc.permanent)
+        error = TransportFetchError(exc.reason, permanent=exc.permanent, is_sent=exc.is_sent)
     error.request = request
     return error
 
@@ -84,9 +84,9 @@ def to_fetch_error(exc: BaseException) -> FetchError:
         case aiohttp.ClientConnectorCertificateError():
             return _certificate_error(exc.certificate_error)
         case aiohttp.ClientConnectorSSLError():
-            return FetchError("The TLS handshake failed")
+            return FetchError("The TLS handshake failed", is_sent=False)
         case aiohttp.ClientConnectorDNSError():
-            return FetchError("The name does not resolve")
+            return FetchError("The name does not resolve", is_sent=False)
         case aiohttp.ClientConnectorError():
             return _connect_error(exc.os_error)
         case aiohttp.ServerDisconnectedError():
@@ -104,14 +104,15 @@ def to_fetch_error(exc: BaseException) -> FetchError:
 def _connect_error(exc: OSError) -> FetchError:
     if isinstance(exc, AddressNotAllowedError):
         return BlockedRequestError(ADDRESS_NOT_ALLOWED)
-    return FetchError(_CONNECT_MESSAGES.get(exc.errno or 0, "Could not connect"))
+    return FetchError(_CONNECT_MESSAGES.get(exc.errno or 0, "Could not connect"), is_sent=False)
 
 
 def _certificate_error(exc: BaseException) -> FetchError:
     code = exc.verify_code if isinstance(exc, ssl.SSLCertVerificationError) else 0
     why = _CERTIFICATE_MESSAGES.get(code)
     return FetchError(
-        f"The TLS certificate is not valid: {why}" if why else "The TLS certificate is not valid"
+        f"The TLS certificate is not valid: {why}" if why else "The TLS certificate is not valid",
+        is_sent=False,
     )
 
 

@@ -41,7 +41,15 @@ class PostRequest(Protocol):
 
 
 class PostError(Exception):
-    """No answer came. The text never holds the address, which is often the secret itself."""
+    """No answer came. The text never holds the address, which is often the secret itself.
+
+    Attributes:
+        is_sent: False when no connection was made, so that the other side cannot have the request.
+    """
+
+    def __init__(self, reason: str, *, is_sent: bool = True) -> None:
+        super().__init__(reason)
+        self.is_sent = is_sent
 
 
 class TrustedHttpClient:
@@ -92,9 +100,9 @@ class TrustedHttpClient:
                 extensions={"max_body_bytes": max_bytes},
             )
         except FetchError as exc:
-            raise PostError(lower_first(exc.reason)) from None
+            raise PostError(lower_first(exc.reason), is_sent=exc.is_sent) from None
         except ValueError:  # its text holds the value
-            raise PostError("a header cannot be sent: its name is not ASCII") from None
+            raise PostError("a header cannot be sent: its name is not ASCII", is_sent=False) from None
         return HttpResponse(
             response.status_code,
             dict(response.headers),

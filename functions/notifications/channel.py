@@ -18,7 +18,11 @@ class SendResult:
 
     Attributes:
         ok: The vendor's own response says that the message was accepted.
-        permanent: Another attempt cannot help; a setting must be changed.
+        permanent: The vendor refuses the channel itself: its address, its key or its account. A setting must
+            be changed.
+        rejected: The vendor refuses this message for what it holds or for its size: it will never be
+            accepted, but others may be.
+        unconfirmed: The message was sent and no reply came: it may have arrived.
         retry_after: The wait that the vendor requests; None when it requests none.
         detail: The vendor's code and the remedy, for the log; on success what was lost, if
             anything. Never an address, never a text that the vendor wrote.
@@ -26,6 +30,8 @@ class SendResult:
 
     ok: bool
     permanent: bool = False
+    rejected: bool = False
+    unconfirmed: bool = False
     retry_after: timedelta | None = None
     detail: str = ""
 
@@ -35,6 +41,11 @@ class Channel(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def recognises_repeats(self) -> bool:
+        """Whether a message that is sent twice reaches people once, by an id that stays the same."""
+        ...
 
     async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         """Send *notifications*, most important first, in one message.

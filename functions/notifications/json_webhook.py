@@ -3,7 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -27,7 +27,8 @@ class ClassifiedResponse:
     """A vendor's response to one request.
 
     Attributes:
-        try_plain_text: The vendor cannot read this layout; a plainer one may pass.
+        try_plain_text: The vendor cannot read this layout; a plainer one may pass. When the plainest is
+            refused as well, the message is rejected.
     """
 
     result: SendResult
@@ -47,6 +48,7 @@ class JsonWebhookChannel(ABC):
     """
 
     name: ClassVar[str]
+    recognises_repeats: ClassVar[bool] = False
     url_setting: ClassVar[str]
     renderings: ClassVar[tuple[RenderNotifications, ...]]
 
@@ -144,4 +146,6 @@ async def post_with_fallback(
         first_refusal = first_refusal or classified.result.detail
     if classified.result.ok and first_refusal:
         return SendResult(ok=True, detail=f"sent as plain text; the layout was refused: {first_refusal}")
+    if classified.try_plain_text:  # no plainer layout is left: what the vendor refuses is the content
+        return replace(classified.result, rejected=True)
     return classified.result

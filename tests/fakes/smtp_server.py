@@ -1,7 +1,7 @@
 """A mail server on loopback: takes mail line by line as RFC 5321 says, or refuses it as it is told."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -11,15 +11,35 @@ class SmtpServer:
     """Without TLS, and so only fit for a client that sends no password.
 
     Args:
-        refusals: Instead of a yes, by the command that gets it: "MAIL", "RCPT", "DATA", ".".
+        refusals: Instead of a yes, by the command that gets it: "EHLO", "MAIL", "RCPT", "DATA", ".".
+        recipients: Instead of a yes, by the recipient that gets it.
+        content: Instead of a yes to a message, by a text in its subject or plain text.
+        extensions: What the server offers, e.g. "SMTPUTF8".
+        drops: Closes the connection instead of replying to a message that it took.
     """
 
-    def __init__(self, refusals: Mapping[str, str] | None = None, *, hangs: bool = False) -> None:
-        self._refusals = dict(refusals or {})
+    def __init__(
+        self,
+        refusals: Mapping[str, str] | None = None,
+        *,
+        hangs: bool = False,
+        recipients: Mapping[str, str] | None = None,
+        content: Mapping[str, str] | None = None,
+        extensions: Sequence[str] = (),
+        drops: bool = False,
+    ) -> None:
+        self.refusals = dict(refusals or {})
+        self.refused_recipients = dict(recipients or {})
+        self.refused_content = dict(content or {})
+        self.drops = drops
+        self._extensions = extensions
         self._hangs = hangs
+        self.accepted: list[EmailMessage] = []
+        self.envelopes: list[list[str]] = []
         self.mails: list[EmailMessage] = []
         self.recipients: list[str] = []
         self.port = 0
+        self._writers: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> "SmtpServer":
@@ -30,24 +50,46 @@ class SmtpServer:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        for writer in self._writers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
+
+    def _content_refusal(self, mail: EmailMessage) -> str:
+        body = mail.get_body(("plain",))
+        text = f"{mail['Subject']}\n{body.get_content() if body else ''}"
+        return next((reply for word, reply in self.refused_content.items() if word in text), "")
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         def say(line: str) -> None:
             writer.write(f"{line}\r\n".encode())
 
+        self._writers.append(writer)
         if self._hangs:
             await reader.read()
             return
-        say("220 mail.example.com")
+        envelope: list[str] = []
+        say(self.refusals.get("", "220 mail.example.com"))
         while line := (await reader.readline()).decode().strip():
             verb = line[:4].upper()
             if verb == "QUIT":
                 say("221 bye")
                 break
-            if verb in self._refusals:
-                say(self._refusals[verb])
+            if verb in self.refusals:
+                say(self.refusals[verb])
+            elif verb == "EHLO":
+                lines = ["mail.example.com", *self._extensions]
+                for number, extension in enumerate(lines, 1):
+                    say(f"250{' ' if number == len(lines) else '-'}{extension}")
+            elif verb == "MAIL":
+                envelope.clear()
+                say("250 ok")
             elif verb == "RCPT":
-                self.recipients.append(line.partition("<")[2].rstrip(">"))
+                recipient = line.partition("<")[2].partition(">")[0]
+                if recipient in self.refused_recipients:
+                    say(self.refused_recipients[recipient])
+                    continue
+                self.recipients.append(recipient)
+                envelope.append(recipient)
                 say("250 ok")
             elif verb == "DATA":
                 say("354 go on")
@@ -55,7 +97,13 @@ class SmtpServer:
                 mail = message_from_bytes(body.removesuffix(b".\r\n"), policy=default)
                 assert isinstance(mail, EmailMessage)
                 self.mails.append(mail)
-                say(self._refusals.get(".", "250 taken"))
+                refusal = self.refusals.get(".") or self._content_refusal(mail)
+                if not refusal:
+                    self.accepted.append(mail)
+                    self.envelopes.append(list(envelope))
+                if self.drops:
+                    break
+                say(refusal or "250 taken")
             else:
                 say("250 ok")
         writer.close()

@@ -83,7 +83,10 @@ def ntfy(path: str, headers: Mapping[str, str], body: Any) -> Reply:
         return 404, '{"code":40401}', {}
     if headers.get("Authorization") != "Bearer canary-token":
         return 403, '{"code":40301,"error":"forbidden"}', {}
-    if set(body) - {"topic", "title", "message", "priority", "click"} or not 1 <= body["priority"] <= 5:
+    if (
+        set(body) - {"topic", "title", "message", "priority", "click", "sequence_id"}
+        or not 1 <= body["priority"] <= 5
+    ):
         return 400, '{"code":40024}', {}
     if len(body["message"].encode()) > 4096:
         return 413, '{"code":41301}', {}
@@ -109,7 +112,9 @@ def workflows(path: str, _: Mapping[str, str], body: Any) -> Reply:
 
 def pagerduty(path: str, _: Mapping[str, str], body: Any) -> Reply:
     """Events API v2."""
-    good = body.get("routing_key") == "c" * 32 and body.get("event_action") in ("trigger", "resolve")
+    if body.get("routing_key") != "c" * 32:
+        return 400, '{"status":"invalid event","errors":["Invalid routing key"]}', {}
+    good = body.get("event_action") in ("trigger", "resolve")
     if body.get("event_action") == "trigger":
         payload = body["payload"]
         good = good and 0 < len(payload["summary"]) <= 1024 and payload["source"]

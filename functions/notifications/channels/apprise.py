@@ -65,6 +65,7 @@ class AppriseChannel:
     """Several services; each gets every message."""
 
     name = "apprise"
+    recognises_repeats = False
 
     def __init__(self, urls: Sequence[str], locale: Locale) -> None:
         self._urls = tuple(urls)

@@ -134,6 +134,8 @@ PERMANENT_ERRORS = {
     10003: "the webhook's Discord channel is gone",
     10015: "the webhook is gone",
     50027: "the webhook's token is not valid",
+    220001: "the webhook writes to a forum, which takes no messages outside a thread",
+    220003: "the webhook's Discord channel has no threads",
 }
 REMEDY = "; make a new webhook and set DISCORD_WEBHOOK_URL"
 

@@ -1,6 +1,7 @@
 """The mail channel: one message to a few recipients, as HTML and as plain text."""
 
 import uuid
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,8 +78,8 @@ def parse_smtp_url(url: str) -> MailServer:
     )
 
 
-async def send_mail(server: MailServer, message: EmailMessage) -> SendResult:
-    """Send *message*, once.
+async def send_mail(server: MailServer, message: EmailMessage, recipients: Sequence[str]) -> "MailResult":
+    """Send *message* to *recipients*, once.
 
     Raises:
         PostError: No response came in time; the message may have arrived.
@@ -86,8 +87,9 @@ async def send_mail(server: MailServer, message: EmailMessage) -> SendResult:
     import aiosmtplib  # takes 30 ms to import, and most ticks send no mail
 
     try:
-        await aiosmtplib.send(
+        refused, _ = await aiosmtplib.send(
             message,
+            recipients=list(recipients),
             hostname=server.host,
             port=server.port,
             username=server.user or None,
@@ -97,24 +99,98 @@ async def send_mail(server: MailServer, message: EmailMessage) -> SendResult:
             timeout=POST_TIMEOUT_S,
         )
     except aiosmtplib.SMTPAuthenticationError as exc:
-        return _failure(exc.code, "the server does not accept the user and password of SMTP_URL")
+        hint = "the server does not accept the user and password of SMTP_URL"
+        return MailResult(_failure(exc.code, hint, permanent=_is_final(exc.code, exc.message)))
+    except aiosmtplib.SMTPSenderRefused as exc:
+        return MailResult(_classify_sender_refusal(exc.code, exc.message))
     except aiosmtplib.SMTPRecipientsRefused as exc:
-        codes = [one.code for one in exc.recipients]
-        return _failure(min(codes, default=0), "no recipient was accepted; check NOTIFY_EMAIL_TO")
+        return _classify_refusals({one.recipient: (one.code, one.message) for one in exc.recipients})
+    except aiosmtplib.SMTPConnectResponseError as exc:
+        return MailResult(_failure(exc.code, "the server takes no connection from here now"))
     except aiosmtplib.SMTPResponseException as exc:
-        return _failure(exc.code, "the server refused the message; check NOTIFY_EMAIL_FROM")
+        hint = "the server refused this message for its content or size"
+        return MailResult(_failure(exc.code, hint, rejected=_is_final(exc.code, exc.message)))
+    except aiosmtplib.SMTPNotSupported as exc:
+        return MailResult(SendResult(ok=False, permanent=True, detail=_unsupported(str(exc))))
+    except (aiosmtplib.SMTPConnectError, ConnectionRefusedError) as exc:
+        raise PostError(f"no connection ({type(exc).__name__})", is_sent=False) from None
     except (aiosmtplib.SMTPException, OSError, TimeoutError) as exc:
         raise PostError(f"no response ({type(exc).__name__})") from None  # the cause may hold the address
-    return SendResult(ok=True)
+    return _classify_refusals(refused, some_accepted=True)
 
 
-def _failure(code: int, hint: str) -> SendResult:
-    """Return the failure; a code from 500 on is permanent, a lower one may pass later."""
-    return SendResult(ok=False, permanent=code >= 500, detail=f"code {code}: {hint}")
+@dataclass(frozen=True, slots=True)
+class MailResult:
+    """The result of one mail.
+
+    Attributes:
+        later: Recipients that the server may accept later; the others have the mail, or never will.
+    """
+
+    result: SendResult
+    later: tuple[str, ...] = ()
+
+
+MAILBOX_FULL = (552, "2.2")  # a mailbox is emptied again: the code says "never", and means "later"
+
+
+def _is_final(code: int, reply: str) -> bool:
+    """Whether *code* refuses for good. By RFC 3463, x.2.2 is a full mailbox and 4.x.x is for now."""
+    enhanced = str(reply).partition(" ")[0]
+    is_full = code == MAILBOX_FULL[0] and enhanced.partition(".")[2] == MAILBOX_FULL[1]
+    return code >= 500 and not enhanced.startswith("4.") and not is_full
+
+
+def _failure(code: int, hint: str, *, permanent: bool = False, rejected: bool = False) -> SendResult:
+    return SendResult(ok=False, permanent=permanent, rejected=rejected, detail=f"code {code}: {hint}")
+
+
+def _classify_sender_refusal(code: int, reply: str) -> SendResult:
+    if code == 552:
+        return _failure(code, "the server refused this message for its size", rejected=True)
+    hint = "the server refused the sender; check NOTIFY_EMAIL_FROM"
+    return _failure(code, hint, permanent=_is_final(code, reply))
+
+
+def _classify_refusals(refused: Mapping[str, tuple[int, str]], *, some_accepted: bool = False) -> MailResult:
+    """Return the result for the recipients that were *refused*, each with the server's code and reply."""
+    if not refused:
+        return MailResult(SendResult(ok=True))
+    later = tuple(name for name, (code, reply) in refused.items() if not _is_final(code, reply))
+    listed = ", ".join(f"{name} (code {code})" for name, (code, _) in refused.items())
+    if not some_accepted and not later:
+        detail = f"no recipient was accepted: {listed}; check NOTIFY_EMAIL_TO"
+        return MailResult(SendResult(ok=False, permanent=True, detail=detail))
+    detail = f"not accepted for {listed}" + ("; the others have it" if some_accepted else "")
+    return MailResult(SendResult(ok=not later, detail=detail), later)
+
+
+def _unsupported(reason: str) -> str:
+    if "UTF8" in reason.upper():
+        return "the server takes no addresses with letters beyond ASCII; check NOTIFY_EMAIL_TO"
+    return "the server does not offer what SMTP_URL asks for: STARTTLS, or a way to sign in"
+
+
+def to_ascii_domain(address: str) -> str:
+    """Return *address* with its domain in ASCII, as mail servers look it up, e.g. `a@xn--bcher-kva.example`.
+
+    Raises:
+        SettingsError: The domain is not a valid name.
+    """
+    user, _, domain = address.rpartition("@")
+    if domain.isascii():
+        return address
+    import idna  # 20 ms, for the few addresses that need it
+
+    try:
+        return f"{user}@{idna.encode(domain, uts46=True).decode()}"
+    except idna.IDNAError:
+        raise SettingsError("NOTIFY_EMAIL_TO, NOTIFY_EMAIL_FROM: a domain is not a valid name") from None
 
 
 SETTINGS = ("SMTP_URL", "NOTIFY_EMAIL_TO", "NOTIFY_EMAIL_FROM", *LOCALE_SETTINGS)
 SUBJECT_CHARS = 150
+MAX_REMEMBERED = 500  # notifications that some recipients have and others lack
 TEMPLATES = Path(__file__).parents[1] / "rendering" / "templates"
 COLOURS: dict[Severity, str] = {
     "bad": "#b42318",
@@ -150,23 +226,44 @@ class EmailChannel:
     """A few mailboxes."""
 
     name = "email"
+    recognises_repeats = False
 
     def __init__(self, server: MailServer, sender: str, recipients: Sequence[str], locale: Locale) -> None:
         self._server = server
         self._sender = sender
         self._recipients = tuple(recipients)
         self._locale = locale
+        self._later: OrderedDict[str, frozenset[str]] = OrderedDict()  # by notification: who still lacks it
 
     async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
-        """Send one mail to all recipients.
+        """Send one mail to all recipients; what some could not get yet goes to those alone, the next time.
 
         Raises:
             PostError: No response came; the message may have arrived.
         """
-        message = render(
-            notifications, self._locale, sender=self._sender, recipients=self._recipients, now=now
-        )
-        return await send_mail(self._server, message)
+        groups: dict[frozenset[str], list[Notification]] = {}
+        for notification in notifications:
+            lacking = self._later.get(notification.id, frozenset(self._recipients))
+            groups.setdefault(lacking, []).append(notification)
+        results = [await self._send_to(lacking, group, now) for lacking, group in groups.items()]
+        problem = next((one for one in results if not one.ok), None)
+        return problem or next((one for one in results if one.detail), results[0])
+
+    async def _send_to(
+        self, lacking: frozenset[str], notifications: Sequence[Notification], now: datetime
+    ) -> SendResult:
+        recipients = [one for one in self._recipients if one in lacking]
+        if not recipients:
+            return SendResult(ok=True)
+        message = render(notifications, self._locale, sender=self._sender, recipients=recipients, now=now)
+        sent = await send_mail(self._server, message, recipients)
+        for notification in notifications:
+            if sent.later or sent.result.ok:
+                self._later[notification.id] = frozenset(sent.later)
+                self._later.move_to_end(notification.id)
+        while len(self._later) > MAX_REMEMBERED:
+            self._later.popitem(last=False)
+        return sent.result
 
     def __repr__(self) -> str:
         return "EmailChannel()"
@@ -204,7 +301,7 @@ def _parse_address(text: str) -> str:
     address = parseaddr(text.strip())[1]
     user, at, host = address.rpartition("@")
     is_address = user and at and host and not any(character.isspace() for character in address)
-    return address if is_address else ""
+    return to_ascii_domain(address) if is_address else ""
 
 
 def _render_html(message: Message) -> str:

@@ -6,6 +6,7 @@ import hmac
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -110,6 +111,7 @@ SETTINGS = ("FEISHU_WEBHOOK_URL", "FEISHU_WEBHOOK_SECRET", *LOCALE_SETTINGS)
 MAX_BYTES = 18_000  # Feishu's limit is 20 KB, signature included; the rest is margin
 
 RATE_LIMIT_CODES = frozenset({11232, 99991400})
+CONTENT_ERRORS = frozenset({9499, 11246, 11310, 19002, 200621, 230025, 230028, 230099})
 PERMANENT_ERRORS = {
     19001: "the bot is gone or FEISHU_WEBHOOK_URL is wrong; copy the address from the group's bot settings",
     19021: "the signature does not match; check FEISHU_WEBHOOK_SECRET and this machine's clock",
@@ -137,6 +139,7 @@ class FeishuChannel:
     """The custom bot of one group."""
 
     name = "feishu"
+    recognises_repeats = False
 
     def __init__(self, url: str, secret: str, locale: Locale, post: PostRequest) -> None:
         self._url = url
@@ -153,12 +156,10 @@ class FeishuChannel:
         sent, code = await self._send_once(render_card(notifications, self._locale), now)
         if sent.ok or sent.permanent or code is None or code in RATE_LIMIT_CODES:
             return sent
-        plain, _ = await self._send_once(render_text(notifications, self._locale), now)
-        return (
-            SendResult(ok=True, detail=f"sent as plain text; the card was refused: {sent.detail}")
-            if plain.ok
-            else plain
-        )
+        plain, plain_code = await self._send_once(render_text(notifications, self._locale), now)
+        if plain.ok:
+            return SendResult(ok=True, detail=f"sent as plain text; the card was refused: {sent.detail}")
+        return replace(plain, rejected=plain_code in CONTENT_ERRORS)
 
     async def _send_once(self, message: bytes, now: datetime) -> tuple[SendResult, int | None]:
         body = add_signature(message, self._secret, now=now)
@@ -223,7 +224,7 @@ def classify_response(response: HttpResponse, *, now: datetime) -> tuple[SendRes
             ok=False, retry_after=wait, detail=f"code {code or 429}: too many messages"
         ), code or 429
     if code is None:
-        gone = response.status in (404, 410)
+        gone = response.status in (401, 403, 404, 410)
         hint = "no bot at this address; check FEISHU_WEBHOOK_URL" if gone else "not a response of a bot"
         return SendResult(ok=False, permanent=gone, detail=f"HTTP {response.status}: {hint}"), None
     return SendResult(ok=False, detail=f"code {code}: the message was not understood"), code

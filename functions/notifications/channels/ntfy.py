@@ -1,5 +1,6 @@
 """The ntfy channel: one topic on ntfy.sh or a server of the user's own, published to as JSON."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from urllib.parse import urlsplit, urlunsplit
@@ -31,6 +32,7 @@ from functions.notifications.rendering.phrases import Severity
 SETTINGS = ("NTFY_URL", "NTFY_TOKEN", *LOCALE_SETTINGS)
 MAX_BYTES = 4_000  # of the message; ntfy turns one of 4,096 or more into an attachment
 TITLE_UNITS = 200
+TOPIC_ERRORS = frozenset({40009, 40010})  # the topic's name is not valid, or not allowed
 
 PRIORITIES: dict[Severity, int] = {"bad": 4, "warning": 4, "good": 3, "news": 3, "calm": 2}
 URGENT_PRIORITY = 5  # overrides a phone's silent mode: for problems of urgent tasks
@@ -61,6 +63,7 @@ class NtfyChannel:
     """One topic."""
 
     name = "ntfy"
+    recognises_repeats = True
 
     def __init__(self, server: str, topic: str, token: str, locale: Locale, post: PostRequest) -> None:
         authorization = {"Authorization": f"Bearer {token}"} if token else {}
@@ -95,6 +98,7 @@ def render(notifications: Sequence[Notification], locale: Locale, *, topic: str)
             "topic": topic,
             "title": truncate(defuse_links(digest.headline), TITLE_UNITS),
             "message": defuse_links(to_plain_text(digest)),
+            "sequence_id": _sequence_id(notifications),
             "priority": URGENT_PRIORITY if urgent else PRIORITIES[digest.severity],
         }
         page = digest.rows[0].page_url
@@ -104,6 +108,15 @@ def render(notifications: Sequence[Notification], locale: Locale, *, topic: str)
         render_within, lambda message: len(str(message["message"]).encode(errors="replace")) <= MAX_BYTES
     )
     return to_json_bytes(chosen)
+
+
+def _sequence_id(notifications: Sequence[Notification]) -> str:
+    """Return an id that is the same at every attempt.
+
+    From ntfy 2.16 on, a message that comes again with it replaces the first one; older servers ignore it.
+    """
+    ids = "\n".join(notification.id for notification in notifications)
+    return f"cronfire-{hashlib.sha256(ids.encode()).hexdigest()[:24]}"
 
 
 def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedResponse:
@@ -121,6 +134,9 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
         return ClassifiedResponse(
             SendResult(ok=False, permanent=True, detail=f"HTTP {response.status}: {hint}")
         )
+    if response.status == 413 or (response.status == 400 and body.get("code") not in TOPIC_ERRORS):
+        detail = f"HTTP {response.status}: the message was refused"
+        return ClassifiedResponse(SendResult(ok=False, rejected=True, detail=detail))
     if response.status in (400, 404, 405, 410):
         hint = "no ntfy topic at this address; check NTFY_URL"
         return ClassifiedResponse(

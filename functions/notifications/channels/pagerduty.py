@@ -1,7 +1,7 @@
 """The PagerDuty channel: one incident per task, opened when it fails and resolved when it recovers."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
@@ -50,6 +50,7 @@ class PagerDutyChannel:
     """One PagerDuty service."""
 
     name = "pagerduty"
+    recognises_repeats = True  # by `dedup_key`
 
     def __init__(self, key: str, locale: Locale, post: PostRequest) -> None:
         self._post_body: PostBody = json_poster(post, EVENTS_URL)
@@ -64,15 +65,27 @@ class PagerDutyChannel:
         Raises:
             PostError: No response came; events may have arrived.
         """
-        latest = {one.task_id: one for one in sorted(notifications, key=attrgetter("at"))}
-        events = [
-            event
-            for notification in latest.values()
-            if (event := render(notification, self._locale, key=self._key)) is not None
-        ]
-        responses = await asyncio.gather(*(self._post_body(to_json_bytes(event)) for event in events))
-        results = [classify_response(response, now=now).result for response in responses]
+        incidents: dict[str, dict[str, dict[str, Any]]] = {}
+        for notification in sorted(notifications, key=attrgetter("at")):
+            event = render(notification, self._locale, key=self._key)
+            if event is None:
+                continue
+            actions = incidents.setdefault(notification.task_id, {})
+            actions.pop(event["event_action"], None)  # only a newer event of the same kind replaces one
+            actions[event["event_action"]] = event
+        results = await asyncio.gather(
+            *(self._send_in_order(one.values(), now) for one in incidents.values())
+        )
         return next((result for result in results if not result.ok), SendResult(ok=True))
+
+    async def _send_in_order(self, events: Iterable[Mapping[str, Any]], now: datetime) -> SendResult:
+        """Send the events of one incident one after the other: a resolve must not overtake its trigger."""
+        result = SendResult(ok=True)
+        for event in events:
+            result = classify_response(await self._post_body(to_json_bytes(event)), now=now).result
+            if not result.ok:
+                break
+        return result
 
     def __repr__(self) -> str:
         return "PagerDutyChannel()"
@@ -114,7 +127,11 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
     wait = retry_after_header(response, now=now)
     if response.status == 429:
         return ClassifiedResponse(SendResult(ok=False, retry_after=wait, detail="HTTP 429: too many events"))
-    if response.status in (400, 403, 404):
+    blames_key = "routing" in f"{body.get('message')} {body.get('errors')}".lower()
+    if response.status in (400, 413) and not blames_key:
+        detail = f"HTTP {response.status}: the event was not understood"
+        return ClassifiedResponse(SendResult(ok=False, rejected=True, detail=detail))
+    if response.status in (400, 401, 403, 404):
         hint = "the event was refused; check PAGERDUTY_ROUTING_KEY"
         return ClassifiedResponse(
             SendResult(ok=False, permanent=True, detail=f"HTTP {response.status}: {hint}")

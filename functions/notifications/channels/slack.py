@@ -110,8 +110,10 @@ MAX_CHARS = 12_000  # of the whole message; from about 13,200 on Slack says msg_
 PLAIN_CHARS = 3_800  # Slack advises not to exceed 4,000
 
 PERMANENT_ERRORS = {
+    "account_inactive": "the webhook's user was deactivated",
     "action_prohibited": "a rule of the workspace forbids the message",
     "channel_is_archived": "the webhook's Slack channel is archived",
+    "invalid_auth": "the webhook is not valid",
     "channel_not_found": "the webhook's Slack channel is gone",
     "invalid_token": "the webhook is not valid",
     "no_active_hooks": "the webhook is switched off",
@@ -175,13 +177,14 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
         return ClassifiedResponse(
             SendResult(ok=False, detail=f"{word}: the message was not understood"), try_plain_text=True
         )
-    if response.status in (404, 410):
+    if response.status in (401, 403, 404, 410):
         return ClassifiedResponse(
             SendResult(ok=False, permanent=True, detail=f"HTTP {response.status}: no webhook here{REMEDY}")
         )
-    if response.status == 400:
+    if response.status in (400, 413):
         return ClassifiedResponse(
-            SendResult(ok=False, detail="HTTP 400: the message was not understood"), try_plain_text=True
+            SendResult(ok=False, detail=f"HTTP {response.status}: the message was not understood"),
+            try_plain_text=True,
         )
     wait = retry_after_header(response, now=now)
     return ClassifiedResponse(

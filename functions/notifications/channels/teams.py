@@ -1,13 +1,18 @@
 """The Microsoft Teams channel: a webhook of Workflows, which posts an Adaptive Card."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from functions.domain.alerts.model import Notification
 from functions.http_client.trusted import HttpResponse
 from functions.notifications.channel import SendResult, retry_after_header
-from functions.notifications.json_webhook import ClassifiedResponse, JsonWebhookChannel, to_json_bytes
+from functions.notifications.json_webhook import (
+    ClassifiedResponse,
+    JsonWebhookChannel,
+    parse_json_object,
+    to_json_bytes,
+)
 from functions.notifications.rendering.digest import (
     LOCALE_SETTINGS,
     Limits,
@@ -15,6 +20,7 @@ from functions.notifications.rendering.digest import (
     Message,
     Row,
     fit_to_limit,
+    to_plain_text,
 )
 from functions.notifications.rendering.phrases import Severity
 
@@ -29,6 +35,16 @@ COLOURS: dict[Severity, str] = {
 }
 REMEDY = "; make a new webhook in Workflows and set TEAMS_WEBHOOK_URL"
 
+PERMANENT_ERRORS = frozenset(
+    {
+        "DirectApiAuthorizationRequired",
+        "DirectApiInvalidAuthorizationScheme",
+        "WorkflowNotFound",
+        "WorkflowTriggerIsNotEnabled",
+        "WorkflowTriggerNotFound",
+    }
+)
+
 Element = dict[str, Any]
 
 
@@ -39,15 +55,28 @@ def render(notifications: Sequence[Notification], locale: Locale) -> bytes:
     """
 
     def render_within(limits: Limits) -> bytes:
-        content = card(locale.build_message(notifications, limits))
-        attachment = {
-            "contentType": "application/vnd.microsoft.card.adaptive",
-            "contentUrl": None,
-            "content": content,
-        }
-        return to_json_bytes({"type": "message", "attachments": [attachment]})
+        return _post_body(card(locale.build_message(notifications, limits)))
 
     return fit_to_limit(render_within, max_bytes=MAX_BYTES)
+
+
+def render_plain(notifications: Sequence[Notification], locale: Locale) -> bytes:
+    """Return the message as a card of text alone, without links."""
+
+    def render_within(limits: Limits) -> bytes:
+        lines = to_plain_text(locale.build_message(notifications, limits)).splitlines()
+        return _post_body(_card([_line(_text_run(line)) for line in lines]))
+
+    return fit_to_limit(render_within, max_bytes=MAX_BYTES)
+
+
+def _post_body(content: Element) -> bytes:
+    attachment = {
+        "contentType": "application/vnd.microsoft.card.adaptive",
+        "contentUrl": None,
+        "content": content,
+    }
+    return to_json_bytes({"type": "message", "attachments": [attachment]})
 
 
 def card(message: Message) -> Element:
@@ -59,25 +88,32 @@ def card(message: Message) -> Element:
         body += _row(row, separator=bool(number or body), link_label=message.link_label)
     if message.omitted:
         body.append(_line(_text_run(message.omitted, isSubtle=True)))
+    return _card(body) | {"fallbackText": message.headline, "msteams": {"width": "Full"}}
+
+
+def _card(body: list[Element]) -> Element:
     return {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
-        "fallbackText": message.headline,
-        "msteams": {"width": "Full"},
         "body": body,
     }
 
 
 def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedResponse:
     """Read the response of Workflows, which accepts a card before Teams has seen it."""
-    if response.status in (200, 202):
-        return ClassifiedResponse(SendResult(ok=True))
     wait = retry_after_header(response, now=now)
+    if response.status in (200, 202):
+        return _classify_accepted(response.body, wait)
     if response.status == 429:
         return ClassifiedResponse(
             SendResult(ok=False, retry_after=wait, detail="HTTP 429: too many messages")
         )
+    error = parse_json_object(response.body).get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    if response.status in (400, 413) and code not in PERMANENT_ERRORS:
+        known = f"HTTP {response.status}: the message was not understood"
+        return ClassifiedResponse(SendResult(ok=False, detail=known), try_plain_text=True)
     if response.status in (400, 401, 403, 404, 405, 410):
         hint = "the workflow is gone, switched off, or its address is not whole"
         return ClassifiedResponse(
@@ -85,6 +121,18 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
         )
     return ClassifiedResponse(
         SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: Workflows has a fault")
+    )
+
+
+def _classify_accepted(body: bytes, wait: timedelta | None) -> ClassifiedResponse:
+    """Read a success. A connector of the older kind says in its text what Teams answered to it."""
+    told = body[:500].decode("utf-8", "replace")
+    if "returned HTTP error" not in told:
+        return ClassifiedResponse(SendResult(ok=True))
+    if "HTTP error 413" in told:
+        return ClassifiedResponse(SendResult(ok=False, detail="Teams: HTTP 413"), try_plain_text=True)
+    return ClassifiedResponse(
+        SendResult(ok=False, retry_after=wait, detail="Teams did not take what the connector passed on")
     )
 
 
@@ -120,7 +168,7 @@ class TeamsChannel(JsonWebhookChannel):
 
     name = "teams"
     url_setting = "TEAMS_WEBHOOK_URL"
-    renderings = (render,)
+    renderings = (render, render_plain)
     classify_response = staticmethod(classify_response)
 
 

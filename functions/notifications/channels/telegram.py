@@ -37,6 +37,12 @@ PERMANENT_ERRORS = (
     "bot was kicked",
     "user is deactivated",
     "group chat was deleted",
+    "not enough rights",
+    "have no rights",
+    "chat_write_forbidden",
+    "message thread not found",
+    "topic_closed",
+    "peer_id_invalid",
 )
 
 
@@ -64,11 +70,13 @@ class TelegramChannel:
     """One bot in one chat."""
 
     name = "telegram"
+    recognises_repeats = False
 
     def __init__(self, token: str, chat: str, locale: Locale, post: PostRequest) -> None:
         self._post_body = json_poster(post, f"{API}/bot{token}/sendMessage")
         self._chat = chat
         self._locale = locale
+        self._moved_to: str | None = None
 
     async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         """Send one message; if Telegram cannot read it, the same as plain text, once.
@@ -76,12 +84,30 @@ class TelegramChannel:
         Raises:
             PostError: No response came; the message may have arrived.
         """
+        sent = await self._send_to(self._chat, notifications)
+        if self._moved_to is None:
+            return sent
+        chat, self._moved_to = self._moved_to, None
+        sent = await self._send_to(chat, notifications)
+        if sent.ok:
+            self._chat = chat
+            return SendResult(ok=True, detail=f"the chat has another id now; set TELEGRAM_CHAT_ID={chat}")
+        return sent
+
+    async def _send_to(self, chat: str, notifications: Sequence[Notification]) -> SendResult:
         return await post_with_fallback(
             self._post_body,
-            classify_response,
-            lambda: render(notifications, self._locale, chat=self._chat),
-            lambda: render_plain(notifications, self._locale, chat=self._chat),
+            self._classify,
+            lambda: render(notifications, self._locale, chat=chat),
+            lambda: render_plain(notifications, self._locale, chat=chat),
         )
+
+    def _classify(self, response: HttpResponse) -> ClassifiedResponse:
+        """Read the response; remember the new id of a group that Telegram has moved."""
+        hints = parse_json_object(response.body).get("parameters")
+        moved = hints.get("migrate_to_chat_id") if isinstance(hints, dict) else None
+        self._moved_to = str(moved) if isinstance(moved, int) else None
+        return classify_response(response)
 
     def __repr__(self) -> str:
         return "TelegramChannel()"
@@ -129,9 +155,9 @@ def classify_response(response: HttpResponse) -> ClassifiedResponse:
         return _permanent_failure(
             f"code {code}: the bot may not write there; add it to the chat, or set TELEGRAM_CHAT_ID"
         )
-    if code == 400:
+    if code in (400, 413):
         return ClassifiedResponse(
-            SendResult(ok=False, detail="code 400: the message was not understood"), try_plain_text=True
+            SendResult(ok=False, detail=f"code {code}: the message was not understood"), try_plain_text=True
         )
     return ClassifiedResponse(
         SendResult(ok=False, detail=f"HTTP {response.status}: not a response of Telegram's")

@@ -52,6 +52,7 @@ class WebhookChannel:
     """One address; requests are signed with every key, so that the receiver can change its key."""
 
     name = "webhook"
+    recognises_repeats = True  # by `webhook-id`
 
     def __init__(self, url: str, keys: Sequence[bytes], post: PostRequest) -> None:
         self._url = url
@@ -65,9 +66,9 @@ class WebhookChannel:
             PostError: No response came; the message may have arrived.
         """
         body = render(notifications)
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", "webhook-id": message_id(notifications)}
         if self._keys:
-            headers |= signature_headers(body, self._keys, message_id=message_id(notifications), now=now)
+            headers |= signature_headers(body, self._keys, message_id=headers["webhook-id"], now=now)
         response = await self._post(self._url, headers=headers, body=body, timeout_s=POST_TIMEOUT_S)
         return classify_response(response, now=now)
 
@@ -109,12 +110,19 @@ def signature_headers(
 
 
 def classify_response(response: HttpResponse, *, now: datetime) -> SendResult:
-    """Read the response: 2xx accepts, 410 refuses for good, anything else is tried again."""
+    """Read the response: 2xx accepts, some codes refuse the message or the caller."""
     if 200 <= response.status < 300:
         return SendResult(ok=True)
     if response.status == 410:
         return SendResult(
             ok=False, permanent=True, detail="HTTP 410: the receiver accepts no more; unset WEBHOOK_URL"
+        )
+    if response.status in (401, 403, 404):
+        hint = "the receiver does not know this address or this caller; check WEBHOOK_URL and WEBHOOK_SECRET"
+        return SendResult(ok=False, permanent=True, detail=f"HTTP {response.status}: {hint}")
+    if response.status in (400, 413, 415, 422):
+        return SendResult(
+            ok=False, rejected=True, detail=f"HTTP {response.status}: the receiver refused the message"
         )
     if 300 <= response.status < 400:
         hint = "redirects are not followed; set WEBHOOK_URL to the final address"

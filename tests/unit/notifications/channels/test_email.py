@@ -113,32 +113,110 @@ async def test_a_title_makes_no_header(make_notice: MakeNotice) -> None:
 
 
 @pytest.mark.parametrize(
-    ("refusals", "permanent"),
+    ("refusals", "expected"),
     [
-        ({"RCPT": "550 no such user"}, True),
-        ({"RCPT": "451 try later"}, False),
-        ({"MAIL": "553 not your address"}, True),
-        ({".": "452 too much mail"}, False),
-        ({".": "554 looks like spam"}, True),
+        ({"RCPT": "550 no such user"}, "permanent"),
+        ({"RCPT": "451 try later"}, "later"),
+        ({"RCPT": "552 5.2.2 mailbox full"}, "later"),
+        ({"MAIL": "553 not your address"}, "permanent"),
+        ({"MAIL": "552 5.3.4 too big"}, "rejected"),
+        ({".": "452 too much mail"}, "later"),
+        ({".": "554 looks like spam"}, "rejected"),
+        ({".": "550 5.7.1 refused by content policy"}, "rejected"),
+        ({"DATA": "554 no valid recipients"}, "rejected"),
+        ({"": "554 your address is on a list"}, "later"),
     ],
 )
-async def test_a_code_from_500_on_is_for_good(
-    make_notice: MakeNotice, refusals: dict[str, str], permanent: bool
+async def test_a_code_refuses_the_message_or_the_channel_or_says_later(
+    make_notice: MakeNotice, refusals: dict[str, str], expected: str
 ) -> None:
     async with SmtpServer(refusals) as server:
         sent = await channel(server).send([make_notice("failure")], NOON)
 
-    assert (False, permanent) == (sent.ok, sent.permanent)
+    outcome = {"ok": sent.ok, "permanent": sent.permanent, "rejected": sent.rejected}
+    assert [expected] == ([word for word, is_so in outcome.items() if is_so] or ["later"])
     assert next(iter(refusals.values()))[:3] in sent.detail
-    assert "alice" not in sent.detail
+
+
+async def test_a_recipient_that_is_refused_is_named_and_the_other_has_the_mail(
+    make_notice: MakeNotice,
+) -> None:
+    async with SmtpServer(recipients={"bob@example.com": "550 5.1.1 no such user"}) as server:
+        mailboxes = channel(server)
+        sent = await mailboxes.send([make_notice("failure")], NOON)
+        again = await mailboxes.send([make_notice("recovery")], NOON)
+
+    assert (True, True) == (sent.ok, again.ok)
+    assert "bob@example.com (code 550)" in sent.detail
+    assert [["alice@example.com"], ["alice@example.com"]] == server.envelopes
+
+
+async def test_a_recipient_that_is_put_off_gets_the_mail_later_and_alone(make_notice: MakeNotice) -> None:
+    async with SmtpServer(recipients={"bob@example.com": "450 4.2.0 greylisted"}) as server:
+        mailboxes = channel(server)
+        first = await mailboxes.send([make_notice("failure")], NOON)
+        server.refused_recipients.clear()
+        second = await mailboxes.send([make_notice("failure"), make_notice("news")], NOON)
+
+    assert (False, False, True) == (first.ok, first.permanent, second.ok)
+    assert "bob@example.com (code 450)" in first.detail
+    assert [["alice@example.com"], ["alice@example.com", "bob@example.com"], ["bob@example.com"]] == sorted(
+        server.envelopes
+    )
+
+
+async def test_domains_of_other_scripts_are_sent_in_ascii(make_notice: MakeNotice) -> None:
+    async with SmtpServer() as server:
+        settings = {
+            "SMTP_URL": f"smtp://127.0.0.1:{server.port}",
+            "NOTIFY_EMAIL_TO": "Jürgen <a@bücher.example>, b@例え.jp",
+            "NOTIFY_EMAIL_FROM": "cron@bücher.example",
+        }
+        opened = email.create_channel(settings, None)  # type: ignore[arg-type]  # it is not called
+        assert opened is not None
+        sent = await opened.send([make_notice("failure")], NOON)
+
+    assert sent.ok
+    assert [["a@xn--bcher-kva.example", "b@xn--r8jz45g.jp"]] == server.envelopes
+    assert "cron@xn--bcher-kva.example" == server.mails[0]["From"]
+
+
+@pytest.mark.parametrize(
+    ("extensions", "expected"), [(["SMTPUTF8", "8BITMIME"], (True, False)), ([], (False, True))]
+)
+async def test_letters_beyond_ascii_before_the_at_need_a_server_that_takes_them(
+    extensions: list[str], expected: tuple[bool, bool], make_notice: MakeNotice
+) -> None:
+    async with SmtpServer(extensions=extensions) as server:
+        settings = {
+            "SMTP_URL": f"smtp://127.0.0.1:{server.port}",
+            "NOTIFY_EMAIL_TO": "jörg@example.com",
+            "NOTIFY_EMAIL_FROM": "cron@example.com",
+        }
+        opened = email.create_channel(settings, None)  # type: ignore[arg-type]  # it is not called
+        assert opened is not None
+        sent = await opened.send([make_notice("failure")], NOON)
+
+    assert expected == (sent.ok, sent.permanent)
+    assert sent.ok or "letters beyond ASCII" in sent.detail
+
+
+async def test_a_lost_reply_leaves_open_whether_the_mail_arrived(make_notice: MakeNotice) -> None:
+    async with SmtpServer(drops=True) as server:
+        with pytest.raises(PostError) as caught:
+            await channel(server).send([make_notice("failure")], NOON)
+
+    assert caught.value.is_sent
 
 
 async def test_a_server_that_is_not_there_is_no_answer(make_notice: MakeNotice) -> None:
     async with SmtpServer() as server:
         gone = channel(server)
 
-    with pytest.raises(PostError):
+    with pytest.raises(PostError) as caught:
         await gone.send([make_notice("failure")], NOON)
+
+    assert not caught.value.is_sent
 
 
 def test_a_password_is_in_no_repr() -> None:

@@ -74,7 +74,7 @@ KINDS = (
         "https://events.pagerduty.com",
         vendors.pagerduty,
         (429, "", {}),
-        (400, '{"status":"invalid event"}', {}),
+        (400, '{"status":"invalid event","errors":["Invalid routing key"]}', {}),
         None,
         "c" * 32,
     ),
@@ -224,6 +224,111 @@ async def test_pagerduty_opens_one_incident_a_task_and_closes_it(make_notice: Ma
     said = [(event["event_action"], event["dedup_key"]) for event in vendor.taken]
     task = make_notice("failure").task_id
     assert [("trigger", task), ("trigger", task), ("resolve", task)] == said
+    await post.close()
+    await vendor.server.close()
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        (["recovery", "news"], ["resolve"]),  # news and its end of trouble, of one run
+        (["failure", "news"], ["trigger"]),
+        (["failure", "recovery"], ["trigger", "resolve"]),
+        (["failure", "reminder"], ["trigger"]),
+        (["recovery", "failure"], ["resolve", "trigger"]),
+        (["failure", "recovery", "failure"], ["resolve", "trigger"]),
+        (["success", "test"], ["trigger"]),
+    ],
+)
+async def test_pagerduty_lets_only_a_newer_event_of_the_same_kind_replace_one(
+    kinds: list[str], expected: list[str], make_notice: MakeNotice
+) -> None:
+    kind = KINDS[3]
+    vendor = Vendor(kind.rules)
+    await vendor.server.start_server()
+    post = Rerouted(vendor, kind.home)
+    channel = create_channels(dict(kind.settings), post)["pagerduty"]
+    notices = [make_notice(one, id=f"x#{number}") for number, one in enumerate(kinds)]
+
+    assert (await channel.send(notices, NOON)).ok
+
+    assert expected == [event["event_action"] for event in vendor.taken]
+    await post.close()
+    await vendor.server.close()
+
+
+async def test_telegram_follows_a_group_that_has_another_id_now(make_notice: MakeNotice) -> None:
+    kind = KINDS[0]
+    vendor = Vendor(kind.rules)
+    vendor.instead = [telegram_says(400, migrate_to_chat_id=-1001)]
+    await vendor.server.start_server()
+    post = Rerouted(vendor, kind.home)
+    settings = dict(kind.settings) | {"TELEGRAM_CHAT_ID": "-7"}
+    channel = create_channels(settings, post)["telegram"]
+
+    first = await channel.send([make_notice()], NOON)
+    second = await channel.send([make_notice()], NOON)
+
+    assert (True, "the chat has another id now; set TELEGRAM_CHAT_ID=-1001") == (first.ok, first.detail)
+    assert (True, "") == (second.ok, second.detail)
+    assert ["-1001", "-1001"] == [body["chat_id"] for body in vendor.taken]
+    await post.close()
+    await vendor.server.close()
+
+
+_LAYOUT = '{"code": 50035, "message": "Invalid Form Body"}'
+
+
+@pytest.mark.parametrize(
+    ("name", "replies", "expected"),
+    [
+        ("slack", [(400, "invalid_blocks", {}), (400, "invalid_payload", {})], "rejected"),
+        ("slack", [(403, "action_prohibited", {})], "permanent"),
+        ("slack", [(403, "", {})], "permanent"),
+        ("slack", [(410, "channel_is_archived", {})], "permanent"),
+        ("slack", [(500, "rollup_error", {})], "later"),
+        ("discord", [(400, _LAYOUT, {}), (400, _LAYOUT, {})], "rejected"),
+        ("discord", [(400, '{"code": 220001}', {})], "permanent"),
+        ("discord", [(403, "<html>Cloudflare</html>", {})], "later"),
+        ("discord", [(400, _LAYOUT, {}), (204, "", {})], "ok"),
+        ("teams", [(400, '{"error":{"code":"InvalidRequestContent"}}', {})] * 2, "rejected"),
+        ("teams", [(400, '{"error":{"code":"WorkflowTriggerIsNotEnabled"}}', {})], "permanent"),
+        ("teams", [(413, "", {}), (202, "", {})], "ok"),
+        ("teams", [(200, "Microsoft Teams endpoint returned HTTP error 429", {})], "later"),
+        ("telegram", [telegram_says(400)] * 2, "permanent"),  # its text names a bot that is blocked
+        (
+            "telegram",
+            [(400, '{"ok":false,"error_code":400,"description":"Bad Request"}', {})] * 2,
+            "rejected",
+        ),
+        (
+            "telegram",
+            [(400, '{"ok":false,"error_code":400,"description":"Bad Request: not enough rights"}', {})],
+            "permanent",
+        ),
+        ("telegram", [(502, "", {})], "later"),
+        ("ntfy", [(400, '{"code":40024,"http":400}', {})], "rejected"),
+        ("ntfy", [(400, '{"code":40009,"http":400}', {})], "permanent"),
+        ("ntfy", [(413, '{"code":41301}', {})], "rejected"),
+        ("ntfy", [(507, '{"code":50701}', {})], "later"),
+        ("pagerduty", [(400, '{"status":"invalid event","errors":["Length of summary"]}', {})], "rejected"),
+        ("pagerduty", [(403, "", {})], "permanent"),
+    ],
+)
+async def test_what_is_refused_is_the_message_or_the_channel(
+    name: str, replies: list[Reply], expected: str, make_notice: MakeNotice
+) -> None:
+    kind = next(one for one in KINDS if one.name == name)
+    vendor = Vendor(kind.rules)
+    vendor.instead = list(replies)
+    await vendor.server.start_server()
+    post = Rerouted(vendor, kind.home)
+    channel = create_channels(dict(kind.settings), post)[name]
+
+    sent = await channel.send([make_notice()], NOON)
+
+    outcome = {"ok": sent.ok, "permanent": sent.permanent, "rejected": sent.rejected}
+    assert [expected] == ([word for word, is_so in outcome.items() if is_so] or ["later"])
     await post.close()
     await vendor.server.close()
 

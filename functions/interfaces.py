@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from functions.domain.alerts.model import Notification
+from functions.domain.alerts.outbox import Undelivered
 from functions.domain.alerts.routing import Route
 from functions.domain.cloud_events import CloudEvent
 from functions.domain.run import Outcome, Run
@@ -245,7 +246,7 @@ class RunTask(Protocol):
 class Notify(Protocol):
     """Deliver *notifications* within *within*; return for each the channels that did not take it.
 
-    An empty tuple means done, or never deliverable: there is no such channel, or it refused for good.
+    An empty tuple means done, or never deliverable: it was refused for what it holds.
     One message per channel, however many notifications. Never raises for a failure of a channel.
     """
 
@@ -263,6 +264,26 @@ class NotificationRouting(Protocol):
 
     def undelivered(self) -> list[Notification]:
         """Return notifications of channels that were disabled, for the others."""
+        ...
+
+    def take_rejections(self, notification_id: str) -> Mapping[str, str]:
+        """Return the channels whose vendors refused it for what it holds, with reasons, and forget them."""
+        ...
+
+    def take_unconfirmed(self, notification_id: str) -> frozenset[str]:
+        """Return the channels that it was sent on without a reply, and forget them."""
+        ...
+
+    def failing_until(self) -> Mapping[str, datetime]:
+        """Return until when channels that fail are not tried."""
+        ...
+
+    def open_channels(self) -> tuple[str, ...]:
+        """Return the channels that take messages, those that fail at present included."""
+        ...
+
+    async def record_lost(self, undelivered: Sequence[Undelivered]) -> None:
+        """Record notifications that reached nobody. Never raises."""
         ...
 
     async def mark_delivered(

@@ -265,13 +265,18 @@ class App:
         moment = self.now()
         counts = await self.store.stats(moment)
         ticks = [at for at in (counts.last_tick_at, self._last_tick_at) if at is not None]
+        problem = await self._notifications.problem()
         return {
-            "status": "healthy",
+            "status": "degraded" if problem else "healthy",
             "scheduledTasks": counts.scheduled,
             "tasksCurrentlyDue": counts.due,
             "lastTickAt": format_instant(max(ticks)) if ticks else None,
             "timestamp": format_instant(moment),
-        }
+        } | ({"problem": problem} if problem else {})
+
+    async def notices_problem(self) -> str:
+        """Return in a sentence which notices reached nobody of late; empty when all did."""
+        return await self._notifications.problem()
 
     async def close(self) -> None:
         """Release the connections, and end the processes that parse."""

@@ -1,12 +1,13 @@
 """The channels of the settings, opened when there is something to send: most ticks have nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from functions.config.settings import Settings
 from functions.domain.alerts.model import Notification
+from functions.domain.alerts.outbox import Undelivered
 from functions.domain.alerts.routing import Route
 from functions.http_client.trusted import PostRequest
 from functions.interfaces import DocumentStore
@@ -52,6 +53,32 @@ class Notifications:
     def undelivered(self) -> list[Notification]:
         """As in `NotificationRouting`."""
         return self.channels.undelivered()
+
+    def take_rejections(self, notification_id: str) -> Mapping[str, str]:
+        """As in `NotificationRouting`."""
+        return self.channels.take_rejections(notification_id)
+
+    def take_unconfirmed(self, notification_id: str) -> frozenset[str]:
+        """As in `NotificationRouting`."""
+        return self.channels.take_unconfirmed(notification_id)
+
+    def failing_until(self) -> Mapping[str, datetime]:
+        """As in `NotificationRouting`."""
+        return self.channels.failing_until()
+
+    def open_channels(self) -> tuple[str, ...]:
+        """As in `NotificationRouting`."""
+        return self.channels.open_channels()
+
+    async def record_lost(self, undelivered: Sequence[Undelivered]) -> None:
+        """As in `NotificationRouting`."""
+        await self.channels.record_lost(undelivered)
+
+    async def problem(self) -> str:
+        """Return in a sentence which notices reached nobody of late; empty when all did."""
+        from functions.services.lost_notices import recently_lost  # no tick needs it
+
+        return await recently_lost(self._store, now=self._clock())
 
     async def mark_delivered(
         self, notifications: Sequence[Notification], remaining: Sequence[tuple[str, ...]]

@@ -12,6 +12,7 @@ from typing import Literal
 from functions.cli.options import format_duration
 from functions.cli.session import LOCAL_STORES, CliContext
 from functions.domain.access import ADMINISTRATOR
+from functions.domain.alerts.subscriptions import unknown_channels
 from functions.domain.storage import Document, StoreStats, TaskFilter, WriteStatus
 from functions.domain.task import Task
 from functions.domain.types import Status
@@ -192,7 +193,8 @@ async def _check_tasks(context: CliContext) -> AsyncIterator[Finding]:
     for finding in _check_quarantine(tasks):
         yield finding
     overdue = list(_check_overdue(tasks, now))
-    for finding in [*overdue, *_check_predecessors(tasks)]:
+    known = await context.app.channels.settings()
+    for finding in [*overdue, *_check_predecessors(tasks), *_check_task_channels(tasks, tuple(known))]:
         yield finding
     if not page.invalid and not overdue:
         yield Finding("tasks", "ok", f"{len(tasks)} can be read")
@@ -232,6 +234,13 @@ def _check_predecessors(tasks: Sequence[Task]) -> Iterator[Finding]:
             yield Finding("tasks", "warn", text, "which does not exist")
 
 
+def _check_task_channels(tasks: Sequence[Task], known: Sequence[str]) -> Iterator[Finding]:
+    for task in tasks:
+        for problem in unknown_channels(task.notify or (), known):
+            remedy = f"correct notify of {task.id}, or set the channel up"
+            yield Finding("channels", "warn", f"{task.id}: {problem}", remedy)
+
+
 def _first_names(names: Sequence[str]) -> str:
     return ", ".join(names[:MAX_NAMED]) + (" ..." if len(names) > MAX_NAMED else "")
 
@@ -239,9 +248,12 @@ def _first_names(names: Sequence[str]) -> str:
 async def _check_channels(context: CliContext, *, send: bool) -> AsyncIterator[Finding]:
     try:
         channels = await context.app.channels.settings()
+        lost = await context.app.notices_problem()
     except StoreError as exc:
         yield Finding("channels", "FAIL", str(exc), "fix the store first")
         return
+    if lost:
+        yield Finding("notices", "FAIL", lost, "read the runs of that task; then mend or add a channel")
     if not channels:
         remedy = "set one up: docs/reference/notifications.md"
         yield Finding("channels", "warn", "none is set up; failures are not notified", remedy)
@@ -249,6 +261,10 @@ async def _check_channels(context: CliContext, *, send: bool) -> AsyncIterator[F
         if not context.app.channels.is_open(name, settings):
             remedy = f"fix it, then scheduler channels enable {name}"
             yield Finding("channels", "warn", f"{name} is switched off", remedy)
+        elif settings.problem and not send:
+            since = f"{settings.problem.since:%Y-%m-%d %H:%M} UTC"
+            text = f"{name}: {settings.problem.reason} (since {since})"
+            yield Finding("channels", "warn", text, f"scheduler channels test {name}")
         elif not send:
             yield Finding("channels", "ok", f"{name} is set up")
         else:

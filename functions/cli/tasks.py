@@ -79,8 +79,13 @@ async def show_status(context: CliContext) -> int:
         "tasksCurrentlyDue": "due now",
         "lastTickAt": "last tick",
         "timestamp": "now",
+        "problem": "problem",
     }
-    lines = [f"{name:<16} {'never' if figures[key] is None else figures[key]}" for key, name in names.items()]
+    lines = [
+        f"{name:<16} {'never' if figures[key] is None else figures[key]}"
+        for key, name in names.items()
+        if key in figures
+    ]
     context.screen.show(figures, lines)
     return 0
 
@@ -230,12 +235,13 @@ REPORT_LABELS = {
     "postponed": "postponed",
     "lostClaims": "claimed by another tick",
     "unreadable": "unreadable",
+    "lostNotices": "notices that reached nobody",
 }
-FAILURE_FIELDS = ("failed", "retrying", "unreadable")
+FAILURE_FIELDS = ("failed", "retrying", "unreadable", "lostNotices")
 
 
 async def run_tick(context: CliContext) -> int:
-    """Run what is due, once; 1 when an attempt failed or a task could not be read."""
+    """Run what is due, once; 1 when one failed, a task could not be read, or a notice reached nobody."""
     started_at = context.now()
     with context.screen.show_progress("Running due tasks"):
         report = await context.app.tick(NO_LIMIT)

@@ -4,8 +4,9 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from functions.domain.alerts.outbox import DeliveryAttempt, Undelivered
 from functions.domain.alerts.routing import Route, drop_superseded
-from functions.domain.lifecycle.after_delivery import DeliveryAttempt, after_delivery
+from functions.domain.lifecycle.after_delivery import after_delivery
 from functions.domain.lifecycle.complete import Transition
 from functions.domain.storage import VersionedTask
 from functions.domain.task import Task
@@ -26,29 +27,67 @@ async def deliver_notifications(
     writer: TickWriter,
     clock: Callable[[], datetime],
     answer_by: datetime | None,
-) -> None:
+) -> int:
     """Deliver what is pending in *tasks*: one message per channel. What fails waits for a later tick.
+
+    Returns:
+        How many notifications reached nobody and never will.
 
     Args:
         routing: Knows which channels are closed to what; None when all are always open.
     """
     if not any(stored.task.alert.pending for stored in tasks):
-        return
+        return 0
     routes = await _route(tasks, routing)
     pending = [one for stored in tasks for one in stored.task.alert.pending]
+    dropped = {
+        stored.task.alert.pending[-1].id: stored.task.alert.dropped
+        for stored in tasks
+        if stored.task.alert.pending
+    }
     ready = [
-        one.model_copy(update={"channels": routes[one.id].send_now}) if routes else one
+        one.model_copy(
+            update={
+                "channels": routes[one.id].send_now if routes else one.channels,
+                "dropped_before": dropped.get(one.id, 0),
+            }
+        )
         for one in pending
         if not routes or routes[one.id].send_now
     ]
     remaining = await notify(ready, within=_timeout(clock, answer_by)) if ready else []
     failed = {one.id: channels for one, channels in zip(ready, remaining, strict=True)}
-    held = {id_: route.hold for id_, route in routes.items()}
-    attempts = {one.id: DeliveryAttempt(failed.get(one.id, ()), held.get(one.id, {})) for one in pending}
+    attempts = {
+        one.id: _attempt(one.id, routes.get(one.id), failed.get(one.id, ()), routing) for one in pending
+    }
     now = clock()
-    await writer.apply([_after_delivery(stored, attempts, now=now) for stored in tasks])
+    lost: list[Undelivered] = []
+    await writer.apply([_after_delivery(stored, attempts, lost, now=now) for stored in tasks])
     if routing is not None:
+        if lost:
+            await routing.record_lost(lost)
         await _report_disabled_channels(routing, notify, within=_timeout(clock, answer_by))
+    return len(lost)
+
+
+def _attempt(
+    id_: str, route: Route | None, failed: tuple[str, ...], routing: NotificationRouting | None
+) -> DeliveryAttempt:
+    """Return the result of one attempt, as the channels and *routing* say."""
+    if route is None or routing is None:
+        return DeliveryAttempt(failed)
+    rejected = routing.take_rejections(id_)
+    failing = {name: until for name, until in routing.failing_until().items() if name in failed}
+    return DeliveryAttempt(
+        failed,
+        route.hold,
+        failing_until={**route.failing, **failing},
+        rejected=rejected,
+        unconfirmed=routing.take_unconfirmed(id_),
+        accepted=any(name not in failed and name not in rejected for name in route.send_now),
+        lost=route.lost,
+        open_channels=routing.open_channels(),
+    )
 
 
 async def _route(tasks: Sequence[VersionedTask], routing: NotificationRouting | None) -> Mapping[str, Route]:
@@ -79,11 +118,14 @@ def _timeout(clock: Callable[[], datetime], answer_by: datetime | None) -> timed
 
 
 def _after_delivery(
-    stored: VersionedTask, attempts: Mapping[str, DeliveryAttempt], *, now: datetime
+    stored: VersionedTask, attempts: Mapping[str, DeliveryAttempt], lost: list[Undelivered], *, now: datetime
 ) -> PendingTransition:
-    changes, given_up = after_delivery(stored.task, attempts, now=now)
-    for one in given_up:
-        log.error("notice_given_up", extra={"task_id": one.task_id, "kind": one.kind})
+    """Return the transition that keeps what is left to deliver; add to *lost* what reached nobody."""
+    changes, undelivered = after_delivery(stored.task, attempts, now=now)
+    for one in undelivered:
+        facts = {"task_id": stored.task.id, "kind": one.notification.kind, "reasons": dict(one.reasons)}
+        log.error("notice_given_up", extra=facts | {"lost": one.is_lost})
+    lost += [one for one in undelivered if one.is_lost]
 
     def recompute(task: Task) -> Transition:
         return Transition(after_delivery(task, attempts, now=now)[0], ())

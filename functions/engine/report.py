@@ -22,6 +22,7 @@ class TickReport:
         postponed: Due tasks left for the next tick, for want of time.
         lost_claims: Tasks that another tick claimed, or a user changed, before this one could.
         handed_off: Messages to workers, about long tasks and about a backlog.
+        lost_notices: Notifications that reached nobody and never will.
         publish_failures: Events that reach no program.
         unreadable: Documents that could not be read as tasks.
         oldest_due_at: The earliest moment at which one of the tasks was due; None when none was.
@@ -38,6 +39,7 @@ class TickReport:
     lost_claims: int = 0
     unreadable: int = 0
     handed_off: int = 0
+    lost_notices: int = 0
     publish_failures: int = 0
     oldest_due_at: datetime | None = None
     duration_ms: int = 0
@@ -74,5 +76,6 @@ class TickReport:
             "unreadable": self.unreadable,
             "handedOff": self.handed_off,
             "publishFailures": self.publish_failures,
+            "lostNotices": self.lost_notices,
         }
         return figures | {name: number for name, number in rare.items() if number}

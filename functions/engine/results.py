@@ -164,6 +164,8 @@ class Results:
     ) -> None:
         """Remember what a written transition asks for: events, notifications, deliveries to other tasks."""
         self.event_buffer.collect(before, after, runs)
+        if dropped := after.task.alert.dropped - before.task.alert.dropped:
+            log.warning("notices_dropped", extra={"task_id": after.task.id, "count": dropped})
         if _is_delivery_due(after.task.alert, before.task.alert, now=now):
             self.tasks_to_notify[after.task.id] = after
         if _are_events_due(after.task.outbox, before.task.outbox, now=now):

@@ -132,7 +132,7 @@ class _Tick:
 
     async def notify(self) -> None:
         """Deliver the notifications of what was written, then publish its events."""
-        await deliver_notifications(
+        self.report.lost_notices = await deliver_notifications(
             list(self._results.tasks_to_notify.values()),
             notify=self._dependencies.notify,
             routing=self._dependencies.routing,

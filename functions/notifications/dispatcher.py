@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -20,6 +21,7 @@ KINDS_BY_SEVERITY: tuple[NotificationKind, ...] = (  # the worst first
     "paused",
     "flapping",
     "channel",
+    "undelivered",
     "credits",
     "late",
     "recovery",
@@ -37,9 +39,35 @@ class ChannelObserver(Protocol):
         """Record that a vendor refuses all messages, for *reason*, until a setting is changed."""
         ...
 
-    def back_off(self, name: str, until: datetime) -> None:
-        """Record that a vendor accepts no message before *until*."""
+    async def record_success(self, name: str, loss: str) -> None:
+        """Record that a channel takes messages; *loss* is what was lost of the last one, if anything."""
         ...
+
+    async def record_failure(self, name: str, reason: str, retry_after: timedelta | None) -> None:
+        """Record that a channel took no message, and how long its vendor asks to wait."""
+        ...
+
+    def reject(self, notification_id: str, name: str, reason: str) -> None:
+        """Record that a vendor refuses one notification for what it holds."""
+        ...
+
+    def note_unconfirmed(self, notification_id: str, name: str) -> None:
+        """Record that a notification was sent, and no reply came."""
+        ...
+
+
+MAX_MESSAGES = 16  # to one channel in one delivery, when messages are refused for what they hold
+
+
+class _Allowance:
+    """How many messages may still be sent."""
+
+    def __init__(self, count: int) -> None:
+        self._left = count
+
+    def take(self) -> bool:
+        self._left -= 1
+        return self._left >= 0
 
 
 class NotificationDispatcher:
@@ -71,22 +99,25 @@ class NotificationDispatcher:
     ) -> list[tuple[str, ...]]:
         """Send *notifications*; return for each the channels that have not accepted it, () when done.
 
-        Never raises for a fault of a channel. An unknown channel and a permanent refusal count as done:
-        they are in the log.
+        Never raises for a fault of a channel. A refusal of the message counts as done and is reported to the
+        observer; an unknown channel stands for the default ones.
         """
         if not notifications:
             return []
         redacted = [self._redact_notification(notification) for notification in notifications]
         targets = [self._channels_for(notification) for notification in redacted]
-        self._log_unknown_channels(targets)
+        self._log_unknown_channels(redacted)
         by_channel = {
             name: [one for one, names in zip(redacted, targets, strict=True) if name in names]
             for name in self._channels
         }
         used = [name for name, share in by_channel.items() if share]
-        done = await asyncio.gather(*(self._deliver_to(name, by_channel[name], within) for name in used))
-        pending = {name for name, is_done in zip(used, done, strict=True) if not is_done}
-        return [tuple(name for name in names if name in pending) for names in targets]
+        left = await asyncio.gather(*(self._deliver_to(name, by_channel[name], within) for name in used))
+        pending = dict(zip(used, left, strict=True))
+        return [
+            tuple(name for name in names if one.id in pending.get(name, ()))
+            for one, names in zip(redacted, targets, strict=True)
+        ]
 
     async def test(self, name: str, *, within: timedelta) -> SendResult:
         """Send a test message to the channel, even if it is switched off; return the result.
@@ -94,8 +125,11 @@ class NotificationDispatcher:
         Raises:
             KeyError: No channel has this name.
         """
+        return await self._send(self._channels[name], [self._test_notification(name)], _deadline(within))
+
+    def _test_notification(self, name: str) -> Notification:
         now = self._clock()
-        notification = Notification(
+        return Notification(
             id=f"channel.{name}@{now.isoformat()}#test",
             kind="test",
             task_id=f"channel.{name}",
@@ -107,56 +141,114 @@ class NotificationDispatcher:
             at=now,
             summary="Notices of your tasks will look like this",
         )
-        return await self._send(self._channels[name], [notification], now, within)
 
     def _channels_for(self, notification: Notification) -> tuple[str, ...]:
         """Return the channels of *notification*, each once, the default ones by name."""
         names: list[str] = []
         for name in notification.channels or (DEFAULT_CHANNEL,):
-            names.extend(
-                self._channels if name == DEFAULT_CHANNEL and name not in self._channels else (name,)
-            )
+            is_known = name in self._channels or name == NO_CHANNEL
+            names.extend((name,) if is_known else self._channels)
         return tuple(dict.fromkeys(names))
 
-    def _log_unknown_channels(self, targets: Sequence[tuple[str, ...]]) -> None:
+    def _log_unknown_channels(self, notifications: Sequence[Notification]) -> None:
         if not self._channels and not self._has_logged_no_channels:
             self._has_logged_no_channels = True
             log.info("no_channel_set_up", extra={"hint": "no channel is set up; no notification is sent"})
-        named = {name for names in targets for name in names}
-        for name in sorted(named - self._channels.keys() - {NO_CHANNEL}):
-            log.warning(
-                "notice_refused", extra={"channel": name, "detail": "no channel with this name is set up"}
-            )
+        named = {name for one in notifications for name in one.channels}
+        for name in sorted(named - self._channels.keys() - {NO_CHANNEL, DEFAULT_CHANNEL}):
+            detail = "no channel with this name is set up; the default channels stand for it"
+            log.warning("channel_unknown", extra={"channel": name, "detail": detail})
 
-    async def _deliver_to(self, name: str, notifications: Sequence[Notification], within: timedelta) -> bool:
-        """Send one message; return whether this channel is done: accepted, or refused for good."""
+    async def _deliver_to(
+        self, name: str, notifications: Sequence[Notification], within: timedelta
+    ) -> frozenset[str]:
+        """Send *notifications* in one message; return the ids of those to send again.
+
+        A message that is refused for what it holds is sent in halves, so that one bad notification does not
+        stop the others. A refusal of the channel itself is believed when a test message is refused as well.
+        """
         now = self._clock()
         if now < self._not_before.get(name, now):
-            return False
-        sent = await self._send(self._channels[name], sorted(notifications, key=_sort_key), now, within)
-        if sent.retry_after:
-            self._not_before[name] = now + sent.retry_after
-            if self._observer is not None:
-                self._observer.back_off(name, now + sent.retry_after)
+            return frozenset(one.id for one in notifications)
+        parts = await self._send_parts(
+            name, sorted(notifications, key=_sort_key), _deadline(within), _Allowance(MAX_MESSAGES)
+        )
+        for part, sent in parts:
+            self._log_result(name, part, sent)
+            self._report_part(name, part, sent)
+        await self._report_health(name, [sent for _, sent in parts])
+        waits = [sent.retry_after for _, sent in parts if sent.retry_after]
+        if waits:
+            self._not_before[name] = now + max(waits)
+        return frozenset(one.id for part, sent in parts if not self._is_done(sent) for one in part)
+
+    async def _send_parts(
+        self, name: str, notifications: Sequence[Notification], deadline: float, allowance: "_Allowance"
+    ) -> list[tuple[Sequence[Notification], SendResult]]:
+        if not allowance.take():
+            return [(notifications, SendResult(ok=False, detail="left for the next tick"))]
+        sent = await self._send(self._channels[name], notifications, deadline)
+        if sent.permanent and not sent.ok:
+            sent = await self._confirm_refusal(name, sent, deadline)
+        if not sent.rejected or len(notifications) == 1:
+            return [(notifications, sent)]
+        middle = len(notifications) // 2
+        return [
+            *await self._send_parts(name, notifications[:middle], deadline, allowance),
+            *await self._send_parts(name, notifications[middle:], deadline, allowance),
+        ]
+
+    async def _confirm_refusal(self, name: str, sent: SendResult, deadline: float) -> SendResult:
+        """Return the refusal *sent* as it is when a test message is refused as well, else as what it is."""
+        tested = await self._send(self._channels[name], [self._test_notification(name)], deadline)
+        if tested.ok:
+            return replace(sent, permanent=False, rejected=True)
+        return sent if tested.permanent else replace(tested, rejected=False)
+
+    def _log_result(self, name: str, notifications: Sequence[Notification], sent: SendResult) -> None:
         facts = {"channel": name, "notices": len(notifications), "detail": sent.detail}
         if sent.ok:
             log.log(logging.WARNING if sent.detail else logging.INFO, "notice_sent", extra=facts)
         else:
-            log.warning("notice_refused" if sent.permanent else "notice_failed", extra=facts)
-        if sent.permanent and not sent.ok and self._observer is not None:
-            await self._observer.disable_refused(name, sent.detail)
-        return sent.ok or sent.permanent
+            refused = sent.permanent or sent.rejected
+            log.warning("notice_refused" if refused else "notice_failed", extra=facts)
+
+    def _report_part(self, name: str, notifications: Sequence[Notification], sent: SendResult) -> None:
+        if self._observer is None or sent.ok:
+            return
+        for one in notifications:
+            if sent.rejected:
+                self._observer.reject(one.id, name, sent.detail)
+            elif sent.unconfirmed and not self._channels[name].recognises_repeats:
+                self._observer.note_unconfirmed(one.id, name)
+
+    async def _report_health(self, name: str, results: Sequence[SendResult]) -> None:
+        """Report whether the channel works: one message that was accepted, or refused alone, proves it."""
+        if self._observer is None:
+            return
+        failed = [sent for sent in results if not sent.ok and not sent.rejected]
+        if not failed:
+            loss = next((sent.detail for sent in results if sent.ok and sent.detail), "")
+            await self._observer.record_success(name, loss)
+        elif failed[0].permanent:
+            await self._observer.disable_refused(name, failed[0].detail)
+        else:
+            await self._observer.record_failure(name, failed[0].detail, failed[0].retry_after)
+
+    def _is_done(self, sent: SendResult) -> bool:
+        """Whether nothing is left to do. After a refusal of the channel, routing finds another one."""
+        return sent.ok or sent.rejected or (sent.permanent and self._observer is None)
 
     async def _send(
-        self, channel: Channel, notifications: Sequence[Notification], now: datetime, within: timedelta
+        self, channel: Channel, notifications: Sequence[Notification], deadline: float
     ) -> SendResult:
         try:
-            async with asyncio.timeout(within.total_seconds()):
-                return await channel.send(notifications, now)
+            async with asyncio.timeout_at(deadline):
+                return await channel.send(notifications, self._clock())
         except TimeoutError:
-            return SendResult(ok=False, detail="the tick had no time left")
+            return SendResult(ok=False, unconfirmed=True, detail="the tick had no time left")
         except PostError as exc:
-            return SendResult(ok=False, detail=str(exc))
+            return SendResult(ok=False, unconfirmed=exc.is_sent, detail=str(exc))
         except Exception as exc:  # noqa: BLE001  # a fault in one channel must not stop the others
             return SendResult(ok=False, detail=f"internal error ({type(exc).__name__})")
 
@@ -171,6 +263,10 @@ class NotificationDispatcher:
                 ),
             }
         )
+
+
+def _deadline(within: timedelta) -> float:
+    return asyncio.get_running_loop().time() + within.total_seconds()
 
 
 def _sort_key(notification: Notification) -> tuple[int, datetime]:

@@ -22,6 +22,7 @@ REPORT_COUNTERS = {
     "unreadable": "documents that could not be read",
     "handedOff": "messages to workers",
     "publishFailures": "events lost",
+    "lostNotices": "notices that reached nobody",
     "reads": "documents read",
     "writes": "documents written",
 }

@@ -1,15 +1,17 @@
 """Preferences of channels: cached for a minute for routing, changed by users, disabled on a refusal."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
 from pydantic import ValidationError
 
 from functions.domain.alerts.model import Notification
+from functions.domain.alerts.outbox import Undelivered, retry_wait
 from functions.domain.alerts.routing import (
     ChannelPreferences,
+    ChannelProblem,
     Disabled,
     Route,
     RoutingTable,
@@ -22,6 +24,7 @@ from functions.domain.validation import problems_of
 from functions.errors import InputError, StoreError
 from functions.interfaces import DocumentStore
 from functions.services.compare_and_set import update_document
+from functions.services.lost_notices import record_lost
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +49,9 @@ class ChannelService:
         self._clock = clock
         self._cached = {name: ChannelPreferences() for name in config_hashes}
         self._cached_until: datetime | None = None
-        self._backed_off_until: dict[str, datetime] = {}
+        self._failing_until: dict[str, datetime] = {}
+        self._rejected: dict[str, dict[str, str]] = {}
+        self._unconfirmed: dict[str, set[str]] = {}
         self._buckets: dict[str, TokenBucket] = {}
 
     # -- routing -----------------------------------------------------------------------------------------
@@ -67,25 +72,29 @@ class ChannelService:
         for name in {name for one in routes for name in one.send_now} & self._buckets.keys():
             self._buckets[name] = self._buckets[name].take(now.timestamp())
         for notice, one in zip(notifications, routes, strict=True):
-            if not one.send_now and not one.hold:
+            if not (one.send_now or one.hold or one.failing or notice.delivered):
                 extra = {"task_id": notice.task_id, "kind": notice.kind}
-                log.warning("notice_dropped", extra=extra | {"detail": "all its channels are switched off"})
+                detail = one.lost or "all its channels are switched off"
+                log.warning("notice_dropped", extra=extra | {"detail": detail})
         return routes
 
     def undelivered(self) -> list[Notification]:
-        """Return notifications that a channel was disabled, for the channels that remain."""
-        return [
-            _disabled_notification(name, settings.disabled)
+        """Return notifications that a channel was disabled, for the others that can be tried now."""
+        failing = self.failing_until()
+        notices = [
+            _disabled_notification(name, settings.disabled, without=failing)
             for name, settings in self._cached.items()
             if settings.disabled and settings.disabled.undelivered and not self._is_cached_open(name)
         ]
+        return [one for one in notices if one.channels]
 
     async def mark_delivered(
         self, notifications: Sequence[Notification], remaining: Sequence[tuple[str, ...]]
     ) -> None:
         """Store which channels still lack each notification. Never raises: a second delivery does no harm."""
         for notice, missing in zip(notifications, remaining, strict=True):
-            await self._update_quietly(notice.title, partial(_with_undelivered, missing))
+            done = frozenset(notice.channels) - frozenset(missing)
+            await self._update_quietly(notice.title, partial(_without_delivered, done))
 
     async def disable_refused(self, name: str, reason: str) -> None:
         """Disable *name*, which its vendor refuses for good. Never raises: the next refusal repeats it."""
@@ -104,9 +113,61 @@ class ChannelService:
         if await self._update_quietly(name, decide):
             log.error("channel_disabled", extra={"channel": name, "reason": disabled.reason})
 
-    def back_off(self, name: str, until: datetime) -> None:
-        """Send nothing on *name* until then, as its vendor asks."""
-        self._backed_off_until[name] = until
+    async def record_success(self, name: str, loss: str) -> None:
+        """Record that *name* takes messages; *loss* is what was lost of the last one, if anything."""
+        self._failing_until.pop(name, None)
+        if loss or self._cached[name].problem is not None:
+            await self._update_quietly(name, partial(_with_loss, loss[:REASON_CHARS], self._clock()))
+
+    async def record_failure(self, name: str, reason: str, retry_after: timedelta | None) -> None:
+        """Send nothing on *name* for a while: 1, 2, 4 ... 60 minutes, or as long as its vendor asks."""
+        now, config_hash = self._clock(), self._config_hashes.get(name, "")
+        problem = self._cached[name].problem
+        known = problem if problem and problem.failures and problem.config_hash == config_hash else None
+        wait = max(retry_wait(known.failures if known else 0), retry_after or timedelta())
+        self._failing_until[name] = now + wait
+        new = ChannelProblem(
+            reason=reason[:REASON_CHARS] or "no reason given",
+            since=known.since if known else now,
+            failures=known.failures + 1 if known else 1,
+            retry_at=now + wait,
+            config_hash=config_hash,
+        )
+        await self._update_quietly(name, lambda old: old.model_copy(update={"problem": new}))
+
+    def reject(self, notification_id: str, name: str, reason: str) -> None:
+        """Remember that the vendor of *name* refuses one notification for what it holds."""
+        self._rejected.setdefault(notification_id, {})[name] = reason
+
+    def note_unconfirmed(self, notification_id: str, name: str) -> None:
+        """Remember that a notification was sent on *name*, and no reply came."""
+        self._unconfirmed.setdefault(notification_id, set()).add(name)
+
+    def take_rejections(self, notification_id: str) -> Mapping[str, str]:
+        """Return the channels that refuse the notification for what it holds, and forget them."""
+        return self._rejected.pop(notification_id, {})
+
+    def take_unconfirmed(self, notification_id: str) -> frozenset[str]:
+        """Return the channels that the notification was sent on without a reply, and forget them."""
+        return frozenset(self._unconfirmed.pop(notification_id, ()))
+
+    def failing_until(self) -> Mapping[str, datetime]:
+        """Return until when channels that fail are not tried."""
+        now = self._clock()
+        stored = {
+            name: settings.failing_until(self._config_hashes.get(name, "")) or now
+            for name, settings in self._cached.items()
+        }
+        found = {name: max(at, self._failing_until.get(name, now)) for name, at in stored.items()}
+        return {name: at for name, at in found.items() if at > now}
+
+    def open_channels(self) -> tuple[str, ...]:
+        """Return the channels that take messages, those that fail at present included."""
+        return tuple(name for name in self._cached if self._is_cached_open(name))
+
+    async def record_lost(self, undelivered: Sequence[Undelivered]) -> None:
+        """Store which notifications reached nobody. Never raises: they are in the log as well."""
+        await record_lost(self._store, undelivered, now=self._clock())
 
     # -- preferences -------------------------------------------------------------------------------------
 
@@ -122,7 +183,7 @@ class ChannelService:
     async def enable(self, name: str) -> ChannelPreferences:
         """Enable *name*, whether a user or a refusal disabled it."""
         return await self.update_settings(
-            name, lambda old: old.model_copy(update={"enabled": True, "disabled": None})
+            name, lambda old: old.model_copy(update={"enabled": True, "disabled": None, "problem": None})
         )
 
     async def disable(self, name: str) -> ChannelPreferences:
@@ -171,7 +232,7 @@ class ChannelService:
             return False
 
     def _routing_table(self, now: datetime) -> RoutingTable:
-        busy = {name: until for name, until in self._backed_off_until.items() if until > now}
+        busy: dict[str, datetime] = {}
         for name, settings in self._cached.items():
             rate = settings.rate_per_minute
             if rate is None:
@@ -183,7 +244,7 @@ class ChannelService:
                 self._buckets[name] = bucket
             if (free_at := now + timedelta(seconds=bucket.wait_s(now.timestamp()))) > now:
                 busy[name] = max(free_at, busy.get(name, now))
-        return RoutingTable(self._cached, self._config_hashes, busy)
+        return RoutingTable(self._cached, self._config_hashes, busy, self.failing_until())
 
     def _is_cached_open(self, name: str) -> bool:
         return self.is_open(name, self._cached[name])
@@ -199,14 +260,25 @@ def _parse_settings(name: str, document: Document) -> ChannelPreferences:
         return ChannelPreferences()
 
 
-def _with_undelivered(channels: tuple[str, ...], settings: ChannelPreferences) -> ChannelPreferences:
+def _without_delivered(done: frozenset[str], settings: ChannelPreferences) -> ChannelPreferences:
     if settings.disabled is None:
         return settings
-    disabled = settings.disabled.model_copy(update={"undelivered": channels})
-    return settings.model_copy(update={"disabled": disabled})
+    left = tuple(name for name in settings.disabled.undelivered if name not in done)
+    return settings.model_copy(
+        update={"disabled": settings.disabled.model_copy(update={"undelivered": left})}
+    )
 
 
-def _disabled_notification(name: str, disabled: Disabled) -> Notification:
+def _with_loss(reason: str, now: datetime, settings: ChannelPreferences) -> ChannelPreferences:
+    """Return *settings* of a channel that takes messages again, perhaps with a loss."""
+    problem = ChannelProblem(reason=reason, since=now) if reason else None
+    known = settings.problem
+    if known and problem and (known.failures, known.reason) == (0, reason):
+        return settings
+    return settings.model_copy(update={"problem": problem})
+
+
+def _disabled_notification(name: str, disabled: Disabled, *, without: Container[str]) -> Notification:
     return Notification(
         id=f"channel.{name}@{disabled.at.isoformat()}#channel",
         kind="channel",
@@ -218,6 +290,6 @@ def _disabled_notification(name: str, disabled: Disabled) -> Notification:
         occurrence=disabled.at,
         at=disabled.at,
         summary=f"{disabled.reason}. Then: scheduler channels enable {name}",
-        channels=disabled.undelivered,
+        channels=tuple(other for other in disabled.undelivered if other not in without),
         priority=Priority.URGENT,
     )

@@ -21,7 +21,9 @@ PICTURES = ROOT / "docs" / "images"
 MARKS = ("<!-- previews -->\n", "<!-- end of previews -->\n")
 VOICE = Locale.from_settings({"PUBLIC_URL": "https://cron.example.com"})
 KINDS: tuple[NotificationKind, ...] = tuple(
-    dict.fromkeys([*get_args(NotificationTrigger), "reminder", "stable", "channel", "credits", "test"])
+    dict.fromkeys(
+        [*get_args(NotificationTrigger), "reminder", "stable", "channel", "undelivered", "credits", "test"]
+    )
 )
 SHOP: dict[str, Any] = {
     "task_id": "shop-front",
@@ -82,6 +84,9 @@ DIFFERENT: dict[NotificationKind, dict[str, Any]] = {
         "title": "slack",
         "schedule": "",
         "summary": "HTTP 404 no_service: mend SLACK_WEBHOOK_URL. Then: scheduler channels enable slack",
+    },
+    "undelivered": {
+        "summary": "failure: Answered 503, expected 200 (not delivered: email: code 554)",
     },
     "credits": {
         "title": "alice",

@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import Field
+
 from functions.domain.types import Instant, Model, Priority, Tag, TaskId, TypeName, occurrence_id
 
 if TYPE_CHECKING:
@@ -11,7 +13,9 @@ if TYPE_CHECKING:
 NotificationTrigger = Literal[
     "failure", "recovery", "success", "paused", "news", "flapping", "late", "silent"
 ]
-NotificationKind = NotificationTrigger | Literal["reminder", "stable", "channel", "credits", "test"]
+NotificationKind = (
+    NotificationTrigger | Literal["reminder", "stable", "channel", "undelivered", "credits", "test"]
+)
 
 
 class Notification(Model):
@@ -28,6 +32,9 @@ class Notification(Model):
         items: What the run found; each with `title` and perhaps `url` and `text`.
         priority: The task's; what is urgent passes through quiet hours and maintenance.
         tags: The task's, by which maintenance may name it.
+        delivered: Whether a channel has accepted it.
+        unconfirmed: By channel: how often it was sent there and no reply came.
+        dropped_before: Earlier notifications of the task that were dropped because too many waited.
     """
 
     id: str
@@ -50,6 +57,9 @@ class Notification(Model):
     items: tuple[dict[str, str], ...] = ()
     priority: Priority = Priority.MEDIUM
     tags: tuple[Tag, ...] = ()
+    delivered: bool = False
+    unconfirmed: dict[str, int] = Field(default_factory=dict)
+    dropped_before: int = 0
 
     @classmethod
     def about(
@@ -98,6 +108,7 @@ class AlertState(Model):
         failure_fingerprints: Of the failures notified of, oldest first, so that a changed error is noticed.
         pending: Notifications decided and not yet delivered. They are written with the result they are
             about, so a crash between run and delivery loses none.
+        dropped: Notifications dropped since all that waited was last delivered, because too many waited.
         delivery_attempts: How often delivery of the pending notifications failed.
         retry_at: When to try again; None when nothing is pending.
         held_until: When the last of the channels that are closed to them opens; None when none is closed.
@@ -118,6 +129,7 @@ class AlertState(Model):
     notified: bool = False
     failure_fingerprints: str = ""
     pending: tuple[Notification, ...] = ()
+    dropped: int = 0
     delivery_attempts: int = 0
     retry_at: Instant | None = None
     held_until: Instant | None = None

@@ -8,13 +8,13 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from functions.domain.alerts.model import Notification, NotificationKind
-from functions.domain.alerts.outbox import ChannelHolds
-from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL
+from functions.domain.alerts.outbox import ABOUT_DELIVERY, ChannelHolds
+from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL, NO_CHANNEL
 from functions.domain.schedule.timezones import PlaceName
 from functions.domain.types import Instant, Model, Priority, Tag, TaskId, TimezoneName, timezone_or_utc
 
 MAX_ADJOINING_WINDOWS = 50  # that follow one another without a gap; then the notification is sent
-NEVER_HELD_KINDS = frozenset({"channel", "test"})  # these are about channels themselves
+NEVER_HELD_KINDS = ABOUT_DELIVERY
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -80,12 +80,31 @@ class Disabled(Model):
     undelivered: tuple[str, ...] = ()
 
 
+class ChannelProblem(Model):
+    """What the last messages of a channel met.
+
+    Attributes:
+        reason: The vendor's code and the remedy.
+        since: When the first of them met it.
+        failures: Messages in a row that were not accepted; 0 when they are, and something was lost.
+        retry_at: Until when nothing is sent; None when messages are accepted.
+        config_hash: Of the settings at that time; with other settings the channel is tried at once.
+    """
+
+    reason: Annotated[str, StringConstraints(max_length=400)]
+    since: Instant
+    failures: int = 0
+    retry_at: Instant | None = None
+    config_hash: str = ""
+
+
 class ChannelPreferences(Model):
     """A document of kind `channels`; a channel without one has these defaults.
 
     Attributes:
         enabled: False when a user switched it off.
         disabled: Set when the vendor refused for good; None otherwise.
+        problem: Set while messages fail, or are accepted with a loss; None otherwise.
         rate_per_minute: Messages; None means no limit, which is one a tick.
         digest: None for no daily summary.
     """
@@ -94,6 +113,7 @@ class ChannelPreferences(Model):
 
     enabled: bool = True
     disabled: Disabled | None = None
+    problem: ChannelProblem | None = None
     quiet: Annotated[tuple[QuietHours, ...], Field(max_length=20)] = ()
     maintenance: Annotated[tuple[Maintenance, ...], Field(max_length=50)] = ()
     rate_per_minute: Annotated[int, Field(ge=1, le=600)] | None = None
@@ -101,7 +121,16 @@ class ChannelPreferences(Model):
 
     def is_open(self, config_hash: str) -> bool:
         """Whether it takes messages, with the settings of this hash."""
-        return self.enabled and (self.disabled is None or self.disabled.config_hash != config_hash)
+        return self.enabled and not self.is_refused(config_hash)
+
+    def is_refused(self, config_hash: str) -> bool:
+        """Whether its vendor refuses it, with the settings of this hash."""
+        return self.disabled is not None and self.disabled.config_hash == config_hash
+
+    def failing_until(self, config_hash: str) -> datetime | None:
+        """Until when it is not tried because it fails, with the settings of this hash; None when it is."""
+        problem = self.problem
+        return problem.retry_at if problem and problem.config_hash == config_hash else None
 
 
 def earliest_send_time(
@@ -164,10 +193,14 @@ class Route:
     Attributes:
         send_now: Channels to send it to now; empty for none.
         hold: Until when others are closed to it.
+        failing: Until when others are not tried because they fail.
+        lost: Why no channel is left for it though it has not been delivered; empty otherwise.
     """
 
     send_now: tuple[str, ...]
     hold: ChannelHolds = field(default_factory=dict)
+    failing: ChannelHolds = field(default_factory=dict)
+    lost: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +210,24 @@ class RoutingTable:
     Attributes:
         preferences: Of each channel there is.
         config_hashes: Of the settings of each channel.
-        backed_off_until: Until when channels take no message, whatever it is.
+        busy_until: Until when channels take no message because their rate is used up.
+        failing_until: Until when channels are not tried because they fail.
     """
 
     preferences: Mapping[str, ChannelPreferences]
     config_hashes: Mapping[str, str]
-    backed_off_until: Mapping[str, datetime] = field(default_factory=dict)
+    busy_until: Mapping[str, datetime] = field(default_factory=dict)
+    failing_until: Mapping[str, datetime] = field(default_factory=dict)
+
+    @property
+    def open_channels(self) -> tuple[str, ...]:
+        """All channels that take messages."""
+        return tuple(name for name in self.preferences if self.is_open(name))
+
+    def is_refused(self, name: str) -> bool:
+        """Whether there is such a channel and its vendor refuses it."""
+        hash_ = self.config_hashes.get(name, "")
+        return name in self.preferences and self.preferences[name].is_refused(hash_)
 
     def is_open(self, name: str) -> bool:
         """Whether there is such a channel and it takes messages."""
@@ -190,22 +235,34 @@ class RoutingTable:
 
 
 def route(notification: Notification, table: RoutingTable, *, now: datetime) -> Route:
-    """The route of *notification*, without channels that are off; unknown names stay, to be reported."""
+    """The route of *notification*, without channels that are off.
+
+    A name without a channel stands for the default ones. What no channel has taken yet goes to the open ones
+    instead when the vendors of all that are named refuse them.
+    """
+    names = _channel_names(notification, table)
+    reachable = [name for name in names if name not in table.preferences or table.is_open(name)]
+    refused = [name for name in names if table.is_refused(name)]
+    if refused and not reachable and not notification.delivered:
+        reachable = list(table.open_channels)
+        if not reachable:
+            return Route((), lost=f"{', '.join(refused)} refused, and no other channel is open")
     send: list[str] = []
     held: dict[str, datetime] = {}
-    for name in _channel_names(notification, table):
+    failing: dict[str, datetime] = {}
+    for name in reachable:
         if name not in table.preferences:
             send.append(name)  # the dispatcher reports that there is no such channel
             continue
-        if not table.is_open(name):
-            continue
         until = earliest_send_time(table.preferences[name], notification, now) or now
-        until = max(until, table.backed_off_until.get(name, now))
+        until = max(until, table.busy_until.get(name, now))
         if until > now:
             held[name] = until
+        elif table.failing_until.get(name, now) > now:
+            failing[name] = table.failing_until[name]
         else:
             send.append(name)
-    return Route(tuple(send), held)
+    return Route(tuple(send), held, failing)
 
 
 def drop_superseded(pending: Sequence[Notification], routes: Sequence[Route]) -> list[Route]:
@@ -237,8 +294,8 @@ def drop_superseded(pending: Sequence[Notification], routes: Sequence[Route]) ->
 def _channel_names(notification: Notification, table: RoutingTable) -> tuple[str, ...]:
     names: list[str] = []
     for name in notification.channels or (DEFAULT_CHANNEL,):
-        is_default = name == DEFAULT_CHANNEL and name not in table.preferences and bool(table.preferences)
-        names.extend(table.preferences if is_default else (name,))
+        is_known = name in table.preferences or name == NO_CHANNEL or not table.preferences
+        names.extend((name,) if is_known else table.preferences)
     return tuple(dict.fromkeys(names))
 
 

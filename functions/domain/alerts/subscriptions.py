@@ -36,6 +36,26 @@ def channel_names(rules: Sequence[NotifyRule]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for rule in rules for name in (rule.channels or (DEFAULT_CHANNEL,))))
 
 
+def unknown_channels(rules: Sequence[NotifyRule], known: Sequence[str]) -> list[str]:
+    """Return one sentence for each channel that *rules* name and that is not set up, with the nearest name.
+
+    A notice for such a channel goes to the default channels instead.
+    """
+    names = [*known, DEFAULT_CHANNEL, NO_CHANNEL]
+    return [
+        f"no channel {name!r} is set up{_suggestion(name, names)}; its notices go to the default channels"
+        for name in channel_names(rules)
+        if name not in names
+    ]
+
+
+def _suggestion(name: str, known: Sequence[str]) -> str:
+    from difflib import get_close_matches  # 3 ms, for a wrong name
+
+    near = get_close_matches(name, known, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
 def omit_default_channel(names: Sequence[str]) -> tuple[str, ...]:
     """*names* as a notification has them: empty when only the default ones are meant."""
     return () if tuple(names) == (DEFAULT_CHANNEL,) else tuple(names)

@@ -1,12 +1,10 @@
 """The transitions around a delivery: claim it before, keep what failed or waits after."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from functions.domain.alerts.model import Notification
-from functions.domain.alerts.outbox import ChannelHolds, after_attempt
+from functions.domain.alerts.outbox import DeliveryAttempt, Undelivered, after_attempt
 from functions.domain.alerts.overdue import next_delivery_retry_at, with_due_notifications
 from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL
 from functions.domain.event_outbox import postpone, remove_delivered
@@ -20,23 +18,10 @@ from functions.domain.task import Task
 from functions.domain.types import Status
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryAttempt:
-    """The result of one attempt to deliver one notification.
-
-    Attributes:
-        failed_channels: Channels that did not take it.
-        held_until: Until when others are closed to it.
-    """
-
-    failed_channels: tuple[str, ...] = ()
-    held_until: ChannelHolds = field(default_factory=dict)
-
-
 def after_delivery(
     task: Task, attempts: Mapping[str, DeliveryAttempt], *, now: datetime
-) -> tuple[dict[str, Any], tuple[Notification, ...]]:
-    """The changes that follow one attempt at delivery, and the notifications given up for good.
+) -> tuple[dict[str, Any], tuple[Undelivered, ...]]:
+    """The changes that follow one attempt at delivery, and what some channels will never get.
 
     Args:
         task: As it is now; notifications decided since the attempt began stay pending.
@@ -46,13 +31,8 @@ def after_delivery(
         attempts.get(notice.id) or DeliveryAttempt(failed_channels=notice.channels or (DEFAULT_CHANNEL,))
         for notice in task.alert.pending
     ]
-    alert, given_up = after_attempt(
-        task.alert,
-        [one.failed_channels for one in in_order],
-        now=now,
-        channel_holds=[one.held_until for one in in_order],
-    )
-    return {"alert": alert} | next_wake_up(task, {"alert": alert}, now=now), given_up
+    alert, undelivered = after_attempt(task.alert, in_order, now=now)
+    return {"alert": alert} | next_wake_up(task, {"alert": alert}, now=now), undelivered
 
 
 def remove_delivered_events(

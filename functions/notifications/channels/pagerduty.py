@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from functions.domain.alerts.model import Notification
+from functions.domain.alerts.outbox import ABOUT_DELIVERY
 from functions.domain.types import Priority, format_instant
 from functions.errors import SettingsError
 from functions.http_client.trusted import HttpResponse, PostRequest
@@ -94,7 +95,13 @@ class PagerDutyChannel:
 def render(notification: Notification, locale: Locale, *, key: str) -> dict[str, Any] | None:
     """Return the event of *notification*; None when it is neither a problem nor the end of one."""
     tone = STYLES[notification.kind].severity
-    event: dict[str, Any] = {"routing_key": key, "dedup_key": notification.task_id[:255]}
+    # A report about delivery is no trouble of the task's: its recovery must not close it, nor it open one.
+    subject = (
+        f"{notification.task_id}/{notification.kind}"
+        if notification.kind in ABOUT_DELIVERY
+        else notification.task_id
+    )
+    event: dict[str, Any] = {"routing_key": key, "dedup_key": subject[:255]}
     if tone == "good":
         return event | {"event_action": "resolve"}
     if tone not in ("bad", "warning") and notification.kind != "test":

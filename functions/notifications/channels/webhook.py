@@ -157,7 +157,11 @@ def _build_body(notifications: Sequence[Notification], items: int, chars: int, c
 
 def _to_json(notification: Notification, items: int, chars: int) -> dict[str, Any]:
     """Return *notification* as JSON, without its channels, which do not concern the receiver."""
-    whole = notification.model_dump(mode="json", by_alias=True, exclude={"channels", "items"})
+    whole = notification.model_dump(
+        mode="json", by_alias=True, exclude={"channels", "items", "delivered", "unconfirmed"}
+    )
+    if not notification.dropped_before:
+        del whole["droppedBefore"]
     whole |= {"title": notification.title[:chars], "summary": notification.summary[:chars]}
     whole["items"] = [
         {name: value if name == "url" else value[:chars] for name, value in item.items()}

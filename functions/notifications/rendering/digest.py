@@ -165,7 +165,14 @@ def _row(notification: Notification, phrases: Phrases, limits: Limits, public_ur
         items=tuple(
             _item(item, f"{number}." if ranked else BULLET, limits) for number, item in enumerate(shown, 1)
         ),
-        omitted=phrases.omitted.format(n=hidden) if hidden > 0 else "",
+        omitted=phrases.separator.join(
+            part
+            for part in (
+                phrases.omitted.format(n=hidden) if hidden > 0 else "",
+                phrases.dropped.format(n=notification.dropped_before) if notification.dropped_before else "",
+            )
+            if part
+        ),
         page_url=""
         if notification.kind in ("channel", "test") or notification.type == "scheduler"
         else task_page_url(public_url, notification.task_id),

@@ -31,6 +31,7 @@ class Phrases:
     schedule: str
     next_run: str
     omitted: str
+    dropped: str
     open_task: str
     separator: str
     units: tuple[str, str, str, str]
@@ -49,6 +50,7 @@ EN = Phrases(
         "late": "“{title}” starts late",
         "silent": "“{title}” has not succeeded for too long",
         "channel": "Channel “{title}” was switched off",
+        "undelivered": "A notice of “{title}” could not be delivered",
         "credits": "Credits of “{title}” are running out",
         "test": "Channel “{title}” works: this is a test",
     },
@@ -64,6 +66,7 @@ EN = Phrases(
         "late": "{n} late",
         "silent": "{n} overdue",
         "channel": "{n} channels off",
+        "undelivered": "{n} not delivered",
         "credits": "{n} short of credits",
         "test": "{n} tests",
     },
@@ -78,6 +81,7 @@ EN = Phrases(
     schedule="schedule: {schedule}",
     next_run="next run {time}",
     omitted="and {n} more",
+    dropped="{n} earlier notices of this task were dropped: too many waited",
     open_task="Open the task",
     separator=", ",
     units=(" d", " h", " min", " s"),
@@ -96,6 +100,7 @@ ZH = Phrases(
         "late": "“{title}”启动延迟",
         "silent": "“{title}”太久没有成功",
         "channel": "通道“{title}”已停用",
+        "undelivered": "“{title}”的一条通知无法送达",
         "credits": "“{title}”的额度即将用完",
         "test": "通道“{title}”正常：这是一条测试消息",
     },
@@ -111,6 +116,7 @@ ZH = Phrases(
         "late": "{n} 个延迟",
         "silent": "{n} 个太久没有成功",
         "channel": "{n} 个通道停用",
+        "undelivered": "{n} 条通知无法送达",
         "credits": "{n} 个额度不足",
         "test": "{n} 个测试",
     },
@@ -125,6 +131,7 @@ ZH = Phrases(
     schedule="计划 {schedule}",
     next_run="下次运行 {time}",
     omitted="另有 {n} 项",
+    dropped="此任务较早的 {n} 条通知因积压过多而被丢弃",
     open_task="打开任务",
     separator="，",
     units=(" 天", " 小时", " 分", " 秒"),
@@ -165,6 +172,7 @@ STYLES: dict[NotificationKind, SeverityStyle] = {
     "late": SeverityStyle("🟡", "warning"),
     "silent": SeverityStyle("🔴", "bad"),
     "channel": SeverityStyle("🟠", "warning"),
+    "undelivered": SeverityStyle("🟠", "warning"),
     "credits": SeverityStyle("🟡", "warning"),
     "test": SeverityStyle("✅", "calm"),
 }

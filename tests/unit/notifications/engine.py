@@ -32,6 +32,8 @@ Work = Callable[[Job], Outcome]
 class Listener:
     """A channel that remembers what it was told, and when."""
 
+    recognises_repeats = False
+
     def __init__(self, name: str, clock: Clock) -> None:
         self.name = name
         self.answer: SendResult | BaseException = SendResult(ok=True)

@@ -27,6 +27,8 @@ TEN_S = timedelta(seconds=10)
 class Recorder:
     """A channel that does as it is told and remembers what it was given."""
 
+    recognises_repeats = False
+
     def __init__(self, name: str, answer: SendResult | Exception | None = None) -> None:
         self.name = name
         self.answer = answer or SendResult(ok=True)
@@ -130,16 +132,16 @@ async def test_refusal_for_good_is_logged_once_and_done(
     assert [("WARNING", "notice_refused", "refusing")] == events(caplog)
 
 
-async def test_unknown_channel_is_logged_once_and_done(
+async def test_default_channels_stand_for_an_unknown_one(
     clock: Clock, make_notice: MakeNotice, caplog: pytest.LogCaptureFixture
 ) -> None:
     fine = Recorder("fine")
-    notices = [make_notice(task_id=name, channels=("typo", "fine")) for name in ("a", "b")]
+    notices = [make_notice(task_id=name, channels=("typo",)) for name in ("a", "b")]
 
     left = await teller_of(clock, fine)(notices, within=TEN_S)
 
     assert [(), ()] == left
-    assert [("WARNING", "notice_refused", "typo")] == events(caplog)
+    assert [("WARNING", "channel_unknown", "typo")] == events(caplog)
     assert 1 == len(fine.messages)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from functions.domain.alerts.decide import decide_notifications, paused_notification
 from functions.domain.alerts.model import AlertState, Notification
-from functions.domain.alerts.outbox import after_attempt
+from functions.domain.alerts.outbox import DeliveryAttempt, Undelivered, after_attempt
 from functions.domain.run import Run
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, SkipReason
@@ -46,7 +46,7 @@ def live(task: Task, *runs: Run) -> tuple[Task, list[list[str]]]:
             failures = 0
         elif run.outcome in (OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABANDONED):
             failures += 1
-        alert, _ = after_attempt(alert, [()] * len(alert.pending), now=run.finished_at)
+        alert, _ = after_attempt(alert, [DeliveryAttempt()] * len(alert.pending), now=run.finished_at)
         task = task.model_copy(update={"alert": alert, "consecutive_failures": failures})
     return task, told
 
@@ -360,8 +360,11 @@ def waiting(*ids: str, tries: int = 0, at: datetime = NOON) -> AlertState:
     )
 
 
+DONE, FAILED = DeliveryAttempt(), DeliveryAttempt(("feishu",))
+
+
 def test_delivered_notices_go_and_the_rest_keeps_its_remaining_channels() -> None:
-    alert, given_up = after_attempt(waiting("a", "b", "c"), [(), ("feishu",), ()], now=NOON)
+    alert, given_up = after_attempt(waiting("a", "b", "c"), [DONE, FAILED, DONE], now=NOON)
 
     assert [("b", ("feishu",))] == [(notice.id, notice.channels) for notice in alert.pending]
     assert (1, NOON + MINUTE) == (alert.delivery_attempts, alert.retry_at)
@@ -369,7 +372,7 @@ def test_delivered_notices_go_and_the_rest_keeps_its_remaining_channels() -> Non
 
 
 def test_when_all_is_delivered_nothing_is_waited_for() -> None:
-    alert, given_up = after_attempt(waiting("a", tries=4), [()], now=NOON)
+    alert, given_up = after_attempt(waiting("a", tries=4), [DONE], now=NOON)
 
     assert AlertState(notified=True, failure_fingerprints="abc") == alert
     assert () == given_up
@@ -377,15 +380,15 @@ def test_when_all_is_delivered_nothing_is_waited_for() -> None:
 
 def test_tries_grow_apart_and_end() -> None:
     alert, now, waits = waiting("a"), NOON, []
-    given_up: tuple[Notification, ...] = ()
+    given_up: tuple[Undelivered, ...] = ()
     while alert.pending:
-        alert, given_up = after_attempt(alert, [("feishu",)], now=now)
+        alert, given_up = after_attempt(alert, [FAILED], now=now)
         if alert.retry_at is not None:
             waits.append(int((alert.retry_at - now) / MINUTE))
             now = alert.retry_at
 
-    assert [1, 2, 4, 8, 16, 30] + [60] * 13 == waits
-    assert ["a"] == [notice.id for notice in given_up]
+    assert [1, 2, 4, 8, 16, 30] + [60] * 23 == waits  # a day and a little
+    assert [("a", True)] == [(one.notification.id, one.is_lost) for one in given_up]
     assert (0, None) == (alert.delivery_attempts, alert.retry_at)
 
 
@@ -393,9 +396,9 @@ def test_notice_of_yesterday_is_given_up_alone() -> None:
     old, young = waiting("old", at=NOON - timedelta(hours=24)), waiting("young")
     both = AlertState(pending=(*old.pending, *young.pending), delivery_attempts=3)
 
-    alert, given_up = after_attempt(both, [("feishu",), ("feishu",)], now=NOON)
+    alert, given_up = after_attempt(both, [FAILED, FAILED], now=NOON)
 
-    assert (["young"], ["old"]) == ([n.id for n in alert.pending], [n.id for n in given_up])
+    assert (["young"], ["old"]) == ([n.id for n in alert.pending], [n.notification.id for n in given_up])
 
 
 def test_new_notice_is_tried_at_once_whatever_became_of_older_ones(make_task: MakeTask) -> None:
@@ -403,4 +406,4 @@ def test_new_notice_is_tried_at_once_whatever_became_of_older_ones(make_task: Ma
 
     alert, _ = decide_notifications(task, a_run(), now=NOON)
 
-    assert (2, 0, None) == (len(alert.pending), alert.delivery_attempts, alert.retry_at)
+    assert (2, 7, None) == (len(alert.pending), alert.delivery_attempts, alert.retry_at)

@@ -13,7 +13,7 @@ from functions.domain.alerts.decide import (
     is_starting,
     longest_failure,
 )
-from functions.domain.alerts.outbox import after_attempt
+from functions.domain.alerts.outbox import DeliveryAttempt, after_attempt
 from functions.domain.run import Run
 from functions.domain.task import Task
 
@@ -40,7 +40,7 @@ def told(task: Task, course: str, **changes: Any) -> tuple[Task, str]:
         )
         alert, new = decide_notifications(task, run, now=at)
         letters += "+".join(notice.kind[:4] for notice in new).replace("reco", "R") or "-"
-        alert, _ = after_attempt(alert, [()] * len(alert.pending), now=at)
+        alert, _ = after_attempt(alert, [DeliveryAttempt()] * len(alert.pending), now=at)
         failures = 0 if state == "." else task.consecutive_failures + 1
         task = task.model_copy(update={"alert": alert, "consecutive_failures": failures})
     return task, letters.replace("fail", "F").replace("flap", "X").replace("stab", "S").replace("news", "N")

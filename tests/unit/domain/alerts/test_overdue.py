@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from functions.domain.alerts.model import AlertState
-from functions.domain.lifecycle.after_delivery import DeliveryAttempt, after_delivery
+from functions.domain.alerts.outbox import DeliveryAttempt
+from functions.domain.lifecycle.after_delivery import after_delivery
 from functions.domain.lifecycle.complete import complete_attempt
 from functions.domain.lifecycle.decide import ApplyTransition, StartAttempt, decide, end_pause
 from functions.domain.lifecycle.edit import new_task, pause

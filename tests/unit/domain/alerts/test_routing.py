@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from functions.domain.alerts.model import AlertState, Notification
-from functions.domain.alerts.outbox import after_attempt
+from functions.domain.alerts.outbox import DeliveryAttempt, after_attempt
 from functions.domain.alerts.routing import (
     MIN_RECOVERED_FAILURE,
     ChannelPreferences,
@@ -33,7 +33,7 @@ def board(**settings: ChannelPreferences) -> RoutingTable:
     [
         ((), ("a",), ["b"]),
         (("default",), ("a",), ["b"]),
-        (("b", "typo"), ("typo",), ["b"]),
+        (("b", "typo"), ("a",), ["b"]),  # the default channels stand for one that is not there
         (("c",), (), []),
         (("nobody",), ("nobody",), []),
     ],
@@ -106,10 +106,10 @@ def test_what_is_held_waits_without_being_tried_and_does_not_age() -> None:
     old = a_notice(at=NOON - timedelta(days=9))
 
     after, given_up = after_attempt(
-        alert_of(old, delivery_attempts=19), [()], now=NOON, channel_holds=[{"a": MORNING}]
+        alert_of(old, delivery_attempts=19), [DeliveryAttempt(held_until={"a": MORNING})], now=NOON
     )
-    failing, _ = after_attempt(after, [("a",)], now=MORNING)
-    gone, lost = after_attempt(failing, [("a",)], now=MORNING + timedelta(days=1))
+    failing, _ = after_attempt(after, [DeliveryAttempt(("a",))], now=MORNING)
+    gone, lost = after_attempt(failing, [DeliveryAttempt(("a",))], now=MORNING + timedelta(days=1))
 
     assert (("a",), 0, MORNING, ()) == (
         after.pending[0].channels,
@@ -118,11 +118,11 @@ def test_what_is_held_waits_without_being_tried_and_does_not_age() -> None:
         given_up,
     )
     assert 1 == failing.delivery_attempts
-    assert ((), [old.id]) == (gone.pending, [one.id for one in lost])
+    assert ((), [old.id]) == (gone.pending, [one.notification.id for one in lost])
 
 
 def test_channel_that_failed_is_tried_again_before_the_one_that_is_held_opens() -> None:
-    after, _ = after_attempt(alert_of(a_notice()), [("b",)], now=NOON, channel_holds=[{"a": MORNING}])
+    after, _ = after_attempt(alert_of(a_notice()), [DeliveryAttempt(("b",), {"a": MORNING})], now=NOON)
 
     assert (("b", "a"), NOON + timedelta(minutes=1), MORNING) == (
         after.pending[0].channels,

@@ -1,0 +1,251 @@
+"""What becomes of a notice that a channel refuses, loses, or cannot take: with the real engine."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from functions.domain.alerts.model import Notification
+from functions.domain.run import Outcome, failed, succeeded
+from functions.domain.task import Job
+from functions.http_client.trusted import PostError
+from functions.notifications.channel import SendResult
+from tests.unit.notifications.conftest import NOON, Clock
+from tests.unit.notifications.engine import MINUTE, Engine, Listener
+
+HOUR = timedelta(hours=1)
+GONE = SendResult(ok=False, permanent=True, detail="HTTP 410: the hook is gone")
+
+
+class Censor(Listener):
+    """A channel whose vendor refuses messages with a word in them; *blames_itself*: as if it were gone."""
+
+    def __init__(self, name: str, clock: Clock, word: str, *, blames_itself: bool = False) -> None:
+        super().__init__(name, clock)
+        self.word, self.blames_itself = word, blames_itself
+        self.asked = 0
+
+    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
+        self.asked += 1
+        if any(self.word in one.title for one in notifications):
+            return GONE if self.blames_itself else SendResult(ok=False, rejected=True, detail="code 554")
+        return await super().send(notifications, now)
+
+
+class Counting(Listener):
+    """A channel that counts how often it is asked."""
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        super().__init__(name, clock)
+        self.asked: list[datetime] = []
+
+    async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
+        self.asked.append(self._clock())
+        return await super().send(notifications, now)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    clock = Clock()
+    clock.now = NOON - MINUTE
+    return clock
+
+
+@pytest.fixture
+async def engines(clock: Clock) -> AsyncIterator[Any]:
+    """Make an engine with these channels."""
+    made: list[Engine] = []
+
+    def make(*listeners: Listener) -> Engine:
+        made.append(Engine({one.name: one for one in listeners}, clock))
+        return made[-1]
+
+    yield make
+    for engine in made:
+        await engine.store.close()
+
+
+def broken(_: Job) -> Outcome:
+    return failed("Answered 503")
+
+
+def titles(listener: Listener) -> list[list[str]]:
+    return [[one.title for one in notices] for _, notices in listener.messages]
+
+
+@pytest.mark.parametrize("blames_itself", [False, True])
+async def test_one_notice_that_is_refused_stops_no_other_and_is_reported_elsewhere(
+    blames_itself: bool, engines: Any, clock: Clock
+) -> None:
+    mail = Censor("mail", clock, "Viagra", blames_itself=blames_itself)
+    chat = Listener("chat", clock)
+    engine = engines(mail, chat)
+    engine.work = broken
+    await engine.put(*({"title": name} for name in ("A", "B", "Viagra", "C", "D")))
+
+    await engine.live(NOON + 5 * MINUTE)
+
+    told = sorted(title for message in titles(mail) for title in message if title != "mail")
+    assert ["A", "B", "C", "D"] == told
+    assert "undelivered" in [kind for kinds in chat.kinds for kind in kinds]
+    assert (await engine.channels.settings())["mail"].disabled is None
+
+
+async def test_report_of_a_refused_notice_names_channel_reason_and_notice(engines: Any, clock: Clock) -> None:
+    mail, chat = Censor("mail", clock, "Viagra"), Listener("chat", clock)
+    engine = engines(mail, chat)
+    engine.work = broken
+    await engine.put({"title": "Viagra"})
+
+    await engine.live(NOON + 5 * MINUTE)
+
+    assert [["failure"], ["undelivered"]] == chat.kinds
+    assert "failure: Answered 503 (not delivered: mail: code 554)" == chat.messages[1][1][0].summary
+    assert [] == mail.messages
+    assert "lostNotices" not in engine.reports[0]
+
+
+async def test_notice_that_nobody_got_is_in_the_report_and_in_the_store(
+    engines: Any, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    mail = Censor("mail", clock, "Viagra")
+    engine = engines(mail)
+    engine.work = broken
+    await engine.put({"title": "Viagra"})
+
+    await engine.live(NOON + 5 * MINUTE)
+
+    assert 1 == engine.reports[0]["lostNotices"]
+    [document] = await engine.store.get_documents("meta", ["lost-notices"])
+    assert (1, "viagra", "failure", "code 554") == tuple(
+        document.data[name] for name in ("count", "task", "kind", "reason")
+    )
+    assert "notice_given_up" in caplog.messages
+
+
+async def test_channel_is_disabled_when_a_test_message_is_refused_as_well_and_another_stands_in(
+    engines: Any, clock: Clock
+) -> None:
+    chat, mail = Listener("chat", clock), Listener("mail", clock)
+    chat.answer = GONE
+    engine = engines(chat, mail)
+    engine.work = broken
+    await engine.put({"title": "Shop", "notify": [{"on": ["failure"], "channels": ["chat"]}]})
+
+    await engine.live(NOON + 5 * MINUTE)
+
+    assert (await engine.channels.settings())["chat"].disabled is not None
+    assert [["channel"], ["failure"]] == sorted(mail.kinds)
+
+
+async def test_last_channel_that_is_gone_loses_its_notice_and_says_so(engines: Any, clock: Clock) -> None:
+    chat = Listener("chat", clock)
+    chat.answer = GONE
+    engine = engines(chat)
+    engine.work = broken
+    await engine.put({"title": "Shop"})
+
+    await engine.live(NOON + 5 * MINUTE)
+
+    assert [1] == [one["lostNotices"] for one in engine.reports if "lostNotices" in one]
+
+
+async def test_channel_that_is_not_set_up_leaves_the_notice_to_the_others(engines: Any, clock: Clock) -> None:
+    chat = Listener("chat", clock)
+    engine = engines(chat)
+    engine.work = broken
+    await engine.put({"title": "Shop", "notify": [{"on": ["failure"], "channels": ["caht"]}]})
+
+    await engine.live(NOON + 5 * MINUTE)
+
+    assert [["failure"]] == chat.kinds
+
+
+async def test_lost_reply_repeats_a_notice_three_times_at_most(engines: Any, clock: Clock) -> None:
+    chat = Counting("chat", clock)
+    chat.answer = PostError("no answer")
+    engine = engines(chat)
+    engine.work = broken
+    await engine.put({"title": "Shop", "notify": [{"on": ["failure"], "remind": "never"}]})
+
+    await engine.live(NOON + 24 * HOUR)
+
+    assert 3 == len(chat.asked)
+
+
+async def test_channel_that_knows_repeats_or_never_got_the_request_is_tried_for_a_day(
+    engines: Any, clock: Clock
+) -> None:
+    chat, pager = Counting("chat", clock), Counting("pager", clock)
+    chat.answer, pager.answer = PostError("refused", is_sent=False), PostError("no answer")
+    pager.recognises_repeats = True
+    engine = engines(chat, pager)
+    engine.work = broken
+    await engine.put({"title": "Shop", "notify": [{"on": ["failure"], "remind": "never"}]})
+
+    await engine.live(NOON + 25 * HOUR)
+
+    assert len(chat.asked) == len(pager.asked) > 20
+
+
+async def test_new_notices_do_not_ask_a_dead_channel_again_before_its_time(
+    engines: Any, clock: Clock
+) -> None:
+    chat, mail = Counting("chat", clock), Listener("mail", clock)
+    chat.answer = SendResult(ok=False, detail="HTTP 503")
+    engine = engines(chat, mail)
+    engine.work = lambda job: succeeded("Fine", items=({"title": str(job.scheduled_at)},), has_news=True)
+    await engine.put(*({"title": f"Feed {number}", "schedule": "* * * * *"} for number in range(3)))
+
+    await engine.live(NOON + 70 * MINUTE)
+    engine.restart()
+    await engine.live(NOON + 2 * HOUR)
+
+    assert [0, 1, 3, 7, 15, 31, 61] == [round((at - NOON) / MINUTE) for at in chat.asked]
+    assert 3 * 120 == len({one.id for _, notices in mail.messages for one in notices})
+    assert 3 * 120 == sum(len(notices) for _, notices in mail.messages)
+
+
+async def test_what_a_full_outbox_drops_is_logged_and_in_the_next_message(
+    engines: Any, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    chat = Listener("chat", clock)
+    chat.answer = SendResult(ok=False, detail="HTTP 503")
+    engine = engines(chat)
+    engine.work = lambda job: succeeded("Fine", items=({"title": str(job.scheduled_at)},), has_news=True)
+    await engine.put({"title": "Feed", "schedule": "* * * * *"})
+
+    await engine.live(NOON + 30 * MINUTE)
+    dropped = (await engine.task("feed")).alert.dropped
+    chat.answer = SendResult(ok=True)
+    await engine.live(NOON + 70 * MINUTE)
+
+    assert 10 == dropped
+    assert 10 <= sum(
+        record.__dict__.get("count", 0) for record in caplog.records if record.msg == "notices_dropped"
+    )
+    [first, *_] = chat.messages
+    assert first[1][-1].dropped_before >= 10
+    assert 0 == (await engine.task("feed")).alert.dropped
+
+
+async def test_channel_that_works_again_after_a_correction_is_tried_at_once(
+    engines: Any, clock: Clock
+) -> None:
+    chat = Counting("chat", clock)
+    chat.answer = SendResult(ok=False, detail="HTTP 503")
+    engine = engines(chat)
+    engine.work = broken
+    await engine.put(
+        {"title": "Shop", "schedule": "* * * * *", "notify": [{"on": ["failure"], "remind": "never"}]}
+    )
+    await engine.live(NOON + 20 * MINUTE)
+
+    chat.answer = SendResult(ok=True)
+    engine.fingerprints["chat"] = "two"
+    engine.restart()
+    await engine.live(NOON + 40 * MINUTE)
+
+    problem = (await engine.channels.settings())["chat"].problem
+    assert (None, [["failure"]]) == (problem, chat.kinds)

@@ -1,0 +1,187 @@
+"""What clients really send: values that no JSON holds, preconditions, HEAD, and bodies by the description."""
+
+import copy
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from tests.unit.web.api.conftest import HEALTH, Call
+
+HTTP = {"title": "Call", "type": "http", "schedule": "@daily"}
+PARAMS = '{"title":"Call","type":"http","schedule":"@daily","params":{"url":"https://e.com","method":"POST","json":%s}}'
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ('"\\ud800"', "json holds half of a surrogate pair"),
+        ('{"a":["\\udfff"]}', "json.a.0 holds half of a surrogate pair"),
+        ('{"\\udfff":1}', "a name in json holds half of a surrogate pair"),
+        ("[NaN]", "json.0 is not a number"),
+        ("-Infinity", "json is not a number"),
+        ("1e999", "json is not a number"),
+    ],
+)
+async def test_value_that_json_cannot_hold_is_refused_and_no_task_is_made(
+    value: str, reason: str, api: Call
+) -> None:
+    body = (PARAMS % value).encode()
+    made = await api("POST", "/api/tasks", raw=body, headers={"Content-Type": "application/json"})
+
+    assert made.status in (400, 422)
+    assert made.status == 400 or reason in made.json["detail"]
+    assert [] == (await api("GET", "/api/tasks")).json["tasks"]
+
+
+@pytest.mark.parametrize(
+    "value", [9_999_999_999_999_999_999, -(2**63) - 1, 2**53 + 1, "\U0001f600", "\x00", 1e308, [], {}, None]
+)
+async def test_value_that_json_holds_comes_back_as_it_was(value: Any, api: Call) -> None:
+    params = {"url": "https://e.com", "method": "POST", "json": value}
+    made = await api("POST", "/api/tasks", HTTP | {"params": params})
+
+    read = await api("GET", "/api/tasks/call")
+
+    assert (201, value) == (made.status, read.json["params"]["json"])
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        ("Caf\u00e9", "cafe"),
+        ("Cafe\u0301", "cafe"),
+        ("\uff26\uff35\uff2c\uff2c", "full"),
+        ("Stra\u00dfe \u2460", "strasse-1"),
+    ],
+)
+async def test_id_is_the_same_however_a_letter_is_written(title: str, expected: str, api: Call) -> None:
+    assert expected == (await api("POST", "/api/tasks", HEALTH | {"title": title})).json["id"]
+
+
+async def test_the_same_title_composed_and_decomposed_is_one_task(api: Call) -> None:
+    first = await api("POST", "/api/tasks", HEALTH | {"title": "Caf\u00e9"})
+    second = await api("POST", "/api/tasks", HEALTH | {"title": "Cafe\u0301"})
+
+    assert (201, 409) == (first.status, second.status)
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+async def test_if_none_match_changes_nothing_that_exists(method: str, api: Call) -> None:
+    made = await api("POST", "/api/tasks", HEALTH | {"id": "shop"})
+    body = None if method == "DELETE" else HEALTH | {"title": "Other"}
+
+    answers = [
+        await api(method, "/api/tasks/shop", body, headers={"If-None-Match": tag})
+        for tag in ("*", f'"0", {made.headers["etag"]}')
+    ]
+
+    assert [412, 412] == [one.status for one in answers]
+    assert HEALTH["title"] == (await api("GET", "/api/tasks/shop")).json["title"]
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [("*", 200), ('"0"', 412), ('"0", {etag}', 200), ("W/{etag}", 200), ("", 200), ("{etag}", 200)],
+)
+async def test_if_match_takes_a_list_of_tags(header: str, expected: int, api: Call) -> None:
+    made = await api("POST", "/api/tasks", HEALTH | {"id": "shop"})
+    headers = {"If-Match": header.format(etag=made.headers["etag"])}
+
+    assert expected == (await api("PATCH", "/api/tasks/shop", {"priority": "high"}, headers=headers)).status
+
+
+async def test_if_match_any_fails_where_there_is_no_task(api: Call) -> None:
+    answer = await api("DELETE", "/api/tasks/none", headers={"If-Match": "*"})
+
+    assert 412 == answer.status
+
+
+async def test_version_that_the_client_has_is_not_sent_again(api: Call) -> None:
+    made = await api("POST", "/api/tasks", HEALTH | {"id": "shop"})
+    tag = made.headers["etag"]
+
+    same = await api("GET", "/api/tasks/shop", headers={"If-None-Match": tag})
+    other = await api("GET", "/api/tasks/shop", headers={"If-None-Match": '"0"'})
+
+    assert (304, b"", tag, 200) == (same.status, same.body, same.headers["etag"], other.status)
+
+
+async def test_head_answers_as_get_does_without_the_body(api: Call) -> None:
+    await api("POST", "/api/tasks", HEALTH | {"id": "shop"})
+    described = (await api("GET", "/openapi.json", key=None)).json
+    paths = [path.replace("{id}", "shop") for path, one in described["paths"].items() if "get" in one]
+
+    for path in (*paths, "/docs", "/dashboard", "/api/tasks/none"):
+        get, head = await api("GET", path), await api("HEAD", path)
+        assert (get.status, b"") == (head.status, head.body), path
+
+
+# -- the description: a schema for each operation, whose examples are valid and accepted -----------------
+
+
+def resolved(schema: Any, described: dict[str, Any]) -> dict[str, Any]:
+    """*schema* of a body, with the others beside it, where its references lead."""
+    return {**copy.deepcopy(schema), "components": described["components"]}
+
+
+async def test_each_example_of_a_body_is_valid_by_its_schema_and_accepted_by_the_api(api: Call) -> None:
+    described = (await api("GET", "/openapi.json", key=None)).json
+    tried = 0
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+            examples = [one["value"] for one in content.get("examples", {}).values()]
+            examples += [content["example"]] if "example" in content else []
+            for example in examples:
+                jsonschema_rs.validate(resolved(content["schema"], described), example)
+                await api("POST", "/api/tasks", HEALTH | {"id": "shop-front"})
+                answer = await api(method.upper(), path.replace("{id}", "shop-front"), example)
+                assert answer.status in (200, 201), (method, path, answer.body)
+                tried += 1
+                await api("DELETE", "/api/tasks/shop")
+                await api("DELETE", "/api/tasks/shop-front-answers")
+
+    assert tried >= 6
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "schema", "body"),
+    [
+        ("post", "/api/tasks", "TaskCreate", HEALTH),
+        ("put", "/api/tasks/{id}", "TaskReplace", HEALTH),
+        ("patch", "/api/tasks/{id}", "TaskUpdate", {"schedule": "@hourly"}),
+        ("patch", "/api/tasks/{id}", "TaskUpdate", {"notify": None, "timeoutSeconds": None}),
+    ],
+)
+async def test_body_that_works_is_valid_by_the_schema_of_its_operation(
+    method: str, path: str, schema: str, body: dict[str, Any], api: Call
+) -> None:
+    described = (await api("GET", "/openapi.json", key=None)).json
+    content = described["paths"][path][method]["requestBody"]["content"]["application/json"]
+    assert f"#/components/schemas/{schema}" == content["schema"]["$ref"]
+
+    jsonschema_rs.validate(resolved(content["schema"], described), body)
+
+
+async def test_schema_of_a_new_task_asks_for_what_the_api_asks_for(api: Call) -> None:
+    described = (await api("GET", "/openapi.json", key=None)).json
+    shape = resolved({"$ref": "#/components/schemas/TaskCreate"}, described)
+
+    for name in ("title", "type"):
+        body = {key: value for key, value in HEALTH.items() if key != name}
+        assert not jsonschema_rs.is_valid(shape, body)
+        assert 422 == (await api("POST", "/api/tasks", body)).status
+    assert not jsonschema_rs.is_valid(shape, HEALTH | {"unknown": 1})
+
+
+# -- channels that are not set up -------------------------------------------------------------------------
+
+
+async def test_channel_that_nobody_can_set_up_is_named_with_the_nearest_at_save(api: Call) -> None:
+    notify = [{"on": ["failure"], "channels": ["slak", "feishu"]}]
+    made = await api("POST", "/api/tasks", HEALTH | {"id": "shop", "notify": notify})
+    read = await api("GET", "/api/tasks/shop")
+
+    expected = ["no channel 'slak' is set up (did you mean 'slack'?); its notices go to the default channels"]
+    assert (201, expected, expected) == (made.status, made.json["warnings"], read.json["warnings"])

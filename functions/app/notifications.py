@@ -89,11 +89,14 @@ class Notifications:
     @cached_property
     def channels(self) -> "ChannelService":
         """The preferences of the channels, and which of them are disabled."""
-        from functions.notifications import channel_config_hashes  # a tick without news imports no channel
+        from functions.notifications import (
+            channel_config_hashes,
+            channel_names,
+        )  # a tick without news imports no channel
         from functions.services.channels import ChannelService
 
         hashes = channel_config_hashes(self._settings, self._opened)
-        return ChannelService(self._store, hashes, clock=self._clock)
+        return ChannelService(self._store, hashes, clock=self._clock, possible_names=channel_names())
 
     @cached_property
     def dispatcher(self) -> "NotificationDispatcher":

@@ -108,7 +108,10 @@ def _parse_changes(settings: str) -> dict[str, Any]:
 
 def _channel_state(context: CliContext, name: str, settings: ChannelPreferences) -> Cell:
     if context.app.channels.is_open(name, settings):
-        return Cell("open", "green")
+        if settings.problem is None:
+            return Cell("open", "green")
+        word = "failing" if settings.problem.failures else "open, with a loss"
+        return Cell(f"{word}: {settings.problem.reason}", "yellow")
     if settings.enabled and settings.disabled is not None:
         return Cell(f"refused: {settings.disabled.reason}", "red")
     return Cell("off", "yellow")

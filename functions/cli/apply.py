@@ -210,6 +210,14 @@ async def apply_files(
         "applied": not dry_run,
         "changes": [_change_to_json(change) for change in changes],
     }
+    warnings = [
+        f"{spec.id}: notify: {text}"
+        for spec in loaded.specs
+        for text in context.app.channels.warnings(spec.notify)
+    ]
+    if warnings:
+        data["warnings"] = warnings
+        context.screen.warn("\n".join(f"warning: {text}" for text in warnings))
     zones = {spec.id: spec.timezone for spec in loaded.specs}
     lines = list(_plan_lines(context.screen, changes, zones, dry_run=dry_run))
     if dry_run:

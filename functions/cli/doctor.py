@@ -12,7 +12,6 @@ from typing import Literal
 from functions.cli.options import format_duration
 from functions.cli.session import LOCAL_STORES, CliContext
 from functions.domain.access import ADMINISTRATOR
-from functions.domain.alerts.subscriptions import unknown_channels
 from functions.domain.storage import Document, StoreStats, TaskFilter, WriteStatus
 from functions.domain.task import Task
 from functions.domain.types import Status
@@ -193,8 +192,7 @@ async def _check_tasks(context: CliContext) -> AsyncIterator[Finding]:
     for finding in _check_quarantine(tasks):
         yield finding
     overdue = list(_check_overdue(tasks, now))
-    known = await context.app.channels.settings()
-    for finding in [*overdue, *_check_predecessors(tasks), *_check_task_channels(tasks, tuple(known))]:
+    for finding in [*overdue, *_check_predecessors(tasks), *_check_task_channels(context, tasks)]:
         yield finding
     if not page.invalid and not overdue:
         yield Finding("tasks", "ok", f"{len(tasks)} can be read")
@@ -234,9 +232,9 @@ def _check_predecessors(tasks: Sequence[Task]) -> Iterator[Finding]:
             yield Finding("tasks", "warn", text, "which does not exist")
 
 
-def _check_task_channels(tasks: Sequence[Task], known: Sequence[str]) -> Iterator[Finding]:
+def _check_task_channels(context: CliContext, tasks: Sequence[Task]) -> Iterator[Finding]:
     for task in tasks:
-        for problem in unknown_channels(task.notify or (), known):
+        for problem in context.app.channels.warnings(task.notify):
             remedy = f"correct notify of {task.id}, or set the channel up"
             yield Finding("channels", "warn", f"{task.id}: {problem}", remedy)
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
+from unicodedata import combining, normalize
 
 from pydantic import (
     ConfigDict,
@@ -18,6 +19,7 @@ from pydantic import (
 
 from functions.domain.alerts.model import AlertState, NotificationTrigger
 from functions.domain.events import After, Dependent, Event, OnEvent, Outbox
+from functions.domain.json_depth import check_portable
 from functions.domain.task_budget import CreditLimit, Spending
 from functions.domain.types import (
     Instant,
@@ -155,6 +157,12 @@ class TaskSpec(TaskFields):
             return {**given, "id": slugify(given["title"])}
         return given
 
+    @field_validator("params")
+    @classmethod
+    def _check_params(cls, given: dict[str, Any]) -> dict[str, Any]:
+        check_portable(given)
+        return given
+
     @field_validator("schedule")
     @classmethod
     def _check_can_start(cls, given: str, others: ValidationInfo) -> str:
@@ -271,8 +279,12 @@ class Task(TaskFields):
 
 
 def slugify(title: str) -> str:
-    """The id derived from *title*: lower case, words joined by hyphens; empty when nothing is left."""
-    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60].strip("-")
+    """The id derived from *title*: lower case, words joined by hyphens; empty when nothing is left.
+
+    Letters lose their accents however they are written, e.g. `Café` is `cafe` composed and decomposed.
+    """
+    plain = "".join(letter for letter in normalize("NFKD", title) if not combining(letter))
+    return re.sub(r"[^a-z0-9]+", "-", plain.casefold()).strip("-")[:60].strip("-")
 
 
 def default_title(task_id: str) -> str:

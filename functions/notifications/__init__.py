@@ -40,6 +40,11 @@ def setting_names() -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for module in channel_modules() for name in module.SETTINGS))
 
 
+def channel_names() -> tuple[str, ...]:
+    """Return the names of all channels that can be set up."""
+    return tuple(_module_name(module) for module in channel_modules())
+
+
 def channel_modules() -> list[ModuleType]:
     """Return the modules of channels; each has `SETTINGS` and `create_channel`."""
     names = sorted(info.name for info in pkgutil.iter_modules(channels.__path__))

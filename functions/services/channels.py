@@ -17,7 +17,9 @@ from functions.domain.alerts.routing import (
     RoutingTable,
     route,
 )
+from functions.domain.alerts.subscriptions import unknown_channels
 from functions.domain.storage import Document
+from functions.domain.task import NotifyRule
 from functions.domain.token_bucket import TokenBucket
 from functions.domain.types import Priority
 from functions.domain.validation import problems_of
@@ -39,11 +41,18 @@ class ChannelService:
 
     Args:
         config_hashes: Of each channel that is configured, by name; see `functions.notifications`.
+        possible_names: Of all channels that could be configured.
     """
 
     def __init__(
-        self, store: DocumentStore, config_hashes: Mapping[str, str], *, clock: Callable[[], datetime]
+        self,
+        store: DocumentStore,
+        config_hashes: Mapping[str, str],
+        *,
+        clock: Callable[[], datetime],
+        possible_names: Sequence[str] = (),
     ) -> None:
+        self._possible_names = tuple(possible_names)
         self._store = store
         self._config_hashes = dict(config_hashes)
         self._clock = clock
@@ -179,6 +188,14 @@ class ChannelService:
     def is_open(self, name: str, settings: ChannelPreferences) -> bool:
         """Whether the channel sends anything with these preferences."""
         return settings.is_open(self._config_hashes.get(name, ""))
+
+    def warnings(self, rules: Sequence[NotifyRule] | None) -> list[str]:
+        """Return one sentence for each channel that *rules* name and that is not set up.
+
+        Where no channel is set up, as on the machine of somebody who only writes task files, a name is wrong
+        when no channel can have it.
+        """
+        return unknown_channels(rules or (), tuple(self._cached) or self._possible_names)
 
     async def enable(self, name: str) -> ChannelPreferences:
         """Enable *name*, whether a user or a refusal disabled it."""

@@ -381,7 +381,24 @@ def build_api_app(
     )
     add_dashboard(api, dependencies)
     api.include_router(reference.router)
-    return with_limits(api)
+    return with_head(with_limits(api))
+
+
+def with_head(app: ASGIApp) -> ASGIApp:
+    """Return *app* answering HEAD as it answers GET, without the body (RFC 9110, section 9.3.2)."""
+
+    def answer(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            return app(scope, receive, send)
+
+        async def send_without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        return app({**scope, "method": "GET"}, receive, send_without_body)
+
+    return answer
 
 
 def with_limits(app: ASGIApp) -> ASGIApp:

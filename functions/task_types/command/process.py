@@ -187,11 +187,20 @@ async def run_process(
     assert code is not None  # it has exited
     return ProcessResult(
         exit_code=code if code >= 0 else None,
-        signal=signal.Signals(-code).name if code < 0 else "",
+        signal=signal_name(-code) if code < 0 else "",
         ended_in_time=in_time,
         stdout=stdout,
         stderr=stderr,
     )
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal, e.g. `SIGKILL`; real-time ones are counted, e.g. `SIGRTMIN+1`."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        is_real_time = signal.SIGRTMIN < number < signal.SIGRTMAX
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}" if is_real_time else f"number {number}"
 
 
 def _start_process(

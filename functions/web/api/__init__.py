@@ -89,6 +89,7 @@ def _build_openapi(app: FastAPI) -> dict[str, Any]:
             shape = model.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
             schemas.update(shape.pop("$defs", {}))
             schemas[model.__name__] = shape
+        schemas.update(tasks.body_schemas(schemas.pop(TaskSpec.__name__)))
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         found["security"] = [{"key": []}]
         app.openapi_schema = found

@@ -360,11 +360,16 @@ def to_spec(fields: dict[str, Any], *, default_timezone: str) -> TaskSpec:
     raise ProblemError(422, _summarize_errors(errors), errors=errors)
 
 
-def to_task_out(stored: VersionedTask) -> TaskOut:
+def to_task_out(stored: VersionedTask, *, warnings: Sequence[str] = ()) -> TaskOut:
     """Return *stored* in the API's shape."""
     task = stored.task
     fields = {name: getattr(task, name) for name in type(task).model_fields}
-    return TaskOut.model_construct(**fields, etag=str(stored.revision), schedule_text=describe_trigger(task))
+    return TaskOut.model_construct(
+        **fields,
+        etag=str(stored.revision),
+        schedule_text=describe_trigger(task),
+        warnings=tuple(warnings),
+    )
 
 
 def _summarize_errors(errors: Sequence[FieldProblem]) -> str:

@@ -28,10 +28,12 @@ class TaskOut(Task):
     Attributes:
         etag: The version, for `If-Match`.
         schedule_text: What starts it, in words.
+        warnings: What will not work as it is written, e.g. a channel that is not set up.
     """
 
     etag: str
     schedule_text: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class TaskPage(Schema):

@@ -20,7 +20,8 @@ from functions.web.api.dependencies import (
     to_spec,
     to_task_out,
 )
-from functions.web.api.errors import ProblemError, error_responses
+from functions.web.api.errors import error_responses
+from functions.web.api.preconditions import IfMatch, IfNoneMatch, get_unchanged_task, has_tag
 from functions.web.api.runs import to_run_out
 from functions.web.api.schemas import (
     AuditPage,
@@ -67,9 +68,6 @@ router = APIRouter(prefix="/api/tasks", tags=["tasks"], route_class=Authenticate
 action_router = APIRouter(prefix="/api/tasks", tags=["task actions"], route_class=AuthenticatedRoute)
 
 TaskId = Annotated[str, Path(alias="id", min_length=1, max_length=100, examples=["shop-front"])]
-IfMatch = Annotated[
-    str | None, Header(alias="If-Match", description="the `ETag` of the version you read", max_length=200)
-]
 
 EXAMPLE: dict[str, Any] = {
     "title": "Shop front answers",
@@ -78,17 +76,47 @@ EXAMPLE: dict[str, Any] = {
     "timezone": "Europe/Riga",
     "params": {"url": "https://example.com", "expectedStatus": 200},
 }
-TASK_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {"$ref": "#/components/schemas/TaskSpec"},
-                "examples": {"health check": {"value": EXAMPLE}},
-            }
-        },
+
+
+def _body_of(schema: str, examples: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the part of an operation's description that says what its body is."""
+    content = {
+        "schema": {"$ref": f"#/components/schemas/{schema}"},
+        "examples": {name: {"value": value} for name, value in examples.items()},
     }
-}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+CREATE_BODY = _body_of("TaskCreate", {"health check": EXAMPLE, "with an id": {"id": "shop", **EXAMPLE}})
+REPLACE_BODY = _body_of("TaskReplace", {"health check": EXAMPLE})
+UPDATE_BODY = _body_of(
+    "TaskUpdate",
+    {
+        "one field": {"schedule": "*/10 * * * *"},
+        "two fields": {"priority": "high", "params": {"url": "https://example.com/health"}},
+    },
+)
+
+
+def body_schemas(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the schema of each operation's body, from that of a whole task.
+
+    A body that creates needs no id, which is made from the title; one that replaces has it in the address; of
+    one that updates each field may be absent, or null for its default.
+    """
+    properties: dict[str, Any] = spec["properties"]
+    needed = ["title", "type"]
+    nullable = {name: one | {"default": None} for name, one in properties.items()}
+    for name, one in properties.items():
+        if not any(kind.get("type") == "null" for kind in one.get("anyOf", ())):
+            described = {key: one[key] for key in ("title", "description") if key in one}
+            nullable[name] = {"anyOf": [one, {"type": "null"}]} | described
+    return {
+        "TaskCreate": spec | {"title": "TaskCreate", "required": needed},
+        "TaskReplace": spec | {"title": "TaskReplace", "required": needed},
+        "TaskUpdate": {key: value for key, value in spec.items() if key != "required"}
+        | {"title": "TaskUpdate", "properties": nullable, "minProperties": 1},
+    }
 
 
 @router.get("", responses=error_responses(), summary="List tasks")
@@ -117,7 +145,7 @@ async def list_tasks(
     status_code=201,
     responses=error_responses(409, 415)
     | {200: {"description": "Created before with the same key", "model": TaskOut}},
-    openapi_extra=TASK_BODY,
+    openapi_extra=CREATE_BODY,
     summary="Create a task",
 )
 async def create_task(
@@ -143,17 +171,31 @@ async def create_task(
         await run_and_wait(service, dependencies, spec.id, wait_s=wait)
         stored = await service.get_task(spec.id)
     response.headers["Location"] = f"/api/tasks/{spec.id}"
-    return _with_etag(stored, response)
+    return _with_etag(stored, response, dependencies)
 
 
-@router.get("/{id}", responses=error_responses(404), summary="Read a task")
-async def read_task(service: TaskServiceDep, task_id: TaskId, response: Response) -> TaskOut:
+@router.get(
+    "/{id}",
+    responses=error_responses(404) | {304: {"description": "You have this version"}},
+    response_model=TaskOut,
+    summary="Read a task",
+)
+async def read_task(
+    service: TaskServiceDep,
+    task_id: TaskId,
+    dependencies: Dependencies,
+    response: Response,
+    if_none_match: IfNoneMatch = None,
+) -> TaskOut | Response:
     """Return a task and its `ETag`."""
-    return _with_etag(await service.get_task(task_id), response)
+    stored = await service.get_task(task_id)
+    if if_none_match and has_tag(if_none_match, stored):
+        return Response(status_code=304, headers={"ETag": f'"{stored.revision}"'})
+    return _with_etag(stored, response, dependencies)
 
 
 @router.put(
-    "/{id}", responses=error_responses(404, 409, 412, 415), openapi_extra=TASK_BODY, summary="Edit a task"
+    "/{id}", responses=error_responses(404, 409, 412, 415), openapi_extra=REPLACE_BODY, summary="Edit a task"
 )
 async def replace_task(
     service: TaskServiceDep,
@@ -162,17 +204,19 @@ async def replace_task(
     dependencies: Dependencies,
     response: Response,
     if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> TaskOut:
     """Replace the definition of a task; its state and history stay."""
     spec = to_spec({"id": task_id} | body, default_timezone=dependencies.default_timezone)
-    await _get_unchanged_task(service, task_id, if_match)
-    return _with_etag(await service.edit(task_id, spec, expected=_parse_etag(if_match)), response)
+    stored = await get_unchanged_task(service, task_id, if_match, if_none_match)
+    expected = None if if_match is None else str(stored.revision)
+    return _with_etag(await service.edit(task_id, spec, expected=expected), response, dependencies)
 
 
 @router.patch(
     "/{id}",
     responses=error_responses(404, 409, 412, 415),
-    openapi_extra=TASK_BODY,
+    openapi_extra=UPDATE_BODY,
     summary="Change fields of a task",
 )
 async def update_task(
@@ -182,36 +226,23 @@ async def update_task(
     dependencies: Dependencies,
     response: Response,
     if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> TaskOut:
     """Change the given fields, each as a whole (RFC 7396 at the first level; null means the default)."""
-    stored = await _get_unchanged_task(service, task_id, if_match)
+    stored = await get_unchanged_task(service, task_id, if_match, if_none_match)
     spec = to_spec(_merge_fields(stored.task, body), default_timezone=dependencies.default_timezone)
-    return _with_etag(await service.edit(task_id, spec, expected=str(stored.revision)), response)
+    return _with_etag(
+        await service.edit(task_id, spec, expected=str(stored.revision)), response, dependencies
+    )
 
 
 @router.delete("/{id}", status_code=204, responses=error_responses(404, 409, 412), summary="Remove a task")
-async def delete_task(service: TaskServiceDep, task_id: TaskId, if_match: IfMatch = None) -> None:
+async def delete_task(
+    service: TaskServiceDep, task_id: TaskId, if_match: IfMatch = None, if_none_match: IfNoneMatch = None
+) -> None:
     """Remove a task. Its history stays until it expires."""
-    await _get_unchanged_task(service, task_id, if_match)
-    await service.delete(task_id, expected=_parse_etag(if_match))
-
-
-async def _get_unchanged_task(service: TaskService, task_id: str, if_match: str | None) -> VersionedTask:
-    """Return the task if it still has the version of *if_match*.
-
-    Raises:
-        ProblemError: 412: it has another version.
-    """
-    stored = await service.get_task(task_id)
-    if if_match is not None and _parse_etag(if_match) not in (None, str(stored.revision)):
-        raise ProblemError(412, f"{task_id} has changed since you read it; read it again")
-    return stored
-
-
-def _parse_etag(if_match: str | None) -> str | None:
-    """Return the revision in an `If-Match`; None for none, and for `*`."""
-    given = (if_match or "").strip().removeprefix("W/").strip('"')
-    return None if given in ("", "*") else given
+    stored = await get_unchanged_task(service, task_id, if_match, if_none_match)
+    await service.delete(task_id, expected=None if if_match is None else str(stored.revision))
 
 
 def _merge_fields(task: Task, given: dict[str, Any]) -> dict[str, Any]:
@@ -222,9 +253,9 @@ def _merge_fields(task: Task, given: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in whole.items() if value is not None}
 
 
-def _with_etag(stored: VersionedTask, response: Response) -> TaskOut:
+def _with_etag(stored: VersionedTask, response: Response, dependencies: ApiDependencies) -> TaskOut:
     response.headers["ETag"] = f'"{stored.revision}"'
-    return to_task_out(stored)
+    return to_task_out(stored, warnings=dependencies.channels.warnings(stored.task.notify))
 
 
 # Actions: pause, resume, run, cancel and backfill; pause and resume also for all tasks with a tag.

@@ -26,6 +26,7 @@ from functions.task_types.command.process import (
     OutputBuffer,
     ProcessGroup,
     run_process,
+    signal_name,
 )
 from functions.task_types.registry import Tools, check_params, run_job
 from tests.unit.task_types.conftest import NOON, tools_with
@@ -132,11 +133,19 @@ async def test_the_exit_code_decides(do: Do) -> None:
     assert "Ended with exit code 0, expected 3 or 4" == unwanted.summary
 
 
-async def test_a_signal_is_told_by_name(do: Do) -> None:
-    outcome = await do("kill -SEGV $$", shell=True)
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [("SEGV", "SIGSEGV"), (34, "SIGRTMIN"), (35, "SIGRTMIN+1"), (63, "SIGRTMIN+29"), (64, "SIGRTMAX")],
+)
+async def test_a_signal_is_told_by_name_and_the_output_is_kept(sent: object, name: str, do: Do) -> None:
+    outcome = await do(f"echo before; kill -{sent} $$", shell=True)
 
-    assert "Ended by the signal SIGSEGV" == outcome.summary
-    assert {"signal": "SIGSEGV"} == outcome.metrics
+    assert f"Ended by the signal {name}" == outcome.summary.partition(":")[0]
+    assert {"signal": name, "stdout": "before"} == outcome.metrics
+
+
+def test_a_signal_without_a_name_is_told_by_number() -> None:
+    assert "number 33" == signal_name(33)  # the C library keeps it for itself
 
 
 @pytest.mark.parametrize(

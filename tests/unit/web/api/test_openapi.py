@@ -126,8 +126,8 @@ async def test_the_description_is_openapi_3_1_with_examples_and_a_way_to_sign_in
     assert described["openapi"].startswith("3.1")
     assert {"key": {"type": "http", "scheme": "bearer"}} == described["components"]["securitySchemes"]
     body = described["paths"]["/api/tasks"]["post"]["requestBody"]["content"]["application/json"]
-    assert "#/components/schemas/TaskSpec" == body["schema"]["$ref"]
+    assert "#/components/schemas/TaskCreate" == body["schema"]["$ref"]
     assert body["examples"]
-    for shape in ("TaskSpec", "TaskOut", "RunOut", "ProblemDetails"):
+    for shape in ("TaskCreate", "TaskReplace", "TaskUpdate", "TaskOut", "RunOut", "ProblemDetails"):
         assert shape in described["components"]["schemas"]
     assert 200 == (await api("GET", "/docs", key=None)).status

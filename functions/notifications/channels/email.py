@@ -211,7 +211,7 @@ def create_channel(settings: Mapping[str, str], post: PostRequest) -> "EmailChan
     if not url:
         return None
     server = parse_smtp_url(url)
-    recipients = [_parse_address(one) for one in settings.get("NOTIFY_EMAIL_TO", "").split(",")]
+    recipients = [_parse_address(one) for one in _split_addresses(settings.get("NOTIFY_EMAIL_TO", ""))]
     if not recipients or not all(recipients):
         raise SettingsError(
             "NOTIFY_EMAIL_TO: give the recipients, one address or several, separated by commas"
@@ -294,6 +294,11 @@ def render(
 def _message_id(notifications: Sequence[Notification], sender: str) -> str:
     name = uuid.uuid5(uuid.NAMESPACE_URL, " ".join(notification.id for notification in notifications))
     return f"<{name}@{sender.rpartition('@')[2]}>"
+
+
+def _split_addresses(text: str) -> list[str]:
+    """Return the parts between commas and semicolons; mail programs write either."""
+    return text.strip().rstrip(";,").replace(";", ",").split(",")
 
 
 def _parse_address(text: str) -> str:

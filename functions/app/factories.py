@@ -48,6 +48,7 @@ class ModelClient:
                 url=settings.llm_base_url,
                 api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else "",
                 default_model=settings.llm_model or "",
+                provider=settings.llm_provider,
             )
 
     async def close(self) -> None:

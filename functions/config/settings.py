@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     PrivateAttr,
     SecretStr,
+    StringConstraints,
     ValidationError,
 )
 
@@ -247,9 +248,10 @@ class AgentSettings(BaseModel):
     """The variables of agents and of credits.
 
     Attributes:
-        llm_base_url: An OpenAI-compatible server, its version included; None means there are no agents.
+        llm_base_url: The server of the model, its version included; None means there are no agents.
         llm_api_key: Sent to that server alone; None for a server without keys.
         llm_model: For tasks that name no model.
+        llm_provider: Whose protocol the server speaks: `openai` for any with chat completions.
         credits_per_run: What an attempt costs, by task type; a type that is not named costs nothing.
         credits_per_1k_tokens: What a thousand tokens of a model cost, prompts and answers alike.
     """
@@ -259,6 +261,9 @@ class AgentSettings(BaseModel):
     llm_base_url: HttpUrl | None = Field(None, description=HTTP_URL)
     llm_api_key: SecretStr | None = None
     llm_model: str | None = None
+    llm_provider: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")] = Field(
+        "openai", description="openai (any server with chat completions), anthropic, or another provider"
+    )
     credits_per_run: Annotated[Mapping[str, Credits], BeforeValidator(_parse_prices)] = Field(
         {}, description=_PRICES
     )

@@ -1,4 +1,5 @@
 """Parsing what strangers write, in processes that can be stopped.
 
-`pool` starts them; `worker` and the readers (`feeds`, `markup`, `replies`) run in them, and import little.
+`pool` starts them; `worker` and the readers (`feeds`, `markup`, `completions`, `replies`) run in them, and
+import little.
 """

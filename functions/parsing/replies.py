@@ -1,110 +1,61 @@
-"""Reading a model's reply: the chat completion, and the result somewhere in its text, cleaned and ranked."""
+"""Reading what a model answers: without what it only thought, and the result in it, cleaned and ranked."""
 
+import ast
 import json
 import math
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from functions.domain.json_depth import check_depth, parse_json
-from functions.parsing.errors import UnreadableError
 from functions.parsing.markup import html_to_text, safe_http_url
 
-# A chat completion.
+# What a model thought: between tags, of which servers leave the first one or the last one out.
 
-MAX_CALLS = 20  # of one reply; the others are dropped
+_THOUGHT_TAGS = ("think", "thinking", "thought", "reasoning")
+_FINAL_CHANNEL = "<|channel|>final<|message|>"  # of OpenAI's open models, where the server leaves it in
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A tool call that the model requests.
+def strip_thinking(text: str) -> str:
+    """Return *text* without what the model only thought; a draft there is no answer.
 
-    Attributes:
-        arguments: As the model wrote them; perhaps not valid JSON.
-        raw: The call as received: some servers require it back with all their own fields.
+    <think>{"summary": "draft"}</think> {"summary": "ripe"}    {"summary": "ripe"}
+    I look ... </think> {"summary": "ripe"}                    {"summary": "ripe"}
+    <think> I look ... {"summary": "draft"}                    (nothing)
     """
-
-    id: str
-    name: str
-    arguments: str
-    raw: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelReply:
-    """One reply of a model.
-
-    Attributes:
-        finish_reason: The server's word for why it ended: `stop`, `length`, `tool_calls`, `content_filter`.
-        prompt_tokens: None when the server did not count.
-    """
-
-    text: str
-    tool_calls: tuple[ToolCall, ...] = ()
-    finish_reason: str = ""
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-    def to_message(self) -> dict[str, Any]:
-        """Return the reply as a message of the conversation."""
-        message: dict[str, Any] = {"role": "assistant", "content": self.text or None}
-        if self.tool_calls:
-            message["tool_calls"] = [dict(call.raw) for call in self.tool_calls]
-        else:
-            message["content"] = self.text
-        return message
+    if _is_json(text):  # tags in its texts are texts
+        return text
+    _, _, final = text.rpartition(_FINAL_CHANNEL)
+    text = final
+    for tag in _THOUGHT_TAGS:
+        text = _without(text, f"<{tag}>", f"</{tag}>")
+    return text.strip()
 
 
-def parse_reply(body: bytes) -> ModelReply:
-    """Parse a chat completion.
-
-    Raises:
-        UnreadableError: *body* is not a chat completion.
-    """
+def _is_json(text: str) -> bool:
+    if not text.lstrip().startswith(("{", "[")):
+        return False
     try:
-        document = parse_json(body)
-    except ValueError as exc:
-        raise UnreadableError("something that is not JSON") from exc
-    choices = document.get("choices") if isinstance(document, dict) else None
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(choice, dict) or not isinstance(message, dict):
-        raise UnreadableError("JSON without choices[0].message")
-    usage = document.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
-    return ModelReply(
-        text=_message_text(message.get("content")),
-        tool_calls=_parse_tool_calls(message.get("tool_calls")),
-        finish_reason=str(choice.get("finish_reason") or ""),
-        prompt_tokens=_count_or_none(usage.get("prompt_tokens")),
-        completion_tokens=_count_or_none(usage.get("completion_tokens")),
-    )
+        parse_json(text)
+    except ValueError:
+        return False
+    return True
 
 
-def _message_text(content: object) -> str:
-    """Return the text of a message, which may come in parts."""
-    if isinstance(content, list):
-        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    return content if isinstance(content, str) else ""
-
-
-def _parse_tool_calls(given: object) -> tuple[ToolCall, ...]:
-    calls = []
-    for number, raw in enumerate(given[:MAX_CALLS] if isinstance(given, list) else ()):
-        function = raw.get("function") if isinstance(raw, dict) else None
-        if not isinstance(function, dict):
+def _without(text: str, start: str, end: str) -> str:
+    kept: list[str] = []
+    while True:
+        before, opened, rest = text.partition(start)
+        if end in before:  # its start was left out: all before it was thought
+            kept.clear()
+            text = text.partition(end)[2]
             continue
-        arguments = function.get("arguments")
-        text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-        id_ = str(raw.get("id") or f"call-{number}")
-        whole = {**raw, "id": id_, "type": "function", "function": {**function, "arguments": text}}
-        calls.append(ToolCall(id_, str(function.get("name", "")), text, whole))
-    return tuple(calls)
-
-
-def _count_or_none(given: object) -> int | None:
-    return given if isinstance(given, int) and not isinstance(given, bool) and given >= 0 else None
+        kept.append(before)
+        if not opened:
+            return "".join(kept)
+        text = rest.partition(end)[2]  # without an end all the rest was thought
 
 
 # The result: JSON anywhere in the text.
@@ -112,6 +63,8 @@ def _count_or_none(given: object) -> int | None:
 MAX_ITEMS = 20
 _MAX_TITLE_CHARS, _MAX_TEXT_CHARS, _MAX_SUMMARY_CHARS = 200, 500, 400
 _MAX_STARTS = 200  # places in a text where JSON may begin
+_MAX_LITERALS = 8  # of them, those where it may be nearly JSON
+_MAX_LITERAL_CHARS = 65_536
 _JSON_START = re.compile(r"[{\[]")
 
 
@@ -141,29 +94,41 @@ class AgentResult:
 def parse_result(text: bytes, *, limit: int) -> AgentResult | None:
     """Return the result in *text*, with at most *limit* items; None when there is none.
 
-    Code fences, prose around the JSON, a bare list and items that are only titles are accepted.
+    Code fences, prose around the JSON, a bare list, items that are only titles, single quotes and commas too
+    many are accepted. Of several results the last counts: models correct themselves. What cannot be read is
+    no empty result.
 
     Args:
         text: Of a reply, in UTF-8.
     """
-    for value in _iter_json_values(text.decode("utf-8", "replace")):
-        given = {"items": value} if isinstance(value, list) else value
-        items = given.get("items")
-        summary = given.get("summary")
-        if not isinstance(items, list) and not isinstance(summary, str):
-            continue
-        cleaned = [item for one in (items if isinstance(items, list) else ()) if (item := _parse_item(one))]
-        ranked = sorted(
-            cleaned, key=lambda item: -math.inf if item.score is None else item.score, reverse=True
-        )
-        return AgentResult(_build_summary(summary, ranked), tuple(ranked[: min(limit, MAX_ITEMS)]))
-    return None
+    found: AgentResult | None = None
+    listed: AgentResult | None = None
+    answer = strip_thinking(text.decode("utf-8", "replace"))
+    for value in _iter_json_values(answer):
+        if isinstance(value, dict):
+            found = _to_result(value, limit) or found
+        elif value or answer.strip() == "[]":
+            listed = _to_result({"items": value}, limit) or listed
+    return found or listed
+
+
+def _to_result(given: Mapping[str, Any], limit: int) -> AgentResult | None:
+    items, summary = given.get("items"), _text_or_empty(given.get("summary")).strip()
+    if not isinstance(items, list) and (not summary or "title" in given):  # an item of something cut off
+        return None
+    listed = items if isinstance(items, list) else []
+    cleaned = [item for one in listed if (item := _parse_item(one))]
+    if listed and not cleaned:
+        return None
+    ranked = sorted(cleaned, key=lambda item: -math.inf if item.score is None else item.score, reverse=True)
+    return AgentResult(_build_summary(summary, ranked), tuple(ranked[: min(limit, MAX_ITEMS)]))
 
 
 def _iter_json_values(text: str) -> Iterator[dict[str, Any] | list[Any]]:
     """Yield each object and list of objects in *text* that is not within another one."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(strict=False)  # line breaks within texts
     place = 0
+    literals = _MAX_LITERALS
     for _ in range(_MAX_STARTS):
         start = _JSON_START.search(text, place)
         if start is None:
@@ -173,9 +138,46 @@ def _iter_json_values(text: str) -> Iterator[dict[str, Any] | list[Any]]:
             check_depth(value)
         except (ValueError, RecursionError):
             place = start.end()
-            continue
+            literals -= 1
+            end = text.rfind("}" if start[0] == "{" else "]") + 1
+            if literals < 0 or not start.start() < end <= start.start() + _MAX_LITERAL_CHARS:
+                continue
+            try:
+                value = _read_literal(text[start.start() : end])
+                check_depth(value)
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
+                continue
+            place = end
         if isinstance(value, dict) or (isinstance(value, list) and all(isinstance(v, dict) for v in value)):
             yield value
+
+
+def _read_literal(text: str) -> Any:
+    """Return the value of *text*, which is nearly JSON: with single quotes, or commas before a bracket.
+
+    Raises:
+        ValueError, SyntaxError, RecursionError, MemoryError: It is none.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about escapes that Python has not
+        return _literal_value(ast.parse(text, mode="eval").body)
+
+
+def _literal_value(node: ast.expr) -> Any:
+    match node:
+        case ast.Constant(value=str() | int() | float() | None as value):
+            return value
+        case ast.Name(id="true" | "false" | "null" as name):
+            return {"true": True, "false": False, "null": None}[name]
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
+            return -value
+        case ast.List(elts=values):
+            return [_literal_value(value) for value in values]
+        case ast.Dict(keys=keys, values=values):
+            names = [key.value if isinstance(key, ast.Constant) else key for key in keys]
+            if all(isinstance(name, str) for name in names):
+                return dict(zip(names, map(_literal_value, values), strict=True))
+    raise ValueError("no JSON")
 
 
 def _parse_item(given: object) -> ResultItem | None:

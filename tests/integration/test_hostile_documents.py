@@ -14,7 +14,6 @@ from functions.domain.run import Outcome
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
 from functions.parsing.pool import Parse, ParserPool, parse_here
-from functions.parsing.replies import ToolCall
 from functions.task_types.agent.tools import AgentTools
 from functions.task_types.registry import Tools, run_job
 from functions.task_types.support.context import LanguageModel
@@ -68,6 +67,11 @@ REPLIES = {
     "objects without end": reply('{"a":' * 150_000),
     "strings without end": reply('["' + "a[" * 400_000),
     "many small values": b"[" + b"[]," * 300_000 + b"1]",
+    "many small values in its text": reply("[" + "[]," * 300_000 + "1]"),
+    "many events": b'data: {"choices": []}\n\n' * 40_000,
+    "thoughts without end": reply("<think>" * 100_000 + "</think>" * 10_000),
+    "nearly JSON": reply("{'a': [" * 60_000 + "}"),
+    "a sum": reply("{'summary': " + "1+" * 30_000 + "1}"),
 }
 
 
@@ -172,9 +176,9 @@ async def test_a_harmless_feed_is_read_meanwhile(parsers: ParserPool) -> None:
 @pytest.mark.parametrize("body", [*PAGES.values(), FEEDS["a long name of an author"]])
 async def test_a_hostile_page_is_an_answer_to_the_model(body: bytes, tool: str, parsers: ParserPool) -> None:
     toolbox = AgentTools(served(body, "text/html"), parsers, (tool,), ("example.com",), lambda text: text)
-    call = ToolCall("1", tool, json.dumps({"url": f"{URL}/{'y' * 1900}"}), {})
+    call = toolbox.run(tool, {"url": f"{URL}/{'y' * 1900}"}, timeout_s=ATTEMPT_S)
 
-    result, heart = await beside_a_heartbeat(toolbox.run(call, timeout_s=ATTEMPT_S))
+    result, heart = await beside_a_heartbeat(call)
 
     assert result.text
     assert len(result.text) < 10_000
@@ -187,9 +191,7 @@ async def test_a_text_that_is_almost_a_tag_is_quoted_at_once(parsers: ParserPool
         served(body, "text/plain"), parsers, ("http_get",), ("example.com",), lambda text: text
     )
 
-    result, heart = await beside_a_heartbeat(
-        toolbox.run(ToolCall("1", "http_get", json.dumps({"url": URL}), {}), timeout_s=ATTEMPT_S)
-    )
+    result, heart = await beside_a_heartbeat(toolbox.run("http_get", {"url": URL}, timeout_s=ATTEMPT_S))
 
     assert 1 == len(re.findall(r"</\s*untrusted", result.text))
     assert heart.longest_s <= MAX_STALL_S

@@ -62,6 +62,10 @@ HEAVY = (
     "sqlalchemy",
     "apprise",
     "cronsim",
+    "pydantic_ai",
+    "openai",
+    "anthropic",
+    "genai_prices",
     "hypothesis",
     "pytest",
 )

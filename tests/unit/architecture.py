@@ -114,6 +114,10 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "lxml": ("functions/parsing/markup.py",),
     "cron_descriptor": ("functions/domain/schedule/describe.py",),
     "jinja2": ("functions/web/", "functions/notifications/channels/email.py"),
+    "pydantic_ai": ("functions/task_types/agent/",),
+    "openai": (),  # by pydantic-ai alone
+    "anthropic": (),
+    "genai_prices": (),
     "httpx": (),
     "requests": (),
 }

@@ -1,7 +1,7 @@
 """Task type `agent`: a language model does a task, with tools that only read, and reports ranked items."""
 
 import asyncio
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -10,12 +10,14 @@ from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model
 from functions.parsing.replies import AgentResult
-from functions.task_types.agent.conversation import AgentConversation, AgentLimits, Usage
-from functions.task_types.agent.model_api import ChatCompletionsClient, ModelError
-from functions.task_types.agent.results import SeenItems, system_message, task_message
+from functions.task_types.agent.errors import ModelError
+from functions.task_types.agent.results import SeenItems, instructions, task_message
 from functions.task_types.agent.tools import AgentTools
-from functions.task_types.support.context import Tools
+from functions.task_types.support.context import LanguageModel, Tools
 from functions.task_types.support.limits import truncate
+
+if TYPE_CHECKING:
+    from functions.task_types.agent.runner import AgentRun
 
 NO_REFERENCES = ("goal", "prompt", "system")  # the model's server reads prompts
 EXAMPLE: dict[str, Any] = {
@@ -82,35 +84,36 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     if model is None or not name:
         return failed("Set LLM_BASE_URL and LLM_MODEL (and LLM_API_KEY): no model is set up", permanent=True)
     seen_items = SeenItems.from_memory(job.memory)
-    client = ChatCompletionsClient(
-        model, name, parse=tools.parse, token_field=seen_items.token_field, now=job.started_at
-    )
-    conversation = _build_conversation(job, params, tools, client, seen_items)
     base_metrics = {"model": truncate(name, _MAX_MODEL_CHARS)}
+    started = asyncio.get_running_loop().time()
+    tools.http, model.http  # noqa: B018  # imported here, not in the thread: others wait for an import under way
+    run: AgentRun | None = None
     try:
-        result = await conversation.run()
+        run = await asyncio.to_thread(_build_run, job, params, tools, model, name, seen_items, started)
+        result = await run.run(instructions(params.system), _task(job, params, seen_items))
     except ModelError as exc:
-        metrics = base_metrics | conversation.usage.metrics()
+        metrics = base_metrics | (run.usage.metrics() if run else {"promptTokens": 0, "completionTokens": 0})
         return failed(exc.reason, permanent=exc.permanent, retry_after=exc.retry_after, metrics=metrics)
-    return _to_outcome(result, params, seen_items, conversation.usage, client, base_metrics)
+    return _to_outcome(result, params, seen_items, run, base_metrics)
 
 
-def _build_conversation(
-    job: Job, params: Params, tools: Tools, client: ChatCompletionsClient, seen_items: SeenItems
-) -> AgentConversation:
+def _build_run(
+    job: Job,
+    params: Params,
+    tools: Tools,
+    model: LanguageModel,
+    name: str,
+    seen_items: SeenItems,
+    started: float,
+) -> "AgentRun":
+    """Return the run; called in a thread, as the first call imports pydantic-ai and an SDK, for seconds."""
+    from functions.task_types.agent.model import MAX_REPLY_TOKENS, AgentLimits
+    from functions.task_types.agent.runner import AgentRun, Server
+
     toolbox = None
     if params.tools and params.max_steps:
         names = tuple(dict.fromkeys(params.tools))
         toolbox = AgentTools(tools.http, tools.parse, names, params.hosts, tools.redact)
-    previous = seen_items.previous_result if params.use_previous_result else None
-    task = task_message(
-        params.goal or params.prompt or "",
-        at=job.scheduled_at,
-        timezone=job.timezone,
-        limit=params.max_items,
-        previous=previous,
-        event=job.event.to_cloud_event().to_structured_json() if job.event else None,
-    )
     margin_s = min(_MAX_TIME_MARGIN_S, job.timeout_s * _TIME_MARGIN)
     max_tokens, tokens_exceeded_reason = params.max_tokens, "maxTokens allows no more"
     if job.max_tokens is not None and job.max_tokens < max_tokens:
@@ -119,18 +122,30 @@ def _build_conversation(
         max_tokens=max_tokens,
         tokens_exceeded_reason=tokens_exceeded_reason,
         max_steps=params.max_steps,
-        deadline=asyncio.get_running_loop().time() + job.timeout_s - margin_s,
+        deadline=started + job.timeout_s - margin_s,
         max_items=params.max_items,
+        reply_tokens=seen_items.reply_tokens or MAX_REPLY_TOKENS,
     )
-    return AgentConversation(client, toolbox, [system_message(params.system), task], limits, tools.parse)
+    server = Server(model, name, seen_items.token_field)
+    return AgentRun(server, job, toolbox, limits, tools.parse)
+
+
+def _task(job: Job, params: Params, seen_items: SeenItems) -> str:
+    return task_message(
+        params.goal or params.prompt or "",
+        at=job.scheduled_at,
+        timezone=job.timezone,
+        limit=params.max_items,
+        previous=seen_items.previous_result if params.use_previous_result else None,
+        event=job.event.to_cloud_event().to_structured_json() if job.event else None,
+    )
 
 
 def _to_outcome(
     result: AgentResult,
     params: Params,
     seen_items: SeenItems,
-    usage: Usage,
-    client: ChatCompletionsClient,
+    run: "AgentRun",
     base_metrics: dict[str, Any],
 ) -> Outcome:
     new = seen_items.unseen(result.items)
@@ -140,8 +155,8 @@ def _to_outcome(
     quiet = f"Nothing new: {count} found, all reported before" if count else f"Nothing new: {result.summary}"
     return succeeded(
         result.summary if has_news else quiet,
-        metrics=base_metrics | usage.metrics() | {"items": count, "new": len(new)},
+        metrics=base_metrics | run.usage.metrics() | {"items": count, "new": len(new)},
         items=tuple(item.to_json() for item in reported),
-        memory=seen_items.with_items(result, token_field=client.token_field),
+        memory=seen_items.with_items(result, run.notes()),
         has_news=has_news,
     )

@@ -39,12 +39,9 @@ JSON_ONLY_PROMPT = (
 )
 
 
-def system_message(extra_instructions: str) -> dict[str, Any]:
-    """Return the first message: the scheduler's instructions, then the task's."""
-    return {
-        "role": "system",
-        "content": f"{SYSTEM_PROMPT}\n\n{extra_instructions}" if extra_instructions else SYSTEM_PROMPT,
-    }
+def instructions(extra: str) -> str:
+    """Return the scheduler's instructions, then the task's."""
+    return f"{SYSTEM_PROMPT}\n\n{extra}" if extra else SYSTEM_PROMPT
 
 
 def task_message(
@@ -55,7 +52,7 @@ def task_message(
     limit: int,
     previous: Mapping[str, Any] | None,
     event: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+) -> str:
     """Return the message with the goal, the time, the last result, and the event that started the run."""
     local = to_local(at, timezone_or_utc(timezone))
     parts = [goal, f"Give at most {limit} items. It is now {local:%A, %Y-%m-%d %H:%M} ({timezone})."]
@@ -69,17 +66,13 @@ def task_message(
             json.dumps(event, ensure_ascii=False), source="the event that started this run"
         )
         parts.append(f"This run was started by an event:\n{text}")
-    return user_message("\n\n".join(parts))
-
-
-def user_message(text: str) -> dict[str, Any]:
-    """Return a message in the user's role."""
-    return {"role": "user", "content": text}
+    return "\n\n".join(parts)
 
 
 # What an agent remembers between runs: the items reported, and its last result.
 
 MAX_SEEN_ITEMS = 1000
+MIN_REPLY_TOKENS = 200  # fewer do not hold an answer
 _MAX_PREVIOUS_ITEMS = 20
 _MAX_PREVIOUS_TEXT_CHARS = 200
 
@@ -91,21 +84,25 @@ class SeenItems:
     Attributes:
         item_keys: Keys of the items reported, newest first.
         previous_result: The last result as JSON values; empty before the first.
-        token_field: See `ChatCompletionsClient`; empty while unknown.
+        token_field: See `Dialect`; empty while unknown.
+        reply_tokens: The most that the server gives in one reply; None while it refused no number.
     """
 
     item_keys: tuple[str, ...] = ()
     previous_result: Mapping[str, Any] | None = None
     token_field: str = ""
+    reply_tokens: int | None = None
 
     @classmethod
     def from_memory(cls, memory: Mapping[str, Any]) -> Self:
         """Return what *memory* holds; invalid values are left out."""
         seen, previous = memory.get("seen"), memory.get("previous")
+        most = memory.get("replyTokens")
         return cls(
             item_keys=tuple(str(key) for key in seen) if isinstance(seen, list) else (),
             previous_result=previous if isinstance(previous, Mapping) else None,
             token_field=str(memory.get("tokenField", "")),
+            reply_tokens=most if type(most) is int and most >= MIN_REPLY_TOKENS else None,
         )
 
     def unseen(self, items: Sequence[ResultItem]) -> tuple[ResultItem, ...]:
@@ -113,8 +110,8 @@ class SeenItems:
         known = set(self.item_keys)
         return tuple(item for item in items if item_key(item) not in known)
 
-    def with_items(self, result: AgentResult, *, token_field: str) -> dict[str, Any]:
-        """Return the task's memory after *result* is reported."""
+    def with_items(self, result: AgentResult, notes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the task's memory after *result* is reported, with *notes* about the server."""
         keys = dict.fromkeys([*(item_key(item) for item in result.items), *self.item_keys])
         previous = {
             "summary": result.summary,
@@ -123,7 +120,7 @@ class SeenItems:
                 for item in result.items[:_MAX_PREVIOUS_ITEMS]
             ],
         }
-        return {"seen": list(keys)[:MAX_SEEN_ITEMS], "previous": previous, "tokenField": token_field}
+        return {"seen": list(keys)[:MAX_SEEN_ITEMS], "previous": previous, **notes}
 
 
 def item_key(item: ResultItem) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from functions.domain.json_depth import parse_json
 from functions.http_client import BlockedRequestError, FetchError
 from functions.http_client.addresses import ANY_PORT
 from functions.http_client.httpx import httpx
@@ -21,7 +20,6 @@ from functions.parsing.errors import ParsingStoppedError, UnreadableError
 from functions.parsing.feeds import parse_feed
 from functions.parsing.markup import page_text
 from functions.parsing.pool import Parse, parsing_time
-from functions.parsing.replies import ToolCall
 from functions.task_types.support.responses import is_truncated, response_text
 
 MAX_RESULT_CHARS = 8000  # of one call
@@ -30,6 +28,11 @@ MAX_FEED_BYTES = 2_097_152
 CALL_TIMEOUT_S = 20.0
 MAX_REQUESTS = 4  # a request and three redirects
 _UNTRUSTED_TAG = re.compile(r"<(?=[\s/]*+untrusted)", re.IGNORECASE)  # possessive: each space is read once
+TOOL_PARAMETERS: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"url": {"type": "string", "description": "http or https"}},
+    "required": ["url"],
+}
 _DESCRIPTIONS = {
     "http_get": "Fetch a web page or an API's answer (GET) and return it as text.",
     "rss_read": "Read an RSS or Atom feed and return its newest entries.",
@@ -59,37 +62,19 @@ class AgentTools:
     hosts: tuple[str, ...]
     redact: Callable[[str], str]
 
-    def schemas(self) -> list[dict[str, Any]]:
-        """Return the descriptions of the tools for the model's server."""
-        hosts = f"Only these hosts can be reached: {', '.join(self.hosts)}."
-        return [
-            {
-                "type": "function",
-                "function": {
-                    "name": name,
-                    "description": f"{_DESCRIPTIONS[name]} {hosts}",
-                    "parameters": {
-                        "type": "object",
-                        "properties": {"url": {"type": "string", "description": "http or https"}},
-                        "required": ["url"],
-                    },
-                },
-            }
-            for name in self.names
-        ]
+    def description(self, name: str) -> str:
+        """Return what the model is told of the tool *name*."""
+        return f"{_DESCRIPTIONS[name]} Only these hosts can be reached: {', '.join(self.hosts)}."
 
-    async def run(self, call: ToolCall, *, timeout_s: float) -> ToolResult:
-        """Make the call; an error is a text for the model."""
-        if call.name not in self.names:
-            return ToolResult(
-                f"There is no tool of this name; there are: {', '.join(self.names)}", is_refused=True
-            )
-        url = _parse_url_argument(call.arguments)
+    async def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolResult:
+        """Call the tool *name*; an error is a text for the model."""
+        given = arguments.get("url")
+        url = given.strip() if isinstance(given, str) else ""
         if not url:
             return ToolResult('The arguments must be JSON such as {"url": "https://..."}')
         try:
             call_s = min(CALL_TIMEOUT_S, timeout_s)
-            fetch = self._fetch_feed if call.name == "rss_read" else self._fetch_page
+            fetch = self._fetch_feed if name == "rss_read" else self._fetch_page
             async with asyncio.timeout(call_s):
                 text = await fetch(url, parsing_s=parsing_time(call_s))
         except TimeoutError:
@@ -175,12 +160,3 @@ def quote_untrusted(text: str, *, source: str) -> str:
     )
     name = _UNTRUSTED_TAG.sub("", source).replace('"', "%22")[:300]
     return f'<untrusted source="{name}">\n{bounded}\n</untrusted>'
-
-
-def _parse_url_argument(arguments: str) -> str:
-    try:
-        given = parse_json(arguments)
-    except ValueError:
-        return ""
-    url = given.get("url") if isinstance(given, Mapping) else None
-    return url.strip() if isinstance(url, str) else ""

@@ -45,12 +45,14 @@ class LanguageModel:
         url: Its address, version included, e.g. `https://api.openai.com/v1`.
         api_key: Empty when it needs none.
         default_model: The model for tasks that name none; empty when every task must name one.
+        provider: Whose protocol it speaks: `openai` for chat completions, else one that pydantic-ai knows.
     """
 
     open_http: OpenHttp
     url: str
     api_key: str = field(default="", repr=False)
     default_model: str = ""
+    provider: str = "openai"
 
     @property
     def http(self) -> "httpx.AsyncClient":

@@ -85,6 +85,7 @@ def test_one_secret_is_enough() -> None:
         "llm_base_url": None,
         "llm_api_key": None,
         "llm_model": None,
+        "llm_provider": "openai",
         "credits_per_run": {},
         "credits_per_1k_tokens": 0.0,
     } == found

@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from pydantic_ai.messages import ModelRequest, ToolReturnPart, UserPromptPart
 
 from functions.parsing.markup import page_text
 from functions.parsing.replies import AgentResult, ResultItem, parse_result
-from functions.task_types.agent.conversation import OMITTED_RESULT, estimate_tokens, fit_messages
+from functions.task_types.agent.model import OMITTED_RESULT, estimate_tokens, fit_messages
 from functions.task_types.agent.results import SeenItems, item_key
 
 ONE: dict[str, Any] = {"title": "One", "url": "https://example.com/1", "text": "First.", "score": 0.5}
@@ -83,7 +84,7 @@ def test_notes_do_not_grow_for_ever() -> None:
     memory: dict[str, Any] = {}
     for _ in range(3):
         memory = SeenItems(tuple(f"{n:012}" for n in range(1000))).with_items(
-            AgentResult("s" * 400, items), token_field=""
+            AgentResult("s" * 400, items), {}
         )
 
     assert 1000 == len(memory["seen"])
@@ -91,16 +92,17 @@ def test_notes_do_not_grow_for_ever() -> None:
 
 
 def test_what_is_asked_is_never_left_out_of_the_talk() -> None:
-    system, asked = {"role": "system", "content": "rules"}, {"role": "user", "content": "goal " * 500}
-    findings = [{"role": "tool", "tool_call_id": str(n), "content": "word " * 500} for n in range(3)]
+    asked = ModelRequest(parts=[UserPromptPart("goal " * 500)], instructions="rules")
+    findings = [ModelRequest(parts=[ToolReturnPart("http_get", "word " * 500, str(n))]) for n in range(3)]
 
-    kept = fit_messages([system, asked, *findings], 1500)
+    kept = fit_messages([asked, *findings], 1500)
 
-    assert [system, asked] == kept[:2]
-    assert [OMITTED_RESULT, OMITTED_RESULT] == [message["content"] for message in kept[2:4]]
-    assert kept[4]["content"].endswith("(Cut short for want of room.)")
+    assert asked == kept[0]
+    texts = [str(message.parts[0].content) for message in kept[1:]]  # type: ignore[union-attr]  # of tools
+    assert [OMITTED_RESULT, OMITTED_RESULT] == texts[:2]
+    assert texts[2].endswith("(Cut short for want of room.)")
     assert estimate_tokens(kept) <= 1500
-    assert [system, asked, *findings] == fit_messages([system, asked, *findings], 100_000)
+    assert [asked, *findings] == fit_messages([asked, *findings], 100_000)
 
 
 def test_a_page_becomes_its_words_and_links() -> None:

@@ -93,7 +93,7 @@ def _click_through(function: str, shop: str) -> None:
         _type(window, "timezone", "America/New_York")
         _press(window, "Preview the schedule")
         preview = _text(window, "#preview")
-        assert "At 01:30 (America/New_York)" in preview
+        assert "Every day at 01:30 (America/New_York)" in preview
         assert 5 == len(window.find_elements(By.CSS_SELECTOR, "#preview li"))
         assert "Shop front answers" == window.find_element(By.ID, "title").get_attribute("value")
 
@@ -144,7 +144,7 @@ async def test_by_curl(function: str, shop: str) -> None:
         ran = curl("POST", "/api/tasks/shop-front-answers/run", {"wait": 30})
         paused = curl("POST", "/api/tasks/shop-front-answers/pause", {"note": "Moving house"})
 
-        assert ("At 01:30", 5) == (preview["text"], len(preview["next"]))
+        assert ("Every day at 01:30", 5) == (preview["text"], len(preview["next"]))
         assert "scheduled" == made["status"]
         assert ("finished", "succeeded") == (ran["state"], ran["run"]["outcome"])
         assert ("paused", "Moving house") == (paused["status"], paused["pause"]["note"])

@@ -112,7 +112,6 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "croniter": ("functions/domain/schedule/",),
     "feedparser": ("functions/parsing/feeds.py",),
     "lxml": ("functions/parsing/markup.py",),
-    "cron_descriptor": ("functions/domain/schedule/describe.py",),
     "jinja2": ("functions/web/", "functions/notifications/channels/email.py"),
     "pydantic_ai": ("functions/task_types/agent/",),
     "openai": (),  # by pydantic-ai alone

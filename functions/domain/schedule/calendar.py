@@ -25,7 +25,7 @@ class DayMatcher:
         last_date: Whether the month's last day is one of them, whatever its number.
         weekdays: Days of the week, every one in the month.
         nth_weekdays: (weekday, which one in the month: 1 to 5, or LAST).
-        both: Whether a day must match by date and by weekday; otherwise one of the two is enough.
+        requires_both: Whether a day must match by date and by weekday; otherwise one of the two is enough.
     """
 
     dates: frozenset[int]
@@ -38,8 +38,8 @@ class DayMatcher:
     _shapes: dict[tuple[int, int], tuple[int, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def can_match(self) -> bool:
-        """Whether any day at all matches."""
-        lengths = {29 if month == 2 else MONTH_LENGTHS[month - 1] for month in self.months}
+        """Whether any day at all matches: in 400 years each length of a month begins on each weekday."""
+        lengths = {MONTH_LENGTHS[month - 1] for month in self.months} | ({29} if 2 in self.months else set())
         return any(self._dates_in(length, first) for length in lengths for first in range(7))
 
     def at_or_after(self, day: int) -> int | None:

@@ -104,6 +104,9 @@ def _parse_nth_weekday(term: str) -> tuple[int, int]:
 
 
 HOUR = 3600
+# More than all offsets and changes of the clocks together. No period between a time searched from and a match
+# further away has a match, and none is computed: 29 February on a Sunday may be 40 years away.
+FAR = 3 * 86_400
 CACHE_SIZE = 64  # results of one schedule; one tick needs fewer
 
 
@@ -198,7 +201,8 @@ class CronSchedule:
             if match < period.end + period.offset:
                 found = max(period.start, match - period.offset)
                 return found if found <= LAST_SECOND else None
-            second = period.end
+            is_far = period.end - second >= FAR and match - period.end >= 2 * FAR
+            second = match - FAR if is_far else period.end
         return None
 
     def _at_or_before(self, second: int) -> int | None:
@@ -210,7 +214,8 @@ class CronSchedule:
                 return None
             if found >= self._first_wall_time(period):
                 return max(period.start, found - period.offset)
-            second = period.start - 1
+            is_far = second - period.start >= FAR and period.start - found >= 2 * FAR
+            second = found + FAR if is_far else period.start - 1
         return None
 
     def _count(self, period: OffsetPeriod, first: int, until: int) -> int:

@@ -8,20 +8,22 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from functions.domain.schedule.base import EPOCH
+from functions.domain.schedule.cron import CronSchedule
 from functions.domain.schedule.occurrences import schedule_of
-from functions.domain.schedule.parse import HASH_TERM, NAMED_SCHEDULES, ClockChange, Schedule, parse_schedule
+from functions.domain.schedule.parse import ClockChange, Schedule, parse_schedule
+from functions.domain.schedule.simple import OnceSchedule
+from functions.domain.schedule.words import describe_wall_times
 from functions.domain.task import Task, TaskFields
 from functions.domain.types import Status, timezone_or_utc, to_local
 from functions.errors import InputError
 
-_MISREAD_LIST = re.compile(r"[L#].*,|,.*[L#]")  # the library misreads a list with such a day in it
 _INTERVAL_PART = re.compile(r"(\d+)([smhdw])")
 UNIT_NAMES = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}
 
 
 @lru_cache(maxsize=2048)  # 0.17 ms each: a page of a hundred tasks would keep the loop for 17 ms
 def describe_schedule(expression: str, *, timezone: str, task_id: str = "") -> str:
-    """*expression* as an English clause, such as "At 09:30, Monday through Friday"; itself when in doubt.
+    """*expression* as an English clause, such as "At 09:30, Monday through Friday"; itself when that is long.
 
     Times are those of the clock in *timezone*.
 
@@ -29,15 +31,12 @@ def describe_schedule(expression: str, *, timezone: str, task_id: str = "") -> s
         ScheduleError: The expression is none.
     """
     schedule = parse_schedule(expression, timezone=timezone, task_id=task_id, anchor=EPOCH)
-    written = " ".join(expression.split())
-    word, _, rest = written.partition(" ")
-    if word.lower() == "at":
-        return f"Once, at {rest.upper().replace('T', ' ', 1)}"
-    if schedule.canonical.startswith("every "):
-        return _describe_interval(schedule.canonical.removeprefix("every "))
-    if HASH_TERM.search(written):
-        return _describe_cron(schedule.canonical) or written
-    return _describe_cron(NAMED_SCHEDULES.get(written.lower(), written)) or written
+    if isinstance(schedule, CronSchedule):
+        return describe_wall_times(schedule.times) or " ".join(expression.split())
+    if isinstance(schedule, OnceSchedule):
+        local = to_local(schedule.instant, timezone_or_utc(timezone))
+        return f"Once, at {local:%Y-%m-%d %H:%M}" + (f":{local:%S}" if local.second else "")
+    return _describe_interval(schedule.canonical.removeprefix("every "))
 
 
 def _describe_interval(step: str) -> str:
@@ -45,22 +44,6 @@ def _describe_interval(step: str) -> str:
     if parts == [(1, parts[0][1])]:
         return f"Every {parts[0][1]}"
     return "Every " + " ".join(f"{number} {unit}{'s' if number > 1 else ''}" for number, unit in parts)
-
-
-def _describe_cron(written: str) -> str:
-    """The five fields of *written* in words; empty when the library has none that are right."""
-    if _MISREAD_LIST.search(written):
-        return ""
-    # 60 ms of import, and no tick ever asks for words.
-    from cron_descriptor import FormatError, Options, get_description
-    from cron_descriptor.Exception import MissingFieldError, WrongArgumentError
-
-    options = Options()
-    options.use_24hour_time_format = True
-    try:
-        return str(get_description(written, options))
-    except (FormatError, MissingFieldError, WrongArgumentError):
-        return ""
 
 
 # What starts a task, in words: its schedule, the end of other tasks, events.

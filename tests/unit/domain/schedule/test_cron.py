@@ -1,10 +1,14 @@
 """Reading cron expressions: dialects, what is refused, and which days and times are meant."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from functions.domain.schedule.base import ScheduleError
 from functions.domain.schedule.calendar import DAY
-from functions.domain.schedule.cron import canonical_cron, has_fixed_times, parse_wall_times
+from functions.domain.schedule.cron import CronSchedule, canonical_cron, has_fixed_times, parse_wall_times
+from functions.domain.schedule.parse import parse_schedule
+from functions.domain.schedule.timezones import load_zone
 
 THURSDAY = 0  # day 0 of the count, 1 January 1970
 
@@ -219,3 +223,34 @@ def test_the_calendar_has_an_end() -> None:
 )
 def test_a_star_in_front_of_minute_or_hour_means_real_time(expression: str, *, fixed: bool) -> None:
     assert fixed == has_fixed_times(expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "first"),
+    [
+        ("0 9 */21 * 6L", datetime(2031, 2, 22, 9, tzinfo=UTC)),
+        ("0 0 */29 2 0", datetime(2032, 2, 1, tzinfo=UTC)),
+        ("0 0 29-29 2 */7", datetime(2032, 2, 29, tzinfo=UTC)),
+    ],
+)
+def test_a_rare_date_is_found_and_is_not_never(expression: str, first: datetime) -> None:
+    """Some need a February of 28 days that begins on one day of the week."""
+    schedule = parse_schedule(expression, timezone="UTC", anchor=datetime(2026, 1, 1, tzinfo=UTC))
+
+    assert first == schedule.next_after(datetime(2026, 11, 29, tzinfo=UTC))
+
+
+def test_a_rare_date_is_found_without_a_look_at_every_year_before_it() -> None:
+    """A block of a zone's periods takes a millisecond of the event loop."""
+    zone = load_zone("America/Scoresbysund")
+    wall_times = parse_wall_times(canonical_cron("30 2 29-29 2 */7", task_id=""))
+    schedule = CronSchedule("30 2 29-29 2 */7", wall_times, zone, has_fixed_times=True)
+
+    at = datetime(2073, 1, 1, tzinfo=UTC)  # 40 years: 2100 is no leap year
+    for _ in range(3):
+        found = schedule.next_after(at)
+        assert found is not None
+        at = found
+
+    assert 2128 < at.year
+    assert len(zone._blocks) <= 12

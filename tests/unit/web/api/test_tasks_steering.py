@@ -171,7 +171,7 @@ async def test_a_schedule_is_explained_before_it_is_saved(api: Call) -> None:
     )
     wrong = await api("GET", "/api/schedule/preview?schedule=0%200%2031%202%20*&timezone=America/New_York")
 
-    assert "At 01:30" == shown.json["text"]
+    assert "Every day at 01:30" == shown.json["text"]
     assert [
         {"utc": "2026-11-21T06:30:00Z", "local": "2026-11-21T01:30:00-05:00"},
         {"utc": "2026-11-22T06:30:00Z", "local": "2026-11-22T01:30:00-05:00"},

@@ -61,10 +61,10 @@ async def show_task(context: CliContext, *, task_id: str) -> int:
 
 
 async def show_runs(context: CliContext, *, task_id: str | None, limit: int) -> int:
-    """Show the newest runs, of one task or of all."""
-    if task_id is not None:
-        await context.get_task(task_id)
+    """Show the newest runs, of one task or of all; those of a removed task as well."""
     runs = await context.store.runs(task_id=task_id, limit=limit)
+    if task_id is not None and not runs:
+        await context.get_task(task_id)
     lines = format_runs(context.screen, runs) if runs else ["There are no runs yet"]
     context.screen.show([run_to_json(run) for run in runs], lines)
     return 0

@@ -148,13 +148,28 @@ class TaskService:
     async def list_runs(
         self, task_id: str, *, since: datetime | None = None, before: datetime | None = None, limit: int = 100
     ) -> list[Run]:
-        """Return the run records of one task, newest first; with an empty *task_id* those of all tasks."""
+        """Return the run records of one task, newest first; with an empty *task_id* those of all tasks.
+
+        The runs of a task that was removed are kept, and shown to every key that is bound to no owner.
+
+        Raises:
+            NotFoundError: There is neither such a task nor a run of it.
+        """
         self._require_scope("read")
+        removed: NotFoundError | None = None
         if task_id:
-            await self.get_task(task_id)
-        elif self.principal.owner:
-            raise InputError("task: a key that is bound to an owner must say which task's runs it wants")
-        return await self._store.runs(task_id=task_id or None, since=since, before=before, limit=limit)
+            try:
+                await self.get_task(task_id)
+            except NotFoundError as exc:
+                removed = exc
+        if self.principal.owner and (removed or not task_id):
+            raise removed or InputError(
+                "task: a key that is bound to an owner must say which task's runs it wants"
+            )
+        found = await self._store.runs(task_id=task_id or None, since=since, before=before, limit=limit)
+        if removed and not found and not await self._store.runs(task_id=task_id, limit=1):
+            raise removed
+        return found
 
     async def audit_trail(self, task_id: str, *, limit: int = 50) -> list[AuditEntry]:
         """Return who changed a task, when and why, newest first."""

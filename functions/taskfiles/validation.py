@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
 
+from functions.domain.schedule.occurrences import shortest_gap
 from functions.domain.schedule.parse import parse_schedule
 from functions.domain.task import TaskSpec, slugify, with_current_names
 from functions.domain.validation import INSTANT_MESSAGE, FieldPath, Problem, problems_of
@@ -40,6 +41,8 @@ def check_task(fields: object, *, default_timezone: str = "UTC") -> TaskSpec | l
         spec, found = None, problems_of(exc, whole, model=TaskSpec)
     found = [Problem(("id",), NO_ID_REASON) if _lacks_derivable_id(one, fields) else one for one in found]
     found = [*_check_schedule(whole), *_check_type_params(whole), *found, *_find_mistyped_values(whole)]
+    if spec is not None and not found:
+        found = list(_check_jitter(spec))
     unique: dict[FieldPath, Problem] = {}
     for one in found:
         unique.setdefault(one.path, one)  # the first about a path is the most specific
@@ -81,6 +84,19 @@ def _check_expression(expression: str, timezone: str) -> Iterator[Problem]:
         parse_schedule(expression, timezone=timezone, task_id="any", anchor=SAMPLE_ANCHOR)
     except InputError as exc:
         yield _to_problem(exc, "schedule")
+
+
+def _check_jitter(spec: TaskSpec) -> Iterator[Problem]:
+    if not spec.jitter_seconds or not spec.schedule:
+        return
+    schedule = parse_schedule(
+        spec.schedule, timezone=spec.timezone, task_id=spec.id, anchor=spec.start_at or SAMPLE_ANCHOR
+    )
+    gap = shortest_gap(schedule, after=SAMPLE_ANCHOR)
+    if gap is not None and timedelta(seconds=spec.jitter_seconds) >= gap:
+        gap_s = gap // timedelta(seconds=1)
+        reason = f"must be shorter than the {gap_s} s between two occurrences; write at most {gap_s - 1}"
+        yield Problem(("jitterSeconds",), reason)
 
 
 def _check_type_params(given: Mapping[str, Any]) -> Iterator[Problem]:

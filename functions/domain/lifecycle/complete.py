@@ -16,11 +16,11 @@ from functions.domain.event_outbox import enqueue_events
 from functions.domain.lifecycle.run_records import run_of_attempt, run_of_skipped_range, skipped_run
 from functions.domain.run import Outcome, Run
 from functions.domain.schedule.occurrences import (
-    due_range,
     jittered_start,
     last_n,
     next_occurrence,
     range_before,
+    started_range,
 )
 from functions.domain.task import MAX_RECENT_OUTCOMES, MAX_SUMMARY_CHARS, Pause, QueuedRun, SkippedRange, Task
 from functions.domain.task_budget import charged_credits
@@ -169,7 +169,7 @@ def _timing_after(task: Task, run_count: int, *, now: datetime) -> tuple[dict[st
     timing, overlapped = apply_overlap_policy(task, now=now)
     skipped += overlapped
     if task.max_runs is not None and run_count >= task.max_runs:
-        timing, dropped = _ended_state(task, timing["backlog"], now=now)
+        timing, dropped = ended_state(task, timing["backlog"], now=now)
         skipped += dropped
     return timing, skipped
 
@@ -254,7 +254,9 @@ def apply_overlap_policy(task: Task, *, now: datetime) -> tuple[dict[str, Any], 
     """
     began = task.claim.started_at if task.claim else now
     overlaps = task.next_occurrence is not None and task.next_occurrence > began
-    span = due_range(task, until=now) if overlaps else None
+    # With jitter a run begins at any second: no tick has missed what began to be due in the last minute.
+    until = now - TICK_INTERVAL if task.jitter_seconds else now
+    span = started_range(task, until=until) if overlaps else None
     if span is None:
         return {"next_occurrence": task.next_occurrence, "backlog": task.backlog}, []
     limit = {"skip": 0, "queue_one": 1, "queue_all": BACKLOG_LIMIT}[task.overlap]
@@ -290,7 +292,7 @@ def _retry_state(task: Task, facts: dict[str, Any], retry_at: datetime) -> dict[
     return changes | {"next_run_at": next_check_while_retrying(task.model_copy(update=changes))}
 
 
-def _ended_state(
+def ended_state(
     task: Task, backlog: tuple[QueuedRun, ...], *, now: datetime
 ) -> tuple[dict[str, Any], list[Run]]:
     """The schedule and backlog after the last of `maxRuns`: only what a user asked for is left."""

@@ -29,6 +29,8 @@ from functions.domain.schedule.occurrences import (
     last_n,
     next_occurrence,
     range_before,
+    started_lately,
+    started_range,
 )
 from functions.domain.schedule.parse import OccurrenceRange
 from functions.domain.task import Claim, Job, QueuedRun, SkippedRange, Task
@@ -63,16 +65,17 @@ def due_occurrences(task: Task, *, now: datetime) -> DueOccurrences:
                    then 12:00
         skip       run 12:00; skip 10:00, 11:00       skip 10:00, 11:00, 12:00
 
-    Runs that wait in the backlog already go first.
+    Runs that wait in the backlog already go first. With jitter, several may begin to be due between two
+    ticks: each of them runs.
     """
-    span = due_range(task, until=now)
-    if span is not None and jittered_start(task, span.last) > now:  # the newest still waits for its jitter
-        span = range_before(task, span, than=span.last)
+    span = started_range(task, until=now)
     if span is None:
         return _take_oldest(DueOccurrences(None, task.backlog, task.next_occurrence))
     on_time = is_within_grace(task, span.last, now=now)
     if task.misfire.policy == "run_all":
         return _run_all(task, span, on_time=on_time)
+    if task.jitter_seconds and span.count > 1 and (lately := started_lately(task, span, now=now)):
+        return _run_each(task, span, lately)
     if task.misfire.policy == "skip" and not on_time:
         return _run_none(task, span)
     return _run_newest(task, span, on_time=on_time)
@@ -83,6 +86,15 @@ def _run_newest(task: Task, span: OccurrenceRange, *, on_time: bool) -> DueOccur
     skipped = _to_skipped_range(range_before(task, span, than=span.last))
     upcoming = next_occurrence(task, after=span.last)
     return _take_oldest(DueOccurrences(None, (*task.backlog, newest), upcoming, skipped))
+
+
+def _run_each(task: Task, span: OccurrenceRange, instants: list[datetime]) -> DueOccurrences:
+    """Run *instants*, the newest of *span*: they are on time, whatever the misfire policy."""
+    free = max(BACKLOG_LIMIT - len(task.backlog), 1)
+    queued = [QueuedRun(at=at, trigger=Trigger.SCHEDULE) for at in instants[-free:]]
+    skipped = _to_skipped_range(range_before(task, span, than=queued[0].at))
+    upcoming = next_occurrence(task, after=span.last)
+    return _take_oldest(DueOccurrences(None, (*task.backlog, *queued), upcoming, skipped))
 
 
 def _run_none(task: Task, span: OccurrenceRange) -> DueOccurrences:
@@ -257,7 +269,9 @@ def _decide_scheduled(task: Task, *, token: str, now: datetime) -> Decision:
 
 def _skip_due(task: Task, due: DueOccurrences, alert: AlertState, *, now: datetime) -> Transition:
     """Nothing is to run: record what is skipped, or else deliver the notifications that are due."""
-    runs = () if due.skipped is None else (run_of_skipped_range(task, due.skipped, now=now),)
+    runs: tuple[Run, ...] = ()
+    if due.skipped is not None:
+        runs = (run_of_skipped_range(task, due.skipped, now=now, has_later_run=False),)
     notify_at = next_notification_at(task)
     if not runs and notify_at is not None and notify_at <= now:
         return claim_delivery(task, now=now)

@@ -9,6 +9,7 @@ from functions.domain.lifecycle.complete import (
     Transition,
     apply_overlap_policy,
     complete_occurrence,
+    ended_state,
     idle_state,
 )
 from functions.domain.lifecycle.decide import due_occurrences, end_pause
@@ -16,8 +17,9 @@ from functions.domain.lifecycle.run_records import run_of_dropped_retry, run_of_
 from functions.domain.run import Run
 from functions.domain.schedule.occurrences import due_range, next_occurrence, range_between, schedule_of
 from functions.domain.schedule.parse import OccurrenceRange
+from functions.domain.schedule.simple import OnceSchedule
 from functions.domain.task import Pause, QueuedRun, SkippedRange, Task, TaskSpec, shard_of
-from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
+from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger, format_instant
 from functions.errors import InputError
 
 
@@ -107,6 +109,10 @@ def edit_task(task: Task, spec: TaskSpec, *, now: datetime) -> Transition:
     changes: dict[str, Any] = new | {"updated_at": now}
     timing, runs = _new_timing(task, changes, now=now)
     changes |= timing
+    if _has_had_its_runs(after := task.model_copy(update=changes)):
+        last, dropped = ended_state(after, after.backlog, now=now)
+        changes |= last
+        runs += dropped
     after = task.model_copy(update=changes)
     if _is_stopped_by_scheduler(task) or (new.get("enabled") and task.pause is None):
         resumed = end_pause(after, now=now)
@@ -131,6 +137,13 @@ def _new_timing(task: Task, changes: Mapping[str, Any], *, now: datetime) -> tup
     if LIMIT_FIELDS & changes.keys() and task.next_occurrence is None:
         return {"next_occurrence": _first_occurrence(after, now=now)}, []
     return {}, []
+
+
+def _has_had_its_runs(task: Task) -> bool:
+    """Whether `maxRuns` is used up; a run in progress, or one that is tried again, is the last."""
+    return (
+        task.max_runs is not None and task.run_count >= task.max_runs and task.status not in ACTIVE_STATUSES
+    )
 
 
 def _is_stopped_by_scheduler(task: Task) -> bool:
@@ -234,6 +247,11 @@ def _first_occurrence(task: Task, *, now: datetime) -> datetime | None:
         return upcoming
     if upcoming is None and task.end_at is None:  # a one-off time only just past
         upcoming = next_occurrence(task, after=now - CREATION_GRACE)
+    if upcoming is None and isinstance(schedule := schedule_of(task), OnceSchedule):
+        at = format_instant(schedule.instant)
+        raise InputError(
+            f"schedule: there is no occurrence left after now: its only one is {at} (see also endAt)"
+        )
     if upcoming is None:
         raise InputError("schedule: there is no occurrence left after now (see also endAt)")
     return upcoming

@@ -40,14 +40,17 @@ def cause(task: Task) -> str:
     return f"{task.event.type} from {task.event.source or 'nowhere'}"
 
 
-def run_of_skipped_range(task: Task, skipped: SkippedRange, *, now: datetime) -> Run:
-    """The record of occurrences for which no tick came in time."""
+def run_of_skipped_range(
+    task: Task, skipped: SkippedRange, *, now: datetime, has_later_run: bool = True
+) -> Run:
+    """The record of occurrences for which no tick came in time; a later run may stand in for them."""
     what = "1 occurrence" if skipped.count == 1 else f"{skipped.count} occurrences"
+    fate = "it is not run" if skipped.count == 1 else "they are not run"
     return skipped_run(
         task,
         skipped,
         SkipReason.MISFIRE,
-        f"No tick came in time for {what}; a later run stands in",
+        f"No tick came in time for {what}; " + ("a later run stands in" if has_later_run else fate),
         now=now,
     )
 

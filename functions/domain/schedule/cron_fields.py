@@ -82,11 +82,22 @@ def _canonical_numbers(field: CronField, term: str, first: str, last: str | None
 
 def _canonical_range(field: CronField, term: str, low: int, high: int, step: int) -> str:
     if high < low:
-        remedy = f"write it as {low}-{field.last},{field.low}-{high}"
+        remedy = f"write it as {_forwards(field, low, high, step)}"
         raise ScheduleError(f'schedule: the {field.name} range "{term}" runs backwards; {remedy}')
     if high == low:
         return str(low % 7 if field is WEEKDAY else low)
     return _with_step(f"{low}-{high}", step)
+
+
+def _forwards(field: CronField, low: int, high: int, step: int) -> str:
+    """The numbers that a range over the end of *field* means: two ranges, or, with a step, each by itself."""
+    if low > field.last:
+        return _with_step(f"{field.low}-{high}", step)  # Sunday is 0 as well as 7
+    if step == 1:
+        ranges = ((low, field.last), (field.low, high))
+        return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
+    numbers = [*range(low, field.last + 1), *range(field.low, high + 1)][::step]
+    return ",".join(map(str, numbers))
 
 
 def _draw_hashed(
@@ -97,9 +108,8 @@ def _draw_hashed(
     low = field.low if first is None else _parse_number(field, first)
     high = field.hashed_high if last is None else _parse_number(field, last)
     if high < low:
-        raise ScheduleError(
-            f'schedule: the {field.name} range "{term}" runs backwards; write H({high}-{low})'
-        )
+        forwards = term.replace(f"{first}-{last}", f"{last}-{first}")
+        raise ScheduleError(f'schedule: the {field.name} range "{term}" runs backwards; write {forwards}')
     digest = sha256(f"{task_id} {field.name}".encode()).digest()
     drawn = int.from_bytes(digest[:8], "big")
     if step is None:

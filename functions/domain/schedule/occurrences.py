@@ -2,6 +2,7 @@
 
 import zlib
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from functions.domain.schedule.parse import OccurrenceRange, Schedule, parse_schedule
 from functions.domain.schedule.simple import NEVER
@@ -9,6 +10,8 @@ from functions.domain.task import Task
 from functions.domain.types import occurrence_id
 
 TIME_RESOLUTION = timedelta(microseconds=1)  # the smallest difference between two instants
+MAX_COMPARED = 64  # an hour of every minute, and more than a cycle of most schedules
+MAX_WAITING = 62  # occurrences that may wait for their jitter: an hour's, of a task of every minute
 MIN_GRACE, MAX_GRACE = timedelta(seconds=120), timedelta(hours=2)
 
 
@@ -46,6 +49,29 @@ def due_range(task: Task, *, until: datetime) -> OccurrenceRange | None:
     return OccurrenceRange(later.count + 1, task.next_occurrence, later.last)
 
 
+def started_range(task: Task, *, until: datetime) -> OccurrenceRange | None:
+    """The due range, up to the first occurrence that still waits for its jitter; None when none may start.
+
+    Occurrences start in order: one that draws 25 s is before the next one, which draws 5.
+    """
+    span = due_range(task, until=until)
+    if span is None or not task.jitter_seconds:
+        return span
+    for at in last_n(task, span, MAX_WAITING):
+        if jittered_start(task, at) > until:
+            return range_before(task, span, than=at)
+    return span
+
+
+def started_lately(task: Task, span: OccurrenceRange, *, now: datetime) -> list[datetime]:
+    """Those of *span* that began to be due within the least grace, oldest first: nobody was late for them.
+
+    With jitter a tick each minute finds two of a minute's task, and none the next time.
+    """
+    newest = last_n(task, span, MAX_WAITING)
+    return [at for at in newest if now - jittered_start(task, at) <= MIN_GRACE]
+
+
 def range_between(task: Task, *, first: datetime, until: datetime) -> OccurrenceRange | None:
     """The schedule's occurrences from *first* to *until*, both included; None when there are none."""
     if task.end_at:
@@ -69,6 +95,14 @@ def range_before(task: Task, span: OccurrenceRange, *, than: datetime) -> Occurr
         if later is None
         else OccurrenceRange(later.count + 1, span.first, later.last)
     )
+
+
+def shortest_gap(schedule: Schedule, *, after: datetime) -> timedelta | None:
+    """The shortest distance between two of the next occurrences, of which `MAX_COMPARED` are looked at."""
+    found: list[datetime] = []
+    while len(found) < MAX_COMPARED and (at := schedule.next_after(found[-1] if found else after)):
+        found.append(at)
+    return min((later - earlier for earlier, later in pairwise(found)), default=None)
 
 
 def jittered_start(task: Task, occurrence: datetime) -> datetime:

@@ -118,6 +118,9 @@ def test_a_tick_runs_what_was_asked_for_and_tells_how_it_went(
     assert report.startswith("Tick: 2 due, 2 started, 2 succeeded; ")
     assert 2 == len(scheduler("runs", "--json").data)
     assert ["a"] == [run["taskId"] for run in scheduler("runs", "a", "--json").data]
+    scheduler("apply", write_tasks({"id": "b", "params": {"url": site}}))  # removes a
+    assert ["a"] == [run["taskId"] for run in scheduler("runs", "a", "--json").data]
+    assert 1 == scheduler("runs", "never").code
 
 
 def test_a_tick_in_which_a_task_fails_is_code_1(

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from functions.domain.access import Principal
+from functions.domain.run import Run
+from functions.domain.storage import RunBatch
 from functions.domain.task import Task
+from functions.domain.types import OutcomeKind
 from functions.errors import NotFoundError
 from functions.services.tasks import TaskService
 from functions.stores.sqlite.store import SqliteStore
@@ -49,3 +52,16 @@ async def test_pause_returns_the_stored_task_and_is_audited(store: SqliteStore) 
     assert paused == await read(store, "one")
     assert paused.task.pause is not None
     assert [("paused", "holiday")] == [(one.verb, one.note) for one in await service.audit_trail("one")]
+
+
+async def test_runs_of_a_removed_task_are_shown_to_who_is_bound_to_no_owner(store: SqliteStore) -> None:
+    times = {"occurrence": NOON, "started_at": NOON, "finished_at": NOON}
+    run = Run(task_id="gone", attempt=1, token="a.1", outcome=OutcomeKind.SUCCEEDED, **times)
+    await store.write_with_runs(RunBatch("a.1", NOON, (run,)), [])
+
+    assert [run] == await service_of(store, "").list_runs("gone")
+    assert [] == await service_of(store, "").list_runs("gone", since=NOON.replace(hour=13))
+    with pytest.raises(NotFoundError):
+        await service_of(store, "ann").list_runs("gone")
+    with pytest.raises(NotFoundError):
+        await service_of(store, "").list_runs("never")

@@ -538,3 +538,22 @@ def test_an_id_that_is_no_types_name_says_nothing_about_the_type(tmp_path: Path)
     [problem] = read_task_files([tmp_path / "no.json"]).problems
 
     assert "type: is required" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "most"), [("* * * * *", 59), ("every 10m", 599), ("0,5 9 * * 1", 299), ("*/50 * * * *", 599)]
+)
+def test_jitter_is_shorter_than_the_time_between_two_runs(schedule: str, most: int) -> None:
+    fields = {
+        "id": "a",
+        "title": "A",
+        "type": "http",
+        "schedule": schedule,
+        "params": {"url": "https://a.example"},
+    }
+
+    assert isinstance(check_task(fields | {"jitterSeconds": most}), TaskSpec)
+    refused = check_task(fields | {"jitterSeconds": most + 1})
+    assert isinstance(refused, list)
+    assert [("jitterSeconds",)] == [one.path for one in refused]
+    assert refused[0].reason.endswith(f"write at most {most}")

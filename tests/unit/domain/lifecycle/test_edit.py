@@ -263,3 +263,37 @@ class TestRunsByHand:
     ) -> None:
         with pytest.raises(InputError, match=reason):
             backfill_instants(make_task(), first=first, until=until, now=NOON)
+
+
+@pytest.mark.parametrize("max_runs", [1, 3])
+def test_max_runs_lowered_to_what_has_run_ends_the_task_at_once(make_task: MakeTask, max_runs: int) -> None:
+    task = make_task(run_count=3, max_runs=10, next_occurrence=NOON + HOUR)
+
+    after = _after(task, edit_task(task, _spec(task, max_runs=max_runs), now=NOON))
+
+    assert (Status.ENDED, None, None) == (after.status, after.next_occurrence, after.next_run_at)
+
+
+def test_max_runs_lowered_during_a_run_lets_it_be_the_last(make_task: MakeTask) -> None:
+    task = make_task(
+        status=Status.RUNNING, occurrence=NOON, run_count=3, max_runs=10, next_occurrence=NOON + HOUR
+    )
+
+    after = _after(task, edit_task(task, _spec(task, max_runs=2), now=NOON))
+
+    assert (Status.RUNNING, NOON + HOUR) == (after.status, after.next_occurrence)
+
+
+def test_max_runs_raised_again_goes_on(make_task: MakeTask) -> None:
+    task = make_task(
+        schedule="@hourly",
+        status=Status.ENDED,
+        run_count=3,
+        max_runs=3,
+        next_occurrence=None,
+        next_run_at=None,
+    )
+
+    after = _after(task, edit_task(task, _spec(task, max_runs=4), now=NOON))
+
+    assert (Status.SCHEDULED, NOON + HOUR) == (after.status, after.next_occurrence)

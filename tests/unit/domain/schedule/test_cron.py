@@ -1,14 +1,19 @@
 """Reading cron expressions: dialects, what is refused, and which days and times are meant."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from functions.domain.schedule.base import ScheduleError
 from functions.domain.schedule.calendar import DAY
 from functions.domain.schedule.cron import CronSchedule, canonical_cron, has_fixed_times, parse_wall_times
+from functions.domain.schedule.cron_fields import FIELDS, WEEKDAY, CronField, canonical_field
 from functions.domain.schedule.parse import parse_schedule
 from functions.domain.schedule.timezones import load_zone
+from tests.support.profile import examples
 
 THURSDAY = 0  # day 0 of the count, 1 January 1970
 
@@ -254,3 +259,46 @@ def test_a_rare_date_is_found_without_a_look_at_every_year_before_it() -> None:
 
     assert 2128 < at.year
     assert len(zone._blocks) <= 12
+
+
+@given(
+    st.sampled_from(FIELDS),
+    st.integers(0, 59),
+    st.integers(0, 59),
+    st.integers(1, 5),
+    st.sampled_from(["{}-{}/{}", "{}-{}", "H({}-{})", "H({}-{})/{}"]),
+)
+@settings(max_examples=examples(400), deadline=None)
+def test_the_remedy_for_a_backward_range_is_accepted_and_means_it(
+    field: CronField, first: int, last: int, step: int, form: str
+) -> None:
+    low, high = (max(number % (field.high + 1), field.low) for number in (first, last))
+    text = form.format(low, high, step)
+    try:
+        canonical_field(field, text, task_id="any")
+    except ScheduleError as refused:
+        remedy = re.search(r"write (?:it as )?(\S+)$", str(refused))
+        assert remedy is not None
+        accepted = canonical_field(field, remedy[1], task_id="any")
+        if not form.startswith("H"):
+            over_the_end = [*range(low % 7 if field is WEEKDAY else low, field.last + 1)]
+            wanted = [*over_the_end, *range(field.low, high + 1)] if low <= field.last else range(high + 1)
+            assert set([*wanted][:: step if form.endswith("{}/{}") else 1]) == numbers_of(field, accepted)
+
+
+def numbers_of(field: CronField, canonical: str) -> set[int]:
+    found: set[int] = set()
+    for term in canonical.split(","):
+        span, _, step = term.partition("/")
+        first, _, last = span.partition("-")
+        found |= set(range(int(first), int(last or first) + 1, int(step or 1)))
+    return found
+
+
+@pytest.mark.parametrize("written", ["FRI-MON", "7-2", "SAT-TUE/2", "6-0", "7-2/2"])
+def test_a_week_that_turns_is_refused_with_a_remedy_that_is_accepted(written: str) -> None:
+    with pytest.raises(ScheduleError) as refused:
+        canonical_cron(f"0 0 * * {written}", task_id="")
+
+    remedy = str(refused.value).rpartition("write it as ")[2]
+    assert canonical_cron(f"0 0 * * {remedy}", task_id="")

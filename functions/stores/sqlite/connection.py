@@ -1,6 +1,7 @@
 """One SQLite file, open in a thread of its own; calls are bounded in time, errors are StoreErrors."""
 
 import asyncio
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from typing import TypeVar
 
 from functions.errors import StoreError, StoreTimeoutError, StoreUnavailableError
 
+log = logging.getLogger(__name__)
+FileIdentity = tuple[int, int]
 BUSY_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 SQLITE_ERRORS = (sqlite3.Error, OverflowError, UnicodeError)  # the last two: a value that SQLite cannot hold
 REMEDIES = {
@@ -86,6 +89,15 @@ def _create_private(path: str) -> None:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
+def _identify(path: str) -> FileIdentity | None:
+    """The device and the number of the file; None when there is none, as for `:memory:`."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 T = TypeVar("T")
 
 
@@ -117,6 +129,7 @@ class SqliteConnection:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
         self._closed = False
         self._connection: sqlite3.Connection | None = None  # touched in the thread alone
+        self._identity: FileIdentity | None = None  # of the file that is open
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return the result of *work*. Text is returned as bytes, because it may not be UTF-8.
@@ -179,6 +192,9 @@ class SqliteConnection:
             raise to_store_error(exc, self.path) from None
 
     def _get_connection(self) -> sqlite3.Connection:
+        if self._connection is not None and self._is_replaced():
+            log.warning("store_reopened", extra={"path": self.path, "reason": "another file is in its place"})
+            self._close()
         if self._connection is None:
             _create_private(self.path)
             connection = sqlite3.connect(self.path, timeout=self._lock_timeout_s, isolation_level=None)
@@ -188,8 +204,23 @@ class SqliteConnection:
                 connection.close()
                 raise
             connection.text_factory = bytes
-            self._connection = connection
+            self._connection, self._identity = connection, _identify(self.path)
         return self._connection
+
+    def _is_replaced(self) -> bool:
+        """Whether another file is at the path: work on the open one would be seen by nobody else.
+
+        SQLite leaves the -wal file of a path alone when it closes a database that is no longer there.
+
+        Raises:
+            StoreUnavailableError: There is none. A new one would hide that all tasks are gone.
+        """
+        found = _identify(self.path)
+        if found is None and self._identity is not None:
+            raise StoreUnavailableError(
+                f"{self.path}: it was removed while in use; put it back, or restart to begin a new one"
+            )
+        return found != self._identity
 
     def _close(self) -> None:
         if self._connection is not None:

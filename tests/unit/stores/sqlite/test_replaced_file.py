@@ -1,0 +1,115 @@
+"""A file that is replaced or removed under a running process: nobody works on what nobody else sees."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from functions.domain.task import Task
+from functions.errors import StoreUnavailableError
+from functions.stores.sqlite.store import SqliteStore
+from tests.conftest import NOON
+from tests.contract.documents import create
+
+MakeTask = Callable[..., Task]
+OTHER_PROCESS = """
+import asyncio, sys
+from datetime import datetime
+from functions.stores.sqlite.store import SqliteStore
+
+async def main():
+    store = SqliteStore(sys.argv[1])
+    found = await store.fetch_due(datetime.fromisoformat(sys.argv[2]), limit=10)
+    print(*(one.task.id for one in found.tasks))
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
+def other_process(path: Path) -> list[str]:
+    """The ids of the due tasks that another process finds at *path*."""
+    words = [sys.executable, "-c", OTHER_PROCESS, str(path), NOON.isoformat()]
+    return subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout.split()
+
+
+async def due(store: SqliteStore) -> list[str]:
+    return [one.task.id for one in (await store.fetch_due(NOON, limit=10)).tasks]
+
+
+async def a_file(path: Path, task: Task) -> Path:
+    store = SqliteStore(str(path))
+    await create(store, task)
+    await store.close()
+    return path
+
+
+async def test_a_file_moved_into_its_place_is_worked_on_from_then_on(
+    tmp_path: Path, make_task: MakeTask
+) -> None:
+    path = await a_file(tmp_path / "tasks.db", make_task(id="old", next_run_at=NOON))
+    backup = await a_file(tmp_path / "backup.db", make_task(id="new", next_run_at=NOON))
+    store = SqliteStore(str(path))
+    assert ["old"] == await due(store)
+
+    backup.replace(path)
+
+    assert ["new"] == other_process(path)
+    assert ["new"] == await due(store)
+    await create(store, make_task(id="later", next_run_at=NOON))
+    assert {"new", "later"} == set(other_process(path))
+    await store.close()
+    assert {"new", "later"} == set(other_process(path))
+
+
+async def test_a_removed_file_is_an_error_until_there_is_one_again(
+    tmp_path: Path, make_task: MakeTask
+) -> None:
+    path = await a_file(tmp_path / "tasks.db", make_task(id="old", next_run_at=NOON))
+    shutil.copy(path, tmp_path / "backup.db")
+    store = SqliteStore(str(path))
+    await due(store)
+
+    path.unlink()
+
+    with pytest.raises(StoreUnavailableError, match="it was removed while in use; put it back"):
+        await due(store)
+    assert not path.exists()
+    (tmp_path / "backup.db").replace(path)
+    assert ["old"] == await due(store) == other_process(path)
+    await store.close()
+
+
+async def test_two_processes_agree_on_a_file_that_one_of_them_made_anew(
+    tmp_path: Path, make_task: MakeTask
+) -> None:
+    path = await a_file(tmp_path / "tasks.db", make_task(id="old", next_run_at=NOON))
+    store = SqliteStore(str(path))
+    await due(store)
+
+    path.unlink()
+
+    assert [] == other_process(path)  # it begins with an empty store
+    assert [] == await due(store)
+    await create(store, make_task(id="new", next_run_at=NOON))
+    assert ["new"] == other_process(path)
+    await store.close()
+
+
+async def test_a_store_that_could_not_be_opened_recovers_by_itself(
+    tmp_path: Path, make_task: MakeTask
+) -> None:
+    path = tmp_path / "tasks.db"
+    path.write_bytes(b"not a database, but long enough to be taken for one" * 100)
+    store = SqliteStore(str(path))
+    with pytest.raises(Exception, match="not an SQLite database"):
+        await due(store)
+    good = await a_file(tmp_path / "good.db", make_task(id="a", next_run_at=NOON))
+
+    good.replace(path)
+
+    assert ["a"] == await due(store)
+    await store.close()

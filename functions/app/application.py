@@ -31,7 +31,7 @@ from functions.domain.types import format_instant
 from functions.engine.report import TickReport
 from functions.engine.scoped_store import ShardRangeStore, TaskSubsetStore
 from functions.engine.tick import tick
-from functions.errors import StoreError
+from functions.errors import SchedulerError, StoreError
 from functions.http_client.lazy import guarded_client
 from functions.http_client.trusted import TrustedHttpClient
 from functions.interfaces import Store, TickDependencies
@@ -39,7 +39,7 @@ from functions.observability.metrics import Metrics
 from functions.observability.tracing import build_tracing
 from functions.parsing.pool import ParserPool
 from functions.services.dependencies import subscribers
-from functions.services.watchdog import Watchdog
+from functions.services.watchdog import Watchdog, describe_clock_ahead
 from functions.task_types.registry import Tools, register, run_job
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ class App:
             settings, self.store, self._post, clock=clock, redact=self._redact
         )
         self._last_tick_at: datetime | None = None
+        self._tick_problem = ""
         self._shutdown = ShutdownSignal()
         self._metrics = Metrics()
         self._stats: tuple[datetime, StoreStats] | None = None
@@ -149,7 +150,12 @@ class App:
         """Run what is due, once; return the report."""
         self._shutdown.install()
         began_at = self.now()
-        report = await self._with_metrics("tick", self.tick_dependencies, budget)
+        try:
+            report = await self._with_metrics("tick", self.tick_dependencies, budget)
+        except SchedulerError as exc:
+            self._tick_problem = f"the last tick did not work: {self._redact(str(exc))}"
+            raise
+        self._tick_problem = ""
         await self._after_tick(report.oldest_due_at, began_at, budget)
         self._last_tick_at = self.now()
         return report.as_json()
@@ -265,7 +271,8 @@ class App:
         moment = self.now()
         counts = await self.store.stats(moment)
         ticks = [at for at in (counts.last_tick_at, self._last_tick_at) if at is not None]
-        problem = await self._notifications.problem()
+        ahead = describe_clock_ahead(counts.last_tick_at, moment)
+        problem = self._tick_problem or ahead or await self._notifications.problem()
         return {
             "status": "degraded" if problem else "healthy",
             "scheduledTasks": counts.scheduled,

@@ -17,6 +17,7 @@ from functions.domain.task import Task
 from functions.domain.types import Status
 from functions.errors import SettingsError, StoreError
 from functions.services.paging import all_tasks
+from functions.services.watchdog import describe_clock_ahead
 from functions.stores.bitable.store import BitableStore
 
 TEST_TIMEOUT = timedelta(seconds=15)  # for the vendor's response
@@ -203,6 +204,11 @@ def _check_pinger(counts: StoreStats, now: datetime) -> Finding:
     if counts.last_tick_at is None:
         remedy = "start one: docs/guide/deploy.md, or scheduler serve"
         return Finding("pinger", "FAIL" if counts.due else "warn", "no tick has written anything yet", remedy)
+    if ahead := describe_clock_ahead(counts.last_tick_at, now):
+        remedy = (
+            "set the clock; then pause and resume each task whose next run is too far ahead"
+        )
+        return Finding("pinger", "FAIL", ahead, remedy)
     age = now - counts.last_tick_at
     is_late = counts.due > 0 and age > OVERDUE_AFTER
     text = f"a tick last wrote {format_duration(age)} ago; {counts.due} tasks are due"

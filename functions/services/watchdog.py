@@ -17,6 +17,18 @@ from functions.interfaces import DocumentStore, Notify
 log = logging.getLogger(__name__)
 
 DOCUMENT_ID = "scheduler-late"
+MAX_CLOCK_LEAD = timedelta(minutes=5)  # of another machine's clock before this one's
+
+
+def describe_clock_ahead(last_tick_at: datetime | None, now: datetime) -> str:
+    """Return in a sentence that a tick had a clock far ahead, or this clock is behind; empty for neither.
+
+    Such a tick moves its tasks to their next run after that time: until then they do not run.
+    """
+    if last_tick_at is None or last_tick_at - now <= MAX_CLOCK_LEAD:
+        return ""
+    at, clock = format_instant(last_tick_at), format_instant(now.replace(microsecond=0))
+    return f"a tick wrote at {at}, which is still to come (it is {clock}): one of two clocks is wrong"
 
 
 class Watchdog:

@@ -127,6 +127,7 @@ def _to_skipped_range(span: OccurrenceRange | None) -> SkippedRange | None:
 
 
 CLAIM_MARGIN = timedelta(seconds=15)  # a claim outlives its attempt by this: writing, and clocks that differ
+MAX_EARLY = timedelta(minutes=5)  # how long before its time an occurrence may have run, by another clock
 CLAIM_LEAD_TIME = timedelta(seconds=1)  # how long before its attempt a claim may be made
 
 
@@ -191,7 +192,10 @@ def decide(task: Task, *, token: str, now: datetime) -> Decision:
 
 
 def end_pause(task: Task, *, now: datetime, catch_up: bool = False) -> Transition:
-    """End a pause. Occurrences missed in it are recorded as skipped, or stay due with *catch_up*."""
+    """End a pause. Occurrences missed in it are recorded as skipped, or stay due with *catch_up*.
+
+    A next occurrence far beyond the schedule's next one is replaced by it.
+    """
     runs: tuple[Run, ...] = ()
     upcoming = task.next_occurrence
     span = None if catch_up else due_range(task, until=now)
@@ -199,6 +203,10 @@ def end_pause(task: Task, *, now: datetime, catch_up: bool = False) -> Transitio
         which = SkippedRange(count=span.count, first=span.first, last=span.last)
         runs = (skipped_run(task, which, SkipReason.PAUSED, "The task was paused", now=now),)
         upcoming = next_occurrence(task, after=now)
+    elif upcoming is not None and upcoming > now:
+        nearer = next_occurrence(task, after=now)
+        if nearer is not None and upcoming - nearer > MAX_EARLY:
+            upcoming = nearer  # a tick whose clock was far ahead had moved it
     changes: dict[str, Any] = {"pause": None, "enabled": True, "next_occurrence": upcoming}
     changes |= {"consecutive_failures": 0, "expired_claims": 0}
     if (alert := restart_monitoring(task, now=now)) is not task.alert:

@@ -10,7 +10,7 @@ from functions.domain.alerts.model import Notification
 from functions.domain.storage import Document
 from functions.domain.task import Task
 from functions.errors import StoreUnavailableError
-from functions.services.watchdog import Watchdog
+from functions.services.watchdog import Watchdog, describe_clock_ahead
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
@@ -128,3 +128,11 @@ async def test_a_store_that_is_down_again_fails_no_tick(
     assert [] == told.notices
     assert ["scheduler_late", "scheduler_late_untold"] == [one.getMessage() for one in caplog.records]
     await down.close()
+
+
+def test_a_last_tick_in_the_future_is_told_with_both_times() -> None:
+    told = describe_clock_ahead(NOON + timedelta(days=30), NOON)
+
+    assert "2026-12-20T12:00:00Z" in told
+    assert "2026-11-20T12:00:00Z" in told
+    assert "" == describe_clock_ahead(NOON + timedelta(minutes=5), NOON) == describe_clock_ahead(None, NOON)

@@ -297,3 +297,11 @@ def test_max_runs_raised_again_goes_on(make_task: MakeTask) -> None:
     after = _after(task, edit_task(task, _spec(task, max_runs=4), now=NOON))
 
     assert (Status.SCHEDULED, NOON + HOUR) == (after.status, after.next_occurrence)
+
+
+def test_resume_takes_back_a_next_run_that_a_clock_far_ahead_had_set(make_task: MakeTask) -> None:
+    paused = make_task(schedule="@hourly", status=Status.PAUSED, next_occurrence=NOON + 800 * HOUR)
+
+    after = _after(paused, resume(paused, now=NOON))
+
+    assert (Status.SCHEDULED, NOON + HOUR) == (after.status, after.next_run_at)

@@ -205,9 +205,7 @@ def _check_pinger(counts: StoreStats, now: datetime) -> Finding:
         remedy = "start one: docs/guide/deploy.md, or scheduler serve"
         return Finding("pinger", "FAIL" if counts.due else "warn", "no tick has written anything yet", remedy)
     if ahead := describe_clock_ahead(counts.last_tick_at, now):
-        remedy = (
-            "set the clock; then pause and resume each task whose next run is too far ahead"
-        )
+        remedy = "set the clock; then pause and resume each task whose next run is too far ahead"
         return Finding("pinger", "FAIL", ahead, remedy)
     age = now - counts.last_tick_at
     is_late = counts.due > 0 and age > OVERDUE_AFTER

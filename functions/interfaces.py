@@ -10,6 +10,7 @@ from functions.domain.alerts.model import Notification
 from functions.domain.alerts.outbox import Undelivered
 from functions.domain.alerts.routing import Route
 from functions.domain.cloud_events import CloudEvent
+from functions.domain.events import Audience
 from functions.domain.run import Outcome, Run
 from functions.domain.storage import (
     ConditionalWrite,
@@ -328,8 +329,8 @@ class TickDependencies:
         routing: None when all channels are open to everything.
         workers: None when there are none: a task that no tick is long enough for is skipped.
         publish: None when there is no topic for programs outside.
-        subscribers: The tasks that subscribe to types of events, by type; errors as in `TickStore`. None
-            when no task can.
+        subscribers: The tasks that receive events, by audience; errors as in `TickStore`. None when no task
+            can.
         run_dependents: Whether tasks that become due because of others run as well, in the same tick.
         credits: The ledger of what attempts cost.
     """
@@ -345,6 +346,6 @@ class TickDependencies:
     routing: NotificationRouting | None = None
     workers: WorkerPool | None = None
     publish: PublishEvents | None = None
-    subscribers: Callable[[Collection[str]], Awaitable[Mapping[str, Collection[str]]]] | None = None
+    subscribers: Callable[[Collection[Audience]], Awaitable[Mapping[Audience, Collection[str]]]] | None = None
     run_dependents: bool = True
     credits: CreditLedger = field(default_factory=NoCredits)

@@ -12,13 +12,14 @@ See `docs/how-to/testing.md`.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
 from functions.domain.events import Event
 from functions.domain.run import Outcome, Run
-from functions.domain.storage import RunBatch, TaskFilter
+from functions.domain.storage import RunBatch
 from functions.domain.task import Job, SkippedRange, Task, TaskSpec
 from functions.domain.types import Trigger, occurrence_id
 from functions.http_client import FetchError
@@ -29,7 +30,7 @@ from functions.http_client.httpx import httpx
 from functions.http_client.requests import checked_request
 from functions.parsing.pool import parse_here
 from functions.services.apply import apply_plan
-from functions.services.paging import all_tasks, iter_runs
+from functions.services.owner_view import OwnerView
 from functions.stores.sqlite.store import SqliteStore
 from functions.task_types.registry import register, run_job
 from functions.task_types.support.context import LanguageModel, TaskReader, Tools
@@ -116,21 +117,10 @@ class InMemoryStore(SqliteStore):
 
     def reader(self) -> TaskReader:
         """Return what a type sees of this store: `Tools(store=...)`."""
-        return _StoreReader(self)
+        return OwnerView(self, "")
 
     def _new_id(self) -> str:
         return f"testing-{next(self._ids)}"
-
-
-class _StoreReader:
-    def __init__(self, store: InMemoryStore) -> None:
-        self._store = store
-
-    async def list_tasks(self) -> Sequence[Task]:
-        return [stored.task for stored in await all_tasks(self._store, TaskFilter())]
-
-    async def list_runs(self, since: datetime) -> Sequence[Run]:
-        return [run async for run in iter_runs(self._store, since=since)]
 
 
 def _no_connection(request: httpx.Request) -> httpx.Response:
@@ -163,7 +153,7 @@ def make_tools(
     """
     return Tools(
         open_http=lambda: http or mock_http(_no_connection),
-        store=store.reader() if store else _EmptyReader(),
+        open_store=partial(OwnerView, store) if store else lambda owner: _EmptyReader(),
         parse=parse_here,
         secrets=secrets or {},
         python_tasks=tuple(python_tasks),

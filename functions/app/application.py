@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from functions.app.factories import (
     ModelClient,
     ShutdownSignal,
-    StoreReader,
     build_credit_ledger,
     build_heartbeat,
     build_publisher,
@@ -39,6 +38,7 @@ from functions.observability.metrics import Metrics
 from functions.observability.tracing import build_tracing
 from functions.parsing.pool import ParserPool
 from functions.services.dependencies import subscribers
+from functions.services.owner_view import OwnerView
 from functions.services.watchdog import Watchdog, describe_clock_ahead
 from functions.task_types.registry import Tools, register, run_job
 
@@ -93,7 +93,7 @@ class App:
         self._model_client = ModelClient(settings)
         self._tools = Tools(
             open_http=self._http,
-            store=StoreReader(self.store),
+            open_store=partial(OwnerView, self.store),
             parse=self._parsers,
             redact=self._redact,
             secrets=settings.task_secrets(),

@@ -1,7 +1,7 @@
 """Builds each optional part that the settings ask for: store, model, accounts, queue, topic, heartbeat."""
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from threading import Event
 from types import FrameType
@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from functions.config.settings import Settings
 from functions.domain.credits import TOKEN_PRICED_TYPES, PriceList
-from functions.domain.run import Run
-from functions.domain.storage import TaskFilter
-from functions.domain.task import Task
 from functions.errors import InputError
 from functions.gcp.api import GoogleApi, fetch_access_token
 from functions.gcp.cloud_tasks import BASE_URL, CloudTasksWorkerPool, QueueTarget
@@ -19,9 +16,8 @@ from functions.gcp.pubsub import BASE_URL as TOPICS
 from functions.gcp.pubsub import PubSubPublisher
 from functions.http_client.lazy import LazyClient, single_origin_client
 from functions.http_client.trusted import PostRequest
-from functions.interfaces import CreditLedger, NoCredits, TaskStore
+from functions.interfaces import CreditLedger, NoCredits
 from functions.observability.heartbeat import Heartbeat
-from functions.services.paging import all_tasks, iter_runs
 from functions.stores import create_store
 from functions.stores.bitable.config import CellParser, FeishuCredentials
 from functions.task_types.support.context import LanguageModel
@@ -95,21 +91,6 @@ def parse_cell(text: str) -> Any:
     for problem in document.problems:
         raise ValueError(problem.reason)
     return document.value
-
-
-class StoreReader:
-    """What task types may read of the store."""
-
-    def __init__(self, store: TaskStore) -> None:
-        self._store = store
-
-    async def list_tasks(self) -> Sequence[Task]:
-        """Return all tasks that can be read."""
-        return [stored.task for stored in await all_tasks(self._store, TaskFilter())]
-
-    async def list_runs(self, since: datetime) -> Sequence[Run]:
-        """Return the runs that ended at *since* or later."""
-        return [run async for run in iter_runs(self._store, since=since)]
 
 
 def build_workers(

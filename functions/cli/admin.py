@@ -12,7 +12,15 @@ from functions.cli.console import Cell, Screen
 from functions.cli.options import format_local
 from functions.cli.session import CliContext
 from functions.cli.tasks import PRINCIPAL_NAME
-from functions.domain.access import ADMINISTRATOR, ApiKey, AuditEntry, AuditVerb, ListedKey, Scope
+from functions.domain.access import (
+    ADMINISTRATOR,
+    ApiKey,
+    AuditEntry,
+    AuditVerb,
+    ListedKey,
+    Scope,
+    audit_subject,
+)
 from functions.domain.alerts.routing import ChannelPreferences
 from functions.domain.credits import Account
 from functions.domain.events import Event
@@ -150,7 +158,15 @@ async def list_events(context: CliContext) -> int:
 
 
 async def publish_event(
-    context: CliContext, *, event_type: str, data: str, source: str, subject: str, to: str, event_id: str
+    context: CliContext,
+    *,
+    event_type: str,
+    data: str,
+    source: str,
+    subject: str,
+    to: str,
+    event_id: str,
+    all_owners: bool,
 ) -> int:
     """Start the tasks that subscribe to an event; the same event, by source and id, starts a task once."""
     event = _parse_event(
@@ -162,6 +178,7 @@ async def publish_event(
             "time": context.now(),
             "data": parse_json_object(data),
             "to": to,
+            "reach": "all" if all_owners or to else "owner",
         }
     )
     published = await context.app.publish_event(event)
@@ -264,7 +281,13 @@ def _key_state(key: ListedKey, now: datetime) -> Cell:
 
 
 async def _audit_key(context: CliContext, verb: AuditVerb, key: ApiKey) -> None:
-    entry = AuditEntry(at=context.now(), verb=verb, subject=key.id, by=PRINCIPAL_NAME, note=key.name)
+    entry = AuditEntry(
+        at=context.now(),
+        verb=verb,
+        subject=audit_subject("key", key.id),
+        by=PRINCIPAL_NAME,
+        note=key.name,
+    )
     await access.record_entry(context.store, entry, new_id=context.new_id)
 
 

@@ -99,6 +99,9 @@ def events_publish(
     event_id: Annotated[
         str, typer.Option("--id", metavar="ID", help="Publishing the same id again starts nothing.")
     ] = "",
+    all_owners: Annotated[
+        bool, typer.Option("--all-owners", help="Start tasks of every owner, not only those without one.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Send an event."""
@@ -111,6 +114,7 @@ def events_publish(
         subject=subject,
         to=to,
         event_id=event_id,
+        all_owners=all_owners,
     )
 
 

@@ -132,10 +132,10 @@ async def _events(context: CliContext) -> int:
     return 0
 
 
-async def _publish(context: CliContext, *, event_type: str, data: str, **how: str) -> int:
+async def _publish(context: CliContext, *, event_type: str, data: str, all_owners: bool, **how: str) -> int:
     names = {"source": how["source"], "subject": how["subject"], "to": how["to"], "id": how["event_id"]}
     body = {"type": event_type, "data": admin.parse_json_object(data)}
-    body |= {name: value for name, value in names.items() if value}
+    body |= {name: value for name, value in names.items() if value} | ({"reach": "all"} if all_owners else {})
     given = await _require_client(context).request("POST", "/api/events", body)
     context.screen.show(given, list(admin.result_lines(event_type, given)))
     return 0

@@ -174,7 +174,7 @@ class AuditEntry(Model):
     """One change.
 
     Attributes:
-        subject: The id of the task (key, channel, owner) that was changed.
+        subject: The id of the task that was changed, or `audit_subject` of what else was.
         by: The name of the principal.
         fields: camelCase names of the fields that were changed, where they are known.
     """
@@ -185,6 +185,11 @@ class AuditEntry(Model):
     by: Annotated[str, StringConstraints(max_length=200)]
     note: Annotated[str, StringConstraints(max_length=400)] = ""
     fields: tuple[str, ...] = ()
+
+
+def audit_subject(kind: Literal["key", "channel", "owner", "tag"], name: str) -> str:
+    """The subject of entries about something else than a task, whose id has no colon."""
+    return f"{kind}:{name}"[:200]
 
 
 def audit_entry_id(entry: AuditEntry, suffix: str) -> str:

@@ -25,7 +25,7 @@ def enqueue_events(task: Task, run: Run, *, now: datetime) -> Outbox:
         for follower in task.dependents
         if follower.accepts(run.outcome)
     ]
-    sent = {"hops": _hop_count(task), "owner": task.owner}
+    sent = {"hops": _hop_count(task), "owner": task.owner} | ({"reach": "owner"} if task.owner else {})
     events += [event.model_copy(update=sent) for event in run.events]
     if not events:
         return task.outbox

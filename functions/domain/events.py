@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
@@ -14,7 +14,7 @@ TASK_PAUSED = "cronfire.task.paused"
 RESERVED_PREFIX = "cronfire."  # types that begin so are the scheduler's own; users cannot send them
 MAX_DATA_BYTES = 4096  # as JSON; an event travels inside the documents of tasks
 MAX_HOPS = 20  # events that led to one another: a cycle ends there
-MAX_SUBSCRIBERS = 100  # of one event, and of one task's end
+MAX_SUBSCRIBERS = 100  # of one event and one owner, and of one task's end
 
 
 def _check_size(data: dict[str, Any]) -> dict[str, Any]:
@@ -29,6 +29,7 @@ EventSource = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]*$", max_le
 EventId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]+$", max_length=200)]
 EventData = Annotated[dict[str, JsonValue], AfterValidator(_check_size)]
 
+EventReach = Literal["owner", "all"]
 AfterCondition = Literal["success", "failure", "finished"]
 _FAILURES = (OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABANDONED)
 
@@ -66,6 +67,14 @@ class OnEvent(Model):
     source: EventSource = ""
 
 
+class Audience(NamedTuple):
+    """Who receives an event that names no task: subscribers to its type, of one owner or of all."""
+
+    type: str
+    owner: str
+    all_owners: bool = False
+
+
 class Event(Model):
     """Something that happened, on its way to the tasks that start on it.
 
@@ -74,7 +83,8 @@ class Event(Model):
         source: The sender: a task's id, an API key's name, or the name a program outside gives itself.
         subject: What it is about; of the end of a run the task's id.
         to: The one task that it is for; empty means all subscribers.
-        owner: Only tasks of the same owner receive it; empty means those of any owner.
+        owner: Whose event it is; empty for the operator's.
+        reach: Tasks of the same owner receive it, or those of all; only the operator's may reach all.
         hops: How many events led to one another, this one included.
     """
 
@@ -86,11 +96,21 @@ class Event(Model):
     data: EventData = Field(default_factory=dict)
     to: TaskId | Literal[""] = ""
     owner: str = ""
+    reach: EventReach = "owner"
     hops: int = 1
 
     def to_cloud_event(self) -> CloudEvent:
         """The event as CloudEvents has it, without whom it is for."""
         return CloudEvent(self.id, self.type, self.subject, self.time, self.data, self.source)
+
+    @property
+    def audience(self) -> Audience:
+        """Who receives it, if it names no task."""
+        return Audience(self.type, "", True) if self.reach == "all" else Audience(self.type, self.owner)
+
+    def reaches(self, owner: str) -> bool:
+        """Whether tasks of *owner* may receive it."""
+        return self.reach == "all" or self.owner == owner
 
     @property
     def key(self) -> str:

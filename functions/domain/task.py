@@ -345,6 +345,7 @@ class Job:
         memory: The type's own data from its last successful run; empty at first.
         timeout_s: Seconds this attempt may take; the tick ends it then, whatever it is doing.
         max_tokens: Tokens of a model that credits allow it; None means no limit.
+        owner: The task's owner; empty for one of the operator's.
     """
 
     task_id: str
@@ -362,3 +363,4 @@ class Job:
     timeout_s: float
     max_tokens: int | None = None
     event: Event | None = None
+    owner: str = ""

@@ -8,7 +8,7 @@ from functools import partial
 
 from functions.domain.cloud_events import CloudEvent
 from functions.domain.event_outbox import run_finished_event, task_paused_event, to_published_event
-from functions.domain.events import RUN_FINISHED, Event
+from functions.domain.events import RUN_FINISHED, Audience, Event
 from functions.domain.lifecycle.after_delivery import remove_delivered_events
 from functions.domain.lifecycle.receive_event import receive_events
 from functions.domain.run import Run
@@ -72,18 +72,18 @@ async def deliver_events(
 
 async def _find_subscribers(
     tasks: Sequence[VersionedTask], dependencies: TickDependencies
-) -> Mapping[str, Collection[str]]:
-    """Return the subscribers of the events that name no task, by type."""
-    types = {event.type for stored in tasks for event in stored.task.outbox.events if not event.to}
-    return await dependencies.subscribers(types) if types and dependencies.subscribers else {}
+) -> Mapping[Audience, Collection[str]]:
+    """Return the subscribers of the events that name no task."""
+    audiences = {event.audience for stored in tasks for event in stored.task.outbox.events if not event.to}
+    return await dependencies.subscribers(audiences) if audiences and dependencies.subscribers else {}
 
 
 def _targets(
-    stored: VersionedTask, subscribers: Mapping[str, Collection[str]]
+    stored: VersionedTask, subscribers: Mapping[Audience, Collection[str]]
 ) -> list[tuple[Event, tuple[str, ...]]]:
     """Return each event of an outbox with the ids of the tasks it is for."""
     return [
-        (event, (event.to,) if event.to else tuple(subscribers.get(event.type, ())))
+        (event, (event.to,) if event.to else tuple(subscribers.get(event.audience, ())))
         for event in stored.task.outbox.events
     ]
 

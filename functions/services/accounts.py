@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from functions.domain.access import AuditEntry
+from functions.domain.access import AuditEntry, audit_subject
 from functions.domain.credits import Account, PlanChange
 from functions.domain.storage import Document, WriteStatus
 from functions.domain.validation import problems_of, validation_sentence
@@ -215,7 +215,7 @@ async def set_owner_plan(
     account = await accounts.set_plan(owner, **change)
     given = [to_camel(name) for name, value in change.items() if value not in (None, False)]
     entry = AuditEntry(
-        at=now, verb="owner changed", subject=f"owner.{owner}"[:200], by=by, fields=tuple(given)
+        at=now, verb="owner changed", subject=audit_subject("owner", owner), by=by, fields=tuple(given)
     )
     await record_entry(store, entry, new_id=new_id)
     return account

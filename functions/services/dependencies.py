@@ -2,10 +2,13 @@
 
 A task stores its own `after` and `onEvent`. The opposite direction is stored as well, so that the end of a
 run costs nothing without followers: `dependents` in the task that is followed, and a document of kind
-`listeners` for each event type.
+`listeners` for each event type and owner.
 
     report  {"after": [{"task": "backup"}]}     ->  backup     {"dependents": [{"task": "report"}]}
     report  {"onEvent": [{"type": "shop.sold"}]} ->  listeners  shop.sold {"tasks": ["report"]}
+
+Listeners have a document for each owner, so that none can take the room of others: that of a task of ann's is
+`shop.sold@` and a hash of her name.
 
 A link too many does no harm, because the task itself decides whether an event starts it. So links are added
 before the task is written, and removed after it.
@@ -14,8 +17,9 @@ before the task is written, and removed after it.
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from hashlib import sha256
 
-from functions.domain.events import MAX_SUBSCRIBERS, Dependent, find_cycle
+from functions.domain.events import MAX_SUBSCRIBERS, Audience, Dependent, find_cycle
 from functions.domain.storage import ConditionalWrite, Document, VersionedTask, WriteStatus
 from functions.domain.task import Task, TaskFields, TaskSpec
 from functions.errors import InputError
@@ -34,7 +38,7 @@ async def check_links(
     removed: Collection[str] = (),
     can_see: Callable[[str], bool] = lambda owner: True,
 ) -> None:
-    """Check that the tasks that *specs* run after exist, and do not run after *specs* in turn.
+    """Check that the tasks that *specs* run after exist, have the same owner, and do not run after them.
 
     Args:
         known: Tasks that need not be read, such as those of the same files; *specs* included.
@@ -42,13 +46,19 @@ async def check_links(
         can_see: Whether the caller may see the tasks of an owner; other tasks do not exist for the caller.
 
     Raises:
-        InputError: A task to run after does not exist, or tasks start one another in a cycle.
+        InputError: A task to run after does not exist or is of another owner, or tasks start one another in a
+            cycle.
     """
-    graph, missing = await _read_predecessors(store, specs, known, removed=removed, can_see=can_see)
+    graph, owners = await _read_predecessors(store, specs, known, removed=removed, can_see=can_see)
     for spec in specs:
         for number, one in enumerate(spec.after):
-            if one.task in missing:
+            if one.task not in owners:
                 raise InputError(f"after.{number}.task: there is no task {one.task!r}")
+            if owners[one.task] not in (None, spec.owner):
+                raise InputError(
+                    f"after.{number}.task: {one.task!r} has another owner; a task runs after tasks of "
+                    "its own. Give both the same owner, or send an event with reach: all"
+                )
     if cycle := find_cycle(graph):
         raise InputError(f"after: these tasks would start one another in a circle: {' -> '.join(cycle)}")
 
@@ -60,22 +70,24 @@ async def _read_predecessors(
     *,
     removed: Collection[str],
     can_see: Callable[[str], bool],
-) -> tuple[dict[str, list[str]], set[str]]:
-    """Follow `after` from *specs*, one read a level; return the tasks that each runs after, and missing ones.
+) -> tuple[dict[str, list[str]], dict[str, str | None]]:
+    """Follow `after` from *specs*, one read a level; return the tasks that each runs after, and their owners.
 
     For "report after backup" with backup stored as "after mount", and mount not stored:
-    `({"report": ["backup"], "backup": ["mount"]}, {"mount"})`.
+    `({"report": ["backup"], "backup": ["mount"]}, {"report": "", "backup": ""})`. The owner of a task that
+    cannot be read is None.
     """
     graph = {spec.id: [one.task for one in spec.after] for spec in known.values() if spec.after}
-    missing = set(removed)
-    unread = {one.task for spec in specs for one in spec.after} - known.keys() - missing
+    owners: dict[str, str | None] = {spec.id: spec.owner for spec in known.values() if spec.id not in removed}
+    unread = {one.task for spec in specs for one in spec.after} - known.keys() - set(removed)
     while unread and len(graph) < MAX_SEARCHED_TASKS:
         found = await store.get_tasks(sorted(unread))
         visible = {stored.task.id: stored.task for stored in found.tasks if can_see(stored.task.owner)}
-        missing |= unread - visible.keys() - {document.id for document in found.invalid}
+        owners |= {task.id: task.owner for task in visible.values()}
+        owners |= {document.id: None for document in found.invalid}
         graph |= {task.id: [one.task for one in task.after] for task in visible.values()}
         unread = {one.task for task in visible.values() for one in task.after} - known.keys() - graph.keys()
-    return graph, missing
+    return graph, owners
 
 
 def check_no_dependents(task: Task, *, removed: Collection[str] = ()) -> None:
@@ -94,9 +106,9 @@ async def add_links(store: Store, spec: TaskSpec, *, before: TaskFields | None =
     for task_id in sorted({one.task for one in spec.after}):
         ours = tuple(Dependent(task=spec.id, on=one.on) for one in spec.after if one.task == task_id)
         await _update_dependent(store, task_id, spec.id, ours)
-    known = {one.type for one in before.on_event} if before else set()
+    known = {one.type for one in before.on_event} if before and before.owner == spec.owner else set()
     for type_ in sorted({one.type for one in spec.on_event} - known):
-        await _update_subscribers(store, type_, lambda ids: ids | {spec.id})
+        await _update_subscribers(store, Audience(type_, spec.owner), lambda ids: ids | {spec.id})
 
 
 async def remove_links(store: Store, before: TaskFields, *, spec: TaskSpec | None = None) -> None:
@@ -104,9 +116,9 @@ async def remove_links(store: Store, before: TaskFields, *, spec: TaskSpec | Non
     kept = {one.task for one in spec.after} if spec else set()
     for task_id in sorted({one.task for one in before.after} - kept):
         await _update_dependent(store, task_id, before.id, ())
-    types = {one.type for one in spec.on_event} if spec else set()
+    types = {one.type for one in spec.on_event} if spec and spec.owner == before.owner else set()
     for type_ in sorted({one.type for one in before.on_event} - types):
-        await _update_subscribers(store, type_, lambda ids: ids - {before.id})
+        await _update_subscribers(store, Audience(type_, before.owner), lambda ids: ids - {before.id})
 
 
 @asynccontextmanager
@@ -124,6 +136,9 @@ async def sync_links(
     """
     if spec is not None:
         await check_links(store, [spec], known={spec.id: spec}, can_see=can_see)
+        if before is not None and before.owner != spec.owner and before.dependents:
+            followers = ", ".join(sorted({one.task for one in before.dependents}))
+            raise InputError(f"owner: {followers} run after it, and are not of {spec.owner or 'nobody'}")
         await add_links(store, spec, before=before)
     elif before is not None:
         check_no_dependents(before)
@@ -146,6 +161,11 @@ async def link_problems(
         await check_links(store, list(kept.values()), known=known, removed=removed)
     except InputError as exc:
         problems.append(str(exc))
+    for task_id in sorted(kept.keys() & existing.keys()):
+        for follower in sorted({one.task for one in existing[task_id].task.dependents} - set(removed)):
+            after = known.get(follower)
+            if after and _runs_after(after, task_id) and after.owner != kept[task_id].owner:
+                problems.append(f"{task_id}: owner: {follower} runs after it, and has another owner")
     for task_id in sorted(removed):
         followers = {one.task for one in existing[task_id].task.dependents if one.task in known}
         left = [id_ for id_ in sorted(followers - kept.keys()) if _runs_after(known[id_], task_id)]
@@ -182,19 +202,47 @@ async def update_links(
             await remove_links(store, before[task_id].task, spec=kept.get(task_id))
 
 
-async def subscribers(store: DocumentStore, types: Collection[str]) -> Mapping[str, Collection[str]]:
-    """Return the ids of the tasks that may start on events of these types, by type."""
-    found = await store.get_documents("listeners", sorted(types))
-    return {document.id: _subscriber_ids(document) for document in found}
+async def subscribers(
+    store: DocumentStore, audiences: Collection[Audience]
+) -> Mapping[Audience, Collection[str]]:
+    """Return the ids of the tasks that may receive events of these audiences.
 
-
-async def all_subscribers(store: DocumentStore) -> Mapping[str, Collection[str]]:
-    """Return every event type that some task may start on, with the ids of these tasks."""
-    return {
-        document.id: ids
-        async for document in iter_documents(store, "listeners")
-        if (ids := _subscriber_ids(document))
+    One read an audience; for all owners one read an owner that listens.
+    """
+    names = {_listeners_id(one): one for one in audiences if not one.all_owners}
+    found = {
+        names[document.id]: set(_subscriber_ids(document))
+        for document in await store.get_documents("listeners", sorted(names))
     }
+    for audience in audiences:
+        if audience.all_owners:
+            own = await store.get_documents("listeners", [audience.type])
+            others = [one async for one in iter_documents(store, "listeners", prefix=f"{audience.type}@")]
+            found[audience] = {
+                task_id for document in (*own, *others) for task_id in _subscriber_ids(document)
+            }
+    return {audience: tuple(sorted(ids)) for audience, ids in found.items()}
+
+
+async def all_subscribers(store: DocumentStore, owner: str = "") -> Mapping[str, Collection[str]]:
+    """Return every event type that some task may start on, with the ids of these tasks.
+
+    Args:
+        owner: Only the tasks of this owner; empty means those of all.
+    """
+    found: dict[str, set[str]] = {}
+    async for document in iter_documents(store, "listeners"):
+        type_, ids = document.id.partition("@")[0], _subscriber_ids(document)
+        if ids and (not owner or document.id == _listeners_id(Audience(type_, owner))):
+            found.setdefault(type_, set()).update(ids)
+    return {type_: tuple(sorted(ids)) for type_, ids in sorted(found.items())}
+
+
+def _listeners_id(audience: Audience) -> str:
+    """The name of the document of one owner's listeners. A type of events has no @."""
+    if not audience.owner:
+        return audience.type
+    return f"{audience.type}@{sha256(audience.owner.encode('utf-8', 'replace')).hexdigest()[:24]}"
 
 
 async def _update_dependent(
@@ -219,24 +267,25 @@ async def _update_dependent(
 
 
 async def _update_subscribers(
-    store: DocumentStore, type_: str, update: Callable[[set[str]], set[str]]
+    store: DocumentStore, audience: Audience, update: Callable[[set[str]], set[str]]
 ) -> None:
-    """Apply *update* to the ids of the tasks that start on events of *type_*; delete the document of none."""
+    """Apply *update* to the ids of one owner's tasks that start on a type of events; delete what is empty."""
+    name = _listeners_id(audience)
 
     async def attempt() -> bool | None:
-        found = await store.get_documents("listeners", [type_])
+        found = await store.get_documents("listeners", [name])
         before = set(_subscriber_ids(found[0])) if found else set()
         after = update(before)
         if after == before:
             return True
         if len(after) > MAX_SUBSCRIBERS:
-            raise InputError(f"onEvent: {MAX_SUBSCRIBERS} tasks listen to {type_} already")
+            raise InputError(f"onEvent: {MAX_SUBSCRIBERS} tasks listen to {audience.type} already")
         revision = found[0].revision if found else None
-        document = Document("listeners", type_, {"tasks": sorted(after)}, revision)
+        document = Document("listeners", name, {"tasks": sorted(after)}, revision)
         [written] = await (store.put_documents([document]) if after else store.delete_documents([document]))
         return True if written.status is WriteStatus.APPLIED else None
 
-    await compare_and_set(attempt, subject=f"the listeners of {type_}")
+    await compare_and_set(attempt, subject=f"the listeners of {audience.type}")
 
 
 def _subscriber_ids(document: Document) -> tuple[str, ...]:

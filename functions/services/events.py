@@ -36,7 +36,9 @@ class PublishResult:
 async def publish_event(
     store: Store, event: Event, *, now: datetime, new_id: Callable[[], str]
 ) -> PublishResult:
-    """Deliver *event* to all tasks that start on it, or to the one it names; a duplicate starts nothing.
+    """Deliver *event* to the tasks of its reach that start on it, or to the one it names.
+
+    A duplicate starts nothing.
 
     Raises:
         InputError: Its type is one of the scheduler's own, or the task it names does not exist.
@@ -44,9 +46,10 @@ async def publish_event(
     """
     if event.type.startswith(RESERVED_PREFIX):
         raise InputError(f"type: {RESERVED_PREFIX}* are the scheduler's own events; choose another name")
-    ids = [event.to] if event.to else list((await subscribers(store, [event.type])).get(event.type, ()))
+    receivers = {} if event.to else await subscribers(store, [event.audience])
+    ids = [event.to] if event.to else list(receivers.get(event.audience, ()))
     found = await store.get_tasks(ids)
-    if event.to and not any(event.owner in ("", one.task.owner) for one in found.tasks):
+    if event.to and not any(event.reaches(one.task.owner) for one in found.tasks):
         raise InputError(f"to: there is no task {event.to!r}")
     delivered: dict[Delivery, list[str]] = {"started": [], "skipped": [], "duplicate": []}
     for task_id in [stored.task.id for stored in found.tasks if matches(stored.task, event)]:

@@ -1,7 +1,6 @@
 """Commands on tasks. `TaskService` carries them out for a principal: authorized, conditional and audited."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -32,6 +31,7 @@ from functions.services import access
 from functions.services.compare_and_set import get_task, update_task, write_transition
 from functions.services.dependencies import sync_links
 from functions.services.meta import is_duplicate_request
+from functions.services.owner_view import OwnerView, list_entries_of
 from functions.services.paging import iter_runs
 
 # Commands without a principal, for the command line and the library: pause, resume, cancel, request runs.
@@ -121,6 +121,7 @@ class TaskService:
         origin: str = "api",
     ) -> None:
         self._store = store
+        self.view = OwnerView(store, principal.owner)
         self.principal = principal
         self._clock = clock
         self._new_id = new_id
@@ -129,10 +130,7 @@ class TaskService:
     async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
         """Return the tasks by id that match *which* and that the caller may see."""
         self._require_scope("read")
-        mine = replace(which, owner=self.principal.owner) if self.principal.owner else which
-        if which.owner and not self.principal.can_see(which.owner):
-            return QueryResult(())
-        return await self._store.list_tasks(mine, after=after, limit=limit)
+        return await self.view.list_page(which, after=after, limit=limit)
 
     async def get_task(self, task_id: str) -> VersionedTask:
         """Return a task.
@@ -141,9 +139,7 @@ class TaskService:
             InputError: Its document cannot be read.
         """
         self._require_scope("read")
-        stored = await get_task(self._store, task_id)
-        self._require_visible(stored.task)
-        return stored
+        return await self.view.find_task(task_id)
 
     async def list_runs(
         self, task_id: str, *, since: datetime | None = None, before: datetime | None = None, limit: int = 100
@@ -159,10 +155,10 @@ class TaskService:
         removed: NotFoundError | None = None
         if task_id:
             try:
-                await self.get_task(task_id)
+                return await self.view.list_runs_of(task_id, since=since, before=before, limit=limit)
             except NotFoundError as exc:
                 removed = exc
-        if self.principal.owner and (removed or not task_id):
+        if self.principal.owner:  # whose a removed task was nobody knows
             raise removed or InputError(
                 "task: a key that is bound to an owner must say which task's runs it wants"
             )
@@ -173,8 +169,7 @@ class TaskService:
 
     async def audit_trail(self, task_id: str, *, limit: int = 50) -> list[AuditEntry]:
         """Return who changed a task, when and why, newest first."""
-        await self.get_task(task_id)
-        return await access.list_entries(self._store, task_id, limit=limit)
+        return await list_entries_of(self._store, (await self.get_task(task_id)).task, limit=limit)
 
     async def create(self, spec: TaskSpec, *, idempotency_key: str = "") -> VersionedTask:
         """Create a task. The same request under the same *idempotency_key* within a day returns that task.

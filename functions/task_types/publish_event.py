@@ -4,8 +4,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from functions.domain.events import RESERVED_PREFIX, Event, EventData, EventSource, EventType
-from functions.domain.run import Outcome, succeeded
+from functions.domain.events import (
+    RESERVED_PREFIX,
+    Event,
+    EventData,
+    EventReach,
+    EventSource,
+    EventType,
+)
+from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model, TaskId
 from functions.task_types.support.context import Tools
@@ -32,6 +39,7 @@ class Params(Model):
         source: The sender; the task's own id by default.
         subject: What it is about.
         to: The one task that receives it; by default all subscribers.
+        reach: `owner`: tasks of the same owner; `all`: of every owner, for a task that has none itself.
     """
 
     event_type: Annotated[EventType, AfterValidator(_check_not_reserved)]
@@ -39,6 +47,7 @@ class Params(Model):
     source: EventSource = ""
     subject: Annotated[str, StringConstraints(max_length=200)] = ""
     to: TaskId | Literal[""] = ""
+    reach: EventReach = "owner"
 
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
@@ -46,6 +55,10 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
 
     Every attempt at an occurrence returns an event with the same id, so subscribers process it once.
     """
+    if params.reach == "all" and job.owner:
+        return failed(
+            "reach: all is for tasks without an owner; this one reaches its owner's", permanent=True
+        )
     event = Event(
         id=job.idempotency_key,
         type=params.event_type,
@@ -54,6 +67,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         time=job.started_at,
         data=params.data,
         to=params.to,
+        reach=params.reach,
     )
     to = params.to or "all that listen"
     return succeeded(f"Sent {params.event_type} to {to}", metrics={"eventId": event.id}, events=(event,))

@@ -152,7 +152,11 @@ async def run_job(job: Job, tools: Tools) -> Outcome:
             params = resolve_secrets(job.params, tools.secrets)
             redact_memory = redactor_for([tools.secrets[name] for name in names])
             redact = compose(redact_memory, tools.redact)
-        own_tools = replace(tools, secrets={}, redact=redact) if tools.secrets or names else tools
+        own_tools = (
+            replace(tools, secrets={}, redact=redact, owner=job.owner)
+            if tools.secrets or names or job.owner
+            else tools
+        )
         outcome: object = await kind.perform(job, _parse_params(kind, params), own_tools)
     except FetchError as exc:
         outcome = failed(exc.reason, permanent=exc.permanent)

@@ -121,7 +121,7 @@ def served(body: bytes, content_type: str) -> httpx.AsyncClient:
 
 def tools_of(http: httpx.AsyncClient, parse: Parse) -> Tools:
     model = LanguageModel(open_http=lambda: http, url="https://example.com/v1", default_model="m")
-    return Tools(open_http=lambda: http, store=FakeRecords(), parse=parse, model=model)
+    return Tools(open_http=lambda: http, open_store=lambda owner: FakeRecords(), parse=parse, model=model)
 
 
 def job_of(kind: str, params: dict[str, Any]) -> Job:

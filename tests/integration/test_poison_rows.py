@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from io import StringIO
 from itertools import count
 from pathlib import Path
@@ -16,7 +17,6 @@ from typing import Any, get_args
 import pytest
 
 from functions.app.application import App
-from functions.app.factories import StoreReader
 from functions.cli.main import main
 from functions.config.settings import Settings
 from functions.domain.access import ADMINISTRATOR, AuditEntry
@@ -25,6 +25,7 @@ from functions.domain.storage import ConditionalWrite, DocumentKind, RunBatch
 from functions.domain.task import Task, shard_of
 from functions.domain.types import OutcomeKind, Trigger
 from functions.services import access
+from functions.services.owner_view import OwnerView
 from functions.testing import make_job, make_tools, run_job
 from functions.web.api.runs import encode_run_id
 from functions.web.app import CLOUD_SCHEDULER_BUDGET, build_api_app
@@ -415,7 +416,7 @@ async def test_a_tick_runs_the_good_ones_and_says_so(wired: App) -> None:
 
 async def test_the_daily_briefing_is_written(wired: App) -> None:
     outcome = await run_job(
-        make_job("daily_briefing", {}), replace(make_tools(), store=StoreReader(wired.store))
+        make_job("daily_briefing", {}), replace(make_tools(), open_store=partial(OwnerView, wired.store))
     )
 
     assert OutcomeKind.SUCCEEDED is outcome.kind

@@ -250,6 +250,7 @@ def build_job(task: Task, *, started_at: datetime, timeout_s: float, max_tokens:
         timeout_s=timeout_s,
         max_tokens=max_tokens,
         event=task.event,
+        owner=task.owner,
     )
 
 

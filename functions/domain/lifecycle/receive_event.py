@@ -18,8 +18,8 @@ MAX_SEEN_EVENTS = 50  # of events that started the task
 
 
 def matches(task: Task, event: Event) -> bool:
-    """Whether *task* starts on *event*: by type and source, or as the end of a task that it runs after."""
-    if event.to not in ("", task.id) or event.owner not in ("", task.owner):
+    """Whether *task* starts on *event*: by type, source and owner, or as the end of a task before it."""
+    if event.to not in ("", task.id) or not event.reaches(task.owner):
         return False
     if event.type == RUN_FINISHED:
         outcome = OutcomeKind(str(event.data.get("outcome", OutcomeKind.SKIPPED)))

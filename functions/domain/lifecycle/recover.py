@@ -74,6 +74,7 @@ def _record_abandoned(task: Task, *, now: datetime) -> Run:
         summary="The process that ran this stopped before it could report",
         started_at=task.claim.started_at,
         finished_at=max(now, task.claim.started_at),
+        task_created_at=task.created_at,
     )
 
 

@@ -30,6 +30,7 @@ def run_of_attempt(task: Task, outcome: Outcome, *, started_at: datetime, now: d
         has_news=outcome.has_news,
         cause=cause(task),
         events=outcome.events,
+        task_created_at=task.created_at,
     )
 
 
@@ -67,6 +68,7 @@ def skipped_run(task: Task, skipped: SkippedRange, reason: SkipReason, summary: 
         summary=summary[:MAX_SUMMARY_CHARS],
         started_at=now,
         finished_at=now,
+        task_created_at=task.created_at,
     )
 
 
@@ -82,4 +84,5 @@ def run_of_dropped_retry(task: Task, outcome: OutcomeKind, why: str, *, now: dat
         summary=f"{why}; {task.last_error}"[:MAX_SUMMARY_CHARS],
         started_at=now,
         finished_at=now,
+        task_created_at=task.created_at,
     )

@@ -25,14 +25,14 @@ OpenHttp = Callable[[], "httpx.AsyncClient"]  # returns one client; the first ca
 
 
 class TaskReader(Protocol):
-    """What a task type may read of other tasks."""
+    """What a task may read of other tasks: a view that is bound to its owner."""
 
     async def list_tasks(self) -> Sequence[Task]:
-        """Return all tasks, in any order."""
+        """Return all tasks of the owner, in any order."""
         ...
 
     async def list_runs(self, since: datetime) -> Sequence[Run]:
-        """Return the run records that finished at *since* or later, in any order."""
+        """Return the run records of these tasks that finished at *since* or later, in any order."""
         ...
 
 
@@ -66,6 +66,8 @@ class Tools:
 
     Attributes:
         open_http: Returns the client behind `http`.
+        open_store: Returns what the tasks of an owner may read, behind `store`.
+        owner: The owner of the task that runs; empty for one of the operator's.
         parse: Calls a function on what strangers wrote, in a process that is killed when its time is up. No
             library parses it in this process, where one document could stop every task.
         redact: Masks this job's secrets and the operator's. A type masks a text before it cuts it.
@@ -79,8 +81,9 @@ class Tools:
     """
 
     open_http: OpenHttp
-    store: TaskReader
+    open_store: Callable[[str], TaskReader]
     parse: Parse
+    owner: str = ""
     redact: Callable[[str], str] = redact_nothing
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     allow_commands: bool = False
@@ -94,6 +97,11 @@ class Tools:
     def http(self) -> "httpx.AsyncClient":
         """The guarded HTTP client, for addresses that users give; what it adds to httpx is in `transport`."""
         return self.open_http()
+
+    @property
+    def store(self) -> TaskReader:
+        """The other tasks of the same owner, and their runs; all tasks for one of the operator's."""
+        return self.open_store(self.owner)
 
 
 __all__ = ["LanguageModel", "OpenHttp", "TaskReader", "Tools"]

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import Field
 
-from functions.domain.access import ApiKey, AuditEntry, Principal
+from functions.domain.access import ApiKey, AuditEntry, Principal, audit_subject
 from functions.domain.credits import Account, PlanChange
 from functions.errors import NotAllowedError, NotFoundError
 from functions.services import access
@@ -123,7 +123,11 @@ async def create_key(principal: CurrentPrincipal, dependencies: Dependencies, bo
         by=principal,
     )
     entry = AuditEntry(
-        at=dependencies.now(), verb="key issued", subject=key.id, by=principal.name, note=key.name
+        at=dependencies.now(),
+        verb="key issued",
+        subject=audit_subject("key", key.id),
+        by=principal.name,
+        note=key.name,
     )
     await access.record_entry(dependencies.store, entry, new_id=dependencies.new_id)
     return KeyCreated(key=key, token=token)
@@ -138,7 +142,11 @@ async def revoke_key(
     """Revoke a key permanently, effective at once."""
     key = await dependencies.keys.revoke(key_id, by=principal)
     entry = AuditEntry(
-        at=dependencies.now(), verb="key revoked", subject=key.id, by=principal.name, note=key.name
+        at=dependencies.now(),
+        verb="key revoked",
+        subject=audit_subject("key", key.id),
+        by=principal.name,
+        note=key.name,
     )
     await access.record_entry(dependencies.store, entry, new_id=dependencies.new_id)
     return key

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from pydantic import Field, ValidationError
 
-from functions.domain.access import AuditEntry, AuditVerb, Principal
+from functions.domain.access import AuditEntry, AuditVerb, Principal, audit_subject
 from functions.domain.alerts.routing import ChannelPreferences, DailyDigest, Maintenance, QuietHours
 from functions.domain.validation import validation_sentence
 from functions.errors import InputError, NotAllowedError, NotFoundError
@@ -145,7 +145,11 @@ async def _audit(
     fields: tuple[str, ...] = (),
 ) -> None:
     entry = AuditEntry(
-        at=dependencies.now(), verb=verb, subject=f"channel.{name}", by=principal.name, fields=fields
+        at=dependencies.now(),
+        verb=verb,
+        subject=audit_subject("channel", name),
+        by=principal.name,
+        fields=fields,
     )
     await access.record_entry(dependencies.store, entry, new_id=dependencies.new_id)
 

@@ -12,12 +12,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from functions.domain.access import Principal, parse_bearer_token
 from functions.domain.cloud_events import ATTRIBUTES, parse_headers
-from functions.domain.events import RESERVED_PREFIX, Event, EventData, EventId, EventSource, EventType
+from functions.domain.events import (
+    RESERVED_PREFIX,
+    Event,
+    EventData,
+    EventId,
+    EventReach,
+    EventSource,
+    EventType,
+)
 from functions.domain.json_depth import parse_json
 from functions.domain.types import Instant, TaskId
 from functions.domain.validation import problems_of
 from functions.errors import NotAllowedError
-from functions.services.compare_and_set import get_task
 from functions.services.dependencies import all_subscribers
 from functions.web.api.dependencies import AuthenticatedRoute, CurrentPrincipal, Dependencies, parse_task_body
 from functions.web.api.errors import FieldProblem, ProblemError, error_responses
@@ -51,6 +58,11 @@ class EventRequest(BaseModel):
     data: EventData | None = Field(default=None, description="at most 4096 bytes as JSON")
     to: TaskId | None = Field(
         default=None, description="the only task to start; all subscribed tasks if null"
+    )
+    reach: EventReach | None = Field(
+        default=None,
+        description="`all`: the subscribed tasks of every owner, for a key that is bound to none; else those "
+        "of the key's owner, or those without one",
     )
 
 
@@ -103,16 +115,9 @@ async def list_events(principal: CurrentPrincipal, dependencies: Dependencies) -
     """Return the event types that start a task the caller may see."""
     if not principal.has_scope("read"):
         raise NotAllowedError("This needs a key with the scope read")
-    subscribers = await all_subscribers(dependencies.store)
-    if principal.owner:
-        ids = sorted({task_id for tasks in subscribers.values() for task_id in tasks})
-        found = await dependencies.store.get_tasks(ids)
-        visible = {stored.task.id for stored in found.tasks if principal.can_see(stored.task.owner)}
-        subscribers = {
-            type_: [task for task in tasks if task in visible] for type_, tasks in subscribers.items()
-        }
+    subscribers = await all_subscribers(dependencies.store, principal.owner)
     return SubscriptionList(
-        events=[Subscription(type=name, tasks=list(tasks)) for name, tasks in subscribers.items() if tasks]
+        events=[Subscription(type=name, tasks=list(tasks)) for name, tasks in subscribers.items()]
     )
 
 
@@ -135,10 +140,6 @@ async def send_event(
     if pushed and str(fields.get("type", "")).startswith(RESERVED_PREFIX):
         return EventResult(id=str(fields.get("id", "")), type=str(fields["type"]), ignored=True)
     event = _parse_event(fields, principal, now=dependencies.now(), new_id=dependencies.new_id())
-    if event.to and principal.owner:
-        stored = await get_task(dependencies.store, event.to)
-        if not principal.can_see(stored.task.owner):
-            raise ProblemError(422, f"to: there is no task {event.to!r}")
     result = await dependencies.publish_event(event, forward=not pushed)
     return EventResult(
         id=event.id,
@@ -155,7 +156,15 @@ def _parse_event(fields: Mapping[str, Any], principal: Principal, *, now: dateti
     Raises:
         ProblemError: 422, with everything that is wrong with it.
     """
-    known = {name: fields[name] for name in (*ATTRIBUTES, "data", "to") if fields.get(name) is not None}
+    known = {
+        name: fields[name] for name in (*ATTRIBUTES, "data", "to", "reach") if fields.get(name) is not None
+    }
+    if principal.owner and known.get("reach") == "all":
+        raise ProblemError(
+            422, f"reach: this key is bound to {principal.owner}; only keys of no owner reach all"
+        )
+    if not principal.owner and known.get("to"):
+        known["reach"] = "all"  # the operator names the task, whoever owns it
     defaults = {"id": new_id, "source": principal.name.replace(" ", "-"), "time": now}
     try:
         return Event.model_validate(defaults | known | {"owner": principal.owner, "hops": 1})
@@ -183,6 +192,7 @@ def _parse_pubsub_push(envelope: Mapping[str, Any]) -> dict[str, Any]:
         "id": str(message.get("messageId", "")) or None,
         "type": attributes.get("type") or "pubsub.message",
         "source": str(envelope["subscription"]),
+        "reach": attributes.get("reach"),
     }
     try:
         text = base64.b64decode(str(message.get("data", "")), validate=True)

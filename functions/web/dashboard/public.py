@@ -1,4 +1,4 @@
-"""Public pages for anyone with the link: a task's badge, and the status page of all tasks with a tag.
+"""Public pages for anyone with the link: a task's badge, and the status page of an owner's tasks with a tag.
 
 A link contains a signature of its subject, so that it cannot be guessed and needs no storage; once one was
 revoked, also how many were. Responses are cached for a minute, here and by clients: a badge on a popular page
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Annotated
+from urllib.parse import quote, unquote
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import HTMLResponse, Response
@@ -19,6 +20,7 @@ from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import Status
 from functions.errors import NotFoundError
+from functions.services.owner_view import OwnerView
 from functions.services.public_links import LinkKind, count_revocations
 from functions.web.api.dependencies import ApiDependencies
 from functions.web.dashboard.rendering import BAD, GOOD, HEADERS, QUIET, render
@@ -44,9 +46,9 @@ class PublicLinks:
         self._cache: OrderedDict[tuple[LinkKind, str], tuple[datetime, Response]] = OrderedDict()
 
     async def sign_name(self, kind: LinkKind, subject: str) -> str:
-        """Return the signed name of *subject*, a task's id or a tag.
+        """Return the signed name of *subject*, a `badge_subject` or a `page_subject`.
 
-        For the tag `shop` it is `shop.SIGNATURE`, and `shop.2-SIGNATURE` once two were revoked; empty when
+        For the page `shop` it is `shop.SIGNATURE`, and `shop.2-SIGNATURE` once two were revoked; empty when
         there is no secret to sign with.
         """
         if not self._dependencies.signer.is_ready:
@@ -101,9 +103,9 @@ async def show_badge(request: Request, name: LinkName) -> Response:
     """Return a badge with a task's state, for a README or a wiki."""
     dependencies: ApiDependencies = request.app.state.dependencies
 
-    async def build(task_id: str) -> Response:
-        found = await dependencies.store.get_tasks([task_id])
-        if not found.tasks:
+    async def build(subject: str) -> Response:
+        found = await dependencies.store.get_tasks([subject.partition("~")[0]])
+        if not found.tasks or badge_subject(found.tasks[0].task) != subject:
             raise NotFoundError("There is nothing at this address")
         task = found.tasks[0].task
         text, tone = public_state(task)
@@ -116,12 +118,13 @@ async def show_badge(request: Request, name: LinkName) -> Response:
 
 @router.get("/public/{name}")
 async def show_page(request: Request, name: LinkName) -> Response:
-    """Return a page with the state of all tasks with a tag."""
+    """Return a page with the state of an owner's tasks with a tag."""
     dependencies: ApiDependencies = request.app.state.dependencies
 
-    async def build(tag: str) -> Response:
-        found = await dependencies.store.list_tasks(TaskFilter(tag=tag), limit=MAX_TASKS)
-        rows = [(stored.task, *public_state(stored.task)) for stored in found.tasks]
+    async def build(subject: str) -> Response:
+        owner, tag = parse_page_subject(subject)
+        found = await OwnerView(dependencies.store, owner).list_tasks(TaskFilter(tag=tag))
+        rows = [(task, *public_state(task)) for task in found if task.owner == owner][:MAX_TASKS]
         bad = sum(tone == BAD for _, _, tone in rows)
         html = render(
             "public.html", now=dependencies.now(), session=None, reads=None, tag=tag, rows=rows, bad=bad
@@ -130,6 +133,25 @@ async def show_page(request: Request, name: LinkName) -> Response:
 
     public: PublicLinks = request.app.state.public_links
     return await public.get_response("page", name, build)
+
+
+def badge_subject(task: Task) -> str:
+    """Return what the link of a task's badge signs: a later task of the same id has another one."""
+    return f"{task.id}~{int(task.created_at.timestamp()):x}"
+
+
+def page_subject(owner: str, tag: str) -> str:
+    """Return what the link of a status page signs: the page shows the tasks of *owner*, or those of none.
+
+    `shop` for the tag of tasks without an owner, `ann~shop` for ann's.
+    """
+    return f"{quote(owner, safe='').replace('~', '%7E')}~{tag}" if owner or "~" in tag else tag
+
+
+def parse_page_subject(subject: str) -> tuple[str, str]:
+    """Return the owner and the tag of a `page_subject`."""
+    owner, separator, tag = subject.partition("~")
+    return (unquote(owner), tag) if separator else ("", subject)
 
 
 def public_state(task: Task) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
-from functions.domain.access import AuditEntry
+from functions.domain.access import AuditEntry, audit_subject
 from functions.domain.schedule.describe import SchedulePreview, build_preview, describe_trigger
 from functions.domain.storage import TaskFilter
 from functions.domain.task import Task, TaskSpec, slugify
@@ -28,6 +28,7 @@ from functions.web.dashboard.forms import (
     parse_task_form,
     to_form_values,
 )
+from functions.web.dashboard.public import PublicLinks, badge_subject, page_subject
 from functions.web.dashboard.rendering import flash_message, matches_search, parse_local_instant, redirect
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
@@ -67,19 +68,23 @@ async def list_tasks(
         types=type_names(),
         tags=sorted({one for task in tasks for one in task.tags}),
         more=max(ids) if len(ids) >= PAGE_SIZE else "",
-        public=await context.request.app.state.public_links.sign_name("page", tag) if tag and tasks else "",
+        public=await _sign_page(context, tag) if tag and tasks else "",
         message=flash_message(context.request),
     )
 
 
 @router.post("/links/revoke")
 async def revoke_page_link(context: CurrentPage) -> Response:
-    """Revoke the link of a tag's status page. The page shows the tasks of all owners."""
+    """Revoke the link of a tag's status page. Each owner has one of their own."""
     tag = (await context.read_form()).get("tag", "")[:100]
-    if context.service.principal.owner:
-        raise NotAllowedError("The link of a tag needs a key that is bound to no owner")
-    await _revoke_link(context, "page", tag, subject=f"tag.{tag}")
+    name = page_subject(context.service.principal.owner, tag)
+    await _revoke_link(context, "page", name, subject=audit_subject("tag", name))
     return redirect(f"/dashboard?tag={quote(tag, safe='')}", message="The old link ends within a minute")
+
+
+async def _sign_page(context: PageContext, tag: str) -> str:
+    public: PublicLinks = context.request.app.state.public_links
+    return await public.sign_name("page", page_subject(context.service.principal.owner, tag))
 
 
 async def _revoke_link(context: PageContext, kind: LinkKind, name: str, *, subject: str) -> None:
@@ -162,7 +167,7 @@ async def show_task(context: CurrentPage, task_id: TaskId) -> Response:
         runs=[(run, encode_run_id(run)) for run in runs],
         trail=trail,
         warnings=context.dependencies.channels.warnings(task.notify),
-        badge=await context.request.app.state.public_links.sign_name("badge", task_id),
+        badge=await context.request.app.state.public_links.sign_name("badge", badge_subject(task)),
         message=flash_message(context.request),
     )
 
@@ -203,8 +208,8 @@ async def _run_command(
             await context.service.cancel(task_id)
             return "It stops within seconds", here
         case "revoke-badge":
-            await context.service.get_task(task_id)  # refused when the user may not see it
-            await _revoke_link(context, "badge", task_id, subject=task_id)
+            task = (await context.service.get_task(task_id)).task  # refused when the user may not see it
+            await _revoke_link(context, "badge", badge_subject(task), subject=task_id)
             return "The old address of the badge ends within a minute", here
         case "delete":
             await context.service.delete(task_id)
@@ -232,7 +237,7 @@ def _render_form(
         "form",
         status=200 if fault is None else 422,
         task=task,
-        typed=typed,
+        typed={"type": type_name, **typed} if not typed.get("type") else typed,
         fields=params_fields(type_name, typed),
         types=type_names(),
         priorities=PRIORITIES,

@@ -7,11 +7,9 @@ from starlette.responses import Response
 
 from functions.domain.access import AuditEntry, Scope
 from functions.domain.schedule.describe import build_agenda
-from functions.domain.storage import TaskFilter
 from functions.errors import InputError, NotAllowedError, SchedulerError
 from functions.services import access
 from functions.services.accounts import set_owner_plan
-from functions.services.paging import all_tasks
 from functions.web.api.admin import OwnerOut
 from functions.web.api.channels import apply_channel_changes, require_admin, send_test
 from functions.web.api.dependencies import ApiDependencies
@@ -80,8 +78,7 @@ async def sign_out(context: CurrentPage) -> Response:
 @router.get("/agenda")
 async def show_agenda(context: CurrentPage) -> Response:
     """Show the runs of the next 24 hours by the minute. Reads one document per task."""
-    owner = context.service.principal.owner or None
-    tasks = [stored.task for stored in await all_tasks(context.dependencies.store, TaskFilter(owner=owner))]
+    tasks = await context.service.view.list_tasks()
     agenda = build_agenda(tasks, now=context.dependencies.now())
     zone = context.dependencies.default_timezone
     return context.render(

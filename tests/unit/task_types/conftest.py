@@ -80,7 +80,7 @@ class FakeRecords:
 
 def tools_with(*answers: httpx.Response | Exception, records: FakeRecords | None = None) -> Tools:
     http = FakeHttp(*answers)
-    return Tools(open_http=lambda: http, store=records or FakeRecords(), parse=parse_here)
+    return Tools(open_http=lambda: http, open_store=lambda owner: records or FakeRecords(), parse=parse_here)
 
 
 def calls_of(tools: Tools) -> list[httpx.Request]:

@@ -67,7 +67,7 @@ async def over_the_wire(github: tuple[str, list[Mapping[str, Any]]]) -> AsyncIte
     client = build_guarded_client(allow_private=True)
     yield Tools(
         open_http=lambda: client,
-        store=FakeRecords(),
+        open_store=lambda owner: FakeRecords(),
         parse=parse_here,
         github_token=TOKEN,
         github_api=f"{github[0]}/",

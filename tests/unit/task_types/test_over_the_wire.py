@@ -60,7 +60,7 @@ async def base() -> AsyncIterator[str]:
 @pytest.fixture
 async def tools() -> AsyncIterator[Tools]:
     client = build_guarded_client(allow_private=True)
-    yield Tools(open_http=lambda: client, store=FakeRecords(), parse=parse_here)
+    yield Tools(open_http=lambda: client, open_store=lambda owner: FakeRecords(), parse=parse_here)
     await client.aclose()
 
 
@@ -131,7 +131,7 @@ async def test_our_own_neighbourhood_is_out_of_reach(
 ) -> None:
     """The client as deployed refuses it, and no retry will change that."""
     client = build_guarded_client()
-    tools = Tools(open_http=lambda: client, store=FakeRecords(), parse=parse_here)
+    tools = Tools(open_http=lambda: client, open_store=lambda owner: FakeRecords(), parse=parse_here)
 
     outcome = await run_job(make_job(name, {field: base}), tools)
 

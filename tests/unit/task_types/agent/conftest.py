@@ -53,7 +53,12 @@ class Agent:
                 self.make_job(
                     "agent", {"goal": "What is new?"} | dict(params or {}), **{"memory": memory} | job
                 ),
-                Tools(open_http=lambda: http, store=FakeRecords(), parse=parse_here, model=model),
+                Tools(
+                    open_http=lambda: http,
+                    open_store=lambda owner: FakeRecords(),
+                    parse=parse_here,
+                    model=model,
+                ),
             )
         finally:
             await http.aclose()

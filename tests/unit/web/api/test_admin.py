@@ -140,7 +140,7 @@ async def test_a_change_of_credits_is_in_the_audit_trail(signed_in: Browser, api
     await api("PUT", "/api/owners/alice", {"monthlyCredits": 50})
     await signed_in.post("/dashboard/owners", name="alice", credits="60", plan="pro")
 
-    trail = await access.list_entries(wired.store, "owner.alice")
+    trail = await access.list_entries(wired.store, "owner:alice")
 
     assert {("plan", "monthlyCredits"), ("monthlyCredits",)} == {entry.fields for entry in trail}
     assert {"owner changed"} == {entry.verb for entry in trail}

@@ -1,0 +1,102 @@
+"""What one owner may see of a store: tasks and their history, without filters that a caller could forget.
+
+Task types, pages, the API's reads and public links are handed a view, never the store. History belongs to a
+task, not to its id: runs and audit entries of an earlier task of the same id, perhaps of another owner, are
+left out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from functions.domain.access import AuditEntry
+from functions.domain.run import Run
+from functions.domain.storage import QueryResult, TaskFilter, VersionedTask
+from functions.domain.task import Task
+from functions.errors import NotFoundError
+from functions.interfaces import Store, TaskStore
+from functions.services.access import list_entries
+from functions.services.compare_and_set import get_task
+from functions.services.paging import all_tasks, iter_runs
+
+
+class OwnerView:
+    """The tasks of one owner.
+
+    Args:
+        owner: Empty for the operator, who sees the tasks of all.
+    """
+
+    def __init__(self, store: TaskStore, owner: str) -> None:
+        self._store = store
+        self.owner = owner
+
+    def sees(self, owner: str) -> bool:
+        """Whether what belongs to *owner* is in this view."""
+        return self.owner in ("", owner)
+
+    async def find_task(self, task_id: str) -> VersionedTask:
+        """Return a task.
+
+        Raises:
+            NotFoundError: There is none in this view.
+            InputError: Its document cannot be read.
+        """
+        stored = await get_task(self._store, task_id)
+        if not self.sees(stored.task.owner):
+            raise NotFoundError(f"There is no task {task_id!r}")
+        return stored
+
+    async def list_page(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
+        """Return a page of the tasks that match *which*, by id; none when it is about another owner."""
+        if which.owner and not self.sees(which.owner):
+            return QueryResult(())
+        page = await self._store.list_tasks(self._within(which), after=after, limit=limit)
+        return replace(page, invalid=()) if self.owner else page  # whose an unreadable task is nobody knows
+
+    async def list_tasks(self, which: TaskFilter | None = None) -> Sequence[Task]:
+        """Return all tasks that match *which*, by id."""
+        found = await all_tasks(self._store, self._within(which or TaskFilter()))
+        return [stored.task for stored in found if self.sees(stored.task.owner)]
+
+    async def list_runs(self, since: datetime) -> Sequence[Run]:
+        """Return the runs that finished at *since* or later."""
+        runs = [run async for run in iter_runs(self._store, since=since)]
+        if not self.owner:
+            return runs
+        tasks = {task.id: task for task in await self.list_tasks()}
+        return [run for run in runs if run.task_id in tasks and is_run_of(tasks[run.task_id], run)]
+
+    async def list_runs_of(
+        self, task_id: str, *, since: datetime | None = None, before: datetime | None = None, limit: int = 100
+    ) -> list[Run]:
+        """Return the runs of a task, newest first; not those of an earlier task of the same id.
+
+        Raises:
+            NotFoundError: There is none in this view.
+        """
+        task = (await self.find_task(task_id)).task
+        earliest = task.created_at if since is None else max(since, task.created_at)
+        found: list[Run] = []
+        async for run in iter_runs(
+            self._store, task_id=task_id, since=earliest, before=before, page_size=limit
+        ):
+            if is_run_of(task, run):
+                found.append(run)
+            if len(found) == limit:
+                break
+        return found
+
+    def _within(self, which: TaskFilter) -> TaskFilter:
+        return replace(which, owner=self.owner) if self.owner else which
+
+
+def is_run_of(task: Task, run: Run) -> bool:
+    """Whether *run* is of *task*, and not of one that had its id before."""
+    return run.task_id == task.id and run.task_created_at in (None, task.created_at)
+
+
+async def list_entries_of(store: Store, task: Task, *, limit: int) -> list[AuditEntry]:
+    """Return who changed *task*, newest first; not who changed an earlier task of its id."""
+    entries = await list_entries(store, task.id, limit=limit)
+    return [entry for entry in entries if entry.at >= task.created_at]

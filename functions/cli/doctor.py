@@ -12,6 +12,7 @@ from typing import Literal
 from functions.cli.options import format_duration
 from functions.cli.session import LOCAL_STORES, CliContext
 from functions.domain.access import ADMINISTRATOR
+from functions.domain.lifecycle.time_budget import FINISH_MARGIN
 from functions.domain.storage import Document, StoreStats, TaskFilter, WriteStatus
 from functions.domain.task import Task
 from functions.domain.types import Status
@@ -193,7 +194,10 @@ async def _check_tasks(context: CliContext) -> AsyncIterator[Finding]:
     for finding in _check_quarantine(tasks):
         yield finding
     overdue = list(_check_overdue(tasks, now))
-    for finding in [*overdue, *_check_predecessors(tasks), *_check_task_channels(context, tasks)]:
+    has_workers = context.settings.worker_queue is not None
+    too_long = [] if has_workers else _check_timeouts(tasks, context.settings.tick_budget_seconds)
+    others = [*_check_predecessors(tasks), *_check_task_channels(context, tasks), *too_long]
+    for finding in [*overdue, *others]:
         yield finding
     if not page.invalid and not overdue:
         yield Finding("tasks", "ok", f"{len(tasks)} can be read")
@@ -241,6 +245,15 @@ def _check_task_channels(context: CliContext, tasks: Sequence[Task]) -> Iterator
         for problem in context.app.channels.warnings(task.notify):
             remedy = f"correct notify of {task.id}, or set the channel up"
             yield Finding("channels", "warn", f"{task.id}: {problem}", remedy)
+
+
+def _check_timeouts(tasks: Sequence[Task], tick_budget_s: float) -> Iterator[Finding]:
+    longest = tick_budget_s - FINISH_MARGIN.total_seconds()
+    ids = [task.id for task in tasks if task.enabled and task.timeout_seconds > longest]
+    if ids:
+        text = f"timeoutSeconds of {len(ids)} is longer than a tick ({longest:g} s): {_first_names(ids)}"
+        remedy = "an attempt that needs more is cut; lower it, raise TICK_BUDGET_SECONDS or set WORKER_QUEUE"
+        yield Finding("tasks", "warn", text, remedy)
 
 
 def _first_names(names: Sequence[str]) -> str:

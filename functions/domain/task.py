@@ -230,6 +230,8 @@ class Task(TaskFields):
         attempt: Attempts begun at the current occurrence.
         retry_at: When to try the current occurrence again; None unless retrying.
         expired_claims: Attempts in a row whose claim expired without a result.
+        interruptions: Attempts at the current occurrence that were cut short from outside: by the end of
+            their tick or of their process. They count for no `maxAttempts`.
         backlog: Occurrences waiting beside the schedule, oldest first.
         missed: Skipped occurrences for which the current one stands in; recorded with it.
         event: The event that caused the current occurrence.
@@ -259,6 +261,7 @@ class Task(TaskFields):
     claim: Claim | None = None
     cancel_requested: bool = False
     expired_claims: int = 0
+    interruptions: int = 0
     backlog: tuple[QueuedRun, ...] = ()
     missed: SkippedRange | None = None
     event: Event | None = None

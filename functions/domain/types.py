@@ -147,7 +147,7 @@ class OutcomeKind(StrEnum):
     FAILED = "failed"
     TIMED_OUT = "timed_out"
     CANCELLED = "cancelled"
-    ABANDONED = "abandoned"  #: The claim expired and no record of a result was found.
+    ABANDONED = "abandoned"  #: Cut short from outside: its tick ended, or its process.
     SKIPPED = "skipped"
 
 

@@ -23,8 +23,8 @@ CANCELLATION_POLL = timedelta(
 )  # how often the document of a long attempt is read for a request to cancel
 
 CANCELLED = Outcome(OutcomeKind.CANCELLED, "It was cancelled on request")
-OUT_OF_TIME = Outcome(OutcomeKind.TIMED_OUT, "The tick's time was up")
-SHUT_DOWN = Outcome(OutcomeKind.ABANDONED, "The process was told to stop while this ran")
+OUT_OF_TIME = Outcome(OutcomeKind.ABANDONED, "The tick's time was up while it ran")
+SHUT_DOWN = Outcome(OutcomeKind.ABANDONED, "The process was told to stop while it ran")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +195,8 @@ class Executor:
         except TimeoutError:
             if not timeout.expired():
                 raise
+            if job.timeout_s < attempt.stored.task.timeout_seconds:
+                return Outcome(OutcomeKind.ABANDONED, f"Its claim was late and left it {job.timeout_s:.1f} s")
             return Outcome(OutcomeKind.TIMED_OUT, f"No result within {job.timeout_s:g} s")
 
 

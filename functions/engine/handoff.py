@@ -39,10 +39,10 @@ class Handoff:
 
     def accepts(self, stored: VersionedTask) -> bool:
         """Collect *stored*, which no tick has time for; return False when no worker has it either."""
-        if (
-            self._workers is None
-            or timedelta(seconds=stored.task.timeout_seconds) > self._workers.max_duration
-        ):
+        if self._workers is None:
+            return False
+        is_too_long = timedelta(seconds=stored.task.timeout_seconds) > self._workers.max_duration
+        if is_too_long and not stored.task.interruptions:  # a tick tries first: it may well need less
             return False
         self._long_tasks.append(stored.task)
         return True

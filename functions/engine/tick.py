@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 BATCH_SIZE = 100  # tasks claimed at once
 POLL_S = 0.25  # how often a waiting tick checks the time, and whether the process is to stop
-SHUTDOWN_GRACE_S = 4.0  # what running attempts get when the process is told to stop
+SHUTDOWN_GRACE_S = 7.0  # what running attempts get when the process is told to stop, of the 10 s of Cloud Run
 
 
 async def tick(dependencies: TickDependencies, budget: TimeBudget) -> TickReport:
@@ -150,6 +150,8 @@ class _Tick:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         still_due = await self._results.flush()
+        if self._writer.unanswered_claims:
+            await self._writer.release_unanswered_claims()
         self.report.started = self._executor.started
         self.report.postponed += self._due.waiting + len(still_due)
 
@@ -199,12 +201,15 @@ class _Tick:
             match self._decide(stored, now=now):
                 case StartAttempt(is_catch_up=True) if not is_backlog:
                     self._due.backlog.append(stored)
-                case StartAttempt() as start if not self.deadline.fits_any_tick(stored.task.timeout_seconds):
-                    if not self._handoff.accepts(stored):
-                        longest = self._handoff.max_duration or self.deadline.max_duration
-                        skip = skip_too_long(stored.task, start, max_duration=longest, now=now)
-                        batch.transitions.append(PendingTransition(stored, skip))
-                case StartAttempt() as start if self.deadline.fits_now(stored.task.timeout_seconds, now):
+                case StartAttempt() if not self.deadline.fits_any_tick(stored.task) and self._handoff.accepts(
+                    stored
+                ):
+                    pass
+                case StartAttempt() as start if self.deadline.must_not_try(stored.task):
+                    longest = self._handoff.max_duration or self.deadline.max_duration
+                    skip = skip_too_long(stored.task, start, max_duration=longest, now=now)
+                    batch.transitions.append(PendingTransition(stored, skip))
+                case StartAttempt() as start if self.deadline.fits_now(stored.task, now):
                     batch.starts.append((stored, start.changes))
                 case StartAttempt():
                     self.report.postponed += 1

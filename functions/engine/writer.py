@@ -14,6 +14,7 @@ from itertools import count
 from typing import Any
 
 from functions.domain.lifecycle.complete import Transition
+from functions.domain.lifecycle.decide import release_claim
 from functions.domain.storage import (
     RUNS_PER_BATCH,
     ConditionalWrite,
@@ -23,7 +24,7 @@ from functions.domain.storage import (
     WriteStatus,
 )
 from functions.domain.task import Task
-from functions.errors import StoreUnavailableError
+from functions.errors import StoreError, StoreUnavailableError
 from functions.interfaces import TickStore
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,10 @@ class TickWriter:
 
     Args:
         deadline: When trying ends, because a caller waits for the tick's answer; None means never.
+
+    Attributes:
+        unanswered_claims: Tasks, as claimed, by id: the store did not answer and, when read again, did not
+            have the claim. It may still get it, for an attempt that nobody makes.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class TickWriter:
         self._deadline = deadline
         self._batch_numbers = count(1)
         self._claim_numbers = count(1)
+        self.unanswered_claims: dict[str, Task] = {}
 
     def new_claim_token(self) -> str:
         """Return a token that was never used; the part before its dot names this tick's run batches."""
@@ -91,9 +97,31 @@ class TickWriter:
                 unknown[write.task.id] = write.task
         if unknown:
             log.warning("claims_unanswered", extra={"count": len(unknown)})
-            found = await self._store.get_tasks(list(unknown))
-            won += [stored for stored in found.tasks if _has_same_claim(stored.task, unknown[stored.task.id])]
+            self.unanswered_claims |= unknown
+            found = await self._find_applied_claims(unknown)
+            for stored in found:
+                del self.unanswered_claims[stored.task.id]
+            won += found
         return won
+
+    async def release_unanswered_claims(self) -> None:
+        """Release the claims that were applied after all: as expired ones they would look like a death.
+
+        Never raises: a claim that stays expires.
+        """
+        claimed, self.unanswered_claims = self.unanswered_claims, {}
+        try:
+            found = await self._find_applied_claims(claimed)
+        except StoreError:
+            return
+        now = self._clock()
+        await self._send(
+            None, [ConditionalWrite.for_changes(one, release_claim(one.task, now=now)) for one in found]
+        )
+
+    async def _find_applied_claims(self, claimed: Mapping[str, Task]) -> list[VersionedTask]:
+        result = await self._store.get_tasks(list(claimed))
+        return [stored for stored in result.tasks if _has_same_claim(stored.task, claimed[stored.task.id])]
 
     async def apply(self, transitions: Sequence[PendingTransition]) -> list[VersionedTask | None]:
         """Write the run records and then the transitions; answer in the same order.

@@ -28,6 +28,15 @@ def free_port() -> int:
 
 @contextmanager
 def serving(source: Path, folder: Path, port: int | None = None, /, **variables: str) -> Iterator[str]:
+    """As `starting`, for those who need the address alone."""
+    with starting(source, folder, port, **variables) as (_, address):
+        yield address
+
+
+@contextmanager
+def starting(
+    source: Path, folder: Path, port: int | None = None, /, **variables: str
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Run functions-framework with *source* on *port*, or a free one; its output goes to *folder*."""
     port = port or free_port()
     command = [sys.executable, "-m", "functions_framework", "--target", "scheduler", "--source", str(source)]
@@ -35,7 +44,7 @@ def serving(source: Path, folder: Path, port: int | None = None, /, **variables:
     with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
         process = subprocess.Popen(command, env=environment(**variables), cwd=folder, stdout=out, stderr=err)
         try:
-            yield f"http://127.0.0.1:{port}"
+            yield process, f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
             process.wait(40)

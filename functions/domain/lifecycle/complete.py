@@ -1,7 +1,7 @@
 """The transition that follows an attempt: records, next wake-up, new state, notifications and events."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -46,7 +46,7 @@ def next_retry_at(task: Task, outcome: Outcome, *, now: datetime, random_fractio
         outcome.kind in NOT_RETRIED
         or outcome.permanent
         or task.delivery == "at_most_once"
-        or task.attempt >= task.retry.max_attempts
+        or task.attempt - task.interruptions >= task.retry.max_attempts
         or task.cancel_requested
         or task.pause is not None
     ):
@@ -59,7 +59,7 @@ def next_retry_at(task: Task, outcome: Outcome, *, now: datetime, random_fractio
 
 def _backoff(task: Task, random_fraction: float) -> timedelta:
     floor = task.retry.min_backoff_seconds
-    ceiling = min(floor * 2.0**task.attempt, task.retry.max_backoff_seconds)
+    ceiling = min(floor * 2.0 ** (task.attempt - task.interruptions), task.retry.max_backoff_seconds)
     return timedelta(seconds=floor + random_fraction * (ceiling - floor))
 
 
@@ -107,12 +107,39 @@ def complete_attempt(
         notifications: Others that are to be delivered with the task's own.
     """
     task = with_notifications(task, notifications, now=now)
+    if outcome.kind is OutcomeKind.ABANDONED:
+        return _after_interruption(task, outcome, started_at=started_at, now=now)
     retry_at = next_retry_at(task, outcome, now=now, random_fraction=random_fraction)
     run = run_of_attempt(task, outcome, started_at=started_at, now=now, final=retry_at is None)
     if retry_at is not None:
         alert = {"alert": task.alert} if notifications else {}
         return Transition(_retry_state(task, _attempt_facts(task, run), retry_at) | alert, (run,))
     return complete_occurrence(task, run, now=now, memory=outcome.memory)
+
+
+INTERRUPTION_LIMIT = 3  # attempts at one occurrence that are cut short; it is over with the last of them
+
+
+def _after_interruption(task: Task, outcome: Outcome, *, started_at: datetime, now: datetime) -> Transition:
+    """Decide what follows an attempt that was cut short from outside: it has not failed, and is made again.
+
+    It is due at once and goes first in the next tick, with its whole timeout. The occurrence is over when it
+    may be tried only once, when a user wants it to end, and when it was cut too often: it needs longer than
+    any tick has.
+    """
+    last = task.interruptions + 1 >= INTERRUPTION_LIMIT
+    final = last or task.delivery == "at_most_once" or task.cancel_requested
+    why = outcome.summary
+    if last:
+        why = (
+            f"{why}, as at {INTERRUPTION_LIMIT} attempts: if it needs longer than a tick has, "
+            "raise TICK_BUDGET_SECONDS or set WORKER_QUEUE"
+        )
+    run = run_of_attempt(task, replace(outcome, summary=why), started_at=started_at, now=now, final=final)
+    if final:
+        return complete_occurrence(task, run, now=now)
+    state = _retry_state(task, _attempt_facts(task, run), now)
+    return Transition(state | {"interruptions": task.interruptions + 1, "alert": task.alert}, (run,))
 
 
 def complete_occurrence(
@@ -156,6 +183,7 @@ _NO_CURRENT_OCCURRENCE: dict[str, Any] = {
     "occurrence": None,
     "trigger": Trigger.SCHEDULE,
     "attempt": 0,
+    "interruptions": 0,
     "retry_at": None,
     "claim": None,
     "cancel_requested": False,

@@ -306,7 +306,8 @@ def _repair_state(task: Task, *, now: datetime) -> dict[str, Any]:
     """A valid state in place of one that no tick writes, such as a document edited by hand."""
     if task.status not in (Status.RUNNING, Status.RETRYING):
         return {"next_run_at": None}
-    changes = {"claim": None, "occurrence": None, "event": None, "attempt": 0, "retry_at": None}
+    changes = {"claim": None, "occurrence": None, "event": None, "attempt": 0, "interruptions": 0}
+    changes["retry_at"] = None
     return changes | idle_state(task, changes, now=now)
 
 
@@ -323,12 +324,18 @@ def _claim(task: Task, changes: dict[str, Any], *, token: str, now: datetime) ->
 def _next_run_supersedes_retry(task: Task, *, now: datetime) -> bool:
     """Whether the next occurrence replaces the retry: it is due, and the current one was tried and failed.
 
-    An occurrence whose attempt is not known to have ended (its process died) is never replaced, and none is
-    where every occurrence counts.
+    An occurrence whose attempt was cut short (its tick ended, or its process died) is never replaced, and
+    none is where every occurrence counts.
     """
     if task.next_occurrence is None or task.occurrence is None or task.misfire.policy == "run_all":
         return False
-    return task.attempt > 0 and task.expired_claims == 0 and jittered_start(task, task.next_occurrence) <= now
+    was_tried = task.attempt > task.interruptions and not _was_cut_short(task)
+    return was_tried and jittered_start(task, task.next_occurrence) <= now
+
+
+def _was_cut_short(task: Task) -> bool:
+    """Whether the last attempt at the current occurrence ended without a result."""
+    return task.expired_claims > 0 or (task.interruptions > 0 and task.last_outcome is OutcomeKind.ABANDONED)
 
 
 def _drop_retry(task: Task, *, now: datetime) -> Transition:

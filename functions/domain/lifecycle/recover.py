@@ -58,6 +58,7 @@ def _retry_expired(task: Task, run: Run, *, now: datetime, expired_claims: int) 
         "next_run_at": now,
         "claim": None,
         "expired_claims": expired_claims,
+        "interruptions": task.interruptions + (run.outcome is OutcomeKind.ABANDONED),
     }
 
 
@@ -95,7 +96,7 @@ def _quarantine(task: Task, run: Run, *, now: datetime) -> Transition:
 def skip_too_long(
     task: Task, start: StartAttempt, *, max_duration: timedelta | None, now: datetime
 ) -> Transition:
-    """Skip the occurrence *start* would attempt: no tick is long enough for it."""
+    """Skip the occurrence *start* would attempt: no tick is long enough, and it must not be cut short."""
     limit_s = max_duration.total_seconds() if max_duration else 0
     summary = (
         f"timeoutSeconds is {task.timeout_seconds:g}, but a tick here has time for "
@@ -142,6 +143,7 @@ def pause_unreadable(task: Task, reason: str, *, now: datetime) -> Transition:
         "claim": None,
         "occurrence": None,
         "attempt": 0,
+        "interruptions": 0,
         "retry_at": None,
         "alert": alert,
         "next_run_at": alert.retry_at,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.harness.chaos.checker import Evidence
 
 SLACK_S = 0.25  # between the moment a caller has gone and the moment the target notices
+CUT = "The tick's time was up"  # what the record of an attempt says that the end of its tick has cut
 TICKING_S = 1.0  # clocks of one machine agree, but a second is allowed for rounding
 
 
@@ -71,6 +72,9 @@ def _judge_repeat(
     failed = any(
         not run["final"] and run["outcome"] in ("failed", "timed_out", "abandoned") for run in records
     )
+    if any(_was_cut(run, [before]) for run in records) and after.attempt > before.attempt:
+        verdict.counts["made again after the end of a tick cut it"] += 1
+        return
     crashed = any(run["outcome"] == "abandoned" for run in records) or not records
     if failed and not crashed and after.attempt > before.attempt:
         verdict.counts["retried after a failure"] += 1
@@ -117,8 +121,17 @@ def _judge_record(
     if run["outcome"] == "abandoned":
         process = calls[0].process if calls else ""
         verdict.counts["attempts abandoned"] += 1
-        if not evidence.excuses.takeover(process, began - 1, ended):
+        if _was_cut(run, calls):
+            verdict.counts["attempts cut by the end of a tick"] += 1
+        elif not evidence.excuses.takeover(process, began - 1, ended):
             verdict.object("abandoned_without_cause", f"{run['taskId']}@{run['occurrence']}#{run['attempt']}")
+
+
+def _was_cut(run: Json, calls: list[Call]) -> bool:
+    """Whether the end of its tick cut the attempt: the record says so, and no answer was out yet."""
+    ended = instant(run["finishedAt"]).timestamp()
+    is_open = any(call.answer != "ok" and call.ended > ended - TICKING_S - SLACK_S for call in calls)
+    return run["outcome"] == "abandoned" and run.get("summary", "").startswith(CUT) and is_open
 
 
 def _instant_text(text: str) -> str:

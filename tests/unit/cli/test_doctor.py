@@ -103,3 +103,11 @@ def test_channels_are_tried_when_asked_and_what_is_off_is_told(scheduler: Schedu
     assert [
         ("warn", "webhook is switched off -> fix it, then scheduler channels enable webhook")
     ] == findings(off)["channels"]
+
+
+def test_timeouts_longer_than_a_tick_are_a_warning(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
+    scheduler("apply", write_tasks({"id": "backup", "timeoutSeconds": 60}, {"id": "short"}))
+
+    texts = [text for _, text in findings(scheduler("doctor", "--json"))["tasks"]]
+
+    assert any("is longer than a tick (22.5 s): backup ->" in text for text in texts)

@@ -71,7 +71,7 @@ async def test_a_worker_runs_what_was_handed_over(world: World, make_task: MakeT
 async def test_a_task_too_long_for_any_worker_is_skipped_with_the_reason(
     world: World, workers: FakeWorkers, make_task: MakeTask
 ) -> None:
-    await world.put(make_task("backup", timeout_seconds=300))
+    await world.put(make_task("backup", timeout_seconds=300, delivery="at_most_once"))
 
     await world.tick(PATIENT)
 
@@ -85,7 +85,7 @@ async def test_without_workers_a_task_too_long_is_skipped_as_before(
     world: World, make_task: MakeTask
 ) -> None:
     world.workers = None
-    await world.put(make_task("backup", timeout_seconds=200))
+    await world.put(make_task("backup", timeout_seconds=200, delivery="at_most_once"))
 
     report = await world.tick(PATIENT)
 

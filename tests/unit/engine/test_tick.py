@@ -421,10 +421,10 @@ async def test_missed_occurrences_are_all_run_in_one_tick_when_asked(
     assert [NOON + n * 5 * MINUTE for n in range(5)] == [job.scheduled_at for job in world.jobs]
 
 
-async def test_a_task_too_long_for_any_tick_is_skipped_with_the_remedy(
+async def test_a_task_that_must_not_be_cut_and_is_too_long_for_any_tick_is_skipped_with_the_remedy(
     world: World, make_task: MakeTask
 ) -> None:
-    await world.put(make_task(timeout_seconds=60))
+    await world.put(make_task(timeout_seconds=60, delivery="at_most_once"))
 
     report = await world.tick(PATIENT)
 
@@ -435,7 +435,7 @@ async def test_a_task_too_long_for_any_tick_is_skipped_with_the_remedy(
 
 async def test_what_no_longer_fits_is_left_for_the_next_tick(world: World, make_task: MakeTask) -> None:
     async def slow(job: Job) -> Outcome:
-        world.clock.at += timedelta(seconds=10)
+        world.clock.at += timedelta(seconds=13)
         return succeeded("Done")
 
     world.work, world.max_concurrency = slow, 1

@@ -14,6 +14,7 @@ from functions.domain.lifecycle.run_records import run_of_skipped_range
 from functions.domain.run import succeeded
 from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask, WriteResult, WriteStatus
 from functions.domain.task import SkippedRange, Task
+from functions.domain.types import Status
 from functions.engine import writer
 from functions.engine.writer import PendingTransition, TickWriter
 from functions.errors import StoreUnavailableError
@@ -112,6 +113,24 @@ async def test_a_claim_that_never_arrived_is_not_ours(store: Forgetful, make_tas
     store.losses = ["request"]
 
     assert [] == await ours.claim(wanted)
+
+
+async def test_a_claim_that_is_applied_after_the_tick_stopped_waiting_is_released(
+    store: Forgetful, make_task: MakeTask
+) -> None:
+    """Left alone it would expire, and be recorded as the death of a process."""
+    await store.write([ConditionalWrite(make_task(), None)])
+    ours = _books(store, "ours")
+    wanted = await _wanted(ours, store)
+    store.losses = ["request"]
+
+    won = await ours.claim([wanted])
+    await store.write([ConditionalWrite.for_changes(*wanted)])  # it was on its way all the time
+    await ours.release_unanswered_claims()
+
+    after = (await _found(store)).task
+    assert ([], Status.RETRYING, 0, None) == (won, after.status, after.attempt, after.claim)
+    assert after.next_run_at == NOON
 
 
 async def test_a_claim_that_somebody_else_won_is_not_ours_whatever_was_lost(

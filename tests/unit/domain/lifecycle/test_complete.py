@@ -221,3 +221,43 @@ def test_a_settlement_never_leaves_the_next_look_in_the_past(claimed: MakeTask) 
 
     assert after.next_run_at is not None
     assert NOON + timedelta(hours=1) <= after.next_run_at
+
+
+CUT = Outcome(OutcomeKind.ABANDONED, "The tick's time was up while it ran")
+
+
+def test_an_attempt_that_is_cut_short_is_made_again_at_once_and_counts_for_no_try(claimed: MakeTask) -> None:
+    task = claimed(retry={"max_attempts": 1}, consecutive_failures=1)
+
+    after, transition = _settled(task, CUT)
+
+    assert (Status.RETRYING, NOON, 1, 1) == (
+        after.status,
+        after.occurrence,
+        after.attempt,
+        after.interruptions,
+    )
+    assert NOON + SECOND == after.next_run_at
+    assert (1, ()) == (after.consecutive_failures, after.alert.pending)
+    assert [(OutcomeKind.ABANDONED, False)] == [(run.outcome, run.final) for run in transition.runs]
+
+
+def test_a_failure_after_a_cut_has_all_its_tries(claimed: MakeTask) -> None:
+    after, _ = _settled(claimed(attempt=3, interruptions=1), BROKEN)
+
+    assert (Status.RETRYING, 3) == (after.status, after.attempt)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        pytest.param({"interruptions": 2, "attempt": 3}, id="for the third time"),
+        pytest.param({"delivery": "at_most_once"}, id="a task that must run once"),
+        pytest.param({"cancel_requested": True}, id="a task that a user cancels"),
+    ],
+)
+def test_an_occurrence_is_over_with_its_last_cut(claimed: MakeTask, state: dict[str, Any]) -> None:
+    after, transition = _settled(claimed(**state), CUT)
+
+    assert (Status.SCHEDULED, 1, 0) == (after.status, after.consecutive_failures, after.interruptions)
+    assert [True] == [run.final for run in transition.runs]

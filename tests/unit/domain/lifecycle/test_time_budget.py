@@ -1,9 +1,11 @@
-"""The order of starting: urgent first, but nothing starves."""
+"""The order of starting: urgent first, but nothing starves; and what an attempt is expected to take."""
 
 from collections.abc import Callable
 from datetime import timedelta
 
-from functions.domain.lifecycle.time_budget import by_priority
+import pytest
+
+from functions.domain.lifecycle.time_budget import Deadline, TimeBudget, by_priority, expected_duration
 from functions.domain.storage import VersionedTask
 from functions.domain.task import Task
 from tests.conftest import NOON
@@ -27,3 +29,51 @@ def test_a_low_task_that_waited_long_enough_goes_before_an_urgent_one(make_task:
 
 def test_equals_go_in_the_order_of_their_ids(make_task: Callable[..., Task]) -> None:
     assert ["a", "b", "c"] == _order(make_task("c"), make_task("a"), make_task("b"))
+
+
+def test_what_a_tick_has_cut_goes_before_everything(make_task: Callable[..., Task]) -> None:
+    cut = make_task("cut", priority="low", interruptions=1)
+
+    assert ["cut", "urgent"] == _order(make_task("urgent", priority="urgent"), cut)
+
+
+def test_of_equals_the_longer_goes_first(make_task: Callable[..., Task]) -> None:
+    """It has room at the begin of a tick only."""
+    tasks = [make_task(name, recent=recent(ms)) for name, ms in (("a", 3_000), ("b", 18_000), ("c", 40))]
+
+    assert ["b", "a", "c"] == _order(*tasks)
+
+
+def recent(*durations_ms: int) -> tuple[str, ...]:
+    return tuple(f"succeeded {ms} 2026-11-20T12:00:00Z" for ms in durations_ms)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "state"),
+    [
+        pytest.param(10.0, {}, id="never ran"),
+        pytest.param(4.0, {"timeout_seconds": 4}, id="never ran, with a short timeout"),
+        pytest.param(20.0, {"delivery": "at_most_once"}, id="never ran, and may run only once"),
+        pytest.param(5.65, {"recent": recent(3_010, 2_950, 9_000, 3_100, 2_990)}, id="one outlier"),
+        pytest.param(14.5, {"recent": recent(100, 9_000)}, id="too few to tell an outlier"),
+        pytest.param(20.0, {"recent": recent(19_000)}, id="never more than the timeout"),
+        pytest.param(20.0, {"recent": (*recent(40), "timed_out 9 2026-11-20T12:00:00Z")}, id="timed out"),
+        pytest.param(20.0, {"recent": recent(40), "interruptions": 1}, id="was cut short"),
+        pytest.param(10.0, {"recent": ("by hand", "")}, id="edited by hand"),
+    ],
+)
+def test_the_expected_duration_of_a_task(
+    make_task: Callable[..., Task], seconds: float, state: dict[str, object]
+) -> None:
+    assert timedelta(seconds=seconds) == expected_duration(make_task(**state))
+
+
+def test_an_attempt_that_may_need_a_whole_tick_starts_early_in_one_only(
+    make_task: Callable[..., Task],
+) -> None:
+    deadline = Deadline(NOON, TimeBudget(timedelta(seconds=18), timedelta(seconds=24)))
+    task = make_task(timeout_seconds=60, interruptions=1)
+
+    fits = [deadline.fits_now(task, NOON + timedelta(seconds=seconds)) for seconds in (0, 3, 4)]
+
+    assert [True, True, False] == fits

@@ -16,6 +16,7 @@ from functions.domain.storage import (
     ConditionalWrite,
     Document,
     DocumentKind,
+    DuePosition,
     OperationCounts,
     QueryResult,
     RunBatch,
@@ -105,9 +106,10 @@ class TickStore(Protocol):
         StoreError: A refusal that trying again will not mend.
     """
 
-    async def fetch_due(self, now: datetime, *, limit: int) -> QueryResult:
+    async def fetch_due(self, now: datetime, *, limit: int, after: DuePosition | None = None) -> QueryResult:
         """Return tasks whose `next_run_at` is not after *now*, earliest first, at most *limit*.
 
+        With *after* only those behind it, in the order of `next_run_at` and id.
         A document that cannot be read as a task is in `QueryResult.invalid` and counts towards *limit*. Such
         documents stay due for ever, so they get at most half of *limit*: tasks behind them are found.
         """
@@ -151,7 +153,12 @@ class ShardedTickStore(TickStore, Protocol):
     """A store whose due tasks can be queried by shard, so that workers do not compete for the same ones."""
 
     async def fetch_due(
-        self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None
+        self,
+        now: datetime,
+        *,
+        limit: int,
+        after: DuePosition | None = None,
+        shards: tuple[int, int] | None = None,
     ) -> QueryResult:
         """As in `TickStore`; only of the shards from the first to the last of *shards*, if it is given.
 

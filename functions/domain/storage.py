@@ -46,6 +46,24 @@ class QueryResult:
 
 
 @dataclass(frozen=True, slots=True)
+class DuePosition:
+    """A place among the due tasks, which are in the order of `next_run_at` and id.
+
+    Attributes:
+        id: Of the task before this place; empty for the place before all tasks of the same instant.
+    """
+
+    at: datetime
+    id: str = ""
+
+    @classmethod
+    def of(cls, task: Task) -> "DuePosition":
+        """The place behind *task*, which is due."""
+        assert task.next_run_at is not None  # what is due has one
+        return cls(task.next_run_at, task.id)
+
+
+@dataclass(frozen=True, slots=True)
 class ConditionalWrite:
     """One conditional write of one task's document.
 

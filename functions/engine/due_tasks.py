@@ -1,18 +1,22 @@
-"""The due tasks of one tick, in the order in which they start: on time first, then what is caught up."""
+"""The due tasks of one tick, in the order in which they start: on time first, then what is caught up.
+
+The query has the longest overdue first. After an outage they are thousands, and fill window after window; so
+a full window of late tasks is put aside, and reading goes on with what has become due lately.
+"""
 
 import logging
 from collections import deque
-from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from functions.domain.lifecycle.time_budget import by_priority
-from functions.domain.storage import VersionedTask
+from functions.domain.storage import DuePosition, QueryResult, VersionedTask
 from functions.engine.report import TickReport
 from functions.interfaces import TickStore
 
 log = logging.getLogger(__name__)
 
 QUERY_LIMIT = 1000  # due tasks read at once
+LATE_AFTER = timedelta(minutes=2)  # a full window of tasks that are all due for longer is put aside
 
 
 class DueTasks:
@@ -21,13 +25,18 @@ class DueTasks:
     Attributes:
         on_time: Tasks to start first, in this order.
         backlog: Tasks that were missed and are caught up, after all that are on time.
-        may_have_more: Whether the store may hold due tasks that were not read yet.
+        may_have_more: Whether the store may hold due tasks, on time or a little late, that were not read.
+        has_late: Whether it may hold others, behind a full window of late ones.
     """
 
     def __init__(self, store: TickStore, report: TickReport) -> None:
         self.on_time: deque[VersionedTask] = deque()
         self.backlog: deque[VersionedTask] = deque()
         self.may_have_more = True
+        self.has_late = False
+        self._behind: DuePosition | None = None  # where the next window begins
+        self._late_behind: DuePosition | None = None  # where the next window of late tasks begins
+        self._late_until: datetime | None = None  # where those end
         self._store = store
         self._report = report
         self._seen_ids: set[str] = set()
@@ -43,7 +52,30 @@ class DueTasks:
         Raises:
             StoreError: The store refused, or could not be reached.
         """
-        result = await self._store.fetch_due(now, limit=QUERY_LIMIT)
+        result = await self._store.fetch_due(now, limit=QUERY_LIMIT, after=self._behind)
+        tasks = self._note_new(result)
+        self.may_have_more = _is_full(result)
+        if self.may_have_more:
+            last = DuePosition.of(result.tasks[-1].task)
+            if self._behind is None and last.at < now - LATE_AFTER:
+                self.has_late, self._late_behind, self._late_until = True, last, now - LATE_AFTER
+                self._behind = DuePosition(now - LATE_AFTER)
+                self.backlog.extend(by_priority(tasks, now=now))
+                return
+            self._behind = last
+        self.on_time.extend(by_priority(tasks, now=now))
+
+    async def fetch_late(self, *, now: datetime) -> None:
+        """Read the next window of those that are late, for the backlog; errors as of `fetch`."""
+        assert self._late_until is not None  # there are late tasks
+        result = await self._store.fetch_due(self._late_until, limit=QUERY_LIMIT, after=self._late_behind)
+        self.backlog.extend(by_priority(self._note_new(result), now=now))
+        self.has_late = _is_full(result)
+        if self.has_late:
+            self._late_behind = DuePosition.of(result.tasks[-1].task)
+
+    def _note_new(self, result: QueryResult) -> list[VersionedTask]:
+        """Count what *result* has that was not read before, and return the tasks of it."""
         invalid = [one for one in result.invalid if one.id not in self._seen_ids]
         for one in invalid:
             log.warning("task_unreadable", extra={"task_id": one.id, "reason": one.reason})
@@ -54,9 +86,9 @@ class DueTasks:
         self._report.oldest_due_at = min((at for at in due_at if at is not None), default=None)
         self._report.due += len(tasks) + len(invalid)
         self._report.unreadable += len(invalid)
-        self.on_time.extend(by_priority(tasks, now=now))
-        self.may_have_more = bool(tasks) and _is_full(result.tasks, result.invalid)
+        return tasks
 
 
-def _is_full(*parts: Sequence[object]) -> bool:
-    return sum(len(part) for part in parts) >= QUERY_LIMIT
+def _is_full(result: QueryResult) -> bool:
+    """Whether there may be more behind *result*. A window without a single task shows no way on."""
+    return bool(result.tasks) and len(result.tasks) + len(result.invalid) >= QUERY_LIMIT

@@ -20,6 +20,7 @@ class TickReport:
         retrying: Attempts that failed and will be made again.
         skipped: Occurrences recorded as skipped.
         postponed: Due tasks left for the next tick, for want of time.
+        has_backlog: Whether there were more due tasks than were read; they count as nothing else.
         lost_claims: Tasks that another tick claimed, or a user changed, before this one could.
         handed_off: Messages to workers, about long tasks and about a backlog.
         lost_notices: Notifications that reached nobody and never will.
@@ -36,6 +37,7 @@ class TickReport:
     retrying: int = 0
     skipped: int = 0
     postponed: int = 0
+    has_backlog: bool = False
     lost_claims: int = 0
     unreadable: int = 0
     handed_off: int = 0
@@ -77,5 +79,6 @@ class TickReport:
             "handedOff": self.handed_off,
             "publishFailures": self.publish_failures,
             "lostNotices": self.lost_notices,
+            "backlog": self.has_backlog,
         }
         return figures | {name: number for name, number in rare.items() if number}

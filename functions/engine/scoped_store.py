@@ -5,7 +5,14 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 
 from functions.domain.run import Run
-from functions.domain.storage import ConditionalWrite, OperationCounts, QueryResult, RunBatch, WriteResult
+from functions.domain.storage import (
+    ConditionalWrite,
+    DuePosition,
+    OperationCounts,
+    QueryResult,
+    RunBatch,
+    WriteResult,
+)
 from functions.interfaces import ShardedTickStore, TickStore
 
 
@@ -16,8 +23,8 @@ class TaskSubsetStore:
         self._store = store
         self._ids = tuple(ids)
 
-    async def fetch_due(self, now: datetime, *, limit: int) -> QueryResult:
-        """Return those of the tasks that are due."""
+    async def fetch_due(self, now: datetime, *, limit: int, after: DuePosition | None = None) -> QueryResult:
+        """Return those of the tasks that are due. They are few, and all in one window."""
         result = await self._store.get_tasks(self._ids[:limit])
         tasks = (one for one in result.tasks if one.task.next_run_at and one.task.next_run_at <= now)
         return QueryResult(tuple(tasks), result.invalid)
@@ -53,6 +60,6 @@ class ShardRangeStore(TaskSubsetStore):
         self._sharded = store
         self._shards = shards
 
-    async def fetch_due(self, now: datetime, *, limit: int) -> QueryResult:
+    async def fetch_due(self, now: datetime, *, limit: int, after: DuePosition | None = None) -> QueryResult:
         """Return those of the shards' tasks that are due."""
-        return await self._sharded.fetch_due(now, limit=limit, shards=self._shards)
+        return await self._sharded.fetch_due(now, limit=limit, after=after, shards=self._shards)

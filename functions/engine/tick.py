@@ -154,6 +154,7 @@ class _Tick:
             await self._writer.release_unanswered_claims()
         self.report.started = self._executor.started
         self.report.postponed += self._due.waiting + len(still_due)
+        self.report.has_backlog = self._due.may_have_more or self._due.has_late
 
     def raise_failure(self) -> None:
         """Raise the store's failure that ended the start of due tasks, if there was one."""
@@ -185,6 +186,13 @@ class _Tick:
         if self._due.backlog and self._backlog_until is None:
             self._backlog_until = self.deadline.catch_up_deadline(self._clock())
         await self._process_queue(self._due.backlog, is_backlog=True, until=self._backlog_until)
+        while (
+            self._due.has_late
+            and not self._due.backlog
+            and self._has_time_to_start(until=self._backlog_until)
+        ):
+            await self._due.fetch_late(now=self._clock())
+            await self._process_queue(self._due.backlog, is_backlog=True, until=self._backlog_until)
 
     async def _process_batch(self, tasks: Sequence[VersionedTask], *, is_backlog: bool) -> None:
         """Take *tasks* through the steps from the decision to the start of their attempts."""
@@ -305,6 +313,7 @@ class _Tick:
         if self._failure is not None or self._dependencies.is_shutting_down():
             return
         due = self._due
-        backlog = bool(due.may_have_more or due.on_time or due.backlog or self.report.postponed)
+        unread = due.may_have_more or due.has_late
+        backlog = bool(unread or due.on_time or due.backlog or self.report.postponed)
         self.report.postponed += self._handoff.pending
         self.report.handed_off = await self._handoff.submit(backlog=backlog, answer_by=self._respond_by)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from functions.domain.storage import WriteStatus
+from functions.domain.storage import DuePosition, WriteStatus
 from functions.domain.task import Task
 from functions.domain.types import FIRST_INSTANT, LAST_INSTANT
 from functions.interfaces import Store
@@ -58,6 +58,22 @@ async def test_the_limit_leaves_out_the_latest(store: Store, make_task: MakeTask
     )
 
     assert ["t0", "t1", "t2"] == ids(await store.fetch_due(NOON + timedelta(hours=1), limit=3))
+
+
+async def test_reading_goes_on_behind_a_position(store: Store, make_task: MakeTask) -> None:
+    later = NOON + MICROSECOND
+    await create(store, *(make_task(name, next_run_at=NOON) for name in ("a", "b", "c")))
+    await create(
+        store, make_task("a0", next_run_at=later), make_task("future", next_run_at=NOON + timedelta(hours=1))
+    )
+
+    first = await store.fetch_due(later, limit=2)
+    after = DuePosition.of(first.tasks[-1].task)
+    rest = await store.fetch_due(later, limit=9, after=after)
+
+    assert (["a", "b"], ["c", "a0"]) == (ids(first), ids(rest))
+    assert ["a0"] == ids(await store.fetch_due(later, limit=9, after=DuePosition(later)))
+    assert [] == ids(await store.fetch_due(later, limit=9, after=DuePosition(later, "a0")))
 
 
 async def test_the_first_and_the_last_instant_are_kept(store: Store, make_task: MakeTask) -> None:

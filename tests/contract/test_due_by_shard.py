@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from functions.domain.storage import DuePosition
 from functions.domain.task import SHARDS, Task
 from functions.interfaces import Store
 from tests.conftest import NOON
@@ -76,3 +77,11 @@ async def test_a_document_nobody_can_read_hides_nothing_from_a_worker(
     await create(store, make_task("fine", shard=7))
 
     assert ["fine"] == ids(await store.fetch_due(NOON, limit=10, shards=(7, 7)))
+
+
+async def test_reading_by_shard_goes_on_behind_a_position(store: Store, make_task: MakeTask) -> None:
+    await create(store, *(make_task(f"t{n}", next_run_at=NOON, shard=n * 10) for n in range(6)))
+
+    found = await store.fetch_due(NOON, limit=9, shards=(10, 60), after=DuePosition(NOON, "t2"))
+
+    assert ["t3", "t4", "t5"] == ids(found)

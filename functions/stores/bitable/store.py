@@ -12,6 +12,7 @@ from functions.domain.storage import (
     ConditionalWrite,
     Document,
     DocumentKind,
+    DuePosition,
     QueryResult,
     RunBatch,
     StoreStats,
@@ -147,7 +148,12 @@ class BitableStore(MeteredStore):
         self._pruner = Pruner(self._run_table, self._document_table)
 
     async def fetch_due(
-        self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None
+        self,
+        now: datetime,
+        *,
+        limit: int,
+        after: DuePosition | None = None,
+        shards: tuple[int, int] | None = None,
     ) -> QueryResult:
         """Tasks whose next look has come, earliest first. Edits made by hand are imported first.
 
@@ -158,7 +164,7 @@ class BitableStore(MeteredStore):
             if not await self._lease.acquire(now):
                 return QueryResult(())
             async with self._task_lock.acquire():
-                found, accepted = await self._fetch_due(now, limit, shards)
+                found, accepted = await self._fetch_due(now, limit, after, shards)
         add_operations(writes=accepted)
         return found
 
@@ -272,21 +278,21 @@ class BitableStore(MeteredStore):
         await self._client.close()
 
     async def _fetch_due(
-        self, now: datetime, limit: int, shards: tuple[int, int] | None
+        self, now: datetime, limit: int, after: DuePosition | None, shards: tuple[int, int] | None
     ) -> tuple[QueryResult, int]:
         snapshot = await self._task_table.fetch_due(now)
         await self._pruner.prune_sometimes(now)
-        after, runs, changes = await self._task_table.import_edits(snapshot, now)
+        imported, runs, changes = await self._task_table.import_edits(snapshot, now)
         for start in range(0, len(runs), RUNS_PER_BATCH):
             some = tuple(runs[start : start + RUNS_PER_BATCH])
             await self._run_table.save(RunBatch(f"edit-{self._new_id()}.1", now, some))
         doubtful = await self._task_table.write_updates(changes)
-        certain = {name: row for name, row in after.rows.items() if row.row_id not in doubtful}
+        certain = {name: row for name, row in imported.rows.items() if row.row_id not in doubtful}
         if changes:
             self._page_snapshot.clear()
         return queries.fetch_due(
-            EditableTasks(certain), now, limit, shards
-        ), after.last_revision - snapshot.tasks.last_revision
+            EditableTasks(certain), now, limit, after, shards
+        ), imported.last_revision - snapshot.tasks.last_revision
 
     async def _apply_document_changes(
         self, documents: Sequence[Document], change: Callable[[], Awaitable[list[WriteResult]]]

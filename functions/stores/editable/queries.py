@@ -7,6 +7,7 @@ from typing import Any
 from functions.domain.run import Run
 from functions.domain.storage import (
     ConditionalWrite,
+    DuePosition,
     InvalidDocument,
     QueryResult,
     StoreStats,
@@ -29,8 +30,14 @@ ACTIVE_STATUSES = (Status.SCHEDULED, Status.RUNNING, Status.RETRYING)
 MAX_EDIT_AGE = timedelta(hours=1)  # an edit counts from when it was saved, if that is not longer ago
 
 
-def fetch_due(tasks: EditableTasks, now: datetime, limit: int, shards: tuple[int, int] | None) -> QueryResult:
-    """Tasks to look at by *now*, earliest first; of *shards* alone (first and last), if they are given.
+def fetch_due(
+    tasks: EditableTasks,
+    now: datetime,
+    limit: int,
+    after: DuePosition | None,
+    shards: tuple[int, int] | None,
+) -> QueryResult:
+    """Tasks to look at by *now*, earliest first; those behind *after*, of *shards* (first and last) alone.
 
     Unreadable ones stay due until they are repaired. At most half of *limit* is theirs, so that they
     never hide the readable ones behind them.
@@ -40,7 +47,9 @@ def fetch_due(tasks: EditableTasks, now: datetime, limit: int, shards: tuple[int
     waiting = ((row.due_at, row.task_id, row) for row in tasks.rows.values() if row.due_at is not None)
     found: list[VersionedTask] = []
     broken: list[InvalidDocument] = []
-    for _, _, row in sorted(one for one in waiting if one[0] <= now):
+    start = None if after is None else (after.at, after.id)
+    due = (one for one in waiting if one[0] <= now and (start is None or one[:2] > start))
+    for _, _, row in sorted(due, key=lambda one: one[:2]):
         match row.versioned:
             case VersionedTask() as stored if shards is None or shards[0] <= stored.task.shard <= shards[1]:
                 found.append(stored)

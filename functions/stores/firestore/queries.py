@@ -75,6 +75,12 @@ def due_query(collection: str, now: datetime, *, shards: Sequence[int] = ()) -> 
     return _build_query(collection, filters, ("nextRunAt", "ASCENDING"), ("__name__", "ASCENDING"))
 
 
+def start_at_due(query: Query, at: datetime, path: str | None) -> None:
+    """Let a `due_query` begin behind the document *path*, which is due *at*; None: with all due then."""
+    values = [Value(timestamp_value=at), *([Value(reference_value=path)] if path else [])]
+    query.start_at = Cursor(values=values, before=path is None)
+
+
 def chunk_shards(shards: tuple[int, int]) -> list[list[int]]:
     """The shards from the first to the last of *shards*, as many at a time as one query may name."""
     first, last = shards

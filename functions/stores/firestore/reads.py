@@ -16,7 +16,7 @@ from google.cloud.firestore_v1.types import (
 )
 from google.protobuf.wrappers_pb2 import Int32Value
 
-from functions.domain.storage import InvalidDocument, TaskFilter, VersionedTask
+from functions.domain.storage import DuePosition, InvalidDocument, TaskFilter, VersionedTask
 from functions.stores.firestore import queries
 from functions.stores.firestore.client import CallOptions, FirestoreConnection
 from functions.stores.firestore.codec import RawDocument, decode_task, id_of
@@ -86,13 +86,16 @@ class FirestoreReader:
         return number
 
     def iter_due(
-        self, now: datetime, *, limit: int, shards: Sequence[int] = ()
+        self, now: datetime, *, limit: int, after: DuePosition | None = None, shards: Sequence[int] = ()
     ) -> AsyncGenerator[list[VersionedTask | InvalidDocument], None]:
         """Tasks whose next look has come, earliest first, *limit* at a time; not without end.
 
         Read as they come: all documents together take as much memory again as their tasks.
         """
         query = queries.due_query(self._paths.task_collection, now, shards=shards)
+        if after is not None:
+            path = self._paths.task_path(after.id) if after.id else None
+            queries.start_at_due(query, after.at, path)
         return self._iter_pages(query, limit, decode_task, max_documents=limit + MAX_INVALID_SKIPPED)
 
     def iter_tasks(self, which: TaskFilter, *, after: str, limit: int) -> DocumentPages:

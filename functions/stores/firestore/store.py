@@ -11,6 +11,7 @@ from functions.domain.storage import (
     ConditionalWrite,
     Document,
     DocumentKind,
+    DuePosition,
     InvalidDocument,
     QueryResult,
     RunBatch,
@@ -71,7 +72,12 @@ class FirestoreStore(CountingStore):
         self._reader = FirestoreReader(self._connection, self._paths)
 
     async def fetch_due(
-        self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None
+        self,
+        now: datetime,
+        *,
+        limit: int,
+        after: DuePosition | None = None,
+        shards: tuple[int, int] | None = None,
     ) -> QueryResult:
         """Tasks whose next look has come: one query over one field, which needs no composite index.
 
@@ -79,16 +85,18 @@ class FirestoreStore(CountingStore):
         the readable ones behind them. By *shards* it is one query for each 30 of them.
         """
         if shards is None:
-            return await self._fetch_due(now, limit, ())
-        found = [await self._fetch_due(now, limit, some) for some in queries.chunk_shards(shards)]
+            return await self._fetch_due(now, limit, after, ())
+        found = [await self._fetch_due(now, limit, after, some) for some in queries.chunk_shards(shards)]
         tasks = sorted((one for each in found for one in each.tasks), key=_next_run_order)
         broken = [one for each in found for one in each.invalid]
         return QueryResult(tuple(tasks[:limit]), tuple(broken[: max(0, limit - len(tasks))]))
 
-    async def _fetch_due(self, now: datetime, limit: int, shards: Sequence[int]) -> QueryResult:
+    async def _fetch_due(
+        self, now: datetime, limit: int, after: DuePosition | None, shards: Sequence[int]
+    ) -> QueryResult:
         tasks: list[VersionedTask] = []
         broken: list[InvalidDocument] = []
-        due_pages = self._reader.iter_due(now, limit=limit, shards=shards)
+        due_pages = self._reader.iter_due(now, limit=limit, after=after, shards=shards)
         async with self._connection.limit_read_time(), aclosing(due_pages) as pages:
             while len(tasks) + min(len(broken), limit // 2) < limit and (page := await anext(pages, None)):
                 tasks += [one for one in page if isinstance(one, VersionedTask)]

@@ -12,6 +12,7 @@ from functions.domain.storage import (
     ConditionalWrite,
     Document,
     DocumentKind,
+    DuePosition,
     QueryResult,
     RunBatch,
     StoreStats,
@@ -55,10 +56,15 @@ class JsonStore(MeteredStore):
         self._run_log = RunLog(place)
 
     async def fetch_due(
-        self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None
+        self,
+        now: datetime,
+        *,
+        limit: int,
+        after: DuePosition | None = None,
+        shards: tuple[int, int] | None = None,
     ) -> QueryResult:
         """Tasks whose next look has come, earliest first. Edits made by hand are imported first."""
-        found, accepted = await self._thread.run(partial(self._fetch_due, now, limit, shards))
+        found, accepted = await self._thread.run(partial(self._fetch_due, now, limit, after, shards))
         add_operations(writes=accepted)
         return found
 
@@ -159,7 +165,7 @@ class JsonStore(MeteredStore):
             return change()
 
     def _fetch_due(
-        self, now: datetime, limit: int, shards: tuple[int, int] | None
+        self, now: datetime, limit: int, after: DuePosition | None, shards: tuple[int, int] | None
     ) -> tuple[QueryResult, int]:
         known = self._task_files.load()
         accepted = 0
@@ -167,7 +173,7 @@ class JsonStore(MeteredStore):
             with self._hold_lock():
                 accepted = self._import_edits(now)
             known = self._task_files.load()
-        return tasks.fetch_due(known, now, limit, shards), accepted
+        return tasks.fetch_due(known, now, limit, after, shards), accepted
 
     def _import_edits(self, now: datetime) -> int:
         """Import edits made by hand; return how many tasks changed."""

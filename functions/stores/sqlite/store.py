@@ -12,6 +12,7 @@ from functions.domain.storage import (
     ConditionalWrite,
     Document,
     DocumentKind,
+    DuePosition,
     QueryResult,
     RunBatch,
     StoreStats,
@@ -59,11 +60,16 @@ class SqliteStore(MeteredStore):
         )
 
     async def fetch_due(
-        self, now: datetime, *, limit: int, shards: tuple[int, int] | None = None
+        self,
+        now: datetime,
+        *,
+        limit: int,
+        after: DuePosition | None = None,
+        shards: tuple[int, int] | None = None,
     ) -> QueryResult:
         """Tasks whose next look has come, earliest first; see `tasks.fetch_due` for unreadable ones."""
         return await self._connection.run(
-            lambda connection: task_sql.fetch_due(connection, now, limit, shards)
+            lambda connection: task_sql.fetch_due(connection, now, limit, after, shards)
         )
 
     async def get_tasks(self, ids: Sequence[str]) -> QueryResult:

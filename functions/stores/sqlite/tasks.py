@@ -11,6 +11,7 @@ from typing import Any
 
 from functions.domain.storage import (
     ConditionalWrite,
+    DuePosition,
     InvalidDocument,
     QueryResult,
     StoreStats,
@@ -24,14 +25,17 @@ from functions.stores.codec import decode_task, encode_model, from_microseconds,
 from functions.stores.sqlite.schema import MAX_INVALID_SKIPPED, REVISION_BITS
 
 SELECT_DUE = """
-    SELECT id, rev, doc FROM tasks WHERE next_run_at <= ? ORDER BY next_run_at, id LIMIT ?
+    SELECT id, rev, doc FROM tasks
+    WHERE next_run_at BETWEEN :from AND :until AND (next_run_at > :from OR id > :after)
+    ORDER BY next_run_at, id LIMIT :limit
 """
 # A document does not hold fields at their default. A document that is not JSON has no shard.
 SELECT_DUE_IN_SHARDS = """
     SELECT id, rev, doc FROM tasks
-    WHERE next_run_at <= ?
-      AND CASE WHEN json_valid(doc) THEN coalesce(json_extract(doc, '$.shard'), 0) END BETWEEN ? AND ?
-    ORDER BY next_run_at, id LIMIT ?
+    WHERE next_run_at BETWEEN :from AND :until AND (next_run_at > :from OR id > :after)
+      AND CASE WHEN json_valid(doc) THEN coalesce(json_extract(doc, '$.shard'), 0) END
+        BETWEEN :first_shard AND :last_shard
+    ORDER BY next_run_at, id LIMIT :limit
 """
 SELECT_TASKS = """
     SELECT id, rev, doc FROM tasks WHERE id IN (SELECT value FROM json_each(?))
@@ -76,15 +80,20 @@ UPDATE_TASKS = """
     ) AS changed
     WHERE tasks.id = changed.id AND tasks.rev = changed.expected
 """
+FIRST_DUE = -(2**63)  # the least that the column holds
 KNOWN_FIELDS = json.dumps({field.alias or name: None for name, field in Task.model_fields.items()})
 SELECT_REVISIONS = "SELECT id, rev FROM tasks WHERE id IN (SELECT value FROM json_each(?))"
 DELETE_TASK = "DELETE FROM tasks WHERE id = ? AND rev = ?"
 
 
 def fetch_due(
-    connection: sqlite3.Connection, now: datetime, limit: int, shards: tuple[int, int] | None = None
+    connection: sqlite3.Connection,
+    now: datetime,
+    limit: int,
+    after: DuePosition | None,
+    shards: tuple[int, int] | None,
 ) -> QueryResult:
-    """Tasks to look at by *now*, earliest first; of *shards* alone (first and last), if they are given.
+    """Tasks to look at by *now*, earliest first; those behind *after*, of *shards* (first and last) alone.
 
     Unreadable documents stay due for ever. At most half of *limit* is theirs, so that they never hide
     the readable ones behind them; up to `MAX_INVALID_SKIPPED` are passed over on the way.
@@ -93,10 +102,16 @@ def fetch_due(
         return QueryResult(())
     tasks: list[VersionedTask] = []
     broken: list[InvalidDocument] = []
-    query, between = (SELECT_DUE, ()) if shards is None else (SELECT_DUE_IN_SHARDS, shards)
-    with closing(
-        connection.execute(query, (to_microseconds(now), *between, limit + MAX_INVALID_SKIPPED))
-    ) as rows:
+    first_shard, last_shard = shards or (0, 0)
+    values = {
+        "from": FIRST_DUE if after is None else to_microseconds(after.at),
+        "after": "" if after is None else after.id,
+        "until": to_microseconds(now),
+        "first_shard": first_shard,
+        "last_shard": last_shard,
+        "limit": limit + MAX_INVALID_SKIPPED,
+    }
+    with closing(connection.execute(SELECT_DUE if shards is None else SELECT_DUE_IN_SHARDS, values)) as rows:
         for row in rows:
             match decode_task(*row):
                 case VersionedTask() as stored:

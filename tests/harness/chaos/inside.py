@@ -12,7 +12,14 @@ from typing import Any
 from functions.app.application import App
 from functions.config.settings import Settings
 from functions.domain.alerts.model import Notification
-from functions.domain.storage import ConditionalWrite, QueryResult, RunBatch, WriteResult, WriteStatus
+from functions.domain.storage import (
+    ConditionalWrite,
+    DuePosition,
+    QueryResult,
+    RunBatch,
+    WriteResult,
+    WriteStatus,
+)
 from functions.errors import StoreUnavailableError
 from functions.http_client.client import HttpClient
 from functions.http_client.httpx import httpx
@@ -60,10 +67,10 @@ class ChaosStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    async def fetch_due(self, now: datetime, *, limit: int) -> QueryResult:
+    async def fetch_due(self, now: datetime, *, limit: int, after: DuePosition | None = None) -> QueryResult:
         if self._orders.drawn(self._orders.odds().get("before", 0)):
             raise StoreUnavailableError("chaos: no connection")
-        found: QueryResult = await self._inner.fetch_due(now, limit=limit)
+        found: QueryResult = await self._inner.fetch_due(now, limit=limit, after=after)
         if found.tasks:
             self._orders.reach("after_query")
         return found

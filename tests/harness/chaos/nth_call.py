@@ -11,7 +11,7 @@ from typing import Any
 from functions.domain.alerts.model import Notification
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Outcome, failed, succeeded
-from functions.domain.storage import ConditionalWrite, RunBatch, WriteResult, WriteStatus
+from functions.domain.storage import ConditionalWrite, DuePosition, RunBatch, WriteResult, WriteStatus
 from functions.domain.task import Job, TaskSpec
 from functions.domain.types import format_instant
 from functions.engine.tick import tick
@@ -48,8 +48,8 @@ class FailingStore:
     def count_operations(self) -> Any:
         return self._inner.count_operations()
 
-    async def fetch_due(self, now: datetime, *, limit: int) -> Any:
-        return await self._call("fetch_due", lambda: self._inner.fetch_due(now, limit=limit), 0)
+    async def fetch_due(self, now: datetime, *, limit: int, after: DuePosition | None = None) -> Any:
+        return await self._call("fetch_due", lambda: self._inner.fetch_due(now, limit=limit, after=after), 0)
 
     async def get_tasks(self, ids: Sequence[str]) -> Any:
         return await self._call("get_tasks", lambda: self._inner.get_tasks(ids), 0)

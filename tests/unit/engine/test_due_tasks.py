@@ -1,6 +1,8 @@
 """The queues of one tick: what is read from the store, in which order, and what the report learns of it."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -53,3 +55,56 @@ async def test_a_task_in_two_windows_is_queued_once(
     due, report = await read_all(tmp_path, *(make_task(f"t{n}", next_run_at=NOON) for n in range(2)))
 
     assert (2, 2) == (report.due, due.waiting)
+
+
+async def test_late_tasks_by_the_thousand_do_not_hide_what_is_on_time(
+    tmp_path: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due_tasks, "QUERY_LIMIT", 3)
+    late = [make_task(f"late{n}", next_run_at=NOON - 60 * MINUTE) for n in range(10)]
+
+    due, report = await read_all(tmp_path, *late, make_task("fresh", next_run_at=NOON))
+
+    assert ["fresh"] == [stored.task.id for stored in due.on_time]
+    assert (3, True, 4) == (len(due.backlog), due.has_late, report.due)
+
+
+async def test_late_tasks_are_read_a_window_at_a_time_up_to_the_last(
+    tmp_path: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due_tasks, "QUERY_LIMIT", 3)
+    store = SqliteStore(str(tmp_path / "due.db"))
+    late = [make_task(f"late{n}", next_run_at=NOON - 60 * MINUTE) for n in range(7)]
+    await store.write([ConditionalWrite(task, None) for task in late])
+    due = DueTasks(store, TickReport())
+
+    windows = []
+    while due.may_have_more:
+        await due.fetch(now=NOON)
+    while due.has_late:
+        await due.fetch_late(now=NOON)
+        windows.append(len(due.backlog))
+
+    assert ([6, 7], 0) == (windows, len(due.on_time))
+    await store.close()
+
+
+async def test_documents_that_cannot_be_read_do_not_end_the_reading(
+    tmp_path: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due_tasks, "QUERY_LIMIT", 4)
+    path = str(tmp_path / "due.db")
+    store = SqliteStore(path)
+    tasks = [make_task(f"t{n}", next_run_at=NOON - 60 * MINUTE) for n in range(12)]
+    await store.write([ConditionalWrite(task, None) for task in tasks])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE tasks SET doc = '{' WHERE id IN ('t0', 't1', 't10', 't11', 't2')")
+    due = DueTasks(store, TickReport())
+
+    while due.may_have_more:
+        await due.fetch(now=NOON)
+    while due.has_late:
+        await due.fetch_late(now=NOON)
+
+    assert {f"t{n}" for n in range(3, 10)} == {stored.task.id for stored in due.backlog}
+    await store.close()

@@ -237,7 +237,7 @@ REPORT_LABELS = {
     "unreadable": "unreadable",
     "lostNotices": "notices that reached nobody",
 }
-FAILURE_FIELDS = ("failed", "retrying", "unreadable", "lostNotices")
+FAILURE_FIELDS = ("failed", "retrying", "unreadable", "unwritten", "lostNotices")
 
 
 async def run_tick(context: CliContext) -> int:

@@ -8,8 +8,10 @@ import logging
 from collections import deque
 from datetime import datetime, timedelta
 
+from functions.domain.lifecycle.fair_slots import find_slow
 from functions.domain.lifecycle.time_budget import by_priority
 from functions.domain.storage import DuePosition, QueryResult, VersionedTask
+from functions.domain.types import OutcomeKind
 from functions.engine.report import TickReport
 from functions.interfaces import TickStore
 
@@ -25,6 +27,7 @@ class DueTasks:
     Attributes:
         on_time: Tasks to start first, in this order.
         backlog: Tasks that were missed and are caught up, after all that are on time.
+        slow: The ids of those that are likely to hang: see `find_slow`.
         may_have_more: Whether the store may hold due tasks, on time or a little late, that were not read.
         has_late: Whether it may hold others, behind a full window of late ones.
     """
@@ -40,6 +43,7 @@ class DueTasks:
         self._store = store
         self._report = report
         self._seen_ids: set[str] = set()
+        self.slow: set[str] = set()
 
     @property
     def waiting(self) -> int:
@@ -86,6 +90,8 @@ class DueTasks:
         self._report.oldest_due_at = min((at for at in due_at if at is not None), default=None)
         self._report.due += len(tasks) + len(invalid)
         self._report.unreadable += len(invalid)
+        if any(stored.task.last_outcome is OutcomeKind.TIMED_OUT for stored in tasks):
+            self.slow |= find_slow(tasks)
         return tasks
 
 

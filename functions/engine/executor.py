@@ -92,6 +92,11 @@ class Executor:
         return len(self._attempts)
 
     @property
+    def running_ids(self) -> list[str]:
+        """The ids of the tasks whose attempts run now, or wait for a slot."""
+        return list(self._attempts)
+
+    @property
     def capacity(self) -> int:
         """How many more tasks may be claimed and started now."""
         ahead = 0 if self._waits_in_vain else min(self._limit // 2, self._ended)

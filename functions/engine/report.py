@@ -20,6 +20,8 @@ class TickReport:
         retrying: Attempts that failed and will be made again.
         skipped: Occurrences recorded as skipped.
         postponed: Due tasks left for the next tick, for want of time.
+        unwritten: Results that the store did not take. They are in no other figure: the claims expire, and a
+            later tick writes what was recorded of them, or repeats the attempts.
         has_backlog: Whether there were more due tasks than were read; they count as nothing else.
         lost_claims: Tasks that another tick claimed, or a user changed, before this one could.
         handed_off: Messages to workers, about long tasks and about a backlog.
@@ -37,6 +39,7 @@ class TickReport:
     retrying: int = 0
     skipped: int = 0
     postponed: int = 0
+    unwritten: int = 0
     has_backlog: bool = False
     lost_claims: int = 0
     unreadable: int = 0
@@ -61,7 +64,7 @@ class TickReport:
     def as_json(self) -> dict[str, Any]:
         """Return the report as the caller of the function gets it."""
         figures = {
-            "status": "ok",
+            "status": "degraded" if self.unwritten else "ok",
             "due": self.due,
             "started": self.started,
             "succeeded": self.succeeded,
@@ -76,6 +79,7 @@ class TickReport:
         }
         rare = {
             "unreadable": self.unreadable,
+            "unwritten": self.unwritten,
             "handedOff": self.handed_off,
             "publishFailures": self.publish_failures,
             "lostNotices": self.lost_notices,

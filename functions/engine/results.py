@@ -89,6 +89,9 @@ class Results:
         due_again: list[VersionedTask] = []
         credit_notifications = []
         for item, after in zip(transitions, await self._writer.apply(transitions), strict=True):
+            if after is None and item.task.task.id in self._writer.unwritten:
+                self._report.unwritten += 1  # and nothing else: a later tick counts what it makes of it
+                continue
             if after is None and item.recompute is None:
                 self._report.lost_claims += 1
                 continue

@@ -18,6 +18,7 @@ from functions.domain.lifecycle.decide import (
     release_claim,
     time_left,
 )
+from functions.domain.lifecycle.fair_slots import take_fairly
 from functions.domain.lifecycle.recover import pause_unreadable, skip_too_long
 from functions.domain.lifecycle.time_budget import Deadline, TimeBudget
 from functions.domain.storage import VersionedTask
@@ -172,7 +173,8 @@ class _Tick:
     ) -> None:
         """Start the tasks of *queue* as there is capacity, while there is time; leave the rest in it."""
         while queue and self._has_time_to_start(until=until):
-            tasks = [queue.popleft() for _ in range(min(len(queue), self._executor.capacity))]
+            if not (tasks := self._take(queue)) and self._executor.capacity:
+                return  # only slow tasks are left, which have their share
             batches = (tasks[start : start + BATCH_SIZE] for start in range(0, len(tasks), BATCH_SIZE))
             processed = (self._process_batch(batch, is_backlog=is_backlog) for batch in batches)
             for failure in await asyncio.gather(*processed, return_exceptions=True):
@@ -180,6 +182,20 @@ class _Tick:
                     raise failure
             wanted = min(len(queue), max(1, self._dependencies.max_concurrency // 4))
             await self._executor.wait_for_capacity(wanted, within_s=POLL_S)
+
+    def _take(self, queue: deque[VersionedTask]) -> list[VersionedTask]:
+        """Take as many tasks out of *queue* as may start now."""
+        capacity = self._executor.capacity
+        if not self._due.slow:
+            return [queue.popleft() for _ in range(min(len(queue), capacity))]
+        return take_fairly(
+            queue,
+            self._due.slow,
+            capacity=capacity,
+            slots=self._dependencies.max_concurrency,
+            running=self._executor.running_ids,
+            others_wait=self._due.may_have_more,
+        )
 
     async def _process_backlog(self) -> None:
         """Start what was missed, after all that is on time; within its share of the tick."""

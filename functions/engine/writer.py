@@ -58,6 +58,7 @@ class TickWriter:
         deadline: When trying ends, because a caller waits for the tick's answer; None means never.
 
     Attributes:
+        unwritten: The ids of tasks whose transitions the store did not take until the deadline.
         unanswered_claims: Tasks, as claimed, by id: the store did not answer and, when read again, did not
             have the claim. It may still get it, for an attempt that nobody makes.
     """
@@ -76,6 +77,7 @@ class TickWriter:
         self._deadline = deadline
         self._batch_numbers = count(1)
         self._claim_numbers = count(1)
+        self.unwritten: set[str] = set()
         self.unanswered_claims: dict[str, Task] = {}
 
     def new_claim_token(self) -> str:
@@ -147,6 +149,7 @@ class TickWriter:
             if not remaining:
                 return applied
         log.error("settlements_not_written", extra={"count": len(remaining)})
+        self.unwritten |= {item.task.task.id for item in remaining.values()}
         return applied
 
     async def _apply_once(

@@ -20,6 +20,7 @@ REPORT_COUNTERS = {
     "postponed": "due tasks postponed for lack of time",
     "lostClaims": "claims lost to another tick",
     "unreadable": "documents that could not be read",
+    "unwritten": "results that the store did not take",
     "handedOff": "messages to workers",
     "publishFailures": "events lost",
     "lostNotices": "notices that reached nobody",

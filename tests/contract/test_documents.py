@@ -86,6 +86,7 @@ FULL = Task(
     claim=Claim(token="tick.1", until=LATER, started_at=NOON),
     cancel_requested=True,
     expired_claims=1,
+    interruptions=2,
     backlog=(
         QueuedRun(at=NOON, trigger=Trigger.MANUAL),
         QueuedRun(at=LATER, trigger=Trigger.EVENT, event=PAID),

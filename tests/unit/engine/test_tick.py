@@ -17,7 +17,7 @@ from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask
 from functions.domain.task import Job, Task
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
-from functions.engine import executor, results
+from functions.engine import executor, results, writer
 from functions.engine.tick import tick
 from functions.engine.writer import TickWriter
 from functions.errors import StoreUnavailableError
@@ -563,3 +563,23 @@ def _always(outcome: Outcome) -> Callable[[Job], Awaitable[Outcome]]:
         return outcome
 
     return work
+
+
+async def test_a_result_that_was_not_written_is_not_counted_and_the_tick_is_degraded(
+    world: World, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Deaf(SqliteStore):
+        async def write_with_runs(self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]) -> Any:
+            if batch is not None:
+                raise StoreUnavailableError("No answer")
+            return await super().write_with_runs(batch, writes)
+
+    monkeypatch.setattr(writer, "FIRST_WAIT_S", 0.001)
+    await world.put(*(make_task(f"t{n}") for n in range(20)))
+    await world.store.close()
+    world.store = Deaf(str(world.store._connection.path))
+
+    report = await world.tick()
+
+    assert ("degraded", 0, 20) == (report["status"], report["succeeded"], report["unwritten"])
+    await world.store.close()

@@ -197,6 +197,7 @@ def full(make_task: Callable[..., Task]) -> Task:
         claim=Claim(token="t.0", until=later, started_at=NOON),
         cancel_requested=True,
         expired_claims=1,
+        interruptions=2,
         backlog=(QueuedRun(at=NOON, trigger=Trigger.BACKFILL),),
         missed=SkippedRange(count=2, first=NOON, last=later),
         last_run_at=NOON,

@@ -69,7 +69,7 @@ def plan(path: Path, statement: str, parameters: int) -> list[str]:
 @pytest.mark.parametrize(
     ("statement", "parameters", "index"),
     [
-        (tasks.SELECT_DUE, 2, "USING INDEX tasks_due (next_run_at<?)"),
+        (tasks.SELECT_DUE, 4, "USING INDEX tasks_due (next_run_at>? AND next_run_at<?)"),
         (tasks.COUNT_DUE, 1, "USING COVERING INDEX tasks_due (next_run_at<?)"),
         (tasks.COUNT_SCHEDULED, 0, "USING COVERING INDEX tasks_due"),
         (tasks.SELECT_LAST_BATCH_AT, 0, "USING COVERING INDEX run_batches_at"),

@@ -1,0 +1,32 @@
+"""Hanging targets and tasks beside them, at a tenth of the defaults: 20 slots, 25 that hang, 3 good ones."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from functions.domain.lifecycle.time_budget import TimeBudget
+from tests.integration.engine.conftest import MINUTE, Installation
+
+BUDGET = TimeBudget(timedelta(seconds=2.5), timedelta(seconds=5))
+
+
+async def test_hanging_targets_do_not_stop_the_others(installation: Installation) -> None:
+    """They used to take all slots, tick after tick: the good ones ran in every third minute."""
+    app = installation.app
+    app.tick_dependencies = replace(app.tick_dependencies, max_concurrency=20)
+    hangs: dict[str, Any] = {"timeoutSeconds": 3, "retry": {"maxAttempts": 1}}
+    await installation.put_all([f"a-hangs{n:02}" for n in range(25)], path="hang/30", **hangs)
+    installation.address = installation.address.replace("127.0.0.1", "localhost")
+    await installation.put_all([f"good{n}" for n in range(3)], path="good/0.01")
+
+    good = []
+    for _ in range(4):
+        before = installation.calls["/good/0.01"]
+        await installation.tick(BUDGET)
+        good.append(installation.calls["/good/0.01"] - before)
+        installation.pass_time(MINUTE)
+
+    assert [3, 3, 3] == good[1:]
+    runs = await app.store.runs(limit=1000)
+    assert 25 == len(Counter(run.task_id for run in runs if run.outcome == "timed_out"))

@@ -156,20 +156,22 @@ class App:
             self._tick_problem = f"the last tick did not work: {self._redact(str(exc))}"
             raise
         self._tick_problem = ""
-        await self._after_tick(report.oldest_due_at, began_at, budget)
+        await self._after_tick(report, began_at, budget)
         self._last_tick_at = self.now()
         return report.as_json()
 
-    async def _after_tick(
-        self, oldest_due_at: datetime | None, started_at: datetime, budget: TimeBudget
-    ) -> None:
+    async def _after_tick(self, report: TickReport, started_at: datetime, budget: TimeBudget) -> None:
         """Check for lateness, send the heartbeat and the traces, in time for the answer."""
         within = AFTER_TICK_TIMEOUT
         if budget.response_limit is not None:
             left = started_at + budget.response_limit + AFTER_TICK_OVERRUN - self.now()
             within = max(AFTER_TICK_MIN_TIMEOUT, min(AFTER_TICK_TIMEOUT, left))
         late = self._watchdog.check(
-            oldest_due_at, found_at=started_at, last_tick=self._last_tick_at, within=within
+            report.oldest_due_at,
+            found_at=started_at,
+            last_tick=self._last_tick_at,
+            within=within,
+            without_room=report.without_room,
         )
         others = [self._heartbeat.send(within=within)] if self._heartbeat else []
         if self._tracing is not None:

@@ -200,11 +200,16 @@ class Pause(Model):
 
 
 class SkippedRange(Model):
-    """Occurrences that are skipped together; first and last included."""
+    """Occurrences that are skipped together; first and last included.
+
+    Attributes:
+        tick_came: Whether a tick ran while the last of them was due; then the scheduler had no room for it.
+    """
 
     count: Annotated[int, Field(ge=1)]
     first: Instant
     last: Instant
+    tick_came: bool = False
 
 
 class QueuedRun(Model):

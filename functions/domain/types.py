@@ -155,7 +155,8 @@ class SkipReason(StrEnum):
     """Why an occurrence was not attempted."""
 
     OVERLAP = "overlap"
-    MISFIRE = "misfire"
+    MISFIRE = "misfire"  #: No tick came in time.
+    CAPACITY = "capacity"  #: Ticks came, and had no room for it in time.
     PAUSED = "paused"
     BUDGET = "budget"
     CONFIG = "config"

@@ -27,6 +27,7 @@ class DueTasks:
     Attributes:
         on_time: Tasks to start first, in this order.
         backlog: Tasks that were missed and are caught up, after all that are on time.
+        last_tick_at: When one of the tasks last ran, which tells that a tick came; None when none has.
         slow: The ids of those that are likely to hang: see `find_slow`.
         may_have_more: Whether the store may hold due tasks, on time or a little late, that were not read.
         has_late: Whether it may hold others, behind a full window of late ones.
@@ -44,6 +45,7 @@ class DueTasks:
         self._report = report
         self._seen_ids: set[str] = set()
         self.slow: set[str] = set()
+        self.last_tick_at: datetime | None = None
 
     @property
     def waiting(self) -> int:
@@ -88,6 +90,8 @@ class DueTasks:
         self._seen_ids.update(stored.task.id for stored in tasks)
         due_at = [self._report.oldest_due_at, *(stored.task.next_run_at for stored in tasks)]
         self._report.oldest_due_at = min((at for at in due_at if at is not None), default=None)
+        ran_at = [self.last_tick_at, *(stored.task.last_run_at for stored in tasks)]
+        self.last_tick_at = max((at for at in ran_at if at is not None), default=None)
         self._report.due += len(tasks) + len(invalid)
         self._report.unreadable += len(invalid)
         if any(stored.task.last_outcome is OutcomeKind.TIMED_OUT for stored in tasks):

@@ -6,7 +6,7 @@ from typing import Any
 
 from functions.domain.run import Run
 from functions.domain.storage import OperationCounts
-from functions.domain.types import OutcomeKind
+from functions.domain.types import OutcomeKind, SkipReason
 
 
 @dataclass(slots=True)
@@ -20,6 +20,7 @@ class TickReport:
         retrying: Attempts that failed and will be made again.
         skipped: Occurrences recorded as skipped.
         postponed: Due tasks left for the next tick, for want of time.
+        without_room: Those of the skipped for which ticks had no room.
         unwritten: Results that the store did not take. They are in no other figure: the claims expire, and a
             later tick writes what was recorded of them, or repeats the attempts.
         has_backlog: Whether there were more due tasks than were read; they count as nothing else.
@@ -39,6 +40,7 @@ class TickReport:
     retrying: int = 0
     skipped: int = 0
     postponed: int = 0
+    without_room: int = 0
     unwritten: int = 0
     has_backlog: bool = False
     lost_claims: int = 0
@@ -54,6 +56,7 @@ class TickReport:
         """Add one record to the figures."""
         if run.outcome is OutcomeKind.SKIPPED:
             self.skipped += run.count
+            self.without_room += run.count if run.skip_reason is SkipReason.CAPACITY else 0
         elif run.outcome is OutcomeKind.SUCCEEDED:
             self.succeeded += 1
         elif not run.final:

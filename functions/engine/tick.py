@@ -245,7 +245,12 @@ class _Tick:
 
     def _decide(self, stored: VersionedTask, *, now: datetime) -> Decision:
         try:
-            return decide(stored.task, token=self._writer.new_claim_token(), now=now)
+            return decide(
+                stored.task,
+                token=self._writer.new_claim_token(),
+                now=now,
+                last_tick_at=self._due.last_tick_at,
+            )
         except InputError as exc:  # a schedule that cannot be read got into the store
             log.warning("task_unreadable", extra={"task_id": stored.task.id, "reason": str(exc)})
             return ApplyTransition(pause_unreadable(stored.task, str(exc), now=now))

@@ -17,6 +17,8 @@ from functions.interfaces import DocumentStore, Notify
 log = logging.getLogger(__name__)
 
 DOCUMENT_ID = "scheduler-late"
+FULL_DOCUMENT_ID = "scheduler-full"
+REPEAT_AFTER = timedelta(hours=6)  # while ticks have no room for what is due
 MAX_CLOCK_LEAD = timedelta(minutes=5)  # of another machine's clock before this one's
 
 
@@ -47,7 +49,13 @@ class Watchdog:
         self._late_after = late_after
 
     async def check(
-        self, oldest: datetime | None, *, found_at: datetime, last_tick: datetime | None, within: timedelta
+        self,
+        oldest: datetime | None,
+        *,
+        found_at: datetime,
+        last_tick: datetime | None,
+        within: timedelta,
+        without_room: int = 0,
     ) -> None:
         """Compare the oldest due time of a tick with the limit. Never raises for a fault of store or channel.
 
@@ -55,32 +63,47 @@ class Watchdog:
             oldest: The earliest `next_run_at` among the due tasks; None when none is due.
             found_at: When the tick read it.
             last_tick: When this process last finished a tick; None before its first one.
+            without_room: Occurrences skipped because ticks had no room for them.
         """
+        if without_room and self._late_after:
+            log.error("scheduler_full", extra={"skipped": without_room})
+            await self._notify_once(
+                _full_notification(without_room, found_at),
+                FULL_DOCUMENT_ID,
+                since=found_at - REPEAT_AFTER,
+                within=within,
+            )
         if not self._late_after or oldest is None or found_at - oldest <= self._late_after:
             return
         log.error("scheduler_late", extra={"minutes": round((found_at - oldest).total_seconds() / 60)})
+        busy = last_tick is not None and found_at - last_tick <= self._late_after
+        notification = _late_notification(oldest, found_at, busy=busy)
+        await self._notify_once(notification, DOCUMENT_ID, since=oldest, within=within)
+
+    async def _notify_once(
+        self, notification: Notification, document_id: str, *, since: datetime, within: timedelta
+    ) -> None:
         try:
-            mine = await self._claim_notification(oldest, found_at)
+            mine = await self._claim_notification(document_id, since, notification.at)
         except StoreError as exc:
             log.warning("scheduler_late_untold", extra={"reason": str(exc)})
             return
         if mine:
-            busy = last_tick is not None and found_at - last_tick <= self._late_after
-            await self._notify([_late_notification(oldest, found_at, busy=busy)], within=within)
+            await self._notify([notification], within=within)
 
-    async def _claim_notification(self, oldest: datetime, now: datetime) -> bool:
-        """Write that this tick notifies; False when another one has done so since *oldest* was due.
+    async def _claim_notification(self, document_id: str, since: datetime, now: datetime) -> bool:
+        """Write that this tick notifies; False when another one has done so *since*.
 
         A write without an answer counts as written: two notifications are better than none. So this is one
         conditional write, and not the loop of `compare_and_set`.
         """
-        [known, *_] = await self._store.get_documents("meta", [DOCUMENT_ID]) or [
-            Document("meta", DOCUMENT_ID, {})
+        [known, *_] = await self._store.get_documents("meta", [document_id]) or [
+            Document("meta", document_id, {})
         ]
         notified_at = parse_stored_instant(known.data.get("notifiedAt"))
-        if notified_at is not None and notified_at > oldest:
+        if notified_at is not None and notified_at > since:
             return False
-        claim = Document("meta", DOCUMENT_ID, {"notifiedAt": format_instant(now)}, known.revision)
+        claim = Document("meta", document_id, {"notifiedAt": format_instant(now)}, known.revision)
         [written] = await self._store.put_documents([claim])
         return written.status is not WriteStatus.CONFLICT
 
@@ -92,16 +115,30 @@ def _late_notification(oldest: datetime, now: datetime, *, busy: bool) -> Notifi
         if busy
         else "No tick was requested: check the jobs that call POST /tick"
     )
+    summary = f"Work that was due at {format_instant(oldest)} was found {minutes} minutes later. {why}"
+    return _notification(oldest, summary, now=now)
+
+
+def _full_notification(skipped: int, now: datetime) -> Notification:
+    what = "1 occurrence was" if skipped == 1 else f"{skipped} occurrences were"
+    summary = (
+        f"Ticks have no room for all that is due: {what} skipped in this one. "
+        "Raise MAX_CONCURRENCY, set WORKER_QUEUE, or spread the schedules (H, jitterSeconds)"
+    )
+    return _notification(now, summary, now=now)
+
+
+def _notification(occurrence: datetime, summary: str, *, now: datetime) -> Notification:
     return Notification(
-        id=f"scheduler@{format_instant(oldest)}#late",
+        id=f"scheduler@{format_instant(occurrence)}#late",
         kind="late",
         task_id="scheduler",
         title="The scheduler",
         type="scheduler",
         schedule="",
         timezone="UTC",
-        occurrence=oldest,
+        occurrence=occurrence,
         at=now,
-        summary=f"Work that was due at {format_instant(oldest)} was found {minutes} minutes later. {why}",
+        summary=summary,
         priority=Priority.URGENT,
     )

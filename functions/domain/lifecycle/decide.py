@@ -160,11 +160,12 @@ class RecoverClaim:
 Decision = StartAttempt | ApplyTransition | RecoverClaim
 
 
-def decide(task: Task, *, token: str, now: datetime) -> Decision:
+def decide(task: Task, *, token: str, now: datetime, last_tick_at: datetime | None = None) -> Decision:
     """Return what to do with *task*, which is due at *now*.
 
     Args:
         token: For the claim, if one is made: `<tick id>.<number>`, never used before.
+        last_tick_at: When an earlier tick is known to have started attempts; None when that is not known.
     """
     match task.status:
         case Status.RUNNING if task.claim is not None:
@@ -180,7 +181,7 @@ def decide(task: Task, *, token: str, now: datetime) -> Decision:
         case Status.PAUSED if task.pause and task.pause.until and task.pause.until <= now:
             return ApplyTransition(end_pause(task, now=now))
         case Status.SCHEDULED:
-            return _decide_scheduled(task, token=token, now=now)
+            return _decide_scheduled(task, token=token, now=now, last_tick_at=last_tick_at)
         case Status.PAUSED | Status.ENDED if (extra := next_manual_run(task)) is not None:
             return StartAttempt(
                 _claim(task, _start_queued_run(task, extra), token=token, now=now), is_catch_up=False
@@ -254,10 +255,16 @@ def build_job(task: Task, *, started_at: datetime, timeout_s: float, max_tokens:
     )
 
 
-def _decide_scheduled(task: Task, *, token: str, now: datetime) -> Decision:
+def _decide_scheduled(task: Task, *, token: str, now: datetime, last_tick_at: datetime | None) -> Decision:
     due = due_occurrences(task, now=now)
+    if last_tick_at is not None and due.skipped and _was_due(task, due.skipped.last, at=last_tick_at):
+        due = replace(due, skipped=due.skipped.model_copy(update={"tick_came": True}))
     has_moved = due.next_occurrence != task.next_occurrence
-    alert = with_late_start_notification(task, now=now) if has_moved else task.alert
+    is_for_load = task.next_occurrence is not None and _was_due(task, task.next_occurrence, at=last_tick_at)
+    # What the scheduler's own load delays is hundreds of tasks at once: the watchdog notifies of it once.
+    alert = task.alert
+    if has_moved and not is_for_load:
+        alert = with_late_start_notification(task, now=now)
     if due.to_run is None:
         return ApplyTransition(_skip_due(task, due, alert, now=now))
     changes: dict[str, Any] = {
@@ -274,6 +281,11 @@ def _decide_scheduled(task: Task, *, token: str, now: datetime) -> Decision:
         changes["alert"] = alert
     is_catch_up = due.to_run.trigger in (Trigger.CATCH_UP, Trigger.BACKFILL)
     return StartAttempt(_claim(task, changes, token=token, now=now), is_catch_up=is_catch_up)
+
+
+def _was_due(task: Task, occurrence: datetime, *, at: datetime | None) -> bool:
+    """Whether a tick that ran *at* that time could have started *occurrence*."""
+    return at is not None and jittered_start(task, occurrence) <= at
 
 
 def _skip_due(task: Task, due: DueOccurrences, alert: AlertState, *, now: datetime) -> Transition:

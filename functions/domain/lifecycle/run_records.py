@@ -44,16 +44,14 @@ def cause(task: Task) -> str:
 def run_of_skipped_range(
     task: Task, skipped: SkippedRange, *, now: datetime, has_later_run: bool = True
 ) -> Run:
-    """The record of occurrences for which no tick came in time; a later run may stand in for them."""
+    """The record of occurrences that were not started in time; a later run may stand in for them."""
     what = "1 occurrence" if skipped.count == 1 else f"{skipped.count} occurrences"
+    reason, why = SkipReason.MISFIRE, f"No tick came in time for {what}"
+    if skipped.tick_came:
+        reason, why = SkipReason.CAPACITY, f"Ticks came, but had no room for {what}"
     fate = "it is not run" if skipped.count == 1 else "they are not run"
-    return skipped_run(
-        task,
-        skipped,
-        SkipReason.MISFIRE,
-        f"No tick came in time for {what}; " + ("a later run stands in" if has_later_run else fate),
-        now=now,
-    )
+    summary = f"{why}; " + ("a later run stands in" if has_later_run else fate)
+    return skipped_run(task, skipped, reason, summary, now=now)
 
 
 def skipped_run(task: Task, skipped: SkippedRange, reason: SkipReason, summary: str, *, now: datetime) -> Run:

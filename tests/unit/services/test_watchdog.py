@@ -51,9 +51,10 @@ async def judge(
     now: datetime = NOON,
     last_tick: datetime | None = None,
     after: timedelta = 5 * MINUTE,
+    without_room: int = 0,
 ) -> None:
     lateness = Watchdog(store, told, clock=lambda: now, late_after=after)
-    await lateness.check(oldest, found_at=now, last_tick=last_tick, within=MINUTE)
+    await lateness.check(oldest, found_at=now, last_tick=last_tick, within=MINUTE, without_room=without_room)
 
 
 async def test_silence_is_told_with_its_length_and_what_to_look_at(store: SqliteStore, told: Told) -> None:
@@ -136,3 +137,12 @@ def test_a_last_tick_in_the_future_is_told_with_both_times() -> None:
     assert "2026-12-20T12:00:00Z" in told
     assert "2026-11-20T12:00:00Z" in told
     assert "" == describe_clock_ahead(NOON + timedelta(minutes=5), NOON) == describe_clock_ahead(None, NOON)
+
+
+async def test_ticks_without_room_are_told_once_in_six_hours(store: SqliteStore, told: Told) -> None:
+    for minutes in (0, 1, 2, 361):
+        await judge(store, told, None, now=NOON + minutes * MINUTE, without_room=400)
+
+    assert 2 == len(told.notices)
+    assert "400 occurrences were skipped" in told.notices[0].summary
+    assert "WORKER_QUEUE" in told.notices[0].summary

@@ -369,3 +369,17 @@ class TestPromised:
         _, runs = _settled(task, now=NOON + MINUTE)
 
         assert [(self.OFF_GRID, 1)] == [(run.occurrence, run.count) for run in runs]
+
+
+def test_what_ticks_had_no_room_for_is_no_misfire_and_no_late_start(make_task: MakeTask) -> None:
+    """Another task ran after it was due: somebody did ping."""
+    task = make_task(schedule="* * * * *", next_occurrence=NOON - 5 * MINUTE, next_run_at=NOON - 5 * MINUTE)
+
+    known = decide(task, token="t.1", now=NOON, last_tick_at=NOON - MINUTE)
+    unknown = decide(task, token="t.1", now=NOON, last_tick_at=NOON - 6 * MINUTE)
+
+    assert isinstance(known, StartAttempt)
+    assert isinstance(unknown, StartAttempt)
+    assert (True, False) == (known.changes["missed"].tick_came, unknown.changes["missed"].tick_came)
+    assert "alert" not in known.changes
+    assert unknown.changes["alert"].late_notified

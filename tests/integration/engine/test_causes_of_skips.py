@@ -1,0 +1,45 @@
+"""A skip names its cause, and the scheduler's own load is no news of each task: real HTTP."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from functions.domain.alerts.model import Notification
+from functions.domain.lifecycle.time_budget import TimeBudget
+from tests.integration.engine.conftest import MINUTE, Installation
+
+BUDGET = TimeBudget(timedelta(seconds=0.8), timedelta(seconds=4))
+
+
+async def test_what_a_tick_has_no_room_for_is_not_blamed_on_the_pinger(installation: Installation) -> None:
+    """Pinged each minute, with room for 5 of 20; the others were skipped with "No tick came in time"."""
+    told: list[Notification] = []
+
+    async def notify(notifications: Sequence[Notification], *, within: timedelta) -> list[tuple[str, ...]]:
+        told.extend(notifications)
+        return [()] * len(notifications)
+
+    app = installation.app
+    app.tick_dependencies = replace(app.tick_dependencies, max_concurrency=5, notify=notify)
+    await installation.put_all([f"t{n:02}" for n in range(20)], path="1")
+
+    reports = []
+    for _ in range(8):
+        reports.append(await installation.tick(BUDGET))
+        installation.pass_time(MINUTE)
+
+    outcomes = await installation.outcomes()
+    assert outcomes["capacity"] > 20
+    assert 0 == outcomes["misfire"]
+    assert [] == [one.kind for one in told if one.kind == "late"]
+
+
+async def test_an_outage_is_still_a_misfire(installation: Installation) -> None:
+    await installation.put_all([f"t{n:02}" for n in range(5)], path="0.01")
+    await installation.tick()
+    installation.pass_time(5 * MINUTE)
+
+    await installation.tick()
+
+    outcomes = await installation.outcomes()
+    assert (20, 0) == (outcomes["misfire"], outcomes["capacity"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from functions.domain.lifecycle.decide import build_job, time_left
-from functions.domain.run import Outcome
+from functions.domain.run import Outcome, failed
 from functions.domain.storage import VersionedTask
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
@@ -194,12 +194,11 @@ class Executor:
             async with asyncio.timeout(job.timeout_s) as timeout:
                 return await self._run_task(job)
         except asyncio.CancelledError:
-            if attempt.cancel_outcome is None:
-                raise
-            return attempt.cancel_outcome
-        except TimeoutError:
+            # Nobody else cancels an attempt: without an outcome of ours it has cancelled itself.
+            return attempt.cancel_outcome or failed("The task cancelled itself")
+        except BaseException as exc:  # noqa: BLE001  # an attempt without an outcome would look like a death
             if not timeout.expired():
-                raise
+                return failed(f"It ended with {type(exc).__name__}")
             if job.timeout_s < attempt.stored.task.timeout_seconds:
                 return Outcome(OutcomeKind.ABANDONED, f"Its claim was late and left it {job.timeout_s:.1f} s")
             return Outcome(OutcomeKind.TIMED_OUT, f"No result within {job.timeout_s:g} s")

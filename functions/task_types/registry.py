@@ -12,6 +12,7 @@ Every module in this folder but `registry` and `support` is a task type, registe
 loads only the libraries of the types it runs.
 """
 
+import asyncio
 import difflib
 import logging
 import re
@@ -164,7 +165,9 @@ async def run_job(job: Job, tools: Tools) -> Outcome:
         outcome = failed(str(exc), permanent=True)
     except SchedulerError as exc:
         outcome = failed(str(exc))
-    except (Exception, SystemExit) as exc:  # noqa: BLE001  # one task must not stop the others
+    except asyncio.CancelledError:
+        raise
+    except BaseException as exc:  # noqa: BLE001  # one task must not stop the others, nor the process
         outcome = _http_outcome(exc, job) or _crash_outcome(exc, job)
     return clamp_outcome(outcome, task_type=job.type, redact=redact, redact_memory=redact_memory)
 

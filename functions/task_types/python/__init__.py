@@ -93,7 +93,7 @@ def load_function(name: str, allowed: Sequence[str]) -> Callable[..., Any]:
     module_name, _, attribute = name.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as exc:
+    except BaseException as exc:
         raise InputError(f"The module {module_name} cannot be imported ({_import_problem(exc)})") from exc
     function = getattr(module, attribute, None)
     if not callable(function):
@@ -182,7 +182,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         raise
     except TooManyThreadsError:
         return failed("Too many functions are running in this process; another attempt follows")
-    except (Exception, SystemExit) as exc:  # noqa: BLE001  # every exception of the function is an outcome
+    except BaseException as exc:  # noqa: BLE001  # whatever the function raises is an outcome
         return outcome_of_exception(exc, tools.redact)
     return outcome_of_return_value(value, params.callable, tools.redact)
 

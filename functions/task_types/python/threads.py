@@ -66,7 +66,7 @@ class WorkerThreads:
 
 
 def _to_future_exception(exc: BaseException) -> BaseException:
-    """Return *exc* as a future accepts it: StopIteration and cancellation have another meaning there."""
-    if isinstance(exc, (StopIteration, asyncio.CancelledError, KeyboardInterrupt)):
+    """Return *exc* as a future accepts it; some exceptions have another meaning there."""
+    if isinstance(exc, (StopIteration, GeneratorExit, asyncio.CancelledError, KeyboardInterrupt)):
         return RuntimeError(type(exc).__name__)
     return exc

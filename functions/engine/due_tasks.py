@@ -29,6 +29,7 @@ class DueTasks:
         backlog: Tasks that were missed and are caught up, after all that are on time.
         last_tick_at: When one of the tasks last ran, which tells that a tick came; None when none has.
         slow: The ids of those that are likely to hang: see `find_slow`.
+        suspects: Tasks that were in flight when a process died, to be tried apart.
         may_have_more: Whether the store may hold due tasks, on time or a little late, that were not read.
         has_late: Whether it may hold others, behind a full window of late ones.
     """
@@ -36,6 +37,7 @@ class DueTasks:
     def __init__(self, store: TickStore, report: TickReport) -> None:
         self.on_time: deque[VersionedTask] = deque()
         self.backlog: deque[VersionedTask] = deque()
+        self.suspects: deque[VersionedTask] = deque()
         self.may_have_more = True
         self.has_late = False
         self._behind: DuePosition | None = None  # where the next window begins
@@ -50,7 +52,7 @@ class DueTasks:
     @property
     def waiting(self) -> int:
         """How many tasks wait for their start."""
-        return len(self.on_time) + len(self.backlog)
+        return len(self.on_time) + len(self.backlog) + len(self.suspects)
 
     async def fetch(self, *, now: datetime) -> None:
         """Read the next window and queue its tasks by priority; tasks that were read before are left out.

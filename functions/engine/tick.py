@@ -19,7 +19,7 @@ from functions.domain.lifecycle.decide import (
     time_left,
 )
 from functions.domain.lifecycle.fair_slots import take_fairly
-from functions.domain.lifecycle.recover import pause_unreadable, skip_too_long
+from functions.domain.lifecycle.recover import pause_unreadable, skip_too_long, take_suspects
 from functions.domain.lifecycle.time_budget import Deadline, TimeBudget
 from functions.domain.storage import VersionedTask
 from functions.engine.due_tasks import DueTasks
@@ -210,21 +210,31 @@ class _Tick:
             await self._due.fetch_late(now=self._clock())
             await self._process_queue(self._due.backlog, is_backlog=True, until=self._backlog_until)
 
-    async def _process_batch(self, tasks: Sequence[VersionedTask], *, is_backlog: bool) -> None:
+    async def _process_suspects(self) -> None:
+        """Start some of those that may have killed their process, when nothing else runs."""
+        if not self._executor.running and self._has_time_to_start():
+            group = take_suspects(self._due.suspects)
+            await self._process_batch(group, is_backlog=True, is_apart=True)
+
+    async def _process_batch(
+        self, tasks: Sequence[VersionedTask], *, is_backlog: bool, is_apart: bool = False
+    ) -> None:
         """Take *tasks* through the steps from the decision to the start of their attempts."""
-        batch = self._decide_batch(tasks, is_backlog=is_backlog)
+        batch = self._decide_batch(tasks, is_backlog=is_backlog, is_apart=is_apart)
         await self._apply_transitions(batch)
         claimed = await self._claim(batch)
         granted = await self._reserve_credits(claimed)
         await self._start_attempts(granted)
 
-    def _decide_batch(self, tasks: Sequence[VersionedTask], *, is_backlog: bool) -> _Batch:
+    def _decide_batch(self, tasks: Sequence[VersionedTask], *, is_backlog: bool, is_apart: bool) -> _Batch:
         now = self._clock()
         batch = _Batch()
         for stored in tasks:
             match self._decide(stored, now=now):
                 case StartAttempt(is_catch_up=True) if not is_backlog:
                     self._due.backlog.append(stored)
+                case StartAttempt() if stored.task.expired_claims and not is_apart:
+                    self._due.suspects.append(stored)
                 case StartAttempt() if not self.deadline.fits_any_tick(stored.task) and self._handoff.accepts(
                     stored
                 ):
@@ -313,6 +323,8 @@ class _Tick:
             self._due.on_time.extend(await self._results.flush())
             await self._process_on_time()
             await self._process_backlog()
+            if self._due.suspects:
+                await self._process_suspects()
             is_busy = bool(self._executor.running) or self._results.has_unwritten
 
     async def _wait_for_attempts(self) -> None:

@@ -1,5 +1,6 @@
 """What follows when a claim has expired: the process that held it died, or overslept."""
 
+from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,10 +19,15 @@ from functions.domain.lifecycle.complete import (
 from functions.domain.lifecycle.decide import StartAttempt
 from functions.domain.lifecycle.run_records import skipped_run
 from functions.domain.run import Run
+from functions.domain.storage import VersionedTask
 from functions.domain.task import MAX_SUMMARY_CHARS, Pause, SkippedRange, Task
 from functions.domain.types import OutcomeKind, SkipReason, Status
 
-EXPIRED_CLAIM_LIMIT = 3  # claims in a row that expired without a result; then the task is quarantined
+EXPIRED_CLAIM_LIMIT = 4  # claims in a row that expired without a result; then the task is quarantined
+# When a process dies, one of what was in flight may have killed it, and the others are innocent. They are
+# tried again apart from everything else, by how often that happened: 32 together, then 4, then each alone. So
+# a task is quarantined only when a process died while nothing else ran; the others finish without a mark.
+SUSPECTS_TOGETHER = (32, 4, 1)
 
 
 def recover(task: Task, recorded: Run | None, *, now: datetime) -> Transition:
@@ -30,7 +36,7 @@ def recover(task: Task, recorded: Run | None, *, now: datetime) -> Transition:
     recorded, final              complete the occurrence with that run
     recorded, a retry follows    retry now
     not recorded                 abandoned: retry now, for the work may not have happened
-    - third time in a row        quarantine the task
+    - fourth time in a row       quarantine the task: it was alone the last time, see `take_suspects`
     - `at_most_once`, cancelled  complete the occurrence as abandoned
     """
     idle = task.model_copy(update={"claim": None})  # nothing ran since, so nothing overlapped
@@ -47,6 +53,21 @@ def recover(task: Task, recorded: Run | None, *, now: datetime) -> Transition:
         return complete_occurrence(idle, run, now=now)
     run = run.model_copy(update={"final": False})
     return Transition(_retry_expired(task, run, now=now, expired_claims=expired), (run,))
+
+
+def take_suspects(suspects: deque[VersionedTask]) -> list[VersionedTask]:
+    """Take out of *suspects* those to try next, together and apart from everything else.
+
+    All of one group were in flight at as many deaths of a process; those that were at the fewest go first.
+    """
+    if not suspects:
+        return []
+    fewest = min(stored.task.expired_claims for stored in suspects)
+    size = SUSPECTS_TOGETHER[min(fewest, len(SUSPECTS_TOGETHER)) - 1]
+    group = [stored for stored in suspects if stored.task.expired_claims == fewest][:size]
+    for stored in group:
+        suspects.remove(stored)
+    return group
 
 
 def _retry_expired(task: Task, run: Run, *, now: datetime, expired_claims: int) -> dict[str, Any]:
@@ -81,7 +102,10 @@ def _record_abandoned(task: Task, *, now: datetime) -> Run:
 
 def _quarantine(task: Task, run: Run, *, now: datetime) -> Transition:
     completed = complete_occurrence(task, run, now=now)
-    note = f"Stopped: {EXPIRED_CLAIM_LIMIT} attempts in a row ended with the process that ran them"
+    note = (
+        f"Stopped: {EXPIRED_CLAIM_LIMIT} attempts in a row ended with the process that ran them, "
+        "the last one while nothing else ran"
+    )
     alert = append(completed.changes["alert"], paused_notification(task, note, now=now))
     changes = dict(completed.changes) | {
         "status": Status.QUARANTINED,

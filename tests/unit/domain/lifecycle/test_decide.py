@@ -1,5 +1,6 @@
 """What a due task needs: an attempt, a settlement without one, a look into the ledger, a word to people."""
 
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,8 +15,9 @@ from functions.domain.lifecycle.decide import (
     decide,
     release_claim,
 )
-from functions.domain.lifecycle.recover import EXPIRED_CLAIM_LIMIT, recover
+from functions.domain.lifecycle.recover import EXPIRED_CLAIM_LIMIT, recover, take_suspects
 from functions.domain.run import Run
+from functions.domain.storage import VersionedTask
 from functions.domain.task import Claim, Pause, QueuedRun, SkippedRange, Task
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
 from tests.conftest import NOON
@@ -383,3 +385,14 @@ def test_what_ticks_had_no_room_for_is_no_misfire_and_no_late_start(make_task: M
     assert (True, False) == (known.changes["missed"].tick_came, unknown.changes["missed"].tick_came)
     assert "alert" not in known.changes
     assert unknown.changes["alert"].late_notified
+
+
+def test_those_that_may_have_killed_a_process_are_tried_in_ever_smaller_groups(make_task: MakeTask) -> None:
+    deaths = {**{f"once{n:02}": 1 for n in range(40)}, **{f"twice{n}": 2 for n in range(5)}, "a": 3, "b": 3}
+    suspects = deque(VersionedTask(make_task(name, expired_claims=n), 1) for name, n in deaths.items())
+
+    sizes = []
+    while group := take_suspects(suspects):
+        sizes.append(len(group))
+
+    assert [32, 8, 4, 1, 1, 1] == sizes

@@ -155,7 +155,8 @@ class App:
         except SchedulerError as exc:
             self._tick_problem = f"the last tick did not work: {self._redact(str(exc))}"
             raise
-        self._tick_problem = ""
+        lost = report.unwritten
+        self._tick_problem = f"the store did not take {lost} results of the last tick" if lost else ""
         await self._after_tick(report, began_at, budget)
         self._last_tick_at = self.now()
         return report.as_json()

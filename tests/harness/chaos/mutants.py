@@ -48,8 +48,8 @@ def _advance_before_run(_: Orders) -> None:
     """The claim itself moves the schedule on, as if a start were a result."""
     judged = getattr(tick, "decide")  # noqa: B009  # it is no export of its module
 
-    def judge(task: Task, *, token: str, now: datetime) -> Any:
-        found = judged(task, token=token, now=now)
+    def judge(task: Task, *, token: str, now: datetime, **known: Any) -> Any:
+        found = judged(task, token=token, now=now, **known)
         if isinstance(found, decide.StartAttempt):
             after = task.model_copy(update=dict(found.changes))
             moved = {"status": "scheduled", "next_run_at": after.next_occurrence}

@@ -57,16 +57,17 @@ async def test_what_was_owed_for_long_is_on_record_whenever_the_process_dies(tmp
     assert ([], 18) == (verdict.violations, verdict.counts["ended: skipped (misfire)"])
 
 
-async def test_three_deaths_in_a_row_stop_a_task_and_people_hear_of_it(scene: Scene) -> None:
-    """It takes its process down with it, it seems: somebody must look."""
+async def test_four_deaths_in_a_row_stop_a_task_and_people_hear_of_it(scene: Scene) -> None:
+    """It takes its process down with it, it seems, and was alone at the last: somebody must look."""
     await scene.dies("after_claim")
-    for ahead in ("25", "50"):
+    for ahead in ("25", "50", "75"):
         (scene.folder / "dying.point").write_text("after_claim:1")
         await scene.ticks("dying", [ahead])
 
-    await scene.ticks("heir", ["75", "100", "175"])
+    await scene.ticks("heir", ["100", "125", "200"])
 
     history = await scene.history()
     by_id = {task["id"]: task["status"] for task in history.tasks}
     assert "quarantined" == by_id["at-least-once-0"]
+    assert 1 == list(by_id.values()).count("quarantined")
     assert any("at-least-once-0" in told and "paused" in told for told in history.told)

@@ -72,7 +72,9 @@ async def run(
     url = str(vendor.server.make_url("/"))
     http, own = build_guarded_client(), build_single_origin_client(url)
     model = LanguageModel(lambda: own, url, KEY, "claude-haiku-4-5", provider)
-    tools = Tools(open_http=lambda: http, open_store=lambda owner: FakeRecords(), parse=parse_here, model=model)
+    tools = Tools(
+        open_http=lambda: http, open_store=lambda owner: FakeRecords(), parse=parse_here, model=model
+    )
     try:
         async with asyncio.timeout(120):  # a machine that imports the SDK and does other things
             return await run_job(make_job("agent", {"goal": "What is new?"} | params, timeout_s=100.0), tools)

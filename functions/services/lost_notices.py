@@ -49,10 +49,8 @@ async def recently_lost(store: DocumentStore, *, now: datetime) -> str:
     if not found or _is_old(found[0], now=now):
         return ""
     data: Any = found[0].data
-    return (
-        f"{data['count']} notices reached nobody, the last one about {data['task']} ({data['kind']}) "
-        f"at {data['at']}: {data['reason']}"
-    )
+    what = "A notice" if data["count"] == 1 else f"{data['count']} notices, the last"
+    return f"{what} about {data['task']} ({data['kind']}) reached nobody at {data['at']}: {data['reason']}"
 
 
 def _is_old(document: Document, *, now: datetime) -> bool:

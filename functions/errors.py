@@ -26,6 +26,10 @@ class StoreError(SchedulerError):
     """The store refused a call, and trying again will not help (full disk, no permission)."""
 
 
+class InvalidWriteError(StoreError):
+    """The store will never take what is to be written: it is too large, or holds what cannot be encoded."""
+
+
 class StoreUnavailableError(StoreError):
     """The store could not be reached, or not in time. A write may have been applied all the same."""
 

@@ -97,6 +97,7 @@ class WriteStatus(Enum):
 
     APPLIED = "applied"
     CONFLICT = "refused"  #: The precondition failed: changed, created or deleted by another writer.
+    INVALID = "invalid"  #: The store will never take the document; others of the call are not affected.
     UNKNOWN = "unknown"  #: The store did not answer; the write may have been applied. Re-read, compare.
 
 

@@ -10,11 +10,13 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import count
 from typing import Any
 
 from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.decide import release_claim
+from functions.domain.lifecycle.recover import make_storable
 from functions.domain.storage import (
     RUNS_PER_BATCH,
     ConditionalWrite,
@@ -24,7 +26,7 @@ from functions.domain.storage import (
     WriteStatus,
 )
 from functions.domain.task import Task
-from functions.errors import StoreError, StoreUnavailableError
+from functions.errors import InvalidWriteError, StoreError, StoreUnavailableError
 from functions.interfaces import TickStore
 
 log = logging.getLogger(__name__)
@@ -43,12 +45,14 @@ class PendingTransition:
         recompute: Decides again for a task that has changed, as long as the claim (if there was one) is still
             this tick's; None when a changed task is no longer this tick's business.
         maybe_applied: Whether an earlier try was not answered, so that a conflict may be with our own write.
+        refusals: How often the store refused it for what it holds.
     """
 
     task: VersionedTask
     transition: Transition
     recompute: Callable[[Task], Transition] | None = None
     maybe_applied: bool = False
+    refusals: int = 0
 
 
 class TickWriter:
@@ -91,12 +95,17 @@ class TickWriter:
             StoreUnavailableError: It is not known what became of the claims. Those that were applied expire.
         """
         writes = [ConditionalWrite.for_changes(stored, changes) for stored, changes in wanted]
-        won, unknown = [], {}
-        for write, written in zip(writes, await self._send(None, writes), strict=True):
+        won, unknown, refused = [], {}, []
+        for (stored, _), write, written in zip(wanted, writes, await self._send(None, writes), strict=True):
             if written.status is WriteStatus.APPLIED:
                 won.append(VersionedTask(write.task, written.revision))
             elif written.status is WriteStatus.UNKNOWN:
                 unknown[write.task.id] = write.task
+            elif written.status is WriteStatus.INVALID:
+                refused.append(PendingTransition(stored, Transition({}, ())))
+        if refused:
+            now = self._clock()
+            await self.apply([one for item in refused if (one := _made_storable(item, now=now))])
         if unknown:
             log.warning("claims_unanswered", extra={"count": len(unknown)})
             self.unanswered_claims |= unknown
@@ -166,6 +175,12 @@ class TickWriter:
         for (index, item), write, result in zip(items.items(), writes, results, strict=True):
             if result.status is WriteStatus.APPLIED:
                 applied[index] = VersionedTask(write.task, result.revision)
+            elif result.status is WriteStatus.INVALID:
+                smaller = _made_storable(item, now=self._clock())
+                if smaller is None:
+                    self.unwritten.add(item.task.task.id)
+                else:
+                    remaining[index] = smaller
             else:
                 maybe_applied = item.maybe_applied or result.status is WriteStatus.UNKNOWN
                 remaining[index] = replace(item, maybe_applied=maybe_applied)
@@ -223,10 +238,41 @@ class TickWriter:
                 return await self._store.write_with_runs(batch, writes)
         except (StoreUnavailableError, TimeoutError):
             return [WriteResult(WriteStatus.UNKNOWN)] * len(writes)
+        except InvalidWriteError:
+            if len(writes) <= 1:
+                return [WriteResult(WriteStatus.INVALID)] * len(writes)
+            return await self._send_halves(batch, writes)
+
+    async def _send_halves(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
+        """Find what spoils a call, so that it stops nothing else."""
+        results: list[WriteResult] = []
+        for part in (writes[: len(writes) // 2], writes[len(writes) // 2 :]):
+            ids = {write.task.id for write in part}
+            runs = tuple(run for run in batch.runs if run.task_id in ids) if batch else ()
+            results += await self._send(self._run_batch(runs) if runs else None, part)
+        return results
 
     def _seconds_left(self) -> float:
         """Return the seconds until the deadline."""
         return math.inf if self._deadline is None else (self._deadline - self._clock()).total_seconds()
+
+
+def _made_storable(item: PendingTransition, *, now: datetime) -> PendingTransition | None:
+    """Return what to try in place of an item that the store refused for what it holds; None for nothing."""
+    task, refusals = item.task.task, item.refusals + 1
+    log.error("task_not_storable", extra={"task_id": task.id, "refusals": refusals})
+    smaller = make_storable(task, item.transition, refusals=refusals, now=now)
+    if smaller is None:
+        return None
+    recompute = partial(_recompute_storable, item=item, refusals=refusals, now=now)
+    return replace(item, transition=smaller, recompute=recompute, refusals=refusals)
+
+
+def _recompute_storable(task: Task, *, item: PendingTransition, refusals: int, now: datetime) -> Transition:
+    again = item.recompute(task) if item.recompute else item.transition
+    return make_storable(task, again, refusals=refusals, now=now) or again
 
 
 def _timeout_or_none(seconds_left: float) -> float | None:

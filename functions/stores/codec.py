@@ -13,7 +13,7 @@ from functions.domain.storage import Document, InvalidDocument, VersionedTask
 from functions.domain.task import MAX_SUMMARY_CHARS, Task
 from functions.domain.types import OutcomeKind, check_instant, format_instant
 from functions.domain.validation import validation_sentence
-from functions.errors import InputError, StoreError
+from functions.errors import InputError, InvalidWriteError
 from functions.stores.json_text import replace_half_pairs
 
 TRUNCATED_METRICS = {"note": "Metrics and items were too large to keep"}
@@ -92,7 +92,7 @@ def encode_model(document: Record) -> str:
     memory) is replaced, for refusing it would stop everything that is written together with it.
 
     Raises:
-        StoreError: Even so it cannot be written.
+        InvalidWriteError: Even so it cannot be written.
     """
     try:
         return document.model_dump_json(by_alias=True, exclude_defaults=True)
@@ -127,7 +127,7 @@ def _encode_lossy(document: Record) -> str:
         return document.model_copy(update=cleaned).model_dump_json(by_alias=True, exclude_defaults=True)
     except PydanticSerializationError:
         name = document.id if isinstance(document, Task) else document.key
-        raise StoreError(f"{name}: holds a value that cannot be written as JSON") from None
+        raise InvalidWriteError(f"{name}: holds a value that cannot be written as JSON") from None
 
 
 def _to_json_value(value: Any, depth: int = 0) -> Any:

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from functions.domain.alerts.decide import paused_notification
-from functions.domain.alerts.model import Notification
+from functions.domain.alerts.model import AlertState, Notification
 from functions.domain.alerts.outbox import append
 from functions.domain.alerts.overdue import next_delivery_retry_at
+from functions.domain.events import Outbox
 from functions.domain.lifecycle.complete import (
     Transition,
     add_spending,
@@ -115,6 +116,48 @@ def _quarantine(task: Task, run: Run, *, now: datetime) -> Transition:
     }
     changes["next_run_at"] = next_delivery_retry_at(task.model_copy(update=changes))
     return Transition(changes, completed.runs)
+
+
+# What the store will never take as it is: one such task must not keep the others from being written.
+
+MAX_REFUSALS = 2
+UNSTORABLE_NOTE = (
+    "Stopped: the store does not take what this task holds, which may be too large; make it smaller, "
+    "and resume it"
+)
+
+
+def make_storable(task: Task, transition: Transition, *, refusals: int, now: datetime) -> Transition | None:
+    """Return what to write in place of *transition*, which the store has refused; None when nothing is left.
+
+    first time     without the type's new memory: the next run finds once more what this one found
+    second time    the task is quarantined with nothing that can be left out, and people are told
+    """
+    changes = dict(transition.changes)
+    if refusals == 1 and changes.pop("memory", None) is not None:
+        return Transition(changes, transition.runs)
+    if refusals > MAX_REFUSALS:
+        return None
+    bare = task.model_copy(update={"alert": AlertState(), "status": Status.QUARANTINED})
+    alert = append(AlertState(), paused_notification(bare, UNSTORABLE_NOTE, now=now))
+    changes |= {
+        "status": Status.QUARANTINED,
+        "claim": None,
+        "occurrence": None,
+        "retry_at": None,
+        "event": None,
+        "memory": {},
+        "recent": (),
+        "backlog": (),
+        "seen_event_ids": (),
+        "outbox": Outbox(),
+        "last_result_summary": "",
+        "last_error": UNSTORABLE_NOTE,
+        "alert": schedule_delivery(alert, now=now),
+    }
+    changes["next_run_at"] = next_delivery_retry_at(task.model_copy(update=changes))
+    plain = {"items": (), "metrics": {}, "events": (), "cause": "", "summary": UNSTORABLE_NOTE}
+    return Transition(changes, tuple(run.model_copy(update=plain) for run in transition.runs))
 
 
 def skip_too_long(

@@ -10,7 +10,7 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.cloud.firestore_v1.types import BatchWriteRequest, BatchWriteResponse
 
 from functions.domain.storage import ConditionalWrite, RunBatch, WriteResult, WriteStatus
-from functions.errors import StoreError, StoreUnavailableError
+from functions.errors import InvalidWriteError, StoreError, StoreUnavailableError
 from functions.stores.firestore.client import FirestoreConnection, to_store_error
 from functions.stores.firestore.codec import RawWrite, encode_write, revision_of
 from functions.stores.firestore.queries import ResourcePaths
@@ -22,6 +22,7 @@ CHUNK_BYTES = 3_500_000  # the emulator refuses 4 MiB (with an error that invite
 
 UNKNOWN = WriteResult(WriteStatus.UNKNOWN)
 CONFLICT = WriteResult(WriteStatus.CONFLICT)
+INVALID = WriteResult(WriteStatus.INVALID)
 
 OK = 0
 CONFLICT_CODES = {
@@ -32,10 +33,8 @@ CONFLICT_CODES = {
 FUTURE_REVISION_MESSAGE = (
     "Invalid base version"  # what a guard gets whose revision is later than the document's
 )
-PERMANENT_CODES = {
-    grpc.StatusCode.INVALID_ARGUMENT.value[0],
-    grpc.StatusCode.PERMISSION_DENIED.value[0],
-}
+INVALID_CODES = {grpc.StatusCode.INVALID_ARGUMENT.value[0]}  # it is about the document
+PERMANENT_CODES = INVALID_CODES | {grpc.StatusCode.PERMISSION_DENIED.value[0]}
 
 RawBatchWriteRequest: TypeAlias = Any
 RawStatus: TypeAlias = Any
@@ -79,13 +78,14 @@ async def write_tasks(
 ) -> list[WriteResult]:
     """Do each write whose guard holds, in parallel requests; answer in the same order.
 
-    A write that Firestore will not take at all (too large, say) stops no other: it is UNKNOWN among
+    A write that Firestore will not take at all (too large, say) stops no other: it is INVALID among
     others that were done, and raised when there are none.
 
     Args:
         deadline: In the running loop's time; what has not been answered by then is UNKNOWN.
 
     Raises:
+        InvalidWriteError: Firestore takes none of the documents, and never will.
         StoreError: Nothing could be done, and trying again will not mend it.
     """
     deletes = sum(write.delete for write in writes)
@@ -116,8 +116,14 @@ async def write_documents(
     answers = [answer for part in parts for answer in part]
     faults = [answer for answer in answers if isinstance(answer, StoreError)]
     if faults and len(faults) == len(answers):
-        raise faults[0]
-    return [UNKNOWN if isinstance(answer, StoreError) else answer for answer in answers]
+        raise next((one for one in faults if not isinstance(one, InvalidWriteError)), faults[0])
+    return [_without_fault(answer) for answer in answers]
+
+
+def _without_fault(answer: WriteStatusResult) -> WriteResult:
+    if isinstance(answer, StoreError):
+        return INVALID if isinstance(answer, InvalidWriteError) else UNKNOWN
+    return answer
 
 
 async def _send_chunk(
@@ -136,7 +142,7 @@ async def _send_chunk(
         except (ValueError, TypeError) as error:
             del request.writes[-1]
             why = f"it holds a value that cannot be kept ({type(error).__name__})"
-            faults[index] = StoreError(f"{subject}: {why}")
+            faults[index] = InvalidWriteError(f"{subject}: {why}")
     sent = iter(await _send(connection, request, deadline=deadline) if request.writes else ())
     return [faults.get(index) or next(sent) for index in range(len(encoders))]
 
@@ -159,6 +165,8 @@ async def _send(
         if error.grpc_status_code is grpc.StatusCode.INVALID_ARGUMENT and size > 1:
             return await _send_halves(connection, request, deadline=deadline)
         fault = to_store_error(error)
+        if error.grpc_status_code is grpc.StatusCode.INVALID_ARGUMENT:
+            fault = InvalidWriteError(str(fault))
         return [UNKNOWN if isinstance(fault, StoreUnavailableError) else fault] * size
     response = BatchWriteResponse.pb(answer)
     return [to_write_status(*each) for each in zip(response.status, response.write_results, strict=True)]
@@ -183,5 +191,6 @@ def to_write_status(status: RawStatus, result: RawWriteResult) -> WriteStatusRes
     if status.code in CONFLICT_CODES or status.message.startswith(FUTURE_REVISION_MESSAGE):
         return CONFLICT
     if status.code in PERMANENT_CODES:
-        return StoreError(f"Firestore refused a write: {status.message[:300]}")
+        kind = InvalidWriteError if status.code in INVALID_CODES else StoreError
+        return kind(f"Firestore refused a write: {status.message[:300]}")
     return UNKNOWN

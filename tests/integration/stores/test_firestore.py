@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
@@ -14,7 +14,9 @@ from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrp
 
 from functions.app.factories import build_store
 from functions.config.settings import Settings
-from functions.domain.run import Run
+from functions.domain.alerts.model import Notification
+from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.run import Outcome, Run, succeeded
 from functions.domain.storage import (
     ConditionalWrite,
     InvalidDocument,
@@ -23,9 +25,11 @@ from functions.domain.storage import (
     TaskFilter,
     WriteStatus,
 )
-from functions.domain.task import Claim, Task
+from functions.domain.task import Claim, Job, Task
 from functions.domain.types import Status
+from functions.engine.tick import tick
 from functions.errors import StoreError
+from functions.interfaces import TickDependencies
 from functions.observability import logs
 from functions.stores.firestore.store import FirestoreStore
 from tests.conftest import NOON
@@ -157,7 +161,7 @@ async def test_a_document_too_large_stops_no_other(
         WriteStatus.APPLIED,
         WriteStatus.APPLIED,
         WriteStatus.APPLIED,
-        WriteStatus.UNKNOWN,
+        WriteStatus.INVALID,
         WriteStatus.APPLIED,
     ]
     assert expected == [answer.status for answer in answers]
@@ -186,7 +190,7 @@ async def test_a_value_that_cannot_be_kept_stops_no_other(
         ]
     )
 
-    assert [WriteStatus.APPLIED, WriteStatus.UNKNOWN, WriteStatus.APPLIED] == [
+    assert [WriteStatus.APPLIED, WriteStatus.INVALID, WriteStatus.APPLIED] == [
         answer.status for answer in answers
     ]
     with pytest.raises(StoreError, match=r"Task bad: it holds a value that cannot be kept"):
@@ -481,3 +485,32 @@ async def test_a_page_of_documents_is_short_only_at_the_end() -> None:
     await store.close()
 
     assert [["o0", "o4"], ["o5"], []] == [[one.id for one in page] for page in pages]
+
+
+async def test_a_task_above_firestores_limit_stops_no_other_and_is_stopped_by_name(
+    store: FirestoreStore, make_task: Callable[..., Task]
+) -> None:
+    """A MiB is the limit of a document; the other results are written, and the tick is healthy."""
+    ids = ["big", *(f"t{number}" for number in range(5))]
+    await store.write([ConditionalWrite(make_task(one), None) for one in ids])
+
+    async def run_task(job: Job) -> Outcome:
+        return succeeded("Done", memory={"seen": "x" * (1_200_000 if job.task_id == "big" else 10)})
+
+    async def tell(notices: Sequence[Notification], *, within: timedelta) -> list[tuple[str, ...]]:
+        return [()] * len(notices)
+
+    parts = TickDependencies(
+        store=store,
+        run_task=run_task,
+        notify=tell,  # type: ignore[arg-type]  # a list is a sequence
+        clock=lambda: NOON + timedelta(hours=1),
+        new_tick_id=lambda: "ab",
+        random=lambda: 0.5,
+    )
+    report = await tick(parts, TimeBudget(None, None))
+
+    found = {stored.task.id: stored.task for stored in (await store.get_tasks(ids)).tasks}
+    assert ("ok", 6) == (report.as_json()["status"], report.as_json()["succeeded"])
+    assert {Status.SCHEDULED} == {task.status for task in found.values()}
+    assert [{}] == [task.memory for task in found.values() if task.id == "big"]

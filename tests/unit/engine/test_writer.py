@@ -17,7 +17,7 @@ from functions.domain.task import SkippedRange, Task
 from functions.domain.types import Status
 from functions.engine import writer
 from functions.engine.writer import PendingTransition, TickWriter
-from functions.errors import StoreUnavailableError
+from functions.errors import InvalidWriteError, StoreUnavailableError
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
@@ -230,3 +230,129 @@ async def test_a_skip_that_somebody_was_faster_than_is_no_skip(store: Forgetful,
     assert [False, True] == [one is not None for one in settled]
     assert ["second"] == [run.task_id for run in await store.store.runs()]
     assert ["second"] == [run.task_id for run in await store.store.runs_of_tick("ours")]
+
+
+# -- what the store will never take ------------------------------------------------------------------------
+
+
+@dataclass
+class Narrow(Forgetful):
+    """A store that takes no document above a size: it spoils its call, or it alone is refused."""
+
+    limit: int = 4000
+    spoils_call: bool = False
+
+    async def write_with_runs(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
+        too_large = [len(write.task.model_dump_json()) > self.limit for write in writes]
+        if any(too_large) and (self.spoils_call or all(too_large)):
+            raise InvalidWriteError("A document is too large")
+        good = [write for write, refused in zip(writes, too_large, strict=True) if not refused]
+        results = iter(await self.store.write_with_runs(batch, good))
+        return [WriteResult(WriteStatus.INVALID) if refused else next(results) for refused in too_large]
+
+
+@pytest.fixture(params=[False, True], ids=["one is refused", "one spoils the call"])
+def narrow(store: Forgetful, request: pytest.FixtureRequest) -> Narrow:
+    return Narrow(store.store, spoils_call=request.param)
+
+
+def _remembers(stored: VersionedTask, memory: dict[str, Any]) -> PendingTransition:
+    def again(task: Task) -> Transition:
+        outcome = succeeded("Done", memory=memory)
+        return complete_attempt(
+            task, outcome, started_at=NOON, now=NOON + timedelta(seconds=1), random_fraction=0.0
+        )
+
+    return PendingTransition(stored, again(stored.task), again)
+
+
+async def _claim_all(
+    store: Forgetful, make_task: MakeTask, *ids: str
+) -> tuple[TickWriter, list[VersionedTask]]:
+    await store.store.write([ConditionalWrite(make_task(one), None) for one in ids])
+    ours = _books(store, "ours")
+    wanted = []
+    for one in ids:
+        stored = await _found(store, one)
+        start = decide(stored.task, token=ours.new_claim_token(), now=NOON)
+        assert isinstance(start, StartAttempt)
+        wanted.append((stored, dict(start.changes)))
+    return ours, await ours.claim(wanted)
+
+
+async def test_a_memory_that_is_too_large_is_left_out_and_stops_no_other(
+    narrow: Narrow, make_task: MakeTask
+) -> None:
+    ours, claimed = await _claim_all(narrow, make_task, "a", "b", "c", "d", "e")
+    memories = [{"seen": "x" * (5000 if stored.task.id == "b" else 5)} for stored in claimed]
+
+    applied = await ours.apply(
+        [_remembers(stored, memory) for stored, memory in zip(claimed, memories, strict=True)]
+    )
+
+    assert all(applied)
+    for name in "abcde":
+        task = (await _found(narrow, name)).task
+        assert (Status.SCHEDULED, "succeeded", name != "b") == (
+            task.status,
+            str(task.last_outcome),
+            bool(task.memory),
+        )
+        assert 1 == len(await narrow.store.runs(task_id=name))
+    assert set() == ours.unwritten
+
+
+async def test_a_task_that_the_store_takes_no_more_is_stopped_by_name_and_told(
+    narrow: Narrow, make_task: MakeTask
+) -> None:
+    """Its memory fills the document to the brim: whatever is added is too much."""
+    ours, claimed = await _claim_all(narrow, make_task, "full", "other")
+    full, other = claimed
+    brim = ConditionalWrite.for_changes(full, {"memory": {"seen": "x" * 3000}})
+    [written] = await narrow.store.write([brim])
+    narrow.limit = 3000  # so that no result fits beside it
+
+    await ours.apply([_decided(VersionedTask(brim.task, written.revision)), _decided(other)])
+
+    task = (await _found(narrow, "full")).task
+    assert (Status.QUARANTINED, {}, None) == (task.status, task.memory, task.claim)
+    assert "make it smaller" in task.last_error
+    assert ["paused"] == [notice.kind for notice in task.alert.pending]
+    assert Status.SCHEDULED is (await _found(narrow, "other")).task.status
+
+
+async def test_a_claim_that_does_not_fit_stops_the_task_and_no_other(
+    narrow: Narrow, make_task: MakeTask
+) -> None:
+    full = make_task("full", memory={"seen": "x" * 3000})
+    await narrow.store.write([ConditionalWrite(full, None), ConditionalWrite(make_task("other"), None)])
+    narrow.limit = len(full.model_dump_json()) + 10
+    ours = _books(narrow, "ours")
+    wanted = []
+    for one in ("full", "other"):
+        stored = await _found(narrow, one)
+        start = decide(stored.task, token=ours.new_claim_token(), now=NOON)
+        assert isinstance(start, StartAttempt)
+        wanted.append((stored, dict(start.changes)))
+
+    won = await ours.claim(wanted)
+
+    assert ["other"] == [stored.task.id for stored in won]
+    assert Status.QUARANTINED is (await _found(narrow, "full")).task.status
+
+
+async def test_what_never_fits_is_left_as_it_is_and_named(
+    narrow: Narrow, make_task: MakeTask, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours, claimed = await _claim_all(narrow, make_task, "huge", "other")
+    narrow.limit = len(claimed[1].task.model_dump_json()) + 600
+    huge = ConditionalWrite.for_changes(claimed[0], {"params": {"url": "x" * 9000}})
+    [written] = await narrow.store.write([huge])
+
+    applied = await ours.apply([_decided(VersionedTask(huge.task, written.revision)), _decided(claimed[1])])
+
+    assert [False, True] == [one is not None for one in applied]
+    assert {"huge"} == ours.unwritten
+    assert "task_not_storable" in caplog.text

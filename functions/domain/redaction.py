@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 MASK = "***"
 MIN_SECRET_CHARS = 6  # a shorter value would also mask innocent words
-_REST_LENGTHS = range(13)  # of a character's spelling, when a text begins within it, e.g. `uot;`
+_REST_LENGTHS = range(16)  # of a character spelt twice, when a text begins within it, e.g. `#x26;#128512;`
 _REST_DIGITS = "0123456789abcdefABCDEFu"  # what it consists of, unless a semicolon ends it
 _ELLIPSES = ("…", "...")  # at the end of a text that somebody cut
 MIN_PATH_CHARS = 12  # of a secret address's path; shorter ones, like /notify, are no secret by themselves

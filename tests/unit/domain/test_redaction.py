@@ -278,3 +278,15 @@ def test_masks_do_not_tell_the_next_character_of_a_secret(known: int) -> None:
 
     assert f"it is {token[:known]}" == redact(f"it is {token[:known]}")
     assert address[:-1] == redact(address[:-1])
+
+
+@pytest.mark.parametrize("start", range(6 * 9 + 20))
+def test_a_text_may_begin_within_a_character_that_is_spelt_twice(start: int) -> None:
+    secret = '00"😀000000'
+    spelt = "".join(
+        f"&#x{ord(one):x};" for one in html.escape(secret).encode("ascii", "xmlcharrefreplace").decode()
+    )
+
+    masked = Redactor([secret]).mask_secrets(spelt[start:])
+
+    assert "000000" not in html.unescape(html.unescape(masked))

@@ -376,6 +376,7 @@ class Settings(ChannelConfig, TaskSettings, ScaleSettings, AgentSettings, Feishu
         """
         values, problems = _read_values(env)
         problems += _split_cron_secret(values, serves_http=serves_http)
+        problems += _api_key_problems(values)
         problems += _oidc_problems(values)
         problems += queue_problems(values)
         problems += feishu_problems(values)
@@ -461,6 +462,18 @@ def _secret_weakness(secret: str) -> str:
 
 def _secret_problem(problem: str, name: str = "CRON_SECRET") -> str:
     return f"{name} {problem}. Pingers prove themselves with it. Make one with: {MAKE_A_SECRET}"
+
+
+def _api_key_problems(values: Mapping[str, str]) -> list[str]:
+    """Return why nobody could sign in with API_KEY, or more people than may; it is sent as a bearer token."""
+    key = values.get("api_key", "")
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        return ["API_KEY has characters that a header cannot carry; use letters and digits."]
+    if key.count(".") == 2:
+        return ["API_KEY has two dots, as ID tokens have, and would be read as one; use letters and digits."]
+    if key and key in (values.get("cron_secret"), values.get("cron_secret_previous")):
+        return ["API_KEY must differ from CRON_SECRET: whoever asks for ticks would be the administrator."]
+    return []
 
 
 def _oidc_problems(values: Mapping[str, str]) -> list[str]:

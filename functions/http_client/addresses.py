@@ -65,7 +65,10 @@ _PRIVATE_6 = tuple(IPv6Network(network) for network in ("::1/128", "fc00::/7", "
 _METADATA_4 = tuple(
     IPv4Network(network)
     for network in (
+        "100.80.80.80/32",  # UCloud
+        "100.96.0.96/32",  # Volcengine
         "100.100.100.200/32",  # Alibaba
+        "169.254.0.23/32",  # Tencent
         "169.254.42.42/32",  # Scaleway
         "169.254.169.0/24",  # Google, Amazon, Azure and most others; GKE answers on .252 as well
         "169.254.170.0/24",  # Amazon's container credentials
@@ -75,8 +78,11 @@ _METADATA_6 = tuple(
     IPv6Network(network)
     for network in (
         "fd00:42::42/128",  # Scaleway
+        "fd00:a9fe:a9fe::/48",  # Linode
+        "fd00:c1::a9fe:a9fe/128",  # Oracle
         "fd00:ec2::/32",  # Amazon
         "fd20:ce::/32",  # Google
+        "fe80::a9fe:a9fe/128",  # OpenStack
     )
 )
 

@@ -20,6 +20,7 @@ QUIET_LOGGERS = (
     "urllib3",
 )  # at INFO they log complete URLs
 COLOURS = {"WARNING": "\033[33m", "ERROR": "\033[31m", "CRITICAL": "\033[31m", "DEBUG": "\033[2m"}
+LAYOUT = "\n\t"  # of a stack
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"asctime", "message", "taskName"}
 _TRACE_HEADERS = (
     ("x-cloud-trace-context", re.compile(r"([0-9a-fA-F]{32})(?:/.*)?")),
@@ -115,9 +116,10 @@ class TerminalFormatter(logging.Formatter):
         fields = [
             f"{name}={_format_value(self._redact(str(value)))}" for name, value in _fields(record).items()
         ]
-        line = " ".join([moment, f"{record.levelname:<5}", record.getMessage(), *fields])
+        message = _escape(self._redact(record.getMessage()))
+        line = " ".join([moment, f"{record.levelname:<5}", message, *fields])
         if stack := _stack(self, record):
-            line = f"{line}\n{stack}"
+            line = f"{line}\n{_escape(self._redact(stack), keep=LAYOUT)}"
         line = self._redact(line)
         colour = COLOURS.get(record.levelname, "") if self._coloured else ""
         return f"{colour}{line}\033[0m" if colour else line
@@ -161,4 +163,19 @@ def _to_json_value(value: Any, redact: Redact) -> Any:
 
 
 def _format_value(text: str) -> str:
-    return text if text and text.isprintable() and " " not in text else json.dumps(text, ensure_ascii=False)
+    if text and text.isprintable() and " " not in text:
+        return text
+    return _escape(json.dumps(text, ensure_ascii=False))
+
+
+def _escape(text: str, *, keep: str = "") -> str:
+    """Write what moves the cursor, turns the direction of text or cannot be encoded by its number.
+
+    Args:
+        keep: Characters that stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or one in keep else one.encode("unicode_escape").decode() for one in text
+    )

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -203,6 +205,18 @@ def signal_name(number: int) -> str:
         return f"SIGRTMIN+{number - signal.SIGRTMIN}" if is_real_time else f"number {number}"
 
 
+_PR_SET_DUMPABLE = 4
+
+
+def _hide_environment() -> None:
+    """Keep programs of the same user from reading this process's variables and memory, on Linux.
+
+    `/proc/PID/environ` holds every secret. A program that is started is readable again: exec resets it.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def _start_process(
     argv: Sequence[str],
     environment: Mapping[str, str],
@@ -210,6 +224,7 @@ def _start_process(
     stdin: bytes,
     marker: str,
 ) -> _RunningProcess:
+    _hide_environment()
     with tempfile.TemporaryFile() as stdin_file:  # a pipe would have to be fed while the program runs
         stdin_file.write(stdin)
         stdin_file.seek(0)

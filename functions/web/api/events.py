@@ -4,8 +4,9 @@ import base64
 import binascii
 from collections.abc import Mapping
 from datetime import datetime
+from string import punctuation
 from typing import Annotated, Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -33,6 +34,8 @@ from functions.web.auth import MAX_TOKEN_CHARS, AuthFailure, is_jwt
 
 router = APIRouter(prefix="/api/events", tags=["events"], route_class=AuthenticatedRoute)
 
+MAX_SOURCE_CHARS = 200
+SOURCE_CHARS = punctuation  # they need no escape in an attribute
 EXAMPLE = {"type": "order.paid", "source": "shop", "id": "order-7", "data": {"total": 12}}
 EVENT_BODY = {
     "requestBody": {
@@ -165,12 +168,17 @@ def _parse_event(fields: Mapping[str, Any], principal: Principal, *, now: dateti
         )
     if not principal.owner and known.get("to"):
         known["reach"] = "all"  # the operator names the task, whoever owns it
-    defaults = {"id": new_id, "source": principal.name.replace(" ", "-"), "time": now}
+    defaults = {"id": new_id, "source": _source_of(principal), "time": now}
     try:
         return Event.model_validate(defaults | known | {"owner": principal.owner, "hops": 1})
     except ValidationError as exc:
         errors = [FieldProblem(field=one.field, reason=one.reason) for one in problems_of(exc)]
         raise ProblemError(422, f"{errors[0].field}: {errors[0].reason}", errors=errors) from None
+
+
+def _source_of(principal: Principal) -> str:
+    """Return the name of a key as the source of an event, which is a URI reference: ASCII, no spaces."""
+    return quote(principal.name.replace(" ", "-"), safe=SOURCE_CHARS)[:MAX_SOURCE_CHARS]
 
 
 def _parse_binary_mode(request: Request, data: Mapping[str, Any]) -> dict[str, Any] | None:

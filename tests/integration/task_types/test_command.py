@@ -437,3 +437,25 @@ async def test_a_program_has_the_zones_of_the_scheduler(make_job: Callable[..., 
 
     local = datetime(2026, 12, 15, 17, 0, tzinfo=UTC).astimezone(find_timezone("America/Vancouver"))
     assert f"{local:%H:%M}" == outcome.metrics["stdout"].strip()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can hide the variables of a process")
+def test_a_program_cannot_read_the_variables_of_the_scheduler() -> None:
+    """A process of the same user may read `/proc/PID/environ` of those alone that may be dumped."""
+    script = """
+import asyncio, ctypes
+from functions.task_types.command.process import run_process
+result = asyncio.run(run_process(["env"], environment={"A": "b"}, working_directory=None, stdin=b"",
+                                 marker="x", timeout_s=20))
+print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), sorted(result.stdout.text(str).split()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        cwd=Path(__file__).parents[3],
+    )
+
+    assert "0 ['A=b', 'CRONFIRE_ATTEMPT=x']" == done.stdout.strip()

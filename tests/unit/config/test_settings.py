@@ -217,6 +217,22 @@ def test_a_door_needs_a_secret_that_is_hard_to_guess_and_fits_a_header(secret: s
     assert "secrets.token_urlsafe(32)" in fault
 
 
+@pytest.mark.parametrize(
+    "key", ["é" * 40, f"{SECRET} {SECRET}", f"{SECRET}\x01", f"{SECRET}.{SECRET}.x", SECRET]
+)
+def test_an_api_key_that_nobody_could_use_or_pingers_hold_is_refused(key: str) -> None:
+    fault = fault_of({"CRON_SECRET": SECRET, "API_KEY": key})
+
+    assert fault.startswith("API_KEY ")
+    assert key not in fault
+
+
+def test_the_retiring_secret_is_no_api_key() -> None:
+    retired = "r" * 40
+
+    assert "must differ" in fault_of({"CRON_SECRET": f"{SECRET}\n{retired}", "API_KEY": retired})
+
+
 def test_thirty_two_characters_are_enough() -> None:
     assert ("x" * 32,) == settings(CRON_SECRET="x" * 32).secrets()
 

@@ -175,6 +175,23 @@ def test_a_field_cannot_start_a_new_line_or_colour_the_terminal() -> None:
     assert "\033" not in line
 
 
+@pytest.mark.parametrize(
+    "odd", ["\r", "\x9b31m", "\x1b[2J", "\u202e", "\u2066", "\u2028", "\x85", "\ud800", "\x7f"]
+)
+def test_nothing_in_a_line_steers_the_terminal(odd: str) -> None:
+    """Also in the message and the text of an exception, which libraries write from what servers answer."""
+    wrong = failed(f"a{odd}b")
+    wrong.msg, wrong.title = f"from {odd}", f"a b {odd}"
+    line = TerminalFormatter(masked).format(wrong)
+
+    assert odd[0] not in line
+    assert line.isascii()
+
+
+def test_letters_of_every_language_stay_as_they_are() -> None:
+    assert "任务 é" in TerminalFormatter(masked).format(record(title="任务 é"))
+
+
 def test_an_exception_follows_its_line() -> None:
     lines = TerminalFormatter(masked).format(failed(f"cannot use {CANARY}")).splitlines()
 

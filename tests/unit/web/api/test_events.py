@@ -44,6 +44,20 @@ async def test_without_an_id_each_request_is_an_event(api: Call) -> None:
     assert answers[0].json["id"] != answers[1].json["id"]
 
 
+@pytest.mark.parametrize("name", ["Магазин", "店 1", "é" * 80])
+async def test_a_key_is_a_source_whatever_its_name_is(
+    name: str, api: Call, wired: App, make_key: MakeKey
+) -> None:
+    await api("POST", "/api/tasks", LISTENS)
+    key = await make_key(name=name, scopes=["run"])
+
+    answer = await api("POST", "/api/events", {"type": "order.paid"}, key=key)
+
+    assert (200, ["pack"]) == (answer.status, answer.json["started"])
+    [stored] = (await wired.store.get_tasks(["pack"])).tasks
+    assert stored.task.backlog[0].event.source.isascii()  # type: ignore[union-attr]
+
+
 async def test_attributes_may_be_headers(api: Call, wired: App) -> None:
     await api("POST", "/api/tasks", LISTENS)
     headers = {"ce-type": "order.paid", "ce-id": "9", "ce-source": "shop", "ce-subject": "%C3%A9"}

@@ -10,7 +10,7 @@ from functions.cli.options import format_local, relative_time
 from functions.cli.session import CliContext
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Run
-from functions.domain.schedule.describe import PREVIEW_HORIZON, describe_trigger, next_occurrences
+from functions.domain.schedule.describe import CLOCK_CHANGE_HORIZON, describe_trigger, next_occurrences
 from functions.domain.schedule.parse import Schedule, parse_schedule
 from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
@@ -217,7 +217,7 @@ def _occurrence_lines(
         return
     rows = [(format_local(at, zone), format_instant(at)) for at in found]
     yield from context.screen.format_table((zone.upper(), "UTC"), rows)
-    for change in schedule.clock_changes(start, max(found[-1], start + PREVIEW_HORIZON)):
+    for change in schedule.clock_changes(start, max(found[-1], start + CLOCK_CHANGE_HORIZON)):
         yield context.screen.paint(f"{format_local(change.instant, zone)}: {change.text}", "yellow")
 
 

@@ -1,6 +1,7 @@
 """JSON of strangers: refused when it is nested so deeply that walking it could overflow the stack.
 
-Also values that a JSON parser returns and no JSON can hold: half of a surrogate pair, NaN, infinity.
+Also values that a JSON parser returns and no JSON can hold: half of a surrogate pair, NaN, infinity; and values
+that a store cannot hold.
 """
 
 import json
@@ -73,3 +74,51 @@ def _children(place: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _is_unicode(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+MAX_INT64 = 2**63 - 1  # Firestore and SQLite hold no larger number
+_MAX_NAME_CHARS = 60
+
+
+def check_values(value: Any, name: str = "") -> None:
+    """Check that every store, and every reader of JSON, can hold a parsed value.
+
+    Args:
+        value: Not nested deeper than `check_depth` allows.
+        name: Where it stands, such as `params`; empty for the whole.
+
+    Raises:
+        ValueError: A text or a name has a NUL character or half of a surrogate pair, or a number is not
+            finite or larger than 64 bits hold. The message begins with where that is, such as `tags[0]: `.
+    """
+    reason = _value_problem(value)
+    if reason:
+        raise ValueError(f"{name}: {reason}" if name else reason)
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if reason := _text_problem(key):
+                raise ValueError(f"{name}: in the name of a field, {reason}" if name else f"a name: {reason}")
+            check_values(inner, f"{name}.{key[:_MAX_NAME_CHARS]}" if name else key[:_MAX_NAME_CHARS])
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            check_values(inner, f"{name}[{number}]")
+
+
+def _value_problem(value: Any) -> str:
+    if isinstance(value, str):
+        return _text_problem(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "must be a finite number"
+    if isinstance(value, int) and not -MAX_INT64 <= value <= MAX_INT64:
+        return "must be a number of 64 bits"
+    return ""
+
+
+def _text_problem(text: str) -> str:
+    if "\0" in text:
+        return "must not contain the NUL character"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "must not contain half of a surrogate pair; send whole characters"
+    return ""

@@ -12,6 +12,9 @@ SECOND = timedelta(seconds=1)
 # Occurrences end a day before the last instant, so that jitter does not carry them beyond it.
 FIRST_SECOND = -62_135_424_000  # two days inside of what a datetime can hold
 LAST_SECOND = (LAST_INSTANT - EPOCH) // SECOND - 86_400
+# How far one search goes. No date that comes at all is rarer: 29 February on a given weekday comes every 28
+# years, or 40 around a year such as 2100. A time that only falls into gaps of the clock never comes.
+SEARCH_HORIZON_S = 50 * 366 * 86_400
 
 
 class ScheduleError(InputError):

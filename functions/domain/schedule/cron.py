@@ -8,6 +8,7 @@ from functools import lru_cache
 from functions.domain.schedule.base import (
     FIRST_SECOND,
     LAST_SECOND,
+    SEARCH_HORIZON_S,
     ClockChange,
     OccurrenceRange,
     ScheduleError,
@@ -107,7 +108,7 @@ HOUR = 3600
 # More than all offsets and changes of the clocks together. No period between a time searched from and a match
 # further away has a match, and none is computed: 29 February on a Sunday may be 40 years away.
 FAR = 3 * 86_400
-CACHE_SIZE = 64  # results of one schedule; one tick needs fewer
+CACHE_SIZE = 16  # results of one schedule; one tick needs fewer, and thousands of schedules are cached
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ class CronSchedule:
         second = self._at_or_after(earliest + 1)
         if second is None or second > high:  # by far the most frequent case: one is due
             return OccurrenceRange(1, instant_at(earliest), instant_at(earliest))
-        latest = self._at_or_before(high)
+        latest = self._at_or_before(high, floor=second)
         assert latest is not None
         periods = self.zone.offset_periods(earliest, latest)
         count = sum(self._count(period, earliest, latest) for period in periods)
@@ -147,10 +148,10 @@ class CronSchedule:
     def last_n(self, first: datetime, until: datetime, limit: int) -> list[datetime]:
         low = second_at_or_after(first)
         found: list[datetime] = []
-        at = self._at_or_before(second_at_or_before(until))
+        at = self._at_or_before(second_at_or_before(until), floor=low)
         while at is not None and at >= low and len(found) < limit:
             found.append(instant_at(at))
-            at = self._at_or_before(at - 1)
+            at = self._at_or_before(at - 1, floor=low)
         return found[::-1]
 
     def period(self, around: datetime) -> timedelta | None:
@@ -185,10 +186,12 @@ class CronSchedule:
         wall shows 01:00, the match 02:30 lies beyond the period's end (02:00). Summer time (+2 h) starts at
         01:00 UTC; fixed times in the gap belong to it, so its first wall time is 02:00, the match is 02:30
         again, that is 00:30 UTC: before the period, so the occurrence is its start, 01:00 UTC (03:00).
+        What does not come within the horizon is searched no further: it falls into gaps alone.
         """
         second = max(second, FIRST_SECOND)
+        last = min(second + SEARCH_HORIZON_S, LAST_SECOND)
         searched_from = match = None
-        while second <= LAST_SECOND:
+        while second <= last:
             period = self.zone.offset_period(second)
             wall = self._first_wall_time(period)
             if second > period.start:
@@ -205,9 +208,10 @@ class CronSchedule:
             second = match - FAR if is_far else period.end
         return None
 
-    def _at_or_before(self, second: int) -> int | None:
+    def _at_or_before(self, second: int, *, floor: int) -> int | None:
+        """The last occurrence at *second* or earlier; None when there is none in the period of *floor*."""
         second = min(second, LAST_SECOND)
-        while second >= FIRST_SECOND:
+        while second >= max(floor, FIRST_SECOND):
             period = self.zone.offset_period(second)
             found = self.times.before(second + 1 + period.offset)
             if found is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import takewhile
 
 from functions.domain.schedule.base import EPOCH
 from functions.domain.schedule.cron import CronSchedule
@@ -14,7 +15,7 @@ from functions.domain.schedule.parse import ClockChange, Schedule, parse_schedul
 from functions.domain.schedule.simple import OnceSchedule
 from functions.domain.schedule.words import describe_wall_times
 from functions.domain.task import Task, TaskFields
-from functions.domain.types import Status, timezone_or_utc, to_local
+from functions.domain.types import LAST_INSTANT, Status, timezone_or_utc, to_local
 from functions.errors import InputError
 
 _INTERVAL_PART = re.compile(r"(\d+)([smhdw])")
@@ -71,7 +72,8 @@ def describe_trigger(task: TaskFields) -> str:
 
 # A preview of a schedule: in words, its next runs, and the changes of the clocks it will meet.
 
-PREVIEW_HORIZON = timedelta(days=366)  # how far ahead clock changes are listed
+CLOCK_CHANGE_HORIZON = timedelta(days=366)  # how far ahead clock changes are listed
+PREVIEW_HORIZON = timedelta(days=50 * 366)  # how far ahead runs are listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,8 @@ class SchedulePreview:
     """What a schedule means.
 
     Attributes:
-        next: The next runs: the instant in UTC, and what the clock of the zone shows.
-        transitions: Changes of the clocks within a year that change when it runs.
+        next_runs: The next runs within 50 years: the instant in UTC, and what the clock of the zone shows.
+        clock_changes: Changes of the clocks within a year that change when it runs.
     """
 
     description: str
@@ -101,11 +103,13 @@ def build_preview(
         expression, timezone=timezone, task_id=task_id, anchor=now.replace(microsecond=0)
     )
     zone = timezone_or_utc(timezone)
+    upcoming = next_occurrences(schedule, now, count)
+    last = now + min(PREVIEW_HORIZON, LAST_INSTANT - now)
     return SchedulePreview(
         description=describe_schedule(expression, timezone=timezone, task_id=task_id),
         timezone=timezone,
-        next_runs=tuple((at, to_local(at, zone)) for at in next_occurrences(schedule, now, count)),
-        clock_changes=tuple(schedule.clock_changes(now, now + PREVIEW_HORIZON)),
+        next_runs=tuple((at, to_local(at, zone)) for at in takewhile(lambda at: at <= last, upcoming)),
+        clock_changes=tuple(schedule.clock_changes(now, now + CLOCK_CHANGE_HORIZON)),
     )
 
 

@@ -44,6 +44,10 @@ def parse_schedule(expression: str, *, timezone: str, anchor: datetime, task_id:
     Raises:
         ScheduleError: One of them cannot be used.
     """
+    if len(expression) > MAX_EXPRESSION_CHARS:  # first: what is longer is not worth a place in the caches
+        raise ScheduleError(
+            f"schedule: it is {len(expression)} characters long; write at most {MAX_EXPRESSION_CHARS}"
+        )
     found = _parse(expression, timezone, task_id if _has_hash_term(expression) else "")
     return interval_schedule(found, anchor=anchor) if isinstance(found, timedelta) else found
 
@@ -61,10 +65,6 @@ def _parse(expression: str, timezone: str, task_id: str) -> Schedule | timedelta
     word, *more = text.split(" ")
     if not word:
         raise ScheduleError('schedule: it is empty; write cron fields such as 30 9 * * 1-5, or "every 15m"')
-    if len(text) > MAX_EXPRESSION_CHARS:
-        raise ScheduleError(
-            f"schedule: it is {len(text)} characters long; write at most {MAX_EXPRESSION_CHARS}"
-        )
     if word in ("every", "@every"):
         return parse_interval(text.removeprefix("@"))
     if word == "at":

@@ -17,6 +17,7 @@ from functions.domain.types import find_timezone, timezone_names
 
 DAY = 86_400
 BLOCK_BITS = 25  # periods are computed in blocks of 2**25 seconds, about a year, when first needed
+MAX_BLOCKS = 64  # of a zone: what the longest search needs; there are 600 zones and 7,000 years
 OFFSET_PATTERN = re.compile(r"(?:(?:Etc/)?(?:UTC|GMT))?[+-]?\d{1,2}(?::?\d{2})?", re.IGNORECASE)
 ABBREVIATIONS = {  # the likeliest place; several zones share each abbreviation
     "AEST": "Australia/Sydney",
@@ -65,7 +66,7 @@ class OffsetPeriod:
 
 
 class Zone:
-    """One IANA zone. Its periods are computed once, day by day, and cached."""
+    """One IANA zone. Its periods are computed day by day, and some of them cached."""
 
     def __init__(self, name: str, info: tzinfo) -> None:
         self.name = name
@@ -80,6 +81,8 @@ class Zone:
         number = second >> BLOCK_BITS
         block = self._blocks.get(number)
         if block is None:
+            if len(self._blocks) >= MAX_BLOCKS:
+                self._blocks.clear()
             block = self._blocks[number] = tuple(
                 self._find_offset_periods(number << BLOCK_BITS, (number + 1) << BLOCK_BITS)
             )

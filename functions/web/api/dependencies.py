@@ -19,7 +19,7 @@ from functions.domain.access import (
     parse_bearer_token,
 )
 from functions.domain.events import Event
-from functions.domain.json_depth import parse_json
+from functions.domain.json_depth import check_values, parse_json
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.schedule.describe import describe_trigger
 from functions.domain.storage import VersionedTask
@@ -289,7 +289,7 @@ async def get_principal(request: Request) -> Principal:
 
 
 class AuthenticatedRoute(APIRoute):
-    """A route whose caller is authenticated before its body is read.
+    """A route whose caller is authenticated before its body is read, and whose body every store can hold.
 
     FastAPI reads the body of a route that declares one before it calls any dependency.
     """
@@ -302,6 +302,7 @@ class AuthenticatedRoute(APIRoute):
 
         async def authenticate_first(request: Request) -> Response:
             await get_principal(request)
+            check_body(await request.body())
             return await handle(request)
 
         return authenticate_first
@@ -335,13 +336,38 @@ async def parse_task_body(request: Request) -> dict[str, Any]:
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
         raise ProblemError(415, "Send the task as application/json")
-    try:
-        fields = parse_json(await request.body())
-    except ValueError:
-        raise ProblemError(400, "The body is not JSON") from None
+    fields = check_body(await request.body())
     if not isinstance(fields, dict):
         raise ProblemError(422, "The body must be a JSON object: one task")
     return fields
+
+
+def check_body(body: bytes) -> Any:
+    """Return the value of *body*; None when it is empty.
+
+    Raises:
+        ProblemError: 400: it is not JSON; 422: it holds a text or a number that no store can hold.
+    """
+    try:
+        value = parse_json(body) if body else None
+    except ValueError:
+        raise ProblemError(400, "The body is not JSON") from None
+    require_storable(value)
+    return value
+
+
+def require_storable(value: Any) -> None:
+    """Check that every store can hold *value*.
+
+    Raises:
+        ProblemError: 422, with the field.
+    """
+    try:
+        check_values(value)
+    except ValueError as exc:
+        field, _, reason = str(exc).rpartition(": ")
+        errors = [FieldProblem(field=field, reason=reason)]
+        raise ProblemError(422, str(exc), errors=errors) from None
 
 
 TaskBody = Annotated[dict[str, Any], Depends(parse_task_body)]

@@ -27,7 +27,13 @@ from functions.domain.types import Instant, TaskId
 from functions.domain.validation import problems_of
 from functions.errors import NotAllowedError
 from functions.services.dependencies import all_subscribers
-from functions.web.api.dependencies import AuthenticatedRoute, CurrentPrincipal, Dependencies, parse_task_body
+from functions.web.api.dependencies import (
+    AuthenticatedRoute,
+    CurrentPrincipal,
+    Dependencies,
+    parse_task_body,
+    require_storable,
+)
 from functions.web.api.errors import FieldProblem, ProblemError, error_responses
 from functions.web.api.schemas import Schema
 from functions.web.auth import MAX_TOKEN_CHARS, AuthFailure, is_jwt
@@ -162,6 +168,7 @@ def _parse_event(fields: Mapping[str, Any], principal: Principal, *, now: dateti
     known = {
         name: fields[name] for name in (*ATTRIBUTES, "data", "to", "reach") if fields.get(name) is not None
     }
+    require_storable(known)
     if principal.owner and known.get("reach") == "all":
         raise ProblemError(
             422, f"reach: this key is bound to {principal.owner}; only keys of no owner reach all"

@@ -98,7 +98,9 @@ def _decode(text: str) -> str:
 router = APIRouter(prefix="/api/runs", tags=["runs"], route_class=AuthenticatedRoute)
 
 TIME_RESOLUTION = timedelta(microseconds=1)
-MAX_RUNS_SCANNED = 5000  # runs read for one page of those with a rare outcome
+MAX_RUNS_READ = 2000  # run records that one request reads, those of a rare outcome too
+READ_SIZE = 200  # of them at once
+MAX_RUNS_OF_INSTANT = 10_000  # what a cursor may pass over; a tick writes fewer
 
 
 @router.get("", responses=error_responses(404), summary="List runs")
@@ -110,22 +112,29 @@ async def list_runs(
     cursor: Annotated[str, Query(max_length=100, description="`next` of the previous page")] = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> RunPage:
-    """Return runs and skips by the instant they finished, newest first."""
+    """Return runs and skips by the instant they finished, newest first.
+
+    A request reads 2,000 records at most. A page with a filter may therefore be short, or empty, while
+    `next` goes on: only a page without `next` is the last.
+    """
     found: list[Run] = []
-    at: str | None = cursor or None
-    for _ in range(max(1, MAX_RUNS_SCANNED // limit)):
-        page = await _read_page(service, task, since, at, limit)
+    at, left = cursor or None, MAX_RUNS_READ
+    while left > 0:
+        size = limit if outcome is None else min(max(limit, READ_SIZE), left)
+        page = await _read_page(service, task, since, at, size)
+        is_last = len(page) < size
+        left -= len(page)
         matching = [run for run in page if outcome is None or run.outcome is outcome]
         missing = limit - len(found)
         if len(matching) > missing:  # the next page starts at the first run that does not fit
-            page = page[: page.index(matching[missing])]
-            matching = matching[:missing]
-        found += matching
+            page, is_last = page[: page.index(matching[missing])], False
+        found += matching[:missing]
         at = next_cursor(page, at) if page else None
-        if len(page) < limit or len(found) >= limit:
+        if is_last or len(found) >= limit:
             break
-    more = at is not None and (len(page) >= limit or len(found) >= limit)
-    return RunPage.model_construct(runs=[to_run_out(run) for run in found], next=at if more else None)
+    return RunPage.model_construct(
+        runs=[to_run_out(run) for run in found], next=None if is_last or at is None else at
+    )
 
 
 @router.get("/{id}", responses=error_responses(404), summary="Read a run")
@@ -161,6 +170,8 @@ async def _read_page(
     if cursor is None:
         return await service.list_runs(task, since=since, limit=limit)
     at, seen = decode_cursor(cursor)
+    if seen > MAX_RUNS_OF_INSTANT:
+        raise InputError("cursor: use `next` of the previous page")
     page = await service.list_runs(task, since=since, before=at + TIME_RESOLUTION, limit=limit + seen)
     same = [run for run in page if run.finished_at == at][:seen]
     return page[len(same) :]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from functions.domain.json_depth import MAX_DEPTH, parse_json
+from functions.domain.json_depth import MAX_DEPTH, check_values, parse_json
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
@@ -24,3 +24,25 @@ def test_whatever_is_too_deep_is_no_value(deep: bytes) -> None:
 @pytest.mark.parametrize("text", ["1", "null", '"x"', "[]", '{"a": [1, {"b": null}]}', '"\\ud800"'])
 def test_other_json_is_read_as_ever(text: str) -> None:
     parse_json(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('"\\ud800"', "must not contain half"),
+        ('{"tags": ["a", "b\\u0000"]}', r"tags\[1\]: must not contain the NUL"),
+        ('{"data": {"\\udc00": 1}}', "data: in the name of a field"),
+        ('{"a": {"b": NaN}}', r"a\.b: must be a finite number"),
+        ('{"a": -Infinity}', "a: must be a finite number"),
+        ('{"a": 1e999}', "a: must be a finite number"),
+        ('{"a": 9223372036854775808}', "a: must be a number of 64 bits"),
+    ],
+)
+def test_value_that_no_store_can_hold_is_refused_by_its_place(text: str, where: str) -> None:
+    with pytest.raises(ValueError, match=where):
+        check_values(parse_json(text))
+
+
+@pytest.mark.parametrize("text", ["9223372036854775807", '"\\ud83d\\ude00 \\n"', "[true, null, 1.5e300]"])
+def test_value_that_stores_can_hold_is_left(text: str) -> None:
+    check_values(parse_json(text))

@@ -120,6 +120,31 @@ def test_no_request_breaks_the_contract(schema: schemathesis.BaseSchema, method:
     keep_it()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_no_request_without_a_key_gets_anything(
+    schema: schemathesis.BaseSchema, method: str, path: str
+) -> None:
+    operation = schema[path][method]
+
+    @given(case=operation.as_strategy())
+    @settings(
+        max_examples=5,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    def refused(case: schemathesis.Case[Any]) -> None:
+        headers = {name: value for name, value in (case.headers or {}).items() if name != "Authorization"}
+        response = case.call(headers=headers, timeout=20)
+
+        assert response.status_code in {400, 401, 404, 405, 413, 429}
+        assert response.headers["content-type"] == ["application/problem+json"]
+
+    refused()
+
+
 async def test_the_description_is_openapi_3_1_with_examples_and_a_way_to_sign_in(api: Call) -> None:
     described = (await api("GET", "/openapi.json", key=None)).json
 

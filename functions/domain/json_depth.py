@@ -1,7 +1,7 @@
 """JSON of strangers: refused when it is nested so deeply that walking it could overflow the stack.
 
-Also values that a JSON parser returns and no JSON can hold: half of a surrogate pair, NaN, infinity; and values
-that a store cannot hold.
+Also values that a JSON parser returns and no JSON can hold: half of a surrogate pair, NaN, infinity.
+And values that a store cannot hold.
 """
 
 import json

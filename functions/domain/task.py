@@ -19,7 +19,7 @@ from pydantic import (
 
 from functions.domain.alerts.model import AlertState, NotificationTrigger
 from functions.domain.events import After, Dependent, Event, OnEvent, Outbox
-from functions.domain.json_depth import check_portable
+from functions.domain.json_depth import check_values
 from functions.domain.task_budget import CreditLimit, Spending
 from functions.domain.types import (
     Instant,
@@ -160,7 +160,7 @@ class TaskSpec(TaskFields):
     @field_validator("params")
     @classmethod
     def _check_params(cls, given: dict[str, Any]) -> dict[str, Any]:
-        check_portable(given)
+        check_values(given, any_json=True)
         return given
 
     @field_validator("schedule")

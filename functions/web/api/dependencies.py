@@ -357,13 +357,15 @@ def check_body(body: bytes) -> Any:
 
 
 def require_storable(value: Any) -> None:
-    """Check that every store can hold *value*.
+    """Check that every store can hold *value*; in params and data everything that JSON can say.
 
     Raises:
         ProblemError: 422, with the field.
     """
+    fields = value if isinstance(value, dict) else {"": value}
     try:
-        check_values(value)
+        for name, one in fields.items():
+            check_values(one, name, any_json=name in ("params", "data"))
     except ValueError as exc:
         field, _, reason = str(exc).rpartition(": ")
         errors = [FieldProblem(field=field, reason=reason)]

@@ -15,12 +15,12 @@ PARAMS = '{"title":"Call","type":"http","schedule":"@daily","params":{"url":"htt
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ('"\\ud800"', "json holds half of a surrogate pair"),
-        ('{"a":["\\udfff"]}', "json.a.0 holds half of a surrogate pair"),
-        ('{"\\udfff":1}', "a name in json holds half of a surrogate pair"),
-        ("[NaN]", "json.0 is not a number"),
-        ("-Infinity", "json is not a number"),
-        ("1e999", "json is not a number"),
+        ('"\\ud800"', "params.json: must not contain half of a surrogate pair"),
+        ('{"a":["\\udfff"]}', "params.json.a[0]: must not contain half of a surrogate pair"),
+        ('{"\\udfff":1}', "params.json: in the name of a field"),
+        ("[NaN]", "params.json[0]: must be a finite number"),
+        ("-Infinity", "params.json: must be a finite number"),
+        ("1e999", "params.json: must be a finite number"),
     ],
 )
 async def test_value_that_json_cannot_hold_is_refused_and_no_task_is_made(

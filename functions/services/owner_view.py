@@ -76,11 +76,8 @@ class OwnerView:
             NotFoundError: There is none in this view.
         """
         task = (await self.find_task(task_id)).task
-        earliest = task.created_at if since is None else max(since, task.created_at)
         found: list[Run] = []
-        async for run in iter_runs(
-            self._store, task_id=task_id, since=earliest, before=before, page_size=limit
-        ):
+        async for run in iter_runs(self._store, task_id=task_id, since=since, before=before, page_size=limit):
             if is_run_of(task, run):
                 found.append(run)
             if len(found) == limit:

@@ -331,7 +331,7 @@ class TickDependencies:
         clock: The present moment, aware and in UTC.
         new_tick_id: A new random id for this tick: at least 64 bits, lower-case letters and digits.
         random: A random number in [0, 1), for backoff.
-        is_shutting_down: Whether the process was told to end; a tick then starts nothing more.
+        is_shutting_down: Whether the process is to end; a tick then starts nothing more.
         max_concurrency: Attempts that may run at once.
         routing: None when all channels are open to everything.
         workers: None when there are none: a task that no tick is long enough for is skipped.

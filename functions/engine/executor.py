@@ -24,7 +24,7 @@ CANCELLATION_POLL = timedelta(
 
 CANCELLED = Outcome(OutcomeKind.CANCELLED, "It was cancelled on request")
 OUT_OF_TIME = Outcome(OutcomeKind.ABANDONED, "The tick's time was up while it ran")
-SHUT_DOWN = Outcome(OutcomeKind.ABANDONED, "The process was told to stop while it ran")
+SHUT_DOWN = Outcome(OutcomeKind.ABANDONED, "The process was stopped while it ran")
 
 
 @dataclass(frozen=True, slots=True)

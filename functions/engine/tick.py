@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 BATCH_SIZE = 100  # tasks claimed at once
 POLL_S = 0.25  # how often a waiting tick checks the time, and whether the process is to stop
-SHUTDOWN_GRACE_S = 7.0  # what running attempts get when the process is told to stop, of the 10 s of Cloud Run
+SHUTDOWN_GRACE_S = 7.0  # what running attempts get after SIGTERM, of the 10 s of Cloud Run
 
 
 async def tick(dependencies: TickDependencies, budget: TimeBudget) -> TickReport:

@@ -57,7 +57,7 @@ class OwnerView:
     async def list_tasks(self, which: TaskFilter | None = None) -> Sequence[Task]:
         """Return all tasks that match *which*, by id."""
         found = await all_tasks(self._store, self._within(which or TaskFilter()))
-        return [stored.task for stored in found if self.sees(stored.task.owner)]
+        return [stored.task for stored in found]
 
     async def list_runs(self, since: datetime) -> Sequence[Run]:
         """Return the runs that finished at *since* or later."""

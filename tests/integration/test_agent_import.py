@@ -23,7 +23,7 @@ REPLY = {"choices": [{"message": {"content": json.dumps({"summary": "s", "items"
 async def main():
     http = mock_http(lambda _: httpx.Response(200, json=REPLY))
     model = LanguageModel(open_http=lambda: http, url="https://example.com/v1", default_model="m")
-    tools = Tools(open_http=lambda: http, store=None, parse=parse_here, model=model)
+    tools = Tools(open_http=lambda: http, open_store=lambda owner: None, parse=parse_here, model=model)
     check_params("agent", {"goal": "x"})
     early = "pydantic_ai" in sys.modules
     job = make_job("agent", {"goal": "x"}, timeout_s=100.0)

@@ -131,7 +131,7 @@ def make_storable(task: Task, transition: Transition, *, refusals: int, now: dat
     """Return what to write in place of *transition*, which the store has refused; None when nothing is left.
 
     first time     without the type's new memory: the next run finds once more what this one found
-    second time    the task is quarantined with nothing that can be left out, and people are told
+    second time    the task is quarantined with nothing that can be left out, and people are notified
     """
     changes = dict(transition.changes)
     if refusals == 1 and changes.pop("memory", None) is not None:

@@ -126,10 +126,10 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
 
 def _classify_accepted(body: bytes, wait: timedelta | None) -> ClassifiedResponse:
     """Read a success. A connector of the older kind says in its text what Teams answered to it."""
-    told = body[:500].decode("utf-8", "replace")
-    if "returned HTTP error" not in told:
+    answer = body[:500].decode("utf-8", "replace")
+    if "returned HTTP error" not in answer:
         return ClassifiedResponse(SendResult(ok=True))
-    if "HTTP error 413" in told:
+    if "HTTP error 413" in answer:
         return ClassifiedResponse(SendResult(ok=False, detail="Teams: HTTP 413"), try_plain_text=True)
     return ClassifiedResponse(
         SendResult(ok=False, retry_after=wait, detail="Teams did not take what the connector passed on")

@@ -137,7 +137,7 @@ async def show_page(request: Request, name: LinkName) -> Response:
 
 def badge_subject(task: Task) -> str:
     """Return what the link of a task's badge signs: a later task of the same id has another one."""
-    return f"{task.id}~{int(task.created_at.timestamp()):x}"
+    return f"{task.id}~{round(task.created_at.timestamp() * 1e6):x}"
 
 
 def page_subject(owner: str, tag: str) -> str:

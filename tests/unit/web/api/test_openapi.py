@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import socket
 import threading
@@ -69,7 +70,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server = uvicorn.Server(
             uvicorn.Config(with_limits(app), interface="asgi3", lifespan="off", log_level="error")
         )
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
+
+        async def serve() -> None:
+            await server.serve(sockets=[taken])
+            await wired.close()  # what its tasks have called is open in this loop
+
+        thread = threading.Thread(target=lambda: asyncio.run(serve()))
         thread.start()
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
         server.should_exit = True

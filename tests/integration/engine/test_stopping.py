@@ -1,4 +1,4 @@
-"""A process told to stop (SIGTERM) while attempts run: a deploy, or an instance that is no longer needed."""
+"""A process that gets SIGTERM while attempts run: a deploy, or an instance that is no longer needed."""
 
 import asyncio
 from collections import Counter

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import time
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +13,8 @@ from functions.parsing.markup import html_to_text, safe_http_url
 
 MAX_TITLE_CHARS = 200
 MAX_TEXT_CHARS = 300
-MAX_ENTRIES = 50  # the newest; of older ones only the keys
-MAX_ENTRY_KEYS = 500
+MAX_ENTRIES = 1000  # the newest; a task remembers as many
+MAX_SEARCHED_CHARS = 262_144  # of one text of an entry, for keywords
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,14 @@ class FeedEntry:
     Attributes:
         key: Short and stable: a hash of the entry's id, else of its link, else of its title and date.
         url: http or https; empty when the entry has no such link.
+        matches: Whether one of the keywords is in it.
     """
 
     key: str
     title: str
     url: str
     text: str
+    matches: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +39,18 @@ class Feed:
     """A parsed feed.
 
     Attributes:
-        entries: The newest, newest first; entries without a date keep the feed's own order.
-        entry_keys: Of these and of older entries, in the same order.
+        entries: The newest, newest first; without a date for each they keep the feed's own order.
     """
 
     title: str
     entries: tuple[FeedEntry, ...]
-    entry_keys: tuple[str, ...]
 
 
-def parse_feed(body: bytes, *, content_type: str, url: str) -> Feed:
+def parse_feed(body: bytes, *, content_type: str, url: str, keywords: Sequence[str] = ()) -> Feed:
     """Read *body* as RSS or Atom. Some bodies of 100 KB take minutes: call it by a `Parse`.
+
+    Args:
+        keywords: Looked for in the whole of each entry's texts, in any case; without any, each entry matches.
 
     Raises:
         UnreadableError: *body* is something else, or too broken to hold an entry.
@@ -64,11 +69,11 @@ def parse_feed(body: bytes, *, content_type: str, url: str) -> Feed:
     harmless = (feedparser.NonXMLContentType, feedparser.CharacterEncodingOverride)
     if parsed.bozo and not parsed.entries and not isinstance(parsed.get("bozo_exception"), harmless):
         raise UnreadableError("a feed broken off before its first entry")
-    newest_first = _sort_newest_first(parsed.entries)[:MAX_ENTRY_KEYS]
+    folded = [_fold(word) for word in keywords]
+    newest_first = _sort_newest_first(parsed.entries)[:MAX_ENTRIES]
     return Feed(
         title=html_to_text(_text_field(parsed.feed, "title"), limit=MAX_TITLE_CHARS),
-        entries=tuple(_parse_entry(given) for given in newest_first[:MAX_ENTRIES]),
-        entry_keys=tuple(dict.fromkeys(_entry_key(given) for given in newest_first)),
+        entries=tuple(_parse_entry(given, folded) for given in newest_first),
     )
 
 
@@ -93,7 +98,7 @@ def _entry_date(entry: dict[str, Any]) -> tuple[int, ...] | None:
     return tuple(given[:6]) if isinstance(given, time.struct_time) else None
 
 
-def _parse_entry(given: dict[str, Any]) -> FeedEntry:
+def _parse_entry(given: dict[str, Any], keywords: Sequence[str]) -> FeedEntry:
     title = html_to_text(_text_field(given, "title"), limit=MAX_TITLE_CHARS)
     text = html_to_text(_text_field(given, "summary") or _first_content(given), limit=MAX_TEXT_CHARS)
     return FeedEntry(
@@ -101,7 +106,29 @@ def _parse_entry(given: dict[str, Any]) -> FeedEntry:
         title=title or text[:80] or "(no title)",
         url=safe_http_url(_text_field(given, "link")),
         text=text,
+        matches=not keywords or _has_keyword(given, keywords),
     )
+
+
+def _has_keyword(given: dict[str, Any], keywords: Sequence[str]) -> bool:
+    """Whether one of *keywords*, folded, is in the whole of a text of the entry: what is shown is cut."""
+    texts = [_text_field(given, "title"), _text_field(given, "summary")]
+    texts += [_text_field(part, "value") for part in _dicts(given, "content")]
+    plain = [html_to_text(text, limit=MAX_SEARCHED_CHARS, read_chars=MAX_SEARCHED_CHARS) for text in texts]
+    plain += [_text_field(tag, name) for tag in _dicts(given, "tags") for name in ("term", "label")]
+    plain += [_text_field(given, "author"), *(_text_field(one, "name") for one in _dicts(given, "authors"))]
+    searched = [_fold(text) for text in plain]
+    return any(word in text for word in keywords for text in searched)
+
+
+def _fold(text: str) -> str:
+    """Return *text* as it is compared: composed and in one case; joiners within words stay."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def _dicts(given: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    value = _raw_field(given, name)
+    return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
 
 
 def _entry_key(given: dict[str, Any]) -> str:

@@ -7,22 +7,23 @@ from urllib.parse import urljoin, urlsplit
 MAX_URL_CHARS = 2048
 MAX_PAGE_CHARS = 65_536  # of a page's text: links are written out, so that it may be longer than the page
 _MAX_MARKUP_CHARS = 4000  # of markup that are read: a summary may be a whole book
+_JOINERS = "\u200c\u200d"  # without a width, and yet part of Persian words and of emoji
 _INVISIBLE = frozenset({"script", "style", "noscript", "template", "svg"})
 _BLOCKS = frozenset({"p", "div", "li", "h1", "h2", "h3", "h4", "h5", "h6", "tr"})  # a line ends after each
 
 
-def html_to_text(markup: str, *, limit: int) -> str:
-    """Return the text of *markup* on one line, at most *limit* characters.
+def html_to_text(markup: str, *, limit: int, read_chars: int = _MAX_MARKUP_CHARS) -> str:
+    """Return the text of *markup*, or of its first *read_chars*, on one line of at most *limit* characters.
 
     Tags are removed before and after entities are decoded, so that escaped tags do not survive. A title
     such as `List<T>` loses its `<T>`.
     """
-    text = markup[:_MAX_MARKUP_CHARS]
+    text = markup[:read_chars]
     if "<" in text or "&" in text:
         text = _read(text, _TextReader(separator=" "))
         if "<" in text:
             text = _read(text.replace("&", "&amp;"), _TextReader(separator=" "))  # decoded once already
-    printable = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in text)
+    printable = "".join(c if c.isprintable() or c in _JOINERS else " " if c.isspace() else "" for c in text)
     text = " ".join(printable.split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 

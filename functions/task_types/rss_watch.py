@@ -13,7 +13,7 @@ from functions.domain.task import Job
 from functions.domain.types import Model
 from functions.http_client.httpx import httpx
 from functions.parsing.errors import ParsingStoppedError, UnreadableError
-from functions.parsing.feeds import Feed, FeedEntry, parse_feed
+from functions.parsing.feeds import MAX_ENTRIES, Feed, FeedEntry, parse_feed
 from functions.parsing.pool import parsing_time
 from functions.task_types.support.context import Seconds, Tools, WebUrl
 from functions.task_types.support.responses import (
@@ -25,7 +25,7 @@ from functions.task_types.support.responses import (
 
 # What the task remembers between runs, and which entries are new.
 
-MAX_SEEN_ENTRIES = 500
+MAX_SEEN_ENTRIES = MAX_ENTRIES  # what was compared is what is remembered; 15 bytes each
 MAX_VALIDATOR_CHARS = 1000
 
 
@@ -77,7 +77,7 @@ class FeedState:
 
     def with_entries(self, feed: Feed, headers: Mapping[str, str]) -> Self:
         """Return the state after *feed*, whose response had *headers*."""
-        keys = dict.fromkeys((*feed.entry_keys, *(self.entry_keys or ())))
+        keys = dict.fromkeys((*(entry.key for entry in feed.entries), *(self.entry_keys or ())))
         return type(self)(
             etag=_bounded_validator(headers.get("etag", "")),
             last_modified=_bounded_validator(headers.get("last-modified", "")),
@@ -89,18 +89,6 @@ class FeedState:
         """The headers by which the server responds 304 when nothing has changed."""
         validators = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
         return {name: value for name, value in validators.items() if value}
-
-
-def filter_by_keywords(entries: Sequence[FeedEntry], keywords: Sequence[str]) -> tuple[FeedEntry, ...]:
-    """Return the entries with one of *keywords* in title or text, in any case; all without keywords."""
-    folded = [word.casefold() for word in keywords]
-    if not folded:
-        return tuple(entries)
-    return tuple(
-        entry
-        for entry in entries
-        if any(word in f"{entry.title}\n{entry.text}".casefold() for word in folded)
-    )
 
 
 def _url_hash(url: str) -> str:
@@ -127,7 +115,7 @@ class Params(Model):
     Attributes:
         feed_url: RSS or Atom; http or https.
         max_items: New entries shown at most; the others are only counted.
-        keywords: Only entries with one of these in title or text are reported; empty means all.
+        keywords: Only entries with one of these in a text, category or author are reported; empty means all.
     """
 
     feed_url: WebUrl
@@ -162,6 +150,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
                 parse_feed,
                 content_type=response.headers.get("content-type", ""),
                 url=str(response.url),
+                keywords=params.keywords,
             ),
             response.content,
             timeout_s=parsing_time(job.timeout_s),
@@ -186,7 +175,7 @@ def _failure_outcome(response: httpx.Response, job: Job) -> Outcome:
 def _to_outcome(
     feed: Feed, state: FeedState, params: Params, response: httpx.Response, redact: Callable[[str], str]
 ) -> Outcome:
-    news = filter_by_keywords(state.new_entries(feed), params.keywords)
+    news = tuple(entry for entry in state.new_entries(feed) if entry.matches)
     shown = news[: params.max_items]
     new_state = state.with_entries(feed, response.headers)
     return succeeded(
@@ -194,7 +183,7 @@ def _to_outcome(
         metrics={
             "status": response.status_code,
             "latencyMs": elapsed_ms(response),
-            "entries": len(feed.entry_keys),
+            "entries": len({entry.key for entry in feed.entries}),
             "new": len(news),
         },
         items=tuple({"title": entry.title, "url": entry.url, "text": entry.text} for entry in shown),
@@ -213,7 +202,7 @@ def _build_summary(
 ) -> str:
     name = redact(feed.title)[:_MAX_TITLE_CHARS] or "the feed"
     if is_first_run:
-        count = len(feed.entry_keys)
+        count = len({entry.key for entry in feed.entries})
         entries = "1 entry" if count == 1 else f"{count} entries"
         return f"Recorded {entries} of {name}; new ones are reported from now on"
     if not new_entries:

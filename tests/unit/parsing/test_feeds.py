@@ -11,7 +11,7 @@ import pytest
 from functions.parsing.errors import UnreadableError
 from functions.parsing.feeds import Feed, FeedEntry, parse_feed
 from functions.parsing.markup import html_to_text, safe_http_url
-from functions.task_types.rss_watch import FeedState, filter_by_keywords
+from functions.task_types.rss_watch import FeedState
 from tests.unit.task_types.conftest import NOON
 
 URL = "https://example.com/feed.xml"
@@ -46,7 +46,7 @@ def test_rss_is_read() -> None:
         entry.url,
         entry.text,
     )
-    assert (entry.key,) == feed.entry_keys
+    assert entry.matches
 
 
 def test_atom_is_read() -> None:
@@ -213,15 +213,13 @@ def test_entries_without_a_title_borrow_one() -> None:
     assert ["Only text", "(no title)"] == titles
 
 
-def test_the_newest_come_first_and_the_rest_is_only_marked() -> None:
-    """A feed may list the oldest first; entries beyond the fifty newest are known but not shown."""
+def test_the_newest_come_first() -> None:
+    """A feed may list the oldest first."""
     items = [dated(f"n{number}", NOON + timedelta(hours=number)) for number in range(60)]
 
     feed = read(rss(*items))
 
-    assert [f"n{number}" for number in range(59, 9, -1)] == [entry.title for entry in feed.entries]
-    assert 60 == len(feed.entry_keys)
-    assert tuple(entry.key for entry in feed.entries) == feed.entry_keys[:50]
+    assert [f"n{number}" for number in range(59, -1, -1)] == [entry.title for entry in feed.entries]
 
 
 def test_without_all_dates_the_feed_s_own_order_counts() -> None:
@@ -247,7 +245,7 @@ def entry(name: str, **changes: Any) -> FeedEntry:
 
 
 def feed_of(*names: str) -> Feed:
-    return Feed(title="", entries=tuple(map(entry, names)), entry_keys=names)
+    return Feed(title="", entries=tuple(map(entry, names)))
 
 
 def test_nothing_is_news_the_first_time() -> None:
@@ -269,8 +267,8 @@ def test_an_empty_feed_was_read_all_the_same() -> None:
     assert ["a"] == [one.key for one in again.new_entries(feed_of("a"))]
 
 
-def test_the_newest_500_are_remembered() -> None:
-    seen = FeedState(entry_keys=tuple(str(number) for number in range(500)))
+def test_the_newest_1000_are_remembered() -> None:
+    seen = FeedState(entry_keys=tuple(str(number) for number in range(1000)))
 
     after = seen.with_entries(
         feed_of("new", "3"), {"etag": '"2"', "last-modified": "Fri, 20 Nov 2026 12:00:00 GMT"}
@@ -278,7 +276,7 @@ def test_the_newest_500_are_remembered() -> None:
 
     assert after.entry_keys is not None
     assert ("new", "3", "0", "1", "2", "4") == after.entry_keys[:6]
-    assert 500 == len(after.entry_keys)
+    assert 1000 == len(after.entry_keys)
     assert {
         "If-None-Match": '"2"',
         "If-Modified-Since": "Fri, 20 Nov 2026 12:00:00 GMT",
@@ -306,15 +304,41 @@ def test_notes_never_hold_the_address() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keywords", "expected"),
-    [((), ["a", "b"]), (("RELEASE",), ["a"]), (("straße", "none"), ["b"]), (("absent",), [])],
+    ("item", "keyword", "matches"),
+    [
+        ("<title>New Release</title>", "RELEASE", True),
+        ("<description>in der STRASSE</description>", "straße", True),
+        (f"<description>{'word ' * 2000}security</description>", "security", True),
+        ("<title>a</title><category>Security</category>", "security", True),
+        ("<title>a</title><author>ann@example.com (Ann Lee)</author>", "ann lee", True),
+        ("<title>Cafe\u0301</title>", "caf\u00e9", True),
+        ("<title>\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645</title>", "\u0645\u06cc\u200c\u062e", True),
+        ("<title>a</title><link>https://example.com/security</link>", "security", False),
+        ("<title>a</title>", "absent", False),
+    ],
 )
-def test_keywords_match_title_or_text_whatever_the_case(
-    keywords: tuple[str, ...], expected: list[str]
-) -> None:
-    entries = [entry("a", title="New Release"), entry("b", text="in der STRASSE")]
+def test_keywords_are_looked_for_in_the_whole_of_each_text(item: str, keyword: str, matches: bool) -> None:
+    body = rss(item).encode()
 
-    assert expected == [one.key for one in filter_by_keywords(entries, keywords)]
+    [entry] = parse_feed(body, content_type="application/xml", url=URL, keywords=[keyword]).entries
+
+    assert matches is entry.matches
+    assert read(body).entries[0].matches
+
+
+def test_a_keyword_in_the_content_beside_a_summary_is_found() -> None:
+    body = b"""<feed xmlns="http://www.w3.org/2005/Atom"><title>t</title><entry><id>1</id><title>a</title>
+        <summary>short</summary><content type="html">&lt;p&gt;about security&lt;/p&gt;</content>
+        </entry></feed>"""
+
+    [entry] = parse_feed(body, content_type="", url=URL, keywords=["security"]).entries
+
+    assert entry.matches
+
+
+def test_joiners_without_a_width_stay() -> None:
+    assert "\u0645\u06cc\u200c\u062e" == html_to_text("\u0645\u06cc\u200c\u062e", limit=100)
+    assert "\U0001f468\u200d\U0001f469" == html_to_text("\U0001f468\u200d\U0001f469", limit=100)
 
 
 def test_dates_are_compared_as_instants() -> None:

@@ -172,7 +172,34 @@ def test_what_cannot_be_watched_is_refused(params: dict[str, Any], fault: str) -
 
 async def test_notes_on_a_big_feed_stay_small(watch: Callable[..., Any]) -> None:
     """They are read and written with every run."""
-    outcome = await watch(feed(*(f"{'long' * 50}{number}" for number in range(600))))
+    outcome = await watch(feed(*(f"{'long' * 50}{number}" for number in range(1200))))
 
-    assert 500 == len(outcome.memory["seen"])
-    assert len(repr(outcome.memory)) < 10_000
+    assert 1000 == len(outcome.memory["seen"])
+    assert len(repr(outcome.memory)) < 20_000
+
+
+def undated(count: int) -> httpx.Response:
+    """A feed without dates, the oldest first, as some are."""
+    return feed(*(f"n{number}" for number in range(count)))
+
+
+@pytest.mark.parametrize("before", [49, 50, 60, 600])
+async def test_an_entry_at_the_end_of_a_feed_without_dates_is_news(
+    watch: Callable[..., Any], before: int
+) -> None:
+    first = await watch(undated(before))
+
+    outcome = await watch(undated(before + 1), first.memory)
+    again = await watch(undated(before + 1), outcome.memory)
+
+    assert [f"n{before}"] == [item["title"] for item in outcome.items]
+    assert not again.has_news
+
+
+async def test_every_new_entry_is_counted_however_many_there_are(watch: Callable[..., Any]) -> None:
+    """What is recorded as seen and neither shown nor counted would be lost."""
+    first = await watch(feed("a"))
+
+    outcome = await watch(feed("a", *(f"n{number}" for number in range(300))), first.memory)
+
+    assert (300, True) == (outcome.metrics["new"], outcome.has_news)

@@ -76,6 +76,7 @@ class App:
         now: The clock.
         new_id: Returns 64 random bits as text.
         new_secret: Returns 256 random bits as text.
+        language: The tag of the language of messages and pages; empty means English.
     """
 
     def __init__(self, settings: Settings, *, clock: Callable[[], datetime]) -> None:
@@ -84,6 +85,7 @@ class App:
         self.now = clock
         self.new_id, self.new_secret = new_id, new_secret
         self.default_timezone = settings.default_timezone
+        self.language = settings.notice_language
         self._signing_secrets = settings.signing_secrets()
         self._keys_refusal = settings.keys_refusal()
         self._redact = Redactor(settings.secrets())

@@ -13,7 +13,8 @@ from functions.domain.schedule.describe import build_preview
 from functions.domain.types import TZDATA_DIR, find_timezone, timezone_names
 from functions.notifications.rendering.formatting import format_instant
 from functions.transfer.foreign.timing import parse_instant
-from functions.web.dashboard.rendering import absolute_time, parse_local_instant
+from functions.web.dashboard.presentation.formatting import absolute_time
+from functions.web.dashboard.rendering import parse_local_instant
 from tests.unit.domain.alerts.test_routing_hours import a_notice
 
 VANCOUVER = "America/Vancouver"

@@ -92,6 +92,11 @@ class ApiDependencies(Protocol):
         ...
 
     @property
+    def language(self) -> str:
+        """The tag of the language of pages, e.g. `zh`; empty means English."""
+        ...
+
+    @property
     def now(self) -> Callable[[], datetime]:
         """The clock."""
         ...

@@ -10,12 +10,14 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from functions.domain.storage import OperationCounts
+from functions.domain.types import find_timezone
 from functions.services.tasks import TaskService
 from functions.web.api.dependencies import ApiDependencies
-from functions.web.dashboard.rendering import redirect, render_page
+from functions.web.dashboard.rendering import HEADERS, flash_message, redirect, render_page
 from functions.web.dashboard.session import Session, Sessions
 
 MAX_FORM_FIELDS = 100
+ZONE_COOKIE = "cronfire_zone"  # page.js sets it
 
 
 class LoginRequiredError(Exception):
@@ -36,15 +38,23 @@ class PageContext:
     service: TaskService
     operations: OperationCounts
 
+    @property
+    def zone(self) -> str:
+        """The time zone of the user's browser, as far as it says one; else that of tasks without one."""
+        named = find_timezone(self.request.cookies.get(ZONE_COOKIE, "")[:64])
+        return named.key if named else self.dependencies.default_timezone
+
     def render(self, name: str, *, status: int = 200, **values: Any) -> Response:
         """Return the page *name* for this user."""
+        shown = {"here": self.request.url.path, "message": flash_message(self.request), "zone": self.zone}
         return render_page(
             name,
             now=self.dependencies.now(),
             session=self.session,
+            language=self.dependencies.language,
             reads=lambda: self.operations.reads,
             status=status,
-            **values,
+            **shown | values,
         )
 
     async def read_form(self) -> dict[str, str]:
@@ -106,7 +116,12 @@ CurrentPage = Annotated[PageContext, Depends(get_page_context)]
 
 
 async def redirect_to_login(request: Request, _: Exception) -> Response:
-    """Redirect to the sign-in page, which returns to the requested page."""
+    """Redirect to the sign-in page, which returns to the requested page.
+
+    A page that refreshes a part of itself loads itself anew, and is redirected then.
+    """
+    if "hx-request" in request.headers:
+        return Response(status_code=204, headers=HEADERS | {"HX-Refresh": "true"})
     target = request.url.path if request.method == "GET" else "/dashboard"
     return redirect(f"/dashboard/sign-in?to={target}")
 
@@ -116,5 +131,11 @@ async def show_csrf_error(request: Request, _: Exception) -> Response:
     dependencies: ApiDependencies = request.app.state.dependencies
     text = "This form belongs to another session; go back, reload the page, and send it again"
     return render_page(
-        "problem", now=dependencies.now(), session=None, status=403, title="Not sent", text=text
+        "problem",
+        now=dependencies.now(),
+        session=None,
+        language=dependencies.language,
+        status=403,
+        title="Not sent",
+        text=text,
     )

@@ -14,7 +14,7 @@ from typing import Annotated
 from urllib.parse import quote, unquote
 
 from fastapi import APIRouter, Path, Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
@@ -23,7 +23,8 @@ from functions.errors import NotFoundError
 from functions.services.owner_view import OwnerView
 from functions.services.public_links import LinkKind, count_revocations
 from functions.web.api.dependencies import ApiDependencies
-from functions.web.dashboard.rendering import BAD, GOOD, HEADERS, QUIET, render
+from functions.web.dashboard.presentation.formatting import BAD, GOOD, QUIET
+from functions.web.dashboard.rendering import HEADERS, render, render_page
 
 router = APIRouter(include_in_schema=False)
 
@@ -126,10 +127,17 @@ async def show_page(request: Request, name: LinkName) -> Response:
         found = await OwnerView(dependencies.store, owner).list_tasks(TaskFilter(tag=tag))
         rows = [(task, *public_state(task)) for task in found if task.owner == owner][:MAX_TASKS]
         bad = sum(tone == BAD for _, _, tone in rows)
-        html = render(
-            "public.html", now=dependencies.now(), session=None, reads=None, tag=tag, rows=rows, bad=bad
+        page = render_page(
+            "public",
+            now=dependencies.now(),
+            session=None,
+            language=dependencies.language,
+            tag=tag,
+            rows=rows,
+            bad=bad,
         )
-        return HTMLResponse(html, headers=CACHE_HEADERS | HEADERS)
+        page.headers.update(CACHE_HEADERS)
+        return page
 
     public: PublicLinks = request.app.state.public_links
     return await public.get_response("page", name, build)

@@ -28,8 +28,9 @@ from functions.web.dashboard.forms import (
     parse_task_form,
     to_form_values,
 )
+from functions.web.dashboard.presentation.formatting import matches_search
 from functions.web.dashboard.public import PublicLinks, badge_subject, page_subject
-from functions.web.dashboard.rendering import flash_message, matches_search, parse_local_instant, redirect
+from functions.web.dashboard.rendering import flash_message, parse_local_instant, redirect
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 

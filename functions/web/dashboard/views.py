@@ -1,4 +1,4 @@
-"""The other pages: sign-in, agenda, one run, and for administrators keys, channels and owners."""
+"""The other pages: sign-in, and for administrators keys, channels and owners."""
 
 from typing import Annotated
 
@@ -6,41 +6,20 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from functions.domain.access import AuditEntry, Scope
-from functions.domain.schedule.describe import build_agenda
 from functions.errors import InputError, NotAllowedError, SchedulerError
 from functions.services import access
 from functions.services.accounts import set_owner_plan
 from functions.web.api.admin import OwnerOut
 from functions.web.api.channels import apply_channel_changes, require_admin, send_test
 from functions.web.api.dependencies import ApiDependencies
-from functions.web.api.runs import encode_run_id, find_run
 from functions.web.dashboard.context import CurrentPage, check_origin
-from functions.web.dashboard.rendering import (
-    agenda_cells,
-    agenda_row_labels,
-    asset_response,
-    flash_message,
-    redirect,
-    render_page,
-)
+from functions.web.dashboard.rendering import flash_message, redirect, render_page
 from functions.web.dashboard.session import Sessions
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
 DASHBOARD_PATH = "/dashboard"
 SCOPES: tuple[Scope, ...] = ("read", "run", "write", "admin")
-
-
-@router.get("/style.css")
-async def style() -> Response:
-    """Return the style sheet."""
-    return asset_response("style.css", "text/css")
-
-
-@router.get("/icon.svg")
-async def icon() -> Response:
-    """Return the icon of the pages."""
-    return asset_response("icon.svg", "image/svg+xml")
 
 
 @router.get("/sign-in")
@@ -73,35 +52,6 @@ async def sign_out(context: CurrentPage) -> Response:
     sessions: Sessions = context.request.app.state.sessions
     await sessions.end(context.session, response)
     return response
-
-
-@router.get("/agenda")
-async def show_agenda(context: CurrentPage) -> Response:
-    """Show the runs of the next 24 hours by the minute. Reads one document per task."""
-    tasks = await context.service.view.list_tasks()
-    agenda = build_agenda(tasks, now=context.dependencies.now())
-    zone = context.dependencies.default_timezone
-    return context.render(
-        "agenda", agenda=agenda, zone=zone, rows=agenda_row_labels(agenda, zone), cells=agenda_cells(agenda)
-    )
-
-
-@router.get("/runs/{id}")
-async def show_run(
-    context: CurrentPage, encoded_run_id: Annotated[str, Path(alias="id", max_length=500)]
-) -> Response:
-    """Show a run: its result and its attempts."""
-    run = await find_run(context.service, encoded_run_id)
-    stored = await context.service.get_task(run.task_id)
-    nearby = await context.service.list_runs(run.task_id, since=run.occurrence, limit=100)
-    attempts = [one for one in nearby if one.occurrence == run.occurrence]
-    return context.render(
-        "run",
-        run=run,
-        task=stored.task,
-        attempts=[(one, encode_run_id(one)) for one in sorted(attempts, key=lambda one: one.attempt)],
-        message=flash_message(context.request),
-    )
 
 
 @router.get("/keys")
@@ -168,6 +118,7 @@ def _render_sign_in(request: Request, to: str, *, fault: str = "") -> Response:
         "sign_in",
         now=dependencies.now(),
         session=None,
+        language=dependencies.language,
         status=401 if fault else 200,
         to=to if _is_dashboard_path(to) else DASHBOARD_PATH,
         fault=fault,

@@ -190,7 +190,9 @@ VERDICTS: dict[str, set[int]] = {
     "GET /api/runs": INVALID,  # a key of an owner names the task
     # the same for everybody
     "GET /api/schedule/preview": {200, 422},
+    "GET /dashboard/htmx.js": OWN,
     "GET /dashboard/icon.svg": OWN,
+    "GET /dashboard/page.js": OWN,
     "GET /dashboard/style.css": OWN,
     "GET /docs": OWN,
     "GET /docs/start.js": OWN,

@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 
 from functions.domain.task import Task
-from functions.web.dashboard.rendering import (
+from functions.web.dashboard.presentation.charts import sparkline
+from functions.web.dashboard.presentation.formatting import (
     absolute_time,
     duration,
     matches_search,
     relative_time,
-    sparkline,
 )
 from functions.web.dashboard.views import _is_dashboard_path
 from tests.conftest import NOON

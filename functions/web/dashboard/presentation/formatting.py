@@ -1,0 +1,92 @@
+"""Values as text: times, durations, states."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from functions.domain.task import Task
+from functions.domain.types import OutcomeKind, Status, timezone_or_utc, to_local
+
+Translate = Callable[[str], str]
+
+_UNITS = ((86_400, "{n} d"), (3600, "{n} h"), (60, "{n} min"), (1, "{n} s"))
+GOOD, BAD, WARN, QUIET = "good", "bad", "warn", "quiet"
+
+
+def severity(outcome: str) -> str:
+    """Return the colour class of an outcome; the page also names the outcome."""
+    match outcome:
+        case OutcomeKind.SUCCEEDED:
+            return GOOD
+        case OutcomeKind.SKIPPED | OutcomeKind.CANCELLED:
+            return QUIET
+        case _:
+            return BAD
+
+
+def task_state(task: Task) -> tuple[str, str]:
+    """Return the state of *task* in a phrase, and its colour class.
+
+    It is green only after a success. A failure that is tried again is not yet one.
+    """
+    match task.status:
+        case Status.QUARANTINED:
+            return "stopped", BAD
+        case Status.PAUSED:
+            return "paused", QUIET
+        case Status.RETRYING:
+            return ("failing, retrying", BAD) if task.consecutive_failures else ("retrying", WARN)
+        case Status.RUNNING:
+            return ("failing, running", BAD) if task.consecutive_failures else ("running", GOOD)
+        case Status.ENDED:
+            return ("ended, failed", BAD) if task.consecutive_failures else ("ended", QUIET)
+    if task.consecutive_failures:
+        return "failing", BAD
+    return ("ok", GOOD) if task.last_outcome is OutcomeKind.SUCCEEDED else ("waiting", QUIET)
+
+
+def relative_time(at: datetime | None, now: datetime, translate: Translate = str) -> str:
+    """Return *at* relative to *now*: `in 4 min`, `2 h ago`, `now`; a dash for never."""
+    if at is None:
+        return "–"
+    distance = at - now
+    seconds = round(abs(distance).total_seconds())
+    if seconds < 5:
+        return translate("now")
+    text = translate("in {span}") if distance > timedelta() else translate("{span} ago")
+    return text.format(span=span(seconds, translate))
+
+
+def span(seconds: float, translate: Translate = str) -> str:
+    """Return a length of time in its largest unit: `4 min`, `2 h`."""
+    whole = round(seconds)
+    size, unit = next(((size, unit) for size, unit in _UNITS if whole >= size), _UNITS[-1])
+    return translate(unit).format(n=whole // size)
+
+
+def absolute_time(at: datetime | None, zone: str) -> str:
+    """Return *at* in *zone*, with its name; in UTC when the zone is unknown."""
+    if at is None:
+        return "–"
+    known = timezone_or_utc(zone)
+    return f"{to_local(at, known):%a %d %b %Y, %H:%M} {known.key}"
+
+
+def clock_time(at: datetime, zone: str) -> str:
+    """Return the time of *at* on the clock of *zone*: `09:30`."""
+    return f"{to_local(at, timezone_or_utc(zone)):%H:%M}"
+
+
+def duration(milliseconds: int | None) -> str:
+    """Return a duration as text: `120 ms`, `1.5 s`, `2 min 5 s`."""
+    if milliseconds is None:
+        return "–"
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    seconds = milliseconds / 1000
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+
+
+def matches_search(task: Task, words: str) -> bool:
+    """Whether *task* has all *words* in its id, title, description, type, owner or tags."""
+    text = " ".join((task.id, task.title, task.description, task.type, task.owner, *task.tags)).casefold()
+    return all(word in text for word in words.casefold().split())

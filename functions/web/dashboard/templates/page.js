@@ -1,0 +1,33 @@
+// What HTML and htmx cannot do: copying, the user's time zone, and no refresh while nobody looks.
+"use strict";
+
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone && !document.cookie.includes("cronfire_zone=")) {
+  const secure = location.protocol === "https:" ? "; secure" : "";
+  document.cookie = `cronfire_zone=${zone}; path=/dashboard; max-age=31536000; samesite=strict${secure}`;
+}
+
+const showCopyButtons = (part) => {
+  if (!navigator.clipboard) return; // as on a page that came without TLS
+  for (const button of part.querySelectorAll("button[data-copy]")) button.hidden = false;
+};
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+  const label = button.textContent;
+  button.textContent = button.dataset.done;
+  setTimeout(() => { button.textContent = label; }, 2000);
+});
+
+document.addEventListener("DOMContentLoaded", () => {
+  showCopyButtons(document);
+  document.body.addEventListener("htmx:afterSwap", (event) => showCopyButtons(event.target));
+  document.body.addEventListener("htmx:beforeRequest", (event) => {
+    const part = event.detail.target;
+    const isPolling = part?.id === "live";
+    const isInUse = part?.querySelector("details[open], :focus:is(input, select, textarea)");
+    if (isPolling && (document.hidden || isInUse)) event.preventDefault();
+  });
+});

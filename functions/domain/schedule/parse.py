@@ -36,7 +36,8 @@ def parse_schedule(expression: str, *, timezone: str, anchor: datetime, task_id:
     Tasks with the same expression and zone share one value.
 
     Args:
-        expression: Five cron fields, a name such as @daily or hourly, `every 15m`, or `at 2026-12-01T09:00`.
+        expression: Five cron fields, a name such as @daily or hourly, `every 15m` or `every 5 minutes`, or
+            `at 2026-12-01T09:00`.
         timezone: An IANA name; what the wall clock in *expression* is the clock of.
         anchor: Where an interval counts from; its first occurrence, in whole seconds.
         task_id: What `H` is drawn from; an expression with `H` is refused without it.
@@ -65,11 +66,16 @@ def _parse(expression: str, timezone: str, task_id: str) -> Schedule | timedelta
     word, *more = text.split(" ")
     if not word:
         raise ScheduleError('schedule: it is empty; write cron fields such as 30 9 * * 1-5, or "every 15m"')
-    if word in ("every", "@every"):
+    if _is_interval(text):
         return parse_interval(text.removeprefix("@"))
     if word == "at":
         return parse_once(written, where)
     return _parse_cron(canonical_cron(written if more else _expand_name(word), task_id=task_id), timezone)
+
+
+def _is_interval(text: str) -> bool:
+    """Whether *text* is `every ...`, with spaces or underscores; `every_minute` is a name of a cron."""
+    return text.removeprefix("@").startswith(("every ", "every_")) and text not in NAMED_SCHEDULES
 
 
 @lru_cache(maxsize=4096)

@@ -1,4 +1,4 @@
-"""A schedule that comes again after a fixed stretch of elapsed time: `every 15m`."""
+"""A schedule that comes again after a fixed stretch of elapsed time: `every 15m`, `every 5 minutes`."""
 
 import re
 from dataclasses import dataclass
@@ -13,15 +13,31 @@ from functions.domain.schedule.base import (
     instant_at,
     second_at_or_before,
 )
+from functions.domain.schedule.durations import UNIT_SECONDS, parse_duration
 from functions.domain.schedule.timezones import Zone, describe_dst_gap, describe_dst_overlap
 from functions.domain.types import check_instant, format_instant
 
 LAST_OCCURRENCE = instant_at(LAST_SECOND)
 ROOM_FOR_JITTER = timedelta(days=1)
 MIN_INTERVAL_S, MAX_INTERVAL_S = 60, 3650 * 86_400
-UNIT_SECONDS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
-INTERVAL_PATTERN = re.compile(r"every\s+((?:[0-9]{1,9}\s*[wdhms]\s*)+)")
-INTERVAL_EXAMPLE = "write it like every 15m, every 2h or every 1h30m, with s, m, h, d and w"
+INTERVAL_EXAMPLE = (
+    "write it like every 15m, every 2 hours or every 1h30m, with minutes, hours, days and weeks"
+)
+CALENDAR_WORDS = (
+    "month",
+    "year",
+    "mon",
+    "tue",
+    "wed",
+    "thu",
+    "fri",
+    "sat",
+    "sun",
+    "quarter",
+    "weekday",
+    "weekend",
+)
+CALENDAR_EXAMPLE = "days of a week or a month and times of day are cron fields: 0 9 * * 1 is Mondays at 09:00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +82,25 @@ class IntervalSchedule:
 
 
 def parse_interval(text: str) -> timedelta:
-    """Read `every 15m`, in lower case.
+    """Read `every 15m`, `every_15_minutes` or `every hour`, in lower case.
 
     Raises:
         ScheduleError: It is not understood, too short or too long.
     """
-    found = INTERVAL_PATTERN.fullmatch(text)
-    if not found:
-        raise ScheduleError(f'schedule: "{text[:60]}" is not an interval; {INTERVAL_EXAMPLE}')
-    parts = re.findall(r"([0-9]+)\s*([wdhms])", found[1])
-    step_s = sum(int(number) * UNIT_SECONDS[unit] for number, unit in parts)
+    written = text.removeprefix("every").strip("_ ")
+    step = parse_duration(written)
+    if step is None:
+        is_calendar = " at " in text or written.startswith(CALENDAR_WORDS)
+        remedy = CALENDAR_EXAMPLE if is_calendar else INTERVAL_EXAMPLE
+        raise ScheduleError(f'schedule: "{text[:60]}" is not an interval; {remedy}')
+    step_s = step // timedelta(seconds=1)
     if step_s < MIN_INTERVAL_S:
         raise ScheduleError(
             f'schedule: "{text}" is shorter than the scheduler\'s own minute; write every 1m or longer'
         )
     if step_s > MAX_INTERVAL_S:
         raise ScheduleError(f'schedule: "{text}" is longer than ten years; write every 3650d or shorter')
-    return timedelta(seconds=step_s)
+    return step
 
 
 def interval_schedule(step: timedelta, *, anchor: datetime) -> IntervalSchedule:

@@ -35,6 +35,18 @@ def read(expression: str, zone: str = "UTC", *, anchor: datetime = NOON, task_id
         ("every 90s", "every 1m30s"),
         ("every 2w", "every 2w"),
         ("@every 36h", "every 1d12h"),
+        ("every 5 minutes", "every 5m"),
+        ("every 1 minute", "every 1m"),
+        ("every minute", "every 1m"),
+        ("Every_5_Minutes", "every 5m"),
+        ("@every_5_minutes", "every 5m"),
+        ("every_hour", "every 1h"),
+        ("every hour", "every 1h"),
+        ("every day", "every 1d"),
+        ("every an hour", "every 1h"),
+        ("every two weeks", "every 2w"),
+        ("every 1 hour and 30 min", "every 1h30m"),
+        ("every 2 hrs, 5 mins", "every 2h5m"),
         ("at 2026-12-01T09:00", "at 2026-12-01T07:00:00Z"),
         ("At 2026-12-01 09:00:30", "at 2026-12-01T07:00:30Z"),
         ("at 2026-12-01t09:00z", "at 2026-12-01T09:00:00Z"),
@@ -60,9 +72,28 @@ def test_names_intervals_and_instants_have_one_plain_spelling(written: str, cano
         ),
         ("0," * 120 + "0 * * * *", "it is 249 characters long; write at most 200"),
         (
-            "every 15 minutes",
-            '"every 15 minutes" is not an interval; '
-            "write it like every 15m, every 2h or every 1h30m, with s, m, h, d and w",
+            "every 15 moons",
+            '"every 15 moons" is not an interval; '
+            "write it like every 15m, every 2 hours or every 1h30m, with minutes, hours, days and weeks",
+        ),
+        (
+            "every monday",
+            '"every monday" is not an interval; '
+            "days of a week or a month and times of day are cron fields: 0 9 * * 1 is Mondays at 09:00",
+        ),
+        (
+            "every day at 09:30",
+            '"every day at 09:30" is not an interval; '
+            "days of a week or a month and times of day are cron fields: 0 9 * * 1 is Mondays at 09:00",
+        ),
+        (
+            "every second",
+            '"every second" is shorter than the scheduler\'s own minute; write every 1m or longer',
+        ),
+        (
+            "every second day",
+            '"every second day" is not an interval; '
+            "write it like every 15m, every 2 hours or every 1h30m, with minutes, hours, days and weeks",
         ),
         (
             "every 59s",

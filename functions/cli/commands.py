@@ -3,20 +3,21 @@
 A handler is `async (context, **options) -> exit code`. A command here returns the call, and `main` runs it.
 """
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from functions import __version__
 from functions.cli import apply as files
 from functions.cli import doctor as doctor_command
 from functions.cli import tasks as task_commands
 from functions.cli import transfer
+from functions.cli.arguments.filters import TaskQuery
+from functions.cli.arguments.moments import Moment, MomentOption, parse_moment
 from functions.cli.groups import GROUPS
 from functions.cli.options import (
     CommandContext,
-    InstantOption,
     JsonOption,
     PathsArgument,
     PruneOption,
@@ -27,19 +28,19 @@ from functions.cli.options import (
     invoke,
     invoke_refusable,
     option_parser,
-    parse_instant,
     parse_limit,
     parse_note,
     parse_optional_seconds,
     parse_seconds,
 )
 from functions.cli.serve import command
+from functions.domain.types import OutcomeKind, Status
 
 app = typer.Typer(
     name="scheduler",
     help="Cronfire's command line, over the same store and settings as the function.",
     epilog="Exit codes: 0 done, 1 some task failed or was refused, 2 wrong usage or settings.",
-    no_args_is_help=False,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -78,10 +79,52 @@ def cost(
 # -- showing -----------------------------------------------------------------------------------------------
 
 
+@app.callback()
+def main(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    """Show the help, or the version, when no command is given."""
+    if version:
+        typer.echo(f"scheduler {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+StatusOption = Annotated[Status | None, typer.Option(help="Only tasks in this state.", show_default=False)]
+TypeOption = Annotated[str, typer.Option("--type", metavar="TYPE", help="Only tasks of this type.")]
+TagOption = Annotated[str, typer.Option(metavar="TAG", help="Only tasks with this tag.")]
+OwnerOption = Annotated[str, typer.Option(metavar="ID", help="Only tasks of this owner.")]
+OutcomeOption = Annotated[OutcomeKind | None, typer.Option(help="Only what ended so.", show_default=False)]
+SinceOption = Annotated[
+    Moment | None,
+    typer.Option(
+        metavar="TIME",
+        parser=option_parser(parse_moment),
+        help="Only what ran since: 3d, 2h, or 2026-12-01T09:00.",
+        show_default=False,
+    ),
+]
+TextOption = Annotated[
+    str, typer.Option(metavar="TEXT", help="Only where an id, title or result contains it.")
+]
+
+
 @app.command(name="list")
-def list_(as_json: JsonOption = False) -> CommandContext:
-    """List the tasks."""
-    return invoke(task_commands.list_tasks, as_json)
+def list_(
+    status: StatusOption = None,
+    type_: TypeOption = "",
+    tag: TagOption = "",
+    owner: OwnerOption = "",
+    outcome: OutcomeOption = None,
+    since: SinceOption = None,
+    text: TextOption = "",
+    as_json: JsonOption = False,
+) -> CommandContext:
+    """List the tasks; an outcome is that of the last run."""
+    query = TaskQuery(status or "", type_, tag, owner, outcome or "", since, text)
+    return invoke(task_commands.list_tasks, as_json, query=query)
 
 
 @app.command()
@@ -98,10 +141,18 @@ def runs(
     limit: Annotated[
         int, typer.Option(metavar="N", parser=option_parser(parse_limit), help="How many.")
     ] = 20,
+    status: StatusOption = None,
+    type_: TypeOption = "",
+    tag: TagOption = "",
+    owner: OwnerOption = "",
+    outcome: OutcomeOption = None,
+    since: SinceOption = None,
+    text: TextOption = "",
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Show the newest runs of one task or of all."""
-    return invoke_refusable(task_commands.show_runs, as_json, task_id=task_id, limit=limit)
+    query = TaskQuery(status or "", type_, tag, owner, outcome or "", since, text)
+    return invoke_refusable(task_commands.show_runs, as_json, task_id=task_id, limit=limit, query=query)
 
 
 @app.command()
@@ -120,9 +171,9 @@ def types(as_json: JsonOption = False) -> CommandContext:
 def next_(
     expression: Annotated[str, typer.Argument(metavar="EXPRESSION", help="'30 9 * * 1-5', 'every 15m', ...")],
     timezone: Annotated[str | None, typer.Option(metavar="ZONE", help="Such as Europe/Riga.")] = None,
-    after: InstantOption = None,
+    after: MomentOption = None,
     count: Annotated[int, typer.Option(metavar="N", help="How many.")] = 5,
-    anchor: InstantOption = None,
+    anchor: MomentOption = None,
     task_id: Annotated[
         str, typer.Option("--id", metavar="ID", help="The task id that H is derived from.")
     ] = "",
@@ -165,10 +216,10 @@ def pause(
     note: Annotated[
         str, typer.Option(parser=option_parser(parse_note), metavar="TEXT", help="The reason.")
     ] = "",
-    until: InstantOption = None,
+    until: MomentOption = None,
     as_json: JsonOption = False,
 ) -> CommandContext:
-    """Pause a task until it is resumed, or until the given instant."""
+    """Pause a task until it is resumed, or until a time: --until 2h, --until 2026-12-01T09:00 (its zone)."""
     return invoke_refusable(task_commands.pause_task, as_json, task_id=task_id, note=note, until=until)
 
 
@@ -191,10 +242,8 @@ def cancel(task_id: TaskIdArgument, as_json: JsonOption = False) -> CommandConte
 @app.command()
 def backfill(
     task_id: TaskIdArgument,
-    first: Annotated[
-        datetime, typer.Option("--from", metavar="INSTANT", parser=option_parser(parse_instant))
-    ],
-    until: Annotated[datetime, typer.Option("--to", metavar="INSTANT", parser=option_parser(parse_instant))],
+    first: Annotated[Moment, typer.Option("--from", metavar="TIME", parser=option_parser(parse_moment))],
+    until: Annotated[Moment, typer.Option("--to", metavar="TIME", parser=option_parser(parse_moment))],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which would run.")] = False,
     as_json: JsonOption = False,
 ) -> CommandContext:

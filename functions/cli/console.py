@@ -59,6 +59,11 @@ class Screen:
         for line in text.splitlines():
             print(replace_unprintable(line), file=self._err, flush=True)
 
+    def note(self, text: str) -> None:
+        """Write *text* to the error stream, dimmed: a word about the result, which is no part of it."""
+        line = replace_unprintable(text)
+        print(self.paint(line, "dim") if self._err.isatty() else line, file=self._err, flush=True)
+
     @contextmanager
     def show_progress(self, text: str) -> Iterator[None]:
         """Show *text* while the block runs, on a terminal only."""

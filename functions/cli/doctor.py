@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -49,6 +50,8 @@ async def run_doctor(context: CliContext, *, send: bool) -> int:
             mark = context.screen.paint(f"{finding.status:<5}", STATUS_COLOURS[finding.status])
             context.screen.write_line(f"{mark} {finding.check:<9} {finding.text}{remedy}")
     context.screen.show([asdict(one) for one in findings], ())
+    with suppress(SettingsError):  # it is among the findings
+        context.show_store()
     return 1 if any(one.status == "FAIL" for one in findings) else 0
 
 

@@ -5,17 +5,17 @@ changes something has a counterpart here that calls the API, so that its rules a
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from functions.cli import admin, tasks
 from functions.cli import apply as files
 from functions.cli.api_client import ApiClient, create_api_client, parse_task
+from functions.cli.arguments.moments import Moment
 from functions.cli.session import CliContext
 from functions.domain.task import TaskSpec
 from functions.domain.types import format_instant
-from functions.errors import InputError
+from functions.errors import SettingsError
 from functions.services.apply import apply_plan
 from functions.taskfiles import read_task_files
 
@@ -33,12 +33,12 @@ def remote_command_for(command: Command) -> Command:
     """Return the handler that does the same over the API.
 
     Raises:
-        InputError: There is none.
+        SettingsError: There is none.
     """
     if command in SHARED_COMMANDS:
         return command
     if command not in REMOTE_COMMANDS:
-        raise InputError(
+        raise SettingsError(
             "this command does not work over SCHEDULER_URL; unset it, and name the store by STORE_URL"
         )
     return REMOTE_COMMANDS[command]
@@ -71,17 +71,19 @@ async def _apply(
     return 0
 
 
-async def _pause(context: CliContext, *, task_id: str, note: str, until: datetime | None) -> int:
-    body = {"note": note, "until": format_instant(until) if until else None}
+async def _pause(context: CliContext, *, task_id: str, note: str, until: Moment | None) -> int:
+    end = until.resolve(context.now(), (await context.get_task(task_id)).timezone) if until else None
+    body = {"note": note, "until": format_instant(end) if end else None}
     task = parse_task(await _require_client(context).request("POST", f"/api/tasks/{task_id}/pause", body))
-    return tasks.show_task_result(context, task, f"{task_id} is paused")
+    return tasks.show_task_result(context, task, tasks.paused_text(task))
 
 
 async def _resume(context: CliContext, *, task_id: str, catch_up: bool) -> int:
     given = await _require_client(context).request(
         "POST", f"/api/tasks/{task_id}/resume", {"catchUp": catch_up}
     )
-    return tasks.show_task_result(context, parse_task(given), f"{task_id} is resumed")
+    task = parse_task(given)
+    return tasks.show_task_result(context, task, tasks.resumed_text(task, now=context.now()))
 
 
 async def _cancel(context: CliContext, *, task_id: str) -> int:
@@ -100,10 +102,10 @@ async def _run(context: CliContext, *, task_ids: Sequence[str]) -> int:
     return 0
 
 
-async def _backfill(
-    context: CliContext, *, task_id: str, first: datetime, until: datetime, dry_run: bool
-) -> int:
-    body = {"from": format_instant(first), "to": format_instant(until), "dryRun": dry_run}
+async def _backfill(context: CliContext, *, task_id: str, first: Moment, until: Moment, dry_run: bool) -> int:
+    zone, now = (await context.get_task(task_id)).timezone, context.now()
+    span = {"from": first.resolve(now, zone, is_past=True), "to": until.resolve(now, zone, is_past=True)}
+    body = {name: format_instant(at) for name, at in span.items()} | {"dryRun": dry_run}
     given = await _require_client(context).request("POST", f"/api/tasks/{task_id}/backfill", body)
     done = "would run" if dry_run else "run at the next ticks"
     found = given["occurrences"]

@@ -115,6 +115,16 @@ class CliContext:
         assert api is not None
         return cast("Store", RemoteStore(api))
 
+    def describe_store(self) -> str:
+        """Return which store the command looks at: a file by its whole path; nothing that opens one."""
+        if self.is_remote:
+            return f"the function at {self.environment['SCHEDULER_URL'].strip()}"
+        return describe_store_url(self.settings.store_url)
+
+    def show_store(self) -> None:
+        """Say which store was looked at, beside what is printed: an empty answer may be another store's."""
+        self.screen.note(f"Store: {self.describe_store()}")
+
     async def get_task(self, task_id: str) -> Task:
         """Return a task; raises InputError when there is none of this id, or it cannot be read."""
         found = await self.store.get_tasks([task_id])
@@ -128,6 +138,15 @@ class CliContext:
         """Close what was opened."""
         if self._app is not None:
             await self._app.close()
+
+
+def describe_store_url(url: str) -> str:
+    """Return *url* as people know the store: with the whole path of a file, without the token of a base."""
+    scheme, _, rest = url.partition("://")
+    if url.startswith(LOCAL_STORES):
+        file = rest.removeprefix("/")
+        return url if file.startswith(":") else f"{scheme}:///{Path(file).absolute()}"
+    return f"{scheme}://.../{rest.partition('/')[2]}" if scheme == "bitable" else url
 
 
 def read_or_create_secret(file: Path, name: str = "CRON_SECRET") -> str:

@@ -5,10 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from functions.cli.arguments.filters import MAX_SEARCHED_RUNS, TaskQuery
+from functions.cli.arguments.moments import Moment
 from functions.cli.console import Cell, Screen, replace_unprintable
 from functions.cli.options import format_local, relative_time
 from functions.cli.session import CliContext
 from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.lifecycle.upcoming import next_run
 from functions.domain.run import Run
 from functions.domain.schedule.describe import CLOCK_CHANGE_HORIZON, describe_trigger, next_occurrences
 from functions.domain.schedule.parse import Schedule, parse_schedule
@@ -17,9 +20,11 @@ from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, Status, format_instant
 from functions.errors import InputError
 from functions.services import tasks as task_service
-from functions.services.paging import all_tasks
 from functions.task_types.registry import example_params, type_names
 
+ANY = TaskQuery()
+NO_TASKS = "There are no tasks yet: scheduler create makes one, scheduler apply samples/local.yaml some"
+NO_MATCH = "No task matches"
 PAGE_SIZE = 500  # documents read for those that are no valid tasks
 STATUS_COLOURS = {
     Status.RUNNING: "green",
@@ -30,15 +35,18 @@ STATUS_COLOURS = {
 OUTCOME_COLOURS = {OutcomeKind.SUCCEEDED: "green", OutcomeKind.SKIPPED: "dim", OutcomeKind.CANCELLED: "dim"}
 
 
-async def list_tasks(context: CliContext) -> int:
-    """Show all tasks, by id."""
+async def list_tasks(context: CliContext, *, query: TaskQuery = ANY) -> int:
+    """Show the tasks that match *query*, by id."""
+    now = context.now()
     page = await context.store.list_tasks(TaskFilter(), limit=PAGE_SIZE)
-    tasks = [stored.task for stored in await all_tasks(context.store, TaskFilter())]
+    tasks = await query.find_tasks(
+        context.store, since=query.resolve_since(now, context.settings.default_timezone)
+    )
     rows = [
         (
             task.id,
             Cell(task.status, STATUS_COLOURS.get(task.status, "")),
-            format_local(task.next_run_at, task.timezone),
+            format_local(next_run(task, now=now), task.timezone),
             _last_outcome_cell(task),
             task.schedule or describe_trigger(task),
             task.title,
@@ -46,10 +54,13 @@ async def list_tasks(context: CliContext) -> int:
         for task in tasks
     ]
     lines = context.screen.format_table(("TASK", "STATUS", "NEXT RUN", "LAST", "SCHEDULE", "TITLE"), rows)
-    none = ["There are no tasks yet: scheduler apply samples/local.yaml creates some"]
     for invalid in page.invalid:
         context.screen.warn(f"{invalid.id} cannot be read: {invalid.reason}")
-    context.screen.show([task_to_json(task) for task in tasks], lines if tasks or page.invalid else none)
+    context.screen.show(
+        [task_to_json(task) | {"nextRun": _format_optional(next_run(task, now=now))} for task in tasks],
+        lines if tasks else [NO_MATCH if query or page.invalid else NO_TASKS],
+    )
+    context.show_store()
     return 0
 
 
@@ -60,13 +71,19 @@ async def show_task(context: CliContext, *, task_id: str) -> int:
     return 0
 
 
-async def show_runs(context: CliContext, *, task_id: str | None, limit: int) -> int:
-    """Show the newest runs, of one task or of all; those of a removed task as well."""
-    runs = await context.store.runs(task_id=task_id, limit=limit)
+async def show_runs(context: CliContext, *, task_id: str | None, limit: int, query: TaskQuery = ANY) -> int:
+    """Show the newest runs that match, of one task or of all; those of a removed task as well."""
+    since = query.resolve_since(context.now(), context.settings.default_timezone)
+    runs, is_cut = await query.find_runs(context.store, task_id=task_id, since=since, limit=limit)
     if task_id is not None and not runs:
         await context.get_task(task_id)
-    lines = format_runs(context.screen, runs) if runs else ["There are no runs yet"]
-    context.screen.show([run_to_json(run) for run in runs], lines)
+    none = "No run matches" if query else "There are no runs yet"
+    context.screen.show(
+        [run_to_json(run) for run in runs], format_runs(context.screen, runs) if runs else [none]
+    )
+    if is_cut:
+        context.screen.warn(f"only the newest {MAX_SEARCHED_RUNS} runs were searched; narrow it with --since")
+    context.show_store()
     return 0
 
 
@@ -87,6 +104,7 @@ async def show_status(context: CliContext) -> int:
         if key in figures
     ]
     context.screen.show(figures, lines)
+    context.show_store()
     return 0
 
 
@@ -118,6 +136,10 @@ def task_to_json(task: Task) -> dict[str, Any]:
     return task.model_dump(mode="json", by_alias=True)
 
 
+def _format_optional(at: datetime | None) -> str | None:
+    return format_instant(at) if at else None
+
+
 def run_to_json(run: Run) -> dict[str, Any]:
     """Return *run* as JSON values."""
     return run.model_dump(mode="json", by_alias=True)
@@ -146,7 +168,7 @@ def _task_lines(screen: Screen, task: Task, *, now: datetime) -> Iterator[str]:
 
 
 def _task_rows(task: Task, *, now: datetime) -> Iterable[tuple[str, str]]:
-    wake = task.next_run_at
+    upcoming = next_run(task, now=now)
     yield "about", task.description
     yield "type", task.type
     yield "params", json.dumps(task.params, ensure_ascii=False) if task.params else ""
@@ -157,7 +179,10 @@ def _task_rows(task: Task, *, now: datetime) -> Iterable[tuple[str, str]]:
     if task.pause is not None:
         until = f" until {format_local(task.pause.until, task.timezone)}" if task.pause.until else ""
         yield "pause", f"by {task.pause.by or 'unknown'}{until}: {task.pause.note or 'no note'}"
-    yield "next run", f"{format_local(wake, task.timezone)} ({relative_time(wake, now)})" if wake else "-"
+    if task.retry_at is not None:
+        tried = f"attempt {task.attempt} of {task.retry.max_attempts} failed"
+        yield "next try", f"{_when(task.retry_at, task, now=now)}; {tried}"
+    yield "next run", _when(upcoming, task, now=now)
     if task.last_run_at is not None:
         took = "" if task.last_duration_ms is None else f", {task.last_duration_ms} ms"
         yield "last run", f"{format_local(task.last_run_at, task.timezone)}: {task.last_outcome}{took}"
@@ -170,6 +195,10 @@ def _task_rows(task: Task, *, now: datetime) -> Iterable[tuple[str, str]]:
     yield "from", task.origin
 
 
+def _when(at: datetime | None, task: Task, *, now: datetime) -> str:
+    return f"{format_local(at, task.timezone)} ({relative_time(at, now)})" if at else "-"
+
+
 # The command `next`: the occurrences of a schedule. It needs no store.
 
 MAX_OCCURRENCES = 10_000
@@ -180,9 +209,9 @@ async def show_next(
     *,
     expression: str,
     timezone: str | None,
-    after: datetime | None,
+    after: Moment | None,
     count: int,
-    anchor: datetime | None,
+    anchor: Moment | None,
     task_id: str,
 ) -> int:
     """Show the *count* occurrences strictly later than *after*.
@@ -199,8 +228,10 @@ async def show_next(
     if not 1 <= count <= MAX_OCCURRENCES:
         raise InputError(f"--count: must be from 1 to {MAX_OCCURRENCES}")
     zone = timezone or context.settings.default_timezone
-    start = after or context.now().replace(microsecond=0)
-    schedule = parse_schedule(expression, timezone=zone, task_id=task_id, anchor=anchor or start)
+    now = context.now().replace(microsecond=0)
+    start = after.resolve(now, zone) if after else now
+    since = anchor.resolve(now, zone) if anchor else start
+    schedule = parse_schedule(expression, timezone=zone, task_id=task_id, anchor=since)
     found = list(next_occurrences(schedule, start, count))
     context.screen.show(
         [format_instant(at) for at in found],
@@ -275,19 +306,19 @@ def _report_lines(screen: Screen, report: Mapping[str, Any], runs: Sequence[Run]
 PRINCIPAL_NAME = "command line"
 
 
-async def pause_task(context: CliContext, *, task_id: str, note: str, until: datetime | None) -> int:
-    """Pause a task until *until*, or until it is resumed."""
+async def pause_task(context: CliContext, *, task_id: str, note: str, until: Moment | None) -> int:
+    """Pause a task until *until*, a time on the clock of the task, or until it is resumed."""
+    zone = (await context.get_task(task_id)).timezone if until else "UTC"
     task = await task_service.pause_task(
         context.store,
         task_id,
         note=note,
-        until=until,
+        until=until.resolve(context.now(), zone) if until else None,
         by=PRINCIPAL_NAME,
         now=context.now(),
         new_id=context.new_id,
     )
-    end = f"until {format_local(until, task.timezone)}" if until else "until it is resumed"
-    return show_task_result(context, task, f"{task_id} is paused {end}")
+    return show_task_result(context, task, paused_text(task))
 
 
 async def resume_task(context: CliContext, *, task_id: str, catch_up: bool) -> int:
@@ -295,9 +326,7 @@ async def resume_task(context: CliContext, *, task_id: str, catch_up: bool) -> i
     task = await task_service.resume_task(
         context.store, task_id, catch_up=catch_up, now=context.now(), new_id=context.new_id
     )
-    return show_task_result(
-        context, task, f"{task_id} is resumed; next run {format_local(task.next_run_at, task.timezone)}"
-    )
+    return show_task_result(context, task, resumed_text(task, now=context.now()))
 
 
 async def cancel_task(context: CliContext, *, task_id: str) -> int:
@@ -319,15 +348,16 @@ async def request_runs(context: CliContext, *, task_ids: Sequence[str]) -> int:
 
 
 async def backfill_task(
-    context: CliContext, *, task_id: str, first: datetime, until: datetime, dry_run: bool
+    context: CliContext, *, task_id: str, first: Moment, until: Moment, dry_run: bool
 ) -> int:
     """Request runs of past occurrences that have not succeeded."""
+    zone, now = (await context.get_task(task_id)).timezone, context.now()
     occurrences = await task_service.backfill_task(
         context.store,
         task_id,
-        first=first,
-        until=until,
-        now=context.now(),
+        first=first.resolve(now, zone, is_past=True),
+        until=until.resolve(now, zone, is_past=True),
+        now=now,
         new_id=context.new_id,
         dry_run=dry_run,
     )
@@ -337,6 +367,18 @@ async def backfill_task(
     lines = [f"{len(instants)} {noun} of {task_id} {done}", *(f"  {at}" for at in instants)]
     context.screen.show(instants, lines)
     return 0
+
+
+def paused_text(task: Task) -> str:
+    """Return what became of `pause`."""
+    until = task.pause.until if task.pause else None
+    end = f"until {format_local(until, task.timezone)}" if until else "until it is resumed"
+    return f"{task.id} is paused {end}"
+
+
+def resumed_text(task: Task, *, now: datetime) -> str:
+    """Return what became of `resume`."""
+    return f"{task.id} is resumed; next run {format_local(next_run(task, now=now), task.timezone)}"
 
 
 def show_task_result(context: CliContext, task: Task, text: str) -> int:

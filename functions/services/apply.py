@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 from functions.domain.alerts.routing import DailyDigest
 from functions.domain.lifecycle.edit import edit_task, new_task
+from functions.domain.lifecycle.upcoming import next_run
 from functions.domain.run import Run
 from functions.domain.storage import (
     RUNS_PER_BATCH,
@@ -122,8 +123,9 @@ async def apply_plan(
     problems += await link_problems(store, kept, existing, removed)
     if problems:
         raise InputError("\n".join(problems))
-    plan += [_plan_removal(existing[task_id]) for task_id in sorted(removed)]
-    plan += _find_orphans(existing, kept.keys() | removed, {planned.change.moved_from for planned in plan})
+    plan += [_plan_removal(existing[task_id], now=now) for task_id in sorted(removed)]
+    moved = {planned.change.moved_from for planned in plan}
+    plan += _find_orphans(existing, kept.keys() | removed, moved, now=now)
     if not dry_run:
         await _write_all(store, plan, kept, now=now, new_id=new_id)
         await update_links(store, kept, existing, removed)
@@ -131,7 +133,11 @@ async def apply_plan(
 
 
 def _find_orphans(
-    existing: Mapping[str, VersionedTask], planned: Collection[str], emptied: Collection[str]
+    existing: Mapping[str, VersionedTask],
+    planned: Collection[str],
+    emptied: Collection[str],
+    *,
+    now: datetime,
 ) -> list[_PlannedWrite]:
     """Return what else came from sources that lost a task to another one: a file that was moved, perhaps."""
     return [
@@ -139,8 +145,8 @@ def _find_orphans(
             PlannedChange(
                 stored.task.id,
                 "orphaned",
-                before=stored.task.next_run_at,
-                after=stored.task.next_run_at,
+                before=next_run(stored.task, now=now),
+                after=next_run(stored.task, now=now),
                 moved_from=stored.task.origin,
             )
         )
@@ -176,7 +182,7 @@ def _plan_creation(spec: TaskSpec, *, origin: str, now: datetime) -> _PlannedWri
     task = new_task(spec, now=now, origin=origin)
     task = task.model_copy(update={"applied_spec_hash": _spec_hash(spec)})
     return _PlannedWrite(
-        PlannedChange(spec.id, "create", after=task.next_run_at), ConditionalWrite(task, None)
+        PlannedChange(spec.id, "create", after=next_run(task, now=now)), ConditionalWrite(task, None)
     )
 
 
@@ -187,7 +193,9 @@ def _plan_update(
     transition = edit_task(task, spec, now=now)
     moved: dict[str, str] = {"origin": source.origin} if source.takes_from(task.origin) else {}
     if not transition.changes and not moved:
-        same = PlannedChange(spec.id, "unchanged", before=task.next_run_at, after=task.next_run_at)
+        same = PlannedChange(
+            spec.id, "unchanged", before=next_run(task, now=now), after=next_run(task, now=now)
+        )
         return _PlannedWrite(same)
     write = ConditionalWrite.for_changes(
         stored, transition.changes | moved | {"applied_spec_hash": _spec_hash(spec)}
@@ -197,16 +205,16 @@ def _plan_update(
         spec.id,
         "update",
         fields=tuple(sorted(TaskSpec.model_fields[name].alias or name for name in changed)),
-        before=task.next_run_at,
-        after=write.task.next_run_at,
+        before=next_run(task, now=now),
+        after=next_run(write.task, now=now),
         drifted=task.applied_spec_hash not in ("", _spec_hash(task)),
         moved_from=task.origin if moved else "",
     )
     return _PlannedWrite(change, write, transition.runs)
 
 
-def _plan_removal(stored: VersionedTask) -> _PlannedWrite:
-    change = PlannedChange(stored.task.id, "remove", before=stored.task.next_run_at)
+def _plan_removal(stored: VersionedTask, *, now: datetime) -> _PlannedWrite:
+    change = PlannedChange(stored.task.id, "remove", before=next_run(stored.task, now=now))
     return _PlannedWrite(change, ConditionalWrite(stored.task, stored.revision, delete=True))
 
 

@@ -127,6 +127,10 @@ class TaskService:
         self._new_id = new_id
         self._origin = origin
 
+    def now(self) -> datetime:
+        """Return the current instant."""
+        return self._clock()
+
     async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
         """Return the tasks by id that match *which* and that the caller may see."""
         self._require_scope("read")

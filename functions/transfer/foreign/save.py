@@ -9,6 +9,7 @@ from typing import Any
 
 from functions.domain.lifecycle.complete import idle_state
 from functions.domain.lifecycle.edit import new_task
+from functions.domain.lifecycle.upcoming import next_run
 from functions.domain.schedule.occurrences import next_occurrence
 from functions.domain.storage import ConditionalWrite, VersionedTask, WriteStatus
 from functions.domain.task import Task, TaskSpec
@@ -92,7 +93,7 @@ async def _carry_over(
     ]
     if refused:
         raise InputError(f"{', '.join(refused)}: changed by another writer meanwhile; import again")
-    return {write.task.id: write.task.next_run_at for write in writes}
+    return {write.task.id: next_run(write.task, now=now) for write in writes}
 
 
 def changes_to_carry_over(task: Task, imported: ImportedTask, *, now: datetime) -> dict[str, Any]:

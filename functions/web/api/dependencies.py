@@ -21,6 +21,7 @@ from functions.domain.access import (
 from functions.domain.events import Event
 from functions.domain.json_depth import check_values, parse_json
 from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.lifecycle.upcoming import next_run
 from functions.domain.schedule.describe import describe_trigger
 from functions.domain.storage import VersionedTask
 from functions.domain.task import TaskSpec
@@ -393,14 +394,15 @@ def to_spec(fields: dict[str, Any], *, default_timezone: str) -> TaskSpec:
     raise ProblemError(422, _summarize_errors(errors), errors=errors)
 
 
-def to_task_out(stored: VersionedTask, *, warnings: Sequence[str] = ()) -> TaskOut:
-    """Return *stored* in the API's shape."""
+def to_task_out(stored: VersionedTask, *, now: datetime, warnings: Sequence[str] = ()) -> TaskOut:
+    """Return *stored* in the API's shape, as it is *now*."""
     task = stored.task
     fields = {name: getattr(task, name) for name in type(task).model_fields}
     return TaskOut.model_construct(
         **fields,
         etag=str(stored.revision),
         schedule_text=describe_trigger(task),
+        next_run=next_run(task, now=now),
         warnings=tuple(warnings),
     )
 

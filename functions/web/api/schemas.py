@@ -28,11 +28,14 @@ class TaskOut(Task):
     Attributes:
         etag: The version, for `If-Match`.
         schedule_text: What starts it, in words.
+        next_run: When it begins its next occurrence; `nextRunAt` is when the scheduler looks at it next, perhaps
+            for a retry or the end of a claim.
         warnings: What will not work as it is written, e.g. a channel that is not set up.
     """
 
     etag: str
     schedule_text: str = ""
+    next_run: Instant | None = None
     warnings: tuple[str, ...] = ()
 
 

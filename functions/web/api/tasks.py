@@ -134,7 +134,7 @@ async def list_tasks(
     page = await service.list_tasks(which, after=cursor, limit=limit)
     ids = [stored.task.id for stored in page.tasks] + [one.id for one in page.invalid]
     return TaskPage.model_construct(
-        tasks=[to_task_out(stored) for stored in page.tasks],
+        tasks=[to_task_out(stored, now=service.now()) for stored in page.tasks],
         next=max(ids) if len(ids) >= limit else None,
         unreadable=sorted(one.id for one in page.invalid) if not service.principal.owner else [],
     )
@@ -255,7 +255,9 @@ def _merge_fields(task: Task, given: dict[str, Any]) -> dict[str, Any]:
 
 def _with_etag(stored: VersionedTask, response: Response, dependencies: ApiDependencies) -> TaskOut:
     response.headers["ETag"] = f'"{stored.revision}"'
-    return to_task_out(stored, warnings=dependencies.channels.warnings(stored.task.notify))
+    return to_task_out(
+        stored, now=dependencies.now(), warnings=dependencies.channels.warnings(stored.task.notify)
+    )
 
 
 # Actions: pause, resume, run, cancel and backfill; pause and resume also for all tasks with a tag.
@@ -277,13 +279,17 @@ async def resume_many(service: TaskServiceDep, body: BulkResumeRequest) -> BulkR
 async def pause_task(service: TaskServiceDep, task_id: TaskId, body: PauseRequest | None = None) -> TaskOut:
     """Pause a task, with a note for other users. A current run finishes."""
     request = body or PauseRequest()
-    return to_task_out(await service.pause(task_id, note=request.note, until=request.until))
+    return to_task_out(
+        await service.pause(task_id, note=request.note, until=request.until), now=service.now()
+    )
 
 
 @action_router.post("/{id}/resume", responses=error_responses(404), summary="Resume a task")
 async def resume_task(service: TaskServiceDep, task_id: TaskId, body: ResumeRequest | None = None) -> TaskOut:
     """End a pause or a quarantine."""
-    return to_task_out(await service.resume(task_id, catch_up=(body or ResumeRequest()).catch_up))
+    return to_task_out(
+        await service.resume(task_id, catch_up=(body or ResumeRequest()).catch_up), now=service.now()
+    )
 
 
 @action_router.post("/{id}/run", responses=error_responses(404), summary="Run a task now")
@@ -300,7 +306,7 @@ async def run_task(
 @action_router.post("/{id}/cancel", responses=error_responses(404), summary="Cancel the current run")
 async def cancel_task(service: TaskServiceDep, task_id: TaskId) -> TaskOut:
     """Cancel the current run: a running attempt within seconds, a waiting retry at once."""
-    return to_task_out(await service.cancel(task_id))
+    return to_task_out(await service.cancel(task_id), now=service.now())
 
 
 @action_router.post("/{id}/backfill", responses=error_responses(404), summary="Run past occurrences")

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from functions import __version__
 from tests.unit.cli.conftest import Scheduler
 
 
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        ((), "Missing command"),
         (("aply",), "No such command"),
         (("apply",), "PATH"),
         (("show",), "ID"),
@@ -18,7 +18,10 @@ from tests.unit.cli.conftest import Scheduler
         (("runs", "--limit", "0"), "1 to 1000"),
         (("runs", "--limit", "x"), "1 to 1000"),
         (("next", "daily", "--after", "tomorrow"), "2026-12-01T09:00:00Z"),
-        (("next", "daily", "--after", "2026-12-01T09:00:00"), "offset"),
+        (("next", "daily", "--after", "2026-12-01T25:00"), "2026-12-01T09:00:00Z"),
+        (("next", "daily", "--after", "9999-12-31T09:00Z"), "out of range"),
+        (("list", "--status", "asleep"), "scheduled"),
+        (("runs", "--since", "yesterday"), "3d"),
         (("next", "daily", "--count", "0"), "--count"),
         (("next", "61 * * * *"), "schedule:"),
         (("next", "daily", "--timezone", "Nowhere"), "timezone:"),
@@ -35,6 +38,21 @@ def test_wrong_usage_is_one_line_with_a_remedy_and_code_2(
     assert (2, "") == (said.code, said.out)
     assert (1, True) == (said.err.count("\n"), said.err.startswith("scheduler: "))
     assert part in said.err
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("-h",)])
+def test_no_command_at_all_shows_the_help(scheduler: Scheduler, words: tuple[str, ...]) -> None:
+    said = scheduler(*words)
+
+    assert (0, "") == (said.code, said.err)
+    assert "Usage: scheduler" in said.out
+    assert "apply" in said.out
+
+
+def test_the_version_is_one_line(scheduler: Scheduler) -> None:
+    said = scheduler("--version")
+
+    assert (0, f"scheduler {__version__}\n", "") == (said.code, said.out, said.err)
 
 
 @pytest.mark.parametrize("command", ["list", "status", "tick", "serve", "apply"])

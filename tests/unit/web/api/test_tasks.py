@@ -16,6 +16,7 @@ async def test_a_task_is_made_and_read_back(api: Call) -> None:
     assert made.json == read.json
     assert made.headers["etag"] == read.headers["etag"] == f'"{read.json["etag"]}"'
     assert "Every 5 minutes" == read.json["scheduleText"]
+    assert read.json["nextOccurrence"] == read.json["nextRun"]
     assert "2026-11-20T12:05:00Z" == read.json["nextRunAt"]
     assert "api" == read.json["origin"]
 

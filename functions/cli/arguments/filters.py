@@ -1,0 +1,82 @@
+"""The filters of `list` and `runs`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from functions.cli.arguments.moments import Moment
+from functions.domain.run import Run
+from functions.domain.storage import TaskFilter
+from functions.domain.task import Task
+from functions.interfaces import Store
+from functions.services.paging import all_tasks, iter_runs
+
+MAX_SEARCHED_RUNS = 20_000  # newest first; beyond that a rare run is found with --since alone
+
+
+@dataclass(frozen=True, slots=True)
+class TaskQuery:
+    """Which tasks or runs are asked for; an empty field asks for any.
+
+    Attributes:
+        outcome: Of a task's last run, or of a run.
+        since: Ended then or later.
+        text: Part of an id, a title, a description or a summary, in any case.
+    """
+
+    status: str = ""
+    type: str = ""
+    tag: str = ""
+    owner: str = ""
+    outcome: str = ""
+    since: Moment | None = None
+    text: str = ""
+
+    def __bool__(self) -> bool:
+        return self != TaskQuery()
+
+    def resolve_since(self, now: datetime, timezone: str) -> datetime | None:
+        """Return the instant of `since`."""
+        return self.since.resolve(now, timezone, is_past=True) if self.since else None
+
+    async def find_tasks(self, store: Store, *, since: datetime | None) -> list[Task]:
+        """Return the tasks that match, by id."""
+        which = TaskFilter(
+            status=self.status or None, type=self.type or None, owner=self.owner or None, tag=self.tag or None
+        )
+        return [one.task for one in await all_tasks(store, which) if self._matches(one.task, since)]
+
+    async def find_runs(
+        self, store: Store, *, task_id: str | None, since: datetime | None, limit: int
+    ) -> tuple[list[Run], bool]:
+        """Return the newest runs that match, and whether the search ended before the history did."""
+        ids: frozenset[str] | None = None
+        if self.status or self.type or self.tag or self.owner:
+            which = TaskQuery(status=self.status, type=self.type, tag=self.tag, owner=self.owner)
+            ids = frozenset(task.id for task in await which.find_tasks(store, since=None))
+        found: list[Run] = []
+        searched = 0
+        async for run in iter_runs(store, task_id=task_id, since=since):
+            searched += 1
+            if (ids is None or run.task_id in ids) and self._matches_run(run):
+                found.append(run)
+            if len(found) >= limit:
+                return found, False
+            if searched >= MAX_SEARCHED_RUNS:
+                return found, True
+        return found, False
+
+    def _matches(self, task: Task, since: datetime | None) -> bool:
+        if self.outcome and task.last_outcome != self.outcome:
+            return False
+        if since is not None and (task.last_run_at is None or task.last_run_at < since):
+            return False
+        return _contains(
+            self.text, task.id, task.title, task.description, task.last_result_summary, task.last_error
+        )
+
+    def _matches_run(self, run: Run) -> bool:
+        return self.outcome in ("", run.outcome) and _contains(self.text, run.task_id, run.summary)
+
+
+def _contains(text: str, *places: str | None) -> bool:
+    return not text or any(text.casefold() in (place or "").casefold() for place in places)

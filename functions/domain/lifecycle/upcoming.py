@@ -1,0 +1,93 @@
+"""When a task runs next, for readers: what waits, then its schedule within its bounds.
+
+`next_run_at` is no answer to that: it may be a retry, the expiry of a claim or the end of a pause.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice, takewhile
+
+from functions.domain.lifecycle.complete import REQUESTED_TRIGGERS
+from functions.domain.schedule.describe import (
+    CLOCK_CHANGE_HORIZON,
+    PREVIEW_HORIZON,
+    SchedulePreview,
+    describe_trigger,
+)
+from functions.domain.schedule.occurrences import jittered_start, next_occurrence, schedule_of
+from functions.domain.task import QueuedRun, Task
+from functions.domain.types import LAST_INSTANT, Status, timezone_or_utc, to_local
+from functions.errors import InputError
+
+ACTIVE = (Status.RUNNING, Status.RETRYING)
+
+
+def next_run(task: Task, *, now: datetime) -> datetime | None:
+    """Return when *task* begins its next occurrence; None when nothing is known to start it.
+
+    An occurrence that is overdue counts, and so does a requested run; the current one, and its next try, do
+    not.
+    """
+    return next(upcoming_runs(task, now=now), None)
+
+
+def upcoming_runs(task: Task, *, now: datetime) -> Iterator[datetime]:
+    """Yield when *task* begins its next occurrences, soonest first, as long as its bounds allow.
+
+    A task that is paused for a time goes on at the end of its pause. One that is paused without an end, has
+    ended or is quarantined yields nothing but requested runs. Of a schedule that cannot be read only the
+    occurrence that is known is yielded.
+    """
+    if task.status is Status.QUARANTINED:
+        return
+    yield from sorted(extra.at for extra in task.backlog if _may_start(task, extra))
+    if task.status is Status.ENDED or not task.enabled:
+        return
+    since = now
+    if task.pause is not None:
+        if task.pause.until is None:
+            return
+        since = max(now, task.pause.until)
+    yield from islice(_scheduled_runs(task, since=since), _runs_left(task))
+
+
+def _may_start(task: Task, extra: QueuedRun) -> bool:
+    """Whether *extra* starts: what a user asked for does so even while the task is paused."""
+    return extra.trigger in REQUESTED_TRIGGERS or (task.pause is None and task.enabled)
+
+
+def _runs_left(task: Task) -> int | None:
+    """Return how many runs `maxRuns` still allows, the current one left out; None for no limit."""
+    if task.max_runs is None:
+        return None
+    is_counted_soon = task.status in ACTIVE and task.trigger not in REQUESTED_TRIGGERS
+    waiting = sum(extra.trigger not in REQUESTED_TRIGGERS for extra in task.backlog)
+    return max(task.max_runs - task.run_count - is_counted_soon - waiting, 0)
+
+
+def _scheduled_runs(task: Task, *, since: datetime) -> Iterator[datetime]:
+    at = task.next_occurrence
+    if at is None:
+        return
+    if task.pause is None or at >= since:
+        yield jittered_start(task, at)
+        since = max(at, since)
+    try:
+        while (at := next_occurrence(task, after=since)) is not None:
+            yield jittered_start(task, at)
+            since = at
+    except InputError:
+        return
+
+
+def preview_task(task: Task, *, now: datetime, count: int) -> SchedulePreview:
+    """Return what starts *task* and its next *count* runs, by its own anchor, bounds and `maxRuns`."""
+    zone = timezone_or_utc(task.timezone)
+    last = now + min(PREVIEW_HORIZON, LAST_INSTANT - now)
+    upcoming = takewhile(lambda at: at <= last, islice(upcoming_runs(task, now=now), count))
+    return SchedulePreview(
+        description=describe_trigger(task),
+        timezone=task.timezone,
+        next_runs=tuple((at, to_local(at, zone)) for at in upcoming),
+        clock_changes=tuple(schedule_of(task).clock_changes(now, now + CLOCK_CHANGE_HORIZON)),
+    )

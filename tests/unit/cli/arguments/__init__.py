@@ -1,0 +1,1 @@
+"""What commands take: points in time and filters."""

@@ -28,7 +28,7 @@ class TaskOut(Task):
     Attributes:
         etag: The version, for `If-Match`.
         schedule_text: What starts it, in words.
-        next_run: When it begins its next occurrence; `nextRunAt` is when the scheduler looks at it next, perhaps
+        next_run: When its next occurrence begins; `nextRunAt` is when the scheduler looks at it, perhaps
             for a retry or the end of a claim.
         warnings: What will not work as it is written, e.g. a channel that is not set up.
     """

@@ -13,13 +13,14 @@ from functions.domain.events import Event
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, TaskFilter, WriteStatus
-from functions.domain.task import Task, TaskSpec
+from functions.domain.task import Task, TaskSpec, why_never_started
 from functions.errors import InputError, StoreError
 from functions.services import tasks as task_service
 from functions.services.apply import PlannedChange, apply_plan
 from functions.services.compare_and_set import get_task
 from functions.services.dependencies import sync_links
 from functions.services.events import PublishResult
+from functions.services.manual_runs import create_and_run, find_attempt
 from functions.services.paging import all_tasks
 from functions.task_types import registry
 
@@ -82,9 +83,8 @@ class Scheduler:
         Raises:
             InputError: A task has a problem; the text names every problem, and nothing was written.
         """
-        problems = [text for task in tasks for text in _params_problems(task)]
-        if problems:
-            raise InputError("\n".join(problems))
+        never = [f"{task.id}: schedule: {reason}" for task in tasks if (reason := why_never_started(task))]
+        _raise_problems([*never, *(text for task in tasks for text in _params_problems(task))])
         return await apply_plan(
             self._app.store,
             tasks,
@@ -159,9 +159,30 @@ class Scheduler:
         """
         asked_at = self._app.now()
         await task_service.request_run(self._app.store, task_id, now=asked_at, new_id=self._app.new_id)
+        return await self._run_now(task_id, asked_at)
+
+    async def _run_now(self, task_id: str, occurrence: datetime) -> Run | None:
         await self._app.run_tasks([task_id], TimeBudget(None, None))
-        runs = await self._app.store.runs(task_id=task_id, since=asked_at)
-        return next((run for run in runs if run.occurrence == asked_at), None)
+        return await find_attempt(self._app.store, task_id, occurrence)
+
+    async def run_once(self, task: TaskSpec) -> Run | None:
+        """Create *task*, which needs no schedule, run it now, and wait for it.
+
+        The task is kept. When nothing else starts it, it has ended with this run and its retries, which later
+        ticks make.
+
+        Returns:
+            As `run`.
+
+        Raises:
+            InputError: The params do not fit the type.
+            ConflictError: There is a task of this id.
+        """
+        _raise_problems(_params_problems(task))
+        created = await create_and_run(
+            self._app.store, task, by="library", clock=self._app.now, new_id=self._app.new_id
+        )
+        return await self._run_now(created.id, created.created_at)
 
     async def pause(self, task_id: str, *, note: str = "", until: datetime | None = None) -> Task:
         """Stop a task, until *until* or until it is resumed. A running attempt ends normally."""
@@ -199,6 +220,11 @@ class Scheduler:
             to=to,
         )
         return await self._app.publish_event(event)
+
+
+def _raise_problems(problems: Sequence[str]) -> None:
+    if problems:
+        raise InputError("\n".join(problems))
 
 
 def _params_problems(task: TaskSpec) -> list[str]:

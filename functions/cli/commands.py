@@ -11,6 +11,7 @@ import typer
 from functions import __version__
 from functions.cli import apply as files
 from functions.cli import doctor as doctor_command
+from functions.cli import run as run_command
 from functions.cli import tasks as task_commands
 from functions.cli import transfer
 from functions.cli.arguments.filters import TaskQuery
@@ -19,11 +20,11 @@ from functions.cli.groups import GROUPS
 from functions.cli.options import (
     CommandContext,
     JsonOption,
+    OptionalTaskIdsArgument,
     PathsArgument,
     PruneOption,
     SourceOption,
     TaskIdArgument,
-    TaskIdsArgument,
     complete_task_ids,
     invoke,
     invoke_refusable,
@@ -205,9 +206,21 @@ def doctor(
 
 
 @app.command()
-def run(ids: TaskIdsArgument, as_json: JsonOption = False) -> CommandContext:
-    """Request a run at the next tick."""
-    return invoke_refusable(task_commands.request_runs, as_json, task_ids=ids)
+def run(
+    ids: OptionalTaskIdsArgument = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="Create the tasks of a file, which need no schedule, and run them."
+        ),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Run them here and wait; exit code 1 unless they succeed.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> CommandContext:
+    """Run tasks once: at the next tick, or here with --wait."""
+    return invoke_refusable(run_command.run_tasks, as_json, task_ids=ids or [], file=file, wait=wait)
 
 
 @app.command()

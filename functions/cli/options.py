@@ -168,8 +168,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TaskIdArgument = Annotated[
     str, typer.Argument(metavar="ID", autocompletion=complete_task_ids, show_default=False)
 ]
-TaskIdsArgument = Annotated[
-    list[str], typer.Argument(metavar="ID...", autocompletion=complete_task_ids, show_default=False)
+OptionalTaskIdsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[ID...]", autocompletion=complete_task_ids, show_default=False)
 ]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 PathsArgument = Annotated[

@@ -5,10 +5,11 @@ changes something has a counterpart here that calls the API, so that its rules a
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from functions.cli import admin, tasks
+from functions.cli import admin, run, tasks
 from functions.cli import apply as files
 from functions.cli.api_client import ApiClient, create_api_client, parse_task
 from functions.cli.arguments.moments import Moment
@@ -16,10 +17,12 @@ from functions.cli.session import CliContext
 from functions.domain.task import TaskSpec
 from functions.domain.types import format_instant
 from functions.errors import SettingsError
+from functions.services import manual_runs
 from functions.services.apply import apply_plan
 from functions.taskfiles import read_task_files
 
 Command = Callable[..., Awaitable[int]]
+MAX_WAIT_S = 50  # that the API waits in one request; then its history is read
 SHARED_COMMANDS = (
     tasks.list_tasks,
     tasks.show_task,
@@ -93,13 +96,49 @@ async def _cancel(context: CliContext, *, task_id: str) -> int:
     )
 
 
-async def _run(context: CliContext, *, task_ids: Sequence[str]) -> int:
-    answers = [
-        await _require_client(context).request("POST", f"/api/tasks/{one}/run", {"wait": 0})
-        for one in task_ids
-    ]
-    context.screen.show(answers, [f"{one} runs at the next tick" for one in task_ids])
-    return 0
+async def _run(context: CliContext, *, task_ids: Sequence[str], file: Path | None, wait: bool) -> int:
+    loaded = run.read_request(context, task_ids, file)
+    if loaded.problems:
+        return files.report_problems(context.screen, loaded.problems)
+    ids = list(dict.fromkeys(task_ids))
+    if file is None:
+        await manual_runs.check_requests(context.store, ids, now=context.now())
+    else:
+        await run.check_new(context, loaded.specs)
+    seconds = MAX_WAIT_S if wait else 0
+    requested = [await _request_run(context, task_id, wait_s=seconds) for task_id in ids]
+    requested += [await _create_and_run(context, spec, wait_s=seconds) for spec in loaded.specs]
+    if not wait:
+        return run.show_queued(context, requested)
+    return run.show_finished(context, [await _wait_for(context, one) for one in requested])
+
+
+async def _request_run(context: CliContext, task_id: str, *, wait_s: float) -> run.RequestedRun:
+    client = _require_client(context)
+    given = await client.request("POST", f"/api/tasks/{task_id}/run", {"wait": wait_s})
+    occurrence = datetime.fromisoformat(given["occurrence"])
+    return run.RequestedRun(await context.get_task(task_id), occurrence)
+
+
+async def _create_and_run(context: CliContext, spec: TaskSpec, *, wait_s: float) -> run.RequestedRun:
+    client = _require_client(context)
+    given = await client.request("POST", "/api/tasks", _to_json(spec), run="true", wait=wait_s)
+    task = parse_task(given)
+    return run.RequestedRun(task, task.created_at)
+
+
+async def _wait_for(context: CliContext, requested: run.RequestedRun) -> run.RequestedRun:
+    """Wait until the API has a record of the run: a task of a long timeout runs in the next tick."""
+    task_id = requested.task.id
+    with context.screen.show_progress(f"Waiting for {task_id}"):
+        found = await manual_runs.wait_for_run(
+            _nothing, context.store, requested.task, requested.occurrence, clock=context.now
+        )
+    return run.RequestedRun(await context.get_task(task_id), requested.occurrence, found)
+
+
+async def _nothing() -> None:
+    """The API has run what it could."""
 
 
 async def _backfill(context: CliContext, *, task_id: str, first: Moment, until: Moment, dry_run: bool) -> int:
@@ -148,7 +187,7 @@ REMOTE_COMMANDS: Mapping[Command, Command] = {
     tasks.pause_task: _pause,
     tasks.resume_task: _resume,
     tasks.cancel_task: _cancel,
-    tasks.request_runs: _run,
+    run.run_tasks: _run,
     tasks.backfill_task: _backfill,
     admin.list_channels: _channels,
     admin.test_channel: _test_channel,

@@ -301,7 +301,7 @@ def _report_lines(screen: Screen, report: Mapping[str, Any], runs: Sequence[Run]
     yield f"Tick: {format_report(report)}"
 
 
-# The commands that control tasks: `pause`, `resume`, `cancel`, `run` and `backfill`.
+# The commands that control tasks: `pause`, `resume`, `cancel` and `backfill`; `run` is in `cli.run`.
 
 PRINCIPAL_NAME = "command line"
 
@@ -334,17 +334,6 @@ async def cancel_task(context: CliContext, *, task_id: str) -> int:
     task = await task_service.cancel_task(context.store, task_id, now=context.now(), new_id=context.new_id)
     done = "stops within seconds" if task.cancel_requested else "is cancelled"
     return show_task_result(context, task, f"{task_id} {done}")
-
-
-async def request_runs(context: CliContext, *, task_ids: Sequence[str]) -> int:
-    """Request one run of each task at the next tick."""
-    tasks = [
-        await task_service.request_run(context.store, task_id, now=context.now(), new_id=context.new_id)
-        for task_id in task_ids
-    ]
-    lines = [f"{task.id} runs at the next tick" for task in tasks]
-    context.screen.show([task_to_json(task) for task in tasks], lines)
-    return 0
 
 
 async def backfill_task(

@@ -12,7 +12,6 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -95,7 +94,7 @@ class TaskFields(Model):
 
     Attributes:
         schedule: Five cron fields, a macro, `every 15m`, or `at 2026-12-01T09:00`; may be left out by a task
-            that starts `after` others or `on_event`.
+            that starts `after` others or `on_event`, or only when a user asks for a run.
         timezone: IANA name of the zone the schedule is read in.
         start_at: No occurrence before this instant; also the anchor of an interval.
         end_at: No occurrence after this instant.
@@ -145,9 +144,10 @@ class TaskFields(Model):
 
 
 class TaskSpec(TaskFields):
-    """A task as the user writes it, checked as a whole; what is stored was checked before."""
+    """A task as the user writes it, checked as a whole; what is stored was checked before.
 
-    schedule: Annotated[str, StringConstraints(max_length=200), Field(validate_default=True)] = ""
+    Whether anything ever starts it is checked where tasks are written, see `why_never_started`.
+    """
 
     @model_validator(mode="before")
     @classmethod
@@ -163,18 +163,22 @@ class TaskSpec(TaskFields):
         check_values(given, any_json=True)
         return given
 
-    @field_validator("schedule")
-    @classmethod
-    def _check_can_start(cls, given: str, others: ValidationInfo) -> str:
-        if not given and not others.data.get("after") and not others.data.get("on_event"):
-            raise ValueError("is required; only a task with after or onEvent can do without")
-        return given
-
     @model_validator(mode="after")
     def _check_end_after_start(self) -> Self:
         if self.start_at and self.end_at and self.end_at < self.start_at:
             raise ValueError("endAt must not be earlier than startAt")
         return self
+
+
+NEVER_STARTED = (
+    "is required; only a task with after or onEvent can do without, or one that is run as it is made "
+    "(scheduler run --file, POST /api/tasks?run=true)"
+)
+
+
+def why_never_started(spec: TaskFields) -> str:
+    """Why nothing would ever start *spec*, as a reason for its `schedule`; empty when something does."""
+    return "" if spec.schedule or spec.has_event_triggers else NEVER_STARTED
 
 
 class Claim(Model):

@@ -175,20 +175,27 @@ class TaskService:
         """Return who changed a task, when and why, newest first."""
         return await list_entries_of(self._store, (await self.get_task(task_id)).task, limit=limit)
 
-    async def create(self, spec: TaskSpec, *, idempotency_key: str = "") -> VersionedTask:
+    async def create(
+        self, spec: TaskSpec, *, idempotency_key: str = "", run_now: bool = False
+    ) -> VersionedTask:
         """Create a task. The same request under the same *idempotency_key* within a day returns that task.
+
+        Args:
+            run_now: Whether a run of the occurrence `createdAt` waits in it, see `new_task`.
 
         Raises:
             ConflictError: A task of this id exists.
             InputError: The schedule has no occurrence left, or the key was used for another task.
         """
         self._require_scope("write")
+        if run_now:
+            self._require_scope("run")
         spec = self._with_owner(spec)
         now = self._clock()
         repeated = bool(idempotency_key) and await is_duplicate_request(
             self._store, f"{self.principal.id}\n{idempotency_key}", spec.model_dump_json(), now=now
         )
-        task = new_task(spec, now=now, origin=self._origin)
+        task = new_task(spec, now=now, origin=self._origin, run_now=run_now)
         async with sync_links(self._store, spec, can_see=self.principal.can_see):
             [written] = await self._store.write([ConditionalWrite(task, None)])
         if written.status is WriteStatus.CONFLICT:
@@ -200,6 +207,8 @@ class TaskService:
                 f"The store did not say whether {spec.id} was made; look, and try again"
             )
         await self._audit("created", spec.id)
+        if run_now:
+            await self._audit("run", spec.id)
         return VersionedTask(task, written.revision)
 
     async def edit(self, task_id: str, spec: TaskSpec, *, expected: str | None = None) -> VersionedTask:

@@ -27,25 +27,29 @@ class LoadResult:
     paths: Mapping[str, Path] = field(default_factory=dict)
 
 
-def read_task_files(paths: Sequence[Path], *, default_timezone: str = "UTC") -> LoadResult:
+def read_task_files(
+    paths: Sequence[Path], *, default_timezone: str = "UTC", runs_when_asked: bool = False
+) -> LoadResult:
     """Read each file, and each folder whole, and check every task in them.
 
     Args:
         paths: A folder means all .yaml, .yml and .json files in it and below, hidden ones left out.
         default_timezone: For tasks without one.
+        runs_when_asked: See `check_task`.
     """
-    reading = _TaskFileLoader(default_timezone)
+    reading = _TaskFileLoader(default_timezone, runs_when_asked=runs_when_asked)
     for path in paths:
         reading.load(path)
     return LoadResult(tuple(reading.specs), tuple(reading.problems), reading.paths)
 
 
 class _TaskFileLoader:
-    def __init__(self, default_timezone: str) -> None:
+    def __init__(self, default_timezone: str, *, runs_when_asked: bool) -> None:
         self.specs: list[TaskSpec] = []
         self.problems: list[FileProblem] = []
         self.paths: dict[str, Path] = {}
         self._default_timezone = default_timezone
+        self._runs_when_asked = runs_when_asked
         self._loaded_files: set[Path] = set()
         self._first_location: dict[str, str] = {}
 
@@ -81,7 +85,11 @@ class _TaskFileLoader:
 
     def _add_task(self, file: Path, document: ParsedFile, place: FieldPath, given: Any) -> None:
         name = _display_name(given, place)
-        checked = check_task(_with_title(given), default_timezone=self._default_timezone)
+        checked = check_task(
+            _with_title(given),
+            default_timezone=self._default_timezone,
+            runs_when_asked=self._runs_when_asked,
+        )
         if isinstance(checked, TaskSpec):
             task_id = checked.id
         else:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from functions.domain.schedule.occurrences import shortest_gap
 from functions.domain.schedule.parse import parse_schedule
-from functions.domain.task import TaskSpec, slugify, with_current_names
+from functions.domain.task import NEVER_STARTED, TaskSpec, slugify, with_current_names
 from functions.domain.validation import INSTANT_MESSAGE, FieldPath, Problem, problems_of
 from functions.errors import InputError
 from functions.task_types.registry import check_params, type_names
@@ -17,16 +17,20 @@ from functions.task_types.registry import check_params, type_names
 SAMPLE_ANCHOR = datetime(
     2000, 1, 1, tzinfo=UTC
 )  # of an interval without startAt; only whether it can be read matters
+STARTING_FIELDS = ("schedule", "after", "onEvent")
 NO_ID_REASON = "the title makes no id, having no letter of a to z and no digit; write an id as well"
 _FIELD = re.compile(r"([A-Za-z][\w.]*(?:, \w+)*): (.+)", re.DOTALL)
 
 
-def check_task(fields: object, *, default_timezone: str = "UTC") -> TaskSpec | list[Problem]:
+def check_task(
+    fields: object, *, default_timezone: str = "UTC", runs_when_asked: bool = False
+) -> TaskSpec | list[Problem]:
     """Return the task that *fields* describes, or all its problems.
 
     Args:
         fields: Plain values with the camelCase names of task files.
         default_timezone: For a task without one.
+        runs_when_asked: Whether it may do without anything that starts it: a run of it is asked for.
     """
     if not isinstance(fields, Mapping):
         return [Problem((), "a task must be a mapping of names to values, such as title: Water the plants")]
@@ -41,6 +45,8 @@ def check_task(fields: object, *, default_timezone: str = "UTC") -> TaskSpec | l
         spec, found = None, problems_of(exc, whole, model=TaskSpec)
     found = [Problem(("id",), NO_ID_REASON) if _lacks_derivable_id(one, fields) else one for one in found]
     found = [*_check_schedule(whole), *_check_type_params(whole), *found, *_find_mistyped_values(whole)]
+    if not runs_when_asked and not any(fields.get(name) for name in STARTING_FIELDS):
+        found.append(Problem(("schedule",), NEVER_STARTED))
     if spec is not None and not found:
         found = list(_check_jitter(spec))
     unique: dict[FieldPath, Problem] = {}

@@ -112,6 +112,19 @@ async def test_a_task_of_ones_own_type_runs(scheduler: Scheduler) -> None:
     assert "Hello Ann" == (await scheduler.task("hello")).last_result_summary
 
 
+async def test_a_task_without_a_schedule_runs_once_and_is_kept(scheduler: Scheduler) -> None:
+    once = Task(id="hello", title="Say hello", type="greet", params={"whom": "Ann"})
+
+    run = await scheduler.run_once(once)
+    kept = await scheduler.task("hello")
+    again = await scheduler.run("hello")
+    with pytest.raises(InputError, match="schedule: is required"):
+        await scheduler.apply([Task(id="never", title="Never", type="greet", params={"whom": "Bob"})])
+
+    assert (run and run.summary) == "Hello Ann" == (again and again.summary)
+    assert ("ended", None, 0) == (kept.status, kept.next_run_at, kept.run_count)
+
+
 async def test_a_tick_reports_what_it_found(scheduler: Scheduler) -> None:
     await scheduler.apply([GREETING])
 

@@ -77,8 +77,12 @@ LIMIT_FIELDS = frozenset({"max_runs", "jitter_seconds"})
 ACTIVE_STATUSES = (Status.RUNNING, Status.RETRYING)
 
 
-def new_task(spec: TaskSpec, *, now: datetime, origin: str) -> Task:
+def new_task(spec: TaskSpec, *, now: datetime, origin: str, run_now: bool = False) -> Task:
     """Create the task of *spec*, with its first wake-up.
+
+    Args:
+        run_now: Whether a run of the occurrence *now* waits in it, apart from its schedule. A task that
+            nothing else starts has ended with that run.
 
     Raises:
         InputError: The schedule has no occurrence left.
@@ -91,7 +95,12 @@ def new_task(spec: TaskSpec, *, now: datetime, origin: str) -> Task:
         shard=shard_of(spec.id),
     )
     changes: dict[str, Any] = {"next_occurrence": _first_occurrence(task, now=now)}
-    return task.model_copy(update=changes | idle_state(task, changes, now=now))
+    if run_now:
+        changes["backlog"] = (QueuedRun(at=now, trigger=Trigger.MANUAL),)
+    changes |= idle_state(task, changes, now=now)
+    if run_now and changes["status"] is Status.ENDED:  # it has not begun yet
+        changes["status"] = Status.SCHEDULED
+    return task.model_copy(update=changes)
 
 
 def edit_task(task: Task, spec: TaskSpec, *, now: datetime) -> Transition:

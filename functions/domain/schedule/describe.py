@@ -58,6 +58,8 @@ AFTER_PHRASES = {
 
 def describe_trigger(task: TaskFields) -> str:
     """What starts *task*, e.g. `Every hour, or after fetch`; an unreadable schedule stays as it is."""
+    if not task.schedule and not task.has_event_triggers:
+        return "Only when asked"
     found = []
     if task.schedule:
         try:

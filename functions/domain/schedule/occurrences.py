@@ -17,8 +17,8 @@ MIN_GRACE, MAX_GRACE = timedelta(seconds=120), timedelta(hours=2)
 
 def schedule_of(task: Task) -> Schedule:
     """The task's schedule. Raises ScheduleError when the text is not one (a document edited by hand)."""
-    if not task.schedule and task.has_event_triggers:
-        return NEVER
+    if not task.schedule and (task.has_event_triggers or task.next_occurrence is None):
+        return NEVER  # events start it, or users alone
     return parse_schedule(
         task.schedule,
         timezone=task.timezone,

@@ -12,7 +12,14 @@ from pydantic import ValidationError
 from functions.domain.lifecycle.edit import edit_task, new_task
 from functions.domain.run import Run
 from functions.domain.storage import InvalidDocument, VersionedTask
-from functions.domain.task import Task, TaskSpec, default_title, slugify, with_current_names
+from functions.domain.task import (
+    Task,
+    TaskSpec,
+    default_title,
+    slugify,
+    why_never_started,
+    with_current_names,
+)
 from functions.domain.types import parse_stored_instant
 from functions.domain.validation import Problem, join_problems, problems_of
 from functions.errors import InputError
@@ -91,6 +98,8 @@ def import_new(task_id: str, written: Section, *, now: datetime) -> ImportedEdit
         InvalidTaskError: It is no task, or has no occurrence left.
     """
     spec = _parse_spec(task_id, written)
+    if reason := why_never_started(spec):
+        raise InvalidTaskError(f"schedule: {reason}")
     _check_links(spec, {})
     try:
         return ImportedEdit(new_task(spec, now=now, origin=""))
@@ -105,7 +114,10 @@ def import_edit(task_id: str, written: Section, stored_state: Section, *, now: d
         InvalidTaskError: It is no task any more, or has no occurrence left.
     """
     spec = _parse_spec(task_id, written)
-    _check_links(spec, as_mapping(stored_state.get("timing")))
+    timing = as_mapping(stored_state.get("timing"))
+    if (reason := why_never_started(spec)) and any(timing.get(name) for name in ("schedule", *LINK_FIELDS)):
+        raise InvalidTaskError(f"schedule: {reason}")
+    _check_links(spec, timing)
     state = {name: value for name, value in stored_state.items() if name in STATE_FIELDS}
     task = _parse_task(merge(task_id, {**written, "title": spec.title}, state))
     now = max(at for at in (now, task.updated_at, task.last_run_at) if at is not None)

@@ -381,13 +381,16 @@ def require_storable(value: Any) -> None:
 TaskBody = Annotated[dict[str, Any], Depends(parse_task_body)]
 
 
-def to_spec(fields: dict[str, Any], *, default_timezone: str) -> TaskSpec:
+def to_spec(fields: dict[str, Any], *, default_timezone: str, runs_when_asked: bool = False) -> TaskSpec:
     """Return the task that *fields* describes.
+
+    Args:
+        runs_when_asked: See `check_task`.
 
     Raises:
         ProblemError: 422, with everything that is wrong with it.
     """
-    spec = check_task(fields, default_timezone=default_timezone)
+    spec = check_task(fields, default_timezone=default_timezone, runs_when_asked=runs_when_asked)
     if isinstance(spec, TaskSpec):
         return spec
     errors = [FieldProblem(field=one.field, reason=one.reason) for one in spec]

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Path, Query, Response
 from functions.domain.lifecycle.time_budget import FINISH_MARGIN, TimeBudget
 from functions.domain.run import Run
 from functions.domain.storage import TaskFilter, VersionedTask
-from functions.domain.task import Task, TaskSpec
+from functions.domain.task import Task, TaskSpec, why_never_started
 from functions.domain.types import Status
 from functions.services.tasks import TaskService, pause_by_tag, resume_by_tag
 from functions.web.api.dependencies import (
@@ -56,12 +56,19 @@ async def run_and_wait(
     """
     occurrence = await service.request_run(task_id)
     task = (await service.get_task(task_id)).task
+    return occurrence, await _finish_run(service, dependencies, task, occurrence, wait_s=wait_s)
+
+
+async def _finish_run(
+    service: TaskService, dependencies: ApiDependencies, task: Task, occurrence: datetime, *, wait_s: float
+) -> Run | None:
+    """Run what waits of *task* in this request, if *wait_s* is enough; return the final run."""
     if task.timeout_seconds > wait_s:
-        return occurrence, None
+        return None
     longest = timedelta(seconds=wait_s) + FINISH_MARGIN + START_MARGIN
-    await dependencies.run_tasks([task_id], TimeBudget(start_limit=longest, response_limit=longest))
-    runs = await service.list_runs(task_id, since=occurrence)
-    return occurrence, next((run for run in runs if run.occurrence == occurrence and run.final), None)
+    await dependencies.run_tasks([task.id], TimeBudget(start_limit=longest, response_limit=longest))
+    runs = await service.list_runs(task.id, since=occurrence)
+    return next((run for run in runs if run.occurrence == occurrence and run.final), None)
 
 
 router = APIRouter(prefix="/api/tasks", tags=["tasks"], route_class=AuthenticatedRoute)
@@ -161,14 +168,17 @@ async def create_task(
             description="a repeated request with the same key changes nothing",
         ),
     ] = "",
-    run: Annotated[bool, Query(description="also run it at once")] = False,
+    run: Annotated[bool, Query(description="also run it once, now; then `schedule` may be left out")] = False,
     wait: Annotated[float, Query(ge=0, le=50, description="with `run`: seconds to wait for its end")] = 0,
 ) -> TaskOut:
-    """Create a task; with `run`, also run it once at once. Its schedule is unchanged."""
-    spec = to_spec(body, default_timezone=dependencies.default_timezone)
-    stored = await service.create(spec, idempotency_key=idempotency_key)
+    """Create a task; with `run`, also run it once: at the next tick, or in this request with `wait`.
+
+    Its schedule is unchanged. A task that nothing else starts has ended with that run, and is kept.
+    """
+    spec = to_spec(body, default_timezone=dependencies.default_timezone, runs_when_asked=run)
+    stored = await service.create(spec, idempotency_key=idempotency_key, run_now=run)
     if run:
-        await run_and_wait(service, dependencies, spec.id, wait_s=wait)
+        await _finish_run(service, dependencies, stored.task, stored.task.created_at, wait_s=wait)
         stored = await service.get_task(spec.id)
     response.headers["Location"] = f"/api/tasks/{spec.id}"
     return _with_etag(stored, response, dependencies)
@@ -207,8 +217,12 @@ async def replace_task(
     if_none_match: IfNoneMatch = None,
 ) -> TaskOut:
     """Replace the definition of a task; its state and history stay."""
-    spec = to_spec({"id": task_id} | body, default_timezone=dependencies.default_timezone)
     stored = await get_unchanged_task(service, task_id, if_match, if_none_match)
+    spec = to_spec(
+        {"id": task_id} | body,
+        default_timezone=dependencies.default_timezone,
+        runs_when_asked=bool(why_never_started(stored.task)),
+    )
     expected = None if if_match is None else str(stored.revision)
     return _with_etag(await service.edit(task_id, spec, expected=expected), response, dependencies)
 
@@ -230,7 +244,11 @@ async def update_task(
 ) -> TaskOut:
     """Change the given fields, each as a whole (RFC 7396 at the first level; null means the default)."""
     stored = await get_unchanged_task(service, task_id, if_match, if_none_match)
-    spec = to_spec(_merge_fields(stored.task, body), default_timezone=dependencies.default_timezone)
+    spec = to_spec(
+        _merge_fields(stored.task, body),
+        default_timezone=dependencies.default_timezone,
+        runs_when_asked=bool(why_never_started(stored.task)),
+    )
     return _with_etag(
         await service.edit(task_id, spec, expected=str(stored.revision)), response, dependencies
     )

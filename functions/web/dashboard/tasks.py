@@ -10,7 +10,7 @@ from starlette.responses import Response
 from functions.domain.access import AuditEntry, audit_subject
 from functions.domain.schedule.describe import SchedulePreview, build_preview, describe_trigger
 from functions.domain.storage import TaskFilter
-from functions.domain.task import Task, TaskSpec, slugify
+from functions.domain.task import Task, TaskSpec, slugify, why_never_started
 from functions.domain.types import Status
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError, SchedulerError
 from functions.services.access import record_entry
@@ -146,7 +146,11 @@ async def update_task(context: CurrentPage, task_id: TaskId) -> Response:
             mode="json", by_alias=True, exclude_defaults=True, include=HIDDEN_FIELDS
         )
         fields = hidden | parse_task_form(typed) | {"id": task_id}
-        spec = to_spec(fields, default_timezone=context.dependencies.default_timezone)
+        spec = to_spec(
+            fields,
+            default_timezone=context.dependencies.default_timezone,
+            runs_when_asked=bool(why_never_started(stored.task)),
+        )
         await context.service.edit(task_id, spec, expected=typed.get("etag") or None)
     except (ProblemError, InputError, ConflictError, NotAllowedError) as exc:
         return _render_form(context, typed, task=stored.task, shown=shown, fault=exc)

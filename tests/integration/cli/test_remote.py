@@ -104,3 +104,26 @@ def test_the_key_may_be_in_a_file(scheduler: Scheduler, tmp_path: Path) -> None:
     done = scheduler("list", "--json", SCHEDULER_KEY="", SCHEDULER_KEY_FILE=str(tmp_path / "key"))
 
     assert (0, []) == (done.code, json.loads(done.out))
+
+
+def test_runs_are_waited_for_over_the_api(scheduler: Scheduler, write_tasks: WriteTasks, site: str) -> None:
+    scheduler("apply", write_tasks({"id": "one", "params": {"url": f"{site}/broken"}}))
+
+    failed = scheduler("run", "one", "--wait")
+    unknown = scheduler("run", "one", "nope")
+    once = scheduler(
+        "run",
+        "--wait",
+        "--file",
+        write_tasks({"id": "once", "schedule": "", "params": {"url": site}}),
+        "--json",
+    )
+
+    assert (1, True) == (failed.code, "one: attempt 1 failed; a tick makes the next one at" in failed.out)
+    assert (1, True) == (unknown.code, "No run was requested" in unknown.err)
+    assert 0 == once.code, once.err
+    assert ("once", "ended", "succeeded") == (
+        once.data[0]["task"],
+        once.data[0]["status"],
+        once.data[0]["run"]["outcome"],
+    )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.domain.task import TaskSpec
+from functions.domain.task import NEVER_STARTED, TaskSpec
 from functions.taskfiles import FileProblem, LoadResult, check_task, read_task_files
 
 Write = Callable[..., Path]
@@ -191,8 +191,8 @@ EVENT_TYPE = "must be lower-case letters, digits, dots, hyphens and underscores,
         ({"cron": "x"}, "cron", "unknown field; did you mean schedule?"),
         ({"retry": {"maxAttemps": 2}}, "retry.maxAttemps", "unknown field; did you mean maxAttempts?"),
         ({"title": None}, "title", "is required"),
-        ({"schedule": None}, "schedule", "is required; only a task with after or onEvent can do without"),
-        ({"schedule": ""}, "schedule", "is required; only a task with after or onEvent can do without"),
+        ({"schedule": None}, "schedule", NEVER_STARTED),
+        ({"schedule": ""}, "schedule", NEVER_STARTED),
         ({"after": [{"task": "a", "onn": "x"}]}, "after[0].onn", "unknown field; did you mean on?"),
         (
             {"after": [{"task": "a", "on": "fail"}]},

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from functions.domain.alerts.model import Notification
+from functions.domain.lifecycle.edit import new_task
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Outcome, Run, succeeded
 from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask, WriteStatus
-from functions.domain.task import Claim, Job, Pause, Task, shard_of
+from functions.domain.task import Claim, Job, Pause, Task, TaskSpec, shard_of
 from functions.domain.types import OutcomeKind, Status
 from functions.engine.tick import tick
 from functions.errors import StoreError, StoreUnavailableError
@@ -472,3 +473,28 @@ async def test_a_task_made_beside_older_ones_puts_all_under_tasks_and_loses_none
     assert WriteStatus.APPLIED is result.status
     written = json.loads(folder.path.read_text())["tasks"]
     assert [OLDER, "new"] == [written[0], written[1]["id"]]
+
+
+async def test_a_task_that_only_runs_when_asked_may_be_edited(folder: Folder) -> None:
+    spec = TaskSpec(id="once", title="Once", type="http", params={"url": "https://example.com/"})
+    await folder.store().write([ConditionalWrite(new_task(spec, now=NOON, origin="", run_now=True), None)])
+    folder.edit("https://example.com/", "https://example.org/", at=NOON + MINUTE)
+
+    [stored] = (await folder.store().fetch_due(NOON + 2 * MINUTE, limit=1)).tasks
+
+    assert ("https://example.org/", "", 1) == (
+        stored.task.params["url"],
+        stored.task.schedule,
+        len(stored.task.backlog),
+    )
+
+
+async def test_a_schedule_that_is_forgotten_or_removed_is_told(folder: Folder) -> None:
+    without = {name: value for name, value in TASK.items() if name != "schedule"}
+    await settled(folder)
+    folder.save(without, {**without, "id": "new"}, at=NOON + MINUTE)
+
+    found = await folder.store().fetch_due(NOON + 2 * MINUTE, limit=10)
+
+    assert ["new", "ping"] == broken_ids(found)
+    assert all("schedule: is required" in one.reason for one in found.invalid)

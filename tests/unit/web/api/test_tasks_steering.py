@@ -64,6 +64,45 @@ async def test_a_task_can_be_made_and_run_in_one_go(api: Call) -> None:
     assert (201, "succeeded") == (made.status, made.json["lastOutcome"])
 
 
+ONCE = {name: value for name, value in BRIEFING.items() if name != "schedule"}
+
+
+async def test_a_task_without_a_schedule_runs_once_and_is_kept(api: Call, wired: App) -> None:
+    refused = await api("POST", "/api/tasks", ONCE)
+    made = await api("POST", "/api/tasks?run=true", ONCE)
+    await wired.tick(BUDGET)
+    kept = await api("GET", "/api/tasks/briefing")
+
+    assert 422 == refused.status
+    assert "run=true" in refused.json["errors"][0]["reason"]
+    assert (201, "scheduled", 1) == (made.status, made.json["status"], len(made.json["backlog"]))
+    assert ("ended", "succeeded", None) == tuple(
+        kept.json[name] for name in ("status", "lastOutcome", "nextRunAt")
+    )
+    assert "Only when asked" == kept.json["scheduleText"]
+
+
+async def test_a_repeated_request_to_make_and_run_runs_once(api: Call) -> None:
+    for wanted in (201, 201):
+        made = await api("POST", "/api/tasks?run=true&wait=30", ONCE, headers={"Idempotency-Key": "twice"})
+        assert (wanted, "succeeded") == (made.status, made.json["lastOutcome"])
+
+    assert 1 == len((await api("GET", "/api/runs?task=briefing")).json["runs"])
+
+
+async def test_a_task_that_ran_once_can_be_edited_and_another_keeps_its_schedule(api: Call) -> None:
+    await api("POST", "/api/tasks?run=true&wait=30", ONCE)
+    await api("POST", "/api/tasks", BRIEFING | {"id": "daily"})
+
+    edited = await api("PATCH", "/api/tasks/briefing", {"title": "Once"})
+    refused = await api("PATCH", "/api/tasks/daily", {"schedule": ""})
+    scheduled = await api("PATCH", "/api/tasks/briefing", {"schedule": "0 9 * * *"})
+
+    assert (200, "ended") == (edited.status, edited.json["status"])
+    assert 422 == refused.status
+    assert ("scheduled", "2026-11-21T09:00:00Z") == (scheduled.json["status"], scheduled.json["nextRunAt"])
+
+
 async def test_a_pause_says_who_when_and_why(api: Call, clock: Clock) -> None:
     await api("POST", "/api/tasks", BRIEFING)
 

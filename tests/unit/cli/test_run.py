@@ -1,0 +1,102 @@
+"""The command `run`: stored tasks and tasks of files, at the next tick or at once."""
+
+import pytest
+
+from tests.unit.cli.conftest import Scheduler, WriteTasks
+
+
+def test_a_run_that_is_waited_for_says_its_outcome(
+    scheduler: Scheduler, write_tasks: WriteTasks, site: str
+) -> None:
+    scheduler("apply", write_tasks({"id": "a", "params": {"url": site}}))
+
+    said = scheduler("run", "a", "--wait")
+    [again] = scheduler("run", "a", "a", "--wait", "--json").data
+
+    assert 0 == said.code
+    assert "succeeded" in said.out
+    assert ("a", "succeeded", "manual") == (again["task"], again["run"]["outcome"], again["run"]["trigger"])
+    assert "scheduled" == scheduler("show", "a", "--json").data["status"]
+
+
+def test_a_failed_attempt_says_when_the_next_one_is(
+    scheduler: Scheduler, write_tasks: WriteTasks, site: str
+) -> None:
+    broken = {"url": f"{site}/broken"}
+    scheduler("apply", write_tasks({"id": "a", "params": broken}))
+
+    said = scheduler("run", "a", "--wait")
+
+    assert 1 == said.code
+    assert "a: attempt 1 failed; a tick makes the next one at 20" in said.out
+    assert "UTC" in said.out
+
+
+def test_the_last_failure_promises_nothing(scheduler: Scheduler, write_tasks: WriteTasks, site: str) -> None:
+    once = {"id": "a", "params": {"url": f"{site}/broken"}, "retry": {"maxAttempts": 1}}
+    scheduler("apply", write_tasks(once))
+
+    said = scheduler("run", "a", "--wait")
+
+    assert (1, False) == (said.code, "next" in said.out)
+
+
+def test_unknown_tasks_are_refused_before_anything_is_queued(
+    scheduler: Scheduler, write_tasks: WriteTasks
+) -> None:
+    scheduler("apply", write_tasks({"id": "a"}, {"id": "c"}))
+
+    said = scheduler("run", "a", "nope", "c", "neither")
+
+    assert 1 == said.code
+    assert all(word in said.err for word in ("'nope'", "'neither'", "No run was requested"))
+    assert [[], []] == [one["backlog"] for one in scheduler("list", "--json").data]
+
+
+@pytest.mark.parametrize("words", [(), ("a", "--file", "tasks.json")])
+def test_run_takes_ids_or_a_file(scheduler: Scheduler, words: tuple[str, ...]) -> None:
+    said = scheduler("run", *words)
+
+    assert (1, True) == (said.code, "--file" in said.err)
+
+
+def test_a_task_of_a_file_runs_once_without_a_schedule_and_is_kept(
+    scheduler: Scheduler, write_tasks: WriteTasks, site: str
+) -> None:
+    path = write_tasks({"id": "once", "schedule": "", "params": {"url": site}})
+
+    said = scheduler("run", "--file", path, "--wait")
+    kept = scheduler("show", "once", "--json").data
+    again = scheduler("run", "--file", path)
+    by_id = scheduler("run", "once", "--wait")
+
+    assert (0, True) == (said.code, "succeeded" in said.out)
+    assert ("ended", "succeeded", None) == (kept["status"], kept["lastOutcome"], kept["nextRunAt"])
+    assert (1, True) == (again.code, "scheduler run once" in again.err)
+    assert 0 == by_id.code
+
+
+def test_a_task_of_a_file_waits_for_a_tick(scheduler: Scheduler, write_tasks: WriteTasks, site: str) -> None:
+    scheduler("run", "--file", write_tasks({"id": "once", "schedule": "", "params": {"url": site}}))
+
+    waiting = scheduler("show", "once", "--json").data
+    listed = scheduler("list").out
+    ticked = scheduler("tick").code
+    done = scheduler("show", "once", "--json").data
+
+    assert "scheduled" == waiting["status"]
+    assert "Only when asked" in listed
+    assert (0, "ended", "succeeded") == (ticked, done["status"], done["lastOutcome"])
+
+
+def test_files_that_are_applied_still_need_a_schedule(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
+    said = scheduler("apply", write_tasks({"id": "once", "schedule": ""}))
+
+    assert (2, True) == (said.code, "scheduler run --file" in said.err)
+
+
+def test_errors_of_a_file_are_all_named(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
+    said = scheduler("run", "--file", write_tasks({"id": "a", "params": {}}, {"id": "b", "timezone": "Mars"}))
+
+    assert (2, True, True) == (said.code, "params.url" in said.err, "Mars" in said.err)
+    assert [] == scheduler("list", "--json").data

@@ -191,6 +191,10 @@ class TaskStore(Protocol):
         """
         ...
 
+    async def count_tasks(self, which: TaskFilter) -> int:
+        """Return how many tasks match *which*, unreadable ones included; a read for each thousand."""
+        ...
+
     async def runs(
         self,
         *,

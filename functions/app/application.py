@@ -76,6 +76,7 @@ class App:
         now: The clock.
         new_id: Returns 64 random bits as text.
         new_secret: Returns 256 random bits as text.
+        last_tick_ms: How long the last tick of this process took; None before its first one.
         language: The tag of the language of messages and pages; empty means English.
     """
 
@@ -111,6 +112,7 @@ class App:
             settings, self.store, self._post, clock=clock, redact=self._redact
         )
         self._last_tick_at: datetime | None = None
+        self.last_tick_ms: int | None = None
         self._tick_problem = ""
         self._shutdown = ShutdownSignal()
         self._metrics = Metrics()
@@ -161,6 +163,7 @@ class App:
         self._tick_problem = f"the store did not take {lost} results of the last tick" if lost else ""
         await self._after_tick(report, began_at, budget)
         self._last_tick_at = self.now()
+        self.last_tick_ms = round((self._last_tick_at - began_at).total_seconds() * 1000)
         return report.as_json()
 
     async def _after_tick(self, report: TickReport, started_at: datetime, budget: TimeBudget) -> None:

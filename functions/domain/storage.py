@@ -170,7 +170,11 @@ class OperationCounts:
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """Which tasks a listing is about; None or empty means any."""
+    """Which tasks a listing is about; None or empty means any.
+
+    Attributes:
+        outcomes: What the last attempt came to.
+    """
 
     status: str | None = None
     type: str | None = None
@@ -178,3 +182,4 @@ class TaskFilter:
     tag: str | None = None
     origin: str | None = None
     ids: frozenset[str] = field(default_factory=frozenset)
+    outcomes: frozenset[str] = field(default_factory=frozenset)

@@ -1,7 +1,7 @@
 """Commands on tasks. `TaskService` carries them out for a principal: authorized, conditional and audited."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from functions.domain.access import AuditEntry, AuditVerb, Principal, Scope
@@ -101,6 +101,9 @@ async def backfill_task(
     return missed
 
 
+NEXT_HORIZON = timedelta(days=7)  # how far ahead what is due next is looked for
+
+
 class TaskService:
     """The commands and queries on tasks that one principal may use.
 
@@ -170,6 +173,17 @@ class TaskService:
         if removed and not found and not await self._store.runs(task_id=task_id, limit=1):
             raise removed
         return found
+
+    async def list_next(self, *, limit: int) -> list[Task]:
+        """Return the tasks that are due next, the soonest first; for keys that are bound to no owner.
+
+        What is due now is first, however late it is.
+        """
+        self._require_scope("read")
+        if self.principal.owner:  # the queue is everybody's
+            raise NotAllowedError("This takes a key that is bound to no owner")
+        found = await self._store.fetch_due(self._clock() + NEXT_HORIZON, limit=limit)
+        return [stored.task for stored in found.tasks]
 
     async def audit_trail(self, task_id: str, *, limit: int = 50) -> list[AuditEntry]:
         """Return who changed a task, when and why, newest first."""

@@ -13,6 +13,7 @@ _active_counters: ContextVar[tuple[OperationCounts, ...]] = ContextVar(
     "active_operation_counters", default=()
 )
 _process_total = OperationCounts()
+COUNTED_PER_READ = 1000  # index entries
 
 
 @contextmanager
@@ -61,6 +62,7 @@ def _write_counts(result: Any, batch: Any, writes: Any) -> OperationCounts:
 CALL_COUNTS: Mapping[str, Callable[..., OperationCounts]] = {
     "fetch_due": lambda result, *_, **__: OperationCounts(reads=operation_cost(result)),
     "list_tasks": lambda result, *_, **__: OperationCounts(reads=operation_cost(result)),
+    "count_tasks": lambda result, *_, **__: OperationCounts(reads=max(1, -(-result // COUNTED_PER_READ))),
     "get_tasks": lambda result, ids: OperationCounts(reads=len(ids)),
     "write_with_runs": _write_counts,
     "runs_of_tick": lambda result, *_, **__: OperationCounts(reads=1),

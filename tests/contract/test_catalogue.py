@@ -92,6 +92,35 @@ async def test_a_page_holds_what_matches_all_that_is_asked(
     assert expected == ids(await store.list_tasks(which))
 
 
+async def test_tasks_are_found_and_counted_by_what_they_last_came_to(
+    store: Store, make_task: MakeTask
+) -> None:
+    await create(
+        store,
+        make_task("bad", owner="alice", last_outcome="failed", tags=["shop"]),
+        make_task("good", owner="alice", last_outcome="succeeded"),
+        make_task("new", owner="alice"),
+        make_task("slow", owner="bob", last_outcome="timed_out", status="paused"),
+    )
+    bad = frozenset({"failed", "timed_out"})
+
+    assert ["bad", "slow"] == ids(await store.list_tasks(TaskFilter(outcomes=bad)))
+    assert ["slow"] == ids(await store.list_tasks(TaskFilter(outcomes=bad), after="bad"))
+    assert ["bad"] == ids(await store.list_tasks(TaskFilter(outcomes=bad, owner="alice")))
+    counted = [
+        await store.count_tasks(which)
+        for which in (
+            TaskFilter(),
+            TaskFilter(owner="alice"),
+            TaskFilter(outcomes=bad),
+            TaskFilter(outcomes=bad, status="paused"),
+            TaskFilter(outcomes=bad, tag="shop"),
+            TaskFilter(ids=frozenset({"bad", "new", "nobody"})),
+        )
+    ]
+    assert [4, 3, 2, 1, 1, 2] == counted
+
+
 async def test_a_filter_sees_what_was_last_written(store: Store, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping", tags=["old"], owner="alice"))
 

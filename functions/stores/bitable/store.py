@@ -215,6 +215,12 @@ class BitableStore(MeteredStore):
         self._page_snapshot.save(found, tasks)
         return found
 
+    async def count_tasks(self, which: TaskFilter) -> int:
+        """How many tasks match *which*."""
+        async with self._limit_time():
+            snapshot = await self._task_table.fetch_all(self._last_seen_at)
+        return queries.count_tasks(snapshot.tasks, which)
+
     async def runs(
         self,
         *,

@@ -77,6 +77,15 @@ def list_tasks(tasks: EditableTasks, which: TaskFilter, after: str, limit: int) 
     return to_query_result(found)
 
 
+def count_tasks(tasks: EditableTasks, which: TaskFilter) -> int:
+    """How many tasks match *which*."""
+    return sum(
+        _matches_filter(row, which)
+        for row in tasks.rows.values()
+        if not which.ids or row.task_id in which.ids
+    )
+
+
 def compute_stats(tasks: EditableTasks, now: datetime, last_tick_at: datetime | None) -> StoreStats:
     """The figures of the status page."""
     waiting = [row for row in tasks.rows.values() if row.due_at is not None]
@@ -158,7 +167,7 @@ def _matches_filter(row: EditableRow, which: TaskFilter) -> bool:
     expected = {"status": which.status, "type": which.type, "owner": which.owner, "origin": which.origin}
     tags = has["tags"] if isinstance(has["tags"], list | tuple) else ()
     return all(not value or has[name] == value for name, value in expected.items()) and (
-        not which.tag or which.tag in tags
+        (not which.tag or which.tag in tags) and (not which.outcomes or has["lastOutcome"] in which.outcomes)
     )
 
 
@@ -167,9 +176,11 @@ def _listing_fields(row: EditableRow) -> Mapping[str, Any]:
     if row.has_user_edit and isinstance(row.versioned, VersionedTask):
         task = row.versioned.task
         document = {name: getattr(task, name) for name in ("status", "type", "owner", "origin", "tags")}
+        document["lastOutcome"] = task.last_outcome
     else:
         document = {**as_mapping(row.entries[0]), **as_mapping(row.state)}
-    return {"status": "scheduled", "type": "", "owner": "", "origin": "", "tags": ()} | document
+    defaults = {"status": "scheduled", "type": "", "owner": "", "origin": "", "tags": (), "lastOutcome": None}
+    return defaults | document
 
 
 def to_query_result(rows: Iterable[EditableRow]) -> QueryResult:

@@ -47,6 +47,7 @@ INDEXES: Mapping[str, CollectionIndexes] = {
             "type": ("ASCENDING",),
             "owner": ("ASCENDING",),
             "origin": ("ASCENDING",),
+            "lastOutcome": ("ASCENDING",),
             "tags": ("CONTAINS",),
         },
         composite=((("shard", "ASCENDING"), ("nextRunAt", "ASCENDING")),),
@@ -154,14 +155,22 @@ def start_after(query: Query, document: RawDocument) -> None:
     )
 
 
-def _filter_terms(which: TaskFilter) -> list[tuple[str, str, str]]:
+def matching_tasks_query(collection: str, which: TaskFilter) -> Query:
+    """Tasks that match *which*, in no order; for `is_fully_filtered` ones."""
+    return _build_query(collection, [_field_filter(*each) for each in _filter_terms(which)])
+
+
+def _filter_terms(which: TaskFilter) -> list[tuple[str, str, Any]]:
     equal = _equality_terms(which)
     return equal if equal or not which.tag else [("tags", "ARRAY_CONTAINS", which.tag)]
 
 
-def _equality_terms(which: TaskFilter) -> list[tuple[str, str, str]]:
+def _equality_terms(which: TaskFilter) -> list[tuple[str, str, Any]]:
     given = {"status": which.status, "type": which.type, "owner": which.owner, "origin": which.origin}
-    return [(field, "EQUAL", condition) for field, condition in given.items() if condition]
+    terms: list[tuple[str, str, Any]] = [
+        (field, "EQUAL", condition) for field, condition in given.items() if condition
+    ]
+    return terms + ([("lastOutcome", "IN", sorted(which.outcomes))] if which.outcomes else [])
 
 
 def _build_query(collection: str, filters: Sequence[Query.Filter], *order: tuple[str, str]) -> Query:

@@ -38,6 +38,8 @@ from functions.stores.firestore.runs_and_documents import (
 from functions.stores.firestore.writes import UNKNOWN, save_run_batch, write_documents, write_tasks
 from functions.stores.metering import CountingStore, add_operations
 
+COUNT_PAGE_SIZE = 300  # where Firestore cannot count by itself
+
 
 class FirestoreStore(CountingStore):
     """Tasks in the collection `<prefix>tasks`, the ledger in `<prefix>runs`.
@@ -153,6 +155,25 @@ class FirestoreStore(CountingStore):
                         break
         return QueryResult(tuple(tasks), tuple(broken))
 
+    async def count_tasks(self, which: TaskFilter) -> int:
+        """How many tasks match *which*; Firestore counts where it can filter, without reading the tasks."""
+        if which.ids or not queries.is_fully_filtered(which):
+            return await self._count_by_listing(which)
+        async with self._connection.limit_read_time():
+            return await self._reader.count_matches(
+                queries.matching_tasks_query(self._paths.task_collection, which)
+            )
+
+    async def _count_by_listing(self, which: TaskFilter) -> int:
+        number, after = 0, ""
+        while True:
+            page = await self.list_tasks(which, after=after, limit=COUNT_PAGE_SIZE)
+            ids = [stored.task.id for stored in page.tasks] + [one.id for one in page.invalid]
+            number += len(ids)
+            if len(ids) < COUNT_PAGE_SIZE:
+                return number
+            after = max(ids)
+
     async def runs(
         self,
         *,
@@ -263,7 +284,8 @@ def _matches_filter(task: Task, which: TaskFilter) -> bool:
         (which.origin, task.origin),
     )
     return all(not wanted or wanted == given for wanted, given in equal) and (
-        not which.tag or which.tag in task.tags
+        (not which.tag or which.tag in task.tags)
+        and (not which.outcomes or task.last_outcome in which.outcomes)
     )
 
 

@@ -100,6 +100,10 @@ class JsonStore(MeteredStore):
         """Tasks that match *which*, by id, those with ids greater than *after* only."""
         return await self._thread.run(lambda: tasks.list_tasks(self._task_files.load(), which, after, limit))
 
+    async def count_tasks(self, which: TaskFilter) -> int:
+        """How many tasks match *which*."""
+        return await self._thread.run(lambda: tasks.count_tasks(self._task_files.load(), which))
+
     async def runs(
         self,
         *,

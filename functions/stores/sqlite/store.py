@@ -118,6 +118,10 @@ class SqliteStore(MeteredStore):
             lambda connection: task_sql.list_tasks(connection, which, after, limit)
         )
 
+    async def count_tasks(self, which: TaskFilter) -> int:
+        """How many tasks match *which*."""
+        return await self._connection.run(lambda connection: task_sql.count_tasks(connection, which))
+
     async def runs(
         self,
         *,

@@ -40,8 +40,8 @@ SELECT_DUE_IN_SHARDS = """
 SELECT_TASKS = """
     SELECT id, rev, doc FROM tasks WHERE id IN (SELECT value FROM json_each(?))
 """
-SELECT_TASK_PAGE = """
-    SELECT id, rev, doc FROM tasks
+MATCHING_TASKS = """
+    FROM tasks
     WHERE id > :after
       AND (:status IS NULL OR status = :status)
       AND (:type IS NULL OR type = :type)
@@ -49,8 +49,11 @@ SELECT_TASK_PAGE = """
       AND (:origin IS NULL OR origin = :origin)
       AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = :tag))
       AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
-    ORDER BY id LIMIT :limit
+      AND (:outcomes IS NULL OR CASE WHEN json_valid(doc) THEN json_extract(doc, '$.lastOutcome') END
+        IN (SELECT value FROM json_each(:outcomes)))
 """
+SELECT_TASK_PAGE = f"SELECT id, rev, doc {MATCHING_TASKS} ORDER BY id LIMIT :limit"
+COUNT_TASKS = f"SELECT count(*) {MATCHING_TASKS}"
 COUNT_SCHEDULED = """
     SELECT count(*) FROM tasks
     WHERE next_run_at IS NOT NULL AND status IN ('scheduled', 'running', 'retrying')
@@ -130,21 +133,26 @@ def get_tasks(connection: sqlite3.Connection, ids: Sequence[str]) -> QueryResult
 
 def list_tasks(connection: sqlite3.Connection, which: TaskFilter, after: str, limit: int) -> QueryResult:
     """Tasks that match *which*, by id, those behind *after*. Unreadable ones match by what they were last."""
-    return _to_query_result(
-        connection.execute(
-            SELECT_TASK_PAGE,
-            {
-                "after": after,
-                "status": which.status or None,
-                "type": which.type or None,
-                "owner": which.owner or None,
-                "origin": which.origin or None,
-                "tag": which.tag or None,
-                "ids": json.dumps(sorted(which.ids)) if which.ids else None,
-                "limit": max(0, limit),
-            },
-        )
-    )
+    values = _filter_values(which) | {"after": after, "limit": max(0, limit)}
+    return _to_query_result(connection.execute(SELECT_TASK_PAGE, values))
+
+
+def count_tasks(connection: sqlite3.Connection, which: TaskFilter) -> int:
+    """How many tasks match *which*."""
+    [number] = connection.execute(COUNT_TASKS, _filter_values(which) | {"after": ""}).fetchone()
+    return int(number)
+
+
+def _filter_values(which: TaskFilter) -> dict[str, Any]:
+    return {
+        "status": which.status or None,
+        "type": which.type or None,
+        "owner": which.owner or None,
+        "origin": which.origin or None,
+        "tag": which.tag or None,
+        "ids": json.dumps(sorted(which.ids)) if which.ids else None,
+        "outcomes": json.dumps(sorted(which.outcomes)) if which.outcomes else None,
+    }
 
 
 def read_stats(connection: sqlite3.Connection, now: datetime) -> StoreStats:

@@ -98,6 +98,11 @@ class ApiDependencies(Protocol):
         ...
 
     @property
+    def last_tick_ms(self) -> int | None:
+        """How long the last tick of this process took; None before its first one."""
+        ...
+
+    @property
     def now(self) -> Callable[[], datetime]:
         """The clock."""
         ...

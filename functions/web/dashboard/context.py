@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import Depends, Request
 from starlette.datastructures import UploadFile
@@ -44,9 +44,19 @@ class PageContext:
         named = find_timezone(self.request.cookies.get(ZONE_COOKIE, "")[:64])
         return named.key if named else self.dependencies.default_timezone
 
+    def address(self, **changes: str) -> str:
+        """Return the address of this page with *changes* to its query; an empty value is left out.
+
+        What a page said once, as an answer to a form, is not said again.
+        """
+        given = {name: value for name, value in self.request.query_params.items() if name != "message"}
+        kept = {name: value for name, value in (given | changes).items() if value}
+        return self.request.url.path + (f"?{urlencode(kept)}" if kept else "")
+
     def render(self, name: str, *, status: int = 200, **values: Any) -> Response:
         """Return the page *name* for this user."""
-        shown = {"here": self.request.url.path, "message": flash_message(self.request), "zone": self.zone}
+        shown: dict[str, Any] = {"here": self.request.url.path, "message": flash_message(self.request)}
+        shown |= {"zone": self.zone, "address": self.address}
         return render_page(
             name,
             now=self.dependencies.now(),

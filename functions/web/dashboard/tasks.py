@@ -9,9 +9,7 @@ from starlette.responses import Response
 
 from functions.domain.access import AuditEntry, audit_subject
 from functions.domain.schedule.describe import SchedulePreview, build_preview, describe_trigger
-from functions.domain.storage import TaskFilter
 from functions.domain.task import Task, TaskSpec, slugify, why_never_started
-from functions.domain.types import Status
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError, SchedulerError
 from functions.services.access import record_entry
 from functions.services.public_links import LinkKind, revoke_link
@@ -28,8 +26,7 @@ from functions.web.dashboard.forms import (
     parse_task_form,
     to_form_values,
 )
-from functions.web.dashboard.presentation.formatting import matches_search
-from functions.web.dashboard.public import PublicLinks, badge_subject, page_subject
+from functions.web.dashboard.public import badge_subject, page_subject
 from functions.web.dashboard.rendering import flash_message, parse_local_instant, redirect
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
@@ -44,36 +41,6 @@ PREVIEW_COUNT = 5
 NEW_TASK_VALUES = {"type": "health_check_url", "schedule": "*/5 * * * *", "priority": "medium"}
 
 
-@router.get("")
-async def list_tasks(
-    context: CurrentPage,
-    status: QueryText = "",
-    type: QueryText = "",
-    tag: QueryText = "",
-    owner: QueryText = "",
-    search: QueryText = "",
-    after: QueryText = "",
-) -> Response:
-    """Show all tasks with state, next run and last twenty outcomes. Reads one document per task."""
-    known_status = status if status in set(Status) else None
-    which = TaskFilter(status=known_status, type=type or None, tag=tag or None, owner=owner or None)
-    found = await context.service.list_tasks(which, after=after, limit=PAGE_SIZE)
-    tasks = [stored.task for stored in found.tasks if matches_search(stored.task, search)]
-    ids = [stored.task.id for stored in found.tasks] + [one.id for one in found.invalid]
-    return context.render(
-        "tasks",
-        tasks=tasks,
-        broken=found.invalid if not context.service.principal.owner else (),
-        chosen={"status": status, "type": type, "tag": tag, "owner": owner, "search": search},
-        statuses=list(Status),
-        types=type_names(),
-        tags=sorted({one for task in tasks for one in task.tags}),
-        more=max(ids) if len(ids) >= PAGE_SIZE else "",
-        public=await _sign_page(context, tag) if tag and tasks else "",
-        message=flash_message(context.request),
-    )
-
-
 @router.post("/links/revoke")
 async def revoke_page_link(context: CurrentPage) -> Response:
     """Revoke the link of a tag's status page. Each owner has one of their own."""
@@ -81,11 +48,6 @@ async def revoke_page_link(context: CurrentPage) -> Response:
     name = page_subject(context.service.principal.owner, tag)
     await _revoke_link(context, "page", name, subject=audit_subject("tag", name))
     return redirect(f"/dashboard?tag={quote(tag, safe='')}", message="The old link ends within a minute")
-
-
-async def _sign_page(context: PageContext, tag: str) -> str:
-    public: PublicLinks = context.request.app.state.public_links
-    return await public.sign_name("page", page_subject(context.service.principal.owner, tag))
 
 
 async def _revoke_link(context: PageContext, kind: LinkKind, name: str, *, subject: str) -> None:

@@ -172,16 +172,6 @@ async def test_somebody_elses_task_is_nowhere(browser: Browser, api: Call, make_
     assert 404 == (await browser.get("/dashboard/tasks/ping")).status
 
 
-async def test_the_list_reads_a_document_a_task_and_says_so(browser: Browser, api: Call) -> None:
-    for number in range(5):
-        await api("POST", "/api/tasks", TASK | {"id": f"task-{number}"})
-    await browser.sign_in()
-
-    page = await browser.get("/dashboard")
-
-    assert b"6 documents read for this page" in page.body  # and whether the session was ended
-
-
 async def test_an_edit_keeps_what_the_form_does_not_show(browser: Browser, api: Call) -> None:
     unseen = {"retry": {"maxAttempts": 7}, "jitterSeconds": 30, "expectSeconds": 900, "notify": []}
     unseen |= {"budget": {"creditsPerRun": 2}, "maxRuns": 9, "overlap": "queue_all"}

@@ -1,0 +1,295 @@
+"""The page that people leave open: what fails first, how many are well, and whether ticks come.
+
+Its reads are bounded, whatever the number of tasks: `FAILING_SHOWN` and `PAGE_SIZE` tasks, a count for each
+figure (one read for each thousand tasks), and the next in the queue. A search reads up to `SEARCHED` tasks.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from functions.domain.credits import Account
+from functions.domain.storage import TaskFilter
+from functions.domain.task import Task
+from functions.domain.types import Status, parse_stored_instant
+from functions.errors import InputError, NotFoundError, StoreError, StoreUnavailableError
+from functions.services.owner_view import OwnerView
+from functions.task_types.registry import type_names
+from functions.web.dashboard.context import CurrentPage, PageContext
+from functions.web.dashboard.presentation.formatting import BAD, GOOD, QUIET, WARN, matches_search, severity
+from functions.web.dashboard.public import PublicLinks, page_subject
+
+router = APIRouter(prefix="/dashboard", include_in_schema=False)
+
+QueryText = Annotated[str, Query(max_length=100)]
+
+PAGE_SIZE = 100  # tasks on a page
+FAILING_SHOWN = 50  # before all others, on the first page
+SEARCHED = 1500  # tasks that one search reads
+NEXT_SHOWN = 6
+RECENT_SHOWN = 8
+LATE_AFTER = timedelta(minutes=3)  # a tick comes each minute
+BAD_OUTCOMES = frozenset({"failed", "timed_out", "abandoned"})
+STOPPED = (Status.PAUSED, Status.ENDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many tasks are in which state. *late* is None for who sees only the tasks of one owner."""
+
+    all: int
+    ok: int
+    failing: int
+    paused: int
+    late: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pinger:
+    """Whether ticks come.
+
+    Attributes:
+        tone: Red when work waits and no tick came; amber when ticks come and work waits.
+        last_at: When a tick last wrote a run, in any process, or ended in this one.
+        took_ms: How long the last one of this process took.
+    """
+
+    tone: str
+    text: str
+    last_at: datetime | None
+    took_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A task began to fail, or recovered."""
+
+    at: datetime
+    task: Task
+    is_recovery: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The tasks of a page. *more* is the id after which the next page begins; empty on the last."""
+
+    tasks: list[Task]
+    broken: Sequence[Any]
+    more: str
+
+
+@router.get("")
+async def show_overview(
+    context: CurrentPage,
+    status: QueryText = "",
+    type: QueryText = "",
+    tag: QueryText = "",
+    owner: QueryText = "",
+    search: QueryText = "",
+    after: QueryText = "",
+    sort: QueryText = "",
+) -> Response:
+    """Show counts, the pinger, and the tasks: those that fail first, then by id."""
+    chosen = {"status": status, "type": type, "tag": tag, "owner": owner, "search": search, "sort": sort}
+    which = TaskFilter(type=type or None, tag=tag or None, owner=owner or None)
+    is_filtered = any((status, type, tag, owner, search))
+    listing, failing, summary = await asyncio.gather(
+        _list(context, which, status=status, search=search, after=after),
+        _list_failing(context, which) if not (after or status or search) else _nothing(),
+        _summarize(context),
+    )
+    shown = {task.id for task in failing}
+    tasks = sort_tasks(failing + [task for task in listing.tasks if task.id not in shown], sort)
+    return context.render(
+        "overview",
+        tasks=tasks,
+        broken=listing.broken if not context.service.principal.owner else (),
+        chosen=chosen,
+        is_filtered=is_filtered,
+        statuses=("failing", "late", *Status),
+        types=type_names(),
+        tags=sorted({one for task in tasks for one in task.tags}),
+        after=after,
+        more=listing.more,
+        public=await _sign_page(context, tag) if tag and tasks else "",
+        changes=recent_changes([*failing, *listing.tasks])[:RECENT_SHOWN],
+        **summary,
+    )
+
+
+async def _list(context: PageContext, which: TaskFilter, *, status: str, search: str, after: str) -> Listing:
+    """Return the page of tasks after the id *after*, those that match all that is asked."""
+    now = context.dependencies.now()
+    if status == "late":
+        soonest = [] if context.service.principal.owner else await context.service.list_next(limit=PAGE_SIZE)
+        late = [task for task in soonest if is_late(task, now) and _matches(task, which)]
+        return Listing([task for task in late if matches_search(task, search)], (), "")
+    if status == "failing":
+        which = replace(which, outcomes=BAD_OUTCOMES)
+    elif status in set(Status):
+        which = replace(which, status=status)
+    tasks: list[Task] = []
+    broken: list[Any] = []
+    read = 0
+    while True:
+        page = await context.service.list_tasks(which, after=after, limit=PAGE_SIZE)
+        ids = [stored.task.id for stored in page.tasks] + [one.id for one in page.invalid]
+        read += len(ids)
+        broken += page.invalid
+        tasks += [stored.task for stored in page.tasks if matches_search(stored.task, search)]
+        after = max(ids) if len(ids) >= PAGE_SIZE else ""
+        if not after or not search or read >= SEARCHED or len(tasks) >= PAGE_SIZE:
+            return Listing(tasks, broken, after)
+
+
+async def _list_failing(context: PageContext, which: TaskFilter) -> list[Task]:
+    try:
+        page = await context.service.list_tasks(replace(which, outcomes=BAD_OUTCOMES), limit=FAILING_SHOWN)
+    except StoreUnavailableError:
+        raise
+    except StoreError:  # a database without the index, which `terraform apply` makes
+        return []
+    return [stored.task for stored in page.tasks if stored.task.status not in STOPPED]
+
+
+async def _nothing() -> list[Task]:
+    return []
+
+
+async def _summarize(context: PageContext) -> dict[str, Any]:
+    """Return counts, pinger, queue and credits, for the template."""
+    service, dependencies = context.service, context.dependencies
+    now, owner = dependencies.now(), service.principal.owner
+    counts = _count(service.view)
+    if owner:
+        known, account = await asyncio.gather(counts, _find_account(context, owner))
+        found = Counts(**known, late=None) if known else None
+        return {"counts": found, "pinger": None, "upcoming": [], "account": account}
+    known, stats, status, upcoming = await asyncio.gather(
+        counts,
+        dependencies.store.stats(now - LATE_AFTER),
+        dependencies.status(),
+        service.list_next(limit=NEXT_SHOWN),
+    )
+    last_at = parse_stored_instant(status.get("lastTickAt"))
+    pinger = judge_pinger(last_at, stats.due, problem=str(status.get("problem", "")), now=now)
+    return {
+        "counts": Counts(**known, late=stats.due) if known else None,
+        "pinger": Pinger(*pinger, last_at, dependencies.last_tick_ms),
+        "upcoming": [task for task in upcoming if task.next_run_at is not None],
+        "account": None,
+    }
+
+
+async def _count(view: OwnerView) -> dict[str, int] | None:
+    """Return the counts that the store makes; None while its database lacks the index for them."""
+    good, paused = frozenset({"succeeded"}), str(Status.PAUSED)
+    questions = (
+        TaskFilter(),
+        TaskFilter(status=paused),
+        TaskFilter(outcomes=good),
+        TaskFilter(outcomes=good, status=paused),
+        TaskFilter(outcomes=BAD_OUTCOMES),
+        TaskFilter(outcomes=BAD_OUTCOMES, status=paused),
+    )
+    try:
+        numbers = await asyncio.gather(*(view.count_tasks(which) for which in questions))
+    except StoreUnavailableError:
+        raise
+    except StoreError:
+        return None
+    all_tasks, stopped, well, well_stopped, bad, bad_stopped = numbers
+    return {
+        "all": all_tasks,
+        "ok": well - well_stopped,
+        "failing": bad - bad_stopped,
+        "paused": stopped,
+    }
+
+
+def judge_pinger(last_at: datetime | None, late: int, *, problem: str, now: datetime) -> tuple[str, str]:
+    """Return the colour of the pinger's light, and what it says.
+
+    A tick that finds nothing writes nothing: without work in the queue its absence is no fault.
+    """
+    is_recent = last_at is not None and now - last_at <= LATE_AFTER
+    if late and not is_recent:
+        return BAD, "No tick comes"
+    if problem:
+        return BAD, problem
+    if late:
+        return WARN, "Ticks come, and work waits"
+    if is_recent:
+        return GOOD, "Ticks come"
+    return QUIET, "Nothing waits" if last_at else "No tick yet"
+
+
+def is_late(task: Task, now: datetime) -> bool:
+    """Whether *task* has been due for longer than a tick that comes each minute leaves it."""
+    return task.next_run_at is not None and now - task.next_run_at > LATE_AFTER
+
+
+def recent_changes(tasks: Iterable[Task]) -> list[Change]:
+    """Return when *tasks* began to fail and recovered, newest first, as far as `Task.recent` reaches."""
+    found = []
+    for task in {task.id: task for task in tasks}.values():
+        before = ""
+        for line in task.recent:
+            outcome, _, at = line.split(" ")[0], *line.rpartition(" ")[1:]
+            tone, instant = severity(outcome), parse_stored_instant(at)
+            if tone in (GOOD, BAD) and instant is not None:
+                if before and tone != before:
+                    found.append(Change(instant, task, is_recovery=tone == GOOD))
+                before = tone
+    return sorted(found, key=lambda change: change.at, reverse=True)
+
+
+SORT_KEYS: dict[str, Callable[[Task], Any]] = {
+    "title": lambda task: task.title.casefold(),
+    "state": lambda task: (task.consecutive_failures == 0, str(task.status)),
+    "next": lambda task: (task.next_run_at is None, task.next_run_at),
+    "last": lambda task: (task.last_run_at is None, task.last_run_at),
+    "took": lambda task: (task.last_duration_ms is None, task.last_duration_ms),
+}
+
+
+def sort_tasks(tasks: Sequence[Task], sort: str) -> list[Task]:
+    """Return *tasks* by `title`, `next`, `last` or `took`, backwards with `-`; as they are for any other.
+
+    Those without a value are last either way.
+    """
+    key = SORT_KEYS.get(sort.removeprefix("-"))
+    if key is None:
+        return list(tasks)
+    known = [task for task in tasks if not _lacks_value(key(task))]
+    unknown = [task for task in tasks if _lacks_value(key(task))]
+    return sorted(known, key=key, reverse=sort.startswith("-")) + unknown
+
+
+def _lacks_value(key: Any) -> bool:
+    return isinstance(key, tuple) and key[1] is None
+
+
+def _matches(task: Task, which: TaskFilter) -> bool:
+    return (
+        which.type in (None, task.type)
+        and which.owner in (None, task.owner)
+        and (which.tag is None or which.tag in task.tags)
+    )
+
+
+async def _find_account(context: PageContext, owner: str) -> Account | None:
+    try:
+        return await context.dependencies.accounts.get(owner)
+    except (NotFoundError, InputError):
+        return None
+
+
+async def _sign_page(context: PageContext, tag: str) -> str:
+    public: PublicLinks = context.request.app.state.public_links
+    return await public.sign_name("page", page_subject(context.service.principal.owner, tag))

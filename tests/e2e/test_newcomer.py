@@ -85,7 +85,7 @@ def _click_through(function: str, shop: str) -> None:
         _press(window, "Sign in")
         assert "The next 24 hours" == _text(window, "h1"), "back to the page that was wanted"
 
-        _follow(window, "Tasks")
+        _follow(window, "Overview")
         _follow(window, "New task")
         _type(window, "title", "Shop front answers")
         _type(window, "param.url", shop)
@@ -116,7 +116,7 @@ def _click_through(function: str, shop: str) -> None:
         assert "Moving house <b>today</b>" in _text(window, ".note")
         assert "paused" in _text(window, ".state")
 
-        _follow(window, "Tasks")
+        _follow(window, "Overview")
         assert "Moving house" in _text(window, "tbody tr")
         Select(window.find_element(By.NAME, "status")).select_by_visible_text("running")
         _press(window, "Show")

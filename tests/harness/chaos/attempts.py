@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 SLACK_S = 0.25  # between the moment a caller has gone and the moment the target notices
 CUT = "The tick's time was up"  # what the record of an attempt says that the end of its tick has cut
+LATE = "Its claim was late"  # what it says when the claim took so long that less than the timeout was left
+LEAST_S = 0.5  # a claim that is late by less leaves the whole timeout
+MEASURED = (
+    0.8  # of what the claim was late by, to be found among the measured delays: short ones are not noted
+)
 TICKING_S = 1.0  # clocks of one machine agree, but a second is allowed for rounding
 
 
@@ -35,7 +40,7 @@ def judge_attempts(task_id: str, plan: Plan, evidence: Evidence, verdict: Verdic
             verdict.object("at_most_once", _seen(calls))
         for before, after in pairwise(calls):
             again = records[_instant_text(before.occurrence), before.attempt]
-            _judge_repeat(before, after, again, evidence, verdict)
+            _judge_repeat(before, after, again, plan, evidence, verdict)
     for before, after in pairwise(evidence.calls[task_id]):
         if before.key != after.key:
             _judge_overlap(before, after, evidence, verdict)
@@ -58,7 +63,7 @@ def _judge_call(call: Call, records: list[Json], plan: Plan, evidence: Evidence,
 
 
 def _judge_repeat(
-    before: Call, after: Call, records: list[Json], evidence: Evidence, verdict: Verdict
+    before: Call, after: Call, records: list[Json], plan: Plan, evidence: Evidence, verdict: Verdict
 ) -> None:
     """A further attempt needs a reason: the one before failed, or was left unfinished."""
     excuses, until = evidence.excuses, after.arrived
@@ -72,8 +77,8 @@ def _judge_repeat(
     failed = any(
         not run["final"] and run["outcome"] in ("failed", "timed_out", "abandoned") for run in records
     )
-    if any(_was_cut(run, [before]) for run in records) and after.attempt > before.attempt:
-        verdict.counts["made again after the end of a tick cut it"] += 1
+    if after.attempt > before.attempt and any(_was_cut(run, [before], plan, evidence) for run in records):
+        verdict.counts["made again after it was cut"] += 1
         return
     crashed = any(run["outcome"] == "abandoned" for run in records) or not records
     if failed and not crashed and after.attempt > before.attempt:
@@ -121,17 +126,42 @@ def _judge_record(
     if run["outcome"] == "abandoned":
         process = calls[0].process if calls else ""
         verdict.counts["attempts abandoned"] += 1
-        if _was_cut(run, calls):
-            verdict.counts["attempts cut by the end of a tick"] += 1
+        if _was_cut(run, calls, plan, evidence):
+            verdict.counts["attempts cut by the end of a tick, or by a late claim"] += 1
         elif not evidence.excuses.takeover(process, began - 1, ended):
             verdict.object("abandoned_without_cause", f"{run['taskId']}@{run['occurrence']}#{run['attempt']}")
 
 
-def _was_cut(run: Json, calls: list[Call]) -> bool:
-    """Whether the end of its tick cut the attempt: the record says so, and no answer was out yet."""
+def _was_cut(run: Json, calls: list[Call], plan: Plan, evidence: Evidence) -> bool:
+    """Whether the attempt was cut by the end of its tick, or because its claim was late.
+
+    The record says so, no answer was out in time, and for a late claim a delay was measured that explains it.
+    """
+    said = run.get("summary", "")
+    if run["outcome"] != "abandoned" or not said.startswith((CUT, LATE)):
+        return False
+    return _was_open(run, calls, evidence) and (said.startswith(CUT) or _was_late(run, calls, plan, evidence))
+
+
+def _was_open(run: Json, calls: list[Call], evidence: Evidence) -> bool:
+    """Whether a request had no answer yet when its process gave it up, as far as that could know."""
     ended = instant(run["finishedAt"]).timestamp()
-    is_open = any(call.answer != "ok" and call.ended > ended - TICKING_S - SLACK_S for call in calls)
-    return run["outcome"] == "abandoned" and run.get("summary", "").startswith(CUT) and is_open
+    for call in calls:
+        answered = call.ended + TICKING_S + SLACK_S
+        if call.answer == "ok":  # it may have lain there unread, for as long as the process was held up
+            answered = call.ended + SLACK_S + evidence.excuses.held_up(call.process, call.ended, ended)
+        if answered > ended:
+            return True
+    return not calls and run.get("summary", "").startswith(LATE)  # cut before it was sent
+
+
+def _was_late(run: Json, calls: list[Call], plan: Plan, evidence: Evidence) -> bool:
+    """Whether what was measured explains that the attempt had less time than its timeout."""
+    began, ended = instant(run["startedAt"]).timestamp(), instant(run["finishedAt"]).timestamp()
+    timeout = float(plan.spec.get("timeoutSeconds", 20))
+    missing = timeout - (ended - began)
+    process, until = (calls[0].process, calls[0].arrived) if calls else ("", began)
+    return evidence.excuses.held_up(process, until - 2 * timeout, until) >= max(MEASURED * missing, LEAST_S)
 
 
 def _instant_text(text: str) -> str:

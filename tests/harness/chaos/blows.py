@@ -79,15 +79,20 @@ class Blows:
             if proxy is not None:
                 proxy.heal()
 
-    def crashes(self) -> list[Fault]:
-        """Deaths that processes have noted themselves, on their way."""
+    def noted(self) -> list[Fault]:
+        """Deaths that processes have noted themselves, on their way, and what held them up."""
         file = self._folder / "events.jsonl"
         lines = file.read_text().splitlines() if file.exists() else []
         events = [json.loads(line) for line in lines]
-        return [
+        crashes = [
             Fault("crash", event["at"], event["at"], event["process"], point=event["point"])
             for event in events
             if event["event"] == "crash"
+        ]
+        return crashes + [
+            Fault("late", event["since"], event["at"], event["process"], point=event["what"])
+            for event in events
+            if event["event"] == "late"
         ]
 
     async def _kill(self, blow: Blow) -> None:

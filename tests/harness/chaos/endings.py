@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tests.harness.chaos.history import Call, Json, Ping
@@ -13,6 +13,8 @@ from tests.harness.chaos.verdict import Verdict
 if TYPE_CHECKING:
     from tests.harness.chaos.checker import Evidence
 
+CLAIMED_S = 1.5  # a claim may wait a second for a slot; a result waits a quarter of one to be written
+RETRY_S = 60.0  # an attempt that was not the last leaves its occurrence in hand
 LONGEST_TICK_S = 120.0  # one whose pinger has gone may go on for so long
 
 
@@ -52,7 +54,8 @@ def _judge_stuck(task: Json, evidence: Evidence, verdict: Verdict) -> None:
 def _judge_next(task: Json, plan: Plan, evidence: Evidence, verdict: Verdict) -> None:
     upcoming, look = instant(task["nextOccurrence"]), task.get("nextRunAt")
     earliest = [upcoming] + [instant(at) for at in (task["alert"].get("retryAt"),) if at]
-    latest = upcoming + timedelta(seconds=task["jitterSeconds"])
+    # What is written after the occurrence was due has its own moment as the next look: it is due at once.
+    latest = max(upcoming + timedelta(seconds=task["jitterSeconds"]), _at(evidence.history.read))
     waiting = bool(task.get("backlog"))
     if upcoming not in plan.may:
         verdict.object("wrong_next", f"{task['id']}: {upcoming} is no occurrence of {task['schedule']}")
@@ -82,11 +85,13 @@ def _judge_punctuality(task_id: str, plan: Plan, evidence: Evidence, verdict: Ve
             and ping.answered < begun
             and ping.report.get("status") == "ok"
             and not ping.report.get("postponed")
+            and not ping.report.get("backlog")
             and not ping.report.get("lostClaims")
             and not _claimed_by_then(call, ping, evidence)
         ]
-        if thorough and not _busy(task_id, thorough[0].sent, evidence):
-            verdict.object("passed_over", f"{task_id}@{at} by the tick of {thorough[0].sent:.1f}")
+        passing = next((ping for ping in thorough if not _busy(task_id, ping, evidence)), None)
+        if passing is not None:
+            verdict.object("passed_over", f"{task_id}@{at} by the tick of {passing.sent:.1f}")
 
 
 def _claimed_by_then(call: Call, ping: Ping, evidence: Evidence) -> bool:
@@ -100,14 +105,24 @@ def _claimed_by_then(call: Call, ping: Ping, evidence: Evidence) -> bool:
     )
 
 
-def _busy(task_id: str, at: float, evidence: Evidence) -> bool:
-    """Whether the task had something else in hand around *at*, or somebody was at work on it."""
-    runs = evidence.runs[task_id]
-    return any(
-        instant(run["startedAt"]).timestamp() - 1 <= at <= instant(run["finishedAt"]).timestamp() + 60
-        for run in runs
-        if run["outcome"] != "skipped" and not run["final"]
-    ) or any(op.task == task_id and op.kind != "create" for op in evidence.history.ops)
+def _busy(task_id: str, ping: Ping, evidence: Evidence) -> bool:
+    """Whether the task had something else in hand during *ping*, or somebody was at work on it.
+
+    Another tick may hold it for an older occurrence: from its claim, which is a little before the attempt, until
+    the result is written, which is a little after it; and longer where processes were held up meanwhile.
+    """
+    for run in evidence.runs[task_id]:
+        began, ended = instant(run["startedAt"]).timestamp(), instant(run["finishedAt"]).timestamp()
+        held_up = evidence.excuses.held_up("", began - CLAIMED_S, ended + CLAIMED_S)
+        after = CLAIMED_S + held_up if run["final"] else RETRY_S
+        in_hand = began - CLAIMED_S - held_up <= ping.answered and ping.sent <= ended + after
+        if run["outcome"] != "skipped" and in_hand:
+            return True
+    return any(op.task == task_id and op.kind != "create" for op in evidence.history.ops)
+
+
+def _at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _judge_overlap_skip(run: Json, evidence: Evidence, verdict: Verdict) -> None:

@@ -7,6 +7,7 @@ from tests.harness.chaos.history import Fault
 DEADLY = {"kill", "term", "crash", "freeze"}
 MARGIN_S = 10.0  # a clock that is wrong by less must do no harm at all: claims outlive attempts by more
 CLAIM_S = 150.0  # the longest claim of these runs as a clock that is 90 s fast writes it
+STALL_S = 4.0  # held up for less, a tick must see to everything all the same
 OUTAGE_S = 3.0  # a store that is away for less must do no harm: a settlement is tried for longer
 
 
@@ -76,7 +77,27 @@ class Excuses:
 
     def calm(self, since: float, until: float) -> bool:
         """Whether nothing at all was wrong in a span, nor shortly before it."""
-        return not any(_meet(fault, since - 60, until) for fault in self._faults)
+        return not any(_meet(fault, since - 60, until) for fault in self._faults if not _is_short(fault))
+
+    def held_up(self, process: str, since: float, until: float) -> float:
+        """For how many seconds of a span *process* (or, if empty, any) was seen to be held up.
+
+        Those are measured, each where it happened: by a busy machine, by a store that was slow by itself.
+        """
+        spans = sorted(
+            (max(since, fault.started), min(until, fault.ended))
+            for fault in self._faults
+            if fault.kind == "late" and _same(fault.where, process) and _meet(fault, since, until)
+        )
+        total, counted = 0.0, since
+        for first, last in spans:
+            total += max(0.0, last - max(first, counted))
+            counted = max(counted, last)
+        return total
+
+
+def _is_short(fault: Fault) -> bool:
+    return fault.kind == "late" and fault.ended - fault.started < STALL_S
 
 
 def _same(where: str, process: str) -> bool:

@@ -120,7 +120,8 @@ def fault(kind: str, minute: int, first: float, last: float, **changes: Any) -> 
     return replace(Fault(kind, stamp(minute, first), stamp(minute, last), "p0"), **changes)
 
 
-def ping(minute: int, second: float) -> Ping:
-    """A ping whose tick saw to all that was due."""
+def ping(minute: int, second: float, **reported: Any) -> Ping:
+    """A ping whose tick saw to all that was due, unless it *reported* otherwise."""
     sent = stamp(minute, second)
-    return Ping("p0", sent, sent + 1, 200, {"status": "ok", "postponed": 0, "lostClaims": 0})
+    report = {"status": "ok", "postponed": 0, "lostClaims": 0} | reported
+    return Ping("p0", sent, sent + 1, 200, report)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.harness.chaos.hand_made import (
+    PROCESS,
     at,
     call,
     fault,
@@ -33,6 +34,12 @@ BY_HAND: Json = {"occurrence": text(at(3, 30)), "trigger": "manual", "token": "h
 FAILED: Json = {"outcome": "failed", "token": "first.1", "final": False}
 SECOND: Json = {"attempt": 2, "token": "second.1"}
 GONE: Json = {"outcome": "abandoned", "token": "first.1", "final": False, "finishedAt": text(at(3, 29))}
+CUT_LATE: Json = GONE | {"summary": "Its claim was late and left it 1.0 s"}
+CUT_SHORT: dict[str, Any] = plus(
+    3,
+    calls=(call(3, 5.1, length=1.2), call(3, 30, attempt=2)),
+    runs=(run(3, **CUT_LATE | {"finishedAt": text(at(3, 6))}), run(3, 30, **SECOND)),
+) | {"spec": {"timeoutSeconds": 4}}
 EVERY_SECOND: Json = {
     "calls": tuple(call(m) for m in (1, 2, 3, 4)),
     "runs": tuple(run(m) for m in (1, 2, 3, 4)),
@@ -130,6 +137,11 @@ WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
         {"passed_over"},
         plus(3, calls=(call(3, 40),), runs=(run(3, 40),)) | {"pings": (ping(3, 10),)},
     ),
+    "left alone by a healthy tick, long after another was done with it": (
+        {"passed_over"},
+        plus(3, calls=(call(3, 40),), runs=(run(3, 40),))
+        | {"pings": (ping(3, 20),), "faults": (fault("late", 3, 11, 12, where="", point="loop"),)},
+    ),
     "skipped for an overlap that was none": (
         {"skipped_without_cause"},
         plus(3, runs=(skip(3, 3, "overlap"),)),
@@ -137,6 +149,20 @@ WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
     "given up without a reason": (
         {"abandoned_without_cause"},
         plus(3, calls=(call(3),), runs=(run(3, outcome="abandoned"),)) | {"spec": {"notify": []}},
+    ),
+    "cut for a claim that was late, with nothing that had held it up": (
+        {"abandoned_without_cause", "repeated"},
+        CUT_SHORT | {"faults": (fault("late", 3, 3.5, 5, where="p1/12", point="store"),)},
+    ),
+    "cut for a late claim, but the answer had been there for long": (
+        {"abandoned_without_cause", "repeated"},
+        CUT_SHORT
+        | plus(
+            3,
+            calls=(call(3, 2.2), call(3, 30, attempt=2)),
+            runs=(run(3, 2, **CUT_LATE | {"finishedAt": text(at(3, 6))}), run(3, 30, **SECOND)),
+        )
+        | {"faults": (fault("late", 3, -2, 2, where=PROCESS, point="store"),)},
     ),
     "a wrong count of what was skipped": (
         {"miscounted"},
@@ -258,6 +284,8 @@ RIGHT: dict[str, dict[str, Any]] = {
         runs=(run(3, 5, length=40), run(3, **(GONE | {"token": "g.1"})), run(3, 30, **SECOND)),
     )
     | {"faults": (fault("freeze", 3, 5.2, 45),)},
+    "cut because the store took so long to grant the claim": CUT_SHORT
+    | {"faults": (fault("late", 3, 1.5, 4.9, where=PROCESS, point="store"),)},
     "an occurrence by hand": {
         "ops": (MANUAL,),
         "calls": (*history().calls, call(3, 33, key=f"t@{text(at(3, 30))}")),
@@ -281,6 +309,19 @@ RIGHT: dict[str, dict[str, Any]] = {
         "calls": tuple(call(m) for m in (1, 4, 5)),
         "runs": (run(1), skip(2, 2), skip(2, 3), run(4), run(5)),
         "faults": (fault("kill", 2, 5, 8),),
+    },
+    "left alone by a tick beside the one that held it for an older occurrence": {
+        "calls": (call(1), call(2, 62, length=20), call(3, 40), call(4), call(5)),
+        "runs": (run(1), run(2, 62, 20), run(3, 40), run(4), run(5)),
+        "pings": (ping(3, 10),),
+    },
+    "left alone by a tick that says it did not get to everything": plus(
+        3, calls=(call(3, 40),), runs=(run(3, 40),)
+    )
+    | {"pings": (ping(3, 10, backlog=True),)},
+    "due at once, as it was written after its time": {
+        "tasks": (task(nextRunAt=text(at(6, 10))),),
+        "read": stamp(6, 20),
     },
     "late because nobody pinged": plus(3, calls=(call(3, 40),), runs=(run(3, 40),))
     | {"faults": (Fault("pings", stamp(3), stamp(3, 30)),), "pings": (ping(3, 31),)},

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
+TARGET = "target"  # where the calls are logged: the process of the run itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,11 @@ class Fault:
 
     Attributes:
         kind: `kill`, `term`, `crash`, `freeze`, `clock`, `store` (nobody could write), `answers` (of the
-            store were lost), `network`, `pings` (nobody pinged).
+            store were lost), `network`, `pings` (nobody pinged); `late` is nobody's doing: the machine, or
+            the store, was slow by itself.
         where: The name of the process, or empty for what all share (a `freeze` of the whole machine, say).
         size: Of a clock's step, in seconds.
-        point: Where in the work a `crash` happened.
+        point: Where in the work a `crash` happened; what was `late`: `loop` or `store`.
     """
 
     kind: str

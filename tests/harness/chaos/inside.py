@@ -26,6 +26,7 @@ from functions.http_client.httpx import httpx
 from functions.interfaces import Notify, RunTask
 from functions.task_types.support.context import Tools
 from tests.harness.chaos.clock import Clock
+from tests.harness.chaos.delays import timed, watch_loop
 from tests.harness.chaos.mutants import apply
 from tests.harness.chaos.points import Orders
 
@@ -63,11 +64,14 @@ class ChaosStore:
     def __init__(self, inner: Any, orders: Orders) -> None:
         self._inner = inner
         self._orders = orders
+        self._watch: asyncio.Task[None] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
     async def fetch_due(self, now: datetime, *, limit: int, after: DuePosition | None = None) -> QueryResult:
+        if self._watch is None:  # here a loop runs for certain
+            self._watch = asyncio.create_task(watch_loop(self._orders.time, self._late("loop")))
         if self._orders.drawn(self._orders.odds().get("before", 0)):
             raise StoreUnavailableError("chaos: no connection")
         found: QueryResult = await self._inner.fetch_due(now, limit=limit, after=after)
@@ -76,12 +80,24 @@ class ChaosStore:
         return found
 
     async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
-        written = await self._faulty(writes)
+        async with timed(self._orders.time, self._late("store")):
+            written = await self._faulty(writes)
         if any(write.fields is not None and "claim" in write.fields and write.task.claim for write in writes):
             self._orders.reach("after_claim")
         return written
 
+    async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
+        async with timed(self._orders.time, self._late("store")):
+            found: QueryResult = await self._inner.get_tasks(ids)
+        return found
+
     async def write_with_runs(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
+        async with timed(self._orders.time, self._late("store")):
+            return await self._write_in_steps(batch, writes)
+
+    async def _write_in_steps(
         self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
     ) -> list[WriteResult]:
         if batch is None:
@@ -92,6 +108,9 @@ class ChaosStore:
         written = await self._faulty(writes)
         self._orders.reach("after_settlement")
         return written
+
+    def _late(self, what: str) -> Callable[[float], None]:
+        return partial(self._orders.late, what)
 
     async def _faulty(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
         odds = self._orders.odds()

@@ -9,7 +9,8 @@ from functions.domain.lifecycle import decide
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask, WriteResult, WriteStatus
 from functions.domain.task import Task
-from functions.engine import results, tick, writer
+from functions.engine import executor, results, tick, writer
+from functions.engine.due_tasks import DueTasks
 from functions.engine.writer import PendingTransition, TickWriter
 from tests.harness.chaos.points import Orders
 
@@ -72,7 +73,7 @@ def _ledger_after_settlement(_: Orders) -> None:
             await self._inner.write_with_runs(batch, [])
         return written
 
-    setattr(ChaosStore, "write_with_runs", write_with_runs)  # noqa: B010
+    setattr(ChaosStore, "_write_in_steps", write_with_runs)  # noqa: B010
 
 
 def _ignore_the_ledger(_: Orders) -> None:
@@ -159,6 +160,24 @@ def _at_most_once_forgotten(_: Orders) -> None:
     setattr(results, "recover", again)  # noqa: B010
 
 
+def _claims_called_late(_: Orders) -> None:
+    """An attempt is cut after a second, as if its claim had come late."""
+    given = getattr(executor, "time_left")  # noqa: B009  # it is no export of its module
+    setattr(executor, "time_left", lambda task, *, now: min(given(task, now=now), CUT_AFTER))  # noqa: B010
+
+
+def _leaves_some_alone(_: Orders) -> None:
+    """A tick does not see the last of those that are due, and says that all is well."""
+    fetch = DueTasks.fetch
+
+    async def short(self: DueTasks, *, now: datetime) -> None:
+        await fetch(self, now=now)
+        if len(self.on_time) > 1:
+            self.on_time.pop()
+
+    setattr(DueTasks, "fetch", short)  # noqa: B010
+
+
 def _runs_early(orders: Orders) -> None:
     """The clock is not asked as it should be."""
     ahead = Orders.now
@@ -170,6 +189,7 @@ def _runs_early(orders: Orders) -> None:
 
 
 EARLY = timedelta(seconds=8)
+CUT_AFTER = timedelta(seconds=1)
 
 MUTANTS: dict[str, Mutate] = {
     "claim_without_precondition": _claim_without_precondition,
@@ -182,5 +202,7 @@ MUTANTS: dict[str, Mutate] = {
     "skips_without_record": _skips_without_record,
     "told_before_it_is_said": _told_before_it_is_said,
     "at_most_once_forgotten": _at_most_once_forgotten,
+    "claims_called_late": _claims_called_late,
+    "leaves_some_alone": _leaves_some_alone,
     "runs_early": _runs_early,
 }

@@ -55,6 +55,8 @@ CONDITIONS: Mapping[str, Conditions] = {
         {"crash": 1}, frozenset({"not_told"}), 8.0, points=("before_notice",)
     ),
     "at_most_once_forgotten": Conditions(CRASHES, frozenset({"at_most_once"}), 8.0, points=("after_send",)),
+    "claims_called_late": Conditions({}, frozenset({"abandoned_without_cause"})),
+    "leaves_some_alone": Conditions({}, frozenset({"passed_over"})),
     "runs_early": Conditions({}, frozenset({"early"})),
 }
 PLAYED = {

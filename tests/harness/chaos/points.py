@@ -57,6 +57,14 @@ class Orders:
             self.say(event="sleep" if sleep else "crash", point=point)
             os.kill(os.getpid(), signal.SIGSTOP if sleep else signal.SIGKILL)
 
+    def time(self) -> float:
+        """The run's time, which no wrong clock changes."""
+        return self._clock.time()
+
+    def late(self, what: str, since: float) -> None:
+        """Note that *what* held this process up from *since* until now."""
+        self.say(event="late", what=what, since=since)
+
     def odds(self) -> dict[str, float]:
         """How likely each fault of the store is: `before`, `lost`, `unknown`, `hang`; empty for none."""
         order = self._order("store")

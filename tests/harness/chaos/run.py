@@ -20,7 +20,8 @@ from tests.harness.chaos import tasks
 from tests.harness.chaos.blows import Blows
 from tests.harness.chaos.checker import judge
 from tests.harness.chaos.clock import Clock
-from tests.harness.chaos.history import Fault, History, save
+from tests.harness.chaos.delays import watch_loop
+from tests.harness.chaos.history import TARGET, Fault, History, save
 from tests.harness.chaos.nemesis import plan
 from tests.harness.chaos.people import People
 from tests.harness.chaos.pinging import Pingers
@@ -61,11 +62,11 @@ async def run(setup: Setup, folder: Path, *, say: Say) -> Result:
     async with _world(setup, folder, clock) as world:
         say(f"{setup.task_count} tasks, {len(world.processes)} processes, {setup.length_s / 60:.0f} minutes")
         await world.check()
-        stalls = asyncio.create_task(world.watch_stalls())
+        watches = [asyncio.create_task(world.watch_stalls()), asyncio.create_task(world.watch_delays())]
         await world.plague(say)
         say("healed; waiting until everything has come to its end")
         history = await world.end()
-        await _end([stalls])
+        await _end(watches)
     save(history, folder / "history.json")
     return Result(setup, history, judge(history), time() - started)
 
@@ -127,6 +128,14 @@ class _World:
             if self.clock.time() - since - STALL_LOOK_S > STALL_S:
                 self.blows.faults.append(Fault("freeze", since, self.clock.time()))
 
+    async def watch_delays(self) -> None:
+        """Note when this process, in which the target is, was held up: its log is late by so much."""
+
+        def note(since: float) -> None:
+            self.blows.faults.append(Fault("late", since, self.clock.time(), TARGET, point="loop"))
+
+        await watch_loop(self.clock.time, note)
+
     async def end(self) -> History:
         """Ping until nothing that was due waits any more; then read everything."""
         healed = self.clock.time()
@@ -144,7 +153,7 @@ class _World:
             read=self.clock.time(),
             ops=tuple(self.people.ops),
             calls=tuple(self.target.calls),
-            faults=(*self.blows.faults, *self.blows.crashes()),
+            faults=(*self.blows.faults, *self.blows.noted()),
             pings=tuple(self.pingers.pings),
             told=tuple(self.target.told),
             long_words=tuple(self.target.long_words),

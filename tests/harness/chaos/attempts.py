@@ -18,9 +18,7 @@ SLACK_S = 0.25  # between the moment a caller has gone and the moment the target
 CUT = "The tick's time was up"  # what the record of an attempt says that the end of its tick has cut
 LATE = "Its claim was late"  # what it says when the claim took so long that less than the timeout was left
 LEAST_S = 0.5  # a claim that is late by less leaves the whole timeout
-MEASURED = (
-    0.8  # of what the claim was late by, to be found among the measured delays: short ones are not noted
-)
+MEASURED = 0.8  # of a claim's lateness, to be among the measured delays: short ones are not noted
 TICKING_S = 1.0  # clocks of one machine agree, but a second is allowed for rounding
 
 
@@ -147,10 +145,9 @@ def _was_open(run: Json, calls: list[Call], evidence: Evidence) -> bool:
     """Whether a request had no answer yet when its process gave it up, as far as that could know."""
     ended = instant(run["finishedAt"]).timestamp()
     for call in calls:
-        answered = call.ended + TICKING_S + SLACK_S
-        if call.answer == "ok":  # it may have lain there unread, for as long as the process was held up
-            answered = call.ended + SLACK_S + evidence.excuses.held_up(call.process, call.ended, ended)
-        if answered > ended:
+        # An answer lies there unread while its process is held up, or what passes it on to that.
+        read = call.ended + SLACK_S + evidence.excuses.held_up("", call.ended, ended)
+        if read + (0 if call.answer == "ok" else TICKING_S) > ended:
             return True
     return not calls and run.get("summary", "").startswith(LATE)  # cut before it was sent
 

@@ -108,8 +108,8 @@ def _claimed_by_then(call: Call, ping: Ping, evidence: Evidence) -> bool:
 def _busy(task_id: str, ping: Ping, evidence: Evidence) -> bool:
     """Whether the task had something else in hand during *ping*, or somebody was at work on it.
 
-    Another tick may hold it for an older occurrence: from its claim, which is a little before the attempt, until
-    the result is written, which is a little after it; and longer where processes were held up meanwhile.
+    Another tick may hold it for an older occurrence: from its claim, a little before the attempt, until the
+    result is written, a little after it; and longer where processes were held up meanwhile.
     """
     for run in evidence.runs[task_id]:
         began, ended = instant(run["startedAt"]).timestamp(), instant(run["finishedAt"]).timestamp()

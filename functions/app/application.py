@@ -39,7 +39,7 @@ from functions.observability.tracing import build_tracing
 from functions.parsing.pool import ParserPool
 from functions.services.dependencies import subscribers
 from functions.services.owner_view import OwnerView
-from functions.services.watchdog import Watchdog, describe_clock_ahead
+from functions.services.watchdog import Watchdog, find_last_tick
 from functions.task_types.registry import Tools, register, run_job
 
 if TYPE_CHECKING:
@@ -278,8 +278,8 @@ class App:
         """Return the fields of `GET /status`."""
         moment = self.now()
         counts = await self.store.stats(moment)
-        ticks = [at for at in (counts.last_tick_at, self._last_tick_at) if at is not None]
-        ahead = describe_clock_ahead(counts.last_tick_at, moment)
+        last, ahead = await find_last_tick(self.store, counts.last_tick_at, now=moment)
+        ticks = [at for at in (last, self._last_tick_at) if at is not None]
         problem = self._tick_problem or ahead or await self._notifications.problem()
         return {
             "status": "degraded" if problem else "healthy",

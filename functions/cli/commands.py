@@ -196,10 +196,13 @@ def next_(
 @app.command()
 def doctor(
     send: Annotated[bool, typer.Option(help="Send a test message on each channel.")] = False,
+    mend: Annotated[
+        bool, typer.Option(help="Undo what a clock that was far ahead did; this machine's must be right.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Check settings, store, secrets, clock, pinger and channels; exit code 1 when something is wrong."""
-    return invoke(doctor_command.run_doctor, as_json, send=send)
+    return invoke(doctor_command.run_doctor, as_json, send=send, mend=mend)
 
 
 # -- control -----------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -16,10 +16,11 @@ from functions.domain.access import ADMINISTRATOR
 from functions.domain.lifecycle.time_budget import FINISH_MARGIN
 from functions.domain.storage import Document, StoreStats, TaskFilter, WriteStatus
 from functions.domain.task import Task
-from functions.domain.types import Status
+from functions.domain.types import Status, format_instant
 from functions.errors import SettingsError, StoreError
 from functions.services.paging import all_tasks
-from functions.services.watchdog import describe_clock_ahead
+from functions.services.tasks import mend_clock_ahead
+from functions.services.watchdog import describe_clock_ahead, find_last_tick, record_mended
 from functions.stores.bitable.store import BitableStore
 
 TEST_TIMEOUT = timedelta(seconds=15)  # for the vendor's response
@@ -27,6 +28,7 @@ OVERDUE_AFTER = timedelta(minutes=5)
 SLOW_MS = 1500
 MIN_PLAUSIBLE_TIME = datetime(2026, 1, 1, tzinfo=UTC)  # a correct clock shows a later time
 MAX_NAMED = 5
+MEND_COMMAND = "scheduler doctor --mend"
 STATUS_COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "red"}
 
 
@@ -40,10 +42,14 @@ class Finding:
     remedy: str = ""
 
 
-async def run_doctor(context: CliContext, *, send: bool) -> int:
-    """Run all checks and print each finding at once; 1 when something is wrong."""
+async def run_doctor(context: CliContext, *, send: bool, mend: bool = False) -> int:
+    """Run all checks and print each finding at once; 1 when something is wrong.
+
+    Args:
+        mend: Whether to undo what a clock that was far ahead did to tasks.
+    """
     findings = []
-    async for finding in _run_checks(context, send=send):
+    async for finding in _run_checks(context, send=send, mend=mend):
         findings.append(finding)
         if not context.screen.as_json:
             remedy = f" -> {finding.remedy}" if finding.remedy else ""
@@ -55,7 +61,7 @@ async def run_doctor(context: CliContext, *, send: bool) -> int:
     return 1 if any(one.status == "FAIL" for one in findings) else 0
 
 
-async def _run_checks(context: CliContext, *, send: bool) -> AsyncIterator[Finding]:
+async def _run_checks(context: CliContext, *, send: bool, mend: bool) -> AsyncIterator[Finding]:
     try:
         settings = context.settings
     except SettingsError as exc:
@@ -76,7 +82,7 @@ async def _run_checks(context: CliContext, *, send: bool) -> AsyncIterator[Findi
         is_reachable &= finding.status != "FAIL"
         yield finding
     if is_reachable:
-        async for finding in _check_tasks(context):
+        async for finding in _check_tasks(context, mend=mend):
             yield finding
         async for finding in _check_keys(context):
             yield finding
@@ -185,12 +191,17 @@ def _check_clock(context: CliContext) -> Finding:
     return Finding("clock", "ok", f"{now:%Y-%m-%d %H:%M:%S} UTC; not compared with another")
 
 
-async def _check_tasks(context: CliContext) -> AsyncIterator[Finding]:
+async def _check_tasks(context: CliContext, *, mend: bool) -> AsyncIterator[Finding]:
     now = context.now()
     counts = await context.store.stats(now)
-    yield _check_pinger(counts, now)
-    page = await context.store.list_tasks(TaskFilter(), limit=500)
     tasks = [stored.task for stored in await all_tasks(context.store, TaskFilter())]
+    for finding in await _check_clock_of_ticks(context, tasks, counts, mend=mend):
+        yield finding
+    if mend:
+        tasks = [stored.task for stored in await all_tasks(context.store, TaskFilter())]
+    last_tick_at, ahead = await find_last_tick(context.store, counts.last_tick_at, now=now)
+    yield _check_pinger(replace(counts, last_tick_at=last_tick_at), ahead, now)
+    page = await context.store.list_tasks(TaskFilter(), limit=500)
     for invalid in page.invalid:
         text = f"{invalid.id} cannot be read: {invalid.reason}"
         yield Finding("tasks", "FAIL", text, "correct or remove it")
@@ -206,14 +217,41 @@ async def _check_tasks(context: CliContext) -> AsyncIterator[Finding]:
         yield Finding("tasks", "ok", f"{len(tasks)} can be read")
 
 
-def _check_pinger(counts: StoreStats, now: datetime) -> Finding:
-    """Check that ticks arrive: their last write is recent, or nothing is due."""
+async def _check_clock_of_ticks(
+    context: CliContext, tasks: Sequence[Task], counts: StoreStats, *, mend: bool
+) -> list[Finding]:
+    """Check that no tick had a clock far ahead: until that time its tasks do not run. Mend it if asked to."""
+    now = context.now()
+    moved = await mend_clock_ahead(context.store, tasks, now=now, new_id=context.new_id, dry_run=not mend)
+    lines = [f"{one.id} from {_moment(one.before)} to {_moment(one.after)}" for one in moved]
+    if not mend:
+        if not moved:
+            return []
+        what = "1 task" if len(moved) == 1 else f"{len(moved)} tasks"
+        text = f"a clock that was far ahead has put off {what}; mended, {_first_names(lines)}"
+        return [Finding("tasks", "FAIL", text, f"set the clocks, then {MEND_COMMAND}")]
+    if counts.last_tick_at is not None and describe_clock_ahead(counts.last_tick_at, now):
+        await record_mended(context.store, counts.last_tick_at)
+    if not moved:
+        return [Finding("mend", "ok", "no task waits because a clock was far ahead")]
+    return [Finding("mend", "ok", f"next run of {line}") for line in lines]
+
+
+def _moment(at: datetime | None) -> str:
+    return "none" if at is None else format_instant(at.replace(microsecond=0))
+
+
+def _check_pinger(counts: StoreStats, ahead: str, now: datetime) -> Finding:
+    """Check that ticks arrive: their last write is recent, or nothing is due.
+
+    Args:
+        ahead: What `find_last_tick` says of a clock.
+    """
+    if ahead:
+        return Finding("pinger", "FAIL", ahead, f"set the clock, then {MEND_COMMAND}")
     if counts.last_tick_at is None:
         remedy = "start one: docs/guide/deploy.md, or scheduler serve"
         return Finding("pinger", "FAIL" if counts.due else "warn", "no tick has written anything yet", remedy)
-    if ahead := describe_clock_ahead(counts.last_tick_at, now):
-        remedy = "set the clock; then pause and resume each task whose next run is too far ahead"
-        return Finding("pinger", "FAIL", ahead, remedy)
     age = now - counts.last_tick_at
     is_late = counts.due > 0 and age > OVERDUE_AFTER
     text = f"a tick last wrote {format_duration(age)} ago; {counts.due} tasks are due"

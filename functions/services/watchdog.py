@@ -1,5 +1,7 @@
 """Detects that the scheduler itself was late, and notifies once: a dead-man's switch inside the scheduler.
 
+Also that one of its clocks was far ahead.
+
 It costs nothing while ticks come in time: a tick reads the due tasks anyway, and the age of the oldest one is
 the time without a tick. Only above the limit does the watchdog read or write a document.
 """
@@ -9,17 +11,47 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from functions.domain.alerts.model import Notification
+from functions.domain.lifecycle.clock_repair import MAX_CLOCK_LEAD
 from functions.domain.storage import Document, WriteStatus
 from functions.domain.types import Priority, format_instant, parse_stored_instant
 from functions.errors import StoreError
-from functions.interfaces import DocumentStore, Notify
+from functions.interfaces import DocumentStore, Notify, Store
+from functions.services.compare_and_set import update_document
 
 log = logging.getLogger(__name__)
 
 DOCUMENT_ID = "scheduler-late"
 FULL_DOCUMENT_ID = "scheduler-full"
 REPEAT_AFTER = timedelta(hours=6)  # while ticks have no room for what is due
-MAX_CLOCK_LEAD = timedelta(minutes=5)  # of another machine's clock before this one's
+MENDED_DOCUMENT_ID = "clock-mended"
+
+
+async def find_last_tick(
+    store: Store, last_tick_at: datetime | None, *, now: datetime
+) -> tuple[datetime | None, str]:
+    """Return when a tick last wrote, and in a sentence that one had a clock far ahead.
+
+    The sentence is empty when none had, or when what it did has been mended. Only where the time is still
+    to come is anything read.
+
+    Args:
+        last_tick_at: See `StoreStats`.
+    """
+    ahead = describe_clock_ahead(last_tick_at, now)
+    if last_tick_at is None or not ahead:
+        return last_tick_at, ""
+    runs = await store.runs(before=now + MAX_CLOCK_LEAD, limit=1)
+    found = await store.get_documents("meta", [MENDED_DOCUMENT_ID])
+    mended = parse_stored_instant(found[0].data.get("through")) if found else None
+    is_mended = mended is not None and last_tick_at <= mended
+    return runs[0].finished_at if runs else None, "" if is_mended else ahead
+
+
+async def record_mended(store: DocumentStore, through: datetime) -> None:
+    """Record that what ticks did by clocks that were ahead is mended, up to what they wrote at *through*."""
+    await update_document(
+        store, "meta", MENDED_DOCUMENT_ID, lambda _: {"through": format_instant(through)}, expire_at=through
+    )
 
 
 def describe_clock_ahead(last_tick_at: datetime | None, now: datetime) -> str:
@@ -101,7 +133,7 @@ class Watchdog:
             Document("meta", document_id, {})
         ]
         notified_at = parse_stored_instant(known.data.get("notifiedAt"))
-        if notified_at is not None and notified_at > since:
+        if notified_at is not None and since < notified_at <= now + MAX_CLOCK_LEAD:
             return False
         claim = Document("meta", document_id, {"notifiedAt": format_instant(now)}, known.revision)
         [written] = await self._store.put_documents([claim])

@@ -17,15 +17,17 @@ from functions.app.factories import (
     build_publisher,
     build_store,
     build_workers,
+    longest_attempt,
 )
 from functions.app.notifications import Notifications
 from functions.config.settings import Settings
 from functions.domain.event_outbox import to_published_event
 from functions.domain.events import Event
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.lifecycle.time_budget import TimeBudget, describe_long_timeout
 from functions.domain.redaction import Redactor
 from functions.domain.sharding import WorkerAssignment
 from functions.domain.storage import StoreStats
+from functions.domain.task import TaskFields
 from functions.domain.types import format_instant
 from functions.engine.report import TickReport
 from functions.engine.scoped_store import ShardRangeStore, TaskSubsetStore
@@ -111,6 +113,7 @@ class App:
         self._notifications = Notifications(
             settings, self.store, self._post, clock=clock, redact=self._redact
         )
+        self._longest_attempt = longest_attempt(settings)
         self._last_tick_at: datetime | None = None
         self.last_tick_ms: int | None = None
         self._tick_problem = ""
@@ -288,6 +291,13 @@ class App:
             "lastTickAt": format_instant(max(ticks)) if ticks else None,
             "timestamp": format_instant(moment),
         } | ({"problem": problem} if problem else {})
+
+    def task_warnings(self, task: TaskFields) -> list[str]:
+        """Return one sentence, with its field, for all of *task* that will not work as it is written."""
+        found = [f"notify: {text}" for text in self.channels.warnings(task.notify)]
+        if text := describe_long_timeout(task, longest=self._longest_attempt):
+            found.append(f"timeoutSeconds: {text}")
+        return found
 
     async def notices_problem(self) -> str:
         """Return in a sentence which notices reached nobody of late; empty when all did."""

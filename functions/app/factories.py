@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from functions.config.settings import Settings
 from functions.domain.credits import TOKEN_PRICED_TYPES, PriceList
+from functions.domain.lifecycle.time_budget import CLOUD_SCHEDULER_BUDGET, FINISH_MARGIN
 from functions.errors import InputError
 from functions.gcp.api import GoogleApi, fetch_access_token
 from functions.gcp.cloud_tasks import BASE_URL, CloudTasksWorkerPool, QueueTarget
@@ -112,6 +113,17 @@ def build_workers(
     api = build_google_api(BASE_URL, emulator, post, clock=clock)
     time = timedelta(seconds=settings.worker_budget_seconds)
     return CloudTasksWorkerPool(api, to, worker_timeout=time, worker_count=settings.worker_shares)
+
+
+def longest_attempt(settings: Settings) -> timedelta:
+    """Return how long an attempt can take: in a worker, where there are some, else in a tick."""
+    limit = timedelta(seconds=settings.tick_budget_seconds)
+    if settings.worker_queue is not None:
+        limit = timedelta(seconds=settings.worker_budget_seconds)
+    elif settings.oidc_audience:  # Cloud Scheduler may call, and waits longer than others
+        assert CLOUD_SCHEDULER_BUDGET.response_limit is not None
+        limit = max(limit, CLOUD_SCHEDULER_BUDGET.response_limit)
+    return limit - FINISH_MARGIN
 
 
 def build_publisher(

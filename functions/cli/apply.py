@@ -210,11 +210,7 @@ async def apply_files(
         "applied": not dry_run,
         "changes": [_change_to_json(change) for change in changes],
     }
-    warnings = [
-        f"{spec.id}: notify: {text}"
-        for spec in loaded.specs
-        for text in context.app.channels.warnings(spec.notify)
-    ]
+    warnings = [f"{spec.id}: {text}" for spec in loaded.specs for text in context.app.task_warnings(spec)]
     if warnings:
         data["warnings"] = warnings
         context.screen.warn("\n".join(f"warning: {text}" for text in warnings))

@@ -10,10 +10,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
+from functions.app.factories import longest_attempt
 from functions.cli.options import format_duration
 from functions.cli.session import LOCAL_STORES, CliContext
 from functions.domain.access import ADMINISTRATOR
-from functions.domain.lifecycle.time_budget import FINISH_MARGIN
+from functions.domain.lifecycle.time_budget import describe_long_timeout
 from functions.domain.storage import Document, StoreStats, TaskFilter, WriteStatus
 from functions.domain.task import Task
 from functions.domain.types import Status, format_instant
@@ -208,8 +209,7 @@ async def _check_tasks(context: CliContext, *, mend: bool) -> AsyncIterator[Find
     for finding in _check_quarantine(tasks):
         yield finding
     overdue = list(_check_overdue(tasks, now))
-    has_workers = context.settings.worker_queue is not None
-    too_long = [] if has_workers else _check_timeouts(tasks, context.settings.tick_budget_seconds)
+    too_long = _check_timeouts(tasks, longest_attempt(context.settings))
     others = [*_check_predecessors(tasks), *_check_task_channels(context, tasks), *too_long]
     for finding in [*overdue, *others]:
         yield finding
@@ -288,11 +288,11 @@ def _check_task_channels(context: CliContext, tasks: Sequence[Task]) -> Iterator
             yield Finding("channels", "warn", f"{task.id}: {problem}", remedy)
 
 
-def _check_timeouts(tasks: Sequence[Task], tick_budget_s: float) -> Iterator[Finding]:
-    longest = tick_budget_s - FINISH_MARGIN.total_seconds()
-    ids = [task.id for task in tasks if task.enabled and task.timeout_seconds > longest]
+def _check_timeouts(tasks: Sequence[Task], longest: timedelta) -> Iterator[Finding]:
+    ids = [task.id for task in tasks if task.enabled and describe_long_timeout(task, longest=longest)]
     if ids:
-        text = f"timeoutSeconds of {len(ids)} is longer than a tick ({longest:g} s): {_first_names(ids)}"
+        limit = f"{longest.total_seconds():g} s"
+        text = f"timeoutSeconds of {len(ids)} is longer than a tick ({limit}): {_first_names(ids)}"
         remedy = "an attempt that needs more is cut; lower it, raise TICK_BUDGET_SECONDS or set WORKER_QUEUE"
         yield Finding("tasks", "warn", text, remedy)
 

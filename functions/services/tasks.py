@@ -65,7 +65,7 @@ async def resume_task(
 
 @dataclass(frozen=True, slots=True)
 class MendedTask:
-    """A task that a tick with a clock far ahead had moved, and when it runs next: before, and by its schedule."""
+    """A task that a clock far ahead had moved, and when it is due: before, and by its schedule."""
 
     id: str
     before: datetime | None

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions import __version__
 from functions.config.settings import Settings
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.lifecycle.time_budget import CLOUD_SCHEDULER_BUDGET, TimeBudget
 from functions.domain.sharding import WorkerAssignment, parse_assignment
 from functions.errors import InputError, SchedulerError, StoreError, StoreUnavailableError
 from functions.observability.metrics import CONTENT_TYPE
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 RESPONSE_MARGIN = timedelta(seconds=6)  # between the last start and the response
 WORKER_RESPONSE_MARGIN = timedelta(seconds=10)
-CLOUD_SCHEDULER_BUDGET = TimeBudget(start_limit=timedelta(seconds=45), response_limit=timedelta(seconds=52))
 
 
 def time_budget_for(caller: Caller, headers: Mapping[str, str], *, response_limit: timedelta) -> TimeBudget:

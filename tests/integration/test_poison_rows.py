@@ -20,6 +20,7 @@ from functions.app.application import App
 from functions.cli.main import main
 from functions.config.settings import Settings
 from functions.domain.access import ADMINISTRATOR, AuditEntry
+from functions.domain.lifecycle.time_budget import CLOUD_SCHEDULER_BUDGET
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, DocumentKind, RunBatch
 from functions.domain.task import Task, shard_of
@@ -28,7 +29,7 @@ from functions.services import access
 from functions.services.owner_view import OwnerView
 from functions.testing import make_job, make_tools, run_job
 from functions.web.api.runs import encode_run_id
-from functions.web.app import CLOUD_SCHEDULER_BUDGET, build_api_app
+from functions.web.app import build_api_app
 from tests.conftest import NOON
 from tests.unit.web.api.conftest import ADMIN
 from tests.unit.web.asgi import Answer, call

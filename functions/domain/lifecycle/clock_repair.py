@@ -1,4 +1,4 @@
-"""What a tick whose clock was far ahead has left in a task, and what belongs there by a clock that is right."""
+"""What a tick with a clock far ahead has left in a task, and what belongs there by a clock that is right."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -59,7 +59,7 @@ def _claimed_at(task: Task) -> datetime | None:
 
 
 def _right_next_occurrence(task: Task, *, is_touched: bool, now: datetime) -> datetime | None:
-    """The next occurrence of *task*, or the schedule's own where that is nearer by more than clocks differ."""
+    """The next occurrence of *task*, or the schedule's own where that is nearer by far."""
     if task.next_occurrence is not None and task.next_occurrence <= now:
         return task.next_occurrence
     has_had_its_runs = task.max_runs is not None and task.run_count >= task.max_runs

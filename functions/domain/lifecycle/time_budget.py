@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from functions.domain.storage import VersionedTask
-from functions.domain.task import Task
+from functions.domain.task import Task, TaskFields
 from functions.domain.types import OutcomeKind, Priority
 
 FINISH_MARGIN = timedelta(seconds=1.5)  # before the answer is due: last flush, notifications, report
@@ -72,6 +72,22 @@ class Deadline:
         if self.budget.start_limit is None:
             return None
         return now + self.budget.start_limit * CATCH_UP_FRACTION
+
+
+CLOUD_SCHEDULER_BUDGET = TimeBudget(start_limit=timedelta(seconds=45), response_limit=timedelta(seconds=52))
+
+
+def describe_long_timeout(task: TaskFields, *, longest: timedelta) -> str:
+    """Return in a sentence what becomes of a timeout longer than *longest*; empty when it fits.
+
+    Args:
+        longest: What an attempt has in a whole tick, or worker.
+    """
+    if timedelta(seconds=task.timeout_seconds) <= longest:
+        return ""
+    what = "no attempt is made, for it could be cut" if task.delivery == "at_most_once" else "more is cut"
+    remedy = "lower it, raise TICK_BUDGET_SECONDS or set WORKER_QUEUE"
+    return f"{task.timeout_seconds:g} s, but an attempt has {longest.total_seconds():g} s: {what}; {remedy}"
 
 
 # What an attempt is expected to take decides when it may still start; its timeout alone would leave most of a

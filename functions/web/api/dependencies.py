@@ -24,7 +24,7 @@ from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.lifecycle.upcoming import next_run
 from functions.domain.schedule.describe import describe_trigger
 from functions.domain.storage import VersionedTask
-from functions.domain.task import TaskSpec
+from functions.domain.task import TaskFields, TaskSpec
 from functions.domain.token_bucket import TokenBucket
 from functions.interfaces import Store
 from functions.services.accounts import AccountStore
@@ -74,6 +74,10 @@ class ApiDependencies(Protocol):
 
     @property
     def channels(self) -> ChannelService: ...
+
+    def task_warnings(self, task: TaskFields) -> list[str]:
+        """Return one sentence, with its field, for all of *task* that will not work as it is written."""
+        ...
 
     @property
     def accounts(self) -> AccountStore: ...

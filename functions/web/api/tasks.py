@@ -273,9 +273,8 @@ def _merge_fields(task: Task, given: dict[str, Any]) -> dict[str, Any]:
 
 def _with_etag(stored: VersionedTask, response: Response, dependencies: ApiDependencies) -> TaskOut:
     response.headers["ETag"] = f'"{stored.revision}"'
-    return to_task_out(
-        stored, now=dependencies.now(), warnings=dependencies.channels.warnings(stored.task.notify)
-    )
+    warnings = dependencies.task_warnings(stored.task)
+    return to_task_out(stored, now=dependencies.now(), warnings=warnings)
 
 
 # Actions: pause, resume, run, cancel and backfill; pause and resume also for all tasks with a tag.

@@ -133,7 +133,7 @@ async def show_task(context: CurrentPage, task_id: TaskId) -> Response:
         preview=_preview_schedule(context, to_form_values(task)),
         runs=[(run, encode_run_id(run)) for run in runs],
         trail=trail,
-        warnings=context.dependencies.channels.warnings(task.notify),
+        warnings=context.dependencies.task_warnings(task),
         badge=await context.request.app.state.public_links.sign_name("badge", badge_subject(task)),
         message=flash_message(context.request),
     )

@@ -13,9 +13,9 @@ import pytest
 
 from functions.config.settings import Settings
 from functions.domain.lifecycle.decide import CLAIM_MARGIN
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.lifecycle.time_budget import CLOUD_SCHEDULER_BUDGET, TimeBudget
 from functions.stores.firestore.queries import INDEXES
-from functions.web.app import CLOUD_SCHEDULER_BUDGET, worker_time_budget
+from functions.web.app import worker_time_budget
 
 ROOT = Path(__file__).parents[3]
 INFRA = ROOT / "infra"

@@ -153,3 +153,17 @@ def test_what_somebody_else_changed_since_is_told_before_it_is_changed_back(
     }
     assert 1 == shown.out.count("changed elsewhere since the last apply")
     assert ["unchanged", "unchanged"] == [change["action"] for change in after.data["changes"]]
+
+
+def test_a_timeout_that_no_tick_has_is_a_warning_of_plan_and_apply(
+    scheduler: Scheduler, write_tasks: WriteTasks
+) -> None:
+    path = write_tasks({"id": "slow", "timeoutSeconds": 60, "delivery": "at_most_once"}, {"id": "quick"})
+
+    planned, applied = scheduler("plan", path, "--json"), scheduler("apply", path)
+    with_more = scheduler("plan", path, "--json", TICK_BUDGET_SECONDS="70")
+
+    [warning] = planned.data["warnings"]
+    assert warning.startswith("slow: timeoutSeconds: 60 s, but an attempt has 22.5 s: no attempt is made")
+    assert f"warning: {warning}" in applied.err
+    assert "warnings" not in with_more.data

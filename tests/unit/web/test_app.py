@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from starlette.responses import PlainTextResponse
 
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.lifecycle.time_budget import CLOUD_SCHEDULER_BUDGET, TimeBudget
 from functions.errors import SettingsError, StoreError, StoreUnavailableError
 from functions.web.app import (
-    CLOUD_SCHEDULER_BUDGET,
     MAX_BODY_BYTES,
     TriggerApp,
     remaining_budget,

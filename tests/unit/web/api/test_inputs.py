@@ -183,5 +183,18 @@ async def test_channel_that_nobody_can_set_up_is_named_with_the_nearest_at_save(
     made = await api("POST", "/api/tasks", HEALTH | {"id": "shop", "notify": notify})
     read = await api("GET", "/api/tasks/shop")
 
-    expected = ["no channel 'slak' is set up (did you mean 'slack'?); its notices go to the default channels"]
+    words = "no channel 'slak' is set up (did you mean 'slack'?); its notices go to the default channels"
+    expected = [f"notify: {words}"]
     assert (201, expected, expected) == (made.status, made.json["warnings"], read.json["warnings"])
+
+
+async def test_a_timeout_that_no_tick_has_is_named_with_its_remedy_at_save(api: Call) -> None:
+    made = await api("POST", "/api/tasks", HEALTH | {"id": "slow", "timeoutSeconds": 60})
+    fits = await api("POST", "/api/tasks", HEALTH | {"id": "quick", "timeoutSeconds": 20})
+
+    [warning] = made.json["warnings"]
+    assert 201 == made.status
+    assert warning.startswith(
+        "timeoutSeconds: 60 s, but an attempt has 22.5 s: more is cut; lower it, raise "
+    )
+    assert [] == fits.json["warnings"]

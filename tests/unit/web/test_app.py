@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from starlette.responses import PlainTextResponse

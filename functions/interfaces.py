@@ -1,5 +1,6 @@
 """The protocols that engine and services need fulfilled: stores, task types, notifications, workers."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -327,6 +328,21 @@ class PublishEvents(Protocol):
     async def __call__(self, events: Sequence[CloudEvent], *, within: timedelta) -> int: ...
 
 
+class AttemptSlots:
+    """The slots that attempts run in: all ticks of a process share them, however many go on at once.
+
+    Attributes:
+        limit: Attempts that may run at once.
+        semaphore: Held by each attempt that runs.
+        claimed: Attempts that run or wait for a slot.
+    """
+
+    def __init__(self, limit: int = 200) -> None:
+        self.limit = limit
+        self.semaphore = asyncio.Semaphore(limit)
+        self.claimed = 0
+
+
 @dataclass(frozen=True, slots=True)
 class TickDependencies:
     """Everything a tick works with.
@@ -336,7 +352,6 @@ class TickDependencies:
         new_tick_id: A new random id for this tick: at least 64 bits, lower-case letters and digits.
         random: A random number in [0, 1), for backoff.
         is_shutting_down: Whether the process is to end; a tick then starts nothing more.
-        max_concurrency: Attempts that may run at once.
         routing: None when all channels are open to everything.
         workers: None when there are none: a task that no tick is long enough for is skipped.
         publish: None when there is no topic for programs outside.
@@ -353,7 +368,7 @@ class TickDependencies:
     new_tick_id: Callable[[], str]
     random: Callable[[], float]
     is_shutting_down: Callable[[], bool] = lambda: False
-    max_concurrency: int = 200
+    slots: AttemptSlots = field(default_factory=AttemptSlots)
     routing: NotificationRouting | None = None
     workers: WorkerPool | None = None
     publish: PublishEvents | None = None

@@ -27,6 +27,7 @@ from functions.task_types import registry
 log = logging.getLogger(__name__)
 
 MINUTE = timedelta(minutes=1)
+MAX_RUNNING_TICKS = 120  # at once, of `run_forever`; all but the newest wait for attempts that take long
 RESPONSE_MARGIN = timedelta(seconds=6)  # between the last start and the end, as in a tick over HTTP
 
 
@@ -139,17 +140,26 @@ class Scheduler:
     async def run_forever(self, *, every: timedelta = MINUTE) -> None:
         """Tick at once, and then each time *every* has passed, until cancelled.
 
-        When a tick cannot reach the store, the next one tries again.
+        A tick lasts as long as its longest attempt; the next ones do not wait for it. When a tick cannot
+        reach the store, the next one tries again. Cancelling ends what runs; a later tick makes it again.
         """
         loop = asyncio.get_running_loop()
         due = loop.time()
-        while True:
-            try:
-                await self.tick()
-            except StoreError as exc:
-                log.error("tick_degraded", extra={"error": str(exc)})  # noqa: TRY400  # known, and no secret in it
-            due = max(due + every.total_seconds(), loop.time())
-            await asyncio.sleep(due - loop.time())
+        running: set[asyncio.Task[None]] = set()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                if len(running) < MAX_RUNNING_TICKS:
+                    tick = group.create_task(self._tick_and_log())
+                    running.add(tick)
+                    tick.add_done_callback(running.discard)
+                due = max(due + every.total_seconds(), loop.time())
+                await asyncio.sleep(due - loop.time())
+
+    async def _tick_and_log(self) -> None:
+        try:
+            await self.tick()
+        except StoreError as exc:
+            log.error("tick_degraded", extra={"error": str(exc)})  # noqa: TRY400  # known, and no secret in it
 
     async def run(self, task_id: str) -> Run | None:
         """Run a task now, apart from its schedule, and wait for it.

@@ -35,7 +35,7 @@ from functions.engine.tick import tick
 from functions.errors import SchedulerError, StoreError
 from functions.http_client.lazy import guarded_client
 from functions.http_client.trusted import TrustedHttpClient
-from functions.interfaces import Store, TickDependencies
+from functions.interfaces import AttemptSlots, Store, TickDependencies
 from functions.observability.metrics import Metrics
 from functions.observability.tracing import build_tracing
 from functions.parsing.pool import ParserPool
@@ -136,7 +136,7 @@ class App:
             new_tick_id=new_id,
             random=random.random,
             is_shutting_down=self._shutdown.received.is_set,
-            max_concurrency=settings.max_concurrency,
+            slots=AttemptSlots(settings.max_concurrency),
             workers=self._workers,
             credits=build_credit_ledger(settings, lambda: self.accounts, clock=clock),
             publish=build_publisher(settings, self._post, clock=clock),

@@ -12,7 +12,7 @@ from functions.domain.storage import VersionedTask
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
 from functions.errors import StoreError
-from functions.interfaces import RunTask, TickStore
+from functions.interfaces import AttemptSlots, RunTask, TickStore
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class _Attempt:
 
 
 class Executor:
-    """The attempts of one tick, in a limited number of slots.
+    """The attempts of one tick, in the slots of its process.
 
     A few more tasks than there are slots may be claimed, and wait for a slot: otherwise slots would be empty
     while a batch is claimed, which costs a tick of a thousand short tasks a sixth of its time. How many more
@@ -60,7 +60,7 @@ class Executor:
     ended, at most half as many as there are slots, and none any more after one has waited in vain.
 
     Args:
-        limit: The slots: attempts that may run at once.
+        slots: Shared with other ticks of this process.
         finished: Receives each attempt that is over.
 
     Attributes:
@@ -72,14 +72,13 @@ class Executor:
         run_task: RunTask,
         *,
         clock: Callable[[], datetime],
-        limit: int,
+        slots: AttemptSlots,
         finished: asyncio.Queue[FinishedAttempt],
     ) -> None:
         self._run_task = run_task
         self._clock = clock
-        self._limit = limit
+        self._slots = slots
         self._finished = finished
-        self._slots = asyncio.Semaphore(limit)
         self._attempts: dict[str, _Attempt] = {}
         self._attempt_ended = asyncio.Event()
         self._ended = 0
@@ -99,8 +98,9 @@ class Executor:
     @property
     def capacity(self) -> int:
         """How many more tasks may be claimed and started now."""
-        ahead = 0 if self._waits_in_vain else min(self._limit // 2, self._ended)
-        return max(0, self._limit + ahead - len(self._attempts))
+        limit = self._slots.limit
+        ahead = 0 if self._waits_in_vain else min(limit // 2, self._ended)
+        return max(0, limit + ahead - self._slots.claimed)
 
     def start(self, stored: VersionedTask, *, max_tokens: int | None = None) -> None:
         """Start the attempt that *stored* was claimed for. The caller keeps to `capacity`.
@@ -110,11 +110,12 @@ class Executor:
         """
         attempt = _Attempt(stored, self._clock(), max_tokens)
         self._attempts[stored.task.id] = attempt
+        self._slots.claimed += 1
         attempt.asyncio_task = asyncio.create_task(self._run_attempt(attempt))
 
     async def wait_for_capacity(self, count: int, *, within_s: float) -> bool:
         """Wait for capacity for *count* tasks, at most the limit; return False when the time is up first."""
-        return await self._wait_until(lambda: self.capacity >= min(count, self._limit), within_s)
+        return await self._wait_until(lambda: self.capacity >= min(count, self._slots.limit), within_s)
 
     async def wait_until_idle(self, *, within_s: float) -> bool:
         """Wait until nothing runs; return False when the time is up first."""
@@ -157,13 +158,15 @@ class Executor:
             )
         finally:
             del self._attempts[attempt.stored.task.id]
+            self._slots.claimed -= 1
             self._attempt_ended.set()
 
     async def _run_in_slot(self, attempt: _Attempt) -> Outcome | None:
         """Return the outcome; None when there was no slot in time, or the claim expired during the wait."""
         try:
-            async with asyncio.timeout(MAX_SLOT_WAIT_S if self._slots.locked() else None):
-                await self._slots.acquire()
+            semaphore = self._slots.semaphore
+            async with asyncio.timeout(MAX_SLOT_WAIT_S if semaphore.locked() else None):
+                await semaphore.acquire()
         except TimeoutError:
             self._waits_in_vain = True
             return None
@@ -187,7 +190,7 @@ class Executor:
             return await self._run_with_timeout(attempt, job)
         finally:
             self._ended += 1
-            self._slots.release()
+            self._slots.semaphore.release()
 
     async def _run_with_timeout(self, attempt: _Attempt, job: Job) -> Outcome:
         try:

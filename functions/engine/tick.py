@@ -104,7 +104,7 @@ class _Tick:
         self._executor = Executor(
             dependencies.run_task,
             clock=dependencies.clock,
-            limit=dependencies.max_concurrency,
+            slots=dependencies.slots,
             finished=self._results.finished,
         )
         self._handoff = Handoff(dependencies.workers, clock=dependencies.clock)
@@ -180,7 +180,7 @@ class _Tick:
             for failure in await asyncio.gather(*processed, return_exceptions=True):
                 if failure is not None:
                     raise failure
-            wanted = min(len(queue), max(1, self._dependencies.max_concurrency // 4))
+            wanted = min(len(queue), max(1, self._dependencies.slots.limit // 4))
             await self._executor.wait_for_capacity(wanted, within_s=POLL_S)
 
     def _take(self, queue: deque[VersionedTask]) -> list[VersionedTask]:
@@ -192,7 +192,7 @@ class _Tick:
             queue,
             self._due.slow,
             capacity=capacity,
-            slots=self._dependencies.max_concurrency,
+            slots=self._dependencies.slots.limit,
             running=self._executor.running_ids,
             others_wait=self._due.may_have_more,
         )

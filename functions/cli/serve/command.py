@@ -14,7 +14,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from functions.cli.console import replace_unprintable
-from functions.cli.serve.workers import StatusLine, TriggerLoop, WatchedFiles
+from functions.cli.serve.workers import TICK_BUDGET_S, StatusLine, TriggerLoop, WatchedFiles
 from functions.cli.session import PROJECT_ROOT, STATE_FOLDER, CliContext, read_or_create_secret
 from functions.domain.types import timezone_or_utc, to_local
 from functions.errors import InputError, SchedulerError, StoreError
@@ -204,8 +204,7 @@ async def serve(context: CliContext, *, options: ServeOptions) -> int:
         write_line(await files.apply())
     signals = _Signals()
     trigger = TriggerLoop(HOST, port, secret=secret, clock=context.now)
-    # Each tick gets a line here; of the server's own log, warnings are enough.
-    environment = {"LOG_LEVEL": "WARNING", **_server_environment(context.environment), **extra}
+    environment = {**server_environment(context.environment), **extra}
     async with run_server(port, environment, write_line if log else None) as server:
         ended = asyncio.create_task(server.wait())
         stopping = asyncio.create_task(signals.stop.wait())
@@ -307,8 +306,14 @@ class _Signals:
         loop.add_signal_handler(signal.SIGHUP, self.reload.set)
 
 
-def _server_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
-    return {name: value for name, value in environment.items() if name != "LOG_LEVEL" or value}
+def server_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return *environment* with what is different for a server whose pinger waits for no answer.
+
+    Each tick gets a line here; of the server's own log, warnings are enough. How long a pinger waits
+    (TICK_BUDGET_SECONDS) is for others.
+    """
+    level = environment.get("LOG_LEVEL") or "WARNING"
+    return {**environment, "LOG_LEVEL": level, "TICK_BUDGET_SECONDS": str(TICK_BUDGET_S)}
 
 
 def _find_secret(context: CliContext) -> tuple[str, Mapping[str, str]]:

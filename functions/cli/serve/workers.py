@@ -160,7 +160,10 @@ def _format_duration(duration: timedelta) -> str:
 
 # The trigger: requests a tick of a server on this machine, at once and then at even intervals.
 
-RESPONSE_TIMEOUT_S = 90.0  # more than any tick takes
+TICK_BUDGET_S = 3300  # for a whole tick: nobody waits for its answer, and no attempt takes longer
+RESPONSE_TIMEOUT_S = TICK_BUDGET_S + 60.0
+READY_TIMEOUT_S = 10.0
+MAX_RUNNING_TICKS = 120  # at once; all but the newest wait for attempts that take long
 POLL_INTERVAL_S = 0.1
 
 
@@ -180,36 +183,49 @@ class TriggerLoop:
         """Poll the server until it responds."""
         while True:
             try:
-                status, _ = await self._request("GET", "/healthz")
+                status, _ = await self._request("GET", "/healthz", timeout_s=READY_TIMEOUT_S)
             except PostError:
                 status = 0
             if status == 200:
                 return
             await asyncio.sleep(POLL_INTERVAL_S)
 
-    async def run_forever(self, *, interval_s: int, write_line: Callable[[str], None]) -> None:
-        """Trigger a tick now and then every *interval_s* seconds by the clock; write a line for each."""
-        while True:
-            write_line(await self.trigger_tick())
-            await asyncio.sleep(interval_s - self._clock().timestamp() % interval_s)
+    async def run_forever(self, *, interval_s: float, write_line: Callable[[str], None]) -> None:
+        """Trigger a tick now and then every *interval_s* seconds by the clock; write a line as each ends.
+
+        A tick lasts as long as its longest attempt. The next ones do not wait for it.
+        """
+        running: set[asyncio.Task[None]] = set()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                if len(running) < MAX_RUNNING_TICKS:
+                    tick = group.create_task(self._trigger_and_report(write_line))
+                    running.add(tick)
+                    tick.add_done_callback(running.discard)
+                else:
+                    write_line(f"{len(running)} ticks have not ended; no further one is started")
+                await asyncio.sleep(interval_s - self._clock().timestamp() % interval_s)
+
+    async def _trigger_and_report(self, write_line: Callable[[str], None]) -> None:
+        write_line(await self.trigger_tick())
 
     async def trigger_tick(self) -> str:
         """Request one tick; return its result in one line."""
         try:
-            status, report = await self._request("POST", "/tick")
+            status, report = await self._request("POST", "/tick", timeout_s=RESPONSE_TIMEOUT_S)
         except PostError as exc:
             return f"no response ({exc})"
         if report.get("status") == "ok":
             return format_report(report)
         return f"HTTP {status}: {json.dumps(report, ensure_ascii=False)}"
 
-    async def _request(self, method: str, path: str) -> tuple[int, Mapping[str, Any]]:
+    async def _request(self, method: str, path: str, *, timeout_s: float) -> tuple[int, Mapping[str, Any]]:
         async with TrustedHttpClient() as client:
             response = await client.request(
                 method,
                 f"{self.address}{path}",
                 headers={"Authorization": f"Bearer {self._secret}"},
-                timeout_s=RESPONSE_TIMEOUT_S,
+                timeout_s=timeout_s,
             )
         return response.status, _parse_object(response.body)
 

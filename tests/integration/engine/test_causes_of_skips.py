@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from functions.domain.alerts.model import Notification
 from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.interfaces import AttemptSlots
 from tests.integration.engine.conftest import MINUTE, Installation
 
 BUDGET = TimeBudget(timedelta(seconds=0.8), timedelta(seconds=4))
@@ -20,7 +21,7 @@ async def test_what_a_tick_has_no_room_for_is_not_blamed_on_the_pinger(installat
         return [()] * len(notifications)
 
     app = installation.app
-    app.tick_dependencies = replace(app.tick_dependencies, max_concurrency=5, notify=notify)
+    app.tick_dependencies = replace(app.tick_dependencies, slots=AttemptSlots(5), notify=notify)
     await installation.put_all([f"t{n:02}" for n in range(20)], path="1")
 
     reports = []

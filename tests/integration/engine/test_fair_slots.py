@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.interfaces import AttemptSlots
 from tests.integration.engine.conftest import MINUTE, Installation
 
 BUDGET = TimeBudget(timedelta(seconds=2.5), timedelta(seconds=5))
@@ -14,7 +15,7 @@ BUDGET = TimeBudget(timedelta(seconds=2.5), timedelta(seconds=5))
 async def test_hanging_targets_do_not_stop_the_others(installation: Installation) -> None:
     """They used to take all slots, tick after tick: the good ones ran in every third minute."""
     app = installation.app
-    app.tick_dependencies = replace(app.tick_dependencies, max_concurrency=20)
+    app.tick_dependencies = replace(app.tick_dependencies, slots=AttemptSlots(20))
     hangs: dict[str, Any] = {"timeoutSeconds": 3, "retry": {"maxAttempts": 1}}
     await installation.put_all([f"a-hangs{n:02}" for n in range(25)], path="hang/30", **hangs)
     installation.address = installation.address.replace("127.0.0.1", "localhost")

@@ -11,6 +11,7 @@ from functions.domain.storage import VersionedTask
 from functions.domain.task import Claim, Job, Task
 from functions.engine import executor
 from functions.engine.executor import SHUT_DOWN, Executor, FinishedAttempt
+from functions.interfaces import AttemptSlots
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]
@@ -25,7 +26,12 @@ class World:
         self.finished: asyncio.Queue[FinishedAttempt] = asyncio.Queue()
         self._done: list[FinishedAttempt] = []
         self.ends: dict[str, asyncio.Event] = {}
-        self.attempts = Executor(self.perform, clock=self.clock, limit=limit, finished=self.finished)
+        self.slots = AttemptSlots(limit)
+        self.attempts = self.executor()
+
+    def executor(self) -> Executor:
+        """That of a tick; all have the same slots."""
+        return Executor(self.perform, clock=self.clock, slots=self.slots, finished=self.finished)
 
     @property
     def done(self) -> list[FinishedAttempt]:
@@ -84,6 +90,20 @@ async def test_the_capacity_is_what_the_limit_leaves_until_an_attempt_has_ended(
 
     assert ([4, 1], 3) == (capacity, world.attempts.started)
     await world.attempts.cancel_all(SHUT_DOWN)
+
+
+async def test_ticks_at_the_same_time_share_the_slots(make_task: MakeTask) -> None:
+    world = World(make_task, limit=4)
+    other = world.executor()
+
+    world.start("a", "b", "c")
+    await turn()
+    beside = other.capacity
+    await world.end("a")
+
+    assert (1, 2, 0) == (beside, other.capacity, other.running)
+    await world.attempts.cancel_all(SHUT_DOWN)
+    assert 4 == other.capacity
 
 
 async def test_some_may_wait_for_a_slot_once_attempts_have_ended(make_task: MakeTask) -> None:

@@ -21,7 +21,7 @@ from functions.engine import executor, results, writer
 from functions.engine.tick import tick
 from functions.engine.writer import TickWriter
 from functions.errors import StoreUnavailableError
-from functions.interfaces import PublishEvents, TickDependencies, WorkerPool
+from functions.interfaces import AttemptSlots, PublishEvents, TickDependencies, WorkerPool
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
@@ -75,7 +75,7 @@ class World:
             new_tick_id=lambda: f"tick{next(self.names)}",
             random=random.Random(1).random,
             is_shutting_down=lambda: self.stopping,
-            max_concurrency=self.max_concurrency,
+            slots=AttemptSlots(self.max_concurrency),
             workers=self.workers,
             publish=self.publish,
         )

@@ -13,7 +13,7 @@ from functions.domain.storage import ConditionalWrite
 from functions.domain.task import Job, Task
 from functions.engine.results import FLUSH_AT
 from functions.engine.tick import tick
-from functions.interfaces import TickDependencies
+from functions.interfaces import AttemptSlots, TickDependencies
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
@@ -57,7 +57,7 @@ async def test_outcomes_are_let_go_as_they_are_written(
         clock=lambda: NOON,
         new_tick_id=lambda: "tick",
         random=random.Random(1).random,
-        max_concurrency=AT_ONCE,
+        slots=AttemptSlots(AT_ONCE),
     )
     report = (await tick(parts, TimeBudget(None, None))).as_json()
     await store.close()

@@ -1,5 +1,6 @@
 """The loops of `serve`: watched files are seen to change, and each ping gets one line."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -8,12 +9,13 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 
 from functions.cli.console import Screen
+from functions.cli.serve.command import server_environment
 from functions.cli.serve.workers import TriggerLoop, WatchedFiles
 from functions.cli.session import CliContext
 
@@ -26,11 +28,14 @@ class Answers:
     def __init__(self) -> None:
         self.status, self.body = 200, b"{}"
         self.asked: list[tuple[str, str, str]] = []
+        self.holds: list[Event] = []  # what the first requests wait for
         answers = self
 
         class Handler(BaseHTTPRequestHandler):
             def answer(self) -> None:
                 answers.asked.append((self.command, self.path, self.headers["Authorization"]))
+                if answers.holds:
+                    answers.holds.pop().wait(30)
                 self.send_response(answers.status)
                 self.send_header("Content-Length", str(len(answers.body)))
                 self.end_headers()
@@ -112,6 +117,30 @@ async def test_a_proxy_of_the_environment_is_not_used(
     answers.body = b'{"status": "ok", "due": 0}'
 
     assert "0 due; 0.00 s" == await answers.pinger().trigger_tick()
+
+
+async def test_a_tick_that_lasts_holds_up_no_other(answers: Answers) -> None:
+    """A job of a quarter of an hour runs in one tick, and those of each minute in the others."""
+    answers.body = b'{"status": "ok", "due": 0}'
+    answers.holds.append(Event())
+    first = answers.holds[0]
+    lines: asyncio.Queue[str] = asyncio.Queue()
+    loop = answers.pinger().run_forever(interval_s=0.01, write_line=lines.put_nowait)
+    running = asyncio.create_task(loop)
+
+    async with asyncio.timeout(20):
+        said = [await lines.get() for _ in range(2)]
+    begun = len(answers.asked)
+    first.set()
+    running.cancel()
+
+    assert ["0 due; 0.00 s"] * 2 == said
+    assert 3 <= begun
+
+
+def test_a_server_that_nobody_waits_for_has_no_end_of_a_tick() -> None:
+    assert "3300" == server_environment({})["TICK_BUDGET_SECONDS"]
+    assert "3300" == server_environment({"TICK_BUDGET_SECONDS": "24"})["TICK_BUDGET_SECONDS"]
 
 
 async def test_waiting_ends_when_the_server_answers(answers: Answers) -> None:

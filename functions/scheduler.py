@@ -93,6 +93,7 @@ class Scheduler:
             now=self._app.now(),
             new_id=self._app.new_id,
             prune=prune,
+            limits=self._app.owner_limits,
         )
 
     async def tasks(self, *, tag: str = "") -> list[Task]:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from functions.services.channels import ChannelService
     from functions.services.events import PublishResult
     from functions.services.keys import KeyStore
+    from functions.services.owner_limits import OwnerLimits
     from functions.services.signing import Signer
 
 STATS_CACHE_TTL = timedelta(seconds=30)
@@ -89,6 +90,7 @@ class App:
         self.new_id, self.new_secret = new_id, new_secret
         self.default_timezone = settings.default_timezone
         self.language = settings.notice_language
+        self._max_tasks_per_owner = settings.max_tasks_per_owner
         self._signing_secrets = settings.signing_secrets()
         self._keys_refusal = settings.keys_refusal()
         self._redact = Redactor(settings.secrets())
@@ -108,6 +110,7 @@ class App:
             github_token=settings.github_token.get_secret_value() if settings.github_token else "",
             github_api=settings.github_api_url,
             model=self._model_client.model,
+            capabilities=lambda owner: self.owner_limits.capabilities(owner),
         )
         self._post = TrustedHttpClient()
         self._notifications = Notifications(
@@ -246,6 +249,13 @@ class App:
         from functions.services.accounts import AccountStore  # 0.5 ms, and most ticks need no accounts
 
         return AccountStore(self.store, clock=self.now)
+
+    @cached_property
+    def owner_limits(self) -> "OwnerLimits":
+        """What owners may use; read when the first task of one runs."""
+        from functions.services.owner_limits import OwnerLimits
+
+        return OwnerLimits(self.store, clock=self.now, default_max_tasks=self._max_tasks_per_owner)
 
     @cached_property
     def signer(self) -> "Signer":

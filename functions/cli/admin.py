@@ -24,8 +24,9 @@ from functions.domain.access import (
 from functions.domain.alerts.routing import ChannelPreferences
 from functions.domain.credits import Account
 from functions.domain.events import Event
+from functions.domain.lifecycle.permissions import ANY, Capabilities
 from functions.domain.validation import validation_sentence
-from functions.errors import InputError
+from functions.errors import InputError, NotFoundError
 from functions.services import access
 from functions.services.accounts import set_owner_plan
 from functions.services.apply import sync_digest_task
@@ -228,12 +229,23 @@ PRINCIPAL = ADMINISTRATOR  # access to the store is access to everything in it
 
 
 async def create_key(
-    context: CliContext, *, name: str, scopes: Sequence[Scope], owner: str, expires: datetime | None
+    context: CliContext,
+    *,
+    name: str,
+    scopes: Sequence[Scope],
+    owner: str,
+    expires: datetime | None,
+    allowed: Mapping[str, Any],
 ) -> int:
     """Create a key and show its token once."""
     context.make_signing_secret()
     key, token = await context.app.keys.create(
-        name=name, scopes=tuple(scopes), owner=owner, expires_at=expires, by=PRINCIPAL
+        name=name,
+        scopes=tuple(scopes),
+        owner=owner,
+        expires_at=expires,
+        capabilities=_allow(Capabilities(), allowed) if allowed else None,
+        by=PRINCIPAL,
     )
     await _audit_key(context, "key issued", key)
     data = {"key": key.model_dump(mode="json", by_alias=True), "token": token}
@@ -250,16 +262,40 @@ async def list_keys(context: CliContext) -> int:
             key.name,
             ", ".join(key.scopes),
             key.owner or "all",
+            _describe_capabilities(key),
             format_local(key.created_at.replace(microsecond=0), "UTC"),
             _key_state(key, context.now()),
         )
-        for key in found
+        for key in found.keys
     ]
-    table = context.screen.format_table(("KEY", "NAME", "SCOPES", "OWNER", "CREATED", "STATE"), rows)
+    for key_id in found.unreadable:
+        context.screen.warn(
+            f"The key {key_id} cannot be read and is refused: scheduler keys revoke {key_id} removes it"
+        )
+    head = ("KEY", "NAME", "SCOPES", "OWNER", "ITS TASKS MAY USE", "CREATED", "STATE")
+    table = context.screen.format_table(head, rows)
     none = ["There are no keys yet: scheduler keys create NAME creates one"]
-    data = [key.model_dump(mode="json", by_alias=True) for key in found]
+    data = [key.model_dump(mode="json", by_alias=True) for key in found.keys]
     context.screen.show(data, table if rows else none)
     return 0
+
+
+def _describe_capabilities(key: ApiKey) -> str:
+    if key.capabilities is not None:
+        return key.capabilities.describe()
+    return f"what {key.owner} may" if key.owner else "all"
+
+
+def _allow(before: Capabilities, allowed: Mapping[str, Any]) -> Capabilities:
+    """Return *before* with what is *allowed* in place of its fields."""
+    known = (*type_names(), ANY)
+    for name in allowed.get("types") or ():
+        if name not in known:
+            raise InputError(f"--allow-type: there is no task type {name!r}; known are {', '.join(known)}")
+    try:
+        return Capabilities.model_validate(before.model_dump() | dict(allowed))
+    except ValidationError as exc:
+        raise InputError(validation_sentence(exc, allowed, model=Capabilities)) from None
 
 
 async def revoke_key(context: CliContext, *, key_id: str) -> int:
@@ -315,16 +351,42 @@ async def show_owner(context: CliContext, *, owner: str) -> int:
 
 
 async def set_owner(
-    context: CliContext, *, owner: str, plan: str | None, monthly_credits: float | None, unlimited: bool
+    context: CliContext,
+    *,
+    owner: str,
+    plan: str | None,
+    monthly_credits: float | None,
+    unlimited: bool,
+    max_tasks: int | None,
+    allowed: Mapping[str, Any],
+    close: bool,
 ) -> int:
-    """Set an owner's plan or monthly credits; an option that is not given changes nothing."""
-    if plan is None and monthly_credits is None and not unlimited:
-        raise InputError("owners set: nothing to change; give --plan, --monthly-credits or --unlimited")
+    """Set what an owner has and may use; an option that is not given changes nothing.
+
+    Args:
+        allowed: Fields of `Capabilities` to replace.
+        close: Whether all that was allowed before is taken back first.
+    """
+    if not (allowed or close or unlimited) and (plan, monthly_credits, max_tasks) == (None, None, None):
+        raise InputError(
+            "owners set: nothing to change; give --plan, --monthly-credits, --unlimited, --max-tasks, "
+            "--allow-... or --close"
+        )
+    capabilities = None
+    if allowed or close:
+        before = Capabilities() if close else await _capabilities_of(context, owner)
+        capabilities = _allow(before, allowed)
     account = await set_owner_plan(
         context.app.accounts,
         context.store,
         owner,
-        {"plan": plan, "monthly_credits": monthly_credits, "unlimited": unlimited},
+        {
+            "plan": plan,
+            "monthly_credits": monthly_credits,
+            "unlimited": unlimited,
+            "max_tasks": max_tasks,
+            "capabilities": capabilities,
+        },
         by=PRINCIPAL_NAME,
         now=context.now(),
         new_id=context.new_id,
@@ -333,8 +395,20 @@ async def set_owner(
         "no limit" if account.monthly_credits is None else f"{account.monthly_credits:g} credits a month"
     )
     of_plan = f" (plan {account.plan})" if account.plan else ""
-    context.screen.show(account_to_json(account), [f"{owner} has {credits}{of_plan}"])
+    lines = [f"{owner} has {credits}{of_plan}"]
+    if capabilities is not None:
+        lines.append(f"Its tasks may use: {account.capabilities.describe()}")
+    if max_tasks is not None:
+        lines.append(f"It may have {max_tasks} tasks")
+    context.screen.show(account_to_json(account), lines)
     return 0
+
+
+async def _capabilities_of(context: CliContext, owner: str) -> Capabilities:
+    try:
+        return (await context.app.accounts.get(owner)).capabilities
+    except NotFoundError:
+        return Capabilities()
 
 
 def account_to_json(account: Account) -> dict[str, Any]:
@@ -353,10 +427,13 @@ def _format_accounts(screen: Screen, accounts: Iterable[Account]) -> list[str]:
             Cell(f"{one.used_credits:g}", {0: "", 80: "yellow", 100: "red"}[one.level]),
             f"{one.reserved_credits:g}",
             "no limit" if one.monthly_credits is None else f"{one.monthly_credits:g}",
+            "usual" if one.max_tasks is None else str(one.max_tasks),
+            one.capabilities.describe(),
         )
         for one in accounts
     ]
-    return screen.format_table(("OWNER", "PLAN", "MONTH", "USED", "RESERVED", "CREDITS"), rows)
+    head = ("OWNER", "PLAN", "MONTH", "USED", "RESERVED", "CREDITS", "MAX TASKS", "ITS TASKS MAY USE")
+    return screen.format_table(head, rows)
 
 
 # The command `bitable setup`: creates the columns and tables that the store needs in a Feishu base.

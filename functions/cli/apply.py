@@ -205,6 +205,7 @@ async def apply_files(
             new_id=context.new_id,
             prune=prune,
             dry_run=dry_run,
+            limits=context.app.owner_limits,
         )
     data: dict[str, Any] = {
         "applied": not dry_run,

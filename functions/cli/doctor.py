@@ -135,9 +135,15 @@ def _check_file_modes(context: CliContext) -> Iterator[Finding]:
 
 async def _check_keys(context: CliContext) -> AsyncIterator[Finding]:
     """Check that every key that could be used is signed."""
-    found = [
-        key for key in await context.app.keys.list_keys(by=ADMINISTRATOR) if key.is_active(context.now())
-    ]
+    stored = await context.app.keys.list_keys(by=ADMINISTRATOR)
+    if stored.unreadable:
+        text = f"cannot be read, so refused: {_first_names(list(stored.unreadable))}"
+        yield Finding("keys", "warn", text, "remove these rows with keys revoke, and make new keys")
+    accounts = await context.app.accounts.list_accounts()
+    if accounts.unreadable:
+        text = f"accounts cannot be read: {_first_names(list(accounts.unreadable))}; their tasks use nothing"
+        yield Finding("owners", "warn", text, "repair them: owners set ID --monthly-credits N")
+    found = [key for key in stored.keys if key.is_active(context.now())]
     if refused := [f"{key.id} ({key.name})" for key in found if key.signature == "invalid"]:
         text = f"without a valid signature, so refused: {_first_names(refused)}"
         remedy = (

@@ -1,7 +1,7 @@
 """The groups of commands for administration: `channels`, `events`, `keys`, `owners` and `bitable`."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +28,31 @@ GROUPS = {"channels": CHANNELS, "events": EVENTS, "keys": KEYS, "owners": OWNERS
 def _default_command(context: typer.Context, handler: Handler, *, as_json: bool) -> CommandContext | None:
     """Return the command of a group that is typed without a verb."""
     return invoke_refusable(handler, as_json) if context.invoked_subcommand is None else None
+
+
+AllowType = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TYPE", help="A task type that may be used, or *; may be repeated."),
+]
+AllowSecret = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="A {{secret:NAME}} that may be used, or *; may be repeated."),
+]
+AllowChannel = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="A channel that notify may name, or *; may be repeated."),
+]
+AllowOperatorToken = Annotated[
+    bool, typer.Option("--allow-operator-token", help="Tasks without a token may use GITHUB_TOKEN.")
+]
+
+
+def _given(
+    types: list[str] | None, secrets: list[str] | None, channels: list[str] | None, *, operator_token: bool
+) -> dict[str, Any]:
+    """Return the options that were given, as fields of `Capabilities`."""
+    named = {"types": types, "secrets": secrets, "channels": channels, "operator_token": operator_token}
+    return {name: value for name, value in named.items() if value}
 
 
 class ScopeName(StrEnum):
@@ -135,11 +160,26 @@ def keys_create(
     scope: Annotated[list[ScopeName], typer.Option(help="What the key may do; may be repeated.")],
     owner: Annotated[str, typer.Option(metavar="ID", help="Restrict it to this owner's tasks.")] = "",
     expires: InstantOption = None,
+    allow_type: AllowType = None,
+    allow_secret: AllowSecret = None,
+    allow_channel: AllowChannel = None,
+    allow_operator_token: AllowOperatorToken = False,
     as_json: JsonOption = False,
 ) -> CommandContext:
-    """Create a key and show it once."""
-    scopes = [str(one) for one in scope]
-    return invoke_refusable(admin.create_key, as_json, name=name, scopes=scopes, owner=owner, expires=expires)
+    """Create a key and show it once.
+
+    Without --allow-... its tasks may use all that their owner may. With one, nothing that is not named;
+    command and python must always be named.
+    """
+    return invoke_refusable(
+        admin.create_key,
+        as_json,
+        name=name,
+        scopes=[str(one) for one in scope],
+        owner=owner,
+        expires=expires,
+        allowed=_given(allow_type, allow_secret, allow_channel, operator_token=allow_operator_token),
+    )
 
 
 @KEYS.command(name="revoke")
@@ -180,9 +220,20 @@ def owners_set(
         float | None, typer.Option(metavar="N", help="Credits for a calendar month, in UTC.")
     ] = None,
     unlimited: Annotated[bool, typer.Option("--unlimited", help="No credit limit.")] = False,
+    max_tasks: Annotated[
+        int | None, typer.Option(metavar="N", help="How many tasks it may have; else MAX_TASKS_PER_OWNER.")
+    ] = None,
+    allow_type: AllowType = None,
+    allow_secret: AllowSecret = None,
+    allow_channel: AllowChannel = None,
+    allow_operator_token: AllowOperatorToken = False,
+    close: Annotated[bool, typer.Option("--close", help="Take back all that was allowed before.")] = False,
     as_json: JsonOption = False,
 ) -> CommandContext:
-    """Set an owner's plan or monthly credits."""
+    """Set an owner's plan, monthly credits, and what its tasks may use.
+
+    Each --allow-... replaces what was named before; other settings stay.
+    """
     return invoke_refusable(
         admin.set_owner,
         as_json,
@@ -190,6 +241,9 @@ def owners_set(
         plan=plan,
         monthly_credits=monthly_credits,
         unlimited=unlimited,
+        max_tasks=max_tasks,
+        allowed=_given(allow_type, allow_secret, allow_channel, operator_token=allow_operator_token),
+        close=close,
     )
 
 

@@ -149,7 +149,12 @@ async def _import_foreign(
     else:
         specs = [one.spec for one in foreign.tasks]
         changes = await save_tasks(
-            context.store, foreign.tasks, now=context.now(), new_id=context.new_id, dry_run=dry_run
+            context.store,
+            foreign.tasks,
+            now=context.now(),
+            new_id=context.new_id,
+            dry_run=dry_run,
+            limits=context.app.owner_limits,
         )
         if screen.as_json:
             moved = [{"id": one.id, "action": one.action, "nextRunAt": one.after} for one in changes]

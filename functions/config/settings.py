@@ -28,6 +28,7 @@ from functions.config.types import (
     read_text,
     split_list,
 )
+from functions.domain.lifecycle.permissions import DEFAULT_MAX_TASKS
 from functions.domain.schedule.timezones import PlaceName
 from functions.domain.task_budget import Credits
 from functions.errors import SettingsError
@@ -245,7 +246,7 @@ def _parse_prices(value: object) -> object:
 
 
 class AgentSettings(BaseModel):
-    """The variables of agents and of credits.
+    """The variables of agents, of credits and of what owners may have.
 
     Attributes:
         llm_base_url: The server of the model, its version included; None means there are no agents.
@@ -254,6 +255,7 @@ class AgentSettings(BaseModel):
         llm_provider: Whose protocol the server speaks: `openai` for any with chat completions.
         credits_per_run: What an attempt costs, by task type; a type that is not named costs nothing.
         credits_per_1k_tokens: What a thousand tokens of a model cost, prompts and answers alike.
+        max_tasks_per_owner: How many tasks an owner may have whose account says nothing else.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
@@ -268,6 +270,9 @@ class AgentSettings(BaseModel):
         {}, description=_PRICES
     )
     credits_per_1k_tokens: float = Field(0.0, ge=0, le=1e6, description="a number of credits, 0 or more")
+    max_tasks_per_owner: int = Field(
+        DEFAULT_MAX_TASKS, ge=0, le=100_000, description="a whole number from 0 to 100000"
+    )
 
 
 # The Feishu app that opens a table of tasks.

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from functions.domain.types import Instant, Model
+from functions.domain.lifecycle.permissions import UNRESTRICTED, Capabilities
+from functions.domain.types import Instant, Model, format_instant
 
 Scope = Literal["read", "run", "write", "admin"]
 
@@ -35,6 +36,7 @@ class ApiKey(Model):
         name: The user's name for it: its holder or its purpose.
         scopes: What it may do. run and write include read; admin includes all.
         owner: It sees only the tasks of this owner; empty means all tasks.
+        capabilities: What tasks saved with it may use, within what their owner may; None means all of that.
         created_by: The name of the key that made it.
     """
 
@@ -42,6 +44,7 @@ class ApiKey(Model):
     name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
     owner: Annotated[str, StringConstraints(max_length=100)] = ""
+    capabilities: Capabilities | None = None
     created_at: Instant
     created_by: str = ""
     expires_at: Instant | None = None
@@ -81,12 +84,16 @@ class Principal:
         id: The key's public name, by which its rate is limited.
         name: For the audit trail.
         owner: It sees only the tasks of this owner; empty means all tasks.
+        capabilities: What tasks saved by it may use, within what their owner may; None means all of that.
+        expires_at: When its key ends; None for never.
     """
 
     id: str
     name: str
     scopes: frozenset[Scope]
     owner: str = ""
+    capabilities: Capabilities | None = None
+    expires_at: datetime | None = None
 
     def has_scope(self, scope: Scope) -> bool:
         """Whether *scope* is among its permissions."""
@@ -103,7 +110,26 @@ ADMINISTRATOR = Principal("administrator", "administrator", _IMPLIED_SCOPES["adm
 def principal_of(key: ApiKey) -> Principal:
     """The principal that holds *key*."""
     scopes = frozenset(implied for scope in key.scopes for implied in _IMPLIED_SCOPES[scope])
-    return Principal(key.id, key.name, scopes, key.owner)
+    return Principal(key.id, key.name, scopes, key.owner, key.capabilities, key.expires_at)
+
+
+def excess_of(key: ApiKey, maker: Principal) -> str:
+    """Return what *key* would have beyond the key of its *maker*, as field and reason; empty for nothing.
+
+    A key that the maker revoked later is not the maker's any more: it stays, so that keys can be replaced.
+    """
+    if not all(_IMPLIED_SCOPES[scope] <= maker.scopes for scope in key.scopes):
+        return "scopes: a key makes none with more scopes than its own"
+    if maker.owner and key.owner != maker.owner:
+        return f"owner: a key of {maker.owner} makes keys for {maker.owner} alone"
+    if maker.expires_at is not None and (key.expires_at is None or key.expires_at > maker.expires_at):
+        end = format_instant(maker.expires_at)
+        return f"expiresAt: a key makes none that outlives it; its own end is {end}"
+    if maker.capabilities is not None and (
+        field := (key.capabilities or UNRESTRICTED).excess_over(maker.capabilities)
+    ):
+        return f"capabilities.{field}: a key makes none that may use more than it does"
+    return ""
 
 
 def format_token(key_id: str, secret: str) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError, computed_field
 
 from functions.domain.alerts.model import Notification
+from functions.domain.lifecycle.permissions import Capabilities
 from functions.domain.run import Outcome
 from functions.domain.task import Task
 from functions.domain.task_budget import (
@@ -39,15 +40,21 @@ class Reservation(Model):
     credits: dict[str, Credits] = Field(default_factory=dict)
 
 
+MaxTasks = Annotated[int, Field(ge=0, le=100_000)]
 PlanName = Annotated[str, StringConstraints(max_length=100)]
 
 
 class PlanChange(Model):
-    """What an administrator changes of an account; None stays as it is. *unlimited* removes the limit."""
+    """What an administrator changes of an account; None stays as it is. *unlimited* removes the limit.
+
+    *capabilities* replaces them all.
+    """
 
     plan: PlanName | None = None
     monthly_credits: Credits | None = None
     unlimited: bool = False
+    capabilities: Capabilities | None = None
+    max_tasks: MaxTasks | None = None
 
     @property
     def sets_credits(self) -> bool:
@@ -68,6 +75,8 @@ class Account(Model):
         monthly_credits: None means no limit.
         reservations: By tick id.
         notified_level: The highest of USAGE_LEVELS notified of in this month; 0 for none.
+        capabilities: What the owner's tasks may use.
+        max_tasks: How many tasks the owner may have; None means the default.
     """
 
     model_config = ConfigDict(extra="ignore")  # a newer version's field, and sums stored for readers
@@ -79,6 +88,8 @@ class Account(Model):
     month: Month = ""
     reservations: dict[str, Reservation] = Field(default_factory=dict)
     notified_level: int = 0
+    capabilities: Capabilities = Capabilities()
+    max_tasks: MaxTasks | None = None
 
     @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated property; pydantic does
     @property
@@ -146,6 +157,10 @@ class Account(Model):
         changes: dict[str, Any] = {} if change.plan is None else {"plan": change.plan}
         if change.sets_credits:
             changes["monthly_credits"] = None if change.unlimited else change.monthly_credits
+        if change.capabilities is not None:
+            changes["capabilities"] = change.capabilities
+        if change.max_tasks is not None:
+            changes["max_tasks"] = change.max_tasks
         after = self.model_copy(update=changes)
         return after.model_copy(update={"notified_level": min(after.notified_level, after.level)})
 

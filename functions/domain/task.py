@@ -358,6 +358,7 @@ class Job:
         timeout_s: Seconds this attempt may take; the tick ends it then, whatever it is doing.
         max_tokens: Tokens of a model that credits allow it; None means no limit.
         owner: The task's owner; empty for one of the operator's.
+        channels: The channels that its rules name, where it has an owner.
     """
 
     task_id: str
@@ -376,3 +377,4 @@ class Job:
     max_tokens: int | None = None
     event: Event | None = None
     owner: str = ""
+    channels: tuple[str, ...] = ()

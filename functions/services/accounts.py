@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from functions.domain.access import AuditEntry, audit_subject
 from functions.domain.credits import Account, PlanChange
+from functions.domain.lifecycle.permissions import Capabilities
 from functions.domain.storage import Document, WriteStatus
 from functions.domain.validation import problems_of, validation_sentence
 from functions.errors import InputError, NotFoundError, StoreError, StoreUnavailableError
@@ -80,8 +81,10 @@ class AccountStore:
         plan: str | None = None,
         monthly_credits: float | None = None,
         unlimited: bool = False,
+        capabilities: Capabilities | None = None,
+        max_tasks: int | None = None,
     ) -> Account:
-        """Set the plan or the monthly credits; what is not named stays. Creates the account if there is none.
+        """Set what is named of the account; the rest stays. Creates the account if there is none.
 
         An account that cannot be read is repaired by a change that sets its credits: what is wrong in it is
         left out, the rest stays.
@@ -95,7 +98,13 @@ class AccountStore:
             raise InputError("owner: must not be empty")
         try:
             change = PlanChange.model_validate(
-                {"plan": plan, "monthlyCredits": monthly_credits, "unlimited": unlimited}
+                {
+                    "plan": plan,
+                    "monthlyCredits": monthly_credits,
+                    "unlimited": unlimited,
+                    "capabilities": capabilities,
+                    "maxTasks": max_tasks,
+                }
             )
         except ValidationError as exc:
             raise InputError(validation_sentence(exc)) from None

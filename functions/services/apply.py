@@ -22,6 +22,7 @@ from functions.domain.task import NotifyRule, TaskFields, TaskSpec
 from functions.errors import InputError
 from functions.interfaces import Store, TaskStore
 from functions.services.dependencies import link_problems, update_links, with_dependents
+from functions.services.owner_limits import OwnerLimits
 from functions.services.paging import all_tasks
 
 SPEC_FIELDS = set(TaskSpec.model_fields)
@@ -97,6 +98,7 @@ async def apply_plan(
     new_id: Callable[[], str],
     prune: bool = True,
     dry_run: bool = False,
+    limits: OwnerLimits | None = None,
 ) -> list[PlannedChange]:
     """Make the store match *specs*; return what changed, by id.
 
@@ -105,10 +107,11 @@ async def apply_plan(
     Args:
         origin: Where all specs come from that *sources* does not name.
         sources: Where specs come from, by id; names that are no ids are for sources without tasks.
+        limits: What owners may use; None where the tasks have no owners, or an API checks each of them.
 
     Raises:
-        InputError: A spec's schedule has no occurrence left, or a task that it runs after does not exist; the
-            text names every problem, and nothing was written.
+        InputError: A spec's schedule has no occurrence left, a task that it runs after does not exist, or its
+            owner may not have it; the text names every problem, and nothing was written.
     """
     existing = {stored.task.id: stored for stored in await all_tasks(store, TaskFilter())}
     kept = {spec.id: spec for spec in specs}
@@ -121,6 +124,11 @@ async def apply_plan(
     }
     plan, problems = _plan_specs(specs, existing, source_of, now=now)
     problems += await link_problems(store, kept, existing, removed)
+    if limits is not None:
+        before = {task_id: stored.task.owner for task_id, stored in existing.items()}
+        after = {task_id: owner for task_id, owner in before.items() if task_id not in removed}
+        after |= {spec.id: spec.owner for spec in specs}
+        problems += await limits.plan_problems(specs, before=before, after=after)
     if problems:
         raise InputError("\n".join(problems))
     plan += [_plan_removal(existing[task_id], now=now) for task_id in sorted(removed)]

@@ -5,8 +5,8 @@ A row carries a MAC made with a secret that is not in the store. A row without a
 
 import hmac
 import logging
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -18,12 +18,14 @@ from functions.domain.access import (
     ListedKey,
     Principal,
     Scope,
+    excess_of,
     format_token,
     hash_token,
     key_id_of,
     principal_of,
     row_mac,
 )
+from functions.domain.lifecycle.permissions import Capabilities
 from functions.domain.storage import Document, WriteStatus
 from functions.errors import InputError, NotAllowedError, NotFoundError, StoreError, StoreUnavailableError
 from functions.interfaces import DocumentStore
@@ -32,9 +34,18 @@ from functions.services.paging import iter_documents
 from functions.services.signing import NOTHING_TO_SIGN_WITH, Signer
 
 KIND: Final = "keys"
+UNREADABLE_NAME = "a key that could not be read"
 DIGEST, MAC = "tokenHash", "mac"  # fields of a row that are not the key's own
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKeys:
+    """All keys: those that can be read, and the ids of the other rows."""
+
+    keys: Sequence[ListedKey]
+    unreadable: Sequence[str]
 
 
 class KeyStore:
@@ -66,21 +77,31 @@ class KeyStore:
         self.problem = refusal or ("" if signer.is_ready else NOTHING_TO_SIGN_WITH)
 
     async def create(
-        self, *, name: str, scopes: tuple[Scope, ...], owner: str, expires_at: datetime | None, by: Principal
+        self,
+        *,
+        name: str,
+        scopes: tuple[Scope, ...],
+        owner: str,
+        expires_at: datetime | None,
+        by: Principal,
+        capabilities: Capabilities | None = None,
     ) -> tuple[ApiKey, str]:
         """Create a key; return it with its token, of which only the digest is stored.
 
+        Args:
+            expires_at: None for when *by* ends, if it does.
+            capabilities: What tasks saved with it may use; None for what *by* may.
+
         Raises:
-            NotAllowedError: *by* lacks the scope admin, or the key would be for another owner.
+            NotAllowedError: *by* lacks the scope admin, or the key would exceed or outlive it.
             InputError: *expires_at* is not in the future, or no key can be made here.
         """
         if not by.has_scope("admin"):
             raise NotAllowedError("Making keys takes the scope admin")
-        if by.owner and owner != by.owner:
-            raise NotAllowedError(f"owner: a key of {by.owner} makes keys for {by.owner} alone")
         now = self._clock()
         if expires_at is not None and expires_at <= now:
             raise InputError("expiresAt: must be in the future")
+        expires_at = expires_at or by.expires_at
         if self.problem:
             raise InputError(self.problem)
         key = ApiKey(
@@ -88,10 +109,13 @@ class KeyStore:
             name=name,
             scopes=scopes,
             owner=owner,
+            capabilities=capabilities if capabilities is not None else by.capabilities,
             created_at=now,
             created_by=by.name,
             expires_at=expires_at,
         )
+        if excess := excess_of(key, by):
+            raise NotAllowedError(excess)
         token = format_token(key.id, self._new_secret())
         data = await self._to_row(key, hash_token(token))
         [written] = await self._store.put_documents([Document(KIND, key.id, data, expire_at=expires_at)])
@@ -122,23 +146,25 @@ class KeyStore:
                 return principal_of(key)
         return None
 
-    async def list_keys(self, *, by: Principal) -> list[ListedKey]:
-        """Return all keys that *by* may see, newest first.
+    async def list_keys(self, *, by: Principal) -> "StoredKeys":
+        """Return all keys that *by* may see, newest first, and rows that cannot be read.
 
         Raises:
             NotAllowedError: *by* lacks the scope admin.
         """
         if not by.has_scope("admin"):
             raise NotAllowedError("Keys take the scope admin")
-        found = []
+        found, unreadable = [], []
         async for document in iter_documents(self._store, KIND):
             key, signature = await self._read_row(document)
             if key is not None and by.can_see(key.owner):
-                found.append(ListedKey(**key.model_dump(), signature=signature))
-        return sorted(found, key=lambda key: key.created_at, reverse=True)
+                found.append(ListedKey(**dict(key), signature=signature))
+            elif key is None and not by.owner:  # whose it is nobody knows
+                unreadable.append(document.id)
+        return StoredKeys(sorted(found, key=lambda key: key.created_at, reverse=True), unreadable)
 
     async def revoke(self, key_id: str, *, by: Principal) -> ApiKey:
-        """Revoke a key, at once and for good. One without a valid signature is removed.
+        """Revoke a key, at once and for good. One that is not signed or cannot be read is removed.
 
         Raises:
             NotAllowedError: *by* lacks the scope admin.
@@ -149,6 +175,9 @@ class KeyStore:
             raise NotAllowedError("Keys take the scope admin")
         async for document in iter_documents(self._store, KIND):
             key, signature = await self._read_row(document)
+            if key is None and document.id == key_id and not by.owner:
+                await self._store.delete_documents([document])
+                return _stand_in_for(document, at=self._clock())
             if key is None or key.id != key_id or not by.can_see(key.owner):
                 continue
             if signature == "invalid":
@@ -197,3 +226,8 @@ class KeyStore:
             await self._store.put_documents([replace(document, data=data)])
         except StoreError as exc:
             log.warning("key_not_signed_again", extra={"error": str(exc)})
+
+
+def _stand_in_for(document: Document, *, at: datetime) -> ApiKey:
+    """The key of a row that cannot be read, once it is removed: its id and nothing else."""
+    return ApiKey(id=document.id, name=UNREADABLE_NAME, scopes=("read",), created_at=at, revoked_at=at)

@@ -47,6 +47,13 @@ class OwnerView:
             raise NotFoundError(f"There is no task {task_id!r}")
         return stored
 
+    async def find_visible(self, task_id: str) -> VersionedTask | None:
+        """Return a task; None when there is none in this view."""
+        try:
+            return await self.find_task(task_id)
+        except NotFoundError:
+            return None
+
     async def list_page(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
         """Return a page of the tasks that match *which*, by id; none when it is about another owner."""
         if which.owner and not self.sees(which.owner):

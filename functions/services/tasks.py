@@ -34,6 +34,7 @@ from functions.services import access
 from functions.services.compare_and_set import get_task, update_task, write_transition
 from functions.services.dependencies import sync_links
 from functions.services.meta import is_duplicate_request
+from functions.services.owner_limits import OwnerLimits
 from functions.services.owner_view import OwnerView, list_entries_of
 from functions.services.paging import iter_runs
 
@@ -142,6 +143,7 @@ async def backfill_task(
 
 
 NEXT_HORIZON = timedelta(days=7)  # how far ahead what is due next is looked for
+STARTING_VERBS: frozenset[AuditVerb] = frozenset({"run", "resumed"})
 
 
 class TaskService:
@@ -151,6 +153,7 @@ class TaskService:
     that the caller may not see, and StoreError as `Store` does.
 
     Args:
+        limits: What owners may use, and how many tasks they may have.
         origin: The origin of the tasks created here.
     """
 
@@ -161,6 +164,7 @@ class TaskService:
         *,
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
+        limits: OwnerLimits | None = None,
         origin: str = "api",
     ) -> None:
         self._store = store
@@ -169,6 +173,7 @@ class TaskService:
         self._clock = clock
         self._new_id = new_id
         self._origin = origin
+        self._limits = limits or OwnerLimits(store, clock=clock)
 
     def now(self) -> datetime:
         """Return the current instant."""
@@ -249,20 +254,34 @@ class TaskService:
         repeated = bool(idempotency_key) and await is_duplicate_request(
             self._store, f"{self.principal.id}\n{idempotency_key}", spec.model_dump_json(), now=now
         )
+        if repeated and (known := await self.view.find_visible(spec.id)):
+            return known
         task = new_task(spec, now=now, origin=self._origin, run_now=run_now)
+        await self._limits.check(spec, self.principal)
+        async with self._limits.one_more(spec.owner) as is_exceeded:
+            try:
+                created = await self._write_new(task, spec)
+            except ConflictError:
+                if repeated:  # the first of two requests at once has written it meanwhile
+                    return await self.get_task(spec.id)
+                raise
+            if await is_exceeded():
+                await self._remove(created)
+                raise NotAllowedError(f"owner: other tasks of {spec.owner} took the last places; try again")
+        await self._audit("created", spec.id)
+        if run_now:
+            await self._audit("run", spec.id)
+        return created
+
+    async def _write_new(self, task: Task, spec: TaskSpec) -> VersionedTask:
         async with sync_links(self._store, spec, can_see=self.principal.can_see):
             [written] = await self._store.write([ConditionalWrite(task, None)])
         if written.status is WriteStatus.CONFLICT:
-            if repeated:
-                return await self.get_task(spec.id)
             raise ConflictError(f"id: there is a task {spec.id!r} already")
         if written.status is WriteStatus.UNKNOWN:
             raise StoreUnavailableError(
                 f"The store did not say whether {spec.id} was made; look, and try again"
             )
-        await self._audit("created", spec.id)
-        if run_now:
-            await self._audit("run", spec.id)
         return VersionedTask(task, written.revision)
 
     async def edit(self, task_id: str, spec: TaskSpec, *, expected: str | None = None) -> VersionedTask:
@@ -283,7 +302,11 @@ class TaskService:
         transition = edit_task(stored.task, spec, now=self._clock())
         if not transition.changes:
             return stored
-        async with sync_links(self._store, spec, before=stored.task, can_see=self.principal.can_see):
+        await self._limits.check(spec, self.principal)
+        async with (
+            self._limits.one_more(spec.owner if spec.owner != stored.task.owner else ""),
+            sync_links(self._store, spec, before=stored.task, can_see=self.principal.can_see),
+        ):
             changed = await write_transition(
                 self._store, stored, transition, now=self._clock(), new_id=self._new_id
             )
@@ -303,7 +326,11 @@ class TaskService:
             StoreUnavailableError: It is not known whether the task was deleted.
         """
         self._require_scope("write")
-        stored = await self._check_revision(task_id, expected)
+        await self._remove(await self._check_revision(task_id, expected))
+        await self._audit("deleted", task_id)
+
+    async def _remove(self, stored: VersionedTask) -> None:
+        task_id = stored.task.id
         async with sync_links(self._store, None, before=stored.task):
             [written] = await self._store.write([ConditionalWrite(stored.task, stored.revision, delete=True)])
         if written.status is WriteStatus.UNKNOWN:
@@ -312,7 +339,6 @@ class TaskService:
             )
         if written.status is WriteStatus.CONFLICT:
             raise ConflictError(f"{task_id} was changed at the same moment; read it again")
-        await self._audit("deleted", task_id)
 
     async def pause(self, task_id: str, *, note: str = "", until: datetime | None = None) -> VersionedTask:
         """Stop a task; see `lifecycle.edit.pause`."""
@@ -340,7 +366,7 @@ class TaskService:
     ) -> list[datetime]:
         """Request runs of past occurrences that have not succeeded; return those, oldest first."""
         self._require_scope("read" if dry_run else "run")
-        await self.get_task(task_id)
+        self._require_capabilities((await self.get_task(task_id)).task)
         missed = await backfill_task(
             self._store,
             task_id,
@@ -374,6 +400,8 @@ class TaskService:
 
         def decide_if_visible(task: Task) -> Transition:
             self._require_visible(task)
+            if verb in STARTING_VERBS:
+                self._require_capabilities(task)
             return decide(task)
 
         changed = await update_task(
@@ -381,6 +409,12 @@ class TaskService:
         )
         await self._audit(verb, task_id, note=note)
         return changed
+
+    def _require_capabilities(self, task: Task) -> None:
+        """Check that the key may use what *task* does, before it starts it."""
+        own = self.principal.capabilities
+        if own is not None and (found := own.problem(task)):
+            raise NotAllowedError(f"{found} to this key")
 
     def _require_visible(self, task: Task) -> None:
         if not self.principal.can_see(task.owner):

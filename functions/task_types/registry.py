@@ -27,6 +27,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from functions.domain.lifecycle.permissions import ALLOWED_BY, Capabilities, secret_names
 from functions.domain.run import Outcome, failed
 from functions.domain.task import Job
 from functions.domain.types import TYPE_NAME_PATTERN
@@ -40,7 +41,6 @@ from functions.task_types.support.secrets import (
     is_reference,
     redactor_for,
     resolve_secrets,
-    secret_names,
     with_example_values,
 )
 
@@ -146,6 +146,8 @@ async def run_job(job: Job, tools: Tools) -> Outcome:
     redact_memory: Redact = redact_nothing
     try:
         kind = _find_type(job.type)
+        if job.owner and tools.capabilities is not None:
+            tools = _within_capabilities(job, tools, await tools.capabilities(job.owner))
         params, names = job.params, secret_names(job.params)
         if names or not kind.secret_fields.isdisjoint(params):
             check_references(params, reference_only=kind.only_references, no_references=kind.no_references)
@@ -170,6 +172,13 @@ async def run_job(job: Job, tools: Tools) -> Outcome:
     except BaseException as exc:  # noqa: BLE001  # one task must not stop the others, nor the process
         outcome = _http_outcome(exc, job) or _crash_outcome(exc, job)
     return clamp_outcome(outcome, task_type=job.type, redact=redact, redact_memory=redact_memory)
+
+
+def _within_capabilities(job: Job, tools: Tools, allowed: Capabilities) -> Tools:
+    """Return *tools* as the owner of *job* may use them; raises InputError when the job may not run."""
+    if refusal := allowed.problem(job):
+        raise InputError(f"{refusal} to tasks of {job.owner}; {ALLOWED_BY}")
+    return tools if allowed.operator_token else replace(tools, github_token="")
 
 
 @dataclass(frozen=True)

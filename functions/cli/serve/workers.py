@@ -59,6 +59,7 @@ class WatchedFiles:
             sources=sources_of(loaded, self._paths, self._source),
             now=self._context.now(),
             new_id=self._context.new_id,
+            limits=self._context.app.owner_limits,
         )
         counts = [
             f"{sum(change.action == action for change in changes)} {done}"

@@ -20,6 +20,7 @@ from functions.domain.lifecycle.complete import (
     next_manual_run,
     schedule_delivery,
 )
+from functions.domain.lifecycle.permissions import named_channels
 from functions.domain.lifecycle.run_records import run_of_dropped_retry, run_of_skipped_range, skipped_run
 from functions.domain.run import Run
 from functions.domain.schedule.occurrences import (
@@ -252,6 +253,7 @@ def build_job(task: Task, *, started_at: datetime, timeout_s: float, max_tokens:
         max_tokens=max_tokens,
         event=task.event,
         owner=task.owner,
+        channels=named_channels(task) if task.owner else (),
     )
 
 

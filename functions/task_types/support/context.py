@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self
 
 from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, WithJsonSchema, model_validator
 
+from functions.domain.lifecycle.permissions import Capabilities
 from functions.domain.run import Run
 from functions.domain.task import Task
 from functions.domain.types import Model
@@ -78,6 +79,7 @@ class Tools:
         github_token: For tasks without a token of their own; may be empty.
         github_api: The base URL of GitHub's API, or of an Enterprise server's.
         model: The language model for agents; None when it is not set up.
+        capabilities: Returns what tasks of an owner may use; None when owners are not limited.
     """
 
     open_http: OpenHttp
@@ -92,6 +94,7 @@ class Tools:
     github_token: str = field(default="", repr=False)
     github_api: str = "https://api.github.com"
     model: LanguageModel | None = None
+    capabilities: Callable[[str], Awaitable[Capabilities]] | None = None
 
     @property
     def http(self) -> "httpx.AsyncClient":

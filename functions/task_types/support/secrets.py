@@ -8,39 +8,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from functions.domain.lifecycle.permissions import SECRET_REFERENCE, iter_texts, secret_names
 from functions.domain.redaction import MIN_SECRET_CHARS, Redactor
 from functions.errors import InputError
 
 MAX_REFERENCES = 20  # in the params of one task
 EXAMPLE_VALUE = "placeholder"  # in place of an unknown value; valid in a host, path or header
-_REFERENCE = re.compile(r"\{\{\s*secret:\s*([A-Za-z_][A-Za-z0-9_]{0,63})\s*\}\}")
 _REFERENCE_START = re.compile(r"\{\{\s*secret\b")
-
-Step = str | int
-
-
-def secret_names(params: Any) -> tuple[str, ...]:
-    """Return the names of the secrets that *params* refer to, each once, in order."""
-    if not _has_braces(params):  # true of nearly all tasks
-        return ()
-    return tuple(
-        dict.fromkeys(
-            name for _, text in _iter_texts(params) if "{{" in text for name in _REFERENCE.findall(text)
-        )
-    )
-
-
-def _has_braces(given: Any) -> bool:
-    if isinstance(given, str):
-        return "{{" in given
-    if isinstance(given, (dict, Mapping)):
-        given = given.values()
-    elif not isinstance(given, (list, tuple)):
-        return False
-    for one in given:  # noqa: SIM110  # a generator doubles the time
-        if _has_braces(one):
-            return True
-    return False
 
 
 def check_references(
@@ -55,9 +29,9 @@ def check_references(
     Raises:
         InputError: A field is wrong; the text names the first one and does not show its value.
     """
-    for steps, text in _iter_texts(params):
+    for steps, text in iter_texts(params):
         place = ".".join(str(step) for step in steps)
-        rest = _REFERENCE.sub("", text)
+        rest = SECRET_REFERENCE.sub("", text)
         if _REFERENCE_START.search(rest):
             raise InputError(f"params.{place}: write a secret as {{{{secret:NAME}}}}; letters, digits and _")
         if place in reference_only and not is_reference(text):
@@ -72,7 +46,7 @@ def check_references(
 
 def is_reference(value: object) -> bool:
     """Whether *value* is one reference and nothing else."""
-    return isinstance(value, str) and _REFERENCE.fullmatch(value.strip()) is not None
+    return isinstance(value, str) and SECRET_REFERENCE.fullmatch(value.strip()) is not None
 
 
 def with_example_values(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,20 +88,9 @@ def _base64_encodings(value: str) -> Iterator[str]:
 def _replace_references(params: Mapping[str, Any], value: Callable[[str], str]) -> dict[str, Any]:
     def replaced(given: Any) -> Any:
         if isinstance(given, str):
-            return _REFERENCE.sub(lambda found: value(found[1]), given) if "{{" in given else given
+            return SECRET_REFERENCE.sub(lambda found: value(found[1]), given) if "{{" in given else given
         if isinstance(given, Mapping):
             return {name: replaced(one) for name, one in given.items()}
         return [replaced(one) for one in given] if isinstance(given, (list, tuple)) else given
 
     return {name: replaced(one) for name, one in params.items()}
-
-
-def _iter_texts(given: Any, steps: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step, ...], str]]:
-    if isinstance(given, str):
-        yield steps, given
-    elif isinstance(given, (dict, Mapping)):
-        for name, one in given.items():
-            yield from _iter_texts(one, (*steps, name))
-    elif isinstance(given, (list, tuple)):
-        for number, one in enumerate(given):
-            yield from _iter_texts(one, (*steps, number))

@@ -17,6 +17,7 @@ from functions.domain.types import Status
 from functions.errors import InputError
 from functions.interfaces import Store
 from functions.services.apply import PlannedChange, apply_plan
+from functions.services.owner_limits import OwnerLimits
 from functions.taskfiles import FileProblem
 from functions.transfer.foreign.entry import ForeignTasks, ImportedTask
 
@@ -47,14 +48,18 @@ async def save_tasks(
     now: datetime,
     new_id: Callable[[], str],
     dry_run: bool = False,
+    limits: OwnerLimits | None = None,
 ) -> list[PlannedChange]:
     """Create or change the tasks in *store*; others stay as they are. Saving twice changes nothing.
 
     A task that never ran here gets the time of its last run from the other scheduler, and as its next run the
     first occurrence after that. If that has passed, its misfire policy decides about one late run.
 
+    Args:
+        limits: What owners may use; None where the tasks have no owners.
+
     Raises:
-        InputError: Another writer changed one of the tasks meanwhile.
+        InputError: An owner may not have one of the tasks, or another writer changed one meanwhile.
     """
     changes = await apply_plan(
         store,
@@ -64,6 +69,7 @@ async def save_tasks(
         new_id=new_id,
         prune=False,
         dry_run=dry_run,
+        limits=limits,
     )
     known = [one for one in tasks if one.last_run_at or one.next_run_at]
     if dry_run or not known:

@@ -1,4 +1,4 @@
-"""Routes for administration: owners with their plan and credits, and API keys."""
+"""Routes for administration: owners with their plan, credits and capabilities, and API keys."""
 
 from typing import Annotated
 
@@ -7,6 +7,7 @@ from pydantic import Field
 
 from functions.domain.access import ApiKey, AuditEntry, Principal, audit_subject
 from functions.domain.credits import Account, PlanChange
+from functions.domain.lifecycle.permissions import UNRESTRICTED, Capabilities
 from functions.errors import NotAllowedError, NotFoundError
 from functions.services import access
 from functions.services.accounts import set_owner_plan
@@ -31,6 +32,8 @@ class OwnerOut(Schema):
     used_credits: float
     reserved_credits: float = Field(description="reserved for current runs")
     remaining_credits: float | None
+    capabilities: Capabilities
+    max_tasks: int | None = Field(description="how many tasks the owner may have; null means the default")
 
     @classmethod
     def from_account(cls, account: Account) -> "OwnerOut":
@@ -43,6 +46,8 @@ class OwnerOut(Schema):
             used_credits=account.used_credits,
             reserved_credits=account.reserved_credits,
             remaining_credits=None if account.monthly_credits is None else max(0.0, account.remaining),
+            capabilities=account.capabilities,
+            max_tasks=account.max_tasks,
         )
 
 
@@ -86,11 +91,13 @@ async def set_owner(
 ) -> OwnerOut:
     """Create or change the account; the credits used this month stay. Repairs one that cannot be read."""
     require_admin(principal)
+    if body.capabilities and (field := body.capabilities.excess_over(principal.capabilities or UNRESTRICTED)):
+        raise NotAllowedError(f"capabilities.{field}: a key allows no owner more than it may use itself")
     account = await set_owner_plan(
         dependencies.accounts,
         dependencies.store,
         owner,
-        body.model_dump(),
+        {name: getattr(body, name) for name in PlanChange.model_fields},
         by=principal.name,
         now=dependencies.now(),
         new_id=dependencies.new_id,
@@ -109,7 +116,8 @@ def _require_read(principal: Principal) -> None:
 @key_router.get("", responses=error_responses(), summary="List keys")
 async def list_keys(principal: CurrentPrincipal, dependencies: Dependencies) -> KeyList:
     """Return all keys, newest first, without their tokens, which are not stored."""
-    return KeyList(keys=await dependencies.keys.list_keys(by=principal))
+    found = await dependencies.keys.list_keys(by=principal)
+    return KeyList(keys=list(found.keys), unreadable=list(found.unreadable))
 
 
 @key_router.post("", status_code=201, responses=error_responses(), summary="Create a key")
@@ -120,6 +128,7 @@ async def create_key(principal: CurrentPrincipal, dependencies: Dependencies, bo
         scopes=body.scopes,
         owner=body.owner,
         expires_at=body.expires_at,
+        capabilities=body.capabilities,
         by=principal,
     )
     entry = AuditEntry(

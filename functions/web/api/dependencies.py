@@ -31,6 +31,7 @@ from functions.services.accounts import AccountStore
 from functions.services.channels import ChannelService
 from functions.services.events import PublishResult
 from functions.services.keys import KeyStore
+from functions.services.owner_limits import OwnerLimits
 from functions.services.signing import Signer
 from functions.services.tasks import TaskService
 from functions.taskfiles.validation import check_task
@@ -81,6 +82,9 @@ class ApiDependencies(Protocol):
 
     @property
     def accounts(self) -> AccountStore: ...
+
+    @property
+    def owner_limits(self) -> OwnerLimits: ...
 
     @property
     def signer(self) -> Signer: ...
@@ -335,7 +339,13 @@ CurrentPrincipal = Annotated[Principal, Depends(get_principal)]
 
 async def get_task_service(principal: CurrentPrincipal, dependencies: Dependencies) -> TaskService:
     """Return the task service with the caller's rights."""
-    return TaskService(dependencies.store, principal, clock=dependencies.now, new_id=dependencies.new_id)
+    return TaskService(
+        dependencies.store,
+        principal,
+        clock=dependencies.now,
+        new_id=dependencies.new_id,
+        limits=dependencies.owner_limits,
+    )
 
 
 TaskServiceDep = Annotated[TaskService, Depends(get_task_service)]

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from functions.domain.access import ApiKey, AuditEntry, ListedKey, Scope
+from functions.domain.lifecycle.permissions import Capabilities
 from functions.domain.run import Run
 from functions.domain.schedule.parse import ClockChange
 from functions.domain.task import Task
@@ -161,7 +162,10 @@ class KeyRequest(Schema):
     name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=4)]
     owner: Annotated[str, StringConstraints(max_length=100)] = ""
-    expires_at: Instant | None = None
+    expires_at: Instant | None = Field(None, description="null: when the key that makes it ends")
+    capabilities: Capabilities | None = Field(
+        None, description="what tasks saved with it may use, within what their owner may; null: all of that"
+    )
 
 
 class KeyCreated(Schema):
@@ -175,6 +179,10 @@ class KeyList(Schema):
     """Keys, newest first."""
 
     keys: list[ListedKey]
+    unreadable: list[str] = Field(
+        default_factory=list,
+        description="ids of rows that are no valid keys and are refused; a DELETE removes one",
+    )
 
 
 class AuditPage(Schema):

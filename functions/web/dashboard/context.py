@@ -117,6 +117,7 @@ async def get_page_context(request: Request) -> AsyncIterator[PageContext]:
             session.principal,
             clock=dependencies.now,
             new_id=dependencies.new_id,
+            limits=dependencies.owner_limits,
             origin="dashboard",
         )
         yield PageContext(request, dependencies, session, service, operations)

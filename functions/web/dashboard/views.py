@@ -95,7 +95,13 @@ async def _render_keys(context: CurrentPage, *, token: str = "", fault: str = ""
         raise NotAllowedError("Keys need the scope admin")
     found = await context.dependencies.keys.list_keys(by=context.service.principal)
     return context.render(
-        "keys", keys=found, token=token, fault=fault, scopes=SCOPES, message=flash_message(context.request)
+        "keys",
+        keys=found.keys,
+        unreadable=found.unreadable,
+        token=token,
+        fault=fault,
+        scopes=SCOPES,
+        message=flash_message(context.request),
     )
 
 

@@ -28,3 +28,35 @@ def test_what_makes_no_key_says_why(scheduler: Scheduler) -> None:
     assert "--scope" in no_scope.err
     assert "there is no key" in unknown.err.lower()
     assert "expiresAt" in over.err
+
+
+def test_a_key_says_what_its_tasks_may_use(scheduler: Scheduler) -> None:
+    scheduler("keys", "create", "All", "--scope", "write")
+    scheduler("keys", "create", "Ann", "--scope", "write", "--owner", "ann")
+    limits = (
+        "--allow-type",
+        "http",
+        "--allow-secret",
+        "SHOP",
+        "--allow-secret",
+        "MORE",
+        "--allow-operator-token",
+    )
+    made = scheduler("keys", "create", "Narrow", "--scope", "write", *limits, "--json")
+
+    listed = scheduler("keys", "list").out
+
+    assert {
+        "types": ["http"],
+        "secrets": ["SHOP", "MORE"],
+        "channels": [],
+        "operatorToken": True,
+    } == json.loads(made.out)["key"]["capabilities"]
+    assert "types http; secrets SHOP, MORE; GITHUB_TOKEN" in " ".join(listed.split())
+    assert "what ann may" in listed
+
+
+def test_a_type_that_is_none_cannot_be_allowed(scheduler: Scheduler) -> None:
+    said = scheduler("keys", "create", "Phone", "--scope", "read", "--allow-type", "htp")
+
+    assert (1, True) == (said.code, "--allow-type: there is no task type 'htp'" in said.err)

@@ -1,5 +1,8 @@
 """Owners on the command line: credits are given, shown, and refused when they make no sense."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from tests.unit.cli.conftest import Scheduler
@@ -35,8 +38,8 @@ def test_all_owners_are_listed(scheduler: Scheduler, words: tuple[str, ...]) -> 
     said = scheduler(*words)
 
     [head, ann, bob] = said.out.splitlines()
-    assert ["OWNER", "PLAN", "MONTH", "USED", "RESERVED", "CREDITS"] == head.split()
-    assert ("ann", "5.5") == (ann.split()[0], ann.split()[-1])
+    assert ["OWNER", "PLAN", "MONTH", "USED", "RESERVED", "CREDITS"] == head.split()[:6]
+    assert ("ann", "5.5") == (ann.split()[0], ann.split()[5])
     assert ["bob", "free"] == bob.split()[:2]
     assert ["ann", "bob"] == [one["name"] for one in scheduler(*words, "--json").data]
 
@@ -63,3 +66,56 @@ def test_prices_of_no_kind_are_refused(scheduler: Scheduler) -> None:
 
     assert 2 == answer.code
     assert "CREDITS_PER_RUN must be task types with credits, such as agent=5,http=0" in answer.err
+
+
+def test_what_tasks_may_use_is_set_and_taken_back(scheduler: Scheduler) -> None:
+    given = scheduler("owners", "set", "ann", "--allow-secret", "SHOP", "--max-tasks", "5")
+    more = scheduler("owners", "set", "ann", "--allow-channel", "slack")
+    kept = scheduler("owners", "show", "ann", "--json").data
+    closed = scheduler("owners", "set", "ann", "--close")
+
+    assert "Its tasks may use: types but command, python; secrets SHOP\nIt may have 5 tasks" in given.out
+    assert "secrets SHOP; channels slack" in more.out
+    assert (["SHOP"], ["slack"], 5) == (
+        kept["capabilities"]["secrets"],
+        kept["capabilities"]["channels"],
+        kept["maxTasks"],
+    )
+    assert "Its tasks may use: types but command, python\n" in closed.out
+    assert 5 == scheduler("owners", "show", "ann", "--json").data["maxTasks"]
+
+
+FILE = """
+tasks:
+  - {id: hers, title: Hers, owner: ann, type: http, schedule: "@daily", params: {url: "https://e.example/{{secret:SHOP}}"}}
+  - {id: second, title: Second, owner: ann, type: http, schedule: "@daily", params: {url: "https://e.example/"}}
+"""
+
+
+def test_files_give_an_owner_no_more_than_is_allowed(scheduler: Scheduler, tmp_path: Path) -> None:
+    file = tmp_path / "tasks.yaml"
+    file.write_text(FILE, encoding="utf-8")
+    scheduler("owners", "set", "ann", "--max-tasks", "1")
+
+    refused = scheduler("apply", str(file))
+    left = scheduler("list", "--json").data
+    scheduler("owners", "set", "ann", "--max-tasks", "2", "--allow-secret", "SHOP")
+    done = scheduler("apply", str(file))
+
+    assert 2 == refused.code
+    assert "hers: params: the secret SHOP is not allowed to tasks of ann" in refused.err
+    assert "ann may have 1 tasks" in refused.err
+    assert [] == left
+    assert 0 == done.code
+
+
+def test_an_import_gives_an_owner_no_more_than_is_allowed(scheduler: Scheduler, tmp_path: Path) -> None:
+    file = tmp_path / "rows.json"
+    row = {"id": "a", "type": "http", "url": "https://example.com/", "frequency": "daily", "userId": "ann"}
+    file.write_text(json.dumps([row]), encoding="utf-8")
+    scheduler("owners", "set", "ann", "--max-tasks", "0")
+
+    refused = scheduler("import", str(file))
+
+    assert "ann may have 0 tasks" in refused.err
+    assert [] == scheduler("list", "--json").data

@@ -88,6 +88,7 @@ def test_one_secret_is_enough() -> None:
         "llm_provider": "openai",
         "credits_per_run": {},
         "credits_per_1k_tokens": 0.0,
+        "max_tasks_per_owner": 1000,
     } == found
 
 

@@ -42,7 +42,7 @@ async def new_key(app: App) -> str:
 
 
 async def signature(app: App) -> str:
-    [key] = await app.keys.list_keys(by=ADMINISTRATOR)
+    [key] = (await app.keys.list_keys(by=ADMINISTRATOR)).keys
     return key.signature
 
 

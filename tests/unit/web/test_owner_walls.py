@@ -92,6 +92,7 @@ class World:
 
 @pytest.fixture
 async def world(wired: App, api: Call, make_key: MakeKey, clock: Clock) -> World:
+    await api("PUT", "/api/owners/bob", {"capabilities": {"types": ["*"]}})
     assert 201 == (await api("POST", "/api/tasks", BOBS)).status
     assert 201 == (await api("POST", "/api/tasks", ALICES | {"owner": "alice"})).status
     bobs_key = await make_key("write", name=f"Key {SECRET}", owner="bob")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from functions.domain.events import Event
+from functions.domain.lifecycle.permissions import secret_names
 from functions.domain.redaction import Redactor
 from functions.domain.run import Outcome, succeeded
 from functions.domain.task import Job
@@ -18,7 +19,7 @@ from functions.domain.types import OutcomeKind
 from functions.errors import InputError
 from functions.task_types.registry import Tools, check_params, run_job
 from functions.task_types.support.limits import clamp_outcome
-from functions.task_types.support.secrets import check_references, redactor_for, resolve_secrets, secret_names
+from functions.task_types.support.secrets import check_references, redactor_for, resolve_secrets
 from tests.unit.task_types.conftest import answer, calls_of, tools_with
 
 CANARY = "c4nary+value/of-a-secret"

@@ -9,6 +9,7 @@ from functions.http_client.httpx import httpx
 from functions.http_client.requests import OutgoingRequest, check_parsed_url, lower_first, parse_encoded_url
 
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+PERMANENT_STATUSES = frozenset({301, 308})
 
 # Everything else stays with the origin it was meant for: a secret may sit in a header of any name.
 _CROSS_ORIGIN_HEADERS = frozenset(

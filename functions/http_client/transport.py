@@ -14,6 +14,7 @@ What a response has in `extensions`:
     certificate_ends_at  when the TLS certificate ends; absent on plain http
     truncated            once the body is read: True when it was longer than max_body_bytes
     last_request         when redirects were followed: the request that this answer belongs to
+    moved_to             when the first redirects were permanent (301, 308): the address they led to
 """
 
 import asyncio
@@ -30,7 +31,7 @@ from functions.http_client.addresses import Ports
 from functions.http_client.connections import Connections, current_certificate
 from functions.http_client.errors import as_httpx_error, timeout_error, to_fetch_error
 from functions.http_client.httpx import httpx
-from functions.http_client.redirects import REDIRECT_STATUSES, next_request
+from functions.http_client.redirects import PERMANENT_STATUSES, REDIRECT_STATUSES, next_request
 from functions.http_client.requests import OutgoingRequest, checked_request, lower_first, outgoing_request
 from functions.http_client.responses import read_body, trusted_charset
 
@@ -57,7 +58,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         try:
             async with asyncio.timeout_at(deadline):
                 call = self._prepare(request, await request.aread())
-                last, answer = await self._exchange(call, request.extensions)
+                last, answer, moved_to = await self._exchange(call, request.extensions)
         except TimeoutError:
             raise timeout_error(timeout_s or 0, request) from None
         except FetchError as exc:
@@ -67,6 +68,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             extensions |= _certificate_extension()
         if last is not call:
             extensions["last_request"] = httpx.Request(last.method, str(last.url))
+        if moved_to is not None:
+            extensions["moved_to"] = str(moved_to)
         max_bytes = request.extensions.get("max_body_bytes", MAX_BODY_BYTES)
         return _to_response(answer, _Body(request, answer, max_bytes, timeout_s, deadline), extensions)
 
@@ -79,9 +82,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     async def _exchange(
         self, call: OutgoingRequest, options: Mapping[str, Any]
-    ) -> tuple[OutgoingRequest, aiohttp.ClientResponse]:
-        """Return the answer, and the request it belongs to."""
-        return call, await self._send(call)
+    ) -> tuple[OutgoingRequest, aiohttp.ClientResponse, URL | None]:
+        """Return the answer, the request it belongs to, and where permanent redirects led."""
+        return call, await self._send(call), None
 
     async def _send(self, call: OutgoingRequest) -> aiohttp.ClientResponse:
         """Return the answer to *call* once its headers are here; redirects are answers.
@@ -122,18 +125,22 @@ class GuardedTransport(AiohttpTransport):
 
     async def _exchange(
         self, call: OutgoingRequest, options: Mapping[str, Any]
-    ) -> tuple[OutgoingRequest, aiohttp.ClientResponse]:
+    ) -> tuple[OutgoingRequest, aiohttp.ClientResponse, URL | None]:
         answer = await self._send(call)
         max_redirects = options.get("max_redirects", MAX_REDIRECTS)
         if answer.status in REDIRECT_STATUSES and max_redirects > 0 and self._only_origin is None:
             return await self._follow_redirects(call, answer, max_redirects)
-        return call, answer
+        return call, answer, None
 
     async def _follow_redirects(
         self, request: OutgoingRequest, response: aiohttp.ClientResponse, max_redirects: int
-    ) -> tuple[OutgoingRequest, aiohttp.ClientResponse]:
+    ) -> tuple[OutgoingRequest, aiohttp.ClientResponse, URL | None]:
         seen = {(request.method, request.url)}
+        moved_to: URL | None = None
+        is_permanent = True
         while (following := self._next_request(request, response)) is not None:
+            is_permanent = is_permanent and response.status in PERMANENT_STATUSES
+            moved_to = following.url if is_permanent else moved_to
             response.release()
             request = following
             if (request.method, request.url) in seen:
@@ -142,7 +149,7 @@ class GuardedTransport(AiohttpTransport):
                 raise FetchError(f"It redirects more than {max_redirects} times")
             seen.add((request.method, request.url))
             response = await self._send_redirected(request)
-        return request, response
+        return request, response, moved_to
 
     def _next_request(
         self, request: OutgoingRequest, response: aiohttp.ClientResponse

@@ -49,6 +49,11 @@ def is_truncated(response: httpx.Response) -> bool:
     return bool(response.extensions.get("truncated"))
 
 
+def moved_address(response: httpx.Response) -> str:
+    """Return the address that permanent redirects (301, 308) led to; empty when there were none."""
+    return str(response.extensions.get("moved_to", ""))
+
+
 def elapsed_ms(response: httpx.Response) -> int:
     """Return the time from the start of the call, redirects included, to the headers."""
     return int(response.extensions.get("elapsed_ms", 0))

@@ -1,20 +1,22 @@
 """Reading feeds: pure functions from the bytes of a response to entries in plain text."""
 
-import hashlib
-import io
-import time
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from functions.parsing.errors import UnreadableError
-from functions.parsing.markup import html_to_text, safe_http_url
+from functions.parsing.feed_documents import FeedItem, read_document
+from functions.parsing.identity import entry_names, name_key, stable_name, stable_path
+from functions.parsing.markup import safe_http_url
 
 MAX_TITLE_CHARS = 200
 MAX_TEXT_CHARS = 300
-MAX_ENTRIES = 1000  # the newest; a task remembers as many
+MAX_ENTRIES = 1000  # a task remembers as many
 MAX_SEARCHED_CHARS = 262_144  # of one text of an entry, for keywords
+
+
+Names = tuple[str, ...]
+NamedItem = tuple[Names, FeedItem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,21 @@ class FeedEntry:
     """One entry, in plain text.
 
     Attributes:
-        key: Short and stable: a hash of the entry's id, else of its link, else of its title and date.
+        names: Short keys of what it is called, each of one part more than the one before: its id, with its
+            link, with its title, with its date (its text, when it has none). Without an id the link comes
+            first, without a link the title with the date. It is known by the first that no other entry has.
+        likeness: A key of what stays when ids change: its title and date, or, without a date, its title, the
+            path of its link and its text. Empty when it is not the only one in the feed.
+        at: When it was published, in seconds of the epoch; None when that is not known.
+        legacy_key: The key under which versions before 0.3 remembered it.
         url: http or https; empty when the entry has no such link.
         matches: Whether one of the keywords is in it.
     """
 
-    key: str
+    names: Names
+    likeness: str
+    at: int | None
+    legacy_key: str
     title: str
     url: str
     text: str
@@ -39,15 +50,20 @@ class Feed:
     """A parsed feed.
 
     Attributes:
-        entries: The newest, newest first; without a date for each they keep the feed's own order.
+        entries: The newest, newest first; those without a date keep their places after the entry before them.
+        gap: How many entries stand before a gap: without dates, both ends of a long feed are kept. None
+            when there is no gap.
+        home_key: The key of the page that it is the feed of: an entry with this name has none of its own.
     """
 
     title: str
     entries: tuple[FeedEntry, ...]
+    gap: int | None = None
+    home_key: str = ""
 
 
 def parse_feed(body: bytes, *, content_type: str, url: str, keywords: Sequence[str] = ()) -> Feed:
-    """Read *body* as RSS or Atom. Some bodies of 100 KB take minutes: call it by a `Parse`.
+    """Read *body* as RSS, Atom or JSON Feed. Some bodies of 100 KB take minutes: call it by a `Parse`.
 
     Args:
         keywords: Looked for in the whole of each entry's texts, in any case; without any, each entry matches.
@@ -55,99 +71,93 @@ def parse_feed(body: bytes, *, content_type: str, url: str, keywords: Sequence[s
     Raises:
         UnreadableError: *body* is something else, or too broken to hold an entry.
     """
-    import feedparser  # takes 20 ms to import, more on a cold disk
-
-    if not body.strip():
-        raise UnreadableError("an empty body")
-    parsed = feedparser.parse(
-        io.BytesIO(body),  # never the bytes themselves: feedparser opens files and addresses they name
-        response_headers={"content-type": content_type, "content-location": url},
-        resolve_relative_uris=False,
-    )
-    if not parsed.version:
-        raise UnreadableError(_guess_format(body))
-    harmless = (feedparser.NonXMLContentType, feedparser.CharacterEncodingOverride)
-    if parsed.bozo and not parsed.entries and not isinstance(parsed.get("bozo_exception"), harmless):
-        raise UnreadableError("a feed broken off before its first entry")
+    document = read_document(body, content_type=content_type, url=url)
+    items, gap = _newest(_without_repeats(document.items))
     folded = [_fold(word) for word in keywords]
-    newest_first = _sort_newest_first(parsed.entries)[:MAX_ENTRIES]
+    likenesses = [_likeness(item) for _, item in items]
+    count = Counter(likenesses)
+    home = stable_name(document.link)
     return Feed(
-        title=html_to_text(_text_field(parsed.feed, "title"), limit=MAX_TITLE_CHARS),
-        entries=tuple(_parse_entry(given, folded) for given in newest_first),
+        title=document.title.to_line(limit=MAX_TITLE_CHARS),
+        entries=tuple(
+            _to_entry(item, names, likeness if count[likeness] == 1 else "", folded)
+            for (names, item), likeness in zip(items, likenesses, strict=True)
+        ),
+        gap=gap,
+        home_key=name_key(home) if home else "",
     )
 
 
-def _guess_format(body: bytes) -> str:
-    head = body[:1000].lstrip().lower()
-    if b"<html" in head or head.startswith(b"<!doctype html"):
-        return "a web page"
-    return "JSON" if head.startswith((b"{", b"[")) else "something that is neither RSS nor Atom"
+def _without_repeats(items: Sequence[FeedItem]) -> Sequence[NamedItem]:
+    """Return each entry once, with its names: a repeated one differs in nothing by which it is known."""
+    found: dict[Names, FeedItem] = {}
+    for item in items:
+        found.setdefault(_names(item), item)
+    return list(found.items())
 
 
-def _sort_newest_first(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Sort by date if every entry has one; otherwise keep the feed's order."""
-    dates = [_entry_date(entry) for entry in entries]
-    if any(date is None for date in dates):
-        return entries
-    ranked = sorted(enumerate(entries), key=lambda pair: dates[pair[0]] or (), reverse=True)
-    return [entry for _, entry in ranked]
+def _newest(items: Sequence[NamedItem]) -> tuple[Sequence[NamedItem], int | None]:
+    """Return the newest entries, newest first, and the place of a gap among them."""
+    if 2 * sum(item.at is None for _, item in items) <= len(items):
+        return _sort_newest_first(items)[:MAX_ENTRIES], None
+    if len(items) <= MAX_ENTRIES:
+        return items, None
+    half = MAX_ENTRIES // 2  # of the oldest and of the newest, whichever are first
+    return [*items[:half], *items[-half:]], half
 
 
-def _entry_date(entry: dict[str, Any]) -> tuple[int, ...] | None:
-    given = _raw_field(entry, "published_parsed") or _raw_field(entry, "updated_parsed")
-    return tuple(given[:6]) if isinstance(given, time.struct_time) else None
+def _sort_newest_first(items: Sequence[NamedItem]) -> Sequence[NamedItem]:
+    """Sort by date; an entry without one has that of the entry before it, the first ones of that after."""
+    dates: list[int] = []
+    last = next((item.at for _, item in items if item.at is not None), 0)
+    for _, item in items:
+        last = item.at if item.at is not None else last
+        dates.append(last)
+    ranked = sorted(zip(dates, items, strict=True), key=lambda pair: pair[0], reverse=True)
+    return [pair for _, pair in ranked]
 
 
-def _parse_entry(given: dict[str, Any], keywords: Sequence[str]) -> FeedEntry:
-    title = html_to_text(_text_field(given, "title"), limit=MAX_TITLE_CHARS)
-    text = html_to_text(_text_field(given, "summary") or _first_content(given), limit=MAX_TEXT_CHARS)
+def _to_entry(item: FeedItem, names: Names, likeness: str, keywords: Sequence[str]) -> FeedEntry:
+    title = item.title.to_line(limit=MAX_TITLE_CHARS)
+    text = item.texts[0].to_line(limit=MAX_TEXT_CHARS) if item.texts else ""
     return FeedEntry(
-        key=_entry_key(given),
+        names=names,
+        likeness=likeness,
+        at=item.at,
+        legacy_key=name_key(item.id or item.link or f"{item.title.value}\n{item.written_date}"),
         title=title or text[:80] or "(no title)",
-        url=safe_http_url(_text_field(given, "link")),
+        url=safe_http_url(item.link),
         text=text,
-        matches=not keywords or _has_keyword(given, keywords),
+        matches=not keywords or _has_keyword(item, keywords),
     )
 
 
-def _has_keyword(given: dict[str, Any], keywords: Sequence[str]) -> bool:
+def _names(item: FeedItem) -> Names:
+    date = item.written_date if item.at is None else str(item.at)
+    date_or_text = date or "\n".join(text.value for text in item.texts)
+    if item.id or item.link:
+        return entry_names((stable_name(item.id), stable_name(item.link), item.title.value, date_or_text))
+    return entry_names((f"{item.title.value}\n{item.written_date}", date_or_text))
+
+
+def _likeness(item: FeedItem) -> str:
+    text = item.texts[0].to_line(limit=MAX_TEXT_CHARS) if item.texts else ""
+    title = _fold(item.title.to_line(limit=MAX_TITLE_CHARS) or text[:80])
+    if item.at is not None:
+        return name_key(f"{title}\n{item.at}")
+    return name_key(f"{title}\n{stable_path(item.link)}\n{text}")
+
+
+def _has_keyword(item: FeedItem, keywords: Sequence[str]) -> bool:
     """Whether one of *keywords*, folded, is in the whole of a text of the entry: what is shown is cut."""
-    texts = [_text_field(given, "title"), _text_field(given, "summary")]
-    texts += [_text_field(part, "value") for part in _dicts(given, "content")]
-    plain = [html_to_text(text, limit=MAX_SEARCHED_CHARS, read_chars=MAX_SEARCHED_CHARS) for text in texts]
-    plain += [_text_field(tag, name) for tag in _dicts(given, "tags") for name in ("term", "label")]
-    plain += [_text_field(given, "author"), *(_text_field(one, "name") for one in _dicts(given, "authors"))]
-    searched = [_fold(text) for text in plain]
+    plain = [
+        text.to_line(limit=MAX_SEARCHED_CHARS, read_chars=MAX_SEARCHED_CHARS)
+        for text in (item.title, *item.texts)
+    ]
+    searched = [_fold(text) for text in (*plain, *item.words)]
     return any(word in text for word in keywords for text in searched)
 
 
 def _fold(text: str) -> str:
     """Return *text* as it is compared: composed and in one case; joiners within words stay."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
-
-
-def _dicts(given: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    value = _raw_field(given, name)
-    return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
-
-
-def _entry_key(given: dict[str, Any]) -> str:
-    name = _text_field(given, "id") or _text_field(given, "link")
-    if not name:
-        date = _text_field(given, "published") or _text_field(given, "updated")
-        name = f"{_text_field(given, 'title')}\n{date}"
-    return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:12]
-
-
-def _first_content(given: dict[str, Any]) -> str:
-    parts = _raw_field(given, "content")
-    return _text_field(parts[0], "value") if isinstance(parts, list) and parts else ""
-
-
-def _text_field(given: dict[str, Any], name: str) -> str:
-    value = _raw_field(given, name)
-    return value if isinstance(value, str) else ""
-
-
-def _raw_field(given: dict[str, Any], name: str) -> Any:
-    return dict.get(given, name)  # feedparser's own `get` warns, and may return another field

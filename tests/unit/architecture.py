@@ -110,7 +110,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "rich": ("functions/cli/",),
     "typer": ("functions/cli/",),
     "croniter": ("functions/domain/schedule/",),
-    "feedparser": ("functions/parsing/feeds.py",),
+    "feedparser": ("functions/parsing/feed_documents.py",),
     "lxml": ("functions/parsing/markup.py",),
     "jinja2": ("functions/web/", "functions/notifications/channels/email.py"),
     "pydantic_ai": ("functions/task_types/agent/",),

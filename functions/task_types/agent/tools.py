@@ -27,6 +27,7 @@ MAX_PAGE_BYTES = 262_144
 MAX_FEED_BYTES = 2_097_152
 CALL_TIMEOUT_S = 20.0
 MAX_REQUESTS = 4  # a request and three redirects
+MAX_ENTRIES = 50  # of a feed, newest first
 _UNTRUSTED_TAG = re.compile(r"<(?=[\s/]*+untrusted)", re.IGNORECASE)  # possessive: each space is read once
 TOOL_PARAMETERS: Mapping[str, Any] = {
     "type": "object",
@@ -116,7 +117,8 @@ class AgentTools:
             return f"It answered with {exc}, not a readable feed"
         # Titles and texts are cut, so each is masked by itself.
         entries = (
-            f"- {self.redact(one.title)}\n  {one.url}\n  {self.redact(one.text)}" for one in feed.entries
+            f"- {self.redact(one.title)}\n  {one.url}\n  {self.redact(one.text)}"
+            for one in feed.entries[:MAX_ENTRIES]
         )
         return "\n".join([self.redact(feed.title), *entries])
 

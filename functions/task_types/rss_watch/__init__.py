@@ -1,10 +1,8 @@
 """Task type `rss_watch`: reports each new entry of a feed once."""
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
@@ -13,109 +11,42 @@ from functions.domain.task import Job
 from functions.domain.types import Model
 from functions.http_client.httpx import httpx
 from functions.parsing.errors import ParsingStoppedError, UnreadableError
-from functions.parsing.feeds import MAX_ENTRIES, Feed, FeedEntry, parse_feed
+from functions.parsing.feed_documents import MAX_DOCUMENT_BYTES
+from functions.parsing.feeds import Feed, FeedEntry, parse_feed
 from functions.parsing.pool import parsing_time
+from functions.task_types.rss_watch.memory import FeedMemory, entries_after
 from functions.task_types.support.context import Seconds, Tools, WebUrl
 from functions.task_types.support.responses import (
     elapsed_ms,
     is_retryable_status,
     is_truncated,
+    moved_address,
     retry_after,
 )
-
-# What the task remembers between runs, and which entries are new.
-
-MAX_SEEN_ENTRIES = MAX_ENTRIES  # what was compared is what is remembered; 15 bytes each
-MAX_VALIDATOR_CHARS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class FeedState:
-    """The memory of one feed.
-
-    Attributes:
-        etag: The ETag of the last response; empty when it had none.
-        last_modified: The Last-Modified of the last response; empty when it had none.
-        entry_keys: Keys of the entries seen before, newest first; None before the first run.
-    """
-
-    etag: str = ""
-    last_modified: str = ""
-    entry_keys: tuple[str, ...] | None = None
-
-    @classmethod
-    def from_memory(cls, memory: Mapping[str, Any], *, url: str) -> Self:
-        """Return the state in *memory*; an empty one when that is of another feed than *url*."""
-        keys = memory.get("seen")
-        if not isinstance(keys, list) or memory.get("feed", _url_hash(url)) != _url_hash(url):
-            return cls()
-        return cls(
-            etag=str(memory.get("etag", "")),
-            last_modified=str(memory.get("lastModified", "")),
-            entry_keys=tuple(str(key) for key in keys),
-        )
-
-    def to_memory(self, *, url: str) -> dict[str, Any]:
-        """Return the state as a task's memory; the feed's address, which may hold a secret, as a hash."""
-        return {
-            "feed": _url_hash(url),
-            "etag": self.etag,
-            "lastModified": self.last_modified,
-            "seen": list(self.entry_keys or ()),
-        }
-
-    def new_entries(self, feed: Feed) -> tuple[FeedEntry, ...]:
-        """Return the entries of *feed* not seen before, newest first; none at the first run."""
-        if self.entry_keys is None:
-            return ()
-        known = set(self.entry_keys)
-        fresh: dict[str, FeedEntry] = {}
-        for entry in feed.entries:
-            if entry.key not in known:
-                fresh.setdefault(entry.key, entry)
-        return tuple(fresh.values())
-
-    def with_entries(self, feed: Feed, headers: Mapping[str, str]) -> Self:
-        """Return the state after *feed*, whose response had *headers*."""
-        keys = dict.fromkeys((*(entry.key for entry in feed.entries), *(self.entry_keys or ())))
-        return type(self)(
-            etag=_bounded_validator(headers.get("etag", "")),
-            last_modified=_bounded_validator(headers.get("last-modified", "")),
-            entry_keys=tuple(keys)[:MAX_SEEN_ENTRIES],
-        )
-
-    @property
-    def conditional_headers(self) -> dict[str, str]:
-        """The headers by which the server responds 304 when nothing has changed."""
-        validators = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
-        return {name: value for name, value in validators.items() if value}
-
-
-def _url_hash(url: str) -> str:
-    return hashlib.sha256(url.encode()).hexdigest()[:12]
-
-
-def _bounded_validator(validator: str) -> str:
-    return validator if len(validator) <= MAX_VALIDATOR_CHARS and validator.isprintable() else ""
-
 
 EXAMPLE: dict[str, Any] = {
     "feedUrl": "https://example.com/feed.xml",
     "maxItems": 5,
     "keywords": ["release", "security"],
 }
-MAX_FEED_BYTES = 2_097_152  # takes a second or two to parse
-_ACCEPT = "application/atom+xml, application/rss+xml, application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5"
+MAX_FEED_BYTES = MAX_DOCUMENT_BYTES
+_ACCEPT = (
+    "application/atom+xml, application/rss+xml, application/feed+json,"
+    " application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5"
+)
 _MAX_TITLE_CHARS = 80  # of a title in the summary
+_MAX_ADDRESS_CHARS = 160  # of an address in the summary
 
 
 class Params(Model):
     """The feed, and which of its entries are reported.
 
     Attributes:
-        feed_url: RSS or Atom; http or https.
+        feed_url: RSS, Atom or JSON Feed; http or https.
         max_items: New entries shown at most; the others are only counted.
         keywords: Only entries with one of these in a text, category or author are reported; empty means all.
+        last_seen_guid: The id or link of the newest entry that another scheduler has reported: the first run
+            reports what is newer, all of it when the feed no longer has it. Later runs do not read it.
     """
 
     feed_url: WebUrl
@@ -124,20 +55,21 @@ class Params(Model):
         tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)], ...],
         Field(max_length=50),
     ] = ()
+    last_seen_guid: Annotated[str, StringConstraints(strip_whitespace=True, max_length=2048)] = ""
     timeout_seconds: Seconds = 10.0
 
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     """Fetch the feed if it has changed, and report new entries. The first run only records them."""
-    state = FeedState.from_memory(job.memory, url=params.feed_url)
+    memory = FeedMemory.from_stored(job.memory, url=params.feed_url)
     response = await tools.http.get(
         params.feed_url,
-        headers={"Accept": _ACCEPT} | state.conditional_headers,
+        headers={"Accept": _ACCEPT} | memory.conditional_headers,
         timeout=params.timeout_seconds,
         extensions={"max_body_bytes": MAX_FEED_BYTES},
     )
     metrics = {"status": response.status_code, "latencyMs": elapsed_ms(response)}
-    if response.status_code == 304 and state.conditional_headers:
+    if response.status_code == 304 and memory.conditional_headers:
         return succeeded("Nothing new: the feed has not changed", metrics=metrics | {"new": 0})
     if response.status_code != 200:
         return _failure_outcome(response, job)
@@ -159,13 +91,16 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         return failed(f"The address answered with {exc}, not a readable feed", metrics=metrics)
     except ParsingStoppedError as exc:
         return failed(f"The feed could not be read {exc.why}", metrics=metrics)
-    return _to_outcome(feed, state, params, response, tools.redact)
+    return _to_outcome(feed, memory, params, response, tools.redact, job)
 
 
 def _failure_outcome(response: httpx.Response, job: Job) -> Outcome:
     retryable = is_retryable_status(response.status_code)
+    summary = f"Answered {response.status_code}, expected 200"
+    if response.status_code == 410:
+        summary = "Answered 410: the feed is gone for good. Remove the task, or set feedUrl to another feed"
     return failed(
-        f"Answered {response.status_code}, expected 200",
+        summary,
         permanent=400 <= response.status_code < 500 and not retryable,
         retry_after=retry_after(response, now=job.started_at) if retryable else None,
         metrics={"status": response.status_code, "latencyMs": elapsed_ms(response)},
@@ -173,21 +108,38 @@ def _failure_outcome(response: httpx.Response, job: Job) -> Outcome:
 
 
 def _to_outcome(
-    feed: Feed, state: FeedState, params: Params, response: httpx.Response, redact: Callable[[str], str]
+    feed: Feed,
+    memory: FeedMemory,
+    params: Params,
+    response: httpx.Response,
+    redact: Callable[[str], str],
+    job: Job,
 ) -> Outcome:
-    news = tuple(entry for entry in state.new_entries(feed) if entry.matches)
+    is_first_run = memory.entry_keys is None
+    unseen = memory.new_entries(feed)
+    if is_first_run and params.last_seen_guid and not job.memory:
+        is_first_run = False
+        unseen = entries_after(feed, params.last_seen_guid)
+    news = tuple(entry for entry in unseen if entry.matches)
     shown = news[: params.max_items]
-    new_state = state.with_entries(feed, response.headers)
+    moved_to = moved_address(response)
+    new_memory = memory.with_entries(feed, response.headers, now=job.started_at, moved_to=moved_to)
+    metrics: dict[str, Any] = {
+        "status": response.status_code,
+        "latencyMs": elapsed_ms(response),
+        "entries": len(feed.entries),
+        "new": len(news),
+    }
+    if moved_to:
+        metrics["movedTo"] = moved_to
+    summary = _build_summary(feed, news, shown, redact, is_first_run=is_first_run)
+    if moved_to and not news:  # what is news is not the place for it
+        summary += f". It has moved for good: set feedUrl to {redact(moved_to)[:_MAX_ADDRESS_CHARS]}"
     return succeeded(
-        _build_summary(feed, news, shown, redact, is_first_run=state.entry_keys is None),
-        metrics={
-            "status": response.status_code,
-            "latencyMs": elapsed_ms(response),
-            "entries": len({entry.key for entry in feed.entries}),
-            "new": len(news),
-        },
+        summary,
+        metrics=metrics,
         items=tuple({"title": entry.title, "url": entry.url, "text": entry.text} for entry in shown),
-        memory=None if new_state == state else new_state.to_memory(url=params.feed_url),
+        memory=None if new_memory == memory else new_memory.to_stored(url=params.feed_url),
         has_news=bool(news),
     )
 
@@ -202,7 +154,7 @@ def _build_summary(
 ) -> str:
     name = redact(feed.title)[:_MAX_TITLE_CHARS] or "the feed"
     if is_first_run:
-        count = len({entry.key for entry in feed.entries})
+        count = len(feed.entries)
         entries = "1 entry" if count == 1 else f"{count} entries"
         return f"Recorded {entries} of {name}; new ones are reported from now on"
     if not new_entries:

@@ -4,14 +4,12 @@ import contextlib
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from functions.parsing.errors import UnreadableError
-from functions.parsing.feeds import Feed, FeedEntry, parse_feed
+from functions.parsing.feeds import Feed, parse_feed
 from functions.parsing.markup import html_to_text, safe_http_url
-from functions.task_types.rss_watch import FeedState
 from tests.unit.task_types.conftest import NOON
 
 URL = "https://example.com/feed.xml"
@@ -79,16 +77,19 @@ def test_an_empty_feed_is_a_feed() -> None:
         ("", "an empty body"),
         (" \n ", "an empty body"),
         ("<!DOCTYPE html><html><body><item>x</item></body></html>", "a web page"),
-        ("<html><head><title>Sign in</title></head></html>", "a web page"),
-        ('{"version": "https://jsonfeed.org/version/1.1"}', "JSON"),
-        ("just words", "something that is neither RSS nor Atom"),
-        (b"\x89PNG\r\n\x1a\n\x00", "something that is neither RSS nor Atom"),
+        ("<html><head><title>Sign in</title></head></html>", "a web page (“Sign in”)"),
+        ('{"version": "https://jsonfeed.org/version/1.1"}', "JSON that is no JSON Feed"),
+        ("just words", "something that is no feed"),
+        (b"\x89PNG\r\n\x1a\n\x00", "an image"),
+        (b"\x1f\x8bnothing", "broken gzip data"),
         ('<rss version="2.0"><channel><title>Cut of', "a feed broken off before its first entry"),
     ],
 )
 def test_what_is_no_feed_is_named(body: str | bytes, reason: str) -> None:
-    with pytest.raises(UnreadableError, match=f"^{reason}$"):
+    with pytest.raises(UnreadableError) as fault:
         read(body)
+
+    assert reason == str(fault.value)
 
 
 def test_a_feed_with_a_fault_is_read_as_far_as_it_goes() -> None:
@@ -173,8 +174,16 @@ def test_a_hostile_link_in_a_feed_is_dropped_with_its_entry_kept() -> None:
         ("Hello <script>alert(1)</script>there", "Hello there"),
         ("<style>p{}</style><p>Text</p><p>more</p>", "Text more"),
         ("&lt;script&gt;alert(1)&lt;/script&gt;x", "x"),
-        ("<scr<script></script>ipt>alert(1)</script>", "ipt>alert(1)"),
+        ("<scr<script></script>ipt>alert(1)</script>", "<scr ipt>alert(1)"),
         ("<img src=x onerror=alert(1)", ""),
+        ("a<b holds, and x<3", "a<b holds, and x<3"),
+        ("Vec<Option<String>>, Map<Object>, <16s", "Vec<Option<String>>, Map<Object>, <16s"),
+        ('<g-emoji class="e">E</g-emoji> <o:p>x</o:p>', "E x"),
+        ('<a title="x < y" href="/z">link</a>', "link"),
+        ("<div\nclass='a'>x</div><br/>y", "x y"),
+        ("<p>Use &lt;b&gt; for <b>bold</b>", "Use <b> for bold"),
+        ("a <!-- b", "a <!-- b"),
+        ("<![CDATA[twice packed]]>", "twice packed"),
         ("<script>never closed", ""),
         ("a < b &amp; c > d", "a < b & c > d"),
         ("two\n\t lines\u00a0here", "two lines here"),
@@ -190,13 +199,25 @@ def test_words_are_cut() -> None:
     assert "aaaa…" == html_to_text("a" * 9, limit=5)
 
 
-@pytest.mark.parametrize("hostile", ["<script" * 20_000, "<" * 100_000, "<a" * 50_000, "&lt;" * 50_000])
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "<script" * 20_000,
+        "<" * 100_000,
+        "<a" * 50_000,
+        "&lt;" * 50_000,
+        "<b>" * 50_000,
+        "</" * 80_000,
+        "<a href=" * 30_000,
+        "<" + "a" * 200_000,
+    ],
+)
 def test_hostile_markup_takes_no_time(hostile: str) -> None:
     began = time.process_time()
 
-    html_to_text(hostile, limit=200)
+    html_to_text(hostile, limit=200, read_chars=262_144)
 
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 3
 
 
 def test_markup_in_a_title_is_gone() -> None:
@@ -222,85 +243,53 @@ def test_the_newest_come_first() -> None:
     assert [f"n{number}" for number in range(59, -1, -1)] == [entry.title for entry in feed.entries]
 
 
-def test_without_all_dates_the_feed_s_own_order_counts() -> None:
-    items = [dated("old", NOON), "<title>undated</title>", dated("new", NOON + timedelta(hours=1))]
+def test_an_entry_without_a_date_keeps_its_place_after_the_one_before_it() -> None:
+    hours = [timedelta(hours=number) for number in range(4)]
+    items = [
+        dated("n0", NOON),
+        dated("n2", NOON + hours[2]),
+        "<title>undated</title>",
+        dated("n1", NOON + hours[1]),
+    ]
 
-    assert ["old", "undated", "new"] == [entry.title for entry in read(rss(*items)).entries]
+    assert ["n2", "undated", "n1", "n0"] == [entry.title for entry in read(rss(*items)).entries]
 
 
-def test_an_entry_is_known_by_id_then_link_then_title_and_date() -> None:
-    def mark(item: str) -> str:
-        return read(rss(item)).entries[0].key
+def test_where_most_dates_are_missing_the_feed_s_own_order_counts() -> None:
+    items = [
+        dated("old", NOON),
+        "<title>a</title>",
+        "<title>b</title>",
+        dated("new", NOON + timedelta(hours=1)),
+    ]
+    items.append("<title>c</title>")
+
+    assert ["old", "a", "b", "new", "c"] == [entry.title for entry in read(rss(*items)).entries]
+
+
+def test_of_a_long_feed_without_dates_both_ends_are_kept() -> None:
+    feed = read(rss(*(f"<title>n{number}</title>" for number in range(1200))))
+
+    assert (1000, 500) == (len(feed.entries), feed.gap)
+    assert ("n499", "n700") == (feed.entries[499].title, feed.entries[500].title)
+
+
+def test_the_names_of_an_entry_begin_with_its_id_then_its_link_then_its_title_and_date() -> None:
+    def names(item: str) -> tuple[str, ...]:
+        return read(rss(item)).entries[0].names
 
     link = "<link>https://example.com/1</link>"
+    whole = names(f"<guid>1</guid>{link}<title>a</title><pubDate>x</pubDate>")
 
-    assert mark(f"<guid>1</guid>{link}<title>a</title>") == mark("<guid>1</guid><title>changed</title>")
-    assert mark(f"{link}<title>a</title>") == mark(f"{link}<title>changed</title>")
-    assert mark("<title>a</title>") != mark("<title>b</title>")
-    assert mark("<title>a</title><pubDate>x</pubDate>") != mark("<title>a</title><pubDate>y</pubDate>")
-
-
-def entry(name: str, **changes: Any) -> FeedEntry:
-    return FeedEntry(**{"key": name, "title": name, "url": "", "text": ""} | changes)
-
-
-def feed_of(*names: str) -> Feed:
-    return Feed(title="", entries=tuple(map(entry, names)))
-
-
-def test_nothing_is_news_the_first_time() -> None:
-    assert () == FeedState().new_entries(feed_of("b", "a"))
-
-
-def test_news_is_what_was_never_met() -> None:
-    seen = FeedState(entry_keys=("b", "a"))
-
-    assert ["d", "c"] == [one.key for one in seen.new_entries(feed_of("d", "b", "c", "d"))]
-
-
-def test_an_empty_feed_was_read_all_the_same() -> None:
-    """Its first entry is news, though there was nothing before it."""
-    seen = FeedState().with_entries(feed_of(), {})
-
-    again = FeedState.from_memory(seen.to_memory(url=URL), url=URL)
-
-    assert ["a"] == [one.key for one in again.new_entries(feed_of("a"))]
-
-
-def test_the_newest_1000_are_remembered() -> None:
-    seen = FeedState(entry_keys=tuple(str(number) for number in range(1000)))
-
-    after = seen.with_entries(
-        feed_of("new", "3"), {"etag": '"2"', "last-modified": "Fri, 20 Nov 2026 12:00:00 GMT"}
+    assert 4 == len(whole)
+    assert whole[0] == names("<guid>1</guid><title>changed</title>")[0]
+    assert whole[1] == names(f"<guid>1</guid>{link}<title>changed</title>")[1]
+    assert whole[2] == names(f"<guid>1</guid>{link}<title>a</title>")[2]
+    assert names(f"{link}<title>a</title>")[0] == names(f"{link}<title>changed</title>")[0]
+    assert names("<title>a</title>")[0] != names("<title>b</title>")[0]
+    assert (
+        names("<title>a</title><pubDate>x</pubDate>")[0] != names("<title>a</title><pubDate>y</pubDate>")[0]
     )
-
-    assert after.entry_keys is not None
-    assert ("new", "3", "0", "1", "2", "4") == after.entry_keys[:6]
-    assert 1000 == len(after.entry_keys)
-    assert {
-        "If-None-Match": '"2"',
-        "If-Modified-Since": "Fri, 20 Nov 2026 12:00:00 GMT",
-    } == after.conditional_headers
-
-
-@pytest.mark.parametrize("etag", ["x" * 1001, "a\r\nb: c", ""])
-def test_a_validator_that_could_harm_is_not_kept(etag: str) -> None:
-    assert {} == FeedState().with_entries(feed_of(), {"etag": etag}).conditional_headers
-
-
-def test_notes_survive_being_kept() -> None:
-    seen = FeedState(etag='"1"', last_modified="x", entry_keys=("b", "a"))
-
-    assert seen == FeedState.from_memory(seen.to_memory(url=URL), url=URL)
-
-
-@pytest.mark.parametrize("memory", [{}, {"seen": "a"}, {"etag": '"1"'}, {"feed": "another", "seen": ["a"]}])
-def test_notes_on_another_feed_are_no_notes(memory: dict[str, Any]) -> None:
-    assert FeedState() == FeedState.from_memory(memory, url=URL)
-
-
-def test_notes_never_hold_the_address() -> None:
-    assert "example.com" not in repr(FeedState(entry_keys=()).to_memory(url=URL))
 
 
 @pytest.mark.parametrize(

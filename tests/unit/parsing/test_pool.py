@@ -52,7 +52,7 @@ async def test_half_a_character_becomes_a_question_mark(parse: Parse) -> None:
 async def test_what_cannot_be_read_says_so(parse: Parse) -> None:
     read = partial(parse_feed, content_type="", url="https://example.com/")
 
-    with pytest.raises(UnreadableError, match=r"^JSON$"):
+    with pytest.raises(UnreadableError, match=r"^JSON that is no JSON Feed$"):
         await parse(read, b"{}", timeout_s=LONG_S)
 
 

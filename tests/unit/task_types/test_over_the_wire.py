@@ -41,6 +41,16 @@ async def _away(_request: web.Request) -> web.Response:
     raise web.HTTPFound("/feed")
 
 
+async def _gone(_request: web.Request) -> web.Response:
+    return web.Response(status=410)
+
+
+async def _moved(request: web.Request) -> web.Response:
+    raise {"301": web.HTTPMovedPermanently, "308": web.HTTPPermanentRedirect, "302": web.HTTPFound}[
+        request.match_info["status"]
+    ]("/feed")
+
+
 @pytest.fixture
 async def base() -> AsyncIterator[str]:
     """The address of a server that feeds, echoes, is busy and redirects."""
@@ -49,6 +59,8 @@ async def base() -> AsyncIterator[str]:
     app.router.add_route("*", "/echo", _echo)
     app.router.add_get("/busy", _busy)
     app.router.add_route("*", "/away", _away)
+    app.router.add_get("/gone", _gone)
+    app.router.add_get("/moved/{status}", _moved)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -103,6 +115,27 @@ async def test_a_feed_is_fetched_once_and_then_only_asked_about(
 
     assert "Recorded 1 entry of Example; new ones are reported from now on" == first.summary
     assert "Nothing new: the feed has not changed" == second.summary
+
+
+@pytest.mark.parametrize(("status", "is_moved"), [("301", True), ("308", True), ("302", False)])
+async def test_a_feed_that_has_moved_for_good_says_where(
+    status: str, is_moved: bool, base: str, tools: Tools, make_job: Callable[..., Job]
+) -> None:
+    """With `feedUrl` set to that address the memory goes on."""
+    first = await run_job(make_job("rss_watch", {"feedUrl": f"{base}/moved/{status}"}), tools)
+    second = await run_job(make_job("rss_watch", {"feedUrl": f"{base}/feed"}, memory=first.memory), tools)
+
+    notice = f". It has moved for good: set feedUrl to {base}/feed"
+    assert is_moved is first.summary.endswith(notice)
+    assert (f"{base}/feed" if is_moved else None) == first.metrics.get("movedTo")
+    assert second.summary.startswith("Nothing new" if is_moved else "Recorded")
+
+
+async def test_a_feed_that_is_gone_says_so(base: str, tools: Tools, make_job: Callable[..., Job]) -> None:
+    outcome = await run_job(make_job("rss_watch", {"feedUrl": f"{base}/gone"}), tools)
+
+    assert outcome.permanent
+    assert outcome.summary.startswith("Answered 410: the feed is gone for good.")
 
 
 async def test_a_request_arrives_as_written(base: str, tools: Tools, make_job: Callable[..., Job]) -> None:

@@ -1,18 +1,24 @@
 """Each older shape, from its sample: what it becomes, what is said of it, and that it loads again."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from functions.domain.task import TaskSpec
+from functions.domain.task import Job, TaskSpec
 from functions.errors import InputError
+from functions.task_types.registry import run_job
 from functions.taskfiles import read_task_files
 from functions.transfer.foreign.entry import ImportDefaults
 from functions.transfer.foreign.formats import FORMAT_NAMES, read_foreign
 from functions.transfer.foreign.save import render_task_file
 from tests.conftest import NOON
 from tests.support.older_samples import read_sample
+from tests.unit.parsing.test_feeds import rss
+from tests.unit.task_types.conftest import answer, make_job, tools_with
+
+__all__ = ["make_job"]  # the fixture
 
 SAMPLES = {
     "tasks": ("tasks.json", "watchers.json"),
@@ -114,6 +120,24 @@ def test_what_an_entry_says_of_itself_is_kept() -> None:
     assert {"callable": "jobs.rates:refresh"} == older["refresh_rates"].spec.params
     assert 120 == older["refresh_rates"].spec.misfire.grace_seconds
     assert "Europe/Riga" == older["refresh_rates"].spec.timezone
+
+
+async def test_what_another_scheduler_has_reported_of_a_feed_is_not_reported_again(
+    make_job: Callable[..., Job],
+) -> None:
+    """The id it remembered is a param, of the sample as well; later runs go by what was seen here."""
+    [spec] = [one.spec for one in read_sample("watchers.json").tasks if one.spec.type == "rss_watch"]
+    feeds = [rss(*(f"<guid>https://example.com/posts/{n}</guid><title>{n}</title>" for n in numbers))
+             for numbers in ((43, 42, 41, 40), (44, 43, 42, 41))]  # fmt: skip
+
+    first = await run_job(make_job("rss_watch", spec.params), tools_with(answer(200, feeds[0].encode())))
+    second = await run_job(
+        make_job("rss_watch", spec.params, memory=first.memory), tools_with(answer(200, feeds[1].encode()))
+    )
+
+    assert "https://example.com/posts/41" == spec.params["lastSeenGuid"]
+    assert ["43", "42"] == [item["title"] for item in first.items]
+    assert ["44"] == [item["title"] for item in second.items]
 
 
 def test_a_bad_entry_is_told_by_name_and_line_and_loses_nothing_else() -> None:

@@ -1,0 +1,235 @@
+"""What a task remembers of a feed, and which entries are new to it.
+
+What is announced twice is a nuisance, what is recorded as seen and never announced is lost. So an entry is
+taken for a known one only when something says so: the name it is known by, or that its feed has new ids.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Self
+
+from functions.parsing.feeds import MAX_ENTRIES, Feed, FeedEntry
+from functions.parsing.identity import name_key, stable_name
+
+MAX_SEEN_ENTRIES = MAX_ENTRIES  # what was compared is what is remembered; 16 bytes each
+MAX_SHARED_NAMES = 500
+MAX_LIKENESSES = 200  # of the newest entries: older ones are told by their date
+MAX_VALIDATOR_CHARS = 1000
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class FeedMemory:
+    """The memory of one feed.
+
+    Attributes:
+        etag: The ETag of the last response; empty when it had none.
+        last_modified: The Last-Modified of the last response; empty when it had none.
+        entry_keys: Keys of the entries seen before, newest first; None before the first run.
+        shared: Keys of names that several entries of the feed had, so that they name none.
+        likenesses: Those of the entries of the last response; None in what versions before 0.3 kept.
+        newest_at: The newest date seen, in seconds of the epoch; 0 without any.
+        moved_to: The hash of the address that the feed has moved to for good; empty when it has not.
+    """
+
+    etag: str = ""
+    last_modified: str = ""
+    entry_keys: tuple[str, ...] | None = None
+    shared: tuple[str, ...] = ()
+    likenesses: tuple[str, ...] | None = ()
+    newest_at: int = 0
+    moved_to: str = ""
+
+    @classmethod
+    def from_stored(cls, memory: Mapping[str, Any], *, url: str) -> Self:
+        """Return what *memory* has of the feed at *url*; nothing when that is of another feed.
+
+        An address in another spelling (http or https, with or without `www.`) is the same feed, and so is
+        the one that the feed has moved to.
+        """
+        keys = memory.get("seen")
+        known = {memory.get("feed", _hash(url)), memory.get("movedTo")}
+        if not isinstance(keys, list) or known.isdisjoint({_hash(url), name_key(stable_name(url))}):
+            return cls()
+        likenesses, newest_at = memory.get("alike"), memory.get("newestAt")
+        is_same_address = memory.get("url", _hash(url)) == _hash(url)
+        return cls(
+            etag=str(memory.get("etag", "")) if is_same_address else "",
+            last_modified=str(memory.get("lastModified", "")) if is_same_address else "",
+            entry_keys=_texts(keys),
+            shared=_texts(memory.get("shared")),
+            likenesses=_texts(likenesses) if isinstance(likenesses, list) else None,
+            newest_at=newest_at if isinstance(newest_at, int) else 0,
+            moved_to=str(memory.get("movedTo", "")),
+        )
+
+    def to_stored(self, *, url: str) -> dict[str, Any]:
+        """Return it as a task's memory; the feed's address, which may hold a secret, as a hash."""
+        return {
+            "feed": name_key(stable_name(url)),
+            "url": _hash(url),
+            "etag": self.etag,
+            "lastModified": self.last_modified,
+            "seen": list(self.entry_keys or ()),
+            "shared": list(self.shared),
+            "alike": list(self.likenesses or ()),
+            "newestAt": self.newest_at,
+            "movedTo": self.moved_to,
+        }
+
+    def new_entries(self, feed: Feed) -> tuple[FeedEntry, ...]:
+        """Return the entries of *feed* not seen before, newest first; none at the first run."""
+        if self.entry_keys is None:
+            return ()
+        compared = _Comparison(self, feed)
+        return _outside_gap(feed, [not compared.is_known(entry) for entry in feed.entries])
+
+    def with_entries(
+        self, feed: Feed, headers: Mapping[str, str], *, now: datetime, moved_to: str = ""
+    ) -> Self:
+        """Return the memory after *feed*, whose response had *headers*.
+
+        Args:
+            moved_to: The address that permanent redirects led to; empty when there were none.
+        """
+        shared = _shared_names(self, feed)
+        keys = [_identity(entry, shared) for entry in feed.entries]
+        latest_s = int(now.timestamp()) + _DAY_S  # a later date is a mistake
+        dates = [entry.at for entry in feed.entries if entry.at is not None and entry.at <= latest_s]
+        return type(self)(
+            etag=_bounded_validator(headers.get("etag", "")),
+            last_modified=_past_date(_bounded_validator(headers.get("last-modified", "")), now),
+            entry_keys=tuple(dict.fromkeys((*keys, *(self.entry_keys or ()))))[:MAX_SEEN_ENTRIES],
+            shared=(*sorted(shared - set(self.shared)), *self.shared)[:MAX_SHARED_NAMES],
+            likenesses=_likenesses(feed) if feed.entries else self.likenesses or (),
+            newest_at=max((self.newest_at, *dates)),
+            moved_to=name_key(stable_name(moved_to)) if moved_to else "",
+        )
+
+    @property
+    def conditional_headers(self) -> dict[str, str]:
+        """The headers by which the server responds 304 when nothing has changed."""
+        validators = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in validators.items() if value}
+
+
+def entries_after(feed: Feed, last_seen: str) -> tuple[FeedEntry, ...]:
+    """Return the entries newer than the one whose id or link is *last_seen*; all when there is none."""
+    name = stable_name(last_seen)
+    for number, entry in enumerate(feed.entries):
+        if name == stable_name(entry.url) or name_key(name) == entry.names[0]:
+            return feed.entries[:number]
+    return feed.entries
+
+
+class _Comparison:
+    """The entries of a feed beside what was seen of it."""
+
+    def __init__(self, memory: FeedMemory, feed: Feed) -> None:
+        self._seen = set(memory.entry_keys or ())
+        self._likenesses = set(memory.likenesses or ())
+        self._newest_at = memory.newest_at
+        self._is_older = memory.likenesses is None
+        self._shared_before = set(memory.shared)
+        self._shared = _shared_names(memory, feed)
+        self._known = {entry: self._is_known_by_name(entry) or self._is_same(entry) for entry in feed.entries}
+        self._inherit_names(feed.entries)
+        if feed.entries and not any(self._is_known_by_name(entry) for entry in feed.entries):
+            self._compare_by_likeness(feed.entries)
+
+    def is_known(self, entry: FeedEntry) -> bool:
+        return self._known[entry]
+
+    def _is_known_by_name(self, entry: FeedEntry) -> bool:
+        key = _identity(entry, self._shared)
+        is_legacy = entry.legacy_key in self._seen and (self._is_older or key == entry.names[0])
+        return key in self._seen or is_legacy
+
+    def _is_same(self, entry: FeedEntry) -> bool:
+        """Whether an entry of the last response had another id, and the same title at the same second."""
+        return entry.likeness in self._likenesses and _has_time(entry)
+
+    def _inherit_names(self, entries: Sequence[FeedEntry]) -> None:
+        """Find the entry that alone had a name which several have now; without a sign, it is the oldest."""
+        groups: dict[str, list[FeedEntry]] = {}
+        for entry in entries:
+            for name in entry.names[:-1]:
+                if name in self._shared and name not in self._shared_before:
+                    was_seen = name in self._seen or (
+                        name == entry.names[0] and entry.legacy_key in self._seen
+                    )
+                    if was_seen:
+                        groups.setdefault(name, []).append(entry)
+        for group in groups.values():
+            if any(self._known[entry] for entry in group):
+                continue
+            alike = [entry for entry in group if entry.likeness in self._likenesses]
+            for entry in alike or group[-1:]:
+                self._known[entry] = True
+
+    def _compare_by_likeness(self, entries: Sequence[FeedEntry]) -> None:
+        """Recognise the entries of a feed that has new ids: not one is known by its name, and some are alike.
+
+        Entries older than the newest one seen before are no news then: the feed shows more of them now.
+        """
+        alike = {entry for entry in entries if entry.likeness in self._likenesses}
+        if len(alike) < 2 and not any(_has_time(entry) for entry in alike):
+            return
+        for entry in entries:
+            if entry in alike or (entry.at is not None and entry.at < self._newest_at):
+                self._known[entry] = True
+
+
+def _shared_names(memory: FeedMemory, feed: Feed) -> set[str]:
+    """Return the names that more than one entry has or had, and those of the feed's own page."""
+    owners: dict[str, FeedEntry] = {}
+    shared = set(memory.shared)
+    for entry in feed.entries:
+        for name in entry.names[:-1]:
+            if owners.setdefault(name, entry) != entry or name == feed.home_key:
+                shared.add(name)
+    return shared
+
+
+def _likenesses(feed: Feed) -> tuple[str, ...]:
+    return tuple(entry.likeness for entry in feed.entries[:MAX_LIKENESSES] if entry.likeness)
+
+
+def _has_time(entry: FeedEntry) -> bool:
+    return entry.at is not None and entry.at % _DAY_S != 0
+
+
+def _identity(entry: FeedEntry, shared: set[str]) -> str:
+    return next((name for name in entry.names if name not in shared), entry.names[-1])
+
+
+def _outside_gap(feed: Feed, are_new: Sequence[bool]) -> tuple[FeedEntry, ...]:
+    """Return the new entries, at a gap only those before the first known one and after the last."""
+    if feed.gap is None or all(are_new):
+        return tuple(entry for entry, is_new in zip(feed.entries, are_new, strict=True) if is_new)
+    first = are_new.index(False)
+    last = len(are_new) - 1 - are_new[::-1].index(False)
+    return (*feed.entries[:first], *feed.entries[last + 1 :])
+
+
+def _texts(given: object) -> tuple[str, ...]:
+    return tuple(str(one) for one in given) if isinstance(given, list) else ()
+
+
+def _hash(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()[:12]
+
+
+def _bounded_validator(validator: str) -> str:
+    return validator if len(validator) <= MAX_VALIDATOR_CHARS and validator.isprintable() else ""
+
+
+def _past_date(date: str, now: datetime) -> str:
+    """Return *date* unless it is in the future: the feed would be unchanged until then."""
+    try:
+        return "" if parsedate_to_datetime(date) > now + timedelta(days=1) else date
+    except (TypeError, ValueError, OverflowError):
+        return date

@@ -1,5 +1,6 @@
 """Fixtures for all rooms: a factory of tasks with defaults, so that a test names only what it is about."""
 
+import gc
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -58,3 +59,9 @@ def make_task() -> Callable[..., Task]:
 def retries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A write that was not applied is repeated without a wait."""
     monkeypatch.setattr(compare_and_set, "FIRST_WAIT_S", 0.0)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Modules and collected tests stay until the end: collections of garbage need not search them."""
+    gc.freeze()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import re
 import time
@@ -99,9 +100,13 @@ class Heartbeat:
 async def beside_a_heartbeat(work: Awaitable[Any]) -> tuple[Any, Heartbeat]:
     heart = Heartbeat()
     task = asyncio.create_task(heart.beat())
-    await asyncio.sleep(0.05)
-    result = await work
-    await asyncio.sleep(0.05)
+    gc.freeze()  # to search all that some thousand tests have left takes as long as a stall
+    try:
+        await asyncio.sleep(0.05)
+        result = await work
+        await asyncio.sleep(0.05)
+    finally:
+        gc.unfreeze()
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task

@@ -298,10 +298,16 @@ def serve(
     ] = None,
     log: Annotated[Path | None, typer.Option(metavar="FILE", help="Log file, rotated when full.")] = None,
     source: SourceOption = "",
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Where to listen; 0.0.0.0 for everybody who reaches it.")
+    ] = command.LOOPBACK,
+    sign_in: Annotated[
+        bool, typer.Option("--sign-in", help="Print a link to the dashboard that signs in once, and the key.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Serve the function on this machine and trigger its ticks."""
-    options = command.ServeOptions(port, every, status_every, tuple(tasks or ()), log, source)
+    options = command.ServeOptions(port, every, status_every, tuple(tasks or ()), log, source, host, sign_in)
     return invoke(command.serve, as_json, options=options)
 
 

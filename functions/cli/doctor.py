@@ -11,8 +11,9 @@ from time import perf_counter
 from typing import Literal
 
 from functions.app.factories import longest_attempt
+from functions.cli.local.secret_files import LOCAL_STORES
 from functions.cli.options import format_duration
-from functions.cli.session import LOCAL_STORES, CliContext
+from functions.cli.session import CliContext
 from functions.domain.access import ADMINISTRATOR
 from functions.domain.lifecycle.time_budget import describe_long_timeout
 from functions.domain.storage import Document, StoreStats, TaskFilter, WriteStatus

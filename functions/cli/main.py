@@ -13,9 +13,9 @@ from typer.exceptions import TyperException
 from functions.cli import options
 from functions.cli.commands import app
 from functions.cli.console import Screen
+from functions.cli.local.location import read_variables
 from functions.cli.options import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandContext
-from functions.cli.session import PROJECT_ROOT, CliContext
-from functions.config.dotenv import read_environment
+from functions.cli.session import CliContext
 from functions.config.settings import Settings
 from functions.domain.redaction import Redactor
 from functions.domain.types import timezone_or_utc
@@ -83,12 +83,10 @@ def _usage_error(exc: Any) -> str:
 def start() -> int:
     """Run with the process's arguments, variables and streams; return the exit code."""
     try:
-        environment = read_environment(os.environ, PROJECT_ROOT / ".env")
+        environment = read_variables(os.environ)
     except SettingsError as exc:
         Screen(sys.stdout, sys.stderr).error(str(exc))
         return EXIT_USAGE
-    if not environment.get("STORE_URL"):  # the same file from every working folder
-        environment["STORE_URL"] = f"sqlite:///{PROJECT_ROOT}/scheduler.db"
     options.configure_completion(environment)
     _configure_logs(environment)
     coloured = sys.stdout.isatty() and not environment.get("NO_COLOR")

@@ -1,7 +1,5 @@
 """The context of one command: its settings, store and screen, each made when it is first needed."""
 
-import os
-import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -11,15 +9,13 @@ from typing import cast
 from functions.app import application
 from functions.app.application import App
 from functions.cli.console import Screen
+from functions.cli.local.secret_files import LOCAL_STORES, read_or_create_secret, secret_file
 from functions.config.settings import Settings
 from functions.domain.task import Task
-from functions.errors import InputError, SettingsError
+from functions.errors import InputError
 from functions.interfaces import Store
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
-STATE_FOLDER = PROJECT_ROOT / ".cronfire"  # local state, never committed
 SIGNING_FILE = "signing-secret"  # for a store on this machine, whose users set no SIGNING_SECRET
-LOCAL_STORES = ("sqlite:", "json:")
 
 
 class CliContext:
@@ -36,12 +32,10 @@ class CliContext:
         screen: Screen,
         *,
         clock: Callable[[], datetime] = application.now,
-        state_folder: Path = STATE_FOLDER,
     ) -> None:
         self.environment = environment
         self.screen = screen
         self._clock = clock
-        self._signing_file = state_folder / SIGNING_FILE
         self._settings: Settings | None = None
         self._app: App | None = None
 
@@ -74,9 +68,9 @@ class CliContext:
         if self._is_set("SIGNING_SECRET") or not self._has_local_store():
             return {}
         if create:
-            return {"SIGNING_SECRET": read_or_create_secret(self._signing_file, "SIGNING_SECRET")}
+            return {"SIGNING_SECRET": self.local_secret(SIGNING_FILE, "SIGNING_SECRET")}
         with suppress(OSError):
-            if kept := self._signing_file.read_text().strip():
+            if kept := secret_file(self._store_url(), SIGNING_FILE).read_text().strip():
                 return {"SIGNING_SECRET": kept}
         return {}
 
@@ -85,12 +79,23 @@ class CliContext:
         if not self._is_set("API_KEY"):
             self.local_signing_secret(create=True)
 
+    def local_secret(self, file_name: str, name: str) -> str:
+        """Return the secret for the setting *name* that is kept for this store; made the first time.
+
+        Raises:
+            SettingsError: It cannot be read or made.
+        """
+        return read_or_create_secret(secret_file(self._store_url(), file_name), name)
+
     def _is_set(self, name: str) -> bool:
         return any(self.environment.get(one, "").strip() for one in (name, f"{name}_FILE"))
 
+    def _store_url(self) -> str:
+        default: str = Settings.model_fields["store_url"].default
+        return self.environment.get("STORE_URL", "").strip() or default
+
     def _has_local_store(self) -> bool:
-        default = Settings.model_fields["store_url"].default
-        return (self.environment.get("STORE_URL", "").strip() or default).startswith(LOCAL_STORES)
+        return self._store_url().startswith(LOCAL_STORES)
 
     @property
     def app(self) -> App:
@@ -147,20 +152,3 @@ def describe_store_url(url: str) -> str:
         file = rest.removeprefix("/")
         return url if file.startswith(":") else f"{scheme}:///{Path(file).absolute()}"
     return f"{scheme}://.../{rest.partition('/')[2]}" if scheme == "bitable" else url
-
-
-def read_or_create_secret(file: Path, name: str = "CRON_SECRET") -> str:
-    """Return the secret in *file*; created the first time, readable by its owner only.
-
-    Raises:
-        SettingsError: The file cannot be made or read.
-    """
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w") as opened:
-                opened.write(secrets.token_urlsafe(32))
-        return file.read_text().strip()
-    except OSError as exc:
-        raise SettingsError(f"{name} is not set and cannot be saved in {file} ({exc.strerror})") from exc

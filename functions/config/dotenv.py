@@ -10,6 +10,8 @@ from functions.errors import SettingsError
 def read_environment(env: Mapping[str, str], dotenv: Path) -> dict[str, str]:
     """Return *env*, completed by the file *dotenv* if it exists; on Cloud Run the file is not read.
 
+    A relative file in its STORE_URL counts from the folder of *dotenv*, whoever reads it from where.
+
     Raises:
         SettingsError: The file cannot be read, or a line of it is not `NAME=value`.
     """
@@ -19,7 +21,18 @@ def read_environment(env: Mapping[str, str], dotenv: Path) -> dict[str, str]:
         text = dotenv.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"{dotenv.name} exists but cannot be read as text.") from None
-    return parse_dotenv(text) | {name: value for name, value in env.items() if value}
+    found = parse_dotenv(text)
+    if "STORE_URL" in found:
+        found["STORE_URL"] = absolute_store_url(found["STORE_URL"], dotenv.absolute().parent)
+    return found | {name: value for name, value in env.items() if value}
+
+
+def absolute_store_url(url: str, folder: Path) -> str:
+    """Return *url*, with a relative file of a store counted from *folder*; any other text unchanged."""
+    scheme, found, file = url.strip().partition(":///")
+    if not found or scheme not in ("sqlite", "json") or not file or file.startswith((":", "/")):
+        return url
+    return f"{scheme}:///{folder / file}"
 
 
 def parse_dotenv(text: str) -> dict[str, str]:

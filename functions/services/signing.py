@@ -1,7 +1,9 @@
 """The keys that sign sessions, rows of API keys and public links, derived from a secret outside the store."""
 
+import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from functions.domain.storage import Document
 from functions.errors import InputError
@@ -89,3 +91,45 @@ def _derive(secret: bytes, salt: bytes) -> SigningKeys:
         return HKDF(SHA256(), 32, salt, f"cronfire {purpose}".encode()).derive(secret)
 
     return SigningKeys(derive("session"), derive("key row"), derive("public link"))
+
+
+# Links that sign the administrator in, once: `serve` prints one. Kept of it is only that it was used.
+
+SIGN_IN_LINK_LIFETIME = timedelta(minutes=10)
+
+
+async def make_sign_in_token(signer: Signer, *, link_id: str, admin_key_hash: str, now: datetime) -> str:
+    """Return the token of a link that signs in once, within SIGN_IN_LINK_LIFETIME.
+
+    `ID.SECONDS.SIGNATURE`, where the seconds since 1970 are its end. Another API_KEY ends it as well.
+
+    Raises:
+        InputError: There is no secret to sign with.
+    """
+    text = f"{link_id}.{int((now + SIGN_IN_LINK_LIFETIME).timestamp())}"
+    key = (await signer.keys())[0].session
+    return f"{text}.{_sign_link(key, admin_key_hash, text)}"
+
+
+async def read_sign_in_token(signer: Signer, token: str, *, admin_key_hash: str, now: datetime) -> str:
+    """Return the id of the link that *token* is of; empty when it is none of ours, or too old.
+
+    Whether it was used before is the caller's to check.
+    """
+    text, _, signature = token.rpartition(".")
+    link_id, _, end = text.rpartition(".")
+    if not signer.is_ready or not link_id or not (end.isascii() and end.isdigit() and len(end) <= MAX_DIGITS):
+        return ""
+    presented = signature.encode("utf-8", "replace")
+    valid = [_sign_link(keys.session, admin_key_hash, text) for keys in await signer.keys()]
+    is_signed = any(hmac.compare_digest(presented, one.encode()) for one in valid)
+    return link_id if is_signed and now.timestamp() < int(end) else ""
+
+
+MAX_DIGITS = 12  # of seconds since 1970
+
+
+def _sign_link(key: bytes, admin_key_hash: str, text: str) -> str:
+    return hmac.new(
+        key, f"sign-in link {admin_key_hash} {text}".encode("utf-8", "replace"), "sha256"
+    ).hexdigest()

@@ -158,6 +158,8 @@ class TriggerApp:
         if routes is None:
             return self._respond_from_api(request.scope["path"])
         respond = routes.get("GET" if request.method == "HEAD" else request.method)
+        if respond is None and self._build_api is not None and _is_browser_at_root(request):
+            return responses.to_dashboard()
         if respond is None:
             return responses.not_allowed([*routes, "HEAD"] if "GET" in routes else routes)
         if _content_length(request) > MAX_BODY_BYTES:
@@ -308,6 +310,15 @@ async def _read_body(request: Request) -> bytes | None:
         if len(body) > MAX_BODY_BYTES:
             return None
     return body
+
+
+def _is_browser_at_root(request: Request) -> bool:
+    """Whether a browser wants a page at the bare address; no pinger asks for HTML."""
+    return (
+        request.scope["path"] == "/"
+        and request.method in ("GET", "HEAD")
+        and "text/html" in request.headers.get("accept", "")
+    )
 
 
 def _content_length(request: Request) -> int:

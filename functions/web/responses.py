@@ -3,13 +3,18 @@
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from functions.web.auth import AuthFailure
 
 REALM = 'Bearer realm="cronfire"'
 RETRY_AFTER_S = 30
 COMMON_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def to_dashboard() -> Response:
+    """Return a 302 to the dashboard, for somebody who opens the bare address in a browser."""
+    return RedirectResponse("/dashboard", status_code=302, headers=COMMON_HEADERS | {"Vary": "Accept"})
 
 
 def not_found() -> Response:

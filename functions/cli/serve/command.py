@@ -1,6 +1,7 @@
 """The command `serve`: runs the function on this machine and triggers its ticks until it is stopped."""
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -14,37 +15,51 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from functions.cli.console import replace_unprintable
+from functions.cli.local.location import PROJECT_ROOT, STATE_FOLDER
+from functions.cli.local.running import announce_service
+from functions.cli.local.secret_files import secret_file
+from functions.cli.serve.sign_in import find_api_key, sign_in_lines
 from functions.cli.serve.workers import TICK_BUDGET_S, StatusLine, TriggerLoop, WatchedFiles
-from functions.cli.session import PROJECT_ROOT, STATE_FOLDER, CliContext, read_or_create_secret
+from functions.cli.session import CliContext
 from functions.domain.types import timezone_or_utc, to_local
 from functions.errors import InputError, SchedulerError, StoreError
 
 # The server: functions-framework as a child process.
 
-HOST = "127.0.0.1"  # local only: a function that others reach is deployed
+LOOPBACK = "127.0.0.1"  # local only, unless --host says otherwise
+WILDCARDS = {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}  # noqa: S104  # what is called to reach ourselves
 STOP_TIMEOUT_S = 6.0  # then it is killed, so that `serve` itself ends within 8 s
 MAX_LINE_BYTES = 1_048_576  # of the server's output
 
 
-def find_free_port(port: int) -> int:
-    """Return *port*, or a free port for 0.
+def find_free_port(port: int, host: str = LOOPBACK) -> int:
+    """Return *port* of *host*, or a free port for 0.
 
     Raises:
-        InputError: It is in use, or no port.
+        InputError: It is in use, or no port, or this machine has no such address.
     """
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
-        except (OSError, OverflowError):
+            probe.bind((host, port))
+        except socket.gaierror:
+            raise InputError(f"--host: {host!r} is no address of this machine") from None
+        except (OSError, OverflowError) as exc:
+            if isinstance(exc, OSError) and exc.errno == errno.EADDRNOTAVAIL:
+                raise InputError(f"--host: {host!r} is no address of this machine") from None
             raise InputError(f"--port: {port} cannot be used; choose another, or 0 for any") from None
         bound: int = probe.getsockname()[1]
         return bound
 
 
+def format_address(host: str, port: int) -> str:
+    """Return the address of a server on *host*."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 @asynccontextmanager
 async def run_server(
-    port: int, environment: Mapping[str, str], on_line: Callable[[str], None] | None
+    host: str, port: int, environment: Mapping[str, str], on_line: Callable[[str], None] | None
 ) -> AsyncIterator[Process]:
     """Run the server in a process group of its own: `serve` handles Ctrl-C and then stops the server.
 
@@ -58,7 +73,7 @@ async def run_server(
         "--source",
         str(PROJECT_ROOT / "main.py"),
         "--host",
-        HOST,
+        host,
         "--port",
         str(port),
     )
@@ -173,6 +188,8 @@ class ServeOptions:
         task_paths: Task files and folders that are applied, and applied again when they change.
         log_path: The log file, for the server's output as well; None means the screen.
         source: What the task files are known by; empty for their names.
+        host: The address to listen on.
+        show_sign_in: Whether to print a link that signs in once, and the key.
     """
 
     port: int = 8080
@@ -181,6 +198,8 @@ class ServeOptions:
     task_paths: tuple[Path, ...] = ()
     log_path: Path | None = None
     source: str = ""
+    host: str = LOOPBACK
+    show_sign_in: bool = False
 
 
 async def serve(context: CliContext, *, options: ServeOptions) -> int:
@@ -193,22 +212,30 @@ async def serve(context: CliContext, *, options: ServeOptions) -> int:
         SettingsError: A setting is wrong; the server is not started.
         SchedulerError: The server started and does not respond.
     """
-    port = find_free_port(options.port)
+    port = find_free_port(options.port, options.host)
     log = LogFile(options.log_path) if options.log_path else None
     write_line = log.write_line if log else context.screen.write_line
     if log:
         context.screen.write_line(f"Output is written to {options.log_path}.")
     secret, extra = _find_secret(context)
+    if options.show_sign_in:
+        extra = {**extra, **find_api_key(context)}
     files = WatchedFiles(context, options.task_paths, source=options.source)
     if options.task_paths:
         write_line(await files.apply())
     signals = _Signals()
-    trigger = TriggerLoop(HOST, port, secret=secret, clock=context.now)
+    address = format_address(WILDCARDS.get(options.host, options.host), port)
+    trigger = TriggerLoop(address, secret=secret, clock=context.now)
     environment = {**server_environment(context.environment), **extra}
-    async with run_server(port, environment, write_line if log else None) as server:
+    async with (
+        running_here(context),
+        run_server(options.host, port, environment, write_line if log else None) as server,
+    ):
         ended = asyncio.create_task(server.wait())
         stopping = asyncio.create_task(signals.stop.wait())
-        loops = asyncio.create_task(_run_loops(context, options, trigger, files, signals, log, write_line))
+        loops = asyncio.create_task(
+            _run_loops(context, options, trigger, files, signals, log, write_line, extra)
+        )
         try:
             await asyncio.wait({ended, stopping, loops}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -234,6 +261,7 @@ async def _run_loops(
     signals: "_Signals",
     log: LogFile | None,
     write_line: Callable[[str], None],
+    extra: Mapping[str, str],
 ) -> None:
     """Trigger ticks, report the status and watch the files, concurrently; the first error ends all three."""
     try:
@@ -243,6 +271,12 @@ async def _run_loops(
         raise SchedulerError(f"the server does not respond within {START_TIMEOUT_S:g} s") from None
     interval = "each minute" if options.tick_interval_s == 60 else f"every {options.tick_interval_s} s"
     write_line(f"Cronfire answers on {trigger.address}; a tick {interval}; Ctrl-C ends it.")
+    write_line(f"Tasks are kept in {context.describe_store()}")
+    if options.host not in (LOOPBACK, "localhost", "::1"):
+        write_line(f"It listens on {options.host}: others reach it, over HTTP without encryption.")
+    if options.show_sign_in:
+        for line in await sign_in_lines(context, trigger.address, extra):
+            context.screen.write_line(line)  # never into the log
 
     zone = timezone_or_utc(context.settings.default_timezone)
 
@@ -306,6 +340,16 @@ class _Signals:
         loop.add_signal_handler(signal.SIGHUP, self.reload.set)
 
 
+SECRET_FILE = "secret"  # noqa: S105  # the name of the file
+
+
+@asynccontextmanager
+async def running_here(context: CliContext) -> AsyncIterator[None]:
+    """Let commands of this project find the store of this service while the block runs."""
+    with announce_service(STATE_FOLDER, context.settings.store_url):
+        yield
+
+
 def server_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
     """Return *environment* with what is different for a server whose pinger waits for no answer.
 
@@ -322,8 +366,8 @@ def _find_secret(context: CliContext) -> tuple[str, Mapping[str, str]]:
     secret_setting = context.settings.cron_secret
     if secret_setting is not None:
         return secret_setting.get_secret_value(), signing
-    file = STATE_FOLDER / "secret"
-    secret = read_or_create_secret(file)
+    secret = context.local_secret(SECRET_FILE, "CRON_SECRET")
+    file = secret_file(context.settings.store_url, SECRET_FILE)
     context.screen.write_line(f"CRON_SECRET is not set; the one in {_display_path(file)} is used.")
     return secret, {"CRON_SECRET": secret, **signing}
 

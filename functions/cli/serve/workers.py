@@ -169,14 +169,15 @@ POLL_INTERVAL_S = 0.1
 
 
 class TriggerLoop:
-    """Requests ticks of the server at *host* and *port*.
+    """Requests ticks of a server.
 
     Args:
+        address: Its scheme, host and port.
         clock: Returns the current instant.
     """
 
-    def __init__(self, host: str, port: int, *, secret: str, clock: Callable[[], datetime]) -> None:
-        self.address = f"http://{host}:{port}"
+    def __init__(self, address: str, *, secret: str, clock: Callable[[], datetime]) -> None:
+        self.address = address
         self._secret = secret
         self._clock = clock
 

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.domain.access import ADMINISTRATOR, Principal
-from functions.services.meta import end_session, has_session_ended
+from functions.services.meta import end_session, has_session_ended, is_duplicate_request
+from functions.services.signing import read_sign_in_token
 from functions.web.api.dependencies import ApiAuth, ApiDependencies
 
 COOKIE_NAME = "cronfire_session"
@@ -59,6 +60,28 @@ class Sessions:
         principal = await self._auth.from_token(token, request)
         if principal is None:
             return False
+        await self._begin(principal, request, response)
+        return True
+
+    async def create_from_link(self, token: str, request: Request, response: Response) -> bool:
+        """Sign the administrator in by a link that works once; return whether it is valid and was not used.
+
+        Of two uses at the same moment one signs in: the use is recorded by a conditional write first.
+        """
+        admin, now = self._auth.admin_key_hash, self._dependencies.now()
+        if admin is None:
+            return False
+        signer = self._dependencies.signer
+        link_id = await read_sign_in_token(signer, token, admin_key_hash=admin, now=now)
+        if not link_id or await is_duplicate_request(
+            self._dependencies.store, f"sign-in link {link_id}", "", now=now
+        ):
+            return False
+        await self._begin(ADMINISTRATOR, request, response)
+        return True
+
+    async def _begin(self, principal: Principal, request: Request, response: Response) -> None:
+        """Set the cookie of a new session."""
         payload = [principal.id, self._dependencies.new_id(), int(self._dependencies.now().timestamp())]
         response.set_cookie(
             COOKIE_NAME,
@@ -69,7 +92,6 @@ class Sessions:
             httponly=True,
             samesite="strict",
         )
-        return True
 
     async def current(self, request: Request) -> Session | None:
         """Return the session of *request*.

@@ -24,10 +24,18 @@ SCOPES: tuple[Scope, ...] = ("read", "run", "write", "admin")
 
 @router.get("/sign-in")
 async def sign_in_form(
-    request: Request, to: Annotated[str, Query(max_length=200)] = DASHBOARD_PATH
+    request: Request,
+    to: Annotated[str, Query(max_length=200)] = DASHBOARD_PATH,
+    once: Annotated[str, Query(max_length=300)] = "",
 ) -> Response:
-    """Show the sign-in form."""
-    return _render_sign_in(request, to)
+    """Show the sign-in form, or sign in by the link that `serve` prints, which works once."""
+    if not once:
+        return _render_sign_in(request, to)
+    response = redirect(to if _is_dashboard_path(to) else DASHBOARD_PATH)
+    sessions: Sessions = request.app.state.sessions
+    if await sessions.create_from_link(once, request, response):
+        return response
+    return _render_sign_in(request, to, fault="This link was used before or is too old: sign in with the key")
 
 
 @router.post("/sign-in")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.cli.session import read_or_create_secret
+from functions.cli.local.secret_files import read_or_create_secret
 from tests.unit.cli.conftest import Scheduler
 
 ROOT = Path(__file__).parents[3]

@@ -81,3 +81,24 @@ def test_no_file_is_fine_and_an_unreadable_one_is_not(tmp_path: Path) -> None:
     assert {"A": "1"} == read_environment({"A": "1"}, tmp_path / ".env")
     with pytest.raises(SettingsError, match="folder exists but cannot be read"):
         read_environment({}, tmp_path / "folder")
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("json:///tasks.json", "json:///{folder}/tasks.json"),
+        ("sqlite:///data/a.db", "sqlite:///{folder}/data/a.db"),
+        ("sqlite:////srv/a.db", "sqlite:////srv/a.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("firestore://p/d", "firestore://p/d"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_a_relative_store_counts_from_the_folder_of_the_file(
+    tmp_path: Path, written: str, found: str
+) -> None:
+    (tmp_path / ".env").write_text(f"STORE_URL={written}")
+
+    read = read_environment({}, tmp_path / ".env")
+
+    assert {"STORE_URL": found.format(folder=tmp_path)} == read

@@ -128,6 +128,36 @@ async def test_what_people_use_is_for_the_rest() -> None:
     assert [wired] == handed
 
 
+@pytest.mark.parametrize(
+    ("method", "accept", "status"),
+    [
+        ("GET", "text/html,application/xhtml+xml,*/*;q=0.8", 302),
+        ("HEAD", "text/html", 302),
+        ("GET", "*/*", 405),
+        ("GET", "", 405),
+        ("PUT", "text/html", 405),
+        ("POST", "text/html", 401),
+    ],
+)
+async def test_a_browser_at_the_bare_address_is_led_to_the_dashboard_and_nobody_else(
+    method: str, accept: str, status: int
+) -> None:
+    def wire() -> FakeWired:
+        raise AssertionError("nothing is built for it")
+
+    door = TriggerApp(
+        authenticator=Authenticator(SharedSecrets(SECRET)),
+        build_app=wire,
+        response_limit=timedelta(seconds=24),
+        build_api=lambda _: PlainTextResponse("the API"),
+    )
+
+    answer = await ask(door, method, "/", ("Accept", accept))
+
+    assert status == answer.status
+    assert ("/dashboard" if status == 302 else None) == answer.headers.get("location")
+
+
 @pytest.mark.parametrize("path", ["/wp-login.php", "/.env", "/apis", "/favicon.ico"])
 async def test_guesses_of_strangers_load_nothing(path: str) -> None:
     def wire() -> FakeWired:

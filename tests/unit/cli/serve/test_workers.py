@@ -49,7 +49,7 @@ class Answers:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
     def pinger(self) -> TriggerLoop:
-        return TriggerLoop("127.0.0.1", self.server.server_port, secret="s3cret", clock=lambda: NOON)
+        return TriggerLoop(f"http://127.0.0.1:{self.server.server_port}", secret="s3cret", clock=lambda: NOON)
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ async def test_what_is_no_report_is_shown_as_it_came(
 
 
 async def test_no_answer_is_told_and_not_raised(answers: Answers) -> None:
-    pinger = TriggerLoop("127.0.0.1", 1, secret="s3cret", clock=lambda: NOON)
+    pinger = TriggerLoop("http://127.0.0.1:1", secret="s3cret", clock=lambda: NOON)
 
     assert "no response (the connection was refused)" == await pinger.trigger_tick()
 

@@ -1,0 +1,36 @@
+"""Where the store is: as STORE_URL or `.env` says, that of the service that runs here, or the default."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from functions.cli.local.running import find_running_store
+from functions.config.dotenv import absolute_store_url, read_environment
+
+PROJECT_ROOT = Path(__file__).resolve().parents[3]
+STATE_FOLDER = PROJECT_ROOT / ".cronfire"  # local state, never committed
+DEFAULT_STORE_URL = f"sqlite:///{PROJECT_ROOT}/scheduler.db"
+
+
+def read_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return *environment* completed by `.env` of the project, with the store that is looked at.
+
+    STORE_URL from the process counts from the working folder, one in `.env` from that file's folder. Where
+    neither names a store it is that of the service that runs in this project, or a file of the project.
+
+    Raises:
+        SettingsError: `.env` cannot be read.
+    """
+    found = read_environment(environment, PROJECT_ROOT / ".env")
+    if given := found.get("STORE_URL", "").strip():
+        found["STORE_URL"] = absolute_store_url(given, Path.cwd())
+    else:
+        found["STORE_URL"] = find_running_store(STATE_FOLDER) or DEFAULT_STORE_URL
+    return found
+
+
+def who_names_the_store(environment: Mapping[str, str]) -> str:
+    """Return `process`, `file` (that is `.env`) or `nobody`."""
+    if environment.get("STORE_URL", "").strip():
+        return "process"
+    in_file = read_environment({}, PROJECT_ROOT / ".env").get("STORE_URL", "").strip()
+    return "file" if in_file else "nobody"

@@ -1,0 +1,43 @@
+"""`scripts/run` as a newcomer starts it: a link that opens the dashboard on tasks that have run."""
+
+import os
+import re
+import signal
+import subprocess
+from http.cookiejar import CookieJar
+from pathlib import Path
+from urllib.request import HTTPCookieProcessor, Request, build_opener
+
+from tests.support.serving import ROOT, free_port
+
+
+def test_its_link_opens_the_dashboard_on_samples_that_ran(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "STORE_URL": f"sqlite:///{tmp_path}/tasks.db"}
+    running = subprocess.Popen(
+        [str(ROOT / "scripts" / "run"), "--port", str(free_port())],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert running.stdout is not None
+        said = ""
+        for line in running.stdout:
+            said += line
+            if "3 due, " in line:
+                break
+        [link] = re.findall(r"http://\S+\?once=\S+", said)
+        [key] = re.findall(r"Key: +(\S+)", said)
+        browser = build_opener(HTTPCookieProcessor(CookieJar()))
+        page = browser.open(Request(link, headers={"Accept": "text/html"}), timeout=20).read().decode()
+    finally:
+        running.send_signal(signal.SIGTERM)
+        rest, _ = running.communicate(timeout=30)
+
+    assert re.search(r"3 due, (\d) started, \1 succeeded", said)  # a tick may find one of them again
+    assert "The sample site answers" in page
+    assert link not in rest
+    assert key == (tmp_path / ".cronfire" / "api-key").read_text()
+    assert f"sqlite:///{tmp_path}/tasks.db" in said

@@ -73,6 +73,7 @@ def worker_time_budget(response_limit: timedelta) -> TimeBudget:
 
 
 MAX_BODY_BYTES = 65_536  # of any request
+MAX_FORM_BYTES = 262_144  # of a task's form, which sends all of its texts, also those that a file brought
 BODY_TIMEOUT = timedelta(seconds=10)  # from the first read of a body to its end
 MAX_OVERRUN = timedelta(seconds=3)  # past its response limit, a tick is cancelled
 STATUS_TIMEOUT = timedelta(seconds=10)
@@ -419,6 +420,7 @@ def with_limits(app: ASGIApp) -> ASGIApp:
     """
 
     def limited(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        limit = MAX_FORM_BYTES if scope["path"].startswith("/dashboard/tasks/") else MAX_BODY_BYTES
         received_bytes = 0
         is_whole = False
         deadline: float | None = None
@@ -438,8 +440,8 @@ def with_limits(app: ASGIApp) -> ASGIApp:
                 ) from None
             is_whole = not message.get("more_body", False)
             received_bytes += len(message.get("body", b""))
-            if received_bytes > MAX_BODY_BYTES:
-                raise HTTPException(413, f"Send at most {MAX_BODY_BYTES // 1024} KB")
+            if received_bytes > limit:
+                raise HTTPException(413, f"Send at most {limit // 1024} KB")
             return message
 
         async def send_with_headers(message: Message) -> None:

@@ -20,6 +20,12 @@ async def style() -> Response:
     return _asset(FOLDER / "templates" / "style.css", "text/css")
 
 
+@router.get("/forms.css")
+async def form_style() -> Response:
+    """Return the style sheet of forms."""
+    return _asset(FOLDER / "templates" / "forms.css", "text/css")
+
+
 @router.get("/icon.svg")
 async def icon() -> Response:
     """Return the icon of the pages."""

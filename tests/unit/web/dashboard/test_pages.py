@@ -198,8 +198,9 @@ async def test_what_starts_a_task_besides_its_schedule_is_typed_and_shown(
 ) -> None:
     await api("POST", "/api/tasks", TASK)
     await browser.sign_in()
-    typed = {"title": "Pack", "type": "http", "param.url": "https://shop.example.com", "do": "save"}
-    typed |= {"after": "ping failure", "onEvent": "order.paid, stock.counted warehouse", "once": "1"}
+    typed = {"title": "Pack", "type": "http", "params.url": "https://shop.example.com", "do": "save"}
+    typed |= {"after.0.task": "ping", "after.0.on": "failure", "onEvent.0.type": "order.paid", "once": "1"}
+    typed |= {"onEvent.1.type": "stock.counted", "onEvent.1.source": "warehouse", "schedule": ""}
 
     made = await browser.post("/dashboard/tasks/new", **typed)
     task = (await api("GET", "/api/tasks/pack")).json
@@ -216,12 +217,13 @@ async def test_what_starts_a_task_besides_its_schedule_is_typed_and_shown(
     words = "When ping fails, or on order.paid, or on stock.counted from warehouse"
     assert (words in page, words in listed, words == task["scheduleText"]) == (True, True, True)
     assert "/dashboard/tasks/pack" in upstream
-    assert 'value="order.paid, stock.counted warehouse"' in form
+    assert all(f'value="{text}"' in form for text in ("order.paid", "stock.counted", "warehouse"))
 
 
 async def test_a_task_that_nothing_starts_is_not_made(browser: Browser) -> None:
     await browser.sign_in()
-    typed = {"title": "Pack", "type": "http", "param.url": "https://shop.example.com", "do": "save"}
+    typed = {"title": "Pack", "type": "http", "params.url": "https://shop.example.com", "do": "save"}
+    typed["schedule"] = ""
 
     refused = await browser.post("/dashboard/tasks/new", **typed)
 
@@ -243,14 +245,14 @@ async def test_two_people_editing_do_not_overwrite_each_other(browser: Browser, 
     )
 
     assert 422 == answer.status
-    assert b"no longer what you saw" in answer.body
+    assert b"was changed while you wrote" in answer.body
     assert b'value="Mine"' in answer.body, "what was typed is not lost"
     assert "Theirs" == (await api("GET", "/api/tasks/ping")).json["title"]
 
 
 async def test_what_is_wrong_is_said_beside_its_field(browser: Browser, api: Call) -> None:
     await browser.sign_in()
-    typed = {"type": "health_check_url", "title": "Ping", "schedule": "@daily", "param.url": "ftp://x"}
+    typed = {"type": "health_check_url", "title": "Ping", "schedule": "@daily", "params.url": "ftp://x"}
 
     answer = await browser.post("/dashboard/tasks/new", do="save", **typed)
 
@@ -266,7 +268,7 @@ async def test_a_form_sent_twice_makes_one_task(browser: Browser, api: Call) -> 
         "type": "health_check_url",
         "title": "Ping",
         "schedule": "@daily",
-        "param.url": "https://example.com",
+        "params.url": "https://example.com",
     }
 
     answers = [await browser.post("/dashboard/tasks/new", do="save", once="one", **typed) for _ in range(2)]

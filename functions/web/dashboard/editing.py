@@ -1,0 +1,254 @@
+"""Pages that make and change a task: the form, its preview, and the change of its type."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import Response
+
+from functions.domain.schedule.describe import SchedulePreview, build_preview
+from functions.domain.storage import VersionedTask
+from functions.domain.task import TaskSpec, slugify, why_never_started
+from functions.domain.validation import Problem
+from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError
+from functions.task_types.registry import type_names
+from functions.taskfiles.validation import check_task
+from functions.web.dashboard.context import CurrentPage, PageContext
+from functions.web.dashboard.forms.schedule_choices import HELPER_CHOICES, schedule_from
+from functions.web.dashboard.forms.task_form import (
+    NEW_TASK,
+    TaskForm,
+    base_of,
+    base_of_copy,
+    base_of_new,
+    carried_texts,
+    changed_fields,
+    fitting_texts,
+    summarize,
+    with_type,
+)
+from functions.web.dashboard.forms.words import TYPE_WORDS
+from functions.web.dashboard.rendering import redirect
+
+router = APIRouter(prefix="/dashboard", include_in_schema=False)
+
+TaskId = Annotated[str, Path(alias="id", max_length=100)]
+QueryText = Annotated[str, Query(max_length=100)]
+PREVIEW_COUNT = 5
+STALE = (
+    "This task was changed while you wrote. Yours is below and not saved yet. Save again to replace what "
+    "differs now: "
+)
+
+
+@router.get("/tasks/new")
+async def new_task(
+    context: CurrentPage,
+    type: QueryText = "",
+    source: Annotated[str, Query(alias="from", max_length=100)] = "",
+) -> Response:
+    """Show the form for a new task, or for a copy of another."""
+    context.require_scope("write")
+    typed = {"type": type} if type in type_names() else {}
+    page = await _page_of_new(context, typed | ({"from": source} if source else {}))
+    return page.render()
+
+
+@router.post("/tasks/new")
+async def create_task(context: CurrentPage) -> Response:
+    """Create the task in the form, or show it again with what a button of it asks for."""
+    typed = await context.read_form()
+    context.require_scope("write")
+    page = await _page_of_new(context, typed)
+    spec = page.check()
+    if spec is None:
+        return page.render()
+    try:
+        stored = await context.service.create(spec, idempotency_key=typed.get("once", ""))
+    except (InputError, ConflictError, NotAllowedError) as exc:
+        return page.refuse(exc)
+    return redirect(f"/dashboard/tasks/{stored.task.id}", message="The task is created")
+
+
+@router.get("/schedule-preview")
+async def show_schedule_preview(
+    context: CurrentPage,
+    schedule: Annotated[str, Query(max_length=200)] = "",
+    timezone: QueryText = "",
+    title: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    """Return the preview of a schedule alone, for the form to show while one types."""
+    found = preview_schedule(context, {"schedule": schedule, "timezone": timezone}, task_id=slugify(title))
+    return context.render("schedule_preview", preview=found)
+
+
+@router.get("/tasks/{id}/edit")
+async def edit_task(context: CurrentPage, task_id: TaskId) -> Response:
+    """Show the form for an existing task."""
+    return _page_of(context, await context.service.get_task(task_id), {}).render()
+
+
+@router.post("/tasks/{id}/edit")
+async def update_task(context: CurrentPage, task_id: TaskId) -> Response:
+    """Change what was touched in the form; everything else of the task stays as it is."""
+    typed = await context.read_form()
+    stored = await context.service.get_task(task_id)
+    page = _page_of(context, stored, typed)
+    if typed.get("do") == "save" and typed.get("etag") not in (None, "", str(stored.revision)):
+        return page.refuse_stale()
+    spec = page.check()
+    if spec is None:
+        return page.render()
+    try:
+        await context.service.edit(task_id, spec, expected=str(stored.revision))
+    except (InputError, ConflictError, NotAllowedError) as exc:
+        return page.refuse(exc)
+    return redirect(f"/dashboard/tasks/{task_id}", message="The task is changed")
+
+
+async def _page_of_new(context: PageContext, typed: Mapping[str, str]) -> "FormPage":
+    """Return the page of a new task; of a copy when it names one that the user may see."""
+    copied = typed.get("from", "")
+    try:
+        base = base_of_copy((await context.service.get_task(copied)).task) if copied else None
+    except NotFoundError:
+        if context.request.method == "GET":
+            raise
+        base = None  # removed since: what was typed is all there is
+    timezone = context.dependencies.default_timezone
+    return FormPage(context, typed, base or base_of_new(str(NEW_TASK["type"]), timezone=timezone))
+
+
+def _page_of(context: PageContext, stored: VersionedTask, typed: Mapping[str, str]) -> "FormPage":
+    return FormPage(context, typed, base_of(stored.task), stored)
+
+
+class FormPage:
+    """The page with the form: what was typed over the task that it began with.
+
+    Args:
+        stored: The task that is changed; None for a new one.
+    """
+
+    def __init__(
+        self,
+        context: PageContext,
+        typed: Mapping[str, str],
+        base: dict[str, Any],
+        stored: VersionedTask | None = None,
+    ) -> None:
+        self._context = context
+        self._stored = stored
+        self._dropped: tuple[str, ...] = ()
+        self.problems: list[Problem] = []
+        self._fault = ""
+        type_name = typed.get("type") or str(base["type"])
+        self.form = TaskForm(
+            with_type(base, type_name),
+            typed_zone=typed.get("timezone", "").strip(),
+            may_set_owner=not context.service.principal.owner,
+            is_new=stored is None,
+        )
+        self.typed = dict(typed)
+        self.has_new_type = typed.get("shownType", type_name) != type_name
+        if self.has_new_type:
+            self.typed, self._dropped = fitting_texts(self.form, typed)
+        if typed.get("do") == "use" and (found := schedule_from(typed)):
+            self.typed["schedule"] = found
+
+    @property
+    def is_asked_to_save(self) -> bool:
+        """Whether the button to save was pressed, with the fields of the type in sight."""
+        return self.typed.get("do") == "save" and not self.has_new_type
+
+    def check(self) -> TaskSpec | None:
+        """Return the task in the form when it is to be saved and nothing is wrong with it."""
+        if not self.is_asked_to_save:
+            return None
+        spec, self.problems = self.read()
+        return spec
+
+    def read(self) -> tuple[TaskSpec | None, list[Problem]]:
+        """Return the task in the form, or everything that is wrong with it."""
+        fields, wrong = self.form.read(self.typed)
+        found = check_task(
+            fields,
+            default_timezone=self._context.dependencies.default_timezone,
+            runs_when_asked=self._stored is not None and bool(why_never_started(self._stored.task)),
+        )
+        if isinstance(found, TaskSpec):
+            return (None, wrong) if wrong else (found, [])
+        places = [tuple(map(str, one.path)) for one in wrong]
+        known = [
+            one for one in found if not any(tuple(map(str, one.path))[: len(path)] == path for path in places)
+        ]
+        return None, wrong + known
+
+    def refuse(self, error: InputError | ConflictError | NotAllowedError) -> Response:
+        """Return the page with *error*, at its field where it names one."""
+        name, colon, reason = str(error).partition(": ")
+        if colon and any(one.name == name for one in self.form.fields()):
+            self.problems = [Problem(tuple(name.split(".")), reason)]
+        else:
+            self._fault = str(error)
+        return self.render()
+
+    def refuse_stale(self) -> Response:
+        """Return the page for a task that was changed elsewhere, naming the fields that differ."""
+        labels = changed_fields(self.form, self.typed)
+        self._fault = STALE + ", ".join(labels) if labels else STALE.partition(" Save again")[0]
+        self.typed.pop("etag", None)
+        return self.render()
+
+    def render(self, **more: Any) -> Response:
+        """Return the page."""
+        context, stored = self._context, self._stored
+        shows_preview = bool(self.typed.get("do"))
+        summary: Sequence[Any] = summarize(self.form, self.problems)
+        return context.render(
+            "form",
+            status=422 if self._fault or self.problems else 200,
+            task=stored.task if stored else None,
+            etag=self.typed.get("etag") or (str(stored.revision) if stored else ""),
+            type=str(self.form.base["type"]),
+            types=type_names(),
+            type_words=TYPE_WORDS,
+            sections=self.form.shown(self.typed, self.problems),
+            carried=carried_texts(self.form, self.typed),
+            dropped=self._dropped,
+            summary=summary,
+            fault=self._fault,
+            has_new_type=self.has_new_type,
+            preview=self._preview() if shows_preview or stored else None,
+            helper=HELPER_CHOICES,
+            typed=self.typed,
+            once=self.typed.get("once") or context.dependencies.new_id(),
+            source=self.typed.get("from", ""),
+            **more,
+        )
+
+    def _preview(self) -> SchedulePreview | str | None:
+        fields, _ = self.form.read(self.typed)
+        title = str(fields.get("title", ""))
+        found = preview_schedule(self._context, fields, task_id=str(fields.get("id") or slugify(title)))
+        return None if isinstance(found, str) and self.problems else found  # it is said at the field
+
+
+def preview_schedule(
+    context: PageContext, fields: Mapping[str, Any], *, task_id: str = ""
+) -> SchedulePreview | str | None:
+    """Return the preview of the schedule in *fields*, or its error; None without one."""
+    schedule = str(fields.get("schedule", "")).strip()
+    if not schedule:
+        return None
+    timezone = str(fields.get("timezone") or "").strip() or context.dependencies.default_timezone
+    try:
+        return build_preview(
+            schedule,
+            timezone=timezone,
+            task_id=task_id or "preview",
+            now=context.dependencies.now(),
+            count=PREVIEW_COUNT,
+        )
+    except InputError as exc:
+        return str(exc)

@@ -1,0 +1,135 @@
+"""What the page shows of a form: texts, rows and errors, ready for the template."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from functions.domain.validation import Problem
+from functions.web.dashboard.forms.fields import Field
+from functions.web.dashboard.forms.tables import EMPTY_PAIRS, MORE_PAIRS, Pairs, Rows, Rules, shown_rows
+from functions.web.dashboard.forms.widgets import Line, Widget, normalize
+
+PAIR_COLUMNS = (Field(("name",), Line(), "Name"), Field(("value",), Line(), "Value"))
+
+MAX_LINES = 16  # of a text; beyond them it scrolls
+
+
+@dataclass(frozen=True, slots=True)
+class ShownField:
+    """A field with its texts.
+
+    Attributes:
+        kind: The macro that renders it.
+        texts: By the name below the field's.
+        error: What is wrong; empty when nothing is.
+        rows: The rows of a table, each with its number and what its cells show.
+    """
+
+    field: Field
+    kind: str
+    widget: Widget
+    texts: Mapping[str, str]
+    error: str = ""
+    rows: tuple[tuple[int, tuple["ShownField", ...]], ...] = ()
+    name: str = ""
+
+    @property
+    def text(self) -> str:
+        """The text of a field with one input."""
+        return self.texts.get("", "")
+
+    @property
+    def lines(self) -> int:
+        """Lines of a text that are shown at once."""
+        least = getattr(self.widget, "rows", 2)
+        return min(max(least, self.text.count("\n") + 2 if self.text else 0), MAX_LINES)
+
+    @property
+    def has_error(self) -> bool:
+        """Whether anything is wrong with it or within it."""
+        return bool(self.error) or any(cell.has_error for _, cells in self.rows for cell in cells)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownGroup:
+    """A group on the page."""
+
+    title: str
+    holds_something: bool
+    fields: tuple[ShownField, ...]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is unfolded: it holds something that is not the default, or an error."""
+        cells = [cell for one in self.fields for _, row in one.rows for cell in row]
+        has_rows = any(normalize(cell.texts) for cell in cells)
+        return self.holds_something or has_rows or any(one.has_error for one in self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSection:
+    """A section on the page."""
+
+    legend: str
+    groups: tuple[ShownGroup, ...]
+
+
+def show_field(
+    one: Field,
+    widget: Widget,
+    texts: Mapping[str, str],
+    reasons: Mapping[str, str],
+    *,
+    more: bool = False,
+    name: str = "",
+) -> ShownField:
+    """Return what the page shows of *one* with *texts*; *reasons* by the name below its own."""
+    name = name or one.name
+    rows: tuple[tuple[int, tuple[ShownField, ...]], ...] = ()
+    columns = _columns(widget)
+    if columns:
+        extra = (MORE_PAIRS if more else EMPTY_PAIRS) if isinstance(widget, Pairs) else 2 if more else 1
+        rows = tuple(
+            (
+                number,
+                tuple(_show_cell(column, row, reasons, f"{name}.{number}", number) for column in columns),
+            )
+            for number, row in shown_rows(texts, extra=extra)
+        )
+    return ShownField(one, widget.kind, widget, texts, reasons.get("", ""), rows, name)
+
+
+def _show_cell(
+    column: Field, row: Mapping[str, str], reasons: Mapping[str, str], prefix: str, number: int
+) -> ShownField:
+    texts = column.texts_in(row) or {}
+    start = f"{number}.{column.name}"
+    own = "; ".join(
+        reason for place, reason in reasons.items() if place == start or place.startswith(f"{start}.")
+    )
+    return show_field(column, column.widget, texts, {"": own} if own else {}, name=f"{prefix}.{column.name}")
+
+
+def _columns(widget: Widget) -> tuple[Field, ...]:
+    if isinstance(widget, Pairs):
+        return PAIR_COLUMNS
+    return widget.columns if isinstance(widget, Rows | Rules) else ()
+
+
+def reasons_for(one: Field, problems: Iterable[Problem]) -> dict[str, str]:
+    """Return what is wrong with the field and within it, by the name below its own.
+
+    What lies within a field without inputs of its own there belongs to the field.
+    """
+    found: dict[str, str] = {}
+    has_rows = isinstance(one.widget, Rows | Rules | Pairs)
+    for problem in problems:
+        steps = tuple(str(step) for step in problem.path)
+        if steps[: len(one.path)] != one.path:
+            continue
+        below = ".".join(steps[len(one.path) :]) if has_rows else ""
+        if below and not below[0].isdigit():
+            below = ""
+        inner = ".".join(steps[len(one.path) :])
+        reason = f"{inner}: {problem.reason}" if inner and not below else problem.reason
+        found[below] = f"{found[below]}; {reason}" if below in found else reason
+    return found

@@ -1,0 +1,201 @@
+"""The words of the forms: labels, help and examples. For what is not here its type's schema has them."""
+
+from typing import NamedTuple
+
+
+class Words(NamedTuple):
+    """How a field is presented: its label, a sentence of help, and an example."""
+
+    label: str
+    help: str = ""
+    example: str = ""
+
+
+TYPE_WORDS = {
+    "agent": "Ask a language model, and let it read pages and feeds",
+    "command": "Run a command on the scheduler's machine",
+    "daily_briefing": "Sum up what the tasks did, and what runs next",
+    "github_dispatch": "Start a workflow on GitHub",
+    "health_check_url": "Check that a web address answers",
+    "http": "Send a web request, a webhook for instance",
+    "publish_event": "Publish an event that other tasks start on",
+    "python": "Call a Python function",
+    "rss_watch": "Watch a feed for new entries",
+}
+
+_SECRET = "Secrets are given by name, as {{secret:NAME}}"  # noqa: S105  # help, no password
+
+# Of a type's params: by `type.name`, or by the name alone where types share it.
+PARAM_WORDS = {
+    "url": Words("Address", "http or https", "https://shop.example.com/"),
+    "method": Words("Method"),
+    "headers": Words("Headers", f"Sent with the request. {_SECRET}."),
+    "timeoutSeconds": Words("Longest wait for the answer, in seconds", example="20"),
+    "expectedStatus": Words("Status codes that mean success", "Codes or ranges", "200-299, 304"),
+    "bodyContains": Words("Text that the answer must contain", "Character for character"),
+    "followRedirects": Words("Follow redirects", "Up to three"),
+    "certificateDaysLeft": Words("Days that the certificate must last", "Fewer are a failure", "14"),
+    "http.auth.bearer": Words("Bearer token", _SECRET, "{{secret:HOOKS_TOKEN}}"),
+    "http.auth.basic.user": Words("User name"),
+    "http.auth.basic.password": Words("Password", _SECRET, "{{secret:SHOP_PASSWORD}}"),
+    "http.query": Words("Query", "Added to the address. A name may be there several times"),
+    "http.json": Words("Body as JSON", "At most one of the three bodies", '{"action": "rotate-logs"}'),
+    "http.body": Words("Body as text", "Sent exactly as it is"),
+    "http.form": Words("Body as a web form"),
+    "http.jsonPointer": Words("Where in the JSON answer a value must be", "RFC 6901", "/data/0/state"),
+    "http.equals": Words("The value that must be there", "As JSON; empty means any value", "accepted"),
+    "feedUrl": Words("Address of the feed", "RSS or Atom", "https://example.com/feed.xml"),
+    "keywords": Words("Only entries with one of these words", "One in each line; empty means all"),
+    "rss_watch.maxItems": Words("New entries shown at most", "The others are only counted"),
+    "agent.maxItems": Words("Findings at most"),
+    "agent.goal": Words("What to find out or decide"),
+    "agent.prompt": Words("The goal under its other name", "Give one of the two"),
+    "agent.system": Words("Instructions beside the scheduler's own"),
+    "agent.model": Words("Model", "Empty means LLM_MODEL"),
+    "agent.maxSteps": Words("Rounds of tool calls at most", "0 means an answer without tools"),
+    "agent.maxTokens": Words("Tokens of a run at most", "Prompts and answers together"),
+    "agent.tools": Words("What the model may use", "All of them only read"),
+    "agent.hosts": Words(
+        "Hosts that the tools may reach", "One in each line, or *.example.com for all below it"
+    ),
+    "agent.usePreviousResult": Words("Show the model its last result"),
+    "agent.silentWhenNothingNew": Words("Say nothing when nothing is new"),
+    "command.command": Words(
+        "Command", "As you would type it, or a JSON list of words", "pg_dump --file=/backups/shop.sql shop"
+    ),
+    "command.shell": Words("Pass it to /bin/sh", "For pipes, variables and several lines"),
+    "command.workingDirectory": Words("Folder to run it in", example="/srv/shop"),
+    "command.env": Words("Variables", f"{_SECRET}."),
+    "command.stdin": Words("Input of the program"),
+    "command.successCodes": Words("Exit codes that mean success", example="0"),
+    "daily_briefing.title": Words("First line of the briefing"),
+    "daily_briefing.maxNext": Words("Next runs to list"),
+    "daily_briefing.tags": Words("Only tasks with one of these tags", "One in each line; empty means all"),
+    "daily_briefing.includeNext": Words("List the next runs"),
+    "github_dispatch.repository": Words("Repository", example="octo-org/website"),
+    "github_dispatch.eventType": Words("Event", "What the workflow lists under types", "nightly-build"),
+    "github_dispatch.clientPayload": Words("Payload", "A JSON object that the workflow finds in its event"),
+    "github_dispatch.token": Words("Token", f"{_SECRET}; empty means GITHUB_TOKEN", "{{secret:SITE_TOKEN}}"),
+    "publish_event.eventType": Words("Event", "Tasks that list it start on it", "stock.counted"),
+    "publish_event.data": Words("Data", "A JSON object of at most 4 KB"),
+    "publish_event.source": Words("Sender", "Empty means this task"),
+    "publish_event.subject": Words("What it is about"),
+    "publish_event.to": Words("The one task that receives it", "Empty means all that listen"),
+    "publish_event.reach": Words("Whose tasks may start"),
+    "python.callable": Words(
+        "Function", "From a module that PYTHON_TASKS allows", "jobs.invoices:send_reminders"
+    ),
+    "python.args": Words("Arguments", "A JSON list"),
+    "python.kwargs": Words("Arguments by name", "A JSON object"),
+}
+
+# Shown without unfolding anything, beside what is required: what most tasks of the type set.
+MAIN_PARAMS = frozenset(
+    {
+        "http.method",
+        "http.headers",
+        "http.json",
+        "health_check_url.expectedStatus",
+        "health_check_url.bodyContains",
+        "rss_watch.keywords",
+        "agent.goal",
+        "agent.tools",
+        "agent.hosts",
+        "command.shell",
+        "daily_briefing.tags",
+        "github_dispatch.clientPayload",
+        "publish_event.data",
+        "python.args",
+        "python.kwargs",
+    }
+)
+
+# Texts of one line, however long they may be.
+ONE_LINE = frozenset({"http.auth.bearer", "http.auth.basic.password", "github_dispatch.token"})
+
+TASK_WORDS = {
+    "title": Words("Title", example="Shop front answers"),
+    "id": Words("Id", "Part of addresses; it never changes. Empty means made from the title"),
+    "description": Words("Description", "For people"),
+    "owner": Words("Owner", "Whose task it is; empty means the operator's"),
+    "tags": Words("Tags", "With commas between them", "shop, nightly"),
+    "schedule": Words(
+        "Schedule",
+        "Five cron fields, an interval, or one moment",
+        "30 9 * * MON-FRI, every 15m, at 2026-12-01T09:00",
+    ),
+    "timezone": Words("Time zone", "The clock that the schedule is read on", "Europe/Riga"),
+    "startAt": Words("Not before", "On the clock of the time zone; intervals begin here"),
+    "endAt": Words("Not after", "On the clock of the time zone"),
+    "maxRuns": Words("Runs at most", "Then the task has ended; empty means no limit"),
+    "jitterSeconds": Words("Spread, in seconds", "Each run starts up to this much later"),
+    "after": Words("After other tasks", "It starts when one of these has ended"),
+    "after.task": Words("Task", example="backup"),
+    "after.on": Words("When it"),
+    "onEvent": Words("On events", "It starts when one of these is published"),
+    "onEvent.type": Words("Event", example="order.paid"),
+    "onEvent.source": Words("Only from"),
+    "misfire.policy": Words("Runs that were missed", "While nothing called the scheduler"),
+    "misfire.graceSeconds": Words(
+        "Seconds late that are still on time", "auto is half the period, from 2 minutes to 2 hours"
+    ),
+    "overlap": Words("When the last run is not over"),
+    "priority": Words("Priority", "Who comes first when not everything can start"),
+    "timeoutSeconds": Words("Longest run, in seconds", "All that one attempt may take"),
+    "retry.maxAttempts": Words("Attempts in all", "1 means never again"),
+    "retry.minBackoffSeconds": Words("Shortest wait between attempts, in seconds"),
+    "retry.maxBackoffSeconds": Words("Longest wait between attempts, in seconds"),
+    "delivery": Words("Repetition", "What a second run of the same occurrence would do"),
+    "pauseAfterFailures": Words("Pause after failures in a row", "Empty means never"),
+    "expectSeconds": Words(
+        "Notify after seconds without a success", "Even if nothing ever ran; empty means never", "90000"
+    ),
+    "budget.creditsPerRun": Words("Credits of one run at most"),
+    "budget.creditsPerMonth": Words("Credits of a month at most"),
+    "notify": Words("Who is notified"),
+    "notify.on": Words("On", "None means failures and recoveries"),
+    "notify.channels": Words(
+        "Channels", "With commas between them; empty means the default ones", "feishu, slack"
+    ),
+    "notify.after": Words("After failures in a row", example="1"),
+    "notify.remind": Words("Seconds between reminders", "auto, never, or a number", "auto"),
+    "enabled": Words("Switched on"),
+    "type": Words("Type"),
+    "params": Words("Settings of the type", "A JSON object"),
+}
+
+CHOICES = {
+    "overlap": (
+        ("skip", "skip the new one"),
+        ("queue_one", "let one wait"),
+        ("queue_all", "let all wait"),
+    ),
+    "misfire.policy": (
+        ("run_once", "run the newest, skip the others"),
+        ("run_all", "run each"),
+        ("skip", "skip what is later than the grace"),
+    ),
+    "delivery": (
+        ("at_least_once", "may be repeated: try again after a failure"),
+        ("at_most_once", "must not be repeated: one attempt, whatever became of it"),
+    ),
+    "priority": (("urgent", "urgent"), ("high", "high"), ("medium", "medium"), ("low", "low")),
+    "after.on": (("success", "succeeds"), ("failure", "fails"), ("finished", "ends, either way")),
+    "notify.on": (
+        ("failure", "failure"),
+        ("recovery", "recovery"),
+        ("success", "success"),
+        ("paused", "pause"),
+        ("news", "news"),
+        ("flapping", "flapping"),
+        ("late", "late"),
+        ("silent", "silence"),
+    ),
+    "publish_event.reach": (("owner", "those of its owner"), ("all", "those of all owners")),
+    "agent.tools": (("http_get", "read pages"), ("rss_read", "read feeds")),
+}
+
+
+def param_words(type_name: str, name: str) -> Words | None:
+    """Return the words of a type's param; None when there are none."""
+    return PARAM_WORDS.get(f"{type_name}.{name}") or PARAM_WORDS.get(name)

@@ -1,0 +1,195 @@
+"""Tasks of every type as the API takes them, with the texts and numbers that forms tend to change."""
+
+import math
+from typing import Any
+
+from hypothesis import strategies as st
+
+from functions.domain.task import TaskSpec
+from functions.taskfiles.validation import check_task
+
+WILD = [
+    "\r\n",
+    "\r",
+    "\n",
+    "\n\n",
+    "\t",
+    " ",
+    "  x  ",
+    '"',
+    "<b>&amp;",
+    "'",
+    "{",
+    "[",
+    "null",
+    "é",
+    "你好",
+    "\u2028",
+    "\0",
+]
+TEXTS = st.lists(st.one_of(st.sampled_from(WILD), st.text(max_size=4)), min_size=1, max_size=5).map("".join)
+TEXTS = TEXTS.filter(lambda text: text.encode("utf-8", "ignore").decode() == text)
+LINES = st.sampled_from(["a", " b ", "x,y", 'quo"te', "42", "true", "[1]", "ä ö"])
+NUMBERS = st.one_of(
+    st.integers(min_value=-(10**20), max_value=10**20),
+    st.just(1234567890123456789),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.just(1.0),
+)
+SCALARS = st.one_of(TEXTS, NUMBERS, st.booleans())
+VALUES = st.recursive(
+    st.one_of(st.none(), SCALARS, LINES),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(LINES, inner, max_size=3)),
+    max_leaves=6,
+)
+OBJECTS = st.dictionaries(LINES, VALUES, max_size=3)
+PAIRS = st.dictionaries(LINES, st.one_of(SCALARS, st.lists(SCALARS, max_size=3)), max_size=4)
+SECRET = "{{secret:NAME}}"  # a reference
+HEADERS = st.dictionaries(
+    st.sampled_from(["X-One", "Accept", "x-two"]),
+    st.sampled_from(["", "a", " b ", 'a; q="1"', SECRET]),
+    max_size=3,
+)
+STATUSES = st.sampled_from([200, "200-299", [200], [200, "301-308"], "404", ["200", 201]])
+URLS = st.sampled_from(
+    ["https://example.com/?a=1&b=%20", "http://example.com", f"https://example.com/{SECRET}"]
+)
+SECONDS = st.one_of(st.sampled_from([1, 2.5, "10", 20.0]), st.integers(1, 300))
+
+
+def _params(required: dict[str, Any], **optional: Any) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(required, optional=optional)
+
+
+PARAMS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "http": _params(
+        {"url": URLS},
+        method=st.sampled_from(["GET", "POST", "PUT"]),
+        headers=HEADERS,
+        query=PAIRS,
+        auth=st.sampled_from(
+            [None, {"bearer": SECRET}, {"bearer": None, "basic": {"user": "me", "password": SECRET}}]
+        ),
+        body=st.one_of(st.none(), TEXTS),
+        expectedStatus=STATUSES,
+        bodyContains=st.one_of(st.none(), TEXTS),
+        timeoutSeconds=SECONDS,
+        followRedirects=st.sampled_from([None, True, False]),
+    )
+    | _params({"url": URLS, "json": VALUES}, jsonPointer=st.just("/a"), expectedStatus=STATUSES)
+    | _params(
+        {"url": URLS, "jsonPointer": st.just("/a"), "equals": VALUES}, form=st.one_of(st.none(), PAIRS)
+    ),
+    "health_check_url": _params(
+        {"url": st.just("https://example.com")},
+        headers=HEADERS,
+        expectedStatus=STATUSES,
+        bodyContains=st.one_of(st.none(), TEXTS),
+        certificateDaysLeft=st.sampled_from([None, 14, "14"]),
+        followRedirects=st.booleans(),
+        timeoutSeconds=SECONDS,
+    ),
+    "rss_watch": _params(
+        {"feedUrl": st.just("https://example.com/feed")},
+        keywords=st.lists(st.one_of(LINES, TEXTS), max_size=3),
+        maxItems=st.integers(1, 20),
+    ),
+    "agent": _params(
+        {"goal": TEXTS},
+        system=TEXTS,
+        model=st.sampled_from([None, "m"]),
+        tools=st.sampled_from([[], ["rss_read"], ["rss_read", "http_get"]]),
+        hosts=st.sampled_from([[], ["example.com", "*.example.org"]]),
+        usePreviousResult=st.booleans(),
+    )
+    | _params({"prompt": TEXTS, "goal": st.none()}),
+    "command": _params(
+        {"command": st.one_of(TEXTS, st.lists(TEXTS, min_size=1, max_size=3), st.just('["a"]'))},
+        shell=st.booleans(),
+        env=st.dictionaries(st.sampled_from(["A", "B_C"]), TEXTS, max_size=2),
+        stdin=TEXTS,
+        workingDirectory=st.sampled_from([None, "/srv", "/with\nline"]),
+        successCodes=st.sampled_from([[0], [0, 3], ["0"]]),
+    ),
+    "daily_briefing": _params({}, title=LINES, tags=st.lists(LINES, max_size=2), includeNext=st.booleans()),
+    "github_dispatch": _params(
+        {"repository": st.just("a/b"), "eventType": LINES},
+        clientPayload=OBJECTS,
+        token=st.sampled_from([None, SECRET]),
+    ),
+    "publish_event": _params(
+        {"eventType": st.just("a.b")},
+        data=OBJECTS,
+        subject=TEXTS,
+        to=st.sampled_from(["", "x"]),
+        reach=st.just("owner"),
+    ),
+    "python": _params({"callable": st.just("a.b:c")}, args=st.lists(VALUES, max_size=3), kwargs=OBJECTS),
+}
+
+PLAIN = st.text(alphabet="abcäöü \"'<>&,\n\r\t-", min_size=1, max_size=20)
+INSTANTS = st.sampled_from(
+    [
+        None,
+        "2027-12-01T09:00:00Z",
+        "2027-12-01T09:00:05Z",
+        "2027-12-01T09:00:00.123456Z",
+        "2027-10-31T00:30:00Z",  # the second pass of a repeated hour in Riga is 01:30Z
+        "2027-10-31T01:30:00Z",
+    ]
+)
+RULES = st.fixed_dictionaries(
+    {},
+    optional={
+        "on": st.lists(st.sampled_from(["failure", "late", "success", "news"]), max_size=3),
+        "channels": st.lists(st.sampled_from(["feishu", "slack", "a,b"]), max_size=2, unique=True),
+        "after": st.integers(1, 1000),
+        "remind": st.sampled_from(["auto", "never", 3600]),
+    },
+)
+OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
+    "description": PLAIN,
+    "owner": st.sampled_from(["", "alice"]),
+    "tags": st.lists(st.sampled_from(["a", "b c", "x,y", " d", "e\nf"]), max_size=3),
+    "after": st.just([{"task": "other", "on": "failure"}]),
+    "onEvent": st.sampled_from([[], [{"type": "a.b"}, {"type": "c", "source": "d"}]]),
+    "timezone": st.sampled_from(["Europe/Riga", "UTC", "Australia/Lord_Howe"]),
+    "endAt": INSTANTS,
+    "startAt": st.sampled_from([None, "2026-10-25T00:30:00Z"]),
+    "maxRuns": st.sampled_from([None, 1, 1234567890123456789]),
+    "misfire": st.sampled_from([{"policy": "skip"}, {"graceSeconds": 30}, {"graceSeconds": "auto"}]),
+    "overlap": st.sampled_from(["skip", "queue_one", "queue_all"]),
+    "priority": st.sampled_from(["urgent", "low"]),
+    "timeoutSeconds": st.sampled_from([0.1, 20, 2999.5]),
+    "retry": st.sampled_from([{"maxAttempts": 1}, {"minBackoffSeconds": 1, "maxBackoffSeconds": 2}]),
+    "delivery": st.sampled_from(["at_least_once", "at_most_once"]),
+    "pauseAfterFailures": st.sampled_from([None, 1, 1000]),
+    "budget": st.sampled_from([None, {"creditsPerRun": 0.1}, {"creditsPerMonth": 1e9}]),
+    "expectSeconds": st.sampled_from([None, 60, 31_536_000]),
+    "notify": st.one_of(st.none(), st.lists(RULES, max_size=3)),
+    "enabled": st.booleans(),
+}
+
+
+def specs(type_name: str) -> st.SearchStrategy[TaskSpec]:
+    """Tasks of the type that the API takes."""
+    fields = st.fixed_dictionaries(
+        {
+            "id": st.just("sample"),
+            "title": PLAIN,
+            "type": st.just(type_name),
+            "params": PARAMS[type_name],
+            "schedule": st.sampled_from(["@daily", " */5 * * * *", "every 15m"]),
+        },
+        optional=OPTIONAL,
+    )
+    return fields.map(check_task).filter(lambda found: isinstance(found, TaskSpec))  # type: ignore[return-value]
+
+
+def same_json(one: Any, other: Any) -> bool:
+    """Whether two values are the same, with the order of names, and 1 and 1.0 apart."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return list(one) == list(other) and all(same_json(value, other[name]) for name, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(same_json(a, b) for a, b in zip(one, other, strict=True))
+    return type(one) is type(other) and (one == other or (one != one and math.isnan(other)))

@@ -12,6 +12,7 @@ from functions.domain.storage import InvalidDocument, QueryResult, TaskFilter, V
 from functions.domain.task import Task
 from functions.domain.types import format_instant
 from functions.errors import (
+    ConflictError,
     InputError,
     NotAllowedError,
     NotFoundError,
@@ -38,8 +39,22 @@ class ApiClient:
 
     async def request(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         """Return the response's JSON value; None when it has no body."""
+        return await self._send(method, path, body, query)
+
+    async def replace(self, path: str, body: Any, *, revision: str) -> Any:
+        """Replace what is at *path* if it still has this revision; raises ConflictError otherwise."""
+        return await self._send("PUT", path, body, {}, {"If-Match": f'"{revision}"'})
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        query: Mapping[str, Any],
+        more_headers: Mapping[str, str] | None = None,
+    ) -> Any:
         parameters = {name: str(value) for name, value in query.items() if value not in (None, "")}
-        headers = dict(self._headers)
+        headers = dict(self._headers) | dict(more_headers or {})
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
@@ -154,6 +169,8 @@ def _known_fields(given: Mapping[str, Any], model: type[Task] | type[Run]) -> di
 def _to_error(status: int, detail: str) -> SchedulerError:
     if status == 404:
         return NotFoundError(detail)
+    if status in (409, 412):
+        return ConflictError(detail)
     if status in (401, 403):
         return NotAllowedError(f"SCHEDULER_KEY: {detail}")
     return StoreUnavailableError(detail) if status >= 500 else InputError(detail)

@@ -16,6 +16,7 @@ from functions.cli import tasks as task_commands
 from functions.cli import transfer
 from functions.cli.arguments.filters import TaskQuery
 from functions.cli.arguments.moments import Moment, MomentOption, parse_moment
+from functions.cli.authoring.typed import add_commands
 from functions.cli.groups import GROUPS
 from functions.cli.options import (
     CommandContext,
@@ -203,6 +204,9 @@ def doctor(
 ) -> CommandContext:
     """Check settings, store, secrets, clock, pinger and channels; exit code 1 when something is wrong."""
     return invoke(doctor_command.run_doctor, as_json, send=send, mend=mend)
+
+
+add_commands(app)
 
 
 # -- control -----------------------------------------------------------------------------------------------

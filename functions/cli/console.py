@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
@@ -30,11 +30,21 @@ class Screen:
     Args:
         use_colour: Whether *out* shows colours.
         as_json: Whether results are JSON.
+        ask: Reads one line from whoever is at the terminal; None when nobody is.
     """
 
-    def __init__(self, out: TextIO, err: TextIO, *, use_colour: bool = False, as_json: bool = False) -> None:
+    def __init__(
+        self,
+        out: TextIO,
+        err: TextIO,
+        *,
+        use_colour: bool = False,
+        as_json: bool = False,
+        ask: Callable[[], str] | None = None,
+    ) -> None:
         self._out = out
         self._err = err
+        self._ask = ask
         self._use_colour = use_colour
         self.as_json = as_json
 
@@ -63,6 +73,18 @@ class Screen:
         """Write *text* to the error stream, dimmed: a word about the result, which is no part of it."""
         line = replace_unprintable(text)
         print(self.paint(line, "dim") if self._err.isatty() else line, file=self._err, flush=True)
+
+    def confirm(self, question: str, *, default: bool) -> bool | None:
+        """Return whether the person at the terminal agrees; None when nobody is there."""
+        if self._ask is None:
+            return None
+        choices = "[Y/n]" if default else "[y/N]"
+        print(replace_unprintable(question), choices, end=" ", file=self._err, flush=True)
+        try:
+            answer = self._ask().strip().lower()
+        except EOFError:
+            return False
+        return answer in ("y", "yes") if answer else default
 
     @contextmanager
     def show_progress(self, text: str) -> Iterator[None]:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from typing import Any, TextIO
 
@@ -26,7 +26,13 @@ INTERRUPTED = 130
 
 
 def main(
-    argv: Sequence[str], environment: Mapping[str, str], *, out: TextIO, err: TextIO, use_colour: bool = False
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    out: TextIO,
+    err: TextIO,
+    use_colour: bool = False,
+    ask: Callable[[], str] | None = None,
 ) -> int:
     """Run the command in *argv*; return its exit code.
 
@@ -35,6 +41,7 @@ def main(
     Args:
         environment: All variables, those of `.env` included.
         use_colour: Whether *out* shows colours.
+        ask: Reads one line from whoever is at the terminal; None when nobody is.
     """
     try:
         with redirect_stdout(out):  # typer prints help to the standard output
@@ -44,7 +51,7 @@ def main(
         return EXIT_USAGE
     if not isinstance(command, CommandContext):  # help, or a completion
         return EXIT_OK
-    screen = Screen(out, err, use_colour=use_colour, as_json=command.as_json)
+    screen = Screen(out, err, use_colour=use_colour, as_json=command.as_json, ask=ask)
     try:
         return asyncio.run(_run_command(command, CliContext(environment, screen)))
     except (InputError, SettingsError) as exc:
@@ -90,8 +97,9 @@ def start() -> int:
     options.configure_completion(environment)
     _configure_logs(environment)
     coloured = sys.stdout.isatty() and not environment.get("NO_COLOR")
+    ask = input if sys.stdin is not None and sys.stdin.isatty() else None
     try:
-        return main(sys.argv[1:], environment, out=sys.stdout, err=sys.stderr, use_colour=coloured)
+        return main(sys.argv[1:], environment, out=sys.stdout, err=sys.stderr, use_colour=coloured, ask=ask)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of the pipe, such as head, has ended

@@ -13,6 +13,8 @@ from functions.cli import admin, run, tasks
 from functions.cli import apply as files
 from functions.cli.api_client import ApiClient, create_api_client, parse_task
 from functions.cli.arguments.moments import Moment
+from functions.cli.authoring import commands as authoring
+from functions.cli.authoring.writer import to_body
 from functions.cli.session import CliContext
 from functions.domain.task import TaskSpec
 from functions.domain.types import format_instant
@@ -29,6 +31,9 @@ SHARED_COMMANDS = (
     tasks.show_runs,
     tasks.list_types,
     tasks.show_next,
+    authoring.create_task,
+    authoring.edit_task,
+    authoring.remove_tasks,
 )
 
 
@@ -65,7 +70,7 @@ async def _apply(
     )
     specs = {spec.id: spec for spec in loaded.specs}
     for change in changes if not dry_run else ():
-        body = _to_json(specs[change.id])
+        body = to_body(specs[change.id])
         if change.action == "create":
             await _require_client(context).request("POST", "/api/tasks", body)
         elif change.action == "update":
@@ -122,7 +127,7 @@ async def _request_run(context: CliContext, task_id: str, *, wait_s: float) -> r
 
 async def _create_and_run(context: CliContext, spec: TaskSpec, *, wait_s: float) -> run.RequestedRun:
     client = _require_client(context)
-    given = await client.request("POST", "/api/tasks", _to_json(spec), run="true", wait=wait_s)
+    given = await client.request("POST", "/api/tasks", to_body(spec), run="true", wait=wait_s)
     task = parse_task(given)
     return run.RequestedRun(task, task.created_at)
 
@@ -200,7 +205,3 @@ def _require_client(context: CliContext) -> ApiClient:
     found = create_api_client(context.environment)
     assert found is not None  # `is_remote` is true
     return found
-
-
-def _to_json(spec: TaskSpec) -> dict[str, Any]:
-    return spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)

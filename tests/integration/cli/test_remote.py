@@ -61,6 +61,38 @@ def test_tasks_are_applied_seen_run_and_steered(
     assert 1 == len(next(task for task in listed.data if task["id"] == "one")["backlog"])
 
 
+def test_single_tasks_are_made_changed_and_removed_with_the_same_codes(
+    scheduler: Scheduler, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Each command ends over the API as it ends over a store."""
+    create = ("create", "Shop", "--type", "health_check_url", "--param", "url=https://example.com")
+    commands = [
+        (0, (*create, "--schedule", "every 5 minutes")),
+        (1, (*create, "--schedule", "every 5 minutes")),
+        (2, (*create, "--schedule", "every monday")),
+        (0, ("edit", "shop", "--schedule", "hourly")),
+        (1, ("edit", "nobody", "--schedule", "hourly")),
+        (2, ("edit", "shop", "--schedule", "every monday")),
+        (0, ("list", "--text", "shop")),
+        (0, ("runs", "--since", "3d")),
+        (1, ("runs", "nobody")),
+        (0, ("pause", "shop", "--until", "2h")),
+        (1, ("pause", "nobody", "--until", "2h")),
+        (0, ("resume", "shop")),
+        (1, ("resume", "shop")),
+        (1, ("cancel", "shop")),
+        (1, ("run", "nobody")),
+        (1, ("rm", "nobody", "--yes")),
+        (1, ("rm", "shop")),
+        (0, ("rm", "shop", "--yes")),
+    ]
+    local = {"SCHEDULER_URL": "", "STORE_URL": f"sqlite:///{tmp_path}/local.db"}
+
+    for code, words in commands:
+        over_api, over_store = scheduler(*words), scheduler(*words, **local)
+        assert (code, code, words) == (over_api.code, over_store.code, words), over_api.err + over_store.err
+
+
 def test_channels_events_and_history_are_there(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
     scheduler("apply", write_tasks({"id": "pack", "onEvent": [{"type": "order.paid"}]}, {"id": "daily"}))
 

@@ -1,0 +1,1 @@
+"""The commands that write single tasks: `create`, `edit` and `rm`."""

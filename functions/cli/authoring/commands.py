@@ -1,0 +1,128 @@
+"""The handlers of `create`, `edit` and `rm`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from functions.cli.authoring.document import changed_fields, render_document, spec_fields
+from functions.cli.authoring.editor import Draft
+from functions.cli.authoring.fields import FieldOptions
+from functions.cli.authoring.writer import WrittenTask, task_writer
+from functions.cli.options import EXIT_FAILED, EXIT_OK, EXIT_USAGE, format_local, relative_time
+from functions.cli.session import CliContext
+from functions.cli.tasks import task_to_json
+from functions.domain.lifecycle.upcoming import next_run
+from functions.domain.task import Task, TaskSpec
+from functions.errors import InputError
+from functions.taskfiles.validation import check_task
+
+FILE_ORIGIN = "file:"  # of tasks that `apply` made, and will change back
+
+
+async def create_task(context: CliContext, *, fields: FieldOptions) -> int:
+    """Create one task from options.
+
+    Raises:
+        ConflictError: A task of this id exists.
+    """
+    spec = _check(context, fields.apply_to({}))
+    if spec is None:
+        return EXIT_USAGE
+    written = await task_writer(context).create(spec)
+    _show(context, written, f"{spec.id} is created")
+    return EXIT_OK
+
+
+async def edit_task(context: CliContext, *, task_id: str, fields: FieldOptions) -> int:
+    """Change one task, by options, or without any in the user's editor. What is not touched stays."""
+    writer = task_writer(context)
+    stored = await writer.read(task_id)
+    spec = _spec_of(stored.task)
+    new = _check(context, fields.apply_to(spec_fields(spec))) if fields else await _edit(context, spec)
+    if new is None:
+        return EXIT_USAGE
+    if new == spec:
+        context.screen.show(task_to_json(stored.task), [f"{task_id}: nothing is changed"])
+        return EXIT_OK
+    written = await writer.replace(new, stored.revision)
+    _show(context, written, f"{task_id} is changed")
+    if stored.task.origin.startswith(FILE_ORIGIN):
+        file = stored.task.origin.removeprefix(FILE_ORIGIN)
+        context.screen.warn(f"{task_id} came from {file}: the next apply of it changes it back")
+    return EXIT_OK
+
+
+async def _edit(context: CliContext, spec: TaskSpec) -> TaskSpec | None:
+    """Return *spec* as it comes from the editor; None when it has errors, which are shown."""
+    before = render_document(spec)
+    draft = Draft(spec.id, before)
+    keep = False
+    try:
+        while True:
+            after = await draft.edit(context.environment)
+            new = _read_draft(context, spec, before, after)
+            if new is not None:
+                return new
+            if context.screen.confirm("Edit it again?", default=True) is not True:
+                keep = True
+                context.screen.error(f"nothing was changed; your text is in {draft.path}")
+                return None
+    finally:
+        if not keep:
+            draft.discard()
+
+
+def _read_draft(context: CliContext, spec: TaskSpec, before: str, after: str) -> TaskSpec | None:
+    """Return *spec* with what differs between both texts; None when that is wrong, which is shown."""
+    try:
+        fields = changed_fields(spec, before, after)
+        if fields is not None and fields.get("id") != spec.id:
+            context.screen.error(f"id: must stay {spec.id!r}; an id never changes")
+            return None
+    except InputError as exc:
+        context.screen.error(str(exc))
+        return None
+    return spec if fields is None else _check(context, fields)
+
+
+async def remove_tasks(context: CliContext, *, task_ids: Sequence[str], yes: bool) -> int:
+    """Remove tasks, all of which must exist; their history stays until it expires."""
+    ids = list(dict.fromkeys(task_ids))
+    writer = task_writer(context)
+    found = [(await writer.read(task_id)).task for task_id in ids]
+    if not yes:
+        names = ", ".join(f"{task.id} ({task.title})" for task in found)
+        answer = context.screen.confirm(f"Remove {names}?", default=False)
+        if answer is None:
+            raise InputError("rm: nobody is here to confirm it; say --yes")
+        if not answer:
+            context.screen.error("nothing was removed")
+            return EXIT_FAILED
+    for task_id in ids:
+        await writer.delete(task_id)
+    lines = [f"{task_id} is removed; scheduler runs {task_id} still shows its history" for task_id in ids]
+    context.screen.show([{"id": task_id, "removed": True} for task_id in ids], lines)
+    return EXIT_OK
+
+
+def _check(context: CliContext, fields: dict[str, Any]) -> TaskSpec | None:
+    """Return the task that *fields* describes; None when it has problems, which are all shown."""
+    spec = check_task(fields, default_timezone=context.settings.default_timezone)
+    if isinstance(spec, TaskSpec):
+        return spec
+    context.screen.error("\n".join(f"{one.field}: {one.reason}" if one.field else one.reason for one in spec))
+    return None
+
+
+def _spec_of(task: Task) -> TaskSpec:
+    return TaskSpec.model_construct(**{name: getattr(task, name) for name in TaskSpec.model_fields})
+
+
+def _show(context: CliContext, written: WrittenTask, text: str) -> None:
+    task, now = written.task, context.now()
+    upcoming = next_run(task, now=now)
+    if upcoming is not None:
+        text += f"; next run {format_local(upcoming, task.timezone)} ({relative_time(upcoming, now)})"
+    context.screen.show(task_to_json(task), [text])
+    for warning in written.warnings:
+        context.screen.warn(f"{task.id}: {warning}")
+    context.show_store()

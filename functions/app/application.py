@@ -27,7 +27,7 @@ from functions.domain.lifecycle.time_budget import TimeBudget, describe_long_tim
 from functions.domain.redaction import Redactor
 from functions.domain.sharding import WorkerAssignment
 from functions.domain.storage import StoreStats
-from functions.domain.task import TaskFields
+from functions.domain.task import TaskFields, TaskSpec
 from functions.domain.types import format_instant
 from functions.engine.report import TickReport
 from functions.engine.scoped_store import ShardRangeStore, TaskSubsetStore
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from functions.services.keys import KeyStore
     from functions.services.owner_limits import OwnerLimits
     from functions.services.signing import Signer
+    from functions.task_types.support.trial import Trial
 
 STATS_CACHE_TTL = timedelta(seconds=30)
 AFTER_TICK_TIMEOUT = timedelta(seconds=3)  # for those who watch the scheduler itself
@@ -242,6 +243,12 @@ class App:
         store = TaskSubsetStore(self.store, ids)
         dependencies = replace(self.tick_dependencies, store=store, run_dependents=False)
         return (await tick(dependencies, budget)).as_json()
+
+    async def try_request(self, spec: TaskSpec) -> "Trial":
+        """Make the request of *spec* once, without storing anything; return what came of it."""
+        from functions.app.trials import try_request  # for a button that is seldom pressed
+
+        return await try_request(spec, self._tools, now=self.now(), new_id=new_id)
 
     @cached_property
     def accounts(self) -> "AccountStore":

@@ -1,7 +1,7 @@
 """`HttpClient`, the httpx client of task types, and the functions that build clients."""
 
 import ssl
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -119,6 +119,42 @@ class HttpClient(httpx.AsyncClient):
                 await response.aread()  # which closes the response, whatever happens
         if "last_request" in response.extensions:
             response.request = response.extensions["last_request"]
+        return response
+
+    def recording(self, record: Callable[[httpx.Response], None], *, needs_body: bool = True) -> "HttpClient":
+        """Return a client over the same connections that passes each answer, with its body, to *record*.
+
+        Args:
+            needs_body: Whether a body that breaks off, or is late, is an error here already.
+        """
+        transport = _RecordingTransport(self._wire, record, needs_body=needs_body)
+        return HttpClient(transport, follow_redirects=self.follow_redirects)
+
+
+class _RecordingTransport(httpx.AsyncBaseTransport):
+    """Another's transport, which stays open; the start of each body is read before the caller asks for it."""
+
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport,
+        record: Callable[[httpx.Response], None],
+        *,
+        needs_body: bool,
+    ) -> None:
+        self._transport = transport
+        self._record = record
+        self._needs_body = needs_body
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Return the answer; raises as the other transport does."""
+        response = await self._transport.handle_async_request(request)
+        response.request = request
+        try:
+            await response.aread()
+        except httpx.HTTPError:
+            if self._needs_body:
+                raise
+        self._record(response)
         return response
 
 

@@ -234,6 +234,17 @@ class TaskService:
         """Return who changed a task, when and why, newest first."""
         return await list_entries_of(self._store, (await self.get_task(task_id)).task, limit=limit)
 
+    async def check_new(self, spec: TaskSpec) -> TaskSpec:
+        """Return *spec* as it would be created, with its owner; nothing is written.
+
+        Raises:
+            NotAllowedError: The caller, or the owner, may not have such a task.
+        """
+        self._require_scope("write")
+        spec = self._with_owner(spec)
+        await self._limits.check(spec, self.principal)
+        return spec
+
     async def create(
         self, spec: TaskSpec, *, idempotency_key: str = "", run_now: bool = False
     ) -> VersionedTask:

@@ -34,6 +34,7 @@ from functions.services.keys import KeyStore
 from functions.services.owner_limits import OwnerLimits
 from functions.services.signing import Signer
 from functions.services.tasks import TaskService
+from functions.task_types.support.trial import Trial
 from functions.taskfiles.validation import check_task
 from functions.web.api.errors import FieldProblem, ProblemError
 from functions.web.api.schemas import TaskOut
@@ -127,6 +128,10 @@ class ApiDependencies(Protocol):
 
     async def run_tasks(self, ids: Collection[str], budget: TimeBudget) -> Mapping[str, object]:
         """Run those of the tasks that are due, now; return the report."""
+        ...
+
+    async def try_request(self, spec: TaskSpec) -> Trial:
+        """Make the request of *spec* once, now, without storing anything; return what came of it."""
         ...
 
     async def publish_event(self, event: Event, *, forward: bool = True) -> PublishResult:

@@ -7,21 +7,25 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from functions.errors import SchedulerError
-from functions.web.api.dependencies import ApiDependencies
+from functions.web.api.dependencies import ApiDependencies, RateLimiter
 from functions.web.api.errors import TITLES, ProblemError, http_status_of
-from functions.web.dashboard import agenda, assets, editing, history, overview, public, tasks, views
+from functions.web.dashboard import agenda, assets, bulk, editing, history, overview, public, tasks, views
 from functions.web.dashboard.context import CsrfError, LoginRequiredError, redirect_to_login, show_csrf_error
 from functions.web.dashboard.rendering import render_page
 from functions.web.dashboard.session import Sessions
 
 SERVER_ERROR = 500
+TRIALS_PER_MINUTE, TRIAL_BURST = 6, 6  # requests that a key makes to test them
 
 
 def add_dashboard(app: FastAPI, dependencies: ApiDependencies) -> None:
     """Add the pages under `/dashboard` to *app*, which has the API already."""
     app.state.sessions = Sessions(dependencies, app.state.auth)
+    app.state.trials = RateLimiter(
+        clock=lambda: dependencies.now().timestamp(), per_minute=TRIALS_PER_MINUTE, burst_size=TRIAL_BURST
+    )
     app.state.public_links = public.PublicLinks(dependencies)
-    for module in (assets, views, overview, agenda, history, public, editing, tasks):
+    for module in (assets, views, overview, agenda, history, public, bulk, editing, tasks):
         app.include_router(module.router)
     app.add_exception_handler(LoginRequiredError, redirect_to_login)
     app.add_exception_handler(CsrfError, show_csrf_error)

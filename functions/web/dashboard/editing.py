@@ -1,5 +1,7 @@
 """Pages that make and change a task: the form, its preview, and the change of its type."""
 
+import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -12,7 +14,9 @@ from functions.domain.task import TaskSpec, slugify, why_never_started
 from functions.domain.validation import Problem
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from functions.task_types.registry import type_names
+from functions.task_types.support.trial import TRIED_TYPES
 from functions.taskfiles.validation import check_task
+from functions.web.api.dependencies import RateLimiter
 from functions.web.dashboard.context import CurrentPage, PageContext
 from functions.web.dashboard.forms.schedule_choices import HELPER_CHOICES, schedule_from
 from functions.web.dashboard.forms.task_form import (
@@ -30,11 +34,13 @@ from functions.web.dashboard.forms.task_form import (
 from functions.web.dashboard.forms.words import TYPE_WORDS
 from functions.web.dashboard.rendering import redirect
 
+log = logging.getLogger(__name__)
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
 TaskId = Annotated[str, Path(alias="id", max_length=100)]
 QueryText = Annotated[str, Query(max_length=100)]
 PREVIEW_COUNT = 5
+TRIED_FIELDS = ("type", "params", "owner", "timeoutSeconds")  # of a task, for a test of its request
 STALE = (
     "This task was changed while you wrote. Yours is below and not saved yet. Save again to replace what "
     "differs now: "
@@ -60,6 +66,8 @@ async def create_task(context: CurrentPage) -> Response:
     typed = await context.read_form()
     context.require_scope("write")
     page = await _page_of_new(context, typed)
+    if typed.get("do") == "test":
+        return await page.test()
     spec = page.check()
     if spec is None:
         return page.render()
@@ -96,6 +104,8 @@ async def update_task(context: CurrentPage, task_id: TaskId) -> Response:
     page = _page_of(context, stored, typed)
     if typed.get("do") == "save" and typed.get("etag") not in (None, "", str(stored.revision)):
         return page.refuse_stale()
+    if typed.get("do") == "test":
+        return await page.test()
     spec = page.check()
     if spec is None:
         return page.render()
@@ -184,6 +194,27 @@ class FormPage:
         ]
         return None, wrong + known
 
+    async def test(self) -> Response:
+        """Make the request in the form once, without saving anything; return the page with what came."""
+        fields, wrong = self.form.read(self.typed)
+        needed = {"id": "trial", "title": "Trial", "schedule": "@daily"}
+        known = {name: fields[name] for name in TRIED_FIELDS if fields.get(name) is not None}
+        found = check_task(needed | known)
+        problems = [*wrong, *(found if isinstance(found, list) else ())]
+        self.problems = [one for one in problems if one.path[:1] and one.path[0] in TRIED_FIELDS]
+        if self.problems or isinstance(found, list):
+            return self.render()
+        context = self._context
+        trials: RateLimiter = context.request.app.state.trials
+        if wait_s := trials.retry_after(context.service.principal.id):
+            return self.refuse(InputError(f"There are too many tests; wait {math.ceil(wait_s)} s"))
+        try:
+            spec = await context.service.check_new(found)
+            log.info("request_tried", extra={"by": context.service.principal.name, "task_type": spec.type})
+            return self.render(trial=await context.dependencies.try_request(spec))
+        except (InputError, NotAllowedError) as exc:
+            return self.refuse(exc)
+
     def refuse(self, error: InputError | ConflictError | NotAllowedError) -> Response:
         """Return the page with *error*, at its field where it names one."""
         name, colon, reason = str(error).partition(": ")
@@ -224,7 +255,8 @@ class FormPage:
             typed=self.typed,
             once=self.typed.get("once") or context.dependencies.new_id(),
             source=self.typed.get("from", ""),
-            **more,
+            can_test=self.form.base["type"] in TRIED_TYPES,
+            **{"trial": None} | more,
         )
 
     def _preview(self) -> SchedulePreview | str | None:

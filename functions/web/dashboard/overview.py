@@ -115,6 +115,8 @@ async def show_overview(
         types=type_names(),
         tags=sorted({one for task in tasks for one in task.tags}),
         after=after,
+        query=context.request.url.query,
+        select_all=context.request.query_params.get("select") == "all",
         more=listing.more,
         public=await _sign_page(context, tag) if tag and tasks else "",
         changes=recent_changes([*failing, *listing.tasks])[:RECENT_SHOWN],

@@ -107,6 +107,16 @@ _CHINESE = Phrasebook(
         "{n} h": "{n} 小时",
         "{n} min": "{n} 分钟",
         "{n} s": "{n} 秒",
+        # one action on several tasks
+        "With the checked tasks": "对勾选的任务",
+        "Check all of this page": "勾选本页全部",
+        "Check none": "取消勾选",
+        "Check {title}": "勾选 {title}",
+        "Pause": "暂停",
+        "Resume": "恢复",
+        "Run now": "立即运行",
+        "Add the tag": "添加标签",
+        "Remove the tag": "移除标签",
         # states and outcomes
         "ok": "正常",
         "waiting": "等待",

@@ -27,7 +27,7 @@ document.addEventListener("DOMContentLoaded", () => {
   document.body.addEventListener("htmx:beforeRequest", (event) => {
     const part = event.detail.target;
     const isPolling = part?.id === "live";
-    const isInUse = part?.querySelector("details[open], :focus:is(input, select, textarea)");
+    const isInUse = part?.querySelector("details[open], input[form]:checked, :focus:is(input, select, textarea)");
     if (isPolling && (document.hidden || isInUse)) event.preventDefault();
   });
 });

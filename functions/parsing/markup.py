@@ -90,8 +90,7 @@ def _is_tag(inside: str, document: str, names: dict[str, bool], *, is_whole: boo
     if "=" in rest or ":" in name:
         names.setdefault(name, True)
         return True
-    is_word = not written.islower() and not written.isupper()  # as in List<Object>
-    if name not in _ELEMENTS or is_word or (len(name) == 1 and rest.strip()):
+    if name not in _ELEMENTS or (len(name) == 1 and rest.strip()):
         return False
     if name in _OFTEN_ALONE or (name in _INVISIBLE and not is_guess):
         return True

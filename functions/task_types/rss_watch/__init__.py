@@ -62,14 +62,15 @@ class Params(Model):
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     """Fetch the feed if it has changed, and report new entries. The first run only records them."""
     memory = FeedMemory.from_stored(job.memory, url=params.feed_url)
+    conditions = memory.conditional_headers(job.started_at)
     response = await tools.http.get(
         params.feed_url,
-        headers={"Accept": _ACCEPT} | memory.conditional_headers,
+        headers={"Accept": _ACCEPT} | conditions,
         timeout=params.timeout_seconds,
         extensions={"max_body_bytes": MAX_FEED_BYTES},
     )
     metrics = {"status": response.status_code, "latencyMs": elapsed_ms(response)}
-    if response.status_code == 304 and memory.conditional_headers:
+    if response.status_code == 304 and conditions:
         return succeeded("Nothing new: the feed has not changed", metrics=metrics | {"new": 0})
     if response.status_code != 200:
         return _failure_outcome(response, job)

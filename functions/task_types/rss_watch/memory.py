@@ -33,6 +33,8 @@ class FeedMemory:
         likenesses: Those of the entries of the last response; None in what versions before 0.3 kept.
         newest_at: The newest date seen, in seconds of the epoch; 0 without any.
         moved_to: The hash of the address that the feed has moved to for good; empty when it has not.
+        read_on: The number of the day, from the year 1, on which it was last read as a whole; 0 where the
+            server names no version by which it could be asked for changes alone.
     """
 
     etag: str = ""
@@ -42,6 +44,7 @@ class FeedMemory:
     likenesses: tuple[str, ...] | None = ()
     newest_at: int = 0
     moved_to: str = ""
+    read_on: int = 0
 
     @classmethod
     def from_stored(cls, memory: Mapping[str, Any], *, url: str) -> Self:
@@ -54,7 +57,7 @@ class FeedMemory:
         known = {memory.get("feed", _hash(url)), memory.get("movedTo")}
         if not isinstance(keys, list) or known.isdisjoint({_hash(url), name_key(stable_name(url))}):
             return cls()
-        likenesses, newest_at = memory.get("alike"), memory.get("newestAt")
+        likenesses = memory.get("alike")
         is_same_address = memory.get("url", _hash(url)) == _hash(url)
         return cls(
             etag=str(memory.get("etag", "")) if is_same_address else "",
@@ -62,8 +65,9 @@ class FeedMemory:
             entry_keys=_texts(keys),
             shared=_texts(memory.get("shared")),
             likenesses=_texts(likenesses) if isinstance(likenesses, list) else None,
-            newest_at=newest_at if isinstance(newest_at, int) else 0,
+            newest_at=_number(memory.get("newestAt")),
             moved_to=str(memory.get("movedTo", "")),
+            read_on=_number(memory.get("readOn")),
         )
 
     def to_stored(self, *, url: str) -> dict[str, Any]:
@@ -78,6 +82,7 @@ class FeedMemory:
             "alike": list(self.likenesses or ()),
             "newestAt": self.newest_at,
             "movedTo": self.moved_to,
+            "readOn": self.read_on,
         }
 
     def new_entries(self, feed: Feed) -> tuple[FeedEntry, ...]:
@@ -99,19 +104,26 @@ class FeedMemory:
         keys = [_identity(entry, shared) for entry in feed.entries]
         latest_s = int(now.timestamp()) + _DAY_S  # a later date is a mistake
         dates = [entry.at for entry in feed.entries if entry.at is not None and entry.at <= latest_s]
+        etag = _bounded_validator(headers.get("etag", ""))
+        last_modified = _past_date(_bounded_validator(headers.get("last-modified", "")), now)
         return type(self)(
-            etag=_bounded_validator(headers.get("etag", "")),
-            last_modified=_past_date(_bounded_validator(headers.get("last-modified", "")), now),
+            etag=etag,
+            last_modified=last_modified,
             entry_keys=tuple(dict.fromkeys((*keys, *(self.entry_keys or ()))))[:MAX_SEEN_ENTRIES],
             shared=(*sorted(shared - set(self.shared)), *self.shared)[:MAX_SHARED_NAMES],
             likenesses=_likenesses(feed) if feed.entries else self.likenesses or (),
             newest_at=max((self.newest_at, *dates)),
             moved_to=name_key(stable_name(moved_to)) if moved_to else "",
+            read_on=now.toordinal() if etag or last_modified else 0,
         )
 
-    @property
-    def conditional_headers(self) -> dict[str, str]:
-        """The headers by which the server responds 304 when nothing has changed."""
+    def conditional_headers(self, now: datetime) -> dict[str, str]:
+        """Return the headers by which the server responds 304 when nothing has changed.
+
+        None on the first run of a day: some servers name the same version for ever.
+        """
+        if self.read_on != now.toordinal():
+            return {}
         validators = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
         return {name: value for name, value in validators.items() if value}
 
@@ -217,6 +229,10 @@ def _outside_gap(feed: Feed, are_new: Sequence[bool]) -> tuple[FeedEntry, ...]:
 
 def _texts(given: object) -> tuple[str, ...]:
     return tuple(str(one) for one in given) if isinstance(given, list) else ()
+
+
+def _number(given: object) -> int:
+    return given if isinstance(given, int) else 0
 
 
 def _hash(url: str) -> str:

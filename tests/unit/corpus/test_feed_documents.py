@@ -74,6 +74,14 @@ TITLES = [
         rss('<item><description>&lt;p&gt;&lt;span class="h-card"&gt;&lt;a hre</description></item>'),
         "<a hre",
     ),
+    first_title(
+        "Tiny-Tiny-RSS#430, miniflux/v2#714: the title of a picture",
+        rss(
+            '<item xmlns:media="http://search.yahoo.com/mrss/"><media:group><media:title>x</media:title></media:group>'
+            "<title>Boyhood</title><media:title/></item>"
+        ),
+        "Boyhood",
+    ),
     first_title("Persian, with a joiner", rss(item("می‌خواهم")), "می‌خواهم"),
     first_title("a family", rss(item("👨‍👩‍👧")), "👨‍👩‍👧"),
 ]
@@ -119,6 +127,27 @@ ENCODINGS = [
         gzip.compress(rss(item("a")).encode()),
         "a",
         "application/x-gzip",
+    ),
+    first_title(
+        "newsboat#1086: RSS in the namespace of Atom",
+        rss(item("a")).replace("<rss", '<rss xmlns="http://www.w3.org/2005/Atom"'),
+        "a",
+    ),
+    first_title(
+        "gofeed#347: an unknown namespace",
+        rss(item("a")).replace("<rss", '<rss xmlns="https://cyber.harvard.edu/rss/rss.html"'),
+        "a",
+    ),
+    first_title(
+        "planetmoney-rss#6: a prefix that is not declared",
+        rss("<item><title>a</title><media:thumbnail url='x'/></item>"),
+        "a",
+    ),
+    first_title(
+        "feedsmith#262: RSS 1.0 with prefixes",
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:rss="http://purl.org/rss/1.0/"><rss:channel>'
+        "<rss:title>B</rss:title></rss:channel><rss:item><rss:title>a</rss:title></rss:item></rdf:RDF>",
+        "a",
     ),
     first_title("text after its end", rss(item("R&D")) + "<script>x()</script>", "R&D"),
 ]

@@ -266,6 +266,27 @@ NEW_IDS = [
         [{"n10"}],
     ),
     Case(
+        "LeaVerou/blog#18: addresses in place of WordPress's ids",
+        [
+            rss(*(dated(n, guid=f"{HOME}/?p={n}", link=f"{HOME}/2023/post-{n}/") for n in (9, 8))),
+            rss(
+                *(
+                    dated(n, guid=f"{HOME}/2023/post-{n}/", link=f"{HOME}/2023/post-{n}/")
+                    for n in (10, 9, 8, 7, 6)
+                )
+            ),
+        ],
+        [{"n10"}],
+    ),
+    Case(
+        "NetNewsWire#3939: links with the time of the build in them",
+        [
+            rss(item("acl", link=f"{HOME}/acl2.txt?t={run}"), item("bot", link=f"{HOME}/bot.html"))
+            for run in (1683312440, 1683398840)
+        ],
+        [{"acl"}],
+    ),
+    Case(
         "a busy feed: every entry is another than at the last run",
         [rss(*(dated(n) for n in (5, 4, 3))), rss(*(dated(n) for n in (8, 7, 6)))],
         [{"n8", "n7", "n6"}],

@@ -177,6 +177,7 @@ def test_a_hostile_link_in_a_feed_is_dropped_with_its_entry_kept() -> None:
         ("<scr<script></script>ipt>alert(1)</script>", "<scr ipt>alert(1)"),
         ("<img src=x onerror=alert(1)", ""),
         ("a<b holds, and x<3", "a<b holds, and x<3"),
+        ("if a<b and c>d <b>then</b>", "if a<b and c>d then"),
         ("Vec<Option<String>>, Map<Object>, <16s", "Vec<Option<String>>, Map<Object>, <16s"),
         ('<g-emoji class="e">E</g-emoji> <o:p>x</o:p>', "E x"),
         ('<a title="x < y" href="/z">link</a>', "link"),
@@ -335,3 +336,18 @@ def test_dates_are_compared_as_instants() -> None:
     east = "<title>east</title><pubDate>Fri, 20 Nov 2026 13:00:00 +0300</pubDate>"
 
     assert ["noon", "east"] == [one.title for one in read(rss(east, dated("noon", at))).entries]
+
+
+def test_words_of_a_text_stay_around_a_lone_bracket() -> None:
+    [entry] = read(rss("<description>if a&lt;b then &lt;p&gt;x&lt;/p&gt;</description>")).entries
+
+    assert "if a<b then x" == entry.text
+
+
+def test_entries_that_look_the_same_have_no_likeness() -> None:
+    ids = [f'<guid isPermaLink="false">{number}</guid>' for number in range(2)]
+    others = read(rss(f"{ids[0]}<title>a</title>", f"{ids[1]}<title>b</title>")).entries
+    twins = read(rss(f"{ids[0]}<title>a</title>", f"{ids[1]}<title>a</title>")).entries
+
+    assert "" not in [entry.likeness for entry in others]
+    assert ["", ""] == [entry.likeness for entry in twins]

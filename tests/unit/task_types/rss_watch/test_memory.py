@@ -67,12 +67,12 @@ def test_the_newest_1000_are_remembered() -> None:
     assert {
         "If-None-Match": '"2"',
         "If-Modified-Since": "Fri, 20 Nov 2026 12:00:00 GMT",
-    } == kept.conditional_headers
+    } == kept.conditional_headers(NOON)
 
 
 @pytest.mark.parametrize("etag", ["x" * 1001, "a\r\nb: c", ""])
 def test_a_validator_that_could_harm_is_not_kept(etag: str) -> None:
-    assert {} == after(FeedMemory(), feed_of(), etag=etag).conditional_headers
+    assert {} == after(FeedMemory(), feed_of(), etag=etag).conditional_headers(NOON)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,15 @@ def test_a_change_in_the_future_is_not_believed(date: str, is_sent: bool) -> Non
     """Until then every answer would be that nothing has changed."""
     kept = after(FeedMemory(), feed_of(), **{"last-modified": date})
 
-    assert is_sent is bool(kept.conditional_headers)
+    assert is_sent is bool(kept.conditional_headers(NOON))
+
+
+def test_once_a_day_the_whole_feed_is_read() -> None:
+    """Some servers name the same version for ever, and answer that nothing has changed for ever."""
+    kept = after(FeedMemory(), feed_of("a"), etag='"1"')
+
+    assert {"If-None-Match": '"1"'} == kept.conditional_headers(NOON + timedelta(hours=11))
+    assert {} == kept.conditional_headers(NOON + timedelta(hours=13))
 
 
 def test_what_is_stored_is_read_back() -> None:
@@ -120,8 +128,8 @@ def test_an_address_in_another_spelling_is_the_same_feed(url: str) -> None:
     moved = FeedMemory.from_stored(stored, url=url)
 
     assert ["b"] == news(moved, feed_of("b", "a"))
-    assert {} == moved.conditional_headers
-    assert {} != FeedMemory.from_stored(stored, url=URL).conditional_headers
+    assert {} == moved.conditional_headers(NOON)
+    assert {} != FeedMemory.from_stored(stored, url=URL).conditional_headers(NOON)
 
 
 def test_the_address_that_a_feed_has_moved_to_is_the_same_feed() -> None:
@@ -142,7 +150,7 @@ def test_a_memory_of_an_older_version_stays_comparable() -> None:
 
     assert ["c"] == news(older, feed_of("c", "b", "a"))
     assert [] == news(kept, feed_of("c", "b", "a"))
-    assert {"If-None-Match": '"1"'} == older.conditional_headers
+    assert {} == older.conditional_headers(NOON)  # it does not say when it was read
 
 
 def test_in_a_memory_of_an_older_version_a_shared_id_stands_for_all_that_have_it() -> None:
@@ -164,6 +172,13 @@ def test_a_name_that_two_entries_had_is_none_from_then_on() -> None:
 
     assert [] == news(first, feed_of(entry("id", "b")))
     assert ["c"] == news(alone, feed_of(entry("id", "c")))
+    assert ["d", "c"] == news(alone, feed_of(entry("id", "d"), entry("id", "c")))
+
+
+def test_of_two_that_share_a_name_again_none_is_taken_for_the_one_that_had_it() -> None:
+    seen = FeedMemory(entry_keys=("id", "a"), shared=("id",))
+
+    assert ["c", "b"] == news(seen, feed_of(entry("id", "c"), entry("id", "b")))
 
 
 def test_of_entries_that_share_a_known_name_one_was_seen() -> None:
@@ -187,6 +202,25 @@ def test_new_ids_are_recognised_by_what_stays() -> None:
     fresh = feed_of(*(entry(f"y{n}", likeness=f"l{n}", at=100 + n) for n in (3, 2, 1, 0)))
 
     assert ["y3"] == news(seen, fresh)  # the feed shows an older one now, which is no news
+
+
+def test_of_new_ids_what_is_as_old_as_the_newest_seen_is_news() -> None:
+    """A feed may give days alone: the second entry of a day is no older than the first."""
+    noon_s = int(NOON.timestamp())
+    seen = after(FeedMemory(), feed_of(entry("x1", likeness="l1", at=noon_s)))
+
+    assert ["y2"] == news(
+        seen,
+        feed_of(entry("y2", at=noon_s), entry("y1", likeness="l1", at=noon_s), entry("y0", at=noon_s - 1)),
+    )
+
+
+def test_one_entry_with_a_new_id_is_recognised_by_its_title_and_time() -> None:
+    a_day = [entry(f"x{n}", likeness=f"l{n}", at=100 + n) for n in (2, 1)]
+    seen = after(FeedMemory(), feed_of(*a_day))
+
+    assert [] == news(seen, feed_of(entry("again", likeness="l2", at=102), a_day[1]))
+    assert ["again"] == news(seen, feed_of(entry("again", likeness="l2"), a_day[1]))
 
 
 def test_without_a_sign_of_new_ids_old_entries_are_news() -> None:

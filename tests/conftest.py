@@ -65,3 +65,9 @@ def retries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_collection_finish() -> None:
     """Modules and collected tests stay until the end: collections of garbage need not search them."""
     gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """Hypothesis, when the summary alone imports it, looks for its objects among those that are collected."""
+    gc.unfreeze()

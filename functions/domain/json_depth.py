@@ -5,42 +5,52 @@ Also values of a JSON parser that no JSON (half of a surrogate pair, NaN, infini
 
 import json
 import math
+from collections.abc import Collection, Iterable
 from typing import Any
 
-MAX_DEPTH = 100  # lists and objects within one another
+MAX_DEPTH = 100  # lists and objects within one another, in params, in data or in memory: the one limit
+AROUND = 4  # levels around such a value, in a body or a file, so that the value itself is named
+TOO_DEEP = f"is nested more than {MAX_DEPTH} levels deep; flatten it, or give its inner part as text"
 
 
 def parse_json(text: str | bytes) -> Any:
     """Return the value of *text*.
 
     Raises:
-        ValueError: It is not JSON, or nested more than `MAX_DEPTH` deep.
+        ValueError: It is not JSON, or nested deeper than `check_depth` allows.
     """
     try:
         value = json.loads(text)
     except RecursionError:
-        raise ValueError("nested too deeply") from None
-    check_depth(value)
+        raise ValueError(TOO_DEEP) from None
+    check_depth(value, around=AROUND)
     return value
 
 
-def check_depth(value: Any) -> None:
+def check_depth(value: Any, *, around: int = 0) -> None:
     """Check a parsed value, without recursion.
 
+    Args:
+        around: How many levels there may be around the values that have at most `MAX_DEPTH`.
+
     Raises:
-        ValueError: It is nested more than `MAX_DEPTH` deep.
+        ValueError: It is nested too deep.
     """
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [
-            inner
-            for one in level
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
-        ]
+    level = _containers([value])
+    for _ in range(MAX_DEPTH + around):
         if not level:
             return
-    raise ValueError("nested too deeply")
+        level = _containers(
+            inner for one in level for inner in (one.values() if isinstance(one, dict) else one)
+        )
+    if not level:
+        return
+    raise ValueError(TOO_DEEP)
+
+
+def _containers(values: Iterable[Any]) -> Collection[Any]:
+    """The lists and objects among *values*, each once: a value may hold another twice, or itself."""
+    return {id(one): one for one in values if isinstance(one, dict | list | tuple)}.values()
 
 
 MAX_INT64 = 2**63 - 1  # Firestore and SQLite hold no larger number
@@ -51,14 +61,22 @@ def check_values(value: Any, name: str = "", *, any_json: bool = False) -> None:
     """Check that every store, and every reader of JSON, can hold a parsed value.
 
     Args:
-        value: Not nested deeper than `check_depth` allows.
         name: Where it stands, such as `params`; empty for the whole.
         any_json: Whether everything that JSON can say is admitted: NUL, and whole numbers of any length.
 
     Raises:
-        ValueError: A text or a name has a NUL character or half of a surrogate pair, or a number is not
-            finite or larger than 64 bits hold. The message begins with where that is, such as `tags[0]: `.
+        ValueError: It is nested more than `MAX_DEPTH` deep, a text or a name has a NUL character or half of a
+            surrogate pair, or a number is not finite or larger than 64 bits hold. The message begins with
+            where that is, such as `tags[0]: `.
     """
+    try:
+        check_depth(value)
+    except ValueError as exc:
+        raise ValueError(f"{name}: {exc}" if name else str(exc)) from None
+    _check_values(value, name, any_json=any_json)
+
+
+def _check_values(value: Any, name: str, *, any_json: bool) -> None:
     reason = _value_problem(value, any_json=any_json)
     if reason:
         raise ValueError(f"{name}: {reason}" if name else reason)
@@ -67,10 +85,10 @@ def check_values(value: Any, name: str = "", *, any_json: bool = False) -> None:
             if reason := _text_problem(key, any_json=any_json):
                 raise ValueError(f"{name}: in the name of a field, {reason}" if name else f"a name: {reason}")
             place = f"{name}.{key[:_MAX_NAME_CHARS]}" if name else key[:_MAX_NAME_CHARS]
-            check_values(inner, place, any_json=any_json)
+            _check_values(inner, place, any_json=any_json)
     elif isinstance(value, list | tuple):
         for number, inner in enumerate(value):
-            check_values(inner, f"{name}[{number}]", any_json=any_json)
+            _check_values(inner, f"{name}[{number}]", any_json=any_json)
 
 
 def _value_problem(value: Any, *, any_json: bool) -> str:

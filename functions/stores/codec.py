@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
+from functions.domain.json_depth import MAX_DEPTH
 from functions.domain.run import Run
 from functions.domain.storage import Document, InvalidDocument, VersionedTask
 from functions.domain.task import MAX_SUMMARY_CHARS, Task
@@ -67,7 +68,6 @@ def truncate_run(run: Run) -> Run:
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-MAX_DEPTH = 50  # levels stored of a value that JSON cannot hold as it is (it may contain itself)
 
 Record = TypeVar("Record", Task, Run)
 
@@ -104,7 +104,7 @@ def decode_task(task_id: bytes, revision: int, text: bytes) -> VersionedTask | I
     """The task in the row *task_id*, or field and fault when it is none."""
     name = task_id.decode(errors="replace")
     try:
-        task = Task.model_validate_json(text)
+        task = _decode(Task, text)
     except ValidationError as exc:
         return InvalidDocument(name, validation_sentence(exc))
     if task.id != name:
@@ -116,9 +116,23 @@ def decode_runs(texts: Iterable[bytes]) -> Iterator[Run]:
     """The readable ones of *texts*: a damaged line of history must not hide the others."""
     for text in texts:
         try:
-            yield Run.model_validate_json(text)
+            yield _decode(Run, text)
         except ValidationError:
             continue
+
+
+def _decode(model: type[Record], text: bytes) -> Record:
+    """The record that *text* is, also when it is nested deeper than pydantic's reader goes (200 levels)."""
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as exc:
+        if exc.errors()[0]["type"] != "json_invalid":
+            raise
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            raise exc from None
+        return model.model_validate(document)
 
 
 def _encode_lossy(document: Record) -> str:
@@ -131,7 +145,7 @@ def _encode_lossy(document: Record) -> str:
 
 
 def _to_json_value(value: Any, depth: int = 0) -> Any:
-    if depth > MAX_DEPTH:
+    if depth > MAX_DEPTH:  # it may contain itself
         return None
     match value:
         case str():

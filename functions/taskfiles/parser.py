@@ -21,11 +21,12 @@ from yaml.events import (
     StreamEndEvent,
 )
 
+from functions.domain.json_depth import AROUND, MAX_DEPTH, TOO_DEEP
 from functions.domain.validation import DocumentSyntaxError, FieldPath, Problem
 
 # YAML: the plain values of YAML 1.2 with their lines; no tags, no objects, bounded aliases.
 
-MAX_DEPTH = 20
+DEPTH_LIMIT = MAX_DEPTH + AROUND
 MAX_EXPANDED_VALUES = 100_000  # once aliases are expanded; some ten thousand tasks
 
 _PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # five times as fast, if PyYAML is built with it
@@ -62,8 +63,8 @@ class YamlReader:
 
     def _read_value(self, event: Event, place: FieldPath) -> Any:
         self.lines.setdefault(place, _line(event))
-        if len(place) > MAX_DEPTH:
-            raise DocumentSyntaxError(f"values are nested more than {MAX_DEPTH} levels deep", _line(event))
+        if len(place) > DEPTH_LIMIT:
+            raise DocumentSyntaxError(f"a value {TOO_DEEP}", _line(event))
         if isinstance(event, AliasEvent):
             return self._resolve_alias(event)
         before = self._value_count
@@ -238,8 +239,8 @@ def parse_text(text: str, *, as_json: bool) -> ParsedFile:
     if not text.strip():
         raise DocumentSyntaxError("the file is empty; write a list under tasks:, or one task")
     document = _parse_json(text) if as_json else _parse_yaml(text)
-    if _depth(document.value) > MAX_DEPTH:
-        raise DocumentSyntaxError(f"values are nested more than {MAX_DEPTH} levels deep")
+    if _depth(document.value) > DEPTH_LIMIT:
+        raise DocumentSyntaxError(f"a value {TOO_DEEP}")
     return document
 
 
@@ -261,7 +262,7 @@ def _parse_json(text: str) -> ParsedFile:
     except json.JSONDecodeError as exc:
         raise DocumentSyntaxError(f"this is not JSON: {exc.msg.lower()}", exc.lineno) from exc
     except RecursionError:
-        raise DocumentSyntaxError(f"values are nested more than {MAX_DEPTH} levels deep") from None
+        raise DocumentSyntaxError(f"a value {TOO_DEEP}") from None
     except ValueError as exc:  # a number of thousands of digits
         raise DocumentSyntaxError("a number is too long or not finite") from exc
     problems = tuple(Problem((), f"the name {name[:60]!r} is given twice") for name in dict.fromkeys(twice))
@@ -283,7 +284,7 @@ def _json_lines(text: str) -> Mapping[FieldPath, int]:
 def _depth(value: Any) -> int:
     """Return the depth of *value*, measured level by level, because aliases nest deeper than the text."""
     level, depth = [value], 0
-    while level and depth <= MAX_DEPTH + 1:
+    while level and depth <= DEPTH_LIMIT + 1:
         level = [item for one in level for item in _children(one)]
         if len(level) > MAX_EXPANDED_VALUES:
             raise DocumentSyntaxError(f"the file holds more than {MAX_EXPANDED_VALUES:,} values")

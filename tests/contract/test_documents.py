@@ -10,6 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from functions.domain.alerts.model import AlertState, Notification
 from functions.domain.events import After, Dependent, Event, OnEvent, Outbox
+from functions.domain.json_depth import MAX_DEPTH
 from functions.domain.storage import ConditionalWrite, QueryResult, TaskFilter, WriteStatus
 from functions.domain.task import Claim, Misfire, NotifyRule, Pause, QueuedRun, Retry, SkippedRange, Task
 from functions.domain.task_budget import CreditLimit, Spending
@@ -317,3 +318,18 @@ async def test_an_unreadable_document_is_counted_as_due(store: Store, place: Pla
     await place.plant("spoiled", spoiled(title=None), at=NOON)
 
     assert 1 == (await store.stats(NOON)).due
+
+
+@pytest.mark.parametrize("levels", [16, 17, 20, MAX_DEPTH, 240])
+async def test_a_value_comes_back_however_deep(store: Store, make_task: MakeTask, levels: int) -> None:
+    """What was stored before there was a limit of depth is still read and listed."""
+    deep: Any = "x"
+    for level in range(levels - 1):
+        deep = {"a": deep} if level % 2 else [deep]
+    task = make_task(params={"v": deep}, memory={"v": deep})
+
+    await create(store, task)
+
+    assert task == (await read(store, task.id)).task
+    listed = await store.list_tasks(TaskFilter())
+    assert ([task], ()) == ([stored.task for stored in listed.tasks], listed.invalid)

@@ -28,7 +28,7 @@ RawDocument: TypeAlias = Any
 RawWrite: TypeAlias = Any
 
 JSON_KEY = "$json"  # the one field of the map that stands for a value Firestore has no shape for
-MAX_DEPTH = 16  # levels of maps and lists; Firestore refuses more than 20, those around the value included
+NATIVE_DEPTH = 16  # levels as maps and lists, deeper ones as text: Firestore refuses more than 20 in all
 MAX_KEY_BYTES = 1500
 RESERVED_KEY = re.compile(r"__.*__", re.DOTALL)
 INT64 = 2**63
@@ -123,7 +123,7 @@ def _encode_int(slot: RawValue, number: int) -> None:
 
 
 def _encode_map(slot: RawValue, value: Mapping[Any, Any], depth: int) -> None:
-    if depth >= MAX_DEPTH or not all(map(_is_valid_key, value)):
+    if depth >= NATIVE_DEPTH or not all(map(_is_valid_key, value)):
         _encode_json(slot, value)
         return
     fields = slot.map_value.fields
@@ -133,7 +133,7 @@ def _encode_map(slot: RawValue, value: Mapping[Any, Any], depth: int) -> None:
 
 
 def _encode_list(slot: RawValue, value: list[Any] | tuple[Any, ...], depth: int) -> None:
-    if depth >= MAX_DEPTH:
+    if depth >= NATIVE_DEPTH:
         _encode_json(slot, value)
         return
     slots = slot.array_value.values

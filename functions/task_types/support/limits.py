@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, TypeGuard
 
 from functions.domain.events import Event
+from functions.domain.json_depth import MAX_DEPTH, TOO_DEEP, check_depth
 from functions.domain.redaction import MIN_SECRET_CHARS
 from functions.domain.run import Outcome, failed
 from functions.domain.task import MAX_SUMMARY_CHARS
@@ -73,16 +74,20 @@ def clamp_outcome(
     except (TypeError, ValueError, RecursionError):
         return failed(
             f"The work was done, but its memory is not a JSON object of at most {MAX_MEMORY_BYTES} bytes"
-            " and was not kept",
+            f" and {MAX_DEPTH} levels, and was not kept",
             permanent=True,
             metrics=_bounded_metrics(outcome.metrics, redact),
         )
+    try:
+        events = _redacted_events(outcome.events, redact)
+    except ValueError:
+        return failed(f"The work was done, but the data of an event {TOO_DEEP}", permanent=True)
     fit: dict[str, Any] = {
         "summary": _shown(str(outcome.summary), MAX_SUMMARY_CHARS, redact),
         "retry_after": outcome.retry_after if isinstance(outcome.retry_after, timedelta) else None,
         "metrics": _bounded_metrics(outcome.metrics, redact),
         "items": _bounded_items(outcome.items, redact),
-        "events": _redacted_events(outcome.events, redact),
+        "events": events,
         "memory": memory,
     }
     changed = {name: value for name, value in fit.items() if getattr(outcome, name) is not value}
@@ -105,12 +110,13 @@ def _bounded_memory(memory: Mapping[str, Any]) -> dict[str, Any]:
     """Return *memory* as it will be read back.
 
     Raises:
-        TypeError, ValueError: *memory* is not JSON, not an object, or too big.
+        TypeError, ValueError: *memory* is not JSON, not an object, too big or nested too deep.
     """
     text = json.dumps(dict(memory), ensure_ascii=False, allow_nan=False)
     if len(text.encode()) > MAX_MEMORY_BYTES:
         raise ValueError("too big")
     parsed: dict[str, Any] = json.loads(text)
+    check_depth(parsed)
     return parsed
 
 
@@ -209,5 +215,6 @@ def _redacted_events(events: object, redact: Redact) -> tuple[Event, ...]:
 
 
 def _redacted_event(event: Event, redact: Redact) -> Event:
+    check_depth(event.data)
     shown = {name: redact(getattr(event, name)) for name in ("id", "source", "subject")}
     return event.model_copy(update={**shown, "data": _redact_json(event.data, redact)})

@@ -10,14 +10,24 @@ def test_depth_has_a_limit(opening: str, closing: str) -> None:
     levels = MAX_DEPTH // (2 if opening.startswith("[{") else 1)
     allowed = opening * levels + "1" + closing * levels
 
-    assert parse_json(allowed)
-    with pytest.raises(ValueError, match="nested too deeply"):
-        parse_json(f"[{allowed}]")
+    check_values(parse_json(allowed), "params")
+    with pytest.raises(ValueError, match=r"params: is nested more than 100 levels deep; flatten it, or "):
+        check_values(parse_json(f"[{allowed}]"), "params")
+    with pytest.raises(ValueError, match="is nested more than 100 levels deep"):
+        parse_json("[" * 5 + allowed + "]" * 5)
+
+
+def test_a_value_that_holds_itself_is_too_deep() -> None:
+    value: dict[str, object] = {}
+    value |= {"a": value, "b": value}
+
+    with pytest.raises(ValueError, match="levels deep"):
+        check_values(value)
 
 
 @pytest.mark.parametrize("deep", [b"[" * 1_000_000, b"[" * 900 + b"]" * 900, b"[" * 100_000 + b"]" * 100_000])
 def test_whatever_is_too_deep_is_no_value(deep: bytes) -> None:
-    with pytest.raises(ValueError, match=r"nested too deeply|Expecting value"):
+    with pytest.raises(ValueError, match=r"levels deep|Expecting value"):
         parse_json(deep)
 
 

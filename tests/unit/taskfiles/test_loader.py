@@ -336,7 +336,7 @@ def test_what_is_not_a_mapping_is_not_a_task(given: object) -> None:
         ("tasks:\n", 1, "must be a list"),
         ("tasks: {a: b}\n", 1, "must be a list"),
         ("tasks: []\nschedule: daily\n", 2, "inside the list"),
-        ("a: " + "[" * 30 + "]" * 30, 1, "levels deep"),
+        ("a: " + "[" * 130 + "]" * 130, 1, "levels deep"),
     ],
 )
 def test_a_file_that_is_no_task_file_says_why_and_where(
@@ -356,7 +356,7 @@ def test_a_file_that_is_no_task_file_says_why_and_where(
         ('{\n"id": NaN}', None, "not finite"),
         ('{"id": ' + "9" * 5000 + "}", None, "too long"),
         ("[" * 100_000, None, "levels deep"),
-        ('{"a": ' + "[" * 30 + "]" * 30 + "}", None, "levels deep"),
+        ('{"a": ' + "[" * 130 + "]" * 130 + "}", None, "levels deep"),
         ('"tasks"', 1, "a list of tasks"),
     ],
 )
@@ -455,7 +455,7 @@ def test_text_must_be_utf_8_and_a_byte_order_mark_is_no_harm(write: Write) -> No
     [
         "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60)),
         "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 60)),
-        "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 60)),
+        "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 150)),
         "[" * 500_000,
         "- " * 400_000,
         "{a: " * 200_000,

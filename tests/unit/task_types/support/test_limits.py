@@ -1,5 +1,6 @@
 """Limits: whatever a type hands back, the outcome is one that every store can keep."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -87,6 +88,7 @@ def test_a_wait_that_is_no_span_is_left_out() -> None:
         {"odd": float("nan")},
         {"odd": {1, 2}},
         {"odd": "\ud800"},
+        {"deep": json.loads("[" * 100 + "]" * 100)},
         ["not", "an", "object"],
     ],
 )

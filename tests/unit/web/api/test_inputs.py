@@ -6,6 +6,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from functions.app.application import App
+from functions.domain.json_depth import MAX_DEPTH
+from functions.domain.storage import ConditionalWrite
 from tests.unit.web.api.conftest import HEALTH, Call
 
 HTTP = {"title": "Call", "type": "http", "schedule": "@daily"}
@@ -198,3 +201,41 @@ async def test_a_timeout_that_no_tick_has_is_named_with_its_remedy_at_save(api: 
         "timeoutSeconds: 60 s, but an attempt has 22.5 s: more is cut; lower it, raise "
     )
     assert [] == fits.json["warnings"]
+
+
+# -- values within one another ----------------------------------------------------------------------------
+
+
+def nested(levels: int) -> Any:
+    value: Any = "x"
+    for level in range(levels):
+        value = {"a": value} if level % 2 else [value]
+    return value
+
+
+async def test_a_value_that_is_too_deep_is_refused_with_its_field_and_a_remedy(api: Call) -> None:
+    task = HEALTH | {"id": "deep", "type": "publish_event"}
+    deepest = {"eventType": "order.paid", "data": {"v": nested(MAX_DEPTH - 2)}}
+    deeper = {"eventType": "order.paid", "data": {"v": nested(MAX_DEPTH - 1)}}
+
+    made = await api("POST", "/api/tasks", task | {"params": deepest})
+    refused = await api("POST", "/api/tasks", task | {"id": "deeper", "params": deeper})
+    event = await api("POST", "/api/events", {"type": "order.paid", "data": {"v": nested(MAX_DEPTH)}})
+
+    assert 201 == made.status, made.json
+    assert (422, "params") == (refused.status, refused.json["errors"][0]["field"])
+    assert refused.json["detail"].endswith("deep; flatten it, or give its inner part as text")
+    assert (422, "data") == (event.status, event.json["errors"][0]["field"])
+
+
+async def test_what_was_stored_deeper_is_still_shown_listed_and_paused(api: Call, wired: App) -> None:
+    await api("POST", "/api/tasks", HEALTH | {"id": "older"})
+    [stored] = (await wired.store.get_tasks(["older"])).tasks
+    params = {**stored.task.params, "older": nested(240)}
+    await wired.store.write([ConditionalWrite.for_changes(stored, {"params": params})])
+
+    shown, listed = await api("GET", "/api/tasks/older"), await api("GET", "/api/tasks")
+    paused = await api("POST", "/api/tasks/older/pause", {})
+
+    assert [200, 200, 200] == [shown.status, listed.status, paused.status]
+    assert params == shown.json["params"] == listed.json["tasks"][0]["params"]

@@ -45,6 +45,9 @@ from functions.services.watchdog import Watchdog, find_last_tick
 from functions.task_types.registry import Tools, register, run_job
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from functions.domain.task import Task
     from functions.notifications.dispatcher import NotificationDispatcher
     from functions.services.accounts import AccountStore
     from functions.services.channels import ChannelService
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from functions.services.keys import KeyStore
     from functions.services.owner_limits import OwnerLimits
     from functions.services.signing import Signer
+    from functions.task_types.support.context import Missing
     from functions.task_types.support.trial import Trial
 
 STATS_CACHE_TTL = timedelta(seconds=30)
@@ -96,6 +100,7 @@ class App:
         self._keys_refusal = settings.keys_refusal()
         self._redact = Redactor(settings.secrets())
         self.store: Store = build_store(settings)
+        self._allow_private_networks = settings.allow_private_networks
         self._http = guarded_client(allow_private=settings.allow_private_networks)
         self._parsers = ParserPool()
         self._model_client = ModelClient(settings)
@@ -319,6 +324,17 @@ class App:
     async def notices_problem(self) -> str:
         """Return in a sentence which notices reached nobody of late; empty when all did."""
         return await self._notifications.problem()
+
+    async def find_requirements(self, task: "Task") -> "Sequence[Missing]":
+        """Return what *task* needs and is not set up here."""
+        from functions.app.requirements import find_requirements  # for `doctor` alone
+
+        channels = tuple(await self.channels.settings())
+        return list(
+            find_requirements(
+                task, self._tools, channels=channels, allow_private=self._allow_private_networks
+            )
+        )
 
     async def close(self) -> None:
         """Release the connections, and end the processes that parse."""

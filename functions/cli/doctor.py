@@ -217,8 +217,9 @@ async def _check_tasks(context: CliContext, *, mend: bool) -> AsyncIterator[Find
         yield finding
     overdue = list(_check_overdue(tasks, now))
     too_long = _check_timeouts(tasks, longest_attempt(context.settings))
-    others = [*_check_predecessors(tasks), *_check_task_channels(context, tasks), *too_long]
-    for finding in [*overdue, *others]:
+    for finding in [*overdue, *_check_predecessors(tasks), *too_long]:
+        yield finding
+    async for finding in _check_requirements(context, tasks):
         yield finding
     if not page.invalid and not overdue:
         yield Finding("tasks", "ok", f"{len(tasks)} can be read")
@@ -288,11 +289,17 @@ def _check_predecessors(tasks: Sequence[Task]) -> Iterator[Finding]:
             yield Finding("tasks", "warn", text, "which does not exist")
 
 
-def _check_task_channels(context: CliContext, tasks: Sequence[Task]) -> Iterator[Finding]:
+async def _check_requirements(context: CliContext, tasks: Sequence[Task]) -> AsyncIterator[Finding]:
+    """Check that what the tasks need is set up here; one finding for all tasks that lack the same."""
+    lacking: dict[tuple[str, str], list[Task]] = {}
     for task in tasks:
-        for problem in context.app.channels.warnings(task.notify):
-            remedy = f"correct notify of {task.id}, or set the channel up"
-            yield Finding("channels", "warn", f"{task.id}: {problem}", remedy)
+        if task.status is not Status.ENDED:
+            for missing in await context.app.find_requirements(task):
+                lacking.setdefault(missing, []).append(task)
+    for (what, remedy), needing in lacking.items():
+        waits = all(task.status is Status.PAUSED or not task.enabled for task in needing)
+        names = _first_names([task.id for task in needing])
+        yield Finding("needs", "warn" if waits else "FAIL", f"{names}: {what}", remedy)
 
 
 def _check_timeouts(tasks: Sequence[Task], longest: timedelta) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model
 from functions.http_client.httpx import httpx
-from functions.task_types.support.context import Tools
+from functions.task_types.support.context import Missing, Tools
 from functions.task_types.support.responses import (
     MAX_RETRY_AFTER,
     elapsed_ms,
@@ -63,6 +63,13 @@ class Params(Model):
     token: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)] | None = (
         None
     )
+
+
+def find_missing(params: Params, tools: Tools) -> Missing | None:
+    """Return what is not set up here for a task with *params*."""
+    if params.token or tools.github_token:
+        return None
+    return Missing("there is no token for GitHub", "set GITHUB_TOKEN, or params.token as {{secret:NAME}}")
 
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:

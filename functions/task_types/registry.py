@@ -34,7 +34,7 @@ from functions.domain.types import TYPE_NAME_PATTERN
 from functions.domain.validation import FieldPath, params_sentence
 from functions.errors import InputError, SchedulerError
 from functions.http_client import FetchError
-from functions.task_types.support.context import Tools
+from functions.task_types.support.context import Missing, Tools
 from functions.task_types.support.limits import Redact, clamp_outcome, compose, redact_nothing
 from functions.task_types.support.secrets import (
     check_references,
@@ -135,6 +135,29 @@ def params_schema(type_name: str) -> dict[str, Any]:
     return _find_type(type_name).params.model_json_schema(by_alias=True)
 
 
+def find_missing(task_type: str, params: Mapping[str, Any], tools: Tools) -> list[Missing]:
+    """Return what a task with *params* needs and *tools* do not have: secrets, and what its type names.
+
+    Raises:
+        InputError: The type is unknown.
+    """
+    kind = _find_type(task_type)
+    found = [
+        Missing(f"there is no secret {name}", f"set TASK_SECRET_{name}")
+        for name in secret_names(params)
+        if name not in tools.secrets
+    ]
+    try:
+        parsed = _parse_params(
+            kind, with_example_values(params), is_excused=lambda place: _is_secret_reference(place, params)
+        )
+    except InputError as exc:
+        return [*found, Missing(str(exc), "correct its params")]
+    if parsed is not None and (own := kind.find_missing(parsed, tools)):
+        found.append(own)
+    return found
+
+
 async def run_job(job: Job, tools: Tools) -> Outcome:
     """Make one attempt and return its outcome; every exception but cancellation becomes an outcome.
 
@@ -188,6 +211,7 @@ class _TaskType:
     example: Mapping[str, Any]
     only_references: tuple[str, ...]
     no_references: tuple[str, ...]
+    find_missing: Callable[[Any, Tools], Missing | None]
 
     @cached_property
     def secret_fields(self) -> frozenset[str]:
@@ -203,6 +227,10 @@ def _find_type(type_name: str) -> _TaskType:
     return _import_type(type_name)
 
 
+def _needs_nothing(params: BaseModel, tools: Tools) -> None:
+    return None
+
+
 @cache
 def _import_type(type_name: str) -> _TaskType:
     module = import_module(_registered_modules.get(type_name, f"{__package__}.{type_name}"))
@@ -212,6 +240,7 @@ def _import_type(type_name: str) -> _TaskType:
         getattr(module, "EXAMPLE", {}),
         getattr(module, "ONLY_REFERENCES", ()),
         getattr(module, "NO_REFERENCES", ()),
+        getattr(module, "find_missing", _needs_nothing),
     )
 
 

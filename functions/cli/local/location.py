@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from functions.cli.local.running import find_running_store
+from functions.cli.local.running import find_running_service
 from functions.config.dotenv import absolute_store_url, read_environment
 
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
@@ -15,7 +15,8 @@ def read_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """Return *environment* completed by `.env` of the project, with the store that is looked at.
 
     STORE_URL from the process counts from the working folder, one in `.env` from that file's folder. Where
-    neither names a store it is that of the service that runs in this project, or a file of the project.
+    neither names a store it is that of the service that runs in this project, with its variables that decide
+    what tasks may do, or a file of the project.
 
     Raises:
         SettingsError: `.env` cannot be read.
@@ -23,9 +24,10 @@ def read_variables(environment: Mapping[str, str]) -> dict[str, str]:
     found = read_environment(environment, PROJECT_ROOT / ".env")
     if given := found.get("STORE_URL", "").strip():
         found["STORE_URL"] = absolute_store_url(given, Path.cwd())
-    else:
-        found["STORE_URL"] = find_running_store(STATE_FOLDER) or DEFAULT_STORE_URL
-    return found
+        return found
+    running = find_running_service(STATE_FOLDER)
+    set_here = {name: value for name, value in found.items() if value}
+    return {**found, "STORE_URL": DEFAULT_STORE_URL, **running, **set_here}
 
 
 def who_names_the_store(environment: Mapping[str, str]) -> str:

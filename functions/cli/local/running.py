@@ -3,16 +3,22 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 FOLDER = "running"
+PLAIN_VARIABLES = ("ALLOW_COMMANDS", "ALLOW_PRIVATE_NETWORKS", "DEFAULT_TIMEZONE", "PYTHON_TASKS")
 
 
 @contextmanager
-def announce_service(state_folder: Path, store_url: str) -> Iterator[None]:
+def announce_service(
+    state_folder: Path, store_url: str, variables: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[None]:
     """Let commands of this project find the store of this process, until the block ends.
+
+    Of its *variables* PLAIN_VARIABLES are kept, which are no secrets.
 
     A folder that cannot be written keeps no service from running. The token of a Feishu base is not written.
     """
@@ -20,12 +26,13 @@ def announce_service(state_folder: Path, store_url: str) -> Iterator[None]:
         yield
         return
     file = state_folder / FOLDER / f"{os.getpid()}.json"
+    plain = {name: value for name in PLAIN_VARIABLES if (value := variables.get(name, ""))}
     handle = -1
     with suppress(OSError):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.write(handle, json.dumps({"storeUrl": store_url}).encode())
+        os.write(handle, json.dumps({"storeUrl": store_url, "variables": plain}).encode())
     try:
         yield
     finally:
@@ -35,22 +42,26 @@ def announce_service(state_folder: Path, store_url: str) -> Iterator[None]:
             os.close(handle)
 
 
-def find_running_store(state_folder: Path) -> str:
-    """Return the store of the services that run; empty when none does, or when they have several."""
-    stores = {store for file in (state_folder / FOLDER).glob("*.json") if (store := _read_live(file))}
-    return stores.pop() if len(stores) == 1 else ""
+def find_running_service(state_folder: Path) -> Mapping[str, str]:
+    """Return STORE_URL and the plain variables of the service that runs.
+
+    Empty when none does, or when several have different stores.
+    """
+    found = [one for file in (state_folder / FOLDER).glob("*.json") if (one := _read_live(file))]
+    return found[0] if len({one["STORE_URL"] for one in found}) == 1 else {}
 
 
-def _read_live(file: Path) -> str:
-    """Return the store in *file*; empty when the process that wrote it has ended, which removes the file."""
+def _read_live(file: Path) -> dict[str, str]:
+    """Return what is in *file*; empty when the process that wrote it has ended, which removes the file."""
     try:
         with file.open("rb") as opened:
             try:
                 fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                found = json.loads(opened.read()).get("storeUrl")
-                return found if isinstance(found, str) else ""
+                data = json.loads(opened.read())
+                given = {str(name): str(value) for name, value in data["variables"].items()}
+                return {**given, "STORE_URL": str(data["storeUrl"])}
             file.unlink()
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError):
         pass
-    return ""
+    return {}

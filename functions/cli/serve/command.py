@@ -346,7 +346,7 @@ SECRET_FILE = "secret"  # noqa: S105  # the name of the file
 @asynccontextmanager
 async def running_here(context: CliContext) -> AsyncIterator[None]:
     """Let commands of this project find the store of this service while the block runs."""
-    with announce_service(STATE_FOLDER, context.settings.store_url):
+    with announce_service(STATE_FOLDER, context.settings.store_url, context.environment):
         yield
 
 

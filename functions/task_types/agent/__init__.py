@@ -13,7 +13,7 @@ from functions.parsing.replies import AgentResult
 from functions.task_types.agent.errors import ModelError
 from functions.task_types.agent.results import SeenItems, instructions, task_message
 from functions.task_types.agent.tools import AgentTools
-from functions.task_types.support.context import LanguageModel, Tools
+from functions.task_types.support.context import LanguageModel, Missing, Tools
 from functions.task_types.support.limits import truncate
 
 if TYPE_CHECKING:
@@ -75,6 +75,15 @@ class Params(Model):
                 "tools and hosts go together: what the model may call, and the hosts it may reach"
             )
         return self
+
+
+def find_missing(params: Params, tools: Tools) -> Missing | None:
+    """Return what is not set up here for a task with *params*."""
+    if tools.model is None:
+        return Missing("no model is set up", "set LLM_BASE_URL and LLM_MODEL (and LLM_API_KEY)")
+    if not (params.model or tools.model.default_model):
+        return Missing("no model is named", "set LLM_MODEL, or params.model")
+    return None
 
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:

@@ -4,6 +4,8 @@ import itertools
 import json
 import os
 import shlex
+import shutil
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -12,7 +14,7 @@ from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import TZDATA_DIR, Model, OutcomeKind, format_instant
 from functions.task_types.command.process import TERMINATION_GRACE_S, ProcessResult, run_process
-from functions.task_types.support.context import Tools
+from functions.task_types.support.context import Missing, Tools
 
 EXAMPLE: dict[str, Any] = {
     "command": ["pg_dump", "--file=/backups/shop.sql", "shop"],
@@ -72,6 +74,19 @@ class Params(Model):
             return shlex.split(self.command)
         except ValueError:
             raise ValueError("command has a quotation that is not closed") from None
+
+
+def find_missing(params: Params, tools: Tools) -> Missing | None:
+    """Return what is not set up here for a task with *params*."""
+    if not tools.allow_commands:
+        return Missing("commands are switched off", "set ALLOW_COMMANDS=1 where the function runs")
+    program = params.argv()[0]
+    folder = params.working_directory or "."
+    if "/" in program:
+        is_there = Path(folder, program).is_file()
+    else:
+        is_there = shutil.which(program, path=tools.command_environment.get("PATH")) is not None
+    return None if is_there else Missing(f"there is no program {program}", "install it, or correct command")
 
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:

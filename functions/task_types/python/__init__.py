@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import importlib.util
 import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from functions.domain.task import Job
 from functions.domain.types import Model, OutcomeKind
 from functions.errors import InputError
 from functions.task_types.python.threads import TooManyThreadsError, WorkerThreads
-from functions.task_types.support.context import Tools
+from functions.task_types.support.context import Missing, Tools
 
 # The outcome of what a user's function returns or raises.
 
@@ -161,6 +162,20 @@ class Params(Model):
     callable: Annotated[str, StringConstraints(pattern=CALLABLE_PATTERN, max_length=200)]
     args: Annotated[list[JsonValue], Field(max_length=50)] = Field(default_factory=list)
     kwargs: Annotated[dict[str, JsonValue], Field(max_length=50)] = Field(default_factory=dict)
+
+
+def find_missing(params: Params, tools: Tools) -> Missing | None:
+    """Return what is not set up here for a task with *params*. Nothing of the user's is imported."""
+    module = params.callable.partition(":")[0]
+    try:
+        check_allowed(params.callable, tools.python_tasks)
+    except InputError:
+        listed = "does not list" if tools.python_tasks else "is not set, and so does not list"
+        return Missing(f"PYTHON_TASKS {listed} {module}", f"add {module} to PYTHON_TASKS")
+    package = module.partition(".")[0]
+    if importlib.util.find_spec(package) is None:
+        return Missing(f"there is no module {package}", "install it beside the function, or correct callable")
+    return None
 
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol, Self
 
 from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, WithJsonSchema, model_validator
 
@@ -107,7 +107,14 @@ class Tools:
         return self.open_store(self.owner)
 
 
-__all__ = ["LanguageModel", "OpenHttp", "TaskReader", "Tools"]
+class Missing(NamedTuple):
+    """Something that a task needs and that is not set up, and what sets it up."""
+
+    what: str
+    remedy: str
+
+
+__all__ = ["LanguageModel", "Missing", "OpenHttp", "TaskReader", "Tools"]
 
 
 # Params of task types that make HTTP requests: addresses, headers, expected status codes.

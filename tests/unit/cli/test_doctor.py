@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from functions.app.requirements import ALLOW_PRIVATE
 from tests.unit.cli.conftest import Said, Scheduler, WriteTasks
 
 SECRET = "a-secret-of-at-least-thirty-two-characters"
@@ -111,3 +112,87 @@ def test_timeouts_longer_than_a_tick_are_a_warning(scheduler: Scheduler, write_t
     texts = [text for _, text in findings(scheduler("doctor", "--json"))["tasks"]]
 
     assert any("is longer than a tick (22.5 s): backup ->" in text for text in texts)
+
+
+def test_what_tasks_need_and_is_not_set_up_fails_with_their_names_and_the_remedy(
+    scheduler: Scheduler, write_tasks: WriteTasks
+) -> None:
+    remedies = {
+        "secret": "there is no secret SHOP -> set TASK_SECRET_SHOP",
+        "command": "commands are switched off -> set ALLOW_COMMANDS=1 where the function runs",
+        "python": "PYTHON_TASKS is not set, and so does not list jobs -> add jobs to PYTHON_TASKS",
+        "agent": "no model is set up -> set LLM_BASE_URL and LLM_MODEL (and LLM_API_KEY)",
+        "github": "there is no token for GitHub -> set GITHUB_TOKEN, or params.token as {{secret:NAME}}",
+        "port": f"port 3000 is not called; 80, 443, 8080 and 8443 are -> {ALLOW_PRIVATE}",
+        "private": f"10.0.0.1 is in a private network, which is not called -> {ALLOW_PRIVATE}",
+        "channel": "no channel 'slack' is set up -> set its variable "
+        "(docs/reference/notifications.md#channels), or correct notify",
+    }
+    fine = {"url": "https://example.com"}
+    scheduler(
+        "apply",
+        write_tasks(
+            {"id": "secret", "type": "http", "params": fine | {"headers": {"X-Key": "{{secret:SHOP}}"}}},
+            {"id": "command", "type": "command", "params": {"command": "true"}},
+            {"id": "python", "type": "python", "params": {"callable": "jobs:daily"}},
+            {"id": "agent", "type": "agent", "params": {"prompt": "Hello"}},
+            {
+                "id": "github",
+                "type": "github_dispatch",
+                "params": {"repository": "ann/shop", "eventType": "nightly"},
+            },
+            {"id": "port", "params": {"url": "https://example.com:3000/"}},
+            {"id": "private", "params": {"url": "http://10.0.0.1/"}},
+            {"id": "channel", "params": fine, "notify": [{"on": ["failure"], "channels": ["slack"]}]},
+            {"id": "channel-too", "params": fine, "notify": [{"on": ["failure"], "channels": ["slack"]}]},
+            {"id": "well", "params": fine, "notify": [{"on": ["failure"], "channels": ["default"]}]},
+            {"id": "paused", "type": "http", "params": {"url": "https://{{secret:OTHER}}.example.com"}},
+        ),
+    )
+    scheduler("pause", "paused")
+
+    said = scheduler("doctor", "--json", CRON_SECRET=SECRET, ALLOW_PRIVATE_NETWORKS="0")
+    mended = scheduler(
+        *("doctor", "--json"),
+        CRON_SECRET=SECRET,
+        TASK_SECRET_SHOP="a-secret-of-the-shop",
+        TASK_SECRET_OTHER="another-secret",
+        ALLOW_COMMANDS="1",
+        PYTHON_TASKS="json",
+        LLM_BASE_URL="https://model.example.com/v1",
+        LLM_MODEL="small",
+        GITHUB_TOKEN="a-token-of-the-tests",
+        SLACK_WEBHOOK_URL="https://hooks.slack.com/services/T/B/x",
+    )
+
+    found = findings(said)["needs"]
+    names = {"channel": "channel, channel-too"}
+    assert {("FAIL", f"{names.get(name, name)}: {text}") for name, text in remedies.items()} | {
+        ("warn", "paused: there is no secret OTHER -> set TASK_SECRET_OTHER")
+    } == set(found)
+    assert 1 == said.code
+    assert [("FAIL", "python: PYTHON_TASKS does not list jobs -> add jobs to PYTHON_TASKS")] == findings(
+        mended
+    )["needs"]
+
+
+def test_a_program_and_a_module_that_are_not_there_are_named(
+    scheduler: Scheduler, write_tasks: WriteTasks
+) -> None:
+    scheduler(
+        "apply",
+        write_tasks(
+            {"id": "program", "type": "command", "params": {"command": "no-such-program -v"}},
+            {"id": "module", "type": "python", "params": {"callable": "no_such.jobs:daily"}},
+        ),
+    )
+
+    said = scheduler("doctor", "--json", ALLOW_COMMANDS="1", PYTHON_TASKS="no_such")
+
+    assert {
+        ("FAIL", "program: there is no program no-such-program -> install it, or correct command"),
+        (
+            "FAIL",
+            "module: there is no module no_such -> install it beside the function, or correct callable",
+        ),
+    } == set(findings(said)["needs"])

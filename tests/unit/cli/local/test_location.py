@@ -7,7 +7,7 @@ import pytest
 
 from functions.cli.local import location
 from functions.cli.local.location import read_variables, who_names_the_store
-from functions.cli.local.running import announce_service, find_running_store
+from functions.cli.local.running import announce_service, find_running_service
 
 
 @pytest.fixture
@@ -39,7 +39,12 @@ def test_a_relative_file_counts_from_whoever_names_it(project: Path) -> None:
 
 
 def test_without_a_name_it_is_the_store_of_the_service_that_runs_here(project: Path) -> None:
-    with announce_service(project / ".cronfire", "sqlite:////srv/a.db"):
+    variables = {"ALLOW_PRIVATE_NETWORKS": "1", "DEFAULT_TIMEZONE": "Europe/Riga", "API_KEY": "canary"}
+    with announce_service(project / ".cronfire", "sqlite:////srv/a.db", variables):
+        found = read_variables({"DEFAULT_TIMEZONE": "Asia/Tokyo"})
+        assert ("1", "Asia/Tokyo") == (found["ALLOW_PRIVATE_NETWORKS"], found["DEFAULT_TIMEZONE"])
+        assert "API_KEY" not in found
+        assert "canary" not in (project / ".cronfire" / "running" / f"{os.getpid()}.json").read_text()
         assert "sqlite:////srv/a.db" == read_variables({})["STORE_URL"]
         assert "json:////x.json" == read_variables({"STORE_URL": "json:////x.json"})["STORE_URL"]
 
@@ -51,14 +56,14 @@ def test_a_service_that_died_and_two_services_name_none(tmp_path: Path) -> None:
     dead = tmp_path / "running" / "1.json"
     dead.write_text('{"storeUrl": "sqlite:////srv/dead.db"}')
 
-    assert "" == find_running_store(tmp_path)
+    assert {} == find_running_service(tmp_path)
     assert not dead.exists()
     with announce_service(tmp_path, "sqlite:////srv/a.db"):
         own = tmp_path / "running" / f"{os.getpid()}.json"
         assert 0o600 == own.stat().st_mode & 0o777
         own.rename(tmp_path / "running" / "0.json")
         with announce_service(tmp_path, "sqlite:////srv/b.db"):
-            assert "" == find_running_store(tmp_path)
+            assert {} == find_running_service(tmp_path)
 
 
 def test_what_opens_a_base_is_not_written(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ class App:
         self._redact = Redactor(settings.secrets())
         self.store: Store = build_store(settings)
         self._allow_private_networks = settings.allow_private_networks
-        self._http = guarded_client(allow_private=settings.allow_private_networks)
+        self._http = guarded_client(allow_private=settings.allow_private_networks, ports=settings.allow_ports)
         self._parsers = ParserPool()
         self._model_client = ModelClient(settings)
         self._tools = Tools(

@@ -24,6 +24,7 @@ from functions.config.types import (
     HttpUrl,
     LogLevel,
     NameList,
+    PortRanges,
     SecretHttpUrl,
     read_text,
     split_list,
@@ -364,6 +365,9 @@ class Settings(ChannelConfig, TaskSettings, ScaleSettings, AgentSettings, Feishu
     tick_budget_seconds: float = Field(24.0, ge=4, le=3300, description="a number of seconds from 4 to 3300")
     max_concurrency: int = Field(200, ge=1, le=1000, description="a whole number from 1 to 1000")
     allow_private_networks: Flag = Field(False, strict=True, description="1, 0, true or false")
+    allow_ports: PortRanges | None = Field(
+        None, description="ports from 1 to 65535 and ranges of them, such as 80,443,9000-9100"
+    )
     log_level: LogLevel = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
     @classmethod

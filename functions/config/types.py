@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 FLAG_VALUES = {"1": True, "true": True, "0": False, "false": False}
 _HTTP_URL = re.compile(r"https?://[^\s/?#]+\S*")
 HOST_AND_PORT = r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$"
+_PORTS = re.compile(r"([0-9]{1,5})(?:\s*-\s*([0-9]{1,5}))?")
 HTTP_URL = "an address that begins with https:// or http://"
 
 
@@ -17,6 +18,18 @@ def split_list(value: object) -> object:
     if isinstance(value, str):
         return tuple(item for item in (part.strip() for part in value.split(",")) if item)
     return value
+
+
+def parse_ports(value: object) -> object:
+    """Return `80,8000-8100` as ranges, both ends included, in order; any other text unchanged."""
+    parts = split_list(value)
+    if not isinstance(parts, tuple) or not all(isinstance(part, str) for part in parts):
+        return value
+    found = [_PORTS.fullmatch(part) for part in parts]
+    ranges = sorted((int(match[1]), int(match[2] or match[1])) for match in found if match)
+    if not ranges or not all(found) or not all(1 <= low <= high <= 65_535 for low, high in ranges):
+        return value
+    return tuple(dict.fromkeys(ranges))
 
 
 def read_text(path: Path) -> str:
@@ -53,5 +66,6 @@ NameList = Annotated[
     BeforeValidator(split_list),
     Field(min_length=1, description="one name, or several with commas"),
 ]
+PortRanges = Annotated[tuple[tuple[int, int], ...], BeforeValidator(parse_ports)]
 SecretHttpUrl = Annotated[SecretStr, AfterValidator(_check_secret_http_url)]
 Flag = Annotated[bool, BeforeValidator(_parse_flag)]

@@ -1,7 +1,7 @@
 """`HttpClient`, the httpx client of task types, and the functions that build clients."""
 
 import ssl
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -10,6 +10,7 @@ from functions.http_client.addresses import (
     ANY_PORT,
     WEB_PORTS,
     AddressPolicy,
+    Ports,
     is_public_address,
     is_public_or_private_address,
 )
@@ -35,8 +36,8 @@ _DEFAULT = httpx.USE_CLIENT_DEFAULT
 class HttpClient(httpx.AsyncClient):
     """An httpx client that keeps nothing between calls: no cookies, no credentials of the environment.
 
-    It follows redirects by default, up to three: its transport does, which drops what may be a secret. It
-    sends no event hooks, and logs no URL.
+    It follows redirects by default, up to ten: its transport does, which drops what may be a secret, and
+    sends on the cookies that the redirects themselves set. It sends no event hooks, and logs no URL.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport, *, follow_redirects: bool = True) -> None:
@@ -170,7 +171,7 @@ def build_guarded_client(
     *,
     allow_private: bool = False,
     allow: AddressPolicy | None = None,
-    ports: Collection[int] | None = None,
+    ports: Ports | None = None,
     resolve: Resolver | None = None,
     max_connections: int = 200,
     ssl_context: ssl.SSLContext | None = None,
@@ -198,9 +199,7 @@ def build_guarded_client(
         ssl_context=ssl_context,
     )
     default_ports = ANY_PORT if allow_private else WEB_PORTS
-    return HttpClient(
-        GuardedTransport(connections, ports=default_ports if ports is None else frozenset(ports))
-    )
+    return HttpClient(GuardedTransport(connections, ports=default_ports if ports is None else ports))
 
 
 def build_single_origin_client(origin_url: str) -> HttpClient:

@@ -5,11 +5,13 @@ pass: the registry makes it a failure with our sentence.
 """
 
 import errno
+import socket
 import ssl
 
 import aiohttp
 
 from functions.http_client import BlockedRequestError, FetchError
+from functions.http_client.addresses import parse_ip
 from functions.http_client.httpx import httpx
 
 
@@ -51,6 +53,8 @@ def timeout_error(timeout_s: float, request: httpx.Request) -> FetchError:
 
 
 ADDRESS_NOT_ALLOWED = "The address is private, local or reserved, and so not allowed"
+ONLY_HTTP2 = "The server speaks only HTTP/2: switch on HTTP/1.1 there, or call an address that has it"
+_ENDED_EARLY = "The answer ended too early"
 
 _CONNECT_MESSAGES = {
     errno.ECONNREFUSED: "The connection was refused",
@@ -59,64 +63,193 @@ _CONNECT_MESSAGES = {
     errno.ENETUNREACH: "The host cannot be reached",
     errno.ETIMEDOUT: "The host did not answer in time",
 }
-_CERTIFICATE_MESSAGES = {  # OpenSSL's X509_V_ERR_* numbers; its own texts may hold the address
-    9: "not valid yet",
-    10: "expired",
-    18: "self-signed",
-    19: "signed by an authority that is not trusted",
-    20: "signed by an authority that is not trusted",
-    21: "its chain is incomplete",
-    23: "revoked",
-    62: "issued for another host name",
-    64: "issued for another address",
+_LOOKUP_MESSAGES = {
+    socket.EAI_NONAME: "does not resolve: no such name is known",
+    socket.EAI_NODATA: "does not resolve: it has no address",
+    socket.EAI_AGAIN: "could not be looked up: no name server answered, try again later",
+    socket.EAI_FAIL: "could not be looked up: the name server failed",
 }
+_UNTRUSTED = (
+    "is signed by an authority unknown here: let the server send its whole chain, or trust the authority "
+    "(SSL_CERT_FILE)"
+)
+_CERTIFICATE_MESSAGES = {  # OpenSSL's X509_V_ERR_* numbers; its own texts may hold the address
+    9: "is not valid yet: check the clocks of both machines",
+    10: "has expired: renew it on the server",
+    18: "is signed by itself: use one of a known authority, or trust it (SSL_CERT_FILE)",
+    19: _UNTRUSTED,
+    20: _UNTRUSTED,
+    21: _UNTRUSTED,
+    23: "was revoked: renew it on the server",
+    62: "is for other names: add this one to it, or call one of those",
+    64: "is not for an address in numbers: call the server by a name that is in it",
+    66: "has a key that is too weak: make a new one",
+}
+_TLS_MESSAGES = (  # parts of OpenSSL's names for what went wrong, the first that is found counts
+    (("NO_APPLICATION_PROTOCOL",), ONLY_HTTP2),
+    (("CERTIFICATE_REQUIRED",), "The server asks for a client certificate, which tasks cannot show"),
+    (
+        ("UNRECOGNIZED_NAME",),
+        "The server has no {site}: it refused the TLS handshake for that name",
+    ),
+    (
+        ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"),
+        "Port {port} of the server does not speak TLS: write http:// or the port that does",
+    ),
+    (
+        ("PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "WRONG_SSL_VERSION", "INSUFFICIENT_SECURITY"),
+        "The server speaks no TLS that is safe: switch on TLS 1.2 or 1.3 there",
+    ),
+    (
+        ("HANDSHAKE_FAILURE",),
+        "The server refused the TLS handshake: no cipher in common, or no site at this name",
+    ),
+    (("EOF", "UNEXPECTED_EOF"), "The connection was broken off during the TLS handshake"),
+)
 
 
 class AddressNotAllowedError(OSError):
     """The guard's refusal, shaped so that it passes through the connecting code of aiohttp."""
 
 
-def to_fetch_error(exc: BaseException) -> FetchError:
-    """Return what to tell the task's owner about *exc*: no address, no URL, no text of the other side."""
+def to_fetch_error(exc: BaseException, *, method: str = "GET", names_hosts: bool = False) -> FetchError:
+    """Return what to tell the task's owner about *exc*: no address, no URL, no text of the other side.
+
+    Args:
+        method: That of the request.
+        names_hosts: Whether the host may be named. It helps, as a redirect may have led to one that the task
+            does not name; but the host of a webhook in the settings may be the secret itself.
+    """
+    host = host_name(exc.host) if names_hosts and isinstance(exc, aiohttp.ClientConnectorError) else None
     match exc:
         case FetchError():
             return exc
         case aiohttp.ClientConnectorCertificateError():
-            return _certificate_error(exc.certificate_error)
+            return _certificate_error(exc.certificate_error, host)
         case aiohttp.ClientConnectorSSLError():
-            return FetchError("The TLS handshake failed", is_sent=False)
+            return _tls_error(exc, host)
         case aiohttp.ClientConnectorDNSError():
-            return FetchError("The name does not resolve", is_sent=False)
+            return lookup_error(host, exc.os_error.errno)
         case aiohttp.ClientConnectorError():
             return _connect_error(exc.os_error)
         case aiohttp.ServerDisconnectedError():
             return FetchError("The connection was closed before an answer came")
         case aiohttp.ClientPayloadError():
-            return FetchError("The answer ended too early")
+            return _payload_error(exc)
         case aiohttp.ClientResponseError():
-            return _protocol_error(exc.message)
+            return _protocol_error(exc.message, method)
         case aiohttp.InvalidURL() | ValueError():
             return BlockedRequestError("The URL's host is not a valid name or address")
+        case ssl.SSLError():
+            return FetchError(_tls_message(exc) or "The connection was broken off")
+        case aiohttp.ClientOSError() if isinstance(exc.__cause__, ssl.SSLError):
+            return FetchError(_tls_message(exc.__cause__) or "The connection was broken off")
         case _:
             return FetchError("The connection was broken off")
+
+
+def host_name(host: str | None) -> str | None:
+    """Return *host* when it is a name; an address is not told."""
+    if not host or parse_ip(host) is not None:
+        return None
+    return host if all(sign.isalnum() or sign in "-._" for sign in host) else None
+
+
+def lookup_error(host: str | None, code: int | None = None) -> FetchError:
+    """Return the error of a name without an address.
+
+    Args:
+        host: The name; None when it is not told.
+        code: One of `socket.EAI_*`.
+    """
+    what = _LOOKUP_MESSAGES.get(code or 0, "does not resolve")
+    return FetchError(f"The name {host} {what}" if host else f"The name {what}", is_sent=False)
 
 
 def _connect_error(exc: OSError) -> FetchError:
     if isinstance(exc, AddressNotAllowedError):
         return BlockedRequestError(ADDRESS_NOT_ALLOWED)
+    if isinstance(exc, ConnectionResetError) and exc.errno is None:  # asyncio's, in a handshake
+        return FetchError("The connection was broken off during the TLS handshake", is_sent=False)
     return FetchError(_CONNECT_MESSAGES.get(exc.errno or 0, "Could not connect"), is_sent=False)
 
 
-def _certificate_error(exc: BaseException) -> FetchError:
+def _certificate_error(exc: BaseException, host: str | None) -> FetchError:
     code = exc.verify_code if isinstance(exc, ssl.SSLCertVerificationError) else 0
     why = _CERTIFICATE_MESSAGES.get(code)
-    return FetchError(
-        f"The TLS certificate is not valid: {why}" if why else "The TLS certificate is not valid",
-        is_sent=False,
-    )
+    if why is None:
+        why = "is not valid"
+        if isinstance(exc, ssl.SSLCertVerificationError) and exc.verify_message:
+            why += f" (OpenSSL: {exc.verify_message})"  # a constant of OpenSSL's, without an address
+    subject = f"The TLS certificate of {host}" if host else "The TLS certificate"
+    return FetchError(f"{subject} {why}", is_sent=False)
 
 
-def _protocol_error(message: str) -> FetchError:
+def _tls_error(exc: aiohttp.ClientConnectorSSLError, host: str | None) -> FetchError:
+    cause = exc.os_error
+    message = _tls_message(cause) if isinstance(cause, ssl.SSLError) else None
+    if message is None:
+        message = "The TLS handshake failed"
+        if words := _openssl_words(cause):
+            message += f" (OpenSSL: {words})"
+    named = message.format(site=f"site called {host}" if host else "site of that name", port=exc.port)
+    return FetchError(named, is_sent=False)
+
+
+def _tls_message(exc: ssl.SSLError) -> str | None:
+    reason = f"{exc.reason} {_openssl_words(exc).upper().replace(' ', '_')}"  # some have no name, but words
+    for parts, message in _TLS_MESSAGES:
+        if any(part in reason for part in parts):
+            return message
+    return None
+
+
+def _openssl_words(exc: BaseException) -> str:
+    """Return the words in `[SSL: EE_KEY_TOO_SMALL] ee key too small (_ssl.c:992)`, OpenSSL's constants."""
+    text = str(exc.args[1]) if len(exc.args) > 1 else ""
+    return text.partition("] ")[2].partition(" (_ssl")[0]
+
+
+def _payload_error(exc: aiohttp.ClientPayloadError) -> FetchError:
+    if isinstance(exc.__cause__, aiohttp.ClientResponseError):
+        return _protocol_error(exc.__cause__.message, "GET")
+    return FetchError(_ENDED_EARLY)
+
+
+# What aiohttp's parser says is followed by the bytes that it met, shown as Python shows bytes.
+_FIRST_BYTES = "Expected HTTP/"
+_TLS_RECORD = "b'\\x15\\x03"
+_HTTP2_FRAME = "\\x04\\x00\\x00\\x00\\x00\\x00"  # SETTINGS, with which each HTTP/2 server begins
+_SHOUTCAST = "b'ICY "
+
+
+def _protocol_error(message: str, method: str) -> FetchError:
     if "Got more than" in message or "Too many" in message:
         return FetchError("The answer's headers are too long")
-    return FetchError("The answer is not valid HTTP")
+    return FetchError(_syntax_problem(message, method))
+
+
+def _syntax_problem(message: str, method: str) -> str:
+    if "chunk" in message:
+        return "The answer's body is framed wrongly: its chunks are not as long as they say"
+    no_http = "The answer is not valid HTTP"
+    if "Invalid header token" in message:
+        return f"{no_http}: the name of a header has a character that no name may have"
+    if method == "HEAD" and ("Data after" in message or _FIRST_BYTES in message):
+        return f"{no_http}: a body follows the answer to HEAD, which may have none: use GET"
+    if "Data after" in message:
+        return (
+            f"{no_http}: something follows that belongs to no answer, such as a body where there may be none"
+        )
+    if _FIRST_BYTES not in message:
+        return no_http
+    if _TLS_RECORD in message:
+        return "The answer is not HTTP but TLS: write https://"
+    if "b'\\x00" in message and _HTTP2_FRAME in message:
+        return ONLY_HTTP2
+    if _SHOUTCAST in message:
+        return (
+            "The answer is a SHOUTcast stream (ICY), not HTTP: give the task a header User-Agent that begins "
+            "with Mozilla, and it answers a page"
+        )
+    return no_http

@@ -31,13 +31,21 @@ class LazyClient:
             await client.aclose()
 
 
-def guarded_client(*, allow_private: bool) -> LazyClient:
-    """Return the client for addresses that users give; see `build_guarded_client`."""
+def guarded_client(*, allow_private: bool, ports: tuple[tuple[int, int], ...] | None = None) -> LazyClient:
+    """Return the client for addresses that users give; see `build_guarded_client`.
+
+    Args:
+        allow_private: Whether private addresses may be called.
+        ports: Those that may be called, as ranges, both ends included; None for the default.
+    """
 
     def build() -> "httpx.AsyncClient":
+        from functions.http_client.addresses import Ports
         from functions.http_client.client import build_guarded_client  # a tick with nothing due does without
 
-        return build_guarded_client(allow_private=allow_private)
+        return build_guarded_client(
+            allow_private=allow_private, ports=None if ports is None else Ports(ports)
+        )
 
     return LazyClient(build)
 

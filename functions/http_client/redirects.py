@@ -1,10 +1,16 @@
-"""The rule of redirects: what is sent on, and where to."""
+"""The rule of redirects: what is sent on, where to, and the cookies on the way."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from http.cookies import SimpleCookie
+
+import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from functions.http_client import BlockedRequestError
+from functions.http_client import BlockedRequestError, FetchError
 from functions.http_client.addresses import Ports
+from functions.http_client.errors import host_name
 from functions.http_client.httpx import httpx
 from functions.http_client.requests import OutgoingRequest, check_parsed_url, lower_first, parse_encoded_url
 
@@ -60,9 +66,59 @@ def strip_body_headers(headers: CIMultiDict[str]) -> CIMultiDict[str]:
     return CIMultiDict(kept)
 
 
+class ExchangeCookies:
+    """The cookies that a chain of redirects sets, sent on by the rules of browsers and then forgotten.
+
+    Many sites answer the first request by a redirect that sets a cookie, and again until it comes back. No
+    cookie outlives the call: one owner's session must not answer for another's.
+    """
+
+    def __init__(self) -> None:
+        self._jar: aiohttp.CookieJar | None = None
+
+    def keep(self, answer: aiohttp.ClientResponse) -> None:
+        """Take the cookies of a redirect; one for a whole top-level domain is none."""
+        set_here = SimpleCookie()
+        for name, cookie in answer.cookies.items():
+            domain = cookie["domain"].strip(".")
+            if not domain or "." in domain or domain == answer.url.host:
+                set_here[name] = cookie
+        if set_here:
+            if self._jar is None:
+                self._jar = aiohttp.CookieJar(
+                    unsafe=True, quote_cookie=False
+                )  # unsafe: of hosts without a name too
+            self._jar.update_cookies(set_here, answer.url)
+
+    def add_to(self, request: OutgoingRequest) -> OutgoingRequest:
+        """Return *request* with the cookies that are for it; they replace those of the task by name."""
+        if self._jar is None:
+            return request
+        pairs = {name: cookie.coded_value for name, cookie in self._jar.filter_cookies(request.url).items()}
+        if not pairs:
+            return request
+        given = [pair.strip() for pair in request.headers.get("Cookie", "").split(";")]
+        kept = [pair for pair in given if pair and pair.partition("=")[0].strip() not in pairs]
+        headers = request.headers.copy()
+        headers["Cookie"] = "; ".join([*kept, *(f"{name}={value}" for name, value in pairs.items())])
+        return replace(request, headers=headers)
+
+
+_MAX_NAMES = 4
+
+
+def circle_error(sent: Sequence[OutgoingRequest]) -> FetchError:
+    """Return the error of a chain of redirects that leads back to one of its addresses."""
+    names = list(dict.fromkeys(name for one in sent if (name := host_name(one.url.host))))[:_MAX_NAMES]
+    where = f", at {' and '.join(names)}" if names else ""
+    return FetchError(
+        f"It redirects in a circle{where}: back to an address called before, with the same cookies"
+    )
+
+
 def _resolve_target(current: URL, location: str, ports: Ports) -> URL:
-    location = location.strip(" \t").replace(" ", "%20").replace("\\", "%5C")
-    if not location.isprintable():
+    location = "".join(_escaped(sign) for sign in location.strip(" \t"))
+    if any(sign < " " or sign == "\x7f" for sign in location):
         raise BlockedRequestError("The redirect was not followed: its target is not a URL")
     try:
         # httpx encodes what is not encoded yet, and leaves the rest as it is.
@@ -76,6 +132,13 @@ def _resolve_target(current: URL, location: str, ports: Ports) -> URL:
     if current.scheme == "https" and url.scheme == "http":
         raise BlockedRequestError("The redirect was not followed: it leaves https for http")
     return url
+
+
+def _escaped(sign: str) -> str:
+    """Return a character of a Location as a URL may hold it; a byte that is no UTF-8 as that byte."""
+    if "\udc80" <= sign <= "\udcff":  # how Python writes such a byte into a text
+        return f"%{ord(sign) - 0xDC00:02X}"
+    return {" ": "%20", "\\": "%5C"}.get(sign, sign)
 
 
 def _same_origin(one: URL, other: URL) -> bool:

@@ -83,7 +83,10 @@ def _check_port(port: int | None, ports: Ports) -> None:
     if port is None or port not in ANY_PORT:
         raise BlockedRequestError("The URL's port must be from 1 to 65535")
     if port not in ports:
-        raise BlockedRequestError(f"The URL's port {port} is not allowed here")
+        raise BlockedRequestError(
+            f"The URL's port {port} is not allowed here; allowed are {ports}; the operator can "
+            "allow it (ALLOW_PORTS)"
+        )
 
 
 def _check_host(host: str) -> None:
@@ -169,6 +172,11 @@ class OutgoingRequest:
     url: URL
     headers: CIMultiDict[str]
     body: bytes | None
+
+    @property
+    def identity(self) -> tuple[str, URL, str | None]:
+        """What two requests of one chain of redirects share when they would be answered alike."""
+        return self.method, self.url, self.headers.get("Cookie")
 
 
 def outgoing_request(request: "httpx.Request", body: bytes) -> OutgoingRequest:

@@ -1,9 +1,8 @@
-"""Reading a response within bounds: its body, decompression included, and the charset of its text."""
+"""Reading a body within bounds, decompression included."""
 
-import codecs
 import zlib
-from collections.abc import Awaitable, Callable, Sequence
-from functools import lru_cache
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol
 
 from functions.http_client import FetchError
 
@@ -11,58 +10,110 @@ ReadChunk = Callable[[], Awaitable[bytes]]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib's way of saying: gzip, with the largest window
+_RAW_WINDOW = -15
 _COMPRESSED_SLACK = 65_536  # a gzip header may be long, and data may be incompressible; not for ever, though
+_ENDED_EARLY = "The answer ended too early"
+_BROKEN = "The answer's compression is broken"
+
+# What a Content-Encoding may say. Any other word means nothing, as servers write charsets and the like there.
+_UNPACKED = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
+_PACKED = frozenset({*_UNPACKED, "br", "zstd", "compress", "x-compress", "dcb", "dcz", "lzma", "xz", "bzip2"})
 
 
-async def read_body(read: ReadChunk, encodings: Sequence[str], max_bytes: int) -> tuple[bytes, bool]:
-    """Return the decoded body, at most *max_bytes* of it, and whether there was more.
+class BodyReader:
+    """Reads a body, at most *max_bytes* of it after unpacking.
 
-    Args:
-        read: Returns the next bytes as they came over the wire; empty at the end.
-        encodings: The values of the Content-Encoding headers. They matter only once a byte arrives,
-            because answers without a body carry them too.
-        max_bytes: The cap. Memory in use stays near it, however far compressed data would unfold.
-
-    Raises:
-        FetchError: The body is packed in a way we did not ask for, or is broken.
+    Attributes:
+        truncated: Whether there was more; known at the end.
     """
-    chunk = await read()
-    if not chunk:
-        return b"", False
-    if _is_gzip(encodings):
-        return await _read_gzip(chunk, read, max_bytes)
-    body = bytearray(chunk)
-    while len(body) <= max_bytes:
-        chunk = await read()
-        if not chunk:
-            return bytes(body), False
-        body += chunk
-    return bytes(body[:max_bytes]), True
+
+    def __init__(self, read: ReadChunk, encodings: Sequence[str], max_bytes: int) -> None:
+        """Store what to read.
+
+        Args:
+            read: Returns the next bytes as they came over the wire; empty at the end.
+            encodings: The values of the Content-Encoding headers. They matter only once a byte arrives,
+                because answers without a body carry them too.
+            max_bytes: The cap. Memory in use stays near it, however far compressed data would unfold.
+        """
+        self._read = read
+        self._encodings = encodings
+        self._max_bytes = max_bytes
+        self.truncated = False
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """Yield the body in parts, as they come.
+
+        Raises:
+            FetchError: The body is packed in a way we did not ask for, is broken, or ends too early.
+        """
+        decoder: _Decoder | None = None
+        room, raw = self._max_bytes, 0
+        while chunk := await self._read():
+            decoder = decoder or _decoder_of(self._encodings)
+            raw += len(chunk)
+            part = decoder.feed(chunk, room + 1)
+            self.truncated = len(part) > room or raw > self._max_bytes + _COMPRESSED_SLACK
+            if part := part[:room]:
+                room -= len(part)
+                yield part
+            if self.truncated:
+                return
+        if decoder is not None and not decoder.is_complete:
+            raise FetchError(_ENDED_EARLY)
 
 
-async def _read_gzip(chunk: bytes, read: ReadChunk, max_bytes: int) -> tuple[bytes, bool]:
-    body = bytearray()
-    gunzip = _GzipDecoder()
-    raw = 0
-    while chunk:
-        raw += len(chunk)
-        body += gunzip.feed(chunk, max_bytes + 1 - len(body))
-        if len(body) > max_bytes or raw > max_bytes + _COMPRESSED_SLACK:
-            return bytes(body[:max_bytes]), True
-        chunk = await read()
-    if not gunzip.is_complete:
-        raise FetchError("The answer ended too early")
-    return bytes(body), False
+class _Decoder(Protocol):
+    @property
+    def is_complete(self) -> bool: ...
+
+    def feed(self, data: bytes, max_bytes: int) -> bytes:
+        """Return at most *max_bytes* bytes, at least 1; what does not fit is lost, the caller stops then."""
+        ...
 
 
-def _is_gzip(encodings: Sequence[str]) -> bool:
-    names = [name.strip().lower() for value in encodings for name in value.split(",")]
-    names = [name for name in names if name not in ("", "identity")]
-    if names in (["gzip"], ["x-gzip"]):
-        return True
-    if names:
-        raise FetchError("The answer is compressed in a way that was not asked for", permanent=True)
-    return False
+def _decoder_of(encodings: Sequence[str]) -> _Decoder:
+    names = [
+        name for value in encodings for name in value.lower().replace(",", " ").split() if name in _PACKED
+    ]
+    if not names:
+        return _PlainDecoder()
+    if len(names) == 1 and names[0] in _UNPACKED:
+        return _GzipDecoder() if _UNPACKED[names[0]] == "gzip" else _DeflateDecoder()
+    packed = " and ".join(names[:3])
+    raise FetchError(f"The answer is compressed as {packed}, which was not asked for", permanent=True)
+
+
+class _PlainDecoder:
+    is_complete = True
+
+    def feed(self, data: bytes, max_bytes: int) -> bytes:
+        return data[:max_bytes]
+
+
+class _DeflateDecoder:
+    """Unpacks `deflate`, which half of the servers send without the header of zlib that it should have."""
+
+    def __init__(self) -> None:
+        self._first: bytes | None = b""
+        self._stream = zlib.decompressobj()
+
+    @property
+    def is_complete(self) -> bool:
+        return self._stream.eof
+
+    def feed(self, data: bytes, max_bytes: int) -> bytes:
+        if self._first is not None:
+            self._first = data = self._first + data
+            if len(data) < 2:
+                return b""
+            self._first = None
+            if data[0] & 15 != 8 or int.from_bytes(data[:2], "big") % 31:  # not how zlib begins
+                self._stream = zlib.decompressobj(_RAW_WINDOW)
+        try:
+            return self._stream.decompress(data, max_bytes)
+        except zlib.error:
+            raise FetchError(_BROKEN) from None
 
 
 class _GzipDecoder:
@@ -86,23 +137,6 @@ class _GzipDecoder:
             try:
                 out += self._member.decompress(data, max_bytes - len(out))
             except zlib.error:
-                raise FetchError("The answer's compression is broken") from None
+                raise FetchError(_BROKEN) from None
             data = self._member.unused_data
         return bytes(out)
-
-
-_TRUSTED_CODECS = ("iso-8859-", "windows-125", "cp125", "gb", "big5", "shift_jis", "euc-", "koi8-", "utf-16")
-
-
-@lru_cache(maxsize=256)
-def trusted_charset(content_type: str) -> str:
-    """Return the declared charset if it is on the list; others may take quadratic time to decode."""
-    _, _, named = content_type.lower().partition("charset=")
-    name = named.split(";")[0].strip(" \"'")
-    if not name.startswith(_TRUSTED_CODECS):
-        return "utf-8"
-    try:
-        codecs.lookup(name)
-    except LookupError:
-        return "utf-8"
-    return name

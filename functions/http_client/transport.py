@@ -5,21 +5,25 @@ What a caller may set for one request:
     timeout=5                               seconds for everything together: name, connection, TLS, redirects,
                                             headers and body; of an `httpx.Timeout` the longest of the four
     extensions={"max_body_bytes": 262_144}  kept of the decompressed body, the rest is not read; else 65,536
-    extensions={"max_redirects": 1}         followed at most, one more is an error; default 3, or 0 with
+    extensions={"max_redirects": 1}         followed at most, one more is an error; default 10, or 0 with
                                             `follow_redirects=False`
 
 What a response has in `extensions`:
 
     elapsed_ms           from the start of the call, redirects included, to the headers of this answer
-    certificate_ends_at  when the TLS certificate ends; absent on plain http
+    certificate_ends_at  when the TLS certificate ends, the first along redirects; absent on plain http
+    certificate_host     the name of the host that showed it; absent for a host without a name
     truncated            once the body is read: True when it was longer than max_body_bytes
     last_request         when redirects were followed: the request that this answer belongs to
     moved_to             when the first redirects were permanent (301, 308): the address they led to
+
+A body may be read in parts as they come (`client.stream`, `response.aiter_bytes`), within the same deadline.
 """
 
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,19 +32,57 @@ from yarl import URL
 
 from functions.http_client import BlockedRequestError, FetchError
 from functions.http_client.addresses import Ports
+from functions.http_client.charsets import declared_codec
 from functions.http_client.connections import Connections, current_certificate
-from functions.http_client.errors import as_httpx_error, timeout_error, to_fetch_error
+from functions.http_client.errors import as_httpx_error, host_name, timeout_error, to_fetch_error
 from functions.http_client.httpx import httpx
-from functions.http_client.redirects import PERMANENT_STATUSES, REDIRECT_STATUSES, next_request
+from functions.http_client.redirects import (
+    PERMANENT_STATUSES,
+    REDIRECT_STATUSES,
+    ExchangeCookies,
+    circle_error,
+    next_request,
+)
 from functions.http_client.requests import OutgoingRequest, checked_request, lower_first, outgoing_request
-from functions.http_client.responses import read_body, trusted_charset
+from functions.http_client.responses import BodyReader
 
 MAX_BODY_BYTES = 65_536
-MAX_REDIRECTS = 3
+MAX_REDIRECTS = 10  # http to https, www, country, language, and a login that sets its cookie
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """An answer, and what is known of the way to it.
+
+    Attributes:
+        request: That which was answered.
+        certificate: Of all that were shown, the one that ends first: when, and the name of its host.
+        moved_to: Where those redirects led that came first and were permanent.
+        only_permanent: Whether all redirects were.
+    """
+
+    request: OutgoingRequest
+    answer: aiohttp.ClientResponse
+    certificate: tuple[datetime, str | None] | None
+    moved_to: URL | None = None
+    only_permanent: bool = True
+
+    def after(self, earlier: "_Exchange") -> "_Exchange":
+        """Return this exchange as the one that *earlier* was redirected to."""
+        shown = [one.certificate for one in (earlier, self) if one.certificate is not None]
+        only_permanent = earlier.only_permanent and earlier.answer.status in PERMANENT_STATUSES
+        return replace(
+            self,
+            certificate=min(shown, key=lambda one: one[0], default=None),
+            moved_to=self.request.url if only_permanent else earlier.moved_to,
+            only_permanent=only_permanent,
+        )
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """Sends one request, following no redirect. Build it anywhere; it opens nothing before the first."""
+
+    _names_hosts = False  # an address of the settings may be a secret
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
@@ -58,20 +100,23 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         try:
             async with asyncio.timeout_at(deadline):
                 call = self._prepare(request, await request.aread())
-                last, answer, moved_to = await self._exchange(call, request.extensions)
+                done = await self._exchange(call, request.extensions)
         except TimeoutError:
             raise timeout_error(timeout_s or 0, request) from None
         except FetchError as exc:
             raise as_httpx_error(exc, request) from None
         extensions: dict[str, Any] = {"elapsed_ms": round((loop.time() - started) * 1000)}
-        if last.url.scheme == "https":
-            extensions |= _certificate_extension()
-        if last is not call:
-            extensions["last_request"] = httpx.Request(last.method, str(last.url))
-        if moved_to is not None:
-            extensions["moved_to"] = str(moved_to)
+        if done.certificate is not None:
+            ends_at, host = done.certificate
+            extensions |= {"certificate_ends_at": ends_at} | ({"certificate_host": host} if host else {})
+        if done.request is not call:
+            extensions["last_request"] = httpx.Request(done.request.method, str(done.request.url))
+        if done.moved_to is not None:
+            extensions["moved_to"] = str(done.moved_to)
         max_bytes = request.extensions.get("max_body_bytes", MAX_BODY_BYTES)
-        return _to_response(answer, _Body(request, answer, max_bytes, timeout_s, deadline), extensions)
+        return _to_response(
+            done.answer, _Body(request, done.answer, max_bytes, timeout_s, deadline), extensions
+        )
 
     async def aclose(self) -> None:
         """Close every connection; calls under way fail."""
@@ -80,13 +125,11 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     def _prepare(self, request: httpx.Request, body: bytes) -> OutgoingRequest:
         return outgoing_request(request, body)
 
-    async def _exchange(
-        self, call: OutgoingRequest, options: Mapping[str, Any]
-    ) -> tuple[OutgoingRequest, aiohttp.ClientResponse, URL | None]:
-        """Return the answer, the request it belongs to, and where permanent redirects led."""
-        return call, await self._send(call), None
+    async def _exchange(self, call: OutgoingRequest, options: Mapping[str, Any]) -> _Exchange:
+        """Return the answer once its headers are here."""
+        return await self._send(call)
 
-    async def _send(self, call: OutgoingRequest) -> aiohttp.ClientResponse:
+    async def _send(self, call: OutgoingRequest) -> _Exchange:
         """Return the answer to *call* once its headers are here; redirects are answers.
 
         aiohttp sends a GET, HEAD, OPTIONS, PUT or DELETE once more when its connection breaks before any
@@ -97,11 +140,13 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """
         session = self._connections.session()
         try:
-            return await session.request(
+            answer = await session.request(
                 call.method, call.url, headers=call.headers, data=call.body, allow_redirects=False
             )
         except (aiohttp.ClientError, OSError, ValueError) as exc:
-            raise to_fetch_error(exc) from None  # the cause would show the address
+            problem = to_fetch_error(exc, method=call.method, names_hosts=self._names_hosts)
+            raise problem from None  # the cause would show the address
+        return _Exchange(call, answer, _shown_certificate(call))
 
 
 class GuardedTransport(AiohttpTransport):
@@ -111,6 +156,8 @@ class GuardedTransport(AiohttpTransport):
         ports: Those that may be called, by redirects too.
         only_origin: A scheme, host and port that alone may be called; None for any.
     """
+
+    _names_hosts = True
 
     def __init__(self, connections: Connections, *, ports: Ports, only_origin: URL | None = None) -> None:
         super().__init__(connections)
@@ -123,44 +170,39 @@ class GuardedTransport(AiohttpTransport):
             raise BlockedRequestError("The URL is not on the server that was set up")
         return call
 
-    async def _exchange(
-        self, call: OutgoingRequest, options: Mapping[str, Any]
-    ) -> tuple[OutgoingRequest, aiohttp.ClientResponse, URL | None]:
-        answer = await self._send(call)
+    async def _exchange(self, call: OutgoingRequest, options: Mapping[str, Any]) -> _Exchange:
+        first = await self._send(call)
         max_redirects = options.get("max_redirects", MAX_REDIRECTS)
-        if answer.status in REDIRECT_STATUSES and max_redirects > 0 and self._only_origin is None:
-            return await self._follow_redirects(call, answer, max_redirects)
-        return call, answer, None
+        if first.answer.status in REDIRECT_STATUSES and max_redirects > 0 and self._only_origin is None:
+            return await self._follow_redirects(first, max_redirects)
+        return first
 
-    async def _follow_redirects(
-        self, request: OutgoingRequest, response: aiohttp.ClientResponse, max_redirects: int
-    ) -> tuple[OutgoingRequest, aiohttp.ClientResponse, URL | None]:
-        seen = {(request.method, request.url)}
-        moved_to: URL | None = None
-        is_permanent = True
-        while (following := self._next_request(request, response)) is not None:
-            is_permanent = is_permanent and response.status in PERMANENT_STATUSES
-            moved_to = following.url if is_permanent else moved_to
-            response.release()
-            request = following
-            if (request.method, request.url) in seen:
-                raise FetchError("It redirects in a circle")
-            if len(seen) > max_redirects:
+    async def _follow_redirects(self, done: _Exchange, max_redirects: int) -> _Exchange:
+        cookies = ExchangeCookies()
+        sent = [done.request]
+        while (following := self._next_request(done)) is not None:
+            cookies.keep(done.answer)
+            done.answer.release()
+            call = cookies.add_to(following)
+            if call.identity in {one.identity for one in sent}:
+                raise circle_error(sent)
+            if len(sent) > max_redirects:
                 raise FetchError(f"It redirects more than {max_redirects} times")
-            seen.add((request.method, request.url))
-            response = await self._send_redirected(request)
-        return request, response, moved_to
+            sent.append(call)
+            exchange = await self._send_redirected(call)
+            # The next redirect starts from the request without this exchange's cookies.
+            done = _Exchange(following, exchange.answer, exchange.certificate).after(done)
+        return done
 
-    def _next_request(
-        self, request: OutgoingRequest, response: aiohttp.ClientResponse
-    ) -> OutgoingRequest | None:
+    def _next_request(self, done: _Exchange) -> OutgoingRequest | None:
+        answer = done.answer
         try:
-            return next_request(request, response.status, response.headers.get("Location"), self._ports)
+            return next_request(done.request, answer.status, answer.headers.get("Location"), self._ports)
         except FetchError:
-            response.close()
+            answer.close()
             raise
 
-    async def _send_redirected(self, request: OutgoingRequest) -> aiohttp.ClientResponse:
+    async def _send_redirected(self, request: OutgoingRequest) -> _Exchange:
         try:
             return await self._send(request)
         except BlockedRequestError as exc:
@@ -168,7 +210,7 @@ class GuardedTransport(AiohttpTransport):
 
 
 class _Body(httpx.AsyncByteStream):
-    """Reads a body within its bound and the call's deadline, all at once.
+    """Reads a body within its bound and the call's deadline, in parts as they come.
 
     Attributes:
         extensions: Those of the response.
@@ -192,19 +234,23 @@ class _Body(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         encodings = self._answer.headers.getall("Content-Encoding", ())
-        content = self._answer.content
-        deadline = None if content.is_eof() else self._deadline  # what is here already needs no timer
+        reader = BodyReader(self._read, encodings, self._max_bytes)
         try:
-            async with asyncio.timeout_at(deadline):
-                body, truncated = await read_body(content.readany, encodings, self._max_bytes)
+            async for part in reader.parts():
+                yield part
         except TimeoutError:
             raise timeout_error(self._timeout_s or 0, self._request) from None
         except FetchError as exc:
             raise as_httpx_error(exc, self._request) from None
         except (aiohttp.ClientError, OSError) as exc:
             raise as_httpx_error(to_fetch_error(exc), self._request) from None
-        self.extensions["truncated"] = truncated
-        yield body
+        self.extensions["truncated"] = reader.truncated
+
+    async def _read(self) -> bytes:
+        content = self._answer.content
+        deadline = None if content.is_eof() else self._deadline  # what is here already needs no timer
+        async with asyncio.timeout_at(deadline):
+            return await content.readany()
 
     async def aclose(self) -> None:
         """Close the connection, unless the whole body came: then it has been given back already."""
@@ -219,16 +265,17 @@ def _to_response(
     response = httpx.Response(answer.status, headers=headers, stream=body, extensions=extensions)
     body.extensions = response.extensions
     if "=" in (content_type := answer.headers.get("Content-Type", "")):
-        response.encoding = trusted_charset(content_type)  # `response.text` is quick with these
+        response.encoding = declared_codec(content_type) or "utf-8"  # `response.text` is quick with these
     return response
 
 
-def _certificate_extension() -> dict[str, Any]:
-    certificate = current_certificate()
+def _shown_certificate(call: OutgoingRequest) -> tuple[datetime, str | None] | None:
+    """Return when the certificate of the latest answer ends, and the name of its host."""
+    certificate = current_certificate() if call.url.scheme == "https" else None
     if not certificate:
-        return {}
+        return None
     ends = ssl.cert_time_to_seconds(certificate["notAfter"])
-    return {"certificate_ends_at": datetime.fromtimestamp(ends, UTC)}
+    return datetime.fromtimestamp(ends, UTC), host_name(call.url.host)
 
 
 def _total_timeout(timeout: Mapping[str, float | None] | None) -> float | None:

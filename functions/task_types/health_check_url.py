@@ -19,10 +19,14 @@ from functions.task_types.support.context import (
     WebUrl,
 )
 from functions.task_types.support.responses import (
+    Body,
     elapsed_ms,
-    is_truncated,
-    response_text,
+    may_be_wrong_port,
+    missing_text_problem,
+    read_body,
     retry_after,
+    time_for_body,
+    wrong_port_hint,
 )
 
 EXAMPLE: dict[str, Any] = {
@@ -31,6 +35,7 @@ EXAMPLE: dict[str, Any] = {
     "bodyContains": "Example Domain",
     "certificateDaysLeft": 14,
 }
+MAX_BODY_BYTES = 65_536
 _RETRY_AFTER_STATUSES = frozenset({429, 503})
 _DAY = timedelta(days=1)
 
@@ -44,9 +49,11 @@ class Params(Model):
         expected_status: A code, a range such as "200-299", or a list of these.
         method: With HEAD there is no body for body_contains.
         headers: Sent with the request.
-        body_contains: Text that the first 64 KB of the body must contain, character for character.
-        certificate_days_left: The check fails when the certificate ends sooner than this many days.
-        follow_redirects: Up to three; otherwise the redirect itself is checked.
+        body_contains: Text that the first 64 KB of the body must contain, character for character. It is read
+            until the text is found.
+        certificate_days_left: The check fails when the certificate, or one along redirects, ends sooner than
+            this many days.
+        follow_redirects: Up to ten; otherwise the redirect itself is checked.
     """
 
     url: WebUrl
@@ -72,36 +79,45 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
 
     The body is read only when a text must be in it: a status check is decided at the headers.
     """
+    until = time_for_body(job, params.timeout_seconds)
     async with tools.http.stream(
         params.method,
         params.url,
         headers=params.headers,
         follow_redirects=params.follow_redirects,
         timeout=params.timeout_seconds,
+        extensions={"max_body_bytes": MAX_BODY_BYTES},
     ) as response:
-        if params.body_contains is not None and response.status_code in params.expected_status:
-            await response.aread()
+        problem = await _find_problem(response, params, until=until)
     latency_ms = elapsed_ms(response)
     days_left = _certificate_days_left(response, now=job.started_at)
     metrics = {"status": response.status_code, "latencyMs": latency_ms}
     if days_left is not None:
         metrics["certificateDaysLeft"] = days_left
-    fault = _find_problem(response, days_left, params)
-    if fault is None:
+    if problem is None:
+        host = response.extensions.get("certificate_host")
+        problem = _certificate_problem(days_left, params.certificate_days_left, host)
+    if problem is None:
         return succeeded(f"Answered {response.status_code} in {latency_ms} ms", metrics=metrics)
     is_temporary = response.status_code in _RETRY_AFTER_STATUSES
     wait = retry_after(response, now=job.started_at) if is_temporary else None
-    return failed(fault, retry_after=wait, metrics=metrics)
+    return failed(problem, retry_after=wait, metrics=metrics)
 
 
-def _find_problem(response: httpx.Response, days_left: int | None, params: Params) -> str | None:
+async def _find_problem(response: httpx.Response, params: Params, *, until: float) -> str | None:
     """Return what is wrong with the response; None when it is as expected."""
-    if response.status_code not in params.expected_status:
-        return f"Answered {response.status_code}, expected {params.expected_status}"
-    if params.body_contains is not None and params.body_contains not in response_text(response):
-        where = "in the first 64 KB of its body" if is_truncated(response) else "in its body"
-        return f"Answered {response.status_code}, but the expected text is not {where}"
-    return _certificate_problem(days_left, params.certificate_days_left)
+    status = response.status_code
+    if status not in params.expected_status:
+        needs_body = may_be_wrong_port(response)
+        body = await read_body(response, until=until, text=None) if needs_body else Body()
+        return f"Answered {status}, expected {params.expected_status}{wrong_port_hint(response, body)}"
+    if params.body_contains is None:
+        return None
+    body = await read_body(response, until=until, text=params.body_contains)
+    if body.found:
+        return None
+    problem = missing_text_problem(response, body, max_bytes=MAX_BODY_BYTES, within_s=params.timeout_seconds)
+    return f"Answered {status}, but {problem}"
 
 
 def _certificate_days_left(response: httpx.Response, *, now: datetime) -> int | None:
@@ -110,12 +126,13 @@ def _certificate_days_left(response: httpx.Response, *, now: datetime) -> int | 
     return None if ends_at is None else (ends_at - now) // _DAY
 
 
-def _certificate_problem(days_left: int | None, min_days_left: int | None) -> str | None:
+def _certificate_problem(days_left: int | None, min_days_left: int | None, host: str | None) -> str | None:
     if min_days_left is None:
         return None
     if days_left is None:
         return "The certificate's last day could not be read, so it was not checked"
     if days_left < min_days_left:
         days = f"{days_left} day{'s' * (days_left != 1)}"
-        return f"The certificate ends in {days}, sooner than the {min_days_left} asked for"
+        whose = f" of {host}" if host else ""
+        return f"The certificate{whose} ends in {days}, sooner than the {min_days_left} asked for"
     return None

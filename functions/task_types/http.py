@@ -12,6 +12,7 @@ from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model, format_instant
 from functions.http_client.httpx import httpx
+from functions.http_client.requests import lower_first
 from functions.task_types.support.context import (
     ONLY_REFERENCES,
     Auth,
@@ -25,13 +26,19 @@ from functions.task_types.support.context import (
 )
 from functions.task_types.support.responses import (
     MISSING,
+    Body,
+    body_text,
     elapsed_ms,
+    is_endless,
     is_json_equal,
     is_retryable_status,
     is_truncated,
+    missing_text_problem,
+    read_body,
     resolve_json_pointer,
-    response_text,
     retry_after,
+    time_for_body,
+    wrong_port_hint,
 )
 
 __all__ = ["EXAMPLE", "ONLY_REFERENCES", "Params", "perform"]
@@ -67,7 +74,7 @@ class Params(Model):
         body_contains: Text that the body must contain, character for character.
         json_pointer: Where in the JSON body (RFC 6901, e.g. `/data/0/state`) a value must be.
         equals: The value that must be there; any value when not given.
-        follow_redirects: Up to three; by default only for GET and HEAD.
+        follow_redirects: Up to ten; by default only for GET and HEAD.
     """
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
@@ -104,7 +111,8 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     follow = params.follow_redirects
     if follow is None:
         follow = params.method in ("GET", "HEAD")
-    response = await tools.http.request(
+    until = time_for_body(job, params.timeout_seconds)
+    async with tools.http.stream(
         params.method,
         _with_query(params.url, params.query),
         headers=_request_headers(job, content_type, params),
@@ -112,8 +120,18 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         follow_redirects=follow,
         timeout=params.timeout_seconds,
         extensions={"max_body_bytes": MAX_BODY_BYTES},
-    )
-    return _to_outcome(job, params, response, tools.redact)
+    ) as response:
+        answer = await _read_answer(response, params, until=until)
+    return _to_outcome(job, params, response, answer, tools.redact)
+
+
+async def _read_answer(response: httpx.Response, params: Params, *, until: float) -> Body:
+    """Read the body to its end, as some servers work until then; not that of a stream that has none."""
+    if params.json_pointer is None and is_endless(response):
+        if params.body_contains is None or response.status_code not in params.expected_status:
+            return Body()
+        return await read_body(response, until=until, text=params.body_contains)
+    return await read_body(response, until=until, text=params.body_contains, whole=True)
 
 
 def _request_body(job: Job, params: Params) -> tuple[str | None, bytes | None]:
@@ -172,44 +190,62 @@ def _request_headers(job: Job, content_type: str | None, params: Params) -> dict
     return {name: value for name, value in headers.items() if name.lower() not in names} | params.headers
 
 
-def _to_outcome(job: Job, params: Params, response: httpx.Response, redact: Callable[[str], str]) -> Outcome:
+def _to_outcome(
+    job: Job, params: Params, response: httpx.Response, body: Body, redact: Callable[[str], str]
+) -> Outcome:
     status = response.status_code
-    fault = None if status not in params.expected_status else _content_problem(params, response)
-    succeeding = status in params.expected_status and fault is None
+    is_expected = status in params.expected_status
+    problem = _content_problem(params, response, body) if is_expected else None
     metrics: dict[str, Any] = {"status": status, "latencyMs": elapsed_ms(response)}
-    if snippet := _snippet(response, redact, MAX_SNIPPET_CHARS if succeeding else MAX_FAILED_SNIPPET_CHARS):
+    limit = MAX_SNIPPET_CHARS if is_expected and problem is None else MAX_FAILED_SNIPPET_CHARS
+    if snippet := _snippet(response, body, redact, limit):
         metrics["snippet"] = snippet
-    if status not in params.expected_status:
+    if not is_expected:
         retryable = is_retryable_status(status)
         return failed(
-            f"Answered {status}, expected {params.expected_status}",
+            f"Answered {status}, expected {params.expected_status}{wrong_port_hint(response, body)}",
             permanent=400 <= status < 500 and not retryable,
             retry_after=retry_after(response, now=job.started_at) if retryable else None,
             metrics=metrics,
         )
-    if fault is not None:
-        return failed(f"Answered {status}, but {fault}", metrics=metrics)
-    return succeeded(f"Answered {status} in {elapsed_ms(response)} ms", metrics=metrics)
+    if problem is not None:
+        return failed(f"Answered {status}, but {problem}", metrics=metrics)
+    rest = _missing_rest(params, body)
+    return succeeded(f"Answered {status} in {elapsed_ms(response)} ms{rest}", metrics=metrics)
 
 
-def _snippet(response: httpx.Response, redact: Callable[[str], str], limit: int) -> str:
+def _missing_rest(params: Params, body: Body) -> str:
+    """Return what to add to a success whose body, of which nothing was asked, did not come as a whole."""
+    if body.is_late:
+        return f", and its body had not ended after {params.timeout_seconds:g} s"
+    if body.problem is not None and not body.problem.permanent:
+        return f", and {lower_first(body.problem.reason)}"
+    return ""
+
+
+def _snippet(response: httpx.Response, body: Body, redact: Callable[[str], str], limit: int) -> str:
     """Return the start of the body, printable and on one line; masked before it is cut."""
-    text = " ".join(redact(response_text(response, limit_bytes=4 * limit + _REDACTION_MARGIN_BYTES)).split())[
-        :limit
-    ]
+    if body.problem is not None and body.problem.permanent:
+        return ""  # it is packed
+    whole = body_text(response, body.content, limit_bytes=4 * limit + _REDACTION_MARGIN_BYTES)
+    text = " ".join(redact(whole).split())[:limit]
     return text if text.isprintable() else "".join(c for c in text if c.isprintable())
 
 
-def _content_problem(params: Params, response: httpx.Response) -> str | None:
+def _content_problem(params: Params, response: httpx.Response, body: Body) -> str | None:
     """Return what is wrong with the body, without quoting it; None when nothing is."""
-    if params.body_contains is not None and params.body_contains not in response_text(response):
-        return "the expected text is not in its body"
+    if params.body_contains is not None and not body.found:
+        return missing_text_problem(response, body, max_bytes=MAX_BODY_BYTES, within_s=params.timeout_seconds)
     if params.json_pointer is None:
         return None
+    if body.problem is not None:
+        return lower_first(body.problem.reason)
+    if body.is_late:
+        return f"its body had not ended after {params.timeout_seconds:g} s"
     if is_truncated(response):
         return f"its body is longer than the {MAX_BODY_BYTES // 1024} KB that are read as JSON"
     try:
-        document = parse_json(response.content)
+        document = _parse_json(response, body.content)
     except ValueError:
         return "its body is not JSON"
     value = resolve_json_pointer(document, params.json_pointer)
@@ -218,3 +254,11 @@ def _content_problem(params: Params, response: httpx.Response) -> str | None:
     if "equals" in params.model_fields_set and not is_json_equal(value, params.equals):
         return f"the value at {params.json_pointer} is not the expected one"
     return None
+
+
+def _parse_json(response: httpx.Response, content: bytes) -> Any:
+    """Return JSON in Unicode, which JSON's own rule recognises, or in a charset that is declared."""
+    try:
+        return parse_json(content)
+    except UnicodeDecodeError:
+        return parse_json(body_text(response, content))

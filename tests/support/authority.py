@@ -51,6 +51,7 @@ class Authority:
         starts: datetime | None = None,
         ends: datetime | None = None,
         address: str = "127.0.0.1",
+        names: tuple[str, ...] = (),
         self_signed: bool = False,
     ) -> ssl.SSLContext:
         key = generate_private_key(SECP256R1())
@@ -59,7 +60,12 @@ class Authority:
         issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
         certificate = (
             _builder(_name("Server"), issuer, key, starts or self._now - _DAY, ends or self._now + 30 * _DAY)
-            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
+            .add_extension(
+                x509.SubjectAlternativeName(
+                    [x509.IPAddress(ip_address(address)), *(x509.DNSName(name) for name in names)]
+                ),
+                critical=False,
+            )
             .add_extension(issuer_id, critical=False)
             .sign(issuer_key, hashes.SHA256())
         )

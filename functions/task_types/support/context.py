@@ -122,7 +122,7 @@ __all__ = ["LanguageModel", "Missing", "OpenHttp", "TaskReader", "Tools"]
 MAX_HEADERS = 30
 MAX_STATUSES = 20
 MAX_HEADER_CHARS = 8192
-_STATUS = re.compile(r"([1-5]\d\d)(?:\s*-\s*([1-5]\d\d))?")
+_STATUS = re.compile(r"([1-9]\d\d)(?:\s*-\s*([1-9]\d\d))?")  # LinkedIn answers 999
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,18 @@
 """Reading an HTTP response: retryable statuses, Retry-After, text, errors, and values inside JSON."""
 
+import asyncio
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from functions.domain.run import Outcome, failed
+from functions.domain.task import Job
+from functions.http_client import FetchError
+from functions.http_client.charsets import TextSearch, decode
 from functions.http_client.httpx import httpx
-from functions.http_client.responses import trusted_charset
+from functions.http_client.requests import lower_first
 
 MAX_RETRY_AFTER = timedelta(days=7)  # a longer wait is a mistake, or malice
 _RETRYABLE_STATUSES = frozenset({408, 425, 429})
@@ -33,15 +38,109 @@ def retry_after(response: httpx.Response, *, now: datetime) -> timedelta | None:
 
 
 def response_text(response: httpx.Response, *, limit_bytes: int | None = None) -> str:
-    """Return the body as text: UTF-8 if it is valid, else the declared charset, with replacements."""
-    body = response.content[:limit_bytes]
+    """Return the body as text; see `charsets.decode`."""
+    return body_text(response, response.content, limit_bytes=limit_bytes)
+
+
+def body_text(response: httpx.Response, content: bytes, *, limit_bytes: int | None = None) -> str:
+    """Return *content*, which came of the body, as text."""
+    is_whole = limit_bytes is None and not is_truncated(response)
+    return decode(content[:limit_bytes], response.headers.get("content-type", ""), is_whole=is_whole)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What came of a body.
+
+    Attributes:
+        found: Whether the text that was asked for is in it.
+        problem: Why the rest did not come; None when nothing is missing or only more than is read.
+        is_late: True when the rest had not come in time; then there is no problem.
+    """
+
+    content: bytes = b""
+    found: bool = False
+    problem: FetchError | None = None
+    is_late: bool = False
+
+
+_SHARE_FOR_BODY = 0.9  # the rest is for what comes after it, so that the attempt itself is not cut
+
+
+def time_for_body(job: Job, timeout_s: float) -> float:
+    """Return when reading the body of a call that starts now must end, by the loop's clock.
+
+    Args:
+        timeout_s: What the call may take by its params.
+    """
+    return asyncio.get_running_loop().time() + min(timeout_s, _SHARE_FOR_BODY * job.timeout_s)
+
+
+async def read_body(response: httpx.Response, *, until: float, text: str | None, whole: bool = False) -> Body:
+    """Read a body for as long as it matters; a body that breaks off is no error here.
+
+    Args:
+        until: When to stop, by the loop's clock.
+        text: Reading ends when it was found; None for none.
+        whole: Whether the rest matters even then.
+    """
+    content = bytearray()
+    search = None if text is None else TextSearch(text, response.headers.get("content-type", ""))
+    found, problem, is_late = False, None, False
     try:
-        return body.decode()
-    except UnicodeDecodeError as exc:
-        whole = not is_truncated(response) and limit_bytes is None
-        if not whole and exc.start > len(body) - 4:  # only the last character was cut in two
-            return body[: exc.start].decode()
-    return body.decode(trusted_charset(response.headers.get("content-type", "")), "replace")
+        async with asyncio.timeout_at(until):
+            async for part in response.aiter_bytes():
+                content += part
+                found = search is not None and search.feed(part)
+                if found and not whole:
+                    break
+    except (TimeoutError, httpx.TimeoutException):
+        is_late = True
+    except FetchError as exc:
+        problem = exc
+    return Body(bytes(content), found, problem, is_late)
+
+
+def missing_text_problem(response: httpx.Response, body: Body, *, max_bytes: int, within_s: float) -> str:
+    """Return how far a text was looked for in vain."""
+    if body.problem is not None:
+        return lower_first(body.problem.reason)
+    if body.is_late:
+        return f"the expected text is not in the part of its body that came within {within_s:g} s"
+    size = f"the first {max_bytes // 1024} KB of " if is_truncated(response) else ""
+    return f"the expected text is not in {size}its body"
+
+
+_TLS_PORT_PHRASES = (  # of nginx, Go, Apache and Tomcat, in this order
+    "plain http request was sent to https port",
+    "client sent an http request to an https server",
+    "speaking plain http to an ssl-enabled server port",
+    "combination of host and port requires tls",
+)
+
+
+def may_be_wrong_port(response: httpx.Response) -> bool:
+    """Whether the body may say that plain HTTP was sent to a port that speaks TLS."""
+    return response.status_code == 400 and response.request.url.scheme == "http"
+
+
+def wrong_port_hint(response: httpx.Response, body: Body) -> str:
+    """Return what to add to an answer that says so; empty for others."""
+    if not may_be_wrong_port(response):
+        return ""
+    text = body_text(response, body.content).lower()
+    return (
+        ": the port speaks TLS, write https://" if any(phrase in text for phrase in _TLS_PORT_PHRASES) else ""
+    )
+
+
+_STREAM_TYPES = ("text/event-stream", "multipart/x-mixed-replace", "audio/", "video/")
+
+
+def is_endless(response: httpx.Response) -> bool:
+    """Whether the body is a stream that is not meant to end: events, radio, a camera."""
+    kind = response.headers.get("content-type", "").strip().lower()
+    return kind.startswith(_STREAM_TYPES) and "content-length" not in response.headers
 
 
 def is_truncated(response: httpx.Response) -> bool:

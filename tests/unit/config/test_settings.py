@@ -64,6 +64,7 @@ def test_one_secret_is_enough() -> None:
         "webhook_secret_previous": None,
         "notice_language": "en",
         "allow_private_networks": False,
+        "allow_ports": None,
         "allow_commands": False,
         "python_tasks": (),
         "task_types": (),

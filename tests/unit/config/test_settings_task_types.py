@@ -103,3 +103,21 @@ def test_a_command_starts_with_three_variables_and_no_more() -> None:
     assert {"PATH": "/own/bin", "HOME": "/home/ann", "LANG": "de_DE.UTF-8"} == given.command_environment()
     assert {"PATH", "HOME", "LANG"} == settings().command_environment().keys()
     assert all(settings().command_environment().values())
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("", None),
+        ("443", ((443, 443),)),
+        (" 9000 - 9100, 80,443,80 ", ((80, 80), (443, 443), (9000, 9100))),
+        ("1-65535", ((1, 65535),)),
+    ],
+)
+def test_ports_that_tasks_may_call_are_listed(given: str, expected: object) -> None:
+    assert expected == settings(ALLOW_PORTS=given).allow_ports
+
+
+@pytest.mark.parametrize("given", ["any", "0", "65536", ",", "9100-9000", "80;443", "-1", "80-", "443,x"])
+def test_ports_that_are_none_are_refused(given: str) -> None:
+    assert "ALLOW_PORTS must be ports from 1 to 65535 and ranges of them" in fault_of(ALLOW_PORTS=given)

@@ -186,7 +186,7 @@ async def test_redirects_in_a_circle_are_an_error(
 
     error = await failure(make_client(server), server.url, extensions={"max_redirects": 20})
 
-    assert "It redirects in a circle" == error.reason
+    assert "It redirects in a circle: back to an address called before, with the same cookies" == error.reason
     assert 2 == len(server.requests)
 
 

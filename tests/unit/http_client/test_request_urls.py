@@ -79,10 +79,12 @@ def test_only_the_ports_of_the_web_are_allowed_when_asked_so(port: int) -> None:
     with pytest.raises(BlockedRequestError) as caught:
         check_url(f"http://example.com:{port}/", WEB_PORTS)
 
-    assert f"The URL's port {port} is not allowed here" == caught.value.reason
+    assert caught.value.reason.startswith(
+        f"The URL's port {port} is not allowed here; allowed are 80, 443, 8080 and 8443; "
+    )
 
 
-@pytest.mark.parametrize("port", sorted(WEB_PORTS))
+@pytest.mark.parametrize("port", [80, 443, 8080, 8443])
 def test_the_ports_of_the_web_are_allowed(port: int) -> None:
     assert port == check_url(f"http://example.com:{port}/", WEB_PORTS).port
 

@@ -3,11 +3,12 @@
 import gzip
 import tracemalloc
 import zlib
+from collections.abc import Sequence
 
 import pytest
 
 from functions.http_client import FetchError
-from functions.http_client.responses import ReadChunk, read_body
+from functions.http_client.responses import BodyReader, ReadChunk
 
 MEGABYTE = 1 << 20
 
@@ -20,6 +21,13 @@ def wire(*chunks: bytes) -> ReadChunk:
         return next(pieces, b"")
 
     return read
+
+
+async def read_body(read: ReadChunk, encodings: Sequence[str], max_bytes: int) -> tuple[bytes, bool]:
+    """The whole body, and whether there was more."""
+    reader = BodyReader(read, encodings, max_bytes)
+    body = b"".join([part async for part in reader.parts()])
+    return body, reader.truncated
 
 
 def split(data: bytes, size: int) -> list[bytes]:
@@ -41,7 +49,7 @@ def bomb(megabytes: int) -> bytes:
         ([b"abcdefgh"], (b"abcde", True)),
     ],
 )
-@pytest.mark.parametrize("encodings", [(), ("identity",), ("",)])
+@pytest.mark.parametrize("encodings", [(), ("identity",), ("",), ("UTF-8",), ("none, 8bit",)])
 async def test_a_plain_body_is_kept_up_to_the_cap(
     chunks: list[bytes], expected: tuple[bytes, bool], encodings: tuple[str, ...]
 ) -> None:
@@ -95,13 +103,20 @@ async def test_a_gzip_that_goes_on_without_yielding_anything_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    "encodings", [["br"], ["zstd"], ["deflate"], ["gzip, gzip"], ["gzip", "gzip"], ["gzip", "br"]]
+    ("encodings", "named"),
+    [
+        (["br"], "br"),
+        (["zstd"], "zstd"),
+        (["gzip, gzip"], "gzip and gzip"),
+        (["gzip", "gzip"], "gzip and gzip"),
+        (["gzip", "br"], "gzip and br"),
+    ],
 )
-async def test_packings_that_were_not_asked_for_are_refused(encodings: list[str]) -> None:
+async def test_packings_that_were_not_asked_for_are_refused(encodings: list[str], named: str) -> None:
     with pytest.raises(FetchError) as caught:
         await read_body(wire(b"abc"), encodings, 100)
 
-    assert "The answer is compressed in a way that was not asked for" == caught.value.reason
+    assert f"The answer is compressed as {named}, which was not asked for" == caught.value.reason
     assert caught.value.permanent
 
 
@@ -121,3 +136,18 @@ async def test_a_gzip_cut_short_is_an_error() -> None:
 async def test_a_broken_gzip_is_an_error(packed: bytes) -> None:
     with pytest.raises(FetchError, match="compression is broken"):
         await read_body(wire(packed), ["gzip"], 100)
+
+
+@pytest.mark.parametrize("size", [1, 2, 1000])
+@pytest.mark.parametrize("start", [0, 2], ids=["zlib", "raw"])
+async def test_deflate_is_read_with_and_without_its_header(size: int, start: int) -> None:
+    packed = zlib.compress(b"hello" * 99)[start:]
+
+    assert (b"hello" * 99, False) == await read_body(wire(*split(packed, size)), ["deflate"], 10_000)
+    assert (b"hello", True) == await read_body(wire(*split(packed, size)), ["deflate"], 5)
+
+
+@pytest.mark.parametrize("packed", [b"<html>", b"x", zlib.compress(b"hello")[:-1]])
+async def test_a_broken_deflate_is_an_error(packed: bytes) -> None:
+    with pytest.raises(FetchError, match=r"compression is broken|ended too early"):
+        await read_body(wire(packed), ["deflate"], 100)

@@ -29,13 +29,16 @@ ODD = {
     "ssh": (raw(b"SSH-2.0-OpenSSH_9.6\r\n"), NO_HTTP),
     "noise": (raw(bytes(range(256))), NO_HTTP),
     "redis": (raw(b"-ERR unknown command 'GET'\r\n"), NO_HTTP),
-    "tls": (raw(b"\x15\x03\x01\x00\x02\x02\x46"), NO_HTTP),
+    "tls": (raw(b"\x15\x03\x01\x00\x02\x02\x46"), "The answer is not HTTP but TLS"),
     "bad length": (raw(OK + b"Content-Length: x\r\n\r\n"), NO_HTTP),
     "two lengths": (
         raw(OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
         NO_HTTP,
     ),
-    "bad chunk": (raw(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"), NO_HTTP),
+    "bad chunk": (
+        raw(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"),
+        "The answer's body is framed wrongly",
+    ),
     "silent": (raw(b""), "The connection was closed before an answer came"),
     "half a head": (raw(OK + b"X-A: 1\r\n"), "The connection was closed before an answer came"),
     "half a body": (answer(200, b"ok", length=100), "The answer ended too early"),
@@ -49,7 +52,7 @@ ODD = {
         raw(b"HTTP/1.1 200 " + b"x" * 100_000 + b"\r\n\r\n"),
         TOO_LONG,
     ),
-    "brotli": (answer(200, b"xx", headers={"Content-Encoding": "br"}), "The answer is compressed in a way"),
+    "brotli": (answer(200, b"xx", headers={"Content-Encoding": "br"}), "The answer is compressed as br"),
     "not gzip": (
         answer(200, b"xx", headers={"Content-Encoding": "gzip"}),
         "The answer's compression is",

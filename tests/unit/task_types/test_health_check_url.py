@@ -116,7 +116,7 @@ async def test_the_request_is_made_as_asked(make_job: Callable[..., Job]) -> Non
         asked.extensions["max_redirects"],
         asked.extensions["timeout"]["read"],
     )
-    assert ("GET", {}, 3, 10.0) == (
+    assert ("GET", {}, 10, 10.0) == (
         usual.method,
         given_headers(usual),
         usual.extensions["max_redirects"],

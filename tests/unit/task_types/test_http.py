@@ -53,7 +53,7 @@ async def test_a_request_says_which_occurrence_it_is_for(send: Callable[..., Any
         "x-scheduled-time": "2026-11-20T12:00:00Z",
         "x-attempt": "2",
     } == given_headers(call)
-    assert ("GET", URL, b"", 3, 20.0) == (
+    assert ("GET", URL, b"", 10, 20.0) == (
         call.method,
         str(call.url),
         call.content,
@@ -116,11 +116,11 @@ async def test_a_query_is_added_to_the_address(
 @pytest.mark.parametrize(
     ("params", "redirects"),
     [
-        ({"method": "GET"}, 3),
-        ({"method": "HEAD"}, 3),
+        ({"method": "GET"}, 10),
+        ({"method": "HEAD"}, 10),
         ({"method": "POST"}, 0),
         ({"method": "DELETE"}, 0),
-        ({"method": "POST", "followRedirects": True}, 3),
+        ({"method": "POST", "followRedirects": True}, 10),
         ({"method": "GET", "followRedirects": False}, 0),
     ],
 )

@@ -10,6 +10,7 @@ from functions.errors import SchedulerError
 from functions.web.api.dependencies import ApiDependencies, RateLimiter
 from functions.web.api.errors import TITLES, ProblemError, http_status_of
 from functions.web.dashboard import agenda, assets, bulk, editing, history, overview, public, tasks, views
+from functions.web.dashboard.admin import channels, keys, owners
 from functions.web.dashboard.context import CsrfError, LoginRequiredError, redirect_to_login, show_csrf_error
 from functions.web.dashboard.rendering import render_page
 from functions.web.dashboard.session import Sessions
@@ -25,7 +26,20 @@ def add_dashboard(app: FastAPI, dependencies: ApiDependencies) -> None:
         clock=lambda: dependencies.now().timestamp(), per_minute=TRIALS_PER_MINUTE, burst_size=TRIAL_BURST
     )
     app.state.public_links = public.PublicLinks(dependencies)
-    for module in (assets, views, overview, agenda, history, public, bulk, editing, tasks):
+    for module in (
+        assets,
+        views,
+        overview,
+        agenda,
+        history,
+        public,
+        bulk,
+        editing,
+        tasks,
+        keys,
+        channels,
+        owners,
+    ):
         app.include_router(module.router)
     app.add_exception_handler(LoginRequiredError, redirect_to_login)
     app.add_exception_handler(CsrfError, show_csrf_error)

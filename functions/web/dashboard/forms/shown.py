@@ -1,7 +1,8 @@
 """What the page shows of a form: texts, rows and errors, ready for the template."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from functions.domain.validation import Problem
 from functions.web.dashboard.forms.fields import Field
@@ -73,6 +74,17 @@ class ShownSection:
     groups: tuple[ShownGroup, ...]
 
 
+def show_over(
+    one: Field, posted: Mapping[str, str], problems: Iterable[Problem], *, before: Any
+) -> ShownField:
+    """Return what the page shows of *one*: the texts of *posted*, or else those of the value *before*."""
+    texts, widget = one.texts_in(posted), one.faithful_to(before)
+    if texts is None:
+        texts = widget.encode(before) or {}
+    more = posted.get("do") == f"more:{one.name}"
+    return show_field(one, widget, texts, reasons_for(one, problems), more=more)
+
+
 def show_field(
     one: Field,
     widget: Widget,
@@ -133,3 +145,33 @@ def reasons_for(one: Field, problems: Iterable[Problem]) -> dict[str, str]:
         reason = f"{inner}: {problem.reason}" if inner and not below else problem.reason
         found[below] = f"{found[below]}; {reason}" if below in found else reason
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryLine:
+    """One thing that is wrong, with the name of the input it leads to; empty when there is none."""
+
+    name: str
+    label: str
+    reason: str
+
+
+def summary_of(fields: Sequence[Field], problems: Iterable[Problem]) -> list[SummaryLine]:
+    """Return what is wrong, in the order of the form, with what belongs to no field at the end."""
+    problems, lines = list(problems), []
+    placed: set[int] = set()
+    for one in fields:
+        for number, problem in enumerate(problems):
+            steps = tuple(str(step) for step in problem.path)
+            if number not in placed and steps[: len(one.path)] == one.path:
+                placed.add(number)
+                lines.append(_summary_line(one, steps, problem.reason))
+    lines += [SummaryLine("", one.field, one.reason) for n, one in enumerate(problems) if n not in placed]
+    return lines
+
+
+def _summary_line(one: Field, steps: tuple[str, ...], reason: str) -> SummaryLine:
+    row = steps[len(one.path) :]
+    if len(row) == 2 and row[0].isdecimal() and isinstance(one.widget, Pairs | Rows | Rules):
+        return SummaryLine(".".join(steps), f"{one.label}, row {int(row[0]) + 1}", reason)
+    return SummaryLine(one.name, one.label, reason)

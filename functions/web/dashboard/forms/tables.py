@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from json import dumps
 from typing import Any, ClassVar
 
-from functions.web.dashboard.forms.fields import Field, is_untouched, read_fields
-from functions.web.dashboard.forms.widgets import MISSING, FieldError, Texts, normalize
+from functions.web.dashboard.forms.fields import PRESENT, Field, is_untouched, read_fields
+from functions.web.dashboard.forms.widgets import MISSING, Checks, FieldError, Texts, normalize
 
 MAX_ROWS = 60  # more are shown as JSON
 EMPTY_PAIRS, MORE_PAIRS = 2, 5  # rows to fill in: at first, and when more are asked for
@@ -119,12 +119,19 @@ class Rows:
                 if any(text.strip() for text in row.values()):
                     wrong[f"{number}.{key.name}"] = "is required; empty the row to remove it"
                 continue
-            item, reasons = decode_row(self.columns, row, before=_item(before, number))
+            item, reasons = decode_row(
+                self.columns, with_boxes(self.columns, row), before=_item(before, number)
+            )
             items.append(item)
             wrong |= {f"{number}.{name}": reason for name, reason in reasons.items()}
         if wrong:
             raise FieldError(wrong)
         return items or MISSING
+
+
+def with_boxes(columns: tuple[Field, ...], row: Texts) -> dict[str, str]:
+    """Return *row* with the sign that its boxes were shown, as a browser sends none that is not checked."""
+    return dict(row) | {f"{one.name}{PRESENT}": "1" for one in columns if isinstance(one.widget, Checks)}
 
 
 def rows_of(texts: Texts) -> Iterator[tuple[int, dict[str, str]]]:
@@ -203,7 +210,7 @@ class Rules:
             is_new = not isinstance(before, list) or number >= len(before)
             if row.get("remove") or (is_new and not normalize(row)):
                 continue
-            item, reasons = decode_row(self.columns, row | {f"{self.columns[0].name}.sent": "1"}, before=old)
+            item, reasons = decode_row(self.columns, with_boxes(self.columns, row), before=old)
             has_new = has_new or is_new or item != old
             items.append(item)
             wrong |= {f"{number}.{name}": reason for name, reason in reasons.items()}

@@ -19,8 +19,14 @@ from functions.web.dashboard.forms.layout import (
     zone_names,
 )
 from functions.web.dashboard.forms.params import PARAMS, accepts_more, param_fields, required_examples
-from functions.web.dashboard.forms.shown import ShownField, ShownGroup, ShownSection, reasons_for, show_field
-from functions.web.dashboard.forms.tables import Pairs, Rows, Rules
+from functions.web.dashboard.forms.shown import (
+    ShownField,
+    ShownGroup,
+    ShownSection,
+    SummaryLine,
+    show_over,
+    summary_of,
+)
 from functions.web.dashboard.forms.widgets import (
     MISSING,
     FieldError,
@@ -188,12 +194,7 @@ class TaskForm:
         return ShownGroup(group.title, group.is_open, shown)
 
     def _show(self, one: Field, posted: Mapping[str, str], problems: Sequence[Problem]) -> ShownField:
-        before = self._value(one)
-        texts, widget = one.texts_in(posted), one.faithful_to(before)
-        if texts is None:
-            texts = widget.encode(before) or {}
-        more = posted.get("do") == f"more:{one.name}"
-        return show_field(one, widget, texts, reasons_for(one, problems), more=more)
+        return show_over(one, posted, problems, before=self._value(one))
 
     def _value(self, one: Field) -> Any:
         if one.path != MORE_PARAMS:
@@ -243,34 +244,9 @@ class TaskForm:
         return value not in (MISSING, None, "", [], {}) and value != default
 
 
-@dataclass(frozen=True, slots=True)
-class SummaryLine:
-    """One thing that is wrong, with the name of the input it leads to; empty when there is none."""
-
-    name: str
-    label: str
-    reason: str
-
-
 def summarize(form: TaskForm, problems: Iterable[Problem]) -> list[SummaryLine]:
     """Return what is wrong, in the order of the form, with what belongs to no field at the end."""
-    problems, lines = list(problems), []
-    placed: set[int] = set()
-    for one in form.fields():
-        for number, problem in enumerate(problems):
-            steps = tuple(str(step) for step in problem.path)
-            if number not in placed and steps[: len(one.path)] == one.path:
-                placed.add(number)
-                lines.append(_summary_line(one, steps, problem.reason))
-    lines += [SummaryLine("", one.field, one.reason) for n, one in enumerate(problems) if n not in placed]
-    return lines
-
-
-def _summary_line(one: Field, steps: tuple[str, ...], reason: str) -> SummaryLine:
-    row = steps[len(one.path) :]
-    if len(row) == 2 and row[0].isdecimal() and isinstance(one.widget, Pairs | Rows | Rules):
-        return SummaryLine(".".join(steps), f"{one.label}, row {int(row[0]) + 1}", reason)
-    return SummaryLine(one.name, one.label, reason)
+    return summary_of(form.fields(), problems)
 
 
 def carried_texts(form: TaskForm, posted: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,124 @@
+"""The page of keys: who has one, what it may, a form for another, and its end."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from functions.domain.access import AuditEntry, audit_subject
+from functions.domain.validation import Problem, problems_of
+from functions.errors import InputError, NotAllowedError, NotFoundError
+from functions.services.access import record_entry
+from functions.web.api.schemas import KeyRequest
+from functions.web.dashboard.context import CurrentPage, PageContext
+from functions.web.dashboard.forms.settings_form import key_form
+from functions.web.dashboard.rendering import redirect
+
+router = APIRouter(prefix="/dashboard", include_in_schema=False)
+
+KeyId = Annotated[str, Path(alias="id", max_length=100)]
+
+
+@router.get("/keys")
+async def list_keys(context: CurrentPage) -> Response:
+    """Show all keys and the form for a new one."""
+    return await _render(context)
+
+
+@router.post("/keys")
+async def create_key(context: CurrentPage) -> Response:
+    """Create a key and show its token once."""
+    typed = await context.read_form()
+    fields, problems = key_form(owner=context.service.principal.owner, zone=context.zone).read(typed)
+    try:
+        request = KeyRequest.model_validate(fields)
+    except ValidationError as exc:
+        problems += problems_of(exc, fields, model=KeyRequest)
+    if problems:
+        return await _render(context, typed=typed, problems=problems)
+    try:
+        key, token = await context.dependencies.keys.create(
+            name=request.name,
+            scopes=request.scopes,
+            owner=request.owner,
+            expires_at=request.expires_at,
+            capabilities=request.capabilities,
+            by=context.service.principal,
+        )
+    except (InputError, NotAllowedError) as exc:
+        return await _render(context, typed=typed, problems=[_as_problem(exc)])
+    await _audit(context, "key issued", key.id, key.name)
+    return await _render(context, token=token)
+
+
+@router.get("/keys/{id}/revoke")
+async def confirm_revoking(context: CurrentPage, key_id: KeyId) -> Response:
+    """Ask whether the key is to end for good."""
+    _require_admin(context)
+    found = await context.dependencies.keys.list_keys(by=context.service.principal)
+    known = {key.id: key.name for key in found.keys} | dict.fromkeys(found.unreadable, "a row that is no key")
+    if key_id not in known:
+        raise NotFoundError(f"There is no key {key_id!r}")
+    return context.render(
+        "confirm",
+        title=f"Revoke the key {known[key_id]}?",
+        text="Whoever uses it is refused at once, and signed out here. This cannot be undone; make another "
+        "key instead.",
+        verb="Revoke the key",
+        action=f"/dashboard/keys/{key_id}/revoke",
+        back="/dashboard/keys",
+    )
+
+
+@router.post("/keys/{id}/revoke")
+async def revoke_key(context: CurrentPage, key_id: KeyId) -> Response:
+    """Revoke a key."""
+    await context.read_form()
+    key = await context.dependencies.keys.revoke(key_id, by=context.service.principal)
+    await _audit(context, "key revoked", key.id, key.name)
+    return redirect("/dashboard/keys", message=f"{key.name} is revoked")
+
+
+async def _render(
+    context: PageContext,
+    *,
+    token: str = "",
+    typed: Mapping[str, str] | None = None,
+    problems: Sequence[Problem] = (),
+) -> Response:
+    _require_admin(context)
+    found = await context.dependencies.keys.list_keys(by=context.service.principal)
+    form = key_form(owner=context.service.principal.owner, zone=context.zone)
+    return context.render(
+        "keys",
+        status=422 if problems else 200,
+        keys=found.keys,
+        unreadable=found.unreadable,
+        token=token,
+        groups=form.shown(typed or {}, problems),
+        summary=form.summary(problems),
+    )
+
+
+def _require_admin(context: PageContext) -> None:
+    if not context.service.principal.has_scope("admin"):
+        raise NotAllowedError("Keys need the scope admin")
+
+
+def _as_problem(error: InputError | NotAllowedError) -> Problem:
+    name, colon, reason = str(error).partition(": ")
+    return Problem((name,), reason) if colon and name.isidentifier() else Problem((), str(error))
+
+
+async def _audit(context: PageContext, verb: str, key_id: str, name: str) -> None:
+    entry = {
+        "at": context.dependencies.now(),
+        "verb": verb,
+        "subject": audit_subject("key", key_id),
+        "by": context.service.principal.name,
+        "note": name,
+    }
+    store, new_id = context.dependencies.store, context.dependencies.new_id
+    await record_entry(store, AuditEntry.model_validate(entry), new_id=new_id)

@@ -1,0 +1,159 @@
+"""The forms of administrators: keys with scopes, limits and an end; owners; preferences of channels."""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from functions.app.application import App
+from functions.config.settings import Settings
+from tests.conftest import NOON
+from tests.unit.web.api.conftest import ADMIN, Call, Clock, api, clock, make_key, wired
+from tests.unit.web.dashboard.conftest import Browser, browser, make_browser
+
+__all__ = ["api", "browser", "clock", "make_key", "wired"]
+
+MakeKey = Callable[..., Awaitable[str]]
+KEYS, CHANNEL = "/dashboard/keys", "/dashboard/channels/webhook"
+
+
+@pytest.fixture
+async def with_webhook(tmp_path: Path, clock: Clock) -> AsyncIterator[tuple[Browser, App]]:
+    env = {"STORE_URL": f"sqlite:///{tmp_path}/c.db", "WEBHOOK_URL": "https://hook.example", "API_KEY": ADMIN}
+    app = App(Settings.from_env(env, serves_http=False), clock=clock)
+    signed_in = make_browser(app)()
+    await signed_in.sign_in()
+    yield signed_in, app
+    await app.close()
+
+
+# -- keys ------------------------------------------------------------------------------------------------
+
+
+async def test_a_key_has_scopes_limits_and_an_end(browser: Browser, api: Call, clock: Clock) -> None:
+    await browser.sign_in()
+    typed = {"scopes.read": "on", "scopes.run": "on", "owner": "alice", "expiresAt": "2026-11-21T12:00"}
+    typed |= {"capabilities.types": "http, rss_watch", "capabilities.secrets": "SHOP"}
+
+    made = await browser.post(KEYS, name="Phone", **typed)
+    [key] = (await api("GET", "/api/keys")).json["keys"]
+    page = (await browser.get(KEYS)).body.decode()
+
+    assert 200 == made.status
+    assert (["read", "run"], "alice", "2026-11-21T12:00:00Z") == (
+        key["scopes"],
+        key["owner"],
+        key["expiresAt"],
+    )
+    limits = key["capabilities"]
+    assert (["http", "rss_watch"], ["SHOP"]) == (limits["types"], limits["secrets"])
+    assert "types http, rss_watch; secrets SHOP" in page
+    token = re.findall(rb'id="token">([^<]+)', made.body)[0].decode()
+    clock.now = NOON + timedelta(days=1, minutes=1)
+    assert 401 == (await api("GET", "/api/tasks", key=token)).status
+
+
+async def test_a_key_without_limits_may_what_its_owner_may(browser: Browser, api: Call) -> None:
+    await browser.sign_in()
+
+    await browser.post(KEYS, name="Phone", **{"scopes.admin": "on", "capabilities.operatorToken": ""})
+
+    assert [None] == [one["capabilities"] for one in (await api("GET", "/api/keys")).json["keys"]]
+
+
+async def test_what_is_wrong_with_a_key_is_said_at_its_fields(browser: Browser, api: Call) -> None:
+    await browser.sign_in()
+
+    answer = await browser.post(
+        KEYS, name="", expiresAt="tomorrow", **{"scopes.sent": "1", "capabilities.types": "no type!"}
+    )
+    past = await browser.post(KEYS, name="x", expiresAt="2020-01-01T00:00", **{"scopes.read": "on"})
+
+    page = answer.body.decode()
+    assert (422, 422) == (answer.status, past.status)
+    assert {"name", "scopes", "expiresAt", "capabilities.types"} == set(
+        re.findall(r'id="wrong-([\w.]+)"', page)
+    )
+    assert 'value="no type!"' in page
+    assert b'id="wrong-expiresAt"' in past.body
+    assert [] == (await api("GET", "/api/keys")).json["keys"]
+
+
+async def test_the_end_of_a_key_is_confirmed(browser: Browser, api: Call, make_key: MakeKey) -> None:
+    await make_key("read", name="Phone")
+    [key] = (await api("GET", "/api/keys")).json["keys"]
+    await browser.sign_in()
+
+    asked = await browser.get(f"{KEYS}/{key['id']}/revoke")
+    before = (await api("GET", "/api/keys")).json["keys"][0]["revokedAt"]
+    ended = await browser.post(f"{KEYS}/{key['id']}/revoke")
+
+    assert b"cannot be undone" in asked.body
+    assert (None, 303) == (before, ended.status)
+    assert (await api("GET", "/api/keys")).json["keys"][0]["revokedAt"]
+    assert 404 == (await browser.get(f"{KEYS}/nosuchkey/revoke")).status
+
+
+# -- channels --------------------------------------------------------------------------------------------
+
+
+async def test_preferences_of_a_channel_are_set_and_cleared(with_webhook: tuple[Browser, App]) -> None:
+    browser, app = with_webhook
+    typed = {"quiet.0.from": "22:00", "quiet.0.to": "07:00", "quiet.0.timezone": "Europe/Riga"}
+    typed |= {"quiet.0.days.mon": "on", "digest.at": "08:30", "ratePerMinute": "5"}
+    typed |= {"maintenance.0.from": "2026-11-20T13:00", "maintenance.0.to": "2026-11-20T14:00"}
+
+    saved = await browser.post(CHANNEL, do="save", **typed)
+    stored = (await app.channels.settings())["webhook"]
+    page = (await browser.get(CHANNEL)).body.decode()
+    await browser.post(CHANNEL, do="save", **{"quiet.0.from": "", "digest.at": "", "digest.timezone": ""})
+    cleared = (await app.channels.settings())["webhook"]
+
+    assert (303, "/dashboard/channels?message=webhook%20is%20changed") == (
+        saved.status,
+        saved.headers["location"],
+    )
+    [quiet], [span] = stored.quiet, stored.maintenance
+    assert ("22:00", "07:00", "Europe/Riga", ("mon",)) == (quiet.start, quiet.end, quiet.timezone, quiet.days)
+    assert (NOON + timedelta(hours=1), 5) == (span.start, stored.rate_per_minute)
+    assert stored.digest
+    assert "08:30" == stored.digest.at
+    assert 'value="22:00"' in page
+    assert ((), None, 5) == (cleared.quiet, cleared.digest, cleared.rate_per_minute)
+    assert stored.maintenance == cleared.maintenance, "what the form did not send stays"
+
+
+async def test_what_is_wrong_with_preferences_is_said_at_their_fields(
+    with_webhook: tuple[Browser, App],
+) -> None:
+    browser, app = with_webhook
+
+    late = await browser.post(CHANNEL, do="save", **{"quiet.0.from": "25:00", "quiet.0.to": "07:00"})
+    number = await browser.post(CHANNEL, do="save", ratePerMinute="many")
+
+    assert (422, 422) == (late.status, number.status)
+    assert b'id="wrong-quiet.0.from"' in late.body
+    assert b'id="wrong-ratePerMinute"' in number.body
+    assert () == (await app.channels.settings())["webhook"].quiet
+
+
+# -- owners ----------------------------------------------------------------------------------------------
+
+
+async def test_an_owner_is_changed_only_where_the_form_was_touched(browser: Browser, api: Call) -> None:
+    limits = {"types": ["http"], "secrets": ["SHOP"], "channels": [], "operatorToken": False}
+    await api("PUT", "/api/owners/alice", {"monthlyCredits": 100, "plan": "small", "capabilities": limits})
+    await browser.sign_in()
+
+    shown = (await browser.get("/dashboard/owners/edit?name=alice")).body.decode()
+    saved = await browser.post(
+        "/dashboard/owners", name="alice", do="save", maxTasks="7", **{"capabilities.secrets": "SHOP"}
+    )
+    account = (await api("GET", "/api/owners/alice")).json
+
+    assert ('value="100"' in shown, 'value="small"' in shown, 303) == (True, True, saved.status)
+    assert (100.0, "small", limits, 7) == tuple(
+        account[name] for name in ("monthlyCredits", "plan", "capabilities", "maxTasks")
+    )

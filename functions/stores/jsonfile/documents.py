@@ -2,14 +2,15 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from datetime import datetime
+from contextlib import AbstractContextManager, suppress
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from functions.domain.storage import Document, DocumentKind, WriteResult, WriteStatus
 from functions.domain.types import parse_stored_instant
+from functions.errors import StoreError
 from functions.stores.json_text import (
     as_mapping,
     content_hash,
@@ -22,6 +23,8 @@ from functions.stores.json_text import (
 from functions.stores.jsonfile.files import JsonFile, VersionStamp
 
 log = logging.getLogger(__name__)
+
+PRUNE_AFTER = timedelta(hours=1)  # so that each of many that expire does not write the file
 
 DocumentsByKind = Mapping[str, Mapping[str, Any]]  # by kind and by id, as in the file
 
@@ -39,6 +42,7 @@ class DocumentFile:
         self._documents: DocumentsByKind = {}
         self._last_revision = 0
         self._stamp: VersionStamp | None = None
+        self._first_expiry: datetime | None = None
 
     def get_documents(self, kind: DocumentKind, ids: Sequence[str]) -> list[Document]:
         """The documents of *kind* with these ids."""
@@ -82,6 +86,12 @@ class DocumentFile:
         self._save(kinds, answers)
         return answers
 
+    def is_prune_due(self, now: datetime) -> bool:
+        """Whether a document has expired for so long that the file is worth writing anew. With the lock."""
+        with suppress(StoreError):  # a file that an edit has spoilt stops no run from being recorded
+            self._load_locked()
+        return self._first_expiry is not None and self._first_expiry < now - PRUNE_AFTER
+
     def prune(self, now: datetime) -> int:
         """Remove documents that have expired; return how many. With the lock."""
         kinds = self._copy()
@@ -89,7 +99,7 @@ class DocumentFile:
             (kind, name)
             for kind, there in kinds.items()
             for name, row in there.items()
-            if (at := parse_stored_instant(as_mapping(row).get("expireAt"))) and at < now
+            if (at := _expiry(row)) and at < now
         ]
         for kind, name in past:
             del kinds[kind][name]
@@ -110,8 +120,7 @@ class DocumentFile:
             known = as_mapping(content)
             last = known.get("revision", 0)
             self._last_revision = max(self._last_revision, last if type(last) is int else 0)
-            self._documents = {kind: there for kind, there in known.items() if kind != "revision"}
-            self._stamp = mark
+            self._set({kind: there for kind, there in known.items() if kind != "revision"}, mark)
         return self._documents
 
     def _copy(self) -> dict[str, dict[str, Any]]:
@@ -127,8 +136,16 @@ class DocumentFile:
                 for name in sorted(kinds[kind])
             ]
             parts.append(f"{dump_json(kind)}: {format_block('{', rows, '}', 2)}")
-        self._stamp = self._file.replace(to_file_bytes(format_block("{", parts, "}")))
-        self._documents = kinds
+        self._set(kinds, self._file.replace(to_file_bytes(format_block("{", parts, "}"))))
+
+    def _set(self, kinds: DocumentsByKind, stamp: VersionStamp | None) -> None:
+        self._documents, self._stamp = kinds, stamp
+        expiries = (_expiry(row) for there in kinds.values() for row in there.values())
+        self._first_expiry = min((at for at in expiries if at is not None), default=None)
+
+
+def _expiry(row: Any) -> datetime | None:
+    return parse_stored_instant(as_mapping(row).get("expireAt"))
 
 
 def _precondition_holds(document: Document, before: Any) -> bool:

@@ -5,7 +5,7 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -68,8 +68,8 @@ class JsonFile:
         last = f", or restore the last good version: {self.backup.name}" if self.backup.exists() else ""
         return StoreError(f"{self.path}: {reason}; nothing was changed: mend it{last}")
 
-    def replace(self, content: bytes) -> VersionStamp:
-        """Put *content* in the file's place, on the disk for good; what was there becomes the backup.
+    def replace(self, content: bytes | Iterable[bytes]) -> VersionStamp:
+        """Put *content*, whole or in parts, in the file's place for good; what was there becomes the backup.
 
         1. Write beside it, and have the disk keep it.
         2. Keep a copy of the version before.
@@ -86,9 +86,9 @@ class JsonFile:
         sync_folder(self.path)
         return mark
 
-    def _write(self, content: bytes) -> VersionStamp:
+    def _write(self, content: bytes | Iterable[bytes]) -> VersionStamp:
         with os.fdopen(_open_private(self._temporary), "wb") as file:
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             with suppress(FileNotFoundError):
                 os.fchmod(file.fileno(), self.path.stat().st_mode & 0o7777)

@@ -1,12 +1,14 @@
-"""The run log: one appended line of JSON for each batch of runs, cached in memory."""
+"""The run log: one appended line of JSON for each batch of runs; memory holds an index of the lines."""
 
+import heapq
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pydantic import ValidationError
 
@@ -22,12 +24,47 @@ NEWLINE = b"\n"
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One entry as read, with its text."""
+    """Where the line of an entry is, and what tells whether it has to be read.
+
+    Months of history are hundreds of megabytes, so its records are read when somebody wants them.
+
+    Attributes:
+        offset: Where the line begins; entries that were kept later have a greater one.
+        oldest, newest: When the first and the last of its runs ended.
+    """
 
     id: str
     at: datetime
-    runs: tuple[Run, ...]
-    text: bytes
+    offset: int
+    length: int
+    oldest: datetime
+    newest: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    task_id: str | None
+    since: datetime | None
+    before: datetime | None
+
+    def may_be_in(self, entry: HistoryEntry) -> bool:
+        return (self.since is None or entry.newest >= self.since) and (
+            self.before is None or entry.oldest < self.before
+        )
+
+    def may_be_named(self, line: bytes) -> bool:
+        """Whether the task is named in *line*: most lines are not read any further."""
+        return self.task_id is None or not self.task_id.isascii() or self.task_id.encode() in line
+
+    def matches(self, run: Run) -> bool:
+        return (
+            (self.task_id is None or run.task_id == self.task_id)
+            and (self.since is None or run.finished_at >= self.since)
+            and (self.before is None or run.finished_at < self.before)
+        )
+
+    def latest_in(self, entry: HistoryEntry) -> datetime:
+        return entry.newest if self.before is None else min(entry.newest, self.before)
 
 
 class RunLog:
@@ -41,7 +78,6 @@ class RunLog:
         self._path = path.with_name(f"{path.stem}.history.jsonl")
         self._file = JsonFile(self._path)
         self._entries: dict[str, HistoryEntry] = {}
-        self._runs: dict[str, Run] | None = None
         self._read_position = (0, 0)  # which file, and how much of it
 
     def save(self, batch: RunBatch) -> None:
@@ -64,72 +100,105 @@ class RunLog:
 
     def of_tick(self, tick_id: str) -> list[Run]:
         """The runs in the entries of one tick, as they are known now."""
-        self._refresh()
-        known = self._runs_by_key()
-        mine = [line for line in self._entries.values() if _belongs_to_tick(line.id, tick_id)]
-        return [
-            known[run.key]
-            for line in sorted(mine, key=lambda one: (len(one.id), one.id))
-            for run in line.runs
-        ]
+        with self._opened() as file:
+            found: dict[str, Run] = {}
+            for entry in self._of_ticks({tick_id}):
+                for run in _read_runs(file, entry):
+                    found[run.key] = _truer(found.get(run.key), run)
+            return [self._with_result(run, file) for run in found.values()]
 
     def runs(
         self, task_id: str | None, since: datetime | None, before: datetime | None, limit: int
     ) -> list[Run]:
         """Run records, newest first; of two of one moment the one kept later."""
-        self._refresh()
-        found = [
-            run
-            for run in reversed(list(self._runs_by_key().values()))
-            if (task_id is None or run.task_id == task_id)
-            and (since is None or run.finished_at >= since)
-            and (before is None or run.finished_at < before)
-        ]
-        return sorted(found, key=lambda run: run.finished_at, reverse=True)[: max(0, limit)]
+        wanted = _Wanted(task_id, since, before)
+        found: dict[str, tuple[datetime, int, int, Run]] = {}  # when it ended, where it is, the record
+        ends: list[datetime] = []  # of the newest ones found, the oldest of these first
+        with self._opened() as file:
+            entries = sorted(filter(wanted.may_be_in, self._entries.values()), key=wanted.latest_in)
+            while entries and limit > 0:
+                entry = entries.pop()
+                if len(ends) == limit and wanted.latest_in(entry) < ends[0]:
+                    break
+                for number, read in enumerate(_read_runs(file, entry, wanted.may_be_named)):
+                    run = self._with_result(read, file) if wanted.task_id in (None, read.task_id) else read
+                    before_it = found.get(run.key)
+                    if not wanted.matches(run) or (before_it and before_it[1] > entry.offset):
+                        continue
+                    found[run.key] = (run.finished_at, entry.offset, number, run)
+                    if before_it is None:
+                        (heapq.heappush if len(ends) < limit else heapq.heappushpop)(ends, run.finished_at)
+        newest = sorted(found.values(), key=lambda one: one[:3], reverse=True)
+        return [run for *_, run in newest[: max(0, limit)]]
 
     def last_saved_at(self) -> datetime | None:
         """When an entry was last kept; None when none was."""
-        self._refresh()
-        return max((line.at for line in self._entries.values()), default=None)
+        with self._opened():
+            return max((entry.at for entry in self._entries.values()), default=None)
 
     def is_prune_due(self, now: datetime) -> bool:
         """Whether its first entry is well past keeping."""
         try:
             with self._path.open("rb") as file:
-                first = _decode_entry(file.readline())
+                first = _index_line(file.readline(), 0)
         except FileNotFoundError:
             return False
         return first is not None and first.at < now - RUN_RETENTION * 1.1
 
     def prune(self, now: datetime) -> int:
         """Remove what is past keeping, and lines that later ones stand for; return how many entries went."""
-        self._refresh()
-        kept = [line for line in self._entries.values() if line.at >= now - RUN_RETENTION]
-        removed = len(self._entries) - len(kept)
-        if removed:
-            self._file.replace(b"".join(line.text for line in kept))
+        with self._opened() as file:
+            kept = [entry for entry in self._entries.values() if entry.at >= now - RUN_RETENTION]
+            removed = len(self._entries) - len(kept)
+            if removed and file is not None:
+                self._file.replace(_read_line(file, entry) for entry in kept)
         return removed
 
-    def _refresh(self) -> None:
-        """Take in what was appended since; all of it when the file is another one."""
+    @contextmanager
+    def _opened(self) -> Iterator[IO[bytes] | None]:
+        """The file, with the index of it as it is now; None when there is none."""
         try:
-            with self._path.open("rb") as file:
-                stat = os.fstat(file.fileno())
-                which, size = self._read_position
-                if which != stat.st_ino or size > stat.st_size or not self._ends_with_newline(file, size):
-                    self._entries, self._runs, size = {}, None, 0
-                file.seek(size)
-                text = file.read()
+            file = self._path.open("rb")
         except FileNotFoundError:
-            self._entries, self._runs, self._read_position = {}, None, (0, 0)
+            self._entries, self._read_position = {}, (0, 0)
+            yield None
             return
-        ends = text.rfind(NEWLINE) + 1  # what comes after is being written
-        self._read_position = (stat.st_ino, size + ends)
-        for each in text[:ends].splitlines(keepends=True):
-            if line := _decode_entry(each):
-                self._entries.pop(line.id, None)  # kept again, it comes last
-                self._entries[line.id] = line
-                self._runs = None
+        with file:
+            self._refresh(file)
+            yield file
+
+    def _refresh(self, file: IO[bytes]) -> None:
+        """Take in what was appended since; all of it when the file is another one."""
+        stat = os.fstat(file.fileno())
+        which, size = self._read_position
+        if which != stat.st_ino or size > stat.st_size or not self._ends_with_newline(file, size):
+            self._entries, size = {}, 0
+        file.seek(size)
+        for line in file:
+            if not line.endswith(NEWLINE):
+                break  # it is being written
+            if entry := _index_line(line, size):
+                self._entries.pop(entry.id, None)  # kept again, it comes last
+                self._entries[entry.id] = entry
+            size += len(line)
+        self._read_position = (stat.st_ino, size)
+
+    def _of_ticks(self, tick_ids: set[str]) -> list[HistoryEntry]:
+        mine = [entry for entry in self._entries.values() if _tick_of(entry.id) in tick_ids]
+        return sorted(mine, key=lambda one: (len(one.id), one.id))
+
+    def _with_result(self, run: Run, file: IO[bytes] | None) -> Run:
+        """*run*, or the result of the same attempt, which is truer than that it was given up.
+
+        The tick that made the attempt keeps its result; that it was given up, another may have kept.
+        """
+        if run.outcome is not OutcomeKind.ABANDONED or not run.token:
+            return run
+        for entry in self._of_ticks({run.token.rpartition(".")[0]}):
+            for other in _read_runs(file, entry):
+                if other.key == run.key and other.outcome is not OutcomeKind.ABANDONED:
+                    run = other
+        return run
 
     def _ends_with_newline(self, file: Any, size: int) -> bool:
         """Whether a line ends where *size* bytes do."""
@@ -138,35 +207,52 @@ class RunLog:
         file.seek(size - 1)
         return bool(file.read(1) == NEWLINE)
 
-    def _runs_by_key(self) -> Mapping[str, Run]:
-        """The records by key. Of two of one attempt the later holds, but a result is truer than none."""
-        if self._runs is None:
-            runs: dict[str, Run] = {}
-            for line in self._entries.values():
-                for run in line.runs:
-                    known = runs.get(run.key)
-                    vaguer = run.outcome is OutcomeKind.ABANDONED
-                    if known is None or not vaguer or known.outcome is OutcomeKind.ABANDONED:
-                        runs[run.key] = run
-            self._runs = runs
-        return self._runs
+
+def _truer(known: Run | None, run: Run) -> Run:
+    """Which of two records of one attempt holds: the later, but a result is truer than none."""
+    is_vaguer = run.outcome is OutcomeKind.ABANDONED
+    return known if known and is_vaguer and known.outcome is not OutcomeKind.ABANDONED else run
 
 
-def _belongs_to_tick(batch_id: str, tick_id: str) -> bool:
-    before, point, number = batch_id.rpartition(".")
-    return bool(point) and before == tick_id and number.isdecimal()
+def _tick_of(entry_id: str) -> str:
+    """The id of the tick that kept an entry; empty for another writer's."""
+    before, point, number = entry_id.rpartition(".")
+    return before if point and number.isdecimal() else ""
 
 
-def _decode_entry(text: bytes) -> HistoryEntry | None:
+def _read_line(file: IO[bytes], entry: HistoryEntry) -> bytes:
+    file.seek(entry.offset)
+    return file.read(entry.length)
+
+
+def _read_runs(
+    file: IO[bytes] | None, entry: HistoryEntry, may_be_wanted: Callable[[bytes], bool] = bool
+) -> list[Run]:
+    """The readable runs of *entry*; none when its line is not wanted."""
+    line = _read_line(file, entry) if file is not None else b""
+    if not may_be_wanted(line) or (content := _parse_line(line)) is None:
+        return []
+    return [run for one in content["runs"] if (run := _decode_run(one))]
+
+
+def _parse_line(line: bytes) -> dict[str, Any] | None:
     try:
-        content = json.loads(text)
+        content = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    document = as_mapping(replace_half_pairs(content) if may_hold_half_pairs(text) else content)
-    name, at, runs = document.get("batch"), parse_stored_instant(document.get("at")), document.get("runs")
-    if not isinstance(name, str) or at is None or not isinstance(runs, list):
+    document = as_mapping(replace_half_pairs(content) if may_hold_half_pairs(line) else content)
+    is_entry = isinstance(document.get("batch"), str) and isinstance(document.get("runs"), list)
+    return dict(document) if is_entry else None
+
+
+def _index_line(line: bytes, offset: int) -> HistoryEntry | None:
+    content = _parse_line(line)
+    at = parse_stored_instant(content.get("at")) if content else None
+    if content is None or at is None:
         return None
-    return HistoryEntry(name, at, tuple(run for one in runs if (run := _decode_run(one))), text)
+    ends = [parse_stored_instant(as_mapping(run).get("finishedAt")) for run in content["runs"]]
+    known = [end for end in ends if end is not None] or [at]
+    return HistoryEntry(content["batch"], at, offset, len(line), min(known), max(known))
 
 
 def _decode_run(document: Any) -> Run | None:

@@ -200,6 +200,8 @@ class JsonStore(MeteredStore):
             if batch is not None:
                 if self._run_log.is_prune_due(batch.at):
                     self._run_log.prune(batch.at)
+                if self._document_file.is_prune_due(batch.at):
+                    self._document_file.prune(batch.at)
                 self._run_log.save(batch)
             if not writes:
                 return []

@@ -1,4 +1,4 @@
-"""The history of a JSON store stays in its file and is read from there; small documents expire by themselves."""
+"""The history of a JSON store stays in its file and is read from there; small documents expire."""
 
 import tracemalloc
 from datetime import timedelta

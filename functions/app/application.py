@@ -101,6 +101,7 @@ class App:
         self._redact = Redactor(settings.secrets())
         self.store: Store = build_store(settings)
         self._allow_private_networks = settings.allow_private_networks
+        self._allow_ports = settings.allow_ports
         self._http = guarded_client(allow_private=settings.allow_private_networks, ports=settings.allow_ports)
         self._parsers = ParserPool()
         self._model_client = ModelClient(settings)
@@ -332,7 +333,11 @@ class App:
         channels = tuple(await self.channels.settings())
         return list(
             find_requirements(
-                task, self._tools, channels=channels, allow_private=self._allow_private_networks
+                task,
+                self._tools,
+                channels=channels,
+                allow_private=self._allow_private_networks,
+                allow_ports=self._allow_ports,
             )
         )
 

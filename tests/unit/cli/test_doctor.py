@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from functions.app.requirements import ALLOW_PRIVATE
+from functions.app.requirements import ALLOW_PORTS, ALLOW_PRIVATE
 from tests.unit.cli.conftest import Said, Scheduler, WriteTasks
 
 SECRET = "a-secret-of-at-least-thirty-two-characters"
@@ -123,7 +123,7 @@ def test_what_tasks_need_and_is_not_set_up_fails_with_their_names_and_the_remedy
         "python": "PYTHON_TASKS is not set, and so does not list jobs -> add jobs to PYTHON_TASKS",
         "agent": "no model is set up -> set LLM_BASE_URL and LLM_MODEL (and LLM_API_KEY)",
         "github": "there is no token for GitHub -> set GITHUB_TOKEN, or params.token as {{secret:NAME}}",
-        "port": f"port 3000 is not called; 80, 443, 8080 and 8443 are -> {ALLOW_PRIVATE}",
+        "port": f"port 3000 is not called, only 80, 443, 8080 and 8443 -> {ALLOW_PORTS}",
         "private": f"10.0.0.1 is in a private network, which is not called -> {ALLOW_PRIVATE}",
         "channel": "no channel 'slack' is set up -> set its variable "
         "(docs/reference/notifications.md#channels), or correct notify",
@@ -196,3 +196,15 @@ def test_a_program_and_a_module_that_are_not_there_are_named(
             "module: there is no module no_such -> install it beside the function, or correct callable",
         ),
     } == set(findings(said)["needs"])
+
+
+def test_ports_that_the_operator_lists_are_called(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
+    scheduler("apply", write_tasks({"id": "port", "params": {"url": "https://example.com:3000/"}}))
+
+    said = [
+        scheduler("doctor", "--json", CRON_SECRET=SECRET, ALLOW_PRIVATE_NETWORKS="0", ALLOW_PORTS=ports)
+        for ports in ("443,3000-3100", "443")
+    ]
+
+    assert "port 3000" not in str(said[0].data)
+    assert "port 3000 is not called, only 443" in str(said[1].data)

@@ -10,7 +10,7 @@ from functions.domain.lifecycle.decide import CLAIM_MARGIN
 from functions.domain.lifecycle.edit import queue_runs
 from functions.domain.run import Run
 from functions.domain.task import Task, TaskSpec
-from functions.domain.types import Trigger
+from functions.domain.types import OutcomeKind, Trigger, timezone_or_utc, to_local
 from functions.errors import InputError
 from functions.interfaces import Store, TaskStore
 from functions.services.tasks import TaskService
@@ -87,6 +87,34 @@ async def wait_for_run(
         if clock() >= until:
             return None
         await asyncio.sleep(POLL_S)
+
+
+def describe_requested_run(run: Run | None, *, retry_at: datetime | None, timezone: str) -> str:
+    """Return in a sentence what became of a requested run.
+
+    Args:
+        run: The record of its last attempt; None when none has ended yet.
+        retry_at: When it is tried again; None when it is not.
+    """
+    if run is None:
+        return "It will run at the next tick"
+    if run.outcome is OutcomeKind.SUCCEEDED:
+        return f"It ran: {run.summary}"
+    if run.outcome is OutcomeKind.SKIPPED:
+        return f"It was skipped: {run.summary}"
+    ended = OUTCOME_WORDS.get(run.outcome, "failed")
+    if run.final or retry_at is None:
+        tried = f" at attempt {run.attempt}" if run.attempt > 1 else ""
+        return f"It {ended}{tried}: {run.summary}"
+    local = to_local(retry_at, timezone_or_utc(timezone))
+    return f"Attempt {run.attempt} {ended}: {run.summary}; next try at {local:%Y-%m-%d %H:%M:%S %Z}"
+
+
+OUTCOME_WORDS = {
+    OutcomeKind.TIMED_OUT: "timed out",
+    OutcomeKind.CANCELLED: "was cancelled",
+    OutcomeKind.ABANDONED: "was cut short",
+}
 
 
 async def find_attempt(store: TaskStore, task_id: str, occurrence: datetime) -> Run | None:

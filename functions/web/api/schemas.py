@@ -87,11 +87,17 @@ class RunRequest(Schema):
 
 
 class RunResponse(Schema):
-    """The result of a request to run: *run* is null when it has not finished within the wait."""
+    """What became of a request to run.
 
-    state: Literal["queued", "finished"]
+    `queued`: no attempt ended within the wait, and *run* is null. `retrying`: an attempt failed, *run* is
+    its record, and a tick tries again at *retryAt*. `finished`: *run* is the last attempt. *text* says so.
+    """
+
+    state: Literal["queued", "retrying", "finished"]
     occurrence: Instant
     run: RunOut | None = None
+    retry_at: Instant | None = None
+    text: str = ""
 
 
 class BackfillRequest(Schema):

@@ -1,7 +1,8 @@
 """Routes about tasks: create, read, edit, remove, and the actions pause, resume, run, cancel and backfill."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Response
 
@@ -10,6 +11,7 @@ from functions.domain.run import Run
 from functions.domain.storage import TaskFilter, VersionedTask
 from functions.domain.task import Task, TaskSpec, why_never_started
 from functions.domain.types import Status
+from functions.services.manual_runs import describe_requested_run
 from functions.services.tasks import TaskService, pause_by_tag, resume_by_tag
 from functions.web.api.dependencies import (
     ApiDependencies,
@@ -43,32 +45,57 @@ from functions.web.api.schemas import (
 START_MARGIN = timedelta(seconds=1)  # for finding and claiming the task
 
 
+@dataclass(frozen=True, slots=True)
+class RequestedRun:
+    """What became of a run that was requested.
+
+    Attributes:
+        run: Its newest attempt; None when none has ended yet.
+        retry_at: When it is tried again; None when it is not.
+        text: The same in a sentence.
+    """
+
+    occurrence: datetime
+    run: Run | None = None
+    retry_at: datetime | None = None
+    text: str = ""
+
+    @property
+    def state(self) -> Literal["queued", "retrying", "finished"]:
+        """Whether it is over, or what it waits for."""
+        if self.run is None:
+            return "queued"
+        return "finished" if self.run.final else "retrying"
+
+
 async def run_and_wait(
     service: TaskService, dependencies: ApiDependencies, task_id: str, *, wait_s: float
-) -> tuple[datetime, Run | None]:
-    """Request a run and, if the task's timeout fits into *wait_s* seconds, run it in this request.
+) -> RequestedRun:
+    """Request a run and, if the task's timeout fits into *wait_s* seconds, make an attempt in this request.
 
     Otherwise the next tick runs it. It is never started here without waiting for its end: a Cloud Run
-    instance has no processor after its response.
-
-    Returns:
-        The occurrence, and its final run; None when there is none yet.
+    instance has no processor after its response. A retry is left to a tick as well.
     """
     occurrence = await service.request_run(task_id)
     task = (await service.get_task(task_id)).task
-    return occurrence, await _finish_run(service, dependencies, task, occurrence, wait_s=wait_s)
+    return await _finish_run(service, dependencies, task, occurrence, wait_s=wait_s)
 
 
 async def _finish_run(
     service: TaskService, dependencies: ApiDependencies, task: Task, occurrence: datetime, *, wait_s: float
-) -> Run | None:
-    """Run what waits of *task* in this request, if *wait_s* is enough; return the final run."""
-    if task.timeout_seconds > wait_s:
-        return None
-    longest = timedelta(seconds=wait_s) + FINISH_MARGIN + START_MARGIN
-    await dependencies.run_tasks([task.id], TimeBudget(start_limit=longest, response_limit=longest))
-    runs = await service.list_runs(task.id, since=occurrence)
-    return next((run for run in runs if run.occurrence == occurrence and run.final), None)
+) -> RequestedRun:
+    """Make an attempt at what waits of *task* in this request, if *wait_s* is enough for it."""
+    run: Run | None = None
+    retry_at: datetime | None = None
+    if task.timeout_seconds <= wait_s:
+        longest = timedelta(seconds=wait_s) + FINISH_MARGIN + START_MARGIN
+        await dependencies.run_tasks([task.id], TimeBudget(start_limit=longest, response_limit=longest))
+        runs = await service.list_runs(task.id, since=occurrence)
+        run = next((one for one in runs if one.occurrence == occurrence), None)
+        if run is not None and not run.final:
+            retry_at = (await service.get_task(task.id)).task.retry_at
+    text = describe_requested_run(run, retry_at=retry_at, timezone=task.timezone)
+    return RequestedRun(occurrence, run, retry_at, text)
 
 
 router = APIRouter(prefix="/api/tasks", tags=["tasks"], route_class=AuthenticatedRoute)
@@ -314,9 +341,13 @@ async def run_task(
     service: TaskServiceDep, dependencies: Dependencies, task_id: TaskId, body: RunRequest | None = None
 ) -> RunResponse:
     """Run a task once: at the next tick, or in this request with `wait`. Its schedule is unchanged."""
-    occurrence, run = await run_and_wait(service, dependencies, task_id, wait_s=(body or RunRequest()).wait)
+    requested = await run_and_wait(service, dependencies, task_id, wait_s=(body or RunRequest()).wait)
     return RunResponse.model_construct(
-        state="finished" if run else "queued", occurrence=occurrence, run=to_run_out(run) if run else None
+        state=requested.state,
+        occurrence=requested.occurrence,
+        run=to_run_out(requested.run) if requested.run else None,
+        retry_at=requested.retry_at,
+        text=requested.text,
     )
 
 

@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
-from functions.domain.types import Status
+from functions.domain.types import OutcomeKind, Status
 from functions.errors import NotFoundError
 from functions.services.owner_view import OwnerView
 from functions.services.public_links import LinkKind, count_revocations
@@ -168,6 +168,18 @@ def public_state(task: Task) -> tuple[str, str]:
         return "stopped", BAD
     if task.consecutive_failures:
         return "failing", BAD
-    if task.status in (Status.PAUSED, Status.ENDED):
+    if task.status in (Status.PAUSED, Status.ENDED, Status.RETRYING):
         return str(task.status), QUIET
-    return ("passing", GOOD) if task.last_outcome else ("new", QUIET)
+    verdict = _last_verdict(task)
+    if not verdict:
+        return "new", QUIET
+    return ("passing", GOOD) if verdict == OutcomeKind.SUCCEEDED else ("unknown", QUIET)
+
+
+NO_VERDICTS = frozenset({OutcomeKind.SKIPPED, OutcomeKind.CANCELLED})  # nothing was tried to its end
+
+
+def _last_verdict(task: Task) -> str:
+    """Return the newest outcome that says whether the task works; empty without one."""
+    outcomes = [line.partition(" ")[0] for line in task.recent]
+    return next((one for one in reversed(outcomes) if one not in NO_VERDICTS), "")

@@ -1,6 +1,7 @@
 """Pages about tasks: the list, one task, and the actions on it."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote
 
@@ -8,15 +9,16 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from functions.domain.access import AuditEntry, audit_subject
-from functions.domain.schedule.describe import describe_trigger
+from functions.domain.lifecycle.upcoming import preview_task
+from functions.domain.schedule.describe import SchedulePreview, describe_trigger
+from functions.domain.task import Task
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from functions.services.access import record_entry
 from functions.services.public_links import LinkKind, revoke_link
 from functions.web.api.runs import encode_run_id
 from functions.web.api.tasks import run_and_wait
 from functions.web.dashboard.context import CurrentPage, PageContext
-from functions.web.dashboard.editing import preview_schedule
-from functions.web.dashboard.forms.task_form import base_of
+from functions.web.dashboard.editing import PREVIEW_COUNT
 from functions.web.dashboard.public import badge_subject, page_subject
 from functions.web.dashboard.rendering import flash_message, parse_local_instant, redirect
 
@@ -60,13 +62,23 @@ async def show_task(context: CurrentPage, task_id: TaskId) -> Response:
         "task",
         task=task,
         words=describe_trigger(task),
-        preview=preview_schedule(context, base_of(task), task_id=task.id),
+        preview=_preview(task, now=context.dependencies.now()),
         runs=[(run, encode_run_id(run)) for run in runs],
         trail=trail,
         warnings=context.dependencies.task_warnings(task),
         badge=await context.request.app.state.public_links.sign_name("badge", badge_subject(task)),
         message=flash_message(context.request),
     )
+
+
+def _preview(task: Task, *, now: datetime) -> SchedulePreview | str | None:
+    """Return what the schedule of *task* means, by its own anchor and bounds; None without one."""
+    if not task.schedule:
+        return None
+    try:
+        return preview_task(task, now=now, count=PREVIEW_COUNT)
+    except InputError as exc:
+        return str(exc)
 
 
 @router.post("/tasks/{id}/{verb}")
@@ -89,10 +101,10 @@ async def _run_command(
     here = f"/dashboard/tasks/{task_id}"
     match verb:
         case "run":
-            _, run = await run_and_wait(context.service, context.dependencies, task_id, wait_s=WAIT_S)
-            if run is None:
-                return "It will run at the next tick", here
-            return f"It ran: {run.summary}", f"/dashboard/runs/{encode_run_id(run)}"
+            requested = await run_and_wait(context.service, context.dependencies, task_id, wait_s=WAIT_S)
+            if requested.run is None:
+                return requested.text, here
+            return requested.text, f"/dashboard/runs/{encode_run_id(requested.run)}"
         case "pause":
             task = (await context.service.get_task(task_id)).task
             until = parse_local_instant(typed.get("until", ""), task.timezone)

@@ -28,6 +28,29 @@ async def test_a_run_somebody_waits_for_comes_back_with_its_result(api: Call) ->
     assert "2026-11-21T09:00:00Z" == (await api("GET", "/api/tasks/briefing")).json["nextRunAt"]
 
 
+async def test_an_attempt_that_failed_is_told_with_its_next_try(api: Call) -> None:
+    nowhere: dict[str, object] = {
+        "id": "nowhere",
+        "title": "Nowhere",
+        "type": "http",
+        "schedule": "0 9 * * *",
+    }
+    nowhere |= {"params": {"url": "http://nowhere.invalid/"}, "timezone": "Europe/Riga"}
+    await api("POST", "/api/tasks", nowhere | {"retry": {"maxAttempts": 3}})
+    await api("POST", "/api/tasks", nowhere | {"id": "once", "retry": {"maxAttempts": 1}})
+
+    first = (await api("POST", "/api/tasks/nowhere/run", {"wait": 30})).json
+    only = (await api("POST", "/api/tasks/once/run", {"wait": 30})).json
+
+    summary = first["run"]["summary"]
+    assert ("retrying", False, "failed") == (first["state"], first["run"]["final"], first["run"]["outcome"])
+    assert (await api("GET", "/api/tasks/nowhere")).json["retryAt"] == first["retryAt"]
+    assert first["text"].startswith(f"Attempt 1 failed: {summary}; next try at 2026-11-20 14:")
+    assert first["text"].endswith(" EET")
+    assert ("finished", None) == (only["state"], only["retryAt"])
+    assert f"It failed: {only['run']['summary']}" == only["text"]
+
+
 async def test_waiting_runs_no_other_task(api: Call, clock: Clock) -> None:
     await api("POST", "/api/tasks", BRIEFING)
     await api("POST", "/api/tasks", BRIEFING | {"id": "other"})
@@ -44,7 +67,13 @@ async def test_a_run_nobody_waits_for_is_done_by_the_next_tick(api: Call, wired:
     asked = await api("POST", "/api/tasks/briefing/run")
     await wired.tick(BUDGET)
 
-    assert {"state": "queued", "occurrence": "2026-11-20T12:00:00Z", "run": None} == asked.json
+    assert {
+        "state": "queued",
+        "occurrence": "2026-11-20T12:00:00Z",
+        "run": None,
+        "retryAt": None,
+        "text": "It will run at the next tick",
+    } == asked.json
     [run] = (await api("GET", "/api/runs?task=briefing")).json["runs"]
     assert ("succeeded", "2026-11-20T12:00:00Z") == (run["outcome"], run["occurrence"])
 

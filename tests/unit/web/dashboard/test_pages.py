@@ -437,3 +437,13 @@ async def test_a_session_ends_when_it_is_old(browser: Browser, clock: Clock) -> 
     clock.now += timedelta(seconds=2)
 
     assert 303 == (await browser.get("/dashboard")).status
+
+
+async def test_next_runs_honour_the_task_s_own_anchor_and_bounds(browser: Browser, api: Call) -> None:
+    bounds = {"schedule": "every 1h", "startAt": "2026-11-20T13:07:00Z", "endAt": "2026-11-20T15:00:00Z"}
+    await api("POST", "/api/tasks", TASK | bounds)
+    await browser.sign_in()
+
+    page = (await browser.get("/dashboard/tasks/ping")).body.decode()
+
+    assert ["13:07", "14:07"] == re.findall(r"<small>2026-11-20 (\d\d:07) UTC", page)

@@ -9,7 +9,13 @@ from pathlib import Path
 from types import MappingProxyType
 
 FOLDER = "running"
-PLAIN_VARIABLES = ("ALLOW_COMMANDS", "ALLOW_PRIVATE_NETWORKS", "DEFAULT_TIMEZONE", "PYTHON_TASKS")
+PLAIN_VARIABLES = (
+    "ALLOW_COMMANDS",
+    "ALLOW_PORTS",
+    "ALLOW_PRIVATE_NETWORKS",
+    "DEFAULT_TIMEZONE",
+    "PYTHON_TASKS",
+)
 
 
 @contextmanager

@@ -64,6 +64,7 @@ def _resolve(host: str, port: int) -> list[str]:
 _DNS_CACHE_S = 10  # long enough to ask once for many tasks of one tick, short enough for a failover
 _MAX_HEADER_BYTES = 40_960  # policies of 34 KB are met in the wild
 _MAX_HEADERS = 100
+MAX_INTERIM = 100  # answers of 1xx to one request; aiohttp reads them without end, as fast as they come
 _BUFFER_BYTES = 65_536
 _NO_TIMEOUT = aiohttp.ClientTimeout(
     total=None, sock_connect=None
@@ -156,11 +157,33 @@ def current_certificate() -> Certificate | None:
 
 class _Connector(aiohttp.TCPConnector):
     async def connect(self, *args: Any, **options: Any) -> Connection:
-        """Keep the certificate: once a short body is complete, the connection is no longer the answer's."""
+        """Bound the heads that are read, and keep the certificate.
+
+        Once a short body is complete, the connection is no longer the answer's.
+        """
         connection = await super().connect(*args, **options)
+        if (protocol := connection.protocol) is not None:
+            read = type(protocol).read.__get__(protocol)  # its own, also on a connection that is used again
+            protocol.read = _BoundedRead(read)  # type: ignore[method-assign]
         transport = connection.transport
         _certificate.set(transport.get_extra_info("peercert") if transport is not None else None)
         return connection
+
+
+class _BoundedRead:
+    """Reads the heads of answers from a connection: at most MAX_INTERIM of "continue" and its like."""
+
+    def __init__(self, read: Callable[[], Awaitable[tuple[Any, Any]]]) -> None:
+        self._read = read
+        self._interim = 0
+
+    async def __call__(self) -> tuple[Any, Any]:
+        message, payload = await self._read()
+        if 100 <= message.code < 200 and message.code != 101:
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                raise FetchError("It answers that an answer will come, and none does")
+        return message, payload
 
 
 class _GuardedResolver(AbstractResolver):

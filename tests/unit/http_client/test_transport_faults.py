@@ -53,6 +53,10 @@ ODD = {
         TOO_LONG,
     ),
     "brotli": (answer(200, b"xx", headers={"Content-Encoding": "br"}), "The answer is compressed as br"),
+    "endless continues": (
+        raw(b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000),
+        "It answers that an answer will come, and none does",
+    ),
     "not gzip": (
         answer(200, b"xx", headers={"Content-Encoding": "gzip"}),
         "The answer's compression is",
@@ -140,3 +144,16 @@ async def reset(_: Request, writer: asyncio.StreamWriter) -> None:
     raw_socket = transport.get_extra_info("socket")
     raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
     transport.abort()
+
+
+async def test_some_interim_answers_may_come_before_each_answer(
+    serve: Serve, make_client: MakeClient
+) -> None:
+    """A connection that is used again starts to count anew."""
+    hints = b"HTTP/1.1 103 Early Hints\r\n\r\n" * 60
+    server = await serve(raw(hints + OK + b"Content-Length: 2\r\n\r\nok", close=False))
+    client = make_client(server)
+
+    answers = [(await client.get(server.url)).text for _ in range(3)]
+
+    assert ["ok"] * 3 == answers

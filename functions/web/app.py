@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, cast
+from urllib.parse import unquote_to_bytes
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -392,7 +393,33 @@ def build_api_app(
     )
     add_dashboard(api, dependencies)
     api.include_router(reference.router)
-    return with_head(with_limits(api))
+    return with_head(with_limits(with_text_addresses(api)))
+
+
+def with_text_addresses(app: ASGIApp) -> ASGIApp:
+    """Return *app*, which gets no address whose path or query is no text that every store can hold.
+
+    Servers replace what is no UTF-8 by other letters, so a request would be about something that the caller
+    did not write.
+    """
+    from functions.web.api.errors import problem_response
+
+    def answer(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] != "http" or _is_text(scope.get("raw_path") or b"", scope["query_string"]):
+            return app(scope, receive, send)
+        response = problem_response(400, "The address holds a NUL or what is no UTF-8")
+        return response(scope, receive, send)
+
+    return answer
+
+
+def _is_text(*parts: bytes) -> bool:
+    if not any(b"%" in part or not part.isascii() for part in parts):  # true of nearly all
+        return True
+    try:
+        return not any("\0" in unquote_to_bytes(part).decode() for part in parts)
+    except UnicodeDecodeError:
+        return False
 
 
 def with_head(app: ASGIApp) -> ASGIApp:

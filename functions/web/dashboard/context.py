@@ -14,7 +14,7 @@ from functions.domain.storage import OperationCounts
 from functions.domain.types import find_timezone
 from functions.errors import NotAllowedError
 from functions.services.tasks import TaskService
-from functions.web.api.dependencies import ApiDependencies
+from functions.web.api.dependencies import ApiDependencies, require_storable
 from functions.web.dashboard.rendering import HEADERS, flash_message, redirect, render_page
 from functions.web.dashboard.session import Session, Sessions
 
@@ -83,6 +83,7 @@ class PageContext:
 
         Raises:
             CsrfError: It comes from another site, or does not carry the CSRF token of this session.
+            ProblemError: 422: a field holds what no store can hold.
         """
         check_origin(self.request)
         form = await self.request.form(max_files=0, max_fields=MAX_FORM_FIELDS)
@@ -90,6 +91,7 @@ class PageContext:
         sessions: Sessions = self.request.app.state.sessions
         if not await sessions.check_csrf(self.session, fields.pop("csrf_token", None)):
             raise CsrfError
+        require_storable(fields)
         return fields
 
 

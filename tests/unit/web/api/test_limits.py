@@ -106,47 +106,6 @@ async def test_preview_of_a_rare_schedule_keeps_nobody_waiting(
     assert time.process_time() - began < ROOM * STALL_LIMIT_S
 
 
-ODD_TEXTS = ("%00", "%ED%A0%80", "%FF%FE", "\\ud800", "-1", "9" * 19, "9" * 400, "NaN", "Infinity", "1e309")
-QUERIES = (
-    "/api/tasks?limit={}",
-    "/api/tasks?cursor={}",
-    "/api/tasks?tag={}",
-    "/api/tasks?owner={}",
-    "/api/tasks?type={}",
-    "/api/tasks?q={}",
-    "/api/tasks/{}",
-    "/api/tasks/{}/audit",
-    "/api/runs?cursor={}",
-    "/api/runs?task={}",
-    "/api/runs?since={}",
-    "/api/runs?limit={}",
-    "/api/runs/{}",
-    "/api/events?limit={}",
-    "/api/events?cursor={}",
-    "/api/owners/{}",
-    "/api/owners?limit={}",
-    "/api/keys?limit={}",
-    "/api/schedule/preview?schedule=daily&after={}",
-    "/api/schedule/preview?schedule=daily&count={}",
-    "/api/schedule/preview?schedule=daily&task={}",
-    "/api/schedule/preview?schedule=daily&timezone={}",
-    "/api/schedule/preview?schedule={}",
-    "/api/schedule/preview?schedule=daily&after=9999-12-31T00:00:00Z",
-    "/badge/{}.svg",
-    "/public/{}",
-)
-
-
-@pytest.mark.parametrize("query", QUERIES)
-@pytest.mark.parametrize("text", ODD_TEXTS)
-async def test_odd_text_in_an_address_is_never_an_error_of_ours(api: Call, query: str, text: str) -> None:
-    answer = await api("GET", query.format(text))
-
-    assert answer.status < 500
-    if answer.status >= 400 and query.startswith("/api"):
-        assert answer.status == answer.json["status"]
-
-
 TASK = (
     '{"id": "odd", "title": "Odd", "type": "http", "schedule": "daily", "timezone": "UTC", '
     '"params": {"url": "https://example.com"}, %s}'

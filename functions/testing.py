@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from functions.domain.events import Event
 from functions.domain.run import Outcome, Run
-from functions.domain.storage import RunBatch
+from functions.domain.storage import MAX_RUNS_READ, MAX_TASKS_READ, RunBatch
 from functions.domain.task import Job, SkippedRange, Task, TaskSpec
 from functions.domain.types import Trigger, occurrence_id
 from functions.http_client import FetchError
@@ -128,10 +128,10 @@ def _no_connection(request: httpx.Request) -> httpx.Response:
 
 
 class _EmptyReader:
-    async def list_tasks(self) -> Sequence[Task]:
+    async def list_tasks(self, *, limit: int = MAX_TASKS_READ) -> Sequence[Task]:
         return ()
 
-    async def list_runs(self, since: datetime) -> Sequence[Run]:
+    async def list_runs(self, since: datetime, *, limit: int = MAX_RUNS_READ) -> Sequence[Run]:
         return ()
 
 

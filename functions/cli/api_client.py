@@ -23,6 +23,7 @@ from functions.errors import (
 from functions.http_client.trusted import PostError, TrustedHttpClient
 
 REQUEST_TIMEOUT_S = 60.0  # for one request, its response included
+MAX_PAGE_SIZE = 500  # that the API allows
 MAX_RESPONSE_BYTES = 64 << 20  # a page of the largest tasks is smaller
 
 
@@ -111,10 +112,20 @@ class RemoteStore:
         before: datetime | None = None,
         limit: int = 100,
     ) -> list[Run]:
-        """As in `TaskStore`."""
+        """As in `TaskStore`; in as many requests as it takes."""
         span = {"since": since and format_instant(since), "before": before and format_instant(before)}
-        page = await self._client.request("GET", "/api/runs", task=task_id, limit=limit, **span)
-        return [Run.model_validate(_known_fields(one, Run)) for one in page["runs"]]
+        found: list[Run] = []
+        cursor: str | None = None
+        while len(found) < limit:
+            size = min(limit - len(found), MAX_PAGE_SIZE)
+            page = await self._client.request(
+                "GET", "/api/runs", task=task_id, limit=size, cursor=cursor, **span
+            )
+            found += (Run.model_validate(_known_fields(one, Run)) for one in page["runs"])
+            cursor = page.get("next")
+            if cursor is None:
+                break
+        return found
 
     async def close(self) -> None:
         """Nothing to release: no connection stays open."""

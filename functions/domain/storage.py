@@ -123,6 +123,10 @@ class RunBatch:
     runs: tuple[Run, ...]
 
 
+# What one page or one briefing reads at most; each task is a read in Firestore, of runs a hundred together.
+MAX_TASKS_READ = 5_000
+MAX_RUNS_READ = 20_000
+
 DocumentKind = Literal["owners", "channels", "keys", "audit", "meta", "listeners"]
 
 

@@ -11,13 +11,13 @@ from datetime import datetime
 
 from functions.domain.access import AuditEntry
 from functions.domain.run import Run
-from functions.domain.storage import QueryResult, TaskFilter, VersionedTask
+from functions.domain.storage import MAX_RUNS_READ, MAX_TASKS_READ, QueryResult, TaskFilter, VersionedTask
 from functions.domain.task import Task
 from functions.errors import NotFoundError
 from functions.interfaces import Store, TaskStore
 from functions.services.access import list_entries
 from functions.services.compare_and_set import get_task
-from functions.services.paging import all_tasks, iter_runs
+from functions.services.paging import iter_runs, iter_task_pages
 
 
 class OwnerView:
@@ -67,18 +67,28 @@ class OwnerView:
             return 0
         return await self._store.count_tasks(self._within(which))
 
-    async def list_tasks(self, which: TaskFilter | None = None) -> Sequence[Task]:
-        """Return all tasks that match *which*, by id."""
-        found = await all_tasks(self._store, self._within(which or TaskFilter()))
-        return [stored.task for stored in found]
+    async def list_tasks(
+        self, which: TaskFilter | None = None, *, limit: int = MAX_TASKS_READ
+    ) -> Sequence[Task]:
+        """Return the first *limit* tasks that match *which*, by id."""
+        found: list[Task] = []
+        async for page in iter_task_pages(self._store, self._within(which or TaskFilter())):
+            found += (stored.task for stored in page.tasks)
+            if len(found) >= limit:
+                break
+        return found[:limit]
 
-    async def list_runs(self, since: datetime) -> Sequence[Run]:
-        """Return the runs that finished at *since* or later."""
-        runs = [run async for run in iter_runs(self._store, since=since)]
+    async def list_runs(self, since: datetime, *, limit: int = MAX_RUNS_READ) -> Sequence[Run]:
+        """Return the runs that finished at *since* or later, newest first, among the *limit* newest."""
+        runs: list[Run] = []
+        async for run in iter_runs(self._store, since=since):
+            runs.append(run)
+            if len(runs) == limit:
+                break
         if not self.owner:
             return runs
-        tasks = {task.id: task for task in await self.list_tasks()}
-        return [run for run in runs if run.task_id in tasks and is_run_of(tasks[run.task_id], run)]
+        known = {task.id: task for task in await self.list_tasks()}
+        return [run for run in runs if run.task_id in known and is_run_of(known[run.task_id], run)]
 
     async def list_runs_of(
         self, task_id: str, *, since: datetime | None = None, before: datetime | None = None, limit: int = 100

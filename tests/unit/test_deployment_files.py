@@ -45,3 +45,16 @@ def test_what_a_unit_writes_is_read_by_its_user_alone(unit: Path) -> None:
     for folder in ("StateDirectory", "LogsDirectory"):
         if any(line.startswith(f"{folder}=") for line in lines):
             assert f"{folder}Mode=0700" in lines
+
+
+def test_each_image_can_be_named_by_its_digest() -> None:
+    """The repository names none: it could not be looked up where this was written. See docs/guide/deploy.md."""
+    container = ROOT / "infra" / "container"
+    lines = (container / "Dockerfile").read_text().splitlines()
+    services = yaml.safe_load((container / "compose.yaml").read_text())["services"]
+
+    assert {"FROM ${PYTHON_IMAGE} AS build", "FROM ${PYTHON_IMAGE}"} == {
+        line for line in lines if line.startswith("FROM ")
+    }
+    assert "PYTHON_IMAGE" in services["cronfire"]["build"]["args"]
+    assert services["pinger"]["image"].startswith("${CURL_IMAGE:-")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from functions.domain.run import Outcome, succeeded
+from functions.domain.storage import MAX_RUNS_READ, MAX_TASKS_READ
 from functions.domain.task import Job
 from functions.domain.types import Model, Tag, format_instant, parse_stored_instant, timezone_or_utc
 from functions.task_types.daily_briefing.facts import collect_facts
@@ -39,17 +40,13 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     """Summarise all other tasks, from the last briefing (at first: a day ago) until now."""
     since = _period_start(job)
     tags = frozenset(params.tags)
+    all_tasks = await tools.store.list_tasks()
+    all_runs = await tools.store.list_runs(since)
     tasks = [
-        task
-        for task in await tools.store.list_tasks()
-        if task.id != job.task_id and (not tags or not tags.isdisjoint(task.tags))
+        task for task in all_tasks if task.id != job.task_id and (not tags or not tags.isdisjoint(task.tags))
     ]
     ids = {task.id for task in tasks}
-    runs = [
-        run
-        for run in await tools.store.list_runs(since)
-        if run.task_id != job.task_id and (not tags or run.task_id in ids)
-    ]
+    runs = [run for run in all_runs if run.task_id != job.task_id and (not tags or run.task_id in ids)]
     facts = collect_facts(
         tasks,
         runs,
@@ -67,7 +64,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
             "failing": len(facts.failing),
             "stopped": len(facts.paused),
         },
-        items=build_sections(facts, zone),
+        items=(*build_sections(facts, zone), *_omissions(len(all_tasks), len(all_runs))),
         memory={
             "lastAt": format_instant(job.started_at),
             "failing": [one.task_id for one in facts.failing[:MAX_REMEMBERED]],
@@ -81,6 +78,13 @@ def _period_start(job: Job) -> datetime:
     earliest = job.started_at - MAX_PERIOD
     last = parse_stored_instant(job.memory.get("lastAt"))
     return job.started_at - DEFAULT_PERIOD if last is None or last > job.started_at else max(last, earliest)
+
+
+def _omissions(tasks: int, runs: int) -> tuple[dict[str, str], ...]:
+    """Return a section that says what is not in the briefing, if there is too much of it."""
+    lines = [f"only the first {MAX_TASKS_READ} tasks, by id"] if tasks == MAX_TASKS_READ else []
+    lines += [f"only the newest {MAX_RUNS_READ} runs"] if runs == MAX_RUNS_READ else []
+    return ({"title": "Left out", "text": f"This is about {' and '.join(lines)}."},) if lines else ()
 
 
 def _previously_failing(memory: Mapping[str, Any]) -> frozenset[str]:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, W
 
 from functions.domain.lifecycle.permissions import Capabilities
 from functions.domain.run import Run
+from functions.domain.storage import MAX_RUNS_READ, MAX_TASKS_READ
 from functions.domain.task import Task
 from functions.domain.types import Model
 from functions.http_client import BlockedRequestError
@@ -28,12 +29,15 @@ OpenHttp = Callable[[], "httpx.AsyncClient"]  # returns one client; the first ca
 class TaskReader(Protocol):
     """What a task may read of other tasks: a view that is bound to its owner."""
 
-    async def list_tasks(self) -> Sequence[Task]:
-        """Return all tasks of the owner, in any order."""
+    async def list_tasks(self, *, limit: int = MAX_TASKS_READ) -> Sequence[Task]:
+        """Return the owner's tasks, by id, at most *limit*."""
         ...
 
-    async def list_runs(self, since: datetime) -> Sequence[Run]:
-        """Return the run records of these tasks that finished at *since* or later, in any order."""
+    async def list_runs(self, since: datetime, *, limit: int = MAX_RUNS_READ) -> Sequence[Run]:
+        """Return the run records of these tasks that finished at *since* or later, newest first.
+
+        They are among the newest *limit* records of all tasks, which are read for them.
+        """
         ...
 
 

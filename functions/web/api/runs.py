@@ -109,6 +109,7 @@ async def list_runs(
     task: Annotated[str, Query(max_length=100, description="of this task only")] = "",
     outcome: Annotated[OutcomeKind | None, Query()] = None,
     since: Annotated[Instant | None, Query(description="finished at this instant or later")] = None,
+    before: Annotated[Instant | None, Query(description="finished earlier; a cursor counts more")] = None,
     cursor: Annotated[str, Query(max_length=100, description="`next` of the previous page")] = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> RunPage:
@@ -121,7 +122,7 @@ async def list_runs(
     at, left = cursor or None, MAX_RUNS_READ
     while left > 0:
         size = limit if outcome is None else min(max(limit, READ_SIZE), left)
-        page = await _read_page(service, task, since, at, size)
+        page = await _read_page(service, task, (since, before), at, size)
         is_last = len(page) < size
         left -= len(page)
         matching = [run for run in page if outcome is None or run.outcome is outcome]
@@ -165,10 +166,15 @@ def to_run_out(run: Run) -> RunOut:
 
 
 async def _read_page(
-    service: TaskService, task: str, since: Instant | None, cursor: str | None, limit: int
+    service: TaskService,
+    task: str,
+    span: tuple[datetime | None, datetime | None],
+    cursor: str | None,
+    limit: int,
 ) -> list[Run]:
+    since, before = span
     if cursor is None:
-        return await service.list_runs(task, since=since, limit=limit)
+        return await service.list_runs(task, since=since, before=before, limit=limit)
     at, seen = decode_cursor(cursor)
     if seen > MAX_RUNS_OF_INSTANT:
         raise InputError("cursor: use `next` of the previous page")

@@ -3,12 +3,18 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from functions.domain.run import Run
+from functions.domain.storage import RunBatch
+from functions.domain.types import OutcomeKind
+from functions.stores.sqlite.store import SqliteStore
+from tests.conftest import NOON
 from tests.support.serving import ROOT, answered, serving
 from tests.unit.cli.conftest import Scheduler, WriteTasks
 
@@ -108,6 +114,38 @@ def test_channels_events_and_history_are_there(scheduler: Scheduler, write_tasks
     assert "order.paid: pack" in listening.out
     assert [] == runs.data
     assert 2 == len(dry.data)
+
+
+async def _fill(path: Path) -> None:
+    """Twelve hundred runs, seven hundred of which ended at the same moment."""
+    store = SqliteStore(str(path))
+    for batch in range(12):
+        at = NOON - timedelta(hours=batch // 7)
+        runs = [
+            Run(
+                task_id=f"t{batch}-{number}",
+                occurrence=at,
+                attempt=1,
+                token="ab.1",
+                outcome=OutcomeKind.SUCCEEDED,
+                started_at=at,
+                finished_at=at,
+            )
+            for number in range(100)
+        ]
+        await store.write_with_runs(RunBatch(f"tick-{batch}", at, tuple(runs)), [])
+    await store.close()
+
+
+def test_runs_are_read_in_as_many_requests_as_it_takes(scheduler: Scheduler, tmp_path: Path) -> None:
+    """A page of the API has 500."""
+    asyncio.run(_fill(tmp_path / "remote.db"))
+
+    some = scheduler("runs", "--limit", "800", "--json")
+    more = scheduler("runs", "--limit", "1000", "--json")
+
+    assert (0, 800) == (some.code, len(some.data))
+    assert 1000 == len({run["taskId"] for run in more.data})
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from functions.domain.run import Run
+from functions.domain.storage import MAX_RUNS_READ, MAX_TASKS_READ
 from functions.domain.task import Job, Task
 from functions.domain.types import Trigger
 from functions.http_client.client import HttpClient
@@ -68,14 +69,14 @@ class FakeRecords:
     fault: BaseException | None = None
     asked_since: list[datetime] = field(default_factory=list)
 
-    async def list_tasks(self) -> Sequence[Task]:
+    async def list_tasks(self, *, limit: int = MAX_TASKS_READ) -> Sequence[Task]:
         if self.fault is not None:
             raise self.fault
-        return self.all_tasks
+        return self.all_tasks[:limit]
 
-    async def list_runs(self, since: datetime) -> Sequence[Run]:
+    async def list_runs(self, since: datetime, *, limit: int = MAX_RUNS_READ) -> Sequence[Run]:
         self.asked_since.append(since)
-        return self.all_runs
+        return self.all_runs[:limit]
 
 
 def tools_with(*answers: httpx.Response | Exception, records: FakeRecords | None = None) -> Tools:

@@ -11,6 +11,7 @@ from functions.domain.run import Outcome, Run
 from functions.domain.task import Job, Task
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
+from functions.task_types import daily_briefing
 from functions.task_types.daily_briefing.facts import collect_facts
 from functions.task_types.daily_briefing.text import build_sections, build_summary
 from functions.task_types.registry import check_params, run_job
@@ -354,3 +355,18 @@ def test_every_way_to_fail_counts_as_failed() -> None:
 def test_what_cannot_be_told_is_refused(params: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f"params.{next(iter(params))}"):
         check_params("daily_briefing", params)
+
+
+async def test_too_many_tasks_and_runs_are_cut_and_the_briefing_says_so(
+    make_job: Callable[..., Job], make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daily_briefing, "MAX_TASKS_READ", 2)
+    monkeypatch.setattr(daily_briefing, "MAX_RUNS_READ", 3)
+    records = FakeRecords(
+        (make_task("a"), make_task("b")), tuple(run("a", ago=number) for number in range(3))
+    )
+    job = make_job("daily_briefing", {}, task_id="briefing", started_at=EIGHT)
+
+    outcome = await run_job(job, tools_with(records=records))
+
+    assert "only the first 2 tasks, by id and only the newest 3 runs" in text_of(outcome)

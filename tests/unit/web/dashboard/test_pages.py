@@ -8,6 +8,7 @@ import pytest
 
 from functions import __version__
 from functions.app.application import App
+from functions.web.dashboard import agenda
 from tests.unit.web.api.conftest import ADMIN, HEALTH, Call, Clock
 from tests.unit.web.dashboard.conftest import Browser
 
@@ -170,6 +171,20 @@ async def test_somebody_elses_task_is_nowhere(browser: Browser, api: Call, make_
     assert b"ping" not in (await browser.get("/dashboard")).body
     assert b"ping" not in (await browser.get("/dashboard/agenda")).body
     assert 404 == (await browser.get("/dashboard/tasks/ping")).status
+
+
+async def test_an_agenda_of_too_many_tasks_says_what_it_is_about(
+    browser: Browser, api: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agenda, "MAX_TASKS", 2)
+    for number in range(3):
+        await api("POST", "/api/tasks", TASK | {"id": f"ping-{number}"})
+    await browser.sign_in()
+
+    page = (await browser.get("/dashboard/agenda")).body
+
+    assert b"the first 2 tasks, by id" in page
+    assert (True, False) == (b"ping-1" in page, b"ping-2" in page)
 
 
 async def test_an_edit_keeps_what_the_form_does_not_show(browser: Browser, api: Call) -> None:

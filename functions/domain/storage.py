@@ -139,6 +139,7 @@ class Document:
         data: JSON values, at most 64 KB of them.
         revision: As in `VersionedTask`; None for a document that is to be created.
         expire_at: When the store may remove it by itself; None means never.
+        is_readable: False for one that is stored and holds no JSON object; its *data* is empty.
     """
 
     kind: DocumentKind
@@ -146,6 +147,7 @@ class Document:
     data: Mapping[str, Any]
     revision: Any = None
     expire_at: datetime | None = None
+    is_readable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

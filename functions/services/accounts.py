@@ -68,6 +68,7 @@ class AccountStore:
         accounts, unreadable = [], []
         async for document in iter_documents(self._store, "owners"):
             name = str(document.data.get("name") or document.id)
+            name = name if account_document_id(name) == document.id else document.id
             try:
                 accounts.append(_parse_account(name, document).as_of(now))
             except _UnreadableAccountError:
@@ -167,7 +168,7 @@ class AccountStore:
                 done[owner] = after
             else:
                 data = after.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-                writes.append((after, replace(document, data=data)))
+                writes.append((after, replace(document, data=data, is_readable=True)))
         return done | await self._write_accounts(writes)
 
     async def _write_accounts(self, writes: Sequence[tuple[Account, Document]]) -> dict[str, Account]:
@@ -238,13 +239,19 @@ def account_document_id(owner: str) -> str:
 
 
 def _parse_account(owner: str, document: Document) -> Account:
+    if not document.is_readable:
+        raise _unreadable(owner, "it holds no JSON object")
     try:
         return Account.model_validate({**document.data, "name": owner})
     except ValidationError as exc:
-        raise _UnreadableAccountError(
-            f"The account of {owner} cannot be read: {problems_of(exc)[0].field} is wrong. "
-            f"Set its credits to repair it: scheduler owners set {owner} --monthly-credits N"
-        ) from None
+        raise _unreadable(owner, f"{problems_of(exc)[0].field} is wrong") from None
+
+
+def _unreadable(owner: str, fault: str) -> _UnreadableAccountError:
+    return _UnreadableAccountError(
+        f"The account of {owner} cannot be read: {fault}. "
+        f"Set its credits to repair it: scheduler owners set {owner} --monthly-credits N"
+    )
 
 
 def _parse_readable_fields(owner: str, document: Document) -> Account:

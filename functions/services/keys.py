@@ -230,4 +230,6 @@ class KeyStore:
 
 def _stand_in_for(document: Document, *, at: datetime) -> ApiKey:
     """The key of a row that cannot be read, once it is removed: its id and nothing else."""
-    return ApiKey(id=document.id, name=UNREADABLE_NAME, scopes=("read",), created_at=at, revoked_at=at)
+    return ApiKey.model_construct(  # its id may be none
+        id=document.id, name=UNREADABLE_NAME, scopes=("read",), created_at=at, revoked_at=at
+    )

@@ -48,7 +48,7 @@ def test_what_a_unit_writes_is_read_by_its_user_alone(unit: Path) -> None:
 
 
 def test_each_image_can_be_named_by_its_digest() -> None:
-    """The repository names none: it could not be looked up where this was written. See docs/guide/deploy.md."""
+    """The repository names none, as it takes a registry to look one up. See docs/guide/deploy.md."""
     container = ROOT / "infra" / "container"
     lines = (container / "Dockerfile").read_text().splitlines()
     services = yaml.safe_load((container / "compose.yaml").read_text())["services"]

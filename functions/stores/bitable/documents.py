@@ -186,13 +186,14 @@ def _decode_documents(records: Iterable[Record]) -> Iterable[Document]:
             kept = as_mapping(replace_half_pairs(json.loads(to_text(record.fields.get("data")))))
         except ValueError:
             kept = {}
-        if isinstance(data := kept.get("data"), dict):
-            yield Document(
-                kind,
-                name,
-                data,
-                _row_revision(record.fields, record.id),
-                parse_stored_instant(kept.get("expireAt")),
-            )
-        else:
+        data = kept.get("data")
+        if not isinstance(data, dict):
             log.warning("document_unreadable", extra={"kind": kind, "document": name})
+        yield Document(
+            kind,
+            name,
+            as_mapping(data),
+            _row_revision(record.fields, record.id),
+            parse_stored_instant(kept.get("expireAt")),
+            is_readable=isinstance(data, dict),
+        )

@@ -160,11 +160,12 @@ def _row_revision(row: Any) -> str:
 def _decode_documents(kind: DocumentKind, rows: Mapping[str, Any]) -> Iterator[Document]:
     for name, row in rows.items():
         data = as_mapping(row).get("data")
-        if isinstance(data, dict):
-            data = replace_half_pairs(data) if has_half_pairs(data) else data
-            yield Document(kind, name, data, _row_revision(row), parse_stored_instant(row.get("expireAt")))
-        else:
+        is_readable = isinstance(data, dict)
+        if not is_readable:
             log.warning("document_unreadable", extra={"kind": kind, "document": name})
+        expires = parse_stored_instant(as_mapping(row).get("expireAt"))
+        kept = as_mapping(replace_half_pairs(data) if has_half_pairs(data) else data)
+        yield Document(kind, name, kept, _row_revision(row), expires, is_readable=is_readable)
 
 
 def _is_document_file(content: Any) -> bool:

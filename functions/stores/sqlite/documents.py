@@ -7,14 +7,13 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from functions.domain.storage import Document, DocumentKind, WriteResult, WriteStatus
 from functions.errors import InputError
 from functions.stores.codec import from_microseconds, to_microseconds
 from functions.stores.json_text import may_hold_half_pairs, replace_half_pairs
-from functions.stores.sqlite.schema import MAX_INVALID_SKIPPED, REVISION_BITS
+from functions.stores.sqlite.schema import REVISION_BITS
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +49,8 @@ def list_documents(
     connection: sqlite3.Connection, kind: DocumentKind, after: str, limit: int
 ) -> list[Document]:
     """Documents of *kind* by id, those behind *after*. A page is short only at the end of the list."""
-    limit = max(0, limit)
-    with closing(
-        connection.execute(SELECT_DOCUMENTS_OF_KIND, (kind, after, limit + MAX_INVALID_SKIPPED))
-    ) as rows:
-        return list(islice(_decode_rows(kind, rows), limit))
+    with closing(connection.execute(SELECT_DOCUMENTS_OF_KIND, (kind, after, max(0, limit)))) as rows:
+        return list(_decode_rows(kind, rows))
 
 
 def encode_rows(documents: Sequence[Document]) -> list[tuple[Any, ...]]:
@@ -120,8 +116,8 @@ def _decode_rows(kind: DocumentKind, rows: sqlite3.Cursor) -> Iterator[Document]
         data = _decode_data(text)
         if data is None:
             log.warning("document_unreadable", extra={"kind": kind, "document": document_id})
-            continue
-        yield Document(kind, document_id, data, rev, from_microseconds(expire_at))
+        expires = from_microseconds(expire_at)
+        yield Document(kind, document_id, data or {}, rev, expires, is_readable=data is not None)
 
 
 def _decode_data(text: bytes) -> Mapping[str, Any] | None:

@@ -117,7 +117,7 @@ class _Exporter:
     async def _write_documents(self) -> None:
         for kind in DOCUMENT_KINDS:
             async for document in iter_documents(self._store, kind):
-                if is_local(document):
+                if is_local(document) or not document.is_readable:
                     continue
                 self._file.write(document_line(document))
                 self._result.counts.documents += 1

@@ -20,7 +20,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.connector import Connection
 
-from functions.http_client import BlockedRequestError
+from functions.http_client import BlockedRequestError, FetchError
 from functions.http_client.addresses import AddressPolicy, parse_ip
 from functions.http_client.errors import ADDRESS_NOT_ALLOWED, AddressNotAllowedError
 

@@ -169,6 +169,16 @@ def types(as_json: JsonOption = False) -> CommandContext:
     return invoke(task_commands.list_types, as_json)
 
 
+@app.command()
+def schema(
+    type_name: Annotated[
+        str, typer.Argument(metavar="[TYPE]", help="Print that of its params instead.", show_default=False)
+    ] = "",
+) -> CommandContext:
+    """Print the JSON Schema of task files, for editors."""
+    return invoke(task_commands.show_schema, False, type_name=type_name)
+
+
 @app.command(name="next")
 def next_(
     expression: Annotated[str, typer.Argument(metavar="EXPRESSION", help="'30 9 * * 1-5', 'every 15m', ...")],

@@ -30,6 +30,7 @@ SHARED_COMMANDS = (
     tasks.show_task,
     tasks.show_runs,
     tasks.list_types,
+    tasks.show_schema,
     tasks.show_next,
     authoring.create_task,
     authoring.edit_task,

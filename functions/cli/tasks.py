@@ -21,6 +21,7 @@ from functions.domain.types import OutcomeKind, Status, format_instant
 from functions.errors import InputError
 from functions.services import tasks as task_service
 from functions.task_types.registry import example_params, type_names
+from functions.taskfiles.schema import params_schema_of, render_schema, task_file_schema
 
 ANY = TaskQuery()
 NO_TASKS = "There are no tasks yet: scheduler create makes one, scheduler apply samples/local.yaml some"
@@ -113,6 +114,13 @@ async def list_types(context: CliContext) -> int:
     types = [{"type": name, "params": example_params(name)} for name in type_names()]
     rows = [(str(one["type"]), json.dumps(one["params"], ensure_ascii=False)) for one in types]
     context.screen.show(types, context.screen.format_table(("TYPE", "EXAMPLE OF PARAMS"), rows))
+    return 0
+
+
+async def show_schema(context: CliContext, *, type_name: str) -> int:
+    """Print the JSON Schema of task files, or of the params of one type."""
+    schema = params_schema_of(type_name) if type_name else task_file_schema()
+    context.screen.write_line(render_schema(schema).rstrip())
     return 0
 
 

@@ -58,7 +58,7 @@ class Params(Model):
 
     url: WebUrl
     timeout_seconds: Seconds = 10.0
-    expected_status: ExpectedStatus = StatusRanges(((200, 200),))
+    expected_status: ExpectedStatus = Field(StatusRanges(((200, 200),)), json_schema_extra={"default": 200})
     method: Literal["GET", "HEAD"] = "GET"
     headers: Headers = Field(default_factory=dict)
     body_contains: ExpectedText | None = None

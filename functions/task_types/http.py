@@ -85,7 +85,9 @@ class Params(Model):
     json_body: JsonValue = Field(default=None, alias="json")
     body: _Text | None = None
     form: Annotated[dict[str, _Scalar | list[_Scalar]], Field(max_length=200)] | None = None
-    expected_status: ExpectedStatus = StatusRanges(((200, 299),))
+    expected_status: ExpectedStatus = Field(
+        StatusRanges(((200, 299),)), json_schema_extra={"default": "200-299"}
+    )
     body_contains: ExpectedText | None = None
     json_pointer: Annotated[str, StringConstraints(pattern=r"^(/[^/]*)*$", max_length=500)] | None = None
     equals: JsonValue = None

@@ -33,7 +33,8 @@ def read_task_files(
     """Read each file, and each folder whole, and check every task in them.
 
     Args:
-        paths: A folder means all .yaml, .yml and .json files in it and below, hidden ones left out.
+        paths: A folder means all .yaml, .yml and .json files in it and below, but hidden ones and
+            .schema.json.
         default_timezone: For tasks without one.
         runs_when_asked: See `check_task`.
     """
@@ -114,7 +115,8 @@ class _TaskFileLoader:
 def _iter_task_files(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix in TASK_FILE_SUFFIXES and not hidden and path.is_file():
+        is_schema = path.name.endswith(".schema.json")  # for editors, see `schema.task_file_schema`
+        if path.suffix in TASK_FILE_SUFFIXES and not hidden and not is_schema and path.is_file():
             yield path
 
 

@@ -78,7 +78,7 @@ MAX_FORM_BYTES = 262_144  # of a task's form, which sends all of its texts, also
 BODY_TIMEOUT = timedelta(seconds=10)  # from the first read of a body to its end
 MAX_OVERRUN = timedelta(seconds=3)  # past its response limit, a tick is cancelled
 STATUS_TIMEOUT = timedelta(seconds=10)
-API_PATHS = ("/api/", "/openapi.json", "/docs", "/dashboard", "/badge/", "/public/")
+API_PATHS = ("/api/", "/openapi.json", "/docs", "/dashboard", "/badge/", "/public/", "/task-file.schema.json")
 
 log = logging.getLogger(__name__)
 

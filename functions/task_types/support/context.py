@@ -8,7 +8,14 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol, Self
 
-from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from functions.domain.lifecycle.permissions import Capabilities
 from functions.domain.run import Run
@@ -183,12 +190,14 @@ def _validate_url(url: str) -> str:
     return url
 
 
+_STATUS_SCHEMAS: list[dict[str, Any]] = [
+    {"type": "integer", "minimum": 100, "maximum": 999},
+    {"type": "string", "pattern": rf"^\s*{_STATUS.pattern}\s*$"},
+]
 ExpectedStatus = Annotated[
     StatusRanges,
     PlainValidator(_parse_statuses),
-    WithJsonSchema(
-        {"anyOf": [{"type": "integer"}, {"type": "string"}, {"type": "array", "items": {}}]},
-    ),
+    WithJsonSchema({"anyOf": [*_STATUS_SCHEMAS, {"type": "array", "items": {"anyOf": _STATUS_SCHEMAS}}]}),
 ]
 _HeaderValue = Annotated[str, StringConstraints(max_length=MAX_HEADER_CHARS)]
 Headers = Annotated[dict[str, _HeaderValue], Field(max_length=MAX_HEADERS), AfterValidator(_validate_headers)]

@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 
 from functions.domain.task import TaskSpec
 from functions.observability.metrics import CONTENT_TYPE
-from functions.web.api import admin, channels, events, runs, schedules, tasks
+from functions.web.api import admin, channels, events, runs, schedules, tasks, types
 from functions.web.api.dependencies import ApiAuth, ApiDependencies, CurrentPrincipal, Dependencies
 from functions.web.api.errors import ProblemDetails, ProblemError, add_error_handlers
 from functions.web.auth import GoogleTokenVerifier
@@ -66,6 +66,8 @@ def build_api(
         schedules.router,
         events.router,
         channels.router,
+        types.router,
+        types.schema_router,
         admin.owner_router,
         admin.key_router,
         router,

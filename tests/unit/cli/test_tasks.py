@@ -1,5 +1,6 @@
 """Looking at tasks, steering them, and one tick: the commands over a store, as a person uses them."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from functions.task_types.registry import type_names
+from functions.taskfiles.schema import task_file_schema
 from tests.unit.cli.conftest import Scheduler, WriteTasks
 
 PAST = ("--from", "2026-01-01T00:00:00Z", "--to", "2026-01-03T00:00:00Z")
@@ -49,6 +51,15 @@ def test_show_has_the_task_in_its_own_zone(scheduler: Scheduler, write_tasks: Wr
 
 def test_types_are_those_there_are(scheduler: Scheduler) -> None:
     assert list(type_names()) == [one["type"] for one in scheduler("types", "--json").data]
+
+
+def test_the_schema_of_task_files_is_printed_for_editors(scheduler: Scheduler) -> None:
+    whole, one = scheduler("schema"), scheduler("schema", "rss_watch")
+    wrong = scheduler("schema", "rss_wach")
+
+    assert (0, task_file_schema()) == (whole.code, json.loads(whole.out))
+    assert ["feedUrl"] == json.loads(one.out)["required"]
+    assert (2, True) == (wrong.code, "did you mean rss_watch?" in wrong.err)
 
 
 def test_status_has_the_figures_of_the_function(scheduler: Scheduler, write_tasks: WriteTasks) -> None:

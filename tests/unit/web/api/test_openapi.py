@@ -41,6 +41,8 @@ OPERATIONS = (
     ("GET", "/api/runs"),
     ("GET", "/api/runs/{id}"),
     ("GET", "/api/schedule/preview"),
+    ("GET", "/api/types"),
+    ("GET", "/api/types/{name}"),
     ("GET", "/api/events"),
     ("POST", "/api/events"),
     ("GET", "/api/channels"),

@@ -35,7 +35,13 @@ from functions.stores.bitable.store import BitableStore
 from functions.task_types.registry import type_names
 
 TEST_TIMEOUT = timedelta(seconds=15)  # for the vendor's response
-CHANNEL_FIELDS = {"quiet", "maintenance", "ratePerMinute", "digest"}
+CHANNEL_EXAMPLES = {
+    "quiet": '{"quiet": [{"from": "22:00", "to": "07:00", "timezone": "Europe/Riga"}]}',
+    "maintenance": '{"maintenance": [{"from": "2026-12-01T09:00:00Z", "to": "2026-12-01T11:00:00Z"}]}',
+    "ratePerMinute": '{"ratePerMinute": 10}',
+    "digest": '{"digest": {"at": "08:00", "timezone": "Europe/Riga"}}',
+}
+CHANNEL_FIELDS = CHANNEL_EXAMPLES.keys()
 
 
 async def list_channels(context: CliContext) -> int:
@@ -84,10 +90,14 @@ async def set_channel(context: CliContext, *, name: str, settings: str) -> int:
 
     def decide(old: ChannelPreferences) -> ChannelPreferences:
         whole = old.model_dump(mode="json", by_alias=True) | changes
+        whole = {name: value for name, value in whole.items() if value is not None}  # null: the default
         try:
             return ChannelPreferences.model_validate(whole)
         except ValidationError as exc:
-            raise InputError(validation_sentence(exc, whole, model=ChannelPreferences)) from None
+            reason = validation_sentence(exc, whole, model=ChannelPreferences)
+            field = reason.partition(":")[0].partition("[")[0].partition(".")[0]
+            example = CHANNEL_EXAMPLES.get(field, "")
+            raise InputError(f"{reason}; write it like {example}" if example else reason) from None
 
     new = await channels.update_settings(name, decide)
     if "digest" in changes:

@@ -7,6 +7,7 @@ from typing import Any
 
 from functions.cli.apply import show_changes
 from functions.cli.session import CliContext
+from functions.domain.schedule.timezones import load_zone
 from functions.domain.storage import RUN_RETENTION
 from functions.errors import InputError
 from functions.transfer.archive.export import export_archive
@@ -16,6 +17,7 @@ from functions.transfer.foreign.entry import ForeignTasks, ImportDefaults
 from functions.transfer.foreign.formats import FORMAT_NAMES, read_foreign
 from functions.transfer.foreign.save import drop_ended, render_task_file, save_tasks
 
+MAX_TIMEOUT_S = 3000  # of a task
 PROGRESS_INTERVAL = 5000  # records between two lines of progress
 ARCHIVE = "archive"
 FORMATS = (ARCHIVE, *FORMAT_NAMES)
@@ -78,7 +80,10 @@ async def import_file(
             raise InputError(
                 "import: give an archive alone and without --write, which is for files of other schedulers"
             )
+        if timezone is not None or timeout_s is not None:
+            raise InputError("--timezone, --timeout: are for files of other schedulers; an archive has both")
         return await _import_archive(context, paths[0], dry_run=dry_run, replace=replace)
+    _check_defaults(timezone, timeout_s)
     if replace:
         raise InputError(
             "--replace: is for archives; tasks from other schedulers always replace those with the same id"
@@ -88,6 +93,23 @@ async def import_file(
         [(str(path), _read_text(path)) for path in _iter_files(paths)], terms, format_name=format_name
     )
     return await _import_foreign(context, older, write=write, dry_run=dry_run)
+
+
+def _check_defaults(timezone: str | None, timeout_s: float | None) -> None:
+    """Check what is filled in for tasks without their own, before anything is read or changed.
+
+    Raises:
+        InputError: It cannot be used.
+    """
+    if timezone is not None:
+        try:
+            load_zone(timezone)
+        except InputError as exc:
+            raise InputError(f"--{exc}; nothing was imported") from None
+    if timeout_s is not None and not 0 < timeout_s <= MAX_TIMEOUT_S:  # also refuses NaN
+        raise InputError(
+            f"--timeout: must be a number of seconds up to {MAX_TIMEOUT_S}; nothing was imported"
+        )
 
 
 async def _import_archive(context: CliContext, path: Path, *, dry_run: bool, replace: bool) -> int:
@@ -142,6 +164,9 @@ async def _import_foreign(
             [one.spec for one in foreign.tasks],
             comments=[str(one) for one in foreign.notes if one.action != "mapped"],
         )
+        if not foreign.tasks and foreign.problems:
+            screen.warn("\n".join(str(problem) for problem in foreign.problems))
+            raise InputError(f"{write}: is not written, because no task could be read")
         if not dry_run:
             _write_file(write, text)
         lines = [f"{write}: {len(foreign.tasks)} tasks; a task file does not hold when they last ran"]

@@ -242,11 +242,26 @@ def _reason(detail: ErrorDetails, path: FieldPath, model: type[BaseModel] | None
     return sentence.format(**context) if sentence else detail["msg"][:1].lower() + detail["msg"][1:]
 
 
+TIME_OF_DAY_MESSAGE = "must be a time of day with hours and minutes, such as 22:00 or 07:30"
+
+
 def _pattern_reason(path: FieldPath, model: type[BaseModel] | None, pattern: str) -> str:
     if model is TaskSpec:
         nested = _PATTERN_MESSAGES.get(f"{path[0]}.{path[-1]}")
         return nested or _PATTERN_MESSAGES.get(str(path[-1]), "is not of the right form")
-    return f"must match {pattern}"
+    found = _PATTERN_WORDS.get(str(path[-1])) if path else None
+    return found or f"must match {pattern}"
+
+
+_PATTERN_WORDS = {  # of settings of channels and params of task types, which people write as often as tasks
+    "from": TIME_OF_DAY_MESSAGE,
+    "to": TIME_OF_DAY_MESSAGE,
+    "at": TIME_OF_DAY_MESSAGE,
+    "callable": "must be a function as package.module:function, such as jobs.daily:report",
+    "repository": "must be a repository as owner/name",
+    "jsonPointer": "must be a JSON Pointer, such as /data/0/status",
+    "workingDirectory": "must be the whole path of a folder, such as /srv/jobs",
+}
 
 
 def _unknown_field_reason(path: FieldPath, model: type[BaseModel] | None) -> str:

@@ -1,11 +1,13 @@
 """The commands about channels, over a store, with a vendor's stand-in on this machine."""
 
+import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
 
+from functions.cli.admin import CHANNEL_EXAMPLES
 from tests.unit.cli.conftest import Scheduler
 
 QUIET = '{"quiet": [{"from": "22:00", "to": "07:00", "timezone": "Europe/Riga"}], "ratePerMinute": 10}'
@@ -127,7 +129,24 @@ def test_digest_of_a_day_on_which_all_was_well_says_so(scheduler: Scheduler, hoo
         (("set", "webhook", "[]"), "settings: must be a JSON object"),
         (("set", "webhook", "{"), "settings: must be a JSON object"),
         (("set", "webhook", '{"enabled": false}'), "enabled: is not a setting"),
-        (("set", "webhook", '{"quiet": [{"from": "25:00", "to": "07:00"}]}'), "quiet[0].from: "),
+        (
+            ("set", "webhook", '{"quiet": [{"from": "25:00", "to": "07:00"}]}'),
+            "quiet[0].from: must be a time of day",
+        ),
+        (
+            ("set", "webhook", '{"digest": {"at": "8"}}'),
+            'such as 22:00 or 07:30; write it like {"digest": {"at',
+        ),
+        (("set", "webhook", '{"digest": "08:00"}'), 'write it like {"digest": {"at": "08:00"'),
+        (
+            ("set", "webhook", '{"quiet": {"from": "22:00"}}'),
+            'quiet: must be a list; write it like {"quiet": [{',
+        ),
+        (("set", "webhook", '{"ratePerMinute": 0}'), "ratePerMinute: must be at least 1; write it like"),
+        (
+            ("set", "webhook", '{"maintenance": [{"from": "2026-12-01T09:00"}]}'),
+            'write it like {"maintenance',
+        ),
         (("set", "webhook", '{"digest": {"timezone": "Mars"}}'), "digest.timezone: "),
     ],
 )
@@ -138,3 +157,15 @@ def test_what_makes_no_sense_is_refused_with_the_reason(
 
     assert 1 == said.code
     assert complaint in said.err
+    assert "[0-5]" not in said.err, "a pattern is no word"
+
+
+def test_null_is_the_default_and_every_example_is_accepted(scheduler: Scheduler, hook: str) -> None:
+    for example in CHANNEL_EXAMPLES.values():
+        assert 0 == scheduler("channels", "set", "webhook", example, WEBHOOK_URL=hook).code
+
+    none = json.dumps(dict.fromkeys(CHANNEL_EXAMPLES))
+    said = scheduler("channels", "set", "webhook", none, "--json", WEBHOOK_URL=hook)
+
+    assert 0 == said.code
+    assert ([], [], None, None) == tuple(said.data[one] for one in CHANNEL_EXAMPLES)

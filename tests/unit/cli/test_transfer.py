@@ -166,6 +166,10 @@ def test_long_work_says_how_far_it_is(command: Command, tmp_path: Path, make_run
     [
         ({"paths": [Path("nowhere.json")]}, "nowhere.json: cannot be read"),
         ({"paths": [OLDER / "tasks.json"], "format_name": "quartz"}, "--from: must be one of archive, rows"),
+        ({"paths": [OLDER / "rows.csv"], "timezone": "Mars"}, '--timezone: "Mars".*nothing was imported'),
+        ({"paths": [OLDER / "rows.csv"], "timezone": "UTC+2"}, "--timezone: UTC.2 is an offset"),
+        ({"paths": [OLDER / "rows.csv"], "timeout_s": -5.0}, "--timeout: .*nothing was imported"),
+        ({"paths": [OLDER / "rows.csv"], "timeout_s": float("nan")}, "--timeout: "),
         ({"paths": [OLDER / "tasks.json"], "replace": True}, "--replace: is for archives"),
         ({"paths": [OLDER / "tasks.json"], "format_name": "archive"}, "no heading of an archive"),
         (
@@ -174,9 +178,24 @@ def test_long_work_says_how_far_it_is(command: Command, tmp_path: Path, make_run
         ),
     ],
 )
-def test_wrong_usage_says_what_to_do(command: Command, options: dict[str, Any], says: str) -> None:
+def test_wrong_usage_says_what_to_do_and_changes_nothing(
+    command: Command, tmp_path: Path, options: dict[str, Any], says: str
+) -> None:
     with pytest.raises(InputError, match=says):
         command(import_file, **options)
+    assert 0 == command(export_store, as_json=True, path=tmp_path / "all.jsonl").data["tasks"]
+
+
+def test_a_file_of_which_nothing_can_be_read_leaves_the_task_file_as_it_is(
+    command: Command, tmp_path: Path
+) -> None:
+    wrong, kept = tmp_path / "crontab", tmp_path / "tasks.yaml"
+    wrong.write_text("99 99 * * * echo hi\n")
+    kept.write_text("tasks: []\n")
+
+    with pytest.raises(InputError, match="is not written"):
+        command(import_file, paths=[wrong], write=kept)
+    assert "tasks: []\n" == kept.read_text()
 
 
 def test_an_export_to_a_folder_that_is_not_there_says_so(command: Command, tmp_path: Path) -> None:

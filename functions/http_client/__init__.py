@@ -4,6 +4,7 @@ httpx        the library, imported here alone
 client       `HttpClient` for addresses given by users, and the function that builds one
 transport    httpx's transport over aiohttp, and the guarded one: checks, redirects, limits, one deadline
 connections  aiohttp's connections, which check each address as they connect
+resolver     the system's resolver, on threads that names which hang cannot take from others
 redirects    the rule of redirects: what is sent on, and where to
 requests     what a user's request may hold: URL and headers; no network
 addresses    which addresses may be connected to

@@ -12,7 +12,6 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any
 
@@ -23,43 +22,9 @@ from aiohttp.connector import Connection
 from functions.http_client import BlockedRequestError, FetchError
 from functions.http_client.addresses import AddressPolicy, parse_ip
 from functions.http_client.errors import ADDRESS_NOT_ALLOWED, AddressNotAllowedError
-
-# -- resolving host names, without a slow name server delaying other calls ------------------
+from functions.http_client.resolver import NameResolver
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
-
-# The system's resolver blocks a thread and knows no deadline; a name whose server never answers keeps
-# its thread for what resolv.conf says (10 s and more) even after the caller has given up. The threads
-# are ours alone, so that such names cannot take those that read files and databases; and they are many
-# (asyncio's own pool has five on one CPU), so that a few such names cannot stop all others.
-_RESOLVER_THREADS = 32
-
-
-class ThreadedResolver:
-    """The system's resolver (hosts file, search domains and all) on threads of its own."""
-
-    def __init__(self) -> None:
-        self._threads: ThreadPoolExecutor | None = None
-
-    async def __call__(self, host: str, port: int) -> Sequence[str]:
-        """Return every address of *host*. Raises OSError when there is none."""
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(_RESOLVER_THREADS, thread_name_prefix="names")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _resolve, host, port)
-
-    def close(self) -> None:
-        """Let the threads go; one that still waits for a name server ends when that answers or gives up."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
-            self._threads = None
-
-
-def _resolve(host: str, port: int) -> list[str]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
-
-
-# -- one session for each event loop --------------------------------------------------------
 
 _DNS_CACHE_S = 10  # long enough to ask once for many tasks of one tick, short enough for a failover
 _MAX_HEADER_BYTES = 40_960  # policies of 34 KB are met in the wild
@@ -97,8 +62,7 @@ class Connections:
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._allow = allow
-        self._own_resolver = ThreadedResolver()
-        self._resolve = resolve or self._own_resolver
+        self._resolve = resolve or NameResolver()
         self._max_connections = max_connections
         self._keepalive_s = keepalive_s
         self._ssl_context = ssl_context
@@ -116,7 +80,6 @@ class Connections:
         session, self._session = self._session, None
         if session is not None and self._loop is asyncio.get_running_loop():
             await session.close()
-        self._own_resolver.close()
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is not None:

@@ -1,12 +1,12 @@
 """No way of writing, hiding or moving an address leads to one that is not allowed."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from functions.http_client import BlockedRequestError, FetchError
-from functions.http_client.connections import ThreadedResolver
+from functions.http_client.resolver import NameResolver
 from tests.support.peers import Request, Trap, answer
 from tests.unit.http_client.conftest import Failure, MakeClient, Serve
 from tests.unit.http_client.vectors import (
@@ -24,20 +24,15 @@ class Resolver:
     """Answers from a table, else as the system does, without asking anybody on the network."""
 
     def __init__(self) -> None:
-        self._system = ThreadedResolver()
+        self._system = NameResolver()
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         return KNOWN_NAMES[host] if host in KNOWN_NAMES else await self._system(host, port)
 
-    def close(self) -> None:
-        self._system.close()
-
 
 @pytest.fixture
-def resolver() -> Iterator[Resolver]:
-    resolver = Resolver()
-    yield resolver
-    resolver.close()
+def resolver() -> Resolver:
+    return Resolver()
 
 
 @pytest.mark.parametrize("host", LOOPBACK_HOSTS)

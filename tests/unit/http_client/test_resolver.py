@@ -23,8 +23,7 @@ class System:
         self.now = 0.0
         self.going_on = threading.Event()
         self._lock = threading.Lock()
-        self._busy = 0
-        self.most_hanging = 0
+        self.hangs = threading.Semaphore(0)
 
     def __call__(self, host: str) -> Sequence[str]:
         with self._lock:
@@ -32,16 +31,9 @@ class System:
         if host.startswith("no"):
             raise socket.gaierror(socket.EAI_NONAME, "canary")
         if host.startswith("hang"):
-            self._hang()
+            self.hangs.release()
+            self.going_on.wait(60)
         return ["127.0.0.1"]
-
-    def _hang(self) -> None:
-        with self._lock:
-            self._busy += 1
-            self.most_hanging = max(self.most_hanging, self._busy)
-        self.going_on.wait(60)
-        with self._lock:
-            self._busy -= 1
 
     def clock(self) -> float:
         return self.now
@@ -99,14 +91,14 @@ async def test_names_that_hung_lately_have_a_share(system: System, resolve: Name
     system.going_on.set()
     await settled(resolve)
     system.going_on.clear()
-    system.most_hanging = 0
+    system.hangs = threading.Semaphore(0)
 
     await give_up_on(resolve, *names)
 
     assert ["127.0.0.1"] == await resolve("good", 80)
-    async with asyncio.timeout(10):
-        while system.most_hanging < 32:  # their threads begin one after the other
-            await asyncio.sleep(0.001)
+    for _ in range(32):  # their threads begin one after the other
+        assert await asyncio.to_thread(system.hangs.acquire, timeout=10)
+    assert not system.hangs.acquire(blocking=False)
     assert 32 == sum(thread.name.startswith("name hang") for thread in threading.enumerate())
 
 

@@ -249,6 +249,8 @@ class Task(TaskFields):
         outbox: Its events that are not delivered yet.
         credits_spent: In this month, where it has a budget.
         recent: The last outcomes, oldest first, each `<outcome> <duration in ms> <instant>`.
+        tally: Successes and failures of the last hours and days; see `history.tally`.
+        incidents: The last times in which it failed, each `<first failure> <recovery> <failures>`.
         memory: The task type's own data, e.g. ids of feed items already seen.
     """
 
@@ -287,6 +289,8 @@ class Task(TaskFields):
     memory: dict[str, Any] = Field(default_factory=dict)
     credits_spent: Spending = Spending.model_construct()
     recent: tuple[str, ...] = ()
+    tally: str = ""
+    incidents: tuple[str, ...] = ()
     alert: AlertState = AlertState.model_construct()
 
 

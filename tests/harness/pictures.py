@@ -15,6 +15,8 @@ from typing import Any
 import aiohttp
 from selenium.webdriver.common.by import By
 
+from functions.domain.alerts.model import AlertState
+from functions.domain.history.tally import add_incident, add_to_tally
 from functions.domain.lifecycle.edit import new_task
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, RunBatch
@@ -31,8 +33,26 @@ SECRET = "a-secret-of-the-pictures-with-32-characters"
 TASKS: tuple[
     tuple[dict[str, Any], int, int], ...
 ] = (  # the spec, how often it fails in 100, how long it takes
-    ({"title": "Shop front answers", "type": "health_check_url", "schedule": "*/5 * * * *"}, 0, 180),
-    ({"title": "Payment API answers", "type": "health_check_url", "schedule": "* * * * *"}, 12, 420),
+    (
+        {
+            "title": "Shop front answers",
+            "type": "health_check_url",
+            "schedule": "*/5 * * * *",
+            "tags": ["shop"],
+        },
+        0,
+        180,
+    ),
+    (
+        {
+            "title": "Payment API answers",
+            "type": "health_check_url",
+            "schedule": "* * * * *",
+            "tags": ["shop"],
+        },
+        12,
+        420,
+    ),
     ({"title": "Release notes", "type": "rss_watch", "schedule": "H * * * *"}, 3, 900),
     ({"title": "Morning briefing", "type": "daily_briefing", "schedule": "30 7 * * MON-FRI"}, 0, 60),
     ({"title": "Nightly export", "type": "http", "schedule": "0 2 * * *", "tags": ["office"]}, 100, 3100),
@@ -68,6 +88,7 @@ def lived(spec: dict[str, Any], failing: int, took_ms: int, *, now: datetime) ->
                 metrics={"latencyMs": round(duration.total_seconds() * 1000)},
             )
         )
+    tally, incidents = kept_history(dice, failing, now=now)
     last = runs[-1]
     bad = last.outcome is OutcomeKind.FAILED
     changes: dict[str, Any] = {
@@ -79,11 +100,28 @@ def lived(spec: dict[str, Any], failing: int, took_ms: int, *, now: datetime) ->
         "last_error": last.summary if bad else "",
         "consecutive_failures": 3 if bad else 0,
         "run_count": 20,
+        "tally": tally,
+        "incidents": incidents,
     }
+    if bad:
+        changes["alert"] = AlertState(failing_since=now - timedelta(hours=3))
     if spec["title"] == "Certificates":
         pause = Pause(note="Moving to the new host", by="Alice", at=now - timedelta(hours=2))
         changes |= {"pause": pause, "status": Status.PAUSED, "next_run_at": None}
     return task.model_copy(update=changes), runs
+
+
+def kept_history(dice: random.Random, failing: int, *, now: datetime) -> tuple[str, tuple[str, ...]]:
+    """What a task keeps of three months: an occurrence each half hour, bad hours now and then."""
+    tally, bad_until = "", now
+    incidents: tuple[str, ...] = ()
+    for number in range(60 * 48, 0, -1):
+        at = now - timedelta(minutes=30 * number)
+        if failing and dice.randrange(300) == 0:
+            bad_until = at + timedelta(hours=dice.randrange(1, 5))
+            incidents = add_incident(incidents, since=at, until=bad_until, failures=dice.randrange(2, 9))
+        tally = add_to_tally(tally, succeeded=failing < 100 and not at < bad_until < now, at=at)
+    return tally, incidents
 
 
 async def fill(url: str, *, now: datetime) -> None:

@@ -13,6 +13,7 @@ from functions.domain.alerts.overdue import (
     with_due_notifications,
 )
 from functions.domain.event_outbox import enqueue_events
+from functions.domain.history.tally import add_incident, add_to_tally
 from functions.domain.lifecycle.run_records import run_of_attempt, run_of_skipped_range, skipped_run
 from functions.domain.run import Outcome, Run
 from functions.domain.schedule.occurrences import (
@@ -170,6 +171,8 @@ def complete_occurrence(
         "pause": task.pause or breaker,
     }
     changes["alert"] = _alert_after(task, run, breaker, changes, now=now)
+    if run.outcome is OutcomeKind.SUCCEEDED or run.outcome in FAILURES:
+        changes |= _history_after(task, run)
     if (outbox := enqueue_events(task, run, now=now)) is not task.outbox:
         changes["outbox"] = outbox
     if task.event is not None:
@@ -189,6 +192,20 @@ _NO_CURRENT_OCCURRENCE: dict[str, Any] = {
     "cancel_requested": False,
     "missed": None,
 }
+
+
+def _history_after(task: Task, run: Run) -> dict[str, Any]:
+    """The tally with *run*, and the incident that it ends, if it ends one."""
+    succeeded = run.outcome is OutcomeKind.SUCCEEDED
+    changes: dict[str, Any] = {"tally": add_to_tally(task.tally, succeeded=succeeded, at=run.finished_at)}
+    if succeeded and task.consecutive_failures:
+        changes["incidents"] = add_incident(
+            task.incidents,
+            since=task.alert.failing_since or run.started_at,
+            until=run.finished_at,
+            failures=task.consecutive_failures,
+        )
+    return changes
 
 
 def _timing_after(task: Task, run_count: int, *, now: datetime) -> tuple[dict[str, Any], list[Run]]:

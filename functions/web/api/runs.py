@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -118,14 +118,41 @@ async def list_runs(
     A request reads 2,000 records at most. A page with a filter may therefore be short, or empty, while
     `next` goes on: only a page without `next` is the last.
     """
+    runs, following = await search_runs(
+        service,
+        task,
+        span=(since, before),
+        cursor=cursor or None,
+        limit=limit,
+        matches=None if outcome is None else lambda run: run.outcome is outcome,
+    )
+    return RunPage.model_construct(runs=[to_run_out(run) for run in runs], next=following)
+
+
+async def search_runs(
+    service: TaskService,
+    task: str,
+    *,
+    limit: int,
+    span: tuple[datetime | None, datetime | None] = (None, None),
+    cursor: str | None = None,
+    matches: Callable[[Run], bool] | None = None,
+) -> tuple[list[Run], str | None]:
+    """Return the runs that match, newest first, and the cursor after them; None for no more.
+
+    At most `MAX_RUNS_READ` records are read: a page may be short, or empty, while there is a cursor.
+
+    Args:
+        span: Finished at the first or later, and before the second.
+    """
     found: list[Run] = []
-    at, left = cursor or None, MAX_RUNS_READ
+    at, left = cursor, MAX_RUNS_READ
     while left > 0:
-        size = limit if outcome is None else min(max(limit, READ_SIZE), left)
-        page = await _read_page(service, task, (since, before), at, size)
+        size = limit if matches is None else min(max(limit, READ_SIZE), left)
+        page = await _read_page(service, task, span, at, size)
         is_last = len(page) < size
         left -= len(page)
-        matching = [run for run in page if outcome is None or run.outcome is outcome]
+        matching = [run for run in page if matches is None or matches(run)]
         missing = limit - len(found)
         if len(matching) > missing:  # the next page starts at the first run that does not fit
             page, is_last = page[: page.index(matching[missing])], False
@@ -133,9 +160,7 @@ async def list_runs(
         at = next_cursor(page, at) if page else None
         if is_last or len(found) >= limit:
             break
-    return RunPage.model_construct(
-        runs=[to_run_out(run) for run in found], next=None if is_last or at is None else at
-    )
+    return found, None if is_last else at
 
 
 @router.get("/{id}", responses=error_responses(404), summary="Read a run")

@@ -9,7 +9,18 @@ from starlette.responses import Response
 from functions.errors import SchedulerError
 from functions.web.api.dependencies import ApiDependencies, RateLimiter
 from functions.web.api.errors import TITLES, ProblemError, http_status_of
-from functions.web.dashboard import agenda, assets, bulk, editing, history, overview, public, tasks, views
+from functions.web.dashboard import (
+    agenda,
+    assets,
+    bulk,
+    editing,
+    history,
+    overview,
+    public,
+    task_page,
+    tasks,
+    views,
+)
 from functions.web.dashboard.admin import channels, keys, owners
 from functions.web.dashboard.context import CsrfError, LoginRequiredError, redirect_to_login, show_csrf_error
 from functions.web.dashboard.rendering import render_page
@@ -36,6 +47,7 @@ def add_dashboard(app: FastAPI, dependencies: ApiDependencies) -> None:
         bulk,
         editing,
         tasks,
+        task_page,
         keys,
         channels,
         owners,

@@ -59,6 +59,7 @@ class PageContext:
         """Return the page *name* for this user."""
         shown: dict[str, Any] = {"here": self.request.url.path, "message": flash_message(self.request)}
         shown |= {"zone": self.zone, "address": self.address}
+        shown |= {"base": str(self.request.base_url).rstrip("/")}
         return render_page(
             name,
             now=self.dependencies.now(),

@@ -11,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from functions import __version__
+from functions.domain.lifecycle.upcoming import next_run
 from functions.domain.schedule.describe import describe_trigger
+from functions.domain.task import Task
 from functions.domain.types import check_instant, timezone_or_utc
 from functions.errors import InputError
 from functions.web.dashboard.presentation import charts, formatting
@@ -75,9 +77,15 @@ def _template_environment(language: str) -> Environment:
         "sparkline": charts.sparkline,
         "sparkline_width": charts.sparkline_width,
         "trigger": describe_trigger,
+        "next_run": _next_run,
+        "local": formatting.local_time,
     }
     environment.globals |= {"version": __version__, "_": translate}
     return environment
+
+
+def _next_run(task: Task, now: datetime) -> datetime | None:
+    return next_run(task, now=now)
 
 
 def render_page(

@@ -1,7 +1,6 @@
 """Pages about tasks: the list, one task, and the actions on it."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote
 
@@ -9,18 +8,14 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from functions.domain.access import AuditEntry, audit_subject
-from functions.domain.lifecycle.upcoming import preview_task
-from functions.domain.schedule.describe import SchedulePreview, describe_trigger
-from functions.domain.task import Task
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from functions.services.access import record_entry
 from functions.services.public_links import LinkKind, revoke_link
 from functions.web.api.runs import encode_run_id
 from functions.web.api.tasks import run_and_wait
 from functions.web.dashboard.context import CurrentPage, PageContext
-from functions.web.dashboard.editing import PREVIEW_COUNT
 from functions.web.dashboard.public import badge_subject, page_subject
-from functions.web.dashboard.rendering import flash_message, parse_local_instant, redirect
+from functions.web.dashboard.rendering import parse_local_instant, redirect
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
@@ -49,36 +44,6 @@ async def _revoke_link(context: PageContext, kind: LinkKind, name: str, *, subje
     await revoke_link(store, kind, name)
     entry = AuditEntry(at=context.dependencies.now(), verb="link revoked", subject=subject, by=principal.name)
     await record_entry(store, entry, new_id=context.dependencies.new_id)
-
-
-@router.get("/tasks/{id}")
-async def show_task(context: CurrentPage, task_id: TaskId) -> Response:
-    """Show a task: state, error, schedule in words, next runs, history and audit trail."""
-    stored = await context.service.get_task(task_id)
-    task = stored.task
-    runs = await context.service.list_runs(task_id, limit=MAX_RUNS)
-    trail = await context.service.audit_trail(task_id, limit=10)
-    return context.render(
-        "task",
-        task=task,
-        words=describe_trigger(task),
-        preview=_preview(task, now=context.dependencies.now()),
-        runs=[(run, encode_run_id(run)) for run in runs],
-        trail=trail,
-        warnings=context.dependencies.task_warnings(task),
-        badge=await context.request.app.state.public_links.sign_name("badge", badge_subject(task)),
-        message=flash_message(context.request),
-    )
-
-
-def _preview(task: Task, *, now: datetime) -> SchedulePreview | str | None:
-    """Return what the schedule of *task* means, by its own anchor and bounds; None without one."""
-    if not task.schedule:
-        return None
-    try:
-        return preview_task(task, now=now, count=PREVIEW_COUNT)
-    except InputError as exc:
-        return str(exc)
 
 
 @router.post("/tasks/{id}/{verb}")

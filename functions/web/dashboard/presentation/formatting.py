@@ -71,6 +71,11 @@ def absolute_time(at: datetime | None, zone: str) -> str:
     return f"{to_local(at, known):%a %d %b %Y, %H:%M} {known.key}"
 
 
+def local_time(at: datetime, zone: str) -> datetime:
+    """Return *at* on the clock of *zone*; of UTC when the zone is unknown."""
+    return to_local(at, timezone_or_utc(zone))
+
+
 def clock_time(at: datetime, zone: str) -> str:
     """Return the time of *at* on the clock of *zone*: `09:30`."""
     return f"{to_local(at, timezone_or_utc(zone)):%H:%M}"

@@ -261,3 +261,18 @@ def test_an_occurrence_is_over_with_its_last_cut(claimed: MakeTask, state: dict[
 
     assert (Status.SCHEDULED, 1, 0) == (after.status, after.consecutive_failures, after.interruptions)
     assert [True] == [run.final for run in transition.runs]
+
+
+def test_what_an_occurrence_came_to_is_counted_and_an_incident_is_kept(claimed: MakeTask) -> None:
+    hour = int(NOON.timestamp()) // 3600
+    broken, _ = _settled(claimed(retry={"maxAttempts": 1}), BROKEN)
+    again = claimed(**{name: getattr(broken, name) for name in ("tally", "alert", "consecutive_failures")})
+    back, _ = _settled(again, OK, seconds=301)
+    retrying, _ = _settled(claimed(retry={"maxAttempts": 3}), BROKEN)
+
+    assert (f"{hour} 0.1 0.1", ()) == (broken.tally, broken.incidents)
+    assert (f"{hour} 1.1 1.1", ("2026-11-20T12:00:00Z 2026-11-20T12:05:01Z 1",)) == (
+        back.tally,
+        back.incidents,
+    )
+    assert "" == retrying.tally, "the occurrence is not over"

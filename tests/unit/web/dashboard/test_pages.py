@@ -312,7 +312,7 @@ async def test_a_badge_is_for_whoever_has_its_link(browser: Browser, api: Call, 
     await api("POST", "/api/tasks", TASK)
     await browser.sign_in()
     page = (await browser.get("/dashboard/tasks/ping")).body.decode()
-    found = re.search(r"<code>(/badge/ping~[0-9a-f]+\.[0-9a-f]{32}\.svg)</code>", page)
+    found = re.search(r"<code id=.badge-address.>(/badge/ping~[0-9a-f]+\.[0-9a-f]{32}\.svg)</code>", page)
     assert found is not None
     browser.cookie = ""
 
@@ -356,7 +356,7 @@ async def test_a_status_page_shows_a_tag_and_tells_no_errors(browser: Browser, a
 
 async def badge_address(browser: Browser) -> str:
     found = re.search(
-        r"<code>(/badge/ping~[0-9a-f]+\.[0-9a-f-]+\.svg)</code>",
+        r"<code id=.badge-address.>(/badge/ping~[0-9a-f]+\.[0-9a-f-]+\.svg)</code>",
         (await browser.get("/dashboard/tasks/ping")).body.decode(),
     )
     assert found is not None

@@ -1,0 +1,118 @@
+"""The page of one task: how it does, when it runs, who is told, and its history.
+
+Reads: the task, up to `CHART_RUNS` runs for chart and history, 10 entries of the audit trail, and, with a
+filter, up to `MAX_RUNS_READ` runs more. Uptime is in the task itself.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import Response
+
+from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL, notify_rules
+from functions.domain.history.tally import read_incidents, read_tally
+from functions.domain.lifecycle.upcoming import preview_task
+from functions.domain.run import Run
+from functions.domain.schedule.describe import SchedulePreview, describe_trigger
+from functions.domain.task import Task
+from functions.domain.types import OutcomeKind, Trigger
+from functions.errors import InputError
+from functions.web.api.runs import encode_run_id, search_runs
+from functions.web.dashboard.context import CurrentPage, PageContext
+from functions.web.dashboard.presentation.charts import duration_chart, percent, uptime_bars
+from functions.web.dashboard.public import badge_subject
+
+router = APIRouter(prefix="/dashboard", include_in_schema=False)
+
+QueryText = Annotated[str, Query(max_length=100)]
+
+CHART_RUNS = 100
+PAGE_RUNS = 25
+NEXT_RUNS = 5
+PERIODS = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
+
+
+@router.get("/tasks/{id}")
+async def show_task(
+    context: CurrentPage,
+    task_id: Annotated[str, Path(alias="id", max_length=100)],
+    outcome: QueryText = "",
+    trigger: QueryText = "",
+    period: QueryText = "",
+    search: QueryText = "",
+    cursor: QueryText = "",
+) -> Response:
+    """Show a task, and a page of its history."""
+    task = (await context.service.get_task(task_id)).task
+    chosen = {"outcome": outcome, "trigger": trigger, "period": period, "search": search}
+    latest = await context.service.list_runs(task_id, limit=CHART_RUNS)
+    if cursor or any(chosen.values()):
+        since = context.dependencies.now() - PERIODS[period] if period in PERIODS else None
+        matches = run_filter(outcome, trigger, search)
+        runs, following = await search_runs(
+            context.service,
+            task_id,
+            limit=PAGE_RUNS,
+            span=(since, None),
+            cursor=cursor or None,
+            matches=matches,
+        )
+    else:
+        runs = latest[:PAGE_RUNS]
+        following = None
+        if len(latest) > PAGE_RUNS:
+            _, following = await search_runs(context.service, task_id, limit=PAGE_RUNS)
+    tally = read_tally(task.tally, now=context.dependencies.now())
+    shares = (("24 h", tally.share_of_hours), *((f"{n} d", tally.share_of_days(n)) for n in (7, 30, 90)))
+    return context.render(
+        "task",
+        task=task,
+        words=describe_trigger(task),
+        preview=_preview(context, task),
+        shares=[(name, percent(share)) for name, share in shares],
+        hours=uptime_bars(tally.hours),
+        days=uptime_bars(tally.days),
+        chart=duration_chart(latest),
+        incidents=read_incidents(task.incidents)[:3],
+        rules=notify_rules(task),
+        default_channel=DEFAULT_CHANNEL,
+        open_channels=context.dependencies.channels.open_channels(),
+        runs=[(run, encode_run_id(run)) for run in runs],
+        more=following or "",
+        cursor=cursor,
+        chosen=chosen,
+        outcomes=list(OutcomeKind),
+        triggers=list(Trigger),
+        periods=list(PERIODS),
+        trail=await context.service.audit_trail(task_id, limit=10),
+        warnings=context.dependencies.task_warnings(task),
+        badge=await context.request.app.state.public_links.sign_name("badge", badge_subject(task)),
+    )
+
+
+def run_filter(outcome: str, trigger: str, search: str) -> Callable[[Run], bool] | None:
+    """Return whether a run has this outcome and trigger, and all words of *search* in its summary."""
+    words = search.casefold().split()
+    if not (outcome or trigger or words):
+        return None
+
+    def matches(run: Run) -> bool:
+        summary = run.summary.casefold() if words else ""
+        return (
+            (not outcome or run.outcome == outcome)
+            and (not trigger or run.trigger == trigger)
+            and all(word in summary for word in words)
+        )
+
+    return matches
+
+
+def _preview(context: PageContext, task: Task) -> SchedulePreview | str | None:
+    if not task.schedule:
+        return None
+    try:
+        return preview_task(task, now=context.dependencies.now(), count=NEXT_RUNS)
+    except InputError as exc:
+        return str(exc)

@@ -1,10 +1,10 @@
-"""Pages about tasks: the list, one task, and the actions on it."""
+"""What buttons of pages about tasks do."""
 
 from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path
 from starlette.responses import Response
 
 from functions.domain.access import AuditEntry, audit_subject
@@ -20,10 +20,7 @@ from functions.web.dashboard.rendering import parse_local_instant, redirect
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
 TaskId = Annotated[str, Path(alias="id", max_length=100)]
-QueryText = Annotated[str, Query(max_length=100)]
 
-PAGE_SIZE = 300  # tasks on a page; a search covers one page
-MAX_RUNS = 20
 WAIT_S = 30.0  # for a run requested with the button
 
 

@@ -224,9 +224,6 @@ _CHINESE = Phrasebook(
         "Check all of this page": "勾选本页全部",
         "Check none": "取消勾选",
         "Check {title}": "勾选 {title}",
-        "Pause": "暂停",
-        "Resume": "恢复",
-        "Run now": "立即运行",
         "Add the tag": "添加标签",
         "Remove the tag": "移除标签",
         # states and outcomes

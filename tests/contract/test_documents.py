@@ -109,6 +109,8 @@ FULL = Task(
     memory=TREE,
     credits_spent=Spending(month="2026-11", credits=1.5),
     recent=("failed 50 2026-11-20T12:00:00Z",) * 20,
+    tally="499123 60x22,12.1 1440x89,700.3",
+    incidents=("2026-11-20T12:00:00Z 2026-11-20T13:00:00Z 2",) * 8,
     alert=AlertState(
         failing_since=NOON,
         notified=True,

@@ -210,6 +210,8 @@ def full(make_task: Callable[..., Task]) -> Task:
         memory={"seen": ["a", "b"], "big": 2**70},
         credits_spent=Spending(month="2026-11", credits=1.5),
         recent=("failed 12 2026-11-20T12:00:00Z",),
+        tally="499123 12.1 12.1",
+        incidents=("2026-11-20T12:00:00Z 2026-11-20T13:00:00Z 2",),
         alert=AlertState(
             failing_since=NOON, notified=True, pending=(notice,), delivery_attempts=1, retry_at=later
         ),

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from functions.domain.lifecycle.permissions import UNRESTRICTED, Capabilities
-from functions.domain.types import Instant, Model, format_instant
+from functions.domain.types import FIRST_INSTANT, Instant, Model, format_instant
 
 Scope = Literal["read", "run", "write", "admin"]
 
@@ -182,6 +182,7 @@ AuditVerb = Literal[
     "created",
     "edited",
     "deleted",
+    "restored",
     "paused",
     "resumed",
     "cancelled",
@@ -221,6 +222,16 @@ def audit_subject(kind: Literal["key", "channel", "owner", "tag"], name: str) ->
 def audit_entry_id(entry: AuditEntry, suffix: str) -> str:
     """A document id that sorts the entries of one subject together, oldest first."""
     return f"{entry.subject}@{entry.at:%Y%m%dT%H%M%S%f}.{suffix}"
+
+
+TIMELINE = "@"  # begins the ids of the copies that sort all entries by time; no subject begins so
+_LAST_MICROSECOND = 10**17  # later than any instant: what sorts newest first is what is left of it
+
+
+def audit_timeline_id(entry: AuditEntry, suffix: str) -> str:
+    """A document id that sorts the entries of all subjects together, newest first."""
+    since = (entry.at - FIRST_INSTANT) // timedelta(microseconds=1)
+    return f"{TIMELINE}{_LAST_MICROSECOND - since - 1:017d}.{suffix}"
 
 
 def audit_id_prefix(subject: str) -> str:

@@ -5,7 +5,14 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from functions.domain.access import AuditEntry, audit_entry_id, audit_expiry, audit_id_prefix
+from functions.domain.access import (
+    TIMELINE,
+    AuditEntry,
+    audit_entry_id,
+    audit_expiry,
+    audit_id_prefix,
+    audit_timeline_id,
+)
 from functions.domain.storage import Document
 from functions.errors import StoreError
 from functions.interfaces import DocumentStore
@@ -21,9 +28,10 @@ async def record_entry(store: DocumentStore, entry: AuditEntry, *, new_id: Calla
     """
     log.info("audit", extra=entry.model_dump(mode="json", exclude_defaults=True))
     data = entry.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    document = Document("audit", audit_entry_id(entry, new_id()), data, expire_at=audit_expiry(entry))
+    suffix, expire_at = new_id(), audit_expiry(entry)
+    ids = (audit_entry_id(entry, suffix), audit_timeline_id(entry, suffix))
     try:
-        await store.put_documents([document])
+        await store.put_documents([Document("audit", one, data, expire_at=expire_at) for one in ids])
     except StoreError as exc:
         log.error("audit_not_kept", extra={"subject": entry.subject, "error": str(exc)})  # noqa: TRY400  # known
 
@@ -33,6 +41,17 @@ async def list_entries(store: DocumentStore, subject: str, *, limit: int = 100) 
     documents = iter_documents(store, "audit", prefix=audit_id_prefix(subject))
     entries = [entry async for document in documents if (entry := _parse_entry(document))]
     return entries[::-1][:limit]
+
+
+async def list_latest(store: DocumentStore, *, after: str = "", limit: int) -> tuple[list[AuditEntry], str]:
+    """Return entries about everything, newest first, and where the next page begins; empty at the end.
+
+    Entries of versions before this order was kept are found by their subjects alone.
+    """
+    found = await store.list_documents("audit", after=after or TIMELINE, limit=limit + 1)
+    page = [document for document in found if document.id.startswith(TIMELINE)]
+    entries = [entry for document in page[:limit] if (entry := _parse_entry(document))]
+    return entries, page[limit - 1].id if len(page) > limit else ""
 
 
 def _parse_entry(document: Document) -> AuditEntry | None:

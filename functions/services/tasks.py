@@ -37,6 +37,7 @@ from functions.services.meta import is_duplicate_request
 from functions.services.owner_limits import OwnerLimits
 from functions.services.owner_view import OwnerView, list_entries_of
 from functions.services.paging import iter_runs
+from functions.services.removal import keep_removed
 
 # Commands without a principal, for the command line and the library: pause, resume, cancel, request runs.
 
@@ -330,14 +331,16 @@ class TaskService:
         return changed
 
     async def delete(self, task_id: str, *, expected: str | None = None) -> None:
-        """Delete a task; its run records stay until they expire.
+        """Delete a task; its run records stay until they expire. See `removal` for how to undo it.
 
         Raises:
             ConflictError: The task is another revision now, or was changed at the same moment.
             StoreUnavailableError: It is not known whether the task was deleted.
         """
         self._require_scope("write")
-        await self._remove(await self._check_revision(task_id, expected))
+        stored = await self._check_revision(task_id, expected)
+        await keep_removed(self._store, stored.task, by=self.principal.name, now=self._clock())
+        await self._remove(stored)
         await self._audit("deleted", task_id)
 
     async def _remove(self, stored: VersionedTask) -> None:

@@ -21,7 +21,7 @@ from functions.web.dashboard import (
     tasks,
     views,
 )
-from functions.web.dashboard.admin import channels, keys, owners
+from functions.web.dashboard.admin import audit, channels, keys, owners, removed
 from functions.web.dashboard.context import CsrfError, LoginRequiredError, redirect_to_login, show_csrf_error
 from functions.web.dashboard.rendering import render_page
 from functions.web.dashboard.session import Sessions
@@ -51,6 +51,8 @@ def add_dashboard(app: FastAPI, dependencies: ApiDependencies) -> None:
         keys,
         channels,
         owners,
+        removed,
+        audit,
     ):
         app.include_router(module.router)
     app.add_exception_handler(LoginRequiredError, redirect_to_login)

@@ -116,7 +116,11 @@ def pages_of(session: Session | None) -> list[tuple[str, str]]:
     pages = [("/dashboard", "Overview"), ("/dashboard/agenda", "Agenda")]
     if session.principal.has_scope("admin"):
         if not session.principal.owner:
-            pages += [("/dashboard/channels", "Channels"), ("/dashboard/owners", "Owners")]
+            pages += [
+                ("/dashboard/channels", "Channels"),
+                ("/dashboard/owners", "Owners"),
+                ("/dashboard/audit", "Changes"),
+            ]
         pages.append(("/dashboard/keys", "Keys"))
     return pages
 

@@ -84,6 +84,6 @@ async def _run_command(
             return "The old address of the badge ends within a minute", here
         case "delete":
             await context.service.delete(task_id)
-            return f"{task_id} is removed", "/dashboard"
+            return f"{task_id} is removed", f"/dashboard/removed/{task_id}"
         case _:
             raise NotFoundError("There is nothing at this address")

@@ -1,0 +1,177 @@
+"""Removed tasks: kept for a month in a document each, so that a removal can be undone."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from pydantic import ValidationError
+
+from functions.domain.access import AuditEntry, Principal, Scope
+from functions.domain.lifecycle.restore import restored_task
+from functions.domain.run import Run
+from functions.domain.storage import ConditionalWrite, Document, VersionedTask, WriteStatus
+from functions.domain.task import Task, TaskSpec
+from functions.domain.types import Instant, Model
+from functions.errors import ConflictError, NotAllowedError, NotFoundError, StoreError, StoreUnavailableError
+from functions.interfaces import DocumentStore, Store
+from functions.services.access import record_entry
+from functions.services.compare_and_set import update_document
+from functions.services.dependencies import sync_links
+from functions.services.owner_limits import OwnerLimits
+from functions.services.owner_view import is_run_of
+from functions.services.paging import iter_documents, iter_runs
+
+RETENTION: Final = timedelta(days=30)
+PREFIX: Final = "removed."  # of the documents' ids, before that of the task
+MAX_BYTES: Final = 60_000  # of a task as JSON: what a document holds
+MAX_SHOWN: Final = 500
+
+log = logging.getLogger(__name__)
+
+
+class _Removal(Model):
+    task: Task
+    by: str = ""
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedTask:
+    """A task as it was when it was removed.
+
+    Attributes:
+        by: The name of the principal.
+        until: When it is forgotten.
+    """
+
+    task: Task
+    by: str
+    at: datetime
+
+    @property
+    def until(self) -> datetime:
+        """When it is forgotten."""
+        return self.at + RETENTION
+
+
+async def keep_removed(store: DocumentStore, task: Task, *, by: str, now: datetime) -> None:
+    """Keep *task*, which is about to be removed. Never raises: one that cannot be kept is removed as well."""
+    whole = task.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    data: dict[str, object] = {"task": whole, "by": by, "at": now.isoformat()}
+    if len(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace")) > MAX_BYTES:
+        data["task"] = whole | {"memory": {}}
+    try:
+        await update_document(
+            store,
+            "meta",
+            PREFIX + task.id,
+            lambda known: None if known is not None and known.data == data else data,
+            expire_at=now + RETENTION,
+        )
+    except StoreError as exc:
+        log.warning("removed_task_not_kept", extra={"task_id": task.id, "error": str(exc)})
+
+
+class RemovedTasks:
+    """The removed tasks that one principal may see.
+
+    Every method raises NotAllowedError without its scope, and StoreError as `Store` does.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        principal: Principal,
+        *,
+        limits: OwnerLimits,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._store = store
+        self._principal = principal
+        self._limits = limits
+        self._clock = clock
+        self._new_id = new_id
+
+    async def list_removed(self) -> list[RemovedTask]:
+        """Return those that are not there again, the latest first."""
+        self._require("read")
+        found = [
+            one
+            async for document in iter_documents(self._store, "meta", prefix=PREFIX)
+            if (one := self._parse(document)) is not None
+        ]
+        latest = sorted(found, key=lambda one: one.at, reverse=True)[:MAX_SHOWN]
+        there = await self._store.get_tasks([one.task.id for one in latest])
+        ids = {stored.task.id for stored in there.tasks} | {document.id for document in there.invalid}
+        return [one for one in latest if one.task.id not in ids]
+
+    async def get(self, task_id: str) -> RemovedTask:
+        """Return a removed task.
+
+        Raises:
+            NotFoundError: None of this id is kept that the caller may see.
+        """
+        self._require("read")
+        for document in await self._store.get_documents("meta", [PREFIX + task_id]):
+            if (found := self._parse(document)) is not None:
+                return found
+        raise NotFoundError(f"There is no removed task {task_id!r}")
+
+    async def list_runs(self, removed: RemovedTask, *, limit: int) -> list[Run]:
+        """Return its runs, newest first; not those of another task of its id."""
+        found: list[Run] = []
+        async for run in iter_runs(self._store, task_id=removed.task.id, page_size=limit):
+            if is_run_of(removed.task, run):
+                found.append(run)
+            if len(found) == limit:
+                break
+        return found
+
+    async def restore(self, task_id: str) -> VersionedTask:
+        """Undo the removal: the task is there again, with its history; see `restored_task`.
+
+        Raises:
+            NotFoundError: As `get`.
+            ConflictError: There is a task of this id again.
+            InputError: A task that it runs after is gone.
+            NotAllowedError: The caller or the owner may not have it any more.
+        """
+        self._require("write")
+        removed = await self.get(task_id)
+        task = restored_task(removed.task, now=self._clock())
+        spec = TaskSpec.model_construct(**{name: getattr(task, name) for name in TaskSpec.model_fields})
+        await self._limits.check(spec, self._principal)
+        async with (
+            self._limits.one_more(task.owner),
+            sync_links(self._store, spec, can_see=self._principal.can_see),
+        ):
+            [written] = await self._store.write([ConditionalWrite(task, None)])
+        if written.status is WriteStatus.CONFLICT:
+            raise ConflictError(f"There is a task {task_id!r} again; it stays as it is")
+        if written.status is WriteStatus.UNKNOWN:
+            raise StoreUnavailableError(
+                f"The store did not say whether {task_id} is there; look, and try again"
+            )
+        entry = AuditEntry(at=self._clock(), verb="restored", subject=task_id, by=self._principal.name)
+        await record_entry(self._store, entry, new_id=self._new_id)
+        return VersionedTask(task, written.revision)
+
+    def _require(self, scope: Scope) -> None:
+        if not self._principal.has_scope(scope):
+            raise NotAllowedError(f"This takes a key with the scope {scope}")
+
+    def _parse(self, document: Document) -> RemovedTask | None:
+        """Return the task of *document*; None when it is expired, cannot be read, or is another's."""
+        data: Mapping[str, object] = document.data
+        try:
+            found = _Removal.model_validate(data)
+        except ValidationError:
+            return None
+        is_over = found.at + RETENTION <= self._clock()
+        if is_over or not self._principal.can_see(found.task.owner):
+            return None
+        return RemovedTask(found.task, found.by, found.at)

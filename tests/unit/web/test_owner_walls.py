@@ -181,6 +181,9 @@ VERDICTS: dict[str, set[int]] = {
     "GET /api/runs": INVALID,  # a key of an owner names the task
     # the same for everybody
     "GET /api/schedule/preview": {200, 422},
+    "GET /api/types": OWN,
+    "GET /api/types/{name}": HIDDEN,
+    "GET /task-file.schema.json": OWN,
     "GET /dashboard/htmx.js": OWN,
     "GET /dashboard/icon.svg": OWN,
     "GET /dashboard/page.js": OWN,

@@ -42,6 +42,7 @@ _CHINESE = Phrasebook(
         "Channels": "通道",
         "Owners": "所有者",
         "Keys": "密钥",
+        "Copy as a new task": "复制为新任务",
         "Removed tasks": "已删除的任务",
         "Pages": "页面",
         "To the content": "跳到内容",

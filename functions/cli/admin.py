@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from functions.cli.arguments.moments import Moment
 from functions.cli.console import Cell, Screen
 from functions.cli.options import format_local
 from functions.cli.session import CliContext
@@ -55,6 +56,7 @@ async def list_channels(context: CliContext) -> int:
     context.screen.show(
         [_channel_to_json(context, name, one) for name, one in found.items()], lines if rows else none
     )
+    context.show_store()
     return 0
 
 
@@ -165,6 +167,7 @@ async def list_events(context: CliContext) -> int:
     lines = [f"{type_}: {', '.join(tasks)}" for type_, tasks in subscribers.items()] or none
     data = [{"type": type_, "tasks": list(tasks)} for type_, tasks in subscribers.items()]
     context.screen.show(data, lines)
+    context.show_store()
     return 0
 
 
@@ -244,7 +247,7 @@ async def create_key(
     name: str,
     scopes: Sequence[Scope],
     owner: str,
-    expires: datetime | None,
+    expires: Moment | None,
     allowed: Mapping[str, Any],
 ) -> int:
     """Create a key and show its token once."""
@@ -253,7 +256,7 @@ async def create_key(
         name=name,
         scopes=tuple(scopes),
         owner=owner,
-        expires_at=expires,
+        expires_at=expires.resolve(context.now(), context.settings.default_timezone) if expires else None,
         capabilities=_allow(Capabilities(), allowed) if allowed else None,
         by=PRINCIPAL,
     )
@@ -287,6 +290,7 @@ async def list_keys(context: CliContext) -> int:
     none = ["There are no keys yet: scheduler keys create NAME creates one"]
     data = [key.model_dump(mode="json", by_alias=True) for key in found.keys]
     context.screen.show(data, table if rows else none)
+    context.show_store()
     return 0
 
 
@@ -350,6 +354,7 @@ async def list_owners(context: CliContext) -> int:
             f"The account of {name} cannot be read: scheduler owners set ID --monthly-credits N repairs it"
         )
     context.screen.show([account_to_json(account) for account in found.accounts], lines)
+    context.show_store()
     return 0
 
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from functions.cli import admin
+from functions.cli.arguments.moments import MomentOption
 from functions.cli.options import (
     CommandContext,
     Handler,
-    InstantOption,
     JsonOption,
     NameArgument,
     invoke_refusable,
@@ -159,7 +159,7 @@ def keys_create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The holder or the purpose.")],
     scope: Annotated[list[ScopeName], typer.Option(help="What the key may do; may be repeated.")],
     owner: Annotated[str, typer.Option(metavar="ID", help="Restrict it to this owner's tasks.")] = "",
-    expires: InstantOption = None,
+    expires: MomentOption = None,
     allow_type: AllowType = None,
     allow_secret: AllowSecret = None,
     allow_channel: AllowChannel = None,

@@ -10,28 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from functions.domain.task import MAX_SUMMARY_CHARS
-from functions.domain.types import check_instant, timezone_or_utc, to_local
+from functions.domain.types import timezone_or_utc, to_local
 from functions.errors import InputError
 
-# Instants in options and in output.
-
-
-def parse_instant(text: str) -> datetime:
-    """Return the instant *text* names, in UTC.
-
-    Raises:
-        InputError: It is not ISO 8601, has no offset, or is out of range.
-    """
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise InputError(f"{text!r} is not an instant: write it like 2026-12-01T09:00:00Z") from None
-    if found.tzinfo is None:
-        raise InputError(f"{text!r} has no offset: write it like {found.isoformat()}Z or with +02:00")
-    try:
-        return check_instant(found)
-    except ValueError as exc:
-        raise InputError(f"{text!r} {exc}") from None
+# Instants in output.
 
 
 def format_local(at: datetime | None, timezone: str) -> str:
@@ -174,9 +156,6 @@ OptionalTaskIdsArgument = Annotated[
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 PathsArgument = Annotated[
     list[Path], typer.Argument(metavar="PATH...", help="Files, or folders of files.", show_default=False)
-]
-InstantOption = Annotated[
-    datetime | None, typer.Option(metavar="INSTANT", parser=option_parser(parse_instant), show_default=False)
 ]
 PruneOption = Annotated[
     bool,

@@ -163,6 +163,7 @@ async def _channels(context: CliContext) -> int:
     given = (await _require_client(context).request("GET", "/api/channels"))["channels"]
     rows = [(one["name"], "open" if one["open"] else "off") for one in given]
     context.screen.show(given, context.screen.format_table(("CHANNEL", "STATE"), rows))
+    context.show_store()
     return 0
 
 
@@ -176,6 +177,7 @@ async def _test_channel(context: CliContext, *, name: str) -> int:
 async def _events(context: CliContext) -> int:
     given = (await _require_client(context).request("GET", "/api/events"))["events"]
     context.screen.show(given, [f"{one['type']}: {', '.join(one['tasks'])}" for one in given])
+    context.show_store()
     return 0
 
 

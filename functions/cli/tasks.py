@@ -196,7 +196,8 @@ def _task_rows(task: Task, *, now: datetime) -> Iterable[tuple[str, str]]:
         yield "last run", f"{format_local(task.last_run_at, task.timezone)}: {task.last_outcome}{took}"
     yield "result", task.last_result_summary
     yield "error", task.last_error if task.consecutive_failures else ""
-    yield "runs", f"{task.run_count}, {task.consecutive_failures} failed in a row"
+    bound = "" if task.max_runs is None else f" of {task.max_runs}"
+    yield "runs", f"{task.run_count}{bound} by its schedule, {task.consecutive_failures} failed in a row"
     yield "waiting", ", ".join(format_local(extra.at, task.timezone) for extra in task.backlog)
     yield "priority", task.priority
     yield "tags", ", ".join(task.tags)

@@ -1,6 +1,7 @@
 """The commands about keys."""
 
 import json
+from datetime import datetime, timedelta
 
 from tests.unit.cli.conftest import Scheduler
 
@@ -17,6 +18,14 @@ def test_a_key_is_made_shown_once_listed_and_revoked(scheduler: Scheduler) -> No
     assert made["token"] not in listed.out
     assert 0 == revoked.code
     assert "revoked" in scheduler("keys", "list").out
+
+
+def test_a_key_may_end_after_a_time(scheduler: Scheduler) -> None:
+    scheduler("keys", "create", "Guest", "--scope", "read", "--expires", "90 days")
+
+    [kept] = scheduler("keys", "list", "--json").data
+    made, end = (datetime.fromisoformat(kept[name]) for name in ("createdAt", "expiresAt"))
+    assert timedelta() <= made + timedelta(days=90) - end < timedelta(minutes=1)
 
 
 def test_what_makes_no_key_says_why(scheduler: Scheduler) -> None:

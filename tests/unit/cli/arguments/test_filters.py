@@ -52,7 +52,20 @@ def test_the_limit_counts_what_matches_and_nothing_found_is_not_nothing_there(fi
     assert "No run matches\n" == filled("runs", "--text", "nope").out
 
 
-@pytest.mark.parametrize("words", [("list",), ("list", "--json"), ("runs",), ("status",), ("doctor",)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("list",),
+        ("list", "--json"),
+        ("runs",),
+        ("status",),
+        ("doctor",),
+        ("channels",),
+        ("events",),
+        ("keys",),
+        ("owners",),
+    ],
+)
 def test_every_answer_says_which_store_it_is_about(
     scheduler: Scheduler, tmp_path: Path, words: tuple[str, ...]
 ) -> None:

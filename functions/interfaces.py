@@ -196,6 +196,10 @@ class TaskStore(Protocol):
         """Return how many tasks match *which*, unreadable ones included; a read for each thousand."""
         ...
 
+    async def list_due(self, now: datetime, *, limit: int) -> QueryResult:
+        """As `TickStore.fetch_due`, for those who only look: it takes no lease, and imports no edit."""
+        ...
+
     async def runs(
         self,
         *,

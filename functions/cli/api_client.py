@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from functions.domain.lifecycle.executions import Execution
 from functions.domain.run import Run
 from functions.domain.storage import InvalidDocument, QueryResult, TaskFilter, VersionedTask
 from functions.domain.task import Task
@@ -126,6 +127,11 @@ class RemoteStore:
             if cursor is None:
                 break
         return found
+
+    async def executions(self, task_id: str) -> list[Execution]:
+        """As `services.executions.list_executions`."""
+        page = await self._client.request("GET", "/api/runs", task=task_id, limit=1)
+        return [Execution.model_validate(one) for one in page.get("current", ())]
 
     async def close(self) -> None:
         """Nothing to release: no connection stays open."""

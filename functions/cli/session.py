@@ -4,16 +4,18 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from functions.app import application
 from functions.app.application import App
 from functions.cli.console import Screen
 from functions.cli.local.secret_files import LOCAL_STORES, read_or_create_secret, secret_file
 from functions.config.settings import Settings
+from functions.domain.lifecycle.executions import Execution
 from functions.domain.task import Task
 from functions.errors import InputError
 from functions.interfaces import Store
+from functions.services.executions import list_executions
 
 SIGNING_FILE = "signing-secret"  # for a store on this machine, whose users set no SIGNING_SECRET
 
@@ -129,6 +131,17 @@ class CliContext:
     def show_store(self) -> None:
         """Say which store was looked at, beside what is printed: an empty answer may be another store's."""
         self.screen.note(f"Store: {self.describe_store()}")
+
+    async def executions(self, task_id: str) -> list[Execution]:
+        """Return what has not finished of a task; of all with an empty *task_id*.
+
+        Raises:
+            NotFoundError: There is no such task.
+        """
+        if self.is_remote:
+            found: list[Execution] = await cast("Any", self.store).executions(task_id)
+            return found
+        return await list_executions(self.store, task_id=task_id, now=self.now())
 
     async def get_task(self, task_id: str) -> Task:
         """Return a task; raises InputError when there is none of this id, or it cannot be read."""

@@ -8,8 +8,9 @@ from typing import Any
 from functions.cli.arguments.filters import MAX_SEARCHED_RUNS, TaskQuery
 from functions.cli.arguments.moments import Moment
 from functions.cli.console import Cell, Screen, replace_unprintable
-from functions.cli.options import format_local, relative_time
+from functions.cli.options import format_duration, format_local, relative_time
 from functions.cli.session import CliContext
+from functions.domain.lifecycle.executions import Execution
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.lifecycle.upcoming import next_run
 from functions.domain.run import Run
@@ -18,7 +19,7 @@ from functions.domain.schedule.parse import Schedule, parse_schedule
 from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, Status, format_instant
-from functions.errors import InputError
+from functions.errors import InputError, NotFoundError
 from functions.services import tasks as task_service
 from functions.task_types.registry import example_params, type_names
 from functions.taskfiles.schema import params_schema_of, render_schema, task_file_schema
@@ -76,16 +77,27 @@ async def show_runs(context: CliContext, *, task_id: str | None, limit: int, que
     """Show the newest runs that match, of one task or of all; those of a removed task as well."""
     since = query.resolve_since(context.now(), context.settings.default_timezone)
     runs, is_cut = await query.find_runs(context.store, task_id=task_id, since=since, limit=limit)
-    if task_id is not None and not runs:
-        await context.get_task(task_id)
+    current = [] if query else await _find_current(context, task_id, has_runs=bool(runs))
     none = "No run matches" if query else "There are no runs yet"
     context.screen.show(
-        [run_to_json(run) for run in runs], format_runs(context.screen, runs) if runs else [none]
+        [execution_to_json(one) for one in current] + [run_to_json(run) for run in runs],
+        format_runs(context.screen, runs, current=current, now=context.now()) if runs or current else [none],
     )
     if is_cut:
         context.screen.warn(f"only the newest {MAX_SEARCHED_RUNS} runs were searched; narrow it with --since")
     context.show_store()
     return 0
+
+
+async def _find_current(context: CliContext, task_id: str | None, *, has_runs: bool) -> list[Execution]:
+    """Return what has not finished; nothing of a task that was removed and has runs."""
+    try:
+        return await context.executions(task_id or "")
+    except NotFoundError:
+        if has_runs or task_id is None:
+            return []
+        await context.get_task(task_id)
+        raise
 
 
 async def show_status(context: CliContext) -> int:
@@ -124,9 +136,17 @@ async def show_schema(context: CliContext, *, type_name: str) -> int:
     return 0
 
 
-def format_runs(screen: Screen, runs: Sequence[Run]) -> list[str]:
-    """Return *runs* as lines of a table, in UTC because the tasks are in many zones."""
-    rows = [
+def format_runs(
+    screen: Screen, runs: Sequence[Run], *, current: Sequence[Execution] = (), now: datetime | None = None
+) -> list[str]:
+    """Return *runs* as lines of a table, in UTC because the tasks are in many zones.
+
+    Args:
+        current: What has not finished, to show first.
+        now: For what runs; needed with *current*.
+    """
+    rows = [_execution_cells(one, now) for one in current if now is not None]
+    rows += [
         (
             format_local(run.finished_at.replace(microsecond=0), "UTC"),
             run.task_id,
@@ -137,6 +157,26 @@ def format_runs(screen: Screen, runs: Sequence[Run]) -> list[str]:
         for run in runs
     ]
     return screen.format_table(("FINISHED", "TASK", "OUTCOME", "TOOK", "SUMMARY"), rows)
+
+
+EXECUTION_COLOURS = {"running": "green", "retrying": "yellow", "queued": "dim"}
+
+
+def _execution_cells(one: Execution, now: datetime) -> tuple[str, str, Cell, str, str]:
+    took = format_duration(now - one.started_at) if one.started_at else ""
+    match one.state:
+        case "running":
+            note = f"attempt {one.attempt}"
+        case "retrying":
+            note = f"attempt {one.attempt} at {format_local(one.next_attempt_at, 'UTC')}"
+        case _:
+            note = f"{one.trigger}, waits for a tick"
+    return "-", one.task_id, Cell(one.state, EXECUTION_COLOURS[one.state]), took, note
+
+
+def execution_to_json(one: Execution) -> dict[str, Any]:
+    """Return *one* as JSON values, with the names that runs have; it has no outcome yet."""
+    return {**one.model_dump(mode="json", by_alias=True), "outcome": None, "finishedAt": None}
 
 
 def task_to_json(task: Task) -> dict[str, Any]:
@@ -150,7 +190,7 @@ def _format_optional(at: datetime | None) -> str | None:
 
 def run_to_json(run: Run) -> dict[str, Any]:
     """Return *run* as JSON values."""
-    return run.model_dump(mode="json", by_alias=True)
+    return {**run.model_dump(mode="json", by_alias=True), "state": "finished"}
 
 
 def _outcome_text(run: Run) -> str:

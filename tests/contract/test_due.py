@@ -93,3 +93,11 @@ async def test_what_is_due_can_be_written_without_being_read_again(store: Store,
 
     assert WriteStatus.APPLIED is written.status
     assert [] == ids(await store.fetch_due(NOON, limit=10))
+
+
+async def test_who_only_looks_finds_the_same(store: Store, make_task: MakeTask) -> None:
+    await create(store, *(make_task(name, next_run_at=NOON) for name in ("b", "a")))
+    await create(store, make_task("future", next_run_at=NOON + timedelta(hours=1)))
+
+    assert ["a", "b"] == ids(await store.list_due(NOON, limit=10))
+    assert ["a"] == ids(await store.list_due(NOON, limit=1))

@@ -12,14 +12,15 @@ from typing import Any
 from functions.cli.apply import ACTION_RESULTS, sources_of
 from functions.cli.session import CliContext
 from functions.cli.tasks import format_report
+from functions.domain.lifecycle.executions import ORDER, Execution, ExecutionState
 from functions.domain.run import Run
-from functions.domain.storage import TaskFilter
 from functions.domain.types import OutcomeKind, to_local
 from functions.errors import InputError
 from functions.http_client.trusted import PostError, TrustedHttpClient
 from functions.interfaces import Store
 from functions.services.apply import apply_plan
-from functions.services.paging import all_tasks, iter_runs
+from functions.services.executions import list_executions
+from functions.services.paging import iter_runs
 from functions.taskfiles import read_task_files
 from functions.taskfiles.loader import TASK_FILE_SUFFIXES
 
@@ -95,13 +96,14 @@ def _stat_or_none(file: Path) -> os.stat_result | None:
 # The status line: what is running, and the results of today.
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+MAX_NAMED = 5  # tasks of one state in the line
 RECORDING_DELAY = 2 * MINUTE  # how long after a run another process may take to record it
 
 
 class StatusLine:
     """Counts the runs of the current day in *zone*, also those of other processes.
 
-    Each call reads the runs recorded since the last one, the running tasks, and the store's counts.
+    Each call reads the runs recorded since the last one, and the tasks that run, retry or are due.
     """
 
     def __init__(self, store: Store, *, clock: Callable[[], datetime], zone: tzinfo) -> None:
@@ -117,11 +119,12 @@ class StatusLine:
         """Return the status in one line."""
         now = self._clock()
         await self._count_new_runs(now)
-        counts = await self._store.stats(now)
-        active = len(await all_tasks(self._store, TaskFilter(status="running")))
+        current = await list_executions(self._store, now=now)
+        parts = [_format_state(state, current) for state in ORDER]
+        parts = [part for part in parts if part] or ["nothing runs or waits"]
         done, failed = self._today["done"], self._today["failed"]
         up = _format_duration(now - self._started_at)
-        return f"{active} active, {counts.due} queued, {done} done and {failed} failed today, up {up}"
+        return f"{', '.join(parts)}; {done} done and {failed} failed today, up {up}"
 
     async def _count_new_runs(self, now: datetime) -> None:
         """Count the runs recorded since the last call, and those recorded late within RECORDING_DELAY."""
@@ -139,6 +142,16 @@ class StatusLine:
         self._counted_runs = {
             key: at for key, at in self._counted_runs.items() if at >= self._latest_finish - RECORDING_DELAY
         }
+
+
+def _format_state(state: ExecutionState, current: Sequence[Execution]) -> str:
+    """Return how many are in *state* and which, e.g. `2 running (backup, feed)`; empty when none is."""
+    names = [one.task_id for one in current if one.state == state]
+    if not names:
+        return ""
+    shown = list(dict.fromkeys(names))
+    more = f" and {len(shown) - MAX_NAMED} more" if len(shown) > MAX_NAMED else ""
+    return f"{len(names)} {state} ({', '.join(shown[:MAX_NAMED])}{more})"
 
 
 def _count_key(run: Run) -> str:

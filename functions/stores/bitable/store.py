@@ -168,6 +168,17 @@ class BitableStore(MeteredStore):
         add_operations(writes=accepted)
         return found
 
+    async def list_due(self, now: datetime, *, limit: int) -> QueryResult:
+        """The tasks whose next look has come, earliest first; whoever holds the lease.
+
+        All rows are read: to read as a tick does would put off its next look at the whole table.
+        """
+        async with self._limit_time():
+            snapshot = await self._task_table.fetch_all(
+                now
+            )  # as a tick reads, it would put off the next scan
+        return queries.fetch_due(snapshot.tasks, now, limit, None, None)
+
     async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
         """The tasks with these ids; those that do not exist are left out."""
         if not ids:

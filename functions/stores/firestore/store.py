@@ -105,6 +105,10 @@ class FirestoreStore(CountingStore):
                 broken += [one for one in page if isinstance(one, InvalidDocument)]
         return QueryResult(tuple(tasks[:limit]), tuple(broken[: max(0, limit - len(tasks))]))
 
+    async def list_due(self, now: datetime, *, limit: int) -> QueryResult:
+        """The tasks whose next look has come, earliest first."""
+        return await self.fetch_due(now, limit=limit)
+
     async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
         """The tasks with these ids, in any order."""
         async with self._connection.limit_read_time():

@@ -68,6 +68,12 @@ class JsonStore(MeteredStore):
         add_operations(writes=accepted)
         return found
 
+    async def list_due(self, now: datetime, *, limit: int) -> QueryResult:
+        """The tasks whose next look has come, earliest first."""
+        return await self._thread.run(
+            lambda: tasks.fetch_due(self._task_files.load(), now, limit, None, None)
+        )
+
     async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
         """The tasks with these ids; those that do not exist are left out."""
         if not ids:

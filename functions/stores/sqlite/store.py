@@ -72,6 +72,10 @@ class SqliteStore(MeteredStore):
             lambda connection: task_sql.fetch_due(connection, now, limit, after, shards)
         )
 
+    async def list_due(self, now: datetime, *, limit: int) -> QueryResult:
+        """The tasks whose next look has come, earliest first."""
+        return await self.fetch_due(now, limit=limit)
+
     async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
         """The tasks with these ids; those that do not exist are left out."""
         if not ids:

@@ -3,12 +3,13 @@
 import hmac
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from functions.domain.access import (
@@ -26,6 +27,7 @@ from functions.domain.schedule.describe import describe_trigger
 from functions.domain.storage import VersionedTask
 from functions.domain.task import TaskFields, TaskSpec
 from functions.domain.token_bucket import TokenBucket
+from functions.domain.validation import suggest
 from functions.interfaces import Store
 from functions.services.accounts import AccountStore
 from functions.services.channels import ChannelService
@@ -313,23 +315,54 @@ async def get_principal(request: Request) -> Principal:
 
 
 class AuthenticatedRoute(APIRoute):
-    """A route whose caller is authenticated before its body is read, and whose body every store can hold.
+    """A route whose caller is authenticated first, whose parameters are known, and whose body can be stored.
 
-    FastAPI reads the body of a route that declares one before it calls any dependency.
+    FastAPI reads the body of a route that declares one before it calls any dependency, and ignores parameters
+    that no route declares: `/api/runs?taskId=a` was answered with the runs of all tasks.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of requests."""
         handle = super().get_route_handler()
-        if self.body_field is None:
-            return handle
+        dependants = list(_flatten(self.dependant))
+        if get_principal not in [one.call for one in dependants]:
+            return handle  # events, which Google pushes with parameters of its own
+        known = sorted(field.alias for one in dependants for field in one.query_params)
 
         async def authenticate_first(request: Request) -> Response:
             await get_principal(request)
-            check_body(await request.body())
+            check_query(request.query_params.keys(), known)
+            if self.body_field is not None:
+                check_body(await request.body())
             return await handle(request)
 
         return authenticate_first
+
+
+def _flatten(dependant: Dependant) -> Iterator[Dependant]:
+    """A route with all its dependencies."""
+    yield dependant
+    for one in dependant.dependencies:
+        yield from _flatten(one)
+
+
+OTHER_NAMES = {"taskId": "task", "id": "task", "task_id": "task", "after": "cursor", "page": "cursor"}
+
+
+def check_query(given: Iterable[str], known: Sequence[str]) -> None:
+    """Check the names of query parameters.
+
+    Raises:
+        ProblemError: 422: one of them is not among the *known*; it says which was probably meant.
+    """
+    errors = []
+    for name in sorted(set(given) - set(known)):
+        meant = OTHER_NAMES.get(name, "")
+        hint = f"did you mean {meant}?" if meant in known else suggest(name, known)
+        listed = f"known are {', '.join(known)}" if known else "this address takes none"
+        errors.append(FieldProblem(field=name, reason=f"unknown parameter; {hint or listed}"))
+    if errors:
+        raise ProblemError(422, _summarize_errors(errors), errors=errors)
 
 
 async def get_dependencies(request: Request) -> ApiDependencies:

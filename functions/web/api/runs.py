@@ -9,11 +9,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from functions.domain.lifecycle.executions import Execution
 from functions.domain.run import Run
 from functions.domain.types import OUT_OF_RANGE, Instant, OutcomeKind, check_instant
 from functions.errors import InputError, NotFoundError
+from functions.services.executions import list_executions
 from functions.services.tasks import TaskService
-from functions.web.api.dependencies import AuthenticatedRoute, TaskServiceDep
+from functions.web.api.dependencies import ApiDependencies, AuthenticatedRoute, Dependencies, TaskServiceDep
 from functions.web.api.errors import error_responses
 from functions.web.api.schemas import RunOut, RunPage
 
@@ -106,6 +108,7 @@ MAX_RUNS_OF_INSTANT = 10_000  # what a cursor may pass over; a tick writes fewer
 @router.get("", responses=error_responses(404), summary="List runs")
 async def list_runs(
     service: TaskServiceDep,
+    dependencies: Dependencies,
     task: Annotated[str, Query(max_length=100, description="of this task only")] = "",
     outcome: Annotated[OutcomeKind | None, Query()] = None,
     since: Annotated[Instant | None, Query(description="finished at this instant or later")] = None,
@@ -113,7 +116,7 @@ async def list_runs(
     cursor: Annotated[str, Query(max_length=100, description="`next` of the previous page")] = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> RunPage:
-    """Return runs and skips by the instant they finished, newest first.
+    """Return runs and skips by the instant they finished, newest first; and what has not finished.
 
     A request reads 2,000 records at most. A page with a filter may therefore be short, or empty, while
     `next` goes on: only a page without `next` is the last.
@@ -126,7 +129,12 @@ async def list_runs(
         limit=limit,
         matches=None if outcome is None else lambda run: run.outcome is outcome,
     )
-    return RunPage.model_construct(runs=[to_run_out(run) for run in runs], next=following)
+    is_first = not cursor and outcome is None and before is None
+    return RunPage.model_construct(
+        current=await _list_current(service, dependencies, task) if is_first else [],
+        runs=[to_run_out(run) for run in runs],
+        next=following,
+    )
 
 
 async def search_runs(
@@ -161,6 +169,15 @@ async def search_runs(
         if is_last or len(found) >= limit:
             break
     return found, None if is_last else at
+
+
+async def _list_current(service: TaskService, dependencies: ApiDependencies, task: str) -> list[Execution]:
+    """Return what has not finished, to a caller who has been shown the runs."""
+    owner, now = service.principal.owner, dependencies.now()
+    try:
+        return await list_executions(dependencies.store, owner=owner, task_id=task, now=now)
+    except NotFoundError:  # it was removed, and its history is kept
+        return []
 
 
 @router.get("/{id}", responses=error_responses(404), summary="Read a run")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from functions.domain.access import ApiKey, AuditEntry, ListedKey, Scope
+from functions.domain.lifecycle.executions import Execution
 from functions.domain.lifecycle.permissions import Capabilities
 from functions.domain.run import Run
 from functions.domain.schedule.parse import ClockChange
@@ -60,6 +61,10 @@ class RunOut(Run):
 class RunPage(Schema):
     """A page of runs, newest first. *next* is the cursor of the next page; null when there is none."""
 
+    current: list[Execution] = Field(
+        default_factory=list,
+        description="on the first page: what has not finished, running, then retrying, then queued",
+    )
     runs: list[RunOut]
     next: str | None = None
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL, notify_rules
 from functions.domain.history.tally import read_incidents, read_tally
+from functions.domain.lifecycle.executions import Execution, executions_of, sort_executions
 from functions.domain.lifecycle.upcoming import preview_task
 from functions.domain.run import Run
 from functions.domain.schedule.describe import SchedulePreview, describe_trigger
@@ -79,6 +80,7 @@ async def show_task(
         rules=notify_rules(task),
         default_channel=DEFAULT_CHANNEL,
         open_channels=context.dependencies.channels.open_channels(),
+        current=_list_current(context, task) if not cursor and not any(chosen.values()) else [],
         runs=[(run, encode_run_id(run)) for run in runs],
         more=following or "",
         cursor=cursor,
@@ -90,6 +92,11 @@ async def show_task(
         warnings=context.dependencies.task_warnings(task),
         badge=await context.request.app.state.public_links.sign_name("badge", badge_subject(task)),
     )
+
+
+def _list_current(context: PageContext, task: Task) -> list[Execution]:
+    """Return what has not finished, for the top of the history."""
+    return sort_executions(executions_of(task, now=context.dependencies.now()))
 
 
 def run_filter(outcome: str, trigger: str, search: str) -> Callable[[Run], bool] | None:

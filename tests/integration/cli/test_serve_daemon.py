@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from functions.cli.serve.command import LOG_BACKUPS, LogFile
 from functions.cli.serve.workers import StatusLine
 from functions.domain.run import Run
-from functions.domain.storage import RunBatch
+from functions.domain.storage import ConditionalWrite, RunBatch
+from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
 from functions.stores.sqlite.store import SqliteStore
@@ -139,10 +141,14 @@ def test_hup_applies_again_and_opens_the_log_anew(serve: Serve, write_tasks: Wri
 def test_it_ticks_as_often_as_it_is_told_and_tells_its_state(serve: Serve) -> None:
     daemon = serve("--every", "5", "--status-every", "1")
 
-    daemon.until("0 active, 0 queued, 0 done and 0 failed today, up 0 min")
+    daemon.until("nothing runs or waits; 0 done and 0 failed today, up 0 min")
     said = daemon.until("0 due;", times=2)
 
     assert "a tick every 5 s" in said
+
+
+def finished(scheduler: Scheduler) -> list[dict[str, Any]]:
+    return [run for run in scheduler("runs", "--json").data if run["state"] == "finished"]
 
 
 def test_two_on_one_store_run_each_occurrence_once(
@@ -157,7 +163,7 @@ def test_two_on_one_store_run_each_occurrence_once(
     for task in tasks:
         scheduler("run", str(task["id"]))
     by = time.monotonic() + WITHIN_S
-    while len(runs := scheduler("runs", "--json").data) < len(tasks):
+    while len(runs := finished(scheduler)) < len(tasks):
         assert time.monotonic() < by, runs
         with suppress(subprocess.TimeoutExpired):
             daemons[0].process.wait(0.2)
@@ -230,7 +236,22 @@ async def test_today_is_counted_whoever_ran_it_and_tomorrow_begins_anew(tmp_path
     last = await live.render()
     await store.close()
 
-    assert "0 active, 0 queued, 1 done and 1 failed today, up 0 min" == first
-    assert "0 active, 0 queued, 2 done and 1 failed today, up 2 h 5 min" == second
+    assert "nothing runs or waits; 1 done and 1 failed today, up 0 min" == first
+    assert "nothing runs or waits; 2 done and 1 failed today, up 2 h 5 min" == second
     assert "3 done and 1 failed" in third
     assert "0 done and 0 failed today, up 1 d 2 h" in last
+
+
+async def test_what_runs_retries_and_waits_is_named(tmp_path: Path, make_task: Callable[..., Task]) -> None:
+    store, clock = SqliteStore(str(tmp_path / "live.db")), Clock()
+    begun = {"occurrence": clock.at, "attempt": 1}
+    tasks = [make_task(f"due{n}", next_occurrence=clock.at, next_run_at=clock.at) for n in range(7)]
+    tasks += [make_task("backup", status="running", **begun), make_task("feed", status="retrying", **begun)]
+    await store.write([ConditionalWrite(task, None) for task in tasks])
+
+    line = await StatusLine(store, clock=clock, zone=UTC).render()
+    await store.close()
+
+    assert line.startswith(
+        "1 running (backup), 1 retrying (feed), 7 queued (due0, due1, due2, due3, due4 and 2 more); 0 done"
+    )

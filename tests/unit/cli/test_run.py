@@ -100,3 +100,22 @@ def test_errors_of_a_file_are_all_named(scheduler: Scheduler, write_tasks: Write
 
     assert (2, True, True) == (said.code, "params.url" in said.err, "Mars" in said.err)
     assert [] == scheduler("list", "--json").data
+
+
+def test_runs_show_what_has_not_finished(scheduler: Scheduler, write_tasks: WriteTasks, site: str) -> None:
+    broken = {"url": f"{site}/broken"}
+    scheduler("apply", write_tasks({"id": "a", "params": broken}, {"id": "b", "params": {"url": site}}))
+    scheduler("run", "a", "--wait")
+    scheduler("run", "b")
+
+    shown = scheduler("runs").out.splitlines()
+    listed = scheduler("runs", "--json").data
+    of_one = scheduler("runs", "b", "--json").data
+
+    assert "retrying" in shown[1]
+    assert "attempt 2 at 20" in shown[1]
+    assert "manual, waits for a tick" in shown[2]
+    assert [("a", "retrying", None), ("b", "queued", None), ("a", "finished", "failed")] == [
+        (one["taskId"], one["state"], one["outcome"]) for one in listed
+    ]
+    assert ["queued"] == [one["state"] for one in of_one]

@@ -11,6 +11,7 @@ from functions.domain.storage import RunBatch
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
 from functions.errors import NotFoundError
+from functions.services.executions import list_executions
 from functions.services.tasks import TaskService
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
@@ -65,3 +66,21 @@ async def test_runs_of_a_removed_task_are_shown_to_who_is_bound_to_no_owner(stor
         await service_of(store, "ann").list_runs("gone")
     with pytest.raises(NotFoundError):
         await service_of(store, "").list_runs("never")
+
+
+async def test_what_has_not_finished_is_listed_to_its_owner_alone(
+    store: SqliteStore, make_task: MakeTask
+) -> None:
+    begun = {"status": "running", "occurrence": NOON, "attempt": 1, "next_run_at": NOON}
+    due = {"next_occurrence": NOON, "next_run_at": NOON}
+    await create(store, make_task(id="two", owner="ann", **begun), make_task(id="three", owner="bob", **due))
+
+    async def listed(owner: str, task_id: str = "") -> list[str]:
+        found = await list_executions(store, owner=owner, task_id=task_id, now=NOON)
+        return [f"{one.task_id} {one.state}" for one in found]
+
+    assert ["two running", "one queued", "three queued"] == await listed("")
+    assert ["two running", "one queued"] == await listed("ann")
+    assert ["three queued"] == await listed("bob", "three")
+    with pytest.raises(NotFoundError):
+        await listed("bob", "two")

@@ -231,7 +231,7 @@ def test_no_verdict_is_of_a_route_that_is_gone() -> None:
         "/api/tasks?tag=shared",
         f"/api/tasks?tag=tag-{SECRET}",
         "/api/tasks?type=command",
-        "/api/tasks?after=a",
+        "/api/tasks?cursor=a",
         "/api/owners",
         "/api/keys",
         "/api/events",

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from functions.app.application import App
 from functions.domain.lifecycle.time_budget import TimeBudget
 from tests.unit.web.api.conftest import HEALTH, Call, Clock
@@ -246,3 +248,38 @@ async def test_a_schedule_is_explained_before_it_is_saved(api: Call) -> None:
     ] == shown.json["next"]
     assert ["repeat"] == [change["kind"] for change in shown.json["transitions"]]
     assert (422, "schedule") == (wrong.status, wrong.json["errors"][0]["field"])
+
+
+async def test_what_has_not_finished_is_listed_with_the_runs(api: Call) -> None:
+    await api("POST", "/api/tasks?run=true", BRIEFING)
+
+    first = (await api("GET", "/api/runs?task=briefing")).json
+    of_all = (await api("GET", "/api/runs")).json
+    filtered = (await api("GET", "/api/runs?outcome=failed")).json
+
+    [one] = first["current"]
+    assert ("briefing", "queued", "manual") == (one["taskId"], one["state"], one["trigger"])
+    assert ([], first["current"], []) == (first["runs"], of_all["current"], filtered["current"])
+
+
+@pytest.mark.parametrize(
+    ("address", "field", "hint"),
+    [
+        ("/api/runs?taskId=briefing", "taskId", "did you mean task?"),
+        ("/api/runs?task_id=briefing", "task_id", "did you mean task?"),
+        ("/api/tasks?stauts=paused", "stauts", "did you mean status?"),
+        ("/api/tasks/briefing?wait=3", "wait", "this address takes none"),
+        ("/api/keys?page=2", "page", "unknown parameter"),
+    ],
+)
+async def test_a_parameter_that_no_address_has_is_refused(
+    api: Call, address: str, field: str, hint: str
+) -> None:
+    await api("POST", "/api/tasks", BRIEFING)
+
+    refused = await api("GET", address)
+    unknown_caller = await api("GET", address, key="cf_nobody")
+
+    assert (422, field) == (refused.status, refused.json["errors"][0]["field"])
+    assert hint in refused.json["errors"][0]["reason"]
+    assert 401 == unknown_caller.status

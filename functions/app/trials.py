@@ -14,7 +14,7 @@ from functions.http_client.client import HttpClient
 from functions.http_client.httpx import httpx
 from functions.task_types.registry import Tools, run_job
 from functions.task_types.support.limits import Redact, compose
-from functions.task_types.support.responses import elapsed_ms, is_truncated, response_text
+from functions.task_types.support.responses import body_text, elapsed_ms, is_truncated
 from functions.task_types.support.secrets import redactor_for
 from functions.task_types.support.trial import TRIED_TYPES, Trial
 
@@ -34,10 +34,9 @@ async def try_request(spec: TaskSpec, tools: Tools, *, now: datetime, new_id: Ca
         raise InputError(f"type: only tasks of {' and '.join(sorted(TRIED_TYPES))} can be tested")
     client = tools.http
     assert isinstance(client, HttpClient)  # as App builds it
-    answers: list[httpx.Response] = []
+    answers: list[tuple[httpx.Response, bytes]] = []
     job = _job(spec, now=now, trial_id=new_id())
-    needs_body = spec.type == "http" or bool(spec.params.get("bodyContains"))
-    recorder = client.recording(answers.append, needs_body=needs_body)
+    recorder = client.recording(lambda answer, body: answers.append((answer, body)))
     recording = replace(tools, open_http=lambda: recorder)
     try:
         async with asyncio.timeout(TIMEOUT.total_seconds()):
@@ -47,15 +46,12 @@ async def try_request(spec: TaskSpec, tools: Tools, *, now: datetime, new_id: Ca
     secrets = [tools.secrets[name] for name in secret_names(spec.params) if name in tools.secrets]
     redact = compose(redactor_for(secrets), tools.redact)
     trial = Trial(outcome.kind is OutcomeKind.SUCCEEDED, outcome.summary)
-    return _with_answer(trial, answers[-1], redact) if answers else trial
+    return _with_answer(trial, *answers[-1], redact) if answers else trial
 
 
-def _with_answer(trial: Trial, answer: httpx.Response, redact: Redact) -> Trial:
+def _with_answer(trial: Trial, answer: httpx.Response, body: bytes, redact: Redact) -> Trial:
     limit = 4 * MAX_BODY_CHARS + _REDACTION_MARGIN_BYTES
-    try:
-        text, size = redact(response_text(answer, limit_bytes=limit)), len(answer.content)
-    except httpx.ResponseNotRead:
-        text, size = "", 0
+    text = redact(body_text(answer, body, limit_bytes=limit))
     headers = [(name, _shown(name, value, redact)) for name, value in answer.headers.multi_items()]
     return replace(
         trial,
@@ -63,7 +59,7 @@ def _with_answer(trial: Trial, answer: httpx.Response, redact: Redact) -> Trial:
         elapsed_ms=elapsed_ms(answer),
         headers=tuple(headers[:MAX_HEADERS]),
         body=text[:MAX_BODY_CHARS],
-        is_cut=len(text) > MAX_BODY_CHARS or size > limit or is_truncated(answer),
+        is_cut=len(text) > MAX_BODY_CHARS or len(body) > limit or is_truncated(answer),
     )
 
 

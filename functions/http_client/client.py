@@ -1,8 +1,10 @@
 """`HttpClient`, the httpx client of task types, and the functions that build clients."""
 
+import asyncio
 import ssl
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from functools import lru_cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
@@ -122,41 +124,56 @@ class HttpClient(httpx.AsyncClient):
             response.request = response.extensions["last_request"]
         return response
 
-    def recording(self, record: Callable[[httpx.Response], None], *, needs_body: bool = True) -> "HttpClient":
-        """Return a client over the same connections that passes each answer, with its body, to *record*.
+    def recording(self, record: Callable[[httpx.Response, bytes], None]) -> "HttpClient":
+        """Return a client over the same connections that passes each answer, once closed, to *record*.
 
-        Args:
-            needs_body: Whether a body that breaks off, or is late, is an error here already.
+        With it goes what the caller read of the body, or else the start of it that comes within a second.
         """
-        transport = _RecordingTransport(self._wire, record, needs_body=needs_body)
-        return HttpClient(transport, follow_redirects=self.follow_redirects)
+        return HttpClient(_RecordingTransport(self._wire, record), follow_redirects=self.follow_redirects)
 
 
 class _RecordingTransport(httpx.AsyncBaseTransport):
-    """Another's transport, which stays open; the start of each body is read before the caller asks for it."""
+    """Another's transport, which stays open, and whose answers are read as the caller reads them."""
 
     def __init__(
-        self,
-        transport: httpx.AsyncBaseTransport,
-        record: Callable[[httpx.Response], None],
-        *,
-        needs_body: bool,
+        self, transport: httpx.AsyncBaseTransport, record: Callable[[httpx.Response, bytes], None]
     ) -> None:
         self._transport = transport
         self._record = record
-        self._needs_body = needs_body
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Return the answer; raises as the other transport does."""
         response = await self._transport.handle_async_request(request)
         response.request = request
-        try:
-            await response.aread()
-        except httpx.HTTPError:
-            if self._needs_body:
-                raise
-        self._record(response)
+        assert isinstance(response.stream, httpx.AsyncByteStream)  # as all transports here return it
+        response.stream = _RecordedStream(response.stream, partial(self._record, response))
         return response
+
+
+_START_WITHIN_S = 1.0
+
+
+class _RecordedStream(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.AsyncByteStream, record: Callable[[bytes], None]) -> None:
+        self._stream = stream
+        self._record = record
+        self._body = bytearray()
+        self._is_read = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._is_read = True
+        async for part in self._stream:
+            self._body += part
+            yield part
+
+    async def aclose(self) -> None:
+        if not self._is_read:
+            with suppress(TimeoutError, httpx.HTTPError):
+                async with asyncio.timeout(_START_WITHIN_S):
+                    async for _ in self:
+                        pass
+        await self._stream.aclose()
+        self._record(bytes(self._body))
 
 
 @lru_cache(maxsize=2048)

@@ -1,5 +1,6 @@
 """The request of a task is tested before it is saved: once, bounded, masked, by who may write tasks."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -94,6 +95,29 @@ async def test_a_check_shows_why_it_would_fail(browser: Browser, shop: Shop) -> 
 
     assert b"Answered 201, expected 200" in answer.body
     assert b"hello" in answer.body, "the body too, which a check does not read"
+
+
+@pytest.mark.parametrize(
+    ("type_name", "text"), [("health_check_url", ""), ("health_check_url", "tick"), ("http", "tick")]
+)
+async def test_a_stream_without_an_end_is_judged_as_the_task_will_judge_it(
+    browser: Browser, type_name: str, text: str
+) -> None:
+    async def stream(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await answer.prepare(request)
+        await answer.write(b"data: tick\n\n")
+        await asyncio.Event().wait()
+        return answer
+
+    app = web.Application()
+    app.router.add_get("/", stream)
+    async with TestServer(app) as server:
+        typed = {"params.url": str(server.make_url("/")), "params.bodyContains": text}
+        answer = await tried(browser, type_name, **typed)
+
+    assert b"Answered 200 in" in answer.body
+    assert b"data: tick" in answer.body
 
 
 async def test_wrong_settings_are_said_and_nothing_is_sent(browser: Browser, shop: Shop) -> None:

@@ -94,6 +94,7 @@ def _task_rules(properties: dict[str, Any], branches: list[dict[str, Any]]) -> d
         name: one | {"examples": _EXAMPLES[name]} if name in _EXAMPLES else one
         for name, one in properties.items()
     }
+    del known["timezone"]["default"]  # it is a setting, DEFAULT_TIMEZONE
     known["type"] = {"enum": list(type_names()), "description": "What the task does; see params."}
     known["frequency"] = {"type": "string", "deprecated": True, "description": "Another name of schedule."}
     return {

@@ -1,6 +1,7 @@
 """The API: FastAPI routes over the services, described by OpenAPI; errors are problem details."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
@@ -55,6 +56,7 @@ def build_api(
         redirect_slashes=False,
         docs_url=None,  # FastAPI's pages load scripts from elsewhere
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,  # what a generated client calls the operation
     )
     app.state.dependencies = dependencies
     app.state.token_verifier = token_verifier
@@ -92,7 +94,53 @@ def _build_openapi(app: FastAPI) -> dict[str, Any]:
             schemas.update(shape.pop("$defs", {}))
             schemas[model.__name__] = shape
         schemas.update(tasks.body_schemas(schemas.pop(TaskSpec.__name__)))
+        for name in _names_in_bodies(found):
+            schemas[name] = _with_optional_fields(schemas[name])
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         found["security"] = [{"key": []}]
         app.openapi_schema = found
     return app.openapi_schema
+
+
+def _names_in_bodies(described: Mapping[str, Any]) -> set[str]:
+    """Return the names of all schemas that a request's body is made of."""
+    schemas = described["components"]["schemas"]
+    bodies = [
+        one["requestBody"]
+        for path in described["paths"].values()
+        for one in path.values()
+        if "requestBody" in one
+    ]
+    names: set[str] = set()
+    left = list(_references(bodies))
+    while left:
+        name = left.pop()
+        if name not in names:
+            names.add(name)
+            left += _references(schemas[name])
+    return names
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(reference := value.get("$ref"), str):
+            yield reference.rpartition("/")[2]
+        value = list(value.values())
+    for one in value if isinstance(value, list) else ():
+        yield from _references(one)
+
+
+def _with_optional_fields(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return *schema* with its defaults in words.
+
+    Of a field with a default, generated clients make one that must be sent (TypeScript), or that is sent with
+    the default of the day they were made (Python).
+    """
+    fields: dict[str, Any] = {}
+    for name, field in schema.get("properties", {}).items():
+        fields[name] = {key: value for key, value in field.items() if key != "default"}
+        if field.get("default") not in (None, "", []) and name != "timezone":  # whose default is a setting
+            text = field.get("description", "")
+            default = f"default: {json.dumps(field['default'])}"
+            fields[name]["description"] = f"{text} ({default})" if text else default
+    return schema | ({"properties": fields} if fields else {})

@@ -167,6 +167,33 @@ async def test_body_that_works_is_valid_by_the_schema_of_its_operation(
     jsonschema_rs.validate(resolved(content["schema"], described), body)
 
 
+async def test_what_is_not_sent_is_left_to_the_server(api: Call) -> None:
+    """A generated client sends, or demands, each field that has a default in its description."""
+    described = (await api("GET", "/openapi.json", key=None)).json
+    schemas = described["components"]["schemas"]
+
+    for name in (
+        "TaskCreate",
+        "TaskReplace",
+        "TaskUpdate",
+        "Retry",
+        "NotifyRule",
+        "RunRequest",
+        "PauseRequest",
+    ):
+        assert [] == [field for field, one in schemas[name]["properties"].items() if "default" in one], name
+    assert schemas["Retry"]["properties"]["maxAttempts"]["description"] == "default: 3"
+    assert "default" not in schemas["TaskCreate"]["properties"]["timezone"].get("description", "")
+
+
+async def test_each_operation_has_a_short_name_of_its_own(api: Call) -> None:
+    described = (await api("GET", "/openapi.json", key=None)).json
+    names = [one["operationId"] for path in described["paths"].values() for one in path.values()]
+
+    assert len(names) == len(set(names))
+    assert {"create_task", "list_runs", "run_task"} <= set(names)
+
+
 async def test_schema_of_a_new_task_asks_for_what_the_api_asks_for(api: Call) -> None:
     described = (await api("GET", "/openapi.json", key=None)).json
     shape = resolved({"$ref": "#/components/schemas/TaskCreate"}, described)

@@ -19,11 +19,13 @@ from functions.domain.run import Run
 from functions.domain.schedule.describe import SchedulePreview, describe_trigger
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, Trigger
-from functions.errors import InputError
+from functions.errors import InputError, NotFoundError
 from functions.web.api.runs import encode_run_id, search_runs
+from functions.web.dashboard.admin.removed import is_removed
 from functions.web.dashboard.context import CurrentPage, PageContext
 from functions.web.dashboard.presentation.charts import duration_chart, percent, uptime_bars
 from functions.web.dashboard.public import badge_subject
+from functions.web.dashboard.rendering import redirect
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
@@ -45,8 +47,13 @@ async def show_task(
     search: QueryText = "",
     cursor: QueryText = "",
 ) -> Response:
-    """Show a task, and a page of its history."""
-    task = (await context.service.get_task(task_id)).task
+    """Show a task, and a page of its history; of one that was removed, the page of the removal."""
+    try:
+        task = (await context.service.get_task(task_id)).task
+    except NotFoundError:
+        if await is_removed(context, task_id):
+            return redirect(f"/dashboard/removed/{task_id}")
+        raise
     chosen = {"outcome": outcome, "trigger": trigger, "period": period, "search": search}
     latest = await context.service.list_runs(task_id, limit=CHART_RUNS)
     if cursor or any(chosen.values()):

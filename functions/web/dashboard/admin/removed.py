@@ -53,6 +53,15 @@ async def restore(context: CurrentPage, task_id: TaskId) -> Response:
     return redirect(f"/dashboard/tasks/{task_id}", message="The task is there again")
 
 
+async def is_removed(context: PageContext, task_id: str) -> bool:
+    """Whether a task of this id was removed of late that the user may see."""
+    try:
+        await _removed(context).get(task_id)
+    except NotFoundError:
+        return False
+    return True
+
+
 def _removed(context: PageContext) -> RemovedTasks:
     dependencies = context.dependencies
     return RemovedTasks(

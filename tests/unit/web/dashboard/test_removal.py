@@ -34,6 +34,7 @@ async def test_a_removed_task_comes_back_with_its_history(
     removed = await browser.post("/dashboard/tasks/ping/delete")
     gone = (await api("GET", "/api/tasks/ping")).status
     page = (await browser.get("/dashboard/removed/ping")).body.decode()
+    old_link = (await browser.get("/dashboard/tasks/ping")).headers["location"]
     clock.now = NOON + timedelta(days=3)
     back = await browser.post("/dashboard/removed/ping/restore")
     after = (await api("GET", "/api/tasks/ping")).json
@@ -45,6 +46,7 @@ async def test_a_removed_task_comes_back_with_its_history(
         back.headers["location"].partition("?")[0],
     )
     assert "Undo the removal" in page
+    assert "/dashboard/removed/ping" == old_link, "where links in messages lead"
     assert "ALLOW_COMMANDS" in page, "what its last run said"
     assert {name: before[name] for name in before.keys() - OF_TIME - {"alert"}} == {
         name: after[name] for name in before.keys() - OF_TIME - {"alert"}

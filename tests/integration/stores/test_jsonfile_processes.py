@@ -22,7 +22,7 @@ RUNS_AT_ONCE = 50
 FILL_HISTORY = """
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 asyncio.run(fill(1000, lambda number: store.write_with_runs(
-    RunBatch(f"fill.{number}", NOON, (run(f"t{number}"),) * 9), []
+    RunBatch(f"fill.{number}", NOON, tuple(run(f"t{number}-{part}") for part in range(9))), []
 )))
 """
 # The process is killed at the first, second, third ... thing it does to a file; each time on a fresh copy.

@@ -294,7 +294,7 @@ def _merge_fields(task: Task, given: dict[str, Any]) -> dict[str, Any]:
     present = TaskSpec.model_validate(
         {name: getattr(task, name) for name in TaskSpec.model_fields}
     ).model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    whole = {"id": task.id, **present, **given}
+    whole = {"id": task.id, "timezone": task.timezone, **present, **given}  # UTC is a zone, too
     return {name: value for name, value in whole.items() if value is not None}
 
 

@@ -57,7 +57,7 @@ def main(address: str, key: str) -> None:
                 "made": made.id,
                 "listed": [task.id for task in listed.tasks],
                 "run": ran.run.outcome if ran.run else None,
-                "timezone": changed.timezone,
+                "timezone": [made.timezone, changed.timezone],
                 "priority": changed.priority,
                 "runs": [run.outcome for run in runs.runs],
                 "status": paused.status,

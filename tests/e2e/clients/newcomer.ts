@@ -34,7 +34,7 @@ console.log(
     made: made.id,
     listed: listed.tasks.map((task) => task.id),
     run: ran.run?.outcome,
-    timezone: changed.timezone,
+    timezone: [made.timezone, changed.timezone],
     priority: changed.priority,
     runs: runs.runs.map((run) => run.outcome),
     status: paused.status,

@@ -205,6 +205,19 @@ async def test_schema_of_a_new_task_asks_for_what_the_api_asks_for(api: Call) ->
     assert not jsonschema_rs.is_valid(shape, HEALTH | {"unknown": 1})
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
+async def test_a_change_leaves_the_zone_whatever_the_default_is(zone: str, wired: App, api: Call) -> None:
+    """UTC is no less written than another zone; only null asks for the default."""
+    wired.default_timezone = "Europe/Riga"
+    made = await api("POST", "/api/tasks", HEALTH | {"id": "shop", "timezone": zone})
+
+    changed = await api("PATCH", "/api/tasks/shop", {"priority": "high"})
+    cleared = await api("PATCH", "/api/tasks/shop", {"timezone": None})
+
+    zones = [answer.json["timezone"] for answer in (made, changed, cleared)]
+    assert [zone, zone, "Europe/Riga"] == zones
+
+
 # -- channels that are not set up -------------------------------------------------------------------------
 
 

@@ -30,7 +30,7 @@ def close_old_schedule(task: Task, *, now: datetime) -> tuple[tuple[QueuedRun, .
 
         state of the task                     due occurrences
         paused, quarantined, ended            skipped, as when a pause ends
-        running since before they were due    skipped or queued, by the overlap policy
+        running since before they were due    skipped or queued, by the overlap policy, without jitter
         otherwise                             queued or skipped, by the misfire policy, without jitter
         any, with an unreadable schedule       the one that is known is skipped
     """
@@ -52,7 +52,7 @@ def _apply_old_schedule(task: Task, *, now: datetime) -> tuple[tuple[QueuedRun, 
             skipped_run(task, _to_skipped_range(span), SkipReason.PAUSED, "The task was paused", now=now)
         ]
     if task.status is Status.RUNNING and task.claim is not None and span.first > task.claim.started_at:
-        after, runs = apply_overlap_policy(task, now=now)
+        after, runs = apply_overlap_policy(task.model_copy(update={"jitter_seconds": 0}), now=now)
         return after["backlog"], runs
     return _queue_due(task, span, now=now)
 

@@ -8,7 +8,7 @@ import pytest
 
 from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.edit import edit_task
-from functions.domain.task import Pause, Task, TaskSpec
+from functions.domain.task import Claim, Pause, Task, TaskSpec
 from functions.domain.types import SkipReason, Status
 from tests.conftest import NOON
 
@@ -52,6 +52,25 @@ def test_an_occurrence_in_its_jitter_is_not_forgotten(make_task: MakeTask) -> No
     after, settlement = _edited(task, schedule="*/10 * * * *")
 
     assert ([NOON + 3 * MINUTE], []) == _accounts(after, settlement)
+
+
+@pytest.mark.parametrize(
+    ("overlap", "expected"),
+    [
+        ("queue_one", ([NOON + 3 * MINUTE], [])),
+        ("queue_all", ([NOON + 3 * MINUTE], [])),
+        ("skip", ([], [(SkipReason.OVERLAP, NOON + 3 * MINUTE, 1)])),
+    ],
+)
+def test_nor_is_one_that_came_during_a_run(make_task: MakeTask, overlap: str, expected: Any) -> None:
+    claim = Claim(token="a.1", started_at=NOW - 2 * MINUTE, until=NOW + MINUTE)
+    running = {"status": Status.RUNNING, "occurrence": NOON + 2 * MINUTE, "attempt": 1, "claim": claim}
+    upcoming = {"next_occurrence": NOON + 3 * MINUTE, "jitter_seconds": 20, "overlap": overlap}
+    task = make_task(schedule="* * * * *", **running, **upcoming)
+
+    after, settlement = _edited(task, schedule="*/10 * * * *")
+
+    assert expected == _accounts(after, settlement)
 
 
 def test_a_new_jitter_moves_no_occurrence(make_task: MakeTask) -> None:

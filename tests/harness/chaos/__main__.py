@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.harness.chaos.clock import fast_loop
 from tests.harness.chaos.mutation import mutate
+from tests.harness.chaos.nemesis import ALL_WEIGHTS
 from tests.harness.chaos.report import as_json, as_markdown, as_text, passed
 from tests.harness.chaos.run import Result, run
 from tests.harness.chaos.setup import Setup
@@ -20,6 +21,7 @@ from tests.harness.chaos.stands import NoEmulator
 
 SPEED = {"sqlite": 8.0, "firestore": 5.0}
 TASKS = {"sqlite": 260, "firestore": 320}
+LOAD_SPEED, LOAD_GAP_S = 2.0, 20.0
 QUICK_OCCURRENCES, QUICK_TASKS = 600, 60
 
 
@@ -33,7 +35,7 @@ def main(words: Sequence[str]) -> int:
     if options.mutants:
         return mutate(folder, seed=options.seed, only=options.only or (), say=_say)
     try:
-        result = chaos(setup_of(options), folder)
+        result = chaos(under_load(options) if options.load else setup_of(options), folder)
     except NoEmulator as fault:
         print(f"scripts/chaos: {fault}", file=sys.stderr)  # noqa: T201  # for whoever is at the screen
         return 3
@@ -61,6 +63,26 @@ def setup_of(options: argparse.Namespace) -> Setup:
         occurrences=options.occurrences or (QUICK_OCCURRENCES if options.quick else 10_000),
         task_count=options.tasks or (QUICK_TASKS if options.quick else TASKS[options.store]),
         speed=options.speed or SPEED[options.store],
+        weights=ALL_WEIGHTS,
+        with_guilty=True,
+    )
+
+
+def under_load(options: argparse.Namespace) -> Setup:
+    """More than a tick can do: windows, slots and the time for starting bind, and an eighth of it hangs."""
+    return Setup(
+        store=options.store,
+        seed=options.seed,
+        occurrences=options.occurrences or 10_000,
+        task_count=options.tasks or 2_000,
+        speed=options.speed or LOAD_SPEED,
+        weights=ALL_WEIGHTS,
+        gap_s=LOAD_GAP_S,
+        processes=1,
+        workers=3,
+        slots=100,
+        hanging_every=16,
+        with_guilty=True,
     )
 
 
@@ -83,6 +105,7 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     add("--tasks", type=int, metavar="N", help="how many tasks share them")
     add("--speed", type=float, metavar="X", help="how much faster than real time it goes")
     add("--quick", action="store_true", help="600 occurrences: about a minute and a half")
+    add("--load", action="store_true", help="2,000 tasks, three workers under gunicorn, slots that bind")
     add("--mutants", action="store_true", help="make deliberate mistakes instead; each must be noticed")
     add("--only", action="append", metavar="NAME", help="with --mutants: only this one; may be repeated")
     add("--json", dest="as_json", action="store_true", help="the result as JSON")

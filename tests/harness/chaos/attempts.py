@@ -121,6 +121,9 @@ def _judge_record(
         near = [call for call in evidence.calls[run["taskId"]] if began - 60 < call.arrived < ended + 60]
         found = f"{run['taskId']}@{run['occurrence']}#{run['attempt']} {run['startedAt']}-{run['finishedAt']}"
         verdict.object("false_record", f"{found} {run['token']}; near it: {_seen(near)}")
+    if run["outcome"] == "failed" and calls and not _has_failed(calls, began, ended, evidence):
+        found = f"{run['taskId']}@{run['occurrence']}#{run['attempt']} {run['startedAt']}-{run['finishedAt']}"
+        verdict.object("false_record", f"{found} failed: {run.get('summary')}; {_seen(calls)}")
     if run["outcome"] == "abandoned":
         process = calls[0].process if calls else ""
         verdict.counts["attempts abandoned"] += 1
@@ -128,6 +131,12 @@ def _judge_record(
             verdict.counts["attempts cut by the end of a tick, or by a late claim"] += 1
         elif not evidence.excuses.takeover(process, began - 1, ended):
             verdict.object("abandoned_without_cause", f"{run['taskId']}@{run['occurrence']}#{run['attempt']}")
+
+
+def _has_failed(calls: list[Call], began: float, ended: float, evidence: Evidence) -> bool:
+    """Whether the target, or the network, gave a reason for a failure: not that its process was stopped."""
+    answered_badly = any(call.answer not in ("ok", "gone") for call in calls)
+    return answered_badly or evidence.excuses.disconnected(began - 1, ended + 1)
 
 
 def _was_cut(run: Json, calls: list[Call], plan: Plan, evidence: Evidence) -> bool:

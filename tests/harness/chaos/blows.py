@@ -15,6 +15,7 @@ from tests.harness.chaos.nemesis import Blow
 from tests.harness.chaos.processes import Process, order, revoke
 from tests.harness.chaos.proxy import Proxy
 from tests.harness.chaos.stands import Stand
+from tests.harness.chaos.target import Target
 
 TERM_GRACE_S = 10.0  # what Cloud Run gives a process that is to end
 ORDERS = ("point", "clock", "store")
@@ -34,6 +35,7 @@ class Blows:
         processes: Sequence[Process],
         stand: Stand,
         target_proxy: Proxy,
+        target: Target,
         *,
         folder: Path,
         clock: Clock,
@@ -45,6 +47,7 @@ class Blows:
         self._processes = processes
         self._stand = stand
         self._target_proxy = target_proxy
+        self._target = target
         self._folder = folder
         self._time = clock.time
         self._session = session
@@ -147,6 +150,16 @@ class Blows:
     async def _restart(self, _: Blow) -> None:
         async with self._store_busy, self.people_may, self._noted("store"):
             await self._stand.restart()
+
+    async def _replace(self, _: Blow) -> None:
+        async with self._store_busy, self.people_may, self._noted("store"):
+            await self._stand.replace()
+
+    async def _bad_channel(self, blow: Blow) -> None:
+        async with self._noted("channel"):
+            self._target.refuses_notices = True
+            await asyncio.sleep(blow.length)
+            self._target.refuses_notices = False
 
     async def _silence(self, blow: Blow) -> None:
         async with self._noted("pings"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tests.harness.chaos.history import Call, Json, Ping
 from tests.harness.chaos.oracle import instant
 from tests.harness.chaos.plans import Plan
+from tests.harness.chaos.tasks import is_guilty
 from tests.harness.chaos.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -30,9 +31,21 @@ def judge_endings(task_id: str, plan: Plan, evidence: Evidence, verdict: Verdict
     if task["status"] == "scheduled":
         _judge_next(task, plan, evidence, verdict)
     _judge_punctuality(task_id, plan, evidence, verdict)
+    _judge_rest(task, plan, evidence, verdict)
     for run in evidence.runs[task_id]:
-        if run.get("skipReason") == "overlap":
-            _judge_overlap_skip(run, evidence, verdict)
+        match run.get("skipReason"):
+            case "overlap":
+                _judge_overlap_skip(run, evidence, verdict)
+            case "misfire":
+                _judge_misfire(run, plan, evidence, verdict)
+            case "capacity":
+                _judge_full(run, evidence, verdict)
+            case "paused":
+                _judge_pause(run, plan, evidence, verdict)
+            case None:
+                pass
+            case other:
+                verdict.object("skipped_without_cause", f"{task_id}@{run['occurrence']}: {other}")
 
 
 def _judge_stuck(task: Json, evidence: Evidence, verdict: Verdict) -> None:
@@ -79,19 +92,70 @@ def _judge_punctuality(task_id: str, plan: Plan, evidence: Evidence, verdict: Ve
         if not evidence.excuses.calm(at.timestamp(), begun):
             continue
         thorough = [
-            ping
-            for ping in evidence.history.pings
-            if due + 1 < ping.sent
-            and ping.answered < begun
-            and ping.report.get("status") == "ok"
-            and not ping.report.get("postponed")
-            and not ping.report.get("backlog")
-            and not ping.report.get("lostClaims")
-            and not _claimed_by_then(call, ping, evidence)
+            ping for ping in _thorough(evidence, due, begun) if not _claimed_by_then(call, ping, evidence)
         ]
         passing = next((ping for ping in thorough if not _busy(task_id, ping, evidence)), None)
         if passing is not None:
             verdict.object("passed_over", f"{task_id}@{at} by the tick of {passing.sent:.1f}")
+
+
+def _judge_rest(task: Json, plan: Plan, evidence: Evidence, verdict: Verdict) -> None:
+    """Only a task that harms others is quarantined, and only what asked for it, or a person, is paused."""
+    if is_guilty(plan.spec):
+        verdict.counts["guilty tasks quarantined"] += task["id"] in evidence.history.quarantined
+        return
+    if task["id"] in evidence.history.quarantined:
+        verdict.object("punished", f"{task['id']} was quarantined")
+    paused_by_people = any(op.kind == "pause" for op in evidence.history.ops if op.task == task["id"])
+    if task["status"] == "paused" and not (paused_by_people or plan.spec.get("pauseAfterFailures")):
+        verdict.object("punished", f"{task['id']} is paused at the end: {task.get('pause')}")
+
+
+def _judge_misfire(run: Json, plan: Plan, evidence: Evidence, verdict: Verdict) -> None:
+    """That no tick came in time is false where a tick that saw to everything came and left it alone."""
+    task_id = run["taskId"]
+    due = instant(run["occurrence"]).timestamp() + plan.spec.get("jitterSeconds", 0)
+    skipped = instant(run["startedAt"]).timestamp()
+    if plan.edits or not evidence.excuses.calm(due, skipped):
+        return
+    came = [ping for ping in _thorough(evidence, due, skipped - 1) if not _busy(task_id, ping, evidence)]
+    if came:
+        seen = f"{task_id}@{run['occurrence']} as missed, but a tick came at {came[0].sent:.1f}"
+        verdict.object("skipped_without_cause", seen)
+
+
+def _judge_full(run: Json, evidence: Evidence, verdict: Verdict) -> None:
+    """That ticks had no room needs ticks that did something since it was due."""
+    due, skipped = instant(run["occurrence"]).timestamp(), instant(run["startedAt"]).timestamp()
+    came = any(
+        ping.sent <= skipped and ping.answered >= due
+        for ping in evidence.history.pings
+        if ping.sent >= due - 60
+    )
+    if not came and not evidence.excuses.unclocked(due, skipped):
+        verdict.object("skipped_without_cause", f"{run['taskId']}@{run['occurrence']} for want of room")
+
+
+def _judge_pause(run: Json, plan: Plan, evidence: Evidence, verdict: Verdict) -> None:
+    """A skip for a pause needs somebody, or something, that paused it."""
+    by_people = any(op.kind in ("pause", "edit") for op in evidence.history.ops if op.task == run["taskId"])
+    by_rule = bool(plan.spec.get("pauseAfterFailures")) or is_guilty(plan.spec)
+    if not by_people and not by_rule:
+        verdict.object("skipped_without_cause", f"{run['taskId']}@{run['occurrence']} for a pause")
+
+
+def _thorough(evidence: Evidence, due: float, until: float) -> list[Ping]:
+    """The pings after *due* whose ticks saw to everything and were answered before *until*."""
+    return [
+        ping
+        for ping in evidence.history.pings
+        if due + 1 < ping.sent
+        and ping.answered < until
+        and ping.report.get("status") == "ok"
+        and not ping.report.get("postponed")
+        and not ping.report.get("backlog")
+        and not ping.report.get("lostClaims")
+    ]
 
 
 def _claimed_by_then(call: Call, ping: Ping, evidence: Evidence) -> bool:

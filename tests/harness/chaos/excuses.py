@@ -62,6 +62,13 @@ class Excuses:
             for fault in self._faults
         )
 
+    def disconnected(self, since: float, until: float) -> bool:
+        """Whether the network between the processes and the target failed, or some clock was wrong."""
+        return any(
+            fault.kind in ("network", "clock") and _meet(fault, since - MARGIN_S, until + MARGIN_S)
+            for fault in self._faults
+        )
+
     def foreseen(self, at: float, by: float) -> bool:
         """Whether, some time before *by*, a clock that was fast showed *at* already.
 

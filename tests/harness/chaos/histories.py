@@ -77,7 +77,7 @@ WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
         plus(3, calls=(call(3, length=5), call(3, 7)), runs=(run(3), run(3, 7, token="other.1"))),
     ),
     "two attempts at the same time, the first cut short by nothing": (
-        {"doubled"},
+        {"doubled", "false_record"},
         plus(
             3, calls=(call(3, length=9), call(3, 7, attempt=2)), runs=(run(3, **FAILED), run(3, 7, **SECOND))
         ),
@@ -100,7 +100,7 @@ WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
         | {"faults": (fault("kill", 3, 6, 8),)},
     ),
     "a second try where one at most was asked for": (
-        {"at_most_once"},
+        {"at_most_once", "false_record"},
         plus(3, calls=(call(3), call(3, 30, attempt=2)), runs=(run(3, **FAILED), run(3, 30, **SECOND)))
         | {"spec": {"delivery": "at_most_once"}},
     ),
@@ -114,6 +114,34 @@ WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
     "a success that was a failure": (
         {"false_record"},
         plus(3, calls=(call(3, answer="500"),), runs=(run(3),)),
+    ),
+    "a failure on record of what the target had answered well": (
+        {"false_record"},
+        plus(3, calls=(call(3),), runs=(run(3, outcome="failed"),)) | {"spec": {"notify": []}},
+    ),
+    "a failure on record of what its own process had given up": (
+        {"false_record"},
+        plus(3, calls=(call(3, answer="gone"),), runs=(run(3, outcome="failed"),))
+        | {"spec": {"notify": []}, "faults": (fault("term", 3, 5, 9),)},
+    ),
+    "quarantined beside one that kills its process": ({"punished"}, {"quarantined": ("t",)}),
+    "at rest, and nobody has paused it": ({"punished"}, {"tasks": (task(status="paused", nextRunAt=None),)}),
+    "skipped as missed, though a tick came that saw to everything": (
+        {"skipped_without_cause"},
+        plus(3, runs=(skip(3, 3, startedAt=text(at(3, 50)), finishedAt=text(at(3, 50))),))
+        | {"pings": (ping(3, 20),)},
+    ),
+    "skipped for want of room, though no tick came": (
+        {"skipped_without_cause"},
+        plus(3, runs=(skip(3, 3, "capacity"),)),
+    ),
+    "skipped for a pause, though nobody paused it": (
+        {"skipped_without_cause"},
+        plus(3, runs=(skip(3, 3, "paused"),)),
+    ),
+    "skipped for a cause that these runs do not have": (
+        {"skipped_without_cause"},
+        plus(3, runs=(skip(3, 3, "budget"),)),
     ),
     "an instant nobody asked for": (
         {"phantom"},
@@ -217,7 +245,7 @@ RIGHT: dict[str, dict[str, Any]] = {
         "runs": (*(run(m) for m in (1, 2)), run(3, 30, **BY_HAND, outcome="failed")),
         "ops": (MANUAL,),
         "tasks": (task(status="paused", nextOccurrence=text(at(3)), nextRunAt=None),),
-        "spec": {"notify": []},
+        "spec": {"notify": [], "pauseAfterFailures": 1},
     },
     "a failure and its recovery, told": plus(
         3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),)
@@ -323,6 +351,18 @@ RIGHT: dict[str, dict[str, Any]] = {
         "tasks": (task(nextRunAt=text(at(6, 10))),),
         "read": stamp(6, 20),
     },
+    "skipped for want of room, as a tick was busy since it was due": plus(3, runs=(skip(3, 3, "capacity"),))
+    | {"pings": (ping(3, 1, postponed=40),)},
+    "skipped for a pause that somebody asked for": plus(3, runs=(skip(3, 3, "paused"),))
+    | {"ops": (Op("pause", "t", stamp(2, 30), stamp(2, 31)), Op("resume", "t", stamp(3, 2), stamp(3, 3)))},
+    "one that kills its process is quarantined": {
+        "spec": {"params": {"url": "http://x/t/deadly"}},
+        "quarantined": ("t",),
+    },
+    "a failure, as the network was cut": plus(
+        3, calls=(call(3, answer="gone"),), runs=(run(3, outcome="failed"),)
+    )
+    | {"spec": {"notify": []}, "faults": (fault("network", 3, 5, 5, where=""),)},
     "late because nobody pinged": plus(3, calls=(call(3, 40),), runs=(run(3, 40),))
     | {"faults": (Fault("pings", stamp(3), stamp(3, 30)),), "pings": (ping(3, 31),)},
 }

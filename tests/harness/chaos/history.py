@@ -60,8 +60,8 @@ class Fault:
 
     Attributes:
         kind: `kill`, `term`, `crash`, `freeze`, `clock`, `store` (nobody could write), `answers` (of the
-            store were lost), `network`, `pings` (nobody pinged); `late` is nobody's doing: the machine, or
-            the store, was slow by itself.
+            store were lost), `network`, `channel` (it was down), `pings` (nobody pinged); `late` is nobody's
+            doing: the machine, or the store, was slow by itself.
         where: The name of the process, or empty for what all share (a `freeze` of the whole machine, say).
         size: Of a clock's step, in seconds.
         point: Where in the work a `crash` happened; what was `late`: `loop` or `store`.
@@ -92,6 +92,7 @@ class History:
 
     Attributes:
         told: Ids of the notices the sink took, with repeats.
+        quarantined: Ids of tasks that were seen quarantined at some time.
         long_words: When messages came that named some of their notices and only counted the rest.
         tasks: All tasks at the end, as JSON.
         runs: All records at the end, as JSON.
@@ -107,6 +108,7 @@ class History:
     pings: tuple[Ping, ...] = ()
     told: tuple[str, ...] = ()
     long_words: tuple[float, ...] = ()
+    quarantined: tuple[str, ...] = ()
     tasks: tuple[Json, ...] = ()
     runs: tuple[Json, ...] = ()
 

@@ -20,7 +20,9 @@ from functions.domain.storage import (
     WriteResult,
     WriteStatus,
 )
-from functions.errors import StoreUnavailableError
+from functions.domain.task import Task
+from functions.domain.types import Status
+from functions.errors import InvalidWriteError, StoreUnavailableError
 from functions.http_client.client import HttpClient
 from functions.http_client.httpx import httpx
 from functions.interfaces import Notify, RunTask
@@ -29,6 +31,7 @@ from tests.harness.chaos.clock import Clock
 from tests.harness.chaos.delays import timed, watch_loop
 from tests.harness.chaos.mutants import apply
 from tests.harness.chaos.points import Orders
+from tests.harness.chaos.tasks import DEADLY, REFUSED
 
 HANG_S = 9.0  # longer than any store takes to give up
 
@@ -100,6 +103,8 @@ class ChaosStore:
     async def _write_in_steps(
         self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
     ) -> list[WriteResult]:
+        if any(_is_refused(write.task) for write in writes):
+            raise InvalidWriteError("chaos: this document is never taken")
         if batch is None:
             return await self._faulty(writes)
         self._orders.reach("before_ledger")
@@ -127,6 +132,12 @@ class ChaosStore:
         return written
 
 
+def _is_refused(task: Task) -> bool:
+    """Whether the store never takes this document: the result of a task that is to blame for it."""
+    is_result = task.claim is None and task.status is not Status.QUARANTINED
+    return is_result and task.last_run_at is not None and str(task.params.get("url", "")).endswith(REFUSED)
+
+
 class ChaosTransport(httpx.AsyncBaseTransport):
     """The guarded client as a transport; each request says which process sent it."""
 
@@ -136,6 +147,8 @@ class ChaosTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self._orders.reach("before_send")
+        if request.url.path.endswith(DEADLY):
+            self._orders.die(DEADLY)
         request.headers["X-Process"] = self._orders.process
         response = await self._inner().send(request, stream=True)
         self._orders.reach("after_send")

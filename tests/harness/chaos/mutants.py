@@ -1,17 +1,20 @@
 """Deliberate mistakes in the product, one at a time, that a checker worth its name must object to."""
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from functions.domain.lifecycle import decide
-from functions.domain.run import Run
+from functions.domain.run import Outcome, Run
 from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask, WriteResult, WriteStatus
 from functions.domain.task import Task
+from functions.domain.types import OutcomeKind
 from functions.engine import executor, results, tick, writer
 from functions.engine.due_tasks import DueTasks
 from functions.engine.writer import PendingTransition, TickWriter
+from functions.stores.sqlite import connection
 from tests.harness.chaos.points import Orders
 
 Mutate = Callable[[Orders], None]
@@ -178,6 +181,52 @@ def _leaves_some_alone(_: Orders) -> None:
     setattr(DueTasks, "fetch", short)  # noqa: B010
 
 
+def _suspects_together(_: Orders) -> None:
+    """What was in flight when a process died is tried again all at once, and again."""
+
+    def take(suspects: deque[VersionedTask]) -> list[VersionedTask]:
+        group = list(suspects)
+        suspects.clear()
+        return group
+
+    setattr(tick, "take_suspects", take)  # noqa: B010
+
+
+def _refusals_spread(_: Orders) -> None:
+    """One document that the store never takes spoils the whole call."""
+
+    async def send_halves(
+        self: TickWriter, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
+        return [WriteResult(WriteStatus.INVALID)] * len(writes)
+
+    setattr(TickWriter, "_send_halves", send_halves)  # noqa: B010
+
+
+def _stopping_is_a_failure(_: Orders) -> None:
+    """What a process cuts when it is told to stop has failed, at once and by its own fault."""
+    setattr(tick, "SHUT_DOWN", Outcome(OutcomeKind.FAILED, "Stopped"))  # noqa: B010
+    setattr(tick, "SHUTDOWN_GRACE_S", 0.0)  # noqa: B010
+
+
+def _refused_notices_are_delivered(_: Orders) -> None:
+    """Whatever a channel answers, the message has arrived."""
+    from tests.harness.chaos.inside import ChaosTell  # it imports this module
+
+    deliver = ChaosTell.__call__
+
+    async def delivered(self: Any, notifications: Sequence[Any], *, within: timedelta) -> Any:
+        await deliver(self, notifications, within=within)
+        return [() for _ in notifications]
+
+    setattr(ChaosTell, "__call__", delivered)  # noqa: B010
+
+
+def _replaced_unseen(_: Orders) -> None:
+    """The file that was opened is worked on, whatever is in its place by now."""
+    setattr(connection, "_identify", lambda path: (0, 0))  # noqa: B010
+
+
 def _runs_early(orders: Orders) -> None:
     """The clock is not asked as it should be."""
     ahead = Orders.now
@@ -204,5 +253,10 @@ MUTANTS: dict[str, Mutate] = {
     "at_most_once_forgotten": _at_most_once_forgotten,
     "claims_called_late": _claims_called_late,
     "leaves_some_alone": _leaves_some_alone,
+    "suspects_together": _suspects_together,
+    "refusals_spread": _refusals_spread,
+    "stopping_is_a_failure": _stopping_is_a_failure,
+    "refused_notices_are_delivered": _refused_notices_are_delivered,
+    "replaced_unseen": _replaced_unseen,
     "runs_early": _runs_early,
 }

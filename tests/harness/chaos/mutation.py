@@ -34,6 +34,8 @@ class Conditions:
     gap_s: float = 12.0
     points: Sequence[str] = POINTS
     odds: Sequence[Mapping[str, float]] = ODDS
+    with_guilty: bool = False
+    occurrences: int = OCCURRENCES
 
 
 CRASHES: Weights = {"crash": 3, "kill": 1}
@@ -56,6 +58,13 @@ CONDITIONS: Mapping[str, Conditions] = {
     ),
     "at_most_once_forgotten": Conditions(CRASHES, frozenset({"at_most_once"}), 8.0, points=("after_send",)),
     "claims_called_late": Conditions({}, frozenset({"abandoned_without_cause"})),
+    "suspects_together": Conditions({}, frozenset({"punished"}), with_guilty=True, occurrences=400),
+    "refusals_spread": Conditions({}, frozenset({"punished"}), with_guilty=True),
+    "stopping_is_a_failure": Conditions({"term": 1}, frozenset({"false_record"}), 15.0),
+    "refused_notices_are_delivered": Conditions({"bad_channel": 1}, frozenset({"not_told"}), 40.0),
+    "replaced_unseen": Conditions(
+        {"replace": 1}, frozenset({"lost", "unrecorded", "repeated", "accounted_twice"}), 60.0
+    ),
     "leaves_some_alone": Conditions({}, frozenset({"passed_over"})),
     "runs_early": Conditions({}, frozenset({"early"})),
 }
@@ -117,7 +126,8 @@ def _run(mutant: str, folder: Path, seed: int) -> Result:
     setup = Setup(
         store="sqlite",
         seed=seed,
-        occurrences=OCCURRENCES,
+        occurrences=conditions.occurrences,
+        with_guilty=conditions.with_guilty,
         task_count=TASKS,
         speed=SPEED,
         weights=conditions.weights,

@@ -34,6 +34,7 @@ WEIGHTS: Weights = {
     "target_refuse": 1,
     "silence": 1,
 }
+ALL_WEIGHTS: Weights = {**WEIGHTS, "replace": 2, "bad_channel": 2}
 LENGTHS_S: Mapping[str, tuple[float, float]] = {
     "kill": (0, 20),
     "kill_all": (0, 20),
@@ -48,6 +49,7 @@ LENGTHS_S: Mapping[str, tuple[float, float]] = {
     "target_delay": (3, 15),
     "target_refuse": (1, 10),
     "silence": (60, 200),
+    "bad_channel": (20, 90),
 }
 OF_NETWORK = {"store_delay", "store_cut", "store_half_close", "store_refuse"}
 
@@ -89,7 +91,9 @@ def plan(
     able = {
         kind: weight
         for kind, weight in weights.items()
-        if (network or kind not in OF_NETWORK) and (restarts or kind != "restart")
+        if (network or kind not in OF_NETWORK)
+        and (restarts or kind != "restart")
+        and not (network and kind == "replace")  # only a file can be replaced
     }
     blows: list[Blow] = []
     at = FIRST_S

@@ -57,6 +57,11 @@ class Orders:
             self.say(event="sleep" if sleep else "crash", point=point)
             os.kill(os.getpid(), signal.SIGSTOP if sleep else signal.SIGKILL)
 
+    def die(self, point: str) -> None:
+        """Die here, and say so."""
+        self.say(event="crash", point=point)
+        os.kill(os.getpid(), signal.SIGKILL)
+
     def time(self) -> float:
         """The run's time, which no wrong clock changes."""
         return self._clock.time()

@@ -4,8 +4,8 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import time
 from typing import Any
@@ -14,6 +14,8 @@ import aiohttp
 
 from functions.domain.run import Run
 from functions.domain.storage import TaskFilter, VersionedTask
+from functions.domain.types import Status, format_instant
+from functions.errors import StoreError
 from functions.interfaces import Store
 from functions.services.paging import all_tasks
 from tests.harness.chaos import tasks
@@ -35,6 +37,8 @@ from tests.harness.chaos.verdict import Verdict
 
 DRAINED_WITHIN_S = 1500.0  # after the last fault; what is not over by then is stuck
 LOOK_S = 6.0
+QUARANTINE_LOOK_S = 30.0
+GUILTY_AFTER = timedelta(seconds=90)  # when all processes are known to work
 STALL_LOOK_S, STALL_S = 2.0, 4.0  # a machine that stands still for so long, by the run's clock, is a fault
 FIRST_PINGS = 3  # on a busy machine the first may find the store slow
 RUNS_OF_A_TASK = 100_000
@@ -84,6 +88,7 @@ class _World:
     people: People
     blows: Blows
     pingers: Pingers
+    quarantined: set[str] = field(default_factory=set)
 
     async def plague(self, say: Say) -> None:
         """Let everybody at it until the time is over, then heal."""
@@ -99,7 +104,8 @@ class _World:
             points=self.setup.points,
             odds=self.setup.odds,
         )
-        others = [asyncio.create_task(self.pingers.ping_for_ever()), asyncio.create_task(self._progress(say))]
+        works = (self._watch_quarantine(), self.pingers.ping_for_ever(), self._progress(say))
+        others = [asyncio.create_task(work) for work in works]
         if self.setup.people_every_s:
             others.append(asyncio.create_task(self._people()))
         try:
@@ -108,6 +114,7 @@ class _World:
         finally:
             await _end(others)
         await self.blows.heal()
+        await self._note_quarantine()
         if self.setup.people_every_s:
             await self.people.resume_all()
 
@@ -148,6 +155,7 @@ class _World:
                 break
             await asyncio.sleep(LOOK_S)
         found, runs = await self._read_all()
+        await self._note_quarantine()
         return History(
             healed=healed,
             read=self.clock.time(),
@@ -157,6 +165,7 @@ class _World:
             pings=tuple(self.pingers.pings),
             told=tuple(self.target.told),
             long_words=tuple(self.target.long_words),
+            quarantined=tuple(sorted(self.quarantined)),
             tasks=tuple(stored.task.model_dump(mode="json", by_alias=True) for stored in found),
             runs=tuple(run.model_dump(mode="json", by_alias=True) for run in runs),
         )
@@ -171,6 +180,17 @@ class _World:
             if found == await self._tasks():
                 return found, runs
             await asyncio.sleep(LOOK_S)
+
+    async def _note_quarantine(self) -> None:
+        found = await all_tasks(self.store, TaskFilter(status=Status.QUARANTINED))
+        self.quarantined.update(stored.task.id for stored in found)
+
+    async def _watch_quarantine(self) -> None:
+        while True:
+            await asyncio.sleep(QUARANTINE_LOOK_S)
+            with suppress(StoreError):  # it is held, or away
+                async with self.blows.people_may:
+                    await self._note_quarantine()
 
     async def _tasks(self) -> list[VersionedTask]:
         return await all_tasks(self.store, TaskFilter())
@@ -205,7 +225,13 @@ async def _world(setup: Setup, folder: Path, clock: Clock) -> AsyncIterator[_Wor
     proxy = Proxy("127.0.0.1", target.port)
     await proxy.start()
     address = f"http://127.0.0.1:{proxy.port}"
-    specs = tasks.specs(dice("tasks"), setup.task_count, target=address)
+    specs = tasks.specs(
+        dice("tasks"),
+        setup.task_count,
+        target=address,
+        hanging_every=setup.hanging_every,
+        guilty_from=format_instant(clock.now() + GUILTY_AFTER) if setup.with_guilty else "",
+    )
     processes: list[Process] = []
     store: Store | None = None
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True))
@@ -218,6 +244,8 @@ async def _world(setup: Setup, folder: Path, clock: Clock) -> AsyncIterator[_Wor
             "STORE_URL": stand.url,
             "WEBHOOK_URL": f"{address}/notices",
             "CHAOS_MUTANT": setup.mutant,
+            "WORKERS": str(setup.workers),
+            **({"MAX_CONCURRENCY": str(setup.slots)} if setup.slots else {}),
             **stand.variables,
         }
         code = copied(folder)
@@ -227,7 +255,7 @@ async def _world(setup: Setup, folder: Path, clock: Clock) -> AsyncIterator[_Wor
         for process in processes:
             process.start()
         await asyncio.gather(*(process.ready(session) for process in processes))
-        blows = Blows(processes, stand, proxy, folder=folder, clock=clock, session=session)
+        blows = Blows(processes, stand, proxy, target, folder=folder, clock=clock, session=session)
         pingers = Pingers(processes, session, dice=dice("pings"), clock=clock, silent=lambda: blows.silent)
         ids = [spec["id"] for spec in specs]
         yield _World(setup, clock, dice, stand, store, ids, target, processes, people, blows, pingers)

@@ -19,6 +19,10 @@ class Setup:
         people_every_s: Seconds between two acts of people, on the average; 0 for none.
         settled_after_s: Waited at the end even when nothing seems to wait: a sleeper may still speak.
         shared_emulator: `host:port` of an emulator that others use too, or empty for one of our own.
+        workers: How many workers each server has, as gunicorn starts them.
+        slots: How many attempts a process may make at once; 0 for as many as it likes.
+        hanging_every: One task in so many calls a target that never answers.
+        with_guilty: Whether one task kills its process, and one document is refused for good.
         mutant: Name of a deliberate mistake, or empty.
     """
 
@@ -35,6 +39,10 @@ class Setup:
     people_every_s: float = 8.0
     settled_after_s: float = 60.0
     shared_emulator: str = ""
+    workers: int = 1
+    slots: int = 0
+    hanging_every: int = 100
+    with_guilty: bool = False
     mutant: str = ""
 
     @property

@@ -19,6 +19,7 @@ from tests.harness.chaos.proxy import Proxy
 
 EMULATOR_READY_S = 40.0
 PROJECT = "chaos"
+LOCK_WAIT_S = 8.0  # real seconds: longer than anybody waits for the lock of the file
 
 
 class NoEmulator(Exception):
@@ -52,6 +53,10 @@ class Stand(Protocol):
         """Stop it without a warning to those who talk to it, and start it again with what it had kept."""
         ...
 
+    async def replace(self) -> None:
+        """Put a copy in its place, with all it holds, under those who have it open."""
+        ...
+
 
 class SqliteStand:
     """One file, which another program can lock."""
@@ -59,7 +64,8 @@ class SqliteStand:
     restarts = False
     proxy: Proxy | None = None
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._clock = clock
         self.url = f"sqlite:///{folder}/chaos.db"
         self.variables: dict[str, str] = {}
         self._file = folder / "chaos.db"
@@ -82,6 +88,34 @@ class SqliteStand:
 
     async def restart(self) -> None:
         """A file cannot be restarted."""
+
+    async def replace(self) -> None:
+        """Copy the file while nobody can write, and put the copy in its place.
+
+        What waits for the lock of the file that was there must give up before it is let go of: a write to
+        that would be lost.
+        """
+        connection = sqlite3.connect(self._file, timeout=0, isolation_level=None)
+        try:
+            with suppress(sqlite3.OperationalError):  # somebody is just writing: then it is not replaced
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.execute("BEGIN IMMEDIATE")
+                if self._has_frames():
+                    return
+                copy = self._file.with_name("copy.db")
+                copy.unlink(missing_ok=True)
+                shutil.copy(self._file, copy)
+                for end in ("-wal", "-shm"):  # those who have them open keep them
+                    beside = self._file.with_name(self._file.name + end)
+                    beside.unlink(missing_ok=True)
+                copy.replace(self._file)
+                await asyncio.sleep(self._clock.real(LOCK_WAIT_S))
+        finally:
+            connection.close()
+
+    def _has_frames(self) -> bool:
+        log = self._file.with_name(self._file.name + "-wal")
+        return log.exists() and log.stat().st_size > 0
 
 
 class EmulatorStand:
@@ -151,6 +185,9 @@ class EmulatorStand:
         self._launch(kept / "kept" / "kept.overall_export_metadata")
         await self._answers()
         self.proxy.refusing = False
+
+    async def replace(self) -> None:
+        """There is no file to replace."""
 
     def _launch(self, kept: Path | None = None) -> None:
         if shutil.which("gcloud") is None:

@@ -15,7 +15,7 @@ PATIENT_S = 300.0  # of the reader at the end, by the run's clock
 def stand_for(setup: Setup, folder: Path, clock: Clock) -> Stand:
     """The store that *setup* asks for."""
     if setup.store == "sqlite":
-        return SqliteStand(folder)
+        return SqliteStand(folder, clock)
     return EmulatorStand(folder, clock, host=setup.shared_emulator or None)
 
 

@@ -15,6 +15,7 @@ QUIET.disabled = True
 # Set as the answer leaves: what comes after that does not take it back.
 ANSWERED = web.RequestKey("answered", bool)
 HANG_S = 30.0  # longer than any timeout in these runs
+WELL = ("slow", "drip", "wait", "deadly", "refused")  # other ways to a good answer
 MIXED = (
     ("ok",) * 80 + ("500",) * 5 + ("503",) * 4 + ("hang",) * 2 + ("reset",) * 3 + ("slow",) * 5 + ("drip",)
 )
@@ -30,6 +31,7 @@ class Target:
         arrived: Calls so far, those not answered yet included.
         by_hand: Returns the manner of a call, given its key and attempt.
         released: Set when calls of the manner `wait` are to be answered.
+        refuses_notices: Whether the channel is down.
     """
 
     def __init__(self, seed: int, time: Callable[[], float]) -> None:
@@ -37,6 +39,7 @@ class Target:
         self.told: list[str] = []
         self.long_words: list[float] = []
         self.arrived = 0
+        self.refuses_notices = False
         self.released = asyncio.Event()
         self.by_hand: Callable[[str, int], str] = lambda _key, _attempt: "ok"
         self.port = 0
@@ -77,13 +80,15 @@ class Target:
             request[ANSWERED] = True
         finally:
             if request.get(ANSWERED):  # the caller may have gone since, with the answer
-                answer = manner if manner not in ("slow", "drip", "wait") else "ok"
+                answer = manner if manner not in WELL else "ok"
             process = request.headers.get("X-Process", "?")
             self.calls.append(Call(key, attempt, process, arrived, self._time(), answer))
         return response
 
     async def _noticed(self, request: web.Request) -> web.Response:
         message = json.loads(await request.read())
+        if self.refuses_notices:
+            return web.Response(status=503)
         self.told += [notice["id"] for notice in message["data"]["notices"]]
         if message["data"].get("more"):
             self.long_words.append(self._time())
@@ -121,9 +126,9 @@ async def _slow(request: web.Request) -> web.StreamResponse:
 
 async def _drips(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Length": "8"})
+    request[ANSWERED] = True  # a caller may be content with the status
     await response.prepare(request)
     for left in reversed(range(8)):
-        request[ANSWERED] = not left  # with the last byte the caller has all of it
         await response.write(b".")
         if left:
             await asyncio.sleep(0.15)
@@ -136,8 +141,8 @@ async def _sent(
 ) -> web.StreamResponse:
     """Send the whole answer now, so that the log's end of the call is the answer's."""
     response = web.Response(status=status, text="done", headers=headers)
+    request[ANSWERED] = True  # it may leave whole with the headers
     await response.prepare(request)
-    request[ANSWERED] = True
     await response.write_eof()
     return response
 
@@ -151,4 +156,6 @@ ANSWERS: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
     "reset": _resets,
     "slow": _slow,
     "drip": _drips,
+    "deadly": _ok,
+    "refused": _ok,
 }

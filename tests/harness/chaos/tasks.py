@@ -9,13 +9,44 @@ NOTIFIED = 30  # tasks with the default channels: as many as fit one message, so
 A_MINUTE = 0.8  # occurrences a minute of a task, on the average, without those that people delete
 
 
-def specs(dice: random.Random, count: int, *, target: str) -> list[dict[str, Any]]:
-    """*count* tasks that call `<target>/t/<manner>`."""
-    return [_spec(dice, number, target) for number in range(count)]
+# Tasks that harm what runs beside them: only they may be stopped for good.
+DEADLY = "deadly"  # its attempt kills its process
+REFUSED = "refused"  # the store never takes what comes of it
 
 
-def _spec(dice: random.Random, number: int, target: str) -> dict[str, Any]:
-    manner = "500" if number % 50 == 7 else "hang" if number % 100 == 13 else "mixed"
+def specs(
+    dice: random.Random, count: int, *, target: str, hanging_every: int = 100, guilty_from: str = ""
+) -> list[dict[str, Any]]:
+    """*count* tasks that call `<target>/t/<manner>`; one in *hanging_every* always hangs.
+
+    Args:
+        guilty_from: When those begin that harm others; empty for none of them.
+    """
+    made = [_spec(dice, number, target, hanging_every) for number in range(count)]
+    return made + [_guilty(manner, target, guilty_from) for manner in (DEADLY, REFUSED) if guilty_from]
+
+
+def is_guilty(spec: dict[str, Any]) -> bool:
+    """Whether the task of *spec* may be quarantined."""
+    return str(spec.get("params", {}).get("url", "")).endswith((DEADLY, REFUSED))
+
+
+def _guilty(manner: str, target: str, start_at: str) -> dict[str, Any]:
+    return {
+        "id": manner,
+        "title": f"The {manner} one",
+        "type": "http",
+        "params": {"method": "POST", "url": f"{target}/t/{manner}"},
+        "schedule": "* * * * *",
+        "startAt": start_at,
+        "timeoutSeconds": 4,
+        "retry": {"maxAttempts": 1},
+        "notify": [],
+    }
+
+
+def _spec(dice: random.Random, number: int, target: str, hanging_every: int) -> dict[str, Any]:
+    manner = "500" if number % 50 == 7 else "hang" if number % hanging_every == 13 else "mixed"
     schedule = dice.choice(FREQUENT if dice.random() < 0.75 else SELDOM)
     spec: dict[str, Any] = {
         "id": f"t{number}",

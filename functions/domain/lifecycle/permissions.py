@@ -124,10 +124,10 @@ def secret_names(params: Any) -> tuple[str, ...]:
 def _has_braces(given: Any) -> bool:
     if isinstance(given, str):
         return "{{" in given
-    if isinstance(given, (dict, Mapping)):
+    if not isinstance(given, (list, tuple)):  # before Mapping, which asks an abstract class
+        if not isinstance(given, (dict, Mapping)):
+            return False
         given = given.values()
-    elif not isinstance(given, (list, tuple)):
-        return False
     for one in given:  # noqa: SIM110  # a generator doubles the time
         if _has_braces(one):
             return True
@@ -138,9 +138,9 @@ def iter_texts(given: Any, steps: tuple[Step, ...] = ()) -> Iterator[tuple[tuple
     """Yield each text in *given* with the way to it."""
     if isinstance(given, str):
         yield steps, given
-    elif isinstance(given, (dict, Mapping)):
-        for name, one in given.items():
-            yield from iter_texts(one, (*steps, name))
     elif isinstance(given, (list, tuple)):
         for number, one in enumerate(given):
             yield from iter_texts(one, (*steps, number))
+    elif isinstance(given, (dict, Mapping)):
+        for name, one in given.items():
+            yield from iter_texts(one, (*steps, name))

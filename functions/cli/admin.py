@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -402,7 +402,7 @@ async def set_owner(
             "max_tasks": max_tasks,
             "capabilities": capabilities,
         },
-        by=PRINCIPAL_NAME,
+        by=replace(PRINCIPAL, name=PRINCIPAL_NAME),
         now=context.now(),
         new_id=context.new_id,
     )

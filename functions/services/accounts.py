@@ -10,12 +10,12 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from functions.domain.access import AuditEntry, audit_subject
+from functions.domain.access import AuditEntry, Principal, audit_subject
 from functions.domain.credits import Account, PlanChange
-from functions.domain.lifecycle.permissions import Capabilities
+from functions.domain.lifecycle.permissions import UNRESTRICTED, Capabilities
 from functions.domain.storage import Document, WriteStatus
 from functions.domain.validation import problems_of, validation_sentence
-from functions.errors import InputError, NotFoundError, StoreError, StoreUnavailableError
+from functions.errors import InputError, NotAllowedError, NotFoundError, StoreError, StoreUnavailableError
 from functions.interfaces import DocumentStore
 from functions.services.access import record_entry
 from functions.services.compare_and_set import compare_and_set
@@ -84,13 +84,18 @@ class AccountStore:
         unlimited: bool = False,
         capabilities: Capabilities | None = None,
         max_tasks: int | None = None,
+        within: Capabilities = UNRESTRICTED,
     ) -> Account:
         """Set what is named of the account; the rest stays. Creates the account if there is none.
 
         An account that cannot be read is repaired by a change that sets its credits: what is wrong in it is
         left out, the rest stays.
 
+        Args:
+            within: What who sets it may use, who allows no more than that.
+
         Raises:
+            NotAllowedError: *capabilities* are beyond *within*.
             InputError: *owner* is empty, an amount is out of bounds, or the account cannot be read and the
                 change does not repair it.
             StoreError: It is not known whether the account was changed.
@@ -109,6 +114,8 @@ class AccountStore:
             )
         except ValidationError as exc:
             raise InputError(validation_sentence(exc)) from None
+        if change.capabilities and (field := change.capabilities.excess_over(within)):
+            raise NotAllowedError(f"capabilities.{field}: a key allows no owner more than it may use itself")
         updates: dict[str, Update] = {owner: lambda account: account.with_plan(change)}
         return _or_raise((await self.update(updates, repair=change.sets_credits))[owner])
 
@@ -210,7 +217,7 @@ async def set_owner_plan(
     owner: str,
     change: Mapping[str, Any],
     *,
-    by: str,
+    by: Principal,
     now: datetime,
     new_id: Callable[[], str],
 ) -> Account:
@@ -220,12 +227,12 @@ async def set_owner_plan(
         change: The arguments of `AccountStore.set_plan`.
 
     Raises:
-        InputError, StoreError: As `AccountStore.set_plan`.
+        NotAllowedError, InputError, StoreError: As `AccountStore.set_plan`.
     """
-    account = await accounts.set_plan(owner, **change)
+    account = await accounts.set_plan(owner, **change, within=by.capabilities or UNRESTRICTED)
     given = [to_camel(name) for name, value in change.items() if value not in (None, False)]
     entry = AuditEntry(
-        at=now, verb="owner changed", subject=audit_subject("owner", owner), by=by, fields=tuple(given)
+        at=now, verb="owner changed", subject=audit_subject("owner", owner), by=by.name, fields=tuple(given)
     )
     await record_entry(store, entry, new_id=new_id)
     return account

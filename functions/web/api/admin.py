@@ -7,7 +7,7 @@ from pydantic import Field
 
 from functions.domain.access import ApiKey, AuditEntry, Principal, audit_subject
 from functions.domain.credits import Account, PlanChange
-from functions.domain.lifecycle.permissions import UNRESTRICTED, Capabilities
+from functions.domain.lifecycle.permissions import Capabilities
 from functions.errors import NotAllowedError, NotFoundError
 from functions.services import access
 from functions.services.accounts import set_owner_plan
@@ -91,14 +91,12 @@ async def set_owner(
 ) -> OwnerOut:
     """Create or change the account; the credits used this month stay. Repairs one that cannot be read."""
     require_admin(principal)
-    if body.capabilities and (field := body.capabilities.excess_over(principal.capabilities or UNRESTRICTED)):
-        raise NotAllowedError(f"capabilities.{field}: a key allows no owner more than it may use itself")
     account = await set_owner_plan(
         dependencies.accounts,
         dependencies.store,
         owner,
         {name: getattr(body, name) for name in PlanChange.model_fields},
-        by=principal.name,
+        by=principal,
         now=dependencies.now(),
         new_id=dependencies.new_id,
     )

@@ -65,7 +65,7 @@ async def set_owner(context: CurrentPage) -> Response:
             context.dependencies.store,
             name,
             change,
-            by=context.service.principal.name,
+            by=context.service.principal,
             now=context.dependencies.now(),
             new_id=context.dependencies.new_id,
         )

@@ -167,13 +167,18 @@ async def test_a_key_may_use_less_than_its_owner(api: Call, make_key: MakeKey) -
     assert 200 == (await api("POST", "/api/tasks/theirs/pause", {}, key=narrow)).status
 
 
-async def test_a_key_of_no_owner_may_be_limited(api: Call, make_key: MakeKey) -> None:
+async def test_a_key_of_no_owner_may_be_limited(api: Call, wired: App, make_key: MakeKey) -> None:
     narrow = await make_key("admin", capabilities={"secrets": ["OTHER"]})
 
     assert 201 == (await api("POST", "/api/tasks", TASK, key=narrow)).status
     assert 403 == (await api("PATCH", "/api/tasks/hers", USES_SECRET, key=narrow)).status
     granted = await api("PUT", "/api/owners/bob", {"capabilities": {"types": ["*"]}}, key=narrow)
     assert (403, "capabilities.types") == (granted.status, granted.json["detail"].partition(":")[0])
+    browser = make_browser(wired)()
+    await browser.sign_in(narrow)
+    form = await browser.post("/dashboard/owners", name="bob", **{"capabilities.types": "*"})
+    assert 403 == form.status
+    assert 404 == (await api("GET", "/api/owners/bob")).status
 
 
 END = format_instant(NOON + timedelta(days=7))

@@ -15,7 +15,7 @@ from functions.domain.task import MAX_SUMMARY_CHARS, Task
 from functions.domain.types import OutcomeKind, check_instant, format_instant
 from functions.domain.validation import validation_sentence
 from functions.errors import InputError, InvalidWriteError
-from functions.stores.json_text import replace_half_pairs
+from functions.stores.json_text import has_half_pairs, replace_half_pairs
 
 TRUNCATED_METRICS = {"note": "Metrics and items were too large to keep"}
 RUN_FIELDS = {field.alias or name for name, field in Run.model_fields.items()}
@@ -129,10 +129,16 @@ def _decode(model: type[Record], text: bytes) -> Record:
         if exc.errors()[0]["type"] != "json_invalid":
             raise
         try:
-            document = json.loads(text)
+            document = json.loads(text, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
             raise exc from None
+        if has_half_pairs(document):  # what pydantic refuses too, and no page or answer can hold
+            raise
         return model.model_validate(document)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _encode_lossy(document: Record) -> str:

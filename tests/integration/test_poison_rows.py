@@ -34,6 +34,7 @@ from tests.conftest import NOON
 from tests.unit.web.api.conftest import ADMIN
 from tests.unit.web.asgi import Answer, call
 from tests.unit.web.dashboard.conftest import Browser
+from tests.unit.web.routes import all_routes
 
 FAR = "9999-12-31T23:00:00Z"
 HALF = "\ud800"  # half a surrogate pair, which JSON can say and UTF-8 cannot
@@ -277,6 +278,11 @@ PAGES = {
     "/dashboard/keys": b"good-key",
     "/dashboard/channels": b"",
     "/dashboard/owners": b"good-owner",
+    "/dashboard/owners/edit?name=good-owner": b"100",
+    "/dashboard/owners/edit?name=minus": b"minus",
+    "/dashboard/owners/edit?name=text": b"text",
+    "/dashboard/keys/wrong/revoke": b"",
+    "/dashboard/tasks/new": b"",
 }
 
 
@@ -313,7 +319,37 @@ ROUTES = {
     "/api/channels": b"channels",
     "/api/events": b"",
     "/metrics": b"",
+    "/api/owners/good-owner": b"good-owner",
 }
+OF_ONE = {  # asked for each bad row in turn, or in a test of its own
+    "/api/runs/{id}",
+    "/dashboard/runs/{id}",
+    "/badge/{name}.svg",
+    "/public/{name}",
+    "/dashboard/channels/{name}",  # of channels that are set up; here there is none
+}
+OF_NO_ROW = {
+    "/api/schedule/preview",
+    "/dashboard/schedule-preview",
+    "/dashboard/sign-in",
+    "/docs",
+    "/docs/{name}",
+    "/docs/start.js",
+}
+
+
+def test_every_page_and_list_of_the_program_is_here() -> None:
+    asked = {path.partition("?")[0] for path in (*PAGES, *ROUTES)}
+    paths = {route.path for route in all_routes() if "GET" in (route.methods or ())}
+
+    missing = {
+        path
+        for path in paths - OF_ONE - OF_NO_ROW
+        if not path.endswith((".css", ".js", ".svg"))
+        and not any(re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", path), one) for one in asked)
+    }
+
+    assert set() == missing, "new: say here which rows it shows, and what it shows beside bad ones"
 
 
 @pytest.mark.parametrize(("path", "shown"), ROUTES.items())

@@ -50,8 +50,8 @@ def odd_queries(route: APIRoute) -> Iterator[tuple[str, bool]]:
 def required(route: APIRoute, odd: str) -> list[str]:
     """The other parameters that a request needs, so that the odd one is what it is about."""
     known = {"schedule": "daily", "task": "front"}
-    given = odd.partition("=")[0]
-    return [f"{name}={value}" for name, value in known.items() if name != given and "/api/" in route.path]
+    declared = {param.alias for param in route.dependant.query_params} - {odd.partition("=")[0]}
+    return [f"{name}={value}" for name, value in known.items() if name in declared]
 
 
 def filled(path: str, text: str) -> str:

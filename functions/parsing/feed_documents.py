@@ -89,7 +89,7 @@ def read_document(body: bytes, *, content_type: str, url: str) -> FeedDocument:
     if not body.strip():
         raise UnreadableError("an empty body")
     if body[:1] in (b"{", b"["):
-        return _read_json_feed(body)
+        return _read_json_feed(body, is_declared="feed+json" in content_type.lower())
     return _read_xml_feed(body, content_type=content_type, url=url)
 
 
@@ -257,13 +257,13 @@ def _raw_field(given: Mapping[str, Any], name: str) -> Any:
 # JSON Feed, versions 1 and 1.1 (jsonfeed.org).
 
 
-def _read_json_feed(body: bytes) -> FeedDocument:
+def _read_json_feed(body: bytes, *, is_declared: bool) -> FeedDocument:
     try:
         document = parse_json(body)
     except ValueError:
         raise UnreadableError("JSON that is broken or broken off") from None
     items = document.get("items") if isinstance(document, dict) else None
-    if not isinstance(items, list) or "jsonfeed.org" not in _json_text(document, "version"):
+    if not isinstance(items, list) or not (is_declared or "jsonfeed.org" in _json_text(document, "version")):
         raise UnreadableError("JSON that is no JSON Feed")
     return FeedDocument(
         title=FeedText(_json_text(document, "title")),

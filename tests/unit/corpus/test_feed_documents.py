@@ -196,6 +196,7 @@ JSON_FEEDS = [
         [json_feed({"id": 1, "title": "a"}), json_feed({"id": "2", "title": "b"}, {"id": "1", "title": "a"})],
         [{"b"}],
     ),
+    first_title("no version", '{"title": "B", "items": [{"id": 1, "title": "a"}]}', "a", JSON_TYPE),
     Case(
         "keywords in tags and authors",
         [

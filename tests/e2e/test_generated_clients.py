@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from functions.taskfiles.schema import task_file_schema
 from tests.support.serving import ROOT, answered, environment, serving
 
 HERE = Path(__file__).parent / "clients"
@@ -122,3 +123,8 @@ def test_a_client_of_openapi_typescript(generators: Path, function: str, tmp_pat
     output = program("node", tmp_path / "newcomer.js", function, KEY)
 
     assert EXPECTED == result(output)
+
+
+def test_the_schema_of_task_files_is_served_without_a_key(function: str) -> None:
+    with urllib.request.urlopen(f"{function}/task-file.schema.json", timeout=LIMIT_S) as answer:
+        assert task_file_schema() == json.load(answer)

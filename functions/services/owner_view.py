@@ -90,6 +90,22 @@ class OwnerView:
         known = {task.id: task for task in await self.list_tasks()}
         return [run for run in runs if run.task_id in known and is_run_of(known[run.task_id], run)]
 
+    async def list_newest_runs(
+        self, *, before: datetime | None, searched: int
+    ) -> tuple[list[Run], datetime | None]:
+        """Return those of the newest *searched* records that are of this view, and where to go on.
+
+        Reads the tasks of the records as well.
+        """
+        runs = await self._store.runs(before=before, limit=searched)
+        following = runs[-1].finished_at if len(runs) == searched else None
+        if not self.owner or not runs:
+            return runs, following
+        found = await self._store.get_tasks(sorted({run.task_id for run in runs}))
+        tasks = {stored.task.id: stored.task for stored in found.tasks if self.sees(stored.task.owner)}
+        own = [run for run in runs if run.task_id in tasks and is_run_of(tasks[run.task_id], run)]
+        return own, following
+
     async def list_runs_of(
         self, task_id: str, *, since: datetime | None = None, before: datetime | None = None, limit: int = 100
     ) -> list[Run]:

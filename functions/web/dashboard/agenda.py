@@ -1,69 +1,84 @@
-"""The agenda: when tasks will run in the next 24 hours."""
+"""The agenda: how many runs each part of the next 24 hours holds, in the user's zone."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from functions.domain.schedule.describe import Agenda, build_agenda
+from functions.domain.schedule.describe import Agenda, AgendaMinute, build_agenda
 from functions.domain.types import timezone_or_utc, to_local
 from functions.web.dashboard.context import CurrentPage
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
-MAX_TASKS = 2000  # that the page is about; each is a read
-AGENDA_ROWS = 25  # 24 hours from now touch 25 clock hours
-
-
-@router.get("/agenda")
-async def show_agenda(context: CurrentPage) -> Response:
-    """Show the runs of the next 24 hours by the minute. Reads one document per task, at most MAX_TASKS."""
-    tasks = await context.service.view.list_tasks(limit=MAX_TASKS)
-    agenda = build_agenda(tasks, now=context.dependencies.now())
-    zone = context.dependencies.default_timezone
-    return context.render(
-        "agenda",
-        agenda=agenda,
-        max_tasks=MAX_TASKS if len(tasks) == MAX_TASKS else None,
-        zone=zone,
-        rows=agenda_row_labels(agenda, zone),
-        cells=agenda_cells(agenda),
-    )
+PART = timedelta(minutes=10)
+HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """One minute of the agenda; *heat* is from 1 to 4."""
+class Part:
+    """Ten minutes with runs; *heat* is from 1 to 4, 0 without any."""
 
-    row: int
-    column: int
+    at: datetime
+    count: int
     heat: int
-    title: str
+    key: str
 
 
-def agenda_row_labels(agenda: Agenda, zone: str) -> tuple[str, ...]:
-    """Return the local time in *zone* at the start of each row."""
-    first = _first_hour(agenda)
-    return tuple(
-        f"{to_local(first + timedelta(hours=row), timezone_or_utc(zone)):%H:%M}" for row in range(AGENDA_ROWS)
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An hour, and its six parts; *label* is the time on the user's clock."""
+
+    label: str
+    parts: tuple[Part, ...]
+
+
+@router.get("/agenda")
+async def show_agenda(context: CurrentPage, at: Annotated[str, Query(max_length=20)] = "") -> Response:
+    """Show the runs of the next 24 hours as a table of hours. Reads one document per task."""
+    tasks = await context.service.view.list_tasks()
+    agenda = build_agenda(tasks, now=context.dependencies.now())
+    rows = agenda_rows(agenda, context.zone)
+    chosen = next((part for row in rows for part in row.parts if part.key == at and part.count), None)
+    return context.render(
+        "agenda",
+        agenda=agenda,
+        rows=rows,
+        chosen=chosen,
+        minutes=minutes_of(agenda, chosen) if chosen else [],
     )
 
 
-def agenda_cells(agenda: Agenda) -> tuple[Cell, ...]:
-    """Return the minutes with runs; the fullest minute has heat 4, a single run heat 1."""
-    first = _first_hour(agenda)
-    fullest = max((minute.count for minute in agenda.minutes), default=1)
-    cells = []
+def agenda_rows(agenda: Agenda, zone: str) -> tuple[Row, ...]:
+    """Return the hours from now on, by the clock of *zone*; the fullest part has heat 4, a single run heat 1.
+
+    An hour begins where the clock of the zone says so, which in some zones is at half past in UTC.
+    """
+    known = timezone_or_utc(zone)
+    local = to_local(agenda.first, known)
+    first = agenda.first - timedelta(minutes=local.minute, seconds=local.second)
+    counts: Counter[int] = Counter()
     for minute in agenda.minutes:
-        row, column = divmod(round((minute.at - first).total_seconds() / 60), 60)
-        heat = 1 if minute.count == 1 else 1 + -(-3 * minute.count // max(fullest, 4))
-        more = (
-            f" and {minute.count - len(minute.task_ids)} more" if minute.count > len(minute.task_ids) else ""
+        counts[(minute.at - first) // PART] += minute.count
+    fullest = max(counts.values(), default=1)
+    rows = []
+    for hour in range(25):
+        parts = tuple(
+            _build_part(first + number * PART, counts[number], fullest)
+            for number in range(hour * 6, hour * 6 + 6)
         )
-        cells.append(Cell(row, column, heat, f"{minute.at:%H:%M} UTC: {', '.join(minute.task_ids)}{more}"))
-    return tuple(cells)
+        rows.append(Row(f"{to_local(first + hour * HOUR, known):%a %H:%M}", parts))
+    return tuple(rows)
 
 
-def _first_hour(agenda: Agenda) -> datetime:
-    return agenda.first.replace(minute=0)
+def minutes_of(agenda: Agenda, part: Part) -> list[AgendaMinute]:
+    """Return the minutes with runs within *part*."""
+    return [minute for minute in agenda.minutes if part.at <= minute.at < part.at + PART]
+
+
+def _build_part(at: datetime, count: int, fullest: int) -> Part:
+    heat = 0 if not count else 1 if count == 1 else 1 + -(-3 * count // max(fullest, 4))
+    return Part(at, count, heat, f"{at:%Y%m%dT%H%M}")

@@ -69,6 +69,7 @@ def _template_environment(language: str) -> Environment:
     environment.filters |= {
         "absolute_time": formatting.absolute_time,
         "clock_time": formatting.clock_time,
+        "clock_seconds": formatting.clock_seconds,
         "relative_time": partial(formatting.relative_time, translate=translate),
         "span": partial(formatting.span, translate=translate),
         "duration": formatting.duration,
@@ -113,7 +114,12 @@ def pages_of(session: Session | None) -> list[tuple[str, str]]:
     """Return the address and the name of each page that *session* may see, for the navigation."""
     if session is None:
         return []
-    pages = [("/dashboard", "Overview"), ("/dashboard/agenda", "Agenda")]
+    pages = [
+        ("/dashboard", "Overview"),
+        ("/dashboard/runs", "Runs"),
+        ("/dashboard/incidents", "Incidents"),
+        ("/dashboard/agenda", "Agenda"),
+    ]
     if session.principal.has_scope("admin"):
         if not session.principal.owner:
             pages += [

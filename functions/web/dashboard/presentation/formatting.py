@@ -81,6 +81,11 @@ def clock_time(at: datetime, zone: str) -> str:
     return f"{to_local(at, timezone_or_utc(zone)):%H:%M}"
 
 
+def clock_seconds(at: datetime, zone: str) -> str:
+    """Return the time of *at* on the clock of *zone*, to the second: `09:30:05`."""
+    return f"{to_local(at, timezone_or_utc(zone)):%H:%M:%S}"
+
+
 def duration(milliseconds: int | None) -> str:
     """Return a duration as text: `120 ms`, `1.5 s`, `2 min 5 s`."""
     if milliseconds is None:

@@ -1,0 +1,158 @@
+"""Pages about what happened: all runs, one run, incidents, and what is silenced."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from functions.app.application import App
+from functions.config.settings import Settings
+from functions.domain.storage import ConditionalWrite, RunBatch
+from functions.domain.task import Task
+from functions.domain.types import format_instant
+from functions.web.api.runs import encode_run_id
+from functions.web.dashboard.incidents import HOURS
+from tests.conftest import NOON
+from tests.unit.web.api.conftest import ADMIN
+from tests.unit.web.dashboard.conftest import Browser, Clock, clock, make_browser, make_key, wired
+from tests.unit.web.dashboard.test_task_page import keep, run, summaries
+
+__all__ = ["clock", "make_key", "wired"]
+
+MakeTask = Callable[..., Task]
+MINUTE = timedelta(minutes=1)
+
+
+async def pages_of(browser: Browser, address: str) -> list[int]:
+    seen: list[int] = []
+    while address:
+        page = (await browser.get(address)).body.decode()
+        seen += summaries(page)
+        found = re.search(r'href="([^"]+)">Older runs', page)
+        address = found[1].replace("&amp;", "&") if found else ""
+    return seen
+
+
+async def test_all_runs_of_all_tasks_are_reached(
+    browser: Browser, wired: App, make_task: MakeTask, make_key: Callable[..., Any]
+) -> None:
+    await keep(wired, make_task(owner="bob"), *(run(number) for number in range(1, 121)))
+    await keep(wired, make_task("other"), run(121, task_id="other"))
+    await browser.sign_in()
+
+    everything = await pages_of(browser, "/dashboard/runs")
+    found = summaries((await browser.get("/dashboard/runs?search=summary+77")).body.decode())
+    await browser.sign_in(await make_key("read", owner="bob"))
+    own = await pages_of(browser, "/dashboard/runs")
+
+    assert list(range(1, 122)) == everything
+    assert [77] == found
+    assert list(range(1, 121)) == own
+
+
+async def test_a_run_shows_all_attempts_on_one_time_line(
+    browser: Browser, wired: App, make_task: MakeTask
+) -> None:
+    first = run(3, occurrence=NOON - 4 * MINUTE, outcome="failed", final=False, summary="<b>503</b>")
+    last = run(
+        1,
+        occurrence=NOON - 4 * MINUTE,
+        attempt=2,
+        metrics={"stdout": "one\ntwo <b>", "latencyMs": 12},
+    )
+    await keep(wired, make_task(), first, last)
+    await browser.sign_in()
+
+    page = (await browser.get(f"/dashboard/runs/{encode_run_id(last)}")).body.decode()
+
+    assert [("0", "6"), ("994", "6")] == re.findall(
+        r'class="(?:good|bad)" x="(\d+)" y="2" width="(\d+)"', page
+    )
+    assert "failed, then again" in page
+    assert "&lt;b&gt;503&lt;/b&gt;" in page
+    assert 'data-copy="output-1"' in page
+    assert "one\ntwo &lt;b&gt;</pre>" in page
+
+
+async def test_incidents_are_those_that_last_then_those_that_are_over(
+    browser: Browser, wired: App, make_task: MakeTask
+) -> None:
+    bad = make_task(
+        "bad",
+        consecutive_failures=2,
+        last_outcome="failed",
+        last_error="Answered 503",
+        alert={"failingSince": format_instant(NOON - 30 * MINUTE)},
+    )
+    ended = [
+        f"{format_instant(NOON - n * MINUTE)} {format_instant(NOON - (n - 5) * MINUTE)} 3" for n in (90, 40)
+    ]
+    calm = make_task("calm", tags=["shop"], last_outcome="succeeded", incidents=ended)
+    await wired.store.write([ConditionalWrite(task, None) for task in (bad, calm)])
+    await browser.sign_in()
+
+    page = (await browser.get("/dashboard/incidents")).body.decode()
+    shop = (await browser.get("/dashboard/incidents?tag=shop")).body.decode()
+
+    now, over = page.split(">Over<")
+    assert "Answered 503" in now
+    assert "30 min ago" in now
+    assert ["35 min ago", "1 h ago"] == re.findall(r"<b>([^<]+)</b>", over)
+    assert "5 min" in over
+    assert "Nothing fails." in shop
+
+
+async def test_an_administrator_silences_a_task_or_a_tag_on_every_channel(
+    browser: Browser, wired: App, make_task: MakeTask, make_key: Callable[..., Any]
+) -> None:
+    await keep(wired, make_task())
+    await browser.sign_in()
+
+    unknown = await browser.post("/dashboard/incidents/silence", task="nobody", hours="1")
+    long = await browser.post("/dashboard/incidents/silence", task="water-plants", hours="9999")
+    nothing = await browser.post("/dashboard/incidents/silence", hours="1")
+    without_channel = await browser.post("/dashboard/incidents/silence", task="water-plants", hours="4")
+    await browser.sign_in(await make_key("write"))
+    refused = await browser.post("/dashboard/incidents/silence", tag="shop", hours="4")
+
+    assert "There%20is%20no%20task" in unknown.headers["location"]
+    assert "must%20be%20one%20of" in long.headers["location"]
+    assert "Name%20a%20task" in nothing.headers["location"]
+    assert "No%20channel%20is%20set%20up" in without_channel.headers["location"]
+    assert 403 == refused.status
+    assert 4 in HOURS
+
+
+async def test_a_silence_is_a_window_of_maintenance_beside_those_that_are_there(
+    tmp_path: Path, clock: Clock
+) -> None:
+    settings = {"STORE_URL": f"sqlite:///{tmp_path}/c.db", "API_KEY": ADMIN, "NTFY_URL": "https://ntfy.sh/x"}
+    app = App(Settings.from_env(settings, serves_http=False), clock=clock)
+    browser = make_browser(app)()
+    await browser.sign_in()
+
+    for tag in ("shop", "office"):
+        await browser.post("/dashboard/incidents/silence", tag=tag, hours="4", note="Moving")
+    page = (await browser.get("/dashboard/incidents")).body.decode()
+    [windows] = [one.maintenance for one in (await app.channels.settings()).values()]
+    await app.close()
+
+    assert [("shop",), ("office",)] == [one.tags for one in windows]
+    assert {(NOON, NOON + timedelta(hours=4), "Moving")} == {
+        (one.start, one.end, one.note) for one in windows
+    }
+    assert "<b>shop</b> until Fri 20 Nov 2026, 16:00 UTC" in page
+
+
+async def test_no_page_of_what_happened_shows_another_owners(
+    browser: Browser, wired: App, make_task: MakeTask, make_key: Callable[..., Any]
+) -> None:
+    line = f"{format_instant(NOON - 2 * MINUTE)} {format_instant(NOON)} 3"
+    await keep(wired, make_task(owner="bob", title="Bob's", incidents=[line]), run(1))
+    await wired.store.write_with_runs(RunBatch("zz.1", NOON, (run(2, task_id="gone"),)), [])
+    await browser.sign_in(await make_key("admin", owner="alice"))
+
+    pages = [(await browser.get(f"/dashboard/{name}")).body for name in ("runs", "incidents", "agenda")]
+
+    assert not [page for page in pages if b"Bob" in page or b"Summary" in page or b"water" in page]

@@ -160,13 +160,14 @@ async def _ready(address: str) -> None:
 def main() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     with shown() as address:
-        _photograph(address, {"tasks": "", "task": "/tasks/payment-api-answers", "agenda": "/agenda"})
+        _photograph(address, {"tasks": "", "task": "/tasks/payment-api-answers"}, height=1000)
+        _photograph(address, {"agenda": "/agenda"})
         _photograph(address, {"phone": ""}, width=420, height=900)
-        _photograph(address, {"dark": "/tasks/payment-api-answers"}, dark=True)
+        _photograph(address, {"dark": "/tasks/payment-api-answers"}, height=1000, dark=True)
 
 
 def _photograph(
-    address: str, pages: dict[str, str], *, width: int = 1180, height: int = 760, dark: bool = False
+    address: str, pages: dict[str, str], *, width: int = 1280, height: int = 800, dark: bool = False
 ) -> None:
     with chromium(width=width, height=height, dark=dark) as window:
         window.get(f"{address}/dashboard")

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from statistics import median
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -14,6 +15,7 @@ from functions.web.dashboard.context import CurrentPage
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
+MAX_TASKS = 2000  # that the page is about; each is a read
 PART = timedelta(minutes=10)
 HOUR = timedelta(hours=1)
 
@@ -38,14 +40,15 @@ class Row:
 
 @router.get("/agenda")
 async def show_agenda(context: CurrentPage, at: Annotated[str, Query(max_length=20)] = "") -> Response:
-    """Show the runs of the next 24 hours as a table of hours. Reads one document per task."""
-    tasks = await context.service.view.list_tasks()
+    """Show the runs of the next 24 hours. Reads one document per task, at most MAX_TASKS."""
+    tasks = await context.service.view.list_tasks(limit=MAX_TASKS)
     agenda = build_agenda(tasks, now=context.dependencies.now())
     rows = agenda_rows(agenda, context.zone)
     chosen = next((part for row in rows for part in row.parts if part.key == at and part.count), None)
     return context.render(
         "agenda",
         agenda=agenda,
+        max_tasks=MAX_TASKS if len(tasks) == MAX_TASKS else None,
         rows=rows,
         chosen=chosen,
         minutes=minutes_of(agenda, chosen) if chosen else [],
@@ -53,8 +56,9 @@ async def show_agenda(context: CurrentPage, at: Annotated[str, Query(max_length=
 
 
 def agenda_rows(agenda: Agenda, zone: str) -> tuple[Row, ...]:
-    """Return the hours from now on, by the clock of *zone*; the fullest part has heat 4, a single run heat 1.
+    """Return the hours from now on, by the clock of *zone*.
 
+    More runs than twice the usual are heat 4, a single one is heat 1.
     An hour begins where the clock of the zone says so, which in some zones is at half past in UTC.
     """
     known = timezone_or_utc(zone)
@@ -63,11 +67,11 @@ def agenda_rows(agenda: Agenda, zone: str) -> tuple[Row, ...]:
     counts: Counter[int] = Counter()
     for minute in agenda.minutes:
         counts[(minute.at - first) // PART] += minute.count
-    fullest = max(counts.values(), default=1)
+    usual = median(counts.values()) if counts else 1
     rows = []
     for hour in range(25):
         parts = tuple(
-            _build_part(first + number * PART, counts[number], fullest)
+            _build_part(first + number * PART, counts[number], usual)
             for number in range(hour * 6, hour * 6 + 6)
         )
         rows.append(Row(f"{to_local(first + hour * HOUR, known):%a %H:%M}", parts))
@@ -79,6 +83,7 @@ def minutes_of(agenda: Agenda, part: Part) -> list[AgendaMinute]:
     return [minute for minute in agenda.minutes if part.at <= minute.at < part.at + PART]
 
 
-def _build_part(at: datetime, count: int, fullest: int) -> Part:
-    heat = 0 if not count else 1 if count == 1 else 1 + -(-3 * count // max(fullest, 4))
-    return Part(at, count, heat, f"{at:%Y%m%dT%H%M}")
+def _build_part(at: datetime, count: int, usual: float) -> Part:
+    """Return a part; what is crowded stands out, and a day that is full everywhere is not hot everywhere."""
+    heat = 0 if not count else 1 if count == 1 or count < usual else 2 if count <= 1.25 * usual else 3
+    return Part(at, count, 4 if heat == 3 and count > 2 * usual else heat, f"{at:%Y%m%dT%H%M}")

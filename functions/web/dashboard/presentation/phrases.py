@@ -138,6 +138,7 @@ _CHINESE = Phrasebook(
         "Runs in each ten minutes, by the clock of {zone}. Choose a number to see its tasks.": (
             "每十分钟的运行数，按 {zone} 的时间。选择数字查看任务。"
         ),
+        "This is about the first {n} tasks, by id.": "此页只含按标识排序的前 {n} 个任务。",
         "Hour": "小时",
         "{n} runs from {time} on": "{time} 起 {n} 次运行",
         "From {time} on": "{time} 起",

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
 from functions.app import application
+from functions.app.hooks import BeforeTask, OnEvent
 from functions.config.settings import Settings
 from functions.domain.events import Event
 from functions.domain.lifecycle.time_budget import TimeBudget
@@ -74,6 +75,35 @@ class Scheduler:
     async def close(self) -> None:
         """Close all connections. The scheduler is not used afterwards."""
         await self._app.close()
+
+    def before_task(self, callback: BeforeTask) -> None:
+        """Call *callback*, a function or a coroutine function, with the `Job` before each attempt here.
+
+        It has 2 s, at most a quarter of the attempt's time. One that fails or takes longer is logged, and the
+        attempt goes on.
+        """
+        self._app.call_before_tasks(callback)
+
+    def subscribe(self, callback: OnEvent, *types: str) -> None:
+        """Call *callback* with each event of a tick here, at the end of the tick, when results are written.
+
+        `cronfire.run.finished` follows each attempt and skip, `cronfire.task.paused` a pause; events that
+        tasks send have types of their own. All callbacks of a tick have 5 s; what fails or is late is logged.
+
+        Args:
+            types: Only events of these types; none means all.
+        """
+        self._app.call_on_events(callback, types)
+
+    def asgi_app(self) -> Callable[..., Awaitable[None]]:
+        """Return the API and the dashboard as an ASGI application, to mount in a program of yours.
+
+        Keys are checked as in a function: set `API_KEY` and `SIGNING_SECRET` in the settings. The API works
+        below any path; the dashboard at the root alone, as its links say. Close the scheduler, not this.
+        """
+        from functions.web.app import build_api_app  # FastAPI takes 250 ms
+
+        return build_api_app(self._settings, self._app)
 
     async def apply(self, tasks: Sequence[TaskSpec], *, prune: bool = False) -> list[PlannedChange]:
         """Make the store match *tasks*; return what changed, by id. State and history stay.

@@ -47,6 +47,7 @@ from functions.task_types.registry import Tools, register, run_job
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from functions.app.hooks import BeforeTask, OnEvent
     from functions.domain.task import Task
     from functions.notifications.dispatcher import NotificationDispatcher
     from functions.services.accounts import AccountStore
@@ -162,6 +163,20 @@ class App:
     def dispatcher(self) -> "NotificationDispatcher":
         """What sends messages to the channels."""
         return self._notifications.dispatcher
+
+    def call_before_tasks(self, callback: "BeforeTask") -> None:
+        """Call *callback* with the job before each attempt."""
+        from functions.app.hooks import HookedRun  # only the library has callbacks
+
+        run_task = HookedRun(self.tick_dependencies.run_task, callback)
+        self.tick_dependencies = replace(self.tick_dependencies, run_task=run_task)
+
+    def call_on_events(self, callback: "OnEvent", types: Collection[str]) -> None:
+        """Call *callback* with each event of a tick that has one of *types*; with each if there are none."""
+        from functions.app.hooks import Listener
+
+        publish = Listener(callback, frozenset(types), self.tick_dependencies.publish)
+        self.tick_dependencies = replace(self.tick_dependencies, publish=publish)
 
     async def tick(self, budget: TimeBudget) -> Mapping[str, object]:
         """Run what is due, once; return the report."""

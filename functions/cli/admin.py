@@ -373,6 +373,7 @@ async def set_owner(
     monthly_credits: float | None,
     unlimited: bool,
     max_tasks: int | None,
+    reset_used: bool,
     allowed: Mapping[str, Any],
     close: bool,
 ) -> int:
@@ -382,10 +383,14 @@ async def set_owner(
         allowed: Fields of `Capabilities` to replace.
         close: Whether all that was allowed before is taken back first.
     """
-    if not (allowed or close or unlimited) and (plan, monthly_credits, max_tasks) == (None, None, None):
+    if not (allowed or close or unlimited or reset_used) and (plan, monthly_credits, max_tasks) == (
+        None,
+        None,
+        None,
+    ):
         raise InputError(
             "owners set: nothing to change; give --plan, --monthly-credits, --unlimited, --max-tasks, "
-            "--allow-... or --close"
+            "--reset-used, --allow-... or --close"
         )
     capabilities = None
     if allowed or close:
@@ -400,6 +405,7 @@ async def set_owner(
             "monthly_credits": monthly_credits,
             "unlimited": unlimited,
             "max_tasks": max_tasks,
+            "reset_used": reset_used,
             "capabilities": capabilities,
         },
         by=replace(PRINCIPAL, name=PRINCIPAL_NAME),

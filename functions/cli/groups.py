@@ -223,6 +223,9 @@ def owners_set(
     max_tasks: Annotated[
         int | None, typer.Option(metavar="N", help="How many tasks it may have; else MAX_TASKS_PER_OWNER.")
     ] = None,
+    reset_used: Annotated[
+        bool, typer.Option("--reset-used", help="Begin this month's count of used credits anew.")
+    ] = False,
     allow_type: AllowType = None,
     allow_secret: AllowSecret = None,
     allow_channel: AllowChannel = None,
@@ -242,6 +245,7 @@ def owners_set(
         monthly_credits=monthly_credits,
         unlimited=unlimited,
         max_tasks=max_tasks,
+        reset_used=reset_used,
         allowed=_given(allow_type, allow_secret, allow_channel, operator_token=allow_operator_token),
         close=close,
     )

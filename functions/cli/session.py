@@ -16,6 +16,7 @@ from functions.domain.task import Task
 from functions.errors import InputError
 from functions.interfaces import Store
 from functions.services.executions import list_executions
+from functions.task_types.registry import register
 
 SIGNING_FILE = "signing-secret"  # for a store on this machine, whose users set no SIGNING_SECRET
 
@@ -51,12 +52,18 @@ class CliContext:
 
     @property
     def settings(self) -> Settings:
-        """The settings; raises SettingsError when one is wrong."""
+        """The settings; raises SettingsError when one is wrong. The types of TASK_TYPES are then known."""
         if self._settings is None:
             self._settings = Settings.from_env(
                 {**self.environment, **self.local_signing_secret()}, serves_http=False
             )
+            for module in self._settings.task_types:
+                register(module)
         return self._settings
+
+    def load_task_types(self) -> None:
+        """Make the task types of TASK_TYPES known; raises InputError when one is no type."""
+        assert self.settings is not None
 
     def local_signing_secret(self, *, create: bool = False) -> Mapping[str, str]:
         """Return SIGNING_SECRET as it is kept in a file for stores on this machine; empty where it is set.

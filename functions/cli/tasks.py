@@ -123,6 +123,7 @@ async def show_status(context: CliContext) -> int:
 
 async def list_types(context: CliContext) -> int:
     """Show the task types, each with an example of its params."""
+    context.load_task_types()
     types = [{"type": name, "params": example_params(name)} for name in type_names()]
     rows = [(str(one["type"]), json.dumps(one["params"], ensure_ascii=False)) for one in types]
     context.screen.show(types, context.screen.format_table(("TYPE", "EXAMPLE OF PARAMS"), rows))
@@ -131,6 +132,7 @@ async def list_types(context: CliContext) -> int:
 
 async def show_schema(context: CliContext, *, type_name: str) -> int:
     """Print the JSON Schema of task files, or of the params of one type."""
+    context.load_task_types()
     schema = params_schema_of(type_name) if type_name else task_file_schema()
     context.screen.write_line(render_schema(schema).rstrip())
     return 0

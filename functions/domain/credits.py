@@ -47,7 +47,7 @@ PlanName = Annotated[str, StringConstraints(max_length=100)]
 class PlanChange(Model):
     """What an administrator changes of an account; None stays as it is. *unlimited* removes the limit.
 
-    *capabilities* replaces them all.
+    *capabilities* replaces them all; *reset_used* begins the month's count anew.
     """
 
     plan: PlanName | None = None
@@ -55,6 +55,7 @@ class PlanChange(Model):
     unlimited: bool = False
     capabilities: Capabilities | None = None
     max_tasks: MaxTasks | None = None
+    reset_used: bool = False
 
     @property
     def sets_credits(self) -> bool:
@@ -161,6 +162,8 @@ class Account(Model):
             changes["capabilities"] = change.capabilities
         if change.max_tasks is not None:
             changes["max_tasks"] = change.max_tasks
+        if change.reset_used:
+            changes["used_credits"] = 0.0
         after = self.model_copy(update=changes)
         return after.model_copy(update={"notified_level": min(after.notified_level, after.level)})
 

@@ -84,6 +84,7 @@ class AccountStore:
         unlimited: bool = False,
         capabilities: Capabilities | None = None,
         max_tasks: int | None = None,
+        reset_used: bool = False,
         within: Capabilities = UNRESTRICTED,
     ) -> Account:
         """Set what is named of the account; the rest stays. Creates the account if there is none.
@@ -110,6 +111,7 @@ class AccountStore:
                     "unlimited": unlimited,
                     "capabilities": capabilities,
                     "maxTasks": max_tasks,
+                    "resetUsed": reset_used,
                 }
             )
         except ValidationError as exc:

@@ -40,7 +40,7 @@ LAYERS: Mapping[str, set[str]] = {
         "task_types",
     }
     | {"notifications", "gcp", "observability", "taskfiles"},
-    "scheduler": {"app", "config", "domain", "services", "task_types", "__version__"},
+    "scheduler": {"app", "config", "domain", "services", "task_types", "web", "__version__"},
     "testing": {"domain", "http_client", "parsing", "services", "stores", "task_types"},
     "web": {"config", "domain", "interfaces", "http_client", "observability", "services", "task_types"}
     | {"taskfiles", "__version__"},

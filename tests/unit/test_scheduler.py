@@ -2,15 +2,19 @@
 
 import ast
 import asyncio
+import runpy
 import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
 
 import functions
-from functions import InputError, NotFoundError, Scheduler, SettingsError, Task
+from functions import InputError, Job, NotFoundError, Scheduler, SettingsError, Task
+from functions.domain.cloud_events import CloudEvent
 from functions.task_types import registry
 
 ROOT = Path(__file__).parents[2]
@@ -155,6 +159,60 @@ async def test_only_what_it_made_itself_is_ever_pruned(scheduler: Scheduler) -> 
     changes = await scheduler.apply([GREETING], prune=True)
 
     assert [("bye", "remove"), ("hello", "unchanged")] == [(one.id, one.action) for one in changes]
+
+
+async def test_callbacks_are_called_and_stop_nothing(scheduler: Scheduler) -> None:
+    called: list[str] = []
+
+    async def hang(job: Job) -> None:
+        called.append(f"before {job.task_id}")
+        await asyncio.sleep(60)
+
+    def fail(event: CloudEvent) -> None:
+        called.append(f"{event.type} {event.data['outcome']}")
+        raise ZeroDivisionError
+
+    scheduler.before_task(hang)
+    scheduler.subscribe(fail, "cronfire.run.finished")
+    scheduler.subscribe(fail, "another.type")
+    spec = Task(id="hello", title="Say hello", type="greet", params={"whom": "Ann"}, timeout_seconds=0.8)
+
+    run = await scheduler.run_once(spec)
+
+    assert (run and run.summary) == "Hello Ann"
+    assert ["before hello", "cronfire.run.finished succeeded"] == called
+
+
+async def test_the_api_is_mounted_in_an_application_of_ones_own(tmp_path: Path, shop: Path) -> None:
+    key = "an-administrators-key-of-some-length-0123"
+    async with Scheduler(f"sqlite:///{tmp_path}/shop.db", settings={"API_KEY": key}) as scheduler:
+        app = FastAPI()
+        app.mount("/scheduler", scheduler.asgi_app())
+        await scheduler.apply([Task(id="own", title="Own", type="daily_briefing", schedule="daily")])
+        transport = ASGITransport(app=app)
+        async with AsyncClient(transport=transport, base_url="http://own.example") as client:
+            anonymous = await client.get("/scheduler/api/tasks")
+            listed = await client.get("/scheduler/api/tasks", headers={"Authorization": f"Bearer {key}"})
+
+    assert (401, 200) == (anonymous.status_code, listed.status_code)
+    assert ["own"] == [task["id"] for task in listed.json()["tasks"]]
+
+
+async def test_the_sample_of_an_application_serves_its_own_routes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_KEY", "an-administrators-key-of-some-length-0123")
+    monkeypatch.setenv("STORE_URL", f"sqlite:///{tmp_path}/sample.db")
+    sample = runpy.run_path(str(ROOT / "samples" / "library_app.py"))
+    transport = ASGITransport(app=sample["app"])
+
+    async with (
+        sample["app"].router.lifespan_context(sample["app"]),
+        AsyncClient(transport=transport, base_url="http://own.example") as client,
+    ):
+        own, api = await client.get("/last-runs"), await client.get("/scheduler/api/tasks")
+
+    assert ([], 401) == (own.json(), api.status_code)
 
 
 async def test_events_start_tasks(scheduler: Scheduler) -> None:

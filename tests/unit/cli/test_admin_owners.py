@@ -29,6 +29,14 @@ def test_what_is_not_named_stays(scheduler: Scheduler) -> None:
     assert None is scheduler("owners", "show", "ann", "--json").data["remainingCredits"]
 
 
+def test_the_count_of_a_month_begins_anew(scheduler: Scheduler) -> None:
+    scheduler("owners", "set", "ann", "--monthly-credits", "100")
+
+    said = scheduler("owners", "set", "ann", "--reset-used")
+
+    assert (0, "ann has 100 credits a month\n") == (said.code, said.out)
+
+
 @pytest.mark.parametrize("words", [("owners",), ("owners", "list")])
 def test_all_owners_are_listed(scheduler: Scheduler, words: tuple[str, ...]) -> None:
     assert "No owner has an account yet" in scheduler(*words).out

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from functions.task_types import registry
 from functions.task_types.registry import type_names
 from functions.taskfiles.schema import task_file_schema
 from tests.unit.cli.conftest import Scheduler, WriteTasks
@@ -238,3 +239,37 @@ def test_a_task_file_with_an_instant_out_of_range_is_refused(
     assert 0 != said.code
     assert "startAt: is out of range; use a year from 1970 to 9000" in said.err + said.out
     assert [] == scheduler("list", "--json").data
+
+
+GREETS = '''"""Greets."""
+
+from functions import Job, Outcome, Params as Model, Tools, succeeded
+
+
+class Params(Model):
+    whom: str
+
+
+async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
+    return succeeded(f"Hello {params.whom}")
+'''
+
+
+def test_types_of_ones_own_are_known_to_every_command(
+    scheduler: Scheduler, write_tasks: WriteTasks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop_greets.py").write_text(GREETS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(registry, "_registered_modules", {})
+    file = write_tasks({"id": "a", "type": "shop_greets", "params": {"whom": "Ann"}})
+    own = {"TASK_TYPES": "shop_greets"}
+
+    planned = scheduler("plan", file, **own)
+    refused = scheduler("plan", write_tasks({"id": "a", "type": "shop_greets", "params": {}}), **own)
+    listed = scheduler("types", **own)
+    missing = scheduler("types", TASK_TYPES="shop_greets_not")
+
+    assert (0, 2) == (planned.code, refused.code), planned.err
+    assert "params.whom" in refused.err
+    assert "shop_greets" in listed.out
+    assert (2, True) == (missing.code, "shop_greets_not: cannot be imported" in missing.err)

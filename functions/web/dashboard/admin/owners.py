@@ -83,6 +83,8 @@ def _change(fields: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any
     change |= {"monthly_credits": amount, "unlimited": amount is None}
     if fields.get("maxTasks") is not None and fields["maxTasks"] != base.get("maxTasks"):
         change["max_tasks"] = fields["maxTasks"]
+    if fields.get("resetUsed") is True:
+        change["reset_used"] = True
     if fields.get("capabilities") != base.get("capabilities"):
         change["capabilities"] = fields.get("capabilities") or {}
     return change

@@ -105,6 +105,7 @@ def owner_form(account: Mapping[str, Any]) -> SettingsForm:
         _field("plan", Line(), "Plan", "A name for people; it decides nothing"),
         _field("monthlyCredits", Number(), "Credits a month", "Empty means no limit"),
         _field("maxTasks", Number(), "Tasks at most", "Empty means the default"),
+        _field("resetUsed", Switch("no"), "Begin this month's count of used credits anew"),
     )
     limits = _capabilities("With commas; * means all; empty means all but command and python")
     return SettingsForm((("", main), ("What the owner's tasks may use", limits)), account)

@@ -8,6 +8,7 @@ import pytest
 
 from functions.app.application import App
 from functions.config.settings import Settings
+from functions.domain.access import audit_subject
 from functions.domain.storage import Document
 from functions.services import access
 from tests.fakes.webhook_receiver import WebhookReceiver
@@ -29,6 +30,24 @@ async def test_an_owner_gets_credits_and_keeps_what_is_used(api: Call) -> None:
     assert changed.json == read.json == (await api("GET", "/api/owners")).json["owners"][0]
     assert 404 == (await api("GET", "/api/owners/bob")).status
     assert 422 == (await api("PUT", "/api/owners/alice", {"monthlyCredits": -1})).status
+
+
+async def test_what_is_used_is_reset_and_recorded(api: Call, wired: App) -> None:
+    await api("PUT", "/api/owners/alice", {"monthlyCredits": 100})
+    spent = {"used_credits": 100.0, "notified_level": 100}
+    await wired.accounts.update({"alice": lambda account: account.model_copy(update=spent)})
+
+    before = await api("GET", "/api/owners/alice")
+    after = await api("PUT", "/api/owners/alice", {"resetUsed": True})
+    kept = await wired.accounts.get("alice")
+
+    assert (100, 0) == (before.json["usedCredits"], before.json["remainingCredits"])
+    assert (0, 100, 100) == tuple(
+        after.json[name] for name in ("usedCredits", "remainingCredits", "monthlyCredits")
+    )
+    assert (0.0, 0) == (kept.used_credits, kept.notified_level)
+    trail = await access.list_entries(wired.store, audit_subject("owner", "alice"))
+    assert ("resetUsed",) in [entry.fields for entry in trail]
 
 
 async def test_an_owner_sees_his_own_account_and_changes_none(api: Call, make_key: MakeKey) -> None:

@@ -91,7 +91,9 @@ def key_form(*, owner: str, zone: str) -> SettingsForm:
         _field(
             "owner", Line(), "Owner", "It sees only the tasks of this owner; empty means all tasks", "alice"
         ),
-        _field("expiresAt", Moment(zone, zone), "It ends", f"On the clock of {zone}; empty means never"),
+        _field(
+            "expiresAt", Moment(zone, zone), "It ends", "On the clock of your time zone; empty means never"
+        ),
     )
     limits = _capabilities("With commas; * means all; empty means all but command and python")
     return SettingsForm(
@@ -148,7 +150,10 @@ def channel_form(preferences: Mapping[str, Any], *, zone: str) -> SettingsForm:
                 "",
                 (
                     _field(
-                        "maintenance", maintenance, "Maintenance", f"Notices are held; on the clock of {zone}"
+                        "maintenance",
+                        maintenance,
+                        "Maintenance",
+                        "Notices are held; on the clock of your time zone",
                     ),
                 ),
             ),

@@ -7,6 +7,8 @@ test compares this table with the templates.
 from dataclasses import dataclass
 from functools import cache
 
+from functions.web.dashboard.presentation.form_phrases import CHINESE as FORM_PHRASES
+
 
 @dataclass(frozen=True, slots=True)
 class Phrasebook:
@@ -33,7 +35,8 @@ def phrasebook(language: str) -> Phrasebook:
 _ENGLISH = Phrasebook("en", {})
 _CHINESE = Phrasebook(
     "zh",
-    {
+    FORM_PHRASES
+    | {
         # navigation and frame
         "Overview": "概览",
         "Runs": "运行",

@@ -25,7 +25,7 @@ def test_there_are_samples_of_every_type() -> None:
 
 @pytest.mark.parametrize("type_name", sorted(PARAMS))
 @settings(
-    max_examples=15,  # 25 ms each: a whole form is rendered, read as HTML, and read as a form
+    max_examples=8,  # 25 ms each: a whole form is rendered, read as HTML, and read as a form
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],

@@ -1,0 +1,46 @@
+"""What forms say has a translation: labels, help and choices, which no template names."""
+
+import pytest
+
+from functions.web.dashboard.forms import schedule_choices, settings_form, words
+from functions.web.dashboard.forms.tables import Rules
+from functions.web.dashboard.forms.task_form import TaskForm
+from functions.web.dashboard.presentation.phrases import phrasebook
+from functions.web.dashboard.rendering import render
+
+ZH = phrasebook("zh-CN").phrases
+SETTINGS = (
+    settings_form.key_form(owner="", zone="UTC"),
+    settings_form.owner_form({}),
+    settings_form.channel_form({}, zone="UTC"),
+)
+
+
+def said() -> set[str]:
+    """Every phrase."""
+    fields = [*words.PARAM_WORDS.values(), *words.TASK_WORDS.values()]
+    fields += [words.Words(one.label, one.help) for form in SETTINGS for one in form.fields]
+    choices = [*words.CHOICES.values(), Rules.modes, settings_form.SCOPE_WORDS]
+    choices += [schedule_choices.WAYS, schedule_choices.UNITS, schedule_choices.DAYS]
+    sections = TaskForm({"type": "http"}).sections()
+    titles = [section.legend for section in sections]
+    titles += [group.title for section in sections for group in section.groups]
+    titles += [title for form in SETTINGS for title, _ in form.groups]
+    texts = {text for one in fields for text in (one.label, one.help)}
+    return (
+        texts | {text for some in choices for _, text in some} | set(titles) | set(words.TYPE_WORDS.values())
+    )
+
+
+def test_what_a_form_says_is_translated() -> None:
+    untranslated = {text for text in said() - {""} if text not in ZH}
+
+    assert set() == untranslated
+
+
+@pytest.mark.parametrize("type_name", ["http", "agent"])
+def test_a_form_in_chinese_says_little_in_english(type_name: str) -> None:
+    html = render("all_fields.html", "zh-CN", sections=TaskForm({"type": type_name, "params": {}}).shown({}))
+
+    assert "请求头" in html or "语言模型" in html or "模型" in html
+    assert not [word for word in ("Longest", "Empty means", "Default:") if word in html]

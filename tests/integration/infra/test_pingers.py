@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -269,6 +271,92 @@ def test_vercel_says_so_when_nobody_answers(tmp_path: Path) -> None:
     said = node(script, tmp_path, CRONFIRE_URL="http://127.0.0.1:9", CRON_SECRET=SECRET)
 
     assert 504 == json.loads(said.splitlines()[-1])["status"]
+
+
+class GitHub:
+    """A stand-in for GitHub's API: keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.status = 204
+        self.asked: list[tuple[str, str | None, str | None, dict[str, str]]] = []
+        github = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                agent, token = self.headers["User-Agent"], self.headers["Authorization"]
+                github.asked.append((self.path, token, agent, body))
+                self.send_response(github.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Nobody reads this log."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {
+            "GITHUB_API_URL": f"http://127.0.0.1:{self.server.server_port}",
+            "GITHUB_REPOSITORY": "you/yours",
+            "GITHUB_TOKEN": "ghp-of-the-tests",
+        }
+
+
+DISPATCHED = (
+    "/repos/you/yours/dispatches",
+    "Bearer ghp-of-the-tests",
+    "cronfire-pinger",
+    {"event_type": "cronfire-tick"},
+)
+
+
+@pytest.fixture
+def github() -> Iterator[GitHub]:
+    github = GitHub()
+    thread = Thread(target=github.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield github
+    github.server.shutdown()
+    thread.join()
+    github.server.server_close()
+
+
+@needs_node
+def test_cloudflare_starts_the_workflow_and_fails_when_it_does_not(github: GitHub, tmp_path: Path) -> None:
+    script = CLOUDFLARE.format(file=module("cloudflare/dispatch.js", tmp_path), env=json.dumps(github.env))
+
+    node(script, tmp_path)
+    github.status = 401
+    said = node(script, tmp_path, 1)
+
+    assert [DISPATCHED] * 2 == github.asked
+    assert "ghp-of-the-tests" not in said
+
+
+@needs_node
+def test_vercel_starts_the_workflow_for_its_own_cron_alone(github: GitHub, tmp_path: Path) -> None:
+    file = module("vercel/api/dispatch.js", tmp_path)
+    env = github.env | {"CRON_SECRET": SECRET}
+
+    def called(secret: str) -> int:
+        headers = json.dumps({"authorization": f"Bearer {secret}"})
+        said = node(VERCEL.format(file=file, headers=headers), tmp_path, **env)
+        return int(json.loads(said.splitlines()[-1])["status"])
+
+    answers = [called("stranger"), called(SECRET)]
+    github.status = 404
+    answers.append(called(SECRET))
+
+    assert [401, 200, 502] == answers
+    assert [DISPATCHED] * 2 == github.asked
+
+
+def test_the_workflow_listens_to_what_the_pingers_send() -> None:
+    tick = (PINGERS / "github" / "tick.yml").read_text()
+
+    assert f"types: [{DISPATCHED[3]['event_type']}]" in tick
 
 
 # -- GitHub Actions --------------------------------------------------------------------------------------

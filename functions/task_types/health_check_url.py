@@ -20,6 +20,7 @@ from functions.task_types.support.context import (
 )
 from functions.task_types.support.responses import (
     Body,
+    TimeForBody,
     elapsed_ms,
     may_be_wrong_port,
     missing_text_problem,
@@ -79,7 +80,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
 
     The body is read only when a text must be in it: a status check is decided at the headers.
     """
-    until = time_for_body(job, params.timeout_seconds)
+    within = time_for_body(job, params.timeout_seconds)
     async with tools.http.stream(
         params.method,
         params.url,
@@ -88,7 +89,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         timeout=params.timeout_seconds,
         extensions={"max_body_bytes": MAX_BODY_BYTES},
     ) as response:
-        problem = await _find_problem(response, params, until=until)
+        problem = await _find_problem(response, params, within=within)
     latency_ms = elapsed_ms(response)
     days_left = _certificate_days_left(response, now=job.started_at)
     metrics = {"status": response.status_code, "latencyMs": latency_ms}
@@ -104,19 +105,19 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     return failed(problem, retry_after=wait, metrics=metrics)
 
 
-async def _find_problem(response: httpx.Response, params: Params, *, until: float) -> str | None:
+async def _find_problem(response: httpx.Response, params: Params, *, within: TimeForBody) -> str | None:
     """Return what is wrong with the response; None when it is as expected."""
     status = response.status_code
     if status not in params.expected_status:
         needs_body = may_be_wrong_port(response)
-        body = await read_body(response, until=until, text=None) if needs_body else Body()
+        body = await read_body(response, within=within, text=None) if needs_body else Body()
         return f"Answered {status}, expected {params.expected_status}{wrong_port_hint(response, body)}"
     if params.body_contains is None:
         return None
-    body = await read_body(response, until=until, text=params.body_contains)
+    body = await read_body(response, within=within, text=params.body_contains)
     if body.found:
         return None
-    problem = missing_text_problem(response, body, max_bytes=MAX_BODY_BYTES, within_s=params.timeout_seconds)
+    problem = missing_text_problem(response, body, max_bytes=MAX_BODY_BYTES)
     return f"Answered {status}, but {problem}"
 
 

@@ -27,6 +27,7 @@ from functions.task_types.support.context import (
 from functions.task_types.support.responses import (
     MISSING,
     Body,
+    TimeForBody,
     body_text,
     elapsed_ms,
     is_endless,
@@ -113,7 +114,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     follow = params.follow_redirects
     if follow is None:
         follow = params.method in ("GET", "HEAD")
-    until = time_for_body(job, params.timeout_seconds)
+    within = time_for_body(job, params.timeout_seconds)
     async with tools.http.stream(
         params.method,
         _with_query(params.url, params.query),
@@ -123,17 +124,17 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         timeout=params.timeout_seconds,
         extensions={"max_body_bytes": MAX_BODY_BYTES},
     ) as response:
-        answer = await _read_answer(response, params, until=until)
+        answer = await _read_answer(response, params, within=within)
     return _to_outcome(job, params, response, answer, tools.redact)
 
 
-async def _read_answer(response: httpx.Response, params: Params, *, until: float) -> Body:
+async def _read_answer(response: httpx.Response, params: Params, *, within: TimeForBody) -> Body:
     """Read the body to its end, as some servers work until then; not that of a stream that has none."""
     if params.json_pointer is None and is_endless(response):
         if params.body_contains is None or response.status_code not in params.expected_status:
             return Body()
-        return await read_body(response, until=until, text=params.body_contains)
-    return await read_body(response, until=until, text=params.body_contains, whole=True)
+        return await read_body(response, within=within, text=params.body_contains)
+    return await read_body(response, within=within, text=params.body_contains, whole=True)
 
 
 def _request_body(job: Job, params: Params) -> tuple[str | None, bytes | None]:
@@ -212,14 +213,14 @@ def _to_outcome(
         )
     if problem is not None:
         return failed(f"Answered {status}, but {problem}", metrics=metrics)
-    rest = _missing_rest(params, body)
+    rest = _missing_rest(body)
     return succeeded(f"Answered {status} in {elapsed_ms(response)} ms{rest}", metrics=metrics)
 
 
-def _missing_rest(params: Params, body: Body) -> str:
+def _missing_rest(body: Body) -> str:
     """Return what to add to a success whose body, of which nothing was asked, did not come as a whole."""
-    if body.is_late:
-        return f", and its body had not ended after {params.timeout_seconds:g} s"
+    if body.late_after_s is not None:
+        return f", and its body had not ended after {body.late_after_s:g} s"
     if body.problem is not None and not body.problem.permanent:
         return f", and {lower_first(body.problem.reason)}"
     return ""
@@ -237,13 +238,13 @@ def _snippet(response: httpx.Response, body: Body, redact: Callable[[str], str],
 def _content_problem(params: Params, response: httpx.Response, body: Body) -> str | None:
     """Return what is wrong with the body, without quoting it; None when nothing is."""
     if params.body_contains is not None and not body.found:
-        return missing_text_problem(response, body, max_bytes=MAX_BODY_BYTES, within_s=params.timeout_seconds)
+        return missing_text_problem(response, body, max_bytes=MAX_BODY_BYTES)
     if params.json_pointer is None:
         return None
     if body.problem is not None:
         return lower_first(body.problem.reason)
-    if body.is_late:
-        return f"its body had not ended after {params.timeout_seconds:g} s"
+    if body.late_after_s is not None:
+        return f"its body had not ended after {body.late_after_s:g} s"
     if is_truncated(response):
         return f"its body is longer than the {MAX_BODY_BYTES // 1024} KB that are read as JSON"
     try:

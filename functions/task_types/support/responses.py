@@ -55,58 +55,73 @@ class Body:
     Attributes:
         found: Whether the text that was asked for is in it.
         problem: Why the rest did not come; None when nothing is missing or only more than is read.
-        is_late: True when the rest had not come in time; then there is no problem.
+        late_after_s: The time after which the rest had not come; None when that is not why it is missing.
     """
 
     content: bytes = b""
     found: bool = False
     problem: FetchError | None = None
-    is_late: bool = False
+    late_after_s: float | None = None
 
 
 _SHARE_FOR_BODY = 0.9  # the rest is for what comes after it, so that the attempt itself is not cut
 
 
-def time_for_body(job: Job, timeout_s: float) -> float:
-    """Return when reading the body of a call that starts now must end, by the loop's clock.
+@dataclass(frozen=True, slots=True)
+class TimeForBody:
+    """How long the body of a call may take, from the start of the call.
+
+    Attributes:
+        until: When that is over, by the loop's clock.
+    """
+
+    seconds: float
+    until: float
+
+
+def time_for_body(job: Job, timeout_s: float) -> TimeForBody:
+    """Return what the body of a call that starts now may take.
 
     Args:
         timeout_s: What the call may take by its params.
     """
-    return asyncio.get_running_loop().time() + min(timeout_s, _SHARE_FOR_BODY * job.timeout_s)
+    seconds = min(timeout_s, _SHARE_FOR_BODY * job.timeout_s)
+    return TimeForBody(seconds, asyncio.get_running_loop().time() + seconds)
 
 
-async def read_body(response: httpx.Response, *, until: float, text: str | None, whole: bool = False) -> Body:
+async def read_body(
+    response: httpx.Response, *, within: TimeForBody, text: str | None, whole: bool = False
+) -> Body:
     """Read a body for as long as it matters; a body that breaks off is no error here.
 
     Args:
-        until: When to stop, by the loop's clock.
+        within: When to stop.
         text: Reading ends when it was found; None for none.
         whole: Whether the rest matters even then.
     """
     content = bytearray()
     search = None if text is None else TextSearch(text, response.headers.get("content-type", ""))
-    found, problem, is_late = False, None, False
+    found, problem, late_after_s = False, None, None
     try:
-        async with asyncio.timeout_at(until):
+        async with asyncio.timeout_at(within.until):
             async for part in response.aiter_bytes():
                 content += part
                 found = search is not None and search.feed(part)
                 if found and not whole:
                     break
     except (TimeoutError, httpx.TimeoutException):
-        is_late = True
+        late_after_s = within.seconds
     except FetchError as exc:
         problem = exc
-    return Body(bytes(content), found, problem, is_late)
+    return Body(bytes(content), found, problem, late_after_s)
 
 
-def missing_text_problem(response: httpx.Response, body: Body, *, max_bytes: int, within_s: float) -> str:
+def missing_text_problem(response: httpx.Response, body: Body, *, max_bytes: int) -> str:
     """Return how far a text was looked for in vain."""
     if body.problem is not None:
         return lower_first(body.problem.reason)
-    if body.is_late:
-        return f"the expected text is not in the part of its body that came within {within_s:g} s"
+    if body.late_after_s is not None:
+        return f"the expected text is not in the part of its body that came within {body.late_after_s:g} s"
     size = f"the first {max_bytes // 1024} KB of " if is_truncated(response) else ""
     return f"the expected text is not in {size}its body"
 

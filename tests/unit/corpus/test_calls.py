@@ -267,6 +267,13 @@ CALLS: dict[str, tuple[bytes | Script, dict[str, Any], str]] = {
 }
 
 
+async def test_body_without_an_end_leaves_the_attempt_time_to_say_so(visit: Visit) -> None:
+    """The attempt's own limit must not end it as timed out while it waits for the rest."""
+    outcome = await visit(endless(head(CHUNKED), TICK), "http", job={"timeout_s": 0.5})
+
+    assert "Answered 200 in N ms, and its body had not ended after 0.45 s" == verdict(outcome)
+
+
 @pytest.mark.parametrize(("answer", "params", "expected"), CALLS.values(), ids=CALLS)
 async def test_call_of(answer: bytes | Script, params: dict[str, Any], expected: str, visit: Visit) -> None:
     site = {"*": answer} if isinstance(answer, bytes) else answer

@@ -54,7 +54,6 @@ def timeout_error(timeout_s: float, request: httpx.Request) -> FetchError:
 
 ADDRESS_NOT_ALLOWED = "The address is private, local or reserved, and so not allowed"
 ONLY_HTTP2 = "The server speaks only HTTP/2: switch on HTTP/1.1 there, or call an address that has it"
-_ENDED_EARLY = "The answer ended too early"
 
 _CONNECT_MESSAGES = {
     errno.ECONNREFUSED: "The connection was refused",
@@ -135,7 +134,7 @@ def to_fetch_error(exc: BaseException, *, method: str = "GET", names_hosts: bool
         case aiohttp.ServerDisconnectedError():
             return FetchError("The connection was closed before an answer came")
         case aiohttp.ClientPayloadError():
-            return _payload_error(exc)
+            return FetchError("The answer ended too early")
         case aiohttp.ClientResponseError():
             return _protocol_error(exc.message, method)
         case aiohttp.InvalidURL() | ValueError():
@@ -210,46 +209,49 @@ def _openssl_words(exc: BaseException) -> str:
     return text.partition("] ")[2].partition(" (_ssl")[0]
 
 
-def _payload_error(exc: aiohttp.ClientPayloadError) -> FetchError:
-    if isinstance(exc.__cause__, aiohttp.ClientResponseError):
-        return _protocol_error(exc.__cause__.message, "GET")
-    return FetchError(_ENDED_EARLY)
+_NO_HTTP = "The answer is not valid HTTP"
+_WRONG_CHUNKS = "The answer's body is framed wrongly: its chunks are not as long as they say"
 
-
-# What aiohttp's parser says is followed by the bytes that it met, shown as Python shows bytes.
-_FIRST_BYTES = "Expected HTTP/"
+# aiohttp's parser says what it expected, and then shows the bytes that it met as Python writes bytes.
+_BEGINNING = "Expected HTTP/"
 _TLS_RECORD = "b'\\x15\\x03"
 _HTTP2_FRAME = "\\x04\\x00\\x00\\x00\\x00\\x00"  # SETTINGS, with which each HTTP/2 server begins
 _SHOUTCAST = "b'ICY "
 
 
 def _protocol_error(message: str, method: str) -> FetchError:
-    if "Got more than" in message or "Too many" in message:
+    if "Got more than" in message:
         return FetchError("The answer's headers are too long")
-    return FetchError(_syntax_problem(message, method))
+    said, _, met = message.partition("\n\n")
+    if "Too many headers" in said:
+        return FetchError("The answer has too many headers")
+    return FetchError(_syntax_problem(said, met.strip(), method))
 
 
-def _syntax_problem(message: str, method: str) -> str:
-    if "chunk" in message:
-        return "The answer's body is framed wrongly: its chunks are not as long as they say"
-    no_http = "The answer is not valid HTTP"
-    if "Invalid header token" in message:
-        return f"{no_http}: the name of a header has a character that no name may have"
-    if method == "HEAD" and ("Data after" in message or _FIRST_BYTES in message):
-        return f"{no_http}: a body follows the answer to HEAD, which may have none: use GET"
-    if "Data after" in message:
+def _syntax_problem(said: str, met: str, method: str) -> str:
+    if "chunk" in said:
+        return _WRONG_CHUNKS
+    if "Content-Length" in said:
+        return f"{_NO_HTTP}: its length is told twice, or is none (Content-Length, Transfer-Encoding)"
+    if "Invalid header token" in said:
+        return f"{_NO_HTTP}: the name of a header has a character that no name may have"
+    if method == "HEAD" and ("Data after" in said or _BEGINNING in said):
+        return f"{_NO_HTTP}: a body follows the answer to HEAD, which may have none: use GET"
+    if "Data after" in said:
         return (
-            f"{no_http}: something follows that belongs to no answer, such as a body where there may be none"
+            f"{_NO_HTTP}: something follows that belongs to no answer, such as a body where there may be none"
         )
-    if _FIRST_BYTES not in message:
-        return no_http
-    if _TLS_RECORD in message:
+    return _strange_beginning(met) if _BEGINNING in said else _NO_HTTP
+
+
+def _strange_beginning(met: str) -> str:
+    if met.startswith(_TLS_RECORD):
         return "The answer is not HTTP but TLS: write https://"
-    if "b'\\x00" in message and _HTTP2_FRAME in message:
+    if met.startswith("b'\\x00") and _HTTP2_FRAME in met:
         return ONLY_HTTP2
-    if _SHOUTCAST in message:
+    if met.startswith(_SHOUTCAST):
         return (
             "The answer is a SHOUTcast stream (ICY), not HTTP: give the task a header User-Agent that begins "
             "with Mozilla, and it answers a page"
         )
-    return no_http
+    return f"{_NO_HTTP}: what came does not begin like an answer"

@@ -14,6 +14,8 @@ UP = "Answered 200 in N ms"
 CHUNKED = "Transfer-Encoding: chunked"
 CLOSED = "Connection: close"
 NO_HTTP = "FAILED The answer is not valid HTTP"
+NO_BEGINNING = f"{NO_HTTP}: what came does not begin like an answer"
+BAD_LENGTH = f"{NO_HTTP}: its length is told twice, or is none (Content-Length, Transfer-Encoding)"
 HEAD_WITH_BODY = f"{NO_HTTP}: a body follows the answer to HEAD, which may have none: use GET"
 BAD_NAME = f"{NO_HTTP}: the name of a header has a character that no name may have"
 SENDS_MORE = 1e-3
@@ -164,7 +166,7 @@ CHECKS: dict[str, tuple[bytes | Script, dict[str, Any], str]] = {
     "aio-libs/aiohttp#505: a 304 with a body": (
         head("Connection: keep-alive", status="304 Not Modified") + b"test",
         {"expectedStatus": 304},
-        NO_HTTP,
+        NO_BEGINNING,
     ),
     "pydantic/httpx2#570: a 204 with a length": (
         page("late", CLOSED, status="204 No Content"),
@@ -196,6 +198,24 @@ CHECKS: dict[str, tuple[bytes | Script, dict[str, Any], str]] = {
     "aio-libs/aiohttp#659: a name in quotation marks": (page("ok", '"X-XSS-Protection: 0"'), {}, BAD_NAME),
     "iprak/yahoofinance#173: a policy of 34 KB": (page("ok", "Link: " + "x" * 34_135), {}, UP),
     "tdryer/hangups#464: a policy of 10 KB": (page("ok", "Link: " + "x" * 9_980), {}, UP),
+    "aio-libs/aiohttp#4223: a length and chunks": (
+        head(CHUNKED, "Content-Length: 5") + b"2\r\nok\r\n0\r\n\r\n",
+        {},
+        BAD_LENGTH,
+    ),
+    "a length told twice": (page("ok", "Content-Length: 2"), {}, BAD_LENGTH),
+    "a length below nothing": (head("Content-Length: -1"), {}, BAD_LENGTH),
+    "a page of a server before HTTP/1.0": (b"<html>hello</html>", {}, NO_BEGINNING),
+    "an answer of HTTP/1.0": (b"HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nok", {"bodyContains": "ok"}, UP),
+    "empty lines first": (b"\r\n\r\n" + page("ok"), {}, UP),
+    "a folded header": (page("ok", "X-A: a\r\n  b"), {}, UP),
+    "a reason in Latin-1": (page("ok", status="200 R\xe9ussi"), {}, UP),
+    "a hundred cookies": (page("ok", *[f"Set-Cookie: a{n}=1" for n in range(99)]), {}, UP),
+    "more than anybody needs": (
+        page("ok", *[f"X-{n}: 1" for n in range(150)]),
+        {},
+        "FAILED The answer has too many headers",
+    ),
     "an answer without a reason": (page("ok", status="200"), {}, UP),
     "LinkedIn's own status": (
         page("", status="999 Request denied"),
@@ -211,7 +231,7 @@ CHECKS: dict[str, tuple[bytes | Script, dict[str, Any], str]] = {
     "aio-libs/aiohttp#3121: no status": (
         b"0\r\n\r\n",
         {},
-        "FAILED The answer is not valid HTTP",
+        NO_BEGINNING,
     ),
     "SHOUTcast": (
         b"ICY 200 OK\r\nicy-name: Radio\r\n\r\n",
@@ -265,6 +285,23 @@ CALLS: dict[str, tuple[bytes | Script, dict[str, Any], str]] = {
         UP,
     ),
 }
+
+
+async def test_chunks_that_go_wrong_later(visit: Visit) -> None:
+    """aio-libs/aiohttp#10355: the head and some of the body are fine."""
+
+    async def script(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(head(CHUNKED) + b"2\r\nok\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.01)  # a packet of its own
+        writer.write(b"zz\r\n")
+        writer.close()
+
+    found = await visit(script, bodyContains="ok")
+    missing = await visit(script, **MISSING)  # aiohttp tells the reader nothing, so that its time must end
+
+    assert UP == verdict(found)
+    assert verdict(missing).startswith("FAILED Answered 200, but the expected text is not in the part")
 
 
 async def test_body_without_an_end_leaves_the_attempt_time_to_say_so(visit: Visit) -> None:

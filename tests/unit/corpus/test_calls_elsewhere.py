@@ -118,6 +118,20 @@ async def test_page_that_redirects_to_itself_until_its_cookie_comes_back(
     assert UP == verdict(await visit(cookie_wall(), type_name, bodyContains="inside"))
 
 
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        'v={"a":1,"b":"x y"}; Path=/; Max-Age=3600',
+        "v=1; Expires=Wed, 21 Oct 2037 07:28:00 GMT; Path=/",
+        "a b=c",
+        "=;;;",
+        "v=; Max-Age=0",
+    ],
+)
+async def test_cookie_that_is_odd_stops_nobody(cookie: str, visit: Visit) -> None:
+    assert UP == verdict(await visit({"/": moved("/a", f"Set-Cookie: {cookie}"), "/a": page()}))
+
+
 async def test_cookies_end_with_the_call(serve: Serve, visit: Visit) -> None:
     """One task's session must not answer for another's."""
     server = await serve(cookie_wall())

@@ -318,10 +318,16 @@ def serve(
     sign_in: Annotated[
         bool, typer.Option("--sign-in", help="Print a link to the dashboard that signs in once, and the key.")
     ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The settings file of an older scheduler, read as far as it goes."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Serve the function on this machine and trigger its ticks."""
-    options = command.ServeOptions(port, every, status_every, tuple(tasks or ()), log, source, host, sign_in)
+    options = command.ServeOptions(
+        port, every, status_every, tuple(tasks or ()), log, source, host, sign_in, config
+    )
     return invoke(command.serve, as_json, options=options)
 
 

@@ -10,7 +10,7 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from functions.cli.console import replace_unprintable
 from functions.cli.local.location import PROJECT_ROOT, STATE_FOLDER
 from functions.cli.local.running import announce_service
 from functions.cli.local.secret_files import secret_file
+from functions.cli.serve.config import OlderConfig, read_config
 from functions.cli.serve.sign_in import find_api_key, sign_in_lines
 from functions.cli.serve.workers import TICK_BUDGET_S, StatusLine, TriggerLoop, WatchedFiles
 from functions.cli.session import CliContext
@@ -190,6 +191,7 @@ class ServeOptions:
         source: What the task files are known by; empty for their names.
         host: The address to listen on.
         show_sign_in: Whether to print a link that signs in once, and the key.
+        config_path: The settings file of an older scheduler; other options and variables come first.
     """
 
     port: int = 8080
@@ -200,6 +202,7 @@ class ServeOptions:
     source: str = ""
     host: str = LOOPBACK
     show_sign_in: bool = False
+    config_path: Path | None = None
 
 
 async def serve(context: CliContext, *, options: ServeOptions) -> int:
@@ -212,6 +215,8 @@ async def serve(context: CliContext, *, options: ServeOptions) -> int:
         SettingsError: A setting is wrong; the server is not started.
         SchedulerError: The server started and does not respond.
     """
+    if options.config_path:
+        options = _apply_config(context, options, read_config(options.config_path))
     port = find_free_port(options.port, options.host)
     log = LogFile(options.log_path) if options.log_path else None
     write_line = log.write_line if log else context.screen.write_line
@@ -251,6 +256,20 @@ async def serve(context: CliContext, *, options: ServeOptions) -> int:
         f"the server ended by itself (exit code {server.returncode}): its output is {output}"
     )
     return 1
+
+
+def _apply_config(context: CliContext, options: ServeOptions, config: OlderConfig) -> ServeOptions:
+    """Return *options* with what *config* says and they do not; say what became of each setting."""
+    for line in config.report:
+        context.screen.write_line(line)
+    given = {name: value for name, value in context.environment.items() if value}
+    for name in sorted(config.environment.keys() & given.keys()):
+        context.screen.write_line(f"config: {name} is set as a variable, which is kept")
+    context.environment = {**context.environment, **config.environment, **given}
+    default = ServeOptions()
+    if config.tick_interval_s and options.tick_interval_s == default.tick_interval_s:
+        options = replace(options, tick_interval_s=config.tick_interval_s)
+    return options if options.log_path else replace(options, log_path=config.log_path)
 
 
 async def _run_loops(

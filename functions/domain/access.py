@@ -194,6 +194,7 @@ AuditVerb = Literal[
     "channel changed",
     "owner changed",
     "link revoked",
+    "page changed",
 ]
 
 

@@ -284,6 +284,8 @@ PAGES = {
     "/dashboard/keys/wrong/revoke": b"",
     "/dashboard/tasks/new": b"",
     "/dashboard/audit": b"good-person",
+    "/dashboard/runs": b"",
+    "/dashboard/incidents": b"",
     "/dashboard/removed": b"",
 }
 

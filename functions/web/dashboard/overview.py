@@ -19,6 +19,7 @@ from functions.domain.task import Task
 from functions.domain.types import Status, parse_stored_instant
 from functions.errors import InputError, NotFoundError, StoreError, StoreUnavailableError
 from functions.services.owner_view import OwnerView
+from functions.services.public_links import PageWords, read_page_words
 from functions.task_types.registry import type_names
 from functions.web.dashboard.context import CurrentPage, PageContext
 from functions.web.dashboard.presentation.formatting import BAD, GOOD, QUIET, WARN, matches_search, severity
@@ -119,6 +120,7 @@ async def show_overview(
         select_all=context.request.query_params.get("select") == "all",
         more=listing.more,
         public=await _sign_page(context, tag) if tag and tasks else "",
+        words=await _page_words(context, tag) if tag and tasks else None,
         changes=recent_changes([*failing, *listing.tasks])[:RECENT_SHOWN],
         **summary,
     )
@@ -290,6 +292,11 @@ async def _find_account(context: PageContext, owner: str) -> Account | None:
         return await context.dependencies.accounts.get(owner)
     except (NotFoundError, InputError):
         return None
+
+
+async def _page_words(context: PageContext, tag: str) -> PageWords:
+    subject = page_subject(context.service.principal.owner, tag)
+    return await read_page_words(context.dependencies.store, subject)
 
 
 async def _sign_page(context: PageContext, tag: str) -> str:

@@ -16,13 +16,15 @@ from urllib.parse import quote, unquote
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
+from functions.domain.history.tally import DAYS, read_incidents, read_tally
 from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, Status
 from functions.errors import NotFoundError
 from functions.services.owner_view import OwnerView
-from functions.services.public_links import LinkKind, count_revocations
+from functions.services.public_links import LinkKind, count_revocations, read_page_words
 from functions.web.api.dependencies import ApiDependencies
+from functions.web.dashboard.presentation.charts import SlotBar, percent, uptime_bars
 from functions.web.dashboard.presentation.formatting import BAD, GOOD, QUIET
 from functions.web.dashboard.rendering import HEADERS, render, render_page
 
@@ -31,6 +33,7 @@ router = APIRouter(include_in_schema=False)
 CACHE_TTL = timedelta(seconds=60)
 MAX_CACHED_LINKS = 1000
 MAX_TASKS = 200  # tasks of one status page
+MAX_INCIDENTS = 20  # that are over
 SIGNATURE_CHARS = 32
 MAX_DIGITS = 10  # of the number in a name
 CACHE_HEADERS = {"Cache-Control": f"public, max-age={CACHE_TTL.seconds}"}
@@ -127,13 +130,20 @@ async def show_page(request: Request, name: LinkName) -> Response:
         found = await OwnerView(dependencies.store, owner).list_tasks(TaskFilter(tag=tag))
         rows = [(task, *public_state(task)) for task in found if task.owner == owner][:MAX_TASKS]
         bad = sum(tone == BAD for _, _, tone in rows)
+        now = dependencies.now()
+        ended = [(one, task) for task, _, _ in rows for one in read_incidents(task.incidents)]
         page = render_page(
             "public",
-            now=dependencies.now(),
+            now=now,
             session=None,
             language=dependencies.language,
             tag=tag,
+            page_name=name,
+            words=await read_page_words(dependencies.store, subject),
             rows=rows,
+            uptime={task.id: _days(task, now) for task, _, _ in rows},
+            incidents=sorted(ended, key=lambda one: one[0].since, reverse=True)[:MAX_INCIDENTS],
+            zone=dependencies.default_timezone,
             bad=bad,
         )
         page.headers.update(CACHE_HEADERS)
@@ -141,6 +151,12 @@ async def show_page(request: Request, name: LinkName) -> Response:
 
     public: PublicLinks = request.app.state.public_links
     return await public.get_response("page", name, build)
+
+
+def _days(task: Task, now: datetime) -> tuple[tuple[SlotBar, ...], str]:
+    """Return the bars of the last 90 days, and the part of them that succeeded."""
+    tally = read_tally(task.tally, now=now)
+    return uptime_bars(tally.days), percent(tally.share_of_days(DAYS))
 
 
 def badge_subject(task: Task) -> str:

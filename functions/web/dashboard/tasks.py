@@ -10,7 +10,7 @@ from starlette.responses import Response
 from functions.domain.access import AuditEntry, audit_subject
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from functions.services.access import record_entry
-from functions.services.public_links import LinkKind, revoke_link
+from functions.services.public_links import LinkKind, PageWords, revoke_link, set_page_words
 from functions.web.api.runs import encode_run_id
 from functions.web.api.tasks import run_and_wait
 from functions.web.dashboard.context import CurrentPage, PageContext
@@ -31,6 +31,24 @@ async def revoke_page_link(context: CurrentPage) -> Response:
     name = page_subject(context.service.principal.owner, tag)
     await _revoke_link(context, "page", name, subject=audit_subject("tag", name))
     return redirect(f"/dashboard?tag={quote(tag, safe='')}", message="The old link ends within a minute")
+
+
+@router.post("/links/words")
+async def change_page_words(context: CurrentPage) -> Response:
+    """Change what a tag's status page says of itself; each owner has a page of their own."""
+    typed = await context.read_form()
+    principal, store = context.service.principal, context.dependencies.store
+    if not principal.has_scope("write"):
+        raise NotAllowedError("Changing a status page needs the scope write")
+    tag = typed.get("tag", "")[:100]
+    name = page_subject(principal.owner, tag)
+    await set_page_words(store, name, PageWords(typed.get("title", ""), typed.get("description", "")))
+    subject = audit_subject("tag", name)
+    entry = AuditEntry(at=context.dependencies.now(), verb="page changed", subject=subject, by=principal.name)
+    await record_entry(store, entry, new_id=context.dependencies.new_id)
+    return redirect(
+        f"/dashboard?tag={quote(tag, safe='')}", message="The status page is changed, within a minute"
+    )
 
 
 async def _revoke_link(context: PageContext, kind: LinkKind, name: str, *, subject: str) -> None:

@@ -172,6 +172,7 @@ VERDICTS: dict[str, set[int]] = {
     "GET /dashboard/sign-in": OWN,
     "POST /dashboard/keys": INVALID,
     "POST /dashboard/links/revoke": OWN,
+    "POST /dashboard/links/words": OWN,
     "POST /dashboard/sign-out": OWN,
     "POST /dashboard/tasks/bulk": {404},  # no button was pressed; test_bulk.py presses them
     "POST /dashboard/tasks/new": OWN,

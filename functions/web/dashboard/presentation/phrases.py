@@ -151,6 +151,19 @@ _CHINESE = Phrasebook(
             "用 H 代替分钟，或设置 jitterSeconds，以分散运行。"
         ),
         "Nothing will run.": "没有即将运行的任务。",
+        # status pages
+        "Title and description": "标题和说明",
+        "Title": "标题",
+        "Description": "说明",
+        "Save": "保存",
+        "Nothing to show.": "没有可显示的内容。",
+        "{bad} of {n} has a problem.": "{n} 个中有 {bad} 个有问题。",
+        "{bad} of {n} have a problem.": "{n} 个中有 {bad} 个有问题。",
+        "All well.": "一切正常。",
+        "looked at {when}": "检查于{when}",
+        "passing": "正常",
+        "new": "新建",
+        "unknown": "未知",
         # a task
         "Paused by {name}": "由 {name} 暂停",
         "an unknown user": "未知用户",

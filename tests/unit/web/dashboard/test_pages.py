@@ -8,6 +8,7 @@ import pytest
 
 from functions import __version__
 from functions.app.application import App
+from functions.domain.storage import ConditionalWrite
 from functions.web.dashboard import agenda
 from tests.unit.web.api.conftest import ADMIN, HEALTH, Call, Clock
 from tests.unit.web.dashboard.conftest import Browser
@@ -401,6 +402,33 @@ async def test_a_status_page_gets_another_link_and_the_old_one_ends(
 
     assert answer.headers["location"].startswith("/dashboard?tag=shop&message=")
     assert (404, 200) == ((await browser.get(old)).status, (await browser.get(await link())).status)
+
+
+async def test_a_status_page_has_a_title_a_description_and_incidents(
+    browser: Browser, api: Call, make_key: MakeKey, wired: App, clock: Clock
+) -> None:
+    await api("POST", "/api/tasks", TASK)
+    [stored] = (await wired.store.get_tasks(["ping"])).tasks
+    line = "2026-11-19T10:00:00Z 2026-11-19T12:00:00Z 4"
+    await wired.store.write([ConditionalWrite.for_changes(stored, {"incidents": (line,)})])
+    await browser.sign_in(await make_key("read"))
+    refused = await browser.post("/dashboard/links/words", tag="shop", title="Mine")
+    await browser.sign_in()
+    words = {"title": "Our <shop>", "description": "What we watch"}
+    await browser.post("/dashboard/links/words", tag="shop", **words)
+    await browser.post("/dashboard/links/revoke", tag="shop")
+
+    found = re.search(
+        r'href="(/public/shop\.[0-9a-f-]+)"', (await browser.get("/dashboard?tag=shop")).body.decode()
+    )
+    assert found is not None
+    page = (await browser.get(found[1])).body.decode()
+
+    assert 403 == refused.status
+    assert "<h1>Our &lt;shop&gt;</h1>" in page
+    assert "What we watch" in page
+    assert "Thu 19 Nov 2026, 10:00 UTC, 2 h" in page
+    assert f'hx-get="{found[1]}"' in page
 
 
 async def test_a_link_is_revoked_only_by_who_may_write_and_see_all_it_shows(

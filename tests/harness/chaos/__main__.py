@@ -81,6 +81,7 @@ def under_load(options: argparse.Namespace) -> Setup:
         processes=1,
         workers=3,
         slots=100,
+        period=4,  # all at once, and then time enough: what binds for ever is never over
         hanging_every=16,
         with_guilty=True,
     )

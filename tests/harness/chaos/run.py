@@ -230,6 +230,7 @@ async def _world(setup: Setup, folder: Path, clock: Clock) -> AsyncIterator[_Wor
         setup.task_count,
         target=address,
         hanging_every=setup.hanging_every,
+        period=setup.period,
         guilty_from=format_instant(clock.now() + GUILTY_AFTER) if setup.with_guilty else "",
     )
     processes: list[Process] = []

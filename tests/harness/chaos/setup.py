@@ -22,6 +22,7 @@ class Setup:
         workers: How many workers each server has, as gunicorn starts them.
         slots: How many attempts a process may make at once; 0 for as many as it likes.
         hanging_every: One task in so many calls a target that never answers.
+        period: Minutes between two occurrences of a task, all at once; 1 for a mixture.
         with_guilty: Whether one task kills its process, and one document is refused for good.
         mutant: Name of a deliberate mistake, or empty.
     """
@@ -42,10 +43,11 @@ class Setup:
     workers: int = 1
     slots: int = 0
     hanging_every: int = 100
+    period: int = 1
     with_guilty: bool = False
     mutant: str = ""
 
     @property
     def length_s(self) -> float:
         """How long tasks fall due and faults strike, by the run's clock."""
-        return 60.0 * self.occurrences / (self.task_count * A_MINUTE)
+        return 60.0 * self.period * self.occurrences / (self.task_count * A_MINUTE)

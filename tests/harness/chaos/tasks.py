@@ -15,14 +15,23 @@ REFUSED = "refused"  # the store never takes what comes of it
 
 
 def specs(
-    dice: random.Random, count: int, *, target: str, hanging_every: int = 100, guilty_from: str = ""
+    dice: random.Random,
+    count: int,
+    *,
+    target: str,
+    hanging_every: int = 100,
+    guilty_from: str = "",
+    period: int = 1,
 ) -> list[dict[str, Any]]:
     """*count* tasks that call `<target>/t/<manner>`; one in *hanging_every* always hangs.
 
     Args:
         guilty_from: When those begin that harm others; empty for none of them.
+        period: Minutes between two occurrences; 1 for every minute, or every second or third.
     """
     made = [_spec(dice, number, target, hanging_every) for number in range(count)]
+    if period > 1:
+        made = [spec | {"schedule": f"*/{period} * * * *"} for spec in made]
     return made + [_guilty(manner, target, guilty_from) for manner in (DEADLY, REFUSED) if guilty_from]
 
 

@@ -10,7 +10,7 @@ from itertools import takewhile
 
 from functions.domain.schedule.base import EPOCH
 from functions.domain.schedule.cron import CronSchedule
-from functions.domain.schedule.occurrences import schedule_of
+from functions.domain.schedule.occurrences import TIME_RESOLUTION, schedule_of
 from functions.domain.schedule.parse import ClockChange, Schedule, parse_schedule
 from functions.domain.schedule.simple import OnceSchedule
 from functions.domain.schedule.words import describe_wall_times
@@ -93,20 +93,46 @@ class SchedulePreview:
     clock_changes: tuple[ClockChange, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PreviewBounds:
+    """What bounds a schedule that is not stored yet.
+
+    Attributes:
+        created_at: Of the task that is changed: what an interval without a start counts from; None means now.
+        max_runs: How many runs are left; None means no limit.
+    """
+
+    start_at: datetime | None = None
+    end_at: datetime | None = None
+    created_at: datetime | None = None
+    max_runs: int | None = None
+
+
+UNBOUNDED = PreviewBounds()
+
+
 def build_preview(
-    expression: str, *, timezone: str, task_id: str, now: datetime, count: int
+    expression: str,
+    *,
+    timezone: str,
+    task_id: str,
+    now: datetime,
+    count: int,
+    bounds: PreviewBounds = UNBOUNDED,
 ) -> SchedulePreview:
-    """Return what *expression* means from *now* on.
+    """Return what *expression* means from *now* on, within *bounds*.
 
     Raises:
         ScheduleError: The expression or the zone cannot be used.
     """
-    schedule = parse_schedule(
-        expression, timezone=timezone, task_id=task_id, anchor=now.replace(microsecond=0)
-    )
+    anchor = bounds.start_at or bounds.created_at or now.replace(microsecond=0)
+    schedule = parse_schedule(expression, timezone=timezone, task_id=task_id, anchor=anchor)
     zone = timezone_or_utc(timezone)
-    upcoming = next_occurrences(schedule, now, count)
+    first = max(now, bounds.start_at - TIME_RESOLUTION) if bounds.start_at else now
+    limit = count if bounds.max_runs is None else min(count, bounds.max_runs)
+    upcoming = next_occurrences(schedule, first, limit)
     last = now + min(PREVIEW_HORIZON, LAST_INSTANT - now)
+    last = min(last, bounds.end_at) if bounds.end_at else last
     return SchedulePreview(
         description=describe_schedule(expression, timezone=timezone, task_id=task_id),
         timezone=timezone,

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
-from functions.domain.schedule.describe import SchedulePreview, build_preview
+from functions.domain.schedule.describe import PreviewBounds, SchedulePreview, build_preview
 from functions.domain.storage import VersionedTask
-from functions.domain.task import TaskSpec, slugify, why_never_started
+from functions.domain.task import Task, TaskSpec, slugify, why_never_started
+from functions.domain.types import parse_stored_instant
 from functions.domain.validation import Problem
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from functions.task_types.registry import type_names
@@ -262,14 +263,21 @@ class FormPage:
     def _preview(self) -> SchedulePreview | str | None:
         fields, _ = self.form.read(self.typed)
         title = str(fields.get("title", ""))
-        found = preview_schedule(self._context, fields, task_id=str(fields.get("id") or slugify(title)))
+        task = self._stored.task if self._stored else None
+        found = preview_schedule(
+            self._context, fields, task_id=str(fields.get("id") or slugify(title)), stored=task
+        )
         return None if isinstance(found, str) and self.problems else found  # it is said at the field
 
 
 def preview_schedule(
-    context: PageContext, fields: Mapping[str, Any], *, task_id: str = ""
+    context: PageContext, fields: Mapping[str, Any], *, task_id: str = "", stored: Task | None = None
 ) -> SchedulePreview | str | None:
-    """Return the preview of the schedule in *fields*, or its error; None without one."""
+    """Return the preview of the schedule in *fields* within their bounds, or its error; None without one.
+
+    Args:
+        stored: The task that is changed; None for a new one.
+    """
     schedule = str(fields.get("schedule", "")).strip()
     if not schedule:
         return None
@@ -281,6 +289,19 @@ def preview_schedule(
             task_id=task_id or "preview",
             now=context.dependencies.now(),
             count=PREVIEW_COUNT,
+            bounds=_bounds(fields, stored),
         )
     except InputError as exc:
         return str(exc)
+
+
+def _bounds(fields: Mapping[str, Any], stored: Task | None) -> PreviewBounds:
+    """Return what bounds the schedule in *fields*; what cannot be read bounds nothing."""
+    left = fields.get("maxRuns")
+    done = stored.run_count if stored else 0
+    return PreviewBounds(
+        start_at=parse_stored_instant(fields.get("startAt")),
+        end_at=parse_stored_instant(fields.get("endAt")),
+        created_at=stored.created_at if stored else None,
+        max_runs=max(left - done, 0) if isinstance(left, int) else None,
+    )

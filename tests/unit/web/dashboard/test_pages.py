@@ -490,3 +490,5 @@ async def test_next_runs_honour_the_task_s_own_anchor_and_bounds(browser: Browse
     page = (await browser.get("/dashboard/tasks/ping")).body.decode()
 
     assert ["13:07", "14:07"] == re.findall(r"<small>2026-11-20 (\d\d:07) UTC", page)
+    form = (await browser.get("/dashboard/tasks/ping/edit")).body.decode()
+    assert re.findall(r"<small>2026-11-20 (\d\d:07) UTC", form) == ["13:07", "14:07"]

@@ -195,6 +195,7 @@ AuditVerb = Literal[
     "owner changed",
     "link revoked",
     "page changed",
+    "acknowledged",
 ]
 
 

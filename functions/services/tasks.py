@@ -10,6 +10,7 @@ from functions.domain.access import AuditEntry, AuditVerb, Principal, Scope
 from functions.domain.lifecycle.clock_repair import repair_clock_ahead
 from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.edit import (
+    acknowledge,
     backfill_instants,
     cancel,
     edit_task,
@@ -363,6 +364,10 @@ class TaskService:
         """End a pause or a quarantine; see `lifecycle.edit.resume`."""
         decide = partial(resume, catch_up=catch_up, now=self._clock())
         return await self._update("resumed", task_id, decide)
+
+    async def acknowledge(self, task_id: str) -> VersionedTask:
+        """Stop the reminders of a task's present failures; see `lifecycle.edit.acknowledge`."""
+        return await self._update("acknowledged", task_id, partial(acknowledge, by=self.principal.name))
 
     async def cancel(self, task_id: str) -> VersionedTask:
         """End the current occurrence; see `lifecycle.edit.cancel`."""

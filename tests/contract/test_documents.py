@@ -118,6 +118,7 @@ FULL = Task(
         held_until=LATER,
         first_notified_at=NOON,
         reminded_at=LATER,
+        acknowledged_by="alice",
         outcome_history=".!",
         flapping=("default", "feishu"),
         late_notified=True,

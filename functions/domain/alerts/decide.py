@@ -105,6 +105,7 @@ _NOTHING_NOTIFIED: dict[str, Any] = {
     "failure_fingerprints": "",
     "first_notified_at": None,
     "reminded_at": None,
+    "acknowledged_by": "",
 }
 
 

@@ -115,6 +115,8 @@ class AlertState(Model):
         first_notified_at: When the first notification of the present failures was made; reminders count
             from it.
         reminded_at: Reminders due until then were given, or were not needed.
+        acknowledged_by: Who knows of the present failures; there are no reminders of them then. Empty for
+            nobody, as after each recovery.
         outcome_history: The last occurrences, oldest first: `.` succeeded, `!` failed; empty while none
             failed.
         flapping: The channels notified that the task changes too often, which get nothing more until it is
@@ -135,6 +137,7 @@ class AlertState(Model):
     held_until: Instant | None = None
     first_notified_at: Instant | None = None
     reminded_at: Instant | None = None
+    acknowledged_by: str = ""
     outcome_history: str = ""
     flapping: tuple[str, ...] = ()
     late_notified: bool = False

@@ -55,7 +55,7 @@ def due_reminders(task: Task, *, now: datetime) -> tuple[list[NotifyRule], datet
 
 def _reminders(task: Task) -> list[tuple[NotifyRule, datetime]]:
     alert = task.alert
-    if alert.first_notified_at is None or not alert.notified:
+    if alert.first_notified_at is None or not alert.notified or alert.acknowledged_by:
         return []
     after = alert.reminded_at or alert.first_notified_at
     ran_again = task.last_run_at is not None and task.last_run_at > after

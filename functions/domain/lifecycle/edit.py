@@ -210,6 +210,17 @@ def cancel(task: Task, *, now: datetime) -> Transition:
     return complete_occurrence(task, run, now=now)
 
 
+def acknowledge(task: Task, *, by: str) -> Transition:
+    """Stop the reminders of the present failures of *task*; its recovery is notified of as ever.
+
+    Raises:
+        InputError: It does not fail.
+    """
+    if not task.consecutive_failures:
+        raise InputError(f"{task.id} does not fail; there is nothing to acknowledge")
+    return Transition({"alert": task.alert.model_copy(update={"acknowledged_by": by or "a user"})}, ())
+
+
 def queue_runs(task: Task, instants: Sequence[datetime], trigger: Trigger, *, now: datetime) -> Transition:
     """Queue the runs that a user asked for; the schedule of *task* stays where it is.
 

@@ -93,6 +93,9 @@ async def _run_command(
         case "resume":
             await context.service.resume(task_id, catch_up=typed.get("catchUp") == "1")
             return "The task is resumed", here
+        case "acknowledge":
+            await context.service.acknowledge(task_id)
+            return "It is known: no reminders until it recovers", "/dashboard/incidents"
         case "cancel":
             await context.service.cancel(task_id)
             return "It stops within seconds", here

@@ -218,6 +218,7 @@ CHINESE = {
     "Seconds between reminders": "提醒间隔（秒）",
     "auto, never, or a number": "auto、never 或数字",
     "Switched on": "启用",
+    "Begin this month's count of used credits anew": "重新计算本月已用额度",
     "skip the new one": "跳过新的",
     "let one wait": "让一个等待",
     "let all wait": "让全部等待",

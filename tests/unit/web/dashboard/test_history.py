@@ -8,6 +8,9 @@ from typing import Any
 
 from functions.app.application import App
 from functions.config.settings import Settings
+from functions.domain.alerts.overdue import next_reminder_at
+from functions.domain.lifecycle.complete import complete_attempt
+from functions.domain.run import succeeded
 from functions.domain.storage import ConditionalWrite, RunBatch
 from functions.domain.task import Task
 from functions.domain.types import format_instant
@@ -101,6 +104,35 @@ async def test_incidents_are_those_that_last_then_those_that_are_over(
     assert ["35 min ago", "1 h ago"] == re.findall(r"<b>([^<]+)</b>", over)
     assert "5 min" in over
     assert "Nothing fails." in shop
+
+
+async def test_a_failure_that_somebody_knows_of_has_no_reminders_until_it_recovers(
+    browser: Browser, wired: App, make_task: MakeTask
+) -> None:
+    alert = {
+        "failingSince": format_instant(NOON - 30 * MINUTE),
+        "notified": True,
+        "firstNotifiedAt": format_instant(NOON - 30 * MINUTE),
+    }
+    bad = make_task("bad", consecutive_failures=2, last_outcome="failed", last_run_at=NOON, alert=alert)
+    calm = make_task("calm", last_outcome="succeeded")
+    await wired.store.write([ConditionalWrite(task, None) for task in (bad, calm)])
+    await browser.sign_in()
+
+    await browser.post("/dashboard/tasks/bad/acknowledge")
+    refused = await browser.post("/dashboard/tasks/calm/acknowledge")
+    page = (await browser.get("/dashboard/incidents")).body.decode()
+    [known] = [one.task for one in (await wired.store.get_tasks(["bad"])).tasks]
+    claim = {"status": "running", "occurrence": NOON, "attempt": 1}
+    recovered = complete_attempt(
+        known.model_copy(update=claim), succeeded("Well"), started_at=NOON, now=NOON, random_fraction=0
+    )
+
+    assert (True, False) == (next_reminder_at(bad) is not None, next_reminder_at(known) is not None)
+    assert "by administrator" in page
+    assert "nothing%20to%20acknowledge" in refused.headers["location"]
+    assert "" == recovered.changes["alert"].acknowledged_by
+    assert ["recovery"] == [one.kind for one in recovered.changes["alert"].pending]
 
 
 async def test_an_administrator_silences_a_task_or_a_tag_on_every_channel(

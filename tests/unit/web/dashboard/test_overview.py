@@ -3,11 +3,13 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from functions.app.application import App
+from functions.config.settings import Settings
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.storage import ConditionalWrite
 from functions.domain.task import Task
@@ -15,7 +17,8 @@ from functions.domain.types import format_instant
 from functions.web.dashboard.overview import judge_pinger, recent_changes, sort_tasks
 from functions.web.dashboard.presentation.formatting import task_state
 from tests.conftest import NOON
-from tests.unit.web.dashboard.conftest import Browser, Clock, clock, make_key, wired
+from tests.unit.web.api.conftest import ADMIN
+from tests.unit.web.dashboard.conftest import Browser, Clock, clock, make_browser, make_key, wired
 
 __all__ = ["clock", "make_key", "wired"]
 
@@ -191,6 +194,20 @@ async def test_a_session_that_ended_loads_the_page_anew(browser: Browser) -> Non
     answer = await browser.get("/dashboard")
 
     assert (204, "true", b"") == (answer.status, answer.headers["hx-refresh"], answer.body)
+
+
+async def test_pages_are_in_the_language_of_notices(tmp_path: Path, clock: Clock, failing: Task) -> None:
+    settings = {"STORE_URL": f"sqlite:///{tmp_path}/zh.db", "API_KEY": ADMIN, "NOTICE_LANGUAGE": "zh"}
+    app = App(Settings.from_env(settings, serves_http=False), clock=clock)
+    await store_tasks(app, failing)
+    browser = make_browser(app)()
+    await browser.sign_in()
+
+    page = (await browser.get("/dashboard")).body.decode()
+    await app.close()
+
+    assert '<html lang="zh">' in page
+    assert all(words in page for words in ("概览", "失败中", "1 分钟前", "1 分钟后"))
 
 
 @pytest.mark.parametrize(

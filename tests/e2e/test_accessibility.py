@@ -30,6 +30,9 @@ PAGES = (
     "/dashboard/owners",
     "/dashboard/keys",
     "/dashboard/audit",
+    "/dashboard/tasks/new?type=http",
+    "/dashboard/owners/edit",
+    "/dashboard/removed",
 )
 LOOKS = ((1280, "light"), (390, "dark"))  # widths and themes do not depend on one another
 CHECK = """

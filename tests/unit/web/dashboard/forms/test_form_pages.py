@@ -258,3 +258,23 @@ async def test_a_large_text_fits_into_the_form(browser: Browser, api: Call) -> N
 
     assert 303 == saved.status
     assert params == (await api("GET", "/api/tasks/ping")).json["params"]
+
+
+async def test_a_stale_form_names_what_differs_and_can_be_saved_on_purpose(
+    browser: Browser, api: Call
+) -> None:
+    await api("POST", "/api/tasks", TASK)
+    await browser.sign_in()
+    fields = form_fields((await browser.get(EDIT)).body.decode(), form_id="task")
+    del fields["csrf_token"]
+    await api("PATCH", "/api/tasks/ping", {"title": "Theirs", "tags": ["theirs"]})
+
+    stale = await browser.post(EDIT, **fields | {"do": "save", "timeoutSeconds": "7"})
+    again = form_fields(stale.body.decode(), form_id="task")
+    del again["csrf_token"]
+    saved = await browser.post(EDIT, **again | {"do": "save", "tags": "theirs"})
+
+    task = (await api("GET", "/api/tasks/ping")).json
+    assert (422, 303) == (stale.status, saved.status)
+    assert "differs now: Title, Longest run, in seconds, Tags" in text_of(stale)
+    assert ("Shop front answers", ["theirs"], 7) == (task["title"], task["tags"], task["timeoutSeconds"])

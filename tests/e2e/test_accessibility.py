@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.harness.pictures import KEY, shown
 from tests.support.axe import axe_script
@@ -56,6 +57,7 @@ def test_every_page_is_for_everybody(window: webdriver.Chrome, tmp_path: Path) -
         found += problems(window, axe, "sign-in")
         window.find_element(By.NAME, "key").send_keys(KEY)
         window.find_element(By.XPATH, "//button[.='Sign in']").click()
+        WebDriverWait(window, 20).until(lambda one: one.find_elements(By.TAG_NAME, "nav"))  # signed in
         run = window.execute_async_script(FIRST_RUN)
         for page in (*PAGES, run):
             for width, theme in LOOKS:

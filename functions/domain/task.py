@@ -311,6 +311,10 @@ def default_title(task_id: str) -> str:
 # Fields as files of an older scheduler name them: they are read as they are, wherever a task is written.
 
 TYPES_BY_ID = frozenset({"daily_briefing", "health_check_url", "rss_watch"})
+STOPPED_STATUSES = frozenset({
+    "cancelled", "canceled", "paused", "disabled", "inactive", "stopped", "suspended", "archived", "off",
+    "已取消", "取消", "已暂停", "暂停", "已停用", "停用", "禁用", "已禁用",
+})  # fmt: skip
 TYPES_WITH_TIMEOUT = frozenset({"health_check_url", "rss_watch", "http"})  # as a param of their own
 
 

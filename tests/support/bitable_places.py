@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Thread
+from types import MappingProxyType
 from typing import Any
 
 from functions.stores.bitable.cells import encode_cells, encode_notes, parse_user_cells
@@ -39,12 +40,13 @@ QUICK = Timeouts(write_gap_s=0.0, settle_s=0.15)
 class Sheet:
     """One base with its three tables; `add` and `row` are what a person does, `store` a process of ours."""
 
-    def __init__(self, feishu: FakeBitable) -> None:
+    def __init__(self, feishu: FakeBitable, *, older: Mapping[str, int] = MappingProxyType({})) -> None:
+        """*older* are columns that were there before, by their types; ours are added to them."""
         self.feishu = feishu
         self.base = feishu.add_base()
         [self.tasks] = self.base.tables.values()
-        for column in TASK_COLUMNS:
-            self.tasks.add_field(column.name, column.type)
+        for name, kind in {**{one.name: one.type for one in TASK_COLUMNS}, **older}.items():
+            self.tasks.add_field(name, kind)
         self.runs = self._table(run_table_name(self.tasks.table_id), RUN_COLUMNS)
         self.kept = self._table(document_table_name(self.tasks.table_id), DOCUMENT_COLUMNS)
         for name in (LEASE_ROW, HAD_TASKS):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from functions.domain.task import STOPPED_STATUSES
 from functions.domain.types import format_instant, parse_stored_instant
 from functions.errors import StoreError
 from functions.stores.bitable.config import CellParser
@@ -97,7 +98,22 @@ def parse_user_cells(
             one = parser.timezone
         if one is not None:
             found[column.name] = one
-    return found, faults
+    return {**found, **_older_cells(fields, found)}, faults
+
+
+def _older_cells(fields: Fields, found: Section) -> dict[str, Any]:
+    """What a base of an older scheduler says in columns that have other names here.
+
+    A `frequency` counts where there is no schedule. A `status` is the user's until the row is taken in; from
+    then on it is ours.
+    """
+    given: dict[str, Any] = {}
+    if "schedule" not in found and (frequency := to_text(fields.get("frequency"))):
+        given["schedule"] = frequency
+    is_untouched = not to_text(fields.get("state"))
+    if is_untouched and to_text(fields.get("status")).strip().lower() in STOPPED_STATUSES:
+        given["enabled"] = False
+    return given
 
 
 def encode_cells(written: Section) -> dict[str, Any]:

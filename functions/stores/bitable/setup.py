@@ -180,7 +180,8 @@ class Setup:
 def _check_column(subject: str, column: Column, kind: int | None) -> Step:
     if kind is None:
         return Step(subject, "missing")
-    if kind == column.type:
+    is_text = column.type is ColumnType.SELECT and kind == ColumnType.TEXT  # holds the same, without a list
+    if kind == column.type or is_text:
         return Step(subject, "there")
     is_now = COLUMN_TYPE_NAMES.get(kind, f"number {kind}")
     remedy = (

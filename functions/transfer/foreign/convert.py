@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from functions.domain.task import TaskSpec, slugify
+from functions.domain.task import STOPPED_STATUSES, TaskSpec, slugify
 from functions.domain.types import Priority
 from functions.errors import InputError
 from functions.task_types.registry import params_schema, type_names
@@ -183,10 +183,6 @@ def _convert_enabled(entry: ForeignEntry, given: dict[str, Any]) -> None:
 
 
 STATUS_FIELDS = ("status", "state")
-PAUSED_STATUSES = frozenset({
-    "cancelled", "canceled", "paused", "disabled", "inactive", "stopped", "suspended", "archived", "off",
-    "已取消", "取消", "已暂停", "暂停", "已停用", "停用", "禁用", "已禁用",
-})  # fmt: skip
 
 
 def _convert_status(entry: ForeignEntry, given: dict[str, Any]) -> None:
@@ -194,7 +190,7 @@ def _convert_status(entry: ForeignEntry, given: dict[str, Any]) -> None:
     found = entry.take_field(*STATUS_FIELDS)
     if found is None:
         return
-    if _word(found.value) in PAUSED_STATUSES:
+    if _word(found.value) in STOPPED_STATUSES:
         given["enabled"] = False
         entry.note_mapped(found.field, f"{_word(found.value)}: the task is paused; resume starts it again")
     else:

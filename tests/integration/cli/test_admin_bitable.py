@@ -68,6 +68,23 @@ def test_setup_touches_no_column_of_a_persons_own_and_refuses_one_of_another_typ
     assert (4, 1) == (len(table.columns), len(base.tables))
 
 
+def test_a_column_of_text_does_for_options_and_an_older_base_is_taken_in(
+    scheduler: Scheduler, table: Table, site: str
+) -> None:
+    for name in ("id", "type", "frequency", "status"):
+        table.add_field(name, 1)
+    older = {"type": "http", "frequency": "hourly"}
+    for name, status in (("shop", "active"), ("old", "cancelled")):
+        table.add_row({**older, "id": name, "status": status})
+
+    assert 0 == scheduler("bitable", "setup").code
+    for row in (table.row("id", "shop"), table.row("id", "old")):
+        row.set("params", f"url: {site}")
+    assert 0 == scheduler("tick").code
+
+    assert ["scheduled", "paused"] == [table.row("id", name).text("status") for name in ("shop", "old")]
+
+
 def test_setup_of_another_store_is_refused(scheduler: Scheduler, tmp_path: object) -> None:
     said = scheduler("bitable", "setup", STORE_URL=f"sqlite:///{tmp_path}/x.db")
 

@@ -29,8 +29,8 @@ from functions.http_client.errors import as_httpx_error
 from functions.http_client.httpx import httpx
 from functions.http_client.requests import checked_request
 from functions.parsing.pool import parse_here
+from functions.services.access.view import OwnerView
 from functions.services.apply import apply_plan
-from functions.services.owner_view import OwnerView
 from functions.stores.sqlite.store import SqliteStore
 from functions.task_types.registry import register, run_job
 from functions.task_types.support.context import LanguageModel, TaskReader, Tools

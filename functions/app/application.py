@@ -39,8 +39,8 @@ from functions.interfaces import AttemptSlots, Store, TickDependencies
 from functions.observability.metrics import Metrics
 from functions.observability.tracing import build_tracing
 from functions.parsing.pool import ParserPool
+from functions.services.access.view import OwnerView
 from functions.services.dependencies import subscribers
-from functions.services.owner_view import OwnerView
 from functions.services.watchdog import Watchdog, find_last_tick
 from functions.task_types.registry import Tools, register, run_job
 
@@ -50,12 +50,12 @@ if TYPE_CHECKING:
     from functions.app.hooks import BeforeTask, OnEvent
     from functions.domain.task import Task
     from functions.notifications.dispatcher import NotificationDispatcher
-    from functions.services.accounts import AccountStore
+    from functions.services.access.accounts import AccountStore
+    from functions.services.access.keys import KeyStore
+    from functions.services.access.limits import OwnerLimits
+    from functions.services.access.signing import Signer
     from functions.services.channels import ChannelService
     from functions.services.events import PublishResult
-    from functions.services.keys import KeyStore
-    from functions.services.owner_limits import OwnerLimits
-    from functions.services.signing import Signer
     from functions.task_types.support.context import Missing
     from functions.task_types.support.trial import Trial
 
@@ -274,28 +274,28 @@ class App:
     @cached_property
     def accounts(self) -> "AccountStore":
         """The owners of tasks, and their credits."""
-        from functions.services.accounts import AccountStore  # 0.5 ms, and most ticks need no accounts
+        from functions.services.access.accounts import AccountStore  # 0.5 ms, and most ticks need no accounts
 
         return AccountStore(self.store, clock=self.now)
 
     @cached_property
     def owner_limits(self) -> "OwnerLimits":
         """What owners may use; read when the first task of one runs."""
-        from functions.services.owner_limits import OwnerLimits
+        from functions.services.access.limits import OwnerLimits
 
         return OwnerLimits(self.store, clock=self.now, default_max_tasks=self._max_tasks_per_owner)
 
     @cached_property
     def signer(self) -> "Signer":
         """What sessions, rows of keys and public links are signed with."""
-        from functions.services.signing import Signer  # as above: no tick signs anything
+        from functions.services.access.signing import Signer  # as above: no tick signs anything
 
         return Signer(self.store, self._signing_secrets, new_secret=new_secret)
 
     @cached_property
     def keys(self) -> "KeyStore":
         """The API keys."""
-        from functions.services.keys import KeyStore
+        from functions.services.access.keys import KeyStore
 
         return KeyStore(
             self.store,

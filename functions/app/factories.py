@@ -24,7 +24,7 @@ from functions.stores.bitable.config import CellParser, FeishuCredentials
 from functions.task_types.support.context import LanguageModel
 
 if TYPE_CHECKING:
-    from functions.services.accounts import AccountStore
+    from functions.services.access.accounts import AccountStore
     from functions.stores import Store
 
 
@@ -60,7 +60,7 @@ def build_credit_ledger(
     """Return the credit ledger of a tick; one that does nothing when there are no prices."""
     rates = PriceList(settings.credits_per_run, settings.credits_per_1k_tokens)
     if any(rates.has_price(name) for name in (*rates.per_run, *TOKEN_PRICED_TYPES)):
-        from functions.services.credits import StoredCreditLedger  # 2 ms, and most have no prices
+        from functions.services.access.credits import StoredCreditLedger  # 2 ms, and most have no prices
 
         return StoredCreditLedger(accounts(), rates, clock=clock)
     return NoCredits()

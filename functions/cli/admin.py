@@ -28,8 +28,8 @@ from functions.domain.events import Event
 from functions.domain.lifecycle.permissions import ANY, Capabilities
 from functions.domain.validation import validation_sentence
 from functions.errors import InputError, NotFoundError
-from functions.services import access
-from functions.services.accounts import set_owner_plan
+from functions.services.access import audit
+from functions.services.access.accounts import set_owner_plan
 from functions.services.apply import sync_digest_task
 from functions.services.dependencies import all_subscribers
 from functions.stores.bitable.store import BitableStore
@@ -338,7 +338,7 @@ async def _audit_key(context: CliContext, verb: AuditVerb, key: ApiKey) -> None:
         by=PRINCIPAL_NAME,
         note=key.name,
     )
-    await access.record_entry(context.store, entry, new_id=context.new_id)
+    await audit.record_entry(context.store, entry, new_id=context.new_id)
 
 
 # The commands about owners: `owners list`, `show` and `set`.

@@ -20,8 +20,8 @@ from functions.domain.storage import Document, StoreStats, TaskFilter, WriteStat
 from functions.domain.task import Task
 from functions.domain.types import Status, format_instant
 from functions.errors import SettingsError, StoreError
+from functions.services.clock_repair import mend_clock_ahead
 from functions.services.paging import all_tasks
-from functions.services.tasks import mend_clock_ahead
 from functions.services.watchdog import describe_clock_ahead, find_last_tick, record_mended
 from functions.stores.bitable.store import BitableStore
 

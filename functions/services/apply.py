@@ -21,8 +21,8 @@ from functions.domain.storage import (
 from functions.domain.task import NotifyRule, TaskFields, TaskSpec
 from functions.errors import InputError
 from functions.interfaces import Store, TaskStore
+from functions.services.access.limits import OwnerLimits
 from functions.services.dependencies import link_problems, update_links, with_dependents
-from functions.services.owner_limits import OwnerLimits
 from functions.services.paging import all_tasks
 
 SPEC_FIELDS = set(TaskSpec.model_fields)

@@ -7,7 +7,7 @@ from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import Status
 from functions.interfaces import TaskStore
-from functions.services.owner_view import OwnerView
+from functions.services.access.view import OwnerView
 
 MAX_TASKS = 200  # read of each kind: running, retrying, due
 

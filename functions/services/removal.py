@@ -17,11 +17,11 @@ from functions.domain.task import Task, TaskSpec
 from functions.domain.types import Instant, Model
 from functions.errors import ConflictError, NotAllowedError, NotFoundError, StoreError, StoreUnavailableError
 from functions.interfaces import DocumentStore, Store
-from functions.services.access import record_entry
+from functions.services.access.audit import record_entry
+from functions.services.access.limits import OwnerLimits
+from functions.services.access.view import is_run_of
 from functions.services.compare_and_set import update_document
 from functions.services.dependencies import sync_links
-from functions.services.owner_limits import OwnerLimits
-from functions.services.owner_view import is_run_of
 from functions.services.paging import iter_documents, iter_runs
 
 RETENTION: Final = timedelta(days=30)

@@ -1,13 +1,10 @@
 """Commands on tasks. `TaskService` carries them out for a principal: authorized, conditional and audited."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 
 from functions.domain.access import AuditEntry, AuditVerb, Principal, Scope
-from functions.domain.lifecycle.clock_repair import repair_clock_ahead
 from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.edit import (
     acknowledge,
@@ -31,12 +28,12 @@ from functions.domain.task import Task, TaskSpec
 from functions.domain.types import OutcomeKind, Status, Trigger
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError, StoreUnavailableError
 from functions.interfaces import Store, TaskStore
-from functions.services import access
+from functions.services.access import audit
+from functions.services.access.limits import OwnerLimits
+from functions.services.access.view import OwnerView, list_entries_of
 from functions.services.compare_and_set import get_task, update_task, write_transition
 from functions.services.dependencies import sync_links
 from functions.services.meta import is_duplicate_request
-from functions.services.owner_limits import OwnerLimits
-from functions.services.owner_view import OwnerView, list_entries_of
 from functions.services.paging import iter_runs
 from functions.services.removal import keep_removed
 
@@ -64,43 +61,6 @@ async def resume_task(
     """End a pause or a quarantine; see `lifecycle.edit.resume`."""
     decide = partial(resume, catch_up=catch_up, now=now)
     return (await update_task(store, task_id, decide, now=now, new_id=new_id)).task
-
-
-@dataclass(frozen=True, slots=True)
-class MendedTask:
-    """A task that a clock far ahead had moved, and when it is due: before, and by its schedule."""
-
-    id: str
-    before: datetime | None
-    after: datetime | None
-
-
-async def mend_clock_ahead(
-    store: TaskStore, tasks: Iterable[Task], *, now: datetime, new_id: Callable[[], str], dry_run: bool
-) -> list[MendedTask]:
-    """Undo what a clock that was far ahead did to *tasks*; return those it concerns.
-
-    See `lifecycle.clock_repair`. A task whose schedule cannot be read is left as it is.
-
-    Args:
-        dry_run: Only return what would be changed.
-    """
-    mended = []
-    for task in tasks:
-        with suppress(InputError):  # it cannot be read, or was removed meanwhile
-            changes = repair_clock_ahead(task, now=now)
-            if not changes:
-                continue
-            after = task.model_copy(update=changes)
-            if not dry_run:
-                decide = partial(_mend, now=now)
-                after = (await update_task(store, task.id, decide, now=now, new_id=new_id)).task
-            mended.append(MendedTask(task.id, task.next_run_at, after.next_run_at))
-    return mended
-
-
-def _mend(task: Task, *, now: datetime) -> Transition:
-    return Transition(repair_clock_ahead(task, now=now), ())
 
 
 async def cancel_task(store: TaskStore, task_id: str, *, now: datetime, new_id: Callable[[], str]) -> Task:
@@ -170,12 +130,16 @@ class TaskService:
         origin: str = "api",
     ) -> None:
         self._store = store
-        self.view = OwnerView(store, principal.owner)
         self.principal = principal
         self._clock = clock
         self._new_id = new_id
         self._origin = origin
         self._limits = limits or OwnerLimits(store, clock=clock)
+
+    @cached_property
+    def view(self) -> OwnerView:
+        """What the principal may see."""
+        return OwnerView(self._store, self.principal.owner)
 
     def now(self) -> datetime:
         """Return the current instant."""
@@ -456,7 +420,7 @@ class TaskService:
             note=note,
             fields=tuple(fields),
         )
-        await access.record_entry(self._store, entry, new_id=self._new_id)
+        await audit.record_entry(self._store, entry, new_id=self._new_id)
 
 
 SPEC_FIELDS = frozenset(TaskSpec.model_fields)

@@ -110,7 +110,7 @@ def _click_through(function: str, shop: str) -> None:
         assert "It ran: Answered 200" in _text(window, ".said")
         assert "manual" in _text(window, "main")
 
-        _follow(window, "← Shop front answers")
+        _follow(window, "Shop front answers")
         window.find_element(By.XPATH, "//summary[.='Pause']").click()
         _type(window, "note", "Moving house <b>today</b>")
         _press(window, "Pause the task")

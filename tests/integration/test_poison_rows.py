@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from functions.services.access.view import OwnerView
 
 from functions.app.application import App
 from functions.cli.main import main
@@ -25,8 +26,7 @@ from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, DocumentKind, RunBatch
 from functions.domain.task import Task, shard_of
 from functions.domain.types import OutcomeKind, Trigger
-from functions.services import access
-from functions.services.owner_view import OwnerView
+from functions.services.access import audit
 from functions.testing import make_job, make_tools, run_job
 from functions.web.api.runs import encode_run_id
 from functions.web.app import build_api_app
@@ -237,7 +237,7 @@ async def fill(wired: App) -> None:
     await wired.accounts.set_plan("good-owner", monthly_credits=100)
     await wired.keys.create(name="good-key", scopes=("read",), owner="", expires_at=None, by=ADMINISTRATOR)
     entry = AuditEntry(at=NOON, verb="edited", subject="good", by="good-person")
-    await access.record_entry(store, entry, new_id=lambda: "e1")
+    await audit.record_entry(store, entry, new_id=lambda: "e1")
 
 
 async def prepare(environment: Mapping[str, str], folder: Path) -> None:

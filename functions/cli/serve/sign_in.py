@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functions.cli.local.secret_files import secret_file
 from functions.cli.session import CliContext
 from functions.domain.access import hash_token
-from functions.services.signing import SIGN_IN_LINK_LIFETIME, make_sign_in_token
+from functions.services.access.signing import SIGN_IN_LINK_LIFETIME, make_sign_in_token
 
 API_KEY_FILE = "api-key"
 

@@ -16,8 +16,8 @@ from functions.domain.task import Task, TaskSpec
 from functions.domain.types import Status
 from functions.errors import InputError
 from functions.interfaces import Store
+from functions.services.access.limits import OwnerLimits
 from functions.services.apply import PlannedChange, apply_plan
-from functions.services.owner_limits import OwnerLimits
 from functions.taskfiles import FileProblem
 from functions.transfer.foreign.entry import ForeignTasks, ImportedTask
 

@@ -9,8 +9,8 @@ from functions.domain.access import ApiKey, AuditEntry, Principal, audit_subject
 from functions.domain.credits import Account, PlanChange
 from functions.domain.lifecycle.permissions import Capabilities
 from functions.errors import NotAllowedError, NotFoundError
-from functions.services import access
-from functions.services.accounts import set_owner_plan
+from functions.services.access import audit
+from functions.services.access.accounts import set_owner_plan
 from functions.web.api.channels import require_admin
 from functions.web.api.dependencies import AuthenticatedRoute, CurrentPrincipal, Dependencies
 from functions.web.api.errors import error_responses
@@ -136,7 +136,7 @@ async def create_key(principal: CurrentPrincipal, dependencies: Dependencies, bo
         by=principal.name,
         note=key.name,
     )
-    await access.record_entry(dependencies.store, entry, new_id=dependencies.new_id)
+    await audit.record_entry(dependencies.store, entry, new_id=dependencies.new_id)
     return KeyCreated(key=key, token=token)
 
 
@@ -155,5 +155,5 @@ async def revoke_key(
         by=principal.name,
         note=key.name,
     )
-    await access.record_entry(dependencies.store, entry, new_id=dependencies.new_id)
+    await audit.record_entry(dependencies.store, entry, new_id=dependencies.new_id)
     return key

@@ -11,7 +11,7 @@ from functions.domain.access import AuditEntry, AuditVerb, Principal, audit_subj
 from functions.domain.alerts.routing import ChannelPreferences, DailyDigest, Maintenance, QuietHours
 from functions.domain.validation import validation_sentence
 from functions.errors import InputError, NotAllowedError, NotFoundError
-from functions.services import access
+from functions.services.access import audit
 from functions.services.apply import sync_digest_task
 from functions.web.api.dependencies import ApiDependencies, AuthenticatedRoute, CurrentPrincipal, Dependencies
 from functions.web.api.errors import error_responses
@@ -151,7 +151,7 @@ async def _audit(
         by=principal.name,
         fields=fields,
     )
-    await access.record_entry(dependencies.store, entry, new_id=dependencies.new_id)
+    await audit.record_entry(dependencies.store, entry, new_id=dependencies.new_id)
 
 
 def _to_channel_out(dependencies: ApiDependencies, name: str, settings: ChannelPreferences) -> ChannelOut:

@@ -29,12 +29,12 @@ from functions.domain.task import TaskFields, TaskSpec
 from functions.domain.token_bucket import TokenBucket
 from functions.domain.validation import suggest
 from functions.interfaces import Store
-from functions.services.accounts import AccountStore
+from functions.services.access.accounts import AccountStore
+from functions.services.access.keys import KeyStore
+from functions.services.access.limits import OwnerLimits
+from functions.services.access.signing import Signer
 from functions.services.channels import ChannelService
 from functions.services.events import PublishResult
-from functions.services.keys import KeyStore
-from functions.services.owner_limits import OwnerLimits
-from functions.services.signing import Signer
 from functions.services.tasks import TaskService
 from functions.task_types.support.trial import Trial
 from functions.taskfiles.validation import check_task

@@ -18,8 +18,8 @@ from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import Status, parse_stored_instant
 from functions.errors import InputError, NotFoundError, StoreError, StoreUnavailableError
-from functions.services.owner_view import OwnerView
-from functions.services.public_links import PageWords, read_page_words
+from functions.services.access.public_links import PageWords, read_page_words
+from functions.services.access.view import OwnerView
 from functions.task_types.registry import type_names
 from functions.web.dashboard.context import CurrentPage, PageContext
 from functions.web.dashboard.presentation.formatting import BAD, GOOD, QUIET, WARN, matches_search, severity

@@ -21,8 +21,8 @@ from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, Status
 from functions.errors import NotFoundError
-from functions.services.owner_view import OwnerView
-from functions.services.public_links import LinkKind, count_revocations, read_page_words
+from functions.services.access.public_links import LinkKind, count_revocations, read_page_words
+from functions.services.access.view import OwnerView
 from functions.web.api.dependencies import ApiDependencies
 from functions.web.dashboard.presentation.charts import SlotBar, percent, uptime_bars
 from functions.web.dashboard.presentation.formatting import BAD, GOOD, QUIET

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.domain.access import ADMINISTRATOR, Principal
+from functions.services.access.signing import read_sign_in_token
 from functions.services.meta import end_session, has_session_ended, is_duplicate_request
-from functions.services.signing import read_sign_in_token
 from functions.web.api.dependencies import ApiAuth, ApiDependencies
 
 COOKIE_NAME = "cronfire_session"

@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from functions.domain.access import AuditEntry, audit_subject
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError
-from functions.services.access import record_entry
-from functions.services.public_links import LinkKind, PageWords, revoke_link, set_page_words
+from functions.services.access.audit import record_entry
+from functions.services.access.public_links import LinkKind, PageWords, revoke_link, set_page_words
 from functions.web.api.runs import encode_run_id
 from functions.web.api.tasks import run_and_wait
 from functions.web.dashboard.context import CurrentPage, PageContext

@@ -82,4 +82,4 @@ async def test_others_are_served_while_a_feed_is_stopped(site: str, tmp_path: Pa
     assert {"started": 2, "succeeded": 1, "retrying": 1} == {
         name: report[name] for name in ("started", "succeeded", "retrying")
     }, report
-    assert slowest_s < 1  # the loop's own stalls are far shorter; the machine may be used by others
+    assert slowest_s < 4  # the feed takes eight and more; the machine may be used by others

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from functions.domain.access import TIMELINE
-from functions.services.access import list_entries, list_latest
+from functions.services.access.audit import list_entries, list_latest
 from functions.web.api.channels import require_admin
 from functions.web.dashboard.context import CurrentPage
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from functions.domain.access import AuditEntry, audit_subject
 from functions.domain.validation import Problem, problems_of
 from functions.errors import InputError, NotAllowedError, NotFoundError
-from functions.services.access import record_entry
+from functions.services.access.audit import record_entry
 from functions.web.api.schemas import KeyRequest
 from functions.web.dashboard.context import CurrentPage, PageContext
 from functions.web.dashboard.forms.settings_form import key_form

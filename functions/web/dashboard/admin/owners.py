@@ -11,7 +11,7 @@ from starlette.responses import Response
 from functions.domain.credits import PlanChange
 from functions.domain.validation import Problem, problems_of
 from functions.errors import InputError, NotFoundError
-from functions.services.accounts import set_owner_plan
+from functions.services.access.accounts import set_owner_plan
 from functions.web.api.admin import OwnerOut
 from functions.web.api.channels import require_admin
 from functions.web.dashboard.context import CurrentPage, PageContext

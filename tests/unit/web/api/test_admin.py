@@ -10,7 +10,7 @@ from functions.app.application import App
 from functions.config.settings import Settings
 from functions.domain.access import audit_subject
 from functions.domain.storage import Document
-from functions.services import access
+from functions.services.access import audit
 from tests.fakes.webhook_receiver import WebhookReceiver
 from tests.unit.web.api.conftest import ADMIN, Call, Clock
 from tests.unit.web.dashboard.conftest import Browser, make_browser
@@ -46,7 +46,7 @@ async def test_what_is_used_is_reset_and_recorded(api: Call, wired: App) -> None
         after.json[name] for name in ("usedCredits", "remainingCredits", "monthlyCredits")
     )
     assert (0.0, 0) == (kept.used_credits, kept.notified_level)
-    trail = await access.list_entries(wired.store, audit_subject("owner", "alice"))
+    trail = await audit.list_entries(wired.store, audit_subject("owner", "alice"))
     assert ("resetUsed",) in [entry.fields for entry in trail]
 
 
@@ -160,7 +160,7 @@ async def test_a_change_of_credits_is_in_the_audit_trail(signed_in: Browser, api
     await api("PUT", "/api/owners/alice", {"monthlyCredits": 50})
     await signed_in.post("/dashboard/owners", name="alice", monthlyCredits="60", plan="pro")
 
-    trail = await access.list_entries(wired.store, "owner:alice")
+    trail = await audit.list_entries(wired.store, "owner:alice")
 
     assert {("plan", "monthlyCredits"), ("monthlyCredits",)} == {entry.fields for entry in trail}
     assert {"owner changed"} == {entry.verb for entry in trail}

@@ -14,7 +14,7 @@ from functions.domain.storage import TaskFilter
 from functions.domain.task import TaskFields, TaskSpec
 from functions.errors import InputError, NotAllowedError, NotFoundError
 from functions.interfaces import Store
-from functions.services.accounts import AccountStore
+from functions.services.access.accounts import AccountStore
 
 CACHE_TTL = timedelta(seconds=30)  # how long a right that was taken away may still be used by a tick
 MAX_CACHED = 1000

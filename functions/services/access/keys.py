@@ -29,9 +29,9 @@ from functions.domain.lifecycle.permissions import Capabilities
 from functions.domain.storage import Document, WriteStatus
 from functions.errors import InputError, NotAllowedError, NotFoundError, StoreError, StoreUnavailableError
 from functions.interfaces import DocumentStore
+from functions.services.access.signing import NOTHING_TO_SIGN_WITH, Signer
 from functions.services.compare_and_set import update_document
 from functions.services.paging import iter_documents
-from functions.services.signing import NOTHING_TO_SIGN_WITH, Signer
 
 KIND: Final = "keys"
 UNREADABLE_NAME = "a key that could not be read"

@@ -15,7 +15,7 @@ from functions.domain.storage import MAX_RUNS_READ, MAX_TASKS_READ, QueryResult,
 from functions.domain.task import Task
 from functions.errors import NotFoundError
 from functions.interfaces import Store, TaskStore
-from functions.services.access import list_entries
+from functions.services.access.audit import list_entries
 from functions.services.compare_and_set import get_task
 from functions.services.paging import iter_runs, iter_task_pages
 

@@ -17,7 +17,7 @@ from functions.domain.storage import Document, WriteStatus
 from functions.domain.validation import problems_of, validation_sentence
 from functions.errors import InputError, NotAllowedError, NotFoundError, StoreError, StoreUnavailableError
 from functions.interfaces import DocumentStore
-from functions.services.access import record_entry
+from functions.services.access.audit import record_entry
 from functions.services.compare_and_set import compare_and_set
 from functions.services.paging import iter_documents
 

@@ -24,7 +24,7 @@ from functions.domain.storage import VersionedTask
 from functions.domain.task import Task
 from functions.errors import StoreError, StoreUnavailableError
 from functions.interfaces import ChargedOutcome, DeniedAttempt, GrantedAttempt, ReservationResult
-from functions.services.accounts import AccountStore, Update
+from functions.services.access.accounts import AccountStore, Update
 
 log = logging.getLogger(__name__)
 

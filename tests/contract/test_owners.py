@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from functions.services.access.accounts import AccountStore, Update, account_document_id
 
 from functions.domain.credits import Account
 from functions.domain.storage import Document
 from functions.errors import InputError, NotFoundError, StoreError, StoreUnavailableError
 from functions.interfaces import Store
+from functions.services.access.accounts import AccountStore, Update, account_document_id
 from tests.conftest import NOON
 
 

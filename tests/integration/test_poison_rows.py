@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from functions.services.access.view import OwnerView
 
 from functions.app.application import App
 from functions.cli.main import main
@@ -27,6 +26,7 @@ from functions.domain.storage import ConditionalWrite, DocumentKind, RunBatch
 from functions.domain.task import Task, shard_of
 from functions.domain.types import OutcomeKind, Trigger
 from functions.services.access import audit
+from functions.services.access.view import OwnerView
 from functions.testing import make_job, make_tools, run_job
 from functions.web.api.runs import encode_run_id
 from functions.web.app import build_api_app

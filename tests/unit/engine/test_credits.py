@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from functions.services.access.accounts import AccountStore
-from functions.services.access.credits import StoredCreditLedger
 
 from functions.domain.alerts.model import Notification
 from functions.domain.credits import Account, PriceList
@@ -24,6 +22,8 @@ from functions.domain.types import OutcomeKind, SkipReason, Status
 from functions.engine.tick import tick
 from functions.errors import StoreUnavailableError
 from functions.interfaces import DocumentStore, TickDependencies
+from functions.services.access.accounts import AccountStore
+from functions.services.access.credits import StoredCreditLedger
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from functions.services.access.view import OwnerView
 
 from functions.app.application import App
 from functions.domain.events import Event
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.task import TaskSpec
 from functions.errors import InputError
+from functions.services.access.view import OwnerView
 from functions.services.apply import apply_plan
 from functions.task_types.registry import example_params, run_job, type_names
 from functions.testing import make_job, make_tools

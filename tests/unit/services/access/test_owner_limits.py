@@ -6,10 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from functions.services.access.accounts import AccountStore
-from functions.services.access.limits import CACHE_TTL, OwnerLimits
 
 from functions.domain.lifecycle.permissions import Capabilities
+from functions.services.access.accounts import AccountStore
+from functions.services.access.limits import CACHE_TTL, OwnerLimits
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 

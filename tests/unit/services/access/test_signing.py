@@ -3,13 +3,13 @@
 from datetime import timedelta
 
 import pytest
+
 from functions.services.access.signing import (
     SIGN_IN_LINK_LIFETIME,
     Signer,
     make_sign_in_token,
     read_sign_in_token,
 )
-
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 

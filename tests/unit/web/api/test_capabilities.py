@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from functions.services.access.limits import CACHE_TTL
 
 from functions.app.application import App
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.storage import TaskFilter
 from functions.domain.types import format_instant
+from functions.services.access.limits import CACHE_TTL
 from tests.conftest import NOON
 from tests.unit.web.api.conftest import Call, Clock
 from tests.unit.web.dashboard.conftest import make_browser

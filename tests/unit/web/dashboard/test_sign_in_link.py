@@ -2,10 +2,9 @@
 
 import asyncio
 
-from functions.services.access.signing import SIGN_IN_LINK_LIFETIME, make_sign_in_token
-
 from functions.app.application import App
 from functions.domain.access import hash_token
+from functions.services.access.signing import SIGN_IN_LINK_LIFETIME, make_sign_in_token
 from tests.unit.web.api.conftest import ADMIN, Clock
 from tests.unit.web.dashboard.conftest import Browser, make_browser
 

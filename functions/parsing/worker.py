@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from functions.parsing.errors import UnreadableError
+
+try:
+    import resource
+except ImportError:  # Windows; there the bound is the time that the parent waits
+    resource = None  # type: ignore[assignment]
 
 MAX_RESULT_BYTES = 4_194_304
 _SPENT_BYTES = 134_217_728  # of memory; a process that still holds more is ended after its answer
@@ -59,7 +63,7 @@ def _is_spent() -> bool:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:  # only Linux has it
         return False
-    return pages * resource.getpagesize() > _SPENT_BYTES
+    return pages * os.sysconf("SC_PAGE_SIZE") > _SPENT_BYTES
 
 
 def to_json(value: Any) -> bytes:
@@ -72,6 +76,8 @@ def _fields(value: Any) -> dict[str, Any]:
 
 
 def _limit_resources(memory_bytes: int) -> None:
+    if resource is None:
+        return
     with contextlib.suppress(ValueError, OSError):  # macOS knows no limit of memory
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold what strangers wrote
@@ -79,6 +85,8 @@ def _limit_resources(memory_bytes: int) -> None:
 
 def _limit_cpu(seconds: float) -> None:
     """End this process, by SIGXCPU, when it has used so much more: its parent may be gone."""
+    if resource is None:
+        return
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + seconds) + 2, hard))
 

@@ -6,9 +6,11 @@ from pathlib import Path
 from functions.cli.local.running import find_running_service
 from functions.config.dotenv import absolute_store_url, read_environment
 
-PROJECT_ROOT = Path(__file__).resolve().parents[3]
+CODE_FOLDER = Path(__file__).resolve().parents[3]  # with main.py
+# Installed by pip the code is among libraries, and the project is the folder that somebody works in.
+PROJECT_ROOT = CODE_FOLDER if (CODE_FOLDER / "pyproject.toml").exists() else Path.cwd()
 STATE_FOLDER = PROJECT_ROOT / ".cronfire"  # local state, never committed
-DEFAULT_STORE_URL = f"sqlite:///{PROJECT_ROOT}/scheduler.db"
+DEFAULT_STORE_URL = f"sqlite:///{PROJECT_ROOT.as_posix()}/scheduler.db"
 
 
 def read_variables(environment: Mapping[str, str]) -> dict[str, str]:

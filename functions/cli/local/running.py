@@ -1,12 +1,13 @@
 """Which services run in this project: one file each, locked for as long as its process lives."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
+
+from functions.stores.file_lock import try_lock
 
 FOLDER = "running"
 PLAIN_VARIABLES = (
@@ -37,7 +38,7 @@ def announce_service(
     with suppress(OSError):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try_lock(handle)
         os.write(handle, json.dumps({"storeUrl": store_url, "variables": plain}).encode())
     try:
         yield
@@ -62,7 +63,7 @@ def _read_live(file: Path) -> dict[str, str]:
     try:
         with file.open("rb") as opened:
             try:
-                fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                try_lock(opened.fileno(), shared=True)
             except BlockingIOError:
                 data = json.loads(opened.read())
                 given = {str(name): str(value) for name, value in data["variables"].items()}

@@ -10,6 +10,7 @@ from functions.errors import SettingsError
 
 LOCAL_STORES = ("sqlite:", "json:")
 FOLDER_NAME = ".cronfire"
+NO_LINKS = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
 IGNORE_ALL = "*\n"  # in .gitignore: a store in JSON is committed, and these are not
 
 
@@ -35,10 +36,10 @@ def read_or_create_secret(file: Path, name: str = "CRON_SECRET") -> str:
     try:
         _make_folder(file.parent)
         with suppress(FileExistsError):
-            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINKS, 0o600)
             with os.fdopen(handle, "w") as opened:
                 opened.write(secrets.token_urlsafe(32))
-        if file.stat().st_uid not in (0, os.getuid()):
+        if hasattr(os, "getuid") and file.stat().st_uid not in (0, os.getuid()):
             raise SettingsError(f"{name} is not set, and {file} belongs to another user; set {name}")
         return file.read_text().strip()
     except OSError as exc:

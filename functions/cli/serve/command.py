@@ -15,7 +15,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from functions.cli.console import replace_unprintable
-from functions.cli.local.location import PROJECT_ROOT, STATE_FOLDER
+from functions.cli.local.location import CODE_FOLDER, STATE_FOLDER
 from functions.cli.local.running import announce_service
 from functions.cli.local.secret_files import secret_file
 from functions.cli.serve.config import OlderConfig, read_config
@@ -72,7 +72,7 @@ async def run_server(
         "--target",
         "scheduler",
         "--source",
-        str(PROJECT_ROOT / "main.py"),
+        str(CODE_FOLDER / "main.py"),
         "--host",
         host,
         "--port",
@@ -112,7 +112,10 @@ async def _stop_server(server: Process) -> None:
         pass
     finally:
         with suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)  # with its child processes
+            if hasattr(os, "killpg"):
+                os.killpg(server.pid, signal.SIGKILL)  # with its child processes
+            else:  # Windows
+                server.kill()
         await server.wait()
 
 
@@ -164,7 +167,7 @@ class LogFile:
 
 def _create_private(path: str | Path) -> None:
     """Create the file, readable by its owner only; the mode of one that exists is its user's matter."""
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
 
 
 def _rotate(source: str, dest: str) -> None:
@@ -355,8 +358,16 @@ class _Signals:
         self.stop, self.reload = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in STOP_SIGNALS:
-            loop.add_signal_handler(number, self.stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+            _on_signal(loop, number, self.stop.set)
+        if hasattr(signal, "SIGHUP"):  # not on Windows
+            _on_signal(loop, signal.SIGHUP, self.reload.set)
+
+
+def _on_signal(loop: asyncio.AbstractEventLoop, number: int, call: Callable[[], None]) -> None:
+    try:
+        loop.add_signal_handler(number, call)
+    except NotImplementedError:  # the loop of Windows has no handlers
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(call))
 
 
 SECRET_FILE = "secret"  # noqa: S105  # the name of the file

@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +14,7 @@ from threading import Event
 from typing import Any, TypeVar
 
 from functions.errors import StoreError, StoreTimeoutError, StoreUnavailableError
+from functions.stores.file_lock import try_lock
 from functions.stores.json_text import InvalidJsonError, parse_json
 
 READ_ATTEMPTS = 4  # at a text that is no JSON: an editor may be in the middle of saving it
@@ -91,7 +91,7 @@ class JsonFile:
             file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             with suppress(FileNotFoundError):
-                os.fchmod(file.fileno(), self.path.stat().st_mode & 0o7777)
+                self._temporary.chmod(self.path.stat().st_mode & 0o7777)
             os.fsync(file.fileno())
             return _version_stamp(os.fstat(file.fileno()))
 
@@ -113,7 +113,7 @@ class JsonFile:
 
 def _open_private(path: Path) -> int:
     """Open a file for writing anew; one that did not exist is readable by its owner only."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
 
 
 def saved_at(stamp: VersionStamp) -> datetime:
@@ -122,7 +122,9 @@ def saved_at(stamp: VersionStamp) -> datetime:
 
 
 def sync_folder(path: Path) -> None:
-    """Have the disk keep the names in the folder of *path*."""
+    """Have the disk keep the names in the folder of *path*; Windows opens no folder, and does so itself."""
+    if os.name == "nt":
+        return
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -151,14 +153,14 @@ def hold_lock(path: Path, *, timeout_s: float, shared: bool = False) -> Iterator
         OSError: The lock file cannot be made. A reader then goes without it: no process can write there.
     """
     try:
-        lock = os.open(lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(lock_path(path), os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as exc:
         if not shared or exc.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         yield
         return
     try:
-        _acquire_lock(lock, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, path, timeout_s)
+        _acquire_lock(lock, path, timeout_s, shared=shared)
         yield
     finally:
         os.close(lock)
@@ -169,11 +171,11 @@ def lock_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.lock")
 
 
-def _acquire_lock(lock: int, kind: int, path: Path, timeout_s: float) -> None:
+def _acquire_lock(lock: int, path: Path, timeout_s: float, *, shared: bool) -> None:
     never = Event()  # the system's own wait has no bound
     for _ in range(max(1, round(timeout_s / LOCK_RETRY_S))):
         try:
-            fcntl.flock(lock, kind | fcntl.LOCK_NB)
+            try_lock(lock, shared=shared)
         except BlockingIOError:
             never.wait(LOCK_RETRY_S)
         else:
@@ -192,6 +194,7 @@ REMEDIES = {
     errno.EROFS: "the disk is read-only; mount it for writing, or name another file in STORE_URL",
     errno.EACCES: ACCESS_DENIED,
     errno.EPERM: ACCESS_DENIED,
+    errno.ENOSYS: "no file locks here (neither fcntl nor msvcrt); set STORE_URL=sqlite:///",
     errno.EISDIR: "this is a folder; name a file in it",
     errno.EIO: "the disk did not read or write as it should; check the disk and its free space",
     errno.EMFILE: "too many files are open; raise the limit of open files",

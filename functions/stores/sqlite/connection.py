@@ -86,7 +86,7 @@ def _create_private(path: str) -> None:
     """
     if path != ":memory:":
         with suppress(OSError):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _identify(path: str) -> FileIdentity | None:

@@ -22,6 +22,10 @@ EXAMPLE: dict[str, Any] = {
 }
 NO_REFERENCES = ("command", "workingDirectory")  # every process of a machine can read another's arguments
 COMMANDS_DISABLED = "Commands are switched off here; set ALLOW_COMMANDS=1 to run them"
+NO_PROCESS_GROUPS = (
+    "Commands need a system with process groups (os.killpg), which Windows has not: nothing else ends a "
+    "program with all it started; run the scheduler in WSL or a container, or use a python task"
+)
 TIMEOUT_MARGIN_S = TERMINATION_GRACE_S + 0.5
 _Text = Annotated[str, StringConstraints(max_length=65_536, pattern=r"^[^\x00]*$")]
 _Argument = Annotated[str, StringConstraints(max_length=8192, pattern=r"^[^\x00]*$")]
@@ -93,6 +97,8 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     """Run the program once. It gets SIGTERM a little before the attempt's time is up."""
     if not tools.allow_commands:
         return failed(COMMANDS_DISABLED, permanent=True)
+    if not hasattr(os, "killpg"):
+        return failed(NO_PROCESS_GROUPS, permanent=True)
     time_s = max(job.timeout_s - TIMEOUT_MARGIN_S, job.timeout_s / 2)
     try:
         result = await run_process(

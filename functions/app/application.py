@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 STATS_CACHE_TTL = timedelta(seconds=30)
 AFTER_TICK_TIMEOUT = timedelta(seconds=3)  # for those who watch the scheduler itself
-AFTER_TICK_OVERRUN = timedelta(seconds=1.5)  # so much of it after the answer was due: the door cuts off at 3
+AFTER_TICK_OVERRUN = timedelta(seconds=1.5)  # of it, once the answer was due: the endpoint cuts it off at 3
 AFTER_TICK_MIN_TIMEOUT = timedelta(seconds=0.3)
 
 

@@ -156,7 +156,7 @@ class ChaosTransport(httpx.AsyncBaseTransport):
 
 
 class ChaosTell:
-    """The teller, with places to die at."""
+    """The dispatcher of notifications, with places to die at."""
 
     def __init__(self, inner: Notify, orders: Orders) -> None:
         self._inner = inner

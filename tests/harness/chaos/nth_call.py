@@ -118,7 +118,7 @@ async def _play(file: Path, *, nth: int, kind: str) -> tuple[History, list[str]]
         random=lambda: 0.5,
     )
     for _ in range(PINGS):
-        with suppress(StoreError):  # the door answers "degraded"; the next ping comes all the same
+        with suppress(StoreError):  # the endpoint answers "degraded"; the next ping comes all the same
             await tick(parts, BUDGET)
         await asyncio.sleep(PING_EVERY_S)
     history = await _in_thread(lambda: _seen(inner, outside, wanted, store))

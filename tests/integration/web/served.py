@@ -1,4 +1,4 @@
-"""The real entry point with a stand-in behind the door, for a real server to load."""
+"""The real entry point with a stand-in for the application, for a real server to load."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The teller: one message per channel, and an honest answer about who is still to be told."""
+"""One message per channel, and which channels still lack it."""
 
 import asyncio
 import logging

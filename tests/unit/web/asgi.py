@@ -69,7 +69,7 @@ async def ask(door: TriggerApp, method: str, path: str, *headers: tuple[str, str
     sent: list[MutableMapping[str, Any]] = []
 
     async def receive() -> MutableMapping[str, Any]:
-        raise AssertionError("the door reads no bodies")
+        raise AssertionError("the endpoint reads no bodies")
 
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message)

@@ -1,4 +1,4 @@
-"""What stands behind the door in tests, and what stands in for Google's keys."""
+"""What stands in for the application in tests, and what stands in for Google's keys."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""The door: addresses, callers, budgets, and answers when things go wrong."""
+"""The endpoint: addresses, callers, budgets, and answers when things go wrong."""
 
 import asyncio
 import logging
@@ -110,7 +110,7 @@ async def test_nothing_else_is_here(make_door: MakeDoor, path: str) -> None:
 
 
 async def test_what_people_use_is_for_the_rest() -> None:
-    """The rest shares the parts of the door: one process has one store."""
+    """The rest shares the parts of the endpoint: one process has one store."""
     wired = FakeWired()
     handed: list[object] = []
 

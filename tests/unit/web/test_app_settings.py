@@ -1,4 +1,4 @@
-"""The door that settings ask for."""
+"""The endpoint that settings ask for."""
 
 import pytest
 

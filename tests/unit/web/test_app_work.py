@@ -1,4 +1,4 @@
-"""A worker at the door: whose share it does, for whom, in what time, and what it answers."""
+"""A worker at the endpoint: whose share it does, for whom, in what time, and what it answers."""
 
 import json
 from collections.abc import Callable

@@ -51,6 +51,8 @@ _TRUNCATION_NOTE = "\n(Cut short for want of room.)"
 _MIN_CHARS = 200
 _PART_BYTES, _CALL_BYTES = 40, 160  # of JSON around a text, and around a tool call
 _MAX_DETAIL_CHARS = 200
+_TOOLS = ("tool", "function call")
+_NOT_SUPPORTED = ("not support", "n't support", "unsupported", "that support", "requires --", "require --")
 _TOO_LONG = ("context", "max_tokens", "max_completion_tokens", "tokens", "too long", "too large")
 
 
@@ -293,7 +295,8 @@ class LimitedModel(WrapperModel):
                     if self._ask_for_less(reply_tokens):
                         continue
                 tries += 1
-                await self._wait(self._to_error(exc, words), tries)
+                refuses_tools = bool(tools) and _refuses_tools(exc.status_code, words)
+                await self._wait(_no_tools(words) if refuses_tools else self._to_error(exc, words), tries)
                 continue
             except (ModelAPIError, UnexpectedModelBehavior) as exc:
                 if asyncio.get_running_loop().time() - started >= within_s:
@@ -403,6 +406,22 @@ def _with_readable_arguments(call: ToolCallPart) -> ToolCallPart:
 def _is_too_long(status: int, words: str) -> bool:
     said = words.casefold()
     return status in (400, 413, 422, 500) and any(word in said for word in _TOO_LONG)
+
+
+def _refuses_tools(status: int, words: str) -> bool:
+    """Whether a request with tools was refused for them; llama.cpp does it with 500, OpenRouter with 404."""
+    said = words.casefold()
+    is_about_tools = any(word in said for word in _TOOLS)
+    return status in (400, 404, 422, 500, 501) and is_about_tools and any(w in said for w in _NOT_SUPPORTED)
+
+
+def _no_tools(words: str) -> ModelError:
+    """Return the error; without its tools the run would answer with what the model remembers or invents."""
+    return ModelError(
+        "The model does not support tools: choose another (params.model or LLM_MODEL), or remove the task's "
+        f"tools. Its server said: {truncate(words, _MAX_DETAIL_CHARS)}",
+        permanent=True,
+    )
 
 
 def _price(response: ModelResponse) -> Decimal | None:

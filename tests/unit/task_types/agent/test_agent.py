@@ -335,3 +335,34 @@ async def test_nothing_set_up_is_told(make_job: Callable[..., Any]) -> None:
 def test_params_that_make_no_task_are_refused(params: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         check_params("agent", params)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "registry.ollama.ai/library/gemma:2b does not support tools"),  # Ollama
+        (
+            400,
+            '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set',
+        ),  # vLLM
+        (400, "`tool calling` is not supported with this model"),  # Groq
+        (404, "No endpoints found that support tool use."),  # OpenRouter
+        (500, "tools param requires --jinja flag"),  # llama.cpp
+        (400, "Unsupported parameter: 'tools' is not supported with this model."),  # OpenAI
+        (400, "deepseek-reasoner does not support Function Calling"),
+    ],
+)
+async def test_a_model_without_tools_is_told_as_that(agent: MakeAgent, status: int, words: str) -> None:
+    one = await agent(refuses(status, words))
+
+    outcome = await one.run({"tools": ["http_get"], "hosts": ["example.com"]})
+
+    assert (OutcomeKind.FAILED, True) == (outcome.kind, outcome.permanent)
+    assert outcome.summary.startswith("The model does not support tools: choose another")
+    assert words in outcome.summary
+
+
+async def test_a_task_without_tools_is_not_told_of_tools(agent: MakeAgent) -> None:
+    one = await agent(refuses(400, "gemma does not support tools"))
+
+    assert (await one.run()).summary.startswith("The model's server refused the request (400)")

@@ -118,6 +118,7 @@ class App:
             github_token=settings.github_token.get_secret_value() if settings.github_token else "",
             github_api=settings.github_api_url,
             model=self._model_client.model,
+            mcp_servers=self._model_client.mcp_servers,
             capabilities=lambda owner: self.owner_limits.capabilities(owner),
         )
         self._post = TrustedHttpClient()

@@ -22,6 +22,7 @@ from functions.observability.heartbeat import Heartbeat
 from functions.stores import create_store
 from functions.stores.bitable.config import CellParser, FeishuCredentials
 from functions.task_types.support.context import LanguageModel
+from functions.task_types.support.mcp_servers import McpServer, know_servers
 
 if TYPE_CHECKING:
     from functions.services.access.accounts import AccountStore
@@ -29,19 +30,25 @@ if TYPE_CHECKING:
 
 
 class ModelClient:
-    """The language model that the settings name, and its connections.
+    """The language model and the MCP servers that the settings name, and their connections.
 
     Attributes:
         model: None when there is none.
+        mcp_servers: The MCP servers of agents, by name.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.model: LanguageModel | None = None
-        self._client: LazyClient | None = None
+        self._clients: list[LazyClient] = []
+        secrets = settings.task_secrets()
+        self.mcp_servers = {
+            name: McpServer(self._open(one.url), one.url, one.resolved_headers(secrets))
+            for name, one in settings.agent_mcp_servers.items()
+        }
+        know_servers(self.mcp_servers if settings.llm_base_url is not None else None)
         if settings.llm_base_url is not None:
-            self._client = single_origin_client(settings.llm_base_url)
             self.model = LanguageModel(
-                open_http=self._client,
+                open_http=self._open(settings.llm_base_url),
                 url=settings.llm_base_url,
                 api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else "",
                 default_model=settings.llm_model or "",
@@ -50,8 +57,13 @@ class ModelClient:
 
     async def close(self) -> None:
         """Release the connections."""
-        if self._client is not None:
-            await self._client.close()
+        for client in self._clients:
+            await client.close()
+
+    def _open(self, url: str) -> LazyClient:
+        client = single_origin_client(url)
+        self._clients.append(client)
+        return client
 
 
 def build_credit_ledger(

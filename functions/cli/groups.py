@@ -42,16 +42,31 @@ AllowChannel = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="A channel that notify may name, or *; may be repeated."),
 ]
+AllowMcpServer = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="An MCP server that agents may use, or *; may be repeated."),
+]
 AllowOperatorToken = Annotated[
     bool, typer.Option("--allow-operator-token", help="Tasks without a token may use GITHUB_TOKEN.")
 ]
 
 
 def _given(
-    types: list[str] | None, secrets: list[str] | None, channels: list[str] | None, *, operator_token: bool
+    types: list[str] | None,
+    secrets: list[str] | None,
+    channels: list[str] | None,
+    mcp_servers: list[str] | None,
+    *,
+    operator_token: bool,
 ) -> dict[str, Any]:
     """Return the options that were given, as fields of `Capabilities`."""
-    named = {"types": types, "secrets": secrets, "channels": channels, "operator_token": operator_token}
+    named = {
+        "types": types,
+        "secrets": secrets,
+        "channels": channels,
+        "mcp_servers": mcp_servers,
+        "operator_token": operator_token,
+    }
     return {name: value for name, value in named.items() if value}
 
 
@@ -163,6 +178,7 @@ def keys_create(
     allow_type: AllowType = None,
     allow_secret: AllowSecret = None,
     allow_channel: AllowChannel = None,
+    allow_mcp_server: AllowMcpServer = None,
     allow_operator_token: AllowOperatorToken = False,
     as_json: JsonOption = False,
 ) -> CommandContext:
@@ -178,7 +194,9 @@ def keys_create(
         scopes=[str(one) for one in scope],
         owner=owner,
         expires=expires,
-        allowed=_given(allow_type, allow_secret, allow_channel, operator_token=allow_operator_token),
+        allowed=_given(
+            allow_type, allow_secret, allow_channel, allow_mcp_server, operator_token=allow_operator_token
+        ),
     )
 
 
@@ -229,6 +247,7 @@ def owners_set(
     allow_type: AllowType = None,
     allow_secret: AllowSecret = None,
     allow_channel: AllowChannel = None,
+    allow_mcp_server: AllowMcpServer = None,
     allow_operator_token: AllowOperatorToken = False,
     close: Annotated[bool, typer.Option("--close", help="Take back all that was allowed before.")] = False,
     as_json: JsonOption = False,
@@ -246,7 +265,9 @@ def owners_set(
         unlimited=unlimited,
         max_tasks=max_tasks,
         reset_used=reset_used,
-        allowed=_given(allow_type, allow_secret, allow_channel, operator_token=allow_operator_token),
+        allowed=_given(
+            allow_type, allow_secret, allow_channel, allow_mcp_server, operator_token=allow_operator_token
+        ),
         close=close,
     )
 

@@ -17,6 +17,7 @@ from pydantic import (
     ValidationError,
 )
 
+from functions.config.mcp_servers import MCP_SERVERS, McpServerSetting, parse_servers, server_problems
 from functions.config.types import (
     HOST_AND_PORT,
     HTTP_URL,
@@ -139,11 +140,6 @@ class TaskSettings(BaseModel):
         return dict(self._command_environment)
 
 
-def secret_problems(env: Mapping[str, str]) -> list[str]:
-    """Return the problems of the task secrets in *env*, without their values."""
-    return _read_task_secrets(env)[1]
-
-
 def _read_task_secrets(env: Mapping[str, str]) -> tuple[dict[str, SecretStr], list[str]]:
     """Return each `TASK_SECRET_<NAME>`, or the content of its `TASK_SECRET_<NAME>_FILE`, and the problems."""
     found: dict[str, SecretStr] = {}
@@ -254,6 +250,7 @@ class AgentSettings(BaseModel):
         llm_api_key: Sent to that server alone; None for a server without keys.
         llm_model: For tasks that name no model.
         llm_provider: Whose protocol the server speaks: `openai` for any with chat completions.
+        agent_mcp_servers: The MCP servers that agents may use, by name.
         credits_per_run: What an attempt costs, by task type; a type that is not named costs nothing.
         credits_per_1k_tokens: What a thousand tokens of a model cost, prompts and answers alike.
         max_tasks_per_owner: How many tasks an owner may have whose account says nothing else.
@@ -266,6 +263,9 @@ class AgentSettings(BaseModel):
     llm_model: str | None = None
     llm_provider: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")] = Field(
         "openai", description="openai (any server with chat completions), anthropic, or another provider"
+    )
+    agent_mcp_servers: Annotated[Mapping[str, McpServerSetting], BeforeValidator(parse_servers)] = Field(
+        {}, description=MCP_SERVERS
     )
     credits_per_run: Annotated[Mapping[str, Credits], BeforeValidator(_parse_prices)] = Field(
         {}, description=_PRICES
@@ -389,13 +389,18 @@ class Settings(ChannelConfig, TaskSettings, ScaleSettings, AgentSettings, Feishu
         problems += _oidc_problems(values)
         problems += queue_problems(values)
         problems += feishu_problems(values)
-        problems += secret_problems(env)
+        secrets, of_secrets = _read_task_secrets(env)
+        problems += of_secrets
+        if "agent_mcp_servers" in values:
+            problems += (wrong := server_problems(values["agent_mcp_servers"], secrets))
+            if wrong:
+                del values["agent_mcp_servers"]
         settings: Self | None = None
         try:
             settings = cls.model_validate(values)
         except ValidationError as exc:
-            wrong = dict.fromkeys(str(error["loc"][0]) for error in exc.errors(include_input=False))
-            problems += [f"{name.upper()} must be {cls.model_fields[name].description}." for name in wrong]
+            names = dict.fromkeys(str(error["loc"][0]) for error in exc.errors(include_input=False))
+            problems += [f"{name.upper()} must be {cls.model_fields[name].description}." for name in names]
         if settings is None or problems:
             raise SettingsError(" ".join(problems))
         settings.read_task_environment(env)

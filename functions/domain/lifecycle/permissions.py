@@ -15,6 +15,7 @@ from pydantic import Field, StringConstraints
 from functions.domain.types import Model
 
 CLOSED_TYPES = frozenset({"command", "python"})  # they run with all that this process may do
+AGENT_TYPE = "agent"
 OPERATOR_TOKEN_TYPE = "github_dispatch"  # noqa: S105  # the type that falls back on GITHUB_TOKEN
 ANY = "*"
 COMMON_CHANNELS = frozenset({"default", "nobody"})  # names of no channel in particular
@@ -38,12 +39,14 @@ class Capabilities(Model):
         types: Task types; None means all but those of CLOSED_TYPES.
         secrets: Names of secrets that params may refer to.
         channels: Channels that `notify` may name; the default ones may be used by all.
+        mcp_servers: MCP servers of the operator's that agents may use.
         operator_token: Whether GITHUB_TOKEN, the operator's, serves tasks without a token of their own.
     """
 
     types: Names | None = None
     secrets: Names = ()
     channels: Names = ()
+    mcp_servers: Names = ()
     operator_token: bool = False
 
     def allows_type(self, name: str) -> bool:
@@ -62,6 +65,9 @@ class Capabilities(Model):
                 return f"params: the secret {name} is not allowed"
         if task.type == OPERATOR_TOKEN_TYPE and not self.operator_token and not task.params.get("token"):
             return "params.token: is required, because the operator's token is not allowed"
+        for name in task.params.get("mcpServers") or () if task.type == AGENT_TYPE else ():
+            if not _is_among(str(name), self.mcp_servers):
+                return f"params.mcpServers: the MCP server {name} is not allowed"
         for name in named_channels(task):
             if not _is_among(name, self.channels):
                 return f"notify: the channel {name} is not allowed"
@@ -71,10 +77,10 @@ class Capabilities(Model):
         """Return what this allows and *other* does not; empty for nothing."""
         if not self._types_within(other):
             return "types"
-        for field in ("secrets", "channels"):
+        for field, name in (("secrets", "secrets"), ("channels", "channels"), ("mcp_servers", "mcpServers")):
             allowed = getattr(other, field)
             if ANY not in allowed and not set(getattr(self, field)) <= set(allowed):
-                return field
+                return name
         return "operatorToken" if self.operator_token and not other.operator_token else ""
 
     def _types_within(self, other: "Capabilities") -> bool:
@@ -85,12 +91,14 @@ class Capabilities(Model):
     def describe(self) -> str:
         """Return it in a few words, e.g. `types http, rss_watch; secrets SHOP_TOKEN; GITHUB_TOKEN`."""
         types = "types but command, python" if self.types is None else f"types {_list(self.types)}"
-        named = [("secrets", self.secrets), ("channels", self.channels)]
+        named = [("secrets", self.secrets), ("channels", self.channels), ("MCP servers", self.mcp_servers)]
         others = [f"{what} {_list(names)}" for what, names in named if names]
         return "; ".join([types, *others, *(["GITHUB_TOKEN"] if self.operator_token else [])])
 
 
-UNRESTRICTED = Capabilities(types=(ANY,), secrets=(ANY,), channels=(ANY,), operator_token=True)
+UNRESTRICTED = Capabilities(
+    types=(ANY,), secrets=(ANY,), channels=(ANY,), mcp_servers=(ANY,), operator_token=True
+)
 
 
 def _list(names: tuple[str, ...]) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from functions.domain.credits import DEFAULT_MAX_TOKENS, MaxTokens
 from functions.domain.run import Outcome, failed, succeeded
@@ -15,6 +15,7 @@ from functions.task_types.agent.results import SeenItems, instructions, task_mes
 from functions.task_types.agent.tools import AgentTools
 from functions.task_types.support.context import LanguageModel, Missing, Tools
 from functions.task_types.support.limits import truncate
+from functions.task_types.support.mcp_servers import unknown_server
 
 if TYPE_CHECKING:
     from functions.task_types.agent.runner import AgentRun
@@ -39,6 +40,15 @@ _Host = Annotated[
 ]
 
 
+def _check_server(name: str) -> str:
+    if reason := unknown_server(name):
+        raise ValueError(reason)
+    return name
+
+
+_Server = Annotated[str, StringConstraints(max_length=24), AfterValidator(_check_server)]
+
+
 class Params(Model):
     """The goal, the model, and the limits of the run.
 
@@ -49,6 +59,7 @@ class Params(Model):
         max_steps: Rounds of tool calls; 0 means an answer without tools.
         max_tokens: Of one run, prompts and replies together.
         tools: What the model may call. All of them only read.
+        mcp_servers: Names of AGENT_MCP_SERVERS, whose tools the model may call, too.
         hosts: The hosts that tools may reach: names, or `*.example.com` for all below one.
         use_previous_result: Show the model the result of the last run.
         silent_when_nothing_new: Leave out items reported before; without new ones no notification is sent.
@@ -62,6 +73,7 @@ class Params(Model):
     max_tokens: MaxTokens = DEFAULT_MAX_TOKENS
     max_items: Annotated[int, Field(ge=1, le=20)] = 10
     tools: Annotated[tuple[Literal["http_get", "rss_read"], ...], Field(max_length=2)] = ()
+    mcp_servers: Annotated[tuple[_Server, ...], Field(max_length=5)] = ()
     hosts: Annotated[tuple[_Host, ...], Field(max_length=50)] = ()
     use_previous_result: bool = False
     silent_when_nothing_new: bool = True
@@ -83,6 +95,9 @@ def find_missing(params: Params, tools: Tools) -> Missing | None:
         return Missing("no model is set up", "set LLM_BASE_URL and LLM_MODEL (and LLM_API_KEY)")
     if not (params.model or tools.model.default_model):
         return Missing("no model is named", "set LLM_MODEL, or params.model")
+    for name in params.mcp_servers:
+        if name not in tools.mcp_servers:
+            return Missing(f"there is no MCP server {name}", "list it in AGENT_MCP_SERVERS")
     return None
 
 
@@ -92,9 +107,13 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     name = params.model or (model.default_model if model else "")
     if model is None or not name:
         return failed("Set LLM_BASE_URL and LLM_MODEL (and LLM_API_KEY): no model is set up", permanent=True)
+    if absent := next((name for name in params.mcp_servers if name not in tools.mcp_servers), ""):
+        return failed(f"List {absent} in AGENT_MCP_SERVERS: there is no such MCP server", permanent=True)
     seen_items = SeenItems.from_memory(job.memory)
     base_metrics = {"model": truncate(name, _MAX_MODEL_CHARS)}
     started = asyncio.get_running_loop().time()
+    for server in params.mcp_servers:
+        tools.mcp_servers[server].open_http()
     tools.http, model.http  # noqa: B018  # imported here, not in the thread: others wait for an import under way
     run: AgentRun | None = None
     try:
@@ -135,8 +154,14 @@ def _build_run(
         max_items=params.max_items,
         reply_tokens=seen_items.reply_tokens or MAX_REPLY_TOKENS,
     )
+    mcp_tools = None
+    if params.mcp_servers and params.max_steps:
+        from functions.task_types.agent.mcp import McpTools  # half a second, and most use none
+
+        chosen = {name: tools.mcp_servers[name] for name in params.mcp_servers}
+        mcp_tools = McpTools(chosen, tools.redact)
     server = Server(model, name, seen_items.token_field)
-    return AgentRun(server, job, toolbox, limits, tools.parse)
+    return AgentRun(server, job, toolbox, limits, tools.parse, mcp_tools)
 
 
 def _task(job: Job, params: Params, seen_items: SeenItems) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_ai import Agent, AgentRetries, ModelRetry, TextOutput, Tool
 from pydantic_ai.exceptions import (
@@ -25,10 +25,13 @@ from functions.task_types.agent.dialect import Dialect
 from functions.task_types.agent.errors import ModelError
 from functions.task_types.agent.model import MAX_REPLY_TOKENS, AgentLimits, LimitedModel, Usage
 from functions.task_types.agent.providers import OPENAI, completions_model, provider_model
-from functions.task_types.agent.tools import TOOL_PARAMETERS, AgentTools
+from functions.task_types.agent.tools import TOOL_PARAMETERS, AgentTools, ToolResult
 from functions.task_types.agent.transport import CompletionsTransport
 from functions.task_types.support.context import LanguageModel
 from functions.task_types.support.limits import truncate
+
+if TYPE_CHECKING:
+    from functions.task_types.agent.mcp import McpTool, McpTools
 
 _MAX_PLAN_CHARS = 300
 _MAX_TOOL_RETRIES = 50  # maxSteps ends them before
@@ -61,7 +64,13 @@ class AgentRun:
     """
 
     def __init__(
-        self, server: Server, job: Job, tools: AgentTools | None, limits: AgentLimits, parse: Parse
+        self,
+        server: Server,
+        job: Job,
+        tools: AgentTools | None,
+        limits: AgentLimits,
+        parse: Parse,
+        mcp: "McpTools | None" = None,
     ) -> None:
         self._transport: CompletionsTransport | None = None
         if server.model.provider == OPENAI:
@@ -74,6 +83,7 @@ class AgentRun:
             wrapped, limits, name=server.name, api_key=server.model.api_key, now=job.started_at
         )
         self._tools = tools
+        self._mcp = mcp
         self._limits = limits
         self._parse = parse
 
@@ -96,17 +106,28 @@ class AgentRun:
         Raises:
             ModelError: There is no result: no reply, no usable answer, no tokens or no time left.
         """
+        if self._mcp is None:
+            return await self._run(instructions, task, [])
+        try:
+            found = await self._mcp.open(timeout_s=self._model.seconds_left())
+            return await self._run(instructions, task, [self._mcp_tool(one) for one in found])
+        finally:
+            await self._mcp.close()
+
+    async def _run(self, instructions: str, task: str, more_tools: list[Tool[None]]) -> AgentResult:
+        own_tools = [self._tool(name) for name in self._tools.names] if self._tools else []
+        tools = [*own_tools, *more_tools]
         agent: Agent[None, AgentResult] = Agent(
             self._model,
             instructions=instructions,
             output_type=TextOutput[AgentResult](self._read_answer),
-            tools=[self._tool(name) for name in self._tools.names] if self._tools else [],
+            tools=tools,
             retries=AgentRetries(tools=_MAX_TOOL_RETRIES, output=1),
         )
         limits = UsageLimits(request_limit=self._limits.max_steps + _EXTRA_REQUESTS)
         try:
             history: list[ModelMessage] | None = None
-            if self._tools:  # the model follows its plan, and users read it in the run's metrics
+            if tools:  # the model follows its plan, and users read it in the run's metrics
                 plan = await agent.run(
                     f"{task}\n\n{results.PLAN_PROMPT}",
                     output_type=str,
@@ -149,16 +170,23 @@ class AgentRun:
     def _tool(self, name: str) -> Tool[None]:
         assert self._tools is not None
         return Tool.from_schema(
-            self._caller(name), name, self._tools.description(name), dict(TOOL_PARAMETERS)
+            self._caller(partial(self._tools.run, name)),
+            name,
+            self._tools.description(name),
+            dict(TOOL_PARAMETERS),
         )
 
-    def _caller(self, name: str) -> Callable[..., Awaitable[str]]:
+    def _mcp_tool(self, tool: "McpTool") -> Tool[None]:
+        assert self._mcp is not None
+        run = partial(self._mcp.run, tool)
+        return Tool.from_schema(self._caller(run), tool.name, tool.description, dict(tool.parameters))
+
+    def _caller(self, run: Callable[..., Awaitable[ToolResult]]) -> Callable[..., Awaitable[str]]:
         async def call(**arguments: Any) -> str:
-            assert self._tools is not None
             if self._model.calls_left <= 0:
                 return "Too many calls at once; ask again for this one"
             self._model.calls_left -= 1
-            result = await self._tools.run(name, arguments, timeout_s=self._model.seconds_left())
+            result = await run(arguments, timeout_s=self._model.seconds_left())
             self.usage.refused_calls += result.is_refused
             return result.text
 

@@ -26,6 +26,7 @@ from functions.http_client import BlockedRequestError
 from functions.http_client.requests import check_headers, check_url
 from functions.parsing.pool import Parse
 from functions.task_types.support.limits import redact_nothing
+from functions.task_types.support.mcp_servers import McpServer
 
 if TYPE_CHECKING:
     from functions.http_client.httpx import httpx
@@ -90,6 +91,7 @@ class Tools:
         github_token: For tasks without a token of their own; may be empty.
         github_api: The base URL of GitHub's API, or of an Enterprise server's.
         model: The language model for agents; None when it is not set up.
+        mcp_servers: The MCP servers that agents may use, by name (AGENT_MCP_SERVERS).
         capabilities: Returns what tasks of an owner may use; None when owners are not limited.
     """
 
@@ -105,6 +107,7 @@ class Tools:
     github_token: str = field(default="", repr=False)
     github_api: str = "https://api.github.com"
     model: LanguageModel | None = None
+    mcp_servers: Mapping[str, McpServer] = field(default_factory=dict)
     capabilities: Callable[[str], Awaitable[Capabilities]] | None = None
 
     @property

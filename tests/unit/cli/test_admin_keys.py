@@ -49,6 +49,8 @@ def test_a_key_says_what_its_tasks_may_use(scheduler: Scheduler) -> None:
         "SHOP",
         "--allow-secret",
         "MORE",
+        "--allow-mcp-server",
+        "docs",
         "--allow-operator-token",
     )
     made = scheduler("keys", "create", "Narrow", "--scope", "write", *limits, "--json")
@@ -59,9 +61,10 @@ def test_a_key_says_what_its_tasks_may_use(scheduler: Scheduler) -> None:
         "types": ["http"],
         "secrets": ["SHOP", "MORE"],
         "channels": [],
+        "mcpServers": ["docs"],
         "operatorToken": True,
     } == json.loads(made.out)["key"]["capabilities"]
-    assert "types http; secrets SHOP, MORE; GITHUB_TOKEN" in " ".join(listed.split())
+    assert "types http; secrets SHOP, MORE; MCP servers docs; GITHUB_TOKEN" in " ".join(listed.split())
     assert "what ann may" in listed
 
 

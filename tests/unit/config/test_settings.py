@@ -1,5 +1,6 @@
 """Settings: what is accepted, what is refused, and that no value ever shows."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,7 @@ def test_one_secret_is_enough() -> None:
         "llm_api_key": None,
         "llm_model": None,
         "llm_provider": "openai",
+        "agent_mcp_servers": {},
         "credits_per_run": {},
         "credits_per_1k_tokens": 0.0,
         "max_tasks_per_owner": 1000,
@@ -227,6 +229,48 @@ def test_an_api_key_that_nobody_could_use_or_pingers_hold_is_refused(key: str) -
 
     assert fault.startswith("API_KEY ")
     assert key not in fault
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("docs=https://mcp.example.com", "AGENT_MCP_SERVERS must be JSON such as"),
+        ('["https://mcp.example.com"]', "AGENT_MCP_SERVERS must be JSON such as"),
+        ('{"Docs!": "https://mcp.example.com"}', "names have 1 to 24 of a-z"),
+        ('{"docs": {"command": "npx"}}', "docs: must be an address"),
+        ('{"docs": "ftp://mcp.example.com"}', "docs: must be an address that begins with https://"),
+        ('{"docs": "https://mcp.example.com/?key=c4nary-value"}', "no user, no query and no secret"),
+        (
+            '{"docs": {"url": "https://a.example", "headers": {"A": "c4nary-value"}}}',
+            "must refer to a secret",
+        ),
+        (
+            '{"docs": {"url": "https://a.example", "headers": {"A:": "{{secret:X}}"}}}',
+            "a header has a character",
+        ),
+        ('{"docs": {"url": "https://a.example", "headers": {"A": "{{secret:X}}"}}}', "set TASK_SECRET_X"),
+    ],
+)
+def test_an_mcp_server_that_could_not_be_asked_is_refused(value: str, said: str) -> None:
+    fault = fault_of({"CRON_SECRET": SECRET, "AGENT_MCP_SERVERS": value})
+
+    assert fault.startswith("AGENT_MCP_SERVERS")
+    assert said in fault
+    assert "c4nary-value" not in fault
+
+
+def test_mcp_servers_have_addresses_and_headers_with_secrets() -> None:
+    given = {
+        "docs": "https://a.example/mcp",
+        "crm": {"url": "https://b.example", "headers": {"A": "B {{secret:C}}"}},
+    }
+    env = {"AGENT_MCP_SERVERS": json.dumps(given), "TASK_SECRET_C": "c4nary-token", "CRON_SECRET": SECRET}
+    found = Settings.from_env(env)
+
+    servers = found.agent_mcp_servers
+    assert ("https://a.example/mcp", "https://b.example") == (servers["docs"].url, servers["crm"].url)
+    assert {"A": "B c4nary-token"} == servers["crm"].resolved_headers(found.task_secrets())
+    assert {} == servers["docs"].resolved_headers({})
 
 
 def test_the_retiring_secret_is_no_api_key() -> None:

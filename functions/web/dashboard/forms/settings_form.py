@@ -79,6 +79,7 @@ def _capabilities(types_help: str) -> tuple[Field, ...]:
         _field("capabilities.types", Items(), "Types of tasks", types_help, "http, health_check_url"),
         _field("capabilities.secrets", Items(), "Secrets", "By name, with commas; * means all", "SHOP_TOKEN"),
         _field("capabilities.channels", Items(), "Channels that notify may name", "* means all", "feishu"),
+        _field("capabilities.mcpServers", Items(), "MCP servers of agents", "* means all", "docs"),
         _field("capabilities.operatorToken", Switch("the default: no"), "GITHUB_TOKEN of the operator"),
     )
 

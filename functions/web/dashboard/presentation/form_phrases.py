@@ -276,6 +276,7 @@ CHINESE = {
     "By name, with commas; * means all": "按名称，用逗号分隔；* 表示全部",
     "Channels that notify may name": "notify 可指定的通道",
     "* means all": "* 表示全部",
+    "MCP servers of agents": "智能体可用的 MCP 服务器",
     "GITHUB_TOKEN of the operator": "运营者的 GITHUB_TOKEN",
     "Plan": "方案",
     "A name for people; it decides nothing": "供人阅读的名称，不起作用",

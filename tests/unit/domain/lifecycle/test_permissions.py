@@ -54,6 +54,7 @@ def test_an_owner_who_was_given_nothing_may_use_nothing_of_the_operators(given: 
         (Capabilities(types=("*",)), task("python")),
         (Capabilities(secrets=("SHOP_TOKEN",)), task("http", SECRET)),
         (Capabilities(channels=("pagerduty",)), task("http", {}, "pagerduty")),
+        (Capabilities(mcp_servers=("docs",)), task("agent", {"goal": "x", "mcpServers": ["docs"]})),
         (Capabilities(operator_token=True), task("github_dispatch", DISPATCH)),
     ],
 )
@@ -82,6 +83,7 @@ def test_named_types_are_all_types() -> None:
         (Capabilities(secrets=("*",)), Capabilities(secrets=("A",)), "secrets"),
         (Capabilities(secrets=("A",)), Capabilities(secrets=("*",)), ""),
         (Capabilities(channels=("x",)), CLOSED, "channels"),
+        (Capabilities(mcp_servers=("docs",)), CLOSED, "mcpServers"),
         (Capabilities(operator_token=True), CLOSED, "operatorToken"),
     ],
 )
@@ -98,7 +100,7 @@ def test_what_one_has_beyond_another(more: Capabilities, less: Capabilities, fie
             Capabilities(types=("http", "command"), secrets=("A",), operator_token=True),
             "types http, command; secrets A; GITHUB_TOKEN",
         ),
-        (UNRESTRICTED, "types all; secrets all; channels all; GITHUB_TOKEN"),
+        (UNRESTRICTED, "types all; secrets all; channels all; MCP servers all; GITHUB_TOKEN"),
     ],
 )
 def test_it_is_told_in_a_few_words(capabilities: Capabilities, words: str) -> None:

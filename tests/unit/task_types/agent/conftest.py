@@ -14,6 +14,8 @@ from functions.http_client.client import build_guarded_client, build_single_orig
 from functions.parsing.pool import parse_here
 from functions.task_types.registry import Tools, run_job
 from functions.task_types.support.context import LanguageModel
+from functions.task_types.support.limits import redact_nothing
+from functions.task_types.support.mcp_servers import McpServer
 from tests.fakes.llm_server import KEY, MODEL, Answer, LlmServer
 from tests.support.peers import Server, only
 from tests.unit.task_types.conftest import FakeRecords
@@ -34,6 +36,8 @@ class Agent:
     make_job: Callable[..., Job]
     reachable: list[int] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    mcp_servers: dict[str, McpServer] = field(default_factory=dict)
+    redact: Callable[[str], str] = redact_nothing
 
     async def serves(self, script: Pages) -> Server:
         """Put a site on loopback that the guard takes for a public one."""
@@ -58,6 +62,8 @@ class Agent:
                     open_store=lambda owner: FakeRecords(),
                     parse=parse_here,
                     model=model,
+                    mcp_servers=self.mcp_servers,
+                    redact=self.redact,
                 ),
             )
         finally:

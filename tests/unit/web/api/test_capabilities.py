@@ -37,6 +37,11 @@ CLOSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ),
     ({"type": "python", "params": {"callable": "a:b"}}, {"types": ["*"]}, "type: python is not allowed"),
     (USES_SECRET, {"secrets": ["SHOP_TOKEN"]}, "params: the secret SHOP_TOKEN is not allowed"),
+    (
+        {"type": "agent", "params": {"goal": "x", "mcpServers": ["docs"]}},
+        {"mcpServers": ["docs"]},
+        "params.mcpServers: the MCP server docs is not allowed",
+    ),
     (DISPATCH, {"operatorToken": True}, "params.token: is required"),
     (
         {"notify": [{"on": ["failure"], "channels": ["pagerduty"]}]},

@@ -143,7 +143,13 @@ async def test_what_is_wrong_with_preferences_is_said_at_their_fields(
 
 
 async def test_an_owner_is_changed_only_where_the_form_was_touched(browser: Browser, api: Call) -> None:
-    limits = {"types": ["http"], "secrets": ["SHOP"], "channels": [], "operatorToken": False}
+    limits = {
+        "types": ["http"],
+        "secrets": ["SHOP"],
+        "channels": [],
+        "mcpServers": [],
+        "operatorToken": False,
+    }
     await api("PUT", "/api/owners/alice", {"monthlyCredits": 100, "plan": "small", "capabilities": limits})
     await browser.sign_in()
 

@@ -22,7 +22,7 @@ from functions.app.factories import (
 from functions.app.notifications import Notifications
 from functions.config.settings import Settings
 from functions.domain.event_outbox import to_published_event
-from functions.domain.events import Event
+from functions.domain.events import RUN_FINISHED, Event
 from functions.domain.lifecycle.time_budget import TimeBudget, describe_long_timeout
 from functions.domain.redaction import Redactor
 from functions.domain.sharding import WorkerAssignment
@@ -155,6 +155,19 @@ class App:
             subscribers=partial(subscribers, self.store),
         )
 
+        self._call_named_hooks(settings)
+
+    def _call_named_hooks(self, settings: Settings) -> None:
+        """Call what BEFORE_TASK and AFTER_TASK name."""
+        if not (settings.before_task or settings.after_task):
+            return
+        from functions.app.named_hooks import NamedHook  # few have hooks
+
+        if settings.before_task:
+            self.call_before_tasks(NamedHook(settings.before_task, settings.python_tasks))
+        if settings.after_task:
+            self.call_on_events(NamedHook(settings.after_task, settings.python_tasks), (RUN_FINISHED,))
+
     @property
     def channels(self) -> "ChannelService":
         """The preferences of the channels, and which of them are disabled."""
@@ -167,7 +180,7 @@ class App:
 
     def call_before_tasks(self, callback: "BeforeTask") -> None:
         """Call *callback* with the job before each attempt."""
-        from functions.app.hooks import HookedRun  # only the library has callbacks
+        from functions.app.hooks import HookedRun  # few have callbacks
 
         run_task = HookedRun(self.tick_dependencies.run_task, callback)
         self.tick_dependencies = replace(self.tick_dependencies, run_task=run_task)

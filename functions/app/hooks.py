@@ -10,6 +10,7 @@ from typing import TypeVar
 from functions.domain.cloud_events import CloudEvent
 from functions.domain.run import Outcome
 from functions.domain.task import Job
+from functions.errors import InputError
 from functions.interfaces import PublishEvents, RunTask
 
 log = logging.getLogger(__name__)
@@ -73,8 +74,13 @@ async def _call(
             found = callback(given)
             if isawaitable(found):
                 await found
-    except Exception as exc:  # noqa: BLE001  # whatever it is, the run goes on
+    except (Exception, SystemExit, asyncio.CancelledError) as exc:  # whatever it is, the run goes on
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise
         name = getattr(callback, "__qualname__", type(callback).__name__)
-        log.warning("hook_failed", extra={"task_id": task_id, "hook": name, "error": type(exc).__name__})
+        error = (
+            str(exc) if isinstance(exc, InputError) else type(exc).__name__
+        )  # texts of others may hold secrets
+        log.warning("hook_failed", extra={"task_id": task_id, "hook": name, "error": error})
         return False
     return True

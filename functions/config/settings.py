@@ -17,6 +17,7 @@ from pydantic import (
     ValidationError,
 )
 
+from functions.config.hooks import HookSettings, hook_problems
 from functions.config.mcp_servers import MCP_SERVERS, McpServerSetting, parse_servers, server_problems
 from functions.config.types import (
     HOST_AND_PORT,
@@ -324,7 +325,7 @@ MIN_SECRET_CHARS = 32  # below that a shared secret may be guessed
 MAKE_A_SECRET = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'  # noqa: S105  # a remedy
 
 
-class Settings(ChannelConfig, TaskSettings, ScaleSettings, AgentSettings, FeishuSettings):
+class Settings(ChannelConfig, TaskSettings, HookSettings, ScaleSettings, AgentSettings, FeishuSettings):
     """All settings. A field is its variable in lower case; its description completes "VARIABLE must be ...".
 
     Attributes:
@@ -387,6 +388,7 @@ class Settings(ChannelConfig, TaskSettings, ScaleSettings, AgentSettings, Feishu
         problems += _split_cron_secret(values, serves_http=serves_http)
         problems += _api_key_problems(values)
         problems += _oidc_problems(values)
+        problems += hook_problems(values)
         problems += queue_problems(values)
         problems += feishu_problems(values)
         secrets, of_secrets = _read_task_secrets(env)

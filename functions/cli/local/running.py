@@ -11,9 +11,11 @@ from functions.stores.file_lock import try_lock
 
 FOLDER = "running"
 PLAIN_VARIABLES = (
+    "AFTER_TASK",
     "ALLOW_COMMANDS",
     "ALLOW_PORTS",
     "ALLOW_PRIVATE_NETWORKS",
+    "BEFORE_TASK",
     "DEFAULT_TIMEZONE",
     "PYTHON_TASKS",
 )

@@ -68,6 +68,8 @@ def test_one_secret_is_enough() -> None:
         "allow_ports": None,
         "allow_commands": False,
         "python_tasks": (),
+        "before_task": None,
+        "after_task": None,
         "task_types": (),
         "github_token": None,
         "github_api_url": "https://api.github.com",

@@ -69,6 +69,16 @@ def test_secrets_of_tasks_are_masked_like_our_own_and_never_shown() -> None:
         ({"PYTHON_TASKS": "jobs, a b"}, "PYTHON_TASKS must be modules such as jobs"),
         ({"PYTHON_TASKS": "jobs:_private"}, "PYTHON_TASKS must be"),
         ({"PYTHON_TASKS": ".jobs"}, "PYTHON_TASKS must be"),
+        (
+            {"BEFORE_TASK": "jobs", "PYTHON_TASKS": "jobs"},
+            "BEFORE_TASK must be a function such as jobs.audit:note",
+        ),
+        (
+            {"AFTER_TASK": "jobsite:note", "PYTHON_TASKS": "jobs"},
+            "AFTER_TASK names a function that PYTHON_TASKS",
+        ),
+        ({"AFTER_TASK": "jobs.a:note", "PYTHON_TASKS": "jobs.a:other"}, "AFTER_TASK names a function that"),
+        ({"BEFORE_TASK": "jobs:note"}, "BEFORE_TASK names a function that PYTHON_TASKS does not list"),
         ({"ALLOW_COMMANDS": "yes"}, "ALLOW_COMMANDS must be 1, 0, true or false"),
         ({"GITHUB_API_URL": f"ftp://{CANARY}"}, "GITHUB_API_URL must be an address"),
     ],
@@ -95,6 +105,13 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 )
 def test_what_may_be_called_is_a_list(value: str, expected: tuple[str, ...]) -> None:
     assert expected == settings(PYTHON_TASKS=value).python_tasks
+
+
+@pytest.mark.parametrize("listed", ["jobs", "jobs.audit", "x, jobs.audit:note"])
+def test_a_hook_is_a_function_that_tasks_may_call(listed: str) -> None:
+    given = settings(PYTHON_TASKS=listed, BEFORE_TASK="jobs.audit:note", AFTER_TASK="jobs.audit:note")
+
+    assert ("jobs.audit:note", "jobs.audit:note") == (given.before_task, given.after_task)
 
 
 def test_a_command_starts_with_three_variables_and_no_more() -> None:

@@ -1,5 +1,6 @@
 """Functions that the settings name, called around the runs of a scheduler."""
 
+import importlib
 import logging
 import sys
 from collections.abc import Iterator
@@ -46,9 +47,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]
     """What the hooks of the module `hooks_of_mine` were told."""
     (tmp_path / "hooks_of_mine.py").write_text(HOOKS)
     monkeypatch.syspath_prepend(str(tmp_path))
-    import hooks_of_mine  # type: ignore[import-not-found]  # written above
-
-    yield hooks_of_mine.told
+    yield importlib.import_module("hooks_of_mine").told
     del sys.modules["hooks_of_mine"]
 
 

@@ -148,7 +148,7 @@ def to_fetch_error(exc: BaseException, *, method: str = "GET", names_hosts: bool
 
 
 def host_name(host: str | None) -> str | None:
-    """Return *host* when it is a name; an address is not told."""
+    """Return *host* when it is a name; an address is not named."""
     if not host or parse_ip(host) is not None:
         return None
     return host if all(sign.isalnum() or sign in "-._" for sign in host) else None
@@ -158,7 +158,7 @@ def lookup_error(host: str | None, code: int | None = None) -> FetchError:
     """Return the error of a name without an address.
 
     Args:
-        host: The name; None when it is not told.
+        host: The name; None when it is not to be named.
         code: One of `socket.EAI_*`.
     """
     what = _LOOKUP_MESSAGES.get(code or 0, "does not resolve")
@@ -232,7 +232,7 @@ def _syntax_problem(said: str, met: str, method: str) -> str:
     if "chunk" in said:
         return _WRONG_CHUNKS
     if "Content-Length" in said:
-        return f"{_NO_HTTP}: its length is told twice, or is none (Content-Length, Transfer-Encoding)"
+        return f"{_NO_HTTP}: its length is given twice, or is none (Content-Length, Transfer-Encoding)"
     if "Invalid header token" in said:
         return f"{_NO_HTTP}: the name of a header has a character that no name may have"
     if method == "HEAD" and ("Data after" in said or _BEGINNING in said):

@@ -1,4 +1,4 @@
-"""Every page in a real browser, in both themes, on a desk and a phone: axe-core objects to nothing."""
+"""Every page in a real browser, in both themes, on a screen and a phone: axe-core objects to nothing."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -215,7 +215,7 @@ class _Session:
             raise _SessionError("the answer is not one of its protocol") from None
 
     async def _live(self, ready: "asyncio.Future[ClientSession]") -> None:
-        """Hold the session until it is to end; whatever breaks it is told to those who wait for it."""
+        """Hold the session until it is to end; whatever breaks it is raised to those who wait for it."""
         try:
             async with (
                 httpx.AsyncClient(transport=self._wire, trust_env=False, timeout=CALL_TIMEOUT_S) as http,

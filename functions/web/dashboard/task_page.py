@@ -1,4 +1,4 @@
-"""The page of one task: how it does, when it runs, who is told, and its history.
+"""The page of one task: how it does, when it runs, who is notified, and its history.
 
 Reads: the task, up to `CHART_RUNS` runs for chart and history, 10 entries of the audit trail, and, with a
 filter, up to `MAX_RUNS_READ` runs more. Uptime is in the task itself.

@@ -204,7 +204,7 @@ def _refusals_spread(_: Orders) -> None:
 
 
 def _stopping_is_a_failure(_: Orders) -> None:
-    """What a process cuts when it is told to stop has failed, at once and by its own fault."""
+    """What a process cuts when it is to stop has failed, at once and by its own fault."""
     setattr(tick, "SHUT_DOWN", Outcome(OutcomeKind.FAILED, "Stopped"))  # noqa: B010
     setattr(tick, "SHUTDOWN_GRACE_S", 0.0)  # noqa: B010
 

@@ -44,7 +44,7 @@ HELLO = Task(id="hello", title="Hello", type="daily_briefing", timeout_seconds=2
 
 @pytest.fixture
 def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """What the hooks of the module `hooks_of_mine` were told."""
+    """What the hooks of the module `hooks_of_mine` were called with."""
     (tmp_path / "hooks_of_mine.py").write_text(HOOKS)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield importlib.import_module("hooks_of_mine").told

@@ -15,7 +15,7 @@ CHUNKED = "Transfer-Encoding: chunked"
 CLOSED = "Connection: close"
 NO_HTTP = "FAILED The answer is not valid HTTP"
 NO_BEGINNING = f"{NO_HTTP}: what came does not begin like an answer"
-BAD_LENGTH = f"{NO_HTTP}: its length is told twice, or is none (Content-Length, Transfer-Encoding)"
+BAD_LENGTH = f"{NO_HTTP}: its length is given twice, or is none (Content-Length, Transfer-Encoding)"
 HEAD_WITH_BODY = f"{NO_HTTP}: a body follows the answer to HEAD, which may have none: use GET"
 BAD_NAME = f"{NO_HTTP}: the name of a header has a character that no name may have"
 SENDS_MORE = 1e-3
@@ -203,7 +203,7 @@ CHECKS: dict[str, tuple[bytes | Script, dict[str, Any], str]] = {
         {},
         BAD_LENGTH,
     ),
-    "a length told twice": (page("ok", "Content-Length: 2"), {}, BAD_LENGTH),
+    "a length given twice": (page("ok", "Content-Length: 2"), {}, BAD_LENGTH),
     "a length below nothing": (head("Content-Length: -1"), {}, BAD_LENGTH),
     "a page of a server before HTTP/1.0": (b"<html>hello</html>", {}, NO_BEGINNING),
     "an answer of HTTP/1.0": (b"HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nok", {"bodyContains": "ok"}, UP),

@@ -69,12 +69,12 @@ async def test_healthz_touches_nothing_and_asks_nobody() -> None:
     def wire() -> FakeWired:
         raise AssertionError("nothing is built for a probe")
 
-    door = TriggerApp(
+    endpoint = TriggerApp(
         authenticator=Authenticator(SharedSecrets(SECRET)),
         build_app=wire,
         response_limit=timedelta(seconds=24),
     )
-    answer = await ask(door, "GET", "/healthz")
+    answer = await ask(endpoint, "GET", "/healthz")
 
     assert (200, {"status": "ok"}) == (answer.status, answer.json)
 
@@ -119,10 +119,10 @@ async def test_what_people_use_is_for_the_rest() -> None:
         return PlainTextResponse("the API")
 
     gate = Authenticator(SharedSecrets(SECRET))
-    door = TriggerApp(
+    endpoint = TriggerApp(
         authenticator=gate, build_app=lambda: wired, response_limit=timedelta(seconds=24), build_api=rest
     )
-    answer = await ask(door, "GET", "/api/tasks")
+    answer = await ask(endpoint, "GET", "/api/tasks")
 
     assert (200, b"the API") == (answer.status, answer.body)
     assert [wired] == handed
@@ -145,14 +145,14 @@ async def test_a_browser_at_the_bare_address_is_led_to_the_dashboard_and_nobody_
     def wire() -> FakeWired:
         raise AssertionError("nothing is built for it")
 
-    door = TriggerApp(
+    endpoint = TriggerApp(
         authenticator=Authenticator(SharedSecrets(SECRET)),
         build_app=wire,
         response_limit=timedelta(seconds=24),
         build_api=lambda _: PlainTextResponse("the API"),
     )
 
-    answer = await ask(door, method, "/", ("Accept", accept))
+    answer = await ask(endpoint, method, "/", ("Accept", accept))
 
     assert status == answer.status
     assert ("/dashboard" if status == 302 else None) == answer.headers.get("location")
@@ -167,11 +167,11 @@ async def test_guesses_of_strangers_load_nothing(path: str) -> None:
         raise AssertionError("nor loaded")
 
     gate = Authenticator(SharedSecrets(SECRET))
-    door = TriggerApp(
+    endpoint = TriggerApp(
         authenticator=gate, build_app=wire, response_limit=timedelta(seconds=24), build_api=rest
     )
 
-    assert 404 == (await ask(door, "GET", path)).status
+    assert 404 == (await ask(endpoint, "GET", path)).status
 
 
 @pytest.mark.parametrize(
@@ -261,10 +261,10 @@ async def test_only_the_retiring_secret_leaves_a_line(
 
 
 async def test_google_opens_with_an_id_token(make_door: MakeDoor, id_tokens: GoogleTokenVerifier) -> None:
-    door = make_door(id_tokens=id_tokens)
+    endpoint = make_door(id_tokens=id_tokens)
 
     answers = [
-        await ask(door, "POST", "/tick", ("Authorization", f"Bearer {token}"))
+        await ask(endpoint, "POST", "/tick", ("Authorization", f"Bearer {token}"))
         for token in (id_token(), id_token(exp=-3600), id_token(email="stranger@example.com"), SECRET)
     ]
 
@@ -277,10 +277,10 @@ async def test_a_caller_nobody_can_verify_may_come_again(
 ) -> None:
     """To tell a caller who may be right that he is wrong would be a lie."""
     google.status = 500
-    door = make_door(id_tokens=id_tokens)
+    endpoint = make_door(id_tokens=id_tokens)
 
-    token = await ask(door, "POST", "/tick", ("Authorization", f"Bearer {id_token()}"))
-    secret = await ask(door, "POST", "/tick", KEY)
+    token = await ask(endpoint, "POST", "/tick", ("Authorization", f"Bearer {id_token()}"))
+    secret = await ask(endpoint, "POST", "/tick", KEY)
 
     assert (503, "30") == (token.status, token.headers["retry-after"])
     assert 200 == secret.status
@@ -314,10 +314,10 @@ async def test_a_failed_tick_is_degraded_for_each_pinger_in_its_own_way(
     reason: str,
 ) -> None:
     """cron-job.org switches a job off after repeated HTTP errors; Google's pinger should see one."""
-    door = make_door(FakeWired(failure), id_tokens=id_tokens)
+    endpoint = make_door(FakeWired(failure), id_tokens=id_tokens)
 
-    secret = await ask(door, "POST", "/tick", KEY)
-    google = await ask(door, "POST", "/tick", ("Authorization", f"Bearer {id_token()}"))
+    secret = await ask(endpoint, "POST", "/tick", KEY)
+    google = await ask(endpoint, "POST", "/tick", ("Authorization", f"Bearer {id_token()}"))
 
     assert [200, 503] == [secret.status, google.status]
     assert [{"status": "degraded", "reason": reason}] * 2 == [secret.json, google.json]
@@ -347,10 +347,10 @@ async def test_a_tick_that_hangs_is_cut_off(
 ) -> None:
     """The last line of defence: the pinger hangs up soon after."""
     monkeypatch.setattr("functions.web.app.MAX_OVERRUN", timedelta(seconds=0.05))
-    door = make_door(FakeWired(hangs=True), answer_by=timedelta(seconds=0.05))
+    endpoint = make_door(FakeWired(hangs=True), answer_by=timedelta(seconds=0.05))
 
     async with asyncio.timeout(2):
-        answer = await ask(door, "POST", "/tick", KEY)
+        answer = await ask(endpoint, "POST", "/tick", KEY)
 
     assert {"status": "degraded", "reason": "It took too long"} == answer.json
     assert [("ERROR", "tick_degraded")] == events(caplog)
@@ -365,12 +365,12 @@ async def test_parts_that_cannot_be_built_are_tried_again() -> None:
             raise StoreError(CANARY)
         return built[-1]
 
-    door = TriggerApp(
+    endpoint = TriggerApp(
         authenticator=Authenticator(SharedSecrets(SECRET)),
         build_app=wire,
         response_limit=timedelta(seconds=24),
     )
-    answers = [await ask(door, "POST", "/tick", KEY) for _ in range(3)]
+    answers = [await ask(endpoint, "POST", "/tick", KEY) for _ in range(3)]
 
     assert ["degraded", "ok", "ok"] == [answer.json["status"] for answer in answers]
     assert [0, 2] == [len(wired.budgets) for wired in built]
@@ -384,14 +384,14 @@ def test_parts_are_built_once_for_each_loop() -> None:
         built.append(asyncio.get_running_loop())
         return FakeWired()
 
-    door = TriggerApp(
+    endpoint = TriggerApp(
         authenticator=Authenticator(SharedSecrets(SECRET)),
         build_app=wire,
         response_limit=timedelta(seconds=24),
     )
 
     async def ask_at_once() -> list[Answer]:
-        return await asyncio.gather(*(ask(door, "POST", "/tick", KEY) for _ in range(5)))
+        return await asyncio.gather(*(ask(endpoint, "POST", "/tick", KEY) for _ in range(5)))
 
     before = len(built)
     answers = asyncio.run(ask_at_once()) + asyncio.run(ask_at_once())
@@ -452,10 +452,12 @@ async def test_the_tick_gets_the_budget_of_its_pinger(
     make_door: MakeDoor, id_tokens: GoogleTokenVerifier
 ) -> None:
     wired = FakeWired()
-    door = make_door(wired, id_tokens=id_tokens)
+    endpoint = make_door(wired, id_tokens=id_tokens)
 
-    await ask(door, "POST", "/tick", KEY)
-    await ask(door, "POST", "/tick", ("Authorization", f"Bearer {id_token()}"), ("X-CloudScheduler", "true"))
+    await ask(endpoint, "POST", "/tick", KEY)
+    await ask(
+        endpoint, "POST", "/tick", ("Authorization", f"Bearer {id_token()}"), ("X-CloudScheduler", "true")
+    )
 
     # What the request took until then is taken off, which is seconds on a busy machine.
     assert [24, 52] == pytest.approx([seconds_of(budget.response_limit) for budget in wired.budgets], abs=4)

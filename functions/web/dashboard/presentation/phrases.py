@@ -209,7 +209,7 @@ _CHINESE = Phrasebook(
         "There is no occurrence left.": "没有剩余的运行。",
         "from {when}": "从 {when}",
         "{n} of {all} runs made": "已运行 {n} 次，共 {all} 次",
-        "Who is told, and when": "通知谁，何时通知",
+        "Who is notified, and when": "通知谁，何时通知",
         "failure": "失败",
         "recovery": "恢复",
         "success": "成功",

@@ -1,10 +1,10 @@
-"""The types of settings: each is parsed from text, and refused without showing the value."""
+"""What settings are made of: types that are parsed from text and refused without showing it, and groups."""
 
 import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 FLAG_VALUES = {"1": True, "true": True, "0": False, "false": False}
 _HTTP_URL = re.compile(r"https?://[^\s/?#]+\S*")
@@ -69,3 +69,12 @@ NameList = Annotated[
 PortRanges = Annotated[tuple[tuple[int, int], ...], BeforeValidator(parse_ports)]
 SecretHttpUrl = Annotated[SecretStr, AfterValidator(_check_secret_http_url)]
 Flag = Annotated[bool, BeforeValidator(_parse_flag)]
+
+
+class SettingsGroup(BaseModel):
+    """Variables that belong together. A field is its variable in lower case.
+
+    The description of a field completes "VARIABLE must be ...".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)

@@ -1,0 +1,46 @@
+"""The settings of the store: its address, and the Feishu app that opens a table of tasks."""
+
+from collections.abc import Mapping
+
+from pydantic import Field, SecretStr
+
+from functions.config.types import HOST_AND_PORT, HTTP_URL, Flag, HttpUrl, SettingsGroup
+
+BITABLE_SCHEME = "bitable://"
+
+
+class StoreSettings(SettingsGroup):
+    """The variables of the store. Those of Feishu or Lark are used only when `store_url` names a table.
+
+    Attributes:
+        store_url: Where tasks are kept; the scheme chooses the kind of store.
+        firestore_emulator_host: `host:port` of an emulator to use instead of Google.
+        feishu_app_id: The app, `cli_...`; None when there is none.
+        feishu_app_secret: The secret of the app; None when there is none.
+        feishu_base_url: The address of the API; Lark has another one than Feishu.
+        bitable_keys: Whether rows of API keys may lie in a base, which people share.
+    """
+
+    store_url: str = Field(
+        "sqlite:///scheduler.db",
+        pattern=r"^(sqlite|json|bitable|firestore)://.",
+        description="sqlite:///FILE, json:///FILE.json, bitable://APP_TOKEN/TABLE_ID or "
+        "firestore://PROJECT/DATABASE",
+    )
+    firestore_emulator_host: str | None = Field(None, pattern=HOST_AND_PORT, description="host:port")
+    feishu_app_id: str | None = None
+    feishu_app_secret: SecretStr | None = None
+    feishu_base_url: HttpUrl = Field("https://open.feishu.cn", description=HTTP_URL)
+    bitable_keys: Flag = Field(False, strict=True, description="1, 0, true or false")
+
+
+def feishu_problems(values: Mapping[str, str]) -> list[str]:
+    """Return which variables a table lacks."""
+    if not values.get("store_url", "").startswith(BITABLE_SCHEME):
+        return []
+    missing = [name for name in ("feishu_app_id", "feishu_app_secret") if not values.get(name)]
+    return [
+        f"{name.upper()} is missing: bitable:// is opened with it; "
+        "docs/how-to/bitable-store.md says where it is."
+        for name in missing
+    ]

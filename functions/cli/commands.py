@@ -186,6 +186,29 @@ def next_(
     after: MomentOption = None,
     count: Annotated[int, typer.Option(metavar="N", help="How many.")] = 5,
     anchor: MomentOption = None,
+    start: Annotated[
+        Moment | None,
+        typer.Option(
+            "--start-at",
+            metavar="TIME",
+            parser=option_parser(parse_moment),
+            show_default=False,
+            help="None before it; intervals count from it.",
+        ),
+    ] = None,
+    end: Annotated[
+        Moment | None,
+        typer.Option(
+            "--end-at",
+            metavar="TIME",
+            parser=option_parser(parse_moment),
+            show_default=False,
+            help="None after it.",
+        ),
+    ] = None,
+    max_runs: Annotated[
+        int | None, typer.Option("--max-runs", min=0, metavar="N", help="How many runs are left.")
+    ] = None,
     task_id: Annotated[
         str, typer.Option("--id", metavar="ID", help="The task id that H is derived from.")
     ] = "",
@@ -200,6 +223,9 @@ def next_(
         after=after,
         count=count,
         anchor=anchor,
+        start=start,
+        end=end,
+        max_runs=max_runs,
         task_id=task_id,
     )
 

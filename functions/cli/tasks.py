@@ -14,7 +14,12 @@ from functions.domain.lifecycle.executions import Execution
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.lifecycle.upcoming import next_run
 from functions.domain.run import Run
-from functions.domain.schedule.describe import CLOCK_CHANGE_HORIZON, describe_trigger, next_occurrences
+from functions.domain.schedule.describe import (
+    CLOCK_CHANGE_HORIZON,
+    UNBOUNDED,
+    PreviewBounds,
+    describe_trigger,
+)
 from functions.domain.schedule.parse import Schedule, parse_schedule
 from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
@@ -263,14 +268,20 @@ async def show_next(
     after: Moment | None,
     count: int,
     anchor: Moment | None,
+    start: Moment | None = None,
+    end: Moment | None = None,
+    max_runs: int | None = None,
     task_id: str,
 ) -> int:
-    """Show the *count* occurrences strictly later than *after*.
+    """Show the *count* occurrences strictly later than *after*, within the bounds of a task.
 
     Args:
         timezone: None means `DEFAULT_TIMEZONE`.
         after: None means now.
-        anchor: The start of an interval; None means *after*.
+        anchor: What an interval without *start* counts from; None means *after*.
+        start: `startAt` of a task: no occurrence before it, and intervals count from it.
+        end: `endAt`: no occurrence after it.
+        max_runs: How many runs are left; None means no limit.
         task_id: `H` is derived from it; empty when the expression has none.
 
     Raises:
@@ -280,22 +291,30 @@ async def show_next(
         raise InputError(f"--count: must be from 1 to {MAX_OCCURRENCES}")
     zone = timezone or context.settings.default_timezone
     now = context.now().replace(microsecond=0)
-    start = after.resolve(now, zone) if after else now
-    since = anchor.resolve(now, zone) if anchor else start
-    schedule = parse_schedule(expression, timezone=zone, task_id=task_id, anchor=since)
-    found = list(next_occurrences(schedule, start, count))
+    since = after.resolve(now, zone) if after else now
+    begin, end_at, counted = (one.resolve(now, zone) if one else None for one in (start, end, anchor))
+    bounds = PreviewBounds(begin, end_at, counted, max_runs).check()
+    schedule = parse_schedule(expression, timezone=zone, task_id=task_id, anchor=begin or counted or since)
+    found = list(bounds.occurrences(schedule, since, count))
     context.screen.show(
         [format_instant(at) for at in found],
-        _occurrence_lines(context, schedule, found, start=start, zone=zone),
+        _occurrence_lines(context, schedule, found, start=since, zone=zone, bounds=bounds),
     )
     return 0
 
 
 def _occurrence_lines(
-    context: CliContext, schedule: Schedule, found: list[datetime], *, start: datetime, zone: str
+    context: CliContext,
+    schedule: Schedule,
+    found: list[datetime],
+    *,
+    start: datetime,
+    zone: str,
+    bounds: PreviewBounds,
 ) -> Iterator[str]:
     if not found:
-        yield f"There is no occurrence after {format_instant(start)}"
+        within = " within its bounds" if bounds != UNBOUNDED else ""
+        yield f"There is no occurrence after {format_instant(start)}{within}"
         return
     rows = [(format_local(at, zone), format_instant(at)) for at in found]
     yield from context.screen.format_table((zone.upper(), "UTC"), rows)

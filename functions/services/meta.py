@@ -19,7 +19,7 @@ async def is_duplicate_request(store: DocumentStore, key: str, request: str, *, 
     Raises:
         InputError: Another request was sent under this key.
     """
-    document_id = f"once.{sha256(key.encode()).hexdigest()[:40]}"
+    document_id = _request_id(key)
     digest = sha256(request.encode()).hexdigest()
     [written] = await store.put_documents(
         [Document("meta", document_id, {"asked": digest}, expire_at=now + IDEMPOTENCY_KEY_TTL)]
@@ -30,6 +30,15 @@ async def is_duplicate_request(store: DocumentStore, key: str, request: str, *, 
     if found and found[0].data.get("asked") != digest:
         raise InputError("Idempotency-Key: it was used for something else; make a new one")
     return True
+
+
+async def was_requested(store: DocumentStore, key: str) -> bool:
+    """Whether a request was sent under *key* before; nothing is recorded."""
+    return bool(await store.get_documents("meta", [_request_id(key)]))
+
+
+def _request_id(key: str) -> str:
+    return f"once.{sha256(key.encode()).hexdigest()[:40]}"
 
 
 # Sessions that ended by signing out, one document for each key: a copy of their cookie opens nothing.

@@ -98,6 +98,8 @@ class PreviewBounds:
     """What bounds a schedule that is not stored yet.
 
     Attributes:
+        start_at: No occurrence before it; an interval counts from it.
+        end_at: No occurrence after it.
         created_at: Of the task that is changed: what an interval without a start counts from; None means now.
         max_runs: How many runs are left; None means no limit.
     """
@@ -106,6 +108,19 @@ class PreviewBounds:
     end_at: datetime | None = None
     created_at: datetime | None = None
     max_runs: int | None = None
+
+    def check(self) -> "PreviewBounds":
+        """Return the bounds; raises InputError when they leave no room, as a task with them is refused."""
+        if self.start_at and self.end_at and self.end_at < self.start_at:
+            raise InputError("endAt: must not be earlier than startAt")
+        return self
+
+    def occurrences(self, schedule: Schedule, after: datetime, count: int) -> Iterator[datetime]:
+        """The first *count* occurrences of *schedule* later than *after* that are within the bounds."""
+        first = max(after, self.start_at - TIME_RESOLUTION) if self.start_at else after
+        limit = count if self.max_runs is None else min(count, self.max_runs)
+        last = self.end_at or LAST_INSTANT
+        return takewhile(lambda at: at <= last, next_occurrences(schedule, first, limit))
 
 
 UNBOUNDED = PreviewBounds()
@@ -128,11 +143,8 @@ def build_preview(
     anchor = bounds.start_at or bounds.created_at or now.replace(microsecond=0)
     schedule = parse_schedule(expression, timezone=timezone, task_id=task_id, anchor=anchor)
     zone = timezone_or_utc(timezone)
-    first = max(now, bounds.start_at - TIME_RESOLUTION) if bounds.start_at else now
-    limit = count if bounds.max_runs is None else min(count, bounds.max_runs)
-    upcoming = next_occurrences(schedule, first, limit)
+    upcoming = bounds.occurrences(schedule, now, count)
     last = now + min(PREVIEW_HORIZON, LAST_INSTANT - now)
-    last = min(last, bounds.end_at) if bounds.end_at else last
     return SchedulePreview(
         description=describe_schedule(expression, timezone=timezone, task_id=task_id),
         timezone=timezone,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from functions.domain.schedule.describe import build_preview
+from functions.domain.schedule.describe import PreviewBounds, build_preview
 from functions.domain.types import Instant
 from functions.web.api.dependencies import AuthenticatedRoute, CurrentPrincipal, Dependencies
 from functions.web.api.errors import error_responses
@@ -24,11 +24,28 @@ async def preview_schedule(
     ] = "preview",
     after: Annotated[Instant | None, Query(description="now if not given")] = None,
     count: Annotated[int, Query(ge=1, le=100)] = 5,
+    start_at: Annotated[
+        Instant | None,
+        Query(alias="startAt", description="no run before it; an interval counts from it"),
+    ] = None,
+    end_at: Annotated[Instant | None, Query(alias="endAt", description="no run after it")] = None,
+    max_runs: Annotated[
+        int | None, Query(alias="maxRuns", ge=0, description="how many runs are left; all if not given")
+    ] = None,
+    anchor: Annotated[
+        Instant | None,
+        Query(description="what an interval without `startAt` counts from: `createdAt` of a task; else now"),
+    ] = None,
 ) -> PreviewOut:
-    """Return the schedule in words, its next runs, and the clock changes it meets within a year."""
+    """Return the schedule in words, its next runs within its bounds, and the clock changes of a year."""
     zone = timezone or dependencies.default_timezone
     preview = build_preview(
-        schedule, timezone=zone, task_id=task, now=after or dependencies.now(), count=count
+        schedule,
+        timezone=zone,
+        task_id=task,
+        now=after or dependencies.now(),
+        count=count,
+        bounds=PreviewBounds(start_at, end_at, anchor, max_runs).check(),
     )
     return PreviewOut(
         text=preview.description,

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -10,7 +11,7 @@ from starlette.responses import Response
 
 from functions.domain.schedule.describe import PreviewBounds, SchedulePreview, build_preview
 from functions.domain.storage import VersionedTask
-from functions.domain.task import Task, TaskSpec, slugify, why_never_started
+from functions.domain.task import TaskSpec, slugify, why_never_started
 from functions.domain.types import parse_stored_instant
 from functions.domain.validation import Problem
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError
@@ -41,6 +42,8 @@ router = APIRouter(prefix="/dashboard", include_in_schema=False)
 TaskId = Annotated[str, Path(alias="id", max_length=100)]
 QueryText = Annotated[str, Query(max_length=100)]
 PREVIEW_COUNT = 5
+PREVIEWED_FIELDS = ("timezone", "id", "startAt", "endAt", "maxRuns")
+MAX_TYPED_CHARS = 200
 TRIED_FIELDS = ("type", "params", "owner", "timeoutSeconds")  # of a task, for a test of its request
 STALE = (
     "This task was changed while you wrote. Yours is below and not saved yet. Save again to replace what "
@@ -83,11 +86,26 @@ async def create_task(context: CurrentPage) -> Response:
 async def show_schedule_preview(
     context: CurrentPage,
     schedule: Annotated[str, Query(max_length=200)] = "",
-    timezone: QueryText = "",
     title: Annotated[str, Query(max_length=200)] = "",
+    created: Annotated[str, Query(max_length=40)] = "",
+    done: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
-    """Return the preview of a schedule alone, for the form to show while one types."""
-    found = preview_schedule(context, {"schedule": schedule, "timezone": timezone}, task_id=slugify(title))
+    """Return the preview of a schedule alone, within its bounds, for the form to show while one types.
+
+    Args:
+        created: When the task that is changed was created; empty for a new one.
+        done: How many of its `maxRuns` it has had.
+    """
+    query = context.request.query_params
+    typed = {name: query[name][:MAX_TYPED_CHARS] for name in PREVIEWED_FIELDS if name in query}
+    fields, _ = (await _page_of_new(context, typed)).form.read(typed | {"schedule": schedule})
+    found = preview_schedule(
+        context,
+        fields,
+        task_id=str(fields.get("id") or slugify(title)),
+        created_at=parse_stored_instant(created),
+        done=done,
+    )
     return context.render("schedule_preview", preview=found)
 
 
@@ -265,18 +283,28 @@ class FormPage:
         title = str(fields.get("title", ""))
         task = self._stored.task if self._stored else None
         found = preview_schedule(
-            self._context, fields, task_id=str(fields.get("id") or slugify(title)), stored=task
+            self._context,
+            fields,
+            task_id=str(fields.get("id") or slugify(title)),
+            created_at=task.created_at if task else None,
+            done=task.run_count if task else 0,
         )
         return None if isinstance(found, str) and self.problems else found  # it is said at the field
 
 
 def preview_schedule(
-    context: PageContext, fields: Mapping[str, Any], *, task_id: str = "", stored: Task | None = None
+    context: PageContext,
+    fields: Mapping[str, Any],
+    *,
+    task_id: str,
+    created_at: datetime | None,
+    done: int,
 ) -> SchedulePreview | str | None:
     """Return the preview of the schedule in *fields* within their bounds, or its error; None without one.
 
     Args:
-        stored: The task that is changed; None for a new one.
+        created_at: Of the task that is changed; None for a new one.
+        done: How many of its `maxRuns` it has had.
     """
     schedule = str(fields.get("schedule", "")).strip()
     if not schedule:
@@ -289,19 +317,18 @@ def preview_schedule(
             task_id=task_id or "preview",
             now=context.dependencies.now(),
             count=PREVIEW_COUNT,
-            bounds=_bounds(fields, stored),
+            bounds=_bounds(fields, created_at, done).check(),
         )
     except InputError as exc:
         return str(exc)
 
 
-def _bounds(fields: Mapping[str, Any], stored: Task | None) -> PreviewBounds:
+def _bounds(fields: Mapping[str, Any], created_at: datetime | None, done: int) -> PreviewBounds:
     """Return what bounds the schedule in *fields*; what cannot be read bounds nothing."""
     left = fields.get("maxRuns")
-    done = stored.run_count if stored else 0
     return PreviewBounds(
         start_at=parse_stored_instant(fields.get("startAt")),
         end_at=parse_stored_instant(fields.get("endAt")),
-        created_at=stored.created_at if stored else None,
+        created_at=created_at,
         max_runs=max(left - done, 0) if isinstance(left, int) else None,
     )

@@ -11,13 +11,14 @@ from starlette.responses import Response
 
 from functions.domain.access import ADMINISTRATOR, Principal
 from functions.services.access.signing import read_sign_in_token
-from functions.services.meta import end_session, has_session_ended, is_duplicate_request
+from functions.services.meta import end_session, has_session_ended, is_duplicate_request, was_requested
 from functions.web.api.dependencies import ApiAuth, ApiDependencies
 
 COOKIE_NAME = "cronfire_session"
 SESSION_LIFETIME = timedelta(days=7)
 COOKIE_PATH = "/dashboard"
 MAX_COOKIE_CHARS = 1000
+LINK_USE = "sign-in link {}"  # the key under which the use of a link is recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +69,27 @@ class Sessions:
 
         Of two uses at the same moment one signs in: the use is recorded by a conditional write first.
         """
-        admin, now = self._auth.admin_key_hash, self._dependencies.now()
-        if admin is None:
-            return False
-        signer = self._dependencies.signer
-        link_id = await read_sign_in_token(signer, token, admin_key_hash=admin, now=now)
+        link_id = await self._link_id(token)
         if not link_id or await is_duplicate_request(
-            self._dependencies.store, f"sign-in link {link_id}", "", now=now
+            self._dependencies.store, LINK_USE.format(link_id), "", now=self._dependencies.now()
         ):
             return False
         await self._begin(ADMINISTRATOR, request, response)
         return True
+
+    async def is_link_usable(self, token: str) -> bool:
+        """Whether `create_from_link` would sign in now: one read for a valid link, and nothing is used up."""
+        link_id = await self._link_id(token)
+        return bool(link_id) and not await was_requested(self._dependencies.store, LINK_USE.format(link_id))
+
+    async def _link_id(self, token: str) -> str:
+        admin = self._auth.admin_key_hash
+        if admin is None:
+            return ""
+        dependencies = self._dependencies
+        return await read_sign_in_token(
+            dependencies.signer, token, admin_key_hash=admin, now=dependencies.now()
+        )
 
     async def _begin(self, principal: Principal, request: Request, response: Response) -> None:
         """Set the cookie of a new session."""

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from http.cookiejar import CookieJar
 from pathlib import Path
+from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, Request, build_opener
 
 from tests.support.serving import ROOT, free_port
@@ -31,7 +32,10 @@ def test_its_link_opens_the_dashboard_on_samples_that_ran(tmp_path: Path) -> Non
         [link] = re.findall(r"http://\S+\?once=\S+", said)
         [key] = re.findall(r"Key: +(\S+)", said)
         browser = build_opener(HTTPCookieProcessor(CookieJar()))
-        page = browser.open(Request(link, headers={"Accept": "text/html"}), timeout=20).read().decode()
+        form = browser.open(Request(link, headers={"Accept": "text/html"}), timeout=20).read().decode()
+        [button] = re.findall(r'name="once" value="([^"]+)"', form)
+        pressed = Request(link.partition("?")[0], urlencode({"once": button}).encode())
+        page = browser.open(pressed, timeout=20).read().decode()
     finally:
         running.send_signal(signal.SIGTERM)
         rest, _ = running.communicate(timeout=30)

@@ -62,3 +62,29 @@ def test_a_schedule_that_is_over_has_no_occurrence(scheduler: Scheduler) -> None
 
     assert [] == scheduler(*words, "--json").data
     assert "no occurrence" in scheduler(*words).out
+
+
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [
+        (("--start-at", "2026-12-01T00:10:00Z"), ["00:10", "00:30", "00:50"]),
+        (("--end-at", "2026-12-01T00:40"), ["00:20", "00:40"]),
+        (("--max-runs", "1"), ["00:20"]),
+    ],
+)
+def test_bounds_of_a_task_are_honoured(
+    scheduler: Scheduler, bounds: tuple[str, ...], expected: list[str]
+) -> None:
+    words = ("next", "every 20m", "--after", "2026-12-01T00:00:00Z", "--count", "3", "--timezone", "UTC")
+
+    said = scheduler(*words, *bounds, "--json")
+
+    assert expected == [at[11:16] for at in said.data]
+
+
+def test_bounds_without_room_are_refused(scheduler: Scheduler) -> None:
+    said = scheduler("next", "daily", "--start-at", "3d", "--end-at", "1d")
+
+    assert (2, "scheduler: endAt: must not be earlier than startAt\n") == (said.code, said.err)
+    none = scheduler("next", "daily", "--start-at", "2026-12-01T09:00", "--end-at", "2026-12-01T10:00")
+    assert "within its bounds" in none.out

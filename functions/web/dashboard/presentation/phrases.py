@@ -55,6 +55,8 @@ _CHINESE = Phrasebook(
         "With an API key: the one of API_KEY, or one that “scheduler keys create” made.": (
             "使用 API 密钥：API_KEY 的值，或用 “scheduler keys create” 创建的密钥。"
         ),
+        "This link signs you in once, as the administrator.": "此链接以管理员身份登录一次。",
+        "Open the dashboard": "打开仪表板",
         "{n} documents read for this page": "本页读取了 {n} 个文档",
         "1 document read for this page": "本页读取了 1 个文档",
         "To the overview": "前往概览",

@@ -21,6 +21,17 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => { button.textContent = label; }, 2000);
 });
 
+// A link that signs in once is used by whoever looks at it, not by what reads pages in advance.
+const pressOnceSeen = () => {
+  const form = document.querySelector("form[data-press]");
+  if (!form || document.hidden || document.prerendering) return;
+  delete form.dataset.press;
+  form.requestSubmit();
+};
+for (const name of ["DOMContentLoaded", "visibilitychange", "prerenderingchange"]) {
+  document.addEventListener(name, pressOnceSeen);
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   showCopyButtons(document);
   document.body.addEventListener("htmx:afterSwap", (event) => showCopyButtons(event.target));

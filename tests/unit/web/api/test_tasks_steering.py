@@ -250,6 +250,37 @@ async def test_a_schedule_is_explained_before_it_is_saved(api: Call) -> None:
     assert (422, "schedule") == (wrong.status, wrong.json["errors"][0]["field"])
 
 
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [
+        ("startAt=2026-12-01T00:10:00Z", ["00:10", "00:30", "00:50"]),
+        ("startAt=2026-12-01T00:10:00Z&anchor=2026-12-01T00:05:00Z", ["00:10", "00:30", "00:50"]),
+        ("anchor=2026-12-01T00:05:00Z", ["00:05", "00:25", "00:45"]),
+        ("endAt=2026-12-01T00:40:00Z", ["00:20", "00:40"]),
+        ("maxRuns=1", ["00:20"]),
+        ("maxRuns=0", []),
+        ("endAt=2026-11-30T00:00:00Z", []),
+    ],
+)
+async def test_a_preview_honours_the_bounds(api: Call, bounds: str, expected: list[str]) -> None:
+    after = "2026-12-01T00:00:00Z"
+
+    shown = await api(
+        "GET", f"/api/schedule/preview?schedule=every%2020m&after={after}&count=3&timezone=UTC&{bounds}"
+    )
+
+    assert expected == [one["utc"][11:16] for one in shown.json["next"]]
+
+
+async def test_a_preview_of_bounds_without_room_is_refused_as_the_task_would_be(api: Call) -> None:
+    shown = await api(
+        "GET",
+        "/api/schedule/preview?schedule=daily&startAt=2026-12-02T00:00:00Z&endAt=2026-12-01T00:00:00Z",
+    )
+
+    assert (422, "endAt") == (shown.status, shown.json["errors"][0]["field"])
+
+
 async def test_what_has_not_finished_is_listed_with_the_runs(api: Call) -> None:
     await api("POST", "/api/tasks?run=true", BRIEFING)
 

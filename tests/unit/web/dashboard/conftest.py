@@ -25,7 +25,10 @@ class Browser:
         self.extra_headers: dict[str, str] = {}
 
     async def get(self, path: str) -> Answer:
-        return self._seen(await call(self._app, "GET", path, *self._headers()))  # type: ignore[arg-type]
+        return await self.request("GET", path)
+
+    async def request(self, method: str, path: str) -> Answer:
+        return self._seen(await call(self._app, method, path, *self._headers()))  # type: ignore[arg-type]
 
     async def post(self, path: str, *, proof: str | None = None, **typed: str) -> Answer:
         body = urlencode({"csrf_token": self.proof if proof is None else proof} | typed).encode()

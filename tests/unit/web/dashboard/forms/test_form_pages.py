@@ -163,6 +163,21 @@ async def test_a_schedule_is_previewed_while_one_types(browser: Browser) -> None
     assert b'class="fault"' in wrong.body
 
 
+async def test_the_preview_while_one_types_keeps_to_the_bounds(browser: Browser) -> None:
+    """The times typed are on the clock of the zone; an interval of a stored task counts from its creation."""
+    await browser.sign_in()
+    path = "/dashboard/schedule-preview?schedule=every+20m&timezone=Europe/Riga"
+
+    bounded = await browser.get(f"{path}&startAt=2026-12-01T09:05&endAt=2026-12-01T10:00&maxRuns=2")
+    stored = await browser.get(f"{path}&created=2026-11-20T00:03:00Z&maxRuns=5&done=4")
+    over = await browser.get(f"{path}&startAt=2026-12-02T09:05&endAt=2026-12-01T10:00")
+
+    assert ["09:05", "09:25"] == re.findall(r"(\d\d:\d\d) EET", bounded.body.decode())
+    assert 1 == stored.body.count(b"EET")
+    assert re.search(rb":(03|23|43) EET", stored.body)
+    assert b"endAt: must not be earlier than startAt" in over.body
+
+
 async def test_rows_are_added_changed_and_removed(browser: Browser, api: Call) -> None:
     params = {
         "url": "https://a.example",

@@ -224,6 +224,11 @@ class PriceList:
     per_run: Mapping[str, float] = field(default_factory=dict)
     per_1k_tokens: float = 0.0
 
+    @property
+    def has_prices(self) -> bool:
+        """Whether anything costs anything at all."""
+        return self.per_1k_tokens > 0 or any(price > 0 for price in self.per_run.values())
+
     def has_price(self, task_type: str) -> bool:
         """Whether attempts of the type cost anything at all."""
         return self.per_run.get(task_type, 0) > 0 or self._price_per_token(task_type) > 0

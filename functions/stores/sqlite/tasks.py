@@ -14,15 +14,18 @@ from functions.domain.storage import (
     ConditionalWrite,
     DuePosition,
     InvalidDocument,
+    OrderedPage,
+    OrderPosition,
     QueryResult,
     StoreStats,
     TaskFilter,
+    TaskOrder,
     VersionedTask,
     WriteResult,
     WriteStatus,
 )
 from functions.domain.task import Task
-from functions.stores.codec import decode_task, encode_model, from_microseconds, to_microseconds
+from functions.stores.codec import EPOCH, decode_task, encode_model, from_microseconds, to_microseconds
 from functions.stores.sqlite.schema import MAX_INVALID_SKIPPED, MAX_ROWS, REVISION_BITS
 
 SELECT_DUE = """
@@ -40,6 +43,21 @@ SELECT_DUE_IN_SHARDS = """
 """
 SELECT_TASKS = """
     SELECT id, rev, doc FROM tasks WHERE id IN (SELECT value FROM json_each(?))
+"""
+SELECT_BY_TITLE = """
+    SELECT id, rev, doc, title FROM (
+        SELECT id, rev, doc, CASE WHEN json_valid(doc) THEN json_extract(doc, '$.title') END AS title
+        FROM tasks
+    )
+    WHERE typeof(title) = 'text' AND (title, id) > (:value, :id) ORDER BY title, id LIMIT :limit
+"""
+SELECT_BY_NEXT_RUN = """
+    SELECT id, rev, doc, next_run_at FROM tasks
+    WHERE next_run_at IS NOT NULL AND (next_run_at, id) > (:value, :id)
+    ORDER BY next_run_at, id LIMIT :limit
+"""
+SELECT_WITHOUT_NEXT_RUN = """
+    SELECT id, rev, doc, NULL FROM tasks WHERE next_run_at IS NULL AND id > :id ORDER BY id LIMIT :limit
 """
 MATCHING_TASKS = """
     FROM tasks
@@ -134,6 +152,30 @@ def list_tasks(connection: sqlite3.Connection, which: TaskFilter, after: str, li
     """Tasks that match *which*, by id, those behind *after*. Unreadable ones match by what they were last."""
     values = _filter_values(which) | {"after": after, "limit": max(0, limit)}
     return _to_query_result(connection.execute(SELECT_TASK_PAGE, values))
+
+
+def list_ordered(
+    connection: sqlite3.Connection, order: TaskOrder, after: OrderPosition | None, limit: int
+) -> OrderedPage:
+    """Tasks in *order*, those behind *after*."""
+    if limit <= 0:
+        return OrderedPage(())
+    rows: list[tuple[bytes, int, bytes, Any]] = []
+    start = after or OrderPosition("" if order == "title" else EPOCH, "")
+    if start.value is not None:
+        instant = isinstance(start.value, datetime)
+        value = to_microseconds(start.value) if isinstance(start.value, datetime) else start.value
+        query = SELECT_BY_NEXT_RUN if instant else SELECT_BY_TITLE
+        rows += connection.execute(query, {"value": value, "id": start.id, "limit": limit})
+    if order == "nextRunAt" and len(rows) < limit:
+        behind = start.id if start.value is None else ""
+        rows += connection.execute(SELECT_WITHOUT_NEXT_RUN, {"id": behind, "limit": limit - len(rows)})
+    following = None
+    if len(rows) == limit:
+        task_id, _, _, value = rows[-1]
+        text = value.decode() if isinstance(value, bytes) else value
+        following = OrderPosition(text if order == "title" else from_microseconds(value), task_id.decode())
+    return OrderedPage(_to_query_result(row[:3] for row in rows).tasks, following)
 
 
 def count_tasks(connection: sqlite3.Connection, which: TaskFilter) -> int:

@@ -46,7 +46,6 @@ LAYERS: Mapping[str, set[str]] = {
     | {"taskfiles", "__version__"},
     "cli": {"app", "config", "domain", "interfaces", "http_client", "notifications", "observability"}
     | {"services", "stores", "task_types", "taskfiles", "transfer", "__version__"},
-    "server": set(),  # it is handed the file with the function, and knows nothing of what that does
     "main": {"app", "config", "domain", "observability", "web"},
 }
 
@@ -101,12 +100,9 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "google": ("functions/stores/firestore/", "functions/gcp/"),
     "grpc": ("functions/stores/firestore/", "functions/gcp/"),
     "sqlite3": ("functions/stores/sqlite/",),
-    "starlette": ("main.py", "functions/web/", "functions/server/"),
+    "starlette": ("main.py", "functions/web/"),
     "fastapi": ("functions/web/",),
-    "functions_framework": ("main.py", "functions/web/", "functions/server/"),
-    "uvicorn": ("functions/server/",),
-    "uvicorn_worker": ("functions/server/",),
-    "gunicorn": ("functions/server/",),
+    "functions_framework": ("main.py", "functions/web/"),
     "yaml": ("functions/taskfiles/",),
     "jwt": ("functions/web/auth.py", "functions/web/google_keys.py"),
     "dotenv": ("functions/config/dotenv.py",),

@@ -30,20 +30,37 @@ def secret_file(store_url: str, name: str) -> Path:
 def read_or_create_secret(file: Path, name: str = "CRON_SECRET") -> str:
     """Return the secret in *file*; created the first time, readable by its owner only.
 
+    An empty file, as a full disk leaves one, counts as none.
+
     Raises:
         SettingsError: The file cannot be made or read, or belongs to another user.
     """
     try:
         _make_folder(file.parent)
-        with suppress(FileExistsError):
-            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINKS, 0o600)
-            with os.fdopen(handle, "w") as opened:
-                opened.write(secrets.token_urlsafe(32))
+        if not file.exists() or not file.read_text().strip():
+            _create(file)
         if hasattr(os, "getuid") and file.stat().st_uid not in (0, os.getuid()):
             raise SettingsError(f"{name} is not set, and {file} belongs to another user; set {name}")
-        return file.read_text().strip()
+        found = file.read_text().strip()
     except OSError as exc:
         raise SettingsError(f"{name} is not set and cannot be saved in {file} ({exc.strerror})") from exc
+    return found
+
+
+def _create(file: Path) -> None:
+    """Write a new secret to *file*, whole or not at all; one that another process wrote meanwhile stays."""
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINKS, 0o600)
+    try:
+        with os.fdopen(handle, "w") as opened:
+            opened.write(secrets.token_urlsafe(32))
+        if file.exists():  # and is empty
+            draft.replace(file)
+            return
+        with suppress(FileExistsError):
+            os.link(draft, file)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _make_folder(folder: Path) -> None:

@@ -11,7 +11,6 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from itertools import chain
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from functions.cli.session import CliContext
 from functions.domain.types import timezone_or_utc, to_local
 from functions.errors import InputError, SchedulerError, StoreError
 
-# The server: a child process.
+# The server: functions-framework as a child process.
 
 LOOPBACK = "127.0.0.1"  # local only, unless --host says otherwise
 WILDCARDS = {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}  # noqa: S104  # what is called to reach ourselves
@@ -49,9 +48,17 @@ def find_free_port(port: int, host: str = LOOPBACK) -> int:
         except (OSError, OverflowError) as exc:
             if isinstance(exc, OSError) and exc.errno == errno.EADDRNOTAVAIL:
                 raise InputError(f"--host: {host!r} is no address of this machine") from None
-            raise InputError(f"--port: {port} cannot be used; choose another, or 0 for any") from None
+            raise InputError(f"--port: {_port_problem(port, exc)}") from None
         bound: int = probe.getsockname()[1]
         return bound
+
+
+def _port_problem(port: int, error: Exception) -> str:
+    if isinstance(error, OverflowError):
+        return "must be from 0 to 65535"
+    if isinstance(error, PermissionError):
+        return f"{port} needs an administrator's rights; choose one above 1023, or 0 for any"
+    return f"{port} is taken, perhaps by a Cronfire started before; end that, or choose another, or 0 for any"
 
 
 def format_address(host: str, port: int) -> str:
@@ -69,18 +76,19 @@ async def run_server(
         on_line: Receives each line of the server's output; None sends the output to our own streams.
     """
     output = None if on_line is None else asyncio.subprocess.PIPE
-    arguments = {
-        "--source": str(CODE_FOLDER / "main.py"),
-        "--host": host,
-        "--port": str(port),
-        "--workers": environment.get("WORKERS") or "1",
-        "--log-level": environment.get("GUNICORN_LOG_LEVEL") or "error",
-    }
-    # -P: a folder `functions` of the user's is not ours. Modules of `python` tasks may lie where they work.
-    path = (str(CODE_FOLDER), environment.get("PYTHONPATH"), str(Path.cwd()))
+    arguments = (
+        "--target",
+        "scheduler",
+        "--source",
+        str(CODE_FOLDER / "main.py"),
+        "--host",
+        host,
+        "--port",
+        str(port),
+    )
     server = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "functions.server", *chain.from_iterable(arguments.items())),
-        env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, path))},
+        *(sys.executable, "-m", "functions_framework", *arguments),
+        env=dict(environment),
         start_new_session=True,
         limit=MAX_LINE_BYTES,
         stdout=output,

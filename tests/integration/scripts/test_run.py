@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 from http.cookiejar import CookieJar
 from pathlib import Path
@@ -45,3 +46,23 @@ def test_its_link_opens_the_dashboard_on_samples_that_ran(tmp_path: Path) -> Non
     assert link not in rest
     assert key == (tmp_path / ".cronfire" / "api-key").read_text()
     assert f"sqlite:///{tmp_path}/tasks.db" in said
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_made(tmp_path: Path) -> None:
+    store = tmp_path / "tasks.db"
+    environment = {"PATH": os.environ["PATH"], "STORE_URL": f"sqlite:///{store}"}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [str(ROOT / "scripts" / "run"), "--port", str(port)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert f"port {port} is taken" in done.stderr
+    assert "./scripts/run --port" in done.stderr
+    assert not store.exists()

@@ -7,7 +7,7 @@ import pytest
 
 from functions.cli.local import secret_files
 from functions.cli.local.location import STATE_FOLDER
-from functions.cli.local.secret_files import secrets_folder
+from functions.cli.local.secret_files import read_or_create_secret, secrets_folder
 from tests.unit.cli.conftest import Scheduler
 
 
@@ -37,3 +37,19 @@ def test_making_one_for_another_store_writes_nothing_into_the_project(
     assert {"signing-secret", ".gitignore"} == {one.name for one in kept.iterdir()}
     assert 0o700 == stat.S_IMODE(kept.stat().st_mode)
     assert "*\n" == (kept / ".gitignore").read_text()
+
+
+@pytest.mark.parametrize("before", [None, "", "\n"])
+def test_an_empty_file_is_no_secret(tmp_path: Path, before: str | None) -> None:
+    """A disk that was full left one, and the service started without any key."""
+    file = tmp_path / ".cronfire" / "api-key"
+    if before is not None:
+        file.parent.mkdir()
+        file.write_text(before)
+
+    found = read_or_create_secret(file, "API_KEY")
+
+    assert len(found) > 32
+    assert found == read_or_create_secret(file, "API_KEY")
+    assert {"api-key", ".gitignore"} == {one.name for one in file.parent.iterdir()}
+    assert 0o600 == stat.S_IMODE(file.stat().st_mode)

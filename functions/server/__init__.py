@@ -1,1 +1,0 @@
-"""The server: functions-framework's application on uvicorn, with bounds on idle connections."""

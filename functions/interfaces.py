@@ -19,10 +19,13 @@ from functions.domain.storage import (
     DocumentKind,
     DuePosition,
     OperationCounts,
+    OrderedPage,
+    OrderPosition,
     QueryResult,
     RunBatch,
     StoreStats,
     TaskFilter,
+    TaskOrder,
     VersionedTask,
     WriteResult,
 )
@@ -189,6 +192,16 @@ class TaskStore(Protocol):
         """Return tasks that match *which*, by id, those with ids greater than *after* only.
 
         At most *limit* tasks; fewer than *limit* (invalid ones included) means there are no more.
+        """
+        ...
+
+    async def list_ordered(
+        self, order: TaskOrder, *, after: OrderPosition | None = None, limit: int = 100
+    ) -> OrderedPage:
+        """Return a page of all tasks in *order*, which begins behind *after*.
+
+        Titles are in the order of their code points. A page without a following one is the last; any other
+        may still be short, or empty.
         """
         ...
 

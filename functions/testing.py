@@ -23,11 +23,10 @@ from functions.domain.storage import MAX_RUNS_READ, MAX_TASKS_READ, RunBatch
 from functions.domain.task import Job, SkippedRange, Task, TaskSpec
 from functions.domain.types import Trigger, occurrence_id
 from functions.http_client import FetchError
-from functions.http_client.addresses import ANY_PORT
 from functions.http_client.client import HttpClient
 from functions.http_client.errors import as_httpx_error
 from functions.http_client.httpx import httpx
-from functions.http_client.requests import checked_request
+from functions.http_client.requests import ANY_PORT, checked_request
 from functions.parsing.pool import parse_here
 from functions.services.access.view import OwnerView
 from functions.services.apply import apply_plan

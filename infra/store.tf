@@ -1,7 +1,7 @@
 locals {
   collections = {
     "tasks" = {
-      single = { "nextRunAt" = "ASCENDING", "status" = "ASCENDING", "type" = "ASCENDING", "owner" = "ASCENDING", "origin" = "ASCENDING", "lastOutcome" = "ASCENDING", "tags" = "CONTAINS" }
+      single = { "nextRunAt" = "ASCENDING", "status" = "ASCENDING", "type" = "ASCENDING", "owner" = "ASCENDING", "origin" = "ASCENDING", "lastOutcome" = "ASCENDING", "title" = "ASCENDING", "tags" = "CONTAINS" }
       composite = [
         [["shard", "ASCENDING"], ["nextRunAt", "ASCENDING"]]
       ]

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
@@ -99,21 +99,22 @@ class App:
         self._max_tasks_per_owner = settings.max_tasks_per_owner
         self._signing_secrets = settings.signing_secrets()
         self._keys_refusal = settings.keys_refusal()
+        task_secrets, environment = settings.task_secrets(), settings.command_environment()
         self._redact = Redactor(settings.secrets())
         self.store: Store = build_store(settings)
         self._allow_private_networks = settings.allow_private_networks
         self._allow_ports = settings.allow_ports
         self._http = guarded_client(allow_private=settings.allow_private_networks, ports=settings.allow_ports)
         self._parsers = ParserPool()
-        self._model_client = ModelClient(settings)
+        self._model_client = ModelClient(settings, task_secrets)
         self._tools = Tools(
             open_http=self._http,
             open_store=partial(OwnerView, self.store),
             parse=self._parsers,
             redact=self._redact,
-            secrets=settings.task_secrets(),
+            secrets=task_secrets,
             allow_commands=settings.allow_commands,
-            command_environment=settings.command_environment(),
+            command_environment=environment,
             python_tasks=settings.python_tasks,
             github_token=settings.github_token.get_secret_value() if settings.github_token else "",
             github_api=settings.github_api_url,
@@ -135,7 +136,9 @@ class App:
         endpoint = settings.otel_exporter_otlp_endpoint
         self._tracing = build_tracing(endpoint) if endpoint else None
         late_after = timedelta(minutes=settings.late_after_minutes)
-        self._watchdog = Watchdog(self.store, self._notifications, clock=clock, late_after=late_after)
+        self._watchdog = None
+        if late_after:
+            self._watchdog = Watchdog(self.store, self._notifications, clock=clock, late_after=late_after)
         self._heartbeat = build_heartbeat(settings, self._post)
         self._workers = build_workers(settings, self._post, clock=clock)
         run_task = partial(run_job, tools=self._tools)
@@ -154,13 +157,11 @@ class App:
             publish=build_publisher(settings, self._post, clock=clock),
             subscribers=partial(subscribers, self.store),
         )
-
-        self._call_named_hooks(settings)
+        if settings.before_task or settings.after_task:
+            self._call_named_hooks(settings)
 
     def _call_named_hooks(self, settings: Settings) -> None:
         """Call what BEFORE_TASK and AFTER_TASK name."""
-        if not (settings.before_task or settings.after_task):
-            return
         from functions.app.named_hooks import NamedHook  # few have hooks
 
         if settings.before_task:
@@ -197,7 +198,7 @@ class App:
         self._shutdown.install()
         began_at = self.now()
         try:
-            report = await self._with_metrics("tick", self.tick_dependencies, budget)
+            report, figures = await self._with_metrics("tick", self.tick_dependencies, budget)
         except SchedulerError as exc:
             self._tick_problem = f"the last tick did not work: {self._redact(str(exc))}"
             raise
@@ -206,7 +207,7 @@ class App:
         await self._after_tick(report, began_at, budget)
         self._last_tick_at = self.now()
         self.last_tick_ms = round((self._last_tick_at - began_at).total_seconds() * 1000)
-        return report.as_json()
+        return figures
 
     async def _after_tick(self, report: TickReport, started_at: datetime, budget: TimeBudget) -> None:
         """Check for lateness, send the heartbeat and the traces, in time for the answer."""
@@ -214,20 +215,23 @@ class App:
         if budget.response_limit is not None:
             left = started_at + budget.response_limit + AFTER_TICK_OVERRUN - self.now()
             within = max(AFTER_TICK_MIN_TIMEOUT, min(AFTER_TICK_TIMEOUT, left))
-        late = self._watchdog.check(
-            report.oldest_due_at,
-            found_at=started_at,
-            last_tick=self._last_tick_at,
-            within=within,
-            without_room=report.without_room,
-        )
-        others = [self._heartbeat.send(within=within)] if self._heartbeat else []
+        steps: list[Awaitable[None]] = []
+        if self._watchdog is not None:
+            steps.append(
+                self._watchdog.check(
+                    report.oldest_due_at,
+                    found_at=started_at,
+                    last_tick=self._last_tick_at,
+                    within=within,
+                    without_room=report.without_room,
+                )
+            )
+        if self._heartbeat is not None:
+            steps.append(self._heartbeat.send(within=within))
         if self._tracing is not None:
-            others.append(self._tracing.flush())
-        if others:
-            await asyncio.gather(late, *others)
-        else:
-            await late
+            steps.append(self._tracing.flush())
+        if steps:
+            await asyncio.gather(*steps)
 
     async def run_worker(self, assignment: WorkerAssignment, budget: TimeBudget) -> Mapping[str, object]:
         """Run what is due of *assignment*, as a worker; return the report."""
@@ -239,11 +243,11 @@ class App:
         )
         store = self.store if assignment.is_unrestricted else some
         after = self._workers.for_next_worker(assignment) if self._workers else None
-        report = await self._with_metrics(
+        _, figures = await self._with_metrics(
             "work", replace(self.tick_dependencies, store=store, workers=after), budget
         )
         await self._flush_traces()
-        return report.as_json()
+        return figures
 
     async def metrics(self) -> str:
         """Return the text of `GET /metrics`; the store's figures are at most half a minute old."""
@@ -260,14 +264,16 @@ class App:
 
     async def _with_metrics(
         self, kind: str, dependencies: TickDependencies, budget: TimeBudget
-    ) -> TickReport:
+    ) -> tuple[TickReport, Mapping[str, object]]:
+        """Run a tick and count it; return the report, and its figures as the caller gets them."""
         try:
             report = await tick(dependencies, budget)
         except (Exception, asyncio.CancelledError):
             self._metrics.unfinished += 1
             raise
-        self._metrics.add_report(kind, report.as_json(), at=self.now())
-        return report
+        figures = report.as_json()
+        self._metrics.add_report(kind, figures, at=self.now())
+        return report, figures
 
     async def _flush_traces(self) -> None:
         if self._tracing is not None:

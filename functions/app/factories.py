@@ -1,14 +1,14 @@
 """Builds each optional part that the settings ask for: store, model, accounts, queue, topic, heartbeat."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from functions.config.settings import Settings
-from functions.domain.credits import TOKEN_PRICED_TYPES, PriceList
+from functions.domain.credits import PriceList
 from functions.domain.lifecycle.time_budget import CLOUD_SCHEDULER_BUDGET, FINISH_MARGIN
 from functions.errors import InputError
 from functions.gcp.api import GoogleApi, fetch_access_token
@@ -32,15 +32,17 @@ if TYPE_CHECKING:
 class ModelClient:
     """The language model and the MCP servers that the settings name, and their connections.
 
+    Args:
+        secrets: What headers of MCP servers refer to, by name.
+
     Attributes:
         model: None when there is none.
         mcp_servers: The MCP servers of agents, by name.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, secrets: Mapping[str, str]) -> None:
         self.model: LanguageModel | None = None
         self._clients: list[LazyClient] = []
-        secrets = settings.task_secrets()
         self.mcp_servers = {
             name: McpServer(self._open(one.url), one.url, one.resolved_headers(secrets))
             for name, one in settings.agent_mcp_servers.items()
@@ -71,7 +73,7 @@ def build_credit_ledger(
 ) -> CreditLedger:
     """Return the credit ledger of a tick; one that does nothing when there are no prices."""
     rates = PriceList(settings.credits_per_run, settings.credits_per_1k_tokens)
-    if any(rates.has_price(name) for name in (*rates.per_run, *TOKEN_PRICED_TYPES)):
+    if rates.has_prices:
         from functions.services.access.credits import StoredCreditLedger  # 2 ms, and most have no prices
 
         return StoredCreditLedger(accounts(), rates, clock=clock)

@@ -7,8 +7,8 @@ from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL, NO_CHANNEL, c
 from functions.domain.task import Task
 from functions.errors import InputError
 from functions.http_client import BlockedRequestError
-from functions.http_client.addresses import ANY_PORT, WEB_PORTS, Ports, is_public_address, parse_ip
-from functions.http_client.requests import check_url
+from functions.http_client.addresses import is_public_address, parse_ip
+from functions.http_client.requests import ANY_PORT, WEB_PORTS, Ports, check_url
 from functions.task_types.registry import find_missing
 from functions.task_types.support.context import Missing, Tools
 

@@ -373,6 +373,7 @@ async def set_owner(
     monthly_credits: float | None,
     unlimited: bool,
     max_tasks: int | None,
+    default_max_tasks: bool,
     reset_used: bool,
     allowed: Mapping[str, Any],
     close: bool,
@@ -383,14 +384,11 @@ async def set_owner(
         allowed: Fields of `Capabilities` to replace.
         close: Whether all that was allowed before is taken back first.
     """
-    if not (allowed or close or unlimited or reset_used) and (plan, monthly_credits, max_tasks) == (
-        None,
-        None,
-        None,
-    ):
+    is_given = any(one is not None for one in (plan, monthly_credits, max_tasks))
+    if not (allowed or close or unlimited or default_max_tasks or reset_used or is_given):
         raise InputError(
             "owners set: nothing to change; give --plan, --monthly-credits, --unlimited, --max-tasks, "
-            "--reset-used, --allow-... or --close"
+            "--default-max-tasks, --reset-used, --allow-... or --close"
         )
     capabilities = None
     if allowed or close:
@@ -405,6 +403,7 @@ async def set_owner(
             "monthly_credits": monthly_credits,
             "unlimited": unlimited,
             "max_tasks": max_tasks,
+            "default_max_tasks": default_max_tasks,
             "reset_used": reset_used,
             "capabilities": capabilities,
         },
@@ -419,7 +418,9 @@ async def set_owner(
     lines = [f"{owner} has {credits}{of_plan}"]
     if capabilities is not None:
         lines.append(f"Its tasks may use: {account.capabilities.describe()}")
-    if max_tasks is not None:
+    if default_max_tasks:
+        lines.append("It may have the usual number of tasks")
+    elif max_tasks is not None:
         lines.append(f"It may have {max_tasks} tasks")
     context.screen.show(account_to_json(account), lines)
     return 0

@@ -241,6 +241,9 @@ def owners_set(
     max_tasks: Annotated[
         int | None, typer.Option(metavar="N", help="How many tasks it may have; else MAX_TASKS_PER_OWNER.")
     ] = None,
+    default_max_tasks: Annotated[
+        bool, typer.Option("--default-max-tasks", help="Take back --max-tasks: MAX_TASKS_PER_OWNER counts.")
+    ] = False,
     reset_used: Annotated[
         bool, typer.Option("--reset-used", help="Begin this month's count of used credits anew.")
     ] = False,
@@ -264,6 +267,7 @@ def owners_set(
         monthly_credits=monthly_credits,
         unlimited=unlimited,
         max_tasks=max_tasks,
+        default_max_tasks=default_max_tasks,
         reset_used=reset_used,
         allowed=_given(
             allow_type, allow_secret, allow_channel, allow_mcp_server, operator_token=allow_operator_token

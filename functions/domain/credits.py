@@ -47,7 +47,8 @@ PlanName = Annotated[str, StringConstraints(max_length=100)]
 class PlanChange(Model):
     """What an administrator changes of an account; None stays as it is. *unlimited* removes the limit.
 
-    *capabilities* replaces them all; *reset_used* begins the month's count anew.
+    *capabilities* replaces them all; *reset_used* begins the month's count anew; *default_max_tasks* takes
+    back the owner's own number of tasks.
     """
 
     plan: PlanName | None = None
@@ -55,6 +56,7 @@ class PlanChange(Model):
     unlimited: bool = False
     capabilities: Capabilities | None = None
     max_tasks: MaxTasks | None = None
+    default_max_tasks: bool = False
     reset_used: bool = False
 
     @property
@@ -160,8 +162,8 @@ class Account(Model):
             changes["monthly_credits"] = None if change.unlimited else change.monthly_credits
         if change.capabilities is not None:
             changes["capabilities"] = change.capabilities
-        if change.max_tasks is not None:
-            changes["max_tasks"] = change.max_tasks
+        if change.default_max_tasks or change.max_tasks is not None:
+            changes["max_tasks"] = None if change.default_max_tasks else change.max_tasks
         if change.reset_used:
             changes["used_credits"] = 0.0
         after = self.model_copy(update=changes)
@@ -223,6 +225,11 @@ class PriceList:
 
     per_run: Mapping[str, float] = field(default_factory=dict)
     per_1k_tokens: float = 0.0
+
+    @property
+    def has_prices(self) -> bool:
+        """Whether anything costs anything at all."""
+        return self.per_1k_tokens > 0 or any(price > 0 for price in self.per_run.values())
 
     def has_price(self, task_type: str) -> bool:
         """Whether attempts of the type cost anything at all."""

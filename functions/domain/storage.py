@@ -45,6 +45,34 @@ class QueryResult:
     invalid: tuple[InvalidDocument, ...] = ()
 
 
+TaskOrder = Literal["title", "nextRunAt"]  # beside that of ids; those without a value are last, by id
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPosition:
+    """A place in a `TaskOrder`: behind the task with this id and this title or instant."""
+
+    value: str | datetime | None
+    id: str
+
+    @classmethod
+    def of(cls, order: TaskOrder, task: Task) -> "OrderPosition":
+        """The place behind *task*."""
+        return cls(task.title if order == "title" else task.next_run_at, task.id)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedPage:
+    """A page of tasks in a `TaskOrder`, without documents that cannot be read as one.
+
+    Attributes:
+        following: Where the next page begins; None on the last.
+    """
+
+    tasks: tuple[VersionedTask, ...]
+    following: OrderPosition | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class DuePosition:
     """A place among the due tasks, which are in the order of `next_run_at` and id.
@@ -189,3 +217,13 @@ class TaskFilter:
     origin: str | None = None
     ids: frozenset[str] = field(default_factory=frozenset)
     outcomes: frozenset[str] = field(default_factory=frozenset)
+
+    def matches(self, task: Task) -> bool:
+        """Whether *task* is one of them; for a list that no store filters."""
+        expected = {"status": self.status, "type": self.type, "owner": self.owner, "origin": self.origin}
+        return (
+            all(not value or getattr(task, name) == value for name, value in expected.items())
+            and (not self.tag or self.tag in task.tags)
+            and (not self.ids or task.id in self.ids)
+            and (not self.outcomes or task.last_outcome in self.outcomes)
+        )

@@ -137,34 +137,27 @@ async def _deliver_to(
 
 
 class EventBuffer:
-    """The events of one tick for programs outside, published together when all transitions are written.
+    """The events of one tick for programs outside, published together when all transitions are written."""
 
-    Args:
-        publish: None when there is no topic; then nothing is collected.
-    """
-
-    def __init__(self, publish: PublishEvents | None, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, publish: PublishEvents, *, clock: Callable[[], datetime]) -> None:
         self._publish = publish
         self._clock = clock
         self._events: list[CloudEvent] = []
 
     def collect(self, before: VersionedTask, after: VersionedTask, runs: Sequence[Run]) -> None:
         """Collect the events of a transition that was written with its *runs*."""
-        if self._publish is None:
-            return
         self._events += (run_finished_event(after.task, run) for run in runs)
         if (paused := task_paused_event(before.task, after.task)) is not None:
             self._events.append(paused)
 
     def add(self, events: Sequence[Event]) -> None:
         """Collect events that tasks have sent to all subscribers."""
-        if self._publish is not None:
-            self._events += (to_published_event(event) for event in events)
+        self._events += (to_published_event(event) for event in events)
 
     async def publish(self, *, answer_by: datetime | None) -> int:
         """Publish what was collected; return how many events were lost. Never raises."""
         events, self._events = self._events, []
-        if self._publish is None or not events:
+        if not events:
             return 0
         left = MAX_TIMEOUT if answer_by is None else answer_by - self._clock()
         return await self._publish(events, within=min(MAX_TIMEOUT, max(MIN_TIMEOUT, left)))

@@ -16,21 +16,17 @@ RESPONSE_MARGIN = timedelta(seconds=3)  # before the answer is due
 
 
 class Handoff:
-    """Collects what one tick hands over. A task that is handed over stays due until a worker claims it.
+    """Collects what one tick hands over. A task that is handed over stays due until a worker claims it."""
 
-    Args:
-        workers: None when there are none; then nothing is accepted.
-    """
-
-    def __init__(self, workers: WorkerPool | None, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, workers: WorkerPool, *, clock: Callable[[], datetime]) -> None:
         self._workers = workers
         self._clock = clock
         self._long_tasks: list[Task] = []
 
     @property
-    def max_duration(self) -> timedelta | None:
-        """The longest attempt that a worker accepts; None without workers."""
-        return self._workers.max_duration if self._workers else None
+    def max_duration(self) -> timedelta:
+        """The longest attempt that a worker accepts."""
+        return self._workers.max_duration
 
     @property
     def pending(self) -> int:
@@ -39,8 +35,6 @@ class Handoff:
 
     def accepts(self, stored: VersionedTask) -> bool:
         """Collect *stored*, which no tick has time for; return False when no worker has it either."""
-        if self._workers is None:
-            return False
         is_too_long = timedelta(seconds=stored.task.timeout_seconds) > self._workers.max_duration
         if is_too_long and not stored.task.interruptions:  # a tick tries first: it may well need less
             return False
@@ -49,7 +43,7 @@ class Handoff:
 
     async def submit(self, *, backlog: bool, answer_by: datetime | None) -> int:
         """Hand over what was collected, and with *backlog* all that is due; return the messages sent."""
-        if self._workers is None or not (self._long_tasks or backlog):
+        if not (self._long_tasks or backlog):
             return 0
         now = self._clock()
         within = MAX_TIMEOUT

@@ -36,13 +36,15 @@ class Results:
     Attributes:
         finished: The attempts that the executor has ended, in that order.
         tasks_to_notify: Tasks with notifications to deliver in this tick, by id, as last written.
-        event_buffer: What programs are to receive of all that was written.
+        event_buffer: What programs are to receive of all that was written; None when there is no topic.
     """
 
     def __init__(self, writer: TickWriter, report: TickReport, dependencies: TickDependencies) -> None:
         self.finished: asyncio.Queue[FinishedAttempt] = asyncio.Queue()
         self.tasks_to_notify: dict[str, VersionedTask] = {}
-        self.event_buffer = EventBuffer(dependencies.publish, clock=dependencies.clock)
+        self.event_buffer = None
+        if dependencies.publish is not None:
+            self.event_buffer = EventBuffer(dependencies.publish, clock=dependencies.clock)
         self._tasks_with_events: dict[str, VersionedTask] = {}
         self._writer = writer
         self._report = report
@@ -166,7 +168,8 @@ class Results:
         self, before: VersionedTask, after: VersionedTask, runs: Sequence[Run], *, now: datetime
     ) -> None:
         """Remember what a written transition asks for: events, notifications, deliveries to other tasks."""
-        self.event_buffer.collect(before, after, runs)
+        if self.event_buffer is not None:
+            self.event_buffer.collect(before, after, runs)
         if dropped := after.task.alert.dropped - before.task.alert.dropped:
             log.warning("notices_dropped", extra={"task_id": after.task.id, "count": dropped})
         if _is_delivery_due(after.task.alert, before.task.alert, now=now):
@@ -188,7 +191,8 @@ class Results:
         delivery = await deliver_events(
             tasks, dependencies=self._dependencies, writer=self._writer, report=self._report
         )
-        self.event_buffer.add(delivery.delivered)
+        if self.event_buffer is not None:
+            self.event_buffer.add(delivery.delivered)
         return [stored for stored in delivery.now_due if self._dependencies.run_dependents]
 
 

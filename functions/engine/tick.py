@@ -107,7 +107,9 @@ class _Tick:
             slots=dependencies.slots,
             finished=self._results.finished,
         )
-        self._handoff = Handoff(dependencies.workers, clock=dependencies.clock)
+        self._handoff = None
+        if dependencies.workers is not None:
+            self._handoff = Handoff(dependencies.workers, clock=dependencies.clock)
         self._backlog_until: datetime | None = None  # when no more of the backlog may start
         self._failure: StoreError | None = None
         self._background = [
@@ -141,7 +143,8 @@ class _Tick:
             clock=self._clock,
             answer_by=self._respond_by,
         )
-        self.report.publish_failures = await self._results.event_buffer.publish(answer_by=self._respond_by)
+        if (events := self._results.event_buffer) is not None:
+            self.report.publish_failures = await events.publish(answer_by=self._respond_by)
 
     async def shut_down(self) -> None:
         """Leave nothing running and nothing decided unwritten, whatever ended the tick."""
@@ -235,12 +238,10 @@ class _Tick:
                     self._due.backlog.append(stored)
                 case StartAttempt() if stored.task.expired_claims and not is_apart:
                     self._due.suspects.append(stored)
-                case StartAttempt() if not self.deadline.fits_any_tick(stored.task) and self._handoff.accepts(
-                    stored
-                ):
+                case StartAttempt() if self._is_for_workers(stored):
                     pass
                 case StartAttempt() as start if self.deadline.must_not_try(stored.task):
-                    longest = self._handoff.max_duration or self.deadline.max_duration
+                    longest = self._handoff.max_duration if self._handoff else self.deadline.max_duration
                     skip = skip_too_long(stored.task, start, max_duration=longest, now=now)
                     batch.transitions.append(PendingTransition(stored, skip))
                 case StartAttempt() as start if self.deadline.fits_now(stored.task, now):
@@ -252,6 +253,12 @@ class _Tick:
                 case RecoverClaim(tick_id):
                     batch.expired.setdefault(tick_id, []).append(stored)
         return batch
+
+    def _is_for_workers(self, stored: VersionedTask) -> bool:
+        """Collect *stored* for workers if it is too long for any tick; return whether they accept it."""
+        if self._handoff is None or self.deadline.fits_any_tick(stored.task):
+            return False
+        return self._handoff.accepts(stored)
 
     def _decide(self, stored: VersionedTask, *, now: datetime) -> Decision:
         try:
@@ -283,7 +290,8 @@ class _Tick:
         if not claimed:
             return []
         reserved = await self._dependencies.credits.reserve(claimed)
-        await self._release_claims(reserved.postponed)
+        if reserved.postponed:
+            await self._release_claims(reserved.postponed)
         if reserved.denied:
             self._due.on_time.extend(await self._results.skip(reserved.denied))
         return reserved.granted
@@ -297,12 +305,11 @@ class _Tick:
                 self._executor.start(attempt.stored, max_tokens=attempt.max_tokens)
             else:
                 late.append(attempt.stored)
-        await self._release_claims(late)
+        if late:
+            await self._release_claims(late)
 
     async def _release_claims(self, tasks: Sequence[VersionedTask]) -> None:
         """Release claims whose attempts do not start: their tasks need not wait for the claims to expire."""
-        if not tasks:
-            return
         now = self._clock()
         released = [PendingTransition(one, Transition(release_claim(one.task, now=now), ())) for one in tasks]
         self.report.postponed += len(released)
@@ -343,10 +350,11 @@ class _Tick:
 
     async def _hand_off(self) -> None:
         """Give workers what this tick is too short for; it stays due until one of them claims it."""
-        if self._failure is not None or self._dependencies.is_shutting_down():
+        handoff = self._handoff
+        if handoff is None or self._failure is not None or self._dependencies.is_shutting_down():
             return
         due = self._due
         unread = due.may_have_more or due.has_late
         backlog = bool(unread or due.on_time or due.backlog or self.report.postponed)
-        self.report.postponed += self._handoff.pending
-        self.report.handed_off = await self._handoff.submit(backlog=backlog, answer_by=self._respond_by)
+        self.report.postponed += handoff.pending
+        self.report.handed_off = await handoff.submit(backlog=backlog, answer_by=self._respond_by)

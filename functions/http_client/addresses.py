@@ -1,36 +1,15 @@
-"""Which addresses and ports a user may make us connect to.
+"""Which addresses a user may make us connect to.
 
 The tables are ours because `ipaddress.is_global` is not a guard: it says yes to multicast, to NAT64
 and other IPv6 forms that carry an IPv4 address inside, and its answers differ between Python releases.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 IpAddress = IPv4Address | IPv6Address
 AddressPolicy = Callable[[IpAddress, int], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """The ports that may be called: ranges, both ends included."""
-
-    ranges: tuple[tuple[int, int], ...]
-
-    def __contains__(self, port: int) -> bool:
-        """Whether *port* is one of them."""
-        return any(low <= port <= high for low, high in self.ranges)
-
-    def __str__(self) -> str:
-        """The ports as a phrase, e.g. `80, 443 and 9000-9100`."""
-        parts = [f"{low}" if low == high else f"{low}-{high}" for low, high in self.ranges]
-        return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else "".join(parts)
-
-
-ANY_PORT = Ports(((1, 65535),))
-WEB_PORTS = Ports(((80, 80), (443, 443), (8080, 8080), (8443, 8443)))
 
 _NOT_PUBLIC_4 = tuple(
     IPv4Network(network)

@@ -8,18 +8,11 @@ from functools import lru_cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
-from functions.http_client.addresses import (
-    ANY_PORT,
-    WEB_PORTS,
-    AddressPolicy,
-    Ports,
-    is_public_address,
-    is_public_or_private_address,
-)
+from functions.http_client.addresses import AddressPolicy, is_public_address, is_public_or_private_address
 from functions.http_client.connections import Connections, Resolver
 from functions.http_client.errors import UnreadableUrlError
 from functions.http_client.httpx import httpx
-from functions.http_client.requests import check_url
+from functions.http_client.requests import ANY_PORT, WEB_PORTS, Ports, check_url
 from functions.http_client.transport import MAX_REDIRECTS, AiohttpTransport, GuardedTransport
 
 __all__ = [

@@ -40,8 +40,8 @@ def guarded_client(*, allow_private: bool, ports: tuple[tuple[int, int], ...] | 
     """
 
     def build() -> "httpx.AsyncClient":
-        from functions.http_client.addresses import Ports
         from functions.http_client.client import build_guarded_client  # a tick with nothing due does without
+        from functions.http_client.requests import Ports
 
         return build_guarded_client(
             allow_private=allow_private, ports=None if ports is None else Ports(ports)

@@ -9,10 +9,15 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from functions.http_client import BlockedRequestError, FetchError
-from functions.http_client.addresses import Ports
 from functions.http_client.errors import host_name
 from functions.http_client.httpx import httpx
-from functions.http_client.requests import OutgoingRequest, check_parsed_url, lower_first, parse_encoded_url
+from functions.http_client.requests import (
+    OutgoingRequest,
+    Ports,
+    check_parsed_url,
+    lower_first,
+    parse_encoded_url,
+)
 
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 PERMANENT_STATUSES = frozenset({301, 308})

@@ -10,10 +10,33 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from functions.http_client import BlockedRequestError
-from functions.http_client.addresses import ANY_PORT, Ports, parse_ip
+from functions.http_client.addresses import parse_ip
 
 if TYPE_CHECKING:  # a URL is also checked where no client is loaded
     from functions.http_client.httpx import httpx
+
+# -- ports --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The ports that may be called: ranges, both ends included."""
+
+    ranges: tuple[tuple[int, int], ...]
+
+    def __contains__(self, port: int) -> bool:
+        """Whether *port* is one of them."""
+        return any(low <= port <= high for low, high in self.ranges)
+
+    def __str__(self) -> str:
+        """The ports as a phrase, e.g. `80, 443 and 9000-9100`."""
+        parts = [f"{low}" if low == high else f"{low}-{high}" for low, high in self.ranges]
+        return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else "".join(parts)
+
+
+ANY_PORT = Ports(((1, 65535),))
+WEB_PORTS = Ports(((80, 80), (443, 443), (8080, 8080), (8443, 8443)))
+
 
 # -- URLs -----------------------------------------------------------------------------------
 

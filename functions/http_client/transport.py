@@ -31,7 +31,6 @@ import aiohttp
 from yarl import URL
 
 from functions.http_client import BlockedRequestError, FetchError
-from functions.http_client.addresses import Ports
 from functions.http_client.charsets import declared_codec
 from functions.http_client.connections import Connections, current_certificate
 from functions.http_client.errors import as_httpx_error, host_name, timeout_error, to_fetch_error
@@ -43,7 +42,13 @@ from functions.http_client.redirects import (
     circle_error,
     next_request,
 )
-from functions.http_client.requests import OutgoingRequest, checked_request, lower_first, outgoing_request
+from functions.http_client.requests import (
+    OutgoingRequest,
+    Ports,
+    checked_request,
+    lower_first,
+    outgoing_request,
+)
 from functions.http_client.responses import BodyReader
 
 MAX_BODY_BYTES = 65_536

@@ -19,8 +19,11 @@ from functions.domain.lifecycle.edit import (
 from functions.domain.run import Run
 from functions.domain.storage import (
     ConditionalWrite,
+    OrderedPage,
+    OrderPosition,
     QueryResult,
     TaskFilter,
+    TaskOrder,
     VersionedTask,
     WriteStatus,
 )
@@ -193,8 +196,15 @@ class TaskService:
         self._require_scope("read")
         if self.principal.owner:  # the queue is everybody's
             raise NotAllowedError("This takes a key that is bound to no owner")
-        found = await self._store.fetch_due(self._clock() + NEXT_HORIZON, limit=limit)
+        found = await self._store.list_due(self._clock() + NEXT_HORIZON, limit=limit)
         return [stored.task for stored in found.tasks]
+
+    async def list_ordered(self, order: TaskOrder, *, after: OrderPosition | None, limit: int) -> OrderedPage:
+        """Return a page of all tasks in *order*; for keys that are bound to no owner."""
+        self._require_scope("read")
+        if self.principal.owner:  # where a page ends would name a task of somebody else
+            raise NotAllowedError("This takes a key that is bound to no owner")
+        return await self._store.list_ordered(order, after=after, limit=limit)
 
     async def audit_trail(self, task_id: str, *, limit: int = 50) -> list[AuditEntry]:
         """Return who changed a task, when and why, newest first."""

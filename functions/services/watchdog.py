@@ -69,7 +69,7 @@ class Watchdog:
     """Notifies that due tasks waited too long, once for each delay.
 
     Args:
-        late_after: The longest wait without a notification; zero switches the watchdog off.
+        late_after: The longest wait without a notification.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Watchdog:
             last_tick: When this process last finished a tick; None before its first one.
             without_room: Occurrences skipped because ticks had no room for them.
         """
-        if without_room and self._late_after:
+        if without_room:
             log.error("scheduler_full", extra={"skipped": without_room})
             await self._notify_once(
                 _full_notification(without_room, found_at),
@@ -105,7 +105,7 @@ class Watchdog:
                 since=found_at - REPEAT_AFTER,
                 within=within,
             )
-        if not self._late_after or oldest is None or found_at - oldest <= self._late_after:
+        if oldest is None or found_at - oldest <= self._late_after:
             return
         log.error("scheduler_late", extra={"minutes": round((found_at - oldest).total_seconds() / 60)})
         busy = last_tick is not None and found_at - last_tick <= self._late_after

@@ -62,6 +62,7 @@ def _write_counts(result: Any, batch: Any, writes: Any) -> OperationCounts:
 CALL_COUNTS: Mapping[str, Callable[..., OperationCounts]] = {
     "fetch_due": lambda result, *_, **__: OperationCounts(reads=operation_cost(result)),
     "list_tasks": lambda result, *_, **__: OperationCounts(reads=operation_cost(result)),
+    "list_ordered": lambda result, *_, **__: OperationCounts(reads=max(1, len(result.tasks))),
     "count_tasks": lambda result, *_, **__: OperationCounts(reads=max(1, -(-result // COUNTED_PER_READ))),
     "get_tasks": lambda result, ids: OperationCounts(reads=len(ids)),
     "write_with_runs": _write_counts,

@@ -171,8 +171,9 @@ async def run_job(job: Job, tools: Tools) -> Outcome:
         kind = _find_type(job.type)
         if job.owner and tools.capabilities is not None:
             tools = _within_capabilities(job, tools, await tools.capabilities(job.owner))
+        has_secret_fields = not kind.secret_fields.isdisjoint(job.params)
         params, names = job.params, secret_names(job.params)
-        if names or not kind.secret_fields.isdisjoint(params):
+        if names or has_secret_fields:
             check_references(params, reference_only=kind.only_references, no_references=kind.no_references)
         if names:
             params = resolve_secrets(job.params, tools.secrets)

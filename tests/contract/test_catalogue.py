@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from functions.domain.run import Run
-from functions.domain.storage import RUN_RETENTION, RunBatch, StoreStats, TaskFilter
+from functions.domain.storage import RUN_RETENTION, OrderPosition, RunBatch, StoreStats, TaskFilter, TaskOrder
 from functions.domain.task import Pause, Task
 from functions.domain.types import Status
 from functions.interfaces import Store
@@ -59,6 +59,45 @@ async def test_pages_add_up_to_everything(store: Store, make_task: MakeTask) -> 
         walked += page
 
     assert [task.id for task in tasks] == walked
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 50])
+async def test_pages_in_an_order_add_up_to_everything(store: Store, make_task: MakeTask, size: int) -> None:
+    """Titles by code point, the next run first to last and then those that have none."""
+    rows = [("d", "Zebra", 3), ("a", "zebra", None), ("b", "Äpfel", 1), ("e", "Zebra", 3), ("c", "10", None)]
+    await create(
+        store,
+        *(
+            make_task(name, title=title, next_run_at=None if hour is None else NOON + hour * 3600 * SECOND)
+            for name, title, hour in rows
+        ),
+    )
+
+    assert ["c", "d", "e", "a", "b"] == await walk(store, "title", size)
+    assert ["b", "d", "e", "a", "c"] == await walk(store, "nextRunAt", size)
+
+
+async def walk(store: Store, order: TaskOrder, size: int) -> list[str]:
+    found: list[str] = []
+    page = await store.list_ordered(order, limit=size)
+    for _ in range(20):
+        assert len(page.tasks) <= size
+        found += [stored.task.id for stored in page.tasks]
+        if page.following is None:
+            break
+        page = await store.list_ordered(order, after=page.following, limit=size)
+    return found
+
+
+async def test_a_page_in_an_order_begins_where_a_task_was_that_has_moved(
+    store: Store, make_task: MakeTask
+) -> None:
+    await create(store, *(make_task(name, title=name.upper()) for name in "acd"))
+
+    page = await store.list_ordered("title", after=OrderPosition("B", "b"), limit=1)
+
+    assert ["c"] == [stored.task.id for stored in page.tasks]
+    assert OrderPosition("C", "c") == page.following
 
 
 @pytest.mark.parametrize(

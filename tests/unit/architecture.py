@@ -46,6 +46,7 @@ LAYERS: Mapping[str, set[str]] = {
     | {"taskfiles", "__version__"},
     "cli": {"app", "config", "domain", "interfaces", "http_client", "notifications", "observability"}
     | {"services", "stores", "task_types", "taskfiles", "transfer", "__version__"},
+    "server": set(),  # it is handed the file with the function, and knows nothing of what that does
     "main": {"app", "config", "domain", "observability", "web"},
 }
 
@@ -100,9 +101,12 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "google": ("functions/stores/firestore/", "functions/gcp/"),
     "grpc": ("functions/stores/firestore/", "functions/gcp/"),
     "sqlite3": ("functions/stores/sqlite/",),
-    "starlette": ("main.py", "functions/web/"),
+    "starlette": ("main.py", "functions/web/", "functions/server/"),
     "fastapi": ("functions/web/",),
-    "functions_framework": ("main.py", "functions/web/"),
+    "functions_framework": ("main.py", "functions/web/", "functions/server/"),
+    "uvicorn": ("functions/server/",),
+    "uvicorn_worker": ("functions/server/",),
+    "gunicorn": ("functions/server/",),
     "yaml": ("functions/taskfiles/",),
     "jwt": ("functions/web/auth.py", "functions/web/google_keys.py"),
     "dotenv": ("functions/config/dotenv.py",),

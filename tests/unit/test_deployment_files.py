@@ -1,5 +1,6 @@
 """Workflows and units of deployments: no more rights than they use, and no code that may change."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +48,95 @@ def test_what_a_unit_writes_is_read_by_its_user_alone(unit: Path) -> None:
             assert f"{folder}Mode=0700" in lines
 
 
-def test_each_image_can_be_named_by_its_digest() -> None:
-    """The repository names none, as it takes a registry to look one up. See docs/guide/deploy.md."""
-    container = ROOT / "infra" / "container"
-    lines = (container / "Dockerfile").read_text().splitlines()
-    services = yaml.safe_load((container / "compose.yaml").read_text())["services"]
+# -- images -------------------------------------------------------------------------------------------------
 
-    assert {"FROM ${PYTHON_IMAGE} AS build", "FROM ${PYTHON_IMAGE}"} == {
-        line for line in lines if line.startswith("FROM ")
+PINNED = re.compile(r"[a-z0-9./-]+:[\w.-]+@sha256:[0-9a-f]{64}")
+# Of images, wherever a command or a text names them: a tag without a digest behind it.
+MOVABLE = re.compile(
+    r"\b(?:python|curlimages/curl|google-cloud-cli|node|debian|alpine):(?!\S*@sha256:)[\w.-]+"
+)
+DEFAULT = re.compile(r"\$\{\w+:-(.+)\}")  # compose's
+FOLDERS = ("infra", ".github", "docs/guide", "docs/how-to", "scripts")
+
+
+def images_of_dockerfile(text: str) -> list[str]:
+    """What it builds on, but for its own stages and the argument that names one of them."""
+    stages = set(re.findall(r"(?m)^FROM .* AS (\S+)$", text))
+    defaults = dict(re.findall(r"(?m)^ARG (\w+)=(\S+)$", text))
+    bases = [
+        defaults.get(base.strip("${}"), base)
+        for base in re.findall(r"(?m)^(?:FROM|COPY --from=)\s*(\S+)", text)
+    ]
+    return [base for base in bases if base not in stages]
+
+
+def images_in(document: object) -> list[str]:
+    """Each `image` and `container` of a YAML document, and each action that is an image."""
+    if isinstance(document, list):
+        return [image for one in document for image in images_in(one)]
+    if not isinstance(document, dict):
+        return []
+    found = [
+        DEFAULT.sub(r"\1", value.removeprefix("docker://"))
+        for name, value in document.items()
+        if isinstance(value, str) and (name in ("image", "container") or value.startswith("docker://"))
+    ]
+    return found + [image for one in document.values() for image in images_in(one)]
+
+
+def test_each_image_is_pinned_by_its_digest() -> None:
+    """A tag can be moved to another image, which would then run with the secrets of the scheduler."""
+    dockerfiles = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*Dockerfile")]
+    documents = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.y*ml")]
+    images = [image for path in dockerfiles for image in images_of_dockerfile(path.read_text())]
+    images += [image for path in documents for image in images_in(yaml.safe_load(path.read_text()))]
+
+    assert {"python", "curlimages/curl"} <= {image.partition(":")[0] for image in images}
+    assert [] == [image for image in images if not PINNED.fullmatch(image)]
+
+
+def test_no_command_or_text_names_an_image_by_a_tag_alone() -> None:
+    texts = [
+        path
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and path.suffix != ".zip"
+    ]
+
+    assert [] == [
+        f"{path.relative_to(ROOT)}: {found}"
+        for path in [*texts, ROOT / "README.md"]
+        for found in MOVABLE.findall(path.read_text(encoding="utf-8", errors="replace"))
+    ]
+
+
+def test_dependabot_moves_the_images_on() -> None:
+    """It reads FROM only without a variable, and the default of one in `image`."""
+    updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["updates"]
+    watched = {(one["package-ecosystem"], one["directory"]) for one in updates}
+    dockerfile = (ROOT / "infra" / "container" / "Dockerfile").read_text()
+
+    assert {("docker", "/infra/container"), ("docker-compose", "/infra/container")} <= watched
+    assert re.search(r"(?m)^FROM [a-z/]+:[\w.-]+@sha256:[0-9a-f]{64} AS pinned$", dockerfile)
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "images"),
+    [
+        ("ARG A=one\nFROM x:1@sha256:0 AS one\nFROM ${A} AS two\nCOPY --from=two / /\n", ["x:1@sha256:0"]),
+        ("ARG A=y:2\nFROM $A\nCOPY --from=z:3 / /\n", ["y:2", "z:3"]),
+    ],
+)
+def test_images_of_a_dockerfile_are_found(dockerfile: str, images: list[str]) -> None:
+    assert images == images_of_dockerfile(dockerfile)
+
+
+def test_images_of_yaml_and_of_texts_are_found() -> None:
+    document = {
+        "jobs": {"a": {"container": "x:1", "steps": [{"uses": "docker://y:2"}]}},
+        "image": "${Z:-z:3}",
     }
-    assert "PYTHON_IMAGE" in services["cronfire"]["build"]["args"]
-    assert services["pinger"]["image"].startswith("${CURL_IMAGE:-")
+
+    assert ["z:3", "x:1", "y:2"] == images_in(document)
+    assert ["python:3.12-slim"] == MOVABLE.findall("docker run python:3.12-slim")
+    assert [] == MOVABLE.findall("docker run python:3.12-slim@sha256:0")

@@ -11,6 +11,7 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from functions.cli.session import CliContext
 from functions.domain.types import timezone_or_utc, to_local
 from functions.errors import InputError, SchedulerError, StoreError
 
-# The server: functions-framework as a child process.
+# The server: a child process.
 
 LOOPBACK = "127.0.0.1"  # local only, unless --host says otherwise
 WILDCARDS = {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}  # noqa: S104  # what is called to reach ourselves
@@ -76,19 +77,18 @@ async def run_server(
         on_line: Receives each line of the server's output; None sends the output to our own streams.
     """
     output = None if on_line is None else asyncio.subprocess.PIPE
-    arguments = (
-        "--target",
-        "scheduler",
-        "--source",
-        str(CODE_FOLDER / "main.py"),
-        "--host",
-        host,
-        "--port",
-        str(port),
-    )
+    arguments = {
+        "--source": str(CODE_FOLDER / "main.py"),
+        "--host": host,
+        "--port": str(port),
+        "--workers": environment.get("WORKERS") or "1",
+        "--log-level": environment.get("GUNICORN_LOG_LEVEL") or "error",
+    }
+    # -P: a folder `functions` of the user's is not ours. Modules of `python` tasks may lie where they work.
+    path = (str(CODE_FOLDER), environment.get("PYTHONPATH"), str(Path.cwd()))
     server = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "functions_framework", *arguments),
-        env=dict(environment),
+        *(sys.executable, "-P", "-m", "functions.server", *chain.from_iterable(arguments.items())),
+        env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, path))},
         start_new_session=True,
         limit=MAX_LINE_BYTES,
         stdout=output,

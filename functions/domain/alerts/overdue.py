@@ -72,11 +72,14 @@ def _reminders(task: Task) -> list[tuple[NotifyRule, datetime]]:
 
 def next_notification_at(task: Task) -> datetime | None:
     """When the next notification about *task*, or the next delivery of one, is due; None when none is."""
-    if not _is_monitored(task):
-        return next_delivery_retry_at(task)
-    return earliest(
-        (task.alert.retry_at, task.outbox.retry_at, next_reminder_at(task), _missing_success_at(task))
-    )
+    return earliest((task.alert.retry_at, task.outbox.retry_at, next_overdue_at(task)))
+
+
+def next_overdue_at(task: Task) -> datetime | None:
+    """When a reminder of *task*, or a notification of a missing success, is due next; None when none is."""
+    if not (task.alert.first_notified_at or task.expect_seconds) or not _is_monitored(task):
+        return None
+    return earliest((next_reminder_at(task), _missing_success_at(task)))
 
 
 def next_delivery_retry_at(task: Task) -> datetime | None:

@@ -10,6 +10,7 @@ from functions.domain.alerts.model import AlertState, Notification
 from functions.domain.alerts.outbox import append
 from functions.domain.alerts.overdue import (
     next_notification_at,
+    next_overdue_at,
     with_due_notifications,
 )
 from functions.domain.event_outbox import enqueue_events
@@ -284,8 +285,7 @@ def next_check_while_retrying(task: Task) -> datetime | None:
 
 def add_spending(task: Task, run: Run) -> dict[str, Any]:
     """The credits spent by a task with a budget after *run*; no change for one without."""
-    credits = charged_credits(run.metrics)
-    if task.budget is None or not credits:
+    if task.budget is None or not (credits := charged_credits(run.metrics)):
         return {}
     return {"credits_spent": task.credits_spent.add(credits, now=run.finished_at)}
 
@@ -298,9 +298,9 @@ def apply_overlap_policy(task: Task, *, now: datetime) -> tuple[dict[str, Any], 
     `queue_all` queues both.
     """
     began = task.claim.started_at if task.claim else now
-    overlaps = task.next_occurrence is not None and task.next_occurrence > began
     # With jitter a run begins at any second: no tick has missed what began to be due in the last minute.
     until = now - TICK_INTERVAL if task.jitter_seconds else now
+    overlaps = task.next_occurrence is not None and began < task.next_occurrence <= until
     span = started_range(task, until=until) if overlaps else None
     if span is None:
         return {"next_occurrence": task.next_occurrence, "backlog": task.backlog}, []
@@ -380,7 +380,7 @@ def _next_wake_up(task: Task, status: Status, *, now: datetime) -> datetime | No
     if status is Status.PAUSED:
         reasons.append(task.pause.until if task.pause else None)
     if status is Status.SCHEDULED:
-        reasons.append(next_notification_at(task))
+        reasons.append(next_overdue_at(task))
         reasons.append(jittered_start(task, task.next_occurrence) if task.next_occurrence else None)
     first = earliest(reasons)
     return None if first is None else max(first, now)

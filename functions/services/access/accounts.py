@@ -84,6 +84,7 @@ class AccountStore:
         unlimited: bool = False,
         capabilities: Capabilities | None = None,
         max_tasks: int | None = None,
+        default_max_tasks: bool = False,
         reset_used: bool = False,
         within: Capabilities = UNRESTRICTED,
     ) -> Account:
@@ -111,6 +112,7 @@ class AccountStore:
                     "unlimited": unlimited,
                     "capabilities": capabilities,
                     "maxTasks": max_tasks,
+                    "defaultMaxTasks": default_max_tasks,
                     "resetUsed": reset_used,
                 }
             )

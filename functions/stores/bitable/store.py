@@ -13,10 +13,13 @@ from functions.domain.storage import (
     Document,
     DocumentKind,
     DuePosition,
+    OrderedPage,
+    OrderPosition,
     QueryResult,
     RunBatch,
     StoreStats,
     TaskFilter,
+    TaskOrder,
     WriteResult,
     WriteStatus,
 )
@@ -225,6 +228,14 @@ class BitableStore(MeteredStore):
         found = queries.list_tasks(tasks, which, after, limit)
         self._page_snapshot.save(found, tasks)
         return found
+
+    async def list_ordered(
+        self, order: TaskOrder, *, after: OrderPosition | None = None, limit: int = 100
+    ) -> OrderedPage:
+        """A page of all tasks in *order*, which begins behind *after*."""
+        async with self._limit_time():
+            snapshot = await self._task_table.fetch_all(self._last_seen_at)
+        return queries.list_ordered(snapshot.tasks, order, after, limit)
 
     async def count_tasks(self, which: TaskFilter) -> int:
         """How many tasks match *which*."""

@@ -9,9 +9,12 @@ from functions.domain.storage import (
     ConditionalWrite,
     DuePosition,
     InvalidDocument,
+    OrderedPage,
+    OrderPosition,
     QueryResult,
     StoreStats,
     TaskFilter,
+    TaskOrder,
     VersionedTask,
     WriteResult,
     WriteStatus,
@@ -75,6 +78,23 @@ def list_tasks(tasks: EditableTasks, which: TaskFilter, after: str, limit: int) 
         if _matches_filter(tasks.rows[name], which):
             found.append(tasks.rows[name])
     return to_query_result(found)
+
+
+def list_ordered(
+    tasks: EditableTasks, order: TaskOrder, after: OrderPosition | None, limit: int
+) -> OrderedPage:
+    """Tasks in *order*, those behind *after*."""
+    known = [one for row in tasks.rows.values() if isinstance(one := row.versioned, VersionedTask)]
+    places = sorted((*_place(OrderPosition.of(order, one.task)), number) for number, one in enumerate(known))
+    start = () if after is None else _place(after)
+    found = [known[place[3]] for place in places if place[:3] > start][: max(0, limit)]
+    is_full = bool(found) and len(found) == limit
+    return OrderedPage(tuple(found), OrderPosition.of(order, found[-1].task) if is_full else None)
+
+
+def _place(position: OrderPosition) -> tuple[bool, Any, str]:
+    """What puts *position* into its order: nothing is last."""
+    return position.value is None, position.value or "", position.id
 
 
 def count_tasks(tasks: EditableTasks, which: TaskFilter) -> int:

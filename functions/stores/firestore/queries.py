@@ -7,18 +7,19 @@ The emulator answers every query without an index; Firestore does not. Whoever c
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, get_args
 
 from google.cloud.firestore_v1.types import Cursor, StructuredAggregationQuery, Value
 from google.cloud.firestore_v1.types import StructuredQuery as Query
 from google.protobuf.wrappers_pb2 import Int32Value
 
-from functions.domain.storage import DocumentKind, TaskFilter
+from functions.domain.storage import DocumentKind, TaskFilter, TaskOrder
 from functions.domain.types import Status
 from functions.errors import SettingsError
 from functions.stores.firestore.codec import RawDocument, to_value
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_SHARDS_PER_QUERY = 30  # values that one IN may have
 ACTIVE_STATUSES = (Status.SCHEDULED, Status.RUNNING, Status.RETRYING)
 
@@ -48,6 +49,7 @@ INDEXES: Mapping[str, CollectionIndexes] = {
             "owner": ("ASCENDING",),
             "origin": ("ASCENDING",),
             "lastOutcome": ("ASCENDING",),
+            "title": ("ASCENDING",),
             "tags": ("CONTAINS",),
         },
         composite=((("shard", "ASCENDING"), ("nextRunAt", "ASCENDING")),),
@@ -105,8 +107,31 @@ def list_query(collection: str, which: TaskFilter, *, after: str | None) -> Quer
     filters = [_field_filter(*each) for each in _filter_terms(which)]
     query = _build_query(collection, filters, ("__name__", "ASCENDING"))
     if after is not None:
-        query.start_at = Cursor(values=[Value(reference_value=after)])
+        query.start_at = behind_name(after)
     return query
+
+
+def order_query(collection: str, order: TaskOrder) -> Query:
+    """Tasks by their title or their next run; a task without one is not among them."""
+    first: Any = "" if order == "title" else EPOCH
+    terms = [_field_filter(order, "GREATER_THAN_OR_EQUAL", first)]
+    return _build_query(collection, terms, (order, "ASCENDING"), ("__name__", "ASCENDING"))
+
+
+def without_run_query(collection: str) -> Query:
+    """Tasks that have no next run, by name."""
+    is_null = Query.UnaryFilter(field=_field("nextRunAt"), op="IS_NULL")
+    return _build_query(collection, [Query.Filter(unary_filter=is_null)], ("__name__", "ASCENDING"))
+
+
+def start_behind(query: Query, value: Any, path: str) -> None:
+    """Let an `order_query` begin behind the document *path*, which has *value*."""
+    query.start_at = Cursor(values=[to_value(value), Value(reference_value=path)])
+
+
+def behind_name(path: str) -> Cursor:
+    """The place behind the document *path* in a query by name."""
+    return Cursor(values=[Value(reference_value=path)])
 
 
 def is_fully_filtered(which: TaskFilter) -> bool:

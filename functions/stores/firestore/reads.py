@@ -16,7 +16,14 @@ from google.cloud.firestore_v1.types import (
 )
 from google.protobuf.wrappers_pb2 import Int32Value
 
-from functions.domain.storage import DuePosition, InvalidDocument, TaskFilter, VersionedTask
+from functions.domain.storage import (
+    DuePosition,
+    InvalidDocument,
+    OrderPosition,
+    TaskFilter,
+    TaskOrder,
+    VersionedTask,
+)
 from functions.stores.firestore import queries
 from functions.stores.firestore.client import CallOptions, FirestoreConnection
 from functions.stores.firestore.codec import RawDocument, decode_task, id_of
@@ -107,6 +114,24 @@ class FirestoreReader:
         return self._iter_pages(
             queries.list_query(self._paths.task_collection, which, after=name), size, _identity
         )
+
+    async def list_ordered(
+        self, order: TaskOrder, *, after: OrderPosition | None, limit: int
+    ) -> list[RawDocument]:
+        """Tasks that have a value in *order*, behind *after*."""
+        query = queries.order_query(self._paths.task_collection, order)
+        if after is not None:
+            queries.start_behind(query, after.value, self._paths.task_path(after.id))
+        query.limit = Int32Value(value=limit)
+        return await self.run_query(query)
+
+    async def list_without_run(self, *, after: str, limit: int) -> list[RawDocument]:
+        """Tasks that have no next run by id, after *after*."""
+        query = queries.without_run_query(self._paths.task_collection)
+        if is_document_id(after):
+            query.start_at = queries.behind_name(self._paths.task_path(after))
+        query.limit = Int32Value(value=limit)
+        return await self.run_query(query)
 
     async def list_documents(self, kind: str, *, after: str, limit: int) -> list[RawDocument]:
         """Small documents of one kind by id, after *after*."""

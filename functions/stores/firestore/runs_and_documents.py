@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from functions.domain.run import Run
-from functions.domain.storage import RUN_RETENTION, Document, DocumentKind, RunBatch
+from functions.domain.storage import RUN_RETENTION, Document, DocumentKind, OrderPosition, RunBatch, TaskOrder
 from functions.stores.codec import decode_run, encode_run, truncate_run
 from functions.stores.firestore.codec import (
     RawDocument,
@@ -51,6 +51,12 @@ def get_timestamp(document: RawDocument, field: str) -> datetime | None:
     """The timestamp kept in *field*; None when there is none."""
     given = decode_value(document.fields[field]) if field in document.fields else None
     return given if isinstance(given, datetime) else None
+
+
+def position_of(order: TaskOrder, document: RawDocument) -> OrderPosition:
+    """The place behind *document* in *order*."""
+    value = document.fields["title"].string_value if order == "title" else get_timestamp(document, order)
+    return OrderPosition(value, id_of(document))
 
 
 def _encode_runs(runs: Iterable[Run]) -> list[str]:

@@ -13,10 +13,13 @@ from functions.domain.storage import (
     DocumentKind,
     DuePosition,
     InvalidDocument,
+    OrderedPage,
+    OrderPosition,
     QueryResult,
     RunBatch,
     StoreStats,
     TaskFilter,
+    TaskOrder,
     VersionedTask,
     WriteResult,
 )
@@ -25,7 +28,7 @@ from functions.errors import StoreUnavailableError
 from functions.stores.codec import merge_newest_first
 from functions.stores.firestore import queries
 from functions.stores.firestore.client import FirestoreConnection
-from functions.stores.firestore.codec import id_of, to_query_result
+from functions.stores.firestore.codec import RawDocument, id_of, to_query_result
 from functions.stores.firestore.queries import is_document_id, resource_paths
 from functions.stores.firestore.reads import FirestoreReader
 from functions.stores.firestore.runs_and_documents import (
@@ -34,6 +37,7 @@ from functions.stores.firestore.runs_and_documents import (
     encode_delete,
     encode_document,
     get_timestamp,
+    position_of,
 )
 from functions.stores.firestore.writes import UNKNOWN, save_run_batch, write_documents, write_tasks
 from functions.stores.metering import CountingStore, add_operations
@@ -158,6 +162,20 @@ class FirestoreStore(CountingStore):
                     if len(tasks) + len(broken) == limit:
                         break
         return QueryResult(tuple(tasks), tuple(broken))
+
+    async def list_ordered(
+        self, order: TaskOrder, *, after: OrderPosition | None = None, limit: int = 100
+    ) -> OrderedPage:
+        """A page of all tasks in *order*, which begins behind *after*."""
+        documents: list[RawDocument] = []
+        async with self._connection.limit_read_time():
+            if after is None or after.value is not None:
+                documents = await self._reader.list_ordered(order, after=after, limit=limit)
+            if order == "nextRunAt" and len(documents) < limit:  # null is before all instants in Firestore
+                behind = after.id if after and after.value is None else ""
+                documents += await self._reader.list_without_run(after=behind, limit=limit - len(documents))
+        following = position_of(order, documents[-1]) if documents and len(documents) == limit else None
+        return OrderedPage(to_query_result(documents).tasks, following)
 
     async def count_tasks(self, which: TaskFilter) -> int:
         """How many tasks match *which*; Firestore counts where it can filter, without reading the tasks."""

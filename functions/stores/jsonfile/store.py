@@ -13,10 +13,13 @@ from functions.domain.storage import (
     Document,
     DocumentKind,
     DuePosition,
+    OrderedPage,
+    OrderPosition,
     QueryResult,
     RunBatch,
     StoreStats,
     TaskFilter,
+    TaskOrder,
     WriteResult,
     WriteStatus,
 )
@@ -105,6 +108,14 @@ class JsonStore(MeteredStore):
     async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
         """Tasks that match *which*, by id, those with ids greater than *after* only."""
         return await self._thread.run(lambda: tasks.list_tasks(self._task_files.load(), which, after, limit))
+
+    async def list_ordered(
+        self, order: TaskOrder, *, after: OrderPosition | None = None, limit: int = 100
+    ) -> OrderedPage:
+        """A page of all tasks in *order*, which begins behind *after*."""
+        return await self._thread.run(
+            lambda: tasks.list_ordered(self._task_files.load(), order, after, limit)
+        )
 
     async def count_tasks(self, which: TaskFilter) -> int:
         """How many tasks match *which*."""

@@ -5,12 +5,12 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 
 from functions.domain.run import Run
 from functions.domain.storage import RUN_RETENTION, RunBatch
 from functions.stores.codec import decode_runs, encode_model, to_microseconds
-from functions.stores.sqlite.schema import MAX_INVALID_SKIPPED
+from functions.stores.sqlite.schema import MAX_INVALID_SKIPPED, MAX_ROWS
 
 PRUNE_BATCH_SIZE = 500  # entries removed in one transaction, so that no other process waits long for the lock
 
@@ -18,15 +18,13 @@ INSERT_BATCH = "INSERT OR IGNORE INTO run_batches (id, at, keys) VALUES (?, ?, ?
 REPLACE_BATCH = "INSERT OR REPLACE INTO run_batches (id, at, keys) VALUES (?, ?, ?)"
 # An attempt recorded as abandoned may have ended after all: its own record replaces the presumed one.
 INSERT_RUNS = """
-    INSERT INTO runs (key, task_id, finished_at, batch_id, doc)
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), :batch_id,
-        json_extract(value, '$[3]')
-    FROM json_each(:runs) WHERE true
+    INSERT INTO runs (key, task_id, finished_at, batch_id, doc) VALUES {rows}
     ON CONFLICT (key) DO UPDATE
     SET finished_at = excluded.finished_at, batch_id = excluded.batch_id, doc = excluded.doc
     WHERE json_extract(excluded.doc, '$.outcome') <> 'abandoned'
         OR json_extract(doc, '$.outcome') = 'abandoned'
 """
+RUN_ROW = "(?, ?, ?, ?, ?)"
 SELECT_REMOVED_KEYS = """
     SELECT kept.value FROM run_batches, json_each(run_batches.keys) AS kept
     WHERE run_batches.id = ? AND kept.value NOT IN (SELECT value FROM json_each(?))
@@ -63,23 +61,31 @@ DELETE_BATCH = "DELETE FROM run_batches WHERE id = ?"
 MIN_INT64 = -(2**63)
 MAX_INT64 = 2**63 - 1
 
-BatchRows = tuple[tuple[str, int, str], str]
+RunRow = tuple[str, str, int, str, str]
+BatchRows = tuple[tuple[str, int, str], list[RunRow]]
 
 
 def encode_batch(batch: RunBatch) -> BatchRows:
     """Encode the row of *batch* and those of its runs, before the lock is taken."""
-    rows = [(run.key, run.task_id, to_microseconds(run.finished_at), encode_model(run)) for run in batch.runs]
+    rows = [
+        (run.key, run.task_id, to_microseconds(run.finished_at), batch.id, encode_model(run))
+        for run in batch.runs
+    ]
     keys = [key for key, *_ in rows]
-    return (batch.id, to_microseconds(batch.at), json.dumps(keys)), json.dumps(rows)
+    return (batch.id, to_microseconds(batch.at), json.dumps(keys)), rows
 
 
 def save_batch(connection: sqlite3.Connection, rows: BatchRows) -> None:
     """Save a batch; runs that it held before and no longer holds are removed. Call it in a transaction."""
-    is_new = connection.execute(INSERT_BATCH, rows[0]).rowcount == 1
+    entry, runs_of_entry = rows
+    is_new = connection.execute(INSERT_BATCH, entry).rowcount == 1
     if not is_new:
-        _remove_runs_not_in(connection, rows[0])
-        connection.execute(REPLACE_BATCH, rows[0])
-    connection.execute(INSERT_RUNS, {"batch_id": rows[0][0], "runs": rows[1]})
+        _remove_runs_not_in(connection, entry)
+        connection.execute(REPLACE_BATCH, entry)
+    for start in range(0, len(runs_of_entry), MAX_ROWS):
+        some = runs_of_entry[start : start + MAX_ROWS]
+        statement = INSERT_RUNS.format(rows=", ".join([RUN_ROW] * len(some)))
+        connection.execute(statement, list(chain.from_iterable(some)))
 
 
 def _remove_runs_not_in(connection: sqlite3.Connection, batch: tuple[str, int, str]) -> None:

@@ -13,6 +13,7 @@ MAX_WAL_ATTEMPTS = 10  # at switching to WAL while other processes open the same
 # and made again. A counter in the file would be one statement more in each transaction, and each statement
 # waits for the interpreter lock, up to 5 ms while the event loop is busy.
 REVISION_BITS = 62
+MAX_ROWS = 500  # written by one statement, which may take 32,766 values
 MAX_INVALID_SKIPPED = 10_000  # unreadable rows a query looks past for the readable ones behind them
 
 # Instants are microseconds since 1970. A batch lists its runs by key: a run that two batches keep (a flush

@@ -13,10 +13,13 @@ from functions.domain.storage import (
     Document,
     DocumentKind,
     DuePosition,
+    OrderedPage,
+    OrderPosition,
     QueryResult,
     RunBatch,
     StoreStats,
     TaskFilter,
+    TaskOrder,
     WriteResult,
     WriteStatus,
 )
@@ -120,6 +123,14 @@ class SqliteStore(MeteredStore):
         """Tasks that match *which*, by id, those with ids greater than *after* only."""
         return await self._connection.run(
             lambda connection: task_sql.list_tasks(connection, which, after, limit)
+        )
+
+    async def list_ordered(
+        self, order: TaskOrder, *, after: OrderPosition | None = None, limit: int = 100
+    ) -> OrderedPage:
+        """A page of all tasks in *order*, which begins behind *after*."""
+        return await self._connection.run(
+            lambda connection: task_sql.list_ordered(connection, order, after, limit)
         )
 
     async def count_tasks(self, which: TaskFilter) -> int:

@@ -3,26 +3,30 @@
 import json
 import secrets
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from functions.domain.storage import (
     ConditionalWrite,
     DuePosition,
     InvalidDocument,
+    OrderedPage,
+    OrderPosition,
     QueryResult,
     StoreStats,
     TaskFilter,
+    TaskOrder,
     VersionedTask,
     WriteResult,
     WriteStatus,
 )
 from functions.domain.task import Task
-from functions.stores.codec import decode_task, encode_model, from_microseconds, to_microseconds
-from functions.stores.sqlite.schema import MAX_INVALID_SKIPPED, REVISION_BITS
+from functions.stores.codec import EPOCH, decode_task, encode_model, from_microseconds, to_microseconds
+from functions.stores.sqlite.schema import MAX_INVALID_SKIPPED, MAX_ROWS, REVISION_BITS
 
 SELECT_DUE = """
     SELECT id, rev, doc FROM tasks
@@ -39,6 +43,21 @@ SELECT_DUE_IN_SHARDS = """
 """
 SELECT_TASKS = """
     SELECT id, rev, doc FROM tasks WHERE id IN (SELECT value FROM json_each(?))
+"""
+SELECT_BY_TITLE = """
+    SELECT id, rev, doc, title FROM (
+        SELECT id, rev, doc, CASE WHEN json_valid(doc) THEN json_extract(doc, '$.title') END AS title
+        FROM tasks
+    )
+    WHERE typeof(title) = 'text' AND (title, id) > (:value, :id) ORDER BY title, id LIMIT :limit
+"""
+SELECT_BY_NEXT_RUN = """
+    SELECT id, rev, doc, next_run_at FROM tasks
+    WHERE next_run_at IS NOT NULL AND (next_run_at, id) > (:value, :id)
+    ORDER BY next_run_at, id LIMIT :limit
+"""
+SELECT_WITHOUT_NEXT_RUN = """
+    SELECT id, rev, doc, NULL FROM tasks WHERE next_run_at IS NULL AND id > :id ORDER BY id LIMIT :limit
 """
 MATCHING_TASKS = """
     FROM tasks
@@ -64,25 +83,23 @@ INSERT_TASK = """
     INSERT INTO tasks (rev, next_run_at, status, type, owner, origin, tags, doc, id)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 """
-# Documents are replaced whole, many in one statement; see `encode_writes` for the rows. Fields that only a
-# newer version knows are kept. A document that SQLite cannot parse (it may hold a NaN, which Python reads)
-# has to be left out of the merge, or the statement fails.
+# Documents are replaced whole, many in one statement, which has a row of `UPDATE_ROW` for each; see
+# `encode_writes`. Fields that only a newer version knows are kept. A document that SQLite cannot parse (it
+# may hold a NaN, which Python reads) has to be left out of the merge, or the statement fails.
 UPDATE_TASKS = """
     UPDATE tasks
-    SET rev = :first + changed.position, next_run_at = changed.next_run_at, status = changed.status,
-        type = changed.type, owner = changed.owner, origin = changed.origin, tags = changed.tags,
+    SET rev = changed.rev, next_run_at = changed.next_run_at, status = changed.status, type = changed.type,
+        owner = changed.owner, origin = changed.origin, tags = changed.tags,
         doc = CASE WHEN json_valid(tasks.doc)
-            THEN json_patch(changed.doc, json_patch(tasks.doc, :known_fields)) ELSE changed.doc END
+            THEN json_patch(changed.doc, json_patch(tasks.doc, ?)) ELSE changed.doc END
     FROM (
-        SELECT json_extract(value, '$[0]') AS position, json_extract(value, '$[1]') AS expected,
-            json_extract(value, '$[2]') AS next_run_at, json_extract(value, '$[3]') AS status,
-            json_extract(value, '$[4]') AS type, json_extract(value, '$[5]') AS owner,
-            json_extract(value, '$[6]') AS origin, json_extract(value, '$[7]') AS tags,
-            json_extract(value, '$[8]') AS doc, json_extract(value, '$[9]') AS id
-        FROM json_each(:rows)
+        WITH given (expected, rev, next_run_at, status, type, owner, origin, tags, doc, id) AS (VALUES {rows})
+        SELECT * FROM given
     ) AS changed
     WHERE tasks.id = changed.id AND tasks.rev = changed.expected
 """
+UPDATE_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+Row = tuple[Any, ...]
 FIRST_DUE = -(2**63)  # the least that the column holds
 KNOWN_FIELDS = json.dumps({field.alias or name: None for name, field in Task.model_fields.items()})
 SELECT_REVISIONS = "SELECT id, rev FROM tasks WHERE id IN (SELECT value FROM json_each(?))"
@@ -137,6 +154,30 @@ def list_tasks(connection: sqlite3.Connection, which: TaskFilter, after: str, li
     return _to_query_result(connection.execute(SELECT_TASK_PAGE, values))
 
 
+def list_ordered(
+    connection: sqlite3.Connection, order: TaskOrder, after: OrderPosition | None, limit: int
+) -> OrderedPage:
+    """Tasks in *order*, those behind *after*."""
+    if limit <= 0:
+        return OrderedPage(())
+    rows: list[tuple[bytes, int, bytes, Any]] = []
+    start = after or OrderPosition("" if order == "title" else EPOCH, "")
+    if start.value is not None:
+        instant = isinstance(start.value, datetime)
+        value = to_microseconds(start.value) if isinstance(start.value, datetime) else start.value
+        query = SELECT_BY_NEXT_RUN if instant else SELECT_BY_TITLE
+        rows += connection.execute(query, {"value": value, "id": start.id, "limit": limit})
+    if order == "nextRunAt" and len(rows) < limit:
+        behind = start.id if start.value is None else ""
+        rows += connection.execute(SELECT_WITHOUT_NEXT_RUN, {"id": behind, "limit": limit - len(rows)})
+    following = None
+    if len(rows) == limit:
+        task_id, _, _, value = rows[-1]
+        text = value.decode() if isinstance(value, bytes) else value
+        following = OrderPosition(text if order == "title" else from_microseconds(value), task_id.decode())
+    return OrderedPage(_to_query_result(row[:3] for row in rows).tasks, following)
+
+
 def count_tasks(connection: sqlite3.Connection, which: TaskFilter) -> int:
     """How many tasks match *which*."""
     [number] = connection.execute(COUNT_TASKS, _filter_values(which) | {"after": ""}).fetchone()
@@ -168,79 +209,88 @@ class EncodedWrites:
     """Conditional writes as SQL takes them.
 
     Attributes:
-        updates: The writes that replace a document, as one JSON array for `UPDATE_TASKS`.
-        update_positions: The position of each update among all writes, by the task's id.
-        inserts: The columns of the writes that create a task, by their position.
+        first_revision: The new revision of a write is this plus its position among all writes.
+        updates: The rows of the writes that replace a document, by position.
+        inserts: The rows of the writes that create a task, by position.
     """
 
-    updates: str
-    update_positions: Mapping[bytes, int]
-    inserts: Mapping[int, tuple[Any, ...]]
+    first_revision: int
+    updates: Mapping[int, Row]
+    inserts: Mapping[int, Row]
 
 
 def encode_writes(writes: Sequence[ConditionalWrite]) -> EncodedWrites:
     """Encode *writes* before the lock is taken.
 
-    One row of the updates: `[0, "41", 1763640000000000, "running", "http", "", "", "[]", "{...}", "ping"]`,
-    which is the position, the expected revision and the columns as in `INSERT_TASK`.
+    One row of the inserts: `(87, 1763640000000000, "running", "http", "", "", "[]", "{...}", "ping")`, which
+    is the new revision and the columns as in `INSERT_TASK`. One of the updates has the expected revision in
+    front.
 
     Raises:
         StoreError: A task cannot be written as JSON.
     """
-    changed = {
-        position: write
+    first = secrets.randbits(REVISION_BITS)
+    # The revision as text: SQLite compares it by its value, so that one of another type is a conflict.
+    updates = {
+        position: (str(write.revision), first + position, *_column_values(write.task))
         for position, write in enumerate(writes)
         if write.revision is not None and not write.delete
     }
-    # The revision as text: SQLite compares it by its value, so that one of another type is a conflict.
-    rows = [
-        (position, str(write.revision), *_column_values(write.task)) for position, write in changed.items()
-    ]
     inserts = {
-        position: _column_values(write.task)
+        position: (first + position, *_column_values(write.task))
         for position, write in enumerate(writes)
         if write.revision is None and not write.delete
     }
-    positions = {write.task.id.encode(): position for position, write in changed.items()}
-    return EncodedWrites(json.dumps(rows), positions, inserts)
+    return EncodedWrites(first, updates, inserts)
 
 
 def apply_writes(
     connection: sqlite3.Connection, writes: Sequence[ConditionalWrite], encoded: EncodedWrites
 ) -> list[WriteResult]:
     """Apply each write whose precondition holds. To be called in a transaction."""
-    first = secrets.randbits(REVISION_BITS)
     results = [WriteResult(WriteStatus.CONFLICT)] * len(writes)
-    for position in _apply_updates(connection, encoded, first):
-        results[position] = WriteResult(WriteStatus.APPLIED, first + position)
-    for position, row in encoded.inserts.items():
-        if connection.execute(INSERT_TASK, (first + position, *row)).rowcount == 1:
-            results[position] = WriteResult(WriteStatus.APPLIED, first + position)
+    applied = _apply_updates(connection, encoded.updates)
+    applied += [
+        position
+        for position, row in encoded.inserts.items()
+        if connection.execute(INSERT_TASK, row).rowcount == 1
+    ]
+    for position in applied:
+        results[position] = WriteResult(WriteStatus.APPLIED, encoded.first_revision + position)
     for position, write in enumerate(writes):
         if write.delete and _delete_task(connection, write):
             results[position] = WriteResult(WriteStatus.APPLIED)
     return results
 
 
-def _apply_updates(
-    connection: sqlite3.Connection, encoded: EncodedWrites, first_revision: int
-) -> Collection[int]:
+def _apply_updates(connection: sqlite3.Connection, updates: Mapping[int, Row]) -> list[int]:
     """Replace documents; return the positions of the writes whose precondition held.
 
     Usually all hold: then no row is fetched. The interpreter lock is released for each row that SQLite
     returns, and a busy event loop gives it back late.
     """
-    if not encoded.update_positions:
-        return ()
-    parameters = {"first": first_revision, "rows": encoded.updates, "known_fields": KNOWN_FIELDS}
-    if connection.execute(UPDATE_TASKS, parameters).rowcount == len(encoded.update_positions):
-        return encoded.update_positions.values()
-    ids = json.dumps([task_id.decode() for task_id in encoded.update_positions])
-    stored = connection.execute(SELECT_REVISIONS, (ids,)).fetchall()
+    applied: list[int] = []
+    positions = list(updates)
+    for start in range(0, len(positions), MAX_ROWS):
+        some = positions[start : start + MAX_ROWS]
+        values = [KNOWN_FIELDS, *chain.from_iterable(updates[position] for position in some)]
+        statement = UPDATE_TASKS.format(rows=", ".join([UPDATE_ROW] * len(some)))
+        if connection.execute(statement, values).rowcount < len(some):
+            some = _select_updated(connection, some, updates)
+        applied += some
+    return applied
+
+
+def _select_updated(
+    connection: sqlite3.Connection, positions: Sequence[int], updates: Mapping[int, Row]
+) -> list[int]:
+    """Return those of *positions* whose tasks have the revision that the update gave them."""
+    ids = json.dumps([updates[position][-1] for position in positions])
+    revisions = {
+        task_id.decode(): revision for task_id, revision in connection.execute(SELECT_REVISIONS, (ids,))
+    }
     return [
-        encoded.update_positions[task_id]
-        for task_id, revision in stored
-        if revision == first_revision + encoded.update_positions[task_id]
+        position for position in positions if revisions.get(updates[position][-1]) == updates[position][1]
     ]
 
 
@@ -248,10 +298,10 @@ def _delete_task(connection: sqlite3.Connection, write: ConditionalWrite) -> boo
     return connection.execute(DELETE_TASK, (write.task.id, str(write.revision))).rowcount == 1
 
 
-def _column_values(task: Task) -> tuple[Any, ...]:
+def _column_values(task: Task) -> Row:
     return (
         None if task.next_run_at is None else to_microseconds(task.next_run_at),
-        task.status,
+        str(task.status),
         task.type,
         task.owner,
         task.origin,

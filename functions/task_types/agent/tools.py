@@ -12,10 +12,9 @@ from functools import partial
 from typing import Any
 
 from functions.http_client import BlockedRequestError, FetchError
-from functions.http_client.addresses import ANY_PORT
 from functions.http_client.httpx import httpx
 from functions.http_client.redirects import next_request
-from functions.http_client.requests import OutgoingRequest, check_url, checked_request
+from functions.http_client.requests import ANY_PORT, OutgoingRequest, check_url, checked_request
 from functions.parsing.errors import ParsingStoppedError, UnreadableError
 from functions.parsing.feeds import parse_feed
 from functions.parsing.markup import page_text

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import Depends, Request
 from starlette.datastructures import UploadFile
@@ -15,10 +15,11 @@ from functions.domain.types import find_timezone
 from functions.errors import NotAllowedError
 from functions.services.tasks import TaskService
 from functions.web.api.dependencies import ApiDependencies, require_storable
-from functions.web.dashboard.rendering import HEADERS, flash_message, redirect, render_page
+from functions.web.dashboard.rendering import HEADERS, redirect, render_page
 from functions.web.dashboard.session import Session, Sessions
 
 MAX_FORM_FIELDS = 1000  # a row of headers has two
+MAX_TARGET_CHARS = 200  # of the address that the sign-in page leads back to
 ZONE_COOKIE = "cronfire_zone"  # page.js sets it
 
 
@@ -104,13 +105,21 @@ def check_origin(request: Request) -> None:
     Raises:
         CsrfError: It comes from another site.
     """
-    if site := request.headers.get("sec-fetch-site"):
-        if site not in ("same-origin", "none"):
-            raise CsrfError
-        return
-    source = request.headers.get("origin") or request.headers.get("referer")
-    if source is not None and urlsplit(source).netloc.lower() != request.headers.get("host", "").lower():
+    if _is_from_elsewhere(request):
         raise CsrfError
+
+
+def _is_from_elsewhere(request: Request) -> bool:
+    if site := request.headers.get("sec-fetch-site"):
+        return site not in ("same-origin", "none")
+    source = request.headers.get("origin") or request.headers.get("referer")
+    return source is not None and urlsplit(source).netloc.lower() != request.headers.get("host", "").lower()
+
+
+def flash_message(request: Request) -> str:
+    """Return what the last form came to, truncated; nothing when a link in a mail or a chat says it."""
+    is_link = request.headers.get("sec-fetch-site", "same-origin") != "same-origin"
+    return "" if is_link or _is_from_elsewhere(request) else request.query_params.get("message", "")[:200]
 
 
 async def get_page_context(request: Request) -> AsyncIterator[PageContext]:
@@ -147,8 +156,13 @@ async def redirect_to_login(request: Request, _: Exception) -> Response:
     """
     if "hx-request" in request.headers:
         return Response(status_code=204, headers=HEADERS | {"HX-Refresh": "true"})
-    target = request.url.path if request.method == "GET" else "/dashboard"
-    return redirect(f"/dashboard/sign-in?to={target}")
+    if request.method != "GET":
+        return redirect("/dashboard/sign-in?to=/dashboard")
+    query = urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "message"])
+    target = f"{request.url.path}?{query}" if query else request.url.path
+    if len(target) > MAX_TARGET_CHARS:
+        target = request.url.path
+    return redirect(f"/dashboard/sign-in?to={quote(target)}")
 
 
 async def show_csrf_error(request: Request, _: Exception) -> Response:

@@ -18,8 +18,8 @@ from functions.domain.types import format_instant
 from functions.errors import InputError, NotAllowedError, StoreError, StoreUnavailableError
 from functions.web.api.channels import apply_channel_changes, require_admin
 from functions.web.dashboard.context import CurrentPage, PageContext
-from functions.web.dashboard.overview import BAD_OUTCOMES
 from functions.web.dashboard.rendering import redirect
+from functions.web.dashboard.task_list import BAD_OUTCOMES
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 

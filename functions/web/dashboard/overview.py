@@ -1,13 +1,13 @@
 """The page that people leave open: what fails first, how many are well, and whether ticks come.
 
-Its reads are bounded, whatever the number of tasks: `FAILING_SHOWN` and `PAGE_SIZE` tasks, a count for each
-figure (one read for each thousand tasks), and the next in the queue. A search reads up to `SEARCHED` tasks.
+Its reads are bounded, whatever the number of tasks: `FAILING_SHOWN` tasks, those of the list (see
+`task_list`), a count for each figure (one read for each thousand tasks), and the next in the queue.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -22,20 +22,18 @@ from functions.services.access.public_links import PageWords, read_page_words
 from functions.services.access.view import OwnerView
 from functions.task_types.registry import type_names
 from functions.web.dashboard.context import CurrentPage, PageContext
-from functions.web.dashboard.presentation.formatting import BAD, GOOD, QUIET, WARN, matches_search, severity
+from functions.web.dashboard.presentation.formatting import BAD, GOOD, QUIET, WARN, severity
 from functions.web.dashboard.public import PublicLinks, page_subject
+from functions.web.dashboard.task_list import ALL_SORTS, BAD_OUTCOMES, LATE_AFTER, list_page
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
 QueryText = Annotated[str, Query(max_length=100)]
 
-PAGE_SIZE = 100  # tasks on a page
 FAILING_SHOWN = 50  # before all others, on the first page
-SEARCHED = 1500  # tasks that one search reads
+MAX_CURSOR_CHARS = 400  # an id and a title
 NEXT_SHOWN = 6
 RECENT_SHOWN = 8
-LATE_AFTER = timedelta(minutes=3)  # a tick comes each minute
-BAD_OUTCOMES = frozenset({"failed", "timed_out", "abandoned"})
 STOPPED = (Status.PAUSED, Status.ENDED)
 
 
@@ -75,15 +73,6 @@ class Change:
     is_recovery: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """The tasks of a page. *more* is the id after which the next page begins; empty on the last."""
-
-    tasks: list[Task]
-    broken: Sequence[Any]
-    more: str
-
-
 @router.get("")
 async def show_overview(
     context: CurrentPage,
@@ -92,20 +81,22 @@ async def show_overview(
     tag: QueryText = "",
     owner: QueryText = "",
     search: QueryText = "",
-    after: QueryText = "",
+    after: Annotated[str, Query(max_length=MAX_CURSOR_CHARS)] = "",
     sort: QueryText = "",
 ) -> Response:
     """Show counts, the pinger, and the tasks: those that fail first, then by id."""
-    chosen = {"status": status, "type": type, "tag": tag, "owner": owner, "search": search, "sort": sort}
     which = TaskFilter(type=type or None, tag=tag or None, owner=owner or None)
     is_filtered = any((status, type, tag, owner, search))
+    now = context.dependencies.now()
     listing, failing, summary = await asyncio.gather(
-        _list(context, which, status=status, search=search, after=after),
-        _list_failing(context, which) if not (after or status or search) else _nothing(),
+        list_page(context.service, which, now=now, status=status, search=search, after=after, sort=sort),
+        _list_failing(context, which) if not (after or status or search or sort in ALL_SORTS) else _nothing(),
         _summarize(context),
     )
+    chosen = {"status": status, "type": type, "tag": tag, "owner": owner, "search": search}
+    chosen["sort"] = listing.sort if sort else ""
     shown = {task.id for task in failing}
-    tasks = sort_tasks(failing + [task for task in listing.tasks if task.id not in shown], sort)
+    tasks = failing + [task for task in listing.tasks if task.id not in shown]
     return context.render(
         "overview",
         tasks=tasks,
@@ -119,36 +110,12 @@ async def show_overview(
         query=context.request.url.query,
         select_all=context.request.query_params.get("select") == "all",
         more=listing.more,
+        sortable=listing.sortable,
         public=await _sign_page(context, tag) if tag and tasks else "",
         words=await _page_words(context, tag) if tag and tasks else None,
         changes=recent_changes([*failing, *listing.tasks])[:RECENT_SHOWN],
         **summary,
     )
-
-
-async def _list(context: PageContext, which: TaskFilter, *, status: str, search: str, after: str) -> Listing:
-    """Return the page of tasks after the id *after*, those that match all that is asked."""
-    now = context.dependencies.now()
-    if status == "late":
-        soonest = [] if context.service.principal.owner else await context.service.list_next(limit=PAGE_SIZE)
-        late = [task for task in soonest if is_late(task, now) and _matches(task, which)]
-        return Listing([task for task in late if matches_search(task, search)], (), "")
-    if status == "failing":
-        which = replace(which, outcomes=BAD_OUTCOMES)
-    elif status in set(Status):
-        which = replace(which, status=status)
-    tasks: list[Task] = []
-    broken: list[Any] = []
-    read = 0
-    while True:
-        page = await context.service.list_tasks(which, after=after, limit=PAGE_SIZE)
-        ids = [stored.task.id for stored in page.tasks] + [one.id for one in page.invalid]
-        read += len(ids)
-        broken += page.invalid
-        tasks += [stored.task for stored in page.tasks if matches_search(stored.task, search)]
-        after = max(ids) if len(ids) >= PAGE_SIZE else ""
-        if not after or not search or read >= SEARCHED or len(tasks) >= PAGE_SIZE:
-            return Listing(tasks, broken, after)
 
 
 async def _list_failing(context: PageContext, which: TaskFilter) -> list[Task]:
@@ -233,11 +200,6 @@ def judge_pinger(last_at: datetime | None, late: int, *, problem: str, now: date
     return QUIET, "Nothing waits" if last_at else "No tick yet"
 
 
-def is_late(task: Task, now: datetime) -> bool:
-    """Whether *task* has been due for longer than a tick that comes each minute leaves it."""
-    return task.next_run_at is not None and now - task.next_run_at > LATE_AFTER
-
-
 def recent_changes(tasks: Iterable[Task]) -> list[Change]:
     """Return when *tasks* began to fail and recovered, newest first, as far as `Task.recent` reaches."""
     found = []
@@ -251,40 +213,6 @@ def recent_changes(tasks: Iterable[Task]) -> list[Change]:
                     found.append(Change(instant, task, is_recovery=tone == GOOD))
                 before = tone
     return sorted(found, key=lambda change: change.at, reverse=True)
-
-
-SORT_KEYS: dict[str, Callable[[Task], Any]] = {
-    "title": lambda task: task.title.casefold(),
-    "state": lambda task: (task.consecutive_failures == 0, str(task.status)),
-    "next": lambda task: (task.next_run_at is None, task.next_run_at),
-    "last": lambda task: (task.last_run_at is None, task.last_run_at),
-    "took": lambda task: (task.last_duration_ms is None, task.last_duration_ms),
-}
-
-
-def sort_tasks(tasks: Sequence[Task], sort: str) -> list[Task]:
-    """Return *tasks* by `title`, `next`, `last` or `took`, backwards with `-`; as they are for any other.
-
-    Those without a value are last either way.
-    """
-    key = SORT_KEYS.get(sort.removeprefix("-"))
-    if key is None:
-        return list(tasks)
-    known = [task for task in tasks if not _lacks_value(key(task))]
-    unknown = [task for task in tasks if _lacks_value(key(task))]
-    return sorted(known, key=key, reverse=sort.startswith("-")) + unknown
-
-
-def _lacks_value(key: Any) -> bool:
-    return isinstance(key, tuple) and key[1] is None
-
-
-def _matches(task: Task, which: TaskFilter) -> bool:
-    return (
-        which.type in (None, task.type)
-        and which.owner in (None, task.owner)
-        and (which.tag is None or which.tag in task.tags)
-    )
 
 
 async def _find_account(context: PageContext, owner: str) -> Account | None:

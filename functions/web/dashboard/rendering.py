@@ -5,9 +5,9 @@ from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from functions import __version__
@@ -138,13 +138,6 @@ def render(template: str, language: str = "", **values: Any) -> str:
 
 def redirect(address: str, *, message: str = "") -> Response:
     """Redirect to *address*, a page of the dashboard, which shows *message* once."""
-    from urllib.parse import quote
-
     separator = "&" if "?" in address else "?"
     target = f"{address}{separator}message={quote(message)}" if message else address
     return RedirectResponse(target, status_code=303, headers=HEADERS)
-
-
-def flash_message(request: Request) -> str:
-    """Return the message of the previous page, truncated."""
-    return request.query_params.get("message", "")[:200]

@@ -4,6 +4,7 @@ import hmac
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
+from typing import Final
 
 from itsdangerous import BadSignature, URLSafeSerializer
 from starlette.requests import Request
@@ -19,6 +20,7 @@ SESSION_LIFETIME = timedelta(days=7)
 COOKIE_PATH = "/dashboard"
 MAX_COOKIE_CHARS = 1000
 LINK_USE = "sign-in link {}"  # the key under which the use of a link is recorded
+SAME_SITE: Final = "lax"  # a link in a chat or a mail opens the page; forms of other sites bring no cookie
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Sessions:
             path=COOKIE_PATH,
             secure=request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https",
             httponly=True,
-            samesite="strict",
+            samesite=SAME_SITE,
         )
 
     async def current(self, request: Request) -> Session | None:
@@ -149,7 +151,7 @@ class Sessions:
             now=self._dependencies.now(),
             lifetime=SESSION_LIFETIME,
         )
-        response.delete_cookie(COOKIE_NAME, path=COOKIE_PATH, httponly=True, samesite="strict")
+        response.delete_cookie(COOKIE_NAME, path=COOKIE_PATH, httponly=True, samesite=SAME_SITE)
 
     async def _parse(self, cookie: str) -> tuple[str, str, int] | None:
         """Return key, session and beginning of *cookie*; None when none of our keys signed it."""

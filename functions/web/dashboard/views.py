@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from functions.web.api.dependencies import ApiDependencies
-from functions.web.dashboard.context import CurrentPage, check_origin
+from functions.web.dashboard.context import MAX_TARGET_CHARS, CurrentPage, check_origin
 from functions.web.dashboard.rendering import redirect, render_page
 from functions.web.dashboard.session import Sessions
 
@@ -20,7 +20,7 @@ SPENT_LINK = "This link was used before or is too old: sign in with the key"
 @router.get("/sign-in")
 async def sign_in_form(
     request: Request,
-    to: Annotated[str, Query(max_length=200)] = DASHBOARD_PATH,
+    to: Annotated[str, Query(max_length=MAX_TARGET_CHARS)] = DASHBOARD_PATH,
     once: Annotated[str, Query(max_length=MAX_LINK_CHARS)] = "",
 ) -> Response:
     """Show the sign-in form, or of the link that `serve` prints the button that signs in.
@@ -80,5 +80,7 @@ def _render_sign_in(request: Request, to: str, *, fault: str = "", once: str = "
 def _is_dashboard_path(address: str) -> bool:
     """Whether *address* is a page of the dashboard: the sign-in page never redirects to another site."""
     return address == DASHBOARD_PATH or (
-        address.startswith(f"{DASHBOARD_PATH}/") and "//" not in address and "\\" not in address
+        address.startswith((f"{DASHBOARD_PATH}/", f"{DASHBOARD_PATH}?"))
+        and "//" not in address
+        and "\\" not in address
     )

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from functions.cli.local.secret_files import read_or_create_secret
+from functions.server.connections import BoundedProtocol
 from tests.unit.cli.conftest import Scheduler
 
 ROOT = Path(__file__).parents[3]
@@ -85,10 +87,17 @@ def test_serve_pings_at_once_and_ends_with_its_server(
     assert not is_alive(server)
 
 
-def test_a_server_that_ends_by_itself_is_not_started_again_in_silence(
+def test_a_server_bounds_silent_connections_and_is_not_started_again_in_silence(
     served: "subprocess.Popen[str]",
 ) -> None:
-    until_the_first_tick(served)
+    said = until_the_first_tick(served)
+    port = int(said.partition("http://127.0.0.1:")[2].partition(";")[0])
+    with ExitStack() as connections:
+        first, *_ = (
+            connections.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+            for _ in range(BoundedProtocol.MAX_WAITING + 1)
+        )
+        assert b"" == first.recv(1)  # closed for one that came after it
     os.kill(server_of(served), signal.SIGKILL)
 
     rest, _ = served.communicate(timeout=ENDS_WITHIN_S)

@@ -105,7 +105,10 @@ async def test_a_heartbeat_that_is_not_heard_fails_no_tick(
     assert "canary" not in caplog.text
 
 
-async def test_people_hear_that_the_scheduler_was_silent(tmp_path: Path, outside: Outside) -> None:
+@pytest.mark.parametrize(("minutes", "notices"), [("5", 1), ("0", 0)])
+async def test_people_hear_once_that_the_scheduler_was_silent_if_they_want_to(
+    tmp_path: Path, outside: Outside, minutes: str, notices: int
+) -> None:
     past = datetime.now(UTC) - timedelta(minutes=20)
     spec = TaskSpec.model_validate(
         {
@@ -116,7 +119,7 @@ async def test_people_hear_that_the_scheduler_was_silent(tmp_path: Path, outside
             "schedule": "@daily",
         }
     )
-    async with scheduler(tmp_path, outside, LATE_AFTER_MINUTES="5") as wired:
+    async with scheduler(tmp_path, outside, LATE_AFTER_MINUTES=minutes) as wired:
         await apply_plan(wired.store, [spec], origin="file", now=past, new_id=lambda: "e2e")
         [stored] = (await wired.store.get_tasks(["ping"])).tasks
         await wired.store.write(
@@ -127,4 +130,4 @@ async def test_people_hear_that_the_scheduler_was_silent(tmp_path: Path, outside
         await wired.tick(BUDGET)
 
     late = [text for text in outside.said if "No tick was requested" in text]
-    assert (1, 2) == (len(late), outside.asked["/beat"])
+    assert (notices, 2) == (len(late), outside.asked["/beat"])

@@ -11,8 +11,8 @@ import pytest
 from functions.domain.run import Outcome
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
-from functions.http_client.addresses import ANY_PORT
 from functions.http_client.client import build_guarded_client
+from functions.http_client.requests import ANY_PORT
 from functions.parsing.pool import parse_here
 from functions.task_types.registry import Tools, run_job
 from tests.support.authority import Authority

@@ -63,6 +63,12 @@ def test_only_types_with_a_price_cost_anything() -> None:
     assert False is PriceList({"http": 0}).has_price("http")
 
 
+def test_a_list_of_zeros_has_no_prices() -> None:
+    given = [PriceList({}, 0), PriceList({"http": 0}), PriceList({"http": 0.5}), PriceList({}, 0.001)]
+
+    assert [False, False, True, True] == [one.has_prices for one in given]
+
+
 @pytest.mark.parametrize(
     ("task_type", "outcome", "cost"),
     [

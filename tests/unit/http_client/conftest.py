@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from functions.http_client import FetchError
-from functions.http_client.addresses import ANY_PORT
 from functions.http_client.client import HttpClient, build_guarded_client
 from functions.http_client.httpx import httpx
+from functions.http_client.requests import ANY_PORT
 from tests.support.peers import Script, Server, Trap, only
 from tests.unit.notifications.conftest import post as post
 

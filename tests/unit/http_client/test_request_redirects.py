@@ -3,10 +3,9 @@
 import pytest
 
 from functions.http_client import BlockedRequestError
-from functions.http_client.addresses import ANY_PORT, WEB_PORTS
 from functions.http_client.httpx import httpx
 from functions.http_client.redirects import next_request
-from functions.http_client.requests import OutgoingRequest, checked_request
+from functions.http_client.requests import ANY_PORT, WEB_PORTS, OutgoingRequest, checked_request
 
 SECRETS = {"Authorization": "Bearer canary", "Cookie": "sid=canary", "X-Api-Key": "canary"}
 

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.http_client import BlockedRequestError
-from functions.http_client.addresses import WEB_PORTS
-from functions.http_client.requests import check_url
+from functions.http_client.requests import WEB_PORTS, check_url
 
 GOOD = {
     "https://example.com": "https://example.com",

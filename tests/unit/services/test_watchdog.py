@@ -79,12 +79,6 @@ async def test_what_is_in_time_costs_nothing(store: SqliteStore, told: Told, old
     assert ([], 0, 0) == (told.notices, operations.reads, operations.writes)
 
 
-async def test_who_asks_for_no_notice_gets_none(store: SqliteStore, told: Told) -> None:
-    await judge(store, told, NOON - 60 * MINUTE, after=timedelta())
-
-    assert [] == told.notices
-
-
 async def test_several_ticks_that_find_it_late_tell_it_once(store: SqliteStore, told: Told) -> None:
     await judge(store, told, NOON - 12 * MINUTE)
     await judge(store, told, NOON - 11 * MINUTE, now=NOON + MINUTE)

@@ -53,8 +53,6 @@ async def set_owner(context: CurrentPage) -> Response:
         PlanChange.model_validate(given)
     except ValidationError as exc:
         problems += problems_of(exc, given, model=PlanChange)
-    if form.base.get("maxTasks") and fields.get("maxTasks") is None:
-        problems.append(Problem(("maxTasks",), "cannot be emptied any more; write a number"))
     if not name:
         problems.insert(0, Problem(("name",), "is required"))
     if problems:
@@ -81,8 +79,9 @@ def _change(fields: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any
     if fields.get("plan", "") != base.get("plan", ""):
         change["plan"] = fields.get("plan", "")
     change |= {"monthly_credits": amount, "unlimited": amount is None}
-    if fields.get("maxTasks") is not None and fields["maxTasks"] != base.get("maxTasks"):
-        change["max_tasks"] = fields["maxTasks"]
+    if fields.get("maxTasks") != base.get("maxTasks"):
+        limit = fields.get("maxTasks")
+        change |= {"default_max_tasks": True} if limit is None else {"max_tasks": limit}
     if fields.get("resetUsed") is True:
         change["reset_used"] = True
     if fields.get("capabilities") != base.get("capabilities"):

@@ -8,8 +8,8 @@ from starlette.responses import Response
 from functions.domain.schedule.describe import describe_trigger
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from functions.services.removal import RETENTION, RemovedTasks
-from functions.web.dashboard.context import CurrentPage, PageContext
-from functions.web.dashboard.rendering import flash_message, redirect
+from functions.web.dashboard.context import CurrentPage, PageContext, flash_message
+from functions.web.dashboard.rendering import redirect
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 

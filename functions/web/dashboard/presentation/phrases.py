@@ -91,7 +91,6 @@ _CHINESE = Phrasebook(
         "Or apply a file:": "或应用一个文件：",
         "First page": "第一页",
         "More tasks": "更多任务",
-        "Sorted within this page.": "仅在本页内排序。",
         "Status page": "状态页",
         "For anybody who has the link:": "任何拥有链接的人都可以看到：",
         "Revoke this link": "撤销此链接",

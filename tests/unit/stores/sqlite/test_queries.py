@@ -27,7 +27,7 @@ from functions.stores.sqlite.store import PRUNE_EVERY_BATCHES, SqliteStore
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]
-CHANGES = tasks.UPDATE_TASKS.replace(":first", "1").replace(":rows", "'[]'").replace(":known_fields", "'{}'")
+CHANGES = tasks.UPDATE_TASKS.format(rows=f"{tasks.UPDATE_ROW}, {tasks.UPDATE_ROW}")
 DAY = timedelta(days=1)
 
 
@@ -238,7 +238,7 @@ async def test_a_guard_of_another_make_is_refused(
 
 
 async def test_a_change_of_many_tasks_finds_each_by_its_id(store: SqliteStore, path: Path) -> None:
-    assert any("USING INDEX sqlite_autoindex_tasks_1 (id=?)" in step for step in plan(path, CHANGES, 0))
+    assert any("USING INDEX sqlite_autoindex_tasks_1 (id=?)" in step for step in plan(path, CHANGES, 21))
 
 
 async def test_a_field_that_is_changed_is_replaced_and_not_mixed_with_what_it_was(

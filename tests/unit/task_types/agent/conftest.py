@@ -9,8 +9,8 @@ import pytest
 
 from functions.domain.run import Outcome
 from functions.domain.task import Job
-from functions.http_client.addresses import ANY_PORT
 from functions.http_client.client import build_guarded_client, build_single_origin_client
+from functions.http_client.requests import ANY_PORT
 from functions.parsing.pool import parse_here
 from functions.task_types.registry import Tools, run_job
 from functions.task_types.support.context import LanguageModel

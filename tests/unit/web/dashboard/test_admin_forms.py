@@ -159,6 +159,11 @@ async def test_an_owner_is_changed_only_where_the_form_was_touched(browser: Brow
     )
     account = (await api("GET", "/api/owners/alice")).json
 
+    await browser.post("/dashboard/owners", name="alice", do="save", maxTasks="")
+    after = (await api("GET", "/api/owners/alice")).json
+    assert None is after["maxTasks"]
+    assert account | {"maxTasks": None} == after
+
     assert ('value="100"' in shown, 'value="small"' in shown, 303) == (True, True, saved.status)
     assert (100.0, "small", limits, 7) == tuple(
         account[name] for name in ("monthlyCredits", "plan", "capabilities", "maxTasks")

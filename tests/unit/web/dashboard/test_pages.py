@@ -37,7 +37,7 @@ async def test_the_cookie_is_for_this_site_alone_and_holds_no_key(browser: Brows
     answer = await browser.sign_in()
 
     cookie = answer.headers["set-cookie"].lower()
-    assert all(word in cookie for word in ("httponly", "samesite=strict", "secure", "path=/dashboard"))
+    assert all(word in cookie for word in ("httponly", "samesite=lax", "secure", "path=/dashboard"))
     assert ADMIN not in answer.headers["set-cookie"]
 
 
@@ -86,6 +86,36 @@ async def test_forms_of_other_sites_are_refused(
     answer = await browser.post(path, key=ADMIN, name="a key", scopes="read")
 
     assert is_ours == (answer.status != 403)
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_said"),
+    [
+        ({}, True),
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "none"}, False),
+        ({"Referer": "https://evil.example/"}, False),
+    ],
+)
+async def test_a_link_from_a_chat_opens_its_page_and_says_nothing_on_it(
+    browser: Browser, headers: dict[str, str], *, is_said: bool
+) -> None:
+    await browser.sign_in()
+    browser.extra_headers = {"Host": "cronfire.example"} | headers
+
+    answer = await browser.get("/dashboard/runs?message=Call+555-0100+now")
+
+    assert (200, is_said) == (answer.status, b"555-0100" in answer.body)
+
+
+async def test_signing_in_leads_back_to_the_page_with_its_filters(browser: Browser) -> None:
+    asked = await browser.get("/dashboard?tag=a%26b&sort=title&message=x")
+    form = await browser.get(asked.headers["location"])
+    [to] = re.findall(r'name="to" value="([^"]+)"', form.body.decode())
+    signed_in = await browser.post("/dashboard/sign-in", key=ADMIN, to=to.replace("&amp;", "&"))
+
+    assert "/dashboard?tag=a%26b&sort=title" == signed_in.headers["location"]
 
 
 async def test_our_pages_let_the_browser_say_where_their_forms_come_from(browser: Browser) -> None:

@@ -1,0 +1,1 @@
+"""The server: functions-framework's application on uvicorn, with bounds on idle connections."""

@@ -1,0 +1,55 @@
+"""`python -m functions.server` serves the function as functions-framework does, with bounded connections.
+
+functions-framework starts its server with options of its own and lets nobody add to them, hence this command
+where we start the server. See decision 132.
+"""
+
+import argparse
+
+import functions_framework.aio
+from starlette.types import ASGIApp
+
+TARGET = "scheduler"
+
+
+def main() -> None:
+    """Serve until a signal to end."""
+    parser = argparse.ArgumentParser(prog="python -m functions.server", description=__doc__.splitlines()[0])
+    parser.add_argument("--source", default="main.py", help="the file with the function")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument("--log-level", default="error", help="of the server's own log")
+    options = parser.parse_args()
+    app = functions_framework.aio.create_asgi_app(  # type: ignore[no-untyped-call]  # untyped
+        TARGET, options.source, "http"
+    )
+    run(app, options.host, options.port, options.workers, options.log_level)
+
+
+def run(app: ASGIApp, host: str, port: int, workers: int, log_level: str) -> None:
+    """Serve *app*; without gunicorn's processes where there is no fork, as on Windows."""
+    try:
+        from functions.server.prefork import BoundedWorker, Prefork
+    except ImportError:
+        import uvicorn
+
+        from functions.server.connections import BoundedProtocol
+
+        uvicorn.run(app, host=host, port=port, http=BoundedProtocol, ws="none", log_level=log_level)
+        return
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    Prefork(
+        app,
+        {
+            "bind": address,
+            "workers": workers,
+            "worker_class": BoundedWorker,
+            "timeout": 0,  # a tick may take long, and the loop is watched by nobody but the pinger
+            "loglevel": log_level,
+        },
+    ).run()
+
+
+if __name__ == "__main__":
+    main()

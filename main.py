@@ -59,8 +59,9 @@ _app = create_app(_settings, _build_app)
 @functions_framework.aio.http  # type: ignore[arg-type]  # any ASGI application is a valid response; the hint is narrower
 async def scheduler(request: Request) -> ASGIApp:
     """Return the response to *request*."""
-    logs.install_handler(_log_handler)
-    logs.use_request_context(request.headers)
+    if _log_handler not in logging.root.handlers:  # functions-framework has configured logging again
+        logs.install_handler(_log_handler)
+    logs.request_headers.set(request.headers)
     return await _app(request)
 
 

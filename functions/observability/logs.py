@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime, tzinfo
+from types import MappingProxyType
 from typing import Any, TextIO
 
 Redact = Callable[[str], str]
@@ -26,7 +27,9 @@ _TRACE_HEADERS = (
     ("x-cloud-trace-context", re.compile(r"([0-9a-fA-F]{32})(?:/.*)?")),
     ("traceparent", re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-.*")),
 )
-_trace: ContextVar[str] = ContextVar("trace", default="")
+
+# The headers of the request that is served; a line of its log names its trace.
+request_headers: ContextVar[Mapping[str, str]] = ContextVar("request_headers", default=MappingProxyType({}))
 
 
 def configure(env: Mapping[str, str], redact: Redact, *, zone: tzinfo = UTC) -> logging.Handler:
@@ -52,14 +55,12 @@ def configure(env: Mapping[str, str], redact: Redact, *, zone: tzinfo = UTC) -> 
 
 
 def install_handler(handler: logging.Handler) -> None:
-    """Add *handler* again if it was removed, and enable disabled loggers.
+    """Add *handler*, also when it was removed, and enable disabled loggers.
 
     With `LOG_EXECUTION_ID` set, as on Cloud Run functions, functions-framework configures logging again
     after it has loaded our code; that removes our handler and disables all loggers.
     """
     root = logging.getLogger()
-    if handler in root.handlers:
-        return
     for other in root.handlers[:]:
         if type(other) is logging.StreamHandler:  # avoids duplicate lines; the handlers of test tools stay
             root.removeHandler(other)
@@ -73,10 +74,11 @@ def install_handler(handler: logging.Handler) -> None:
         logging.getLogger(name).propagate = True  # Google's libraries disable it on import
 
 
-def use_request_context(headers: Mapping[str, str]) -> None:
-    """Add the trace in *headers* (lower-case names) to the log lines of the current request."""
+def _current_trace() -> str:
+    """Return the trace of the request that is served; empty without one."""
+    headers = request_headers.get()
     matches = (shape.fullmatch(headers.get(name, "")) for name, shape in _TRACE_HEADERS)
-    _trace.set(next((match[1].lower() for match in matches if match), ""))
+    return next((match[1].lower() for match in matches if match), "")
 
 
 class CloudFormatter(logging.Formatter):
@@ -94,7 +96,7 @@ class CloudFormatter(logging.Formatter):
         line["message"] = self._redact(record.getMessage())
         line["time"] = datetime.fromtimestamp(record.created, UTC).isoformat()
         line["logger"] = record.name
-        if trace := _trace.get():
+        if trace := _current_trace():
             line["logging.googleapis.com/trace"] = self._traces + trace
         if stack := _stack(self, record):
             line["stack_trace"] = self._redact(stack)

@@ -52,7 +52,7 @@ def undisturbed() -> Iterator[None]:
     root.setLevel(level)
     for name, before in quiet.items():
         logging.getLogger(name).setLevel(before)
-    logs.use_request_context({})
+    logs.request_headers.set({})
 
 
 def test_a_structured_line_has_what_cloud_logging_looks_for() -> None:
@@ -135,7 +135,7 @@ def test_a_message_is_masked_in_both_forms() -> None:
     ],
 )
 def test_lines_carry_the_trace_of_their_request(headers: dict[str, str]) -> None:
-    logs.use_request_context(headers)
+    logs.request_headers.set(headers)
 
     lines = [json.loads(CloudFormatter(masked, project=name).format(record())) for name in ("project", "")]
 
@@ -154,8 +154,8 @@ def test_lines_carry_the_trace_of_their_request(headers: dict[str, str]) -> None
     ],
 )
 def test_without_a_trace_there_is_none(headers: dict[str, str]) -> None:
-    logs.use_request_context({"x-cloud-trace-context": TRACE})
-    logs.use_request_context(headers)
+    logs.request_headers.set({"x-cloud-trace-context": TRACE})
+    logs.request_headers.set(headers)
 
     assert "logging.googleapis.com/trace" not in CloudFormatter(masked).format(record())
 

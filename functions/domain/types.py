@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from functools import cache, lru_cache
+from operator import methodcaller
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import tzdata
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 # Far enough inside of what a datetime can hold that no zone and no wait leads out of it.
@@ -21,7 +22,7 @@ TZDATA_DIR = Path(tzdata.__file__).parent
 
 
 def check_instant(at: datetime) -> datetime:
-    """*at*, which is aware, in UTC. Every instant that is read from outside or from a store passes here.
+    """*at*, which is aware, in UTC: what `Instant` does, for an instant that no model reads.
 
     Raises:
         ValueError: It lies before the year 1970 or after the year 9000.
@@ -44,7 +45,13 @@ def parse_stored_instant(text: object) -> datetime | None:
         return None
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(check_instant)]
+# Checked by pydantic itself: with `check_instant` as its validator the instants of a task take half again as
+# long to read (30 us in place of 20 for eight).
+Instant = Annotated[
+    AwareDatetime,
+    Field(ge=FIRST_INSTANT, le=LAST_INSTANT),
+    AfterValidator(methodcaller("astimezone", UTC)),
+]
 TaskId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
 TYPE_NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 TypeName = Annotated[str, StringConstraints(pattern=TYPE_NAME_PATTERN)]

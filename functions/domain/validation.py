@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from functions.domain.events import After, OnEvent
 from functions.domain.task import Misfire, NotifyRule, Retry, TaskSpec
+from functions.domain.types import OUT_OF_RANGE
 from functions.errors import InputError
 
 MAX_PROBLEMS = 10
@@ -243,6 +244,8 @@ def _reason(detail: ErrorDetails, path: FieldPath, model: type[BaseModel] | None
         return INSTANT_MESSAGE
     if kind == "value_error":
         return str(context["error"])
+    if isinstance(context.get("ge", context.get("le")), str):  # the first or the last instant
+        return OUT_OF_RANGE
     sentence = _MESSAGES.get(kind)
     return sentence.format(**context) if sentence else detail["msg"][:1].lower() + detail["msg"][1:]
 

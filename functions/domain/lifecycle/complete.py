@@ -382,5 +382,7 @@ def _next_wake_up(task: Task, status: Status, *, now: datetime) -> datetime | No
     if status is Status.SCHEDULED:
         reasons.append(next_overdue_at(task))
         reasons.append(jittered_start(task, task.next_occurrence) if task.next_occurrence else None)
+    if not any(reasons):
+        return None
     first = earliest(reasons)
     return None if first is None else max(first, now)

@@ -15,6 +15,7 @@ from functions.domain.types import (
     timezone_or_utc,
     to_local,
 )
+from functions.domain.validation import validation_sentence
 from tests.conftest import NOON
 
 CLAIM = Claim(token="a.1", until=NOON, started_at=NOON)
@@ -88,8 +89,16 @@ def test_an_instant_is_written_in_utc(at: datetime, text: str) -> None:
 )
 def test_a_moment_that_utc_cannot_hold_is_refused_as_any_wrong_value_is(text: str) -> None:
     """An OverflowError would go through every check, and one such document would stop a tick."""
-    with pytest.raises(ValidationError, match="is out of range; use a year from 1970 to 9000"):
+    with pytest.raises(ValidationError) as refusal:
         TypeAdapter(Instant).validate_python(text)
+
+    assert "document: is out of range; use a year from 1970 to 9000" == validation_sentence(refusal.value)
+
+
+def test_an_instant_is_in_utc_wherever_it_was_written() -> None:
+    read = TypeAdapter(Instant).validate_json('"2026-11-20T14:00:00+02:00"')
+
+    assert (datetime(2026, 11, 20, 12, tzinfo=UTC), UTC) == (read, read.tzinfo)
 
 
 @pytest.mark.parametrize("at", [datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)])

@@ -12,13 +12,12 @@ from functions.cli.options import format_duration, format_local, relative_time
 from functions.cli.session import CliContext
 from functions.domain.lifecycle.executions import Execution
 from functions.domain.lifecycle.time_budget import TimeBudget
-from functions.domain.lifecycle.upcoming import next_run
+from functions.domain.lifecycle.upcoming import describe_trigger, next_run
 from functions.domain.run import Run
 from functions.domain.schedule.describe import (
     CLOCK_CHANGE_HORIZON,
     UNBOUNDED,
     PreviewBounds,
-    describe_trigger,
 )
 from functions.domain.schedule.parse import Schedule, parse_schedule
 from functions.domain.storage import TaskFilter

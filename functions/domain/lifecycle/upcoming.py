@@ -1,4 +1,4 @@
-"""When a task runs next, for readers: what waits, then its schedule within its bounds.
+"""What starts a task, and when it runs next, for readers: what waits, then its schedule within its bounds.
 
 `next_run_at` is no answer to that: it may be a retry, the expiry of a claim or the end of a pause.
 """
@@ -12,14 +12,35 @@ from functions.domain.schedule.describe import (
     CLOCK_CHANGE_HORIZON,
     PREVIEW_HORIZON,
     SchedulePreview,
-    describe_trigger,
+    describe_schedule,
 )
 from functions.domain.schedule.occurrences import jittered_start, next_occurrence, schedule_of
-from functions.domain.task import QueuedRun, Task
+from functions.domain.task import QueuedRun, Task, TaskFields
 from functions.domain.types import LAST_INSTANT, Status, timezone_or_utc, to_local
 from functions.errors import InputError
 
 ACTIVE = (Status.RUNNING, Status.RETRYING)
+AFTER_PHRASES = {
+    "success": "after {task}",
+    "failure": "when {task} fails",
+    "finished": "whenever {task} ends",
+}
+
+
+def describe_trigger(task: TaskFields) -> str:
+    """What starts *task*, e.g. `Every hour, or after fetch`; an unreadable schedule stays as it is."""
+    if not task.schedule and not task.has_event_triggers:
+        return "Only when asked"
+    found = []
+    if task.schedule:
+        try:
+            found.append(describe_schedule(task.schedule, timezone=task.timezone, task_id=task.id))
+        except InputError:
+            found.append(task.schedule)
+    found += [AFTER_PHRASES[one.on].format(task=one.task) for one in task.after]
+    found += [f"on {one.type}" + (f" from {one.source}" if one.source else "") for one in task.on_event]
+    words = ", or ".join(found)
+    return words[:1].upper() + words[1:] if not task.schedule else words
 
 
 def next_run(task: Task, *, now: datetime) -> datetime | None:

@@ -14,7 +14,7 @@ from functions.domain.schedule.occurrences import TIME_RESOLUTION, schedule_of
 from functions.domain.schedule.parse import ClockChange, Schedule, parse_schedule
 from functions.domain.schedule.simple import OnceSchedule
 from functions.domain.schedule.words import describe_wall_times
-from functions.domain.task import Task, TaskFields
+from functions.domain.task import Task
 from functions.domain.types import LAST_INSTANT, Status, timezone_or_utc, to_local
 from functions.errors import InputError
 
@@ -45,31 +45,6 @@ def _describe_interval(step: str) -> str:
     if parts == [(1, parts[0][1])]:
         return f"Every {parts[0][1]}"
     return "Every " + " ".join(f"{number} {unit}{'s' if number > 1 else ''}" for number, unit in parts)
-
-
-# What starts a task, in words: its schedule, the end of other tasks, events.
-
-AFTER_PHRASES = {
-    "success": "after {task}",
-    "failure": "when {task} fails",
-    "finished": "whenever {task} ends",
-}
-
-
-def describe_trigger(task: TaskFields) -> str:
-    """What starts *task*, e.g. `Every hour, or after fetch`; an unreadable schedule stays as it is."""
-    if not task.schedule and not task.has_event_triggers:
-        return "Only when asked"
-    found = []
-    if task.schedule:
-        try:
-            found.append(describe_schedule(task.schedule, timezone=task.timezone, task_id=task.id))
-        except InputError:
-            found.append(task.schedule)
-    found += [AFTER_PHRASES[one.on].format(task=one.task) for one in task.after]
-    found += [f"on {one.type}" + (f" from {one.source}" if one.source else "") for one in task.on_event]
-    words = ", or ".join(found)
-    return words[:1].upper() + words[1:] if not task.schedule else words
 
 
 # A preview of a schedule: in words, its next runs, and the changes of the clocks it will meet.

@@ -22,8 +22,7 @@ from functions.domain.access import (
 from functions.domain.events import Event
 from functions.domain.json_depth import check_values, parse_json
 from functions.domain.lifecycle.time_budget import TimeBudget
-from functions.domain.lifecycle.upcoming import next_run
-from functions.domain.schedule.describe import describe_trigger
+from functions.domain.lifecycle.upcoming import describe_trigger, next_run
 from functions.domain.storage import VersionedTask
 from functions.domain.task import TaskFields, TaskSpec
 from functions.domain.token_bucket import TokenBucket

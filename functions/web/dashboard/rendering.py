@@ -11,8 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from functions import __version__
-from functions.domain.lifecycle.upcoming import next_run
-from functions.domain.schedule.describe import describe_trigger
+from functions.domain.lifecycle.upcoming import describe_trigger, next_run
 from functions.domain.task import Task
 from functions.domain.types import check_instant, timezone_or_utc
 from functions.errors import InputError

@@ -14,9 +14,9 @@ from starlette.responses import Response
 from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL, notify_rules
 from functions.domain.history.tally import read_incidents, read_tally
 from functions.domain.lifecycle.executions import Execution, executions_of, sort_executions
-from functions.domain.lifecycle.upcoming import preview_task
+from functions.domain.lifecycle.upcoming import describe_trigger, preview_task
 from functions.domain.run import Run
-from functions.domain.schedule.describe import SchedulePreview, describe_trigger
+from functions.domain.schedule.describe import SchedulePreview
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, Trigger
 from functions.errors import InputError, NotFoundError

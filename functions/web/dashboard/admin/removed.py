@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from functions.domain.schedule.describe import describe_trigger
+from functions.domain.lifecycle.upcoming import describe_trigger
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from functions.services.removal import RETENTION, RemovedTasks
 from functions.web.dashboard.context import CurrentPage, PageContext, flash_message

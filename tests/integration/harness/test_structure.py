@@ -1,0 +1,34 @@
+"""The way of a request through the program stays short: the bars of `scripts/structure`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.harness.structure import PAUSE, TICK, Trace, over_the_bars
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.process
+def test_a_tick_and_a_pause_pass_through_few_modules() -> None:
+    """A process of its own, as the first tick of a process is measured."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.harness.structure"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (0, "") == (done.returncode, done.stderr), done.stdout
+
+
+def test_what_is_over_a_bar_is_named() -> None:
+    long = Trace(ROOT, modules={f"{number}.py" for number in range(61)}, hops=250)
+    short = Trace(ROOT, modules={"main.py"}, hops=91)
+
+    assert [f"{TICK}: 61 modules, the bar is 60", f"{PAUSE}: 91 hops, the bar is 90"] == over_the_bars(
+        {TICK: long, PAUSE: short}
+    )

@@ -2,8 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import lru_cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -26,6 +26,7 @@ __all__ = [
 USER_AGENT = "Cronfire/0.2.0"
 DEFAULT_TIMEOUT_S = 20.0
 _DEFAULT = httpx.USE_CLIENT_DEFAULT
+_NO_BODY = httpx.ByteStream(b"")
 
 
 class HttpClient(httpx.AsyncClient):
@@ -62,32 +63,54 @@ class HttpClient(httpx.AsyncClient):
     ) -> httpx.Request:
         """As httpx's, but values of headers may be any text, sent as UTF-8.
 
-        Each URL is parsed once, as the same tasks come again and again; and without `params`, `cookies` and
-        the other bodies there is less to merge: a third of the time.
+        Each URL is parsed once, as the same tasks come again and again; and a request without a body needs
+        nothing of httpx but the headers: a third of the time.
         """
         if isinstance(url, str):
             url = _parse_url(url)
-        headers = httpx.Headers(headers, encoding="utf-8")
-        if url.is_relative_url or any(value is not None for value in others.values()):
+        own = httpx.Headers(headers, encoding="utf-8")
+        given = [content, *others.values()]
+        if url.is_relative_url or any(value is not None for value in given):
             return super().build_request(
                 method,
                 url,
                 content=content,
-                headers=headers,
+                headers=own,
                 timeout=timeout,
                 extensions=extensions,
                 **others,
             )
-        given = headers.raw
-        names = {name.lower() for name, _ in given}
-        merged = [pair for pair in self.headers.raw if pair[0].lower() not in names] + given
-        limits = self.timeout if timeout is _DEFAULT else httpx.Timeout(timeout)
-        return httpx.Request(
+        names = {name.lower() for name, _ in own.raw}
+        common = [(b"Host", url.netloc), *self.headers.raw]
+        request = httpx.Request(
             method,
             url,
-            content=content,
-            headers=merged,
-            extensions={"timeout": limits.as_dict(), **(extensions or {})},
+            headers=[pair for pair in common if pair[0].lower() not in names] + own.raw,
+            stream=_NO_BODY,
+            extensions={"timeout": self._limits(timeout), **(extensions or {})},
+        )
+        request.read()
+        return request
+
+    def _limits(self, timeout: Any) -> dict[str, float | None]:
+        """Return *timeout* as a transport gets it, which takes the longest of its four times."""
+        if isinstance(timeout, float):
+            return {"read": timeout}
+        return (self.timeout if timeout is _DEFAULT else httpx.Timeout(timeout)).as_dict()
+
+    def stream(  # type: ignore[override]  # httpx names the class of its own generator
+        self,
+        method: str,
+        url: httpx.URL | str,
+        *,
+        auth: Any = _DEFAULT,
+        follow_redirects: Any = _DEFAULT,
+        **others: Any,
+    ) -> AbstractAsyncContextManager[httpx.Response]:
+        """As httpx's, which is a generator: it takes three times as many steps."""
+        request = self.build_request(method, url, **others)
+        return _OpenResponse(
+            partial(self.send, request, stream=True, auth=auth, follow_redirects=follow_redirects)
         )
 
     async def send(
@@ -123,6 +146,20 @@ class HttpClient(httpx.AsyncClient):
         With it goes what the caller read of the body, or else the start of it that comes within a second.
         """
         return HttpClient(_RecordingTransport(self._wire, record), follow_redirects=self.follow_redirects)
+
+
+class _OpenResponse(AbstractAsyncContextManager[httpx.Response]):
+    """A response while its body may be read; it is closed at the end."""
+
+    def __init__(self, send: Callable[[], Awaitable[httpx.Response]]) -> None:
+        self._send = send
+
+    async def __aenter__(self) -> httpx.Response:
+        self._response = await self._send()
+        return self._response
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._response.aclose()
 
 
 class _RecordingTransport(httpx.AsyncBaseTransport):

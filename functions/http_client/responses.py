@@ -1,12 +1,10 @@
 """Reading a body within bounds, decompression included."""
 
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from functions.http_client import FetchError
-
-ReadChunk = Callable[[], Awaitable[bytes]]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib's way of saying: gzip, with the largest window
@@ -21,45 +19,44 @@ _PACKED = frozenset({*_UNPACKED, "br", "zstd", "compress", "x-compress", "dcb", 
 
 
 class BodyReader:
-    """Reads a body, at most *max_bytes* of it after unpacking.
+    """Takes a body as it comes over the wire, and gives at most *max_bytes* of it after unpacking.
 
     Attributes:
-        truncated: Whether there was more; known at the end.
+        truncated: Whether there was more; then nothing else is to be fed.
     """
 
-    def __init__(self, read: ReadChunk, encodings: Sequence[str], max_bytes: int) -> None:
-        """Store what to read.
+    def __init__(self, encodings: Sequence[str], max_bytes: int) -> None:
+        """Store how to read.
 
         Args:
-            read: Returns the next bytes as they came over the wire; empty at the end.
             encodings: The values of the Content-Encoding headers. They matter only once a byte arrives,
                 because answers without a body carry them too.
             max_bytes: The cap. Memory in use stays near it, however far compressed data would unfold.
         """
-        self._read = read
         self._encodings = encodings
-        self._max_bytes = max_bytes
+        self._max_bytes = self._room = max_bytes
+        self._raw = 0
+        self._decoder: _Decoder | None = None
         self.truncated = False
 
-    async def parts(self) -> AsyncIterator[bytes]:
-        """Yield the body in parts, as they come.
+    def feed(self, chunk: bytes) -> bytes:
+        """Return what the next bytes add to the body; perhaps nothing.
 
         Raises:
-            FetchError: The body is packed in a way we did not ask for, is broken, or ends too early.
+            FetchError: The body is packed in a way we did not ask for, or is broken.
         """
-        decoder: _Decoder | None = None
-        room, raw = self._max_bytes, 0
-        while chunk := await self._read():
-            decoder = decoder or _decoder_of(self._encodings)
-            raw += len(chunk)
-            part = decoder.feed(chunk, room + 1)
-            self.truncated = len(part) > room or raw > self._max_bytes + _COMPRESSED_SLACK
-            if part := part[:room]:
-                room -= len(part)
-                yield part
-            if self.truncated:
-                return
-        if decoder is not None and not decoder.is_complete:
+        if self._decoder is None:
+            self._decoder = _decoder_of(self._encodings)
+        self._raw += len(chunk)
+        part = self._decoder.feed(chunk, self._room + 1)
+        self.truncated = len(part) > self._room or self._raw > self._max_bytes + _COMPRESSED_SLACK
+        part = part[: self._room]
+        self._room -= len(part)
+        return part
+
+    def end(self) -> None:
+        """Note that no more bytes come; raises FetchError when more should have come."""
+        if self._decoder is not None and not self._decoder.is_complete:
             raise FetchError(_ENDED_EARLY)
 
 

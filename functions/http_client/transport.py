@@ -238,11 +238,14 @@ class _Body(httpx.AsyncByteStream):
         self._deadline = deadline
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        encodings = self._answer.headers.getall("Content-Encoding", ())
-        reader = BodyReader(self._read, encodings, self._max_bytes)
+        content = self._answer.content
+        reader = BodyReader(self._answer.headers.getall("Content-Encoding", ()), self._max_bytes)
         try:
-            async for part in reader.parts():
-                yield part
+            while not reader.truncated and (chunk := await self._read(content)):
+                if part := reader.feed(chunk):
+                    yield part
+            if not reader.truncated:
+                reader.end()
         except TimeoutError:
             raise timeout_error(self._timeout_s or 0, self._request) from None
         except FetchError as exc:
@@ -251,10 +254,10 @@ class _Body(httpx.AsyncByteStream):
             raise as_httpx_error(to_fetch_error(exc), self._request) from None
         self.extensions["truncated"] = reader.truncated
 
-    async def _read(self) -> bytes:
-        content = self._answer.content
-        deadline = None if content.is_eof() else self._deadline  # what is here already needs no timer
-        async with asyncio.timeout_at(deadline):
+    async def _read(self, content: aiohttp.StreamReader) -> bytes:
+        if content.is_eof():  # what is here already needs no timer
+            return await content.readany()
+        async with asyncio.timeout_at(self._deadline):
             return await content.readany()
 
     async def aclose(self) -> None:
@@ -266,7 +269,9 @@ def _to_response(
     answer: aiohttp.ClientResponse, body: _Body, extensions: Mapping[str, Any]
 ) -> httpx.Response:
     # Without Content-Encoding: the body is unpacked here, within its bound, and httpx must not try again.
-    headers = [pair for pair in answer.raw_headers if pair[0].lower() != b"content-encoding"]
+    headers = list(answer.raw_headers)
+    if "Content-Encoding" in answer.headers:
+        headers = [pair for pair in headers if pair[0].lower() != b"content-encoding"]
     response = httpx.Response(answer.status, headers=headers, stream=body, extensions=extensions)
     body.extensions = response.extensions
     if "=" in (content_type := answer.headers.get("Content-Type", "")):
@@ -285,4 +290,4 @@ def _shown_certificate(call: OutgoingRequest) -> tuple[datetime, str | None] | N
 
 def _total_timeout(timeout: Mapping[str, float | None] | None) -> float | None:
     """Return the longest of httpx's four times; None for no limit but the attempt's own."""
-    return max((value for value in (timeout or {}).values() if value is not None), default=None)
+    return max([value for value in (timeout or {}).values() if value is not None], default=None)

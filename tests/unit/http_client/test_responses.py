@@ -3,14 +3,15 @@
 import gzip
 import tracemalloc
 import zlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
 from functions.http_client import FetchError
-from functions.http_client.responses import BodyReader, ReadChunk
+from functions.http_client.responses import BodyReader
 
 MEGABYTE = 1 << 20
+ReadChunk = Callable[[], Awaitable[bytes]]
 
 
 def wire(*chunks: bytes) -> ReadChunk:
@@ -25,8 +26,12 @@ def wire(*chunks: bytes) -> ReadChunk:
 
 async def read_body(read: ReadChunk, encodings: Sequence[str], max_bytes: int) -> tuple[bytes, bool]:
     """The whole body, and whether there was more."""
-    reader = BodyReader(read, encodings, max_bytes)
-    body = b"".join([part async for part in reader.parts()])
+    reader = BodyReader(encodings, max_bytes)
+    body = b""
+    while not reader.truncated and (chunk := await read()):
+        body += reader.feed(chunk)
+    if not reader.truncated:
+        reader.end()
     return body, reader.truncated
 
 

@@ -165,8 +165,11 @@ class Executor:
         """Return the outcome; None when there was no slot in time, or the claim expired during the wait."""
         try:
             semaphore = self._slots.semaphore
-            async with asyncio.timeout(MAX_SLOT_WAIT_S if semaphore.locked() else None):
-                await semaphore.acquire()
+            if not semaphore.locked():
+                await semaphore.acquire()  # at once
+            else:
+                async with asyncio.timeout(MAX_SLOT_WAIT_S):
+                    await semaphore.acquire()
         except TimeoutError:
             self._waits_in_vain = True
             return None

@@ -1,6 +1,7 @@
 """The command `doctor`: checks an installation; each finding has its remedy."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -11,6 +12,7 @@ from time import perf_counter
 from typing import Literal
 
 from functions.app.factories import longest_attempt
+from functions.app.named_hooks import find_hook_problem
 from functions.cli.local.secret_files import LOCAL_STORES
 from functions.cli.options import format_duration
 from functions.cli.session import CliContext
@@ -79,6 +81,8 @@ async def _run_checks(context: CliContext, *, send: bool, mend: bool) -> AsyncIt
     for finding in _check_file_modes(context):
         yield finding
     yield Finding("zones", "ok", f"tzdata {version('tzdata')}")
+    async for finding in _check_hooks(context):
+        yield finding
     is_reachable = True
     async for finding in _check_store(context):
         is_reachable &= finding.status != "FAIL"
@@ -132,6 +136,23 @@ def _check_file_modes(context: CliContext) -> Iterator[Finding]:
     if open_files:
         text = f"others on this machine can read {_first_names([one.name for one in open_files])}"
         yield Finding("files", "warn", text, f"chmod go= {' '.join(map(str, open_files))}")
+
+
+async def _check_hooks(context: CliContext) -> AsyncIterator[Finding]:
+    """Check that what BEFORE_TASK and AFTER_TASK name can be called, where `serve` would look for it."""
+    settings = context.settings
+    for setting, name in (("BEFORE_TASK", settings.before_task), ("AFTER_TASK", settings.after_task)):
+        if name is None:
+            continue
+        if (folder := str(Path.cwd())) not in sys.path:
+            sys.path.append(folder)
+        if problem := await find_hook_problem(name, settings.python_tasks):
+            remedy = (
+                f"correct {setting}, or put the module where the function runs; until then nothing is called"
+            )
+            yield Finding("hooks", "FAIL", f"{setting}: {problem}", remedy)
+        else:
+            yield Finding("hooks", "ok", f"{setting}: {name} can be called")
 
 
 async def _check_keys(context: CliContext) -> AsyncIterator[Finding]:

@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 import subprocess
+import textwrap
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -266,6 +268,66 @@ def test_gcloud_uploads_the_same_files(tmp_path: Path) -> None:
     ).stdout.split()  # fmt: skip
 
     assert ["functions/engine/tick.py", "functions/web/a.html", "main.py", "requirements.txt"] == sorted(left)
+
+
+def test_the_real_gcloud_lists_the_same_files(tmp_path: Path) -> None:
+    """Its reading of .gcloudignore is its own; where it is installed, it is asked (without the network)."""
+    gcloud = shutil.which("gcloud")
+    if gcloud is None:
+        assert (ROOT / ".gcloudignore").read_text().startswith("# What the function needs")
+        return
+    tracked = subprocess.run(
+        ["git", "ls-files", "main.py", "requirements.txt", "functions"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    strays = [
+        "functions/.env",
+        "functions/tasks.json",
+        "infra/terraform.tfvars",
+        "scheduler.db",
+        "tests/a.py",
+    ]
+    for name in (*tracked, ".gcloudignore", *strays):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes() if name not in strays else b"")
+
+    listed = subprocess.run(
+        [gcloud, "meta", "list-files-for-upload"],
+        cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60,
+        env={**os.environ, "CLOUDSDK_CONFIG": str(tmp_path / ".gcloud")},
+    ).stdout.split()  # fmt: skip
+
+    assert sorted(tracked) == sorted(listed)
+
+
+SHELL_BLOCK = re.compile(r"^( *)```sh\n(.*?)^\1```$", re.M | re.S)
+GUIDES = ("docs/guide/deploy.md", "docs/how-to/daemon.md")
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_blocks_of_the_guides_are_shell(guide: str) -> None:
+    blocks = [textwrap.dedent(body) for _, body in SHELL_BLOCK.findall((ROOT / guide).read_text())]
+
+    wrong = [
+        (block, done.stderr)
+        for block in blocks
+        if (
+            done := subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, check=False)
+        ).stderr
+    ]
+
+    assert blocks
+    assert [] == wrong
+
+
+def test_the_file_of_the_state_that_the_guide_writes_is_terraform(tmp_path: Path) -> None:
+    """HCL takes no block within a block of one line."""
+    [line] = re.findall(r"^ +(printf '.*) >infra/backend.tf$", (ROOT / GUIDES[0]).read_text(), re.M)
+    made = subprocess.run(
+        ["bash", "-c", f"PROJECT=my; {line}"], capture_output=True, text=True, check=True
+    ).stdout
+
+    assert 'terraform {\n  backend "gcs" {\n    bucket = "my-state"\n  }\n}\n' == made
 
 
 def test_google_installs_what_was_tested(calls: Path) -> None:

@@ -6,6 +6,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from functions.app.requirements import ALLOW_PORTS, ALLOW_PRIVATE
 from tests.unit.cli.conftest import Said, Scheduler, WriteTasks
 
@@ -208,3 +210,41 @@ def test_ports_that_the_operator_lists_are_called(scheduler: Scheduler, write_ta
 
     assert "port 3000" not in str(said[0].data)
     assert "port 3000 is not called, only 443" in str(said[1].data)
+
+
+HOOKS = """
+def before(job): ...
+def nothing(): ...
+count = 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "text"),
+    [
+        ("hooks_of_doctor:before", "ok", "BEFORE_TASK: hooks_of_doctor:before can be called"),
+        (
+            "hooks_of_doctor:missing",
+            "FAIL",
+            "BEFORE_TASK: The module hooks_of_doctor has no function missing",
+        ),
+        ("hooks_of_doctor:count", "FAIL", "BEFORE_TASK: The module hooks_of_doctor has no function count"),
+        (
+            "hooks_of_doctor:nothing",
+            "FAIL",
+            "BEFORE_TASK: hooks_of_doctor:nothing takes one argument: too many",
+        ),
+        ("no_such_hooks:before", "FAIL", "BEFORE_TASK: The module no_such_hooks cannot be imported"),
+    ],
+)
+def test_hooks_are_imported_and_named(
+    scheduler: Scheduler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, status: str, text: str
+) -> None:
+    """A hook that cannot be called is logged at each run, and nobody looks there."""
+    (tmp_path / "hooks_of_doctor.py").write_text(HOOKS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    said = scheduler("doctor", "--json", BEFORE_TASK=name, PYTHON_TASKS="hooks_of_doctor,no_such_hooks")
+
+    [(found, sentence)] = findings(said)["hooks"]
+    assert (status, True) == (found, sentence.startswith(text)), sentence

@@ -64,8 +64,9 @@ class Deadline:
         """
         if self.respond_by is None or self.max_duration is None:
             return True
-        expected = min(expected_duration(task), self.max_duration * LATEST_START)
-        return now + expected + FINISH_MARGIN <= self.respond_by
+        left = self.respond_by - FINISH_MARGIN - now
+        longest = min(timedelta(seconds=task.timeout_seconds), self.max_duration * LATEST_START)
+        return longest <= left or expected_duration(task) <= left
 
     def catch_up_deadline(self, now: datetime) -> datetime | None:
         """Until when missed work may start, when it is its turn *now*; None means without limit."""
@@ -111,7 +112,7 @@ def expected_duration(task: Task) -> timedelta:
     recent = [line.split(" ") for line in task.recent[-RECENT_DURATIONS:]]
     if task.interruptions or (recent and recent[-1][0] in _WITHOUT_END):
         return whole
-    durations = sorted(int(words[1]) for words in recent if len(words) > 1 and words[1].isdecimal())
+    durations = sorted([int(words[1]) for words in recent if len(words) > 1 and words[1].isdecimal()])
     if not durations:
         return whole if task.delivery == "at_most_once" else min(whole, FIRST_DURATION)
     slow = timedelta(milliseconds=durations[-2] if len(durations) > 2 else durations[-1])

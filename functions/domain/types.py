@@ -115,6 +115,10 @@ class Model(BaseModel):
         defer_build=True,
     )
 
+    def __eq__(self, other: object) -> bool:
+        """Return at once for a value and itself: each write compares defaults with themselves."""
+        return self is other or super().__eq__(other)
+
 
 class Priority(StrEnum):
     """How urgent a task is when a tick cannot start everything."""

@@ -22,7 +22,7 @@ A body may be read in parts as they come (`client.stream`, `response.aiter_bytes
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -265,6 +265,16 @@ class _Body(httpx.AsyncByteStream):
         self._answer.close()
 
 
+class _Response(httpx.Response):
+    """A response whose body is unpacked as it is read."""
+
+    def aiter_bytes(self, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
+        """As httpx's, which would look for something to unpack; of what is read already, httpx's."""
+        if self.is_stream_consumed:
+            return super().aiter_bytes(chunk_size)
+        return self.aiter_raw(chunk_size)
+
+
 def _to_response(
     answer: aiohttp.ClientResponse, body: _Body, extensions: Mapping[str, Any]
 ) -> httpx.Response:
@@ -272,7 +282,7 @@ def _to_response(
     headers = list(answer.raw_headers)
     if "Content-Encoding" in answer.headers:
         headers = [pair for pair in headers if pair[0].lower() != b"content-encoding"]
-    response = httpx.Response(answer.status, headers=headers, stream=body, extensions=extensions)
+    response = _Response(answer.status, headers=headers, stream=body, extensions=extensions)
     body.extensions = response.extensions
     if "=" in (content_type := answer.headers.get("Content-Type", "")):
         response.encoding = declared_codec(content_type) or "utf-8"  # `response.text` is quick with these

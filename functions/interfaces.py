@@ -101,7 +101,22 @@ class NoCredits:
         """Nothing has to be recorded."""
 
 
-class TickStore(Protocol):
+class RunQuery(Protocol):
+    """The part of a store that returns run records."""
+
+    async def runs(
+        self,
+        *,
+        task_id: str | None = None,
+        since: datetime | None = None,
+        before: datetime | None = None,
+        limit: int = 100,
+    ) -> list[Run]:
+        """Return run records by `finished_at`, newest first: not before *since*, earlier than *before*."""
+        ...
+
+
+class TickStore(RunQuery, Protocol):
     """What a tick needs of a store. Every call is bounded in time; none retries beyond its bound.
 
     Raises, from every method:
@@ -171,7 +186,7 @@ class ShardedTickStore(TickStore, Protocol):
         ...
 
 
-class TaskStore(Protocol):
+class TaskStore(RunQuery, Protocol):
     """What services need of a store; errors as in `TickStore`."""
 
     async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
@@ -211,17 +226,6 @@ class TaskStore(Protocol):
 
     async def list_due(self, now: datetime, *, limit: int) -> QueryResult:
         """As `TickStore.fetch_due`, for those who only look: it takes no lease, and imports no edit."""
-        ...
-
-    async def runs(
-        self,
-        *,
-        task_id: str | None = None,
-        since: datetime | None = None,
-        before: datetime | None = None,
-        limit: int = 100,
-    ) -> list[Run]:
-        """Return run records by `finished_at`, newest first: not before *since*, earlier than *before*."""
         ...
 
     async def stats(self, now: datetime) -> StoreStats:
@@ -352,12 +356,14 @@ class AttemptSlots:
         limit: Attempts that may run at once.
         semaphore: Held by each attempt that runs.
         claimed: Attempts that run or wait for a slot.
+        slow: Those of them that are likely to hang.
     """
 
     def __init__(self, limit: int = 200) -> None:
         self.limit = limit
         self.semaphore = asyncio.Semaphore(limit)
         self.claimed = 0
+        self.slow = 0
 
 
 @dataclass(frozen=True, slots=True)

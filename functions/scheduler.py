@@ -85,10 +85,11 @@ class Scheduler:
         self._app.call_before_tasks(callback)
 
     def subscribe(self, callback: OnEvent, *types: str) -> None:
-        """Call *callback* with each event of a tick here, at the end of the tick, when results are written.
+        """Call *callback* with each event of a tick here, about a second after its result is written.
 
         `cronfire.run.finished` follows each attempt and skip, `cronfire.task.paused` a pause; events that
-        tasks send have types of their own. All callbacks of a tick have 5 s; what fails or is late is logged.
+        tasks send have types of their own. All callbacks of such a second have 5 s; what fails or is late is
+        logged.
 
         Args:
             types: Only events of these types; none means all.

@@ -6,18 +6,22 @@ a full window of late tasks is put aside, and reading goes on with what has beco
 
 import logging
 from collections import deque
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from functions.domain.lifecycle.decide import KnownTicks, has_missed
 from functions.domain.lifecycle.fair_slots import find_slow
 from functions.domain.lifecycle.time_budget import by_priority
 from functions.domain.storage import DuePosition, QueryResult, VersionedTask
 from functions.domain.types import OutcomeKind
 from functions.engine.report import TickReport
+from functions.errors import StoreError
 from functions.interfaces import TickStore
 
 log = logging.getLogger(__name__)
 
 QUERY_LIMIT = 1000  # due tasks read at once
+RECORDS_OF_TICKS = 100  # newest runs among which one that a tick has made is looked for: one document
 LATE_AFTER = timedelta(minutes=2)  # a full window of tasks that are all due for longer is put aside
 
 
@@ -27,7 +31,7 @@ class DueTasks:
     Attributes:
         on_time: Tasks to start first, in this order.
         backlog: Tasks that were missed and are caught up, after all that are on time.
-        last_tick_at: When one of the tasks last ran, which tells that a tick came; None when none has.
+        ticks: When tasks last ran, as far as is known: ticks came then.
         slow: The ids of those that are likely to hang: see `find_slow`.
         suspects: Tasks that were in flight when a process died, to be tried apart.
         may_have_more: Whether the store may hold due tasks, on time or a little late, that were not read.
@@ -47,7 +51,8 @@ class DueTasks:
         self._report = report
         self._seen_ids: set[str] = set()
         self.slow: set[str] = set()
-        self.last_tick_at: datetime | None = None
+        self.ticks = KnownTicks()
+        self._has_looked_for_ticks = False
 
     @property
     def waiting(self) -> int:
@@ -82,6 +87,25 @@ class DueTasks:
         if self.has_late:
             self._late_behind = DuePosition.of(result.tasks[-1].task)
 
+    async def look_for_ticks(
+        self, tasks: Iterable[VersionedTask], *, now: datetime, began_at: datetime
+    ) -> None:
+        """Find out from the run records whether a tick came, once, if one of *tasks* was missed.
+
+        What is due tells of earlier ticks only where those ran the same tasks.
+
+        Args:
+            began_at: When this tick began; its own records tell nothing.
+        """
+        if self._has_looked_for_ticks or not any(has_missed(stored.task, now=now) for stored in tasks):
+            return
+        self._has_looked_for_ticks = True
+        try:
+            runs = await self._store.runs(before=began_at, limit=RECORDS_OF_TICKS)
+        except StoreError:
+            return  # then it stays unknown
+        self.ticks.add(run.started_at for run in runs if run.token)
+
     def _note_new(self, result: QueryResult) -> list[VersionedTask]:
         """Count what *result* has that was not read before, and return the tasks of it."""
         invalid = [one for one in result.invalid if one.id not in self._seen_ids]
@@ -92,8 +116,7 @@ class DueTasks:
         self._seen_ids.update(stored.task.id for stored in tasks)
         due_at = [self._report.oldest_due_at, *(stored.task.next_run_at for stored in tasks)]
         self._report.oldest_due_at = min((at for at in due_at if at is not None), default=None)
-        ran_at = [self.last_tick_at, *(stored.task.last_run_at for stored in tasks)]
-        self.last_tick_at = max((at for at in ran_at if at is not None), default=None)
+        self.ticks.add(stored.task.last_run_at for stored in tasks if stored.task.last_run_at is not None)
         self._report.due += len(tasks) + len(invalid)
         self._report.unreadable += len(invalid)
         if any(stored.task.last_outcome is OutcomeKind.TIMED_OUT for stored in tasks):

@@ -137,7 +137,7 @@ async def _deliver_to(
 
 
 class EventBuffer:
-    """The events of one tick for programs outside, published together when all transitions are written."""
+    """The events of one tick for programs outside, each published when its transition is written."""
 
     def __init__(self, publish: PublishEvents, *, clock: Callable[[], datetime]) -> None:
         self._publish = publish

@@ -46,6 +46,7 @@ class _Attempt:
     stored: VersionedTask
     started_at: datetime
     max_tokens: int | None
+    is_slow: bool = False
     has_begun: bool = False
     cancel_outcome: Outcome | None = None  # why it was cancelled, when it was
     asyncio_task: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -91,26 +92,23 @@ class Executor:
         return len(self._attempts)
 
     @property
-    def running_ids(self) -> list[str]:
-        """The ids of the tasks whose attempts run now, or wait for a slot."""
-        return list(self._attempts)
-
-    @property
     def capacity(self) -> int:
         """How many more tasks may be claimed and started now."""
         limit = self._slots.limit
         ahead = 0 if self._waits_in_vain else min(limit // 2, self._ended)
         return max(0, limit + ahead - self._slots.claimed)
 
-    def start(self, stored: VersionedTask, *, max_tokens: int | None = None) -> None:
+    def start(self, stored: VersionedTask, *, max_tokens: int | None = None, is_slow: bool = False) -> None:
         """Start the attempt that *stored* was claimed for. The caller keeps to `capacity`.
 
         Args:
             max_tokens: See `Job`.
+            is_slow: Whether it is likely to hang: see `find_slow`.
         """
-        attempt = _Attempt(stored, self._clock(), max_tokens)
+        attempt = _Attempt(stored, self._clock(), max_tokens, is_slow)
         self._attempts[stored.task.id] = attempt
         self._slots.claimed += 1
+        self._slots.slow += is_slow
         attempt.asyncio_task = asyncio.create_task(self._run_attempt(attempt))
 
     async def wait_for_capacity(self, count: int, *, within_s: float) -> bool:
@@ -159,6 +157,7 @@ class Executor:
         finally:
             del self._attempts[attempt.stored.task.id]
             self._slots.claimed -= 1
+            self._slots.slow -= attempt.is_slow
             self._attempt_ended.set()
 
     async def _run_in_slot(self, attempt: _Attempt) -> Outcome | None:

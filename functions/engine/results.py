@@ -5,7 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from functions.domain.alerts.model import AlertState
@@ -19,12 +19,14 @@ from functions.engine.events import EventBuffer, deliver_events
 from functions.engine.executor import FinishedAttempt
 from functions.engine.report import TickReport
 from functions.engine.writer import PendingTransition, TickWriter
+from functions.errors import StoreError
 from functions.interfaces import ChargedOutcome, DeniedAttempt, TickDependencies
 
 log = logging.getLogger(__name__)
 
 FLUSH_EVERY_S = 0.25  # how long a finished attempt waits for others
 FLUSH_AT = 100  # finished attempts, which are written at once
+REREAD_AFTER = timedelta(seconds=2)  # how old a task may be whose notifications are delivered
 MAX_RERUNS = 150  # times one task is due again within a tick: a full backlog, and an end to any mistake
 
 
@@ -35,13 +37,13 @@ class Results:
 
     Attributes:
         finished: The attempts that the executor has ended, in that order.
-        tasks_to_notify: Tasks with notifications to deliver in this tick, by id, as last written.
+        tasks_to_notify: Tasks with notifications to deliver in this tick, by id, as written, and when.
         event_buffer: What programs are to receive of all that was written; None when there is no topic.
     """
 
     def __init__(self, writer: TickWriter, report: TickReport, dependencies: TickDependencies) -> None:
         self.finished: asyncio.Queue[FinishedAttempt] = asyncio.Queue()
-        self.tasks_to_notify: dict[str, VersionedTask] = {}
+        self.tasks_to_notify: dict[str, tuple[VersionedTask, datetime]] = {}
         self.event_buffer = None
         if dependencies.publish is not None:
             self.event_buffer = EventBuffer(dependencies.publish, clock=dependencies.clock)
@@ -109,6 +111,22 @@ class Results:
             await self._dependencies.credits.mark_notified(credit_notifications)
         return due_again
 
+    async def take_tasks_to_notify(self) -> list[VersionedTask]:
+        """Return, once, the tasks whose notifications this tick is to deliver.
+
+        What has waited for a while is read again: another tick may have delivered it, or be at it, since.
+        """
+        noted, self.tasks_to_notify = self.tasks_to_notify, {}
+        now = self._dependencies.clock()
+        old = [task_id for task_id, (_, at) in noted.items() if now - at > REREAD_AFTER]
+        try:
+            result = await self._dependencies.store.get_tasks(old) if old else None
+        except StoreError:
+            result = None  # better twice than not at all
+        current = {stored.task.id: stored for stored in result.tasks} if result else {}
+        tasks = [(written, current.get(task_id, written)) for task_id, (written, _) in noted.items()]
+        return [task for written, task in tasks if task.task.alert.retry_at == written.task.alert.retry_at]
+
     async def skip(self, denied: Sequence[DeniedAttempt]) -> list[VersionedTask]:
         """Write the skips of claims that have no credits; return the tasks that are due again at once."""
         now = self._dependencies.clock()
@@ -173,7 +191,7 @@ class Results:
         if dropped := after.task.alert.dropped - before.task.alert.dropped:
             log.warning("notices_dropped", extra={"task_id": after.task.id, "count": dropped})
         if _is_delivery_due(after.task.alert, before.task.alert, now=now):
-            self.tasks_to_notify[after.task.id] = after
+            self.tasks_to_notify[after.task.id] = after, now
         if _are_events_due(after.task.outbox, before.task.outbox, now=now):
             self._tasks_with_events[after.task.id] = after
 

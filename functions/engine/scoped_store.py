@@ -47,6 +47,17 @@ class TaskSubsetStore:
         """As in `TickStore`."""
         return await self._store.runs_of_tick(tick_id)
 
+    async def runs(
+        self,
+        *,
+        task_id: str | None = None,
+        since: datetime | None = None,
+        before: datetime | None = None,
+        limit: int = 100,
+    ) -> list[Run]:
+        """As in `TickStore`."""
+        return await self._store.runs(task_id=task_id, since=since, before=before, limit=limit)
+
     def count_operations(self) -> AbstractContextManager[OperationCounts]:
         """As in `TickStore`."""
         return self._store.count_operations()

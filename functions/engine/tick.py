@@ -35,7 +35,10 @@ from functions.interfaces import GrantedAttempt, TickDependencies
 log = logging.getLogger(__name__)
 
 BATCH_SIZE = 100  # tasks claimed at once
+MISSED_AFTER = timedelta(seconds=5)  # no grace is worth a look at the history that is shorter than this
 POLL_S = 0.25  # how often a waiting tick checks the time, and whether the process is to stop
+PUBLISH_EVERY_S = 1.0  # while attempts run: programs follow what happens
+NOTIFY_EVERY = timedelta(seconds=30)  # people have one message per channel, unless the tick takes longer
 SHUTDOWN_GRACE_S = 7.0  # what running attempts get after SIGTERM, of the 10 s of Cloud Run
 
 
@@ -47,7 +50,7 @@ async def tick(dependencies: TickDependencies, budget: TimeBudget) -> TickReport
     3. Claim no more than can start at once, or very soon; only a task whose claim is won runs.
     4. Run, each attempt under its own deadline.
     5. Write results in batches as they arrive, run records first.
-    6. Notify: one message per channel.
+    6. Notify: one message per channel, and others while attempts run for long.
     7. Report.
 
     Steps 1 to 5 overlap: while attempts run, results are written and further tasks are claimed.
@@ -112,9 +115,11 @@ class _Tick:
             self._handoff = Handoff(dependencies.workers, clock=dependencies.clock)
         self._backlog_until: datetime | None = None  # when no more of the backlog may start
         self._failure: StoreError | None = None
+        self._notifying = asyncio.Lock()
         self._background = [
             asyncio.create_task(self._results.run()),
             asyncio.create_task(watch_cancellations(dependencies.store, self._executor)),
+            asyncio.create_task(self._notify_meanwhile()),
         ]
 
     # -- the steps ----------------------------------------------------------------------------------------
@@ -135,16 +140,37 @@ class _Tick:
 
     async def notify(self) -> None:
         """Deliver the notifications of what was written, then publish its events."""
-        self.report.lost_notices = await deliver_notifications(
-            list(self._results.tasks_to_notify.values()),
-            notify=self._dependencies.notify,
-            routing=self._dependencies.routing,
-            writer=self._writer,
-            clock=self._clock,
-            answer_by=self._respond_by,
-        )
+        if self._results.tasks_to_notify or self._notifying.locked():  # what is being sent is not cut off
+            await self._deliver_notifications()
+        await self._publish()
+
+    async def _deliver_notifications(self) -> None:
+        async with self._notifying:
+            self.report.lost_notices += await deliver_notifications(
+                await self._results.take_tasks_to_notify(),
+                notify=self._dependencies.notify,
+                routing=self._dependencies.routing,
+                writer=self._writer,
+                clock=self._clock,
+                answer_by=self._respond_by,
+            )
+
+    async def _publish(self) -> None:
         if (events := self._results.event_buffer) is not None:
-            self.report.publish_failures = await events.publish(answer_by=self._respond_by)
+            self.report.publish_failures += await events.publish(answer_by=self._respond_by)
+
+    async def _notify_meanwhile(self) -> None:
+        """Publish and notify again and again: nobody waits for the longest attempt. Runs until cancelled."""
+        notified_at = self._clock()
+        while True:
+            await asyncio.sleep(PUBLISH_EVERY_S)
+            await self._publish()
+            if self._clock() - notified_at >= NOTIFY_EVERY:
+                notified_at = self._clock()
+                try:
+                    await self.notify()
+                except StoreError as exc:  # what is left is due in a minute
+                    log.warning("notices_wait", extra={"error": type(exc).__name__})
 
     async def shut_down(self) -> None:
         """Leave nothing running and nothing decided unwritten, whatever ended the tick."""
@@ -191,12 +217,13 @@ class _Tick:
         capacity = self._executor.capacity
         if not self._due.slow:
             return [queue.popleft() for _ in range(min(len(queue), capacity))]
+        slots = self._dependencies.slots
         return take_fairly(
             queue,
             self._due.slow,
             capacity=capacity,
-            slots=self._dependencies.slots.limit,
-            running=self._executor.running_ids,
+            slots=slots.limit,
+            running_slow=slots.slow,
             others_wait=self._due.may_have_more,
         )
 
@@ -223,6 +250,9 @@ class _Tick:
         self, tasks: Sequence[VersionedTask], *, is_backlog: bool, is_apart: bool = False
     ) -> None:
         """Take *tasks* through the steps from the decision to the start of their attempts."""
+        latest = self._clock() - MISSED_AFTER
+        if any(one.task.next_run_at and one.task.next_run_at < latest for one in tasks):
+            await self._due.look_for_ticks(tasks, now=self._clock(), began_at=self.deadline.started_at)
         batch = self._decide_batch(tasks, is_backlog=is_backlog, is_apart=is_apart)
         await self._apply_transitions(batch)
         claimed = await self._claim(batch)
@@ -266,7 +296,7 @@ class _Tick:
                 stored.task,
                 token=self._writer.new_claim_token(),
                 now=now,
-                last_tick_at=self._due.last_tick_at,
+                ticks=self._due.ticks,
             )
         except InputError as exc:  # a schedule that cannot be read got into the store
             log.warning("task_unreadable", extra={"task_id": stored.task.id, "reason": str(exc)})
@@ -302,7 +332,8 @@ class _Tick:
             # A claim that took long to get has no time left: better no attempt than one that is cut at once.
             has_time = time_left(attempt.stored.task, now=self._clock()) > timedelta()
             if has_time and not self._dependencies.is_shutting_down():
-                self._executor.start(attempt.stored, max_tokens=attempt.max_tokens)
+                is_slow = attempt.stored.task.id in self._due.slow
+                self._executor.start(attempt.stored, max_tokens=attempt.max_tokens, is_slow=is_slow)
             else:
                 late.append(attempt.stored)
         if late:

@@ -2,11 +2,10 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from functions.domain.run import Run
 from functions.domain.storage import Document, DocumentKind, QueryResult, TaskFilter, VersionedTask
-from functions.interfaces import DocumentStore, TaskStore
+from functions.interfaces import DocumentStore, RunQuery, TaskStore
 
 PAGE_SIZE = 300
 TIME_RESOLUTION = timedelta(microseconds=1)
@@ -43,19 +42,6 @@ async def iter_task_pages(store: TaskStore, which: TaskFilter) -> AsyncIterator[
 async def all_tasks(store: TaskStore, which: TaskFilter) -> list[VersionedTask]:
     """All tasks that match *which*, by id. Unreadable documents are left out."""
     return [stored async for page in iter_task_pages(store, which) for stored in page.tasks]
-
-
-class RunQuery(Protocol):
-    """The part of `TaskStore` that returns run records."""
-
-    async def runs(
-        self,
-        *,
-        task_id: str | None = None,
-        since: datetime | None = None,
-        before: datetime | None = None,
-        limit: int = 100,
-    ) -> list[Run]: ...
 
 
 async def iter_runs(

@@ -5,7 +5,7 @@ from typing import Any
 
 from functions.domain.alerts.model import AlertState
 from functions.domain.lifecycle.complete import REQUESTED_TRIGGERS, idle_state
-from functions.domain.lifecycle.decide import CLAIM_LEAD_TIME, CLAIM_MARGIN, MAX_EARLY
+from functions.domain.lifecycle.decide import MAX_EARLY, claim_until
 from functions.domain.schedule.occurrences import next_occurrence, schedule_of
 from functions.domain.schedule.simple import OnceSchedule
 from functions.domain.task import Task
@@ -81,7 +81,7 @@ def _right_state(task: Task, changes: dict[str, Any], latest: datetime, *, now: 
     """The status and the next wake-up after *changes*. A claim ends when its attempt, if one runs, must."""
     match task.status:
         case Status.RUNNING if task.claim is not None and task.claim.started_at > latest:
-            until = now + CLAIM_LEAD_TIME + timedelta(seconds=task.timeout_seconds) + CLAIM_MARGIN
+            until = claim_until(task, now=now)
             return {"claim": task.claim.model_copy(update={"until": until}), "next_run_at": until}
         case Status.RETRYING if _is_later(task.retry_at, latest):
             return {"retry_at": now, "next_run_at": now}

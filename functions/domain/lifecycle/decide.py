@@ -1,6 +1,7 @@
 """The decision on a task that the due query returned: attempt it, write without an attempt, or recover."""
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,6 +26,7 @@ from functions.domain.lifecycle.run_records import run_of_dropped_retry, run_of_
 from functions.domain.run import Run
 from functions.domain.schedule.occurrences import (
     due_range,
+    grace_period,
     is_within_grace,
     jittered_start,
     last_n,
@@ -35,7 +37,8 @@ from functions.domain.schedule.occurrences import (
 )
 from functions.domain.schedule.parse import OccurrenceRange
 from functions.domain.task import Claim, Job, QueuedRun, SkippedRange, Task
-from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger, occurrence_id
+from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger, earliest, occurrence_id
+from functions.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,22 @@ def due_occurrences(task: Task, *, now: datetime) -> DueOccurrences:
     if task.misfire.policy == "skip" and not on_time:
         return _run_none(task, span)
     return _run_newest(task, span, on_time=on_time)
+
+
+def has_missed(task: Task, *, now: datetime) -> bool:
+    """Whether occurrences of *task* are due that will not be attempted; False where that cannot be told."""
+    upcoming, grace = task.next_occurrence, task.misfire.grace_seconds
+    shortest = min(MIN_PERIOD_S, grace) if isinstance(grace, int) else MIN_PERIOD_S
+    if (
+        task.status is not Status.SCHEDULED
+        or upcoming is None
+        or now < upcoming + timedelta(seconds=shortest)
+    ):
+        return False
+    try:
+        return due_occurrences(task, now=now).skipped is not None
+    except InputError:
+        return False
 
 
 def _run_newest(task: Task, span: OccurrenceRange, *, on_time: bool) -> DueOccurrences:
@@ -127,9 +146,13 @@ def _to_skipped_range(span: OccurrenceRange | None) -> SkippedRange | None:
     return None if span is None else SkippedRange(count=span.count, first=span.first, last=span.last)
 
 
+MIN_PERIOD_S = 60  # between two occurrences of a schedule
 CLAIM_MARGIN = timedelta(seconds=15)  # a claim outlives its attempt by this: writing, and clocks that differ
 MAX_EARLY = timedelta(minutes=5)  # how long before its time an occurrence may have run, by another clock
 CLAIM_LEAD_TIME = timedelta(seconds=1)  # how long before its attempt a claim may be made
+ONLY_CLAIM_LEAD_TIME = timedelta(
+    seconds=10
+)  # the same where there is no second attempt, which needs its whole timeout
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +184,31 @@ class RecoverClaim:
 Decision = StartAttempt | ApplyTransition | RecoverClaim
 
 
-def decide(task: Task, *, token: str, now: datetime, last_tick_at: datetime | None = None) -> Decision:
+class KnownTicks:
+    """The moments at which earlier ticks are known to have started attempts."""
+
+    def __init__(self, moments: Iterable[datetime] = ()) -> None:
+        self._moments = sorted(moments)
+
+    def add(self, moments: Iterable[datetime]) -> None:
+        """Note more of them."""
+        self._moments = sorted({*self._moments, *moments})
+
+    def any_between(self, since: datetime, before: datetime | None) -> bool:
+        """Whether one is not before *since*, and before *before* unless that is None."""
+        place = bisect_left(self._moments, since)
+        return place < len(self._moments) and (before is None or self._moments[place] < before)
+
+
+NO_TICKS = KnownTicks()
+
+
+def decide(task: Task, *, token: str, now: datetime, ticks: KnownTicks = NO_TICKS) -> Decision:
     """Return what to do with *task*, which is due at *now*.
 
     Args:
         token: For the claim, if one is made: `<tick id>.<number>`, never used before.
-        last_tick_at: When an earlier tick is known to have started attempts; None when that is not known.
+        ticks: Which tell whether what was missed was missed for want of a tick.
     """
     match task.status:
         case Status.RUNNING if task.claim is not None:
@@ -182,7 +224,7 @@ def decide(task: Task, *, token: str, now: datetime, last_tick_at: datetime | No
         case Status.PAUSED if task.pause and task.pause.until and task.pause.until <= now:
             return ApplyTransition(end_pause(task, now=now))
         case Status.SCHEDULED:
-            return _decide_scheduled(task, token=token, now=now, last_tick_at=last_tick_at)
+            return _decide_scheduled(task, token=token, now=now, ticks=ticks)
         case Status.PAUSED | Status.ENDED if (extra := next_manual_run(task)) is not None:
             return StartAttempt(
                 _claim(task, _start_queued_run(task, extra), token=token, now=now), is_catch_up=False
@@ -228,9 +270,21 @@ def release_claim(task: Task, *, now: datetime) -> dict[str, Any]:
 
 
 def time_left(task: Task, *, now: datetime) -> timedelta:
-    """How long an attempt begun *now* may take, so that its result is written before its claim expires."""
+    """How long an attempt begun *now* may take, so that its result is written before its claim expires.
+
+    Not more than nothing where that is less than the whole timeout of one that is never made again: better
+    no attempt than one that is cut, for its claim can be released.
+    """
     assert task.claim is not None  # only claimed tasks are attempted
-    return task.claim.until - CLAIM_MARGIN - now
+    left = task.claim.until - CLAIM_MARGIN - now
+    is_too_short = task.delivery == "at_most_once" and left < timedelta(seconds=task.timeout_seconds)
+    return timedelta() if is_too_short else left
+
+
+def claim_until(task: Task, *, now: datetime) -> datetime:
+    """When a claim made *now* expires."""
+    lead = ONLY_CLAIM_LEAD_TIME if task.delivery == "at_most_once" else CLAIM_LEAD_TIME
+    return now + lead + timedelta(seconds=task.timeout_seconds) + CLAIM_MARGIN
 
 
 def build_job(task: Task, *, started_at: datetime, timeout_s: float, max_tokens: int | None = None) -> Job:
@@ -257,12 +311,14 @@ def build_job(task: Task, *, started_at: datetime, timeout_s: float, max_tokens:
     )
 
 
-def _decide_scheduled(task: Task, *, token: str, now: datetime, last_tick_at: datetime | None) -> Decision:
+def _decide_scheduled(task: Task, *, token: str, now: datetime, ticks: KnownTicks) -> Decision:
     due = due_occurrences(task, now=now)
-    if last_tick_at is not None and due.skipped and _was_due(task, due.skipped.last, at=last_tick_at):
+    if due.skipped and _tick_came_for(task, due.skipped.last, ticks):
         due = replace(due, skipped=due.skipped.model_copy(update={"tick_came": True}))
     has_moved = due.next_occurrence != task.next_occurrence
-    is_for_load = task.next_occurrence is not None and _was_due(task, task.next_occurrence, at=last_tick_at)
+    is_for_load = task.next_occurrence is not None and ticks.any_between(
+        jittered_start(task, task.next_occurrence), None
+    )
     # What the scheduler's own load delays is hundreds of tasks at once: the watchdog notifies of it once.
     alert = task.alert
     if has_moved and not is_for_load:
@@ -285,9 +341,16 @@ def _decide_scheduled(task: Task, *, token: str, now: datetime, last_tick_at: da
     return StartAttempt(_claim(task, changes, token=token, now=now), is_catch_up=is_catch_up)
 
 
-def _was_due(task: Task, occurrence: datetime, *, at: datetime | None) -> bool:
-    """Whether a tick that ran *at* that time could have started *occurrence*."""
-    return at is not None and jittered_start(task, occurrence) <= at
+def _tick_came_for(task: Task, missed: datetime, ticks: KnownTicks) -> bool:
+    """Whether a tick came that could have started *missed*: it was due, and neither too late nor replaced."""
+    since = jittered_start(task, missed)
+    if not ticks.any_between(since, None):
+        return False
+    following = next_occurrence(task, after=missed)
+    limits = [jittered_start(task, following) if following else None]
+    if task.misfire.policy == "skip":
+        limits.append(since + grace_period(task, around=missed))
+    return ticks.any_between(since, earliest(limits))
 
 
 def _skip_due(task: Task, due: DueOccurrences, alert: AlertState, *, now: datetime) -> Transition:
@@ -326,7 +389,7 @@ def _repair_state(task: Task, *, now: datetime) -> dict[str, Any]:
 
 
 def _claim(task: Task, changes: dict[str, Any], *, token: str, now: datetime) -> dict[str, Any]:
-    until = now + CLAIM_LEAD_TIME + timedelta(seconds=task.timeout_seconds) + CLAIM_MARGIN
+    until = claim_until(task, now=now)
     return changes | {
         "status": Status.RUNNING,
         "claim": Claim(token=token, until=until, started_at=now),

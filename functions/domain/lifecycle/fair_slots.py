@@ -39,7 +39,7 @@ def take_fairly(
     *,
     capacity: int,
     slots: int,
-    running: Iterable[str],
+    running_slow: int,
     others_wait: bool,
 ) -> list[VersionedTask]:
     """Take what may start now out of *queue*, in its order; leave slow tasks beyond their share in it.
@@ -48,13 +48,13 @@ def take_fairly(
         slow: See `find_slow`.
         capacity: How many tasks may start now.
         slots: All there are.
-        running: The ids of what runs already.
+        running_slow: How many slow tasks run already, in all ticks of this process.
         others_wait: Whether tasks that are not in *queue* wait as well.
     """
     slow_ids = frozenset(slow)
     others_wait = others_wait or sum(stored.task.id not in slow_ids for stored in queue) > capacity
     share = SHARE_WHILE_OTHERS_WAIT if others_wait else LARGEST_SHARE
-    room = max(1, int(slots * share)) - sum(task_id in slow_ids for task_id in running)
+    room = max(1, int(slots * share)) - running_slow
     taken: list[VersionedTask] = []
     left: list[VersionedTask] = []
     for stored in queue:

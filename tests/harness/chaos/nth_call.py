@@ -29,7 +29,7 @@ MADE = NOON - timedelta(minutes=20, seconds=20)  # two occurrences are owed at n
 PINGS = 9
 PING_EVERY_S = 30.0
 GIVES_UP_AFTER_S = 8.0  # as the real stores do
-READS = {"fetch_due", "get_tasks", "runs_of_tick"}
+READS = {"fetch_due", "get_tasks", "runs_of_tick", "runs"}
 
 # What goes wrong: the call never arrives; or it is done, and the answer is lost, or late, or says "unknown".
 KINDS = ("cut", "lost", "late", "unknown", "dropped", "refused")
@@ -56,6 +56,9 @@ class FailingStore:
 
     async def runs_of_tick(self, tick_id: str) -> Any:
         return await self._call("runs_of_tick", lambda: self._inner.runs_of_tick(tick_id), 0)
+
+    async def runs(self, **wanted: Any) -> Any:
+        return await self._call("runs", lambda: self._inner.runs(**wanted), 0)
 
     async def write(self, writes: Sequence[ConditionalWrite]) -> Any:
         return await self._call("write", lambda: self._inner.write(writes), len(writes))

@@ -31,12 +31,14 @@ class Installation:
     Attributes:
         calls: How often each path of the target was asked for.
         ahead: How far the scheduler's clock is before the machine's.
+        released: Set when what calls a path under `held/` is to have its answer.
     """
 
     app: App
     address: str
     calls: Counter[str]
     ahead: list[timedelta] = field(default_factory=lambda: [timedelta()])
+    released: asyncio.Event = field(default_factory=asyncio.Event)
 
     def now(self) -> datetime:
         return self.app.now()
@@ -80,9 +82,12 @@ class Installation:
 @pytest.fixture
 async def installation(tmp_path: Path) -> AsyncIterator[Installation]:
     calls: Counter[str] = Counter()
+    released = asyncio.Event()
 
     async def answer(request: web.Request) -> web.Response:
         calls[request.path] += 1
+        if request.path.startswith("/held/"):
+            await released.wait()
         await asyncio.sleep(float(request.path.rsplit("/", 1)[1]))
         return web.Response(text="ok")
 
@@ -95,6 +100,6 @@ async def installation(tmp_path: Path) -> AsyncIterator[Installation]:
     machine = datetime.now(UTC)
     ahead = [machine.replace(second=0, microsecond=0) + MINUTE - machine]  # no test crosses a minute
     app = App(Settings.from_env(environment, serves_http=False), clock=lambda: datetime.now(UTC) + ahead[0])
-    yield Installation(app, f"http://127.0.0.1:{runner.addresses[0][1]}", calls, ahead)
+    yield Installation(app, f"http://127.0.0.1:{runner.addresses[0][1]}", calls, ahead, released)
     await app.close()
     await runner.cleanup()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from functions.domain.alerts.model import Notification
 from functions.domain.lifecycle.time_budget import TimeBudget
@@ -44,3 +45,21 @@ async def test_an_outage_is_still_a_misfire(installation: Installation) -> None:
 
     outcomes = await installation.outcomes()
     assert (20, 0) == (outcomes["misfire"], outcomes["capacity"])
+
+
+async def test_a_tick_whose_tasks_are_not_due_again_yet_has_come_all_the_same(
+    installation: Installation,
+) -> None:
+    """What the tick had run was due five minutes later, so nothing that was due told of it."""
+    app = installation.app
+    app.tick_dependencies = replace(app.tick_dependencies, slots=AttemptSlots(5))
+    late: dict[str, Any] = {"misfire": {"policy": "skip", "graceSeconds": 30}}
+    await installation.put_all([f"t{n:02}" for n in range(20)], path="1", schedule="*/30 * * * *", **late)
+
+    first = await installation.tick(BUDGET)
+    installation.pass_time(MINUTE)
+    second = await installation.tick(BUDGET)
+
+    outcomes = await installation.outcomes()
+    assert first["postponed"] == second["skipped"] > 0
+    assert (second["skipped"], 0) == (outcomes["capacity"], outcomes["misfire"])

@@ -50,11 +50,11 @@ class World:
             del self.ends[job.task_id]
         return succeeded("Done")
 
-    def start(self, *names: str, timeout_s: float = 20.0) -> None:
+    def start(self, *names: str, timeout_s: float = 20.0, **given: object) -> None:
         claim = Claim(token="a.1", until=NOON + timedelta(seconds=60), started_at=NOON)
         state = {"claim": claim, "occurrence": NOON, "attempt": 1, "status": "running"}
         for name in names:
-            task = self.make_task(name, **state, timeout_seconds=timeout_s)
+            task = self.make_task(name, **state, timeout_seconds=timeout_s, **given)
             self.attempts.start(VersionedTask(task, 1))
 
     async def end(self, *names: str) -> None:
@@ -164,6 +164,23 @@ async def test_one_whose_claim_expires_while_it_waits_is_given_back(make_task: M
 
     assert ["a: Done", "b: None"] == await world.until_over(2)
     assert 1 == world.attempts.started
+
+
+async def test_one_that_is_not_made_again_has_its_whole_timeout_or_does_not_begin(
+    make_task: MakeTask,
+) -> None:
+    """It used to be cut when its claim had come late, which was its end."""
+    world = World(make_task, limit=3)
+    world.slept = timedelta(seconds=30)  # the claim lasts for 60 s: 15 s are left of the timeout of 20
+
+    world.start("once", delivery="at_most_once")
+    world.start("short", delivery="at_most_once", timeout_s=10)
+    world.start("again")
+    await turn()
+
+    assert ["once: None"] == await world.until_over(1)
+    assert ["again", "short"] == world.running
+    await world.attempts.cancel_all(SHUT_DOWN)
 
 
 async def test_cancelling_all_gives_back_those_that_wait(make_task: MakeTask) -> None:

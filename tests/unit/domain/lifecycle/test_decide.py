@@ -10,6 +10,7 @@ import pytest
 from functions.domain.alerts.model import AlertState, Notification
 from functions.domain.lifecycle.decide import (
     ApplyTransition,
+    KnownTicks,
     RecoverClaim,
     StartAttempt,
     decide,
@@ -377,14 +378,28 @@ def test_what_ticks_had_no_room_for_is_no_misfire_and_no_late_start(make_task: M
     """Another task ran after it was due: somebody did ping."""
     task = make_task(schedule="* * * * *", next_occurrence=NOON - 5 * MINUTE, next_run_at=NOON - 5 * MINUTE)
 
-    known = decide(task, token="t.1", now=NOON, last_tick_at=NOON - MINUTE)
-    unknown = decide(task, token="t.1", now=NOON, last_tick_at=NOON - 6 * MINUTE)
+    known = decide(task, token="t.1", now=NOON, ticks=KnownTicks([NOON - MINUTE]))
+    unknown = decide(task, token="t.1", now=NOON, ticks=KnownTicks([NOON - 6 * MINUTE]))
 
     assert isinstance(known, StartAttempt)
     assert isinstance(unknown, StartAttempt)
     assert (True, False) == (known.changes["missed"].tick_came, unknown.changes["missed"].tick_came)
     assert "alert" not in known.changes
     assert unknown.changes["alert"].late_notified
+
+
+def test_only_a_tick_that_could_have_started_what_was_missed_is_the_cause(
+    make_task: MakeTask,
+) -> None:
+    task = make_task(schedule="*/5 * * * *", next_occurrence=NOON - 10 * MINUTE, next_run_at=NOON)
+
+    found = {
+        minutes: decide(task, token="t.1", now=NOON, ticks=KnownTicks([NOON - minutes * MINUTE]))
+        for minutes in (1, 4, 6, 9, 11)
+    }
+
+    came = {n: one.changes["missed"].tick_came for n, one in found.items() if isinstance(one, StartAttempt)}
+    assert {1: True, 4: True, 6: False, 9: False, 11: False} == came  # skipped: 11:50 and 11:55
 
 
 def test_those_that_may_have_killed_a_process_are_tried_in_ever_smaller_groups(make_task: MakeTask) -> None:

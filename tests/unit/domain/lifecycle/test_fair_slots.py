@@ -14,8 +14,8 @@ def stored(make_task: MakeTask, *names: str, **fields: object) -> list[Versioned
     return [VersionedTask(make_task(name, **fields), 1) for name in names]
 
 
-def taken(queue: deque[VersionedTask], slow: set[str], **given: int | bool | list[str]) -> list[str]:
-    options: dict[str, object] = {"capacity": 8, "slots": 8, "running": [], "others_wait": False}
+def taken(queue: deque[VersionedTask], slow: set[str], **given: int | bool) -> list[str]:
+    options: dict[str, object] = {"capacity": 8, "slots": 8, "running_slow": 0, "others_wait": False}
     found = take_fairly(queue, slow, **(options | given))  # type: ignore[arg-type]  # a test's options
     return [one.task.id for one in found]
 
@@ -48,7 +48,7 @@ def test_slow_tasks_have_a_quarter_of_the_slots_while_others_wait(make_task: Mak
 def test_slow_tasks_that_run_count_towards_their_share(make_task: MakeTask) -> None:
     queue = deque(stored(make_task, "a", "b", "x"))
 
-    assert ["a", "x"] == taken(queue, {"a", "b", "r"}, running=["r", "s"], others_wait=True)
+    assert ["a", "x"] == taken(queue, {"a", "b"}, running_slow=1, others_wait=True)
 
 
 def test_slow_tasks_leave_a_quarter_free_when_nobody_else_waits(make_task: MakeTask) -> None:

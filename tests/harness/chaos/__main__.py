@@ -33,7 +33,8 @@ def main(words: Sequence[str]) -> int:
     folder = Path(options.keep or tempfile.mkdtemp(prefix="cronfire-chaos-"))
     folder.mkdir(parents=True, exist_ok=True)
     if options.mutants:
-        return mutate(folder, seed=options.seed, only=options.only or (), say=_say)
+        only, controls = options.only or (), not options.no_controls
+        return mutate(folder, seed=options.seed, only=only, controls=controls, say=_say)
     try:
         result = chaos(under_load(options) if options.load else setup_of(options), folder)
     except NoEmulator as fault:
@@ -107,8 +108,13 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     add("--speed", type=float, metavar="X", help="how much faster than real time it goes")
     add("--quick", action="store_true", help="600 occurrences: about a minute and a half")
     add("--load", action="store_true", help="2,000 tasks, three workers under gunicorn, slots that bind")
-    add("--mutants", action="store_true", help="make deliberate mistakes instead; each must be noticed")
+    add(
+        "--mutants",
+        action="store_true",
+        help="make deliberate mistakes, and none; only those must be noticed",
+    )
     add("--only", action="append", metavar="NAME", help="with --mutants: only this one; may be repeated")
+    add("--no-controls", action="store_true", help="with --mutants: mistakes only")
     add("--json", dest="as_json", action="store_true", help="the result as JSON")
     add("--report", metavar="FILE", help="write the result as Markdown as well")
     add("--keep", metavar="FOLDER", help="where logs and the history go")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tests.harness.chaos.history import Call, Json
 from tests.harness.chaos.oracle import instant
 from tests.harness.chaos.plans import Plan
+from tests.harness.chaos.tasks import is_guilty
 from tests.harness.chaos.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ CUT = "The tick's time was up"  # what the record of an attempt says that the en
 LATE = "Its claim was late"  # what it says when the claim took so long that less than the timeout was left
 LEAST_S = 0.5  # a claim that is late by less leaves the whole timeout
 MEASURED = 0.8  # of a claim's lateness, to be among the measured delays: short ones are not noted
+CUTS = 3  # attempts at an occurrence that are cut from outside: with the last it is over
 TICKING_S = 1.0  # clocks of one machine agree, but a second is allowed for rounding
 
 
@@ -45,6 +47,7 @@ def judge_attempts(task_id: str, plan: Plan, evidence: Evidence, verdict: Verdic
     for found in records.values():
         for run in found:
             _judge_record(run, by_key, plan, evidence, verdict)
+    _judge_given_up(task_id, plan, evidence, verdict)
 
 
 def _judge_call(call: Call, records: list[Json], plan: Plan, evidence: Evidence, verdict: Verdict) -> None:
@@ -131,6 +134,18 @@ def _judge_record(
             verdict.counts["attempts cut by the end of a tick, or by a late claim"] += 1
         elif not evidence.excuses.takeover(process, began - 1, ended):
             verdict.object("abandoned_without_cause", f"{run['taskId']}@{run['occurrence']}#{run['attempt']}")
+
+
+def _judge_given_up(task_id: str, plan: Plan, evidence: Evidence, verdict: Verdict) -> None:
+    """What was cut from outside is made again, up to the third time, unless one try at most is to be made."""
+    acts = any(op.task == task_id and op.kind != "create" for op in evidence.history.ops)
+    if plan.spec.get("delivery") == "at_most_once" or acts or is_guilty(plan.spec):
+        return
+    cut = [run for run in evidence.runs[task_id] if run["outcome"] == "abandoned"]
+    for run in cut:
+        tries = sum(other["occurrence"] == run["occurrence"] for other in cut)
+        if run["final"] and tries < CUTS:
+            verdict.object("given_up", f"{task_id}@{run['occurrence']} after {tries}: {run.get('summary')}")
 
 
 def _has_failed(calls: list[Call], began: float, ended: float, evidence: Evidence) -> bool:

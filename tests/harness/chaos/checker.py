@@ -13,7 +13,8 @@ from tests.harness.chaos.excuses import Excuses
 from tests.harness.chaos.history import Call, History, Json
 from tests.harness.chaos.oracle import instant
 from tests.harness.chaos.plans import Plan, plans
-from tests.harness.chaos.telling import clocks_ahead, judge_telling, seen_by_the_target
+from tests.harness.chaos.telling import clocks_ahead, judge_telling, judge_told_once, seen_by_the_target
+from tests.harness.chaos.turns import judge_ticks
 from tests.harness.chaos.verdict import Verdict
 
 FINAL = {"succeeded", "failed", "timed_out", "cancelled", "abandoned"}
@@ -46,6 +47,8 @@ def judge(history: History) -> Verdict:
         judge_attempts(task_id, plan, evidence, verdict)
         judge_endings(task_id, plan, evidence, verdict)
         judge_telling(task_id, plan, evidence, verdict)
+    judge_ticks(evidence, verdict)
+    judge_told_once(evidence, verdict)
     verdict.counts["tasks"] = len(evidence.plans)
     verdict.counts["calls"] = len(history.calls)
     verdict.counts["unknown operations"] = sum(op.result == "unknown" for op in history.ops)

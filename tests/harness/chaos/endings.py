@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tests.harness.chaos.history import Call, Json, Ping
 from tests.harness.chaos.oracle import instant
 from tests.harness.chaos.plans import Plan
-from tests.harness.chaos.tasks import is_guilty
+from tests.harness.chaos.tasks import DEADLY, is_guilty
 from tests.harness.chaos.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 CLAIMED_S = 1.5  # a claim may wait a second for a slot; a result waits a quarter of one to be written
 RETRY_S = 60.0  # an attempt that was not the last leaves its occurrence in hand
 LONGEST_TICK_S = 120.0  # one whose pinger has gone may go on for so long
+ENDED_EARLY_S = 12.0  # a tick starts attempts for 18 s: one that ended by then had time for what it left
+QUICK_S = 3.0  # a task whose attempts all took less is expected to take little
+KILLS = 8  # twice as many as may be needed to find out which task kills its process
 
 
 def judge_endings(task_id: str, plan: Plan, evidence: Evidence, verdict: Verdict) -> None:
@@ -91,10 +95,11 @@ def _judge_punctuality(task_id: str, plan: Plan, evidence: Evidence, verdict: Ve
         verdict.lateness.append(max(0.0, begun - due))
         if not evidence.excuses.calm(at.timestamp(), begun):
             continue
-        thorough = [
-            ping for ping in _thorough(evidence, due, begun) if not _claimed_by_then(call, ping, evidence)
-        ]
-        passing = next((ping for ping in thorough if not _busy(task_id, ping, evidence)), None)
+        seeing = _thorough(evidence, due, begun)
+        if _is_quick_and_on_time(task_id, call, evidence):
+            seeing += _ended_early(evidence, due, begun)
+        seeing = [ping for ping in seeing if not _claimed_by_then(call, ping, evidence)]
+        passing = next((ping for ping in seeing if not _busy(task_id, ping, evidence)), None)
         if passing is not None:
             verdict.object("passed_over", f"{task_id}@{at} by the tick of {passing.sent:.1f}")
 
@@ -102,7 +107,11 @@ def _judge_punctuality(task_id: str, plan: Plan, evidence: Evidence, verdict: Ve
 def _judge_rest(task: Json, plan: Plan, evidence: Evidence, verdict: Verdict) -> None:
     """Only a task that harms others is quarantined, and only what asked for it, or a person, is paused."""
     if is_guilty(plan.spec):
-        verdict.counts["guilty tasks quarantined"] += task["id"] in evidence.history.quarantined
+        stopped = task["id"] in evidence.history.quarantined
+        verdict.counts["guilty tasks quarantined"] += stopped
+        kills = sum(fault.point == DEADLY for fault in evidence.history.faults if fault.kind == "crash")
+        if kills >= KILLS and not stopped and task["id"] == DEADLY:
+            verdict.object("unstopped", f"{task['id']} has killed its process {kills} times")
         return
     if task["id"] in evidence.history.quarantined:
         verdict.object("punished", f"{task['id']} was quarantined")
@@ -112,20 +121,28 @@ def _judge_rest(task: Json, plan: Plan, evidence: Evidence, verdict: Verdict) ->
 
 
 def _judge_misfire(run: Json, plan: Plan, evidence: Evidence, verdict: Verdict) -> None:
-    """That no tick came in time is false where a tick that saw to everything came and left it alone."""
-    task_id = run["taskId"]
-    due = instant(run["occurrence"]).timestamp() + plan.spec.get("jitterSeconds", 0)
-    skipped = instant(run["startedAt"]).timestamp()
+    """That no tick came in time is false where one came, whether it saw to everything or had no room.
+
+    In time means: for the last of what was skipped, and before the next occurrence stood in for that.
+    """
+    task_id, last = run["taskId"], instant(run.get("last") or run["occurrence"])
+    jitter = plan.spec.get("jitterSeconds", 0)
+    due, skipped = last.timestamp() + jitter, instant(run["startedAt"]).timestamp()
     if plan.edits or not evidence.excuses.calm(due, skipped):
         return
-    came = [ping for ping in _thorough(evidence, due, skipped - 1) if not _busy(task_id, ping, evidence)]
+    following = min((at.timestamp() for at in plan.may if at > last), default=math.inf)
+    limits = [skipped - 1, following]
+    misfire = plan.spec.get("misfire", {})
+    if misfire.get("policy") == "skip" and isinstance(misfire.get("graceSeconds"), int):
+        limits.append(last.timestamp() + misfire["graceSeconds"])
+    came = [ping for ping in _came(evidence, due, min(limits)) if not _busy(task_id, ping, evidence)]
     if came:
         seen = f"{task_id}@{run['occurrence']} as missed, but a tick came at {came[0].sent:.1f}"
         verdict.object("skipped_without_cause", seen)
 
 
 def _judge_full(run: Json, evidence: Evidence, verdict: Verdict) -> None:
-    """That ticks had no room needs ticks that did something since it was due."""
+    """That ticks had no room needs a tick that came since it was due."""
     due, skipped = instant(run["occurrence"]).timestamp(), instant(run["startedAt"]).timestamp()
     came = any(
         ping.sent <= skipped and ping.answered >= due
@@ -144,18 +161,48 @@ def _judge_pause(run: Json, plan: Plan, evidence: Evidence, verdict: Verdict) ->
         verdict.object("skipped_without_cause", f"{run['taskId']}@{run['occurrence']} for a pause")
 
 
-def _thorough(evidence: Evidence, due: float, until: float) -> list[Ping]:
-    """The pings after *due* whose ticks saw to everything and were answered before *until*."""
+def _came(evidence: Evidence, due: float, until: float) -> list[Ping]:
+    """The pings after *due* whose ticks worked and were answered before *until*."""
     return [
         ping
         for ping in evidence.history.pings
-        if due + 1 < ping.sent
-        and ping.answered < until
-        and ping.report.get("status") == "ok"
-        and not ping.report.get("postponed")
+        if due + 1 < ping.sent and ping.answered < until and ping.report.get("status") == "ok"
+    ]
+
+
+def _thorough(evidence: Evidence, due: float, until: float) -> list[Ping]:
+    """Those whose ticks saw to everything."""
+    return [
+        ping
+        for ping in _came(evidence, due, until)
+        if not ping.report.get("postponed")
         and not ping.report.get("backlog")
         and not ping.report.get("lostClaims")
     ]
+
+
+def _ended_early(evidence: Evidence, due: float, until: float) -> list[Ping]:
+    """Those whose ticks left something due although they had time to start it."""
+    return [
+        ping
+        for ping in _came(evidence, due, until)
+        if (ping.report.get("postponed") or ping.report.get("backlog"))
+        and not ping.report.get("lostClaims")
+        and ping.report.get("durationMs", math.inf) < ENDED_EARLY_S * 1000
+    ]
+
+
+def _is_quick_and_on_time(task_id: str, call: Call, evidence: Evidence) -> bool:
+    """Whether nothing but want of time or slots can postpone what *call* was made for."""
+    attempts = [run for run in evidence.runs[task_id] if run["outcome"] != "skipped"]
+    at = instant(call.occurrence)
+    first = [run for run in attempts if instant(run["occurrence"]) == at and run["attempt"] == 1]
+    quick = all(
+        run["outcome"] in ("succeeded", "failed")
+        and (instant(run["finishedAt"]) - instant(run["startedAt"])).total_seconds() < QUICK_S
+        for run in attempts
+    )
+    return quick and bool(first) and all(run["trigger"] == "schedule" for run in first)
 
 
 def _claimed_by_then(call: Call, ping: Ping, evidence: Evidence) -> bool:

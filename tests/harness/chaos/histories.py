@@ -19,6 +19,7 @@ from tests.harness.chaos.hand_made import (
     without,
 )
 from tests.harness.chaos.history import Fault, Json, Op
+from tests.harness.chaos.together import CUT_BY_THE_END, DEADLY_SPEC, one_tick, slow_ones
 
 EDIT = Op(
     "edit",
@@ -175,7 +176,7 @@ WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
         plus(3, runs=(skip(3, 3, "overlap"),)),
     ),
     "given up without a reason": (
-        {"abandoned_without_cause"},
+        {"abandoned_without_cause", "given_up"},
         plus(3, calls=(call(3),), runs=(run(3, outcome="abandoned"),)) | {"spec": {"notify": []}},
     ),
     "cut for a claim that was late, with nothing that had held it up": (
@@ -236,6 +237,45 @@ WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
         | {"told": TOLD[:1], "long_words": (stamp(4) - 3600,)},
     ),
     "a task that is gone": ({"vanished"}, {"tasks": ()}),
+    "skipped as missed, though a tick came that had no room": (
+        {"skipped_without_cause"},
+        plus(3, runs=(skip(3, 3, startedAt=text(at(3, 50)), finishedAt=text(at(3, 50))),))
+        | {"pings": (ping(3, 20, postponed=40, durationMs=20_000),)},
+    ),
+    "postponed by a tick that ended early": (
+        {"passed_over"},
+        plus(3, calls=(call(3, 40),), runs=(run(3, 40),))
+        | {"pings": (ping(3, 10, postponed=40, durationMs=3_000),)},
+    ),
+    "missed work before what was on time": ({"out_of_turn"}, one_tick(missed_at=3, on_time_at=9)),
+    "missed work for half a tick": ({"out_of_turn"}, one_tick(on_time_at=3, missed_at=4, last_at=14)),
+    "all slots held by what timed out the last time": ({"crowded_out"}, slow_ones(4)),
+    "given up for good, although the tick's end had cut it": (
+        {"given_up"},
+        plus(3, calls=(call(3, answer="gone"),), runs=(run(3, **CUT_BY_THE_END | {"final": True}),))
+        | {"spec": {"notify": []}},
+    ),
+    "one that kills its process for ever": (
+        {"unstopped"},
+        {
+            "ops": (Op("create", "deadly", stamp(0), stamp(0), spec=DEADLY_SPEC, at=text(at(0))),),
+            "tasks": (task(), task(id="deadly", status="ended", nextOccurrence=None, nextRunAt=None)),
+            "faults": tuple(fault("crash", 50, n, n, point="deadly") for n in range(9)),
+        },
+    ),
+    "a notice that was sent again": (
+        {"told_again"},
+        plus(3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),))
+        | {"told": (TOLD[0], *TOLD), "told_at": (stamp(3, 6), stamp(3, 20), stamp(4, 6))},
+    ),
+    "more successes in reports than on record": (
+        {"false_report"},
+        {"pings": tuple(ping(minute, 4, succeeded=2) for minute in (1, 2, 3))},
+    ),
+    "results that were not written, in a tick that was well": (
+        {"false_report"},
+        {"pings": (ping(3, 4, unwritten=3),)},
+    ),
 }
 
 RIGHT: dict[str, dict[str, Any]] = {
@@ -363,6 +403,38 @@ RIGHT: dict[str, dict[str, Any]] = {
         3, calls=(call(3, answer="gone"),), runs=(run(3, outcome="failed"),)
     )
     | {"spec": {"notify": []}, "faults": (fault("network", 3, 5, 5, where=""),)},
+    "postponed by a tick that had used its time": plus(3, calls=(call(3, 40),), runs=(run(3, 40),))
+    | {"pings": (ping(3, 10, postponed=40, durationMs=19_000),)},
+    "postponed by a short tick, as it needs longer than that had left": {
+        "calls": (call(1, length=4), call(2), call(3, 40), call(4), call(5)),
+        "runs": (run(1, 5, 4), run(2), run(3, 40), run(4), run(5)),
+        "pings": (ping(3, 10, postponed=40, durationMs=3_000),),
+    },
+    "missed work after what was on time, for a while": one_tick(on_time_at=3, missed_at=4, last_at=6),
+    "what timed out the last time, within its share": slow_ones(3),
+    "cut by the tick's end, and made again": plus(
+        3,
+        calls=(call(3, answer="gone"), call(3, 30, attempt=2)),
+        runs=(run(3, **CUT_BY_THE_END), run(3, 30, **SECOND)),
+    ),
+    "cut for the third time, and over": plus(
+        3,
+        calls=tuple(call(3, 5 + 10 * n, attempt=n, answer="gone") for n in (1, 2, 3)),
+        runs=tuple(
+            run(3, 5 + 10 * n, **CUT_BY_THE_END | {"attempt": n, "token": f"n{n}.1", "final": n == 3})
+            for n in (1, 2, 3)
+        ),
+    )
+    | {"spec": {"notify": []}},
+    "a notice that was sent again, for the process died": plus(
+        3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),)
+    )
+    | {
+        "told": (TOLD[0], *TOLD),
+        "told_at": (stamp(3, 6), stamp(3, 20), stamp(4, 6)),
+        "faults": (fault("kill", 3, 7, 8),),
+    },
+    "reports of what is on record": {"pings": tuple(ping(m, 4, succeeded=1) for m in (1, 2, 3))},
     "late because nobody pinged": plus(3, calls=(call(3, 40),), runs=(run(3, 40),))
     | {"faults": (Fault("pings", stamp(3), stamp(3, 30)),), "pings": (ping(3, 31),)},
 }

@@ -92,12 +92,14 @@ class History:
 
     Attributes:
         told: Ids of the notices the sink took, with repeats.
+        told_at: When it took each of them.
         quarantined: Ids of tasks that were seen quarantined at some time.
         long_words: When messages came that named some of their notices and only counted the rest.
         tasks: All tasks at the end, as JSON.
         runs: All records at the end, as JSON.
         healed: When the last fault was over; every occurrence up to then must have come to its end.
         read: When the final state was read.
+        slots: How many attempts a process may make at once; 0 when that was not bounded.
     """
 
     healed: float
@@ -107,10 +109,12 @@ class History:
     faults: tuple[Fault, ...] = ()
     pings: tuple[Ping, ...] = ()
     told: tuple[str, ...] = ()
+    told_at: tuple[float, ...] = ()
     long_words: tuple[float, ...] = ()
     quarantined: tuple[str, ...] = ()
     tasks: tuple[Json, ...] = ()
     runs: tuple[Json, ...] = ()
+    slots: int = 0
 
 
 def save(history: History, file: Path) -> None:

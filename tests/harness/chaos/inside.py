@@ -22,6 +22,7 @@ from functions.domain.storage import (
 )
 from functions.domain.task import Task
 from functions.domain.types import Status
+from functions.engine import due_tasks
 from functions.errors import InvalidWriteError, StoreUnavailableError
 from functions.http_client.client import HttpClient
 from functions.http_client.httpx import httpx
@@ -39,6 +40,8 @@ HANG_S = 9.0  # longer than any store takes to give up
 def wire(settings: Settings) -> App:
     """Build the parts as `wiring.build` does, each behind its wrapper."""
     orders = Orders(Path(os.environ["CHAOS_DIR"]), os.environ["CHAOS_PROCESS"], Clock.of(os.environ))
+    if window := int(os.environ.get("CHAOS_WINDOW", 0)):
+        setattr(due_tasks, "QUERY_LIMIT", window)  # noqa: B010  # mypy would not let a constant be assigned
     apply(os.environ.get("CHAOS_MUTANT", ""), orders)
     wired = App(settings, clock=orders.now)
     store: Any = ChaosStore(wired.store, orders)

@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.domain.lifecycle import decide
+from functions.domain.lifecycle import complete, decide, recover, time_budget
+from functions.domain.lifecycle.time_budget import FINISH_MARGIN, Deadline
 from functions.domain.run import Outcome, Run
 from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask, WriteResult, WriteStatus
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
-from functions.engine import executor, results, tick, writer
+from functions.engine import due_tasks, executor, results, tick, writer
 from functions.engine.due_tasks import DueTasks
 from functions.engine.writer import PendingTransition, TickWriter
 from functions.stores.sqlite import connection
@@ -181,6 +182,89 @@ def _leaves_some_alone(_: Orders) -> None:
     setattr(DueTasks, "fetch", short)  # noqa: B010
 
 
+def _starts_by_whole_timeout(_: Orders) -> None:
+    """An attempt is started only where its whole timeout fits into what is left of the tick."""
+
+    def fits_now(self: Deadline, task: Task, now: datetime) -> bool:
+        left = now + timedelta(seconds=task.timeout_seconds) + FINISH_MARGIN
+        return self.respond_by is None or left <= self.respond_by
+
+    setattr(Deadline, "fits_now", fits_now)  # noqa: B010
+
+
+def _cut_is_final(_: Orders) -> None:
+    """What the end of a tick has cut is over, as if it had failed."""
+    setattr(complete, "INTERRUPTION_LIMIT", 1)  # noqa: B010
+
+
+def _reads_no_further(_: Orders) -> None:
+    """What is behind a full window is not read, and the report says that nothing is left."""
+    fetch = DueTasks.fetch
+
+    async def first(self: DueTasks, *, now: datetime) -> None:
+        await fetch(self, now=now)
+        self.may_have_more = self.has_late = False
+
+    setattr(DueTasks, "fetch", first)  # noqa: B010
+
+
+def _missed_first(_: Orders) -> None:
+    """Missed work yields to nothing: the longer it is late, the earlier it begins."""
+    judged = getattr(tick, "decide")  # noqa: B009  # it is no export of its module
+
+    def judge(task: Task, *, token: str, now: datetime, **known: Any) -> Any:
+        found = judged(task, token=token, now=now, **known)
+        return replace(found, is_catch_up=False) if isinstance(found, decide.StartAttempt) else found
+
+    setattr(tick, "decide", judge)  # noqa: B010
+
+
+def _missed_without_bound(_: Orders) -> None:
+    """Missed work may take all the time that a tick has."""
+    setattr(time_budget, "CATCH_UP_FRACTION", 1.0)  # noqa: B010
+
+
+def _no_fair_slots(_: Orders) -> None:
+    """Tasks that time out take as many slots as they are."""
+    setattr(due_tasks, "find_slow", lambda tasks: frozenset())  # noqa: B010
+
+
+def _nobody_pinged(_: Orders) -> None:
+    """Whatever was not started in time, nobody has pinged."""
+    judged = getattr(tick, "decide")  # noqa: B009  # it is no export of its module
+
+    def judge(task: Task, *, token: str, now: datetime, **_: Any) -> Any:
+        return judged(task, token=token, now=now)
+
+    setattr(tick, "decide", judge)  # noqa: B010
+
+
+def _counts_before_the_write(_: Orders) -> None:
+    """The report counts what was decided, whether the store has taken it or not."""
+
+    class Nothing(set[str]):
+        def __contains__(self, _: object) -> bool:
+            return False
+
+    begin = TickWriter.__init__
+
+    def begun(self: TickWriter, *words: Any, **named: Any) -> None:
+        begin(self, *words, **named)
+        self.unwritten = Nothing()
+
+    setattr(TickWriter, "__init__", begun)  # noqa: B010
+
+
+def _killers_go_on(_: Orders) -> None:
+    """A task that kills its process is tried again for ever."""
+    setattr(recover, "EXPIRED_CLAIM_LIMIT", 1_000_000)  # noqa: B010
+
+
+def _all_in_flight_are_guilty(_: Orders) -> None:
+    """Whatever was in flight when a process died is quarantined for it."""
+    setattr(recover, "EXPIRED_CLAIM_LIMIT", 1)  # noqa: B010
+
+
 def _suspects_together(_: Orders) -> None:
     """What was in flight when a process died is tried again all at once, and again."""
 
@@ -222,6 +306,19 @@ def _refused_notices_are_delivered(_: Orders) -> None:
     setattr(ChaosTell, "__call__", delivered)  # noqa: B010
 
 
+def _taken_notices_are_sent_again(_: Orders) -> None:
+    """Whatever a channel answers, the message has not arrived."""
+    from tests.harness.chaos.inside import ChaosTell  # it imports this module
+
+    deliver = ChaosTell.__call__
+
+    async def failed(self: Any, notifications: Sequence[Any], *, within: timedelta) -> Any:
+        await deliver(self, notifications, within=within)
+        return [one.channels or ("webhook",) for one in notifications]
+
+    setattr(ChaosTell, "__call__", failed)  # noqa: B010
+
+
 def _replaced_unseen(_: Orders) -> None:
     """The file that was opened is worked on, whatever is in its place by now."""
     setattr(connection, "_identify", lambda path: (0, 0))  # noqa: B010
@@ -253,10 +350,21 @@ MUTANTS: dict[str, Mutate] = {
     "at_most_once_forgotten": _at_most_once_forgotten,
     "claims_called_late": _claims_called_late,
     "leaves_some_alone": _leaves_some_alone,
+    "starts_by_whole_timeout": _starts_by_whole_timeout,
+    "cut_is_final": _cut_is_final,
+    "reads_no_further": _reads_no_further,
+    "missed_first": _missed_first,
+    "missed_without_bound": _missed_without_bound,
+    "no_fair_slots": _no_fair_slots,
+    "nobody_pinged": _nobody_pinged,
+    "counts_before_the_write": _counts_before_the_write,
+    "killers_go_on": _killers_go_on,
+    "all_in_flight_are_guilty": _all_in_flight_are_guilty,
     "suspects_together": _suspects_together,
     "refusals_spread": _refusals_spread,
     "stopping_is_a_failure": _stopping_is_a_failure,
     "refused_notices_are_delivered": _refused_notices_are_delivered,
+    "taken_notices_are_sent_again": _taken_notices_are_sent_again,
     "replaced_unseen": _replaced_unseen,
     "runs_early": _runs_early,
 }

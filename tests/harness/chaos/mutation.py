@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.harness.chaos.checker import judge
@@ -14,10 +14,25 @@ from tests.harness.chaos.points import POINTS
 from tests.harness.chaos.run import Result, run
 from tests.harness.chaos.setup import Setup
 from tests.harness.chaos.sleepers import oversleep
+from tests.harness.chaos.tasks import TIMEOUTS_S
 from tests.harness.chaos.verdict import Verdict
 
 TASKS, OCCURRENCES, SPEED = 60, 260, 12.0
+LOAD_SPEED = 6.0  # where what binds is to be the tick's time and its slots, and not the machine
 TRIES = 3  # each with the next seed: some mistakes need an unhappy coincidence
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What binds, and how many share it: see `Setup`."""
+
+    slots: int = 0
+    window: int = 0
+    timeouts: Sequence[int] = TIMEOUTS_S
+    hanging_every: int = 100
+    processes: int = 2
+    workers: int = 1
+    speed: float = SPEED
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +51,16 @@ class Conditions:
     odds: Sequence[Mapping[str, float]] = ODDS
     with_guilty: bool = False
     occurrences: int = OCCURRENCES
+    load: Load = Load()
 
 
+FEW_SLOTS = Load(slots=4, timeouts=(20,), speed=LOAD_SPEED)
+MANY_HANG = Load(slots=8, hanging_every=2, speed=LOAD_SPEED)
 CRASHES: Weights = {"crash": 3, "kill": 1}
 CONDITIONS: Mapping[str, Conditions] = {
-    "claim_without_precondition": Conditions({}, frozenset({"doubled", "repeated", "accounted_twice"})),
+    "claim_without_precondition": Conditions(
+        {}, frozenset({"doubled", "repeated", "accounted_twice"}), load=Load(processes=1, workers=3)
+    ),
     "advance_before_run": Conditions(CRASHES, frozenset({"lost"})),
     "ledger_after_settlement": Conditions(CRASHES, frozenset({"lost", "unrecorded"}), 8.0),
     "ignore_the_ledger": Conditions(
@@ -65,6 +85,23 @@ CONDITIONS: Mapping[str, Conditions] = {
     "replaced_unseen": Conditions(
         {"replace": 1}, frozenset({"lost", "unrecorded", "repeated", "accounted_twice"}), 60.0
     ),
+    "starts_by_whole_timeout": Conditions({}, frozenset({"passed_over"}), load=FEW_SLOTS),
+    "cut_is_final": Conditions({}, frozenset({"given_up"}), load=replace(FEW_SLOTS, hanging_every=5)),
+    "reads_no_further": Conditions({}, frozenset({"passed_over"}), load=Load(window=20)),
+    "missed_first": Conditions(
+        {"silence": 1}, frozenset({"out_of_turn"}), 60.0, load=Load(slots=4, speed=LOAD_SPEED)
+    ),
+    "missed_without_bound": Conditions(
+        {"silence": 1}, frozenset({"out_of_turn"}), 60.0, load=Load(slots=2, speed=LOAD_SPEED)
+    ),
+    "no_fair_slots": Conditions({}, frozenset({"crowded_out"}), load=MANY_HANG),
+    "nobody_pinged": Conditions({}, frozenset({"skipped_without_cause"}), load=MANY_HANG),
+    "counts_before_the_write": Conditions(
+        {"odds": 1}, frozenset({"false_report"}), 10.0, odds=({"before": 0.7},)
+    ),
+    "killers_go_on": Conditions({}, frozenset({"unstopped"}), with_guilty=True, occurrences=600),
+    "all_in_flight_are_guilty": Conditions(CRASHES, frozenset({"punished"})),
+    "taken_notices_are_sent_again": Conditions({}, frozenset({"told_again"})),
     "leaves_some_alone": Conditions({}, frozenset({"passed_over"})),
     "runs_early": Conditions({}, frozenset({"early"})),
 }
@@ -73,69 +110,97 @@ PLAYED = {
 }  # too rare a coincidence to wait for
 
 
+CONTROL = ""  # the name of no mistake: the same conditions must bring no objection
+
+
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """What became of one mutant; *objections* are all codes the checker gave."""
+    """What became of one mutant, or of the control in its conditions; *objections* are all codes given."""
 
     mutant: str
     seed: int
-    noticed: bool
+    as_wanted: bool
     objections: Mapping[str, int] = field(default_factory=dict)
+    is_control: bool = False
+
+    @property
+    def mark(self) -> str:
+        """What it came to, in a word."""
+        if self.is_control:
+            return "control" if self.as_wanted else "OBJECTED"
+        return "noticed" if self.as_wanted else "SURVIVED"
 
 
-def mutate(folder: Path, *, seed: int, only: Sequence[str], say: Callable[[str], None]) -> int:
-    """Make each mistake, or *only* some; return 0 when every one was noticed."""
-    found = [_noticed(mutant, folder, seed=seed, say=say) for mutant in only or MUTANTS]
-    for one in found:
-        seen = ", ".join(f"{code} {number}" for code, number in sorted(one.objections.items())) or "nothing"
-        mark = "noticed" if one.noticed else "SURVIVED"
-        print(f"{mark:9} {one.mutant:28} seed {one.seed}: {seen}")  # noqa: T201  # this is what it is for
-    return 0 if all(one.noticed for one in found) else 1
+def mutate(
+    folder: Path, *, seed: int, only: Sequence[str], controls: bool, say: Callable[[str], None]
+) -> int:
+    """Make each mistake, or *only* some, and, with *controls*, none in the same conditions.
+
+    Returns:
+        0 when every one was noticed and nothing else.
+    """
+    found: list[Noticed] = []
+    for mutant in only or MUTANTS:
+        runs = [_noticed(mutant, folder, seed=seed, say=say)]
+        if controls:
+            runs.append(_control(mutant, folder, seed, say))
+        for one in runs:
+            seen = ", ".join(f"{code} {number}" for code, number in sorted(one.objections.items()))
+            print(f"{one.mark:9} {one.mutant:28} seed {one.seed}: {seen or 'nothing'}", flush=True)  # noqa: T201  # this is what it is for
+            found.append(one)
+    return 0 if all(one.as_wanted for one in found) else 1
 
 
 def _noticed(mutant: str, folder: Path, *, seed: int, say: Callable[[str], None]) -> Noticed:
-    if mutant in PLAYED:
-        return _played(mutant, folder, seed)
-    one = Noticed(mutant, seed, False)
+    objections = PLAYED[mutant][1] if mutant in PLAYED else CONDITIONS[mutant].objections
     for number in range(TRIES):
         say(f"{mutant}, seed {seed + number}")
-        place = folder / f"{mutant}-{seed + number}"
-        place.mkdir(parents=True)
-        result = _run(mutant, place, seed + number)
-        one = _judged(mutant, seed + number, result.verdict, CONDITIONS[mutant].objections)
-        if one.noticed:
+        verdict = _judged(mutant, folder / f"{mutant}-{seed + number}", seed + number, mistake=mutant)
+        one = Noticed(mutant, seed + number, bool(objections & verdict.codes), _codes(verdict))
+        if one.as_wanted or mutant in PLAYED:
             break
     return one
 
 
-def _played(mutant: str, folder: Path, seed: int) -> Noticed:
-    play, objections = PLAYED[mutant]
-    place = folder / mutant
-    place.mkdir(parents=True)
-    return _judged(mutant, seed, judge(asyncio.run(play(place, mutant=mutant))), objections)
+def _control(mutant: str, folder: Path, seed: int, say: Callable[[str], None]) -> Noticed:
+    say(f"{mutant}, control, seed {seed}")
+    verdict = _judged(mutant, folder / f"{mutant}-control", seed, mistake=CONTROL)
+    return Noticed(mutant, seed, not verdict.violations, _codes(verdict), is_control=True)
 
 
-def _judged(mutant: str, seed: int, verdict: Verdict, objections: frozenset[str]) -> Noticed:
-    return Noticed(
-        mutant, seed, bool(objections & verdict.codes), Counter(code for code, _ in verdict.violations)
-    )
+def _codes(verdict: Verdict) -> Counter[str]:
+    return Counter(code for code, _ in verdict.violations)
 
 
-def _run(mutant: str, folder: Path, seed: int) -> Result:
-    conditions = CONDITIONS[mutant]
+def _judged(mutant: str, folder: Path, seed: int, *, mistake: str) -> Verdict:
+    """Judge a run in the conditions of *mutant*, with that *mistake* or none."""
+    folder.mkdir(parents=True)
+    if mutant in PLAYED:
+        return judge(asyncio.run(PLAYED[mutant][0](folder, mutant=mistake)))
+    return _run(CONDITIONS[mutant], folder, seed, mistake).verdict
+
+
+def _run(conditions: Conditions, folder: Path, seed: int, mistake: str) -> Result:
+    load = conditions.load
     setup = Setup(
         store="sqlite",
         seed=seed,
         occurrences=conditions.occurrences,
         with_guilty=conditions.with_guilty,
         task_count=TASKS,
-        speed=SPEED,
+        speed=load.speed,
+        processes=load.processes,
+        workers=load.workers,
+        slots=load.slots,
+        window=load.window,
+        timeouts=load.timeouts,
+        hanging_every=load.hanging_every,
         weights=conditions.weights,
         gap_s=conditions.gap_s,
         points=conditions.points,
         odds=conditions.odds,
         people_every_s=0,
-        mutant=mutant,
+        mutant=mistake,
     )
     with asyncio.Runner(loop_factory=fast_loop(setup.speed)) as runner:
         return runner.run(run(setup, folder, say=lambda _: None))

@@ -164,10 +164,12 @@ class _World:
             faults=(*self.blows.faults, *self.blows.noted()),
             pings=tuple(self.pingers.pings),
             told=tuple(self.target.told),
+            told_at=tuple(self.target.told_at),
             long_words=tuple(self.target.long_words),
             quarantined=tuple(sorted(self.quarantined)),
             tasks=tuple(stored.task.model_dump(mode="json", by_alias=True) for stored in found),
             runs=tuple(run.model_dump(mode="json", by_alias=True) for run in runs),
+            slots=self.setup.slots,
         )
 
     async def _read_all(self) -> tuple[list[VersionedTask], list[Run]]:
@@ -230,6 +232,7 @@ async def _world(setup: Setup, folder: Path, clock: Clock) -> AsyncIterator[_Wor
         setup.task_count,
         target=address,
         hanging_every=setup.hanging_every,
+        timeouts=setup.timeouts,
         period=setup.period,
         guilty_from=format_instant(clock.now() + GUILTY_AFTER) if setup.with_guilty else "",
     )
@@ -245,6 +248,7 @@ async def _world(setup: Setup, folder: Path, clock: Clock) -> AsyncIterator[_Wor
             "STORE_URL": stand.url,
             "WEBHOOK_URL": f"{address}/notices",
             "CHAOS_MUTANT": setup.mutant,
+            "CHAOS_WINDOW": str(setup.window),
             "WORKERS": str(setup.workers),
             **({"MAX_CONCURRENCY": str(setup.slots)} if setup.slots else {}),
             **stand.variables,

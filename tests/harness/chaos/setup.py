@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from tests.harness.chaos.nemesis import GAP_S, ODDS, WEIGHTS, Weights
 from tests.harness.chaos.points import POINTS
-from tests.harness.chaos.tasks import A_MINUTE
+from tests.harness.chaos.tasks import A_MINUTE, TIMEOUTS_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,8 @@ class Setup:
         shared_emulator: `host:port` of an emulator that others use too, or empty for one of our own.
         workers: How many workers each server has, as gunicorn starts them.
         slots: How many attempts a process may make at once; 0 for as many as it likes.
+        window: How many due tasks a tick reads at once; 0 for as many as it likes.
+        timeouts: Of the tasks, in seconds, each as likely as the others.
         hanging_every: One task in so many calls a target that never answers.
         period: Minutes between two occurrences of a task, all at once; 1 for a mixture.
         with_guilty: Whether one task kills its process, and one document is refused for good.
@@ -42,6 +44,8 @@ class Setup:
     shared_emulator: str = ""
     workers: int = 1
     slots: int = 0
+    window: int = 0
+    timeouts: Sequence[int] = TIMEOUTS_S
     hanging_every: int = 100
     period: int = 1
     with_guilty: bool = False

@@ -37,6 +37,7 @@ class Target:
     def __init__(self, seed: int, time: Callable[[], float]) -> None:
         self.calls: list[Call] = []
         self.told: list[str] = []
+        self.told_at: list[float] = []
         self.long_words: list[float] = []
         self.arrived = 0
         self.refuses_notices = False
@@ -89,7 +90,9 @@ class Target:
         message = json.loads(await request.read())
         if self.refuses_notices:
             return web.Response(status=503)
-        self.told += [notice["id"] for notice in message["data"]["notices"]]
+        ids = [notice["id"] for notice in message["data"]["notices"]]
+        self.told += ids
+        self.told_at += [self._time()] * len(ids)
         if message["data"].get("more"):
             self.long_words.append(self._time())
         return web.Response(status=204)

@@ -1,11 +1,13 @@
 """The tasks of a run: every kind of schedule, policy and behaviour, drawn from the seed."""
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 FREQUENT = ("* * * * *", "* * * * *", "every 1m")
 SELDOM = ("*/2 * * * *", "*/3 * * * *", "every 2m")
 NOTIFIED = 30  # tasks with the default channels: as many as fit one message, so that each can be told apart
+TIMEOUTS_S = (3, 4, 5)
 A_MINUTE = 0.8  # occurrences a minute of a task, on the average, without those that people delete
 
 
@@ -20,6 +22,7 @@ def specs(
     *,
     target: str,
     hanging_every: int = 100,
+    timeouts: Sequence[int] = TIMEOUTS_S,
     guilty_from: str = "",
     period: int = 1,
 ) -> list[dict[str, Any]]:
@@ -29,7 +32,7 @@ def specs(
         guilty_from: When those begin that harm others; empty for none of them.
         period: Minutes between two occurrences; 1 for every minute, or every second or third.
     """
-    made = [_spec(dice, number, target, hanging_every) for number in range(count)]
+    made = [_spec(dice, number, target, hanging_every, timeouts) for number in range(count)]
     if period > 1:
         made = [spec | {"schedule": f"*/{period} * * * *"} for spec in made]
     return made + [_guilty(manner, target, guilty_from) for manner in (DEADLY, REFUSED) if guilty_from]
@@ -54,17 +57,20 @@ def _guilty(manner: str, target: str, start_at: str) -> dict[str, Any]:
     }
 
 
-def _spec(dice: random.Random, number: int, target: str, hanging_every: int) -> dict[str, Any]:
-    manner = "500" if number % 50 == 7 else "hang" if number % hanging_every == 13 else "mixed"
+def _spec(
+    dice: random.Random, number: int, target: str, hanging_every: int, timeouts: Sequence[int]
+) -> dict[str, Any]:
+    hangs = number % hanging_every == 13 % hanging_every
+    manner = "500" if number % 50 == 7 else "hang" if hangs else "mixed"
     schedule = dice.choice(FREQUENT if dice.random() < 0.75 else SELDOM)
     spec: dict[str, Any] = {
         "id": f"t{number}",
         "title": f"Task {number}",
         "type": "http",
-        "params": {"method": "POST", "url": f"{target}/t/{manner}", "timeoutSeconds": 10},
+        "params": {"method": "POST", "url": f"{target}/t/{manner}", "timeoutSeconds": max(10, *timeouts)},
         "schedule": schedule,
         "timezone": dice.choice(("UTC", "Europe/Berlin", "Asia/Kolkata")),
-        "timeoutSeconds": dice.choice((3, 4, 5)),
+        "timeoutSeconds": dice.choice(timeouts),
         "jitterSeconds": dice.choice((0, 0, 0, 10, 20)),
         "retry": {"maxAttempts": dice.choice((1, 2, 4)), "minBackoffSeconds": 1, "maxBackoffSeconds": 5},
         "misfire": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 from itertools import groupby, pairwise, takewhile
 from statistics import median
@@ -19,6 +20,7 @@ Attempt = tuple[str, datetime, int]  # task, occurrence, number
 
 BY_SCHEDULE = {"schedule", "catch_up", "queued"}
 FAILURES = {"failed", "timed_out", "abandoned"}
+SIMULTANEOUS_S = 2.0  # two ticks may deliver the same at the same moment
 BEFORE_S, AFTER_S = 120, 300  # a process's clock may be wrong by 90 s; a word waits a minute for another tick
 
 
@@ -41,6 +43,25 @@ def judge_telling(task_id: str, plan: Plan, evidence: Evidence, verdict: Verdict
         elif failing:
             _one_of(streak[:1], "recovery", evidence.history, verdict)
         failing = failed
+
+
+def judge_told_once(evidence: Evidence, verdict: Verdict) -> None:
+    """What a channel has taken is sent again only after a death, or where the store did not answer."""
+    history = evidence.history
+    times: dict[str, list[float]] = defaultdict(list)
+    for notice, at in zip(history.told, history.told_at, strict=False):
+        times[notice].append(at)
+    for notice, when in times.items():
+        again = [
+            (first, second)
+            for first, second in pairwise(when)
+            if second - first > SIMULTANEOUS_S and evidence.excuses.calm(first, second)
+        ]
+        verdict.counts["notices sent again"] += len(when) - 1
+        if again:
+            verdict.object(
+                "told_again", f"{notice} {len(when)} times, {again[0][1] - again[0][0]:.0f} s later"
+            )
 
 
 def _in_order(ends: list[Json], evidence: Evidence) -> list[Json]:

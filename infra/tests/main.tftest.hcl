@@ -23,9 +23,16 @@ variables {
   source_zip     = "tests/source.zip"
 }
 
-run "the_database_is_protected_and_has_its_indexes" {
+# Each run is a plan of its own, which takes seconds: what one plan can show is asserted together.
+
+run "what_is_made_by_default" {
   command = plan
 
+  variables {
+    secrets = { SLACK_WEBHOOK_URL = "slack-webhook" }
+  }
+
+  # The database is protected and has its indexes.
   assert {
     condition     = google_firestore_database.main.delete_protection_state == "DELETE_PROTECTION_ENABLED"
     error_message = "The database can be deleted."
@@ -46,11 +53,8 @@ run "the_database_is_protected_and_has_its_indexes" {
     condition     = alltrue([for name in keys(local.collections) : length(google_firestore_field.single["${name}:*"].index_config[0].indexes) == 0])
     error_message = "A collection indexes fields that nobody asks for."
   }
-}
 
-run "a_tick_each_minute_with_the_invokers_token_and_no_retry" {
-  command = plan
-
+  # A tick each minute with the invoker's token, and no retry.
   assert {
     condition     = google_cloud_scheduler_job.tick.attempt_deadline == "60s"
     error_message = "A tick must be given up before the next minute's."
@@ -78,15 +82,8 @@ run "a_tick_each_minute_with_the_invokers_token_and_no_retry" {
     condition     = google_cloud_scheduler_job.tick.http_target[0].uri == "https://cronfire-123456789012.europe-west1.run.app/tick"
     error_message = "The job calls the wrong address."
   }
-}
 
-run "the_function_is_bounded_and_gets_secrets_by_reference" {
-  command = plan
-
-  variables {
-    secrets = { SLACK_WEBHOOK_URL = "slack-webhook" }
-  }
-
+  # The function is bounded, and gets secrets by reference.
   assert {
     condition = (
       google_cloudfunctions2_function.main.service_config[0].timeout_seconds >= 60
@@ -114,24 +111,8 @@ run "the_function_is_bounded_and_gets_secrets_by_reference" {
     condition     = toset(keys(google_secret_manager_secret_iam_member.runtime)) == toset(["CRON_SECRET", "CRON_SECRET_PREVIOUS", "API_KEY", "SIGNING_SECRET", "SIGNING_SECRET_PREVIOUS", "SLACK_WEBHOOK_URL"])
     error_message = "The runtime may read other secrets than its own, or not all of them."
   }
-}
 
-run "two_values_while_rotating" {
-  command = plan
-
-  variables {
-    rotating = true
-  }
-
-  assert {
-    condition     = contains([for one in google_cloudfunctions2_function.main.service_config[0].secret_environment_variables : one.key], "CRON_SECRET_PREVIOUS")
-    error_message = "The secret that is being retired must still open the door."
-  }
-}
-
-run "each_account_has_the_roles_it_needs_and_no_others" {
-  command = plan
-
+  # Each account has the roles that it needs, and no others.
   assert {
     condition     = google_project_iam_member.runtime_store.role == "roles/datastore.user" && length(google_project_iam_member.runtime_store.condition) == 1
     error_message = "The runtime may use its own database alone."
@@ -152,135 +133,8 @@ run "each_account_has_the_roles_it_needs_and_no_others" {
     condition     = google_service_account_iam_member.runtime_as_invoker.role == "roles/iam.serviceAccountUser"
     error_message = "Messages of the queue could not carry the invoker's token."
   }
-}
 
-run "bearer_pingers_reach_the_program_when_asked_for" {
-  command = plan
-
-  variables {
-    bearer_pingers = true
-  }
-
-  assert {
-    condition     = google_cloud_run_service_iam_member.anybody[0].member == "allUsers"
-    error_message = "cron-job.org could not reach the function."
-  }
-}
-
-run "work_and_events_come_with_a_token" {
-  command = plan
-
-  variables {
-    push_events = true
-  }
-
-  assert {
-    condition     = google_cloud_tasks_queue.work.rate_limits[0].max_concurrent_dispatches == 3
-    error_message = "Workers could take every instance, and ticks would wait."
-  }
-  assert {
-    condition     = google_pubsub_subscription.push[0].push_config[0].push_endpoint == "https://cronfire-123456789012.europe-west1.run.app/api/events"
-    error_message = "Events are pushed elsewhere."
-  }
-  assert {
-    condition     = google_pubsub_subscription.push[0].push_config[0].oidc_token[0].audience == "https://cronfire-123456789012.europe-west1.run.app"
-    error_message = "Events are pushed with another audience than the function accepts."
-  }
-  assert {
-    condition     = length(google_pubsub_subscription.push[0].dead_letter_policy) == 1
-    error_message = "What cannot be delivered would be tried for ever."
-  }
-}
-
-run "somebody_is_told_when_it_is_silent" {
-  command = plan
-
-  variables {
-    alarm_email     = "ann@example.com"
-    billing_account = "012345-6789AB-CDEF01"
-  }
-
-  assert {
-    condition     = google_monitoring_alert_policy.silent.conditions[0].condition_absent[0].duration == "180s"
-    error_message = "Silence must be noticed after 3 minutes."
-  }
-  assert {
-    condition     = length(google_monitoring_notification_channel.email) == 1 && length(google_billing_budget.month) == 1
-    error_message = "Nobody would be told."
-  }
-  assert {
-    condition     = google_billing_budget.month[0].amount[0].specified_amount[0].currency_code == null
-    error_message = "A budget in another currency than the account's is refused."
-  }
-  assert {
-    condition     = contains(keys(google_project_service.needed), "billingbudgets.googleapis.com")
-    error_message = "The API of budgets is off."
-  }
-}
-
-run "a_name_in_place_of_the_projects_id_is_refused" {
-  command         = plan
-  expect_failures = [var.project_id]
-  variables {
-    project_id = "My Project"
-  }
-}
-
-run "a_zone_is_no_region" {
-  command         = plan
-  expect_failures = [var.region]
-  variables {
-    region = "europe-west1-b"
-  }
-}
-
-run "secrets_do_not_come_in_by_settings" {
-  command         = plan
-  expect_failures = [var.settings]
-  variables {
-    settings = { SLACK_WEBHOOK_URL = "https://hooks.example.com/secret" }
-  }
-}
-
-run "a_secrets_value_is_not_its_id" {
-  command         = plan
-  expect_failures = [var.secrets]
-  variables {
-    secrets = { SLACK_WEBHOOK_URL = "https://hooks.example.com/secret" }
-  }
-}
-
-run "a_worker_must_be_able_to_answer" {
-  command         = plan
-  expect_failures = [var.worker_budget_s]
-  variables {
-    worker_budget_s = 290
-  }
-}
-
-run "a_tick_must_be_able_to_answer" {
-  command         = plan
-  expect_failures = [var.timeout_s]
-  variables {
-    timeout_s = 60
-  }
-}
-
-run "a_setting_that_only_sounds_secret_comes_in" {
-  command = plan
-  variables {
-    settings = { CREDITS_PER_1K_TOKENS = "0.5" }
-  }
-
-  assert {
-    condition     = google_cloudfunctions2_function.main.service_config[0].environment_variables["CREDITS_PER_1K_TOKENS"] == "0.5"
-    error_message = "The setting did not reach the function."
-  }
-}
-
-run "a_first_apply_stops_nowhere_and_destroy_neither" {
-  command = plan
-
+  # A first apply stops nowhere, and destroy neither.
   assert {
     condition     = toset(keys(google_project_service.first)) == toset(["cloudresourcemanager.googleapis.com", "iam.googleapis.com"])
     error_message = "On a new project the APIs by which the others are enabled, and accounts made, are off."
@@ -311,15 +165,76 @@ run "a_first_apply_stops_nowhere_and_destroy_neither" {
   }
 }
 
-# Cloud Tasks refuses the name of a queue that was deleted less than seven days ago.
-run "another_queue_and_backups_when_asked_for" {
+# The name of the queue is another one, since Cloud Tasks refuses that of one deleted less than seven days ago.
+run "what_is_made_when_asked_for" {
   command = plan
 
   variables {
-    queue_name    = "cronfire-work-2"
-    daily_backups = 7
+    rotating        = true
+    bearer_pingers  = true
+    push_events     = true
+    alarm_email     = "ann@example.com"
+    billing_account = "012345-6789AB-CDEF01"
+    settings        = { CREDITS_PER_1K_TOKENS = "0.5" } # only sounds secret
+    queue_name      = "cronfire-work-2"
+    daily_backups   = 7
   }
 
+  # Two values while rotating.
+  assert {
+    condition     = contains([for one in google_cloudfunctions2_function.main.service_config[0].secret_environment_variables : one.key], "CRON_SECRET_PREVIOUS")
+    error_message = "The secret that is being retired must still open the door."
+  }
+
+  # Pingers with a bearer token reach the program.
+  assert {
+    condition     = google_cloud_run_service_iam_member.anybody[0].member == "allUsers"
+    error_message = "cron-job.org could not reach the function."
+  }
+
+  # Work and events come with a token.
+  assert {
+    condition     = google_cloud_tasks_queue.work.rate_limits[0].max_concurrent_dispatches == 3
+    error_message = "Workers could take every instance, and ticks would wait."
+  }
+  assert {
+    condition     = google_pubsub_subscription.push[0].push_config[0].push_endpoint == "https://cronfire-123456789012.europe-west1.run.app/api/events"
+    error_message = "Events are pushed elsewhere."
+  }
+  assert {
+    condition     = google_pubsub_subscription.push[0].push_config[0].oidc_token[0].audience == "https://cronfire-123456789012.europe-west1.run.app"
+    error_message = "Events are pushed with another audience than the function accepts."
+  }
+  assert {
+    condition     = length(google_pubsub_subscription.push[0].dead_letter_policy) == 1
+    error_message = "What cannot be delivered would be tried for ever."
+  }
+
+  # Somebody is told when it is silent.
+  assert {
+    condition     = google_monitoring_alert_policy.silent.conditions[0].condition_absent[0].duration == "180s"
+    error_message = "Silence must be noticed after 3 minutes."
+  }
+  assert {
+    condition     = length(google_monitoring_notification_channel.email) == 1 && length(google_billing_budget.month) == 1
+    error_message = "Nobody would be told."
+  }
+  assert {
+    condition     = google_billing_budget.month[0].amount[0].specified_amount[0].currency_code == null
+    error_message = "A budget in another currency than the account's is refused."
+  }
+  assert {
+    condition     = contains(keys(google_project_service.needed), "billingbudgets.googleapis.com")
+    error_message = "The API of budgets is off."
+  }
+
+  # A setting that only sounds secret comes in.
+  assert {
+    condition     = google_cloudfunctions2_function.main.service_config[0].environment_variables["CREDITS_PER_1K_TOKENS"] == "0.5"
+    error_message = "The setting did not reach the function."
+  }
+
+  # Another queue, and backups.
   assert {
     condition     = google_cloud_tasks_queue.work.name == "cronfire-work-2"
     error_message = "A name that was deleted cannot be used again for a week, and no other was taken."
@@ -330,11 +245,25 @@ run "another_queue_and_backups_when_asked_for" {
   }
 }
 
+# A name in place of the project's id, a zone, secrets by settings, a value as a secret's id, a worker cut off.
+run "what_cannot_be_is_refused" {
+  command         = plan
+  expect_failures = [var.project_id, var.region, var.settings, var.secrets, var.worker_budget_s]
+  variables {
+    project_id      = "My Project"
+    region          = "europe-west1-b"
+    settings        = { SLACK_WEBHOOK_URL = "https://hooks.example.com/secret" }
+    secrets         = { SLACK_WEBHOOK_URL = "https://hooks.example.com/secret" }
+    worker_budget_s = 290
+  }
+}
+
 run "wrong_amounts_are_refused" {
   command         = plan
-  expect_failures = [var.daily_backups, var.budget]
+  expect_failures = [var.daily_backups, var.budget, var.timeout_s]
   variables {
     daily_backups = 99 # Firestore keeps them for 14 weeks at most
     budget        = 4.5
+    timeout_s     = 60 # as long as a tick may take
   }
 }

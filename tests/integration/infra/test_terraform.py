@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from functions.domain.lifecycle.decide import CLAIM_MARGIN
 from functions.domain.lifecycle.time_budget import CLOUD_SCHEDULER_BUDGET, TimeBudget
 from functions.stores.firestore.queries import INDEXES
 from functions.web.app import worker_time_budget
+from tests.support.shared import once_per_run
 
 ROOT = Path(__file__).parents[3]
 INFRA = ROOT / "infra"
@@ -23,10 +24,7 @@ TEXT = "\n".join(file.read_text(encoding="utf-8") for file in sorted(INFRA.glob(
 COLLECTION = re.compile(r'^    "(\w+)" = \{\n(.*?)^    \}', re.M | re.S)
 COMPOSITE = re.compile(r'\[((?:\["\w+", "\w+"\](?:, )?)+)\]')
 PAIR = re.compile(r'\["(\w+)", "(\w+)"\]')
-TICK = "a_tick_each_minute_with_the_invokers_token_and_no_retry"
-DATABASE = "the_database_is_protected_and_has_its_indexes"
-ROLES = "each_account_has_the_roles_it_needs_and_no_others"
-FIRST = "a_first_apply_stops_nowhere_and_destroy_neither"
+BY_DEFAULT = "what_is_made_by_default"
 RESOURCE = re.compile(r'^resource "(\w+)" "(\w+)" \{\n(.*?)^\}', re.M | re.S)
 RUN = re.compile(r'^run "(\w+)" \{\n.*?^\}\n', re.M | re.S)
 CLOUD_TASKS_WAITS_S = 600  # for an answer, when a message does not say otherwise
@@ -192,92 +190,139 @@ def checked(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The Terraform, to be spoiled; the test is skipped by name where it cannot be run."""
-    if shutil.which("terraform") is None:
-        pytest.skip("terraform is not installed")
-    folder = tmp_path / "infra"
+def copied(folder: Path) -> Path:
+    """The Terraform, to be spoiled, with the plan of what is made by default alone.
+
+    Each of its tests costs a plan of its own, and `scripts/check` runs them all.
+    """
     shutil.copytree(INFRA, folder, ignore=shutil.ignore_patterns("pingers", ".terraform*"))
+    file = folder / "tests" / "main.tftest.hcl"
+    kept = RUN.sub(lambda block: block[0] if BY_DEFAULT == block[1] else "", file.read_text(encoding="utf-8"))
+    assert [BY_DEFAULT] == [block[1] for block in RUN.finditer(kept)]
+    file.write_text(kept, encoding="utf-8")
     return folder
 
 
-def keep_only(folder: Path, *runs: str) -> None:
-    """Leave out Terraform's other tests: each costs a plan of its own, and `scripts/check` runs them all."""
-    file = folder / "tests" / "main.tftest.hcl"
-    kept = RUN.sub(lambda block: block[0] if block[1] in runs else "", file.read_text(encoding="utf-8"))
-    assert set(runs) == {block[1] for block in RUN.finditer(kept)}
-    file.write_text(kept)
+def spoiled(folder: Path, mistakes: Iterable[tuple[str, str, str]]) -> Path:
+    for file, old, new in mistakes:
+        text = (folder / file).read_text(encoding="utf-8")
+        assert 1 == text.count(old), f"{file}: {old}"
+        (folder / file).write_text(text.replace(old, new), encoding="utf-8")
+    subprocess.run(
+        ["terraform", f"-chdir={folder}", "fmt", "-recursive"], capture_output=True, check=False, timeout=60
+    )
+    return folder
 
 
-def test_what_is_right_passes(copy: Path) -> None:
-    """Else it would tell nothing that these runs see what is wrong."""
-    keep_only(copy, TICK, DATABASE, ROLES)
-
-    done = checked(copy)
-
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """What was shown, in one line; the test is skipped by name where it cannot be run."""
     if done.stdout.startswith("SKIPPED"):
         pytest.skip(done.stdout.strip())
-    assert 0 == done.returncode, done.stdout + done.stderr
-    assert "3 passed, 0 failed" in done.stdout
+    return " ".join((done.stdout + done.stderr).replace("│", " ").split())
 
 
-@pytest.mark.parametrize(
-    ("file", "old", "new", "run", "seen"),
-    [
-        ("schedule.tf", "attempt_deadline = ", "attempt_deadlin  = ", TICK, "attempt_deadlin"),
-        ("schedule.tf", '"60s"', '"180s"', TICK, "A tick must be given up before the next minute's"),
-        (
-            "store.tf",
-            '        [["shard", "ASCENDING"], ["nextRunAt", "ASCENDING"]]\n',
-            "",
-            DATABASE,
-            "have no index",
-        ),
-        ("identity.tf", "roles/datastore.user", "roles/datastore.owner", ROLES, "its own database alone"),
-        ("identity.tf", ', "roles/storage.objectViewer"', "", ROLES, "own bucket of sources"),
-        (
-            "function.tf",
-            '"iam.googleapis.com"]',
-            '"run.googleapis.com"]',
-            FIRST,
-            "and accounts made, are off",
-        ),
-        (
-            "secrets.tf",
-            "= local.own_secrets\n  secret  ",
-            '= { API_KEY = "a" }\n  secret  ',
-            FIRST,
-            "has no version",
-        ),
-        ("function.tf", "days_since_noncurrent_time = 30", "num_newer_versions = 5", FIRST, "kept for ever"),
-    ],
-    ids=[
-        "a misspelt argument",
-        "a wrong deadline",
-        "a missing index",
-        "a role too great",
-        "a build that cannot read its source",
-        "an API too late",
-        "a secret without a value",
-        "a bucket that grows",
-    ],
-)
-def test_what_is_wrong_is_seen(copy: Path, file: str, old: str, new: str, run: str, seen: str) -> None:
-    keep_only(copy, run)
-    text = (copy / file).read_text(encoding="utf-8")
-    assert old in text
-    (copy / file).write_text(text.replace(old, new))
-    subprocess.run(
-        ["terraform", f"-chdir={copy}", "fmt", "-recursive"], capture_output=True, check=False, timeout=60
+@pytest.fixture(scope="module")
+def right(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """What Terraform says of the files as they are."""
+    return once_per_run(
+        tmp_path_factory, "right", lambda: checked(copied(tmp_path_factory.mktemp("right") / "infra"))
     )
 
-    done = checked(copy)
 
-    if done.stdout.startswith("SKIPPED"):
-        pytest.skip(done.stdout.strip())
+@pytest.fixture(scope="module")
+def wrong(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """What it says of the files with every one of the MISTAKES: each is told by words of its own."""
+    folder = tmp_path_factory.mktemp("wrong") / "infra"
+    return once_per_run(
+        tmp_path_factory,
+        "wrong",
+        lambda: checked(spoiled(copied(folder), [mistake[:3] for mistake in MISTAKES.values()])),
+    )
+
+
+# Of each the file, what is there, what is put in its place, and what must be said.
+MISTAKES = {
+    "a wrong deadline": (
+        "schedule.tf",
+        '"60s"',
+        '"180s"',
+        "A tick must be given up before the next minute's",
+    ),
+    "a missing index": (
+        "store.tf",
+        '        [["shard", "ASCENDING"], ["nextRunAt", "ASCENDING"]]\n',
+        "",
+        "have no index",
+    ),
+    "a role too great": (
+        "identity.tf",
+        "roles/datastore.user",
+        "roles/datastore.owner",
+        "its own database alone",
+    ),
+    "a build that cannot read its source": (
+        "identity.tf",
+        ', "roles/storage.objectViewer"',
+        "",
+        "own bucket of sources",
+    ),
+    "an API too late": (
+        "function.tf",
+        '"iam.googleapis.com"]',
+        '"run.googleapis.com"]',
+        "and accounts made, are off",
+    ),
+    "a secret without a value": (
+        "secrets.tf",
+        "= local.own_secrets\n  secret  ",
+        '= { API_KEY = "a" }\n  secret  ',
+        "has no version",
+    ),
+    "a bucket that grows": (
+        "function.tf",
+        "days_since_noncurrent_time = 30",
+        "num_newer_versions = 5",
+        "kept for ever",
+    ),
+}
+NEEDS_TERRAFORM = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")
+
+
+@NEEDS_TERRAFORM
+def test_what_is_right_passes(right: subprocess.CompletedProcess[str]) -> None:
+    """Else it would tell nothing that these runs see what is wrong."""
+    shown = said(right)
+
+    assert 0 == right.returncode, shown
+    assert "1 passed, 0 failed" in shown
+
+
+@NEEDS_TERRAFORM
+@pytest.mark.parametrize("name", MISTAKES)
+def test_what_is_wrong_is_seen(
+    right: subprocess.CompletedProcess[str], wrong: subprocess.CompletedProcess[str], name: str
+) -> None:
+    seen = MISTAKES[name][3]
+
+    assert 0 != wrong.returncode
+    assert seen in said(wrong)
+    assert seen not in said(right)
+
+
+@NEEDS_TERRAFORM
+def test_a_misspelt_argument_is_seen(tmp_path: Path) -> None:
+    mistake = ("schedule.tf", "attempt_deadline = ", "attempt_deadlin  = ")
+
+    done = checked(spoiled(copied(tmp_path / "infra"), [mistake]))
+
+    assert "attempt_deadlin" in said(done)
     assert 0 != done.returncode
-    assert seen in " ".join((done.stdout + done.stderr).split())
+
+
+@NEEDS_TERRAFORM
+def test_no_mistake_hides_another(wrong: subprocess.CompletedProcess[str]) -> None:
+    """Each is a failed claim of the plan, and the index two, since they are counted as well; nothing else fails."""
+    assert len(MISTAKES) + 1 == said(wrong).count("Test assertion failed"), said(wrong)
 
 
 def test_the_stand_in_for_the_source_is_a_zip() -> None:

@@ -382,6 +382,7 @@ def build_api_app(
     """
     from functions.web import reference
     from functions.web.api import build_api
+    from functions.web.api.dependencies import add_routes
     from functions.web.dashboard import add_dashboard
 
     api = build_api(
@@ -392,7 +393,7 @@ def build_api_app(
         token_verifier=token_verifier,
     )
     add_dashboard(api, dependencies)
-    api.include_router(reference.router)
+    add_routes(api, reference.router)
     return with_head(with_limits(with_text_addresses(api)))
 
 

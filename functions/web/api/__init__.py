@@ -10,7 +10,13 @@ from fastapi.openapi.utils import get_openapi
 from functions.domain.task import TaskSpec
 from functions.observability.metrics import CONTENT_TYPE
 from functions.web.api import admin, channels, events, runs, schedules, tasks, types
-from functions.web.api.dependencies import ApiAuth, ApiDependencies, CurrentPrincipal, Dependencies
+from functions.web.api.dependencies import (
+    ApiAuth,
+    ApiDependencies,
+    CurrentPrincipal,
+    Dependencies,
+    add_routes,
+)
 from functions.web.api.errors import ProblemDetails, ProblemError, add_error_handlers
 from functions.web.auth import GoogleTokenVerifier
 
@@ -56,7 +62,6 @@ def build_api(
         redirect_slashes=False,
         docs_url=None,  # FastAPI's pages load scripts from elsewhere
         redoc_url=None,
-        generate_unique_id_function=lambda route: route.name,  # what a generated client calls the operation
     )
     app.state.dependencies = dependencies
     app.state.token_verifier = token_verifier
@@ -74,8 +79,7 @@ def build_api(
         admin.key_router,
         router,
     )
-    for routes in routers:
-        app.include_router(routes)
+    add_routes(app, *routers)
     add_error_handlers(app)
     app.openapi = lambda: _build_openapi(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it
     return app

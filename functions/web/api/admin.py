@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from pydantic import Field
 
 from functions.domain.access import ApiKey, AuditEntry, Principal, audit_subject
@@ -12,12 +12,12 @@ from functions.errors import NotAllowedError, NotFoundError
 from functions.services.access import audit
 from functions.services.access.accounts import set_owner_plan
 from functions.web.api.channels import require_admin
-from functions.web.api.dependencies import AuthenticatedRoute, CurrentPrincipal, Dependencies
+from functions.web.api.dependencies import CurrentPrincipal, Dependencies, make_api_router
 from functions.web.api.errors import error_responses
 from functions.web.api.schemas import KeyCreated, KeyList, KeyRequest, Schema
 
-owner_router = APIRouter(prefix="/api/owners", tags=["owners"], route_class=AuthenticatedRoute)
-key_router = APIRouter(prefix="/api/keys", tags=["keys"], route_class=AuthenticatedRoute)
+owner_router = make_api_router("/api/owners", "owners")
+key_router = make_api_router("/api/keys", "keys")
 
 OwnerName = Annotated[str, Path(alias="id", min_length=1, max_length=100, examples=["alice"])]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from pydantic import Field, ValidationError
 
 from functions.domain.access import AuditEntry, AuditVerb, Principal, audit_subject
@@ -13,11 +13,11 @@ from functions.domain.validation import validation_sentence
 from functions.errors import InputError, NotAllowedError, NotFoundError
 from functions.services.access import audit
 from functions.services.apply import sync_digest_task
-from functions.web.api.dependencies import ApiDependencies, AuthenticatedRoute, CurrentPrincipal, Dependencies
+from functions.web.api.dependencies import ApiDependencies, CurrentPrincipal, Dependencies, make_api_router
 from functions.web.api.errors import error_responses
 from functions.web.api.schemas import Schema
 
-router = APIRouter(prefix="/api/channels", tags=["channels"], route_class=AuthenticatedRoute)
+router = make_api_router("/api/channels", "channels")
 
 TEST_TIMEOUT = timedelta(seconds=15)  # for the vendor's response
 ChannelName = Annotated[str, Path(min_length=1, max_length=50, examples=["feishu"])]

@@ -8,7 +8,7 @@ from string import punctuation
 from typing import Annotated, Any
 from urllib.parse import quote, unquote
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from functions.domain.access import Principal, parse_bearer_token
@@ -28,9 +28,9 @@ from functions.domain.validation import problems_of
 from functions.errors import NotAllowedError
 from functions.services.dependencies import all_subscribers
 from functions.web.api.dependencies import (
-    AuthenticatedRoute,
     CurrentPrincipal,
     Dependencies,
+    make_api_router,
     parse_task_body,
     require_storable,
 )
@@ -38,7 +38,7 @@ from functions.web.api.errors import FieldProblem, ProblemError, error_responses
 from functions.web.api.schemas import Schema
 from functions.web.auth import MAX_TOKEN_CHARS, AuthFailure, is_jwt
 
-router = APIRouter(prefix="/api/events", tags=["events"], route_class=AuthenticatedRoute)
+router = make_api_router("/api/events", "events")
 
 MAX_SOURCE_CHARS = 200
 SOURCE_CHARS = punctuation  # they need no escape in an attribute

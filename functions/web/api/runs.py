@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
 from functions.domain.lifecycle.executions import Execution
 from functions.domain.run import Run
@@ -15,7 +15,7 @@ from functions.domain.types import OUT_OF_RANGE, Instant, OutcomeKind, check_ins
 from functions.errors import InputError, NotFoundError
 from functions.services.executions import list_executions
 from functions.services.tasks import TaskService
-from functions.web.api.dependencies import ApiDependencies, AuthenticatedRoute, Dependencies, TaskServiceDep
+from functions.web.api.dependencies import ApiDependencies, Dependencies, TaskServiceDep, make_api_router
 from functions.web.api.errors import error_responses
 from functions.web.api.schemas import RunOut, RunPage
 
@@ -97,7 +97,7 @@ def _decode(text: str) -> str:
         raise NotFoundError("There is no such run") from None
 
 
-router = APIRouter(prefix="/api/runs", tags=["runs"], route_class=AuthenticatedRoute)
+router = make_api_router("/api/runs", "runs")
 
 TIME_RESOLUTION = timedelta(microseconds=1)
 MAX_RUNS_READ = 2000  # run records that one request reads, those of a rare outcome too

@@ -2,15 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from functions.domain.schedule.describe import PreviewBounds, build_preview
 from functions.domain.types import Instant
-from functions.web.api.dependencies import AuthenticatedRoute, CurrentPrincipal, Dependencies
+from functions.web.api.dependencies import CurrentPrincipal, Dependencies, make_api_router
 from functions.web.api.errors import error_responses
 from functions.web.api.schemas import ClockChangeOut, NextRun, PreviewOut, TimezoneName
 
-router = APIRouter(prefix="/api/schedule", tags=["schedules"], route_class=AuthenticatedRoute)
+router = make_api_router("/api/schedule", "schedules")
 
 
 @router.get("/preview", responses=error_responses(), summary="Preview a schedule")

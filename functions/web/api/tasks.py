@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import Header, Path, Query, Response
 
 from functions.domain.lifecycle.time_budget import FINISH_MARGIN, TimeBudget
 from functions.domain.run import Run
@@ -15,10 +15,10 @@ from functions.services.manual_runs import describe_requested_run
 from functions.services.tasks import TaskService, pause_by_tag, resume_by_tag
 from functions.web.api.dependencies import (
     ApiDependencies,
-    AuthenticatedRoute,
     Dependencies,
     TaskBody,
     TaskServiceDep,
+    make_api_router,
     to_spec,
     to_task_out,
 )
@@ -98,8 +98,8 @@ async def _finish_run(
     return RequestedRun(occurrence, run, retry_at, text)
 
 
-router = APIRouter(prefix="/api/tasks", tags=["tasks"], route_class=AuthenticatedRoute)
-action_router = APIRouter(prefix="/api/tasks", tags=["task actions"], route_class=AuthenticatedRoute)
+router = make_api_router("/api/tasks", "tasks")
+action_router = make_api_router("/api/tasks", "task actions")
 
 TaskId = Annotated[str, Path(alias="id", min_length=1, max_length=100, examples=["shop-front"])]
 

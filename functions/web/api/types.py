@@ -16,11 +16,11 @@ from functions.taskfiles.schema import (
     render_schema,
     task_file_schema,
 )
-from functions.web.api.dependencies import AuthenticatedRoute, CurrentPrincipal
+from functions.web.api.dependencies import CurrentPrincipal, make_api_router
 from functions.web.api.errors import error_responses
 from functions.web.api.schemas import Schema
 
-router = APIRouter(prefix="/api/types", tags=["task types"], route_class=AuthenticatedRoute)
+router = make_api_router("/api/types", "task types")
 schema_router = APIRouter(include_in_schema=False)
 
 MAX_AGE_S = 3600

@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from functions.errors import SchedulerError
-from functions.web.api.dependencies import ApiDependencies, RateLimiter
+from functions.web.api.dependencies import ApiDependencies, RateLimiter, add_routes
 from functions.web.api.errors import TITLES, ProblemError, http_status_of
 from functions.web.dashboard import (
     agenda,
@@ -56,7 +56,7 @@ def add_dashboard(app: FastAPI, dependencies: ApiDependencies) -> None:
         removed,
         audit,
     ):
-        app.include_router(module.router)
+        add_routes(app, module.router)
     app.add_exception_handler(LoginRequiredError, redirect_to_login)
     app.add_exception_handler(CsrfError, show_csrf_error)
     for error in (SchedulerError, ProblemError):

@@ -1,14 +1,12 @@
 """Every route of the program behind the tick, from the program itself."""
 
-from unittest.mock import patch
-
-from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from functions.app.application import App
 from functions.config.settings import Settings
 from functions.web import reference
 from functions.web.api import build_api
+from functions.web.api.dependencies import add_routes
 from functions.web.dashboard import add_dashboard
 from tests.conftest import NOON
 from tests.unit.web.api.conftest import ADMIN
@@ -18,9 +16,7 @@ def all_routes() -> list[APIRoute]:
     """The routes of the API, of the dashboard and of the reference."""
     settings = Settings.from_env({"STORE_URL": "sqlite:///:memory:", "API_KEY": ADMIN}, serves_http=False)
     behind = App(settings, clock=lambda: NOON)
-    with patch.object(FastAPI, "include_router", autospec=True) as included:
-        app = build_api(behind, admin_key=ADMIN, version="0", clock=lambda: 0.0)
-        add_dashboard(app, behind)
-        app.include_router(reference.router)
-    routers: list[APIRouter] = [call.args[1] for call in included.call_args_list]
-    return [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    app = build_api(behind, admin_key=ADMIN, version="0", clock=lambda: 0.0)
+    add_dashboard(app, behind)
+    add_routes(app, reference.router)
+    return [route for route in app.routes if isinstance(route, APIRoute)]

@@ -321,7 +321,7 @@ def test_a_misspelt_argument_is_seen(tmp_path: Path) -> None:
 
 @NEEDS_TERRAFORM
 def test_no_mistake_hides_another(wrong: subprocess.CompletedProcess[str]) -> None:
-    """Each is a failed claim of the plan, and the index two, since they are counted as well; nothing else fails."""
+    """Each is one failed claim of the plan, the missing index two: they are counted as well. Nothing else fails."""
     assert len(MISTAKES) + 1 == said(wrong).count("Test assertion failed"), said(wrong)
 
 

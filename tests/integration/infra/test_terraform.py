@@ -321,7 +321,7 @@ def test_a_misspelt_argument_is_seen(tmp_path: Path) -> None:
 
 @NEEDS_TERRAFORM
 def test_no_mistake_hides_another(wrong: subprocess.CompletedProcess[str]) -> None:
-    """Each is one failed claim of the plan, the missing index two: they are counted as well. Nothing else fails."""
+    """Each is one failed claim of the plan, the missing index two, as they are counted; nothing else is."""
     assert len(MISTAKES) + 1 == said(wrong).count("Test assertion failed"), said(wrong)
 
 

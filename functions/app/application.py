@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from functions.app.hooks import BeforeTask, OnEvent
+    from functions.domain.lifecycle.permissions import Capabilities
     from functions.domain.task import Task
     from functions.notifications.dispatcher import NotificationDispatcher
     from functions.services.access.accounts import AccountStore
@@ -326,11 +327,17 @@ class App:
             refusal=self._keys_refusal,
         )
 
-    async def publish_event(self, event: Event, *, forward: bool = True) -> "PublishResult":
-        """Deliver *event* to its subscribers and, with *forward*, to the topic for programs outside."""
+    async def publish_event(
+        self, event: Event, *, forward: bool = True, sender: "Capabilities | None" = None
+    ) -> "PublishResult":
+        """Deliver *event* to its subscribers and, with *forward*, to the topic for programs outside.
+
+        Args:
+            sender: What tasks that the sender starts may use; None means anything.
+        """
         from functions.services.events import publish_event  # 1.5 ms, and no tick needs it
 
-        result = await publish_event(self.store, event, now=self.now(), new_id=new_id)
+        result = await publish_event(self.store, event, now=self.now(), new_id=new_id, sender=sender)
         if forward and self.tick_dependencies.publish is not None:
             await self.tick_dependencies.publish([to_published_event(event)], within=AFTER_TICK_TIMEOUT)
         return result

@@ -231,8 +231,9 @@ def result_lines(event_type: str, result: Mapping[str, Any]) -> list[str]:
         "started": "run at the next tick",
         "skipped": "subscribe, but are paused or have ended; the skip is recorded",
         "duplicate": "have received it before",
+        "refused": "may not be started by this key",
     }
-    lines = [f"{', '.join(result[name])} {phrase}" for name, phrase in phrases.items() if result[name]]
+    lines = [f"{', '.join(result[name])} {phrase}" for name, phrase in phrases.items() if result.get(name)]
     return lines or [f"No task subscribes to {event_type}"]
 
 

@@ -172,6 +172,20 @@ def _forms(secret: str) -> Iterator[tuple[str, int]]:
 
     0 means that a part is never enough: the beginning of an address is known to others.
     """
+    for text in {secret, *_misread(secret)}:
+        yield from _word_forms(text)
+
+
+def _misread(secret: str) -> Iterator[str]:
+    """Yield what a server makes of *secret* that takes its UTF-8 for an older encoding: `ä` becomes `Ã¤`."""
+    if not secret.isascii():
+        sent = secret.encode("utf-8", "replace")
+        yield sent.decode("latin-1")
+        yield sent.decode("cp1252", "replace")
+
+
+def _word_forms(secret: str) -> Iterator[tuple[str, int]]:
+    """Yield the forms of all of *secret*, and of each of its words."""
     for word in (secret.strip(), *secret.split()):
         if "://" not in word:
             yield from _spaced(word, MIN_SECRET_CHARS, may_be_cut=True)

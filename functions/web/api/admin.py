@@ -19,6 +19,7 @@ from functions.web.api.schemas import KeyCreated, KeyList, KeyRequest, Schema
 owner_router = make_api_router("/api/owners", "owners")
 key_router = make_api_router("/api/keys", "keys")
 
+# A name is any text; a slash in it comes as `%2F`.
 OwnerName = Annotated[str, Path(alias="id", min_length=1, max_length=100, examples=["alice"])]
 
 
@@ -76,7 +77,7 @@ async def list_owners(principal: CurrentPrincipal, dependencies: Dependencies) -
     )
 
 
-@owner_router.get("/{id}", responses=error_responses(404), summary="Read an owner")
+@owner_router.get("/{id:path}", responses=error_responses(404), summary="Read an owner")
 async def read_owner(principal: CurrentPrincipal, dependencies: Dependencies, owner: OwnerName) -> OwnerOut:
     """Return an account."""
     _require_read(principal)
@@ -85,7 +86,7 @@ async def read_owner(principal: CurrentPrincipal, dependencies: Dependencies, ow
     return OwnerOut.from_account(await dependencies.accounts.get(owner))
 
 
-@owner_router.put("/{id}", responses=error_responses(), summary="Set an owner's plan and credits")
+@owner_router.put("/{id:path}", responses=error_responses(), summary="Set an owner's plan and credits")
 async def set_owner(
     principal: CurrentPrincipal, dependencies: Dependencies, owner: OwnerName, body: OwnerRequest
 ) -> OwnerOut:

@@ -21,6 +21,7 @@ from functions.domain.access import (
 )
 from functions.domain.events import Event
 from functions.domain.json_depth import check_values, parse_json
+from functions.domain.lifecycle.permissions import Capabilities
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.lifecycle.upcoming import describe_trigger, next_run
 from functions.domain.storage import VersionedTask
@@ -135,8 +136,13 @@ class ApiDependencies(Protocol):
         """Make the request of *spec* once, now, without storing anything; return what came of it."""
         ...
 
-    async def publish_event(self, event: Event, *, forward: bool = True) -> PublishResult:
-        """Start the tasks that listen to *event*; with *forward*, publish it to the topic as well."""
+    async def publish_event(
+        self, event: Event, *, forward: bool = True, sender: Capabilities | None = None
+    ) -> PublishResult:
+        """Start the tasks that listen to *event* and that *sender* may start, which is None for all.
+
+        With *forward*, publish it to the topic as well.
+        """
         ...
 
     async def metrics(self) -> str:

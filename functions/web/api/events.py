@@ -82,6 +82,7 @@ class EventResult(Schema):
         started: Tasks that it starts, now or after their current run.
         skipped: Subscribed tasks that it does not start, such as paused ones; each has a record of it.
         duplicate: Tasks that have received this event before.
+        refused: Subscribed tasks that this key may not start, because of what they may use.
         ignored: True for the scheduler's own events, which return when its topic is pushed to it.
     """
 
@@ -90,6 +91,7 @@ class EventResult(Schema):
     started: list[str] = Field(default_factory=list)
     skipped: list[str] = Field(default_factory=list)
     duplicate: list[str] = Field(default_factory=list)
+    refused: list[str] = Field(default_factory=list)
     ignored: bool = False
 
 
@@ -149,13 +151,14 @@ async def send_event(
     if pushed and str(fields.get("type", "")).startswith(RESERVED_PREFIX):
         return EventResult(id=str(fields.get("id", "")), type=str(fields["type"]), ignored=True)
     event = _parse_event(fields, principal, now=dependencies.now(), new_id=dependencies.new_id())
-    result = await dependencies.publish_event(event, forward=not pushed)
+    result = await dependencies.publish_event(event, forward=not pushed, sender=principal.capabilities)
     return EventResult(
         id=event.id,
         type=event.type,
         started=list(result.started),
         skipped=list(result.skipped),
         duplicate=list(result.duplicate),
+        refused=list(result.refused),
     )
 
 

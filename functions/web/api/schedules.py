@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Query
 
+from functions.domain.json_depth import MAX_INT64
 from functions.domain.schedule.describe import PreviewBounds, build_preview
 from functions.domain.types import Instant
 from functions.web.api.dependencies import CurrentPrincipal, Dependencies, make_api_router
@@ -30,7 +31,8 @@ async def preview_schedule(
     ] = None,
     end_at: Annotated[Instant | None, Query(alias="endAt", description="no run after it")] = None,
     max_runs: Annotated[
-        int | None, Query(alias="maxRuns", ge=0, description="how many runs are left; all if not given")
+        int | None,
+        Query(alias="maxRuns", ge=0, le=MAX_INT64, description="how many runs are left; all if not given"),
     ] = None,
     anchor: Annotated[
         Instant | None,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
+from functions.domain.json_depth import MAX_INT64
 from functions.domain.schedule.describe import PreviewBounds, SchedulePreview, build_preview
 from functions.domain.storage import VersionedTask
 from functions.domain.task import TaskSpec, slugify, why_never_started
@@ -88,7 +89,7 @@ async def show_schedule_preview(
     schedule: Annotated[str, Query(max_length=200)] = "",
     title: Annotated[str, Query(max_length=200)] = "",
     created: Annotated[str, Query(max_length=40)] = "",
-    done: Annotated[int, Query(ge=0)] = 0,
+    done: Annotated[int, Query(ge=0, le=MAX_INT64)] = 0,
 ) -> Response:
     """Return the preview of a schedule alone, within its bounds, for the form to show while one types.
 

@@ -35,6 +35,19 @@ def test_known_secret_is_masked_however_it_is_spelt(spelt: str) -> None:
     assert "could not reach *** today" == masked.replace('"', "")
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
+@pytest.mark.parametrize("spell", [str, json.dumps, html.escape, quote], ids=lambda spell: spell.__name__)
+def test_a_secret_is_masked_where_a_server_misread_its_letters(
+    encoding: str, spell: Callable[[str], str]
+) -> None:
+    """It took the bytes that were sent, which are UTF-8, for an older encoding, and said so in UTF-8."""
+    secret = "Pässwörd-übergroß-42"
+
+    masked = Redactor([secret])(f"no user {spell(secret.encode().decode(encoding, 'replace'))} here")
+
+    assert "no user *** here" == masked.replace('"', "")
+
+
 @pytest.mark.parametrize(
     ("secret", "text", "masked"),
     [

@@ -122,7 +122,7 @@ BODIES: dict[str, Any] = {
     "PUT /api/tasks/{id}": HEALTH,
     "PATCH /api/tasks/{id}": {"title": "Changed"},
     "POST /api/tasks/{id}/backfill": {"from": "2026-11-20T00:00:00Z", "to": "2026-11-20T11:00:00Z"},
-    "PUT /api/owners/{id}": {"monthlyCredits": -1},  # any other name may have an account
+    "PUT /api/owners/{id:path}": {"monthlyCredits": -1},  # any other name may have an account
     "PATCH /api/channels/{name}": {"enabled": True},
 }
 

@@ -73,7 +73,7 @@ class World:
             "/dashboard/runs/{id}": self.run_id,
             "/api/keys/{id}": self.key_id,
             "/dashboard/keys/{id}/revoke": self.key_id,
-            "/api/owners/{id}": "bob",
+            "/api/owners/{id:path}": "bob",
         }
         verbs = re.sub(r"\{verb[^}]*\}", "pause", path)
         return re.sub(r"\{[^}]+\}", values.get(path, "bobs-task"), verbs)
@@ -119,7 +119,7 @@ VERDICTS: dict[str, set[int]] = {
     # what is bob's is not there
     "DELETE /api/keys/{id}": HIDDEN,
     "DELETE /api/tasks/{id}": HIDDEN,
-    "GET /api/owners/{id}": HIDDEN,
+    "GET /api/owners/{id:path}": HIDDEN,
     "GET /api/runs/{id}": HIDDEN,
     "GET /api/tasks/{id}": HIDDEN,
     "GET /api/tasks/{id}/audit": HIDDEN,
@@ -151,7 +151,7 @@ VERDICTS: dict[str, set[int]] = {
     "GET /dashboard/owners/edit": OPERATOR,
     "PATCH /api/channels/{name}": OPERATOR,
     "POST /api/channels/{name}/test": OPERATOR,
-    "PUT /api/owners/{id}": OPERATOR,
+    "PUT /api/owners/{id:path}": OPERATOR,
     "POST /dashboard/channels/{name}": OPERATOR,
     "POST /dashboard/channels/{name}/{verb}": OPERATOR,
     "POST /dashboard/owners": OPERATOR,
@@ -201,7 +201,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /api/tasks/{id}": BOBS | {"owner": "alice"},
     "PATCH /api/tasks/{id}": {"title": "Mine now"},
     "POST /api/tasks/{id}/backfill": {"from": "2026-11-20T00:00:00Z", "until": "2026-11-20T11:00:00Z"},
-    "PUT /api/owners/{id}": {"monthlyCredits": 1},
+    "PUT /api/owners/{id:path}": {"monthlyCredits": 1},
     "PATCH /api/channels/{name}": {},
 }
 

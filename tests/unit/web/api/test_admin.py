@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -48,6 +49,24 @@ async def test_what_is_used_is_reset_and_recorded(api: Call, wired: App) -> None
     assert (0.0, 0) == (kept.used_credits, kept.notified_level)
     trail = await audit.list_entries(wired.store, audit_subject("owner", "alice"))
     assert ("resetUsed",) in [entry.fields for entry in trail]
+
+
+@pytest.mark.parametrize("name", ["shop/berlin", "../x", "a/../b", "."])
+async def test_an_account_is_read_and_set_whatever_its_owner_is_called(
+    api: Call, wired: App, name: str
+) -> None:
+    """The dashboard and tasks take any name, so no account may be out of reach."""
+    signed_in = make_browser(wired)()
+    await signed_in.sign_in()
+    made = await signed_in.post("/dashboard/owners", name=name, monthlyCredits="100")
+    address = f"/api/owners/{quote(name, safe='')}"
+
+    read, changed = await api("GET", address), await api("PUT", address, {"monthlyCredits": 50})
+
+    assert (303, 200, 200) == (made.status, read.status, changed.status)
+    assert [(name, 100), (name, 50)] == [
+        (one.json["name"], one.json["monthlyCredits"]) for one in (read, changed)
+    ]
 
 
 async def test_an_owner_sees_his_own_account_and_changes_none(api: Call, make_key: MakeKey) -> None:

@@ -172,6 +172,25 @@ async def test_a_key_may_use_less_than_its_owner(api: Call, make_key: MakeKey) -
     assert 200 == (await api("POST", "/api/tasks/theirs/pause", {}, key=narrow)).status
 
 
+async def test_an_event_of_a_limited_key_starts_what_the_key_may_start(api: Call, make_key: MakeKey) -> None:
+    """As `run` does: with an event it could start any task that listens, and give it data."""
+    for name, more in (("may", {"type": "health_check_url"}), ("may-not", {})):
+        listens = {"id": name, "owner": "alice", "schedule": "", "onEvent": [{"type": "sold"}]}
+        assert 201 == (await api("POST", "/api/tasks", TASK | listens | more)).status
+    limited = await make_key("run", owner="alice", capabilities={"types": ["health_check_url"]})
+
+    sent = await api("POST", "/api/events", {"type": "sold", "id": "1"}, key=limited)
+    named = await api("POST", "/api/events", {"type": "sold", "id": "2", "to": "may-not"}, key=limited)
+    by_another = await api(
+        "POST", "/api/events", {"type": "sold", "id": "1"}, key=await make_key("run", owner="alice")
+    )
+
+    assert (["may"], ["may-not"]) == (sent.json["started"], sent.json["refused"])
+    assert (403, "type: http is not allowed to this key") == (named.status, named.json["detail"])
+    assert sorted(["may", "may-not"]) == sorted(by_another.json["started"] + by_another.json["duplicate"])
+    assert 0 == (await api("GET", "/api/tasks/may-not")).json["runCount"]
+
+
 async def test_a_key_of_no_owner_may_be_limited(api: Call, wired: App, make_key: MakeKey) -> None:
     narrow = await make_key("admin", capabilities={"secrets": ["OTHER"]})
 

@@ -260,13 +260,26 @@ def _parse_json(text: str) -> ParsedFile:
     try:
         value = json.loads(text, object_pairs_hook=mapping, parse_constant=_reject_constant)
     except json.JSONDecodeError as exc:
-        raise DocumentSyntaxError(f"this is not JSON: {exc.msg.lower()}", exc.lineno) from exc
+        remedy = _json_remedy(text, exc.pos)
+        raise DocumentSyntaxError(f"this is not JSON: {remedy or exc.msg.lower()}", exc.lineno) from exc
     except RecursionError:
         raise DocumentSyntaxError(f"a value {TOO_DEEP}") from None
     except ValueError as exc:  # a number of thousands of digits
         raise DocumentSyntaxError("a number is too long or not finite") from exc
     problems = tuple(Problem((), f"the name {name[:60]!r} is given twice") for name in dict.fromkeys(twice))
     return ParsedFile(value, _json_lines(text), problems)
+
+
+def _json_remedy(text: str, at: int) -> str:
+    """Return what is wrong at the place *at* where it is a thing that people write in JSON; else nothing."""
+    if text.startswith(("//", "/*", "#"), at):
+        return "it has no comments; remove them, or write the file as YAML, with #"
+    before = text[:at].rstrip()
+    if text[at : at + 1] in ("]", "}") and before.endswith(","):
+        return "a comma stands before the bracket that closes; remove it"
+    if text.startswith("'", at):
+        return "texts and names stand in double quotes"
+    return "" if text[at:].strip() else "it ends too early: a bracket is not closed"
 
 
 def _reject_constant(name: str) -> NoReturn:

@@ -8,6 +8,7 @@ from typing import Any
 
 from functions.domain.task import STOPPED_STATUSES, TaskSpec, slugify
 from functions.domain.types import Priority
+from functions.domain.validation import suggest
 from functions.errors import InputError
 from functions.task_types.registry import params_schema, type_names
 from functions.taskfiles import FileProblem, Problem, check_task
@@ -173,8 +174,8 @@ def _convert_enabled(entry: ForeignEntry, given: dict[str, Any]) -> None:
         given["enabled"] = False
         remark = "is neither yes nor no, so the task is switched off; look, and switch it on"
         entry.note_changed(enabled.field, remark)
-    elif entry.has_field(*ENABLED_FIELDS):
-        given["enabled"] = False  # an unchecked cell of a table is empty
+    elif "" in entry.values_of(*ENABLED_FIELDS) or entry.has_field("scheduleenabled"):
+        given["enabled"] = False  # an unchecked cell of a table is empty; null elsewhere says nothing
     if (disabled := entry.take_field(*DISABLED_FIELDS)) is not None:
         given["enabled"] = _word(disabled.value) not in TRUE_WORDS
     if given.get("enabled") is False:
@@ -291,7 +292,7 @@ RESERVED_FIELDS = (
     "prompt",
 )  # of the task itself, or read elsewhere
 COMMAND_REQUIREMENT = "runs where ALLOW_COMMANDS=1 is set"
-FUNCTION_FIELDS = ("func", "functionpath", "funcpath", "function", "callable")
+FUNCTION_FIELDS = ("func", "functionpath", "funcpath", "funcname", "function", "callable")
 FUNCTION_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z]\w*")
 
 
@@ -385,7 +386,7 @@ def _take_params(entry: ForeignEntry) -> dict[str, Any]:
         raise InputError(f"{found.field}: must be a mapping of names to values")
     if found:
         entry.note_mapped(found.field, "the params of the task")
-    return dict(value or {})
+    return {name: one for name, one in (value or {}).items() if one is not None}  # null says nothing
 
 
 def _type_as_id(entry: ForeignEntry) -> FieldValue | None:
@@ -429,6 +430,9 @@ def _convert_agent(entry: ForeignEntry, given: Mapping[str, Any], kind: str, fie
     found = entry.take_field("prompt", "goal", "instructions", "instruction", "task", "content")
     about = "" if found else _describe_entry(entry)
     goal = str(found.value) if found else str(given.get("goal") or given.get("prompt") or about)
+    near = suggest(kind, type_names()) if kind and not found else ""
+    if near:
+        raise InputError(f"{field}: {kind[:40]!r} is no type; {near}")
     if not goal.strip() or (not kind and not found):
         raise InputError(
             "type: is missing, and neither a command, a function, an address nor a prompt says what to do"

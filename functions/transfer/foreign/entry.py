@@ -93,6 +93,7 @@ CONTAINER_NAMES = (
     "jobs",
     "schedules",
     "schedule_jobs",
+    "beat_schedule",
     "scheduler",
     "records",
     "items",
@@ -144,6 +145,11 @@ class ForeignEntry:
     def has_field(self, *names: str) -> bool:
         """Whether the entry has one of the fields *names*, empty or not."""
         return any(normalize_name(name) in self._keys for name in names)
+
+    def values_of(self, *names: str) -> list[Any]:
+        """Return the values of those of the fields *names* that there are."""
+        keys = (self._keys.get(normalize_name(name)) for name in names)
+        return [self.fields[key] for key in keys if key is not None]
 
     def note_mapped(self, field: str, reason: str) -> None:
         """Note that *field* means the same here."""

@@ -28,8 +28,9 @@ from functions.transfer.foreign.entry import (
     find_entries,
 )
 from functions.transfer.foreign.rows import draft_frequency, draft_job, draft_row
-from functions.transfer.foreign.scheduler_yaml import draft_function
+from functions.transfer.foreign.scheduler_yaml import draft_function, is_of_celery
 from functions.transfer.foreign.timing import NotScheduledError
+from functions.transfer.foreign.unreadable import describe_unknown, describe_unreadable
 
 MAX_CHARS = 16_000_000
 DraftReader = Callable[[ForeignEntry, ImportDefaults, Mapping[str, Any]], TaskDraft]
@@ -49,6 +50,7 @@ class ForeignFormat:
     draft: DraftReader
 
 
+JOB_TIMINGS = ("schedule", "cron", "interval", "every")
 FORMATS: Mapping[str, ForeignFormat] = {
     "rows": ForeignFormat(
         "rows with scheduleEnabled, nextRunAt or agentType",
@@ -57,13 +59,13 @@ FORMATS: Mapping[str, ForeignFormat] = {
     ),
     "scheduler": ForeignFormat(
         "YAML with func, and cron or interval",
-        lambda entry: entry.has_field(*FUNCTION_FIELDS),
+        lambda entry: entry.has_field(*FUNCTION_FIELDS) or is_of_celery(entry),
         draft_function,
     ),
     "jobs": ForeignFormat(
         "YAML with command and schedule",
         lambda entry: (
-            entry.has_field("command") and entry.has_field("schedule") and not entry.has_field("params")
+            entry.has_field("command") and entry.has_field(*JOB_TIMINGS) and not entry.has_field("params")
         ),
         draft_job,
     ),
@@ -115,7 +117,7 @@ def _read_source(
         return read_crontab(text, name, defaults, with_user=has_user_column(text, name), ids=ids)
     document = _parse_source(text, name)
     listed, wrong, beside = find_entries(document)
-    chosen = format_name or _detect_format(listed, name)
+    chosen = format_name or _detect_format(document, listed, name)
     older = _convert_entries(chosen, listed, beside, name, defaults, ids, is_certain=format_name is not None)
     faults = [
         FileProblem(name, document.line_of(one), "", "", "must be a mapping of names to values")
@@ -139,14 +141,22 @@ def _read_source(
     )
 
 
-def _detect_format(entries: Sequence[ForeignEntry], name: str) -> str:
+def _detect_format(document: ParsedFile, entries: list[ForeignEntry], name: str) -> str:
+    if (found := describe_unreadable(document, entries)) is not None:
+        raise InputError(f"{_place(name, found[0])}: {found[1]}")
     for shape in FORMATS:
         if any(_find_format(entry) == shape for entry in entries):
             return shape
     if any(entry.has_field("type") and entry.has_field("schedule") for entry in entries):
         raise InputError(f"{name}: looks like a task file of Cronfire's own; scheduler apply reads it")
     known = "; ".join(f"{shape}: {one.example}" for shape, one in FORMATS.items())
-    raise InputError(f"{name}: is of no shape that is known ({known}; crontab); name it by --from")
+    line, needed = describe_unknown(entries)
+    shapes = f"is of no shape that is known ({known}; crontab); name it by --from"
+    raise InputError(f"{_place(name, line)}: {needed}. The file {shapes}")
+
+
+def _place(name: str, line: int | None) -> str:
+    return name if line is None else f"{name}:{line}"
 
 
 def _find_format(entry: ForeignEntry) -> str | None:
@@ -193,12 +203,13 @@ def _to_problem(message: str) -> Problem:
 def _parse_source(text: str, name: str) -> ParsedFile:
     suffix = PurePath(name).suffix.lower()
     try:
-        if suffix == ".csv":
+        if suffix in (".csv", ".tsv"):
             return _parse_csv(text)
+        if suffix in (".jsonl", ".ndjson"):
+            return _parse_lines(text)
         return parse_text(text.removeprefix("\ufeff"), as_json=suffix == ".json" or _is_json(text))
     except DocumentSyntaxError as exc:
-        where = "" if exc.line is None else f":{exc.line}"
-        raise InputError(f"{name}{where}: {exc}") from None
+        raise InputError(f"{_place(name, exc.line)}: {exc}") from None
 
 
 def _is_json(text: str) -> bool:
@@ -211,9 +222,27 @@ def _is_json(text: str) -> bool:
     return True
 
 
+def _parse_lines(text: str) -> ParsedFile:
+    """Return a file with a JSON value on each line as a list."""
+    values: list[Any] = []
+    lines: dict[tuple[str | int, ...], int] = {}
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            values.append(parse_text(line, as_json=True).value)
+        except DocumentSyntaxError as exc:
+            raise DocumentSyntaxError(str(exc), number) from None
+        lines[(len(values) - 1,)] = number
+    return ParsedFile(values, lines)
+
+
 def _parse_csv(text: str) -> ParsedFile:
-    """Return a CSV file as a list of rows."""
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
+    """Return a CSV file as a list of rows. Its cells are separated by what separates those of the heading."""
+    text = text.removeprefix("\ufeff")
+    heading = text.partition("\n")[0]
+    separator = max(",;\t", key=heading.count)  # a spreadsheet of many countries writes semicolons
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     rows: list[dict[str, Any]] = []
     lines: dict[tuple[str | int, ...], int] = {}
     try:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from functions.domain.validation import suggest
 from functions.errors import InputError
 from functions.transfer.foreign.convert import TaskDraft, TypeAndParams, convert_command, convert_work
-from functions.transfer.foreign.entry import FieldValue, ForeignEntry, ImportDefaults
+from functions.transfer.foreign.entry import FieldValue, ForeignEntry, ImportDefaults, normalize_name
 from functions.transfer.foreign.timing import NotScheduledError, Timing, convert_timing, parse_instant
 
 LAST_RUN_FIELDS = ("lastrunat", "lastrun", "lastrunts", "lastexecutedat", "lastexecution")
@@ -89,6 +90,8 @@ def read_timing(
     if found is None:
         found, unit = _take_with_unit(entry, names)
     if found is None:
+        if misspelt := _misspelt(entry, names):
+            raise InputError(f"{misspelt[0]}: unknown field; {misspelt[1]}")
         if entry.has_field("scheduleenabled") or run_times.next_run_at is None:
             raise NotScheduledError("it has no schedule: it is only started by hand")
         raise InputError(f"{names[0]}: is missing; write a cron expression, or such as every_5_minutes")
@@ -138,6 +141,16 @@ def _convert_row_work(entry: ForeignEntry) -> TypeAndParams:
 def _key_of(entry: ForeignEntry, name: str) -> str:
     found = entry.take_field(name)
     return found.field if found else ""
+
+
+def _misspelt(entry: ForeignEntry, names: tuple[str, ...]) -> tuple[str, str] | None:
+    """Return a field that is nearly one of *names*, and which one it is nearly; None where one is there."""
+    if entry.has_field(*names):
+        return None
+    for key in entry.fields:
+        if (name := normalize_name(key)) not in names and (near := suggest(name, names)):
+            return str(key), near
+    return None
 
 
 def _take_with_unit(entry: ForeignEntry, names: tuple[str, ...]) -> tuple[FieldValue | None, str]:

@@ -14,6 +14,12 @@ from functions.transfer.foreign.timing import Timing, interval_timing, parse_ins
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")  # as APScheduler counts them, from 0
 CRON_FIELDS = ("minute", "hour", "day", "month", "dayofweek")
 UNITS = ("weeks", "days", "hours", "minutes", "seconds")
+CELERY_FIELDS = ("minute", "hour", "dayofmonth", "monthofyear", "dayofweek")
+
+
+def is_of_celery(entry: ForeignEntry) -> bool:
+    """Whether *entry* is one of Celery's beat: a task by its name, and a schedule."""
+    return entry.has_field("task") and entry.has_field("schedule") and not entry.has_field("type", "command")
 
 
 def draft_function(
@@ -34,6 +40,8 @@ def draft_function(
 
 def _convert_timing(entry: ForeignEntry, defaults: ImportDefaults, timezone: str, run_times: Any) -> Timing:
     anchor = run_times.next_run_at or run_times.last_run_at
+    if is_of_celery(entry) and (timing := _convert_celery(entry, anchor)) is not None:
+        return timing
     trigger = entry.take_field("trigger")
     if trigger is not None and isinstance(trigger.value, Mapping):
         return _convert_trigger(entry, trigger, trigger.value, anchor, timezone)
@@ -52,8 +60,45 @@ def _convert_timing(entry: ForeignEntry, defaults: ImportDefaults, timezone: str
     if trigger is not None and (loose or kind == "date"):
         return _convert_trigger(entry, trigger, {"type": kind, **loose}, anchor, timezone)
     return read_timing(
-        entry, ("cron", "interval", "every", "schedule", "frequency"), timezone, run_times, defaults
+        entry,
+        ("cron", "cronstring", "interval", "every", "schedule", "frequency"),
+        timezone,
+        run_times,
+        defaults,
     )
+
+
+def _convert_celery(entry: ForeignEntry, anchor: Any) -> Timing | None:
+    """Read a schedule of Celery's beat: seconds, or `crontab(...)`, where a field left out is `*`."""
+    found = entry.take_field("schedule")
+    if found is None:
+        return None
+    given: Any = found.value
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        return _note_timing(entry, found, interval_timing(timedelta(seconds=given), anchor), "in seconds")
+    if isinstance(given, str) and given.strip().startswith("crontab(") and given.strip().endswith(")"):
+        parts = (one.partition("=") for one in _split_arguments(given.strip()[len("crontab(") : -1]))
+        given = {name.strip(): value.strip().strip("'\"") for name, _, value in parts}
+    if not isinstance(given, Mapping):
+        return None
+    values = {normalize_name(name): str(value).replace(" ", "") for name, value in given.items()}
+    if unknown := values.keys() - set(CELERY_FIELDS):
+        raise InputError(f"{found.field}: {min(unknown)} is no field of crontab(...)")
+    text = " ".join(values.get(name, "*") for name in CELERY_FIELDS)
+    return _note_timing(entry, found, Timing(text, "mapped", "the same fields"), "")
+
+
+def _split_arguments(text: str) -> list[str]:
+    """Split `minute='0,30', hour=7` at the commas that are outside quotes."""
+    parts, quote = [""], ""
+    for sign in text:
+        if sign in "'\"":
+            quote = "" if sign == quote else quote or sign
+        if sign == "," and not quote:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return [one for one in parts if one.strip()]
 
 
 def _take_trigger_fields(entry: ForeignEntry) -> dict[str, Any]:

@@ -1,0 +1,68 @@
+"""Files of other schedulers that say when, but not what to do in a way that runs here: their remedies."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from functions.taskfiles.parser import ParsedFile
+from functions.transfer.foreign.entry import ForeignEntry, normalize_name
+
+GITHUB = (
+    "is a workflow of GitHub Actions: its jobs run there. Keep the workflow with `on: repository_dispatch`, "
+    "and write a task of the type github_dispatch with this schedule"
+)
+KUBERNETES = (
+    "is a CronJob of Kubernetes: it runs an image. Write a task of the type command with the container's "
+    "command and this schedule, timeZone as timezone, concurrencyPolicy as overlap"
+)
+VERCEL = (
+    "has crons of Vercel, which are paths without a host. Write a task of the type http for each, with the "
+    "whole address as params.url and the same schedule"
+)
+BULLMQ = (
+    "has repeatable jobs of BullMQ: what they do is in the worker's code. Add to each entry command, func, "
+    "url or prompt; pattern becomes schedule, and every, in milliseconds, a schedule such as every 5m"
+)
+AIRFLOW = (
+    "has DAGs of Airflow: what they do is Python code. Write a task of the type python or command for each, "
+    "with schedule_interval as schedule; `after` starts one task when another has ended"
+)
+
+
+def describe_unreadable(document: ParsedFile, entries: list[ForeignEntry]) -> tuple[int | None, str] | None:
+    """Return the line and the remedy of a file that is known and cannot be read; None for any other."""
+    value = document.value
+    if isinstance(value, Mapping):
+        # YAML 1.1 reads the key `on` as true.
+        events: Any = value.get("on", value.get(True))
+        if isinstance(events, Mapping | list | str) and isinstance(value.get("jobs"), Mapping):
+            return document.line_of(("on",)) or document.line_of(()), GITHUB
+        if value.get("kind") == "CronJob":
+            return document.line_of(("kind",)), KUBERNETES
+        if isinstance(value.get("crons"), list):
+            return document.line_of(("crons",)), VERCEL
+        if isinstance(value.get("dags"), Mapping | list):
+            return document.line_of(("dags",)), AIRFLOW
+    for entry in entries:
+        if entry.has_field("pattern") and entry.has_field("every", "tz"):
+            return entry.line_of(), BULLMQ
+        if entry.has_field("scheduleinterval", "dagid"):
+            return entry.line_of(), AIRFLOW
+    return None
+
+
+def describe_unknown(entries: list[ForeignEntry]) -> tuple[int | None, str]:
+    """Return the line of the first entry, and what it would need to be read."""
+    if not entries:
+        return None, "has no entries: a list of mappings, or a mapping of names to mappings"
+    first = entries[0]
+    names = ", ".join(dict.fromkeys(str(name)[:40] for name in list(first.fields)[:8])) or "no field"
+    missing = "" if _has_timing(first) else "when it runs (schedule, cron, interval or frequency)"
+    return (
+        first.line_of(),
+        f"has only {names}; say {missing or 'what it does (command, func, url or prompt)'}",
+    )
+
+
+def _has_timing(entry: ForeignEntry) -> bool:
+    known = ("schedule", "cron", "interval", "every", "frequency", "cronstring", "trigger")
+    return entry.has_field(*(normalize_name(name) for name in known))

@@ -1,0 +1,151 @@
+"""Files of older schedulers as people write them: read, or refused with file, line and remedy."""
+
+import json
+
+import pytest
+
+from functions.domain.task import TaskSpec
+from functions.errors import InputError
+from functions.transfer.foreign.entry import ForeignTasks, ImportDefaults
+from functions.transfer.foreign.formats import read_foreign
+from tests.conftest import NOON
+
+URL = {"url": "https://example.com/"}
+
+
+def read(name: str, text: str) -> ForeignTasks:
+    return read_foreign([(name, text)], ImportDefaults(NOON))
+
+
+def spec_of(name: str, text: str) -> TaskSpec:
+    found = read(name, text)
+    assert ((), 1) == (found.problems, len(found.tasks))
+    return found.tasks[0].spec
+
+
+@pytest.mark.parametrize(
+    ("timing", "schedule"),
+    [("interval: 300", "every 5m"), ("every: 10 minutes", "every 10m"), ('cron: "0 3 * * *"', "0 3 * * *")],
+)
+def test_jobs_may_say_interval_every_or_cron(timing: str, schedule: str) -> None:
+    assert schedule == spec_of("jobs.yaml", f"jobs:\n  - name: A\n    command: ls\n    {timing}\n").schedule
+
+
+def test_null_in_params_and_flags_says_nothing() -> None:
+    entry = {
+        "id": "rss_watch", "type": None, "frequency": "every 30 minutes", "enabled": None, "priority": None,
+        "params": {"feed_url": "https://example.com/feed", "max_items": None, "last_seen_guid": None},
+    }  # fmt: skip
+
+    found = spec_of("tasks.json", json.dumps([entry]))
+
+    assert ({"feedUrl": "https://example.com/feed"}, True) == (found.params, found.enabled)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_cells_may_be_separated_by_semicolons_or_tabs(separator: str) -> None:
+    rows = [
+        ("id", "title", "schedule", "scheduleEnabled", "agentType", "prompt"),
+        ("1", "A", "daily", "TRUE", "x", "B, C"),
+    ]
+    text = "\ufeff" + "\r\n".join(separator.join(row) for row in rows)
+
+    assert "B, C" == spec_of("rows.csv", text).params["goal"]
+
+
+def test_a_value_on_each_line_is_a_list_of_entries() -> None:
+    lines = [
+        {"id": "a", "type": "daily_briefing", "frequency": "daily"},
+        {"id": "b", "type": "nope", "frequency": 1},
+    ]
+    text = "\n\n".join(json.dumps(one) for one in lines)
+
+    found = read("tasks.jsonl", text)
+    with pytest.raises(InputError, match=r"tasks\.ndjson:2: this is not JSON"):
+        read("tasks.ndjson", '{"id": "a"}\n{')
+
+    assert (["a"], [3]) == ([one.spec.id for one in found.tasks], [one.line for one in found.problems])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "becomes"),
+    [
+        ("300.0", "every 5m"),
+        ("{minute: 30, hour: 7, day_of_week: 0}", "30 7 * * 0"),  # from Sunday, as cron counts
+        ("\"crontab(minute='0,30', hour=3)\"", "0,30 3 * * *"),
+        ('"crontab(hour=3)"', "* 3 * * *"),  # Celery leaves the minute open
+        ('"*/5 * * * *"', "*/5 * * * *"),
+    ],
+)
+def test_celerys_beat(schedule: str, becomes: str) -> None:
+    text = f"beat_schedule:\n  add:\n    task: jobs.tasks.add\n    args: [1, 2]\n    schedule: {schedule}\n"
+
+    found = spec_of("celery.yaml", text)
+
+    assert (becomes, "jobs.tasks:add", [1, 2]) == (
+        found.schedule,
+        found.params["callable"],
+        found.params["args"],
+    )
+
+
+def test_rqs_cron() -> None:
+    job = {"id": "rq:job:1", "func_name": "app.jobs.sync", "cron_string": "0 * * * *", "timeout": 180}
+
+    found = spec_of("rq.json", json.dumps([job]))
+
+    assert ("rq-job-1", "0 * * * *", 180.0) == (found.id, found.schedule, found.timeout_seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "field", "reason"),
+    [
+        ("schdule: hourly\n    type: http", 3, "schdule", "unknown field; did you mean schedule?"),
+        (
+            "frequency: hourly\n    type: helth_check_url",
+            4,
+            "type",
+            "no type; did you mean health_check_url?",
+        ),
+    ],
+)
+def test_a_misspelt_word_is_named_with_the_right_one(text: str, line: int, field: str, reason: str) -> None:
+    """It was taken for a task without a schedule, or for one without a type."""
+    good = "  - {id: ok, type: daily_briefing, frequency: daily}\n"
+
+    found = read("tasks.yaml", f'tasks:\n  - id: shop\n    {text}\n    params: {{url: "x"}}\n{good}')
+
+    [fault] = found.problems
+    assert (line, field, True) == (fault.line, fault.field, fault.reason.endswith(reason)), fault
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("a.json", '// ours\n{"tasks": []}', r"a\.json:1: this is not JSON: it has no comments"),
+        ("a.json", '[\n {"id": "a"},\n]', r"a\.json:\d: this is not JSON: a comma stands before the bracket"),
+        ("a.json", "{'id': 1}", r"a\.json:1: this is not JSON: texts and names stand in double quotes"),
+        ("a.json", '[{"id": "a"}', r"a\.json:1: this is not JSON: it ends too early"),
+        (
+            "ci.yml",
+            'name: N\non:\n  schedule:\n    - cron: "1 3 * * *"\njobs: {b: {}}',
+            r"ci\.yml:\d: .*github_dispatch",
+        ),
+        ("k.yaml", "kind: CronJob\nspec: {schedule: '* * * * *'}", r"k\.yaml:1: .*type command"),
+        (
+            "vercel.json",
+            '{"crons": [{"path": "/a", "schedule": "0 5 * * *"}]}',
+            r"vercel\.json:1: .*type http",
+        ),
+        ("bull.json", '[{"name": "a", "pattern": "0 9 * * *", "tz": null}]', r"bull\.json:1: .*BullMQ"),
+        ("dags.yaml", 'dags:\n  a: {schedule_interval: "@daily"}', r"dags\.yaml:1: .*Airflow"),
+        (
+            "x.yaml",
+            "- name: a\n  when: daily",
+            r"x\.yaml:1: has only name, when; say when it runs \(schedule",
+        ),
+    ],
+)
+def test_what_is_refused_has_its_place_and_its_remedy(name: str, text: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        read(name, text)

@@ -39,6 +39,10 @@ class ApiClient:
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}"}
 
+    def with_key(self, key: str) -> "ApiClient":
+        """Return a client of the same function that presents *key*."""
+        return ApiClient(self._url, key)
+
     async def request(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         """Return the response's JSON value; None when it has no body."""
         return await self._send(method, path, body, query)

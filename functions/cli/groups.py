@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from functions.cli import admin
+from functions.cli.admin import bitable, channels, events, keys, owners
 from functions.cli.arguments.moments import MomentOption
 from functions.cli.options import (
     CommandContext,
@@ -81,31 +81,31 @@ class ScopeName(StrEnum):
 
 @CHANNELS.callback()
 def _channels_default(context: typer.Context, as_json: JsonOption = False) -> CommandContext | None:
-    return _default_command(context, admin.list_channels, as_json=as_json)
+    return _default_command(context, channels.list_channels, as_json=as_json)
 
 
 @CHANNELS.command(name="list")
 def channels_list(as_json: JsonOption = False) -> CommandContext:
     """List the channels that are set up."""
-    return invoke_refusable(admin.list_channels, as_json)
+    return invoke_refusable(channels.list_channels, as_json)
 
 
 @CHANNELS.command(name="test")
 def channels_test(name: NameArgument, as_json: JsonOption = False) -> CommandContext:
     """Send a test message, and show the vendor's response."""
-    return invoke_refusable(admin.test_channel, as_json, name=name)
+    return invoke_refusable(channels.test_channel, as_json, name=name)
 
 
 @CHANNELS.command(name="enable")
 def channels_enable(name: NameArgument, as_json: JsonOption = False) -> CommandContext:
     """Switch a channel on, also one that was switched off after an error."""
-    return invoke_refusable(admin.enable_channel, as_json, name=name)
+    return invoke_refusable(channels.enable_channel, as_json, name=name)
 
 
 @CHANNELS.command(name="disable")
 def channels_disable(name: NameArgument, as_json: JsonOption = False) -> CommandContext:
     """Switch a channel off."""
-    return invoke_refusable(admin.disable_channel, as_json, name=name)
+    return invoke_refusable(channels.disable_channel, as_json, name=name)
 
 
 @CHANNELS.command(name="set")
@@ -115,18 +115,18 @@ def channels_set(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Set quiet hours, maintenance, a rate or a daily digest."""
-    return invoke_refusable(admin.set_channel, as_json, name=name, settings=settings)
+    return invoke_refusable(channels.set_channel, as_json, name=name, settings=settings)
 
 
 @EVENTS.callback()
 def _events_default(context: typer.Context, as_json: JsonOption = False) -> CommandContext | None:
-    return _default_command(context, admin.list_events, as_json=as_json)
+    return _default_command(context, events.list_events, as_json=as_json)
 
 
 @EVENTS.command(name="list")
 def events_list(as_json: JsonOption = False) -> CommandContext:
     """List the event types that start tasks."""
-    return invoke_refusable(admin.list_events, as_json)
+    return invoke_refusable(events.list_events, as_json)
 
 
 @EVENTS.command(name="publish")
@@ -146,7 +146,7 @@ def events_publish(
 ) -> CommandContext:
     """Send an event."""
     return invoke_refusable(
-        admin.publish_event,
+        events.publish_event,
         as_json,
         event_type=event_type,
         data=data,
@@ -160,13 +160,13 @@ def events_publish(
 
 @KEYS.callback()
 def _keys_default(context: typer.Context, as_json: JsonOption = False) -> CommandContext | None:
-    return _default_command(context, admin.list_keys, as_json=as_json)
+    return _default_command(context, keys.list_keys, as_json=as_json)
 
 
 @KEYS.command(name="list")
 def keys_list(as_json: JsonOption = False) -> CommandContext:
     """List the keys."""
-    return invoke_refusable(admin.list_keys, as_json)
+    return invoke_refusable(keys.list_keys, as_json)
 
 
 @KEYS.command(name="create")
@@ -188,7 +188,7 @@ def keys_create(
     command and python must always be named.
     """
     return invoke_refusable(
-        admin.create_key,
+        keys.create_key,
         as_json,
         name=name,
         scopes=[str(one) for one in scope],
@@ -206,18 +206,18 @@ def keys_revoke(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Revoke a key permanently."""
-    return invoke_refusable(admin.revoke_key, as_json, key_id=key_id)
+    return invoke_refusable(keys.revoke_key, as_json, key_id=key_id)
 
 
 @OWNERS.callback()
 def _owners_default(context: typer.Context, as_json: JsonOption = False) -> CommandContext | None:
-    return _default_command(context, admin.list_owners, as_json=as_json)
+    return _default_command(context, owners.list_owners, as_json=as_json)
 
 
 @OWNERS.command(name="list")
 def owners_list(as_json: JsonOption = False) -> CommandContext:
     """List the owners that have an account."""
-    return invoke_refusable(admin.list_owners, as_json)
+    return invoke_refusable(owners.list_owners, as_json)
 
 
 @OWNERS.command(name="show")
@@ -225,7 +225,7 @@ def owners_show(
     owner: Annotated[str, typer.Argument(metavar="ID")], as_json: JsonOption = False
 ) -> CommandContext:
     """Show an owner's credits: used, reserved and available."""
-    return invoke_refusable(admin.show_owner, as_json, owner=owner)
+    return invoke_refusable(owners.show_owner, as_json, owner=owner)
 
 
 @OWNERS.command(name="set")
@@ -260,7 +260,7 @@ def owners_set(
     Each --allow-... replaces what was named before; other settings stay.
     """
     return invoke_refusable(
-        admin.set_owner,
+        owners.set_owner,
         as_json,
         owner=owner,
         plan=plan,
@@ -287,4 +287,4 @@ def bitable_setup(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Create the columns and tables that the store needs; repeating it is harmless."""
-    return invoke_refusable(admin.set_up_bitable, as_json, dry_run=dry_run)
+    return invoke_refusable(bitable.set_up_bitable, as_json, dry_run=dry_run)

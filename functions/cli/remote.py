@@ -1,7 +1,8 @@
 """Commands against a deployed function: with SCHEDULER_URL they call its API instead of a store.
 
 Commands that show tasks and runs are the same, because `RemoteStore` has the same methods. A command that
-changes something has a counterpart here that calls the API, so that its rules and audit trail apply.
+changes something has a counterpart here that calls the API, so that its rules and audit trail apply; what
+the API cannot do is refused with the reason. Every command is in one of three tables.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -9,47 +10,37 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from functions.cli import admin, run, tasks
 from functions.cli import apply as files
-from functions.cli.api_client import ApiClient, create_api_client, parse_task
+from functions.cli import doctor, run, tasks, transfer
+from functions.cli.admin import bitable, channels, events, keys, owners
+from functions.cli.admin import remote as admin
+from functions.cli.api_client import parse_task
 from functions.cli.arguments.moments import Moment
 from functions.cli.authoring import commands as authoring
 from functions.cli.authoring.writer import to_body
+from functions.cli.serve import command as serve
 from functions.cli.session import CliContext
 from functions.domain.task import TaskSpec
 from functions.domain.types import format_instant
-from functions.errors import SettingsError
+from functions.errors import NotAllowedError, SettingsError, StoreUnavailableError
 from functions.services import manual_runs
 from functions.services.apply import apply_plan
 from functions.taskfiles import read_task_files
 
 Command = Callable[..., Awaitable[int]]
 MAX_WAIT_S = 50  # that the API waits in one request; then its history is read
-SHARED_COMMANDS = (
-    tasks.list_tasks,
-    tasks.show_task,
-    tasks.show_runs,
-    tasks.list_types,
-    tasks.show_schema,
-    tasks.show_next,
-    authoring.create_task,
-    authoring.edit_task,
-    authoring.remove_tasks,
-)
 
 
 def remote_command_for(command: Command) -> Command:
     """Return the handler that does the same over the API.
 
     Raises:
-        SettingsError: There is none.
+        SettingsError: There is none; the text says why, and what to do in its place.
     """
     if command in SHARED_COMMANDS:
         return command
-    if command not in REMOTE_COMMANDS:
-        raise SettingsError(
-            "this command does not work over SCHEDULER_URL; unset it, and name the store by STORE_URL"
-        )
+    if reason := REFUSED_COMMANDS.get(command):
+        raise SettingsError(reason)
     return REMOTE_COMMANDS[command]
 
 
@@ -73,9 +64,9 @@ async def _apply(
     for change in changes if not dry_run else ():
         body = to_body(specs[change.id])
         if change.action == "create":
-            await _require_client(context).request("POST", "/api/tasks", body)
+            await context.api.request("POST", "/api/tasks", body)
         elif change.action == "update":
-            await _require_client(context).request("PUT", f"/api/tasks/{change.id}", body)
+            await context.api.request("PUT", f"/api/tasks/{change.id}", body)
     files.show_changes(context.screen, changes, loaded.specs, dry_run=dry_run)
     return 0
 
@@ -83,23 +74,20 @@ async def _apply(
 async def _pause(context: CliContext, *, task_id: str, note: str, until: Moment | None) -> int:
     end = until.resolve(context.now(), (await context.get_task(task_id)).timezone) if until else None
     body = {"note": note, "until": format_instant(end) if end else None}
-    task = parse_task(await _require_client(context).request("POST", f"/api/tasks/{task_id}/pause", body))
+    task = parse_task(await context.api.request("POST", f"/api/tasks/{task_id}/pause", body))
     return tasks.show_task_result(context, task, tasks.paused_text(task))
 
 
 async def _resume(context: CliContext, *, task_id: str, catch_up: bool) -> int:
-    given = await _require_client(context).request(
-        "POST", f"/api/tasks/{task_id}/resume", {"catchUp": catch_up}
-    )
+    given = await context.api.request("POST", f"/api/tasks/{task_id}/resume", {"catchUp": catch_up})
     task = parse_task(given)
     return tasks.show_task_result(context, task, tasks.resumed_text(task, now=context.now()))
 
 
 async def _cancel(context: CliContext, *, task_id: str) -> int:
-    given = await _require_client(context).request("POST", f"/api/tasks/{task_id}/cancel")
-    return tasks.show_task_result(
-        context, parse_task(given), f"{task_id} is cancelled, or stops within seconds"
-    )
+    given = await context.api.request("POST", f"/api/tasks/{task_id}/cancel")
+    task = parse_task(given)
+    return tasks.show_task_result(context, task, tasks.cancelled_text(task))
 
 
 async def _run(context: CliContext, *, task_ids: Sequence[str], file: Path | None, wait: bool) -> int:
@@ -120,14 +108,14 @@ async def _run(context: CliContext, *, task_ids: Sequence[str], file: Path | Non
 
 
 async def _request_run(context: CliContext, task_id: str, *, wait_s: float) -> run.RequestedRun:
-    client = _require_client(context)
+    client = context.api
     given = await client.request("POST", f"/api/tasks/{task_id}/run", {"wait": wait_s})
     occurrence = datetime.fromisoformat(given["occurrence"])
     return run.RequestedRun(await context.get_task(task_id), occurrence)
 
 
 async def _create_and_run(context: CliContext, spec: TaskSpec, *, wait_s: float) -> run.RequestedRun:
-    client = _require_client(context)
+    client = context.api
     given = await client.request("POST", "/api/tasks", to_body(spec), run="true", wait=wait_s)
     task = parse_task(given)
     return run.RequestedRun(task, task.created_at)
@@ -151,60 +139,90 @@ async def _backfill(context: CliContext, *, task_id: str, first: Moment, until: 
     zone, now = (await context.get_task(task_id)).timezone, context.now()
     span = {"from": first.resolve(now, zone, is_past=True), "to": until.resolve(now, zone, is_past=True)}
     body = {name: format_instant(at) for name, at in span.items()} | {"dryRun": dry_run}
-    given = await _require_client(context).request("POST", f"/api/tasks/{task_id}/backfill", body)
-    done = "would run" if dry_run else "run at the next ticks"
-    found = given["occurrences"]
-    lines = [f"{len(found)} occurrences of {task_id} {done}", *(f"  {one}" for one in found)]
-    context.screen.show(found, lines)
-    return 0
+    given = await context.api.request("POST", f"/api/tasks/{task_id}/backfill", body)
+    return tasks.show_backfill(context, task_id, given["occurrences"], dry_run=dry_run)
 
 
-async def _channels(context: CliContext) -> int:
-    given = (await _require_client(context).request("GET", "/api/channels"))["channels"]
-    rows = [(one["name"], "open" if one["open"] else "off") for one in given]
-    context.screen.show(given, context.screen.format_table(("CHANNEL", "STATE"), rows))
-    context.show_store()
-    return 0
+async def _import(context: CliContext, *, write: Path | None, **options: Any) -> int:
+    """Translate the files of another scheduler into a task file, which needs no store."""
+    if write is None:
+        raise SettingsError(
+            "import: writes a whole store, history included, which the API does not; name the store by "
+            "STORE_URL, or write a task file with --write FILE and apply that"
+        )
+    return await transfer.import_file(context, write=write, **options)
 
 
-async def _test_channel(context: CliContext, *, name: str) -> int:
-    given = await _require_client(context).request("POST", f"/api/channels/{name}/test")
-    result = "was accepted" if given["ok"] else f"was not accepted: {given['detail']}"
-    context.screen.show(given, [f"{name}: the test message {result}"])
-    return 0 if given["ok"] else 1
+async def _status(context: CliContext) -> int:
+    return tasks.show_figures(context, await context.api.request("GET", "/status"))
 
 
-async def _events(context: CliContext) -> int:
-    given = (await _require_client(context).request("GET", "/api/events"))["events"]
-    context.screen.show(given, [f"{one['type']}: {', '.join(one['tasks'])}" for one in given])
-    context.show_store()
-    return 0
+async def _tick(context: CliContext) -> int:
+    """Start a tick in the function: ticks have a secret of their own, which is no key of the API."""
+    secret = context.settings.cron_secret
+    if secret is None:
+        raise SettingsError(
+            "tick: SCHEDULER_KEY starts no tick; set CRON_SECRET as well, or request one by scheduler run ID"
+        )
+    began = context.now()
+    with context.screen.show_progress("Running due tasks"):
+        try:
+            report = await context.api.with_key(secret.get_secret_value()).request("POST", "/tick")
+        except NotAllowedError:
+            raise NotAllowedError("CRON_SECRET: is not the function's") from None
+    if "reason" in report:
+        raise StoreUnavailableError(f"tick: {report['reason']}")
+    return await tasks.show_report(context, report, since=began)
 
 
-async def _publish(context: CliContext, *, event_type: str, data: str, all_owners: bool, **how: str) -> int:
-    names = {"source": how["source"], "subject": how["subject"], "to": how["to"], "id": how["event_id"]}
-    body = {"type": event_type, "data": admin.parse_json_object(data)}
-    body |= {name: value for name, value in names.items() if value} | ({"reach": "all"} if all_owners else {})
-    given = await _require_client(context).request("POST", "/api/events", body)
-    context.screen.show(given, list(admin.result_lines(event_type, given)))
-    return 0
-
-
+SHARED_COMMANDS: tuple[Command, ...] = (
+    tasks.list_tasks,
+    tasks.show_task,
+    tasks.show_runs,
+    tasks.list_types,
+    tasks.show_schema,
+    tasks.show_next,
+    files.show_cost,
+    authoring.create_task,
+    authoring.edit_task,
+    authoring.remove_tasks,
+)
 REMOTE_COMMANDS: Mapping[Command, Command] = {
     files.apply_files: _apply,
     tasks.pause_task: _pause,
     tasks.resume_task: _resume,
     tasks.cancel_task: _cancel,
-    run.run_tasks: _run,
     tasks.backfill_task: _backfill,
-    admin.list_channels: _channels,
-    admin.test_channel: _test_channel,
-    admin.list_events: _events,
-    admin.publish_event: _publish,
+    tasks.show_status: _status,
+    tasks.run_tick: _tick,
+    run.run_tasks: _run,
+    transfer.import_file: _import,
+    channels.list_channels: admin.list_channels,
+    channels.test_channel: admin.test_channel,
+    channels.enable_channel: admin.enable_channel,
+    channels.disable_channel: admin.disable_channel,
+    channels.set_channel: admin.set_channel,
+    events.list_events: admin.list_events,
+    events.publish_event: admin.publish_event,
+    keys.create_key: admin.create_key,
+    keys.list_keys: admin.list_keys,
+    keys.revoke_key: admin.revoke_key,
+    owners.list_owners: admin.list_owners,
+    owners.show_owner: admin.show_owner,
+    owners.set_owner: admin.set_owner,
 }
-
-
-def _require_client(context: CliContext) -> ApiClient:
-    found = create_api_client(context.environment)
-    assert found is not None  # `is_remote` is true
-    return found
+REFUSED_COMMANDS: Mapping[Command, str] = {
+    doctor.run_doctor: (
+        "doctor: checks the settings and the store of the machine that it runs on; run it where the "
+        "function's settings are, without SCHEDULER_URL. Over the API, scheduler status says whether ticks "
+        "come, and scheduler channels test NAME whether a channel answers"
+    ),
+    transfer.export_store: (
+        "export: reads a whole store, history included, which the API does not; name the store by STORE_URL, "
+        "without SCHEDULER_URL. scheduler list --json has the tasks"
+    ),
+    serve.serve: "serve: starts a function on this machine; unset SCHEDULER_URL, which names another one",
+    bitable.set_up_bitable: (
+        "bitable setup: works on a Feishu base itself; name it by STORE_URL, without SCHEDULER_URL"
+    ),
+}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from functions.app import application
 from functions.app.application import App
@@ -17,6 +17,9 @@ from functions.errors import InputError
 from functions.interfaces import Store
 from functions.services.executions import list_executions
 from functions.task_types.registry import register
+
+if TYPE_CHECKING:
+    from functions.cli.api_client import ApiClient
 
 SIGNING_FILE = "signing-secret"  # for a store on this machine, whose users set no SIGNING_SECRET
 
@@ -123,11 +126,18 @@ class CliContext:
         """The store that `STORE_URL` names, or the API at `SCHEDULER_URL` as a store."""
         if not self.is_remote:
             return self.app.store
-        from functions.cli.api_client import RemoteStore, create_api_client  # as in `cli`
+        from functions.cli.api_client import RemoteStore  # as in `cli`
 
-        api = create_api_client(self.environment)
-        assert api is not None
-        return cast("Store", RemoteStore(api))
+        return cast("Store", RemoteStore(self.api))
+
+    @property
+    def api(self) -> "ApiClient":
+        """The API at `SCHEDULER_URL`; for commands that are remote."""
+        from functions.cli.api_client import create_api_client  # imports an HTTP client
+
+        found = create_api_client(self.environment)
+        assert found is not None, "SCHEDULER_URL is set"
+        return found
 
     def describe_store(self) -> str:
         """Return which store the command looks at: a file by its whole path; nothing that opens one."""

@@ -106,7 +106,11 @@ async def _find_current(context: CliContext, task_id: str | None, *, has_runs: b
 
 async def show_status(context: CliContext) -> int:
     """Show the figures of `GET /status`."""
-    figures = await context.app.status()
+    return show_figures(context, await context.app.status())
+
+
+def show_figures(context: CliContext, figures: Mapping[str, Any]) -> int:
+    """Show *figures*; return the exit code."""
     names = {
         "status": "status",
         "scheduledTasks": "tasks scheduled",
@@ -345,7 +349,12 @@ async def run_tick(context: CliContext) -> int:
     started_at = context.now()
     with context.screen.show_progress("Running due tasks"):
         report = await context.app.tick(NO_LIMIT)
-    runs = await context.store.runs(since=started_at, limit=MAX_RUNS)
+    return await show_report(context, report, since=started_at)
+
+
+async def show_report(context: CliContext, report: Mapping[str, Any], *, since: datetime) -> int:
+    """Show the *report* of a tick that began at *since*, with its runs; return the exit code."""
+    runs = await context.store.runs(since=since, limit=MAX_RUNS)
     context.screen.show(report, _report_lines(context.screen, report, list(reversed(runs))))
     return 1 if any(report.get(name) for name in FAILURE_FIELDS) else 0
 
@@ -401,8 +410,12 @@ async def resume_task(context: CliContext, *, task_id: str, catch_up: bool) -> i
 async def cancel_task(context: CliContext, *, task_id: str) -> int:
     """Cancel the current occurrence."""
     task = await task_service.cancel_task(context.store, task_id, now=context.now(), new_id=context.new_id)
-    done = "stops within seconds" if task.cancel_requested else "is cancelled"
-    return show_task_result(context, task, f"{task_id} {done}")
+    return show_task_result(context, task, cancelled_text(task))
+
+
+def cancelled_text(task: Task) -> str:
+    """Return what became of `cancel`."""
+    return f"{task.id} " + ("stops within seconds" if task.cancel_requested else "is cancelled")
 
 
 async def backfill_task(
@@ -419,9 +432,13 @@ async def backfill_task(
         new_id=context.new_id,
         dry_run=dry_run,
     )
+    return show_backfill(context, task_id, [format_instant(at) for at in occurrences], dry_run=dry_run)
+
+
+def show_backfill(context: CliContext, task_id: str, instants: Sequence[str], *, dry_run: bool) -> int:
+    """Show which occurrences `backfill` runs; return the exit code."""
     done = "would run" if dry_run else "run at the next ticks"
-    noun = "occurrence" if len(occurrences) == 1 else "occurrences"
-    instants = [format_instant(at) for at in occurrences]
+    noun = "occurrence" if len(instants) == 1 else "occurrences"
     lines = [f"{len(instants)} {noun} of {task_id} {done}", *(f"  {at}" for at in instants)]
     context.screen.show(instants, lines)
     return 0

@@ -227,11 +227,12 @@ class TriggerApp:
             event, begin, deadline=arrived_at + (budget.response_limit + MAX_OVERRUN).total_seconds()
         )
 
-    async def _status(self, request: Request) -> Response:
+    async def _status(self, request: Request) -> ASGIApp:
+        """Return how it is. A bearer token that is no shared secret may be an API key."""
         deadline = asyncio.get_running_loop().time() + STATUS_TIMEOUT.total_seconds()
-        caller = await self._authenticate(request)
+        caller = await self._authenticator.authenticate(request.headers.getlist("authorization"))
         if isinstance(caller, AuthFailure):
-            return responses.auth_failure_response(caller)
+            return self._let_api_decide(caller)
         return _report_response(
             await self._run_until("status_degraded", lambda app: app.status(), deadline=deadline)
         )
@@ -245,8 +246,13 @@ class TriggerApp:
                 media_type=CONTENT_TYPE,
                 headers={"Cache-Control": "no-store"},
             )
-        if self._build_api is None or not caller.has_token:
-            return responses.auth_failure_response(caller)
+        return self._let_api_decide(caller)
+
+    def _let_api_decide(self, failure: AuthFailure) -> ASGIApp:
+        """Return the API for a token that it may know as a key; else the response to *failure*."""
+        if self._build_api is None or not failure.has_token:
+            log.warning("caller_refused", extra={"status": failure.status, "reason": failure.reason})
+            return responses.auth_failure_response(failure)
         return self._get_api(self._build_api)
 
     async def _authenticate(self, request: Request) -> Caller | AuthFailure:

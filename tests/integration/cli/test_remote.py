@@ -99,6 +99,62 @@ def test_single_tasks_are_made_changed_and_removed_with_the_same_codes(
         assert (code, code, words) == (over_api.code, over_store.code, words), over_api.err + over_store.err
 
 
+def test_administration_is_the_same_over_the_api_and_over_a_store(
+    scheduler: Scheduler, environment: dict[str, str], tmp_path: Path, site: str
+) -> None:
+    """The same words lead to the same output and codes; only ids and instants differ."""
+    local = {
+        "SCHEDULER_URL": "",
+        "STORE_URL": f"sqlite:///{tmp_path}/local.db",
+        "API_KEY": KEY,
+        "WEBHOOK_URL": site,
+        "ALLOW_PRIVATE_NETWORKS": "1",
+    }
+    commands = [
+        ("status",),
+        ("cost",),
+        ("channels",),
+        ("channels", "list", "--json"),
+        ("channels", "disable", "webhook"),
+        ("channels", "disable", "slak"),
+        ("channels",),
+        ("channels", "enable", "webhook"),
+        ("channels", "set", "webhook", '{"ratePerMinute": 10}'),
+        ("channels", "set", "webhook", '{"ratePerMinute": 0}'),
+        ("channels", "set", "webhook", '{"rate": 10}'),
+        ("channels", "test", "webhook"),
+        ("events",),
+        ("keys",),
+        ("keys", "create", "ci", "--scope", "read", "--owner", "ann", "--allow-type", "http"),
+        ("keys", "create", "ci", "--scope", "read", "--allow-type", "htp"),
+        ("keys",),
+        ("keys", "revoke", "nobodys0"),
+        ("owners",),
+        ("owners", "show", "ann"),
+        ("owners", "set", "ann"),
+        ("owners", "set", "ann", "--plan", "pro", "--monthly-credits", "5", "--max-tasks", "7"),
+        ("owners", "set", "ann", "--allow-type", "http"),
+        ("owners", "set", "ann", "--allow-secret", "A", "--json"),
+        ("owners", "show", "ann"),
+        ("owners", "set", "ann", "--close"),
+        ("owners", "list"),
+        ("next", "daily", "--after", "2026-12-01T00:00:00Z"),
+        ("tick",),
+    ]
+    secret = {"CRON_SECRET": "a-secret-of-the-tests-with-32-characters"}
+
+    for words in commands:
+        over_api, over_store = scheduler(*words, **secret), scheduler(*words, **secret, **local)
+        assert over_store.code == over_api.code, (words, over_api.err, over_store.err)
+        if "--json" in words:
+            assert over_store.data == over_api.data, words
+        elif words[:2] not in (("keys", "create"), ("keys",)) and words not in (("status",), ("tick",)):
+            assert over_store.out == over_api.out, words
+        else:
+            assert over_store.out.count("\n") == over_api.out.count("\n"), words
+        assert bool(over_store.err) == bool(over_api.err), (words, over_store.err, over_api.err)
+
+
 def test_channels_events_and_history_are_there(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
     scheduler("apply", write_tasks({"id": "pack", "onEvent": [{"type": "order.paid"}]}, {"id": "daily"}))
 
@@ -155,7 +211,9 @@ def test_runs_are_read_in_as_many_requests_as_it_takes(scheduler: Scheduler, tmp
         (("list",), {"SCHEDULER_KEY": ""}, 2, "SCHEDULER_KEY is missing"),
         (("list",), {"SCHEDULER_URL": "http://127.0.0.1:1"}, 1, "the connection was refused"),
         (("list",), {"SCHEDULER_URL": "cron.example.com"}, 2, "SCHEDULER_URL: must begin with https://"),
-        (("tick",), {}, 2, "does not work over SCHEDULER_URL"),
+        (("tick",), {}, 2, "SCHEDULER_KEY starts no tick; set CRON_SECRET as well"),
+        (("tick",), {"CRON_SECRET": "another-secret-of-32-characters-123"}, 1, "CRON_SECRET: "),
+        (("import", "crontab"), {}, 2, "write a task file with --write FILE"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(

@@ -7,7 +7,7 @@ from threading import Thread
 
 import pytest
 
-from functions.cli.admin import CHANNEL_EXAMPLES
+from functions.cli.admin.channels import CHANNEL_EXAMPLES
 from tests.unit.cli.conftest import Scheduler
 
 QUIET = '{"quiet": [{"from": "22:00", "to": "07:00", "timezone": "Europe/Riga"}], "ratePerMinute": 10}'

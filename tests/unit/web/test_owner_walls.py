@@ -144,6 +144,7 @@ VERDICTS: dict[str, set[int]] = {
     # what is the operator's is refused
     "GET /api/channels": OPERATOR,
     "GET /metrics": OPERATOR,
+    "GET /status": OPERATOR,
     "GET /dashboard/audit": OPERATOR,
     "GET /dashboard/channels": OPERATOR,
     "GET /dashboard/channels/{name}": OPERATOR,

@@ -15,32 +15,34 @@ from functions.domain.schedule.describe import (
     describe_schedule,
 )
 from functions.domain.schedule.occurrences import jittered_start, next_occurrence, schedule_of
+from functions.domain.schedule.phrasing import ENGLISH, ScheduleWords
 from functions.domain.task import QueuedRun, Task, TaskFields
 from functions.domain.types import LAST_INSTANT, Status, timezone_or_utc, to_local
 from functions.errors import InputError
 
 ACTIVE = (Status.RUNNING, Status.RETRYING)
-AFTER_PHRASES = {
-    "success": "after {task}",
-    "failure": "when {task} fails",
-    "finished": "whenever {task} ends",
-}
 
 
-def describe_trigger(task: TaskFields) -> str:
+def describe_trigger(task: TaskFields, words: ScheduleWords = ENGLISH) -> str:
     """What starts *task*, e.g. `Every hour, or after fetch`; an unreadable schedule stays as it is."""
     if not task.schedule and not task.has_event_triggers:
-        return "Only when asked"
+        return words.when_asked
     found = []
     if task.schedule:
         try:
-            found.append(describe_schedule(task.schedule, timezone=task.timezone, task_id=task.id))
+            found.append(
+                describe_schedule(task.schedule, timezone=task.timezone, task_id=task.id, words=words)
+            )
         except InputError:
             found.append(task.schedule)
-    found += [AFTER_PHRASES[one.on].format(task=one.task) for one in task.after]
-    found += [f"on {one.type}" + (f" from {one.source}" if one.source else "") for one in task.on_event]
-    words = ", or ".join(found)
-    return words[:1].upper() + words[1:] if not task.schedule else words
+    found += [words.after[one.on].format(task=one.task) for one in task.after]
+    found += [
+        words.on_event.format(type=one.type)
+        + (words.event_source.format(source=one.source) if one.source else "")
+        for one in task.on_event
+    ]
+    text = words.separator.join(found)
+    return text[:1].upper() + text[1:] if not task.schedule else text
 
 
 def next_run(task: Task, *, now: datetime) -> datetime | None:
@@ -101,13 +103,13 @@ def _scheduled_runs(task: Task, *, since: datetime) -> Iterator[datetime]:
         return
 
 
-def preview_task(task: Task, *, now: datetime, count: int) -> SchedulePreview:
+def preview_task(task: Task, *, now: datetime, count: int, words: ScheduleWords = ENGLISH) -> SchedulePreview:
     """Return what starts *task* and its next *count* runs, by its own anchor, bounds and `maxRuns`."""
     zone = timezone_or_utc(task.timezone)
     last = now + min(PREVIEW_HORIZON, LAST_INSTANT - now)
     upcoming = takewhile(lambda at: at <= last, islice(upcoming_runs(task, now=now), count))
     return SchedulePreview(
-        description=describe_trigger(task),
+        description=describe_trigger(task, words),
         timezone=task.timezone,
         next_runs=tuple((at, to_local(at, zone)) for at in upcoming),
         clock_changes=tuple(schedule_of(task).clock_changes(now, now + CLOCK_CHANGE_HORIZON)),

@@ -12,19 +12,20 @@ from functions.domain.schedule.base import EPOCH
 from functions.domain.schedule.cron import CronSchedule
 from functions.domain.schedule.occurrences import TIME_RESOLUTION, schedule_of
 from functions.domain.schedule.parse import ClockChange, Schedule, parse_schedule
+from functions.domain.schedule.phrasing import ENGLISH, ScheduleWords
 from functions.domain.schedule.simple import OnceSchedule
-from functions.domain.schedule.words import describe_wall_times
 from functions.domain.task import Task
 from functions.domain.types import LAST_INSTANT, Status, timezone_or_utc, to_local
 from functions.errors import InputError
 
 _INTERVAL_PART = re.compile(r"(\d+)([smhdw])")
-UNIT_NAMES = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}
 
 
 @lru_cache(maxsize=2048)  # 0.17 ms each: a page of a hundred tasks would keep the loop for 17 ms
-def describe_schedule(expression: str, *, timezone: str, task_id: str = "") -> str:
-    """*expression* as an English clause, such as "At 09:30, Monday through Friday"; itself when that is long.
+def describe_schedule(
+    expression: str, *, timezone: str, task_id: str = "", words: ScheduleWords = ENGLISH
+) -> str:
+    """*expression* as a clause, such as "At 09:30, Monday through Friday"; itself when that is long.
 
     Times are those of the clock in *timezone*.
 
@@ -33,18 +34,11 @@ def describe_schedule(expression: str, *, timezone: str, task_id: str = "") -> s
     """
     schedule = parse_schedule(expression, timezone=timezone, task_id=task_id, anchor=EPOCH)
     if isinstance(schedule, CronSchedule):
-        return describe_wall_times(schedule.times) or " ".join(expression.split())
+        return words.describe_wall_times(schedule.times) or " ".join(expression.split())
     if isinstance(schedule, OnceSchedule):
         local = to_local(schedule.instant, timezone_or_utc(timezone))
-        return f"Once, at {local:%Y-%m-%d %H:%M}" + (f":{local:%S}" if local.second else "")
-    return _describe_interval(schedule.canonical.removeprefix("every "))
-
-
-def _describe_interval(step: str) -> str:
-    parts = [(int(number), UNIT_NAMES[unit]) for number, unit in _INTERVAL_PART.findall(step)]
-    if parts == [(1, parts[0][1])]:
-        return f"Every {parts[0][1]}"
-    return "Every " + " ".join(f"{number} {unit}{'s' if number > 1 else ''}" for number, unit in parts)
+        return words.once + f"{local:%Y-%m-%d %H:%M}" + (f":{local:%S}" if local.second else "")
+    return words.describe_interval(_INTERVAL_PART.findall(schedule.canonical.removeprefix("every ")))
 
 
 # A preview of a schedule: in words, its next runs, and the changes of the clocks it will meet.
@@ -109,6 +103,7 @@ def build_preview(
     now: datetime,
     count: int,
     bounds: PreviewBounds = UNBOUNDED,
+    words: ScheduleWords = ENGLISH,
 ) -> SchedulePreview:
     """Return what *expression* means from *now* on, within *bounds*.
 
@@ -121,7 +116,7 @@ def build_preview(
     upcoming = bounds.occurrences(schedule, now, count)
     last = now + min(PREVIEW_HORIZON, LAST_INSTANT - now)
     return SchedulePreview(
-        description=describe_schedule(expression, timezone=timezone, task_id=task_id),
+        description=describe_schedule(expression, timezone=timezone, task_id=task_id, words=words),
         timezone=timezone,
         next_runs=tuple((at, to_local(at, zone)) for at in takewhile(lambda at: at <= last, upcoming)),
         clock_changes=tuple(schedule.clock_changes(now, now + CLOCK_CHANGE_HORIZON)),

@@ -31,23 +31,23 @@ def describe_wall_times(times: WallTimes) -> str:
 
 
 def _describe_times(minutes: Sequence[int], hours: Sequence[int]) -> str:
-    first, last = _clock(hours[0], minutes[0]), _clock(hours[-1], minutes[-1])
-    step = _even_step(minutes, 60)
+    first, last = clock_text(hours[0], minutes[0]), clock_text(hours[-1], minutes[-1])
+    step = even_step(minutes, 60)
     if step:
         text = "Every minute" if step == 1 else f"Every {step} minutes"
         if len(hours) == 24:
             return text if minutes[0] == 0 else f"{text}, beginning at minute {minutes[0]} of each hour"
-        if _is_run(hours):
+        if is_run(hours):
             return f"{text} from {first} through {last}"
         text = text if minutes[0] == 0 else f"{text}, beginning at minute {minutes[0]} of each hour,"
         return f"{text} in {_numbered('hour', hours)}"
     if len(hours) == 24:
         return "Every hour" if minutes == (0,) else f"Every hour at {_numbered('minute', minutes)}"
     if len(minutes) * len(hours) <= MAX_MOMENTS:
-        return f"At {_join([_clock(hour, minute) for hour in hours for minute in minutes], 'and')}"
-    if len(minutes) == 1 and _is_run(hours):
+        return f"At {_join([clock_text(hour, minute) for hour in hours for minute in minutes], 'and')}"
+    if len(minutes) == 1 and is_run(hours):
         return f"Every hour from {first} through {last}"
-    if len(minutes) == 1 and (step := _even_step(hours, 24)):
+    if len(minutes) == 1 and (step := even_step(hours, 24)):
         return f"Every {step} hours" + ("" if first == "00:00" else f" from {first} on")
     return f"At {_numbered('minute', minutes)} of {_numbered('hour', hours)}"
 
@@ -101,16 +101,21 @@ def _plural(noun: str, items: Iterable[object]) -> str:
 
 def _runs(numbers: Sequence[int], name: Callable[[int], str]) -> list[str]:
     """*numbers*, ascending, by name; three and more in a row as one range."""
-    found: list[str] = []
+    return [
+        name(first) if first == last else f"{name(first)} through {name(last)}"
+        for first, last in runs_of(numbers)
+    ]
+
+
+def runs_of(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the first and last of each run of *numbers*, ascending; fewer than three are each alone."""
+    found: list[tuple[int, int]] = []
     start = 0
     for end in range(1, len(numbers) + 1):
         if end < len(numbers) and numbers[end] == numbers[end - 1] + 1:
             continue
         run = numbers[start:end]
-        if len(run) >= 3:
-            found.append(f"{name(run[0])} through {name(run[-1])}")
-        else:
-            found += map(name, run)
+        found += [(run[0], run[-1])] if len(run) >= 3 else [(one, one) for one in run]
         start = end
     return found
 
@@ -119,7 +124,7 @@ def _join(items: Sequence[str], conjunction: str) -> str:
     return f"{', '.join(items[:-1])} {conjunction} {items[-1]}" if len(items) > 1 else items[0]
 
 
-def _even_step(numbers: Sequence[int], size: int) -> int:
+def even_step(numbers: Sequence[int], size: int) -> int:
     """The step by which *numbers* divide *size* evenly, without a gap at its end; 0 when they do not.
 
     Minutes 0, 15, 30, 45 do, and 5, 20, 35, 50; 0 and 50 do not: the next hour's is 10 minutes later.
@@ -131,9 +136,11 @@ def _even_step(numbers: Sequence[int], size: int) -> int:
     return step if is_even else 0
 
 
-def _is_run(numbers: Sequence[int]) -> bool:
+def is_run(numbers: Sequence[int]) -> bool:
+    """Whether *numbers* follow one another without a gap."""
     return numbers[-1] - numbers[0] == len(numbers) - 1
 
 
-def _clock(hour: int, minute: int) -> str:
+def clock_text(hour: int, minute: int) -> str:
+    """Return a time of day, e.g. `09:30`."""
     return f"{hour:02}:{minute:02}"

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from functions.errors import SchedulerError
@@ -59,7 +60,7 @@ def add_dashboard(app: FastAPI, dependencies: ApiDependencies) -> None:
         add_routes(app, module.router)
     app.add_exception_handler(LoginRequiredError, redirect_to_login)
     app.add_exception_handler(CsrfError, show_csrf_error)
-    for error in (SchedulerError, ProblemError):
+    for error in (SchedulerError, ProblemError, HTTPException):
         app.add_exception_handler(error, _as_page(dependencies, app.exception_handlers[error]))
 
 
@@ -73,7 +74,8 @@ def _as_page(
         if not request.url.path.startswith("/dashboard"):
             return problem
         status = http_status_of(error) if isinstance(error, SchedulerError) else problem.status_code
-        text = str(error) if status < SERVER_ERROR else "Try again in some seconds"
+        said = "" if isinstance(error, HTTPException) else str(error)
+        text = said if status < SERVER_ERROR else "Try again in some seconds"
         return render_page(
             "problem",
             now=dependencies.now(),

@@ -32,9 +32,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An hour, and its six parts; *label* is the time on the user's clock."""
+    """An hour, and its six parts; *at* is its beginning on the user's clock."""
 
-    label: str
+    at: datetime
     parts: tuple[Part, ...]
 
 
@@ -74,7 +74,7 @@ def agenda_rows(agenda: Agenda, zone: str) -> tuple[Row, ...]:
             _build_part(first + number * PART, counts[number], usual)
             for number in range(hour * 6, hour * 6 + 6)
         )
-        rows.append(Row(f"{to_local(first + hour * HOUR, known):%a %H:%M}", parts))
+        rows.append(Row(to_local(first + hour * HOUR, known), parts))
     return tuple(rows)
 
 

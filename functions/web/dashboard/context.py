@@ -15,6 +15,7 @@ from functions.domain.types import find_timezone
 from functions.errors import NotAllowedError
 from functions.services.tasks import TaskService
 from functions.web.api.dependencies import ApiDependencies, require_storable
+from functions.web.dashboard.presentation.phrases import Phrasebook, phrasebook
 from functions.web.dashboard.rendering import HEADERS, redirect, render_page
 from functions.web.dashboard.session import Session, Sessions
 
@@ -46,6 +47,11 @@ class PageContext:
         """The time zone of the user's browser, as far as it says one; else that of tasks without one."""
         named = find_timezone(self.request.cookies.get(ZONE_COOKIE, "")[:64])
         return named.key if named else self.dependencies.default_timezone
+
+    @property
+    def words(self) -> Phrasebook:
+        """The phrases of this page's language."""
+        return phrasebook(self.dependencies.language)
 
     def address(self, **changes: str) -> str:
         """Return the address of this page with *changes* to its query; an empty value is left out.

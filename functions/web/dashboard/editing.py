@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -201,6 +202,8 @@ class FormPage:
     def read(self) -> tuple[TaskSpec | None, list[Problem]]:
         """Return the task in the form, or everything that is wrong with it."""
         fields, wrong = self.form.read(self.typed)
+        if self._stored is None and not fields.get("id"):
+            fields |= _id_of_other_script(str(fields.get("title") or ""), str(fields.get("type", "")))
         found = check_task(
             fields,
             default_timezone=self._context.dependencies.default_timezone,
@@ -293,6 +296,13 @@ class FormPage:
         return None if isinstance(found, str) and self.problems else found  # it is said at the field
 
 
+def _id_of_other_script(title: str, type_name: str) -> dict[str, str]:
+    """Return the id of a new task whose title has no letter for one: `health-check-url-3f2a91`."""
+    if not title or slugify(title):
+        return {}
+    return {"id": f"{slugify(type_name)}-{sha256(title.encode('utf-8', 'replace')).hexdigest()[:6]}"}
+
+
 def preview_schedule(
     context: PageContext,
     fields: Mapping[str, Any],
@@ -319,6 +329,7 @@ def preview_schedule(
             now=context.dependencies.now(),
             count=PREVIEW_COUNT,
             bounds=_bounds(fields, created_at, done).check(),
+            words=context.words.schedule,
         )
     except InputError as exc:
         return str(exc)

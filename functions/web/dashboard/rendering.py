@@ -66,17 +66,21 @@ def _template_environment(language: str) -> Environment:
     )
     translate = phrasebook(language)
     environment.filters |= {
-        "absolute_time": formatting.absolute_time,
+        "absolute_time": partial(formatting.absolute_time, weekdays=translate.weekdays),
+        "day_and_time": partial(formatting.day_and_time, weekdays=translate.weekdays),
+        "day": partial(formatting.day, weekdays=translate.weekdays),
+        "hour_of_day": partial(formatting.hour_of_day, weekdays=translate.weekdays),
+        "said": translate.sentence,
         "clock_time": formatting.clock_time,
         "clock_seconds": formatting.clock_seconds,
         "relative_time": partial(formatting.relative_time, translate=translate),
         "span": partial(formatting.span, translate=translate),
-        "duration": formatting.duration,
+        "duration": partial(formatting.duration, translate=translate),
         "severity": formatting.severity,
         "task_state": formatting.task_state,
         "sparkline": charts.sparkline,
         "sparkline_width": charts.sparkline_width,
-        "trigger": describe_trigger,
+        "trigger": partial(describe_trigger, words=translate.schedule),
         "next_run": _next_run,
         "local": formatting.local_time,
     }

@@ -77,7 +77,7 @@ async def show_task(
     return context.render(
         "task",
         task=task,
-        words=describe_trigger(task),
+        words=describe_trigger(task, context.words.schedule),
         preview=_preview(context, task),
         shares=[(name, percent(share)) for name, share in shares],
         hours=uptime_bars(tally.hours),
@@ -127,6 +127,8 @@ def _preview(context: PageContext, task: Task) -> SchedulePreview | str | None:
     if not task.schedule:
         return None
     try:
-        return preview_task(task, now=context.dependencies.now(), count=NEXT_RUNS)
+        return preview_task(
+            task, now=context.dependencies.now(), count=NEXT_RUNS, words=context.words.schedule
+        )
     except InputError as exc:
         return str(exc)

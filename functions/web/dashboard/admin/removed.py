@@ -37,7 +37,12 @@ async def show_removed(context: CurrentPage, task_id: TaskId) -> Response:
             raise
         return redirect("/dashboard", message=message)  # of a removal that could not be kept
     runs = await tasks.list_runs(removed, limit=MAX_RUNS)
-    return context.render("removed_task", removed=removed, words=describe_trigger(removed.task), runs=runs)
+    return context.render(
+        "removed_task",
+        removed=removed,
+        words=describe_trigger(removed.task, context.words.schedule),
+        runs=runs,
+    )
 
 
 @router.post("/removed/{id}/restore")

@@ -47,6 +47,10 @@ PARAM_WORDS = {
     "feedUrl": Words("Address of the feed", "RSS or Atom", "https://example.com/feed.xml"),
     "keywords": Words("Only entries with one of these words", "One in each line; empty means all"),
     "rss_watch.maxItems": Words("New entries shown at most", "The others are only counted"),
+    "rss_watch.lastSeenGuid": Words(
+        "Newest entry that was reported before", "Its id or link, from another scheduler; the first run only"
+    ),
+    "agent.mcpServers": Words("MCP servers", "Names of AGENT_MCP_SERVERS, with a line for each"),
     "agent.maxItems": Words("Findings at most"),
     "agent.goal": Words("What to find out or decide"),
     "agent.prompt": Words("The goal under its other name", "Give one of the two"),

@@ -22,7 +22,8 @@ class Bar:
     y: int
     height: int
     severity: str
-    title: str
+    outcome: str
+    detail: str
 
 
 def sparkline(recent: Sequence[str]) -> tuple[Bar, ...]:
@@ -47,8 +48,8 @@ def _build_bar(number: int, outcome: str, milliseconds: int, at: str, slowest: i
     height = (
         max(MIN_BAR_HEIGHT, round(SPARKLINE_HEIGHT * milliseconds / slowest)) if slowest else MIN_BAR_HEIGHT
     )
-    title = f"{outcome}, {duration(milliseconds)}, {at}"
-    return Bar(number * (BAR_WIDTH + BAR_GAP), SPARKLINE_HEIGHT - height, height, severity(outcome), title)
+    x, y = number * (BAR_WIDTH + BAR_GAP), SPARKLINE_HEIGHT - height
+    return Bar(x, y, height, severity(outcome), outcome, f"{duration(milliseconds)}, {at}")
 
 
 # Uptime: a bar for each hour or day, of which the lower part failed.

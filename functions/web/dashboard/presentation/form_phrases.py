@@ -108,6 +108,14 @@ CHINESE = {
     "One in each line; empty means all": "每行一个；留空表示全部",
     "New entries shown at most": "最多显示的新条目",
     "The others are only counted": "其余只计数",
+    "Newest entry that was reported before": "此前报告过的最新条目",
+    "Its id or link, from another scheduler; the first run only": (
+        "其标识或链接，来自其他调度器；仅用于首次运行"
+    ),
+    "MCP servers": "MCP 服务器",
+    "Names of AGENT_MCP_SERVERS, with a line for each": "AGENT_MCP_SERVERS 中的名称，每行一个",
+    "Value": "值",
+    "succeeds (the default)": "成功（默认）",
     "Findings at most": "最多结果数",
     "What to find out or decide": "要查明或决定的事",
     "The goal under its other name": "目标的另一个名称",
@@ -256,6 +264,9 @@ CHINESE = {
     "revoked {when}": "已撤销，{when}",
     "refused: not signed": "已拒绝：未签名",
     "Revoke": "撤销",
+    "Whoever uses it is refused at once, and signed out here. This cannot be undone; make another.": (
+        "使用者会立即被拒绝并退出。此操作无法撤销；请改用新密钥。"
+    ),
     "Revoke the key": "撤销密钥",
     "Remove it": "删除",
     "Make the key": "创建密钥",
@@ -298,6 +309,10 @@ CHINESE = {
         "尚无所有者账户。没有账户的所有者的任务不受限制。"
     ),
     "Channel": "通道",
+    "The account of {name} cannot be read. Setting its credits repairs it.": (
+        "{name} 的账户无法读取。设置其额度即可修复。"
+    ),
+    "Set its credits": "设置额度",
     "Last error": "最近错误",
     "Preferences": "偏好",
     "open": "开启",
@@ -362,6 +377,7 @@ CHINESE = {
     "channel tested": "测试通道",
     "channel changed": "更改通道",
     "owner changed": "更改所有者",
+    "page changed": "更改状态页",
     "link revoked": "撤销链接",
     "Sent with the request. Secrets are given by name, as {{secret:NAME}}.": (
         "随请求发送。机密按名称填写：{{secret:NAME}}。"

@@ -1,6 +1,6 @@
 """Values as text: times, durations, states."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from functions.domain.task import Task
@@ -63,12 +63,33 @@ def span(seconds: float, translate: Translate = str) -> str:
     return translate(unit).format(n=whole // size)
 
 
-def absolute_time(at: datetime | None, zone: str) -> str:
-    """Return *at* in *zone*, with its name; in UTC when the zone is unknown."""
+def absolute_time(at: datetime | None, zone: str, weekdays: Sequence[str] = ()) -> str:
+    """Return *at* in *zone*, with its name; in UTC when the zone is unknown.
+
+    Args:
+        weekdays: Their names in another language than English, Monday first.
+    """
     if at is None:
         return "–"
     known = timezone_or_utc(zone)
-    return f"{to_local(at, known):%a %d %b %Y, %H:%M} {known.key}"
+    return f"{day_and_time(to_local(at, known), weekdays)} {known.key}"
+
+
+def day_and_time(local: datetime, weekdays: Sequence[str] = ()) -> str:
+    """Return a moment of a clock: `Sun 29 Nov 2026, 09:30`."""
+    if weekdays:
+        return f"{local:%Y-%m-%d} {weekdays[local.weekday()]} {local:%H:%M}"
+    return f"{local:%a %d %b %Y, %H:%M}"
+
+
+def day(local: datetime, weekdays: Sequence[str] = ()) -> str:
+    """Return a date: `29 Nov 2026`."""
+    return f"{local:%Y-%m-%d}" if weekdays else f"{local:%d %b %Y}"
+
+
+def hour_of_day(local: datetime, weekdays: Sequence[str] = ()) -> str:
+    """Return an hour with its day: `Sun 09:00`."""
+    return f"{weekdays[local.weekday()] if weekdays else f'{local:%a}'} {local:%H:%M}"
 
 
 def local_time(at: datetime, zone: str) -> datetime:
@@ -86,14 +107,17 @@ def clock_seconds(at: datetime, zone: str) -> str:
     return f"{to_local(at, timezone_or_utc(zone)):%H:%M:%S}"
 
 
-def duration(milliseconds: int | None) -> str:
+def duration(milliseconds: int | None, translate: Translate = str) -> str:
     """Return a duration as text: `120 ms`, `1.5 s`, `2 min 5 s`."""
     if milliseconds is None:
         return "–"
     if milliseconds < 1000:
         return f"{milliseconds} ms"
     seconds = milliseconds / 1000
-    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    parts = (("{n} min", seconds // 60), ("{n} s", seconds % 60))
+    return " ".join(translate(unit).format(n=f"{number:.0f}") for unit, number in parts)
 
 
 def matches_search(task: Task, words: str) -> bool:

@@ -21,7 +21,7 @@ def agenda_of(*counts: tuple[int, int]) -> Agenda:
 def test_parts_are_counted_and_as_hot_as_they_are_full() -> None:
     rows = agenda_rows(agenda_of((7, 1), (9, 2), (15, 1), (65, 40)), "UTC")
 
-    assert ["Fri 12:00", "Fri 13:00", "Sat 12:00"] == [rows[number].label for number in (0, 1, 24)]
+    assert ["Fri 12:00", "Fri 13:00", "Sat 12:00"] == [f"{rows[number].at:%a %H:%M}" for number in (0, 1, 24)]
     assert [(3, 2), (1, 1), (0, 0)] == [(part.count, part.heat) for part in rows[0].parts[:3]]
     assert (40, 4) == (rows[1].parts[0].count, rows[1].parts[0].heat)
     assert 25 == len(rows)
@@ -30,7 +30,7 @@ def test_parts_are_counted_and_as_hot_as_they_are_full() -> None:
 def test_an_hour_begins_where_the_users_clock_says() -> None:
     rows = agenda_rows(agenda_of((7, 1), (30, 5)), "Asia/Kolkata")
 
-    assert "Fri 17:00" == rows[0].label
+    assert "Fri 17:00" == f"{rows[0].at:%a %H:%M}"
     assert [0, 0, 0, 1, 0, 0] == [part.count for part in rows[0].parts]
     assert 5 == rows[1].parts[0].count
 

@@ -1,0 +1,50 @@
+"""Sentences with something filled in, in another language."""
+
+import time
+
+import pytest
+
+from functions.web.dashboard.presentation.message_phrases import CHINESE
+from functions.web.dashboard.presentation.phrases import phrasebook
+from functions.web.dashboard.presentation.sentences import BLANK, Translator
+
+
+def test_each_translation_has_the_blanks_of_its_sentence_and_no_others() -> None:
+    wrong = [
+        english
+        for english, chinese in CHINESE.items()
+        if any(chinese.count(f"{{{n}}}") > 1 for n in range(9))
+        or sum(f"{{{n}}}" in chinese for n in range(9)) > english.count(BLANK)
+        or f"{{{english.count(BLANK)}}}" in chinese
+    ]
+
+    assert [] == wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("is required", "必填"),
+        ("Answered 503, expected 200-299", "返回 503，应为 200-299"),
+        ("Answered 200, but is required", "返回 200，但必填"),
+        ("retry.maxAttempts: must be a whole number", "retry.maxAttempts：必须是整数"),
+        ("must be a list; is required", "必须是列表；必填"),
+        ("nobody wrote this", "nobody wrote this"),
+        ("Answered {1} in {0} ms", "{0} ms 内返回 {1}"),
+        ("", ""),
+    ],
+)
+def test_a_sentence_is_known_by_its_fixed_parts(text: str, expected: str) -> None:
+    assert expected == phrasebook("zh").sentence(text)
+    assert text == phrasebook("en").sentence(text)
+
+
+def test_what_strangers_wrote_costs_no_time() -> None:
+    translator = Translator({}, CHINESE)
+    began = time.process_time()
+
+    for number in range(50):
+        translator("; ".join(["Answered : in ms, expected but "] * 18) + str(number))
+        translator("x" * 100_000 + str(number))
+
+    assert time.process_time() - began < 2.5

@@ -64,7 +64,9 @@ def remaining_budget(budget: TimeBudget, *, elapsed: timedelta) -> TimeBudget:
         return None if limit is None else max(limit - elapsed, timedelta())
 
     return TimeBudget(
-        start_limit=remaining(budget.start_limit), response_limit=remaining(budget.response_limit)
+        start_limit=remaining(budget.start_limit),
+        response_limit=remaining(budget.response_limit),
+        usual_limit=budget.response_limit,
     )
 
 

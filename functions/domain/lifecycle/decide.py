@@ -184,6 +184,9 @@ class RecoverClaim:
 Decision = StartAttempt | ApplyTransition | RecoverClaim
 
 
+MISSED_TRIGGERS = (Trigger.CATCH_UP, Trigger.BACKFILL)  # of runs that yield to those on time
+
+
 class KnownTicks:
     """The moments at which earlier ticks are known to have started attempts."""
 
@@ -218,9 +221,10 @@ def decide(task: Task, *, token: str, now: datetime, ticks: KnownTicks = NO_TICK
         case Status.RETRYING if _next_run_supersedes_retry(task, now=now):
             return ApplyTransition(_drop_retry(task, now=now))
         case Status.RETRYING if task.occurrence is not None:
-            return StartAttempt(
-                _claim(task, {"attempt": task.attempt + 1}, token=token, now=now), is_catch_up=False
-            )
+            # One whose claim was released has not begun: what was missed goes on yielding.
+            is_catch_up = task.attempt == 0 and task.trigger in MISSED_TRIGGERS
+            changes = _claim(task, {"attempt": task.attempt + 1}, token=token, now=now)
+            return StartAttempt(changes, is_catch_up=is_catch_up)
         case Status.PAUSED if task.pause and task.pause.until and task.pause.until <= now:
             return ApplyTransition(end_pause(task, now=now))
         case Status.SCHEDULED:
@@ -337,7 +341,7 @@ def _decide_scheduled(task: Task, *, token: str, now: datetime, ticks: KnownTick
         changes["event"] = due.to_run.event
     if alert is not task.alert:
         changes["alert"] = alert
-    is_catch_up = due.to_run.trigger in (Trigger.CATCH_UP, Trigger.BACKFILL)
+    is_catch_up = due.to_run.trigger in MISSED_TRIGGERS
     return StartAttempt(_claim(task, changes, token=token, now=now), is_catch_up=is_catch_up)
 
 

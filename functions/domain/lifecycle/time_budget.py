@@ -14,10 +14,16 @@ CATCH_UP_FRACTION = 0.2  # of the time for starting, for work that was missed, a
 
 @dataclass(frozen=True, slots=True)
 class TimeBudget:
-    """How long an invocation may take, counted from its start. None means without limit."""
+    """How long an invocation may take, counted from its start. None means without limit.
+
+    Attributes:
+        usual_limit: The response limit of one that nothing delayed, such as the start of its process; None
+            when this is one.
+    """
 
     start_limit: timedelta | None
     response_limit: timedelta | None
+    usual_limit: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,8 @@ class Deadline:
     @property
     def max_duration(self) -> timedelta | None:
         """The longest attempt that fits into a whole invocation; None when any does."""
-        return None if self.budget.response_limit is None else self.budget.response_limit - FINISH_MARGIN
+        limit = self.budget.usual_limit or self.budget.response_limit
+        return None if limit is None else limit - FINISH_MARGIN
 
     def elapsed(self, now: datetime) -> timedelta:
         """Return how long the invocation has run."""
@@ -60,12 +67,14 @@ class Deadline:
     def fits_now(self, task: Task, now: datetime) -> bool:
         """Whether what an attempt of *task* is expected to take still fits into this one.
 
-        One that may need more than a whole invocation has starts early in one.
+        One that may need more than a whole invocation has starts early in one, unless it must not be cut.
         """
-        if self.respond_by is None or self.max_duration is None:
+        if self.respond_by is None:
             return True
         left = self.respond_by - FINISH_MARGIN - now
-        longest = min(timedelta(seconds=task.timeout_seconds), self.max_duration * LATEST_START)
+        longest = timedelta(seconds=task.timeout_seconds)
+        if task.delivery != "at_most_once":
+            longest = min(longest, (self.respond_by - FINISH_MARGIN - self.started_at) * LATEST_START)
         return longest <= left or expected_duration(task) <= left
 
     def catch_up_deadline(self, now: datetime) -> datetime | None:

@@ -182,13 +182,16 @@ def _thorough(evidence: Evidence, due: float, until: float) -> list[Ping]:
 
 
 def _ended_early(evidence: Evidence, due: float, until: float) -> list[Ping]:
-    """Those whose ticks left something due although they had time to start it."""
+    """Those whose ticks left something due although they had time to start it.
+
+    The time that a process needs to start is the pinger's as well: a report's own duration says too little.
+    """
     return [
         ping
         for ping in _came(evidence, due, until)
         if (ping.report.get("postponed") or ping.report.get("backlog"))
         and not ping.report.get("lostClaims")
-        and ping.report.get("durationMs", math.inf) < ENDED_EARLY_S * 1000
+        and ping.answered - ping.sent < ENDED_EARLY_S
     ]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -482,8 +483,11 @@ async def test_time_spent_before_the_tick_is_taken_from_its_budget(
 
 
 def test_a_budget_is_never_less_than_nothing() -> None:
-    assert seconds(0, 2) == remaining_budget(seconds(18, 24), elapsed=timedelta(seconds=22))
-    assert seconds(0, 0) == remaining_budget(CLOUD_SCHEDULER_BUDGET, elapsed=timedelta(seconds=99))
+    most = [remaining_budget(seconds(18, 24), elapsed=timedelta(seconds=22))]
+    most.append(remaining_budget(CLOUD_SCHEDULER_BUDGET, elapsed=timedelta(seconds=99)))
+
+    assert [seconds(0, 2), seconds(0, 0)] == [replace(one, usual_limit=None) for one in most]
+    assert [timedelta(seconds=24), timedelta(seconds=52)] == [one.usual_limit for one in most]
     assert TimeBudget(None, None) == remaining_budget(TimeBudget(None, None), elapsed=timedelta(seconds=1))
 
 

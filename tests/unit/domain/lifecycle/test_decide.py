@@ -191,6 +191,18 @@ class TestRetry:
 
         assert (NOON, 1) == (again.occurrence, again.attempt)
 
+    def test_what_was_missed_goes_on_yielding_after_its_claim_was_released(self, make_task: MakeTask) -> None:
+        """It used to be on time then, and began after its share of the tick."""
+        released = {"status": Status.RETRYING, "occurrence": NOON, "retry_at": NOON, "trigger": "catch_up"}
+        released["next_occurrence"] = NOON + 5 * MINUTE
+
+        found = [
+            decide(make_task(**released, attempt=attempt), token="t.1", now=NOON + SECOND)
+            for attempt in (0, 1)
+        ]
+
+        assert [True, False] == [one.is_catch_up for one in found if isinstance(one, StartAttempt)]
+
 
 class TestPause:
     def test_a_pause_with_an_end_ends_by_itself_and_counts_what_it_left_out(

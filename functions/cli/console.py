@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 COLOURS = {"red": "\033[31m", "green": "\033[32m", "yellow": "\033[33m", "dim": "\033[2m"}
 RESET = "\033[0m"
 COLUMN_GAP = 2
-MAX_CELL_WIDTH = 100  # a summary may be longer; `show` and `--json` have it whole
+MAX_CELL_WIDTH = 100  # on a terminal; `show`, `--json`, files and pipes have a longer one whole
 MIN_LAST_WIDTH = 20
 UNLIMITED_WIDTH = 10_000  # of a file or a pipe: programs that read a table want whole cells
 
@@ -106,7 +106,9 @@ class Screen:
         from rich.console import Console  # 24 ms, which only a table pays
         from rich.table import Table
 
-        lines = [[_to_text(cell) for cell in row] for row in [[Cell(name, "dim") for name in head], *rows]]
+        widest = MAX_CELL_WIDTH if self._out.isatty() else UNLIMITED_WIDTH
+        named = [Cell(name, "dim") for name in head]
+        lines = [[_to_text(cell, widest) for cell in row] for row in [named, *rows]]
         *others, _ = zip(*lines, strict=True)
         widths = [
             max(cell.cell_len for cell in column) for column in others
@@ -137,11 +139,11 @@ def replace_unprintable(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text)
 
 
-def _to_text(cell: str | Cell) -> "Text":
+def _to_text(cell: str | Cell, widest: int) -> "Text":
     """Return *cell* as one line that a table truncates; brackets in it are no markup."""
     from rich.text import Text
 
     text, colour = cell if isinstance(cell, Cell) else (cell, "")
     line = Text(no_wrap=True, overflow="ellipsis").append(replace_unprintable(text), style=colour)
-    line.truncate(MAX_CELL_WIDTH, overflow="ellipsis")
+    line.truncate(widest, overflow="ellipsis")
     return line

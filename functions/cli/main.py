@@ -2,15 +2,18 @@
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
+from difflib import get_close_matches
 from typing import Any, TextIO
 
 import typer
 from typer.exceptions import TyperException
 
 from functions.cli import options
+from functions.cli.arguments.examples import EXAMPLES
 from functions.cli.commands import app
 from functions.cli.console import Screen
 from functions.cli.local.location import read_variables
@@ -19,10 +22,12 @@ from functions.cli.session import CliContext
 from functions.config.settings import Settings
 from functions.domain.redaction import Redactor
 from functions.domain.types import timezone_or_utc
-from functions.errors import InputError, SchedulerError, SettingsError
+from functions.errors import InputError, NotFoundError, SchedulerError, SettingsError
 from functions.observability import logs
+from functions.services.paging import describe_missing_task
 
 INTERRUPTED = 130
+CHOICE_ERROR = re.compile(r"'([^']*)' is not one of ('.*')$")
 
 
 def main(
@@ -63,8 +68,14 @@ def main(
 
 
 def build_command() -> Any:
-    """Return the parser of all commands and their options."""
-    return typer.main.get_command(app)
+    """Return the parser of all commands and their options, with an example in the help of each."""
+    command: Any = typer.main.get_command(app)
+    for path, example in EXAMPLES.items():
+        found = command
+        for name in path.split():
+            found = found.commands[name]
+        found.epilog = f"Example: scheduler {example}"
+    return command
 
 
 async def _run_command(command: CommandContext, context: CliContext) -> int:
@@ -75,15 +86,29 @@ async def _run_command(command: CommandContext, context: CliContext) -> int:
 
             handler = remote_command_for(handler)
         return await handler(context, **command.options)
+    except NotFoundError as exc:
+        raise NotFoundError(await _explain_missing(command, context, str(exc))) from None
     finally:
         await context.close()
+
+
+async def _explain_missing(command: CommandContext, context: CliContext, text: str) -> str:
+    """Return *text*, or of a task that the command names and that is missing, which ones are like it."""
+    named = [command.options.get("task_id"), *command.options.get("task_ids", ())]
+    for task_id in filter(None, named):
+        if f"no task {task_id!r}" in text:
+            return await describe_missing_task(context.store, task_id)
+    return text
 
 
 def _usage_error(exc: Any) -> str:
     """Return the error of usage in one line, with the command that shows help."""
     context = getattr(exc, "ctx", None)
     command = context.command_path if context else "scheduler"
-    reason = " ".join(str(exc.format_message()).split()).rstrip(".")
+    reason = " ".join(str(exc.format_message()).split()).rstrip(".").replace("Value error, ", "")
+    if found := CHOICE_ERROR.search(reason):  # of an option with fixed values
+        near = get_close_matches(found[1], found[2].replace("'", "").split(", "), n=1)
+        reason += f". Did you mean {near[0]!r}?" if near else ""
     return f"{reason}: {command} --help shows arguments and options"
 
 

@@ -16,6 +16,7 @@ from functions.domain.task import Task
 from functions.errors import InputError
 from functions.interfaces import Store
 from functions.services.executions import list_executions
+from functions.services.paging import describe_missing_task
 from functions.task_types.registry import register
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ class CliContext:
         if found.invalid:
             raise InputError(f"{task_id} cannot be read: {found.invalid[0].reason}")
         if not found.tasks:
-            raise InputError(f"there is no task {task_id!r}: scheduler list shows all")
+            raise InputError(await describe_missing_task(self.store, task_id))
         return found.tasks[0].task
 
     async def close(self) -> None:

@@ -13,6 +13,7 @@ from functions.domain.task import Task, TaskSpec
 from functions.domain.types import OutcomeKind, Trigger, timezone_or_utc, to_local
 from functions.errors import InputError
 from functions.interfaces import Store, TaskStore
+from functions.services.paging import describe_missing_task
 from functions.services.tasks import TaskService
 
 POLL_S = 1.0  # between two looks for a run that another process makes
@@ -30,7 +31,7 @@ async def check_requests(store: TaskStore, task_ids: Sequence[str], *, now: date
     problems = {one.id: f"{one.id} cannot be read: {one.reason}" for one in found.invalid}
     for task_id in task_ids:
         if task_id not in tasks:
-            problems.setdefault(task_id, f"there is no task {task_id!r}: scheduler list shows all")
+            problems.setdefault(task_id, await describe_missing_task(store, task_id))
             continue
         try:
             queue_runs(tasks[task_id], [now], Trigger.MANUAL, now=now)

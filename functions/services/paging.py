@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 
 from functions.domain.run import Run
 from functions.domain.storage import Document, DocumentKind, QueryResult, TaskFilter, VersionedTask
@@ -75,3 +76,15 @@ async def iter_runs(
             seen = set()
         seen |= {run.key for run in found if run.finished_at == last}
         before = last + TIME_RESOLUTION
+
+
+MAX_COMPARED = 200  # tasks read for a suggestion, from the first letter of the id on
+SIMILARITY = 0.75  # of 1, by difflib: one wrong letter in four, or two changed places
+
+
+async def describe_missing_task(store: TaskStore, task_id: str) -> str:
+    """Return that there is no task *task_id*, with ids of the store that are like it and begin as it does."""
+    page = await store.list_tasks(TaskFilter(), after=task_id[:1], limit=MAX_COMPARED)
+    near = get_close_matches(task_id, [one.task.id for one in page.tasks], n=2, cutoff=SIMILARITY)
+    meant = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"there is no task {task_id!r}: {meant}scheduler list shows all"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from functions import __version__
-from tests.unit.cli.conftest import Scheduler
+from tests.unit.cli.conftest import Scheduler, WriteTasks
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,35 @@ def test_help_is_an_answer(scheduler: Scheduler, words: tuple[str, ...]) -> None
 
     assert (0, "") == (said.code, said.err)
     assert "Usage: scheduler" in said.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "sample-fed"),
+        ("pause", "sample-fed"),
+        ("resume", "sample-fed"),
+        ("cancel", "sample-fed"),
+        ("run", "sample-fed"),
+        ("runs", "sample-fed"),
+        ("rm", "sample-fed", "--yes"),
+        ("edit", "sample-fed", "--schedule", "daily"),
+        ("backfill", "sample-fed", "--from", "2d", "--to", "1d"),
+    ],
+)
+def test_an_id_that_is_nearly_one_is_suggested(
+    scheduler: Scheduler, write_tasks: WriteTasks, words: tuple[str, ...]
+) -> None:
+    scheduler("apply", write_tasks({"id": "sample-feed"}, {"id": "sample-briefing"}))
+
+    said = scheduler(*words)
+
+    assert 1 == said.code
+    assert "scheduler: there is no task 'sample-fed': did you mean sample-feed? scheduler list" in said.err
+
+
+def test_a_value_that_is_nearly_one_is_suggested(scheduler: Scheduler) -> None:
+    said = scheduler("list", "--status", "runing")
+
+    assert "'quarantined'. Did you mean 'running'?: scheduler list --help" in said.err
+    assert "Value error" not in said.err

@@ -1,58 +1,17 @@
 """Over SCHEDULER_URL every command works, or is refused with the reason: none is forgotten."""
 
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from functions.cli.arguments.examples import EXAMPLES
 from functions.cli.main import build_command
 from functions.cli.options import Handler
 from functions.cli.remote import REFUSED_COMMANDS, REMOTE_COMMANDS, SHARED_COMMANDS
 from tests.unit.cli.conftest import Scheduler
 
-EXAMPLES = {  # of every command, as it may be typed
-    "apply": "apply tasks.yaml",
-    "backfill": "backfill shop --from 2d --to 1d",
-    "bitable setup": "bitable setup --dry-run",
-    "cancel": "cancel shop",
-    "channels": "channels",
-    "channels disable": "channels disable slack",
-    "channels enable": "channels enable slack",
-    "channels list": "channels list",
-    "channels set": "channels set slack {}",
-    "channels test": "channels test slack",
-    "cost": "cost",
-    "create": "create Shop --type http",
-    "doctor": "doctor",
-    "edit": "edit shop --schedule hourly",
-    "events": "events",
-    "events list": "events list",
-    "events publish": "events publish order.paid",
-    "export": "export all.jsonl",
-    "import": "import crontab",
-    "keys": "keys",
-    "keys create": "keys create ci --scope read",
-    "keys list": "keys list",
-    "keys revoke": "keys revoke abcdefgh",
-    "list": "list",
-    "next": "next daily",
-    "owners": "owners",
-    "owners list": "owners list",
-    "owners set": "owners set ann --unlimited",
-    "owners show": "owners show ann",
-    "pause": "pause shop",
-    "plan": "plan tasks.yaml",
-    "resume": "resume shop",
-    "rm": "rm shop --yes",
-    "run": "run shop",
-    "runs": "runs",
-    "schema": "schema",
-    "serve": "serve",
-    "show": "show shop",
-    "status": "status",
-    "tick": "tick",
-    "types": "types",
-}
 REFUSED = {"bitable setup", "doctor", "export", "serve"}
 
 
@@ -69,13 +28,20 @@ def _commands(group: Any, path: str = "") -> Iterator[str]:
 
 
 def _handler(words: str) -> Handler:
-    parsed = build_command().main(words.split(), prog_name="scheduler", standalone_mode=False)
+    parsed = build_command().main(shlex.split(words), prog_name="scheduler", standalone_mode=False)
     handler: Handler = parsed.handler
     return handler
 
 
-def test_every_command_has_an_example_here() -> None:
+def test_every_command_has_an_example() -> None:
     assert EXAMPLES.keys() == set(_commands(build_command()))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_help_of_every_command_shows_its_example(scheduler: Scheduler, name: str) -> None:
+    shown = " ".join(scheduler(*name.split(), "--help").out.split())
+
+    assert f"Example: scheduler {EXAMPLES[name]}" in shown
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -91,7 +57,7 @@ def test_every_command_works_over_the_api_or_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(REFUSED))
 def test_a_refusal_is_at_once_and_says_what_to_do(scheduler: Scheduler, name: str) -> None:
     """Nothing listens there: nothing is called."""
-    said = scheduler(*EXAMPLES[name].split(), SCHEDULER_URL="http://127.0.0.1:1", SCHEDULER_KEY="k" * 40)
+    said = scheduler(*shlex.split(EXAMPLES[name]), SCHEDULER_URL="http://127.0.0.1:1", SCHEDULER_KEY="k" * 40)
 
     assert (2, "", 1) == (said.code, said.out, said.err.count("\n"))
     assert said.err.startswith(f"scheduler: {name}: ")

@@ -86,6 +86,7 @@ class App:
         now: The clock.
         new_id: Returns 64 random bits as text.
         new_secret: Returns 256 random bits as text.
+        redact: Masks the installation's secrets in a text.
         last_tick_ms: How long the last tick of this process took; None before its first one.
         language: The tag of the language of messages and pages; empty means English.
     """
@@ -101,7 +102,7 @@ class App:
         self._signing_secrets = settings.signing_secrets()
         self._keys_refusal = settings.keys_refusal()
         task_secrets, environment = settings.task_secrets(), settings.command_environment()
-        self._redact = Redactor(settings.secrets())
+        self.redact = Redactor(settings.secrets())
         self.store: Store = build_store(settings)
         self._allow_private_networks = settings.allow_private_networks
         self._allow_ports = settings.allow_ports
@@ -112,7 +113,7 @@ class App:
             open_http=self._http,
             open_store=partial(OwnerView, self.store),
             parse=self._parsers,
-            redact=self._redact,
+            redact=self.redact,
             secrets=task_secrets,
             allow_commands=settings.allow_commands,
             command_environment=environment,
@@ -124,9 +125,7 @@ class App:
             capabilities=lambda owner: self.owner_limits.capabilities(owner),
         )
         self._post = TrustedHttpClient()
-        self._notifications = Notifications(
-            settings, self.store, self._post, clock=clock, redact=self._redact
-        )
+        self._notifications = Notifications(settings, self.store, self._post, clock=clock, redact=self.redact)
         self._longest_attempt = longest_attempt(settings)
         self._last_tick_at: datetime | None = None
         self.last_tick_ms: int | None = None
@@ -201,7 +200,7 @@ class App:
         try:
             report, figures = await self._with_metrics("tick", self.tick_dependencies, budget)
         except SchedulerError as exc:
-            self._tick_problem = f"the last tick did not work: {self._redact(str(exc))}"
+            self._tick_problem = f"the last tick did not work: {self.redact(str(exc))}"
             raise
         lost = report.unwritten
         self._tick_problem = f"the store did not take {lost} results of the last tick" if lost else ""

@@ -11,9 +11,9 @@ import typer
 from functions import __version__
 from functions.cli import apply as files
 from functions.cli import doctor as doctor_command
+from functions.cli import heartbeats, transfer
 from functions.cli import run as run_command
 from functions.cli import tasks as task_commands
-from functions.cli import transfer
 from functions.cli.arguments.filters import TaskQuery
 from functions.cli.arguments.moments import Moment, MomentOption, parse_moment
 from functions.cli.authoring.typed import add_commands
@@ -243,6 +243,7 @@ def doctor(
 
 
 add_commands(app)
+heartbeats.add_commands(app)
 
 
 # -- control -----------------------------------------------------------------------------------------------

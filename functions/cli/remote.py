@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from functions.cli import apply as files
-from functions.cli import doctor, run, tasks, transfer
+from functions.cli import doctor, heartbeats, run, tasks, transfer
 from functions.cli.admin import bitable, channels, events, keys, owners
 from functions.cli.admin import remote as admin
 from functions.cli.api_client import parse_task
@@ -143,6 +143,13 @@ async def _backfill(context: CliContext, *, task_id: str, first: Moment, until: 
     return tasks.show_backfill(context, task_id, given["occurrences"], dry_run=dry_run)
 
 
+async def _heartbeat(context: CliContext, *, task_id: str, renew: bool) -> int:
+    method = "POST" if renew else "GET"
+    given = await context.api.request(method, f"/api/tasks/{task_id}/heartbeat")
+    heartbeats.show_address(context, given["address"], expected=given.get("expectedAt"))
+    return 0
+
+
 async def _import(context: CliContext, *, write: Path | None, **options: Any) -> int:
     """Translate the files of another scheduler into a task file, which needs no store."""
     if write is None:
@@ -186,6 +193,7 @@ SHARED_COMMANDS: tuple[Command, ...] = (
     authoring.create_task,
     authoring.edit_task,
     authoring.remove_tasks,
+    heartbeats.ping,
 )
 REMOTE_COMMANDS: Mapping[Command, Command] = {
     files.apply_files: _apply,
@@ -193,6 +201,7 @@ REMOTE_COMMANDS: Mapping[Command, Command] = {
     tasks.resume_task: _resume,
     tasks.cancel_task: _cancel,
     tasks.backfill_task: _backfill,
+    heartbeats.show_heartbeat: _heartbeat,
     tasks.show_status: _status,
     tasks.run_tick: _tick,
     run.run_tasks: _run,

@@ -18,6 +18,7 @@ from pydantic import (
 
 from functions.domain.alerts.model import AlertState, NotificationTrigger
 from functions.domain.events import After, Dependent, Event, OnEvent, Outbox
+from functions.domain.heartbeat.model import HEARTBEAT, HeartbeatState
 from functions.domain.json_depth import check_values
 from functions.domain.task_budget import CreditLimit, Spending
 from functions.domain.types import (
@@ -169,6 +170,23 @@ class TaskSpec(TaskFields):
             raise ValueError("endAt must not be earlier than startAt")
         return self
 
+    @model_validator(mode="after")
+    def _check_heartbeat(self) -> Self:
+        """Refuse what would start a heartbeat: it runs elsewhere, and its schedule says when it calls."""
+        if self.type == HEARTBEAT:
+            given = {
+                "after": self.after,
+                "onEvent": self.on_event,
+                "jitterSeconds": self.jitter_seconds,
+                "maxRuns": self.max_runs,
+            }
+            if wrong := [name for name, value in given.items() if value]:
+                raise ValueError(
+                    f"{wrong[0]} is not for a heartbeat, which nothing here starts; remove it "
+                    "(params.graceSeconds says how late a call may be)"
+                )
+        return self
+
 
 NEVER_STARTED = (
     "is required; only a task with after or onEvent can do without, or one that is run as it is made "
@@ -252,6 +270,7 @@ class Task(TaskFields):
         tally: Successes and failures of the last hours and days; see `history.tally`.
         incidents: The last times in which it failed, each `<first failure> <recovery> <failures>`.
         memory: The task type's own data, e.g. ids of feed items already seen.
+        heartbeat: What is known of the program that a heartbeat stands for; None for any other task.
     """
 
     model_config = ConfigDict(extra="ignore")  # a newer version's field must not stop an older tick
@@ -292,6 +311,7 @@ class Task(TaskFields):
     tally: str = ""
     incidents: tuple[str, ...] = ()
     alert: AlertState = AlertState.model_construct()
+    heartbeat: HeartbeatState | None = None
 
 
 def slugify(title: str) -> str:

@@ -149,6 +149,7 @@ class Trigger(StrEnum):
     MANUAL = "manual"  #: A user asked for a run now.
     BACKFILL = "backfill"  #: A user asked for the runs of a span of the past.
     EVENT = "event"  #: An event caused it, or the end of another task.
+    PING = "ping"  #: The program that a heartbeat stands for called.
 
 
 class OutcomeKind(StrEnum):

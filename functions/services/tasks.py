@@ -36,6 +36,7 @@ from functions.services.access.limits import OwnerLimits
 from functions.services.access.view import OwnerView, list_entries_of
 from functions.services.compare_and_set import get_task, update_task, write_transition
 from functions.services.dependencies import sync_links
+from functions.services.heartbeats import revoke_address
 from functions.services.meta import is_duplicate_request
 from functions.services.paging import iter_runs
 from functions.services.removal import keep_removed
@@ -342,6 +343,11 @@ class TaskService:
     async def acknowledge(self, task_id: str) -> VersionedTask:
         """Stop the reminders of a task's present failures; see `lifecycle.edit.acknowledge`."""
         return await self._update("acknowledged", task_id, partial(acknowledge, by=self.principal.name))
+
+    async def revoke_address(self, task_id: str) -> VersionedTask:
+        """Give a heartbeat another address to call; see `heartbeats.revoke_address`."""
+        self._require_scope("write")
+        return await self._update("edited", task_id, revoke_address, note="another address to call")
 
     async def cancel(self, task_id: str) -> VersionedTask:
         """End the current occurrence; see `lifecycle.edit.cancel`."""

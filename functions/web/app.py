@@ -77,10 +77,13 @@ def worker_time_budget(response_limit: timedelta) -> TimeBudget:
 
 MAX_BODY_BYTES = 65_536  # of any request
 MAX_FORM_BYTES = 262_144  # of a task's form, which sends all of its texts, also those that a file brought
+MAX_PING_BYTES = 1_048_576  # of a heartbeat's call, which keeps the end of a program's output
+LARGER_BODIES = {"/dashboard/tasks/": MAX_FORM_BYTES, "/ping/": MAX_PING_BYTES}
 BODY_TIMEOUT = timedelta(seconds=10)  # from the first read of a body to its end
 MAX_OVERRUN = timedelta(seconds=3)  # past its response limit, a tick is cancelled
 STATUS_TIMEOUT = timedelta(seconds=10)
-API_PATHS = ("/api/", "/openapi.json", "/docs", "/dashboard", "/badge/", "/public/", "/task-file.schema.json")
+PUBLIC_PATHS = ("/badge/", "/public/", "/ping/")  # whose names are secrets
+API_PATHS = ("/api/", "/openapi.json", "/docs", "/dashboard", "/task-file.schema.json", *PUBLIC_PATHS)
 
 log = logging.getLogger(__name__)
 
@@ -456,7 +459,10 @@ def with_limits(app: ASGIApp) -> ASGIApp:
     """
 
     def limited(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        limit = MAX_FORM_BYTES if scope["path"].startswith("/dashboard/tasks/") else MAX_BODY_BYTES
+        limit = next(
+            (size for prefix, size in LARGER_BODIES.items() if scope["path"].startswith(prefix)),
+            MAX_BODY_BYTES,
+        )
         received_bytes = 0
         is_whole = False
         deadline: float | None = None

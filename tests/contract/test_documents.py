@@ -10,6 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from functions.domain.alerts.model import AlertState, Notification
 from functions.domain.events import After, Dependent, Event, OnEvent, Outbox
+from functions.domain.heartbeat.model import HeartbeatState, OpenRun
 from functions.domain.json_depth import MAX_DEPTH
 from functions.domain.storage import ConditionalWrite, QueryResult, TaskFilter, WriteStatus
 from functions.domain.task import Claim, Misfire, NotifyRule, Pause, QueuedRun, Retry, SkippedRange, Task
@@ -147,6 +148,12 @@ FULL = Task(
         ),
         delivery_attempts=1,
         retry_at=LATER,
+    ),
+    heartbeat=HeartbeatState(
+        last_at=NOON,
+        open_runs=(OpenRun(started_at=NOON), OpenRun(run_id="__a.b__", started_at=LATER)),
+        output="begins\nhalf-way",
+        address=2,
     ),
 )
 

@@ -11,7 +11,7 @@ from functions.domain.alerts.subscriptions import (
     omit_default_channel,
     subscribed_to,
 )
-from functions.domain.schedule.occurrences import MIN_GRACE, is_within_grace, jittered_start
+from functions.domain.schedule.occurrences import MIN_GRACE, earliest_start, is_within_grace
 from functions.domain.task import MAX_SUMMARY_CHARS, NotifyRule, Task
 from functions.domain.types import earliest, format_instant
 
@@ -111,10 +111,10 @@ def with_late_start_notification(task: Task, *, now: datetime) -> AlertState:
     """
     if task.next_occurrence is None:
         return task.alert
-    due = max(jittered_start(task, task.next_occurrence), task.next_run_at or task.next_occurrence)
+    due = max(earliest_start(task, task.next_occurrence), task.next_run_at or task.next_occurrence)
     if due > now:
         return task.alert
-    spare = due - jittered_start(task, task.next_occurrence)  # no tick could have found it before then
+    spare = due - earliest_start(task, task.next_occurrence)  # no tick could have found it before then
     late = now - due > MIN_GRACE and not is_within_grace(task, task.next_occurrence, now=now - spare)
     if late is task.alert.late_notified:
         return task.alert

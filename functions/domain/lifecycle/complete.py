@@ -14,11 +14,12 @@ from functions.domain.alerts.overdue import (
     with_due_notifications,
 )
 from functions.domain.event_outbox import enqueue_events
+from functions.domain.heartbeat.model import overrun_at
 from functions.domain.history.tally import add_incident, add_to_tally
 from functions.domain.lifecycle.run_records import run_of_attempt, run_of_skipped_range, skipped_run
 from functions.domain.run import Outcome, Run
 from functions.domain.schedule.occurrences import (
-    jittered_start,
+    earliest_start,
     last_n,
     next_occurrence,
     range_before,
@@ -381,7 +382,9 @@ def _next_wake_up(task: Task, status: Status, *, now: datetime) -> datetime | No
         reasons.append(task.pause.until if task.pause else None)
     if status is Status.SCHEDULED:
         reasons.append(next_overdue_at(task))
-        reasons.append(jittered_start(task, task.next_occurrence) if task.next_occurrence else None)
+        reasons.append(earliest_start(task, task.next_occurrence) if task.next_occurrence else None)
+        if task.heartbeat is not None:
+            reasons.append(overrun_at(task.params, task.heartbeat))
     if not any(reasons):
         return None
     first = earliest(reasons)

@@ -12,6 +12,8 @@ from functions.domain.alerts.overdue import (
     restart_monitoring,
     with_late_start_notification,
 )
+from functions.domain.heartbeat.model import HEARTBEAT
+from functions.domain.heartbeat.transitions import miss_ping
 from functions.domain.lifecycle.after_delivery import claim_delivery
 from functions.domain.lifecycle.complete import (
     BACKLOG_LIMIT,
@@ -26,9 +28,9 @@ from functions.domain.lifecycle.run_records import run_of_dropped_retry, run_of_
 from functions.domain.run import Run
 from functions.domain.schedule.occurrences import (
     due_range,
+    earliest_start,
     grace_period,
     is_within_grace,
-    jittered_start,
     last_n,
     next_occurrence,
     range_before,
@@ -316,12 +318,14 @@ def build_job(task: Task, *, started_at: datetime, timeout_s: float, max_tokens:
 
 
 def _decide_scheduled(task: Task, *, token: str, now: datetime, ticks: KnownTicks) -> Decision:
+    if task.type == HEARTBEAT and (missed := miss_ping(task, now=now)):
+        return ApplyTransition(missed)
     due = due_occurrences(task, now=now)
     if due.skipped and _tick_came_for(task, due.skipped.last, ticks):
         due = replace(due, skipped=due.skipped.model_copy(update={"tick_came": True}))
     has_moved = due.next_occurrence != task.next_occurrence
     is_for_load = task.next_occurrence is not None and ticks.any_between(
-        jittered_start(task, task.next_occurrence), None
+        earliest_start(task, task.next_occurrence), None
     )
     # What the scheduler's own load delays is hundreds of tasks at once: the watchdog notifies of it once.
     alert = task.alert
@@ -347,11 +351,11 @@ def _decide_scheduled(task: Task, *, token: str, now: datetime, ticks: KnownTick
 
 def _tick_came_for(task: Task, missed: datetime, ticks: KnownTicks) -> bool:
     """Whether a tick came that could have started *missed*: it was due, and neither too late nor replaced."""
-    since = jittered_start(task, missed)
+    since = earliest_start(task, missed)
     if not ticks.any_between(since, None):
         return False
     following = next_occurrence(task, after=missed)
-    limits = [jittered_start(task, following) if following else None]
+    limits = [earliest_start(task, following) if following else None]
     if task.misfire.policy == "skip":
         limits.append(since + grace_period(task, around=missed))
     return ticks.any_between(since, earliest(limits))
@@ -411,7 +415,7 @@ def _next_run_supersedes_retry(task: Task, *, now: datetime) -> bool:
     if task.next_occurrence is None or task.occurrence is None or task.misfire.policy == "run_all":
         return False
     was_tried = task.attempt > task.interruptions and not _was_cut_short(task)
-    return was_tried and jittered_start(task, task.next_occurrence) <= now
+    return was_tried and earliest_start(task, task.next_occurrence) <= now
 
 
 def _was_cut_short(task: Task) -> bool:

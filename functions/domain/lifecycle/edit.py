@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from functions.domain.heartbeat.model import HEARTBEAT
 from functions.domain.lifecycle.complete import (
     BACKLOG_LIMIT,
     Transition,
@@ -45,7 +46,7 @@ def close_old_schedule(task: Task, *, now: datetime) -> tuple[tuple[QueuedRun, .
 
 def _apply_old_schedule(task: Task, *, now: datetime) -> tuple[tuple[QueuedRun, ...], list[Run]]:
     span = due_range(task, until=now)
-    if span is None:
+    if span is None or task.type == HEARTBEAT:  # what calls in time by the new schedule is not late
         return task.backlog, []
     if task.status in (Status.PAUSED, Status.QUARANTINED, Status.ENDED):
         return task.backlog, [
@@ -227,6 +228,10 @@ def queue_runs(task: Task, instants: Sequence[datetime], trigger: Trigger, *, no
     Raises:
         InputError: Too many wait already, or the task is quarantined.
     """
+    if task.type == HEARTBEAT:
+        raise InputError(
+            f"{task.id} is a heartbeat, which is not run from here: its program calls its address"
+        )
     if task.status is Status.QUARANTINED:
         raise InputError(f"{task.id} is quarantined; resume it first")
     waiting = {extra.at for extra in task.backlog} | ({task.occurrence} if task.occurrence else set())

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Literal
 
-from functions.domain.schedule.occurrences import jittered_start
+from functions.domain.heartbeat.model import HEARTBEAT
+from functions.domain.schedule.occurrences import earliest_start
 from functions.domain.task import Task
 from functions.domain.types import Instant, Model, Status, TaskId, Trigger
 
@@ -50,8 +51,19 @@ def executions_of(task: Task, *, now: datetime) -> Iterator[Execution]:
         )
     for extra in task.backlog:
         yield Execution(task_id=task.id, occurrence=extra.at, trigger=extra.trigger, state="queued")
+    if task.heartbeat is not None:
+        for run in task.heartbeat.open_runs:
+            yield Execution(
+                task_id=task.id,
+                occurrence=run.started_at,
+                trigger=Trigger.PING,
+                state="running",
+                started_at=run.started_at,
+            )
     at = task.next_occurrence
-    if task.status is Status.SCHEDULED and at is not None and jittered_start(task, at) <= now:
+    if at is None or task.status is not Status.SCHEDULED or task.type == HEARTBEAT:
+        return
+    if earliest_start(task, at) <= now:
         yield Execution(task_id=task.id, occurrence=at, trigger=Trigger.SCHEDULE, state="queued")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice, takewhile
 
+from functions.domain.heartbeat.model import HEARTBEAT
 from functions.domain.lifecycle.complete import REQUESTED_TRIGGERS
 from functions.domain.schedule.describe import (
     CLOCK_CHANGE_HORIZON,
@@ -14,7 +15,7 @@ from functions.domain.schedule.describe import (
     SchedulePreview,
     describe_schedule,
 )
-from functions.domain.schedule.occurrences import jittered_start, next_occurrence, schedule_of
+from functions.domain.schedule.occurrences import earliest_start, next_occurrence, schedule_of
 from functions.domain.schedule.phrasing import ENGLISH, ScheduleWords
 from functions.domain.task import QueuedRun, Task, TaskFields
 from functions.domain.types import LAST_INSTANT, Status, timezone_or_utc, to_local
@@ -93,14 +94,19 @@ def _scheduled_runs(task: Task, *, since: datetime) -> Iterator[datetime]:
     if at is None:
         return
     if task.pause is None or at >= since:
-        yield jittered_start(task, at)
+        yield _shown_start(task, at)
         since = max(at, since)
     try:
         while (at := next_occurrence(task, after=since)) is not None:
-            yield jittered_start(task, at)
+            yield _shown_start(task, at)
             since = at
     except InputError:
         return
+
+
+def _shown_start(task: Task, occurrence: datetime) -> datetime:
+    """When *occurrence* starts; of a heartbeat, when its program is expected to call."""
+    return occurrence if task.type == HEARTBEAT else earliest_start(task, occurrence)
 
 
 def preview_task(task: Task, *, now: datetime, count: int, words: ScheduleWords = ENGLISH) -> SchedulePreview:

@@ -4,6 +4,7 @@ import zlib
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from functions.domain.heartbeat.model import HEARTBEAT, grace_of
 from functions.domain.schedule.parse import OccurrenceRange, Schedule, parse_schedule
 from functions.domain.schedule.simple import NEVER
 from functions.domain.task import Task
@@ -23,8 +24,13 @@ def schedule_of(task: Task) -> Schedule:
         task.schedule,
         timezone=task.timezone,
         task_id=task.id,
-        anchor=task.start_at or task.created_at,
+        anchor=_last_ping(task) or task.start_at or task.created_at,
     )
+
+
+def _last_ping(task: Task) -> datetime | None:
+    """The last call of a heartbeat, from which its interval counts."""
+    return task.heartbeat.last_at if task.heartbeat else None
 
 
 def next_occurrence(task: Task, *, after: datetime) -> datetime | None:
@@ -52,13 +58,16 @@ def due_range(task: Task, *, until: datetime) -> OccurrenceRange | None:
 def started_range(task: Task, *, until: datetime) -> OccurrenceRange | None:
     """The due range, up to the first occurrence that still waits for its jitter; None when none may start.
 
-    Occurrences start in order: one that draws 25 s is before the next one, which draws 5.
+    Occurrences start in order: one that draws 25 s is before the next one, which draws 5. Of a heartbeat
+    those whose grace is over.
     """
+    if task.type == HEARTBEAT:
+        return due_range(task, until=until - grace_of(task.params))
     span = due_range(task, until=until)
     if span is None or not task.jitter_seconds:
         return span
     for at in last_n(task, span, MAX_WAITING):
-        if jittered_start(task, at) > until:
+        if earliest_start(task, at) > until:
             return range_before(task, span, than=at)
     return span
 
@@ -69,7 +78,7 @@ def started_lately(task: Task, span: OccurrenceRange, *, now: datetime) -> list[
     With jitter a tick each minute finds two of a minute's task, and none the next time.
     """
     newest = last_n(task, span, MAX_WAITING)
-    return [at for at in newest if now - jittered_start(task, at) <= MIN_GRACE]
+    return [at for at in newest if now - earliest_start(task, at) <= MIN_GRACE]
 
 
 def range_between(task: Task, *, first: datetime, until: datetime) -> OccurrenceRange | None:
@@ -105,8 +114,13 @@ def shortest_gap(schedule: Schedule, *, after: datetime) -> timedelta | None:
     return min((later - earlier for earlier, later in pairwise(found)), default=None)
 
 
-def jittered_start(task: Task, occurrence: datetime) -> datetime:
-    """When the occurrence may start: jitter is drawn from its id, so every try draws the same."""
+def earliest_start(task: Task, occurrence: datetime) -> datetime:
+    """When a tick may start the occurrence, or miss the call of a heartbeat.
+
+    Jitter is drawn from the occurrence's id, so every try draws the same.
+    """
+    if task.type == HEARTBEAT:
+        return occurrence + grace_of(task.params)
     if not task.jitter_seconds:
         return occurrence
     drawn = zlib.crc32(occurrence_id(task.id, occurrence).encode()) % (task.jitter_seconds + 1)
@@ -115,7 +129,7 @@ def jittered_start(task: Task, occurrence: datetime) -> datetime:
 
 def is_within_grace(task: Task, at: datetime, *, now: datetime) -> bool:
     """Whether the occurrence *at*, if it started now, would still count as on time."""
-    late = now - jittered_start(task, at)
+    late = now - earliest_start(task, at)
     # Nearly all start within the least grace there is; then the schedule's period, a third of the work of a
     # decision, need not be computed.
     if task.misfire.grace_seconds == "auto" and late <= MIN_GRACE:

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from functions.domain.access import Principal
 from functions.domain.task import TaskSpec
 from functions.observability.metrics import CONTENT_TYPE
-from functions.web.api import admin, channels, events, runs, schedules, tasks, types
+from functions.web.api import admin, channels, events, pings, runs, schedules, tasks, types
 from functions.web.api.dependencies import (
     ApiAuth,
     ApiDependencies,
@@ -79,11 +79,14 @@ def build_api(
     app.state.dependencies = dependencies
     app.state.token_verifier = token_verifier
     app.state.auth = ApiAuth(dependencies, admin_key=admin_key, clock=clock)
+    app.state.pings = pings.build_rate_limiter(clock)
     routers = (
         tasks.action_router,  # first: otherwise /pause would match /{id}
         tasks.router,
         runs.router,
         schedules.router,
+        pings.router,
+        pings.task_router,
         events.router,
         channels.router,
         types.router,

@@ -5,7 +5,6 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -38,6 +37,7 @@ from functions.services.events import PublishResult
 from functions.services.tasks import TaskService
 from functions.task_types.support.trial import Trial
 from functions.taskfiles.validation import check_task
+from functions.web.api.addresses import client_address
 from functions.web.api.errors import FieldProblem, ProblemError
 from functions.web.api.schemas import TaskOut
 
@@ -116,6 +116,11 @@ class ApiDependencies(Protocol):
     @property
     def now(self) -> Callable[[], datetime]:
         """The clock."""
+        ...
+
+    @property
+    def redact(self) -> Callable[[str], str]:
+        """Masks the installation's secrets in a text."""
         ...
 
     @property
@@ -283,28 +288,6 @@ class ApiAuth:
 
 def _too_many(reason: str, wait_s: float) -> ProblemError:
     return ProblemError(429, reason, headers={"Retry-After": str(math.ceil(wait_s))})
-
-
-def client_address(request: Request) -> str:
-    """Return the address that *request* comes from; of IPv6 the network that one customer has.
-
-    A peer without a public address is a proxy, such as Cloud Run's, which adds the caller's address at the
-    end of X-Forwarded-For. What stands before it the caller may have written.
-    """
-    peer = _parse_address(request.client.host if request.client else "")
-    if peer is None or not peer.is_global:
-        forwarded = ",".join(request.headers.getlist("x-forwarded-for")).rpartition(",")[2].strip()
-        peer = _parse_address(forwarded) or peer
-    if isinstance(peer, IPv6Address):
-        return str(IPv6Network((peer, 64), strict=False))
-    return str(peer)
-
-
-def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(text)
-    except ValueError:
-        return None
 
 
 # FastAPI's dependencies. All are coroutines: FastAPI runs a plain function in a thread of its own pool.

@@ -14,6 +14,7 @@ from functions.domain.storage import OperationCounts
 from functions.domain.types import find_timezone
 from functions.errors import NotAllowedError
 from functions.services.tasks import TaskService
+from functions.web.api.addresses import base_url
 from functions.web.api.dependencies import ApiDependencies, require_storable
 from functions.web.dashboard.presentation.phrases import Phrasebook, phrasebook
 from functions.web.dashboard.rendering import HEADERS, redirect, render_page
@@ -66,7 +67,7 @@ class PageContext:
         """Return the page *name* for this user."""
         shown: dict[str, Any] = {"here": self.request.url.path, "message": flash_message(self.request)}
         shown |= {"zone": self.zone, "address": self.address}
-        shown |= {"base": str(self.request.base_url).rstrip("/")}
+        shown |= {"base": base_url(self.request)}
         return render_page(
             name,
             now=self.dependencies.now(),

@@ -5,11 +5,9 @@ revoked, also how many were. Responses are cached for a minute, here and by clie
 costs two reads a minute, and a revoked link works for up to a minute.
 """
 
-import hmac
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Annotated
 from urllib.parse import quote, unquote
 
@@ -21,7 +19,14 @@ from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, Status
 from functions.errors import NotFoundError
-from functions.services.access.public_links import LinkKind, count_revocations, read_page_words
+from functions.services.access.public_links import (
+    LinkKind,
+    count_revocations,
+    read_name,
+    read_page_words,
+    sign_name,
+    task_subject,
+)
 from functions.services.access.view import OwnerView
 from functions.web.api.dependencies import ApiDependencies
 from functions.web.dashboard.presentation.charts import SlotBar, percent, uptime_bars
@@ -34,8 +39,6 @@ CACHE_TTL = timedelta(seconds=60)
 MAX_CACHED_LINKS = 1000
 MAX_TASKS = 200  # tasks of one status page
 MAX_INCIDENTS = 20  # that are over
-SIGNATURE_CHARS = 32
-MAX_DIGITS = 10  # of the number in a name
 CACHE_HEADERS = {"Cache-Control": f"public, max-age={CACHE_TTL.seconds}"}
 SEVERITY_COLOURS = {GOOD: "#1a7f4b", BAD: "#b42318", QUIET: "#6b675f"}
 
@@ -50,15 +53,11 @@ class PublicLinks:
         self._cache: OrderedDict[tuple[LinkKind, str], tuple[datetime, Response]] = OrderedDict()
 
     async def sign_name(self, kind: LinkKind, subject: str) -> str:
-        """Return the signed name of *subject*, a `badge_subject` or a `page_subject`.
-
-        For the page `shop` it is `shop.SIGNATURE`, and `shop.2-SIGNATURE` once two were revoked; empty when
-        there is no secret to sign with.
-        """
+        """Return the signed name of *subject*, a `task_subject` or a `page_subject`; empty for no secret."""
         if not self._dependencies.signer.is_ready:
             return ""
         revoked = await count_revocations(self._dependencies.store, kind, subject)
-        return (await self._sign(kind, subject, revoked))[0]
+        return await sign_name(self._dependencies.signer, kind, subject, revoked=revoked)
 
     async def verify_name(self, kind: LinkKind, name: str) -> str:
         """Return the subject of a signed name. A wrong signature costs no read.
@@ -66,26 +65,10 @@ class PublicLinks:
         Raises:
             NotFoundError: The signature is wrong, or the link is revoked.
         """
-        subject, _, signature = name.rpartition(".")
-        number = signature.rpartition("-")[0] or "0"
-        revoked = int(number) if number.isascii() and number.isdigit() and len(number) < MAX_DIGITS else 0
-        presented = name.encode("utf-8", "replace")
-        valid = await self._sign(kind, subject, revoked) if self._dependencies.signer.is_ready else []
-        is_signed = any(hmac.compare_digest(presented, one.encode("utf-8", "replace")) for one in valid)
-        if not is_signed or revoked != await count_revocations(self._dependencies.store, kind, subject):
+        found = await read_name(self._dependencies.signer, kind, name)
+        if found is None or found[1] != await count_revocations(self._dependencies.store, kind, found[0]):
             raise NotFoundError("There is nothing at this address")
-        return subject
-
-    async def _sign(self, kind: LinkKind, subject: str, revoked: int) -> list[str]:
-        """Return the name as it is signed now, then as secrets being retired sign it."""
-        text, prefix = (
-            (f"{kind}\n{revoked}\n{subject}", f"{revoked}-") if revoked else (f"{kind} {subject}", "")
-        )
-        return [
-            f"{subject}.{prefix}{signed.hexdigest()[:SIGNATURE_CHARS]}"
-            for keys in await self._dependencies.signer.keys()
-            for signed in [hmac.new(keys.link, text.encode("utf-8", "replace"), sha256)]
-        ]
+        return found[0]
 
     async def get_response(
         self, kind: LinkKind, name: str, build: Callable[[str], Awaitable[Response]]
@@ -109,7 +92,7 @@ async def show_badge(request: Request, name: LinkName) -> Response:
 
     async def build(subject: str) -> Response:
         found = await dependencies.store.get_tasks([subject.partition("~")[0]])
-        if not found.tasks or badge_subject(found.tasks[0].task) != subject:
+        if not found.tasks or task_subject(found.tasks[0].task) != subject:
             raise NotFoundError("There is nothing at this address")
         task = found.tasks[0].task
         text, tone = public_state(task)
@@ -157,11 +140,6 @@ def _days(task: Task, now: datetime) -> tuple[tuple[SlotBar, ...], str]:
     """Return the bars of the last 90 days, and the part of them that succeeded."""
     tally = read_tally(task.tally, now=now)
     return uptime_bars(tally.days), percent(tally.share_of_days(DAYS))
-
-
-def badge_subject(task: Task) -> str:
-    """Return what the link of a task's badge signs: a later task of the same id has another one."""
-    return f"{task.id}~{round(task.created_at.timestamp() * 1e6):x}"
 
 
 def page_subject(owner: str, tag: str) -> str:

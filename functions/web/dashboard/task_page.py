@@ -12,6 +12,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL, notify_rules
+from functions.domain.heartbeat.model import HEARTBEAT
 from functions.domain.history.tally import read_incidents, read_tally
 from functions.domain.lifecycle.executions import Execution, executions_of, sort_executions
 from functions.domain.lifecycle.upcoming import describe_trigger, preview_task
@@ -20,11 +21,13 @@ from functions.domain.schedule.describe import SchedulePreview
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, Trigger
 from functions.errors import InputError, NotFoundError
+from functions.services.access.public_links import task_subject
+from functions.services.heartbeats import ping_name
+from functions.web.api.addresses import base_url
 from functions.web.api.runs import encode_run_id, search_runs
 from functions.web.dashboard.admin.removed import is_removed
 from functions.web.dashboard.context import CurrentPage, PageContext
 from functions.web.dashboard.presentation.charts import duration_chart, percent, uptime_bars
-from functions.web.dashboard.public import badge_subject
 from functions.web.dashboard.rendering import redirect
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
@@ -97,8 +100,17 @@ async def show_task(
         periods=list(PERIODS),
         trail=await context.service.audit_trail(task_id, limit=10),
         warnings=context.dependencies.task_warnings(task),
-        badge=await context.request.app.state.public_links.sign_name("badge", badge_subject(task)),
+        ping=await _ping_address(context, task),
+        badge=await context.request.app.state.public_links.sign_name("badge", task_subject(task)),
     )
+
+
+async def _ping_address(context: PageContext, task: Task) -> str:
+    """Return the address that a heartbeat's program calls; empty for others, and for who may not know."""
+    if task.type != HEARTBEAT or not context.service.principal.has_scope("run"):
+        return ""
+    signer = context.dependencies.signer
+    return f"{base_url(context.request)}/ping/{await ping_name(signer, task)}" if signer.is_ready else ""
 
 
 def _list_current(context: PageContext, task: Task) -> list[Execution]:

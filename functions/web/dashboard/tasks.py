@@ -10,11 +10,17 @@ from starlette.responses import Response
 from functions.domain.access import AuditEntry, audit_subject
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from functions.services.access.audit import record_entry
-from functions.services.access.public_links import LinkKind, PageWords, revoke_link, set_page_words
+from functions.services.access.public_links import (
+    LinkKind,
+    PageWords,
+    revoke_link,
+    set_page_words,
+    task_subject,
+)
 from functions.web.api.runs import encode_run_id
 from functions.web.api.tasks import run_and_wait
 from functions.web.dashboard.context import CurrentPage, PageContext
-from functions.web.dashboard.public import badge_subject, page_subject
+from functions.web.dashboard.public import page_subject
 from functions.web.dashboard.rendering import parse_local_instant, redirect
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
@@ -99,9 +105,12 @@ async def _run_command(
         case "cancel":
             await context.service.cancel(task_id)
             return "It stops within seconds", here
+        case "revoke-ping":
+            await context.service.revoke_address(task_id)
+            return "It has another address to call", here
         case "revoke-badge":
             task = (await context.service.get_task(task_id)).task  # refused when the user may not see it
-            await _revoke_link(context, "badge", badge_subject(task), subject=task_id)
+            await _revoke_link(context, "badge", task_subject(task), subject=task_id)
             return "The old address of the badge ends within a minute", here
         case "delete":
             await context.service.delete(task_id)

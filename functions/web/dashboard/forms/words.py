@@ -17,6 +17,7 @@ TYPE_WORDS = {
     "daily_briefing": "Sum up what the tasks did, and what runs next",
     "github_dispatch": "Start a workflow on GitHub",
     "health_check_url": "Check that a web address answers",
+    "heartbeat": "Watch a program that runs elsewhere and calls in",
     "http": "Send a web request, a webhook for instance",
     "publish_event": "Publish an event that other tasks start on",
     "python": "Call a Python function",
@@ -80,6 +81,10 @@ PARAM_WORDS = {
     "github_dispatch.eventType": Words("Event", "What the workflow lists under types", "nightly-build"),
     "github_dispatch.clientPayload": Words("Payload", "A JSON object that the workflow finds in its event"),
     "github_dispatch.token": Words("Token", f"{_SECRET}; empty means GITHUB_TOKEN", "{{secret:SITE_TOKEN}}"),
+    "heartbeat.graceSeconds": Words("Seconds late that are still in time", "Then the call is missing", "300"),
+    "heartbeat.maxSeconds": Words(
+        "Longest run, in seconds", "Between its start and its end; empty means any length", "3600"
+    ),
     "publish_event.eventType": Words("Event", "Tasks that list it start on it", "stock.counted"),
     "publish_event.data": Words("Data", "A JSON object of at most 4 KB"),
     "publish_event.source": Words("Sender", "Empty means this task"),
@@ -108,6 +113,7 @@ MAIN_PARAMS = frozenset(
         "command.shell",
         "daily_briefing.tags",
         "github_dispatch.clientPayload",
+        "heartbeat.graceSeconds",
         "publish_event.data",
         "python.args",
         "python.kwargs",

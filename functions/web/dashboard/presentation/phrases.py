@@ -238,6 +238,7 @@ _PHRASES = FORM_PHRASES | {
     "It pauses after {n} failures in a row.": "连续失败 {n} 次后暂停。",
     "Before and after": "前后任务",
     "event": "事件",
+    "ping": "报到",
     "schedule": "计划",
     "then": "然后",
     "What": "内容",
@@ -257,6 +258,15 @@ _PHRASES = FORM_PHRASES | {
     "Revoke this address": "撤销此地址",
     "Whoever has it sees nothing more; the badge gets another one.": "旧地址将失效；徽章会得到新地址。",
     "Make another address": "生成新地址",
+    "Its program calls": "程序来报到",
+    "Last call": "上次报到",
+    "It has not called yet.": "尚未报到。",
+    "After the command in a crontab": "在 crontab 的命令之后",
+    "With its start, exit code and output": "附带开始、退出码和输出",
+    "Calls of it are refused from then on; the program needs the new one.": (
+        "旧地址随即失效；程序需要新地址。"
+    ),
+    "It has another address to call": "它有了新的报到地址",
     "History": "历史",
     "Finished": "完成",
     "Outcome": "结果",

@@ -9,7 +9,7 @@ import pytest
 from functions.domain.lifecycle.complete import complete_attempt
 from functions.domain.lifecycle.decide import ApplyTransition, StartAttempt, decide
 from functions.domain.run import Outcome, Run
-from functions.domain.schedule.occurrences import jittered_start
+from functions.domain.schedule.occurrences import earliest_start
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, SkipReason
 from tests.conftest import NOON
@@ -52,7 +52,7 @@ def test_a_task_of_every_minute_runs_1440_times_a_day(
     ran = [run.occurrence for run in runs if run.outcome is OutcomeKind.SUCCEEDED]
     assert [] == [run for run in runs if run.outcome is not OutcomeKind.SUCCEEDED]
     assert [NOON + n * MINUTE for n in range(DAY)] == ran[:DAY]
-    assert all(run.started_at >= jittered_start(task, run.occurrence) for run in runs)
+    assert all(run.started_at >= earliest_start(task, run.occurrence) for run in runs)
 
 
 def test_an_outage_is_still_told_as_one(make_task: MakeTask) -> None:

@@ -13,7 +13,8 @@ from functions.app.application import App
 from functions.config.settings import Settings
 from functions.domain.access import format_token
 from functions.domain.storage import OperationCounts
-from functions.web.api.dependencies import BURST_SIZE, FAILURE_BURST, client_address
+from functions.web.api.addresses import client_address
+from functions.web.api.dependencies import BURST_SIZE, FAILURE_BURST
 from functions.web.app import build_api_app
 from tests.unit.web.api.conftest import ADMIN, HEALTH, Call, Clock
 

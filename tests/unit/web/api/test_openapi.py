@@ -38,6 +38,8 @@ OPERATIONS = (
     ("POST", "/api/tasks/{id}/cancel"),
     ("POST", "/api/tasks/{id}/backfill"),
     ("GET", "/api/tasks/{id}/audit"),
+    ("GET", "/api/tasks/{id}/heartbeat"),
+    ("POST", "/api/tasks/{id}/heartbeat"),
     ("GET", "/api/runs"),
     ("GET", "/api/runs/{id}"),
     ("GET", "/api/schedule/preview"),

@@ -117,6 +117,7 @@ PARAMS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         clientPayload=OBJECTS,
         token=st.sampled_from([None, SECRET]),
     ),
+    "heartbeat": _params({}, graceSeconds=st.integers(0, 90_000), maxSeconds=st.integers(1, 90_000)),
     "publish_event": _params(
         {"eventType": st.just("a.b")},
         data=OBJECTS,

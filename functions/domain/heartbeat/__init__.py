@@ -1,0 +1,1 @@
+"""Heartbeats: tasks that are run elsewhere and call in."""

@@ -68,24 +68,25 @@ class HttpClient(httpx.AsyncClient):
         """
         if isinstance(url, str):
             url = _parse_url(url)
-        own = httpx.Headers(headers, encoding="utf-8")
         given = [content, *others.values()]
-        if url.is_relative_url or any(value is not None for value in given):
+        if url.is_relative_url or not _are_plain(headers) or any(value is not None for value in given):
             return super().build_request(
                 method,
                 url,
                 content=content,
-                headers=own,
+                headers=httpx.Headers(headers, encoding="utf-8"),
                 timeout=timeout,
                 extensions=extensions,
                 **others,
             )
-        names = {name.lower() for name, _ in own.raw}
-        common = [(b"Host", url.netloc), *self.headers.raw]
+        merged = httpx.Headers(self.headers, encoding="utf-8")
+        merged["Host"] = url.netloc.decode("ascii")
+        for name, value in (headers or {}).items():
+            merged[name] = value
         request = httpx.Request(
             method,
             url,
-            headers=[pair for pair in common if pair[0].lower() not in names] + own.raw,
+            headers=merged,
             stream=_NO_BODY,
             extensions={"timeout": self._limits(timeout), **(extensions or {})},
         )
@@ -146,6 +147,14 @@ class HttpClient(httpx.AsyncClient):
         With it goes what the caller read of the body, or else the start of it that comes within a second.
         """
         return HttpClient(_RecordingTransport(self._wire, record), follow_redirects=self.follow_redirects)
+
+
+def _are_plain(headers: Any) -> bool:
+    """Whether *headers* are texts by names that differ."""
+    if type(headers) is not dict:
+        return headers is None
+    is_text = {*map(type, headers), *map(type, headers.values())} <= {str}
+    return is_text and len({name.lower() for name in headers}) == len(headers)
 
 
 class _OpenResponse(AbstractAsyncContextManager[httpx.Response]):

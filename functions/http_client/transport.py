@@ -274,6 +274,13 @@ class _Response(httpx.Response):
             return super().aiter_bytes(chunk_size)
         return self.aiter_raw(chunk_size)
 
+    async def aclose(self) -> None:
+        """As httpx's, but errors are those of the body, which name the request already."""
+        if not self.is_closed:
+            self.is_closed = True
+            assert isinstance(self.stream, httpx.AsyncByteStream)  # as all transports here return it
+            await self.stream.aclose()
+
 
 def _to_response(
     answer: aiohttp.ClientResponse, body: _Body, extensions: Mapping[str, Any]

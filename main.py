@@ -15,7 +15,8 @@ from functions.domain.redaction import Redactor
 from functions.domain.types import timezone_or_utc
 from functions.errors import SettingsError
 from functions.observability import logs
-from functions.web.app import SchedulerApp, create_app
+from functions.web.app import SchedulerApp
+from functions.web.factory import create_app
 
 log = logging.getLogger(__name__)
 

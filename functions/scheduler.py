@@ -16,7 +16,7 @@ from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, TaskFilter, WriteStatus
 from functions.domain.task import Task, TaskSpec, why_never_started
 from functions.errors import InputError, StoreError
-from functions.services import tasks as task_service
+from functions.services import task_commands
 from functions.services.apply import PlannedChange, apply_plan
 from functions.services.compare_and_set import get_task
 from functions.services.dependencies import sync_links
@@ -102,7 +102,7 @@ class Scheduler:
         Keys are checked as in a function: set `API_KEY` and `SIGNING_SECRET` in the settings. The API works
         below any path; the dashboard at the root alone, as its links say. Close the scheduler, not this.
         """
-        from functions.web.app import build_api_app  # FastAPI takes 250 ms
+        from functions.web.factory import build_api_app  # FastAPI takes 250 ms
 
         return build_api_app(self._settings, self._app)
 
@@ -200,7 +200,7 @@ class Scheduler:
             The record of its last attempt; None when another process runs it.
         """
         asked_at = self._app.now()
-        await task_service.request_run(self._app.store, task_id, now=asked_at, new_id=self._app.new_id)
+        await task_commands.request_run(self._app.store, task_id, now=asked_at, new_id=self._app.new_id)
         return await self._run_now(task_id, asked_at)
 
     async def _run_now(self, task_id: str, occurrence: datetime) -> Run | None:
@@ -229,13 +229,13 @@ class Scheduler:
     async def pause(self, task_id: str, *, note: str = "", until: datetime | None = None) -> Task:
         """Stop a task, until *until* or until it is resumed. A running attempt ends normally."""
         how: dict[str, Any] = {"note": note, "until": until, "by": "library"}
-        return await task_service.pause_task(
+        return await task_commands.pause_task(
             self._app.store, task_id, now=self._app.now(), new_id=self._app.new_id, **how
         )
 
     async def resume(self, task_id: str, *, catch_up: bool = False) -> Task:
         """End a pause. Missed occurrences are skipped, or run with *catch_up*."""
-        return await task_service.resume_task(
+        return await task_commands.resume_task(
             self._app.store,
             task_id,
             catch_up=catch_up,
@@ -245,7 +245,7 @@ class Scheduler:
 
     async def cancel(self, task_id: str) -> Task:
         """Cancel the current occurrence within seconds, in whichever process it runs."""
-        return await task_service.cancel_task(
+        return await task_commands.cancel_task(
             self._app.store, task_id, now=self._app.now(), new_id=self._app.new_id
         )
 

@@ -15,8 +15,7 @@ from functions.domain.run import Run
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import OutcomeKind, Status, format_instant
 from functions.errors import InputError
-from functions.services import manual_runs
-from functions.services import tasks as task_service
+from functions.services import manual_runs, task_commands
 from functions.taskfiles import read_task_files
 from functions.taskfiles.loader import LoadResult
 
@@ -88,7 +87,7 @@ async def _request(context: CliContext, task_ids: Sequence[str]) -> list[Request
     requested = []
     for task_id in task_ids:
         now = context.now()
-        task = await task_service.request_run(context.store, task_id, now=now, new_id=context.new_id)
+        task = await task_commands.request_run(context.store, task_id, now=now, new_id=context.new_id)
         requested.append(RequestedRun(task, now))
     return requested
 

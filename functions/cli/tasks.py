@@ -24,7 +24,7 @@ from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, Status, format_instant
 from functions.errors import InputError, NotFoundError
-from functions.services import tasks as task_service
+from functions.services import task_commands
 from functions.task_types.registry import example_params, type_names
 from functions.taskfiles.schema import params_schema_of, render_schema, task_file_schema
 
@@ -387,7 +387,7 @@ PRINCIPAL_NAME = "command line"
 async def pause_task(context: CliContext, *, task_id: str, note: str, until: Moment | None) -> int:
     """Pause a task until *until*, a time on the clock of the task, or until it is resumed."""
     zone = (await context.get_task(task_id)).timezone if until else "UTC"
-    task = await task_service.pause_task(
+    task = await task_commands.pause_task(
         context.store,
         task_id,
         note=note,
@@ -401,7 +401,7 @@ async def pause_task(context: CliContext, *, task_id: str, note: str, until: Mom
 
 async def resume_task(context: CliContext, *, task_id: str, catch_up: bool) -> int:
     """End a pause or a quarantine."""
-    task = await task_service.resume_task(
+    task = await task_commands.resume_task(
         context.store, task_id, catch_up=catch_up, now=context.now(), new_id=context.new_id
     )
     return show_task_result(context, task, resumed_text(task, now=context.now()))
@@ -409,7 +409,7 @@ async def resume_task(context: CliContext, *, task_id: str, catch_up: bool) -> i
 
 async def cancel_task(context: CliContext, *, task_id: str) -> int:
     """Cancel the current occurrence."""
-    task = await task_service.cancel_task(context.store, task_id, now=context.now(), new_id=context.new_id)
+    task = await task_commands.cancel_task(context.store, task_id, now=context.now(), new_id=context.new_id)
     return show_task_result(context, task, cancelled_text(task))
 
 
@@ -423,7 +423,7 @@ async def backfill_task(
 ) -> int:
     """Request runs of past occurrences that have not succeeded."""
     zone, now = (await context.get_task(task_id)).timezone, context.now()
-    occurrences = await task_service.backfill_task(
+    occurrences = await task_commands.backfill_task(
         context.store,
         task_id,
         first=first.resolve(now, zone, is_past=True),

@@ -1,4 +1,7 @@
-"""Lists what has not finished: running, retrying and queued executions."""
+"""Lists what has not finished: running, retrying and queued executions.
+
+A module of its own, as each tick loads `OwnerView` and none needs this.
+"""
 
 from datetime import datetime
 

@@ -8,7 +8,6 @@ from functions.domain.access import AuditEntry, AuditVerb, Principal, Scope
 from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.edit import (
     acknowledge,
-    backfill_instants,
     cancel,
     edit_task,
     new_task,
@@ -28,85 +27,18 @@ from functions.domain.storage import (
     WriteStatus,
 )
 from functions.domain.task import Task, TaskSpec
-from functions.domain.types import OutcomeKind, Status, Trigger
+from functions.domain.types import Status, Trigger
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError, StoreUnavailableError
-from functions.interfaces import Store, TaskStore
+from functions.interfaces import Store
 from functions.services.access import audit
 from functions.services.access.limits import OwnerLimits
 from functions.services.access.view import OwnerView, list_entries_of
-from functions.services.compare_and_set import get_task, update_task, write_transition
+from functions.services.compare_and_set import update_task, write_transition
 from functions.services.dependencies import sync_links
 from functions.services.heartbeats import revoke_address
 from functions.services.meta import is_duplicate_request
-from functions.services.paging import iter_runs
 from functions.services.removal import keep_removed
-
-# Commands without a principal, for the command line and the library: pause, resume, cancel, request runs.
-
-
-async def pause_task(
-    store: TaskStore,
-    task_id: str,
-    *,
-    note: str,
-    until: datetime | None,
-    by: str,
-    now: datetime,
-    new_id: Callable[[], str],
-) -> Task:
-    """Stop a task; see `lifecycle.edit.pause`."""
-    decide = partial(pause, note=note, until=until, by=by, now=now)
-    return (await update_task(store, task_id, decide, now=now, new_id=new_id)).task
-
-
-async def resume_task(
-    store: TaskStore, task_id: str, *, catch_up: bool, now: datetime, new_id: Callable[[], str]
-) -> Task:
-    """End a pause or a quarantine; see `lifecycle.edit.resume`."""
-    decide = partial(resume, catch_up=catch_up, now=now)
-    return (await update_task(store, task_id, decide, now=now, new_id=new_id)).task
-
-
-async def cancel_task(store: TaskStore, task_id: str, *, now: datetime, new_id: Callable[[], str]) -> Task:
-    """End the current occurrence; see `lifecycle.edit.cancel`."""
-    return (await update_task(store, task_id, partial(cancel, now=now), now=now, new_id=new_id)).task
-
-
-async def request_run(store: TaskStore, task_id: str, *, now: datetime, new_id: Callable[[], str]) -> Task:
-    """Request a run at the next tick; the schedule stays as it is."""
-    decide = partial(queue_runs, instants=[now], trigger=Trigger.MANUAL, now=now)
-    return (await update_task(store, task_id, decide, now=now, new_id=new_id)).task
-
-
-async def backfill_task(
-    store: TaskStore,
-    task_id: str,
-    *,
-    first: datetime,
-    until: datetime,
-    now: datetime,
-    new_id: Callable[[], str],
-    dry_run: bool = False,
-) -> list[datetime]:
-    """Request runs of past occurrences that have not succeeded; return those, oldest first."""
-    stored = await get_task(store, task_id)
-    instants = backfill_instants(stored.task, first=first, until=until, now=now)
-    succeeded = {
-        run.occurrence
-        async for run in iter_runs(store, task_id=task_id, since=first)
-        if run.outcome is OutcomeKind.SUCCEEDED
-    }
-    missed = [at for at in instants if at not in succeeded]
-    if missed and not dry_run:
-        await update_task(
-            store,
-            task_id,
-            lambda task: queue_runs(task, missed, Trigger.BACKFILL, now=now),
-            now=now,
-            new_id=new_id,
-        )
-    return missed
-
+from functions.services.task_commands import backfill_task
 
 NEXT_HORIZON = timedelta(days=7)  # how far ahead what is due next is looked for
 STARTING_VERBS: frozenset[AuditVerb] = frozenset({"run", "resumed"})

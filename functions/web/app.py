@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
 from starlette.datastructures import MutableHeaders
@@ -15,8 +14,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from functions import __version__
-from functions.config.settings import Settings
 from functions.domain.lifecycle.time_budget import CLOUD_SCHEDULER_BUDGET, TimeBudget
 from functions.domain.sharding import WorkerAssignment, parse_assignment
 from functions.errors import InputError, SchedulerError, StoreError, StoreUnavailableError
@@ -27,14 +24,7 @@ from functions.web.auth import (
     AuthFailure,
     Caller,
     GooglePrincipal,
-    GoogleTokenVerifier,
-    SharedSecrets,
 )
-from functions.web.google_keys import GoogleKeys
-
-if TYPE_CHECKING:
-    from functions.web.api.dependencies import ApiDependencies
-
 
 # Time limits of a request. They depend on how long its caller is known to wait for the response.
 
@@ -343,69 +333,7 @@ async def _healthz(_: Request) -> Response:
     return JSONResponse({"status": "ok"}, headers=responses.COMMON_HEADERS)
 
 
-# Construction, from settings.
-
-
-def create_app(settings: Settings, build_app: Callable[[], SchedulerApp]) -> TriggerApp:
-    """Return the application for *settings*. Nothing is connected, nor *build_app* called, before a request.
-
-    Raises:
-        ValueError: There is no shared secret; such settings are for the command line.
-    """
-    if settings.cron_secret is None:
-        raise ValueError("without CRON_SECRET no caller could be authenticated")
-    previous = settings.cron_secret_previous
-    secrets = SharedSecrets(
-        settings.cron_secret.get_secret_value(), previous.get_secret_value() if previous else None
-    )
-    token_verifier = None
-    if settings.oidc_audience:
-        token_verifier = GoogleTokenVerifier(
-            audiences=settings.oidc_audience, accounts=settings.oidc_service_accounts, keys=GoogleKeys()
-        )
-
-    def build_api(app: SchedulerApp) -> ASGIApp:
-        return build_api_app(settings, cast("ApiDependencies", app), token_verifier)
-
-    return TriggerApp(
-        authenticator=Authenticator(secrets, token_verifier),
-        build_app=build_app,
-        response_limit=timedelta(seconds=settings.tick_budget_seconds),
-        worker_limit=timedelta(seconds=settings.worker_budget_seconds),
-        build_api=build_api,
-    )
-
-
-def build_api_app(
-    settings: Settings,
-    dependencies: "ApiDependencies",
-    token_verifier: GoogleTokenVerifier | None = None,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-) -> ASGIApp:
-    """Return the API and the dashboard.
-
-    Args:
-        token_verifier: Authenticates Pub/Sub's pushes of events; None when none are accepted.
-        clock: A monotonic clock in seconds, for the rate of each key.
-
-    The imports are here because FastAPI takes 250 ms to import, and no tick needs it.
-    """
-    from functions.web import reference
-    from functions.web.api import build_api
-    from functions.web.api.dependencies import add_routes
-    from functions.web.dashboard import add_dashboard
-
-    api = build_api(
-        dependencies,
-        admin_key=None if settings.api_key is None else settings.api_key.get_secret_value(),
-        version=__version__,
-        clock=clock,
-        token_verifier=token_verifier,
-    )
-    add_dashboard(api, dependencies)
-    add_routes(api, reference.router)
-    return with_head(with_limits(with_text_addresses(api)))
+# Wrappers around the API: what its addresses, bodies and responses may be.
 
 
 def with_text_addresses(app: ASGIApp) -> ASGIApp:

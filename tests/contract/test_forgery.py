@@ -14,7 +14,7 @@ from functions.config.settings import Settings
 from functions.domain.access import format_token, hash_token
 from functions.domain.storage import Document, DocumentKind
 from functions.interfaces import Store
-from functions.web.app import build_api_app
+from functions.web.factory import build_api_app
 from tests.conftest import NOON
 from tests.unit.web.asgi import Answer, call
 

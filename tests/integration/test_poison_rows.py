@@ -29,7 +29,7 @@ from functions.services.access import audit
 from functions.services.access.view import OwnerView
 from functions.testing import make_job, make_tools, run_job
 from functions.web.api.runs import encode_run_id
-from functions.web.app import build_api_app
+from functions.web.factory import build_api_app
 from tests.conftest import NOON
 from tests.unit.web.api.conftest import ADMIN
 from tests.unit.web.asgi import Answer, call

@@ -1,4 +1,7 @@
-"""A trial: what came of a request that was made once, before its task is stored."""
+"""A trial: what came of a request that was made once, before its task is stored.
+
+A module of its own, as the pages that show it load no HTTP client.
+"""
 
 from dataclasses import dataclass
 

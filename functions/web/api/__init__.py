@@ -12,14 +12,9 @@ from functions.domain.access import Principal
 from functions.domain.task import TaskSpec
 from functions.observability.metrics import CONTENT_TYPE
 from functions.web.api import admin, channels, events, pings, runs, schedules, tasks, types
-from functions.web.api.dependencies import (
-    ApiAuth,
-    ApiDependencies,
-    CurrentPrincipal,
-    Dependencies,
-    add_routes,
-)
+from functions.web.api.dependencies import ApiAuth, CurrentPrincipal, Dependencies, add_routes
 from functions.web.api.errors import ProblemDetails, ProblemError, add_error_handlers
+from functions.web.api.scheduler import ApiDependencies
 from functions.web.auth import GoogleTokenVerifier
 
 router = APIRouter()

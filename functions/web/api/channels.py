@@ -13,8 +13,9 @@ from functions.domain.validation import validation_sentence
 from functions.errors import InputError, NotAllowedError, NotFoundError
 from functions.services.access import audit
 from functions.services.apply import sync_digest_task
-from functions.web.api.dependencies import ApiDependencies, CurrentPrincipal, Dependencies, make_api_router
+from functions.web.api.dependencies import CurrentPrincipal, Dependencies, make_api_router
 from functions.web.api.errors import error_responses
+from functions.web.api.scheduler import ApiDependencies
 from functions.web.api.schemas import Schema
 
 router = make_api_router("/api/channels", "channels")

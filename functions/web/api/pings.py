@@ -21,14 +21,9 @@ from functions.domain.types import Instant, Status
 from functions.errors import NotAllowedError, NotFoundError
 from functions.services.heartbeats import NOTHING_THERE, is_ping_name, ping_name, record_ping
 from functions.web.api.addresses import base_url
-from functions.web.api.dependencies import (
-    ApiDependencies,
-    AuthenticatedRoute,
-    Dependencies,
-    RateLimiter,
-    TaskServiceDep,
-)
+from functions.web.api.dependencies import AuthenticatedRoute, Dependencies, RateLimiter, TaskServiceDep
 from functions.web.api.errors import ProblemError, error_responses
+from functions.web.api.scheduler import ApiDependencies
 from functions.web.api.schemas import Schema
 
 router = APIRouter(prefix="/ping", include_in_schema=False)

@@ -15,8 +15,9 @@ from functions.domain.types import OUT_OF_RANGE, Instant, OutcomeKind, check_ins
 from functions.errors import InputError, NotFoundError
 from functions.services.executions import list_executions
 from functions.services.tasks import TaskService
-from functions.web.api.dependencies import ApiDependencies, Dependencies, TaskServiceDep, make_api_router
+from functions.web.api.dependencies import Dependencies, TaskServiceDep, make_api_router
 from functions.web.api.errors import error_responses
+from functions.web.api.scheduler import ApiDependencies
 from functions.web.api.schemas import RunOut, RunPage
 
 # Run ids and page cursors: opaque to clients; each holds what one query needs.

@@ -14,7 +14,6 @@ from functions.domain.types import Status
 from functions.services.manual_runs import describe_requested_run
 from functions.services.tasks import TaskService, pause_by_tag, resume_by_tag
 from functions.web.api.dependencies import (
-    ApiDependencies,
     Dependencies,
     TaskBody,
     TaskServiceDep,
@@ -25,6 +24,7 @@ from functions.web.api.dependencies import (
 from functions.web.api.errors import error_responses
 from functions.web.api.preconditions import IfMatch, IfNoneMatch, get_unchanged_task, has_tag
 from functions.web.api.runs import to_run_out
+from functions.web.api.scheduler import ApiDependencies
 from functions.web.api.schemas import (
     AuditPage,
     BackfillRequest,

@@ -8,8 +8,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from functions.errors import SchedulerError
-from functions.web.api.dependencies import ApiDependencies, RateLimiter, add_routes
+from functions.web.api.dependencies import RateLimiter, add_routes
 from functions.web.api.errors import TITLES, ProblemError, http_status_of
+from functions.web.api.scheduler import ApiDependencies
 from functions.web.dashboard import (
     agenda,
     assets,

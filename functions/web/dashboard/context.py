@@ -15,7 +15,8 @@ from functions.domain.types import find_timezone
 from functions.errors import NotAllowedError
 from functions.services.tasks import TaskService
 from functions.web.api.addresses import base_url
-from functions.web.api.dependencies import ApiDependencies, require_storable
+from functions.web.api.dependencies import require_storable
+from functions.web.api.scheduler import ApiDependencies
 from functions.web.dashboard.presentation.phrases import Phrasebook, phrasebook
 from functions.web.dashboard.rendering import HEADERS, redirect, render_page
 from functions.web.dashboard.session import Session, Sessions

@@ -28,7 +28,7 @@ from functions.services.access.public_links import (
     task_subject,
 )
 from functions.services.access.view import OwnerView
-from functions.web.api.dependencies import ApiDependencies
+from functions.web.api.scheduler import ApiDependencies
 from functions.web.dashboard.presentation.charts import SlotBar, percent, uptime_bars
 from functions.web.dashboard.presentation.formatting import BAD, GOOD, QUIET
 from functions.web.dashboard.rendering import HEADERS, render, render_page

@@ -13,7 +13,8 @@ from starlette.responses import Response
 from functions.domain.access import ADMINISTRATOR, Principal
 from functions.services.access.signing import read_sign_in_token
 from functions.services.meta import end_session, has_session_ended, is_duplicate_request, was_requested
-from functions.web.api.dependencies import ApiAuth, ApiDependencies
+from functions.web.api.dependencies import ApiAuth
+from functions.web.api.scheduler import ApiDependencies
 
 COOKIE_NAME = "cronfire_session"
 SESSION_LIFETIME = timedelta(days=7)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from functions.web.api.dependencies import ApiDependencies
+from functions.web.api.scheduler import ApiDependencies
 from functions.web.dashboard.context import MAX_TARGET_CHARS, CurrentPage, check_origin
 from functions.web.dashboard.rendering import redirect, render_page
 from functions.web.dashboard.session import Sessions

@@ -4,7 +4,8 @@ import asyncio
 import os
 
 import main
-from functions.web.app import SchedulerApp, create_app
+from functions.web.app import SchedulerApp
+from functions.web.factory import create_app
 from tests.harness.chaos.clock import Clock, fast_loop
 
 # The server takes its loop from here, once it serves.

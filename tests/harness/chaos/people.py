@@ -12,8 +12,7 @@ from functions.domain.task import TaskSpec
 from functions.domain.types import format_instant
 from functions.errors import InputError, StoreError, StoreUnavailableError
 from functions.interfaces import Store
-from functions.services import apply
-from functions.services import tasks as control
+from functions.services import apply, task_commands
 from functions.services.paging import all_tasks
 from tests.harness.chaos.clock import Clock
 from tests.harness.chaos.history import Op
@@ -87,25 +86,25 @@ class People:
     async def _pause(self, task: str) -> None:
         async def work(now: datetime) -> None:
             how = {"note": "chaos", "until": None, "by": "chaos"}
-            await control.pause_task(self._store, task, now=now, new_id=new_id, **how)  # type: ignore[arg-type]  # the values fit
+            await task_commands.pause_task(self._store, task, now=now, new_id=new_id, **how)  # type: ignore[arg-type]  # the values fit
 
         await self._logged("pause", task, work)
 
     async def _resume(self, task: str) -> None:
         async def work(now: datetime) -> None:
-            await control.resume_task(self._store, task, catch_up=False, now=now, new_id=new_id)
+            await task_commands.resume_task(self._store, task, catch_up=False, now=now, new_id=new_id)
 
         await self._logged("resume", task, work)
 
     async def _run(self, task: str) -> None:
         async def work(now: datetime) -> None:
-            await control.request_run(self._store, task, now=now, new_id=new_id)
+            await task_commands.request_run(self._store, task, now=now, new_id=new_id)
 
         await self._logged("run", task, work)
 
     async def _cancel(self, task: str) -> None:
         async def work(now: datetime) -> None:
-            await control.cancel_task(self._store, task, now=now, new_id=new_id)
+            await task_commands.cancel_task(self._store, task, now=now, new_id=new_id)
 
         await self._logged("cancel", task, work)
 

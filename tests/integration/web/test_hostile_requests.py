@@ -12,7 +12,7 @@ import pytest
 from functions.app.application import App
 from functions.config.settings import Settings
 from functions.task_types.registry import example_params, type_names
-from functions.web.app import build_api_app
+from functions.web.factory import build_api_app
 from tests.conftest import NOON
 from tests.integration.test_hostile_documents import MAX_STALL_S, Heartbeat
 from tests.unit.web.api.conftest import ADMIN

@@ -26,7 +26,7 @@ from functions.domain.types import Status
 from functions.engine.tick import tick
 from functions.errors import InputError
 from functions.interfaces import TickDependencies
-from functions.services import tasks
+from functions.services import task_commands
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 from tests.support.profile import examples
@@ -155,29 +155,29 @@ class LifeOfATask(RuleBasedStateMachine):
     def somebody_pauses_it(self, lasts: int | None) -> None:
         until = self.now + timedelta(minutes=lasts) if lasts else None
         with suppress(InputError):
-            self.do(tasks.pause_task(self.store, "life", note="", until=until, by="me", **self.at()))
+            self.do(task_commands.pause_task(self.store, "life", note="", until=until, by="me", **self.at()))
 
     @rule(catch_up=st.booleans())
     def somebody_resumes_it(self, catch_up: bool) -> None:
         with suppress(InputError):
-            self.do(tasks.resume_task(self.store, "life", catch_up=catch_up, **self.at()))
+            self.do(task_commands.resume_task(self.store, "life", catch_up=catch_up, **self.at()))
 
     @rule()
     def somebody_cancels_it(self) -> None:
         with suppress(InputError):
-            self.do(tasks.cancel_task(self.store, "life", **self.at()))
+            self.do(task_commands.cancel_task(self.store, "life", **self.at()))
 
     @rule()
     def somebody_runs_it(self) -> None:
         with suppress(InputError):
-            self.do(tasks.request_run(self.store, "life", **self.at()))
+            self.do(task_commands.request_run(self.store, "life", **self.at()))
 
     @precondition(lambda self: self.now > BORN + 2 * STEP)
     @rule(steps=st.integers(1, 4))
     def somebody_backfills_it(self, steps: int) -> None:
         with suppress(InputError):
             first = max(BORN, self.now - steps * STEP)
-            self.do(tasks.backfill_task(self.store, "life", first=first, until=self.now, **self.at()))
+            self.do(task_commands.backfill_task(self.store, "life", first=first, until=self.now, **self.at()))
 
     @invariant()
     def its_state_makes_sense(self) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from functions.config.settings import Settings
-from functions.web.app import create_app
+from functions.web.factory import create_app
 from tests.unit.web.asgi import ask
 from tests.unit.web.fakes import ACCOUNT, AUDIENCE, RETIRING, SECRET, FakeWired, id_token
 

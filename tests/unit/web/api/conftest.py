@@ -10,7 +10,7 @@ import pytest
 
 from functions.app.application import App
 from functions.config.settings import Settings
-from functions.web.app import build_api_app
+from functions.web.factory import build_api_app
 from tests.conftest import NOON
 from tests.unit.web.asgi import Answer, call
 

@@ -15,7 +15,7 @@ from functions.domain.access import format_token
 from functions.domain.storage import OperationCounts
 from functions.web.api.addresses import client_address
 from functions.web.api.dependencies import BURST_SIZE, FAILURE_BURST
-from functions.web.app import build_api_app
+from functions.web.factory import build_api_app
 from tests.unit.web.api.conftest import ADMIN, HEALTH, Call, Clock
 
 MakeKey = Callable[..., Awaitable[str]]

@@ -8,7 +8,7 @@ import pytest
 
 from functions.app.application import App
 from functions.config.settings import Settings
-from functions.web.app import build_api_app
+from functions.web.factory import build_api_app
 from tests.unit.web.api.conftest import ADMIN, Clock, api, clock, make_key, wired
 from tests.unit.web.asgi import Answer, call
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from functions.domain.run import Run
 from functions.domain.task import Task
+from functions.domain.types import Status
 
 RUNS_PER_BATCH = 100  # keeps a batch of long summaries well under a store's limit of 1 MiB a document
 RUN_RETENTION = timedelta(days=90)  # after that a batch of runs may be removed
@@ -176,6 +177,9 @@ class Document:
     revision: Any = None
     expire_at: datetime | None = None
     is_readable: bool = True
+
+
+COUNTED_STATUSES = (Status.SCHEDULED, Status.RUNNING, Status.RETRYING)  # those of `StoreStats.scheduled`
 
 
 @dataclass(frozen=True, slots=True)

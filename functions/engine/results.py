@@ -10,7 +10,8 @@ from functools import partial
 
 from functions.domain.alerts.model import AlertState
 from functions.domain.events import Outbox
-from functions.domain.lifecycle.complete import Transition, complete_attempt
+from functions.domain.lifecycle.attempt import complete_attempt
+from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.decide import release_claim
 from functions.domain.lifecycle.recover import recover, skip_without_credits
 from functions.domain.run import Run

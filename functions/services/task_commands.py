@@ -4,7 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from functions.domain.lifecycle.edit import backfill_instants, cancel, pause, queue_runs, resume
+from functions.domain.lifecycle.complete import cancel, pause, resume
+from functions.domain.lifecycle.edit import backfill_instants, queue_runs
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, Trigger
 from functions.interfaces import TaskStore
@@ -22,7 +23,7 @@ async def pause_task(
     now: datetime,
     new_id: Callable[[], str],
 ) -> Task:
-    """Stop a task; see `lifecycle.edit.pause`."""
+    """Stop a task; see `lifecycle.complete.pause`."""
     decide = partial(pause, note=note, until=until, by=by, now=now)
     return (await update_task(store, task_id, decide, now=now, new_id=new_id)).task
 
@@ -30,13 +31,13 @@ async def pause_task(
 async def resume_task(
     store: TaskStore, task_id: str, *, catch_up: bool, now: datetime, new_id: Callable[[], str]
 ) -> Task:
-    """End a pause or a quarantine; see `lifecycle.edit.resume`."""
+    """End a pause or a quarantine; see `lifecycle.complete.resume`."""
     decide = partial(resume, catch_up=catch_up, now=now)
     return (await update_task(store, task_id, decide, now=now, new_id=new_id)).task
 
 
 async def cancel_task(store: TaskStore, task_id: str, *, now: datetime, new_id: Callable[[], str]) -> Task:
-    """End the current occurrence; see `lifecycle.edit.cancel`."""
+    """End the current occurrence; see `lifecycle.complete.cancel`."""
     return (await update_task(store, task_id, partial(cancel, now=now), now=now, new_id=new_id)).task
 
 

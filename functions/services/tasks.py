@@ -5,16 +5,8 @@ from datetime import datetime, timedelta
 from functools import cached_property, partial
 
 from functions.domain.access import AuditEntry, AuditVerb, Principal, Scope
-from functions.domain.lifecycle.complete import Transition
-from functions.domain.lifecycle.edit import (
-    acknowledge,
-    cancel,
-    edit_task,
-    new_task,
-    pause,
-    queue_runs,
-    resume,
-)
+from functions.domain.lifecycle.complete import Transition, cancel, pause, resume
+from functions.domain.lifecycle.edit import acknowledge, edit_task, new_task, queue_runs
 from functions.domain.run import Run
 from functions.domain.storage import (
     ConditionalWrite,
@@ -263,12 +255,12 @@ class TaskService:
             raise ConflictError(f"{task_id} was changed at the same moment; read it again")
 
     async def pause(self, task_id: str, *, note: str = "", until: datetime | None = None) -> VersionedTask:
-        """Stop a task; see `lifecycle.edit.pause`."""
+        """Stop a task; see `lifecycle.complete.pause`."""
         decide = partial(pause, note=note, until=until, by=self.principal.name, now=self._clock())
         return await self._update("paused", task_id, decide, note=note)
 
     async def resume(self, task_id: str, *, catch_up: bool = False) -> VersionedTask:
-        """End a pause or a quarantine; see `lifecycle.edit.resume`."""
+        """End a pause or a quarantine; see `lifecycle.complete.resume`."""
         decide = partial(resume, catch_up=catch_up, now=self._clock())
         return await self._update("resumed", task_id, decide)
 
@@ -282,7 +274,7 @@ class TaskService:
         return await self._update("edited", task_id, revoke_address, note="another address to call")
 
     async def cancel(self, task_id: str) -> VersionedTask:
-        """End the current occurrence; see `lifecycle.edit.cancel`."""
+        """End the current occurrence; see `lifecycle.complete.cancel`."""
         return await self._update("cancelled", task_id, partial(cancel, now=self._clock()))
 
     async def request_run(self, task_id: str) -> datetime:

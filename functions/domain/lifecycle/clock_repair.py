@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from functions.domain.alerts.model import AlertState
-from functions.domain.lifecycle.complete import REQUESTED_TRIGGERS, idle_state
-from functions.domain.lifecycle.decide import MAX_EARLY, claim_until
+from functions.domain.lifecycle.complete import MAX_EARLY, REQUESTED_TRIGGERS, idle_state
+from functions.domain.lifecycle.decide import claim_until
 from functions.domain.schedule.occurrences import next_occurrence, schedule_of
 from functions.domain.schedule.simple import OnceSchedule
 from functions.domain.task import Task

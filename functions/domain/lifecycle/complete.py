@@ -1,7 +1,7 @@
-"""The transition that follows an attempt: records, next wake-up, new state, notifications and events."""
+"""How an occurrence ends, by its last attempt or by a user, and the state of a task between two."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,14 +11,16 @@ from functions.domain.alerts.outbox import append
 from functions.domain.alerts.overdue import (
     next_notification_at,
     next_overdue_at,
+    restart_monitoring,
     with_due_notifications,
 )
 from functions.domain.event_outbox import enqueue_events
 from functions.domain.heartbeat.model import overrun_at
 from functions.domain.history.tally import add_incident, add_to_tally
-from functions.domain.lifecycle.run_records import run_of_attempt, run_of_skipped_range, skipped_run
-from functions.domain.run import Outcome, Run
+from functions.domain.lifecycle.run_records import run_of_dropped_retry, run_of_skipped_range, skipped_run
+from functions.domain.run import Run
 from functions.domain.schedule.occurrences import (
+    due_range,
     earliest_start,
     last_n,
     next_occurrence,
@@ -28,50 +30,11 @@ from functions.domain.schedule.occurrences import (
 from functions.domain.task import MAX_RECENT_OUTCOMES, MAX_SUMMARY_CHARS, Pause, QueuedRun, SkippedRange, Task
 from functions.domain.task_budget import charged_credits
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger, earliest
+from functions.errors import InputError
 
 TICK_INTERVAL = timedelta(minutes=1)  # a retry waits for the next tick like everything else
-NOT_RETRIED = {OutcomeKind.SUCCEEDED, OutcomeKind.CANCELLED, OutcomeKind.SKIPPED}
-
-
-def next_retry_at(task: Task, outcome: Outcome, *, now: datetime, random_fraction: float) -> datetime | None:
-    """When to try the current occurrence again, or None when it is over.
-
-    The wait is drawn between the least backoff and a ceiling that doubles with each attempt, and is
-    never shorter than the other side asked for. Permanent errors are not retried, nor is anything whose tick
-    would come later than half-way to the next occurrence: the next occurrence is the better retry.
-
-    Example: `minBackoffSeconds: 10`, second attempt failed, fraction 0.5: from 10 s to 40 s, wait 25 s.
-
-    Args:
-        random_fraction: In [0, 1); where between floor and ceiling this wait falls.
-    """
-    if (
-        outcome.kind in NOT_RETRIED
-        or outcome.permanent
-        or task.delivery == "at_most_once"
-        or task.attempt - task.interruptions >= task.retry.max_attempts
-        or task.cancel_requested
-        or task.pause is not None
-    ):
-        return None
-    at = now + max(_backoff(task, random_fraction), outcome.retry_after or timedelta(0))
-    if task.next_occurrence is not None and _tick_after(at) > now + (task.next_occurrence - now) / 2:
-        return None
-    return at
-
-
-def _backoff(task: Task, random_fraction: float) -> timedelta:
-    floor = task.retry.min_backoff_seconds
-    ceiling = min(floor * 2.0 ** (task.attempt - task.interruptions), task.retry.max_backoff_seconds)
-    return timedelta(seconds=floor + random_fraction * (ceiling - floor))
-
-
-def _tick_after(at: datetime) -> datetime:
-    """The first whole minute not before *at*: when a tick each minute finds it."""
-    floored = at.replace(second=0, microsecond=0)
-    return floored if floored == at else floored + TICK_INTERVAL
-
-
+ACTIVE_STATUSES = (Status.RUNNING, Status.RETRYING)
+MAX_EARLY = timedelta(minutes=5)  # how long before its time an occurrence may have run, by another clock
 BACKLOG_LIMIT = 100  # runs that may wait beside the schedule; older ones are skipped and counted
 DELIVERY_GRACE = timedelta(minutes=1)  # then another tick delivers the notifications this one did not
 
@@ -90,59 +53,6 @@ class Transition:
 
     changes: dict[str, Any]
     runs: tuple[Run, ...]
-
-
-def complete_attempt(
-    task: Task,
-    outcome: Outcome,
-    *,
-    started_at: datetime,
-    now: datetime,
-    random_fraction: float,
-    notifications: Sequence[Notification] = (),
-) -> Transition:
-    """Decide what follows an attempt that ended with *outcome*.
-
-    Args:
-        task: As claimed: `claim`, `occurrence` and `attempt` say which attempt this was.
-        now: When the attempt ended; also the one "now" of the whole decision.
-        random_fraction: In [0, 1), for the backoff.
-        notifications: Others that are to be delivered with the task's own.
-    """
-    task = with_notifications(task, notifications, now=now)
-    if outcome.kind is OutcomeKind.ABANDONED:
-        return _after_interruption(task, outcome, started_at=started_at, now=now)
-    retry_at = next_retry_at(task, outcome, now=now, random_fraction=random_fraction)
-    run = run_of_attempt(task, outcome, started_at=started_at, now=now, final=retry_at is None)
-    if retry_at is not None:
-        alert = {"alert": task.alert} if notifications else {}
-        return Transition(_retry_state(task, _attempt_facts(task, run), retry_at) | alert, (run,))
-    return complete_occurrence(task, run, now=now, memory=outcome.memory)
-
-
-INTERRUPTION_LIMIT = 3  # attempts at one occurrence that are cut short; it is over with the last of them
-
-
-def _after_interruption(task: Task, outcome: Outcome, *, started_at: datetime, now: datetime) -> Transition:
-    """Decide what follows an attempt that was cut short from outside: it has not failed, and is made again.
-
-    It is due at once and goes first in the next tick, with its whole timeout. The occurrence is over when it
-    may be tried only once, when a user wants it to end, and when it was cut too often: it needs longer than
-    any tick has.
-    """
-    last = task.interruptions + 1 >= INTERRUPTION_LIMIT
-    final = last or task.delivery == "at_most_once" or task.cancel_requested
-    why = outcome.summary
-    if last:
-        why = (
-            f"{why}, as at {INTERRUPTION_LIMIT} attempts: if it needs longer than a tick has, "
-            "raise TICK_BUDGET_SECONDS or set WORKER_QUEUE"
-        )
-    run = run_of_attempt(task, replace(outcome, summary=why), started_at=started_at, now=now, final=final)
-    if final:
-        return complete_occurrence(task, run, now=now)
-    state = _retry_state(task, _attempt_facts(task, run), now)
-    return Transition(state | {"interruptions": task.interruptions + 1, "alert": task.alert}, (run,))
 
 
 def complete_occurrence(
@@ -165,7 +75,7 @@ def complete_occurrence(
     timing, skipped = _timing_after(task, run_count, now=now)
     failures = _count_failures(task, run)
     breaker = None if task.pause else _circuit_breaker(task, run, failures, now=now)
-    changes = _attempt_facts(task, run) | timing | _NO_CURRENT_OCCURRENCE
+    changes = attempt_facts(task, run) | timing | _NO_CURRENT_OCCURRENCE
     changes |= {
         "expired_claims": task.expired_claims if run.outcome is OutcomeKind.ABANDONED else 0,
         "consecutive_failures": failures,
@@ -261,6 +171,79 @@ def next_manual_run(task: Task) -> QueuedRun | None:
     return next((extra for extra in task.backlog if extra.trigger in REQUESTED_TRIGGERS), None)
 
 
+def pause(task: Task, *, note: str, until: datetime | None, by: str, now: datetime) -> Transition:
+    """Pause *task*. A run in progress finishes; a waiting retry is dropped.
+
+    Raises:
+        InputError: *until* is not in the future, or the task has ended.
+    """
+    if until is not None and until <= now:
+        raise InputError("until: must be in the future")
+    if task.status is Status.ENDED:
+        raise InputError(f"{task.id} has ended; there is nothing to pause")
+    changes: dict[str, Any] = {"pause": Pause(note=note, until=until, by=by, at=now)}
+    if task.status is Status.RUNNING:
+        return Transition(changes, ())
+    after = task.model_copy(update=changes)
+    if task.status is Status.RETRYING:
+        run = run_of_dropped_retry(
+            task, task.last_outcome or OutcomeKind.FAILED, "Paused before the next try", now=now
+        )
+        closed = complete_occurrence(after, run, now=now)
+        return Transition(changes | closed.changes, closed.runs)
+    return Transition(changes | idle_state(after, {}, now=now), ())
+
+
+def end_pause(task: Task, *, now: datetime, catch_up: bool = False) -> Transition:
+    """End a pause. Occurrences missed in it are recorded as skipped, or stay due with *catch_up*.
+
+    A next occurrence far beyond the schedule's next one is replaced by it.
+    """
+    runs: tuple[Run, ...] = ()
+    upcoming = task.next_occurrence
+    span = None if catch_up else due_range(task, until=now)
+    if span is not None:
+        which = SkippedRange(count=span.count, first=span.first, last=span.last)
+        runs = (skipped_run(task, which, SkipReason.PAUSED, "The task was paused", now=now),)
+        upcoming = next_occurrence(task, after=now)
+    elif upcoming is not None and upcoming > now:
+        nearer = next_occurrence(task, after=now)
+        if nearer is not None and upcoming - nearer > MAX_EARLY:
+            upcoming = nearer  # a tick whose clock was far ahead had moved it
+    changes: dict[str, Any] = {"pause": None, "enabled": True, "next_occurrence": upcoming}
+    changes |= {"consecutive_failures": 0, "expired_claims": 0}
+    if (alert := restart_monitoring(task, now=now)) is not task.alert:
+        changes["alert"] = alert
+    return Transition(changes | idle_state(task, changes, now=now), runs)
+
+
+def resume(task: Task, *, now: datetime, catch_up: bool = False) -> Transition:
+    """End a pause or a quarantine.
+
+    Raises:
+        InputError: The task is neither paused nor quarantined.
+    """
+    if task.status in ACTIVE_STATUSES and task.pause is not None:
+        return Transition({"pause": None}, ())
+    if task.status not in (Status.PAUSED, Status.QUARANTINED):
+        raise InputError(f"{task.id} is not paused (it is {task.status})")
+    return end_pause(task, now=now, catch_up=catch_up)
+
+
+def cancel(task: Task, *, now: datetime) -> Transition:
+    """Cancel the current occurrence. A running attempt ends within seconds; a waiting retry is dropped.
+
+    Raises:
+        InputError: There is no current occurrence.
+    """
+    if task.status is Status.RUNNING:
+        return Transition({"cancel_requested": True}, ())
+    if task.status is not Status.RETRYING:
+        raise InputError(f"{task.id} is not running (it is {task.status}); there is nothing to cancel")
+    run = run_of_dropped_retry(task, OutcomeKind.CANCELLED, "Cancelled before the next try", now=now)
+    return complete_occurrence(task, run, now=now)
+
+
 def schedule_delivery(alert: AlertState, *, now: datetime) -> AlertState:
     """*alert* with a wake-up for its pending notifications, in case this process dies before delivery.
 
@@ -320,7 +303,7 @@ def apply_overlap_policy(task: Task, *, now: datetime) -> tuple[dict[str, Any], 
     return after, [skipped_run(task, which, SkipReason.OVERLAP, summary, now=now)]
 
 
-def _attempt_facts(task: Task, run: Run) -> dict[str, Any]:
+def attempt_facts(task: Task, run: Run) -> dict[str, Any]:
     """The fields that every attempt changes, whether it was the last one or not."""
     fields: dict[str, Any] = {
         "last_run_at": run.started_at,
@@ -331,11 +314,6 @@ def _attempt_facts(task: Task, run: Run) -> dict[str, Any]:
     if run.outcome is OutcomeKind.SUCCEEDED:
         return fields | {"last_result_summary": run.summary, "last_error": ""}
     return fields | {"last_error": run.summary}
-
-
-def _retry_state(task: Task, facts: dict[str, Any], retry_at: datetime) -> dict[str, Any]:
-    changes = facts | {"status": Status.RETRYING, "retry_at": retry_at, "claim": None, "expired_claims": 0}
-    return changes | {"next_run_at": next_check_while_retrying(task.model_copy(update=changes))}
 
 
 def ended_state(

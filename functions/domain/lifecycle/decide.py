@@ -9,7 +9,6 @@ from typing import Any
 from functions.domain.alerts.model import AlertState
 from functions.domain.alerts.overdue import (
     next_notification_at,
-    restart_monitoring,
     with_late_start_notification,
 )
 from functions.domain.heartbeat.model import HEARTBEAT
@@ -19,15 +18,15 @@ from functions.domain.lifecycle.complete import (
     BACKLOG_LIMIT,
     Transition,
     complete_occurrence,
+    end_pause,
     idle_state,
     next_manual_run,
     schedule_delivery,
 )
 from functions.domain.lifecycle.permissions import named_channels
-from functions.domain.lifecycle.run_records import run_of_dropped_retry, run_of_skipped_range, skipped_run
+from functions.domain.lifecycle.run_records import run_of_dropped_retry, run_of_skipped_range
 from functions.domain.run import Run
 from functions.domain.schedule.occurrences import (
-    due_range,
     earliest_start,
     grace_period,
     is_within_grace,
@@ -39,7 +38,7 @@ from functions.domain.schedule.occurrences import (
 )
 from functions.domain.schedule.parse import OccurrenceRange
 from functions.domain.task import Claim, Job, QueuedRun, SkippedRange, Task
-from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger, earliest, occurrence_id
+from functions.domain.types import OutcomeKind, Status, Trigger, earliest, occurrence_id
 from functions.errors import InputError
 
 
@@ -150,7 +149,6 @@ def _to_skipped_range(span: OccurrenceRange | None) -> SkippedRange | None:
 
 MIN_PERIOD_S = 60  # between two occurrences of a schedule
 CLAIM_MARGIN = timedelta(seconds=15)  # a claim outlives its attempt by this: writing, and clocks that differ
-MAX_EARLY = timedelta(minutes=5)  # how long before its time an occurrence may have run, by another clock
 CLAIM_LEAD_TIME = timedelta(seconds=1)  # how long before its attempt a claim may be made
 ONLY_CLAIM_LEAD_TIME = timedelta(
     seconds=10
@@ -239,29 +237,6 @@ def decide(task: Task, *, token: str, now: datetime, ticks: KnownTicks = NO_TICK
             return ApplyTransition(claim_delivery(task, now=now))
         case _:
             return ApplyTransition(Transition(_repair_state(task, now=now), ()))
-
-
-def end_pause(task: Task, *, now: datetime, catch_up: bool = False) -> Transition:
-    """End a pause. Occurrences missed in it are recorded as skipped, or stay due with *catch_up*.
-
-    A next occurrence far beyond the schedule's next one is replaced by it.
-    """
-    runs: tuple[Run, ...] = ()
-    upcoming = task.next_occurrence
-    span = None if catch_up else due_range(task, until=now)
-    if span is not None:
-        which = SkippedRange(count=span.count, first=span.first, last=span.last)
-        runs = (skipped_run(task, which, SkipReason.PAUSED, "The task was paused", now=now),)
-        upcoming = next_occurrence(task, after=now)
-    elif upcoming is not None and upcoming > now:
-        nearer = next_occurrence(task, after=now)
-        if nearer is not None and upcoming - nearer > MAX_EARLY:
-            upcoming = nearer  # a tick whose clock was far ahead had moved it
-    changes: dict[str, Any] = {"pause": None, "enabled": True, "next_occurrence": upcoming}
-    changes |= {"consecutive_failures": 0, "expired_claims": 0}
-    if (alert := restart_monitoring(task, now=now)) is not task.alert:
-        changes["alert"] = alert
-    return Transition(changes | idle_state(task, changes, now=now), runs)
 
 
 def release_claim(task: Task, *, now: datetime) -> dict[str, Any]:

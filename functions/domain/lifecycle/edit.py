@@ -1,4 +1,4 @@
-"""The transitions that users ask for: create, edit, pause, resume, cancel, extra runs."""
+"""The transitions that users ask for, but for the end of an occurrence: create, edit, extra runs."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -6,21 +6,22 @@ from typing import Any
 
 from functions.domain.heartbeat.model import HEARTBEAT
 from functions.domain.lifecycle.complete import (
+    ACTIVE_STATUSES,
     BACKLOG_LIMIT,
     Transition,
     apply_overlap_policy,
-    complete_occurrence,
+    end_pause,
     ended_state,
     idle_state,
 )
-from functions.domain.lifecycle.decide import due_occurrences, end_pause
-from functions.domain.lifecycle.run_records import run_of_dropped_retry, run_of_skipped_range, skipped_run
+from functions.domain.lifecycle.decide import due_occurrences
+from functions.domain.lifecycle.run_records import run_of_skipped_range, skipped_run
 from functions.domain.run import Run
 from functions.domain.schedule.occurrences import due_range, next_occurrence, range_between, schedule_of
 from functions.domain.schedule.parse import OccurrenceRange
 from functions.domain.schedule.simple import OnceSchedule
-from functions.domain.task import Pause, QueuedRun, SkippedRange, Task, TaskSpec, shard_of
-from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger, format_instant
+from functions.domain.task import QueuedRun, SkippedRange, Task, TaskSpec, shard_of
+from functions.domain.types import SkipReason, Status, Trigger, format_instant
 from functions.errors import InputError
 
 
@@ -75,7 +76,6 @@ def _to_skipped_range(span: OccurrenceRange) -> SkippedRange:
 CREATION_GRACE = timedelta(hours=2)  # a one-off time this recently past still runs, at once
 TIMING_FIELDS = frozenset({"schedule", "timezone", "start_at", "end_at"})
 LIMIT_FIELDS = frozenset({"max_runs", "jitter_seconds"})
-ACTIVE_STATUSES = (Status.RUNNING, Status.RETRYING)
 
 
 def new_task(spec: TaskSpec, *, now: datetime, origin: str, run_now: bool = False) -> Task:
@@ -159,56 +159,6 @@ def _has_had_its_runs(task: Task) -> bool:
 def _is_stopped_by_scheduler(task: Task) -> bool:
     is_paused_by_scheduler = task.pause is not None and task.pause.by == "scheduler"
     return task.status is Status.QUARANTINED or is_paused_by_scheduler
-
-
-def pause(task: Task, *, note: str, until: datetime | None, by: str, now: datetime) -> Transition:
-    """Pause *task*. A run in progress finishes; a waiting retry is dropped.
-
-    Raises:
-        InputError: *until* is not in the future, or the task has ended.
-    """
-    if until is not None and until <= now:
-        raise InputError("until: must be in the future")
-    if task.status is Status.ENDED:
-        raise InputError(f"{task.id} has ended; there is nothing to pause")
-    changes: dict[str, Any] = {"pause": Pause(note=note, until=until, by=by, at=now)}
-    if task.status is Status.RUNNING:
-        return Transition(changes, ())
-    after = task.model_copy(update=changes)
-    if task.status is Status.RETRYING:
-        run = run_of_dropped_retry(
-            task, task.last_outcome or OutcomeKind.FAILED, "Paused before the next try", now=now
-        )
-        closed = complete_occurrence(after, run, now=now)
-        return Transition(changes | closed.changes, closed.runs)
-    return Transition(changes | idle_state(after, {}, now=now), ())
-
-
-def resume(task: Task, *, now: datetime, catch_up: bool = False) -> Transition:
-    """End a pause or a quarantine.
-
-    Raises:
-        InputError: The task is neither paused nor quarantined.
-    """
-    if task.status in ACTIVE_STATUSES and task.pause is not None:
-        return Transition({"pause": None}, ())
-    if task.status not in (Status.PAUSED, Status.QUARANTINED):
-        raise InputError(f"{task.id} is not paused (it is {task.status})")
-    return end_pause(task, now=now, catch_up=catch_up)
-
-
-def cancel(task: Task, *, now: datetime) -> Transition:
-    """Cancel the current occurrence. A running attempt ends within seconds; a waiting retry is dropped.
-
-    Raises:
-        InputError: There is no current occurrence.
-    """
-    if task.status is Status.RUNNING:
-        return Transition({"cancel_requested": True}, ())
-    if task.status is not Status.RETRYING:
-        raise InputError(f"{task.id} is not running (it is {task.status}); there is nothing to cancel")
-    run = run_of_dropped_retry(task, OutcomeKind.CANCELLED, "Cancelled before the next try", now=now)
-    return complete_occurrence(task, run, now=now)
 
 
 def acknowledge(task: Task, *, by: str) -> Transition:

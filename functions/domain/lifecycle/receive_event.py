@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from functions.domain.events import MAX_HOPS, RUN_FINISHED, Event
-from functions.domain.lifecycle.complete import Transition, idle_state
-from functions.domain.lifecycle.edit import ACTIVE_STATUSES
+from functions.domain.lifecycle.complete import ACTIVE_STATUSES, Transition, idle_state
 from functions.domain.lifecycle.run_records import skipped_run
 from functions.domain.run import Run
 from functions.domain.schedule.occurrences import TIME_RESOLUTION

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice, takewhile
 
 from functions.domain.heartbeat.model import HEARTBEAT
-from functions.domain.lifecycle.complete import REQUESTED_TRIGGERS
+from functions.domain.lifecycle.complete import ACTIVE_STATUSES, REQUESTED_TRIGGERS
 from functions.domain.schedule.describe import (
     CLOCK_CHANGE_HORIZON,
     PREVIEW_HORIZON,
@@ -20,8 +20,6 @@ from functions.domain.schedule.phrasing import ENGLISH, ScheduleWords
 from functions.domain.task import QueuedRun, Task, TaskFields
 from functions.domain.types import LAST_INSTANT, Status, timezone_or_utc, to_local
 from functions.errors import InputError
-
-ACTIVE = (Status.RUNNING, Status.RETRYING)
 
 
 def describe_trigger(task: TaskFields, words: ScheduleWords = ENGLISH) -> str:
@@ -84,7 +82,7 @@ def _runs_left(task: Task) -> int | None:
     """Return how many runs `maxRuns` still allows, the current one left out; None for no limit."""
     if task.max_runs is None:
         return None
-    is_counted_soon = task.status in ACTIVE and task.trigger not in REQUESTED_TRIGGERS
+    is_counted_soon = task.status in ACTIVE_STATUSES and task.trigger not in REQUESTED_TRIGGERS
     waiting = sum(extra.trigger not in REQUESTED_TRIGGERS for extra in task.backlog)
     return max(task.max_runs - task.run_count - is_counted_soon - waiting, 0)
 

@@ -9,7 +9,7 @@ from functions.domain.schedule.calendar import WallTimes
 Parts = Sequence[tuple[str, str]]  # numbers with their units: [("1", "h"), ("30", "m")]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # one object for each language, which is a cache's key
 class ScheduleWords:
     """One language.
 
@@ -28,10 +28,6 @@ class ScheduleWords:
     on_event: str
     event_source: str
     separator: str
-
-    def __hash__(self) -> int:
-        """For a cache: there is one object for each language."""
-        return id(self)
 
 
 def _interval_in_english(parts: Parts) -> str:

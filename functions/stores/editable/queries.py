@@ -6,6 +6,7 @@ from typing import Any
 
 from functions.domain.run import Run
 from functions.domain.storage import (
+    COUNTED_STATUSES,
     ConditionalWrite,
     DuePosition,
     InvalidDocument,
@@ -19,7 +20,6 @@ from functions.domain.storage import (
     WriteResult,
     WriteStatus,
 )
-from functions.domain.types import Status
 from functions.stores.editable.model import (
     EditableRow,
     EditableTasks,
@@ -29,7 +29,6 @@ from functions.stores.editable.model import (
 )
 from functions.stores.json_text import as_mapping
 
-ACTIVE_STATUSES = (Status.SCHEDULED, Status.RUNNING, Status.RETRYING)
 MAX_EDIT_AGE = timedelta(hours=1)  # an edit counts from when it was saved, if that is not longer ago
 
 
@@ -109,7 +108,7 @@ def count_tasks(tasks: EditableTasks, which: TaskFilter) -> int:
 def compute_stats(tasks: EditableTasks, now: datetime, last_tick_at: datetime | None) -> StoreStats:
     """The figures of the status page."""
     waiting = [row for row in tasks.rows.values() if row.due_at is not None]
-    scheduled = sum(_listing_fields(row)["status"] in ACTIVE_STATUSES for row in waiting)
+    scheduled = sum(_listing_fields(row)["status"] in COUNTED_STATUSES for row in waiting)
     late = sum(row.due_at is not None and row.due_at <= now for row in waiting)
     return StoreStats(scheduled, late, last_tick_at)
 

@@ -14,14 +14,12 @@ from google.cloud.firestore_v1.types import Cursor, StructuredAggregationQuery, 
 from google.cloud.firestore_v1.types import StructuredQuery as Query
 from google.protobuf.wrappers_pb2 import Int32Value
 
-from functions.domain.storage import DocumentKind, TaskFilter, TaskOrder
-from functions.domain.types import Status
+from functions.domain.storage import COUNTED_STATUSES, DocumentKind, TaskFilter, TaskOrder
 from functions.errors import SettingsError
 from functions.stores.firestore.codec import RawDocument, to_value
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_SHARDS_PER_QUERY = 30  # values that one IN may have
-ACTIVE_STATUSES = (Status.SCHEDULED, Status.RUNNING, Status.RETRYING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ def chunk_shards(shards: tuple[int, int]) -> list[list[int]]:
 
 def active_tasks_query(collection: str) -> Query:
     """Tasks that wait, run or retry."""
-    return _build_query(collection, [_field_filter("status", "IN", ACTIVE_STATUSES)])
+    return _build_query(collection, [_field_filter("status", "IN", COUNTED_STATUSES)])
 
 
 def list_query(collection: str, which: TaskFilter, *, after: str | None) -> Query:

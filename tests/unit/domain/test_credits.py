@@ -21,7 +21,7 @@ from functions.domain.credits import (
     decide_admission,
     level_notification,
 )
-from functions.domain.lifecycle.complete import complete_attempt
+from functions.domain.lifecycle.attempt import complete_attempt
 from functions.domain.lifecycle.recover import recover, skip_without_credits
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Claim, Task

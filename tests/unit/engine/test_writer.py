@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from functions.domain.lifecycle.complete import Transition, complete_attempt
+from functions.domain.lifecycle.attempt import complete_attempt
+from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.decide import StartAttempt, decide
 from functions.domain.lifecycle.run_records import run_of_skipped_range
 from functions.domain.run import succeeded

@@ -9,9 +9,10 @@ import pytest
 from functions.domain.alerts.model import AlertState
 from functions.domain.alerts.outbox import DeliveryAttempt
 from functions.domain.lifecycle.after_delivery import after_delivery
-from functions.domain.lifecycle.complete import complete_attempt
-from functions.domain.lifecycle.decide import ApplyTransition, StartAttempt, decide, end_pause
-from functions.domain.lifecycle.edit import new_task, pause
+from functions.domain.lifecycle.attempt import complete_attempt
+from functions.domain.lifecycle.complete import end_pause, pause
+from functions.domain.lifecycle.decide import ApplyTransition, StartAttempt, decide
+from functions.domain.lifecycle.edit import new_task
 from functions.domain.run import failed, succeeded
 from functions.domain.task import Pause, Task, TaskSpec
 from functions.domain.types import Status

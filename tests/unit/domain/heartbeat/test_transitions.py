@@ -12,9 +12,9 @@ from functions.domain.alerts.outbox import DeliveryAttempt
 from functions.domain.heartbeat.model import HeartbeatState, OpenRun, Ping, PingKind
 from functions.domain.heartbeat.transitions import receive_ping
 from functions.domain.lifecycle.after_delivery import after_delivery
-from functions.domain.lifecycle.complete import Transition
+from functions.domain.lifecycle.complete import Transition, pause, resume
 from functions.domain.lifecycle.decide import ApplyTransition, decide
-from functions.domain.lifecycle.edit import backfill_instants, edit_task, new_task, pause, queue_runs, resume
+from functions.domain.lifecycle.edit import backfill_instants, edit_task, new_task, queue_runs
 from functions.domain.lifecycle.executions import executions_of
 from functions.domain.lifecycle.upcoming import next_run
 from functions.domain.run import Run

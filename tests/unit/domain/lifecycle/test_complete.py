@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from functions.domain.lifecycle.complete import Transition, complete_attempt
+from functions.domain.lifecycle.attempt import complete_attempt
+from functions.domain.lifecycle.complete import Transition
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Claim, QueuedRun, SkippedRange, Task
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger

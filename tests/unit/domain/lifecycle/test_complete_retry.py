@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.domain.lifecycle.complete import next_retry_at
+from functions.domain.lifecycle.attempt import next_retry_at
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind

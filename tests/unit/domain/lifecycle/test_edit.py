@@ -6,16 +6,8 @@ from typing import Any
 
 import pytest
 
-from functions.domain.lifecycle.complete import Transition
-from functions.domain.lifecycle.edit import (
-    backfill_instants,
-    cancel,
-    edit_task,
-    new_task,
-    pause,
-    queue_runs,
-    resume,
-)
+from functions.domain.lifecycle.complete import Transition, cancel, pause, resume
+from functions.domain.lifecycle.edit import backfill_instants, edit_task, new_task, queue_runs
 from functions.domain.task import Pause, Task, TaskSpec
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
 from functions.errors import InputError

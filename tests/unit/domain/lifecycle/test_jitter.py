@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.domain.lifecycle.complete import complete_attempt
+from functions.domain.lifecycle.attempt import complete_attempt
 from functions.domain.lifecycle.decide import ApplyTransition, StartAttempt, decide
 from functions.domain.run import Outcome, Run
 from functions.domain.schedule.occurrences import earliest_start

@@ -9,7 +9,7 @@ from typing import Any
 from functions.app.application import App
 from functions.config.settings import Settings
 from functions.domain.alerts.overdue import next_reminder_at
-from functions.domain.lifecycle.complete import complete_attempt
+from functions.domain.lifecycle.attempt import complete_attempt
 from functions.domain.run import succeeded
 from functions.domain.storage import ConditionalWrite, RunBatch
 from functions.domain.task import Task

@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from functions.domain.lifecycle.decide import KnownTicks, has_missed
-from functions.domain.lifecycle.fair_slots import find_slow
+from functions.domain.lifecycle.fair_slots import MAY_HAVE_HUNG, find_slow
 from functions.domain.lifecycle.time_budget import by_priority
 from functions.domain.storage import DuePosition, QueryResult, VersionedTask
-from functions.domain.types import OutcomeKind
 from functions.engine.report import TickReport
 from functions.errors import StoreError
 from functions.interfaces import TickStore
@@ -119,7 +118,7 @@ class DueTasks:
         self.ticks.add(stored.task.last_run_at for stored in tasks if stored.task.last_run_at is not None)
         self._report.due += len(tasks) + len(invalid)
         self._report.unreadable += len(invalid)
-        if any(stored.task.last_outcome is OutcomeKind.TIMED_OUT for stored in tasks):
+        if any(stored.task.last_outcome in MAY_HAVE_HUNG for stored in tasks):
             self.slow |= find_slow(tasks)
         return tasks
 

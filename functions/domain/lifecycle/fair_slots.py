@@ -14,18 +14,20 @@ from functions.domain.types import OutcomeKind
 
 SHARE_WHILE_OTHERS_WAIT = 0.25  # of the slots, for slow tasks
 LARGEST_SHARE = 0.75  # of the slots, for slow tasks when nobody else waits: somebody may come
+NEARLY_WHOLE = 0.75  # of its timeout, which an attempt held its slot for before it was cut
+MAY_HAVE_HUNG = (OutcomeKind.TIMED_OUT, OutcomeKind.ABANDONED)
 MIN_HANGING_TASKS = (
     3  # of one host, and more than half of those due, before the host itself counts as hanging
 )
 
 
 def find_slow(tasks: Sequence[VersionedTask]) -> frozenset[str]:
-    """The ids of those of *tasks* that timed out last time, and of those whose host hangs for most tasks.
+    """The ids of those of *tasks* that hung last time, and of those whose host hangs for most tasks.
 
     A task that succeeded last time is fast, whatever its host does to others.
     """
     hosts = {stored.task.id: _host(stored.task) for stored in tasks}
-    slow = {stored.task.id for stored in tasks if stored.task.last_outcome is OutcomeKind.TIMED_OUT}
+    slow = {stored.task.id for stored in tasks if _has_hung(stored.task)}
     total = Counter(host for host in hosts.values() if host)
     hanging = Counter(hosts[task_id] for task_id in slow if hosts[task_id])
     down = {host for host, count in hanging.items() if count >= MIN_HANGING_TASKS and 2 * count > total[host]}
@@ -67,6 +69,17 @@ def take_fairly(
     queue.clear()
     queue.extend(left)
     return taken
+
+
+def _has_hung(task: Task) -> bool:
+    """Whether the last attempt of *task* held its slot for the whole timeout, or was cut when it nearly had.
+
+    What the end of a tick or a late claim has cut goes first in the next tick: those that hang would have
+    all slots of that as well.
+    """
+    if task.last_outcome is OutcomeKind.ABANDONED:
+        return (task.last_duration_ms or 0) >= NEARLY_WHOLE * task.timeout_seconds * 1000
+    return task.last_outcome is OutcomeKind.TIMED_OUT
 
 
 def _host(task: Task) -> str:

@@ -27,6 +27,15 @@ def test_a_task_is_slow_after_a_time_out_and_fast_after_any_other_end(make_task:
     assert {"hangs"} == find_slow(tasks)
 
 
+def test_a_task_is_slow_after_it_was_cut_when_its_time_was_nearly_up(make_task: MakeTask) -> None:
+    """A busy machine grants claims late; what hung was cut by that, and had all slots of the next tick."""
+    cut = {"last_outcome": "abandoned", "timeout_seconds": 20}
+    tasks = stored(make_task, "hung", **cut, last_duration_ms=19_700)
+    tasks += stored(make_task, "short", **cut, last_duration_ms=2_000)
+
+    assert {"hung"} == find_slow(tasks)
+
+
 def test_a_host_that_hangs_for_most_of_its_tasks_slows_its_own_tasks_only(make_task: MakeTask) -> None:
     down, up = {"params": {"url": "http://down.example/x"}}, {"params": {"url": "http://up.example/"}}
     tasks = stored(make_task, "d1", "d2", "d3", **down, last_outcome="timed_out")

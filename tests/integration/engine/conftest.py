@@ -1,9 +1,11 @@
 """A whole scheduler on SQLite, and a target on loopback whose answers take as long as their path says."""
 
 import asyncio
+import inspect
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from functions.domain.storage import ConditionalWrite
 from functions.domain.task import Task, TaskSpec
 from functions.engine.tick import tick
 from functions.taskfiles import check_task
+from tests.conftest import NOON
+from tests.harness.chaos.standstill import StandstillLoop
 
 DEFAULT_BUDGET = TimeBudget(timedelta(seconds=18), timedelta(seconds=24))
 MINUTE = timedelta(minutes=1)
@@ -81,6 +85,65 @@ class Installation:
 
 @pytest.fixture
 async def installation(tmp_path: Path) -> AsyncIterator[Installation]:
+    machine = datetime.now(UTC)
+    ahead = [machine.replace(second=0, microsecond=0) + MINUTE - machine]  # no test crosses a minute
+    async with installed(tmp_path, clock=lambda: datetime.now(UTC) + ahead[0]) as made:
+        made.ahead = ahead
+        yield made
+
+
+def at_a_standstill(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Have *test* run by a clock that stands still while anything works: on any machine only waits take time.
+
+    Its first parameter is the installation; others are pytest's.
+    """
+    _, *others = inspect.signature(test).parameters.values()
+
+    def run(tmp_path: Path, **given: Any) -> None:
+        with asyncio.Runner(loop_factory=StandstillLoop) as runner:
+            runner.run(_play(test, tmp_path, given))
+
+    run.__name__, run.__doc__, run.__module__ = test.__name__, test.__doc__, test.__module__
+    first = inspect.Parameter("tmp_path", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    setattr(run, "__signature__", inspect.Signature([first, *others]))  # noqa: B010  # functions declare none
+    return run
+
+
+async def _play(test: Callable[..., Awaitable[None]], folder: Path, given: dict[str, Any]) -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, StandstillLoop)
+    ahead = [timedelta()]
+    async with installed(folder, clock=lambda: NOON + timedelta(seconds=loop.time()) + ahead[0]) as made:
+        store: Any = _Awaited(made.app.store, loop)
+        made.app.store, made.ahead = store, ahead
+        made.app.tick_dependencies = replace(made.app.tick_dependencies, store=store)
+        await test(made, **given)
+
+
+class _Awaited:
+    """A store of which each answer is awaited by the clock: it comes from a thread."""
+
+    def __init__(self, inner: Any, loop: StandstillLoop) -> None:
+        self._inner = inner
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if not asyncio.iscoroutinefunction(found):
+            return found
+
+        async def answered(*given: Any, **named: Any) -> Any:
+            self._loop.busy += 1
+            try:
+                return await found(*given, **named)
+            finally:
+                self._loop.busy -= 1
+
+        return answered
+
+
+@asynccontextmanager
+async def installed(folder: Path, *, clock: Callable[[], datetime]) -> AsyncIterator[Installation]:
     calls: Counter[str] = Counter()
     released = asyncio.Event()
 
@@ -96,10 +159,8 @@ async def installation(tmp_path: Path) -> AsyncIterator[Installation]:
     runner = web.AppRunner(target, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
-    environment = {"STORE_URL": f"sqlite:///{tmp_path}/tasks.db", "ALLOW_PRIVATE_NETWORKS": "1"}
-    machine = datetime.now(UTC)
-    ahead = [machine.replace(second=0, microsecond=0) + MINUTE - machine]  # no test crosses a minute
-    app = App(Settings.from_env(environment, serves_http=False), clock=lambda: datetime.now(UTC) + ahead[0])
-    yield Installation(app, f"http://127.0.0.1:{runner.addresses[0][1]}", calls, ahead, released)
+    environment = {"STORE_URL": f"sqlite:///{folder}/tasks.db", "ALLOW_PRIVATE_NETWORKS": "1"}
+    app = App(Settings.from_env(environment, serves_http=False), clock=clock)
+    yield Installation(app, f"http://127.0.0.1:{runner.addresses[0][1]}", calls, released=released)
     await app.close()
     await runner.cleanup()

@@ -8,11 +8,12 @@ from typing import Any
 from functions.domain.alerts.model import Notification
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.interfaces import AttemptSlots
-from tests.integration.engine.conftest import MINUTE, Installation
+from tests.integration.engine.conftest import MINUTE, Installation, at_a_standstill
 
 BUDGET = TimeBudget(timedelta(seconds=0.8), timedelta(seconds=4))
 
 
+@at_a_standstill
 async def test_what_a_tick_has_no_room_for_is_not_blamed_on_the_pinger(installation: Installation) -> None:
     """Pinged each minute, with room for 5 of 20; the others were skipped with "No tick came in time"."""
     told: list[Notification] = []
@@ -36,6 +37,7 @@ async def test_what_a_tick_has_no_room_for_is_not_blamed_on_the_pinger(installat
     assert [] == [one.kind for one in told if one.kind == "late"]
 
 
+@at_a_standstill
 async def test_an_outage_is_still_a_misfire(installation: Installation) -> None:
     await installation.put_all([f"t{n:02}" for n in range(5)], path="0.01")
     await installation.tick()
@@ -47,6 +49,7 @@ async def test_an_outage_is_still_a_misfire(installation: Installation) -> None:
     assert (20, 0) == (outcomes["misfire"], outcomes["capacity"])
 
 
+@at_a_standstill
 async def test_a_tick_whose_tasks_are_not_due_again_yet_has_come_all_the_same(
     installation: Installation,
 ) -> None:

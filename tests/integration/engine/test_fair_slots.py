@@ -9,11 +9,12 @@ from typing import Any
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.types import OutcomeKind
 from functions.interfaces import AttemptSlots
-from tests.integration.engine.conftest import MINUTE, Installation
+from tests.integration.engine.conftest import MINUTE, Installation, at_a_standstill
 
 BUDGET = TimeBudget(timedelta(seconds=2.5), timedelta(seconds=5))
 
 
+@at_a_standstill
 async def test_hanging_targets_do_not_stop_the_others(installation: Installation) -> None:
     """They used to take all slots, tick after tick: the good ones ran in every third minute."""
     app = installation.app
@@ -35,6 +36,7 @@ async def test_hanging_targets_do_not_stop_the_others(installation: Installation
     assert 25 == len(Counter(run.task_id for run in runs if run.outcome == "timed_out"))
 
 
+@at_a_standstill
 async def test_ticks_at_the_same_time_share_the_part_for_hanging_targets(installation: Installation) -> None:
     """Each tick used to take a share of its own, so that two of one process gave them all its slots."""
     app = installation.app

@@ -69,6 +69,7 @@ MAX_BODY_BYTES = 65_536  # of any request
 MAX_FORM_BYTES = 262_144  # of a task's form, which sends all of its texts, also those that a file brought
 MAX_PING_BYTES = 1_048_576  # of a heartbeat's call, which keeps the end of a program's output
 LARGER_BODIES = {"/dashboard/tasks/": MAX_FORM_BYTES, "/ping/": MAX_PING_BYTES}
+LARGE_BODY_BYTES = 4096  # one takes up to 0.1 s to check, during which nothing else runs
 BODY_TIMEOUT = timedelta(seconds=10)  # from the first read of a body to its end
 MAX_OVERRUN = timedelta(seconds=3)  # past its response limit, a tick is cancelled
 STATUS_TIMEOUT = timedelta(seconds=10)
@@ -383,8 +384,9 @@ def with_limits(app: ASGIApp) -> ASGIApp:
     """Return *app* with limits on request bodies, in bytes and time, and safe headers on its responses.
 
     The limit counts the bytes received, because a body may come without a Content-Length. A route may
-    override the headers.
+    override the headers. Of large bodies that arrive together one is passed on in each round of the loop.
     """
+    turn = asyncio.Lock()
 
     def limited(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         limit = next(
@@ -412,6 +414,9 @@ def with_limits(app: ASGIApp) -> ASGIApp:
             received_bytes += len(message.get("body", b""))
             if received_bytes > limit:
                 raise HTTPException(413, f"Send at most {limit // 1024} KB")
+            if is_whole and received_bytes > LARGE_BODY_BYTES:
+                await turn.acquire()
+                asyncio.get_running_loop().call_soon(turn.release)  # after what the application does at once
             return message
 
         async def send_with_headers(message: Message) -> None:

@@ -7,7 +7,7 @@ An owner who was given nothing has `Capabilities()`:
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
@@ -142,13 +142,21 @@ def _has_braces(given: Any) -> bool:
     return False
 
 
-def iter_texts(given: Any, steps: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step, ...], str]]:
-    """Yield each text in *given* with the way to it."""
-    if isinstance(given, str):
-        yield steps, given
-    elif isinstance(given, (list, tuple)):
-        for number, one in enumerate(given):
-            yield from iter_texts(one, (*steps, number))
-    elif isinstance(given, (dict, Mapping)):
-        for name, one in given.items():
-            yield from iter_texts(one, (*steps, name))
+def iter_texts(given: Any) -> Iterator[tuple[tuple[Step, ...], str]]:
+    """Yield each text in *given* with the way to it, in order.
+
+    Without recursion: 20,000 texts a hundred levels deep would be passed on two million times.
+    """
+    waiting: list[tuple[tuple[Step, ...], Any]] = [((), given)]
+    while waiting:
+        steps, one = waiting.pop()
+        if isinstance(one, str):
+            yield steps, one
+            continue
+        if isinstance(one, (list, tuple)):
+            inner: Iterable[tuple[Step, Any]] = enumerate(one)
+        elif isinstance(one, (dict, Mapping)):
+            inner = one.items()
+        else:
+            continue
+        waiting += reversed([((*steps, step), value) for step, value in inner])

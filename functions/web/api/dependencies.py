@@ -226,6 +226,7 @@ def _flatten(dependant: Dependant) -> Iterator[Dependant]:
         yield from _flatten(one)
 
 
+MAX_UNKNOWN = 20  # parameters that are named; a suggestion takes time, and a query may hold thousands
 OTHER_NAMES = {"taskId": "task", "id": "task", "task_id": "task", "after": "cursor", "page": "cursor"}
 
 
@@ -235,8 +236,9 @@ def check_query(given: Iterable[str], known: Sequence[str]) -> None:
     Raises:
         ProblemError: 422: one of them is not among the *known*; it says which was probably meant.
     """
+    unknown = sorted(set(given) - set(known))
     errors = []
-    for name in sorted(set(given) - set(known)):
+    for name in unknown[:MAX_UNKNOWN]:
         meant = OTHER_NAMES.get(name, "")
         hint = f"did you mean {meant}?" if meant in known else suggest(name, known)
         listed = f"known are {', '.join(known)}" if known else "this address takes none"

@@ -1,18 +1,23 @@
 """What one request may cost: records read, and the time that the loop is kept."""
 
+import asyncio
 import time
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
 from functions.app.application import App
 from functions.domain.run import Run
 from functions.domain.storage import RunBatch
 from functions.web.api.runs import MAX_RUNS_READ
+from functions.web.app import with_limits
 from tests.conftest import NOON
 from tests.unit.web.api.conftest import ADMIN, Call
+from tests.unit.web.asgi import call as asgi_call
 
 STALL_LIMIT_S = 0.25
 ROOM = 5  # times the limit: other work shares the machine
@@ -174,3 +179,42 @@ async def test_odd_header_is_never_an_error_of_ours(api: Call, name: str, value:
         answer = await api(method, path, key=key, headers={name: value}, raw=b"{}")
 
         assert answer.status < 500
+
+
+async def test_of_large_bodies_that_arrive_together_one_is_read_in_a_round_of_the_loop() -> None:
+    """One takes up to 0.1 s: forty at once kept everybody waiting for all of them."""
+    rounds, is_over = 0, False
+
+    async def count_rounds() -> None:
+        nonlocal rounds
+        while not is_over:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    async def read_in(body: bytes) -> int:
+        answer = await asgi_call(app, "POST", "/", body=body)
+        return int(answer.body)
+
+    async def answer_with_the_round(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["more_body"]:
+            pass
+        await PlainTextResponse(str(rounds))(scope, receive, send)
+
+    app = with_limits(answer_with_the_round)
+    counting = asyncio.create_task(count_rounds())
+    small = await asyncio.gather(*(read_in(b"x") for _ in range(10)))
+    large = await asyncio.gather(*(read_in(b"x" * 60_000) for _ in range(10)))
+    is_over = True
+    await counting
+
+    assert (1, 10) == (len(set(small)), len(set(large)))
+
+
+async def test_of_a_query_of_thousands_of_names_a_few_are_named(api: Call) -> None:
+    """A suggestion for each took 0.7 s, and the answer was a hundred times the query."""
+    names = "&".join(f"a{number}=1" for number in range(6000))
+
+    answer = await api("GET", f"/api/schedule/preview?{names}")
+
+    assert (422, 20) == (answer.status, len(answer.json["errors"]))
+    assert len(answer.body) < 5000

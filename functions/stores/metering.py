@@ -1,13 +1,14 @@
 """Counts store operations as Firestore would bill them, for each caller and for the process."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import wraps
 from typing import Any
 
-from functions.domain.storage import OperationCounts, QueryResult
+from functions.domain.storage import ConditionalWrite, OperationCounts, QueryResult, RunBatch, WriteResult
 
 _active_counters: ContextVar[tuple[OperationCounts, ...]] = ContextVar(
     "active_operation_counters", default=()
@@ -85,8 +86,18 @@ class CountingStore:
         return count_operations()
 
 
-class MeteredStore(CountingStore):
+class MeteredStore(CountingStore, ABC):
     """A store whose calls are counted by `CALL_COUNTS`: a trial run shows what production would cost."""
+
+    @abstractmethod
+    async def write_with_runs(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
+        """As in `Store`."""
+
+    async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
+        """Do each write whose guard holds, as `write_with_runs` does."""
+        return await self.write_with_runs(None, writes)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

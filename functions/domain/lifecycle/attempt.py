@@ -78,7 +78,8 @@ def complete_attempt(
         random_fraction: In [0, 1), for the backoff.
         notifications: Others that are to be delivered with the task's own.
     """
-    task = with_notifications(task, notifications, now=now)
+    if notifications:
+        task = with_notifications(task, notifications, now=now)
     if outcome.kind is OutcomeKind.ABANDONED:
         return _after_interruption(task, outcome, started_at=started_at, now=now)
     retry_at = next_retry_at(task, outcome, now=now, random_fraction=random_fraction)

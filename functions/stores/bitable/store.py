@@ -190,10 +190,6 @@ class BitableStore(MeteredStore):
             snapshot = await self._task_table.fetch_by_id(ids, self._last_seen_at)
         return queries.get_tasks(snapshot.tasks, ids)
 
-    async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
-        """Do each write whose guard holds by what is read just before."""
-        return await self.write_with_runs(None, writes)
-
     async def write_with_runs(
         self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
     ) -> list[WriteResult]:

@@ -83,10 +83,6 @@ class JsonStore(MeteredStore):
             return QueryResult(())
         return await self._thread.run(lambda: tasks.get_tasks(self._task_files.load(), ids))
 
-    async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
-        """Do each write whose guard holds; all of them at once."""
-        return await self.write_with_runs(None, writes)
-
     async def write_with_runs(
         self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
     ) -> list[WriteResult]:

@@ -85,10 +85,6 @@ class SqliteStore(MeteredStore):
             return QueryResult(())
         return await self._connection.run(lambda connection: task_sql.get_tasks(connection, ids))
 
-    async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
-        """Do each write whose guard holds; all of them in one transaction."""
-        return await self.write_with_runs(None, writes)
-
     async def write_with_runs(
         self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
     ) -> list[WriteResult]:

@@ -9,18 +9,20 @@ import pytest
 from tests.harness.structure import PAUSE, TICK, Trace, over_the_bars
 
 ROOT = Path(__file__).parents[3]
+TRIES = 3
 
 
 @pytest.mark.process
 def test_a_tick_and_a_pause_pass_through_few_modules() -> None:
-    """A process of its own, as the first tick of a process is measured."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.harness.structure"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """A process of its own, as the first tick of a process is measured.
+
+    On a busy machine a check may take seconds, and the tick then looks whether to cancel it: tried again.
+    """
+    command = [sys.executable, "-m", "tests.harness.structure"]
+    for _ in range(TRIES):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if not done.returncode:
+            break
 
     assert (0, "") == (done.returncode, done.stderr), done.stdout
 

@@ -14,8 +14,10 @@ WITHOUT = "chromium and chromium-driver are not installed: apt-get install chrom
 
 
 @contextmanager
-def chromium(*, width: int = 1280, height: int = 900, dark: bool = False) -> Iterator[webdriver.Chrome]:
-    """A fresh browser, without anything kept from before."""
+def chromium(
+    *, width: int = 1280, height: int = 900, dark: bool = False, scripts: bool = True
+) -> Iterator[webdriver.Chrome]:
+    """A fresh browser, without anything kept from before; without *scripts* it runs none of a page's."""
     browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if browser is None or driver is None:
         refuse = pytest.fail if os.environ.get("REQUIRE_BROWSER") == "1" else pytest.skip
@@ -33,6 +35,8 @@ def chromium(*, width: int = 1280, height: int = 900, dark: bool = False) -> Ite
         *(["--blink-settings=preferredColorScheme=0"] if dark else []),
     ):
         options.add_argument(argument)
+    if not scripts:
+        options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     window = webdriver.Chrome(options=options, service=Service(driver))
     window.implicitly_wait(0)

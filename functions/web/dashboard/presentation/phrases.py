@@ -100,6 +100,9 @@ _PHRASES = FORM_PHRASES | {
     "More tasks": "更多任务",
     "Status page": "状态页",
     "For anybody who has the link:": "任何拥有链接的人都可以看到：",
+    "On a domain of your own: see docs/how-to/status-page.md.": (
+        "使用自己的域名：见 docs/how-to/status-page.md。"
+    ),
     "Revoke this link": "撤销此链接",
     "Whoever has it sees nothing more; the page gets another one.": "旧链接将失效；页面会得到新链接。",
     "Make another link": "生成新链接",

@@ -10,8 +10,8 @@ import typer
 
 from functions import __version__
 from functions.cli import apply as files
+from functions.cli import assistant, heartbeats, transfer
 from functions.cli import doctor as doctor_command
-from functions.cli import heartbeats, transfer
 from functions.cli import run as run_command
 from functions.cli import tasks as task_commands
 from functions.cli.arguments.filters import TaskQuery
@@ -356,6 +356,15 @@ def serve(
         port, every, status_every, tuple(tasks or ()), log, source, host, sign_in, config
     )
     return invoke(command.serve, as_json, options=options)
+
+
+@app.command()
+def mcp(
+    owner: Annotated[str, typer.Option(metavar="ID", help="Only the tasks of this owner.")] = "",
+    read_only: Annotated[bool, typer.Option("--read-only", help="It may change nothing.")] = False,
+) -> CommandContext:
+    """Let an assistant see and change tasks, by MCP over standard input and output."""
+    return invoke(assistant.serve_assistant, False, owner=owner, read_only=read_only)
 
 
 # -- transfer ---------------------------------------------------------------------------------------------

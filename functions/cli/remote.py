@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from functions.cli import apply as files
-from functions.cli import doctor, heartbeats, run, tasks, transfer
+from functions.cli import assistant, doctor, heartbeats, run, tasks, transfer
 from functions.cli.admin import bitable, channels, events, keys, owners
 from functions.cli.admin import remote as admin
 from functions.cli.api_client import parse_task
@@ -231,6 +231,10 @@ REFUSED_COMMANDS: Mapping[Command, str] = {
         "without SCHEDULER_URL. scheduler list --json has the tasks"
     ),
     serve.serve: "serve: starts a function on this machine; unset SCHEDULER_URL, which names another one",
+    assistant.serve_assistant: (
+        "mcp: serves the store of this machine; without it, give the assistant the function's own address, "
+        "SCHEDULER_URL with /mcp behind it, and the key as Authorization: Bearer; to serve a store, unset it"
+    ),
     bitable.set_up_bitable: (
         "bitable setup: works on a Feishu base itself; name it by STORE_URL, without SCHEDULER_URL"
     ),

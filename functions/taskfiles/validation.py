@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from functions.domain.schedule.occurrences import shortest_gap
 from functions.domain.schedule.parse import parse_schedule
-from functions.domain.task import NEVER_STARTED, TaskSpec, slugify, with_current_names
+from functions.domain.task import NEVER_STARTED, Task, TaskSpec, slugify, with_current_names
 from functions.domain.validation import INSTANT_MESSAGE, FieldPath, Problem, problems_of
 from functions.errors import InputError
 from functions.task_types.registry import check_params, type_names
@@ -53,6 +53,15 @@ def check_task(
     for one in found:
         unique.setdefault(one.path, one)  # the first about a path is the most specific
     return spec if spec is not None and not found else list(unique.values())
+
+
+def merge_fields(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of *task* with those *given*, each as a whole; null means the default (RFC 7396)."""
+    present = TaskSpec.model_validate(
+        {name: getattr(task, name) for name in TaskSpec.model_fields}
+    ).model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    whole = {"id": task.id, "timezone": task.timezone, **present, **given}  # UTC is a zone, too
+    return {name: value for name, value in whole.items() if value is not None}
 
 
 def _lacks_derivable_id(problem: Problem, given: Mapping[str, Any]) -> bool:

@@ -74,7 +74,8 @@ BODY_TIMEOUT = timedelta(seconds=10)  # from the first read of a body to its end
 MAX_OVERRUN = timedelta(seconds=3)  # past its response limit, a tick is cancelled
 STATUS_TIMEOUT = timedelta(seconds=10)
 PUBLIC_PATHS = ("/badge/", "/public/", "/ping/")  # whose names are secrets
-API_PATHS = ("/api/", "/openapi.json", "/docs", "/dashboard", "/task-file.schema.json", *PUBLIC_PATHS)
+PAGES = ("/dashboard", "/docs", "/task-file.schema.json", *PUBLIC_PATHS)
+API_PATHS = ("/api/", "/mcp", "/openapi.json", *PAGES)
 
 log = logging.getLogger(__name__)
 

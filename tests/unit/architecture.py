@@ -28,6 +28,7 @@ LAYERS: Mapping[str, set[str]] = {
     "observability": {"domain", "interfaces", "http_client"},
     "taskfiles": {"domain", "task_types"},
     "transfer": {"domain", "interfaces", "services", "task_types", "taskfiles"},
+    "assistants": {"domain", "interfaces", "services", "task_types", "taskfiles", "__version__"},
     "app": {
         "config",
         "domain",
@@ -43,8 +44,17 @@ LAYERS: Mapping[str, set[str]] = {
     "scheduler": {"app", "config", "domain", "services", "task_types", "web", "__version__"},
     "testing": {"domain", "http_client", "parsing", "services", "stores", "task_types"},
     "web": {"config", "domain", "interfaces", "http_client", "observability", "services", "task_types"}
-    | {"taskfiles", "__version__"},
-    "cli": {"app", "config", "domain", "interfaces", "http_client", "notifications", "observability"}
+    | {"assistants", "taskfiles", "__version__"},
+    "cli": {
+        "app",
+        "assistants",
+        "config",
+        "domain",
+        "interfaces",
+        "http_client",
+        "notifications",
+        "observability",
+    }
     | {"services", "stores", "task_types", "taskfiles", "transfer", "__version__"},
     "server": set(),  # it is handed the file with the function, and knows nothing of what that does
     "main": {"app", "config", "domain", "observability", "web"},
@@ -117,6 +127,12 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "feedparser": ("functions/parsing/feed_documents.py",),
     "lxml": ("functions/parsing/markup.py",),
     "jinja2": ("functions/web/", "functions/notifications/channels/email.py"),
+    "mcp": (
+        "functions/assistants/server.py",
+        "functions/cli/assistant.py",
+        "functions/task_types/agent/mcp.py",
+        "functions/web/api/assistants.py",
+    ),
     "pydantic_ai": ("functions/task_types/agent/",),
     "openai": (),  # by pydantic-ai alone
     "anthropic": (),

@@ -27,6 +27,7 @@ EXAMPLES = {
     "keys list": "keys list --json",
     "keys revoke": "keys revoke 3f9a0c2d1e4b5f60",
     "list": "list --status paused",
+    "mcp": "mcp --read-only",
     "next": "next '30 9 * * 1-5' --timezone Europe/Riga --count 3",
     "owners": "owners",
     "owners list": "owners list --json",

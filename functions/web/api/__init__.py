@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from functions.domain.access import Principal
 from functions.domain.task import TaskSpec
 from functions.observability.metrics import CONTENT_TYPE
-from functions.web.api import admin, channels, events, pings, runs, schedules, tasks, types
+from functions.web.api import admin, assistants, channels, events, pings, runs, schedules, tasks, types
 from functions.web.api.dependencies import ApiAuth, CurrentPrincipal, Dependencies, add_routes
 from functions.web.api.errors import ProblemDetails, ProblemError, add_error_handlers
 from functions.web.api.scheduler import ApiDependencies
@@ -88,6 +88,7 @@ def build_api(
         types.schema_router,
         admin.owner_router,
         admin.key_router,
+        assistants.router,
         router,
     )
     add_routes(app, *routers)

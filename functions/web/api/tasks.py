@@ -9,10 +9,11 @@ from fastapi import Header, Path, Query, Response
 from functions.domain.lifecycle.time_budget import FINISH_MARGIN, TimeBudget
 from functions.domain.run import Run
 from functions.domain.storage import TaskFilter, VersionedTask
-from functions.domain.task import Task, TaskSpec, why_never_started
+from functions.domain.task import Task, why_never_started
 from functions.domain.types import Status
 from functions.services.manual_runs import describe_requested_run
 from functions.services.tasks import TaskService, pause_by_tag, resume_by_tag
+from functions.taskfiles.validation import merge_fields
 from functions.web.api.dependencies import (
     Dependencies,
     TaskBody,
@@ -272,7 +273,7 @@ async def update_task(
     """Change the given fields, each as a whole (RFC 7396 at the first level; null means the default)."""
     stored = await get_unchanged_task(service, task_id, if_match, if_none_match)
     spec = to_spec(
-        _merge_fields(stored.task, body),
+        merge_fields(stored.task, body),
         default_timezone=dependencies.default_timezone,
         runs_when_asked=bool(why_never_started(stored.task)),
     )
@@ -288,14 +289,6 @@ async def delete_task(
     """Remove a task. Its history stays until it expires."""
     stored = await get_unchanged_task(service, task_id, if_match, if_none_match)
     await service.delete(task_id, expected=None if if_match is None else str(stored.revision))
-
-
-def _merge_fields(task: Task, given: dict[str, Any]) -> dict[str, Any]:
-    present = TaskSpec.model_validate(
-        {name: getattr(task, name) for name in TaskSpec.model_fields}
-    ).model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    whole = {"id": task.id, "timezone": task.timezone, **present, **given}  # UTC is a zone, too
-    return {name: value for name, value in whole.items() if value is not None}
 
 
 def _with_etag(stored: VersionedTask, response: Response, dependencies: ApiDependencies) -> TaskOut:

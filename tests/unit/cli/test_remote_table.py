@@ -12,7 +12,7 @@ from functions.cli.options import Handler
 from functions.cli.remote import REFUSED_COMMANDS, REMOTE_COMMANDS, SHARED_COMMANDS
 from tests.unit.cli.conftest import Scheduler
 
-REFUSED = {"bitable setup", "doctor", "export", "serve"}
+REFUSED = {"bitable setup", "doctor", "export", "mcp", "serve"}
 
 
 def _commands(group: Any, path: str = "") -> Iterator[str]:

@@ -200,6 +200,11 @@ VERDICTS: dict[str, set[int]] = {
     "GET /dashboard/page.js": OWN,
     "GET /dashboard/style.css": OWN,
     "GET /dashboard/forms.css": OWN,
+    "POST /mcp": {421},  # no message of the protocol; below, and in tests/unit/assistants each tool
+    "GET /mcp": {405},
+    "PUT /mcp": {405},
+    "PATCH /mcp": {405},
+    "DELETE /mcp": {405},
     "GET /docs": OWN,
     "GET /docs/start.js": OWN,
     "GET /docs/{name}": {404, 422},
@@ -253,6 +258,32 @@ async def test_no_filter_reaches_over_the_wall(world: World, target: str) -> Non
 
     assert 200 == answer.status, answer.body
     assert b"bob" not in answer.body
+
+
+@pytest.mark.parametrize("tool", ["get_task", "pause_task", "run_task", "list_tasks"])
+async def test_an_assistant_with_the_key_reaches_nothing_else(world: World, tool: str) -> None:
+    before = await world.bobs()
+    arguments = {"owner": "bob"} if tool == "list_tasks" else {"id": "bobs-task"}
+    message = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": tool, "arguments": arguments},
+    }
+
+    answer = await world.api(
+        "POST",
+        "/mcp",
+        message,
+        key=world.key,
+        headers={"Host": "cron.example.com", "Accept": "application/json, text/event-stream"},
+    )
+
+    result = answer.json["result"]
+    assert (200, tool != "list_tasks") == (answer.status, result.get("isError", False)), answer.body
+    assert SECRET.encode() not in answer.body
+    assert b"bobs-task" not in answer.body or result["isError"]
+    assert before == await world.bobs()
 
 
 async def test_runs_of_another_owners_task_are_not_there(world: World) -> None:

@@ -1,0 +1,1 @@
+"""What assistants may do to tasks, by MCP: the tools, their arguments, the server of one caller."""

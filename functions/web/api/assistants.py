@@ -1,0 +1,79 @@
+"""The route `/mcp`: MCP over streamable HTTP, for the keys of the API.
+
+Each request stands alone: a function may be another process at each of them, so no session is kept and no
+stream stays open. The key, its rate and the limits on bodies are the API's.
+"""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from functions.domain.access import Principal
+from functions.web.api.dependencies import CurrentPrincipal, Dependencies, check_body
+from functions.web.api.errors import problem_response
+from functions.web.api.scheduler import ApiDependencies
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.post("/mcp")
+async def answer_assistant(
+    request: Request, principal: CurrentPrincipal, dependencies: Dependencies
+) -> Response:
+    """Answer one message of an assistant, with the rights of its key."""
+    body = await request.body()
+    check_body(body)  # what no store can hold is refused as everywhere
+    return _Answer(dependencies, principal, body)
+
+
+@router.api_route("/mcp", methods=["GET", "PUT", "PATCH", "DELETE"])
+async def refuse_other_methods(_: CurrentPrincipal) -> Response:
+    """Refuse to open a stream, or to end a session: there are none."""
+    return problem_response(405, "Send each message by POST: no stream is kept", headers={"Allow": "POST"})
+
+
+class _Answer(Response):
+    """Hands the request to the SDK, which sends the response."""
+
+    def __init__(self, dependencies: ApiDependencies, principal: Principal, body: bytes) -> None:
+        super().__init__()
+        self._dependencies = dependencies
+        self._principal = principal
+        self._request_body = body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Imported with the first such request: 0.4 s, which no other pays.
+        from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+        from functions.assistants.server import build_server
+        from functions.assistants.tools import AssistantTools
+
+        manager = StreamableHTTPSessionManager(
+            build_server(AssistantTools(self._dependencies, self._principal)),
+            json_response=True,
+            stateless=True,
+            security_settings=_security_of(scope),
+        )
+        is_read = False
+
+        async def receive_again() -> Message:
+            nonlocal is_read
+            if is_read:
+                return await receive()
+            is_read = True
+            return {"type": "http.request", "body": self._request_body, "more_body": False}
+
+        async with manager.run():
+            await manager.handle_request(scope, receive_again, send)
+
+
+def _security_of(scope: Scope) -> Any:
+    """Return the SDK's settings against other sites: what a browser sends must come from this host."""
+    from mcp.server.transport_security import TransportSecuritySettings
+
+    host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+    return TransportSecuritySettings(
+        allowed_hosts=[host], allowed_origins=[f"http://{host}", f"https://{host}"]
+    )

@@ -135,10 +135,7 @@ class App:
         self._stats: tuple[datetime, StoreStats] | None = None
         endpoint = settings.otel_exporter_otlp_endpoint
         self._tracing = build_tracing(endpoint) if endpoint else None
-        late_after = timedelta(minutes=settings.late_after_minutes)
-        self._watchdog = None
-        if late_after:
-            self._watchdog = Watchdog(self.store, self._notifications, clock=clock, late_after=late_after)
+        self._late_after = timedelta(minutes=settings.late_after_minutes)
         self._heartbeat = build_heartbeat(settings, self._post)
         self._workers = build_workers(settings, self._post, clock=clock)
         run_task = partial(run_job, tools=self._tools)
@@ -216,9 +213,10 @@ class App:
             left = started_at + budget.response_limit + AFTER_TICK_OVERRUN - self.now()
             within = max(AFTER_TICK_MIN_TIMEOUT, min(AFTER_TICK_TIMEOUT, left))
         steps: list[Awaitable[None]] = []
-        if self._watchdog is not None:
+        if self._late_after or report.without_room:
+            watchdog = Watchdog(self.store, self._notifications, clock=self.now, late_after=self._late_after)
             steps.append(
-                self._watchdog.check(
+                watchdog.check(
                     report.oldest_due_at,
                     found_at=started_at,
                     last_tick=self._last_tick_at,

@@ -69,7 +69,7 @@ class Watchdog:
     """Notifies that due tasks waited too long, once for each delay.
 
     Args:
-        late_after: The longest wait without a notification.
+        late_after: The longest wait without a notification; zero for no notification of waits.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Watchdog:
                 since=found_at - REPEAT_AFTER,
                 within=within,
             )
-        if oldest is None or found_at - oldest <= self._late_after:
+        if not self._late_after or oldest is None or found_at - oldest <= self._late_after:
             return
         log.error("scheduler_late", extra={"minutes": round((found_at - oldest).total_seconds() / 60)})
         busy = last_tick is not None and found_at - last_tick <= self._late_after

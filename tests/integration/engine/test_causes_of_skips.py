@@ -8,6 +8,7 @@ from typing import Any
 from functions.domain.alerts.model import Notification
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.interfaces import AttemptSlots
+from functions.services.watchdog import FULL_DOCUMENT_ID
 from tests.integration.engine.conftest import MINUTE, Installation, at_a_standstill
 
 BUDGET = TimeBudget(timedelta(seconds=0.8), timedelta(seconds=4))
@@ -35,6 +36,20 @@ async def test_what_a_tick_has_no_room_for_is_not_blamed_on_the_pinger(installat
     assert outcomes["capacity"] > 20
     assert 0 == outcomes["misfire"]
     assert [] == [one.kind for one in told if one.kind == "late"]
+
+
+@at_a_standstill
+async def test_the_scheduler_says_by_itself_that_it_has_no_room(installation: Installation) -> None:
+    """Only where LATE_AFTER_MINUTES was set did anybody hear of it."""
+    app = installation.app
+    app.tick_dependencies = replace(app.tick_dependencies, slots=AttemptSlots(5))
+    await installation.put_all([f"t{n:02}" for n in range(20)], path="1")
+
+    for _ in range(3):
+        await app.tick(BUDGET)
+        installation.pass_time(MINUTE)
+
+    assert [FULL_DOCUMENT_ID] == [one.id for one in await app.store.get_documents("meta", [FULL_DOCUMENT_ID])]
 
 
 @at_a_standstill

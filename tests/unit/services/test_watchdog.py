@@ -65,6 +65,16 @@ async def test_silence_is_told_with_its_length_and_what_to_look_at(store: Sqlite
     assert "2026-11-20T11:48:00Z was found 12 minutes later. No tick was requested" in notice.summary
 
 
+async def test_want_of_room_is_told_without_a_limit_of_waiting_and_waiting_is_not(
+    store: SqliteStore, told: Told
+) -> None:
+    await judge(store, told, NOON - 60 * MINUTE, after=timedelta())
+    await judge(store, told, NOON - 60 * MINUTE, after=timedelta(), without_room=7)
+
+    assert 1 == len(told.notices)
+    assert "7" in told.notices[0].summary
+
+
 async def test_too_much_work_is_told_apart_from_silence(store: SqliteStore, told: Told) -> None:
     await judge(store, told, NOON - 12 * MINUTE, last_tick=NOON - MINUTE)
 

@@ -23,18 +23,22 @@ class BoundedProtocol(H11Protocol):
             a new one, so that silent connections use up no descriptors that tasks need.
         RESPONSE_STEP_S: How often a response that is not taken is looked at.
         RESPONSE_STEP_BYTES: What a client takes in that time at least.
+        SLICE_BYTES: What is parsed of one connection in a round of the loop. Each chunk of a body takes its
+            time, and may be one byte: the 256 KB that arrive at once took a second.
     """
 
     REQUEST_TIMEOUT_S: ClassVar[float] = 10.0
     MAX_WAITING: ClassVar[int] = 256
     RESPONSE_STEP_S: ClassVar[float] = 30.0
     RESPONSE_STEP_BYTES: ClassVar[int] = 16_384
+    SLICE_BYTES: ClassVar[int] = 4096
 
     _waiting: ClassVar[dict["BoundedProtocol", asyncio.TimerHandle]] = {}  # longest wait first
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._response_timer: asyncio.TimerHandle | None = None
+        self._unparsed = bytearray()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's is so
         """Begin the first wait."""
@@ -45,8 +49,29 @@ class BoundedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Handle *data*, which may complete the headers of a request."""
+        if not self._unparsed and len(data) <= self.SLICE_BYTES:
+            self._parse(data)
+            return
+        if not self._unparsed:
+            self.loop.call_soon(self._parse_slice)
+        self._unparsed += data
+        self.transport.pause_reading()
+
+    def _parse(self, data: bytes) -> None:
         super().data_received(data)
         self._update_wait()
+
+    def _parse_slice(self) -> None:
+        if self.transport.is_closing():
+            self._unparsed.clear()
+            return
+        data = bytes(self._unparsed[: self.SLICE_BYTES])
+        del self._unparsed[: self.SLICE_BYTES]
+        self._parse(data)
+        if self._unparsed:
+            self.loop.call_soon(self._parse_slice)
+        elif not self.flow.read_paused:
+            self.transport.resume_reading()
 
     def on_response_complete(self) -> None:
         """Begin the wait for the next request, unless it has arrived before."""

@@ -26,6 +26,11 @@ class Quick(BoundedProtocol):
     RESPONSE_STEP_S = SOON_S
     MAX_WAITING = 5
     _waiting: ClassVar[dict[BoundedProtocol, asyncio.TimerHandle]] = {}
+    parsed: ClassVar[list[int]] = []
+
+    def _parse(self, data: bytes) -> None:
+        self.parsed.append(len(data))
+        super()._parse(data)
 
 
 async def _page(request: Request) -> Response:
@@ -124,6 +129,25 @@ async def test_requests_take_their_time_one_after_the_other() -> None:
         assert (await read_all(reader)).endswith(b"\r\n\r\n2")
 
         writer.close()
+
+
+async def test_what_arrives_at_once_is_parsed_in_slices() -> None:
+    """A body beyond what uvicorn buffers, and more requests than a slice holds: nothing is lost or stuck."""
+    Quick.parsed.clear()
+    body = b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n" + b"a" * 300_000
+    requests = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 400
+    last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    async with serving() as (server, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(body + requests + last)
+
+        received = await read_all(reader)
+
+        writer.close()
+        assert 402 == server.server_state.total_requests
+        assert (1, 401) == (received.count(b"\r\n\r\n300000"), received.count(b"\r\n\r\npage"))
+        assert max(Quick.parsed) <= Quick.SLICE_BYTES
+        assert sum(Quick.parsed) == len(body + requests + last)
 
 
 async def test_too_many_silent_connections_close_one_another() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -305,10 +306,15 @@ def _column_values(task: Task) -> Row:
         task.type,
         task.owner,
         task.origin,
-        json.dumps(task.tags) if task.tags else "[]",
+        _encode_tags(task.tags),
         encode_model(task),
         task.id,
     )
+
+
+@lru_cache(maxsize=1024)  # few differ, and most tasks have none
+def _encode_tags(tags: tuple[str, ...]) -> str:
+    return json.dumps(tags)
 
 
 def _to_query_result(rows: Iterable[tuple[bytes, int, bytes]]) -> QueryResult:

@@ -140,7 +140,7 @@ def _run_all(task: Task, span: OccurrenceRange, *, on_time: bool) -> DueOccurren
 def _take_oldest(due: DueOccurrences) -> DueOccurrences:
     if not due.backlog:
         return due
-    return replace(due, to_run=due.backlog[0], backlog=due.backlog[1:])
+    return DueOccurrences(due.backlog[0], due.backlog[1:], due.next_occurrence, due.skipped)
 
 
 def _to_skipped_range(span: OccurrenceRange | None) -> SkippedRange | None:

@@ -81,7 +81,7 @@ class Executor:
         *,
         clock: Callable[[], datetime],
         slots: AttemptSlots,
-        finished: asyncio.Queue[FinishedAttempt],
+        finished: Callable[[FinishedAttempt], None],
     ) -> None:
         self._run_task = run_task
         self._clock = clock
@@ -158,9 +158,7 @@ class Executor:
     async def _run_attempt(self, attempt: _Attempt) -> None:
         try:
             outcome = await self._run_in_slot(attempt)
-            self._finished.put_nowait(
-                FinishedAttempt(attempt.stored, outcome, attempt.started_at, self._clock())
-            )
+            self._finished(FinishedAttempt(attempt.stored, outcome, attempt.started_at, self._clock()))
         finally:
             del self._attempts[attempt.stored.task.id]
             self._slots.claimed -= 1

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -34,16 +33,14 @@ MAX_RERUNS = 150  # times one task is due again within a tick: a full backlog, a
 class Results:
     """Collects finished attempts and writes the transitions of a tick.
 
-    `run` collects in the background; `flush` writes at once what has been collected and waits for all writes.
+    `collect` starts writes by itself; `flush` writes at once what was collected, and waits for all writes.
 
     Attributes:
-        finished: The attempts that the executor has ended, in that order.
         tasks_to_notify: Tasks with notifications to deliver in this tick, by id, as written, and when.
         event_buffer: What programs are to receive of all that was written; None when there is no topic.
     """
 
     def __init__(self, writer: TickWriter, report: TickReport, dependencies: TickDependencies) -> None:
-        self.finished: asyncio.Queue[FinishedAttempt] = asyncio.Queue()
         self.tasks_to_notify: dict[str, tuple[VersionedTask, datetime]] = {}
         self.event_buffer = None
         if dependencies.publish is not None:
@@ -53,27 +50,25 @@ class Results:
         self._report = report
         self._dependencies = dependencies
         self._rerun_counts: Counter[str] = Counter()
-        self._collected: list[FinishedAttempt] = []  # taken from the queue, to be written together
+        self._collected: list[FinishedAttempt] = []  # to be written together
+        self._timer: asyncio.TimerHandle | None = None  # writes them, if they do not become many before
         self._writes: list[asyncio.Task[list[VersionedTask]]] = []
+        self._is_closed = False
 
     @property
     def has_unwritten(self) -> bool:
         """Whether anything is not written, or not delivered to other tasks, yet."""
-        waiting = self._collected or self._writes or self._tasks_with_events
-        return bool(waiting) or not self.finished.empty()
+        return bool(self._collected or self._writes or self._tasks_with_events)
 
-    async def run(self) -> None:
-        """Start a write whenever `FLUSH_AT` attempts have finished, or the first has waited long enough.
-
-        Runs until it is cancelled; what has been collected by then is left for `flush`.
-        """
-        while True:
-            await self._collect_one()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(FLUSH_EVERY_S):
-                    while len(self._collected) < FLUSH_AT:
-                        await self._collect_one()
+    def collect(self, attempt: FinishedAttempt) -> None:
+        """Take an attempt that has ended; write when there are `FLUSH_AT`, or the first has waited long."""
+        if self._is_closed:
+            return
+        self._collected.append(attempt)
+        if len(self._collected) >= FLUSH_AT:
             self._start_write()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_EVERY_S, self._start_write)
 
     async def flush(self) -> list[VersionedTask]:
         """Write all finished attempts; return the tasks that are due again at once.
@@ -81,12 +76,14 @@ class Results:
         Raises:
             StoreError: The store refused.
         """
-        while not self.finished.empty():
-            self._collected.append(self.finished.get_nowait())
         self._start_write()
         writes, self._writes = self._writes, []
         due_again = [stored for tasks in await asyncio.gather(*writes) for stored in tasks]
         return due_again + await self._deliver_events()
+
+    def close(self) -> None:
+        """Collect nothing any more: what ends later is left to the expiry of its claim."""
+        self._is_closed = True
 
     async def apply(self, transitions: Sequence[PendingTransition]) -> list[VersionedTask]:
         """Write *transitions* and count their runs; return the tasks that are due again at once."""
@@ -154,15 +151,13 @@ class Results:
                 transitions.append(PendingTransition(stored, recover(stored.task, run, now=now)))
         return transitions
 
-    async def _collect_one(self) -> None:
-        attempt = await self.finished.get()
-        self._collected.append(attempt)  # looked up after the wait: a flush meanwhile began another list
-
     def _start_write(self) -> None:
-        collected, self._collected = self._collected, []
-        for start in range(0, len(collected), FLUSH_AT):
-            batch = collected[start : start + FLUSH_AT]
-            self._writes.append(asyncio.create_task(self._charge_and_apply(batch)))
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._collected:
+            self._writes.append(asyncio.create_task(self._charge_and_apply(self._collected)))
+            self._collected = []
 
     async def _charge_and_apply(self, finished: Sequence[FinishedAttempt]) -> list[VersionedTask]:
         """Charge what the attempts cost, then write their outcomes: a crash in between has charged them."""

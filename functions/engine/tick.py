@@ -108,7 +108,7 @@ class _Tick:
             dependencies.run_task,
             clock=dependencies.clock,
             slots=dependencies.slots,
-            finished=self._results.finished,
+            finished=self._results.collect,
         )
         self._handoff = None
         if dependencies.workers is not None:
@@ -117,7 +117,6 @@ class _Tick:
         self._failure: StoreError | None = None
         self._notifying = asyncio.Lock()
         self._background = [
-            asyncio.create_task(self._results.run()),
             asyncio.create_task(watch_cancellations(dependencies.store, self._executor)),
             asyncio.create_task(self._notify_meanwhile()),
         ]
@@ -174,8 +173,11 @@ class _Tick:
 
     async def shut_down(self) -> None:
         """Leave nothing running and nothing decided unwritten, whatever ended the tick."""
-        if self._executor.running:
-            await self._executor.cancel_all(SHUT_DOWN)
+        try:
+            if self._executor.running:
+                await self._executor.cancel_all(SHUT_DOWN)
+        finally:
+            self._results.close()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

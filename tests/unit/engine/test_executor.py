@@ -31,7 +31,7 @@ class World:
 
     def executor(self) -> Executor:
         """That of a tick; all have the same slots."""
-        return Executor(self.perform, clock=self.clock, slots=self.slots, finished=self.finished)
+        return Executor(self.perform, clock=self.clock, slots=self.slots, finished=self.finished.put_nowait)
 
     @property
     def done(self) -> list[FinishedAttempt]:

@@ -213,6 +213,35 @@ async def test_a_hanging_task_is_timed_out_and_the_others_go_on(world: World, ma
     assert OutcomeKind.TIMED_OUT == (await world.task("hangs")).last_outcome
 
 
+async def test_an_attempt_that_ends_after_its_tick_is_left_to_the_expiry_of_its_claim(
+    world: World, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "CANCEL_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(results, "FLUSH_EVERY_S", 0.0)
+    begun, end = asyncio.Event(), asyncio.Event()
+
+    async def ignore_cancellation(job: Job) -> Outcome:
+        begun.set()
+        while not end.is_set():
+            try:
+                await end.wait()
+            except asyncio.CancelledError:
+                continue
+        return succeeded("Done")
+
+    world.work = ignore_cancellation
+    await world.put(make_task())
+    running = asyncio.create_task(world.tick())
+    await begun.wait()
+    running.cancel()
+    await asyncio.wait([running])
+    end.set()
+    await asyncio.sleep(0.02)
+
+    assert Status.RUNNING is (await world.task()).status
+    assert [] == await world.store.runs()
+
+
 async def test_a_failure_is_told_once_and_the_duty_is_cleared(world: World, make_task: MakeTask) -> None:
     world.work = _always(failed("Answered 404", permanent=True))
     await world.put(make_task())

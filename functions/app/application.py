@@ -33,7 +33,7 @@ from functions.engine.report import TickReport
 from functions.engine.scoped_store import ShardRangeStore, TaskSubsetStore
 from functions.engine.tick import tick
 from functions.errors import SchedulerError, StoreError
-from functions.http_client.lazy import guarded_client
+from functions.http_client.lazy import guarded_client, guarded_sockets
 from functions.http_client.trusted import TrustedHttpClient
 from functions.interfaces import AttemptSlots, Store, TickDependencies
 from functions.observability.metrics import Metrics
@@ -111,6 +111,9 @@ class App:
         self._model_client = ModelClient(settings, task_secrets)
         self._tools = Tools(
             open_http=self._http,
+            open_sockets=guarded_sockets(
+                allow_private=settings.allow_private_networks, ports=settings.allow_ports
+            ),
             open_store=partial(OwnerView, self.store),
             parse=self._parsers,
             redact=self.redact,

@@ -165,6 +165,20 @@ def lookup_error(host: str | None, code: int | None = None) -> FetchError:
     return FetchError(f"The name {host} {what}" if host else f"The name {what}", is_sent=False)
 
 
+def socket_error(exc: OSError, *, host: str, port: int) -> FetchError:
+    """Return what to tell the task's owner about *exc*, met on the way to *host*, which is the task's own."""
+    match exc:
+        case ssl.SSLCertVerificationError():
+            return _certificate_error(exc, host_name(host))
+        case ssl.SSLError():
+            message = _tls_message(exc) or "The TLS handshake failed"
+            return FetchError(message.format(site=f"site called {host}", port=port), is_sent=False)
+        case socket.gaierror():
+            return lookup_error(host_name(host), exc.errno)
+        case _:
+            return _connect_error(exc)
+
+
 def _connect_error(exc: OSError) -> FetchError:
     if isinstance(exc, AddressNotAllowedError):
         return BlockedRequestError(ADDRESS_NOT_ALLOWED)

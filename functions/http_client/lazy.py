@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from functions.http_client.httpx import httpx
+    from functions.http_client.sockets import GuardedSockets
 
 
 class LazyClient:
@@ -48,6 +49,22 @@ def guarded_client(*, allow_private: bool, ports: tuple[tuple[int, int], ...] | 
         )
 
     return LazyClient(build)
+
+
+def guarded_sockets(
+    *, allow_private: bool, ports: tuple[tuple[int, int], ...] | None = None
+) -> "Callable[[], GuardedSockets]":
+    """Return what builds, with its first call, the connections without HTTP; arguments as above."""
+    built: list[GuardedSockets] = []
+
+    def build() -> "GuardedSockets":
+        if not built:
+            from functions.http_client.sockets import GuardedSockets  # few tasks connect without HTTP
+
+            built.append(GuardedSockets(allow_private=allow_private, ports=ports))
+        return built[0]
+
+    return build
 
 
 def single_origin_client(origin_url: str) -> LazyClient:

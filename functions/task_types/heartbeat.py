@@ -7,7 +7,7 @@ from functions.domain.run import Outcome, failed
 from functions.domain.task import Job
 from functions.task_types.support.context import Tools
 
-EXAMPLE: dict[str, Any] = {"graceSeconds": 600, "maxSeconds": 3600}
+EXAMPLE: dict[str, Any] = {"graceSeconds": 1800, "maxSeconds": 7200}
 
 Params = HeartbeatParams
 

@@ -22,7 +22,7 @@ from functions.domain.run import Run
 from functions.domain.storage import MAX_RUNS_READ, MAX_TASKS_READ
 from functions.domain.task import Task
 from functions.domain.types import Model
-from functions.http_client import BlockedRequestError
+from functions.http_client import BlockedRequestError, FetchError
 from functions.http_client.requests import check_headers, check_url
 from functions.parsing.pool import Parse
 from functions.task_types.support.limits import redact_nothing
@@ -30,6 +30,7 @@ from functions.task_types.support.mcp_servers import McpServer
 
 if TYPE_CHECKING:
     from functions.http_client.httpx import httpx
+    from functions.http_client.sockets import GuardedSockets
 
 OpenHttp = Callable[[], "httpx.AsyncClient"]  # returns one client; the first call imports and builds it
 
@@ -81,6 +82,7 @@ class Tools:
         open_http: Returns the client behind `http`.
         open_store: Returns what the tasks of an owner may read, behind `store`.
         owner: The owner of the task that runs; empty for one of the operator's.
+        open_sockets: Returns what connects without HTTP, behind `sockets`; None where there is none.
         parse: Calls a function on what strangers wrote, in a process that is killed when its time is up. No
             library parses it in this process, where one document could stop every task.
         redact: Masks this job's secrets and the operator's. A type masks a text before it cuts it.
@@ -109,6 +111,14 @@ class Tools:
     model: LanguageModel | None = None
     mcp_servers: Mapping[str, McpServer] = field(default_factory=dict)
     capabilities: Callable[[str], Awaitable[Capabilities]] | None = None
+    open_sockets: "Callable[[], GuardedSockets] | None" = None
+
+    @property
+    def sockets(self) -> "GuardedSockets":
+        """Guarded connections without HTTP, to hosts that users give."""
+        if self.open_sockets is None:
+            raise FetchError("There are no connections without HTTP here")
+        return self.open_sockets()
 
     @property
     def http(self) -> "httpx.AsyncClient":
@@ -193,6 +203,16 @@ def _validate_url(url: str) -> str:
     return url
 
 
+def _validate_host(host: str) -> str:
+    from functions.http_client.sockets import check_host  # for checks without HTTP alone
+
+    try:
+        check_host(host, 443)
+    except BlockedRequestError as exc:
+        raise ValueError(exc.reason.replace("The URL's host", "It").replace("The URL", "It")) from None
+    return host
+
+
 _STATUS_SCHEMAS: list[dict[str, Any]] = [
     {"type": "integer", "minimum": 100, "maximum": 999},
     {"type": "string", "pattern": rf"^\s*{_STATUS.pattern}\s*$"},
@@ -205,6 +225,8 @@ ExpectedStatus = Annotated[
 _HeaderValue = Annotated[str, StringConstraints(max_length=MAX_HEADER_CHARS)]
 Headers = Annotated[dict[str, _HeaderValue], Field(max_length=MAX_HEADERS), AfterValidator(_validate_headers)]
 WebUrl = Annotated[str, AfterValidator(_validate_url)]
+HostName = Annotated[str, StringConstraints(min_length=1, max_length=253), AfterValidator(_validate_host)]
+PortNumber = Annotated[int, Field(ge=1, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=300)]
 ExpectedText = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 

@@ -22,6 +22,8 @@ TYPE_WORDS = {
     "publish_event": "Publish an event that other tasks start on",
     "python": "Call a Python function",
     "rss_watch": "Watch a feed for new entries",
+    "tcp_check": "Check that a port takes connections",
+    "tls_check": "Check how long a server's certificate lasts",
 }
 
 _SECRET = "Secrets are given by name, as {{secret:NAME}}"  # noqa: S105  # help, no password
@@ -85,6 +87,12 @@ PARAM_WORDS = {
     "heartbeat.maxSeconds": Words(
         "Longest run, in seconds", "Between its start and its end; empty means any length", "3600"
     ),
+    "host": Words("Host", "A name or an address", "db.example.com"),
+    "port": Words("Port", "Others than those of the web are allowed by ALLOW_PORTS", "443"),
+    "tcp_check.tls": Words("Shake hands by TLS", "The certificate must be valid for the host"),
+    "tcp_check.send": Words("Text to send", "Sent exactly as it is"),
+    "tcp_check.expect": Words("Text that the answer must contain", "In its first 4 KB", "220 "),
+    "tcp_check.maxLatencyMs": Words("Longest connection, in milliseconds", "Empty means any"),
     "publish_event.eventType": Words("Event", "Tasks that list it start on it", "stock.counted"),
     "publish_event.data": Words("Data", "A JSON object of at most 4 KB"),
     "publish_event.source": Words("Sender", "Empty means this task"),
@@ -115,6 +123,8 @@ MAIN_PARAMS = frozenset(
         "github_dispatch.clientPayload",
         "heartbeat.graceSeconds",
         "publish_event.data",
+        "tcp_check.expect",
+        "tls_check.certificateDaysLeft",
         "python.args",
         "python.kwargs",
     }

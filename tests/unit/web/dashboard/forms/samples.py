@@ -117,6 +117,14 @@ PARAMS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         clientPayload=OBJECTS,
         token=st.sampled_from([None, SECRET]),
     ),
+    "tcp_check": _params(
+        {"host": st.sampled_from(["db.example.com", "192.0.2.1", "::1"]), "port": st.integers(1, 65_535)},
+        tls=st.booleans(),
+        send=TEXTS,
+        expect=st.just("+PONG"),
+        maxLatencyMs=st.integers(1, 1000),
+    ),
+    "tls_check": _params({"host": st.just("example.com")}, port=st.just(993), certificateDaysLeft=st.just(7)),
     "heartbeat": _params({}, graceSeconds=st.integers(0, 90_000), maxSeconds=st.integers(1, 90_000)),
     "publish_event": _params(
         {"eventType": st.just("a.b")},

@@ -38,6 +38,7 @@ router = APIRouter(include_in_schema=False)
 CACHE_TTL = timedelta(seconds=60)
 MAX_CACHED_LINKS = 1000
 MAX_TASKS = 200  # tasks of one status page
+SEARCHED = 900  # tasks with the tag that are read for it; the operator's page leaves those of owners out
 MAX_INCIDENTS = 20  # that are over
 CACHE_HEADERS = {"Cache-Control": f"public, max-age={CACHE_TTL.seconds}"}
 SEVERITY_COLOURS = {GOOD: "#1a7f4b", BAD: "#b42318", QUIET: "#6b675f"}
@@ -110,7 +111,7 @@ async def show_page(request: Request, name: LinkName) -> Response:
 
     async def build(subject: str) -> Response:
         owner, tag = parse_page_subject(subject)
-        found = await OwnerView(dependencies.store, owner).list_tasks(TaskFilter(tag=tag))
+        found = await OwnerView(dependencies.store, owner).list_tasks(TaskFilter(tag=tag), limit=SEARCHED)
         rows = [(task, *public_state(task)) for task in found if task.owner == owner][:MAX_TASKS]
         bad = sum(tone == BAD for _, _, tone in rows)
         now = dependencies.now()

@@ -8,7 +8,7 @@ from functions.domain.alerts.routing import WEEKDAYS
 from functions.domain.validation import Problem
 from functions.web.dashboard.forms.fields import Field, read_fields, value_at
 from functions.web.dashboard.forms.layout import zone_names
-from functions.web.dashboard.forms.shown import ShownGroup, SummaryLine, show_over, summary_of
+from functions.web.dashboard.forms.shown import ShownGroup, SummaryLine, place_problems, show_over, summary_of
 from functions.web.dashboard.forms.tables import Rows
 from functions.web.dashboard.forms.widgets import (
     MISSING,
@@ -52,6 +52,7 @@ class SettingsForm:
 
     def shown(self, posted: Mapping[str, str], problems: Sequence[Problem] = ()) -> list[ShownGroup]:
         """Return what the page shows."""
+        problems = place_problems(self.fields, problems)
         return [
             ShownGroup(
                 title,
@@ -65,7 +66,7 @@ class SettingsForm:
 
     def summary(self, problems: Sequence[Problem]) -> list[SummaryLine]:
         """Return what is wrong, for the list at the head of the page."""
-        return summary_of(self.fields, problems)
+        return summary_of(self.fields, place_problems(self.fields, problems))
 
 
 def _field(

@@ -1,7 +1,7 @@
 """What the page shows of a form: texts, rows and errors, ready for the template."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from functions.domain.validation import Problem
@@ -72,6 +72,27 @@ class ShownSection:
 
     legend: str
     groups: tuple[ShownGroup, ...]
+
+
+def place_problems(fields: Sequence[Field], problems: Iterable[Problem]) -> list[Problem]:
+    """Return *problems*, those of an object that is spread over several fields at one of these.
+
+    It is the one that the reason names, else the first: `auth: give either bearer or basic` is shown at
+    `auth.bearer`, `retry: maxBackoffSeconds must not be ...` at `retry.maxBackoffSeconds`.
+    """
+    return [_place(fields, problem) for problem in problems]
+
+
+def _place(fields: Sequence[Field], problem: Problem) -> Problem:
+    steps = tuple(str(step) for step in problem.path)
+    if any(steps[: len(one.path)] == one.path for one in fields):
+        return problem
+    within = [one for one in fields if one.path[: len(steps)] == steps]
+    words = problem.reason.replace(",", " ").split()
+    named = [one for word in words for one in within if word in one.path[len(steps) :]]
+    is_wide = steps in ((), ("params",))  # of no field in particular, unless it names one
+    place = next(iter(named if is_wide else named + within), None)
+    return replace(problem, path=place.path) if place else problem
 
 
 def show_over(

@@ -24,6 +24,7 @@ from functions.web.dashboard.forms.shown import (
     ShownGroup,
     ShownSection,
     SummaryLine,
+    place_problems,
     show_over,
     summary_of,
 )
@@ -181,6 +182,7 @@ class TaskForm:
 
     def shown(self, posted: Mapping[str, str], problems: Sequence[Problem] = ()) -> list[ShownSection]:
         """Return what the page shows: the texts of *posted*, or else of the base."""
+        problems = place_problems(self.fields(), problems)
         return [
             ShownSection(
                 section.legend,
@@ -246,7 +248,7 @@ class TaskForm:
 
 def summarize(form: TaskForm, problems: Iterable[Problem]) -> list[SummaryLine]:
     """Return what is wrong, in the order of the form, with what belongs to no field at the end."""
-    return summary_of(form.fields(), problems)
+    return summary_of(form.fields(), place_problems(form.fields(), problems))
 
 
 def carried_texts(form: TaskForm, posted: Mapping[str, str]) -> dict[str, str]:

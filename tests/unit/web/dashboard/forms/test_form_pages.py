@@ -293,3 +293,42 @@ async def test_a_stale_form_names_what_differs_and_can_be_saved_on_purpose(
     assert (422, 303) == (stale.status, saved.status)
     assert "differs now: Title, Longest run, in seconds, Tags" in text_of(stale)
     assert ("Shop front answers", ["theirs"], 7) == (task["title"], task["tags"], task["timeoutSeconds"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "places"),
+    [
+        (
+            {"params.auth.bearer": "{{secret:A}}", "params.auth.basic.user": "ann"}
+            | {"params.auth.basic.password": "{{secret:B}}"},
+            {"params.auth.bearer"},
+        ),
+        ({"params.auth.basic.password": "{{secret:B}}"}, {"params.auth.basic.user"}),
+        ({"params.auth.basic.user": "ann"}, {"params.auth.basic.password"}),
+        ({"params.auth.bearer": "not a secret's name"}, {"params.auth.bearer"}),
+        (
+            {"params.auth.basic.user": "ann", "params.auth.basic.password": "plain"},
+            {"params.auth.basic.password"},
+        ),
+        ({"params.json": "{}", "params.body": "x"}, {"params.json"}),
+        ({"params.equals": "1"}, {"params.equals"}),
+        (
+            {"retry.minBackoffSeconds": "900", "retry.maxBackoffSeconds": "10"},
+            {"retry.maxBackoffSeconds"},
+        ),
+        ({"startAt": "2026-12-02T00:00", "endAt": "2026-12-01T00:00"}, {"endAt"}),
+    ],
+)
+async def test_what_is_wrong_with_several_fields_together_is_said_at_one_of_them(
+    browser: Browser, typed: dict[str, str], places: set[str]
+) -> None:
+    await browser.sign_in()
+    basics = {"title": "Call", "params.url": "https://a.example"}
+
+    answer, _ = await fill(browser, f"{NEW}?type=http", do="save", **basics | typed)
+
+    page = answer.body.decode()
+    assert 422 == answer.status
+    assert places == set(re.findall(r'id="wrong-([\w.]+)"', page))
+    assert places == set(re.findall(r'<li><a href="#([\w.]+)"', page))
+    assert all(f'id="{place}" name="{place}"' in page for place in places)

@@ -14,7 +14,7 @@ from functions.cli import assistant, heartbeats, transfer
 from functions.cli import doctor as doctor_command
 from functions.cli import run as run_command
 from functions.cli import tasks as task_commands
-from functions.cli.arguments.filters import TaskQuery
+from functions.cli.arguments.filters import TaskQuery, with_filter_options
 from functions.cli.arguments.moments import Moment, MomentOption, parse_moment
 from functions.cli.authoring.typed import add_commands
 from functions.cli.groups import GROUPS
@@ -36,7 +36,6 @@ from functions.cli.options import (
     parse_seconds,
 )
 from functions.cli.serve import command
-from functions.domain.types import OutcomeKind, Status
 
 app = typer.Typer(
     name="scheduler",
@@ -94,38 +93,10 @@ def main(
         typer.echo(context.get_help())
 
 
-StatusOption = Annotated[Status | None, typer.Option(help="Only tasks in this state.", show_default=False)]
-TypeOption = Annotated[str, typer.Option("--type", metavar="TYPE", help="Only tasks of this type.")]
-TagOption = Annotated[str, typer.Option(metavar="TAG", help="Only tasks with this tag.")]
-OwnerOption = Annotated[str, typer.Option(metavar="ID", help="Only tasks of this owner.")]
-OutcomeOption = Annotated[OutcomeKind | None, typer.Option(help="Only what ended so.", show_default=False)]
-SinceOption = Annotated[
-    Moment | None,
-    typer.Option(
-        metavar="TIME",
-        parser=option_parser(parse_moment),
-        help="Only what ran since: 3d, 2h, or 2026-12-01T09:00.",
-        show_default=False,
-    ),
-]
-TextOption = Annotated[
-    str, typer.Option(metavar="TEXT", help="Only where an id, title or result contains it.")
-]
-
-
 @app.command(name="list")
-def list_(
-    status: StatusOption = None,
-    type_: TypeOption = "",
-    tag: TagOption = "",
-    owner: OwnerOption = "",
-    outcome: OutcomeOption = None,
-    since: SinceOption = None,
-    text: TextOption = "",
-    as_json: JsonOption = False,
-) -> CommandContext:
+@with_filter_options
+def list_(*, query: TaskQuery, as_json: JsonOption = False) -> CommandContext:
     """List the tasks; an outcome is that of the last run."""
-    query = TaskQuery(status or "", type_, tag, owner, outcome or "", since, text)
     return invoke(task_commands.list_tasks, as_json, query=query)
 
 
@@ -136,6 +107,7 @@ def show(task_id: TaskIdArgument, as_json: JsonOption = False) -> CommandContext
 
 
 @app.command()
+@with_filter_options
 def runs(
     task_id: Annotated[
         str | None, typer.Argument(metavar="[ID]", autocompletion=complete_task_ids, show_default=False)
@@ -143,17 +115,11 @@ def runs(
     limit: Annotated[
         int, typer.Option(metavar="N", parser=option_parser(parse_limit), help="How many.")
     ] = 20,
-    status: StatusOption = None,
-    type_: TypeOption = "",
-    tag: TagOption = "",
-    owner: OwnerOption = "",
-    outcome: OutcomeOption = None,
-    since: SinceOption = None,
-    text: TextOption = "",
+    *,
+    query: TaskQuery,
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Show the newest runs of one task or of all."""
-    query = TaskQuery(status or "", type_, tag, owner, outcome or "", since, text)
     return invoke_refusable(task_commands.show_runs, as_json, task_id=task_id, limit=limit, query=query)
 
 

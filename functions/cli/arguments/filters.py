@@ -1,12 +1,20 @@
-"""The filters of `list` and `runs`."""
+"""The filters of `list` and `runs`, and their options."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import Annotated, Any
 
-from functions.cli.arguments.moments import Moment
+import typer
+
+from functions.cli.arguments.moments import Moment, parse_moment
+from functions.cli.options import CommandContext, option_parser
 from functions.domain.run import Run
 from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
+from functions.domain.types import OutcomeKind, Status
 from functions.interfaces import Store
 from functions.services.paging import all_tasks, iter_runs
 
@@ -80,3 +88,56 @@ class TaskQuery:
 
 def _contains(text: str, *places: str | None) -> bool:
     return not text or any(text.casefold() in (place or "").casefold() for place in places)
+
+
+StatusOption = Annotated[Status | None, typer.Option(help="Only tasks in this state.", show_default=False)]
+TypeOption = Annotated[str, typer.Option("--type", metavar="TYPE", help="Only tasks of this type.")]
+TagOption = Annotated[str, typer.Option(metavar="TAG", help="Only tasks with this tag.")]
+OwnerOption = Annotated[str, typer.Option(metavar="ID", help="Only tasks of this owner.")]
+OutcomeOption = Annotated[OutcomeKind | None, typer.Option(help="Only what ended so.", show_default=False)]
+SinceOption = Annotated[
+    Moment | None,
+    typer.Option(
+        metavar="TIME",
+        parser=option_parser(parse_moment),
+        help="Only what ran since: 3d, 2h, or 2026-12-01T09:00.",
+        show_default=False,
+    ),
+]
+TextOption = Annotated[
+    str, typer.Option(metavar="TEXT", help="Only where an id, title or result contains it.")
+]
+
+
+def _query_of(
+    status: StatusOption = None,
+    type_: TypeOption = "",
+    tag: TagOption = "",
+    owner: OwnerOption = "",
+    outcome: OutcomeOption = None,
+    since: SinceOption = None,
+    text: TextOption = "",
+) -> TaskQuery:
+    """Return what the options ask for."""
+    return TaskQuery(status or "", type_, tag, owner, outcome or "", since, text)
+
+
+def with_filter_options(command: Callable[..., CommandContext]) -> Callable[..., CommandContext]:
+    """Return *command* with all options of a filter in place of its parameter `query`.
+
+    Typer makes the options of a command from its signature.
+    """
+    filters = signature(_query_of).parameters
+    parameters: list[Parameter] = []
+    for one in signature(command).parameters.values():
+        parameters += filters.values() if one.name == "query" else [one]
+
+    @wraps(command)
+    def call(**given: Any) -> CommandContext:
+        query = _query_of(**{name: given.pop(name) for name in filters})
+        return command(query=query, **given)
+
+    by_name = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in parameters]
+    call.__signature__ = Signature(by_name)  # type: ignore[attr-defined]  # read by `inspect.signature`
+    call.__annotations__ = {one.name: one.annotation for one in parameters}
+    return call

@@ -104,7 +104,7 @@ class CostEstimate:
 
 
 def estimate_cost(tasks: Sequence[Task], *, now: datetime) -> CostEstimate:
-    """Return what *tasks* cost from *now* on, judged by the next four weeks."""
+    """Return what *tasks* cost from *now* on, estimated from the next four weeks."""
     days = SAMPLE_PERIOD / timedelta(days=1)
     per_minute = _runs_per_minute(tasks, now=now)
     runs = sum(per_minute.values())

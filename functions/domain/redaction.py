@@ -56,7 +56,7 @@ class Redactor:
     A secret is found wherever it stands and however each character is spelt: as HTML, in a URL, in JSON, or
     in one of these within another. Where a text begins or ends within a secret, because somebody cut it,
     half of the secret is enough; what is cut at both ends is recognised when it is all of the text. Less
-    would tell whoever can have texts masked, character by character, what the secret is.
+    would reveal the secret, character by character, to whoever can have texts masked.
 
     Args:
         secrets: Values of settings. Each line or word of a value counts by itself; those shorter than

@@ -91,10 +91,10 @@ class DueTasks:
     ) -> None:
         """Find out from the run records whether a tick came, once, if one of *tasks* was missed.
 
-        What is due tells of earlier ticks only where those ran the same tasks.
+        What is due shows earlier ticks only where those ran the same tasks.
 
         Args:
-            began_at: When this tick began; its own records tell nothing.
+            began_at: When this tick began; its own records show nothing.
         """
         if self._has_looked_for_ticks or not any(has_missed(stored.task, now=now) for stored in tasks):
             return

@@ -22,7 +22,7 @@ class PubSubPublisher:
 
     Args:
         topic: `projects/P/topics/T`.
-        source: Which scheduler it was, for those who hear of several: a URI or a part of one.
+        source: Which scheduler it was, for subscribers of several: a URI or a part of one.
     """
 
     def __init__(self, api: GoogleApi, topic: str, *, source: str) -> None:

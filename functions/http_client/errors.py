@@ -112,7 +112,7 @@ class AddressNotAllowedError(OSError):
 
 
 def to_fetch_error(exc: BaseException, *, method: str = "GET", names_hosts: bool = False) -> FetchError:
-    """Return what to tell the task's owner about *exc*: no address, no URL, no text of the other side.
+    """Return *exc* as the task's owner reads it: no address, no URL, no text of the other side.
 
     Args:
         method: That of the request.

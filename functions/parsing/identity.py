@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-# Parameters that tell where a reader comes from, and sessions: the same entry has others at each fetch.
+# Parameters that say where a reader comes from, and sessions: the same entry has others at each fetch.
 _TRACKING_PREFIXES = ("utm_", "mtm_", "matomo_", "piwik_", "hsa_")
 _TRACKING_NAMES = frozenset({
     "fbclid", "gclid", "gclsrc", "dclid", "gbraid", "wbraid", "msclkid", "twclid", "ttclid", "li_fat_id",
@@ -62,8 +62,8 @@ def entry_names(parts: Sequence[str]) -> tuple[str, ...]:
     """Return the keys of an entry, from the shortest name to the longest.
 
     Args:
-        parts: What tells an entry from others, e.g. its id, link, title, date and text; empty ones count for
-            nothing. Each key is of one part more than the key before it.
+        parts: What distinguishes an entry from others, e.g. its id, link, title, date and text; empty ones
+            count for nothing. Each key is of one part more than the key before it.
     """
     given = [part for part in parts if part]
     return tuple(name_key("\n".join(given[:count])) for count in range(1, len(given) + 1)) or (name_key(""),)

@@ -63,7 +63,7 @@ def state_changes(history: str) -> int:
 
 # The fingerprint of a failure: equal for two failures that a reader would call the same.
 
-FINGERPRINT_CHARS = 12  # of a hash: enough to tell a task's own failures apart
+FINGERPRINT_CHARS = 12  # of a hash: enough to distinguish a task's own failures
 
 _HTTP_STATUS = re.compile(r"(?:http|status|code|answered|returned|error)\W{0,3}([1-5]\d\d)\b")
 _VOLATILE = re.compile(

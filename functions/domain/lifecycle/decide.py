@@ -87,7 +87,7 @@ def due_occurrences(task: Task, *, now: datetime) -> DueOccurrences:
 
 
 def has_missed(task: Task, *, now: datetime) -> bool:
-    """Whether occurrences of *task* are due that will not be attempted; False where that cannot be told."""
+    """Whether occurrences of *task* are due that will not be attempted; False where that is not known."""
     upcoming, grace = task.next_occurrence, task.misfire.grace_seconds
     shortest = min(MIN_PERIOD_S, grace) if isinstance(grace, int) else MIN_PERIOD_S
     if (
@@ -211,7 +211,7 @@ def decide(task: Task, *, token: str, now: datetime, ticks: KnownTicks = NO_TICK
 
     Args:
         token: For the claim, if one is made: `<tick id>.<number>`, never used before.
-        ticks: Which tell whether what was missed was missed for want of a tick.
+        ticks: They show whether what was missed was missed for want of a tick.
     """
     match task.status:
         case Status.RUNNING if task.claim is not None:

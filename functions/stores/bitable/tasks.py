@@ -166,7 +166,7 @@ class TaskTable:
         return self.parse(found, now)
 
     async def _check_not_hidden(self, found: Sequence[Record]) -> None:
-        """Tell a table without rows from one whose rows are hidden from us.
+        """Distinguish a table without rows from one whose rows are hidden from us.
 
         Raises:
             StoreError: They are, or the base was never set up.

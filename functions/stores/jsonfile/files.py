@@ -37,7 +37,7 @@ class JsonFile:
         self._temporary = path.with_name(f".{path.name}.tmp")
 
     def version_stamp(self) -> VersionStamp | None:
-        """What tells one version of the file from another; None when there is none."""
+        """What differs between two versions of the file; None when there is none."""
         try:
             return _version_stamp(self.path.stat())
         except FileNotFoundError:

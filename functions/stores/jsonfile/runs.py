@@ -24,7 +24,7 @@ NEWLINE = b"\n"
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """Where the line of an entry is, and what tells whether it has to be read.
+    """Where the line of an entry is, and what shows whether it has to be read.
 
     Months of history are hundreds of megabytes, so its records are read when somebody wants them.
 

@@ -6,7 +6,7 @@ from functions.errors import StoreError
 from functions.stores.sqlite.connection import snapshot, transaction
 
 SCHEMA_VERSION = 2
-APPLICATION_ID = 0x43524F4E  # "CRON", in the file's header: tells our file from another program's
+APPLICATION_ID = 0x43524F4E  # "CRON", in the file's header: marks the file as ours, not another program's
 MAX_WAL_ATTEMPTS = 10  # at switching to WAL while other processes open the same new file
 
 # Revisions (`rev`) are drawn at random, so that none ever comes twice, not even when a document is deleted

@@ -186,10 +186,10 @@ class AgentLimits:
 
 
 class LimitedModel(WrapperModel):
-    """A model that is asked within the limits of one run.
+    """A model that is called within the limits of one run.
 
     A request with `tool_choice` none is the plan's. Arguments that are no JSON object become `{}`: the tool
-    then tells the model what is wrong, and no server is sent them as history.
+    then answers the model what is wrong, and no server is sent them as history.
 
     Attributes:
         usage: Current at all times, also when the run fails.

@@ -63,7 +63,7 @@ class AgentTools:
     redact: Callable[[str], str]
 
     def description(self, name: str) -> str:
-        """Return what the model is told of the tool *name*."""
+        """Return the description of the tool *name* that the model gets."""
         return f"{_DESCRIPTIONS[name]} Only these hosts can be reached: {', '.join(self.hosts)}."
 
     async def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolResult:

@@ -16,7 +16,7 @@ from functions.parsing.identity import name_key, stable_name
 
 MAX_SEEN_ENTRIES = MAX_ENTRIES  # what was compared is what is remembered; 16 bytes each
 MAX_SHARED_NAMES = 500
-MAX_LIKENESSES = 200  # of the newest entries: older ones are told by their date
+MAX_LIKENESSES = 200  # of the newest entries: older ones are recognised by their date
 MAX_VALIDATOR_CHARS = 1000
 _DAY_S = 86_400
 

@@ -96,8 +96,8 @@ class ArchiveRecord:
 
     def parse_document(self) -> Document:
         """Return the document; raises InputError when the record is none."""
-        shelf, name, data = (self.fields.get(one) for one in ("documentKind", "id", "data"))
-        if shelf not in DOCUMENT_KINDS or not isinstance(name, str) or not isinstance(data, dict):
+        kind, name, data = (self.fields.get(one) for one in ("documentKind", "id", "data"))
+        if kind not in DOCUMENT_KINDS or not isinstance(name, str) or not isinstance(data, dict):
             raise InputError(
                 f"line {self.number}: is no document of {', '.join(DOCUMENT_KINDS)} with an id and data"
             )
@@ -105,7 +105,7 @@ class ArchiveRecord:
         at = parse_stored_instant(expires)
         if at is None and expires is not None:
             raise InputError(f"line {self.number}: expireAt {INSTANT_MESSAGE}, of the years 1970 to 9000")
-        return Document(shelf, name, data, expire_at=at)
+        return Document(kind, name, data, expire_at=at)
 
 
 def header_line(at: datetime) -> str:

@@ -128,18 +128,9 @@ class NotificationDispatcher:
         return await self._send(self._channels[name], [self._test_notification(name)], _deadline(within))
 
     def _test_notification(self, name: str) -> Notification:
-        now = self._clock()
-        return Notification(
-            id=f"channel.{name}@{now.isoformat()}#test",
-            kind="test",
-            task_id=f"channel.{name}",
-            title=name,
-            type="channel",
-            schedule="",
-            timezone="UTC",
-            occurrence=now,
-            at=now,
-            summary="Notices of your tasks will look like this",
+        summary = "Notices of your tasks will look like this"
+        return Notification.about_service(
+            f"channel.{name}", "test", at=self._clock(), title=name, summary=summary
         )
 
     def _channels_for(self, notification: Notification) -> tuple[str, ...]:

@@ -296,16 +296,11 @@ def _with_loss(reason: str, now: datetime, settings: ChannelPreferences) -> Chan
 
 
 def _disabled_notification(name: str, disabled: Disabled, *, without: Container[str]) -> Notification:
-    return Notification(
-        id=f"channel.{name}@{disabled.at.isoformat()}#channel",
-        kind="channel",
-        task_id=f"channel.{name}",
-        title=name,
-        type="channel",
-        schedule="",
-        timezone="UTC",
-        occurrence=disabled.at,
+    return Notification.about_service(
+        f"channel.{name}",
+        "channel",
         at=disabled.at,
+        title=name,
         summary=f"{disabled.reason}. Then: scheduler channels enable {name}",
         channels=tuple(other for other in disabled.undelivered if other not in without),
         priority=Priority.URGENT,

@@ -118,7 +118,7 @@ class Watchdog:
         try:
             mine = await self._claim_notification(document_id, since, notification.at)
         except StoreError as exc:
-            log.warning("scheduler_late_untold", extra={"reason": str(exc)})
+            log.warning("scheduler_late_not_sent", extra={"reason": str(exc)})
             return
         if mine:
             await self._notify([notification], within=within)
@@ -161,16 +161,13 @@ def _full_notification(skipped: int, now: datetime) -> Notification:
 
 
 def _notification(occurrence: datetime, summary: str, *, now: datetime) -> Notification:
-    return Notification(
-        id=f"scheduler@{format_instant(occurrence)}#late",
-        kind="late",
-        task_id="scheduler",
-        title="The scheduler",
-        type="scheduler",
-        schedule="",
-        timezone="UTC",
-        occurrence=occurrence,
+    return Notification.about_service(
+        "scheduler",
+        "late",
         at=now,
+        title="The scheduler",
         summary=summary,
+        id=f"scheduler@{format_instant(occurrence)}#late",
+        occurrence=occurrence,
         priority=Priority.URGENT,
     )

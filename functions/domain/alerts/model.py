@@ -98,6 +98,28 @@ class Notification(Model):
             **fields | details,
         )
 
+    @classmethod
+    def about_service(
+        cls, task_id: str, kind: NotificationKind, *, at: datetime, title: str, summary: str, **details: Any
+    ) -> "Notification":
+        """The notification of *kind* about something that is no task: a channel, or the scheduler itself.
+
+        Args:
+            task_id: Its name in place of a task's, such as `channel.slack`; what precedes a dot is its type.
+            details: Further fields, and those that differ.
+        """
+        fields = {"id": f"{task_id}@{at.isoformat()}#{kind}", "occurrence": at, "at": at}
+        return cls(
+            kind=kind,
+            task_id=task_id,
+            title=title,
+            type=task_id.partition(".")[0],
+            schedule="",
+            timezone="UTC",
+            summary=summary,
+            **fields | details,
+        )
+
 
 class AlertState(Model):
     """What has been said of a task, and what must still be delivered.

@@ -131,7 +131,7 @@ async def test_a_store_that_is_down_again_fails_no_tick(
     await judge(down, told, NOON - 12 * MINUTE)
 
     assert [] == told.notices
-    assert ["scheduler_late", "scheduler_late_untold"] == [one.getMessage() for one in caplog.records]
+    assert ["scheduler_late", "scheduler_late_not_sent"] == [one.getMessage() for one in caplog.records]
     await down.close()
 
 

@@ -27,6 +27,7 @@ from functions.observability import logs
 from functions.services.paging import describe_missing_task
 
 INTERRUPTED = 130
+MAX_REASON_CHARS = 100  # of stars that the shell took for the names of all files
 CHOICE_ERROR = re.compile(r"'([^']*)' is not one of ('.*')$")
 
 
@@ -109,6 +110,8 @@ def _usage_error(exc: Any) -> str:
     if found := CHOICE_ERROR.search(reason):  # of an option with fixed values
         near = get_close_matches(found[1], found[2].replace("'", "").split(", "), n=1)
         reason += f". Did you mean {near[0]!r}?" if near else ""
+    if "unexpected extra argument" in reason and command.endswith((" next", " create", " edit")):
+        reason = f"{reason[:MAX_REASON_CHARS]}; put a schedule in quotes: '*/5 * * * *'"
     return f"{reason}: {command} --help shows arguments and options"
 
 

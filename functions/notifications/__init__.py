@@ -45,6 +45,12 @@ def channel_names() -> tuple[str, ...]:
     return tuple(_module_name(module) for module in channel_modules())
 
 
+def enabling_setting(name: str) -> str:
+    """Return the name of the setting that sets up the channel *name*; empty when there is no such channel."""
+    found = {_module_name(module): str(module.SETTINGS[0]) for module in channel_modules()}
+    return found.get(name, "")
+
+
 def channel_modules() -> list[ModuleType]:
     """Return the modules of channels; each has `SETTINGS` and `create_channel`."""
     names = sorted(info.name for info in pkgutil.iter_modules(channels.__path__))

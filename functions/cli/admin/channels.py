@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from functions.cli.session import CliContext
 from functions.domain.alerts.routing import ChannelPreferences
 from functions.domain.validation import validation_sentence
 from functions.errors import InputError
+from functions.notifications import channel_names, enabling_setting
 from functions.services.apply import sync_digest_task
 
 TEST_TIMEOUT = timedelta(seconds=15)  # for the vendor's response
@@ -106,8 +108,13 @@ async def set_channel(context: CliContext, *, name: str, settings: str) -> int:
 
 async def _require_channel(context: CliContext, name: str) -> None:
     known = await context.app.channels.settings()
-    if name not in known:
-        raise InputError(f"there is no channel {name!r}: scheduler channels list shows all")
+    if name in known:
+        return
+    if setting := enabling_setting(name):
+        raise InputError(f"{name} is not set up: set {setting}, in the environment or in .env")
+    near = get_close_matches(name, [*known, *channel_names()], n=1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    raise InputError(f"there is no channel {name!r}: {meant}scheduler channels list shows all")
 
 
 def parse_changes(settings: str) -> dict[str, Any]:

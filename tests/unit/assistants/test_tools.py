@@ -224,6 +224,7 @@ async def test_what_strangers_wrote_is_marked_bounded_and_plain(ask: Ask, wired:
         for one in found.data["runs"]
     )
     assert "\x1b" not in shown
+    assert "\x1b" not in found.data["runs"][0][UNTRUSTED]["summary"], "the structured result as well"
     assert len(found.data["runs"][0][UNTRUSTED]["metrics"]["page"]) <= MAX_TEXT_CHARS + len(" (cut)")
     assert len(shown) < 3 * MAX_RESULT_CHARS
     assert "narrow it" in found.data["note"]

@@ -125,6 +125,8 @@ def test_digest_of_a_day_on_which_all_was_well_says_so(scheduler: Scheduler, hoo
     ("words", "complaint"),
     [
         (("test", "typo"), "there is no channel 'typo'"),
+        (("test", "slack"), "slack is not set up: set SLACK_WEBHOOK_URL, in the environment or in .env"),
+        (("test", "slak"), "there is no channel 'slak': did you mean slack?"),
         (("enable", "typo"), "there is no channel 'typo'"),
         (("set", "webhook", "[]"), "settings: must be a JSON object"),
         (("set", "webhook", "{"), "settings: must be a JSON object"),

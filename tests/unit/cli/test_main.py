@@ -136,3 +136,10 @@ def test_a_value_that_is_nearly_one_is_suggested(scheduler: Scheduler) -> None:
 
     assert "'quarantined'. Did you mean 'running'?: scheduler list --help" in said.err
     assert "Value error" not in said.err
+
+
+def test_a_schedule_that_the_shell_has_taken_apart_is_recognised(scheduler: Scheduler) -> None:
+    said = scheduler("next", "*/5", *["README.md", "docs", "functions"] * 40)
+
+    assert "put a schedule in quotes: '*/5 * * * *'" in said.err
+    assert len(said.err) < 250

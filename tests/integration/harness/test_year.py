@@ -26,6 +26,7 @@ AWAY = (
     (datetime(2026, 3, 29, 0, tzinfo=UTC), datetime(2026, 3, 29, 3, tzinfo=UTC)),  # over a change of clocks
     (datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 3, 12, tzinfo=UTC)),
     (datetime(2026, 8, 1, tzinfo=UTC), datetime(2026, 8, 11, tzinfo=UTC)),
+    (datetime(2026, 8, 15, 4, tzinfo=UTC), datetime(2026, 8, 15, 7, tzinfo=UTC)),
     (datetime(2026, 10, 25, 0, 40, tzinfo=UTC), datetime(2026, 10, 25, 1, 20, tzinfo=UTC)),
 )
 SCHEDULES = (
@@ -41,6 +42,8 @@ SCHEDULES = (
     ("last-day", "0 0 L * *", "America/New_York"),
     ("interval", "every 2h", "UTC"),  # more of them missed at once than `run_all` keeps
 )
+# Half of all runs of the year were its, and the weeks with a long and a short outage show what the others do.
+BOUNDS = {"interval": {"startAt": "2026-07-20T00:00:00Z", "endAt": "2026-08-31T12:00:00Z"}}
 POLICIES = ("run_once", "run_all", "skip")
 
 
@@ -54,6 +57,7 @@ def spec(name: str, schedule: str, timezone: str, policy: str) -> TaskSpec:
             "timezone": timezone,
             "misfire": {"policy": policy},
         }
+        | BOUNDS.get(name, {})
     )
 
 
@@ -87,7 +91,7 @@ async def live() -> Year:
 
 @pytest.fixture(scope="module")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
-    """The year, lived once: it takes some 20 seconds."""
+    """The year, lived once: it takes some 15 seconds."""
     return once_per_run(tmp_path_factory, "year", lambda: asyncio.run(live()))
 
 
@@ -97,7 +101,7 @@ def test_every_occurrence_of_the_year_has_one_end(
     year: Year, name: str, schedule: str, timezone: str, policy: str
 ) -> None:
     task_id = f"{name}-{policy.replace('_', '-')}"
-    given: dict[str, Any] = {"schedule": schedule, "timezone": timezone}
+    given: dict[str, Any] = {"schedule": schedule, "timezone": timezone} | BOUNDS.get(name, {})
     task = year.tasks[task_id]
     due = occurrences(given, created=task.created_at, after=START, until=END)
     runs = year.runs[task_id]

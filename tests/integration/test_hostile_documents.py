@@ -23,7 +23,7 @@ from tests.unit.task_types.conftest import FakeRecords
 
 URL = "https://example.com/x"
 MAX_STALL_S = 0.25
-ATTEMPT_S = 4.0  # of which parsing takes 1.6
+ATTEMPT_S = 2.0  # of which parsing takes 0.8, and what is hostile takes all of it
 ITEM = b"<rss version='2.0'><channel><item>%s</item></channel></rss>"
 
 FEEDS = {
@@ -134,7 +134,7 @@ def job_of(kind: str, params: dict[str, Any]) -> Job:
 
 
 async def run_in_time(job: Job, tools: Tools) -> tuple[Outcome, Heartbeat]:
-    async with asyncio.timeout(3 * ATTEMPT_S):  # the attempt's own time, on a machine that others use
+    async with asyncio.timeout(12):  # the attempt's own time, on a machine that others use
         outcome, heart = await beside_a_heartbeat(run_job(job, tools))
     return outcome, heart
 
@@ -157,7 +157,7 @@ async def test_the_reason_is_plain(parsers: ParserPool) -> None:
         job_of("rss_watch", {"feedUrl": URL}), tools_of(served(body, "text/xml"), parsers)
     )
 
-    assert (OutcomeKind.FAILED, "The feed could not be read in 1.6 s: its parsing was stopped") == (
+    assert (OutcomeKind.FAILED, "The feed could not be read in 0.8 s: its parsing was stopped") == (
         outcome.kind,
         outcome.summary,
     )
@@ -167,7 +167,7 @@ async def test_the_reason_is_plain(parsers: ParserPool) -> None:
 async def test_a_harmless_feed_is_read_meanwhile(parsers: ParserPool) -> None:
     harmful = tools_of(served(FEEDS["a long name of an author"], "text/xml"), parsers)
     harmless = tools_of(served(ITEM % b"<title>News</title>", "text/xml"), parsers)
-    job = job_of("rss_watch", {"feedUrl": URL})
+    job = make_job("rss_watch", {"feedUrl": URL}, timeout_s=4.0)  # time to start a second parser
 
     slow = asyncio.create_task(run_job(job, harmful))
     outcome = await run_job(job, harmless)

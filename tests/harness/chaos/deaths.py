@@ -1,8 +1,6 @@
 """One process is made to die in a known place; others tick afterwards; the checker judges what is left."""
 
-import asyncio
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,6 +16,7 @@ from tests.harness.chaos.history import Fault, History, Op
 from tests.harness.chaos.people import new_id
 from tests.harness.chaos.processes import ROOT, order
 from tests.harness.chaos.target import Target
+from tests.harness.chaos.warm import WarmProcess
 
 PERIOD = timedelta(minutes=10)
 SINCE_DUE = timedelta(seconds=20)
@@ -67,7 +66,7 @@ class Scene:
         self._file = folder / "scene.db"
         self._made = datetime.now(UTC) - owed * PERIOD - SINCE_DUE
         self._ops: tuple[Op, ...] = ()
-        self._processes: list[asyncio.subprocess.Process] = []
+        self._processes: list[WarmProcess] = []
 
     async def start(self) -> None:
         """Open the target and make the tasks."""
@@ -94,9 +93,7 @@ class Scene:
         """Have a process tick at *moments*; return its exit code, negative for the signal that ended it."""
         return await (await self.begun(name, moments, mutant=mutant)).wait()
 
-    async def begun(
-        self, name: str, moments: Sequence[str], *, mutant: str = ""
-    ) -> asyncio.subprocess.Process:
+    async def begun(self, name: str, moments: Sequence[str], *, mutant: str = "") -> WarmProcess:
         """Start a process that ticks at *moments*, and return it."""
         variables: Mapping[str, str] = {
             "PATH": os.environ["PATH"],
@@ -109,16 +106,7 @@ class Scene:
             "CHAOS_MUTANT": mutant,
             **Clock(began=time.time()).variables,
         }
-        with (self.folder / f"{name}.log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "tests.harness.chaos.ticks",
-                *moments,
-                env=dict(variables),
-                stdout=log,
-                stderr=log,
-            )
+        process = WarmProcess(moments, variables=variables, log=self.folder / f"{name}.log")
         self._processes.append(process)
         return process
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,19 +27,32 @@ async def _ready(address: str) -> None:
         await answered(session, address)
 
 
-@pytest.fixture
-def environment(tmp_path: Path, site: str) -> Iterator[dict[str, str]]:
-    """What a command needs to ask a function of its own."""
+@contextmanager
+def asked(folder: Path, **more: str) -> Iterator[dict[str, str]]:
+    """Serve a function over a new store; what a command needs to ask it."""
     store = {
         "CRON_SECRET": "a-secret-of-the-tests-with-32-characters",
         "API_KEY": KEY,
-        "STORE_URL": f"sqlite:///{tmp_path}/remote.db",
+        "STORE_URL": f"sqlite:///{folder}/remote.db",
         "ALLOW_PRIVATE_NETWORKS": "1",
-        "WEBHOOK_URL": site,
     }
-    with serving(ROOT / "main.py", tmp_path, **store) as address:
+    with serving(ROOT / "main.py", folder, **store, **more) as address:
         asyncio.run(_ready(address))
         yield {"SCHEDULER_URL": address, "SCHEDULER_KEY": KEY}
+
+
+@pytest.fixture
+def environment(tmp_path: Path, site: str) -> Iterator[dict[str, str]]:
+    """A function of the test's own."""
+    with asked(tmp_path, WEBHOOK_URL=site) as variables:
+        yield variables
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A function for the tests that store nothing."""
+    with asked(tmp_path_factory.mktemp("empty")) as variables:
+        yield variables
 
 
 def test_tasks_are_applied_seen_run_and_steered(
@@ -204,34 +218,40 @@ def test_runs_are_read_in_as_many_requests_as_it_takes(scheduler: Scheduler, tmp
     assert 1000 == len({run["taskId"] for run in more.data})
 
 
-@pytest.mark.parametrize(
-    ("words", "variables", "code", "said"),
-    [
-        (("list",), {"SCHEDULER_KEY": "wrong"}, 1, "SCHEDULER_KEY: "),
-        (("list",), {"SCHEDULER_KEY": ""}, 2, "SCHEDULER_KEY is missing"),
-        (("list",), {"SCHEDULER_URL": "http://127.0.0.1:1"}, 1, "the connection was refused"),
-        (("list",), {"SCHEDULER_URL": "cron.example.com"}, 2, "SCHEDULER_URL: must begin with https://"),
-        (("tick",), {}, 2, "SCHEDULER_KEY starts no tick; set CRON_SECRET as well"),
-        (("tick",), {"CRON_SECRET": "another-secret-of-32-characters-123"}, 1, "CRON_SECRET: "),
-        (("import", "crontab"), {}, 2, "write a task file with --write FILE"),
-    ],
-)
-def test_what_cannot_be_done_is_one_line(
-    scheduler: Scheduler, words: tuple[str, ...], variables: dict[str, Any], code: int, said: str
-) -> None:
-    done = scheduler(*words, **variables)
+class TestNothingIsStored:
+    """One function for all, whose store stays empty."""
 
-    assert (code, 1) == (done.code, done.err.count("\n"))
-    assert said in done.err
-    assert KEY not in done.err + done.out
+    @pytest.fixture
+    def environment(self, empty: dict[str, str]) -> dict[str, str]:
+        return empty
 
+    @pytest.mark.parametrize(
+        ("words", "variables", "code", "said"),
+        [
+            (("list",), {"SCHEDULER_KEY": "wrong"}, 1, "SCHEDULER_KEY: "),
+            (("list",), {"SCHEDULER_KEY": ""}, 2, "SCHEDULER_KEY is missing"),
+            (("list",), {"SCHEDULER_URL": "http://127.0.0.1:1"}, 1, "the connection was refused"),
+            (("list",), {"SCHEDULER_URL": "cron.example.com"}, 2, "SCHEDULER_URL: must begin with https://"),
+            (("tick",), {}, 2, "SCHEDULER_KEY starts no tick; set CRON_SECRET as well"),
+            (("tick",), {"CRON_SECRET": "another-secret-of-32-characters-123"}, 1, "CRON_SECRET: "),
+            (("import", "crontab"), {}, 2, "write a task file with --write FILE"),
+        ],
+    )
+    def test_what_cannot_be_done_is_one_line(
+        self, scheduler: Scheduler, words: tuple[str, ...], variables: dict[str, Any], code: int, said: str
+    ) -> None:
+        done = scheduler(*words, **variables)
 
-def test_the_key_may_be_in_a_file(scheduler: Scheduler, tmp_path: Path) -> None:
-    (tmp_path / "key").write_text(KEY)
+        assert (code, 1) == (done.code, done.err.count("\n"))
+        assert said in done.err
+        assert KEY not in done.err + done.out
 
-    done = scheduler("list", "--json", SCHEDULER_KEY="", SCHEDULER_KEY_FILE=str(tmp_path / "key"))
+    def test_the_key_may_be_in_a_file(self, scheduler: Scheduler, tmp_path: Path) -> None:
+        (tmp_path / "key").write_text(KEY)
 
-    assert (0, []) == (done.code, json.loads(done.out))
+        done = scheduler("list", "--json", SCHEDULER_KEY="", SCHEDULER_KEY_FILE=str(tmp_path / "key"))
+
+        assert (0, []) == (done.code, json.loads(done.out))
 
 
 def test_runs_are_waited_for_over_the_api(scheduler: Scheduler, write_tasks: WriteTasks, site: str) -> None:

@@ -18,7 +18,7 @@ from functions.config.settings import Settings
 from functions.domain.lifecycle.edit import new_task
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.storage import ConditionalWrite
-from functions.domain.task import Task, TaskSpec
+from functions.domain.task import Task, TaskSpec, shard_of
 from functions.engine.tick import tick
 from functions.taskfiles import check_task
 from tests.conftest import NOON
@@ -56,18 +56,15 @@ class Installation:
         self, ids: Sequence[str], *, path: str, state: dict[str, Any] | None = None, **given: Any
     ) -> None:
         """Store tasks that are due now, as if they had been saved before; *state* has Python names."""
-        tasks = []
-        for task_id in ids:
-            fields = {"id": task_id, "title": task_id, "type": "http", "schedule": "* * * * *"}
-            params = {"url": f"{self.address}/{path}", "method": "GET"}
-            spec = check_task(fields | {"params": params} | given)
-            assert isinstance(spec, TaskSpec), spec
-            minute = self.now().replace(second=0, microsecond=0)
-            due = {"next_occurrence": minute, "next_run_at": minute}
-            tasks.append(
-                new_task(spec, now=minute - MINUTE, origin="test").model_copy(update=due | (state or {}))
-            )
-        await self.app.store.write([ConditionalWrite(task, None) for task in tasks])
+        fields = {"id": ids[0], "title": "It", "type": "http", "schedule": "* * * * *"}
+        params = {"url": f"{self.address}/{path}", "method": "GET"}
+        spec = check_task(fields | {"params": params} | given)
+        assert isinstance(spec, TaskSpec), spec
+        minute = self.now().replace(second=0, microsecond=0)
+        due = {"next_occurrence": minute, "next_run_at": minute}
+        one = new_task(spec, now=minute - MINUTE, origin="test").model_copy(update=due | (state or {}))
+        own = ({"id": task_id, "title": task_id, "shard": shard_of(task_id)} for task_id in ids)
+        await self.app.store.write([ConditionalWrite(one.model_copy(update=each), None) for each in own])
 
     async def tick(self, budget: TimeBudget = DEFAULT_BUDGET) -> dict[str, Any]:
         return (await tick(self.app.tick_dependencies, budget)).as_json()

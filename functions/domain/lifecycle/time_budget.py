@@ -67,14 +67,13 @@ class Deadline:
     def fits_now(self, task: Task, now: datetime) -> bool:
         """Whether what an attempt of *task* is expected to take still fits into this one.
 
-        One that may need more than a whole invocation has starts early in one, unless it must not be cut.
+        One that may need more than a whole invocation has starts early in one.
         """
         if self.respond_by is None:
             return True
-        left = self.respond_by - FINISH_MARGIN - now
-        longest = timedelta(seconds=task.timeout_seconds)
-        if task.delivery != "at_most_once":
-            longest = min(longest, (self.respond_by - FINISH_MARGIN - self.started_at) * LATEST_START)
+        end = self.respond_by - FINISH_MARGIN
+        left = end - now
+        longest = min(timedelta(seconds=task.timeout_seconds), (end - self.started_at) * LATEST_START)
         return longest <= left or expected_duration(task) <= left
 
     def catch_up_deadline(self, now: datetime) -> datetime | None:

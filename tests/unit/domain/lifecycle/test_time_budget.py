@@ -79,15 +79,16 @@ def test_an_attempt_that_may_need_a_whole_tick_starts_early_in_one_only(
     assert [True, True, False] == fits
 
 
-def test_a_tick_that_began_late_leaves_what_must_not_be_cut_to_another(
-    make_task: Callable[..., Task],
-) -> None:
-    """The start of a process took three seconds of a tick: an attempt of 20 s was skipped for good."""
+def test_a_tick_that_began_late_skips_nothing_for_its_timeout(make_task: Callable[..., Task]) -> None:
+    """The start of a process took three seconds of a tick: an attempt of 20 s was skipped for good.
+
+    Nor does it wait for a tick with more time: on a busy machine there may be none.
+    """
     budget = TimeBudget(timedelta(seconds=15), timedelta(seconds=21), usual_limit=timedelta(seconds=24))
     deadline = Deadline(NOON, budget)
     once = make_task("once", delivery="at_most_once", timeout_seconds=20)
 
     assert not deadline.must_not_try(once)
-    assert not deadline.fits_now(once, NOON)
+    assert deadline.fits_now(once, NOON + timedelta(seconds=2))
+    assert not deadline.fits_now(once, NOON + timedelta(seconds=4))
     assert deadline.must_not_try(once.model_copy(update={"timeout_seconds": 23}))
-    assert deadline.fits_now(make_task("again", timeout_seconds=20), NOON)

@@ -94,7 +94,8 @@ class TaskFields(Model):
     """What the user decides about a task: what to do, when, and how to treat failure.
 
     Attributes:
-        schedule: Five cron fields, a macro, `every 15m`, or `at 2026-12-01T09:00`; may be left out by a task
+        schedule: Five cron fields, a macro, `every 15m`, or `at 2026-12-01T09:00`; several
+            with semicolons between them. May be left out by a task
             that starts `after` others or `on_event`, or only when a user asks for a run.
         timezone: IANA name of the zone the schedule is read in.
         start_at: No occurrence before this instant; also the anchor of an interval.
@@ -120,7 +121,7 @@ class TaskFields(Model):
     params: dict[str, Any] = Field(default_factory=dict)
     after: Annotated[tuple[After, ...], Field(max_length=10)] = ()
     on_event: Annotated[tuple[OnEvent, ...], Field(max_length=10)] = ()
-    schedule: Annotated[str, StringConstraints(max_length=200)] = ""
+    schedule: Annotated[str, StringConstraints(max_length=2000)] = ""
     timezone: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "UTC"
     start_at: Instant | None = None
     end_at: Instant | None = None
@@ -344,6 +345,7 @@ def with_current_names(
     """Return *given* with the names of today for what older files call otherwise; nothing else changes.
 
         frequency                      schedule
+        a list of schedules            one text, with semicolons between them
         an id that is a type's name    also the type, where none is given
         params.timeout_sec             the param timeoutSeconds of the type, or else the task's own
 
@@ -353,6 +355,9 @@ def with_current_names(
     found = dict(given)
     if "frequency" in found and "schedule" not in found:
         found["schedule"] = found.pop("frequency")
+    several = found.get("schedule")
+    if isinstance(several, (list, tuple)) and several and all(isinstance(one, str) for one in several):
+        found["schedule"] = "; ".join(several)
     if "type" not in found and found.get("id") in types:
         found["type"] = found["id"]
     params = found.get("params")

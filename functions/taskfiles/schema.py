@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
+from functions.domain.schedule.several import MAX_SCHEDULES
 from functions.domain.task import TaskSpec
 from functions.task_types.registry import example_params, params_schema, type_names
 
@@ -15,7 +16,13 @@ _DIALECT = "http://json-schema.org/draft-07/schema#"  # what editors know best
 _SECRET = {"$ref": "#/$defs/secret"}
 _STARTED_BY = ("schedule", "after", "onEvent", "frequency")
 _EXAMPLES: Mapping[str, list[Any]] = {
-    "schedule": ["*/5 * * * *", "every 15m", "@daily", "at 2026-12-01T09:00"],
+    "schedule": [
+        "*/5 * * * *",
+        "every 15m",
+        "@daily",
+        "at 2026-12-01T09:00",
+        ["0 9 * * 1-5", "0 12 * * 6"],
+    ],
     "timezone": ["Europe/Riga", "America/New_York", "UTC"],
 }
 
@@ -96,6 +103,10 @@ def _task_rules(properties: dict[str, Any], branches: list[dict[str, Any]]) -> d
     }
     del known["timezone"]["default"]  # it is a setting, DEFAULT_TIMEZONE
     known["type"] = {"enum": list(type_names()), "description": "What the task does; see params."}
+    several = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MAX_SCHEDULES}
+    known["schedule"] = {
+        key: value for key, value in known["schedule"].items() if key not in ("type", "maxLength")
+    } | {"anyOf": [{"type": "string", "maxLength": 2000}, several]}
     known["frequency"] = {"type": "string", "deprecated": True, "description": "Another name of schedule."}
     return {
         "properties": known,

@@ -13,6 +13,7 @@ from functions.domain.schedule.cron import CronSchedule
 from functions.domain.schedule.occurrences import TIME_RESOLUTION, schedule_of
 from functions.domain.schedule.parse import ClockChange, Schedule, parse_schedule
 from functions.domain.schedule.phrasing import ENGLISH, ScheduleWords
+from functions.domain.schedule.several import SEPARATOR, SeveralSchedules
 from functions.domain.schedule.simple import OnceSchedule
 from functions.domain.task import Task
 from functions.domain.types import LAST_INSTANT, Status, timezone_or_utc, to_local
@@ -33,12 +34,22 @@ def describe_schedule(
         ScheduleError: The expression is none.
     """
     schedule = parse_schedule(expression, timezone=timezone, task_id=task_id, anchor=EPOCH)
+    if isinstance(schedule, SeveralSchedules):
+        return _describe_several(expression, timezone=timezone, task_id=task_id, words=words)
     if isinstance(schedule, CronSchedule):
         return words.describe_wall_times(schedule.times) or " ".join(expression.split())
     if isinstance(schedule, OnceSchedule):
         local = to_local(schedule.instant, timezone_or_utc(timezone))
         return words.once + f"{local:%Y-%m-%d %H:%M}" + (f":{local:%S}" if local.second else "")
     return words.describe_interval(_INTERVAL_PART.findall(schedule.canonical.removeprefix("every ")))
+
+
+def _describe_several(expression: str, *, timezone: str, task_id: str, words: ScheduleWords) -> str:
+    first, *others = (
+        describe_schedule(one.strip(), timezone=timezone, task_id=task_id, words=words)
+        for one in expression.split(SEPARATOR)
+    )
+    return words.separator.join([first, *(f"{one[:1].lower()}{one[1:]}" for one in others)])
 
 
 # A preview of a schedule: in words, its next runs, and the changes of the clocks it will meet.

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from functions.domain.schedule.base import ClockChange, OccurrenceRange, Schedule, ScheduleError
 from functions.domain.schedule.cron import CronSchedule, canonical_cron, has_fixed_times, parse_wall_times
+from functions.domain.schedule.several import MAX_SCHEDULES, SEPARATOR, SeveralSchedules
 from functions.domain.schedule.simple import interval_schedule, parse_interval, parse_once
 from functions.domain.schedule.timezones import load_zone
 
@@ -37,7 +38,7 @@ def parse_schedule(expression: str, *, timezone: str, anchor: datetime, task_id:
 
     Args:
         expression: Five cron fields, a name such as @daily or hourly, `every 15m` or `every 5 minutes`, or
-            `at 2026-12-01T09:00`.
+            `at 2026-12-01T09:00`; several of these with semicolons between them.
         timezone: An IANA name; what the wall clock in *expression* is the clock of.
         anchor: Where an interval counts from; its first occurrence, in whole seconds.
         task_id: What `H` is drawn from; an expression with `H` is refused without it.
@@ -45,12 +46,29 @@ def parse_schedule(expression: str, *, timezone: str, anchor: datetime, task_id:
     Raises:
         ScheduleError: One of them cannot be used.
     """
+    if SEPARATOR in expression:
+        return _parse_several(expression, timezone=timezone, anchor=anchor, task_id=task_id)
     if len(expression) > MAX_EXPRESSION_CHARS:  # first: what is longer is not worth a place in the caches
         raise ScheduleError(
             f"schedule: it is {len(expression)} characters long; write at most {MAX_EXPRESSION_CHARS}"
         )
     found = _parse(expression, timezone, task_id if _has_hash_term(expression) else "")
     return interval_schedule(found, anchor=anchor) if isinstance(found, timedelta) else found
+
+
+def _parse_several(expression: str, *, timezone: str, anchor: datetime, task_id: str) -> Schedule:
+    written = expression.split(SEPARATOR, MAX_SCHEDULES)
+    if len(written) > MAX_SCHEDULES:
+        raise ScheduleError(
+            f"schedule: it has more than {MAX_SCHEDULES} schedules; make several tasks of them"
+        )
+    parts = dict.fromkeys(" ".join(one.split()) for one in written)
+    if "" in parts:
+        raise ScheduleError(
+            "schedule: a schedule between semicolons is empty; write it, or remove a semicolon"
+        )
+    found = tuple(parse_schedule(one, timezone=timezone, anchor=anchor, task_id=task_id) for one in parts)
+    return SeveralSchedules(found) if len(found) > 1 else found[0]
 
 
 @lru_cache(maxsize=16_384)

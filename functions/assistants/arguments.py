@@ -82,7 +82,9 @@ class EditTask(Model):
 
     id: Id
     changes: dict[str, Any] = Field(
-        min_length=1, description="the fields to change, each as a whole; null means the default"
+        min_length=1,
+        description="the fields to change, each as a whole; null means the default. Of params only those "
+        "named change; null removes one. Leave out what was shown cut or masked",
     )
     revision: str = Field(
         "", max_length=100, description="the revision that the changes are about; refused if it changed since"

@@ -6,26 +6,24 @@ those of the API. What creates or changes a task says first what it would do, un
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ValidationError
 
 from functions.assistants import arguments as args
-from functions.assistants.results import UNTRUSTED, BoundedList, ToolResult, bound, refuse
+from functions.assistants.results import UNTRUSTED, BoundedList, ToolResult, find_incomplete, refuse
+from functions.assistants.views import Dependencies, Views, instant, preview_to_json
 from functions.domain.access import Principal
 from functions.domain.history.tally import read_incidents
 from functions.domain.json_depth import check_values
 from functions.domain.lifecycle.edit import edit_task, new_task
-from functions.domain.lifecycle.upcoming import describe_trigger, next_run, preview_task
-from functions.domain.run import Run
+from functions.domain.lifecycle.upcoming import describe_trigger, next_run
 from functions.domain.schedule.describe import (
     PreviewBounds,
-    SchedulePreview,
     build_preview,
 )
-from functions.domain.storage import TaskFilter, VersionedTask
-from functions.domain.task import Task, TaskFields, TaskSpec, why_never_started
+from functions.domain.storage import TaskFilter
+from functions.domain.task import Task, TaskSpec, why_never_started
 from functions.domain.types import Model, OutcomeKind, format_instant
 from functions.domain.validation import Problem, problems_of
 from functions.errors import (
@@ -34,10 +32,9 @@ from functions.errors import (
     NotAllowedError,
     NotFoundError,
     SchedulerError,
+    StoreError,
     StoreUnavailableError,
 )
-from functions.interfaces import Store
-from functions.services.access.limits import OwnerLimits
 from functions.services.tasks import TaskService
 from functions.task_types.registry import example_params, type_names
 from functions.taskfiles.schema import params_schema_of
@@ -45,31 +42,8 @@ from functions.taskfiles.validation import check_task, merge_fields
 
 ORIGIN = "mcp"  # of the tasks that are created, and in the audit trail beside the key's name
 MAX_NAME_CHARS = 190  # of who did it, in the trail
-NEXT_RUNS = 5
 MAX_SEARCHED = 500  # run records, or tasks, that one call reads
 FAILED = frozenset({OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABANDONED})
-OWN_TEXTS = ("title", "description", "tags", "params", "notify")  # of a task, as its users wrote them
-
-
-class Dependencies(Protocol):
-    """What the tools need of the scheduler."""
-
-    @property
-    def store(self) -> Store: ...
-
-    @property
-    def owner_limits(self) -> OwnerLimits: ...
-
-    @property
-    def default_timezone(self) -> str: ...
-
-    @property
-    def now(self) -> Callable[[], datetime]: ...
-
-    @property
-    def new_id(self) -> Callable[[], str]: ...
-
-    def task_warnings(self, task: TaskFields) -> list[str]: ...
 
 
 Handler = Callable[["AssistantTools", Any], Awaitable[ToolResult]]
@@ -100,6 +74,7 @@ class AssistantTools:
 
     def __init__(self, dependencies: Dependencies, principal: Principal) -> None:
         self._dependencies = dependencies
+        self._views = Views(dependencies)
         self._service = TaskService(
             dependencies.store,
             replace(principal, name=f"{principal.name[:MAX_NAME_CHARS]} ({ORIGIN})"),
@@ -144,7 +119,7 @@ class AssistantTools:
         )
         page = await self._service.list_tasks(which, after=given.after, limit=given.limit)
         ids = [stored.task.id for stored in page.tasks] + [one.id for one in page.invalid]
-        data: dict[str, Any] = {"tasks": [self._in_brief(stored.task) for stored in page.tasks]}
+        data: dict[str, Any] = {"tasks": [self._views.task_in_brief(stored.task) for stored in page.tasks]}
         if page.invalid and not self._service.principal.owner:
             data["unreadable"] = sorted(one.id for one in page.invalid)
         if len(ids) >= given.limit:
@@ -154,7 +129,7 @@ class AssistantTools:
     async def get_task(self, given: args.OneTask) -> ToolResult:
         """Return one task, with its revision, next runs and warnings."""
         stored = await self._service.get_task(given.id)
-        return ToolResult(self._in_full(stored))
+        return ToolResult(self._views.task_in_full(stored))
 
     async def describe_task_types(self, given: args.DescribeTypes) -> ToolResult:
         """Return the types, or the params of one."""
@@ -178,7 +153,7 @@ class AssistantTools:
             count=given.count,
             bounds=PreviewBounds(given.start_at, given.end_at, max_runs=given.max_runs).check(),
         )
-        return ToolResult(_preview_to_json(found))
+        return ToolResult(preview_to_json(found))
 
     async def create_task(self, given: args.CreateTask) -> ToolResult:
         """Create a task, or say what would be created."""
@@ -187,7 +162,7 @@ class AssistantTools:
             return spec
         if not given.dry_run:
             created = await self._service.create(spec)
-            return ToolResult({"done": f"{spec.id} is created", **self._in_full(created)})
+            return ToolResult({"done": f"{spec.id} is created", **self._views.task_in_full(created)})
         spec = await self._service.check_new(spec)
         await self._require_free(spec.id)
         task = new_task(spec, now=self._dependencies.now(), origin=ORIGIN)
@@ -204,14 +179,19 @@ class AssistantTools:
         revision = str(stored.revision)
         if given.revision and given.revision != revision:
             raise ConflictError(f"{given.id} is no longer what you saw; read it again")
+        if place := find_incomplete(given.changes, "changes"):
+            raise InputError(
+                f"{place}: is cut or masked in what was shown; leave it out, and it stays as it is"
+            )
+        changes = _with_all_params(stored.task, given.changes)
         spec = self._check(
-            merge_fields(stored.task, given.changes), runs_when_asked=bool(why_never_started(stored.task))
+            merge_fields(stored.task, changes), runs_when_asked=bool(why_never_started(stored.task))
         )
         if isinstance(spec, ToolResult):
             return spec
         if not given.dry_run:
             changed = await self._service.edit(given.id, spec, expected=revision)
-            return ToolResult({"done": f"{given.id} is changed", **self._in_full(changed)})
+            return ToolResult({"done": f"{given.id} is changed", **self._views.task_in_full(changed)})
         if spec.id != given.id:
             raise InputError(f"id: must be {given.id!r}; an id never changes")
         spec = await self._service.check_new(spec)
@@ -222,7 +202,7 @@ class AssistantTools:
             task,
             "edit_task",
             {"id": given.id, "changes": dict(given.changes), "revision": revision},
-            changes=_differences(stored.task, task),
+            changes=self._views.differences(stored.task, task),
         )
 
     async def pause_task(self, given: args.PauseTask) -> ToolResult:
@@ -235,7 +215,7 @@ class AssistantTools:
         """Resume a task."""
         stored = await self._service.resume(given.id, catch_up=given.catch_up)
         upcoming = next_run(stored.task, now=self._dependencies.now())
-        return ToolResult({"done": f"{given.id} is resumed", "nextRun": _instant(upcoming)})
+        return ToolResult({"done": f"{given.id} is resumed", "nextRun": instant(upcoming)})
 
     async def run_task(self, given: args.OneTask) -> ToolResult:
         """Request a run of a task."""
@@ -243,7 +223,7 @@ class AssistantTools:
         return ToolResult(
             {
                 "done": f"{given.id} runs at the next tick; list_runs shows how it went",
-                "occurrence": _instant(at),
+                "occurrence": instant(at),
             }
         )
 
@@ -254,7 +234,7 @@ class AssistantTools:
         matching = [run for run in found if given.outcome in (None, run.outcome)][: given.limit]
         kept = BoundedList()
         for run in matching:
-            if not kept.add(_run_to_json(run)):
+            if not kept.add(self._views.run(run)):
                 break
         data: dict[str, Any] = {"runs": kept.items}
         if kept.is_cut or (given.outcome and len(found) == MAX_SEARCHED):
@@ -264,16 +244,22 @@ class AssistantTools:
     async def list_incidents(self, given: args.ListIncidents) -> ToolResult:
         """Return what fails now, and what failed before."""
         tag = given.tag or None
-        failing = await self._service.list_tasks(TaskFilter(tag=tag, outcomes=FAILED), limit=given.limit)
         page = await self._service.list_tasks(TaskFilter(tag=tag), limit=MAX_SEARCHED)
+        try:
+            found = await self._service.list_tasks(TaskFilter(tag=tag, outcomes=FAILED), limit=given.limit)
+            failing = found.tasks
+        except StoreUnavailableError:
+            raise
+        except StoreError:  # a database without the index, which `terraform apply` makes
+            failing = page.tasks
         over = [
-            {"task": stored.task.id, "since": _instant(one.since), "until": _instant(one.until)}
+            {"task": stored.task.id, "since": instant(one.since), "until": instant(one.until)}
             | {"failures": one.failures}
             for stored in page.tasks
             for one in read_incidents(stored.task.incidents)
         ]
         data: dict[str, Any] = {
-            "open": [_open_incident(one.task) for one in failing.tasks if one.task.consecutive_failures],
+            "open": [self._views.open_incident(one.task) for one in failing if one.task.consecutive_failures],
             "over": sorted(over, key=lambda one: str(one["until"]), reverse=True)[: given.limit],
         }
         if len(page.tasks) + len(page.invalid) >= MAX_SEARCHED:
@@ -306,48 +292,10 @@ class AssistantTools:
             data["changes"] = {UNTRUSTED: changes}
         return ToolResult(
             data
-            | self._schedule(task)
+            | self._views.schedule_of(task)
             | {"warnings": self._dependencies.task_warnings(task)}
             | {"toConfirm": {"tool": tool, "arguments": {**call, "dryRun": False}}}
         )
-
-    def _schedule(self, task: Task) -> dict[str, Any]:
-        if not task.schedule:
-            return {"starts": describe_trigger(task), "nextRuns": []}
-        found = preview_task(task, now=self._dependencies.now(), count=NEXT_RUNS)
-        return _preview_to_json(found)
-
-    def _in_brief(self, task: Task) -> dict[str, Any]:
-        return {
-            "id": task.id,
-            "type": task.type,
-            "status": task.status,
-            "starts": describe_trigger(task),
-            "nextRun": _instant(next_run(task, now=self._dependencies.now())),
-            "lastOutcome": task.last_outcome,
-            "lastRunAt": _instant(task.last_run_at),
-            UNTRUSTED: bound(
-                {"title": task.title, "tags": task.tags, "lastResult": task.last_result_summary}
-            ),
-        }
-
-    def _in_full(self, stored: VersionedTask) -> dict[str, Any]:
-        task = stored.task
-        whole = task.model_dump(mode="json", by_alias=True, include=set(TaskSpec.model_fields))
-        told = {"lastResult": task.last_result_summary, "lastError": task.last_error}
-        pause = task.pause.model_dump(mode="json", by_alias=True) if task.pause else None
-        return {
-            "id": task.id,
-            "revision": str(stored.revision),
-            "status": task.status,
-            "definition": {name: value for name, value in whole.items() if name not in OWN_TEXTS},
-            **self._schedule(task),
-            "lastOutcome": task.last_outcome,
-            "lastRunAt": _instant(task.last_run_at),
-            "consecutiveFailures": task.consecutive_failures,
-            "warnings": self._dependencies.task_warnings(task),
-            UNTRUSTED: bound({name: whole[name] for name in OWN_TEXTS} | told | {"pause": pause}),
-        }
 
 
 def _check_storable(given: Mapping[str, Any]) -> None:
@@ -365,60 +313,21 @@ def _check_storable(given: Mapping[str, Any]) -> None:
         raise InputError(str(exc)) from None
 
 
+def _with_all_params(task: Task, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *changes* with the params that they do not name: an assistant may not have seen them whole."""
+    params = changes.get("params")
+    if not isinstance(params, Mapping) or changes.get("type", task.type) != task.type:
+        return dict(changes)
+    whole = {**task.params, **params}
+    return {**changes, "params": {name: value for name, value in whole.items() if value is not None}}
+
+
 def _problem_of(text: str) -> Problem:
     """Return *text*, an error of input, with the field that it begins with."""
     field, colon, reason = text.partition(": ")
     if colon and " " not in field:
         return Problem(tuple(field.split(".")), reason)
     return Problem((), text)
-
-
-def _differences(before: Task, after: Task) -> list[dict[str, Any]]:
-    """Return what differs of what users decide, before and after."""
-    old, new = (
-        one.model_dump(mode="json", by_alias=True, include=set(TaskSpec.model_fields))
-        for one in (before, after)
-    )
-    return [
-        {"field": name, "before": bound(old[name]), "after": bound(value)}
-        for name, value in new.items()
-        if value != old[name]
-    ]
-
-
-def _preview_to_json(found: SchedulePreview) -> dict[str, Any]:
-    return {
-        "starts": found.description,
-        "timezone": found.timezone,
-        "nextRuns": [{"utc": _instant(at), "local": local.isoformat()} for at, local in found.next_runs],
-        "clockChanges": [f"{_instant(one.instant)}: {one.text}" for one in found.clock_changes],
-    }
-
-
-def _run_to_json(run: Run) -> dict[str, Any]:
-    return {
-        "task": run.task_id,
-        "occurrence": _instant(run.occurrence),
-        "finishedAt": _instant(run.finished_at),
-        "outcome": run.outcome,
-        "isFinal": run.final,
-        "attempt": run.attempt,
-        "trigger": run.trigger,
-        UNTRUSTED: bound({"summary": run.summary, "metrics": run.metrics, "items": list(run.items)}),
-    }
-
-
-def _open_incident(task: Task) -> dict[str, Any]:
-    return {
-        "task": task.id,
-        "since": _instant(task.alert.failing_since or task.last_run_at),
-        "failures": task.consecutive_failures,
-        UNTRUSTED: bound({"title": task.title, "error": task.last_error}),
-    }
-
-
-def _instant(at: datetime | None) -> str | None:
-    return None if at is None else format_instant(at)
 
 
 TOOLS: Mapping[str, Tool] = {

@@ -230,6 +230,41 @@ async def test_what_strangers_wrote_is_marked_bounded_and_plain(ask: Ask, wired:
     assert "narrow it" in found.data["note"]
 
 
+async def test_secrets_are_masked_and_what_was_masked_or_cut_is_not_written_back(
+    ask: Ask, wired: App
+) -> None:
+    params = {
+        "url": "https://example.com/?token=t0psecrettoken",
+        "method": "POST",
+        "headers": {
+            "Authorization": "Bearer abcdef123456",
+            "X-Api-Key": "{{secret:SHOP}}",
+            "X-Token": "t0psecret",
+        },
+        "body": "y" * 900,
+    }
+    await ask("create_task", task=SHOP | {"params": params}, dryRun=False)
+    shown = await ask("get_task", id="shop-front")
+    seen = shown.data[UNTRUSTED]["params"]
+
+    masked = await ask("edit_task", id="shop-front", changes={"params": seen}, dryRun=False)
+    cut = await ask("edit_task", id="shop-front", changes={"params": {"body": seen["body"]}}, dryRun=False)
+    changed = await ask(
+        "edit_task",
+        id="shop-front",
+        changes={"params": {"timeoutSeconds": None, "method": "PUT"}},
+        dryRun=False,
+    )
+
+    assert not any(one in shown.text() for one in ("abcdef123456", "t0psecret"))
+    assert "{{secret:SHOP}}" == seen["headers"]["X-Api-Key"], "the name of a secret is none"
+    assert (True, True) == (masked.is_error, cut.is_error)
+    assert "changes.params.body" == cut.data["errors"][0]["field"]
+    assert not changed.is_error, changed.data
+    [stored] = (await wired.store.get_tasks(["shop-front"])).tasks
+    assert params | {"method": "PUT"} == stored.task.params
+
+
 async def test_types_and_schedules_are_described(ask: Ask) -> None:
     types = await ask("describe_task_types")
     one = await ask("describe_task_types", type="health_check_url")

@@ -1,0 +1,145 @@
+"""Tasks, runs and incidents as an assistant sees them: JSON values, with what others wrote under one name."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Protocol
+
+from functions.assistants.results import UNTRUSTED, bound
+from functions.domain.lifecycle.upcoming import describe_trigger, next_run, preview_task
+from functions.domain.run import Run
+from functions.domain.schedule.describe import SchedulePreview
+from functions.domain.storage import VersionedTask
+from functions.domain.task import Task, TaskFields, TaskSpec
+from functions.domain.types import format_instant
+from functions.interfaces import Store
+from functions.services.access.limits import OwnerLimits
+
+NEXT_RUNS = 5
+OWN_TEXTS = ("title", "description", "tags", "params", "notify")  # of a task, as its users wrote them
+
+
+class Dependencies(Protocol):
+    """What the tools need of the scheduler."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def owner_limits(self) -> OwnerLimits: ...
+
+    @property
+    def default_timezone(self) -> str: ...
+
+    @property
+    def now(self) -> Callable[[], datetime]: ...
+
+    @property
+    def new_id(self) -> Callable[[], str]: ...
+
+    @property
+    def redact(self) -> Callable[[str], str]: ...
+
+    def task_warnings(self, task: TaskFields) -> list[str]: ...
+
+
+class Views:
+    """The views of one scheduler."""
+
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._dependencies = dependencies
+
+    def schedule_of(self, task: Task) -> dict[str, Any]:
+        """Return what starts *task*, with its next runs."""
+        if not task.schedule:
+            return {"starts": describe_trigger(task), "nextRuns": []}
+        found = preview_task(task, now=self._dependencies.now(), count=NEXT_RUNS)
+        return preview_to_json(found)
+
+    def task_in_brief(self, task: Task) -> dict[str, Any]:
+        """Return *task* for a list."""
+        return {
+            "id": task.id,
+            "type": task.type,
+            "status": task.status,
+            "starts": describe_trigger(task),
+            "nextRun": instant(next_run(task, now=self._dependencies.now())),
+            "lastOutcome": task.last_outcome,
+            "lastRunAt": instant(task.last_run_at),
+            UNTRUSTED: self._shown(
+                {"title": task.title, "tags": task.tags, "lastResult": task.last_result_summary}
+            ),
+        }
+
+    def task_in_full(self, stored: VersionedTask) -> dict[str, Any]:
+        """Return a task with its definition, revision, next runs and warnings."""
+        task = stored.task
+        whole = task.model_dump(mode="json", by_alias=True, include=set(TaskSpec.model_fields))
+        results = {"lastResult": task.last_result_summary, "lastError": task.last_error}
+        pause = task.pause.model_dump(mode="json", by_alias=True) if task.pause else None
+        return {
+            "id": task.id,
+            "revision": str(stored.revision),
+            "status": task.status,
+            "definition": {name: value for name, value in whole.items() if name not in OWN_TEXTS},
+            **self.schedule_of(task),
+            "lastOutcome": task.last_outcome,
+            "lastRunAt": instant(task.last_run_at),
+            "consecutiveFailures": task.consecutive_failures,
+            "warnings": self._dependencies.task_warnings(task),
+            UNTRUSTED: self._shown({name: whole[name] for name in OWN_TEXTS} | results | {"pause": pause}),
+        }
+
+    def differences(self, before: Task, after: Task) -> list[dict[str, Any]]:
+        """Return what differs of what users decide, before and after."""
+        old, new = (
+            one.model_dump(mode="json", by_alias=True, include=set(TaskSpec.model_fields))
+            for one in (before, after)
+        )
+        return [
+            {"field": name, "before": self._shown(old[name]), "after": self._shown(value)}
+            for name, value in new.items()
+            if value != old[name]
+        ]
+
+    def run(self, run: Run) -> dict[str, Any]:
+        """Return the record of a run."""
+        return {
+            "task": run.task_id,
+            "occurrence": instant(run.occurrence),
+            "finishedAt": instant(run.finished_at),
+            "outcome": run.outcome,
+            "isFinal": run.final,
+            "attempt": run.attempt,
+            "trigger": run.trigger,
+            UNTRUSTED: self._shown(
+                {"summary": run.summary, "metrics": run.metrics, "items": list(run.items)}
+            ),
+        }
+
+    def open_incident(self, task: Task) -> dict[str, Any]:
+        """Return since when *task* fails, and why."""
+        return {
+            "task": task.id,
+            "since": instant(task.alert.failing_since or task.last_run_at),
+            "failures": task.consecutive_failures,
+            UNTRUSTED: self._shown({"title": task.title, "error": task.last_error}),
+        }
+
+    def _shown(self, value: Any) -> Any:
+        """Return *value*, which others wrote, as an assistant may see it."""
+        return bound(value, self._dependencies.redact)
+
+
+def preview_to_json(found: SchedulePreview) -> dict[str, Any]:
+    """Return a schedule in words, with its next runs and the changes of the clocks."""
+    return {
+        "starts": found.description,
+        "timezone": found.timezone,
+        "nextRuns": [{"utc": instant(at), "local": local.isoformat()} for at, local in found.next_runs],
+        "clockChanges": [f"{instant(one.instant)}: {one.text}" for one in found.clock_changes],
+    }
+
+
+def instant(at: datetime | None) -> str | None:
+    """Return *at* as text in UTC; None for None."""
+    return None if at is None else format_instant(at)

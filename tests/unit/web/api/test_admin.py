@@ -167,7 +167,7 @@ async def test_an_account_that_cannot_be_read_is_shown_and_repaired(
     repaired = await api("PUT", "/api/owners/alice", {"monthlyCredits": 50})
     await signed_in.post("/dashboard/owners", name="bob", monthlyCredits="60")
 
-    assert b"The account of <code>alice</code> cannot be read" in page
+    assert b"The account of alice cannot be read" in page
     assert ([], ["alice", "bob"]) == (listed["owners"], listed["unreadable"])
     assert "cannot be read" in refused.json["detail"]
     assert (50.0, 7.0) == (repaired.json["monthlyCredits"], repaired.json["usedCredits"])

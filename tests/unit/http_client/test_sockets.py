@@ -1,6 +1,8 @@
 """Connections without HTTP: the same guard, the same words, bounded in time."""
 
 import asyncio
+import ssl
+import threading
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -124,3 +126,23 @@ async def test_the_certificate_is_read_and_checked(tmp_path: Path) -> None:
     expired = authority.server(starts=NOW - 3 * DAY, ends=NOW - DAY)
     async with listening(say_nothing, tls=expired) as port:
         assert "has expired" in (await refusal(trusting, "127.0.0.1", port, tls=True)).reason
+
+
+async def test_authorities_are_loaded_once_and_not_in_the_loop(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They take 20 to 50 ms: a hundred checks of certificates held up everybody for seconds."""
+    load, threads = ssl.create_default_context, []
+
+    def loading() -> ssl.SSLContext:
+        threads.append(threading.current_thread())
+        return load()
+
+    monkeypatch.setattr(ssl, "create_default_context", loading)
+    sockets = GuardedSockets(allow=only(port), allow_private=True)
+
+    await asyncio.gather(*(refusal(sockets, "127.0.0.1", port, tls=True) for _ in range(5)))
+    await refusal(sockets, "127.0.0.1", port, tls=True)
+
+    assert 1 == len(threads)
+    assert threads[0] is not threading.main_thread()

@@ -114,7 +114,6 @@ FORMS = {
         "标题中没有字母或数字，无法生成标识；请另填标识"
     ),
     # schedules
-    "schedule: {}": "{0}",
     '"{}" is not a schedule; {}': "“{0}”不是时间表；{1}",
     "write five cron fields, {}, or daily, or every 15m": "请写五段 cron（{0}），或 daily，或 every 15m",
     "minute hour day-of-month month day-of-week, such as 30 9 * * 1-5": "分 时 日 月 星期，例如 30 9 * * 1-5",
@@ -128,6 +127,7 @@ FORMS = {
         "无法理解{0}“{1}”；请用数字 {2}、范围 1-5、步长 */5 或列表 1,3,5"
     ),
     'the {} range "{}" runs backwards; write {}': "{0}的范围“{1}”是倒的；请写 {2}",
+    'the {} range "{}" runs backwards; {}': "{0}的范围“{1}”是倒的；{2}",
     "it as {}": "{0}",
     "the {} {} is out of range; use {} to {}": "{0} {1} 超出范围；请用 {2} 到 {3}",
     'the {} "{}" has a step of 0; use a step of 1 to {}': "{0}“{1}”的步长为 0；请用 1 到 {2}",
@@ -157,6 +157,13 @@ FORMS = {
         "现在之后不再运行：唯一一次是 {0}（另见 endAt）"
     ),
     "there is no occurrence left after now (see also endAt)": "现在之后不再运行（另见 endAt）",
+    "{}= is not read here; write the zone as timezone": "这里不读取 {0}=；请把时区写在 timezone",
+    'the {} "{}" is drawn from the task\'s id; give the id': "{0}“{1}”由任务标识决定；请填写标识",
+    'the day-of-month "{}" asks for the nearest weekday, which is not supported; name the day, or the weekday in '  # noqa: E501
+    "the fifth field": "日期“{0}”要求最近的工作日，不支持；请写明日期，或在第五段写星期",
+    'the day-of-month "{}" counts back from the last day, which is not supported; use L, or a day from 1 to 28': (  # noqa: E501
+        "日期“{0}”从月末倒数，不支持；请用 L，或 1 到 28 日"
+    ),
     "minute": "分钟",
     "hour": "小时",
     "day-of-month": "日期",
@@ -223,6 +230,14 @@ FORMS = {
     ),
     "The function {} may not be called; PYTHON_TASKS does not list it": (
         "不能调用函数 {0}；PYTHON_TASKS 没有列出它"
+    ),
+    "{} is defined in {}, which PYTHON_TASKS does not list": "{0} 定义于 {1}，PYTHON_TASKS 没有列出它",
+    "The module {} cannot be imported ({})": "无法导入模块 {0}（{1}）",
+    "The module {} has no function {}": "模块 {0} 没有函数 {1}",
+    "at most {} secrets may be named": "最多引用 {0} 个机密",
+    "the function does not take these arguments: {}": "函数不接受这些参数：{0}",
+    "{} is not for a heartbeat, which nothing here starts; remove it (params.graceSeconds says how late a call may be)": (  # noqa: E501
+        "心跳不由这里启动，不需要 {0}；请删除（params.graceSeconds 表示可迟到多久）"
     ),
     "write a secret as {{secret:NAME}}; letters, digits and _": (
         "机密请写成 {{secret:NAME}}；只用字母、数字和 _"

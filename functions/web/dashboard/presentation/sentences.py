@@ -15,6 +15,7 @@ MAX_KEPT = 4096
 MAX_DEPTH = 3  # sentences within one another
 SEMICOLON, FULL_SEMICOLON = "; ", "；"
 BLANK = "{}"
+SAID_AT_ITS_PLACE = frozenset({"schedule", "timezone", "until", "params"})  # a field beside which it is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,12 @@ class Translator:
         for template in self._joined if has_semicolon else self._single:
             if (found := template.fill(text, inner)) is not None:
                 return found
-        if has_semicolon:
-            return FULL_SEMICOLON.join(inner(part) for part in text.split(SEMICOLON))
         head, colon, rest = text.partition(": ")
         if colon and _is_field(head):
-            return f"{head}：{inner(rest)}"
+            place = self._phrases.get(head, head)
+            return inner(rest) if head in SAID_AT_ITS_PLACE else f"{place}：{inner(rest)}"
+        if has_semicolon:
+            return FULL_SEMICOLON.join(inner(part) for part in text.split(SEMICOLON))
         return text
 
 

@@ -55,6 +55,7 @@ class Params(Model):
         certificate_days_left: The check fails when the certificate, or one along redirects, ends sooner than
             this many days.
         follow_redirects: Up to ten; otherwise the redirect itself is checked.
+        max_latency_ms: The check fails when the headers of the answer come later, redirects included.
     """
 
     url: WebUrl
@@ -65,6 +66,7 @@ class Params(Model):
     body_contains: ExpectedText | None = None
     certificate_days_left: Annotated[int, Field(ge=1, le=365)] | None = None
     follow_redirects: bool = True
+    max_latency_ms: Annotated[int, Field(ge=1, le=300_000)] | None = None
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
@@ -98,6 +100,9 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     if problem is None:
         host = response.extensions.get("certificate_host")
         problem = _certificate_problem(days_left, params.certificate_days_left, host)
+    if problem is None and params.max_latency_ms is not None and latency_ms > params.max_latency_ms:
+        allowed = f"more than the {params.max_latency_ms} allowed"
+        problem = f"Answered {response.status_code} in {latency_ms} ms, {allowed}"
     if problem is None:
         return succeeded(f"Answered {response.status_code} in {latency_ms} ms", metrics=metrics)
     is_temporary = response.status_code in _RETRY_AFTER_STATUSES

@@ -95,6 +95,18 @@ async def test_a_certificate_about_to_end_is_a_failure(
     assert expected == outcome.summary
 
 
+@pytest.mark.parametrize(
+    ("allowed", "expected"),
+    [(84, "Answered 200 in 84 ms"), (83, "Answered 200 in 84 ms, more than the 83 allowed")],
+)
+async def test_a_slow_answer_is_a_failure(allowed: int, expected: str, check: Callable[..., Any]) -> None:
+    outcome = await check(answer(200), maxLatencyMs=allowed)
+
+    assert expected == outcome.summary
+    assert (allowed == 84) == (outcome.kind == "succeeded")
+    assert not outcome.permanent
+
+
 async def test_the_request_is_made_as_asked(make_job: Callable[..., Job]) -> None:
     tools = tools_with(answer(200), answer(200))
     params = {

@@ -93,6 +93,7 @@ PARAM_WORDS = {
     "tcp_check.send": Words("Text to send", "Sent exactly as it is"),
     "tcp_check.expect": Words("Text that the answer must contain", "In its first 4 KB", "220 "),
     "tcp_check.maxLatencyMs": Words("Longest connection, in milliseconds", "Empty means any"),
+    "health_check_url.maxLatencyMs": Words("Slowest answer, in milliseconds", "Empty means any"),
     "publish_event.eventType": Words("Event", "Tasks that list it start on it", "stock.counted"),
     "publish_event.data": Words("Data", "A JSON object of at most 4 KB"),
     "publish_event.source": Words("Sender", "Empty means this task"),

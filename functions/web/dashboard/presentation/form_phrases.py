@@ -80,6 +80,7 @@ CHINESE = {
     "The certificate must be valid for the host": "证书必须对该主机有效",
     "Text to send": "要发送的文本",
     "In its first 4 KB": "在其前 4 KB 中",
+    "Slowest answer, in milliseconds": "最慢的响应时间（毫秒）",
     "Longest connection, in milliseconds": "最长连接时间（毫秒）",
     "Empty means any": "留空表示不限",
     "Watch a program that runs elsewhere and calls in": "监视在别处运行并来报到的程序",

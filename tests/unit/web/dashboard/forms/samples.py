@@ -86,6 +86,7 @@ PARAMS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         expectedStatus=STATUSES,
         bodyContains=st.one_of(st.none(), TEXTS),
         certificateDaysLeft=st.sampled_from([None, 14, "14"]),
+        maxLatencyMs=st.sampled_from([None, 500]),
         followRedirects=st.booleans(),
         timeoutSeconds=SECONDS,
     ),

@@ -106,14 +106,14 @@ class App:
         self.store: Store = build_store(settings)
         self._allow_private_networks = settings.allow_private_networks
         self._allow_ports = settings.allow_ports
-        self._http = guarded_client(allow_private=settings.allow_private_networks, ports=settings.allow_ports)
+        allow_private, ports = settings.allow_private_networks, settings.allow_ports
+        self._http = guarded_client(allow_private=allow_private, ports=ports)
+        sockets = guarded_sockets(allow_private=allow_private, ports=ports)
         self._parsers = ParserPool()
         self._model_client = ModelClient(settings, task_secrets)
         self._tools = Tools(
             open_http=self._http,
-            open_sockets=guarded_sockets(
-                allow_private=settings.allow_private_networks, ports=settings.allow_ports
-            ),
+            open_sockets=sockets,
             open_store=partial(OwnerView, self.store),
             parse=self._parsers,
             redact=self.redact,

@@ -76,13 +76,14 @@ async def show_task(
         if len(latest) > PAGE_RUNS:
             _, following = await search_runs(context.service, task_id, limit=PAGE_RUNS)
     tally = read_tally(task.tally, now=context.dependencies.now())
-    shares = (("24 h", tally.share_of_hours), *((f"{n} d", tally.share_of_days(n)) for n in (7, 30, 90)))
+    days = ((n, "{n} d", tally.share_of_days(n)) for n in (7, 30, 90))
+    shares = ((24, "{n} h", tally.share_of_hours), *days)
     return context.render(
         "task",
         task=task,
         words=describe_trigger(task, context.words.schedule),
         preview=_preview(context, task),
-        shares=[(name, percent(share)) for name, share in shares],
+        shares=[(context.words(unit).format(n=n), percent(share)) for n, unit, share in shares],
         hours=uptime_bars(tally.hours),
         days=uptime_bars(tally.days),
         chart=duration_chart(latest),

@@ -1,7 +1,7 @@
 """The tools: what an assistant may list, preview and change, with the rights of one principal.
 
 All of it goes through `TaskService`, so that scopes, owners, capabilities, limits and the audit trail are
-those of the API. What creates or changes a task says first what it would do, unless it is told to do it.
+those of the API. What creates or changes a task says first what it would do, unless it is asked to do it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence

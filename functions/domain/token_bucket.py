@@ -1,4 +1,7 @@
-"""A token bucket: the bound on how often something is done, filled evenly and emptied token by token."""
+"""A token bucket: the bound on how often something is done, filled evenly and emptied token by token.
+
+Keys of the API and channels are limited by it.
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,7 @@
-"""The counters of one process, summed from the reports of its ticks and workers."""
+"""The counters of one process, summed from the reports of its ticks and workers.
+
+Apart from `exposition`, whose library no tick loads.
+"""
 
 from collections import Counter
 from collections.abc import Mapping

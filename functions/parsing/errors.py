@@ -1,4 +1,7 @@
-"""The errors of parsing: a document that is not what it should be, and one whose parsing was stopped."""
+"""The errors of parsing: a document that is not what it should be, and one whose parsing was stopped.
+
+It imports no parser: those are loaded in processes of their own.
+"""
 
 from functions.errors import SchedulerError
 

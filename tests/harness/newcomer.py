@@ -37,6 +37,7 @@ from tests.support.serving import ROOT, free_port
 show = partial(print, flush=True)  # this is what it is for
 WAIT_S = 600  # for any one step
 TITLE = "My site answers"
+NETWORK = ("HTTPS_PROXY", "NO_PROXY", "PIP_INDEX_URL", "SSL_CERT_FILE", "UV_INDEX_URL")  # of the machine
 
 
 @dataclass
@@ -92,7 +93,8 @@ def _walk(watch: StopWatch, folder: Path, source: str) -> float:
     """Do all steps; return the processor seconds of what the clone started."""
     home, clone = folder / "home", folder / "cronfire"
     home.mkdir()
-    environment = {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+    network = {name: os.environ[name] for name in NETWORK if name in os.environ}
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", **network}
     with watch.step("git clone", 1):
         subprocess.run(["git", "clone", "--quiet", source, str(clone)], env=environment, check=True)
     with _own_site() as site:

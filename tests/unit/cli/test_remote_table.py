@@ -27,6 +27,12 @@ def _commands(group: Any, path: str = "") -> Iterator[str]:
             yield full
 
 
+@pytest.mark.parametrize("name", sorted(EXAMPLES.keys() - {"mcp", "ping", "schema"}))
+def test_every_command_that_prints_data_can_print_json(scheduler: Scheduler, name: str) -> None:
+    """`schema` prints nothing else, `mcp` speaks a protocol, `ping` passes on what a program prints."""
+    assert "--json" in scheduler(*name.split(), "--help").out
+
+
 def _handler(words: str) -> Handler:
     parsed = build_command().main(shlex.split(words), prog_name="scheduler", standalone_mode=False)
     handler: Handler = parsed.handler

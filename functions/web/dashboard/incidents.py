@@ -19,7 +19,7 @@ from functions.errors import InputError, NotAllowedError, StoreError, StoreUnava
 from functions.web.api.channels import apply_channel_changes, require_admin
 from functions.web.dashboard.context import CurrentPage, PageContext
 from functions.web.dashboard.rendering import redirect
-from functions.web.dashboard.task_list import BAD_OUTCOMES
+from functions.web.dashboard.task_list import BAD_OUTCOMES, filter_of_store
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
@@ -117,14 +117,16 @@ async def _silence(context: PageContext, *, task: str, tag: str, hours: str, not
 
 async def _list_open(context: PageContext, tag: str) -> list[Task]:
     which = TaskFilter(tag=tag or None, outcomes=BAD_OUTCOMES)
+    asked = filter_of_store(which, context.service.principal.owner)
     try:
-        page = await context.service.list_tasks(which, limit=OPEN_SHOWN)
+        page = await context.service.list_tasks(asked, limit=PAGE_SIZE if tag else OPEN_SHOWN)
     except StoreUnavailableError:
         raise
     except StoreError:  # a database without the index, which `terraform apply` makes
         return []
-    failing = [stored.task for stored in page.tasks if stored.task.consecutive_failures]
-    return sorted(failing, key=_failing_since, reverse=True)
+    found = (stored.task for stored in page.tasks if which.matches(stored.task))
+    failing = [task for task in found if task.consecutive_failures]
+    return sorted(failing, key=_failing_since, reverse=True)[:OPEN_SHOWN]
 
 
 def _failing_since(task: Task) -> datetime:

@@ -24,13 +24,14 @@ from functions.task_types.registry import type_names
 from functions.web.dashboard.context import CurrentPage, PageContext
 from functions.web.dashboard.presentation.formatting import BAD, GOOD, QUIET, WARN, severity
 from functions.web.dashboard.public import PublicLinks, page_subject
-from functions.web.dashboard.task_list import ALL_SORTS, BAD_OUTCOMES, LATE_AFTER, list_page
+from functions.web.dashboard.task_list import ALL_SORTS, BAD_OUTCOMES, LATE_AFTER, filter_of_store, list_page
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
 QueryText = Annotated[str, Query(max_length=100)]
 
 FAILING_SHOWN = 50  # before all others, on the first page
+FAILING_SEARCHED = 300  # for those that have a tag
 MAX_CURSOR_CHARS = 400  # an id and a title
 NEXT_SHOWN = 6
 RECENT_SHOWN = 8
@@ -119,13 +120,16 @@ async def show_overview(
 
 
 async def _list_failing(context: PageContext, which: TaskFilter) -> list[Task]:
+    asked = filter_of_store(replace(which, outcomes=BAD_OUTCOMES), context.service.principal.owner)
+    limit = FAILING_SHOWN if asked.tag == which.tag else FAILING_SEARCHED
     try:
-        page = await context.service.list_tasks(replace(which, outcomes=BAD_OUTCOMES), limit=FAILING_SHOWN)
+        page = await context.service.list_tasks(asked, limit=limit)
     except StoreUnavailableError:
         raise
     except StoreError:  # a database without the index, which `terraform apply` makes
         return []
-    return [stored.task for stored in page.tasks if stored.task.status not in STOPPED]
+    found = (stored.task for stored in page.tasks if which.matches(stored.task))
+    return [task for task in found if task.status not in STOPPED][:FAILING_SHOWN]
 
 
 async def _nothing() -> list[Task]:

@@ -78,12 +78,15 @@ async def list_page(
     elif status in set(Status):
         which = replace(which, status=status)
 
+    asked, which = which, filter_of_store(which, service.principal.owner)
+    is_search = bool(search) or which != asked
+
     def matches(task: Task) -> bool:
-        return matches_search(task, search) and (status != LATE or is_late(task, now))
+        return asked.matches(task) and matches_search(task, search) and (status != LATE or is_late(task, now))
 
     sort = sort if sort in ALL_SORTS else "next" if status == LATE else BY_ID
     if sort == BY_ID:
-        found = await _list_by_id(service, which, matches, search=search, after=after)
+        found = await _list_by_id(service, which, matches, is_search=is_search, after=after)
         if not (after or found.more) or await _is_small(service.view, which):
             return found
         return replace(found, sortable=_served(service))
@@ -91,10 +94,22 @@ async def list_page(
         return await _sort_here(service, which, matches, sort=sort, after=after)
     if sort not in _served(service):
         start = "" if "~" in after else after  # a place in the order by id
-        found = await _list_by_id(service, which, matches, search=search, after=start)
+        found = await _list_by_id(service, which, matches, is_search=is_search, after=start)
         return replace(found, sortable=_served(service))
     ends = (lambda task: not is_late(task, now)) if status == LATE else None
-    return await _sort_in_store(service, which, matches, sort=sort, after=after, ends=ends)
+    return await _sort_in_store(service, asked, matches, sort=sort, after=after, ends=ends)
+
+
+def filter_of_store(which: TaskFilter, owner: str) -> TaskFilter:
+    """Return the part of *which* that a store answers without reading more than it returns.
+
+    Firestore has no index for a tag beside something else: it would read all that matches the rest.
+
+    Args:
+        owner: Of the key, which is a filter too.
+    """
+    is_alone = which == TaskFilter(tag=which.tag) and not owner
+    return which if is_alone or not which.tag else replace(which, tag=None)
 
 
 def is_late(task: Task, now: datetime) -> bool:
@@ -143,7 +158,7 @@ async def _is_small(view: OwnerView, which: TaskFilter) -> bool:
 
 
 async def _list_by_id(
-    service: TaskService, which: TaskFilter, matches: Callable[[Task], bool], *, search: str, after: str
+    service: TaskService, which: TaskFilter, matches: Callable[[Task], bool], *, is_search: bool, after: str
 ) -> Listing:
     tasks: list[Task] = []
     broken: list[Any] = []
@@ -155,7 +170,7 @@ async def _list_by_id(
         broken += page.invalid
         tasks += [stored.task for stored in page.tasks if matches(stored.task)]
         after = max(ids) if len(ids) >= PAGE_SIZE else ""
-        if not after or not search or read >= SEARCHED or len(tasks) >= PAGE_SIZE:
+        if not after or not is_search or read >= SEARCHED or len(tasks) >= PAGE_SIZE:
             return Listing(tasks, broken, after)
 
 
@@ -213,7 +228,7 @@ async def _sort_in_store(
         for stored in page.tasks:
             if ends and ends(stored.task):
                 return Listing(found, (), "", sort, _served(service))
-            if which.matches(stored.task) and matches(stored.task):
+            if matches(stored.task):
                 found.append(stored.task)
             if len(found) == PAGE_SIZE:
                 return Listing(found, (), cursor_of(sort, stored.task), sort, _served(service))

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from functions.domain.alerts.model import Notification
 from functions.domain.alerts.outbox import Undelivered
@@ -30,6 +30,9 @@ from functions.domain.storage import (
     WriteResult,
 )
 from functions.domain.task import Job, Task
+
+if TYPE_CHECKING:  # few tasks have a group
+    from functions.domain.lifecycle.flow_control import SlotAnswer, SlotRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,25 @@ class NoCredits:
 
     async def mark_notified(self, notifications: Sequence[Notification]) -> None:
         """Nothing has to be recorded."""
+
+
+class FlowControl(Protocol):
+    """Keeps the slots of groups. Never raises: without an answer of the store nothing is admitted."""
+
+    async def exchange(
+        self,
+        wanted: Mapping[str, Sequence["SlotRequest"]],
+        *,
+        ended: Mapping[str, Sequence[str]],
+        unused: Mapping[str, Sequence[str]],
+    ) -> "SlotAnswer":
+        """Free slots and give others, by the ids of groups: a read and a write for each group.
+
+        Args:
+            ended: Tokens of attempts that are over.
+            unused: Tokens that were admitted, and whose attempts never began.
+        """
+        ...
 
 
 class RunQuery(Protocol):
@@ -382,6 +404,8 @@ class TickDependencies:
             can.
         run_dependents: Whether tasks that become due because of others run as well, in the same tick.
         credits: The ledger of what attempts cost.
+        flow_control: Builds what keeps the slots of groups, when the first task of one is due; None when
+            groups limit nothing.
     """
 
     store: TickStore
@@ -398,3 +422,4 @@ class TickDependencies:
     subscribers: Callable[[Collection[Audience]], Awaitable[Mapping[Audience, Collection[str]]]] | None = None
     run_dependents: bool = True
     credits: CreditLedger = field(default_factory=NoCredits)
+    flow_control: Callable[[], FlowControl] | None = None

@@ -45,6 +45,11 @@ locals {
       composite = []
       ttl       = "expireAt"
     }
+    "groups" = {
+      single    = {}
+      composite = []
+      ttl       = "expireAt"
+    }
   }
 }
 

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from functions.app.hooks import BeforeTask, OnEvent
     from functions.domain.lifecycle.permissions import Capabilities
     from functions.domain.task import Task
+    from functions.interfaces import FlowControl
     from functions.notifications.dispatcher import NotificationDispatcher
     from functions.services.access.accounts import AccountStore
     from functions.services.access.keys import KeyStore
@@ -106,14 +107,14 @@ class App:
         self.store: Store = build_store(settings)
         self._allow_private_networks = settings.allow_private_networks
         self._allow_ports = settings.allow_ports
-        allow_private, ports = settings.allow_private_networks, settings.allow_ports
-        self._http = guarded_client(allow_private=allow_private, ports=ports)
-        sockets = guarded_sockets(allow_private=allow_private, ports=ports)
+        self._http = guarded_client(allow_private=settings.allow_private_networks, ports=settings.allow_ports)
         self._parsers = ParserPool()
         self._model_client = ModelClient(settings, task_secrets)
         self._tools = Tools(
             open_http=self._http,
-            open_sockets=sockets,
+            open_sockets=guarded_sockets(
+                allow_private=settings.allow_private_networks, ports=settings.allow_ports
+            ),
             open_store=partial(OwnerView, self.store),
             parse=self._parsers,
             redact=self.redact,
@@ -141,6 +142,7 @@ class App:
         self._late_after = timedelta(minutes=settings.late_after_minutes)
         self._heartbeat = build_heartbeat(settings, self._post)
         self._workers = build_workers(settings, self._post, clock=clock)
+        self._stored_flow_control: FlowControl | None = None
         run_task = partial(run_job, tools=self._tools)
         self.tick_dependencies = TickDependencies(
             store=self.store,
@@ -156,9 +158,18 @@ class App:
             credits=build_credit_ledger(settings, lambda: self.accounts, clock=clock),
             publish=build_publisher(settings, self._post, clock=clock),
             subscribers=partial(subscribers, self.store),
+            flow_control=self._flow_control,
         )
         if settings.before_task or settings.after_task:
             self._call_named_hooks(settings)
+
+    def _flow_control(self) -> "FlowControl":
+        """Return what keeps the slots of groups: one for all ticks of this process."""
+        if self._stored_flow_control is None:
+            from functions.services.access.flow_control import StoredFlowControl  # few tasks have a group
+
+            self._stored_flow_control = StoredFlowControl(self.store, clock=self.now)
+        return self._stored_flow_control
 
     def _call_named_hooks(self, settings: Settings) -> None:
         """Call what BEFORE_TASK and AFTER_TASK name."""

@@ -15,6 +15,7 @@ from functions.domain.lifecycle.executions import Execution
 from functions.domain.task import Task
 from functions.errors import InputError
 from functions.interfaces import Store
+from functions.services.access.flow_control import find_wait_reason
 from functions.services.executions import list_executions
 from functions.services.paging import describe_missing_task
 from functions.task_types.registry import register
@@ -169,6 +170,14 @@ class CliContext:
         if not found.tasks:
             raise InputError(await describe_missing_task(self.store, task_id))
         return found.tasks[0].task
+
+    async def find_wait_reason(self, task: Task) -> str:
+        """Return why *task* is due and has not started, where its group is the reason; else empty."""
+        if task.group is None or task.next_run_at is None or task.next_run_at > self.now():
+            return ""
+        if self.is_remote:
+            return str((await self.api.request("GET", f"/api/tasks/{task.id}")).get("waiting", ""))
+        return str(await find_wait_reason(self.store, task, now=self.now()) or "")
 
     async def close(self) -> None:
         """Close what was opened."""

@@ -21,7 +21,7 @@ from functions.domain.schedule.describe import (
 )
 from functions.domain.schedule.parse import Schedule, parse_schedule
 from functions.domain.storage import TaskFilter
-from functions.domain.task import Task
+from functions.domain.task import Group, Task
 from functions.domain.types import OutcomeKind, Status, format_instant
 from functions.errors import InputError, NotFoundError
 from functions.services import task_commands
@@ -73,7 +73,10 @@ async def list_tasks(context: CliContext, *, query: TaskQuery = ANY) -> int:
 async def show_task(context: CliContext, *, task_id: str) -> int:
     """Show one task with all its fields."""
     task = await context.get_task(task_id)
-    context.screen.show(task_to_json(task), _task_lines(context.screen, task, now=context.now()))
+    waiting = await context.find_wait_reason(task)
+    data = task_to_json(task) | ({"waiting": waiting} if waiting else {})
+    lines = [*_task_lines(context.screen, task, now=context.now()), *([waiting] if waiting else [])]
+    context.screen.show(data, lines)
     return 0
 
 
@@ -225,6 +228,12 @@ def _task_lines(screen: Screen, task: Task, *, now: datetime) -> Iterator[str]:
     )
 
 
+def _group_text(group: Group) -> str:
+    running = f"{group.max_concurrent} at once" if group.max_concurrent else ""
+    starting = f"{group.per_minute} a minute" if group.per_minute else ""
+    return f"{group.name}: {', '.join(filter(None, (running, starting)))}"
+
+
 def _task_rows(task: Task, *, now: datetime) -> Iterable[tuple[str, str]]:
     upcoming = next_run(task, now=now)
     yield "about", task.description
@@ -234,6 +243,7 @@ def _task_rows(task: Task, *, now: datetime) -> Iterable[tuple[str, str]]:
     yield "starts", describe_trigger(task) if task.has_event_triggers else ""
     yield "then", ", ".join(f"{one.task} ({one.on})" for one in task.dependents)
     yield "status", task.status
+    yield "group", _group_text(task.group) if task.group else ""
     if task.pause is not None:
         until = f" until {format_local(task.pause.until, task.timezone)}" if task.pause.until else ""
         yield "pause", f"by {task.pause.by or 'unknown'}{until}: {task.pause.note or 'no note'}"

@@ -156,7 +156,7 @@ class RunBatch:
 MAX_TASKS_READ = 5_000
 MAX_RUNS_READ = 20_000
 
-DocumentKind = Literal["owners", "channels", "keys", "audit", "meta", "listeners"]
+DocumentKind = Literal["owners", "channels", "keys", "audit", "meta", "listeners", "groups"]
 
 
 @dataclass(frozen=True, slots=True)

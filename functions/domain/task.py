@@ -90,6 +90,28 @@ MAX_RECENT_OUTCOMES = 20  # outcomes in the task itself, for a sparkline without
 MAX_SUMMARY_CHARS = 400
 
 
+class Group(Model):
+    """Tasks that share a limit, such as those that call one service, and the limits that this task keeps to.
+
+    Attributes:
+        name: The same in all its tasks; the tasks of each owner are a group of their own.
+        max_concurrent: Attempts of the group that may run at once, in all processes.
+        per_minute: Attempts of the group that may start in a calendar minute, in all processes.
+    """
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+    max_concurrent: Annotated[int, Field(ge=1, le=500)] | None = None
+    per_minute: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+    @model_validator(mode="after")
+    def _check_limits(self) -> Self:
+        if self.max_concurrent is None and self.per_minute is None:
+            raise ValueError(
+                "a group needs maxConcurrent, perMinute or both; files may have them under groups:"
+            )
+        return self
+
+
 class TaskFields(Model):
     """What the user decides about a task: what to do, when, and how to treat failure.
 
@@ -103,6 +125,7 @@ class TaskFields(Model):
         max_runs: Scheduled runs after which the task has ended; None means no limit.
         jitter_seconds: A run starts up to this much after its occurrence, the same for each try.
         timeout_seconds: Total time one attempt may take.
+        group: The limits it shares with others; None means that it waits for nobody.
         delivery: at_most_once never tries an occurrence a second time, whatever became of the first.
         pause_after_failures: Failed occurrences in a row after which the task pauses itself; None means
             never, and 5 for the types that cost most, see `complete.DEFAULT_PAUSE_AFTER_FAILURES`.
@@ -132,6 +155,7 @@ class TaskFields(Model):
     priority: Priority = Priority.MEDIUM
     timeout_seconds: Annotated[float, Field(gt=0, le=3000)] = 20.0
     retry: Retry = Retry.model_construct()
+    group: Group | None = None
     delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
     pause_after_failures: Annotated[int, Field(ge=1, le=1000)] | None = None
     budget: CreditLimit | None = None

@@ -99,6 +99,12 @@ class Executor:
         return len(self._attempts)
 
     @property
+    def running_tokens(self) -> set[str]:
+        """The tokens of the claims of all attempts that run, or wait for a slot."""
+        claims = (one.stored.task.claim for one in self._attempts.values())
+        return {claim.token for claim in claims if claim is not None}
+
+    @property
     def capacity(self) -> int:
         """How many more tasks may be claimed and started now."""
         limit = self._slots.limit

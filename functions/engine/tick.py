@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.decide import (
@@ -31,6 +31,9 @@ from functions.engine.results import Results
 from functions.engine.writer import PendingTransition, TickWriter
 from functions.errors import InputError, StoreError
 from functions.interfaces import GrantedAttempt, TickDependencies
+
+if TYPE_CHECKING:
+    from functions.engine.group_slots import GroupSlots
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +116,7 @@ class _Tick:
         self._handoff = None
         if dependencies.workers is not None:
             self._handoff = Handoff(dependencies.workers, clock=dependencies.clock)
+        self._groups: GroupSlots | None = None  # from the first task of a group on
         self._backlog_until: datetime | None = None  # when no more of the backlog may start
         self._failure: StoreError | None = None
         self._notifying = asyncio.Lock()
@@ -182,6 +186,8 @@ class _Tick:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         still_due = await self._results.flush()
+        if self._groups is not None:
+            self.report.postponed += len(self._groups.waiting)
         if self._writer.unanswered_claims:
             await self._writer.release_unanswered_claims()
         self.report.started = self._executor.started
@@ -257,16 +263,52 @@ class _Tick:
             await self._due.look_for_ticks(tasks, now=self._clock(), began_at=self.deadline.started_at)
         batch = self._decide_batch(tasks, is_backlog=is_backlog, is_apart=is_apart)
         await self._apply_transitions(batch)
+        if self._groups is not None or any(stored.task.group for stored, _ in batch.starts):
+            await self._start_in_groups(batch)
+        else:
+            await self._claim_and_start(batch)
+
+    async def _claim_and_start(self, batch: _Batch) -> None:
         claimed = await self._claim(batch)
         granted = await self._reserve_credits(claimed)
         await self._start_attempts(granted)
+
+    async def _start_in_groups(self, batch: _Batch) -> None:
+        """Start those of *batch* whose groups have a slot for them; the others stay due."""
+        if (groups := self._open_groups()) is None:
+            await self._claim_and_start(batch)
+            return
+        batch.starts = await groups.admit(batch.starts, running=self._executor.running_tokens)
+        try:
+            await self._claim_and_start(batch)
+        finally:
+            groups.mark_unused(batch.starts, running=self._executor.running_tokens)
+
+    def _open_groups(self) -> "GroupSlots | None":
+        if self._groups is None and self._dependencies.flow_control is not None:
+            from functions.engine.group_slots import GroupSlots  # few tasks have a group
+
+            self._groups = GroupSlots(self._dependencies.flow_control(), clock=self._clock)
+        return self._groups
+
+    async def _serve_groups(self) -> None:
+        """Free the slots of attempts that have ended, and start tasks that waited for them."""
+        groups = self._groups
+        if groups is None or not groups.has_free_slots(self._executor.running_tokens):
+            return
+        if groups.waiting and self._has_time_to_start():
+            tasks = groups.take_waiting()
+            for start in range(0, len(tasks), BATCH_SIZE):
+                await self._process_batch(tasks[start : start + BATCH_SIZE], is_backlog=True)
+        else:
+            await groups.free_ended(running=self._executor.running_tokens)
 
     def _decide_batch(self, tasks: Sequence[VersionedTask], *, is_backlog: bool, is_apart: bool) -> _Batch:
         now = self._clock()
         batch = _Batch()
         for stored in tasks:
             match self._decide(stored, now=now):
-                case StartAttempt(is_catch_up=True) if not is_backlog:
+                case StartAttempt(is_catch_up=True) if not is_backlog and stored.task.group is None:
                     self._due.backlog.append(stored)
                 case StartAttempt() if stored.task.expired_claims and not is_apart:
                     self._due.suspects.append(stored)
@@ -361,6 +403,7 @@ class _Tick:
         while is_busy:
             await self._wait_for_attempts()
             self._due.on_time.extend(await self._results.flush())
+            await self._serve_groups()
             await self._process_on_time()
             await self._process_backlog()
             if self._due.suspects:
@@ -372,6 +415,7 @@ class _Tick:
         loop = asyncio.get_running_loop()
         stop_at: float | None = None
         while not await self._executor.wait_until_idle(within_s=POLL_S):
+            await self._serve_groups()
             if self.deadline.must_wind_up(self._clock()):
                 await self._executor.cancel_all(OUT_OF_TIME)
                 return

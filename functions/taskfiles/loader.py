@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from functions.domain.task import TaskSpec, default_title
-from functions.domain.validation import DocumentSyntaxError, FieldPath, FileProblem, Problem
+from pydantic import ValidationError
+
+from functions.domain.task import Group, TaskSpec, default_title
+from functions.domain.validation import DocumentSyntaxError, FieldPath, FileProblem, Problem, problems_of
 from functions.taskfiles.parser import ParsedFile, parse_text
 from functions.taskfiles.validation import check_task
 
@@ -75,6 +77,7 @@ class _TaskFileLoader:
         except DocumentSyntaxError as exc:
             self._report(file, str(exc), line=exc.line)
             return
+        groups = document.value.get("groups") if isinstance(document.value, dict) else None
         tasks = list(_iter_tasks(document.value))
         for problem in document.problems:
             self._report(file, problem.reason, line=document.line_of(problem.path), field=problem.field)
@@ -82,7 +85,7 @@ class _TaskFileLoader:
             if isinstance(given, Problem):
                 self._report(file, given.reason, line=document.line_of(given.path), field=given.field)
             else:
-                self._add_task(file, document, place, given)
+                self._add_task(file, document, place, _with_group(given, groups))
 
     def _add_task(self, file: Path, document: ParsedFile, place: FieldPath, given: Any) -> None:
         name = _display_name(given, place)
@@ -151,13 +154,45 @@ def _iter_tasks(value: Any) -> Iterator[tuple[FieldPath, Any]]:
         yield (), value
     else:
         for name in value:
-            if name != "tasks" and not name.startswith("x-"):  # as elsewhere, x- is for anchors
+            if name not in ("tasks", "groups") and not name.startswith(
+                "x-"
+            ):  # as elsewhere, x- is for anchors
                 yield (), Problem((name,), "unknown beside tasks:; a field of a task goes inside the list")
+        yield from _check_groups(value.get("groups", {}))
         if isinstance(value["tasks"], list):
             for number, given in enumerate(value["tasks"]):
                 yield ("tasks", number), given
         else:
             yield (), Problem(("tasks",), "must be a list; each task begins with a hyphen")
+
+
+def _check_groups(groups: Any) -> Iterator[tuple[FieldPath, Problem]]:
+    """Yield what is wrong with the `groups` of a file: the limits by the names of groups."""
+    if not isinstance(groups, dict):
+        yield (
+            (),
+            Problem(("groups",), "must be a mapping of names to limits, such as shop: {maxConcurrent: 2}"),
+        )
+        return
+    for name, limits in groups.items():
+        place = ("groups", str(name))
+        if not isinstance(limits, dict):
+            yield (), Problem(place, "must be limits, such as {maxConcurrent: 2, perMinute: 30}")
+        else:
+            whole = {**limits, "name": name}
+            try:
+                Group.model_validate(whole, by_alias=True, by_name=False)
+            except ValidationError as exc:
+                for one in problems_of(exc, whole, model=Group):
+                    yield (), Problem((*place, *one.path), one.reason)
+
+
+def _with_group(given: Any, groups: Any) -> Any:
+    """Return the task with the limits of its group, where it names one of the file's: `group: shop`."""
+    if not isinstance(given, dict) or not isinstance(name := given.get("group"), str):
+        return given
+    limits = groups.get(name) if isinstance(groups, dict) else None
+    return {**given, "group": {**limits, "name": name} if isinstance(limits, dict) else {"name": name}}
 
 
 def _with_title(given: Any) -> Any:

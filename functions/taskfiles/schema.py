@@ -80,13 +80,24 @@ def task_file_schema() -> dict[str, Any]:
             "type": "object",
             "if": {"required": ["tasks"]},
             "then": {
-                "properties": {"tasks": tasks},
+                "properties": {"tasks": tasks, "groups": _groups_schema(definitions["Group"])},
                 "patternProperties": {"^x-": {}},
                 "additionalProperties": False,
             },
             "else": {"$ref": "#/$defs/task"},
         },
         "$defs": definitions,
+    }
+
+
+def _groups_schema(group: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of `groups`: the limits of each, by its name."""
+    limits = {name: one for name, one in group["properties"].items() if name != "name"}
+    return {
+        "type": "object",
+        "propertyNames": {"pattern": group["properties"]["name"]["pattern"]},
+        "additionalProperties": {"type": "object", "properties": limits, "additionalProperties": False},
+        "description": "The limits of groups, for tasks of this file that name one: group: NAME",
     }
 
 
@@ -102,6 +113,7 @@ def _task_rules(properties: dict[str, Any], branches: list[dict[str, Any]]) -> d
         for name, one in properties.items()
     }
     del known["timezone"]["default"]  # it is a setting, DEFAULT_TIMEZONE
+    known["group"] = known["group"] | {"anyOf": [*known["group"]["anyOf"], {"type": "string"}]}
     known["type"] = {"enum": list(type_names()), "description": "What the task does; see params."}
     several = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MAX_SCHEDULES}
     known["schedule"] = {

@@ -13,7 +13,17 @@ from functions.domain.events import After, Dependent, Event, OnEvent, Outbox
 from functions.domain.heartbeat.model import HeartbeatState, OpenRun
 from functions.domain.json_depth import MAX_DEPTH
 from functions.domain.storage import ConditionalWrite, QueryResult, TaskFilter, WriteStatus
-from functions.domain.task import Claim, Misfire, NotifyRule, Pause, QueuedRun, Retry, SkippedRange, Task
+from functions.domain.task import (
+    Claim,
+    Group,
+    Misfire,
+    NotifyRule,
+    Pause,
+    QueuedRun,
+    Retry,
+    SkippedRange,
+    Task,
+)
 from functions.domain.task_budget import CreditLimit, Spending
 from functions.domain.types import OutcomeKind, Priority, Status, Trigger
 from functions.interfaces import Store
@@ -67,6 +77,7 @@ FULL = Task(
     timeout_seconds=2.5,
     retry=Retry(max_attempts=7, min_backoff_seconds=2, max_backoff_seconds=3),
     delivery="at_most_once",
+    group=Group(name="shop-api", max_concurrent=2, per_minute=30),
     pause_after_failures=5,
     budget=CreditLimit(credits_per_run=2.5),
     expect_seconds=3600,

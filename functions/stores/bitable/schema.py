@@ -99,6 +99,7 @@ USER_COLUMNS: tuple[Column, ...] = (
     Column(
         "overlap", ColumnType.SELECT, "Still running at the next time", ("skip", "queue_one", "queue_all")
     ),
+    _json_column("group", "name, maxConcurrent, perMinute: limits shared with others of that name"),
     Column("delivery", ColumnType.SELECT, "Whether a try may be repeated", ("at_least_once", "at_most_once")),
     Column("pauseAfterFailures", ColumnType.NUMBER, "Failures in a row after which it pauses itself"),
     _json_column("budget", "creditsPerRun, creditsPerMonth"),

@@ -28,7 +28,8 @@ from functions.errors import InputError
 VERSION = 1
 DOCUMENT_KINDS: tuple[DocumentKind, ...] = get_args(DocumentKind)
 # Rows of keys are signed for one installation, and what signs sessions or says which have ended is its own.
-LOCAL_KINDS: frozenset[DocumentKind] = frozenset({"keys"})
+# Slots of groups are held by its claims.
+LOCAL_KINDS: frozenset[DocumentKind] = frozenset({"keys", "groups"})
 LOCAL_META = ("signing", "sessions.")
 RECORD_KINDS = ("cronfire", "document", "task", "run", "end")
 INVALID = "fault"

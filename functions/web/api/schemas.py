@@ -33,12 +33,15 @@ class TaskOut(Task):
         next_run: When its next occurrence begins; `nextRunAt` is when the scheduler looks at it, perhaps
             for a retry or the end of a claim.
         warnings: What will not work as it is written, e.g. a channel that is not set up.
+        waiting: Why it is due and has not started, where its group is the reason; in the answer about one
+            task.
     """
 
     etag: str
     schedule_text: str = ""
     next_run: Instant | None = None
     warnings: tuple[str, ...] = ()
+    waiting: str = ""
 
 
 class TaskPage(Schema):

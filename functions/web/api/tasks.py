@@ -11,6 +11,7 @@ from functions.domain.run import Run
 from functions.domain.storage import TaskFilter, VersionedTask
 from functions.domain.task import Task, why_never_started
 from functions.domain.types import Status
+from functions.services.access.flow_control import find_wait_reason
 from functions.services.manual_runs import describe_requested_run
 from functions.services.tasks import TaskService, pause_by_tag, resume_by_tag
 from functions.taskfiles.validation import merge_fields
@@ -229,7 +230,9 @@ async def read_task(
     stored = await service.get_task(task_id)
     if if_none_match and has_tag(if_none_match, stored):
         return Response(status_code=304, headers={"ETag": f'"{stored.revision}"'})
-    return _with_etag(stored, response, dependencies)
+    found = _with_etag(stored, response, dependencies)
+    waiting = await find_wait_reason(dependencies.store, stored.task, now=dependencies.now())
+    return found.model_copy(update={"waiting": str(waiting)}) if waiting else found
 
 
 @router.put(

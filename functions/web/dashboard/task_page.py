@@ -21,6 +21,7 @@ from functions.domain.schedule.describe import SchedulePreview
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, Trigger
 from functions.errors import InputError, NotFoundError
+from functions.services.access.flow_control import find_wait_reason
 from functions.services.access.public_links import task_subject
 from functions.services.heartbeats import ping_name
 from functions.web.api.addresses import base_url
@@ -76,14 +77,13 @@ async def show_task(
         if len(latest) > PAGE_RUNS:
             _, following = await search_runs(context.service, task_id, limit=PAGE_RUNS)
     tally = read_tally(task.tally, now=context.dependencies.now())
-    days = ((n, "{n} d", tally.share_of_days(n)) for n in (7, 30, 90))
-    shares = ((24, "{n} h", tally.share_of_hours), *days)
+    shares = (("24 h", tally.share_of_hours), *((f"{n} d", tally.share_of_days(n)) for n in (7, 30, 90)))
     return context.render(
         "task",
         task=task,
         words=describe_trigger(task, context.words.schedule),
         preview=_preview(context, task),
-        shares=[(context.words(unit).format(n=n), percent(share)) for n, unit, share in shares],
+        shares=[(name, percent(share)) for name, share in shares],
         hours=uptime_bars(tally.hours),
         days=uptime_bars(tally.days),
         chart=duration_chart(latest),
@@ -103,6 +103,7 @@ async def show_task(
         warnings=context.dependencies.task_warnings(task),
         ping=await _ping_address(context, task),
         badge=await context.request.app.state.public_links.sign_name("badge", task_subject(task)),
+        waiting=await find_wait_reason(context.dependencies.store, task, now=context.dependencies.now()),
     )
 
 

@@ -29,7 +29,7 @@ from functions.interfaces import Store
 from functions.services.paging import iter_runs
 from functions.stores.sqlite.store import SqliteStore
 from functions.transfer.archive.export import ExportResult, export_archive
-from functions.transfer.archive.format import RecordCounts, document_line, end_line
+from functions.transfer.archive.format import LOCAL_KINDS, RecordCounts, document_line, end_line
 from functions.transfer.archive.restore import ImportResult, import_archive
 from tests.conftest import NOON
 from tests.contract.documents import create, read
@@ -73,7 +73,9 @@ def rewrite(path: Path, *lines: str) -> None:
     path.write_text("".join(lines), encoding="utf-8")
 
 
-KINDS = [kind for kind in get_args(DocumentKind) if kind != "keys"]  # keys stay where they were made
+KINDS = [
+    kind for kind in get_args(DocumentKind) if kind not in LOCAL_KINDS
+]  # those stay where they were made
 
 
 async def everything(store: Store) -> tuple[list[Any], list[Any], list[Any]]:

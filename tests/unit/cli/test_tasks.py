@@ -1,12 +1,17 @@
 """Looking at tasks, steering them, and one tick: the commands over a store, as a person uses them."""
 
+import asyncio
 import json
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from functions.domain.lifecycle.flow_control import GroupState
+from functions.domain.storage import Document
+from functions.stores import create_store
 from functions.task_types import registry
 from functions.task_types.registry import type_names
 from functions.taskfiles.schema import task_file_schema
@@ -273,3 +278,26 @@ def test_types_of_ones_own_are_known_to_every_command(
     assert "params.whom" in refused.err
     assert "shop_greets" in listed.out
     assert (2, True) == (missing.code, "shop_greets_not: cannot be imported" in missing.err)
+
+
+def test_show_has_the_group_and_what_the_task_waits_for(
+    scheduler: Scheduler, write_tasks: WriteTasks, environment: dict[str, str]
+) -> None:
+    scheduler("apply", write_tasks({"id": "one", "group": {"name": "shop-api", "maxConcurrent": 1}}))
+    scheduler("run", "one")
+    before = scheduler("show", "one")
+
+    async def hold() -> None:
+        store = create_store(environment["STORE_URL"])
+        state = GroupState({"other.1": datetime.now(UTC) + timedelta(hours=1)})
+        await store.put_documents([Document("groups", "all.shop-api", state.to_data())])
+        await store.close()
+
+    asyncio.run(hold())
+    after = scheduler("show", "one")
+    data = scheduler("show", "one", "--json")
+
+    assert "shop-api: 1 at once" in before.out
+    assert "It waits" not in before.out
+    assert "It waits for the group shop-api: 1 of 1 run" in after.out
+    assert "It waits for the group shop-api: 1 of 1 run" == data.data["waiting"]

@@ -89,6 +89,9 @@ NOTIFY = (
     ),
 )
 LIMITS = (
+    task_field("group.name", Line()),
+    task_field("group.maxConcurrent", Number()),
+    task_field("group.perMinute", Number()),
     task_field("pauseAfterFailures", Number()),
     task_field("expectSeconds", Number()),
     task_field("budget.creditsPerRun", Number()),

@@ -167,6 +167,9 @@ TASK_WORDS = {
     "retry.minBackoffSeconds": Words("Shortest wait between attempts, in seconds"),
     "retry.maxBackoffSeconds": Words("Longest wait between attempts, in seconds"),
     "delivery": Words("Repetition", "What a second run of the same occurrence would do"),
+    "group.name": Words("Group", "Tasks of one group share its limits, in all processes", "shop-api"),
+    "group.maxConcurrent": Words("Attempts of the group at once, at most"),
+    "group.perMinute": Words("Attempts of the group that start in a minute, at most"),
     "pauseAfterFailures": Words("Pause after failures in a row", "Empty means never"),
     "expectSeconds": Words(
         "Notify after seconds without a success", "Even if nothing ever ran; empty means never", "90000"

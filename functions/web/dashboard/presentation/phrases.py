@@ -238,6 +238,13 @@ _PHRASES = FORM_PHRASES | {
         "最多尝试 {n} 次，间隔 {least}到 {most}；每次最长 {timeout}。"
     ),
     "It is not tried again; an attempt may take {timeout}.": "不会重试；每次最长 {timeout}。",
+    "Its group is {name}:": "分组 {name}：",
+    "{n} at once.": "最多同时 {n} 次。",
+    "{n} start in a minute.": "每分钟最多开始 {n} 次。",
+    "It waits for its group {name}: {n} of {limit} run.": "正在等待分组 {name}：{n}/{limit} 正在运行。",
+    "It waits for its group {name}: {n} of {limit} have started this minute.": (
+        "正在等待分组 {name}：本分钟已开始 {n}/{limit}。"
+    ),
     "It pauses after {n} failures in a row.": "连续失败 {n} 次后暂停。",
     "Before and after": "前后任务",
     "event": "事件",

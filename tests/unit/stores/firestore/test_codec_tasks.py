@@ -8,8 +8,9 @@ from google.cloud.firestore_v1.types import Document, Write
 
 from functions.domain.alerts.model import AlertState, Notification
 from functions.domain.events import After, Dependent, Event, OnEvent, Outbox
+from functions.domain.heartbeat.model import HeartbeatState
 from functions.domain.storage import ConditionalWrite, InvalidDocument, VersionedTask
-from functions.domain.task import Claim, NotifyRule, Pause, QueuedRun, Retry, SkippedRange, Task
+from functions.domain.task import Claim, Group, NotifyRule, Pause, QueuedRun, Retry, SkippedRange, Task
 from functions.domain.task_budget import CreditLimit, Spending
 from functions.domain.types import OutcomeKind, Status, Trigger
 from functions.stores.firestore.codec import encode_value, encode_write, id_of, revision_of, to_query_result
@@ -173,7 +174,9 @@ def full(make_task: Callable[..., Task]) -> Task:
         timeout_seconds=30,
         retry=Retry(max_attempts=5),
         delivery="at_most_once",
+        group=Group(name="shop-api", max_concurrent=2, per_minute=30),
         pause_after_failures=9,
+        heartbeat=HeartbeatState(last_at=NOON, output="begins", address=2),
         budget=CreditLimit(credits_per_month=9),
         expect_seconds=7200,
         notify=(NotifyRule(on=("news",), channels=("feishu",)),),

@@ -1,9 +1,14 @@
 """Tasks over the API: made, read, edited, removed, and refused with reasons."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from functions.app.application import App
+from functions.domain.lifecycle.flow_control import GroupState
+from functions.domain.storage import Document
+from tests.conftest import NOON
 from tests.unit.web.api.conftest import HEALTH, Call
 
 
@@ -160,3 +165,17 @@ async def test_what_is_no_address_is_a_problem_as_well(api: Call) -> None:
     assert (404, 405) == (missing.status, wrong.status)
     assert "GET" in wrong.headers["allow"]
     assert "application/problem+json" == missing.headers["content-type"]
+
+
+async def test_a_task_that_waits_for_its_group_says_so(api: Call, wired: App) -> None:
+    """It is due since noon; elsewhere both slots of its group are held."""
+    group = {"name": "shop-api", "maxConcurrent": 2}
+    await api("POST", "/api/tasks?run=true", HEALTH | {"group": group})
+    before = (await api("GET", "/api/tasks/shop-front-answers")).json
+    held = GroupState({f"other.{n}": NOON + timedelta(hours=1) for n in range(2)})
+    await wired.store.put_documents([Document("groups", "all.shop-api", held.to_data())])
+
+    after = (await api("GET", "/api/tasks/shop-front-answers")).json
+
+    assert ("", group) == (before["waiting"], {k: v for k, v in before["group"].items() if v is not None})
+    assert "It waits for the group shop-api: 2 of 2 run" == after["waiting"]

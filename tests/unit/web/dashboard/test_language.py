@@ -95,7 +95,7 @@ def lines(found: dict[str, list[str]]) -> str:
 def is_name(word: str) -> bool:
     bare = word.rstrip(".:/*-={}")
     is_code = bool(re.search(r"[_./:@=\d*{}]|[a-z][A-Z]", bare)) or bare.isupper()
-    return (len(bare) < 2 and bare not in "hd") or is_code or bare in NAMES or bare in type_names()
+    return len(bare) < 2 or is_code or bare in NAMES or bare in type_names()
 
 
 @pytest.fixture

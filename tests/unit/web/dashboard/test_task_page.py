@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from functions.app.application import App
+from functions.domain.lifecycle.flow_control import GroupState
 from functions.domain.run import Run
-from functions.domain.storage import ConditionalWrite, RunBatch
-from functions.domain.task import Task
+from functions.domain.storage import ConditionalWrite, Document, RunBatch
+from functions.domain.task import Group, Task
 from functions.domain.types import OutcomeKind
 from tests.conftest import NOON
 from tests.unit.web.dashboard.conftest import Browser, clock, wired
@@ -196,3 +197,19 @@ async def test_the_next_run_is_no_wake_up(browser: Browser, wired: App, make_tas
     assert "<b>in 5 min</b>" in page
     assert 1 == page.count("<li>Fri 20 Nov 2026, 12:05 UTC")
     assert "12:10 UTC" not in page
+
+
+async def test_what_a_task_waits_for_is_on_its_page(
+    browser: Browser, wired: App, make_task: MakeTask
+) -> None:
+    limits = Group(name="shop-api", per_minute=3)
+    await keep(wired, make_task(group=limits, next_run_at=NOON))
+    state = GroupState({}, NOON.replace(second=0), 3)
+    await wired.store.put_documents([Document("groups", "all.shop-api", state.to_data())])
+
+    await browser.sign_in()
+
+    page = (await browser.get(PAGE)).body.decode()
+
+    assert "Its group is shop-api: 3 start in a minute." in " ".join(page.split())
+    assert "It waits for its group shop-api: 3 of 3 have started this minute." in page

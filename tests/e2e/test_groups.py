@@ -82,17 +82,16 @@ async def said(process: asyncio.subprocess.Process) -> Any:
     return json.loads(out)
 
 
-async def apply_and_run(store_url: str, folder: Path, address: str, count: int) -> None:
+async def create_and_run(store_url: str, folder: Path, address: str, count: int) -> None:
     tasks = [
-        {"id": f"t{n}", "type": "http", "schedule": "@yearly", "group": "shop-api", "timeoutSeconds": 40}
+        {"id": f"t{n}", "type": "http", "group": "shop-api", "timeoutSeconds": 40}
         | {"params": {"url": f"{address}/t{n}"}}
         for n in range(count)
     ]
     (folder / "tasks.json").write_text(
         json.dumps({"groups": {"shop-api": {"maxConcurrent": 2}}, "tasks": tasks})
     )
-    for words in (("apply", "tasks.json"), ("run", *(f"t{n}" for n in range(count)))):
-        await said(await start(store_url, folder, *words, "--json"))
+    await said(await start(store_url, folder, "run", "--file", "tasks.json", "--json"))
 
 
 async def test_two_processes_together_keep_to_the_limit(
@@ -100,7 +99,7 @@ async def test_two_processes_together_keep_to_the_limit(
 ) -> None:
     """Processes of a second each: a limit within one process would let twice as many through."""
     counted, address = service
-    await apply_and_run(store_url, tmp_path, address, TASKS)
+    await create_and_run(store_url, tmp_path, address, TASKS)
 
     reports: list[Any] = []
     while len(set(counted.calls)) < TASKS and len(reports) < 12:
@@ -116,7 +115,7 @@ async def test_a_process_that_is_killed_holds_its_slots_until_its_claims_expire(
 ) -> None:
     counted, address = service
     counted.is_slow = True
-    await apply_and_run(store_url, tmp_path, address, 3)
+    await create_and_run(store_url, tmp_path, address, 3)
 
     tick = await start(store_url, tmp_path, "tick", "--json")
     async with asyncio.timeout(30):

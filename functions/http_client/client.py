@@ -96,7 +96,7 @@ class HttpClient(httpx.AsyncClient):
     def _limits(self, timeout: Any) -> dict[str, float | None]:
         """Return *timeout* as a transport gets it, which takes the longest of its four times."""
         if isinstance(timeout, float):
-            return {"read": timeout}
+            return dict.fromkeys(("connect", "read", "write", "pool"), timeout)
         return (self.timeout if timeout is _DEFAULT else httpx.Timeout(timeout)).as_dict()
 
     def stream(  # type: ignore[override]  # httpx names the class of its own generator

@@ -145,6 +145,13 @@ FORMS = {
         "不能为空；请写 cron，例如 30 9 * * 1-5，或 every 15m"
     ),
     "it is {} characters long; write at most {}": "长 {0} 个字符；最多 {1} 个",
+    "it has more than {} schedules; make several tasks of them": "超过 {0} 个计划；请拆成多个任务",
+    "a schedule between semicolons is empty; write it, or remove a semicolon": (
+        "分号之间有空的计划；请填写，或删去分号"
+    ),
+    "a group needs maxConcurrent, perMinute or both; files may have them under groups:": (
+        "组需要 maxConcurrent 或 perMinute，或两者；在文件中可写在 groups: 之下"
+    ),
     '"{}" is not an interval; {}': "“{0}”不是间隔；{1}",
     '"{}" is shorter than the scheduler\'s own minute; write every 1m or longer': (
         "“{0}”短于一分钟；请写 every 1m 或更长"

@@ -108,6 +108,8 @@ def estimate_cost(tasks: Sequence[Task], *, now: datetime) -> CostEstimate:
     days = SAMPLE_PERIOD / timedelta(days=1)
     per_minute = _runs_per_minute(tasks, now=now)
     runs = sum(per_minute.values())
+    # For each a slot is taken and freed, at the most: what starts or ends together shares these.
+    in_groups = sum(_runs_per_minute((task for task in tasks if task.group), now=now).values())
     ticks = SAMPLE_PERIOD / timedelta(minutes=1)
     idle = ticks - len(per_minute)
     batches = sum(math.ceil(count / RUNS_PER_BATCH) for count in per_minute.values())
@@ -116,8 +118,8 @@ def estimate_cost(tasks: Sequence[Task], *, now: datetime) -> CostEstimate:
     return CostEstimate(
         runs / days,
         (
-            CostItem("Firestore reads", (runs + idle) / days, 50_000, 0.30),
-            CostItem("Firestore writes", (2 * runs + batches) / days, 20_000, 0.90),
+            CostItem("Firestore reads", (runs + in_groups + idle) / days, 50_000, 0.30),
+            CostItem("Firestore writes", (2 * (runs + in_groups) + batches) / days, 20_000, 0.90),
             # History expires by TTL, whose deletes have no free quota: one for each ledger document.
             CostItem("Firestore TTL deletes", batches / days, 0, 0.10),
             CostItem("Cloud Run requests", ticks / days, 2e6 / DAYS_PER_MONTH, 0.40),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from functions.domain.pricing import FIXED_COSTS, CostEstimate, estimate_cost
-from functions.domain.task import Task
+from functions.domain.task import Group, Task
 from tests.conftest import NOON
 
 MakeTask = Callable[..., Task]
@@ -44,6 +44,14 @@ def test_runs_of_the_same_minute_share_a_ledger_entry(make_task: MakeTask) -> No
     cost = estimate_cost(tasks, now=NOON)
 
     assert 24 * (2 * 101 + 2) == _a_day(cost)["Firestore writes"]
+
+
+def test_a_run_of_a_group_is_a_read_and_two_writes_more(make_task: MakeTask) -> None:
+    limited = make_task(schedule="* * * * *", group=Group(name="shop-api", max_concurrent=2))
+
+    cost = estimate_cost([limited], now=NOON)
+
+    assert (2 * 1440, 5 * 1440) == (_a_day(cost)["Firestore reads"], _a_day(cost)["Firestore writes"])
 
 
 def test_tasks_that_do_not_run_cost_nothing(make_task: MakeTask) -> None:

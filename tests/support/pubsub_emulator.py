@@ -42,7 +42,12 @@ def emulated(folder: Path) -> Iterator[str]:
     ]
     with (folder / "pubsub.log").open("w") as log:
         process = subprocess.Popen(
-            command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            command,
+            env={"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1"} | os.environ,  # as scripts/emulator, and why
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
         )
         try:
             _wait_for(host, process, folder / "pubsub.log")

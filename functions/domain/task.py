@@ -103,6 +103,15 @@ class Group(Model):
     max_concurrent: Annotated[int, Field(ge=1, le=500)] | None = None
     per_minute: Annotated[int, Field(ge=1, le=10_000)] | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_name_alone(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            raise ValueError(  # noqa: TRY004  # pydantic collects these alone
+                "must be its limits, such as {name: shop, perMinute: 30}; groups: is of task files"
+            )
+        return given
+
     @model_validator(mode="after")
     def _check_limits(self) -> Self:
         if self.max_concurrent is None and self.per_minute is None:

@@ -150,6 +150,12 @@ def test_a_group_needs_a_limit() -> None:
         Group(name="shop-api")
 
 
+def test_a_name_alone_is_of_task_files(make_task: MakeTask) -> None:
+    """The API, and a JSON store that has `groups:` beside its tasks, say what to write."""
+    with pytest.raises(ValidationError, match="must be its limits, such as"):
+        make_task(group="shop-api")
+
+
 def test_the_reason_is_said_of_what_is_due_alone(make_task: MakeTask) -> None:
     full, _ = exchange_slots(EMPTY, [request("a"), request("b")], now=NOON)
     due: Task = make_task(group=TWO, next_run_at=NOON)

@@ -92,7 +92,10 @@ CONDITIONS: Mapping[str, Conditions] = {
         {"silence": 1}, frozenset({"out_of_turn"}), 60.0, load=Load(slots=4, speed=LOAD_SPEED)
     ),
     "missed_without_bound": Conditions(
-        {"silence": 1}, frozenset({"out_of_turn"}), 60.0, load=Load(slots=2, speed=LOAD_SPEED)
+        {"silence": 1},
+        frozenset({"out_of_turn"}),
+        60.0,
+        load=Load(slots=2, hanging_every=4, speed=LOAD_SPEED),
     ),
     "no_fair_slots": Conditions({}, frozenset({"crowded_out"}), load=MANY_HANG),
     "nobody_pinged": Conditions({}, frozenset({"skipped_without_cause"}), load=MANY_HANG),

@@ -9,6 +9,7 @@ from tests.harness.chaos.checker import judge
 from tests.harness.chaos.deaths import LATER, Scene
 from tests.harness.chaos.mutants import MUTANTS
 from tests.harness.chaos.mutation import CONDITIONS, PLAYED
+from tests.harness.chaos.processes import ROOT
 from tests.harness.chaos.sleepers import oversleep
 
 
@@ -60,3 +61,14 @@ async def test_a_sleeper_that_ignores_its_fence_is_noticed(tmp_path: Path) -> No
 def test_every_mutant_has_conditions_in_which_it_shows() -> None:
     """`scripts/chaos --mutants` runs them all, with real servers."""
     assert set(MUTANTS) == {*CONDITIONS, *PLAYED}
+
+
+def test_every_mutant_of_a_promise_exists() -> None:
+    """The table of promises names what would show that one is not kept."""
+    page = (ROOT / "docs" / "explanation" / "reliability.md").read_text(encoding="utf-8")
+    table = page.partition("## What is promised under load")[2].partition("\n## ")[0]
+    cells = [line.split("|")[-2] for line in table.splitlines() if line.startswith("|")]
+    named = {word for cell in cells for word in cell.partition(";")[2].split("`")[1::2]}
+
+    assert named <= set(MUTANTS)
+    assert len(named) >= 15

@@ -1,7 +1,8 @@
 """The due tasks of one tick, in the order in which they start: on time first, then what is caught up.
 
 The query has the longest overdue first. After an outage they are thousands, and fill window after window; so
-a full window of late tasks is put aside, and reading goes on with what has become due lately.
+a full window of late tasks is put aside, and reading goes on with what has become due lately. Tasks that are
+late but have a newer run, such as those of every minute, are on time with that.
 """
 
 import logging
@@ -9,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from functions.domain.lifecycle.decide import KnownTicks, has_missed
+from functions.domain.lifecycle.decide import KnownTicks, has_missed, has_newer_run
 from functions.domain.lifecycle.fair_slots import MAY_HAVE_HUNG, find_slow
 from functions.domain.lifecycle.time_budget import by_priority
 from functions.domain.storage import DuePosition, QueryResult, VersionedTask
@@ -21,7 +22,8 @@ log = logging.getLogger(__name__)
 
 QUERY_LIMIT = 1000  # due tasks read at once
 RECORDS_OF_TICKS = 100  # newest runs among which one that a tick has made is looked for: one document
-LATE_AFTER = timedelta(minutes=2)  # a full window of tasks that are all due for longer is put aside
+LATE_AFTER = timedelta(minutes=2)  # behind a full window of what is due for longer, others are looked for
+LATE_WINDOWS = 8  # of late tasks that a tick looks at, at most, for those whose newest run is on time
 
 
 class DueTasks:
@@ -64,27 +66,45 @@ class DueTasks:
         Raises:
             StoreError: The store refused, or could not be reached.
         """
+        is_first = self._behind is None
+        tasks = await self._read_next(now)
+        late: list[VersionedTask] = []
+        if is_first and self._behind is not None and self._behind.at < now - LATE_AFTER:
+            late, tasks = await self._read_late_windows(tasks, now), await self._read_next(now)
+        newer = [stored for stored in late if has_newer_run(stored.task, now=now)]
+        ids = {stored.task.id for stored in newer}
+        self.on_time.extend(by_priority(tasks, now=now) + by_priority(newer, now=now))
+        others = [stored for stored in late if stored.task.id not in ids]
+        self.backlog.extend(by_priority(others, now=now))
+
+    async def _read_next(self, now: datetime) -> list[VersionedTask]:
         result = await self._store.fetch_due(now, limit=QUERY_LIMIT, after=self._behind)
-        tasks = self._note_new(result)
         self.may_have_more = _is_full(result)
         if self.may_have_more:
-            last = DuePosition.of(result.tasks[-1].task)
-            if self._behind is None and last.at < now - LATE_AFTER:
-                self.has_late, self._late_behind, self._late_until = True, last, now - LATE_AFTER
-                self._behind = DuePosition(now - LATE_AFTER)
-                self.backlog.extend(by_priority(tasks, now=now))
-                return
-            self._behind = last
-        self.on_time.extend(by_priority(tasks, now=now))
+            self._behind = DuePosition.of(result.tasks[-1].task)
+        return self._note_new(result)
+
+    async def _read_late_windows(self, tasks: list[VersionedTask], now: datetime) -> list[VersionedTask]:
+        """Read on behind *tasks*, the first window, for a while; the next window is of what is not late."""
+        self.has_late, self._late_behind, self._late_until = True, self._behind, now - LATE_AFTER
+        found = list(tasks)
+        for _ in range(LATE_WINDOWS - 1):
+            if self.has_late:
+                found += await self._read_late()
+        self._behind = DuePosition(now - LATE_AFTER)
+        return found
 
     async def fetch_late(self, *, now: datetime) -> None:
         """Read the next window of those that are late, for the backlog; errors as of `fetch`."""
+        self.backlog.extend(by_priority(await self._read_late(), now=now))
+
+    async def _read_late(self) -> list[VersionedTask]:
         assert self._late_until is not None  # there are late tasks
         result = await self._store.fetch_due(self._late_until, limit=QUERY_LIMIT, after=self._late_behind)
-        self.backlog.extend(by_priority(self._note_new(result), now=now))
         self.has_late = _is_full(result)
         if self.has_late:
             self._late_behind = DuePosition.of(result.tasks[-1].task)
+        return self._note_new(result)
 
     async def look_for_ticks(
         self, tasks: Iterable[VersionedTask], *, now: datetime, began_at: datetime

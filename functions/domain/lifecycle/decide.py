@@ -102,6 +102,17 @@ def has_missed(task: Task, *, now: datetime) -> bool:
         return False
 
 
+def has_newer_run(task: Task, *, now: datetime) -> bool:
+    """Whether a later occurrence of *task* stands in for the next one; False where that cannot be told."""
+    if task.status is not Status.SCHEDULED or task.next_occurrence is None:
+        return False
+    try:
+        following = next_occurrence(task, after=task.next_occurrence)
+    except InputError:
+        return False
+    return task.misfire.policy != "run_all" and following is not None and following <= now
+
+
 def _run_newest(task: Task, span: OccurrenceRange, *, on_time: bool) -> DueOccurrences:
     newest = QueuedRun(at=span.last, trigger=Trigger.SCHEDULE if on_time else Trigger.CATCH_UP)
     skipped = _to_skipped_range(range_before(task, span, than=span.last))

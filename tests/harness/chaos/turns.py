@@ -48,6 +48,8 @@ def _judge_order(tick: str, runs: list[Json], evidence: Evidence, verdict: Verdi
     if not missed:
         return
     began = min(_began(run) for run in runs)
+    if not evidence.excuses.calm(began, max(_began(run) for run in runs)):
+        return  # it may have slept, or had a wrong clock
     waited = [run for run in runs if run["trigger"] == ON_TIME and _due(run, evidence) < began - BEGUN_S]
     if waited and min(missed) < min(_began(run) for run in waited) - STARTING_S:
         verdict.object("out_of_turn", f"{tick}: {len(waited)} on time waited for {len(missed)} missed")

@@ -61,6 +61,7 @@ async def test_late_tasks_by_the_thousand_do_not_hide_what_is_on_time(
     tmp_path: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(due_tasks, "QUERY_LIMIT", 3)
+    monkeypatch.setattr(due_tasks, "LATE_WINDOWS", 1)
     late = [make_task(f"late{n}", next_run_at=NOON - 60 * MINUTE) for n in range(10)]
 
     due, report = await read_all(tmp_path, *late, make_task("fresh", next_run_at=NOON))
@@ -73,6 +74,7 @@ async def test_late_tasks_are_read_a_window_at_a_time_up_to_the_last(
     tmp_path: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(due_tasks, "QUERY_LIMIT", 3)
+    monkeypatch.setattr(due_tasks, "LATE_WINDOWS", 1)
     store = SqliteStore(str(tmp_path / "due.db"))
     late = [make_task(f"late{n}", next_run_at=NOON - 60 * MINUTE) for n in range(7)]
     await store.write([ConditionalWrite(task, None) for task in late])
@@ -87,6 +89,21 @@ async def test_late_tasks_are_read_a_window_at_a_time_up_to_the_last(
 
     assert ([6, 7], 0) == (windows, len(due.on_time))
     await store.close()
+
+
+async def test_what_is_as_late_as_the_rest_but_has_a_newer_run_is_on_time(
+    tmp_path: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an outage five urgent tasks of every minute waited behind thousands that were as late."""
+    monkeypatch.setattr(due_tasks, "QUERY_LIMIT", 3)
+    since: dict[str, object] = {"next_run_at": NOON - 60 * MINUTE, "next_occurrence": NOON - 60 * MINUTE}
+    late = [make_task(f"late{n}", schedule="@yearly", **since) for n in range(7)]
+    late.append(make_task("urgent", schedule="* * * * *", **since))
+
+    due, _ = await read_all(tmp_path, *late, make_task("fresh", next_run_at=NOON))
+
+    assert ["fresh", "urgent"] == [stored.task.id for stored in due.on_time]
+    assert (7, False) == (len(due.backlog), due.has_late)
 
 
 async def test_documents_that_cannot_be_read_do_not_end_the_reading(

@@ -6,6 +6,7 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from tests.harness.chaos.excuses import OUTAGE_S
 from tests.harness.chaos.history import Call, Json
 from tests.harness.chaos.oracle import instant
 from tests.harness.chaos.plans import Plan
@@ -132,6 +133,8 @@ def _judge_record(
         verdict.counts["attempts abandoned"] += 1
         if _was_cut(run, calls, plan, evidence):
             verdict.counts["attempts cut by the end of a tick, or by a late claim"] += 1
+        elif not calls and evidence.excuses.held_up("", began - 1, ended) >= OUTAGE_S:
+            verdict.counts["claims without an attempt: a slow store took no release in time"] += 1
         elif not evidence.excuses.takeover(process, began - 1, ended):
             verdict.object("abandoned_without_cause", f"{run['taskId']}@{run['occurrence']}#{run['attempt']}")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.harness.chaos.attempts import judge_attempts
 from tests.harness.chaos.endings import judge_endings
-from tests.harness.chaos.excuses import Excuses
+from tests.harness.chaos.excuses import OUTAGE_S, Excuses
 from tests.harness.chaos.history import Call, History, Json
 from tests.harness.chaos.oracle import instant
 from tests.harness.chaos.plans import Plan, plans
@@ -91,6 +91,9 @@ def _one_end(
             verdict.counts["overslept: two records, one settlement"] += 1
         elif _only_skips(ended, waiting) and evidence.excuses.broken("", since, until):
             verdict.counts["skipped twice: a process died between record and settlement"] += 1
+        elif len(ended) > 1 and not waiting and evidence.excuses.held_up("", since, until) >= OUTAGE_S:
+            # The tick's time was up before the store took the settlement: the next one decides anew.
+            verdict.counts["two records: a slow store took no settlement in time"] += 1
         elif evidence.excuses.unclocked(min(since, at.timestamp()), until):
             verdict.counts["two ends under a wrong clock"] += 1
         else:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.harness.chaos.checker import Evidence
 
 CLAIMED_S = 1.5  # a claim may wait a second for a slot; a result waits a quarter of one to be written
+LONGEST_CLAIM_S = 10.0  # that a store may take to grant one
 RETRY_S = 60.0  # an attempt that was not the last leaves its occurrence in hand
 LONGEST_TICK_S = 120.0  # one whose pinger has gone may go on for so long
 ENDED_EARLY_S = 12.0  # a tick starts attempts for 18 s: one that ended by then had time for what it left
@@ -128,8 +129,9 @@ def _judge_misfire(run: Json, plan: Plan, evidence: Evidence, verdict: Verdict) 
     task_id, last = run["taskId"], instant(run.get("last") or run["occurrence"])
     jitter = plan.spec.get("jitterSeconds", 0)
     due, skipped = last.timestamp() + jitter, instant(run["startedAt"]).timestamp()
-    if plan.edits or not evidence.excuses.calm(due, skipped):
-        return
+    excuses = evidence.excuses
+    if plan.edits or not excuses.calm(due, skipped) or excuses.foreseen(skipped, skipped):
+        return  # a clock that was fast may have shown that moment long before
     following = min((at.timestamp() for at in plan.may if at > last), default=math.inf)
     limits = [skipped - 1, following]
     misfire = plan.spec.get("misfire", {})
@@ -243,9 +245,15 @@ def _judge_overlap_skip(run: Json, evidence: Evidence, verdict: Verdict) -> None
     """A skip for an overlap needs an attempt that was in work as the occurrence came."""
     at, until = instant(run["occurrence"]).timestamp(), instant(run["finishedAt"]).timestamp()
     in_work = any(
-        instant(other["startedAt"]).timestamp() - 1 <= at <= instant(other["finishedAt"]).timestamp() + 1
+        _claimed(other, evidence) - 1 <= at <= instant(other["finishedAt"]).timestamp() + 1
         for other in evidence.runs[run["taskId"]]
         if other["outcome"] != "skipped"
     )
     if not in_work and not evidence.excuses.takeover("", at - 120, until):
         verdict.object("skipped_without_cause", f"{run['taskId']}@{run['occurrence']}")
+
+
+def _claimed(run: Json, evidence: Evidence) -> float:
+    """The earliest moment at which the claim of an attempt may have been made."""
+    began = instant(run["startedAt"]).timestamp()
+    return began - evidence.excuses.held_up("", began - LONGEST_CLAIM_S, began)

@@ -434,6 +434,24 @@ RIGHT: dict[str, dict[str, Any]] = {
         "faults": (fault("kill", 3, 7, 8),),
     },
     "reports of what is on record": {"pings": tuple(ping(m, 4, succeeded=1) for m in (1, 2, 3))},
+    "skipped as missed by a clock that was fast, before the tick that came": plus(
+        3, runs=(skip(3, 3, startedAt=text(at(3, 50)), finishedAt=text(at(3, 50))),)
+    )
+    | {"pings": (ping(3, 20),), "faults": (fault("clock", 1, 0, 62, size=90.0),)},
+    "skipped for an overlap with an attempt whose claim the store granted late": {
+        "calls": (call(1), call(2, 62, length=1), call(4), call(5)),
+        "runs": (run(1), run(2, 62, 1), skip(3, 3, "overlap"), run(4), run(5)),
+        "faults": (fault("late", 2, 58, 62, where=PROCESS, point="store"),),
+    },
+    "recorded twice, for a slow store took the first settlement too late": {
+        "calls": (call(1), call(2), call(3, 30), call(4), call(5)),
+        "runs": (run(1), run(2), skip(3, 3), run(3, 30), run(4), run(5)),
+        "faults": (fault("late", 3, 5.5, 9, where=PROCESS, point="store"),),
+    },
+    "a claim without an attempt, for a slow store took no release": plus(
+        3, calls=(call(3, 30, attempt=2),), runs=(run(3, **GONE), run(3, 30, **SECOND))
+    )
+    | {"faults": (fault("late", 3, 5.5, 9, where=PROCESS, point="store"),)},
     "late because nobody pinged": plus(3, calls=(call(3, 40),), runs=(run(3, 40),))
     | {"faults": (Fault("pings", stamp(3), stamp(3, 30)),), "pings": (ping(3, 31),)},
 }

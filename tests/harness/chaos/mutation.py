@@ -79,7 +79,9 @@ CONDITIONS: Mapping[str, Conditions] = {
     "at_most_once_forgotten": Conditions(CRASHES, frozenset({"at_most_once"}), 8.0, points=("after_send",)),
     "claims_called_late": Conditions({}, frozenset({"abandoned_without_cause"})),
     "suspects_together": Conditions({}, frozenset({"punished"}), with_guilty=True, occurrences=400),
-    "refusals_spread": Conditions({}, frozenset({"punished"}), with_guilty=True),
+    "refusals_spread": Conditions(
+        {}, frozenset({"punished"}), with_guilty=True, load=Load(speed=4.0)
+    ),  # slow enough for results that are written together
     "stopping_is_a_failure": Conditions({"term": 1}, frozenset({"false_record"}), 15.0),
     "refused_notices_are_delivered": Conditions({"bad_channel": 1}, frozenset({"not_told"}), 40.0),
     "replaced_unseen": Conditions(

@@ -113,6 +113,9 @@ FORMS = {
     "the title makes no id, having no letter of a to z and no digit; write an id as well": (
         "标题中没有字母或数字，无法生成标识；请另填标识"
     ),
+    "must be its limits, such as {name: shop, perMinute: 30}; groups: is of task files": (
+        "必须是其限制，例如 {name: shop, perMinute: 30}；groups: 用于任务文件"
+    ),
     # schedules
     '"{}" is not a schedule; {}': "“{0}”不是时间表；{1}",
     "write five cron fields, {}, or daily, or every 15m": "请写五段 cron（{0}），或 daily，或 every 15m",

@@ -473,13 +473,13 @@ async def billed(store: FirestoreStore, work: Any) -> OperationCounts:
 
 async def test_a_page_of_documents_is_short_only_at_the_end() -> None:
     """Documents that cannot be read do not fill it: whoever reads page by page would stop there."""
-    project = fresh_project()
+    emulator, project = emulator_host(), fresh_project()
     client = Client(project=project)
     for number in range(6):
         good = number in (0, 4, 5)
         client.collection("owners").document(f"o{number}").set({"data": {} if good else "x"})
     client.close()  # type: ignore[no-untyped-call]  # the library leaves it without types
-    store = FirestoreStore(project, emulator=emulator_host())
+    store = FirestoreStore(project, emulator=emulator)
 
     pages = [await store.list_documents("owners", after=after, limit=2) for after in ("", "o4", "o5")]
     await store.close()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.domain.lifecycle import complete, decide, recover, time_budget
+from functions.domain.lifecycle import attempt, decide, recover, time_budget
 from functions.domain.lifecycle.time_budget import FINISH_MARGIN, Deadline
 from functions.domain.run import Outcome, Run
 from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask, WriteResult, WriteStatus
@@ -194,7 +194,8 @@ def _starts_by_whole_timeout(_: Orders) -> None:
 
 def _cut_is_final(_: Orders) -> None:
     """What the end of a tick has cut is over, as if it had failed."""
-    setattr(complete, "INTERRUPTION_LIMIT", 1)  # noqa: B010
+    assert hasattr(attempt, "INTERRUPTION_LIMIT")
+    setattr(attempt, "INTERRUPTION_LIMIT", 1)  # noqa: B010
 
 
 def _reads_no_further(_: Orders) -> None:

@@ -88,7 +88,7 @@ CONDITIONS: Mapping[str, Conditions] = {
         {"replace": 1}, frozenset({"lost", "unrecorded", "repeated", "accounted_twice"}), 60.0
     ),
     "starts_by_whole_timeout": Conditions({}, frozenset({"passed_over"}), load=FEW_SLOTS),
-    "cut_is_final": Conditions({}, frozenset({"given_up"}), load=replace(FEW_SLOTS, hanging_every=5)),
+    "cut_is_final": Conditions({}, frozenset({"given_up"}), load=replace(FEW_SLOTS, hanging_every=12)),
     "reads_no_further": Conditions({}, frozenset({"passed_over"}), load=Load(window=20)),
     "missed_first": Conditions(
         {"silence": 1}, frozenset({"out_of_turn"}), 60.0, load=Load(slots=4, speed=LOAD_SPEED)

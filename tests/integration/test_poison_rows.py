@@ -324,10 +324,13 @@ ROUTES = {
     "/api/events": b"",
     "/metrics": b"",
     "/api/owners/good-owner": b"good-owner",
+    "/status": b"healthy",
 }
 OF_ONE = {  # asked for each bad row in turn, or in a test of its own
     "/api/runs/{id}",
+    "/api/tasks/{id}/heartbeat",
     "/dashboard/runs/{id}",
+    "/mcp",
     "/badge/{name}.svg",
     "/public/{name}",
     "/dashboard/removed/{id}",
@@ -337,6 +340,8 @@ OF_NO_ROW = {
     "/api/schedule/preview",
     "/dashboard/schedule-preview",
     "/dashboard/sign-in",
+    "/ping/{name}",  # a name that we signed is of a task that could be read
+    "/ping/{name}/{what}",
     "/docs",
     "/docs/{name}",
     "/docs/start.js",
@@ -393,9 +398,36 @@ async def test_each_bad_task_is_answered_for_itself(served: Any) -> None:
     for name in POISON_TASKS:
         for path in (f"/dashboard/tasks/{name}", f"/dashboard/tasks/{name}/edit"):
             assert (await browser.get(path)).status in (200, 400, 404, 422), name
-        assert (await ask(served, f"/api/tasks/{name}")).status in (200, 400, 404, 422), name
+        for path in (f"/api/tasks/{name}", f"/api/tasks/{name}/heartbeat"):
+            assert (await ask(served, path)).status in (200, 400, 404, 422), name
+        assert "result" in await ask_assistant(served, "get_task", id=name)
     assert 200 == (await ask(served, f"/api/runs/{encode_run_id(run_of('good'))}")).status
     assert 200 == (await browser.get(f"/dashboard/runs/{encode_run_id(run_of('good'))}")).status
+
+
+async def ask_assistant(served: Any, tool: str, **arguments: Any) -> dict[str, Any]:
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+    message |= {"params": {"name": tool, "arguments": arguments}}
+    headers = {
+        "Authorization": f"Bearer {ADMIN}",
+        "Content-Type": "application/json",
+        "Host": "cronfire.example.com",
+        "Accept": "application/json, text/event-stream",
+    }
+    answer = await call(served, "POST", "/mcp", *headers.items(), body=json.dumps(message).encode())
+    assert 200 == answer.status, answer.body
+    found: dict[str, Any] = answer.json
+    return found
+
+
+@pytest.mark.parametrize(
+    ("tool", "shown"), [("list_tasks", "good"), ("list_runs", "good"), ("list_incidents", "open")]
+)
+async def test_no_list_of_an_assistant_falls(served: Any, tool: str, shown: str) -> None:
+    result = (await ask_assistant(served, tool, limit=50))["result"]
+
+    assert not result.get("isError", False), result
+    assert shown in json.dumps(result)
 
 
 @pytest.mark.parametrize("page", ["/dashboard?tag=shop", "/dashboard/tasks/good"])

@@ -14,7 +14,7 @@ from functions.domain.types import OutcomeKind
 from functions.stores.jsonfile.store import JsonStore
 from functions.stores.sqlite.store import SqliteStore
 from functions.transfer.archive.export import export_archive
-from functions.transfer.archive.format import DOCUMENT_KINDS
+from functions.transfer.archive.format import DOCUMENT_KINDS, LOCAL_KINDS
 from functions.transfer.archive.restore import ImportResult, import_archive
 from tests.conftest import NOON
 from tests.contract.places import FirestorePlace
@@ -79,7 +79,7 @@ async def test_nothing_is_lost_between_any_two_stores(tmp_path: Path, other: Any
     for store in (one, other, back):
         await store.close()
 
-    assert (121, 250, len(set(DOCUMENT_KINDS) - {"keys"})) == (
+    assert (121, 250, len(set(DOCUMENT_KINDS) - LOCAL_KINDS)) == (
         there.created.tasks,
         there.created.runs,
         there.created.documents,

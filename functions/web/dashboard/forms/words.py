@@ -142,8 +142,8 @@ TASK_WORDS = {
     "tags": Words("Tags", "With commas between them", "shop, nightly"),
     "schedule": Words(
         "Schedule",
-        "Five cron fields, an interval, or one moment",
-        "30 9 * * MON-FRI, every 15m, at 2026-12-01T09:00",
+        "Five cron fields, an interval, or one moment; several with semicolons",
+        "30 9 * * MON-FRI; 0 12 * * SAT",
     ),
     "timezone": Words("Time zone", "The clock that the schedule is read on", "Europe/Riga"),
     "startAt": Words("Not before", "On the clock of the time zone; intervals begin here"),

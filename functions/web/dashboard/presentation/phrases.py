@@ -218,6 +218,8 @@ _PHRASES = FORM_PHRASES | {
     "Shown from the second attempt on.": "从第二次尝试起显示。",
     "When": "时间",
     "There is no occurrence left.": "没有剩余的运行。",
+    "None while it is paused.": "暂停期间没有。",
+    "due": "待运行",
     "from {when}": "从 {when}",
     "{n} of {all} runs made": "已运行 {n} 次，共 {all} 次",
     "Who is notified, and when": "通知谁，何时通知",

@@ -236,6 +236,11 @@ WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
         plus(3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),))
         | {"told": TOLD[:1], "long_words": (stamp(4) - 3600,)},
     ),
+    "a recovery nobody was told of, longer before such a message than a channel that is up takes": (
+        {"not_told"},
+        plus(3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),))
+        | {"told": TOLD[:1], "long_words": (stamp(4) + 345,)},
+    ),
     "a task that is gone": ({"vanished"}, {"tasks": ()}),
     "skipped as missed, though a tick came that had no room": (
         {"skipped_without_cause"},
@@ -294,6 +299,14 @@ RIGHT: dict[str, dict[str, Any]] = {
         3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),)
     )
     | {"told": TOLD[:1], "long_words": (stamp(4, 30),)},
+    "a recovery counted in a long message that had waited for its channel": plus(
+        3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),)
+    )
+    | {
+        "told": TOLD[:1],
+        "faults": (fault("channel", 4, 20, 59),),
+        "long_words": (stamp(4) + 345,),
+    },
     "a failure the target did not see, dated after its recovery by a clock that others of its tick betray": {
         "calls": tuple(call(m) for m in (1, 2, 4, 5)),
         "runs": (

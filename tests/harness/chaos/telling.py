@@ -124,13 +124,20 @@ def _one_of(runs: list[Json], kind: str, history: History, verdict: Verdict) -> 
     wanted = {f"{run['taskId']}@{run['occurrence']}#{kind}" for run in runs}
     if not wanted.isdisjoint(history.told):
         verdict.counts[f"told: {kind}"] += 1
-    elif any(_may_be_among_the_rest(run, history.long_words) for run in runs):
+    elif any(_may_be_among_the_rest(run, history) for run in runs):
         verdict.counts[f"told, or counted with others in a long message: {kind}"] += 1
     else:
         verdict.object("not_told", ", ".join(sorted(wanted)[:3]))
 
 
-def _may_be_among_the_rest(run: Json, long_words: tuple[float, ...]) -> bool:
-    """Whether a message came about then that named some of its notices, and counted the rest."""
+def _may_be_among_the_rest(run: Json, history: History) -> bool:
+    """Whether a message came about then that named some of its notices, and counted the rest.
+
+    While a channel is down a notice waits, and for a while after: the channel is tried more and more rarely.
+    """
     ended = instant(run["finishedAt"]).timestamp()
-    return any(ended - BEFORE_S <= at <= ended + AFTER_S for at in long_words)
+    until = ended + AFTER_S
+    for fault in sorted(history.faults, key=lambda fault: fault.started):
+        if fault.kind == "channel" and fault.started <= until and fault.ended >= ended:
+            until = max(until, fault.ended + AFTER_S)
+    return any(ended - BEFORE_S <= at <= until for at in history.long_words)

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
+from selenium.common.exceptions import TimeoutException, WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -22,26 +22,32 @@ class User:
     def __init__(self, window: webdriver.Chrome, address: str) -> None:
         self.window = window
         self._address = address
-        self._wait = WebDriverWait(window, 10, ignored_exceptions=[StaleElementReferenceException])
+        # While one page gives way to the next, what is found in the first is gone, in several words.
+        self._wait = WebDriverWait(window, 10, ignored_exceptions=[WebDriverException])
 
     def open(self, path: str) -> None:
         self.window.get(f"{self._address}/dashboard{path}")
 
     def see(self, *texts: str) -> None:
         with suppress(TimeoutException):
-            self._wait.until(lambda _: not self._missing(texts))
-        assert [] == self._missing(texts), self.window.find_element(By.TAG_NAME, "body").text
+            self._wait.until(lambda _: all(text in self._page() for text in texts))
+        page = self._wait.until(lambda _: self._page())
+        assert [] == [text for text in texts if text not in page], page
 
-    def _missing(self, texts: tuple[str, ...]) -> list[str]:
-        page = self.window.find_element(By.TAG_NAME, "body").text
-        return [text for text in texts if text not in page]
+    def _page(self) -> str:
+        return self.window.find_element(By.TAG_NAME, "body").text
 
     def click(self, label: str, *, within: str = "body") -> None:
         """Press the button, follow the link or unfold the part that is called *label*."""
-        found = self._wait.until(lambda _: self._find(label, within), f"nothing is called {label}")
-        assert found is not None
+        self._wait.until(lambda _: self._pressed(label, within), f"nothing is called {label}")
+
+    def _pressed(self, label: str, within: str) -> bool:
+        found = self._find(label, within)
+        if found is None:
+            return False
         self.window.execute_script("arguments[0].scrollIntoView({block: 'center'})", found)  # as one scrolls
         found.click()
+        return True
 
     def _find(self, label: str, within: str) -> WebElement | None:
         for here in self.window.find_elements(By.CSS_SELECTOR, within):
@@ -51,15 +57,18 @@ class User:
         return None
 
     def write(self, name: str, text: str) -> None:
-        field = self.window.find_element(By.NAME, name)
+        field = self._field(name)
         field.clear()
         field.send_keys(text)
 
     def choose(self, name: str, value: str) -> None:
-        Select(self.window.find_element(By.NAME, name)).select_by_value(value)
+        Select(self._field(name)).select_by_value(value)
 
     def check(self, name: str) -> None:
-        self.window.find_element(By.NAME, name).click()
+        self._field(name).click()
+
+    def _field(self, name: str) -> WebElement:
+        return self._wait.until(lambda window: window.find_element(By.NAME, name))
 
 
 @pytest.fixture(scope="module")

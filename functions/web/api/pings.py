@@ -20,6 +20,7 @@ from functions.domain.task import Task
 from functions.domain.types import Instant, Status
 from functions.errors import NotAllowedError, NotFoundError
 from functions.services.heartbeats import NOTHING_THERE, is_ping_name, ping_name, record_ping
+from functions.task_types.support.limits import REDACTION_MARGIN_CHARS
 from functions.web.api.addresses import base_url
 from functions.web.api.dependencies import AuthenticatedRoute, Dependencies, RateLimiter, TaskServiceDep
 from functions.web.api.errors import ProblemError, error_responses
@@ -31,8 +32,7 @@ task_router = APIRouter(prefix="/api/tasks", tags=["tasks"], route_class=Authent
 
 PINGS_PER_MINUTE, PING_BURST = 12, 30  # of one heartbeat: each costs a write
 MAX_EXIT_CODE = 255
-KINDS: dict[str, PingKind] = {"": "success", "start": "start", "fail": "failure", "log": "log"}
-REDACTION_MARGIN_CHARS = 8192  # read before a cut, so that a secret there is whole and is masked
+KINDS: dict[str, PingKind] = {"start": "start", "fail": "failure", "log": "log"}
 
 TaskId = Annotated[str, Path(alias="id", min_length=1, max_length=100, examples=["nightly-backup"])]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from functions.domain.lifecycle.decide import KnownTicks, has_missed, has_newer_run
-from functions.domain.lifecycle.fair_slots import MAY_HAVE_HUNG, find_slow
+from functions.domain.lifecycle.fair_slots import MAY_HAVE_HUNG, POLITE_AT_ONCE, find_crowds, find_slow
 from functions.domain.lifecycle.time_budget import by_priority
 from functions.domain.storage import DuePosition, QueryResult, VersionedTask
 from functions.engine.report import TickReport
@@ -34,6 +34,7 @@ class DueTasks:
         backlog: Tasks that were missed and are caught up, after all that are on time.
         ticks: When tasks last ran, as far as is known: ticks came then.
         slow: The ids of those that are likely to hang: see `find_slow`.
+        crowds: The hosts of those that share one with many others: see `find_crowds`.
         suspects: Tasks that were in flight when a process died, to be tried apart.
         may_have_more: Whether the store may hold due tasks, on time or a little late, that were not read.
         has_late: Whether it may hold others, behind a full window of late ones.
@@ -52,6 +53,7 @@ class DueTasks:
         self._report = report
         self._seen_ids: set[str] = set()
         self.slow: set[str] = set()
+        self.crowds: dict[str, str] = {}
         self.ticks = KnownTicks()
         self._has_looked_for_ticks = False
 
@@ -140,6 +142,8 @@ class DueTasks:
         self._report.unreadable += len(invalid)
         if any(stored.task.last_outcome in MAY_HAVE_HUNG for stored in tasks):
             self.slow |= find_slow(tasks)
+        if len(tasks) > POLITE_AT_ONCE:
+            self.crowds |= find_crowds(tasks)
         return tasks
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -99,6 +99,11 @@ class Executor:
         return len(self._attempts)
 
     @property
+    def running_ids(self) -> Collection[str]:
+        """The ids of all tasks whose attempts run, or wait for a slot."""
+        return self._attempts.keys()
+
+    @property
     def running_tokens(self) -> set[str]:
         """The tokens of the claims of all attempts that run, or wait for a slot."""
         claims = (one.stored.task.claim for one in self._attempts.values())
@@ -127,6 +132,11 @@ class Executor:
     async def wait_for_capacity(self, count: int, *, within_s: float) -> bool:
         """Wait for capacity for *count* tasks, at most the limit; return False when the time is up first."""
         return await self._wait_until(lambda: self.capacity >= min(count, self._slots.limit), within_s)
+
+    async def wait_for_an_end(self, *, within_s: float) -> bool:
+        """Wait until an attempt ends; return False when the time is up first."""
+        ended = self._ended
+        return await self._wait_until(lambda: self._ended > ended, within_s)
 
     async def wait_until_idle(self, *, within_s: float) -> bool:
         """Wait until nothing runs; return False when the time is up first."""

@@ -18,7 +18,7 @@ from functions.domain.lifecycle.decide import (
     release_claim,
     time_left,
 )
-from functions.domain.lifecycle.fair_slots import take_fairly
+from functions.domain.lifecycle.fair_slots import find_room, take_fairly
 from functions.domain.lifecycle.recover import pause_unreadable, skip_too_long, take_suspects
 from functions.domain.lifecycle.time_budget import Deadline, TimeBudget
 from functions.domain.storage import VersionedTask
@@ -211,7 +211,7 @@ class _Tick:
         """Start the tasks of *queue* as there is capacity, while there is time; leave the rest in it."""
         while queue and self._has_time_to_start(until=until):
             if not (tasks := self._take(queue)) and self._executor.capacity:
-                return  # only slow tasks are left, which have their share
+                return  # those that are left hang, or share a host with others that run
             batches = (tasks[start : start + BATCH_SIZE] for start in range(0, len(tasks), BATCH_SIZE))
             processed = (self._process_batch(batch, is_backlog=is_backlog) for batch in batches)
             for failure in await asyncio.gather(*processed, return_exceptions=True):
@@ -223,16 +223,24 @@ class _Tick:
     def _take(self, queue: deque[VersionedTask]) -> list[VersionedTask]:
         """Take as many tasks out of *queue* as may start now."""
         capacity = self._executor.capacity
-        if not self._due.slow:
+        due = self._due
+        if not due.slow and not due.crowds:
             return [queue.popleft() for _ in range(min(len(queue), capacity))]
         slots = self._dependencies.slots
         return take_fairly(
             queue,
-            self._due.slow,
+            due.slow,
             capacity=capacity,
             slots=slots.limit,
             running_slow=slots.slow,
-            others_wait=self._due.may_have_more,
+            others_wait=due.may_have_more,
+            crowds=due.crowds,
+            room_of_hosts=find_room(
+                queue,
+                due.crowds,
+                running=self._executor.running_ids,
+                time_left=self.deadline.time_to_start(self._clock()),
+            ),
         )
 
     async def _process_backlog(self) -> None:
@@ -401,6 +409,7 @@ class _Tick:
         """Write what ends and start what that leaves due, until nothing runs and nothing was left due."""
         is_busy = True
         while is_busy:
+            await self._start_behind_others()
             await self._wait_for_attempts()
             self._due.on_time.extend(await self._results.flush())
             await self._serve_groups()
@@ -409,6 +418,14 @@ class _Tick:
             if self._due.suspects:
                 await self._process_suspects()
             is_busy = bool(self._executor.running) or self._results.has_unwritten
+
+    async def _start_behind_others(self) -> None:
+        """Start tasks that wait for others of their host, as those end."""
+        due = self._due
+        while due.crowds and due.on_time and self._executor.running and self._has_time_to_start():
+            await self._executor.wait_for_an_end(within_s=POLL_S)
+            await self._serve_groups()
+            await self._process_on_time()
 
     async def _wait_for_attempts(self) -> None:
         """Wait until nothing runs; end what still does when the tick must respond, or the process stop."""
@@ -432,6 +449,7 @@ class _Tick:
             return
         due = self._due
         unread = due.may_have_more or due.has_late
-        backlog = bool(unread or due.on_time or due.backlog or self.report.postponed)
+        waits_in_vain = any(stored.task.id not in due.crowds for stored in due.on_time)
+        backlog = bool(unread or waits_in_vain or due.backlog or self.report.postponed)
         self.report.postponed += handoff.pending
         self.report.handed_off = await handoff.submit(backlog=backlog, answer_by=self._respond_by)

@@ -52,6 +52,11 @@ class Deadline:
         """Whether attempts may still be started."""
         return self.budget.start_limit is None or now < self.started_at + self.budget.start_limit
 
+    def time_to_start(self, now: datetime) -> timedelta | None:
+        """How long attempts may still be started; None when there is no limit."""
+        limit = self.budget.start_limit
+        return None if limit is None else self.started_at + limit - now
+
     def must_wind_up(self, now: datetime) -> bool:
         """Whether attempts must end now: the rest of the time is for writing and notifying."""
         return self.respond_by is not None and now >= self.respond_by - FINISH_MARGIN

@@ -612,3 +612,60 @@ async def test_a_result_that_was_not_written_is_not_counted_and_the_tick_is_degr
 
     assert ("degraded", 0, 20) == (report["status"], report["succeeded"], report["unwritten"])
     await world.store.close()
+
+
+async def test_a_public_host_is_not_called_by_all_its_tasks_at_once_and_others_do_not_wait(
+    world: World, make_task: MakeTask
+) -> None:
+    running, peak, order = 0, 0, list[str]()
+    all_began = asyncio.Event()
+
+    async def work(job: Job) -> Outcome:
+        nonlocal running, peak
+        order.append(job.task_id)
+        if len(order) == 60:
+            all_began.set()
+        if job.task_id.startswith("shop"):
+            running += 1
+            peak = max(peak, running)
+            await (all_began.wait() if job.task_id == "shop00" else asyncio.sleep(0.01))
+            running -= 1
+        return succeeded("Done")
+
+    world.work = work
+    shop = {"params": {"url": "https://shop.example/health"}, "recent": ("succeeded 100",)}
+    await world.put(*(make_task(f"shop{n:02}", **shop, priority="urgent") for n in range(30)))
+    await world.put(*(make_task(f"other{n:02}", params={"url": f"https://h{n}.example"}) for n in range(30)))
+
+    report = await world.tick(PATIENT)
+
+    assert (60, 0) == (report["succeeded"], report["postponed"])
+    assert 8 == peak
+    others = [place for place, name in enumerate(order) if name.startswith("other")]
+    assert max(others) < 30 + 8, "the others started beside the first eight"
+
+
+async def test_tasks_that_wait_for_their_host_are_no_backlog_for_workers(
+    world: World, make_task: MakeTask
+) -> None:
+    messages: list[bool] = []
+
+    class Pool:
+        max_duration = timedelta(minutes=10)
+
+        async def submit(self, tasks: Sequence[Task], *, backlog: bool, **_: Any) -> int:
+            messages.append(backlog)
+            return 1
+
+    async def work(job: Job) -> Outcome:
+        await asyncio.sleep(0.01)
+        return succeeded("Done")
+
+    world.work, world.workers = work, Pool()
+    shop = {"params": {"url": "https://shop.example/health"}, "recent": ("succeeded 100",)}
+    await world.put(*(make_task(f"shop{n:02}", **shop) for n in range(20)))
+
+    report = await world.tick(PATIENT)
+
+    assert 20 == report["succeeded"]
+    assert [] == messages

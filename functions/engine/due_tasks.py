@@ -58,9 +58,9 @@ class DueTasks:
         self._has_looked_for_ticks = False
 
     @property
-    def waiting(self) -> int:
-        """How many tasks wait for their start."""
-        return len(self.on_time) + len(self.backlog) + len(self.suspects)
+    def waiting(self) -> list[VersionedTask]:
+        """The tasks that wait for their start."""
+        return [*self.on_time, *self.backlog, *self.suspects]
 
     async def fetch(self, *, now: datetime) -> None:
         """Read the next window and queue its tasks by priority; tasks that were read before are left out.

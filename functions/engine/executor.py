@@ -25,6 +25,8 @@ CANCELLATION_POLL = timedelta(
 CANCELLED = Outcome(OutcomeKind.CANCELLED, "It was cancelled on request")
 OUT_OF_TIME = Outcome(OutcomeKind.ABANDONED, "The tick's time was up while it ran")
 SHUT_DOWN = Outcome(OutcomeKind.ABANDONED, "The process was stopped while it ran")
+NO_SLOT = "no slot became free in time"
+TOO_LITTLE_TIME = "less of its claim was left than it is expected to take"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +34,15 @@ class FinishedAttempt:
     """One attempt that is over.
 
     Attributes:
-        outcome: None when it never began, for want of a slot or of time: its claim is to be released.
+        outcome: None when it never began: its claim is to be released.
+        postponed: Why it did not begin; empty when it was not to begin any more.
     """
 
     stored: VersionedTask
     outcome: Outcome | None
     started_at: datetime
     finished_at: datetime
+    postponed: str = ""
 
 
 @dataclass(slots=True)
@@ -49,6 +53,7 @@ class _Attempt:
     is_slow: bool = False
     has_begun: bool = False
     is_late: bool = False  # whether its time was up
+    postponed: str = ""  # why it does not begin
     cancel_outcome: Outcome | None = None  # why it was cancelled, when it was
     asyncio_task: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -174,7 +179,10 @@ class Executor:
     async def _run_attempt(self, attempt: _Attempt) -> None:
         try:
             outcome = await self._run_in_slot(attempt)
-            self._finished(FinishedAttempt(attempt.stored, outcome, attempt.started_at, self._clock()))
+            now = self._clock()
+            self._finished(
+                FinishedAttempt(attempt.stored, outcome, attempt.started_at, now, attempt.postponed)
+            )
         finally:
             del self._attempts[attempt.stored.task.id]
             self._slots.claimed -= 1
@@ -182,7 +190,7 @@ class Executor:
             self._attempt_ended.set()
 
     async def _run_in_slot(self, attempt: _Attempt) -> Outcome | None:
-        """Return the outcome; None when there was no slot in time, or the claim expired during the wait."""
+        """Return the outcome; None when there was no slot in time, or the wait left its claim too little."""
         try:
             semaphore = self._slots.semaphore
             if not semaphore.locked():
@@ -191,7 +199,7 @@ class Executor:
                 async with asyncio.timeout(MAX_SLOT_WAIT_S):
                     await semaphore.acquire()
         except TimeoutError:
-            self._waits_in_vain = True
+            self._waits_in_vain, attempt.postponed = True, NO_SLOT
             return None
         except asyncio.CancelledError:
             if attempt.cancel_outcome is None:
@@ -201,6 +209,7 @@ class Executor:
             task, attempt.started_at = attempt.stored.task, self._clock()
             left_s = time_left(task, now=attempt.started_at).total_seconds()
             if left_s <= 0:
+                attempt.postponed = TOO_LITTLE_TIME
                 return None
             job = build_job(
                 task,

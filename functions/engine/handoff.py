@@ -29,9 +29,9 @@ class Handoff:
         return self._workers.max_duration
 
     @property
-    def pending(self) -> int:
-        """How many tasks are kept for workers."""
-        return len(self._long_tasks)
+    def pending(self) -> set[str]:
+        """The ids of tasks that are kept for workers."""
+        return {task.id for task in self._long_tasks}
 
     def accepts(self, stored: VersionedTask) -> bool:
         """Collect *stored*, which no tick has time for; return False when no worker has it either."""

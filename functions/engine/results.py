@@ -162,6 +162,9 @@ class Results:
     async def _charge_and_apply(self, finished: Sequence[FinishedAttempt]) -> list[VersionedTask]:
         """Charge what the attempts cost, then write their outcomes: a crash in between has charged them."""
         outcomes = [(one.stored, one.outcome) for one in finished if one.outcome is not None]
+        for reason in sorted({one.postponed for one in finished} - {""}):
+            tasks = [one.stored.task.id for one in finished if one.postponed == reason]
+            log.info("attempts_postponed", extra={"tasks": tasks, "reason": reason})
         charged = iter(await self._dependencies.credits.charge(outcomes))
         return await self.apply(
             [_release(one) if one.outcome is None else self._complete(one, next(charged)) for one in finished]

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,15 @@ from functions.domain.lifecycle.fair_slots import find_room, take_fairly
 from functions.domain.lifecycle.recover import pause_unreadable, skip_too_long, take_suspects
 from functions.domain.lifecycle.time_budget import Deadline, TimeBudget
 from functions.domain.storage import VersionedTask
+from functions.domain.task import Task
 from functions.engine.due_tasks import DueTasks
-from functions.engine.executor import OUT_OF_TIME, SHUT_DOWN, Executor, watch_cancellations
+from functions.engine.executor import (
+    OUT_OF_TIME,
+    SHUT_DOWN,
+    TOO_LITTLE_TIME,
+    Executor,
+    watch_cancellations,
+)
 from functions.engine.handoff import Handoff
 from functions.engine.notify import deliver_notifications
 from functions.engine.report import TickReport
@@ -117,6 +124,7 @@ class _Tick:
         if dependencies.workers is not None:
             self._handoff = Handoff(dependencies.workers, clock=dependencies.clock)
         self._groups: GroupSlots | None = None  # from the first task of a group on
+        self._postponed: set[str] = set()  # ids of due tasks that are left for the next tick
         self._backlog_until: datetime | None = None  # when no more of the backlog may start
         self._failure: StoreError | None = None
         self._notifying = asyncio.Lock()
@@ -187,11 +195,12 @@ class _Tick:
         await asyncio.gather(*self._background, return_exceptions=True)
         still_due = await self._results.flush()
         if self._groups is not None:
-            self.report.postponed += len(self._groups.waiting)
+            self._postpone(self._groups.waiting)
         if self._writer.unanswered_claims:
             await self._writer.release_unanswered_claims()
         self.report.started = self._executor.started
-        self.report.postponed += self._due.waiting + len(still_due)
+        self._postpone([*self._due.waiting, *still_due])
+        self.report.postponed = len(self._postponed)
         self.report.has_backlog = self._due.may_have_more or self._due.has_late
 
     def raise_failure(self) -> None:
@@ -329,7 +338,7 @@ class _Tick:
                 case StartAttempt() as start if self.deadline.fits_now(stored.task, now):
                     batch.starts.append((stored, start.changes))
                 case StartAttempt():
-                    self.report.postponed += 1
+                    self._postpone([stored])
                 case ApplyTransition(transition):
                     batch.transitions.append(PendingTransition(stored, transition))
                 case RecoverClaim(tick_id):
@@ -373,7 +382,7 @@ class _Tick:
             return []
         reserved = await self._dependencies.credits.reserve(claimed)
         if reserved.postponed:
-            await self._release_claims(reserved.postponed)
+            await self._release_claims(reserved.postponed, reason="credits")
         if reserved.denied:
             self._due.on_time.extend(await self._results.skip(reserved.denied))
         return reserved.granted
@@ -381,22 +390,36 @@ class _Tick:
     async def _start_attempts(self, granted: Sequence[GrantedAttempt]) -> None:
         late = []
         for attempt in granted:
-            # A claim that took long to get has no time left: better no attempt than one that is cut at once.
-            has_time = time_left(attempt.stored.task, now=self._clock()) > timedelta()
-            if has_time and not self._dependencies.is_shutting_down():
+            if self._may_begin(attempt.stored.task) and not self._dependencies.is_shutting_down():
                 is_slow = attempt.stored.task.id in self._due.slow
                 self._executor.start(attempt.stored, max_tokens=attempt.max_tokens, is_slow=is_slow)
             else:
                 late.append(attempt.stored)
         if late:
-            await self._release_claims(late)
+            reason = "shutdown" if self._dependencies.is_shutting_down() else TOO_LITTLE_TIME
+            await self._release_claims(late, reason=reason)
 
-    async def _release_claims(self, tasks: Sequence[VersionedTask]) -> None:
+    def _may_begin(self, task: Task) -> bool:
+        """Whether *task* has the time for its attempt now that its claim is won, which may have taken long.
+
+        What the end of this tick would cut is made again; it is not begun where that is its only attempt.
+        """
+        now = self._clock()
+        has_tick = task.delivery != "at_most_once" or self.deadline.fits_now(task, now)
+        return has_tick and time_left(task, now=now) > timedelta()
+
+    async def _release_claims(self, tasks: Sequence[VersionedTask], *, reason: str) -> None:
         """Release claims whose attempts do not start: their tasks need not wait for the claims to expire."""
         now = self._clock()
-        released = [PendingTransition(one, Transition(release_claim(one.task, now=now), ())) for one in tasks]
-        self.report.postponed += len(released)
-        await self._writer.apply(released)
+        log.info("attempts_postponed", extra={"tasks": [one.task.id for one in tasks], "reason": reason})
+        self._postpone(tasks)
+        await self._writer.apply(
+            [PendingTransition(one, Transition(release_claim(one.task, now=now), ())) for one in tasks]
+        )
+
+    def _postpone(self, tasks: Iterable[VersionedTask]) -> None:
+        """Count *tasks* as left for the next tick, each once."""
+        self._postponed.update(stored.task.id for stored in tasks)
 
     def _has_time_to_start(self, *, until: datetime | None = None) -> bool:
         now = self._clock()
@@ -450,6 +473,6 @@ class _Tick:
         due = self._due
         unread = due.may_have_more or due.has_late
         waits_in_vain = any(stored.task.id not in due.crowds for stored in due.on_time)
-        backlog = bool(unread or waits_in_vain or due.backlog or self.report.postponed)
-        self.report.postponed += handoff.pending
+        backlog = bool(unread or waits_in_vain or due.backlog or self._postponed)
+        self._postponed |= handoff.pending
         self.report.handed_off = await handoff.submit(backlog=backlog, answer_by=self._respond_by)

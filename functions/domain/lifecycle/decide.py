@@ -25,6 +25,7 @@ from functions.domain.lifecycle.complete import (
 )
 from functions.domain.lifecycle.permissions import named_channels
 from functions.domain.lifecycle.run_records import run_of_dropped_retry, run_of_skipped_range
+from functions.domain.lifecycle.time_budget import expected_duration
 from functions.domain.run import Run
 from functions.domain.schedule.occurrences import (
     earliest_start,
@@ -160,10 +161,7 @@ def _to_skipped_range(span: OccurrenceRange | None) -> SkippedRange | None:
 
 MIN_PERIOD_S = 60  # between two occurrences of a schedule
 CLAIM_MARGIN = timedelta(seconds=15)  # a claim outlives its attempt by this: writing, and clocks that differ
-CLAIM_LEAD_TIME = timedelta(seconds=1)  # how long before its attempt a claim may be made
-ONLY_CLAIM_LEAD_TIME = timedelta(
-    seconds=10
-)  # the same where there is no second attempt, which needs its whole timeout
+CLAIM_LEAD_TIME = timedelta(seconds=10)  # how long before its attempt a claim may be made
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,12 +249,19 @@ def decide(task: Task, *, token: str, now: datetime, ticks: KnownTicks = NO_TICK
 
 
 def release_claim(task: Task, *, now: datetime) -> dict[str, Any]:
-    """The changes that release a claim whose attempt never began; the occurrence is due at once."""
+    """The changes that release a claim whose attempt never began: it counts for nothing, and is due again.
+
+    One of the schedule that was never tried is due since its time again, as it was before the claim; it goes
+    first in the next tick: see `by_priority`.
+    """
+    due_at = now
+    if task.attempt <= 1 and task.trigger is Trigger.SCHEDULE and task.occurrence is not None:
+        due_at = min(now, earliest_start(task, task.occurrence))
     return {
         "status": Status.RETRYING,
         "attempt": task.attempt - 1,
-        "retry_at": now,
-        "next_run_at": now,
+        "retry_at": due_at,
+        "next_run_at": due_at,
         "claim": None,
     }
 
@@ -264,19 +269,21 @@ def release_claim(task: Task, *, now: datetime) -> dict[str, Any]:
 def time_left(task: Task, *, now: datetime) -> timedelta:
     """How long an attempt begun *now* may take, so that its result is written before its claim expires.
 
-    Not more than nothing where that is less than the whole timeout of one that is never made again: better
-    no attempt than one that is cut, for its claim can be released.
+    Nothing where that is less than it is expected to take, or than the whole timeout of one that is never
+    made again: better no attempt than one that is cut, for its claim can be released.
     """
     assert task.claim is not None  # only claimed tasks are attempted
     left = task.claim.until - CLAIM_MARGIN - now
-    is_too_short = task.delivery == "at_most_once" and left < timedelta(seconds=task.timeout_seconds)
-    return timedelta() if is_too_short else left
+    whole = timedelta(seconds=task.timeout_seconds)
+    if left >= whole:
+        return left
+    needed = whole if task.delivery == "at_most_once" else expected_duration(task)
+    return left if left >= needed else timedelta()
 
 
 def claim_until(task: Task, *, now: datetime) -> datetime:
     """When a claim made *now* expires."""
-    lead = ONLY_CLAIM_LEAD_TIME if task.delivery == "at_most_once" else CLAIM_LEAD_TIME
-    return now + lead + timedelta(seconds=task.timeout_seconds) + CLAIM_MARGIN
+    return now + CLAIM_LEAD_TIME + timedelta(seconds=task.timeout_seconds) + CLAIM_MARGIN
 
 
 def build_job(task: Task, *, started_at: datetime, timeout_s: float, max_tokens: int | None = None) -> Job:

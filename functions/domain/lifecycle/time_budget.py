@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from functions.domain.storage import VersionedTask
 from functions.domain.task import Task, TaskFields
-from functions.domain.types import OutcomeKind, Priority
+from functions.domain.types import OutcomeKind, Priority, Status
 
 FINISH_MARGIN = timedelta(seconds=1.5)  # before the answer is due: last flush, notifications, report
 CATCH_UP_FRACTION = 0.2  # of the time for starting, for work that was missed, after all that is on time
@@ -148,14 +148,15 @@ PRIORITY_HEAD_START = {
 def by_priority(tasks: Iterable[VersionedTask], *, now: datetime) -> list[VersionedTask]:
     """*tasks* in the order in which they start, by priority and lateness.
 
-    What a tick has cut short goes first. A long attempt must start early, or no tick has room for it: a
-    second that it takes counts as a second of lateness.
+    What a tick has cut short goes first, and what it had claimed and did not begin. A long attempt must start
+    early, or no tick has room for it: a second that it takes counts as a second of lateness.
     """
 
     def rank(stored: VersionedTask) -> tuple[bool, timedelta, str]:
         task = stored.task
         lateness = now - task.next_run_at if task.next_run_at else timedelta(0)
         head_start = PRIORITY_HEAD_START[task.priority] + expected_duration(task)
-        return not task.interruptions, -(lateness + head_start), task.id
+        has_waited = task.interruptions or (task.status is Status.RETRYING and task.attempt == 0)
+        return not has_waited, -(lateness + head_start), task.id
 
     return sorted(tasks, key=rank)

@@ -36,6 +36,7 @@ class Installation:
         calls: How often each path of the target was asked for.
         ahead: How far the scheduler's clock is before the machine's.
         released: Set when what calls a path under `held/` is to have its answer.
+        delays: How long the store takes for its next writes, at a standstill.
     """
 
     app: App
@@ -43,6 +44,7 @@ class Installation:
     calls: Counter[str]
     ahead: list[timedelta] = field(default_factory=lambda: [timedelta()])
     released: asyncio.Event = field(default_factory=asyncio.Event)
+    delays: list[float] = field(default_factory=list)
 
     def now(self) -> datetime:
         return self.app.now()
@@ -111,7 +113,7 @@ async def _play(test: Callable[..., Awaitable[None]], folder: Path, given: dict[
     assert isinstance(loop, StandstillLoop)
     ahead = [timedelta()]
     async with installed(folder, clock=lambda: NOON + timedelta(seconds=loop.time()) + ahead[0]) as made:
-        store: Any = _Awaited(made.app.store, loop)
+        store: Any = _Awaited(made.app.store, loop, made)
         made.app.store, made.ahead = store, ahead
         made.app.tick_dependencies = replace(made.app.tick_dependencies, store=store)
         await test(made, **given)
@@ -120,9 +122,10 @@ async def _play(test: Callable[..., Awaitable[None]], folder: Path, given: dict[
 class _Awaited:
     """A store of which each answer is awaited by the clock: it comes from a thread."""
 
-    def __init__(self, inner: Any, loop: StandstillLoop) -> None:
+    def __init__(self, inner: Any, loop: StandstillLoop, made: Installation) -> None:
         self._inner = inner
         self._loop = loop
+        self._made = made
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
@@ -132,9 +135,12 @@ class _Awaited:
         async def answered(*given: Any, **named: Any) -> Any:
             self._loop.busy += 1
             try:
-                return await found(*given, **named)
+                result = await found(*given, **named)
             finally:
                 self._loop.busy -= 1
+            if name == "write" and self._made.delays:
+                await asyncio.sleep(self._made.delays.pop(0))
+            return result
 
         return answered
 

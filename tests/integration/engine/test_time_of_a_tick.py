@@ -1,10 +1,12 @@
 """How much one tick starts, and what becomes of what its end cuts short: real HTTP, all defaults."""
 
 from datetime import timedelta
+from typing import Any
 
 from functions.domain.lifecycle.time_budget import TimeBudget
-from tests.integration.engine.conftest import Installation, at_a_standstill
+from tests.integration.engine.conftest import MINUTE, Installation, at_a_standstill
 
+LONG = TimeBudget(timedelta(seconds=45), timedelta(seconds=52))
 SHORT = TimeBudget(timedelta(seconds=3), timedelta(seconds=4))  # 2.5 s for attempts
 
 
@@ -69,3 +71,23 @@ async def test_a_task_that_must_run_once_is_over_when_it_is_cut(installation: In
     report = await installation.tick(TimeBudget(timedelta(seconds=3), timedelta(seconds=4)))
 
     assert (1, 0, 1) == (report["failed"], report["retrying"], installation.calls["/30"])
+
+
+@at_a_standstill
+async def test_an_attempt_whose_claim_came_late_is_not_begun_to_be_cut(installation: Installation) -> None:
+    """It used to have what was left of its claim, was cut, and was made again: two requests for one."""
+    known = {"recent": ("succeeded 6000 2026-11-20T12:00:00Z",)}  # it takes ten by now
+    daily: dict[str, Any] = {"schedule": "@daily", "timeoutSeconds": 12}
+    await installation.put("late", path="10", state=known, **daily)
+    await installation.put("other", path="0.1", delivery="at_most_once", **daily)
+    installation.delays = [14.0]  # of writes: the claim lasts for 10 + 12 s, and 15 for the results
+
+    first = await installation.tick(LONG)
+    released = [await installation.task(name) for name in ("late", "other")]
+    installation.pass_time(MINUTE)
+    second = await installation.tick()
+
+    assert (0, 2, 0) == (first["started"], first["postponed"], first["retrying"])
+    assert [("retrying", 0)] * 2 == [(task.status, task.attempt) for task in released]
+    assert (2, {"/10": 1, "/0.1": 1}) == (second["succeeded"], dict(installation.calls))
+    assert {"succeeded": 2} == await installation.outcomes()

@@ -44,7 +44,7 @@ async def test_fetch_reports_how_long_the_oldest_task_has_been_due(
 async def test_fetch_of_nothing_reports_no_due_moment(tmp_path: Path, make_task: MakeTask) -> None:
     due, report = await read_all(tmp_path, make_task("a", next_run_at=NOON + MINUTE))
 
-    assert (0, None, 0) == (report.due, report.oldest_due_at, due.waiting)
+    assert (0, None, 0) == (report.due, report.oldest_due_at, len(due.waiting))
 
 
 async def test_a_task_in_two_windows_is_queued_once(
@@ -54,7 +54,7 @@ async def test_a_task_in_two_windows_is_queued_once(
 
     due, report = await read_all(tmp_path, *(make_task(f"t{n}", next_run_at=NOON) for n in range(2)))
 
-    assert (2, 2) == (report.due, due.waiting)
+    assert (2, 2) == (report.due, len(due.waiting))
 
 
 async def test_late_tasks_by_the_thousand_do_not_hide_what_is_on_time(

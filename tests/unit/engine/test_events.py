@@ -20,13 +20,14 @@ from functions.domain.task import Job, Pause, Task, TaskSpec
 from functions.domain.types import Status, Trigger
 from functions.engine.tick import tick
 from functions.errors import InputError
-from functions.interfaces import TickDependencies
+from functions.interfaces import AttemptSlots, TickDependencies
 from functions.services.dependencies import all_subscribers, check_links, subscribers, sync_links
 from functions.services.events import PublishResult, publish_event
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
 MINUTE = timedelta(minutes=1)
+UNLIMITED = TimeBudget(None, None)
 PAID = Event(id="7", type="order.paid", source="shop", time=NOON, data={"total": 12})
 
 
@@ -55,7 +56,7 @@ class World:
     async def task(self, task_id: str) -> Task:
         return (await self.store.get_tasks([task_id])).tasks[0].task
 
-    async def tick(self, **changes: Any) -> dict[str, Any]:
+    async def tick(self, budget: TimeBudget = UNLIMITED, **changes: Any) -> dict[str, Any]:
         self.ticks += 1
         parts = TickDependencies(
             store=self.over or self.store,
@@ -67,7 +68,7 @@ class World:
             publish=self.publish,
             subscribers=partial(subscribers, self.store),
         )
-        return (await tick(replace(parts, **changes), TimeBudget(None, None))).as_json()
+        return (await tick(replace(parts, **changes), budget)).as_json()
 
     def clock(self) -> datetime:
         """The present moment: never the same twice."""
@@ -119,6 +120,25 @@ async def test_a_follower_runs_in_the_same_tick_and_knows_why(world: World) -> N
     assert ("succeeded", "Done fetch") == (job.event.data["outcome"], job.event.data["summary"])
     [run] = await world.store.runs(task_id="report")
     assert "cronfire.run.finished from fetch" == run.cause
+
+
+async def test_a_follower_that_was_postponed_already_is_counted_once(world: World) -> None:
+    """It was counted where the tick had no room for it, and again when it was due by the event as well."""
+    await world.make("fetch", schedule="* * * * *", priority="urgent")
+    await world.make("report", schedule="* * * * *", after=[{"task": "fetch"}])
+    report = await world.task("report")
+    known = report.model_copy(update={"recent": ("succeeded 15000 2026-11-20T11:58:00Z",)})
+    [stored] = (await world.store.get_tasks(["report"])).tasks
+    await world.store.write([ConditionalWrite(known, stored.revision)])
+
+    async def fetch(job: Job) -> Outcome:
+        world.now += timedelta(seconds=12)  # of 22.5
+        return await world.perform(job)
+
+    slots, room = AttemptSlots(1), TimeBudget(timedelta(seconds=18), timedelta(seconds=24))
+    done = await world.tick(room, run_task=fetch, slots=slots)
+
+    assert (["fetch"], 1, 1) == (world.ran, done["succeeded"], done["postponed"])
 
 
 async def test_a_task_without_a_schedule_waits_and_is_not_over(world: World) -> None:

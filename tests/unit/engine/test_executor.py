@@ -10,7 +10,7 @@ from functions.domain.run import Outcome, succeeded
 from functions.domain.storage import VersionedTask
 from functions.domain.task import Claim, Job, Task
 from functions.engine import executor
-from functions.engine.executor import SHUT_DOWN, Executor, FinishedAttempt
+from functions.engine.executor import NO_SLOT, SHUT_DOWN, TOO_LITTLE_TIME, Executor, FinishedAttempt
 from functions.interfaces import AttemptSlots
 from tests.conftest import NOON
 
@@ -151,6 +151,7 @@ async def test_one_that_waits_in_vain_is_given_back_and_none_waits_after_it(
 
     assert ["a: Done", "d: None"] == over
     assert (["b", "c"], 3, 0) == (world.running, world.attempts.started, world.attempts.capacity)
+    assert NO_SLOT == world.done[1].postponed
     await world.attempts.cancel_all(SHUT_DOWN)
 
 
@@ -163,7 +164,23 @@ async def test_one_whose_claim_expires_while_it_waits_is_given_back(make_task: M
     await world.end("a")
 
     assert ["a: Done", "b: None"] == await world.until_over(2)
-    assert 1 == world.attempts.started
+    assert (1, TOO_LITTLE_TIME) == (world.attempts.started, world.done[1].postponed)
+
+
+async def test_one_that_has_waited_begins_if_what_it_is_expected_to_take_is_left(make_task: MakeTask) -> None:
+    """It used to be begun with whatever was left, and was cut."""
+    world = World(make_task, limit=1)
+    world.start("a")
+    world.start("slow", recent=("succeeded 9000 2026-11-20T11:59:00Z",))  # 14.5 s, by its record
+    world.start("fast", recent=("succeeded 40 2026-11-20T11:59:00Z",))
+    await turn()
+
+    world.slept = timedelta(seconds=33)  # 11 to 12 s are left of the claims
+    await world.end("a")
+
+    assert ["a: Done", "slow: None"] == await world.until_over(2)
+    assert (["fast"], 2) == (world.running, world.attempts.started)
+    await world.attempts.cancel_all(SHUT_DOWN)
 
 
 async def test_one_that_is_not_made_again_has_its_whole_timeout_or_does_not_begin(

@@ -381,6 +381,27 @@ async def test_a_claim_whose_answer_took_too_long_is_given_back(world: World, ma
     assert (Status.RETRYING, 0, None) == (task.status, task.attempt, task.claim)
 
 
+async def test_a_claim_that_took_the_rest_of_the_tick_is_given_back_where_the_cut_would_be_the_end(
+    world: World, make_task: MakeTask
+) -> None:
+    class Slow(SqliteStore):
+        async def write(self, writes: Sequence[ConditionalWrite]) -> Any:
+            written = await super().write(writes)
+            world.clock.at += timedelta(seconds=9)  # in time for the claim, but not for the tick
+            return written
+
+    world.store = Slow(str(world.store._connection.path))
+    await world.put(make_task("again"), make_task("once", delivery="at_most_once", timeout_seconds=20))
+    world.clock.at = NOON
+
+    report = await world.tick(PATIENT)
+
+    once = await world.task("once")
+    await world.store.close()
+    assert (["again"], 1, 1) == ([job.task_id for job in world.jobs], report["started"], report["postponed"])
+    assert (Status.RETRYING, 0, NOON) == (once.status, once.attempt, once.next_run_at)
+
+
 async def test_a_tick_that_overslept_its_claim_cannot_overwrite_the_newer_result(
     world: World, make_task: MakeTask
 ) -> None:

@@ -64,7 +64,7 @@ def test_a_claim_ends_when_its_attempt_must_be_over(make_task: MakeTask) -> None
     after = mended(make_task(timeout_seconds=20, **held))
 
     assert after.claim is not None
-    assert ("a.1", NOON + MINUTE + timedelta(seconds=36)) == (after.claim.token, after.claim.until)
+    assert ("a.1", NOON + MINUTE + timedelta(seconds=45)) == (after.claim.token, after.claim.until)
     assert after.claim.until == after.next_run_at
 
 

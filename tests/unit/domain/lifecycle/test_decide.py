@@ -15,6 +15,7 @@ from functions.domain.lifecycle.decide import (
     StartAttempt,
     decide,
     release_claim,
+    time_left,
 )
 from functions.domain.lifecycle.recover import EXPIRED_CLAIM_LIMIT, recover, take_suspects
 from functions.domain.run import Run
@@ -27,6 +28,7 @@ MakeTask = Callable[..., Task]
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
+BACKFILLED = QueuedRun(at=NOON - HOUR, trigger=Trigger.BACKFILL)
 
 
 def _started(task: Task, **when: Any) -> Task:
@@ -69,8 +71,29 @@ class TestClaim:
     def test_a_claim_outlives_the_attempts_timeout_by_the_margin(self, make_task: MakeTask) -> None:
         after = _started(make_task(timeout_seconds=20), now=NOON)
 
-        assert after.claim == Claim(token="tick.1", until=NOON + 36 * SECOND, started_at=NOON)
-        assert NOON + 36 * SECOND == after.next_run_at
+        assert after.claim == Claim(token="tick.1", until=NOON + 45 * SECOND, started_at=NOON)
+        assert NOON + 45 * SECOND == after.next_run_at
+
+    @pytest.mark.parametrize(
+        ("given", "waited", "left"),
+        [
+            ({}, 10, 20),  # a claim lasts ten seconds longer than its attempt may take
+            ({}, 20, 10),  # one that never ran is expected to take half of the default timeout
+            ({}, 20.5, 0),
+            ({"recent": ("succeeded 2000 2026-11-20T11:55:00Z",)}, 26, 4),  # 2 s by half, and one
+            ({"recent": ("succeeded 2000 2026-11-20T11:55:00Z",)}, 26.5, 0),
+            ({"recent": ("timed_out 20000 2026-11-20T11:55:00Z",)}, 10.5, 0),  # all of it
+            ({"interruptions": 1}, 10.5, 0),
+            ({"delivery": "at_most_once"}, 10.5, 0),
+            ({"delivery": "at_most_once", "recent": ("succeeded 9 2026-11-20T11:55:00Z",)}, 10.5, 0),
+        ],
+    )
+    def test_an_attempt_begins_only_with_the_time_that_it_is_expected_to_take(
+        self, make_task: MakeTask, given: dict[str, Any], waited: float, left: float
+    ) -> None:
+        claimed = _started(make_task(timeout_seconds=20, **given), now=NOON)
+
+        assert left * SECOND == time_left(claimed, now=NOON + waited * SECOND)
 
     def test_jitter_holds_the_start_back_but_not_the_occurrence(self, make_task: MakeTask) -> None:
         task = make_task(jitter_seconds=60)
@@ -190,6 +213,36 @@ class TestRetry:
         again = _started(given_back, now=NOON + 6 * MINUTE)
 
         assert (NOON, 1) == (again.occurrence, again.attempt)
+
+    @pytest.mark.parametrize(
+        ("given", "since"),
+        [
+            ({}, NOON),  # as before the claim
+            ({"jitter_seconds": 60}, NOON + 58 * SECOND),  # the start that is drawn for it
+            (
+                {
+                    "attempt": 1,
+                    "status": Status.RETRYING,
+                    "occurrence": NOON,
+                    "retry_at": NOON,
+                    "next_occurrence": NOON + HOUR,
+                },
+                NOON + MINUTE,
+            ),
+            (
+                {"next_occurrence": None, "backlog": (BACKFILLED,)},
+                NOON + MINUTE,
+            ),  # long ago: not late by that
+        ],
+    )
+    def test_what_was_claimed_and_never_begun_is_due_since_it_was_before(
+        self, make_task: MakeTask, given: dict[str, Any], since: datetime
+    ) -> None:
+        claimed = _started(make_task(**given), now=NOON + MINUTE)
+
+        after = claimed.model_copy(update=release_claim(claimed, now=NOON + MINUTE))
+
+        assert (since, None, claimed.attempt - 1) == (after.next_run_at, after.claim, after.attempt)
 
     def test_what_was_missed_goes_on_yielding_after_its_claim_was_released(self, make_task: MakeTask) -> None:
         """It used to be on time then, and began after its share of the tick."""

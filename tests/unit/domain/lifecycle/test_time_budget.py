@@ -37,6 +37,15 @@ def test_what_a_tick_has_cut_goes_before_everything(make_task: Callable[..., Tas
     assert ["cut", "urgent"] == _order(make_task("urgent", priority="urgent"), cut)
 
 
+def test_what_a_tick_had_claimed_and_not_begun_goes_before_everything(make_task: Callable[..., Task]) -> None:
+    released = make_task("released", priority="low", status="retrying", attempt=0, occurrence=NOON)
+    failed = make_task("failed", priority="low", status="retrying", attempt=1, occurrence=NOON)
+
+    assert ["released", "urgent", "failed"] == _order(
+        failed, make_task("urgent", priority="urgent"), released
+    )
+
+
 def test_of_equals_the_longer_goes_first(make_task: Callable[..., Task]) -> None:
     """It has room at the begin of a tick only."""
     tasks = [make_task(name, recent=recent(ms)) for name, ms in (("a", 3_000), ("b", 18_000), ("c", 40))]

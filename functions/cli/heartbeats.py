@@ -10,6 +10,8 @@ from typing import Annotated, BinaryIO
 
 import typer
 
+from functions.cli.local.location import STATE_FOLDER
+from functions.cli.local.running import find_service_url
 from functions.cli.options import CommandContext, JsonOption, TaskIdArgument, invoke, invoke_refusable
 from functions.cli.session import CliContext
 from functions.domain.access import ADMINISTRATOR
@@ -20,7 +22,7 @@ from functions.http_client.trusted import HttpResponse, PostError, TrustedHttpCl
 from functions.services.heartbeats import ping_name
 from functions.services.tasks import TaskService
 
-DEFAULT_URL = "http://127.0.0.1:8080"  # where `serve` answers
+DEFAULT_URL = "http://127.0.0.1:8080"  # where `serve` answers, unless another port is given
 KEPT_BYTES = 4 * MAX_OUTPUT_CHARS  # of a program's output, its end
 START_TRIES, END_TRIES = 1, 4  # a program does not wait for its start to be known
 FIRST_WAIT_S = 1.0  # before the second try; doubled for each later one
@@ -34,11 +36,12 @@ async def show_heartbeat(context: CliContext, *, task_id: str, renew: bool) -> i
     if renew:
         await _service(context).revoke_address(task_id)
     task = await context.get_task(task_id)
-    base = (context.settings.public_url or DEFAULT_URL).rstrip("/")
-    address = f"{base}/ping/{await ping_name(context.app.signer, task)}"
+    settings = context.settings
+    base = settings.public_url or find_service_url(STATE_FOLDER, settings.store_url) or DEFAULT_URL
+    address = f"{base.rstrip('/')}/ping/{await ping_name(context.app.signer, task)}"
     expected = task.next_occurrence
     show_address(context, address, expected=format_instant(expected) if expected else None)
-    if context.settings.public_url is None:
+    if settings.public_url is None:
         context.screen.note("Set PUBLIC_URL to where the function answers, for addresses that work elsewhere")
     return 0
 

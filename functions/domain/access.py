@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from functions.domain.lifecycle.permissions import UNRESTRICTED, Capabilities
-from functions.domain.types import FIRST_INSTANT, Instant, Model, format_instant
+from functions.domain.types import FIRST_INSTANT, Instant, Model, format_instant, text_form
 
 Scope = Literal["read", "run", "write", "admin"]
 
@@ -40,7 +40,7 @@ class ApiKey(Model):
         created_by: The name of the key that made it.
     """
 
-    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{8,32}$")]
+    id: Annotated[str, text_form(r"^[a-z0-9]{8,32}$", "must be the id of a key")]
     name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
     owner: Annotated[str, StringConstraints(max_length=100)] = ""

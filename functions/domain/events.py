@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
 from functions.domain.cloud_events import CloudEvent
-from functions.domain.types import Instant, Model, OutcomeKind, TaskId
+from functions.domain.types import Instant, Model, OutcomeKind, TaskId, short_name, text_form
 
 RUN_FINISHED = "cronfire.run.finished"
 TASK_PAUSED = "cronfire.task.paused"
@@ -24,9 +24,10 @@ def _check_size(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
-EventType = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
-EventSource = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]*$", max_length=200)]
-EventId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]+$", max_length=200)]
+EventType = Annotated[str, short_name(100)]
+_PRINTED_WORDS = "must be printable ASCII characters without spaces"
+EventSource = Annotated[str, text_form(r"^[\x21-\x7e]*$", _PRINTED_WORDS, max_length=200)]
+EventId = Annotated[str, text_form(r"^[\x21-\x7e]+$", f"{_PRINTED_WORDS}, at least one", max_length=200)]
 EventData = Annotated[dict[str, JsonValue], AfterValidator(_check_size)]
 
 EventReach = Literal["owner", "all"]

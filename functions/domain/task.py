@@ -31,6 +31,7 @@ from functions.domain.types import (
     TaskId,
     Trigger,
     TypeName,
+    short_name,
 )
 
 
@@ -99,7 +100,7 @@ class Group(Model):
         per_minute: Attempts of the group that may start in a calendar minute, in all processes.
     """
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+    name: Annotated[str, short_name(63)]
     max_concurrent: Annotated[int, Field(ge=1, le=500)] | None = None
     per_minute: Annotated[int, Field(ge=1, le=10_000)] | None = None
 

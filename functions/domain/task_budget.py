@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from functions.domain.types import Model
+from functions.domain.types import Model, text_form
 
 MAX_CREDITS, MAX_USED = 1e9, 1e12
 # Amounts of credits, whoever writes them: a limit or a plan, and a sum of what was used. Neither is negative,
 # infinite or not a number.
 Credits = Annotated[float, Field(ge=0, le=MAX_CREDITS)]
 UsedCredits = Annotated[float, Field(ge=0, le=MAX_USED)]
-Month = Annotated[str, StringConstraints(pattern=r"^([0-9]{4}-(0[1-9]|1[0-2]))?$")]
+Month = Annotated[str, text_form(r"^([0-9]{4}-(0[1-9]|1[0-2]))?$", "must be a month such as 2026-11")]
 
 
 class CreditLimit(Model):

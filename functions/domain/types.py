@@ -52,9 +52,39 @@ Instant = Annotated[
     Field(ge=FIRST_INSTANT, le=LAST_INSTANT),
     AfterValidator(methodcaller("astimezone", UTC)),
 ]
-TaskId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+
+
+_words_of_patterns: dict[str, str] = {}
+
+
+def text_form(pattern: str, words: str, *, max_length: int | None = None) -> StringConstraints:
+    """Constraints of a text that matches *pattern*; whoever writes another is told *words*, "must be ...".
+
+    A regular expression says nothing to most people. See `words_of_pattern`.
+    """
+    _words_of_patterns[pattern] = words
+    return StringConstraints(pattern=pattern, max_length=max_length)
+
+
+def words_of_pattern(pattern: str) -> str | None:
+    """What `text_form` was given for *pattern*."""
+    return _words_of_patterns.get(pattern)
+
+
+def short_name(max_length: int) -> StringConstraints:
+    """Constraints of a name that stands in addresses and on command lines."""
+    return text_form(
+        f"^[a-z0-9][a-z0-9._-]{{0,{max_length - 1}}}$",
+        "must be lower-case letters, digits, dots, hyphens and underscores, begin with a letter or digit, "
+        f"and have at most {max_length} characters",
+    )
+
+
+TaskId = Annotated[str, short_name(100)]
 TYPE_NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
-TypeName = Annotated[str, StringConstraints(pattern=TYPE_NAME_PATTERN)]
+TypeName = Annotated[
+    str, text_form(TYPE_NAME_PATTERN, "must be the name of a task type, such as health_check_url")
+]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from functions.domain.events import After, OnEvent
 from functions.domain.task import Misfire, NotifyRule, Retry, TaskSpec
-from functions.domain.types import OUT_OF_RANGE
+from functions.domain.types import OUT_OF_RANGE, words_of_pattern
 from functions.errors import InputError
 
 MAX_PROBLEMS = 10
@@ -97,12 +97,9 @@ FIELD_SUGGESTIONS = {
     "kind": "type",
 }
 INSTANT_MESSAGE = "must be a moment with its offset, such as 2026-12-01T09:00:00Z"
-_PATTERN_MESSAGES = {
-    "id": "must be lower-case letters, digits, dots, hyphens and underscores, begin with a letter or digit, "
-    "and have at most 100 characters",
+_PATTERN_MESSAGES = {  # where a field of a task says more than the form of its text
     "onEvent.type": "must be lower-case letters, digits, dots, hyphens and underscores, such as order.paid",
     "after.task": "must be the id of a task",
-    "type": "must be the name of a task type, such as health_check_url",
 }
 _MESSAGES = {
     "missing": "is required",
@@ -250,26 +247,9 @@ def _reason(detail: ErrorDetails, path: FieldPath, model: type[BaseModel] | None
     return sentence.format(**context) if sentence else detail["msg"][:1].lower() + detail["msg"][1:]
 
 
-TIME_OF_DAY_MESSAGE = "must be a time of day with hours and minutes, such as 22:00 or 07:30"
-
-
 def _pattern_reason(path: FieldPath, model: type[BaseModel] | None, pattern: str) -> str:
-    if model is TaskSpec:
-        nested = _PATTERN_MESSAGES.get(f"{path[0]}.{path[-1]}")
-        return nested or _PATTERN_MESSAGES.get(str(path[-1]), "is not of the right form")
-    found = _PATTERN_WORDS.get(str(path[-1])) if path else None
-    return found or f"must match {pattern}"
-
-
-_PATTERN_WORDS = {  # of settings of channels and params of task types, which people write as often as tasks
-    "from": TIME_OF_DAY_MESSAGE,
-    "to": TIME_OF_DAY_MESSAGE,
-    "at": TIME_OF_DAY_MESSAGE,
-    "callable": "must be a function as package.module:function, such as jobs.daily:report",
-    "repository": "must be a repository as owner/name",
-    "jsonPointer": "must be a JSON Pointer, such as /data/0/status",
-    "workingDirectory": "must be the whole path of a folder, such as /srv/jobs",
-}
+    special = _PATTERN_MESSAGES.get(f"{path[0]}.{path[-1]}") if model is TaskSpec else None
+    return special or words_of_pattern(pattern) or "is not of the right form"
 
 
 def _unknown_field_reason(path: FieldPath, model: type[BaseModel] | None) -> str:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
-from functions.domain.types import Model
+from functions.domain.types import Model, text_form
 from functions.http_client.httpx import httpx
 from functions.task_types.support.context import Missing, Tools
 from functions.task_types.support.responses import (
@@ -52,8 +52,10 @@ class Params(Model):
 
     repository: Annotated[
         str,
-        StringConstraints(
-            pattern=r"^[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=140
+        text_form(
+            r"^[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$",
+            "must be a repository as owner/name",
+            max_length=140,
         ),
     ]
     event_type: Annotated[str, StringConstraints(min_length=1, max_length=100)]

@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue, StringConstraints, model_validator
 from functions.domain.json_depth import parse_json
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
-from functions.domain.types import Model, format_instant
+from functions.domain.types import Model, format_instant, text_form
 from functions.http_client.httpx import httpx
 from functions.http_client.requests import lower_first
 from functions.task_types.support.context import (
@@ -58,6 +58,7 @@ MAX_BODY_BYTES = 262_144  # enough for an API; parsing it does not block the loo
 _REDACTION_MARGIN_BYTES = 8192  # read beyond a snippet's end, so that a secret there is whole and is masked
 _HEADER_SAFE_CHARS = " !#$&'()*+,/:;<=>?@[]^_`{|}~-."  # characters that CloudEvents does not percent-encode
 _BODY_FIELDS = frozenset({"json_body", "body", "form"})
+_POINTER = text_form(r"^(/[^/]*)*$", "must be a JSON Pointer, such as /data/0/status", max_length=500)
 _Scalar = str | int | float | bool
 _Text = Annotated[str, StringConstraints(max_length=65_536)]
 
@@ -90,7 +91,12 @@ class Params(Model):
         StatusRanges(((200, 299),)), json_schema_extra={"default": "200-299"}
     )
     body_contains: ExpectedText | None = None
-    json_pointer: Annotated[str, StringConstraints(pattern=r"^(/[^/]*)*$", max_length=500)] | None = None
+    json_pointer: (
+        Annotated[
+            str, text_form(r"^(/[^/]*)*$", "must be a JSON Pointer, such as /data/0/status", max_length=500)
+        ]
+        | None
+    ) = None
     equals: JsonValue = None
     timeout_seconds: Seconds = 20.0
     follow_redirects: bool | None = None

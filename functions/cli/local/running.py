@@ -23,11 +23,15 @@ PLAIN_VARIABLES = (
 
 @contextmanager
 def announce_service(
-    state_folder: Path, store_url: str, variables: Mapping[str, str] = MappingProxyType({})
+    state_folder: Path,
+    store_url: str,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    *,
+    url: str = "",
 ) -> Iterator[None]:
     """Let commands of this project find the store of this process, until the block ends.
 
-    Of its *variables* PLAIN_VARIABLES are kept, which are no secrets.
+    Of its *variables* PLAIN_VARIABLES are kept, which are no secrets. *url* is where it answers.
 
     A folder that cannot be written keeps no service from running. The token of a Feishu base is not written.
     """
@@ -41,7 +45,7 @@ def announce_service(
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         try_lock(handle)
-        os.write(handle, json.dumps({"storeUrl": store_url, "variables": plain}).encode())
+        os.write(handle, json.dumps({"storeUrl": store_url, "url": url, "variables": plain}).encode())
     try:
         yield
     finally:
@@ -56,12 +60,22 @@ def find_running_service(state_folder: Path) -> Mapping[str, str]:
 
     Empty when none does, or when several have different stores.
     """
-    found = [one for file in (state_folder / FOLDER).glob("*.json") if (one := _read_live(file))]
+    found = [one for _, one in _read_all(state_folder)]
     return found[0] if len({one["STORE_URL"] for one in found}) == 1 else {}
 
 
-def _read_live(file: Path) -> dict[str, str]:
-    """Return what is in *file*; empty when the process that wrote it has ended, which removes the file."""
+def find_service_url(state_folder: Path, store_url: str) -> str:
+    """Return where the service answers that runs on *store_url*; empty when none does, or several do."""
+    urls = {url for url, one in _read_all(state_folder) if url and one["STORE_URL"] == store_url}
+    return urls.pop() if len(urls) == 1 else ""
+
+
+def _read_all(state_folder: Path) -> list[tuple[str, dict[str, str]]]:
+    return [one for file in (state_folder / FOLDER).glob("*.json") if (one := _read_live(file))]
+
+
+def _read_live(file: Path) -> tuple[str, dict[str, str]] | None:
+    """Return the address and the variables in *file*; None when its process has ended, which removes it."""
     try:
         with file.open("rb") as opened:
             try:
@@ -69,8 +83,8 @@ def _read_live(file: Path) -> dict[str, str]:
             except BlockingIOError:
                 data = json.loads(opened.read())
                 given = {str(name): str(value) for name, value in data["variables"].items()}
-                return {**given, "STORE_URL": str(data["storeUrl"])}
+                return str(data.get("url", "")), {**given, "STORE_URL": str(data["storeUrl"])}
             file.unlink()
     except (OSError, ValueError, TypeError, KeyError):
         pass
-    return {}
+    return None

@@ -244,7 +244,7 @@ async def serve(context: CliContext, *, options: ServeOptions) -> int:
     trigger = TriggerLoop(address, secret=secret, clock=context.now)
     environment = {**server_environment(context.environment), **extra}
     async with (
-        running_here(context),
+        running_here(context, url=address),
         run_server(options.host, port, environment, write_line if log else None) as server,
     ):
         ended = asyncio.create_task(server.wait())
@@ -382,9 +382,9 @@ SECRET_FILE = "secret"  # noqa: S105  # the name of the file
 
 
 @asynccontextmanager
-async def running_here(context: CliContext) -> AsyncIterator[None]:
-    """Let commands of this project find the store of this service while the block runs."""
-    with announce_service(STATE_FOLDER, context.settings.store_url, context.environment):
+async def running_here(context: CliContext, *, url: str) -> AsyncIterator[None]:
+    """Let commands of this project find the store of this service, and its address, while the block runs."""
+    with announce_service(STATE_FOLDER, context.settings.store_url, context.environment, url=url):
         yield
 
 

@@ -11,14 +11,24 @@ from functions.domain.alerts.model import Notification, NotificationKind
 from functions.domain.alerts.outbox import ABOUT_DELIVERY, ChannelHolds
 from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL, NO_CHANNEL
 from functions.domain.schedule.timezones import PlaceName
-from functions.domain.types import Instant, Model, Priority, Tag, TaskId, TimezoneName, timezone_or_utc
+from functions.domain.types import (
+    Instant,
+    Model,
+    Priority,
+    Tag,
+    TaskId,
+    TimezoneName,
+    text_form,
+    timezone_or_utc,
+)
 
 MAX_ADJOINING_WINDOWS = 50  # that follow one another without a gap; then the notification is sent
 NEVER_HELD_KINDS = ABOUT_DELIVERY
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+TIME_OF_DAY_WORDS = "must be a time of day with hours and minutes, such as 22:00 or 07:30"
+TimeOfDay = Annotated[str, text_form(r"^([01]\d|2[0-3]):[0-5]\d$", TIME_OF_DAY_WORDS)]
 
 
 class QuietHours(Model):

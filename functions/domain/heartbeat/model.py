@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, ValidationError
 
-from functions.domain.types import Instant, Model
+from functions.domain.types import Instant, Model, text_form
 
 HEARTBEAT = "heartbeat"  # the task type
 MAX_OPEN_RUNS = 8  # runs that have begun and not ended; the oldest are forgotten
 MAX_OUTPUT_CHARS = 8_000  # of a run that are kept, its end first
 
-RunId = Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9._-]*$")]
+_RUN_ID = text_form(
+    r"^[A-Za-z0-9._-]*$", "must be letters, digits, dots, hyphens and underscores", max_length=64
+)
+RunId = Annotated[str, _RUN_ID]
 
 
 class HeartbeatParams(Model):

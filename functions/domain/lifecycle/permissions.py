@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from functions.domain.types import Model
+from functions.domain.types import Model, text_form
 
 CLOSED_TYPES = frozenset({"command", "python"})  # they run with all that this process may do
 AGENT_TYPE = "agent"
@@ -26,8 +26,12 @@ ALLOWED_BY = "an administrator allows it: scheduler owners set"  # the remedy of
 SECRET_REFERENCE = re.compile(r"\{\{\s*secret:\s*([A-Za-z_][A-Za-z0-9_]{0,63})\s*\}\}")
 
 Step = str | int
+_NAME = text_form(
+    r"^(\*|[A-Za-z_][A-Za-z0-9_.-]{0,99})$",
+    "must be a name of letters, digits, dots, hyphens and underscores, or * for all",
+)
 Names = Annotated[
-    tuple[Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z_][A-Za-z0-9_.-]{0,99})$")], ...],
+    tuple[Annotated[str, _NAME], ...],
     Field(max_length=MAX_NAMES),
 ]
 

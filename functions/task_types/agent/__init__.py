@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from functions.domain.credits import DEFAULT_MAX_TOKENS, MaxTokens
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
-from functions.domain.types import Model
+from functions.domain.types import Model, text_form
 from functions.parsing.replies import AgentResult
 from functions.task_types.agent.errors import ModelError
 from functions.task_types.agent.results import SeenItems, instructions, task_message
@@ -34,9 +34,12 @@ _MAX_MODEL_CHARS = 80
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16_000)]
 _Host = Annotated[
     str,
-    StringConstraints(
-        to_lower=True, max_length=253, pattern=r"^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$"
+    text_form(
+        r"^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$",
+        "must be the name of a host, such as example.com or *.example.com",
+        max_length=253,
     ),
+    StringConstraints(to_lower=True),
 ]
 
 

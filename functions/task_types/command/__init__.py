@@ -8,11 +8,11 @@ import shutil
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
-from functions.domain.types import TZDATA_DIR, Model, OutcomeKind, format_instant
+from functions.domain.types import TZDATA_DIR, Model, OutcomeKind, format_instant, text_form
 from functions.task_types.command.process import TERMINATION_GRACE_S, ProcessResult, run_process
 from functions.task_types.support.context import Missing, Tools
 
@@ -27,9 +27,17 @@ NO_PROCESS_GROUPS = (
     "program with all it started; run the scheduler in WSL or a container, or use a python task"
 )
 TIMEOUT_MARGIN_S = TERMINATION_GRACE_S + 0.5
-_Text = Annotated[str, StringConstraints(max_length=65_536, pattern=r"^[^\x00]*$")]
-_Argument = Annotated[str, StringConstraints(max_length=8192, pattern=r"^[^\x00]*$")]
-_VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
+WITHOUT_NUL, WITHOUT_NUL_WORDS = r"^[^\x00]*$", "must not contain the NUL character"
+_Text = Annotated[str, text_form(WITHOUT_NUL, WITHOUT_NUL_WORDS, max_length=65_536)]
+_Argument = Annotated[str, text_form(WITHOUT_NUL, WITHOUT_NUL_WORDS, max_length=8192)]
+_VariableName = Annotated[
+    str,
+    text_form(
+        r"^[A-Za-z_][A-Za-z0-9_]{0,99}$",
+        "must be the name of a variable: letters, digits and underscores, no digit first",
+    ),
+]
+_FOLDER = text_form(r"^/[^\x00]*$", "must be the whole path of a folder, such as /srv/jobs", max_length=1000)
 _run_numbers = itertools.count(1)
 
 
@@ -47,9 +55,7 @@ class Params(Model):
 
     command: Annotated[list[_Argument], Field(min_length=1, max_length=200)] | _Text
     shell: bool = False
-    working_directory: Annotated[str, StringConstraints(pattern=r"^/[^\x00]*$", max_length=1000)] | None = (
-        None
-    )
+    working_directory: Annotated[str, _FOLDER] | None = None
     env: Annotated[dict[_VariableName, _Argument], Field(max_length=50)] = Field(default_factory=dict)
     stdin: _Text = ""
     success_codes: Annotated[

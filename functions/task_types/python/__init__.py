@@ -8,11 +8,11 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import Field, JsonValue
 
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
-from functions.domain.types import Model, OutcomeKind
+from functions.domain.types import Model, OutcomeKind, text_form
 from functions.errors import InputError
 from functions.task_types.python.threads import TooManyThreadsError, WorkerThreads
 from functions.task_types.support.context import Missing, Tools
@@ -65,6 +65,7 @@ def outcome_of_exception(exc: BaseException, redact: Callable[[str], str]) -> Ou
 
 # Loading `package.module:function`, if PYTHON_TASKS lists it.
 
+CALLABLE_WORDS = "must be a function as package.module:function, such as jobs.daily:report"
 CALLABLE_PATTERN = (
     r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z]\w*$"  # a function with a leading _ is not for others
 )
@@ -159,7 +160,7 @@ class Params(Model):
         kwargs: Arguments by name. A function with a parameter `job` receives the job as well.
     """
 
-    callable: Annotated[str, StringConstraints(pattern=CALLABLE_PATTERN, max_length=200)]
+    callable: Annotated[str, text_form(CALLABLE_PATTERN, CALLABLE_WORDS, max_length=200)]
     args: Annotated[list[JsonValue], Field(max_length=50)] = Field(default_factory=list)
     kwargs: Annotated[dict[str, JsonValue], Field(max_length=50)] = Field(default_factory=dict)
 

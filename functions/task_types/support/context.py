@@ -21,7 +21,7 @@ from functions.domain.lifecycle.permissions import Capabilities
 from functions.domain.run import Run
 from functions.domain.storage import MAX_RUNS_READ, MAX_TASKS_READ
 from functions.domain.task import Task
-from functions.domain.types import Model
+from functions.domain.types import Model, text_form
 from functions.http_client import BlockedRequestError, FetchError
 from functions.http_client.requests import check_headers, check_url
 from functions.parsing.pool import Parse
@@ -240,7 +240,11 @@ _Secret = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, 
 class BasicAuth(Model):
     """A user name and a reference to the password."""
 
-    user: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^:\x00-\x1f\x7f]+$")]
+    user: Annotated[
+        str,
+        Field(min_length=1, max_length=200),
+        text_form(r"^[^:\x00-\x1f\x7f]+$", "must have no colon and no control character"),
+    ]
     password: Annotated[str, Field(min_length=1, max_length=4096)]
 
 

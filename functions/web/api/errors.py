@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from functions.domain.validation import problems_from
 from functions.errors import (
@@ -161,8 +162,23 @@ async def _handle_validation_error(_: Request, error: Exception) -> JSONResponse
     return problem_response(422, "; ".join(f"{one.field}: {one.reason}" for one in errors), errors=errors)
 
 
-async def _handle_http_error(_: Request, error: Exception) -> JSONResponse:
+async def _handle_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     title = TITLES.get(error.status_code, "The request failed")
     is_default = error.detail == HTTPStatus(error.status_code).phrase
-    return problem_response(error.status_code, title if is_default else error.detail, headers=error.headers)
+    headers = error.headers
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"Allow": ", ".join(_allowed_methods(request))}
+    return problem_response(error.status_code, title if is_default else error.detail, headers=headers)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """All methods of the address of *request*; Starlette names those of the first of its routes."""
+    app: FastAPI = request.app
+    routes = [
+        route
+        for route in app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] != Match.NONE
+    ]
+    methods = {method for route in routes for method in route.methods or ()}
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))

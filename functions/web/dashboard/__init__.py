@@ -65,6 +65,9 @@ def add_dashboard(app: FastAPI, dependencies: ApiDependencies) -> None:
         app.add_exception_handler(error, _as_page(dependencies, app.exception_handlers[error]))
 
 
+KEPT_HEADERS = ("Allow", "Retry-After")  # of a problem that is shown as a page
+
+
 def _as_page(
     dependencies: ApiDependencies, problem_handler: Any
 ) -> Callable[[Request, Exception], Awaitable[Response]]:
@@ -77,7 +80,7 @@ def _as_page(
         status = http_status_of(error) if isinstance(error, SchedulerError) else problem.status_code
         said = "" if isinstance(error, HTTPException) else str(error)
         text = said if status < SERVER_ERROR else "Try again in some seconds"
-        return render_page(
+        page = render_page(
             "problem",
             now=dependencies.now(),
             session=None,
@@ -86,5 +89,7 @@ def _as_page(
             title=TITLES[status],
             text=text,
         )
+        page.headers.update({name: problem.headers[name] for name in KEPT_HEADERS if name in problem.headers})
+        return page
 
     return handle

@@ -180,3 +180,18 @@ async def test_odd_texts_in_forms_are_refused_and_change_nothing(world: App, api
 
     assert [] == wrong
     assert before == await everything(world)
+
+
+async def test_an_unknown_method_is_told_all_that_an_address_has(api: Call) -> None:
+    """RFC 9110, 15.5.6. Several routes share most addresses, and each knows its own methods alone."""
+    wrong: list[str] = []
+    all_of_them = routes()
+    for path in sorted({route.path for route in all_of_them}):
+        methods = {method for one in all_of_them if one.path == path for method in one.methods or ()}
+        expected = methods | ({"HEAD"} if "GET" in methods else set())
+        answer = await api("PROPFIND", filled(path, "1"))
+        allowed = set(answer.headers.get("allow", "").split(", "))
+        if answer.status != 405 or not expected <= allowed:
+            wrong.append(f"{path}: {answer.status}, {sorted(allowed)} for {sorted(expected)}")
+
+    assert [] == wrong

@@ -12,7 +12,6 @@ FORMS = {
     "must not be empty": "不能为空",
     "must be one of {}": "必须是以下之一：{0}",
     "must be {}": "必须是 {0}",
-    "must match {}": "必须符合 {0}",
     "is not of the right form": "格式不正确",
     "must have at most {} characters": "最多 {0} 个字符",
     "must be a whole number": "必须是整数",
@@ -38,11 +37,28 @@ FORMS = {
         "必须是带时差的时刻，例如 2026-12-01T09:00:00Z"
     ),
     "must be lower-case letters, digits, dots, hyphens and underscores, begin with a letter or digit, and have "  # noqa: E501
-    "at most 100 characters": "只能用小写字母、数字、点、连字符和下划线，以字母或数字开头，最多 100 个字符",
+    "at most {} characters": "只能用小写字母、数字、点、连字符和下划线，以字母或数字开头，最多 {0} 个字符",
     "must be lower-case letters, digits, dots, hyphens and underscores, such as order.paid": (
         "只能用小写字母、数字、点、连字符和下划线，例如 order.paid"
     ),
     "must be the id of a task": "必须是任务的标识",
+    "must be the id of a key": "必须是密钥的标识",
+    "must be a month such as 2026-11": "必须是月份，例如 2026-11",
+    "must be a name of letters, digits, dots, hyphens and underscores, or * for all": (
+        "必须是由字母、数字、点、连字符和下划线组成的名称，或用 * 表示全部"
+    ),
+    "must be letters, digits, dots, hyphens and underscores": "只能用字母、数字、点、连字符和下划线",
+    "must be the name of a variable: letters, digits and underscores, no digit first": (
+        "必须是变量名：字母、数字和下划线，不能以数字开头"
+    ),
+    "must be the name of a host, such as example.com or *.example.com": (
+        "必须是主机名，例如 example.com 或 *.example.com"
+    ),
+    "must have no colon and no control character": "不能含有冒号和控制字符",
+    "must be printable ASCII characters without spaces": "必须是可打印的 ASCII 字符，不含空格",
+    "must be printable ASCII characters without spaces, at least one": (
+        "必须是至少一个可打印的 ASCII 字符，不含空格"
+    ),
     "must be the name of a task type, such as health_check_url": "必须是任务类型的名称，例如 health_check_url",  # noqa: E501
     "must be a time of day with hours and minutes, such as 22:00 or 07:30": (
         "必须是含小时和分钟的时间，例如 22:00 或 07:30"

@@ -7,7 +7,7 @@ import pytest
 
 from functions.cli.local import location
 from functions.cli.local.location import read_variables, who_names_the_store
-from functions.cli.local.running import announce_service, find_running_service
+from functions.cli.local.running import announce_service, find_running_service, find_service_url
 
 
 @pytest.fixture
@@ -69,3 +69,15 @@ def test_a_service_that_died_and_two_services_name_none(tmp_path: Path) -> None:
 def test_what_opens_a_base_is_not_written(tmp_path: Path) -> None:
     with announce_service(tmp_path, "bitable://token/table"):
         assert not (tmp_path / "running").exists()
+
+
+def test_the_address_of_the_service_that_runs_here_is_known(tmp_path: Path) -> None:
+    store = "sqlite:////srv/a.db"
+    assert "" == find_service_url(tmp_path, store)
+
+    with announce_service(tmp_path, store, url="http://127.0.0.1:8091"):
+        assert "http://127.0.0.1:8091" == find_service_url(tmp_path, store)
+        assert "" == find_service_url(tmp_path, "sqlite:////srv/b.db")
+        (tmp_path / "running" / f"{os.getpid()}.json").rename(tmp_path / "running" / "0.json")
+        with announce_service(tmp_path, store, url="http://127.0.0.1:8092"):
+            assert "" == find_service_url(tmp_path, store), "which of the two is not known"

@@ -150,6 +150,29 @@ async def test_a_hostile_feed_ends_its_own_attempt_alone(body: bytes, parsers: P
     assert heart.longest_s <= MAX_STALL_S
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        *PAGES.values(),
+        b"<div>" * 200_000,
+        b"<p>x</p>" * 400_000,
+        b"<table><tr><td>" * 60_000,
+        b"<select><option>" * 60_000,
+        b"<title>" + b"x" * 3_000_000,
+        b"\xff\xfe" * 500_000,
+    ],
+)
+async def test_a_hostile_watched_page_ends_its_own_attempt_alone(body: bytes, parsers: ParserPool) -> None:
+    """The selector takes long on the page, too."""
+    outcome, heart = await run_in_time(
+        job_of("page_watch", {"url": URL, "selector": "* * * *:has(p ~ p), div div div"}),
+        tools_of(served(body, "text/html"), parsers),
+    )
+
+    assert outcome.kind in (OutcomeKind.SUCCEEDED, OutcomeKind.FAILED)
+    assert heart.longest_s <= MAX_STALL_S
+
+
 async def test_the_reason_is_plain(parsers: ParserPool) -> None:
     body = FEEDS["a long name of an author"]
 

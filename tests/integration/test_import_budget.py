@@ -42,6 +42,7 @@ HEAVY = (
     "httpcore2",
     "feedparser",
     "lxml",
+    "selectolax",
     "multiprocessing",
     "google.cloud.firestore",
     "google.cloud.firestore_v1",

@@ -77,6 +77,7 @@ STRANGERS = (
             "github_dispatch",
             "health_check_url",
             "http",
+            "page_watch",
             "publish_event",
             "python",
             "rss_watch",
@@ -126,6 +127,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "croniter": ("functions/domain/schedule/",),
     "feedparser": ("functions/parsing/feed_documents.py",),
     "lxml": ("functions/parsing/markup.py",),
+    "selectolax": ("functions/parsing/page_parts.py",),
     "jinja2": ("functions/web/", "functions/notifications/channels/email.py"),
     "mcp": (
         "functions/assistants/server.py",

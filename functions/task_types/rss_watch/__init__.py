@@ -18,10 +18,9 @@ from functions.task_types.rss_watch.memory import FeedMemory, entries_after
 from functions.task_types.support.context import Seconds, Tools, WebUrl
 from functions.task_types.support.responses import (
     elapsed_ms,
-    is_retryable_status,
     is_truncated,
     moved_address,
-    retry_after,
+    unexpected_status,
 )
 
 EXAMPLE: dict[str, Any] = {
@@ -34,6 +33,7 @@ _ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json,"
     " application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5"
 )
+_GONE = "the feed is gone for good. Remove the task, or set feedUrl to another feed"
 _MAX_TITLE_CHARS = 80  # of a title in the summary
 _MAX_ADDRESS_CHARS = 160  # of an address in the summary
 
@@ -62,7 +62,7 @@ class Params(Model):
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     """Fetch the feed if it has changed, and report new entries. The first run only records them."""
     memory = FeedMemory.from_stored(job.memory, url=params.feed_url)
-    conditions = memory.conditional_headers(job.started_at)
+    conditions = memory.version.conditional_headers(job.started_at)
     response = await tools.http.get(
         params.feed_url,
         headers={"Accept": _ACCEPT} | conditions,
@@ -73,7 +73,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     if response.status_code == 304 and conditions:
         return succeeded("Nothing new: the feed has not changed", metrics=metrics | {"new": 0})
     if response.status_code != 200:
-        return _failure_outcome(response, job)
+        return unexpected_status(response, job, gone=_GONE)
     if is_truncated(response):
         size = f"{MAX_FEED_BYTES // 1_048_576} MB"
         return failed(f"The feed is larger than {size}, the most that is read", permanent=True)
@@ -93,19 +93,6 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     except ParsingStoppedError as exc:
         return failed(f"The feed could not be read {exc.why}", metrics=metrics)
     return _to_outcome(feed, memory, params, response, tools.redact, job)
-
-
-def _failure_outcome(response: httpx.Response, job: Job) -> Outcome:
-    retryable = is_retryable_status(response.status_code)
-    summary = f"Answered {response.status_code}, expected 200"
-    if response.status_code == 410:
-        summary = "Answered 410: the feed is gone for good. Remove the task, or set feedUrl to another feed"
-    return failed(
-        summary,
-        permanent=400 <= response.status_code < 500 and not retryable,
-        retry_after=retry_after(response, now=job.started_at) if retryable else None,
-        metrics={"status": response.status_code, "latencyMs": elapsed_ms(response)},
-    )
 
 
 def _to_outcome(

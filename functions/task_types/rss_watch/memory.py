@@ -7,17 +7,16 @@ taken for a known one only when something says so: the name it is known by, or t
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any, Self
 
 from functions.parsing.feeds import MAX_ENTRIES, Feed, FeedEntry
 from functions.parsing.identity import name_key, stable_name
+from functions.task_types.support.versions import UNKNOWN_VERSION, DocumentVersion
 
 MAX_SEEN_ENTRIES = MAX_ENTRIES  # what was compared is what is remembered; 16 bytes each
 MAX_SHARED_NAMES = 500
 MAX_LIKENESSES = 200  # of the newest entries: older ones are recognised by their date
-MAX_VALIDATOR_CHARS = 1000
 _DAY_S = 86_400
 
 
@@ -26,25 +25,20 @@ class FeedMemory:
     """The memory of one feed.
 
     Attributes:
-        etag: The ETag of the last response; empty when it had none.
-        last_modified: The Last-Modified of the last response; empty when it had none.
+        version: That of the feed, as the last response named it.
         entry_keys: Keys of the entries seen before, newest first; None before the first run.
         shared: Keys of names that several entries of the feed had, so that they name none.
         likenesses: Those of the entries of the last response; None in what versions before 0.3 kept.
         newest_at: The newest date seen, in seconds of the epoch; 0 without any.
         moved_to: The hash of the address that the feed has moved to for good; empty when it has not.
-        read_on: The number of the day, from the year 1, on which it was last read as a whole; 0 where the
-            server names no version by which it could be asked for changes alone.
     """
 
-    etag: str = ""
-    last_modified: str = ""
+    version: DocumentVersion = UNKNOWN_VERSION
     entry_keys: tuple[str, ...] | None = None
     shared: tuple[str, ...] = ()
     likenesses: tuple[str, ...] | None = ()
     newest_at: int = 0
     moved_to: str = ""
-    read_on: int = 0
 
     @classmethod
     def from_stored(cls, memory: Mapping[str, Any], *, url: str) -> Self:
@@ -60,14 +54,12 @@ class FeedMemory:
         likenesses = memory.get("alike")
         is_same_address = memory.get("url", _hash(url)) == _hash(url)
         return cls(
-            etag=str(memory.get("etag", "")) if is_same_address else "",
-            last_modified=str(memory.get("lastModified", "")) if is_same_address else "",
+            version=DocumentVersion.from_stored(memory) if is_same_address else UNKNOWN_VERSION,
             entry_keys=_texts(keys),
             shared=_texts(memory.get("shared")),
             likenesses=_texts(likenesses) if isinstance(likenesses, list) else None,
             newest_at=_number(memory.get("newestAt")),
             moved_to=str(memory.get("movedTo", "")),
-            read_on=_number(memory.get("readOn")),
         )
 
     def to_stored(self, *, url: str) -> dict[str, Any]:
@@ -75,14 +67,12 @@ class FeedMemory:
         return {
             "feed": name_key(stable_name(url)),
             "url": _hash(url),
-            "etag": self.etag,
-            "lastModified": self.last_modified,
+            **self.version.to_stored(),
             "seen": list(self.entry_keys or ()),
             "shared": list(self.shared),
             "alike": list(self.likenesses or ()),
             "newestAt": self.newest_at,
             "movedTo": self.moved_to,
-            "readOn": self.read_on,
         }
 
     def new_entries(self, feed: Feed) -> tuple[FeedEntry, ...]:
@@ -104,28 +94,14 @@ class FeedMemory:
         keys = [_identity(entry, shared) for entry in feed.entries]
         latest_s = int(now.timestamp()) + _DAY_S  # a later date is a mistake
         dates = [entry.at for entry in feed.entries if entry.at is not None and entry.at <= latest_s]
-        etag = _bounded_validator(headers.get("etag", ""))
-        last_modified = _past_date(_bounded_validator(headers.get("last-modified", "")), now)
         return type(self)(
-            etag=etag,
-            last_modified=last_modified,
+            version=DocumentVersion.of(headers, now=now),
             entry_keys=tuple(dict.fromkeys((*keys, *(self.entry_keys or ()))))[:MAX_SEEN_ENTRIES],
             shared=(*sorted(shared - set(self.shared)), *self.shared)[:MAX_SHARED_NAMES],
             likenesses=_likenesses(feed) if feed.entries else self.likenesses or (),
             newest_at=max((self.newest_at, *dates)),
             moved_to=name_key(stable_name(moved_to)) if moved_to else "",
-            read_on=now.toordinal() if etag or last_modified else 0,
         )
-
-    def conditional_headers(self, now: datetime) -> dict[str, str]:
-        """Return the headers by which the server responds 304 when nothing has changed.
-
-        None on the first run of a day: some servers name the same version for ever.
-        """
-        if self.read_on != now.toordinal():
-            return {}
-        validators = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
-        return {name: value for name, value in validators.items() if value}
 
 
 def entries_after(feed: Feed, last_seen: str) -> tuple[FeedEntry, ...]:
@@ -237,15 +213,3 @@ def _number(given: object) -> int:
 
 def _hash(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()[:12]
-
-
-def _bounded_validator(validator: str) -> str:
-    return validator if len(validator) <= MAX_VALIDATOR_CHARS and validator.isprintable() else ""
-
-
-def _past_date(date: str, now: datetime) -> str:
-    """Return *date* unless it is in the future: the feed would be unchanged until then."""
-    try:
-        return "" if parsedate_to_datetime(date) > now + timedelta(days=1) else date
-    except (TypeError, ValueError, OverflowError):
-        return date

@@ -19,10 +19,11 @@ MAX_ITEM_CHARS = {"title": 200, "url": 2048, "text": 500, "score": 12}
 MAX_METRICS = 20
 MAX_METRIC_CHARS = 300
 MAX_OUTPUT_CHARS = {
+    "diff": 4096,
     "snippet": 8192,
     "stdout": 16_500,
     "stderr": 16_500,
-}  # metrics that quote the output of a server or a program
+}  # metrics that quote a page, or the output of a server or a program
 MAX_METRIC_NAME_CHARS = 40
 MAX_MEMORY_BYTES = 65_536  # as JSON; the memory is read and written with each run of the task
 REDACTION_MARGIN_CHARS = 8192  # read beyond a cut, so that a secret there is whole and is masked

@@ -173,6 +173,22 @@ def elapsed_ms(response: httpx.Response) -> int:
     return int(response.extensions.get("elapsed_ms", 0))
 
 
+def unexpected_status(response: httpx.Response, job: Job, *, gone: str) -> Outcome:
+    """Return the failure of a document that did not come with status 200.
+
+    Args:
+        gone: What 410 means for the task, and what to do.
+    """
+    status = response.status_code
+    retryable = is_retryable_status(status)
+    return failed(
+        f"Answered 410: {gone}" if status == 410 else f"Answered {status}, expected 200",
+        permanent=400 <= status < 500 and not retryable,
+        retry_after=retry_after(response, now=job.started_at) if retryable else None,
+        metrics={"status": status, "latencyMs": elapsed_ms(response)},
+    )
+
+
 def http_failure(exc: BaseException, *, now: datetime) -> Outcome | None:
     """Return the outcome of an error of httpx's that a type let pass; None for any other error.
 

@@ -1,5 +1,6 @@
 """The HTTP task types through the real client to a real server on this machine."""
 
+import gzip
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -45,6 +46,28 @@ async def _gone(_request: web.Request) -> web.Response:
     return web.Response(status=410)
 
 
+async def _shop(request: web.Request) -> web.Response:
+    if request.headers.get("If-None-Match") == '"v1"':
+        return web.Response(status=304)
+    body = "<title>Shop</title><main>Price 9</main>"
+    return web.Response(text=body, content_type="text/html", headers={"ETag": '"v1"'})
+
+
+async def _account(_request: web.Request) -> web.Response:
+    raise web.HTTPFound("/login")
+
+
+async def _login(_request: web.Request) -> web.Response:
+    body = "<title>Sign in</title><form><input type=password></form>"
+    return web.Response(text=body, content_type="text/html")
+
+
+async def _bomb(_request: web.Request) -> web.Response:
+    """10 KB that unfold to 10 MB."""
+    body = gzip.compress(b"<p>" * 3_500_000)
+    return web.Response(body=body, content_type="text/html", headers={"Content-Encoding": "gzip"})
+
+
 async def _moved(request: web.Request) -> web.Response:
     raise {"301": web.HTTPMovedPermanently, "308": web.HTTPPermanentRedirect, "302": web.HTTPFound}[
         request.match_info["status"]
@@ -60,6 +83,10 @@ async def base() -> AsyncIterator[str]:
     app.router.add_get("/busy", _busy)
     app.router.add_route("*", "/away", _away)
     app.router.add_get("/gone", _gone)
+    app.router.add_get("/shop", _shop)
+    app.router.add_get("/account", _account)
+    app.router.add_get("/login", _login)
+    app.router.add_get("/bomb", _bomb)
     app.router.add_get("/moved/{status}", _moved)
     runner = web.AppRunner(app)
     await runner.setup()
@@ -177,3 +204,36 @@ async def test_nobody_there_is_a_failure_worth_retrying(tools: Tools, make_job: 
     outcome = await run_job(make_job("http", {"url": "http://127.0.0.1:1/"}), tools)
 
     assert (OutcomeKind.FAILED, False) == (outcome.kind, outcome.permanent)
+
+
+async def test_a_page_is_fetched_once_and_then_only_asked_about(
+    base: str, tools: Tools, make_job: Callable[..., Job]
+) -> None:
+    params = {"url": f"{base}/shop", "selector": "main"}
+
+    first = await run_job(make_job("page_watch", params), tools)
+    again = await run_job(make_job("page_watch", params, memory=first.memory), tools)
+
+    assert (first.summary, again.summary) == (
+        "Recorded 7 characters of “Shop”; changes are reported from now on",
+        "Nothing new: the page has not changed",
+    )
+
+
+async def test_a_page_that_asks_for_a_password_is_not_taken_for_the_page(
+    base: str, tools: Tools, make_job: Callable[..., Job]
+) -> None:
+    """The session is over, and the address leads to the sign-in page, which has a body, too."""
+    led = await run_job(make_job("page_watch", {"url": f"{base}/account"}), tools)
+    named = await run_job(make_job("page_watch", {"url": f"{base}/login", "selector": "title"}), tools)
+
+    assert led.summary == "The address leads to a page that asks for a password: “Sign in”"
+    assert named.kind is OutcomeKind.SUCCEEDED
+
+
+async def test_a_page_that_unfolds_without_end_is_refused(
+    base: str, tools: Tools, make_job: Callable[..., Job]
+) -> None:
+    outcome = await run_job(make_job("page_watch", {"url": f"{base}/bomb"}), tools)
+
+    assert outcome.summary == "The page is larger than 5 MB, the most that is read"

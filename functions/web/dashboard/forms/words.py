@@ -19,6 +19,7 @@ TYPE_WORDS = {
     "health_check_url": "Check that a web address answers",
     "heartbeat": "Watch a program that runs elsewhere and calls in",
     "http": "Send a web request, a webhook for instance",
+    "page_watch": "Watch a part of a web page for changes",
     "publish_event": "Publish an event that other tasks start on",
     "python": "Call a Python function",
     "rss_watch": "Watch a feed for new entries",
@@ -52,6 +53,17 @@ PARAM_WORDS = {
     "rss_watch.maxItems": Words("New entries shown at most", "The others are only counted"),
     "rss_watch.lastSeenGuid": Words(
         "Newest entry that was reported before", "Its id or link, from another scheduler; the first run only"
+    ),
+    "page_watch.selector": Words(
+        "Part of the page", "A CSS selector, as browsers' tools copy it", "#plans .price"
+    ),
+    "page_watch.ignore": Words("Lines to leave out", "Those with one of these texts, one in each line"),
+    "page_watch.ignoreNumbers": Words(
+        "Leave digits out", "A text that differs in them alone has not changed"
+    ),
+    "page_watch.whenMissing": Words("When nothing on the page matches"),
+    "page_watch.reportReturns": Words(
+        "Report a text that returns within a day", "Else a page that goes to and fro is reported once"
     ),
     "agent.mcpServers": Words("MCP servers", "Names of AGENT_MCP_SERVERS, with a line for each"),
     "agent.maxItems": Words("Findings at most"),
@@ -116,6 +128,8 @@ MAIN_PARAMS = frozenset(
         "health_check_url.expectedStatus",
         "health_check_url.bodyContains",
         "rss_watch.keywords",
+        "page_watch.selector",
+        "page_watch.ignore",
         "agent.goal",
         "agent.tools",
         "agent.hosts",
@@ -215,6 +229,7 @@ CHOICES = {
         ("late", "late"),
         ("silent", "silence"),
     ),
+    "page_watch.whenMissing": (("fail", "it is a failure"), ("ignore", "ignore it")),
     "publish_event.reach": (("owner", "those of its owner"), ("all", "those of all owners")),
     "agent.tools": (("http_get", "read pages"), ("rss_read", "read feeds")),
 }

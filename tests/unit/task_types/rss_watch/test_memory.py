@@ -67,12 +67,12 @@ def test_the_newest_1000_are_remembered() -> None:
     assert {
         "If-None-Match": '"2"',
         "If-Modified-Since": "Fri, 20 Nov 2026 12:00:00 GMT",
-    } == kept.conditional_headers(NOON)
+    } == kept.version.conditional_headers(NOON)
 
 
 @pytest.mark.parametrize("etag", ["x" * 1001, "a\r\nb: c", ""])
 def test_a_validator_that_could_harm_is_not_kept(etag: str) -> None:
-    assert {} == after(FeedMemory(), feed_of(), etag=etag).conditional_headers(NOON)
+    assert {} == after(FeedMemory(), feed_of(), etag=etag).version.conditional_headers(NOON)
 
 
 @pytest.mark.parametrize(
@@ -87,15 +87,15 @@ def test_a_change_in_the_future_is_not_believed(date: str, is_sent: bool) -> Non
     """Until then every answer would be that nothing has changed."""
     kept = after(FeedMemory(), feed_of(), **{"last-modified": date})
 
-    assert is_sent is bool(kept.conditional_headers(NOON))
+    assert is_sent is bool(kept.version.conditional_headers(NOON))
 
 
 def test_once_a_day_the_whole_feed_is_read() -> None:
     """Some servers name the same version for ever, and answer that nothing has changed for ever."""
     kept = after(FeedMemory(), feed_of("a"), etag='"1"')
 
-    assert {"If-None-Match": '"1"'} == kept.conditional_headers(NOON + timedelta(hours=11))
-    assert {} == kept.conditional_headers(NOON + timedelta(hours=13))
+    assert {"If-None-Match": '"1"'} == kept.version.conditional_headers(NOON + timedelta(hours=11))
+    assert {} == kept.version.conditional_headers(NOON + timedelta(hours=13))
 
 
 def test_what_is_stored_is_read_back() -> None:
@@ -128,8 +128,8 @@ def test_an_address_in_another_spelling_is_the_same_feed(url: str) -> None:
     moved = FeedMemory.from_stored(stored, url=url)
 
     assert ["b"] == news(moved, feed_of("b", "a"))
-    assert {} == moved.conditional_headers(NOON)
-    assert {} != FeedMemory.from_stored(stored, url=URL).conditional_headers(NOON)
+    assert {} == moved.version.conditional_headers(NOON)
+    assert {} != FeedMemory.from_stored(stored, url=URL).version.conditional_headers(NOON)
 
 
 def test_the_address_that_a_feed_has_moved_to_is_the_same_feed() -> None:
@@ -150,7 +150,7 @@ def test_a_memory_of_an_older_version_stays_comparable() -> None:
 
     assert ["c"] == news(older, feed_of("c", "b", "a"))
     assert [] == news(kept, feed_of("c", "b", "a"))
-    assert {} == older.conditional_headers(NOON)  # it does not say when it was read
+    assert {} == older.version.conditional_headers(NOON)  # it does not say when it was read
 
 
 def test_in_a_memory_of_an_older_version_a_shared_id_stands_for_all_that_have_it() -> None:

@@ -44,7 +44,7 @@ NAMES = frozenset(
         ),
         *("token", "ms", "administrator", "auto", "never", "skip", "id", "every", "at", "last", "daily"),
         *("read", "run", "write", "admin", "types", "secrets", "shell", "after", "notify", "webhook"),
-        *("scheduler", "keys", "create", "cron", "goal", "prompt"),
+        *("scheduler", "keys", "create", "cron", "goal", "prompt", "body"),
     }
 )
 

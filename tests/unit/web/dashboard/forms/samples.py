@@ -95,6 +95,15 @@ PARAMS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         keywords=st.lists(st.one_of(LINES, TEXTS), max_size=3),
         maxItems=st.integers(1, 20),
     ),
+    "page_watch": _params(
+        {"url": st.just("https://example.com")},
+        selector=st.sampled_from(["main", '[a="b, c"] > p:nth-child(2)', ".md\\:flex"]),
+        ignore=st.lists(st.one_of(LINES, TEXTS.filter(str.strip)), max_size=3),
+        ignoreNumbers=st.booleans(),
+        whenMissing=st.sampled_from(["fail", "ignore"]),
+        reportReturns=st.booleans(),
+        timeoutSeconds=SECONDS,
+    ),
     "agent": _params(
         {"goal": TEXTS},
         system=TEXTS,

@@ -66,6 +66,7 @@ def setup_of(options: argparse.Namespace) -> Setup:
         speed=options.speed or SPEED[options.store],
         weights=ALL_WEIGHTS,
         with_guilty=True,
+        with_groups=True,
     )
 
 
@@ -85,6 +86,7 @@ def under_load(options: argparse.Namespace) -> Setup:
         period=4,  # all at once, and then time enough: what binds for ever is never over
         hanging_every=16,
         with_guilty=True,
+        with_groups=True,
     )
 
 

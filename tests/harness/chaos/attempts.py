@@ -6,8 +6,8 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tests.harness.chaos.excuses import OUTAGE_S
-from tests.harness.chaos.history import Call, Json
+from tests.harness.chaos.excuses import OUTAGE_S, TICK_S
+from tests.harness.chaos.history import TARGET, Call, Json
 from tests.harness.chaos.oracle import instant
 from tests.harness.chaos.plans import Plan
 from tests.harness.chaos.tasks import is_guilty
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 SLACK_S = 0.25  # between the moment a caller has gone and the moment the target notices
 CUT = "The tick's time was up"  # what the record of an attempt says that the end of its tick has cut
 LATE = "Its claim was late"  # what it says when the claim took so long that less than the timeout was left
-LEAST_S = 0.5  # a claim that is late by less leaves the whole timeout
+LEAD_S = 10.0  # a claim that is late by less leaves the whole timeout
+FIRST_S = 10.0  # what a task that never ran is expected to take, at most
 MEASURED = 0.8  # of a claim's lateness, to be among the measured delays: short ones are not noted
 CUTS = 3  # attempts at an occurrence that are cut from outside: with the last it is over
 TICKING_S = 1.0  # clocks of one machine agree, but a second is allowed for rounding
@@ -133,10 +134,17 @@ def _judge_record(
         verdict.counts["attempts abandoned"] += 1
         if _was_cut(run, calls, plan, evidence):
             verdict.counts["attempts cut by the end of a tick, or by a late claim"] += 1
-        elif not calls and evidence.excuses.held_up("", began - 1, ended) >= OUTAGE_S:
+        elif not calls and _was_not_released(run, evidence):
             verdict.counts["claims without an attempt: a slow store took no release in time"] += 1
         elif not evidence.excuses.takeover(process, began - 1, ended):
             verdict.object("abandoned_without_cause", f"{run['taskId']}@{run['occurrence']}#{run['attempt']}")
+
+
+def _was_not_released(run: Json, evidence: Evidence) -> bool:
+    """Whether the process that made the claim of *run* was held up when it would have released it."""
+    claimed, found = instant(run["startedAt"]).timestamp(), instant(run["finishedAt"]).timestamp()
+    until = min(found, claimed + TICK_S)
+    return evidence.excuses.held_up_one(evidence.process_of(run), claimed - 1, until) >= OUTAGE_S
 
 
 def _judge_given_up(task_id: str, plan: Plan, evidence: Evidence, verdict: Verdict) -> None:
@@ -173,7 +181,8 @@ def _was_open(run: Json, calls: list[Call], evidence: Evidence) -> bool:
     ended = instant(run["finishedAt"]).timestamp()
     for call in calls:
         # An answer lies there unread while its process is held up, or what passes it on to that.
-        read = call.ended + SLACK_S + evidence.excuses.held_up("", call.ended, ended)
+        held_up = sum(evidence.excuses.held_up(one, call.ended, ended) for one in (call.process, TARGET))
+        read = call.ended + SLACK_S + held_up
         if read + (0 if call.answer == "ok" else TICKING_S) > ended:
             return True
     return not calls and run.get("summary", "").startswith(LATE)  # cut before it was sent
@@ -183,9 +192,23 @@ def _was_late(run: Json, calls: list[Call], plan: Plan, evidence: Evidence) -> b
     """Whether what was measured explains that the attempt had less time than its timeout."""
     began, ended = instant(run["startedAt"]).timestamp(), instant(run["finishedAt"]).timestamp()
     timeout = float(plan.spec.get("timeoutSeconds", 20))
-    missing = timeout - (ended - began)
-    process, until = (calls[0].process, calls[0].arrived) if calls else ("", began)
-    return evidence.excuses.held_up(process, until - 2 * timeout, until) >= max(MEASURED * missing, LEAST_S)
+    late = LEAD_S + timeout - (ended - began)
+    process, until = (calls[0].process, calls[0].arrived) if calls else (evidence.process_of(run), began)
+    delay = evidence.excuses.held_up_one(process, until - LEAD_S - 2 * timeout, until)
+    return delay >= MEASURED * late and not _needs_all(run, plan, evidence)
+
+
+def _needs_all(run: Json, plan: Plan, evidence: Evidence) -> bool:
+    """Whether the attempt of *run* begins with its whole timeout or not at all: its record shows no less.
+
+    Tasks that are made once, those that never ran (their timeouts are short), and those that were cut.
+    """
+    before = [other for other in evidence.runs[run["taskId"]] if other["outcome"] != "skipped"]
+    before = [one for one in before if instant(one["finishedAt"]) <= instant(run["startedAt"])]
+    last = max(before, key=lambda one: instant(one["finishedAt"]), default={"outcome": "abandoned"})
+    is_short = float(plan.spec.get("timeoutSeconds", 20)) <= FIRST_S
+    hung = last["outcome"] in ("timed_out", "abandoned")
+    return plan.spec.get("delivery") == "at_most_once" or (hung and (bool(before) or is_short))
 
 
 def _instant_text(text: str) -> str:

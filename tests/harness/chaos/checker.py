@@ -9,11 +9,18 @@ from typing import Any
 
 from tests.harness.chaos.attempts import judge_attempts
 from tests.harness.chaos.endings import judge_endings
-from tests.harness.chaos.excuses import OUTAGE_S, Excuses
+from tests.harness.chaos.excuses import OUTAGE_S, TICK_S, Excuses
+from tests.harness.chaos.groups import judge_groups
 from tests.harness.chaos.history import Call, History, Json
 from tests.harness.chaos.oracle import instant
 from tests.harness.chaos.plans import Plan, plans
-from tests.harness.chaos.telling import clocks_ahead, judge_telling, judge_told_once, seen_by_the_target
+from tests.harness.chaos.telling import (
+    clocks_ahead,
+    judge_telling,
+    judge_told_once,
+    processes_of_ticks,
+    seen_by_the_target,
+)
 from tests.harness.chaos.turns import judge_ticks
 from tests.harness.chaos.verdict import Verdict
 
@@ -36,6 +43,11 @@ class Evidence:
             self.calls[call.task].append(call)
         self.seen = seen_by_the_target(history)
         self.ahead = clocks_ahead(history, self.seen)
+        self._processes = processes_of_ticks(history)
+
+    def process_of(self, run: Json) -> str:
+        """Whose tick made the attempt of *run*; empty where the target saw no attempt of that tick."""
+        return self._processes.get(str(run.get("token", "")).rpartition(".")[0], "")
 
 
 def judge(history: History) -> Verdict:
@@ -48,6 +60,7 @@ def judge(history: History) -> Verdict:
         judge_endings(task_id, plan, evidence, verdict)
         judge_telling(task_id, plan, evidence, verdict)
     judge_ticks(evidence, verdict)
+    judge_groups(evidence, verdict)
     judge_told_once(evidence, verdict)
     verdict.counts["tasks"] = len(evidence.plans)
     verdict.counts["calls"] = len(history.calls)
@@ -91,7 +104,7 @@ def _one_end(
             verdict.counts["overslept: two records, one settlement"] += 1
         elif _only_skips(ended, waiting) and evidence.excuses.broken("", since, until):
             verdict.counts["skipped twice: a process died between record and settlement"] += 1
-        elif len(ended) > 1 and not waiting and evidence.excuses.held_up("", since, until) >= OUTAGE_S:
+        elif not waiting and sum(_was_left_behind(run, evidence) for run in ended) >= len(ended) - 1:
             # The tick's time was up before the store took the settlement: the next one decides anew.
             verdict.counts["two records: a slow store took no settlement in time"] += 1
         elif evidence.excuses.unclocked(min(since, at.timestamp()), until):
@@ -104,6 +117,17 @@ def _one_end(
         verdict.counts[f"ended: {run['outcome']}{reason}"] += 1
     else:
         verdict.counts["still due, in line"] += 1
+
+
+def _was_left_behind(run: Json, evidence: Evidence) -> bool:
+    """Whether *run* is a mere decision, and the process that wrote it was measured to have been held up then.
+
+    So it could neither write what follows from the record, nor remove that when another was first. The result
+    of an attempt is guarded by its claim, and found again: no delay explains a second one.
+    """
+    decided = _ended(run)
+    is_decision = run["outcome"] in ("skipped", "abandoned")
+    return is_decision and evidence.excuses.held_up_one("", decided, decided + TICK_S) >= OUTAGE_S
 
 
 def _only_skips(ended: list[Json], waiting: list[str]) -> bool:

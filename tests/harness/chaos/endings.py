@@ -97,7 +97,7 @@ def _judge_punctuality(task_id: str, plan: Plan, evidence: Evidence, verdict: Ve
         if not evidence.excuses.calm(at.timestamp(), begun):
             continue
         seeing = _thorough(evidence, due, begun)
-        if _is_quick_and_on_time(task_id, call, evidence):
+        if not plan.spec.get("group") and _is_quick_and_on_time(task_id, call, evidence):
             seeing += _ended_early(evidence, due, begun)
         seeing = [ping for ping in seeing if not _claimed_by_then(call, ping, evidence)]
         passing = next((ping for ping in seeing if not _busy(task_id, ping, evidence)), None)
@@ -229,7 +229,8 @@ def _busy(task_id: str, ping: Ping, evidence: Evidence) -> bool:
     """
     for run in evidence.runs[task_id]:
         began, ended = instant(run["startedAt"]).timestamp(), instant(run["finishedAt"]).timestamp()
-        held_up = evidence.excuses.held_up("", began - CLAIMED_S, ended + CLAIMED_S)
+        process = evidence.process_of(run)
+        held_up = evidence.excuses.held_up_one(process, began - CLAIMED_S, ended + CLAIMED_S)
         after = CLAIMED_S + held_up if run["final"] else RETRY_S
         in_hand = began - CLAIMED_S - held_up <= ping.answered and ping.sent <= ended + after
         if run["outcome"] != "skipped" and in_hand:
@@ -256,4 +257,4 @@ def _judge_overlap_skip(run: Json, evidence: Evidence, verdict: Verdict) -> None
 def _claimed(run: Json, evidence: Evidence) -> float:
     """The earliest moment at which the claim of an attempt may have been made."""
     began = instant(run["startedAt"]).timestamp()
-    return began - evidence.excuses.held_up("", began - LONGEST_CLAIM_S, began)
+    return began - evidence.excuses.held_up_one(evidence.process_of(run), began - LONGEST_CLAIM_S, began)

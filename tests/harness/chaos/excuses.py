@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from tests.harness.chaos.history import Fault
+from tests.harness.chaos.history import TARGET, Fault
 
 DEADLY = {"kill", "term", "crash", "freeze"}
 MARGIN_S = 10.0  # a clock that is wrong by less must do no harm at all: claims outlive attempts by more
 CLAIM_S = 150.0  # the longest claim of these runs as a clock that is 90 s fast writes it
 STALL_S = 4.0  # held up for less, a tick must see to everything all the same
 OUTAGE_S = 3.0  # a store that is away for less must do no harm: a settlement is tried for longer
+TICK_S = 24.0  # what a tick decides it has written, or taken back, within this
 
 
 class Excuses:
@@ -85,6 +86,11 @@ class Excuses:
     def calm(self, since: float, until: float) -> bool:
         """Whether nothing at all was wrong in a span, nor shortly before it."""
         return not any(_meet(fault, since - 60, until) for fault in self._faults if not _is_short(fault))
+
+    def held_up_one(self, process: str, since: float, until: float) -> float:
+        """For how many seconds of a span *process* was held up, or if that is empty the one that was most."""
+        names = {process} if process else {one.where for one in self._faults if one.kind == "late"} - {TARGET}
+        return max((self.held_up(name, since, until) for name in names), default=0.0)
 
     def held_up(self, process: str, since: float, until: float) -> float:
         """For how many seconds of a span *process* (or, if empty, any) was seen to be held up.

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+from tests.harness.chaos.crowded import CROWDED_RIGHT, CROWDED_WRONG
+from tests.harness.chaos.delayed import DELAYED_RIGHT, DELAYED_WRONG
 from tests.harness.chaos.hand_made import (
     PROCESS,
     at,
@@ -35,12 +37,6 @@ BY_HAND: Json = {"occurrence": text(at(3, 30)), "trigger": "manual", "token": "h
 FAILED: Json = {"outcome": "failed", "token": "first.1", "final": False}
 SECOND: Json = {"attempt": 2, "token": "second.1"}
 GONE: Json = {"outcome": "abandoned", "token": "first.1", "final": False, "finishedAt": text(at(3, 29))}
-CUT_LATE: Json = GONE | {"summary": "Its claim was late and left it 1.0 s"}
-CUT_SHORT: dict[str, Any] = plus(
-    3,
-    calls=(call(3, 5.1, length=1.2), call(3, 30, attempt=2)),
-    runs=(run(3, **CUT_LATE | {"finishedAt": text(at(3, 6))}), run(3, 30, **SECOND)),
-) | {"spec": {"timeoutSeconds": 4}}
 EVERY_SECOND: Json = {
     "calls": tuple(call(m) for m in (1, 2, 3, 4)),
     "runs": tuple(run(m) for m in (1, 2, 3, 4)),
@@ -178,20 +174,6 @@ WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
     "given up without a reason": (
         {"abandoned_without_cause", "given_up"},
         plus(3, calls=(call(3),), runs=(run(3, outcome="abandoned"),)) | {"spec": {"notify": []}},
-    ),
-    "cut for a claim that was late, with nothing that had held it up": (
-        {"abandoned_without_cause", "repeated"},
-        CUT_SHORT | {"faults": (fault("late", 3, 3.5, 5, where="p1/12", point="store"),)},
-    ),
-    "cut for a late claim, but the answer had been there for long": (
-        {"abandoned_without_cause", "repeated"},
-        CUT_SHORT
-        | plus(
-            3,
-            calls=(call(3, 2.2), call(3, 30, attempt=2)),
-            runs=(run(3, 2, **CUT_LATE | {"finishedAt": text(at(3, 6))}), run(3, 30, **SECOND)),
-        )
-        | {"faults": (fault("late", 3, -2, 2, where=PROCESS, point="store"),)},
     ),
     "a wrong count of what was skipped": (
         {"miscounted"},
@@ -364,8 +346,6 @@ RIGHT: dict[str, dict[str, Any]] = {
         runs=(run(3, 5, length=40), run(3, **(GONE | {"token": "g.1"})), run(3, 30, **SECOND)),
     )
     | {"faults": (fault("freeze", 3, 5.2, 45),)},
-    "cut because the store took so long to grant the claim": CUT_SHORT
-    | {"faults": (fault("late", 3, 1.5, 4.9, where=PROCESS, point="store"),)},
     "an occurrence by hand": {
         "ops": (MANUAL,),
         "calls": (*history().calls, call(3, 33, key=f"t@{text(at(3, 30))}")),
@@ -456,15 +436,9 @@ RIGHT: dict[str, dict[str, Any]] = {
         "runs": (run(1), run(2, 62, 1), skip(3, 3, "overlap"), run(4), run(5)),
         "faults": (fault("late", 2, 58, 62, where=PROCESS, point="store"),),
     },
-    "recorded twice, for a slow store took the first settlement too late": {
-        "calls": (call(1), call(2), call(3, 30), call(4), call(5)),
-        "runs": (run(1), run(2), skip(3, 3), run(3, 30), run(4), run(5)),
-        "faults": (fault("late", 3, 5.5, 9, where=PROCESS, point="store"),),
-    },
-    "a claim without an attempt, for a slow store took no release": plus(
-        3, calls=(call(3, 30, attempt=2),), runs=(run(3, **GONE), run(3, 30, **SECOND))
-    )
-    | {"faults": (fault("late", 3, 5.5, 9, where=PROCESS, point="store"),)},
     "late because nobody pinged": plus(3, calls=(call(3, 40),), runs=(run(3, 40),))
     | {"faults": (Fault("pings", stamp(3), stamp(3, 30)),), "pings": (ping(3, 31),)},
 }
+
+WRONG.update(DELAYED_WRONG | CROWDED_WRONG)
+RIGHT.update(DELAYED_RIGHT | CROWDED_RIGHT)

@@ -14,6 +14,7 @@ from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
 from functions.engine import due_tasks, executor, results, tick, writer
 from functions.engine.due_tasks import DueTasks
+from functions.engine.group_slots import GroupSlots
 from functions.engine.writer import PendingTransition, TickWriter
 from functions.stores.sqlite import connection
 from tests.harness.chaos.points import Orders
@@ -168,6 +169,28 @@ def _claims_called_late(_: Orders) -> None:
     """An attempt is cut after a second, as if its claim had come late."""
     given = getattr(executor, "time_left")  # noqa: B009  # it is no export of its module
     setattr(executor, "time_left", lambda task, *, now: min(given(task, now=now), CUT_AFTER))  # noqa: B010
+
+
+def _begun_to_be_cut(_: Orders) -> None:
+    """An attempt has whatever its claim has left, and claims have no time to come late."""
+    assert hasattr(decide, "CLAIM_LEAD_TIME")
+    setattr(decide, "CLAIM_LEAD_TIME", timedelta(seconds=1))  # noqa: B010
+
+    def left(task: Task, *, now: datetime) -> timedelta:
+        assert task.claim is not None
+        return task.claim.until - decide.CLAIM_MARGIN - now
+
+    for module in (tick, executor):
+        setattr(module, "time_left", left)  # noqa: B010
+
+
+def _groups_without_slots(_: Orders) -> None:
+    """Whoever is due has a slot of its group."""
+
+    async def admit(self: GroupSlots, starts: Any, *, running: Any) -> Any:
+        return starts
+
+    setattr(GroupSlots, "admit", admit)  # noqa: B010
 
 
 def _leaves_some_alone(_: Orders) -> None:
@@ -350,6 +373,8 @@ MUTANTS: dict[str, Mutate] = {
     "told_before_it_is_said": _told_before_it_is_said,
     "at_most_once_forgotten": _at_most_once_forgotten,
     "claims_called_late": _claims_called_late,
+    "begun_to_be_cut": _begun_to_be_cut,
+    "groups_without_slots": _groups_without_slots,
     "leaves_some_alone": _leaves_some_alone,
     "starts_by_whole_timeout": _starts_by_whole_timeout,
     "cut_is_final": _cut_is_final,

@@ -50,6 +50,7 @@ class Conditions:
     points: Sequence[str] = POINTS
     odds: Sequence[Mapping[str, float]] = ODDS
     with_guilty: bool = False
+    with_groups: bool = False
     occurrences: int = OCCURRENCES
     load: Load = Load()
 
@@ -78,6 +79,14 @@ CONDITIONS: Mapping[str, Conditions] = {
     ),
     "at_most_once_forgotten": Conditions(CRASHES, frozenset({"at_most_once"}), 8.0, points=("after_send",)),
     "claims_called_late": Conditions({}, frozenset({"abandoned_without_cause"})),
+    "begun_to_be_cut": Conditions(
+        {"odds": 1},
+        frozenset({"abandoned_without_cause"}),
+        10.0,
+        odds=({"hang": 0.4},),
+        load=Load(timeouts=(20,), hanging_every=3, speed=LOAD_SPEED),
+    ),
+    "groups_without_slots": Conditions({}, frozenset({"over_limit"}), with_groups=True),
     "suspects_together": Conditions({}, frozenset({"punished"}), with_guilty=True, occurrences=400),
     "refusals_spread": Conditions(
         {}, frozenset({"punished"}), with_guilty=True, load=Load(speed=4.0)
@@ -192,6 +201,7 @@ def _run(conditions: Conditions, folder: Path, seed: int, mistake: str) -> Resul
         seed=seed,
         occurrences=conditions.occurrences,
         with_guilty=conditions.with_guilty,
+        with_groups=conditions.with_groups,
         task_count=TASKS,
         speed=load.speed,
         processes=load.processes,

@@ -234,6 +234,7 @@ async def _world(setup: Setup, folder: Path, clock: Clock) -> AsyncIterator[_Wor
         hanging_every=setup.hanging_every,
         timeouts=setup.timeouts,
         period=setup.period,
+        with_groups=setup.with_groups,
         guilty_from=format_instant(clock.now() + GUILTY_AFTER) if setup.with_guilty else "",
     )
     processes: list[Process] = []

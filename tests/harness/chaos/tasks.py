@@ -11,6 +11,14 @@ TIMEOUTS_S = (3, 4, 5)
 A_MINUTE = 0.8  # occurrences a minute of a task, on the average, without those that people delete
 
 
+# The limits of groups that some tasks share, none of whose notices is judged.
+GROUPS: Sequence[dict[str, Any]] = (
+    {"name": "one", "maxConcurrent": 1},
+    {"name": "two", "maxConcurrent": 2},
+    {"name": "rate", "maxConcurrent": 3, "perMinute": 6},
+)
+IN_GROUPS = range(NOTIFIED, NOTIFIED + 6 * len(GROUPS))
+
 # Tasks that harm what runs beside them: only they may be stopped for good.
 DEADLY = "deadly"  # its attempt kills its process
 REFUSED = "refused"  # the store never takes what comes of it
@@ -25,14 +33,18 @@ def specs(
     timeouts: Sequence[int] = TIMEOUTS_S,
     guilty_from: str = "",
     period: int = 1,
+    with_groups: bool = False,
 ) -> list[dict[str, Any]]:
     """*count* tasks that call `<target>/t/<manner>`; one in *hanging_every* always hangs.
 
     Args:
         guilty_from: When those begin that harm others; empty for none of them.
         period: Minutes between two occurrences; 1 for every minute, or every second or third.
+        with_groups: Whether some of them share groups.
     """
     made = [_spec(dice, number, target, hanging_every, timeouts) for number in range(count)]
+    for number in IN_GROUPS if with_groups else ():
+        made[number]["group"] = GROUPS[number % len(GROUPS)]
     if period > 1:
         made = [spec | {"schedule": f"*/{period} * * * *"} for spec in made]
     return made + [_guilty(manner, target, guilty_from) for manner in (DEADLY, REFUSED) if guilty_from]

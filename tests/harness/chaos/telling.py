@@ -97,6 +97,16 @@ def seen_by_the_target(history: History) -> dict[Attempt, float]:
     return {(call.task, instant(call.occurrence), call.attempt): call.ended for call in history.calls}
 
 
+def processes_of_ticks(history: History) -> dict[str, str]:
+    """By whose process each tick was, told from attempts that the target saw."""
+    senders = {(call.task, instant(call.occurrence), call.attempt): call.process for call in history.calls}
+    return {
+        _tick(run): senders[_attempt(run)]
+        for run in history.runs
+        if run["token"] and _attempt(run) in senders
+    }
+
+
 def clocks_ahead(history: History, seen: dict[Attempt, float]) -> dict[str, float]:
     """By how many seconds each tick's clock was ahead, told from attempts that the target saw."""
     ahead: dict[str, list[float]] = {}

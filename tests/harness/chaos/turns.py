@@ -29,7 +29,7 @@ def judge_ticks(evidence: Evidence, verdict: Verdict) -> None:
         if run["outcome"] != "skipped" and run.get("token"):
             by_tick[str(run["token"]).rpartition(".")[0]].append(run)
     for tick, runs in by_tick.items():
-        _judge_order(tick, _first_of_each(runs), evidence, verdict)
+        _judge_order(tick, _first_of_each(_without_groups(runs, evidence)), evidence, verdict)
     _judge_slots(evidence, verdict)
     _judge_reports(evidence, verdict)
 
@@ -40,6 +40,13 @@ def _first_of_each(runs: list[Json]) -> list[Json]:
     for run in runs:
         first.setdefault(run["taskId"], run)
     return [run for run in first.values() if run["attempt"] == 1]
+
+
+def _without_groups(runs: list[Json], evidence: Evidence) -> list[Json]:
+    """Those of *runs* whose turn is that of the tick: within a group it is that of the group."""
+    return [
+        run for run in runs if not ((plan := evidence.plans.get(run["taskId"])) and plan.spec.get("group"))
+    ]
 
 
 def _judge_order(tick: str, runs: list[Json], evidence: Evidence, verdict: Verdict) -> None:
@@ -53,7 +60,8 @@ def _judge_order(tick: str, runs: list[Json], evidence: Evidence, verdict: Verdi
     waited = [run for run in runs if run["trigger"] == ON_TIME and _due(run, evidence) < began - BEGUN_S]
     if waited and min(missed) < min(_began(run) for run in waited) - STARTING_S:
         verdict.object("out_of_turn", f"{tick}: {len(waited)} on time waited for {len(missed)} missed")
-    took, held_up = max(missed) - min(missed), evidence.excuses.held_up("", min(missed), max(missed))
+    took = max(missed) - min(missed)
+    held_up = evidence.excuses.held_up_one(evidence.process_of(runs[0]), min(missed), max(missed))
     if took > CATCH_UP_S + LAST_START_S + held_up:
         verdict.object("out_of_turn", f"{tick} began missed work for {took:.1f} s")
 

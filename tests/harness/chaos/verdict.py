@@ -16,6 +16,7 @@ CODES = {
     "passed_over": "due, and seen by a healthy tick, but left alone",
     "out_of_turn": "missed work begun before what was on time, or for more than its share of a tick",
     "crowded_out": "tasks that had timed out held more than their share of the slots",
+    "over_limit": "more attempts of a group at once, or in a minute, than it allows",
     "skipped_without_cause": "skipped for a cause that there was not",
     "punished": "quarantined, or at rest at the end, although neither it nor anybody has caused that",
     "unstopped": "a task that killed its process again and again, and was never stopped",

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
@@ -690,3 +691,34 @@ async def test_tasks_that_wait_for_their_host_are_no_backlog_for_workers(
 
     assert 20 == report["succeeded"]
     assert [] == messages
+
+
+async def test_a_tick_that_is_cancelled_writes_what_is_done_whoever_ignores_his_end(
+    world: World, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Python 3.11 a timeout in a task that is cancelled raises no TimeoutError: nothing was written then."""
+    monkeypatch.setattr(results, "FLUSH_EVERY_S", 60.0)
+    monkeypatch.setattr(executor, "CANCEL_TIMEOUT_S", 0.02)
+    is_done, released = asyncio.Event(), asyncio.Event()
+
+    async def work(job: Job) -> Outcome:
+        if job.task_id == "done":
+            asyncio.get_running_loop().call_soon(is_done.set)
+            return succeeded("Done")
+        while not released.is_set():
+            with suppress(asyncio.CancelledError):
+                await released.wait()
+        return succeeded("At last")
+
+    world.work = work
+    await world.put(make_task("done"), make_task("stubborn"))
+    running = asyncio.create_task(world.tick())
+    async with asyncio.timeout(5):
+        await is_done.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    found = await world.task("done")
+    released.set()
+    assert ("Done", Status.SCHEDULED) == (found.last_result_summary, found.status)

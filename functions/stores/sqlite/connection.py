@@ -131,6 +131,7 @@ class SqliteConnection:
         self._closed = False
         self._connection: sqlite3.Connection | None = None  # touched in the thread alone
         self._identity: FileIdentity | None = None  # of the file that is open
+        self._companions: dict[str, FileIdentity] = {}  # of its -wal and -shm files, by path
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return the result of *work*. Text is returned as bytes, because it may not be UTF-8.
@@ -195,6 +196,7 @@ class SqliteConnection:
     def _get_connection(self) -> sqlite3.Connection:
         if self._connection is not None and self._is_replaced():
             log.warning("store_reopened", extra={"path": self.path, "reason": "another file is in its place"})
+            self._take_log_away()
             self._close()
         if self._connection is None:
             _create_private(self.path)
@@ -211,12 +213,14 @@ class SqliteConnection:
                 raise
             connection.text_factory = bytes
             self._connection, self._identity = connection, _identify(self.path)
+            self._companions = {}
+        for path in (f"{self.path}-wal", f"{self.path}-shm"):
+            if path not in self._companions and (found := _identify(path)):
+                self._companions[path] = found
         return self._connection
 
     def _is_replaced(self) -> bool:
         """Whether another file is at the path: work on the open one would be seen by nobody else.
-
-        SQLite leaves the -wal file of a path alone when it closes a database that is no longer there.
 
         Raises:
             StoreUnavailableError: There is none. A new one would hide that all tasks are gone.
@@ -227,6 +231,20 @@ class SqliteConnection:
                 f"{self.path}: it was removed while in use; put it back, or restart to begin a new one"
             )
         return found != self._identity
+
+    def _take_log_away(self) -> None:
+        """Write the log of a file that was moved into that file, and remove it from where the file was.
+
+        SQLite leaves it there when it closes a database that was moved, and reads it into the one that is in
+        its place: the tasks of the old file would be back in the new one. The logs of others stay.
+        """
+        assert self._connection is not None  # it is open
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        for path, identity in self._companions.items():
+            if _identify(path) == identity:
+                with suppress(OSError):
+                    os.unlink(path)  # noqa: PTH108  # its path is a text here
 
     def _close(self) -> None:
         if self._connection is not None:

@@ -65,6 +65,28 @@ async def test_a_file_moved_into_its_place_is_worked_on_from_then_on(
     assert {"new", "later"} == set(other_process(path))
 
 
+async def test_what_was_written_last_does_not_get_into_the_file_in_its_place(
+    tmp_path: Path, make_task: MakeTask
+) -> None:
+    """SQLite leaves the log of a file that was moved, and took it for that of the new one: the old tasks."""
+    path = await a_file(tmp_path / "tasks.db", make_task(id="old", next_run_at=NOON))
+    backup = await a_file(tmp_path / "backup.db", make_task(id="new", next_run_at=NOON))
+    stores = [SqliteStore(str(path)) for _ in range(2)]
+    for number, store in enumerate(stores):
+        await create(store, make_task(id=f"written{number}", next_run_at=NOON))
+
+    path.rename(tmp_path / "kept.db")
+    backup.replace(path)
+
+    assert ["new"] == await due(stores[0])
+    await create(stores[0], make_task(id="later", next_run_at=NOON))
+    assert {"new", "later"} == set(await due(stores[1])) == set(other_process(path))
+    for store in stores:
+        await store.close()
+    assert {"new", "later"} == set(other_process(path))
+    assert {"old", "written0", "written1"} == set(other_process(tmp_path / "kept.db"))
+
+
 async def test_a_removed_file_is_an_error_until_there_is_one_again(
     tmp_path: Path, make_task: MakeTask
 ) -> None:

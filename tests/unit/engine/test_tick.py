@@ -696,7 +696,7 @@ async def test_tasks_that_wait_for_their_host_are_no_backlog_for_workers(
 async def test_a_tick_that_is_cancelled_writes_what_is_done_whoever_ignores_his_end(
     world: World, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On Python 3.11 a timeout in a task that is cancelled raises no TimeoutError: nothing was written then."""
+    """A timeout in a task that is cancelled raises no TimeoutError on Python 3.11: nothing was written."""
     monkeypatch.setattr(results, "FLUSH_EVERY_S", 60.0)
     monkeypatch.setattr(executor, "CANCEL_TIMEOUT_S", 0.02)
     is_done, released = asyncio.Event(), asyncio.Event()

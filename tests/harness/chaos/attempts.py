@@ -134,9 +134,11 @@ def _judge_record(
         verdict.counts["attempts abandoned"] += 1
         if _was_cut(run, calls, plan, evidence):
             verdict.counts["attempts cut by the end of a tick, or by a late claim"] += 1
+        elif evidence.excuses.takeover(process or evidence.process_of(run), began - 1, ended):
+            verdict.counts["attempts abandoned after a fault"] += 1
         elif not calls and _was_not_released(run, evidence):
             verdict.counts["claims without an attempt: a slow store took no release in time"] += 1
-        elif not evidence.excuses.takeover(process, began - 1, ended):
+        else:
             verdict.object("abandoned_without_cause", f"{run['taskId']}@{run['occurrence']}#{run['attempt']}")
 
 

@@ -21,29 +21,26 @@ from functions.task_types.support.context import Missing, Tools
 
 _RESULT_FIELDS = ("summary", "items", "memory", "metrics")
 _MAX_MESSAGE_CHARS = 300
+_MAX_SHOWN = 10**15  # a longer number is not a count, but may be a key
 
 
 def outcome_of_return_value(value: object, name: str, redact: Callable[[str], str]) -> Outcome:
     """Return the outcome for *value*, which the function *name* returned.
 
-    None and a text mean success, a dict means success with some of `summary`, `items`, `memory` and
-    `metrics`, and an Outcome is itself. Anything else is a permanent failure.
+    A text is the summary, a dict may say all of an outcome, and an Outcome is itself. Anything else is a success as
+    well: the function did not raise. Its kind is named, not what is in it, which may be a secret.
     """
     if isinstance(value, Outcome):
         return value
-    if value is None or isinstance(value, str):
+    if isinstance(value, str):
         return succeeded(value or f"{name} returned")
-    if isinstance(value, dict):
+    if isinstance(value, dict) and not value.keys().isdisjoint(_RESULT_FIELDS):
         return _outcome_of_dict(value, name, redact)
-    return failed(
-        f"{name} returned {type(value).__name__}; return nothing, a text, a dict or an Outcome",
-        permanent=True,
-    )
+    return succeeded(f"{name} returned{_describe(value, redact)}")
 
 
 def _outcome_of_dict(value: Mapping[Any, Any], name: str, redact: Callable[[str], str]) -> Outcome:
-    unknown = ", ".join(sorted(redact(str(key))[:40] for key in value if key not in _RESULT_FIELDS)[:5])
-    if unknown:
+    if unknown := _names([key for key in value if key not in _RESULT_FIELDS], redact):
         return failed(
             f"{name} returned a dict with {unknown}; known are {', '.join(_RESULT_FIELDS)}", permanent=True
         )
@@ -55,6 +52,22 @@ def _outcome_of_dict(value: Mapping[Any, Any], name: str, redact: Callable[[str]
         memory=value.get("memory"),
         has_news=bool(items),
     )
+
+
+def _describe(value: object, redact: Callable[[str], str]) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, (bool, float)) or (isinstance(value, int) and abs(value) < _MAX_SHOWN):
+        return f" {value}"
+    if isinstance(value, dict) and value:
+        return f" a dict with {_names(list(value), redact)}"
+    if isinstance(value, (dict, list, tuple, set)):
+        return f" a {type(value).__name__} of {len(value)}"
+    return f" {'an' if type(value).__name__[0] in 'AEIOUaeiou' else 'a'} {type(value).__name__}"
+
+
+def _names(keys: Sequence[object], redact: Callable[[str], str]) -> str:
+    return ", ".join(sorted(redact(str(key))[:40] for key in keys)[:5])
 
 
 def outcome_of_exception(exc: BaseException, redact: Callable[[str], str]) -> Outcome:

@@ -34,8 +34,16 @@ def silent(): pass
 def words(name, *, shout=False): return name.upper() if shout else name
 def answer():
     return {"summary": "3 plants", "items": [{"title": "Rose"}], "memory": {"n": 1}, "metrics": {"plants": 3}}
-def odd_answer(): return {"sumary": "x"}
+def odd_answer(): return {"summary": "3 plants", "memroy": {}}
 def number(): return 7
+def truth(): return False
+def share(): return 0.5
+def large_number(): return 12345678901234567890
+def listing(): return ["rose", "tulip"]
+def nothing_in_it(): return {}
+def found(secret): return {"token": secret, "beds": 2}
+def thing(): return Plant("rose")
+def odd_thing(): return object.__new__(type("Orchid", (), {}))
 def coroutine_later(): return words_later("later")
 def outcome(): return failed("no water", permanent=True)
 def about(job): return f"{job.task_id} {job.attempt} {job.memory}"
@@ -187,6 +195,15 @@ def test_a_name_must_be_a_module_and_a_function(name: str) -> None:
         ("about", (), {}, "water-plants 1 {}"),
         ("named_job", (), {"job": "mine"}, "mine"),
         ("anything", (), {"b": 1}, "b"),
+        ("number", (), {}, "garden.beds:number returned 7"),
+        ("truth", (), {}, "garden.beds:truth returned False"),
+        ("share", (), {}, "garden.beds:share returned 0.5"),
+        ("large_number", (), {}, "garden.beds:large_number returned an int"),
+        ("listing", (), {}, "garden.beds:listing returned a list of 2"),
+        ("nothing_in_it", (), {}, "garden.beds:nothing_in_it returned a dict of 0"),
+        ("found", (CANARY,), {}, "garden.beds:found returned a dict with beds, token"),
+        ("thing", (), {}, "garden.beds:thing returned a Plant"),
+        ("odd_thing", (), {}, "garden.beds:odd_thing returned an Orchid"),
     ],
 )
 async def test_a_function_gets_its_arguments_and_its_answer_is_told(
@@ -218,8 +235,7 @@ async def test_an_outcome_is_taken_as_it_is(call: Call) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("number", "returned int; return nothing, a text, a dict or an Outcome"),
-        ("odd_answer", "returned a dict with sumary; known are summary, items, memory, metrics"),
+        ("odd_answer", "returned a dict with memroy; known are summary, items, memory, metrics"),
         ("words", "the function does not take these arguments: missing a required argument: 'name'"),
         ("Plant", "the function does not take these arguments"),
     ],

@@ -108,7 +108,7 @@ class App:
         self._allow_private_networks = settings.allow_private_networks
         self._allow_ports = settings.allow_ports
         self._http = guarded_client(allow_private=settings.allow_private_networks, ports=settings.allow_ports)
-        self._parsers = ParserPool()
+        self._parsers = ParserPool(environment=settings.system_environment())
         self._model_client = ModelClient(settings, task_secrets)
         self._tools = Tools(
             open_http=self._http,

@@ -1,6 +1,7 @@
 """The command `doctor`: checks an installation; each finding has its remedy."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
@@ -124,6 +125,8 @@ def _check_signing(context: CliContext) -> Finding:
 
 def _check_file_modes(context: CliContext) -> Iterator[Finding]:
     """Check that others on this machine cannot read the files of the store."""
+    if not hasattr(os, "geteuid"):  # Windows: there the mode of a file says nothing about its readers
+        return
     place = context.settings.store_url.partition(":///")[2]
     if not context.settings.store_url.startswith(LOCAL_STORES) or not place:
         return

@@ -12,7 +12,13 @@ from functions.config.channels import ChannelSettings
 from functions.config.mcp_servers import server_problems
 from functions.config.scale import ScaleSettings, queue_problems
 from functions.config.stores import BITABLE_SCHEME, StoreSettings, feishu_problems
-from functions.config.task_types import TaskSettings, command_environment, hook_problems, read_task_secrets
+from functions.config.task_types import (
+    SYSTEM_ROOT,
+    TaskSettings,
+    command_environment,
+    hook_problems,
+    read_task_secrets,
+)
 from functions.config.types import LogLevel, read_text
 from functions.domain.schedule.timezones import PlaceName
 from functions.errors import SettingsError
@@ -103,8 +109,12 @@ class Settings(AccessSettings, StoreSettings, ChannelSettings, TaskSettings, Sca
         return {name: value.get_secret_value() for name, value in self._task_secrets.items()}
 
     def command_environment(self) -> dict[str, str]:
-        """Return the variables that a command starts with: PATH, HOME and LANG alone."""
+        """Return the variables that a command starts with; none of the scheduler's own."""
         return dict(self._command_environment)
+
+    def system_environment(self) -> dict[str, str]:
+        """Return the variables without which no process starts here."""
+        return {name: value for name, value in self._command_environment.items() if name == SYSTEM_ROOT}
 
     def channel_settings(self) -> dict[str, str]:
         """Return the variables of channels that are set, by their names in the environment."""

@@ -20,6 +20,7 @@ from functions.config.types import (
 SECRET_PREFIX = "TASK_SECRET_"  # noqa: S105  # no variable without it can be read by a task
 MAX_TASK_SECRET_CHARS = 8192
 MIN_TASK_SECRET_CHARS = 8  # a shorter value could not be masked without masking innocent words
+SYSTEM_ROOT = "SYSTEMROOT"  # of Windows: where its libraries are
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z]\w*)?")
@@ -82,8 +83,11 @@ def _is_listed(name: str, allowed: tuple[str, ...]) -> bool:
 
 
 def command_environment(env: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that a command starts with: PATH, HOME and LANG of *env*, or their defaults."""
-    given = {name: env.get(name, "") for name in ("HOME", "LANG", "PATH")}
+    """Return the variables that a command starts with: PATH, HOME and LANG of *env*, or their defaults.
+
+    And SYSTEMROOT where *env* has it: without it no program of Windows finds its libraries.
+    """
+    given = {name: env.get(name, "") for name in ("HOME", "LANG", "PATH", SYSTEM_ROOT)}
     defaults = {"HOME": "/tmp", "LANG": "C.UTF-8", "PATH": DEFAULT_PATH}  # noqa: S108  # a home that always is
     return defaults | {name: value for name, value in given.items() if value}
 

@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 from asyncio.subprocess import Process
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, Protocol, Self, TypeVar, cast, get_type_hints
 
 from pydantic import TypeAdapter
@@ -115,13 +116,20 @@ async def parse_here(function: Callable[[bytes], T], document: bytes, *, timeout
 class ParserPool:
     """Processes that parse, each one document at a time; used from one event loop.
 
-    A process starts when a document finds none free, with an environment that holds `PYTHONPATH` alone. It
+    A process starts when a document finds none free, with `PYTHONPATH` and *environment* as its variables. It
     ends when it is stopped, when it has taken much memory, when the pool is closed, and with this process.
     """
 
-    def __init__(self, *, max_processes: int = MAX_PROCESSES, memory_bytes: int = MAX_MEMORY_BYTES) -> None:
+    def __init__(
+        self,
+        *,
+        max_processes: int = MAX_PROCESSES,
+        memory_bytes: int = MAX_MEMORY_BYTES,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._slots = asyncio.Semaphore(max_processes)
         self._memory_bytes = memory_bytes
+        self._environment = environment
         self._processes: set[Process] = set()
         self._free: list[Process] = []
         self._ending: set[asyncio.Task[None]] = set()
@@ -176,7 +184,7 @@ class ParserPool:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # a traceback would quote what strangers wrote
-            env={"PYTHONPATH": _module_path()},
+            env={**self._environment, "PYTHONPATH": _module_path()},
             start_new_session=True,  # Ctrl-C is for this process
         )
         self._processes.add(process)

@@ -59,6 +59,8 @@ def _answer(call: dict[str, Any], document: bytes) -> bytes:
 
 def _is_spent() -> bool:
     # Not getrusage's maximum, which begins with that of the process that started this one.
+    if resource is None:
+        return False
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:  # only Linux has it

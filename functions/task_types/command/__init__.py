@@ -22,9 +22,10 @@ EXAMPLE: dict[str, Any] = {
 }
 NO_REFERENCES = ("command", "workingDirectory")  # every process of a machine can read another's arguments
 COMMANDS_DISABLED = "Commands are switched off here; set ALLOW_COMMANDS=1 to run them"
+WITHOUT_PROCESS_GROUPS = "run the scheduler in WSL or a container, or use a python task"
 NO_PROCESS_GROUPS = (
     "Commands need a system with process groups (os.killpg), which Windows has not: nothing else ends a "
-    "program with all it started; run the scheduler in WSL or a container, or use a python task"
+    f"program with all it started; {WITHOUT_PROCESS_GROUPS}"
 )
 TIMEOUT_MARGIN_S = TERMINATION_GRACE_S + 0.5
 WITHOUT_NUL, WITHOUT_NUL_WORDS = r"^[^\x00]*$", "must not contain the NUL character"
@@ -90,6 +91,8 @@ def find_missing(params: Params, tools: Tools) -> Missing | None:
     """Return what is not set up here for a task with *params*."""
     if not tools.allow_commands:
         return Missing("commands are switched off", "set ALLOW_COMMANDS=1 where the function runs")
+    if not hasattr(os, "killpg"):
+        return Missing("commands need process groups, which Windows has not", WITHOUT_PROCESS_GROUPS)
     program = params.argv()[0]
     folder = params.working_directory or "."
     if "/" in program:

@@ -27,8 +27,8 @@ _MAX_SHOWN = 10**15  # a longer number is not a count, but may be a key
 def outcome_of_return_value(value: object, name: str, redact: Callable[[str], str]) -> Outcome:
     """Return the outcome for *value*, which the function *name* returned.
 
-    A text is the summary, a dict may say all of an outcome, and an Outcome is itself. Anything else is a success as
-    well: the function did not raise. Its kind is named, not what is in it, which may be a secret.
+    A text is the summary, a dict may say all of an outcome, and an Outcome is itself. Anything else is a
+    success as well: the function did not raise. Its kind is named, not what is in it, which may be a secret.
     """
     if isinstance(value, Outcome):
         return value

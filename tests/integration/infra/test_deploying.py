@@ -347,7 +347,10 @@ def test_the_image_runs_as_a_user_of_its_own_and_holds_what_is_deployed() -> Non
     text = (CONTAINER / "Dockerfile").read_text()
     kept = (CONTAINER / "Dockerfile.dockerignore").read_text().split()
 
-    assert text.index("USER cronfire") < text.index('CMD ["sh"')
+    [number] = re.findall(r"^USER (.*)$", text, re.M)  # runAsNonRoot of Kubernetes refuses a name
+    assert f"--uid {number} " in text
+    assert "10001" == number
+    assert text.index(f"USER {number}") < text.index('CMD ["sh"')
     assert {"*", "!main.py", "!requirements.lock", "!functions"} <= set(kept)
     for source in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.M):
         assert all((ROOT / one).exists() for one in source.split())

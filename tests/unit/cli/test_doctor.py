@@ -200,6 +200,37 @@ def test_a_program_and_a_module_that_are_not_there_are_named(
     } == set(findings(said)["needs"])
 
 
+def test_a_store_that_others_can_read_is_a_warning_where_modes_mean_readers(
+    scheduler: Scheduler, write_tasks: WriteTasks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows shows each file as one that all can read, and has no chmod to mend that."""
+    store = tmp_path / "open.db"
+    where = {"STORE_URL": f"sqlite:///{store}"}
+    scheduler("apply", write_tasks({"id": "one"}), **where)
+    store.chmod(0o666)
+
+    warned = findings(scheduler("doctor", "--json", **where))
+    monkeypatch.delattr("os.geteuid")
+    on_windows = findings(scheduler("doctor", "--json", **where))
+
+    assert [("warn", f"others on this machine can read open.db -> chmod go= {store}")] == warned["files"]
+    assert "files" not in on_windows
+
+
+def test_a_command_without_process_groups_is_named_with_what_to_do(
+    scheduler: Scheduler, write_tasks: WriteTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = {"id": "copy", "type": "command", "params": {"command": "no-such-program --all"}}
+    scheduler("apply", write_tasks(task))
+    monkeypatch.delattr("os.killpg")
+
+    found = findings(scheduler("doctor", "--json", ALLOW_COMMANDS="1"))
+
+    [(verdict, text)] = found["needs"]
+    assert "FAIL" == verdict
+    assert "copy: commands need process groups, which Windows has not -> run the scheduler in WSL" in text
+
+
 def test_ports_that_the_operator_lists_are_called(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
     scheduler("apply", write_tasks({"id": "port", "params": {"url": "https://example.com:3000/"}}))
 

@@ -122,6 +122,14 @@ def test_a_command_starts_with_three_variables_and_no_more() -> None:
     assert all(settings().command_environment().values())
 
 
+def test_windows_starts_no_process_without_its_root() -> None:
+    given = settings(SYSTEMROOT="C:\\Windows", CRON_SECRET="")
+
+    assert "C:\\Windows" == given.command_environment()["SYSTEMROOT"]
+    assert {"SYSTEMROOT": "C:\\Windows"} == given.system_environment()
+    assert {} == settings().system_environment()
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [

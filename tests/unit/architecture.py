@@ -128,6 +128,9 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "feedparser": ("functions/parsing/feed_documents.py",),
     "lxml": ("functions/parsing/markup.py",),
     "selectolax": ("functions/parsing/page_parts.py",),
+    "jsonpath": ("functions/parsing/json_queries.py",),
+    "jsonschema": ("functions/parsing/json_queries.py",),
+    "referencing": ("functions/parsing/json_queries.py",),
     "jinja2": ("functions/web/", "functions/notifications/channels/email.py"),
     "mcp": (
         "functions/assistants/server.py",

@@ -68,7 +68,8 @@ FINGERPRINT_CHARS = 12  # of a hash: enough to distinguish a task's own failures
 _HTTP_STATUS = re.compile(r"(?:http|status|code|answered|returned|error)\W{0,3}([1-5]\d\d)\b")
 _VOLATILE = re.compile(
     r"""
-      [0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}   # UUIDs
+      ,\ found\ "(?:[^"\\]|\\.)*"?                                    # what an expectation found
+    | [0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}   # UUIDs
     | \w+://\S+                                                      # addresses
     | \d{4}-\d\d-\d\d(?:[t\ ][\d:.,+z-]+)?                           # timestamps
     | \b(?:[a-z0-9-]+\.)+[a-z]{2,}\b(?::\d+)?                        # hosts

@@ -123,6 +123,8 @@ def test_changed_error_is_told_once_however_it_alternates(make_task: MakeTask) -
         ("Late since 2026-11-20T12:00:00Z", "Late since 2026-11-21 09:30:00+01:00", True),
         ("See https://a.example/x?y=1", "See https://b.example/z", True),
         ("Feed is empty", "Feed is broken", False),
+        ('But $.id: expected "x", found "cozy\\"pear"', 'But $.id: expected "x", found "odd', True),
+        ('But $.id: expected "x", found "a"', 'But $.name: expected "x", found "a"', False),
         ("No answer from ::1", "No answer from fe80::2", True),
     ],
 )

@@ -19,7 +19,7 @@ SAMPLE_ANCHOR = datetime(
 )  # of an interval without startAt; only whether it can be read matters
 STARTING_FIELDS = ("schedule", "after", "onEvent")
 NO_ID_REASON = "the title makes no id, having no letter of a to z and no digit; write an id as well"
-_FIELD = re.compile(r"([A-Za-z][\w.]*(?:, \w+)*): (.+)", re.DOTALL)
+_FIELD = re.compile(r"([A-Za-z](?:[\w.]|\[\d+\])*(?:, \w+)*): (.+)", re.DOTALL)
 
 
 def check_task(
@@ -130,5 +130,6 @@ def _to_problem(text: object, field: str) -> Problem:
     match = _FIELD.fullmatch(str(text))
     if match is None:
         return Problem((field,), str(text))
-    steps = (int(step) if step.isdecimal() else step for step in match[1].split("."))
+    names = match[1].replace("[", ".").replace("]", "").split(".")  # `rules[0].path` or `rules.0.path`
+    steps = (int(step) if step.isdecimal() else step for step in names)
     return Problem(tuple(steps), match[2])

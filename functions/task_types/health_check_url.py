@@ -1,15 +1,19 @@
 """Task type `health_check_url`: checks that an address answers as expected."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from functions.domain.expectations import MAX_TEXT_BYTES
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model
 from functions.http_client.httpx import httpx
+from functions.http_client.requests import lower_first
 from functions.task_types.support.context import (
+    ExpectedResponse,
     ExpectedStatus,
     ExpectedText,
     Headers,
@@ -25,6 +29,7 @@ from functions.task_types.support.responses import (
     may_be_wrong_port,
     missing_text_problem,
     read_body,
+    response_findings,
     retry_after,
     time_for_body,
     wrong_port_hint,
@@ -56,6 +61,8 @@ class Params(Model):
             this many days.
         follow_redirects: Up to ten; otherwise the redirect itself is checked.
         max_latency_ms: The check fails when the headers of the answer come later, redirects included.
+        expect: What the answer must be, in full: expected_status, max_latency_ms and body_contains are short
+            for the commonest of it.
     """
 
     url: WebUrl
@@ -67,6 +74,7 @@ class Params(Model):
     certificate_days_left: Annotated[int, Field(ge=1, le=365)] | None = None
     follow_redirects: bool = True
     max_latency_ms: Annotated[int, Field(ge=1, le=300_000)] | None = None
+    expect: ExpectedResponse | None = None
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
@@ -74,7 +82,17 @@ class Params(Model):
             raise ValueError("bodyContains needs the method GET, as HEAD brings no body")
         if self.certificate_days_left is not None and not self.url.lower().startswith("https:"):
             raise ValueError("certificateDaysLeft needs an https url")
+        if self.expect is not None:
+            self._check_expect(self.expect)
         return self
+
+    def _check_expect(self, expect: ExpectedResponse) -> None:
+        if expect.status is not None and "expected_status" in self.model_fields_set:
+            raise ValueError("give expect.status or expectedStatus, which is short for it, not both")
+        if expect.latency_ms is not None and self.max_latency_ms is not None:
+            raise ValueError("give expect.latencyMs or maxLatencyMs, which is short for it, not both")
+        if self.method == "HEAD" and expect.needs_body:
+            raise ValueError("expect.body, json and schema need the method GET, as HEAD brings no body")
 
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
@@ -89,8 +107,10 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         headers=params.headers,
         follow_redirects=params.follow_redirects,
         timeout=params.timeout_seconds,
-        extensions={"max_body_bytes": MAX_BODY_BYTES},
+        extensions={"max_body_bytes": MAX_BODY_BYTES if params.expect is None else MAX_TEXT_BYTES},
     ) as response:
+        if params.expect is not None:
+            return await _check_contract(job, params, params.expect, response, tools, within=within)
         problem = await _find_problem(response, params, within=within)
     latency_ms = elapsed_ms(response)
     days_left = _certificate_days_left(response, now=job.started_at)
@@ -105,9 +125,48 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         problem = f"Answered {response.status_code} in {latency_ms} ms, {allowed}"
     if problem is None:
         return succeeded(f"Answered {response.status_code} in {latency_ms} ms", metrics=metrics)
+    return failed(problem, retry_after=_wait_asked_for(response, job), metrics=metrics)
+
+
+async def _check_contract(
+    job: Job,
+    params: Params,
+    expect: ExpectedResponse,
+    response: httpx.Response,
+    tools: Tools,
+    *,
+    within: TimeForBody,
+) -> Outcome:
+    """Return the outcome of a check for which all is said in `expect`; the short forms count as well."""
+    from functions.task_types.support.contracts import check_expectations, outcome_of  # few tasks need it
+
+    needs_body = expect.needs_body or params.body_contains is not None or may_be_wrong_port(response)
+    body = await read_body(response, within=within, text=None) if needs_body else None
+    rules = expect.list_with(
+        status=params.expected_status, latency_ms=params.max_latency_ms, contains=params.body_contains
+    )
+    findings = response_findings(response, body, origin=params.url)
+    verdict = await check_expectations(rules, findings, job, tools)
+    metrics = {"status": response.status_code, "latencyMs": elapsed_ms(response)}
+    days_left = _certificate_days_left(response, now=job.started_at)
+    if days_left is not None:
+        metrics["certificateDaysLeft"] = days_left
+    host = response.extensions.get("certificate_host")
+    if problem := _certificate_problem(days_left, params.certificate_days_left, host):
+        verdict = replace(verdict, unmet=(*verdict.unmet, lower_first(problem)))
+    hint = "" if body is None else wrong_port_hint(response, body)
+    return outcome_of(
+        verdict,
+        succeeded(f"Answered {response.status_code} in {elapsed_ms(response)} ms", metrics=metrics),
+        job,
+        what_happened=f"Answered {response.status_code}{hint}",
+        retry_after=_wait_asked_for(response, job),
+    )
+
+
+def _wait_asked_for(response: httpx.Response, job: Job) -> timedelta | None:
     is_temporary = response.status_code in _RETRY_AFTER_STATUSES
-    wait = retry_after(response, now=job.started_at) if is_temporary else None
-    return failed(problem, retry_after=wait, metrics=metrics)
+    return retry_after(response, now=job.started_at) if is_temporary else None
 
 
 async def _find_problem(response: httpx.Response, params: Params, *, within: TimeForBody) -> str | None:

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
+from functions.domain.expectations import is_json_equal
 from functions.domain.json_depth import parse_json
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
@@ -16,6 +17,7 @@ from functions.http_client.requests import lower_first
 from functions.task_types.support.context import (
     ONLY_REFERENCES,
     Auth,
+    ExpectedResponse,
     ExpectedStatus,
     ExpectedText,
     Headers,
@@ -31,12 +33,12 @@ from functions.task_types.support.responses import (
     body_text,
     elapsed_ms,
     is_endless,
-    is_json_equal,
     is_retryable_status,
     is_truncated,
     missing_text_problem,
     read_body,
     resolve_json_pointer,
+    response_findings,
     retry_after,
     time_for_body,
     wrong_port_hint,
@@ -76,6 +78,8 @@ class Params(Model):
         body_contains: Text that the body must contain, character for character.
         json_pointer: Where in the JSON body (RFC 6901, e.g. `/data/0/state`) a value must be.
         equals: The value that must be there; any value when not given.
+        expect: What the answer must be, in full: expected_status, body_contains, and json_pointer with equals
+            are short for the commonest of it.
         follow_redirects: Up to ten; by default only for GET and HEAD.
     """
 
@@ -98,6 +102,7 @@ class Params(Model):
         | None
     ) = None
     equals: JsonValue = None
+    expect: ExpectedResponse | None = None
     timeout_seconds: Seconds = 20.0
     follow_redirects: bool | None = None
 
@@ -109,9 +114,19 @@ class Params(Model):
             raise ValueError("equals needs jsonPointer, which says what to compare")
         if self.method == "HEAD" and not (self.body_contains is None and self.json_pointer is None):
             raise ValueError("bodyContains and jsonPointer need another method, as HEAD brings no body")
+        if self.expect is not None:
+            self._check_expect(self.expect)
         if self.auth is not None and "authorization" in {name.lower() for name in self.headers}:
             raise ValueError("give either auth or a header Authorization")
         return self
+
+    def _check_expect(self, expect: ExpectedResponse) -> None:
+        if expect.status is not None and "expected_status" in self.model_fields_set:
+            raise ValueError("give expect.status or expectedStatus, which is short for it, not both")
+        if self.json_pointer is not None:
+            raise ValueError("beside expect, give what jsonPointer says as a rule of expect.json")
+        if self.method == "HEAD" and expect.needs_body:
+            raise ValueError("expect.body, json and schema need another method, as HEAD brings no body")
 
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
@@ -131,11 +146,49 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         extensions={"max_body_bytes": MAX_BODY_BYTES},
     ) as response:
         answer = await _read_answer(response, params, within=within)
+    if params.expect is not None:
+        return await _check_contract(job, params, params.expect, response, answer, tools)
     return _to_outcome(job, params, response, answer, tools.redact)
+
+
+async def _check_contract(
+    job: Job,
+    params: Params,
+    expect: ExpectedResponse,
+    response: httpx.Response,
+    body: Body,
+    tools: Tools,
+) -> Outcome:
+    """Return the outcome of an answer for which all is said in `expect`; the short forms count as well."""
+    from functions.task_types.support.contracts import check_expectations, outcome_of  # few tasks need it
+
+    status = response.status_code
+    rules = expect.list_with(status=params.expected_status, contains=params.body_contains)
+    findings = response_findings(response, body, origin=params.url)
+    verdict = await check_expectations(rules, findings, job, tools)
+    limit = MAX_FAILED_SNIPPET_CHARS if verdict.unmet else MAX_SNIPPET_CHARS
+    metrics: dict[str, Any] = {"status": status, "latencyMs": elapsed_ms(response)}
+    if snippet := _snippet(response, body, tools.redact, limit):
+        metrics["snippet"] = snippet
+    rest = "" if expect.needs_body else _missing_rest(body)
+    is_expected = status in (expect.status or params.expected_status)
+    retryable = is_retryable_status(status)
+    return outcome_of(
+        verdict,
+        succeeded(f"Answered {status} in {elapsed_ms(response)} ms{rest}", metrics=metrics),
+        job,
+        what_happened=f"Answered {status}{wrong_port_hint(response, body)}",
+        permanent=not is_expected and 400 <= status < 500 and not retryable,
+        retry_after=retry_after(response, now=job.started_at) if not is_expected and retryable else None,
+    )
 
 
 async def _read_answer(response: httpx.Response, params: Params, *, within: TimeForBody) -> Body:
     """Read the body to its end, as some servers work until then; not that of a stream that has none."""
+    if params.expect is not None:
+        if is_endless(response) and not params.expect.needs_body and params.body_contains is None:
+            return Body()
+        return await read_body(response, within=within, text=None)
     if params.json_pointer is None and is_endless(response):
         if params.body_contains is None or response.status_code not in params.expected_status:
             return Body()

@@ -34,7 +34,7 @@ from functions.domain.types import TYPE_NAME_PATTERN
 from functions.domain.validation import FieldPath, params_sentence
 from functions.errors import InputError, SchedulerError
 from functions.http_client import FetchError
-from functions.task_types.support.context import Missing, Tools
+from functions.task_types.support.context import SAVING, Missing, Tools
 from functions.task_types.support.limits import Redact, clamp_outcome, compose, redact_nothing
 from functions.task_types.support.secrets import (
     check_references,
@@ -109,11 +109,14 @@ def check_params(type_name: str, params: Mapping[str, Any]) -> None:
     kind = _find_type(type_name)
     if not secret_names(params):
         check_references(params, reference_only=kind.only_references)
-        _parse_params(kind, params)
+        _parse_params(kind, params, context=SAVING)
         return
     check_references(params, reference_only=kind.only_references, no_references=kind.no_references)
     _parse_params(
-        kind, with_example_values(params), is_excused=lambda place: _is_secret_reference(place, params)
+        kind,
+        with_example_values(params),
+        is_excused=lambda place: _is_secret_reference(place, params),
+        context=SAVING,
     )
 
 
@@ -250,10 +253,11 @@ def _parse_params(
     params: Mapping[str, Any],
     *,
     is_excused: Callable[[FieldPath], bool] = lambda place: False,
+    context: Mapping[str, bool] | None = None,
 ) -> BaseModel | None:
     """Return the params as the type's model; None when only values that *is_excused* names are wrong."""
     try:
-        return task_type.params.model_validate(params)
+        return task_type.params.model_validate(params, context=context)
     except ValidationError as exc:
         message = params_sentence(exc, params, model=task_type.params, is_placeholder=is_excused)
         if message:

@@ -16,7 +16,7 @@ from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
 from functions.parsing.pool import Parse, ParserPool, parse_here
 from functions.task_types.agent.tools import AgentTools
-from functions.task_types.registry import Tools, run_job
+from functions.task_types.registry import Tools, check_params, run_job
 from functions.task_types.support.context import LanguageModel
 from functions.testing import httpx, make_job, mock_http
 from tests.unit.task_types.conftest import FakeRecords
@@ -246,6 +246,40 @@ async def test_a_hostile_body_of_an_api_is_no_json(body: bytes, parsers: ParserP
 
     assert OutcomeKind.FAILED == outcome.kind
     assert heart.longest_s <= MAX_STALL_S
+
+
+_DOUBLING = {
+    f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}, {"$ref": f"#/$defs/a{n + 1}"}]} for n in range(40)
+}
+EXPECTATIONS: dict[str, tuple[bytes, dict[str, Any]]] = {
+    "a pattern": (b"a" * 40 + b"!", {"body": {"matches": "^(a+)+$"}}),
+    "a pattern for a header": (b"", {"headers": [{"name": "X-Odd", "matches": "^(a+)+$"}]}),
+    "a path": (
+        b'{"a":' * 90 + b"1" + b"}" * 90,
+        {"json": [{"path": "$..a..a..a..a..z", "exists": False}]},
+    ),
+    "a schema": (b"1", {"schema": {"$ref": "#/$defs/a0", "$defs": _DOUBLING | {"a40": {}}}}),
+}
+
+
+@pytest.mark.parametrize(("body", "expect"), EXPECTATIONS.values(), ids=EXPECTATIONS)
+async def test_an_expectation_that_takes_for_ever_ends_its_own_attempt(
+    body: bytes, expect: dict[str, Any], parsers: ParserPool
+) -> None:
+    params = {"url": URL, "expect": expect}
+    check_params("http", params)
+    headers = {"content-type": "application/json", "x-odd": "a" * 40 + "!"}
+    http = mock_http(lambda _: httpx.Response(200, content=body, headers=headers))
+
+    outcome, heart = await run_in_time(job_of("http", params), tools_of(http, parsers))
+
+    assert (
+        OutcomeKind.FAILED,
+        "Answered 200, but texts and JSON: could not be checked in 0.8 s; "
+        "a pattern, a path or the schema is too slow",
+    ) == (outcome.kind, outcome.summary)
+    assert heart.longest_s <= MAX_STALL_S
+    assert not parsers.process_ids
 
 
 async def test_the_heartbeat_would_notice() -> None:

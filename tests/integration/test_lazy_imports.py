@@ -48,3 +48,33 @@ print(sorted(channels), sorted({{"aiohttp", "aiosmtplib", "httpx2", "jinja2"}} &
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert "['email', 'feishu', 'webhook'] []" == done.stdout.strip()
+
+
+def test_a_task_without_expectations_imports_nothing_for_them() -> None:
+    """Nor does one whose paths were checked when it was saved: they are applied in a process of their own."""
+    script = f"""
+import asyncio, sys
+from functions.http_client.client import HttpClient
+from functions.http_client.httpx import httpx
+from functions.task_types import registry
+from functions.testing import make_job, make_tools
+
+async def run(expect):
+    params = {{"url": {URL!r}}} | ({{"expect": expect}} if expect else {{}})
+    answer = httpx.MockTransport(lambda _: httpx.Response(200, text="{{}}"))
+    async with httpx.AsyncClient(transport=answer) as http:
+        outcome = await registry.run_job(make_job("http", params), make_tools(http))
+    libraries = {{"jsonpath", "jsonschema", "referencing"}} & sys.modules.keys()
+    ours = [name for name in sys.modules if name.endswith((".expectations", ".contracts", ".contents"))]
+    print(outcome.kind.value, sorted(libraries), sorted(one.rpartition("functions.")[2] for one in ours))
+
+asyncio.run(run(None))
+asyncio.run(run({{"status": 200, "headers": [{{"name": "content-type", "exists": True}}]}}))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    without, light = done.stdout.splitlines()
+    assert "succeeded [] ['domain.expectations']" == without
+    assert light.startswith(
+        "succeeded [] ['domain.expectations', 'parsing.contents', 'task_types.support.contr"
+    )

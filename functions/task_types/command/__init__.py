@@ -10,11 +10,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
+from functions.domain.expectations import MAX_TEXT_BYTES, TOO_LONG, Findings
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import TZDATA_DIR, Model, OutcomeKind, format_instant, text_form
 from functions.task_types.command.process import TERMINATION_GRACE_S, ProcessResult, run_process
-from functions.task_types.support.context import Missing, Tools
+from functions.task_types.support.context import ExpectedEnd, Missing, Tools
 
 EXAMPLE: dict[str, Any] = {
     "command": ["pg_dump", "--file=/backups/shop.sql", "shop"],
@@ -52,6 +53,7 @@ class Params(Model):
         env: Variables beside PATH, HOME, LANG, TZ and TZDIR; secrets belong here.
         stdin: The program's input; empty by default.
         success_codes: Exit codes that mean success.
+        expect: What the program must end with, in full: success_codes is short for its exit_code.
     """
 
     command: Annotated[list[_Argument], Field(min_length=1, max_length=200)] | _Text
@@ -62,6 +64,7 @@ class Params(Model):
     success_codes: Annotated[
         tuple[Annotated[int, Field(ge=0, le=255)], ...], Field(min_length=1, max_length=20)
     ] = (0,)
+    expect: ExpectedEnd | None = None
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
@@ -69,6 +72,9 @@ class Params(Model):
             raise ValueError("shell needs the command as one text; a list of words is run without a shell")
         if not any(self.argv()):
             raise ValueError("command names no program")
+        has_codes = self.expect is not None and self.expect.exit_code is not None
+        if has_codes and "success_codes" in self.model_fields_set:
+            raise ValueError("give expect.exitCode or successCodes, which is short for it, not both")
         return self
 
     def argv(self) -> list[str]:
@@ -123,9 +129,12 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
             stdin=params.stdin.encode(),
             marker=f"{job.idempotency_key}#{job.attempt}.{os.getpid()}.{next(_run_numbers)}",
             timeout_s=time_s,
+            whole_bytes=0 if params.expect is None else MAX_TEXT_BYTES,
         )
     except OSError as exc:
         return failed(_start_failure(exc, params), permanent=True)
+    if result.ended_in_time and params.expect is not None and not result.signal:
+        return await _check_contract(job, params, params.expect, result, tools)
     outcome = _to_outcome(params, result, tools)
     if result.ended_in_time:
         return outcome
@@ -156,7 +165,28 @@ def _start_failure(exc: OSError, params: Params) -> str:
     return f"The program could not be started ({type(exc).__name__})"
 
 
-def _to_outcome(params: Params, result: ProcessResult, tools: Tools) -> Outcome:
+async def _check_contract(
+    job: Job, params: Params, expect: ExpectedEnd, result: ProcessResult, tools: Tools
+) -> Outcome:
+    """Return the outcome of a program for which all is said in `expect`; the short form counts as well."""
+    from functions.task_types.support.contracts import check_expectations, outcome_of  # few tasks need it
+
+    outputs = {"stdout": result.stdout, "stderr": result.stderr}
+    findings = Findings(
+        {"exitCode": [result.exit_code]},
+        texts={name: one.whole.decode("utf-8", "replace") for name, one in outputs.items()},
+        raw={name: bytes(one.whole) for name, one in outputs.items()},
+        incomplete={name: TOO_LONG for name, one in outputs.items() if one.size > len(one.whole)},
+        origin=job.type,
+    )
+    rules = expect.list_with(exit_codes=params.success_codes)
+    verdict = await check_expectations(rules, findings, job, tools)
+    happened = f"Ended with exit code {result.exit_code}"
+    success = succeeded(happened, metrics=_metrics(result, tools))
+    return outcome_of(verdict, success, job, what_happened=happened)
+
+
+def _metrics(result: ProcessResult, tools: Tools) -> dict[str, Any]:
     metrics: dict[str, Any] = {}
     if result.exit_code is not None:
         metrics["exitCode"] = result.exit_code
@@ -165,6 +195,11 @@ def _to_outcome(params: Params, result: ProcessResult, tools: Tools) -> Outcome:
     for name, capture in (("stdout", result.stdout), ("stderr", result.stderr)):
         if text := capture.text(tools.redact):
             metrics[name] = text
+    return metrics
+
+
+def _to_outcome(params: Params, result: ProcessResult, tools: Tools) -> Outcome:
+    metrics = _metrics(result, tools)
     if result.signal:
         return failed(f"Ended by the signal {result.signal}", metrics=metrics)
     if result.exit_code not in params.success_codes:

@@ -79,16 +79,24 @@ _CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-
 
 
 class OutputBuffer:
-    """Accepts any number of bytes and stores the first and last of them."""
+    """Accepts any number of bytes and stores the first and last of them.
 
-    def __init__(self) -> None:
+    Args:
+        whole_bytes: How many of the first ones are stored unchanged as well, for expectations about them.
+    """
+
+    def __init__(self, whole_bytes: int = 0) -> None:
         self._head = bytearray()
         self._tail = bytearray()
+        self._whole_bytes = whole_bytes
+        self.whole = bytearray()
         self.size = 0
 
     def append(self, data: bytes) -> None:
         """Add the next bytes."""
         self.size += len(data)
+        if len(self.whole) < self._whole_bytes:
+            self.whole += data[: self._whole_bytes - len(self.whole)]
         free = MAX_CHARS_PER_END + REDACTION_MARGIN_BYTES - len(self._head)
         self._head += data[:free]
         self._tail += data[free:] if free > 0 else data
@@ -157,6 +165,7 @@ async def run_process(
     stdin: bytes,
     marker: str,
     timeout_s: float,
+    whole_bytes: int = 0,
 ) -> ProcessResult:
     """Run a program to its end and return its result; no process it started is left running.
 
@@ -167,11 +176,12 @@ async def run_process(
         argv: The program and its arguments; no shell interprets them.
         environment: All its variables except the marker.
         marker: Unique among the runs on this machine.
+        whole_bytes: Of each output, how many of the first bytes are stored unchanged.
 
     Raises:
         OSError: The program could not be started.
     """
-    stdout, stderr = OutputBuffer(), OutputBuffer()
+    stdout, stderr = OutputBuffer(whole_bytes), OutputBuffer(whole_bytes)
     started = _start_process(argv, {**environment, MARKER_VARIABLE: marker}, working_directory, stdin, marker)
     _read_stream(started, started.process.stdout, stdout.append)
     _read_stream(started, started.process.stderr, stderr.append)

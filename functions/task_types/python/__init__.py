@@ -4,18 +4,21 @@ import asyncio
 import importlib
 import importlib.util
 import inspect
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field, JsonValue
 
+from functions.domain.expectations import MAX_TEXT_BYTES, MEMORY_KEY, TOO_LONG, Findings
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model, OutcomeKind, text_form
 from functions.errors import InputError
 from functions.task_types.python.threads import TooManyThreadsError, WorkerThreads
-from functions.task_types.support.context import Missing, Tools
+from functions.task_types.support.context import ExpectedValue, Missing, Tools
 
 # The outcome of what a user's function returns or raises.
 
@@ -171,11 +174,13 @@ class Params(Model):
     Attributes:
         callable: `package.module:function`.
         kwargs: Arguments by name. A function with a parameter `job` receives the job as well.
+        expect: What the function must return: any value then that JSON can hold.
     """
 
     callable: Annotated[str, text_form(CALLABLE_PATTERN, CALLABLE_WORDS, max_length=200)]
     args: Annotated[list[JsonValue], Field(max_length=50)] = Field(default_factory=list)
     kwargs: Annotated[dict[str, JsonValue], Field(max_length=50)] = Field(default_factory=dict)
+    expect: ExpectedValue | None = None
 
 
 def find_missing(params: Params, tools: Tools) -> Missing | None:
@@ -213,7 +218,52 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         return failed("Too many functions are running in this process; another attempt follows")
     except BaseException as exc:  # noqa: BLE001  # whatever the function raises is an outcome
         return outcome_of_exception(exc, tools.redact)
+    if params.expect is not None and not (isinstance(value, Outcome) and _has_failed(value)):
+        return await _check_contract(job, params, params.expect, value, tools)
     return outcome_of_return_value(value, params.callable, tools.redact)
+
+
+async def _check_contract(
+    job: Job, params: Params, expect: ExpectedValue, value: object, tools: Tools
+) -> Outcome:
+    """Return the outcome of a call for which `expect` says what must be returned.
+
+    A dict that is no result of the usual form is a value like any other; an Outcome is read as a dict.
+    """
+    from functions.task_types.support.contracts import check_expectations, outcome_of  # few tasks need it
+
+    name = params.callable
+    if isinstance(value, dict) and not _is_result(value):
+        success = succeeded(f"{name} returned{_describe(value, tools.redact)}")
+    else:
+        success = outcome_of_return_value(value, name, tools.redact)
+    if isinstance(value, Outcome):
+        value = {field: getattr(value, field) for field in _RESULT_FIELDS}
+    text, problem = await asyncio.to_thread(_to_json, value)  # a large value takes a while
+    findings = Findings(
+        texts={"value": text}, incomplete={"value": problem} if problem else {}, origin=params.callable
+    )
+    verdict = await check_expectations(expect.list_all(), findings, job, tools)
+    return outcome_of(verdict, success, job, what_happened=f"{name} returned")
+
+
+def _has_failed(outcome: Outcome) -> bool:
+    return outcome.kind is not OutcomeKind.SUCCEEDED
+
+
+def _is_result(value: Mapping[Any, Any]) -> bool:
+    return bool(value) and all(key in _RESULT_FIELDS for key in value)
+
+
+def _to_json(value: object) -> tuple[str, str]:
+    """Return *value* as JSON, or why there is none."""
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return "", f"a {type(value).__name__} that JSON cannot hold"
+    if len(text) > MAX_TEXT_BYTES:
+        return "", TOO_LONG
+    return text, ""
 
 
 async def _call_function(job: Job, params: Params, tools: Tools) -> Any:
@@ -221,12 +271,19 @@ async def _call_function(job: Job, params: Params, tools: Tools) -> Any:
         function = load_function(params.callable, tools.python_tasks)
         kwargs: dict[str, Any] = dict(params.kwargs)
         if has_job_parameter(function):
-            kwargs.setdefault("job", job)
+            kwargs.setdefault("job", _without_contract(job))
         check_arguments(function, params.args, kwargs)
         return function(*params.args, **kwargs)
 
     value = await _worker_threads.run(job.task_id, blocking)
     return await value if inspect.isawaitable(value) else value  # an async function returns a coroutine
+
+
+def _without_contract(job: Job) -> Job:
+    """Return *job* with the function's own memory, without what expectations remember."""
+    if MEMORY_KEY not in job.memory:
+        return job
+    return replace(job, memory={name: one for name, one in job.memory.items() if name != MEMORY_KEY})
 
 
 def _timed_out_outcome(job: Job, params: Params) -> Outcome:

@@ -6,16 +6,22 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol, Self
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PlainValidator,
     StringConstraints,
+    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
+from pydantic_core import core_schema
 
 from functions.domain.lifecycle.permissions import Capabilities
 from functions.domain.run import Run
@@ -31,6 +37,11 @@ from functions.task_types.support.mcp_servers import McpServer
 if TYPE_CHECKING:
     from functions.http_client.httpx import httpx
     from functions.http_client.sockets import GuardedSockets
+    from functions.task_types.support.expectations import (
+        CommandExpectations,
+        ResponseExpectations,
+        ValueExpectations,
+    )
 
 OpenHttp = Callable[[], "httpx.AsyncClient"]  # returns one client; the first call imports and builds it
 
@@ -141,12 +152,14 @@ class Missing(NamedTuple):
 __all__ = ["LanguageModel", "Missing", "OpenHttp", "TaskReader", "Tools"]
 
 
+SAVING = {"is_saving": True}  # the context of a validation whose params are stored if they are right
+
 # Params of task types that make HTTP requests: addresses, headers, expected status codes.
 
 MAX_HEADERS = 30
 MAX_STATUSES = 20
 MAX_HEADER_CHARS = 8192
-_STATUS = re.compile(r"([1-9]\d\d)(?:\s*-\s*([1-9]\d\d))?")  # LinkedIn answers 999
+_STATUS = re.compile(r"([1-9]\d\d)(?:\s*-\s*([1-9]\d\d))?|([1-9])[xX]{2}")  # LinkedIn answers 999
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +192,9 @@ def _parse_statuses(given: Any) -> StatusRanges:
 def _parse_range(given: Any) -> tuple[int, int]:
     match = _STATUS.fullmatch(str(given).strip())
     if match is None:
-        raise ValueError('must be a code such as 200, a range such as "200-299", or a list of these')
+        raise ValueError('must be a code such as 200, a range such as "200-299" or "2xx", or a list of these')
+    if match[3]:
+        return int(match[3]) * 100, int(match[3]) * 100 + 99
     low, high = int(match[1]), int(match[2] or match[1])
     if high < low:
         raise ValueError("a range must begin with its lower code")
@@ -215,7 +230,7 @@ def _validate_host(host: str) -> str:
 
 _STATUS_SCHEMAS: list[dict[str, Any]] = [
     {"type": "integer", "minimum": 100, "maximum": 999},
-    {"type": "string", "pattern": rf"^\s*{_STATUS.pattern}\s*$"},
+    {"type": "string", "pattern": rf"^\s*(?:{_STATUS.pattern})\s*$"},
 ]
 ExpectedStatus = Annotated[
     StatusRanges,
@@ -266,3 +281,45 @@ class Auth(Model):
             return f"Bearer {self.bearer}"
         pair = f"{self.basic.user}:{self.basic.password}".encode("utf-8", "replace")
         return f"Basic {base64.b64encode(pair).decode()}"
+
+
+# What an attempt must find: models that are imported when a task first has such a param. They cost 15 ms.
+
+
+@dataclass(frozen=True, slots=True)
+class _OnDemand:
+    """The model *name* of `support.expectations`, for a param that few tasks have."""
+
+    name: str
+
+    def model(self) -> type[BaseModel]:
+        """Import and return it."""
+        module = import_module("functions.task_types.support.expectations")
+        found: type[BaseModel] = getattr(module, self.name)
+        return found
+
+    def validate(self, value: Any, info: ValidationInfo) -> BaseModel:
+        """Return *value* as the model; what is wrong within it keeps its place."""
+        return self.model().model_validate(value, context=info.context)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.with_info_plain_validator_function(self.validate)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        model = self.model()
+        model.model_rebuild()  # it is built when it is first needed
+        return handler(model.__pydantic_core_schema__)
+
+
+if TYPE_CHECKING:
+    ExpectedResponse = ResponseExpectations
+    ExpectedEnd = CommandExpectations
+    ExpectedValue = ValueExpectations
+else:
+    ExpectedResponse = Annotated[Any, _OnDemand("ResponseExpectations")]
+    ExpectedEnd = Annotated[Any, _OnDemand("CommandExpectations")]
+    ExpectedValue = Annotated[Any, _OnDemand("ValueExpectations")]

@@ -23,6 +23,7 @@ MAX_OUTPUT_CHARS = {
     "snippet": 8192,
     "stdout": 16_500,
     "stderr": 16_500,
+    "unmet": 8192,
 }  # metrics that quote a page, or the output of a server or a program
 MAX_METRIC_NAME_CHARS = 40
 MAX_MEMORY_BYTES = 65_536  # as JSON; the memory is read and written with each run of the task

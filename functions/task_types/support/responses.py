@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+from functions.domain.expectations import TOO_LONG, Findings
 from functions.domain.run import Outcome, failed
 from functions.domain.task import Job
 from functions.http_client import FetchError
@@ -126,6 +127,40 @@ def missing_text_problem(response: httpx.Response, body: Body, *, max_bytes: int
     return f"the expected text is not in {size}its body"
 
 
+def response_findings(response: httpx.Response, body: Body | None, *, origin: str) -> Findings:
+    """Return what an answer has for expectations to be about.
+
+    Args:
+        body: What came of its body; None when none is asked about.
+        origin: The address that was called.
+    """
+    values: dict[str, list[Any]] = {
+        "status": [response.status_code],
+        "latency": [elapsed_ms(response)],
+    }
+    for name in response.headers:
+        values[f"header {name}"] = response.headers.get_list(name)
+    if body is None:
+        return Findings(values, origin=origin)
+    why = _incomplete(response, body)
+    return Findings(
+        values,
+        texts={"body": body_text(response, body.content)},
+        raw={"body": body.content},
+        incomplete={"body": why} if why else {},
+        origin=origin,
+    )
+
+
+def _incomplete(response: httpx.Response, body: Body) -> str:
+    """Return why there is more of a body than came; empty when there is not."""
+    if body.problem is not None:
+        return f"a part of it: {lower_first(body.problem.reason)}"
+    if body.late_after_s is not None:
+        return f"a part of it, which had not ended after {body.late_after_s:g} s"
+    return TOO_LONG if is_truncated(response) else ""
+
+
 _TLS_PORT_PHRASES = (  # of nginx, Go, Apache and Tomcat, in this order
     "plain http request was sent to https port",
     "client sent an http request to an https server",
@@ -229,14 +264,3 @@ def resolve_json_pointer(document: Any, pointer: str) -> Any:
         else:
             return MISSING
     return value
-
-
-def is_json_equal(one: Any, other: Any) -> bool:
-    """Whether two values are equal as JSON: 1 and 1.0 are, 1 and true are not."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(is_json_equal(one[name], other[name]) for name in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(is_json_equal, one, other))
-    return bool(one == other)

@@ -459,3 +459,38 @@ print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), sorted(result.stdout.text(str).spl
     )
 
     assert "0 ['A=b', 'CRONFIRE_ATTEMPT=x']" == done.stdout.strip()
+
+
+EXPECTED: list[tuple[str, dict[str, Any], str]] = [
+    ("echo ok", {"stdout": {"equals": "ok"}, "stderr": {"equals": ""}}, "Ended with exit code 0"),
+    ("exit 3", {"exitCode": [0, 3]}, "Ended with exit code 3"),
+    ("echo '{\"lag\": 5}'", {"json": [{"path": "$.lag", "less": 60}]}, "Ended with exit code 0"),
+    (
+        "echo '{\"lag\": 90}'; echo WARNING: slow >&2; exit 1",
+        {"stderr": {"notContains": "WARNING"}, "json": [{"path": "$.lag", "less": 60}]},
+        "Ended with exit code 1, but exit code: expected 0, found 1; "
+        'error output: expected not to contain "WARNING", found "WARNING: slow\\n"; '
+        "$.lag: expected less than 60, found 90",
+    ),
+    (
+        "printf '\\377'; head -c 300000 /dev/zero | tr '\\0' a",
+        {"stdout": {"contains": "aaa"}, "json": [{"path": "$", "exists": True}]},
+        "Ended with exit code 0, but output: expected JSON, found more than the 256 KB that are read",
+    ),
+]
+
+
+@pytest.mark.parametrize(("script", "expect", "summary"), EXPECTED)
+async def test_a_program_is_held_against_what_is_expected(
+    do: Do, script: str, expect: dict[str, Any], summary: str
+) -> None:
+    outcome = await do(script, shell=True, expect=expect)
+
+    assert summary == outcome.summary
+    assert ("but" in summary) is (outcome.kind is OutcomeKind.FAILED)
+
+
+async def test_a_signal_is_no_result_to_be_checked(do: Do) -> None:
+    outcome = await do("kill -9 $$", shell=True, expect={"stdout": {"equals": ""}})
+
+    assert (OutcomeKind.FAILED, "Ended by the signal SIGKILL") == (outcome.kind, outcome.summary)

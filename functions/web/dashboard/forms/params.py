@@ -7,6 +7,7 @@ from typing import Any
 
 from functions.errors import InputError
 from functions.task_types.registry import example_params, params_schema, type_names
+from functions.web.dashboard.forms.conditions import CONDITIONS
 from functions.web.dashboard.forms.fields import Field
 from functions.web.dashboard.forms.tables import Pairs
 from functions.web.dashboard.forms.widgets import (
@@ -94,9 +95,11 @@ def _widget(type_name: str, dotted: str, about: Schema, options: list[Schema]) -
     kinds = {str(one.get("type", "")) for one in options}
     if f"{type_name}.{dotted}" in ONE_LINE:
         return Line()
+    if dotted in CONDITIONS:
+        return CONDITIONS[dotted]
     if len(options) == 1:
         return _single_widget(options[0], labels, default=about.get("default"))
-    if kinds == {"integer", "string", "array"}:
+    if kinds in ({"integer", "string", "array"}, {"integer", "array"}):
         return Items(numbers=True, one_may_stand_alone=True)
     if kinds == {"string", "array"}:
         return TextOrList()

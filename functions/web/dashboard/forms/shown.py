@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from functions.domain.validation import Problem
+from functions.web.dashboard.forms.conditions import Conditions
 from functions.web.dashboard.forms.fields import Field
 from functions.web.dashboard.forms.tables import EMPTY_PAIRS, MORE_PAIRS, Pairs, Rows, Rules, shown_rows
 from functions.web.dashboard.forms.widgets import Line, Widget, normalize
@@ -89,7 +90,8 @@ def _place(fields: Sequence[Field], problem: Problem) -> Problem:
         return problem
     within = [one for one in fields if one.path[: len(steps)] == steps]
     words = problem.reason.replace(",", " ").split()
-    named = [one for word in words for one in within if word in one.path[len(steps) :]]
+    outer = sorted(within, key=lambda one: len(one.path))  # `equals` is the param before that of a rule
+    named = [one for word in words for one in outer if word in one.path[len(steps) :]]
     is_wide = steps in ((), ("params",))  # of no field in particular, unless it names one
     place = next(iter(named if is_wide else named + within), None)
     return replace(problem, path=place.path) if place else problem
@@ -162,6 +164,8 @@ def reasons_for(one: Field, problems: Iterable[Problem]) -> dict[str, str]:
         below = ".".join(steps[len(one.path) :]) if has_rows else ""
         if below and not below[0].isdigit():
             below = ""
+        if below and isinstance(one.widget, Conditions):
+            below = one.widget.cell_of(below)
         inner = ".".join(steps[len(one.path) :])
         reason = f"{inner}: {problem.reason}" if inner and not below else problem.reason
         found[below] = f"{found[below]}; {reason}" if below in found else reason
@@ -193,6 +197,8 @@ def summary_of(fields: Sequence[Field], problems: Iterable[Problem]) -> list[Sum
 
 def _summary_line(one: Field, steps: tuple[str, ...], reason: str) -> SummaryLine:
     row = steps[len(one.path) :]
+    if row and row[0].isdecimal() and isinstance(one.widget, Conditions):
+        row = tuple(one.widget.cell_of(".".join(row)).split("."))
     if len(row) == 2 and row[0].isdecimal() and isinstance(one.widget, Pairs | Rows | Rules):
-        return SummaryLine(".".join(steps), f"{one.label}, row {int(row[0]) + 1}", reason)
+        return SummaryLine(".".join((*one.path, *row)), f"{one.label}, row {int(row[0]) + 1}", reason)
     return SummaryLine(one.name, one.label, reason)

@@ -43,6 +43,7 @@ SPEC_FIELDS = frozenset(TaskSpec.model_fields)
 DEFAULTS = TaskFields.model_construct(id="-", title="-", type="-").model_dump(mode="json", by_alias=True)
 MORE_PARAMS = (PARAMS, "+")  # params that the type does not name
 OTHER_PARAMS = "Other settings"
+EXPECT = "expect"  # the param that is spread over fields of a group of its own
 NEW_TASK = {"type": "health_check_url", "schedule": "*/5 * * * *", "priority": "medium"}
 MAX_TITLE_CHARS = 200
 COPY = " (copy)"
@@ -127,7 +128,8 @@ class TaskForm:
     def sections(self) -> list[Section]:
         """Return the form's parts, in the order of the page."""
         main = [one for one in self._params if one.is_main]
-        more = [one for one in self._params if not one.is_main]
+        expected = [one for one in self._params if one.path[1:2] == (EXPECT,) and len(one.path) > 2]
+        more = [one for one in self._params if not one.is_main and one not in expected]
         zone = str(self.base.get("timezone") or "UTC")
         moment = Moment(zone, self.typed_zone or zone)
         what = [task_field("title", Line(), required=True, is_main=True), *main]
@@ -136,6 +138,7 @@ class TaskForm:
                 "What",
                 (
                     Group("", tuple(what)),
+                    self._group("What is expected", expected),
                     self._group("More of this type", more),
                     self._group(OTHER_PARAMS, self._more_params()),
                     self._group("Description", [task_field("description", Text())]),

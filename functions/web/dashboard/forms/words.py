@@ -119,6 +119,36 @@ PARAM_WORDS = {
     "python.kwargs": Words("Arguments by name", "A JSON object"),
 }
 
+_EITHER = "Or a JSON list of several"
+PARAM_WORDS |= {  # of what is expected
+    "expect.status": Words("Expected status codes", "In place of the codes that mean success", "2xx, 304"),
+    "expect.latencyMs": Words("Slowest answer that is expected, in milliseconds", example="800"),
+    "expect.headers": Words("Expected headers", "Of one that comes several times, each must be so"),
+    "expect.body.equals": Words("The whole body as text", "White space around it does not count"),
+    "expect.body.contains": Words("Text that the body must contain", _EITHER),
+    "expect.body.notContains": Words("Text that the body must not contain", _EITHER),
+    "expect.body.matches": Words("Regular expression that the body must match", "Found anywhere in it"),
+    "expect.body.sha256": Words("SHA-256 of the body", "In hexadecimal digits"),
+    "expect.body.changed": Words("When the body changes"),
+    "expect.json": Words("Expected values in the JSON", "Of several that a path selects, each must be so"),
+    "expect.schema": Words("JSON Schema that the JSON must fit", "A JSON object; nothing is fetched for it"),
+    "expect.exitCode": Words("Expected exit codes", "In place of the codes that mean success", "0, 2"),
+    "expect.stdout.equals": Words("The whole output", "White space around it does not count"),
+    "expect.stdout.contains": Words("Text that the output must contain", _EITHER),
+    "expect.stdout.notContains": Words("Text that the output must not contain", _EITHER),
+    "expect.stdout.matches": Words("Regular expression that the output must match", "Found anywhere in it"),
+    "expect.stdout.sha256": Words("SHA-256 of the output", "In hexadecimal digits"),
+    "expect.stdout.changed": Words("When the output changes"),
+    "expect.stderr.equals": Words("The whole error output", "White space around it does not count"),
+    "expect.stderr.contains": Words("Text that the error output must contain", _EITHER),
+    "expect.stderr.notContains": Words("Text that the error output must not contain", _EITHER),
+    "expect.stderr.matches": Words(
+        "Regular expression that the error output must match", "Found anywhere in it"
+    ),
+    "expect.stderr.sha256": Words("SHA-256 of the error output", "In hexadecimal digits"),
+    "expect.stderr.changed": Words("When the error output changes"),
+}
+
 # Shown without unfolding anything, beside what is required: what most tasks of the type set.
 MAIN_PARAMS = frozenset(
     {
@@ -232,6 +262,18 @@ CHOICES = {
     "page_watch.whenMissing": (("fail", "it is a failure"), ("ignore", "ignore it")),
     "publish_event.reach": (("owner", "those of its owner"), ("all", "those of all owners")),
     "agent.tools": (("http_get", "read pages"), ("rss_read", "read feeds")),
+}
+
+
+_WATCHED = (("news", "it is news"), ("required", "as it must: the same is a failure"))
+CHOICES |= {
+    f"{name}.changed": _WATCHED
+    for name in (
+        "http.expect.body",
+        "health_check_url.expect.body",
+        "command.expect.stdout",
+        "command.expect.stderr",
+    )
 }
 
 

@@ -247,9 +247,6 @@ FORMS = {
     "give either bearer or basic": "bearer 和 basic 填一个",
     "must not begin with {}, which is the scheduler's own": "不能以 {0} 开头，那是调度器自用的",
     "must name 1 to {} codes or ranges": "须填 1 到 {0} 个状态码或范围",
-    'must be a code such as 200, a range such as "200-299", or a list of these': (
-        "必须是状态码（如 200）、范围（如 200-299）或其列表"
-    ),
     "a range must begin with its lower code": "范围须从较小的状态码开始",
     "No function may be called here; list modules in PYTHON_TASKS": (
         "这里不能调用函数；请在 PYTHON_TASKS 中列出模块"

@@ -289,6 +289,22 @@ async def test_what_is_wrong_with_a_form_is_said_in_chinese(chinese: tuple[Brows
         | {"title": "一", "params.url": "https://a b/", "params.json": "{", "params.method": "FETCH"}
         | {"params.auth.bearer": "secret", "params.expectedStatus": "999-1", "params.headers.0.value": "x"},
     )
+    wrong_rules = {
+        "params.url": "https://a.example",
+        "params.expect.status": "2yy",
+        "params.expect.json.0.path": "$.a[",
+        "params.expect.json.0.rule": "equals",
+        "params.expect.json.0.value": "5",
+        "params.expect.json.1.path": "$.b",
+        "params.expect.json.2.rule": "less",
+        "params.expect.headers.0.name": "ETag",
+        "params.expect.headers.0.rule": "matches",
+        "params.expect.headers.0.value": "(a",
+        "params.expect.schema": '{"$ref": "https://a.example"}',
+    }
+    await send("/tasks/new", **base | {"title": "一"} | wrong_rules)
+    emptied = dict.fromkeys(("params.expect.json.1.path", "params.expect.json.2.rule"), "")
+    await send("/tasks/new", **base | {"title": "一"} | wrong_rules | emptied)
     for schedule in SCHEDULES:
         await send(
             "/tasks/new", **base | {"title": "一", "params.url": "https://a.example", "schedule": schedule}

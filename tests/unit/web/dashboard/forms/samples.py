@@ -57,6 +57,62 @@ URLS = st.sampled_from(
 SECONDS = st.one_of(st.sampled_from([1, 2.5, "10", 20.0]), st.integers(1, 300))
 
 
+WATCHED = st.sampled_from(["news", "required"])
+PATTERNS = st.sampled_from(["^a+$", "a|b", " x ", "\\d{3}", SECRET])
+PATHS = st.sampled_from(["$", "$.a", "$['a b'][0]", "$[?@.a<2].b", "$..*"])
+ONE_RULE = st.one_of(
+    st.fixed_dictionaries({"equals": VALUES}),
+    st.fixed_dictionaries({"notEquals": VALUES}),
+    st.fixed_dictionaries({"contains": VALUES}),
+    st.fixed_dictionaries({"matches": PATTERNS}),
+    st.fixed_dictionaries({"greater": st.sampled_from([1, 2.5, "3", -1e9])}),
+    st.fixed_dictionaries({"length": st.sampled_from([0, 3, {"greater": 1}, {"greater": 0, "less": 9}])}),
+    st.fixed_dictionaries({"exists": st.booleans()}),
+    st.fixed_dictionaries({"changed": WATCHED}),
+    st.fixed_dictionaries({"greater": st.just(1), "less": st.just(2), "matches": st.none()}),
+)
+JSON_RULES = st.lists(
+    st.builds(lambda path, rule: {"path": path} | rule, PATHS, ONE_RULE), min_size=1, max_size=3
+)
+HEADER_RULES = st.lists(
+    st.fixed_dictionaries(
+        {"name": st.sampled_from(["ETag", "x-two"]), "equals": st.sampled_from(["", "5", " b ", 'a; q="1"'])}
+    )
+    | st.fixed_dictionaries({"name": st.just("ETag"), "exists": st.booleans()}),
+    min_size=1,
+    max_size=3,
+)
+TEXT_RULES = st.fixed_dictionaries(
+    {"matches": PATTERNS},
+    optional={
+        "equals": st.one_of(st.none(), TEXTS),
+        "contains": st.one_of(LINES, st.lists(LINES, min_size=1, max_size=3)),
+        "notContains": st.one_of(st.none(), LINES),
+        "sha256": st.just("0" * 64),
+        "changed": WATCHED,
+    },
+)
+SCHEMAS = st.sampled_from([{}, {"type": "object", "required": ["a"]}, {"const": "x\ny"}])
+RESPONSES = st.fixed_dictionaries(
+    {"headers": HEADER_RULES},
+    optional={
+        "latencyMs": st.sampled_from([None, 500, "500"]),
+        "body": st.none() | TEXT_RULES,
+        "json": JSON_RULES,
+        "schema": st.none() | SCHEMAS,
+    },
+)
+ENDS = st.fixed_dictionaries(
+    {"stdout": TEXT_RULES},
+    optional={
+        "exitCode": st.sampled_from([0, [0, 2], None]),
+        "stderr": st.none() | TEXT_RULES,
+        "json": JSON_RULES,
+    },
+)
+RETURNED = st.fixed_dictionaries({"json": JSON_RULES}, optional={"schema": SCHEMAS})
+
+
 def _params(required: dict[str, Any], **optional: Any) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(required, optional=optional)
 
@@ -73,6 +129,7 @@ PARAMS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         body=st.one_of(st.none(), TEXTS),
         expectedStatus=STATUSES,
         bodyContains=st.one_of(st.none(), TEXTS),
+        expect=st.none() | RESPONSES,
         timeoutSeconds=SECONDS,
         followRedirects=st.sampled_from([None, True, False]),
     )
@@ -86,7 +143,7 @@ PARAMS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         expectedStatus=STATUSES,
         bodyContains=st.one_of(st.none(), TEXTS),
         certificateDaysLeft=st.sampled_from([None, 14, "14"]),
-        maxLatencyMs=st.sampled_from([None, 500]),
+        expect=st.none() | RESPONSES,
         followRedirects=st.booleans(),
         timeoutSeconds=SECONDS,
     ),
@@ -120,7 +177,8 @@ PARAMS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         stdin=TEXTS,
         workingDirectory=st.sampled_from([None, "/srv", "/with\nline"]),
         successCodes=st.sampled_from([[0], [0, 3], ["0"]]),
-    ),
+    )
+    | _params({"command": st.just("true"), "expect": ENDS}),
     "daily_briefing": _params({}, title=LINES, tags=st.lists(LINES, max_size=2), includeNext=st.booleans()),
     "github_dispatch": _params(
         {"repository": st.just("a/b"), "eventType": LINES},
@@ -143,7 +201,12 @@ PARAMS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         to=st.sampled_from(["", "x"]),
         reach=st.just("owner"),
     ),
-    "python": _params({"callable": st.just("a.b:c")}, args=st.lists(VALUES, max_size=3), kwargs=OBJECTS),
+    "python": _params(
+        {"callable": st.just("a.b:c")},
+        args=st.lists(VALUES, max_size=3),
+        kwargs=OBJECTS,
+        expect=st.none() | RETURNED,
+    ),
 }
 
 PLAIN = st.text(alphabet="abcäöü \"'<>&,\n\r\t-", min_size=1, max_size=20)

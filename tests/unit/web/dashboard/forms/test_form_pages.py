@@ -295,6 +295,11 @@ async def test_a_stale_form_names_what_differs_and_can_be_saved_on_purpose(
     assert ("Shop front answers", ["theirs"], 7) == (task["title"], task["tags"], task["timeoutSeconds"])
 
 
+def rule_cells(number: int, path: str, rule: str, value: str) -> dict[str, str]:
+    prefix = f"params.expect.json.{number}"
+    return {f"{prefix}.path": path, f"{prefix}.rule": rule, f"{prefix}.value": value}
+
+
 @pytest.mark.parametrize(
     ("typed", "places"),
     [
@@ -317,6 +322,14 @@ async def test_a_stale_form_names_what_differs_and_can_be_saved_on_purpose(
             {"retry.maxBackoffSeconds"},
         ),
         ({"startAt": "2026-12-02T00:00", "endAt": "2026-12-01T00:00"}, {"endAt"}),
+        (rule_cells(0, "$.a[", "equals", "1"), {"params.expect.json.0.path"}),
+        (rule_cells(0, "$.a", "matches", "(a"), {"params.expect.json.0.value"}),
+        (rule_cells(0, "$.a", "length", '{"greater": -1}'), {"params.expect.json.0.value"}),
+        (rule_cells(2, "$.a", "", "1"), {"params.expect.json.2.rule"}),
+        (rule_cells(0, "$.a", "less", "many"), {"params.expect.json.0.value"}),
+        ({"params.expect.schema": '{"type": "objekt"}'}, {"params.expect.schema"}),
+        ({"params.expect.body.matches": "(a"}, {"params.expect.body.matches"}),
+        ({"params.expect.status": "201", "params.expectedStatus": "200"}, {"params.expectedStatus"}),
     ],
 )
 async def test_what_is_wrong_with_several_fields_together_is_said_at_one_of_them(

@@ -22,6 +22,24 @@ TASKS: dict[str, dict[str, Any]] = {
     | {"params": {"url": "https://example.com", "jsonPointer": "/a", "equals": "5"}, "timeoutSeconds": 20},
     "null": HOOK
     | {"params": {"url": "https://example.com", "body": None, "headers": {}, "bodyContains": None}},
+    "expectations": HOOK
+    | {
+        "params": {
+            "url": "https://example.com",
+            "expect": {
+                "status": ["2xx", 304],
+                "latencyMs": 800,
+                "headers": [{"name": "ETag", "exists": True}, {"matches": "^a", "name": "X"}],
+                "body": {"contains": ["a", "b"], "sha256": "0" * 64},
+                "json": [
+                    {"equals": "5", "path": "$.a"},
+                    {"path": "$.b", "length": {"greater": 1}},
+                    {"path": "$.c", "greater": 1, "less": 5.0},
+                ],
+                "schema": {"type": "object"},
+            },
+        }
+    },
     "a list of one": HOOK
     | {"params": {"url": "https://example.com", "query": {"a": ["1"], "b": 1.0, "c": "x\ny"}}},
     "a script": HOOK

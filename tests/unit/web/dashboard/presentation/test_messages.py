@@ -72,7 +72,7 @@ def test_a_message_has_a_sentence_in_chinese(message: str, file: str) -> None:
 KNOWN = frozenset({
     *("cron", "daily", "every", "auto", "JSON", "HEAD", "goal", "prompt", "tools", "hosts", "shell", "form"),
     *("auth", "bearer", "basic", "equals", "https", "timezone", "admin", "write", "read", "body", "json"),
-    *("Authorization", "groups", "name", "shop"),
+    *("Authorization", "groups", "name", "shop", "expect", "schema", "exists", "false", "greater", "less"),
 })  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from functions.web.dashboard.presentation.expect_phrases import SENTENCES
 from functions.web.dashboard.presentation.message_phrases import CHINESE
 from functions.web.dashboard.presentation.phrases import phrasebook
 from functions.web.dashboard.presentation.sentences import BLANK, Translator
@@ -12,7 +13,7 @@ from functions.web.dashboard.presentation.sentences import BLANK, Translator
 def test_each_translation_has_the_blanks_of_its_sentence_and_no_others() -> None:
     wrong = [
         english
-        for english, chinese in CHINESE.items()
+        for english, chinese in (CHINESE | SENTENCES).items()
         if any(chinese.count(f"{{{n}}}") > 1 for n in range(9))
         or sum(f"{{{n}}}" in chinese for n in range(9)) > english.count(BLANK)
         or f"{{{english.count(BLANK)}}}" in chinese
@@ -31,6 +32,16 @@ def test_each_translation_has_the_blanks_of_its_sentence_and_no_others() -> None
         ("must be a list; is required", "必须是列表；必填"),
         ("nobody wrote this", "nobody wrote this"),
         ("Answered {1} in {0} ms", "{0} ms 内返回 {1}"),
+        (
+            'Answered 200, but $.status: expected "ok", found "degraded"; '
+            "$.n: expected less than 5, found nothing",
+            '返回 200，但 $.status：期望 "ok"，实际为 "degraded"；$.n：期望 小于 5，实际为 无',
+        ),
+        ("header ETag: expected a value, found nothing", "响应头 ETag：期望 有值，实际为 无"),
+        (
+            "expect.json[0].path: is not a JSON path: oh, at character 5",
+            "expect.json[0].path：不是 JSON 路径（第 5 个字符）",
+        ),
         ("", ""),
     ],
 )

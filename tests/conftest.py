@@ -1,11 +1,8 @@
 """Fixtures for all rooms: a factory of tasks with defaults, so that a test names only what it is about."""
 
 import gc
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
-from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,23 +11,8 @@ from functions.domain.task import Task, shard_of
 from functions.services import compare_and_set
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-TESTS = Path(__file__).parent
-LONG = tuple(TESTS / folder for folder in ("integration", "e2e"))  # folders of tests that wait for processes
 
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread the long files over a parallel run: each process gets neighbours, and one had them all."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
-    files = [list(of_file) for _, of_file in groupby(items, key=lambda item: item.path)]
-    long = [file for file in files if any(file[0].path.is_relative_to(folder) for folder in LONG)]
-    short = [item for file in files if file not in long for item in file]
-    spread = []
-    for number, file in enumerate(long):
-        first, last = (len(short) * place // len(long) for place in (number, number + 1))
-        spread += file + short[first:last]
-    items[:] = spread or short
+pytest_plugins = ["tests.support.processes"]
 
 
 @pytest.fixture

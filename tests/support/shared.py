@@ -1,7 +1,6 @@
 """What the processes of a parallel run share: places for one at a time, and results that are made once."""
 
 import fcntl
-import os
 import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+
+from tests.support import processes
 
 T = TypeVar("T")
 
@@ -28,9 +29,7 @@ def once_per_run(factory: pytest.TempPathFactory, name: str, make: Callable[[], 
 
     For the fixtures that take many seconds: one of module scope is made in each process.
     """
-    folder = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
+    folder = processes.shared_folder or factory.getbasetemp()
     made = folder / f"{name}.pickle"
     with _locked(folder / f"{name}.lock"):
         if not made.exists():

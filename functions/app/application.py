@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from functions.app.hooks import BeforeTask, OnEvent
+    from functions.domain.alerts.model import Notification
     from functions.domain.lifecycle.permissions import Capabilities
     from functions.domain.task import Task
     from functions.interfaces import FlowControl
@@ -374,6 +375,10 @@ class App:
         if text := describe_long_timeout(task, longest=self._longest_attempt):
             found.append(f"timeoutSeconds: {text}")
         return found
+
+    def message_text(self, notifications: "Sequence[Notification]") -> str:
+        """Return the message that *notifications*, at least one, make, as plain text."""
+        return self._notifications.message_text(notifications)
 
     async def notices_problem(self) -> str:
         """Return in a sentence which notices reached nobody of late; empty when all did."""

@@ -80,6 +80,15 @@ class Notifications:
 
         return await recently_lost(self._store, now=self._clock())
 
+    def message_text(self, notifications: Sequence[Notification]) -> str:
+        """Return the message that *notifications*, at least one, make, as plain text."""
+        from functions.notifications.dispatcher import severity_order  # no tick needs it
+        from functions.notifications.rendering.digest import LIMITS, Locale, to_plain_text
+
+        ordered = sorted(notifications, key=severity_order)
+        locale = Locale.from_settings(self._settings)
+        return self._redact(to_plain_text(locale.build_message(ordered, LIMITS[0])))
+
     async def mark_delivered(
         self, notifications: Sequence[Notification], remaining: Sequence[tuple[str, ...]]
     ) -> None:

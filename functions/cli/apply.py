@@ -8,6 +8,7 @@ from typing import Any
 
 from functions.cli.console import Cell, Screen
 from functions.cli.options import format_local
+from functions.cli.rehearsals import rehearse_changes, to_json
 from functions.cli.session import CliContext
 from functions.domain.lifecycle.edit import new_task
 from functions.domain.pricing import (
@@ -221,6 +222,9 @@ async def apply_files(
         before, after = await plan_costs(context, loaded.specs, changes)
         data["cost"] = {"before": cost_to_json(before), "after": cost_to_json(after)}
         lines.append(cost_change_line(before, after))
+        rehearsed = await rehearse_changes(context, changes, loaded.specs)
+        data["rehearsals"] = {task_id: to_json(report) for task_id, report in rehearsed.items()}
+        lines += [f"{task_id}: {report.summary()}" for task_id, report in rehearsed.items()]
     context.screen.show(data, lines)
     return 0
 

@@ -10,7 +10,7 @@ import typer
 
 from functions import __version__
 from functions.cli import apply as files
-from functions.cli import assistant, heartbeats, transfer
+from functions.cli import assistant, heartbeats, rehearsals, transfer
 from functions.cli import doctor as doctor_command
 from functions.cli import run as run_command
 from functions.cli import tasks as task_commands
@@ -231,6 +231,21 @@ def run(
 ) -> CommandContext:
     """Run tasks once: at the next tick, or here with --wait."""
     return invoke_refusable(run_command.run_tasks, as_json, task_ids=ids or [], file=file, wait=wait)
+
+
+@app.command()
+def rehearse(
+    task_id: TaskIdArgument,
+    notify: Annotated[
+        str, typer.Option(metavar="JSON", help="Rules to rehearse, as in a task file; else the stored ones.")
+    ] = "",
+    quiet: Annotated[
+        str, typer.Option(metavar="FROM-TO", help="Quiet hours for every channel, in the task's zone.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> CommandContext:
+    """Show which messages alert rules would have sent in the last 30 days; nothing is sent."""
+    return invoke_refusable(rehearsals.rehearse_task, as_json, task_id=task_id, notify=notify, quiet=quiet)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from functions.cli import apply as files
-from functions.cli import assistant, doctor, heartbeats, run, tasks, transfer
+from functions.cli import assistant, doctor, heartbeats, rehearsals, run, tasks, transfer
 from functions.cli.admin import bitable, channels, events, keys, owners
 from functions.cli.admin import remote as admin
 from functions.cli.api_client import parse_task
@@ -194,6 +194,7 @@ SHARED_COMMANDS: tuple[Command, ...] = (
     authoring.edit_task,
     authoring.remove_tasks,
     heartbeats.ping,
+    rehearsals.rehearse_task,
 )
 REMOTE_COMMANDS: Mapping[Command, Command] = {
     files.apply_files: _apply,

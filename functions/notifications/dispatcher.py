@@ -162,7 +162,7 @@ class NotificationDispatcher:
         if now < self._not_before.get(name, now):
             return frozenset(one.id for one in notifications)
         parts = await self._send_parts(
-            name, sorted(notifications, key=_sort_key), _deadline(within), _Allowance(MAX_MESSAGES)
+            name, sorted(notifications, key=severity_order), _deadline(within), _Allowance(MAX_MESSAGES)
         )
         for part, sent in parts:
             self._log_result(name, part, sent)
@@ -260,5 +260,6 @@ def _deadline(within: timedelta) -> float:
     return asyncio.get_running_loop().time() + within.total_seconds()
 
 
-def _sort_key(notification: Notification) -> tuple[int, datetime]:
+def severity_order(notification: Notification) -> tuple[int, datetime]:
+    """Return the place of *notification* in a message: the worst first, then the oldest."""
     return KINDS_BY_SEVERITY.index(notification.kind), notification.at

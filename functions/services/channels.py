@@ -185,6 +185,11 @@ class ChannelService:
         await self._load()
         return dict(self._cached)
 
+    @property
+    def config_hashes(self) -> Mapping[str, str]:
+        """A hash of the settings of each configured channel, by name."""
+        return self._config_hashes
+
     def is_open(self, name: str, settings: ChannelPreferences) -> bool:
         """Whether the channel sends anything with these preferences."""
         return settings.is_open(self._config_hashes.get(name, ""))

@@ -36,6 +36,7 @@ EXAMPLES = {
     "pause": "pause shop-front --until 2h --note 'Moving house'",
     "ping": "ping https://cron.example.com/ping/nightly-backup... -- backup.sh",
     "plan": "plan tasks/",
+    "rehearse": 'rehearse shop-front --notify \'[{"on": ["failure"], "after": 2}]\' --quiet 22:00-07:00',
     "resume": "resume shop-front --catch-up",
     "rm": "rm shop-front --yes",
     "run": "run shop-front --wait",

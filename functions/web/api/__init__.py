@@ -11,7 +11,18 @@ from starlette.responses import JSONResponse
 from functions.domain.access import Principal
 from functions.domain.task import TaskSpec
 from functions.observability.metrics import CONTENT_TYPE
-from functions.web.api import admin, assistants, channels, events, pings, runs, schedules, tasks, types
+from functions.web.api import (
+    admin,
+    assistants,
+    channels,
+    events,
+    pings,
+    rehearsals,
+    runs,
+    schedules,
+    tasks,
+    types,
+)
 from functions.web.api.dependencies import ApiAuth, CurrentPrincipal, Dependencies, add_routes
 from functions.web.api.errors import ProblemDetails, ProblemError, add_error_handlers
 from functions.web.api.scheduler import ApiDependencies
@@ -77,6 +88,7 @@ def build_api(
     app.state.pings = pings.build_rate_limiter(clock)
     routers = (
         tasks.action_router,  # first: otherwise /pause would match /{id}
+        rehearsals.router,
         tasks.router,
         runs.router,
         schedules.router,

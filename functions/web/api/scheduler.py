@@ -1,9 +1,10 @@
 """The scheduler, as the API and the dashboard use it."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from functions.domain.alerts.model import Notification
 from functions.domain.events import Event
 from functions.domain.lifecycle.permissions import Capabilities
 from functions.domain.lifecycle.time_budget import TimeBudget
@@ -55,6 +56,10 @@ class ApiDependencies(Protocol):
 
     def task_warnings(self, task: TaskFields) -> list[str]:
         """Return one sentence, with its field, for all of *task* that will not work as it is written."""
+        ...
+
+    def message_text(self, notifications: Sequence[Notification]) -> str:
+        """Return the message that *notifications*, at least one, make, as plain text."""
         ...
 
     @property

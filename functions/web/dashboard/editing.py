@@ -13,7 +13,7 @@ from starlette.responses import Response
 from functions.domain.json_depth import MAX_INT64
 from functions.domain.schedule.describe import PreviewBounds, SchedulePreview, build_preview
 from functions.domain.storage import VersionedTask
-from functions.domain.task import TaskSpec, slugify, why_never_started
+from functions.domain.task import Task, TaskSpec, slugify, why_never_started
 from functions.domain.types import parse_stored_instant
 from functions.domain.validation import Problem
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError
@@ -21,6 +21,7 @@ from functions.task_types.registry import type_names
 from functions.task_types.support.trial import TRIED_TYPES
 from functions.taskfiles.validation import check_task
 from functions.web.api.dependencies import RateLimiter
+from functions.web.api.rehearsals import rehearse_for
 from functions.web.dashboard.context import CurrentPage, PageContext
 from functions.web.dashboard.forms.schedule_choices import HELPER_CHOICES, schedule_from
 from functions.web.dashboard.forms.task_form import (
@@ -127,6 +128,8 @@ async def update_task(context: CurrentPage, task_id: TaskId) -> Response:
         return page.refuse_stale()
     if typed.get("do") == "test":
         return await page.test()
+    if typed.get("do") == "rehearse":
+        return await page.rehearse(stored.task)
     spec = page.check()
     if spec is None:
         return page.render()
@@ -238,6 +241,20 @@ class FormPage:
         except (InputError, NotAllowedError) as exc:
             return self.refuse(exc)
 
+    async def rehearse(self, task: Task) -> Response:
+        """Return the page with what the rules in the form would have sent; nothing is saved or sent.
+
+        Args:
+            task: As it is stored.
+        """
+        spec, self.problems = self.read()
+        if spec is None:
+            return self.render()
+        context = self._context
+        proposed = task.model_copy(update={name: getattr(spec, name) for name in TaskSpec.model_fields})
+        report = await rehearse_for(context.service, context.dependencies, task, proposed)
+        return self.render(rehearsal=report, days=max((report.until - report.since).days, 1))
+
     def refuse(self, error: InputError | ConflictError | NotAllowedError) -> Response:
         """Return the page with *error*, at its field where it names one."""
         name, colon, reason = str(error).partition(": ")
@@ -279,7 +296,7 @@ class FormPage:
             once=self.typed.get("once") or context.dependencies.new_id(),
             source=self.typed.get("from", ""),
             can_test=self.form.base["type"] in TRIED_TYPES,
-            **{"trial": None} | more,
+            **{"trial": None, "rehearsal": None} | more,
         )
 
     def _preview(self) -> SchedulePreview | str | None:

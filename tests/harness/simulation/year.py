@@ -13,7 +13,7 @@ from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, TaskFilter
 from functions.domain.task import Task, TaskSpec
 from functions.engine.tick import tick
-from functions.interfaces import RunTask, TickDependencies
+from functions.interfaces import NotificationRouting, RunTask, TickDependencies
 from functions.stores.sqlite.store import SqliteStore
 
 MINUTE = timedelta(minutes=1)
@@ -37,6 +37,8 @@ class World:
     store: SqliteStore = field(default_factory=lambda: SqliteStore(":memory:", auto_prune=False))
     ticks: int = 0
     told: list[Notification] = field(default_factory=list)
+    told_at: list[datetime] = field(default_factory=list)
+    routing: NotificationRouting | None = None
 
     def __post_init__(self) -> None:
         self.now = self.start
@@ -45,6 +47,7 @@ class World:
             store=self.store,
             run_task=self.work,
             notify=self._tell,
+            routing=self.routing,
             clock=lambda: self.now,
             new_tick_id=lambda: f"tick{next(names)}",
             random=random.Random(2026).random,
@@ -94,6 +97,7 @@ class World:
         self, notifications: Sequence[Notification], *, within: timedelta
     ) -> list[tuple[str, ...]]:
         self.told += notifications
+        self.told_at += [self.now] * len(notifications)
         return [() for _ in notifications]
 
 

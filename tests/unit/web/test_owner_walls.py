@@ -138,6 +138,7 @@ VERDICTS: dict[str, set[int]] = {
     "PUT /api/tasks/{id}": HIDDEN,
     "POST /api/tasks/{id}/backfill": HIDDEN,
     "POST /api/tasks/{id}/cancel": HIDDEN,
+    "POST /api/tasks/{id}/rehearse": HIDDEN,
     "POST /api/tasks/{id}/pause": HIDDEN,
     "POST /api/tasks/{id}/resume": HIDDEN,
     "POST /api/tasks/{id}/run": HIDDEN,

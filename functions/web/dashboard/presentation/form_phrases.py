@@ -23,6 +23,26 @@ CHINESE = {
     "Change the type": "更改类型",
     "Preview the schedule": "预览时间表",
     "Make the task": "创建任务",
+    "Rehearse the notifications": "预演通知",
+    "Messages in the last {days} days: {n}; with the rules as they are: {present}": (
+        "最近 {days} 天的消息数：{n}；按现有规则：{present}"
+    ),
+    "{n} recorded runs were replayed; nothing is sent or saved.": (
+        "重放了 {n} 条运行记录；没有发送或保存任何内容。"
+    ),
+    "The newest 40 are shown.": "只显示最新的 40 条。",
+    "Still held back now: {n}": "目前仍被暂缓：{n}",
+    "There are no records of these days": "这些天没有运行记录",
+    "There are more records: only the newest 2,000 were read": "记录更多：只读取了最新的 2000 条",
+    "Calls of a heartbeat that changed nothing leave no record, so that they do not count here": (
+        "没有改变任何状态的心跳调用不留记录，因此不计入"
+    ),
+    "Quiet hours and maintenance of channels are not yours to see, so that they do not count here": (
+        "您无权查看渠道的免打扰时段和维护时段，因此不计入"
+    ),
+    "It would have been paused; what ran after that counts as if it had been resumed": (
+        "任务会被暂停；之后的运行视为已恢复任务"
+    ),
     "Test this request": "测试此请求",
     "works": "成功",
     "fails": "失败",

@@ -37,6 +37,7 @@ OPERATIONS = (
     ("POST", "/api/tasks/{id}/run"),
     ("POST", "/api/tasks/{id}/cancel"),
     ("POST", "/api/tasks/{id}/backfill"),
+    ("POST", "/api/tasks/{id}/rehearse"),
     ("GET", "/api/tasks/{id}/audit"),
     ("GET", "/api/tasks/{id}/heartbeat"),
     ("POST", "/api/tasks/{id}/heartbeat"),

@@ -132,6 +132,8 @@ def _judge_record(
     if run["outcome"] == "abandoned":
         process = calls[0].process if calls else ""
         verdict.counts["attempts abandoned"] += 1
+        if run.get("summary", "").startswith(LATE) and _needs_all(run, plan, evidence):
+            verdict.object("begun_too_late", f"{run['taskId']}@{run['occurrence']}: {run['summary']}")
         if _was_cut(run, calls, plan, evidence):
             verdict.counts["attempts cut by the end of a tick, or by a late claim"] += 1
         elif evidence.excuses.takeover(process or evidence.process_of(run), began - 1, ended):
@@ -197,7 +199,7 @@ def _was_late(run: Json, calls: list[Call], plan: Plan, evidence: Evidence) -> b
     late = LEAD_S + timeout - (ended - began)
     process, until = (calls[0].process, calls[0].arrived) if calls else (evidence.process_of(run), began)
     delay = evidence.excuses.held_up_one(process, until - LEAD_S - 2 * timeout, until)
-    return delay >= MEASURED * late and not _needs_all(run, plan, evidence)
+    return delay >= MEASURED * late
 
 
 def _needs_all(run: Json, plan: Plan, evidence: Evidence) -> bool:

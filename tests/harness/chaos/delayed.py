@@ -80,9 +80,13 @@ DELAYED_WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
         _cut(ended=stamp(3, 20.6))
         | {"faults": (CLAIM, fault("late", 3, 20.6, 22.4, where=OTHER, point="loop"))},
     ),
-    "begun with less than its whole timeout, although it had timed out": (GIVEN_UP, _hung_before()),
+    "begun with less than its whole timeout, although it had timed out": ({"begun_too_late"}, _hung_before()),
+    "begun with less than its whole timeout, although the store was away": (
+        {"begun_too_late"},
+        _hung_before() | {"faults": (fault("store", 3, 0, 20, where=""),)},
+    ),
     "begun with less than its whole timeout, although it is made once": (
-        {"abandoned_without_cause"},
+        {"begun_too_late"},
         plus(3, calls=(call(3, 20.1, length=2.7),), runs=(run(3, 20, **CUT_LATE | {"final": True}),))
         | {"spec": {"timeoutSeconds": 4, "notify": [], "delivery": "at_most_once"}, "faults": (CLAIM,)},
     ),

@@ -81,7 +81,7 @@ CONDITIONS: Mapping[str, Conditions] = {
     "claims_called_late": Conditions({}, frozenset({"abandoned_without_cause"})),
     "begun_to_be_cut": Conditions(
         {"odds": 1},
-        frozenset({"abandoned_without_cause"}),
+        frozenset({"begun_too_late"}),
         10.0,
         odds=({"hang": 0.4},),
         load=Load(timeouts=(20,), hanging_every=3, speed=LOAD_SPEED),

@@ -21,6 +21,7 @@ CODES = {
     "punished": "quarantined, or at rest at the end, although neither it nor anybody has caused that",
     "unstopped": "a task that killed its process again and again, and was never stopped",
     "given_up": "an occurrence that was over although its attempts had been cut from outside",
+    "begun_too_late": "an attempt begun with less time than it was known to need, and cut",
     "abandoned_without_cause": "an attempt given up although nothing had happened to its process",
     "miscounted": "a record of skipped occurrences with a wrong count",
     "stuck": "not over although everything had been healthy for long",

@@ -2,7 +2,8 @@
 
 The query has the longest overdue first. After an outage they are thousands, and fill window after window; so
 a full window of late tasks is put aside, and reading goes on with what has become due lately. Tasks that are
-late but have a newer run, such as those of every minute, are on time with that.
+late but have a newer run, such as those of every minute, are on time with that; so are those that are late by
+little, within their grace, which are looked for at the newest end of the late ones.
 """
 
 import logging
@@ -10,10 +11,12 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from functions.domain.lifecycle.decide import KnownTicks, has_missed, has_newer_run
+from functions.domain.lifecycle.decide import KnownTicks, has_missed, has_newer_run, is_on_time
 from functions.domain.lifecycle.fair_slots import MAY_HAVE_HUNG, POLITE_AT_ONCE, find_crowds, find_slow
 from functions.domain.lifecycle.time_budget import by_priority
 from functions.domain.storage import DuePosition, QueryResult, VersionedTask
+from functions.domain.task import Task
+from functions.domain.types import Status
 from functions.engine.report import TickReport
 from functions.errors import StoreError
 from functions.interfaces import TickStore
@@ -24,6 +27,7 @@ QUERY_LIMIT = 1000  # due tasks read at once
 RECORDS_OF_TICKS = 100  # newest runs among which one that a tick has made is looked for: one document
 LATE_AFTER = timedelta(minutes=2)  # behind a full window of what is due for longer, others are looked for
 LATE_WINDOWS = 8  # of late tasks that a tick looks at, at most, for those whose newest run is on time
+NEWEST_LATE = (timedelta(minutes=30), timedelta(minutes=8))  # where two more begin, if there are others
 
 
 class DueTasks:
@@ -52,6 +56,7 @@ class DueTasks:
         self._store = store
         self._report = report
         self._seen_ids: set[str] = set()
+        self._recent: set[str] = set()  # ids of those that are late by little, behind many others
         self.slow: set[str] = set()
         self.crowds: dict[str, str] = {}
         self.ticks = KnownTicks()
@@ -73,7 +78,7 @@ class DueTasks:
         late: list[VersionedTask] = []
         if is_first and self._behind is not None and self._behind.at < now - LATE_AFTER:
             late, tasks = await self._read_late_windows(tasks, now), await self._read_next(now)
-        newer = [stored for stored in late if has_newer_run(stored.task, now=now)]
+        newer = [stored for stored in late if self._is_on_time(stored.task, now)]
         ids = {stored.task.id for stored in newer}
         self.on_time.extend(by_priority(tasks, now=now) + by_priority(newer, now=now))
         others = [stored for stored in late if stored.task.id not in ids]
@@ -93,8 +98,27 @@ class DueTasks:
         for _ in range(LATE_WINDOWS - 1):
             if self.has_late:
                 found += await self._read_late()
+        for late_by in NEWEST_LATE:
+            if self.has_late:
+                found += await self._read_recent(DuePosition(now - late_by))
         self._behind = DuePosition(now - LATE_AFTER)
         return found
+
+    async def _read_recent(self, since: DuePosition) -> list[VersionedTask]:
+        """Read a window of the late tasks behind *since*, or the next one if that is later."""
+        assert self._late_until is not None  # there are late tasks
+        if self._late_behind is None or self._late_behind.at >= since.at:
+            return await self._read_late()
+        result = await self._store.fetch_due(self._late_until, limit=QUERY_LIMIT, after=since)
+        tasks = self._note_new(result)
+        self._recent |= {stored.task.id for stored in tasks}
+        return tasks
+
+    def _is_on_time(self, task: Task, now: datetime) -> bool:
+        """Whether *task*, a late one, is on time all the same: by a newer run, or by its grace."""
+        if task.status is Status.RETRYING or task.id in self._recent:
+            return is_on_time(task, now=now)
+        return has_newer_run(task, now=now)
 
     async def fetch_late(self, *, now: datetime) -> None:
         """Read the next window of those that are late, for the backlog; errors as of `fetch`."""

@@ -114,6 +114,22 @@ def has_newer_run(task: Task, *, now: datetime) -> bool:
     return task.misfire.policy != "run_all" and following is not None and following <= now
 
 
+def is_on_time(task: Task, *, now: datetime) -> bool:
+    """Whether an attempt of *task* is on time, if only by its grace; False where that cannot be told.
+
+    One whose claim was released has not begun: it is what it was before.
+    """
+    if task.status is Status.RETRYING:
+        return task.attempt == 0 and task.trigger not in MISSED_TRIGGERS
+    if task.status is not Status.SCHEDULED or task.next_occurrence is None:
+        return False
+    try:
+        to_run = due_occurrences(task, now=now).to_run
+    except InputError:
+        return False
+    return to_run is not None and to_run.trigger not in MISSED_TRIGGERS
+
+
 def _run_newest(task: Task, span: OccurrenceRange, *, on_time: bool) -> DueOccurrences:
     newest = QueuedRun(at=span.last, trigger=Trigger.SCHEDULE if on_time else Trigger.CATCH_UP)
     skipped = _to_skipped_range(range_before(task, span, than=span.last))

@@ -106,6 +106,34 @@ async def test_what_is_as_late_as_the_rest_but_has_a_newer_run_is_on_time(
     assert (7, False) == (len(due.backlog), due.has_late)
 
 
+async def test_what_is_late_by_little_is_found_behind_all_that_is_late_by_hours(
+    tmp_path: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It used to wait until fewer than eight windows were later still, though it was within its grace."""
+    monkeypatch.setattr(due_tasks, "QUERY_LIMIT", 3)
+
+    def due(task_id: str, minutes: int, **changes: object) -> Task:
+        at = NOON - minutes * MINUTE
+        state = {"status": "scheduled", "next_occurrence": at} | changes
+        return make_task(task_id, schedule="@daily", next_run_at=at, **state)
+
+    released = {"status": "retrying", "attempt": 0, "occurrence": NOON - 9 * MINUTE, "retry_at": NOON}
+    strict = {"misfire": {"policy": "run_once", "graceSeconds": 60}}
+    late = [due(f"late{n:02}", 300 - n) for n in range(40)]
+
+    found, _ = await read_all(
+        tmp_path,
+        *late,
+        due("urgent", 20, priority="urgent"),
+        due("missed", 19, **strict),
+        due("released", 9, **released),
+        due("fresh", 0),
+    )
+
+    assert ["fresh", "released", "urgent"] == [stored.task.id for stored in found.on_time]
+    assert (24 + 1, True) == (len(found.backlog), found.has_late)
+
+
 async def test_documents_that_cannot_be_read_do_not_end_the_reading(
     tmp_path: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -390,7 +390,9 @@ def _take_params(entry: ForeignEntry) -> dict[str, Any]:
 
 
 def _type_as_id(entry: ForeignEntry) -> FieldValue | None:
-    found = entry.take_field("id")
+    """Return the id if it names a type: a field, or the key of the entry in a mapping of entries."""
+    key = entry.place[-1] if entry.place else None
+    found = entry.take_field("id") or (FieldValue("id", key) if isinstance(key, str) else None)
     return found if found and found.value in type_names() else None
 
 

@@ -90,6 +90,17 @@ def test_a_sample_is_recognised_and_becomes_tasks(shape: str) -> None:
     assert LEFT_OUT[shape] == [(note.task, note.field) for note in older.notes if note.action == "left out"]
 
 
+def test_a_name_in_a_mapping_of_entries_may_be_a_type_as_an_id_may() -> None:
+    """What a name does not say is still missed: no type is guessed from one that is none."""
+    entry = {"frequency": "daily", "params": {"url": "https://example.com/"}}
+    text = json.dumps({"tasks": {"health_check_url": entry, "front-page": {"frequency": "daily"}}})
+
+    older = read_foreign([("x.json", text)], ImportDefaults(now=NOON))
+
+    assert [("health-check-url", "health_check_url")] == [(one.spec.id, one.spec.type) for one in older.tasks]
+    assert [("front-page", "type")] == [(one.task, one.field) for one in older.problems]
+
+
 @pytest.mark.parametrize("shape", SAMPLES)
 def test_a_sample_is_the_same_when_its_shape_is_named(shape: str) -> None:
     assert read_sample(*SAMPLES[shape]) == read_sample(*SAMPLES[shape], shape=shape)

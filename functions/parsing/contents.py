@@ -21,7 +21,7 @@ from functions.parsing.errors import UnreadableError
 from functions.parsing.json_queries import schema_errors, select_values
 
 _DOCUMENTS = {"body": "body", "stdout": "output", "value": "returned value"}  # what holds JSON
-_SHOWN_START = 60
+_SHOWN_START = 40
 _TOO_DEEP = f"JSON that is nested more than {MAX_DEPTH} levels deep"
 
 

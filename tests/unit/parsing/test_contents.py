@@ -1,6 +1,7 @@
 """Texts and JSON against expectations: bodies, paths and schemas as the world sends and people write them."""
 
 import json
+import socket
 from typing import Any
 
 import pytest
@@ -215,6 +216,19 @@ def test_a_schema_that_cannot_be_applied_says_why(schema: Any, found: str) -> No
     [unmet] = check('["a"]', ("", "schema", schema)).unmet
 
     assert unmet.found.startswith(found)
+
+
+def test_no_address_in_a_schema_is_opened() -> None:
+    """As the library does by itself. A store may be edited by hand, beside all checks."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/schema.json"
+
+        [unmet] = check("1", ("", "schema", {"$schema": address, "allOf": [{"$ref": address}]})).unmet
+
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    assert "found a schema that refers to what is not in it" == unmet.found
 
 
 def test_a_schema_of_a_tree_is_applied_to_all_of_it() -> None:

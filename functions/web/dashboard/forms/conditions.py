@@ -16,12 +16,12 @@ _RULES = (
     ("equals", "is"),
     ("notEquals", "is not"),
     ("contains", "contains"),
-    ("matches", "matches (a regular expression)"),
+    ("matches", "matches"),
     ("greater", "is more than"),
     ("less", "is less than"),
     ("length", "has the length"),
-    ("exists", "exists (true or false)"),
-    ("changed", "is watched (news or required)"),
+    ("exists", "exists"),
+    ("changed", "is watched"),
 )
 _WHEN_EMPTY: Mapping[str, Any] = {"exists": True, "changed": "news"}
 _RULE, _VALUE = "rule", "value"

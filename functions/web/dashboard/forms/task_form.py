@@ -129,6 +129,7 @@ class TaskForm:
         """Return the form's parts, in the order of the page."""
         main = [one for one in self._params if one.is_main]
         expected = [one for one in self._params if one.path[1:2] == (EXPECT,) and len(one.path) > 2]
+        expected.sort(key=lambda one: len(one.path))  # rules about texts come last: they are seldom used
         more = [one for one in self._params if not one.is_main and one not in expected]
         zone = str(self.base.get("timezone") or "UTC")
         moment = Moment(zone, self.typed_zone or zone)

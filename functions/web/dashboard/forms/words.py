@@ -120,17 +120,18 @@ PARAM_WORDS = {
 }
 
 _EITHER = "Or a JSON list of several"
+_VALUES = "Exists is true or false, is watched is news or required"
 PARAM_WORDS |= {  # of what is expected
     "expect.status": Words("Expected status codes", "In place of the codes that mean success", "2xx, 304"),
     "expect.latencyMs": Words("Slowest answer that is expected, in milliseconds", example="800"),
-    "expect.headers": Words("Expected headers", "Of one that comes several times, each must be so"),
+    "expect.headers": Words("Expected headers", _VALUES),
     "expect.body.equals": Words("The whole body as text", "White space around it does not count"),
     "expect.body.contains": Words("Text that the body must contain", _EITHER),
     "expect.body.notContains": Words("Text that the body must not contain", _EITHER),
     "expect.body.matches": Words("Regular expression that the body must match", "Found anywhere in it"),
     "expect.body.sha256": Words("SHA-256 of the body", "In hexadecimal digits"),
     "expect.body.changed": Words("When the body changes"),
-    "expect.json": Words("Expected values in the JSON", "Of several that a path selects, each must be so"),
+    "expect.json": Words("Expected values in the JSON", _VALUES),
     "expect.schema": Words("JSON Schema that the JSON must fit", "A JSON object; nothing is fetched for it"),
     "expect.exitCode": Words("Expected exit codes", "In place of the codes that mean success", "0, 2"),
     "expect.stdout.equals": Words("The whole output", "White space around it does not count"),

@@ -44,7 +44,19 @@ NAMES = frozenset(
         ),
         *("token", "ms", "administrator", "auto", "never", "skip", "id", "every", "at", "last", "daily"),
         *("read", "run", "write", "admin", "types", "secrets", "shell", "after", "notify", "webhook"),
-        *("scheduler", "keys", "create", "cron", "goal", "prompt", "body"),
+        *(
+            "scheduler",
+            "keys",
+            "create",
+            "cron",
+            "goal",
+            "prompt",
+            "true",
+            "false",
+            "news",
+            "required",
+            "body",
+        ),
     }
 )
 

@@ -406,6 +406,8 @@ class TickDependencies:
         credits: The ledger of what attempts cost.
         flow_control: Builds what keeps the slots of groups, when the first task of one is due; None when
             groups limit nothing.
+        defers_settlements: Whether a success that is nothing new is only recorded, and written with the
+            task's next claim.
     """
 
     store: TickStore
@@ -423,3 +425,4 @@ class TickDependencies:
     run_dependents: bool = True
     credits: CreditLedger = field(default_factory=NoCredits)
     flow_control: Callable[[], FlowControl] | None = None
+    defers_settlements: bool = False

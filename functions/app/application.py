@@ -18,6 +18,7 @@ from functions.app.factories import (
     build_store,
     build_workers,
     longest_attempt,
+    settled_view,
 )
 from functions.app.notifications import Notifications
 from functions.config.settings import Settings
@@ -86,6 +87,8 @@ class App:
 
     Attributes:
         now: The clock.
+        tick_store: The store of ticks, with documents as they are.
+        store: What all others see of it.
         new_id: Returns 64 random bits as text.
         new_secret: Returns 256 random bits as text.
         redact: Masks the installation's secrets in a text.
@@ -105,7 +108,10 @@ class App:
         self._keys_refusal = settings.keys_refusal()
         task_secrets, environment = settings.task_secrets(), settings.command_environment()
         self.redact = Redactor(settings.secrets())
-        self.store: Store = build_store(settings)
+        self.tick_store: Store = build_store(settings)
+        self.store: Store = self.tick_store
+        if defers := settings.settlements == "deferred":
+            self.store = settled_view(self.tick_store)
         self._allow_private_networks = settings.allow_private_networks
         self._allow_ports = settings.allow_ports
         self._http = guarded_client(allow_private=settings.allow_private_networks, ports=settings.allow_ports)
@@ -146,7 +152,7 @@ class App:
         self._stored_flow_control: FlowControl | None = None
         run_task = partial(run_job, tools=self._tools)
         self.tick_dependencies = TickDependencies(
-            store=self.store,
+            store=self.tick_store,
             run_task=self._tracing.span(run_task) if self._tracing else run_task,
             notify=self._notifications,
             routing=self._notifications,
@@ -160,6 +166,7 @@ class App:
             publish=build_publisher(settings, self._post, clock=clock),
             subscribers=partial(subscribers, self.store),
             flow_control=self._flow_control,
+            defers_settlements=defers,
         )
         if settings.before_task or settings.after_task:
             self._call_named_hooks(settings)
@@ -250,11 +257,11 @@ class App:
         """Run what is due of *assignment*, as a worker; return the report."""
         self._shutdown.install()
         some = (
-            TaskSubsetStore(self.store, assignment.tasks)
+            TaskSubsetStore(self.tick_store, assignment.tasks)
             if assignment.tasks
-            else ShardRangeStore(self.store, assignment.shards)
+            else ShardRangeStore(self.tick_store, assignment.shards)
         )
-        store = self.store if assignment.is_unrestricted else some
+        store = self.tick_store if assignment.is_unrestricted else some
         after = self._workers.for_next_worker(assignment) if self._workers else None
         _, figures = await self._with_metrics(
             "work", replace(self.tick_dependencies, store=store, workers=after), budget
@@ -294,7 +301,7 @@ class App:
 
     async def run_tasks(self, ids: Collection[str], budget: TimeBudget) -> Mapping[str, object]:
         """Run those of the tasks that are due, for a caller who waits for them; return the report."""
-        store = TaskSubsetStore(self.store, ids)
+        store = TaskSubsetStore(self.tick_store, ids)
         dependencies = replace(self.tick_dependencies, store=store, run_dependents=False)
         return (await tick(dependencies, budget)).as_json()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from threading import Event
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from functions.config.settings import Settings
 from functions.domain.credits import PriceList
@@ -25,6 +25,7 @@ from functions.task_types.support.context import LanguageModel
 from functions.task_types.support.mcp_servers import McpServer, know_servers
 
 if TYPE_CHECKING:
+    from functions import interfaces
     from functions.services.access.accounts import AccountStore
     from functions.stores import Store
 
@@ -89,6 +90,13 @@ def build_store(settings: Settings) -> "Store":
     reading = CellParser(parse_cell, settings.default_timezone)
     emulator = settings.firestore_emulator_host
     return create_store(settings.store_url, feishu=app, cell_parser=reading, emulator=emulator)
+
+
+def settled_view(store: "interfaces.Store") -> "interfaces.Store":
+    """Return what all but ticks see of *store*: tasks are settled there whose settlement is deferred."""
+    from functions.services.access.settled_store import SettledStore  # few defer them
+
+    return cast("interfaces.Store", SettledStore(store))
 
 
 def parse_cell(text: str) -> Any:

@@ -42,15 +42,18 @@ async def show_cost(context: CliContext, *, paths: Sequence[Path]) -> int:
         tasks = _to_new_tasks(loaded.specs, now=now)
     else:
         tasks = await _stored_tasks(context)
-    cost = estimate_cost(tasks, now=now)
+    defers = context.settings.settlements == "deferred"
+    cost = estimate_cost(tasks, now=now, defers=defers)
+    deferred = cost if defers else estimate_cost(tasks, now=now, defers=True)
     context.screen.show(
         {
             "tasks": len(tasks),
             **cost_to_json(cost),
+            "deferred": cost_to_json(deferred),
             "fixed": [_fixed_to_json(item) for item in FIXED_COSTS],
             "assumptions": list(ASSUMPTIONS),
         },
-        _cost_lines(context.screen, len(tasks), cost),
+        _cost_lines(context.screen, len(tasks), cost, deferred),
     )
     return 0
 
@@ -63,7 +66,8 @@ async def plan_costs(
     before = await _stored_tasks(context)
     replaced = {change.id for change in changes if change.action == "remove"} | {spec.id for spec in specs}
     after = [task for task in before if task.id not in replaced] + _to_new_tasks(specs, now=now)
-    return estimate_cost(before, now=now), estimate_cost(after, now=now)
+    defers = context.settings.settlements == "deferred"
+    return estimate_cost(before, now=now, defers=defers), estimate_cost(after, now=now, defers=defers)
 
 
 def cost_change_line(before: CostEstimate, after: CostEstimate) -> str:
@@ -110,7 +114,20 @@ def _fixed_to_json(item: FixedCost) -> dict[str, Any]:
     }
 
 
-def _cost_lines(screen: Screen, tasks: int, cost: CostEstimate) -> Iterator[str]:
+def _deferral_line(cost: CostEstimate, deferred: CostEstimate) -> str:
+    """Return what the other setting would save; empty where it saves nothing."""
+    [now, then] = [
+        next(item for item in one.items if item.name == "Firestore writes") for one in (cost, deferred)
+    ]
+    if then.per_day >= now.per_day:
+        return ""
+    return (
+        f"with SETTLEMENTS=deferred: {_format_number(then.per_day)} writes a day, "
+        f"{then.fraction_of_free:.1%} of the free tier, {deferred.usd_per_month:.2f} USD a month"
+    )
+
+
+def _cost_lines(screen: Screen, tasks: int, cost: CostEstimate, deferred: CostEstimate) -> Iterator[str]:
     many = "1 task" if tasks == 1 else f"{tasks:,} tasks"
     yield f"{many}, {_format_number(cost.runs_per_day)} runs a day: {cost.usd_per_month:.2f} USD a month"
     rows = [
@@ -126,6 +143,8 @@ def _cost_lines(screen: Screen, tasks: int, cost: CostEstimate) -> Iterator[str]
     ]
     head = ("WHAT", "A DAY", "A MONTH", "OF FREE TIER", "USD A MILLION ABOVE", "USD A MONTH")
     yield from screen.format_table(head, rows)
+    if line := _deferral_line(cost, deferred):
+        yield line
     yield "beside them, whether tasks run or not, in USD a month:"
     for fixed in FIXED_COSTS:
         yield f"  {fixed.usd_per_month:.2f} for {fixed.amount:g} {fixed.name}; {fixed.free:g} are free"

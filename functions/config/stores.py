@@ -1,6 +1,7 @@
 """The settings of the store: its address, and the Feishu app that opens a table of tasks."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import Field, SecretStr
 
@@ -19,6 +20,8 @@ class StoreSettings(SettingsGroup):
         feishu_app_secret: The secret of the app; None when there is none.
         feishu_base_url: The address of the API; Lark has another one than Feishu.
         bitable_keys: Whether rows of API keys may lie in a base, which people share.
+        settlements: When the document of a frequent task that succeeded once more is written: after the run,
+            or with its next claim, which saves a write a run.
     """
 
     store_url: str = Field(
@@ -32,15 +35,19 @@ class StoreSettings(SettingsGroup):
     feishu_app_secret: SecretStr | None = None
     feishu_base_url: HttpUrl = Field("https://open.feishu.cn", description=HTTP_URL)
     bitable_keys: Flag = Field(False, strict=True, description="1, 0, true or false")
+    settlements: Literal["at_once", "deferred"] = Field("at_once", description="at_once or deferred")
 
 
 def feishu_problems(values: Mapping[str, str]) -> list[str]:
-    """Return which variables a table lacks."""
+    """Return which variables a table lacks, or cannot have."""
     if not values.get("store_url", "").startswith(BITABLE_SCHEME):
         return []
     missing = [name for name in ("feishu_app_id", "feishu_app_secret") if not values.get(name)]
-    return [
+    problems = [
         f"{name.upper()} is missing: bitable:// is opened with it; "
         "docs/how-to/bitable-store.md says where it is."
         for name in missing
     ]
+    if values.get("settlements") == "deferred":
+        problems.append("SETTLEMENTS must be at_once with bitable://: people read its rows as they are.")
+    return problems

@@ -1,8 +1,8 @@
 """What a set of tasks costs on Google Cloud: operations and seconds, against the free tier and above it.
 
 Sources: Firestore's and Cloud Run's public price lists for us-central1 and the free quotas named there, as of
-October 2026. A run is one document read and two written; the runs of a tick share batches of a
-hundred; a tick that finds nothing pays for the one read of its query.
+October 2026. A run is one document read and two written, or one where its settlement is deferred; the runs of
+a tick share batches of a hundred; a tick that finds nothing pays for the one read of its query.
 """
 
 import math
@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from functions.domain.lifecycle.decide import claim_until
+from functions.domain.lifecycle.deferral import MAX_DEFERRAL
 from functions.domain.schedule.occurrences import next_occurrence
 from functions.domain.storage import RUNS_PER_BATCH
 from functions.domain.task import Task
@@ -103,8 +105,12 @@ class CostEstimate:
         return sum(item.usd_per_month for item in self.items)
 
 
-def estimate_cost(tasks: Sequence[Task], *, now: datetime) -> CostEstimate:
-    """Return what *tasks* cost from *now* on, estimated from the next four weeks."""
+def estimate_cost(tasks: Sequence[Task], *, now: datetime, defers: bool = False) -> CostEstimate:
+    """Return what *tasks* cost from *now* on, estimated from the next four weeks.
+
+    Args:
+        defers: Whether SETTLEMENTS is `deferred`; the pings come in the first seconds of each minute.
+    """
     days = SAMPLE_PERIOD / timedelta(days=1)
     per_minute = _runs_per_minute(tasks, now=now)
     runs = sum(per_minute.values())
@@ -112,14 +118,22 @@ def estimate_cost(tasks: Sequence[Task], *, now: datetime) -> CostEstimate:
     in_groups = sum(_runs_per_minute((task for task in tasks if task.group), now=now).values())
     ticks = SAMPLE_PERIOD / timedelta(minutes=1)
     idle = ticks - len(per_minute)
+    frequent = [task for task in tasks if defers and task.delivery == "at_least_once"]
+    deferred = _runs_per_minute(frequent, now=now, is_deferred=True)
     batches = sum(math.ceil(count / RUNS_PER_BATCH) for count in per_minute.values())
     busy_s = sum(OVERHEAD_S + ATTEMPT_S * math.ceil(count / CONCURRENCY) for count in per_minute.values())
     seconds = (busy_s + idle * IDLE_TICK_S) / days
     return CostEstimate(
         runs / days,
         (
-            CostItem("Firestore reads", (runs + in_groups + idle) / days, 50_000, 0.30),
-            CostItem("Firestore writes", (2 * (runs + in_groups) + batches) / days, 20_000, 0.90),
+            # What a tick deferred, the next one reads in its records.
+            CostItem("Firestore reads", (runs + in_groups + idle + len(deferred)) / days, 50_000, 0.30),
+            CostItem(
+                "Firestore writes",
+                (2 * (runs + in_groups) - sum(deferred.values()) + batches) / days,
+                20_000,
+                0.90,
+            ),
             # History expires by TTL, whose deletes have no free quota: one for each ledger document.
             CostItem("Firestore TTL deletes", batches / days, 0, 0.10),
             CostItem("Cloud Run requests", ticks / days, 2e6 / DAYS_PER_MONTH, 0.40),
@@ -129,24 +143,35 @@ def estimate_cost(tasks: Sequence[Task], *, now: datetime) -> CostEstimate:
     )
 
 
-def _runs_per_minute(tasks: Iterable[Task], *, now: datetime) -> dict[int, int]:
-    """How many runs start in which minute of the sample; minutes without any are left out."""
+def _runs_per_minute(tasks: Iterable[Task], *, now: datetime, is_deferred: bool = False) -> dict[int, int]:
+    """How many runs start in which minute of the sample; minutes without any are left out.
+
+    Args:
+        is_deferred: Whether only those count whose settlement may wait for the next one's claim.
+    """
     alike: dict[tuple[object, ...], list[Task]] = {}
     for task in tasks:
         if task.enabled:
             anchored = task.created_at if task.schedule.strip().lower().startswith("every") else None
             hashed = task.id if "H" in task.schedule.upper() else None
-            key = (task.schedule, task.timezone, task.start_at, task.end_at, anchored, hashed)
+            timeout = task.timeout_seconds if is_deferred else None
+            key = (task.schedule, task.timezone, task.start_at, task.end_at, anchored, hashed, timeout)
             alike.setdefault(key, []).append(task)
     per_minute: dict[int, int] = {}
     for group in alike.values():
-        for minute in _run_minutes(group[0], now=now):
+        claim = claim_until(group[0], now=now) - now
+        for minute in _run_minutes(group[0], now=now, within=(claim, MAX_DEFERRAL) if is_deferred else None):
             per_minute[minute] = per_minute.get(minute, 0) + len(group)
     return per_minute
 
 
-def _run_minutes(task: Task, *, now: datetime) -> Iterable[int]:
+def _run_minutes(
+    task: Task, *, now: datetime, within: tuple[timedelta, timedelta] | None = None
+) -> Iterable[int]:
+    """The minutes in which *task* runs; those alone, with *within*, whose next run is so far away."""
     at = next_occurrence(task, after=now)
     while at is not None and at <= now + SAMPLE_PERIOD:
-        yield int(at.timestamp() // 60)
-        at = next_occurrence(task, after=at)
+        following = next_occurrence(task, after=at)
+        if within is None or (following is not None and within[0] < following - at <= within[1]):
+            yield int(at.timestamp() // 60)
+        at = following

@@ -98,6 +98,7 @@ class Run(Model):
         has_news: True when the summary and items are themselves a message to users.
         cause: The type and source of the event that caused it; empty for any other trigger.
         events: What the attempt sends to other tasks.
+        deferred: Whether the task's document was left as it was claimed: its next write has what follows.
         task_created_at: When the task was created: another task may have had its id before. None in records
             that do not say so.
     """
@@ -120,6 +121,7 @@ class Run(Model):
     has_news: bool = False
     cause: str = ""
     events: tuple[Event, ...] = ()
+    deferred: bool = False
     task_created_at: Instant | None = None
 
     @property

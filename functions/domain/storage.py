@@ -20,10 +20,13 @@ class VersionedTask:
 
     Attributes:
         revision: Opaque; changes with every write that is applied to the document.
+        unwritten: The Python names of fields that the document does not hold yet, because they follow from
+            what is on record (see `lifecycle.deferral`); the next write has them as well.
     """
 
     task: Task
     revision: Any
+    unwritten: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ class ConditionalWrite:
         return cls(
             task=versioned.task.model_copy(update=changes),
             revision=versioned.revision,
-            fields=frozenset(differing or changes),
+            fields=versioned.unwritten.union(differing or changes),
         )
 
 

@@ -6,14 +6,19 @@ late but have a newer run, such as those of every minute, are on time with that;
 little, within their grace, which are looked for at the newest end of the late ones.
 """
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import chain
 
 from functions.domain.lifecycle.decide import KnownTicks, has_missed, has_newer_run, is_on_time
+from functions.domain.lifecycle.deferral import claiming_ticks, settle_by_records
 from functions.domain.lifecycle.fair_slots import MAY_HAVE_HUNG, POLITE_AT_ONCE, find_crowds, find_slow
 from functions.domain.lifecycle.time_budget import by_priority
+from functions.domain.run import Run
 from functions.domain.storage import DuePosition, QueryResult, VersionedTask
 from functions.domain.task import Task
 from functions.domain.types import Status
@@ -26,6 +31,7 @@ log = logging.getLogger(__name__)
 QUERY_LIMIT = 1000  # due tasks read at once
 RECORDS_OF_TICKS = 100  # newest runs among which one that a tick has made is looked for: one document
 LATE_AFTER = timedelta(minutes=2)  # behind a full window of what is due for longer, others are looked for
+LEDGER_READS = 20  # at once: claims are those of one tick as a rule, after an outage of many
 LATE_WINDOWS = 8  # of late tasks that a tick looks at, at most, for those whose newest run is on time
 NEWEST_LATE = (timedelta(minutes=30), timedelta(minutes=8))  # where two more begin, if there are others
 
@@ -89,7 +95,7 @@ class DueTasks:
         self.may_have_more = _is_full(result)
         if self.may_have_more:
             self._behind = DuePosition.of(result.tasks[-1].task)
-        return self._note_new(result)
+        return self._note_new(await self._settle_recorded(result))
 
     async def _read_late_windows(self, tasks: list[VersionedTask], now: datetime) -> list[VersionedTask]:
         """Read on behind *tasks*, the first window, for a while; the next window is of what is not late."""
@@ -110,7 +116,7 @@ class DueTasks:
         if self._late_behind is None or self._late_behind.at >= since.at:
             return await self._read_late()
         result = await self._store.fetch_due(self._late_until, limit=QUERY_LIMIT, after=since)
-        tasks = self._note_new(result)
+        tasks = self._note_new(await self._settle_recorded(result))
         self._recent |= {stored.task.id for stored in tasks}
         return tasks
 
@@ -130,7 +136,17 @@ class DueTasks:
         self.has_late = _is_full(result)
         if self.has_late:
             self._late_behind = DuePosition.of(result.tasks[-1].task)
-        return self._note_new(result)
+        return self._note_new(await self._settle_recorded(result))
+
+    async def _settle_recorded(self, result: QueryResult) -> QueryResult:
+        """Settle those whose ticks left it at the record; the claim that follows writes that as well."""
+        if all(stored.task.claim is None for stored in result.tasks):
+            return result
+        ticks, runs = claiming_ticks(result.tasks), list[list[Run]]()
+        for start in range(0, len(ticks), LEDGER_READS):
+            some = ticks[start : start + LEDGER_READS]
+            runs += await asyncio.gather(*(self._store.runs_of_tick(tick_id) for tick_id in some))
+        return replace(result, tasks=tuple(settle_by_records(result.tasks, chain(*runs))))
 
     async def look_for_ticks(
         self, tasks: Iterable[VersionedTask], *, now: datetime, began_at: datetime

@@ -12,9 +12,11 @@ from functions.domain.events import Outbox
 from functions.domain.lifecycle.attempt import complete_attempt
 from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.decide import release_claim
+from functions.domain.lifecycle.deferral import can_defer, deferred, deferred_transition
 from functions.domain.lifecycle.recover import recover, skip_without_credits
 from functions.domain.run import Run
 from functions.domain.storage import VersionedTask
+from functions.domain.types import OutcomeKind
 from functions.engine.events import EventBuffer, deliver_events
 from functions.engine.executor import FinishedAttempt
 from functions.engine.report import TickReport
@@ -25,6 +27,7 @@ from functions.interfaces import ChargedOutcome, DeniedAttempt, TickDependencies
 log = logging.getLogger(__name__)
 
 FLUSH_EVERY_S = 0.25  # how long a finished attempt waits for others
+DEFERRED_FLUSH_S = 2.0  # the same of one that leaves nothing to write but its record
 FLUSH_AT = 100  # finished attempts, which are written at once
 REREAD_AFTER = timedelta(seconds=2)  # how old a task may be whose notifications are delivered
 MAX_RERUNS = 150  # times one task is due again within a tick: a full backlog, and an end to any mistake
@@ -67,8 +70,8 @@ class Results:
         self._collected.append(attempt)
         if len(self._collected) >= FLUSH_AT:
             self._start_write()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(FLUSH_EVERY_S, self._start_write)
+        else:
+            self._write_within(DEFERRED_FLUSH_S if self._may_wait(attempt) else FLUSH_EVERY_S)
 
     async def flush(self) -> list[VersionedTask]:
         """Write all finished attempts; return the tasks that are due again at once.
@@ -147,9 +150,27 @@ class Results:
             for stored in tasks:
                 claim = stored.task.claim
                 run = recorded.get((stored.task.id, claim.token if claim else ""))
+                if settled := deferred_transition(stored.task, run):
+                    transitions.append(PendingTransition(stored, settled))
+                    continue
                 log.warning("claim_expired", extra={"task_id": stored.task.id, "recorded": run is not None})
                 transitions.append(PendingTransition(stored, recover(stored.task, run, now=now)))
         return transitions
+
+    def _may_wait(self, attempt: FinishedAttempt) -> bool:
+        """Whether the settlement of *attempt* will most likely be deferred."""
+        claim, due_at = attempt.stored.task.claim, attempt.stored.task.next_run_at
+        is_success = attempt.outcome is not None and attempt.outcome.kind is OutcomeKind.SUCCEEDED
+        return is_success and claim is not None and due_at is not None and claim.until < due_at
+
+    def _write_within(self, seconds: float) -> None:
+        """Write what is collected within *seconds*, or sooner, as something collected before asks for."""
+        loop = asyncio.get_running_loop()
+        if self._timer is not None and self._timer.when() <= loop.time() + seconds:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_later(seconds, self._start_write)
 
     def _start_write(self) -> None:
         if self._timer is not None:
@@ -179,7 +200,10 @@ class Results:
             now=attempt.finished_at,
             random_fraction=self._dependencies.random(),
         )
-        return PendingTransition(attempt.stored, recompute(attempt.stored.task), recompute)
+        task, transition = attempt.stored.task, recompute(attempt.stored.task)
+        if self._dependencies.defers_settlements and can_defer(task, transition):
+            return PendingTransition(attempt.stored, deferred(transition), recompute, is_deferred=True)
+        return PendingTransition(attempt.stored, transition, recompute)
 
     def _note_followups(
         self, before: VersionedTask, after: VersionedTask, runs: Sequence[Run], *, now: datetime

@@ -359,6 +359,7 @@ class _Tick:
                 token=self._writer.new_claim_token(),
                 now=now,
                 ticks=self._due.ticks,
+                defers=self._dependencies.defers_settlements,
             )
         except InputError as exc:  # a schedule that cannot be read got into the store
             log.warning("task_unreadable", extra={"task_id": stored.task.id, "reason": str(exc)})

@@ -46,6 +46,7 @@ class PendingTransition:
             this tick's; None when a changed task is no longer this tick's business.
         maybe_applied: Whether an earlier try was not answered, so that a conflict may be with our own write.
         refusals: How often the store refused it for what it holds.
+        is_deferred: Whether its record is all that is written now: see `lifecycle.deferral`.
     """
 
     task: VersionedTask
@@ -53,6 +54,7 @@ class PendingTransition:
     recompute: Callable[[Task], Transition] | None = None
     maybe_applied: bool = False
     refusals: int = 0
+    is_deferred: bool = False
 
 
 class TickWriter:
@@ -135,7 +137,7 @@ class TickWriter:
         return [stored for stored in result.tasks if _has_same_claim(stored.task, claimed[stored.task.id])]
 
     async def apply(self, transitions: Sequence[PendingTransition]) -> list[VersionedTask | None]:
-        """Write the run records and then the transitions; answer in the same order.
+        """Write the run records and then the transitions that are not deferred; answer in the same order.
 
         Returns:
             The task as it is now, or None where another writer has taken over or the store did not answer
@@ -167,12 +169,20 @@ class TickWriter:
         """Try each item once; fill in *applied* what is done and return what is to be tried again."""
         runs = tuple(run for item in items.values() for run in item.transition.runs)
         batch = self._run_batch(runs) if runs else None
-        writes = [ConditionalWrite.for_changes(item.task, item.transition.changes) for item in items.values()]
-        results = await self._send(batch, writes)
+        written = {index: item for index, item in items.items() if not item.is_deferred}
+        writes = [
+            ConditionalWrite.for_changes(item.task, item.transition.changes) for item in written.values()
+        ]
+        results, is_recorded = await self._send_recorded(batch, writes)
         if batch is not None:
-            await self._remove_void_runs(batch, items.values(), results)
+            await self._remove_void_runs(batch, written.values(), results)
         remaining: dict[int, PendingTransition] = {}
-        for (index, item), write, result in zip(items.items(), writes, results, strict=True):
+        for index in items.keys() - written.keys():
+            if is_recorded:
+                applied[index] = _as_deferred(items[index])
+            else:
+                remaining[index] = items[index]
+        for (index, item), write, result in zip(written.items(), writes, results, strict=True):
             if result.status is WriteStatus.APPLIED:
                 applied[index] = VersionedTask(write.task, result.revision)
             elif result.status is WriteStatus.INVALID:
@@ -220,7 +230,8 @@ class TickWriter:
             if current.revision == item.task.revision:
                 ours[index] = item
             elif item.recompute and _claim_is_ours(current.task, item.task.task):
-                ours[index] = replace(item, task=current, transition=item.recompute(current.task))
+                again = item.recompute(current.task)
+                ours[index] = replace(item, task=current, transition=again, is_deferred=False)
             elif item.maybe_applied:
                 applied[index] = current  # most likely our own write, whose answer was lost
             else:
@@ -231,17 +242,24 @@ class TickWriter:
         return RunBatch(id=f"{self._tick_id}.{next(self._batch_numbers)}", at=self._clock(), runs=tuple(runs))
 
     async def _send(self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
+        return (await self._send_recorded(batch, writes))[0]
+
+    async def _send_recorded(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> tuple[list[WriteResult], bool]:
+        """Return the results, and whether all of *batch* is on record for certain."""
         try:
             async with asyncio.timeout(_timeout_or_none(self._seconds_left())):
                 if batch is None:
-                    return await self._store.write(writes)
-                return await self._store.write_with_runs(batch, writes)
+                    return await self._store.write(writes), True
+                results = await self._store.write_with_runs(batch, writes)
         except (StoreUnavailableError, TimeoutError):
-            return [WriteResult(WriteStatus.UNKNOWN)] * len(writes)
+            return [WriteResult(WriteStatus.UNKNOWN)] * len(writes), False
         except InvalidWriteError:
             if len(writes) <= 1:
-                return [WriteResult(WriteStatus.INVALID)] * len(writes)
-            return await self._send_halves(batch, writes)
+                return [WriteResult(WriteStatus.INVALID)] * len(writes), False
+            return await self._send_halves(batch, writes), False
+        return results, not writes or any(one.status is not WriteStatus.UNKNOWN for one in results)
 
     async def _send_halves(
         self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
@@ -257,6 +275,13 @@ class TickWriter:
     def _seconds_left(self) -> float:
         """Return the seconds until the deadline."""
         return math.inf if self._deadline is None else (self._deadline - self._clock()).total_seconds()
+
+
+def _as_deferred(item: PendingTransition) -> VersionedTask:
+    """The task of *item* after its transition, which its document does not hold yet."""
+    changes = item.transition.changes
+    task = item.task.task.model_copy(update=changes)
+    return VersionedTask(task, item.task.revision, item.task.unwritten.union(changes))
 
 
 def _made_storable(item: PendingTransition, *, now: datetime) -> PendingTransition | None:

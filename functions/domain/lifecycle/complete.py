@@ -155,6 +155,16 @@ def idle_state(task: Task, changes: Mapping[str, Any], *, now: datetime) -> dict
     return {"status": status, "next_run_at": _next_wake_up(after, status, now=now)}
 
 
+def look_soon(task: Task) -> dict[str, Any]:
+    """The changes that let a running task be looked at when its claim ends, not only at its next occurrence.
+
+    For what a user or an event changes during an attempt, and may be due before: see `lifecycle.deferral`.
+    """
+    if task.status is not Status.RUNNING or task.claim is None or task.next_run_at is None:
+        return {}
+    return {"next_run_at": task.claim.until} if task.next_run_at > task.claim.until else {}
+
+
 def _has_ended(task: Task, *, now: datetime) -> bool:
     """Whether only a user can still start the task."""
     if task.next_occurrence is not None or any(
@@ -237,7 +247,7 @@ def cancel(task: Task, *, now: datetime) -> Transition:
         InputError: There is no current occurrence.
     """
     if task.status is Status.RUNNING:
-        return Transition({"cancel_requested": True}, ())
+        return Transition({"cancel_requested": True} | look_soon(task), ())
     if task.status is not Status.RETRYING:
         raise InputError(f"{task.id} is not running (it is {task.status}); there is nothing to cancel")
     run = run_of_dropped_retry(task, OutcomeKind.CANCELLED, "Cancelled before the next try", now=now)

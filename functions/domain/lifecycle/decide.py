@@ -23,6 +23,7 @@ from functions.domain.lifecycle.complete import (
     next_manual_run,
     schedule_delivery,
 )
+from functions.domain.lifecycle.deferral import with_later_look
 from functions.domain.lifecycle.permissions import named_channels
 from functions.domain.lifecycle.run_records import run_of_dropped_retry, run_of_skipped_range
 from functions.domain.lifecycle.time_budget import expected_duration
@@ -231,12 +232,15 @@ class KnownTicks:
 NO_TICKS = KnownTicks()
 
 
-def decide(task: Task, *, token: str, now: datetime, ticks: KnownTicks = NO_TICKS) -> Decision:
+def decide(
+    task: Task, *, token: str, now: datetime, ticks: KnownTicks = NO_TICKS, defers: bool = False
+) -> Decision:
     """Return what to do with *task*, which is due at *now*.
 
     Args:
         token: For the claim, if one is made: `<tick id>.<number>`, never used before.
         ticks: They show whether what was missed was missed for want of a tick.
+        defers: Whether settlements may be deferred, see `lifecycle.deferral`.
     """
     match task.status:
         case Status.RUNNING if task.claim is not None:
@@ -253,7 +257,7 @@ def decide(task: Task, *, token: str, now: datetime, ticks: KnownTicks = NO_TICK
         case Status.PAUSED if task.pause and task.pause.until and task.pause.until <= now:
             return ApplyTransition(end_pause(task, now=now))
         case Status.SCHEDULED:
-            return _decide_scheduled(task, token=token, now=now, ticks=ticks)
+            return _decide_scheduled(task, token=token, now=now, ticks=ticks, defers=defers)
         case Status.PAUSED | Status.ENDED if (extra := next_manual_run(task)) is not None:
             return StartAttempt(
                 _claim(task, _start_queued_run(task, extra), token=token, now=now), is_catch_up=False
@@ -326,7 +330,7 @@ def build_job(task: Task, *, started_at: datetime, timeout_s: float, max_tokens:
     )
 
 
-def _decide_scheduled(task: Task, *, token: str, now: datetime, ticks: KnownTicks) -> Decision:
+def _decide_scheduled(task: Task, *, token: str, now: datetime, ticks: KnownTicks, defers: bool) -> Decision:
     if task.type == HEARTBEAT and (missed := miss_ping(task, now=now)):
         return ApplyTransition(missed)
     due = due_occurrences(task, now=now)
@@ -355,7 +359,10 @@ def _decide_scheduled(task: Task, *, token: str, now: datetime, ticks: KnownTick
     if alert is not task.alert:
         changes["alert"] = alert
     is_catch_up = due.to_run.trigger in MISSED_TRIGGERS
-    return StartAttempt(_claim(task, changes, token=token, now=now), is_catch_up=is_catch_up)
+    claimed: Mapping[str, Any] = _claim(task, changes, token=token, now=now)
+    if defers:
+        claimed = with_later_look(task, claimed, now=now)
+    return StartAttempt(claimed, is_catch_up=is_catch_up)
 
 
 def _tick_came_for(task: Task, missed: datetime, ticks: KnownTicks) -> bool:

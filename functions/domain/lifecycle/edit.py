@@ -13,6 +13,7 @@ from functions.domain.lifecycle.complete import (
     end_pause,
     ended_state,
     idle_state,
+    look_soon,
 )
 from functions.domain.lifecycle.decide import due_occurrences
 from functions.domain.lifecycle.run_records import run_of_skipped_range, skipped_run
@@ -127,8 +128,7 @@ def edit_task(task: Task, spec: TaskSpec, *, now: datetime) -> Transition:
     if _is_stopped_by_scheduler(task) or (new.get("enabled") and task.pause is None):
         resumed = end_pause(after, now=now)
         return Transition(changes | resumed.changes, (*runs, *resumed.runs))
-    if task.status not in ACTIVE_STATUSES:
-        changes |= idle_state(after, {}, now=now)
+    changes |= idle_state(after, {}, now=now) if task.status not in ACTIVE_STATUSES else look_soon(task)
     return Transition(changes, tuple(runs))
 
 
@@ -189,8 +189,7 @@ def queue_runs(task: Task, instants: Sequence[datetime], trigger: Trigger, *, no
     if len(task.backlog) + len(extras) > BACKLOG_LIMIT:
         raise InputError(f"{task.id}: at most {BACKLOG_LIMIT} runs may wait; {len(task.backlog)} do already")
     changes: dict[str, Any] = {"backlog": (*task.backlog, *extras)}
-    if task.status not in ACTIVE_STATUSES:
-        changes |= {"next_run_at": now}
+    changes |= {"next_run_at": now} if task.status not in ACTIVE_STATUSES else look_soon(task)
     return Transition(changes, ())
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from functions.domain.events import MAX_HOPS, RUN_FINISHED, Event
-from functions.domain.lifecycle.complete import ACTIVE_STATUSES, Transition, idle_state
+from functions.domain.lifecycle.complete import ACTIVE_STATUSES, Transition, idle_state, look_soon
 from functions.domain.lifecycle.run_records import skipped_run
 from functions.domain.run import Run
 from functions.domain.schedule.occurrences import TIME_RESOLUTION
@@ -52,8 +52,9 @@ def receive_events(task: Task, events: Sequence[Event], *, now: datetime) -> Tra
     changes: dict[str, Any] = {"seen_event_ids": tuple(marks[-MAX_SEEN_EVENTS:])}
     if len(backlog) > len(task.backlog):
         changes["backlog"] = tuple(backlog)
-        if task.status not in ACTIVE_STATUSES:
-            changes |= idle_state(task, changes, now=now)
+        changes |= (
+            idle_state(task, changes, now=now) if task.status not in ACTIVE_STATUSES else look_soon(task)
+        )
     return Transition(changes, tuple(runs))
 
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from functions.domain.storage import InvalidDocument, TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import Status
 from functions.errors import InputError
 from functions.interfaces import Store
+from functions.services.access.settled_store import SettledStore
 from functions.services.paging import PAGE_SIZE, iter_documents, iter_runs, iter_task_pages
 from functions.transfer.archive.format import (
     DOCUMENT_KINDS,
@@ -87,7 +88,7 @@ class _Exporter:
         clock: Callable[[], datetime],
         on_progress: Callable[[RecordCounts], None],
     ) -> None:
-        self._store = store
+        self._store = cast("Store", SettledStore(store))  # an archive's claims are those of nobody
         self._file = file
         self._clock = clock
         self._on_progress = on_progress

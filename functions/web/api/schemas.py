@@ -59,6 +59,7 @@ class RunOut(Run):
 
     id: str
     duration: int = Field(description="milliseconds")
+    deferred: bool = Field(False, exclude=True)  # of the store, not of the run
 
 
 class RunPage(Schema):

@@ -65,6 +65,7 @@ def setup_of(options: argparse.Namespace) -> Setup:
         task_count=options.tasks or (QUICK_TASKS if options.quick else TASKS[options.store]),
         speed=options.speed or SPEED[options.store],
         weights=ALL_WEIGHTS,
+        settlements=options.settlements,
         with_guilty=True,
         with_groups=True,
     )
@@ -85,6 +86,7 @@ def under_load(options: argparse.Namespace) -> Setup:
         slots=100,
         period=4,  # all at once, and then time enough: what binds for ever is never over
         hanging_every=16,
+        settlements=options.settlements,
         with_guilty=True,
         with_groups=True,
     )
@@ -108,6 +110,7 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     add("--occurrences", type=int, metavar="N", help="about how many fall due (10000)")
     add("--tasks", type=int, metavar="N", help="how many tasks share them")
     add("--speed", type=float, metavar="X", help="how much faster than real time it goes")
+    add("--settlements", choices=("at_once", "deferred"), default="at_once", help="what SETTLEMENTS is")
     add("--quick", action="store_true", help="600 occurrences: about a minute and a half")
     add("--load", action="store_true", help="2,000 tasks, three workers under gunicorn, slots that bind")
     add(

@@ -44,8 +44,8 @@ def wire(settings: Settings) -> App:
         setattr(due_tasks, "QUERY_LIMIT", window)  # noqa: B010  # mypy would not let a constant be assigned
     apply(os.environ.get("CHAOS_MUTANT", ""), orders)
     wired = App(settings, clock=orders.now)
-    store: Any = ChaosStore(wired.store, orders)
-    wired.store = store
+    store: Any = ChaosStore(wired.tick_store, orders)
+    wired.tick_store = wired.store = store
     parts = wired.tick_dependencies
     wired.tick_dependencies = replace(
         parts,
@@ -111,6 +111,8 @@ class ChaosStore:
         if batch is None:
             return await self._faulty(writes)
         self._orders.reach("before_ledger")
+        if self._orders.drawn(self._orders.odds().get("ledger", 0)):
+            raise StoreUnavailableError("chaos: no connection, and no record")
         await self._inner.write_with_runs(batch, [])
         self._orders.reach("after_ledger")
         written = await self._faulty(writes)

@@ -343,6 +343,33 @@ def _taken_notices_are_sent_again(_: Orders) -> None:
     setattr(ChaosTell, "__call__", failed)  # noqa: B010
 
 
+def _deferred_without_record(_: Orders) -> None:
+    """A settlement is left to its record, whether the store has taken that or not."""
+    send = getattr(TickWriter, "_send_recorded")  # noqa: B009  # no part of what the class offers
+
+    async def sent(self: TickWriter, *words: Any) -> tuple[list[WriteResult], bool]:
+        return (await send(self, *words))[0], True
+
+    setattr(TickWriter, "_send_recorded", sent)  # noqa: B010
+
+
+def _defers_failures(_: Orders) -> None:
+    """Whatever an attempt came to is left to its record."""
+    setattr(results, "can_defer", lambda task, transition: task.next_run_at > task.claim.until)  # noqa: B010
+
+
+def _deferred_is_forgotten(_: Orders) -> None:
+    """What was left to its record is not looked for there."""
+    setattr(due_tasks, "settle_by_records", lambda tasks, runs: list(tasks))  # noqa: B010
+    recover = getattr(results, "recover")  # noqa: B009  # it is no export of its module
+    setattr(results, "deferred_transition", lambda task, run: None)  # noqa: B010
+
+    def without(task: Task, recorded: Run | None, *, now: datetime) -> Any:
+        return recover(task, None if recorded is None or recorded.deferred else recorded, now=now)
+
+    setattr(results, "recover", without)  # noqa: B010
+
+
 def _replaced_unseen(_: Orders) -> None:
     """The file that was opened is worked on, whatever is in its place by now."""
     setattr(connection, "_identify", lambda path: (0, 0))  # noqa: B010
@@ -391,6 +418,9 @@ MUTANTS: dict[str, Mutate] = {
     "stopping_is_a_failure": _stopping_is_a_failure,
     "refused_notices_are_delivered": _refused_notices_are_delivered,
     "taken_notices_are_sent_again": _taken_notices_are_sent_again,
+    "deferred_without_record": _deferred_without_record,
+    "defers_failures": _defers_failures,
+    "deferred_is_forgotten": _deferred_is_forgotten,
     "replaced_unseen": _replaced_unseen,
     "runs_early": _runs_early,
 }

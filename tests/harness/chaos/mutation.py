@@ -51,6 +51,7 @@ class Conditions:
     odds: Sequence[Mapping[str, float]] = ODDS
     with_guilty: bool = False
     with_groups: bool = False
+    settlements: str = "at_once"
     occurrences: int = OCCURRENCES
     load: Load = Load()
 
@@ -116,6 +117,17 @@ CONDITIONS: Mapping[str, Conditions] = {
     "killers_go_on": Conditions({}, frozenset({"unstopped"}), with_guilty=True, occurrences=600),
     "all_in_flight_are_guilty": Conditions(CRASHES, frozenset({"punished"})),
     "taken_notices_are_sent_again": Conditions({}, frozenset({"told_again"})),
+    "deferred_without_record": Conditions(
+        {"odds": 1},
+        frozenset({"abandoned_without_cause", "repeated"}),
+        10.0,
+        odds=({"ledger": 0.4},),
+        settlements="deferred",
+    ),
+    "defers_failures": Conditions({}, frozenset({"not_told", "passed_over"}), settlements="deferred"),
+    "deferred_is_forgotten": Conditions(
+        {}, frozenset({"repeated", "accounted_twice", "abandoned_without_cause"}), settlements="deferred"
+    ),
     "leaves_some_alone": Conditions({}, frozenset({"passed_over"})),
     "runs_early": Conditions({}, frozenset({"early"})),
 }
@@ -202,6 +214,7 @@ def _run(conditions: Conditions, folder: Path, seed: int, mistake: str) -> Resul
         occurrences=conditions.occurrences,
         with_guilty=conditions.with_guilty,
         with_groups=conditions.with_groups,
+        settlements=conditions.settlements,
         task_count=TASKS,
         speed=load.speed,
         processes=load.processes,

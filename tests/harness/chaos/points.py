@@ -71,7 +71,10 @@ class Orders:
         self.say(event="late", what=what, since=since)
 
     def odds(self) -> dict[str, float]:
-        """How likely each fault of the store is: `before`, `lost`, `unknown`, `hang`; empty for none."""
+        """How likely each fault of the store is; empty for none.
+
+        `before` (it never arrives), `ledger` (neither do its records), `lost`, `unknown`, `hang`.
+        """
         order = self._order("store")
         odds: dict[str, float] = json.loads(order) if order else {}
         return odds

@@ -251,6 +251,7 @@ async def _world(setup: Setup, folder: Path, clock: Clock) -> AsyncIterator[_Wor
             "CHAOS_MUTANT": setup.mutant,
             "CHAOS_WINDOW": str(setup.window),
             "WORKERS": str(setup.workers),
+            "SETTLEMENTS": setup.settlements,
             **({"MAX_CONCURRENCY": str(setup.slots)} if setup.slots else {}),
             **stand.variables,
         }

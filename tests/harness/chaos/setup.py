@@ -25,6 +25,7 @@ class Setup:
         timeouts: Of the tasks, in seconds, each as likely as the others.
         hanging_every: One task in so many calls a target that never answers.
         period: Minutes between two occurrences of a task, all at once; 1 for a mixture.
+        settlements: What SETTLEMENTS is: `at_once` or `deferred`.
         with_guilty: Whether one task kills its process, and one document is refused for good.
         with_groups: Whether some tasks share groups, with limits.
         mutant: Name of a deliberate mistake, or empty.
@@ -49,6 +50,7 @@ class Setup:
     timeouts: Sequence[int] = TIMEOUTS_S
     hanging_every: int = 100
     period: int = 1
+    settlements: str = "at_once"
     with_guilty: bool = False
     with_groups: bool = False
     mutant: str = ""

@@ -49,12 +49,19 @@ def test_the_embedded_store_comes_through(tmp_path: Path) -> None:
 
 @pytest.mark.emulator
 def test_firestore_comes_through(tmp_path: Path) -> None:
-    """The emulator is shared with other tests: it is not stopped, but the network before it fails.
+    """With deferred settlements: the embedded store has them at once.
+
+    The emulator is shared with other tests: it is not stopped, but the network before it fails.
 
     At twice the speed a claim that the emulator grants late, beside other tests, looks like one given up.
     """
     setup = dataclasses.replace(
-        SHORT, store="firestore", shared_emulator=emulator_host(), speed=6.0, occurrences=40
+        SHORT,
+        store="firestore",
+        shared_emulator=emulator_host(),
+        speed=6.0,
+        occurrences=40,
+        settlements="deferred",
     )
 
     result = _chaos(setup, tmp_path)

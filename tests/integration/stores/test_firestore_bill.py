@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -46,7 +46,9 @@ def seen(faulty: FaultyFirestore) -> Bill:
     return max(documents, 1) + named, writes
 
 
-async def report_of_tick(store: FirestoreStore) -> dict[str, Any]:
+async def report_of_tick(
+    store: FirestoreStore, *, at: datetime = NOON, name: str = "tick", defers: bool = False
+) -> dict[str, Any]:
     names = count(1)
 
     async def perform(job: Job) -> Outcome:
@@ -59,9 +61,10 @@ async def report_of_tick(store: FirestoreStore) -> dict[str, Any]:
         store=store,
         run_task=perform,
         notify=notify,
-        clock=lambda: NOON,
-        new_tick_id=lambda: f"tick{next(names)}",
+        clock=lambda: at,
+        new_tick_id=lambda: f"{name}{next(names)}",
         random=random.Random(1).random,
+        defers_settlements=defers,
     )
     return (await tick(parts, TimeBudget(None, None))).as_json()
 
@@ -90,3 +93,27 @@ async def test_a_tick_of_successes_writes_twice_a_run_and_once_a_hundred(make_ta
         await report_of_tick(store)
 
         assert (200, 2 * 200 + 2) == seen(faulty)
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("tasks", [1, 6, 13])
+async def test_with_deferred_settlements_a_run_is_one_read_and_one_write(
+    make_task: MakeTask, tasks: int
+) -> None:
+    """From the third tick on: the first has no success before it, and the second no record to read."""
+    async with faulty_firestore(emulator_host()) as faulty, fresh_store(emulator=faulty.host) as store:
+        often = [make_task(f"t{number}0", schedule="* * * * *") for number in range(tasks)]
+        await store.write([ConditionalWrite(task, None) for task in often])
+        bills = []
+        for minute in range(4):
+            for record in (faulty.calls, faulty.requests, faulty.answers):
+                record.clear()
+
+            at = NOON + timedelta(minutes=minute)
+            report = await report_of_tick(store, at=at, name=f"tick{minute}", defers=True)
+
+            assert seen(faulty) == (report["reads"], report["writes"])
+            bills.append(seen(faulty))
+
+    deferred = (tasks + 1, tasks + 1)
+    assert [(tasks, 2 * tasks + 1), (tasks, tasks + 1), deferred, deferred] == bills

@@ -36,6 +36,7 @@ def test_one_secret_is_enough() -> None:
         "oidc_audience": (),
         "oidc_service_accounts": (),
         "store_url": "sqlite:///scheduler.db",
+        "settlements": "at_once",
         "firestore_emulator_host": None,
         "default_timezone": "UTC",
         "tick_budget_seconds": 24.0,
@@ -468,6 +469,19 @@ def test_a_table_of_feishu_needs_the_app_it_was_shared_with(missing: str) -> Non
 
     assert f"{missing} is missing: bitable:// is opened with it" in fault
     assert CANARY not in fault
+
+
+def test_people_read_the_rows_of_a_table_so_none_is_left_behind() -> None:
+    table = {
+        "STORE_URL": "bitable://base/tbl1",
+        "FEISHU_APP_ID": "cli_1",
+        "FEISHU_APP_SECRET": "a-secret-of-it",
+    }
+
+    fault = fault_of({"CRON_SECRET": SECRET, "SETTLEMENTS": "deferred"} | table)
+
+    assert "SETTLEMENTS must be at_once with bitable://" in fault
+    assert "deferred" == settings(SETTLEMENTS="deferred").settlements
 
 
 def test_what_opens_a_base_is_masked() -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,6 +65,37 @@ def test_the_free_tier_ends_with_its_writes(make_task: MakeTask, tasks: int, fre
     cost = estimate_cost([make_task(f"t{n}", schedule="* * * * *") for n in range(tasks)], now=NOON)
 
     assert free is (cost.usd_per_month < 0.01)
+
+
+@pytest.mark.parametrize(("tasks", "free"), [(12, True), (13, False)])
+def test_with_deferred_settlements_twice_as_many_are_free(
+    make_task: MakeTask, tasks: int, free: bool
+) -> None:
+    """A task of every minute takes 1,440 writes a day, and the ledger of all of them as many."""
+    many = [make_task(f"t{n}", schedule="* * * * *") for n in range(tasks)]
+
+    cost = estimate_cost(many, now=NOON, defers=True)
+
+    assert (tasks + 1) * 1440 == _a_day(cost)["Firestore writes"] == _a_day(cost)["Firestore reads"]
+    assert free is (_a_day(cost)["Firestore writes"] <= 20_000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "writes"),
+    [
+        ({"schedule": "*/5 * * * *"}, 2 * 288),
+        ({"schedule": "*/6 * * * *"}, 3 * 240),
+        ({"timeout_seconds": 34}, 2 * 1440),
+        ({"timeout_seconds": 35}, 3 * 1440),
+        ({"delivery": "at_most_once"}, 3 * 1440),
+    ],
+)
+def test_what_is_looked_at_too_late_is_not_deferred(
+    make_task: MakeTask, changes: dict[str, Any], writes: int
+) -> None:
+    cost = estimate_cost([make_task(**({"schedule": "* * * * *"} | changes))], now=NOON, defers=True)
+
+    assert writes == _a_day(cost)["Firestore writes"]
 
 
 def test_what_is_above_the_free_quota_has_its_price(make_task: MakeTask) -> None:

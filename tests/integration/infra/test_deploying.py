@@ -1,5 +1,6 @@
 """`scripts/deploy` with stand-ins for gcloud and terraform; the container as far as a machine allows."""
 
+import json
 import os
 import re
 import shutil
@@ -352,6 +353,15 @@ def test_the_image_runs_as_a_user_of_its_own_and_holds_what_is_deployed() -> Non
     assert "10001" == number
     assert text.index(f"USER {number}") < text.index('CMD ["sh"')
     assert {"*", "!main.py", "!requirements.lock", "!functions"} <= set(kept)
+    installs = [line for line in text.splitlines() if "pip install" in line]
+    assert 1 == len(installs)
+    assert installs[0].endswith("--require-hashes -r requirements.lock")
+    assert "COPY requirements.lock ." in text
+    [check] = re.findall(r"^HEALTHCHECK (?:.*\\\n)?\s*CMD (\[.*\])$", text, re.M)
+    *program, script = json.loads(check)
+    assert ["python", "-c"] == program
+    assert "/healthz" in script
+    compile(script, "HEALTHCHECK", "exec")
     for source in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.M):
         assert all((ROOT / one).exists() for one in source.split())
 

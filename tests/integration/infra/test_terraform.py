@@ -173,7 +173,21 @@ def test_the_provider_is_pinned_for_every_platform() -> None:
 
     [version] = re.findall(r'version     = "(.*)"', text)
     assert version.startswith("7.")
+    [wanted] = re.findall(r'(?m)^ +version = "(.*)"', (INFRA / "versions.tf").read_text(encoding="utf-8"))
+    assert [wanted] == re.findall(r'constraints = "(.*)"', text)
+    assert "~> 7.0" == wanted  # what version 8 will change nobody knows
     assert 11 <= len(re.findall(r'"zh:[0-9a-f]{64}"', text))
+
+
+def test_calls_of_the_budget_are_counted_for_the_project() -> None:
+    """The API of budgets refuses those that are counted for gcloud's own client: a mock takes either."""
+    providers = re.findall(r'provider "google" \{(.*?)\n\}', TEXT, re.S)
+    [own] = [one for one in providers if re.search(r'alias += "billing"', one)]
+    [budget] = [body for kind, _, body in RESOURCE.findall(TEXT) if kind == "google_billing_budget"]
+
+    assert re.search(r"billing_project += var\.project_id", own)
+    assert re.search(r"user_project_override += true", own)
+    assert re.search(r"provider += google\.billing", budget)
 
 
 # -- Terraform's own tests ---------------------------------------------------------------------------------

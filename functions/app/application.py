@@ -34,7 +34,7 @@ from functions.engine.report import TickReport
 from functions.engine.scoped_store import ShardRangeStore, TaskSubsetStore
 from functions.engine.tick import tick
 from functions.errors import SchedulerError, StoreError
-from functions.http_client.lazy import guarded_client, guarded_sockets
+from functions.http_client.lazy import guarded_client, guarded_name_servers, guarded_sockets
 from functions.http_client.trusted import TrustedHttpClient
 from functions.interfaces import AttemptSlots, Store, TickDependencies
 from functions.observability.metrics import Metrics
@@ -121,6 +121,9 @@ class App:
             open_http=self._http,
             open_sockets=guarded_sockets(
                 allow_private=settings.allow_private_networks, ports=settings.allow_ports
+            ),
+            open_name_servers=guarded_name_servers(
+                allow_private=settings.allow_private_networks, new_id=partial(secrets.randbits, 16)
             ),
             open_store=partial(OwnerView, self.store),
             parse=self._parsers,

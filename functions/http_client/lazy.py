@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from functions.http_client.httpx import httpx
+    from functions.http_client.name_servers import NameServers
     from functions.http_client.sockets import GuardedSockets
 
 
@@ -62,6 +63,20 @@ def guarded_sockets(
             from functions.http_client.sockets import GuardedSockets  # few tasks connect without HTTP
 
             built.append(GuardedSockets(allow_private=allow_private, ports=ports))
+        return built[0]
+
+    return build
+
+
+def guarded_name_servers(*, allow_private: bool, new_id: Callable[[], int]) -> "Callable[[], NameServers]":
+    """Return what builds, with its first call, the questions to name servers; see `NameServers`."""
+    built: list[NameServers] = []
+
+    def build() -> "NameServers":
+        if not built:
+            from functions.http_client.name_servers import NameServers  # few tasks ask them
+
+            built.append(NameServers(allow_private=allow_private, new_id=new_id))
         return built[0]
 
     return build

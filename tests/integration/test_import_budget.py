@@ -45,6 +45,7 @@ HEAVY = (
     "jsonschema",
     "lxml",
     "selectolax",
+    "dns",
     "multiprocessing",
     "google.cloud.firestore",
     "google.cloud.firestore_v1",

@@ -25,9 +25,9 @@ from functions.task_types import registry
 registry.type_names()
 early = [name for name in sys.modules if name.startswith("functions.task_types.") and name.rsplit(".", 1)[-1]
          in registry.type_names()]
-for name in ("health_check_url", "rss_watch", "page_watch", "http", "daily_briefing"):
+for name in ("health_check_url", "rss_watch", "page_watch", "dns_check", "http", "daily_briefing"):
     registry.check_params(name, registry.example_params(name))
-print(early, sorted({"aiohttp", "feedparser", "selectolax"} & sys.modules.keys()))
+print(early, sorted({"aiohttp", "feedparser", "selectolax", "dns"} & sys.modules.keys()))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 

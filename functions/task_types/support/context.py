@@ -36,6 +36,7 @@ from functions.task_types.support.mcp_servers import McpServer
 
 if TYPE_CHECKING:
     from functions.http_client.httpx import httpx
+    from functions.http_client.name_servers import NameServers
     from functions.http_client.sockets import GuardedSockets
     from functions.task_types.support.expectations import (
         CommandExpectations,
@@ -94,6 +95,7 @@ class Tools:
         open_store: Returns what the tasks of an owner may read, behind `store`.
         owner: The owner of the task that runs; empty for one of the operator's.
         open_sockets: Returns what connects without HTTP, behind `sockets`; None where there is none.
+        open_name_servers: Returns what asks name servers, behind `name_servers`; None where there is none.
         parse: Calls a function on what strangers wrote, in a process that is killed when its time is up. No
             library parses it in this process, where one document could stop every task.
         redact: Masks this job's secrets and the operator's. A type masks a text before it cuts it.
@@ -123,6 +125,14 @@ class Tools:
     mcp_servers: Mapping[str, McpServer] = field(default_factory=dict)
     capabilities: Callable[[str], Awaitable[Capabilities]] | None = None
     open_sockets: "Callable[[], GuardedSockets] | None" = None
+    open_name_servers: "Callable[[], NameServers] | None" = None
+
+    @property
+    def name_servers(self) -> "NameServers":
+        """Questions to name servers."""
+        if self.open_name_servers is None:
+            raise FetchError("There are no name servers here")
+        return self.open_name_servers()
 
     @property
     def sockets(self) -> "GuardedSockets":

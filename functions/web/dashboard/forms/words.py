@@ -15,6 +15,7 @@ TYPE_WORDS = {
     "agent": "Ask a language model, and let it read pages and feeds",
     "command": "Run a command on the scheduler's machine",
     "daily_briefing": "Sum up what the tasks did, and what runs next",
+    "dns_check": "Check the DNS records of a name",
     "github_dispatch": "Start a workflow on GitHub",
     "health_check_url": "Check that a web address answers",
     "heartbeat": "Watch a program that runs elsewhere and calls in",
@@ -54,6 +55,13 @@ PARAM_WORDS = {
     "rss_watch.lastSeenGuid": Words(
         "Newest entry that was reported before", "Its id or link, from another scheduler; the first run only"
     ),
+    "dns_check.name": Words("Name", "Letters of other scripts are fine", "mail.example.com"),
+    "dns_check.recordType": Words("Type of the records"),
+    "dns_check.expect": Words("Exactly these values", "In any order, one in each line", "192.0.2.1"),
+    "dns_check.contains": Words("These values must be among them", "One in each line"),
+    "dns_check.count": Words("How many values", "Empty means any; 0 means that there are none"),
+    "dns_check.reportChanges": Words("Report changes", "Other values than at the last run are news"),
+    "dns_check.server": Words("Name server", "Its address; empty means those of the machine", "1.1.1.1"),
     "page_watch.selector": Words(
         "Part of the page", "A CSS selector, as browsers' tools copy it", "#plans .price"
     ),
@@ -159,6 +167,8 @@ MAIN_PARAMS = frozenset(
         "health_check_url.expectedStatus",
         "health_check_url.bodyContains",
         "rss_watch.keywords",
+        "dns_check.recordType",
+        "dns_check.expect",
         "page_watch.selector",
         "page_watch.ignore",
         "agent.goal",

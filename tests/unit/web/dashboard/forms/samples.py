@@ -152,6 +152,16 @@ PARAMS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         keywords=st.lists(st.one_of(LINES, TEXTS), max_size=3),
         maxItems=st.integers(1, 20),
     ),
+    "dns_check": _params(
+        {"name": st.sampled_from(["example.com", "_dmarc.example.com", "bücher.example"])},
+        recordType=st.just("TXT"),
+        expect=st.lists(st.one_of(LINES, TEXTS.filter(str.strip)), max_size=3),
+        contains=st.lists(LINES, max_size=2),
+        count=st.sampled_from([None, 2]),
+        reportChanges=st.booleans(),
+        server=st.sampled_from(["", "1.1.1.1", "2606:4700:4700::1111"]),
+        timeoutSeconds=SECONDS,
+    ),
     "page_watch": _params(
         {"url": st.just("https://example.com")},
         selector=st.sampled_from(["main", '[a="b, c"] > p:nth-child(2)', ".md\\:flex"]),

@@ -88,6 +88,7 @@ async def is_open(service: Service, cookie: str) -> bool:
     return 200 == answer.status
 
 
+@pytest.mark.slow
 async def test_a_dump_of_the_store_opens_no_session(service: Service, store: Store) -> None:
     documents = await dump(store)
     assert "keys" in {document.kind for document in documents}

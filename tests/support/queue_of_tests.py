@@ -9,8 +9,30 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 # By how long a test waits, or works, on the whole: a guess, for what the list does not name.
-WEIGHTS = {"slow": 30, "browser": 30, "process": 10, "emulator": 3}
-LONGEST = ("e2e/test_accessibility.py",)
+WEIGHTS = {"browser": 30, "process": 10, "slow": 5, "emulator": 3}
+# Files that take longer than twenty seconds, most of which is waiting or one test's.
+LONGEST = (
+    "e2e/test_accessibility.py",
+    "integration/infra/test_deploying.py",
+    "integration/infra/test_pingers.py",
+    "integration/infra/test_terraform.py",
+    "integration/engine/test_process_killer.py",
+    "e2e/test_without_scripts.py",
+    "e2e/test_generated_clients.py",
+    "integration/engine/test_time_of_a_tick.py",
+    "integration/harness/test_chaos_short.py",
+    "integration/engine/test_stopping.py",
+    "integration/engine/test_backlog.py",
+    "integration/gcp/test_pubsub.py",
+    "e2e/test_groups.py",
+    "e2e/test_function.py",
+    "unit/web/api/test_openapi.py",
+    "integration/harness/test_year.py",
+    "integration/harness/test_crash_points.py",
+    "integration/cli/test_export_import.py",
+    "e2e/test_newcomer.py",
+    "unit/domain/schedule/test_cron_against_debian.py",
+)
 
 
 class QueueOfTests:

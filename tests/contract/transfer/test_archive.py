@@ -124,6 +124,7 @@ async def fill(store: Store, make_task: MakeTask, make_run: MakeRun) -> None:
         await store.put_documents(documents)
 
 
+@pytest.mark.slow
 async def test_everything_comes_through_to_every_store(
     source: Store, target: Store, path: Path, make_task: MakeTask, make_run: MakeRun
 ) -> None:
@@ -137,6 +138,7 @@ async def test_everything_comes_through_to_every_store(
     assert await everything(source) == await everything(target)
 
 
+@pytest.mark.slow
 async def test_everything_comes_through_a_store_and_on_to_another(
     source: Store, target: Store, path: Path, tmp_path: Path, make_task: MakeTask, make_run: MakeRun
 ) -> None:
@@ -154,6 +156,7 @@ async def test_everything_comes_through_a_store_and_on_to_another(
     await last.close()
 
 
+@pytest.mark.slow
 async def test_everything_comes_back_from_every_store(
     source: Store, target: Store, path: Path, make_task: MakeTask, make_run: MakeRun
 ) -> None:
@@ -165,6 +168,7 @@ async def test_everything_comes_back_from_every_store(
     assert await everything(target) == await everything(source)
 
 
+@pytest.mark.slow
 async def test_importing_again_changes_nothing(
     source: Store, target: Store, path: Path, make_task: MakeTask, make_run: MakeRun
 ) -> None:
@@ -206,6 +210,7 @@ class Cut:
         return answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calls", [1, 3, 7, 12, 15])
 async def test_an_import_that_was_cut_off_goes_on_without_doubles(
     source: Store, tmp_path: Path, path: Path, make_task: MakeTask, make_run: MakeRun, calls: int

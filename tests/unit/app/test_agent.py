@@ -56,6 +56,7 @@ async def scheduler(model: LlmServer, tmp_path: Path) -> AsyncIterator[App]:
     await wired.close()
 
 
+@pytest.mark.slow
 async def test_an_agent_runs_is_charged_and_is_stopped(
     scheduler: App, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

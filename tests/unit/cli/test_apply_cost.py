@@ -91,6 +91,7 @@ def test_a_schedule_that_is_over_costs_nothing(scheduler: Scheduler, write_tasks
     assert (0, 0.0) == (said.code, said.data["runsADay"])
 
 
+@pytest.mark.slow
 def test_plan_says_in_one_line_what_the_change_does_to_the_cost(
     scheduler: Scheduler, write_tasks: WriteTasks
 ) -> None:

@@ -143,6 +143,7 @@ def test_what_differs_is_told(command: Command, tmp_path: Path, make_task: Calla
     assert "replaced: 1 tasks" in replaced.out
 
 
+@pytest.mark.slow
 def test_long_work_says_how_far_it_is(command: Command, tmp_path: Path, make_run: Callable[..., Any]) -> None:
     async def fill() -> None:
         store = SqliteStore(str(tmp_path / "tasks.db"))

@@ -302,6 +302,7 @@ def test_raised_credits_may_be_told_of_again() -> None:
     assert raised == raised.with_plan(PlanChange(plan=None, monthly_credits=None, unlimited=False))
 
 
+@pytest.mark.slow
 def test_a_full_account_still_fits_its_document() -> None:
     full = account()
     for number in range(MAX_RESERVATIONS):

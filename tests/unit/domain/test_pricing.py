@@ -47,6 +47,7 @@ def test_runs_of_the_same_minute_share_a_ledger_entry(make_task: MakeTask) -> No
     assert 24 * (2 * 101 + 2) == _a_day(cost)["Firestore writes"]
 
 
+@pytest.mark.slow
 def test_a_run_of_a_group_is_a_read_and_two_writes_more(make_task: MakeTask) -> None:
     limited = make_task(schedule="* * * * *", group=Group(name="shop-api", max_concurrent=2))
 
@@ -59,6 +60,7 @@ def test_tasks_that_do_not_run_cost_nothing(make_task: MakeTask) -> None:
     assert 0 == estimate_cost([make_task(enabled=False)], now=NOON).runs_per_day
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tasks", "free"), [(6, True), (8, False)])
 def test_the_free_tier_ends_with_its_writes(make_task: MakeTask, tasks: int, free: bool) -> None:
     """Seven tasks of every minute, at 2,880 writes each a day and 1,440 for the ledger, are too many."""
@@ -98,6 +100,7 @@ def test_what_is_looked_at_too_late_is_not_deferred(
     assert writes == _a_day(cost)["Firestore writes"]
 
 
+@pytest.mark.slow
 def test_what_is_above_the_free_quota_has_its_price(make_task: MakeTask) -> None:
     cost = estimate_cost([make_task(f"t{n}", schedule="* * * * *") for n in range(100)], now=NOON)
 
@@ -106,6 +109,7 @@ def test_what_is_above_the_free_quota_has_its_price(make_task: MakeTask) -> None
     assert pytest.approx(above * 30.4 * 0.9 / 1e6) == writes.usd_per_month
 
 
+@pytest.mark.slow
 def test_history_that_expires_is_paid_from_the_first_delete(make_task: MakeTask) -> None:
     cost = estimate_cost([make_task(schedule="* * * * *")], now=NOON)
 

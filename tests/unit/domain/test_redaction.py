@@ -245,6 +245,7 @@ def without_rest(text: str) -> str:
     return re.sub(r"(?:&[#\w]*|%[0-9A-Fa-f]?|\\[ux]?[0-9A-Fa-f]*)$", "", text)
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(secrets, st.sampled_from(SPELLINGS), st.sampled_from(SPELLINGS), contexts, contexts, st.data())
 def test_no_six_characters_of_a_secret_are_shown_nor_half_of_it_where_its_text_is_cut(

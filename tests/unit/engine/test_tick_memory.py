@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from functions.domain.alerts.model import Notification
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Outcome, succeeded
@@ -37,6 +39,7 @@ class Counted(str):
         type(self).alive -= 1
 
 
+@pytest.mark.slow
 async def test_outcomes_are_let_go_as_they_are_written(
     tmp_path: Path, make_task: Callable[..., Task]
 ) -> None:

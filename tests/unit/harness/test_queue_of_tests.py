@@ -40,7 +40,7 @@ def test_every_test_is_given_to_one_process() -> None:
 
 
 def test_half_of_the_processes_begin_with_long_files_and_half_with_short_ones() -> None:
-    files = items(("short.py", 2, ()), ("long.py", 1, ["process"]), ("longer.py", 1, ["slow", "process"]))
+    files = items(("short.py", 2, ()), ("long.py", 1, ["process"]), ("longer.py", 1, ["browser", "process"]))
     named = items((LONGEST[0], 1, ()))
 
     assert [4, 3, 2, 0, 1] == taken(QueueOfTests(files + named), 0)

@@ -60,6 +60,7 @@ async def give_up_on(resolve: NameResolver, *hosts: str) -> None:
     await asyncio.gather(*asked, return_exceptions=True)
 
 
+@pytest.mark.slow
 async def test_a_hundred_names_that_hang_and_sixty_good_ones(
     system: System, serve: Serve, make_client: MakeClient
 ) -> None:

@@ -80,6 +80,7 @@ async def test_a_gzip_of_several_members_is_read_as_one_and_padding_is_ignored()
     assert (b"hello world", False) == await read_body(wire(packed), ["gzip"], 100)
 
 
+@pytest.mark.slow
 async def test_a_bomb_of_200_megabytes_costs_what_the_cap_allows() -> None:
     packed = split(bomb(200), 65_536)
     tracemalloc.start()

@@ -189,6 +189,7 @@ async def test_channel_that_knows_repeats_or_never_got_the_request_is_tried_for_
     assert len(chat.asked) == len(pager.asked) > 20
 
 
+@pytest.mark.slow
 async def test_new_notices_do_not_ask_a_dead_channel_again_before_its_time(
     engines: Any, clock: Clock
 ) -> None:

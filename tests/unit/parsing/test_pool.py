@@ -112,6 +112,7 @@ async def test_memory_is_bounded(pool: ParserPool) -> None:
     assert await pool(readers.process_id, b"", timeout_s=LONG_S)
 
 
+@pytest.mark.slow
 async def test_one_that_keeps_much_memory_is_ended_after_its_answer(pool: ParserPool) -> None:
     assert 150_000_000 == await pool(readers.keep_memory, b"", timeout_s=LONG_S)
 
@@ -167,6 +168,7 @@ async def test_closing_ends_them_all() -> None:
     assert [True, True] == [await has_ended(one) for one in ids]
 
 
+@pytest.mark.slow
 def test_one_whose_parent_is_gone_ends_by_its_own_limit() -> None:
     """Nobody is left to kill it: at most two seconds of processor time more than it was given."""
     call = {

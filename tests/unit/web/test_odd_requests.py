@@ -94,6 +94,7 @@ class Asker:
         return await (self._browser.get(target) if method == "GET" else self._browser.post(target, **typed))
 
 
+@pytest.mark.slow
 async def test_odd_values_in_queries_are_refused_and_change_nothing(
     world: App, api: Call, clock: Any
 ) -> None:
@@ -161,6 +162,7 @@ FIELDS = sorted(
 )
 
 
+@pytest.mark.slow
 async def test_odd_texts_in_forms_are_refused_and_change_nothing(world: App, api: Call, clock: Any) -> None:
     ask, wrong = Asker(world, api), []
     await ask.sign_in()

@@ -39,6 +39,7 @@ CASES: list[tuple[tuple[str, ...], set[str], set[str]]] = [
 ]
 
 
+@pytest.mark.slow
 def test_filters_of_lists_hold_together(filled: Scheduler) -> None:
     for words, tasks, runs in CASES:
         listed = {one["id"] for one in filled("list", *words, "--json").data}

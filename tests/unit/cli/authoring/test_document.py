@@ -43,6 +43,7 @@ def test_awkward_values_survive_a_text_that_nobody_touches() -> None:
     assert "  script: |\n    set -e\n" in text, "a script is lines, not one line with \\n"
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(min_size=1, max_size=8), st.text(max_size=30) | st.integers() | st.floats()))
 @settings(max_examples=25, deadline=None)
 def test_one_change_changes_nothing_else(params: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from random import Random
 
+import pytest
 from croniter import croniter
 
 from functions.domain.schedule.parse import Schedule, parse_schedule
@@ -12,6 +13,7 @@ from tests.unit.domain.schedule.cron_samples import Sample, draw, draw_dates
 START = datetime(2026, 1, 30, 23, 58, tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_expressions_mean_to_us_what_they_mean_to_croniter() -> None:
     """We read with croniter and enumerate ourselves; in UTC the two must agree."""
     dice = Random(70_000)

@@ -10,6 +10,7 @@ from itertools import islice, takewhile
 from random import Random
 from zoneinfo import ZoneInfo
 
+import pytest
 from cronsim import CronSim
 
 from functions.domain.schedule.parse import parse_schedule
@@ -22,6 +23,7 @@ AROUND = timedelta(hours=4)  # a window that holds every repeat and gap with roo
 ANCHOR = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_each_change_of_the_clocks_is_met_as_plain_search_meets_it() -> None:
     """Fixed times run once, the rest follows real time: found minute by minute, without any arithmetic."""
     dice = Random(20_150_101)
@@ -40,6 +42,7 @@ def test_each_change_of_the_clocks_is_met_as_plain_search_meets_it() -> None:
     assert len(changes()) > 1900  # the search for changes found them
 
 
+@pytest.mark.slow
 def test_each_change_of_the_clocks_is_met_as_debian_meets_it() -> None:
     """CronSim errs in two narrow places; there, and only there, plain search decides."""
     dice = Random(20_371_231)
@@ -61,6 +64,7 @@ def test_each_change_of_the_clocks_is_met_as_debian_meets_it() -> None:
     assert excused < 60
 
 
+@pytest.mark.slow
 def test_days_are_chosen_as_debian_chooses_them() -> None:
     """A star in front of date or weekday means both must match; otherwise one of them is enough."""
     dice = Random(31)

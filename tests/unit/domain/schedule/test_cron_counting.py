@@ -79,6 +79,7 @@ def test_occurrences_move_forward_and_the_period_is_the_step_between_two(
     assert (after_that - following if following and after_that else None) == schedule.period(instant)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("expression", "zone"),
     [

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
+
 from functions.domain.schedule.describe import MAX_RUNS_IN_ALL, build_agenda
 from functions.domain.task import Task
 from functions.domain.types import Status
@@ -45,6 +47,7 @@ def test_nothing_is_shown_after_the_end_of_a_task(make_task: MakeTask) -> None:
     assert [1, 2, 3] == [(minute.at - NOON) // HOUR for minute in build_agenda([task], now=NOON).minutes]
 
 
+@pytest.mark.slow
 def test_a_day_of_too_many_runs_is_cut_and_says_so(make_task: MakeTask) -> None:
     dense = [make_task(f"task-{n}", schedule="* * * * *", next_occurrence=NOON) for n in range(200)]
 

@@ -146,6 +146,7 @@ EXPRESSIONS = st.tuples(
 ).map(" ".join)
 
 
+@pytest.mark.slow
 @given(EXPRESSIONS)
 @settings(max_examples=examples(300), deadline=None)
 def test_words_name_the_times_at_which_it_runs_and_no_others(expression: str) -> None:

@@ -38,6 +38,7 @@ def test_a_schedule_in_chinese(expression: str, expected: str) -> None:
     assert expected == describe_schedule(expression, timezone="UTC", words=CHINESE)
 
 
+@pytest.mark.slow
 def test_schedules_that_differ_in_english_differ_in_chinese() -> None:
     fields = (
         ("*", "0", "*/5", "7/20", "1,2,3,9"),

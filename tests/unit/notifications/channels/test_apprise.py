@@ -72,6 +72,7 @@ def channel(*urls: str) -> AppriseChannel:
     return found
 
 
+@pytest.mark.slow
 async def test_a_service_is_told_in_its_own_way(service: Service) -> None:
     sent = await channel(f"gotify://127.0.0.1:{service.port}/{CANARY}").send([notice()], NOON)
 

@@ -104,6 +104,7 @@ def test_card_fits_whatever_it_must_say(letter: str, count: int, make_notice: Ma
         assert json.loads(body)
 
 
+@pytest.mark.slow
 def test_card_is_cut_as_soon_as_it_is_too_large(make_notice: MakeNotice) -> None:
     """Room must be left for the signature, and for a vendor that counts otherwise than it says."""
     sizes = [

@@ -24,6 +24,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(JSON)
 def test_any_json_comes_back_as_it_was(value: Any) -> None:
     came_back = decode_value(over_the_wire(value))

@@ -279,6 +279,7 @@ def changed_lines(before: str, after: Path) -> int:
     )
 
 
+@pytest.mark.slow
 async def test_a_claim_and_its_settlement_change_few_lines_of_many(
     folder: Folder, make_task: MakeTask
 ) -> None:

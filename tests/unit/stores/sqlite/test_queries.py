@@ -131,6 +131,7 @@ async def test_unreadable_documents_alone_are_reported_up_to_the_limit(
     assert 0 == len((await store.fetch_due(NOON, limit=0)).invalid)
 
 
+@pytest.mark.slow
 async def test_a_look_past_the_unreadable_has_an_end(
     store: SqliteStore, path: Path, make_task: MakeTask
 ) -> None:
@@ -396,6 +397,7 @@ async def test_a_store_in_memory_works_like_any_other(make_task: MakeTask) -> No
     await store.close()
 
 
+@pytest.mark.slow
 async def test_history_that_is_past_goes_by_itself_as_new_is_kept(tmp_path: Path) -> None:
     """Nobody has to think of it: a file that lives for years stays as large as ninety days."""
     store = SqliteStore(str(tmp_path / "years.db"))

@@ -47,6 +47,7 @@ async def a_file(path: Path, task: Task) -> Path:
     return path
 
 
+@pytest.mark.slow
 async def test_a_file_moved_into_its_place_is_worked_on_from_then_on(
     tmp_path: Path, make_task: MakeTask
 ) -> None:
@@ -87,6 +88,7 @@ async def test_what_was_written_last_does_not_get_into_the_file_in_its_place(
     assert {"old", "written0", "written1"} == set(other_process(tmp_path / "kept.db"))
 
 
+@pytest.mark.slow
 async def test_a_removed_file_is_an_error_until_there_is_one_again(
     tmp_path: Path, make_task: MakeTask
 ) -> None:
@@ -105,6 +107,7 @@ async def test_a_removed_file_is_an_error_until_there_is_one_again(
     await store.close()
 
 
+@pytest.mark.slow
 async def test_two_processes_agree_on_a_file_that_one_of_them_made_anew(
     tmp_path: Path, make_task: MakeTask
 ) -> None:

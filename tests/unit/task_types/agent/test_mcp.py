@@ -139,6 +139,7 @@ async def test_the_model_calls_a_servers_tools(agent: MakeAgent, docs: McpServer
     assert [] == one.model.faults
 
 
+@pytest.mark.slow
 async def test_an_answer_of_ten_megabytes_is_an_error_for_the_model(
     agent: MakeAgent, docs: McpServer
 ) -> None:

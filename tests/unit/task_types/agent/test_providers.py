@@ -83,6 +83,7 @@ async def run(
         await own.aclose()
 
 
+@pytest.mark.slow
 async def test_anthropics_protocol_is_spoken(vendor: Anthropic, make_job: Callable[..., Job]) -> None:
     call = {"type": "tool_use", "id": "t1", "name": "http_get", "input": {"url": "http://localhost/"}}
     vendor.replies = [

@@ -148,6 +148,7 @@ async def test_each_example_of_a_body_is_valid_by_its_schema_and_accepted_by_the
     assert tried >= 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "schema", "body"),
     [

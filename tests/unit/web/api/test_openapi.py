@@ -94,6 +94,7 @@ def schema(address: str) -> schemathesis.BaseSchema:
     return schemathesis.openapi.from_url(f"{address}/openapi.json")
 
 
+@pytest.mark.slow
 def test_every_operation_is_put_to_the_test(schema: schemathesis.BaseSchema) -> None:
     from schemathesis.core.result import Ok
 

@@ -230,6 +230,7 @@ PAGES = (
 )
 
 
+@pytest.mark.slow
 async def test_no_page_in_chinese_says_anything_in_english(chinese: tuple[Browser, str]) -> None:
     browser, run = chinese
     found = {
@@ -277,6 +278,7 @@ SCHEDULES = (
 )
 
 
+@pytest.mark.slow
 async def test_what_is_wrong_with_a_form_is_said_in_chinese(chinese: tuple[Browser, str]) -> None:
     browser, _ = chinese
     found: dict[str, list[str]] = {}
@@ -336,6 +338,7 @@ async def test_what_is_wrong_with_a_form_is_said_in_chinese(chinese: tuple[Brows
     assert not found, lines(found)
 
 
+@pytest.mark.slow
 async def test_what_a_form_came_to_is_said_in_chinese(chinese: tuple[Browser, str]) -> None:
     browser, _ = chinese
     found: dict[str, list[str]] = {}

@@ -110,6 +110,7 @@ async def test_filters_and_order_are_in_the_address(
     assert expected == titles(page)
 
 
+@pytest.mark.slow
 async def test_five_thousand_tasks_cost_no_more_than_some_pages(
     browser: Browser, wired: App, make_task: MakeTask
 ) -> None:

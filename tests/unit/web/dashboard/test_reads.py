@@ -81,6 +81,7 @@ async def served(tmp_path: Path, clock: Clock) -> AsyncIterator[App]:
     await app.close()
 
 
+@pytest.mark.slow
 async def test_every_page_reads_no_more_than_its_documented_figure(
     served: App, make_task: Callable[..., Task]
 ) -> None:

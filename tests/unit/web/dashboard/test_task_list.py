@@ -85,6 +85,7 @@ async def test_some_tasks_are_sorted_by_every_column(make_task: MakeTask, tmp_pa
         assert all(len(page.tasks) <= PAGE_SIZE and sort in page.sortable for page in pages)
 
 
+@pytest.mark.slow
 async def test_many_tasks_are_sorted_by_what_the_store_has_in_order(
     make_task: MakeTask, tmp_path: Path
 ) -> None:

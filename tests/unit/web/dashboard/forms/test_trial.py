@@ -129,6 +129,7 @@ async def test_wrong_settings_are_said_and_nothing_is_sent(browser: Browser, sho
     assert [] == shop.calls
 
 
+@pytest.mark.slow
 async def test_tests_are_few(browser: Browser, shop: Shop) -> None:
     url = str(shop.server.make_url("/"))
 

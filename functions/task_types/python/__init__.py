@@ -174,7 +174,7 @@ class Params(Model):
     Attributes:
         callable: `package.module:function`.
         kwargs: Arguments by name. A function with a parameter `job` receives the job as well.
-        expect: What the function must return: any value then that JSON can hold.
+        expect: What the function must return, as JSON.
     """
 
     callable: Annotated[str, text_form(CALLABLE_PATTERN, CALLABLE_WORDS, max_length=200)]

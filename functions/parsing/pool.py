@@ -100,6 +100,10 @@ class _Answer(Generic[T]):
         return cast(T, self.result)
 
 
+class _EndedError(Exception):
+    """A process has ended, or writes what is no answer."""
+
+
 @cache
 def _answer_type(function: Callable[..., Any]) -> TypeAdapter[Any]:
     return TypeAdapter(_Answer[get_type_hints(function)["return"]])  # type: ignore[misc, arg-type]  # known at run time
@@ -144,22 +148,13 @@ class ParserPool:
         call = _Call.of(function)
         header = call.header(document, timeout_s)
         async with self._slots:
-            process = await self._free_process()
-            answer: _Answer[T] | None = None
             try:
                 async with asyncio.timeout(timeout_s):
-                    answer = _answer_type(call.function).validate_json(
-                        await _exchange(process, header, document)
-                    )
+                    answer: _Answer[T] = await self._parse(call, header, document)
             except TimeoutError:
                 raise ParsingStoppedError(f"in {timeout_s:.3g} s: its parsing was stopped") from None
-            except (OSError, EOFError, ValueError) as exc:  # it has ended, or writes what is no answer
+            except _EndedError as exc:
                 raise ParsingStoppedError("because its parser ended unexpectedly") from exc
-            finally:  # also when the attempt is cancelled
-                if answer is None or answer.spent:
-                    self._stop(process)
-                else:
-                    self._free.append(process)
         return answer.unwrap(self._memory_bytes)
 
     async def close(self) -> None:
@@ -169,12 +164,38 @@ class ParserPool:
             self._stop(process)
         await asyncio.gather(*self._ending)
 
-    async def _free_process(self) -> Process:
+    async def _parse(self, call: _Call, header: bytes, document: bytes) -> _Answer[Any]:
+        """Return the answer of a process that is free, else of a new one.
+
+        A free process may have been ended meanwhile, as when memory was short; the document is not to blame.
+        """
+        if (process := self._take_free_process()) is not None:
+            with contextlib.suppress(_EndedError):
+                return await self._ask(process, call, header, document)
+        return await self._ask(await self._start_process(), call, header, document)
+
+    async def _ask(self, process: Process, call: _Call, header: bytes, document: bytes) -> _Answer[Any]:
+        answer: _Answer[Any] | None = None
+        try:
+            answer = _answer_type(call.function).validate_json(await _exchange(process, header, document))
+        except (OSError, EOFError, ValueError) as exc:
+            raise _EndedError from exc
+        finally:  # also when the attempt is cancelled
+            if answer is None or answer.spent:
+                self._stop(process)
+            else:
+                self._free.append(process)
+        return answer
+
+    def _take_free_process(self) -> Process | None:
         while self._free:
             process = self._free.pop()
             if process.returncode is None:
                 return process
             self._stop(process)  # it has ended already
+        return None
+
+    async def _start_process(self) -> Process:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # of modules in the working directory only those that this process finds, too

@@ -1,6 +1,7 @@
 """Processes that parse: a result for each document or a reason why not, and nothing left behind."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -143,6 +144,18 @@ async def test_one_that_somebody_else_ended_is_replaced(pool: ParserPool) -> Non
     assert await has_ended(before)
 
     assert before != await pool(readers.process_id, b"", timeout_s=LONG_S)
+
+
+async def test_one_that_ended_unnoticed_is_not_blamed_on_the_document(pool: ParserPool) -> None:
+    """The loop learns of an end later than the next document may come."""
+    before = await pool(readers.process_id, b"", timeout_s=LONG_S)
+    os.kill(before, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):  # asyncio's own thread may be faster
+        os.waitid(os.P_PID, before, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222  # without a turn of the loop
+
+    assert before != await pool(readers.process_id, b"", timeout_s=LONG_S)
+    with pytest.raises(ParsingStoppedError, match="ended unexpectedly"):
+        await pool(readers.crash, b"", timeout_s=LONG_S)  # it ends the free one and a new one
 
 
 async def test_no_variable_of_this_process_is_passed_on_but_what_was_named(
